@@ -1,0 +1,82 @@
+"""YAML and flags to checked values. A config class stands beside what it configures; this only loads and checks."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, TypeVar
+
+import yaml
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from idiolect.errors import ConfigError
+from idiolect.registry import suggest
+
+
+class Config(BaseModel):
+    """Base of every configuration: frozen, unknown keys refused, a docstring under each field."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True, protected_namespaces=())
+
+
+C = TypeVar("C", bound=Config)
+
+
+def read_yaml(path: Path) -> dict[str, Any]:
+    """The mapping in a YAML file.
+
+    Raises:
+        ConfigError: No such file, not YAML, or not a mapping.
+    """
+    try:
+        data = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigError(f"cannot read configuration {str(path)!r}: {error}") from error
+    except yaml.YAMLError as error:
+        raise ConfigError(f"{str(path)!r} is not YAML: {' '.join(str(error).split())}") from error
+    if data is None:
+        return {}
+    if not isinstance(data, dict):
+        raise ConfigError(f"{str(path)!r} holds a {type(data).__name__}, not a mapping of settings")
+    return data
+
+
+def merge(base: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
+    """``base`` with ``over`` laid on top, mapping by mapping; neither is changed."""
+    merged = dict(base)
+    for key, value in over.items():
+        below = merged.get(key)
+        merged[key] = merge(below, value) if isinstance(below, Mapping) and isinstance(value, Mapping) else value
+    return merged
+
+
+def build(cls: type[C], data: Mapping[str, Any], *, where: str = "configuration") -> C:
+    """``data`` as a checked ``cls``.
+
+    Raises:
+        ConfigError: Naming the first setting that is wrong, with the nearest known name for an unknown one.
+    """
+    try:
+        return cls.model_validate(dict(data))
+    except ValidationError as error:
+        first = error.errors()[0]
+        name = ".".join(str(part) for part in first["loc"])
+        if first["type"] == "extra_forbidden":
+            known = _fields_at(cls, first["loc"][:-1])
+            raise ConfigError(f"{where}: unknown setting {name!r}", hint=suggest(str(first["loc"][-1]), known)) from error
+        raise ConfigError(f"{where}: {name}: {first['msg']} (got {first['input']!r})") from error
+
+
+def load(cls: type[C], path: Path | None, overrides: Mapping[str, Any] | None = None) -> C:
+    """A ``cls`` from a YAML file (None: defaults only) with overrides (flags) laid on top."""
+    data = read_yaml(path) if path else {}
+    return build(cls, merge(data, overrides or {}), where=str(path) if path else "flags")
+
+
+def _fields_at(cls: type[BaseModel], loc: tuple[int | str, ...]) -> list[str]:
+    for part in loc:
+        annotation = cls.model_fields[str(part)].annotation if str(part) in cls.model_fields else None
+        if not (isinstance(annotation, type) and issubclass(annotation, BaseModel)):
+            return []
+        cls = annotation
+    return list(cls.model_fields)

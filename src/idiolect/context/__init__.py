@@ -1,0 +1,1 @@
+"""A sample to everything it is written from."""

@@ -1,0 +1,31 @@
+"""What a sample is written from: the same value for training, generation and explanation."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from idiolect.types import Item, Review, Sample
+
+
+@dataclass(frozen=True, slots=True, eq=False, kw_only=True)
+class Entry:
+    """One review of the user's history with its vectors (text and vectors of the same review, always)."""
+
+    review: Review
+    item: Item
+    e_his: np.ndarray
+    """float32 (dim,): the review's embedding (Eq. 2)."""
+    e_diff: np.ndarray | None
+    """float32 (dim,): own embedding minus the peers' (Eq. 4); None below ``min_peers``."""
+    n_peers: int
+
+
+@dataclass(frozen=True, slots=True, eq=False, kw_only=True)
+class Context:
+    """A sample, its item and the history it is written from, best entry first."""
+
+    sample: Sample
+    item: Item
+    entries: tuple[Entry, ...]

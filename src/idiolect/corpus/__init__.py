@@ -1,0 +1,1 @@
+"""Review files to items, reviews and a split."""

@@ -1,0 +1,1 @@
+"""How a review differs from its peers."""

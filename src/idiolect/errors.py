@@ -1,0 +1,76 @@
+"""The few errors a user can cause, each with the remedy in ``hint``."""
+
+from __future__ import annotations
+
+import importlib
+from types import ModuleType
+
+
+class IdiolectError(Exception):
+    """Base of every error the library raises on purpose.
+
+    Args:
+        message: What is wrong, in one line, with the values that matter.
+        hint: What to do about it.
+    """
+
+    exit_code = 1
+
+    def __init__(self, message: str, *, hint: str = "") -> None:
+        super().__init__(message)
+        self.message = message
+        self.hint = hint
+
+    def __str__(self) -> str:
+        return f"{self.message} ({self.hint})" if self.hint else self.message
+
+
+class ConfigError(IdiolectError):
+    """A setting is unknown, of the wrong type, or at odds with another."""
+
+    exit_code = 2
+
+
+class InputError(IdiolectError):
+    """A file or row of the user's cannot be used."""
+
+    exit_code = 3
+
+
+class NotFoundError(IdiolectError):
+    """A user, item, review, vector or artifact that was asked for does not exist."""
+
+    exit_code = 4
+
+
+class ArtifactError(IdiolectError):
+    """A saved artifact is damaged or does not fit what it is used with."""
+
+    exit_code = 5
+
+
+class MissingDependencyError(IdiolectError):
+    """An extra is not installed."""
+
+    exit_code = 6
+
+
+def require(module: str, *, extra: str) -> ModuleType:
+    """Import an optional dependency, or say which line installs it.
+
+    Args:
+        module: Dotted name to import.
+        extra: The extra of ``idiolect`` that brings it.
+
+    Raises:
+        MissingDependencyError: The module is not installed.
+    """
+    try:
+        return importlib.import_module(module)
+    except ModuleNotFoundError as error:
+        if error.name is None or error.name.split(".")[0] != module.split(".")[0]:
+            raise
+        raise MissingDependencyError(
+            f"this needs the package {module.split('.')[0]!r}, which is not installed",
+            hint=f"pip install 'idiolect[{extra}]'",
+        ) from error

@@ -1,0 +1,1 @@
+"""Metrics, likelihood and significance."""

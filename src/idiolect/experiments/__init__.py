@@ -1,0 +1,1 @@
+"""Whole runs: fit, evaluate, controls, results, the demo."""

@@ -1,0 +1,1 @@
+"""Conductors: one file a method, reading like its paper's figure."""

@@ -1,0 +1,1 @@
+"""Contexts to segments of text and slots, and those to token ids."""

@@ -1,0 +1,1 @@
+"""A seeded world of reviews with planted truth."""

@@ -1,0 +1,1 @@
+"""Vectors to soft prompts: sparse autoencoder, projectors, splice, adapter."""

@@ -1,0 +1,1 @@
+"""The embedded database of items, reviews, vectors and item sums, and its snapshots."""

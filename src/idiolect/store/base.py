@@ -1,0 +1,105 @@
+"""The two seams of the store: reading reviews and vectors, and changing them.
+
+A live store and a snapshot of one phase are both a ``ReviewReader``, so everything right of the store works on either.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import NamedTuple, Protocol
+
+import numpy as np
+
+from idiolect.types import Item, ItemId, Moment, Review, ReviewId, UserId
+
+
+class PeerSums(NamedTuple):
+    """What Eq. 4 needs of the peers: their vectors' sum and number, item by item."""
+
+    sums: np.ndarray
+    """float64 (n_items, dim): sum over the others' vectors of the item."""
+    counts: np.ndarray
+    """int64 (n_items,): how many of the others' reviews were summed."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AddReport:
+    """What an ``add`` did."""
+
+    items_added: int = 0
+    items_known: int = 0
+    reviews_added: int = 0
+    reviews_known: int = 0
+    refused: tuple[tuple[ReviewId, str], ...] = ()
+    """Reviews not stored, each with the reason."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ErasureReceipt:
+    """What a ``forget`` removed, without naming the user."""
+
+    reviews: int
+    vectors: int
+    items_touched: int
+
+
+class ReviewReader(Protocol):
+    """Everything retrieval, differences and context need to know of reviews."""
+
+    def profile(self, user: UserId, *, before: Moment | None = None) -> list[Review]:
+        """The user's visible reviews, oldest first, strictly before ``before``; empty for an unknown user."""
+        ...
+
+    def reviews_of(self, item: ItemId, *, exclude: UserId, before: int | None = None) -> list[Review]:
+        """Visible peer reviews of ``item`` by others than ``exclude``, oldest first, with timestamp < ``before``."""
+        ...
+
+    def items(self, ids: Sequence[ItemId]) -> dict[ItemId, Item]:
+        """The known items among ``ids``."""
+        ...
+
+    def vectors(self, ids: Sequence[ReviewId], *, encoder: str) -> np.ndarray:
+        """float16 (n, dim), row k for ``ids[k]``.
+
+        Raises:
+            NotFoundError: A review has no vector of this encoder.
+        """
+        ...
+
+    def peer_sums(
+        self, items: Sequence[ItemId], *, exclude: UserId, encoder: str, before: int | None = None
+    ) -> PeerSums:
+        """Sums and counts of the others' visible vectors, row k for ``items[k]`` (Eq. 4 by item sums).
+
+        Args:
+            items: Items, repeats allowed.
+            exclude: The user whose own reviews are left out.
+            encoder: Name of the encoder that made the vectors.
+            before: Only reviews with timestamp < ``before`` (seconds) count.
+        """
+        ...
+
+
+class ReviewStore(ReviewReader, Protocol):
+    """A ``ReviewReader`` that can be changed, one transaction a call."""
+
+    def add(self, items: Iterable[Item], reviews: Iterable[Review]) -> AddReport:
+        """Store items and reviews; idempotent by id, atomic."""
+        ...
+
+    def add_vectors(self, ids: Sequence[ReviewId], vectors: np.ndarray, *, encoder: str) -> int:
+        """Store vectors (float, (n, dim), each component within [-1, 1]) and add them to the item sums.
+
+        Returns:
+            How many were new; a review that already has a vector of this encoder is left as it is.
+        """
+        ...
+
+    def forget(self, user: UserId) -> ErasureReceipt:
+        """Remove a user's reviews and vectors and take them out of the sums."""
+        ...
+
+    def fingerprint(self) -> str:
+        """A digest of ids and contents that changes when any review or item does, whatever the order of arrival."""
+        ...

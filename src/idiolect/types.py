@@ -1,0 +1,161 @@
+"""The words of the library: what is read, what is asked, what comes back.
+
+Values are frozen and know nothing of files, databases or models. Time order everywhere is ``Moment``: ``(timestamp,
+order)``, so that ties of day-granular timestamps are broken the same way in every stage.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Literal, NamedTuple, NewType
+
+import numpy as np
+
+UserId = NewType("UserId", str)
+ItemId = NewType("ItemId", str)
+ReviewId = NewType("ReviewId", str)
+
+Phase = Literal["fit", "validation", "test"]
+Stream = Literal["his", "diff"]
+Role = Literal["system", "user", "assistant"]
+
+
+class Moment(NamedTuple):
+    """A place in time order; compares lexicographically."""
+
+    timestamp: int
+    """Seconds since the epoch; 0 where the corpus has no timestamps."""
+    order: int
+    """The row's own order field, or its place in its file."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Item:
+    """What is written about: a product, a thread, a paper."""
+
+    id: ItemId
+    title: str = ""
+    description: str = ""
+    category: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Review:
+    """Any text a user wrote about an item."""
+
+    id: ReviewId
+    user: UserId
+    item: ItemId
+    text: str
+    rating: float | None = None
+    title: str = ""
+    timestamp: int | None = None
+    """Seconds since the epoch."""
+    order: int = 0
+
+    @property
+    def moment(self) -> Moment:
+        """Where the review stands in time order."""
+        return Moment(self.timestamp or 0, self.order)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sample:
+    """What is to be written: by whom, about what, and (for training and evaluation) what they really wrote."""
+
+    user: UserId
+    item: ItemId
+    rating: float | None = None
+    title: str = ""
+    timestamp: int | None = None
+    order: int = 0
+    reference: str | None = None
+    """The user's own text; None when writing for real."""
+    target: ReviewId | None = None
+    """The review the sample was made from; None when writing for real."""
+
+    @property
+    def moment(self) -> Moment | None:
+        """Where the target stands in time order; None when writing for real (everything known is the past)."""
+        return None if self.target is None else Moment(self.timestamp or 0, self.order)
+
+    @classmethod
+    def of(cls, review: Review) -> Sample:
+        """The sample that asks for ``review``."""
+        return cls(
+            user=review.user,
+            item=review.item,
+            rating=review.rating,
+            title=review.title,
+            timestamp=review.timestamp,
+            order=review.order,
+            reference=review.text,
+            target=review.id,
+        )
+
+
+class Slot(NamedTuple):
+    """A place in a prompt that a soft vector fills: one position, no text."""
+
+    stream: Stream
+    entry: int
+    """Index of the history entry (0 = best) whose vector it holds."""
+
+
+Segment = str | Slot
+
+
+@dataclass(frozen=True, slots=True)
+class Block:
+    """A run of segments that is tokenized once and kept or dropped as a whole."""
+
+    segments: tuple[Segment, ...]
+    entry: int | None = None
+    """The history entry the block shows; such blocks are dropped, last first, where the budget is short. None: never."""
+
+
+@dataclass(frozen=True, slots=True)
+class Message:
+    """One turn of a chat."""
+
+    role: Role
+    blocks: tuple[Block, ...]
+
+    @property
+    def text(self) -> str:
+        """The turn as plain text; slots leave no trace."""
+        return "".join(s for block in self.blocks for s in block.segments if isinstance(s, str))
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Prompt:
+    """Messages of blocks of segments, with the soft vectors that fill the slots."""
+
+    messages: tuple[Message, ...]
+    soft: np.ndarray | None = None
+    """float32 (n_slots, hidden), one row a slot in the order of the slots in the messages."""
+
+    @property
+    def slots(self) -> tuple[Slot, ...]:
+        """Every slot, in the order of the text."""
+        return tuple(
+            s for message in self.messages for block in message.blocks for s in block.segments if isinstance(s, Slot)
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Prediction:
+    """What a method wrote for a sample, and what it took."""
+
+    sample: Sample
+    method: str
+    text: str
+    stages: Mapping[str, str] = field(default_factory=dict)
+    """Every intermediate text by stage name; the last prompt under ``prompt``."""
+    anchors: tuple[ReviewId, ...] = ()
+    """The reviews whose text or vectors reached the model, best first."""
+    prompt_tokens: int = 0
+    completion_tokens: int = 0
+    seconds: float = 0.0
+    """Wall time of the batch divided by its size."""
