@@ -23,10 +23,14 @@ class Metric(Protocol):
     """A score of texts against one reference each."""
 
     @property
-    def name(self) -> str: ...
+    def name(self) -> str:
+        """What tables and results call it."""
+        ...
 
     @property
-    def greater_is_better(self) -> bool: ...
+    def greater_is_better(self) -> bool:
+        """Whether a higher score is the better one."""
+        ...
 
     def segments(self, predictions: Sequence[str], references: Sequence[str]) -> np.ndarray:
         """float64 (n, n_stats): sufficient statistics of every pair; an empty prediction is a valid one."""
@@ -36,4 +40,6 @@ class Metric(Protocol):
         """The corpus score of rows of ``segments`` (any subset or resample of them)."""
         ...
 
-    def signature(self) -> Signature: ...
+    def signature(self) -> Signature:
+        """Everything the score depends on."""
+        ...

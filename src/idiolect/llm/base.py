@@ -42,10 +42,14 @@ class LLM(Protocol):
     """A model that continues prompts."""
 
     @property
-    def name(self) -> str: ...
+    def name(self) -> str:
+        """Model and revision, for records."""
+        ...
 
     @property
-    def supports(self) -> frozenset[Capability]: ...
+    def supports(self) -> frozenset[Capability]:
+        """What a method may ask of it; checked when the method is built."""
+        ...
 
     def generate(self, prompts: Sequence[Prompt], params: SamplingParams) -> list[Completion]:
         """One completion a prompt, in the prompts' order, whatever order they were computed in."""

@@ -1,1 +1,9 @@
 """A seeded world of reviews with planted truth."""
+
+from __future__ import annotations
+
+from idiolect.sandbox.traits import NAMES, TRAITS, Scores, Trait
+from idiolect.sandbox.truth import Truth
+from idiolect.sandbox.world import World, WorldConfig
+
+__all__ = ["NAMES", "TRAITS", "Scores", "Trait", "Truth", "World", "WorldConfig"]

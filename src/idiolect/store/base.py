@@ -31,8 +31,8 @@ class AddReport:
     items_known: int = 0
     reviews_added: int = 0
     reviews_known: int = 0
-    refused: tuple[tuple[ReviewId, str], ...] = ()
-    """Reviews not stored, each with the reason."""
+    refused: tuple[tuple[ReviewId | ItemId, str], ...] = ()
+    """Reviews and items not stored, each with the reason."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,0 +1,86 @@
+"""Rows that cannot be used: why, how many of each kind, and the file that lists them."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import TracebackType
+from typing import IO, Self
+
+RAW_CHARS = 200
+"""How much of a rejected row is kept for looking at."""
+
+
+class UnusableRow(Exception):  # noqa: N818 - it is caught row by row and never reaches a user
+    """Raised while a row is parsed; the reader turns it into a ``Rejected``.
+
+    Args:
+        reason: One of a few short phrases (``"missing user"``, ``"bad timestamp"``), so that equal ones can be counted.
+    """
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(reason)
+        self.reason = reason
+
+
+@dataclass(frozen=True, slots=True)
+class Rejected:
+    """A row that cannot be used."""
+
+    line: int
+    """Line of the file, from 1; for Parquet the row, from 1."""
+    reason: str
+    raw_start: str
+    """The first 200 characters of the row as it stands in the file."""
+
+
+@dataclass(frozen=True, slots=True)
+class ReadSummary:
+    """What one pass over a file came to: ``accepted + sum(rejected.values()) == read``."""
+
+    read: int
+    accepted: int
+    rejected: Mapping[str, int] = field(default_factory=dict)
+    """Number of rejected rows by reason."""
+
+
+class RejectsWriter:
+    """Collects rejected rows in a JSONL file, one ``{"line", "reason", "raw_start"}`` a line.
+
+    Used as a context manager and handed to a reader as ``on_reject``. The file appears whole when the block is left
+    without an error; an empty file says that nothing was rejected.
+
+    Args:
+        path: Where the file goes; what was there is replaced.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._path = Path(path)
+        self._partial = self._path.with_name(self._path.name + ".partial")
+        self._file: IO[str] | None = None
+
+    def __enter__(self) -> Self:
+        self._path.parent.mkdir(parents=True, exist_ok=True)
+        self._file = self._partial.open("w", encoding="utf-8")
+        return self
+
+    def __call__(self, rejected: Rejected) -> None:
+        """Write one rejected row."""
+        if self._file is None:
+            raise RuntimeError("a RejectsWriter writes inside its with-block only")
+        row = {"line": rejected.line, "reason": rejected.reason, "raw_start": rejected.raw_start}
+        self._file.write(json.dumps(row) + "\n")
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self._file is not None:
+            self._file.close()
+            self._file = None
+        if kind is None:
+            os.replace(self._partial, self._path)
+        else:
+            self._partial.unlink(missing_ok=True)

@@ -1,0 +1,112 @@
+"""A table of methods by metrics, with intervals and tests: data only, see ``render`` for how it looks."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from idiolect.errors import ConfigError
+from idiolect.evaluation.additive import Aggregate
+from idiolect.evaluation.significance import Bootstrapped, Comparison, Interval, Resamples, compare, holm, interval
+from idiolect.registry import suggest
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Column:
+    """One metric."""
+
+    name: str
+    greater_is_better: bool
+    signature: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Cell:
+    """A method's score on one metric."""
+
+    score: Interval
+    versus: Comparison | None = None
+    """Against the baseline; None in the baseline's own row or without one."""
+    p_holm: float | None = None
+    """``versus.p`` corrected for all comparisons of the table."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Row:
+    """One method; a cell is None where it has no such score."""
+
+    method: str
+    cells: tuple[Cell | None, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ScoreTable:
+    """Methods by metrics."""
+
+    columns: tuple[Column, ...]
+    rows: tuple[Row, ...]
+    segments: int
+    resamples: int
+    baseline: str | None = None
+
+
+def score_table(
+    metrics: Sequence[Aggregate],
+    stats: Mapping[str, Mapping[str, np.ndarray]],
+    resamples: Resamples,
+    *,
+    baseline: str | None = None,
+) -> ScoreTable:
+    """Score every method and test it against the baseline.
+
+    Args:
+        metrics: The columns.
+        stats: Method to metric name to float (n, n_stats) or (n,), rows aligned over methods; a metric may be missing.
+        resamples: Draws over the n segments, the same for every cell.
+        baseline: The method others are tested against; None: no tests.
+
+    Raises:
+        ConfigError: The baseline is not among the methods.
+        InputError: A method has another number of segments than the resamples.
+    """
+    if baseline is not None and baseline not in stats:
+        raise ConfigError(f"unknown baseline {baseline!r}", hint=suggest(baseline, stats))
+    scores = {
+        (method, metric.name): resamples.score(metric, own[metric.name])
+        for method, own in stats.items()
+        for metric in metrics
+        if metric.name in own
+    }
+    columns = tuple(
+        Column(name=m.name, greater_is_better=m.greater_is_better, signature=str(m.signature())) for m in metrics
+    )
+    rows = tuple(
+        Row(method=method, cells=tuple(_cell(scores, method, column.name, baseline) for column in columns))
+        for method in stats
+    )
+    return ScoreTable(
+        columns=columns, rows=_corrected(rows), segments=resamples.n, resamples=len(resamples), baseline=baseline
+    )
+
+
+def _cell(
+    scores: Mapping[tuple[str, str], Bootstrapped], method: str, metric: str, baseline: str | None
+) -> Cell | None:
+    own = scores.get((method, metric))
+    if own is None:
+        return None
+    reference = scores.get((baseline, metric)) if baseline not in (None, method) else None
+    return Cell(score=interval(own), versus=compare(own, reference) if reference else None)
+
+
+def _corrected(rows: tuple[Row, ...]) -> tuple[Row, ...]:
+    """The rows with Holm's correction over every comparison they hold."""
+    raw = [cell.versus.p for row in rows for cell in row.cells if cell and cell.versus]
+    corrected = iter(holm(raw))
+    return tuple(replace(row, cells=tuple(_with_p(cell, corrected) for cell in row.cells)) for row in rows)
+
+
+def _with_p(cell: Cell | None, corrected: Iterator[float]) -> Cell | None:
+    return replace(cell, p_holm=next(corrected)) if cell and cell.versus else cell

@@ -1,0 +1,52 @@
+"""Which metrics there are, and which package each needs."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+
+from idiolect.errors import require
+from idiolect.evaluation.base import Metric
+from idiolect.registry import Registry
+
+METRICS: Registry[Callable[[], Metric]] = Registry(
+    "metric",
+    {
+        "rouge1": "idiolect.evaluation.rouge:rouge_1",
+        "rougeL": "idiolect.evaluation.rouge:rouge_l",
+        "meteor": "idiolect.evaluation.meteor:Meteor",
+        "bleu": "idiolect.evaluation.bleu:Bleu",
+        "bertscore": "idiolect.evaluation.bertscore:BertScore",
+        "bertscore-led": "idiolect.evaluation.bertscore:led_base",
+    },
+)
+
+DEFAULT_METRICS = ("rouge1", "rougeL", "meteor", "bleu")
+"""The papers' metrics that need no model."""
+
+_PACKAGES = {
+    "rouge1": ("rouge_score", "metrics"),
+    "rougeL": ("rouge_score", "metrics"),
+    "meteor": ("nltk", "metrics"),
+    "bleu": ("sacrebleu", "metrics"),
+    "bertscore": ("bert_score", "bertscore"),
+    "bertscore-led": ("bert_score", "bertscore"),
+}
+
+
+def load_metrics(names: Iterable[str] = DEFAULT_METRICS) -> list[Metric]:
+    """The metrics of these names, ready to score, in order.
+
+    Call it before generating: a name that does not exist or a package that is not installed shows here.
+
+    Raises:
+        ConfigError: There is no metric of a name.
+        MissingDependencyError: A metric's package is not installed.
+    """
+    return [_load(name) for name in names]
+
+
+def _load(name: str) -> Metric:
+    if name in _PACKAGES:
+        package, extra = _PACKAGES[name]
+        require(package, extra=extra)
+    return METRICS.get(name)()

@@ -1,0 +1,75 @@
+"""A language model that needs no weights: for tests, dry runs and examples."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Sequence
+
+import numpy as np
+
+from idiolect.llm.base import Capability, Completion, SamplingParams
+from idiolect.types import Prompt
+
+Reply = Callable[[Prompt], str]
+
+
+def echo(prompt: Prompt) -> str:
+    """The last past review shown, or the item's first line: what a lazy imitator would write."""
+    user = prompt.messages[-1].text
+    past = [line.removeprefix("Text: ") for line in user.splitlines() if line.startswith("Text: ")]
+    return past[0] if past else user.splitlines()[0].removeprefix("Item: ")
+
+
+class FakeLLM:
+    """Answers deterministically and remembers every prompt it was given.
+
+    Args:
+        reply: Makes the answer of a prompt.
+        max_entries: History entries that "fit"; later ones are reported as dropped.
+    """
+
+    supports: frozenset[Capability] = frozenset({"soft", "likelihood", "seed"})
+    name = "fake"
+
+    def __init__(self, reply: Reply = echo, *, max_entries: int = 1_000) -> None:
+        self._reply = reply
+        self._max_entries = max_entries
+        self.seen: list[Prompt] = []
+
+    def generate(self, prompts: Sequence[Prompt], params: SamplingParams) -> list[Completion]:
+        """See ``LLM.generate``; words stand for tokens."""
+        self.seen.extend(prompts)
+        return [self._complete(prompt, params) for prompt in prompts]
+
+    def negative_log_likelihood(self, prompts: Sequence[Prompt], references: Sequence[str]) -> np.ndarray:
+        """Nats of a unigram model over the prompt's words: a reference is likelier the more of it the prompt shows."""
+        return np.array([_unigram_nats(p, r) for p, r in zip(prompts, references, strict=True)])
+
+    def _complete(self, prompt: Prompt, params: SamplingParams) -> Completion:
+        words = self._reply(prompt).split(" ")[: params.max_new_tokens]
+        entries = {b.entry for m in prompt.messages for b in m.blocks if b.entry is not None}
+        return Completion(
+            text=" ".join(words),
+            prompt_tokens=sum(len(message.text.split()) for message in prompt.messages),
+            completion_tokens=len(words),
+            kept_entries=tuple(sorted(entry for entry in entries if entry < self._max_entries)),
+        )
+
+
+def fingerprint(prompt: Prompt) -> str:
+    """A digest of text, slots and soft vectors: equal prompts, equal digests."""
+    digest = hashlib.blake2b(digest_size=16)
+    for message in prompt.messages:
+        digest.update(f"{message.role}\x00{message.text}\x00".encode())
+    digest.update(repr(prompt.slots).encode())
+    if prompt.soft is not None:
+        digest.update(np.ascontiguousarray(prompt.soft, dtype=np.float32).tobytes())
+    return digest.hexdigest()
+
+
+def _unigram_nats(prompt: Prompt, reference: str) -> float:
+    shown = " ".join(message.text for message in prompt.messages).lower().split()
+    wanted = reference.lower().split()
+    vocabulary = len(set(shown) | set(wanted)) + 1
+    counts = {word: shown.count(word) for word in set(wanted)}
+    return float(-sum(np.log((counts[word] + 1) / (len(shown) + vocabulary)) for word in wanted))

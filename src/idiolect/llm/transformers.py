@@ -1,0 +1,230 @@
+"""Any Hugging Face causal language model, by folder or hub name, with soft prompts in its input embeddings."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any, Literal, NamedTuple
+
+import numpy as np
+import torch
+from tqdm.auto import tqdm
+from transformers import AutoModelForCausalLM, AutoTokenizer
+from transformers.utils.logging import disable_progress_bar
+
+from idiolect.config import Config
+from idiolect.errors import NotFoundError
+from idiolect.llm.base import Capability, Completion, SamplingParams
+from idiolect.prompts.tokenize import EncodedPrompt, PromptTokenizer
+from idiolect.softprompt.splice import splice
+from idiolect.types import Prompt
+
+# Below this temperature sampling is greedy in all but name, and division by it overflows.
+_GREEDY = 1e-4
+
+
+class BackboneConfig(Config):
+    """Which model, and how it is run."""
+
+    model: str = "sandbox"
+    """Folder, hub name, or ``sandbox`` for the small model that ships with the package."""
+    revision: str | None = None
+    """Branch, tag or commit of a hub model."""
+    device: str = "auto"
+    """``cpu``, ``cuda``, ...; auto: a GPU where there is one."""
+    dtype: Literal["auto", "float32", "bfloat16", "float16"] = "auto"
+    """auto: the checkpoint's own on a GPU, float32 on a CPU."""
+    max_prompt_tokens: int = 2048
+    """Budget of a prompt (DEP paper, appendix C.2.3); history that does not fit is dropped, last entry first."""
+    batch_size: int = 16
+    """Prompts computed together."""
+
+
+class _Batch(NamedTuple):
+    embeds: torch.Tensor
+    """(B, T, H), left-padded."""
+    mask: torch.Tensor
+    """int64 (B, T)."""
+
+
+class TransformersLLM:
+    """A causal language model in this process.
+
+    Args:
+        model: The Hugging Face model, used as it is and never changed.
+        tokenizer: Its tokenizer.
+        name: Model and revision, for records.
+        max_prompt_tokens: See ``BackboneConfig``.
+        batch_size: See ``BackboneConfig``.
+        progress: Show a bar while generating.
+    """
+
+    supports: frozenset[Capability] = frozenset({"soft", "likelihood", "seed"})
+
+    def __init__(
+        self,
+        model: Any,
+        tokenizer: Any,
+        *,
+        name: str,
+        max_prompt_tokens: int = 2048,
+        batch_size: int = 16,
+        progress: bool = False,
+    ) -> None:
+        self.model = model.eval()
+        self.prompts = PromptTokenizer(tokenizer, max_tokens=max_prompt_tokens)
+        self.name = name
+        self.batch_size = batch_size
+        self.progress = progress
+
+    @classmethod
+    def load(cls, config: BackboneConfig, *, progress: bool = False) -> TransformersLLM:
+        """Load a model and its tokenizer.
+
+        Raises:
+            NotFoundError: Neither a folder nor a name that can be fetched from here.
+        """
+        where = str(SANDBOX_BACKBONE) if config.model == "sandbox" else config.model
+        cuda = torch.cuda.is_available()
+        device = ("cuda" if cuda else "cpu") if config.device == "auto" else config.device
+        dtype = config.dtype if config.dtype != "auto" else ("auto" if device.startswith("cuda") else "float32")
+        try:
+            disable_progress_bar()
+            tokenizer = AutoTokenizer.from_pretrained(where, revision=config.revision)
+            model = AutoModelForCausalLM.from_pretrained(where, revision=config.revision, dtype=dtype)
+        except (OSError, ValueError) as error:
+            reason = str(error).strip().splitlines()[0]
+            raise NotFoundError(
+                f"cannot load the model {config.model!r}: {reason}",
+                hint="give a folder, a hub name with the network on, or 'sandbox'",
+            ) from error
+        revision = config.revision or getattr(model.config, "_commit_hash", None)
+        return cls(
+            model.to(device),
+            tokenizer,
+            name=f"{config.model}@{revision[:12]}" if revision else config.model,
+            max_prompt_tokens=config.max_prompt_tokens,
+            batch_size=config.batch_size,
+            progress=progress,
+        )
+
+    @property
+    def hidden_size(self) -> int:
+        """Width of the model's input space: what soft rows must have."""
+        return int(self.model.get_input_embeddings().weight.shape[1])
+
+    @torch.inference_mode()
+    def generate(self, prompts: Sequence[Prompt], params: SamplingParams) -> list[Completion]:
+        """See ``LLM.generate``. The sampling is seeded for this call alone; global generators are left as they were."""
+        encoded = [self.prompts.encode(prompt) for prompt in prompts]
+        done: list[Completion | None] = [None] * len(prompts)
+        devices = [self.model.device] if self.model.device.type == "cuda" else []
+        with torch.random.fork_rng(devices=devices):
+            torch.manual_seed(params.seed)
+            for chosen in self._batches([len(e.ids) for e in encoded], "generate"):
+                started = time.perf_counter()
+                batch = self._embed([encoded[i] for i in chosen], [prompts[i].soft for i in chosen])
+                tokens = self.model.generate(
+                    inputs_embeds=batch.embeds, attention_mask=batch.mask, **self._sampling(params)
+                )
+                seconds = (time.perf_counter() - started) / len(chosen)
+                for i, row in zip(chosen, tokens.tolist(), strict=True):
+                    done[i] = self._completion(encoded[i], row, seconds)
+        return [completion for completion in done if completion is not None]
+
+    @torch.inference_mode()
+    def negative_log_likelihood(self, prompts: Sequence[Prompt], references: Sequence[str]) -> np.ndarray:
+        """See ``LLM.negative_log_likelihood``."""
+        encoded = [self.prompts.encode(prompt) for prompt in prompts]
+        targets = [self.prompts.encode_reference(text) for text in references]
+        lengths = [len(e.ids) + len(t) for e, t in zip(encoded, targets, strict=True)]
+        nats = np.zeros(len(prompts))
+        for chosen in self._batches(lengths, "likelihood"):
+            rows = [encoded[i] for i in chosen]
+            nats[chosen] = self._nats(rows, [prompts[i].soft for i in chosen], [targets[i] for i in chosen])
+        return nats
+
+    def _nats(
+        self, encoded: Sequence[EncodedPrompt], soft: Sequence[np.ndarray | None], targets: Sequence[np.ndarray]
+    ) -> np.ndarray:
+        batch = self._embed(encoded, soft, targets)
+        longest = max(map(len, targets))
+        # Left padding puts every target at the end, so the last positions are all the logits that are needed.
+        logits = self.model(
+            inputs_embeds=batch.embeds,
+            attention_mask=batch.mask,
+            position_ids=(batch.mask.cumsum(1) - 1).clamp(min=0),
+            logits_to_keep=longest + 1,
+        ).logits[:, :-1]
+        wanted = torch.full((len(targets), longest), -100, device=logits.device)
+        for row, target in enumerate(targets):
+            wanted[row, longest - len(target) :] = torch.from_numpy(target.astype(np.int64))
+        loss = torch.nn.functional.cross_entropy(logits.float().transpose(1, 2), wanted, reduction="none")
+        return loss.double().sum(1).cpu().numpy()
+
+    def _embed(
+        self,
+        encoded: Sequence[EncodedPrompt],
+        soft: Sequence[np.ndarray | None],
+        targets: Sequence[np.ndarray] | None = None,
+    ) -> _Batch:
+        """Left-padded input embeddings of prompts (followed by targets) with the soft rows in their slots."""
+        tails = targets if targets is not None else [np.zeros(0, np.int32)] * len(encoded)
+        rows = [np.concatenate([e.ids, tail]) for e, tail in zip(encoded, tails, strict=True)]
+        width = max(map(len, rows))
+        ids = np.full((len(rows), width), self.prompts.pad_id, dtype=np.int64)
+        mask = np.zeros((len(rows), width), dtype=np.int64)
+        slots = np.zeros((len(rows), width), dtype=bool)
+        for k, (e, row) in enumerate(zip(encoded, rows, strict=True)):
+            ids[k, width - len(row) :] = row
+            mask[k, width - len(row) :] = 1
+            slots[k, width - len(row) + e.slot_positions] = True
+        device = self.model.device
+        embeds = self.model.get_input_embeddings()(torch.from_numpy(ids).to(device))
+        kept = [s[e.slot_rows] for e, s in zip(encoded, soft, strict=True) if s is not None]
+        if kept:
+            values = torch.from_numpy(np.concatenate(kept).astype(np.float32)).to(device)
+            filled = slots & np.array([s is not None for s in soft])[:, None]
+            embeds = splice(embeds, torch.from_numpy(filled).to(device), values)
+        return _Batch(embeds, torch.from_numpy(mask).to(device))
+
+    def _batches(self, lengths: Sequence[int], what: str) -> Iterator[list[int]]:
+        """Indices in batches of like length, longest first, so that memory runs out at once or never."""
+        order = sorted(range(len(lengths)), key=lambda i: (-lengths[i], i))
+        with tqdm(total=len(order), desc=what, unit="review", disable=not self.progress, leave=False) as bar:
+            for start in range(0, len(order), self.batch_size):
+                chosen = order[start : start + self.batch_size]
+                yield chosen
+                bar.update(len(chosen))
+
+    def _sampling(self, params: SamplingParams) -> dict[str, Any]:
+        common = {
+            "max_new_tokens": params.max_new_tokens,
+            "pad_token_id": self.prompts.pad_id,
+            "eos_token_id": self.prompts.eos_id,
+        }
+        if params.temperature < _GREEDY:
+            return {**common, "do_sample": False, "temperature": None, "top_p": None, "top_k": None}
+        return {
+            **common,
+            "do_sample": True,
+            "temperature": params.temperature,
+            "top_p": params.top_p,
+            "top_k": 0,
+        }
+
+    def _completion(self, encoded: EncodedPrompt, row: list[int], seconds: float) -> Completion:
+        stop = self.prompts.eos_id
+        length = row.index(stop) + 1 if stop in row else len(row)
+        return Completion(
+            text=self.prompts.decode(row),
+            prompt_tokens=len(encoded.ids),
+            completion_tokens=length,
+            kept_entries=encoded.kept_entries,
+            seconds=seconds,
+        )
+
+
+SANDBOX_BACKBONE = Path(__file__).parents[1] / "sandbox" / "backbone"
+"""The small model that ships with the package; ``pretrain.json`` beside it is its recipe and log."""

@@ -1,0 +1,75 @@
+"""Reviews in plain lists behind the reader's seam: for tests and for programs whose data fit in a notebook cell."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+
+import numpy as np
+
+from idiolect.errors import NotFoundError
+from idiolect.store.base import PeerSums
+from idiolect.types import Item, ItemId, Moment, Review, ReviewId, UserId
+
+
+class InMemoryReviews:
+    """A ``ReviewReader`` over lists. Every look-up scans, which is right for hundreds of reviews and no more.
+
+    Args:
+        items: Known items.
+        reviews: Visible reviews, in any order.
+        vectors: float (dim,) for every review that has one; one encoder's.
+        encoder: That encoder's name.
+    """
+
+    def __init__(
+        self,
+        items: Iterable[Item],
+        reviews: Iterable[Review],
+        vectors: Mapping[ReviewId, np.ndarray],
+        *,
+        encoder: str,
+    ) -> None:
+        self._items = {item.id: item for item in items}
+        self._reviews = sorted(reviews, key=lambda review: review.moment)
+        self._vectors = {key: np.asarray(vector, dtype=np.float16) for key, vector in vectors.items()}
+        self._encoder = encoder
+        self._dim = len(next(iter(self._vectors.values()))) if self._vectors else 0
+
+    def profile(self, user: UserId, *, before: Moment | None = None) -> list[Review]:
+        """See ``ReviewReader``."""
+        return [
+            review for review in self._reviews if review.user == user and (before is None or review.moment < before)
+        ]
+
+    def reviews_of(self, item: ItemId, *, exclude: UserId, before: int | None = None) -> list[Review]:
+        """See ``ReviewReader``."""
+        return [
+            review
+            for review in self._reviews
+            if review.item == item
+            and review.user != exclude
+            and (before is None or review.moment.timestamp < before)
+        ]
+
+    def items(self, ids: Sequence[ItemId]) -> dict[ItemId, Item]:
+        """See ``ReviewReader``."""
+        return {key: self._items[key] for key in ids if key in self._items}
+
+    def vectors(self, ids: Sequence[ReviewId], *, encoder: str) -> np.ndarray:
+        """See ``ReviewReader``."""
+        for key in ids:
+            if encoder != self._encoder or key not in self._vectors:
+                raise NotFoundError(f"review {key!r} has no vector of encoder {encoder!r}", hint="embed it first")
+        return np.array([self._vectors[key] for key in ids], dtype=np.float16).reshape(len(ids), self._dim)
+
+    def peer_sums(
+        self, items: Sequence[ItemId], *, exclude: UserId, encoder: str, before: int | None = None
+    ) -> PeerSums:
+        """See ``ReviewReader``."""
+        sums = np.zeros((len(items), self._dim))
+        counts = np.zeros(len(items), dtype=np.int64)
+        for row, item in enumerate(items):
+            peers = [review.id for review in self.reviews_of(item, exclude=exclude, before=before)]
+            vectors = self.vectors([key for key in peers if key in self._vectors], encoder=encoder)
+            sums[row], counts[row] = vectors.sum(axis=0, dtype=np.float64), len(vectors)
+        return PeerSums(sums, counts)

@@ -1,0 +1,55 @@
+"""The written phrases: text files of ``[section]`` headings with a phrase a line."""
+
+from __future__ import annotations
+
+import re
+from functools import cache
+from importlib import resources
+
+Sections = dict[str, tuple[str, ...]]
+
+_CONTRACTIONS = {
+    "it is": "it's", "that is": "that's", "there is": "there's", "what is": "what's", "here is": "here's",
+    "I am": "I'm", "I have": "I've", "I would": "I'd", "I will": "I'll", "I had": "I'd",
+    "you are": "you're", "you will": "you'll", "you have": "you've", "they are": "they're", "we are": "we're",
+    "do not": "don't", "does not": "doesn't", "did not": "didn't", "is not": "isn't", "was not": "wasn't",
+    "are not": "aren't", "were not": "weren't", "cannot": "can't", "could not": "couldn't", "would not": "wouldn't",
+    "will not": "won't", "should not": "shouldn't", "have not": "haven't", "has not": "hasn't", "had not": "hadn't",
+    "need not": "needn't", "let us": "let's", "it will": "it'll", "it would": "it'd",
+}  # fmt: skip
+_CONTRACTIBLE = re.compile(r"\b(" + "|".join(sorted(_CONTRACTIONS, key=len, reverse=True)) + r")\b(?=[ ,.][a-z{I])")
+"""Never at the end of a clause: nobody writes "that is what it's."."""
+
+
+@cache
+def read(name: str) -> Sections:
+    """The sections of ``phrases/<name>.txt``; empty lines and lines starting with ``#`` are skipped."""
+    text = resources.files("idiolect.sandbox").joinpath("phrases", f"{name}.txt").read_text(encoding="utf-8")
+    sections: dict[str, list[str]] = {}
+    section: list[str] = []
+    for line in map(str.strip, text.splitlines()):
+        if line.startswith("["):
+            section = sections.setdefault(line[1:-1], [])
+        elif line and not line.startswith("#"):
+            section.append(line)
+    return {key: tuple(lines) for key, lines in sections.items()}
+
+
+def merged(*banks: Sections) -> Sections:
+    """The sections of all ``banks``, phrases of equal headings one after the other."""
+    out: Sections = {}
+    for bank in banks:
+        for key, lines in bank.items():
+            out[key] = out.get(key, ()) + lines
+    return out
+
+
+def contract(phrase: str) -> str:
+    """``phrase`` as it is spoken: "it is" becomes "it's"."""
+    return _CONTRACTIBLE.sub(lambda match: _CONTRACTIONS[match[0]], phrase)
+
+
+def article(phrase: str) -> str:
+    """``phrase`` with "a" or "an" before it, by its sound."""
+    vowel = phrase[0].lower() in "aeiou" and not re.match(r"(?i)(uni[^nm]|use|eu|one\b|once\b|ubiq)", phrase)
+    return f"{'an' if vowel or re.match(r'(?i)(hour|hono|heir)', phrase) else 'a'} {phrase}"

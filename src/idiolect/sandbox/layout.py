@@ -1,0 +1,57 @@
+"""Sentences to text: joined or apart, in paragraphs or one block."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+from idiolect.sandbox.draw import Draw
+from idiolect.sandbox.traits import Scores
+
+_JOINTS = (", and ", "; ", ", while ", ", and besides ")
+
+_GAPS = re.compile(r"(\n\n?)[\n ]+")
+
+
+@dataclass(frozen=True, slots=True)
+class Sentence:
+    """A clause that starts in lower case, and its end mark."""
+
+    clause: str
+    mark: str = "."
+    joins: bool = False
+    """May be joined with a neighbour that joins."""
+    block: bool = False
+    """Stands on lines of its own."""
+
+    @property
+    def words(self) -> int:
+        """Number of words."""
+        return self.clause.count(" ") + 1
+
+
+def lay_out(draw: Draw, sentences: list[Sentence], scores: Scores, parting: str) -> str:
+    """The text of a review; a parting line, if any, stands last."""
+    parts: list[str] = []
+    joinable = False
+    for sentence in sentences:
+        joins = sentence.joins and sentence.mark == "."
+        if joins and joinable and draw.chance(0.8 * scores.long_sentences):
+            parts[-1] = f"{parts[-1][:-1]}{draw.pick(_JOINTS)}{sentence.clause}."
+            joinable = False
+        elif sentence.block:
+            parts.append(f"\n{sentence.clause}\n")
+            joinable = False
+        else:
+            gap = "\n\n" if parts and draw.chance(0.6 * scores.paragraphs) else " "
+            parts.append(f"{gap}{_capital(sentence.clause)}{sentence.mark}")
+            joinable = joins
+    if parting:
+        gap = "\n\n" if draw.chance(scores.paragraphs) else " "
+        parts.append(f"{gap}{parting}")
+    return _GAPS.sub(r"\1", "".join(parts)).strip()
+
+
+def _capital(clause: str) -> str:
+    start = 1 if clause[0] == '"' else 0
+    return f"{clause[:start]}{clause[start].upper()}{clause[start + 1 :]}"

@@ -1,0 +1,173 @@
+"""Opening a store: where it is, whether it is one, and how its transactions begin."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from pathlib import Path
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy import event
+from sqlalchemy.exc import DBAPIError, NoSuchModuleError, SQLAlchemyError
+
+from idiolect.errors import ArtifactError, ConfigError, MissingDependencyError, NotFoundError
+from idiolect.store import tables
+
+_BUSY_SECONDS = 30
+_PRAGMAS = (
+    "foreign_keys = ON",
+    "secure_delete = ON",
+    "synchronous = FULL",
+    "cache_size = -65536",
+    "temp_store = MEMORY",
+)
+
+
+def open_engine(where: str | Path, *, create: bool) -> sa.Engine:
+    """An engine on a checked store.
+
+    Args:
+        where: Path of a SQLite file, or a SQLAlchemy URL.
+        create: Make the store where there is none yet.
+
+    Raises:
+        NotFoundError: There is no store and ``create`` is off.
+        ArtifactError: What is there is not a store, or was made by a later version.
+        ConfigError: The URL names an unknown database.
+    """
+    url = _url(where)
+    if url.get_backend_name() == "sqlite" and url.database and not create and not Path(url.database).is_file():
+        raise NotFoundError(f"there is no store at {url.database!r}", hint="make one with `idiolect ingest`")
+    engine = _engine(url)
+    try:
+        _check(engine, url, create=create)
+    except DBAPIError as error:
+        engine.dispose()
+        raise ArtifactError(f"{_shown(url)!r} cannot be opened as a store: {error.orig}", hint=_HINT) from error
+    except BaseException:
+        engine.dispose()
+        raise
+    return engine
+
+
+@contextmanager
+def writing(engine: sa.Engine) -> Iterator[sa.Connection]:
+    """One write transaction: committed whole, or not at all.
+
+    Writers queue at the row of ``meta`` (PostgreSQL) or at ``BEGIN IMMEDIATE`` (SQLite), so what a writer has read
+    stays true until it commits.
+
+    Raises:
+        ArtifactError: The database refuses, for instance because another process keeps it locked.
+    """
+    try:
+        with engine.execution_options(idiolect_write=True).begin() as connection:
+            connection.execute(sa.select(tables.meta.c.version).with_for_update()).one()
+            yield connection
+    except DBAPIError as error:
+        hint = "another process is writing; try again when it has finished" if "locked" in str(error.orig) else ""
+        raise ArtifactError(f"the store cannot be written: {error.orig}", hint=hint) from error
+
+
+def truncate_log(engine: sa.Engine) -> bool:
+    """Write SQLite's log back into its file and empty it, so that nothing erased stays in it.
+
+    Returns:
+        Whether it is empty now; a reader in another process can hold it.
+    """
+    if engine.dialect.name != "sqlite":
+        return True
+    with _plain_cursor(engine) as cursor:
+        busy, *_ = cursor.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
+    return not busy
+
+
+_HINT = "give the path of a file made by `idiolect ingest`, or of a new one"
+
+
+def _url(where: str | Path) -> sa.URL:
+    if isinstance(where, str) and "://" in where:
+        try:
+            return sa.make_url(where)
+        except SQLAlchemyError as error:
+            raise ConfigError(
+                f"{where!r} is not a database URL", hint="a path, or for example sqlite:///f.db"
+            ) from error
+    return sa.URL.create("sqlite", database=str(where))
+
+
+def _shown(url: sa.URL) -> str:
+    return url.database or "" if url.get_backend_name() == "sqlite" else url.render_as_string(hide_password=True)
+
+
+def _engine(url: sa.URL) -> sa.Engine:
+    sqlite = url.get_backend_name() == "sqlite"
+    try:
+        engine = sa.create_engine(url, connect_args={"timeout": _BUSY_SECONDS} if sqlite else {})
+    except NoSuchModuleError as error:
+        raise ConfigError(f"unknown database in {_shown(url)!r}", hint="use sqlite:// or postgresql://") from error
+    except ModuleNotFoundError as error:
+        raise MissingDependencyError(
+            f"the driver {error.name!r} is not installed", hint=f"pip install {error.name}"
+        ) from error
+    if sqlite:
+        event.listen(engine, "connect", _prepare)
+        event.listen(engine, "begin", _begin)
+    return engine
+
+
+def _prepare(connection: Any, _record: object) -> None:
+    connection.isolation_level = None  # the driver would begin transactions itself, and not IMMEDIATE ones
+    for pragma in _PRAGMAS:
+        connection.execute(f"PRAGMA {pragma}")
+
+
+def _begin(connection: sa.Connection) -> None:
+    write = connection.get_execution_options().get("idiolect_write", False)
+    connection.exec_driver_sql("BEGIN IMMEDIATE" if write else "BEGIN")
+
+
+def _check(engine: sa.Engine, url: sa.URL, *, create: bool) -> None:
+    present = set(sa.inspect(engine).get_table_names())
+    ours = set(tables.metadata.tables)
+    if ours <= present:
+        return _check_version(engine, url)
+    if present & ours or (present and engine.dialect.name == "sqlite"):
+        raise ArtifactError(f"{_shown(url)!r} is a database, but not a store", hint=_HINT)
+    if not create:
+        raise NotFoundError(f"{_shown(url)!r} holds no store yet", hint="make one with `idiolect ingest`")
+    return _create(engine)
+
+
+def _check_version(engine: sa.Engine, url: sa.URL) -> None:
+    with engine.connect() as connection:
+        version = connection.execute(sa.select(tables.meta.c.version)).scalar_one()
+    if version != tables.SCHEMA_VERSION:
+        raise ArtifactError(
+            f"{_shown(url)!r} has schema {version}, this version of idiolect reads {tables.SCHEMA_VERSION}",
+            hint="upgrade idiolect" if version > tables.SCHEMA_VERSION else "ingest the reviews into a new store",
+        )
+
+
+def _create(engine: sa.Engine) -> None:
+    if engine.dialect.name == "sqlite":
+        with _plain_cursor(engine) as cursor:
+            cursor.execute(
+                "PRAGMA journal_mode = WAL"
+            ).fetchall()  # kept in the file; not possible inside a transaction
+    with engine.execution_options(idiolect_write=True).begin() as connection:
+        tables.metadata.create_all(connection)
+        if connection.execute(sa.select(tables.meta.c.version)).first() is None:
+            row = {"version": tables.SCHEMA_VERSION, "digest": f"{0:032x}", "n_items": 0, "n_reviews": 0, "n_dated": 0}
+            connection.execute(sa.insert(tables.meta), row)
+
+
+@contextmanager
+def _plain_cursor(engine: sa.Engine) -> Iterator[Any]:
+    connection = engine.raw_connection()
+    try:
+        with closing(connection.cursor()) as cursor:
+            yield cursor
+    finally:
+        connection.close()

@@ -1,0 +1,109 @@
+"""Storing items and reviews in chunks: what is new, what is known, what is refused."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, field
+from itertools import islice
+from typing import Any, TypeVar
+
+import sqlalchemy as sa
+
+from idiolect.store import tables
+from idiolect.store.base import AddReport
+from idiolect.store.bulk import ANY_OF, insert_rows, key_chunks
+from idiolect.store.rows import Refused, Row, item_row, review_row
+from idiolect.types import Item, Review
+
+_CHUNK = 4096
+
+_meta = tables.meta.c
+
+T = TypeVar("T", Item, Review)
+
+
+@dataclass(slots=True)
+class _Tally:
+    added: int = 0
+    known: int = 0
+    dated: int = 0
+    digest: int = 0
+    refused: list[tuple[Any, str]] = field(default_factory=list)
+
+
+def ingest(connection: sa.Connection, items: Iterable[Item], reviews: Iterable[Review]) -> AddReport:
+    """Store what is new of both, holding one chunk in memory at a time."""
+    item_tally = _ingest(connection, tables.items, items, item_row)
+    review_tally = _ingest(connection, tables.reviews, reviews, review_row)
+    adjust_totals(
+        connection,
+        digest=item_tally.digest + review_tally.digest,
+        items=item_tally.added,
+        reviews=review_tally.added,
+        dated=review_tally.dated,
+    )
+    return AddReport(
+        items_added=item_tally.added,
+        items_known=item_tally.known,
+        reviews_added=review_tally.added,
+        reviews_known=review_tally.known,
+        refused=(*item_tally.refused, *review_tally.refused),
+    )
+
+
+def adjust_totals(connection: sa.Connection, *, digest: int, items: int = 0, reviews: int = 0, dated: int = 0) -> None:
+    """Add to the totals in ``meta``; ``digest`` is a sum of row digests, negative for rows taken out."""
+    before = int(connection.execute(sa.select(_meta.digest)).scalar_one(), 16)
+    connection.execute(
+        sa.update(tables.meta).values(
+            digest=f"{(before + digest) % 2**128:032x}",
+            n_items=_meta.n_items + items,
+            n_reviews=_meta.n_reviews + reviews,
+            n_dated=_meta.n_dated + dated,
+        )
+    )
+
+
+def _ingest(connection: sa.Connection, table: sa.Table, values: Iterable[T], to_row: Callable[[T], Row]) -> _Tally:
+    tally = _Tally()
+    for chunk in _chunks(values):
+        rows = list(_storable(chunk, to_row, tally))
+        new = _unknown(connection, table, rows, tally)
+        insert_rows(connection, table, new)
+        tally.added += len(new)
+        tally.dated += sum(row.get("timestamp") is not None for row in new)
+        tally.digest += sum(int.from_bytes(row["digest"]) for row in new)
+    return tally
+
+
+def _chunks(values: Iterable[T]) -> Iterator[list[T]]:
+    iterator = iter(values)
+    while chunk := list(islice(iterator, _CHUNK)):
+        yield chunk
+
+
+def _storable(chunk: list[T], to_row: Callable[[T], Row], tally: _Tally) -> Iterator[Row]:
+    for value in chunk:
+        try:
+            yield to_row(value)
+        except Refused as reason:
+            tally.refused.append((value.id, str(reason)))
+
+
+def _unknown(connection: sa.Connection, table: sa.Table, rows: list[Row], tally: _Tally) -> list[Row]:
+    stored = _digests(connection, table, [row["id"] for row in rows])
+    new = []
+    for row in rows:
+        if row["id"] not in stored:
+            stored[row["id"]] = row["digest"]
+            new.append(row)
+        elif stored[row["id"]] == row["digest"]:
+            tally.known += 1
+        else:
+            tally.refused.append((row["id"], f"another {table.name[:-1]} of this id is stored"))
+    return new
+
+
+def _digests(connection: sa.Connection, table: sa.Table, ids: list[str]) -> dict[str, bytes]:
+    query = sa.select(table.c.id, table.c.digest).where(table.c.id.in_(ANY_OF))
+    return {row[0]: row[1] for some in key_chunks(ids) for row in connection.execute(query, some)}

@@ -1,0 +1,234 @@
+"""The live store: an embedded SQLite file by default, PostgreSQL by URL."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+import polars as pl
+import sqlalchemy as sa
+
+from idiolect.errors import NotFoundError
+from idiolect.store import frames, tables
+from idiolect.store.base import AddReport, ErasureReceipt, PeerSums
+from idiolect.store.bulk import ANY_OF, key_chunks
+from idiolect.store.engine import open_engine, truncate_log, writing
+from idiolect.store.erase import erase
+from idiolect.store.ingest import ingest
+from idiolect.store.item_sums import check_dated, read_peer_sums, read_peer_sums_before
+from idiolect.store.rows import ITEM, REVIEW, by_time, to_item, to_review
+from idiolect.store.vectors import add_vectors, find_encoder, read_vectors
+from idiolect.types import Item, ItemId, Moment, Review, ReviewId, UserId
+
+_log = logging.getLogger(__name__)
+
+
+class StoreCounts(NamedTuple):
+    """How much a store holds."""
+
+    items: int
+    reviews: int
+    dated: int
+    """Reviews with a timestamp."""
+
+
+class SqlStore:
+    """Items, reviews, vectors and item sums in one database; a ``ReviewStore``.
+
+    Writes are one transaction a call. Reads see the last commit. Threads may share a store; a process opens its own.
+
+    Args:
+        where: Path of a SQLite file, or a SQLAlchemy URL.
+        create: Make the store where there is none yet.
+
+    Raises:
+        NotFoundError: There is no store and ``create`` is off.
+        ArtifactError: What is there is not a store, or was made by a later version.
+        ConfigError: The URL names an unknown database.
+
+    Example:
+        >>> with SqlStore("reviews.db") as store:
+        ...     store.add([], [Review(id="r1", user="ann", item="tea", text="Too sweet for me.")])
+    """
+
+    def __init__(self, where: str | Path, *, create: bool = True) -> None:
+        self._engine = open_engine(where, create=create)
+
+    def __enter__(self) -> SqlStore:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Give all connections back; the store can still be used and then opens new ones."""
+        self._engine.dispose()
+
+    @contextmanager
+    def reading(self) -> Iterator[sa.Connection]:
+        """A connection whose reads all see the same commit."""
+        with self._engine.connect() as connection:
+            yield connection
+
+    def add(self, items: Iterable[Item], reviews: Iterable[Review]) -> AddReport:
+        """Store items and reviews in one transaction; iterators are consumed chunk by chunk.
+
+        What is stored already with the same content is known; the same id with another content is refused.
+        """
+        with writing(self._engine) as connection:
+            return ingest(connection, items, reviews)
+
+    def add_vectors(self, ids: Sequence[ReviewId], vectors: np.ndarray, *, encoder: str) -> int:
+        """Store vectors as float16 and add them to the item sums, in one transaction.
+
+        Args:
+            ids: Reviews of the store.
+            vectors: Any float (n, dim) within [-1, 1], row k for ``ids[k]``.
+            encoder: Name of the encoder that made them.
+
+        Returns:
+            How many were new; a review that already has a vector of this encoder is left as it is.
+
+        Raises:
+            InputError: A component is no number within [-1, 1], or the dimension is not the encoder's.
+            NotFoundError: A review is not in the store.
+        """
+        if not len(ids):
+            return 0
+        with writing(self._engine) as connection:
+            return add_vectors(connection, ids, vectors, encoder)
+
+    def forget(self, user: UserId) -> ErasureReceipt:
+        """Remove a user's reviews and vectors, take them out of the sums, and overwrite their bytes in the file."""
+        with writing(self._engine) as connection:
+            receipt = erase(connection, user)
+        if not truncate_log(self._engine):
+            _log.warning("another process reads the store: its log still holds what was erased, until it is closed")
+        return receipt
+
+    def profile(self, user: UserId, *, before: Moment | None = None) -> list[Review]:
+        """All of the user's reviews, oldest first, strictly before ``before``; empty for an unknown user."""
+        found = self._reviews(tables.reviews.c.user == user)
+        return [review for review in found if before is None or review.moment < before]
+
+    def reviews_of(self, item: ItemId, *, exclude: UserId, before: int | None = None) -> list[Review]:
+        """All reviews of ``item`` by others than ``exclude``, oldest first, with timestamp < ``before``.
+
+        Raises:
+            ConfigError: ``before`` is given and the corpus has no timestamps.
+        """
+        conditions = [tables.reviews.c.item == item, tables.reviews.c.user != exclude]
+        if before is not None:
+            check_dated(self.counts().dated)
+            conditions.append(tables.reviews.c.timestamp < before)
+        return self._reviews(*conditions)
+
+    def items(self, ids: Sequence[ItemId]) -> dict[ItemId, Item]:
+        """The known items among ``ids``."""
+        found = (to_item(row) for row in self._rows(ITEM, tables.items.c.id, ids))
+        return {item.id: item for item in found}
+
+    def reviews(self, ids: Sequence[ReviewId]) -> list[Review]:
+        """The reviews of these ids, in their order.
+
+        Raises:
+            NotFoundError: One is not in the store.
+        """
+        found = {row[0]: to_review(row) for row in self._rows(REVIEW, tables.reviews.c.id, ids)}
+        missing = [review for review in ids if review not in found]
+        if missing:
+            raise NotFoundError(f"{len(missing)} reviews are not in the store, the first is {missing[0]!r}")
+        return [found[review] for review in ids]
+
+    def vectors(self, ids: Sequence[ReviewId], *, encoder: str) -> np.ndarray:
+        """float16 (n, dim), row k for ``ids[k]``.
+
+        Raises:
+            NotFoundError: A review has no vector of this encoder.
+        """
+        with self.reading() as connection:
+            return read_vectors(connection, ids, encoder)
+
+    def peer_sums(
+        self, items: Sequence[ItemId], *, exclude: UserId, encoder: str, before: int | None = None
+    ) -> PeerSums:
+        """Sums and counts of the others' vectors, row k for ``items[k]``: the item sum minus the user's own part.
+
+        With ``before`` the items' own rows are read instead, so it costs what the items hold.
+
+        Raises:
+            NotFoundError: No vector of this encoder was ever stored.
+            ConfigError: ``before`` is given and the corpus has no timestamps.
+        """
+        with self.reading() as connection:
+            row = find_encoder(connection, encoder)
+            if before is None:
+                return read_peer_sums(connection, row, items, exclude)
+            check_dated(connection.execute(sa.select(tables.meta.c.n_dated)).scalar_one())
+            return read_peer_sums_before(connection, row, items, exclude, before)
+
+    def review_frame(self) -> pl.DataFrame:
+        """All reviews in table order, with the columns of ``corpus.frame.REVIEW_SCHEMA``."""
+        with self.reading() as connection:
+            return frames.review_frame(connection)
+
+    def item_frame(self) -> pl.DataFrame:
+        """All items in table order, with the columns of ``corpus.frame.ITEM_SCHEMA``."""
+        with self.reading() as connection:
+            return frames.item_frame(connection)
+
+    def missing_vectors(self, encoder: str, ids: Iterable[ReviewId] | None = None) -> pl.DataFrame:
+        """Reviews that have no vector of ``encoder``: review_id, length (characters), in table order.
+
+        Args:
+            encoder: Name of an encoder, known to the store or not.
+            ids: Only these; all where None.
+        """
+        with self.reading() as connection:
+            missing = frames.missing_frame(connection, encoder)
+        return (
+            missing
+            if ids is None
+            else missing.filter(pl.col("review_id").is_in(pl.Series(list(ids), dtype=pl.String).implode()))
+        )
+
+    def users(self) -> list[UserId]:
+        """Every user, sorted."""
+        with self.reading() as connection:
+            return sorted(connection.scalars(sa.select(tables.reviews.c.user).distinct()))
+
+    def encoders(self) -> dict[str, int]:
+        """Name and dimension of every encoder that has vectors here."""
+        with self.reading() as connection:
+            rows = connection.execute(sa.select(tables.encoders.c.name, tables.encoders.c.dim))
+            return {row.name: row.dim for row in rows}
+
+    def counts(self) -> StoreCounts:
+        """Numbers of items and reviews; kept as totals, so it reads one row."""
+        with self.reading() as connection:
+            meta = tables.meta.c
+            return StoreCounts(*connection.execute(sa.select(meta.n_items, meta.n_reviews, meta.n_dated)).one())
+
+    def fingerprint(self) -> str:
+        """Digest (32 hex digits) of all items and reviews, whatever the order of arrival; reads one row.
+
+        It is the sum modulo 2**128 of a BLAKE2b digest per row, so every write keeps it up to date.
+        """
+        with self.reading() as connection:
+            return connection.execute(sa.select(tables.meta.c.digest)).scalar_one()
+
+    def _reviews(self, *conditions: sa.ColumnElement[bool]) -> list[Review]:
+        with self.reading() as connection:
+            rows = connection.execute(sa.select(*REVIEW).where(*conditions))
+            return sorted((to_review(row) for row in rows), key=by_time)
+
+    def _rows(
+        self, columns: Sequence[sa.Column[Any]], key: sa.Column[Any], ids: Sequence[str]
+    ) -> Iterator[sa.Row[Any]]:
+        with self.reading() as connection:
+            for some in key_chunks(ids):
+                yield from connection.execute(sa.select(*columns).where(key.in_(ANY_OF)), some)

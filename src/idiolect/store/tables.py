@@ -1,0 +1,91 @@
+"""The tables of a store, in SQL that SQLite and PostgreSQL share.
+
+``seq`` is the order of arrival and the key inside the database; ``id`` is the key outside it. An item may be known by
+its id alone (a review file without an item file), so reviews name items without a foreign key.
+"""
+
+from __future__ import annotations
+
+from sqlalchemy import (
+    BigInteger,
+    Column,
+    Double,
+    ForeignKey,
+    Index,
+    Integer,
+    LargeBinary,
+    MetaData,
+    String,
+    Table,
+    Text,
+)
+
+SCHEMA_VERSION = 1
+
+# SQLite numbers rows by itself only where the type is spelled INTEGER.
+_Key = BigInteger().with_variant(Integer, "sqlite")
+
+metadata = MetaData()
+
+meta = Table(
+    "meta",
+    metadata,
+    Column("version", Integer, nullable=False),
+    Column("digest", String(32), nullable=False, doc="Sum of all row digests mod 2**128, in hex."),
+    Column("n_items", BigInteger, nullable=False),
+    Column("n_reviews", BigInteger, nullable=False),
+    Column("n_dated", BigInteger, nullable=False, doc="Number of reviews with a timestamp."),
+)
+
+items = Table(
+    "items",
+    metadata,
+    Column("seq", _Key, primary_key=True),
+    Column("id", Text, nullable=False, unique=True),
+    Column("title", Text, nullable=False),
+    Column("description", Text, nullable=False),
+    Column("category", Text, nullable=False),
+    Column("digest", LargeBinary, nullable=False),
+)
+
+reviews = Table(
+    "reviews",
+    metadata,
+    Column("seq", _Key, primary_key=True),
+    Column("id", Text, nullable=False, unique=True),
+    Column("user", Text, nullable=False),
+    Column("item", Text, nullable=False),
+    Column("rating", Double),
+    Column("title", Text, nullable=False),
+    Column("text", Text, nullable=False),
+    Column("timestamp", BigInteger),
+    Column("order", BigInteger, nullable=False),
+    Column("digest", LargeBinary, nullable=False),
+    Index("reviews_by_user", "user", "item"),
+    Index("reviews_by_item", "item"),
+)
+
+encoders = Table(
+    "encoders",
+    metadata,
+    Column("key", _Key, primary_key=True),
+    Column("name", Text, nullable=False, unique=True),
+    Column("dim", Integer, nullable=False),
+)
+
+vectors = Table(
+    "vectors",
+    metadata,
+    Column("review", _Key, ForeignKey("reviews.seq", ondelete="CASCADE"), primary_key=True),
+    Column("encoder", _Key, ForeignKey("encoders.key"), primary_key=True),
+    Column("vector", LargeBinary, nullable=False, doc="float16 (dim,), little-endian."),
+)
+
+item_sums = Table(
+    "item_sums",
+    metadata,
+    Column("item", Text, primary_key=True),
+    Column("encoder", _Key, ForeignKey("encoders.key"), primary_key=True),
+    Column("count", BigInteger, nullable=False),
+    Column("sum", LargeBinary, nullable=False, doc="float64 (dim,), little-endian."),
+)

@@ -1,0 +1,142 @@
+"""Vectors in the database, keyed by review and encoder."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import NamedTuple
+
+import numpy as np
+import sqlalchemy as sa
+
+from idiolect.errors import InputError, NotFoundError
+from idiolect.registry import suggest
+from idiolect.store import tables
+from idiolect.store.bulk import ANY_OF, insert_rows, key_chunks
+from idiolect.store.item_sums import change_sums
+from idiolect.store.sums import to_float16
+from idiolect.types import ReviewId
+
+_BATCH = 8192
+
+_reviews, _vectors, _encoders = tables.reviews.c, tables.vectors.c, tables.encoders.c
+
+
+class EncoderRow(NamedTuple):
+    """An encoder that has vectors in the store."""
+
+    key: int
+    dim: int
+
+
+def find_encoder(connection: sa.Connection, name: str) -> EncoderRow:
+    """The encoder called ``name``.
+
+    Raises:
+        NotFoundError: No vector of it was ever stored.
+    """
+    row = _find(connection, name)
+    if row is None:
+        stored = connection.scalars(sa.select(_encoders.name)).all()
+        hint = suggest(name, stored) if stored else "run `idiolect embed` first"
+        raise NotFoundError(f"the store has no vectors of encoder {name!r}", hint=hint)
+    return row
+
+
+def add_vectors(connection: sa.Connection, ids: Sequence[ReviewId], vectors: np.ndarray, encoder: str) -> int:
+    """Store the vectors that are new and add them to their items' sums.
+
+    Args:
+        connection: An open write transaction.
+        ids: Reviews of the store.
+        vectors: Any float (n, dim) within [-1, 1], row k for ``ids[k]``.
+        encoder: Name of what made them.
+
+    Returns:
+        How many were new.
+
+    Raises:
+        InputError: The vectors are unfit, or not of the encoder's dimension.
+        NotFoundError: A review is not in the store.
+    """
+    halves = to_float16(vectors, n=len(ids))
+    key = _register(connection, encoder, halves.shape[1])
+    places = _places(connection, ids, key)
+    new: dict[int, int] = {}
+    for row, review in enumerate(ids):
+        if not places[review].stored:
+            new.setdefault(places[review].seq, row)
+    if new:
+        rows = np.fromiter(new.values(), dtype=np.int64, count=len(new))
+        _insert(connection, key, list(new), halves, rows)
+        change_sums(connection, key, [places[ids[row]].item for row in rows], halves[rows], sign=1)
+    return len(new)
+
+
+def read_vectors(connection: sa.Connection, ids: Sequence[ReviewId], encoder: str) -> np.ndarray:
+    """float16 (n, dim), row k for ``ids[k]``.
+
+    Raises:
+        NotFoundError: A review has no vector of this encoder.
+    """
+    key, dim = find_encoder(connection, encoder)
+    query = sa.select(_reviews.id, _vectors.vector).join(tables.vectors, _vectors.review == _reviews.seq)
+    query = query.where(_vectors.encoder == key, _reviews.id.in_(ANY_OF))
+    blobs: dict[str, bytes] = {}
+    for some in key_chunks(ids):
+        blobs.update((row[0], row[1]) for row in connection.execute(query, some))
+    missing = [review for review in ids if review not in blobs]
+    if missing:
+        message = f"{len(missing)} reviews have no vector of {encoder!r}, the first is {missing[0]!r}"
+        raise NotFoundError(message, hint="run `idiolect embed` first")
+    return np.frombuffer(b"".join(blobs[review] for review in ids), dtype="<f2").reshape(len(ids), dim)
+
+
+def vector_batches(connection: sa.Connection, encoder: EncoderRow) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+    """Every vector of an encoder in table order: int64 (b,) of ``seq`` and float16 (b, dim)."""
+    query = sa.select(_vectors.review, _vectors.vector).where(_vectors.encoder == encoder.key).order_by(_vectors.review)
+    result = connection.execution_options(stream_results=True).execute(query)
+    for rows in result.partitions(_BATCH):
+        seqs, blobs = zip(*rows, strict=True)
+        yield np.array(seqs, dtype=np.int64), np.frombuffer(b"".join(blobs), dtype="<f2").reshape(-1, encoder.dim)
+
+
+class _Place(NamedTuple):
+    seq: int
+    item: str
+    stored: bool
+
+
+def _find(connection: sa.Connection, name: str) -> EncoderRow | None:
+    row = connection.execute(sa.select(_encoders.key, _encoders.dim).where(_encoders.name == name)).first()
+    return None if row is None else EncoderRow(*row)
+
+
+def _register(connection: sa.Connection, name: str, dim: int) -> int:
+    row = _find(connection, name)
+    if row is None:
+        connection.execute(sa.insert(tables.encoders), {"name": name, "dim": dim})
+        return find_encoder(connection, name).key
+    if row.dim != dim:
+        raise InputError(f"vectors of encoder {name!r} have {row.dim} numbers, not {dim}", hint="use the same encoder")
+    return row.key
+
+
+def _places(connection: sa.Connection, ids: Sequence[ReviewId], key: int) -> dict[str, _Place]:
+    here = sa.and_(_vectors.review == _reviews.seq, _vectors.encoder == key)
+    columns = (_reviews.id, _reviews.seq, _reviews.item, _vectors.review.is_not(None))
+    query = sa.select(*columns).outerjoin(tables.vectors, here).where(_reviews.id.in_(ANY_OF))
+    places: dict[str, _Place] = {}
+    for some in key_chunks(ids):
+        places.update((row[0], _Place(*row[1:])) for row in connection.execute(query, some))
+    unknown = [review for review in ids if review not in places]
+    if unknown:
+        message = f"{len(unknown)} reviews are not in the store, the first is {unknown[0]!r}"
+        raise NotFoundError(message, hint="add reviews before their vectors")
+    return places
+
+
+def _insert(connection: sa.Connection, key: int, seqs: list[int], halves: np.ndarray, rows: np.ndarray) -> None:
+    for start in range(0, len(seqs), _BATCH):
+        some = zip(seqs[start : start + _BATCH], rows[start : start + _BATCH], strict=True)
+        values = [{"review": seq, "encoder": key, "vector": halves[row].tobytes()} for seq, row in some]
+        insert_rows(connection, tables.vectors, values)

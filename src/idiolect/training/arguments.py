@@ -1,0 +1,54 @@
+"""A ``FitConfig`` in the words of the Hugging Face Trainer."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import torch
+from transformers import TrainingArguments
+
+from idiolect.training.config import FitConfig
+
+
+def training_arguments(config: FitConfig, checkpoints: Path, *, validated: bool) -> TrainingArguments:
+    """Arguments that write into ``checkpoints`` and keep the best adapter where the fit is validated."""
+    cuda = torch.cuda.is_available()
+    rhythm = "steps" if config.every else "epoch"
+    arguments = TrainingArguments(
+        output_dir=str(checkpoints),
+        num_train_epochs=config.epochs,
+        max_steps=config.max_steps or -1,
+        learning_rate=config.learning_rate,
+        weight_decay=config.weight_decay,
+        warmup_steps=config.warmup_ratio,
+        max_grad_norm=config.max_grad_norm,
+        per_device_train_batch_size=config.batch_size,
+        gradient_accumulation_steps=config.accumulation,
+        bf16=cuda and torch.cuda.is_bf16_supported() if config.bf16 == "auto" else config.bf16 == "on",
+        seed=config.seed,
+        data_seed=config.seed,
+        save_strategy=rhythm,
+        eval_strategy=rhythm if validated else "no",
+        save_steps=config.every or 500,
+        eval_steps=config.every or 500,
+        logging_steps=config.log_every,
+        logging_first_step=True,
+        # A loss that is no number has to be seen, not averaged away.
+        logging_nan_inf_filter=False,
+        load_best_model_at_end=validated,
+        metric_for_best_model=config.metric if validated else None,
+        greater_is_better=config.greater_is_better if validated else None,
+        # The best and the last.
+        save_total_limit=2,
+        remove_unused_columns=False,
+        dataloader_pin_memory=cuda,
+        ddp_find_unused_parameters=False,
+        ddp_broadcast_buffers=False,
+        # The other processes wait while the first one validates.
+        ddp_timeout=4 * 3600,
+        report_to="none",
+        disable_tqdm=True,
+    )
+    # Slots are flat, so torch's DataParallel, which cuts every tensor along its rows, is out: one process a device.
+    arguments._n_gpu = min(arguments.n_gpu, 1)
+    return arguments

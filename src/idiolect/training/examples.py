@@ -1,0 +1,78 @@
+"""What an adapter is fitted on: token ids, slots and vectors of one sample."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from idiolect.context.base import Context
+from idiolect.softprompt.config import stream_codes
+from idiolect.types import Slot
+
+if TYPE_CHECKING:
+    from idiolect.prompts.tokenize import EncodedPrompt
+
+
+@dataclass(frozen=True, slots=True, eq=False, kw_only=True)
+class Example:
+    """A prompt with slots and the text that should follow it."""
+
+    prompt: np.ndarray
+    """int32 (n,)"""
+    target: np.ndarray
+    """int32 (t,): the reference with the end-of-turn token."""
+    slot_positions: np.ndarray
+    """int (s,): indices into ``prompt``, ascending."""
+    stream: np.ndarray
+    """int64 (s,): 0 his, 1 diff."""
+    entry: np.ndarray
+    """int64 (s,): index of the history entry."""
+    vectors: np.ndarray
+    """float32 (s, d_in): ``e_his`` or ``e_diff`` of the entry."""
+
+
+def make_example(encoded: EncodedPrompt, reference_ids: np.ndarray, context: Context, *, dim: int = 0) -> Example:
+    """The example of one sample; its vectors are those of the entries whose slots fitted the prompt.
+
+    Args:
+        encoded: The prompt's ids and the slots that were kept.
+        reference_ids: int32 (t,), what the user wrote, end-of-turn token included.
+        context: Where the slots' vectors come from.
+        dim: Width of the vectors of a sample without slots; 0: nothing else will be batched with it.
+
+    Raises:
+        ValueError: A slot asks for a difference that the context does not have, or there is no target.
+    """
+    if not len(reference_ids):
+        raise ValueError("an example needs a target of at least one token")
+    vectors = [_vector(context, slot) for slot in encoded.slots]
+    return Example(
+        prompt=encoded.ids,
+        target=reference_ids,
+        slot_positions=encoded.slot_positions,
+        stream=stream_codes(encoded.slots),
+        entry=np.array([slot.entry for slot in encoded.slots], dtype=np.int64),
+        vectors=np.stack(vectors).astype(np.float32) if vectors else np.zeros((0, dim), dtype=np.float32),
+    )
+
+
+def digest(examples: Sequence[Example]) -> str:
+    """A name for exactly these examples in this order, so that a fit is never resumed on others."""
+    state = hashlib.blake2b(digest_size=16)
+    for example in examples:
+        for array in (example.prompt, example.target, example.slot_positions, example.stream, example.vectors):
+            state.update(np.int64(array.size).tobytes())
+            state.update(np.ascontiguousarray(array).tobytes())
+    return state.hexdigest()
+
+
+def _vector(context: Context, slot: Slot) -> np.ndarray:
+    entry = context.entries[slot.entry]
+    vector = entry.e_his if slot.stream == "his" else entry.e_diff
+    if vector is None:
+        raise ValueError(f"the prompt has a {slot.stream!r} slot for entry {slot.entry}, the context no such vector")
+    return vector

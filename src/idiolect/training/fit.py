@@ -1,0 +1,161 @@
+"""Fitting an adapter to examples, from start or from where it was interrupted."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from transformers import EarlyStoppingCallback, TrainerCallback
+
+from idiolect.errors import InputError
+from idiolect.softprompt.adapter import Adapter
+from idiolect.softprompt.model import SoftPromptModel
+from idiolect.softprompt.scale import mean_token_norm
+from idiolect.training.arguments import training_arguments
+from idiolect.training.callbacks import Bar, EpochTimer, JsonLines
+from idiolect.training.collator import Collator
+from idiolect.training.config import FitConfig
+from idiolect.training.distributed import on_main, process_mean
+from idiolect.training.examples import Example
+from idiolect.training.randomness import kept_random_state
+from idiolect.training.resume import CHECKPOINTS, identity, open_folder
+from idiolect.training.trainer import AdapterTrainer, Validate
+
+STATISTICS_SAMPLES = 4096
+"""Means and standard deviations are taken from about so many examples, spread evenly."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FitReport:
+    """What a fit did and what it took."""
+
+    folder: Path
+    """Holds the adapter, ``log.jsonl`` and ``checkpoints``."""
+    steps: int
+    """Optimiser steps, those before an interruption included."""
+    trainable_parameters: int
+    total_parameters: int
+    """Of backbone and adapter together."""
+    seconds_per_epoch: tuple[float, ...]
+    """Of the epochs of this run, validation not included."""
+    losses: Mapping[str, float]
+    """The last logged mean of the whole loss, each weighted term and each statistic."""
+    best_metric: float | None
+    """Of the adapter that was kept; None without validation."""
+    best_step: int | None
+
+    @property
+    def trainable_share(self) -> float:
+        """Share of all parameters that were trained (0.4 % in the paper)."""
+        return self.trainable_parameters / self.total_parameters
+
+
+def fit_adapter(
+    backbone: Any,
+    adapter: Adapter,
+    examples: Sequence[Example],
+    *,
+    config: FitConfig,
+    folder: Path,
+    pad_id: int = 0,
+    validate: Validate | None = None,
+    resume: bool = True,
+    progress: bool = False,
+    provenance: Mapping[str, Any] | None = None,
+) -> FitReport:
+    """Train ``adapter`` in place and save it in ``folder``: the best by ``config.metric``, else the last.
+
+    Interrupted, it goes on from its last checkpoint when called again with the same arguments. Under ``torchrun`` each
+    process takes its share of every batch. Global random state is left as it was found.
+
+    Args:
+        backbone: A Hugging Face causal language model; frozen in place and moved to the training device.
+        adapter: Of the backbone's hidden size.
+        examples: In any order.
+        config: How.
+        folder: Made where absent.
+        pad_id: Any valid token id.
+        validate: Scores the adapter as it stands, by name; called at every checkpoint on the main process.
+        resume: Go on from a checkpoint in ``folder``; False starts anew and removes what was there.
+        progress: Show a bar.
+        provenance: For the adapter's README, see ``Adapter.save_pretrained``.
+
+    Raises:
+        InputError: There are no examples.
+        ConfigError: ``folder`` holds the checkpoints of another fit, or the loss is no longer a number.
+        ValueError: The examples' slots do not fit the adapter.
+    """
+    if not examples:
+        raise InputError("there are no examples to fit an adapter on", hint="check the split and its phase")
+    with kept_random_state():
+        _prepare(backbone, adapter, examples, config)
+        trainer = _trainer(SoftPromptModel(backbone, adapter, process_mean), examples, config, folder, pad_id, validate)
+        timer = EpochTimer()
+        for callback in (timer, JsonLines(folder / "log.jsonl"), *([Bar()] if progress else [])):
+            trainer.add_callback(callback)
+        checkpoint = on_main(lambda: open_folder(folder, identity(adapter.config, config, examples), resume=resume))
+        trainer.train(resume_from_checkpoint=checkpoint)
+    report = _report(trainer, timer, folder)
+    if trainer.is_world_process_zero():
+        adapter.save_pretrained(folder, provenance={**(provenance or {}), **_results(report, config)})
+    return report
+
+
+def _prepare(backbone: Any, adapter: Adapter, examples: Sequence[Example], config: FitConfig) -> None:
+    for example in examples:
+        adapter.check(example.vectors, example.stream, example.entry)
+    if config.set_statistics:
+        embedding = backbone.get_input_embeddings()
+        sample = examples[:: max(1, len(examples) // STATISTICS_SAMPLES)]
+        vectors = np.concatenate([example.vectors for example in sample])
+        stream = np.concatenate([example.stream for example in sample])
+        adapter.set_statistics(vectors, stream, token_norm=mean_token_norm(embedding, embedding.weight.shape[0]))
+
+
+def _trainer(
+    model: SoftPromptModel,
+    examples: Sequence[Example],
+    config: FitConfig,
+    folder: Path,
+    pad_id: int,
+    validate: Validate | None,
+) -> AdapterTrainer:
+    if config.checkpointing:
+        model.activation_checkpointing_enable()
+    early: list[TrainerCallback] = []
+    if config.patience and validate is not None:
+        early.append(EarlyStoppingCallback(early_stopping_patience=config.patience))
+    return AdapterTrainer(
+        model,
+        validate=validate,
+        args=training_arguments(config, folder / CHECKPOINTS, validated=validate is not None),
+        data_collator=Collator(pad_id),
+        train_dataset=examples,
+        # Never read, for evaluation is ``validate``; the Trainer refuses to evaluate without it.
+        eval_dataset=examples,
+        callbacks=early,
+    )
+
+
+def _report(trainer: AdapterTrainer, timer: EpochTimer, folder: Path) -> FitReport:
+    state = trainer.state
+    logged = [record for record in state.log_history if "loss" in record]
+    sizes = [(p.numel(), p.requires_grad) for p in trainer.model.parameters()]
+    return FitReport(
+        folder=folder,
+        steps=state.global_step,
+        trainable_parameters=sum(size for size, trained in sizes if trained),
+        total_parameters=sum(size for size, _ in sizes),
+        seconds_per_epoch=tuple(timer.seconds),
+        losses={k: v for k, v in (logged[-1] if logged else {}).items() if k not in {"epoch", "step"}},
+        best_metric=state.best_metric,
+        best_step=state.best_global_step,
+    )
+
+
+def _results(report: FitReport, config: FitConfig) -> dict[str, Any]:
+    best = {} if report.best_metric is None else {f"validation {config.metric}": f"{report.best_metric:.6g}"}
+    return {"steps": report.steps, "trainable share": f"{report.trainable_share:.4%}", **best}

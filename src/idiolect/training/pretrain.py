@@ -1,0 +1,220 @@
+"""A small Qwen2-architecture language model from scratch, on documents of the library's own prompts.
+
+For machines without a model hub, and for the shipped demo. The result is an ordinary Hugging Face folder, loaded by the
+same code as ``Qwen/Qwen2.5-7B-Instruct``.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import shutil
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+import transformers
+from transformers.trainer_utils import get_last_checkpoint
+
+from idiolect.errors import ConfigError, InputError
+from idiolect.prompts.tokenize import PromptTokenizer
+from idiolect.training.batches import DocumentBatches
+from idiolect.training.documents import Document, documents, tokenizer_texts
+from idiolect.training.pretrain_config import SHAPES, PretrainConfig, PretrainReport
+from idiolect.training.randomness import kept_random_state
+from idiolect.training.tokenizer import train_tokenizer
+from idiolect.types import Item, ItemId, Review
+
+RECORD, CHECKPOINTS = "pretrain.json", "checkpoints"
+
+
+def pretrain(
+    reviews: Sequence[Review],
+    items: Mapping[ItemId, Item],
+    *,
+    config: PretrainConfig,
+    folder: Path,
+    provenance: Mapping[str, Any] | None = None,
+    progress: bool = True,
+) -> PretrainReport:
+    """Train a tokenizer and a backbone and save them to ``folder``.
+
+    Args:
+        reviews: The text to learn from; keep every target that adapters will be fitted or tested on out of it.
+        items: Their items.
+        config: Everything else.
+        folder: Where model, tokenizer, ``pretrain.json`` (recipe, log, report) and checkpoints go.
+        provenance: Recorded beside the recipe (corpus, command).
+        progress: Show a bar.
+
+    Raises:
+        InputError: Hardly more reviews than are held out.
+        ConfigError: ``folder`` holds a backbone of another recipe.
+    """
+    if len(reviews) <= 2 * config.held_out:
+        raise InputError(
+            f"{len(reviews)} reviews are too few to pretrain on with {config.held_out} held out",
+            hint="ingest more text or lower held_out",
+        )
+    if finished := _finished(folder, config):
+        return finished
+    folder.mkdir(parents=True, exist_ok=True)
+    tokenizer = _tokenizer(reviews, items, config, folder)
+    encoder = PromptTokenizer(tokenizer, max_tokens=config.max_tokens - config.reference_tokens)
+    rng = np.random.default_rng([config.seed, 1])
+    docs = list(documents(reviews, items, encoder, config.documents, rng, max_tokens=config.max_tokens))
+    shuffled = [docs[i] for i in np.random.default_rng([config.seed, 2]).permutation(len(docs))]
+    held_out, train = shuffled[: config.held_out], shuffled[config.held_out :]
+    with kept_random_state():
+        torch.manual_seed(config.seed)
+        model = _model(config, tokenizer)
+        batches = DocumentBatches(
+            train, pad_id=encoder.pad_id, tokens=config.tokens_per_step, rng=np.random.default_rng([config.seed, 3])
+        )
+        started = time.monotonic()
+        trainer = _train(model, batches, config, folder, progress=progress)
+        seconds = time.monotonic() - started
+    model.eval()
+    perplexity, nats = _held_out(model, held_out, encoder.pad_id)
+    steps = int(trainer.state.global_step)
+    report = PretrainReport(
+        parameters=sum(p.numel() for p in model.parameters()),
+        documents=len(train),
+        tokens_seen=int(sum(len(doc.ids) for doc in train) * steps / max(1, len(batches))),
+        steps=steps,
+        seconds=round(seconds, 1),
+        held_out_perplexity=perplexity,
+        held_out_review_nats=nats,
+    )
+    model.to(torch.bfloat16).save_pretrained(folder)
+    tokenizer.save_pretrained(folder)
+    record = {
+        "recipe": config.model_dump(mode="json"),
+        "provenance": dict(provenance or {}),
+        "report": asdict(report),
+        "log": [{"step": row["step"], "loss": row["loss"]} for row in trainer.state.log_history if "loss" in row],
+    }
+    (folder / RECORD).write_text(json.dumps(record, indent=1) + "\n", encoding="utf-8")
+    shutil.rmtree(folder / CHECKPOINTS, ignore_errors=True)
+    return report
+
+
+def _finished(folder: Path, config: PretrainConfig) -> PretrainReport | None:
+    """The report of a run that is already whole; None where there is work to do."""
+    path = folder / RECORD
+    if not path.is_file():
+        return None
+    record = json.loads(path.read_text(encoding="utf-8"))
+    if record["recipe"] != config.model_dump(mode="json"):
+        raise ConfigError(f"{str(folder)!r} holds a backbone of another recipe", hint="choose another folder")
+    return PretrainReport(**record["report"])
+
+
+def _tokenizer(
+    reviews: Sequence[Review], items: Mapping[ItemId, Item], config: PretrainConfig, folder: Path
+) -> transformers.PreTrainedTokenizerFast:
+    """The run's tokenizer: trained once, read back when the run resumes."""
+    if (folder / "tokenizer.json").is_file():
+        return transformers.PreTrainedTokenizerFast.from_pretrained(folder)
+    rng = np.random.default_rng([config.seed, 0])
+    chosen = rng.permutation(len(reviews))[: config.tokenizer_reviews]
+    texts = tokenizer_texts([reviews[i] for i in chosen], items, config.documents, rng)
+    tokenizer = train_tokenizer(texts, vocab_size=config.vocab_size)
+    tokenizer.save_pretrained(folder)
+    return tokenizer
+
+
+def _model(config: PretrainConfig, tokenizer: transformers.PreTrainedTokenizerFast) -> transformers.Qwen2ForCausalLM:
+    shape = SHAPES[config.size]
+    return transformers.Qwen2ForCausalLM(
+        transformers.Qwen2Config(
+            vocab_size=math.ceil(len(tokenizer) / 64) * 64,
+            hidden_size=shape.hidden,
+            num_hidden_layers=shape.layers,
+            num_attention_heads=shape.heads,
+            num_key_value_heads=shape.key_value_heads,
+            intermediate_size=shape.intermediate,
+            max_position_embeddings=4 * config.max_tokens,
+            tie_word_embeddings=True,
+            bos_token_id=None,
+            eos_token_id=tokenizer.eos_token_id,
+            pad_token_id=tokenizer.pad_token_id,
+        )
+    )
+
+
+def _train(
+    model: transformers.PreTrainedModel,
+    batches: DocumentBatches,
+    config: PretrainConfig,
+    folder: Path,
+    *,
+    progress: bool,
+) -> transformers.Trainer:
+    steps = config.max_steps if config.max_steps > 0 else math.ceil(len(batches) * config.epochs)
+    arguments = transformers.TrainingArguments(
+        output_dir=str(folder / CHECKPOINTS),
+        per_device_train_batch_size=1,
+        max_steps=steps,
+        learning_rate=config.learning_rate,
+        lr_scheduler_type="cosine_with_min_lr",
+        lr_scheduler_kwargs={"min_lr_rate": 0.1},
+        warmup_steps=math.ceil(config.warmup_ratio * steps),
+        weight_decay=config.weight_decay,
+        max_grad_norm=1.0,
+        bf16=torch.cuda.is_available() and torch.cuda.is_bf16_supported() if config.bf16 == "auto" else config.bf16,
+        use_cpu=not torch.cuda.is_available(),
+        logging_steps=max(1, steps // 100),
+        save_strategy="no",
+        save_total_limit=1,
+        disable_tqdm=not progress,
+        report_to="none",
+        seed=config.seed,
+        dataloader_pin_memory=False,
+    )
+    trainer = transformers.Trainer(
+        model=model,
+        args=arguments,
+        train_dataset=batches,
+        data_collator=lambda rows: rows[0],
+        callbacks=[_SaveByTime(config.save_minutes)],
+    )
+    if not progress:
+        trainer.remove_callback(transformers.PrinterCallback)
+    checkpoints = Path(arguments.output_dir)
+    trainer.train(resume_from_checkpoint=get_last_checkpoint(str(checkpoints)) if checkpoints.is_dir() else None)
+    return trainer
+
+
+class _SaveByTime(transformers.TrainerCallback):
+    """A checkpoint every so many minutes, whatever a step takes on this machine."""
+
+    def __init__(self, minutes: float) -> None:
+        self._interval = 60 * minutes
+        self._last = time.monotonic()
+
+    def on_step_end(self, args: Any, state: Any, control: Any, **kwargs: Any) -> Any:
+        """Ask for a checkpoint when the interval is over."""
+        if time.monotonic() - self._last > self._interval:
+            self._last = time.monotonic()
+            control.should_save = True
+        return control
+
+
+@torch.no_grad()
+def _held_out(model: transformers.PreTrainedModel, docs: Sequence[Document], pad_id: int) -> tuple[float, float]:
+    """Perplexity a token over whole documents, and mean nats of the review given its prompt."""
+    total = tokens = 0.0
+    reviews: list[float] = []
+    for doc in docs:
+        ids = torch.from_numpy(doc.ids.astype(np.int64)).to(model.device)
+        nats = torch.nn.functional.cross_entropy(model(ids[None]).logits[0, :-1].float(), ids[1:], reduction="none")
+        shown = ids[1:] != pad_id
+        total += float(nats[shown].sum())
+        tokens += float(shown.sum())
+        reviews.append(float(nats[doc.prompt_length - 1 :].sum()))
+    return math.exp(total / tokens), float(np.mean(reviews))

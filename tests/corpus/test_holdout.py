@@ -1,0 +1,176 @@
+import numpy as np
+import polars as pl
+import pytest
+from hypothesis import event, given, settings
+from hypothesis import strategies as st
+
+from idiolect.corpus import ITEM_SCHEMA, REVIEW_SCHEMA, SplitConfig, make_split
+from idiolect.corpus.dedupe import identity, newest_unique
+from idiolect.corpus.filters import eligible
+from idiolect.corpus.holdout import collapse_whitespace
+from idiolect.corpus.kcore import k_core
+from idiolect.corpus.timeline import newest_first, oldest_first
+from idiolect.errors import InputError
+
+OPEN = SplitConfig(
+    min_text_chars=1, require_title=False, require_rating=False, require_timestamp=False, require_item_title=False,
+    min_description_chars=None, max_description_chars=None, min_item_users=2, min_user_reviews=3, max_user_reviews=9,
+    train=1, validation=1, test=1, min_peers=2, min_profile=1,
+)  # fmt: skip
+NO_ITEMS = pl.DataFrame(schema=ITEM_SCHEMA)
+
+
+def table(*rows: tuple, timed: bool = True) -> pl.DataFrame:
+    """Reviews of (user, item, text, time); without ``timed`` the time is the order."""
+    return pl.DataFrame(
+        {
+            "review_id": [f"r{n}" for n in range(len(rows))],
+            "user": [r[0] for r in rows],
+            "item": [r[1] for r in rows],
+            "rating": [4.0] * len(rows),
+            "title": ["t"] * len(rows),
+            "text": [r[2] for r in rows],
+            "timestamp": [r[3] if timed else None for r in rows],
+            "order": [n if timed else r[3] for n, r in enumerate(rows)],
+        },
+        schema=REVIEW_SCHEMA,
+    )
+
+
+@st.composite
+def tables(draw) -> pl.DataFrame:
+    """Dense enough that something survives, with many repeated items and texts and tied times."""
+    n = draw(st.integers(1, 120))
+    rng = np.random.default_rng(draw(st.integers(0, 2**32)))
+    texts = draw(st.sampled_from([10, 60, 1000]))
+    drawn = rng.integers(0, [5, 8, texts, 20], size=(n, 4))
+    rows = [(f"u{user}", f"i{item}", f"text {text}", int(time) + 1) for user, item, text, time in drawn]
+    return table(*rows, timed=draw(st.booleans()))
+
+
+def greedy(frame: pl.DataFrame) -> list[str]:
+    """The rule as it is written down: newest first, dropped when a kept review has the item or the text."""
+    seen, kept = set(), []
+    for id_, user, item, text in frame.select("review_id", "user", "item", "text").rows():
+        if (user, item, 0) not in seen and (user, text, 1) not in seen:
+            seen |= {(user, item, 0), (user, text, 1)}
+            kept.append(id_)
+    return kept
+
+
+def kept_of(frame: pl.DataFrame) -> pl.DataFrame:
+    return frame[newest_unique(identity(frame))["place"].sort()]
+
+
+@settings(deadline=None, max_examples=50)
+@given(tables())
+def test_deduplication_is_the_sequential_rule(frame):
+    assert kept_of(frame)["review_id"].to_list() == greedy(frame)
+
+
+@settings(deadline=None, max_examples=50)
+@given(tables())
+def test_deduplication_keeps_one_review_an_item_and_a_text(frame):
+    kept = kept_of(frame)
+    for column in ("item", "text"):
+        assert not kept.select(pl.struct("user", column).is_duplicated().any()).item()
+    lost = frame.join(kept, on="review_id", how="anti")
+    for user, item, text in lost.select("user", "item", "text").rows():
+        assert kept.filter(pl.col("user") == user, (pl.col("item") == item) | (pl.col("text") == text)).height
+
+
+def test_dropping_one_repeat_can_save_another():
+    frame = table(("u", "i1", "t1", 3), ("u", "i2", "t1", 2), ("u", "i2", "t3", 1))
+    assert kept_of(frame)["review_id"].to_list() == ["r0", "r2"]
+
+
+@settings(deadline=None, max_examples=50)
+@given(tables())
+def test_the_k_core_is_the_largest_fixed_point(frame):
+    frame = newest_first(frame)
+    core = k_core(frame, OPEN)
+    reviews = core.reviews
+    support = kept_of(reviews).group_by("user").len()["len"]
+    assert support.is_between(OPEN.min_user_reviews, OPEN.max_user_reviews or 0).all()
+    assert (reviews.group_by("item").agg(pl.col("user").n_unique())["user"] >= OPEN.min_item_users).all()
+    assert support.len() == reviews["user"].n_unique()
+    assert core.rounds[-1] == reviews.height
+    assert sorted(core.rounds, reverse=True) == list(core.rounds)
+    assert k_core(reviews, OPEN).reviews.equals(reviews)
+
+
+@settings(deadline=None, max_examples=50)
+@given(tables())
+def test_split_roles_are_disjoint_and_ordered(frame):
+    try:
+        split = make_split(frame, NO_ITEMS, OPEN)
+    except InputError as error:
+        event(error.message.split(":")[0])
+        return
+    event("users are left")
+    members = split.members.join(frame, on=["review_id", "user"], maintain_order="left")
+    assert members["review_id"].is_unique().all()
+    for _, own in members.group_by("user", maintain_order=True):
+        assert own["role"].to_list()[-3:] == ["train", "validation", "test"]
+        assert set(own["role"][:-3]) == {"profile"}
+        assert own["item"].is_unique().all()
+        assert own["text"].is_unique().all()
+        times = own.select(pl.struct("timestamp", "order"))
+        assert times.equals(times.sort("timestamp"))
+    profile = members.filter(pl.col("role") == "profile")
+    assert (profile.group_by("item").len()["len"] >= OPEN.min_peers).all()
+
+
+def test_no_user_left_is_an_error_that_tells_what_was_left():
+    with pytest.raises(InputError, match="1 reviews, 1 after the filters, 0 in the k-core"):
+        make_split(table(("u", "i", "x", 1)), NO_ITEMS, OPEN)
+
+
+def test_ties_stand_in_table_order_in_both_directions():
+    frame = table(("u", "i", "a", 1), ("u", "j", "b", 2), ("u", "k", "c", 1), ("u", "l", "d", 2))
+    assert oldest_first(frame)["text"].to_list() == ["a", "c", "b", "d"]
+    assert newest_first(frame)["text"].to_list() == ["b", "d", "a", "c"]
+
+
+def test_order_decides_where_there_are_no_timestamps():
+    frame = table(("u", "i", "a", 1), ("u", "j", "b", 3), ("u", "k", "c", 2), timed=False)
+    assert oldest_first(frame)["text"].to_list() == ["a", "c", "b"]
+    assert newest_first(frame)["text"].to_list() == ["b", "c", "a"]
+
+
+def test_an_order_field_breaks_the_ties_of_timestamps():
+    frame = table(("u", "i", "a", 1), ("u", "j", "b", 1)).with_columns(order=pl.Series([5, 2]))
+    assert oldest_first(frame)["text"].to_list() == ["b", "a"]
+
+
+@pytest.mark.parametrize(
+    ("switch", "change"),
+    [
+        ({"require_title": True}, {"title": ""}),
+        ({"require_rating": True}, {"rating": 0.0}),
+        ({"require_rating": True}, {"rating": None}),
+        ({"require_timestamp": True}, {"timestamp": 0}),
+        ({"require_timestamp": True}, {"timestamp": None}),
+        ({"require_item_title": True}, {"item": "unknown"}),
+        ({"require_item_title": True}, {"item": "untitled"}),
+        ({"min_description_chars": 2}, {"item": "terse"}),
+        ({"max_description_chars": 3}, {"item": "wordy"}),
+        ({"min_text_chars": 2}, {"text": "é"}),
+    ],
+)
+def test_each_filter_can_be_switched(switch: dict, change: dict):
+    items = pl.DataFrame(
+        [("good", "t", "ddd", ""), ("untitled", "", "ddd", ""), ("terse", "t", "d", ""), ("wordy", "t", "dddd", "")],
+        schema=ITEM_SCHEMA,
+        orient="row",
+    )
+    good = table(("u", "good", "text", 1))
+    bad = good.with_columns(**{name: pl.lit(value, REVIEW_SCHEMA[name]) for name, value in change.items()})
+    both = pl.concat([good, bad])
+    assert eligible(both, items, OPEN).height == 2
+    assert eligible(both, items, OPEN.model_copy(update=switch)).equals(good)
+
+
+@given(st.lists(st.text(st.sampled_from("ab \t\n\x0b\x1c\u00a0\u2003\u3000")), min_size=1))
+def test_whitespace_collapses_as_pythons_split_does(texts):
+    assert collapse_whitespace(pl.Series(texts)).to_list() == [" ".join(text.split()) for text in texts]
