@@ -33,7 +33,7 @@ def reason_of(path: Path, **row: object) -> dict[str, int]:
 
 
 def test_the_three_file_kinds_give_the_same_reviews(tmp_path: Path):
-    rows = [ROW, ROW | {"text": "fine,\n\"quoted\" é", "order": 4}]
+    rows = [ROW, ROW | {"text": 'fine,\n"quoted" é', "order": 4}]
     jsonl = write_jsonl(tmp_path / "r.jsonl", *rows)
     with (tmp_path / "r.csv").open("w", newline="") as file:
         writer = csv.DictWriter(file, list(ROW))
@@ -56,7 +56,9 @@ def test_gzip_changes_nothing(tmp_path: Path, suffix: str):
         write_jsonl(plain, ROW, ROW | {"text": "two"})
     else:
         sep = b"\t" if suffix == "tsv" else b","
-        write_lines(plain, *(sep.join(c) for c in ([b"user", b"item", b"text"], [b"u", b"i", b"one"], [b"u", b"j", b"2"])))
+        write_lines(
+            plain, *(sep.join(c) for c in ([b"user", b"item", b"text"], [b"u", b"i", b"one"], [b"u", b"j", b"2"]))
+        )
     packed = tmp_path / f"r.{suffix}.gz"
     packed.write_bytes(gzip.compress(plain.read_bytes()))
     a, b = open_reviews(plain), open_reviews(packed)
@@ -88,7 +90,7 @@ def test_the_native_amazon_2014_files_agree_with_the_converted_ones(shared: Path
     assert len(pairs) == 2000
     assert all(a == b for a, b in pairs)
     meta, items = open_items(folder / "amazon2014_meta.json.gz"), open_items(folder / "items.jsonl.gz")
-    assert [(i.id, i.title) for i in meta] == [(i.id, i.title) for i in items]
+    assert {i.id: i for i in meta} == {i.id: i for i in items}
     assert meta.summary.rejected == {}
 
 
@@ -102,9 +104,15 @@ def test_amazon_2023_takes_parent_asin_and_milliseconds(tmp_path: Path):
 
 @pytest.mark.parametrize(
     ("description", "joined"),
-    [([], ""), (["Product Description"], ""), (["Product Description", "a", "b"], "a b"), (["a", "b"], "a b"), ("a", "a"),
-     (None, "")],
-)  # fmt: skip
+    [
+        ([], ""),
+        (["Product Description"], ""),
+        (["Product Description", "a", "b"], "a b"),
+        (["a", "b"], "a b"),
+        ("a", "a"),
+        (None, ""),
+    ],
+)
 def test_descriptions_are_joined_without_the_placeholder(tmp_path: Path, description: object, joined: str):
     (item,) = open_items(write_jsonl(tmp_path / "i.jsonl", {"parent_asin": "P", "description": description}))
     assert item.description == joined
@@ -239,11 +247,11 @@ def test_an_explicit_format_overrides_the_name(tmp_path: Path):
 
 def test_mistakes_in_arguments_are_told(tmp_path: Path):
     path = write_jsonl(tmp_path / "r.jsonl", ROW)
-    with pytest.raises(ConfigError, match="unknown format 'jsonk'.*jsonl"):
+    with pytest.raises(ConfigError, match=r"unknown format 'jsonk'.*jsonl"):
         open_reviews(path, format="jsonk")
-    with pytest.raises(ConfigError, match="unknown field 'usr'.*user"):
+    with pytest.raises(ConfigError, match=r"unknown field 'usr'.*user"):
         open_reviews(path, columns={"usr": "user_id"})
-    with pytest.raises(InputError, match="no column 'user_i'.*user_id"):
+    with pytest.raises(InputError, match=r"no column 'user_i'.*user_id"):
         open_reviews(path, columns={"user": "user_i"})
     with pytest.raises(InputError, match="no column for 'text'"):
         open_reviews(write_jsonl(tmp_path / "no_text.jsonl", {"user": "u", "item": "i", "txt": "x"}))
@@ -319,7 +327,7 @@ lines = (
 )
 
 
-@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(content=st.lists(lines, min_size=1, max_size=12))
 def test_accepted_and_rejected_make_up_what_was_read(tmp_path: Path, content: list[bytes]):
     plain, packed = tmp_path / "r.jsonl", tmp_path / "r.jsonl.gz"

@@ -118,7 +118,7 @@ def _is_blank(value: Any) -> bool:
 
 def _number(value: Any, field: str) -> float | None:
     """``value`` as a finite float, None where it is a string or number that is none."""
-    if isinstance(value, bool) or isinstance(value, (list, dict, bytes)):
+    if isinstance(value, (bool, list, dict, bytes)):
         raise UnusableRow(f"wrong type: {field}")
     try:
         number = float(value)

@@ -78,9 +78,7 @@ class ItemBuilder:
         )
 
 
-def digest_id(
-    user: str, item: str, timestamp: int | None, title: str, text: str, rating: float | None
-) -> str:
+def digest_id(user: str, item: str, timestamp: int | None, title: str, text: str, rating: float | None) -> str:
     """A review id made of what the review is, so that reading a file again gives the same ids.
 
     Returns:

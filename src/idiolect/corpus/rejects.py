@@ -14,7 +14,7 @@ RAW_CHARS = 200
 """How much of a rejected row is kept for looking at."""
 
 
-class UnusableRow(Exception):  # noqa: N818 - it is caught row by row and never reaches a user
+class UnusableRow(Exception):
     """Raised while a row is parsed; the reader turns it into a ``Rejected``.
 
     Args:

@@ -28,7 +28,9 @@ def readable(path: Path) -> Iterator[None]:
     except (EOFError, gzip.BadGzipFile, zlib.error) as error:
         raise InputError(f"{str(path)!r} is cut short or damaged: {error}", hint="fetch the file again") from error
     except pa.ArrowException as error:
-        raise InputError(f"{str(path)!r} is not a readable Parquet file: {_line(error)}", hint="fetch it again") from error
+        raise InputError(
+            f"{str(path)!r} is not a readable Parquet file: {_line(error)}", hint="fetch it again"
+        ) from error
     except OSError as error:
         raise InputError(f"cannot read {str(path)!r}: {error.strerror or _line(error)}", hint="check it") from error
 

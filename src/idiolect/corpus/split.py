@@ -105,11 +105,10 @@ class Split:
                 hint="split the store again, or use the store it was made from",
             )
         try:
-            counts = {k: tuple(v) if isinstance(v, list) else v for k, v in head["counts"].items()}
             return cls(
                 members=_read_members(folder / "members.parquet", digest=head["members"]),
                 config=build(SplitConfig, head["config"], where=str(folder / "split.json")),
-                counts=SplitCounts(**counts),
+                counts=_read_counts(head["counts"]),
                 fingerprint=head["fingerprint"],
             )
         except (ConfigError, TypeError, AttributeError) as error:
@@ -125,6 +124,11 @@ def _read_head(path: Path) -> dict[str, Any]:
     if not isinstance(head, dict) or set(head) != expected or head["version"] != _VERSION:
         raise _damaged(path, f"it is not version {_VERSION} of a split")
     return head
+
+
+def _read_counts(data: dict[str, Any]) -> SplitCounts:
+    values: dict[str, Any] = {name: tuple(v) if isinstance(v, list) else v for name, v in data.items()}
+    return SplitCounts(**values)
 
 
 def _read_members(path: Path, *, digest: str) -> pl.DataFrame:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any, Literal, NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -13,32 +13,15 @@ from tqdm.auto import tqdm
 from transformers import AutoModelForCausalLM, AutoTokenizer
 from transformers.utils.logging import disable_progress_bar
 
-from idiolect.config import Config
 from idiolect.errors import NotFoundError
 from idiolect.llm.base import Capability, Completion, SamplingParams
+from idiolect.llm.config import BackboneConfig
 from idiolect.prompts.tokenize import EncodedPrompt, PromptTokenizer
 from idiolect.softprompt.splice import splice
 from idiolect.types import Prompt
 
 # Below this temperature sampling is greedy in all but name, and division by it overflows.
 _GREEDY = 1e-4
-
-
-class BackboneConfig(Config):
-    """Which model, and how it is run."""
-
-    model: str = "sandbox"
-    """Folder, hub name, or ``sandbox`` for the small model that ships with the package."""
-    revision: str | None = None
-    """Branch, tag or commit of a hub model."""
-    device: str = "auto"
-    """``cpu``, ``cuda``, ...; auto: a GPU where there is one."""
-    dtype: Literal["auto", "float32", "bfloat16", "float16"] = "auto"
-    """auto: the checkpoint's own on a GPU, float32 on a CPU."""
-    max_prompt_tokens: int = 2048
-    """Budget of a prompt (DEP paper, appendix C.2.3); history that does not fit is dropped, last entry first."""
-    batch_size: int = 16
-    """Prompts computed together."""
 
 
 class _Batch(NamedTuple):

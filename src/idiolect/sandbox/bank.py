@@ -48,8 +48,3 @@ def contract(phrase: str) -> str:
     """``phrase`` as it is spoken: "it is" becomes "it's"."""
     return _CONTRACTIBLE.sub(lambda match: _CONTRACTIONS[match[0]], phrase)
 
-
-def article(phrase: str) -> str:
-    """``phrase`` with "a" or "an" before it, by its sound."""
-    vowel = phrase[0].lower() in "aeiou" and not re.match(r"(?i)(uni[^nm]|use|eu|one\b|once\b|ubiq)", phrase)
-    return f"{'an' if vowel or re.match(r'(?i)(hour|hono|heir)', phrase) else 'a'} {phrase}"

@@ -7,9 +7,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from idiolect.sandbox.bank import article, read
+from idiolect.sandbox.bank import read
 from idiolect.sandbox.domain import Aspect, Domain, Genre
 from idiolect.sandbox.draw import Draw, stream
+from idiolect.sandbox.gaps import Gaps, article
 from idiolect.sandbox.traits import N_TRAITS
 from idiolect.types import Item, ItemId
 
@@ -21,8 +22,9 @@ class Fact:
     """Something the item has and reviews speak of."""
 
     aspect: Aspect
-    phrase: str
     plural: bool
+    gaps: dict[str, str]
+    """The fact and what agrees with it, for the gaps of a phrase."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -37,8 +39,8 @@ class Subject:
     effect: np.ndarray
     """float32 (n_traits,): what the item adds to everybody's trait logits beyond its genre."""
     facts: tuple[Fact, ...]
-    fields: dict[str, str]
-    """Values of the placeholders that do not change from sentence to sentence."""
+    gaps: Gaps
+    """What does not change from sentence to sentence."""
 
 
 def subject(index: int, genres: Sequence[Genre], domain: Domain, *, seed: int, item_sd: float, rival: str) -> Subject:
@@ -58,11 +60,12 @@ def subject(index: int, genres: Sequence[Genre], domain: Domain, *, seed: int, i
     draw = Draw(rng)
     genre = genres[index % len(genres)]
     facts = tuple(_fact(draw, aspect) for aspect in domain.aspects)
-    fields = _fields(draw, genre, domain, facts) | {"rival": rival}
+    gaps = _gaps(draw, genre, domain, facts)
+    gaps["rival"] = rival
     item = Item(
         id=ItemId(f"s{seed}-i{index:05d}"),
-        title=fields["title"],
-        description=draw.pick(domain.formal["description"]).format_map(fields),
+        title=gaps["title"],
+        description=draw.pick(domain.formal["description"]).format_map(gaps),
         category=domain.name,
     )
     return Subject(
@@ -72,50 +75,56 @@ def subject(index: int, genres: Sequence[Genre], domain: Domain, *, seed: int, i
         quality=quality,
         effect=effect,
         facts=facts,
-        fields=fields,
+        gaps=gaps,
     )
 
 
 def _fact(draw: Draw, aspect: Aspect) -> Fact:
-    phrase = draw.pick(aspect.facts)
-    return Fact(aspect=aspect, phrase=phrase.removesuffix("+"), plural=phrase.endswith("+"))
+    written = draw.pick(aspect.facts)
+    many = written.endswith("+")
+    gaps = {
+        "fact": written.removesuffix("+"),
+        "aspect": aspect.name,
+        "aspect_is": "are" if aspect.plural else "is",
+        "is": "are" if many else "is",
+        "was": "were" if many else "was",
+        "does": "do" if many else "does",
+        "seems": "seem" if many else "seems",
+        "it": "they" if many else "it",
+        "them": "them" if many else "it",
+    }
+    return Fact(aspect=aspect, plural=many, gaps=gaps)
 
 
-def _fields(draw: Draw, genre: Genre, domain: Domain, facts: tuple[Fact, ...]) -> dict[str, str]:
-    names = read("traits")
-    first, last = (draw.pick(names[key][0].split("; ")) for key in ("first names", "last names"))
-    about = draw.pick(genre.subjects)
-    fields = dict(domain.words)
-    fields |= {
+def _gaps(draw: Draw, genre: Genre, domain: Domain, facts: tuple[Fact, ...]) -> Gaps:
+    names, own = read("traits"), domain.formal
+    first, last = (_one_of(draw, names[key]) for key in ("first names", "last names"))
+    gaps = Gaps(domain.words)
+    gaps |= {
         "genre": genre.name,
         "genres": genre.plural,
-        "a_genre": article(genre.name),
-        "A_genre": _capital(article(genre.name)),
-        "a_thing": article(domain.words["thing"]),
-        "A_thing": _capital(article(domain.words["thing"])),
-        "subject": about,
-        "Subject": _capital(about),
+        "subject": draw.pick(genre.subjects),
         "maker": f"{first} {last}",
         "maker_last": last,
         "year": str(draw.integer(1962, 2023)),
-        "year2": str(draw.integer(2, 99)),
-        "n": str(draw.integer(int(fields["low"]), int(fields["high"]))),
+        "number": str(draw.integer(2, 99)),
+        "n": str(draw.integer(int(gaps["low"]), int(gaps["high"]))),
+        "place": _one_of(draw, own["places"]),
+        "theme": _one_of(draw, own["themes"]),
+        "a": _one_of(draw, own["title a"]),
+        "b": _one_of(draw, own["title b"]),
+        "b2": _one_of(draw, own["title b"]),
     }
-    for key in ("places", "themes"):
-        fields[key[:-1]] = draw.pick(domain.formal[key][0].split("; "))
-    for key in ("a", "b"):
-        fields[key] = draw.pick(domain.formal[f"title {key}"][0].split("; "))
-    fields["b2"] = draw.pick([b for b in domain.formal["title b"][0].split("; ") if b != fields["b"]])
-    fields["A_b"] = _capital(article(fields["b"]))
-    shown = draw.shuffled(facts)
-    for k in (1, 2):
-        fact = shown[k - 1]
-        fields[f"fact{k}"] = fact.phrase
-        fields[f"a_fact{k}"] = fact.phrase if fact.plural else article(fact.phrase)
-        fields[f"is{k}"] = "are" if fact.plural else "is"
-    fields["title"] = draw.pick(domain.formal["title"]).format_map(fields)
-    return fields
+    for k, fact in enumerate(draw.shuffled(facts)[:2], start=1):
+        phrase = fact.gaps["fact"]
+        gaps |= {
+            f"fact{k}": phrase,
+            f"a_fact{k}": phrase if fact.plural else article(phrase),
+            f"is{k}": fact.gaps["is"],
+        }
+    gaps["title"] = draw.pick(own["title"]).format_map(gaps)
+    return gaps
 
 
-def _capital(text: str) -> str:
-    return text[0].upper() + text[1:]
+def _one_of(draw: Draw, lines: Sequence[str]) -> str:
+    return draw.pick(lines[0].split("; "))

@@ -6,11 +6,12 @@ import re
 from dataclasses import dataclass
 
 from idiolect.sandbox.draw import Draw
+from idiolect.sandbox.gaps import capital
 from idiolect.sandbox.traits import Scores
 
 _JOINTS = (", and ", "; ", ", while ", ", and besides ")
 
-_GAPS = re.compile(r"(\n\n?)[\n ]+")
+_GAPS = re.compile(r"(?<=\n)[\n ]*\n[\n ]*|(?<=\n) +")
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,14 +45,10 @@ def lay_out(draw: Draw, sentences: list[Sentence], scores: Scores, parting: str)
             joinable = False
         else:
             gap = "\n\n" if parts and draw.chance(0.6 * scores.paragraphs) else " "
-            parts.append(f"{gap}{_capital(sentence.clause)}{sentence.mark}")
+            parts.append(f"{gap}{capital(sentence.clause)}{sentence.mark}")
             joinable = joins
     if parting:
         gap = "\n\n" if draw.chance(scores.paragraphs) else " "
         parts.append(f"{gap}{parting}")
-    return _GAPS.sub(r"\1", "".join(parts)).strip()
+    return _GAPS.sub(lambda gap: "\n" if "\n" in gap[0] else "", "".join(parts)).strip()
 
-
-def _capital(clause: str) -> str:
-    start = 1 if clause[0] == '"' else 0
-    return f"{clause[:start]}{clause[start].upper()}{clause[start + 1 :]}"

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
-from idiolect.sandbox.catalogue import Fact, Subject
+from idiolect.sandbox.catalogue import Subject
 from idiolect.sandbox.draw import Draw
 from idiolect.sandbox.layout import Sentence, lay_out
 from idiolect.sandbox.people import Person
-from idiolect.sandbox.phrasing import Phrasing
+from idiolect.sandbox.sentences import aspect, content, extra, headline, mood, opening, points, signed, verdict
 from idiolect.sandbox.traits import NAMES, Scores
+from idiolect.sandbox.voice import Voice
 
 _EXTRAS = (
     "causal_talk",
@@ -51,50 +51,51 @@ def write(
         words: Length aimed at, in words; verbosity moves it by a third either way.
         signature_share: Probability that the user's signature phrase occurs.
     """
-    phrasing = Phrasing(draw, subject, person, scores, rating=rating)
-    title = phrasing.headline()
+    voice = Voice(draw, subject, person, scores, rating=rating)
+    title = headline(voice)
     verdict_first = draw.chance(scores.verdict_first)
-    verdict = phrasing.verdict(first=verdict_first)
-    content = phrasing.content(first=not verdict_first)
+    opinion, matter = verdict(voice, first=verdict_first), content(voice, first=not verdict_first)
     if draw.chance(signature_share):
         if draw.chance(0.5):
-            verdict = phrasing.signed(verdict)
+            opinion = signed(opinion, person.signature)
         else:
-            content = phrasing.signed(content)
-    room = words * (0.55 + 0.7 * scores.verbosity) - verdict.words - content.words
-    extras = _extras(draw, phrasing, scores, room)
-    aspects = _aspects(draw, phrasing, scores, subject.facts, room - sum(extra.words for extra in extras))
-    inner = draw.shuffled(aspects + extras)
-    body = [verdict, content, *inner] if verdict_first else [*_opening(draw, phrasing), content, *inner, verdict]
+            matter = signed(matter, person.signature)
+    room = words * (0.55 + 0.7 * scores.verbosity) - opinion.words - matter.words
+    extras = _extras(voice, room)
+    details = _details(voice, room - sum(sentence.words for sentence in extras))
+    inner = draw.shuffled(details + extras)
+    body = [opinion, matter, *inner] if verdict_first else [*_opening(voice), matter, *inner, opinion]
     parting = person.closing if draw.chance(scores.closings) else ""
     return Written(title, lay_out(draw, body, scores, parting))
 
 
-def _opening(draw: Draw, phrasing: Phrasing) -> list[Sentence]:
-    return [phrasing.opening()] if draw.chance(0.3) else []
+def _opening(voice: Voice) -> list[Sentence]:
+    return [opening(voice)] if voice.draw.chance(0.3) else []
 
 
-def _extras(draw: Draw, phrasing: Phrasing, scores: Scores, room: float) -> list[Sentence]:
+def _extras(voice: Voice, room: float) -> list[Sentence]:
+    """Sentences of the traits that show, the clearest first, until ``room`` (words) is filled."""
+    scores, uniform = voice.scores, voice.draw.uniform
     sentences: list[Sentence] = []
-    on = [name for name, place in _EXTRA_PLACES if draw.uniform() < scores[place]]
-    for name in draw.shuffled(on):
-        if room < 6:
+    for margin, trait in sorted(((scores[place] - uniform(), name) for name, place in _EXTRA_PLACES), reverse=True):
+        if margin < 0 or room < 5:
             break
-        sentences.append(phrasing.extra(name))
+        sentences.append(extra(voice, trait))
         room -= sentences[-1].words
-    if draw.chance(abs(scores.positivity - 0.5)):
-        sentences.append(phrasing.mood(bright=scores.positivity > 0.5))
+    if voice.draw.chance(abs(scores.positivity - 0.5)):
+        sentences.append(mood(voice, bright=scores.positivity > 0.5))
     return sentences
 
 
-def _aspects(draw: Draw, phrasing: Phrasing, scores: Scores, facts: Sequence[Fact], room: float) -> list[Sentence]:
-    facts = draw.shuffled(facts)
-    if draw.chance(scores.lists):
-        return [phrasing.points(facts[: 3 if room < 20 else 4])]
+def _details(voice: Voice, room: float) -> list[Sentence]:
+    """Judgements of the item's facts, one at least, until ``room`` (words) is filled."""
+    facts = voice.draw.shuffled(voice.subject.facts)
+    if voice.draw.chance(voice.scores.lists):
+        return [points(voice, facts[: 3 if room < 20 else 4])]
     sentences: list[Sentence] = []
     for fact in facts:
         if sentences and room < 6:
             break
-        sentences.append(phrasing.aspect(fact))
+        sentences.append(aspect(voice, fact))
         room -= sentences[-1].words
     return sentences

@@ -6,6 +6,7 @@ processes' gradients is the gradient of the whole batch, however its rows fall o
 
 from __future__ import annotations
 
+import math
 from typing import NamedTuple
 
 import torch
@@ -72,7 +73,7 @@ def sparsity_loss(code: Tensor, groups: Groups, rho: float, average: Average = o
     group, n_groups = groups.sample * 2 + groups.stream, groups.n_samples * 2
     rows = _rows(group, n_groups)
     rho_hat = code.new_zeros(n_groups, code.shape[1]).index_add(0, group, code) / rows.clamp(min=1)[:, None]
-    per_group = _kl(rho, rho_hat.clamp(EPS, 1 - EPS)).mean(dim=1)
+    per_group = _kl(rho, rho_hat).mean(dim=1)
     present = (rows > 0).float()
     total = (per_group * present).view(-1, 2).sum(dim=0)
     loss = _sum_of_means(total, present.view(-1, 2).sum(dim=0), average)
@@ -81,9 +82,9 @@ def sparsity_loss(code: Tensor, groups: Groups, rho: float, average: Average = o
 
 
 def _kl(rho: float, rho_hat: Tensor) -> Tensor:
-    target = torch.as_tensor(rho, dtype=rho_hat.dtype, device=rho_hat.device)
-    on, off = target * (target.log() - rho_hat.log()), (1 - target) * ((-target).log1p() - (-rho_hat).log1p())
-    return on + off
+    # The complement is clamped by itself, for in float32 the distance of 1 - EPS from 1 is 5 % off.
+    on, off = rho_hat.clamp(EPS, 1 - EPS), (1 - rho_hat).clamp(EPS, 1 - EPS)
+    return rho * (math.log(rho) - on.log()) + (1 - rho) * (math.log1p(-rho) - off.log())
 
 
 def _rows(label: Tensor, n: int) -> Tensor:

@@ -47,7 +47,7 @@ class SoftPromptModel(nn.Module):
         self.train()
 
     def train(self, mode: bool = True) -> SoftPromptModel:
-        """Set the adapter's mode; the backbone has no dropout in either, and trains only where checkpointing needs it."""
+        """Set the adapter's mode; the backbone never has dropout, and leaves evaluation only for checkpointing."""
         super().train(mode)
         self.backbone.train(mode and self._checkpointing)
         for module in self.backbone.modules():

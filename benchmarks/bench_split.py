@@ -1,0 +1,201 @@
+"""Split rules in polars against plain Python loops over the same rules, on synthetic corpora of growing size.
+
+    python benchmarks/bench_split.py [--sizes 10000 100000 1000000]
+
+Each measurement runs in its own process on a table that is already in memory (for the loops: a list of dicts), so that
+peak memory is that of the rules alone. Both sides must give the same split. Targets: growth exponent at most 1.1, at
+least 5 times faster than the loops at a million reviews.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import math
+import re
+import resource
+import subprocess
+import sys
+import tempfile
+import time
+from collections import Counter, defaultdict
+from hashlib import blake2b
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import polars as pl
+import psutil
+
+from idiolect.corpus import ITEM_SCHEMA, PRESETS, REVIEW_SCHEMA, SplitConfig, make_split
+
+CONFIG = PRESETS["dpl"]
+Record = dict[str, Any]
+
+
+def synthesize(n: int, *, seed: int = 0) -> tuple[pl.DataFrame, pl.DataFrame]:
+    """``n`` reviews by n/25 users of n/20 items, both with Zipf popularity; 2 % repeat a text, days are tied."""
+    rng = np.random.default_rng(seed)
+    users, items = max(n // 25, 20), max(n // 20, 20)
+    words = ["".join(rng.choice(list("abcdefghij"), 6)) for _ in range(400)]
+    phrases = [" ".join(rng.choice(words, 9)) for _ in range(2000)]
+    picks = rng.integers(0, len(phrases), (n, 4))
+    gaps = np.where(rng.random(n) < 0.1, "  ", " ")
+    texts = [gap.join((phrases[a], phrases[b], phrases[c], phrases[d])) for gap, (a, b, c, d) in zip(gaps, picks)]
+    repeated = rng.random(n) < 0.02
+    texts = ["the same words again " * 12 if again else text for again, text in zip(repeated, texts)]
+    reviews = pl.DataFrame(
+        {
+            "review_id": [f"r{k}" for k in range(n)],
+            "user": [f"user{u:09d}" for u in _zipf(rng, users, n, exponent=0.5)],
+            "item": [f"item{i:09d}" for i in _zipf(rng, items, n, exponent=0.8)],
+            "rating": rng.integers(1, 6, n).astype(float),
+            "title": np.where(rng.random(n) < 0.02, "", "a title").tolist(),
+            "text": texts,
+            "timestamp": rng.integers(1, 3000, n) * 86_400,
+            "order": np.arange(n),
+        },
+        schema=REVIEW_SCHEMA,
+    )
+    ids = [f"item{i:09d}" for i in range(items)]
+    columns = {"item": ids, "title": ["t"] * items, "description": ["word " * 30] * items, "category": [""] * items}
+    return reviews, pl.DataFrame(columns, schema=ITEM_SCHEMA)
+
+
+def _zipf(rng: np.random.Generator, kinds: int, n: int, *, exponent: float) -> np.ndarray:
+    weights = np.arange(1, kinds + 1) ** -exponent
+    return rng.permutation(kinds)[np.searchsorted(np.cumsum(weights / weights.sum()), rng.random(n))]
+
+
+def loop_split(reviews: list[Record], items: list[Record], config: SplitConfig) -> list[tuple[str, str, str]]:
+    """(review id, user, role) of every member, by dicts, sets and loops."""
+    rows = loop_filter(reviews, items, config)
+    rows = loop_core(rows, config)
+    rows = [row | {"text": re.sub(r"\s+", " ", row["text"]).strip()} for row in rows]
+    profiles, targets = {}, {}
+    for user, own in by_user(rows).items():
+        ordered = sorted(loop_unique(own), key=lambda row: row["timestamp"])
+        profiles[user], targets[user] = ordered[: -config.held_out], ordered[-config.held_out :]
+    roles = ["train"] * config.train + ["validation"] * config.validation + ["test"] * config.test
+    members = []
+    for user, profile in loop_peers(profiles, config).items():
+        members += [(row["review_id"], user, "profile") for row in profile]
+        members += [(row["review_id"], user, role) for row, role in zip(targets[user], roles, strict=True)]
+    return members
+
+
+def loop_filter(reviews: list[Record], items: list[Record], config: SplitConfig) -> list[Record]:
+    low, high = config.min_description_chars or 0, config.max_description_chars or sys.maxsize
+    known = {item["item"] for item in items if item["title"] and low <= len(item["description"]) <= high}
+    return [
+        row
+        for row in reviews
+        if len(row["text"]) >= config.min_text_chars
+        and row["title"]
+        and row["rating"]
+        and row["timestamp"]
+        and row["item"] in known
+    ]
+
+
+def loop_core(rows: list[Record], config: SplitConfig) -> list[Record]:
+    while True:
+        fans = defaultdict(set)
+        for row in rows:
+            fans[row["item"]].add(row["user"])
+        items = {item for item, users in fans.items() if len(users) >= config.min_item_users}
+        most = config.max_user_reviews or len(rows)
+        support = {user: len(loop_unique(own)) for user, own in by_user(rows).items()}
+        users = {user for user, count in support.items() if config.min_user_reviews <= count <= most}
+        left = [row for row in rows if row["item"] in items and row["user"] in users]
+        if len(left) == len(rows):
+            return left
+        rows = left
+
+
+def loop_unique(own: list[Record]) -> list[Record]:
+    items, texts, kept = set(), set(), []
+    for row in sorted(own, key=lambda row: -row["timestamp"]):
+        if row["item"] not in items and row["text"] not in texts:
+            items.add(row["item"])
+            texts.add(row["text"])
+            kept.append(row)
+    return sorted(kept, key=lambda row: row["order"])
+
+
+def loop_peers(profiles: dict[str, list[Record]], config: SplitConfig) -> dict[str, list[Record]]:
+    while True:
+        fans = Counter(row["item"] for own in profiles.values() for row in own)
+        narrowed = {u: [row for row in own if fans[row["item"]] >= config.min_peers] for u, own in profiles.items()}
+        left = {user: own for user, own in narrowed.items() if len(own) >= config.min_profile}
+        if len(left) == len(profiles):
+            return left
+        profiles = left
+
+
+def by_user(rows: list[Record]) -> dict[str, list[Record]]:
+    grouped = defaultdict(list)
+    for row in rows:
+        grouped[row["user"]].append(row)
+    return grouped
+
+
+def measure(side: str, folder: Path) -> None:
+    """One measurement, printed as JSON (what the child process does)."""
+    reviews, items = pl.read_parquet(folder / "reviews.parquet"), pl.read_parquet(folder / "items.parquet")
+    if side == "loops":
+        review_rows, item_rows = reviews.to_dicts(), items.to_dicts()
+        del reviews, items
+    before = psutil.Process().memory_info().rss
+    start = time.perf_counter()
+    members = (
+        loop_split(review_rows, item_rows, CONFIG)
+        if side == "loops"
+        else make_split(reviews, items, CONFIG).members.rows()
+    )
+    seconds = time.perf_counter() - start
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+    digest = blake2b(repr(members).encode()).hexdigest()
+    print(json.dumps({"seconds": seconds, "mib": (peak - before) / 2**20, "members": len(members), "digest": digest}))
+
+
+def in_child(side: str, folder: Path) -> dict[str, Any]:
+    command = [sys.executable, __file__, "--measure", side, "--folder", str(folder)]
+    return json.loads(subprocess.run(command, check=True, capture_output=True, text=True).stdout)
+
+
+def compare(sizes: list[int]) -> None:
+    print(
+        f"{'reviews':>10} {'members':>9} {'polars s':>9} {'loops s':>9} {'ratio':>6} {'polars MiB':>11} {'loops MiB':>10}"
+    )
+    seconds = []
+    for n in sizes:
+        with tempfile.TemporaryDirectory() as name:
+            folder = Path(name)
+            for table, part in zip(synthesize(n), ("reviews", "items"), strict=True):
+                table.write_parquet(folder / f"{part}.parquet")
+            ours, loops = (in_child(side, folder) for side in ("polars", "loops"))
+        if ours["digest"] != loops["digest"]:
+            raise SystemExit(f"the two sides disagree at {n} reviews")
+        seconds.append(ours["seconds"])
+        ratio = loops["seconds"] / ours["seconds"]
+        times = f"{ours['seconds']:9.3f} {loops['seconds']:9.3f} {ratio:6.1f}"
+        print(f"{n:>10} {ours['members']:>9} {times} {ours['mib']:>11.0f} {loops['mib']:>10.0f}", flush=True)
+    for (n, s), (m, t) in zip(zip(sizes, seconds), zip(sizes[1:], seconds[1:])):
+        print(f"growth exponent {n} -> {m}: {math.log(t / s) / math.log(m / n):.2f} (target <= 1.1)")
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--sizes", type=int, nargs="+", default=[10_000, 100_000, 1_000_000])
+    parser.add_argument("--measure", choices=["polars", "loops"], help=argparse.SUPPRESS)
+    parser.add_argument("--folder", type=Path, help=argparse.SUPPRESS)
+    arguments = parser.parse_args()
+    if arguments.measure:
+        measure(arguments.measure, arguments.folder)
+    else:
+        compare(arguments.sizes)
+
+
+if __name__ == "__main__":
+    main()

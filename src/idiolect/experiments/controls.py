@@ -1,0 +1,79 @@
+"""Contexts that are wrong on purpose: whether a gain is personal shows in what it loses on them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from itertools import cycle, islice
+
+import numpy as np
+
+from idiolect.context.base import Context, Entry
+from idiolect.errors import InputError
+from idiolect.methods.base import Contexts
+from idiolect.types import Sample
+
+
+class WrongUser:
+    """Another user's history, text and vectors, for every sample.
+
+    Args:
+        contexts: Where the right contexts come from.
+        seed: Of who stands in for whom.
+    """
+
+    def __init__(self, contexts: Contexts, *, seed: int) -> None:
+        self._contexts, self._seed = contexts, seed
+
+    def build(self, samples: Sequence[Sample]) -> list[Context]:
+        """The samples with their donors' entries."""
+        own = self._contexts.build(samples)
+        return [replace(c, entries=own[d].entries) for c, d in zip(own, donors(own, self._seed), strict=True)]
+
+
+class OtherVectors:
+    """The user's own text beside another user's vectors: whether the vectors themselves are read.
+
+    Every slot stays where it is; only what fills it changes.
+    """
+
+    def __init__(self, contexts: Contexts, *, seed: int) -> None:
+        self._contexts, self._seed = contexts, seed
+
+    def build(self, samples: Sequence[Sample]) -> list[Context]:
+        """The samples with their own entries, each holding a donor's vectors."""
+        own = self._contexts.build(samples)
+        return [
+            replace(context, entries=_with_vectors(context.entries, own[donor].entries))
+            for context, donor in zip(own, donors(own, self._seed), strict=True)
+        ]
+
+
+def donors(contexts: Sequence[Context], seed: int) -> np.ndarray:
+    """int64 (n,): for every context another user's that has an entry, and a difference where any has one.
+
+    Raises:
+        InputError: No two users have history.
+    """
+    rng = np.random.default_rng([seed, 7])
+    usable = [i for i, c in enumerate(contexts) if any(e.e_diff is not None for e in c.entries)]
+    usable = usable or [i for i, c in enumerate(contexts) if c.entries]
+    if len({contexts[i].sample.user for i in usable}) < 2:
+        raise InputError("controls need at least two users with history", hint="evaluate more samples")
+    shuffled = rng.permutation(np.array(usable))
+    chosen = np.empty(len(contexts), dtype=np.int64)
+    for i, context in enumerate(contexts):
+        start = int(rng.integers(len(shuffled)))
+        ring = islice(cycle(shuffled), start, start + len(shuffled))
+        chosen[i] = next(d for d in ring if contexts[d].sample.user != context.sample.user)
+    return chosen
+
+
+def _with_vectors(entries: Sequence[Entry], donor: Sequence[Entry]) -> tuple[Entry, ...]:
+    his = cycle([entry.e_his for entry in donor])
+    differences = [entry.e_diff for entry in donor if entry.e_diff is not None]
+    diff = cycle(differences)
+    return tuple(
+        replace(entry, e_his=next(his), e_diff=next(diff) if entry.e_diff is not None and differences else entry.e_diff)
+        for entry in entries
+    )

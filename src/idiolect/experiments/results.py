@@ -1,0 +1,68 @@
+"""What a run leaves behind: per-sample outputs as JSONL and one result file with everything its numbers depend on."""
+
+from __future__ import annotations
+
+import json
+import platform
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+import idiolect
+from idiolect.corpus.atomic import write_whole
+from idiolect.types import Prediction
+
+_PACKAGES = (
+    "torch", "transformers", "tokenizers", "sentence-transformers", "numpy", "polars", "sqlalchemy",
+    "sacrebleu", "rouge-score", "nltk", "bert-score", "rank-bm25",
+)  # fmt: skip
+
+
+def versions() -> dict[str, str]:
+    """Python, the library and every package that a number may depend on, where installed."""
+    found = {"python": platform.python_version(), "idiolect": idiolect.__version__}
+    for package in _PACKAGES:
+        try:
+            found[package] = metadata.version(package)
+        except metadata.PackageNotFoundError:
+            continue
+    return found
+
+
+def device() -> str:
+    """What computed: the GPU's name, or the processor's."""
+    import torch
+
+    return torch.cuda.get_device_name() if torch.cuda.is_available() else f"cpu ({platform.machine()})"
+
+
+def write_json(path: Path, record: Mapping[str, Any]) -> None:
+    """Write one JSON file, whole or not at all."""
+    text = json.dumps(record, indent=1, ensure_ascii=False) + "\n"
+    write_whole(path, lambda part: part.write_text(text, encoding="utf-8"))
+
+
+def write_lines(path: Path, rows: Iterable[Mapping[str, Any]]) -> None:
+    """Write JSON lines, whole or not at all."""
+    text = "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows)
+    write_whole(path, lambda part: part.write_text(text, encoding="utf-8"))
+
+
+def read_lines(path: Path) -> list[dict[str, Any]]:
+    """The rows of a JSON lines file that ``write_lines`` wrote."""
+    return [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
+
+
+def sample_row(prediction: Prediction | None, nats: float, **given: Any) -> dict[str, Any]:
+    """One line of a condition's outputs; ``text`` is None where only the likelihood was asked for."""
+    shown = {} if prediction is None else asdict(prediction)
+    shown.pop("sample", None)
+    return {**given, "text": None, **shown, "nll": nats}
+
+
+def texts(rows: Sequence[Mapping[str, Any]]) -> list[str] | None:
+    """The generated texts of a condition; None where it has none."""
+    values = [row["text"] for row in rows]
+    return None if any(value is None for value in values) else values

@@ -1,0 +1,26 @@
+"""Which backbone and how it is run; free of torch."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import Field
+
+from idiolect.config import Config
+
+
+class BackboneConfig(Config):
+    """Which model, and how it is run."""
+
+    model: str = "sandbox"
+    """Folder, hub name, or ``sandbox`` for the small model that ships with the package."""
+    revision: str | None = None
+    """Branch, tag or commit of a hub model."""
+    device: str = "auto"
+    """``cpu``, ``cuda``, ...; auto: a GPU where there is one."""
+    dtype: Literal["auto", "float32", "bfloat16", "float16"] = "auto"
+    """auto: the checkpoint's own on a GPU, float32 on a CPU."""
+    max_prompt_tokens: int = Field(default=2048, gt=0)
+    """Budget of a prompt (DEP paper, appendix C.2.3); history that does not fit is dropped, last entry first."""
+    batch_size: int = Field(default=16, gt=0)
+    """Prompts computed together."""

@@ -1,0 +1,79 @@
+"""The seam of methods, and the one way in which every method that makes one call a sample writes."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Protocol
+
+from idiolect.context.base import Context
+from idiolect.errors import ConfigError
+from idiolect.llm.base import LLM, SamplingParams
+from idiolect.types import Prediction, Prompt, Sample
+
+
+class Contexts(Protocol):
+    """Where a method's contexts come from: a builder over a store or snapshot, or a control that alters them."""
+
+    def build(self, samples: Sequence[Sample]) -> list[Context]:
+        """One context a sample, in order."""
+        ...
+
+
+class Method(Protocol):
+    """Writes samples as their users would."""
+
+    @property
+    def name(self) -> str:
+        """For records and tables."""
+        ...
+
+    @property
+    def needs(self) -> frozenset[str]:
+        """What the language model must support; checked when the method is built."""
+        ...
+
+    def prompts(self, samples: Sequence[Sample]) -> list[Prompt]:
+        """The final prompt of every sample, soft vectors in place."""
+        ...
+
+    def generate(self, samples: Sequence[Sample]) -> list[Prediction]:
+        """One prediction a sample, in order."""
+        ...
+
+
+def check_support(method: str, needs: frozenset[str], llm: LLM) -> None:
+    """Refuse a language model that cannot do what a method needs, before anything is computed.
+
+    Raises:
+        ConfigError: Naming what is missing.
+    """
+    missing = sorted(needs - llm.supports)
+    if missing:
+        raise ConfigError(
+            f"{method} needs {', '.join(missing)}, which {llm.name} does not support", hint="use another backend"
+        )
+
+
+def write(
+    name: str,
+    llm: LLM,
+    params: SamplingParams,
+    samples: Sequence[Sample],
+    contexts: Sequence[Context],
+    prompts: Sequence[Prompt],
+) -> list[Prediction]:
+    """One call of the model for every sample, with what it saw and took."""
+    completions = llm.generate(prompts, params)
+    return [
+        Prediction(
+            sample=sample,
+            method=name,
+            text=completion.text,
+            stages={message.role: message.text for message in prompt.messages},
+            anchors=tuple(context.entries[entry].review.id for entry in completion.kept_entries),
+            prompt_tokens=completion.prompt_tokens,
+            completion_tokens=completion.completion_tokens,
+            seconds=completion.seconds,
+        )
+        for sample, context, prompt, completion in zip(samples, contexts, prompts, completions, strict=True)
+    ]

@@ -1,0 +1,91 @@
+"""DEP: vectors of past reviews and of how they differ from peers, as soft prompts beside them (paper, Figure 1)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Protocol
+
+import numpy as np
+
+from idiolect.context.base import Context
+from idiolect.llm.base import LLM, SamplingParams
+from idiolect.methods.base import Contexts, check_support, write
+from idiolect.prompts.render import PromptConfig, render, with_soft
+from idiolect.types import Prediction, Prompt, Sample, Slot
+
+_CODES = {"his": 0, "diff": 1}
+
+
+class SoftRows(Protocol):
+    """What DEP asks of an adapter."""
+
+    def soft_rows(self, vectors: np.ndarray, stream: np.ndarray, entry: np.ndarray) -> np.ndarray:
+        """Rows (n, hidden) for vectors (n, dim) of streams (n,) at history entries (n,)."""
+        ...
+
+
+class DEP:
+    """Retrieve (own reviews), compare (with peers), distil (SAE and projectors), inject (soft prompts), write.
+
+    Args:
+        llm: Writes; must take soft prompts.
+        contexts: Bring text, ``e_his`` and ``e_diff`` of the same reviews (Eq. 2-4).
+        adapter: Turns vectors into soft rows (Eq. 5-6).
+        params: How tokens are drawn.
+        prompt: How the prompt is rendered; its streams must be the adapter's.
+        name: For tables, where one run has several adapters.
+    """
+
+    needs: frozenset[str] = frozenset({"soft"})
+
+    def __init__(
+        self,
+        llm: LLM,
+        contexts: Contexts,
+        adapter: SoftRows,
+        *,
+        params: SamplingParams | None = None,
+        prompt: PromptConfig | None = None,
+        name: str = "dep",
+    ) -> None:
+        check_support(name, self.needs, llm)
+        self.name = name
+        self.llm, self.contexts, self.adapter = llm, contexts, adapter
+        self.params, self.prompt = params or SamplingParams(), prompt or PromptConfig()
+
+    def prompts(self, samples: Sequence[Sample]) -> list[Prompt]:
+        """See ``Method.prompts``."""
+        return self._inject(self.contexts.build(samples))
+
+    def generate(self, samples: Sequence[Sample]) -> list[Prediction]:
+        """See ``Method.generate``."""
+        contexts = self.contexts.build(samples)
+        return write(self.name, self.llm, self.params, samples, contexts, self._inject(contexts))
+
+    def _inject(self, contexts: Sequence[Context]) -> list[Prompt]:
+        """Prompts with their slots filled, all rows computed in one pass (Eq. 7)."""
+        prompts = [render("dep", context, self.prompt) for context in contexts]
+        slots = [prompt.slots for prompt in prompts]
+        flat = [(context, slot) for context, own in zip(contexts, slots, strict=True) for slot in own]
+        if not flat:
+            return prompts
+        rows = self.adapter.soft_rows(
+            np.stack([vector_of(context, slot) for context, slot in flat]),
+            np.array([_CODES[slot.stream] for _, slot in flat], dtype=np.int64),
+            np.array([slot.entry for _, slot in flat], dtype=np.int64),
+        )
+        parts = np.split(rows, np.cumsum([len(own) for own in slots])[:-1])
+        return [with_soft(prompt, part) for prompt, part in zip(prompts, parts, strict=True)]
+
+
+def vector_of(context: Context, slot: Slot) -> np.ndarray:
+    """The vector a slot asks for.
+
+    Raises:
+        ValueError: The entry has no difference (a template must not leave a slot for it).
+    """
+    entry = context.entries[slot.entry]
+    vector = entry.e_his if slot.stream == "his" else entry.e_diff
+    if vector is None:
+        raise ValueError(f"entry {slot.entry} has a {slot.stream!r} slot but no such vector")
+    return vector

@@ -1,0 +1,64 @@
+from __future__ import annotations
+
+import pytest
+
+from idiolect.errors import ConfigError
+from idiolect.peers.memory import InMemoryReviews
+from idiolect.peers.pool import peers_of, time_cut, with_peers
+from idiolect.types import Item, ItemId, Review, ReviewId, Sample, UserId
+
+
+def review(user: str, item: str, time: int, name: str = "") -> Review:
+    return Review(
+        id=ReviewId(name or f"{user}-{item}-{time}"),
+        user=UserId(user),
+        item=ItemId(item),
+        text="",
+        timestamp=time,
+        order=time,
+    )
+
+
+OWN = [review("ann", "x", 5), review("ann", "x", 6), review("ann", "y", 7)]
+OTHERS = [review("bob", "x", 4), review("bob", "x", 8), review("cyd", "x", 5), review("cyd", "z", 1)]
+
+
+@pytest.fixture
+def reader() -> InMemoryReviews:
+    return InMemoryReviews([Item(id=ItemId(key)) for key in "xyz"], [*OWN, *OTHERS], {}, encoder="none")
+
+
+def test_peers_are_the_others_on_the_item_oldest_first(reader):
+    assert [peer.id for peer in peers_of(reader, OWN[0])] == ["bob-x-4", "cyd-x-5", "bob-x-8"]
+
+
+def test_a_time_cut_is_strict(reader):
+    assert [peer.id for peer in peers_of(reader, OWN[0], before=5)] == ["bob-x-4"]
+
+
+def test_users_are_counted_not_reviews(reader):
+    assert with_peers(reader, OWN, at_least=2) == OWN[:2]
+    assert with_peers(reader, OWN, at_least=3) == []
+
+
+def test_a_time_cut_leaves_fewer_reviews_with_peers(reader):
+    assert with_peers(reader, OWN, at_least=2, before=5) == []
+    assert with_peers(reader, OWN, at_least=1, before=5) == OWN[:2]
+
+
+def test_none_needed_keeps_everything(reader):
+    assert with_peers(reader, OWN, at_least=0) == OWN
+
+
+def test_the_time_of_a_sample_is_its_cut():
+    assert time_cut(Sample.of(OWN[0])) == 5
+
+
+def test_writing_for_real_knows_everything():
+    assert time_cut(Sample(user=UserId("ann"), item=ItemId("x"))) is None
+
+
+def test_a_sample_without_a_timestamp_cannot_be_cut():
+    timeless = Review(id=ReviewId("r"), user=UserId("ann"), item=ItemId("x"), text="", order=3)
+    with pytest.raises(ConfigError, match="timestamps"):
+        time_cut(Sample.of(timeless))

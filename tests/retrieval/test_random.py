@@ -1,0 +1,28 @@
+from __future__ import annotations
+
+from idiolect.retrieval.random import Random
+from idiolect.types import Item, ItemId, Review, ReviewId, Sample, UserId
+
+PROFILE = [
+    Review(id=ReviewId(f"r{k}"), user=UserId("u"), item=ItemId("i"), text="", timestamp=k, order=k) for k in range(40)
+]
+ITEMS = {ItemId("i"): Item(id=ItemId("i"))}
+
+
+def order(seed: int, item: str) -> list[str]:
+    sample = Sample(user=UserId("u"), item=ItemId(item))
+    return [review.id for review in Random(seed).retrieve(sample, PROFILE, ITEMS, 0)]
+
+
+def test_another_seed_and_another_sample_draw_another_order():
+    assert order(0, "i") != order(1, "i")
+    assert order(0, "i") != order(0, "j")
+
+
+def test_the_order_is_the_same_in_every_process():
+    assert order(0, "i")[:4] == ['r16', 'r10', 'r11', 'r26']
+
+
+def test_every_review_has_a_fair_chance_of_being_first():
+    firsts = [order(seed, "i")[0] for seed in range(800)]
+    assert {firsts.count(review.id) > 3 for review in PROFILE} == {True}

@@ -1,0 +1,198 @@
+from __future__ import annotations
+
+import json
+import random
+
+import numpy as np
+import pytest
+import torch
+from safetensors.torch import load_file, save_file
+
+from idiolect.errors import ArtifactError, ConfigError, NotFoundError
+from idiolect.softprompt.adapter import Adapter
+from idiolect.softprompt.config import AdapterConfig, stream_codes
+from idiolect.softprompt.slots import SlotBatch
+from idiolect.types import Slot
+
+SMALL = {"d_in": 12, "hidden_size": 16}
+
+
+def adapter(**settings):
+    return Adapter(AdapterConfig(**{**SMALL, **settings}), torch.Generator().manual_seed(1))
+
+
+def some_slots(n=9, seed=0):
+    rng = np.random.default_rng(seed)
+    return rng.normal(0.3, 0.1, (n, 12)).astype(np.float32), np.arange(n) % 2, np.arange(n) // 2
+
+
+def batch(n=9):
+    vectors, stream, entry = map(torch.from_numpy, some_slots(n))
+    return SlotBatch(vectors, stream, entry, torch.arange(n) // 4, n_samples=n // 4 + 1)
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {},
+        {"refine": "ae"},
+        {"refine": "none"},
+        {"kind": "constant"},
+        {"standardise": False, "match_norm": False},
+        {"activation": "topk", "k": 2, "d_sae": 5},
+        {"activation": "sigmoid", "decoder_activation": "gelu", "pooling": "streams"},
+    ],
+)
+def test_saved_and_loaded_adapters_write_the_same_rows(tmp_path, settings):
+    ours = adapter(**settings)
+    ours.set_statistics(*some_slots(40, seed=2)[:2], token_norm=2.5)
+    ours.save_pretrained(tmp_path, provenance={"backbone": "tiny, revision 3"})
+    loaded = Adapter.from_pretrained(tmp_path)
+    rows = ours.soft_rows(*some_slots())
+    assert rows.shape == (9, 16)
+    assert rows.dtype == np.float32
+    np.testing.assert_array_equal(loaded.soft_rows(*some_slots()), rows)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["README.md", "adapter.safetensors", "config.json"]
+    assert "tiny, revision 3" in (tmp_path / "README.md").read_text()
+
+
+def test_rows_have_the_norm_of_tokens_times_the_gain_of_their_stream():
+    ours = adapter()
+    ours.set_statistics(*some_slots()[:2], token_norm=3.0)
+    ours.norm_match.gain.data = torch.tensor([1.0, 2.0])
+    norms = np.linalg.norm(ours.soft_rows(*some_slots()), axis=1)
+    np.testing.assert_allclose(norms, np.where(some_slots()[1] == 0, 3.0, 6.0), rtol=1e-5)
+
+
+def test_standardised_streams_have_mean_zero_and_deviation_one():
+    ours = adapter()
+    vectors, stream, _ = some_slots(400)
+    ours.set_statistics(vectors, stream, token_norm=1.0)
+    x = ours.source.standardiser(torch.from_numpy(vectors), torch.from_numpy(stream)).numpy()
+    for code in (0, 1):
+        np.testing.assert_allclose(x[stream == code].mean(axis=0), 0, atol=1e-5)
+        np.testing.assert_allclose(x[stream == code].std(axis=0), 1, atol=1e-4)
+
+
+def test_components_constant_in_training_do_not_explode_in_use():
+    ours = adapter()
+    vectors, stream, _ = some_slots(50)
+    vectors[:, 3] = 0.7
+    ours.set_statistics(vectors, stream, token_norm=1.0)
+    vectors[:, 3] = 0.8
+    x = ours.source.standardiser(torch.from_numpy(vectors), torch.from_numpy(stream))
+    assert x[:, 3].abs().max() < 200
+
+
+def test_statistics_of_a_stream_without_rows_are_the_identity():
+    ours = adapter()
+    vectors, _, _ = some_slots()
+    ours.set_statistics(vectors, np.zeros(9, np.int64), token_norm=1.0)
+    assert ours.source.standardiser.sd[1].eq(1).all()
+    assert ours.source.standardiser.mean[1].eq(0).all()
+
+
+def test_topk_keeps_k_units():
+    code = adapter(activation="topk", k=2, d_sae=8).source.sae.feature_acts(torch.randn(20, 12))
+    assert ((code > 0).sum(dim=1) <= 2).all()
+    assert (code > 0).any()
+
+
+def test_losses_are_weighted_as_in_eq_11():
+    light, heavy = adapter(recon_weight=0.2), adapter(recon_weight=2.0)
+    for name in ("reconstruction", "sparsity"):
+        assert heavy(batch()).losses[name].item() == pytest.approx(10 * light(batch()).losses[name].item(), rel=1e-5)
+    assert set(adapter(refine="ae")(batch()).losses) == {"reconstruction"}
+    assert adapter(refine="none")(batch()).losses == {}
+    assert adapter(kind="constant")(batch()).losses == {}
+
+
+def test_the_constant_does_not_see_vectors():
+    control = adapter(kind="constant")
+    vectors, stream, entry = some_slots()
+    np.testing.assert_array_equal(
+        control.soft_rows(vectors, stream, entry), control.soft_rows(vectors * 0, stream, entry)
+    )
+
+
+def test_every_parameter_takes_part_in_a_batch_without_slots():
+    for settings in ({}, {"kind": "constant"}, {"refine": "none"}):
+        ours = adapter(**settings)
+        output = ours(batch(0))
+        (output.rows.sum() + sum(output.losses.values())).backward()
+        assert all(p.grad is not None and p.grad.eq(0).all() for p in ours.parameters())
+
+
+def test_one_stream_has_one_projector_and_refuses_the_other():
+    ours = adapter(streams="his")
+    vectors, stream, entry = some_slots()
+    assert list(ours.source.projectors) == ["his"]
+    assert ours.soft_rows(vectors, stream * 0, entry).shape == (9, 16)
+    with pytest.raises(ValueError, match="no weights for streams other than"):
+        ours.soft_rows(vectors, stream, entry)
+
+
+def test_slots_that_fit_no_weights_are_refused():
+    vectors, stream, entry = some_slots()
+    with pytest.raises(ValueError, match="past the adapter's 2"):
+        adapter(kind="constant", max_entries=2).soft_rows(vectors, stream, entry)
+    with pytest.raises(ValueError, match="need vectors"):
+        adapter().soft_rows(vectors[:, :5], stream, entry)
+
+
+def test_adapter_computes_in_float32_under_autocast():
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        output = adapter()(batch())
+    assert output.rows.dtype == torch.float32
+    assert torch.equal(output.rows, adapter()(batch()).rows)
+
+
+def test_initial_weights_come_from_the_generator_alone():
+    before = torch.get_rng_state(), random.getstate()
+    first, second = adapter(), adapter()
+    assert all(torch.equal(a, b) for a, b in zip(first.parameters(), second.parameters(), strict=True))
+    assert torch.equal(torch.get_rng_state(), before[0])
+    assert random.getstate() == before[1]
+
+
+def saved(tmp_path):
+    adapter().save_pretrained(tmp_path)
+    return tmp_path / "adapter.safetensors"
+
+
+def test_missing_unexpected_and_misshapen_tensors_are_named(tmp_path):
+    path = saved(tmp_path)
+    whole = load_file(path)
+    save_file({name: t for name, t in whole.items() if name != "source.sae.b_enc"}, path)
+    with pytest.raises(ArtifactError, match=r"missing: source\.sae\.b_enc"):
+        Adapter.from_pretrained(tmp_path)
+    save_file({**whole, "extra": torch.zeros(1)}, path)
+    with pytest.raises(ArtifactError, match="unexpected: extra"):
+        Adapter.from_pretrained(tmp_path)
+    save_file({**whole, "source.sae.b_enc": torch.zeros(3)}, path)
+    with pytest.raises(ArtifactError, match="another shape or type"):
+        Adapter.from_pretrained(tmp_path)
+
+
+def test_damaged_and_absent_files_are_told_apart(tmp_path):
+    with pytest.raises(NotFoundError, match="no adapter here"):
+        Adapter.from_pretrained(tmp_path)
+    path = saved(tmp_path)
+    path.write_bytes(path.read_bytes()[:100])
+    with pytest.raises(ArtifactError, match="damaged"):
+        Adapter.from_pretrained(tmp_path)
+    (tmp_path / "config.json").write_text(json.dumps({"d_in": 3, "color": "red"}))
+    with pytest.raises(ArtifactError, match="does not describe an adapter"):
+        Adapter.from_pretrained(tmp_path)
+
+
+def test_presets_are_checked_by_name():
+    paper = AdapterConfig.preset("paper", d_in=1024, hidden_size=3584)
+    assert (paper.width, paper.recon_weight, paper.standardise) == (512, 100.0, False)
+    with pytest.raises(ConfigError, match="did you mean 'paper'"):
+        AdapterConfig.preset("papers", d_in=4, hidden_size=4)
+
+
+def test_stream_codes_follow_the_slots():
+    assert stream_codes([Slot("diff", 0), Slot("his", 0)]).tolist() == [1, 0]
+    assert stream_codes([]).shape == (0,)
