@@ -2,9 +2,9 @@
 
     python benchmarks/bench_split.py [--sizes 10000 100000 1000000]
 
-Each measurement runs in its own process on a table that is already in memory (for the loops: a list of dicts), so that
-peak memory is that of the rules alone. Both sides must give the same split. Targets: growth exponent at most 1.1, at
-least 5 times faster than the loops at a million reviews.
+Each measurement runs in its own process. Timed are the rules alone, on reviews that are already in memory: a table, or
+for the loops a list of dicts. Peak memory is that of the process with its input. Both sides must give the same split.
+Targets: growth exponent at most 1.1, at least 5 times faster than the loops at a million reviews.
 """
 
 from __future__ import annotations
@@ -20,17 +20,19 @@ import tempfile
 import time
 from collections import Counter, defaultdict
 from hashlib import blake2b
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import polars as pl
-import psutil
 
 from idiolect.corpus import ITEM_SCHEMA, PRESETS, REVIEW_SCHEMA, SplitConfig, make_split
 
 CONFIG = PRESETS["dpl"]
+NAMES = ("reviews", "items")
 Record = dict[str, Any]
+Member = tuple[str, str, str]
 
 
 def synthesize(n: int, *, seed: int = 0) -> tuple[pl.DataFrame, pl.DataFrame]:
@@ -41,9 +43,12 @@ def synthesize(n: int, *, seed: int = 0) -> tuple[pl.DataFrame, pl.DataFrame]:
     phrases = [" ".join(rng.choice(words, 9)) for _ in range(2000)]
     picks = rng.integers(0, len(phrases), (n, 4))
     gaps = np.where(rng.random(n) < 0.1, "  ", " ")
-    texts = [gap.join((phrases[a], phrases[b], phrases[c], phrases[d])) for gap, (a, b, c, d) in zip(gaps, picks)]
+    texts = [
+        gap.join((phrases[a], phrases[b], phrases[c], phrases[d]))
+        for gap, (a, b, c, d) in zip(gaps, picks, strict=True)
+    ]
     repeated = rng.random(n) < 0.02
-    texts = ["the same words again " * 12 if again else text for again, text in zip(repeated, texts)]
+    texts = ["the same words again " * 12 if again else text for again, text in zip(repeated, texts, strict=True)]
     reviews = pl.DataFrame(
         {
             "review_id": [f"r{k}" for k in range(n)],
@@ -67,7 +72,7 @@ def _zipf(rng: np.random.Generator, kinds: int, n: int, *, exponent: float) -> n
     return rng.permutation(kinds)[np.searchsorted(np.cumsum(weights / weights.sum()), rng.random(n))]
 
 
-def loop_split(reviews: list[Record], items: list[Record], config: SplitConfig) -> list[tuple[str, str, str]]:
+def loop_split(reviews: list[Record], items: list[Record], config: SplitConfig) -> list[Member]:
     """(review id, user, role) of every member, by dicts, sets and loops."""
     rows = loop_filter(reviews, items, config)
     rows = loop_core(rows, config)
@@ -142,21 +147,24 @@ def by_user(rows: list[Record]) -> dict[str, list[Record]]:
 
 def measure(side: str, folder: Path) -> None:
     """One measurement, printed as JSON (what the child process does)."""
-    reviews, items = pl.read_parquet(folder / "reviews.parquet"), pl.read_parquet(folder / "items.parquet")
-    if side == "loops":
-        review_rows, item_rows = reviews.to_dicts(), items.to_dicts()
-        del reviews, items
-    before = psutil.Process().memory_info().rss
-    start = time.perf_counter()
-    members = (
-        loop_split(review_rows, item_rows, CONFIG)
-        if side == "loops"
-        else make_split(reviews, items, CONFIG).members.rows()
-    )
-    seconds = time.perf_counter() - start
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+    seconds, members = measured_polars(folder) if side == "polars" else measured_loops(folder)
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
     digest = blake2b(repr(members).encode()).hexdigest()
-    print(json.dumps({"seconds": seconds, "mib": (peak - before) / 2**20, "members": len(members), "digest": digest}))
+    print(json.dumps({"seconds": seconds, "mib": peak, "members": len(members), "digest": digest}))
+
+
+def measured_polars(folder: Path) -> tuple[float, list[Member]]:
+    reviews, items = (pl.read_parquet(folder / f"{name}.parquet") for name in NAMES)
+    start = time.perf_counter()
+    split = make_split(reviews, items, CONFIG)
+    return time.perf_counter() - start, split.members.rows()
+
+
+def measured_loops(folder: Path) -> tuple[float, list[Member]]:
+    reviews, items = ([json.loads(line) for line in (folder / f"{name}.jsonl").open()] for name in NAMES)
+    start = time.perf_counter()
+    members = loop_split(reviews, items, CONFIG)
+    return time.perf_counter() - start, members
 
 
 def in_child(side: str, folder: Path) -> dict[str, Any]:
@@ -165,24 +173,27 @@ def in_child(side: str, folder: Path) -> dict[str, Any]:
 
 
 def compare(sizes: list[int]) -> None:
-    print(
-        f"{'reviews':>10} {'members':>9} {'polars s':>9} {'loops s':>9} {'ratio':>6} {'polars MiB':>11} {'loops MiB':>10}"
-    )
-    seconds = []
+    print(f"{'reviews':>9} {'members':>8} {'polars s':>9} {'loops s':>8} {'ratio':>6} {'MiB':>6} {'loops MiB':>10}")
+    times: list[float] = []
     for n in sizes:
-        with tempfile.TemporaryDirectory() as name:
-            folder = Path(name)
-            for table, part in zip(synthesize(n), ("reviews", "items"), strict=True):
-                table.write_parquet(folder / f"{part}.parquet")
-            ours, loops = (in_child(side, folder) for side in ("polars", "loops"))
+        ours, loops = both_sides(n)
         if ours["digest"] != loops["digest"]:
             raise SystemExit(f"the two sides disagree at {n} reviews")
-        seconds.append(ours["seconds"])
-        ratio = loops["seconds"] / ours["seconds"]
-        times = f"{ours['seconds']:9.3f} {loops['seconds']:9.3f} {ratio:6.1f}"
-        print(f"{n:>10} {ours['members']:>9} {times} {ours['mib']:>11.0f} {loops['mib']:>10.0f}", flush=True)
-    for (n, s), (m, t) in zip(zip(sizes, seconds), zip(sizes[1:], seconds[1:])):
-        print(f"growth exponent {n} -> {m}: {math.log(t / s) / math.log(m / n):.2f} (target <= 1.1)")
+        times.append(ours["seconds"])
+        speed = f"{ours['seconds']:9.3f} {loops['seconds']:8.3f} {loops['seconds'] / ours['seconds']:6.1f}"
+        print(f"{n:>9} {ours['members']:>8} {speed} {ours['mib']:>6.0f} {loops['mib']:>10.0f}", flush=True)
+    for (n, seconds), (larger, longer) in pairwise(zip(sizes, times, strict=True)):
+        exponent = math.log(longer / seconds) / math.log(larger / n)
+        print(f"growth exponent {n} -> {larger}: {exponent:.2f} (target <= 1.1)")
+
+
+def both_sides(n: int) -> tuple[dict[str, Any], dict[str, Any]]:
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        for table, part in zip(synthesize(n), NAMES, strict=True):
+            table.write_parquet(folder / f"{part}.parquet")
+            table.write_ndjson(folder / f"{part}.jsonl")
+        return in_child("polars", folder), in_child("loops", folder)
 
 
 def main() -> None:

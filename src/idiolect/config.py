@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, TypeVar, get_args
 
 import yaml
 from pydantic import BaseModel, ConfigDict, ValidationError
@@ -63,8 +63,11 @@ def build(cls: type[C], data: Mapping[str, Any], *, where: str = "configuration"
         name = ".".join(str(part) for part in first["loc"])
         if first["type"] == "extra_forbidden":
             known = _fields_at(cls, first["loc"][:-1])
-            raise ConfigError(f"{where}: unknown setting {name!r}", hint=suggest(str(first["loc"][-1]), known)) from error
-        raise ConfigError(f"{where}: {name}: {first['msg']} (got {first['input']!r})") from error
+            raise ConfigError(
+                f"{where}: unknown setting {name!r}", hint=suggest(str(first["loc"][-1]), known)
+            ) from error
+        place = f"{where}: {name}" if name else where
+        raise ConfigError(f"{place}: {first['msg'].removeprefix('Value error, ')} (got {first['input']!r})") from error
 
 
 def load(cls: type[C], path: Path | None, overrides: Mapping[str, Any] | None = None) -> C:
@@ -74,9 +77,16 @@ def load(cls: type[C], path: Path | None, overrides: Mapping[str, Any] | None = 
 
 
 def _fields_at(cls: type[BaseModel], loc: tuple[int | str, ...]) -> list[str]:
+    """The settings known at a place: through optional, listed, keyed and alternative configurations too."""
+    models = [cls]
     for part in loc:
-        annotation = cls.model_fields[str(part)].annotation if str(part) in cls.model_fields else None
-        if not (isinstance(annotation, type) and issubclass(annotation, BaseModel)):
-            return []
-        cls = annotation
-    return list(cls.model_fields)
+        fields = [model.model_fields[part] for model in models if part in model.model_fields]
+        if fields:  # else the part is a list's index, a mapping's key or the name of an alternative
+            models = [model for field in fields for model in _models_in(field.annotation)]
+    return [name for model in models for name in model.model_fields]
+
+
+def _models_in(annotation: Any) -> list[type[BaseModel]]:
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        return [annotation]
+    return [model for argument in get_args(annotation) for model in _models_in(argument)]

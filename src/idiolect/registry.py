@@ -13,10 +13,12 @@ T = TypeVar("T")
 
 
 def suggest(name: str, known: Iterable[str]) -> str:
-    """``did you mean 'x'?`` where something near is known, else the list of what is."""
+    """``did you mean 'x'?`` where something near is known, else the list of what is; empty where nothing is."""
     names = sorted(known)
     near = difflib.get_close_matches(name, names, n=1)
-    return f"did you mean {near[0]!r}?" if near else f"one of: {', '.join(names)}"
+    if near:
+        return f"did you mean {near[0]!r}?"
+    return f"one of: {', '.join(names)}" if names else ""
 
 
 class Registry(Generic[T]):

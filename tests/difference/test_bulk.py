@@ -5,7 +5,7 @@ import json
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from idiolect.difference import bulk
@@ -31,6 +31,7 @@ def by_loops(vectors, users, items):
 
 
 @pytest.mark.parametrize("dtype", [np.float16, np.float32])
+@settings(deadline=None)
 @given(
     pairs=st.lists(st.tuples(st.integers(0, 4), st.integers(0, 6)), max_size=60),
     block=st.sampled_from([1, 24, 1 << 17]),

@@ -1,5 +1,9 @@
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
+
 from idiolect.retrieval.random import Random
 from idiolect.types import Item, ItemId, Review, ReviewId, Sample, UserId
 
@@ -20,7 +24,18 @@ def test_another_seed_and_another_sample_draw_another_order():
 
 
 def test_the_order_is_the_same_in_every_process():
-    assert order(0, "i")[:4] == ['r16', 'r10', 'r11', 'r26']
+    program = (
+        "from idiolect.retrieval.random import Random\n"
+        "from idiolect.types import Review, Sample\n"
+        "profile = [Review(id=f'r{k}', user='u', item='i', text='', timestamp=k, order=k) for k in range(40)]\n"
+        "print(*(r.id for r in Random(0).retrieve(Sample(user='u', item='i'), profile, {}, 0)))"
+    )
+    for hash_seed in "12":
+        environment = {**os.environ, "PYTHONHASHSEED": hash_seed, "PYTHONPATH": os.pathsep.join(sys.path)}
+        ran = subprocess.run(
+            [sys.executable, "-c", program], env=environment, capture_output=True, check=True, text=True
+        )
+        assert ran.stdout.split() == order(0, "i")
 
 
 def test_every_review_has_a_fair_chance_of_being_first():

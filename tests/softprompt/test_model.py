@@ -3,7 +3,6 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
-from tiny_backbones import FAMILIES, backbone
 from torch.nn import functional as F
 
 from idiolect.softprompt.adapter import Adapter
@@ -13,6 +12,8 @@ from idiolect.softprompt.scale import mean_token_norm
 from idiolect.softprompt.slots import SlotBatch
 from idiolect.training.collator import Collator
 from idiolect.training.examples import Example
+
+FAMILIES = ("qwen2", "llama", "gpt2")
 
 
 def example(rng, length, target, slots):
@@ -32,9 +33,13 @@ def examples():
     return [example(rng, *shape) for shape in ((9, 4, 3), (20, 7, 6), (5, 2, 0), (14, 1, 2))]
 
 
-def model(family="qwen2"):
-    adapter = Adapter(AdapterConfig(d_in=12, hidden_size=32), torch.Generator().manual_seed(0))
-    return SoftPromptModel(backbone(family), adapter)
+@pytest.fixture
+def model(tiny_backbone):
+    def make(family="qwen2"):
+        adapter = Adapter(AdapterConfig(d_in=12, hidden_size=32), torch.Generator().manual_seed(0))
+        return SoftPromptModel(tiny_backbone(family), adapter)
+
+    return make
 
 
 def naive_generation_loss(ours, examples):
@@ -61,7 +66,7 @@ def sae_terms(ours, examples):
 
 @pytest.mark.parametrize("family", FAMILIES)
 @torch.no_grad()
-def test_loss_is_that_of_unpadded_prompts_with_logits_everywhere(family, examples):
+def test_loss_is_that_of_unpadded_prompts_with_logits_everywhere(model, examples, family):
     ours = model(family)
     output = ours(**Collator(pad_id=0)(examples))
     expected = naive_generation_loss(ours, examples)
@@ -71,7 +76,7 @@ def test_loss_is_that_of_unpadded_prompts_with_logits_everywhere(family, example
 
 
 @torch.no_grad()
-def test_what_stands_at_slots_and_padding_does_not_matter(examples):
+def test_what_stands_at_slots_and_padding_does_not_matter(model, examples):
     ours, batch = model(), Collator(pad_id=0)(examples)
     loss = ours(**batch)["loss"]
     hidden = batch["slot_mask"] | (batch["attention_mask"] == 0)
@@ -80,20 +85,20 @@ def test_what_stands_at_slots_and_padding_does_not_matter(examples):
 
 
 @pytest.mark.parametrize("family", FAMILIES)
-def test_gradients_reach_the_adapter_only(family, examples):
+def test_gradients_reach_the_adapter_only(model, examples, family):
     ours = model(family)
     ours(**Collator(pad_id=0)(examples))["loss"].backward()
     assert all(p.grad is None and not p.requires_grad for p in ours.backbone.parameters())
     assert all(p.grad is not None and p.grad.abs().sum() > 0 for p in ours.adapter.parameters())
 
 
-def test_training_has_no_dropout_in_the_backbone(examples):
+def test_training_has_no_dropout_in_the_backbone(model, examples):
     ours, batch = model("gpt2"), Collator(pad_id=0)(examples)
     assert ours.training
     assert torch.equal(ours(**batch)["loss"], ours(**batch)["loss"])
 
 
-def test_checkpointing_changes_no_gradient(examples):
+def test_checkpointing_changes_no_gradient(model, examples):
     batch, gradients = Collator(pad_id=0)(examples), []
     for checkpointed in (False, True):
         ours = model()
@@ -106,25 +111,25 @@ def test_checkpointing_changes_no_gradient(examples):
         torch.testing.assert_close(one, other)
 
 
-def test_a_batch_without_slots_trains_nothing_but_runs(examples):
+def test_a_batch_without_slots_trains_nothing_but_runs(model, examples):
     ours = model()
     ours(**Collator(pad_id=0)(examples[2:3]))["loss"].backward()
     assert all(p.grad.eq(0).all() for p in ours.adapter.parameters())
 
 
-def test_hidden_sizes_must_agree():
+def test_hidden_sizes_must_agree(tiny_backbone):
     with pytest.raises(ValueError, match="rows of 8, the backbone reads 32"):
-        SoftPromptModel(backbone(), Adapter(AdapterConfig(d_in=12, hidden_size=8)))
+        SoftPromptModel(tiny_backbone(), Adapter(AdapterConfig(d_in=12, hidden_size=8)))
 
 
-def test_mean_token_norm_is_that_of_the_table():
-    embedding = backbone().get_input_embeddings()
+def test_mean_token_norm_is_that_of_the_table(tiny_backbone):
+    embedding = tiny_backbone().get_input_embeddings()
     expected = embedding.weight.norm(dim=1).mean().item()
     assert mean_token_norm(embedding, 64) == pytest.approx(expected, rel=1e-5)
 
 
 @torch.no_grad()
-def test_a_bfloat16_backbone_takes_the_rows(examples):
+def test_a_bfloat16_backbone_takes_the_rows(model, examples):
     ours = model()
     ours.backbone.to(torch.bfloat16)
     batch = Collator(pad_id=0)(examples)

@@ -1,7 +1,8 @@
 """Samples to contexts: the one place where history, vectors and differences are put together.
 
-One list of reviews gives the text, ``e_his`` and ``e_diff`` of every entry, each found by the review's id and never by a
-position in some other list. The DEP authors' program keeps parallel lists and mixes reviews up in 17 to 37 % of slots.
+One list of reviews gives the text, ``e_his`` and ``e_diff`` of every entry, each found by the review's id and never by
+its position in some other list. The DEP authors' program keeps parallel lists and mixes reviews up in 17 to 37 % of its
+slots.
 """
 
 from __future__ import annotations
@@ -79,7 +80,11 @@ class ContextBuilder:
         ]
         vectors = self._vectors([review.id for reviews in chosen for review in reviews])
         return [
-            Context(sample=sample, item=items[sample.item], entries=self._entries(sample, reviews, history, items, vectors))
+            Context(
+                sample=sample,
+                item=items[sample.item],
+                entries=self._entries(sample, reviews, history, items, vectors),
+            )
             for sample, reviews, history in zip(samples, chosen, histories, strict=True)
         ]
 

@@ -8,23 +8,43 @@ from __future__ import annotations
 
 import polars as pl
 
+_USER_BITS = 2**32
+"""Codes of items and texts are below this, so that ``user * _USER_BITS + code`` is the pair's own number."""
 
-def identity(reviews: pl.DataFrame) -> pl.DataFrame:
-    """What ``newest_unique`` needs to know of ``reviews``, as integers.
+
+def numbered(reviews: pl.DataFrame) -> pl.DataFrame:
+    """The integers the rules work on; texts and names stay where they are.
 
     Returns:
         Row k for row k, with the columns
 
         - ``place`` (UInt32): the row's index in ``reviews``;
-        - ``user``, ``item`` (UInt32): codes;
-        - ``pair`` (Int64): equal for two reviews exactly when user and item are;
-        - ``saying`` (Int64): equal for two reviews exactly when user and text are;
-        - ``rival`` (Boolean): another review has the pair or the saying; once false, false in any subset.
+        - ``user``, ``item`` (UInt32): numbers by first appearance;
+        - ``timestamp``, ``order``: as in ``reviews``;
+        - ``pair`` (Int64): equal for two reviews exactly when user and item are.
     """
-    rows = pl.DataFrame({"user": _codes(reviews["user"]), "item": _codes(reviews["item"])}).with_row_index("place")
-    user = pl.col("user").cast(pl.Int64) * 2**32
-    rows = rows.with_columns(pair=user + pl.col("item"))
-    rows = rows.with_columns(saying=_sayings(rows.with_columns(user=user, text=reviews["text"])))
+    rows = reviews.select("timestamp", "order", user=_codes(reviews["user"]), item=_codes(reviews["item"]))
+    return rows.with_row_index("place").with_columns(pair=_within_user(pl.col("item")))
+
+
+def with_texts(rows: pl.DataFrame, texts: pl.Series) -> pl.DataFrame:
+    """``rows`` with what their texts say of repeats.
+
+    Adds or replaces:
+        saying (Int64): Equal for two reviews exactly when user and text are.
+        rival (Boolean): Another review has the pair or the saying; once false, false in any subset.
+
+    Args:
+        rows: Table of ``numbered``, in any order.
+        texts: String, one a row.
+    """
+    hashed = rows.select(_within_user(texts.hash() % _USER_BITS)).to_series()
+    # 32 bits of the hash tell most of a user's texts apart; only those that are left alike are compared.
+    alike = hashed.is_duplicated().arg_true()
+    repeats = pl.DataFrame({"user": rows["user"][alike], "text": texts[alike], "k": alike.cast(pl.Int64)})
+    # Negative, so that no compared saying equals a hashed one.
+    compared = repeats.select(-1 - pl.col("k").min().over("user", "text")).to_series()
+    rows = rows.with_columns(saying=hashed.scatter(alike, compared))
     return rows.with_columns(rival=pl.col("pair").is_duplicated() | pl.col("saying").is_duplicated())
 
 
@@ -36,7 +56,7 @@ def newest_unique(rows: pl.DataFrame) -> pl.DataFrame:
     the item, now the text of the next.
 
     Args:
-        rows: Table of ``identity``, newest first.
+        rows: Table of ``with_texts``, newest first.
     """
     kept = [rows.filter(~pl.col("rival"))]
     undecided = rows.filter("rival")
@@ -49,18 +69,12 @@ def newest_unique(rows: pl.DataFrame) -> pl.DataFrame:
     return pl.concat(kept)
 
 
-def _codes(values: pl.Series) -> pl.Series:
-    """UInt32: the values numbered by first appearance."""
-    frame = values.to_frame("value")
+def _codes(names: pl.Series) -> pl.Series:
+    """UInt32: ``names`` numbered by first appearance."""
+    frame = names.to_frame("name")
     codes = frame.unique(maintain_order=True).with_row_index("code")
-    return frame.join(codes, on="value", how="left", maintain_order="left")["code"]
+    return frame.join(codes, on="name", how="left", maintain_order="left")["code"]
 
 
-def _sayings(rows: pl.DataFrame) -> pl.Series:
-    """32 bits of a text's hash tell most of a user's texts apart; only those that are left alike are compared."""
-    rows = rows.select("place", "user", "text", saying=pl.col("user") + (pl.col("text").hash() % 2**32).cast(pl.Int64))
-    alike = rows.filter(pl.col("saying").is_duplicated())
-    # Negative, so that a compared saying never equals a hashed one.
-    compared = alike.select("place", compared=-1 - pl.col("place").cast(pl.Int64).min().over("user", "text"))
-    rows = rows.join(compared, on="place", how="left", maintain_order="left")
-    return rows.select(pl.coalesce("compared", "saying")).to_series()
+def _within_user(code: pl.Expr | pl.Series) -> pl.Expr:
+    return pl.col("user").cast(pl.Int64) * _USER_BITS + code.cast(pl.Int64)

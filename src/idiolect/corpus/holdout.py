@@ -6,11 +6,11 @@ from typing import NamedTuple
 
 import polars as pl
 
-from idiolect.corpus.dedupe import identity, newest_unique
+from idiolect.corpus.dedupe import newest_unique, numbered, with_texts
 from idiolect.corpus.filters import eligible
 from idiolect.corpus.kcore import k_core
 from idiolect.corpus.rules import SplitConfig
-from idiolect.corpus.split import MEMBER_SCHEMA, ROLES, Split, SplitCounts
+from idiolect.corpus.split import ROLES, Split, SplitCounts
 from idiolect.corpus.timeline import newest_first, oldest_first
 from idiolect.errors import InputError
 
@@ -33,23 +33,25 @@ def make_split(reviews: pl.DataFrame, items: pl.DataFrame, config: SplitConfig) 
         InputError: No user is left.
     """
     fit = eligible(reviews, items, config)
-    core = k_core(newest_first(fit.with_row_index("row")), config)
-    assigned = _assign_roles(_unique_oldest_first(core.reviews), config)
-    peered = _with_peers(assigned.filter(pl.col("role") == "profile"), core.reviews["user"].n_unique(), config)
+    core = k_core(newest_first(with_texts(numbered(fit), fit["text"])), config)
+    unique = newest_unique(with_texts(core.rows, collapse_whitespace(fit["text"][core.rows["place"]])))
+    assigned = _with_roles(unique, config)
+    peered = _with_peers(assigned.filter(role="profile"), core.rows["user"].n_unique(), config)
     targets = assigned.filter(pl.col("role") != "profile", pl.col("user").is_in(peered.profiles["user"].implode()))
-    members = _by_user(pl.concat([peered.profiles, targets]), core.reviews)
+    members = _by_user(pl.concat([peered.profiles, targets]), core.rows)
     counts = SplitCounts(
         reviews=reviews.height,
         eligible=fit.height,
         core_rounds=core.rounds,
-        core_items=core.reviews["item"].n_unique(),
+        core_items=core.rows["item"].n_unique(),
         peer_rounds=peered.rounds,
         users=members["user"].n_unique(),
-        **{role: int((members["role"] == role).sum()) for role in ROLES},
+        **{role: members.filter(role=role).height for role in ROLES},
     )
     if not counts.users:
         raise InputError(f"no user is left: {_story(counts)}", hint="lower the thresholds, or try the preset 'small'")
-    return Split(members=members.select(list(MEMBER_SCHEMA)), config=config, counts=counts)
+    named = fit.select("review_id", "user")[members["place"]].with_columns(members["role"])
+    return Split(members=named, config=config, counts=counts)
 
 
 def collapse_whitespace(texts: pl.Series) -> pl.Series:
@@ -60,15 +62,11 @@ def collapse_whitespace(texts: pl.Series) -> pl.Series:
     return texts.str.replace_all(r"[\s\x1c-\x1f]{2,}|[[\s\x1c-\x1f]--[ ]]", " ").str.strip_chars(" ")
 
 
-def _unique_oldest_first(reviews: pl.DataFrame) -> pl.DataFrame:
-    """Of reviews that stand newest first, those that are unique once whitespace is collapsed, in time order."""
-    rows = newest_unique(identity(reviews.with_columns(collapse_whitespace(reviews["text"]))))
-    return oldest_first(reviews.drop("text")[rows["place"]].sort("row"))
-
-
-def _assign_roles(reviews: pl.DataFrame, config: SplitConfig) -> pl.DataFrame:
-    """``reviews`` (oldest first) with ``moment``, their place in that order, and the ``role`` it gives them."""
-    newer = pl.len().over("user") - 1 - pl.int_range(pl.len()).over("user")
+def _with_roles(rows: pl.DataFrame, config: SplitConfig) -> pl.DataFrame:
+    """Oldest first, with ``moment`` (the place in that order) and ``role`` (what is newest is tested)."""
+    # Table order first: time order keeps it among ties.
+    rows = oldest_first(rows.sort("place")).select("place", "user", "item").with_row_index("moment")
+    newer = pl.int_range(pl.len()).reverse().over("user")
     role = (
         pl.when(newer < config.test)
         .then(pl.lit("test"))
@@ -78,7 +76,7 @@ def _assign_roles(reviews: pl.DataFrame, config: SplitConfig) -> pl.DataFrame:
         .then(pl.lit("train"))
         .otherwise(pl.lit("profile"))
     )
-    return reviews.with_row_index("moment").select("moment", "review_id", "user", "item", role=role)
+    return rows.with_columns(role=role)
 
 
 def _with_peers(profiles: pl.DataFrame, users: int, config: SplitConfig) -> _Peered:
@@ -93,7 +91,7 @@ def _with_peers(profiles: pl.DataFrame, users: int, config: SplitConfig) -> _Pee
 
 def _by_user(members: pl.DataFrame, core: pl.DataFrame) -> pl.DataFrame:
     """``members`` user by user, in the order in which the users appear in the table of the core."""
-    appeared = core.group_by("user").agg(appeared=pl.col("row").min())
+    appeared = core.group_by("user").agg(appeared=pl.col("place").min())
     return members.join(appeared, on="user").sort("appeared", "moment")
 
 

@@ -40,12 +40,14 @@ def all_differences(vectors: np.ndarray, users: np.ndarray, items: np.ndarray, *
         InputError: The lengths differ or a code is out of range.
     """
     _check(vectors, users, items)
-    found = Differences(np.zeros(vectors.shape, dtype=np.float32), np.zeros(len(vectors), dtype=np.int64))
     # One integer a review sorts several times faster than two keys in turn.
-    keys = (items.astype(np.int64) << 32) | users
-    order = np.argsort(keys)
+    pairs = (items.astype(np.int64) << 32) | users
+    order = np.argsort(pairs)
+    n_peers = np.empty(len(vectors), dtype=np.int64)
+    n_peers[order] = _run_lengths(items[order]) - _run_lengths(pairs[order])
+    found = Differences(np.zeros(vectors.shape, dtype=np.float32), n_peers)
     with ThreadPoolExecutor(threads or min(4, os.cpu_count() or 1)) as pool:
-        for by, step in ((items, _compare_with_others), (keys, _leave_out_own)):
+        for by, step in ((items, _compare_with_others), (pairs, _leave_out_own)):
             list(pool.map(partial(step, found, vectors), _stacks(by[order], order, vectors.shape[1])))
     return found
 
@@ -56,6 +58,12 @@ def _check(vectors: np.ndarray, users: np.ndarray, items: np.ndarray) -> None:
     for name, codes in (("users", users), ("items", items)):
         if not np.issubdtype(codes.dtype, np.integer) or (len(codes) and not 0 <= codes.min() <= codes.max() < 2**31):
             raise InputError(f"{name} are not codes within [0, 2**31)", hint="number them, e.g. by np.unique")
+
+
+def _run_lengths(values: np.ndarray) -> np.ndarray:
+    """For each value (>= 0) how many equal ones stand beside it, itself included: int64 (n,)."""
+    lengths = np.diff(np.flatnonzero(np.diff(values, prepend=-1)), append=len(values))
+    return np.repeat(lengths, lengths)
 
 
 def _stacks(values: np.ndarray, order: np.ndarray, dim: int) -> Iterator[np.ndarray]:
@@ -69,12 +77,17 @@ def _stacks(values: np.ndarray, order: np.ndarray, dim: int) -> Iterator[np.ndar
     Yields:
         int64 (n_runs, length): the rows of each run.
     """
-    starts = np.flatnonzero(np.diff(values, prepend=-1))
-    lengths = np.diff(starts, append=len(values))
-    for length in np.unique(lengths[lengths > 1]):
-        runs = starts[lengths == length]
-        for some in np.array_split(runs, min(len(runs), -(-len(runs) * length * dim // BLOCK))):
-            yield order[some[:, None] + np.arange(length)]
+    lengths = _run_lengths(values)
+    by_length = np.argsort(lengths, kind="stable")
+    rows, lengths = order[by_length], lengths[by_length]
+    first = np.searchsorted(lengths, 2)
+    while first < len(rows):
+        length = lengths[first]
+        last = np.searchsorted(lengths, length, side="right")
+        step = max(1, BLOCK // (length * dim)) * length
+        for begin in range(first, last, step):
+            yield rows[begin : min(begin + step, last)].reshape(-1, length)
+        first = last
 
 
 def _compare_with_others(found: Differences, vectors: np.ndarray, rows: np.ndarray) -> None:
@@ -94,7 +107,6 @@ def _compare_with_others(found: Differences, vectors: np.ndarray, rows: np.ndarr
     total = own.sum(axis=1, keepdims=True, dtype=np.float32 if n_reviews <= 256 else np.float64)
     own -= (total / n_reviews).astype(np.float32)
     found.diff[rows] = own
-    found.n_peers[rows] = n_reviews - 1
 
 
 def _leave_out_own(found: Differences, vectors: np.ndarray, rows: np.ndarray) -> None:
@@ -104,18 +116,18 @@ def _leave_out_own(found: Differences, vectors: np.ndarray, rows: np.ndarray) ->
     the rounding of float32 by ``n / m``.
 
     Args:
-        found: Differences to all others; corrected in place.
+        found: Differences to all others, and the numbers of peers; the differences are corrected in place.
         vectors: All vectors.
         rows: int64 (n_pairs, n_reviews): the reviews of one user on one item, at least two.
     """
-    flat, further = rows.ravel(), rows.shape[1] - 1
-    own = vectors[flat].astype(np.float64)
-    n_others = found.n_peers[flat]
-    other_sums = (own - found.diff[flat]) * n_others[:, None]
+    flat = rows.ravel()
+    own = _widen(vectors[flat], 1.0)
+    n_peers = found.n_peers[flat]
+    n_others = (n_peers + rows.shape[1] - 1).astype(np.float32)
     stacked = own.reshape(*rows.shape, -1)
-    further_sums = (stacked.sum(axis=1, keepdims=True) - stacked).reshape(own.shape)
-    corrected = peer_mean_difference(own, other_sums - further_sums, n_others - further)
-    found.diff[flat], found.n_peers[flat] = corrected
+    further = (stacked.sum(axis=1, keepdims=True) - stacked).reshape(own.shape)
+    peer_sums = (own - found.diff[flat]) * n_others[:, None] - further
+    found.diff[flat] = peer_mean_difference(own, peer_sums, n_peers).diff
 
 
 def _widen(vectors: np.ndarray, factor: float) -> np.ndarray:

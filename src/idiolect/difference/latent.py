@@ -16,20 +16,19 @@ class Differences(NamedTuple):
     """int64 (n,): how many peer reviews the row was compared with."""
 
 
-def peer_mean_difference(
-    own: np.ndarray, sums: np.ndarray, counts: np.ndarray, *, min_peers: int = 1
-) -> Differences:
+def peer_mean_difference(own: np.ndarray, sums: np.ndarray, counts: np.ndarray, *, min_peers: int = 1) -> Differences:
     """Own vectors minus the plain mean of the peers' (DEP, Eq. 4, by sums).
 
     The mean of ``e_own - e_peer`` over the peers is ``e_own - sum(e_peer) / m``, so no peer is read one by one.
 
     Args:
         own: float (n, dim): the user's vectors.
-        sums: float64 (n, dim): for each the sum of the peers' vectors.
+        sums: float (n, dim): for each the sum of the peers' vectors.
         counts: int (n,): for each the number of peers' reviews summed.
         min_peers: Below so many, at least 1, there is no difference (a zero row).
     """
-    diff = (own - sums / np.maximum(counts, 1)[:, None]).astype(np.float32)
+    means = sums / np.maximum(counts, 1).astype(sums.dtype)[:, None]
+    diff = (own - means).astype(np.float32, copy=False)
     diff[counts < max(min_peers, 1)] = 0
     return Differences(diff, counts.astype(np.int64))
 

@@ -23,6 +23,9 @@ MINILM_LAYERS = 6
 class BertScore(AdditiveScore):
     """Mean BERTScore F1 (Zhang et al. 2020) over samples, about 0 to 1: no idf weights, no rescaling.
 
+    bert_score lets padding count as similarity 0, so that a poor pair's score moves in the fifth decimal with the texts
+    it is batched with.
+
     Args:
         model: Name or folder of a Hugging Face model; None: the MiniLM that ships as a package, which needs no network.
         layers: Layer whose vectors are compared; None: bert_score's own choice for the model, the last for MiniLM.
@@ -42,7 +45,7 @@ class BertScore(AdditiveScore):
         model: str | None = None,
         layers: int | None = None,
         *,
-        batch_size: int = 64,
+        batch_size: int = 32,
         device: str | None = None,
         name: str = "bertscore",
     ) -> None:
@@ -80,7 +83,7 @@ class BertScore(AdditiveScore):
             return BERTScorer(
                 self._model, self._layers, batch_size=self._batch_size, device=self._device, rescale_with_baseline=False
             )
-        except OSError as error:
+        except (OSError, ValueError) as error:
             raise NotFoundError(f"cannot load the model {self._model!r}: {error}") from error
         except AssertionError as error:
             raise ConfigError(str(error), hint="choose a layer that the model has") from error

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from hashlib import blake2b
 from pathlib import Path
 from typing import TypeVar
 
@@ -38,23 +39,20 @@ class Data:
         self.store, self.folder, self.settings, self.encoder = store, folder, settings, encoder
         self.fingerprint = store.fingerprint()
         self.split = Split.load(folder, fingerprint=self.fingerprint)
+        self._snapshots: dict[Phase, Snapshot] = {}
 
     def snapshot(self, phase: Phase) -> Snapshot:
         """What is visible in a phase; built where there is none that fits."""
-        slug = re.sub(r"[^A-Za-z0-9.]+", "-", f"{phase}-{self.settings.peers}-{self.encoder}")
-        where = self.folder / "snapshots" / slug
-        if where.is_dir():
-            snapshot = Snapshot.open(where)
-            if snapshot.fingerprint == self.fingerprint:
-                return snapshot
-        return build_snapshot(
-            self.store,
-            self.split.members,
-            phase=phase,
-            encoder=self.encoder,
-            folder=where,
-            peers=self.settings.peers,
-        )
+        if phase not in self._snapshots:
+            self._snapshots[phase] = self._open(phase) or build_snapshot(
+                self.store,
+                self.split.members,
+                phase=phase,
+                encoder=self.encoder,
+                folder=self._where(phase),
+                peers=self.settings.peers,
+            )
+        return self._snapshots[phase]
 
     def contexts(
         self, phase: Phase, config: ContextConfig | None = None, retriever: Retriever | None = None
@@ -74,6 +72,21 @@ class Data:
         if not reviews:
             raise InputError(f"the split has no {ROLE[phase]} targets", hint=f"split again with {ROLE[phase]} > 0")
         return [Sample.of(review) for review in self._chosen(reviews, phase, self.settings.targets)]
+
+    def _where(self, phase: Phase) -> Path:
+        members = blake2b((self.folder / "members.parquet").read_bytes(), digest_size=4).hexdigest()
+        slug = re.sub(r"[^A-Za-z0-9.]+", "-", f"{phase}-{self.settings.peers}-{self.encoder}-{members}")
+        return self.folder / "snapshots" / slug
+
+    def _open(self, phase: Phase) -> Snapshot | None:
+        """A snapshot from an earlier run, if the store holds nothing that it lacks."""
+        where = self._where(phase)
+        if not where.is_dir():
+            return None
+        snapshot = Snapshot.open(where)
+        # Peers that had no vector then may have one now.
+        fits = snapshot.meta.fingerprint == self.fingerprint and snapshot.meta.pool_without_vector == 0
+        return snapshot if fits else None
 
     def _chosen(self, reviews: list[Review], phase: Phase, targets: TargetConfig) -> list[Review]:
         if phase == "fit":

@@ -101,16 +101,19 @@ def adapter_config(settings: Settings, *, dim: int, hidden_size: int, kind: str)
 def _validation(
     data: Data, llm: TransformersLLM, adapter: Adapter, prompt: PromptConfig, meteor: Metric
 ) -> Callable[[], dict[str, float]]:
-    """Generation and METEOR on the validation targets, and the references' likelihood."""
+    """The references' likelihood on the validation targets and, if that is not what decides, generation and METEOR."""
     samples = data.samples("validation")
     contexts = data.contexts("validation")
     references = [sample.reference or "" for sample in samples]
 
     def validate() -> dict[str, float]:
         dep = DEP(llm, contexts, adapter, params=data.settings.sampling, prompt=prompt)
-        texts = [prediction.text for prediction in dep.generate(samples)]
         nats = llm.negative_log_likelihood(dep.prompts(samples), references)
-        return {"meteor": meteor.aggregate(meteor.segments(texts, references)), "nll": float(nats.mean())}
+        scores = {"nll": float(nats.mean())}
+        if data.settings.fit.metric != "nll":
+            texts = [prediction.text for prediction in dep.generate(samples)]
+            scores["meteor"] = meteor.aggregate(meteor.segments(texts, references))
+        return scores
 
     return validate
 

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Literal
 
 from pydantic import Field
 
 from idiolect.config import Config
+
+SANDBOX_BACKBONE = Path(__file__).parents[1] / "sandbox" / "backbone"
+"""The small model that ships with the package; ``pretrain.json`` beside it is its recipe and log."""
 
 
 class BackboneConfig(Config):

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator, Sequence
-from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -15,7 +14,7 @@ from transformers.utils.logging import disable_progress_bar
 
 from idiolect.errors import NotFoundError
 from idiolect.llm.base import Capability, Completion, SamplingParams
-from idiolect.llm.config import BackboneConfig
+from idiolect.llm.config import SANDBOX_BACKBONE, BackboneConfig
 from idiolect.prompts.tokenize import EncodedPrompt, PromptTokenizer
 from idiolect.softprompt.splice import splice
 from idiolect.types import Prompt
@@ -207,7 +206,3 @@ class TransformersLLM:
             kept_entries=encoded.kept_entries,
             seconds=seconds,
         )
-
-
-SANDBOX_BACKBONE = Path(__file__).parents[1] / "sandbox" / "backbone"
-"""The small model that ships with the package; ``pretrain.json`` beside it is its recipe and log."""

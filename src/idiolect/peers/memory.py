@@ -46,9 +46,7 @@ class InMemoryReviews:
         return [
             review
             for review in self._reviews
-            if review.item == item
-            and review.user != exclude
-            and (before is None or review.moment.timestamp < before)
+            if review.item == item and review.user != exclude and (before is None or review.moment.timestamp < before)
         ]
 
     def items(self, ids: Sequence[ItemId]) -> dict[ItemId, Item]:

@@ -57,7 +57,5 @@ def with_peers(
         before: Only peers' reviews with timestamp < ``before`` (seconds) count.
     """
     return [
-        review
-        for review in profile
-        if len({peer.user for peer in peers_of(reader, review, before=before)}) >= at_least
+        review for review in profile if len({peer.user for peer in peers_of(reader, review, before=before)}) >= at_least
     ]

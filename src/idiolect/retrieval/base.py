@@ -11,9 +11,7 @@ from idiolect.types import Item, ItemId, Review, Sample
 class Retriever(Protocol):
     """Ranks a profile for a sample."""
 
-    def retrieve(
-        self, sample: Sample, profile: Sequence[Review], items: Mapping[ItemId, Item], k: int
-    ) -> list[Review]:
+    def retrieve(self, sample: Sample, profile: Sequence[Review], items: Mapping[ItemId, Item], k: int) -> list[Review]:
         """The ``k`` best of ``profile``, best first; fewer where there are fewer.
 
         Args:

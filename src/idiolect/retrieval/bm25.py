@@ -33,8 +33,6 @@ def bm25_scores(sample: Sample, profile: Sequence[Review], items: Mapping[ItemId
 class BM25:
     """The user's reviews whose title and item read most like the sample's."""
 
-    def retrieve(
-        self, sample: Sample, profile: Sequence[Review], items: Mapping[ItemId, Item], k: int
-    ) -> list[Review]:
+    def retrieve(self, sample: Sample, profile: Sequence[Review], items: Mapping[ItemId, Item], k: int) -> list[Review]:
         """The ``k`` of ``profile`` with the highest ``bm25_scores``; see ``Retriever``."""
         return best(profile, bm25_scores(sample, profile, items), k)

@@ -25,9 +25,7 @@ class Dense:
     reader: ReviewReader
     """Holds a vector of every review that is ranked."""
 
-    def retrieve(
-        self, sample: Sample, profile: Sequence[Review], items: Mapping[ItemId, Item], k: int
-    ) -> list[Review]:
+    def retrieve(self, sample: Sample, profile: Sequence[Review], items: Mapping[ItemId, Item], k: int) -> list[Review]:
         """The ``k`` of ``profile`` with the highest cosine; see ``Retriever``.
 
         Raises:

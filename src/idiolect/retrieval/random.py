@@ -18,9 +18,7 @@ class Random:
 
     seed: int = 0
 
-    def retrieve(
-        self, sample: Sample, profile: Sequence[Review], items: Mapping[ItemId, Item], k: int
-    ) -> list[Review]:
+    def retrieve(self, sample: Sample, profile: Sequence[Review], items: Mapping[ItemId, Item], k: int) -> list[Review]:
         """``k`` of ``profile`` in an order drawn by ``seed`` and the sample's identity; see ``Retriever``."""
         order = self._generator(sample).permutation(len(profile))
         return [profile[row] for row in order[: k or None]]

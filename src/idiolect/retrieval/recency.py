@@ -12,8 +12,6 @@ from idiolect.types import Item, ItemId, Review, Sample
 class Recency:
     """The user's latest reviews, whatever is to be written."""
 
-    def retrieve(
-        self, sample: Sample, profile: Sequence[Review], items: Mapping[ItemId, Item], k: int
-    ) -> list[Review]:
+    def retrieve(self, sample: Sample, profile: Sequence[Review], items: Mapping[ItemId, Item], k: int) -> list[Review]:
         """The ``k`` newest of ``profile``, newest first; see ``Retriever``."""
         return list(profile[::-1][: k or None])

@@ -10,7 +10,7 @@ Sections = dict[str, tuple[str, ...]]
 
 _CONTRACTIONS = {
     "it is": "it's", "that is": "that's", "there is": "there's", "what is": "what's", "here is": "here's",
-    "I am": "I'm", "I have": "I've", "I would": "I'd", "I will": "I'll", "I had": "I'd",
+    "I am": "I'm", "I have": "I've", "I would": "I'd", "I will": "I'll",
     "you are": "you're", "you will": "you'll", "you have": "you've", "they are": "they're", "we are": "we're",
     "do not": "don't", "does not": "doesn't", "did not": "didn't", "is not": "isn't", "was not": "wasn't",
     "are not": "aren't", "were not": "weren't", "cannot": "can't", "could not": "couldn't", "would not": "wouldn't",
@@ -23,7 +23,10 @@ _CONTRACTIBLE = re.compile(r"\b(" + "|".join(sorted(_CONTRACTIONS, key=len, reve
 
 @cache
 def read(name: str) -> Sections:
-    """The sections of ``phrases/<name>.txt``; empty lines and lines starting with ``#`` are skipped."""
+    """The sections of ``phrases/<name>.txt``.
+
+    A line is a phrase, or several with `` | `` between them; empty lines and lines starting with ``#`` are skipped.
+    """
     text = resources.files("idiolect.sandbox").joinpath("phrases", f"{name}.txt").read_text(encoding="utf-8")
     sections: dict[str, list[str]] = {}
     section: list[str] = []
@@ -31,7 +34,7 @@ def read(name: str) -> Sections:
         if line.startswith("["):
             section = sections.setdefault(line[1:-1], [])
         elif line and not line.startswith("#"):
-            section.append(line)
+            section.extend(line.split(" | "))
     return {key: tuple(lines) for key, lines in sections.items()}
 
 
@@ -47,4 +50,3 @@ def merged(*banks: Sections) -> Sections:
 def contract(phrase: str) -> str:
     """``phrase`` as it is spoken: "it is" becomes "it's"."""
     return _CONTRACTIBLE.sub(lambda match: _CONTRACTIONS[match[0]], phrase)
-

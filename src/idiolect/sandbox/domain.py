@@ -4,20 +4,21 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cache
+from typing import Literal
 
 from idiolect.sandbox.bank import Sections, contract, merged, read
 
-DOMAINS: tuple[str, ...] = ("books", "films", "albums", "beers")
+DomainName = Literal["books", "films", "albums", "beers", "restaurants", "tools"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Genre:
-    """A kind of item; its subjects are what its items are about or made of."""
+    """A kind of item; its topics are what its items are about or made of."""
 
-    domain: str
+    domain: DomainName
     name: str
     plural: str
-    subjects: tuple[str, ...]
+    topics: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -41,7 +42,7 @@ class Aspect:
 class Domain:
     """One domain with everything needed to write about its items."""
 
-    name: str
+    name: DomainName
     words: dict[str, str]
     """Placeholders that every item of the domain shares: ``thing``, ``see``, ``unit`` ..."""
     genres: tuple[Genre, ...]
@@ -54,7 +55,7 @@ class Domain:
 
 
 @cache
-def load_domain(name: str) -> Domain:
+def load_domain(name: DomainName) -> Domain:
     """The domain called ``name``, from its phrase file and the common ones."""
     own = read(name)
     formal = merged(read("common"), read("traits"), own)
@@ -69,10 +70,10 @@ def load_domain(name: str) -> Domain:
     )
 
 
-def _genre(domain: str, line: str) -> Genre:
-    names, subjects = _pair(line, ":")
+def _genre(domain: DomainName, line: str) -> Genre:
+    names, topics = _pair(line, ":")
     name, plural = _pair(names, "/")
-    return Genre(domain=domain, name=name, plural=plural, subjects=_split(subjects))
+    return Genre(domain=domain, name=name, plural=plural, topics=_split(topics))
 
 
 def _aspect(name: str, own: Sections) -> Aspect:

@@ -21,7 +21,7 @@ class Sentence:
     clause: str
     mark: str = "."
     joins: bool = False
-    """May be joined with a neighbour that joins."""
+    """States something that "and" and "while" may connect with what stands before."""
     block: bool = False
     """Stands on lines of its own."""
 
@@ -36,19 +36,19 @@ def lay_out(draw: Draw, sentences: list[Sentence], scores: Scores, parting: str)
     parts: list[str] = []
     joinable = False
     for sentence in sentences:
-        joins = sentence.joins and sentence.mark == "."
+        joins = sentence.mark == "." and ":" not in sentence.clause
         if joins and joinable and draw.chance(0.8 * scores.long_sentences):
-            parts[-1] = f"{parts[-1][:-1]}{draw.pick(_JOINTS)}{sentence.clause}."
+            joint = draw.pick(_JOINTS) if sentence.joins else "; "
+            parts[-1] = f"{parts[-1][:-1]}{joint}{sentence.clause}."
             joinable = False
         elif sentence.block:
             parts.append(f"\n{sentence.clause}\n")
             joinable = False
         else:
-            gap = "\n\n" if parts and draw.chance(0.6 * scores.paragraphs) else " "
+            gap = "\n\n" if parts and draw.chance(0.7 * scores.paragraphs) else " "
             parts.append(f"{gap}{capital(sentence.clause)}{sentence.mark}")
             joinable = joins
     if parting:
         gap = "\n\n" if draw.chance(scores.paragraphs) else " "
         parts.append(f"{gap}{parting}")
     return _GAPS.sub(lambda gap: "\n" if "\n" in gap[0] else "", "".join(parts)).strip()
-

@@ -8,8 +8,11 @@ from dataclasses import dataclass
 import numpy as np
 
 from idiolect.sandbox.bank import read
-from idiolect.sandbox.draw import Draw
+from idiolect.sandbox.config import WorldConfig
+from idiolect.sandbox.draw import Draw, stream
 from idiolect.sandbox.traits import N_TRAITS
+
+_STREAM = 2
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -24,29 +27,29 @@ class Person:
     """The genres most of their reviews are about."""
     pet_good: tuple[str, ...]
     pet_bad: tuple[str, ...]
-    """The words they fall back on."""
+    """The words they fall back on, for praise and for blame."""
     closing: str
     """The line they part with."""
     signature: str
     """The phrase that only few others use."""
 
 
-def person(rng: np.random.Generator, *, user_sd: float, n_genres: int, n_favourites: int) -> Person:
-    """A user drawn from ``rng``; ``user_sd`` is the standard deviation of the effect (logits)."""
-    effect = (user_sd * rng.standard_normal(N_TRAITS)).astype(np.float32)
+def person(user: int, config: WorldConfig, *, n_genres: int) -> Person:
+    """User number ``user``, the same whatever else the world holds."""
+    rng = stream(config.seed, _STREAM, user)
+    effect = (config.user_sd * rng.standard_normal(N_TRAITS)).astype(np.float32)
     leniency = float(rng.standard_normal())
-    draw, bank = Draw(rng), read("traits")
-    words = read("common")
+    draw, common, traits = Draw(rng), read("common"), read("traits")
     return Person(
         effect=effect,
         leniency=leniency,
-        favourites=tuple(draw.shuffled(range(n_genres))[:n_favourites]),
-        pet_good=_some(draw, words["favourite good"]),
-        pet_bad=_some(draw, words["favourite bad"]),
-        closing=draw.pick(bank["closing"]),
-        signature=draw.pick(bank["signature"]),
+        favourites=tuple(draw.shuffled(range(n_genres))[: config.n_favourites]),
+        pet_good=_two(draw, common["favourite good"]),
+        pet_bad=_two(draw, common["favourite bad"]),
+        closing=draw.pick(traits["closing"]),
+        signature=draw.pick(traits["signature"]),
     )
 
 
-def _some(draw: Draw, words: Sequence[str]) -> tuple[str, ...]:
+def _two(draw: Draw, words: Sequence[str]) -> tuple[str, ...]:
     return tuple(draw.shuffled(words)[:2])

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from idiolect.sandbox.catalogue import Fact
+from idiolect.sandbox.subject import Fact
 from idiolect.sandbox.gaps import capital
 from idiolect.sandbox.layout import Sentence
 from idiolect.sandbox.voice import Voice
@@ -71,7 +71,9 @@ def extra(voice: Voice, trait: str) -> Sentence:
     """A sentence that only shows ``trait``."""
     bank = voice.sections()
     options = bank.get(trait, ()) + bank.get(f"{trait} {'good' if voice.approves() else 'bad'}", ())
-    return _marked(voice, voice.fill(voice.draw.pick(options)))
+    clause = voice.fill(voice.draw.pick(options))
+    signpost = not clause.endswith("?") and voice.draw.uniform() < 0.4 * voice.scores.transitions
+    return _marked(voice, f"{voice.phrase('lead transitions')} {clause}" if signpost else clause)
 
 
 def mood(voice: Voice, *, bright: bool) -> Sentence:

@@ -57,7 +57,9 @@ TRAITS: tuple[Trait, ...] = (
     Trait("long_sentences", "Writing", -0.4, "strings clauses into long sentences", "writes short, clipped sentences"),
     Trait("fancy_words", "Writing", -0.6, "uses rare and elevated words", "uses plain everyday words"),
     Trait("exclamation", "Writing", -1.0, "ends sentences with exclamation marks", "never exclaims"),
-    Trait("informality", "Writing", -0.4, "writes casually, with contractions", "writes formally, without contractions"),
+    Trait(
+        "informality", "Writing", -0.4, "writes casually, with contractions", "writes formally, without contractions"
+    ),
     Trait("favourite_words", "Writing", -1.0, "keeps returning to a few pet words", "varies the praise and blame"),
     Trait("positivity", "Emotion", 0.2, "is warmer than the rating", "is cooler than the rating"),
     Trait("intensity", "Emotion", -0.8, "piles on strong adverbs", "leaves adjectives bare"),

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from pathlib import Path
+from zipfile import BadZipFile
 
 import numpy as np
 
@@ -15,20 +16,30 @@ class Truth:
     """The effects of a world, in logits of trait strength."""
 
     traits: tuple[str, ...]
-    """Name of each trait; the columns of every array."""
+    """Name of each trait; the columns of both arrays."""
     categories: tuple[str, ...]
     """Category of each trait."""
     users: tuple[str, ...]
+    """User ids; the rows of ``user_effects``."""
     user_effects: np.ndarray
-    """float32 (n_users, n_traits), in the order of ``users``."""
+    """float32 (n_users, n_traits)."""
     items: tuple[str, ...]
+    """Item ids; the rows of ``item_effects``."""
     item_effects: np.ndarray
-    """float32 (n_items, n_traits): the item's own effect and its genre's, in the order of ``items``."""
+    """float32 (n_items, n_traits): the item's own effect and its genre's."""
 
     def save(self, path: Path) -> None:
         """Write everything to an ``.npz`` without pickled objects."""
         with path.open("wb") as file:
-            np.savez_compressed(file, **{f.name: np.asarray(getattr(self, f.name)) for f in fields(self)})
+            np.savez_compressed(
+                file,
+                traits=np.array(self.traits),
+                categories=np.array(self.categories),
+                users=np.array(self.users),
+                user_effects=self.user_effects,
+                items=np.array(self.items),
+                item_effects=self.item_effects,
+            )
 
     @classmethod
     def load(cls, path: Path) -> Truth:
@@ -39,7 +50,13 @@ class Truth:
         """
         try:
             with np.load(path, allow_pickle=False) as data:
-                arrays = {f.name: data[f.name] for f in fields(cls)}
-        except (OSError, ValueError, KeyError) as error:
+                return cls(
+                    traits=tuple(data["traits"].tolist()),
+                    categories=tuple(data["categories"].tolist()),
+                    users=tuple(data["users"].tolist()),
+                    user_effects=data["user_effects"],
+                    items=tuple(data["items"].tolist()),
+                    item_effects=data["item_effects"],
+                )
+        except (OSError, ValueError, KeyError, TypeError, BadZipFile) as error:
             raise ArtifactError(f"{str(path)!r} holds no planted truth: {error}", hint="save it again") from error
-        return cls(**{name: a if a.ndim == 2 else tuple(a.tolist()) for name, a in arrays.items()})

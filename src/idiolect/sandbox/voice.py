@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from idiolect.sandbox.bank import Sections
-from idiolect.sandbox.catalogue import Fact, Subject
+from idiolect.sandbox.subject import Fact, Subject
 from idiolect.sandbox.domain import Aspect
 from idiolect.sandbox.draw import Draw, Menu
 from idiolect.sandbox.gaps import Gaps
@@ -38,8 +38,8 @@ class Marks:
 
 _HEADLINES = Marks("questions", "hedging", "exclamation", "fancy_words", "informality", appetite=0.35)
 _LEADS = Marks(
-    "hedging", "informality", "politeness", "transitions", "exclamation", "address", "disclosure", "narrative",
-    appetite=0.45,
+    "hedging", "informality", "politeness", "transitions", "transitions", "exclamation", "address", "disclosure",
+    "narrative", "imperatives", appetite=0.4,
 )  # fmt: skip
 _FIRM_LEADS = Marks("informality", "transitions", "exclamation", "address", appetite=0.45)
 _TAILS = Marks(
@@ -144,7 +144,8 @@ class Voice:
 
     def another(self, aspect: Aspect, *, good: bool) -> None:
         """Fill the gap for a second adjective of ``aspect``."""
-        self._gaps["adj2"] = self._adjective(good, aspect.attributes)
+        options = aspect.attributes[good, self.draw.uniform() < self.scores.fancy_words]
+        self._gaps["adj2"] = self.draw.pick([word for word in options if word != self._gaps["bare"]])
 
     def _led(self, trait: str | None, clause: str, good: bool, place: str) -> str:
         if trait is None:
@@ -152,7 +153,7 @@ class Voice:
         section = f"lead {trait} {place}" if trait == "transitions" and place else f"lead {trait}"
         return f"{self.phrase(_sided(section, good, self._bank))} {clause}"
 
-    def _adjective(self, good: bool, table: dict[tuple[bool, bool], Sequence[str]]) -> str:
+    def _adjective(self, good: bool, table: Mapping[tuple[bool, bool], Sequence[str]]) -> str:
         uniform = self.draw.uniform
         if uniform() < 0.95 * self.scores.favourite_words:
             return self.draw.pick(self._person.pet_good if good else self._person.pet_bad)

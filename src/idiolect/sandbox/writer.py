@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from idiolect.sandbox.catalogue import Subject
+from idiolect.sandbox.config import WorldConfig
 from idiolect.sandbox.draw import Draw
 from idiolect.sandbox.layout import Sentence, lay_out
 from idiolect.sandbox.people import Person
 from idiolect.sandbox.sentences import aspect, content, extra, headline, mood, opening, points, signed, verdict
+from idiolect.sandbox.subject import Subject
 from idiolect.sandbox.traits import NAMES, Scores
 from idiolect.sandbox.voice import Voice
 
@@ -37,9 +38,7 @@ class Written:
     text: str
 
 
-def write(
-    draw: Draw, subject: Subject, person: Person, scores: Scores, *, rating: int, words: int, signature_share: float
-) -> Written:
+def write(draw: Draw, subject: Subject, person: Person, scores: Scores, config: WorldConfig, *, rating: int) -> Written:
     """A review of ``subject`` by ``person``.
 
     Args:
@@ -47,20 +46,19 @@ def write(
         subject: The item.
         person: The user.
         scores: Strength of each trait in this review.
+        config: For the length aimed at, which verbosity moves by a third either way, and the signature's share.
         rating: 1 to 5 stars; decides what is praised.
-        words: Length aimed at, in words; verbosity moves it by a third either way.
-        signature_share: Probability that the user's signature phrase occurs.
     """
     voice = Voice(draw, subject, person, scores, rating=rating)
     title = headline(voice)
     verdict_first = draw.chance(scores.verdict_first)
     opinion, matter = verdict(voice, first=verdict_first), content(voice, first=not verdict_first)
-    if draw.chance(signature_share):
+    if draw.chance(config.signature_share):
         if draw.chance(0.5):
             opinion = signed(opinion, person.signature)
         else:
             matter = signed(matter, person.signature)
-    room = words * (0.55 + 0.7 * scores.verbosity) - opinion.words - matter.words
+    room = config.words * (0.55 + 0.7 * scores.verbosity) - opinion.words - matter.words
     extras = _extras(voice, room)
     details = _details(voice, room - sum(sentence.words for sentence in extras))
     inner = draw.shuffled(details + extras)

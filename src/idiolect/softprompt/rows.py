@@ -67,7 +67,7 @@ class ConstantRows(nn.Module):
     def __init__(self, config: AdapterConfig, generator: torch.Generator | None = None) -> None:
         super().__init__()
         self.table = nn.Parameter(torch.empty(2, config.max_entries, config.hidden_size))
-        nn.init.normal_(self.table, std=config.hidden_size**-0.5, generator=generator)
+        nn.init.normal_(self.table, std=1.0 if config.match_norm else 0.02, generator=generator)
 
     def forward(self, slots: SlotBatch, average: Average) -> AdapterOutput:
         """See ``Adapter.forward``."""

@@ -5,7 +5,6 @@ from __future__ import annotations
 import numpy as np
 import torch
 from torch import Tensor, nn
-from torch.nn import functional as F
 
 MIN_SHARE = 0.01
 """No standard deviation is taken below this share of its stream's root mean square: a component that hardly varies in
@@ -43,8 +42,12 @@ class Standardiser(nn.Module):
         return (vectors - self.mean[stream]) / self.sd[stream]
 
 
+EPS = 1e-4
+"""Added to a row's mean square: a row of (almost) nothing stays small, and its gradient bounded."""
+
+
 class NormMatch(nn.Module):
-    """Gives every row the norm of a mean token embedding times its stream's learned gain."""
+    """Gives every row the norm of a mean token embedding times its stream's learned gain, after RMSNorm."""
 
     token_norm: Tensor
 
@@ -55,7 +58,8 @@ class NormMatch(nn.Module):
 
     def forward(self, rows: Tensor, stream: Tensor) -> Tensor:
         """(S, hidden_size) to (S, hidden_size)."""
-        return F.normalize(rows, dim=-1) * (self.token_norm * self.gain[stream])[:, None]
+        scale = self.token_norm * self.gain[stream] / rows.shape[-1] ** 0.5
+        return rows * (rows.square().mean(dim=-1) + EPS).rsqrt()[:, None] * scale[:, None]
 
 
 @torch.no_grad()

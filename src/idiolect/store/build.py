@@ -49,6 +49,10 @@ def build_snapshot(
         fingerprint, dated = connection.execute(sa.select(tables.meta.c.digest, tables.meta.c.n_dated)).one()
         candidates = _candidates(connection, members, source, phase, peers)
         rows = _in_order(candidates)
+        users = layout.write_reviews(new, rows)
+        items = layout.write_items(new, frames.item_frame(connection), rows)
+        vectors = layout.write_vectors(new, connection, source, rows)
+        layout.write_pool(new, rows, vectors, items, users)
         meta = SnapshotMeta(
             phase=phase,
             peers=peers,
@@ -56,15 +60,12 @@ def build_snapshot(
             dim=source.dim,
             fingerprint=fingerprint,
             dated=dated > 0,
-            users=rows["user"].n_unique(),
-            items=layout.write_items(new, frames.item_frame(connection), rows),
+            users=users.height,
+            items=items.height,
             history=int(rows["history"].sum()),
             pool=int(rows["peer"].sum()),
             pool_without_vector=candidates.height - rows.height,
         )
-        layout.write_reviews(new, rows)
-        layout.write_vectors(new, connection, source, rows)
-        layout.write_pool(new, rows, items=meta.items)
         (new / META).write_text(meta.model_dump_json(indent=2) + "\n", encoding="utf-8")
     return Snapshot.open(folder)
 
@@ -82,7 +83,9 @@ def _candidates(
     )
     missing = reviews.filter("history", ~pl.col("has_vector"))
     if missing.height:
-        message = f"{missing.height} reviews of the {phase} history have no vector, the first is {missing['review_id'][0]!r}"
+        message = (
+            f"{missing.height} reviews of the {phase} history have no vector, the first is {missing['review_id'][0]!r}"
+        )
         raise NotFoundError(message, hint="run `idiolect embed` first")
     return reviews.filter(pl.col("history") | pl.col("peer"))
 
@@ -95,7 +98,9 @@ def _with_roles(reviews: pl.DataFrame, members: pl.DataFrame) -> pl.DataFrame:
     joined = reviews.join(members, on="review_id", how="left", maintain_order="left")
     if joined["role"].count() < members.height:
         unknown = members.join(reviews, on="review_id", how="anti")
-        message = f"{unknown.height} reviews of the split are not in the store, the first is {unknown['review_id'][0]!r}"
+        message = (
+            f"{unknown.height} reviews of the split are not in the store, the first is {unknown['review_id'][0]!r}"
+        )
         raise InputError(message, hint="split the store's present content")
     foreign = joined.filter(pl.col("member") != pl.col("user"))
     if foreign.height:

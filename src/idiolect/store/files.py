@@ -1,4 +1,4 @@
-"""What a snapshot is on disk: a folder of Arrow tables, NumPy arrays and ``meta.json``, all but the last memory-mapped."""
+"""What a snapshot is on disk: a folder of memory-mapped tables and arrays beside a ``meta.json``."""
 
 from __future__ import annotations
 

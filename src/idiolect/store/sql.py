@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Container, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -72,6 +72,8 @@ class SqlStore:
     def reading(self) -> Iterator[sa.Connection]:
         """A connection whose reads all see the same commit."""
         with self._engine.connect() as connection:
+            if connection.dialect.name != "sqlite":  # where one transaction always sees one commit
+                connection = connection.execution_options(isolation_level="REPEATABLE READ")
             yield connection
 
     def add(self, items: Iterable[Item], reviews: Iterable[Review]) -> AddReport:
@@ -139,9 +141,7 @@ class SqlStore:
             NotFoundError: One is not in the store.
         """
         found = {row[0]: to_review(row) for row in self._rows(REVIEW, tables.reviews.c.id, ids)}
-        missing = [review for review in ids if review not in found]
-        if missing:
-            raise NotFoundError(f"{len(missing)} reviews are not in the store, the first is {missing[0]!r}")
+        _check_found(ids, found)
         return [found[review] for review in ids]
 
     def vectors(self, ids: Sequence[ReviewId], *, encoder: str) -> np.ndarray:
@@ -181,20 +181,20 @@ class SqlStore:
         with self.reading() as connection:
             return frames.item_frame(connection)
 
-    def missing_vectors(self, encoder: str, ids: Iterable[ReviewId] | None = None) -> pl.DataFrame:
+    def missing_vectors(self, encoder: str, ids: Sequence[ReviewId] | None = None) -> pl.DataFrame:
         """Reviews that have no vector of ``encoder``: review_id, length (characters), in table order.
 
         Args:
             encoder: Name of an encoder, known to the store or not.
-            ids: Only these; all where None.
+            ids: Only these, at a cost that depends on their number alone; all where None.
+
+        Raises:
+            NotFoundError: One of ``ids`` is not in the store.
         """
+        if ids is not None:
+            _check_found(ids, {row[0] for row in self._rows([tables.reviews.c.id], tables.reviews.c.id, ids)})
         with self.reading() as connection:
-            missing = frames.missing_frame(connection, encoder)
-        return (
-            missing
-            if ids is None
-            else missing.filter(pl.col("review_id").is_in(pl.Series(list(ids), dtype=pl.String).implode()))
-        )
+            return frames.missing_frame(connection, encoder, ids).drop("seq")
 
     def users(self) -> list[UserId]:
         """Every user, sorted."""
@@ -232,3 +232,10 @@ class SqlStore:
         with self.reading() as connection:
             for some in key_chunks(ids):
                 yield from connection.execute(sa.select(*columns).where(key.in_(ANY_OF)), some)
+
+
+def _check_found(ids: Sequence[ReviewId], found: Container[str]) -> None:
+    missing = [review for review in ids if review not in found]
+    if missing:
+        message = f"{len(missing)} reviews are not in the store, the first is {missing[0]!r}"
+        raise NotFoundError(message, hint="add them first")

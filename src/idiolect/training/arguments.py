@@ -40,8 +40,12 @@ def training_arguments(config: FitConfig, checkpoints: Path, *, validated: bool)
         greater_is_better=config.greater_is_better if validated else None,
         # The best and the last.
         save_total_limit=2,
+        # Patience goes on counting after an interruption.
+        restore_callback_states_from_checkpoint=True,
         remove_unused_columns=False,
         dataloader_pin_memory=cuda,
+        # Said outright, for without it several processes on CPUs would each train alone.
+        use_cpu=not torch.accelerator.is_available(),
         ddp_find_unused_parameters=False,
         ddp_broadcast_buffers=False,
         # The other processes wait while the first one validates.

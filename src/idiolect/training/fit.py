@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -21,36 +20,12 @@ from idiolect.training.config import FitConfig
 from idiolect.training.distributed import on_main, process_mean
 from idiolect.training.examples import Example
 from idiolect.training.randomness import kept_random_state
+from idiolect.training.report import FitReport
 from idiolect.training.resume import CHECKPOINTS, identity, open_folder
 from idiolect.training.trainer import AdapterTrainer, Validate
 
 STATISTICS_SAMPLES = 4096
 """Means and standard deviations are taken from about so many examples, spread evenly."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class FitReport:
-    """What a fit did and what it took."""
-
-    folder: Path
-    """Holds the adapter, ``log.jsonl`` and ``checkpoints``."""
-    steps: int
-    """Optimiser steps, those before an interruption included."""
-    trainable_parameters: int
-    total_parameters: int
-    """Of backbone and adapter together."""
-    seconds_per_epoch: tuple[float, ...]
-    """Of the epochs of this run, validation not included."""
-    losses: Mapping[str, float]
-    """The last logged mean of the whole loss, each weighted term and each statistic."""
-    best_metric: float | None
-    """Of the adapter that was kept; None without validation."""
-    best_step: int | None
-
-    @property
-    def trainable_share(self) -> float:
-        """Share of all parameters that were trained (0.4 % in the paper)."""
-        return self.trainable_parameters / self.total_parameters
 
 
 def fit_adapter(
@@ -68,8 +43,9 @@ def fit_adapter(
 ) -> FitReport:
     """Train ``adapter`` in place and save it in ``folder``: the best by ``config.metric``, else the last.
 
-    Interrupted, it goes on from its last checkpoint when called again with the same arguments. Under ``torchrun`` each
-    process takes its share of every batch. Global random state is left as it was found.
+    Interrupted, it goes on from its last checkpoint when called again with the same arguments; finished, it is read
+    back. Under ``torchrun`` each process takes its share of every batch. Global random state is left as it was found.
+    The folder holds the adapter, ``log.jsonl`` (every loss term), ``report.json`` and the best and the last checkpoint.
 
     Args:
         backbone: A Hugging Face causal language model; frozen in place and moved to the training device.
@@ -96,11 +72,15 @@ def fit_adapter(
         timer = EpochTimer()
         for callback in (timer, JsonLines(folder / "log.jsonl"), *([Bar()] if progress else [])):
             trainer.add_callback(callback)
-        checkpoint = on_main(lambda: open_folder(folder, identity(adapter.config, config, examples), resume=resume))
-        trainer.train(resume_from_checkpoint=checkpoint)
-    report = _report(trainer, timer, folder)
+        state = on_main(lambda: open_folder(folder, identity(adapter.config, config, examples), resume=resume))
+        if state.finished:
+            adapter.load(folder)
+            return FitReport.read(folder)
+        trainer.train(resume_from_checkpoint=state.checkpoint)
+    report = _report(trainer, timer)
     if trainer.is_world_process_zero():
         adapter.save_pretrained(folder, provenance={**(provenance or {}), **_results(report, config)})
+        report.write(folder)
     return report
 
 
@@ -140,12 +120,11 @@ def _trainer(
     )
 
 
-def _report(trainer: AdapterTrainer, timer: EpochTimer, folder: Path) -> FitReport:
+def _report(trainer: AdapterTrainer, timer: EpochTimer) -> FitReport:
     state = trainer.state
     logged = [record for record in state.log_history if "loss" in record]
     sizes = [(p.numel(), p.requires_grad) for p in trainer.model.parameters()]
     return FitReport(
-        folder=folder,
         steps=state.global_step,
         trainable_parameters=sum(size for size, trained in sizes if trained),
         total_parameters=sum(size for size, _ in sizes),

@@ -1,0 +1,39 @@
+# Every target makes what it needs in .venv; PYTHON chooses the interpreter (3.11 or later).
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+PIP := $(BIN)/python -m pip --quiet --disable-pip-version-check
+
+.PHONY: demo test lint types imports check slow bench clean
+
+$(VENV)/.installed: pyproject.toml constraints.txt
+	$(PYTHON) -m venv $(VENV)
+	$(PIP) install -c constraints.txt -e '.[dev]'
+	touch $@
+
+demo: $(VENV)/.installed  ## the main job, live, on a small made-up world
+	$(BIN)/idiolect demo
+
+test: $(VENV)/.installed  ## the whole suite, no network
+	$(BIN)/python -m pytest
+
+lint: $(VENV)/.installed
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+types: $(VENV)/.installed
+	$(BIN)/pyright --pythonpath $(BIN)/python
+
+imports: $(VENV)/.installed
+	$(BIN)/lint-imports
+
+check: lint types imports test  ## what CI runs
+
+slow: $(VENV)/.installed  ## tests that take minutes
+	$(BIN)/python -m pytest -m slow
+
+bench: $(VENV)/.installed  ## every benchmark, as ratios against a plain baseline
+	for script in benchmarks/bench_*.py; do $(BIN)/python $$script || exit 1; done
+
+clean:
+	rm -rf $(VENV) .pytest_cache .ruff_cache .hypothesis .import_linter_cache

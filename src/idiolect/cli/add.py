@@ -1,0 +1,37 @@
+"""``idiolect add``."""
+
+from __future__ import annotations
+
+from idiolect.cli.options import Json, StorePath, show
+from idiolect.experiments.live import add_review
+
+
+def add(
+    *,
+    user: str,
+    item: str,
+    text: str,
+    store: StorePath = "idiolect.db",
+    rating: float | None = None,
+    title: str = "",
+    timestamp: int | None = None,
+    encoder: str = "minilm",
+    json: Json = False,
+) -> None:
+    """Add one review to a store, vector and sums included: the next text written for the user knows it.
+
+    Args:
+        user: Who wrote it.
+        item: What about; a new item is made of its id alone.
+        text: What they wrote.
+        store: SQLite file (made where absent) or database URL.
+        rating: How they rated it.
+        title: Its title.
+        timestamp: When, in seconds since the epoch; now where not given.
+        encoder: Which vectors the store holds.
+        json: Print one JSON object.
+    """
+    review = add_review(
+        store, user=user, item=item, text=text, rating=rating, title=title, timestamp=timestamp, encoder=encoder
+    )
+    show({"review": review.id, "user": user, "item": item}, f"added review {review.id}", as_json=json)

@@ -1,0 +1,45 @@
+"""``idiolect demo``."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+from idiolect.cli.options import Json, Quiet, Set, overrides, show
+from idiolect.config import build, merge
+from idiolect.errors import require
+
+
+def demo(*, out: Path = Path("idiolect-demo"), set: Set = (), json: Json = False, quiet: Quiet = False) -> None:
+    """Run the whole thing on a small made-up world: no network, no GPU, a few minutes.
+
+    Args:
+        out: Where store, adapter, samples and report go.
+        set: A setting as name=value (world.n_users=400, settings.fit.epochs=3); may be repeated.
+        json: Print one JSON object.
+        quiet: Show no progress.
+    """
+    require("torch", extra="all")
+    from idiolect.evaluation.render import to_dict, to_text
+    from idiolect.experiments.demo import DemoConfig, run_demo
+
+    config = build(DemoConfig, merge(DemoConfig().model_dump(), overrides(set)), where="--set")
+    report = run_demo(out, config, say=lambda line: None if quiet else print(line, file=sys.stderr), progress=not quiet)
+    found = report.evaluation
+    lines = ["", f"What {report.users} users would write ({report.reviews} reviews in the world):", ""]
+    lines += [to_text(found.methods), "DEP fed wrongly on purpose (its gain is personal if these are worse):", ""]
+    lines += [to_text(found.controls)] if found.controls else []
+    for sample in report.side_by_side():
+        lines += [f"--- {sample['user']}"]
+        lines += [f"{name:>16}: {text}" for name, text in sample.items() if name != "user"]
+    lines += [
+        "",
+        f"5/5  done in {report.seconds:.0f} s",
+        f"report   {found.folder / 'report.md'}",
+        f"samples  {found.folder / 'samples'}",
+        f"store    {out / 'reviews.db'}",
+        "next     idiolect --help, or README.md: the same on your own reviews",
+    ]
+    tables = {"methods": to_dict(found.methods), **({"controls": to_dict(found.controls)} if found.controls else {})}
+    record = {"folder": str(out), "seconds": round(report.seconds, 1), "users": report.users, **tables}
+    show(record, "\n".join(lines), as_json=json)

@@ -1,0 +1,65 @@
+"""The command line: a table of commands, each imported when it is called, and one place where errors become lines."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+
+from cyclopts import App
+from rich.console import Console
+
+import idiolect
+from idiolect.errors import IdiolectError
+
+COMMANDS = {
+    "demo": "Run the whole thing on a small made-up world: no network, no GPU, a few minutes.",
+    "ingest": "Read a file of reviews (and items) into a store.",
+    "add": "Add one review to a store, vector and sums included.",
+    "split": "Choose users and hold out their newest reviews.",
+    "embed": "Compute the vectors that a store is missing.",
+    "pretrain": "Train a small language model from scratch on a store's reviews.",
+    "fit": "Fit a soft-prompt adapter on a split.",
+    "write": "Write a review as a user would.",
+    "evaluate": "Compare methods and controls on a split's test targets.",
+    "doctor": "Say what works on this machine and what is missing.",
+}
+
+
+def build_app() -> App:
+    """The command line, nothing of it imported but names and summaries."""
+    app = App(
+        name="idiolect",
+        help="Difference-aware personalization: learn a user from how they differ from others on the same thing.",
+        version=idiolect.__version__,
+        result_action="return_value",
+    )
+    for name, summary in COMMANDS.items():
+        app.command(f"idiolect.cli.{name}:{name}", name=name, help=summary)
+    return app
+
+
+def main(tokens: Sequence[str] | None = None) -> None:
+    """Run a command; a user's mistake ends in one line on standard error and an exit code, never in a traceback."""
+    errors = Console(stderr=True, highlight=False, soft_wrap=True)
+    try:
+        build_app()(tokens)
+    except IdiolectError as error:
+        errors.print(f"[bold red]error:[/] {_plain(error.message)}")
+        if error.hint:
+            errors.print(f"[bold]hint:[/]  {_plain(error.hint)}")
+        sys.exit(error.exit_code)
+    except KeyboardInterrupt:
+        errors.print("interrupted; what was finished is kept, the same command goes on from there")
+        sys.exit(130)
+    except BrokenPipeError:
+        sys.stderr.close()
+        sys.exit(0)
+
+
+def _plain(text: str) -> str:
+    """Text in which rich sees no markup."""
+    return text.replace("[", r"\[")
+
+
+if __name__ == "__main__":
+    main()

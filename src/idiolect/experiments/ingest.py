@@ -1,0 +1,122 @@
+"""A file of reviews into a store, with an account of every row."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import ExitStack
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, TypeVar
+
+from tqdm import tqdm
+
+from idiolect.corpus.readers import RecordFile, open_items, open_reviews
+from idiolect.corpus.rejects import ReadSummary, RejectsWriter
+from idiolect.errors import InputError
+from idiolect.store.base import AddReport
+from idiolect.store.sql import SqlStore
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class IngestReport:
+    """What became of every row."""
+
+    format: str
+    reviews: ReadSummary
+    items: ReadSummary | None
+    stored: AddReport
+    rejects: Path | None
+    """Where rejected rows are listed; None where there were none."""
+
+    def record(self) -> dict[str, Any]:
+        """As plain data."""
+        return {
+            "format": self.format,
+            "read": self.reviews.read,
+            "accepted": self.reviews.accepted,
+            "rejected": dict(self.reviews.rejected),
+            "items_read": self.items.read if self.items else 0,
+            "items_rejected": dict(self.items.rejected) if self.items else {},
+            "reviews_added": self.stored.reviews_added,
+            "reviews_known": self.stored.reviews_known,
+            "items_added": self.stored.items_added,
+            "refused": len(self.stored.refused),
+            "rejects": self.rejects,
+        }
+
+    def text(self) -> str:
+        """For people."""
+        stored = self.stored
+        lines = [
+            f"{self.reviews.read} rows of {self.format}: {stored.reviews_added} reviews added, "
+            f"{stored.reviews_known} known before, {stored.items_added} items added"
+        ]
+        summaries = [self.reviews, *([self.items] if self.items else [])]
+        lines += [f"{n} rows rejected: {reason}" for s in summaries for reason, n in s.rejected.items()]
+        if stored.refused:
+            lines.append(f"{len(stored.refused)} refused: {stored.refused[0][1]} (first: {stored.refused[0][0]})")
+        if self.rejects:
+            lines.append(f"rejected rows are listed in {self.rejects}")
+        return "\n".join(lines)
+
+
+def ingest_files(
+    reviews: Path,
+    *,
+    store: str,
+    items: Path | None = None,
+    format: str = "auto",
+    columns: Mapping[str, str] | None = None,
+    item_columns: Mapping[str, str] | None = None,
+    category: str = "",
+    rejects: Path | None = None,
+    max_rejects: float = 0.5,
+    progress: bool = False,
+) -> IngestReport:
+    """Read reviews and items into a store; reading the same files again changes nothing.
+
+    Rejected rows go to ``rejects`` (items' to a file beside it); usable rows are stored either way.
+
+    Raises:
+        InputError: A file cannot be read, or more than ``max_rejects`` of the reviews' rows were rejected.
+        ConfigError: An unknown format or field.
+    """
+    rejects = rejects or reviews.with_name(reviews.name + ".rejects.jsonl")
+    item_rejects = rejects.with_name("items." + rejects.name)
+    with ExitStack() as stack:
+        write = stack.enter_context(RejectsWriter(rejects))
+        file = open_reviews(reviews, format=format, columns=columns, category=category, on_reject=write)
+        item_file = None
+        if items is not None:
+            write_item = stack.enter_context(RejectsWriter(item_rejects))
+            item_file = open_items(items, columns=item_columns, category=category, on_reject=write_item)
+        database = stack.enter_context(SqlStore(store))
+        stored = database.add(_counted(item_file, "items", progress), _counted(file, "reviews", progress))
+    for path, source in [(rejects, file), (item_rejects, item_file)]:
+        if source is not None and not source.summary.rejected:
+            path.unlink(missing_ok=True)
+    report = IngestReport(
+        format=file.format,
+        reviews=file.summary,
+        items=item_file.summary if item_file else None,
+        stored=stored,
+        rejects=rejects if file.summary.rejected else None,
+    )
+    _check_share(report, max_rejects)
+    return report
+
+
+def _counted(file: RecordFile[T] | None, what: str, progress: bool) -> Iterator[T]:
+    rows: Iterable[T] = file if file is not None else []
+    yield from tqdm(rows, desc=what, unit="row", disable=not progress)
+
+
+def _check_share(report: IngestReport, max_rejects: float) -> None:
+    rejected = report.reviews.read - report.reviews.accepted
+    if rejected > max_rejects * report.reviews.read:
+        raise InputError(
+            f"{rejected} of {report.reviews.read} rows were rejected (the rest is stored); see {str(report.rejects)!r}",
+            hint="map columns with --column field=column, or raise --max-rejects",
+        )

@@ -1,0 +1,61 @@
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from idiolect.evaluation.render import to_dict, to_markdown, to_text
+from idiolect.evaluation.report import Cell, Column, Row, ScoreTable
+from idiolect.evaluation.significance import Comparison, Interval
+
+
+@pytest.fixture
+def table() -> ScoreTable:
+    better = Cell(score=Interval(0.25, 0.2, 0.3), versus=Comparison(0.05, 0.01, 0.09, 0.004), p_holm=0.012)
+    return ScoreTable(
+        columns=(
+            Column(name="rouge1", greater_is_better=True, signature="metric:rouge1|stem:no"),
+            Column(name="nll", greater_is_better=False, signature="metric:nll"),
+        ),
+        rows=(
+            Row(method="none", cells=(Cell(score=Interval(0.2, 0.15, 0.25)), Cell(score=Interval(90.5, 88, 93)))),
+            Row(method="a|b", cells=(better, None)),
+        ),
+        segments=60,
+        resamples=1000,
+        baseline="none",
+    )
+
+
+def test_markdown_marks_the_best_and_the_significant(table: ScoreTable) -> None:
+    lines = to_markdown(table).splitlines()
+    assert lines[:4] == [
+        "| method | rouge1 ↑ | nll ↓ |",
+        "| --- | ---: | ---: |",
+        "| none | 0.2000 [0.1500, 0.2500] | **90.50** [88.00, 93.00] |",
+        r"| a\|b | **0.2500**† [0.2000, 0.3000] | - |",
+    ]
+    assert "- `metric:rouge1|stem:no`" in lines
+    assert any("none" in line and "Holm" in line for line in lines[4:])
+
+
+def test_text_is_aligned(table: ScoreTable) -> None:
+    head, rule, first, second = to_text(table).splitlines()[:4]
+    assert len(head) == len(rule) == len(first) == len(second)
+    assert second.endswith("-")
+    assert "**" not in to_text(table)
+
+
+def test_the_dict_is_json_and_holds_every_number(table: ScoreTable) -> None:
+    data = json.loads(json.dumps(to_dict(table), allow_nan=False))
+    assert data["baseline"] == "none"
+    assert data["metrics"][1] == {"name": "nll", "greater_is_better": False, "signature": "metric:nll"}
+    assert data["methods"][0]["scores"]["nll"] == {"value": 90.5, "low": 88, "high": 93}
+    versus = data["methods"][1]["scores"]["rouge1"]["versus"]
+    assert versus == {"difference": 0.05, "low": 0.01, "high": 0.09, "p": 0.004, "p_holm": 0.012}
+    assert "nll" not in data["methods"][1]["scores"]
+
+
+def test_a_table_without_a_baseline_speaks_of_no_test(table: ScoreTable) -> None:
+    plain = ScoreTable(columns=table.columns, rows=table.rows[:1], segments=60, resamples=1000)
+    assert "Holm" not in to_markdown(plain)

@@ -1,0 +1,61 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from idiolect.errors import ConfigError, InputError
+from idiolect.evaluation.additive import Mean
+from idiolect.evaluation.report import score_table
+from idiolect.evaluation.significance import Resamples, holm
+
+SCORE = Mean("score", greater_is_better=True)
+NLL = Mean("nll", greater_is_better=False, unit="nats/text")
+
+
+def stats() -> dict[str, dict[str, np.ndarray]]:
+    rng = np.random.default_rng(5)
+    base, nll = rng.uniform(0.2, 0.4, 60), rng.uniform(80, 120, 60)
+    return {
+        "none": {"score": base, "nll": nll},
+        "rag": {"score": base + rng.normal(0.05, 0.02, 60), "nll": nll - rng.normal(0, 1, 60)},
+        "api": {"score": base + rng.normal(0, 0.02, 60)},
+    }
+
+
+def test_every_method_has_a_cell_for_every_metric_it_has_scores_of() -> None:
+    table = score_table([SCORE, NLL], stats(), Resamples(60, np.random.default_rng(0)))
+    assert [row.method for row in table.rows] == ["none", "rag", "api"]
+    assert [column.signature for column in table.columns][1] == "metric:nll|unit:nats/text|aggregate:mean"
+    assert table.rows[2].cells[1] is None
+    assert table.rows[0].cells[0].score.value == pytest.approx(stats()["none"]["score"].mean())
+
+
+def test_without_a_baseline_nothing_is_tested() -> None:
+    table = score_table([SCORE], stats(), Resamples(60, np.random.default_rng(0)))
+    assert all(cell.versus is None and cell.p_holm is None for row in table.rows for cell in row.cells)
+
+
+def test_holm_corrects_over_every_comparison_of_the_table() -> None:
+    table = score_table([SCORE, NLL], stats(), Resamples(60, np.random.default_rng(0)), baseline="none")
+    assert all(cell.versus is None for cell in table.rows[0].cells)
+    tested = [cell for row in table.rows for cell in row.cells if cell and cell.versus]
+    assert len(tested) == 3
+    assert [cell.p_holm for cell in tested] == holm([cell.versus.p for cell in tested])
+    assert table.rows[1].cells[0].p_holm < 0.05
+    assert table.rows[1].cells[0].versus.difference == pytest.approx(0.05, abs=0.02)
+
+
+def test_a_metric_the_baseline_lacks_is_scored_but_not_tested() -> None:
+    table = score_table([SCORE, NLL], stats(), Resamples(60, np.random.default_rng(0)), baseline="api")
+    assert table.rows[0].cells[1].versus is None
+    assert table.rows[0].cells[0].versus is not None
+
+
+def test_an_unknown_baseline_is_answered_with_the_nearest_method() -> None:
+    with pytest.raises(ConfigError, match="did you mean 'rag'"):
+        score_table([SCORE], stats(), Resamples(60, np.random.default_rng(0)), baseline="rga")
+
+
+def test_a_method_with_other_samples_is_refused() -> None:
+    with pytest.raises(InputError, match="60 segments"):
+        score_table([SCORE], stats(), Resamples(59, np.random.default_rng(0)))

@@ -1,0 +1,157 @@
+from __future__ import annotations
+
+from collections.abc import Mapping
+from copy import deepcopy
+from pathlib import Path
+from typing import Self
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from pydantic import Field, model_validator
+
+from idiolect.config import Config, build, load, merge, read_yaml
+from idiolect.errors import ConfigError
+
+
+class Inner(Config):
+    top_p: float = 0.95
+    """Nucleus."""
+    seed: int = 0
+
+
+class Outer(Config):
+    name: str = "x"
+    sampling: Inner = Inner()
+    fallback: Inner | None = None
+    steps: tuple[Inner, ...] = ()
+    rates: Mapping[str, float] = Field(default_factory=dict)
+    named: Mapping[str, Inner] = Field(default_factory=dict)
+
+
+TREES = st.recursive(
+    st.integers(), lambda below: st.dictionaries(st.sampled_from("abc"), below, max_size=3), max_leaves=8
+)
+MAPPINGS = st.dictionaries(st.sampled_from("abc"), TREES, max_size=3)
+
+
+@pytest.mark.parametrize(
+    ("data", "message", "hint"),
+    [
+        ({"nmae": "y"}, "'nmae'", "did you mean 'name'?"),
+        ({"sampling": {"topp": 1}}, "'sampling.topp'", "did you mean 'top_p'?"),
+        ({"fallback": {"sed": 1}}, "'fallback.sed'", "did you mean 'seed'?"),
+        ({"steps": [{}, {"sed": 1}]}, "'steps.1.sed'", "did you mean 'seed'?"),
+        ({"zzzz": 1}, "'zzzz'", "one of: fallback, name, named, rates, sampling, steps"),
+        ({"named": {"first": {"sed": 1}}}, "'named.first.sed'", "did you mean 'seed'?"),
+    ],
+)
+def test_an_unknown_setting_is_answered_with_the_nearest_of_its_level(data: dict, message: str, hint: str) -> None:
+    with pytest.raises(ConfigError, match=message) as caught:
+        build(Outer, data)
+    assert caught.value.hint == hint
+
+
+@pytest.mark.parametrize(
+    ("data", "name", "value"),
+    [
+        ({"sampling": {"seed": "soon"}}, "sampling.seed", "'soon'"),
+        ({"sampling": 3}, "sampling", "3"),
+        ({"rates": {"a": []}}, "rates.a", r"\[\]"),
+    ],
+)
+def test_a_value_of_the_wrong_type_is_named_and_shown(data: dict, name: str, value: str) -> None:
+    with pytest.raises(ConfigError, match=rf"recipe: {name}: .*\(got {value}\)"):
+        build(Outer, data, where="recipe")
+
+
+class Ranged(Config):
+    low: int = 0
+    high: int = 1
+
+    @model_validator(mode="after")
+    def _ordered(self) -> Self:
+        if self.low >= self.high:
+            raise ValueError(f"low ({self.low}) must be below high ({self.high})")
+        return self
+
+
+def test_settings_at_odds_are_reported_in_their_own_words() -> None:
+    with pytest.raises(ConfigError, match=r"^recipe: low \(2\) must be below high \(1\)"):
+        build(Ranged, {"low": 2}, where="recipe")
+
+
+def test_a_configuration_cannot_be_changed() -> None:
+    with pytest.raises(ValueError, match="frozen"):
+        Inner().seed = 3
+
+
+def test_the_docstring_under_a_field_is_its_description() -> None:
+    assert Inner.model_fields["top_p"].description == "Nucleus."
+
+
+@given(MAPPINGS, MAPPINGS)
+def test_merge_changes_neither_side(base: dict, over: dict) -> None:
+    before = deepcopy((base, over))
+    merge(base, over)
+    assert (base, over) == before
+
+
+@given(MAPPINGS)
+def test_merging_nothing_or_itself_changes_nothing(data: dict) -> None:
+    assert merge(data, {}) == merge({}, data) == merge(data, data) == data
+
+
+def test_merge_goes_into_mappings_and_replaces_the_rest() -> None:
+    assert merge({"a": {"b": 1, "c": [1]}, "d": 1}, {"a": {"c": [2]}, "d": {"e": 1}}) == {
+        "a": {"b": 1, "c": [2]},
+        "d": {"e": 1},
+    }
+
+
+def test_flags_lie_on_top_of_the_file(tmp_path: Path) -> None:
+    path = tmp_path / "recipe.yaml"
+    path.write_text("name: y\nsampling:\n  seed: 4\n")
+    config = load(Outer, path, {"sampling": {"top_p": 0.5}})
+    assert config == Outer(name="y", sampling=Inner(seed=4, top_p=0.5))
+
+
+def test_an_empty_file_means_the_defaults(tmp_path: Path) -> None:
+    path = tmp_path / "empty.yaml"
+    path.write_text("# nothing yet\n")
+    assert load(Outer, path) == load(Outer, None) == Outer()
+
+
+def test_a_mistake_is_reported_with_the_file_it_is_in(tmp_path: Path) -> None:
+    path = tmp_path / "recipe.yaml"
+    path.write_text("nmae: y\n")
+    with pytest.raises(ConfigError, match=r"recipe\.yaml: unknown setting"):
+        load(Outer, path)
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (b"a: [1", "not YAML"),
+        (b"- 1\n", "holds a list"),
+        (b"\xff\xfe\xff", "cannot read|not YAML"),
+        (b"a: \x07", "not YAML"),
+    ],
+)
+def test_a_file_that_is_no_configuration_is_refused(tmp_path: Path, content: bytes, message: str) -> None:
+    path = tmp_path / "recipe.yaml"
+    path.write_bytes(content)
+    with pytest.raises(ConfigError, match=message):
+        read_yaml(path)
+
+
+def test_a_missing_file_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="cannot read"):
+        read_yaml(tmp_path / "none.yaml")
+
+
+def test_a_key_that_is_no_text_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "recipe.yaml"
+    path.write_text("1: y\n")
+    with pytest.raises(ConfigError, match="1"):
+        load(Outer, path)

@@ -1,0 +1,48 @@
+from __future__ import annotations
+
+from dataclasses import FrozenInstanceError
+
+import pytest
+
+from idiolect.types import Block, ItemId, Message, Moment, Prompt, Review, ReviewId, Sample, Slot, UserId
+
+REVIEW = Review(
+    id=ReviewId("r1"), user=UserId("u"), item=ItemId("i"), text="Fine.", rating=4, title="ok", timestamp=1000, order=7
+)
+
+
+def test_moments_order_by_time_and_then_by_place() -> None:
+    assert sorted([Moment(5, 0), Moment(1, 9), Moment(1, 2)]) == [Moment(1, 2), Moment(1, 9), Moment(5, 0)]
+
+
+def test_without_timestamps_the_order_alone_decides() -> None:
+    early, late = (Review(id=ReviewId(str(k)), user=UserId("u"), item=ItemId("i"), text="", order=k) for k in (1, 2))
+    assert early.moment < late.moment
+    assert early.moment.timestamp == 0
+
+
+def test_the_sample_of_a_review_asks_for_it_and_stands_where_it_stands() -> None:
+    sample = Sample.of(REVIEW)
+    assert (sample.user, sample.item, sample.rating, sample.title) == ("u", "i", 4, "ok")
+    assert (sample.reference, sample.target) == ("Fine.", "r1")
+    assert sample.moment == REVIEW.moment == Moment(1000, 7)
+
+
+def test_writing_for_real_has_no_moment() -> None:
+    assert Sample(user=UserId("u"), item=ItemId("i"), timestamp=5).moment is None
+
+
+def test_a_messages_text_leaves_slots_out() -> None:
+    message = Message("user", (Block(("a ", Slot("his", 0), "b")), Block((Slot("diff", 0), " c"), entry=0)))
+    assert message.text == "a b c"
+
+
+def test_a_prompts_slots_come_in_the_order_of_the_text() -> None:
+    first = Message("system", (Block(("x",)),))
+    second = Message("user", (Block((Slot("his", 1), Slot("diff", 1)), entry=1), Block((Slot("his", 0),), entry=0)))
+    assert Prompt((first, second)).slots == (Slot("his", 1), Slot("diff", 1), Slot("his", 0))
+
+
+def test_values_cannot_be_changed() -> None:
+    with pytest.raises(FrozenInstanceError):
+        REVIEW.text = "other"

@@ -1,0 +1,39 @@
+"""A task that only the vectors can solve: prompts are alike, and the vector decides the target's token."""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+
+from idiolect.softprompt.adapter import Adapter
+from idiolect.softprompt.config import AdapterConfig
+from idiolect.training.examples import Example
+
+D_IN = 8
+
+
+def toy_examples(n, seed=0):
+    """Targets of 1 to 3 tokens, slots of one or both streams; the class decides every target token."""
+    rng = np.random.default_rng(seed)
+    made = []
+    for k in range(n):
+        kind, slots, target = int(rng.integers(4)), 1 + k % 2, 1 + k % 3
+        center = np.zeros(D_IN)
+        center[2 * kind] = 3.0
+        made.append(
+            Example(
+                prompt=np.array([2, 3, 4, 5, 6][: 3 + slots], dtype=np.int32),
+                target=np.full(target, 10 + kind, dtype=np.int32),
+                slot_positions=np.arange(1, 1 + slots),
+                stream=np.arange(slots),
+                entry=np.zeros(slots, dtype=np.int64),
+                vectors=(center + rng.normal(0, 0.1, (slots, D_IN))).astype(np.float32),
+            )
+        )
+    return made
+
+
+def toy_adapter(**settings):
+    """The same initial weights at every call."""
+    config = AdapterConfig(**{"d_in": D_IN, "hidden_size": 32, "d_sae": 8, **settings})
+    return Adapter(config, torch.Generator().manual_seed(0))
