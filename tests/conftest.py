@@ -41,7 +41,11 @@ def tiny_backbone() -> Callable[..., Any]:
     families = {
         "qwen2": lambda: tf.Qwen2ForCausalLM(tf.Qwen2Config(**spread, **modern)),
         "llama": lambda: tf.LlamaForCausalLM(tf.LlamaConfig(**spread, **modern)),
-        "gpt2": lambda: tf.GPT2LMHeadModel(tf.GPT2Config(**spread, n_embd=32, n_layer=2, n_head=4, n_positions=128)),
+        "gpt2": lambda: tf.GPT2LMHeadModel(
+            tf.GPT2Config(
+                **spread, bos_token_id=None, eos_token_id=None, n_embd=32, n_layer=2, n_head=4, n_positions=128
+            )
+        ),
     }
 
     def make(family: str = "qwen2") -> Any:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from idiolect.types import Item, Prediction, Review, Sample
-
-__version__ = "0.1.0"
+from idiolect.version import __version__
 
 __all__ = ["Item", "Prediction", "Review", "Sample", "__version__"]

@@ -112,7 +112,7 @@ class Block:
 
     segments: tuple[Segment, ...]
     entry: int | None = None
-    """The history entry the block shows; such blocks are dropped, last first, where the budget is short. None: never."""
+    """The history entry the block shows; such blocks are dropped, last first, on a short budget. None: never."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 
 import pytest
 
@@ -23,6 +24,7 @@ def table() -> ScoreTable:
         ),
         segments=60,
         resamples=1000,
+        clustered=True,
         baseline="none",
     )
 
@@ -57,5 +59,10 @@ def test_the_dict_is_json_and_holds_every_number(table: ScoreTable) -> None:
 
 
 def test_a_table_without_a_baseline_speaks_of_no_test(table: ScoreTable) -> None:
-    plain = ScoreTable(columns=table.columns, rows=table.rows[:1], segments=60, resamples=1000)
+    plain = ScoreTable(columns=table.columns, rows=table.rows[:1], segments=60, resamples=1000, clustered=False)
     assert "Holm" not in to_markdown(plain)
+
+
+def test_the_notes_say_what_was_resampled(table: ScoreTable) -> None:
+    assert "1000 bootstrap resamples of users" in to_text(table)
+    assert "1000 bootstrap resamples of samples" in to_text(replace(table, clustered=False))

@@ -68,7 +68,7 @@ def sae_terms(ours, examples):
 @torch.no_grad()
 def test_loss_is_that_of_unpadded_prompts_with_logits_everywhere(model, examples, family):
     ours = model(family)
-    output = ours(**Collator(pad_id=0)(examples))
+    output = ours(**Collator(pad_id=0, d_in=12)(examples))
     expected = naive_generation_loss(ours, examples)
     assert output["generation"].item() == pytest.approx(expected, rel=1e-5)
     whole = expected + sum(term.item() for term in sae_terms(ours, examples).values())
@@ -77,7 +77,7 @@ def test_loss_is_that_of_unpadded_prompts_with_logits_everywhere(model, examples
 
 @torch.no_grad()
 def test_what_stands_at_slots_and_padding_does_not_matter(model, examples):
-    ours, batch = model(), Collator(pad_id=0)(examples)
+    ours, batch = model(), Collator(pad_id=0, d_in=12)(examples)
     loss = ours(**batch)["loss"]
     hidden = batch["slot_mask"] | (batch["attention_mask"] == 0)
     batch["input_ids"] = torch.where(hidden, 63, batch["input_ids"])
@@ -87,19 +87,19 @@ def test_what_stands_at_slots_and_padding_does_not_matter(model, examples):
 @pytest.mark.parametrize("family", FAMILIES)
 def test_gradients_reach_the_adapter_only(model, examples, family):
     ours = model(family)
-    ours(**Collator(pad_id=0)(examples))["loss"].backward()
+    ours(**Collator(pad_id=0, d_in=12)(examples))["loss"].backward()
     assert all(p.grad is None and not p.requires_grad for p in ours.backbone.parameters())
     assert all(p.grad is not None and p.grad.abs().sum() > 0 for p in ours.adapter.parameters())
 
 
 def test_training_has_no_dropout_in_the_backbone(model, examples):
-    ours, batch = model("gpt2"), Collator(pad_id=0)(examples)
+    ours, batch = model("gpt2"), Collator(pad_id=0, d_in=12)(examples)
     assert ours.training
     assert torch.equal(ours(**batch)["loss"], ours(**batch)["loss"])
 
 
 def test_checkpointing_changes_no_gradient(model, examples):
-    batch, gradients = Collator(pad_id=0)(examples), []
+    batch, gradients = Collator(pad_id=0, d_in=12)(examples), []
     for checkpointed in (False, True):
         ours = model()
         if checkpointed:
@@ -113,7 +113,7 @@ def test_checkpointing_changes_no_gradient(model, examples):
 
 def test_a_batch_without_slots_trains_nothing_but_runs(model, examples):
     ours = model()
-    ours(**Collator(pad_id=0)(examples[2:3]))["loss"].backward()
+    ours(**Collator(pad_id=0, d_in=12)(examples[2:3]))["loss"].backward()
     assert all(p.grad.eq(0).all() for p in ours.adapter.parameters())
 
 
@@ -132,5 +132,5 @@ def test_mean_token_norm_is_that_of_the_table(tiny_backbone):
 def test_a_bfloat16_backbone_takes_the_rows(model, examples):
     ours = model()
     ours.backbone.to(torch.bfloat16)
-    batch = Collator(pad_id=0)(examples)
+    batch = Collator(pad_id=0, d_in=12)(examples)
     assert ours(**batch)["loss"].item() == pytest.approx(model()(**batch)["loss"].item(), rel=0.02)

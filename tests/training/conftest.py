@@ -9,7 +9,8 @@ import pytest
 
 # Test folders are no packages; the script of the distributed test imports the same file by its path.
 _spec = importlib.util.spec_from_file_location("toy", Path(__file__).with_name("toy.py"))
-assert _spec is not None and _spec.loader is not None
+assert _spec is not None
+assert _spec.loader is not None
 _toy = importlib.util.module_from_spec(_spec)
 _spec.loader.exec_module(_toy)
 

@@ -30,7 +30,7 @@ examples = st.lists(
 
 @given(examples)
 def test_every_example_can_be_read_back_from_its_batch(batch_of):
-    batch = {name: tensor.numpy() for name, tensor in Collator(PAD)(batch_of).items()}
+    batch = {name: tensor.numpy() for name, tensor in Collator(PAD, 3)(batch_of).items()}
     width = max(len(e.prompt) + len(e.target) for e in batch_of)
     assert batch["input_ids"].shape == (len(batch_of), width)
     for row, e in enumerate(batch_of):
@@ -50,6 +50,6 @@ def test_every_example_can_be_read_back_from_its_batch(batch_of):
 
 @given(examples)
 def test_padding_goes_no_further_than_the_longest_row(batch_of):
-    batch = Collator(PAD)(batch_of)
+    batch = Collator(PAD, 3)(batch_of)
     assert batch["attention_mask"][:, 0].any()
     assert (batch["labels"][:, 0] != IGNORED).any()

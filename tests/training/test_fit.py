@@ -13,8 +13,17 @@ from idiolect.softprompt.adapter import Adapter
 from idiolect.softprompt.model import SoftPromptModel
 from idiolect.training.collator import Collator
 from idiolect.training.config import FitConfig
+from idiolect.training.examples import Example
 from idiolect.training.fit import fit_adapter
 
+SLOTLESS = Example(
+    prompt=np.array([2, 3], dtype=np.int32),
+    target=np.array([4], dtype=np.int32),
+    slot_positions=np.zeros(0, dtype=np.int64),
+    stream=np.zeros(0, dtype=np.int64),
+    entry=np.zeros(0, dtype=np.int64),
+    vectors=np.zeros((0, 0), dtype=np.float32),
+)
 QUICK = {"batch_size": 8, "learning_rate": 5e-3, "bf16": "off", "log_every": 2, "max_steps": 6, "every": 3}
 
 
@@ -34,7 +43,7 @@ def states_equal(one, other, **tolerance):
 @torch.no_grad()
 def nats(backbone, adapter, examples):
     model = SoftPromptModel(backbone, adapter).eval()
-    return model(**Collator(0)(examples))["generation"].item()
+    return model(**Collator(0, 8)(examples))["generation"].item()
 
 
 @pytest.mark.parametrize("family", ["qwen2", "gpt2"])
@@ -227,9 +236,25 @@ def test_a_loss_that_is_no_number_stops_the_fit(tiny_backbone, make_adapter, exa
         fit_adapter(backbone, make_adapter(), examples, config=FitConfig(**QUICK), folder=tmp_path)
 
 
-def test_no_examples_are_refused(tiny_backbone, make_adapter, tmp_path):
-    with pytest.raises(InputError, match="no examples"):
-        fit_adapter(tiny_backbone(), make_adapter(), [], config=FitConfig(**QUICK), folder=tmp_path)
+@pytest.mark.parametrize("slotless", [[], [SLOTLESS]])
+def test_nothing_to_fit_by_is_refused(tiny_backbone, make_adapter, tmp_path, slotless):
+    with pytest.raises(InputError, match=f"none of {len(slotless)} examples has a slot"):
+        fit_adapter(tiny_backbone(), make_adapter(), slotless, config=FitConfig(**QUICK), folder=tmp_path)
+
+
+def test_examples_without_slots_may_be_among_the_others(tiny_backbone, make_adapter, examples, tmp_path):
+    config = FitConfig(**{**QUICK, "batch_size": 1})
+    mixed = [examples[0], SLOTLESS, examples[1], SLOTLESS]
+    assert fit_adapter(tiny_backbone(), make_adapter(), mixed, config=config, folder=tmp_path).steps == 6
+
+
+def test_a_bar_shows_progress_where_it_is_asked_for(tiny_backbone, make_adapter, examples, tmp_path, capfd):
+    for progress in (False, True):
+        options = {"config": FitConfig(**QUICK), "folder": tmp_path / str(progress), "progress": progress}
+        fit_adapter(tiny_backbone(), make_adapter(), examples, **options)
+        shown = capfd.readouterr()
+        assert ("6/6" in shown.err) == progress
+        assert shown.out == ""
 
 
 def test_accumulated_batches_train_as_one_of_equal_targets(tiny_backbone, make_adapter, examples, tmp_path):

@@ -20,7 +20,12 @@ def main(folder: Path) -> None:
     backbone = AutoModelForCausalLM.from_pretrained(folder / "backbone")
     config = FitConfig.model_validate_json((folder / "config.json").read_text())
     report = fit_adapter(
-        backbone, toy_adapter(), toy_examples(24), config=config, folder=folder / "fit", validate=lambda: {"meteor": 1.0}
+        backbone,
+        toy_adapter(),
+        toy_examples(24),
+        config=config,
+        folder=folder / "fit",
+        validate=lambda: {"meteor": 1.0},
     )
     assert report.steps == config.max_steps
 

@@ -8,11 +8,12 @@ from collections.abc import Sequence
 from cyclopts import App
 from rich.console import Console
 
-import idiolect
 from idiolect.errors import IdiolectError
+from idiolect.version import __version__
 
 COMMANDS = {
     "demo": "Run the whole thing on a small made-up world: no network, no GPU, a few minutes.",
+    "sandbox": "Fill a store with a made-up world whose differences are known.",
     "ingest": "Read a file of reviews (and items) into a store.",
     "add": "Add one review to a store, vector and sums included.",
     "split": "Choose users and hold out their newest reviews.",
@@ -30,7 +31,7 @@ def build_app() -> App:
     app = App(
         name="idiolect",
         help="Difference-aware personalization: learn a user from how they differ from others on the same thing.",
-        version=idiolect.__version__,
+        version=__version__,
         result_action="return_value",
     )
     for name, summary in COMMANDS.items():

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from idiolect.types import Item, Review, Sample
+from idiolect.types import Item, Review, Sample, Slot
 
 
 @dataclass(frozen=True, slots=True, eq=False, kw_only=True)
@@ -29,3 +29,15 @@ class Context:
     sample: Sample
     item: Item
     entries: tuple[Entry, ...]
+
+    def vector(self, slot: Slot) -> np.ndarray:
+        """float32 (dim,): what fills a slot.
+
+        Raises:
+            ValueError: The slot asks for a difference that its entry does not have.
+        """
+        entry = self.entries[slot.entry]
+        vector = entry.e_his if slot.stream == "his" else entry.e_diff
+        if vector is None:
+            raise ValueError(f"a {slot.stream!r} slot for entry {slot.entry}, but the context has no such vector")
+        return vector

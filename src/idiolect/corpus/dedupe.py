@@ -19,7 +19,7 @@ def numbered(reviews: pl.DataFrame) -> pl.DataFrame:
         Row k for row k, with the columns
 
         - ``place`` (UInt32): the row's index in ``reviews``;
-        - ``user``, ``item`` (UInt32): numbers by first appearance;
+        - ``user``, ``item`` (Int32): numbers by first appearance;
         - ``timestamp``, ``order``: as in ``reviews``;
         - ``pair`` (Int64): equal for two reviews exactly when user and item are.
     """
@@ -44,8 +44,8 @@ def with_texts(rows: pl.DataFrame, texts: pl.Series) -> pl.DataFrame:
     repeats = pl.DataFrame({"user": rows["user"][alike], "text": texts[alike], "k": alike.cast(pl.Int64)})
     # Negative, so that no compared saying equals a hashed one.
     compared = repeats.select(-1 - pl.col("k").min().over("user", "text")).to_series()
-    rows = rows.with_columns(saying=hashed.scatter(alike, compared))
-    return rows.with_columns(rival=pl.col("pair").is_duplicated() | pl.col("saying").is_duplicated())
+    rival = rows["pair"].is_duplicated().scatter(alike.filter(compared.is_duplicated()), True)
+    return rows.with_columns(saying=hashed.scatter(alike, compared), rival=rival)
 
 
 def newest_unique(rows: pl.DataFrame) -> pl.DataFrame:
@@ -70,10 +70,8 @@ def newest_unique(rows: pl.DataFrame) -> pl.DataFrame:
 
 
 def _codes(names: pl.Series) -> pl.Series:
-    """UInt32: ``names`` numbered by first appearance."""
-    frame = names.to_frame("name")
-    codes = frame.unique(maintain_order=True).with_row_index("code")
-    return frame.join(codes, on="name", how="left", maintain_order="left")["code"]
+    """Int32: ``names`` numbered by first appearance."""
+    return pl.Series(names.to_arrow().dictionary_encode().indices)
 
 
 def _within_user(code: pl.Expr | pl.Series) -> pl.Expr:

@@ -43,7 +43,7 @@ def k_core(rows: pl.DataFrame, config: SplitConfig) -> Core:
 
 def _round(rows: pl.DataFrame, config: SplitConfig) -> pl.DataFrame:
     fans = _support(rows["item"], rows.filter("first")["item"])
-    own = _support(rows["user"], newest_unique(rows)["user"])
+    own = _support(rows["user"], newest_unique(rows.select("user", "pair", "saying", "rival"))["user"])
     most = config.max_user_reviews or rows.height
     return rows.filter((fans >= config.min_item_users) & (own >= config.min_user_reviews) & (own <= most))
 

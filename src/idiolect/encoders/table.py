@@ -2,27 +2,21 @@
 
 from __future__ import annotations
 
-from typing import Protocol
+from collections.abc import Callable
 
 from idiolect.encoders.base import Encoder
 from idiolect.errors import ConfigError
 from idiolect.registry import Registry
 
 
-class Loader(Protocol):
-    """Makes an encoder from what stands behind the colon of a spec."""
-
-    def __call__(self, argument: str, /) -> Encoder: ...
-
-
-ENCODERS: Registry[Loader] = Registry(
+ENCODERS: Registry[Callable[[str], Encoder]] = Registry(
     "encoder",
     {
         "hash": "idiolect.encoders.hashing:load",
         "minilm": "idiolect.encoders.minilm:load",
     },
 )
-"""Encoders with a name of their own; ``register`` adds one."""
+"""Encoders with a name of their own: functions of what stands behind the colon of a spec; ``register`` adds one."""
 
 
 def load_encoder(spec: str) -> Encoder:

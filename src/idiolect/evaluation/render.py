@@ -33,6 +33,7 @@ def to_dict(table: ScoreTable) -> dict[str, Any]:
         "baseline": table.baseline,
         "segments": table.segments,
         "resamples": table.resamples,
+        "clustered": table.clustered,
         "metrics": [
             {"name": c.name, "greater_is_better": c.greater_is_better, "signature": c.signature} for c in table.columns
         ],
@@ -85,7 +86,8 @@ def _best(column: Column, cells: Sequence[Cell | None]) -> float | None:
 
 
 def _notes(table: ScoreTable) -> list[str]:
-    notes = [f"{table.segments} samples; 95 % intervals of {table.resamples} bootstrap resamples."]
+    drawn = "users" if table.clustered else "samples"
+    notes = [f"{table.segments} samples; 95 % intervals from {table.resamples} bootstrap resamples of {drawn}."]
     if table.baseline is not None:
         notes.append(f"† differs from {table.baseline}, p < {SIGNIFICANT} after Holm's correction over the table.")
     return notes

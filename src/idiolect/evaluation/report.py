@@ -49,6 +49,8 @@ class ScoreTable:
     rows: tuple[Row, ...]
     segments: int
     resamples: int
+    clustered: bool
+    """Whether users were resampled rather than samples."""
     baseline: str | None = None
 
 
@@ -87,7 +89,12 @@ def score_table(
         for method in stats
     )
     return ScoreTable(
-        columns=columns, rows=_corrected(rows), segments=resamples.n, resamples=len(resamples), baseline=baseline
+        columns=columns,
+        rows=_corrected(rows),
+        segments=resamples.n,
+        resamples=len(resamples),
+        clustered=resamples.clustered,
+        baseline=baseline,
     )
 
 

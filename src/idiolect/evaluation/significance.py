@@ -75,6 +75,7 @@ class Resamples:
         if clusters is not None and len(clusters) != n:
             raise InputError(f"{len(clusters)} cluster labels for {n} segments", hint="one label a segment")
         self.n = n
+        self.clustered = clusters is not None
         self._groups = np.arange(n) if clusters is None else _codes(clusters)
         self._n_groups = int(self._groups.max(initial=-1)) + 1
         if self._n_groups < 2:

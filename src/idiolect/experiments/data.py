@@ -14,7 +14,8 @@ from idiolect.corpus.split import MemberRole, Split
 from idiolect.errors import InputError
 from idiolect.experiments.settings import Settings, TargetConfig
 from idiolect.retrieval.base import Retriever
-from idiolect.store.snapshot import Snapshot, build_snapshot
+from idiolect.store.build import build_snapshot
+from idiolect.store.snapshot import Snapshot
 from idiolect.store.sql import SqlStore
 from idiolect.types import Phase, Review, Sample
 

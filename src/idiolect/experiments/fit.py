@@ -31,16 +31,13 @@ CONSTANT = "constant"
 """Folder of the control adapter inside the adapter's folder."""
 
 
-def make_examples(
-    tokenizer: PromptTokenizer, contexts: Sequence[Context], prompt: PromptConfig, *, dim: int
-) -> list[Example]:
+def make_examples(tokenizer: PromptTokenizer, contexts: Sequence[Context], prompt: PromptConfig) -> list[Example]:
     """One training example a context: the DEP prompt, the reference, and the vectors of the slots that fitted."""
     return [
         make_example(
             tokenizer.encode(render("dep", context, prompt)),
             tokenizer.encode_reference(context.sample.reference or ""),
             context,
-            dim=dim,
         )
         for context in contexts
     ]
@@ -66,7 +63,7 @@ def fit(
     streams = adapter_config(settings, dim=dim, hidden_size=llm.hidden_size, kind="dep").streams
     prompt = settings.prompt.model_copy(update={"streams": streams})
     contexts = data.contexts("fit").build(data.samples("fit"))
-    examples = make_examples(llm.prompts, contexts, prompt, dim=dim)
+    examples = make_examples(llm.prompts, contexts, prompt)
     metrics = load_metrics(["meteor"])
     provenance = _provenance(data, llm)
     reports: dict[str, FitReport] = {}

@@ -10,9 +10,9 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
-import idiolect
 from idiolect.corpus.atomic import write_whole
 from idiolect.types import Prediction
+from idiolect.version import __version__
 
 _PACKAGES = (
     "torch", "transformers", "tokenizers", "sentence-transformers", "numpy", "polars", "sqlalchemy",
@@ -22,7 +22,7 @@ _PACKAGES = (
 
 def versions() -> dict[str, str]:
     """Python, the library and every package that a number may depend on, where installed."""
-    found = {"python": platform.python_version(), "idiolect": idiolect.__version__}
+    found = {"python": platform.python_version(), "idiolect": __version__}
     for package in _PACKAGES:
         try:
             found[package] = metadata.version(package)

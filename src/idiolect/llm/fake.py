@@ -14,10 +14,10 @@ Reply = Callable[[Prompt], str]
 
 
 def echo(prompt: Prompt) -> str:
-    """The last past review shown, or the item's first line: what a lazy imitator would write."""
-    user = prompt.messages[-1].text
-    past = [line.removeprefix("Text: ") for line in user.splitlines() if line.startswith("Text: ")]
-    return past[0] if past else user.splitlines()[0].removeprefix("Item: ")
+    """The first line of the best past review shown, or the item's title: what a lazy imitator would write."""
+    lines = prompt.messages[-1].text.splitlines()
+    past = [line.removeprefix("Text: ") for line in lines if line.startswith("Text: ")]
+    return past[0] if past else "".join(lines[:1]).removeprefix("Item: ")
 
 
 class FakeLLM:
@@ -46,7 +46,8 @@ class FakeLLM:
         return np.array([_unigram_nats(p, r) for p, r in zip(prompts, references, strict=True)])
 
     def _complete(self, prompt: Prompt, params: SamplingParams) -> Completion:
-        words = self._reply(prompt).split(" ")[: params.max_new_tokens]
+        answer = self._reply(prompt)
+        words = answer.split(" ")[: params.max_new_tokens] if answer else []
         entries = {b.entry for m in prompt.messages for b in m.blocks if b.entry is not None}
         return Completion(
             text=" ".join(words),

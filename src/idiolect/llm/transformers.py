@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import time
 from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple
@@ -12,7 +13,7 @@ from tqdm.auto import tqdm
 from transformers import AutoModelForCausalLM, AutoTokenizer
 from transformers.utils.logging import disable_progress_bar
 
-from idiolect.errors import NotFoundError
+from idiolect.errors import ArtifactError, NotFoundError
 from idiolect.llm.base import Capability, Completion, SamplingParams
 from idiolect.llm.config import SANDBOX_BACKBONE, BackboneConfig
 from idiolect.prompts.tokenize import EncodedPrompt, PromptTokenizer
@@ -57,6 +58,7 @@ class TransformersLLM:
         self.model = model.eval()
         self.prompts = PromptTokenizer(tokenizer, max_tokens=max_prompt_tokens)
         self.name = name
+        self._takes = inspect.signature(model.forward).parameters.keys() & {"position_ids", "logits_to_keep"}
         self.batch_size = batch_size
         self.progress = progress
 
@@ -74,7 +76,7 @@ class TransformersLLM:
         try:
             disable_progress_bar()
             tokenizer = AutoTokenizer.from_pretrained(where, revision=config.revision)
-            model = AutoModelForCausalLM.from_pretrained(where, revision=config.revision, dtype=dtype)
+            model: Any = AutoModelForCausalLM.from_pretrained(where, revision=config.revision, dtype=dtype)
         except (OSError, ValueError) as error:
             reason = str(error).strip().splitlines()[0]
             raise NotFoundError(
@@ -100,13 +102,14 @@ class TransformersLLM:
     def generate(self, prompts: Sequence[Prompt], params: SamplingParams) -> list[Completion]:
         """See ``LLM.generate``. The sampling is seeded for this call alone; global generators are left as they were."""
         encoded = [self.prompts.encode(prompt) for prompt in prompts]
+        soft = [self._soft_of(prompt) for prompt in prompts]
         done: list[Completion | None] = [None] * len(prompts)
         devices = [self.model.device] if self.model.device.type == "cuda" else []
         with torch.random.fork_rng(devices=devices):
             torch.manual_seed(params.seed)
             for chosen in self._batches([len(e.ids) for e in encoded], "generate"):
                 started = time.perf_counter()
-                batch = self._embed([encoded[i] for i in chosen], [prompts[i].soft for i in chosen])
+                batch = self._embed([encoded[i] for i in chosen], [soft[i] for i in chosen])
                 tokens = self.model.generate(
                     inputs_embeds=batch.embeds, attention_mask=batch.mask, **self._sampling(params)
                 )
@@ -119,12 +122,13 @@ class TransformersLLM:
     def negative_log_likelihood(self, prompts: Sequence[Prompt], references: Sequence[str]) -> np.ndarray:
         """See ``LLM.negative_log_likelihood``."""
         encoded = [self.prompts.encode(prompt) for prompt in prompts]
+        soft = [self._soft_of(prompt) for prompt in prompts]
         targets = [self.prompts.encode_reference(text) for text in references]
         lengths = [len(e.ids) + len(t) for e, t in zip(encoded, targets, strict=True)]
         nats = np.zeros(len(prompts))
         for chosen in self._batches(lengths, "likelihood"):
             rows = [encoded[i] for i in chosen]
-            nats[chosen] = self._nats(rows, [prompts[i].soft for i in chosen], [targets[i] for i in chosen])
+            nats[chosen] = self._nats(rows, [soft[i] for i in chosen], [targets[i] for i in chosen])
         return nats
 
     def _nats(
@@ -133,17 +137,29 @@ class TransformersLLM:
         batch = self._embed(encoded, soft, targets)
         longest = max(map(len, targets))
         # Left padding puts every target at the end, so the last positions are all the logits that are needed.
-        logits = self.model(
-            inputs_embeds=batch.embeds,
-            attention_mask=batch.mask,
-            position_ids=(batch.mask.cumsum(1) - 1).clamp(min=0),
-            logits_to_keep=longest + 1,
-        ).logits[:, :-1]
+        options: dict[str, Any] = {
+            "position_ids": (batch.mask.cumsum(1) - 1).clamp(min=0),
+            "logits_to_keep": longest + 1,
+        }
+        options = {name: value for name, value in options.items() if name in self._takes}
+        logits = self.model(inputs_embeds=batch.embeds, attention_mask=batch.mask, **options).logits
+        # A position predicts the token after it, so the logits that count end one before the last.
+        logits = logits[:, -longest - 1 : -1]
         wanted = torch.full((len(targets), longest), -100, device=logits.device)
         for row, target in enumerate(targets):
             wanted[row, longest - len(target) :] = torch.from_numpy(target.astype(np.int64))
         loss = torch.nn.functional.cross_entropy(logits.float().transpose(1, 2), wanted, reduction="none")
         return loss.double().sum(1).cpu().numpy()
+
+    def _soft_of(self, prompt: Prompt) -> np.ndarray | None:
+        """The prompt's soft rows, one a slot; the scatter itself would take too many, or too wide ones, in silence."""
+        wanted = (len(prompt.slots), self.hidden_size)
+        if prompt.soft is not None and prompt.soft.shape != wanted:
+            raise ArtifactError(
+                f"soft rows of shape {prompt.soft.shape} for {wanted[0]} slots of a model of width {wanted[1]}",
+                hint="use the adapter that was fitted on this backbone",
+            )
+        return prompt.soft
 
     def _embed(
         self,
@@ -184,7 +200,9 @@ class TransformersLLM:
         common = {
             "max_new_tokens": params.max_new_tokens,
             "pad_token_id": self.prompts.pad_id,
-            "eos_token_id": self.prompts.eos_id,
+            "eos_token_id": list(self.prompts.stop_ids),
+            # Some checkpoints bring a penalty of their own; only what the parameters say is to count.
+            "repetition_penalty": 1.0,
         }
         if params.temperature < _GREEDY:
             return {**common, "do_sample": False, "temperature": None, "top_p": None, "top_k": None}
@@ -197,12 +215,10 @@ class TransformersLLM:
         }
 
     def _completion(self, encoded: EncodedPrompt, row: list[int], seconds: float) -> Completion:
-        stop = self.prompts.eos_id
-        length = row.index(stop) + 1 if stop in row else len(row)
         return Completion(
             text=self.prompts.decode(row),
             prompt_tokens=len(encoded.ids),
-            completion_tokens=length,
+            completion_tokens=min(self.prompts.length(row) + 1, len(row)),
             kept_entries=encoded.kept_entries,
             seconds=seconds,
         )

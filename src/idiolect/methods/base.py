@@ -69,7 +69,7 @@ def write(
             sample=sample,
             method=name,
             text=completion.text,
-            stages={message.role: message.text for message in prompt.messages},
+            stages={"prompt": "\n\n".join(message.text for message in prompt.messages)},
             anchors=tuple(context.entries[entry].review.id for entry in completion.kept_entries),
             prompt_tokens=completion.prompt_tokens,
             completion_tokens=completion.completion_tokens,

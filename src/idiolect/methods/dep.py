@@ -11,9 +11,8 @@ from idiolect.context.base import Context
 from idiolect.llm.base import LLM, SamplingParams
 from idiolect.methods.base import Contexts, check_support, write
 from idiolect.prompts.render import PromptConfig, render, with_soft
-from idiolect.types import Prediction, Prompt, Sample, Slot
-
-_CODES = {"his": 0, "diff": 1}
+from idiolect.softprompt.config import stream_codes
+from idiolect.types import Prediction, Prompt, Sample
 
 
 class SoftRows(Protocol):
@@ -70,22 +69,9 @@ class DEP:
         if not flat:
             return prompts
         rows = self.adapter.soft_rows(
-            np.stack([vector_of(context, slot) for context, slot in flat]),
-            np.array([_CODES[slot.stream] for _, slot in flat], dtype=np.int64),
+            np.stack([context.vector(slot) for context, slot in flat]),
+            stream_codes(slot for _, slot in flat),
             np.array([slot.entry for _, slot in flat], dtype=np.int64),
         )
         parts = np.split(rows, np.cumsum([len(own) for own in slots])[:-1])
         return [with_soft(prompt, part) for prompt, part in zip(prompts, parts, strict=True)]
-
-
-def vector_of(context: Context, slot: Slot) -> np.ndarray:
-    """The vector a slot asks for.
-
-    Raises:
-        ValueError: The entry has no difference (a template must not leave a slot for it).
-    """
-    entry = context.entries[slot.entry]
-    vector = entry.e_his if slot.stream == "his" else entry.e_diff
-    if vector is None:
-        raise ValueError(f"entry {slot.entry} has a {slot.stream!r} slot but no such vector")
-    return vector

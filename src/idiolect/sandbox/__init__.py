@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from idiolect.sandbox.traits import NAMES, TRAITS, Scores, Trait
+from idiolect.sandbox.traits import NAMES, TRAITS, Scores, Trait, describe
 from idiolect.sandbox.truth import Truth
 from idiolect.sandbox.world import World, WorldConfig
 
-__all__ = ["NAMES", "TRAITS", "Scores", "Trait", "Truth", "World", "WorldConfig"]
+__all__ = ["NAMES", "TRAITS", "Scores", "Trait", "Truth", "World", "WorldConfig", "describe"]

@@ -9,9 +9,9 @@ from importlib import resources
 Sections = dict[str, tuple[str, ...]]
 
 _CONTRACTIONS = {
-    "it is": "it's", "that is": "that's", "there is": "there's", "what is": "what's", "here is": "here's",
+    "it is": "it's", "that is": "that's", "there is": "there's", "what is": "what's",
     "I am": "I'm", "I have": "I've", "I would": "I'd", "I will": "I'll",
-    "you are": "you're", "you will": "you'll", "you have": "you've", "they are": "they're", "we are": "we're",
+    "you are": "you're", "you will": "you'll", "they are": "they're", "we are": "we're",
     "do not": "don't", "does not": "doesn't", "did not": "didn't", "is not": "isn't", "was not": "wasn't",
     "are not": "aren't", "were not": "weren't", "cannot": "can't", "could not": "couldn't", "would not": "wouldn't",
     "will not": "won't", "should not": "shouldn't", "have not": "haven't", "has not": "hasn't", "had not": "hadn't",

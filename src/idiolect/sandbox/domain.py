@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cache
-from typing import Literal
+from typing import Literal, get_args
 
 from idiolect.sandbox.bank import Sections, contract, merged, read
 
 DomainName = Literal["books", "films", "albums", "beers", "restaurants", "tools"]
+DOMAINS: tuple[DomainName, ...] = get_args(DomainName)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

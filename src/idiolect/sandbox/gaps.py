@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from functools import cache
 
-_VOWEL_SOUND = re.compile(r"(?i)(?!uni[^nm]|use|eu|one\b|once\b|ubiq)[aeiou]|hour|hono|heir")
+_VOWEL_SOUND = re.compile(r"(?i)(?!uni[^nm]|use|eu|one\b|once\b|ubiq)[aeiou]|hour|hon(?:est|o)|heir")
 
 
 @cache

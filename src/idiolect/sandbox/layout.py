@@ -9,9 +9,9 @@ from idiolect.sandbox.draw import Draw
 from idiolect.sandbox.gaps import capital
 from idiolect.sandbox.traits import Scores
 
-_JOINTS = (", and ", "; ", ", while ", ", and besides ")
+_JOINTS = (", and ", ", while ", "; ")
 
-_GAPS = re.compile(r"(?<=\n)[\n ]*\n[\n ]*|(?<=\n) +")
+_BREAK = re.compile(r"\n[\n ]*")
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,4 +51,4 @@ def lay_out(draw: Draw, sentences: list[Sentence], scores: Scores, parting: str)
     if parting:
         gap = "\n\n" if draw.chance(scores.paragraphs) else " "
         parts.append(f"{gap}{parting}")
-    return _GAPS.sub(lambda gap: "\n" if "\n" in gap[0] else "", "".join(parts)).strip()
+    return _BREAK.sub(lambda found: "\n\n" if found[0].count("\n") > 1 else "\n", "".join(parts)).strip()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Container, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -61,12 +60,10 @@ def _choose(draw: Draw, someone: Person, catalogue: Catalogue, config: WorldConf
     for _ in range(min(draw.integer(*config.reviews_per_user), n_items)):
         favourite = draw.chance(config.favourite_share)
         genre = draw.pick(someone.favourites) if favourite else draw.integer(0, n_genres - 1)
-        item = _unused(draw, range(genre, n_items, n_genres), chosen)
-        chosen[_unused(draw, range(n_items), chosen) if item is None else item] = None
+        of_genre = range(genre, n_items, n_genres) or range(n_items)
+        item = draw.pick(of_genre)
+        if item in chosen:
+            unused = [k for k in of_genre if k not in chosen] or [k for k in range(n_items) if k not in chosen]
+            item = draw.pick(unused)
+        chosen[item] = None
     return list(chosen)
-
-
-def _unused(draw: Draw, items: Sequence[int], used: Container[int]) -> int | None:
-    """The first unused item from a random place on; None where all are used."""
-    start = int(draw.uniform() * len(items))
-    return next((k for k in (*items[start:], *items[:start]) if k not in used), None)

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from idiolect.sandbox.subject import Fact
 from idiolect.sandbox.gaps import capital
 from idiolect.sandbox.layout import Sentence
+from idiolect.sandbox.subject import Fact
 from idiolect.sandbox.voice import Voice
 
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal, NamedTuple
 
+import numpy as np
+
 Category = Literal["Writing", "Emotion", "Semantics", "Structure", "Pragmatics"]
 
 
@@ -84,3 +86,14 @@ TRAITS: tuple[Trait, ...] = (
 )
 N_TRAITS = len(TRAITS)
 NAMES: tuple[str, ...] = tuple(trait.name for trait in TRAITS)
+
+
+def describe(effect: np.ndarray, *, k: int = 6) -> tuple[str, ...]:
+    """A user's strongest differences in plain words, the strongest first: an oracle's text profile.
+
+    Args:
+        effect: (n_traits,), logits; the user's planted effect.
+        k: How many.
+    """
+    strongest = np.argsort(-np.abs(effect), kind="stable")[:k]
+    return tuple(TRAITS[i].high if effect[i] > 0 else TRAITS[i].low for i in strongest)

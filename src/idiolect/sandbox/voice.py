@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from idiolect.sandbox.bank import Sections
-from idiolect.sandbox.subject import Fact, Subject
 from idiolect.sandbox.domain import Aspect
 from idiolect.sandbox.draw import Draw, Menu
 from idiolect.sandbox.gaps import Gaps
 from idiolect.sandbox.people import Person
+from idiolect.sandbox.subject import Fact, Subject
 from idiolect.sandbox.traits import NAMES, Scores
 
 _PRAISE = (0.06, 0.2, 0.5, 0.8, 0.94)

@@ -29,7 +29,7 @@ def insert_rows(connection: sa.Connection, table: sa.Table, rows: Sequence[dict[
     """
     if not rows:
         return
-    statement = sa.insert(table).compile(dialect=connection.dialect, column_keys=list(rows[0]))
+    statement = sa.insert(table).inline().compile(dialect=connection.dialect, column_keys=list(rows[0]))
     names = statement.positiontup
     values = list(map(itemgetter(*names), rows)) if names else list(rows)
     connection.exec_driver_sql(str(statement), values)

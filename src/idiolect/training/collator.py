@@ -19,6 +19,8 @@ class Collator:
 
     pad_id: int
     """Any valid token id; padding is masked."""
+    d_in: int
+    """Width of the vectors."""
 
     def __call__(self, examples: Sequence[Example]) -> dict[str, Tensor]:
         """The batch of ``examples``, row k for ``examples[k]``, slots flat in the order of the rows."""
@@ -34,18 +36,15 @@ class Collator:
             slot_mask[row, start + example.slot_positions] = True
             labels[row, n_labels - len(example.target) :] = example.target
         counts = [len(example.stream) for example in examples]
+        no_vectors = np.zeros((0, self.d_in), dtype=np.float32)
         batch = {
             "input_ids": ids,
             "attention_mask": (np.arange(width) >= (width - ends)[:, None]).astype(np.int64),
             "slot_mask": slot_mask,
             "labels": labels,
-            "slot_vectors": _flat([example.vectors for example in examples if len(example.stream)], examples),
+            "slot_vectors": np.concatenate([no_vectors, *(e.vectors for e in examples if len(e.vectors))]),
             "slot_stream": np.concatenate([example.stream for example in examples]),
             "slot_entry": np.concatenate([example.entry for example in examples]),
             "slot_sample": np.repeat(np.arange(rows), counts),
         }
         return {name: torch.from_numpy(array) for name, array in batch.items()}
-
-
-def _flat(vectors: list[np.ndarray], examples: Sequence[Example]) -> np.ndarray:
-    return np.concatenate(vectors) if vectors else examples[0].vectors

@@ -60,7 +60,8 @@ def contexts(
         for position, review in enumerate(profile):
             template = names[formats[position]] if position else "nonpersonalized"
             wanted = 0 if template == "nonpersonalized" else int(rng.integers(1, config.max_history + 1))
-            history = profile[max(0, position - wanted) : position][::-1]
+            window = profile[max(0, position - wanted) : position][::-1]
+            history = [past for past in window if past.moment < review.moment]
             yield template, _context(review, history, items)
 
 

@@ -32,17 +32,16 @@ class Example:
     entry: np.ndarray
     """int64 (s,): index of the history entry."""
     vectors: np.ndarray
-    """float32 (s, d_in): ``e_his`` or ``e_diff`` of the entry."""
+    """float32 (s, d_in): ``e_his`` or ``e_diff`` of the entry; (0, 0) for a prompt without slots."""
 
 
-def make_example(encoded: EncodedPrompt, reference_ids: np.ndarray, context: Context, *, dim: int = 0) -> Example:
+def make_example(encoded: EncodedPrompt, reference_ids: np.ndarray, context: Context) -> Example:
     """The example of one sample; its vectors are those of the entries whose slots fitted the prompt.
 
     Args:
         encoded: The prompt's ids and the slots that were kept.
         reference_ids: int32 (t,), what the user wrote, end-of-turn token included.
         context: Where the slots' vectors come from.
-        dim: Width of the vectors of a sample without slots; 0: nothing else will be batched with it.
 
     Raises:
         ValueError: A slot asks for a difference that the context does not have, or there is no target.
@@ -56,7 +55,7 @@ def make_example(encoded: EncodedPrompt, reference_ids: np.ndarray, context: Con
         slot_positions=encoded.slot_positions,
         stream=stream_codes(encoded.slots),
         entry=np.array([slot.entry for slot in encoded.slots], dtype=np.int64),
-        vectors=np.stack(vectors).astype(np.float32) if vectors else np.zeros((0, dim), dtype=np.float32),
+        vectors=np.stack(vectors).astype(np.float32) if vectors else np.zeros((0, 0), dtype=np.float32),
     )
 
 

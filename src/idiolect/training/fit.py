@@ -60,12 +60,10 @@ def fit_adapter(
         provenance: For the adapter's README, see ``Adapter.save_pretrained``.
 
     Raises:
-        InputError: There are no examples.
+        InputError: No example has a slot.
         ConfigError: ``folder`` holds the checkpoints of another fit, or the loss is no longer a number.
         ValueError: The examples' slots do not fit the adapter.
     """
-    if not examples:
-        raise InputError("there are no examples to fit an adapter on", hint="check the split and its phase")
     with kept_random_state():
         _prepare(backbone, adapter, examples, config)
         trainer = _trainer(SoftPromptModel(backbone, adapter, process_mean), examples, config, folder, pad_id, validate)
@@ -77,6 +75,7 @@ def fit_adapter(
             adapter.load(folder)
             return FitReport.read(folder)
         trainer.train(resume_from_checkpoint=state.checkpoint)
+    trainer.model.eval()
     report = _report(trainer, timer)
     if trainer.is_world_process_zero():
         adapter.save_pretrained(folder, provenance={**(provenance or {}), **_results(report, config)})
@@ -85,11 +84,17 @@ def fit_adapter(
 
 
 def _prepare(backbone: Any, adapter: Adapter, examples: Sequence[Example], config: FitConfig) -> None:
-    for example in examples:
+    slotted = [example for example in examples if len(example.stream)]
+    if not slotted:
+        raise InputError(
+            f"none of {len(examples)} examples has a slot to fit an adapter by",
+            hint="check the split, its phase and the prompt's token budget",
+        )
+    for example in slotted:
         adapter.check(example.vectors, example.stream, example.entry)
     if config.set_statistics:
         embedding = backbone.get_input_embeddings()
-        sample = examples[:: max(1, len(examples) // STATISTICS_SAMPLES)]
+        sample = slotted[:: max(1, len(slotted) // STATISTICS_SAMPLES)]
         vectors = np.concatenate([example.vectors for example in sample])
         stream = np.concatenate([example.stream for example in sample])
         adapter.set_statistics(vectors, stream, token_norm=mean_token_norm(embedding, embedding.weight.shape[0]))
@@ -112,7 +117,7 @@ def _trainer(
         model,
         validate=validate,
         args=training_arguments(config, folder / CHECKPOINTS, validated=validate is not None),
-        data_collator=Collator(pad_id),
+        data_collator=Collator(pad_id, model.adapter.config.d_in),
         train_dataset=examples,
         # Never read, for evaluation is ``validate``; the Trainer refuses to evaluate without it.
         eval_dataset=examples,

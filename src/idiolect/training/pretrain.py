@@ -6,7 +6,6 @@ same code as ``Qwen/Qwen2.5-7B-Instruct``.
 
 from __future__ import annotations
 
-import json
 import math
 import shutil
 import time
@@ -18,18 +17,16 @@ from typing import Any
 import numpy as np
 import torch
 import transformers
-from transformers.trainer_utils import get_last_checkpoint
 
-from idiolect.errors import ConfigError, InputError
+from idiolect.errors import InputError
 from idiolect.prompts.tokenize import PromptTokenizer
 from idiolect.training.batches import DocumentBatches
 from idiolect.training.documents import Document, documents, tokenizer_texts
 from idiolect.training.pretrain_config import SHAPES, PretrainConfig, PretrainReport
+from idiolect.training.pretrain_folder import CHECKPOINTS, digest, newest_checkpoint, open_folder, write_record
 from idiolect.training.randomness import kept_random_state
 from idiolect.training.tokenizer import train_tokenizer
 from idiolect.types import Item, ItemId, Review
-
-RECORD, CHECKPOINTS = "pretrain.json", "checkpoints"
 
 
 def pretrain(
@@ -53,16 +50,16 @@ def pretrain(
 
     Raises:
         InputError: Hardly more reviews than are held out.
-        ConfigError: ``folder`` holds a backbone of another recipe.
+        ConfigError: ``folder`` holds a backbone, whole or begun, of another recipe or other text.
     """
     if len(reviews) <= 2 * config.held_out:
         raise InputError(
             f"{len(reviews)} reviews are too few to pretrain on with {config.held_out} held out",
             hint="ingest more text or lower held_out",
         )
-    if finished := _finished(folder, config):
+    wanted = {"recipe": config.model_dump(mode="json"), "data": digest(reviews, items)}
+    if finished := open_folder(folder, wanted):
         return finished
-    folder.mkdir(parents=True, exist_ok=True)
     tokenizer = _tokenizer(reviews, items, config, folder)
     encoder = PromptTokenizer(tokenizer, max_tokens=config.max_tokens - config.reference_tokens)
     rng = np.random.default_rng([config.seed, 1])
@@ -71,7 +68,7 @@ def pretrain(
     held_out, train = shuffled[: config.held_out], shuffled[config.held_out :]
     with kept_random_state():
         torch.manual_seed(config.seed)
-        model = _model(config, tokenizer)
+        model = _model(config, len(tokenizer), encoder)
         batches = DocumentBatches(
             train, pad_id=encoder.pad_id, tokens=config.tokens_per_step, rng=np.random.default_rng([config.seed, 3])
         )
@@ -92,26 +89,10 @@ def pretrain(
     )
     model.to(torch.bfloat16).save_pretrained(folder)
     tokenizer.save_pretrained(folder)
-    record = {
-        "recipe": config.model_dump(mode="json"),
-        "provenance": dict(provenance or {}),
-        "report": asdict(report),
-        "log": [{"step": row["step"], "loss": row["loss"]} for row in trainer.state.log_history if "loss" in row],
-    }
-    (folder / RECORD).write_text(json.dumps(record, indent=1) + "\n", encoding="utf-8")
+    log = [{"step": row["step"], "loss": row["loss"]} for row in trainer.state.log_history if "loss" in row]
+    write_record(folder, {**wanted, "provenance": dict(provenance or {}), "report": asdict(report), "log": log})
     shutil.rmtree(folder / CHECKPOINTS, ignore_errors=True)
     return report
-
-
-def _finished(folder: Path, config: PretrainConfig) -> PretrainReport | None:
-    """The report of a run that is already whole; None where there is work to do."""
-    path = folder / RECORD
-    if not path.is_file():
-        return None
-    record = json.loads(path.read_text(encoding="utf-8"))
-    if record["recipe"] != config.model_dump(mode="json"):
-        raise ConfigError(f"{str(folder)!r} holds a backbone of another recipe", hint="choose another folder")
-    return PretrainReport(**record["report"])
 
 
 def _tokenizer(
@@ -128,11 +109,11 @@ def _tokenizer(
     return tokenizer
 
 
-def _model(config: PretrainConfig, tokenizer: transformers.PreTrainedTokenizerFast) -> transformers.Qwen2ForCausalLM:
+def _model(config: PretrainConfig, n_tokens: int, encoder: PromptTokenizer) -> Any:
     shape = SHAPES[config.size]
     return transformers.Qwen2ForCausalLM(
         transformers.Qwen2Config(
-            vocab_size=math.ceil(len(tokenizer) / 64) * 64,
+            vocab_size=math.ceil(n_tokens / 64) * 64,
             hidden_size=shape.hidden,
             num_hidden_layers=shape.layers,
             num_attention_heads=shape.heads,
@@ -141,8 +122,8 @@ def _model(config: PretrainConfig, tokenizer: transformers.PreTrainedTokenizerFa
             max_position_embeddings=4 * config.max_tokens,
             tie_word_embeddings=True,
             bos_token_id=None,
-            eos_token_id=tokenizer.eos_token_id,
-            pad_token_id=tokenizer.pad_token_id,
+            eos_token_id=encoder.end_id,
+            pad_token_id=encoder.pad_id,
         )
     )
 
@@ -185,8 +166,7 @@ def _train(
     )
     if not progress:
         trainer.remove_callback(transformers.PrinterCallback)
-    checkpoints = Path(arguments.output_dir)
-    trainer.train(resume_from_checkpoint=get_last_checkpoint(str(checkpoints)) if checkpoints.is_dir() else None)
+    trainer.train(resume_from_checkpoint=newest_checkpoint(folder))
     return trainer
 
 

@@ -1,0 +1,115 @@
+"""The command line as its users meet it: quick help, one-line errors, exit codes."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+
+import pytest
+
+from idiolect.cli.main import COMMANDS, main
+from idiolect.cli.options import overrides
+from idiolect.errors import ConfigError
+
+
+def run(capsys: pytest.CaptureFixture[str], *tokens: str) -> tuple[int, str, str]:
+    code = 0
+    try:
+        main(tokens)
+    except SystemExit as stop:
+        code = int(stop.code or 0)
+    captured = capsys.readouterr()
+    return code, captured.out, captured.err
+
+
+def test_help_names_every_command_and_loads_no_torch() -> None:
+    script = (
+        "import sys\nfrom idiolect.cli.main import main\n"
+        "try: main(['--help'])\nexcept SystemExit: pass\n"
+        "heavy = {'torch', 'transformers', 'polars', 'sqlalchemy', 'nltk'} & set(sys.modules)\nassert not heavy, heavy\n"
+    )
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert all(name in done.stdout for name in COMMANDS)
+
+
+@pytest.mark.parametrize("command", sorted(COMMANDS))
+def test_every_command_explains_itself(command: str, capsys: pytest.CaptureFixture[str]) -> None:
+    code, out, _ = run(capsys, command, "--help")
+    assert code == 0
+    assert COMMANDS[command].split(":")[0].split(",")[0] in " ".join(out.split()) or "Usage" in out
+
+
+@pytest.mark.parametrize(
+    ("tokens", "code", "message"),
+    [
+        (["split", "--store", "absent.db", "--out", "s"], 4, "absent.db"),
+        (["ingest", "absent.jsonl", "--store", "x.db"], 3, "absent.jsonl"),
+        (["split", "--store", "x.db", "--out", "s", "--set", "min_user=3"], 2, "min_user"),
+        (["write", "--user", "u", "--item", "i", "--adapter", "nowhere"], 4, "nowhere"),
+    ],
+)
+def test_a_mistake_is_one_line_with_a_remedy(
+    tokens: list[str], code: int, message: str, capsys: pytest.CaptureFixture[str], monkeypatch, tmp_path
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    got, _, err = run(capsys, *tokens)
+    assert got == code
+    assert message in err
+    assert "Traceback" not in err
+    assert "hint" in err
+
+
+def test_an_unknown_setting_is_refused_with_the_nearest_name(
+    capsys: pytest.CaptureFixture[str], tmp_path, monkeypatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    code, _, err = run(capsys, "fit", "--split", "s", "--out", "o", "--set", "context.kk=3")
+    assert code == 2
+    assert "'k'" in err
+
+
+def test_set_pairs_nest_and_parse_as_yaml() -> None:
+    assert overrides(("fit.epochs=3", "fit.bf16=auto", "prompt.guidance=false")) == {
+        "fit": {"epochs": 3, "bf16": "auto"},
+        "prompt": {"guidance": False},
+    }
+    with pytest.raises(ConfigError, match="key=value"):
+        overrides(("fit.epochs",))
+
+
+def test_reviews_go_in_and_a_review_is_added(capsys: pytest.CaptureFixture[str], tmp_path, monkeypatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    rows = [{"user_id": f"u{i % 3}", "item_id": f"i{i % 2}", "text": f"text number {i}", "rating": 4} for i in range(6)]
+    lines = [json.dumps(row) for row in rows] + ["not json", json.dumps({"user_id": "u1", "item_id": "i1"})]
+    (tmp_path / "r.jsonl").write_text("\n".join(lines))
+    code, out, _ = run(capsys, "ingest", "r.jsonl", "--store", "s.db", "--json")
+    record = json.loads(out)
+    assert code == 0
+    assert (record["read"], record["accepted"], record["reviews_added"]) == (8, 6, 6)
+    assert sum(record["rejected"].values()) == 2
+    rejects = [json.loads(line) for line in (tmp_path / "r.jsonl.rejects.jsonl").read_text().splitlines()]
+    assert [row["line"] for row in rejects] == [7, 8]
+    code, out, _ = run(capsys, "ingest", "r.jsonl", "--store", "s.db", "--json")
+    assert json.loads(out)["reviews_added"] == 0
+    code, out, _ = run(capsys, "embed", "--store", "s.db", "--encoder", "hash:32", "--json")
+    assert json.loads(out)["embedded"] == 6
+    code, out, _ = run(
+        capsys, "add", "--store", "s.db", "--user", "u9", "--item", "i0", "--text", "new", "--encoder", "hash:32", "--json"
+    )
+    assert code == 0
+    assert json.loads(out)["user"] == "u9"
+
+
+def test_too_many_rejected_rows_fail_but_keep_the_good_ones(
+    capsys: pytest.CaptureFixture[str], tmp_path, monkeypatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    good = json.dumps({"user": "u", "item": "i", "text": "fine"})
+    (tmp_path / "r.jsonl").write_text("\n".join([good, "x", "y", "z"]))
+    code, _, err = run(capsys, "ingest", "r.jsonl", "--store", "s.db")
+    assert code == 3
+    assert "3 of 4" in err
+    code, out, _ = run(capsys, "embed", "--store", "s.db", "--encoder", "hash", "--json")
+    assert json.loads(out)["embedded"] == 1

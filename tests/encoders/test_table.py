@@ -1,0 +1,50 @@
+from __future__ import annotations
+
+import subprocess
+import sys
+
+import pytest
+
+from idiolect.encoders.table import load_encoder
+from idiolect.errors import ArtifactError, ConfigError, NotFoundError
+
+
+def test_the_hash_encoder_needs_no_torch():
+    code = "import sys; from idiolect.encoders.table import load_encoder; load_encoder('hash').encode(['x']); "
+    code += "sys.exit('torch' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+@pytest.mark.parametrize("spec", ["", "hash:big", "minilm:3"])
+def test_a_malformed_spec_is_refused(spec):
+    pytest.importorskip("sentence_transformers")
+    with pytest.raises(ConfigError):
+        load_encoder(spec)
+
+
+def test_an_unknown_folder_is_not_found(tmp_path):
+    pytest.importorskip("sentence_transformers")
+    with pytest.raises(NotFoundError, match="hub name"):
+        load_encoder(str(tmp_path / "nothing"))
+
+
+def test_a_folder_without_a_model_is_no_encoder(tmp_path):
+    pytest.importorskip("sentence_transformers")
+    with pytest.raises(ArtifactError, match="not an encoder"):
+        load_encoder(str(tmp_path))
+
+
+def test_the_name_of_a_folder_changes_with_its_weights(tmp_path):
+    from idiolect.encoders.digest import folder_digest
+
+    (tmp_path / "config.json").write_text("{}")
+    weights = tmp_path / "model.safetensors"
+    weights.write_bytes(bytes(3_000_000))
+    first = folder_digest(tmp_path)
+    assert folder_digest(tmp_path) == first
+    weights.write_bytes(b"\1" + bytes(2_999_999))
+    second = folder_digest(tmp_path)
+    (tmp_path / "config.json").write_text("[]")
+    assert len({first, second, folder_digest(tmp_path)}) == 3
+    (tmp_path / "README.md").write_text("words")
+    assert len({second, first, folder_digest(tmp_path)}) == 3

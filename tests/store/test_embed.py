@@ -1,0 +1,74 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from idiolect.encoders.hashing import HashEncoder
+from idiolect.errors import NotFoundError
+from idiolect.store.embed import embed_missing
+from idiolect.store.sql import SqlStore
+
+
+@pytest.fixture
+def bare(tmp_path, reviews):
+    with SqlStore(tmp_path / "bare.db") as store:
+        store.add([], reviews(100))
+        yield store
+
+
+class Recorder(HashEncoder):
+    """Remembers the texts of each call, and can be interrupted at one."""
+
+    def __init__(self, interrupt: int | None = None) -> None:
+        super().__init__(16)
+        self.calls: list[list[str]] = []
+        self.interrupt = interrupt
+
+    def encode(self, texts, *, batch_size=32):
+        if len(self.calls) == self.interrupt:
+            raise KeyboardInterrupt
+        self.calls.append(list(texts))
+        return super().encode(texts, batch_size=batch_size)
+
+
+def test_every_text_gets_its_own_vector(bare):
+    encoder = HashEncoder(16)
+    report = embed_missing(bare, encoder, chunk=7)
+    assert (report.embedded, report.known, report.encoder) == (100, 0, "hash-v1-16")
+    frame = bare.review_frame()
+    expected = encoder.encode(frame["text"].to_list()).astype(np.float16)
+    np.testing.assert_array_equal(bare.vectors(frame["review_id"].to_list(), encoder=encoder.name), expected)
+    assert report.per_second > 0
+
+
+def test_texts_of_a_chunk_come_longest_first(bare):
+    encoder = Recorder()
+    embed_missing(bare, encoder, chunk=40)
+    assert [len(call) for call in encoder.calls] == [40, 40, 20]
+    for call in encoder.calls:
+        assert [len(text) for text in call] == sorted(map(len, call), reverse=True)
+
+
+def test_an_interrupted_run_keeps_its_chunks_and_a_second_run_goes_on(bare):
+    with pytest.raises(KeyboardInterrupt):
+        embed_missing(bare, Recorder(interrupt=2), chunk=30)
+    assert bare.missing_vectors("hash-v1-16").height == 40
+    report = embed_missing(bare, Recorder(), chunk=30)
+    assert (report.embedded, report.known) == (40, 60)
+    again = embed_missing(bare, Recorder(), chunk=30)
+    assert (again.embedded, again.known, again.per_second) == (0, 100, 0)
+
+
+def test_only_the_named_reviews_are_embedded(bare):
+    report = embed_missing(bare, HashEncoder(16), ids=["r5", "r1", "r5"])
+    assert (report.embedded, report.known) == (2, 0)
+    assert bare.missing_vectors("hash-v1-16").height == 98
+    with pytest.raises(NotFoundError, match="r999"):
+        embed_missing(bare, HashEncoder(16), ids=["r999"])
+
+
+def test_progress_is_shown_when_asked_for(bare, capsys):
+    embed_missing(bare, HashEncoder(16), ids=["r1"])
+    assert capsys.readouterr().err == ""
+    embed_missing(bare, HashEncoder(16), progress=True)
+    assert "embed" in capsys.readouterr().err

@@ -1,0 +1,100 @@
+from __future__ import annotations
+
+import sqlite3
+from contextlib import closing
+
+import pytest
+
+from idiolect.errors import ArtifactError, ConfigError, MissingDependencyError, NotFoundError
+from idiolect.store.sql import SqlStore
+from idiolect.types import Review
+
+
+def test_a_file_that_is_no_database_is_refused_and_left_alone(tmp_path):
+    path = tmp_path / "notes.txt"
+    path.write_text("These are my notes, all of them. " * 100)
+    with pytest.raises(ArtifactError, match=r"notes\.txt"):
+        SqlStore(path)
+    assert path.read_text().startswith("These are my notes")
+
+
+def test_somebody_elses_database_is_refused_and_left_alone(tmp_path):
+    path = tmp_path / "other.db"
+    with closing(sqlite3.connect(path)) as other:
+        other.execute("CREATE TABLE recipes (name)")
+        other.commit()
+    before = path.read_bytes()
+    with pytest.raises(ArtifactError, match="not a store"):
+        SqlStore(path)
+    assert path.read_bytes() == before
+
+
+@pytest.mark.parametrize(("version", "hint"), [(99, "upgrade"), (0, "ingest")])
+def test_another_schema_version_is_refused_with_what_to_do(tmp_path, version, hint):
+    path = tmp_path / "store.db"
+    SqlStore(path).close()
+    with closing(sqlite3.connect(path)) as raw:
+        raw.execute("UPDATE meta SET version = ?", (version,))
+        raw.commit()
+    with pytest.raises(ArtifactError, match=hint):
+        SqlStore(path)
+
+
+def test_without_create_a_missing_store_is_an_error_and_no_file(tmp_path):
+    path = tmp_path / "store.db"
+    with pytest.raises(NotFoundError):
+        SqlStore(path, create=False)
+    assert not path.exists()
+    path.touch()
+    with pytest.raises(NotFoundError):
+        SqlStore(path, create=False)
+    SqlStore(path).close()
+    SqlStore(path, create=False).close()
+
+
+def test_a_place_that_cannot_be_written_is_refused(tmp_path):
+    with pytest.raises(ArtifactError):
+        SqlStore(tmp_path / "no" / "such" / "folder" / "store.db")
+
+
+def test_unknown_databases_are_refused():
+    with pytest.raises(ConfigError):
+        SqlStore("nosuchdb://host/name")
+    with pytest.raises(ConfigError):
+        SqlStore("://")
+
+
+def test_a_url_and_a_path_open_the_same_store(tmp_path):
+    path = tmp_path / "store.db"
+    with SqlStore(path) as by_path, SqlStore(f"sqlite:///{path}") as by_url:
+        by_path.add([], [Review(id="r", user="u", item="i", text="")])
+        assert by_url.fingerprint() == by_path.fingerprint()
+
+
+def test_a_missing_driver_is_named(monkeypatch):
+    monkeypatch.setitem(__import__("sys").modules, "psycopg2", None)
+    with pytest.raises(MissingDependencyError, match="psycopg2"):
+        SqlStore("postgresql+psycopg2://host/name")
+
+
+def test_settings_are_durable_and_erasing(tmp_path):
+    with SqlStore(tmp_path / "store.db") as store, store.reading() as connection:
+
+        def pragma(name):
+            return connection.exec_driver_sql(f"PRAGMA {name}").scalar()
+
+        assert pragma("journal_mode") == "wal"
+        assert pragma("synchronous") == 2
+        assert pragma("secure_delete") == 1
+        assert pragma("foreign_keys") == 1
+
+
+def test_a_locked_store_says_so(tmp_path, monkeypatch):
+    monkeypatch.setattr("idiolect.store.engine._BUSY_SECONDS", 0.01)
+    path = tmp_path / "store.db"
+    with SqlStore(path) as store, closing(sqlite3.connect(path, isolation_level=None)) as other:
+        other.execute("BEGIN IMMEDIATE")
+        with pytest.raises(ArtifactError, match="another process"):
+            store.add([], [])
+        other.execute("ROLLBACK")
+        store.add([], [])

@@ -1,0 +1,133 @@
+from __future__ import annotations
+
+from concurrent.futures import ThreadPoolExecutor
+
+import numpy as np
+import polars as pl
+import pytest
+
+from idiolect.corpus.frame import ITEM_SCHEMA, REVIEW_SCHEMA
+from idiolect.errors import NotFoundError
+from idiolect.store.sql import SqlStore
+from idiolect.types import Item, Review
+
+
+def test_the_review_frame_has_every_field_in_table_order(tmp_path):
+    rows = [
+        Review(id="z", user="u", item="i", text="t", rating=1.5, title="n", timestamp=7, order=3),
+        Review(id="a", user="v", item="j", text=""),
+    ]
+    with SqlStore(tmp_path / "s.db") as store:
+        store.add([], rows[:1])
+        store.add([], rows[1:])
+        frame = store.review_frame()
+    assert frame.schema == REVIEW_SCHEMA
+    assert frame.rows() == [("z", "u", "i", 1.5, "n", "t", 7, 3), ("a", "v", "j", None, "", "", None, 0)]
+
+
+def test_the_item_frame_has_every_field_in_table_order(tmp_path):
+    with SqlStore(tmp_path / "s.db") as store:
+        store.add([Item(id="z", title="t", description="d", category="c"), Item(id="a")], [])
+        frame = store.item_frame()
+    assert frame.schema == ITEM_SCHEMA
+    assert frame.rows() == [("z", "t", "d", "c"), ("a", "", "", "")]
+
+
+def test_frames_of_an_empty_store_have_their_columns(tmp_path):
+    with SqlStore(tmp_path / "s.db") as store:
+        assert store.review_frame().schema == REVIEW_SCHEMA
+        assert store.item_frame().schema == ITEM_SCHEMA
+        assert store.missing_vectors("e").columns == ["review_id", "length"]
+
+
+def test_totals_follow_every_change(store):
+    counts = store.counts()
+    assert (counts.items, counts.reviews, counts.dated) == (0, 300, 300)
+    own = len(store.profile("u3"))
+    store.forget("u3")
+    store.add([Item(id="x")], [Review(id="new", user="u", item="x", text="")])
+    counts = store.counts()
+    assert (counts.items, counts.reviews, counts.dated) == (1, 301 - own, 300 - own)
+
+
+def test_users_and_encoders_are_listed(store):
+    assert store.users() == sorted(f"u{k}" for k in range(20))
+    assert store.encoders() == {"e": 8}
+
+
+def test_reviews_come_in_the_order_asked_for(store):
+    assert [review.id for review in store.reviews(["r7", "r3", "r7"])] == ["r7", "r3", "r7"]
+    with pytest.raises(NotFoundError, match="r999"):
+        store.reviews(["r7", "r999"])
+
+
+def test_missing_vectors_are_those_of_this_encoder(store):
+    assert store.missing_vectors("e").is_empty()
+    assert store.missing_vectors("other").height == 300
+    store.add([], [Review(id="new", user="u", item="i", text="four")])
+    assert store.missing_vectors("e").rows() == [("new", 4)]
+    assert store.missing_vectors("e", ["new", "r1", "new"]).rows() == [("new", 4)]
+    assert store.missing_vectors("other", ["r2", "r1"])["review_id"].to_list() == ["r1", "r2"]
+    with pytest.raises(NotFoundError, match="r999"):
+        store.missing_vectors("e", ["r999"])
+
+
+def test_more_keys_than_one_query_takes_are_looked_up(tmp_path, reviews, vectors):
+    some = reviews(2500, users=5, items=2300)
+    ids = [review.id for review in some]
+    with SqlStore(tmp_path / "s.db") as store:
+        store.add([Item(id=f"i{k}") for k in range(2300)], some)
+        assert store.add_vectors(ids, vectors(2500), encoder="e") == 2500
+        np.testing.assert_array_equal(store.vectors(ids, encoder="e"), vectors(2500))
+        assert [review.id for review in store.reviews(ids)] == ids
+        assert len(store.items([f"i{k}" for k in range(2300)])) == 2300
+        assert store.peer_sums([f"i{k}" for k in range(2300)], exclude="", encoder="e").counts.sum() == 2500
+
+
+def test_threads_may_write_at_the_same_time(tmp_path, reviews, vectors):
+    some = reviews(200)
+    ids = [review.id for review in some]
+    with SqlStore(tmp_path / "s.db") as store:
+
+        def write(start):
+            part = slice(start, start + 20)
+            store.add([], some[part])
+            store.add_vectors(ids[part], vectors(200)[part], encoder="e")
+
+        with ThreadPoolExecutor(4) as pool:
+            list(pool.map(write, range(0, 200, 20)))
+        assert store.counts().reviews == 200
+        items = sorted({review.item for review in some})
+        expected = [sum(vectors(200)[k].astype(float) for k, r in enumerate(some) if r.item == item) for item in items]
+        np.testing.assert_array_equal(store.peer_sums(items, exclude="", encoder="e").sums, expected)
+
+
+def test_one_more_review_costs_no_look_at_the_others(store, monkeypatch):
+    statements = []
+    from sqlalchemy import event
+
+    event.listen(store._engine, "before_cursor_execute", lambda _c, _k, sql, *_: statements.append(sql))
+    store.add([], [Review(id="new", user="u1", item="i1", text="")])
+    store.add_vectors(["new"], np.ones((1, 8)) / 8, encoder="e")
+    with store.reading() as connection:
+        for sql in statements:
+            if sql.startswith(("SELECT", "UPDATE", "DELETE")) and " meta" not in sql and "encoders" not in sql[:60]:
+                n = sql.count("?")
+                plan = connection.exec_driver_sql("EXPLAIN QUERY PLAN " + sql, tuple("x" * n)).all()
+                assert not any(row[3].startswith("SCAN") for row in plan), (sql, plan)
+
+
+def test_the_frame_gives_back_what_the_fingerprint_stands_for(store, tmp_path):
+    frame = store.review_frame()
+    with SqlStore(tmp_path / "copy.db") as copy:
+        columns = {"review_id": "id"}
+        copy.add(
+            [],
+            [
+                Review(**{columns.get(k, k): v for k, v in row.items()})
+                for row in frame.sample(fraction=1.0, shuffle=True, seed=1).to_dicts()
+            ],
+        )
+        assert copy.fingerprint() == store.fingerprint()
+        assert copy.review_frame().sort("review_id").equals(frame.sort("review_id"))
+        assert isinstance(frame, pl.DataFrame)
