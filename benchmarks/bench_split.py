@@ -126,7 +126,7 @@ def loop_unique(own: list[Record]) -> list[Record]:
             items.add(row["item"])
             texts.add(row["text"])
             kept.append(row)
-    return sorted(kept, key=lambda row: row["order"])
+    return kept
 
 
 def loop_peers(profiles: dict[str, list[Record]], config: SplitConfig) -> dict[str, list[Record]]:

@@ -54,3 +54,77 @@ def tiny_backbone() -> Callable[..., Any]:
             return families[family]().eval()
 
     return make
+
+
+@pytest.fixture(scope="session")
+def make_context() -> Callable[..., Any]:
+    """Makes a context with ``n`` past reviews: ``make_context(3, no_diff=[1], words=40, rating=None)``.
+
+    Entry k is review ``r{k}`` of item ``i{k}`` with ``e_his`` filled with k + 1 and ``e_diff`` with -(k + 1). Further
+    arguments are fields of the sample.
+    """
+    import numpy as np
+
+    from idiolect.context.base import Context, Entry
+    from idiolect.types import Item, Review, Sample
+
+    def entry(k: int, dim: int, words: int, no_diff: bool) -> Entry:
+        review = Review(
+            id=f"r{k}",
+            user="u",
+            item=f"i{k}",
+            text=f"Past words {k}" + " and more" * (words // 2),
+            rating=1.0 + k / 2,
+            title=f"Past title {k}",
+        )
+        vector = np.full(dim, k + 1, dtype=np.float32)
+        item = Item(id=review.item, title=f"Past item {k}", description=f"Past description {k}")
+        return Entry(review=review, item=item, e_his=vector, e_diff=None if no_diff else -vector, n_peers=1 - no_diff)
+
+    def make(n: int = 2, *, no_diff: Any = (), dim: int = 12, words: int = 4, **sample: Any) -> Context:
+        asked = {"user": "u", "item": "i", "rating": 4.5, "title": "New title", **sample}
+        return Context(
+            sample=Sample(**asked),
+            item=Item(id=asked["item"], title="New item", description="New description"),
+            entries=tuple(entry(k, dim, words, k in no_diff) for k in range(n)),
+        )
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def tiny_tokenizer(make_context: Callable[..., Any]) -> Any:
+    """A tokenizer of our own making (Qwen2's chat markup) that knows the prompts' words; never change it."""
+    from idiolect.prompts.render import render
+    from idiolect.training.tokenizer import train_tokenizer
+
+    prompts = [render(name, make_context(3)) for name in ("nonpersonalized", "rag", "dep")]
+    return train_tokenizer([m.text for prompt in prompts for m in prompt.messages] * 2, vocab_size=420)
+
+
+@pytest.fixture(scope="session")
+def tiny_llm(tiny_tokenizer: Any) -> Callable[..., Any]:
+    """Makes a ``TransformersLLM`` of 2 layers, hidden size 32: ``tiny_llm("llama", batch_size=3)``."""
+    import torch
+    import transformers as tf
+
+    from idiolect.llm.transformers import TransformersLLM
+
+    shape = {"hidden_size": 32, "intermediate_size": 64, "num_hidden_layers": 2, "num_key_value_heads": 2}
+    shape |= {"num_attention_heads": 4, "max_position_embeddings": 2048, "vocab_size": len(tiny_tokenizer)}
+    # Wide enough for the input to show in the output.
+    shape |= {"initializer_range": 0.3, "bos_token_id": None, "eos_token_id": None}
+    small = {"vocab_size": len(tiny_tokenizer), "initializer_range": 0.3, "bos_token_id": None, "eos_token_id": None}
+    families = {
+        "qwen2": lambda: tf.Qwen2ForCausalLM(tf.Qwen2Config(**shape)),
+        "llama": lambda: tf.LlamaForCausalLM(tf.LlamaConfig(**shape)),
+        "gpt2": lambda: tf.GPT2LMHeadModel(tf.GPT2Config(**small, n_embd=32, n_layer=2, n_head=4, n_positions=2048)),
+    }
+
+    def make(family: str = "qwen2", **settings: Any) -> TransformersLLM:
+        with torch.random.fork_rng():
+            torch.manual_seed(0)
+            model = families[family]()
+        return TransformersLLM(model, tiny_tokenizer, name=family, **settings)
+
+    return make

@@ -96,7 +96,19 @@ def test_reviews_go_in_and_a_review_is_added(capsys: pytest.CaptureFixture[str],
     code, out, _ = run(capsys, "embed", "--store", "s.db", "--encoder", "hash:32", "--json")
     assert json.loads(out)["embedded"] == 6
     code, out, _ = run(
-        capsys, "add", "--store", "s.db", "--user", "u9", "--item", "i0", "--text", "new", "--encoder", "hash:32", "--json"
+        capsys,
+        "add",
+        "--store",
+        "s.db",
+        "--user",
+        "u9",
+        "--item",
+        "i0",
+        "--text",
+        "new",
+        "--encoder",
+        "hash:32",
+        "--json",
     )
     assert code == 0
     assert json.loads(out)["user"] == "u9"

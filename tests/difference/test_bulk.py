@@ -77,6 +77,14 @@ def test_a_popular_item_loses_no_precision():
     np.testing.assert_allclose(found.diff[0], exact, atol=1e-6)
 
 
+@pytest.mark.parametrize("code", [np.int8, np.uint32, np.uint64])
+def test_codes_may_be_any_integers(code):
+    vectors, users, items = unit_vectors(4, 3, np.float16), np.array([2, 1, 2, 0]), np.array([1, 1, 1, 0])
+    found = all_differences(vectors, users.astype(code), items.astype(code))
+    np.testing.assert_array_equal(found.diff, all_differences(vectors, users, items).diff)
+    assert found.n_peers.tolist() == [1, 2, 1, 0]
+
+
 def test_who_wrote_everything_on_an_item_has_no_peers():
     found = all_differences(unit_vectors(3, 4, np.float16), np.array([7, 7, 7]), np.array([1, 1, 1]))
     assert not found.diff.any()

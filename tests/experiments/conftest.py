@@ -10,7 +10,8 @@ import pytest
 from idiolect.experiments.live import embed_store
 from idiolect.experiments.pretrain import pretrain_backbone
 from idiolect.experiments.split import split_store
-from idiolect.sandbox.world import World, WorldConfig
+from idiolect.sandbox.config import WorldConfig
+from idiolect.sandbox.world import World
 from idiolect.store.sql import SqlStore
 
 SETTINGS = {

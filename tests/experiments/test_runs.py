@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from tests.experiments.conftest import SETTINGS, Job
 
 from idiolect.context.base import Context, Entry
 from idiolect.errors import ConfigError, NotFoundError
@@ -17,7 +18,6 @@ from idiolect.experiments.live import add_review, write_review
 from idiolect.experiments.settings import Settings
 from idiolect.store.sql import SqlStore
 from idiolect.types import Item, ItemId, Review, ReviewId, Sample, UserId
-from tests.experiments.conftest import SETTINGS, Job
 
 
 @pytest.fixture(scope="session")

@@ -5,6 +5,7 @@ from concurrent.futures import ThreadPoolExecutor
 import numpy as np
 import polars as pl
 import pytest
+from sqlalchemy import event
 
 from idiolect.corpus.frame import ITEM_SCHEMA, REVIEW_SCHEMA
 from idiolect.errors import NotFoundError
@@ -102,19 +103,33 @@ def test_threads_may_write_at_the_same_time(tmp_path, reviews, vectors):
         np.testing.assert_array_equal(store.peer_sums(items, exclude="", encoder="e").sums, expected)
 
 
-def test_one_more_review_costs_no_look_at_the_others(store, monkeypatch):
-    statements = []
-    from sqlalchemy import event
-
-    event.listen(store._engine, "before_cursor_execute", lambda _c, _k, sql, *_: statements.append(sql))
+def add_one(store):
     store.add([], [Review(id="new", user="u1", item="i1", text="")])
     store.add_vectors(["new"], np.ones((1, 8)) / 8, encoder="e")
+
+
+@pytest.mark.parametrize(
+    "action",
+    [
+        add_one,
+        lambda store: store.profile("u1"),
+        lambda store: store.reviews_of("i1", exclude="u1", before=40),
+        lambda store: store.peer_sums(["i1", "i2"], exclude="u1", encoder="e"),
+        lambda store: store.peer_sums(["i1", "i2"], exclude="u1", encoder="e", before=40),
+        lambda store: store.missing_vectors("e", ["r1"]),
+        lambda store: store.forget("u1"),
+    ],
+    ids=["add", "profile", "reviews_of", "peer_sums", "peer_sums_before", "missing_vectors", "forget"],
+)
+def test_no_single_request_looks_at_the_whole_store(store, action):
+    statements: set[str] = set()
+    event.listen(store._engine, "before_cursor_execute", lambda _c, _k, sql, *_: statements.add(sql))
+    action(store)
+    seen = [sql for sql in statements if sql.startswith(("SELECT", "UPDATE", "DELETE")) and "meta" not in sql]
     with store.reading() as connection:
-        for sql in statements:
-            if sql.startswith(("SELECT", "UPDATE", "DELETE")) and " meta" not in sql and "encoders" not in sql[:60]:
-                n = sql.count("?")
-                plan = connection.exec_driver_sql("EXPLAIN QUERY PLAN " + sql, tuple("x" * n)).all()
-                assert not any(row[3].startswith("SCAN") for row in plan), (sql, plan)
+        for sql in seen:
+            plan = connection.exec_driver_sql(f"EXPLAIN QUERY PLAN {sql}", tuple("x" * sql.count("?"))).all()
+            assert not [row for row in plan if row[3].startswith("SCAN")], sql
 
 
 def test_the_frame_gives_back_what_the_fingerprint_stands_for(store, tmp_path):

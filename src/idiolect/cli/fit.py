@@ -50,7 +50,7 @@ def fit(
         ]
     record = {
         name: {
-            "folder": str(report.folder),
+            "folder": str(out if name == "dep" else out / name),
             "steps": report.steps,
             "trainable_parameters": report.trainable_parameters,
             "trainable_share": report.trainable_share,

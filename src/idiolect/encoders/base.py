@@ -15,10 +15,14 @@ class Encoder(Protocol):
     """
 
     @property
-    def name(self) -> str: ...
+    def name(self) -> str:
+        """Model and revision."""
+        ...
 
     @property
-    def dim(self) -> int: ...
+    def dim(self) -> int:
+        """Length of a vector."""
+        ...
 
     def encode(self, texts: Sequence[str], *, batch_size: int = 32) -> np.ndarray:
         """float32 (len(texts), dim), L2-normalised, in the order of ``texts``; an empty text is a valid text."""

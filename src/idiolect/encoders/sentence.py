@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from idiolect.encoders.digest import folder_digest
+from idiolect.encoders.quiet import no_bars
 from idiolect.errors import ArtifactError, NotFoundError, require
 
 if TYPE_CHECKING:
@@ -43,7 +44,8 @@ class SentenceEncoder:
         """
         library = require("sentence_transformers", extra="encoders")
         try:
-            loaded = library.SentenceTransformer(model)
+            with no_bars():
+                loaded = library.SentenceTransformer(model)
         except OSError as error:
             reason = next(iter(str(error).splitlines()), "")
             raise NotFoundError(

@@ -8,7 +8,6 @@ from idiolect.encoders.base import Encoder
 from idiolect.errors import ConfigError
 from idiolect.registry import Registry
 
-
 ENCODERS: Registry[Callable[[str], Encoder]] = Registry(
     "encoder",
     {

@@ -16,7 +16,7 @@ from idiolect.store.sql import SqlStore
 
 if TYPE_CHECKING:
     from idiolect.experiments.evaluate import Evaluation
-    from idiolect.training.fit import FitReport
+    from idiolect.training.report import FitReport
 
 
 def load_settings(

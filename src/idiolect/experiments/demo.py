@@ -20,11 +20,12 @@ from idiolect.experiments.settings import Settings, TargetConfig
 from idiolect.llm.base import SamplingParams
 from idiolect.llm.config import BackboneConfig
 from idiolect.llm.transformers import TransformersLLM
-from idiolect.sandbox.world import World, WorldConfig
+from idiolect.sandbox.config import WorldConfig
+from idiolect.sandbox.world import World
 from idiolect.store.embed import embed_missing
 from idiolect.store.sql import SqlStore
 from idiolect.training.config import FitConfig
-from idiolect.training.fit import FitReport
+from idiolect.training.report import FitReport
 
 Say = Callable[[str], None]
 
@@ -32,7 +33,9 @@ Say = Callable[[str], None]
 class DemoConfig(Config):
     """A world and a run that take minutes on two cores."""
 
-    world: WorldConfig = WorldConfig(seed=20, n_users=220, n_items=120, reviews_per_user=(9, 13))
+    world: WorldConfig = WorldConfig(
+        seed=20, n_users=220, n_items=120, reviews_per_user=(9, 13), genre_sd=2.0, item_sd=1.2
+    )
     """Not the world that the shipped backbone was pretrained on: other users, other items."""
     split: SplitConfig = SplitConfig.preset("small", min_profile=4)
     """What is held out."""
@@ -84,7 +87,7 @@ def run_demo(folder: Path, config: DemoConfig | None = None, *, say: Say, progre
         say("1/5  making up a world of users, items and reviews")
         store.add(world.items(), world.reviews())
         counts = store.counts()
-        world.truth.save(folder / "truth.npz")
+        world.save_truth(folder / "truth.npz")
         say(f"2/5  embedding {counts.reviews} reviews")
         encoder = load_encoder(config.settings.encoder)
         embed_missing(store, encoder, progress=progress)

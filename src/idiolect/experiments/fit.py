@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Sequence
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 import torch
 
 from idiolect.context.base import Context
-from idiolect.corpus.atomic import write_whole
 from idiolect.evaluation.base import Metric
 from idiolect.evaluation.table import load_metrics
 from idiolect.experiments.data import Data
+from idiolect.experiments.results import write_json
 from idiolect.experiments.settings import Settings
 from idiolect.llm.transformers import TransformersLLM
 from idiolect.methods.dep import DEP
@@ -23,7 +21,8 @@ from idiolect.prompts.tokenize import PromptTokenizer
 from idiolect.softprompt.adapter import Adapter
 from idiolect.softprompt.config import AdapterConfig
 from idiolect.training.examples import Example, make_example
-from idiolect.training.fit import FitReport, fit_adapter
+from idiolect.training.fit import fit_adapter
+from idiolect.training.report import FitReport
 
 SETTINGS = "settings.json"
 """Beside an adapter: what it was fitted with, so that it is never used with anything else."""
@@ -84,8 +83,7 @@ def fit(
             provenance=provenance,
         )
     record = {"settings": settings.model_dump(mode="json"), "encoder": data.encoder, "backbone": llm.name}
-    text = json.dumps({**record, "reports": {k: _plain(v) for k, v in reports.items()}}, indent=1) + "\n"
-    write_whole(folder / SETTINGS, lambda path: path.write_text(text, encoding="utf-8"))
+    write_json(folder / SETTINGS, record)
     return reports
 
 
@@ -124,7 +122,3 @@ def _provenance(data: Data, llm: TransformersLLM) -> dict[str, Any]:
         "visibility": "fit: no validation or test target, nor the sample's own",
         "cold start": data.settings.context.cold_start,
     }
-
-
-def _plain(report: FitReport) -> dict[str, Any]:
-    return {**asdict(report), "folder": str(report.folder), "trainable_share": report.trainable_share}

@@ -11,8 +11,8 @@ import numpy as np
 import torch
 from tqdm.auto import tqdm
 from transformers import AutoModelForCausalLM, AutoTokenizer
-from transformers.utils.logging import disable_progress_bar
 
+from idiolect.encoders.quiet import no_bars
 from idiolect.errors import ArtifactError, NotFoundError
 from idiolect.llm.base import Capability, Completion, SamplingParams
 from idiolect.llm.config import SANDBOX_BACKBONE, BackboneConfig
@@ -74,9 +74,9 @@ class TransformersLLM:
         device = ("cuda" if cuda else "cpu") if config.device == "auto" else config.device
         dtype = config.dtype if config.dtype != "auto" else ("auto" if device.startswith("cuda") else "float32")
         try:
-            disable_progress_bar()
             tokenizer = AutoTokenizer.from_pretrained(where, revision=config.revision)
-            model: Any = AutoModelForCausalLM.from_pretrained(where, revision=config.revision, dtype=dtype)
+            with no_bars():
+                model: Any = AutoModelForCausalLM.from_pretrained(where, revision=config.revision, dtype=dtype)
         except (OSError, ValueError) as error:
             reason = str(error).strip().splitlines()[0]
             raise NotFoundError(

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 
 import numpy as np
 
-from idiolect.errors import NotFoundError
+from idiolect.errors import ConfigError, NotFoundError
 from idiolect.store.base import PeerSums
 from idiolect.types import Item, ItemId, Moment, Review, ReviewId, UserId
 
@@ -43,10 +43,14 @@ class InMemoryReviews:
 
     def reviews_of(self, item: ItemId, *, exclude: UserId, before: int | None = None) -> list[Review]:
         """See ``ReviewReader``."""
+        if before is not None and all(review.timestamp is None for review in self._reviews):
+            raise ConfigError("no time cut between users: the reviews have no timestamps", hint="leave out `before`")
         return [
             review
             for review in self._reviews
-            if review.item == item and review.user != exclude and (before is None or review.moment.timestamp < before)
+            if review.item == item
+            and review.user != exclude
+            and (before is None or (review.timestamp is not None and review.timestamp < before))
         ]
 
     def items(self, ids: Sequence[ItemId]) -> dict[ItemId, Item]:

@@ -107,8 +107,8 @@ def _slot(mark: str, stream: str) -> str:
 def _text(template: jinja2.Template, values: Mapping[str, Any]) -> str:
     try:
         return template.render(values)
-    except jinja2.UndefinedError as error:
-        raise ConfigError(f"template {template.filename}: {error.message}", hint="see the shipped templates") from error
+    except jinja2.TemplateError as error:
+        raise ConfigError(f"template {template.filename}: {error}", hint="see the shipped templates") from error
 
 
 @lru_cache(maxsize=64)

@@ -15,10 +15,10 @@ ANY_OF = sa.bindparam("keys", expanding=True)
 """For ``column.in_(ANY_OF)``, with the parameters that ``key_chunks`` yields."""
 
 
-def key_chunks(keys: Sequence[str]) -> Iterator[dict[str, list[str]]]:
-    """The parameters of as many queries as it takes to look up all ``keys``."""
+def key_chunks(keys: Sequence[str], **others: object) -> Iterator[dict[str, Any]]:
+    """The parameters of as many queries as it takes to look up all ``keys``, each with ``others`` beside them."""
     for start in range(0, len(keys), _KEYS):
-        yield {"keys": list(keys[start : start + _KEYS])}
+        yield {"keys": list(keys[start : start + _KEYS]), **others}
 
 
 def insert_rows(connection: sa.Connection, table: sa.Table, rows: Sequence[dict[str, Any]]) -> None:

@@ -15,6 +15,7 @@ from idiolect.errors import ArtifactError, ConfigError, MissingDependencyError, 
 from idiolect.store import tables
 
 _BUSY_SECONDS = 30
+_LOCK = sa.select(tables.meta.c.version).with_for_update()
 _PRAGMAS = (
     "foreign_keys = ON",
     "secure_delete = ON",
@@ -63,7 +64,7 @@ def writing(engine: sa.Engine) -> Iterator[sa.Connection]:
     """
     try:
         with engine.execution_options(idiolect_write=True).begin() as connection:
-            connection.execute(sa.select(tables.meta.c.version).with_for_update()).one()
+            connection.execute(_LOCK).one()
             yield connection
     except DBAPIError as error:
         hint = "another process is writing; try again when it has finished" if "locked" in str(error.orig) else ""

@@ -23,6 +23,16 @@ _this = (_sums.item == sa.bindparam("of"), _sums.encoder == sa.bindparam("by"))
 _CHANGE = sa.update(tables.item_sums).where(*_this).values(count=sa.bindparam("m"), sum=sa.bindparam("s"))
 _DROP = sa.delete(tables.item_sums).where(*_this)
 
+# Built once: SQLAlchemy takes longer to build and key a query than SQLite to answer it.
+_SUMS = sa.select(_sums.item, _sums.count, _sums.sum).where(_sums.encoder == sa.bindparam("by"), _sums.item.in_(ANY_OF))
+_ROWS = (
+    sa.select(_reviews.item, _vectors.vector)
+    .join(tables.vectors, _vectors.review == _reviews.seq)
+    .where(_vectors.encoder == sa.bindparam("by"), _reviews.item.in_(ANY_OF))
+)
+_OWN = _ROWS.where(_reviews.user == sa.bindparam("of"))
+_EARLIER = _ROWS.where(_reviews.user != sa.bindparam("of"), _reviews.timestamp < sa.bindparam("before"))
+
 
 def change_sums(connection: sa.Connection, key: int, items: Sequence[str], vectors: np.ndarray, *, sign: int) -> None:
     """Add vectors to the sums of their items, or take them out; an item left without vectors has no row.
@@ -51,7 +61,7 @@ def read_peer_sums(
     key, dim = encoder
     names, groups = group_codes(items)
     total = _stored(connection, key, names, dim)
-    own = _summed(connection, names, dim, _vectors.encoder == key, _reviews.user == exclude)
+    own = _summed(connection, _OWN, names, dim, by=key, of=exclude)
     return PeerSums((total.sums - own.sums)[groups], (total.counts - own.counts)[groups])
 
 
@@ -61,8 +71,7 @@ def read_peer_sums_before(
     """The same over the reviews with timestamp < ``before`` only, from the items' rows."""
     key, dim = encoder
     names, groups = group_codes(items)
-    earlier = (_vectors.encoder == key, _reviews.user != exclude, _reviews.timestamp < before)
-    found = _summed(connection, names, dim, *earlier)
+    found = _summed(connection, _EARLIER, names, dim, by=key, of=exclude, before=before)
     return PeerSums(found.sums[groups], found.counts[groups])
 
 
@@ -80,20 +89,19 @@ def check_dated(dated: int | bool) -> None:
 def _stored(connection: sa.Connection, key: int, items: Sequence[str], dim: int) -> PeerSums:
     place = {item: k for k, item in enumerate(items)}
     found = PeerSums(np.zeros((len(items), dim)), np.zeros(len(items), dtype=np.int64))
-    query = sa.select(_sums.item, _sums.count, _sums.sum).where(_sums.encoder == key, _sums.item.in_(ANY_OF))
-    for some in key_chunks(items):
-        for item, count, blob in connection.execute(query, some):
+    for some in key_chunks(items, by=key):
+        for item, count, blob in connection.execute(_SUMS, some):
             found.sums[place[item]], found.counts[place[item]] = np.frombuffer(blob, "<f8"), count
     return found
 
 
-def _summed(connection: sa.Connection, items: Sequence[str], dim: int, *conditions: sa.ColumnElement[bool]) -> PeerSums:
+def _summed(
+    connection: sa.Connection, query: sa.Executable, items: Sequence[str], dim: int, **parameters: object
+) -> PeerSums:
     place = {item: k for k, item in enumerate(items)}
-    query = sa.select(_reviews.item, _vectors.vector).join(tables.vectors, _vectors.review == _reviews.seq)
-    query = query.where(*conditions, _reviews.item.in_(ANY_OF))
     groups: list[int] = []
     blobs: list[bytes] = []
-    for some in key_chunks(items):
+    for some in key_chunks(items, **parameters):
         for item, blob in connection.execute(query, some):
             groups.append(place[item])
             blobs.append(blob)

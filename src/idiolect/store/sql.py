@@ -26,6 +26,14 @@ from idiolect.types import Item, ItemId, Moment, Review, ReviewId, UserId
 
 _log = logging.getLogger(__name__)
 
+_reviews = tables.reviews.c
+_PROFILE = sa.select(*REVIEW).where(_reviews.user == sa.bindparam("of"))
+_PEERS = sa.select(*REVIEW).where(_reviews.item == sa.bindparam("on"), _reviews.user != sa.bindparam("of"))
+_EARLIER_PEERS = _PEERS.where(_reviews.timestamp < sa.bindparam("before"))
+_REVIEWS = sa.select(*REVIEW).where(_reviews.id.in_(ANY_OF))
+_REVIEW_IDS = sa.select(_reviews.id).where(_reviews.id.in_(ANY_OF))
+_ITEMS = sa.select(*ITEM).where(tables.items.c.id.in_(ANY_OF))
+
 
 class StoreCounts(NamedTuple):
     """How much a store holds."""
@@ -114,7 +122,7 @@ class SqlStore:
 
     def profile(self, user: UserId, *, before: Moment | None = None) -> list[Review]:
         """All of the user's reviews, oldest first, strictly before ``before``; empty for an unknown user."""
-        found = self._reviews(tables.reviews.c.user == user)
+        found = self._sorted(_PROFILE, of=user)
         return [review for review in found if before is None or review.moment < before]
 
     def reviews_of(self, item: ItemId, *, exclude: UserId, before: int | None = None) -> list[Review]:
@@ -123,15 +131,14 @@ class SqlStore:
         Raises:
             ConfigError: ``before`` is given and the corpus has no timestamps.
         """
-        conditions = [tables.reviews.c.item == item, tables.reviews.c.user != exclude]
-        if before is not None:
-            check_dated(self.counts().dated)
-            conditions.append(tables.reviews.c.timestamp < before)
-        return self._reviews(*conditions)
+        if before is None:
+            return self._sorted(_PEERS, on=item, of=exclude)
+        check_dated(self.counts().dated)
+        return self._sorted(_EARLIER_PEERS, on=item, of=exclude, before=before)
 
     def items(self, ids: Sequence[ItemId]) -> dict[ItemId, Item]:
         """The known items among ``ids``."""
-        found = (to_item(row) for row in self._rows(ITEM, tables.items.c.id, ids))
+        found = (to_item(row) for row in self._rows(_ITEMS, ids))
         return {item.id: item for item in found}
 
     def reviews(self, ids: Sequence[ReviewId]) -> list[Review]:
@@ -140,7 +147,7 @@ class SqlStore:
         Raises:
             NotFoundError: One is not in the store.
         """
-        found = {row[0]: to_review(row) for row in self._rows(REVIEW, tables.reviews.c.id, ids)}
+        found = {row[0]: to_review(row) for row in self._rows(_REVIEWS, ids)}
         _check_found(ids, found)
         return [found[review] for review in ids]
 
@@ -192,14 +199,14 @@ class SqlStore:
             NotFoundError: One of ``ids`` is not in the store.
         """
         if ids is not None:
-            _check_found(ids, {row[0] for row in self._rows([tables.reviews.c.id], tables.reviews.c.id, ids)})
+            _check_found(ids, {row[0] for row in self._rows(_REVIEW_IDS, ids)})
         with self.reading() as connection:
             return frames.missing_frame(connection, encoder, ids).drop("seq")
 
     def users(self) -> list[UserId]:
         """Every user, sorted."""
         with self.reading() as connection:
-            return sorted(connection.scalars(sa.select(tables.reviews.c.user).distinct()))
+            return sorted(connection.scalars(sa.select(_reviews.user).distinct()))
 
     def encoders(self) -> dict[str, int]:
         """Name and dimension of every encoder that has vectors here."""
@@ -221,17 +228,14 @@ class SqlStore:
         with self.reading() as connection:
             return connection.execute(sa.select(tables.meta.c.digest)).scalar_one()
 
-    def _reviews(self, *conditions: sa.ColumnElement[bool]) -> list[Review]:
+    def _sorted(self, query: sa.Executable, **parameters: object) -> list[Review]:
         with self.reading() as connection:
-            rows = connection.execute(sa.select(*REVIEW).where(*conditions))
-            return sorted((to_review(row) for row in rows), key=by_time)
+            return sorted((to_review(row) for row in connection.execute(query, parameters)), key=by_time)
 
-    def _rows(
-        self, columns: Sequence[sa.Column[Any]], key: sa.Column[Any], ids: Sequence[str]
-    ) -> Iterator[sa.Row[Any]]:
+    def _rows(self, query: sa.Executable, ids: Sequence[str]) -> Iterator[sa.Row[Any]]:
         with self.reading() as connection:
             for some in key_chunks(ids):
-                yield from connection.execute(sa.select(*columns).where(key.in_(ANY_OF)), some)
+                yield from connection.execute(query, some)
 
 
 def _check_found(ids: Sequence[ReviewId], found: Container[str]) -> None:

@@ -20,6 +20,18 @@ _BATCH = 8192
 
 _reviews, _vectors, _encoders = tables.reviews.c, tables.vectors.c, tables.encoders.c
 
+_ENCODER = sa.select(_encoders.key, _encoders.dim).where(_encoders.name == sa.bindparam("name"))
+_VECTORS = (
+    sa.select(_reviews.id, _vectors.vector)
+    .join(tables.vectors, _vectors.review == _reviews.seq)
+    .where(_vectors.encoder == sa.bindparam("by"), _reviews.id.in_(ANY_OF))
+)
+_PLACES = (
+    sa.select(_reviews.id, _reviews.seq, _reviews.item, _vectors.review.is_not(None))
+    .outerjoin(tables.vectors, sa.and_(_vectors.review == _reviews.seq, _vectors.encoder == sa.bindparam("by")))
+    .where(_reviews.id.in_(ANY_OF))
+)
+
 
 class EncoderRow(NamedTuple):
     """An encoder that has vectors in the store."""
@@ -79,11 +91,9 @@ def read_vectors(connection: sa.Connection, ids: Sequence[ReviewId], encoder: st
         NotFoundError: A review has no vector of this encoder.
     """
     key, dim = find_encoder(connection, encoder)
-    query = sa.select(_reviews.id, _vectors.vector).join(tables.vectors, _vectors.review == _reviews.seq)
-    query = query.where(_vectors.encoder == key, _reviews.id.in_(ANY_OF))
     blobs: dict[str, bytes] = {}
-    for some in key_chunks(ids):
-        blobs.update((row[0], row[1]) for row in connection.execute(query, some))
+    for some in key_chunks(ids, by=key):
+        blobs.update((row[0], row[1]) for row in connection.execute(_VECTORS, some))
     missing = [review for review in ids if review not in blobs]
     if missing:
         message = f"{len(missing)} reviews have no vector of {encoder!r}, the first is {missing[0]!r}"
@@ -107,7 +117,7 @@ class _Place(NamedTuple):
 
 
 def _find(connection: sa.Connection, name: str) -> EncoderRow | None:
-    row = connection.execute(sa.select(_encoders.key, _encoders.dim).where(_encoders.name == name)).first()
+    row = connection.execute(_ENCODER, {"name": name}).first()
     return None if row is None else EncoderRow(*row)
 
 
@@ -122,12 +132,9 @@ def _register(connection: sa.Connection, name: str, dim: int) -> int:
 
 
 def _places(connection: sa.Connection, ids: Sequence[ReviewId], key: int) -> dict[str, _Place]:
-    here = sa.and_(_vectors.review == _reviews.seq, _vectors.encoder == key)
-    columns = (_reviews.id, _reviews.seq, _reviews.item, _vectors.review.is_not(None))
-    query = sa.select(*columns).outerjoin(tables.vectors, here).where(_reviews.id.in_(ANY_OF))
     places: dict[str, _Place] = {}
-    for some in key_chunks(ids):
-        places.update((row[0], _Place(*row[1:])) for row in connection.execute(query, some))
+    for some in key_chunks(ids, by=key):
+        places.update((row[0], _Place(*row[1:])) for row in connection.execute(_PLACES, some))
     unknown = [review for review in ids if review not in places]
     if unknown:
         message = f"{len(unknown)} reviews are not in the store, the first is {unknown[0]!r}"

@@ -11,7 +11,6 @@ import numpy as np
 
 from idiolect.context.base import Context
 from idiolect.softprompt.config import stream_codes
-from idiolect.types import Slot
 
 if TYPE_CHECKING:
     from idiolect.prompts.tokenize import EncodedPrompt
@@ -48,7 +47,7 @@ def make_example(encoded: EncodedPrompt, reference_ids: np.ndarray, context: Con
     """
     if not len(reference_ids):
         raise ValueError("an example needs a target of at least one token")
-    vectors = [_vector(context, slot) for slot in encoded.slots]
+    vectors = [context.vector(slot) for slot in encoded.slots]
     return Example(
         prompt=encoded.ids,
         target=reference_ids,
@@ -67,11 +66,3 @@ def digest(examples: Sequence[Example]) -> str:
             state.update(np.int64(array.size).tobytes())
             state.update(np.ascontiguousarray(array).tobytes())
     return state.hexdigest()
-
-
-def _vector(context: Context, slot: Slot) -> np.ndarray:
-    entry = context.entries[slot.entry]
-    vector = entry.e_his if slot.stream == "his" else entry.e_diff
-    if vector is None:
-        raise ValueError(f"the prompt has a {slot.stream!r} slot for entry {slot.entry}, the context no such vector")
-    return vector

@@ -18,6 +18,7 @@ import numpy as np
 import torch
 import transformers
 
+from idiolect.encoders.quiet import no_bars
 from idiolect.errors import InputError
 from idiolect.prompts.tokenize import PromptTokenizer
 from idiolect.training.batches import DocumentBatches
@@ -87,7 +88,8 @@ def pretrain(
         held_out_perplexity=perplexity,
         held_out_review_nats=nats,
     )
-    model.to(torch.bfloat16).save_pretrained(folder)
+    with no_bars():
+        model.to(torch.bfloat16).save_pretrained(folder)
     tokenizer.save_pretrained(folder)
     log = [{"step": row["step"], "loss": row["loss"]} for row in trainer.state.log_history if "loss" in row]
     write_record(folder, {**wanted, "provenance": dict(provenance or {}), "report": asdict(report), "log": log})

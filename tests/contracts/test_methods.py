@@ -1,0 +1,118 @@
+"""What every method must do, whatever it shows the model."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from idiolect.errors import ConfigError
+from idiolect.llm.base import SamplingParams
+from idiolect.llm.fake import FakeLLM, fingerprint
+from idiolect.methods.dep import DEP
+from idiolect.methods.nonpersonalized import NonPersonalized
+from idiolect.methods.rag import RAG
+from idiolect.types import ItemId, Sample, UserId
+
+PARAMS = SamplingParams(temperature=0, max_new_tokens=5)
+SAMPLES = [Sample(user=UserId("u"), item=ItemId(f"i{n}"), rating=float(n), reference="Past") for n in (2, 0, 4, 1)]
+
+
+class Rows:
+    """An adapter for models of width 32."""
+
+    def soft_rows(self, vectors, stream, entry):
+        return np.outer(vectors[:, 0] + stream + entry, np.ones(32)).astype(np.float32)
+
+
+BUILD = {
+    "nonpersonalized": NonPersonalized,
+    "rag": RAG,
+    "dep": lambda llm, contexts, **options: DEP(llm, contexts, Rows(), **options),
+}
+
+
+@pytest.fixture(scope="module")
+def contexts(make_context):
+    """A sample of item ``i3`` has three entries, the second without a difference."""
+
+    class Contexts:
+        def build(self, samples):
+            return [replace(make_context(int(s.item[1:]), no_diff=[1]), sample=s) for s in samples]
+
+    return Contexts()
+
+
+@pytest.fixture(params=sorted(BUILD))
+def build(request, contexts):
+    return lambda llm, **options: BUILD[request.param](llm, contexts, params=PARAMS, **options)
+
+
+@pytest.fixture(params=["fake", "qwen2"])
+def llm(request, tiny_llm):
+    return FakeLLM() if request.param == "fake" else tiny_llm(request.param, batch_size=3)
+
+
+class TestEveryMethod:
+    def test_writes_every_sample_in_order(self, build, llm):
+        method = build(llm)
+        found = method.generate(SAMPLES)
+        assert [prediction.sample for prediction in found] == SAMPLES
+        assert {prediction.method for prediction in found} == {method.name}
+        assert all(prediction.prompt_tokens > 0 for prediction in found)
+        assert all(prediction.completion_tokens <= 5 for prediction in found)
+
+    def test_writes_a_sample_the_same_alone_and_among_others(self, build, llm):
+        method = build(llm)
+        together = [prediction.text for prediction in method.generate(SAMPLES)]
+        assert together == [method.generate([sample])[0].text for sample in SAMPLES]
+
+    def test_sends_what_prompts_shows(self, build):
+        llm = FakeLLM()
+        method = build(llm)
+        found = method.generate(SAMPLES)
+        wanted = [fingerprint(prompt) for prompt in method.prompts(SAMPLES)]
+        assert [fingerprint(prompt) for prompt in llm.seen] == wanted
+        assert len(llm.seen) == len(SAMPLES)
+        for prompt, prediction in zip(llm.seen, found, strict=True):
+            assert all(message.text in prediction.stages["prompt"] for message in prompt.messages)
+
+    def test_names_the_reviews_that_reached_the_model(self, build):
+        method = build(FakeLLM(max_entries=2))
+        anchors = [prediction.anchors for prediction in method.generate(SAMPLES)]
+        if method.name == "nonpersonalized":
+            assert anchors == [()] * 4
+        else:
+            assert anchors == [("r0", "r1"), (), ("r0", "r1"), ("r0",)]
+
+    def test_names_only_what_fitted_the_budget(self, build, tiny_llm):
+        method = build(tiny_llm())
+        sizes = [p.prompt_tokens for p in method.generate([SAMPLES[1], SAMPLES[0]])]
+        tight = build(tiny_llm(max_prompt_tokens=max(sizes) - 1 if method.name != "nonpersonalized" else max(sizes)))
+        found = tight.generate([SAMPLES[0]])[0]
+        assert found.anchors == (() if method.name == "nonpersonalized" else ("r0",))
+
+    def test_takes_no_samples_at_all(self, build, llm):
+        assert build(llm).generate([]) == []
+        assert build(llm).prompts([]) == []
+
+    def test_never_shows_the_reference(self, build):
+        method = build(FakeLLM())
+        secret = replace(SAMPLES[0], reference="unheard-of words")
+        assert "unheard-of" not in method.generate([secret])[0].stages["prompt"]
+
+    def test_is_refused_a_model_that_cannot_do_what_it_needs(self, build):
+        class Weak(FakeLLM):
+            supports = frozenset()
+            name = "weak"
+
+        if not build(FakeLLM()).needs:
+            assert build(Weak()).generate(SAMPLES)
+            return
+        with pytest.raises(ConfigError, match=r"dep needs soft, which weak does not support \(use another backend\)"):
+            build(Weak())
+
+
+def test_only_dep_needs_soft_prompts():
+    assert (NonPersonalized.needs, RAG.needs, DEP.needs) == (frozenset(), frozenset(), frozenset({"soft"}))

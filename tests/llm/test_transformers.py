@@ -1,0 +1,203 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+from torch.nn import functional as F
+
+from idiolect.errors import ArtifactError, InputError, NotFoundError
+from idiolect.llm.base import SamplingParams
+from idiolect.llm.config import BackboneConfig
+from idiolect.llm.transformers import TransformersLLM
+from idiolect.prompts.render import render, with_soft
+
+FAMILIES = ("qwen2", "llama", "gpt2")
+GREEDY = SamplingParams(temperature=0, max_new_tokens=8)
+REFERENCE = "Past words and more"
+
+
+def filled(prompt, seed=0, width=32):
+    rows = np.random.default_rng(seed).normal(size=(len(prompt.slots), width))
+    return with_soft(prompt, rows.astype(np.float32))
+
+
+@torch.no_grad()
+def naive_input(llm, prompt):
+    """(1, T, hidden): embeddings of the whole prompt with the soft rows written in one by one."""
+    encoded = llm.prompts.encode(prompt)
+    embeds = llm.model.get_input_embeddings()(torch.from_numpy(encoded.ids).long())
+    if prompt.soft is not None:
+        for row, position in zip(encoded.slot_rows, encoded.slot_positions, strict=True):
+            embeds[position] = torch.from_numpy(prompt.soft[row])
+    return embeds[None]
+
+
+@torch.no_grad()
+def naive_nats(llm, prompt, reference):
+    """Unpadded, no cache, logits everywhere."""
+    target = torch.from_numpy(llm.prompts.encode_reference(reference)).long()
+    start = naive_input(llm, prompt)
+    embeds = torch.cat([start, llm.model.get_input_embeddings()(target)[None]], dim=1)
+    logits = llm.model(inputs_embeds=embeds).logits[0]
+    return F.cross_entropy(logits[start.shape[1] - 1 : -1], target, reduction="sum").item()
+
+
+@torch.no_grad()
+def naive_greedy(llm, prompt, limit):
+    embeds, written = naive_input(llm, prompt), []
+    while len(written) < limit and (not written or written[-1] not in llm.prompts.stop_ids):
+        written.append(int(llm.model(inputs_embeds=embeds).logits[0, -1].argmax()))
+        embeds = torch.cat([embeds, llm.model.get_input_embeddings()(torch.tensor([written[-1:]]))], dim=1)
+    return written
+
+
+@pytest.fixture(scope="module")
+def prompts(make_context):
+    return [
+        filled(render("dep", make_context(3, no_diff=[1]))),
+        render("rag", make_context(5)),
+        filled(render("dep", make_context(1)), seed=1),
+        render("nonpersonalized", make_context(0)),
+    ]
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_likelihood_is_that_of_a_plain_full_forward_pass(tiny_llm, prompts, family):
+    llm = tiny_llm(family, batch_size=3)
+    references = [REFERENCE, "New", REFERENCE * 5, ""]
+    wanted = [naive_nats(llm, p, r) for p, r in zip(prompts, references, strict=True)]
+    np.testing.assert_allclose(llm.negative_log_likelihood(prompts, references), wanted, rtol=1e-4)
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_greedy_text_is_that_of_a_plain_loop(tiny_llm, prompts, family):
+    llm = tiny_llm(family)
+    for prompt, completion in zip(prompts, llm.generate(prompts, GREEDY), strict=True):
+        written = naive_greedy(llm, prompt, 8)
+        assert completion.text == llm.prompts.decode(written)
+        assert completion.completion_tokens == len(written)
+
+
+def test_a_model_without_logits_to_keep_or_positions_scores_the_same(tiny_llm, prompts):
+    plain, full = tiny_llm("qwen2"), tiny_llm("qwen2")
+    full._takes = set()
+    expected = plain.negative_log_likelihood(prompts[:1], [REFERENCE])
+    np.testing.assert_allclose(full.negative_log_likelihood(prompts[:1], [REFERENCE]), expected, rtol=1e-6)
+
+
+def test_soft_rows_change_the_prompts_that_have_them_and_no_others(tiny_llm, prompts):
+    llm = tiny_llm()
+    changed = [filled(prompts[0], seed=9), *prompts[1:]]
+    before, after = (llm.negative_log_likelihood(p, [REFERENCE] * 4) for p in (prompts, changed))
+    assert abs(before[0] - after[0]) > 1e-3
+    np.testing.assert_allclose(before[1:], after[1:], rtol=1e-5)
+
+
+def test_each_slot_gets_its_own_row(tiny_llm, prompts):
+    llm = tiny_llm()
+    swapped = with_soft(prompts[2], prompts[2].soft[::-1])
+    nats = llm.negative_log_likelihood([prompts[2], swapped], [REFERENCE] * 2)
+    assert abs(nats[0] - nats[1]) > 1e-3
+
+
+def test_rows_of_dropped_entries_are_dropped(tiny_llm, make_context):
+    whole = filled(render("dep", make_context(3)))
+    roomy = tiny_llm()
+    sizes = [len(roomy.prompts.encode(render("dep", make_context(n))).ids) for n in (2, 3)]
+    tight = tiny_llm(max_prompt_tokens=sum(sizes) // 2)
+    (completion,) = tight.generate([whole], GREEDY)
+    assert completion.kept_entries == (0, 1)
+    assert completion.prompt_tokens == sizes[0]
+    shorter = with_soft(render("dep", make_context(2)), whole.soft[:4])
+    np.testing.assert_allclose(
+        tight.negative_log_likelihood([whole], [REFERENCE]),
+        roomy.negative_log_likelihood([shorter], [REFERENCE]),
+        rtol=1e-6,
+    )
+
+
+def test_a_prompt_longer_than_the_budget_is_refused(tiny_llm, make_context):
+    with pytest.raises(InputError, match="the budget is 20"):
+        tiny_llm(max_prompt_tokens=20).generate([render("rag", make_context(1))], GREEDY)
+
+
+@pytest.mark.parametrize("shape", [(2, 16), (2, 64), (3, 32), (1, 32)])
+def test_soft_rows_of_another_shape_are_refused(tiny_llm, make_context, shape):
+    prompt = with_soft(render("dep", make_context(1)), np.zeros(shape, dtype=np.float32))
+    with pytest.raises(ArtifactError, match=r"for 2 slots of a model of width 32.*fitted on this backbone"):
+        tiny_llm().generate([prompt], GREEDY)
+    with pytest.raises(ArtifactError, match="soft rows of shape"):
+        tiny_llm().negative_log_likelihood([prompt], [""])
+
+
+def test_sampling_follows_seed_and_temperature(tiny_llm, prompts):
+    llm = tiny_llm()
+
+    def texts(**changes):
+        params = SamplingParams(**{"temperature": 1.0, "top_p": 1.0, "max_new_tokens": 12, **changes})
+        return [completion.text for completion in llm.generate(prompts, params)]
+
+    assert texts(seed=1) != texts(seed=2)
+    assert texts(temperature=1e-5) == texts(temperature=0)
+    assert texts(top_p=1e-6) == texts(temperature=0)
+
+
+def test_a_checkpoints_own_habits_do_not_count(tiny_llm, prompts):
+    plain, own = tiny_llm(), tiny_llm()
+    own.model.generation_config.repetition_penalty = 5.0
+    own.model.generation_config.top_k = 1
+    params = SamplingParams(temperature=1.0, top_p=1.0, max_new_tokens=12, seed=1)
+    for settings in (GREEDY, params):
+        texts = [[c.text for c in llm.generate(prompts, settings)] for llm in (plain, own)]
+        assert texts[0] == texts[1]
+
+
+def test_generation_needs_no_gradient_and_no_training_mode(tiny_llm, prompts):
+    llm = tiny_llm()
+    assert not llm.model.training
+    llm.generate(prompts[:1], GREEDY)
+    assert all(p.grad is None for p in llm.model.parameters())
+
+
+def test_progress_is_shown_on_request_only(tiny_llm, prompts, capsys):
+    tiny_llm().generate(prompts[:1], GREEDY)
+    assert capsys.readouterr() == ("", "")
+    tiny_llm(progress=True).generate(prompts[:1], GREEDY)
+    assert "generate" in capsys.readouterr().err
+
+
+class TestLoading:
+    @pytest.fixture
+    def folder(self, tiny_llm, tmp_path):
+        llm = tiny_llm("llama")
+        llm.model.save_pretrained(tmp_path / "model")
+        llm.prompts.tokenizer.save_pretrained(tmp_path / "model")
+        return tmp_path / "model"
+
+    def test_a_folder_is_loaded_as_it_was_saved(self, tiny_llm, folder, prompts):
+        loaded = TransformersLLM.load(BackboneConfig(model=str(folder), max_prompt_tokens=900, batch_size=2))
+        assert loaded.name == str(folder)
+        assert loaded.hidden_size == 32
+        assert loaded.batch_size == 2
+        assert loaded.prompts.max_tokens == 900
+        references = [REFERENCE] * 4
+        np.testing.assert_allclose(
+            loaded.negative_log_likelihood(prompts, references),
+            tiny_llm("llama").negative_log_likelihood(prompts, references),
+            rtol=1e-5,
+        )
+
+    def test_the_asked_type_is_used(self, folder, prompts):
+        loaded = TransformersLLM.load(BackboneConfig(model=str(folder), dtype="bfloat16", device="cpu"))
+        assert loaded.model.dtype == torch.bfloat16
+        assert np.isfinite(loaded.negative_log_likelihood(prompts[:1], [REFERENCE])).all()
+        assert len(loaded.generate(prompts[:1], GREEDY)) == 1
+
+    def test_a_folder_that_is_not_there_is_said_aloud(self, tmp_path):
+        with pytest.raises(NotFoundError, match=r"cannot load the model .*hub name with the network on"):
+            TransformersLLM.load(BackboneConfig(model=str(tmp_path / "nowhere")))
+
+    def test_a_folder_without_a_model_is_said_aloud(self, tmp_path):
+        (tmp_path / "notes.txt").write_text("no model here")
+        with pytest.raises(NotFoundError, match="cannot load the model"):
+            TransformersLLM.load(BackboneConfig(model=str(tmp_path)))

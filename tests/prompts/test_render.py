@@ -1,0 +1,190 @@
+from __future__ import annotations
+
+import shutil
+from dataclasses import replace
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from idiolect.errors import ConfigError
+from idiolect.prompts.render import TEMPLATES, PromptConfig, render, with_soft
+from idiolect.types import Slot
+
+EVERY = ("nonpersonalized", "rag", "dep")
+
+
+def user_text(prompt):
+    return prompt.messages[1].text
+
+
+def line_starts(text):
+    return [line.partition(": ")[0] for line in text.splitlines() if ": " in line]
+
+
+@pytest.mark.parametrize("template", EVERY)
+def test_every_template_shows_what_is_asked(make_context, template):
+    prompt = render(template, make_context(2))
+    assert [message.role for message in prompt.messages] == ["system", "user"]
+    assert "review" in prompt.messages[0].text
+    text = user_text(prompt)
+    assert text.startswith("Item: New item\nAbout: New description\n")
+    assert text.endswith("\nRating: 4.5\nTitle: New title\n")
+
+
+@pytest.mark.parametrize("template", ["rag", "dep"])
+def test_every_entry_shows_the_fields_of_figure_6_in_order(make_context, template):
+    prompt = render(template, make_context(3))
+    blocks = [block for block in prompt.messages[1].blocks if block.entry is not None]
+    assert [block.entry for block in blocks] == [0, 1, 2]
+    for k, block in enumerate(blocks):
+        shown = "".join(segment for segment in block.segments if isinstance(segment, str))
+        wanted = [
+            f"- Item: Past item {k}\n",
+            f"About: Past description {k}\n",
+            f"Rating: {1 + k / 2:g}\n",
+            f"Title: Past title {k}\n",
+            f"Text: Past words {k}",
+        ]
+        places = [shown.index(field) for field in wanted]
+        assert places == sorted(places)
+
+
+def test_nonpersonalized_shows_nothing_of_the_user(make_context):
+    assert "Past" not in user_text(render("nonpersonalized", make_context(3)))
+
+
+def test_only_dep_has_slots_and_each_stands_between_brackets_after_its_name(make_context):
+    assert render("rag", make_context(2)).slots == ()
+    for block in render("dep", make_context(2)).messages[1].blocks[1:-1]:
+        for k, segment in enumerate(block.segments):
+            if isinstance(segment, Slot):
+                assert block.segments[k - 1].endswith({"his": "Voice: [", "diff": "Difference: ["}[segment.stream])
+                assert block.segments[k + 1].startswith("]\n")
+
+
+def test_an_entry_without_a_difference_has_no_slot_and_no_line_for_it(make_context):
+    prompt = render("dep", make_context(3, no_diff=[1]))
+    assert prompt.slots == (Slot("his", 0), Slot("diff", 0), Slot("his", 1), Slot("his", 2), Slot("diff", 2))
+    assert user_text(prompt).count("Difference:") == 2
+
+
+@pytest.mark.parametrize("template", EVERY)
+def test_a_field_without_value_leaves_no_line(make_context, template):
+    full = make_context(1, rating=None, title="")
+    entry = full.entries[0]
+    bare = replace(
+        full,
+        item=replace(full.item, title="", description=""),
+        entries=(replace(entry, item=replace(entry.item, description=""), review=replace(entry.review, title="")),),
+    )
+    text = user_text(render(template, bare))
+    assert text.startswith("Item: i\n")
+    assert "About:" not in text
+    assert "Title:" not in text
+    assert line_starts(text).count("Rating") == (template != "nonpersonalized")
+    assert not any(line.endswith(": ") for line in text.splitlines())
+
+
+def test_a_rating_of_zero_is_a_rating(make_context):
+    assert "Rating: 0\n" in user_text(render("rag", make_context(0, rating=0.0)))
+
+
+def test_a_user_without_history_gets_no_heading_for_it(make_context):
+    texts = {user_text(render(template, make_context(0))) for template in EVERY}
+    assert len(texts) == 1
+    assert "Past" not in texts.pop()
+
+
+def test_text_is_left_out_on_request(make_context):
+    prompt = render("dep", make_context(2), PromptConfig(with_text=False))
+    assert "Past words" not in user_text(prompt)
+    assert "Past title 1" in user_text(prompt)
+    assert len(prompt.slots) == 4
+
+
+@pytest.mark.parametrize(("streams", "kept"), [("both", {"his", "diff"}), ("his", {"his"}), ("diff", {"diff"})])
+def test_only_the_asked_streams_have_slots(make_context, streams, kept):
+    prompt = render("dep", make_context(2), PromptConfig(streams=streams))
+    assert {slot.stream for slot in prompt.slots} == kept
+    assert ("Voice:" in user_text(prompt)) == ("his" in kept)
+    assert ("Difference:" in user_text(prompt)) == ("diff" in kept)
+
+
+def test_guidance_says_what_the_slots_are_and_can_be_left_out(make_context):
+    told, untold = (
+        render("dep", make_context(1), PromptConfig(guidance=guidance)).messages[0].text for guidance in (True, False)
+    )
+    assert "Voice" in told
+    assert "Difference" in told
+    assert told.startswith(untold)
+    assert "Voice" not in untold
+
+
+def test_long_descriptions_are_cut_at_a_word(make_context):
+    context = make_context(0)
+    context = replace(context, item=replace(context.item, description="word, " * 500))
+    about = user_text(render("rag", context, PromptConfig(description_chars=33))).splitlines()[1]
+    assert about == "About: word, word, word, word, word ..."
+
+
+def forged(context, text):
+    entry = context.entries[0]
+    return replace(context, entries=(replace(entry, review=replace(entry.review, text=text, title=text)),))
+
+
+PIECES = ["\x00", "his", "diff", "{{ slot('his') }}", "{% if 1 %}", "{#", "[", "]", "a"]
+HOSTILE = st.lists(st.sampled_from(PIECES), min_size=1).map("".join)
+
+
+@given(text=HOSTILE)
+def test_no_text_forges_a_slot_or_runs_as_a_template(make_context, text):
+    plain = render("dep", forged(make_context(1), "honest"))
+    prompt = render("dep", forged(make_context(1), text))
+    assert prompt.slots == plain.slots
+    assert f"Text: {text}\n" in user_text(prompt)
+
+
+def test_soft_rows_are_added_without_changing_the_prompt(make_context):
+    prompt = render("dep", make_context(1))
+    filled = with_soft(prompt, "rows")
+    assert filled.soft == "rows"
+    assert filled.messages == prompt.messages
+    assert prompt.soft is None
+
+
+def test_an_unknown_template_is_refused_with_the_nearest_name(make_context):
+    with pytest.raises(ConfigError, match="did you mean 'dep'"):
+        render("depp", make_context(1))
+
+
+@pytest.fixture
+def own_templates(tmp_path):
+    shutil.copytree(TEMPLATES, tmp_path / "own")
+    return PromptConfig(templates=tmp_path / "own")
+
+
+def test_a_folder_of_own_words_is_used(make_context, own_templates):
+    (own_templates.templates / "rag" / "tail.jinja").write_text("Your turn{{ given_fields(sample) }}")
+    text = user_text(render("rag", make_context(1), own_templates))
+    assert text.endswith("Your turn\nRating: 4.5\nTitle: New title")
+
+
+@pytest.mark.parametrize(
+    ("words", "complaint"),
+    [
+        ("{{ colour }}", "'colour' is undefined"),
+        ("{% if %}", "template 'rag'"),
+        ("{% include 'nowhere.jinja' %}", r"rag/entry.jinja: 'nowhere.jinja' not found"),
+        ("{{ slot('hiss') }}", "did you mean 'his'"),
+    ],
+)
+def test_a_wrong_template_is_refused_aloud(make_context, own_templates, words, complaint):
+    (own_templates.templates / "rag" / "entry.jinja").write_text(words)
+    with pytest.raises(ConfigError, match=complaint):
+        render("rag", make_context(1), own_templates)
+
+
+def test_a_part_that_is_not_there_is_the_shipped_one(make_context, own_templates):
+    (own_templates.templates / "rag" / "entry.jinja").unlink()
+    assert render("rag", make_context(1), own_templates).messages == render("rag", make_context(1)).messages

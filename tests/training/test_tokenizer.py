@@ -1,0 +1,56 @@
+from __future__ import annotations
+
+from hypothesis import given
+from hypothesis import strategies as st
+from transformers import AutoTokenizer
+
+from idiolect.training.tokenizer import PAD, TURN_END, TURN_START, train_tokenizer
+
+TEXTS = ["a dark amber ale with a nutty finish", "a pale ale with a dry finish"] * 3
+
+
+def test_the_vocabulary_is_bytes_control_tokens_and_merges():
+    tokenizer = train_tokenizer(TEXTS, vocab_size=270)
+    assert len(tokenizer) == 270
+    assert len(tokenizer(" finish")["input_ids"]) < len(" finish")
+
+
+def test_it_cannot_be_smaller_than_its_alphabet():
+    assert len(train_tokenizer(TEXTS, vocab_size=10)) == 256 + 3
+
+
+def test_rare_pairs_are_not_merged():
+    assert len(train_tokenizer(["abcdefg"], vocab_size=300, min_frequency=2)) == 256 + 3
+
+
+@given(text=st.text())
+def test_any_text_comes_back_as_it_was(tiny_tokenizer, text):
+    ids = tiny_tokenizer(text)["input_ids"]
+    assert tiny_tokenizer.decode(ids, clean_up_tokenization_spaces=False) == text
+
+
+def test_control_tokens_have_their_roles(tiny_tokenizer):
+    assert (tiny_tokenizer.eos_token, tiny_tokenizer.pad_token) == (TURN_END, PAD)
+    assert tiny_tokenizer.bos_token is None
+    for token in (PAD, TURN_START, TURN_END):
+        assert len(tiny_tokenizer(token)["input_ids"]) == 1
+
+
+def test_it_speaks_qwens_chat_markup(tiny_tokenizer):
+    chat = [{"role": "system", "content": "Be brief."}, {"role": "user", "content": "Hi"}]
+    text = tiny_tokenizer.apply_chat_template(chat, tokenize=False, add_generation_prompt=True)
+    assert text == ("<|im_start|>system\nBe brief.<|im_end|>\n<|im_start|>user\nHi<|im_end|>\n<|im_start|>assistant\n")
+
+
+def test_a_saved_tokenizer_is_the_same_when_loaded(tiny_tokenizer, tmp_path):
+    tiny_tokenizer.save_pretrained(tmp_path)
+    loaded = AutoTokenizer.from_pretrained(tmp_path)
+    assert loaded.get_vocab() == tiny_tokenizer.get_vocab()
+    assert loaded.chat_template == tiny_tokenizer.chat_template
+    assert (loaded.eos_token_id, loaded.pad_token_id) == (tiny_tokenizer.eos_token_id, tiny_tokenizer.pad_token_id)
+    assert loaded("Past words\n\n don't")["input_ids"] == tiny_tokenizer("Past words\n\n don't")["input_ids"]
+
+
+def test_the_same_texts_make_the_same_tokenizer():
+    one, other = (train_tokenizer(TEXTS, vocab_size=290).get_vocab() for _ in range(2))
+    assert one == other
