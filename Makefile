@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --quiet --disable-pip-version-check
 
-.PHONY: demo test lint types imports check slow bench clean
+.PHONY: demo test lint types imports check slow bench backbone clean
 
 $(VENV)/.installed: pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
@@ -34,6 +34,12 @@ slow: $(VENV)/.installed  ## tests that take minutes
 
 bench: $(VENV)/.installed  ## every benchmark, as ratios against a plain baseline
 	for script in benchmarks/bench_*.py; do $(BIN)/python $$script || exit 1; done
+
+backbone: $(VENV)/.installed  ## train the shipped sandbox backbone anew (about half an hour on 2 cores)
+	mkdir -p runs
+	$(BIN)/idiolect sandbox --store runs/sandbox.db --set seed=1000 --set n_users=1500 --set n_items=1200 \
+	  --set genre_sd=2.0 --set item_sd=1.2
+	$(BIN)/idiolect pretrain --store runs/sandbox.db --out runs/sandbox-backbone --config recipes/sandbox_backbone.yaml
 
 clean:
 	rm -rf $(VENV) .pytest_cache .ruff_cache .hypothesis .import_linter_cache
