@@ -17,7 +17,6 @@ def test_the_hash_encoder_needs_no_torch():
 
 @pytest.mark.parametrize("spec", ["", "hash:big", "minilm:3"])
 def test_a_malformed_spec_is_refused(spec):
-    pytest.importorskip("sentence_transformers")
     with pytest.raises(ConfigError):
         load_encoder(spec)
 

@@ -105,4 +105,4 @@ def draw(values: list[T], limit: int | None, rng: np.random.Generator) -> list[T
     """At most ``limit`` of ``values``, drawn without replacement, in their own order."""
     if limit is None or limit >= len(values):
         return values
-    return [values[i] for i in np.sort(rng.permutation(len(values))[:limit])]
+    return [values[i] for i in sorted(rng.permutation(len(values))[:limit].tolist())]

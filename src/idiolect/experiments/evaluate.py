@@ -147,7 +147,7 @@ def _by_category(
     names = sorted(set(category.tolist()))
     tables: dict[str, ScoreTable] = {}
     for name in names if len(names) > 1 else []:
-        rows = np.flatnonzero(category == name)
+        rows = np.flatnonzero(category == name).tolist()
         own = [samples[i] for i in rows]
         if len({sample.user for sample in own}) > 1:
             chosen = {method: {k: v[rows] for k, v in values.items()} for method, values in stats.items()}

@@ -15,6 +15,7 @@ from idiolect.errors import ArtifactError, ConfigError, MissingDependencyError, 
 from idiolect.store import tables
 
 _BUSY_SECONDS = 30
+_HINT = "give the path of a file made by `idiolect ingest`, or of a new one"
 _LOCK = sa.select(tables.meta.c.version).with_for_update()
 _PRAGMAS = (
     "foreign_keys = ON",
@@ -84,9 +85,6 @@ def truncate_log(engine: sa.Engine) -> bool:
     return not busy
 
 
-_HINT = "give the path of a file made by `idiolect ingest`, or of a new one"
-
-
 def _url(where: str | Path) -> sa.URL:
     if isinstance(where, str) and "://" in where:
         try:
@@ -154,9 +152,7 @@ def _check_version(engine: sa.Engine, url: sa.URL) -> None:
 def _create(engine: sa.Engine) -> None:
     if engine.dialect.name == "sqlite":
         with _plain_cursor(engine) as cursor:
-            cursor.execute(
-                "PRAGMA journal_mode = WAL"
-            ).fetchall()  # kept in the file; not possible inside a transaction
+            cursor.execute("PRAGMA journal_mode = WAL").fetchall()  # stays; not possible in a transaction
     with engine.execution_options(idiolect_write=True).begin() as connection:
         tables.metadata.create_all(connection)
         if connection.execute(sa.select(tables.meta.c.version)).first() is None:

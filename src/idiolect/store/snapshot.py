@@ -150,7 +150,7 @@ class Snapshot:
         return np.arange(lengths.sum()) + np.repeat(shifts, lengths), np.repeat(known, lengths)
 
     def _others(self, entries: np.ndarray, exclude: UserId, before: int | None) -> np.ndarray:
-        """Bool (n,): which places are not the user's own, and early enough."""
+        """Which places are not the user's own, and early enough: bool (n,)."""
         others = self._pool_users[entries] != self._user_keys.find([exclude])[0]
         if before is None:
             return others
