@@ -136,6 +136,7 @@ def main() -> None:
     parser.add_argument("--k", type=int, default=8)
     parser.add_argument("--max-tokens", type=int, default=2048, help="budget of a prompt (the DEP paper's)")
     parser.add_argument("--tokenizer", type=Path, help="a Hugging Face folder; default: trained here")
+    parser.add_argument("--repeats", type=int, default=3)
     parser.add_argument("--seed", type=int, default=0)
     args = parser.parse_args()
     rng = np.random.default_rng(args.seed)
@@ -154,12 +155,20 @@ def main() -> None:
         encoder = PromptTokenizer(tokenizer, max_tokens=args.max_tokens)
         return lambda context: encoder.encode(render("dep", context))
 
-    encode, plain = ours(), retokenizing(tokenizer, args.max_tokens)
-    encode(contexts[0])  # templates are read and compiled once a process
-    encode = ours()
-    baseline = per_sample(plain, contexts)
-    first, again = per_sample(encode, contexts), per_sample(encode, contexts)
-    unseen = per_sample(ours(), [user[0] for user in users])
+    plain = retokenizing(tokenizer, args.max_tokens)
+    ours()(contexts[0])  # templates are read and compiled once a process
+    rounds = []
+    for _ in range(args.repeats):
+        encode = ours()
+        rounds.append(
+            [
+                per_sample(plain, contexts),
+                per_sample(encode, contexts),
+                per_sample(encode, contexts),
+                per_sample(ours(), [user[0] for user in users]),
+            ]
+        )
+    baseline, first, again, unseen = np.min(rounds, axis=0)
     kept = [
         len(PromptTokenizer(tokenizer, max_tokens=args.max_tokens).encode(render("dep", c)).kept_entries)
         for c in contexts

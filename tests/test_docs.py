@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from idiolect.cli.main import build_app
+from idiolect.experiments.reference import page
 from idiolect.llm.config import SANDBOX_BACKBONE
 
 ROOT = Path(__file__).parents[1]
@@ -21,7 +22,9 @@ def blocks(page: Path, language: str) -> list[str]:
 
 
 def commands() -> list[str]:
-    lines = [line for page in PAGES for block in blocks(page, "bash") for line in re.sub(r"\\\n\s*", "", block).splitlines()]
+    lines = [
+        line for page in PAGES for block in blocks(page, "bash") for line in re.sub(r"\\\n\s*", "", block).splitlines()
+    ]
     return [line.split("  #")[0].split(" > ")[0].strip() for line in lines if line.startswith("idiolect ")]
 
 
@@ -39,6 +42,11 @@ def test_every_command_line_in_the_documents_is_one_that_exists(line: str) -> No
 
 def test_there_are_command_lines_to_check() -> None:
     assert len(commands()) >= 7
+
+
+def test_the_page_of_settings_is_what_the_code_says() -> None:
+    page_on_disk = (ROOT / "docs" / "settings.md").read_text(encoding="utf-8")
+    assert page_on_disk == page(), "python -m idiolect.experiments.reference > docs/settings.md"
 
 
 def test_links_between_documents_lead_somewhere() -> None:

@@ -27,7 +27,8 @@ def test_help_names_every_command_and_loads_no_torch() -> None:
     script = (
         "import sys\nfrom idiolect.cli.main import main\n"
         "try: main(['--help'])\nexcept SystemExit: pass\n"
-        "heavy = {'torch', 'transformers', 'polars', 'sqlalchemy', 'nltk'} & set(sys.modules)\nassert not heavy, heavy\n"
+        "heavy = {'torch', 'transformers', 'polars', 'sqlalchemy', 'nltk'} & set(sys.modules)\n"
+        "assert not heavy, heavy\n"
     )
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr

@@ -9,6 +9,7 @@ import polars as pl
 import pytest
 
 from idiolect.errors import ConfigError, NotFoundError
+from idiolect.peers.memory import InMemoryReviews
 from idiolect.store.base import ReviewReader
 from idiolect.store.build import build_snapshot
 from idiolect.store.sql import SqlStore
@@ -60,7 +61,12 @@ def snapshot(folder: Path, reviews: list[Review]) -> ReviewReader:
         return build_snapshot(store, members, phase="test", encoder=ENCODER, folder=folder / "snapshot")
 
 
-@pytest.fixture(params=[live, snapshot], ids=lambda make: make.__name__)
+def lists(folder: Path, reviews: list[Review]) -> ReviewReader:
+    vectors = {review: np.array(vector) for review, vector in VECTORS.items()}
+    return InMemoryReviews(ITEMS, reviews, vectors, encoder=ENCODER)
+
+
+@pytest.fixture(params=[live, snapshot, lists], ids=lambda make: make.__name__)
 def make(request):
     return request.param
 

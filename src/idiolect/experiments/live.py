@@ -15,6 +15,7 @@ from idiolect.corpus.split import Split
 from idiolect.encoders.table import load_encoder
 from idiolect.errors import ConfigError, NotFoundError
 from idiolect.experiments.commands import load_settings
+from idiolect.experiments.settings import Settings
 from idiolect.methods.base import Method
 from idiolect.store.embed import EmbedReport, embed_missing
 from idiolect.store.sql import SqlStore
@@ -112,7 +113,7 @@ def write_review(
         return _method(chosen, settings, contexts, adapter).generate([sample])[0]
 
 
-def _method(name: str, settings: Any, contexts: ContextBuilder, adapter: Path | None) -> Method:
+def _method(name: str, settings: Settings, contexts: ContextBuilder, adapter: Path | None) -> Method:
     from idiolect.llm.transformers import TransformersLLM
     from idiolect.methods.dep import DEP
     from idiolect.methods.nonpersonalized import NonPersonalized

@@ -1,0 +1,64 @@
+"""Every setting there is, with its default and meaning, from the classes that define them.
+
+``python -m idiolect.experiments.reference > docs/settings.md`` writes the page.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+from pydantic import BaseModel
+
+from idiolect.config import Config
+from idiolect.corpus.rules import SplitConfig
+from idiolect.experiments.settings import Settings
+from idiolect.sandbox.config import WorldConfig
+from idiolect.softprompt.config import AdapterConfig
+from idiolect.training.pretrain_config import PretrainConfig
+
+SECTIONS: tuple[tuple[str, str, type[Config]], ...] = (
+    ("split", "`idiolect split --set NAME=VALUE`, laid on a preset", SplitConfig),
+    ("fit, evaluate, write", "`--set NAME=VALUE` or `--config FILE.yaml`", Settings),
+    (
+        "adapter",
+        "under `adapter.` of the settings above; encoder and backbone fill in their dimensions",
+        AdapterConfig,
+    ),
+    ("pretrain", "`idiolect pretrain --set NAME=VALUE` or `--config FILE.yaml`", PretrainConfig),
+    ("sandbox", "`idiolect sandbox --set NAME=VALUE`", WorldConfig),
+)
+
+
+def page() -> str:
+    """The reference as Markdown."""
+    parts = ["# Settings", "Dots descend: `--set context.k=4` is `context: {k: 4}` in YAML. Unknown names are refused."]
+    for title, how, cls in SECTIONS:
+        rows = [f"| `{name}` | {default} | {meaning} |" for name, default, meaning in _rows(cls)]
+        parts += [f"## {title}", f"{how}.", "\n".join(["| setting | default | |", "|---|---|---|", *rows])]
+    return "\n\n".join(parts) + "\n"
+
+
+def _rows(cls: type[BaseModel], prefix: str = "") -> Iterator[tuple[str, str, str]]:
+    for name, field in cls.model_fields.items():
+        kind = field.annotation
+        if isinstance(kind, type) and issubclass(kind, BaseModel):
+            yield from _rows(kind, f"{prefix}{name}.")
+        else:
+            default = "" if field.is_required() else f"`{_shown(field.get_default(call_default_factory=True))}`"
+            yield (
+                f"{prefix}{name}",
+                default,
+                " ".join((field.description or "").split()).replace("|", r"\|").replace("``", "`"),
+            )
+
+
+def _shown(value: object) -> str:
+    """A default as YAML and flags write it."""
+    return "the package's own" if isinstance(value, Path) else json.dumps(value)
+
+
+if __name__ == "__main__":
+    sys.stdout.write(page())
