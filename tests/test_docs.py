@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from idiolect.cli.main import build_app
-from idiolect.experiments.reference import page
+from idiolect.experiments import reference
 from idiolect.llm.config import SANDBOX_BACKBONE
 
 ROOT = Path(__file__).parents[1]
@@ -45,8 +45,8 @@ def test_there_are_command_lines_to_check() -> None:
 
 
 def test_the_page_of_settings_is_what_the_code_says() -> None:
-    page_on_disk = (ROOT / "docs" / "settings.md").read_text(encoding="utf-8")
-    assert page_on_disk == page(), "python -m idiolect.experiments.reference > docs/settings.md"
+    on_disk = (ROOT / "docs" / "settings.md").read_text(encoding="utf-8")
+    assert on_disk == reference.page(), "python -m idiolect.experiments.reference > docs/settings.md"
 
 
 def test_links_between_documents_lead_somewhere() -> None:
