@@ -11,8 +11,8 @@ $(VENV)/.installed: pyproject.toml constraints.txt
 	$(PIP) install -c constraints.txt -e '.[dev]'
 	touch $@
 
-demo: $(VENV)/.installed  ## the main job, live, on a small made-up world
-	$(BIN)/idiolect demo
+demo: $(VENV)/.installed  ## the main job, live, on a small made-up world; ARGS="--set settings.backbone.model=NAME" for another model
+	$(BIN)/idiolect demo $(ARGS)
 
 test: $(VENV)/.installed  ## the whole suite, no network
 	$(BIN)/python -m pytest

@@ -4,7 +4,7 @@ import shutil
 from dataclasses import replace
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from idiolect.errors import ConfigError
@@ -137,6 +137,7 @@ PIECES = ["\x00", "his", "diff", "{{ slot('his') }}", "{% if 1 %}", "{#", "[", "
 HOSTILE = st.lists(st.sampled_from(PIECES), min_size=1).map("".join)
 
 
+@settings(deadline=None)
 @given(text=HOSTILE)
 def test_no_text_forges_a_slot_or_runs_as_a_template(make_context, text):
     plain = render("dep", forged(make_context(1), "honest"))

@@ -235,7 +235,8 @@ class TestAnswers:
             assert encoder.decode(ids) == "Past words"
             assert encoder.length(ids) == len(words)
 
-    @given(text=st.text(max_size=40))
+    @settings(deadline=None)
+    @given(text=st.text(max_size=40).filter(lambda text: "<|" not in text))
     def test_decoding_undoes_encoding_but_for_outer_space(self, encoders, text):
         encoder = encoders["chat"]
         assert encoder.decode(encoder.encode_reference(text)) == text.strip()

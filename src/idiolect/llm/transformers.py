@@ -58,7 +58,8 @@ class TransformersLLM:
         self.model = model.eval()
         self.prompts = PromptTokenizer(tokenizer, max_tokens=max_prompt_tokens)
         self.name = name
-        self._takes = inspect.signature(model.forward).parameters.keys() & {"position_ids", "logits_to_keep"}
+        accepted = inspect.signature(model.forward).parameters
+        self._takes = {name for name in ("position_ids", "logits_to_keep", "use_cache") if name in accepted}
         self.batch_size = batch_size
         self.progress = progress
 
@@ -140,6 +141,7 @@ class TransformersLLM:
         options: dict[str, Any] = {
             "position_ids": (batch.mask.cumsum(1) - 1).clamp(min=0),
             "logits_to_keep": longest + 1,
+            "use_cache": False,
         }
         options = {name: value for name, value in options.items() if name in self._takes}
         logits = self.model(inputs_embeds=batch.embeds, attention_mask=batch.mask, **options).logits
