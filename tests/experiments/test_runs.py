@@ -10,6 +10,7 @@ import pytest
 from tests.experiments.conftest import SETTINGS, Job
 
 from idiolect.context.base import Context, Entry
+from idiolect.encoders.table import load_encoder
 from idiolect.errors import ConfigError, NotFoundError
 from idiolect.experiments.commands import load_settings, run_evaluate, run_fit
 from idiolect.experiments.controls import OtherVectors, WrongUser, donors
@@ -101,7 +102,7 @@ def test_writing_names_what_is_missing(job: Job, adapter: Path) -> None:
 
 def test_no_target_is_visible_before_its_phase(job: Job) -> None:
     with SqlStore(job.store) as store:
-        data = Data(store, job.split, Settings.model_validate(SETTINGS), encoder="hash-v1-48")
+        data = Data(store, job.split, Settings.model_validate(SETTINGS), encoder=load_encoder("hash:48"))
         hidden = {"fit": ("validation", "test"), "validation": ("validation", "test"), "test": ("test",)}
         for phase, roles in hidden.items():
             builder = data.contexts(phase)

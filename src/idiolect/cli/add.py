@@ -28,7 +28,7 @@ def add(
         rating: How they rated it.
         title: Its title.
         timestamp: When, in seconds since the epoch; now where not given.
-        encoder: Which vectors the store holds.
+        encoder: Whose vectors the store holds.
         json: Print one JSON object.
     """
     review = add_review(

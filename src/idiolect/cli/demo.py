@@ -26,7 +26,11 @@ def demo(*, out: Path = Path("idiolect-demo"), set: Set = (), json: Json = False
     config = build(DemoConfig, merge(DemoConfig().model_dump(), overrides(set)), where="--set")
     report = run_demo(out, config, say=lambda line: None if quiet else print(line, file=sys.stderr), progress=not quiet)
     found = report.evaluation
-    lines = ["", f"What {report.users} users would write ({report.reviews} reviews in the world):", ""]
+    lines = [""]
+    for name, fitted in report.fits.items():
+        seconds = ", ".join(f"{s:.0f}" for s in fitted.seconds_per_epoch)
+        lines.append(f"{name}: {fitted.trainable_share:.1%} of all parameters trained, {seconds} s per epoch")
+    lines += ["", f"What {report.users} users would write ({report.reviews} reviews in the world):", ""]
     lines += [to_text(found.methods), "DEP fed wrongly on purpose (its gain is personal if these are worse):", ""]
     lines += [to_text(found.controls)] if found.controls else []
     for sample in report.side_by_side():

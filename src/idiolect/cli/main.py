@@ -50,7 +50,7 @@ def main(tokens: Sequence[str] | None = None) -> None:
             errors.print(f"[bold]hint:[/]  {_plain(error.hint)}")
         sys.exit(error.exit_code)
     except KeyboardInterrupt:
-        errors.print("interrupted; what was finished is kept, the same command goes on from there")
+        errors.print("interrupted; run the same command again: what was finished is not done twice")
         sys.exit(130)
     except BrokenPipeError:
         sys.stderr.close()

@@ -46,7 +46,11 @@ def overrides(pairs: tuple[str, ...]) -> dict[str, Any]:
 
 def columns(pairs: tuple[str, ...]) -> dict[str, str]:
     """``("user=reviewer", "text=body")`` as a mapping of fields to a file's columns."""
-    return {key: str(value) for key, value in overrides(pairs).items()}
+    split = [pair.partition("=") for pair in pairs]
+    for (key, equals, column), pair in zip(split, pairs, strict=True):
+        if not (key and equals and column):
+            raise ConfigError(f"{pair!r} is not field=column", hint="for instance --column user=reviewer")
+    return {key: column for key, _, column in split}
 
 
 def show(record: Mapping[str, Any], text: str, *, as_json: bool) -> None:

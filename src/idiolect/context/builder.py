@@ -16,7 +16,6 @@ from pydantic import Field
 from idiolect.config import Config
 from idiolect.context.base import Context, Entry
 from idiolect.context.differences import COMPARISONS, PeerWeighting
-from idiolect.errors import NotFoundError
 from idiolect.peers.pool import time_cut
 from idiolect.retrieval.base import Retriever
 from idiolect.retrieval.table import make_retriever
@@ -69,7 +68,7 @@ class ContextBuilder:
         """One context a sample, in order; one without history has no entries.
 
         Raises:
-            NotFoundError: An item or a vector is not there.
+            NotFoundError: A vector is not there.
             ConfigError: A time cut is set and a sample has no timestamp.
         """
         histories = [self._history(sample) for sample in samples]
@@ -94,10 +93,9 @@ class ContextBuilder:
 
     def _items(self, samples: Sequence[Sample], histories: Sequence[Sequence[Review]]) -> dict[ItemId, Item]:
         wanted = {sample.item for sample in samples} | {review.item for history in histories for review in history}
-        items = self.reader.items(list(wanted))
-        if missing := sorted(wanted - items.keys()):
-            raise NotFoundError(f"no item {missing[0]!r} ({len(missing)} missing)", hint="ingest it with its title")
-        return items
+        known = self.reader.items(list(wanted))
+        # An item may be known by its id alone: a corpus need not bring titles.
+        return {id: known.get(id, Item(id=id)) for id in wanted}
 
     def _vectors(self, ids: Sequence[ReviewId]) -> dict[ReviewId, np.ndarray]:
         if not ids:

@@ -59,7 +59,7 @@ class SplitConfig(Config):
         return self
 
     @classmethod
-    def preset(cls, name: str, **changes: Any) -> SplitConfig:
+    def preset(cls, name: str, /, **changes: Any) -> SplitConfig:
         """The preset called ``name`` with ``changes`` laid on top.
 
         Raises:
@@ -82,6 +82,7 @@ PRESETS: dict[str, SplitConfig] = {
         require_title=False,
         require_rating=False,
         require_timestamp=False,
+        require_item_title=False,
         min_description_chars=None,
         max_description_chars=None,
         min_item_users=4,

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import sys
 from collections.abc import Mapping
 from pathlib import Path
@@ -10,13 +9,25 @@ from typing import TYPE_CHECKING, Any
 
 from idiolect.config import build, load, merge
 from idiolect.encoders.table import load_encoder
-from idiolect.errors import NotFoundError, require
+from idiolect.errors import ConfigError, require
+from idiolect.experiments.adapters import read_record
 from idiolect.experiments.settings import Settings
 from idiolect.store.sql import SqlStore
 
 if TYPE_CHECKING:
     from idiolect.experiments.evaluate import Evaluation
     from idiolect.training.report import FitReport
+
+
+def require_training() -> None:
+    """Refuse early where a package of the extra ``train`` is missing."""
+    for package in ("torch", "transformers", "accelerate", "safetensors"):
+        require(package, extra="train")
+
+
+_FREE = {"sampling", "metrics", "resamples", "targets", "seed"}
+_FREE_OF_BACKBONE = {"device", "dtype", "batch_size"}
+"""What may change under a fitted adapter; everything else is part of what it was fitted with."""
 
 
 def load_settings(
@@ -27,24 +38,39 @@ def load_settings(
     backbone: str | None = None,
     encoder: str | None = None,
 ) -> Settings:
-    """Defaults, below an adapter's own settings or a YAML file, below flags.
+    """Defaults, below a YAML file or an adapter's own settings, below flags.
 
     Raises:
         NotFoundError: There is no fitted adapter in ``adapter``.
-        ConfigError: A setting is unknown or wrong.
+        ConfigError: A setting is unknown or wrong, or would use an adapter with what it was not fitted with.
     """
     flags: dict[str, Any] = dict(changes or {})
     if backbone is not None:
-        flags = merge(flags, {"backbone": {"model": backbone}})
+        flags = merge(flags, {"backbone": {"model": _absolute(backbone)}})
     if encoder is not None:
-        flags = merge(flags, {"encoder": encoder})
+        flags = merge(flags, {"encoder": _absolute(encoder)})
     if adapter is None:
         return load(Settings, config, flags)
-    path = adapter / "settings.json"
-    if not path.is_file():
-        raise NotFoundError(f"no fitted adapter in {str(adapter)!r}", hint="name the folder that idiolect fit wrote")
-    own = json.loads(path.read_text(encoding="utf-8"))["settings"]
-    return build(Settings, merge(own, flags), where=str(path))
+    if config is not None:
+        raise ConfigError("an adapter brings its own settings", hint="leave out --config, or change one with --set")
+    own = read_record(adapter)["settings"]
+    settings = build(Settings, merge(own, flags), where="flags")
+    _check_free(build(Settings, own, where=str(adapter)), settings)
+    return settings
+
+
+def _absolute(name: str) -> str:
+    """A folder by its full path, so that a record of it holds from anywhere; any other name as it is."""
+    return str(Path(name).resolve()) if Path(name).is_dir() else name
+
+
+def _check_free(own: Settings, wanted: Settings) -> None:
+    old, new = own.model_dump(), wanted.model_dump()
+    changed = {key for key in old if old[key] != new[key] and key not in {*_FREE, "backbone"}}
+    inside = {key for key in old["backbone"] if old["backbone"][key] != new["backbone"][key]} - _FREE_OF_BACKBONE
+    fixed = sorted(changed | {f"backbone.{key}" for key in inside})
+    if fixed:
+        raise ConfigError(f"the adapter was fitted with another {', '.join(fixed)}", hint="fit again to change it")
 
 
 def run_fit(
@@ -65,13 +91,13 @@ def run_fit(
         IdiolectError: Any of its kinds; nothing that was finished is lost.
     """
     settings = load_settings(config=config, changes=changes, backbone=backbone, encoder=encoder)
-    require("torch", extra="train")
+    require_training()
     from idiolect.experiments.data import Data
     from idiolect.experiments.fit import fit
     from idiolect.llm.transformers import TransformersLLM
 
     with SqlStore(store, create=False) as database:
-        data = Data(database, split, settings, encoder=load_encoder(settings.encoder).name)
+        data = Data(database, split, settings, encoder=load_encoder(settings.encoder))
         llm = TransformersLLM.load(settings.backbone, progress=progress)
         return fit(data, llm, folder=folder, resume=resume, progress=progress)
 
@@ -95,13 +121,13 @@ def run_evaluate(
         IdiolectError: Any of its kinds; conditions that were finished are kept.
     """
     settings = load_settings(adapter, config=config, changes=changes, backbone=backbone, encoder=encoder)
-    require("torch", extra="train")
+    require_training()
     from idiolect.experiments.data import Data
     from idiolect.experiments.evaluate import evaluate
     from idiolect.llm.transformers import TransformersLLM
 
     with SqlStore(store, create=False) as database:
-        data = Data(database, split, settings, encoder=load_encoder(settings.encoder).name)
+        data = Data(database, split, settings, encoder=load_encoder(settings.encoder))
         llm = TransformersLLM.load(settings.backbone, progress=progress)
         return evaluate(
             data,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
-from itertools import cycle, islice
+from itertools import cycle
 
 import numpy as np
 
@@ -50,23 +50,34 @@ class OtherVectors:
 
 
 def donors(contexts: Sequence[Context], seed: int) -> np.ndarray:
-    """int64 (n,): for every context another user's that has an entry, and a difference where any has one.
+    """int64 (n,): for every context another user's, of the same category and not about the sample's own item.
+
+    Where nobody of the category has history (and a difference), anybody else stands in: a wrong user who reviews other
+    things would be wrong for that alone.
 
     Raises:
         InputError: No two users have history.
     """
     rng = np.random.default_rng([seed, 7])
-    usable = [i for i, c in enumerate(contexts) if any(e.e_diff is not None for e in c.entries)]
-    usable = usable or [i for i, c in enumerate(contexts) if c.entries]
+    order = rng.permutation(len(contexts)).tolist()
+    compared = [i for i in order if any(entry.e_diff is not None for entry in contexts[i].entries)]
+    usable = compared or [i for i in order if contexts[i].entries]
     if len({contexts[i].sample.user for i in usable}) < 2:
         raise InputError("controls need at least two users with history", hint="evaluate more samples")
-    shuffled = rng.permutation(np.array(usable))
-    chosen = np.empty(len(contexts), dtype=np.int64)
-    for i, context in enumerate(contexts):
-        start = int(rng.integers(len(shuffled)))
-        ring = islice(cycle(shuffled), start, start + len(shuffled))
-        chosen[i] = next(d for d in ring if contexts[d].sample.user != context.sample.user)
-    return chosen
+    starts = rng.integers(len(usable), size=len(contexts))
+    rings = [usable[start:] + usable[:start] for start in starts]
+    return np.array([_donor(context, contexts, ring) for context, ring in zip(contexts, rings, strict=True)])
+
+
+def _donor(context: Context, contexts: Sequence[Context], ring: Sequence[int]) -> int:
+    others = [i for i in ring if contexts[i].sample.user != context.sample.user]
+    near = (i for i in others if contexts[i].item.category == context.item.category and _strange(contexts[i], context))
+    return next(near, others[0])
+
+
+def _strange(donor: Context, context: Context) -> bool:
+    """Whether the donor's history says nothing about the sample's item."""
+    return all(entry.review.item != context.sample.item for entry in donor.entries)
 
 
 def _with_vectors(entries: Sequence[Entry], donor: Sequence[Entry]) -> tuple[Entry, ...]:

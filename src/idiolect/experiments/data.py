@@ -11,9 +11,11 @@ import numpy as np
 
 from idiolect.context.builder import ContextBuilder, ContextConfig
 from idiolect.corpus.split import MemberRole, Split
-from idiolect.errors import InputError
+from idiolect.encoders.base import Encoder
+from idiolect.errors import ArtifactError, InputError, NotFoundError
 from idiolect.experiments.settings import Settings, TargetConfig
-from idiolect.retrieval.base import Retriever
+from idiolect.retrieval.table import make_retriever
+from idiolect.store.base import ReviewReader
 from idiolect.store.build import build_snapshot
 from idiolect.store.snapshot import Snapshot
 from idiolect.store.sql import SqlStore
@@ -30,16 +32,24 @@ class Data:
         store: Reviews and vectors.
         folder: A split of that store; snapshots are kept beside it and reused while they fit.
         settings: Encoder, peers, targets and contexts.
-        encoder: Full name of the encoder whose vectors the store holds.
+        encoder: Whose vectors the store holds.
 
     Raises:
         ArtifactError: The split was made from another state of the store.
+        NotFoundError: The store has no vectors of the encoder.
     """
 
-    def __init__(self, store: SqlStore, folder: Path, settings: Settings, *, encoder: str) -> None:
-        self.store, self.folder, self.settings, self.encoder = store, folder, settings, encoder
+    def __init__(self, store: SqlStore, folder: Path, settings: Settings, *, encoder: Encoder) -> None:
+        self.store, self.folder, self.settings = store, folder, settings
+        self._encoder, self.encoder = encoder, encoder.name
+        if encoder.name not in store.encoders():
+            raise NotFoundError(
+                f"the store has no vectors of {encoder.name!r}", hint=f"idiolect embed --encoder {settings.encoder}"
+            )
+        self.dim = encoder.dim
         self.fingerprint = store.fingerprint()
         self.split = Split.load(folder, fingerprint=self.fingerprint)
+        self.members = blake2b((folder / "members.parquet").read_bytes(), digest_size=8).hexdigest()
         self._snapshots: dict[Phase, Snapshot] = {}
 
     def snapshot(self, phase: Phase) -> Snapshot:
@@ -55,13 +65,13 @@ class Data:
             )
         return self._snapshots[phase]
 
-    def contexts(
-        self, phase: Phase, config: ContextConfig | None = None, retriever: Retriever | None = None
-    ) -> ContextBuilder:
+    def contexts(self, phase: Phase) -> ContextBuilder:
         """The builder of a phase's contexts."""
-        return ContextBuilder(
-            self.snapshot(phase), config or self.settings.context, encoder=self.encoder, retriever=retriever
-        )
+        return make_contexts(self.snapshot(phase), self.settings.context, self._encoder)
+
+    def has(self, phase: Phase) -> bool:
+        """Whether the split has targets of this phase."""
+        return bool(self.split.ids(ROLE[phase]))
 
     def samples(self, phase: Phase) -> list[Sample]:
         """The phase's samples, in the split's order.
@@ -75,8 +85,7 @@ class Data:
         return [Sample.of(review) for review in self._chosen(reviews, phase, self.settings.targets)]
 
     def _where(self, phase: Phase) -> Path:
-        members = blake2b((self.folder / "members.parquet").read_bytes(), digest_size=4).hexdigest()
-        slug = re.sub(r"[^A-Za-z0-9.]+", "-", f"{phase}-{self.settings.peers}-{self.encoder}-{members}")
+        slug = re.sub(r"[^A-Za-z0-9.]+", "-", f"{phase}-{self.settings.peers}-{self.encoder}-{self.members[:8]}")
         return self.folder / "snapshots" / slug
 
     def _open(self, phase: Phase) -> Snapshot | None:
@@ -84,7 +93,10 @@ class Data:
         where = self._where(phase)
         if not where.is_dir():
             return None
-        snapshot = Snapshot.open(where)
+        try:
+            snapshot = Snapshot.open(where)
+        except ArtifactError:  # damaged or of an older format: it is only a copy
+            return None
         # Peers that had no vector then may have one now.
         fits = snapshot.meta.fingerprint == self.fingerprint and snapshot.meta.pool_without_vector == 0
         return snapshot if fits else None
@@ -99,6 +111,12 @@ class Data:
         items = self.store.items(sorted({review.item for review in reviews}))
         newest = {(r.user, items[r.item].category if r.item in items else ""): r for r in reviews}
         return list(newest.values())
+
+
+def make_contexts(reader: ReviewReader, config: ContextConfig, encoder: Encoder) -> ContextBuilder:
+    """A builder with the retriever that the settings name, dense ones included."""
+    retriever = make_retriever(config.retriever, seed=config.seed, encoder=encoder, reader=reader)
+    return ContextBuilder(reader, config, encoder=encoder.name, retriever=retriever)
 
 
 def draw(values: list[T], limit: int | None, rng: np.random.Generator) -> list[T]:

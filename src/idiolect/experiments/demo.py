@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import json
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from idiolect.config import Config
 from idiolect.context.builder import ContextConfig
 from idiolect.corpus.holdout import make_split
 from idiolect.corpus.rules import SplitConfig
 from idiolect.encoders.table import load_encoder
+from idiolect.errors import ConfigError
 from idiolect.experiments import results
 from idiolect.experiments.data import Data
 from idiolect.experiments.evaluate import Evaluation, evaluate
@@ -26,6 +29,7 @@ from idiolect.store.embed import embed_missing
 from idiolect.store.sql import SqlStore
 from idiolect.training.config import FitConfig
 from idiolect.training.report import FitReport
+from idiolect.version import __version__
 
 Say = Callable[[str], None]
 
@@ -78,10 +82,14 @@ def run_demo(folder: Path, config: DemoConfig | None = None, *, say: Say, progre
         config: How large.
         say: Told what happens, a line a step.
         progress: Show bars.
+
+    Raises:
+        ConfigError: ``folder`` holds another demo.
     """
     config = config or DemoConfig()
     started = time.monotonic()
-    folder.mkdir(parents=True, exist_ok=True)
+    llm = TransformersLLM.load(config.settings.backbone, progress=progress)
+    _claim(folder, {"config": config.model_dump(mode="json"), "version": __version__, "backbone": llm.name})
     world = World(config.world)
     with SqlStore(folder / "reviews.db") as store:
         say("1/5  making up a world of users, items and reviews")
@@ -94,8 +102,7 @@ def run_demo(folder: Path, config: DemoConfig | None = None, *, say: Say, progre
         made = make_split(store.review_frame(), store.item_frame(), config.split)
         made.save(folder / "split", fingerprint=store.fingerprint())
         users = len(made.users)
-        data = Data(store, folder / "split", config.settings, encoder=encoder.name)
-        llm = TransformersLLM.load(config.settings.backbone, progress=progress)
+        data = Data(store, folder / "split", config.settings, encoder=encoder)
         say(f"3/5  fitting DEP, and a constant soft prompt to compare with, on {users} users (backbone frozen)")
         fits = fit(data, llm, folder=folder / "adapter", progress=progress)
         say("4/5  writing and scoring: methods, then DEP fed wrongly on purpose")
@@ -103,3 +110,12 @@ def run_demo(folder: Path, config: DemoConfig | None = None, *, say: Say, progre
     return DemoReport(
         evaluation=found, fits=fits, users=users, reviews=counts.reviews, seconds=time.monotonic() - started
     )
+
+
+def _claim(folder: Path, demo: Mapping[str, Any]) -> None:
+    """Make the folder this demo's own; the same demo goes on in it, another is refused."""
+    path = folder / "demo.json"
+    if path.is_file() and json.loads(path.read_text(encoding="utf-8")) != json.loads(json.dumps(demo)):
+        raise ConfigError(f"{str(folder)!r} holds another demo", hint="choose another --out, or remove that folder")
+    folder.mkdir(parents=True, exist_ok=True)
+    results.write_json(path, demo)

@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 
+from idiolect.encoders.digest import folder_digest
 from idiolect.errors import ConfigError
 from idiolect.evaluation.additive import Aggregate, Mean
 from idiolect.evaluation.base import Metric
@@ -65,16 +66,18 @@ def evaluate(
         provenance: Recorded with the result (command, corpus).
 
     Raises:
-        ConfigError: ``folder`` holds an evaluation of other settings.
+        ConfigError: ``folder`` holds the outputs of another evaluation.
+        ArtifactError: The adapter does not fit encoder, backbone or split.
     """
     metrics = load_metrics(data.settings.metrics)
     samples = data.samples("test")
     started = time.time()
     record = _record(data, llm, adapter, provenance)
-    _claim(folder, record, generate_controls)
+    wanted = conditions(data, llm, adapter)
+    _claim(folder, _depends(data, record, adapter, generate_controls))
     runs = {
         condition.name: _run(condition, llm, samples, folder, texts=generate_controls or not condition.control)
-        for condition in conditions(data, llm, adapter)
+        for condition in wanted
     }
     controls = [name for name in runs if name.startswith("dep: ")]
     stats = {name: _stats(rows, samples, metrics) for name, rows in runs.items()}
@@ -143,7 +146,7 @@ def _by_category(
     data: Data,
 ) -> dict[str, ScoreTable]:
     items = data.store.items(sorted({sample.item for sample in samples}))
-    category = np.array([items[sample.item].category for sample in samples])
+    category = np.array([items[sample.item].category if sample.item in items else "" for sample in samples])
     names = sorted(set(category.tolist()))
     tables: dict[str, ScoreTable] = {}
     for name in names if len(names) > 1 else []:
@@ -172,15 +175,30 @@ def _record(
     }
 
 
-def _claim(folder: Path, record: Mapping[str, Any], generate_controls: bool) -> None:
-    """Make the folder this evaluation's own, or refuse another's."""
-    depends = ("settings", "backbone", "encoder", "store", "split", "adapter")
-    claim = {**{key: record[key] for key in depends}, "generate_controls": generate_controls}
+def _depends(data: Data, record: Mapping[str, Any], adapter: Path | None, generate_controls: bool) -> dict[str, Any]:
+    """Everything that a condition's outputs depend on; metrics and resamples are computed anew each time."""
+    free = ("metrics", "resamples", "fit")
+    pool = data.snapshot("test").meta
+    return {
+        **{key: record[key] for key in ("backbone", "encoder", "store", "split")},
+        "settings": {key: value for key, value in record["settings"].items() if key not in free},
+        "adapter": None if adapter is None else folder_digest(adapter),
+        "peers": [pool.pool, pool.pool_without_vector],
+        "generate_controls": generate_controls,
+    }
+
+
+def _claim(folder: Path, depends: Mapping[str, Any]) -> None:
+    """Make the folder this evaluation's own, or refuse another's outputs."""
     path = folder / "claim.json"
-    if path.is_file() and json.loads(path.read_text(encoding="utf-8")) != json.loads(json.dumps(claim)):
-        raise ConfigError(f"{str(folder)!r} holds an evaluation of other settings", hint="choose another folder")
+    known = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
+    changed = sorted(key for key, value in depends.items() if json.loads(json.dumps(value)) != known.get(key))
+    if changed and any((folder / "samples").glob("*.jsonl")):
+        raise ConfigError(
+            f"{str(folder)!r} holds an evaluation with another {', '.join(changed)}", hint="choose another folder"
+        )
     folder.mkdir(parents=True, exist_ok=True)
-    results.write_json(path, claim)
+    results.write_json(path, depends)
 
 
 def _write(evaluation: Evaluation, record: Mapping[str, Any]) -> None:

@@ -2,32 +2,26 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import torch
 
 from idiolect.context.base import Context
-from idiolect.evaluation.base import Metric
 from idiolect.evaluation.table import load_metrics
+from idiolect.experiments.adapters import CONSTANT, SETTINGS
 from idiolect.experiments.data import Data
 from idiolect.experiments.results import write_json
-from idiolect.experiments.settings import Settings
 from idiolect.llm.transformers import TransformersLLM
 from idiolect.methods.dep import DEP
 from idiolect.prompts.render import PromptConfig, render
 from idiolect.prompts.tokenize import PromptTokenizer
 from idiolect.softprompt.adapter import Adapter
-from idiolect.softprompt.config import AdapterConfig
 from idiolect.training.examples import Example, make_example
 from idiolect.training.fit import fit_adapter
 from idiolect.training.report import FitReport
-
-SETTINGS = "settings.json"
-"""Beside an adapter: what it was fitted with, so that it is never used with anything else."""
-CONSTANT = "constant"
-"""Folder of the control adapter inside the adapter's folder."""
 
 
 def make_examples(tokenizer: PromptTokenizer, contexts: Sequence[Context], prompt: PromptConfig) -> list[Example]:
@@ -58,18 +52,16 @@ def fit(
         Reports by name: ``dep`` and, where fitted, ``constant``.
     """
     settings = data.settings
-    dim = data.store.encoders()[data.encoder]
-    streams = adapter_config(settings, dim=dim, hidden_size=llm.hidden_size, kind="dep").streams
-    prompt = settings.prompt.model_copy(update={"streams": streams})
+    config = settings.adapter_config(d_in=data.dim, hidden_size=llm.hidden_size)
+    prompt = settings.prompt.model_copy(update={"streams": config.streams})
     contexts = data.contexts("fit").build(data.samples("fit"))
     examples = make_examples(llm.prompts, contexts, prompt)
-    metrics = load_metrics(["meteor"])
-    provenance = _provenance(data, llm)
+    if not resume:  # until the new adapter is whole there is none: half of an old one must not be taken for it
+        (folder / SETTINGS).unlink(missing_ok=True)
     reports: dict[str, FitReport] = {}
-    for name, kind in [("dep", "dep")] + [("constant", CONSTANT)] * settings.constant_control:
-        config = adapter_config(settings, dim=dim, hidden_size=llm.hidden_size, kind=kind)
-        adapter = Adapter(config, torch.Generator().manual_seed(settings.seed))
-        where = folder if name == "dep" else folder / CONSTANT
+    for name, where in _adapters(folder, constant=settings.constant_control).items():
+        own = config.model_copy(update={"kind": name})
+        adapter = Adapter(own, torch.Generator().manual_seed(settings.seed))
         reports[name] = fit_adapter(
             llm.model,
             adapter,
@@ -77,26 +69,30 @@ def fit(
             config=settings.fit,
             folder=where,
             pad_id=llm.prompts.pad_id,
-            validate=_validation(data, llm, adapter, prompt, metrics[0]),
+            validate=_validation(data, llm, adapter, prompt) if data.has("validation") else None,
             resume=resume,
             progress=progress,
-            provenance=provenance,
+            provenance=_provenance(data, llm),
+            depends={"backbone": llm.name, "seed": str(settings.seed), "split": data.members},
         )
     record = {"settings": settings.model_dump(mode="json"), "encoder": data.encoder, "backbone": llm.name}
-    write_json(folder / SETTINGS, record)
+    write_json(folder / SETTINGS, {**record, "store": data.fingerprint, "split": data.members})
     return reports
 
 
-def adapter_config(settings: Settings, *, dim: int, hidden_size: int, kind: str) -> AdapterConfig:
-    """The adapter's configuration: preset, then the settings, then what encoder, backbone and context dictate."""
-    forced = {"d_in": dim, "hidden_size": hidden_size, "kind": kind, "max_entries": max(1, settings.context.k)}
-    return AdapterConfig.preset(settings.adapter_preset, **{**settings.adapter, **forced})
+def _adapters(folder: Path, *, constant: bool) -> dict[Literal["dep", "constant"], Path]:
+    """Where each adapter goes; a control that is not wanted (any more) is removed."""
+    if constant:
+        return {"dep": folder, "constant": folder / CONSTANT}
+    shutil.rmtree(folder / CONSTANT, ignore_errors=True)
+    return {"dep": folder}
 
 
 def _validation(
-    data: Data, llm: TransformersLLM, adapter: Adapter, prompt: PromptConfig, meteor: Metric
+    data: Data, llm: TransformersLLM, adapter: Adapter, prompt: PromptConfig
 ) -> Callable[[], dict[str, float]]:
     """The references' likelihood on the validation targets and, if that is not what decides, generation and METEOR."""
+    generated = load_metrics(["meteor"] if data.settings.fit.metric == "meteor" else [])
     samples = data.samples("validation")
     contexts = data.contexts("validation")
     references = [sample.reference or "" for sample in samples]
@@ -105,9 +101,9 @@ def _validation(
         dep = DEP(llm, contexts, adapter, params=data.settings.sampling, prompt=prompt)
         nats = llm.negative_log_likelihood(dep.prompts(samples), references)
         scores = {"nll": float(nats.mean())}
-        if data.settings.fit.metric != "nll":
+        for metric in generated:
             texts = [prediction.text for prediction in dep.generate(samples)]
-            scores["meteor"] = meteor.aggregate(meteor.segments(texts, references))
+            scores[metric.name] = metric.aggregate(metric.segments(texts, references))
         return scores
 
     return validate

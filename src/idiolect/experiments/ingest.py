@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,7 +11,7 @@ from typing import Any, TypeVar
 from tqdm import tqdm
 
 from idiolect.corpus.readers import RecordFile, open_items, open_reviews
-from idiolect.corpus.rejects import ReadSummary, RejectsWriter
+from idiolect.corpus.rejects import ReadSummary, Rejected, RejectsWriter
 from idiolect.errors import InputError
 from idiolect.store.base import AddReport
 from idiolect.store.sql import SqlStore
@@ -28,7 +28,9 @@ class IngestReport:
     items: ReadSummary | None
     stored: AddReport
     rejects: Path | None
-    """Where rejected rows are listed; None where there were none."""
+    """Where rejected and refused rows are listed; None where there were none."""
+    item_rejects: Path | None = None
+    """The same of the items' file."""
 
     def record(self) -> dict[str, Any]:
         """As plain data."""
@@ -44,6 +46,7 @@ class IngestReport:
             "items_added": self.stored.items_added,
             "refused": len(self.stored.refused),
             "rejects": self.rejects,
+            "item_rejects": self.item_rejects,
         }
 
     def text(self) -> str:
@@ -57,8 +60,7 @@ class IngestReport:
         lines += [f"{n} rows rejected: {reason}" for s in summaries for reason, n in s.rejected.items()]
         if stored.refused:
             lines.append(f"{len(stored.refused)} refused: {stored.refused[0][1]} (first: {stored.refused[0][0]})")
-        if self.rejects:
-            lines.append(f"rejected rows are listed in {self.rejects}")
+        lines += [f"they are listed in {path}" for path in (self.rejects, self.item_rejects) if path]
         return "\n".join(lines)
 
 
@@ -80,32 +82,50 @@ def ingest_files(
     Rejected rows go to ``rejects`` (items' to a file beside it); usable rows are stored either way.
 
     Raises:
-        InputError: A file cannot be read, or more than ``max_rejects`` of the reviews' rows were rejected.
+        InputError: A file cannot be read, or more than ``max_rejects`` of its rows were rejected.
         ConfigError: An unknown format or field.
     """
     rejects = rejects or reviews.with_name(reviews.name + ".rejects.jsonl")
     item_rejects = rejects.with_name("items." + rejects.name)
+    # Opening checks the files before anything is made or written.
     with ExitStack() as stack:
-        write = stack.enter_context(RejectsWriter(rejects))
-        file = open_reviews(reviews, format=format, columns=columns, category=category, on_reject=write)
+        listed, item_listed = _Late(), _Late()
+        file = open_reviews(reviews, format=format, columns=columns, category=category, on_reject=listed)
         item_file = None
         if items is not None:
-            write_item = stack.enter_context(RejectsWriter(item_rejects))
-            item_file = open_items(items, columns=item_columns, category=category, on_reject=write_item)
+            item_file = open_items(items, columns=item_columns, category=category, on_reject=item_listed)
+            item_listed.write = stack.enter_context(RejectsWriter(item_rejects))
+        listed.write = stack.enter_context(RejectsWriter(rejects))
         database = stack.enter_context(SqlStore(store))
         stored = database.add(_counted(item_file, "items", progress), _counted(file, "reviews", progress))
-    for path, source in [(rejects, file), (item_rejects, item_file)]:
-        if source is not None and not source.summary.rejected:
-            path.unlink(missing_ok=True)
+        for review, reason in stored.refused:
+            listed(Rejected(0, f"refused by the store: {reason}", review))
     report = IngestReport(
         format=file.format,
         reviews=file.summary,
         items=item_file.summary if item_file else None,
         stored=stored,
-        rejects=rejects if file.summary.rejected else None,
+        rejects=_kept(rejects, bool(file.summary.rejected or stored.refused)),
+        item_rejects=_kept(item_rejects, bool(item_file and item_file.summary.rejected)),
     )
     _check_share(report, max_rejects)
     return report
+
+
+class _Late:
+    """A destination of rejected rows that is known only once the file they come from could be opened."""
+
+    write: Callable[[Rejected], None]
+
+    def __call__(self, rejected: Rejected) -> None:
+        self.write(rejected)
+
+
+def _kept(path: Path, used: bool) -> Path | None:
+    """The file if it lists anything; an empty one is removed."""
+    if not used:
+        path.unlink(missing_ok=True)
+    return path if used else None
 
 
 def _counted(file: RecordFile[T] | None, what: str, progress: bool) -> Iterator[T]:
@@ -114,9 +134,14 @@ def _counted(file: RecordFile[T] | None, what: str, progress: bool) -> Iterator[
 
 
 def _check_share(report: IngestReport, max_rejects: float) -> None:
-    rejected = report.reviews.read - report.reviews.accepted
-    if rejected > max_rejects * report.reviews.read:
-        raise InputError(
-            f"{rejected} of {report.reviews.read} rows were rejected (the rest is stored); see {str(report.rejects)!r}",
-            hint="map columns with --column field=column, or raise --max-rejects",
-        )
+    reviews, items = report.reviews, report.items or ReadSummary(read=0, accepted=0)
+    refused = len(report.stored.refused)
+    for what, lost, read, listed in (
+        ("reviews", reviews.read - reviews.accepted + refused, reviews.read, report.rejects),
+        ("items", items.read - items.accepted, items.read, report.item_rejects),
+    ):
+        if lost > max_rejects * read:
+            raise InputError(
+                f"{lost} of {read} rows of {what} were rejected (the rest is stored); see {str(listed)!r}",
+                hint="map columns with --column field=column, or raise --max-rejects",
+            )

@@ -2,24 +2,30 @@
 
 from __future__ import annotations
 
+import logging
 import time
-import uuid
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Literal
 
 import polars as pl
 
-from idiolect.context.builder import ContextBuilder
+from idiolect.corpus.records import digest_id
 from idiolect.corpus.split import Split
 from idiolect.encoders.table import load_encoder
-from idiolect.errors import ConfigError, NotFoundError
-from idiolect.experiments.commands import load_settings
+from idiolect.errors import ConfigError, InputError, NotFoundError
+from idiolect.experiments.adapters import check_adapter
+from idiolect.experiments.commands import load_settings, require_training
+from idiolect.experiments.data import make_contexts
 from idiolect.experiments.settings import Settings
-from idiolect.methods.base import Method
+from idiolect.methods.base import Contexts, Method
+from idiolect.methods.nonpersonalized import NonPersonalized
+from idiolect.methods.rag import RAG
 from idiolect.store.embed import EmbedReport, embed_missing
 from idiolect.store.sql import SqlStore
-from idiolect.types import Item, ItemId, Prediction, Review, ReviewId, Sample, UserId
+from idiolect.types import ItemId, Prediction, Review, ReviewId, Sample, UserId
+
+_log = logging.getLogger(__name__)
 
 
 def embed_store(
@@ -56,24 +62,32 @@ def add_review(
     """Add one review written now, with its vector; the item's sum follows in the same transaction as the vector.
 
     Raises:
-        ConfigError: The text is empty.
+        ConfigError: The text is empty, or the store holds other encoders' vectors only.
+        InputError: The store refuses the review.
     """
     if not text.strip():
         raise ConfigError("the review has no text", hint="pass --text")
+    moment = int(time.time()) if timestamp is None else timestamp
     review = Review(
-        id=ReviewId(uuid.uuid4().hex),
+        id=ReviewId(digest_id(user, item, moment, title, text, rating)),
         user=UserId(user),
         item=ItemId(item),
         text=text,
         rating=rating,
         title=title,
-        timestamp=int(time.time()) if timestamp is None else timestamp,
+        timestamp=moment,
     )
+    # Everything that can fail comes before the first write: a review without its vector would be half known.
     with SqlStore(store) as database:
-        known = database.items([review.item])
-        database.add([] if known else [Item(id=review.item)], [review])
         model = load_encoder(encoder)
-        database.add_vectors([review.id], model.encode([text]), encoder=model.name)
+        held = database.encoders()
+        if held and model.name not in held:
+            raise ConfigError(f"the store holds vectors of {', '.join(held)}", hint="name their encoder with --encoder")
+        vector = model.encode([text])
+        report = database.add([], [review])
+        if report.refused:
+            raise InputError(f"the review cannot be stored: {report.refused[0][1]}", hint="change it and try again")
+        database.add_vectors([review.id], vector, encoder=model.name)
     return review
 
 
@@ -102,31 +116,30 @@ def write_review(
     settings = load_settings(adapter, config=config, changes=changes, backbone=backbone)
     with SqlStore(store, create=False) as database:
         sample = Sample(user=UserId(user), item=ItemId(item), rating=rating, title=title)
-        if not database.items([sample.item]):
-            raise NotFoundError(f"no item {item!r} in the store", hint="ingest items with --items")
+        if not database.items([sample.item]) and not database.reviews_of(sample.item, exclude=UserId("")):
+            raise NotFoundError(f"no item {item!r} in the store", hint="check the id, or ingest items with --items")
         if chosen != "nonpersonalized" and not database.profile(sample.user):
             raise NotFoundError(f"no review by user {user!r} in the store", hint="use --method nonpersonalized")
         # The encoder's full name keys the vectors; loading it also fills in what the user wrote since the last embed.
         encoder = load_encoder(settings.encoder)
         embed_missing(database, encoder, ids=[review.id for review in database.profile(sample.user)])
-        contexts = ContextBuilder(database, settings.context, encoder=encoder.name)
-        return _method(chosen, settings, contexts, adapter).generate([sample])[0]
+        if not_embedded := database.missing_vectors(encoder.name).height:
+            _log.warning("%d reviews have no vector and are nobody's peers; run idiolect embed", not_embedded)
+        contexts = make_contexts(database, settings.context, encoder)
+        return _method(chosen, settings, contexts, adapter, encoder.name).generate([sample])[0]
 
 
-def _method(name: str, settings: Settings, contexts: ContextBuilder, adapter: Path | None) -> Method:
+def _method(name: str, settings: Settings, contexts: Contexts, adapter: Path | None, encoder: str) -> Method:
+    require_training()
+    from idiolect.experiments.conditions import make_dep
     from idiolect.llm.transformers import TransformersLLM
-    from idiolect.methods.dep import DEP
-    from idiolect.methods.nonpersonalized import NonPersonalized
-    from idiolect.methods.rag import RAG
-    from idiolect.softprompt.adapter import Adapter
 
     llm = TransformersLLM.load(settings.backbone)
-    if name != "dep" or adapter is None:
-        plain = NonPersonalized if name == "nonpersonalized" else RAG
-        return plain(llm, contexts, params=settings.sampling, prompt=settings.prompt)
-    rows = Adapter.from_pretrained(adapter).to(llm.model.device)
-    prompt = settings.prompt.model_copy(update={"streams": rows.config.streams})
-    return DEP(llm, contexts, rows, params=settings.sampling, prompt=prompt)
+    if name == "dep" and adapter is not None:
+        check_adapter(adapter, encoder=encoder, backbone=llm.name)
+        return make_dep(adapter, llm, contexts, params=settings.sampling, prompt=settings.prompt)
+    plain = NonPersonalized if name == "nonpersonalized" else RAG
+    return plain(llm, contexts, params=settings.sampling, prompt=settings.prompt)
 
 
 def _needed(store: SqlStore, split: Path, peers: Literal["corpus", "split"]) -> list[ReviewId]:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import polars as pl
 
 from idiolect.config import load
+from idiolect.corpus.holdout import collapse_whitespace
 from idiolect.corpus.split import Split
 from idiolect.errors import require
 from idiolect.store.sql import SqlStore
@@ -40,15 +41,23 @@ def pretrain_backbone(
     from idiolect.training.pretrain import pretrain
 
     with SqlStore(store, create=False) as database:
-        hidden = (
-            Split.load(split, fingerprint=database.fingerprint()).ids("train", "validation", "test") if split else []
-        )
-        reviews = _visible(database, hidden)
+        targets: list[ReviewId] = []
+        if split is not None:
+            targets = Split.load(split, fingerprint=database.fingerprint()).ids("train", "validation", "test")
+        reviews = _visible(database, targets)
         items = database.items(sorted({ItemId(review.item) for review in reviews}))
-        provenance = {"store": database.fingerprint(), "reviews": len(reviews), "hidden_targets": len(hidden)}
+        provenance = {"store": database.fingerprint(), "reviews": len(reviews), "targets": len(targets)}
         return pretrain(reviews, items, config=settings, folder=folder, provenance=provenance, progress=progress)
 
 
-def _visible(store: SqlStore, hidden: Sequence[ReviewId]) -> list[Review]:
-    ids = store.review_frame().filter(~pl.col("review_id").is_in(pl.Series(hidden, dtype=pl.String).implode()))
-    return store.reviews(ids["review_id"].to_list())
+def _visible(store: SqlStore, targets: Sequence[ReviewId]) -> list[Review]:
+    """All reviews but the targets, and but what their users wrote again, or about the same item.
+
+    The split drops such repeats, so that they have no role; read here, they would give the targets away.
+    """
+    frame = store.review_frame()
+    frame = frame.with_columns(said=collapse_whitespace(frame["text"]))
+    hidden = frame.filter(pl.col("review_id").is_in(pl.Series(targets, dtype=pl.String).implode()))
+    for key in (["review_id"], ["user", "item"], ["user", "said"]):
+        frame = frame.join(hidden, on=key, how="anti")
+    return store.reviews(frame["review_id"].to_list())

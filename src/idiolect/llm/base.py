@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Literal, Protocol
 
 import numpy as np
+from pydantic import Field
 
 from idiolect.config import Config
 from idiolect.types import Prompt
@@ -17,10 +18,10 @@ Capability = Literal["soft", "likelihood", "schema", "seed"]
 class SamplingParams(Config):
     """How tokens are drawn. The defaults are the DEP paper's (appendix C.2.3)."""
 
-    temperature: float = 0.8
+    temperature: float = Field(default=0.8, ge=0)
     """0 is greedy."""
-    top_p: float = 0.95
-    max_new_tokens: int = 512
+    top_p: float = Field(default=0.95, gt=0, le=1)
+    max_new_tokens: int = Field(default=512, gt=0)
     seed: int = 0
     """Of the sampling alone; nothing is seeded globally."""
 

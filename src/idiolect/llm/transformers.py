@@ -5,13 +5,16 @@ from __future__ import annotations
 import inspect
 import time
 from collections.abc import Iterator, Sequence
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
 import torch
+from safetensors import SafetensorError
 from tqdm.auto import tqdm
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
+from idiolect.encoders.digest import folder_digest
 from idiolect.encoders.quiet import no_bars
 from idiolect.errors import ArtifactError, NotFoundError
 from idiolect.llm.base import Capability, Completion, SamplingParams
@@ -71,6 +74,7 @@ class TransformersLLM:
             NotFoundError: Neither a folder nor a name that can be fetched from here.
         """
         where = str(SANDBOX_BACKBONE) if config.model == "sandbox" else config.model
+        folder = Path(where)
         cuda = torch.cuda.is_available()
         device = ("cuda" if cuda else "cpu") if config.device == "auto" else config.device
         dtype = config.dtype if config.dtype != "auto" else ("auto" if device.startswith("cuda") else "float32")
@@ -78,17 +82,18 @@ class TransformersLLM:
             tokenizer = AutoTokenizer.from_pretrained(where, revision=config.revision)
             with no_bars():
                 model: Any = AutoModelForCausalLM.from_pretrained(where, revision=config.revision, dtype=dtype)
-        except (OSError, ValueError) as error:
-            reason = str(error).strip().splitlines()[0]
+        except (OSError, ValueError, SafetensorError) as error:
+            reason = next(iter(str(error).strip().splitlines()), type(error).__name__)
             raise NotFoundError(
                 f"cannot load the model {config.model!r}: {reason}",
                 hint="give a folder, a hub name with the network on, or 'sandbox'",
             ) from error
-        revision = config.revision or getattr(model.config, "_commit_hash", None)
+        commit = config.revision or getattr(model.config, "_commit_hash", None) or ""
+        revision = folder_digest(folder) if folder.is_dir() else commit[:12]
         return cls(
             model.to(device),
             tokenizer,
-            name=f"{config.model}@{revision[:12]}" if revision else config.model,
+            name=f"{config.model}@{revision}" if revision else config.model,
             max_prompt_tokens=config.max_prompt_tokens,
             batch_size=config.batch_size,
             progress=progress,
@@ -150,8 +155,10 @@ class TransformersLLM:
         wanted = torch.full((len(targets), longest), -100, device=logits.device)
         for row, target in enumerate(targets):
             wanted[row, longest - len(target) :] = torch.from_numpy(target.astype(np.int64))
-        loss = torch.nn.functional.cross_entropy(logits.float().transpose(1, 2), wanted, reduction="none")
-        return loss.double().sum(1).cpu().numpy()
+        # Row by row: in float32 the logits of a whole batch over a large vocabulary would not fit.
+        pairs = zip(logits, wanted, strict=True)
+        nats = [torch.nn.functional.cross_entropy(row.float(), ids, reduction="sum") for row, ids in pairs]
+        return torch.stack(nats).cpu().double().numpy()
 
     def _soft_of(self, prompt: Prompt) -> np.ndarray | None:
         """The prompt's soft rows, one a slot; the scatter itself would take too many, or too wide ones, in silence."""

@@ -69,7 +69,7 @@ def write(
             sample=sample,
             method=name,
             text=completion.text,
-            stages={"prompt": "\n\n".join(message.text for message in prompt.messages)},
+            stages={"prompt": _shown(prompt, frozenset(completion.kept_entries))},
             anchors=tuple(context.entries[entry].review.id for entry in completion.kept_entries),
             prompt_tokens=completion.prompt_tokens,
             completion_tokens=completion.completion_tokens,
@@ -77,3 +77,9 @@ def write(
         )
         for sample, context, prompt, completion in zip(samples, contexts, prompts, completions, strict=True)
     ]
+
+
+def _shown(prompt: Prompt, kept: frozenset[int]) -> str:
+    """The prompt as it reached the model: without the entries that did not fit."""
+    turns = [[b for b in message.blocks if b.entry is None or b.entry in kept] for message in prompt.messages]
+    return "\n\n".join("".join(s for b in blocks for s in b.segments if isinstance(s, str)) for blocks in turns)

@@ -39,8 +39,8 @@ class PromptConfig(Config):
     """Say in the system turn what the slots are (Table 9)."""
     description_chars: int = 1000
     """Longest item description; longer ones are cut at a word."""
-    templates: Path = TEMPLATES
-    """Folder of template folders; copy and change it to use your own words."""
+    templates: Path | None = None
+    """Folder of template folders, to use your own words; None: the shipped ones."""
 
 
 class _Templates(NamedTuple):
@@ -64,7 +64,7 @@ def render(template: str, context: Context, config: PromptConfig | None = None) 
         ConfigError: No such template, or a template uses a name it is not given.
     """
     config = config or PromptConfig()
-    files = _load(template, config.templates, config.description_chars)
+    files = _load(template, config.templates or TEMPLATES, config.description_chars)
     shared: dict[str, Any] = {
         "item": context.item,
         "sample": context.sample,

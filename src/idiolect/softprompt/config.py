@@ -69,7 +69,7 @@ class AdapterConfig(Config):
         return tuple(stream for stream in STREAMS if self.streams in ("both", stream))
 
     @classmethod
-    def preset(cls, name: str, **settings: Any) -> AdapterConfig:
+    def preset(cls, name: str, /, **settings: Any) -> AdapterConfig:
         """The configuration called ``name`` with ``settings`` laid on top.
 
         Raises:

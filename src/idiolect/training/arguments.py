@@ -10,9 +10,18 @@ from transformers import TrainingArguments
 from idiolect.training.config import FitConfig
 
 
-def training_arguments(config: FitConfig, checkpoints: Path, *, validated: bool) -> TrainingArguments:
-    """Arguments that write into ``checkpoints`` and keep the best adapter where the fit is validated."""
-    cuda = torch.cuda.is_available()
+def training_arguments(
+    config: FitConfig, checkpoints: Path, *, validated: bool, on_cpu: bool = False
+) -> TrainingArguments:
+    """Arguments that write into ``checkpoints`` and keep the best adapter where the fit is validated.
+
+    Args:
+        config: The fit.
+        checkpoints: Folder of the checkpoints.
+        validated: Whether there is a validation to choose the best by.
+        on_cpu: Whether the backbone is to stay on the CPU although there is a GPU.
+    """
+    cuda = torch.cuda.is_available() and not on_cpu
     rhythm = "steps" if config.every else "epoch"
     arguments = TrainingArguments(
         output_dir=str(checkpoints),
@@ -45,7 +54,7 @@ def training_arguments(config: FitConfig, checkpoints: Path, *, validated: bool)
         remove_unused_columns=False,
         dataloader_pin_memory=cuda,
         # Said outright, for without it several processes on CPUs would each train alone.
-        use_cpu=not torch.accelerator.is_available(),
+        use_cpu=on_cpu or not torch.accelerator.is_available(),
         ddp_find_unused_parameters=False,
         ddp_broadcast_buffers=False,
         # The other processes wait while the first one validates.

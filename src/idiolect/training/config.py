@@ -58,7 +58,7 @@ class FitConfig(Config):
         return self.metric not in LOWER_IS_BETTER
 
     @classmethod
-    def preset(cls, name: str, **settings: Any) -> FitConfig:
+    def preset(cls, name: str, /, **settings: Any) -> FitConfig:
         """The configuration called ``name`` with ``settings`` laid on top.
 
         Raises:

@@ -40,6 +40,7 @@ def fit_adapter(
     resume: bool = True,
     progress: bool = False,
     provenance: Mapping[str, Any] | None = None,
+    depends: Mapping[str, str] | None = None,
 ) -> FitReport:
     """Train ``adapter`` in place and save it in ``folder``: the best by ``config.metric``, else the last.
 
@@ -48,7 +49,7 @@ def fit_adapter(
     The folder holds the adapter, ``log.jsonl`` (every loss term), ``report.json`` and the best and the last checkpoint.
 
     Args:
-        backbone: A Hugging Face causal language model; frozen in place and moved to the training device.
+        backbone: A Hugging Face causal language model; frozen in place; it trains on the CPU if it lies there.
         adapter: Of the backbone's hidden size.
         examples: In any order.
         config: How.
@@ -58,6 +59,7 @@ def fit_adapter(
         resume: Go on from a checkpoint in ``folder``; False starts anew and removes what was there.
         progress: Show a bar.
         provenance: For the adapter's README, see ``Adapter.save_pretrained``.
+        depends: What else must be the same for a fit to go on: the backbone's name, the seed of the adapter, ...
 
     Raises:
         InputError: No example has a slot.
@@ -70,7 +72,8 @@ def fit_adapter(
         timer = EpochTimer()
         for callback in (timer, JsonLines(folder / "log.jsonl"), *([Bar()] if progress else [])):
             trainer.add_callback(callback)
-        state = on_main(lambda: open_folder(folder, identity(adapter.config, config, examples), resume=resume))
+        wanted = identity(adapter.config, config, examples, depends or {})
+        state = on_main(lambda: open_folder(folder, wanted, resume=resume))
         if state.finished:
             adapter.load(folder)
             return FitReport.read(folder)
@@ -116,7 +119,12 @@ def _trainer(
     return AdapterTrainer(
         model,
         validate=validate,
-        args=training_arguments(config, folder / CHECKPOINTS, validated=validate is not None),
+        args=training_arguments(
+            config,
+            folder / CHECKPOINTS,
+            validated=validate is not None,
+            on_cpu=next(model.backbone.parameters()).device.type == "cpu",
+        ),
         data_collator=Collator(pad_id, model.adapter.config.d_in),
         train_dataset=examples,
         # Never read, for evaluation is ``validate``; the Trainer refuses to evaluate without it.

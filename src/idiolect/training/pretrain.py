@@ -18,8 +18,9 @@ import numpy as np
 import torch
 import transformers
 
+from idiolect.encoders.digest import folder_digest
 from idiolect.encoders.quiet import no_bars
-from idiolect.errors import InputError
+from idiolect.errors import InputError, NotFoundError
 from idiolect.prompts.tokenize import PromptTokenizer
 from idiolect.training.batches import DocumentBatches
 from idiolect.training.documents import Document, documents, tokenizer_texts
@@ -52,6 +53,7 @@ def pretrain(
     Raises:
         InputError: Hardly more reviews than are held out.
         ConfigError: ``folder`` holds a backbone, whole or begun, of another recipe or other text.
+        NotFoundError: There is no backbone in ``config.initial``.
     """
     if len(reviews) <= 2 * config.held_out:
         raise InputError(
@@ -59,6 +61,8 @@ def pretrain(
             hint="ingest more text or lower held_out",
         )
     wanted = {"recipe": config.model_dump(mode="json"), "data": digest(reviews, items)}
+    if config.initial is not None:
+        wanted["initial"] = folder_digest(_existing(config.initial))
     if finished := open_folder(folder, wanted):
         return finished
     tokenizer = _tokenizer(reviews, items, config, folder)
@@ -103,6 +107,10 @@ def _tokenizer(
     """The run's tokenizer: trained once, read back when the run resumes."""
     if (folder / "tokenizer.json").is_file():
         return transformers.PreTrainedTokenizerFast.from_pretrained(folder)
+    if config.initial is not None:
+        tokenizer = transformers.PreTrainedTokenizerFast.from_pretrained(_existing(config.initial))
+        tokenizer.save_pretrained(folder)
+        return tokenizer
     rng = np.random.default_rng([config.seed, 0])
     chosen = rng.permutation(len(reviews))[: config.tokenizer_reviews]
     texts = tokenizer_texts([reviews[i] for i in chosen], items, config.documents, rng)
@@ -111,7 +119,16 @@ def _tokenizer(
     return tokenizer
 
 
+def _existing(folder: str) -> Path:
+    if not (Path(folder) / "model.safetensors").is_file():
+        raise NotFoundError(f"no backbone in {folder!r} to go on from", hint="name a folder that pretrain wrote")
+    return Path(folder)
+
+
 def _model(config: PretrainConfig, n_tokens: int, encoder: PromptTokenizer) -> Any:
+    if config.initial is not None:
+        with no_bars():
+            return transformers.Qwen2ForCausalLM.from_pretrained(_existing(config.initial), dtype=torch.float32)
     shape = SHAPES[config.size]
     return transformers.Qwen2ForCausalLM(
         transformers.Qwen2Config(

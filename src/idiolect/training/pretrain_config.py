@@ -34,6 +34,8 @@ SHAPES: Mapping[Size, Shape] = {
 class PretrainConfig(Config):
     """Model, data and budget of a pretraining run."""
 
+    initial: str | None = None
+    """Folder of an earlier backbone to go on from, its tokenizer and shape included; None: from scratch."""
     size: Size = "3m"
     """Shape of the model: about that many parameters."""
     vocab_size: int = 2048

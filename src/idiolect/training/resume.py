@@ -17,9 +17,12 @@ from idiolect.training.report import REPORT
 CHECKPOINTS = "checkpoints"
 
 
-def identity(adapter: AdapterConfig, fit: FitConfig, examples: Sequence[Example]) -> dict[str, Any]:
-    """What must be the same for a fit to go on."""
-    return {"fit": fit.model_dump(), "adapter": adapter.model_dump(), "examples": digest(examples)}
+def identity(
+    adapter: AdapterConfig, fit: FitConfig, examples: Sequence[Example], depends: Mapping[str, str]
+) -> dict[str, Any]:
+    """What must be the same for a fit to go on: ``depends`` is what the examples do not show, the backbone first."""
+    own = {"fit": fit.model_dump(), "adapter": adapter.model_dump(), "examples": digest(examples)}
+    return {**own, **depends}
 
 
 class FolderState(NamedTuple):
@@ -50,7 +53,7 @@ def open_folder(folder: Path, wanted: Mapping[str, Any], *, resume: bool) -> Fol
         if changed:
             raise ConfigError(
                 f"{str(folder)!r} holds another fit: {', '.join(changed)} changed",
-                hint="name another folder, or start anew with resume=False",
+                hint="name another folder, or start anew (--restart, resume=False)",
             )
         newest = max(whole, key=lambda checkpoint: int(checkpoint.name.rpartition("-")[2]), default=None)
         return FolderState(newest and str(newest), finished)
