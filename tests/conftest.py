@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +24,49 @@ def shared() -> Path:
 def golden(shared: Path) -> Path:
     """Numbers that the papers' authors' programs produce."""
     return shared / "golden"
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """A store, a split and a backbone, and settings with which everything takes moments."""
+
+    folder: Path
+    store: str
+    split: Path
+    backbone: Path
+    settings: dict[str, Any]
+    thresholds: dict[str, int]
+    """Of the split."""
+
+
+@pytest.fixture(scope="session")
+def job(tmp_path_factory: pytest.TempPathFactory) -> Job:
+    """The main job up to fitting, on a world of 14 users; never change what it points to."""
+    from idiolect.experiments.live import embed_store
+    from idiolect.experiments.pretrain import pretrain_backbone
+    from idiolect.experiments.split import split_store
+    from idiolect.experiments.world import store_world
+    from idiolect.sandbox.config import WorldConfig
+
+    folder = tmp_path_factory.mktemp("job")
+    store, thresholds = str(folder / "reviews.db"), {"min_item_users": 2, "min_user_reviews": 6, "min_peers": 2}
+    thresholds |= {"min_profile": 2, "min_text_chars": 20}
+    store_world(store, WorldConfig(seed=3, n_users=14, n_items=12, reviews_per_user=(8, 9), words=20))
+    split_store(store, folder / "split", preset="small", changes=thresholds)
+    embed_store(store, "hash:48")
+    recipe = {"size": "1m", "vocab_size": 1000, "max_steps": 3, "held_out": 5, "tokens_per_step": 1024}
+    pretrain_backbone(store, folder / "lm", split=folder / "split", changes={**recipe, "max_tokens": 640})
+    settings = {
+        "encoder": "hash:48",
+        "backbone": {"max_prompt_tokens": 512, "batch_size": 8},
+        "context": {"k": 2},
+        "targets": {"max_validation": 2, "max_test": 6},
+        "fit": {"batch_size": 4, "max_steps": 3, "metric": "nll"},
+        "sampling": {"max_new_tokens": 6},
+        "metrics": ["rougeL"],
+        "resamples": 100,
+    }
+    return Job(folder, store, folder / "split", folder / "lm", settings, thresholds)
 
 
 @pytest.fixture(scope="session")

@@ -137,9 +137,13 @@ def test_many_samples_at_once_are_as_one_by_one():
             np.testing.assert_array_equal(one.e_diff, other.e_diff)
 
 
-def test_an_unknown_item_is_named():
-    with pytest.raises(NotFoundError, match="'nowhere'"):
-        builder_of(WORLD).build([Sample(user=UserId("ann"), item=ItemId("nowhere"))])
+def test_an_item_without_a_record_is_known_by_its_id():
+    reader = InMemoryReviews([], WORLD, {found.id: vector_of(found.id) for found in WORLD}, encoder="e")
+    sample = Sample(user=UserId("ann"), item=ItemId("nowhere"))
+    (context,) = ContextBuilder(reader, ContextConfig(), encoder="e").build([sample])
+    assert context.item == Item(id=ItemId("nowhere"))
+    assert [entry.item for entry in context.entries] == [Item(id=entry.review.item) for entry in context.entries]
+    assert len(context.entries) == len(ANNS)
 
 
 def test_a_history_review_without_a_vector_is_named():

@@ -32,6 +32,12 @@ def test_wrong_settings_are_refused(settings: dict, message: str):
         SplitConfig.preset("dpl", **settings)
 
 
+def test_the_small_preset_takes_a_corpus_of_nothing_but_users_items_and_texts():
+    rules = SplitConfig.preset("small").model_dump()
+    assert not any(value for name, value in rules.items() if name.startswith("require_"))
+    assert rules["min_description_chars"] is None
+
+
 def test_an_unknown_preset_is_refused():
     with pytest.raises(ConfigError, match="did you mean 'small'"):
         SplitConfig.preset("smal")

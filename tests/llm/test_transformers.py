@@ -176,7 +176,7 @@ class TestLoading:
 
     def test_a_folder_is_loaded_as_it_was_saved(self, tiny_llm, folder, prompts):
         loaded = TransformersLLM.load(BackboneConfig(model=str(folder), max_prompt_tokens=900, batch_size=2))
-        assert loaded.name == str(folder)
+        assert loaded.name.startswith(f"{folder}@")
         assert loaded.hidden_size == 32
         assert loaded.batch_size == 2
         assert loaded.prompts.max_tokens == 900
@@ -186,6 +186,12 @@ class TestLoading:
             tiny_llm("llama").negative_log_likelihood(prompts, references),
             rtol=1e-5,
         )
+
+    def test_other_weights_in_the_same_folder_have_another_name(self, tiny_llm, folder):
+        config = BackboneConfig(model=str(folder))
+        before, again = TransformersLLM.load(config).name, TransformersLLM.load(config).name
+        tiny_llm("qwen2").model.save_pretrained(folder)
+        assert before == again != TransformersLLM.load(config).name
 
     def test_the_asked_type_is_used(self, folder, prompts):
         loaded = TransformersLLM.load(BackboneConfig(model=str(folder), dtype="bfloat16", device="cpu"))

@@ -30,3 +30,13 @@ def test_a_lazy_imitator_gives_back_the_best_review(make_context):
     (prediction,) = RAG(FakeLLM(), contexts_of(make_context(3, words=0))).generate([SAMPLE])
     assert prediction.text == "Past words 0"
     assert prediction.anchors == ("r0", "r1", "r2")
+
+
+def test_the_recorded_prompt_is_what_reached_the_model(make_context):
+    (prediction,) = RAG(FakeLLM(max_entries=2), contexts_of(make_context(3))).generate([SAMPLE])
+    assert prediction.anchors == ("r0", "r1")
+    shown = prediction.stages["prompt"]
+    assert "Past words 0" in shown
+    assert "Past words 1" in shown
+    assert "Past words 2" not in shown
+    assert "New description" in shown

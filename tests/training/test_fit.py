@@ -150,11 +150,15 @@ def test_a_half_written_checkpoint_is_passed_over(tiny_backbone, make_adapter, e
 
 
 def test_another_fits_checkpoints_are_refused_unless_started_anew(tiny_backbone, make_adapter, examples, tmp_path):
-    def fit(examples, resume=True, **settings):
-        config = FitConfig(**{**QUICK, **settings})
-        return fit_adapter(tiny_backbone(), make_adapter(), examples, config=config, folder=tmp_path, resume=resume)
+    def fit(examples, resume=True, backbone="a", **settings):
+        config, depends = FitConfig(**{**QUICK, **settings}), {"backbone": backbone}
+        return fit_adapter(
+            tiny_backbone(), make_adapter(), examples, config=config, folder=tmp_path, resume=resume, depends=depends
+        )
 
     fit(examples)
+    with pytest.raises(ConfigError, match="another fit: backbone changed"):
+        fit(examples, backbone="b")
     with pytest.raises(ConfigError, match="another fit: fit changed"):
         fit(examples, learning_rate=1e-4)
     with pytest.raises(ConfigError, match="another fit: examples changed"):

@@ -10,7 +10,7 @@ import torch
 import transformers
 from safetensors.torch import load_file
 
-from idiolect.errors import ConfigError, InputError
+from idiolect.errors import ConfigError, InputError, NotFoundError
 from idiolect.llm.base import SamplingParams
 from idiolect.llm.config import BackboneConfig
 from idiolect.llm.transformers import TransformersLLM
@@ -106,6 +106,24 @@ def test_a_folder_of_another_recipe_or_other_text_is_refused(finished):
         run(folder, CONFIG.model_copy(update={"learning_rate": 1e-4}))
     with pytest.raises(ConfigError, match="its data changed"):
         run(folder, reviews=REVIEWS[:-1])
+
+
+def test_a_run_goes_on_from_an_earlier_backbone(finished, tmp_path):
+    first, _ = finished
+    still = CONFIG.model_copy(update={"initial": str(first), "learning_rate": 0.0, "max_steps": 1, "size": "9m"})
+    report = run(tmp_path / "next", still, REVIEWS[::-1])
+    assert report.steps == 1
+    assert (tmp_path / "next" / "tokenizer.json").read_bytes() == (first / "tokenizer.json").read_bytes()
+    before, after = (load_file(folder / "model.safetensors") for folder in (first, tmp_path / "next"))
+    assert before.keys() == after.keys()
+    assert all(torch.equal(before[name], after[name]) for name in before)
+    assert run(tmp_path / "next", still, REVIEWS[::-1]) == report
+
+
+def test_an_earlier_backbone_that_is_not_there_is_named(tmp_path):
+    with pytest.raises(NotFoundError, match="nowhere"):
+        run(tmp_path / "next", CONFIG.model_copy(update={"initial": str(tmp_path / "nowhere")}))
+    assert not (tmp_path / "next").exists()
 
 
 def interrupted_run(folder, monkeypatch, *, steps):

@@ -45,10 +45,10 @@ class DemoConfig(Config):
     """What is held out."""
     settings: Settings = Settings(
         backbone=BackboneConfig(max_prompt_tokens=768, batch_size=32),
-        context=ContextConfig(k=3),
-        targets=TargetConfig(max_validation=32, max_test=100),
-        fit=FitConfig(epochs=2, learning_rate=3e-3, metric="nll"),
-        sampling=SamplingParams(max_new_tokens=128),
+        context=ContextConfig(k=2),
+        targets=TargetConfig(max_validation=24, max_test=80),
+        fit=FitConfig(max_steps=36, learning_rate=5e-3, metric="nll"),
+        sampling=SamplingParams(max_new_tokens=112),
     )
     """The run's own settings."""
 

@@ -78,12 +78,12 @@ def add_review(
         timestamp=moment,
     )
     # Everything that can fail comes before the first write: a review without its vector would be half known.
+    model = load_encoder(encoder)
+    vector = model.encode([text])
     with SqlStore(store) as database:
-        model = load_encoder(encoder)
         held = database.encoders()
         if held and model.name not in held:
             raise ConfigError(f"the store holds vectors of {', '.join(held)}", hint="name their encoder with --encoder")
-        vector = model.encode([text])
         report = database.add([], [review])
         if report.refused:
             raise InputError(f"the review cannot be stored: {report.refused[0][1]}", hint="change it and try again")

@@ -1,0 +1,90 @@
+"""What a run reads, phase by phase."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from idiolect.config import merge
+from idiolect.encoders.table import load_encoder
+from idiolect.errors import NotFoundError
+from idiolect.experiments.data import Data, draw
+from idiolect.experiments.settings import Settings
+from idiolect.retrieval.texts import query_text
+from idiolect.store.sql import SqlStore
+from idiolect.types import Phase
+
+PHASES: tuple[Phase, ...] = ("fit", "validation", "test")
+
+
+@pytest.fixture
+def data_of(job: Any):
+    store = SqlStore(job.store, create=False)
+
+    def make(**changes: Any) -> Data:
+        settings = Settings.model_validate(merge(job.settings, changes))
+        return Data(store, job.split, settings, encoder=load_encoder(settings.encoder))
+
+    yield make
+    store.close()
+
+
+@pytest.mark.parametrize("phase", PHASES)
+def test_no_target_is_visible_before_its_phase(data_of, phase: Phase) -> None:
+    data = data_of()
+    hidden = {"fit": ("validation", "test"), "validation": ("validation", "test"), "test": ("test",)}
+    unseen = set(data.split.ids(*hidden[phase]))
+    samples = data.samples(phase)
+    contexts = data.contexts(phase).build(samples)
+    assert any(context.entries for context in contexts)
+    for sample, context in zip(samples, contexts, strict=True):
+        shown = {entry.review.id for entry in context.entries}
+        assert not shown & unseen
+        assert sample.target not in shown
+        assert all(entry.review.user == sample.user for entry in context.entries)
+
+
+def test_dense_retrieval_puts_the_nearest_review_first(data_of) -> None:
+    data, encoder = data_of(context={"retriever": "dense", "k": 3}), load_encoder("hash:48")
+    samples = data.samples("test")
+    recent = data_of(context={"k": 0}, constant_control=False).contexts("test").build(samples)
+    for sample, context, whole in zip(samples, data.contexts("test").build(samples), recent, strict=True):
+        query = encoder.encode([query_text(sample, {sample.item: context.item})])[0]
+        ranked = sorted((float(entry.e_his @ query) for entry in whole.entries), reverse=True)
+        assert len(context.entries) == 3
+        np.testing.assert_allclose([entry.e_his @ query for entry in context.entries], ranked[:3], atol=1e-3)
+
+
+def test_a_store_without_the_encoders_vectors_says_how_to_make_them(data_of) -> None:
+    with pytest.raises(NotFoundError, match=r"idiolect embed --encoder hash:32") as caught:
+        data_of(encoder="hash:32")
+    assert load_encoder("hash:32").name in caught.value.message
+
+
+def test_a_history_that_is_not_embedded_says_how_to_mend_it(job: Any, tmp_path: Path) -> None:
+    with SqlStore(job.store) as source, SqlStore(tmp_path / "s.db") as store:
+        reviews = source.reviews(source.review_frame()["review_id"].to_list())
+        store.add(source.items(source.item_frame()["item"].to_list()).values(), reviews)
+        encoder = load_encoder("hash:48")
+        store.add_vectors([reviews[0].id], encoder.encode([reviews[0].text]), encoder=encoder.name)
+        data = Data(store, job.split, Settings.model_validate(job.settings), encoder=encoder)
+        data.folder = tmp_path
+        with pytest.raises(NotFoundError, match="idiolect embed"):
+            data.contexts("fit")
+
+
+def test_a_snapshot_is_built_once_and_read_back(data_of, monkeypatch: pytest.MonkeyPatch) -> None:
+    built = data_of().snapshot("test").meta
+    monkeypatch.setattr("idiolect.experiments.data.build_snapshot", lambda *_, **__: pytest.fail("built again"))
+    assert data_of().snapshot("test").meta == built
+
+
+def test_drawing_keeps_order_and_never_repeats() -> None:
+    rng = np.random.default_rng(0)
+    drawn = draw(list(range(20)), 7, rng)
+    assert drawn == sorted(set(drawn))
+    assert len(drawn) == 7
+    assert draw([1, 2], None, rng) == [1, 2]

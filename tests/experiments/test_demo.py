@@ -1,0 +1,70 @@
+"""The demo at its smallest: it runs through, goes on where it was, and keeps to its folder."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from idiolect.cli.main import main
+from idiolect.config import build, merge
+from idiolect.errors import ConfigError
+from idiolect.experiments.demo import DemoConfig, DemoReport, run_demo
+
+
+@pytest.fixture(scope="module")
+def config(job: Any) -> DemoConfig:
+    small = {
+        "world": {"seed": 5, "n_users": 12, "n_items": 10, "reviews_per_user": [7, 8], "words": 20},
+        "split": job.thresholds,
+        "settings": merge(job.settings, {"backbone": {"model": str(job.backbone)}, "targets": {"max_test": 4}}),
+    }
+    return build(DemoConfig, merge(DemoConfig().model_dump(), small))
+
+
+@pytest.fixture(scope="module")
+def demo(config: DemoConfig, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, DemoReport, list[str]]:
+    folder, said = tmp_path_factory.mktemp("demo") / "run", []
+    return folder, run_demo(folder, config, say=said.append), said
+
+
+def test_it_compares_methods_and_says_what_it_does(demo) -> None:
+    folder, report, said = demo
+    assert [line.split()[0] for line in said] == ["1/5", "2/5", "3/5", "4/5"]
+    assert set(report.fits) == {"dep", "constant"}
+    assert report.users > 1
+    assert report.evaluation.controls is not None
+    assert {path.name for path in folder.iterdir()} >= {"reviews.db", "truth.npz", "split", "adapter", "results"}
+    (shown,) = report.side_by_side(1)
+    assert set(shown) == {"user", "reference", "nonpersonalized", "rag", "dep"}
+
+
+def test_a_second_call_reads_back_what_the_first_one_did(config, demo, monkeypatch, capsys) -> None:
+    folder, report, _ = demo
+    for name in ("generate", "negative_log_likelihood"):
+        monkeypatch.setattr(
+            f"idiolect.llm.transformers.TransformersLLM.{name}", lambda *_, **__: pytest.fail("computed again")
+        )
+    monkeypatch.setattr("transformers.Trainer.train", lambda *_, **__: pytest.fail("fitted again"))
+    flags = [
+        flag
+        for part in ("world", "split", "settings")
+        for flag in ("--set", f"{part}={json.dumps(config.model_dump(mode='json')[part])}")
+    ]
+    main(["demo", "--out", str(folder), "--json", "--quiet", *flags])
+    record = json.loads(capsys.readouterr().out)
+    assert record["users"] == report.users
+    assert set(record) >= {"methods", "controls", "seconds"}
+    main(["demo", "--out", str(folder), "--quiet", *flags])
+    shown = capsys.readouterr().out
+    assert "nonpersonalized" in shown
+    assert str(folder / "results" / "report.md") in shown
+
+
+def test_another_world_is_refused_in_its_folder(config: DemoConfig, demo) -> None:
+    folder, _, _ = demo
+    other = config.model_copy(update={"world": config.world.model_copy(update={"seed": 6})})
+    with pytest.raises(ConfigError, match="another demo"):
+        run_demo(folder, other, say=lambda _: None)

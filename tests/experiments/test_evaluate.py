@@ -1,0 +1,90 @@
+"""From an adapter to a table, and whose outputs a folder holds."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+from typing import Any
+
+import pytest
+from safetensors.torch import load_file, save_file
+
+from idiolect.errors import ArtifactError, ConfigError
+from idiolect.experiments.commands import run_evaluate
+from idiolect.experiments.results import read_lines
+from idiolect.experiments.split import split_store
+
+CONTROLS = ["dep: trained constant", "dep: another user's vectors", "dep: wrong user"]
+
+
+@pytest.fixture(scope="module")
+def results(job: Any, adapter: Path) -> Path:
+    """A finished evaluation."""
+    run_evaluate(job.store, job.split, job.folder / "results", adapter=adapter)
+    return job.folder / "results"
+
+
+@pytest.fixture
+def used(results: Path, tmp_path: Path) -> Path:
+    """Its folder's copy."""
+    return Path(shutil.copytree(results, tmp_path / "results"))
+
+
+@pytest.fixture
+def no_model(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nothing may be generated or scored by a model."""
+    for name in ("generate", "negative_log_likelihood"):
+        monkeypatch.setattr(
+            f"idiolect.llm.transformers.TransformersLLM.{name}", lambda *_, **__: pytest.fail("computed again")
+        )
+
+
+def test_methods_and_controls_are_scored_with_what_their_numbers_depend_on(results: Path) -> None:
+    record = json.loads((results / "results.json").read_text())
+    assert [row["name"] for row in record["tables"]["methods"]["methods"]] == ["nonpersonalized", "rag", "dep"]
+    assert [row["name"] for row in record["tables"]["controls"]["methods"]] == ["dep", *CONTROLS]
+    assert {"settings", "versions", "device", "store", "backbone", "encoder", "split"} <= set(record)
+    assert record["status"] == "complete"
+    rows = read_lines(results / "samples" / "dep.jsonl")
+    assert len(rows) == record["samples"] == 6
+    assert all(row["anchors"] and row["reference"] and row["nll"] > 0 for row in rows)
+    assert "†" in (results / "report.md").read_text()
+
+
+def test_controls_write_no_texts_unless_asked(results: Path) -> None:
+    rows = read_lines(results / "samples" / "dep-wrong-user.jsonl")
+    assert all(row["text"] is None and row["nll"] > 0 for row in rows)
+
+
+@pytest.mark.usefixtures("no_model")
+def test_other_metrics_are_computed_of_the_same_outputs(job: Any, adapter: Path, used: Path) -> None:
+    def scored(**changes: Any) -> set[str]:
+        run_evaluate(job.store, job.split, used, adapter=adapter, changes=changes)
+        record = json.loads((used / "results.json").read_text())
+        return {score for row in record["tables"]["methods"]["methods"] for score in row["scores"]}
+
+    assert scored() == {"nll", "rougeL"}
+    assert scored(metrics=["rouge1", "bleu"], resamples=150) == {"nll", "rouge1", "bleu"}
+
+
+@pytest.mark.usefixtures("no_model")
+def test_a_folder_holds_one_evaluation(job: Any, adapter: Path, copied: Path, used: Path) -> None:
+    with pytest.raises(ConfigError, match="another settings"):
+        run_evaluate(job.store, job.split, used, adapter=adapter, changes={"seed": 9})
+    with pytest.raises(ConfigError, match="another generate_controls"):
+        run_evaluate(job.store, job.split, used, adapter=adapter, generate_controls=True)
+    run_evaluate(job.store, job.split, used, adapter=copied)
+    weights = {name: tensor + 1 for name, tensor in load_file(copied / "adapter.safetensors").items()}
+    save_file(weights, copied / "adapter.safetensors")
+    with pytest.raises(ConfigError, match="another adapter"):
+        run_evaluate(job.store, job.split, used, adapter=copied)
+
+
+@pytest.mark.usefixtures("no_model")
+def test_an_adapter_is_not_tested_on_a_split_made_anew(job: Any, adapter: Path, tmp_path: Path) -> None:
+    changes = {**job.thresholds, "test": 2}
+    split_store(job.store, tmp_path / "split", preset="small", changes=changes)
+    with pytest.raises(ArtifactError, match="another split of this store"):
+        run_evaluate(job.store, tmp_path / "split", tmp_path / "out", adapter=adapter)
+    assert not (tmp_path / "out").exists()

@@ -1,0 +1,55 @@
+"""What would be refused, or ignored, after hours is refused at once."""
+
+from __future__ import annotations
+
+import pytest
+
+from idiolect.config import build
+from idiolect.errors import ConfigError
+from idiolect.experiments.settings import Settings
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"adapter": {"typo": 1}}, "typo"),
+        ({"adapter": {"kind": "constant"}}, "adapter.kind follows"),
+        ({"adapter": {"hidden_size": 64}}, "adapter.hidden_size follows"),
+        ({"adapter": {"activation": "nope"}}, "activation"),
+        ({"context": {"retriever": "nope"}}, "unknown retriever 'nope'"),
+        ({"context": {"retriever": "recentcy"}}, "did you mean 'recency'"),
+        ({"metrics": ["rouge1", "rougeM"]}, "unknown metric 'rougeM'"),
+        ({"context": {"k": 0}}, "constant_control = false"),
+        ({"prompt": {"streams": "his"}}, "set adapter.streams"),
+        ({"prompt": {"streams": "diff"}, "adapter": {"streams": "his"}}, "set adapter.streams"),
+        ({"fit": {"metric": "rouge1"}}, "fit.metric is meteor or nll"),
+        ({"sampling": {"temperature": -1}}, "temperature"),
+        ({"sampling": {"top_p": 0}}, "top_p"),
+        ({"sampling": {"max_new_tokens": 0}}, "max_new_tokens"),
+        ({"contexts": {}}, "did you mean 'context'"),
+    ],
+)
+def test_what_cannot_work_is_refused_by_name(settings: dict, message: str) -> None:
+    with pytest.raises(ConfigError, match=message):
+        build(Settings, settings)
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {"context": {"k": 0}, "constant_control": False},
+        {"prompt": {"streams": "diff"}, "adapter": {"streams": "diff"}},
+        {"context": {"retriever": "dense"}},
+        {"adapter_preset": "paper"},
+    ],
+)
+def test_what_works_is_taken(settings: dict) -> None:
+    build(Settings, settings)
+
+
+def test_encoder_backbone_and_context_dictate_the_adapters_shape() -> None:
+    config = build(Settings, {"context": {"k": 5}, "adapter": {"streams": "diff"}}).adapter_config(
+        d_in=48, hidden_size=96, kind="constant"
+    )
+    assert (config.d_in, config.hidden_size, config.max_entries) == (48, 96, 5)
+    assert (config.kind, config.streams) == ("constant", "diff")
