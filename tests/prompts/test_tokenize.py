@@ -109,7 +109,7 @@ def test_encoding_ends_where_the_answer_begins_and_starts_with_one_bos_at_most(e
 def test_a_template_without_system_turn_gets_its_words_in_front_of_the_users(encoders, make_context, habit):
     prompt = render("dep", make_context(1))
     text = encoders[habit].tokenizer.decode(encoders[habit].encode(prompt).ids)
-    assert text.startswith(f"<|im_start|>user\n{prompt.messages[0].text}\n\nItem: New item\n")
+    assert text.startswith(f"<|im_start|>user\n{prompt.messages[0].text}\n\nPast reviews")
     assert "system" not in text.partition("Item:")[0].replace("system turn", "")
 
 
