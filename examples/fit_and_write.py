@@ -17,17 +17,18 @@ from idiolect.sandbox.world import World
 from idiolect.store.sql import SqlStore
 
 SETTINGS = {
-    "context": {"k": 3},
-    "fit": {"max_steps": 10, "metric": "nll"},
+    "backbone": {"max_prompt_tokens": 768},
+    "context": {"k": 2},
+    "fit": {"max_steps": 6, "batch_size": 4, "metric": "nll"},
     "targets": {"max_validation": 8, "max_test": 8},
-    "sampling": {"max_new_tokens": 48},
+    "sampling": {"max_new_tokens": 32},
 }
 
 
 def main(folder: Path) -> None:
     """Ingest, split, embed, fit, evaluate, write."""
     store, split, adapter = str(folder / "reviews.db"), folder / "split", folder / "adapter"
-    world = World(WorldConfig(seed=5, n_users=40, n_items=40, reviews_per_user=(9, 12)))
+    world = World(WorldConfig(seed=5, n_users=24, n_items=30, reviews_per_user=(8, 10), words=25))
     with SqlStore(store) as database:
         database.add(world.items(), world.reviews())
 
