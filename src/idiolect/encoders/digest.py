@@ -6,6 +6,8 @@ from hashlib import blake2b
 from pathlib import Path
 
 _SUFFIXES = (".json", ".txt", ".model", ".safetensors", ".bin")
+_RECORDS = {"pretrain.json", "settings.json", "fit.json", "report.json"}
+"""What this library writes beside a model about how it was made: no part of the model."""
 _PIECE = 4096
 _PIECES = 256
 
@@ -17,11 +19,15 @@ def folder_digest(folder: Path) -> str:
     same shape differ there.
     """
     digest = blake2b(digest_size=6)
-    for path in sorted(path for path in folder.rglob("*") if path.suffix in _SUFFIXES and path.is_file()):
+    for path in sorted(path for path in folder.rglob("*") if _is_part(path.relative_to(folder)) and path.is_file()):
         size = path.stat().st_size
         digest.update(f"{path.relative_to(folder).as_posix()}|{size}|".encode())
         _update(digest, path, size)
     return digest.hexdigest()
+
+
+def _is_part(path: Path) -> bool:
+    return path.suffix in _SUFFIXES and path.name not in _RECORDS and "checkpoints" not in path.parts
 
 
 def _update(digest: blake2b, path: Path, size: int) -> None:

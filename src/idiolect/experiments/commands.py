@@ -46,22 +46,27 @@ def load_settings(
     """
     flags: dict[str, Any] = dict(changes or {})
     if backbone is not None:
-        flags = merge(flags, {"backbone": {"model": _absolute(backbone)}})
+        flags = merge(flags, {"backbone": {"model": backbone}})
     if encoder is not None:
-        flags = merge(flags, {"encoder": _absolute(encoder)})
+        flags = merge(flags, {"encoder": encoder})
     if adapter is None:
-        return load(Settings, config, flags)
+        return _located(load(Settings, config, flags))
     if config is not None:
         raise ConfigError("an adapter brings its own settings", hint="leave out --config, or change one with --set")
     own = read_record(adapter)["settings"]
-    settings = build(Settings, merge(own, flags), where="flags")
+    settings = _located(build(Settings, merge(own, flags), where="flags"))
     _check_free(build(Settings, own, where=str(adapter)), settings)
     return settings
 
 
-def _absolute(name: str) -> str:
-    """A folder by its full path, so that a record of it holds from anywhere; any other name as it is."""
-    return str(Path(name).resolve()) if Path(name).is_dir() else name
+def _located(settings: Settings) -> Settings:
+    """Folders by their full paths, so that a record of them holds from anywhere; other names as they are."""
+
+    def absolute(name: str) -> str:
+        return str(Path(name).resolve()) if Path(name).is_dir() else name
+
+    backbone = settings.backbone.model_copy(update={"model": absolute(settings.backbone.model)})
+    return settings.model_copy(update={"backbone": backbone, "encoder": absolute(settings.encoder)})
 
 
 def _check_free(own: Settings, wanted: Settings) -> None:

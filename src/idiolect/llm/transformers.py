@@ -93,7 +93,8 @@ class TransformersLLM:
         return cls(
             model.to(device),
             tokenizer,
-            name=f"{config.model}@{revision}" if revision else config.model,
+            # Of a folder its own name, not its path: an adapter moves to another machine with its backbone.
+            name=f"{Path(config.model).name if folder.is_dir() else config.model}@{revision}".removesuffix("@"),
             max_prompt_tokens=config.max_prompt_tokens,
             batch_size=config.batch_size,
             progress=progress,
