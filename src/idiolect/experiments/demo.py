@@ -23,6 +23,7 @@ from idiolect.experiments.settings import Settings, TargetConfig
 from idiolect.llm.base import SamplingParams
 from idiolect.llm.config import BackboneConfig
 from idiolect.llm.transformers import TransformersLLM
+from idiolect.prompts.render import PromptConfig
 from idiolect.sandbox.config import WorldConfig
 from idiolect.sandbox.world import World
 from idiolect.store.embed import embed_missing
@@ -45,12 +46,14 @@ class DemoConfig(Config):
     """What is held out."""
     settings: Settings = Settings(
         backbone=BackboneConfig(max_prompt_tokens=768, batch_size=32),
-        context=ContextConfig(k=2),
+        context=ContextConfig(k=4),
+        prompt=PromptConfig(with_text=False),
         targets=TargetConfig(max_validation=24, max_test=80),
-        fit=FitConfig(max_steps=36, learning_rate=5e-3, metric="nll"),
-        sampling=SamplingParams(max_new_tokens=112),
+        fit=FitConfig(max_steps=44, learning_rate=8e-3, metric="nll"),
+        sampling=SamplingParams(max_new_tokens=96),
     )
-    """The run's own settings."""
+    """DEP sees no text of past reviews (Table 2 of the paper, "w/o text"): all it knows of the user is in its vectors, and
+    its short prompts train within the demo's minutes. RAG sees the text."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
