@@ -52,8 +52,8 @@ class DemoConfig(Config):
         fit=FitConfig(max_steps=44, learning_rate=8e-3, metric="nll"),
         sampling=SamplingParams(max_new_tokens=96),
     )
-    """DEP sees no text of past reviews (Table 2 of the paper, "w/o text"): all it knows of the user is in its vectors, and
-    its short prompts train within the demo's minutes. RAG sees the text."""
+    """DEP sees no text of past reviews (Table 2 of the paper, "w/o text"): all it knows of the user is in its vectors,
+    and its short prompts train within the demo's minutes. RAG sees the text."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
