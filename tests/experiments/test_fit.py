@@ -28,7 +28,7 @@ def test_an_adapter_lies_with_everything_it_was_fitted_with(job: Any, adapter: P
     assert load_settings(adapter).backbone.model == str(job.backbone)
     card = (adapter / "README.md").read_text()
     assert "visibility" in card
-    assert str(job.backbone) in card
+    assert f"{job.backbone.name}@" in card
 
 
 def test_a_finished_fit_is_read_back_and_an_unwanted_control_removed(copied: Path, fit, monkeypatch) -> None:
