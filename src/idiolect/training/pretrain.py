@@ -67,10 +67,7 @@ def pretrain(
         return finished
     tokenizer = _tokenizer(reviews, items, config, folder)
     encoder = PromptTokenizer(tokenizer, max_tokens=config.max_tokens - config.reference_tokens)
-    rng = np.random.default_rng([config.seed, 1])
-    docs = list(documents(reviews, items, encoder, config.documents, rng, max_tokens=config.max_tokens))
-    shuffled = [docs[i] for i in np.random.default_rng([config.seed, 2]).permutation(len(docs))]
-    held_out, train = shuffled[: config.held_out], shuffled[config.held_out :]
+    held_out, train = _documents(reviews, items, encoder, config)
     with kept_random_state():
         torch.manual_seed(config.seed)
         model = _model(config, len(tokenizer), encoder)
@@ -99,6 +96,16 @@ def pretrain(
     write_record(folder, {**wanted, "provenance": dict(provenance or {}), "report": asdict(report), "log": log})
     shutil.rmtree(folder / CHECKPOINTS, ignore_errors=True)
     return report
+
+
+def _documents(
+    reviews: Sequence[Review], items: Mapping[ItemId, Item], encoder: PromptTokenizer, config: PretrainConfig
+) -> tuple[list[Document], list[Document]]:
+    """Documents that are held out, and those to train on."""
+    rng = np.random.default_rng([config.seed, 1])
+    docs = list(documents(reviews, items, encoder, config.documents, rng, max_tokens=config.max_tokens))
+    shuffled = [docs[i] for i in np.random.default_rng([config.seed, 2]).permutation(len(docs))]
+    return shuffled[: config.held_out], shuffled[config.held_out :]
 
 
 def _tokenizer(
