@@ -61,6 +61,6 @@ def resolve_columns(
         elif field in required:
             raise InputError(
                 f"{where} has no column for {field!r} (it has {', '.join(sorted(present))})",
-                hint=f"name it: columns={{{field!r}: ...}}",
+                hint=f"name it: --column {field}=NAME, or columns={{{field!r}: 'NAME'}}",
             )
     return found
