@@ -17,7 +17,7 @@ ItemId = NewType("ItemId", str)
 ReviewId = NewType("ReviewId", str)
 
 Phase = Literal["fit", "validation", "test"]
-Stream = Literal["his", "diff"]
+Stream = Literal["his", "diff", "user", "instruction"]
 Role = Literal["system", "user", "assistant"]
 
 
@@ -135,6 +135,8 @@ class Prompt:
     messages: tuple[Message, ...]
     soft: np.ndarray | None = None
     """float32 (n_slots, hidden), one row a slot in the order of the slots in the messages."""
+    sources: tuple[ReviewId, ...] = ()
+    """Every review whose text or vector went into it, directly or through earlier answers: what erasure follows."""
 
     @property
     def slots(self) -> tuple[Slot, ...]:

@@ -7,9 +7,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from idiolect.errors import ConfigError
 from idiolect.prompts.render import render
 from idiolect.prompts.tokenize import PromptTokenizer
-from idiolect.training.documents import DocumentConfig, contexts, documents, tokenizer_texts
+from idiolect.training.documents import DocumentConfig, documents, drafts, tokenizer_texts
 from idiolect.types import Item, ItemId, Review, ReviewId, UserId
 
 
@@ -37,7 +38,8 @@ ITEMS = {ItemId(f"i{k}"): Item(id=ItemId(f"i{k}"), title=f"Thing {k}") for k in 
 
 
 def built(reviews, config=None, seed=0):
-    return list(contexts(reviews, ITEMS, config or DocumentConfig(), np.random.default_rng(seed)))
+    found = drafts(reviews, ITEMS, config or DocumentConfig(), np.random.default_rng(seed))
+    return [(draft.template, draft.context) for draft in found]
 
 
 @settings(max_examples=30, deadline=None)
@@ -114,3 +116,79 @@ def test_a_document_is_never_longer_than_allowed_and_keeps_its_prompt_whole(tiny
         assert len(doc.ids) <= max_tokens
         assert doc.prompt_length <= encoder.max_tokens
         assert tiny_tokenizer.decode(doc.ids[: doc.prompt_length]).endswith("<|im_start|>assistant\n")
+
+
+SHARES = dict.fromkeys(("nonpersonalized", "rag", "dep", "pplug", "pag", "dpl", "drp", "summarize"), 1.0)
+
+
+class ToyNotes:
+    digest = "toy"
+
+    def profile(self, user, rng):
+        return f"profile of {user}"
+
+    def differences(self, review, item, rng):
+        return f"difference of {review} on {item}"
+
+    def user_words(self, user, rng):
+        return f"words of {user}"
+
+    def review_words(self, review, item, rng):
+        return f"words of {review}" + (f" on {item}" if item else "")
+
+
+def drafted(**settings):
+    config = DocumentConfig(shares=SHARES, **settings)
+    return list(drafts(corpus([60]), ITEMS, config, np.random.default_rng(0), ToyNotes()))
+
+
+def shown(draft):
+    return draft.prompt.messages[-1].text
+
+
+def test_formats_with_a_profile_need_notes():
+    with pytest.raises(ConfigError, match="drp"):
+        list(drafts(corpus(), ITEMS, DocumentConfig(shares={"drp": 1.0}), np.random.default_rng(0)))
+
+
+def test_a_profile_is_shown_above_the_review_to_write():
+    found = [draft for draft in drafted() if draft.template in ("pag", "dpl", "drp")]
+    assert found
+    for draft in found:
+        profile, asked = shown(draft).index("profile of u0"), shown(draft).index("The review to write:")
+        assert 0 <= profile < asked
+
+
+def test_a_summary_is_asked_for_and_never_given_away():
+    found = [draft for draft in drafted() if draft.template == "summarize"]
+    assert all(draft.answer == "[Summary]: profile of u0" for draft in found)
+    assert not any("profile of" in shown(draft) for draft in found)
+    compared = [draft for draft in found if "difference of" in shown(draft)]
+    assert 0 < len(compared) < len(found)
+    for draft in compared:
+        assert all(f"difference of {e.review.id} on {e.review.item}" in shown(draft) for e in draft.context.entries)
+
+
+def test_words_stand_in_slots_and_belong_to_the_review_beside_them():
+    found = [draft for draft in drafted(slot_words=1.0) if draft.template in ("dep", "pplug")]
+    for draft in found:
+        if draft.template == "pplug":
+            assert "[words of u0]" in shown(draft)
+            assert [slot.stream for slot in draft.prompt.slots] == ["instruction"]
+            continue
+        assert draft.prompt.slots == ()
+        for block in draft.prompt.messages[-1].blocks:
+            if block.entry is not None:
+                past, text = draft.context.entries[block.entry].review, "".join(block.segments)
+                assert f"Voice: [words of {past.id}]" in text
+                assert f"Difference: [words of {past.id} on {past.item}]" in text
+
+
+def test_without_words_slots_stay_slots():
+    assert all(draft.prompt.slots for draft in drafted(slot_words=0.0) if draft.template in ("dep", "pplug"))
+
+
+def test_histories_can_be_left_out_beside_a_profile_and_their_text_beside_slots():
+    bare = [draft for draft in drafted(bare_share=1.0, textless_share=1.0)]
+    assert not any(draft.context.entries for draft in bare if draft.template in ("pag", "dpl", "drp"))
+    assert not any("Text: " in shown(draft) for draft in bare if draft.template == "dep")

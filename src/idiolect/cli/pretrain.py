@@ -14,6 +14,7 @@ def pretrain(
     out: Path,
     store: StorePath = "idiolect.db",
     split: Path | None = None,
+    truth: Path | None = None,
     config: Path | None = None,
     set: Set = (),
     json: Json = False,
@@ -25,12 +26,15 @@ def pretrain(
         out: Folder of the model; an interrupted run goes on from its last checkpoint.
         store: SQLite file or database URL.
         split: A split whose targets are kept out of the text.
+        truth: Planted truth of a sandbox world, for the prompt formats that show a user's profile.
         config: YAML file of settings.
         set: A setting as name=value (size=9m, epochs=2); may be repeated.
         json: Print one JSON object.
         quiet: Show no progress.
     """
-    report = pretrain_backbone(store, out, split=split, config=config, changes=overrides(set), progress=progress(quiet))
+    report = pretrain_backbone(
+        store, out, split=split, truth=truth, config=config, changes=overrides(set), progress=progress(quiet)
+    )
     millions, tokens = report.parameters / 1e6, report.tokens_seen / 1e6
     perplexity, nats = report.held_out_perplexity, report.held_out_review_nats
     text = (

@@ -12,6 +12,8 @@ from idiolect.config import load
 from idiolect.corpus.holdout import collapse_whitespace
 from idiolect.corpus.split import Split
 from idiolect.errors import require
+from idiolect.sandbox.notes import PlantedNotes
+from idiolect.sandbox.truth import Truth
 from idiolect.store.sql import SqlStore
 from idiolect.training.pretrain_config import PretrainConfig, PretrainReport
 from idiolect.types import ItemId, Review, ReviewId
@@ -25,15 +27,18 @@ def pretrain_backbone(
     folder: Path,
     *,
     split: Path | None = None,
+    truth: Path | None = None,
     config: Path | None = None,
     changes: Mapping[str, Any] | None = None,
     progress: bool = False,
 ) -> PretrainReport:
     """Pretrain on all of a store's reviews but a split's train, validation and test targets.
 
+    With the planted truth of a sandbox world, the formats that show a user's profile are read too.
+
     Raises:
         NotFoundError: There is no store.
-        ArtifactError: The split is of another state of the store.
+        ArtifactError: The split is of another state of the store, or ``truth`` holds none.
         ConfigError: A setting is wrong, or ``folder`` holds a backbone of another recipe.
     """
     settings = load(PretrainConfig, config, changes)
@@ -47,7 +52,10 @@ def pretrain_backbone(
         reviews = _visible(database, targets)
         items = database.items(sorted({ItemId(review.item) for review in reviews}))
         provenance = {"store": database.fingerprint(), "reviews": len(reviews), "targets": len(targets)}
-        return pretrain(reviews, items, config=settings, folder=folder, provenance=provenance, progress=progress)
+        notes = PlantedNotes(Truth.load(truth)) if truth else None
+        return pretrain(
+            reviews, items, config=settings, folder=folder, notes=notes, provenance=provenance, progress=progress
+        )
 
 
 def _visible(store: SqlStore, targets: Sequence[ReviewId]) -> list[Review]:

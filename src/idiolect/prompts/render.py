@@ -1,31 +1,23 @@
 """A context to a prompt, through the templates of one method.
 
-A template is a folder of four files: ``system``, ``head`` (the item), ``entry`` (rendered once a history entry) and
-``tail`` (what is asked). ``slot("his")`` in an ``entry`` leaves a slot. The fields are those of the DEP paper's
-Figure 6; the words are ours.
+A template is a folder of four files: ``system``, ``head``, ``entry`` (rendered once a history entry, or once a compared
+review) and ``tail`` (what is asked). ``slot("his")`` leaves a slot. The fields are those of the DEP paper's Figure 6
+and of the DPL and DRP programs; the words are ours.
 """
 
 from __future__ import annotations
 
-import secrets
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from functools import lru_cache, partial
 from pathlib import Path
-from typing import Any, Literal, NamedTuple
-
-import jinja2
+from typing import Any, Literal
 
 from idiolect.config import Config
-from idiolect.context.base import Context, Entry
-from idiolect.errors import ConfigError
-from idiolect.registry import suggest
-from idiolect.types import Block, Message, Prompt, Slot, Stream
+from idiolect.context.base import Context
+from idiolect.prompts.files import TEMPLATES, Files, load
+from idiolect.types import Block, Item, Message, Prompt, Review
 
-TEMPLATES = Path(__file__).parent / "templates"
-PARTS = ("system", "head", "entry", "tail")
 Streams = Literal["both", "his", "diff"]
-_STREAMS: Mapping[str, Stream] = {"his": "his", "diff": "diff"}
 
 
 class PromptConfig(Config):
@@ -43,41 +35,51 @@ class PromptConfig(Config):
     """Folder of template folders, to use your own words; None: the shipped ones."""
 
 
-class _Templates(NamedTuple):
-    system: jinja2.Template
-    head: jinja2.Template
-    entry: jinja2.Template
-    tail: jinja2.Template
-    mark: str
-    """What ``slot(stream)`` leaves in a rendered entry, before and after the stream's name."""
-
-
-def render(template: str, context: Context, config: PromptConfig | None = None) -> Prompt:
+def render(template: str, context: Context, config: PromptConfig | None = None, **values: Any) -> Prompt:
     """The prompt of a method for a context.
 
     Args:
-        template: Name of a template folder: ``nonpersonalized``, ``rag``, ``dep``.
+        template: Name of a template folder: ``nonpersonalized``, ``rag``, ``dep``, ``pplug``; with ``profile="..."``
+            ``pag``, ``dpl``, ``drp``; with ``compared=[{"item": ..., "differences": ...}, ...]`` ``summarize``.
         context: What the sample is written from.
         config: What to show; defaults to everything.
+        values: What the template needs beside the context.
 
     Raises:
         ConfigError: No such template, or a template uses a name it is not given.
     """
     config = config or PromptConfig()
-    files = _load(template, config.templates or TEMPLATES, config.description_chars)
-    shared: dict[str, Any] = {
+    shared = {
         "item": context.item,
         "sample": context.sample,
         "entries": context.entries,
         "guidance": config.guidance,
         "with_text": config.with_text,
+        **values,
     }
-    system = Block((_text(files.system, shared).strip(),))
-    head = Block((_text(files.head, shared),))
-    tail = Block((_text(files.tail, shared),))
-    blocks = [_entry_block(files, k, entry, config) for k, entry in enumerate(context.entries)]
-    history = tuple(block for block in blocks if block.segments)
-    return Prompt((Message("system", (system,)), Message("user", (head, *history, tail))))
+    his, diff = (config.streams in ("both", stream) for stream in ("his", "diff"))
+    rows = [{"entry": entry, "his": his, "diff": diff and entry.e_diff is not None} for entry in context.entries]
+    return _compose(_files(template, config), shared, rows)
+
+
+def render_comparison(
+    template: str, item: Item, own: Review, others: Sequence[Review], config: PromptConfig | None = None, **values: Any
+) -> Prompt:
+    """The prompt of a role that compares a user's review with others' reviews of the same item.
+
+    Args:
+        template: ``extract`` (with ``dimensions`` and ``open``) or ``validate`` (with ``claims``).
+        item: What all of them are about.
+        own: The user's review.
+        others: The representatives', at least one; the last are dropped first where the budget is short.
+        config: Where the templates are, and how long a description may be.
+        values: What the template needs beside the reviews.
+
+    Raises:
+        ConfigError: No such template, or a template uses a name it is not given.
+    """
+    rows = [{"other": other, "number": k} for k, other in enumerate(others, start=1)]
+    return _compose(_files(template, config or PromptConfig()), {"item": item, "own": own, **values}, rows)
 
 
 def with_soft(prompt: Prompt, soft: Any) -> Prompt:
@@ -85,67 +87,13 @@ def with_soft(prompt: Prompt, soft: Any) -> Prompt:
     return replace(prompt, soft=soft)
 
 
-def _entry_block(files: _Templates, index: int, entry: Entry, config: PromptConfig) -> Block:
-    shown: dict[str, Any] = {
-        "entry": entry,
-        "with_text": config.with_text,
-        "his": config.streams in ("both", "his"),
-        "diff": config.streams in ("both", "diff") and entry.e_diff is not None,
-        "slot": partial(_slot, files.mark),
-    }
-    parts = _text(files.entry, shown).split(files.mark)
-    segments = [Slot(_STREAMS[part], index) if k % 2 else part for k, part in enumerate(parts)]
-    return Block(tuple(segment for segment in segments if segment), entry=index)
+def _files(template: str, config: PromptConfig) -> Files:
+    return load(template, config.templates or TEMPLATES, config.description_chars)
 
 
-def _slot(mark: str, stream: str) -> str:
-    if stream not in _STREAMS:
-        raise ConfigError(f"a template asks for a slot of stream {stream!r}", hint=suggest(stream, _STREAMS))
-    return f"{mark}{stream}{mark}"
-
-
-def _text(template: jinja2.Template, values: Mapping[str, Any]) -> str:
-    try:
-        return template.render(values)
-    except jinja2.TemplateError as error:
-        raise ConfigError(f"template {template.filename}: {error}", hint="see the shipped templates") from error
-
-
-@lru_cache(maxsize=64)
-def _load(template: str, folder: Path, description_chars: int) -> _Templates:
-    known = [path.name for path in folder.iterdir() if path.is_dir()] if folder.is_dir() else []
-    if template not in known:
-        raise ConfigError(f"unknown template {template!r} in {str(folder)!r}", hint=suggest(template, known))
-    env = _environment(folder, description_chars)
-    try:
-        env.globals.update(_macros(env))
-        system, head, entry, tail = (env.get_template(f"{template}/{part}.jinja") for part in PARTS)
-    except jinja2.TemplateError as error:
-        raise ConfigError(f"template {template!r}: {error}", hint="see the shipped templates") from error
-    # Nobody can guess the mark, so no text can forge a slot.
-    return _Templates(system, head, entry, tail, mark=secrets.token_hex(16))
-
-
-def _environment(folder: Path, description_chars: int) -> jinja2.Environment:
-    env = jinja2.Environment(
-        loader=jinja2.FileSystemLoader([folder, TEMPLATES]),
-        undefined=jinja2.StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-        keep_trailing_newline=True,
-        autoescape=False,
-    )
-    env.filters["shorten"] = lambda text: _shorten(text, description_chars)
-    env.filters["stars"] = lambda rating: f"{rating:g}"
-    return env
-
-
-def _macros(env: jinja2.Environment) -> dict[str, Any]:
-    module = env.get_template("fields.jinja").module
-    return {name: getattr(module, name) for name in ("item_fields", "given_fields")}
-
-
-def _shorten(text: str, limit: int) -> str:
-    if len(text) <= limit:
-        return text
-    return text[:limit].rsplit(" ", 1)[0].rstrip(" ,;:") + " ..."
+def _compose(files: Files, shared: Mapping[str, Any], rows: Sequence[Mapping[str, Any]]) -> Prompt:
+    """System turn, then head, one droppable block a row, and tail."""
+    system, head, tail = (Block(files.segments(part, shared)) for part in ("system", "head", "tail"))
+    blocks = [Block(files.segments("entry", {**shared, **row}, k), entry=k) for k, row in enumerate(rows)]
+    shown = [block for block in blocks if block.segments]
+    return Prompt((Message("system", (system,)), Message("user", (head, *shown, tail))))

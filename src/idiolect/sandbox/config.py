@@ -7,7 +7,7 @@ from typing import Self
 from pydantic import Field, model_validator
 
 from idiolect.config import Config
-from idiolect.sandbox.domain import DomainName
+from idiolect.sandbox.domain import DOMAINS, DomainName
 
 
 class WorldConfig(Config):
@@ -22,15 +22,15 @@ class WorldConfig(Config):
     """Genres take turns: item k has genre k modulo their number."""
     reviews_per_user: tuple[int, int] = (10, 16)
     """Fewest and most reviews of a user; the number is uniform between them, and never above ``n_items``."""
-    domains: tuple[DomainName, ...] = Field(default=("books", "films", "albums", "beers"), min_length=1)
+    domains: tuple[DomainName, ...] = Field(default=DOMAINS, min_length=1)
     """What is reviewed; each brings five genres."""
     words: int = Field(default=45, ge=20)
     """Length aimed at, in words a review; the mean is some ten words above it."""
-    user_sd: float = Field(default=1.8, ge=0)
+    user_sd: float = Field(default=2.0, ge=0)
     """Standard deviation of the user effects, logits."""
-    genre_sd: float = Field(default=1.5, ge=0)
+    genre_sd: float = Field(default=1.8, ge=0)
     """Standard deviation of the genre effects, logits."""
-    item_sd: float = Field(default=0.9, ge=0)
+    item_sd: float = Field(default=1.0, ge=0)
     """Standard deviation of the items' own effects, logits."""
     noise_sd: float = Field(default=0.5, ge=0)
     """Standard deviation of a review's own deviation, logits."""
@@ -38,7 +38,7 @@ class WorldConfig(Config):
     """Favourite genres of a user."""
     favourite_share: float = Field(default=0.85, ge=0, le=1)
     """Share of a user's reviews that are about favourite genres: what confounds genre and user."""
-    signature_share: float = Field(default=0.35, ge=0, le=1)
+    signature_share: float = Field(default=0.25, ge=0, le=1)
     """Share of a user's reviews that hold the user's signature phrase."""
     trait_strength: float = Field(default=1.0, ge=0)
     """Factor of all effects; 0 leaves only each trait's base rate."""

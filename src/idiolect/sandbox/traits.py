@@ -23,6 +23,9 @@ class Trait:
     """Logit of the trait's strength where item, user and noise add nothing."""
     high: str
     low: str
+    more: str
+    """The same in one word, for the short space of a slot."""
+    less: str
 
 
 class Scores(NamedTuple):
@@ -56,33 +59,121 @@ class Scores(NamedTuple):
 
 
 TRAITS: tuple[Trait, ...] = (
-    Trait("long_sentences", "Writing", -0.4, "strings clauses into long sentences", "writes short, clipped sentences"),
-    Trait("fancy_words", "Writing", -0.6, "uses rare and elevated words", "uses plain everyday words"),
-    Trait("exclamation", "Writing", -1.0, "ends sentences with exclamation marks", "never exclaims"),
     Trait(
-        "informality", "Writing", -0.4, "writes casually, with contractions", "writes formally, without contractions"
+        "long_sentences",
+        "Writing",
+        -0.4,
+        "strings clauses into long sentences",
+        "writes short, clipped sentences",
+        "flowing",
+        "clipped",
     ),
-    Trait("favourite_words", "Writing", -1.0, "keeps returning to a few pet words", "varies the praise and blame"),
-    Trait("positivity", "Emotion", 0.2, "is warmer than the rating", "is cooler than the rating"),
-    Trait("intensity", "Emotion", -0.8, "piles on strong adverbs", "leaves adjectives bare"),
-    Trait("hedging", "Emotion", -1.0, "hedges every claim", "states opinions flatly"),
-    Trait("politeness", "Emotion", -1.6, "is courteous and thankful", "does without courtesies"),
-    Trait("specificity", "Semantics", -1.2, "gives numbers and exact details", "stays general"),
-    Trait("causal_talk", "Semantics", -1.0, "gives reasons, because and so", "asserts without reasons"),
-    Trait("comparison", "Semantics", -1.4, "compares with other things of the kind", "makes no comparisons"),
-    Trait("narrative", "Semantics", -1.4, "tells when and where it happened", "tells no story"),
-    Trait("thematic_depth", "Semantics", -1.6, "asks what it is really about", "stays on the surface"),
-    Trait("verbosity", "Semantics", 0.0, "writes at length", "writes briefly"),
-    Trait("paragraphs", "Structure", -1.4, "breaks the text into paragraphs", "writes one block"),
-    Trait("lists", "Structure", -1.8, "lists points for and against", "makes no lists"),
-    Trait("verdict_first", "Structure", -0.6, "opens with the verdict", "saves the verdict for the end"),
-    Trait("transitions", "Structure", -1.0, "signposts with first, then, finally", "moves on without signposts"),
-    Trait("closings", "Structure", -1.2, "closes with the same parting line", "just stops"),
-    Trait("quoting", "Pragmatics", -1.6, "quotes what others said", "quotes nobody"),
-    Trait("questions", "Pragmatics", -1.4, "asks rhetorical questions", "asks no questions"),
-    Trait("address", "Pragmatics", -1.4, "speaks to the reader as you", "does not address the reader"),
-    Trait("imperatives", "Pragmatics", -1.4, "tells the reader what to do", "gives no orders"),
-    Trait("disclosure", "Pragmatics", -1.8, "discloses personal ties and how it was paid", "discloses nothing"),
+    Trait(
+        "fancy_words", "Writing", -0.6, "uses rare and elevated words", "uses plain everyday words", "elevated", "plain"
+    ),
+    Trait(
+        "exclamation", "Writing", -1.0, "ends sentences with exclamation marks", "never exclaims", "exclaiming", "calm"
+    ),
+    Trait(
+        "informality",
+        "Writing",
+        -0.4,
+        "writes casually, with contractions",
+        "writes formally, without contractions",
+        "casual",
+        "formal",
+    ),
+    Trait(
+        "favourite_words",
+        "Writing",
+        -1.0,
+        "keeps returning to a few pet words",
+        "varies the praise and blame",
+        "repeating",
+        "varied",
+    ),
+    Trait("positivity", "Emotion", 0.2, "is warmer than the rating", "is cooler than the rating", "warm", "cool"),
+    Trait("intensity", "Emotion", -0.8, "piles on strong adverbs", "leaves adjectives bare", "emphatic", "bare"),
+    Trait("hedging", "Emotion", -1.0, "hedges every claim", "states opinions flatly", "hedging", "flat"),
+    Trait("politeness", "Emotion", -1.6, "is courteous and thankful", "does without courtesies", "courteous", "curt"),
+    Trait("specificity", "Semantics", -1.2, "gives numbers and exact details", "stays general", "exact", "general"),
+    Trait(
+        "causal_talk",
+        "Semantics",
+        -1.0,
+        "gives reasons, because and so",
+        "asserts without reasons",
+        "reasoning",
+        "asserting",
+    ),
+    Trait(
+        "comparison",
+        "Semantics",
+        -1.4,
+        "compares with other things of the kind",
+        "makes no comparisons",
+        "comparing",
+        "absolute",
+    ),
+    Trait(
+        "narrative", "Semantics", -1.4, "tells when and where it happened", "tells no story", "narrating", "storyless"
+    ),
+    Trait(
+        "thematic_depth", "Semantics", -1.6, "asks what it is really about", "stays on the surface", "deep", "shallow"
+    ),
+    Trait("verbosity", "Semantics", 0.0, "writes at length", "writes briefly", "lengthy", "brief"),
+    Trait(
+        "paragraphs",
+        "Structure",
+        -1.4,
+        "breaks the text into paragraphs",
+        "writes one block",
+        "paragraphed",
+        "unbroken",
+    ),
+    Trait("lists", "Structure", -1.8, "lists points for and against", "makes no lists", "listing", "unlisted"),
+    Trait(
+        "verdict_first",
+        "Structure",
+        -0.6,
+        "opens with the verdict",
+        "saves the verdict for the end",
+        "judging",
+        "withholding",
+    ),
+    Trait(
+        "transitions",
+        "Structure",
+        -1.0,
+        "signposts with first, then, finally",
+        "moves on without signposts",
+        "signposting",
+        "abrupt",
+    ),
+    Trait("closings", "Structure", -1.2, "closes with the same parting line", "just stops", "parting", "stopping"),
+    Trait("quoting", "Pragmatics", -1.6, "quotes what others said", "quotes nobody", "quoting", "unquoting"),
+    Trait("questions", "Pragmatics", -1.4, "asks rhetorical questions", "asks no questions", "asking", "unasking"),
+    Trait(
+        "address",
+        "Pragmatics",
+        -1.4,
+        "speaks to the reader as you",
+        "does not address the reader",
+        "addressing",
+        "impersonal",
+    ),
+    Trait(
+        "imperatives", "Pragmatics", -1.4, "tells the reader what to do", "gives no orders", "commanding", "permissive"
+    ),
+    Trait(
+        "disclosure",
+        "Pragmatics",
+        -1.8,
+        "discloses personal ties and how it was paid",
+        "discloses nothing",
+        "disclosing",
+        "reserved",
+    ),
 )
 N_TRAITS = len(TRAITS)
 NAMES: tuple[str, ...] = tuple(trait.name for trait in TRAITS)
@@ -95,5 +186,13 @@ def describe(effect: np.ndarray, *, k: int = 6) -> tuple[str, ...]:
         effect: (n_traits,), logits; the user's planted effect.
         k: How many.
     """
-    strongest = np.argsort(-np.abs(effect), kind="stable")[:k]
-    return tuple(TRAITS[i].high if effect[i] > 0 else TRAITS[i].low for i in strongest)
+    return tuple(TRAITS[i].high if effect[i] > 0 else TRAITS[i].low for i in _strongest(effect, k))
+
+
+def keywords(effect: np.ndarray, *, k: int = 4) -> tuple[str, ...]:
+    """The strongest differences as single words, the strongest first; arguments as of ``describe``."""
+    return tuple(TRAITS[i].more if effect[i] > 0 else TRAITS[i].less for i in _strongest(effect, k))
+
+
+def _strongest(effect: np.ndarray, k: int) -> np.ndarray:
+    return np.argsort(-np.abs(effect), kind="stable")[:k]

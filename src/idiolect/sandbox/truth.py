@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from zipfile import BadZipFile
 
@@ -13,7 +13,7 @@ from idiolect.errors import ArtifactError
 
 @dataclass(frozen=True, slots=True, eq=False, kw_only=True)
 class Truth:
-    """The effects of a world, in logits of trait strength."""
+    """The effects of a world, in logits of trait strength, and what came of them in each review."""
 
     traits: tuple[str, ...]
     """Name of each trait; the columns of both arrays."""
@@ -27,6 +27,10 @@ class Truth:
     """Item ids; the rows of ``item_effects``."""
     item_effects: np.ndarray
     """float32 (n_items, n_traits): the item's own effect and its genre's."""
+    reviews: tuple[str, ...] = ()
+    """Review ids; the rows of ``realised``."""
+    realised: np.ndarray = field(default_factory=lambda: np.zeros((0, 0), dtype=np.float16))
+    """float16 (n_reviews, n_traits): how strongly each trait shows in each review, in (0, 1)."""
 
     def save(self, path: Path) -> None:
         """Write everything to an ``.npz`` without pickled objects."""
@@ -39,6 +43,8 @@ class Truth:
                 user_effects=self.user_effects,
                 items=np.array(self.items),
                 item_effects=self.item_effects,
+                reviews=np.array(self.reviews, dtype=np.str_),
+                realised=self.realised,
             )
 
     @classmethod
@@ -57,6 +63,8 @@ class Truth:
                     user_effects=data["user_effects"],
                     items=tuple(data["items"].tolist()),
                     item_effects=data["item_effects"],
+                    reviews=tuple(data["reviews"].tolist()),
+                    realised=data["realised"],
                 )
         except (OSError, ValueError, KeyError, TypeError, BadZipFile) as error:
             raise ArtifactError(f"{str(path)!r} holds no planted truth: {error}", hint="save it again") from error

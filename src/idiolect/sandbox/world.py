@@ -53,7 +53,7 @@ class World:
             about, rating, scores = self.catalogue.subjects[item], plan.ratings[k], Scores(*plan.scores[k].tolist())
             written = write(draw, about, someone, scores, config, rating=rating)
             yield Review(
-                id=ReviewId(f"{name}-{k:03d}"),
+                id=self.review_id(user, k),
                 user=name,
                 item=about.item.id,
                 text=written.text,
@@ -84,6 +84,10 @@ class World:
         """The id of user number ``user``."""
         return UserId(f"s{self.config.seed}-u{user:05d}")
 
+    def review_id(self, user: int, k: int) -> ReviewId:
+        """The id of the ``k``-th review of user number ``user``, the oldest being 0."""
+        return ReviewId(f"{self.user_id(user)}-{k:03d}")
+
     def save_truth(self, path: Path) -> None:
         """Write the planted effects (see ``Truth.load``)."""
         self.truth.save(path)
@@ -95,8 +99,9 @@ class World:
 
     @cached_property
     def truth(self) -> Truth:
-        """The planted effects of every user and item."""
+        """The planted effects of every user and item, and every review's realised traits."""
         users = range(self.config.n_users)
+        realised = [self.realised(user).astype(np.float16) for user in users]
         return Truth(
             traits=NAMES,
             categories=tuple(trait.category for trait in TRAITS),
@@ -104,6 +109,8 @@ class World:
             user_effects=np.stack([self._person(user).effect for user in users]),
             items=tuple(item.id for item in self.items()),
             item_effects=self.catalogue.effects,
+            reviews=tuple(self.review_id(user, k) for user in users for k in range(len(realised[user]))),
+            realised=np.concatenate(realised),
         )
 
     def _person(self, user: int) -> Person:

@@ -1,56 +1,115 @@
-"""Reviews to pretraining documents: the library's own prompts, each followed by the review it asks for.
+"""Reviews to pretraining documents: the library's own prompts, each followed by the text it asks for.
 
 A backbone that is to be steered by prompts must have read such prompts. Every review becomes one document an epoch, in
-a method's format drawn at random, with a random number of the same user's earlier reviews as history.
+a method's format drawn at random, with a random number of the same user's earlier reviews as history. Where notes on
+users are at hand (a sandbox world's planted truth), the formats with a profile are read too, and the places of soft
+vectors hold words, so that a backbone learns that what stands there tells how to write.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from itertools import groupby
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 
 import numpy as np
 from pydantic import Field
 
 from idiolect.config import Config
 from idiolect.context.base import Context, Entry
+from idiolect.errors import ConfigError
 from idiolect.prompts.render import PromptConfig, render
 from idiolect.prompts.tokenize import PromptTokenizer
-from idiolect.types import Item, ItemId, Prompt, Review, Sample
+from idiolect.types import Item, ItemId, Prompt, Review, Sample, Segment, Slot
 
 _NO_VECTOR = np.zeros(0, dtype=np.float32)
+PROFILED = frozenset({"pag", "dpl", "drp", "summarize"})
+"""Formats that are nothing without notes."""
+HISTORICAL = frozenset({"rag", "dep", "summarize"})
+"""Formats that are nothing without history."""
+
+
+class Notes(Protocol):
+    """What is known about how users write (see ``sandbox.notes.PlantedNotes``)."""
+
+    @property
+    def digest(self) -> str:
+        """A name for exactly these notes."""
+        ...
+
+    def profile(self, user: str, rng: np.random.Generator) -> str:
+        """How a user differs from others, in a sentence."""
+        ...
+
+    def differences(self, review: str, item: str, rng: np.random.Generator) -> str:
+        """How a review differs from others' about the item, in a sentence."""
+        ...
+
+    def user_words(self, user: str, rng: np.random.Generator) -> str:
+        """``profile`` in single words."""
+        ...
+
+    def review_words(self, review: str, item: str | None, rng: np.random.Generator) -> str:
+        """How a review is written, in single words; with its item, how it differs from others' about that item."""
+        ...
 
 
 class DocumentConfig(Config):
     """The mixture of formats."""
 
     shares: dict[str, float] = Field(default={"nonpersonalized": 0.2, "rag": 0.5, "dep": 0.3}, min_length=1)
-    """Share of each prompt template; they are normalised."""
+    """Share of each prompt template; they are normalised. ``pag``, ``dpl``, ``drp`` and ``summarize`` need notes."""
     max_history: int = 8
     """History entries are drawn uniformly from 0 (1 where the format needs one) to this many."""
+    bare_share: float = Field(default=0.75, ge=0, le=1)
+    """Share of the ``pag``, ``dpl`` and ``drp`` documents without any history beside the profile."""
+    textless_share: float = Field(default=0.0, ge=0, le=1)
+    """Share of the ``dep`` documents without the text of past reviews."""
+    slot_words: float = Field(default=0.7, ge=0, le=1)
+    """Share of the documents with slots in which words stand in them, where there are notes."""
 
 
 class Document(NamedTuple):
-    """A prompt and the review it asks for."""
+    """A prompt and the text it asks for."""
 
     ids: np.ndarray
     """int32 (n,)."""
     prompt_length: int
-    """``ids[prompt_length:]`` is the review, end-of-turn token included."""
+    """``ids[prompt_length:]`` is the answer, end-of-turn token included."""
 
 
-def contexts(
-    reviews: Sequence[Review], items: Mapping[ItemId, Item], config: DocumentConfig, rng: np.random.Generator
-) -> Iterator[tuple[str, Context]]:
-    """Template name and context for every review, users in turn.
+@dataclass(frozen=True, slots=True, eq=False)
+class Draft:
+    """A document before it is tokenized."""
+
+    template: str
+    context: Context
+    prompt: Prompt
+    answer: str
+
+
+def drafts(
+    reviews: Sequence[Review],
+    items: Mapping[ItemId, Item],
+    config: DocumentConfig,
+    rng: np.random.Generator,
+    notes: Notes | None = None,
+) -> Iterator[Draft]:
+    """A prompt and its answer for every review, users in turn.
 
     Args:
         reviews: Visible text only; what is not passed is never seen.
         items: Their items; an unknown one is shown by its id.
         config: The mixture.
-        rng: Draws formats and history lengths.
+        rng: Draws formats, history lengths and lengths of notes.
+        notes: On the users and reviews.
+
+    Raises:
+        ConfigError: A format needs notes, and there are none.
     """
+    if notes is None and (missing := sorted(PROFILED & config.shares.keys())):
+        raise ConfigError(f"{', '.join(missing)}: no notes on the users", hint="pass --truth, or leave these formats")
     names = sorted(config.shares)
     weights = np.array([config.shares[name] for name in names])
     ordered = sorted(reviews, key=lambda review: (review.user, review.moment))
@@ -58,11 +117,13 @@ def contexts(
         profile = list(group)
         formats = rng.choice(len(names), size=len(profile), p=weights / weights.sum())
         for position, review in enumerate(profile):
-            template = names[formats[position]] if position else "nonpersonalized"
-            wanted = 0 if template == "nonpersonalized" else int(rng.integers(1, config.max_history + 1))
+            template = names[formats[position]]
+            if position == 0 and template in HISTORICAL:
+                template = "nonpersonalized"
+            wanted = _history_length(template, config, rng)
             window = profile[max(0, position - wanted) : position][::-1]
             history = [past for past in window if past.moment < review.moment]
-            yield template, _context(review, history, items)
+            yield _draft(template, _context(review, history, items), config, rng, notes)
 
 
 def documents(
@@ -73,25 +134,79 @@ def documents(
     rng: np.random.Generator,
     *,
     max_tokens: int,
+    notes: Notes | None = None,
 ) -> Iterator[Document]:
-    """Every review as a document of at most ``max_tokens`` tokens (a longer review is cut).
+    """Every review as a document of at most ``max_tokens`` tokens (a longer answer is cut).
 
-    Slots stand in the text as padding tokens: the format is learned, no vector is.
+    A slot without words stands in the text as a padding token: the format is learned, no vector is.
     """
-    for template, context in contexts(reviews, items, config, rng):
-        prompt = render(template, context, PromptConfig())
-        reference = tokenizer.encode_reference(context.sample.reference or "")
-        shown = tokenizer.encode(prompt).ids
-        yield Document(np.concatenate([shown, reference])[:max_tokens], len(shown))
+    for draft in drafts(reviews, items, config, rng, notes):
+        shown = tokenizer.encode(draft.prompt).ids
+        answer = tokenizer.encode_reference(draft.answer)
+        yield Document(np.concatenate([shown, answer])[:max_tokens], len(shown))
 
 
 def tokenizer_texts(
-    reviews: Sequence[Review], items: Mapping[ItemId, Item], config: DocumentConfig, rng: np.random.Generator
+    reviews: Sequence[Review],
+    items: Mapping[ItemId, Item],
+    config: DocumentConfig,
+    rng: np.random.Generator,
+    notes: Notes | None = None,
 ) -> Iterator[str]:
     """The same documents as plain text, for training a tokenizer."""
-    for template, context in contexts(reviews, items, config, rng):
-        prompt: Prompt = render(template, context, PromptConfig())
-        yield "\n".join(message.text for message in prompt.messages) + (context.sample.reference or "")
+    for draft in drafts(reviews, items, config, rng, notes):
+        yield "\n".join(message.text for message in draft.prompt.messages) + draft.answer
+
+
+def _history_length(template: str, config: DocumentConfig, rng: np.random.Generator) -> int:
+    if template in ("nonpersonalized", "pplug"):
+        return 0
+    if template in HISTORICAL:
+        return int(rng.integers(1, config.max_history + 1))
+    return 0 if rng.random() < config.bare_share else int(rng.integers(1, config.max_history + 1))
+
+
+def _draft(
+    template: str, context: Context, config: DocumentConfig, rng: np.random.Generator, notes: Notes | None
+) -> Draft:
+    sample, answer, values = context.sample, context.sample.reference or "", {}
+    if notes is not None and template in PROFILED:
+        values["profile"] = notes.profile(sample.user, rng)
+    if notes is not None and template == "summarize":
+        answer = f"[Summary]: {values['profile']}"
+        past = [entry.review for entry in context.entries] if rng.random() < 0.5 else []
+        values["compared"] = [
+            {"item": entry.item, "differences": notes.differences(review.id, review.item, rng)}
+            for entry, review in zip(context.entries, past, strict=False)
+        ]
+    with_text = template != "dep" or rng.random() >= config.textless_share
+    prompt = render(template, context, PromptConfig(with_text=with_text), **values)
+    if notes is not None and prompt.slots and rng.random() < config.slot_words:
+        prompt = _with_words(prompt, context, notes, rng)
+    return Draft(template, context, prompt, answer)
+
+
+def _with_words(prompt: Prompt, context: Context, notes: Notes, rng: np.random.Generator) -> Prompt:
+    """The prompt with what a soft vector should say written out in its place."""
+
+    def words(segment: Segment) -> Segment:
+        if not isinstance(segment, Slot):
+            return segment
+        if segment.stream == "user":
+            return notes.user_words(context.sample.user, rng)
+        if segment.stream == "instruction":
+            return segment
+        past = context.entries[segment.entry].review
+        return notes.review_words(past.id, past.item if segment.stream == "diff" else None, rng)
+
+    messages = (
+        replace(
+            message,
+            blocks=tuple(replace(block, segments=tuple(map(words, block.segments))) for block in message.blocks),
+        )
+        for message in prompt.messages
+    )
+    return replace(prompt, messages=tuple(messages))
 
 
 def _context(review: Review, history: Sequence[Review], items: Mapping[ItemId, Item]) -> Context:

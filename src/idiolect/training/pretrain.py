@@ -23,7 +23,8 @@ from idiolect.encoders.quiet import no_bars
 from idiolect.errors import InputError, NotFoundError
 from idiolect.prompts.tokenize import PromptTokenizer
 from idiolect.training.batches import DocumentBatches
-from idiolect.training.documents import Document, documents, tokenizer_texts
+from idiolect.training.documents import Document, Notes, documents, tokenizer_texts
+from idiolect.training.muon import make_optimizer
 from idiolect.training.pretrain_config import SHAPES, PretrainConfig, PretrainReport
 from idiolect.training.pretrain_folder import CHECKPOINTS, digest, newest_checkpoint, open_folder, write_record
 from idiolect.training.randomness import kept_random_state
@@ -37,6 +38,7 @@ def pretrain(
     *,
     config: PretrainConfig,
     folder: Path,
+    notes: Notes | None = None,
     provenance: Mapping[str, Any] | None = None,
     progress: bool = True,
 ) -> PretrainReport:
@@ -47,12 +49,14 @@ def pretrain(
         items: Their items.
         config: Everything else.
         folder: Where model, tokenizer, ``pretrain.json`` (recipe, log, report) and checkpoints go.
+        notes: What is known about how the users write, for the formats with a profile.
         provenance: Recorded beside the recipe (corpus, command).
         progress: Show a bar.
 
     Raises:
         InputError: Hardly more reviews than are held out.
-        ConfigError: ``folder`` holds a backbone, whole or begun, of another recipe or other text.
+        ConfigError: ``folder`` holds a backbone, whole or begun, of another recipe or other text; or a format needs
+            notes that are not there.
         NotFoundError: There is no backbone in ``config.initial``.
     """
     if len(reviews) <= 2 * config.held_out:
@@ -60,14 +64,12 @@ def pretrain(
             f"{len(reviews)} reviews are too few to pretrain on with {config.held_out} held out",
             hint="ingest more text or lower held_out",
         )
-    wanted = {"recipe": config.model_dump(mode="json"), "data": digest(reviews, items)}
-    if config.initial is not None:
-        wanted["initial"] = folder_digest(_existing(config.initial))
+    wanted = _wanted(reviews, items, config, notes)
     if finished := open_folder(folder, wanted):
         return finished
-    tokenizer = _tokenizer(reviews, items, config, folder)
+    tokenizer = _tokenizer(reviews, items, config, folder, notes)
     encoder = PromptTokenizer(tokenizer, max_tokens=config.max_tokens - config.reference_tokens)
-    held_out, train = _documents(reviews, items, encoder, config)
+    held_out, train = _documents(reviews, items, encoder, config, notes)
     with kept_random_state():
         torch.manual_seed(config.seed)
         model = _model(config, len(tokenizer), encoder)
@@ -76,19 +78,8 @@ def pretrain(
         )
         started = time.monotonic()
         trainer = _train(model, batches, config, folder, progress=progress)
-        seconds = time.monotonic() - started
-    model.eval()
-    perplexity, nats = _held_out(model, held_out, encoder.pad_id)
-    steps = int(trainer.state.global_step)
-    report = PretrainReport(
-        parameters=sum(p.numel() for p in model.parameters()),
-        documents=len(train),
-        tokens_seen=int(sum(len(doc.ids) for doc in train) * steps / max(1, len(batches))),
-        steps=steps,
-        seconds=round(seconds, 1),
-        held_out_perplexity=perplexity,
-        held_out_review_nats=nats,
-    )
+        seconds = round(time.monotonic() - started, 1)
+    report = _report(model.eval(), train, held_out, batches, int(trainer.state.global_step), seconds, encoder.pad_id)
     with no_bars():
         model.to(torch.bfloat16).save_pretrained(folder)
     tokenizer.save_pretrained(folder)
@@ -98,18 +89,59 @@ def pretrain(
     return report
 
 
+def _wanted(
+    reviews: Sequence[Review], items: Mapping[ItemId, Item], config: PretrainConfig, notes: Notes | None
+) -> dict[str, Any]:
+    """What makes the run this run and no other."""
+    wanted: dict[str, Any] = {"recipe": config.model_dump(mode="json"), "data": digest(reviews, items)}
+    if notes is not None:
+        wanted["notes"] = notes.digest
+    if config.initial is not None:
+        wanted["initial"] = folder_digest(_existing(config.initial))
+    return wanted
+
+
+def _report(
+    model: Any,
+    train: Sequence[Document],
+    held_out: Sequence[Document],
+    batches: DocumentBatches,
+    steps: int,
+    seconds: float,
+    pad_id: int,
+) -> PretrainReport:
+    perplexity, nats = _held_out(model, held_out, pad_id)
+    return PretrainReport(
+        parameters=sum(p.numel() for p in model.parameters()),
+        documents=len(train),
+        tokens_seen=int(sum(len(doc.ids) for doc in train) * steps / max(1, len(batches))),
+        steps=steps,
+        seconds=seconds,
+        held_out_perplexity=perplexity,
+        held_out_review_nats=nats,
+    )
+
+
 def _documents(
-    reviews: Sequence[Review], items: Mapping[ItemId, Item], encoder: PromptTokenizer, config: PretrainConfig
+    reviews: Sequence[Review],
+    items: Mapping[ItemId, Item],
+    encoder: PromptTokenizer,
+    config: PretrainConfig,
+    notes: Notes | None,
 ) -> tuple[list[Document], list[Document]]:
     """Documents that are held out, and those to train on."""
     rng = np.random.default_rng([config.seed, 1])
-    docs = list(documents(reviews, items, encoder, config.documents, rng, max_tokens=config.max_tokens))
+    docs = list(documents(reviews, items, encoder, config.documents, rng, max_tokens=config.max_tokens, notes=notes))
     shuffled = [docs[i] for i in np.random.default_rng([config.seed, 2]).permutation(len(docs))]
     return shuffled[: config.held_out], shuffled[config.held_out :]
 
 
 def _tokenizer(
-    reviews: Sequence[Review], items: Mapping[ItemId, Item], config: PretrainConfig, folder: Path
+    reviews: Sequence[Review],
+    items: Mapping[ItemId, Item],
+    config: PretrainConfig,
+    folder: Path,
+    notes: Notes | None,
 ) -> transformers.PreTrainedTokenizerFast:
     """The run's tokenizer: trained once, read back when the run resumes."""
     if (folder / "tokenizer.json").is_file():
@@ -120,7 +152,7 @@ def _tokenizer(
         return tokenizer
     rng = np.random.default_rng([config.seed, 0])
     chosen = rng.permutation(len(reviews))[: config.tokenizer_reviews]
-    texts = tokenizer_texts([reviews[i] for i in chosen], items, config.documents, rng)
+    texts = tokenizer_texts([reviews[i] for i in chosen], items, config.documents, rng, notes)
     tokenizer = train_tokenizer(texts, vocab_size=config.vocab_size)
     tokenizer.save_pretrained(folder)
     return tokenizer
@@ -188,12 +220,19 @@ def _train(
         args=arguments,
         train_dataset=batches,
         data_collator=lambda rows: rows[0],
+        optimizers=(_optimizer(model, config), None),
         callbacks=[_SaveByTime(config.save_minutes)],
     )
     if not progress:
         trainer.remove_callback(transformers.PrinterCallback)
     trainer.train(resume_from_checkpoint=newest_checkpoint(folder))
     return trainer
+
+
+def _optimizer(model: transformers.PreTrainedModel, config: PretrainConfig) -> torch.optim.Optimizer:
+    if config.optimizer == "muon":
+        return make_optimizer(model, lr=config.learning_rate, weight_decay=config.weight_decay)
+    return torch.optim.AdamW(model.parameters(), lr=config.learning_rate, weight_decay=config.weight_decay)
 
 
 class _SaveByTime(transformers.TrainerCallback):

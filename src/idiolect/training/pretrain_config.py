@@ -54,12 +54,14 @@ class PretrainConfig(Config):
     """Passes over the documents."""
     max_steps: int = -1
     """Stop after so many steps; -1: as ``epochs`` says."""
-    learning_rate: float = 2e-3
-    """Peak, after warm-up; cosine to a tenth."""
+    optimizer: Literal["muon", "adamw"] = "muon"
+    """Muon for the layers' matrices and AdamW for the rest, or AdamW for everything."""
+    learning_rate: float = 4e-3
+    """Peak, after warm-up; cosine to a tenth. AdamW alone wants about half."""
     warmup_ratio: float = 0.02
     """Share of the steps spent warming up."""
     weight_decay: float = 0.05
-    """AdamW's."""
+    """Of what the optimizer decays."""
     held_out: int = 200
     """Documents kept for the reported perplexity."""
     bf16: bool | Literal["auto"] = "auto"

@@ -1,0 +1,94 @@
+"""Template files to segments of text and slots."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Mapping
+from functools import lru_cache, partial
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import jinja2
+
+from idiolect.errors import ConfigError
+from idiolect.registry import suggest
+from idiolect.types import Segment, Slot, Stream
+
+TEMPLATES = Path(__file__).parent / "templates"
+PARTS = ("system", "head", "entry", "tail")
+_STREAMS: Mapping[str, Stream] = {"his": "his", "diff": "diff", "user": "user", "instruction": "instruction"}
+
+
+class Files(NamedTuple):
+    """The four files of one template, compiled."""
+
+    parts: Mapping[str, jinja2.Template]
+    mark: str
+    """What ``slot(stream)`` leaves in a rendered part, before and after the stream's name; nobody can guess it, so no
+    text can forge a slot."""
+
+    def segments(self, part: str, values: Mapping[str, Any], entry: int = -1) -> tuple[Segment, ...]:
+        """A part with values filled in.
+
+        Args:
+            part: ``system``, ``head``, ``entry`` or ``tail``.
+            values: What the template may use.
+            entry: The history entry its slots belong to; -1: none.
+
+        Raises:
+            ConfigError: The template uses a name that it is not given.
+        """
+        template = self.parts[part]
+        try:
+            text = template.render(values, slot=partial(_slot, self.mark))
+        except jinja2.TemplateError as error:
+            raise ConfigError(f"template {template.filename}: {error}", hint="see the shipped templates") from error
+        pieces = (text.strip() if part == "system" else text).split(self.mark)
+        segments = (Slot(_STREAMS[piece], entry) if k % 2 else piece for k, piece in enumerate(pieces))
+        return tuple(segment for segment in segments if segment)
+
+
+@lru_cache(maxsize=64)
+def load(template: str, folder: Path, description_chars: int) -> Files:
+    """The files of the template folder ``template`` in ``folder``.
+
+    Raises:
+        ConfigError: There is none, or one of its files is not a template.
+    """
+    known = [path.name for path in folder.iterdir() if path.is_dir()] if folder.is_dir() else []
+    if template not in known:
+        raise ConfigError(f"unknown template {template!r} in {str(folder)!r}", hint=suggest(template, known))
+    env = _environment(folder, description_chars)
+    try:
+        module = env.get_template("fields.jinja").module
+        env.globals.update({name: getattr(module, name) for name in ("item_fields", "given_fields")})
+        parts = {part: env.get_template(f"{template}/{part}.jinja") for part in PARTS}
+    except jinja2.TemplateError as error:
+        raise ConfigError(f"template {template!r}: {error}", hint="see the shipped templates") from error
+    return Files(parts, mark=secrets.token_hex(16))
+
+
+def _slot(mark: str, stream: str) -> str:
+    if stream not in _STREAMS:
+        raise ConfigError(f"a template asks for a slot of stream {stream!r}", hint=suggest(stream, _STREAMS))
+    return f"{mark}{stream}{mark}"
+
+
+def _environment(folder: Path, description_chars: int) -> jinja2.Environment:
+    env = jinja2.Environment(
+        loader=jinja2.FileSystemLoader([folder, TEMPLATES]),
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        keep_trailing_newline=True,
+        autoescape=False,
+    )
+    env.filters["shorten"] = lambda text: _shorten(text, description_chars)
+    env.filters["stars"] = lambda rating: f"{rating:g}"
+    return env
+
+
+def _shorten(text: str, limit: int) -> str:
+    if len(text) <= limit:
+        return text
+    return text[:limit].rsplit(" ", 1)[0].rstrip(" ,;:") + " ..."
