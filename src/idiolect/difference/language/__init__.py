@@ -1,0 +1,1 @@
+"""Differences as records: taxonomy, parsing, checks and votes over text, without a language model."""

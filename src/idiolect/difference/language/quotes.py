@@ -1,0 +1,97 @@
+"""Whether quoted words stand where they are said to stand."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+
+from idiolect.difference.language.feature import Comparison, Feature, Quote, Reason
+
+_MARKS = str.maketrans(dict.fromkeys('"“”„‟″«»‘’‚‛′`´', "'"))
+_WORD = re.compile(r"\w+(?:'\w+)*")
+
+
+class Evidence:
+    """The texts of one comparison, made ready for looking words up.
+
+    Whitespace and the kind of quotation marks make no difference; every other character does, capitals too.
+
+    Args:
+        comparison: The texts that were compared.
+    """
+
+    def __init__(self, comparison: Comparison) -> None:
+        self._target = normalise(comparison.target)
+        self._peers = [normalise(peer) for peer in comparison.peers]
+        self._target_words, *self._peers_words = (_worded(text) for text in [self._target, *self._peers])
+
+    def fault(self, quote: Quote) -> Reason | None:
+        """What is wrong with a quote: ``peer_quote`` (another's words), ``invented_quote`` (nobody's), or None."""
+        words = normalise(quote.text)
+        if not words:
+            return "invented_quote"
+        if quote.side == "target":
+            if stands_in(words, self._target):
+                return None
+            return "peer_quote" if self._in_peers(words, self._peers) else "invented_quote"
+        credited = self._peers if quote.peer is None else self._peers[quote.peer : quote.peer + 1]
+        return None if self._in_peers(words, credited) else "invented_quote"
+
+    def copied_from_peers(self, text: str, run: int) -> bool:
+        """Whether ``run`` words in a row of ``text`` are a peer's, and not the user's too."""
+        words = _worded(normalise(text)).split()
+        runs = (f" {' '.join(words[k : k + run])} " for k in range(len(words) - run + 1))
+        return any(any(one in peer for peer in self._peers_words) and one not in self._target_words for one in runs)
+
+    @staticmethod
+    def _in_peers(words: str, peers: Sequence[str]) -> bool:
+        return any(stands_in(words, peer) for peer in peers)
+
+
+def check_quotes(feature: Feature, evidence: Evidence, *, required: bool = False) -> Feature:
+    """The feature with its false quotes set aside; dropped where it gave quotes for itself and none of them stands.
+
+    Args:
+        feature: What is claimed.
+        evidence: The texts of its comparison.
+        required: Whether a feature without any quote of the user's is dropped too.
+    """
+    faults: dict[Quote, Reason | None] = {quote: evidence.fault(quote) for quote in feature.quotes}
+    standing = tuple(quote for quote, fault in faults.items() if fault is None)
+    false = tuple(quote for quote, fault in faults.items() if fault is not None)
+    checked = replace(feature, quotes=standing, rejected_quotes=feature.rejected_quotes + false)
+    if false and not any(quote.side == "target" for quote in standing):
+        return replace(checked, status="dropped", reason=_worst(faults))
+    if required and not any(quote.side == "target" for quote in standing):
+        return replace(checked, status="dropped", reason="no_quote")
+    return checked
+
+
+def normalise(text: str) -> str:
+    """On one line, with one kind of quotation mark, and none around it."""
+    return " ".join(text.translate(_MARKS).split()).strip("' ")
+
+
+def stands_in(words: str, text: str) -> bool:
+    """Whether ``words`` stand in ``text`` as whole words; both normalised."""
+    place = text.find(words)
+    while place >= 0:
+        before, after = text[place - 1 : place], text[place + len(words) : place + len(words) + 1]
+        if not (_joins(before, words[0]) or _joins(words[-1], after)):
+            return True
+        place = text.find(words, place + 1)
+    return False
+
+
+def _worded(text: str) -> str:
+    """The words of a text, one blank around each."""
+    return f" {' '.join(_WORD.findall(text.lower()))} "
+
+
+def _joins(left: str, right: str) -> bool:
+    return left.isalnum() and right.isalnum()
+
+
+def _worst(faults: Mapping[Quote, Reason | None]) -> Reason:
+    return "peer_quote" if "peer_quote" in faults.values() else "invented_quote"

@@ -1,0 +1,90 @@
+"""Free text to keys: what is said of the user, in which direction, and silence where the rules are silent."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from idiolect.difference.language.clauses import about_target, quotations, redact, voices
+from idiolect.difference.language.mapping import claims, map_feature
+
+
+def keys(text: str) -> list[str]:
+    return [f"{claim.key.attribute} {claim.key.direction}" for claim in claims(text)]
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("The user writes longer, more complex sentences than others.", "writing/sentence-complexity higher"),
+        ("The target's sentences tend to be shorter.", "writing/sentence-complexity lower"),
+        ("The user rarely uses exclamation points, instead favoring periods.", "writing/exclamations fewer"),
+        ("Less formal language than the peers.", "writing/conversational-tone more"),
+        ("The user's vocabulary is more sophisticated than that of other reviewers.", "writing/vocabulary richer"),
+        ("The user's tone is less positive than others'.", "emotion/tone negative"),
+        ("In contrast to others, the user's emotional tone is more restrained.", "emotion/intensity lower"),
+        ("The user hedges every claim; others state opinions flatly.", "emotion/politeness more"),
+        ("The user is more concise.", "semantics/info-density lower"),
+        ("Provides more specific details, such as numbers, compared to other users.", "semantics/specificity more"),
+        ("Uses no headings or lists, unlike others.", "structure/headings-lists fewer"),
+        ("Does not address the reader directly.", "pragmatics/reader-address less"),
+        ("The user not only uses rhetorical questions.", "pragmatics/rhetorical-questions more"),
+        ("While others are enthusiastic, the user adopts a more neutral tone.", "emotion/tone neutral"),
+    ],
+)
+def test_a_claim_is_found_with_its_direction(text: str, expected: str):
+    assert keys(text) == [expected]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "The user likes this author more than others.",
+        "Others use many exclamation marks, whereas the user does something else.",
+        "The user is less neutral than others.",
+        "The user has longer sentences here and shorter sentences there.",
+        'The user once wrote "there were no exclamation marks on the box".',
+    ],
+)
+def test_no_claim_is_made_up(text: str):
+    assert keys(text) == []
+
+
+def test_what_is_said_of_the_others_is_not_said_of_the_user():
+    text = "Unlike others, who write long, winding sentences, the user keeps sentences short."
+    assert keys(text) == ["writing/sentence-complexity lower"]
+
+
+def test_several_properties_are_several_claims_in_order():
+    text = "Compared with others, the user uses fewer exclamation marks and more rhetorical questions."
+    assert keys(text) == ["writing/exclamations fewer", "pragmatics/rhetorical-questions more"]
+
+
+def test_a_denial_reaches_over_an_enumeration():
+    text = "The user avoids exclamation marks and rhetorical questions."
+    assert keys(text) == ["writing/exclamations fewer", "pragmatics/rhetorical-questions fewer"]
+
+
+def test_the_name_says_of_what_where_the_description_says_how_much():
+    (more,) = map_feature("Exclamation marks", "The user has more of them than others.")
+    (fewer,) = map_feature("Exclamation marks", "The user avoids them, unlike others.")
+    assert (more.key.direction, fewer.key.direction) == ("more", "fewer")
+
+
+def test_quotations_are_credited_to_whom_the_sentence_speaks_of():
+    text = 'The user raves ("it made my whole day"), while others merely say "it works just fine".'
+    assert quotations(text) == [("it made my whole day", True), ("it works just fine", False)]
+    assert redact(text) == 'The user raves ("it made my whole day"), while others merely say "…".'
+
+
+@settings(deadline=None, max_examples=40)
+@given(
+    st.text(max_size=300)
+    | st.lists(st.sampled_from(["others", "the user", "than", ", ", ". ", "who ", '"a b c"', " "])).map("".join)
+)
+def test_any_text_is_parted_without_loss(text: str):
+    assert "".join(part for part, _ in voices(text)) == text
+    assert all(part in text or '"' in text or "“" in text or "”" in text for part in about_target(text))
+    claims(text)
