@@ -35,10 +35,13 @@ slow: $(VENV)/.installed  ## tests that take minutes
 bench: $(VENV)/.installed  ## every benchmark, as ratios against a plain baseline
 	for script in benchmarks/bench_*.py; do $(BIN)/python $$script || exit 1; done
 
-backbone: $(VENV)/.installed  ## train the shipped sandbox backbone anew (about 70 minutes on one core)
+WORLD := --truth runs/sandbox-truth.npz --store runs/sandbox.db
+
+backbone: $(VENV)/.installed  ## train the shipped sandbox backbone anew (some two hours on one core)
 	mkdir -p runs
-	$(BIN)/idiolect sandbox --store runs/sandbox.db --truth runs/sandbox-truth.npz --set seed=1000 --set n_users=2500 --set n_items=3000
-	$(BIN)/idiolect pretrain --store runs/sandbox.db --truth runs/sandbox-truth.npz --out runs/sandbox-backbone --config recipes/sandbox_backbone.yaml
+	$(BIN)/idiolect sandbox $(WORLD) --set seed=1000 --set n_users=2500 --set n_items=3000
+	$(BIN)/idiolect pretrain $(WORLD) --out runs/sandbox-backbone-1 --config recipes/sandbox_1_backbone.yaml
+	$(BIN)/idiolect pretrain $(WORLD) --out runs/sandbox-backbone-2 --config recipes/sandbox_2_backbone.yaml
 
 clean:
 	rm -rf $(VENV) .pytest_cache .ruff_cache .hypothesis .import_linter_cache

@@ -70,9 +70,25 @@ def build(cls: type[C], data: Mapping[str, Any], *, where: str = "configuration"
         raise ConfigError(f"{place}: {first['msg'].removeprefix('Value error, ')} (got {first['input']!r})") from error
 
 
-def load(cls: type[C], path: Path | None, overrides: Mapping[str, Any] | None = None) -> C:
-    """A ``cls`` from a YAML file (None: defaults only) with overrides (flags) laid on top."""
-    data = read_yaml(path) if path else {}
+def load(
+    cls: type[C],
+    path: Path | None,
+    overrides: Mapping[str, Any] | None = None,
+    *,
+    base: Mapping[str, Any] | None = None,
+) -> C:
+    """A ``cls`` from a YAML file (None: defaults only) with overrides (flags) laid on top.
+
+    Args:
+        cls: The configuration.
+        path: The file.
+        overrides: What goes before the file.
+        base: What the file goes before, where a nested default is more than its class' own.
+
+    Raises:
+        ConfigError: The file cannot be read, or a setting is unknown or wrong.
+    """
+    data = merge(base or {}, read_yaml(path) if path else {})
     return build(cls, merge(data, overrides or {}), where=str(path) if path else "flags")
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Literal, NamedTuple, NewType
+from typing import Any, Literal, NamedTuple, NewType
 
 import numpy as np
 
@@ -161,3 +161,7 @@ class Prediction:
     completion_tokens: int = 0
     seconds: float = 0.0
     """Wall time of the batch divided by its size."""
+    usage: Mapping[str, Any] = field(default_factory=dict)
+    """What every stage took, by its name, each an ``idiolect.llm.usage.Usage``; the counts above are their sums."""
+    features: tuple[Any, ...] = ()
+    """The differences that were found and what became of each: ``idiolect.difference.language.feature.Feature``."""

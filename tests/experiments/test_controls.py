@@ -11,7 +11,10 @@ from hypothesis import strategies as st
 
 from idiolect.context.base import Context, Entry
 from idiolect.errors import InputError
-from idiolect.experiments.controls import OtherVectors, WrongUser, donors
+from idiolect.experiments.controls import Named, NoAdapter, OtherVectors, WrongUser, donors
+from idiolect.llm.fake import FakeLLM
+from idiolect.methods.rag import RAG
+from idiolect.prompts.render import PromptConfig
 from idiolect.types import Item, ItemId, Review, ReviewId, Sample, UserId
 
 DRAWS = 10
@@ -89,3 +92,24 @@ def test_who_stands_in_is_decided_by_the_seed() -> None:
 def test_one_user_alone_has_no_donor() -> None:
     with pytest.raises(InputError, match="two users"):
         donors([context("a", 1.0), context("a", 2.0)], 0)
+
+
+def test_without_its_slots_the_prompt_of_dep_is_that_of_rag() -> None:
+    bare = NoAdapter(FakeLLM(), Fixed(OWN))
+    texts = [[message.text for message in prompt.messages] for prompt in bare.prompts(SAMPLES)]
+    assert texts == [[m.text for m in prompt.messages] for prompt in RAG(FakeLLM(), Fixed(OWN)).prompts(SAMPLES)]
+    assert not any(prompt.slots for prompt in bare.prompts(SAMPLES))
+
+
+def test_without_text_and_slots_it_says_what_was_reviewed_and_nothing_of_vectors() -> None:
+    (prompt, *_) = NoAdapter(FakeLLM(), Fixed(OWN), prompt=PromptConfig(with_text=False)).prompts(SAMPLES)
+    shown = "".join(message.text for message in prompt.messages)
+    assert "Item: past" in shown
+    assert not any(word in shown for word in ("Text:", "Voice", "Difference"))
+
+
+def test_a_control_of_any_method_stands_under_its_own_name() -> None:
+    control = Named(RAG(FakeLLM(), WrongUser(Fixed(OWN), seed=0)), "rag: wrong user")
+    assert [prediction.method for prediction in control.generate(SAMPLES)] == ["rag: wrong user"] * 3
+    for prompt, own in zip(control.prompts(SAMPLES), OWN, strict=True):
+        assert f"Text: {own.sample.user}" not in prompt.messages[1].text

@@ -88,3 +88,17 @@ def test_drawing_keeps_order_and_never_repeats() -> None:
     assert drawn == sorted(set(drawn))
     assert len(drawn) == 7
     assert draw([1, 2], None, rng) == [1, 2]
+
+
+def test_slots_hold_what_the_settings_or_the_caller_ask_for(data_of) -> None:
+    twice = data_of(vectors="his_twice")
+    samples = twice.samples("test")
+
+    def filled(contexts) -> np.ndarray:
+        entries = [entry for context in contexts.build(samples) for entry in context.entries]
+        return np.stack([entry.e_diff - entry.e_his for entry in entries if entry.e_diff is not None])
+
+    right, shuffled = filled(data_of().contexts("test")), filled(twice.contexts("test", vectors="shuffled_peers"))
+    assert not filled(twice.contexts("test")).any()
+    assert right.shape == shuffled.shape
+    assert (right != shuffled).any(axis=1).all()

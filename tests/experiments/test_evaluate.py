@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import shutil
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -49,7 +51,11 @@ def test_methods_and_controls_are_scored_with_what_their_numbers_depend_on(resul
     rows = read_lines(results / "samples" / "dep.jsonl")
     assert len(rows) == record["samples"] == 6
     assert all(row["anchors"] and row["reference"] and row["nll"] > 0 for row in rows)
-    assert "†" in (results / "report.md").read_text()
+    report = (results / "report.md").read_text()
+    assert "†" in report
+    assert {verdict["baseline"] for verdict in record["verdicts"]} >= {"nonpersonalized", "rag"}
+    for verdict in record["verdicts"]:
+        assert verdict["sentence"][1:] in report
 
 
 def test_controls_write_no_texts_unless_asked(results: Path) -> None:
@@ -88,3 +94,20 @@ def test_an_adapter_is_not_tested_on_a_split_made_anew(job: Any, adapter: Path, 
     with pytest.raises(ArtifactError, match="another split of this store"):
         run_evaluate(job.store, tmp_path / "split", tmp_path / "out", adapter=adapter)
     assert not (tmp_path / "out").exists()
+
+
+def test_methods_without_adapter_are_evaluated_with_a_fake_and_no_torch(job: Any, tmp_path: Path) -> None:
+    settings = {**job.settings, "backbone": {"model": "fake"}}
+    script = (
+        "import json, sys\nfrom pathlib import Path\n"
+        "from idiolect.experiments.commands import run_evaluate\nstore, split, out, settings = sys.argv[1:]\n"
+        "run_evaluate(store, Path(split), Path(out), changes=json.loads(settings))\n"
+        "assert not {'torch', 'transformers'} & set(sys.modules)\n"
+    )
+    where = [job.store, str(job.split), str(tmp_path / "out"), json.dumps(settings)]
+    subprocess.run([sys.executable, "-c", script, *where], check=True)
+    record = json.loads((tmp_path / "out" / "results.json").read_text())
+    assert record["backbone"] == "fake"
+    assert record["device"].startswith("cpu")
+    assert [row["name"] for row in record["tables"]["methods"]["methods"]] == ["nonpersonalized", "rag"]
+    assert all(row["anchors"] for row in read_lines(tmp_path / "out" / "samples" / "rag.jsonl"))

@@ -51,3 +51,9 @@ def test_meteor_of_written_texts_may_choose_the_checkpoint(job: Any, fit, tmp_pa
     (report,) = fit(tmp_path / "a", **changes, sampling={"max_new_tokens": 2}).values()
     assert report.best_metric is not None
     assert 0 <= report.best_metric <= 1
+
+
+def test_no_adapter_is_fitted_to_a_backend_without_weights(job: Any, tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="backend 'fake' has none"):
+        run_fit(job.store, job.split, tmp_path / "a", changes=job.settings, backbone="fake")
+    assert not (tmp_path / "a").exists()

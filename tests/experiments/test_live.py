@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from idiolect.encoders.hashing import HashEncoder
-from idiolect.errors import ConfigError, InputError, NotFoundError
+from idiolect.errors import ArtifactError, ConfigError, InputError, NotFoundError
 from idiolect.experiments.ingest import ingest_files
 from idiolect.experiments.live import add_review, write_review
 from idiolect.store.sql import SqlStore
@@ -67,6 +67,7 @@ def test_what_cannot_be_a_review_is_refused(store: str) -> None:
         add_review(store, **{**ANN, "text": " \n"})
     with pytest.raises(InputError, match="rating"):
         add_review(store, **ANN, rating=float("nan"))
+    assert not Path(store).exists()
 
 
 def test_an_item_may_be_described_after_it_was_first_reviewed(store: str, tmp_path: Path) -> None:
@@ -100,3 +101,12 @@ def test_writing_names_what_is_missing(job: Any, adapter: Path) -> None:
         write_review(job.store, user="s3-u00000", item="nothing", adapter=adapter)
     with pytest.raises(ConfigError, match="adapter"):
         write_review(job.store, user="s3-u00000", item="s3-i00000", method="dep")
+
+
+def test_the_fake_writes_without_an_adapter_and_refuses_one_fitted_to_another_model(job: Any, adapter: Path) -> None:
+    asked: dict[str, Any] = {"user": "s3-u00000", "item": "s3-i00000", "changes": {"encoder": "hash:48"}}
+    prediction = write_review(job.store, **asked, backbone="fake")
+    assert (prediction.method, prediction.text != "") == ("rag", True)
+    assert write_review(job.store, **asked, backbone="fake", method="nonpersonalized").anchors == ()
+    with pytest.raises(ArtifactError, match="not 'fake'"):
+        write_review(job.store, **{**asked, "changes": {"backbone": {"backend": "fake"}}}, adapter=adapter)

@@ -64,6 +64,15 @@ def test_rows_have_the_norm_of_tokens_times_the_gain_of_their_stream():
     np.testing.assert_allclose(norms, np.where(some_slots()[1] == 0, 3.0, 6.0), rtol=5e-3)
 
 
+def test_what_a_row_norm_is_made_of_is_reported():
+    ours = adapter()
+    ours.set_statistics(*some_slots()[:2], token_norm=3.0)
+    ours.norm_match.gain.data = torch.tensor([1.0, 2.0])
+    stats = {name: value.item() for name, value in ours(batch(10)).stats.items()}
+    assert (stats["token_norm"], stats["gain_his"], stats["gain_diff"]) == (3.0, 1.0, 2.0)
+    assert stats["soft_norm"] == pytest.approx(3.0 * 1.5, rel=5e-3)
+
+
 def test_a_row_of_nothing_stays_nothing_with_a_bounded_gradient():
     rows = torch.zeros(1, 16, requires_grad=True)
     out = adapter().norm_match(rows, torch.tensor([0]))
@@ -121,6 +130,20 @@ def test_the_constant_does_not_see_vectors():
     np.testing.assert_array_equal(
         control.soft_rows(vectors, stream, entry), control.soft_rows(vectors * 0, stream, entry)
     )
+
+
+def test_the_constant_turns_within_a_short_fit():
+    control, wanted = (
+        adapter(kind="constant", hidden_size=192),
+        torch.randn(192, generator=torch.Generator().manual_seed(4)),
+    )
+    optimiser = torch.optim.Adam(control.parameters(), lr=5e-3)
+    for _ in range(40):
+        loss = -torch.cosine_similarity(control(batch()).rows, wanted[None]).mean()
+        optimiser.zero_grad()
+        loss.backward()
+        optimiser.step()
+    assert loss < -0.9
 
 
 def test_every_parameter_takes_part_in_a_batch_without_slots():

@@ -50,7 +50,7 @@ def nats(backbone, adapter, examples):
 def test_the_adapter_learns_what_only_the_vectors_tell(tiny_backbone, make_adapter, examples, tmp_path, family):
     backbone, adapter, control = tiny_backbone(family), make_adapter(), make_adapter(kind="constant")
     before = {name: p.clone() for name, p in backbone.named_parameters()}
-    config = FitConfig(batch_size=16, learning_rate=1e-2, epochs=10, bf16="off", every=60)
+    config = FitConfig(batch_size=16, learning_rate=1e-2, epochs=20, bf16="off", every=90)
     train, held_out = examples[:64], examples[64:]
     untrained = nats(backbone, make_adapter(), held_out)
     report = fit_adapter(backbone, adapter, train, config=config, folder=tmp_path / "dep")

@@ -1,8 +1,10 @@
 from __future__ import annotations
 
+import unicodedata
+
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from transformers import AutoTokenizer
+from transformers import AutoTokenizer, Qwen2Config
 
 from idiolect.training.tokenizer import PAD, TURN_END, TURN_START, train_tokenizer
 
@@ -25,9 +27,9 @@ def test_rare_pairs_are_not_merged():
 
 @settings(deadline=None)
 @given(text=st.text())
-def test_any_text_comes_back_as_it_was(tiny_tokenizer, text):
+def test_any_text_comes_back_in_unicodes_composed_form(tiny_tokenizer, text):
     ids = tiny_tokenizer(text)["input_ids"]
-    assert tiny_tokenizer.decode(ids, clean_up_tokenization_spaces=False) == text
+    assert tiny_tokenizer.decode(ids, clean_up_tokenization_spaces=False) == unicodedata.normalize("NFC", text)
 
 
 def test_control_tokens_have_their_roles(tiny_tokenizer):
@@ -55,3 +57,15 @@ def test_a_saved_tokenizer_is_the_same_when_loaded(tiny_tokenizer, tmp_path):
 def test_the_same_texts_make_the_same_tokenizer():
     one, other = (train_tokenizer(TEXTS, vocab_size=290).get_vocab() for _ in range(2))
     assert one == other
+
+
+def test_the_family_s_own_loader_reads_the_folder_as_it_was_written(tmp_path):
+    texts = ["On page 301,\n\nPros:\n- it's naïve, isn't it?  Two  spaces\tand tabs!!\r\n", "Ünïcödé 2024 … 'quoted' —dash"]
+    tokenizer = train_tokenizer(texts * 3, vocab_size=400)
+    tokenizer.save_pretrained(tmp_path)
+    Qwen2Config(vocab_size=448).save_pretrained(tmp_path)
+    loaded = AutoTokenizer.from_pretrained(tmp_path)
+    for text in [*texts, "other words: 12,345.\n\n\nLast line\n"]:
+        assert loaded(text)["input_ids"] == tokenizer(text)["input_ids"]
+        assert loaded.decode(loaded(text)["input_ids"]) == tokenizer.decode(tokenizer(text)["input_ids"])
+    assert (loaded.eos_token_id, loaded.pad_token_id) == (tokenizer.eos_token_id, tokenizer.pad_token_id)

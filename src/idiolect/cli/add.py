@@ -20,6 +20,10 @@ def add(
 ) -> None:
     """Add one review to a store, vector and sums included: the next text written for the user knows it.
 
+    Splits made of the store before are then refused, for they are of another state of it; adapters fitted on them go
+    on writing. To measure again, split and fit again; to measure and serve from one corpus, keep a copy of the file for
+    each.
+
     Args:
         user: Who wrote it.
         item: What about; a new item is made of its id alone.

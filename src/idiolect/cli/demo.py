@@ -6,15 +6,23 @@ import sys
 from pathlib import Path
 
 from idiolect.cli.options import Json, Quiet, Set, overrides, show
-from idiolect.config import build, merge
+from idiolect.config import load
 from idiolect.errors import require
 
 
-def demo(*, out: Path = Path("idiolect-demo"), set: Set = (), json: Json = False, quiet: Quiet = False) -> None:
+def demo(
+    *,
+    out: Path = Path("idiolect-demo"),
+    config: Path | None = None,
+    set: Set = (),
+    json: Json = False,
+    quiet: Quiet = False,
+) -> None:
     """Run the whole thing on a small made-up world: no network, no GPU, a few minutes.
 
     Args:
         out: Where store, adapter, samples and report go.
+        config: YAML file of settings, under world, split and settings.
         set: A setting as name=value (world.n_users=400, settings.fit.epochs=3); may be repeated.
         json: Print one JSON object.
         quiet: Show no progress.
@@ -23,8 +31,8 @@ def demo(*, out: Path = Path("idiolect-demo"), set: Set = (), json: Json = False
     from idiolect.evaluation.render import to_dict, to_text
     from idiolect.experiments.demo import DemoConfig, run_demo
 
-    config = build(DemoConfig, merge(DemoConfig().model_dump(), overrides(set)), where="--set")
-    report = run_demo(out, config, say=lambda line: None if quiet else print(line, file=sys.stderr), progress=not quiet)
+    chosen = load(DemoConfig, config, overrides(set), base=DemoConfig().model_dump())
+    report = run_demo(out, chosen, say=lambda line: None if quiet else print(line, file=sys.stderr), progress=not quiet)
     found = report.evaluation
     lines = [""]
     for name, fitted in report.fits.items():

@@ -6,17 +6,19 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Literal
 
-from idiolect.cli.options import Json, Quiet, StorePath, progress, show
-from idiolect.experiments.live import embed_store
+from idiolect.cli.options import Json, Quiet, StorePath, given, progress, show
+from idiolect.config import load
+from idiolect.experiments.live import EmbedConfig, embed_store
 
 
 def embed(
     *,
     store: StorePath = "idiolect.db",
-    encoder: str = "minilm",
+    encoder: str | None = None,
     split: Path | None = None,
-    peers: Literal["corpus", "split"] = "corpus",
-    batch_size: int = 32,
+    peers: Literal["corpus", "split"] | None = None,
+    batch_size: int | None = None,
+    config: Path | None = None,
     json: Json = False,
     quiet: Quiet = False,
 ) -> None:
@@ -24,14 +26,16 @@ def embed(
 
     Args:
         store: SQLite file or database URL.
-        encoder: minilm, hash, or any sentence-transformers name or folder.
+        encoder: minilm (also where not given), hash, or any sentence-transformers name or folder.
         split: Embed only what this split needs: its users' reviews and the peers' of their items.
         peers: With a split: whose reviews peers are, everybody's or the split's users' (the setting peers of fit).
-        batch_size: Texts encoded together.
+        batch_size: Texts encoded together; 32 where not given.
+        config: YAML file with any of encoder, peers and batch_size.
         json: Print one JSON object.
         quiet: Show no progress.
     """
-    report = embed_store(store, encoder, split=split, peers=peers, batch_size=batch_size, progress=progress(quiet))
+    settings = load(EmbedConfig, config, given(encoder=encoder, peers=peers, batch_size=batch_size))
+    report = embed_store(store, split=split, progress=progress(quiet), **settings.model_dump())
     known = f"{report.known} had a vector of {report.encoder}"
     text = f"{report.embedded} reviews embedded in {report.seconds:.1f} s, {known}"
     show(asdict(report), text, as_json=json)

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 from idiolect.cli.options import Json, Quiet, Set, StorePath, overrides, progress, show
 from idiolect.experiments.commands import run_fit
+from idiolect.training.report import FitReport
 
 
 def fit(
@@ -23,41 +25,45 @@ def fit(
 ) -> None:
     """Fit a soft-prompt adapter to a split's train targets; the backbone stays frozen.
 
+    On several GPUs: torchrun --nproc-per-node=4 -m idiolect.cli.main fit ...
+
     Args:
         split: Folder of the split.
         out: Folder of the adapter; an interrupted fit goes on from its last checkpoint.
         store: SQLite file or database URL.
         backbone: Folder or hub name of a causal language model; the shipped sandbox model where not given.
         encoder: Whose vectors are used; minilm where not given.
-        config: YAML file of settings.
+        config: YAML file of settings; flags go before it.
         set: A setting as name=value (fit.epochs=3, context.k=4); may be repeated.
         restart: Begin anew instead of going on.
         json: Print one JSON object.
         quiet: Show no progress.
     """
-    changes = overrides(set)
     reports = run_fit(
-        store, split, out, config=config, changes=changes, backbone=backbone, encoder=encoder,
+        store, split, out, config=config, changes=overrides(set), backbone=backbone, encoder=encoder,
         resume=not restart, progress=progress(quiet),
     )  # fmt: skip
-    lines = []
-    for name, report in reports.items():
-        epochs = ", ".join(f"{seconds:.1f}" for seconds in report.seconds_per_epoch) or "none in this run"
-        lines += [
-            f"{name}: {report.trainable_parameters:,} trainable parameters, {report.trainable_share:.2%} of all",
-            f"{name}: {report.steps} steps; seconds per epoch: {epochs}",
-            f"{name}: best validation metric {report.best_metric} at step {report.best_step}",
-        ]
-    record = {
-        name: {
-            "folder": str(out if name == "dep" else out / name),
-            "steps": report.steps,
-            "trainable_parameters": report.trainable_parameters,
-            "trainable_share": report.trainable_share,
-            "seconds_per_epoch": report.seconds_per_epoch,
-            "best_metric": report.best_metric,
-            "losses": dict(report.losses),
-        }
-        for name, report in reports.items()
+    text = "\n".join([*(_text(name, report) for name, report in reports.items()), f"adapter in {out}"])
+    folders = {"dep": out, **{name: out / name for name in reports if name != "dep"}}
+    show({name: _record(report, folders[name]) for name, report in reports.items()}, text, as_json=json)
+
+
+def _text(name: str, report: FitReport) -> str:
+    epochs = ", ".join(f"{seconds:.1f}" for seconds in report.seconds_per_epoch) or "none in this run"
+    return (
+        f"{name}: {report.trainable_parameters:,} trainable parameters, {report.trainable_share:.2%} of all\n"
+        f"{name}: {report.steps} steps; seconds per epoch: {epochs}\n"
+        f"{name}: best validation metric {report.best_metric} at step {report.best_step}"
+    )
+
+
+def _record(report: FitReport, folder: Path) -> dict[str, Any]:
+    return {
+        "folder": str(folder),
+        "steps": report.steps,
+        "trainable_parameters": report.trainable_parameters,
+        "trainable_share": report.trainable_share,
+        "seconds_per_epoch": report.seconds_per_epoch,
+        "best_metric": report.best_metric,
+        "losses": dict(report.losses),
     }
-    show(record, "\n".join([*lines, f"adapter in {out}"]), as_json=json)

@@ -22,6 +22,8 @@ COMMANDS = {
     "fit": "Fit a soft-prompt adapter on a split.",
     "write": "Write a review as a user would.",
     "evaluate": "Compare methods and controls on a split's test targets.",
+    "explain": "Show how a user differs from others, on what evidence; or have people judge such claims.",
+    "study": "Measure, in worlds with planted truth, whether differences identify a user.",
     "doctor": "Say what works on this machine and what is missing.",
 }
 

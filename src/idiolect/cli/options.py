@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import sys
 from collections.abc import Mapping
 from pathlib import Path
@@ -53,8 +54,18 @@ def columns(pairs: tuple[str, ...]) -> dict[str, str]:
     return {key: column for key, _, column in split}
 
 
+def given(**flags: Any) -> dict[str, Any]:
+    """The flags that were typed: those that are neither None nor empty."""
+    return {name: value for name, value in flags.items() if value not in (None, {}, ())}
+
+
 def show(record: Mapping[str, Any], text: str, *, as_json: bool) -> None:
-    """Print a command's result: one JSON object for programs, or text for people."""
+    """Print a command's result: one JSON object for programs, or text for people.
+
+    Of several processes under a launcher the first one speaks for all.
+    """
+    if int(os.environ.get("RANK", "0")) > 0:
+        return
     if as_json:
         print(json.dumps(record, ensure_ascii=False, default=_plain))
     else:

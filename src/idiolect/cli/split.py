@@ -13,20 +13,25 @@ def split(
     *,
     out: Path,
     store: StorePath = "idiolect.db",
-    preset: str = "small",
+    preset: str | None = None,
+    config: Path | None = None,
     set: Set = (),
     json: Json = False,
 ) -> None:
     """Choose users and hold out their newest reviews as train, validation and test targets.
 
+    A split is of the store as it is now. After any ingest or add it is refused: split again, and fit again what was
+    fitted on it. For a store that grows, keep a copy of the file to measure on.
+
     Args:
         out: Folder of the split.
         store: SQLite file or database URL.
-        preset: small, or dpl for the DPL authors' thresholds.
+        preset: small (also where not given), or dpl for the DPL authors' thresholds.
+        config: YAML file of thresholds, and of the preset under preset.
         set: A threshold as name=value (min_user_reviews=10); may be repeated.
         json: Print one JSON object.
     """
-    made = split_store(store, out, preset=preset, changes=overrides(set))
+    made = split_store(store, out, preset=preset, config=config, changes=overrides(set))
     counts = made.counts
     text = (
         f"{counts.users} users: {counts.profile} profile reviews, {counts.train} train, {counts.validation} validation "

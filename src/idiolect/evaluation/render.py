@@ -1,10 +1,11 @@
-"""A score table as Markdown, as aligned text, and as plain data for JSON."""
+"""A score table as Markdown, as aligned text, and as plain data for JSON; verdicts as sentences."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from typing import Any
 
+from idiolect.evaluation.personal import Verdict
 from idiolect.evaluation.report import Cell, Column, ScoreTable
 
 SIGNIFICANT = 0.05
@@ -25,6 +26,11 @@ def to_text(table: ScoreTable) -> str:
     lines = ["  ".join([row[0].ljust(widths[0]), *map(str.rjust, row[1:], widths[1:])]).rstrip() for row in grid]
     lines.insert(1, "  ".join("-" * width for width in widths))
     return "\n".join([*lines, "", *_notes(table), *(column.signature for column in table.columns)]) + "\n"
+
+
+def verdicts_to_markdown(verdicts: Sequence[Verdict]) -> str:
+    """A list of what the controls say of the methods' gains, in nats a review."""
+    return "\n".join(f"- {verdict.sentence[0].upper()}{verdict.sentence[1:]}." for verdict in verdicts) + "\n"
 
 
 def to_dict(table: ScoreTable) -> dict[str, Any]:

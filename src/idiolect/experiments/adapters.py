@@ -11,7 +11,7 @@ from idiolect.errors import ArtifactError, NotFoundError
 SETTINGS = "settings.json"
 """Beside an adapter: what it was fitted with."""
 CONSTANT = "constant"
-"""Folder of the control adapter inside the adapter's folder."""
+"""Folder of the trained constant inside the adapter's; other controls are named as in ``variants``, too."""
 
 
 def read_record(folder: Path) -> dict[str, Any]:

@@ -9,9 +9,12 @@ from typing import TYPE_CHECKING, Any
 
 from idiolect.config import build, load, merge
 from idiolect.encoders.table import load_encoder
-from idiolect.errors import ConfigError, require
+from idiolect.errors import ConfigError
 from idiolect.experiments.adapters import read_record
+from idiolect.experiments.data import Data
 from idiolect.experiments.settings import Settings
+from idiolect.llm.config import BackboneConfig
+from idiolect.llm.table import backend_of, load_llm, require_packages
 from idiolect.store.sql import SqlStore
 
 if TYPE_CHECKING:
@@ -19,14 +22,8 @@ if TYPE_CHECKING:
     from idiolect.training.report import FitReport
 
 
-def require_training() -> None:
-    """Refuse early where a package of the extra ``train`` is missing."""
-    for package in ("torch", "transformers", "accelerate", "safetensors"):
-        require(package, extra="train")
-
-
 _FREE = {"sampling", "metrics", "resamples", "targets", "seed"}
-_FREE_OF_BACKBONE = {"device", "dtype", "batch_size"}
+_FREE_OF_BACKBONE = {"backend", "device", "dtype", "batch_size"}
 """What may change under a fitted adapter; everything else is part of what it was fitted with."""
 
 
@@ -78,6 +75,17 @@ def _check_free(own: Settings, wanted: Settings) -> None:
         raise ConfigError(f"the adapter was fitted with another {', '.join(fixed)}", hint="fit again to change it")
 
 
+def require_weights(backbone: BackboneConfig) -> None:
+    """Refuse what no adapter can be fitted to, before torch is imported."""
+    backend = backend_of(backbone)
+    if backend != "transformers":
+        raise ConfigError(
+            f"an adapter is fitted through a model's weights; the backend {backend!r} has none to offer",
+            hint="name a folder or a hub model with --backbone",
+        )
+    require_packages(backend)
+
+
 def run_fit(
     store: str,
     split: Path,
@@ -92,17 +100,21 @@ def run_fit(
 ) -> dict[str, FitReport]:
     """Fit an adapter (and its constant control) on a split of a store.
 
+    Under ``torchrun`` each process fits its share of every batch, and the first one alone writes.
+
     Raises:
-        IdiolectError: Any of its kinds; nothing that was finished is lost.
+        ConfigError: A setting is wrong, or the backend has no weights to train against.
+        IdiolectError: Any other of its kinds; nothing that was finished is lost.
     """
     settings = load_settings(config=config, changes=changes, backbone=backbone, encoder=encoder)
-    require_training()
-    from idiolect.experiments.data import Data
+    require_weights(settings.backbone)
     from idiolect.experiments.fit import fit
     from idiolect.llm.transformers import TransformersLLM
+    from idiolect.training.distributed import on_main, process_group
 
-    with SqlStore(store, create=False) as database:
-        data = Data(database, split, settings, encoder=load_encoder(settings.encoder))
+    on_cpu = settings.backbone.device == "cpu"
+    with process_group(on_cpu=on_cpu), SqlStore(store, create=False) as database:
+        data = Data(database, split, settings, encoder=load_encoder(settings.encoder), once=on_main)
         llm = TransformersLLM.load(settings.backbone, progress=progress)
         return fit(data, llm, folder=folder, resume=resume, progress=progress)
 
@@ -126,14 +138,11 @@ def run_evaluate(
         IdiolectError: Any of its kinds; conditions that were finished are kept.
     """
     settings = load_settings(adapter, config=config, changes=changes, backbone=backbone, encoder=encoder)
-    require_training()
-    from idiolect.experiments.data import Data
     from idiolect.experiments.evaluate import evaluate
-    from idiolect.llm.transformers import TransformersLLM
 
     with SqlStore(store, create=False) as database:
         data = Data(database, split, settings, encoder=load_encoder(settings.encoder))
-        llm = TransformersLLM.load(settings.backbone, progress=progress)
+        llm = load_llm(settings.backbone, progress=progress)
         return evaluate(
             data,
             llm,

@@ -1,21 +1,91 @@
-"""Contexts that are wrong on purpose: whether a gain is personal shows in what it loses on them."""
+"""Methods fed wrongly on purpose: whether a gain is personal shows in what it loses so.
+
+These need no training; ``variants`` has those that do.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from itertools import cycle
 
 import numpy as np
 
 from idiolect.context.base import Context, Entry
 from idiolect.errors import InputError
-from idiolect.methods.base import Contexts
-from idiolect.types import Sample
+from idiolect.llm.base import LLM, SamplingParams
+from idiolect.methods.base import Contexts, Method, write
+from idiolect.prompts.render import PromptConfig, render
+from idiolect.types import Prediction, Prompt, Sample
+
+
+@dataclass(frozen=True, slots=True)
+class Named:
+    """A method under another name, for tables in which it stands more than once."""
+
+    method: Method
+    name: str
+
+    @property
+    def needs(self) -> frozenset[str]:
+        """See ``Method.needs``."""
+        return self.method.needs
+
+    def prompts(self, samples: Sequence[Sample]) -> list[Prompt]:
+        """See ``Method.prompts``."""
+        return self.method.prompts(samples)
+
+    def generate(self, samples: Sequence[Sample]) -> list[Prediction]:
+        """See ``Method.generate``."""
+        return [replace(prediction, method=self.name) for prediction in self.method.generate(samples)]
+
+
+class NoAdapter:
+    """DEP's prompt without its slots, their lines and the guidance that speaks of them.
+
+    What DEP gains over it is what its soft vectors bring. With text it is RAG's prompt to the letter; without, it says
+    what the user reviewed and how they rated it.
+
+    Args:
+        llm: Writes.
+        contexts: DEP's.
+        params: How tokens are drawn.
+        prompt: DEP's.
+        name: For tables.
+    """
+
+    needs: frozenset[str] = frozenset()
+
+    def __init__(
+        self,
+        llm: LLM,
+        contexts: Contexts,
+        *,
+        params: SamplingParams | None = None,
+        prompt: PromptConfig | None = None,
+        name: str = "dep: no adapter",
+    ) -> None:
+        self.name, self.llm, self.contexts = name, llm, contexts
+        self.params = params or SamplingParams()
+        # Differences alone have slots, and no entry has a difference.
+        self.prompt = (prompt or PromptConfig()).model_copy(update={"streams": "diff", "guidance": False})
+
+    def prompts(self, samples: Sequence[Sample]) -> list[Prompt]:
+        """See ``Method.prompts``."""
+        return [self._render(context) for context in self.contexts.build(samples)]
+
+    def generate(self, samples: Sequence[Sample]) -> list[Prediction]:
+        """See ``Method.generate``."""
+        contexts = self.contexts.build(samples)
+        return write(self.name, self.llm, self.params, samples, contexts, [self._render(c) for c in contexts])
+
+    def _render(self, context: Context) -> Prompt:
+        bare = tuple(replace(entry, e_diff=None) for entry in context.entries)
+        return render("dep", replace(context, entries=bare), self.prompt)
 
 
 class WrongUser:
-    """Another user's history, text and vectors, for every sample.
+    """Another user's history, text and vectors, for every sample: for any method that reads a history.
 
     Args:
         contexts: Where the right contexts come from.

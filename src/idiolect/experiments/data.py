@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from hashlib import blake2b
 from pathlib import Path
 from typing import TypeVar
@@ -14,6 +15,8 @@ from idiolect.corpus.split import MemberRole, Split
 from idiolect.encoders.base import Encoder
 from idiolect.errors import ArtifactError, InputError, NotFoundError
 from idiolect.experiments.settings import Settings, TargetConfig
+from idiolect.experiments.variants import Vectors, with_vectors
+from idiolect.methods.base import Contexts
 from idiolect.retrieval.table import make_retriever
 from idiolect.store.base import ReviewReader
 from idiolect.store.build import build_snapshot
@@ -22,7 +25,12 @@ from idiolect.store.sql import SqlStore
 from idiolect.types import Phase, Review, Sample
 
 T = TypeVar("T")
+Once = Callable[[Callable[[], Snapshot]], Snapshot]
 ROLE: dict[Phase, MemberRole] = {"fit": "train", "validation": "validation", "test": "test"}
+
+
+def _alone(make: Callable[[], Snapshot]) -> Snapshot:
+    return make()
 
 
 class Data:
@@ -33,14 +41,17 @@ class Data:
         folder: A split of that store; snapshots are kept beside it and reused while they fit.
         settings: Encoder, peers, targets and contexts.
         encoder: Whose vectors the store holds.
+        once: Does what one of several processes has to do for all of them; alone, a process just does it.
 
     Raises:
         ArtifactError: The split was made from another state of the store.
         NotFoundError: The store has no vectors of the encoder.
     """
 
-    def __init__(self, store: SqlStore, folder: Path, settings: Settings, *, encoder: Encoder) -> None:
-        self.store, self.folder, self.settings = store, folder, settings
+    def __init__(
+        self, store: SqlStore, folder: Path, settings: Settings, *, encoder: Encoder, once: Once = _alone
+    ) -> None:
+        self.store, self.folder, self.settings, self._once = store, folder, settings, once
         self._encoder, self.encoder = encoder, encoder.name
         if encoder.name not in store.encoders():
             raise NotFoundError(
@@ -55,19 +66,14 @@ class Data:
     def snapshot(self, phase: Phase) -> Snapshot:
         """What is visible in a phase; built where there is none that fits."""
         if phase not in self._snapshots:
-            self._snapshots[phase] = self._open(phase) or build_snapshot(
-                self.store,
-                self.split.members,
-                phase=phase,
-                encoder=self.encoder,
-                folder=self._where(phase),
-                peers=self.settings.peers,
-            )
+            self._snapshots[phase] = self._once(lambda: self._open(phase) or self._build(phase))
         return self._snapshots[phase]
 
-    def contexts(self, phase: Phase) -> ContextBuilder:
-        """The builder of a phase's contexts."""
-        return make_contexts(self.snapshot(phase), self.settings.context, self._encoder)
+    def contexts(self, phase: Phase, *, vectors: Vectors | None = None) -> Contexts:
+        """Where a phase's contexts come from, with the vectors that are asked for here or else in the settings."""
+        snapshot, settings = self.snapshot(phase), self.settings
+        right = make_contexts(snapshot, settings.context, self._encoder)
+        return with_vectors(right, vectors or settings.vectors, catalogue=snapshot.catalogue, seed=settings.seed)
 
     def has(self, phase: Phase) -> bool:
         """Whether the split has targets of this phase."""
@@ -87,6 +93,16 @@ class Data:
     def _where(self, phase: Phase) -> Path:
         slug = re.sub(r"[^A-Za-z0-9.]+", "-", f"{phase}-{self.settings.peers}-{self.encoder}-{self.members[:8]}")
         return self.folder / "snapshots" / slug
+
+    def _build(self, phase: Phase) -> Snapshot:
+        return build_snapshot(
+            self.store,
+            self.split.members,
+            phase=phase,
+            encoder=self.encoder,
+            folder=self._where(phase),
+            peers=self.settings.peers,
+        )
 
     def _open(self, phase: Phase) -> Snapshot | None:
         """A snapshot from an earlier run, if the store holds nothing that it lacks."""

@@ -16,6 +16,7 @@ from idiolect.corpus.rules import SplitConfig
 from idiolect.encoders.table import load_encoder
 from idiolect.errors import ConfigError
 from idiolect.experiments import results
+from idiolect.experiments.commands import require_weights
 from idiolect.experiments.data import Data
 from idiolect.experiments.evaluate import Evaluation, evaluate
 from idiolect.experiments.fit import fit
@@ -87,10 +88,11 @@ def run_demo(folder: Path, config: DemoConfig | None = None, *, say: Say, progre
         progress: Show bars.
 
     Raises:
-        ConfigError: ``folder`` holds another demo.
+        ConfigError: ``folder`` holds another demo, or the backbone is none that an adapter can be fitted to.
     """
     config = config or DemoConfig()
     started = time.monotonic()
+    require_weights(config.settings.backbone)
     llm = TransformersLLM.load(config.settings.backbone, progress=progress)
     _claim(folder, {"config": config.model_dump(mode="json"), "version": __version__, "backbone": llm.name})
     world = World(config.world)

@@ -4,21 +4,26 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Callable, Sequence
+from functools import lru_cache
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 import torch
 
 from idiolect.context.base import Context
+from idiolect.encoders.digest import folder_digest
 from idiolect.evaluation.table import load_metrics
-from idiolect.experiments.adapters import CONSTANT, SETTINGS
+from idiolect.experiments.adapters import SETTINGS
 from idiolect.experiments.data import Data
 from idiolect.experiments.results import write_json
+from idiolect.experiments.settings import Settings
+from idiolect.experiments.variants import TRAINED_CONTROLS, Vectors
 from idiolect.llm.transformers import TransformersLLM
 from idiolect.methods.dep import DEP
 from idiolect.prompts.render import PromptConfig, render
 from idiolect.prompts.tokenize import PromptTokenizer
 from idiolect.softprompt.adapter import Adapter
+from idiolect.training.distributed import on_main
 from idiolect.training.examples import Example, make_example
 from idiolect.training.fit import fit_adapter
 from idiolect.training.report import FitReport
@@ -37,64 +42,107 @@ def make_examples(tokenizer: PromptTokenizer, contexts: Sequence[Context], promp
 
 
 def fit(
-    data: Data, llm: TransformersLLM, *, folder: Path, resume: bool = True, progress: bool = False
+    data: Data,
+    llm: TransformersLLM,
+    *,
+    folder: Path,
+    initial: Path | None = None,
+    resume: bool = True,
+    progress: bool = False,
 ) -> dict[str, FitReport]:
-    """Fit the adapter, and the constant control where the settings ask for it.
+    """Fit the adapter, and the trained controls that the settings ask for.
+
+    Of several processes all call it, and the first one alone writes.
 
     Args:
         data: Store, split and settings.
         llm: The backbone; frozen.
-        folder: Gets the adapter, ``settings.json``, ``log.jsonl``; the control goes to ``constant/`` inside.
+        folder: Gets the adapter, ``settings.json``, ``log.jsonl``; a control goes to a folder of its name inside.
+        initial: Another fit's folder, whose adapters these go on from, with the same scales; None: from scratch.
         resume: Go on where an earlier call was interrupted.
         progress: Show bars.
 
     Returns:
-        Reports by name: ``dep`` and, where fitted, ``constant``.
+        Reports by name: ``dep``, then the controls.
     """
     settings = data.settings
     config = settings.adapter_config(d_in=data.dim, hidden_size=llm.hidden_size)
     prompt = settings.prompt.model_copy(update={"streams": config.streams})
-    contexts = data.contexts("fit").build(data.samples("fit"))
-    examples = make_examples(llm.prompts, contexts, prompt)
-    if not resume:  # until the new adapter is whole there is none: half of an old one must not be taken for it
-        (folder / SETTINGS).unlink(missing_ok=True)
+    on_main(lambda: _make_room(folder, resume=resume, controls=settings.controls))
+    how = settings.fit if initial is None else settings.fit.model_copy(update={"set_statistics": False})
+
+    @lru_cache(maxsize=1)  # DEP's and the constant's are the same, and come one after the other
+    def examples(vectors: Vectors) -> list[Example]:
+        return make_examples(llm.prompts, data.contexts("fit", vectors=vectors).build(data.samples("fit")), prompt)
+
     reports: dict[str, FitReport] = {}
-    for name, where in _adapters(folder, constant=settings.constant_control).items():
-        own = config.model_copy(update={"kind": name})
-        adapter = Adapter(own, torch.Generator().manual_seed(settings.seed))
+    for name, (kind, vectors) in _wanted(settings).items():
+        adapter = Adapter(config.model_copy(update={"kind": kind}), torch.Generator().manual_seed(settings.seed))
+        if initial is not None:
+            adapter.load(_where(initial, name))
         reports[name] = fit_adapter(
             llm.model,
             adapter,
-            examples,
-            config=settings.fit,
-            folder=where,
+            examples(vectors),
+            config=how,
+            folder=_where(folder, name),
             pad_id=llm.prompts.pad_id,
-            validate=_validation(data, llm, adapter, prompt) if data.has("validation") else None,
+            validate=_validation(data, llm, adapter, prompt, vectors) if data.has("validation") else None,
             resume=resume,
             progress=progress,
-            provenance=_provenance(data, llm),
-            depends={"backbone": llm.name, "seed": str(settings.seed), "split": data.members},
+            provenance=_provenance(data, llm, vectors),
+            depends=_depends(data, llm, initial),
         )
-    record = {"settings": settings.model_dump(mode="json"), "encoder": data.encoder, "backbone": llm.name}
-    write_json(folder / SETTINGS, {**record, "store": data.fingerprint, "split": data.members})
+    on_main(lambda: write_json(folder / SETTINGS, _record(data, llm)))
     return reports
 
 
-def _adapters(folder: Path, *, constant: bool) -> dict[Literal["dep", "constant"], Path]:
-    """Where each adapter goes; a control that is not wanted (any more) is removed."""
-    if constant:
-        return {"dep": folder, "constant": folder / CONSTANT}
-    shutil.rmtree(folder / CONSTANT, ignore_errors=True)
-    return {"dep": folder}
+def _record(data: Data, llm: TransformersLLM) -> dict[str, Any]:
+    """What the adapter must be used with."""
+    own = {"settings": data.settings.model_dump(mode="json"), "encoder": data.encoder, "backbone": llm.name}
+    return {**own, "store": data.fingerprint, "split": data.members}
+
+
+def _depends(data: Data, llm: TransformersLLM, initial: Path | None) -> dict[str, str]:
+    """What else must be the same for a fit to go on."""
+    depends = {"backbone": llm.name, "seed": str(data.settings.seed), "split": data.members}
+    return depends if initial is None else {**depends, "initial": folder_digest(initial)}
+
+
+def _make_room(folder: Path, *, resume: bool, controls: Sequence[str]) -> None:
+    """Remove what an earlier fit left and this one would not overwrite."""
+    if not resume:  # until the new adapter is whole there is none: half of an old one must not be taken for it
+        (folder / SETTINGS).unlink(missing_ok=True)
+    for name in TRAINED_CONTROLS.keys() - set(controls):
+        shutil.rmtree(folder / name, ignore_errors=True)
+
+
+class _Wanted(NamedTuple):
+    """An adapter that is to be fitted."""
+
+    kind: Literal["dep", "constant"]
+    vectors: Vectors
+
+
+def _wanted(settings: Settings) -> dict[str, _Wanted]:
+    """DEP's adapter and its controls', by name."""
+    controls = {name: one for name, one in TRAINED_CONTROLS.items() if name in settings.controls}
+    own = {"dep": _Wanted("dep", settings.vectors)}
+    return own | {name: _Wanted(control.kind, control.vectors) for name, control in controls.items()}
+
+
+def _where(folder: Path, name: str) -> Path:
+    """Where an adapter goes."""
+    return folder if name == "dep" else folder / name
 
 
 def _validation(
-    data: Data, llm: TransformersLLM, adapter: Adapter, prompt: PromptConfig
+    data: Data, llm: TransformersLLM, adapter: Adapter, prompt: PromptConfig, vectors: Vectors
 ) -> Callable[[], dict[str, float]]:
     """The references' likelihood on the validation targets and, if that is not what decides, generation and METEOR."""
     generated = load_metrics(["meteor"] if data.settings.fit.metric == "meteor" else [])
     samples = data.samples("validation")
-    contexts = data.contexts("validation")
+    contexts = data.contexts("validation", vectors=vectors)
     references = [sample.reference or "" for sample in samples]
 
     def validate() -> dict[str, float]:
@@ -109,7 +157,7 @@ def _validation(
     return validate
 
 
-def _provenance(data: Data, llm: TransformersLLM) -> dict[str, Any]:
+def _provenance(data: Data, llm: TransformersLLM, vectors: Vectors) -> dict[str, Any]:
     return {
         "backbone": llm.name,
         "encoder": data.encoder,
@@ -117,4 +165,5 @@ def _provenance(data: Data, llm: TransformersLLM) -> dict[str, Any]:
         "users": len(data.split.users),
         "visibility": "fit: no validation or test target, nor the sample's own",
         "cold start": data.settings.context.cold_start,
+        "vectors": vectors,
     }

@@ -8,8 +8,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
+from pydantic import Field
 from tqdm import tqdm
 
+from idiolect.config import Config
 from idiolect.corpus.readers import RecordFile, open_items, open_reviews
 from idiolect.corpus.rejects import ReadSummary, Rejected, RejectsWriter
 from idiolect.errors import InputError
@@ -17,6 +19,21 @@ from idiolect.store.base import AddReport
 from idiolect.store.sql import SqlStore
 
 T = TypeVar("T")
+
+
+class IngestConfig(Config):
+    """How files are read."""
+
+    format: str = "auto"
+    """How they are written; ``auto`` tells it from the file."""
+    columns: dict[str, str] = Field(default_factory=dict)
+    """A field's column in the reviews' file: ``{user: reviewer, text: body}``."""
+    item_columns: dict[str, str] = Field(default_factory=dict)
+    """The same of the items' file."""
+    category: str = ""
+    """Prefix of item ids, where files of several categories go into one store."""
+    max_rejects: float = Field(default=0.5, ge=0, le=1)
+    """Share of rows that may be rejected before reading fails."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

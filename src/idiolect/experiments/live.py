@@ -9,23 +9,39 @@ from pathlib import Path
 from typing import Any, Literal
 
 import polars as pl
+from pydantic import Field
 
+from idiolect.config import Config
 from idiolect.corpus.records import digest_id
 from idiolect.corpus.split import Split
 from idiolect.encoders.table import load_encoder
 from idiolect.errors import ConfigError, InputError, NotFoundError
 from idiolect.experiments.adapters import check_adapter
-from idiolect.experiments.commands import load_settings, require_training
+from idiolect.experiments.commands import load_settings
+from idiolect.experiments.conditions import make_dep
 from idiolect.experiments.data import make_contexts
 from idiolect.experiments.settings import Settings
+from idiolect.llm.table import load_llm
 from idiolect.methods.base import Contexts, Method
 from idiolect.methods.nonpersonalized import NonPersonalized
 from idiolect.methods.rag import RAG
 from idiolect.store.embed import EmbedReport, embed_missing
+from idiolect.store.rows import refusal
 from idiolect.store.sql import SqlStore
 from idiolect.types import ItemId, Prediction, Review, ReviewId, Sample, UserId
 
 _log = logging.getLogger(__name__)
+
+
+class EmbedConfig(Config):
+    """Which vectors are computed."""
+
+    encoder: str = "minilm"
+    """``minilm``, ``hash``, or any sentence-transformers name or folder."""
+    peers: Literal["corpus", "split"] = "corpus"
+    """With a split: whose reviews peers are, everybody's or the split's users' (the setting ``peers`` of fit)."""
+    batch_size: int = Field(default=32, gt=0)
+    """Texts encoded together."""
 
 
 def embed_store(
@@ -61,9 +77,11 @@ def add_review(
 ) -> Review:
     """Add one review written now, with its vector; the item's sum follows in the same transaction as the vector.
 
+    The store is then another one to the splits made of it: see ``split_store``.
+
     Raises:
         ConfigError: The text is empty, or the store holds other encoders' vectors only.
-        InputError: The store refuses the review.
+        InputError: The store refuses the review; where there is no store yet, none is made.
     """
     if not text.strip():
         raise ConfigError("the review has no text", hint="pass --text")
@@ -78,6 +96,8 @@ def add_review(
         timestamp=moment,
     )
     # Everything that can fail comes before the first write: a review without its vector would be half known.
+    if reason := refusal(review):
+        raise InputError(f"the review cannot be stored: {reason}", hint="change it and try again")
     model = load_encoder(encoder)
     vector = model.encode([text])
     with SqlStore(store) as database:
@@ -130,11 +150,7 @@ def write_review(
 
 
 def _method(name: str, settings: Settings, contexts: Contexts, adapter: Path | None, encoder: str) -> Method:
-    require_training()
-    from idiolect.experiments.conditions import make_dep
-    from idiolect.llm.transformers import TransformersLLM
-
-    llm = TransformersLLM.load(settings.backbone)
+    llm = load_llm(settings.backbone)
     if name == "dep" and adapter is not None:
         check_adapter(adapter, encoder=encoder, backbone=llm.name)
         return make_dep(adapter, llm, contexts, params=settings.sampling, prompt=settings.prompt)

@@ -14,13 +14,25 @@ from pydantic import BaseModel
 
 from idiolect.config import Config
 from idiolect.corpus.rules import SplitConfig
+from idiolect.experiments.ingest import IngestConfig
+from idiolect.experiments.live import EmbedConfig
 from idiolect.experiments.settings import Settings
 from idiolect.sandbox.config import WorldConfig
 from idiolect.softprompt.config import AdapterConfig
 from idiolect.training.pretrain_config import PretrainConfig
 
 SECTIONS: tuple[tuple[str, str, type[Config]], ...] = (
-    ("split", "`idiolect split --set NAME=VALUE`, laid on a preset", SplitConfig),
+    (
+        "ingest",
+        "`--config FILE.yaml`, or flags of the same names (`--column`, `--item-column` once a field)",
+        IngestConfig,
+    ),
+    (
+        "split",
+        "`--set NAME=VALUE` or `--config FILE.yaml`, laid on the preset that `--preset` or `preset` in the file names",
+        SplitConfig,
+    ),
+    ("embed", "`--config FILE.yaml`, or flags of the same names", EmbedConfig),
     ("fit, evaluate, write", "`--set NAME=VALUE` or `--config FILE.yaml`", Settings),
     (
         "adapter",
@@ -28,13 +40,20 @@ SECTIONS: tuple[tuple[str, str, type[Config]], ...] = (
         AdapterConfig,
     ),
     ("pretrain", "`idiolect pretrain --set NAME=VALUE` or `--config FILE.yaml`", PretrainConfig),
-    ("sandbox", "`idiolect sandbox --set NAME=VALUE`", WorldConfig),
+    ("sandbox", "`idiolect sandbox --set NAME=VALUE` or `--config FILE.yaml`", WorldConfig),
+)
+
+
+_INTRODUCTION = (
+    "Dots descend: `--set context.k=4` is `context: {k: 4}` in YAML. Flags go before the file, the file before the "
+    "defaults; unknown names are refused. `idiolect demo` takes the names below under `world` (those of sandbox), "
+    "`split` and `settings` (those of fit): `--set settings.fit.epochs=3`."
 )
 
 
 def page() -> str:
     """The reference as Markdown."""
-    parts = ["# Settings", "Dots descend: `--set context.k=4` is `context: {k: 4}` in YAML. Unknown names are refused."]
+    parts = ["# Settings", _INTRODUCTION]
     for title, how, cls in SECTIONS:
         rows = [f"| `{name}` | {default} | {meaning} |" for name, default, meaning in _rows(cls)]
         parts += [f"## {title}", f"{how}.", "\n".join(["| setting | default | |", "|---|---|---|", *rows])]

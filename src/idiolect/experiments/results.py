@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import platform
+import sys
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict
 from importlib import metadata
@@ -32,10 +33,11 @@ def versions() -> dict[str, str]:
 
 
 def device() -> str:
-    """What computed: the GPU's name, or the processor's."""
-    import torch
-
-    return torch.cuda.get_device_name() if torch.cuda.is_available() else f"cpu ({platform.machine()})"
+    """What computed: the GPU's name, or the processor's; without torch it was the processor."""
+    torch = sys.modules.get("torch")
+    if torch is None or not torch.cuda.is_available():
+        return f"cpu ({platform.machine()})"
+    return torch.cuda.get_device_name()
 
 
 def write_json(path: Path, record: Mapping[str, Any]) -> None:
@@ -55,8 +57,8 @@ def read_lines(path: Path) -> list[dict[str, Any]]:
     return [json.loads(line) for line in path.read_text(encoding="utf-8").split("\n") if line]
 
 
-def sample_row(prediction: Prediction | None, nats: float, **given: Any) -> dict[str, Any]:
-    """One line of a condition's outputs; ``text`` is None where only the likelihood was asked for."""
+def sample_row(prediction: Prediction | None, nats: float | None, **given: Any) -> dict[str, Any]:
+    """One line of a condition's outputs; ``text`` or ``nll`` is None where only the other was asked for."""
     shown = {} if prediction is None else asdict(prediction)
     shown.pop("sample", None)
     return {**given, "text": None, **shown, "nll": nats}

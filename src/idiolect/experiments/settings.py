@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+from pathlib import Path
 from typing import Any, Literal, Self
 
 from pydantic import Field, model_validator
 
 from idiolect.config import Config
 from idiolect.context.builder import ContextConfig
-from idiolect.evaluation.table import METRICS
+from idiolect.evaluation.fidelity import FIDELITY
+from idiolect.evaluation.table import DEFAULT_METRICS, METRICS
+from idiolect.experiments.variants import TRAINED_CONTROLS, Vectors
 from idiolect.llm.base import SamplingParams
 from idiolect.llm.config import BackboneConfig
+from idiolect.llm.table import BACKENDS, backend_of
 from idiolect.prompts.render import PromptConfig
-from idiolect.registry import Registry, suggest
+from idiolect.registry import suggest
 from idiolect.retrieval.table import RETRIEVERS
 from idiolect.softprompt.config import AdapterConfig
 from idiolect.training.config import FitConfig
@@ -41,8 +46,14 @@ class Settings(Config):
     store, where everybody is a peer."""
     backbone: BackboneConfig = BackboneConfig()
     """The frozen language model."""
+    cache: Literal["auto"] | Path | None = "auto"
+    """File of the language model's recorded answers, so that none is asked for twice, also by another run or after a
+    crash. ``auto``: ``idiolect-cache.db`` beside the store for an endpoint, none for a model in this process."""
     context: ContextConfig = ContextConfig()
     """What a sample is written from."""
+    vectors: Vectors = "right"
+    """What the difference slots hold: the difference, or, for an adapter trained as a control, the difference to the
+    peers of another item (``shuffled_peers``) or the review's own vector again (``his_twice``)."""
     prompt: PromptConfig = PromptConfig()
     """What of it is shown."""
     targets: TargetConfig = TargetConfig()
@@ -53,16 +64,23 @@ class Settings(Config):
     """Settings of the adapter laid on its preset (``activation``, ``refine``, ``streams``, ...)."""
     fit: FitConfig = FitConfig()
     """How the adapter is trained."""
-    constant_control: bool = True
-    """Also train a constant soft prompt with as many slots and steps: what training as such gains."""
+    controls: tuple[str, ...] = ("constant",)
+    """Adapters trained beside DEP's on as many slots and steps, for what the slots hold: ``constant`` (one trained row a
+    slot: what training as such gains), ``shuffled_peers`` and ``his_twice`` (see ``vectors``)."""
     sampling: SamplingParams = SamplingParams()
     """How tokens are drawn."""
-    metrics: tuple[str, ...] = ("rouge1", "rougeL", "meteor", "bleu")
-    """Text metrics; ``bertscore`` needs its extra."""
+    metrics: tuple[str, ...] = (*DEFAULT_METRICS, FIDELITY.name)
+    """Of texts against the user's own text; ``bertscore`` needs its extra. ``trait-fidelity`` is of measured style: does
+    a text depart from others' on its item as its user's other texts depart from others'?"""
     resamples: int = Field(default=1000, ge=100)
     """Bootstrap resamples over users."""
     seed: int = 0
-    """Of adapter initialisation, donors of the controls, and the bootstrap."""
+    """Of adapter initialisation, donors and crowds of the controls, and the bootstrap."""
+
+    @property
+    def text_metrics(self) -> tuple[str, ...]:
+        """Those of ``metrics`` that are of a text and a reference: all but trait fidelity."""
+        return tuple(name for name in self.metrics if name != FIDELITY.name)
 
     def adapter_config(self, *, d_in: int, hidden_size: int, kind: Literal["dep", "constant"] = "dep") -> AdapterConfig:
         """The adapter's configuration: preset, then these settings, then what encoder, backbone and context dictate.
@@ -82,16 +100,26 @@ class Settings(Config):
         streams = self.adapter_config(d_in=1, hidden_size=1).streams
         if self.prompt.streams not in ("both", streams):
             raise ValueError("prompt.streams follows the adapter; set adapter.streams")
-        if self.constant_control and self.context.k == 0:
-            raise ValueError("context.k = 0 (whole histories) needs constant_control = false: its rows are numbered")
+        _check_controls(self)
         if self.fit.metric not in ("meteor", "nll"):
             raise ValueError(f"fit.metric is meteor or nll, not {self.fit.metric!r}")
-        _check_known(RETRIEVERS, self.context.retriever)
-        for metric in self.metrics:
-            _check_known(METRICS, metric)
+        _check_known("retriever", RETRIEVERS, self.context.retriever)
+        _check_known("backend", BACKENDS, backend_of(self.backbone))
+        _check_known("metric", (*METRICS, FIDELITY.name), *self.metrics)
         return self
 
 
-def _check_known(registry: Registry[Any], name: str) -> None:
-    if name not in registry:
-        raise ValueError(f"unknown {registry.kind} {name!r}: {suggest(name, registry)}")
+def _check_controls(settings: Settings) -> None:
+    _check_known("control", TRAINED_CONTROLS, *settings.controls)
+    if "constant" in settings.controls and settings.context.k == 0:
+        raise ValueError("context.k = 0 (whole histories) needs controls without constant: its rows are numbered")
+    others = [name for name in settings.controls if TRAINED_CONTROLS[name].vectors != "right"]
+    if others and settings.vectors != "right":
+        raise ValueError(f"controls = {others} are held against vectors = right, not {settings.vectors!r}")
+
+
+def _check_known(kind: str, known: Iterable[str], *names: str) -> None:
+    choices = tuple(known)
+    for name in names:
+        if name not in choices:
+            raise ValueError(f"unknown {kind} {name!r}: {suggest(name, choices)}")

@@ -6,22 +6,44 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from idiolect.config import merge, read_yaml
 from idiolect.corpus.holdout import make_split
 from idiolect.corpus.rules import SplitConfig
 from idiolect.corpus.split import Split
 from idiolect.store.sql import SqlStore
 
 
-def split_store(store: str, folder: Path, *, preset: str, changes: Mapping[str, Any] | None = None) -> Split:
-    """Split a store by a preset with changes and save the split.
+def split_store(
+    store: str,
+    folder: Path,
+    *,
+    preset: str | None = None,
+    config: Path | None = None,
+    changes: Mapping[str, Any] | None = None,
+) -> Split:
+    """Split a store and save the split.
+
+    The split is of the store as it is now: once the store has changed, the split is refused and has to be made again.
+
+    Args:
+        store: SQLite file or database URL.
+        folder: Of the split.
+        preset: Thresholds to start from; None: what the file says under ``preset``, else ``small``.
+        config: YAML file of thresholds, laid on the preset.
+        changes: Thresholds laid on top.
 
     Raises:
         NotFoundError: There is no store.
         ConfigError: An unknown preset or threshold.
         InputError: Nothing is left.
     """
-    config = SplitConfig.preset(preset, **(changes or {}))
+    rules = _rules(preset, merge(read_yaml(config) if config else {}, changes or {}))
     with SqlStore(store, create=False) as database:
-        made = make_split(database.review_frame(), database.item_frame(), config)
+        made = make_split(database.review_frame(), database.item_frame(), rules)
         made.save(folder, fingerprint=database.fingerprint())
     return made
+
+
+def _rules(preset: str | None, settings: Mapping[str, Any]) -> SplitConfig:
+    thresholds = {str(name): value for name, value in settings.items() if name != "preset"}
+    return SplitConfig.preset(preset or str(settings.get("preset", "small")), **thresholds)

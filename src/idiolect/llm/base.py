@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Literal, Protocol
+from typing import Any, Literal, Protocol
 
 import numpy as np
 from pydantic import Field
 
 from idiolect.config import Config
+from idiolect.llm.failure import Failure
 from idiolect.types import Prompt
 
 Capability = Literal["soft", "likelihood", "schema", "seed"]
+Schema = Mapping[str, Any]
+"""A JSON schema that an answer is held to."""
+
+# Replicates of neighbouring seeds must not meet: a prime above any number of draws.
+_REPLICATE_STRIDE = 1_000_003
 
 
 class SamplingParams(Config):
@@ -23,7 +29,12 @@ class SamplingParams(Config):
     top_p: float = Field(default=0.95, gt=0, le=1)
     max_new_tokens: int = Field(default=512, gt=0)
     seed: int = 0
-    """Of the sampling alone; nothing is seeded globally."""
+    """Of the sampling alone; nothing is seeded globally. Equal questions with other seeds are other questions to the
+    cache, so it is also the index of a repeated draw where a backend takes no seed."""
+
+    def replicate(self, k: int) -> SamplingParams:
+        """The parameters of the ``k``-th independent draw of the same question; the 0-th has these."""
+        return self.model_copy(update={"seed": self.seed + k * _REPLICATE_STRIDE})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -36,7 +47,21 @@ class Completion:
     kept_entries: tuple[int, ...] = ()
     """History entries that fitted the budget."""
     seconds: float = 0.0
-    """Wall time of the batch divided by its size."""
+    """Wall time of the batch divided by its size; at an endpoint the prompt's own, pauses and retries included."""
+    thinking: str = ""
+    """What a reasoning model thought before it answered; never part of ``text``."""
+    thinking_tokens: int = 0
+    """How many of the completion's tokens that took."""
+    truncated: bool = False
+    """The answer was cut off at ``max_new_tokens``."""
+    failure: Failure | None = None
+    """Why there is no answer; ``text`` is then empty."""
+    requests: int = 1
+    """How often the endpoint was asked, retries included."""
+    cost: float = 0.0
+    """In the currency of the endpoint's price."""
+    cached: bool = False
+    """Answered from the record of an earlier call; counts are those of that call."""
 
 
 class LLM(Protocol):
@@ -52,8 +77,16 @@ class LLM(Protocol):
         """What a method may ask of it; checked when the method is built."""
         ...
 
-    def generate(self, prompts: Sequence[Prompt], params: SamplingParams) -> list[Completion]:
-        """One completion a prompt, in the prompts' order, whatever order they were computed in."""
+    def generate(
+        self, prompts: Sequence[Prompt], params: SamplingParams, *, schema: Schema | None = None
+    ) -> list[Completion]:
+        """One completion a prompt, in the prompts' order, whatever order they were computed in.
+
+        Args:
+            prompts: What to continue.
+            params: How.
+            schema: What every answer must conform to; only where ``supports`` has ``schema``.
+        """
         ...
 
     def negative_log_likelihood(self, prompts: Sequence[Prompt], references: Sequence[str]) -> np.ndarray:

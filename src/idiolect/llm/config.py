@@ -17,7 +17,10 @@ class BackboneConfig(Config):
     """Which model, and how it is run."""
 
     model: str = "sandbox"
-    """Folder, hub name, or ``sandbox`` for the small model that ships with the package."""
+    """Folder, hub name, ``sandbox`` for the small model that ships with the package, or ``fake`` for none at all."""
+    backend: str = "auto"
+    """What runs it: ``transformers``, or ``fake``, which needs no weights and no torch and repeats what it is shown;
+    auto tells it from the model."""
     revision: str | None = None
     """Branch, tag or commit of a hub model."""
     device: str = "auto"

@@ -7,7 +7,8 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 
-from idiolect.llm.base import Capability, Completion, SamplingParams
+from idiolect.llm.base import Capability, Completion, SamplingParams, Schema
+from idiolect.llm.config import BackboneConfig
 from idiolect.types import Prompt
 
 Reply = Callable[[Prompt], str]
@@ -36,8 +37,16 @@ class FakeLLM:
         self._max_entries = max_entries
         self.seen: list[Prompt] = []
 
-    def generate(self, prompts: Sequence[Prompt], params: SamplingParams) -> list[Completion]:
-        """See ``LLM.generate``; words stand for tokens."""
+    @classmethod
+    def load(cls, config: BackboneConfig, *, progress: bool = False) -> FakeLLM:
+        """The fake; no setting changes it and there is nothing to wait for. See ``table.Backend``."""
+        del config, progress
+        return cls()
+
+    def generate(
+        self, prompts: Sequence[Prompt], params: SamplingParams, *, schema: Schema | None = None
+    ) -> list[Completion]:
+        """See ``LLM.generate``; words stand for tokens, and a schema is the business of ``reply``."""
         self.seen.extend(prompts)
         return [self._complete(prompt, params) for prompt in prompts]
 

@@ -16,8 +16,8 @@ from transformers import AutoModelForCausalLM, AutoTokenizer
 
 from idiolect.encoders.digest import folder_digest
 from idiolect.encoders.quiet import no_bars
-from idiolect.errors import ArtifactError, NotFoundError
-from idiolect.llm.base import Capability, Completion, SamplingParams
+from idiolect.errors import ArtifactError, ConfigError, NotFoundError
+from idiolect.llm.base import Capability, Completion, SamplingParams, Schema
 from idiolect.llm.config import SANDBOX_BACKBONE, BackboneConfig
 from idiolect.prompts.tokenize import EncodedPrompt, PromptTokenizer
 from idiolect.softprompt.splice import splice
@@ -106,8 +106,16 @@ class TransformersLLM:
         return int(self.model.get_input_embeddings().weight.shape[1])
 
     @torch.inference_mode()
-    def generate(self, prompts: Sequence[Prompt], params: SamplingParams) -> list[Completion]:
-        """See ``LLM.generate``. The sampling is seeded for this call alone; global generators are left as they were."""
+    def generate(
+        self, prompts: Sequence[Prompt], params: SamplingParams, *, schema: Schema | None = None
+    ) -> list[Completion]:
+        """See ``LLM.generate``. The sampling is seeded for this call alone; global generators are left as they were.
+
+        Raises:
+            ConfigError: A schema is asked for.
+        """
+        if schema is not None:
+            raise ConfigError(f"{self.name} cannot be held to a schema", hint="use the backend 'openai'")
         encoded = [self.prompts.encode(prompt) for prompt in prompts]
         soft = [self._soft_of(prompt) for prompt in prompts]
         done: list[Completion | None] = [None] * len(prompts)

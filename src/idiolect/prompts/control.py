@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from typing import Any
-
-import numpy as np
 
 _MARKUP = re.compile(r"[<>|\[\]{}]")
 
@@ -27,7 +26,7 @@ class ControlTokens:
         longest_first = sorted(self._by_text, key=len, reverse=True)
         self._pattern = re.compile("|".join(map(re.escape, longest_first)))
         # What a tokenizer does not know is an honest part of a text.
-        self._ids = np.array([id for id in self._by_text.values() if id != tokenizer.unk_token_id], dtype=np.int32)
+        self._ids = frozenset(id for id in self._by_text.values() if id != tokenizer.unk_token_id)
 
     def first_in(self, text: str) -> int | None:
         """The id of the first control token in what a chat template wrote."""
@@ -38,6 +37,6 @@ class ControlTokens:
         """The text with a space inside every control token, so that it reads the same and means nothing."""
         return self._pattern.sub(lambda match: f"{match[0][0]} {match[0][1:]}", text)
 
-    def removed(self, ids: np.ndarray) -> np.ndarray:
+    def removed(self, ids: Sequence[int]) -> Sequence[int]:
         """Ids without control tokens: a normaliser may make one of what was none (NFKC, full-width brackets)."""
-        return ids[~np.isin(ids, self._ids)]
+        return ids if self._ids.isdisjoint(ids) else [id for id in ids if id not in self._ids]

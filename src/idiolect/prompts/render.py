@@ -40,7 +40,7 @@ def render(template: str, context: Context, config: PromptConfig | None = None, 
 
     Args:
         template: Name of a template folder: ``nonpersonalized``, ``rag``, ``dep``, ``pplug``; with ``profile="..."``
-            ``pag``, ``dpl``, ``drp``; with ``compared=[{"item": ..., "differences": ...}, ...]`` ``summarize``.
+            ``pag``, ``dpl``, ``drp``, ``primer_profile``; with ``compared=[{"item": ..., "differences": ...}, ...]`` ``summarize``.
         context: What the sample is written from.
         config: What to show; defaults to everything.
         values: What the template needs beside the context.
@@ -96,4 +96,5 @@ def _compose(files: Files, shared: Mapping[str, Any], rows: Sequence[Mapping[str
     system, head, tail = (Block(files.segments(part, shared)) for part in ("system", "head", "tail"))
     blocks = [Block(files.segments("entry", {**shared, **row}, k), entry=k) for k, row in enumerate(rows)]
     shown = [block for block in blocks if block.segments]
-    return Prompt((Message("system", (system,)), Message("user", (head, *shown, tail))))
+    user = Message("user", (head, *shown, tail))
+    return Prompt((Message("system", (system,)), user) if system.segments else (user,))

@@ -17,6 +17,7 @@ import numpy as np
 from idiolect.errors import ConfigError, InputError
 from idiolect.prompts.chat import closing, frames, merge_system
 from idiolect.prompts.control import ControlTokens
+from idiolect.prompts.words import Words, works_by_words
 from idiolect.types import Message, Prompt, Role, Segment, Slot
 
 
@@ -62,6 +63,7 @@ class PromptTokenizer:
         self.pad_id: int = tokenizer.pad_token_id if tokenizer.pad_token_id is not None else tokenizer.eos_token_id
         self._backend: Any = getattr(tokenizer, "backend_tokenizer", None)
         self._control = ControlTokens(tokenizer)
+        self._words = Words(self._tokenize) if works_by_words(tokenizer) else None
         self._slot = np.array([self.pad_id], dtype=np.int32)
         # Per instance, so that a tokenizer and its cache die together; by text, so that a review is tokenized once
         # whatever place it takes in however many histories.
@@ -163,16 +165,17 @@ class PromptTokenizer:
     def _text_ids(self, text: str) -> np.ndarray:
         """Ids of text that may come from anybody: control tokens in it lose their meaning."""
         plain = self._control.broken_up(text)
-        return self._control.removed(self._tokenize(plain))
+        ids = self._words.ids(plain) if self._words else self._tokenize([plain])[0]
+        return np.array(self._control.removed(ids), dtype=np.int32)
 
     def _encode_frames(self, roles: tuple[Role, ...]) -> tuple[list[np.ndarray], bool]:
         """The chat template's part of a prompt, which alone has control tokens; whether it wants no system turn."""
         texts, merged = frames(self.tokenizer, roles)
-        return [self._tokenize(text) for text in texts], merged
+        return [np.array(ids, dtype=np.int32) for ids in self._tokenize(texts)], merged
 
-    def _tokenize(self, text: str) -> np.ndarray:
+    def _tokenize(self, texts: Sequence[str]) -> list[list[int]]:
         backend = self._backend
         if backend is not None and backend.truncation is None and backend.padding is None:
             # A third less time than through the wrapper, which also counts characters.
-            return np.array(backend.encode_batch_fast([text], add_special_tokens=False)[0].ids, dtype=np.int32)
-        return np.asarray(self.tokenizer(text, add_special_tokens=False)["input_ids"], dtype=np.int32)
+            return [encoding.ids for encoding in backend.encode_batch_fast(texts, add_special_tokens=False)]
+        return self.tokenizer(list(texts), add_special_tokens=False)["input_ids"]

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-from functools import cached_property
 
 import numpy as np
 
@@ -11,9 +10,10 @@ from idiolect.sandbox.traits import TRAITS, describe, keywords
 from idiolect.sandbox.truth import Truth
 
 _BASES = np.array([trait.base for trait in TRAITS])
-_PROFILE = (4, 12)
-_DIFFERENCES = (2, 5)
-_WORDS = (2, 6)
+_PROFILE = (6, 14)
+_DIFFERENCES = (2, 6)
+_WORDS = (4, 9)
+_PRIMER = (8, 16)
 """Fewest and most traits named."""
 
 
@@ -30,7 +30,7 @@ class PlantedNotes:
         self._items = {item: row for row, item in enumerate(truth.items)}
         self._reviews = {review: row for row, review in enumerate(truth.reviews)}
 
-    @cached_property
+    @property
     def digest(self) -> str:
         """A name for exactly this truth."""
         arrays = (self._truth.user_effects, self._truth.item_effects, self._truth.realised)
@@ -52,6 +52,11 @@ class PlantedNotes:
     def review_words(self, review: str, item: str | None, rng: np.random.Generator) -> str:
         """How a review is written, in single words; with its item: how it differs from others' about that item."""
         return ", ".join(keywords(self._departure(review, item), k=_between(rng, _WORDS)))
+
+    def primer(self, review: str, rng: np.random.Generator) -> tuple[str, str]:
+        """How a review itself is written, as a sentence and in single words: the easiest to learn their sense by."""
+        departure, k = self._departure(review, None), _between(rng, _PRIMER)
+        return sentence(describe(departure, k=k)), ", ".join(keywords(departure, k=k))
 
     def _departure(self, review: str, item: str | None) -> np.ndarray:
         """(n_traits,), logits: from the base rates, and from the item's crowd where one is named."""

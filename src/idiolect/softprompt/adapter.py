@@ -44,6 +44,7 @@ class Adapter(nn.Module):
             rows, losses, stats = self.source(slots, average)
             if self.norm_match is not None:
                 rows = self.norm_match(rows, slots.stream)
+                stats = {**stats, **self.norm_match.stats()}
             norm = rows.detach().norm(dim=-1).sum() / max(len(rows), 1)
         return AdapterOutput(rows, losses, {**stats, "soft_norm": norm})
 

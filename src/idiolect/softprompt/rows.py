@@ -59,6 +59,10 @@ class RefinedRows(nn.Module):
 class ConstantRows(nn.Module):
     """One trained row per stream and entry, whatever the vectors: what training as such gains.
 
+    Rows start small, as token embeddings do. Adam's steps have the size of the learning rate whatever the gradient, and
+    a row whose norm is matched can only turn: from a table of unit deviation it turns by a few degrees in a whole fit
+    and gains nothing, from this one it gains what projectors fed with other users' vectors do.
+
     Args:
         config: With ``kind: constant``.
         generator: Draws the initial rows; None: torch's global one.
@@ -67,7 +71,7 @@ class ConstantRows(nn.Module):
     def __init__(self, config: AdapterConfig, generator: torch.Generator | None = None) -> None:
         super().__init__()
         self.table = nn.Parameter(torch.empty(2, config.max_entries, config.hidden_size))
-        nn.init.normal_(self.table, std=1.0 if config.match_norm else 0.02, generator=generator)
+        nn.init.normal_(self.table, std=0.02, generator=generator)
 
     def forward(self, slots: SlotBatch, average: Average) -> AdapterOutput:
         """See ``Adapter.forward``."""

@@ -6,6 +6,8 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from idiolect.softprompt.config import STREAMS
+
 MIN_SHARE = 0.01
 """No standard deviation is taken below this share of its stream's root mean square: a component that hardly varies in
 training must not explode in use."""
@@ -60,6 +62,11 @@ class NormMatch(nn.Module):
         """(S, hidden_size) to (S, hidden_size)."""
         scale = self.token_norm * self.gain[stream] / rows.shape[-1] ** 0.5
         return rows * (rows.square().mean(dim=-1) + EPS).rsqrt()[:, None] * scale[:, None]
+
+    def stats(self) -> dict[str, Tensor]:
+        """What the norm of a row is made of, to report beside it."""
+        gains = {f"gain_{name}": gain for name, gain in zip(STREAMS, self.gain.detach().unbind(), strict=True)}
+        return {"token_norm": self.token_norm, **gains}
 
 
 @torch.no_grad()

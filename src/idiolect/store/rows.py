@@ -67,6 +67,15 @@ def review_row(review: Review) -> Row:
     }
 
 
+def refusal(review: Review) -> str:
+    """Why no store takes a review; empty where one may."""
+    try:
+        review_row(review)
+    except Refused as reason:
+        return str(reason)
+    return ""
+
+
 def to_item(row: Sequence[Any]) -> Item:
     """An ``Item`` from the columns ``ITEM``."""
     return Item(id=ItemId(row[0]), title=row[1], description=row[2], category=row[3])

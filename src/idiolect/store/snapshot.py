@@ -68,6 +68,11 @@ class Snapshot:
         """Every user with a visible review, sorted."""
         return self._users.column("user").to_pylist()
 
+    def catalogue(self) -> list[Item]:
+        """Every item of a visible review, in the order of the folder; known by its id alone where it has no record."""
+        rows = zip(*(column.to_pylist() for column in self._items.columns), strict=True)
+        return [to_item(row) if row[-1] else Item(id=row[0]) for row in rows]
+
     def profile(self, user: UserId, *, before: Moment | None = None) -> list[Review]:
         """The user's history of the phase, oldest first, strictly before ``before``; empty for an unknown user."""
         code = int(self._user_keys.find([user])[0])

@@ -24,8 +24,13 @@ from idiolect.prompts.tokenize import PromptTokenizer
 from idiolect.types import Item, ItemId, Prompt, Review, Sample, Segment, Slot
 
 _NO_VECTOR = np.zeros(0, dtype=np.float32)
-PROFILED = frozenset({"pag", "dpl", "drp", "summarize"})
+PRIMERS = frozenset({"primer_words", "primer_profile"})
+"""Short prompts that tell how the review is written; ``primer_item`` tells what it is about. They are no method's: a
+small model learns to look back only late, and the sooner the less there is to look at."""
+PROFILED = PRIMERS | {"pag", "dpl", "drp", "summarize"}
 """Formats that are nothing without notes."""
+BARE = PRIMERS | {"primer_item", "nonpersonalized", "pplug"}
+"""Formats that never show history."""
 HISTORICAL = frozenset({"rag", "dep", "summarize"})
 """Formats that are nothing without history."""
 
@@ -54,12 +59,16 @@ class Notes(Protocol):
         """How a review is written, in single words; with its item, how it differs from others' about that item."""
         ...
 
+    def primer(self, review: str, rng: np.random.Generator) -> tuple[str, str]:
+        """How the very review that is asked for is written, as a sentence and in single words."""
+        ...
+
 
 class DocumentConfig(Config):
     """The mixture of formats."""
 
     shares: dict[str, float] = Field(default={"nonpersonalized": 0.2, "rag": 0.5, "dep": 0.3}, min_length=1)
-    """Share of each prompt template; they are normalised. ``pag``, ``dpl``, ``drp`` and ``summarize`` need notes."""
+    """Share of each prompt template; they are normalised. Some need notes (``PROFILED``)."""
     max_history: int = 8
     """History entries are drawn uniformly from 0 (1 where the format needs one) to this many."""
     bare_share: float = Field(default=0.75, ge=0, le=1)
@@ -159,7 +168,7 @@ def tokenizer_texts(
 
 
 def _history_length(template: str, config: DocumentConfig, rng: np.random.Generator) -> int:
-    if template in ("nonpersonalized", "pplug"):
+    if template in BARE:
         return 0
     if template in HISTORICAL:
         return int(rng.integers(1, config.max_history + 1))
@@ -170,7 +179,9 @@ def _draft(
     template: str, context: Context, config: DocumentConfig, rng: np.random.Generator, notes: Notes | None
 ) -> Draft:
     sample, answer, values = context.sample, context.sample.reference or "", {}
-    if notes is not None and template in PROFILED:
+    if notes is not None and template in PRIMERS:
+        values["profile"], values["words"] = notes.primer(sample.target or "", rng)
+    elif notes is not None and template in PROFILED:
         values["profile"] = notes.profile(sample.user, rng)
     if notes is not None and template == "summarize":
         answer = f"[Summary]: {values['profile']}"

@@ -69,20 +69,14 @@ def fit_adapter(
     with kept_random_state():
         _prepare(backbone, adapter, examples, config)
         trainer = _trainer(SoftPromptModel(backbone, adapter, process_mean), examples, config, folder, pad_id, validate)
-        timer = EpochTimer()
-        for callback in (timer, JsonLines(folder / "log.jsonl"), *([Bar()] if progress else [])):
-            trainer.add_callback(callback)
         wanted = identity(adapter.config, config, examples, depends or {})
         state = on_main(lambda: open_folder(folder, wanted, resume=resume))
         if state.finished:
             adapter.load(folder)
             return FitReport.read(folder)
-        trainer.train(resume_from_checkpoint=state.checkpoint)
-    trainer.model.eval()
-    report = _report(trainer, timer)
+        report = _train(trainer, folder, state.checkpoint, progress=progress)
     if trainer.is_world_process_zero():
-        adapter.save_pretrained(folder, provenance={**(provenance or {}), **_results(report, config)})
-        report.write(folder)
+        _save(adapter, report, folder, {**(provenance or {}), **_results(report, config)})
     return report
 
 
@@ -131,6 +125,20 @@ def _trainer(
         eval_dataset=examples,
         callbacks=early,
     )
+
+
+def _train(trainer: AdapterTrainer, folder: Path, checkpoint: str | None, *, progress: bool) -> FitReport:
+    timer = EpochTimer()
+    for callback in (timer, JsonLines(folder / "log.jsonl"), *([Bar()] if progress else [])):
+        trainer.add_callback(callback)
+    trainer.train(resume_from_checkpoint=checkpoint)
+    trainer.model.eval()
+    return _report(trainer, timer)
+
+
+def _save(adapter: Adapter, report: FitReport, folder: Path, provenance: Mapping[str, Any]) -> None:
+    adapter.save_pretrained(folder, provenance=provenance)
+    report.write(folder)
 
 
 def _report(trainer: AdapterTrainer, timer: EpochTimer) -> FitReport:

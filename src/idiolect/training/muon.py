@@ -1,8 +1,8 @@
 """Muon: momentum orthogonalised, for the matrices of a small model; AdamW for everything else.
 
 K. Jordan et al., "Muon: An optimizer for hidden layers in neural networks" (2024); the step's scale is that of Liu et
-al., "Muon is scalable for LLM training" (arXiv 2502.16982), so that one learning rate serves both parts. On documents of
-the sandbox it reaches AdamW's loss in about two thirds of the tokens (docs/benchmarks.md). ``torch.optim.Muon`` iterates
+al., "Muon is scalable for LLM training" (arXiv 2502.16982), so that one learning rate serves both parts. On sandbox
+documents it reaches AdamW's loss in about two thirds of the tokens (docs/benchmarks.md). ``torch.optim.Muon`` iterates
 in bfloat16, which a CPU without matrix units computes an order of magnitude slower than float32.
 """
 
@@ -50,7 +50,8 @@ class Muon(torch.optim.Optimizer):
         for shape, same in groupby(by_shape, key=lambda p: tuple(p.shape)):
             alike = list(same)
             update = orthogonalised(torch.stack([self._momentum(p) for p in alike]))
-            torch._foreach_add_(alike, list(update), alpha=-0.2 * max(shape) ** 0.5 * lr)
+            for p, direction in zip(alike, update, strict=True):
+                p.add_(direction, alpha=-0.2 * max(shape) ** 0.5 * lr)
 
     def _momentum(self, p: nn.Parameter) -> Tensor:
         """Nesterov's: the gradient leant towards the running mean that includes it."""

@@ -221,7 +221,7 @@ def _train(
         train_dataset=batches,
         data_collator=lambda rows: rows[0],
         optimizers=(_optimizer(model, config), None),
-        callbacks=[_SaveByTime(config.save_minutes)],
+        callbacks=[_SaveByTime(config.save_minutes), _StopAfter(config.stop_after or steps)],
     )
     if not progress:
         trainer.remove_callback(transformers.PrinterCallback)
@@ -247,6 +247,18 @@ class _SaveByTime(transformers.TrainerCallback):
         if time.monotonic() - self._last > self._interval:
             self._last = time.monotonic()
             control.should_save = True
+        return control
+
+
+class _StopAfter(transformers.TrainerCallback):
+    """Ends a run at a step, wherever its schedule ends."""
+
+    def __init__(self, step: int) -> None:
+        self._step = step
+
+    def on_step_end(self, args: Any, state: Any, control: Any, **kwargs: Any) -> Any:
+        """Stop when the step is reached."""
+        control.should_training_stop = control.should_training_stop or state.global_step >= self._step
         return control
 
 

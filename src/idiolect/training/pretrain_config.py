@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal, NamedTuple
 
+from pydantic import Field
+
 from idiolect.config import Config
 from idiolect.training.documents import DocumentConfig
 
@@ -54,6 +56,8 @@ class PretrainConfig(Config):
     """Passes over the documents."""
     max_steps: int = -1
     """Stop after so many steps; -1: as ``epochs`` says."""
+    stop_after: int | None = Field(default=None, gt=0)
+    """End at this step although the learning rate is planned for ``max_steps``: a part that another goes on from."""
     optimizer: Literal["muon", "adamw"] = "muon"
     """Muon for the layers' matrices and AdamW for the rest, or AdamW for everything."""
     learning_rate: float = 4e-3

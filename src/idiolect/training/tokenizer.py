@@ -1,4 +1,4 @@
-"""A byte-level BPE tokenizer with Qwen2's chat markup, trained on any text."""
+"""A byte-level BPE tokenizer in Qwen2's form, chat markup included, trained on any text."""
 
 from __future__ import annotations
 
@@ -32,8 +32,10 @@ def train_tokenizer(texts: Iterable[str], *, vocab_size: int, min_frequency: int
     tokenizers = require("tokenizers", extra="train")
     transformers = require("transformers", extra="train")
     bpe = tokenizers.Tokenizer(tokenizers.models.BPE())
-    bpe.pre_tokenizer = tokenizers.pre_tokenizers.ByteLevel(add_prefix_space=False)
-    bpe.decoder = tokenizers.decoders.ByteLevel()
+    # Beside a Qwen2 model AutoTokenizer puts the family's own rules in the place of whatever a folder says, without a
+    # word: the model would then read other tokens than it was trained on.
+    family = transformers.Qwen2Tokenizer().backend_tokenizer
+    bpe.normalizer, bpe.pre_tokenizer, bpe.decoder = family.normalizer, family.pre_tokenizer, family.decoder
     trainer = tokenizers.trainers.BpeTrainer(
         vocab_size=vocab_size,
         min_frequency=min_frequency,

@@ -1,0 +1,166 @@
+"""Whether a gain is personal: what is left of it where nothing, or somebody else, tells the model who writes.
+
+A trained adapter gains by training as such, so a gain over a baseline says nothing yet about the user. It is personal
+where every run that lacks the user alone (another user's vectors or history, a trained constant) is worse than the
+method. The same test tells whether a gain comes from the difference to peers: by runs that lack that alone.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Literal, NamedTuple
+
+import numpy as np
+
+from idiolect.errors import ConfigError
+from idiolect.evaluation.additive import Mean
+from idiolect.evaluation.significance import Bootstrapped, Interval, Resamples, interval
+from idiolect.registry import suggest
+
+Source = Literal["user", "difference"]
+Outcome = Literal["holds", "fails", "undecided", "no gain"]
+
+HALF = 0.5
+"""Share of a gain that a rival must surely keep for a claim to fail: not to find a loss is not yet to find none."""
+
+
+class _Words(NamedTuple):
+    holds: str
+    fails: str
+    without: str
+
+
+_WORDS: Mapping[Source, _Words] = {
+    "user": _Words("personal", "not personal", "without the user"),
+    "difference": _Words("from the difference", "not from the difference", "without the difference"),
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Claim:
+    """That a method gains over a baseline because it knows the user, or how the user differs."""
+
+    method: str
+    baseline: str
+    rivals: tuple[str, ...]
+    """Runs that differ from the method only in lacking that; at least one."""
+    source: Source = "user"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rival:
+    """What is left of a gain in a run that lacks what the gain is said to come from."""
+
+    name: str
+    worse: Interval
+    """Nats a review by which it is worse than the method."""
+    kept: Interval
+    """Share of the gain that it keeps: 1 all, 0 none, negative: worse than the baseline. Means little beside a gain
+    that is not clear of 0."""
+    as_good: bool
+    """Not clearly worse than the method, and at least half of the gain kept with the whole interval."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Verdict:
+    """What the nats say of a claim."""
+
+    claim: Claim
+    outcome: Outcome
+    gain: Interval
+    """Nats a review by which the method is better than the baseline."""
+    rivals: tuple[Rival, ...]
+
+    @property
+    def sentence(self) -> str:
+        """The verdict in plain words, with its figures."""
+        words, method, baseline = _WORDS[self.claim.source], self.claim.method, self.claim.baseline
+        if self.outcome == "no gain":
+            found = "worse than" if self.gain.high < 0 else "not clearly better than"
+            return f"no gain: {method} is {found} {baseline}, by {_nats(self.gain)}"
+        gain = f"{method} gains {_nats(self.gain)} over {baseline}"
+        if self.outcome == "holds":
+            return f"{words.holds}: {gain}; {_each(self.rivals)}"
+        if self.outcome == "fails":
+            as_good = [rival for rival in self.rivals if rival.as_good]
+            return f"{words.fails}: {gain} and is as good {words.without}; {_each(as_good)}"
+        near = [rival for rival in self.rivals if rival.worse.low <= 0]
+        return f"undecided: {gain}, perhaps as much {words.without}; {_each(near)}"
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain data for a result file."""
+        claim = self.claim
+        rivals = {r.name: {"worse": r.worse._asdict(), "kept": r.kept._asdict()} for r in self.rivals}
+        named = {"method": claim.method, "baseline": claim.baseline, "source": claim.source}
+        found = {"outcome": self.outcome, "gain": self.gain._asdict(), "rivals": rivals}
+        return {**named, **found, "sentence": self.sentence}
+
+
+def judge(claim: Claim, nats: Mapping[str, np.ndarray], resamples: Resamples) -> Verdict:
+    """Weigh a claim by the paired bootstrap.
+
+    It ``holds`` where the method is better than the baseline and than every rival, each with the whole interval: all
+    must be so at once, hence no correction for their number. It ``fails`` where some rival is as good. A method whose
+    gain is not clear of 0 has nothing to claim.
+
+    Args:
+        claim: What is claimed.
+        nats: Run to float (n,): each reference's negative log-likelihood in nats, the same samples in every run.
+        resamples: Draws over these samples; over users, for a claim about users.
+
+    Raises:
+        ConfigError: A run of the claim is not among ``nats``, or the claim names no rival.
+        InputError: A run has another number of samples than the resamples.
+    """
+    if not claim.rivals:
+        raise ConfigError(f"there is nothing to tell where the gain of {claim.method!r} is from", hint="name a rival")
+    for name in (claim.method, claim.baseline, *claim.rivals):
+        if name not in nats:
+            raise ConfigError(f"there are no nats of {name!r}", hint=suggest(name, nats))
+    baseline = nats[claim.baseline]
+    won = baseline - nats[claim.method]
+    rivals = tuple(_rival(name, won, baseline - nats[name], resamples) for name in claim.rivals)
+    gain = interval(_mean(won, resamples))
+    return Verdict(claim=claim, outcome=_outcome(gain, rivals), gain=gain, rivals=rivals)
+
+
+def _outcome(gain: Interval, rivals: tuple[Rival, ...]) -> Outcome:
+    if gain.low <= 0:
+        return "no gain"
+    if all(rival.worse.low > 0 for rival in rivals):
+        return "holds"
+    return "fails" if any(rival.as_good for rival in rivals) else "undecided"
+
+
+def _rival(name: str, won: np.ndarray, kept: np.ndarray, resamples: Resamples) -> Rival:
+    """From what the method and the rival gain over the baseline, sample by sample."""
+    worse = interval(_mean(won - kept, resamples))
+    # Half of the gain as a difference, not a ratio: its interval is sound however small the gain.
+    half = interval(_mean(kept - HALF * won, resamples))
+    share = _share(_mean(kept, resamples), _mean(won, resamples))
+    return Rival(name=name, worse=worse, kept=share, as_good=worse.low <= 0 < half.low)
+
+
+def _share(part: Bootstrapped, whole: Bootstrapped) -> Interval:
+    """Part over whole; 0 of nothing."""
+    value, resampled = (
+        np.divide(a, b, out=np.zeros_like(a), where=b != 0)
+        for a, b in ((np.array(part.value), np.array(whole.value)), (part.resampled, whole.resampled))
+    )
+    return interval(Bootstrapped(float(value), resampled))
+
+
+def _mean(values: np.ndarray, resamples: Resamples) -> Bootstrapped:
+    return resamples.score(Mean("nats", greater_is_better=True), values)
+
+
+def _nats(of: Interval) -> str:
+    return f"{of.value:.2f} nats [{of.low:.2f}, {of.high:.2f}]"
+
+
+def _each(rivals: tuple[Rival, ...] | list[Rival]) -> str:
+    return "; ".join(
+        f"{rival.name} is {_nats(rival.worse)} worse and keeps {max(rival.kept.value, 0.0):.0%} of it"
+        for rival in rivals
+    )

@@ -1,0 +1,87 @@
+"""Cards from a store."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
+
+from idiolect.difference.language.feature import Feature
+from idiolect.difference.language.measured import MeasuredTexts
+from idiolect.errors import NotFoundError
+from idiolect.experiments.explain.answers import read_answers
+from idiolect.experiments.explain.card import Card, make_card
+from idiolect.experiments.explain.claims import Findings, find
+from idiolect.experiments.explain.compared import gather
+from idiolect.experiments.explain.settings import ExplainConfig
+from idiolect.registry import suggest
+from idiolect.store.base import ReviewReader
+from idiolect.store.sql import SqlStore
+from idiolect.types import UserId
+
+_TOGETHER = 50
+"""Users whose texts are measured at once."""
+
+
+def explain_user(store: str, user: str, *, config: ExplainConfig | None = None, answers: Path | None = None) -> Card:
+    """The card of one user of a store.
+
+    Args:
+        store: SQLite file or database URL.
+        user: Whose.
+        config: None: the defaults.
+        answers: JSON lines of what an extractor said about the user's reviews.
+
+    Raises:
+        NotFoundError: There is no such store or user.
+        InputError: The answers cannot be read.
+    """
+    config = config or ExplainConfig()
+    with SqlStore(store, create=False) as database:
+        if not database.profile(UserId(user)):
+            near = suggest(user, database.users())
+            raise NotFoundError(
+                f"no review by user {user!r} in the store",
+                hint=near if near.startswith("did you mean") else "ids are those of the ingested file",
+            )
+        return explain(database, UserId(user), config=config, answers=answers)
+
+
+def explain(
+    reader: ReviewReader,
+    user: UserId,
+    *,
+    config: ExplainConfig | None = None,
+    features: Sequence[Feature] = (),
+    answers: Path | None = None,
+) -> Card:
+    """The card of one user.
+
+    Args:
+        reader: What is visible.
+        user: Whose.
+        config: None: the defaults.
+        features: What a model claimed of the user's comparisons, validated.
+        answers: The same as a file of the model's answers.
+
+    Raises:
+        NotFoundError: The user has no review.
+        InputError: The answers cannot be read.
+    """
+    config = config or ExplainConfig()
+    compared = gather(reader, user, config)
+    claimed = [*features, *(read_answers(answers, compared) if answers else ())]
+    return make_card(find(compared, MeasuredTexts(compared.texts), config), config, features=claimed)
+
+
+def find_all(reader: ReviewReader, users: Iterable[UserId], config: ExplainConfig | None = None) -> Iterator[Findings]:
+    """Many users' findings, in order; every distinct text of fifty users is measured once.
+
+    Raises:
+        NotFoundError: A user has no review.
+    """
+    config = config or ExplainConfig()
+    waiting = list(users)
+    for start in range(0, len(waiting), _TOGETHER):
+        compared = [gather(reader, user, config) for user in waiting[start : start + _TOGETHER]]
+        texts = MeasuredTexts(text for one in compared for text in one.texts)
+        yield from (find(one, texts, config) for one in compared)

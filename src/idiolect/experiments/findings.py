@@ -1,0 +1,81 @@
+"""What an evaluation found, as a result file, a report and plain text."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from idiolect.evaluation.personal import Verdict
+from idiolect.evaluation.render import to_dict, to_markdown, to_text, verdicts_to_markdown
+from idiolect.evaluation.report import ScoreTable
+from idiolect.evaluation.significance import Interval
+from idiolect.experiments import results
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Evaluation:
+    """What ``evaluate`` found."""
+
+    methods: ScoreTable
+    """Methods, tested against RAG."""
+    controls: Mapping[str, ScoreTable]
+    """By method: it and its controls, tested against it; without methods that have none."""
+    verdicts: tuple[Verdict, ...]
+    """Whether what the methods gain is personal, as far as the controls that were run can tell."""
+    categories: Mapping[str, ScoreTable]
+    """The methods' table of every category, where there are several."""
+    own_fidelity: Interval | None
+    """Trait fidelity of the users' own texts, which is what can be hoped for; None where it is not among the metrics."""
+    notes: tuple[str, ...]
+    """What a reader of the tables has to know: what could not be computed, and why."""
+    folder: Path
+    """Holds ``results.json``, ``report.md`` and ``samples/<condition>.jsonl``."""
+
+    @property
+    def tables(self) -> dict[str, ScoreTable]:
+        """Every table by its title, but for those of the categories."""
+        return {"methods": self.methods} | {f"controls of {name}": table for name, table in self.controls.items()}
+
+    @property
+    def text(self) -> str:
+        """Tables, verdicts and notes for a terminal."""
+        shown = [to_text(table) for table in self.tables.values()]
+        return "\n".join([*shown, *([verdicts_to_markdown(self.verdicts)] if self.verdicts else []), *self.remarks])
+
+    @property
+    def remarks(self) -> tuple[str, ...]:
+        """What stands below the tables: the users' own score, and the notes."""
+        if self.own_fidelity is None:
+            return self.notes
+        value, low, high = self.own_fidelity
+        return (f"users' own texts: trait-fidelity {value:.4f} [{low:.4f}, {high:.4f}]", *self.notes)
+
+    def write(self, record: Mapping[str, Any]) -> None:
+        """Leave ``results.json`` and ``report.md`` in the folder.
+
+        Args:
+            record: Everything that the numbers depend on.
+        """
+        self.folder.mkdir(parents=True, exist_ok=True)
+        results.write_json(self.folder / "results.json", {"status": "complete", **record, **self._found()})
+        (self.folder / "report.md").write_text(self._report(), encoding="utf-8")
+
+    def _found(self) -> dict[str, Any]:
+        own = {} if self.own_fidelity is None else {"users_own_fidelity": self.own_fidelity._asdict()}
+        tables = {name: to_dict(table) for name, table in self._titled().items()}
+        verdicts = [verdict.to_dict() for verdict in self.verdicts]
+        return {"tables": tables, "verdicts": verdicts, **own, "notes": list(self.notes)}
+
+    def _report(self) -> str:
+        sections = [f"## {name[0].upper()}{name[1:]}\n\n{to_markdown(table)}" for name, table in self._titled().items()]
+        if self.verdicts:
+            sections.append(f"## Whether it is personal\n\n{verdicts_to_markdown(self.verdicts)}")
+        if self.remarks:
+            remarks = "".join(f"- {remark}\n" for remark in self.remarks)
+            sections.append(f"## Notes\n\n{remarks}")
+        return "# Evaluation\n\n" + "\n".join(sections)
+
+    def _titled(self) -> dict[str, ScoreTable]:
+        return self.tables | {f"methods, {name}": table for name, table in self.categories.items()}

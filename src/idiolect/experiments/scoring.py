@@ -1,0 +1,131 @@
+"""Outputs of conditions to tables, intervals and verdicts."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from idiolect.evaluation.additive import Aggregate, Mean
+from idiolect.evaluation.claims import is_control, settled_by
+from idiolect.evaluation.fidelity import FIDELITY, StyleTargets
+from idiolect.evaluation.personal import Verdict, judge
+from idiolect.evaluation.report import ScoreTable, score_table
+from idiolect.evaluation.significance import Interval, Resamples, interval
+from idiolect.evaluation.table import load_metrics
+from idiolect.experiments import results
+from idiolect.experiments.data import Data
+from idiolect.experiments.fidelity import style_targets
+from idiolect.experiments.findings import Evaluation
+from idiolect.types import Sample
+
+NLL = Mean("nll", greater_is_better=False, unit="nats/review")
+"""The reference's negative log-likelihood: far less noisy than any score of one sampled text."""
+
+Rows = Sequence[Mapping[str, Any]]
+"""A condition's outputs, one a sample."""
+Stats = Mapping[str, np.ndarray]
+"""By column, float (n, n_stats) or (n,)."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Draws:
+    """Some of the samples, and resamples of their users."""
+
+    places: np.ndarray
+    resamples: Resamples
+
+
+class Scorer:
+    """Scores one evaluation's conditions, all on the same samples.
+
+    Args:
+        data: Store, split and settings.
+        samples: Of the test phase.
+
+    Raises:
+        MissingDependencyError: A metric's package is not installed.
+    """
+
+    def __init__(self, data: Data, samples: Sequence[Sample]) -> None:
+        self._data, self._samples = data, samples
+        self._references = [sample.reference or "" for sample in samples]
+        self._metrics = load_metrics(data.settings.text_metrics)
+        self._faithful = FIDELITY.name in data.settings.metrics
+        self._columns: list[Aggregate] = [NLL, *self._metrics, *([FIDELITY] if self._faithful else [])]
+
+    def score(self, runs: Mapping[str, Rows], folder: Path, notes: Sequence[str] = ()) -> Evaluation:
+        """What the conditions' outputs say.
+
+        Args:
+            runs: By condition; methods, RAG among them, and controls named ``method: control``.
+            folder: Where the evaluation is written.
+            notes: What else there is to say.
+        """
+        stats = {name: self._stats(rows) for name, rows in runs.items()}
+        methods = {name: own for name, own in stats.items() if not is_control(name)}
+        return Evaluation(
+            methods=self._table(methods, "rag", self._all),
+            controls=self._controls(stats),
+            verdicts=self._verdicts(stats),
+            categories=self._by_category(methods),
+            own_fidelity=self._own_fidelity(),
+            notes=tuple(notes),
+            folder=folder,
+        )
+
+    def _stats(self, rows: Rows) -> dict[str, np.ndarray]:
+        nats, texts = [row["nll"] for row in rows], results.texts(rows)
+        stats: dict[str, np.ndarray] = {} if None in nats else {NLL.name: np.array(nats)}
+        if texts is not None:
+            stats |= {metric.name: metric.segments(texts, self._references) for metric in self._metrics}
+            stats |= {FIDELITY.name: self._targets.score(texts).cosine} if self._faithful else {}
+        return stats
+
+    @cached_property
+    def _targets(self) -> StyleTargets:
+        return style_targets(self._data, self._samples)
+
+    @cached_property
+    def _all(self) -> _Draws:
+        return self._draws(np.arange(len(self._samples)))
+
+    def _draws(self, places: np.ndarray) -> _Draws:
+        """Users are resampled, not reviews: samples of one user are alike."""
+        settings = self._data.settings
+        users = [self._samples[place].user for place in places]
+        rng = np.random.default_rng([settings.seed, 11])
+        return _Draws(places, Resamples(len(users), rng, clusters=users, resamples=settings.resamples))
+
+    def _table(self, stats: Mapping[str, Stats], baseline: str, draws: _Draws) -> ScoreTable:
+        shown = [column for column in self._columns if any(column.name in own for own in stats.values())]
+        chosen = {run: {name: values[draws.places] for name, values in own.items()} for run, own in stats.items()}
+        return score_table(shown, chosen, draws.resamples, baseline=baseline)
+
+    def _controls(self, stats: Mapping[str, Stats]) -> dict[str, ScoreTable]:
+        tables: dict[str, ScoreTable] = {}
+        for method in stats:
+            own = {name: values for name, values in stats.items() if name == method or name.startswith(f"{method}: ")}
+            if len(own) > 1:
+                tables[method] = self._table(own, method, self._all)
+        return tables
+
+    def _verdicts(self, stats: Mapping[str, Stats]) -> tuple[Verdict, ...]:
+        nats = {name: own[NLL.name] for name, own in stats.items() if NLL.name in own}
+        return tuple(judge(claim, nats, self._all.resamples) for claim in settled_by(nats))
+
+    def _own_fidelity(self) -> Interval | None:
+        if not self._faithful:
+            return None
+        return interval(self._all.resamples.score(FIDELITY, self._targets.score(self._references).cosine))
+
+    def _by_category(self, methods: Mapping[str, Stats]) -> dict[str, ScoreTable]:
+        items = self._data.store.items(sorted({sample.item for sample in self._samples}))
+        category = np.array([items[s.item].category if s.item in items else "" for s in self._samples])
+        places = {name: np.flatnonzero(category == name) for name in sorted(set(category.tolist()))}
+        several = {name: own for name, own in places.items() if len({self._samples[k].user for k in own}) > 1}
+        return {n: self._table(methods, "rag", self._draws(own)) for n, own in several.items()} if len(places) > 1 else {}

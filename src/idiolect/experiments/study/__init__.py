@@ -1,0 +1,1 @@
+"""The study: whether differences identify a user, measured in worlds where the truth is planted."""

@@ -1,0 +1,115 @@
+"""The gate: can the backbone be steered by words, and by soft vectors, when both say the truth?
+
+Asked before any adapter is fitted to embeddings: a backbone that does not follow an oracle shows nothing about DEP.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from idiolect.evaluation.additive import Mean
+from idiolect.evaluation.significance import Comparison, Resamples, compare
+from idiolect.experiments.fit import make_examples
+from idiolect.experiments.study.config import StudyConfig
+from idiolect.experiments.study.oracle import OracleProfile, OracleVectors
+from idiolect.experiments.study.seed import SeedWorld
+from idiolect.llm.transformers import TransformersLLM
+from idiolect.methods.dep import DEP
+from idiolect.methods.nonpersonalized import NonPersonalized
+from idiolect.softprompt.adapter import Adapter
+from idiolect.softprompt.config import AdapterConfig
+from idiolect.training.fit import fit_adapter
+
+PLAIN, TEXT, SOFT = "Non-Perso", "oracle profile", "oracle vectors"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GateResult:
+    """Nats a review, and what each oracle gains over Non-Perso."""
+
+    nats: Mapping[str, float]
+    gains: Mapping[str, Comparison]
+    threshold: float
+    samples: int
+
+    @property
+    def passed(self) -> bool:
+        """Whether both oracles gain at least the threshold."""
+        return all(gain.difference >= self.threshold for gain in self.gains.values())
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain data for a result file."""
+        gains = {name: gain._asdict() for name, gain in self.gains.items()}
+        return {**asdict(self), "gains": gains, "passed": self.passed}
+
+
+def run_gate(world: SeedWorld, llm: TransformersLLM, config: StudyConfig, *, progress: bool = False) -> GateResult:
+    """Measure both oracles against Non-Perso on the test samples of one seed.
+
+    Args:
+        world: The seed.
+        llm: The backbone.
+        config: The study; the oracle's soft prompt is fitted like an adapter without text.
+        progress: Show bars.
+    """
+    settings = config.settings.model_copy(
+        update={"prompt": config.settings.prompt.model_copy(update={"with_text": False})}
+    )
+    data = world.data(settings)
+    samples, contexts = data.samples("test"), data.contexts("test")
+    effects = dict(zip(world.truth.users, world.truth.user_effects, strict=True))
+    adapter = _fit(world, llm, config, OracleVectors(data.contexts("fit"), effects), progress=progress)
+    methods = {
+        PLAIN: NonPersonalized(llm, contexts, prompt=settings.prompt),
+        TEXT: OracleProfile(contexts, effects, prompt=settings.prompt, traits=config.gate.traits),
+        SOFT: DEP(llm, OracleVectors(contexts, effects), adapter, prompt=settings.prompt),
+    }
+    references = [sample.reference or "" for sample in samples]
+    nats = {name: llm.negative_log_likelihood(m.prompts(samples), references) for name, m in methods.items()}
+    return _result(nats, [sample.user for sample in samples], config)
+
+
+def _fit(
+    world: SeedWorld, llm: TransformersLLM, config: StudyConfig, contexts: OracleVectors, *, progress: bool
+) -> Adapter:
+    """A soft prompt of the true effects: projected as they are, for there is nothing to refine."""
+    settings = config.settings.model_copy(
+        update={"prompt": config.settings.prompt.model_copy(update={"with_text": False})}
+    )
+    data = world.data(settings)
+    shape = AdapterConfig(d_in=world.truth.user_effects.shape[1], hidden_size=llm.hidden_size, refine="none")
+    adapter = Adapter(shape, torch.Generator().manual_seed(world.seed))
+    fit_adapter(
+        llm.model,
+        adapter,
+        make_examples(llm.prompts, contexts.build(data.samples("fit")), settings.prompt),
+        config=settings.fit.model_copy(update={"max_steps": config.gate.max_steps}),
+        folder=_folder(world),
+        pad_id=llm.prompts.pad_id,
+        progress=progress,
+        depends={"backbone": llm.name},
+    )
+    return adapter
+
+
+def _folder(world: SeedWorld) -> Path:
+    return world.folder / "adapters" / "oracle"
+
+
+def _result(nats: Mapping[str, np.ndarray], users: list[str], config: StudyConfig) -> GateResult:
+    rng = np.random.default_rng([config.settings.seed, 11])
+    draws = Resamples(len(users), rng, clusters=users, resamples=config.settings.resamples)
+    gained = Mean("nats", greater_is_better=True)
+    scored = {name: draws.score(gained, -values) for name, values in nats.items()}
+    return GateResult(
+        nats={name: float(values.mean()) for name, values in nats.items()},
+        gains={name: compare(scored[name], scored[PLAIN]) for name in (TEXT, SOFT)},
+        threshold=config.gate.nats,
+        samples=len(users),
+    )

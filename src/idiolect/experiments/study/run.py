@@ -1,0 +1,168 @@
+"""The whole study as one command that can be interrupted anywhere: worlds, gate, adapters, runs, probes, report."""
+
+from __future__ import annotations
+
+import json
+import os
+import time
+from collections.abc import Callable, Mapping
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import dataclass
+from multiprocessing import get_context
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from idiolect.encoders.table import load_encoder
+from idiolect.errors import ConfigError, require
+from idiolect.experiments import results
+from idiolect.experiments.study.codes import adapter_codes
+from idiolect.experiments.study.config import StudyConfig
+from idiolect.experiments.study.fidelity import seed_fidelity
+from idiolect.experiments.study.figures import draw_curves, draw_traits
+from idiolect.experiments.study.gate import run_gate
+from idiolect.experiments.study.probes import run_probes
+from idiolect.experiments.study.report import Section, sections
+from idiolect.experiments.study.rows import adapter_folder, fit_arm, run_rows
+from idiolect.experiments.study.seed import SeedWorld, open_seed
+from idiolect.llm.transformers import TransformersLLM
+
+Say = Callable[[str], None]
+RESULT, REPORT, GATE = "study.json", "report.md", "gate.json"
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class StudyReport:
+    """What the study found."""
+
+    record: Mapping[str, Any]
+    """What ``study.json`` holds."""
+    sections: tuple[Section, ...]
+    folder: Path
+
+
+def run_study(folder: Path, config: StudyConfig, *, jobs: int = 1, say: Say) -> StudyReport:
+    """Everything the configuration asks for; what an earlier call finished is not done again.
+
+    Args:
+        folder: Gets a folder a seed, ``study.json``, ``report.md`` and the figures.
+        config: The study.
+        jobs: Seeds that are run at once, each in a process of its own.
+        say: Told what happens, a line a step.
+
+    Raises:
+        ConfigError: ``folder`` holds another study, or the backbone cannot be steered (see ``gate``).
+        MissingDependencyError: matplotlib is not installed.
+    """
+    started = time.monotonic()
+    require("matplotlib", extra="plots")  # before the work, not after it
+    llm = TransformersLLM.load(config.settings.backbone)
+    _claim(folder, {"config": config.model_dump(mode="json"), "backbone": llm.name})
+    say(f"gate: can {llm.name} be steered by the truth?")
+    gate = _gate(folder, config, llm, say)
+    if not gate["passed"] and config.gate.required:
+        raise ConfigError(
+            f"the backbone is not steered by the truth (gate: {_gains(gate)}), so adapters would show nothing",
+            hint="pretrain it longer, or set gate.required=false",
+        )
+    seconds = dict(zip(config.seeds, _each_seed(folder, config, jobs, say), strict=True))
+    say("probes: can the planted effects be read from the vectors?")
+    probes = _probes(folder, config, say)
+    say("report")
+    folders = {seed: folder / f"seed-{seed}" for seed in config.seeds}
+    fidelity = {seed: seed_fidelity(_open(folder, config, seed), config) for seed in config.seeds}
+    found = tuple(sections(config, folders, fidelity))
+    record = {
+        "status": "complete",
+        "config": config.model_dump(mode="json"),
+        "backbone": llm.name,
+        "gate": gate,
+        "sections": [section.to_dict() for section in found],
+        "probes": probes,
+        "seconds": {"seeds": seconds, "this call": round(time.monotonic() - started, 1)},
+        "device": results.device(),
+        "versions": results.versions(),
+    }
+    results.write_json(folder / RESULT, record)
+    text = "\n\n".join(["# The sandbox study", f"Gate: {_gains(gate)}.", *(section.to_markdown() for section in found)])
+    (folder / REPORT).write_text(text, encoding="utf-8")
+    return StudyReport(record, found, folder)
+
+
+def _each_seed(folder: Path, config: StudyConfig, jobs: int, say: Say) -> list[dict[str, float]]:
+    if jobs == 1:
+        return [run_seed(folder, config, seed, say) for seed in config.seeds]
+    # Spawned, not forked: torch's threads do not survive a fork.
+    with ProcessPoolExecutor(jobs, mp_context=get_context("spawn"), initializer=_single_thread) as pool:
+        return list(pool.map(run_seed, *zip(*((folder, config, seed) for seed in config.seeds), strict=True)))
+
+
+def run_seed(folder: Path, config: StudyConfig, seed: int, say: Say = print) -> dict[str, float]:
+    """One seed's adapters and runs.
+
+    Returns:
+        Seconds a step of the seed took; near 0 where an earlier call had done it.
+    """
+    world, llm = _open(folder, config, seed), TransformersLLM.load(config.settings.backbone)
+    seconds: dict[str, float] = {}
+    for arm in config.arms_of(seed):
+        say(f"seed {seed}: fitting {arm.name}")
+        started = time.monotonic()
+        fit_arm(world, llm, config, arm)
+        seconds[arm.name] = round(time.monotonic() - started, 1)
+    say(f"seed {seed}: methods and controls")
+    started = time.monotonic()
+    run_rows(world, llm, config)
+    return {**seconds, "methods and controls": round(time.monotonic() - started, 1)}
+
+
+def _open(folder: Path, config: StudyConfig, seed: int) -> SeedWorld:
+    return open_seed(folder / f"seed-{seed}", seed, config, load_encoder(config.settings.encoder))
+
+
+def _gate(folder: Path, config: StudyConfig, llm: TransformersLLM, say: Say) -> dict[str, Any]:
+    path = folder / GATE
+    if not path.is_file():
+        results.write_json(path, run_gate(_open(folder, config, config.seeds[0]), llm, config).to_dict())
+    found = json.loads(path.read_text(encoding="utf-8"))
+    say(f"gate {'passed' if found['passed'] else 'not passed'}: {_gains(found)}")
+    return found
+
+
+def _gains(gate: Mapping[str, Any]) -> str:
+    gains = (
+        f"{name} {gain['difference']:+.2f} nats [{gain['low']:+.2f}, {gain['high']:+.2f}]"
+        for name, gain in gate["gains"].items()
+    )
+    return f"{', '.join(gains)}, each to be at least {gate['threshold']:g}"
+
+
+def _probes(folder: Path, config: StudyConfig, say: Say) -> dict[str, Any]:
+    seed = config.seeds[0]
+    arm = next((arm.name for arm in config.arms if arm.main), None)
+    where = adapter_folder(_open(folder, config, seed), arm) if arm else None
+    found = run_probes(
+        config.world.model_copy(update={"seed": seed}),
+        load_encoder(config.settings.encoder),
+        folder / "probes",
+        config.probes,
+        codes=adapter_codes(where) if where else None,
+        say=say,
+    )
+    for name, draw in (("probes", draw_curves), ("traits", draw_traits)):
+        draw(found, folder / f"{name}.svg")
+    return found.to_dict()
+
+
+def _single_thread() -> None:
+    torch.set_num_threads(max(1, (os.cpu_count() or 1) // 2))
+
+
+def _claim(folder: Path, study: Mapping[str, Any]) -> None:
+    """Make the folder this study's own; the same study goes on in it, another is refused."""
+    path = folder / "claim.json"
+    if path.is_file() and json.loads(path.read_text(encoding="utf-8")) != json.loads(json.dumps(study)):
+        raise ConfigError(f"{str(folder)!r} holds another study", hint="choose another --out")
+    folder.mkdir(parents=True, exist_ok=True)
+    results.write_json(path, study)

@@ -1,0 +1,198 @@
+"""A record of every answer of a language model, so that none is asked for twice; erasing a review erases its answers.
+
+Answers lie in one SQLite file under the key of their question, beside the ids of the reviews the question was made
+from. What is put is on the disk when ``put`` returns; any number of threads and processes may share a file.
+"""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+import threading
+import time
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict
+from pathlib import Path
+from typing import NamedTuple
+
+from idiolect.errors import ArtifactError
+from idiolect.llm.base import Completion
+from idiolect.llm.failure import Failure
+from idiolect.types import ReviewId
+
+_BUSY_SECONDS = 30
+_VERSION = 1
+_APPLICATION = 0x49444C43  # "IDLC": tells a cache from any other SQLite file
+_PRAGMAS = ("foreign_keys = ON", "secure_delete = ON", "synchronous = FULL", "temp_store = MEMORY")
+_TABLES = (
+    "CREATE TABLE IF NOT EXISTS entries (id INTEGER PRIMARY KEY, key TEXT NOT NULL UNIQUE, answer TEXT NOT NULL)",
+    "CREATE TABLE IF NOT EXISTS entry_reviews (review TEXT NOT NULL, entry INTEGER NOT NULL"
+    " REFERENCES entries ON DELETE CASCADE, PRIMARY KEY (review, entry)) WITHOUT ROWID",
+    "CREATE INDEX IF NOT EXISTS entry_reviews_by_entry ON entry_reviews (entry)",
+    f"PRAGMA application_id = {_APPLICATION}",
+    f"PRAGMA user_version = {_VERSION}",
+)
+# A list as one JSON value: SQLite bounds the number of parameters of a statement.
+_GIVEN = "(SELECT value FROM json_each(?))"
+
+
+class Record(NamedTuple):
+    """An answer on its way into the cache."""
+
+    key: str
+    completion: Completion
+    reviews: frozenset[ReviewId]
+    """Every review that the question was made from, directly or through earlier answers."""
+
+
+class Cache:
+    """Answers on disk.
+
+    Args:
+        path: A file made by this class, or of a new one.
+
+    Raises:
+        ArtifactError: The file is something else, or of another version.
+    """
+
+    def __init__(self, path: str | Path) -> None:
+        self.path = Path(path)
+        self._lock = threading.Lock()
+        try:
+            self.path.parent.mkdir(parents=True, exist_ok=True)
+            self._connection = sqlite3.connect(
+                self.path, timeout=_BUSY_SECONDS, isolation_level=None, check_same_thread=False
+            )
+        except (OSError, sqlite3.Error) as error:
+            raise ArtifactError(f"cannot open the cache {str(path)!r}: {error}") from error
+        try:
+            _prepare(self._connection, self.path)
+        except sqlite3.Error as error:
+            self._connection.close()
+            raise ArtifactError(
+                f"{str(path)!r} cannot be opened as a cache: {error}", hint="name a new file"
+            ) from error
+        except ArtifactError:
+            self._connection.close()
+            raise
+
+    def get(self, keys: Iterable[str]) -> dict[str, Completion]:
+        """The recorded answers among ``keys``, marked as cached."""
+        given = json.dumps(list(keys))
+        with self._lock:
+            rows = self._connection.execute(
+                f"SELECT key, answer FROM entries WHERE key IN {_GIVEN}", (given,)
+            ).fetchall()
+        return {key: _load(answer) for key, answer in rows}
+
+    def put(self, records: Sequence[Record]) -> dict[str, Completion]:
+        """Record answers, durably and all or none; an answer that is there already stays.
+
+        Returns:
+            The answers now recorded under the keys that were taken, by another process for instance.
+        """
+        entries = [(record.key, _dump(record.completion)) for record in records]
+        with self._writing() as connection:
+            query = "INSERT INTO entries (key, answer) VALUES (?, ?) ON CONFLICT (key) DO NOTHING"
+            found = connection.executemany(query, entries)
+            _link(connection, ((record.key, record.reviews) for record in records))
+        taken = found.rowcount < len(records)
+        return self.get(record.key for record in records) if taken else {}
+
+    def link(self, made_from: Iterable[tuple[str, frozenset[ReviewId]]]) -> None:
+        """Add reviews to recorded answers: the same question can be made from other reviews with the same text."""
+        wanted = {key: reviews for key, reviews in made_from if reviews}
+        query = "SELECT key, review FROM entries JOIN entry_reviews ON entry = id WHERE key IN"
+        with self._lock:
+            known = set(self._connection.execute(f"{query} {_GIVEN}", (json.dumps(list(wanted)),)))
+        missing = [(key, reviews) for key, reviews in wanted.items() if any((key, r) not in known for r in reviews)]
+        if missing:
+            with self._writing() as connection:
+                _link(connection, missing)
+
+    def forget_reviews(self, ids: Iterable[ReviewId]) -> int:
+        """Erase every answer made from any of these reviews, from the file and from its log.
+
+        Answers to questions that are under way are not known yet: forget when no run is.
+
+        Returns:
+            How many answers were erased.
+        """
+        made_from = f"SELECT entry FROM entry_reviews WHERE review IN {_GIVEN}"
+        with self._writing() as connection:
+            erased = connection.execute(f"DELETE FROM entries WHERE id IN ({made_from})", (json.dumps(list(ids)),))
+        with self._lock:
+            self._connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
+        return erased.rowcount
+
+    def __len__(self) -> int:
+        with self._lock:
+            return int(self._connection.execute("SELECT count(*) FROM entries").fetchone()[0])
+
+    def close(self) -> None:
+        """Close the file; a second time does nothing."""
+        self._connection.close()
+
+    def __enter__(self) -> Cache:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    @contextmanager
+    def _writing(self) -> Iterator[sqlite3.Connection]:
+        """One transaction, committed whole or not at all; writers of all processes queue at its beginning."""
+        try:
+            with self._lock, self._connection:
+                self._connection.execute("BEGIN IMMEDIATE")
+                yield self._connection
+        except sqlite3.Error as error:
+            raise ArtifactError(f"the cache {str(self.path)!r} cannot be written: {error}") from error
+
+
+def _prepare(connection: sqlite3.Connection, path: Path) -> None:
+    occupied = connection.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]
+    application, version = (connection.execute(f"PRAGMA {p}").fetchone()[0] for p in ("application_id", "user_version"))
+    if occupied and application != _APPLICATION:
+        raise ArtifactError(f"{str(path)!r} is a database, but not a cache", hint="name a new file")
+    if occupied and version != _VERSION:
+        raise ArtifactError(f"the cache {str(path)!r} has version {version}, not {_VERSION}", hint="name a new file")
+    for pragma in _PRAGMAS:
+        connection.execute(f"PRAGMA {pragma}")
+    if not occupied:
+        _log_ahead(connection)
+        with connection:
+            connection.execute("BEGIN IMMEDIATE")
+            for statement in _TABLES:
+                connection.execute(statement)
+
+
+def _log_ahead(connection: sqlite3.Connection) -> None:
+    """Switch to write-ahead logging; SQLite does not wait for a process that is doing the same, so this does."""
+    deadline = time.monotonic() + _BUSY_SECONDS
+    while True:
+        try:
+            connection.execute("PRAGMA journal_mode = WAL").fetchall()
+            return
+        except sqlite3.OperationalError:
+            if time.monotonic() > deadline:
+                raise
+            time.sleep(0.01)
+
+
+def _link(connection: sqlite3.Connection, made_from: Iterable[tuple[str, frozenset[ReviewId]]]) -> None:
+    pairs = [(review, key) for key, reviews in made_from for review in sorted(reviews)]
+    query = "INSERT INTO entry_reviews SELECT ?, id FROM entries WHERE key = ? ON CONFLICT DO NOTHING"
+    connection.executemany(query, pairs)
+
+
+def _dump(completion: Completion) -> str:
+    return json.dumps(asdict(completion))
+
+
+def _load(answer: str) -> Completion:
+    fields = json.loads(answer)
+    failure = fields["failure"]
+    fields |= {"kept_entries": tuple(fields["kept_entries"]), "failure": Failure(**failure) if failure else None}
+    return Completion(**{**fields, "cached": True})

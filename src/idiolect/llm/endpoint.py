@@ -1,0 +1,163 @@
+"""One OpenAI-compatible chat endpoint: a prompt in, a completion or the reason for its absence out; free of openai."""
+
+from __future__ import annotations
+
+import asyncio
+import importlib.util
+import json
+import os
+import time
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import urlsplit
+
+import numpy as np
+
+from idiolect.config import Config
+from idiolect.errors import require
+from idiolect.llm.base import Completion, SamplingParams, Schema
+from idiolect.llm.failure import Failure
+from idiolect.llm.fault import fault_of
+from idiolect.llm.limits import LimitConfig, Pace
+from idiolect.llm.reply import Reply, failed, read_reply
+from idiolect.llm.request import RequestConfig, estimate_tokens, kept_entries, request_body
+from idiolect.llm.retry import Backoff, RetryConfig
+from idiolect.llm.usage import Price
+from idiolect.types import Prompt
+
+EXTRA = "openai"
+
+
+class OpenAIConfig(Config):
+    """An endpoint, a model it serves, and how it is asked."""
+
+    model: str
+    """What the endpoint calls it."""
+    revision: str = ""
+    """Which weights stand behind the name; change it when they change, for it keys recorded answers."""
+    base_url: str = "https://api.openai.com/v1"
+    """Up to and with ``/v1``."""
+    api_key_env: str = "OPENAI_API_KEY"
+    """Environment variable with the key; a server that asks for none needs none."""
+    thinks: bool = False
+    """The model thinks before every answer: a reply without a closing tag is then unfinished thinking."""
+    schemas: bool = True
+    """The endpoint holds replies to a JSON schema (``response_format``)."""
+    request: RequestConfig = RequestConfig()
+    limits: LimitConfig = LimitConfig()
+    retry: RetryConfig = RetryConfig()
+    price: Price = Price()
+
+    def identity(self) -> str:
+        """Everything an answer depends on beside prompt, parameters and schema; no credentials."""
+        url = urlsplit(self.base_url)
+        where = f"{url.scheme}://{url.netloc.rpartition('@')[2]}{url.path.rstrip('/')}"
+        settings = self.model_dump(mode="json", include={"model", "revision", "thinks", "request"})
+        settings["request"]["omit"].sort()
+        return json.dumps({"endpoint": where, **settings}, sort_keys=True)
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """What every prompt of a batch is asked with."""
+
+    params: SamplingParams
+    schema: Schema | None = None
+
+
+class Endpoint:
+    """Asks one prompt at a time, as often as need be; any number of tasks of one event loop may share it.
+
+    Args:
+        config: Where and how.
+        rng: Jitter of retries.
+
+    Raises:
+        MissingDependencyError: The official client is not installed.
+    """
+
+    def __init__(self, config: OpenAIConfig, rng: np.random.Generator) -> None:
+        self._config, self._rng = config, rng
+        self._client = _client(config)
+        self._raw = require("httpx2", extra=EXTRA).Response
+        self._slots, self._pace = asyncio.Semaphore(config.limits.concurrency), Pace(config.limits)
+
+    async def complete(self, prompt: Prompt, question: Question) -> Completion:
+        """The answer to a prompt, or in ``Completion.failure`` why there is none."""
+        started, config = time.perf_counter(), self._config
+        kept = kept_entries(prompt, config.request.max_prompt_chars)
+        body = request_body(
+            prompt, question.params, config.request, model=config.model, kept=kept, schema=question.schema
+        )
+        reply, requests = await self._until_answered(body, question.params.max_new_tokens)
+        return Completion(
+            text=reply.text,
+            prompt_tokens=reply.prompt_tokens,
+            completion_tokens=reply.completion_tokens,
+            kept_entries=kept,
+            seconds=time.perf_counter() - started,
+            thinking=reply.thinking,
+            thinking_tokens=reply.thinking_tokens,
+            truncated=reply.truncated,
+            failure=reply.failure,
+            requests=requests,
+            cost=config.price.of(reply.prompt_tokens, reply.completion_tokens),
+        )
+
+    async def close(self) -> None:
+        """End all connections."""
+        await self._client.close()
+
+    async def _until_answered(self, body: dict[str, Any], max_new_tokens: int) -> tuple[Reply, int]:
+        """The last reply to a request, and how often it was made."""
+        prompt_tokens, backoff, requests = estimate_tokens(body), Backoff(self._config.retry, self._rng), 0
+        while True:
+            async with self._slots:
+                await self._pace.wait(prompt_tokens + max_new_tokens)
+                reply, retry_after = await self._attempt(body, prompt_tokens, backoff)
+                requests += 1
+            self._pace.settle(prompt_tokens + max_new_tokens, reply.prompt_tokens + reply.completion_tokens)
+            pause = backoff.pause(reply.failure.kind, retry_after) if reply.failure else None
+            if pause is None:
+                return reply, requests
+            if retry_after:
+                self._pace.hold(retry_after)
+            await asyncio.sleep(pause)
+
+    async def _attempt(self, body: dict[str, Any], prompt_tokens: int, backoff: Backoff) -> tuple[Reply, float | None]:
+        """One request: its reply, and how long the endpoint asks to be left alone."""
+        started = time.monotonic()
+        try:
+            async with asyncio.timeout(backoff.timeout):
+                # The typed method walks and validates every message, which costs more than all else here.
+                response = await self._client.post("/chat/completions", body=body, cast_to=self._raw)
+            return read_reply(response.content, prompt_tokens=prompt_tokens, always_thinks=self._config.thinks), None
+        except Exception as error:
+            fault = fault_of(error)
+            if fault is None:
+                raise
+            return failed(fault.failure), fault.retry_after
+        finally:
+            backoff.spent += time.monotonic() - started
+
+
+def denied(failure: Failure) -> Completion:
+    """The completion of a prompt that was not sent, for the endpoint refuses everything."""
+    return Completion(text="", prompt_tokens=0, completion_tokens=0, failure=failure, requests=0)
+
+
+def _client(config: OpenAIConfig) -> Any:
+    """The official client, over aiohttp where that is installed, for it halves what a request costs here."""
+    openai = require("openai", extra=EXTRA)
+    limits = require("httpx2", extra=EXTRA).Limits(
+        max_connections=config.limits.concurrency, max_keepalive_connections=config.limits.concurrency
+    )
+    fast = importlib.util.find_spec("aiohttp") is not None
+    http = openai.DefaultAioHttpClient if fast else openai.DefaultAsyncHttpxClient
+    return openai.AsyncOpenAI(
+        base_url=config.base_url,
+        api_key=os.environ.get(config.api_key_env) or "none",
+        timeout=config.retry.timeout_s,
+        max_retries=0,  # retries are ours, so that they are counted and end at a deadline
+        http_client=http(limits=limits),
+    )

@@ -1,0 +1,115 @@
+"""Any OpenAI-compatible chat endpoint as a language model: many requests at once, order kept, no prompt lost."""
+
+from __future__ import annotations
+
+import asyncio
+import weakref
+from collections.abc import Iterator, Sequence
+from queue import SimpleQueue
+
+import numpy as np
+
+from idiolect.errors import ConfigError
+from idiolect.llm.base import Capability, Completion, SamplingParams, Schema
+from idiolect.llm.endpoint import Endpoint, OpenAIConfig, Question, denied
+from idiolect.llm.failure import EndpointError, Failure
+from idiolect.llm.loop import LoopThread
+from idiolect.llm.streaming import Answer, drain
+from idiolect.types import Prompt
+
+
+class OpenAILLM:
+    """Asks an endpoint through the official client. Threads may share one; its limits hold for all of them together.
+
+    Args:
+        config: The endpoint and the model.
+        rng: Jitter of retries; no result depends on it.
+
+    Raises:
+        MissingDependencyError: The official client is not installed.
+    """
+
+    def __init__(self, config: OpenAIConfig, *, rng: np.random.Generator | None = None) -> None:
+        self.config = config
+        self.name = f"{config.model}@{config.revision}".removesuffix("@")
+        self.identity = config.identity()
+        able: dict[Capability, bool] = {"schema": config.schemas, "seed": "seed" not in config.request.omit}
+        self.supports: frozenset[Capability] = frozenset(what for what, yes in able.items() if yes)
+        self._endpoint = Endpoint(config, rng or np.random.default_rng())
+        self._loop = LoopThread(f"idiolect {config.model}")
+        self._closer = weakref.finalize(self, _close, self._loop, self._endpoint)
+
+    def generate(
+        self, prompts: Sequence[Prompt], params: SamplingParams, *, schema: Schema | None = None
+    ) -> list[Completion]:
+        """See ``LLM.generate``. A prompt that could not be answered has a ``Completion.failure``.
+
+        Raises:
+            EndpointError: The endpoint refused every prompt, and for a reason that would hold for any other.
+        """
+        answers = [answer for group in self.stream(prompts, params, schema=schema) for answer in group]
+        return [answer.completion for answer in sorted(answers, key=lambda answer: answer.place)]
+
+    def stream(
+        self, prompts: Sequence[Prompt], params: SamplingParams, *, schema: Schema | None = None
+    ) -> Iterator[list[Answer]]:
+        """See ``StreamingLLM.stream`` and ``generate``."""
+        if any(prompt.slots for prompt in prompts):
+            raise ConfigError(f"{self.name}: an endpoint takes no soft prompts", hint="use the backend 'transformers'")
+        arrived: SimpleQueue[Answer | None] = SimpleQueue()
+        run = self._loop.submit(self._run(prompts, Question(params, schema), arrived))
+        run.add_done_callback(lambda _: arrived.put(None))
+        failures: list[Failure | None] = []
+        try:
+            for group in drain(arrived):
+                failures += [answer.completion.failure for answer in group]
+                yield group
+            run.result()
+        finally:
+            run.cancel()
+        self._refuse_if_denied(failures)
+
+    def negative_log_likelihood(self, prompts: Sequence[Prompt], references: Sequence[str]) -> np.ndarray:
+        """Not to be had from a chat endpoint, as ``supports`` says.
+
+        Raises:
+            ConfigError: Always.
+        """
+        raise ConfigError(f"{self.name}: a chat endpoint gives no likelihoods", hint="use the backend 'transformers'")
+
+    def close(self) -> None:
+        """End thread and connections; what is under way is cancelled. Nothing can be asked afterwards."""
+        self._closer()
+
+    def __enter__(self) -> OpenAILLM:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    async def _run(self, prompts: Sequence[Prompt], question: Question, arrived: SimpleQueue[Answer | None]) -> None:
+        waiting = iter(enumerate(prompts))
+        refusals: list[Failure] = []  # after the first, asking on would be refused all the same
+
+        async def work() -> None:
+            for place, prompt in waiting:
+                completion = denied(refusals[0]) if refusals else await self._endpoint.complete(prompt, question)
+                if completion.failure and completion.failure.kind == "denied":
+                    refusals.append(completion.failure)
+                arrived.put(Answer(place, completion))
+
+        async with asyncio.TaskGroup() as group:
+            for _ in range(min(self.config.limits.concurrency, len(prompts))):
+                group.create_task(work())
+
+    def _refuse_if_denied(self, failures: Sequence[Failure | None]) -> None:
+        if failures and all(failure and failure.kind == "denied" for failure in failures):
+            reason = failures[0].message if failures[0] else ""
+            raise EndpointError(
+                f"{self.config.base_url} refuses {self.name}: {reason}",
+                hint=f"check base_url, model and the key in {self.config.api_key_env}",
+            )
+
+
+def _close(loop: LoopThread, endpoint: Endpoint) -> None:
+    loop.close(endpoint.close())

@@ -1,0 +1,70 @@
+"""What completions took, summed: per stage, per method, per run."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, fields
+
+from pydantic import Field
+
+from idiolect.config import Config
+from idiolect.llm.base import Completion
+
+
+class Price(Config):
+    """What an endpoint charges, in any one currency."""
+
+    prompt: float = Field(default=0.0, ge=0)
+    """Per million prompt tokens."""
+    completion: float = Field(default=0.0, ge=0)
+    """Per million completion tokens, thinking included."""
+
+    def of(self, prompt_tokens: int, completion_tokens: int) -> float:
+        """The cost of one call."""
+        return (prompt_tokens * self.prompt + completion_tokens * self.completion) / 1e6
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Usage:
+    """A sum over completions. Answers from the cache count with what they took when they were made."""
+
+    calls: int = 0
+    """Completions asked for."""
+    cached: int = 0
+    """Of these, answered without a request."""
+    failed: int = 0
+    retries: int = 0
+    """Requests beyond the first of each call."""
+    prompt_tokens: int = 0
+    completion_tokens: int = 0
+    """Thinking included."""
+    thinking_tokens: int = 0
+    seconds: float = 0.0
+    """Sum of ``Completion.seconds``: at an endpoint of the latencies, which overlap."""
+    cost: float = 0.0
+    """What the answers are worth, in the currency of ``Price``."""
+    spent: float = 0.0
+    """The part of ``cost`` that was paid now."""
+
+    @classmethod
+    def of(cls, completions: Iterable[Completion]) -> Usage:
+        """The sum over ``completions``."""
+        return sum((cls._one(completion) for completion in completions), cls())
+
+    @classmethod
+    def _one(cls, completion: Completion) -> Usage:
+        return cls(
+            calls=1,
+            cached=int(completion.cached),
+            failed=int(completion.failure is not None),
+            retries=max(0, completion.requests - 1),
+            prompt_tokens=completion.prompt_tokens,
+            completion_tokens=completion.completion_tokens,
+            thinking_tokens=completion.thinking_tokens,
+            seconds=completion.seconds,
+            cost=completion.cost,
+            spent=0.0 if completion.cached else completion.cost,
+        )
+
+    def __add__(self, other: Usage) -> Usage:
+        return Usage(**{f.name: getattr(self, f.name) + getattr(other, f.name) for f in fields(self)})

@@ -1,0 +1,93 @@
+"""A gain is called personal only where everything that lacks the user loses it."""
+
+from __future__ import annotations
+
+import json
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from idiolect.errors import ConfigError
+from idiolect.evaluation.personal import Claim, judge
+from idiolect.evaluation.significance import Resamples
+
+USERS, EACH = 60, 3
+N = USERS * EACH
+DRAWS = Resamples(N, np.random.default_rng(3), clusters=np.repeat(np.arange(USERS), EACH).tolist(), resamples=300)
+CLAIM = Claim(method="dep", baseline="rag", rivals=("other", "constant"))
+
+
+def nats(dep: float, other: float, constant: float, *, noise: float = 0.5, rag: float = 0.0) -> dict[str, np.ndarray]:
+    """Runs that are better than RAG by so many nats a review, give or take ``noise``."""
+    rng = np.random.default_rng(5)
+    base = rng.normal(90.0, 20.0, N)
+    means = {"rag": rag, "dep": dep, "other": other, "constant": constant}
+    return {name: base - mean + rng.normal(0.0, noise, N) for name, mean in means.items()}
+
+
+@pytest.mark.parametrize(
+    ("gains", "outcome", "opens"),
+    [
+        ({"dep": 2.0, "other": 0.0, "constant": 0.2}, "holds", "personal: dep gains"),
+        ({"dep": 2.0, "other": -1.0, "constant": 1.5}, "holds", "personal: dep gains"),
+        ({"dep": 2.0, "other": 2.0, "constant": 0.0}, "fails", "not personal: dep gains"),
+        ({"dep": 2.0, "other": 0.0, "constant": 2.1}, "fails", "not personal: dep gains"),
+        ({"dep": 0.0, "other": -1.0, "constant": 0.0}, "no gain", "no gain: dep is not clearly better than rag"),
+        ({"dep": -2.0, "other": -2.0, "constant": 0.0}, "no gain", "no gain: dep is worse than rag"),
+        ({"dep": 2.0, "other": 1.2, "constant": 0.0, "noise": 4.0}, "undecided", "undecided: dep gains"),
+    ],
+)
+def test_what_the_nats_say_is_what_was_planted(gains, outcome, opens) -> None:
+    verdict = judge(CLAIM, nats(**gains), DRAWS)
+    assert verdict.outcome == outcome
+    assert verdict.sentence.startswith(opens)
+
+
+def test_figures_are_those_of_the_runs() -> None:
+    runs = nats(2.0, 0.5, -1.0)
+    verdict = judge(CLAIM, runs, DRAWS)
+    gain = (runs["rag"] - runs["dep"]).mean()
+    assert verdict.gain.value == pytest.approx(gain)
+    assert verdict.gain.low < gain < verdict.gain.high
+    other, constant = verdict.rivals
+    assert other.worse.value == pytest.approx((runs["other"] - runs["dep"]).mean())
+    assert other.kept.value == pytest.approx((runs["rag"] - runs["other"]).mean() / gain)
+    assert constant.kept.value < 0
+    assert f"constant is {constant.worse.value:.2f} nats" in verdict.sentence
+    assert "keeps 0% of it" in verdict.sentence
+
+
+def test_a_failed_claim_names_only_the_rivals_that_are_as_good() -> None:
+    sentence = judge(CLAIM, nats(2.0, 2.0, 0.0), DRAWS).sentence
+    assert "other" in sentence
+    assert "constant" not in sentence
+
+
+def test_a_claim_about_the_difference_says_so() -> None:
+    claim = Claim(method="dep", baseline="rag", rivals=("other",), source="difference")
+    assert judge(claim, nats(2.0, 2.0, 0.0), DRAWS).sentence.startswith("not from the difference: ")
+    assert judge(claim, nats(2.0, 0.0, 0.0), DRAWS).sentence.startswith("from the difference: ")
+
+
+@settings(max_examples=40, deadline=None)
+@given(*[st.floats(-3, 3)] * 3, st.floats(-50, 50))
+def test_the_outcome_does_not_depend_on_how_hard_the_references_are(dep, other, constant, harder) -> None:
+    runs = nats(dep, other, constant)
+    shifted = {name: values + harder for name, values in runs.items()}
+    assert judge(CLAIM, runs, DRAWS).outcome == judge(CLAIM, shifted, DRAWS).outcome
+
+
+def test_a_method_that_is_its_baseline_gains_nothing_and_stays_plain_data() -> None:
+    same = dict.fromkeys(("rag", "dep", "other", "constant"), np.full(N, 90.0))
+    verdict = judge(CLAIM, same, DRAWS)
+    assert verdict.outcome == "no gain"
+    assert json.loads(json.dumps(verdict.to_dict(), allow_nan=False))["rivals"]["other"]["kept"]["value"] == 0
+
+
+def test_a_claim_without_rivals_or_with_unknown_runs_is_refused() -> None:
+    with pytest.raises(ConfigError, match="name a rival"):
+        judge(Claim(method="dep", baseline="rag", rivals=()), nats(1, 1, 1), DRAWS)
+    with pytest.raises(ConfigError, match="did you mean 'other'"):
+        judge(Claim(method="dep", baseline="rag", rivals=("othr",)), nats(1, 1, 1), DRAWS)

@@ -1,0 +1,246 @@
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from idiolect.difference.language.feature import Feature, Quote
+from idiolect.errors import InputError, NotFoundError
+from idiolect.experiments.explain.card import ABSTAINS, Card, make_card
+from idiolect.experiments.explain.layout import lines
+from idiolect.experiments.explain.markdown import escape, to_markdown
+from idiolect.experiments.explain.run import explain, find_all
+from idiolect.experiments.explain.settings import ExplainConfig
+from idiolect.peers.memory import InMemoryReviews
+from idiolect.types import Item, Review, UserId
+
+N_ITEMS, N_PEERS = 12, 9
+CALM = (
+    "The {} is old.", "It stands by the river and it was open.", "A friend of the house told me so.",
+    "There is a table near the window.", "Perhaps the rooms are small.", "We stayed there two days.",
+)  # fmt: skip
+LOUD = "What a place the {} is!", "I love it here!", "Come and see the river!", "More of it!"
+SECRET = "zanzibar"
+"""Stands in every text of the others and in none of the loud one's."""
+
+
+def write(sentences: tuple[str, ...], item: int, rng: np.random.Generator, extra: str = "") -> str:
+    chosen = rng.permutation(len(sentences))[: 3 + int(rng.integers(2))]
+    return " ".join([*(sentences[k].format(f"inn{item}") for k in chosen), *([extra] if extra else [])])
+
+
+@pytest.fixture(scope="module")
+def town() -> InMemoryReviews:
+    """One who exclaims, one who is like everybody, and two who cannot be compared."""
+    rng = np.random.default_rng(3)
+    reviews = [
+        Review(
+            id=f"p{peer}-{item}", user=f"peer{peer}", item=f"i{item}", text=write(CALM, item, rng, f"It is {SECRET}.")
+        )
+        for item in range(N_ITEMS)
+        for peer in range(N_PEERS)
+    ]
+    reviews += [
+        Review(id=f"loud-{item}", user="loud", item=f"i{item}", text=write(LOUD, item, rng), order=item)
+        for item in range(N_ITEMS)
+    ]
+    reviews += [
+        Review(id=f"plain-{item}", user="plain", item=f"i{item}", text=write(CALM, item, rng, f"It is {SECRET}."))
+        for item in range(N_ITEMS)
+    ]
+    reviews += [Review(id=f"lone-{k}", user="lone", item=f"only{k}", text="Nobody was here!") for k in range(5)]
+    reviews += [Review(id="rare-0", user="rare", item="i0", text="Loud! Loud! Loud!")]
+    return InMemoryReviews([Item(id=f"i{k}") for k in range(N_ITEMS)], reviews, {}, encoder="none")
+
+
+def card_of(reader, user: str, **settings) -> Card:
+    return explain(reader, UserId(user), config=ExplainConfig(draws=4000, **settings))
+
+
+def claimed(card: Card) -> dict[str, str]:
+    return {shown.claim.measure.name: shown.claim.direction for shown in card.measured}
+
+
+def test_one_who_exclaims_is_told_so_with_figures_support_and_own_words(town):
+    card = card_of(town, "loud")
+    shown = next(one for one in card.measured if one.claim.measure.name == "exclamations")
+    assert (shown.phrase, shown.claim.direction) == ("ends sentences with exclamation marks", "more")
+    assert shown.claim.own == 100 > 1 > shown.claim.others
+    assert (shown.claim.support, shown.claim.n_items) == (N_ITEMS, N_ITEMS)
+    assert 0 < shown.claim.low < shown.claim.effect < shown.claim.high
+    assert shown.claim.p <= 0.05
+    assert shown.claim.own_showing == 1 > 0.02 > shown.claim.others_showing
+    texts = {review.id: review.text for review in town.profile(UserId("loud"))}
+    assert len(shown.quotes) == 2
+    assert all("!" in quote.text and quote.text in texts[quote.review] for quote in shown.quotes)
+    assert len({quote.review for quote in shown.quotes}) == 2
+
+
+def test_the_card_says_what_it_rests_on(town):
+    card = card_of(town, "loud")
+    assert (card.n_reviews, card.n_items) == (N_ITEMS, N_ITEMS)
+    assert card.n_peer_reviews == N_ITEMS * (N_PEERS + 1) + 1
+    assert card.n_others == N_PEERS + 2
+    assert str(card.n_measures) in card.method
+    assert str(card.n_others) in card.basis
+
+
+def test_claims_are_ranked_by_what_is_sure_of_them(town):
+    nearest = [min(abs(one.claim.low), abs(one.claim.high)) for one in card_of(town, "loud").measured]
+    assert len(nearest) > 1
+    assert nearest == sorted(nearest, reverse=True)
+
+
+def test_no_word_of_others_is_on_a_card_in_any_form(town):
+    card = card_of(town, "loud", least_effect=1)
+    assert card.measured
+    assert card.rejected
+    assert SECRET not in json.dumps(card.record()) + to_markdown(card)
+
+
+def test_one_like_everybody_is_not_told_apart(town):
+    card = card_of(town, "plain")
+    assert card.abstains
+    assert card.verdict == ABSTAINS
+    assert not card.too_few
+
+
+def test_what_alone_looks_different_is_listed_with_the_reason(town):
+    strict = card_of(town, "loud", least_effect=50)
+    assert strict.abstains
+    assert {one.reason for one in strict.rejected} == {"small"}
+    found = find_all(town, [UserId(f"peer{k}") for k in range(N_PEERS)])
+    lucky = [one for each in found for one in make_card(each, ExplainConfig()).rejected]
+    assert lucky
+    assert all(one.reason == "luck" and "corrected for" in one.detail for one in lucky)
+
+
+@pytest.mark.parametrize(("user", "said"), [("lone", "0 of 5 reviews"), ("rare", "1 of 1 reviews")])
+def test_one_with_too_little_to_compare_is_told_that(town, user, said):
+    card = card_of(town, user)
+    assert card.abstains
+    assert card.too_few
+    assert said in card.verdict
+    assert [line.part for line in lines(card)][:3] == ["title", "note", "verdict"]
+
+
+def test_nobody_is_nobody(town):
+    with pytest.raises(NotFoundError, match="nobody"):
+        card_of(town, "nobody")
+
+
+def test_the_newest_review_of_an_item_counts_and_old_items_are_left_out(town):
+    again = [
+        replace(one, id=f"{one.id}-old", text=SECRET, order=one.order - 100) for one in town.profile(UserId("loud"))
+    ]
+    both = InMemoryReviews([], [*again, *town._reviews], {}, encoder="none")
+    card = card_of(both, "loud", max_items=7)
+    assert (card.n_reviews, card.n_items) == (2 * N_ITEMS, 7)
+    assert claimed(card)["exclamations"] == "more"
+    assert SECRET not in json.dumps(card.record())
+
+
+def test_of_many_peers_some_are_drawn(town):
+    card = card_of(town, "loud", max_peers=3)
+    assert card.n_peer_reviews == 3 * N_ITEMS
+
+
+def test_items_with_too_few_peers_do_not_count(town):
+    assert card_of(town, "loud", min_peers=N_PEERS + 2).n_items == 1
+    assert card_of(town, "lone", min_peers=1).n_items == 0
+
+
+def test_a_card_is_the_same_every_time(town):
+    assert card_of(town, "loud") == card_of(town, "loud")
+
+
+def test_many_users_at_once_are_found_what_each_is_found_alone(town):
+    config = ExplainConfig(draws=4000)
+    loud, plain = find_all(town, [UserId("loud"), UserId("plain")], config)
+    assert {claim.measure.name: claim.direction for claim in loud.claims} == claimed(card_of(town, "loud"))
+    assert not plain.claims
+
+
+def feature(direction: str, review: str, *quotes: Quote, attribute: str = "writing/exclamations", **more) -> Feature:
+    return Feature(
+        name="Marks", description="uses them more", attribute=attribute, direction=direction, comparison=review,
+        quotes=quotes, **more,
+    )  # fmt: skip
+
+
+def told(town, features):
+    return explain(town, UserId("loud"), config=ExplainConfig(draws=4000), features=features)
+
+
+def test_a_models_claim_is_confirmed_by_measures_and_quotes_only_the_user(town):
+    own = town.profile(UserId("loud"))
+    quotes = (Quote(text=own[0].text.split("!")[0]), Quote(text=f"It is {SECRET}."), Quote(text="x", side="peer"))
+    card = told(town, [feature("more", own[0].id, *quotes), feature("more", own[1].id)])
+    (one,) = card.told
+    assert (one.support, one.opposition, one.check) == (2, 0, "confirmed")
+    assert [quote.text for quote in one.quotes] == [own[0].text.split("!")[0]]
+    assert SECRET not in json.dumps(card.record())
+
+
+def test_a_models_claim_against_what_was_measured_is_rejected(town):
+    own = town.profile(UserId("loud"))
+    card = told(town, [feature("fewer", own[0].id), feature("fewer", own[1].id)])
+    assert not card.told
+    assert [(one.reason, one.count) for one in card.rejected if one.reason == "measured_opposite"] == [
+        ("measured_opposite", 2)
+    ]
+
+
+def test_a_models_claim_that_cannot_be_measured_stands_and_one_that_does_not_recur_falls(town):
+    own = town.profile(UserId("loud"))
+    neutral = [feature("neutral", own[k].id, attribute="emotion/tone") for k in (0, 1)]
+    dropped = feature("more", own[2].id, status="dropped", reason="peer_text")
+    once = feature("more", own[0].id, attribute="pragmatics/quotes")
+    card = told(town, [*neutral, dropped, once])
+    assert [(one.key.direction, one.check) for one in card.told] == [("neutral", "unmeasured")]
+    assert {"peer_text", "unsupported"} <= {one.reason for one in card.rejected}
+
+
+def test_answers_of_a_model_are_checked_and_added(town, tmp_path):
+    answer = "---\n[Exclamation marks]\nDifference Description: The user uses more exclamation marks than others.\n---"
+    rows = [json.dumps({"review": f"loud-{k}", "answer": answer}) for k in range(3)]
+    (tmp_path / "a.jsonl").write_text("\n".join([*rows, ""]))
+    card = explain(town, UserId("loud"), config=ExplainConfig(draws=4000), answers=tmp_path / "a.jsonl")
+    assert [(one.key.path, one.support, one.check) for one in card.told] == [
+        ("writing/exclamations/more", 3, "confirmed")
+    ]
+
+
+@pytest.mark.parametrize(
+    ("line", "said"),
+    [("{", "line 1 is not JSON"), ("[]", "line 1 has no texts"), ('{"review": "p0-0", "answer": ""}', "'p0-0'")],
+)
+def test_a_bad_file_of_answers_is_one_line(town, tmp_path, line, said):
+    (tmp_path / "a.jsonl").write_text(line)
+    with pytest.raises(InputError, match=said):
+        explain(town, UserId("loud"), answers=tmp_path / "a.jsonl")
+    with pytest.raises(InputError, match="cannot read"):
+        explain(town, UserId("loud"), answers=tmp_path / "none.jsonl")
+
+
+def test_what_users_wrote_is_no_markup():
+    assert escape("a\n<b> *c* [d](e) `f`") == r"a \<b\> \*c\* \[d\](e) \`f\`"
+
+
+def test_a_page_has_its_parts_in_order(town):
+    page = to_markdown(card_of(town, "loud", least_effect=1))
+    parts = ["# How loud", "## Compared", "1. **", "## Not claimed", "measures were looked at"]
+    places = [page.index(part) for part in parts]
+    assert places == sorted(places)
+    assert page.endswith("\n")
+
+
+def test_long_texts_and_line_breaks_do_no_harm():
+    rows = [
+        Review(id=f"{user}{k}", user=user, item=f"i{k}", text=text)
+        for k in range(6)
+        for user, text in (("a", "Mr. Fox said\nso!<br />" * 30 + "!" * 300), ("b", ""), ("c", "..."), ("d", "Fine."))
+    ]
+    assert card_of(InMemoryReviews([], rows, {}, encoder="none"), "a").n_items == 6

@@ -1,0 +1,71 @@
+"""Several processes fit what one fits, and the first alone writes."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+import yaml
+
+from idiolect.config import merge
+from idiolect.experiments.commands import run_fit
+from idiolect.softprompt.adapter import Adapter
+
+
+@pytest.fixture
+def split(job: Any, tmp_path: Path) -> Path:
+    """The job's split without the snapshots that other tests left beside it."""
+    return Path(shutil.copytree(job.split, tmp_path / "split", ignore=shutil.ignore_patterns("snapshots")))
+
+
+@pytest.fixture
+def settings(job: Any) -> dict[str, Any]:
+    """Settings of one process: a batch of four examples, the control too."""
+    exact = {"fit": {"bf16": "off", "log_every": 1, "every": 2}, "backbone": {"model": str(job.backbone)}}
+    return merge(job.settings, exact)
+
+
+def in_two_processes(job: Any, split: Path, folder: Path, settings: dict[str, Any]) -> subprocess.CompletedProcess[str]:
+    """``idiolect fit`` under torchrun, each process with half of every batch."""
+    file = folder.with_suffix(".yaml")
+    file.write_text(yaml.safe_dump(merge(settings, {"fit": {"batch_size": settings["fit"]["batch_size"] // 2}})))
+    launch = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node=2"]
+    command = ["-m", "idiolect.cli.main", "fit", "--store", job.store, "--split", str(split), "--out", str(folder)]
+    environment = {**os.environ, "OMP_NUM_THREADS": "1", "CUDA_VISIBLE_DEVICES": ""}
+    options = {"env": environment, "capture_output": True, "text": True, "timeout": 280}
+    return subprocess.run([*launch, *command, "--config", str(file), "--json"], check=False, **options)
+
+
+def test_two_processes_fit_the_adapters_that_one_does(
+    job: Any, split: Path, settings: dict[str, Any], tmp_path: Path
+) -> None:
+    done = in_two_processes(job, split, tmp_path / "two", settings)
+    assert done.returncode == 0, done.stderr[-3000:]
+    record = json.loads(done.stdout)  # one object, so one process spoke
+    assert record["dep"]["steps"] == record["constant"]["steps"] == 3
+    assert len(list((split / "snapshots").iterdir())) == 2
+
+    run_fit(job.store, split, tmp_path / "one", changes=settings)
+    written = [sorted(path.name for path in (tmp_path / name).iterdir()) for name in ("one", "two")]
+    assert written[0] == written[1]
+    for name in ("", "constant"):
+        one, two = (Adapter.from_pretrained(tmp_path / folder / name).state_dict() for folder in ("one", "two"))
+        assert one.keys() == two.keys()
+        for key in one:
+            torch.testing.assert_close(two[key], one[key], rtol=1e-4, atol=1e-4)
+
+
+def test_a_mistake_that_the_first_process_meets_ends_them_all(
+    job: Any, split: Path, settings: dict[str, Any], copied: Path
+) -> None:
+    done = in_two_processes(job, split, copied, merge(settings, {"seed": 5}))
+    assert done.returncode != 0
+    assert "holds another fit: fit, seed changed" in done.stderr
+    assert "idiolect/experiments" not in done.stderr  # no process leaves a traceback of ours

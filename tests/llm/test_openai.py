@@ -1,0 +1,247 @@
+from __future__ import annotations
+
+import asyncio
+import subprocess
+import sys
+from concurrent.futures import ThreadPoolExecutor
+
+import numpy as np
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from idiolect.errors import ConfigError, MissingDependencyError
+from idiolect.llm.base import SamplingParams
+from idiolect.llm.endpoint import OpenAIConfig
+from idiolect.llm.failure import EndpointError
+from idiolect.llm.openai import OpenAILLM
+from idiolect.types import Block, Message, Prompt, Slot
+
+PARAMS = SamplingParams(temperature=0.5, top_p=0.9, max_new_tokens=7, seed=3)
+FAULTS = ["429", "429:0.02", "500", "503:0.02", "drop", "half", "empty", "null", "html", "list", "none", "nochoice"]
+
+
+def kinds(completions):
+    return [c.failure and c.failure.kind for c in completions]
+
+
+def test_answers_stand_in_the_order_of_their_prompts_whatever_order_they_came_in(server, openai_llm, ask):
+    prompts = [ask(f"{k} plan={'429:0.03,ok' if k % 5 == 0 else 'ok'}") for k in range(40)]
+    found = openai_llm().generate(prompts, PARAMS)
+    assert [c.text for c in found] == [f"re: {p.messages[0].text}" for p in prompts]
+    assert server.requests.total() == 48
+    assert server.most_at_once <= 8
+
+
+def test_an_empty_batch_asks_nothing(server, openai_llm):
+    assert openai_llm().generate([], PARAMS) == []
+    assert not server.requests
+
+
+def test_everything_the_caller_asked_for_is_sent(server, openai_llm, ask):
+    schema = {"type": "object", "properties": {"b": {"type": "string"}, "a": {"type": "string"}}}
+    settings = {"merge_system": True, "limit_field": "max_completion_tokens", "omit": ["top_p"], "extra": {"x": 1}}
+    openai_llm(request=settings).generate([ask("hi", system="be brief")], PARAMS, schema=schema)
+    assert server.bodies[0] == {
+        "model": "m",
+        "messages": [{"role": "user", "content": "be brief\n\nhi"}],
+        "temperature": 0.5,
+        "seed": 3,
+        "max_completion_tokens": 7,
+        "x": 1,
+        "response_format": {
+            "type": "json_schema",
+            "json_schema": {"name": "answer", "schema": schema, "strict": True},
+        },
+    }
+
+
+@pytest.mark.parametrize("fault", FAULTS)
+def test_a_fault_that_passes_is_retried_and_counted(fault, server, openai_llm, ask):
+    (found,) = openai_llm().generate([ask(f"hi plan={fault},ok")], PARAMS)
+    assert (found.text, found.failure, found.requests) == (f"re: hi plan={fault},ok", None, 2)
+
+
+@pytest.mark.parametrize(
+    ("fault", "kind", "requests"),
+    [
+        ("500", "server_error", 4),
+        ("fault", "server_error", 4),
+        ("drop", "connection", 4),
+        ("half", "connection", 4),
+        ("empty", "empty", 4),
+        ("html", "malformed", 4),
+        ("400", "context_too_long", 1),
+        ("422", "refused", 1),
+        ("filtered", "refused", 1),
+        ("unfinished", "unfinished_thinking", 1),
+    ],
+)
+def test_a_fault_that_stays_is_a_value_beside_the_answers_of_others(fault, kind, requests, openai_llm, ask):
+    found = openai_llm().generate([ask("a"), ask(f"b plan={fault}"), ask("c")], PARAMS)
+    assert kinds(found) == [None, kind, None]
+    assert (found[1].text, found[1].requests) == ("", requests)
+
+
+@pytest.fixture
+def impatient(openai_llm):
+    return openai_llm(retry={"attempts": 2, "deadline_s": 0.5, "base_s": 0.001, "cap_s": 0.002})
+
+
+@settings(max_examples=10, deadline=None, suppress_health_check=list(HealthCheck))
+@given(plans=st.lists(st.lists(st.sampled_from([*FAULTS, "400", "ok"]), min_size=1, max_size=4), max_size=12))
+def test_every_prompt_is_accounted_for_whatever_the_server_does(plans, server, impatient, ask):
+    server.requests.clear()
+    prompts = [ask(f"{k} plan={','.join(plan)}") for k, plan in enumerate(plans)]
+    found = impatient.generate(prompts, PARAMS)
+    assert len(found) == len(prompts)
+    for completion, prompt in zip(found, prompts, strict=True):
+        answered = completion.text == f"re: {prompt.messages[0].text}"
+        assert answered != (completion.failure is not None)
+
+
+def test_it_is_the_same_without_aiohttp(openai_llm, ask, monkeypatch):
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
+    passing = [ask(f"hi plan={fault},ok") for fault in FAULTS]
+    staying = [ask(f"hi plan={fault}") for fault in ("drop", "half", "slow:3", "400")]
+    found = openai_llm(retry={"timeout_s": 1.0, "attempts": 2}).generate([*passing, *staying], PARAMS)
+    assert kinds(found) == [None] * len(FAULTS) + ["connection", "connection", "timeout", "context_too_long"]
+
+
+def test_a_server_that_asks_for_time_gets_it(server, openai_llm, ask):
+    openai_llm(limits={"concurrency": 1}).generate([ask("a plan=429:0.4,ok"), ask("b")], PARAMS)
+    first, *others = server.times
+    assert min(others) - first >= 0.4
+
+
+def test_rate_limiting_costs_no_attempts_but_the_deadline_ends_it(server, openai_llm, ask):
+    retry = {"attempts": 1, "deadline_s": 0.5, "base_s": 0.01, "cap_s": 0.02}
+    found = openai_llm(retry=retry).generate([ask("a plan=429,429,429,ok"), ask("b plan=429")], PARAMS)
+    assert found[0].failure is None
+    assert found[0].requests == 4
+    assert found[1].failure.kind in {"rate_limited", "timeout"}  # by where the deadline falls
+
+
+def test_a_server_that_asks_for_more_time_than_there_is_holds_nobody_up(openai_llm, ask):
+    found = openai_llm(limits={"concurrency": 1}).generate([ask("a plan=429:3600"), ask("b")], PARAMS)
+    assert kinds(found) == ["rate_limited", None]
+
+
+def test_a_reply_that_takes_too_long_is_a_failure(openai_llm, ask):
+    llm = openai_llm(retry={"timeout_s": 0.2, "attempts": 2})
+    found = llm.generate([ask("a plan=slow:3"), ask("b plan=slow:3,ok"), ask("c")], PARAMS)
+    assert kinds(found) == ["timeout", None, None]
+
+
+def test_thinking_is_kept_apart_and_counted(openai_llm, ask):
+    found = openai_llm().generate([ask("a plan=thought"), ask("b plan=aside"), ask("c plan=cut")], PARAMS)
+    assert [(c.text, c.thinking, c.truncated) for c in found] == [
+        ("the answer", "let me see", False),
+        ("the answer", "let me see", False),
+        ("the answ", "", True),
+    ]
+    assert [c.thinking_tokens for c in found] == [2, 2, 0]
+
+
+def test_an_answer_of_a_model_that_always_thinks_is_unfinished_without_a_closing_tag(openai_llm, ask):
+    assert kinds(openai_llm(thinks=True).generate([ask("a plan=cut")], PARAMS)) == ["unfinished_thinking"]
+
+
+@pytest.mark.parametrize("status", ["401", "404"])
+def test_an_endpoint_that_refuses_everything_is_asked_no_further_and_named(status, server, openai_llm, ask):
+    llm = openai_llm(limits={"concurrency": 2})
+    with pytest.raises(EndpointError, match=f"refuses m: .*{status}.*OPENAI_API_KEY"):
+        llm.generate([ask(f"{k} plan={status}") for k in range(50)], PARAMS)
+    assert server.requests.total() <= 2
+
+
+def test_a_refusal_in_the_middle_loses_no_answer(server, openai_llm, ask):
+    prompts = [ask("a"), ask("b plan=401"), ask("c")]
+    assert kinds(openai_llm(limits={"concurrency": 1}).generate(prompts, PARAMS)) == [None, "denied", "denied"]
+    assert server.requests.total() == 2
+
+
+def test_a_text_that_is_not_unicode_does_not_fail_the_batch(server, openai_llm, ask):
+    assert kinds(openai_llm().generate([ask("broken \ud800 pair"), ask("b")], PARAMS)) == [None, None]
+    assert "broken ? pair" in server.requests
+
+
+def test_history_over_the_budget_is_dropped_last_entry_first(server, openai_llm):
+    blocks = (Block(("head ",)), Block(("first ",), 0), Block(("second ",), 1), Block(("third ",), 2), Block(("tail",)))
+    prompt = Prompt((Message("user", blocks),))
+    everything = "head first second third tail"
+    for budget, kept, text in ((None, (0, 1, 2), everything), (17, (0,), "head first tail"), (3, (), "head tail")):
+        (found,) = openai_llm(request={"max_prompt_chars": budget}).generate([prompt], PARAMS)
+        assert found.kept_entries == kept
+        assert server.bodies[-1]["messages"][0]["content"] == text
+
+
+def test_soft_prompts_and_likelihoods_are_refused(openai_llm, ask):
+    llm = openai_llm()
+    assert llm.supports == {"schema", "seed"}
+    assert openai_llm(schemas=False, request={"omit": ["seed"]}).supports == frozenset()
+    soft = Prompt((Message("user", (Block((Slot("his", 0),)),)),), soft=np.zeros((1, 4), np.float32))
+    with pytest.raises(ConfigError, match="no soft prompts"):
+        llm.generate([soft], PARAMS)
+    with pytest.raises(ConfigError, match="no likelihoods"):
+        llm.negative_log_likelihood([ask("a")], ["b"])
+
+
+def test_threads_and_running_loops_may_share_it(server, openai_llm, ask):
+    llm = openai_llm(limits={"concurrency": 3})
+
+    async def inside() -> list[str]:
+        return [c.text for c in llm.generate([ask("inside")], PARAMS)]
+
+    with ThreadPoolExecutor(4) as pool:
+        batches = [[ask(f"{b}-{k}") for k in range(6)] for b in range(4)]
+        found = list(pool.map(lambda batch: llm.generate(batch, PARAMS), batches))
+    assert [[c.text for c in batch] for batch in found] == [[f"re: {b}-{k}" for k in range(6)] for b in range(4)]
+    assert server.most_at_once <= 3
+    assert asyncio.run(inside()) == ["re: inside"]
+
+
+def test_a_reader_that_stops_early_stops_the_asking(server, openai_llm, ask):
+    server.latency = 0.05
+    llm = openai_llm(limits={"concurrency": 2})
+    stream = llm.stream([ask(str(k)) for k in range(100)], PARAMS)
+    next(stream)
+    stream.close()
+    llm.generate([ask("after")], PARAMS)
+    assert server.requests.total() < 20
+
+
+def test_requests_a_minute_are_kept_to(server, openai_llm, ask):
+    llm = openai_llm(limits={"requests_per_minute": 1200})
+    llm.generate([ask(str(k)) for k in range(9)], PARAMS)
+    assert server.times[-1] - server.times[0] >= 8 * 0.05 - 0.02
+
+
+def test_price_and_tokens_are_on_every_completion(openai_llm, ask):
+    (found,) = openai_llm(price={"prompt": 1e6, "completion": 2e6}).generate([ask("a")], PARAMS)
+    assert (found.prompt_tokens, found.completion_tokens, found.cost) == (10, 5, 20.0)
+    assert found.seconds > 0
+
+
+def test_its_name_and_identity_hold_no_credentials(openai_llm):
+    llm = openai_llm(base_url="https://user:secret@host:8/v1/", revision="r1")
+    assert llm.name == "m@r1"
+    assert "secret" not in llm.identity
+    assert '"https://host:8/v1"' in llm.identity
+
+
+def test_a_process_ends_though_nobody_closed_it():
+    program = (
+        "from idiolect.llm.openai import OpenAILLM\n"
+        "from idiolect.llm.endpoint import OpenAIConfig\n"
+        "llm = OpenAILLM(OpenAIConfig(model='m'))\n"
+    )
+    pytest.importorskip("openai")
+    done = subprocess.run([sys.executable, "-W", "error", "-c", program], capture_output=True, timeout=60, check=False)
+    assert (done.returncode, done.stderr) == (0, b"")
+
+
+def test_without_the_client_the_line_that_installs_it_is_named(monkeypatch):
+    monkeypatch.setitem(sys.modules, "openai", None)
+    with pytest.raises(MissingDependencyError, match=r"pip install 'idiolect\[openai\]'"):
+        OpenAILLM(OpenAIConfig(model="m"))
