@@ -72,6 +72,12 @@ class TestEveryLLM:
             found = llm.generate(prompts, GREEDY.model_copy(update={"max_new_tokens": limit}))
             assert all(c.completion_tokens <= limit for c in found)
 
+    def test_says_which_answers_were_cut_off(self, llm, prompts):
+        whole = llm.generate(prompts, GREEDY.model_copy(update={"max_new_tokens": 60}))
+        short = llm.generate(prompts, GREEDY.model_copy(update={"max_new_tokens": 1}))
+        assert [c.truncated for c in short] == [c.completion_tokens > 1 for c in whole]
+        assert all(c.completion_tokens == 60 for c in whole if c.truncated)
+
     def test_repeats_itself_by_the_seed(self, llm, prompts):
         params = SamplingParams(temperature=1.0, top_p=1.0, max_new_tokens=8, seed=3)
         assert texts(llm.generate(prompts, params)) == texts(llm.generate(prompts, params))

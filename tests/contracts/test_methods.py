@@ -11,8 +11,12 @@ from idiolect.errors import ConfigError
 from idiolect.llm.base import SamplingParams
 from idiolect.llm.fake import FakeLLM, fingerprint
 from idiolect.methods.dep import DEP
+from idiolect.methods.dpl import DPL
+from idiolect.methods.drp import DRP
 from idiolect.methods.nonpersonalized import NonPersonalized
+from idiolect.methods.pag import PAG
 from idiolect.methods.rag import RAG
+from idiolect.methods.roles import Roles
 from idiolect.types import ItemId, Sample, UserId
 
 PARAMS = SamplingParams(temperature=0, max_new_tokens=5)
@@ -26,10 +30,20 @@ class Rows:
         return np.outer(vectors[:, 0] + stream + entry, np.ones(32)).astype(np.float32)
 
 
+class NoCases:
+    """Nobody can be compared with anybody."""
+
+    def build(self, samples):
+        return [()] * len(samples)
+
+
 BUILD = {
     "nonpersonalized": NonPersonalized,
     "rag": RAG,
     "dep": lambda llm, contexts, **options: DEP(llm, contexts, Rows(), **options),
+    "pag": lambda llm, contexts, params: PAG(Roles.writing(llm, params), contexts),
+    "dpl": lambda llm, contexts, params: DPL(Roles.writing(llm, params), contexts, NoCases()),
+    "drp": lambda llm, contexts, params: DRP(Roles.writing(llm, params), contexts, NoCases()),
 }
 
 
@@ -62,6 +76,9 @@ class TestEveryMethod:
         assert {prediction.method for prediction in found} == {method.name}
         assert all(prediction.prompt_tokens > 0 for prediction in found)
         assert all(prediction.completion_tokens <= 5 for prediction in found)
+        for prediction in found:
+            assert sum(took.calls for took in prediction.usage.values()) == 1
+            assert sum(took.prompt_tokens for took in prediction.usage.values()) == prediction.prompt_tokens
 
     def test_writes_a_sample_the_same_alone_and_among_others(self, build, llm):
         method = build(llm)

@@ -9,13 +9,15 @@ from typing import Any
 import pytest
 
 from idiolect.experiments.commands import run_fit
+from idiolect.experiments.variants import TRAINED_CONTROLS
 
 
 @pytest.fixture(scope="session")
 def adapter(job: Any) -> Path:
-    """An adapter and its constant control, fitted for three steps; never change it."""
-    reports = run_fit(job.store, job.split, job.folder / "adapter", changes=job.settings, backbone=str(job.backbone))
-    assert set(reports) == {"dep", "constant"}
+    """An adapter and all its trained controls, fitted for three steps; never change it."""
+    changes = {**job.settings, "controls": list(TRAINED_CONTROLS)}
+    reports = run_fit(job.store, job.split, job.folder / "adapter", changes=changes, backbone=str(job.backbone))
+    assert list(reports) == ["dep", *TRAINED_CONTROLS]
     assert 0 < reports["dep"].trainable_share < 1
     assert reports["dep"].steps == 3
     return job.folder / "adapter"

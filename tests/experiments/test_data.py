@@ -50,7 +50,7 @@ def test_no_target_is_visible_before_its_phase(data_of, phase: Phase) -> None:
 def test_dense_retrieval_puts_the_nearest_review_first(data_of) -> None:
     data, encoder = data_of(context={"retriever": "dense", "k": 3}), load_encoder("hash:48")
     samples = data.samples("test")
-    recent = data_of(context={"k": 0}, constant_control=False).contexts("test").build(samples)
+    recent = data_of(context={"k": 0}, controls=[]).contexts("test").build(samples)
     for sample, context, whole in zip(samples, data.contexts("test").build(samples), recent, strict=True):
         query = encoder.encode([query_text(sample, {sample.item: context.item})])[0]
         ranked = sorted((float(entry.e_his @ query) for entry in whole.entries), reverse=True)

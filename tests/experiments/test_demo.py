@@ -35,7 +35,11 @@ def test_it_compares_methods_and_says_what_it_does(demo) -> None:
     assert [line.split()[0] for line in said] == ["1/5", "2/5", "3/5", "4/5"]
     assert set(report.fits) == {"dep", "constant"}
     assert report.users > 1
-    assert report.evaluation.controls is not None
+    assert set(report.evaluation.controls) == {"rag", "dep"}
+    assert {row.method for row in report.evaluation.controls["dep"].rows} >= {
+        "dep: no adapter",
+        "dep: trained constant",
+    }
     assert {path.name for path in folder.iterdir()} >= {"reviews.db", "truth.npz", "split", "adapter", "results"}
     (shown,) = report.side_by_side(1)
     assert set(shown) == {"user", "reference", "nonpersonalized", "rag", "dep"}
@@ -56,10 +60,12 @@ def test_a_second_call_reads_back_what_the_first_one_did(config, demo, monkeypat
     main(["demo", "--out", str(folder), "--json", "--quiet", *flags])
     record = json.loads(capsys.readouterr().out)
     assert record["users"] == report.users
-    assert set(record) >= {"methods", "controls", "seconds"}
+    assert set(record) >= {"methods", "controls", "verdicts", "seconds"}
     main(["demo", "--out", str(folder), "--quiet", *flags])
     shown = capsys.readouterr().out
     assert "nonpersonalized" in shown
+    for verdict in record["verdicts"]:
+        assert verdict["sentence"][1:] in shown
     assert str(folder / "results" / "report.md") in shown
 
 

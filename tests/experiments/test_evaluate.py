@@ -12,12 +12,29 @@ from typing import Any
 import pytest
 from safetensors.torch import load_file, save_file
 
+from idiolect.config import merge
+from idiolect.encoders.table import load_encoder
 from idiolect.errors import ArtifactError, ConfigError
 from idiolect.experiments.commands import run_evaluate
+from idiolect.experiments.conditions import conditions
+from idiolect.experiments.data import Data
 from idiolect.experiments.results import read_lines
+from idiolect.experiments.settings import Settings
 from idiolect.experiments.split import split_store
+from idiolect.llm.config import BackboneConfig
+from idiolect.llm.fake import FakeLLM
+from idiolect.llm.transformers import TransformersLLM
+from idiolect.store.sql import SqlStore
 
-CONTROLS = ["dep: trained constant", "dep: another user's vectors", "dep: wrong user"]
+TRAINED = ["dep: trained constant", "dep: shuffled peers", "dep: his twice"]
+CONTROLS = [*TRAINED, "dep: another user's vectors", "dep: wrong user"]
+
+
+class Plain(FakeLLM):
+    """Takes text alone."""
+
+    name = "plain"
+    supports = frozenset({"likelihood"})
 
 
 @pytest.fixture(scope="module")
@@ -45,7 +62,8 @@ def no_model(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_methods_and_controls_are_scored_with_what_their_numbers_depend_on(results: Path) -> None:
     record = json.loads((results / "results.json").read_text())
     assert [row["name"] for row in record["tables"]["methods"]["methods"]] == ["nonpersonalized", "rag", "dep"]
-    assert [row["name"] for row in record["tables"]["controls"]["methods"]] == ["dep", *CONTROLS]
+    assert [row["name"] for row in record["tables"]["controls of dep"]["methods"]] == ["dep", *CONTROLS]
+    assert [row["name"] for row in record["tables"]["controls of rag"]["methods"]] == ["rag", "rag: wrong user"]
     assert {"settings", "versions", "device", "store", "backbone", "encoder", "split"} <= set(record)
     assert record["status"] == "complete"
     rows = read_lines(results / "samples" / "dep.jsonl")
@@ -53,9 +71,32 @@ def test_methods_and_controls_are_scored_with_what_their_numbers_depend_on(resul
     assert all(row["anchors"] and row["reference"] and row["nll"] > 0 for row in rows)
     report = (results / "report.md").read_text()
     assert "†" in report
-    assert {verdict["baseline"] for verdict in record["verdicts"]} >= {"nonpersonalized", "rag"}
+    settled = [(verdict["method"], verdict["baseline"], verdict["source"]) for verdict in record["verdicts"]]
+    assert settled == [
+        ("rag", "nonpersonalized", "user"),
+        ("dep", "nonpersonalized", "user"),
+        ("dep", "rag", "user"),
+        ("dep", "rag", "difference"),
+    ]
     for verdict in record["verdicts"]:
         assert verdict["sentence"][1:] in report
+
+
+def test_a_control_is_fed_at_test_what_it_was_trained_on(results: Path) -> None:
+    names = ["dep", "dep-trained-constant", "dep-shuffled-peers", "dep-his-twice"]
+    rows = {name: read_lines(results / "samples" / f"{name}.jsonl") for name in names}
+    assert len({tuple(row["nll"] for row in own) for own in rows.values()}) == 4
+
+
+def test_without_text_the_bare_prompt_is_a_control_too(job: Any, adapter: Path) -> None:
+    settings = Settings.model_validate(merge(job.settings, {"prompt": {"with_text": False}}))
+    with SqlStore(job.store, create=False) as store:
+        data = Data(store, job.split, settings, encoder=load_encoder("hash:48"))
+        llm = TransformersLLM.load(BackboneConfig(model=str(job.backbone)))
+        names = [condition.name for condition in conditions(data, llm, adapter) if condition.control]
+        with pytest.raises(ConfigError, match="dep needs soft, which plain does not support"):
+            conditions(data, Plain(), adapter)
+    assert names == ["rag: wrong user", *CONTROLS, "dep: no adapter"]
 
 
 def test_controls_write_no_texts_unless_asked(results: Path) -> None:
@@ -72,6 +113,11 @@ def test_other_metrics_are_computed_of_the_same_outputs(job: Any, adapter: Path,
 
     assert scored() == {"nll", "rougeL"}
     assert scored(metrics=["rouge1", "bleu"], resamples=150) == {"nll", "rouge1", "bleu"}
+    assert "users' own texts" not in (used / "report.md").read_text()
+    assert scored(metrics=["trait-fidelity"]) == {"nll", "trait-fidelity"}
+    record = json.loads((used / "results.json").read_text())
+    assert -1 <= record["users_own_fidelity"]["low"] <= record["users_own_fidelity"]["value"] <= 1
+    assert "users' own texts: trait-fidelity" in (used / "report.md").read_text()
 
 
 @pytest.mark.usefixtures("no_model")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +11,8 @@ import pytest
 from idiolect.config import merge
 from idiolect.errors import ConfigError
 from idiolect.experiments.commands import load_settings, run_fit
+from idiolect.experiments.results import read_lines
+from idiolect.experiments.variants import TRAINED_CONTROLS
 
 
 @pytest.fixture
@@ -31,13 +34,30 @@ def test_an_adapter_lies_with_everything_it_was_fitted_with(job: Any, adapter: P
     assert f"{job.backbone.name}@" in card
 
 
-def test_a_finished_fit_is_read_back_and_an_unwanted_control_removed(copied: Path, fit, monkeypatch) -> None:
+def test_a_finished_fit_is_read_back_and_unwanted_controls_removed(copied: Path, fit, monkeypatch) -> None:
     weights = (copied / "adapter.safetensors").read_bytes()
     monkeypatch.setattr("transformers.Trainer.train", lambda *_, **__: pytest.fail("fitted again"))
-    assert set(fit(copied)) == {"dep", "constant"}
-    assert set(fit(copied, constant_control=False)) == {"dep"}
-    assert not (copied / "constant").exists()
+    assert list(fit(copied, controls=["his_twice", "constant"])) == ["dep", "constant", "his_twice"]
+    assert {path.name for path in copied.iterdir()} & TRAINED_CONTROLS.keys() == {"constant", "his_twice"}
+    assert list(fit(copied, controls=[])) == ["dep"]
+    assert not {path.name for path in copied.iterdir()} & TRAINED_CONTROLS.keys()
     assert (copied / "adapter.safetensors").read_bytes() == weights
+    assert load_settings(copied).controls == ()
+
+
+def test_controls_are_trained_as_dep_is_but_for_what_their_slots_hold(adapter: Path) -> None:
+    folders = {"dep": adapter, **{name: adapter / name for name in TRAINED_CONTROLS}}
+    fits = {name: json.loads((folder / "fit.json").read_text()) for name, folder in folders.items()}
+    assert {name: fit["adapter"]["kind"] for name, fit in fits.items()} == {
+        **dict.fromkeys(fits, "dep"),
+        "constant": "constant",
+    }
+    assert fits["dep"]["examples"] == fits["constant"]["examples"]
+    assert len({fit["examples"] for fit in fits.values()}) == 3
+    assert len({json.dumps(fit["fit"]) for fit in fits.values()}) == 1
+    assert len({(folder / "adapter.safetensors").read_bytes() for folder in folders.values()}) == 4
+    assert len({len(read_lines(folder / "log.jsonl")) for folder in folders.values()}) == 1
+    assert "vectors: his_twice" in (adapter / "his_twice" / "README.md").read_text()
 
 
 @pytest.mark.parametrize(("changes", "named"), [({"seed": 5}, "seed"), ({"fit": {"learning_rate": 1e-4}}, "fit")])
@@ -47,7 +67,7 @@ def test_another_fit_is_refused_in_a_used_folder(copied: Path, fit, changes: dic
 
 
 def test_meteor_of_written_texts_may_choose_the_checkpoint(job: Any, fit, tmp_path: Path) -> None:
-    changes = {"fit": {"max_steps": 1, "metric": "meteor"}, "constant_control": False}
+    changes = {"fit": {"max_steps": 1, "metric": "meteor"}, "controls": []}
     (report,) = fit(tmp_path / "a", **changes, sampling={"max_new_tokens": 2}).values()
     assert report.best_metric is not None
     assert 0 <= report.best_metric <= 1

@@ -94,6 +94,15 @@ def test_writing_for_a_user_uses_what_they_wrote_a_moment_ago(job: Any, adapter:
     assert prediction.anchors[0] == added.id
 
 
+def test_nothing_is_written_with_a_control(job: Any, copied: Path) -> None:
+    record = json.loads((copied / "settings.json").read_text())
+    record["settings"] |= {"vectors": "his_twice", "controls": []}
+    (copied / "settings.json").write_text(json.dumps(record))
+    with pytest.raises(ArtifactError, match=r"is a control, trained with vectors = his_twice \(write with one"):
+        write_review(job.store, user="s3-u00000", item="s3-i00000", adapter=copied)
+    assert write_review(job.store, user="s3-u00000", item="s3-i00000", adapter=copied, method="rag").text is not None
+
+
 def test_writing_names_what_is_missing(job: Any, adapter: Path) -> None:
     with pytest.raises(NotFoundError, match="nobody"):
         write_review(job.store, user="nobody", item="s3-i00000", adapter=adapter)

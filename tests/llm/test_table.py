@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 import importlib
+import sqlite3
 import subprocess
 import sys
+from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 
-from idiolect.errors import ConfigError, MissingDependencyError
-from idiolect.llm.base import LLM
+from idiolect.errors import ArtifactError, ConfigError, MissingDependencyError
+from idiolect.llm.base import LLM, SamplingParams
+from idiolect.llm.cached import CachedLLM
 from idiolect.llm.config import BackboneConfig
 from idiolect.llm.fake import FakeLLM
-from idiolect.llm.table import BACKENDS, backend_of, load_llm
+from idiolect.llm.table import BACKENDS, backend_of, load_llm, open_llm
+from idiolect.types import Prompt
 
 
 @pytest.mark.parametrize(
@@ -23,6 +28,8 @@ from idiolect.llm.table import BACKENDS, backend_of, load_llm
         ({"model": "fake"}, "fake"),
         ({"model": "some/model", "backend": "fake"}, "fake"),
         ({"model": "fake", "backend": "transformers"}, "transformers"),
+        ({"endpoint": {"model": "m"}}, "openai"),
+        ({"endpoint": {"model": "m"}, "backend": "openai"}, "openai"),
     ],
 )
 def test_the_model_tells_its_backend_unless_the_settings_do(settings: dict, backend: str) -> None:
@@ -53,6 +60,55 @@ def test_a_backend_of_ones_own_is_loaded_by_its_name(monkeypatch: pytest.MonkeyP
     monkeypatch.setattr(BACKENDS, "_targets", dict(BACKENDS._targets))
     BACKENDS.register("own", Own)
     assert isinstance(load_llm(BackboneConfig(model="m", backend="own")), Own)
+
+
+def test_an_endpoint_is_asked_through_the_official_client() -> None:
+    pytest.importorskip("openai")
+    with open_llm(BackboneConfig.model_validate({"endpoint": {"model": "m", "revision": "r"}}), progress=True) as llm:
+        assert type(llm).__name__ == "OpenAILLM"
+        assert (llm.name, llm.supports) == ("m@r", {"schema", "seed"})
+
+
+def test_what_was_opened_is_closed(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    class Own(FakeLLM):
+        closed = 0
+
+        @classmethod
+        def load(cls, config: BackboneConfig, *, progress: bool = False) -> LLM:
+            return cls()
+
+        def __enter__(self) -> Own:
+            return self
+
+        def __exit__(self, *_: object) -> None:
+            self.closed += 1
+
+    monkeypatch.setattr(BACKENDS, "_targets", dict(BACKENDS._targets))
+    BACKENDS.register("own", Own)
+    with open_llm(BackboneConfig(model="m", backend="own"), cache=tmp_path / "a.db") as llm:
+        assert isinstance(llm, CachedLLM)
+        own = llm.llm
+    assert isinstance(own, Own)
+    assert own.closed == 1
+    with pytest.raises(sqlite3.ProgrammingError):
+        len(llm.cache)
+
+
+def test_behind_a_record_nothing_is_asked_twice(tmp_path: Path, ask: Callable[..., Prompt]) -> None:
+    for cached in (False, True):
+        with open_llm(BackboneConfig(model="fake"), cache=tmp_path / "new" / "answers.db") as llm:
+            (found,) = llm.generate([ask("hello")], SamplingParams())
+        assert (found.text, found.cached) == ("hello", cached)
+
+
+def test_a_file_that_is_no_record_is_refused_before_any_model_is_loaded(tmp_path: Path) -> None:
+    path = tmp_path / "notes.txt"
+    path.write_text("no database at all, but long enough to be taken for one " * 20)
+    with (
+        pytest.raises(ArtifactError, match="cannot be opened as a cache"),
+        open_llm(BackboneConfig(model=str(tmp_path / "nowhere")), cache=path),
+    ):
+        pass
 
 
 def test_a_backend_without_its_packages_names_the_extra(monkeypatch: pytest.MonkeyPatch) -> None:

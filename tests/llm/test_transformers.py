@@ -78,6 +78,23 @@ def test_greedy_text_is_that_of_a_plain_loop(tiny_llm, prompts, family):
         assert completion.completion_tokens == len(written)
 
 
+def test_an_answer_is_cut_off_where_nothing_ended_it(tiny_llm, prompts, monkeypatch):
+    llm = tiny_llm()
+    end, word = llm.prompts.end_id, llm.prompts.encode_reference("Past")[0]
+    rows = torch.tensor([[word, word, end], [word, word, word], [end, end, end], [word, end, word]])
+    monkeypatch.setattr(llm.model, "generate", lambda **_: rows)
+    found = llm.generate([prompts[3]] * 4, GREEDY)
+    assert [c.truncated for c in found] == [False, True, False, False]
+    assert [c.completion_tokens for c in found] == [3, 3, 1, 2]
+
+
+def test_records_are_kept_by_everything_an_answer_depends_on(tiny_llm):
+    llm, same, shorter, coarse = tiny_llm(), tiny_llm(batch_size=3), tiny_llm(max_prompt_tokens=99), tiny_llm()
+    coarse.model.to(torch.bfloat16)
+    assert llm.identity == same.identity
+    assert len({llm.identity, shorter.identity, coarse.identity, tiny_llm("llama").identity}) == 4
+
+
 def test_a_model_without_logits_to_keep_or_positions_scores_the_same(tiny_llm, prompts):
     plain, full = tiny_llm("qwen2"), tiny_llm("qwen2")
     full._takes = set()

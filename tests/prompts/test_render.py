@@ -3,12 +3,13 @@ from __future__ import annotations
 import shutil
 from dataclasses import replace
 
+import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from idiolect.errors import ConfigError
-from idiolect.prompts.render import TEMPLATES, PromptConfig, render, with_soft
+from idiolect.prompts.render import TEMPLATES, PromptConfig, render, render_comparison, with_soft
 from idiolect.types import Slot
 
 EVERY = ("nonpersonalized", "rag", "dep")
@@ -154,6 +155,21 @@ def test_soft_rows_are_added_without_changing_the_prompt(make_context):
     assert filled.soft == "rows"
     assert filled.messages == prompt.messages
     assert prompt.soft is None
+
+
+def test_a_prompt_knows_every_review_it_was_made_from(make_context):
+    context = make_context(2, target="mine")
+    assert render("rag", context).sources == ("r0", "r1", "mine")
+    assert render("dep", context, sources=["r1", "peer"]).sources == ("r0", "r1", "mine", "peer")
+    assert render("nonpersonalized", make_context(0)).sources == ()
+    assert with_soft(render("dep", context), np.zeros((4, 8))).sources == ("r0", "r1", "mine")
+
+
+def test_a_comparison_knows_both_sides_and_what_else_it_was_made_from(make_context):
+    own, other, third = (entry.review for entry in make_context(3).entries)
+    asked = {"dimensions": (), "open": True, "structured": False}
+    prompt = render_comparison("extract", make_context(0).item, own, [other, third], sources=["r9", "r0"], **asked)
+    assert prompt.sources == ("r0", "r1", "r2", "r9")
 
 
 def test_an_unknown_template_is_refused_with_the_nearest_name(make_context):

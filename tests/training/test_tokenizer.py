@@ -60,7 +60,10 @@ def test_the_same_texts_make_the_same_tokenizer():
 
 
 def test_the_family_s_own_loader_reads_the_folder_as_it_was_written(tmp_path):
-    texts = ["On page 301,\n\nPros:\n- it's naïve, isn't it?  Two  spaces\tand tabs!!\r\n", "Ünïcödé 2024 … 'quoted' —dash"]
+    texts = [
+        "On page 301,\n\nPros:\n- it's naïve, isn't it?  Two  spaces\tand tabs!!\r\n",
+        "Ünïcödé 2024 … 'quoted' —dash",
+    ]
     tokenizer = train_tokenizer(texts * 3, vocab_size=400)
     tokenizer.save_pretrained(tmp_path)
     Qwen2Config(vocab_size=448).save_pretrained(tmp_path)

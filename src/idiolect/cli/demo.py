@@ -28,7 +28,7 @@ def demo(
         quiet: Show no progress.
     """
     require("torch", extra="all")
-    from idiolect.evaluation.render import to_dict, to_text
+    from idiolect.evaluation.render import to_dict
     from idiolect.experiments.demo import DemoConfig, run_demo
 
     chosen = load(DemoConfig, config, overrides(set), base=DemoConfig().model_dump())
@@ -39,8 +39,7 @@ def demo(
         seconds = ", ".join(f"{s:.0f}" for s in fitted.seconds_per_epoch)
         lines.append(f"{name}: {fitted.trainable_share:.1%} of all parameters trained, {seconds} s per epoch")
     lines += ["", f"What {report.users} users would write ({report.reviews} reviews in the world):", ""]
-    lines += [to_text(found.methods), "DEP fed wrongly on purpose (its gain is personal if these are worse):", ""]
-    lines += [to_text(found.controls)] if found.controls else []
+    lines += [found.text, ""]
     for sample in report.side_by_side():
         lines += [f"--- {sample['user']}"]
         lines += [f"{name:>16}: {text}" for name, text in sample.items() if name != "user"]
@@ -52,6 +51,12 @@ def demo(
         f"store    {out / 'reviews.db'}",
         "next     idiolect --help, or README.md: the same on your own reviews",
     ]
-    tables = {"methods": to_dict(found.methods), **({"controls": to_dict(found.controls)} if found.controls else {})}
-    record = {"folder": str(out), "seconds": round(report.seconds, 1), "users": report.users, **tables}
+    record = {
+        "folder": str(out),
+        "seconds": round(report.seconds, 1),
+        "users": report.users,
+        "methods": to_dict(found.methods),
+        "controls": {name: to_dict(table) for name, table in found.controls.items()},
+        "verdicts": [verdict.to_dict() for verdict in found.verdicts],
+    }
     show(record, "\n".join(lines), as_json=json)

@@ -6,7 +6,6 @@ import json as json_module
 from pathlib import Path
 
 from idiolect.cli.options import Json, Quiet, Set, StorePath, overrides, progress, show
-from idiolect.evaluation.render import to_text
 from idiolect.experiments.commands import run_evaluate
 
 
@@ -24,7 +23,10 @@ def evaluate(
     json: Json = False,
     quiet: Quiet = False,
 ) -> None:
-    """Compare methods and controls on a split's test targets, with intervals and tests.
+    """Compare methods and controls on a split's test targets, with intervals, tests and whether gains are personal.
+
+    An OpenAI-compatible endpoint is named by --set backbone.endpoint.model=NAME and backbone.endpoint.base_url=URL; its
+    answers are recorded in idiolect-cache.db beside the store, so that none is asked for twice.
 
     Args:
         split: Folder of the split.
@@ -44,5 +46,4 @@ def evaluate(
         generate_controls=generate_controls, progress=progress(quiet),
     )  # fmt: skip
     record = json_module.loads((out / "results.json").read_text(encoding="utf-8"))
-    tables = [found.methods, *([found.controls] if found.controls else [])]
-    show(record, "\n".join([*map(to_text, tables), f"report, results and samples in {out}"]), as_json=json)
+    show(record, f"{found.text}\n\nreport, results and samples in {out}", as_json=json)

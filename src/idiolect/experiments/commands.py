@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -13,16 +14,18 @@ from idiolect.errors import ConfigError
 from idiolect.experiments.adapters import read_record
 from idiolect.experiments.data import Data
 from idiolect.experiments.settings import Settings
+from idiolect.llm.base import LLM
 from idiolect.llm.config import BackboneConfig
-from idiolect.llm.table import backend_of, load_llm, require_packages
+from idiolect.llm.table import backend_of, open_llm, require_packages
 from idiolect.store.sql import SqlStore
 
 if TYPE_CHECKING:
-    from idiolect.experiments.evaluate import Evaluation
+    from idiolect.experiments.findings import Evaluation
     from idiolect.training.report import FitReport
 
 
-_FREE = {"sampling", "metrics", "resamples", "targets", "seed"}
+_CACHE = "idiolect-cache.db"
+_FREE = {"sampling", "metrics", "resamples", "targets", "seed", "cache"}
 _FREE_OF_BACKBONE = {"backend", "device", "dtype", "batch_size"}
 """What may change under a fitted adapter; everything else is part of what it was fitted with."""
 
@@ -57,13 +60,14 @@ def load_settings(
 
 
 def _located(settings: Settings) -> Settings:
-    """Folders by their full paths, so that a record of them holds from anywhere; other names as they are."""
+    """Paths in full, so that a record of them holds from anywhere; names that are no folder's as they are."""
 
     def absolute(name: str) -> str:
         return str(Path(name).resolve()) if Path(name).is_dir() else name
 
     backbone = settings.backbone.model_copy(update={"model": absolute(settings.backbone.model)})
-    return settings.model_copy(update={"backbone": backbone, "encoder": absolute(settings.encoder)})
+    cache = settings.cache.resolve() if isinstance(settings.cache, Path) else settings.cache
+    return settings.model_copy(update={"backbone": backbone, "encoder": absolute(settings.encoder), "cache": cache})
 
 
 def _check_free(own: Settings, wanted: Settings) -> None:
@@ -86,6 +90,22 @@ def require_weights(backbone: BackboneConfig) -> None:
     require_packages(backend)
 
 
+def cache_path(settings: Settings, store: str) -> Path | None:
+    """Where answers are recorded; None: nowhere. Of a store that is no file, beside means in the current folder."""
+    if settings.cache != "auto":
+        return settings.cache
+    if backend_of(settings.backbone) != "openai":
+        return None
+    return Path(_CACHE) if "://" in store else Path(store).with_name(_CACHE)
+
+
+@contextmanager
+def open_model(settings: Settings, store: str, *, progress: bool = False) -> Iterator[LLM]:
+    """The run's language model, behind the record of its answers where there is to be one."""
+    with open_llm(settings.backbone, cache=cache_path(settings, store), progress=progress) as llm:
+        yield llm
+
+
 def run_fit(
     store: str,
     split: Path,
@@ -98,7 +118,7 @@ def run_fit(
     resume: bool = True,
     progress: bool = False,
 ) -> dict[str, FitReport]:
-    """Fit an adapter (and its constant control) on a split of a store.
+    """Fit an adapter (and its trained controls) on a split of a store.
 
     Under ``torchrun`` each process fits its share of every batch, and the first one alone writes.
 
@@ -142,12 +162,12 @@ def run_evaluate(
 
     with SqlStore(store, create=False) as database:
         data = Data(database, split, settings, encoder=load_encoder(settings.encoder))
-        llm = load_llm(settings.backbone, progress=progress)
-        return evaluate(
-            data,
-            llm,
-            folder=folder,
-            adapter=adapter,
-            generate_controls=generate_controls,
-            provenance={"command": " ".join(sys.argv)},
-        )
+        with open_model(settings, store, progress=progress) as llm:
+            return evaluate(
+                data,
+                llm,
+                folder=folder,
+                adapter=adapter,
+                generate_controls=generate_controls,
+                provenance={"command": " ".join(sys.argv)},
+            )

@@ -40,9 +40,15 @@ class DemoConfig(Config):
     """A world and a run that take minutes on two cores."""
 
     world: WorldConfig = WorldConfig(
-        seed=20, n_users=220, n_items=120, reviews_per_user=(9, 13), genre_sd=2.0, item_sd=1.2
+        seed=20,
+        n_users=220,
+        n_items=120,
+        reviews_per_user=(9, 13),
+        domains=("books", "films", "albums", "beers"),
+        genre_sd=2.0,
+        item_sd=1.2,
     )
-    """Not the world that the shipped backbone was pretrained on: other users, other items."""
+    """The domains that the shipped backbone has read about. Not the world that the shipped backbone was pretrained on: other users, other items."""
     split: SplitConfig = SplitConfig.preset("small", min_profile=4)
     """What is held out."""
     settings: Settings = Settings(

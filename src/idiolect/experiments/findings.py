@@ -27,7 +27,7 @@ class Evaluation:
     categories: Mapping[str, ScoreTable]
     """The methods' table of every category, where there are several."""
     own_fidelity: Interval | None
-    """Trait fidelity of the users' own texts, which is what can be hoped for; None where it is not among the metrics."""
+    """Trait fidelity of the users' own texts, which is what can be hoped for; None where it is no metric."""
     notes: tuple[str, ...]
     """What a reader of the tables has to know: what could not be computed, and why."""
     folder: Path
@@ -41,8 +41,9 @@ class Evaluation:
     @property
     def text(self) -> str:
         """Tables, verdicts and notes for a terminal."""
-        shown = [to_text(table) for table in self.tables.values()]
-        return "\n".join([*shown, *([verdicts_to_markdown(self.verdicts)] if self.verdicts else []), *self.remarks])
+        parts = [f"{title}\n\n{to_text(table)}" for title, table in self.tables.items()]
+        parts += [f"whether it is personal\n\n{verdicts_to_markdown(self.verdicts)}"] if self.verdicts else []
+        return "\n".join([*parts, *self.remarks]).rstrip("\n")
 
     @property
     def remarks(self) -> tuple[str, ...]:

@@ -15,14 +15,16 @@ from idiolect.config import Config
 from idiolect.corpus.records import digest_id
 from idiolect.corpus.split import Split
 from idiolect.encoders.table import load_encoder
-from idiolect.errors import ConfigError, InputError, NotFoundError
+from idiolect.errors import ArtifactError, ConfigError, InputError, NotFoundError
 from idiolect.experiments.adapters import check_adapter
-from idiolect.experiments.commands import load_settings
+from idiolect.experiments.commands import load_settings, open_model
 from idiolect.experiments.conditions import make_dep
 from idiolect.experiments.data import make_contexts
 from idiolect.experiments.settings import Settings
-from idiolect.llm.table import load_llm
-from idiolect.methods.base import Contexts, Method
+from idiolect.llm.base import LLM
+from idiolect.llm.failure import EndpointError
+from idiolect.methods.base import Contexts, Method, check_support
+from idiolect.methods.dep import DEP
 from idiolect.methods.nonpersonalized import NonPersonalized
 from idiolect.methods.rag import RAG
 from idiolect.store.embed import EmbedReport, embed_missing
@@ -128,12 +130,19 @@ def write_review(
 
     Raises:
         NotFoundError: No such store, user, item or adapter.
-        ConfigError: DEP without an adapter.
+        ConfigError: DEP without an adapter, or a backbone that takes no soft prompts.
+        ArtifactError: The adapter was trained as a control, or does not fit encoder or backbone.
+        EndpointError: The model gave no answer.
     """
     chosen = ("dep" if adapter else "rag") if method == "auto" else method
     if chosen == "dep" and adapter is None:
         raise ConfigError("dep needs an adapter", hint="pass --adapter FOLDER, or --method rag")
     settings = load_settings(adapter, config=config, changes=changes, backbone=backbone)
+    if chosen == "dep" and settings.vectors != "right":
+        raise ArtifactError(
+            f"the adapter in {str(adapter)!r} is a control, trained with vectors = {settings.vectors}",
+            hint="write with one that was fitted with vectors = right",
+        )
     with SqlStore(store, create=False) as database:
         sample = Sample(user=UserId(user), item=ItemId(item), rating=rating, title=title)
         if not database.items([sample.item]) and not database.reviews_of(sample.item, exclude=UserId("")):
@@ -146,12 +155,16 @@ def write_review(
         if not_embedded := database.missing_vectors(encoder.name).height:
             _log.warning("%d reviews have no vector and are nobody's peers; run idiolect embed", not_embedded)
         contexts = make_contexts(database, settings.context, encoder)
-        return _method(chosen, settings, contexts, adapter, encoder.name).generate([sample])[0]
+        with open_model(settings, store) as llm:
+            prediction = _method(chosen, llm, settings, contexts, adapter, encoder.name).generate([sample])[0]
+    if "failure" in prediction.stages:
+        raise EndpointError(f"{llm.name} gave no answer: {prediction.stages['failure']}", hint="try again later")
+    return prediction
 
 
-def _method(name: str, settings: Settings, contexts: Contexts, adapter: Path | None, encoder: str) -> Method:
-    llm = load_llm(settings.backbone)
+def _method(name: str, llm: LLM, settings: Settings, contexts: Contexts, adapter: Path | None, encoder: str) -> Method:
     if name == "dep" and adapter is not None:
+        check_support("dep", DEP.needs, llm)
         check_adapter(adapter, encoder=encoder, backbone=llm.name)
         return make_dep(adapter, llm, contexts, params=settings.sampling, prompt=settings.prompt)
     plain = NonPersonalized if name == "nonpersonalized" else RAG

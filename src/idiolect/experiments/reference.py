@@ -14,9 +14,11 @@ from pydantic import BaseModel
 
 from idiolect.config import Config
 from idiolect.corpus.rules import SplitConfig
+from idiolect.experiments.explain.settings import ExplainConfig
 from idiolect.experiments.ingest import IngestConfig
 from idiolect.experiments.live import EmbedConfig
 from idiolect.experiments.settings import Settings
+from idiolect.llm.endpoint import OpenAIConfig
 from idiolect.sandbox.config import WorldConfig
 from idiolect.softprompt.config import AdapterConfig
 from idiolect.training.pretrain_config import PretrainConfig
@@ -39,7 +41,9 @@ SECTIONS: tuple[tuple[str, str, type[Config]], ...] = (
         "under `adapter.` of the settings above; encoder and backbone fill in their dimensions",
         AdapterConfig,
     ),
+    ("endpoint", "under `backbone.endpoint.` of the settings above, where a model is asked over HTTP", OpenAIConfig),
     ("pretrain", "`idiolect pretrain --set NAME=VALUE` or `--config FILE.yaml`", PretrainConfig),
+    ("explain", "`idiolect explain --set NAME=VALUE`", ExplainConfig),
     ("sandbox", "`idiolect sandbox --set NAME=VALUE` or `--config FILE.yaml`", WorldConfig),
 )
 

@@ -68,3 +68,8 @@ def texts(rows: Sequence[Mapping[str, Any]]) -> list[str] | None:
     """The generated texts of a condition; None where it has none."""
     values = [row["text"] for row in rows]
     return None if any(value is None for value in values) else values
+
+
+def unanswered(rows: Sequence[Mapping[str, Any]]) -> int:
+    """How many texts of a condition were asked for and not given: they are empty."""
+    return sum(row.get("usage", {}).get("write", {}).get("failed", 0) > 0 for row in rows)

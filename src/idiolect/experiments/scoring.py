@@ -97,7 +97,7 @@ class Scorer:
     def _draws(self, places: np.ndarray) -> _Draws:
         """Users are resampled, not reviews: samples of one user are alike."""
         settings = self._data.settings
-        users = [self._samples[place].user for place in places]
+        users = [self._samples[place].user for place in places.tolist()]
         rng = np.random.default_rng([settings.seed, 11])
         return _Draws(places, Resamples(len(users), rng, clusters=users, resamples=settings.resamples))
 
@@ -126,6 +126,10 @@ class Scorer:
     def _by_category(self, methods: Mapping[str, Stats]) -> dict[str, ScoreTable]:
         items = self._data.store.items(sorted({sample.item for sample in self._samples}))
         category = np.array([items[s.item].category if s.item in items else "" for s in self._samples])
-        places = {name: np.flatnonzero(category == name) for name in sorted(set(category.tolist()))}
-        several = {name: own for name, own in places.items() if len({self._samples[k].user for k in own}) > 1}
-        return {n: self._table(methods, "rag", self._draws(own)) for n, own in several.items()} if len(places) > 1 else {}
+        names = sorted(set(category.tolist()))
+        places = {name: np.flatnonzero(category == name) for name in names} if len(names) > 1 else {}
+        return {
+            name: self._table(methods, "rag", self._draws(own))
+            for name, own in places.items()
+            if len({self._samples[place].user for place in own.tolist()}) > 1
+        }

@@ -65,13 +65,13 @@ class Settings(Config):
     fit: FitConfig = FitConfig()
     """How the adapter is trained."""
     controls: tuple[str, ...] = ("constant",)
-    """Adapters trained beside DEP's on as many slots and steps, for what the slots hold: ``constant`` (one trained row a
-    slot: what training as such gains), ``shuffled_peers`` and ``his_twice`` (see ``vectors``)."""
+    """Adapters trained beside DEP's, on as many slots and steps, but for what the slots hold: ``constant`` (a trained
+    row each: what training as such gains), ``shuffled_peers`` and ``his_twice`` (see ``vectors``)."""
     sampling: SamplingParams = SamplingParams()
     """How tokens are drawn."""
     metrics: tuple[str, ...] = (*DEFAULT_METRICS, FIDELITY.name)
-    """Of texts against the user's own text; ``bertscore`` needs its extra. ``trait-fidelity`` is of measured style: does
-    a text depart from others' on its item as its user's other texts depart from others'?"""
+    """Of texts against the user's own; ``bertscore`` needs its extra. ``trait-fidelity`` is of measured style: does a
+    text depart from what others write about its item as the user's earlier texts did from what others wrote?"""
     resamples: int = Field(default=1000, ge=100)
     """Bootstrap resamples over users."""
     seed: int = 0

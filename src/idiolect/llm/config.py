@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Literal
+from typing import Literal, Self
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from idiolect.config import Config
+from idiolect.llm.endpoint import OpenAIConfig
 
 SANDBOX_BACKBONE = Path(__file__).parents[1] / "sandbox" / "backbone"
 """The small model that ships with the package; ``pretrain.json`` beside it is its recipe and log."""
@@ -19,8 +20,11 @@ class BackboneConfig(Config):
     model: str = "sandbox"
     """Folder, hub name, ``sandbox`` for the small model that ships with the package, or ``fake`` for none at all."""
     backend: str = "auto"
-    """What runs it: ``transformers``, or ``fake``, which needs no weights and no torch and repeats what it is shown;
-    auto tells it from the model."""
+    """What runs it: ``transformers``; ``openai``, which asks ``endpoint``; or ``fake``, which needs no weights and no
+    torch and repeats what it is shown. auto tells it from the model and the endpoint."""
+    endpoint: OpenAIConfig | None = None
+    """An OpenAI-compatible endpoint instead of a model in this process; it names its own model, and of the settings
+    here no other one concerns it. It takes no soft prompts, so there is no DEP with it."""
     revision: str | None = None
     """Branch, tag or commit of a hub model."""
     device: str = "auto"
@@ -31,3 +35,13 @@ class BackboneConfig(Config):
     """Budget of a prompt (DEP paper, appendix C.2.3); history that does not fit is dropped, last entry first."""
     batch_size: int = Field(default=16, gt=0)
     """Prompts computed together."""
+
+    @model_validator(mode="after")
+    def _one_model(self) -> Self:
+        if self.backend == "openai" and self.endpoint is None:
+            raise ValueError("the backend openai needs an endpoint: set endpoint.model and endpoint.base_url")
+        if self.endpoint is not None and self.backend not in ("auto", "openai"):
+            raise ValueError(f"the backend {self.backend} asks no endpoint; leave out one of the two")
+        if self.endpoint is not None and self.model != type(self).model_fields["model"].default:
+            raise ValueError("an endpoint names its own model: set endpoint.model, and leave out model")
+        return self

@@ -56,13 +56,15 @@ class FakeLLM:
 
     def _complete(self, prompt: Prompt, params: SamplingParams) -> Completion:
         answer = self._reply(prompt)
-        words = answer.split(" ")[: params.max_new_tokens] if answer else []
+        whole = answer.split(" ") if answer else []
+        words = whole[: params.max_new_tokens]
         entries = {b.entry for m in prompt.messages for b in m.blocks if b.entry is not None}
         return Completion(
             text=" ".join(words),
             prompt_tokens=sum(len(message.text.split()) for message in prompt.messages),
             completion_tokens=len(words),
             kept_entries=tuple(sorted(entry for entry in entries if entry < self._max_entries)),
+            truncated=len(words) < len(whole),
         )
 
 

@@ -8,9 +8,11 @@ from collections.abc import Iterator, Sequence
 from queue import SimpleQueue
 
 import numpy as np
+from tqdm.auto import tqdm
 
 from idiolect.errors import ConfigError
 from idiolect.llm.base import Capability, Completion, SamplingParams, Schema
+from idiolect.llm.config import BackboneConfig
 from idiolect.llm.endpoint import Endpoint, OpenAIConfig, Question, denied
 from idiolect.llm.failure import EndpointError, Failure
 from idiolect.llm.loop import LoopThread
@@ -24,13 +26,14 @@ class OpenAILLM:
     Args:
         config: The endpoint and the model.
         rng: Jitter of retries; no result depends on it.
+        progress: Show a bar while answers arrive.
 
     Raises:
         MissingDependencyError: The official client is not installed.
     """
 
-    def __init__(self, config: OpenAIConfig, *, rng: np.random.Generator | None = None) -> None:
-        self.config = config
+    def __init__(self, config: OpenAIConfig, *, rng: np.random.Generator | None = None, progress: bool = False) -> None:
+        self.config, self.progress = config, progress
         self.name = f"{config.model}@{config.revision}".removesuffix("@")
         self.identity = config.identity()
         able: dict[Capability, bool] = {"schema": config.schemas, "seed": "seed" not in config.request.omit}
@@ -38,6 +41,18 @@ class OpenAILLM:
         self._endpoint = Endpoint(config, rng or np.random.default_rng())
         self._loop = LoopThread(f"idiolect {config.model}")
         self._closer = weakref.finalize(self, _close, self._loop, self._endpoint)
+
+    @classmethod
+    def load(cls, config: BackboneConfig, *, progress: bool = False) -> OpenAILLM:
+        """The model behind the settings' endpoint; nothing is asked yet. See ``table.Backend``.
+
+        Raises:
+            ConfigError: The settings name no endpoint.
+            MissingDependencyError: The official client is not installed.
+        """
+        if config.endpoint is None:
+            raise ConfigError("the backend openai needs an endpoint", hint="set endpoint.model and endpoint.base_url")
+        return cls(config.endpoint, progress=progress)
 
     def generate(
         self, prompts: Sequence[Prompt], params: SamplingParams, *, schema: Schema | None = None
@@ -61,9 +76,11 @@ class OpenAILLM:
         run.add_done_callback(lambda _: arrived.put(None))
         failures: list[Failure | None] = []
         try:
-            for group in drain(arrived):
-                failures += [answer.completion.failure for answer in group]
-                yield group
+            with tqdm(total=len(prompts), desc="ask", unit="prompt", disable=not self.progress, leave=False) as bar:
+                for group in drain(arrived):
+                    failures += [answer.completion.failure for answer in group]
+                    bar.update(len(group))
+                    yield group
             run.result()
         finally:
             run.cancel()

@@ -23,7 +23,7 @@ class RequestConfig(Config):
     """Budget of a prompt; history that does not fit is dropped, last entry first. None: the endpoint decides."""
     merge_system: bool = False
     """Put the system turn in front of the first user turn, as reasoning models ask for."""
-    omit: frozenset[str] = frozenset()
+    omit: tuple[str, ...] = ()
     """Fields not to send (``temperature``, ``top_p``, ``seed``), for endpoints that refuse them."""
     limit_field: str = "max_tokens"
     """What the endpoint calls the longest reply; OpenAI's own reasoning models take ``max_completion_tokens``."""

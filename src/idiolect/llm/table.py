@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import AbstractContextManager, ExitStack, contextmanager
+from pathlib import Path
 from types import MappingProxyType
 from typing import Protocol
 
 from idiolect.errors import require
 from idiolect.llm.base import LLM
+from idiolect.llm.cache import Cache
+from idiolect.llm.cached import CachedLLM
 from idiolect.llm.config import BackboneConfig
 from idiolect.registry import Registry
 
@@ -24,21 +28,30 @@ BACKENDS: Registry[Backend] = Registry(
     "backend",
     {
         "fake": "idiolect.llm.fake:FakeLLM",
+        "openai": "idiolect.llm.openai:OpenAILLM",
         "transformers": "idiolect.llm.transformers:TransformersLLM",
     },
 )
 """What runs a model; ``register`` adds one."""
 
 PACKAGES: Mapping[str, tuple[str, tuple[str, ...]]] = MappingProxyType(
-    {"transformers": ("train", ("torch", "transformers", "accelerate", "safetensors"))}
+    {
+        "openai": ("openai", ("openai", "httpx2")),
+        "transformers": ("train", ("torch", "transformers", "accelerate", "safetensors")),
+    }
 )
 """The extra of a backend and what has to be there of it."""
 
 
 def backend_of(config: BackboneConfig) -> str:
-    """The backend's name, ``auto`` resolved: the model ``fake`` has its own, all others are Hugging Face models."""
+    """The backend's name, ``auto`` resolved.
+
+    An endpoint is asked, the model ``fake`` has its own, all others are Hugging Face models.
+    """
     if config.backend != "auto":
         return config.backend
+    if config.endpoint is not None:
+        return "openai"
     return "fake" if config.model == "fake" else "transformers"
 
 
@@ -68,3 +81,24 @@ def load_llm(config: BackboneConfig, *, progress: bool = False) -> LLM:
     name = backend_of(config)
     require_packages(name)
     return BACKENDS.get(name).load(config, progress=progress)
+
+
+@contextmanager
+def open_llm(config: BackboneConfig, *, cache: Path | None = None, progress: bool = False) -> Iterator[LLM]:
+    """The language model that the settings name; what it holds open is closed at the end.
+
+    Args:
+        config: Which, and how it is run.
+        cache: File of its recorded answers, made where absent; None: every question is asked anew.
+        progress: Show bars while it works.
+
+    Raises:
+        ArtifactError: The file is no cache.
+        IdiolectError: See ``load_llm``.
+    """
+    with ExitStack() as stack:
+        record = None if cache is None else stack.enter_context(Cache(cache))
+        llm = load_llm(config, progress=progress)
+        if isinstance(llm, AbstractContextManager):
+            stack.enter_context(llm)
+        yield llm if record is None else CachedLLM(llm, record)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import json
 import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -99,6 +100,12 @@ class TransformersLLM:
             batch_size=config.batch_size,
             progress=progress,
         )
+
+    @property
+    def identity(self) -> str:
+        """What its answers depend on beside prompt and parameters: what a record of them is kept under."""
+        how = {"dtype": str(self.model.dtype), "device": self.model.device.type}
+        return json.dumps({"model": self.name, "max_prompt_tokens": self.prompts.max_tokens, **how})
 
     @property
     def hidden_size(self) -> int:
@@ -233,10 +240,12 @@ class TransformersLLM:
         }
 
     def _completion(self, encoded: EncodedPrompt, row: list[int], seconds: float) -> Completion:
+        written = self.prompts.length(row)
         return Completion(
             text=self.prompts.decode(row),
             prompt_tokens=len(encoded.ids),
-            completion_tokens=min(self.prompts.length(row) + 1, len(row)),
+            completion_tokens=min(written + 1, len(row)),
             kept_entries=encoded.kept_entries,
             seconds=seconds,
+            truncated=written == len(row),
         )

@@ -8,6 +8,7 @@ from typing import Protocol
 from idiolect.context.base import Context
 from idiolect.errors import ConfigError
 from idiolect.llm.base import LLM, SamplingParams
+from idiolect.llm.usage import Usage
 from idiolect.types import Prediction, Prompt, Sample
 
 
@@ -69,17 +70,21 @@ def write(
             sample=sample,
             method=name,
             text=completion.text,
-            stages={"prompt": _shown(prompt, frozenset(completion.kept_entries))},
+            stages={
+                "prompt": shown(prompt, frozenset(completion.kept_entries)),
+                **({"failure": str(completion.failure)} if completion.failure else {}),
+            },
             anchors=tuple(context.entries[entry].review.id for entry in completion.kept_entries),
             prompt_tokens=completion.prompt_tokens,
             completion_tokens=completion.completion_tokens,
             seconds=completion.seconds,
+            usage={"write": Usage.of([completion])},
         )
         for sample, context, prompt, completion in zip(samples, contexts, prompts, completions, strict=True)
     ]
 
 
-def _shown(prompt: Prompt, kept: frozenset[int]) -> str:
+def shown(prompt: Prompt, kept: frozenset[int]) -> str:
     """The prompt as it reached the model: without the entries that did not fit."""
     turns = [[b for b in message.blocks if b.entry is None or b.entry in kept] for message in prompt.messages]
     return "\n\n".join("".join(s for b in blocks for s in b.segments if isinstance(s, str)) for blocks in turns)

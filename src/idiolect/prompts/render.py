@@ -7,7 +7,7 @@ and of the DPL and DRP programs; the words are ours.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, Literal
@@ -15,7 +15,7 @@ from typing import Any, Literal
 from idiolect.config import Config
 from idiolect.context.base import Context
 from idiolect.prompts.files import TEMPLATES, Files, load
-from idiolect.types import Block, Item, Message, Prompt, Review
+from idiolect.types import Block, Item, Message, Prompt, Review, ReviewId
 
 Streams = Literal["both", "his", "diff"]
 
@@ -35,14 +35,24 @@ class PromptConfig(Config):
     """Folder of template folders, to use your own words; None: the shipped ones."""
 
 
-def render(template: str, context: Context, config: PromptConfig | None = None, **values: Any) -> Prompt:
+def render(
+    template: str,
+    context: Context,
+    config: PromptConfig | None = None,
+    *,
+    sources: Iterable[ReviewId] = (),
+    **values: Any,
+) -> Prompt:
     """The prompt of a method for a context.
 
     Args:
         template: Name of a template folder: ``nonpersonalized``, ``rag``, ``dep``, ``pplug``; with ``profile="..."``
-            ``pag``, ``dpl``, ``drp``, ``primer_profile``; with ``compared=[{"item": ..., "differences": ...}, ...]`` ``summarize``.
+            ``pag``, ``dpl``, ``drp``, ``primer_profile``; with ``compared=[{"item": ..., "differences": ...}, ...]``
+            ``summarize``.
         context: What the sample is written from.
         config: What to show; defaults to everything.
+        sources: Reviews that ``values`` were made from; the history, and the review that the sample was made from
+            (its title and rating are shown), are known without.
         values: What the template needs beside the context.
 
     Raises:
@@ -59,11 +69,20 @@ def render(template: str, context: Context, config: PromptConfig | None = None, 
     }
     his, diff = (config.streams in ("both", stream) for stream in ("his", "diff"))
     rows = [{"entry": entry, "his": his, "diff": diff and entry.e_diff is not None} for entry in context.entries]
-    return _compose(_files(template, config), shared, rows)
+    target = [] if context.sample.target is None else [context.sample.target]
+    made_from = [*(entry.review.id for entry in context.entries), *target, *sources]
+    return _compose(_files(template, config), shared, rows, made_from)
 
 
 def render_comparison(
-    template: str, item: Item, own: Review, others: Sequence[Review], config: PromptConfig | None = None, **values: Any
+    template: str,
+    item: Item,
+    own: Review,
+    others: Sequence[Review],
+    config: PromptConfig | None = None,
+    *,
+    sources: Iterable[ReviewId] = (),
+    **values: Any,
 ) -> Prompt:
     """The prompt of a role that compares a user's review with others' reviews of the same item.
 
@@ -73,13 +92,15 @@ def render_comparison(
         own: The user's review.
         others: The representatives', at least one; the last are dropped first where the budget is short.
         config: Where the templates are, and how long a description may be.
+        sources: Further reviews that ``values`` were made from.
         values: What the template needs beside the reviews.
 
     Raises:
         ConfigError: No such template, or a template uses a name it is not given.
     """
     rows = [{"other": other, "number": k} for k, other in enumerate(others, start=1)]
-    return _compose(_files(template, config or PromptConfig()), {"item": item, "own": own, **values}, rows)
+    made_from = [own.id, *(other.id for other in others), *sources]
+    return _compose(_files(template, config or PromptConfig()), {"item": item, "own": own, **values}, rows, made_from)
 
 
 def with_soft(prompt: Prompt, soft: Any) -> Prompt:
@@ -91,10 +112,13 @@ def _files(template: str, config: PromptConfig) -> Files:
     return load(template, config.templates or TEMPLATES, config.description_chars)
 
 
-def _compose(files: Files, shared: Mapping[str, Any], rows: Sequence[Mapping[str, Any]]) -> Prompt:
+def _compose(
+    files: Files, shared: Mapping[str, Any], rows: Sequence[Mapping[str, Any]], made_from: Iterable[ReviewId]
+) -> Prompt:
     """System turn, then head, one droppable block a row, and tail."""
     system, head, tail = (Block(files.segments(part, shared)) for part in ("system", "head", "tail"))
     blocks = [Block(files.segments("entry", {**shared, **row}, k), entry=k) for k, row in enumerate(rows)]
     shown = [block for block in blocks if block.segments]
     user = Message("user", (head, *shown, tail))
-    return Prompt((Message("system", (system,)), user) if system.segments else (user,))
+    messages = (Message("system", (system,)), user) if system.segments else (user,)
+    return Prompt(messages, sources=tuple(dict.fromkeys(made_from)))

@@ -27,6 +27,7 @@ from idiolect.training.documents import Document, Notes, documents, tokenizer_te
 from idiolect.training.muon import make_optimizer
 from idiolect.training.pretrain_config import SHAPES, PretrainConfig, PretrainReport
 from idiolect.training.pretrain_folder import CHECKPOINTS, digest, newest_checkpoint, open_folder, write_record
+from idiolect.training.pretrain_measure import measured
 from idiolect.training.randomness import kept_random_state
 from idiolect.training.tokenizer import train_tokenizer
 from idiolect.types import Item, ItemId, Review
@@ -79,14 +80,20 @@ def pretrain(
         started = time.monotonic()
         trainer = _train(model, batches, config, folder, progress=progress)
         seconds = round(time.monotonic() - started, 1)
-    report = _report(model.eval(), train, held_out, batches, int(trainer.state.global_step), seconds, encoder.pad_id)
+    report = measured(model.eval(), train, held_out, batches, int(trainer.state.global_step), seconds, encoder.pad_id)
+    log = [{"step": row["step"], "loss": row["loss"]} for row in trainer.state.log_history if "loss" in row]
+    record = {**wanted, "provenance": dict(provenance or {}), "report": asdict(report), "log": log}
+    _save(model, tokenizer, record, folder)
+    return report
+
+
+def _save(model: Any, tokenizer: Any, record: Mapping[str, Any], folder: Path) -> None:
+    """The record last, for it says that the run is whole."""
     with no_bars():
         model.to(torch.bfloat16).save_pretrained(folder)
     tokenizer.save_pretrained(folder)
-    log = [{"step": row["step"], "loss": row["loss"]} for row in trainer.state.log_history if "loss" in row]
-    write_record(folder, {**wanted, "provenance": dict(provenance or {}), "report": asdict(report), "log": log})
+    write_record(folder, record)
     shutil.rmtree(folder / CHECKPOINTS, ignore_errors=True)
-    return report
 
 
 def _wanted(
@@ -99,27 +106,6 @@ def _wanted(
     if config.initial is not None:
         wanted["initial"] = folder_digest(_existing(config.initial))
     return wanted
-
-
-def _report(
-    model: Any,
-    train: Sequence[Document],
-    held_out: Sequence[Document],
-    batches: DocumentBatches,
-    steps: int,
-    seconds: float,
-    pad_id: int,
-) -> PretrainReport:
-    perplexity, nats = _held_out(model, held_out, pad_id)
-    return PretrainReport(
-        parameters=sum(p.numel() for p in model.parameters()),
-        documents=len(train),
-        tokens_seen=int(sum(len(doc.ids) for doc in train) * steps / max(1, len(batches))),
-        steps=steps,
-        seconds=seconds,
-        held_out_perplexity=perplexity,
-        held_out_review_nats=nats,
-    )
 
 
 def _documents(
@@ -260,18 +246,3 @@ class _StopAfter(transformers.TrainerCallback):
         """Stop when the step is reached."""
         control.should_training_stop = control.should_training_stop or state.global_step >= self._step
         return control
-
-
-@torch.no_grad()
-def _held_out(model: transformers.PreTrainedModel, docs: Sequence[Document], pad_id: int) -> tuple[float, float]:
-    """Perplexity a token over whole documents, and mean nats of the review given its prompt."""
-    total = tokens = 0.0
-    reviews: list[float] = []
-    for doc in docs:
-        ids = torch.from_numpy(doc.ids.astype(np.int64)).to(model.device)
-        nats = torch.nn.functional.cross_entropy(model(ids[None]).logits[0, :-1].float(), ids[1:], reduction="none")
-        shown = ids[1:] != pad_id
-        total += float(nats[shown].sum())
-        tokens += float(shown.sum())
-        reviews.append(float(nats[doc.prompt_length - 1 :].sum()))
-    return math.exp(total / tokens), float(np.mean(reviews))

@@ -48,3 +48,4 @@ def test_only_measures_of_an_attribute_speak_and_length_speaks_of_information():
     vocabulary = [one for one in found if one.attribute == "writing/vocabulary"]
     assert len(vocabulary) == 3, "word length, elevated words and variety, but not repetition"
     assert measure_comparisons([]) == []
+    assert measure_comparisons([Comparison(id="r", target=LOUD, peers=(CALM,))]) == [()]

@@ -29,7 +29,7 @@ def configured(job, **changes):
             "targets": {"train_per_user": "last", "max_validation": 2, "max_test": 6},
             "fit": {"max_steps": 1, "batch_size": 2, "metric": "nll", "learning_rate": 0.01},
             "sampling": {"max_new_tokens": 4},
-            "constant_control": False,
+            "controls": [],
             "resamples": 100,
         },
         "gate": {"max_steps": 1, "required": False},
@@ -61,9 +61,10 @@ def test_seeds_for_development_and_for_the_report_differ():
 
 
 def test_an_arm_that_changes_an_unknown_setting_is_refused(job):
+    config = configured(job)
+    arm = config.arms[0].model_copy(update={"changes": {"prompt": {"strems": "his"}}})
     with pytest.raises(ConfigError, match="strems"):
-        arm = configured(job).arms[0].model_copy(update={"changes": {"prompt": {"strems": "his"}}})
-        configured(job).settings_of(arm)
+        config.settings_of(arm)
 
 
 def test_every_run_is_there_for_every_sample_and_named_in_the_report(done, job):

@@ -74,6 +74,8 @@ def gap(own: np.ndarray, others: np.ndarray, *, level: float = LEVEL) -> Gap:
 def measure_comparisons(comparisons: Sequence[Comparison], *, level: float = LEVEL) -> list[tuple[Measured, ...]]:
     """What is measured on the texts of every comparison, an entry a measure that speaks of an attribute.
 
+    Below two others there is no interval, so nothing is measured.
+
     Args:
         comparisons: The texts; with all the others who wrote about the item where they are known, for few tell little.
         level: Coverage of the intervals.
@@ -86,7 +88,7 @@ def _measured(found: Gap) -> tuple[Measured, ...]:
     return tuple(
         measured_on(attribute, difference, reach)
         for of, difference, reach in zip(MEASURES, found.difference, found.reach, strict=True)
-        if (attribute := CHECKS.get(of.name, of.attribute)) is not None
+        if (attribute := CHECKS.get(of.name, of.attribute)) is not None and np.isfinite(reach)
     )
 
 

@@ -1,9 +1,8 @@
-"""The probes as figures. The same results give the same bytes: no date, no random ids, text as outlines."""
+"""The probes as figures."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
@@ -11,13 +10,12 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from idiolect.corpus.atomic import write_whole
-from idiolect.errors import ConfigError, require
+from idiolect.errors import ConfigError
+from idiolect.evaluation.drawing import drawing
 from idiolect.experiments.study.probe_results import Estimate, Gap, ProbeResults
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
-    from matplotlib.figure import Figure
 
 
 class Look(NamedTuple):
@@ -120,7 +118,7 @@ def draw_panels(panels: Sequence[Panel], path: Path, *, columns: int) -> None:
         MissingDependencyError: matplotlib is not installed.
     """
     n_rows = -(-len(panels) // columns)
-    with _figure(path, width=3.3 * columns, height=2.9 * n_rows) as figure:
+    with drawing(path, width=3.3 * columns, height=2.9 * n_rows) as figure:
         grid = figure.subplots(n_rows, columns, sharey="row", squeeze=False)
         for place, (axes, panel) in enumerate(zip(grid.flat, panels, strict=False)):
             _draw(axes, panel, named=place % columns == 0)
@@ -149,7 +147,7 @@ def draw_traits(results: ProbeResults, path: Path, *, anchors: int | None = None
         raise ConfigError(f"no probes at {anchors} anchors", hint=f"one of {sorted(points)}")
     traits = points[anchors].traits
     names = sorted(traits["e_diff"], key=lambda name: traits["e_diff"][name].value)
-    with _figure(path, width=5.2, height=0.9 + 0.22 * len(names)) as figure:
+    with drawing(path, width=5.2, height=0.9 + 0.22 * len(names)) as figure:
         axes = figure.subplots()
         for key, shift in (("e_his", -0.14), ("e_diff", 0.14)):
             _draw_dots(axes, [traits[key][name] for name in names], LOOKS[key], shift)
@@ -160,39 +158,6 @@ def draw_traits(results: ProbeResults, path: Path, *, anchors: int | None = None
         axes.legend(frameon=False, loc="lower right")
         axes.grid(axis="x", color="#E6E6E6", linewidth=0.7)
         figure.tight_layout()
-
-
-@contextmanager
-def _figure(path: Path, *, width: float, height: float) -> Iterator[Figure]:
-    """A figure of so many inches, written where drawing it raised nothing; settings are left as they were."""
-    if path.suffix not in _FORMATS:
-        raise ConfigError(f"cannot draw {path.name!r}", hint="a name that ends in .svg or .png")
-    matplotlib = require("matplotlib", extra="plots")
-    make = require("matplotlib.figure", extra="plots").Figure
-    with matplotlib.rc_context():
-        matplotlib.rcdefaults()
-        matplotlib.rcParams.update(_STYLE)
-        figure = make(figsize=(width, height))
-        yield figure
-        path.parent.mkdir(parents=True, exist_ok=True)
-        kind, metadata = path.suffix[1:], dict(_FORMATS[path.suffix])
-        write_whole(path, lambda part: figure.savefig(part, format=kind, metadata=metadata, dpi=160))
-
-
-_FORMATS: Mapping[str, Mapping[str, None]] = {".svg": {"Date": None, "Creator": None}, ".png": {"Software": None}}
-"""By ending: what would make the bytes depend on when and by which version they were written."""
-
-_STYLE = {
-    "svg.hashsalt": "idiolect",
-    "svg.fonttype": "path",
-    "font.size": 9,
-    "axes.titlesize": 10,
-    "axes.titleweight": "bold",
-    "axes.spines.top": False,
-    "axes.spines.right": False,
-    "axes.axisbelow": True,
-    "savefig.bbox": "tight",
-}
 
 
 def _ticks(results: ProbeResults, curve: str) -> tuple[str, ...]:

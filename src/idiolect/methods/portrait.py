@@ -1,0 +1,73 @@
+"""What a method has found out about the user of one sample, from stage to stage."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from idiolect.context.base import Context
+from idiolect.difference.language.feature import Feature
+from idiolect.llm.usage import Usage
+from idiolect.methods.comparison import Case
+from idiolect.methods.roles import Answer
+from idiolect.types import Prompt, ReviewId
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Portrait:
+    """Grows from stage to stage; every stage returns a new one."""
+
+    context: Context
+    """The sample and the past reviews that S and G are shown (D_u* in DRP)."""
+    cases: tuple[Case, ...] = ()
+    features: tuple[Feature, ...] = ()
+    """Of all comparisons, with what became of each."""
+    profile: str = ""
+    """How the user writes, in words for G."""
+    stages: Mapping[str, str] = field(default_factory=dict)
+    """Every answer by stage and what it was about; thinking apart."""
+    usage: Mapping[str, Usage] = field(default_factory=dict)
+
+    def heard(self, stage: str, answers: Iterable[tuple[str, Answer]], **changes: Any) -> Portrait:
+        """The portrait with labelled answers of a stage recorded, and other fields changed."""
+        told, took = dict(self.stages), self.usage.get(stage, Usage())
+        for label, answer in answers:
+            name = f"{stage} {label}".strip()
+            told[name] = answer.shown
+            if answer.thinking:
+                told[f"{name} (thinking)"] = answer.thinking
+            took += answer.usage
+        return replace(self, stages=told, usage={**self.usage, stage: took}, **changes)
+
+    def of(self, case: Case) -> list[Feature]:
+        """The features that one comparison gave."""
+        return [feature for feature in self.features if feature.comparison == case.own.id]
+
+    @property
+    def sources(self) -> tuple[ReviewId, ...]:
+        """Every review that went into it, peers' included: what erasure has to know."""
+        compared = [review.id for case in self.cases for review in (case.own, *case.crowd)]
+        return tuple(dict.fromkeys([*(entry.review.id for entry in self.context.entries), *compared]))
+
+
+Stage = Callable[[Sequence[Portrait]], list[Portrait]]
+"""One step of a method for all samples at once: the same portraits, in order, with more in them."""
+
+
+def portray(contexts: Sequence[Context], cases: Sequence[tuple[Case, ...]] | None = None) -> list[Portrait]:
+    """Portraits in which nothing has been found out yet."""
+    compared = [()] * len(contexts) if cases is None else cases
+    return [
+        Portrait(context=context, cases=own, stages={"compared": _shown(own)} if own else {})
+        for context, own in zip(contexts, compared, strict=True)
+    ]
+
+
+def made_from(prompt: Prompt, reviews: Iterable[ReviewId]) -> Prompt:
+    """The prompt with the reviews that went into it."""
+    return replace(prompt, sources=tuple(dict.fromkeys(reviews)))
+
+
+def _shown(cases: Sequence[Case]) -> str:
+    return "\n".join(f"{case.own.id} with {', '.join(other.id for other in case.others)}" for case in cases)

@@ -1,0 +1,141 @@
+"""Who is asked: the roles of a method, each a language model with parameters of its own (DRP: E, V, S, G)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+
+from idiolect.errors import InputError
+from idiolect.llm.base import LLM, Completion, SamplingParams, Schema
+from idiolect.llm.failure import Failure, one_line
+from idiolect.llm.thinking import part
+from idiolect.llm.usage import Usage
+from idiolect.types import Prompt
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Answer:
+    """What a role answered in the end, and what all its attempts took."""
+
+    text: str = ""
+    """Without thinking; empty where there is a failure."""
+    thinking: str = ""
+    truncated: bool = False
+    """Cut off at the token limit."""
+    failure: Failure | None = None
+    kept_entries: tuple[int, ...] = ()
+    """Droppable blocks of the prompt that fitted the budget."""
+    usage: Usage = field(default_factory=Usage)
+
+    @property
+    def shown(self) -> str:
+        """The text, or why there is none: for traces."""
+        return self.text if self.failure is None else f"failed: {self.failure}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Role:
+    """A language model, how it is sampled, and how its thinking is dealt with.
+
+    Thinking that does not end is a failed answer and never read as one: it is asked for again with twice the tokens, up
+    to a limit.
+    """
+
+    llm: LLM
+    params: SamplingParams = field(default_factory=SamplingParams)
+    thinks: bool = False
+    """A model in this process thinks before every answer, so a reply without a closing tag is unfinished thinking. An
+    endpoint is told by its own setting."""
+    thinking_limit: int = 16_384
+    """Most new tokens that are allowed for thinking that did not end."""
+
+    def ask(self, prompts: Sequence[Prompt], *, schema: Schema | None = None, replicate: int = 0) -> list[Answer]:
+        """One answer a prompt, in order; equal prompts are asked once, and only the first of them pays.
+
+        Args:
+            prompts: Without soft vectors.
+            schema: What answers must conform to, where the model can be held to it.
+            replicate: Which independent draw of the same questions it is.
+        """
+        schema = schema if self.structured else None
+        places = {prompt.messages: place for place, prompt in reversed(list(enumerate(prompts)))}
+        answers = dict.fromkeys(sorted(places.values()), Answer())
+        params, pending = self.params.replicate(replicate), list(answers)
+        while pending:
+            for place, completion in zip(
+                pending, self._complete([prompts[k] for k in pending], params, schema), strict=True
+            ):
+                answers[place] = self._after(answers[place], completion, params)
+            pending = [place for place in pending if _unfinished(answers[place])]
+            if params.max_new_tokens >= self.thinking_limit:
+                break
+            doubled = min(2 * params.max_new_tokens, self.thinking_limit)
+            params = params.model_copy(update={"max_new_tokens": doubled})
+        firsts = [places[prompt.messages] for prompt in prompts]
+        return [answers[first] if first == place else _repeated(answers[first]) for place, first in enumerate(firsts)]
+
+    @property
+    def structured(self) -> bool:
+        """Whether the model can be held to a JSON schema."""
+        return "schema" in self.llm.supports
+
+    def _complete(self, prompts: Sequence[Prompt], params: SamplingParams, schema: Schema | None) -> list[Completion]:
+        """The completions; a prompt that no budget holds fails alone, not with the batch."""
+        try:
+            return self.llm.generate(prompts, params, schema=schema)
+        except InputError as error:
+            if len(prompts) == 1:
+                failure = Failure(kind="context_too_long", message=one_line(str(error)))
+                return [Completion(text="", prompt_tokens=0, completion_tokens=0, failure=failure, requests=0)]
+            return [self._complete([prompt], params, schema)[0] for prompt in prompts]
+
+    def _after(self, before: Answer, completion: Completion, params: SamplingParams) -> Answer:
+        """The answer that a completion gives, with what earlier attempts thought and took."""
+        text, thinking, failure = completion.text, completion.thinking, completion.failure
+        if failure is None and not thinking:  # a backend may leave the parting to us
+            parted = part(text, always=self.thinks)
+            text, thinking = parted.answer if parted.thinking or not parted.finished else text, parted.thinking
+            if not parted.finished:
+                failure = Failure(kind="unfinished_thinking", message="the reply ended within its thinking")
+        return Answer(
+            text=text if failure is None else "",
+            thinking=thinking or before.thinking,
+            truncated=completion.truncated or completion.completion_tokens >= params.max_new_tokens,
+            failure=failure,
+            kept_entries=completion.kept_entries,
+            usage=before.usage + Usage.of([replace(completion, failure=failure)]),
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Roles:
+    """Who does what in a method. A role without a model is played by rules that need none.
+
+    Without E, differences are measured (stylometry); without V, only the checks that cost no call are made; without S,
+    a template puts what was found into a sentence. Only G must be a language model.
+    """
+
+    extract: Role | None = None
+    validate: Role | None = None
+    summarize: Role | None = None
+    write: Role
+
+    @classmethod
+    def alike(cls, llm: LLM, params: SamplingParams | None = None) -> Roles:
+        """One language model in all four roles."""
+        role = Role(llm=llm, params=params or SamplingParams())
+        return cls(extract=role, validate=role, summarize=role, write=role)
+
+    @classmethod
+    def writing(cls, llm: LLM, params: SamplingParams | None = None) -> Roles:
+        """A language model that only writes, and no model for anything else."""
+        return cls(write=Role(llm=llm, params=params or SamplingParams()))
+
+
+def _unfinished(answer: Answer) -> bool:
+    return answer.failure is not None and answer.failure.kind == "unfinished_thinking"
+
+
+def _repeated(answer: Answer) -> Answer:
+    """The answer to a question that another prompt has paid for."""
+    return replace(answer, usage=replace(answer.usage, cached=answer.usage.calls, spent=0.0))

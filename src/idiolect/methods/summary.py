@@ -1,0 +1,100 @@
+"""S: what was found about a user as one profile for G (DRP, s), asked of a model or put into a sentence by template.
+
+Peers' texts never come here, nor quotes: only past reviews of the user and claims that hold.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from typing import Literal
+
+from idiolect.difference.language.blocks import write_blocks
+from idiolect.difference.language.feature import Feature
+from idiolect.difference.language.modelfree import EXTRACTION_LEVEL, Norms
+from idiolect.difference.language.verbalise import NOT_DISTINGUISHABLE, verbalise
+from idiolect.methods.portrait import Portrait, made_from
+from idiolect.methods.roles import Answer, Role
+from idiolect.prompts.render import PromptConfig, render
+from idiolect.types import Prompt
+
+DifferencesAs = Literal["blocks", "sentence"]
+"""How S reads the differences of an item: the papers' blocks, or one sentence in the taxonomy's own phrases."""
+
+_PREFIX = re.compile(r"[\s*_#]*\[?summary\]?[*_]*\s*:[*_]*\s*", re.IGNORECASE)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Summary:
+    """Asks a model, from differences and past reviews, or from past reviews alone where there are no differences."""
+
+    role: Role
+    differences_as: DifferencesAs = "blocks"
+    phrases: int = 8
+    """Phrases of the sentence that stands in where S gives no answer."""
+    prompt: PromptConfig = field(default_factory=PromptConfig)
+
+    def __call__(self, portraits: Sequence[Portrait]) -> list[Portrait]:
+        """See ``portrait.Stage``."""
+        asked = [k for k, one in enumerate(portraits) if one.context.entries or self._compared(one)]
+        answers = self.role.ask([self.question(portraits[k]) for k in asked])
+        told = dict(zip(asked, answers, strict=True))
+        return [
+            self._told(portrait, told[k]) if k in told else replace(portrait, profile=NOT_DISTINGUISHABLE)
+            for k, portrait in enumerate(portraits)
+        ]
+
+    def question(self, portrait: Portrait) -> Prompt:
+        """What S is asked about a user."""
+        prompt = render("summarize", portrait.context, self.prompt, compared=self._compared(portrait))
+        return made_from(prompt, portrait.sources)
+
+    def _compared(self, portrait: Portrait) -> list[dict[str, object]]:
+        """Every item with something to say about it."""
+        found = [(case, [one for one in portrait.of(case) if one.valid]) for case in portrait.cases]
+        return [{"item": case.item, "differences": self._said(features)} for case, features in found if features]
+
+    def _said(self, features: Sequence[Feature]) -> str:
+        if self.differences_as == "sentence":
+            return verbalise(features, k=self.phrases)
+        return "\n" + write_blocks(replace(feature, quotes=()) for feature in features)
+
+    def _told(self, portrait: Portrait, answer: Answer) -> Portrait:
+        profile = _PREFIX.sub("", answer.text, count=1) if _PREFIX.match(answer.text) else answer.text
+        instead = verbalise(portrait.features, k=self.phrases)
+        return portrait.heard("summarize", [("", answer)], profile=profile.strip() or instead)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TemplateSummary:
+    """Asks nobody: the valid differences in one sentence, or that there are none."""
+
+    phrases: int = 8
+
+    def __call__(self, portraits: Sequence[Portrait]) -> list[Portrait]:
+        """See ``portrait.Stage``."""
+        return [_profiled(portrait, portrait.features, self.phrases) for portrait in portraits]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HistorySummary:
+    """Asks nobody: how the past reviews depart from how people write on the whole (PAG without a model)."""
+
+    norms: Norms | None
+    """None: nothing is known to compare with, and nothing is said."""
+    level: float = EXTRACTION_LEVEL
+    phrases: int = 8
+
+    def __call__(self, portraits: Sequence[Portrait]) -> list[Portrait]:
+        """See ``portrait.Stage``."""
+        return [_profiled(portrait, self._departures(portrait), self.phrases) for portrait in portraits]
+
+    def _departures(self, portrait: Portrait) -> list[Feature]:
+        own = [entry.review.text for entry in portrait.context.entries]
+        return self.norms.departures(own, level=self.level) if self.norms else []
+
+
+def _profiled(portrait: Portrait, features: Sequence[Feature], phrases: int) -> Portrait:
+    profile = verbalise(features, k=phrases)
+    return replace(portrait, features=tuple(features), profile=profile)

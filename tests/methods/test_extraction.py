@@ -1,0 +1,121 @@
+from __future__ import annotations
+
+from dataclasses import replace
+
+from idiolect.difference.language.feature import Quote
+from idiolect.difference.language.schema import FEATURES_SCHEMA
+from idiolect.llm.base import SamplingParams
+from idiolect.llm.failure import Failure
+from idiolect.methods.dimensions import SEEDS, Dimension, standard
+from idiolect.methods.extraction import Extraction, MeasuredExtraction, merged
+from idiolect.methods.portrait import portray
+from idiolect.methods.roles import Role
+
+PARAMS = SamplingParams(temperature=0)
+
+
+def portraits(world, n=1, **config):
+    samples = [world.sample] * n
+    cases = world.cases(retriever="recency", anchors=2, representatives=2, **config)
+    return portray(world.contexts(k=2).build(samples), cases.build(samples))
+
+
+def extraction(llm, **options):
+    options = {"standard": standard("fixed"), **options}
+    return Extraction(role=Role(llm=llm, params=PARAMS), **options)
+
+
+def test_one_call_an_anchor_shows_the_users_review_and_all_representatives(world, kit):
+    llm = kit.Scripted(E=kit.EXCLAIMS)
+    (found,) = extraction(llm)(portraits(world))
+    assert len(llm.batches) == 1
+    assert len(llm.seen) == 2
+    for prompt, case in zip(llm.seen, found.cases, strict=True):
+        assert case.own.text in prompt.messages[1].text
+        assert all(other.text in prompt.messages[1].text for other in case.others)
+        assert prompt.sources == (case.own.id, *(other.id for other in case.others))
+    assert [(feature.comparison, feature.name) for feature in found.features] == [
+        ("u-i4", "Exclamations"),
+        ("u-i3", "Exclamations"),
+    ]
+    assert found.usage["extract"].calls == 2
+    assert found.stages["extract u-i4"] == kit.EXCLAIMS
+
+
+def test_pairwise_makes_a_call_for_every_representative_and_credits_quotes_to_them(world, kit):
+    answer = kit.EXCLAIMS.removesuffix("---\n") + 'Other 1 quote: "the item"\n---'
+    llm = kit.Scripted(E=answer)
+    (found,) = extraction(llm, compare="pairwise")(portraits(world))
+    assert len(llm.seen) == 4
+    assert all(len(prompt.sources) == 2 for prompt in llm.seen)
+    peers = [quote.peer for feature in found.features for quote in feature.quotes if quote.side == "peer"]
+    assert peers == [0, 1, 0, 1]
+    assert len({name for name in found.stages if name.startswith("extract")}) == 4
+
+
+def test_what_is_compared_along_is_what_was_asked(world, kit):
+    own = Dimension(name="Rhythm", definition="how the beat of it goes")
+    shown = {}
+    for name, dimensions in {"fixed": "fixed", "auto": "auto", "own": (own,)}.items():
+        llm = kit.Scripted()
+        extraction(llm, standard=standard(dimensions))(portraits(world))
+        shown[name] = llm.seen[0].messages[0].text
+    for seed in SEEDS:
+        assert seed.definition in shown["fixed"]
+        assert seed.definition in shown["auto"]
+        assert seed.definition not in shown["own"]
+    assert own.definition in shown["own"]
+    assert "every further dimension" in shown["auto"]
+    assert "every further dimension" not in shown["fixed"] + shown["own"]
+
+
+def test_a_schema_is_asked_for_where_there_is_one(world, kit):
+    llm = kit.Scripted(supports=frozenset({"schema"}))
+    extraction(llm)(portraits(world))
+    assert llm.batches[0][2] == FEATURES_SCHEMA
+
+
+def test_users_with_the_same_anchors_pay_once_and_all_learn(world, kit):
+    llm = kit.Scripted(E=kit.EXCLAIMS)
+    first, second = extraction(llm)(portraits(world, 2))
+    assert len(llm.seen) == 2
+    assert first.features == second.features
+    assert (first.usage["extract"].cached, second.usage["extract"].cached) == (0, 2)
+
+
+def test_a_failed_call_is_recorded_and_costs_only_its_own_features(world, kit):
+    llm = kit.Scripted(E=lambda p, _: Failure(kind="timeout") if "Item i4" in p.messages[1].text else kit.ASKS)
+    (found,) = extraction(llm)(portraits(world))
+    assert [feature.comparison for feature in found.features] == ["u-i3"]
+    assert found.stages["extract u-i4"] == "failed: timeout"
+    assert found.usage["extract"].failed == 1
+
+
+def test_unfinished_thinking_is_never_parsed_and_stays_in_the_trace(world, kit):
+    llm = kit.Scripted(E="<think>" + kit.EXCLAIMS)
+    stage = replace(extraction(llm), role=Role(llm=llm, params=PARAMS, thinking_limit=600))
+    (found,) = stage(portraits(world))
+    assert found.features == ()
+    assert "Exclamations" in found.stages["extract u-i4 (thinking)"]
+    assert found.usage["extract"].calls == 4
+
+
+def test_claims_are_merged_within_a_comparison_with_all_their_quotes(world, kit):
+    llm = kit.Scripted(E=kit.EXCLAIMS)
+    (found,) = extraction(llm)(portraits(world))
+    first = found.features[0]
+    again = replace(first, quotes=(Quote(text="You should get it!"),))
+    (one, other) = merged([first, found.features[1], again])
+    assert one.quotes == (*first.quotes, *again.quotes)
+    assert other.comparison == "u-i3"
+
+
+def test_without_a_model_what_is_sure_is_measured_in_the_categories_asked_for(world):
+    (found,) = MeasuredExtraction(level=0.8)(portraits(world))
+    names = {feature.name for feature in found.features}
+    assert {"exclamations", "questions"} <= names
+    assert {feature.status for feature in found.features} == {"kept"}
+    assert {feature.comparison for feature in found.features} == {"u-i4", "u-i3", ""}
+    (writing,) = MeasuredExtraction(categories=("Writing",))(portraits(world))
+    assert {feature.category for feature in writing.features} == {"Writing"}
+    assert MeasuredExtraction()([]) == []

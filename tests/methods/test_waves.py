@@ -1,0 +1,64 @@
+from __future__ import annotations
+
+import threading
+from dataclasses import replace
+
+import pytest
+
+from idiolect.llm.base import SamplingParams
+from idiolect.llm.fake import FakeLLM
+from idiolect.methods.drp import DRP
+from idiolect.methods.pipeline import StageConfig
+from idiolect.methods.roles import Role, Roles
+from idiolect.methods.waves import in_waves, waves_for
+
+
+@pytest.mark.parametrize("waves", [1, 2, 3, 8])
+@pytest.mark.parametrize("n", [0, 1, 7, 50])
+def test_results_come_in_order_and_preparing_stays_in_this_thread(waves, n):
+    here, sizes = threading.get_ident(), []
+
+    def prepare(samples):
+        assert threading.get_ident() == here
+        return [-sample for sample in samples]
+
+    def work(values):
+        sizes.append(len(values))
+        return [str(value) for value in values]
+
+    assert in_waves(prepare, work, range(n), waves) == [str(-k) for k in range(n)]
+    assert sum(sizes) == n
+    assert len(sizes) == (waves if n >= 2 * waves else 1)
+
+
+def test_an_error_in_a_wave_is_everybodys():
+    def work(values):
+        raise ValueError("no")
+
+    with pytest.raises(ValueError, match="no"):
+        in_waves(list, work, range(10), 2)
+
+
+def test_waves_pay_only_where_every_model_is_behind_an_endpoint():
+    class Endpoint(FakeLLM):
+        def stream(self, prompts, params, *, schema=None):
+            yield []
+
+    class Recorded:
+        llm = Endpoint()
+
+    local, far = Role(llm=FakeLLM()), Role(llm=Endpoint())
+    assert waves_for([far, None, replace(far, llm=Recorded())]) > 1
+    assert waves_for([far, local]) == 1
+    assert waves_for([None, None]) == 1
+
+
+def test_a_method_gives_the_same_in_waves(world, kit):
+    samples = [replace(world.sample, title=f"T i{k % 6}") for k in range(12)]
+    found = []
+    for waves in (1, 3):
+        llm = kit.Scripted(E=kit.EXCLAIMS + kit.ASKS, V="1. keep\n2. drop", S=lambda p, _: p.messages[1].text[:200])
+        roles = Roles.alike(llm, SamplingParams(temperature=0))
+        method = DRP(roles, world.contexts(k=2), world.cases(anchors=3), config=StageConfig(waves=waves))
+        found.append([(p.text, p.stages["profile"], p.features) for p in method.generate(samples)])
+    assert found[0] == found[1]
