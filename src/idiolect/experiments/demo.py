@@ -48,7 +48,8 @@ class DemoConfig(Config):
         genre_sd=2.0,
         item_sd=1.2,
     )
-    """The domains that the shipped backbone has read about. Not the world that the shipped backbone was pretrained on: other users, other items."""
+    """The domains that the shipped backbone has read about, in a world other than the one it was pretrained on: other
+    users, other items."""
     split: SplitConfig = SplitConfig.preset("small", min_profile=4)
     """What is held out."""
     settings: Settings = Settings(
