@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from contextlib import ExitStack
+
 import pytest
 
 from idiolect.config import build
@@ -10,11 +12,13 @@ from idiolect.experiments.differences import (
     DIFFERENCE_METHODS,
     DifferenceConfig,
     Models,
+    RoleConfig,
     make_difference_method,
     make_norms,
 )
 from idiolect.experiments.settings import Settings
 from idiolect.llm.base import SamplingParams
+from idiolect.llm.cache import Cache
 from idiolect.llm.cached import CachedLLM
 from idiolect.llm.fake import FakeLLM
 from idiolect.methods.adaptive import AdaptiveExtraction
@@ -30,43 +34,51 @@ def data(job):
         yield Data(store, job.split, settings, encoder=load_encoder("hash:48"))
 
 
-def method(data, name, llm, cache=None, **config):
+@pytest.fixture
+def method(data):
+    """Makes a method whose models are closed when the test ends."""
+    with ExitStack() as stack:
+        yield lambda *args, **config: build_method(stack, data, *args, **config)
+
+
+def build_method(stack, data, name, llm, cache=None, **config):
     settings = build(DifferenceConfig, {"comparison": {"representatives": 2, "anchors": 3}, **config}, where="test")
-    models = Models(llm, PARAMS, cache=cache)
+    models = stack.enter_context(Models(llm, PARAMS, cache=cache))
     reader = data.snapshot("test")
     return make_difference_method(name, settings, models, data.contexts("test"), reader, load_encoder("hash:48"))
 
 
 @pytest.mark.parametrize("name", DIFFERENCE_METHODS)
-def test_every_method_writes_every_test_sample_with_no_model_but_the_writer(data, name):
+def test_every_method_writes_every_test_sample_with_no_model_but_the_writer(method, data, name):
     llm = FakeLLM()
     samples = data.samples("test")
-    found = method(data, name, llm).generate(samples)
+    found = method(name, llm).generate(samples)
     assert [prediction.sample for prediction in found] == samples
     assert len(llm.seen) == len(samples)
     assert all(prediction.stages["profile"].startswith("Compared with others, this user ") for prediction in found)
     assert all(set(prediction.usage) == {"write"} for prediction in found)
 
 
-def test_roles_are_given_to_the_runs_model_or_to_their_own(data, tmp_path):
+def test_roles_are_given_to_the_runs_model_or_to_their_own(method, tmp_path):
     own = FakeLLM(lambda prompt: "[Summary]: Long.")
     config = {"extractor": {}, "validator": {"backbone": {"model": "fake"}}, "summarizer": {"sampling": {"top_p": 0.5}}}
-    drp = method(data, "drp", own, cache=tmp_path / "answers.db", **config)
+    drp = method("drp", own, cache=tmp_path / "answers.db", **config)
     extract, validate, summarize = drp.extract.role, drp.validate.role, drp.summarize.role
     assert extract.llm is summarize.llm
     assert isinstance(extract.llm, CachedLLM)
     assert extract.llm.llm is own
     assert validate.llm.llm is not own
+    assert isinstance(validate.llm, CachedLLM)
     assert (extract.params.temperature, summarize.params.top_p) == (0, 0.5)
     assert drp.writer.llm is own
     assert drp.writer.params == PARAMS
 
 
-def test_an_answer_on_record_is_not_asked_for_again(data, tmp_path):
+def test_an_answer_on_record_is_not_asked_for_again(method, data, tmp_path):
     samples = data.samples("test")
     llm = FakeLLM(lambda prompt: "[Summary]: Long.")
     config = {"extractor": {}, "summarizer": {}}
-    drp = method(data, "drp", llm, cache=tmp_path / "answers.db", **config)
+    drp = method("drp", llm, cache=tmp_path / "answers.db", **config)
     drp.prompts(samples)
     asked = len(llm.seen)
     (found, *_) = drp.generate(samples)
@@ -74,9 +86,9 @@ def test_an_answer_on_record_is_not_asked_for_again(data, tmp_path):
     assert found.usage["extract"].cached == found.usage["extract"].calls > 0
 
 
-def test_stage_settings_reach_the_stages(data):
+def test_stage_settings_reach_the_stages(method):
     adaptive = {"stages": {"adaptive": {"max_calls": 5}}, "extractor": {}}
-    drp = method(data, "drp", FakeLLM(), dimensions=[{"name": "Rhythm", "definition": "its beat"}], **adaptive)
+    drp = method("drp", FakeLLM(), dimensions=[{"name": "Rhythm", "definition": "its beat"}], **adaptive)
     assert isinstance(drp.extract, AdaptiveExtraction)
     assert drp.extract.config.max_calls == 5
     assert [one.name for one in drp.extract.once.standard.dimensions] == ["Rhythm"]
@@ -89,9 +101,16 @@ def test_norms_are_of_some_users_drawn_by_seed(data):
     assert make_norms(reader, few).mean.tolist() != make_norms(reader, all_of_them).mean.tolist()
 
 
-def test_what_cannot_be_is_refused(data):
+def test_a_model_that_is_on_record_already_is_not_recorded_twice(tmp_path):
+    with (
+        Cache(tmp_path / "own.db") as record,
+        Models(CachedLLM(FakeLLM(), record), PARAMS, cache=tmp_path / "b") as all_,
+    ):
+        roles = all_.roles(DifferenceConfig(extractor=RoleConfig()))
+        assert roles.extract is not None
+        assert roles.extract.llm is roles.write.llm
+
+
+def test_what_cannot_be_is_refused(method):
     with pytest.raises(ConfigError, match=r"unknown method 'drpp'.*did you mean 'drp'"):
-        method(data, "drpp", FakeLLM())
-    both = {"backbone": {"model": "fake"}, "endpoint": {"model": "m"}}
-    with pytest.raises(ConfigError, match="a backbone or an endpoint, not both"):
-        build(DifferenceConfig, {"extractor": both}, where="test")
+        method("drpp", FakeLLM())

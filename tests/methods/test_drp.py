@@ -109,6 +109,7 @@ def test_every_sample_is_accounted_for_whatever_fails(world, kit):
         stage = {"E": "extract u-i4", "V": "validate u-i4", "S": "summarize", "G": "write"}[role]
         assert found.stages[stage] == "failed: timeout: slow"
         assert found.text == ("" if role == "G" else "A text.")
+        assert found.stages.get("failure") == ("timeout: slow" if role == "G" else None)
         assert sum(took.failed for took in found.usage.values()) == {"E": 3, "V": 3, "S": 1, "G": 1}[role]
 
 

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Protocol, Self
 
 import numpy as np
-from pydantic import Field, model_validator
+from pydantic import Field
 
 from idiolect.config import Config
 from idiolect.difference.language.modelfree import Norms
@@ -16,8 +17,7 @@ from idiolect.llm.base import LLM, SamplingParams
 from idiolect.llm.cache import Cache
 from idiolect.llm.cached import CachedLLM
 from idiolect.llm.config import BackboneConfig
-from idiolect.llm.endpoint import OpenAIConfig
-from idiolect.llm.table import load_llm
+from idiolect.llm.table import open_llm
 from idiolect.methods.base import Contexts, Method
 from idiolect.methods.cases import CaseBuilder
 from idiolect.methods.comparison import ComparisonConfig
@@ -40,21 +40,13 @@ class RoleConfig(Config):
     """Who plays a role: the run's own model unless another one is named."""
 
     backbone: BackboneConfig | None = None
-    """A model of its own."""
-    endpoint: OpenAIConfig | None = None
-    """An OpenAI-compatible endpoint instead."""
+    """A model of its own, in this process or behind an endpoint."""
     sampling: SamplingParams = SamplingParams(temperature=0, max_new_tokens=2048)
     """How its tokens are drawn; the defaults are greedy, as in the DRP program."""
     thinks: bool = False
     """The model, in this process, thinks before every answer; an endpoint has this setting itself."""
     thinking_limit: int = Field(default=16_384, gt=0)
     """Most new tokens for thinking that did not end: it is asked for again with twice as many up to here."""
-
-    @model_validator(mode="after")
-    def _one_model(self) -> Self:
-        if self.backbone is not None and self.endpoint is not None:
-            raise ValueError("a role has a backbone or an endpoint, not both")
-        return self
 
 
 class DifferenceConfig(Config):
@@ -90,19 +82,24 @@ class KnownUsers(ReviewReader, Protocol):
 
 
 class Models:
-    """The language models of a run's roles, each loaded once and, with a cache, asked once.
+    """The language models of a run's roles, each loaded once; used in a ``with``, they are closed at its end.
 
     Args:
         own: The run's model.
         sampling: How the run samples where a role says nothing else.
-        cache: File of recorded answers; None: none are kept. The run's own model as G is asked anew each time, as in
-            all other methods.
+        cache: File of recorded answers, for E, V, S and a G of its own; None: none are kept.
     """
 
     def __init__(self, own: LLM, sampling: SamplingParams, *, cache: Path | None = None) -> None:
-        self._own, self._sampling, self._path = own, sampling, cache
-        self._cache: Cache | None = None
+        self._own, self._sampling, self._cache = own, sampling, cache
         self._loaded: dict[str, LLM] = {}
+        self._open = ExitStack()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._open.close()
 
     def roles(self, config: DifferenceConfig) -> Roles:
         """Who does what.
@@ -127,24 +124,19 @@ class Models:
         )
 
     def _model(self, config: RoleConfig) -> LLM:
-        which = config.backbone or config.endpoint
-        name = "own" if which is None else which.model_dump_json()
+        name = config.backbone.model_dump_json() if config.backbone else ""
         if name not in self._loaded:
-            self._loaded[name] = self._recorded(self._load(config))
+            self._loaded[name] = (
+                self._open.enter_context(open_llm(config.backbone, cache=self._cache))
+                if config.backbone
+                else self._recorded_own()
+            )
         return self._loaded[name]
 
-    def _load(self, config: RoleConfig) -> LLM:
-        if config.endpoint is not None:
-            from idiolect.llm.openai import OpenAILLM
-
-            return OpenAILLM(config.endpoint)
-        return self._own if config.backbone is None else load_llm(config.backbone)
-
-    def _recorded(self, llm: LLM) -> LLM:
-        if self._path is None:
-            return llm
-        self._cache = self._cache or Cache(self._path)
-        return CachedLLM(llm, self._cache)
+    def _recorded_own(self) -> LLM:
+        if self._cache is None or isinstance(self._own, CachedLLM):
+            return self._own
+        return CachedLLM(self._own, self._open.enter_context(Cache(self._cache)))
 
 
 def make_cases(

@@ -33,6 +33,8 @@ def _prediction(name: str, portrait: Portrait, prompt: Prompt, answer: Answer) -
     told = portrait.heard("write", [("", answer)])
     total = sum(told.usage.values(), Usage())
     stages = {**told.stages, "profile": portrait.profile, "prompt": shown(prompt, frozenset(answer.kept_entries))}
+    if answer.failure is not None:
+        stages["failure"] = str(answer.failure)
     return Prediction(
         sample=portrait.context.sample,
         method=name,
