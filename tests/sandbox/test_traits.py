@@ -44,7 +44,8 @@ def _by_item(values: np.ndarray, items: np.ndarray) -> np.ndarray:
 
 @pytest.fixture(scope="module")
 def counted():
-    world = World(WorldConfig(seed=12, n_users=300, n_items=40, genre_sd=2.5, item_sd=1.5, reviews_per_user=(12, 12)))
+    config = WorldConfig(seed=12, n_users=300, n_items=40, reviews_per_user=(12, 12), user_sd=2.0, genre_sd=2.5)
+    world = World(config)
     reviews = list(world.reviews())
     items = np.array([int(r.item.rsplit("i", 1)[1]) for r in reviews])
     counts = {trait: np.array([len(re.findall(p, r.text)) for r in reviews], float) for trait, p in SIGNS.items()}

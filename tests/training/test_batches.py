@@ -42,6 +42,12 @@ def test_padding_and_slots_are_not_to_be_predicted():
     assert batch["input_ids"].dtype == torch.int64
 
 
+def test_prompts_need_not_be_learned():
+    docs = [Document(np.array([5, 8, 6, 9], dtype=np.int32), 2), Document(np.array([7, 7], dtype=np.int32), 1)]
+    found = DocumentBatches(docs, pad_id=PAD, tokens=100, rng=np.random.default_rng(0), answers_only=True)
+    assert found[0]["labels"].tolist() == [[-100, -100, 6, 9], [-100, 7, -100, -100]]
+
+
 def test_the_seed_decides_who_shares_a_batch():
     lengths = np.random.default_rng(0).integers(20, 60, 60)
 

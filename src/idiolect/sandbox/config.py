@@ -26,11 +26,11 @@ class WorldConfig(Config):
     """What is reviewed; each brings five genres."""
     words: int = Field(default=45, ge=20)
     """Length aimed at, in words a review; the mean is some ten words above it."""
-    user_sd: float = Field(default=2.0, ge=0)
+    user_sd: float = Field(default=4.0, ge=0)
     """Standard deviation of the user effects, logits."""
-    genre_sd: float = Field(default=1.8, ge=0)
+    genre_sd: float = Field(default=2.7, ge=0)
     """Standard deviation of the genre effects, logits."""
-    item_sd: float = Field(default=1.0, ge=0)
+    item_sd: float = Field(default=1.5, ge=0)
     """Standard deviation of the items' own effects, logits."""
     noise_sd: float = Field(default=0.5, ge=0)
     """Standard deviation of a review's own deviation, logits."""

@@ -10,7 +10,7 @@ from idiolect.sandbox.traits import TRAITS, describe, keywords
 from idiolect.sandbox.truth import Truth
 
 _BASES = np.array([trait.base for trait in TRAITS])
-_PROFILE = (6, 14)
+_PROFILE = (8, 20)
 _DIFFERENCES = (2, 6)
 _WORDS = (4, 9)
 _PRIMER = (8, 16)

@@ -25,11 +25,12 @@ from idiolect.types import Item, ItemId, Prompt, Review, Sample, Segment, Slot
 
 _NO_VECTOR = np.zeros(0, dtype=np.float32)
 PRIMERS = frozenset({"primer_words", "primer_profile"})
-"""Short prompts that tell how the review is written; ``primer_item`` tells what it is about. They are no method's: a
-small model learns to look back only late, and the sooner the less there is to look at."""
-PROFILED = PRIMERS | {"pag", "dpl", "drp", "summarize"}
+"""Short prompts that tell how the review is written; ``primer_item`` tells what it is about, ``primer_user`` that and
+how the user writes. They are no method's: a small model learns to look back only late, and the sooner the less there
+is to look at."""
+PROFILED = PRIMERS | {"primer_user", "pag", "dpl", "drp", "summarize"}
 """Formats that are nothing without notes."""
-BARE = PRIMERS | {"primer_item", "nonpersonalized", "pplug"}
+BARE = PRIMERS | {"primer_item", "primer_user", "nonpersonalized", "pplug"}
 """Formats that never show history."""
 HISTORICAL = frozenset({"rag", "dep", "summarize"})
 """Formats that are nothing without history."""

@@ -75,7 +75,11 @@ def pretrain(
         torch.manual_seed(config.seed)
         model = _model(config, len(tokenizer), encoder)
         batches = DocumentBatches(
-            train, pad_id=encoder.pad_id, tokens=config.tokens_per_step, rng=np.random.default_rng([config.seed, 3])
+            train,
+            pad_id=encoder.pad_id,
+            tokens=config.tokens_per_step,
+            rng=np.random.default_rng([config.seed, 3]),
+            answers_only=config.answers_only,
         )
         started = time.monotonic()
         trainer = _train(model, batches, config, folder, progress=progress)

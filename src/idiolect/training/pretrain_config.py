@@ -46,6 +46,8 @@ class PretrainConfig(Config):
     """Reviews the tokenizer is trained on."""
     documents: DocumentConfig = DocumentConfig()
     """The mixture of prompt formats."""
+    answers_only: bool = False
+    """Learn the reviews alone, not the prompts before them: for a part that goes on from one that knows them."""
     max_tokens: int = 1024
     """Longest document; its prompt loses history, last entry first, to fit."""
     reference_tokens: int = 256

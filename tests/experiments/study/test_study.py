@@ -56,8 +56,8 @@ def done(job, tmp_path_factory):
 def test_seeds_for_development_and_for_the_report_differ():
     config = StudyConfig()
     assert not set(config.development_seeds) & set(config.report_seeds)
-    with pytest.raises(ConfigError, match="seed 101"):
-        build(StudyConfig, {"development_seeds": [101]})
+    with pytest.raises(ConfigError, match="seed 201"):
+        build(StudyConfig, {"development_seeds": [201]})
 
 
 def test_an_arm_that_changes_an_unknown_setting_is_refused(job):

@@ -23,7 +23,7 @@ class GateConfig(Config):
 
     nats: float = Field(default=2.0, ge=0)
     """Nats a review by which each oracle must beat Non-Perso."""
-    traits: int = Field(default=10, ge=1)
+    traits: int = Field(default=16, ge=1)
     """Traits that the oracle's text profile names."""
     max_steps: int = Field(default=120, ge=1)
     """Steps of the oracle's soft prompt."""
@@ -77,7 +77,7 @@ class StudyConfig(Config):
     """Each seed is a world of its own: other users, other items, the same law of how genres make people write."""
     development_seeds: tuple[int, ...] = (11, 12, 13)
     """For looking, tuning and mending."""
-    report_seeds: tuple[int, ...] = (101, 102, 103)
+    report_seeds: tuple[int, ...] = (201, 202, 203)
     """For the published figures; nothing is tuned on them."""
     phase: Literal["development", "report"] = "report"
     """Which seeds are run."""
