@@ -12,8 +12,8 @@ from idiolect.sandbox.truth import Truth
 _BASES = np.array([trait.base for trait in TRAITS])
 _PROFILE = (8, 20)
 _DIFFERENCES = (2, 6)
-_WORDS = (4, 9)
-_PRIMER = (8, 16)
+_WORDS = (6, 14)
+_PRIMER = (10, 25)
 """Fewest and most traits named."""
 
 

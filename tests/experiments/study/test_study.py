@@ -10,6 +10,7 @@ from idiolect.errors import ConfigError
 from idiolect.experiments.results import read_lines
 from idiolect.experiments.study.config import StudyConfig
 from idiolect.experiments.study.oracle import OracleProfile, OracleVectors
+from idiolect.experiments.study.recorded import RecordedStudy, recorded_study
 from idiolect.experiments.study.rows import run_names
 from idiolect.experiments.study.run import run_study
 from idiolect.experiments.study.seed import open_seed
@@ -80,6 +81,26 @@ def test_every_run_is_there_for_every_sample_and_named_in_the_report(done, job):
     assert set(record["gate"]["gains"]) == {"oracle profile", "oracle vectors"}
     text = (folder / "report.md").read_text(encoding="utf-8")
     assert all(run in text for run in run_names(config))
+
+
+def test_a_recorded_study_shows_every_run_contrast_verdict_and_figure(done, tmp_path):
+    folder, report, _ = done
+    recorded = RecordedStudy(json.loads((folder / "study.json").read_text(encoding="utf-8")))
+    text, main = recorded.to_text(), report.sections[0]
+    assert all(f"{row.cells[0].score.value:.2f}" in text for row in main.table.rows)
+    assert all(f"{one.better} over {one.than}: {one.gain.difference:+.2f}" in text for one in main.contrasts)
+    assert all(verdict.sentence in text for verdict in main.verdicts)
+    assert [path.is_file() for path in recorded.draw(tmp_path)] == [True, True]
+
+
+def test_the_study_that_ships_was_made_on_the_report_seeds_and_passed_its_gate():
+    recorded = recorded_study()
+    if recorded is None:
+        pytest.skip("this version ships no recorded study")
+    assert recorded.record["config"]["phase"] == "report"
+    assert recorded.record["config"]["report_seeds"] == list(StudyConfig().report_seeds)
+    assert recorded.record["gate"]["passed"] or not recorded.record["config"]["gate"]["required"]
+    assert recorded.title in recorded.to_text()
 
 
 def test_figures_of_the_report_follow_from_the_samples(done):
