@@ -1,10 +1,11 @@
-"""Calls of an OpenAI-compatible endpoint, cached, against a server of 64 places that takes 200 ms, in its own process.
+"""DRP through an OpenAI-compatible endpoint, cached: a server of 64 places that takes 200 ms, in its own process.
 
-    python benchmarks/bench_endpoint.py [--calls 3600] [--latency 0.2]
+    python benchmarks/bench_endpoint.py [--samples 200] [--latency 0.2]
 
-Prints one JSON object. Target: at most 1.25 times ``plain``, which is what the server needs, calls x latency / 64;
-the second run, answered from the cache, takes seconds. ``taskset -c 0`` makes client and server share one core, and
-then their processor times a call add up.
+200 samples at N = 8 are 18 calls each: 8 of E, 8 of V, one of S, one of G. Embeddings are there before. Prints one JSON
+object. Target: at most 1.25 times ``plain``, the larger of the longest chain (four calls) and of what the server needs,
+calls x latency / 64; the second run, answered from the cache, takes seconds. ``taskset -c 0`` makes client and server
+share one core, and then their processor times a call add up.
 """
 
 from __future__ import annotations
@@ -16,68 +17,137 @@ import sys
 import tempfile
 import time
 from pathlib import Path
+from typing import NamedTuple
 
+import numpy as np
 import psutil
 
-from idiolect.llm.base import Completion, SamplingParams
+from idiolect.context.builder import ContextBuilder, ContextConfig
+from idiolect.llm.base import LLM, SamplingParams
 from idiolect.llm.cache import Cache
 from idiolect.llm.cached import CachedLLM
 from idiolect.llm.endpoint import OpenAIConfig
 from idiolect.llm.openai import OpenAILLM
-from idiolect.types import Block, Message, Prompt, ReviewId
+from idiolect.methods.cases import CaseBuilder
+from idiolect.methods.comparison import ComparisonConfig
+from idiolect.methods.drp import DRP
+from idiolect.methods.roles import Roles
+from idiolect.store.sql import SqlStore
+from idiolect.types import Item, ItemId, Prediction, Review, ReviewId, Sample, UserId
 
 SERVER = Path(__file__).parents[1] / "tests" / "llm" / "chat_server.py"
 PLACES = 64
-TEXT = "The first half drags, but the strings at the end are worth every minute of it. " * 50
+STAGES = 4
+DIM = 384
+TEXTS = (
+    "The first half drags, but the strings at the end are worth every minute of it. ",
+    "I loved it so much! Would you not like to hear it twice? Get it! ",
+    "It works as described, it came on time, and the price is fair for what it is. ",
+)
 
 
-def prompts(n: int) -> list[Prompt]:
-    """Distinct prompts of about 4,000 characters, each made from eight reviews."""
-    return [
-        Prompt((Message("user", (Block((f"{k} {TEXT}",)),)),), sources=tuple(ReviewId(f"r{k}-{j}") for j in range(8)))
-        for k in range(n)
+class Timed(NamedTuple):
+    """A run and what it took."""
+
+    wall: float
+    processor: float
+    found: list[Prediction]
+
+
+def world(folder: str, n_users: int) -> SqlStore:
+    """A store in which each user wrote nine reviews, and nine users about each item; vectors are random."""
+    rng = np.random.default_rng(0)
+    store = SqlStore(f"{folder}/reviews.db")
+    items = [Item(id=ItemId(f"i{k}"), title=f"Item {k}", description="A box. " * 20) for k in range(n_users)]
+    reviews = [
+        Review(
+            id=ReviewId(f"r{user}-{k}"),
+            user=UserId(f"u{user}"),
+            item=ItemId(f"i{(user + k) % n_users}"),
+            text=f"{user} {k} " + "".join(TEXTS[n] for n in rng.integers(len(TEXTS), size=6)),
+            order=k,
+        )
+        for user in range(n_users)
+        for k in range(9)
     ]
+    store.add(items, reviews)
+    vectors = rng.normal(size=(len(reviews), DIM))
+    store.add_vectors([r.id for r in reviews], vectors / np.linalg.norm(vectors, axis=1, keepdims=True), encoder="e")
+    return store
 
 
-def timed(llm: CachedLLM, asked: list[Prompt]) -> tuple[float, float, list[Completion]]:
-    """Wall seconds, processor seconds, completions."""
+def timed(llm: LLM, store: SqlStore, samples: list[Sample]) -> Timed:
+    """DRP over all samples."""
+    cases = CaseBuilder(store, ComparisonConfig(retriever="recency"), encoder="e")
+    method = DRP(
+        Roles.alike(llm, SamplingParams(temperature=0)), ContextBuilder(store, ContextConfig(k=8), encoder="e"), cases
+    )
     wall, processor = time.perf_counter(), time.process_time()
-    found = llm.generate(asked, SamplingParams())
-    return time.perf_counter() - wall, time.process_time() - processor, found
+    found = method.generate(samples)
+    return Timed(time.perf_counter() - wall, time.process_time() - processor, found)
 
 
 def main() -> None:
     """Measure and print."""
     parser = argparse.ArgumentParser()
-    parser.add_argument("--calls", type=int, default=3600)
+    parser.add_argument("--samples", type=int, default=200)
     parser.add_argument("--latency", type=float, default=0.2)
     options = parser.parse_args()
-    server = subprocess.Popen([sys.executable, str(SERVER), str(options.latency)], stdout=subprocess.PIPE, text=True)
+    command = [sys.executable, str(SERVER), str(options.latency), "", ANSWER]
+    server = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
     assert server.stdout is not None
-    config = OpenAIConfig(model="m", base_url=server.stdout.readline().strip())
-    asked = prompts(options.calls)
+    config = OpenAIConfig(model="m", base_url=server.stdout.readline().strip(), schemas=False)
+    samples = [Sample(user=UserId(f"u{k}"), item=ItemId("i0"), title=f"New {k}") for k in range(options.samples)]
     try:
-        with tempfile.TemporaryDirectory() as folder, Cache(f"{folder}/c.db") as cache, OpenAILLM(config) as endpoint:
-            endpoint.generate(asked[:1], SamplingParams())
-            wall, processor, found = timed(CachedLLM(endpoint, cache), asked)
-            again, _, _ = timed(CachedLLM(endpoint, cache), asked)
+        with (
+            tempfile.TemporaryDirectory() as folder,
+            world(folder, options.samples) as store,
+            Cache(f"{folder}/c.db") as cache,
+            OpenAILLM(config) as endpoint,
+        ):
+            timed(endpoint, store, samples[:1])
+            first = timed(CachedLLM(endpoint, cache), store, samples)
+            second = timed(CachedLLM(endpoint, cache), store, samples)
         served = psutil.Process(server.pid).cpu_times()
     finally:
         server.kill()
         server.wait()
         server.stdout.close()
-    plain = options.calls * options.latency / PLACES
-    result = {
-        "calls": options.calls,
-        "seconds": wall,
+    print(
+        json.dumps(
+            {key: round(value, 3) for key, value in figures(first, second, options.latency).items()}
+            | {"server_cpu_s": round(served.user + served.system, 2)}
+        )
+    )
+
+
+def figures(first: Timed, second: Timed, latency: float) -> dict[str, float]:
+    """What is printed."""
+    calls = sum(usage.calls for one in first.found for usage in one.usage.values())
+    plain = max(STAGES * latency, calls * latency / PLACES)
+    return {
+        "calls": calls,
+        "seconds": first.wall,
         "plain": plain,
-        "ratio": wall / plain,
-        "cpu_ms_per_call": 1e3 * processor / options.calls,
-        "server_cpu_ms_per_call": 1e3 * (served.user + served.system) / options.calls,
-        "second_run_seconds": again,
-        "failed": sum(completion.failure is not None for completion in found),
+        "ratio": first.wall / plain,
+        "client_cpu_s": first.processor,
+        "client_cpu_ms_per_call": 1e3 * first.processor / calls,
+        "second_run_seconds": second.wall,
+        "failed": sum("failure" in one.stages for one in first.found),
     }
-    print(json.dumps({k: round(v, 3) for k, v in result.items()}))
+
+
+ANSWER = """---
+[Exclamations]
+Definition: how sentences end
+Difference Description: The user exclaims more than others.
+---
+[Humour]
+Definition: wit
+Difference Description: The user has a drier wit than others.
+---
+"""
+"""What the server says to everything; one difference is left for V in every comparison."""
 
 
 if __name__ == "__main__":

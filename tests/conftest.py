@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+import shutil
+import subprocess
+import tempfile
+from collections.abc import Callable, Iterator
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -172,3 +176,44 @@ def tiny_llm(tiny_tokenizer: Any) -> Callable[..., Any]:
         return TransformersLLM(model, tiny_tokenizer, name=family, **settings)
 
     return make
+
+
+def _postgres_programs() -> Path | None:
+    """The folder of ``initdb`` and ``pg_ctl``, which Debian keeps off the path."""
+    known = [Path(found).parent] if (found := shutil.which("initdb")) else []
+    known += sorted(Path("/usr/lib/postgresql").glob("*/bin"))
+    return next((folder for folder in reversed(known) if (folder / "initdb").is_file()), None)
+
+
+@pytest.fixture(scope="session")
+def postgres() -> Iterator[Callable[[], str]]:
+    """Makes an empty database and gives its URL; on a server of the tests' own, without a network port."""
+    psycopg, programs = pytest.importorskip("psycopg"), _postgres_programs()
+    if programs is None:
+        pytest.skip("PostgreSQL's programs are not installed (Debian: postgresql)")
+    # The server refuses to run as root.
+    as_user = ["runuser", "-u", "postgres", "--"] if os.getuid() == 0 else []
+    folder = Path(tempfile.mkdtemp(prefix="pg-"))  # short: the path of a socket may have about 100 characters
+    if as_user:
+        shutil.chown(folder, "postgres")
+
+    def call(program: str, *arguments: str) -> None:
+        subprocess.run([*as_user, str(programs / program), *arguments], check=True, stdout=subprocess.DEVNULL, cwd="/")
+
+    made = 0
+
+    def make() -> str:
+        nonlocal made
+        made += 1
+        with closing(psycopg.connect(f"postgresql://tester@/postgres?host={folder}", autocommit=True)) as server:
+            server.execute(f"CREATE DATABASE t{made}")
+        return f"postgresql://tester@/t{made}?host={folder}"
+
+    settings = f"-k {folder} -c listen_addresses= -c fsync=off -c shared_buffers=16MB"
+    try:
+        call("initdb", "-D", f"{folder}/data", "-A", "trust", "-U", "tester", "--no-sync", "-E", "UTF8")
+        call("pg_ctl", "-D", f"{folder}/data", "-w", "-l", f"{folder}/log", "-o", settings, "start")
+        yield make
+    finally:
+        call("pg_ctl", "-D", f"{folder}/data", "-m", "immediate", "stop")
+        shutil.rmtree(folder, ignore_errors=True)

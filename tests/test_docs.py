@@ -8,9 +8,12 @@ import shlex
 from pathlib import Path
 
 import pytest
+import yaml
 
 from idiolect.cli.main import build_app
+from idiolect.config import build
 from idiolect.experiments import reference
+from idiolect.experiments.settings import Settings
 from idiolect.llm.config import SANDBOX_BACKBONE
 
 ROOT = Path(__file__).parents[1]
@@ -32,6 +35,17 @@ def commands() -> list[str]:
 def test_the_readmes_python_runs(code: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     exec(compile(code, "README.md", "exec"), {})
+
+
+@pytest.mark.parametrize("code", blocks(ROOT / "docs" / "methods.md", "python"))
+def test_the_python_of_the_methods_page_runs(code: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    exec(compile(code, "methods.md", "exec"), {})
+
+
+@pytest.mark.parametrize("text", [text for page in PAGES for text in blocks(page, "yaml")])
+def test_settings_in_the_documents_are_taken(text: str) -> None:
+    build(Settings, yaml.safe_load(text))
 
 
 @pytest.mark.parametrize("line", commands())

@@ -47,13 +47,19 @@ def test_from_a_file_of_reviews_to_a_table_and_a_text(job: Any, plain: Path, cal
 
     result = call("evaluate", "--split", split, "--out", out, "--adapter", adapter, "--set", "targets.max_test=4")
     assert result["samples"] == 4
-    assert [row["name"] for row in result["tables"]["methods"]["methods"]] == ["nonpersonalized", "rag", "dep"]
+    methods = ["nonpersonalized", "rag", "pag", "dpl", "drp", "dep"]
+    assert [row["name"] for row in result["tables"]["methods"]["methods"]] == methods
 
     user, item = (json.loads(plain.read_text().splitlines()[0])[field] for field in ("user", "item"))
     written = call("write", "--user", user, "--item", item, "--adapter", adapter)
     assert (written["user"], written["item"], written["method"]) == (user, item, "dep")
     assert len(written["anchors"]) == 2
     assert written["prompt_tokens"] > written["completion_tokens"] > 0
+    assert written["profile"] is None
+    drp = call("write", "--user", user, "--item", item, "--adapter", adapter, "--method", "drp")
+    assert drp["method"] == "drp"
+    assert drp["profile"].startswith("Compared with others, this user ")
+    assert drp["usage"]["write"]["prompt_tokens"] == drp["prompt_tokens"]
 
 
 def test_doctor_names_everything_it_looked_at(capsys: pytest.CaptureFixture[str]) -> None:

@@ -10,17 +10,21 @@ from idiolect.store.sql import SqlStore
 from idiolect.types import Item, Review
 
 
-def on_file(folder):
-    return SqlStore(folder / "store.db")
+def on_file(request):
+    return SqlStore(request.getfixturevalue("tmp_path") / "store.db")
 
 
-def in_memory(_folder):
+def in_memory(_request):
     return SqlStore("sqlite://")
 
 
-@pytest.fixture(params=[on_file, in_memory], ids=lambda make: make.__name__)
-def store(request, tmp_path):
-    with request.param(tmp_path) as store:
+def on_postgres(request):
+    return SqlStore(request.getfixturevalue("postgres")())
+
+
+@pytest.fixture(params=[on_file, in_memory, on_postgres], ids=lambda make: make.__name__)
+def store(request):
+    with request.param(request) as store:
         yield store
 
 
@@ -168,3 +172,51 @@ class TestReviewStore:
         store.add([], [ANN])
         store.forget("ann")
         assert store.add([], [ANN]).reviews_added == 1
+
+    def test_whoever_is_no_peer_is_compared_with_nobody_and_keeps_their_history(self, store):
+        store.add([TEA], [ANN, BOB])
+        store.add_vectors(["a"], np.array([[1.0, 0.1]]), encoder="e")
+        before = store.fingerprint()
+        assert store.set_peer("ann", False)
+        assert not store.set_peer("ann", False)
+        store.add_vectors(["b"], np.array([[0.0, 0.5]]), encoder="e")
+        store.add([], [Review(id="a2", user="ann", item="tea", text="Again.", timestamp=9)])
+        store.add_vectors(["a2"], np.array([[0.5, 0.5]]), encoder="e")
+        assert store.fingerprint() != before
+        assert [review.id for review in store.profile("ann")] == ["a", "a2"]
+        assert [review.id for review in store.reviews_of("tea", exclude="x")] == ["b"]
+        assert store.peer_sums(["tea"], exclude="x", encoder="e").sums.tolist() == [[0.0, 0.5]]
+        assert store.peer_sums(["tea"], exclude="ann", encoder="e").sums.tolist() == [[0.0, 0.5]]
+        assert store.peer_sums(["tea"], exclude="x", encoder="e", before=99).counts.tolist() == [0]
+        assert store.not_peers() == ["ann"]
+        assert store.set_peer("ann", True)
+        assert store.peer_sums(["tea"], exclude="bob", encoder="e").counts.tolist() == [2]
+        assert all(finding.ok for finding in store.check())
+
+    def test_forgetting_whoever_is_no_peer_leaves_no_note_of_them(self, store):
+        store.add([TEA], [BOB])
+        store.add_vectors(["b"], np.array([[0.0, 0.5]]), encoder="e")
+        before = store.fingerprint()
+        store.add([], [ANN])
+        store.set_peer("ann", False)
+        store.add_vectors(["a"], np.array([[1.0, 0.1, 0.0]]), encoder="hers")
+        store.forget("ann")
+        assert (store.fingerprint(), store.not_peers(), store.encoders()) == (before, [], {"e": 2})
+        assert all(finding.ok for finding in store.check())
+
+    def test_what_was_written_from_it_is_remembered_once(self, store, tmp_path):
+        store.record_output(tmp_path / "split", "split")
+        store.record_output(tmp_path / "x" / ".." / "split", "split")
+        assert store.outputs() == {tmp_path.resolve() / "split": "split"}
+
+    def test_a_second_look_finds_everything_in_order(self, store):
+        store.add([TEA], [ANN, BOB])
+        store.add_vectors(["a", "b"], np.eye(2), encoder="e")
+        assert [finding.name for finding in store.check() if not finding.ok] == []
+
+    def test_whole_tables_are_read_in_the_order_of_arrival(self, store):
+        store.add([TEA], [BOB, ANN])
+        assert store.review_frame()["review_id"].to_list() == ["b", "a"]
+        assert store.item_frame()["item"].to_list() == ["tea"]
+        assert store.users() == ["ann", "bob"]
+        assert store.missing_vectors("e", ["a"])["length"].to_list() == [5]

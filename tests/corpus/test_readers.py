@@ -133,7 +133,9 @@ def test_category_prefixes_items_only_when_asked(tmp_path: Path):
     ("cell", "seconds"),
     [
         (0, 0),
-        (100_000_000_000, 100_000_000_000),
+        (4_102_444_799, 4_102_444_799),
+        (1588687728923456, 1588687728),
+        (1588687728923456789, 1588687728),
         (1588687728923, 1588687728),
         ("1588687728", 1588687728),
         ("2020-05-05T14:08:48Z", 1588687728),
@@ -172,7 +174,17 @@ def test_parquet_dates_become_seconds(tmp_path: Path):
         ({"rating": [5]}, "wrong type: rating"),
         ({"rating": True}, "wrong type: rating"),
         ({"timestamp": "yesterday"}, "bad timestamp"),
-        ({"timestamp": 1e300}, "bad timestamp"),
+        ({"rating": -1}, "rating out of range"),
+        ({"rating": "1e9"}, "rating out of range"),
+        ({"timestamp": 1e300}, "timestamp after 2099"),
+        ({"timestamp": 100_000_000_000}, "timestamp after 2099"),
+        ({"timestamp": "2150-01-01"}, "timestamp after 2099"),
+        ({"timestamp": -1}, "timestamp before 1970"),
+        ({"timestamp": "1969-12-31T23:59:59Z"}, "timestamp before 1970"),
+        ({"text": "a" * 1_000_001}, "text over 1,000,000 characters"),
+        ({"text": "a" * 10_000_000}, "text over 1,000,000 characters"),
+        ({"user_id": "a" * 1001}, "user over 1,000 characters"),
+        ({"item_id": 10**40}, "wrong type: item"),
         ({"timestamp": -math.inf}, "bad timestamp"),
         ({"order": 1.5}, "bad order"),
         ({"order": 2**63}, "bad order"),
@@ -239,6 +251,19 @@ def test_named_columns_win_over_aliases(tmp_path: Path):
     assert review.user == "me"
 
 
+def test_a_column_may_be_said_to_be_none(tmp_path: Path):
+    path = write_jsonl(tmp_path / "r.jsonl", ROW | {"rating": 5321})
+    assert list(open_reviews(path)) == []
+    (review,) = open_reviews(path, columns={"rating": "-"})
+    assert review.rating is None
+
+
+def test_a_field_that_first_appears_far_below_is_found(tmp_path: Path):
+    plain = {key: ROW[key] for key in ("user_id", "item_id", "text")}
+    path = write_jsonl(tmp_path / "r.jsonl", *[plain] * 1500, ROW)
+    assert list(open_reviews(path))[-1].rating == 4.0
+
+
 def test_an_explicit_format_overrides_the_name(tmp_path: Path):
     path = write_jsonl(tmp_path / "reviews.csv", ROW)
     source = open_reviews(path, format="jsonl")
@@ -247,8 +272,8 @@ def test_an_explicit_format_overrides_the_name(tmp_path: Path):
 
 def test_mistakes_in_arguments_are_told(tmp_path: Path):
     path = write_jsonl(tmp_path / "r.jsonl", ROW)
-    with pytest.raises(ConfigError, match=r"unknown format 'jsonk'.*jsonl"):
-        open_reviews(path, format="jsonk")
+    with pytest.raises(ConfigError, match=r"unknown format 'parket'.*parquet"):
+        open_reviews(path, format="parket")
     with pytest.raises(ConfigError, match=r"unknown field 'usr'.*user"):
         open_reviews(path, columns={"usr": "user_id"})
     with pytest.raises(InputError, match=r"no column 'user_i'.*user_id"):
@@ -300,7 +325,7 @@ def test_the_rejects_file_appears_whole(tmp_path: Path):
     with RejectsWriter(target) as rejects:
         assert len(list(open_reviews(path, on_reject=rejects))) == 1
     (line,) = target.read_text().splitlines()
-    assert json.loads(line) == {"line": 2, "reason": "not JSON", "raw_start": ("bad" * 200)[:200]}
+    assert json.loads(line) == {"file": str(path), "line": 2, "reason": "not JSON", "raw_start": ("bad" * 200)[:200]}
 
     def interrupted() -> None:
         with RejectsWriter(target):

@@ -8,18 +8,13 @@ from idiolect.config import build
 from idiolect.encoders.table import load_encoder
 from idiolect.errors import ConfigError
 from idiolect.experiments.data import Data
-from idiolect.experiments.differences import (
-    DIFFERENCE_METHODS,
-    DifferenceConfig,
-    Models,
-    RoleConfig,
-    make_difference_method,
-    make_norms,
-)
+from idiolect.experiments.differences import Models, make_difference_methods, make_norms
+from idiolect.experiments.roles import DIFFERENCE_METHODS, DifferenceConfig, RoleConfig
 from idiolect.experiments.settings import Settings
 from idiolect.llm.base import SamplingParams
 from idiolect.llm.cache import Cache
 from idiolect.llm.cached import CachedLLM
+from idiolect.llm.config import BackboneConfig
 from idiolect.llm.fake import FakeLLM
 from idiolect.methods.adaptive import AdaptiveExtraction
 from idiolect.store.sql import SqlStore
@@ -45,7 +40,8 @@ def build_method(stack, data, name, llm, cache=None, **config):
     settings = build(DifferenceConfig, {"comparison": {"representatives": 2, "anchors": 3}, **config}, where="test")
     models = stack.enter_context(Models(llm, PARAMS, cache=cache))
     reader = data.snapshot("test")
-    return make_difference_method(name, settings, models, data.contexts("test"), reader, load_encoder("hash:48"))
+    (made,) = make_difference_methods([name], settings, models, data.contexts("test"), reader, data.text_encoder)
+    return made
 
 
 @pytest.mark.parametrize("name", DIFFERENCE_METHODS)
@@ -97,8 +93,8 @@ def test_stage_settings_reach_the_stages(method):
 def test_norms_are_of_some_users_drawn_by_seed(data):
     reader = data.snapshot("test")
     few, all_of_them = DifferenceConfig(norm_users=2), DifferenceConfig()
-    assert make_norms(reader, few, seed=1).mean.tolist() == make_norms(reader, few, seed=1).mean.tolist()
-    assert make_norms(reader, few).mean.tolist() != make_norms(reader, all_of_them).mean.tolist()
+    assert make_norms(reader, few, seed=1).spread.tolist() == make_norms(reader, few, seed=1).spread.tolist()
+    assert make_norms(reader, few).spread.tolist() != make_norms(reader, all_of_them).spread.tolist()
 
 
 def test_a_model_that_is_on_record_already_is_not_recorded_twice(tmp_path):
@@ -109,6 +105,22 @@ def test_a_model_that_is_on_record_already_is_not_recorded_twice(tmp_path):
         roles = all_.roles(DifferenceConfig(extractor=RoleConfig()))
         assert roles.extract is not None
         assert roles.extract.llm is roles.write.llm
+
+
+def test_no_model_is_loaded_where_no_method_is_asked_for(data):
+    nowhere = build(DifferenceConfig, {"extractor": {"backbone": {"model": "nowhere"}}}, where="test")
+    with Models(FakeLLM(), PARAMS) as models:
+        made = make_difference_methods(
+            [], nowhere, models, data.contexts("test"), data.snapshot("test"), data.text_encoder
+        )
+    assert made == []
+
+
+def test_the_models_of_the_roles_are_named():
+    with Models(FakeLLM(), PARAMS) as models:
+        asked = DifferenceConfig(extractor=RoleConfig(), generator=RoleConfig(backbone=BackboneConfig(model="fake")))
+        assert models.names(asked) == {"extractor": "fake", "generator": "fake"}
+        assert models.names(DifferenceConfig()) == {}
 
 
 def test_what_cannot_be_is_refused(method):

@@ -18,6 +18,7 @@ from idiolect.errors import ArtifactError, ConfigError
 from idiolect.experiments.commands import run_evaluate
 from idiolect.experiments.conditions import conditions
 from idiolect.experiments.data import Data
+from idiolect.experiments.differences import Models
 from idiolect.experiments.results import read_lines
 from idiolect.experiments.settings import Settings
 from idiolect.experiments.split import split_store
@@ -27,6 +28,8 @@ from idiolect.llm.transformers import TransformersLLM
 from idiolect.store.sql import SqlStore
 
 TRAINED = ["dep: trained constant", "dep: shuffled peers", "dep: his twice"]
+METHODS = ["nonpersonalized", "rag", "pag", "dpl", "drp"]
+"""Those that need no adapter."""
 CONTROLS = [*TRAINED, "dep: another user's vectors", "dep: wrong user"]
 
 
@@ -61,9 +64,13 @@ def no_model(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_methods_and_controls_are_scored_with_what_their_numbers_depend_on(results: Path) -> None:
     record = json.loads((results / "results.json").read_text())
-    assert [row["name"] for row in record["tables"]["methods"]["methods"]] == ["nonpersonalized", "rag", "dep"]
+    assert [row["name"] for row in record["tables"]["methods"]["methods"]] == [*METHODS, "dep"]
     assert [row["name"] for row in record["tables"]["controls of dep"]["methods"]] == ["dep", *CONTROLS]
-    assert [row["name"] for row in record["tables"]["controls of rag"]["methods"]] == ["rag", "rag: wrong user"]
+    for name in METHODS[1:]:
+        assert [row["name"] for row in record["tables"][f"controls of {name}"]["methods"]] == [
+            name,
+            f"{name}: wrong user",
+        ]
     assert {"settings", "versions", "device", "store", "backbone", "encoder", "split"} <= set(record)
     assert record["status"] == "complete"
     rows = read_lines(results / "samples" / "dep.jsonl")
@@ -73,7 +80,7 @@ def test_methods_and_controls_are_scored_with_what_their_numbers_depend_on(resul
     assert "†" in report
     settled = [(verdict["method"], verdict["baseline"], verdict["source"]) for verdict in record["verdicts"]]
     assert settled == [
-        ("rag", "nonpersonalized", "user"),
+        *((name, "nonpersonalized", "user") for name in METHODS[1:]),
         ("dep", "nonpersonalized", "user"),
         ("dep", "rag", "user"),
         ("dep", "rag", "difference"),
@@ -93,10 +100,36 @@ def test_without_text_the_bare_prompt_is_a_control_too(job: Any, adapter: Path) 
     with SqlStore(job.store, create=False) as store:
         data = Data(store, job.split, settings, encoder=load_encoder("hash:48"))
         llm = TransformersLLM.load(BackboneConfig(model=str(job.backbone)))
-        names = [condition.name for condition in conditions(data, llm, adapter) if condition.control]
-        with pytest.raises(ConfigError, match="dep needs soft, which plain does not support"):
-            conditions(data, Plain(), adapter)
-    assert names == ["rag: wrong user", *CONTROLS, "dep: no adapter"]
+        with Models(llm, settings.sampling) as models:
+            names = [condition.name for condition in conditions(data, models, adapter) if condition.control]
+        with (
+            pytest.raises(ConfigError, match="dep needs soft, which plain does not support"),
+            Models(Plain(), settings.sampling) as models,
+        ):
+            conditions(data, models, adapter)
+    assert names == [*(f"{name}: wrong user" for name in METHODS[1:]), *CONTROLS, "dep: no adapter"]
+
+
+def test_what_every_stage_took_is_in_the_result_and_the_report(results: Path) -> None:
+    record = json.loads((results / "results.json").read_text())
+    assert set(record["usage"]) == {*METHODS, "dep"}, "controls wrote nothing"
+    for name, stages in record["usage"].items():
+        rows = read_lines(results / "samples" / f"{name}.jsonl")
+        assert stages["write"]["calls"] == len(rows)
+        assert stages["write"]["prompt_tokens"] == sum(row["prompt_tokens"] for row in rows)
+    assert "## What it took\n\n| run | stage |" in (results / "report.md").read_text()
+
+
+@pytest.mark.usefixtures("no_model")
+def test_methods_may_be_left_out_of_a_table_and_come_back(job: Any, adapter: Path, used: Path) -> None:
+    for chosen in (["drp"], []):
+        run_evaluate(job.store, job.split, used, adapter=adapter, changes={"methods": chosen})
+        record = json.loads((used / "results.json").read_text())
+        named = [row["name"] for row in record["tables"]["methods"]["methods"]]
+        assert named == ["nonpersonalized", "rag", *chosen, "dep"]
+    other = {"differences": {"comparison": {"anchors": 2}}}
+    with pytest.raises(ConfigError, match="another settings"):
+        run_evaluate(job.store, job.split, used, adapter=adapter, changes=other)
 
 
 def test_controls_write_no_texts_unless_asked(results: Path) -> None:
@@ -155,5 +188,5 @@ def test_methods_without_adapter_are_evaluated_with_a_fake_and_no_torch(job: Any
     record = json.loads((tmp_path / "out" / "results.json").read_text())
     assert record["backbone"] == "fake"
     assert record["device"].startswith("cpu")
-    assert [row["name"] for row in record["tables"]["methods"]["methods"]] == ["nonpersonalized", "rag"]
+    assert [row["name"] for row in record["tables"]["methods"]["methods"]] == METHODS
     assert all(row["anchors"] for row in read_lines(tmp_path / "out" / "samples" / "rag.jsonl"))

@@ -7,8 +7,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from cyclopts import CycloptsError
 
-from idiolect.errors import InputError
+from idiolect.cli.main import build_app
+from idiolect.errors import ConfigError, InputError
 from idiolect.experiments.ingest import ingest_files
 from idiolect.experiments.results import read_lines
 from idiolect.store.sql import SqlStore
@@ -48,7 +50,8 @@ def test_rows_that_the_store_refuses_are_counted_and_listed(tmp_path: Path) -> N
     assert (report.stored.reviews_known, report.record()["refused"]) == (3, 1)
     assert report.rejects is not None
     (row,) = read_lines(report.rejects)
-    assert row["raw_start"] == "u3"
+    assert (row["file"], row["line"]) == (str(other), 4)
+    assert row["raw_start"].startswith('{"user": "u3"')
     assert "refused" in row["reason"]
     with pytest.raises(InputError, match="1 of 4 rows of reviews"):
         ingest_files(other, store=store, max_rejects=0.1)
@@ -71,3 +74,81 @@ def test_a_missing_file_leaves_nothing_behind(tmp_path: Path, absent: str) -> No
     with pytest.raises(InputError, match="nowhere"):
         ingest_files(**files, store=str(tmp_path / "new" / "s.db"), rejects=tmp_path / "listed" / "r.jsonl")
     assert sorted(tmp_path.rglob("*")) == before
+
+
+def test_the_same_row_twice_is_one_review(tmp_path: Path) -> None:
+    report = ingest_files(write(tmp_path / "r.jsonl", *REVIEWS, *REVIEWS), store=str(tmp_path / "s.db"))
+    assert (report.stored.reviews_added, report.stored.reviews_known, report.stored.refused) == (4, 4, ())
+    assert report.rejects is None
+
+
+def test_an_order_of_the_rows_own_that_changed_is_a_conflict(tmp_path: Path) -> None:
+    rows = [{**row, "order": k} for k, row in enumerate(REVIEWS)]
+    store = str(tmp_path / "s.db")
+    ingest_files(write(tmp_path / "r.jsonl", *rows), store=store)
+    report = ingest_files(write(tmp_path / "r.jsonl", *rows[:3], {**rows[3], "order": 9}), store=store)
+    assert (report.stored.reviews_known, len(report.stored.refused)) == (3, 1)
+
+
+def test_one_id_with_two_contents_in_a_file_is_refused_with_its_line(tmp_path: Path) -> None:
+    rows = [{**row, "review_id": "r"} for row in REVIEWS[:2]]
+    report = ingest_files(write(tmp_path / "r.jsonl", *rows), store=str(tmp_path / "s.db"))
+    assert report.rejects is not None
+    assert [(row["line"], row["reason"]) for row in read_lines(report.rejects)] == [
+        (2, "refused by the store: another review of this id is stored")
+    ]
+
+
+def test_too_many_rejects_end_the_reading(tmp_path: Path) -> None:
+    path = write(tmp_path / "r.jsonl", *REVIEWS, *["bad"] * 30_000)
+    with pytest.raises(InputError, match=r"9996 of 10000 .* stopped there; .* 'not JSON'") as caught:
+        ingest_files(path, store=str(tmp_path / "s.db"))
+    assert "--format" in caught.value.hint
+    with SqlStore(tmp_path / "s.db", create=False) as store:
+        assert store.counts().reviews == 4
+
+
+def test_standard_input_cannot_be_both(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="not both"):
+        ingest_files("-", items="-", store=str(tmp_path / "s.db"))
+
+
+def test_lamp_brings_its_items(tmp_path: Path) -> None:
+    profile = [{"id": "1", "text": "An article", "title": "A headline"}]
+    path = tmp_path / "a_questions.json"
+    path.write_text(json.dumps([{"id": "q", "input": "?", "profile": profile}]))
+    report = ingest_files(path, store=str(tmp_path / "s.db"))
+    assert (report.format, report.stored.reviews_added, report.stored.items_added) == ("lamp", 1, 1)
+
+
+def test_the_authors_items_are_told_by_the_format_of_the_reviews(tmp_path: Path) -> None:
+    review = {"asin": "B0", "text": "x"}
+    (tmp_path / "main").mkdir()
+    write(tmp_path / "main" / "Books.jsonl", {"user_id": "u", "profile": [review], "data": review})
+    (tmp_path / "meta").mkdir()
+    write(tmp_path / "meta" / "Books.jsonl", {"asin": "B0", "title": "T", "description": "D"})
+    ingest_files(tmp_path / "main", items=tmp_path / "meta", store=str(tmp_path / "s.db"))
+    with SqlStore(tmp_path / "s.db", create=False) as store:
+        assert store.items(["Books/B0"])["Books/B0"].title == "T"
+
+
+def test_what_was_left_out_of_a_folder_is_said(tmp_path: Path) -> None:
+    (tmp_path / "f").mkdir()
+    write(tmp_path / "f" / "a.jsonl", *REVIEWS[:2])
+    write(tmp_path / "f" / "b.jsonl", *REVIEWS[2:])
+    write(tmp_path / "f" / "notes.txt", "hello")
+    report = ingest_files(tmp_path / "f", store=str(tmp_path / "s.db"))
+    assert "4 rows of jsonl in 2 files" in report.text()
+    assert "1 files of other kinds left out" in report.text()
+    assert report.record()["skipped"] == [str(tmp_path / "f" / "notes.txt")]
+
+
+@pytest.mark.parametrize("tokens", [["-", "--items", "x"], ["x", "--items", "-"], ["--items", "x", "-"]])
+def test_the_command_line_takes_a_lone_hyphen_for_standard_input(tokens: list[str]) -> None:
+    _, bound, _ = build_app().parse_args(["ingest", *tokens], exit_on_error=False, print_error=False)
+    assert {bound.arguments["reviews"], bound.arguments["items"]} == {"-", "x"}
+
+
+def test_the_command_line_takes_no_mistyped_option_for_a_file() -> None:
+    with pytest.raises(CycloptsError, match="unknown option '--stor'"):
+        build_app().parse_args(["ingest", "r.jsonl", "--items", "--stor"], exit_on_error=False, print_error=False)

@@ -4,19 +4,26 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import pytest
 
+from idiolect.config import merge
 from idiolect.encoders.hashing import HashEncoder
 from idiolect.errors import ArtifactError, ConfigError, InputError, NotFoundError
 from idiolect.experiments.ingest import ingest_files
 from idiolect.experiments.live import add_review, write_review
+from idiolect.experiments.roles import DIFFERENCE_METHODS, DifferenceMethod
 from idiolect.store.sql import SqlStore
-from idiolect.types import ItemId, UserId
+from idiolect.types import ItemId, Review, ReviewId, UserId
 
 ANN: dict[str, Any] = {"user": "ann", "item": "tea", "text": "Too sweet for me.", "encoder": "hash:32"}
+
+
+def review(user: str, item: str) -> Review:
+    text = f"What {user} thinks of the {item}."
+    return Review(id=ReviewId(f"{user}-{item}"), user=UserId(user), item=ItemId(item), text=text)
 
 
 @pytest.fixture
@@ -110,6 +117,9 @@ def test_writing_names_what_is_missing(job: Any, adapter: Path) -> None:
         write_review(job.store, user="s3-u00000", item="nothing", adapter=adapter)
     with pytest.raises(ConfigError, match="adapter"):
         write_review(job.store, user="s3-u00000", item="s3-i00000", method="dep")
+    names = "one of: auto, nonpersonalized, rag, pag, dpl, drp, dep"
+    with pytest.raises(ConfigError, match=f"unknown method 'drpp' .{names}"):
+        write_review(job.store, user="s3-u00000", item="s3-i00000", method=cast(Any, "drpp"))
 
 
 def test_the_fake_writes_without_an_adapter_and_refuses_one_fitted_to_another_model(job: Any, adapter: Path) -> None:
@@ -119,3 +129,22 @@ def test_the_fake_writes_without_an_adapter_and_refuses_one_fitted_to_another_mo
     assert write_review(job.store, **asked, backbone="fake", method="nonpersonalized").anchors == ()
     with pytest.raises(ArtifactError, match="not 'fake'"):
         write_review(job.store, **{**asked, "changes": {"backbone": {"backend": "fake"}}}, adapter=adapter)
+
+
+@pytest.mark.parametrize("method", DIFFERENCE_METHODS)
+def test_a_user_is_put_into_words_before_a_review_is_written(job: Any, method: DifferenceMethod) -> None:
+    changes = {"encoder": "hash:48", "backbone": {"model": "fake"}}
+    found = write_review(job.store, user="s3-u00000", item="s3-i00000", method=method, changes=changes)
+    assert found.method == method
+    assert found.text
+    assert found.stages["profile"] in found.stages["prompt"]
+    assert "Compared with others" in found.stages["profile"]
+
+
+def test_others_without_vectors_get_them_where_representatives_are_chosen(store: str) -> None:
+    with SqlStore(store) as database:
+        database.add([], [review(user, item) for user in ("ann", "bob", "cyd", "dan") for item in ("tea", "mug")])
+    changes = {"encoder": "hash:32", "backbone": {"model": "fake"}, "differences": {"extractor": {}}}
+    few = merge(changes, {"differences": {"comparison": {"representatives": 2}}})
+    found = write_review(store, user="ann", item="tea", method="drp", changes=few)
+    assert found.usage["extract"].calls == 2

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
 from idiolect.config import build
 from idiolect.errors import ConfigError
+from idiolect.experiments.commands import load_settings
 from idiolect.experiments.settings import Settings
 
 
@@ -34,6 +37,10 @@ from idiolect.experiments.settings import Settings
         ({"sampling": {"temperature": -1}}, "temperature"),
         ({"sampling": {"top_p": 0}}, "top_p"),
         ({"sampling": {"max_new_tokens": 0}}, "max_new_tokens"),
+        ({"methods": ["drpp"]}, "methods.0.*'pag', 'dpl' or 'drp'"),
+        ({"differences": {"comparison": {"retriever": "recentcy"}}}, "did you mean 'recency'"),
+        ({"differences": {"extractor": {"backbone": {"backend": "fakes"}}}}, "unknown backend 'fakes'"),
+        ({"differences": {"summarizer": {"samplings": {}}}}, "did you mean 'sampling'"),
         ({"contexts": {}}, "did you mean 'context'"),
     ],
 )
@@ -52,10 +59,26 @@ def test_what_cannot_work_is_refused_by_name(settings: dict, message: str) -> No
         {"prompt": {"streams": "diff"}, "adapter": {"streams": "diff"}},
         {"context": {"retriever": "dense"}},
         {"adapter_preset": "paper"},
+        {"methods": []},
+        {"differences": {"extractor": {}, "generator": {"backbone": {"endpoint": {"model": "m"}}}}},
     ],
 )
 def test_what_works_is_taken(settings: dict) -> None:
     build(Settings, settings)
+
+
+def test_a_runs_models_are_its_own_and_those_of_its_roles() -> None:
+    roles = {"extractor": {}, "summarizer": {"backbone": {"model": "s"}}, "generator": {"backbone": {"model": "g"}}}
+    found = build(Settings, {"differences": roles})
+    assert [backbone.model for backbone in found.backbones] == ["sandbox", "s", "g"]
+    assert list(found.differences.roles) == list(roles)
+
+
+def test_a_roles_folder_is_recorded_in_full(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "lm").mkdir()
+    (found, *_) = load_settings(changes={"differences": {"summarizer": {"backbone": {"model": "lm"}}}}).backbones[1:]
+    assert found.model == str(tmp_path / "lm")
 
 
 def test_encoder_backbone_and_context_dictate_the_adapters_shape() -> None:

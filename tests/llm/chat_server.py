@@ -1,7 +1,9 @@
-"""A chat endpoint that does what its prompts say and counts every request; also a script: ``chat_server.py LATENCY``.
+"""A chat endpoint that does what its prompts say and counts every request.
+
+Also a script: ``chat_server.py LATENCY [FAULTS [ANSWER]]``.
 
 A prompt ends in ``plan=a,b,c``: the first request with that text gets ``a``, the second ``b``, and so on, the last for
-ever; without a plan it is ``ok``.
+ever; without a plan it is ``ok``, after one of ``FAULTS`` (``429:0.1,500,...``) where there are any.
 """
 
 from __future__ import annotations
@@ -10,7 +12,9 @@ import asyncio
 import json
 import sys
 import threading
+import zlib
 from collections import Counter
+from collections.abc import Callable, Sequence
 from typing import Any
 
 TOO_LONG = "This model's maximum context length is 10 tokens. However, your messages resulted in 20 tokens."
@@ -27,9 +31,15 @@ def error(message: str) -> bytes:
 
 
 class ChatServer:
-    def __init__(self, *, latency: float = 0.0, slots: int = 64) -> None:
+    def __init__(
+        self, *, latency: float = 0.0, slots: int = 64, reply: Callable[[str], str] = lambda text: f"re: {text}"
+    ) -> None:
+        self.reply = reply
+        """What is answered to a message where all goes well."""
         self.latency = latency
         self.slots = slots
+        self.faults: Sequence[str] = ()
+        """One of these, always the same for a text, comes before its answer."""
         self.requests: Counter[str] = Counter()
         """Requests by the text of their last message."""
         self.bodies: list[dict[str, Any]] = []
@@ -73,7 +83,7 @@ class ChatServer:
     async def answer(self, connection: _Connection, raw: bytes) -> None:
         body = json.loads(raw)
         text = body["messages"][-1]["content"]
-        plan = text.rpartition("plan=")[2].split(",") if "plan=" in text else ["ok"]
+        plan = text.rpartition("plan=")[2].split(",") if "plan=" in text else self._fate(text)
         step = plan[min(self.requests[text], len(plan) - 1)]
         self.requests[text] += 1
         self.bodies.append(body)
@@ -86,6 +96,9 @@ class ChatServer:
                 await self._reply(connection, step, text)
         finally:
             self._at_once -= 1
+
+    def _fate(self, text: str) -> list[str]:
+        return [self.faults[zlib.crc32(text.encode()) % len(self.faults)], "ok"] if self.faults else ["ok"]
 
     async def _reply(self, connection: _Connection, step: str, text: str) -> None:
         word, _, value = step.partition(":")
@@ -102,7 +115,7 @@ class ChatServer:
         elif word.isdigit():
             connection.send(int(word), error(TOO_LONG if word == "400" else f"status {word}"))
         else:
-            connection.send(200, _BODIES[word] if word in _BODIES else chat(f"re: {text}"))
+            connection.send(200, _BODIES[word] if word in _BODIES else chat(self.reply(text)))
 
 
 _BODIES = {
@@ -156,8 +169,11 @@ class _Connection(asyncio.Protocol):
             self.transport.write(head.encode() + body)
 
 
-async def _serve(latency: float) -> None:
+async def _serve(latency: float, faults: str = "", answer: str = "") -> None:
     server = ChatServer(latency=latency)
+    if answer:
+        server.reply = lambda _: answer
+    server.faults = faults.split(",") if faults else ()
     await server.start()
     sys.stdout.write(f"{server.url}\n")  # the parent process reads where it is
     sys.stdout.flush()
@@ -165,4 +181,4 @@ async def _serve(latency: float) -> None:
 
 
 if __name__ == "__main__":
-    asyncio.run(_serve(float(sys.argv[1])))
+    asyncio.run(_serve(float(sys.argv[1]), *sys.argv[2:]))

@@ -3,21 +3,26 @@ from __future__ import annotations
 import json
 import os
 import signal
+import sqlite3
 import subprocess
 import sys
 import time
 import urllib.request
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 
 import numpy as np
 import pytest
 
-from idiolect.errors import ConfigError
+from idiolect.errors import ArtifactError, ConfigError
 from idiolect.llm.base import SamplingParams
 from idiolect.llm.cache import Cache
 from idiolect.llm.cached import CachedLLM
 from idiolect.llm.fake import FakeLLM
 
 PARAMS = SamplingParams(max_new_tokens=20)
+PLACES = 8
+"""Questions under way at once in the run that is killed."""
 
 
 def texts(completions):
@@ -130,9 +135,9 @@ from idiolect.llm.endpoint import OpenAIConfig
 from idiolect.llm.openai import OpenAILLM
 from idiolect.types import Block, Message, Prompt
 
-url, path = sys.argv[1:]
+url, path, places = sys.argv[1:]
 prompts = [Prompt((Message("user", (Block((str(k),)),)),)) for k in range(200)]
-config = OpenAIConfig(model="m", base_url=url, limits={"concurrency": 8})
+config = OpenAIConfig(model="m", base_url=url, limits={"concurrency": int(places)})
 with Cache(path) as cache, OpenAILLM(config) as llm:
     found = CachedLLM(llm, cache).generate(prompts, SamplingParams())
 assert [c.text for c in found] == [f"re: {k}" for k in range(200)]
@@ -144,26 +149,72 @@ def counts(url):
         return json.load(reply)
 
 
-def test_a_run_killed_at_any_moment_resumes_and_asks_for_nothing_it_had_received(far_server, tmp_path):
+def settled(url):
+    """The counts once the server has read what a dead process had sent."""
+    seen, before = counts(url), None
+    while seen != before:
+        time.sleep(0.2)
+        seen, before = counts(url), seen
+    return seen
+
+
+@pytest.mark.parametrize("latency", [0.0, 0.05])
+def test_a_run_killed_at_any_moment_asks_again_only_for_what_was_under_way(latency, far_server, tmp_path):
+    """At most one question a place and crash; nothing that is on the disk is asked for again."""
     pytest.importorskip("openai")
-    url, path = far_server(0.05), tmp_path / "cache.db"
-    command = [sys.executable, "-c", PROGRAM, url, str(path)]
+    url, path = far_server(latency), tmp_path / "cache.db"
+    command = [sys.executable, "-c", PROGRAM, url, str(path), str(PLACES)]
     for share in (40, 120):
         process = subprocess.Popen(command)
         while sum(counts(url).values()) < share:
-            time.sleep(0.005)
+            time.sleep(0.001)
         os.kill(process.pid, signal.SIGKILL)
         assert process.wait() == -signal.SIGKILL
-        with Cache(path) as cache:
-            assert len(cache) > 0
-    before = counts(url)
-    with Cache(path) as cache:
-        kept = len(cache)
+    before, kept = settled(url), recorded(path)
+    assert sum(before.values()) - len(kept) <= 2 * PLACES
     assert subprocess.run(command, check=False).returncode == 0
     after = counts(url)
-    assert sum(after.values()) - sum(before.values()) == 200 - kept
+    assert {text: after[text] for text in kept} == {text: before[text] for text in kept}
+    assert sum(after.values()) - sum(before.values()) == 200 - len(kept)
     assert sorted(map(int, after)) == list(range(200))
-    # Twice only what was under way when a process died: at most one request a place and crash.
-    assert sum(after.values()) - 200 <= 2 * 8 + 2 * 8
     assert subprocess.run(command, check=False).returncode == 0
     assert counts(url) == after
+
+
+def recorded(path):
+    """The questions whose answers are on the disk."""
+    with closing(sqlite3.connect(path)) as database:
+        return {
+            json.loads(answer)["text"].removeprefix("re: ")
+            for (answer,) in database.execute("SELECT answer FROM entries")
+        }
+
+
+def test_no_more_answers_are_in_memory_alone_than_there_are_places(server, openai_llm, cache, ask):
+    """However slowly they are written, in however many threads."""
+    waiting = []
+
+    def slow(records):
+        waiting.append(sum(server.requests.values()) - len(cache))
+        time.sleep(0.02)
+        return put(records)
+
+    cache.put, put = slow, cache.put
+    llm = CachedLLM(openai_llm(limits={"concurrency": 4}), cache)
+    with ThreadPoolExecutor(3) as pool:
+        list(pool.map(lambda k: llm.generate([ask(f"{k} {n}") for n in range(15)], PARAMS), range(3)))
+    assert len(cache) == 45
+    assert max(waiting) <= 4
+
+
+def test_what_cannot_be_recorded_frees_the_endpoint_for_others(openai_llm, cache, ask):
+    llm = openai_llm(limits={"concurrency": 1})
+
+    def full(records):
+        raise ArtifactError("the disk is full")
+
+    cache.put, put = full, cache.put
+    with pytest.raises(ArtifactError) as raised:
+        CachedLLM(llm, cache).generate([ask("a"), ask("b")], PARAMS)
+    assert texts(llm.generate([ask("c")], PARAMS)) == ["re: c"], raised
+    cache.put = put

@@ -111,7 +111,7 @@ def test_claims_are_merged_within_a_comparison_with_all_their_quotes(world, kit)
 
 
 def test_without_a_model_what_is_sure_is_measured_in_the_categories_asked_for(world):
-    (found,) = MeasuredExtraction(level=0.8)(portraits(world))
+    (found,) = MeasuredExtraction()(portraits(world))
     names = {feature.name for feature in found.features}
     assert {"exclamations", "questions"} <= names
     assert {feature.status for feature in found.features} == {"kept"}

@@ -8,6 +8,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from idiolect.difference.language.schema import FEATURES_SCHEMA
+from idiolect.difference.language.verdicts import VERDICTS_SCHEMA
 from idiolect.errors import ConfigError
 from idiolect.prompts.render import TEMPLATES, PromptConfig, render, render_comparison, with_soft
 from idiolect.types import Slot
@@ -170,6 +172,35 @@ def test_a_comparison_knows_both_sides_and_what_else_it_was_made_from(make_conte
     asked = {"dimensions": (), "open": True, "structured": False}
     prompt = render_comparison("extract", make_context(0).item, own, [other, third], sources=["r9", "r0"], **asked)
     assert prompt.sources == ("r0", "r1", "r2", "r9")
+
+
+@pytest.mark.parametrize(
+    ("template", "values", "loose"),
+    [
+        ("extract", {"dimensions": (), "open": True}, "Answer in blocks of this form"),
+        ("validate", {"claims": ["[Tone] Warmer."]}, "Answer with one line a claim"),
+    ],
+)
+def test_json_is_asked_for_where_the_answer_is_held_to_it_and_nowhere_else(make_context, template, values, loose):
+    own, other = (entry.review for entry in make_context(2).entries)
+
+    def system(structured):
+        prompt = render_comparison(template, make_context(0).item, own, [other], structured=structured, **values)
+        return prompt.messages[0].text
+
+    assert "JSON" in system(True)
+    assert loose not in system(True)
+    assert "JSON" not in system(False)
+    assert loose in system(False)
+
+
+@pytest.mark.parametrize(("template", "schema"), [("extract", FEATURES_SCHEMA), ("validate", VERDICTS_SCHEMA)])
+def test_the_prompt_names_every_field_that_the_schema_requires(make_context, template, schema):
+    own, other = (entry.review for entry in make_context(2).entries)
+    values = {"dimensions": (), "open": False, "claims": [], "structured": True}
+    system = render_comparison(template, make_context(0).item, own, [other], **values).messages[0].text
+    (listed,) = schema["properties"].values()
+    assert all(name in system for name in (*schema["properties"], *listed["items"]["required"]))
 
 
 def test_an_unknown_template_is_refused_with_the_nearest_name(make_context):

@@ -26,7 +26,9 @@ def evaluate(
     """Compare methods and controls on a split's test targets, with intervals, tests and whether gains are personal.
 
     An OpenAI-compatible endpoint is named by --set backbone.endpoint.model=NAME and backbone.endpoint.base_url=URL; its
-    answers are recorded in idiolect-cache.db beside the store, so that none is asked for twice.
+    answers are recorded in idiolect-cache.db beside the store, so that none is asked for twice. So are those of models
+    that play a role in PAG, DPL or DRP (--set differences.extractor.backbone.endpoint.model=NAME); --set methods=[drp]
+    chooses among these.
 
     Args:
         split: Folder of the split.

@@ -24,8 +24,13 @@ COMMANDS = {
     "evaluate": "Compare methods and controls on a split's test targets.",
     "explain": "Show how a user differs from others, on what evidence; or have people judge such claims.",
     "study": "Measure, in worlds with planted truth, whether differences identify a user.",
-    "doctor": "Say what works on this machine and what is missing.",
+    "forget": "Erase a user for good, with a receipt.",
+    "export": "Write a store as Parquet files.",
+    "import": "Read exported Parquet files into a store.",
+    "doctor": "Say what works on this machine and what is missing, or look a store over.",
 }
+_MODULES = {"import": "import_"}
+"""Commands whose names Python keeps for itself."""
 
 
 def build_app() -> App:
@@ -37,7 +42,8 @@ def build_app() -> App:
         result_action="return_value",
     )
     for name, summary in COMMANDS.items():
-        app.command(f"idiolect.cli.{name}:{name}", name=name, help=summary)
+        module = _MODULES.get(name, name)
+        app.command(f"idiolect.cli.{module}:{module}", name=name, help=summary)
     return app
 
 

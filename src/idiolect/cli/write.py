@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from pathlib import Path
-from typing import Literal
 
 from idiolect.cli.options import Json, Set, StorePath, overrides, show
-from idiolect.experiments.live import write_review
+from idiolect.experiments.live import WriteMethod, write_review
 
 
 def write(
@@ -15,7 +15,7 @@ def write(
     item: str,
     store: StorePath = "idiolect.db",
     adapter: Path | None = None,
-    method: Literal["auto", "nonpersonalized", "rag", "dep"] = "auto",
+    method: WriteMethod = "auto",
     rating: float | None = None,
     title: str = "",
     backbone: str | None = None,
@@ -30,7 +30,7 @@ def write(
         item: What about.
         store: SQLite file or database URL.
         adapter: Folder of a fitted adapter; its settings are used.
-        method: auto is dep with an adapter and rag without.
+        method: auto is dep with an adapter and rag without; pag, dpl and drp first put the user into words.
         rating: The rating to write to.
         title: The title to write to.
         backbone: Folder or hub name, where there is no adapter.
@@ -47,8 +47,10 @@ def write(
         "item": item,
         "method": prediction.method,
         "text": prediction.text,
+        "profile": prediction.stages.get("profile"),
         "anchors": list(prediction.anchors),
         "prompt_tokens": prediction.prompt_tokens,
         "completion_tokens": prediction.completion_tokens,
+        "usage": {stage: asdict(took) for stage, took in prediction.usage.items()},
     }
     show(record, prediction.text, as_json=json)

@@ -22,6 +22,9 @@ REVIEW_ALIASES: Aliases = {
 }
 """Names each field of a review goes by, best first. The category prefixes item ids, so it is taken only when named."""
 
+NONE = "-"
+"""Named as a field's column: the file's usual one is something else, and the field stays empty."""
+
 ITEM_ALIASES: Aliases = {
     "item": ("item_id", "item", "parent_asin", "asin", "itemId", "product_id", "business_id", "pid", "id"),
     "title": ("title", "name"),
@@ -38,7 +41,7 @@ def resolve_columns(
 
     Args:
         aliases: Names each field goes by.
-        named: Columns the user named, by field; they win over aliases.
+        named: Columns the user named, by field; they win over aliases. ``"-"`` says that the field has none.
         present: Columns of the file; empty where none could be read, then every field has its first alias.
         required: Fields that must have a column.
         where: The file, for messages.
@@ -53,6 +56,8 @@ def resolve_columns(
     found: dict[str, str] = {}
     for field, names in aliases.items():
         candidates = (named[field],) if field in named else names
+        if candidates == (NONE,) and field not in required:
+            continue
         column = next((name for name in candidates if name in present or not present), None)
         if column is not None:
             found[field] = column
@@ -63,4 +68,6 @@ def resolve_columns(
                 f"{where} has no column for {field!r} (it has {', '.join(sorted(present))})",
                 hint=f"name it: --column {field}=NAME, or columns={{{field!r}: 'NAME'}}",
             )
+        elif names and field != "order":  # where no column is known to hold it, the place does
+            found[field] = names[0]  # it may first appear below the rows that were looked at
     return found

@@ -12,7 +12,20 @@ from typing import Any
 from idiolect.corpus.rejects import UnusableRow
 
 MILLISECONDS_ABOVE = 1e11
-"""Timestamps beyond this many seconds (the year 5138) are milliseconds (1973 and later)."""
+"""Timestamps beyond this (as seconds the year 5138) are milliseconds, beyond a thousand times this microseconds, and
+beyond a million times this nanoseconds (all from 1973 on)."""
+
+LATEST = 4_102_444_800
+"""Seconds at which the year 2100 begins; nobody has written anything later."""
+
+RATINGS = (0.0, 100.0)
+"""The least and the greatest rating of any scale in use."""
+
+MAX_TEXT = 1_000_000
+"""Characters of a text at most (two thick novels); what is longer is not a text that somebody wrote about an item."""
+
+MAX_ID = 1000
+"""Characters of an id at most."""
 
 PLACEHOLDER = "Product Description"
 """A heading that Amazon 2023 leaves as the first element of a description."""
@@ -26,6 +39,8 @@ def parse_text(value: Any, field: str) -> str:
         return ""
     if not isinstance(value, str):
         raise UnusableRow(f"wrong type: {field}")
+    if len(value) > MAX_TEXT:
+        raise UnusableRow(f"{field} over {MAX_TEXT:,} characters")
     if "\0" in value:
         raise UnusableRow("NUL byte")
     if not value.isascii():
@@ -46,9 +61,12 @@ def parse_required(value: Any, field: str) -> str:
 
 def parse_id(value: Any, field: str) -> str:
     """A string that is not blank; an integer counts as one."""
-    if isinstance(value, int) and not isinstance(value, bool):
+    if isinstance(value, int) and not isinstance(value, bool) and -_INT64 <= value < _INT64:
         return str(value)
-    return parse_required(value, field)
+    text = parse_required(value, field)
+    if len(text) > MAX_ID:
+        raise UnusableRow(f"{field} over {MAX_ID:,} characters")
+    return text
 
 
 def parse_optional_id(value: Any, field: str) -> str:
@@ -57,26 +75,34 @@ def parse_optional_id(value: Any, field: str) -> str:
 
 
 def parse_rating(value: Any) -> float | None:
-    """A finite number, or None where there is none."""
+    """A number within ``RATINGS``, or None where there is none."""
     if _is_blank(value):
         return None
     number = _number(value, "rating")
     if number is None:
         raise UnusableRow("bad rating")
+    if not RATINGS[0] <= number <= RATINGS[1]:
+        raise UnusableRow("rating out of range")
     return number
 
 
 def parse_timestamp(value: Any) -> int | None:
-    """Seconds since the epoch from seconds, milliseconds or an ISO 8601 date (UTC where it names no zone)."""
+    """Seconds since the epoch, below ``LATEST``.
+
+    Args:
+        value: Seconds, milliseconds, microseconds or nanoseconds, told apart by their size; or an ISO 8601 date, UTC
+            where it names no zone.
+    """
     if _is_blank(value):
         return None
-    seconds = _iso_seconds(value) if isinstance(value, date) else _number(value, "timestamp")
+    number = None if isinstance(value, date) else _number(value, "timestamp")
+    seconds = _iso_seconds(value) if number is None else _in_seconds(number)
     if seconds is None:
-        seconds = _iso_seconds(value)
-    elif abs(seconds) > MILLISECONDS_ABOVE:
-        seconds /= 1000
-    if seconds is None or abs(seconds) > MILLISECONDS_ABOVE:
         raise UnusableRow("bad timestamp")
+    if seconds < 0:
+        raise UnusableRow("timestamp before 1970")
+    if seconds >= LATEST:
+        raise UnusableRow("timestamp after 2099")
     return math.floor(seconds)
 
 
@@ -125,6 +151,14 @@ def _number(value: Any, field: str) -> float | None:
     except (TypeError, ValueError, OverflowError):
         return None
     return number if math.isfinite(number) else None
+
+
+def _in_seconds(number: float) -> float:
+    for _ in range(3):
+        if number <= MILLISECONDS_ABOVE:
+            break
+        number /= 1000
+    return number
 
 
 def _iso_seconds(value: Any) -> float | None:

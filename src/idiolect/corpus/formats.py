@@ -2,72 +2,97 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Mapping
 from itertools import islice
-from pathlib import Path
-from typing import Any, Literal, get_args
+from typing import Any, Literal, NamedTuple, get_args
 
-from idiolect.corpus.rows import Row, csv_rows, json_rows, literal_rows, parquet_rows
-from idiolect.corpus.source import open_bytes, plain_suffix, readable
+from idiolect.corpus import dpl, lamp
+from idiolect.corpus.containers import Container, suffix_container
+from idiolect.corpus.layouts import Layout
+from idiolect.corpus.parts import Part
 from idiolect.errors import ConfigError, InputError
 from idiolect.registry import suggest
 
-Format = Literal["jsonl", "csv", "parquet", "amazon2014", "amazon2023"]
+Format = Literal[
+    "jsonl", "json", "csv", "parquet", "arrow", "amazon2014", "amazon2023", "yelp", "dpl", "lamp", "longlamp", "table"
+]
+"""How a location is written: how its rows are held where each is one record, else whose layout they have. ``table``: a
+data set of the hub with one record a row."""
 
-ROWS: dict[Format, Callable[[Path], Iterator[Row]]] = {
-    "jsonl": json_rows,
-    "csv": csv_rows,
-    "parquet": parquet_rows,
-    "amazon2014": literal_rows,
-    "amazon2023": json_rows,
+LAYOUTS: Mapping[Format, Layout] = {
+    "dpl": Layout(dpl.reviews_in),
+    "lamp": Layout(lamp.lamp_in("reviews"), lamp.lamp_in("items")),
+    "longlamp": Layout(lamp.longlamp_in("reviews"), lamp.longlamp_in("items")),
 }
+"""The formats whose rows hold several records."""
 
-_SUFFIXES: dict[str, Format] = {
-    ".jsonl": "jsonl",
-    ".ndjson": "jsonl",
-    ".json": "jsonl",
-    ".csv": "csv",
-    ".tsv": "csv",
-    ".parquet": "parquet",
+_HELD: Mapping[Format, Container] = {
+    "jsonl": "jsonl",
+    "json": "json",
+    "csv": "csv",
+    "parquet": "parquet",
+    "arrow": "arrow",
+    "amazon2014": "literal",
+    "amazon2023": "jsonl",
+    "yelp": "jsonl",
 }
 _HEAD_ROWS = 100
 
 
-def resolve_format(path: Path, wanted: str) -> Format:
-    """The format called ``wanted``, or what ``path`` looks like where that is ``"auto"``.
+class Written(NamedTuple):
+    """How a part is written."""
+
+    format: Format
+    container: Container | None
+
+
+def tell_format(part: Part, wanted: str) -> Written:
+    """The format called ``wanted``, or what ``part`` looks like where that is ``"auto"``.
 
     Raises:
         ConfigError: No format is called ``wanted``.
-        InputError: The file cannot be read or looks like none of the formats.
+        InputError: The part cannot be read or looks like none of the formats.
     """
     if wanted == "auto":
-        return _detect(path)
+        return _detect(part)
     for known in get_args(Format):
         if wanted == known:
-            return known
+            return Written(known, _HELD.get(known) or part.container())
     raise ConfigError(f"unknown format {wanted!r}", hint=suggest(wanted, ["auto", *get_args(Format)]))
 
 
-def _detect(path: Path) -> Format:
-    with readable(path), open_bytes(path) as file:
-        start = file.read(4)
-    if not start:
-        raise InputError(f"{str(path)!r} is empty", hint="check where it came from")
-    if start == b"PAR1":
-        return "parquet"
-    by_name = _SUFFIXES.get(plain_suffix(path))
-    if by_name in ("csv", "parquet"):
-        return by_name
-    for row in islice(literal_rows(path), _HEAD_ROWS):
+def _detect(part: Part) -> Written:
+    container = part.container()
+    # Literals are tried where lines may be JSON: the first row that is an object says which they are.
+    tried = "literal" if container == "jsonl" else container
+    for row in islice(part.rows(tried), _HEAD_ROWS):
         if isinstance(row.cells, dict):
-            return _dialect(row.cells, row.raw)
-    if by_name is None:
-        raise InputError(f"cannot tell the format of {str(path)!r}", hint=f"name it: {', '.join(get_args(Format))}")
-    return by_name
+            return _dialect(row.cells, row.raw, container)
+    if container == "jsonl" and part.path and suffix_container(part.path) is None:
+        raise InputError(f"cannot tell the format of {part.name!r}", hint=f"name it: {', '.join(get_args(Format))}")
+    return Written(_plain(container), container)
 
 
-def _dialect(cells: dict[str, Any], raw: object) -> Format:
+def _dialect(cells: dict[str, Any], raw: object, container: Container | None) -> Written:
+    if dpl.is_dpl(cells):
+        return Written("dpl", container)
+    if lamp.is_longlamp(cells):
+        return Written("longlamp", container)
+    if lamp.is_lamp(cells):
+        return Written("lamp", container)
+    if container != "jsonl":
+        return Written(_plain(container), container)
+    return Written(*_line_dialect(cells, raw))
+
+
+def _line_dialect(cells: dict[str, Any], raw: object) -> tuple[Format, Container]:
     if "parent_asin" in cells:
-        return "amazon2023"
+        return "amazon2023", "jsonl"
+    if "business_id" in cells:
+        return "yelp", "jsonl"
     literal = isinstance(raw, bytes) and raw.lstrip().startswith(b"{'")
-    return "amazon2014" if literal or "reviewerID" in cells else "jsonl"
+    return ("amazon2014", "literal") if literal or "reviewerID" in cells else ("jsonl", "jsonl")
+
+
+def _plain(container: Container | None) -> Format:
+    return "table" if container is None else "jsonl" if container == "literal" else container

@@ -35,6 +35,8 @@ class Rejected:
     reason: str
     raw_start: str
     """The first 200 characters of the row as it stands in the file."""
+    file: str = ""
+    """The file it is in."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,10 +47,35 @@ class ReadSummary:
     accepted: int
     rejected: Mapping[str, int] = field(default_factory=dict)
     """Number of rejected rows by reason."""
+    stopped: bool = False
+    """Whether reading ended early, for too many were rejected."""
+
+    @property
+    def lost(self) -> int:
+        """Number of rejected rows."""
+        return self.read - self.accepted
+
+
+_FIELDS = ("file", "line", "reason", "raw_start")
+
+REMEDIES: Mapping[str, str] = {
+    "not JSON": "one object a line is read; name what the file is with --format",
+    "Python literal, not JSON": "--format amazon2014 reads these",
+    "not UTF-8": "convert it: iconv -f LATIN1 -t UTF-8",
+    "NUL byte": "take them out: tr -d '\\000'",
+    "not CSV": "quote texts that hold a quote, and double the quote",
+    "wrong number of columns": "quote texts that hold the separator",
+    "rating out of range": "leave the column out: --column rating=-",
+    "bad rating": "leave the column out: --column rating=-",
+    "bad timestamp": "seconds, milliseconds or ISO 8601; or leave the column out: --column timestamp=-",
+    "timestamp before 1970": "leave the column out: --column timestamp=-",
+    "timestamp after 2099": "leave the column out: --column timestamp=-",
+}
+"""What to do where most rows are rejected for one of these reasons; for any other, a column is likely mistaken."""
 
 
 class RejectsWriter:
-    """Collects rejected rows in a JSONL file, one ``{"line", "reason", "raw_start"}`` a line.
+    """Collects rejected rows in a JSONL file, one ``{"file", "line", "reason", "raw_start"}`` a line.
 
     Used as a context manager and handed to a reader as ``on_reject``. The file appears whole when the block is left
     without an error; an empty file says that nothing was rejected.
@@ -71,8 +98,7 @@ class RejectsWriter:
         """Write one rejected row."""
         if self._file is None:
             raise RuntimeError("a RejectsWriter writes inside its with-block only")
-        row = {"line": rejected.line, "reason": rejected.reason, "raw_start": rejected.raw_start}
-        self._file.write(json.dumps(row) + "\n")
+        self._file.write(json.dumps({name: getattr(rejected, name) for name in _FIELDS}) + "\n")
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None

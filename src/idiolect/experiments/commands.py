@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 
 _CACHE = "idiolect-cache.db"
-_FREE = {"sampling", "metrics", "resamples", "targets", "seed", "cache"}
+_FREE = {"sampling", "metrics", "resamples", "targets", "seed", "cache", "methods", "differences"}
 _FREE_OF_BACKBONE = {"backend", "device", "dtype", "batch_size"}
 """What may change under a fitted adapter; everything else is part of what it was fitted with."""
 
@@ -65,9 +65,22 @@ def _located(settings: Settings) -> Settings:
     def absolute(name: str) -> str:
         return str(Path(name).resolve()) if Path(name).is_dir() else name
 
-    backbone = settings.backbone.model_copy(update={"model": absolute(settings.backbone.model)})
-    cache = settings.cache.resolve() if isinstance(settings.cache, Path) else settings.cache
-    return settings.model_copy(update={"backbone": backbone, "encoder": absolute(settings.encoder), "cache": cache})
+    def placed(backbone: BackboneConfig) -> BackboneConfig:
+        return backbone.model_copy(update={"model": absolute(backbone.model)})
+
+    roles = {
+        name: role.model_copy(update={"backbone": placed(role.backbone)})
+        for name, role in settings.differences.roles.items()
+        if role.backbone is not None
+    }
+    return settings.model_copy(
+        update={
+            "backbone": placed(settings.backbone),
+            "differences": settings.differences.model_copy(update=roles),
+            "encoder": absolute(settings.encoder),
+            "cache": settings.cache.resolve() if isinstance(settings.cache, Path) else settings.cache,
+        }
+    )
 
 
 def _check_free(own: Settings, wanted: Settings) -> None:
@@ -94,7 +107,7 @@ def cache_path(settings: Settings, store: str) -> Path | None:
     """Where answers are recorded; None: nowhere. Of a store that is no file, beside means in the current folder."""
     if settings.cache != "auto":
         return settings.cache
-    if backend_of(settings.backbone) != "openai":
+    if "openai" not in map(backend_of, settings.backbones):
         return None
     return Path(_CACHE) if "://" in store else Path(store).with_name(_CACHE)
 
@@ -169,5 +182,6 @@ def run_evaluate(
                 folder=folder,
                 adapter=adapter,
                 generate_controls=generate_controls,
+                cache=cache_path(settings, store),
                 provenance={"command": " ".join(sys.argv)},
             )

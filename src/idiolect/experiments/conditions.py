@@ -10,6 +10,8 @@ from idiolect.evaluation.claims import NO_ADAPTER, OTHER_VECTORS, WRONG_USER, co
 from idiolect.experiments.adapters import check_adapter
 from idiolect.experiments.controls import Named, NoAdapter, OtherVectors, WrongUser
 from idiolect.experiments.data import Data
+from idiolect.experiments.differences import Models, make_difference_methods
+from idiolect.experiments.profiled import Once, Profiled, WrongUsers
 from idiolect.experiments.variants import TRAINED_CONTROLS
 from idiolect.llm.base import LLM, SamplingParams
 from idiolect.llm.cached import CachedLLM
@@ -34,28 +36,63 @@ class Condition:
         return self.method.name
 
 
-def conditions(data: Data, llm: LLM, adapter_folder: Path | None) -> list[Condition]:
-    """Non-Perso and RAG, with an adapter also DEP, and everybody's controls, the trained ones where they were fitted.
+def conditions(data: Data, models: Models, adapter_folder: Path | None) -> list[Condition]:
+    """Non-Perso, RAG and the language methods, with an adapter also DEP, and everybody's controls.
+
+    Args:
+        data: Store, split and settings.
+        models: The run's own writes; the settings may give roles to others.
+        adapter_folder: Of DEP, with the trained controls that were fitted beside it; None: no DEP.
 
     Raises:
         ConfigError: A method needs what the backbone cannot do.
-        NotFoundError: There is no adapter in the folder.
-        ArtifactError: It was fitted with another encoder, backbone or split.
+        NotFoundError: There is no adapter in the folder, or no such model.
+        ArtifactError: The adapter was fitted with another encoder, backbone or split.
     """
+    llm = models.own
+    if adapter_folder is not None:
+        check_support("dep", DEP.needs, llm)
+        fits = {"store": data.fingerprint, "split": data.members}
+        check_adapter(adapter_folder, encoder=data.encoder, backbone=llm.name, **fits)
+    found = [*_plain(data, llm), *_profiled(data, models)]
+    return found if adapter_folder is None else [*found, *_soft(data, llm, adapter_folder)]
+
+
+def _plain(data: Data, llm: LLM) -> Iterator[Condition]:
     contexts, params, prompt = data.contexts("test"), data.settings.sampling, data.settings.prompt
-    strangers = WrongUser(contexts, seed=data.settings.seed)
-    stranger = RAG(llm, strangers, params=params, prompt=prompt)
-    found = [
-        Condition(method=NonPersonalized(llm, contexts, params=params, prompt=prompt)),
-        Condition(method=RAG(llm, contexts, params=params, prompt=prompt)),
-        Condition(method=Named(stranger, control_name("rag", WRONG_USER)), control=True),
-    ]
-    if adapter_folder is None:
-        return found
-    check_support("dep", DEP.needs, llm)
-    check_adapter(adapter_folder, encoder=data.encoder, backbone=llm.name, store=data.fingerprint, split=data.members)
-    own = Condition(method=make_dep(adapter_folder, llm, contexts, params=params, prompt=prompt))
-    return [*found, own, *(Condition(method=one, control=True) for one in _controls(data, llm, adapter_folder))]
+    stranger = RAG(llm, WrongUser(contexts, seed=data.settings.seed), params=params, prompt=prompt)
+    yield Condition(method=NonPersonalized(llm, contexts, params=params, prompt=prompt))
+    yield Condition(method=RAG(llm, contexts, params=params, prompt=prompt))
+    yield Condition(method=Named(stranger, control_name("rag", WRONG_USER)), control=True)
+
+
+def _profiled(data: Data, models: Models) -> Iterator[Condition]:
+    """The language methods that the settings name, each with its control."""
+    settings, contexts, reader = data.settings, data.contexts("test"), data.snapshot("test")
+    made = make_difference_methods(
+        settings.methods,
+        settings.differences,
+        models,
+        contexts,
+        reader,
+        data.text_encoder,
+        prompt=settings.prompt,
+        seed=settings.seed,
+    )
+    for method in made:
+        own = Once(method.portraits)
+        wrong = WrongUsers(own, seed=settings.seed)
+        yield Condition(method=Profiled(method=method, portraits=own, name=method.name))
+        stranger = Profiled(method=method, portraits=wrong, name=control_name(method.name, WRONG_USER))
+        yield Condition(method=stranger, control=True)
+
+
+def _soft(data: Data, llm: LLM, folder: Path) -> Iterator[Condition]:
+    """DEP and its controls."""
+    contexts, params, prompt = data.contexts("test"), data.settings.sampling, data.settings.prompt
+    yield Condition(method=make_dep(folder, llm, contexts, params=params, prompt=prompt))
+    for control in _controls(data, llm, folder):
+        yield Condition(method=control, control=True)
 
 
 def _controls(data: Data, llm: LLM, folder: Path) -> Iterator[Method]:

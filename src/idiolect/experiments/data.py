@@ -52,7 +52,7 @@ class Data:
         self, store: SqlStore, folder: Path, settings: Settings, *, encoder: Encoder, once: Once = _alone
     ) -> None:
         self.store, self.folder, self.settings, self._once = store, folder, settings, once
-        self._encoder, self.encoder = encoder, encoder.name
+        self.text_encoder, self.encoder = encoder, encoder.name
         if encoder.name not in store.encoders():
             raise NotFoundError(
                 f"the store has no vectors of {encoder.name!r}", hint=f"idiolect embed --encoder {settings.encoder}"
@@ -72,7 +72,7 @@ class Data:
     def contexts(self, phase: Phase, *, vectors: Vectors | None = None) -> Contexts:
         """Where a phase's contexts come from, with the vectors that are asked for here or else in the settings."""
         snapshot, settings = self.snapshot(phase), self.settings
-        right = make_contexts(snapshot, settings.context, self._encoder)
+        right = make_contexts(snapshot, settings.context, self.text_encoder)
         return with_vectors(right, vectors or settings.vectors, catalogue=snapshot.catalogue, seed=settings.seed)
 
     def has(self, phase: Phase) -> bool:

@@ -56,7 +56,7 @@ class DemoConfig(Config):
         backbone=BackboneConfig(max_prompt_tokens=768, batch_size=32),
         context=ContextConfig(k=4),
         prompt=PromptConfig(with_text=False),
-        targets=TargetConfig(max_validation=24, max_test=80),
+        targets=TargetConfig(max_validation=24, max_test=48),
         fit=FitConfig(max_steps=44, learning_rate=8e-3, metric="nll"),
         sampling=SamplingParams(max_new_tokens=96),
     )
@@ -77,11 +77,11 @@ class DemoReport:
     def side_by_side(self, count: int = 2) -> list[dict[str, str]]:
         """What a user wrote beside what the methods wrote for them."""
         folder = self.evaluation.folder / "samples"
-        rows = {name: results.read_lines(folder / f"{name}.jsonl") for name in ("nonpersonalized", "rag", "dep")}
+        names = [row.method for row in self.evaluation.methods.rows]
+        rows = {name: results.read_lines(folder / f"{name}.jsonl") for name in names}
         return [
-            {"user": rows["dep"][i]["user"], "reference": rows["dep"][i]["reference"]}
-            | {name: found[i]["text"] for name, found in rows.items()}
-            for i in range(min(count, len(rows["dep"])))
+            {"user": first["user"], "reference": first["reference"]} | {name: rows[name][k]["text"] for name in names}
+            for k, first in enumerate(rows[names[0]][:count])
         ]
 
 
@@ -117,7 +117,7 @@ def run_demo(folder: Path, config: DemoConfig | None = None, *, say: Say, progre
         data = Data(store, folder / "split", config.settings, encoder=encoder)
         say(f"3/5  fitting DEP, and a constant soft prompt to compare with, on {users} users (backbone frozen)")
         fits = fit(data, llm, folder=folder / "adapter", progress=progress)
-        say("4/5  writing and scoring: methods, then DEP fed wrongly on purpose")
+        say("4/5  writing and scoring: methods, then each fed wrongly on purpose")
         found = evaluate(data, llm, folder=folder / "results", adapter=folder / "adapter")
     return DemoReport(
         evaluation=found, fits=fits, users=users, reviews=counts.reviews, seconds=time.monotonic() - started

@@ -1,76 +1,34 @@
-"""PAG, DPL and DRP as settings name them: who plays which role, what is compared, and where answers are recorded."""
+"""PAG, DPL and DRP made from their settings: models loaded once, answers recorded, comparisons built."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Protocol, Self
 
 import numpy as np
-from pydantic import Field
 
-from idiolect.config import Config
 from idiolect.difference.language.modelfree import Norms
 from idiolect.encoders.base import Encoder
 from idiolect.errors import ConfigError
+from idiolect.experiments.roles import DIFFERENCE_METHODS, DifferenceConfig, RoleConfig
 from idiolect.llm.base import LLM, SamplingParams
 from idiolect.llm.cache import Cache
 from idiolect.llm.cached import CachedLLM
-from idiolect.llm.config import BackboneConfig
 from idiolect.llm.table import open_llm
-from idiolect.methods.base import Contexts, Method
+from idiolect.methods.base import Contexts
 from idiolect.methods.cases import CaseBuilder
 from idiolect.methods.comparison import ComparisonConfig
-from idiolect.methods.dimensions import Dimensions
 from idiolect.methods.dpl import DPL
 from idiolect.methods.drp import DRP
 from idiolect.methods.pag import PAG
-from idiolect.methods.pipeline import StageConfig
 from idiolect.methods.roles import Role, Roles
 from idiolect.prompts.render import PromptConfig
 from idiolect.registry import suggest
 from idiolect.retrieval.table import make_retriever
 from idiolect.store.base import ReviewReader
 from idiolect.types import UserId
-
-DIFFERENCE_METHODS = ("pag", "dpl", "drp")
-
-
-class RoleConfig(Config):
-    """Who plays a role: the run's own model unless another one is named."""
-
-    backbone: BackboneConfig | None = None
-    """A model of its own, in this process or behind an endpoint."""
-    sampling: SamplingParams = SamplingParams(temperature=0, max_new_tokens=2048)
-    """How its tokens are drawn; the defaults are greedy, as in the DRP program."""
-    thinks: bool = False
-    """The model, in this process, thinks before every answer; an endpoint has this setting itself."""
-    thinking_limit: int = Field(default=16_384, gt=0)
-    """Most new tokens for thinking that did not end: it is asked for again with twice as many up to here."""
-
-
-class DifferenceConfig(Config):
-    """How PAG, DPL and DRP work. By default only the writer is a model, so that they run anywhere.
-
-    ``extractor: {}`` gives a role to the run's own model.
-    """
-
-    extractor: RoleConfig | None = None
-    """E; None: differences are measured (stylometry)."""
-    validator: RoleConfig | None = None
-    """V, for DRP; None: only the checks that cost no call."""
-    summarizer: RoleConfig | None = None
-    """S; None: a template puts what was found into a sentence."""
-    generator: RoleConfig | None = None
-    """G; None: the run's own model, sampled as everywhere in the run."""
-    comparison: ComparisonConfig = ComparisonConfig()
-    """Which reviews are compared with whose."""
-    dimensions: Dimensions | None = None
-    """What E compares along: ``fixed``, ``auto`` or a list; None: fixed for DPL, auto for DRP."""
-    stages: StageConfig = StageConfig()
-    """How differences are found and told."""
-    norm_users: int = Field(default=200, ge=2)
-    """Users whose reviews are the norm for PAG without a summarizer."""
 
 
 class KnownUsers(ReviewReader, Protocol):
@@ -91,7 +49,7 @@ class Models:
     """
 
     def __init__(self, own: LLM, sampling: SamplingParams, *, cache: Path | None = None) -> None:
-        self._own, self._sampling, self._cache = own, sampling, cache
+        self.own, self._sampling, self._cache = own, sampling, cache
         self._loaded: dict[str, LLM] = {}
         self._open = ExitStack()
 
@@ -108,13 +66,17 @@ class Models:
             NotFoundError: There is no such model.
             MissingDependencyError: A backend's extra is not installed.
         """
-        writer = Role(llm=self._own, params=self._sampling)
+        writer = Role(llm=self.own, params=self._sampling)
         return Roles(
             extract=self._role(config.extractor),
             validate=self._role(config.validator),
             summarize=self._role(config.summarizer),
             write=self._role(config.generator) or writer,
         )
+
+    def names(self, config: DifferenceConfig) -> dict[str, str]:
+        """Model and revision of every role that a model of its own or the run's plays, by the role's setting."""
+        return {name: self._model(role).name for name, role in config.roles.items()}
 
     def _role(self, config: RoleConfig | None) -> Role | None:
         if config is None:
@@ -134,9 +96,9 @@ class Models:
         return self._loaded[name]
 
     def _recorded_own(self) -> LLM:
-        if self._cache is None or isinstance(self._own, CachedLLM):
-            return self._own
-        return CachedLLM(self._own, self._open.enter_context(Cache(self._cache)))
+        if self._cache is None or isinstance(self.own, CachedLLM):
+            return self.own
+        return CachedLLM(self.own, self._open.enter_context(Cache(self._cache)))
 
 
 def make_cases(
@@ -162,8 +124,8 @@ def make_norms(reader: KnownUsers, config: DifferenceConfig, *, seed: int = 0) -
     return Norms(sorted(texts)) if len(texts) > 1 else None
 
 
-def make_difference_method(
-    name: str,
+def make_difference_methods(
+    names: Sequence[str],
     config: DifferenceConfig,
     models: Models,
     contexts: Contexts,
@@ -172,12 +134,12 @@ def make_difference_method(
     *,
     prompt: PromptConfig | None = None,
     seed: int = 0,
-) -> Method:
-    """The method called ``pag``, ``dpl`` or ``drp``.
+) -> list[PAG | DPL | DRP]:
+    """The methods called ``pag``, ``dpl`` or ``drp``.
 
     Args:
-        name: Which.
-        config: How it works.
+        names: Which.
+        config: How they work.
         models: The run's models.
         contexts: Bring the past reviews that S and G are shown.
         reader: What is visible: a phase's snapshot or a live store.
@@ -188,12 +150,20 @@ def make_difference_method(
     Raises:
         ConfigError: There is no such method.
     """
-    if name not in DIFFERENCE_METHODS:
-        raise ConfigError(f"unknown method {name!r}", hint=suggest(name, DIFFERENCE_METHODS))
+    for name in names:
+        if name not in DIFFERENCE_METHODS:
+            raise ConfigError(f"unknown method {name!r}", hint=suggest(name, DIFFERENCE_METHODS))
+    if not names:  # and no model is loaded for nothing
+        return []
     roles = models.roles(config)
-    if name == "pag":
-        norms = make_norms(reader, config, seed=seed) if roles.summarize is None else None
-        return PAG(roles, contexts, norms=norms, phrases=config.stages.phrases, prompt=prompt)
     cases = make_cases(reader, config.comparison, encoder, cluster=bool(roles.extract or roles.validate))
-    kind, dimensions = (DPL, config.dimensions or "fixed") if name == "dpl" else (DRP, config.dimensions or "auto")
-    return kind(roles, contexts, cases, dimensions=dimensions, config=config.stages, prompt=prompt)
+
+    def made(name: str) -> PAG | DPL | DRP:
+        if name == "pag":
+            norms = make_norms(reader, config, seed=seed) if roles.summarize is None else None
+            return PAG(roles, contexts, norms=norms, phrases=config.stages.phrases, prompt=prompt)
+        kind, usual = (DPL, "fixed") if name == "dpl" else (DRP, "auto")
+        dimensions = config.dimensions or usual
+        return kind(roles, contexts, cases, dimensions=dimensions, config=config.stages, prompt=prompt)
+
+    return [made(name) for name in names]

@@ -17,6 +17,16 @@ _EXTRAS = {
     "bertscore": ("bert_score",),
 }
 
+_AGAIN = "restore a copy, or ingest and embed into a new store"
+_REMEDIES = {
+    "database": _AGAIN,
+    "rows": _AGAIN,
+    "orphans": _AGAIN,
+    "vectors": _AGAIN,
+    "sums": "idiolect export, then idiolect import into a new store, which sums anew",
+    "erasures": "close other programs that use the store and run the same idiolect forget again",
+}
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Check:
@@ -37,6 +47,22 @@ def examine() -> list[Check]:
     ]
     checks += [_extra(name, modules) for name, modules in _EXTRAS.items()]
     return [*checks, _device(), _encoder(), _wordnet(), _backbone()]
+
+
+def examine_store(store: str) -> list[Check]:
+    """A store looked at from end to end: damage, totals and fingerprint, orphans, and every item sum computed anew.
+
+    Raises:
+        NotFoundError: There is no store.
+        ArtifactError: It cannot even be opened.
+    """
+    from idiolect.store.sql import SqlStore
+
+    with SqlStore(store, create=False) as database:
+        findings = database.check()
+        holds = f"{database.counts().reviews} reviews, fingerprint {database.fingerprint()}"
+    checks = [Check(name="store", ok=True, detail=holds)]
+    return [*checks, *(Check(name=f.name, ok=f.ok, detail=f.detail, remedy=_REMEDIES[f.name]) for f in findings)]
 
 
 def _extra(name: str, modules: tuple[str, ...]) -> Check:

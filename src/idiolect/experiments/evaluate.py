@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import re
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -14,13 +14,20 @@ from idiolect.errors import ConfigError
 from idiolect.experiments import results
 from idiolect.experiments.conditions import Condition, conditions
 from idiolect.experiments.data import Data
+from idiolect.experiments.differences import Models
 from idiolect.experiments.findings import Evaluation
+from idiolect.experiments.roles import ROLES
 from idiolect.experiments.scoring import Scorer
+from idiolect.experiments.spending import spending
 from idiolect.llm.base import LLM
 from idiolect.types import Sample
 
-_FREE = {"metrics": True, "resamples": True, "fit": True, "cache": True}
-_FREE_OF_ENDPOINT = {"limits": True, "retry": True, "price": True}
+_FREE_OF_ENDPOINT = {"backbone": {"endpoint": {"limits": True, "retry": True, "price": True}}}
+_FREE = {
+    **dict.fromkeys(("metrics", "resamples", "fit", "cache", "methods"), True),
+    **_FREE_OF_ENDPOINT,
+    "differences": dict.fromkeys(ROLES, _FREE_OF_ENDPOINT),
+}
 """What may change between the calls of one evaluation: no output depends on it."""
 
 
@@ -31,6 +38,7 @@ def evaluate(
     folder: Path,
     adapter: Path | None = None,
     generate_controls: bool = False,
+    cache: Path | None = None,
     provenance: Mapping[str, Any] | None = None,
 ) -> Evaluation:
     """Run every condition on the test samples, score, test and record.
@@ -43,6 +51,7 @@ def evaluate(
         folder: Where everything goes.
         adapter: An adapter's folder; None: only methods that need none.
         generate_controls: Also let the controls write texts; their likelihood is always computed.
+        cache: File of recorded answers, for the models that play roles; None: none are kept.
         provenance: Recorded with the result (command, corpus).
 
     Raises:
@@ -52,15 +61,16 @@ def evaluate(
     samples = data.samples("test")
     scorer = Scorer(data, samples)
     started = time.time()
-    record = _record(data, llm, adapter, provenance)
-    wanted = conditions(data, llm, adapter)
-    if "likelihood" not in llm.supports and not generate_controls:
-        wanted = [condition for condition in wanted if not condition.control]  # they would have nothing to show
-    _claim(folder, _depends(data, record, adapter, generate_controls))
-    runs = {
-        condition.name: run_condition(condition, llm, samples, folder, texts=generate_controls or not condition.control)
-        for condition in wanted
-    }
+    with Models(llm, data.settings.sampling, cache=cache) as models:
+        wanted = conditions(data, models, adapter)
+        record = _record(data, models, adapter, provenance)
+        if "likelihood" not in llm.supports and not generate_controls:
+            wanted = [condition for condition in wanted if not condition.control]  # they would have nothing to show
+        _claim(folder, _depends(data, record, adapter, generate_controls))
+        runs = {
+            one.name: run_condition(one, llm, samples, folder, texts=generate_controls or not one.control)
+            for one in wanted
+        }
     evaluation = scorer.score(runs, folder, _notes(llm, runs))
     evaluation.write({**record, "samples": len(samples), "seconds": round(time.time() - started, 1)})
     return evaluation
@@ -104,13 +114,22 @@ def _notes(llm: LLM, runs: Mapping[str, Sequence[Mapping[str, Any]]]) -> list[st
     for name, rows in runs.items():
         if missing := results.unanswered(rows):
             notes.append(f"{name}: {missing} of {len(rows)} texts are empty, for the model gave no answer")
-    return notes
+    return [*notes, *_unheard(runs)]
 
 
-def _record(data: Data, llm: LLM, adapter: Path | None, provenance: Mapping[str, Any] | None) -> dict[str, Any]:
+def _unheard(runs: Mapping[str, Sequence[Mapping[str, Any]]]) -> Iterator[str]:
+    """Stages before the last whose calls were not all answered; the method went on without."""
+    for name, stages in spending(runs).items():
+        for stage, took in stages.items():
+            if took.failed and stage != "write":
+                yield f"{name}: {took.failed} of {took.calls} calls of the stage {stage} brought no answer"
+
+
+def _record(data: Data, models: Models, adapter: Path | None, provenance: Mapping[str, Any] | None) -> dict[str, Any]:
     return {
         "settings": data.settings.model_dump(mode="json"),
-        "backbone": llm.name,
+        "backbone": models.own.name,
+        "roles": models.names(data.settings.differences) if data.settings.methods else {},
         "encoder": data.encoder,
         "store": data.fingerprint,
         "split": data.split.config.model_dump(mode="json"),
@@ -124,12 +143,10 @@ def _record(data: Data, llm: LLM, adapter: Path | None, provenance: Mapping[str,
 
 def _depends(data: Data, record: Mapping[str, Any], adapter: Path | None, generate_controls: bool) -> dict[str, Any]:
     """Everything that a condition's outputs depend on; metrics and resamples are computed anew each time."""
-    endpoint = data.settings.backbone.endpoint
-    free = _FREE if endpoint is None else {**_FREE, "backbone": {"endpoint": _FREE_OF_ENDPOINT}}
     pool = data.snapshot("test").meta
     return {
-        **{key: record[key] for key in ("backbone", "encoder", "store", "split")},
-        "settings": data.settings.model_dump(mode="json", exclude=free),
+        **{key: record[key] for key in ("backbone", "roles", "encoder", "store", "split")},
+        "settings": data.settings.model_dump(mode="json", exclude=_FREE),
         "adapter": None if adapter is None else folder_digest(adapter),
         "peers": [pool.pool, pool.pool_without_vector],
         "generate_controls": generate_controls,

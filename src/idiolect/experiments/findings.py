@@ -11,7 +11,8 @@ from idiolect.evaluation.personal import Verdict
 from idiolect.evaluation.render import to_dict, to_markdown, to_text, verdicts_to_markdown
 from idiolect.evaluation.report import ScoreTable
 from idiolect.evaluation.significance import Interval
-from idiolect.experiments import results
+from idiolect.experiments import results, spending
+from idiolect.experiments.spending import Spending
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -28,6 +29,8 @@ class Evaluation:
     """The methods' table of every category, where there are several."""
     own_fidelity: Interval | None
     """Trait fidelity of the users' own texts, which is what can be hoped for; None where it is no metric."""
+    spending: Spending
+    """Calls, tokens, latency and money, by condition and stage."""
     notes: tuple[str, ...]
     """What a reader of the tables has to know: what could not be computed, and why."""
     folder: Path
@@ -43,6 +46,8 @@ class Evaluation:
         """Tables, verdicts and notes for a terminal."""
         parts = [f"{title}\n\n{to_text(table)}" for title, table in self.tables.items()]
         parts += [f"whether it is personal\n\n{verdicts_to_markdown(self.verdicts)}"] if self.verdicts else []
+        if spending.worth_showing(self.spending):
+            parts.append(f"what it took\n\n{spending.to_text(self.spending)}")
         return "\n".join([*parts, *self.remarks]).rstrip("\n")
 
     @property
@@ -67,12 +72,15 @@ class Evaluation:
         own = {} if self.own_fidelity is None else {"users_own_fidelity": self.own_fidelity._asdict()}
         tables = {name: to_dict(table) for name, table in self._titled().items()}
         verdicts = [verdict.to_dict() for verdict in self.verdicts]
-        return {"tables": tables, "verdicts": verdicts, **own, "notes": list(self.notes)}
+        spent = spending.to_dict(self.spending)
+        return {"tables": tables, "verdicts": verdicts, **own, "usage": spent, "notes": list(self.notes)}
 
     def _report(self) -> str:
         sections = [f"## {name[0].upper()}{name[1:]}\n\n{to_markdown(table)}" for name, table in self._titled().items()]
         if self.verdicts:
             sections.append(f"## Whether it is personal\n\n{verdicts_to_markdown(self.verdicts)}")
+        if self.spending:
+            sections.append(f"## What it took\n\n{spending.to_markdown(self.spending)}")
         if self.remarks:
             remarks = "".join(f"- {remark}\n" for remark in self.remarks)
             sections.append(f"## Notes\n\n{remarks}")

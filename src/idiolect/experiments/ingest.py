@@ -1,4 +1,4 @@
-"""A file of reviews into a store, with an account of every row."""
+"""Reviews into a store, with an account of every row."""
 
 from __future__ import annotations
 
@@ -12,9 +12,12 @@ from pydantic import Field
 from tqdm import tqdm
 
 from idiolect.config import Config
-from idiolect.corpus.readers import RecordFile, open_items, open_reviews
-from idiolect.corpus.rejects import ReadSummary, Rejected, RejectsWriter
-from idiolect.errors import InputError
+from idiolect.corpus.parts import STDIN, default_rejects
+from idiolect.corpus.readers import ItemFile, ReviewFile, open_items, open_reviews
+from idiolect.corpus.record_file import RecordFile
+from idiolect.corpus.rejects import REMEDIES, ReadSummary, Rejected, RejectsWriter
+from idiolect.errors import ConfigError, InputError
+from idiolect.experiments.refused import settle
 from idiolect.store.base import AddReport
 from idiolect.store.sql import SqlStore
 
@@ -27,13 +30,13 @@ class IngestConfig(Config):
     format: str = "auto"
     """How they are written; ``auto`` tells it from the file."""
     columns: dict[str, str] = Field(default_factory=dict)
-    """A field's column in the reviews' file: ``{user: reviewer, text: body}``."""
+    """A field's column in the reviews' file: ``{user: reviewer, text: body}``; ``-`` for none."""
     item_columns: dict[str, str] = Field(default_factory=dict)
     """The same of the items' file."""
     category: str = ""
     """Prefix of item ids, where files of several categories go into one store."""
     max_rejects: float = Field(default=0.5, ge=0, le=1)
-    """Share of rows that may be rejected before reading fails."""
+    """Share of rows that may be rejected before reading fails; from 10,000 rows on it stops where it stands."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -48,11 +51,17 @@ class IngestReport:
     """Where rejected and refused rows are listed; None where there were none."""
     item_rejects: Path | None = None
     """The same of the items' file."""
+    files: int = 1
+    """Files (or splits) of reviews that were read."""
+    skipped: tuple[str, ...] = ()
+    """Files of a folder that are of no known kind."""
 
     def record(self) -> dict[str, Any]:
         """As plain data."""
         return {
             "format": self.format,
+            "files": self.files,
+            "skipped": list(self.skipped),
             "read": self.reviews.read,
             "accepted": self.reviews.accepted,
             "rejected": dict(self.reviews.rejected),
@@ -69,8 +78,9 @@ class IngestReport:
     def text(self) -> str:
         """For people."""
         stored = self.stored
+        held = f" in {self.files} files" if self.files > 1 else ""
         lines = [
-            f"{self.reviews.read} rows of {self.format}: {stored.reviews_added} reviews added, "
+            f"{self.reviews.read} rows of {self.format}{held}: {stored.reviews_added} reviews added, "
             f"{stored.reviews_known} known before, {stored.items_added} items added"
         ]
         summaries = [self.reviews, *([self.items] if self.items else [])]
@@ -78,14 +88,16 @@ class IngestReport:
         if stored.refused:
             lines.append(f"{len(stored.refused)} refused: {stored.refused[0][1]} (first: {stored.refused[0][0]})")
         lines += [f"they are listed in {path}" for path in (self.rejects, self.item_rejects) if path]
+        if self.skipped:
+            lines.append(f"{len(self.skipped)} files of other kinds left out: {', '.join(self.skipped[:3])}")
         return "\n".join(lines)
 
 
 def ingest_files(
-    reviews: Path,
+    reviews: Path | str,
     *,
     store: str,
-    items: Path | None = None,
+    items: Path | str | None = None,
     format: str = "auto",
     columns: Mapping[str, str] | None = None,
     item_columns: Mapping[str, str] | None = None,
@@ -96,34 +108,40 @@ def ingest_files(
 ) -> IngestReport:
     """Read reviews and items into a store; reading the same files again changes nothing.
 
-    Rejected rows go to ``rejects`` (items' to a file beside it); usable rows are stored either way.
+    Both may be a file, folder, pattern, ``-`` or data set of the hub (see ``open_reviews``). Rejected rows go to
+    ``rejects`` (items' to a file beside it); usable rows are stored either way.
 
     Raises:
         InputError: A file cannot be read, or more than ``max_rejects`` of its rows were rejected.
-        ConfigError: An unknown format or field.
+        ConfigError: An unknown format or field, or standard input is named twice.
     """
-    rejects = rejects or reviews.with_name(reviews.name + ".rejects.jsonl")
+    if str(reviews) == str(items) == STDIN:
+        raise ConfigError("standard input holds the reviews or the items, not both", hint="name a file for one")
+    rejects = rejects or default_rejects(reviews)
     item_rejects = rejects.with_name("items." + rejects.name)
     # Opening checks the files before anything is made or written.
     with ExitStack() as stack:
         listed, item_listed = _Late(), _Late()
-        file = open_reviews(reviews, format=format, columns=columns, category=category, on_reject=listed)
-        item_file = None
-        if items is not None:
-            item_file = open_items(items, columns=item_columns, category=category, on_reject=item_listed)
+        file = open_reviews(
+            reviews, format=format, columns=columns, category=category, on_reject=listed, max_rejects=max_rejects
+        )
+        item_file = _items_of(file, reviews, items, item_columns, category, item_listed, max_rejects)
+        if item_file is not None:
             item_listed.write = stack.enter_context(RejectsWriter(item_rejects))
         listed.write = stack.enter_context(RejectsWriter(rejects))
         database = stack.enter_context(SqlStore(store))
         stored = database.add(_counted(item_file, "items", progress), _counted(file, "reviews", progress))
-        for review, reason in stored.refused:
-            listed(Rejected(0, f"refused by the store: {reason}", review))
+        summary, item_summary = file.summary, item_file.summary if item_file else None
+        stored = settle(database, stored, file, item_file, listed=listed, item_listed=item_listed)
     report = IngestReport(
         format=file.format,
-        reviews=file.summary,
-        items=item_file.summary if item_file else None,
+        reviews=summary,
+        items=item_summary,
         stored=stored,
-        rejects=_kept(rejects, bool(file.summary.rejected or stored.refused)),
-        item_rejects=_kept(item_rejects, bool(item_file and item_file.summary.rejected)),
+        rejects=_kept(rejects, listed.used),
+        item_rejects=_kept(item_rejects, item_listed.used),
+        files=len(file.parts),
+        skipped=(*file.skipped, *(item_file.skipped if item_file else ())),
     )
     _check_share(report, max_rejects)
     return report
@@ -133,9 +151,29 @@ class _Late:
     """A destination of rejected rows that is known only once the file they come from could be opened."""
 
     write: Callable[[Rejected], None]
+    used = False
 
     def __call__(self, rejected: Rejected) -> None:
+        self.used = True
         self.write(rejected)
+
+
+def _items_of(
+    file: ReviewFile,
+    reviews: Path | str,
+    items: Path | str | None,
+    columns: Mapping[str, str] | None,
+    category: str,
+    listed: _Late,
+    max_rejects: float,
+) -> ItemFile | None:
+    """The items' own file; else the reviews' where it holds the items too."""
+    if items is None and not file.carries_items:
+        return None
+    # The authors' sets tell the category by the names of files, which the items' format is told by alone.
+    told = file.format if items is None or file.format == "dpl" else "auto"
+    where = reviews if items is None else items
+    return open_items(where, format=told, columns=columns, category=category, on_reject=listed, max_rejects=max_rejects)
 
 
 def _kept(path: Path, used: bool) -> Path | None:
@@ -153,12 +191,16 @@ def _counted(file: RecordFile[T] | None, what: str, progress: bool) -> Iterator[
 def _check_share(report: IngestReport, max_rejects: float) -> None:
     reviews, items = report.reviews, report.items or ReadSummary(read=0, accepted=0)
     refused = len(report.stored.refused)
-    for what, lost, read, listed in (
-        ("reviews", reviews.read - reviews.accepted + refused, reviews.read, report.rejects),
-        ("items", items.read - items.accepted, items.read, report.item_rejects),
+    for what, summary, lost, listed in (
+        ("reviews", reviews, reviews.lost + refused, report.rejects),
+        ("items", items, items.lost, report.item_rejects),
     ):
-        if lost > max_rejects * read:
+        if lost > max_rejects * summary.read:
+            rest = "reading stopped there; the usable ones are stored" if summary.stopped else "the rest is stored"
+            reason = max(summary.rejected, key=lambda name: summary.rejected[name], default="")
+            remedy = REMEDIES.get(reason, "map columns with --column field=column")
             raise InputError(
-                f"{lost} of {read} rows of {what} were rejected (the rest is stored); see {str(listed)!r}",
-                hint="map columns with --column field=column, or raise --max-rejects",
+                f"{lost} of {summary.read} rows of {what} were rejected ({rest}), most for {reason!r}; "
+                f"see {str(listed)!r}",
+                hint=f"{remedy}; or raise --max-rejects",
             )

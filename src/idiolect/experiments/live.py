@@ -6,7 +6,7 @@ import logging
 import time
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 import polars as pl
 from pydantic import Field
@@ -14,16 +14,18 @@ from pydantic import Field
 from idiolect.config import Config
 from idiolect.corpus.records import digest_id
 from idiolect.corpus.split import Split
+from idiolect.encoders.base import Encoder
 from idiolect.encoders.table import load_encoder
 from idiolect.errors import ArtifactError, ConfigError, InputError, NotFoundError
 from idiolect.experiments.adapters import check_adapter
-from idiolect.experiments.commands import load_settings, open_model
+from idiolect.experiments.commands import cache_path, load_settings, open_model
 from idiolect.experiments.conditions import make_dep
 from idiolect.experiments.data import make_contexts
+from idiolect.experiments.differences import Models, make_difference_methods
+from idiolect.experiments.roles import DIFFERENCE_METHODS
 from idiolect.experiments.settings import Settings
-from idiolect.llm.base import LLM
 from idiolect.llm.failure import EndpointError
-from idiolect.methods.base import Contexts, Method, check_support
+from idiolect.methods.base import Method, check_support
 from idiolect.methods.dep import DEP
 from idiolect.methods.nonpersonalized import NonPersonalized
 from idiolect.methods.rag import RAG
@@ -33,6 +35,9 @@ from idiolect.store.sql import SqlStore
 from idiolect.types import ItemId, Prediction, Review, ReviewId, Sample, UserId
 
 _log = logging.getLogger(__name__)
+
+WriteMethod = Literal["auto", "nonpersonalized", "rag", "pag", "dpl", "drp", "dep"]
+"""What ``write_review`` writes with; ``auto`` is dep with an adapter and rag without."""
 
 
 class EmbedConfig(Config):
@@ -119,7 +124,7 @@ def write_review(
     user: str,
     item: str,
     adapter: Path | None = None,
-    method: str = "auto",
+    method: WriteMethod = "auto",
     rating: float | None = None,
     title: str = "",
     backbone: str | None = None,
@@ -129,14 +134,12 @@ def write_review(
     """Write one review from everything the store knows now.
 
     Raises:
-        NotFoundError: No such store, user, item or adapter.
-        ConfigError: DEP without an adapter, or a backbone that takes no soft prompts.
+        NotFoundError: No such store, user, item, model or adapter.
+        ConfigError: No such method, DEP without an adapter, or a backbone that takes no soft prompts.
         ArtifactError: The adapter was trained as a control, or does not fit encoder or backbone.
-        EndpointError: The model gave no answer.
+        EndpointError: The model that writes gave no answer.
     """
-    chosen = ("dep" if adapter else "rag") if method == "auto" else method
-    if chosen == "dep" and adapter is None:
-        raise ConfigError("dep needs an adapter", hint="pass --adapter FOLDER, or --method rag")
+    chosen = _chosen(method, adapter)
     settings = load_settings(adapter, config=config, changes=changes, backbone=backbone)
     if chosen == "dep" and settings.vectors != "right":
         raise ArtifactError(
@@ -145,28 +148,64 @@ def write_review(
         )
     with SqlStore(store, create=False) as database:
         sample = Sample(user=UserId(user), item=ItemId(item), rating=rating, title=title)
-        if not database.items([sample.item]) and not database.reviews_of(sample.item, exclude=UserId("")):
-            raise NotFoundError(f"no item {item!r} in the store", hint="check the id, or ingest items with --items")
-        if chosen != "nonpersonalized" and not database.profile(sample.user):
-            raise NotFoundError(f"no review by user {user!r} in the store", hint="use --method nonpersonalized")
-        # The encoder's full name keys the vectors; loading it also fills in what the user wrote since the last embed.
+        _check_known(database, sample, chosen)
+        # The encoder's full name keys the vectors; loading it also fills in what was written since the last embed.
         encoder = load_encoder(settings.encoder)
-        embed_missing(database, encoder, ids=[review.id for review in database.profile(sample.user)])
+        embed_missing(database, encoder, ids=_read_vectors_of(database, sample.user, chosen, settings))
         if not_embedded := database.missing_vectors(encoder.name).height:
             _log.warning("%d reviews have no vector and are nobody's peers; run idiolect embed", not_embedded)
-        contexts = make_contexts(database, settings.context, encoder)
-        with open_model(settings, store) as llm:
-            prediction = _method(chosen, llm, settings, contexts, adapter, encoder.name).generate([sample])[0]
+        with (
+            open_model(settings, store) as llm,
+            Models(llm, settings.sampling, cache=cache_path(settings, store)) as models,
+        ):
+            prediction = _make(chosen, models, settings, database, encoder, adapter).generate([sample])[0]
+            writer = models.roles(settings.differences).write.llm if chosen in DIFFERENCE_METHODS else llm
     if "failure" in prediction.stages:
-        raise EndpointError(f"{llm.name} gave no answer: {prediction.stages['failure']}", hint="try again later")
+        raise EndpointError(f"{writer.name} gave no answer: {prediction.stages['failure']}", hint="try again later")
     return prediction
 
 
-def _method(name: str, llm: LLM, settings: Settings, contexts: Contexts, adapter: Path | None, encoder: str) -> Method:
+def _chosen(method: str, adapter: Path | None) -> str:
+    known = get_args(WriteMethod)
+    if method not in known:
+        raise ConfigError(f"unknown method {method!r}", hint=f"one of: {', '.join(known)}")
+    chosen = ("dep" if adapter else "rag") if method == "auto" else method
+    if chosen == "dep" and adapter is None:
+        raise ConfigError("dep needs an adapter", hint="pass --adapter FOLDER, or another --method")
+    return chosen
+
+
+def _check_known(database: SqlStore, sample: Sample, method: str) -> None:
+    """Refuse what the store knows nothing of."""
+    if not database.items([sample.item]) and not database.reviews_of(sample.item, exclude=UserId("")):
+        raise NotFoundError(f"no item {sample.item!r} in the store", hint="check the id, or ingest items with --items")
+    if method != "nonpersonalized" and not database.profile(sample.user):
+        raise NotFoundError(f"no review by user {sample.user!r} in the store", hint="use --method nonpersonalized")
+
+
+def _read_vectors_of(database: SqlStore, user: UserId, method: str, settings: Settings) -> list[ReviewId]:
+    """The reviews whose vectors are read one by one: the user's, and those that representatives are chosen from."""
+    own = database.profile(user)
+    asked = settings.differences
+    if method not in ("dpl", "drp") or not (asked.extractor or asked.validator):
+        return [review.id for review in own]
+    items = dict.fromkeys(review.item for review in own)
+    others = (review for item in items for review in database.reviews_of(item, exclude=user))
+    return [review.id for review in (*own, *others)]
+
+
+def _make(
+    name: str, models: Models, settings: Settings, database: SqlStore, encoder: Encoder, adapter: Path | None
+) -> Method:
+    """The method, on the live store."""
+    contexts, llm, how = make_contexts(database, settings.context, encoder), models.own, settings.differences
     if name == "dep" and adapter is not None:
         check_support("dep", DEP.needs, llm)
-        check_adapter(adapter, encoder=encoder, backbone=llm.name)
+        check_adapter(adapter, encoder=encoder.name, backbone=llm.name)
         return make_dep(adapter, llm, contexts, params=settings.sampling, prompt=settings.prompt)
+    if name in DIFFERENCE_METHODS:
+        shown = {"prompt": settings.prompt, "seed": settings.seed}
+        return make_difference_methods([name], how, models, contexts, database, encoder, **shown)[0]
     plain = NonPersonalized if name == "nonpersonalized" else RAG
     return plain(llm, contexts, params=settings.sampling, prompt=settings.prompt)
 

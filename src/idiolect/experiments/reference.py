@@ -17,8 +17,10 @@ from idiolect.corpus.rules import SplitConfig
 from idiolect.experiments.explain.settings import ExplainConfig
 from idiolect.experiments.ingest import IngestConfig
 from idiolect.experiments.live import EmbedConfig
+from idiolect.experiments.roles import RoleConfig
 from idiolect.experiments.settings import Settings
 from idiolect.llm.endpoint import OpenAIConfig
+from idiolect.methods.adaptive import AdaptiveConfig
 from idiolect.sandbox.config import WorldConfig
 from idiolect.softprompt.config import AdapterConfig
 from idiolect.training.pretrain_config import PretrainConfig
@@ -41,7 +43,18 @@ SECTIONS: tuple[tuple[str, str, type[Config]], ...] = (
         "under `adapter.` of the settings above; encoder and backbone fill in their dimensions",
         AdapterConfig,
     ),
-    ("endpoint", "under `backbone.endpoint.` of the settings above, where a model is asked over HTTP", OpenAIConfig),
+    (
+        "role",
+        "under `differences.extractor.`, `.validator.`, `.summarizer.`, `.generator.` of the settings above; `{}` is "
+        "the run's own model with these defaults",
+        RoleConfig,
+    ),
+    ("adaptive", "under `differences.stages.adaptive.` of the settings above", AdaptiveConfig),
+    (
+        "endpoint",
+        "under `backbone.endpoint.` of the settings above, also of a role's, where a model is asked over HTTP",
+        OpenAIConfig,
+    ),
     ("pretrain", "`idiolect pretrain --set NAME=VALUE` or `--config FILE.yaml`", PretrainConfig),
     ("explain", "`idiolect explain --set NAME=VALUE`", ExplainConfig),
     ("sandbox", "`idiolect sandbox --set NAME=VALUE` or `--config FILE.yaml`", WorldConfig),

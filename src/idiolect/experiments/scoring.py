@@ -21,6 +21,7 @@ from idiolect.experiments import results
 from idiolect.experiments.data import Data
 from idiolect.experiments.fidelity import style_targets
 from idiolect.experiments.findings import Evaluation
+from idiolect.experiments.spending import spending
 from idiolect.types import Sample
 
 NLL = Mean("nll", greater_is_better=False, unit="nats/review")
@@ -74,6 +75,7 @@ class Scorer:
             verdicts=self._verdicts(stats),
             categories=self._by_category(methods),
             own_fidelity=self._own_fidelity(),
+            spending=spending(runs),
             notes=tuple(notes),
             folder=folder,
         )

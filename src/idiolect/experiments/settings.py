@@ -12,6 +12,7 @@ from idiolect.config import Config
 from idiolect.context.builder import ContextConfig
 from idiolect.evaluation.fidelity import FIDELITY
 from idiolect.evaluation.table import DEFAULT_METRICS, METRICS
+from idiolect.experiments.roles import DIFFERENCE_METHODS, DifferenceConfig, DifferenceMethod
 from idiolect.experiments.variants import TRAINED_CONTROLS, Vectors
 from idiolect.llm.base import SamplingParams
 from idiolect.llm.config import BackboneConfig
@@ -47,8 +48,9 @@ class Settings(Config):
     backbone: BackboneConfig = BackboneConfig()
     """The frozen language model."""
     cache: Literal["auto"] | Path | None = "auto"
-    """File of the language model's recorded answers, so that none is asked for twice, also by another run or after a
-    crash. ``auto``: ``idiolect-cache.db`` beside the store for an endpoint, none for a model in this process."""
+    """File of the language models' recorded answers, so that none is asked for twice, also by another run or after a
+    crash. ``auto``: ``idiolect-cache.db`` beside the store where some model of the run is behind an endpoint, else
+    none."""
     context: ContextConfig = ContextConfig()
     """What a sample is written from."""
     vectors: Vectors = "right"
@@ -56,6 +58,10 @@ class Settings(Config):
     peers of another item (``shuffled_peers``) or the review's own vector again (``his_twice``)."""
     prompt: PromptConfig = PromptConfig()
     """What of it is shown."""
+    methods: tuple[DifferenceMethod, ...] = DIFFERENCE_METHODS
+    """Which of ``pag``, ``dpl`` and ``drp`` are evaluated, beside Non-Perso, RAG and, with an adapter, DEP."""
+    differences: DifferenceConfig = DifferenceConfig()
+    """How these work, and which model plays which role in them."""
     targets: TargetConfig = TargetConfig()
     """Which samples."""
     adapter_preset: Literal["small", "paper"] = "small"
@@ -82,6 +88,11 @@ class Settings(Config):
         """Those of ``metrics`` that are of a text and a reference: all but trait fidelity."""
         return tuple(name for name in self.metrics if name != FIDELITY.name)
 
+    @property
+    def backbones(self) -> tuple[BackboneConfig, ...]:
+        """Every model of the run, its own first."""
+        return (self.backbone, *self.differences.backbones)
+
     def adapter_config(self, *, d_in: int, hidden_size: int, kind: Literal["dep", "constant"] = "dep") -> AdapterConfig:
         """The adapter's configuration: preset, then these settings, then what encoder, backbone and context dictate.
 
@@ -104,7 +115,8 @@ class Settings(Config):
         if self.fit.metric not in ("meteor", "nll"):
             raise ValueError(f"fit.metric is meteor or nll, not {self.fit.metric!r}")
         _check_known("retriever", RETRIEVERS, self.context.retriever)
-        _check_known("backend", BACKENDS, backend_of(self.backbone))
+        _check_known("retriever", RETRIEVERS, self.differences.comparison.retriever)
+        _check_known("backend", BACKENDS, *map(backend_of, self.backbones))
         _check_known("metric", (*METRICS, FIDELITY.name), *self.metrics)
         return self
 

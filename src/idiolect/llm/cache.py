@@ -112,7 +112,7 @@ class Cache:
                 _link(connection, missing)
 
     def forget_reviews(self, ids: Iterable[ReviewId]) -> int:
-        """Erase every answer made from any of these reviews, from the file and from its log.
+        """Erase every answer made from any of these reviews; the file is rewritten without their bytes.
 
         Answers to questions that are under way are not known yet: forget when no run is.
 
@@ -122,7 +122,10 @@ class Cache:
         made_from = f"SELECT entry FROM entry_reviews WHERE review IN {_GIVEN}"
         with self._writing() as connection:
             erased = connection.execute(f"DELETE FROM entries WHERE id IN ({made_from})", (json.dumps(list(ids)),))
+        # Overwriting what is deleted is not enough: SQLite leaves copies of rows that it moved between pages.
         with self._lock:
+            for statement in ("PRAGMA temp_store = FILE", "VACUUM", "PRAGMA temp_store = MEMORY"):
+                self._connection.execute(statement)
             self._connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
         return erased.rowcount
 
@@ -149,6 +152,15 @@ class Cache:
                 yield self._connection
         except sqlite3.Error as error:
             raise ArtifactError(f"the cache {str(self.path)!r} cannot be written: {error}") from error
+
+
+def is_cache(path: Path) -> bool:
+    """Whether a file is a record of answers, told by its header."""
+    if not path.is_file():
+        return False
+    with path.open("rb") as file:
+        head = file.read(72)
+    return head.startswith(b"SQLite format 3") and head[68:] == _APPLICATION.to_bytes(4)
 
 
 def _prepare(connection: sqlite3.Connection, path: Path) -> None:

@@ -1,8 +1,13 @@
-"""Any language model behind a cache: what was answered once is never asked again, also after a crash."""
+"""Any language model behind a cache: what was answered once is never asked again, also after a crash.
+
+An endpoint's answer is on the disk before its place is free for another question: a process that is killed has lost at
+most what was under way, one question a place.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Generator, Mapping, Sequence
+from contextlib import closing
 from dataclasses import replace
 
 import numpy as np
@@ -60,9 +65,10 @@ class CachedLLM:
         self.cache.link((key, made_from[key]) for key in answers)
         places = {key: place for place, key in reversed(list(enumerate(keys))) if key not in answers}
         asked = sorted(places.values())
-        for group in self._ask([prompts[place] for place in asked], params, schema):
-            named = {keys[asked[answer.place]]: answer.completion for answer in group}
-            answers |= named | self._record(named, made_from)
+        with closing(self._ask([prompts[place] for place in asked], params, schema)) as groups:
+            for group in groups:
+                named = {keys[asked[answer.place]]: answer.completion for answer in group}
+                answers |= named | self._record(named, made_from)
         return [
             answers[key] if places.get(key) == place else replace(answers[key], cached=True)
             for place, key in enumerate(keys)
@@ -72,7 +78,7 @@ class CachedLLM:
         """See ``LLM.negative_log_likelihood``; numbers are not recorded."""
         return self.llm.negative_log_likelihood(prompts, references)
 
-    def _ask(self, prompts: Sequence[Prompt], params: SamplingParams, schema: Schema | None) -> Iterator[list[Answer]]:
+    def _ask(self, prompts: Sequence[Prompt], params: SamplingParams, schema: Schema | None) -> Generator[list[Answer]]:
         if isinstance(self.llm, StreamingLLM):
             yield from self.llm.stream(prompts, params, schema=schema) if prompts else ()
             return

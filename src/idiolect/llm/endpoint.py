@@ -7,8 +7,10 @@ import importlib.util
 import json
 import os
 import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 from urllib.parse import urlsplit
 
 import numpy as np
@@ -65,6 +67,13 @@ class Question:
     schema: Schema | None = None
 
 
+class _Received(NamedTuple):
+    """The last reply to a prompt, and how often it was asked for."""
+
+    reply: Reply
+    requests: int
+
+
 class Endpoint:
     """Asks one prompt at a time, as often as need be; any number of tasks of one event loop may share it.
 
@@ -82,44 +91,54 @@ class Endpoint:
         self._raw = require("httpx2", extra=EXTRA).Response
         self._slots, self._pace = asyncio.Semaphore(config.limits.concurrency), Pace(config.limits)
 
-    async def complete(self, prompt: Prompt, question: Question) -> Completion:
-        """The answer to a prompt, or in ``Completion.failure`` why there is none."""
+    @asynccontextmanager
+    async def complete(self, prompt: Prompt, question: Question) -> AsyncIterator[Completion]:
+        """The answer to a prompt, or in ``Completion.failure`` why there is none.
+
+        The prompt's place among the requests under way is free for another only when the ``async with`` block ends: so
+        there are never more answers in memory alone than there are places.
+        """
         started, config = time.perf_counter(), self._config
         kept = kept_entries(prompt, config.request.max_prompt_chars)
         body = request_body(
             prompt, question.params, config.request, model=config.model, kept=kept, schema=question.schema
         )
-        reply, requests = await self._until_answered(body, question.params.max_new_tokens)
-        return Completion(
-            text=reply.text,
-            prompt_tokens=reply.prompt_tokens,
-            completion_tokens=reply.completion_tokens,
-            kept_entries=kept,
-            seconds=time.perf_counter() - started,
-            thinking=reply.thinking,
-            thinking_tokens=reply.thinking_tokens,
-            truncated=reply.truncated,
-            failure=reply.failure,
-            requests=requests,
-            cost=config.price.of(reply.prompt_tokens, reply.completion_tokens),
-        )
+        async with self._answered(body, question.params.max_new_tokens) as (reply, requests):
+            yield self._completion(reply, requests, kept, time.perf_counter() - started)
 
     async def close(self) -> None:
         """End all connections."""
         await self._client.close()
 
-    async def _until_answered(self, body: dict[str, Any], max_new_tokens: int) -> tuple[Reply, int]:
-        """The last reply to a request, and how often it was made."""
+    def _completion(self, reply: Reply, requests: int, kept: tuple[int, ...], seconds: float) -> Completion:
+        return Completion(
+            text=reply.text,
+            prompt_tokens=reply.prompt_tokens,
+            completion_tokens=reply.completion_tokens,
+            kept_entries=kept,
+            seconds=seconds,
+            thinking=reply.thinking,
+            thinking_tokens=reply.thinking_tokens,
+            truncated=reply.truncated,
+            failure=reply.failure,
+            requests=requests,
+            cost=self._config.price.of(reply.prompt_tokens, reply.completion_tokens),
+        )
+
+    @asynccontextmanager
+    async def _answered(self, body: dict[str, Any], max_new_tokens: int) -> AsyncIterator[_Received]:
+        """The last reply to a request, its place still taken; while it waits to be made again it has none."""
         prompt_tokens, backoff, requests = estimate_tokens(body), Backoff(self._config.retry, self._rng), 0
         while True:
             async with self._slots:
                 await self._pace.wait(prompt_tokens + max_new_tokens)
                 reply, retry_after = await self._attempt(body, prompt_tokens, backoff)
                 requests += 1
-            self._pace.settle(prompt_tokens + max_new_tokens, reply.prompt_tokens + reply.completion_tokens)
-            pause = backoff.pause(reply.failure.kind, retry_after) if reply.failure else None
-            if pause is None:
-                return reply, requests
+                self._pace.settle(prompt_tokens + max_new_tokens, reply.prompt_tokens + reply.completion_tokens)
+                pause = backoff.pause(reply.failure.kind, retry_after) if reply.failure else None
+                if pause is None:
+                    yield _Received(reply, requests)
+                    return
             if retry_after:
                 self._pace.hold(retry_after)
             await asyncio.sleep(pause)

@@ -15,22 +15,22 @@ class LoopThread:
     """Runs coroutines until it is closed; the thread does not keep the interpreter alive."""
 
     def __init__(self, name: str) -> None:
-        self._loop = asyncio.new_event_loop()
-        self._thread = threading.Thread(target=self._loop.run_forever, name=name, daemon=True)
+        self.events = asyncio.new_event_loop()
+        self._thread = threading.Thread(target=self.events.run_forever, name=name, daemon=True)
         self._thread.start()
 
     def submit(self, work: Coroutine[Any, Any, T]) -> Future[T]:
         """Start ``work`` from any thread."""
-        return asyncio.run_coroutine_threadsafe(work, self._loop)
+        return asyncio.run_coroutine_threadsafe(work, self.events)
 
     def close(self, last: Coroutine[Any, Any, object]) -> None:
         """Run ``last`` after cancelling everything else, then end the thread."""
-        if self._loop.is_closed():
+        if self.events.is_closed():
             return last.close()
         self.submit(self._finish(last)).result()
-        self._loop.call_soon_threadsafe(self._loop.stop)
+        self.events.call_soon_threadsafe(self.events.stop)
         self._thread.join()
-        self._loop.close()
+        self.events.close()
 
     async def _finish(self, last: Coroutine[Any, Any, object]) -> None:
         others = asyncio.all_tasks() - {asyncio.current_task()}
@@ -38,4 +38,4 @@ class LoopThread:
             task.cancel()
         await asyncio.gather(*others, return_exceptions=True)
         await last
-        await self._loop.shutdown_asyncgens()
+        await self.events.shutdown_asyncgens()

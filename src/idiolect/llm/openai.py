@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import weakref
 from collections.abc import Iterator, Sequence
-from queue import SimpleQueue
 
 import numpy as np
 from tqdm.auto import tqdm
@@ -16,7 +15,7 @@ from idiolect.llm.config import BackboneConfig
 from idiolect.llm.endpoint import Endpoint, OpenAIConfig, Question, denied
 from idiolect.llm.failure import EndpointError, Failure
 from idiolect.llm.loop import LoopThread
-from idiolect.llm.streaming import Answer, drain
+from idiolect.llm.streaming import Answer, Handover
 from idiolect.types import Prompt
 
 
@@ -71,13 +70,13 @@ class OpenAILLM:
         """See ``StreamingLLM.stream`` and ``generate``."""
         if any(prompt.slots for prompt in prompts):
             raise ConfigError(f"{self.name}: an endpoint takes no soft prompts", hint="use the backend 'transformers'")
-        arrived: SimpleQueue[Answer | None] = SimpleQueue()
-        run = self._loop.submit(self._run(prompts, Question(params, schema), arrived))
-        run.add_done_callback(lambda _: arrived.put(None))
+        handover = Handover(self._loop.events)
+        run = self._loop.submit(self._run(prompts, Question(params, schema), handover))
+        run.add_done_callback(lambda _: handover.end())
         failures: list[Failure | None] = []
         try:
             with tqdm(total=len(prompts), desc="ask", unit="prompt", disable=not self.progress, leave=False) as bar:
-                for group in drain(arrived):
+                for group in handover.groups():
                     failures += [answer.completion.failure for answer in group]
                     bar.update(len(group))
                     yield group
@@ -104,16 +103,19 @@ class OpenAILLM:
     def __exit__(self, *_: object) -> None:
         self.close()
 
-    async def _run(self, prompts: Sequence[Prompt], question: Question, arrived: SimpleQueue[Answer | None]) -> None:
+    async def _run(self, prompts: Sequence[Prompt], question: Question, handover: Handover) -> None:
         waiting = iter(enumerate(prompts))
         refusals: list[Failure] = []  # after the first, asking on would be refused all the same
 
         async def work() -> None:
             for place, prompt in waiting:
-                completion = denied(refusals[0]) if refusals else await self._endpoint.complete(prompt, question)
-                if completion.failure and completion.failure.kind == "denied":
-                    refusals.append(completion.failure)
-                arrived.put(Answer(place, completion))
+                if refusals:
+                    await handover.give(Answer(place, denied(refusals[0])))
+                    continue
+                async with self._endpoint.complete(prompt, question) as completion:
+                    if completion.failure and completion.failure.kind == "denied":
+                        refusals.append(completion.failure)
+                    await handover.give(Answer(place, completion))
 
         async with asyncio.TaskGroup() as group:
             for _ in range(min(self.config.limits.concurrency, len(prompts))):

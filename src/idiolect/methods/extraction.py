@@ -9,7 +9,7 @@ from typing import Literal, NamedTuple
 
 from idiolect.difference.language.feature import Feature
 from idiolect.difference.language.measured import MeasuredTexts
-from idiolect.difference.language.modelfree import EXTRACTION_LEVEL, extract_measured
+from idiolect.difference.language.modelfree import FALSE_SHARE, extract_measured
 from idiolect.difference.language.parse import parse
 from idiolect.difference.language.schema import FEATURES_SCHEMA
 from idiolect.difference.language.taxonomy import CATEGORIES, Category
@@ -89,7 +89,7 @@ class MeasuredExtraction:
     """Asks nobody: what stylometry is sure of."""
 
     categories: tuple[Category, ...] = CATEGORIES
-    level: float = EXTRACTION_LEVEL
+    false_share: float = FALSE_SHARE
 
     def __call__(self, portraits: Sequence[Portrait]) -> list[Portrait]:
         """See ``portrait.Stage``."""
@@ -98,7 +98,7 @@ class MeasuredExtraction:
         return [
             replace(
                 portrait,
-                features=tuple(extract_measured(own, texts, categories=self.categories, level=self.level)),
+                features=tuple(extract_measured(own, texts, categories=self.categories, false_share=self.false_share)),
             )
             for portrait, own in zip(portraits, compared, strict=True)
         ]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pydantic import Field
 
 from idiolect.config import Config
-from idiolect.difference.language.modelfree import EXTRACTION_LEVEL, Norms
+from idiolect.difference.language.modelfree import FALSE_SHARE, Norms
 from idiolect.difference.language.taxonomy import CATEGORIES, Category
 from idiolect.difference.language.validate import ValidationConfig
 from idiolect.difference.stylometry.departure import LEVEL
@@ -35,8 +35,8 @@ class StageConfig(Config):
     """What they ask of a difference."""
     level: float = Field(default=LEVEL, gt=0, lt=1)
     """Coverage of the intervals that claims are held against."""
-    extraction_level: float = Field(default=EXTRACTION_LEVEL, gt=0, lt=1)
-    """Coverage of the intervals where stylometry is the extractor; a lower one finds more, and more that is luck."""
+    false_share: float = Field(default=FALSE_SHARE, gt=0, lt=1)
+    """Expected share of luck, at most, in what is found where stylometry is the extractor; a higher one finds more."""
     min_support: int = Field(default=1, ge=1)
     """Comparisons that must agree on a difference; 1 drops only what the others contradict."""
     differences_as: DifferencesAs = "blocks"
@@ -54,7 +54,7 @@ def extraction(role: Role | None, dimensions: Dimensions, config: StageConfig, p
     """E: a model's, or measured."""
     if role is None:
         return MeasuredExtraction(
-            categories=_FIXED if dimensions == "fixed" else CATEGORIES, level=config.extraction_level
+            categories=_FIXED if dimensions == "fixed" else CATEGORIES, false_share=config.false_share
         )
     once = Extraction(role=role, standard=standard(dimensions), compare=config.compare, prompt=prompt)
     if config.adaptive is None:

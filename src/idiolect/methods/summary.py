@@ -12,7 +12,7 @@ from typing import Literal
 
 from idiolect.difference.language.blocks import write_blocks
 from idiolect.difference.language.feature import Feature
-from idiolect.difference.language.modelfree import EXTRACTION_LEVEL, Norms
+from idiolect.difference.language.modelfree import FALSE_SHARE, Norms
 from idiolect.difference.language.verbalise import NOT_DISTINGUISHABLE, verbalise
 from idiolect.methods.portrait import Portrait, made_from
 from idiolect.methods.roles import Answer, Role
@@ -83,7 +83,7 @@ class HistorySummary:
 
     norms: Norms | None
     """None: nothing is known to compare with, and nothing is said."""
-    level: float = EXTRACTION_LEVEL
+    false_share: float = FALSE_SHARE
     phrases: int = 8
 
     def __call__(self, portraits: Sequence[Portrait]) -> list[Portrait]:
@@ -92,7 +92,7 @@ class HistorySummary:
 
     def _departures(self, portrait: Portrait) -> list[Feature]:
         own = [entry.review.text for entry in portrait.context.entries]
-        return self.norms.departures(own, level=self.level) if self.norms else []
+        return self.norms.departures(own, false_share=self.false_share) if self.norms else []
 
 
 def _profiled(portrait: Portrait, features: Sequence[Feature], phrases: int) -> Portrait:

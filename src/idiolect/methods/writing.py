@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 from idiolect.llm.usage import Usage
 from idiolect.methods.base import shown
-from idiolect.methods.portrait import Portrait, made_from
+from idiolect.methods.portrait import Portrait
 from idiolect.methods.roles import Answer, Role
 from idiolect.prompts.render import PromptConfig, render
 from idiolect.types import Prediction, Prompt
@@ -18,7 +18,7 @@ _PREFIX = re.compile(r"[\s*_#]*\[review\][*_]*\s*:[*_]*\s*", re.IGNORECASE)
 def final_prompts(template: str, portraits: Sequence[Portrait], config: PromptConfig) -> list[Prompt]:
     """What G is asked for every sample."""
     return [
-        made_from(render(template, portrait.context, config, profile=portrait.profile), portrait.sources)
+        render(template, portrait.context, config, sources=portrait.sources, profile=portrait.profile)
         for portrait in portraits
     ]
 

@@ -84,6 +84,8 @@ def _environment(folder: Path, description_chars: int) -> jinja2.Environment:
         autoescape=False,
     )
     env.filters["shorten"] = lambda text: _shorten(text, description_chars)
+    env.filters["quoted"] = lambda text: "\n> ".join(text.splitlines())
+    env.filters["one_line"] = lambda text: " ".join(text.splitlines())
     env.filters["stars"] = lambda rating: f"{rating:g}"
     return env
 

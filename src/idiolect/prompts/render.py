@@ -87,7 +87,8 @@ def render_comparison(
     """The prompt of a role that compares a user's review with others' reviews of the same item.
 
     Args:
-        template: ``extract`` (with ``dimensions`` and ``open``) or ``validate`` (with ``claims``).
+        template: ``extract`` (with ``dimensions`` and ``open``) or ``validate`` (with ``claims``), each with
+            ``structured``: whether the answer is held to a JSON schema.
         item: What all of them are about.
         own: The user's review.
         others: The representatives', at least one; the last are dropped first where the budget is short.

@@ -42,6 +42,8 @@ class ErasureReceipt:
     reviews: int
     vectors: int
     items_touched: int
+    scrubbed: bool = True
+    """Whether no byte of it is left in the database's files; another process that reads them can prevent that."""
 
 
 class ReviewReader(Protocol):
@@ -100,6 +102,14 @@ class ReviewStore(ReviewReader, Protocol):
         """Remove a user's reviews and vectors and take them out of the sums."""
         ...
 
+    def set_peer(self, user: UserId, peer: bool) -> bool:
+        """Let others be compared with a user (the default), or not; the user's own history stays.
+
+        Returns:
+            Whether that was a change.
+        """
+        ...
+
     def fingerprint(self) -> str:
-        """A digest of ids and contents that changes when any review or item does, whatever the order of arrival."""
+        """A digest of ids, contents and who is no peer: another where any of them is, whatever the order of arrival."""
         ...

@@ -75,10 +75,11 @@ def _candidates(
 ) -> pl.DataFrame:
     """Every visible review with the columns seq, history, peer and has_vector besides its own."""
     reviews = _with_roles(frames.review_frame(connection, with_seq=True), members)
+    apart = connection.scalars(sa.select(tables.not_peers.c.user)).all()
     stored = connection.scalars(sa.select(tables.vectors.c.review).where(tables.vectors.c.encoder == encoder.key)).all()
     reviews = reviews.with_columns(
         history=is_history(phase),
-        peer=is_peer(phase, peers),
+        peer=is_peer(phase, peers) & ~pl.col("user").is_in(apart),
         has_vector=pl.Series(np.isin(reviews["seq"].to_numpy(), np.array(stored, dtype=np.int64))),
     )
     missing = reviews.filter("history", ~pl.col("has_vector"))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
@@ -13,8 +14,12 @@ from sqlalchemy.exc import DBAPIError, NoSuchModuleError, SQLAlchemyError
 
 from idiolect.errors import ArtifactError, ConfigError, MissingDependencyError, NotFoundError
 from idiolect.store import tables
+from idiolect.store.migrations import migrate, read_version
+
+_log = logging.getLogger(__name__)
 
 _BUSY_SECONDS = 30
+_DRIVERS = {"postgresql": "postgresql+psycopg", "postgres": "postgresql+psycopg"}
 _HINT = "give the path of a file made by `idiolect ingest`, or of a new one"
 _LOCK = sa.select(tables.meta.c.version).with_for_update()
 _PRAGMAS = (
@@ -27,7 +32,7 @@ _PRAGMAS = (
 
 
 def open_engine(where: str | Path, *, create: bool) -> sa.Engine:
-    """An engine on a checked store.
+    """An engine on a checked store; a store of an earlier version is brought to this one.
 
     Args:
         where: Path of a SQLite file, or a SQLAlchemy URL.
@@ -37,6 +42,7 @@ def open_engine(where: str | Path, *, create: bool) -> sa.Engine:
         NotFoundError: There is no store and ``create`` is off.
         ArtifactError: What is there is not a store, or was made by a later version.
         ConfigError: The URL names an unknown database.
+        MissingDependencyError: The database's driver is not installed.
     """
     url = _url(where)
     if url.get_backend_name() == "sqlite" and url.database and not create and not Path(url.database).is_file():
@@ -72,27 +78,15 @@ def writing(engine: sa.Engine) -> Iterator[sa.Connection]:
         raise ArtifactError(f"the store cannot be written: {error.orig}", hint=hint) from error
 
 
-def truncate_log(engine: sa.Engine) -> bool:
-    """Write SQLite's log back into its file and empty it, so that nothing erased stays in it.
-
-    Returns:
-        Whether it is empty now; a reader in another process can hold it.
-    """
-    if engine.dialect.name != "sqlite":
-        return True
-    with _plain_cursor(engine) as cursor:
-        busy, *_ = cursor.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
-    return not busy
-
-
 def _url(where: str | Path) -> sa.URL:
     if isinstance(where, str) and "://" in where:
         try:
-            return sa.make_url(where)
+            url = sa.make_url(where)
         except SQLAlchemyError as error:
             raise ConfigError(
                 f"{where!r} is not a database URL", hint="a path, or for example sqlite:///f.db"
             ) from error
+        return url.set(drivername=_DRIVERS.get(url.drivername, url.drivername))
     return sa.URL.create("sqlite", database=str(where))
 
 
@@ -108,7 +102,8 @@ def _engine(url: sa.URL) -> sa.Engine:
         raise ConfigError(f"unknown database in {_shown(url)!r}", hint="use sqlite:// or postgresql://") from error
     except ModuleNotFoundError as error:
         raise MissingDependencyError(
-            f"the driver {error.name!r} is not installed", hint=f"pip install {error.name}"
+            f"the driver {error.name!r} is not installed",
+            hint="pip install 'idiolect[postgres]'" if error.name == "psycopg" else f"pip install {error.name}",
         ) from error
     if sqlite:
         event.listen(engine, "connect", _prepare)
@@ -129,10 +124,9 @@ def _begin(connection: sa.Connection) -> None:
 
 def _check(engine: sa.Engine, url: sa.URL, *, create: bool) -> None:
     present = set(sa.inspect(engine).get_table_names())
-    ours = set(tables.metadata.tables)
-    if ours <= present:
+    if present >= tables.V1:
         return _check_version(engine, url)
-    if present & ours or (present and engine.dialect.name == "sqlite"):
+    if present & tables.V1 or (present and engine.dialect.name == "sqlite"):
         raise ArtifactError(f"{_shown(url)!r} is a database, but not a store", hint=_HINT)
     if not create:
         raise NotFoundError(f"{_shown(url)!r} holds no store yet", hint="make one with `idiolect ingest`")
@@ -141,17 +135,28 @@ def _check(engine: sa.Engine, url: sa.URL, *, create: bool) -> None:
 
 def _check_version(engine: sa.Engine, url: sa.URL) -> None:
     with engine.connect() as connection:
-        version = connection.execute(sa.select(tables.meta.c.version)).scalar_one()
-    if version != tables.SCHEMA_VERSION:
+        version = read_version(connection)
+    if version == tables.SCHEMA_VERSION:
+        return
+    if version not in range(1, tables.SCHEMA_VERSION):
         raise ArtifactError(
             f"{_shown(url)!r} has schema {version}, this version of idiolect reads {tables.SCHEMA_VERSION}",
             hint="upgrade idiolect" if version > tables.SCHEMA_VERSION else "ingest the reviews into a new store",
         )
+    try:
+        with writing(engine) as connection:
+            migrate(connection)
+    except ArtifactError as error:
+        raise ArtifactError(
+            f"{_shown(url)!r} has schema {version} and cannot be brought to {tables.SCHEMA_VERSION}: {error.message}",
+            hint="open it once where it can be written, with no other process on it",
+        ) from error
+    _log.info("%r was brought from schema %d to %d", _shown(url), version, tables.SCHEMA_VERSION)
 
 
 def _create(engine: sa.Engine) -> None:
     if engine.dialect.name == "sqlite":
-        with _plain_cursor(engine) as cursor:
+        with plain_cursor(engine) as cursor:
             cursor.execute("PRAGMA journal_mode = WAL").fetchall()  # stays; not possible in a transaction
     with engine.execution_options(idiolect_write=True).begin() as connection:
         tables.metadata.create_all(connection)
@@ -161,7 +166,8 @@ def _create(engine: sa.Engine) -> None:
 
 
 @contextmanager
-def _plain_cursor(engine: sa.Engine) -> Iterator[Any]:
+def plain_cursor(engine: sa.Engine) -> Iterator[Any]:
+    """A cursor of SQLite's own driver, outside any transaction: for what cannot be done in one."""
     connection = engine.raw_connection()
     try:
         with closing(connection.cursor()) as cursor:

@@ -81,14 +81,19 @@ def create_array(path: Path, shape: tuple[int, ...], dtype: str) -> np.ndarray:
 
 
 @contextmanager
-def whole_folder(folder: Path) -> Iterator[Path]:
+def whole_folder(folder: Path, *, mark: str = META, what: str = "a snapshot") -> Iterator[Path]:
     """An empty folder that becomes ``folder`` when all went well, and vanishes otherwise.
 
+    Args:
+        folder: Made or replaced.
+        mark: A file that tells folders of this kind from any other.
+        what: Their name, for messages.
+
     Raises:
-        InputError: ``folder`` exists and is not a snapshot; it is left alone.
+        InputError: ``folder`` exists and is of another kind; it is left alone.
     """
-    if folder.exists() and not (folder / META).is_file():
-        raise InputError(f"{str(folder)!r} exists and is not a snapshot", hint="name a new folder")
+    if folder.exists() and not (folder / mark).is_file():
+        raise InputError(f"{str(folder)!r} exists and is not {what}", hint="name a new folder")
     folder.parent.mkdir(parents=True, exist_ok=True)
     work = Path(mkdtemp(prefix=f".{folder.name}-", dir=folder.parent))
     try:

@@ -30,8 +30,9 @@ _ROWS = (
     .join(tables.vectors, _vectors.review == _reviews.seq)
     .where(_vectors.encoder == sa.bindparam("by"), _reviews.item.in_(ANY_OF))
 )
-_OWN = _ROWS.where(_reviews.user == sa.bindparam("of"))
-_EARLIER = _ROWS.where(_reviews.user != sa.bindparam("of"), _reviews.timestamp < sa.bindparam("before"))
+_summed_users = _reviews.user.not_in(sa.select(tables.not_peers.c.user))
+_OWN = _ROWS.where(_reviews.user == sa.bindparam("of"), _summed_users)
+_EARLIER = _ROWS.where(_reviews.user != sa.bindparam("of"), _reviews.timestamp < sa.bindparam("before"), _summed_users)
 
 
 def change_sums(connection: sa.Connection, key: int, items: Sequence[str], vectors: np.ndarray, *, sign: int) -> None:

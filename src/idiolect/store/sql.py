@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Container, Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -16,11 +17,14 @@ from idiolect.errors import NotFoundError
 from idiolect.store import frames, tables
 from idiolect.store.base import AddReport, ErasureReceipt, PeerSums
 from idiolect.store.bulk import ANY_OF, key_chunks
-from idiolect.store.engine import open_engine, truncate_log, writing
+from idiolect.store.check import Finding, check_store
+from idiolect.store.engine import open_engine, writing
 from idiolect.store.erase import erase
+from idiolect.store.flags import record_output, set_peer
 from idiolect.store.ingest import ingest
 from idiolect.store.item_sums import check_dated, read_peer_sums, read_peer_sums_before
 from idiolect.store.rows import ITEM, REVIEW, by_time, to_item, to_review
+from idiolect.store.scrub import scrub
 from idiolect.store.vectors import add_vectors, find_encoder, read_vectors
 from idiolect.types import Item, ItemId, Moment, Review, ReviewId, UserId
 
@@ -28,7 +32,11 @@ _log = logging.getLogger(__name__)
 
 _reviews = tables.reviews.c
 _PROFILE = sa.select(*REVIEW).where(_reviews.user == sa.bindparam("of"))
-_PEERS = sa.select(*REVIEW).where(_reviews.item == sa.bindparam("on"), _reviews.user != sa.bindparam("of"))
+_PEERS = sa.select(*REVIEW).where(
+    _reviews.item == sa.bindparam("on"),
+    _reviews.user != sa.bindparam("of"),
+    _reviews.user.not_in(sa.select(tables.not_peers.c.user)),
+)
 _EARLIER_PEERS = _PEERS.where(_reviews.timestamp < sa.bindparam("before"))
 _REVIEWS = sa.select(*REVIEW).where(_reviews.id.in_(ANY_OF))
 _REVIEW_IDS = sa.select(_reviews.id).where(_reviews.id.in_(ANY_OF))
@@ -112,13 +120,53 @@ class SqlStore:
         with writing(self._engine) as connection:
             return add_vectors(connection, ids, vectors, encoder)
 
-    def forget(self, user: UserId) -> ErasureReceipt:
-        """Remove a user's reviews and vectors, take them out of the sums, and overwrite their bytes in the file."""
+    def forget(self, user: UserId, *, scrubbing: bool = True) -> ErasureReceipt:
+        """Remove a user's reviews and vectors, take them out of the sums, and rewrite the file without their bytes.
+
+        Args:
+            user: Whom; one who is not there is no error.
+            scrubbing: Whether to ``scrub`` now; switched off for all but the last of several users.
+        """
         with writing(self._engine) as connection:
             receipt = erase(connection, user)
-        if not truncate_log(self._engine):
-            _log.warning("another process reads the store: its log still holds what was erased, until it is closed")
-        return receipt
+        return replace(receipt, scrubbed=scrubbing and self.scrub())
+
+    def scrub(self) -> bool:
+        """Rewrite the file without what was erased, bytes of deleted rows included; takes a copy's time and space.
+
+        Returns:
+            Whether it is done; another process that reads the store can prevent it.
+        """
+        done = scrub(self._engine)
+        if not done:
+            _log.warning("another process uses the store: bytes of what was erased may be left until the next scrub")
+        return done
+
+    def set_peer(self, user: UserId, peer: bool) -> bool:
+        """Let others be compared with a user (the default), or not: neither their texts nor their vectors are used.
+
+        The user may still be written for, with their own history. Snapshots and splits made before are out of date.
+
+        Returns:
+            Whether that was a change.
+        """
+        with writing(self._engine) as connection:
+            return set_peer(connection, user, peer)
+
+    def not_peers(self) -> list[UserId]:
+        """The users with whom nobody is compared, sorted."""
+        with self.reading() as connection:
+            return sorted(connection.scalars(sa.select(tables.not_peers.c.user)))
+
+    def record_output(self, path: Path, kind: str) -> None:
+        """Note that a file or folder was made from this store, so that an erasure finds it."""
+        with writing(self._engine) as connection:
+            record_output(connection, path, kind)
+
+    def outputs(self) -> dict[Path, str]:
+        """Every recorded file or folder, and what it is."""
+        with self.reading() as connection:
+            return {Path(row.path): row.kind for row in connection.execute(sa.select(tables.outputs))}
 
     def profile(self, user: UserId, *, before: Moment | None = None) -> list[Review]:
         """All of the user's reviews, oldest first, strictly before ``before``; empty for an unknown user."""
@@ -203,6 +251,11 @@ class SqlStore:
         with self.reading() as connection:
             return frames.missing_frame(connection, encoder, ids).drop("seq")
 
+    def check(self) -> list[Finding]:
+        """Everything that writes keep up to date, computed anew and compared; reads the whole store."""
+        with self.reading() as connection:
+            return check_store(connection)
+
     def users(self) -> list[UserId]:
         """Every user, sorted."""
         with self.reading() as connection:
@@ -211,7 +264,8 @@ class SqlStore:
     def encoders(self) -> dict[str, int]:
         """Name and dimension of every encoder that has vectors here."""
         with self.reading() as connection:
-            rows = connection.execute(sa.select(tables.encoders.c.name, tables.encoders.c.dim))
+            encoder = tables.encoders.c
+            rows = connection.execute(sa.select(encoder.name, encoder.dim).where(encoder.n_vectors > 0))
             return {row.name: row.dim for row in rows}
 
     def counts(self) -> StoreCounts:

@@ -20,7 +20,8 @@ from sqlalchemy import (
     Text,
 )
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
+"""Raised with every entry of ``migrations.MIGRATIONS``."""
 
 # SQLite numbers rows by itself only where the type is spelled INTEGER.
 _Key = BigInteger().with_variant(Integer, "sqlite")
@@ -35,6 +36,7 @@ meta = Table(
     Column("n_items", BigInteger, nullable=False),
     Column("n_reviews", BigInteger, nullable=False),
     Column("n_dated", BigInteger, nullable=False, doc="Number of reviews with a timestamp."),
+    Column("unscrubbed", Integer, nullable=False, server_default="0", doc="1: bytes of erased rows may be left."),
 )
 
 items = Table(
@@ -71,6 +73,7 @@ encoders = Table(
     Column("key", _Key, primary_key=True),
     Column("name", Text, nullable=False, unique=True),
     Column("dim", Integer, nullable=False),
+    Column("n_vectors", BigInteger, nullable=False, server_default="0", doc="A total, as those in meta."),
 )
 
 vectors = Table(
@@ -89,3 +92,19 @@ item_sums = Table(
     Column("count", BigInteger, nullable=False),
     Column("sum", LargeBinary, nullable=False, doc="float64 (dim,), little-endian."),
 )
+
+not_peers = Table(
+    "not_peers",
+    metadata,
+    Column("user", Text, primary_key=True, doc="Nobody is compared with their reviews; no sum holds their vectors."),
+)
+
+outputs = Table(
+    "outputs",
+    metadata,
+    Column("path", Text, primary_key=True, doc="Absolute path of a file or folder that was made from the store."),
+    Column("kind", Text, nullable=False, doc="What wrote it."),
+)
+
+V1 = frozenset({"meta", "items", "reviews", "encoders", "vectors", "item_sums"})
+"""Tables that a store of any version has: by them it is known."""

@@ -20,21 +20,22 @@ _BATCH = 8192
 
 _reviews, _vectors, _encoders = tables.reviews.c, tables.vectors.c, tables.encoders.c
 
-_ENCODER = sa.select(_encoders.key, _encoders.dim).where(_encoders.name == sa.bindparam("name"))
+_ENCODER = sa.select(_encoders.key, _encoders.dim, _encoders.n_vectors).where(_encoders.name == sa.bindparam("name"))
 _VECTORS = (
     sa.select(_reviews.id, _vectors.vector)
     .join(tables.vectors, _vectors.review == _reviews.seq)
     .where(_vectors.encoder == sa.bindparam("by"), _reviews.id.in_(ANY_OF))
 )
 _PLACES = (
-    sa.select(_reviews.id, _reviews.seq, _reviews.item, _vectors.review.is_not(None))
+    sa.select(_reviews.id, _reviews.seq, _reviews.item, _vectors.review.is_not(None), tables.not_peers.c.user.is_(None))
     .outerjoin(tables.vectors, sa.and_(_vectors.review == _reviews.seq, _vectors.encoder == sa.bindparam("by")))
+    .outerjoin(tables.not_peers, tables.not_peers.c.user == _reviews.user)
     .where(_reviews.id.in_(ANY_OF))
 )
 
 
 class EncoderRow(NamedTuple):
-    """An encoder that has vectors in the store."""
+    """An encoder that has vectors in the store, or had."""
 
     key: int
     dim: int
@@ -44,18 +45,18 @@ def find_encoder(connection: sa.Connection, name: str) -> EncoderRow:
     """The encoder called ``name``.
 
     Raises:
-        NotFoundError: No vector of it was ever stored.
+        NotFoundError: No vector of it is stored.
     """
-    row = _find(connection, name)
-    if row is None:
-        stored = connection.scalars(sa.select(_encoders.name)).all()
+    row = connection.execute(_ENCODER, {"name": name}).first()
+    if row is None or not row.n_vectors:
+        stored = connection.scalars(sa.select(_encoders.name).where(_encoders.n_vectors > 0)).all()
         hint = suggest(name, stored) if stored else "run `idiolect embed` first"
         raise NotFoundError(f"the store has no vectors of encoder {name!r}", hint=hint)
-    return row
+    return EncoderRow(row.key, row.dim)
 
 
 def add_vectors(connection: sa.Connection, ids: Sequence[ReviewId], vectors: np.ndarray, encoder: str) -> int:
-    """Store the vectors that are new and add them to their items' sums.
+    """Store the vectors that are new and add them to their items' sums, unless their user is nobody's peer.
 
     Args:
         connection: An open write transaction.
@@ -80,7 +81,10 @@ def add_vectors(connection: sa.Connection, ids: Sequence[ReviewId], vectors: np.
     if new:
         rows = np.fromiter(new.values(), dtype=np.int64, count=len(new))
         _insert(connection, key, list(new), halves, rows)
-        change_sums(connection, key, [places[ids[row]].item for row in rows], halves[rows], sign=1)
+        counted = sa.update(tables.encoders).where(_encoders.key == key)
+        connection.execute(counted.values(n_vectors=_encoders.n_vectors + len(new)))
+        summed = np.array([row for row in rows if places[ids[row]].peer], dtype=np.int64)
+        change_sums(connection, key, [places[ids[row]].item for row in summed], halves[summed], sign=1)
     return len(new)
 
 
@@ -114,20 +118,18 @@ class _Place(NamedTuple):
     seq: int
     item: str
     stored: bool
-
-
-def _find(connection: sa.Connection, name: str) -> EncoderRow | None:
-    row = connection.execute(_ENCODER, {"name": name}).first()
-    return None if row is None else EncoderRow(*row)
+    peer: bool
 
 
 def _register(connection: sa.Connection, name: str, dim: int) -> int:
-    row = _find(connection, name)
+    row = connection.execute(_ENCODER, {"name": name}).first()
     if row is None:
         connection.execute(sa.insert(tables.encoders), {"name": name, "dim": dim})
-        return find_encoder(connection, name).key
-    if row.dim != dim:
+        return connection.execute(_ENCODER, {"name": name}).one().key
+    if row.dim != dim and row.n_vectors:
         raise InputError(f"vectors of encoder {name!r} have {row.dim} numbers, not {dim}", hint="use the same encoder")
+    if row.dim != dim:  # whoever had vectors of it was forgotten
+        connection.execute(sa.update(tables.encoders).where(_encoders.key == row.key).values(dim=dim))
     return row.key
 
 

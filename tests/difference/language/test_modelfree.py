@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -67,13 +68,41 @@ def test_every_attribute_has_one_direction_in_a_comparison_and_is_measured_on_th
             assert one.key.sign * one.measured.difference > 0
 
 
+def test_what_few_do_at_all_is_not_missed_in_one_who_does_not_happen_to_do_it():
+    peers = [["It is here. It is grey.", "So it is! It is grey."], *[["It is here. It is grey."] * 6] * 7]
+    found = extract([Comparison(id=f"r{k}", target="It is here.", peers=tuple(of)) for k, of in enumerate(peers)])
+    assert "exclamations" not in {one.name for one in found}
+
+
+def test_hardly_anybody_is_told_apart_where_all_write_alike():
+    rng = np.random.default_rng(0)
+    words = [
+        "It is grey.",
+        "I love it!",
+        "Is it?",
+        "Perhaps it fits.",
+        "We had two of it.",
+        "It's fine, really.",
+        "Get one.",
+    ]
+
+    def text():
+        return " ".join(rng.choice(words, size=4))
+
+    told = [
+        extract([Comparison(id=f"r{k}", target=text(), peers=tuple(text() for _ in range(8))) for k in range(8)])
+        for _ in range(30)
+    ]
+    assert sum(map(bool, told)) <= 9
+
+
 def test_pooled_differences_come_strongest_first():
     strength = [abs(float(one.detail.split()[0])) for one in extract(comparisons()) if one.comparison == POOLED]
     assert strength == sorted(strength, reverse=True)
 
 
-def test_one_item_pools_to_nothing_and_none_to_nothing():
-    assert {one.comparison for one in extract(comparisons(LOUD[:1]))} == {"r0"}
+def test_one_text_among_a_few_tells_nothing_and_none_tell_nothing():
+    assert extract(comparisons(LOUD[:1])) == []
     assert extract([]) == []
     assert extract(comparisons(peers=[])) == []
 
@@ -94,7 +123,7 @@ def test_returning_to_words_is_no_poor_vocabulary_and_few_words_say_little():
 
 def test_the_checks_agree_with_what_was_measured():
     (one, *_) = comparisons()
-    found = [feature for feature in extract([one]) if feature.key]
+    found = [feature for feature in extract(comparisons()) if feature.key and feature.comparison == one.id]
     assert found
     checked = validate(found, one, measured=[f.measured for f in found if f.measured])
     dropped = {f.name: f.reason for f in checked if f.status == "dropped"}

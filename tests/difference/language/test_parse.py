@@ -186,6 +186,20 @@ def test_no_json_makes_the_parser_raise(values: list[dict[str, object]]):
     parse(json.dumps({"features": values}))
 
 
+@pytest.mark.parametrize(
+    ("line", "quotes"),
+    [
+        ('"mine" and "mine too"', ["mine", "mine too"]),
+        ('"The barman called it "liquid bread" again."', ['The barman called it "liquid bread" again.']),
+        ('""Slow down", they say."', ['"Slow down", they say.']),
+        ("no marks", ["no marks"]),
+    ],
+)
+def test_a_quotation_inside_a_quote_does_not_part_it(line: str, quotes: list[str]):
+    (found,) = parse(f"---\n[Tone]\nDifference Description: warmer than others\nQuote: {line}\n---")
+    assert [quote.text for quote in found.quotes] == quotes
+
+
 word = st.text("abcdefghijklmnop", min_size=2, max_size=8)
 sentence = st.lists(word, min_size=1, max_size=8).map(" ".join)
 
@@ -197,7 +211,10 @@ def test_blocks_survive_writing_and_reading(parts: list[tuple[str, str, str, lis
         Feature(name=name, definition=definition, description=said, quotes=tuple(Quote(text=q) for q in quotes))
         for name, definition, said, quotes in parts
     ]
-    assert parse(write_blocks(features)) == features
+    read = parse(write_blocks(features))
+    assert [(f.name, f.definition, f.description, f.quotes) for f in read] == [
+        (f.name, f.definition, f.description, f.quotes) for f in features
+    ]
 
 
 def test_written_blocks_hold_no_peers_words():

@@ -35,6 +35,8 @@ _KINDS = {
     "short": "description",
     "quote": "quote",
 }
+_NESTED = re.compile(r'"((?:[^"]*\s)?"\S.*)"')
+"""One quotation with another inside: after the first mark comes one that opens, not one that closes."""
 _QUOTED = re.compile(r"[\"“”«]([^\"“”«»]+)[\"“”»]")
 _NO_QUOTE = re.compile(r"[\W_]*(?:none|n/?a|not?\s+applicable|no\s+quotes?)?[\W_]*", re.IGNORECASE)
 _ELLIPSIS = re.compile(r"\s*(?:…|\.\.\.|\[\.\.\.\]|\[…\])\s*")
@@ -88,7 +90,9 @@ def split_quotes(value: str, side: Side, peer: int | None) -> list[Quote]:
     Ellipses part a quote into pieces that must each stand in the text.
     """
     value = _plain(value)
+    nested = _NESTED.fullmatch(value)
     texts = _QUOTED.findall(value) if value[:1] in ("'", '"', "“", "”", "«") else []
+    texts = [nested[1]] if nested else texts
     pieces = [piece for whole in texts or [value] for piece in _ELLIPSIS.split(whole)]
     return [Quote(text=piece.strip(), side=side, peer=peer) for piece in pieces if not _NO_QUOTE.fullmatch(piece)]
 

@@ -18,11 +18,14 @@ from idiolect.difference.stylometry import MEASURES, N_MEASURES, measure
 from idiolect.difference.stylometry.departure import LEVEL
 from idiolect.difference.stylometry.student import half_width
 
-CHECKS: Mapping[str, str | None] = MappingProxyType({"length": "semantics/info-density", "repetition": None})
+CHECKS: Mapping[str, str | None] = MappingProxyType(
+    {"length": "semantics/info-density", "repetition": None, "sentence_variety": None}
+)
 """Measures that are held against another attribute than their own.
 
 People who say that somebody packs in more information mean length as often as density, so both speak of it. Returning
-to a few words makes a vocabulary neither richer nor simpler.
+to a few words makes a vocabulary neither richer nor simpler, and mixing long sentences with short ones none of them
+longer.
 """
 
 

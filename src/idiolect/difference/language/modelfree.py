@@ -1,32 +1,37 @@
 """Differences without any model: what stylometry is sure of, as the records that an extractor would write.
 
 A baseline that is honest about itself: it knows nothing but marks, closed-class words and layout, and it names a
-difference only where the interval leaves 0 out.
+difference only where luck would hardly have made it, all measures taken together.
 """
 
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Sequence
-from statistics import NormalDist
+from typing import NamedTuple
 
 import numpy as np
 
-from idiolect.difference.language.feature import Comparison, Feature
-from idiolect.difference.language.measured import MeasuredTexts, gap, measured_on
+from idiolect.difference.language.feature import Comparison, Feature, Measured
+from idiolect.difference.language.measured import CHECKS, MeasuredTexts, measured_on
 from idiolect.difference.language.taxonomy import CATEGORIES, Category, Key, by_sign
 from idiolect.difference.language.verbalise import LEAD
-from idiolect.difference.stylometry import MEASURES, Departures, Measure, Pairs, spread
-from idiolect.difference.stylometry.student import half_width
+from idiolect.difference.stylometry import MEASURES, Measure, spread
+from idiolect.difference.stylometry.luck import draw_luck, judge
 from idiolect.errors import InputError
 
 POOLED = ""
 """Comparison of a feature that was measured over all of a user's comparisons together."""
 
-EXTRACTION_LEVEL = 0.9
-"""Coverage of the intervals. In sandbox worlds, with eight items, twice as much is found as at 0.95, and 93 % of it has
-the planted sign instead of 95 %."""
+FALSE_SHARE = 0.2
+"""Expected share of what is found that is luck, at most. In sandbox worlds, with eight items, of what is found on
+measures of planted traits 96 % has the planted sign, and where users are alike one user in eight is told apart."""
 
-_ATTRIBUTES = {"length": "semantics/info-density", "information": None, "repetition": None}
+LEAST_EFFECT = 0.2
+"""Smallest difference worth a word, in spreads of reviews of one item; Cohen calls 0.2 small."""
+
+_DRAWS = 4000
+
+_ATTRIBUTES = {**CHECKS, "information": None}
 """Measures that claim another attribute than their own: few words say little, but small words say no less."""
 
 
@@ -35,22 +40,32 @@ def extract_measured(
     texts: MeasuredTexts,
     *,
     categories: Collection[Category] = CATEGORIES,
-    level: float = EXTRACTION_LEVEL,
+    false_share: float = FALSE_SHARE,
 ) -> list[Feature]:
-    """Where a user surely departs from others: in each comparison, then over all of them, the strongest first.
+    """Where a user surely departs from others, over all comparisons, and each comparison that shows it.
 
-    What is found over all of them has the comparison ``POOLED``; its intervals are over items (see
-    ``stylometry.compare``), so it needs two, and it is far surer than any single comparison.
+    What is found over all of them has the comparison ``POOLED`` and stands last, the strongest first: the user's texts
+    against texts drawn at random from the same items (see ``stylometry.luck``). One text against a few others is too
+    little to find anything in, so a comparison only shows what all of them together have found.
 
     Args:
         comparisons: One user's, each with others' texts about the same item; without any it does not count.
         texts: Holds all of these texts.
         categories: Of what is looked for.
-        level: Coverage of the intervals.
+        false_share: Expected share of what is found that is luck, at most.
     """
     counted = [one for one in comparisons if one.peers]
-    found = [feature for one in counted for feature in _single(one, texts, categories, level)]
-    return [*found, *_pooled(counted, texts, categories, level)] if counted else []
+    if not counted:
+        return []
+    own, peers = texts[[one.target for one in counted]], [texts[one.peers] for one in counted]
+    items = np.repeat(np.arange(len(peers)), [len(values) for values in peers])
+    spreads = spread(np.vstack([own, *peers]), np.concatenate([np.arange(len(own)), items]))
+    found = _departed(own, peers, spreads, categories, false_share)
+    apart = own - np.stack([values.mean(axis=0) for values in peers])
+    return [
+        *(feature for one, row in zip(counted, apart, strict=True) for feature in _shown(found, one, row, spreads)),
+        *(_feature(departed, POOLED, f"over {len(own)} items") for departed in found),
+    ]
 
 
 class Norms:
@@ -69,91 +84,84 @@ class Norms:
         crowd = list(dict.fromkeys(texts))
         if len(crowd) < 2:
             raise InputError(f"{len(crowd)} texts say nothing of how people write", hint="give some hundred")
-        values = MeasuredTexts(crowd)[crowd]
-        self.mean = values.mean(axis=0)
-        self.spread = spread(values, np.zeros(len(values), dtype=np.int64))
+        self.values = MeasuredTexts(crowd)[crowd]
+        self.spread = spread(self.values, np.zeros(len(crowd), dtype=np.int64))
 
     def departures(
-        self, own: Sequence[str], *, categories: Collection[Category] = CATEGORIES, level: float = EXTRACTION_LEVEL
+        self, own: Sequence[str], *, categories: Collection[Category] = CATEGORIES, false_share: float = FALSE_SHARE
     ) -> list[Feature]:
-        """Where a user's texts surely depart from the norm, the strongest first; none below two texts."""
+        """Where a user's texts surely depart from the norm, the strongest first; none where there are too few."""
         values = MeasuredTexts(own)[own]
-        return _departed(values - self.mean, self.spread, f"{len(own)} past reviews", categories, level)
+        found = _departed(values, [self.values] * len(own), self.spread, categories, false_share)
+        return [_feature(departed, POOLED, f"over {len(own)} past reviews") for departed in found]
 
 
-def _single(
-    comparison: Comparison, texts: MeasuredTexts, categories: Collection[Category], level: float
-) -> list[Feature]:
-    found = gap(texts[[comparison.target]][0], texts[comparison.peers], level=level)
-    strength = np.divide(found.difference, found.spread, out=np.zeros_like(found.spread), where=found.spread > 0)
-    detail = f"against {len(comparison.peers)} others"
-    # One text without a thing that texts rarely have tells nothing, however sure the others' mean is.
-    reach = np.maximum(found.reach, found.spread)
-    return _features(found.difference, reach, strength, comparison.id, detail, categories)
+class _Departed(NamedTuple):
+    """A measure on which a user surely departs."""
 
-
-def _pooled(
-    comparisons: Sequence[Comparison], texts: MeasuredTexts, categories: Collection[Category], level: float
-) -> list[Feature]:
-    own = texts[[one.target for one in comparisons]]
-    peers = [texts[one.peers] for one in comparisons]
-    items = np.repeat(np.arange(len(peers)), [len(values) for values in peers])
-    spreads = spread(np.vstack([own, *peers]), np.concatenate([np.arange(len(own)), items]))
-    difference = own - np.stack([values.mean(axis=0) for values in peers])
-    return _departed(difference, spreads, f"{len(own)} items", categories, level)
+    place: int
+    """In ``MEASURES``."""
+    key: Key | None
+    measured: Measured
+    effect: float
+    """In spreads."""
 
 
 def _departed(
-    difference: np.ndarray, spreads: np.ndarray, over: str, categories: Collection[Category], level: float
-) -> list[Feature]:
-    """Features of one user's differences (n, n_measures), one row an item."""
-    n = np.arange(len(difference))
-    pairs = Pairs(users=np.zeros_like(n), items=n, difference=difference, n_peers=np.ones_like(n))
-    found = Departures.of(pairs, np.zeros(1, dtype=np.int64), spreads)
-    # Who never does a thing varies in nothing, and whoever does it rarely will not have done it in eight texts either:
-    # what counts as luck is at least what it would be for anybody.
-    luck = spreads / np.sqrt(max(len(difference), 1)) * NormalDist().inv_cdf((1 + level) / 2)
-    reach = np.maximum(found.standard_error[0] * half_width(found.n_items, level)[0], luck)
-    return _features(found.difference[0], reach, found.effects()[0], POOLED, f"over {over}", categories)
-
-
-def _features(
-    difference: np.ndarray,
-    reach: np.ndarray,
-    strength: np.ndarray,
-    comparison: str,
-    detail: str,
+    own: np.ndarray,
+    peers: Sequence[np.ndarray],
+    spreads: np.ndarray,
     categories: Collection[Category],
-) -> list[Feature]:
-    """A feature for every measure that is surely apart, the strongest first, each attribute in one direction, once."""
-    order = np.argsort(-np.abs(strength), kind="stable")
-    sure = [
-        int(k) for k in order if strength[k] and abs(difference[k]) > reach[k] and MEASURES[k].category in categories
-    ]
-    found: dict[Key | str, Feature] = {}
-    for k in sure:
-        key = _key(MEASURES[k], difference[k])
+    false_share: float,
+) -> list[_Departed]:
+    """What is neither luck nor small, the strongest first, each attribute in one direction, once."""
+    luck = draw_luck(own, peers, np.random.default_rng(0), draws=_DRAWS)
+    judged = judge(luck, spreads, false_share=false_share)
+    found: dict[Key | int, _Departed] = {}
+    for place in map(int, np.argsort(-np.abs(judged.effect), kind="stable")):
+        of, effect = MEASURES[place], float(judged.effect[place])
+        if not judged.sure[place] or abs(effect) < LEAST_EFFECT or of.category not in categories:
+            continue
+        key = _key(of, effect)
         if key is not None and any(isinstance(other, Key) and key.excludes(other) for other in found):
             continue  # the stronger measure of the attribute has said the opposite
-        evidence = f"{strength[k]:+.2f} spreads {detail}"
-        one = _feature(MEASURES[k], key, float(difference[k]), float(reach[k]), comparison, evidence)
-        found.setdefault(key or MEASURES[k].name, one)
+        low, high = (float(end[place] * spreads[place]) for end in (judged.low, judged.high))
+        attribute = key.attribute if key else of.name
+        measured = Measured(attribute=attribute, difference=float(luck.observed[place]), low=low, high=high)
+        found.setdefault(key or place, _Departed(place, key, measured, effect))
     return list(found.values())
 
 
-def _feature(of: Measure, key: Key | None, difference: float, reach: float, comparison: str, detail: str) -> Feature:
+def _shown(found: Iterable[_Departed], one: Comparison, apart: np.ndarray, spreads: np.ndarray) -> list[Feature]:
+    """What of ``found`` one comparison shows: the user's text lies more than a spread on the same side."""
+    return [
+        _feature(
+            departed._replace(
+                measured=measured_on(departed.measured.attribute, apart[place], spreads[place]),
+                effect=float(apart[place] / spreads[place]),
+            ),
+            one.id,
+            f"against {len(one.peers)} others",
+        )
+        for departed in found
+        if np.sign(departed.effect) * apart[place := departed.place] > spreads[place]
+    ]
+
+
+def _feature(departed: _Departed, comparison: str, over: str) -> Feature:
+    of, key = MEASURES[departed.place], departed.key
     return Feature(
         name=of.name,
         definition=f"measured, {of.unit}",
-        description=f"{LEAD} {of.more if difference > 0 else of.less}.",
+        description=f"{LEAD} {of.more if departed.effect > 0 else of.less}.",
         category=of.category,
         attribute=key.attribute if key else None,
         direction=key.direction if key else None,
         stated=key is not None,
         comparison=comparison,
-        measured=measured_on(key.attribute if key else of.name, difference, reach),
+        measured=departed.measured,
         status="kept",
-        detail=detail,
+        detail=f"{departed.effect:+.2f} spreads {over}",
     )
 
 

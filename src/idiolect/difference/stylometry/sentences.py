@@ -43,8 +43,10 @@ def per_text(frame: pl.DataFrame) -> pl.DataFrame:
 
 def _summaries() -> list[pl.Expr]:
     """Numbers of sentences that show something, and how the first and the last stand out."""
-    last_is_short = (pl.col("length").last() <= 4) & (pl.len() >= 3)
+    length, last = pl.col("length"), pl.col("length").last()
     opinion = pl.col("opinion").cast(pl.Int8)
+    # Half as long as the rest, for who writes short sentences parts in no shorter ones; and a verdict is no parting.
+    last_is_short = (pl.len() >= 3) & (2 * last * (pl.len() - 1) <= length.sum() - last) & (opinion.last() == 0)
     return [
         pl.len().alias("sentences"),
         *(pl.col(name).sum() for name in ("exclamations", "questions", "lowercase_starts", "labels", "imperatives")),

@@ -8,9 +8,9 @@ from typing import Literal
 import numpy as np
 
 from idiolect.difference.language.measured import MeasuredTexts
-from idiolect.difference.stylometry import MEASURES, Measure, in_spreads, spread
+from idiolect.difference.stylometry import MEASURES, Measure, spread
+from idiolect.difference.stylometry.luck import draw_luck, judge, least_p
 from idiolect.experiments.explain.compared import Compared
-from idiolect.experiments.explain.luck import correct, draw_luck, least_p
 from idiolect.experiments.explain.settings import ExplainConfig
 
 Direction = Literal["more", "less"]
@@ -119,28 +119,23 @@ def find(compared: Compared, texts: MeasuredTexts, config: ExplainConfig) -> Fin
     crowds = np.array([values.mean(axis=0) for values in peers]).reshape(own.shape)
     spreads = _spreads(own, peers)
     luck = draw_luck(own, peers, np.random.default_rng(config.seed), draws=config.draws)
-    varying = spreads > 0
-    p, corrected = np.where(varying, luck.p, 1.0), np.ones(len(MEASURES))
-    corrected[varying] = correct(p[varying])
-    sure, n_looked_at = corrected <= config.false_share, int(varying.sum())
-    effect = in_spreads(luck.observed, spreads)
-    level = 1 - config.false_share * max(1, int(sure.sum())) / max(1, n_looked_at)
-    low, high = in_spreads(luck.interval(level), spreads)
+    judged = judge(luck, spreads, false_share=config.false_share)
+    large = np.abs(judged.effect) >= config.least_effect
     return Findings(
         compared=compared,
         own=_mean(own),
         others=_mean(crowds),
-        effect=effect,
-        low=low,
-        high=high,
-        p=p,
-        corrected=corrected,
-        claimed=sure & (np.abs(effect) >= config.least_effect),
-        small=sure & (np.abs(effect) < config.least_effect),
+        effect=judged.effect,
+        low=judged.low,
+        high=judged.high,
+        p=judged.p,
+        corrected=judged.corrected,
+        claimed=judged.sure & large,
+        small=judged.sure & ~large,
         support=((own - crowds) * np.sign(luck.observed) > 0).sum(axis=0),
         showing=np.stack([_mean(own != 0), _mean(np.array([(values != 0).mean(axis=0) for values in peers]))]),
-        n_looked_at=n_looked_at,
-        level=level,
+        n_looked_at=judged.n_looked_at,
+        level=judged.level,
         too_few=least_p([1 + len(values) for values in peers]) * len(MEASURES) > config.false_share,
     )
 

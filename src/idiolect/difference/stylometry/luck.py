@@ -14,6 +14,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from idiolect.difference.stylometry.pairs import in_spreads
+
 _TIE = 1e-5
 """Relative to the largest difference: what float32 sums cannot tell apart."""
 
@@ -60,6 +62,55 @@ def draw_luck(own: np.ndarray, peers: Sequence[np.ndarray], rng: np.random.Gener
         total += apart.astype(np.float32)[rng.integers(n, size=draws)]
     n_items = max(1, len(own))
     return Luck(observed=observed / n_items, drawn=total / np.float32(n_items))
+
+
+@dataclass(frozen=True, slots=True, eq=False, kw_only=True)
+class Judged:
+    """Which mean differences are more than luck, all measures taken together; arrays are (n_measures,)."""
+
+    effect: np.ndarray
+    """float64: the observed differences in spreads; 0 where nothing varies."""
+    low: np.ndarray
+    """float64: lower ends of the effects' intervals."""
+    high: np.ndarray
+    """float64: upper ends; no interval of a sure effect holds 0."""
+    p: np.ndarray
+    """float64: of each measure alone; 1 where nothing varies."""
+    corrected: np.ndarray
+    """float64: corrected for the number of measures that vary."""
+    sure: np.ndarray
+    """bool: among these at most ``false_share`` are expected to be luck."""
+    n_looked_at: int
+    """Measures that vary."""
+    level: float
+    """Coverage of the intervals: that of Benjamini and Yekutieli (2005) for parameters that were selected, so that of
+    the sure ones' intervals the expected share that misses is at most ``false_share``."""
+
+
+def judge(luck: Luck, spreads: np.ndarray, *, false_share: float) -> Judged:
+    """Hold every measure against luck.
+
+    Args:
+        luck: Of every measure.
+        spreads: float (n_measures,): the unit of effects (see ``pairs.spread``).
+        false_share: Expected share of what is sure that is luck, at most.
+    """
+    varying = spreads > 0
+    p, corrected = np.where(varying, luck.p, 1.0), np.ones(len(spreads))
+    corrected[varying] = correct(p[varying])
+    sure, n_looked_at = corrected <= false_share, int(varying.sum())
+    level = 1 - false_share * max(1, int(sure.sum())) / max(1, n_looked_at)
+    low, high = in_spreads(luck.interval(level), spreads)
+    return Judged(
+        effect=in_spreads(luck.observed, spreads),
+        low=low,
+        high=high,
+        p=p,
+        corrected=corrected,
+        sure=sure,
+        n_looked_at=n_looked_at,
+        level=level,
+    )
 
 
 def least_p(crowds: Sequence[int]) -> float:

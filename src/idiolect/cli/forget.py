@@ -1,0 +1,28 @@
+"""``idiolect forget``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from idiolect.cli.options import Json, StorePath, show
+from idiolect.experiments.erasure.forget import forget_user
+
+
+def forget(
+    user: str, /, *, store: StorePath = "idiolect.db", outputs: tuple[Path, ...] = (), json: Json = False
+) -> None:
+    """Erase a user: texts, vectors, sums, recorded answers, snapshots, rejects and outputs; print a receipt.
+
+    The receipt says what was removed where and does not name the user. Adapters and backbones that were trained while
+    the reviews were there are listed: training is not undone. Run it while nothing else uses the store; interrupted,
+    run it again.
+
+    Args:
+        user: Whom.
+        store: SQLite file or database URL.
+        outputs: Further files and folders that idiolect wrote, where they were moved or are not recorded in the store;
+            may be repeated. Rows and files with the user's ids or words are removed from them.
+        json: Print one JSON object.
+    """
+    receipt = forget_user(store, user, outputs=outputs)
+    show(receipt.record(), receipt.text(), as_json=json)

@@ -1,0 +1,62 @@
+"""The ways in which a file holds rows, and how one is told from another."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Literal
+
+from idiolect.corpus.arrays import array_rows
+from idiolect.corpus.columnar import ARROW_FILE, arrow_rows, parquet_rows
+from idiolect.corpus.delimited import csv_rows
+from idiolect.corpus.rows import Row, json_rows, literal_rows
+from idiolect.corpus.source import open_bytes, plain_name, readable
+from idiolect.errors import InputError
+
+Container = Literal["jsonl", "literal", "json", "csv", "parquet", "arrow"]
+
+ROWS: dict[Container, Callable[[Path], Iterator[Row]]] = {
+    "jsonl": json_rows,
+    "literal": literal_rows,
+    "json": array_rows,
+    "csv": csv_rows,
+    "parquet": parquet_rows,
+    "arrow": arrow_rows,
+}
+
+SUFFIXES: dict[str, Container] = {
+    ".jsonl": "jsonl",
+    ".ndjson": "jsonl",
+    ".json": "jsonl",
+    ".csv": "csv",
+    ".tsv": "csv",
+    ".parquet": "parquet",
+    ".arrow": "arrow",
+}
+"""What files of these names hold, where their first bytes do not say otherwise."""
+
+_MAGIC: dict[bytes, Container] = {b"PAR1": "parquet", ARROW_FILE: "arrow", b"\xff\xff\xff\xff": "arrow"}
+
+
+def tell_container(path: Path) -> Container:
+    """How ``path`` holds its rows: by its first bytes, then by its name, else JSON lines.
+
+    Raises:
+        InputError: The file cannot be read or is empty.
+    """
+    with readable(path), open_bytes(path) as file:
+        start = file.read(512)
+    if not start:
+        raise InputError(f"{str(path)!r} is empty", hint="check where it came from")
+    for magic, container in _MAGIC.items():
+        if start.startswith(magic):
+            return container
+    text = start.removeprefix(b"\xef\xbb\xbf").lstrip()
+    if text.startswith(b"[") and text[1:].lstrip()[:1] in (b"{", b""):
+        return "json"
+    return suffix_container(path) or "jsonl"
+
+
+def suffix_container(path: Path) -> Container | None:
+    """What the name of ``path`` promises; None where it is of none of the known kinds."""
+    return SUFFIXES.get(Path(plain_name(path)).suffix)

@@ -1,0 +1,155 @@
+"""Records of one kind, wherever their rows are, one at a time."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import suppress
+from typing import Generic, NamedTuple, TypeVar
+
+from idiolect.corpus.formats import LAYOUTS, Written
+from idiolect.corpus.layouts import Unnest
+from idiolect.corpus.parts import Part
+from idiolect.corpus.records import Build
+from idiolect.corpus.rejects import RAW_CHARS, ReadSummary, Rejected, UnusableRow
+from idiolect.corpus.rows import Row
+
+T = TypeVar("T")
+OnReject = Callable[[Rejected], None]
+
+JUDGED_FROM = 10_000
+"""Rows after which too many rejects end the reading; before, bad rows may merely stand first."""
+
+
+class OpenPart(NamedTuple, Generic[T]):
+    """A part of a location, and how its rows become records."""
+
+    part: Part
+    written: Written
+    unnest: Unnest | None
+    columns: Mapping[str, str]
+    """The column of every field that has one."""
+    build: Build[T]
+
+    def rows(self) -> Iterator[Row]:
+        """Its rows, one a record."""
+        return rows_of(self.part, self.written, self.unnest)
+
+    def record(self, row: Row, place: int) -> T:
+        """The record of one of the rows, the one at ``place`` (from 0) of all.
+
+        Raises:
+            UnusableRow: With the reason.
+        """
+        if isinstance(row.cells, str):
+            raise UnusableRow(row.cells)
+        return self.build(row.cells, place)
+
+
+def rows_of(part: Part, written: Written, unnest: Unnest | None) -> Iterator[Row]:
+    """The rows of ``part``, one a record."""
+    rows = part.rows(written.container)
+    return rows if unnest is None else (one for row in rows for one in unnest(row))
+
+
+class Located(NamedTuple, Generic[T]):
+    """A record and where it stands."""
+
+    record: T
+    file: str
+    row: Row
+
+    def rejected(self, reason: str) -> Rejected:
+        """As an entry in a list of rejects."""
+        return Rejected(self.row.line, reason, _start(self.row.raw), self.file)
+
+
+class RecordFile(Generic[T]):
+    """Records of one kind, read anew by each iteration; nothing of them is held in memory.
+
+    Args:
+        parts: Where they are.
+        skipped: Files of the location that are no parts of it.
+        on_reject: Called with every row that cannot be used, a ``RejectsWriter`` for instance.
+        max_rejects: Share of rejected rows beyond which reading ends, once ``JUDGED_FROM`` rows were read.
+    """
+
+    def __init__(
+        self,
+        parts: tuple[OpenPart[T], ...],
+        *,
+        skipped: tuple[str, ...] = (),
+        on_reject: OnReject | None = None,
+        max_rejects: float = 1.0,
+    ) -> None:
+        self.parts = parts
+        self.skipped = skipped
+        self._on_reject = on_reject
+        self._max_rejects = max_rejects
+        self._read = 0
+        self._rejected: Counter[str] = Counter()
+        self._stopped = False
+
+    def __iter__(self) -> Iterator[T]:
+        """The records in the order of the parts and of the rows in each.
+
+        Raises:
+            InputError: A file is cut short or damaged.
+        """
+        self._read, self._rejected, self._stopped = 0, Counter(), False
+        for part in self.parts:
+            for row in part.rows():
+                place, self._read = self._read, self._read + 1
+                try:
+                    record = part.record(row, place)
+                except UnusableRow as unusable:
+                    self._reject(part, row, unusable.reason)
+                    if self._stopped:
+                        return
+                else:
+                    yield record
+
+    def located(self) -> Iterator[Located[T]]:
+        """The same records with where each stands; this counts and rejects nothing."""
+        rows = ((part, row) for part in self.parts for row in part.rows())
+        for place, (part, row) in enumerate(rows):
+            with suppress(UnusableRow):
+                yield Located(part.record(row, place), part.part.name, row)
+
+    @property
+    def format(self) -> str:
+        """How the parts are written; several ways are joined by ``+``."""
+        return "+".join(dict.fromkeys(part.written.format for part in self.parts))
+
+    @property
+    def columns(self) -> Mapping[str, str]:
+        """The columns of the first part."""
+        return self.parts[0].columns
+
+    @property
+    def counts_order(self) -> bool:
+        """Whether ``order`` is a mere count of rows or entries, for no column holds it."""
+        return any(part.unnest is not None or "order" not in part.columns for part in self.parts)
+
+    @property
+    def carries_items(self) -> bool:
+        """Whether the rows of reviews hold the items too."""
+        return any(layout and layout.items for layout in (LAYOUTS.get(part.written.format) for part in self.parts))
+
+    @property
+    def summary(self) -> ReadSummary:
+        """What the latest iteration came to (so far)."""
+        accepted = self._read - self._rejected.total()
+        return ReadSummary(read=self._read, accepted=accepted, rejected=dict(self._rejected), stopped=self._stopped)
+
+    def _reject(self, part: OpenPart[T], row: Row, reason: str) -> None:
+        self._rejected[reason] += 1
+        if self._on_reject is not None:
+            self._on_reject(Rejected(row.line, reason, _start(row.raw), part.part.name))
+        self._stopped = self._read >= JUDGED_FROM and self._rejected.total() > self._max_rejects * self._read
+
+
+def _start(raw: object) -> str:
+    if isinstance(raw, bytes):
+        return raw[: 4 * RAW_CHARS].decode("utf-8", "replace").rstrip("\r\n")[:RAW_CHARS]
+    return str(raw).rstrip("\r\n")[:RAW_CHARS]

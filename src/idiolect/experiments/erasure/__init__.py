@@ -1,0 +1,1 @@
+"""Erasing a user beyond the store: recorded answers, snapshots, rejects and outputs."""

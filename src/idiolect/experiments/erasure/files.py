@@ -1,0 +1,134 @@
+"""Erasing a user's traces from what the library wrote: rows where a file has rows, else the file."""
+
+from __future__ import annotations
+
+import html
+import json
+import shutil
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import polars as pl
+
+from idiolect.corpus.atomic import write_whole
+from idiolect.experiments.erasure.traces import Traces
+from idiolect.llm.cache import Cache, is_cache
+from idiolect.types import ReviewId
+
+_WEIGHTS = frozenset({".safetensors", ".pt", ".bin", ".pth"})
+_TEXT = frozenset({".json", ".md", ".html", ".csv", ".tsv", ".txt", ".yaml", ".yml", ".log", ".svg"})
+_SNAPSHOT = ("meta.json", "reviews.arrow")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Erased:
+    """What was removed from one place."""
+
+    path: Path
+    what: str
+    """``snapshot``, ``file``, ``rows`` or ``answers``."""
+    count: int = 1
+
+
+def erase_from(place: Path, traces: Traces) -> Iterator[Erased]:
+    """Erase a user from a file, or from everything in a folder.
+
+    A snapshot goes whole, for it is made anew when it is needed, and so does a list of rejected rows, for it keeps the
+    beginnings of rows and cannot say whose each was. From JSON lines and Parquet the rows with a trace go, from a cache
+    the answers; any other file with a trace goes. Weights and stores are left alone. Links are not followed.
+    """
+    if place.is_symlink():
+        return
+    if place.is_file():
+        yield from _erase_file(place, traces)
+    elif all((place / name).is_file() for name in _SNAPSHOT):
+        shutil.rmtree(place)
+        yield Erased(path=place, what="snapshot")
+    elif place.is_dir():
+        for inside in sorted(place.iterdir()):
+            yield from erase_from(inside, traces)
+
+
+def trained(place: Path) -> Iterator[Path]:
+    """Every folder at or below ``place`` that holds weights."""
+    if place.is_dir():
+        yield from sorted({file.parent for file in place.rglob("*") if file.suffix in _WEIGHTS})
+
+
+def _erase_file(path: Path, traces: Traces) -> Iterator[Erased]:
+    count, what = 0, "rows"
+    if is_cache(path):
+        with Cache(path) as cache:
+            count, what = cache.forget_reviews(map(ReviewId, traces.ids)), "answers"
+    elif not _has_rows(path):
+        if _file_has_trace(path, traces):
+            path.unlink()
+            count, what = 1, "file"
+    else:
+        count = _ROWS[path.suffix](path, traces)
+    if count:
+        yield Erased(path=path, what=what, count=count)
+
+
+def _has_rows(path: Path) -> bool:
+    return path.suffix in _ROWS and not _is_rejects(path)
+
+
+def _is_rejects(path: Path) -> bool:
+    return path.name.endswith((".rejects.jsonl", ".rejects.jsonl.partial"))
+
+
+def _file_has_trace(path: Path, traces: Traces) -> bool:
+    if path.suffix in _WEIGHTS or _is_database(path):
+        return False
+    if _is_rejects(path) or traces.in_text(path.name) or traces.in_text(path.stem):
+        return True
+    content = path.read_bytes()
+    if path.suffix not in _TEXT:
+        return traces.in_bytes(content)
+    text = content.decode(errors="replace")
+    if path.suffix == ".json":
+        try:
+            return traces.in_value(json.loads(text))
+        except ValueError:
+            return traces.in_text(text)
+    return traces.in_text(html.unescape(text))
+
+
+def _is_database(path: Path) -> bool:
+    """A store, or what SQLite keeps beside a database."""
+    with path.open("rb") as file:
+        return file.read(15) == b"SQLite format 3" or path.name.endswith(("-wal", "-shm"))
+
+
+def _erase_lines(path: Path, traces: Traces) -> int:
+    with path.open(encoding="utf-8", newline="\n") as file:
+        if not (count := sum(_line_has_trace(line, traces) for line in file)):
+            return 0
+
+    def keep(part: Path) -> None:
+        with path.open(encoding="utf-8", newline="\n") as old, part.open("w", encoding="utf-8", newline="\n") as new:
+            new.writelines(line for line in old if not _line_has_trace(line, traces))
+
+    write_whole(path, keep)
+    return count
+
+
+def _line_has_trace(line: str, traces: Traces) -> bool:
+    try:
+        return traces.in_value(json.loads(line))
+    except ValueError:
+        return traces.in_text(line)
+
+
+def _erase_rows(path: Path, traces: Traces) -> int:
+    table = pl.read_parquet(path)
+    texts = [name for name, dtype in table.schema.items() if dtype == pl.String]
+    kept = table.filter([not traces.in_value(list(row)) for row in table.select(texts).iter_rows()])
+    if kept.height < table.height:
+        write_whole(path, kept.write_parquet)
+    return table.height - kept.height
+
+
+_ROWS: dict[str, Callable[[Path, Traces], int]] = {".jsonl": _erase_lines, ".parquet": _erase_rows}

@@ -1,0 +1,103 @@
+"""A user erased: from what was made of their reviews first, from the store last, so that a second run can go on."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from idiolect.experiments.erasure.files import Erased, erase_from, trained
+from idiolect.experiments.erasure.traces import Traces
+from idiolect.llm.cache import is_cache
+from idiolect.store.base import ErasureReceipt
+from idiolect.store.sql import SqlStore
+from idiolect.types import UserId
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Receipt:
+    """What was removed where, without naming the user."""
+
+    store: ErasureReceipt
+    erased: tuple[Erased, ...]
+    """From recorded answers, snapshots, rejects and outputs."""
+    absent: tuple[Path, ...]
+    """Recorded outputs that are not where they were written: moved, or removed before."""
+    not_unlearned: tuple[Path, ...]
+    """Adapters and backbones that may have been trained on them. Erasing a review does not take it out of weights."""
+
+    def record(self) -> dict[str, Any]:
+        """As plain data."""
+        return {
+            "reviews": self.store.reviews,
+            "vectors": self.store.vectors,
+            "items_touched": self.store.items_touched,
+            "scrubbed": self.store.scrubbed,
+            "erased": [{"path": str(e.path), "what": e.what, "count": e.count} for e in self.erased],
+            "absent": [str(path) for path in self.absent],
+            "not_unlearned": [str(path) for path in self.not_unlearned],
+        }
+
+    def text(self) -> str:
+        """For people."""
+        store = self.store
+        lines = [
+            f"{store.reviews} reviews and {store.vectors} vectors removed, {store.items_touched} items' sums mended"
+        ]
+        lines += [f"{e.count} {e.what} removed: {e.path}" for e in self.erased]
+        lines += [f"not found where it was written: {path}" for path in self.absent]
+        if not store.scrubbed:
+            lines.append("another process uses the store: close it and run the same command again to drop old bytes")
+        if self.not_unlearned:
+            lines.append("trained while the reviews were in the store and NOT unlearned; fit again:")
+            lines += [f"  {path}" for path in self.not_unlearned]
+        return "\n".join(lines)
+
+
+def forget_user(store: str, user: str, *, outputs: Sequence[Path] = ()) -> Receipt:
+    """Erase a user from a store, from what was recorded as written from it, and from ``outputs``.
+
+    No run should be under way on the store. An erasure that was interrupted is completed by a second one.
+
+    Args:
+        store: SQLite file or database URL.
+        user: Whom.
+        outputs: Further files and folders of the library's: those written by a version that recorded none, moved ones,
+            or caches that lie elsewhere than beside the store.
+
+    Raises:
+        NotFoundError: There is no store.
+        ArtifactError: A cache or the store cannot be written.
+    """
+    with SqlStore(store, create=False) as database:
+        traces = Traces.of(UserId(user), database.profile(UserId(user)))
+        recorded = list(database.outputs())
+        places = list(dict.fromkeys([*recorded, *(path.resolve() for path in outputs), *_caches_beside(store)]))
+        erased = tuple(found for place in places for found in erase_from(place, traces))
+        receipt = database.forget(UserId(user))
+    return Receipt(
+        store=receipt,
+        erased=tuple(_unnamed(found, traces) for found in erased),
+        absent=tuple(_shown(path, traces) for path in recorded if not path.exists() and not _gone(path, erased)),
+        not_unlearned=tuple(dict.fromkeys(path for place in places for path in trained(place))),
+    )
+
+
+def _caches_beside(store: str) -> Iterator[Path]:
+    """Records of answers in the store's folder, or in the current one where the store is no file."""
+    folder = Path() if "://" in store else Path(store).parent
+    yield from (path.resolve() for path in sorted(folder.glob("*.db")) if is_cache(path))
+
+
+def _gone(path: Path, erased: Sequence[Erased]) -> bool:
+    return any(found.path == path for found in erased)
+
+
+def _unnamed(found: Erased, traces: Traces) -> Erased:
+    return Erased(path=_shown(found.path, traces), what=found.what, count=found.count)
+
+
+def _shown(path: Path, traces: Traces) -> Path:
+    """The path, or its folder where its name is one of the user's ids."""
+    return path.parent if any(id in path.name for id in traces.ids) else path

@@ -1,0 +1,71 @@
+"""PAG, DPL and DRP as settings name them: who plays which role, what is compared, how it is told."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Literal, get_args
+
+from pydantic import Field
+
+from idiolect.config import Config
+from idiolect.llm.base import SamplingParams
+from idiolect.llm.config import BackboneConfig
+from idiolect.methods.comparison import ComparisonConfig
+from idiolect.methods.dimensions import Dimensions
+from idiolect.methods.pipeline import StageConfig
+
+DifferenceMethod = Literal["pag", "dpl", "drp"]
+"""The methods that put a user into words before they write."""
+
+DIFFERENCE_METHODS: tuple[DifferenceMethod, ...] = get_args(DifferenceMethod)
+
+ROLES = ("extractor", "validator", "summarizer", "generator")
+"""E, V, S and G: the fields of ``DifferenceConfig`` that hold a ``RoleConfig``."""
+
+
+class RoleConfig(Config):
+    """Who plays a role: the run's own model unless another one is named."""
+
+    backbone: BackboneConfig | None = None
+    """A model of its own, in this process or behind an endpoint; None: the run's own."""
+    sampling: SamplingParams = SamplingParams(temperature=0, max_new_tokens=2048)
+    """How its tokens are drawn; the defaults are greedy, as in the DRP program."""
+    thinks: bool = False
+    """The model, in this process, thinks before every answer; an endpoint has this setting itself."""
+    thinking_limit: int = Field(default=16_384, gt=0)
+    """Most new tokens for thinking that did not end: it is asked for again with twice as many up to here."""
+
+
+class DifferenceConfig(Config):
+    """How PAG, DPL and DRP work. By default only the writer is a model, so that they run anywhere.
+
+    ``extractor: {}`` gives a role to the run's own model.
+    """
+
+    extractor: RoleConfig | None = None
+    """E; None: differences are measured (stylometry)."""
+    validator: RoleConfig | None = None
+    """V, for DRP; None: only the checks that cost no call."""
+    summarizer: RoleConfig | None = None
+    """S; None: a template puts what was found into a sentence."""
+    generator: RoleConfig | None = None
+    """G; None: the run's own model, sampled as everywhere in the run."""
+    comparison: ComparisonConfig = ComparisonConfig()
+    """Which reviews are compared with whose."""
+    dimensions: Dimensions | None = None
+    """What E compares along: ``fixed``, ``auto`` or a list; None: fixed for DPL, auto for DRP."""
+    stages: StageConfig = StageConfig()
+    """How differences are found and told."""
+    norm_users: int = Field(default=200, ge=2)
+    """Users whose reviews are the norm for PAG without a summarizer."""
+
+    @property
+    def roles(self) -> Mapping[str, RoleConfig]:
+        """The roles that a model plays, by their fields' names."""
+        given = {name: getattr(self, name) for name in ROLES}
+        return {name: role for name, role in given.items() if role is not None}
+
+    @property
+    def backbones(self) -> tuple[BackboneConfig, ...]:
+        """The models that some role has to itself."""
+        return tuple(role.backbone for role in self.roles.values() if role.backbone is not None)

@@ -1,0 +1,69 @@
+"""Names in place of users: a store that nobody can read a user's id from, and that still finds who asks to be erased.
+
+A keyed hash (BLAKE2b) gives the same user the same pseudonym under the same key. Who has the key and an id can find the
+user's reviews; who has the store alone can neither read ids nor try a list of them. Texts are left as they are.
+"""
+
+from __future__ import annotations
+
+import os
+import secrets
+from hashlib import blake2b
+from pathlib import Path
+
+from idiolect.errors import ArtifactError, NotFoundError
+from idiolect.types import UserId
+
+_KEY_BYTES = 32
+
+
+class Pseudonyms:
+    """Users' ids to pseudonyms of 32 hexadecimal digits.
+
+    Args:
+        key: 32 secret bytes.
+
+    Raises:
+        ArtifactError: It is not of that length.
+    """
+
+    def __init__(self, key: bytes) -> None:
+        if len(key) != _KEY_BYTES:
+            raise ArtifactError(f"a key has {_KEY_BYTES} bytes, not {len(key)}", hint="let `Pseudonyms.open` make one")
+        self._key = key
+
+    @classmethod
+    def open(cls, path: str | Path, *, create: bool = True) -> Pseudonyms:
+        """Those of a key's file, which only its owner may read; keep it away from the store.
+
+        Args:
+            path: Of the file; 64 hexadecimal digits.
+            create: Make the file, with a new random key, where there is none.
+
+        Raises:
+            NotFoundError: There is none and ``create`` is off.
+            ArtifactError: The file holds no key.
+        """
+        path = Path(path)
+        if create:
+            _make(path)
+        try:
+            return cls(bytes.fromhex(path.read_text(encoding="ascii")))
+        except FileNotFoundError as error:
+            raise NotFoundError(f"there is no key at {str(path)!r}", hint="give the file that ingest used") from error
+        except (OSError, ValueError) as error:
+            raise ArtifactError(
+                f"{str(path)!r} holds no key: {error}", hint="give the file that ingest used"
+            ) from error
+
+    def __call__(self, user: str) -> UserId:
+        """The user's pseudonym."""
+        return UserId(blake2b(user.encode(errors="surrogatepass"), digest_size=16, key=self._key).hexdigest())
+
+
+def _make(path: Path) -> None:
+    try:
+        with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w", encoding="ascii") as file:
+            file.write(secrets.token_hex(_KEY_BYTES) + "\n")
+    except FileExistsError:
+        return

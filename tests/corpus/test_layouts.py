@@ -1,0 +1,160 @@
+"""Published sets as they are distributed: the DPL authors', LaMP, LongLaMP, Yelp."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from idiolect.corpus import open_items, open_reviews
+from idiolect.errors import InputError
+
+
+def entry(k: int) -> dict[str, Any]:
+    return {"rating": 5.0, "title": f"t{k}", "text": f"text {k}", "asin": f"B{k}", "timestamp": 1_600_000_000_000 + k}
+
+
+def write(path: Path, *rows: Any) -> Path:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    return path
+
+
+def dpl_rows(user: str) -> list[dict[str, Any]]:
+    """The profiles grow by the target before, as in the authors' set."""
+    return [{"user_id": user, "profile": [entry(k) for k in range(n)], "data": entry(n)} for n in (2, 3)]
+
+
+def test_the_authors_set_gives_every_review_with_its_place_and_category(tmp_path: Path) -> None:
+    pq.write_table(pa.Table.from_pylist(dpl_rows("u")[:1]), write(tmp_path / "Books" / "train-0.parquet"))
+    write(tmp_path / "CDs_and_Vinyl" / "train.jsonl", *dpl_rows("u"))
+    source = open_reviews(tmp_path)
+    reviews = list(source)
+    assert source.format == "dpl"
+    assert [(r.item, r.order) for r in reviews[:3]] == [("Books/B0", 0), ("Books/B1", 1), ("Books/B2", 2)]
+    assert [r.item for r in reviews[3:]] == [f"CDs_and_Vinyl/B{k}" for k in (0, 1, 2, 0, 1, 2, 3)]
+    first = reviews[3]
+    assert (first.user, first.text, first.rating, first.title) == ("u", "text 0", 5.0, "t0")
+    assert first.timestamp == 1_600_000_000
+    # What two rows of a user both show is the same review to the letter.
+    assert reviews[3:6] == reviews[6:9]
+
+
+def test_the_authors_items_get_the_same_ids(tmp_path: Path) -> None:
+    write(tmp_path / "meta" / "Books.jsonl", {"asin": "B0", "title": "T", "description": "D"})
+    (item,) = open_items(tmp_path / "meta", format="dpl")
+    assert (item.id, item.title, item.description, item.category) == ("Books/B0", "T", "D", "Books")
+
+
+@pytest.mark.parametrize(
+    ("row", "reasons"),
+    [
+        ({"user_id": "u", "profile": [], "data": {}}, {"missing item": 1}),
+        ({"user_id": "u", "profile": "x", "data": entry(1)}, {"wrong type: profile": 1}),
+        ({"user_id": "u", "profile": None, "data": None}, {"missing profile": 1, "wrong type: data": 1}),
+        ({"user_id": "u", "profile": [3, entry(0)], "data": entry(1)}, {"wrong type: profile entry": 1}),
+        ({"user_id": None, "profile": [entry(0)], "data": entry(1)}, {"missing user": 2}),
+    ],
+)
+def test_what_is_wrong_in_a_row_of_many_is_told_one_by_one(tmp_path: Path, row: Any, reasons: dict[str, int]) -> None:
+    source = open_reviews(write(tmp_path / "r.jsonl", *dpl_rows("good"), row))
+    list(source)
+    assert source.summary.rejected == reasons
+    assert source.summary.accepted + source.summary.lost == source.summary.read
+
+
+PROFILES = {
+    "LaMP_2": ({"id": "1", "description": "A plot", "tag": "classic"}, "classic", "A plot"),
+    "LaMP_4": ({"id": "1", "text": "An article", "title": "A headline"}, "A headline", "An article"),
+    "LaMP_5": ({"id": "1", "title": "A paper", "abstract": "We show"}, "A paper", "We show"),
+    "LaMP_7": ({"id": "1", "text": "a tweet"}, "a tweet", None),
+}
+
+
+@pytest.mark.parametrize("task", PROFILES)
+def test_lamp_questions_and_answers_become_reviews_of_what_they_are_about(tmp_path: Path, task: str) -> None:
+    found, text, about = PROFILES[task]
+    questions = [{"id": f"{k}", "input": f"question {k}", "profile": [found]} for k in range(2)]
+    (tmp_path / "dev_questions.json").write_text(json.dumps(questions))
+    golds = [{"id": f"{k}", "output": f"answer {k}"} for k in range(2)]
+    (tmp_path / "dev_outputs.json").write_text(json.dumps({"task": task, "golds": golds}))
+    source = open_reviews(tmp_path)
+    reviews = list(source)
+    assert source.format == "lamp"
+    assert [(r.user, r.text, r.order) for r in reviews] == [
+        ("0", text, 0),
+        ("0", "answer 0", 1),
+        ("1", text, 0),
+        ("1", "answer 1", 1),
+    ]
+    items = {item.id: item.description for item in open_items(tmp_path)}
+    assert [items.get(r.item) for r in reviews] == [about, "question 0", about, "question 1"]
+    # Two people who wrote about the same thing share the item.
+    assert (reviews[0].item == reviews[2].item) == (about is not None)
+
+
+def test_lamp_scores_are_ratings_and_labels_are_no_texts(tmp_path: Path) -> None:
+    question = {
+        "id": 7,
+        "user_id": 3,
+        "input": "?",
+        "profile": [{"id": "1", "text": "fine", "score": "4", "date": "2014-05-01"}],
+    }
+    (tmp_path / "q_questions.json").write_text(json.dumps([question]))
+    (tmp_path / "q_outputs.json").write_text(json.dumps({"task": "LaMP_3", "golds": [{"id": 7, "output": "4"}]}))
+    (review,) = open_reviews(tmp_path / "q_questions.json")
+    assert (review.user, review.rating, review.timestamp) == ("3", 4.0, 1_398_902_400)
+    (tmp_path / "q_outputs.json").write_text("{")
+    with pytest.raises(InputError, match="no LaMP file of outputs"):
+        open_reviews(tmp_path / "q_questions.json")
+
+
+LONG = {
+    "reviewerId": {"overall": 4, "summary": "s", "description": "A lamp", "reviewText": "It shines"},
+    "name": {"id": "p1", "title": "A title", "abstract": "It shines", "year": 2019},
+    "author": {"input": "A topic", "output": "It shines"},
+    "user_id": {"title": "A subject", "text": "It shines"},
+}
+
+
+@pytest.mark.parametrize("user", LONG)
+def test_longlamp_profiles_and_outputs_become_reviews(tmp_path: Path, user: str) -> None:
+    path = write(tmp_path / "r.jsonl", {user: "ann", "input": "Write it", "output": "Written", "profile": [LONG[user]]})
+    source = open_reviews(path)
+    first, target = source
+    assert source.format == "longlamp"
+    assert (first.user, first.text, first.order, target.text, target.order) == ("ann", "It shines", 0, "Written", 1)
+    items = {item.id: (item.title, item.description) for item in open_items(path)}
+    about = {
+        "reviewerId": ("", "A lamp"),
+        "name": ("A title", ""),
+        "author": ("", "A topic"),
+        "user_id": ("A subject", ""),
+    }
+    assert (items[first.item], items[target.item]) == (about[user], ("", "Write it"))
+    assert (first.rating, first.title, first.timestamp) == {
+        "reviewerId": (4.0, "s", None),
+        "name": (None, "", 1_546_300_800),
+    }.get(user, (None, "", None))
+
+
+def test_yelp_is_read_as_it_comes(tmp_path: Path) -> None:
+    review = {
+        "review_id": "r",
+        "user_id": "u",
+        "business_id": "b",
+        "stars": 4.0,
+        "text": "x",
+        "date": "2018-07-07 22:09:11",
+    }
+    business = {"business_id": "b", "name": "Bar", "city": "Reno", "stars": 3.5, "categories": "Bars, Food"}
+    source = open_reviews(write(tmp_path / "review.json", review))
+    (found,) = source
+    assert (source.format, found.id, found.item, found.rating) == ("yelp", "r", "b", 4.0)
+    assert found.timestamp == 1_531_001_351
+    (item,) = open_items(write(tmp_path / "business.json", business))
+    assert (item.title, item.description) == ("Bar", "Bars, Food")

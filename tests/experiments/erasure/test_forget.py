@@ -1,0 +1,204 @@
+"""After ``forget`` no file of the library's holds a byte of the user, and every answer is as if they had never been."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import polars as pl
+import pytest
+
+from idiolect.cli.main import main
+from idiolect.encoders.hashing import HashEncoder
+from idiolect.errors import NotFoundError
+from idiolect.experiments.erasure.files import erase_from
+from idiolect.experiments.erasure.forget import forget_user
+from idiolect.experiments.erasure.traces import Traces
+from idiolect.llm.base import Completion
+from idiolect.llm.cache import Cache, Record
+from idiolect.store.build import build_snapshot
+from idiolect.store.embed import embed_missing
+from idiolect.store.parquet import export_store
+from idiolect.store.sql import SqlStore
+from idiolect.types import Item, Review
+
+USER, SENTENCE, TITLE, ID = (
+    "zq7user",
+    "Vortigern xylophones quibble under my porch at dawn",
+    "Zq7title rules",
+    "zq7review",
+)
+SENTINELS = [word.encode() for word in (USER, SENTENCE, SENTENCE.lower(), TITLE, ID, "Vortigern", "xylophones")]
+
+
+def others() -> list[Review]:
+    rng = np.random.default_rng(0)
+    return [
+        Review(id=f"{rng.random():.12f}", user=f"u{k % 17}", item=f"i{k % 9}", text=f"Fine thing {k}. " * (k % 40))
+        for k in range(400)
+    ]
+
+
+def own() -> list[Review]:
+    return [
+        Review(
+            id=f"{ID}{k * 37 % 100}", user=USER, item=f"i{k % 9}", text=f"{SENTENCE}, {k}. " * (1 + k % 30), title=TITLE
+        )
+        for k in range(60)
+    ]
+
+
+def fill(path: Path, reviews: list[Review]) -> None:
+    with SqlStore(path) as store:
+        for start in range(0, len(reviews), 50):  # several commits, so that the database moves rows between pages
+            store.add([Item(id="i1", title="Tea")], reviews[start : start + 50])
+        embed_missing(store, HashEncoder(16))
+
+
+def mixed() -> list[Review]:
+    both = [*others(), *own()]
+    return [both[k] for k in np.random.default_rng(1).permutation(len(both))]
+
+
+def write_outputs(folder: Path, store: SqlStore) -> None:
+    """What runs leave: a split with a snapshot, an evaluation, rejects, a card, an export, an adapter."""
+    members = store.review_frame().select("review_id", "user", role=pl.lit("profile"))
+    split = folder / "split"
+    split.mkdir(parents=True)
+    members.write_parquet(split / "members.parquet")
+    encoder = HashEncoder(16).name
+    build_snapshot(store, members, phase="test", encoder=encoder, folder=split / "snapshots" / "test")
+    samples = folder / "evaluation" / "samples"
+    samples.mkdir(parents=True)
+    rows = [
+        {"user": "u1", "target": "r", "text": "Theirs."},
+        {"user": USER, "target": "r"},
+        {"user": "u1", "anchors": [f"{ID}0"]},
+        {"user": "u2", "text": f"Somebody quotes: {SENTENCE[:-6].upper()}!"},
+    ]
+    (samples / "rag.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    (folder / "evaluation" / "report.md").write_text(f"| {USER} | 0.3 |\n")
+    (folder / "evaluation" / "result.json").write_text('{"rougeL": 0.3}')
+    (folder / "rows.rejects.jsonl").write_text(json.dumps({"raw_start": f'{{"user": "{USER}'}) + "\n")
+    (folder / f"{USER}.html").write_text("<p>a card</p>")
+    (folder / "cards.html").write_text(f"<q>{SENTENCE.replace(' my', '&#32;my')}</q>")
+    export_store(store, folder / "export")
+    (folder / "adapter").mkdir()
+    (folder / "adapter" / "adapter.safetensors").write_bytes(b"\0" * 64)
+
+
+def answers(path: Path) -> list[tuple]:
+    encoder = HashEncoder(16).name
+    with SqlStore(path, create=False) as store:
+        items = [f"i{k}" for k in range(9)]
+        sums = [store.peer_sums(items, exclude=user, encoder=encoder) for user in ("u3", USER)]
+        frame = store.review_frame().sort("review_id")
+        return [
+            (store.fingerprint(), store.counts(), store.users(), store.encoders(), store.not_peers()),
+            (frame.rows(), store.vectors(frame["review_id"].to_list(), encoder=encoder).tobytes()),
+            tuple(part.tobytes() for pair in sums for part in pair),
+            tuple(sorted(r.id for r in store.reviews_of(item, exclude="u3")) for item in items),
+            (store.profile(USER), [(f.name, f.ok) for f in store.check()]),
+        ]
+
+
+def answer(text: str) -> Completion:
+    return Completion(text=text, prompt_tokens=1, completion_tokens=1)
+
+
+@pytest.fixture
+def place(tmp_path):
+    """A folder with a store, a cache and outputs that hold the user."""
+    folder = tmp_path / "data"
+    folder.mkdir()
+    fill(folder / "store.db", mixed())
+    with SqlStore(folder / "store.db") as store:
+        write_outputs(folder / "runs", store)
+        store.record_output(folder / "runs", "evaluation")
+        store.record_output(folder / "moved", "split")
+    with Cache(folder / "idiolect-cache.db") as cache:
+        cache.put([Record(f"{k}", answer(SENTENCE), frozenset({own()[k].id})) for k in range(40)])
+        cache.put([Record("theirs", answer("Theirs."), frozenset({"r1"}))])
+    return folder
+
+
+def test_no_byte_of_a_forgotten_user_stays_and_every_answer_is_as_if_they_had_never_been(place, tmp_path):
+    assert all(any(word in f.read_bytes() for f in place.rglob("*") if f.is_file()) for word in SENTINELS[:1])
+    receipt = forget_user(str(place / "store.db"), USER)
+    for file in place.rglob("*"):
+        assert USER not in file.name
+        for word in SENTINELS if file.is_file() else ():
+            assert word not in file.read_bytes(), file
+    fill(tmp_path / "never.db", others())
+    assert answers(place / "store.db") == answers(tmp_path / "never.db")
+    assert (receipt.store.reviews, receipt.store.vectors, receipt.store.scrubbed) == (60, 60, True)
+
+
+def test_what_is_not_theirs_stays(place):
+    forget_user(str(place / "store.db"), USER)
+    kept = (place / "runs" / "evaluation" / "samples" / "rag.jsonl").read_text().splitlines()
+    assert [json.loads(line)["text"] for line in kept] == ["Theirs."]
+    assert (place / "runs" / "evaluation" / "result.json").is_file()
+    assert pl.read_parquet(place / "runs" / "split" / "members.parquet").height == 400
+    assert pl.read_parquet(place / "runs" / "export" / "reviews.parquet").height == 400
+    with Cache(place / "idiolect-cache.db") as cache:
+        assert len(cache) == 1
+
+
+def test_the_receipt_says_what_went_where_and_does_not_name_the_user(place, capsys):
+    main(["forget", USER, "--store", str(place / "store.db"), "--json"])
+    printed = capsys.readouterr().out
+    receipt = json.loads(printed)
+    assert not any(word.decode() in printed for word in SENTINELS)
+    assert receipt["reviews"] == 60
+    what = {(Path(e["path"]).name, e["what"]): e["count"] for e in receipt["erased"]}
+    assert what["idiolect-cache.db", "answers"] == 40
+    assert what["rag.jsonl", "rows"] == 3
+    assert what["members.parquet", "rows"] == 60
+    assert what["rows.rejects.jsonl", "file"] == 1
+    assert what["test", "snapshot"] == 1
+    assert receipt["not_unlearned"] == [str(place / "runs" / "adapter")]
+    assert receipt["absent"] == [str(place / "moved")]
+
+
+def test_a_second_time_there_is_nothing_left_to_remove(place, capsys):
+    forget_user(str(place / "store.db"), USER)
+    receipt = forget_user(str(place / "store.db"), USER)
+    assert (receipt.store.reviews, [e for e in receipt.erased if e.what != "file"]) == (0, [])
+    main(["forget", USER, "--store", str(place / "store.db")])
+    assert "0 reviews" in capsys.readouterr().out
+
+
+def test_outputs_that_are_not_recorded_can_be_named(tmp_path):
+    fill(tmp_path / "store.db", own())
+    (tmp_path / "old.jsonl").write_text(json.dumps({"user": USER}) + "\n")
+    receipt = forget_user(str(tmp_path / "store.db"), USER, outputs=[tmp_path / "old.jsonl"])
+    assert [(e.what, e.count) for e in receipt.erased] == [("rows", 1)]
+
+
+def test_without_a_store_there_is_nothing_to_forget_from(tmp_path):
+    with pytest.raises(NotFoundError):
+        forget_user(str(tmp_path / "none.db"), USER)
+
+
+def test_anybodys_words_are_no_traces():
+    traces = Traces.of(USER, [Review(id="1", user=USER, item="i", text="Great! I would buy it again.", title="Good")])
+    assert not traces.in_words("Great! Good.")
+    assert traces.in_words("they say: great, I WOULD buy it  again")
+    assert not traces.in_value({"rating": 1, "text": "1 of 5"})
+    assert traces.in_value({"anchors": ["1"]})
+
+
+def test_links_are_not_followed_and_stores_and_weights_are_left_alone(tmp_path):
+    fill(tmp_path / "store.db", own())
+    (tmp_path / "w.safetensors").write_bytes(USER.encode())
+    elsewhere = tmp_path / "elsewhere.txt"
+    elsewhere.write_text(USER)
+    folder = tmp_path / "folder"
+    folder.mkdir()
+    (folder / "link.txt").symlink_to(elsewhere)
+    traces = Traces.of(USER, own())
+    found = [e for p in (tmp_path / "store.db", tmp_path / "w.safetensors", folder) for e in erase_from(p, traces)]
+    assert found == []
+    assert elsewhere.exists()
