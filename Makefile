@@ -35,24 +35,27 @@ slow: $(VENV)/.installed  ## tests that take minutes
 bench: $(VENV)/.installed  ## every benchmark, as ratios against a plain baseline
 	for script in benchmarks/bench_*.py; do $(BIN)/python $$script || exit 1; done
 
-WORLD := --truth runs/sandbox-truth.npz --store runs/sandbox.db
-PLAIN := --truth runs/sandbox-plain-truth.npz --store runs/sandbox-plain.db
-PRIMER := --truth runs/sandbox-primer-truth.npz --store runs/sandbox-primer.db
-PART := runs/sandbox-backbone-
+# Worlds the backbone is pretrained on: name, then settings. In the primer worlds the user alone decides.
+PRIMER := --set user_sd=6 --set genre_sd=0 --set item_sd=0 --set noise_sd=0 --set signature_share=0 \
+  --set "reviews_per_user=[2,3]" --set n_items=3000
+WORLD = --store runs/sandbox-$(1).db --truth runs/sandbox-$(1).npz
+PART = $(BIN)/idiolect pretrain $(call WORLD,$(2)) --out runs/sandbox-backbone-$(1) \
+  --config recipes/sandbox_$(1)_backbone.yaml
 
-backbone: $(VENV)/.installed  ## train the shipped sandbox backbone anew (some two hours on one core)
+backbone: $(VENV)/.installed  ## train the shipped sandbox backbone anew (some four hours on one core)
 	mkdir -p runs
-	$(BIN)/idiolect sandbox $(WORLD) --set seed=1000 --set n_users=2500 --set n_items=3000 \
+	$(BIN)/idiolect sandbox $(call WORLD,first) --set seed=1000 --set n_users=2500 --set n_items=3000 \
 	  --set user_sd=2 --set genre_sd=1.8 --set item_sd=1
-	$(BIN)/idiolect pretrain $(WORLD) --out $(PART)1 --config recipes/sandbox_1_backbone.yaml
-	$(BIN)/idiolect pretrain $(WORLD) --out $(PART)2 --config recipes/sandbox_2_backbone.yaml
-	$(BIN)/idiolect sandbox $(PLAIN) --set seed=1001 --set n_users=2500 --set n_items=3000
-	$(BIN)/idiolect pretrain $(PLAIN) --out $(PART)3 --config recipes/sandbox_3_backbone.yaml
-	$(BIN)/idiolect sandbox $(PRIMER) --set seed=1002 --set n_users=12000 --set n_items=3000 --set words=20 \
-	  --set user_sd=6 --set genre_sd=0 --set item_sd=0 --set noise_sd=0 --set "reviews_per_user=[2,3]" \
-	  --set signature_share=0
-	$(BIN)/idiolect pretrain $(PRIMER) --out $(PART)4 --config recipes/sandbox_4_backbone.yaml
-	$(BIN)/idiolect pretrain $(PLAIN) --out $(PART)5 --config recipes/sandbox_5_backbone.yaml
+	$(BIN)/idiolect sandbox $(call WORLD,full) --set seed=1001 --set n_users=2500 --set n_items=3000
+	$(BIN)/idiolect sandbox $(call WORLD,short) --set seed=1002 --set n_users=12000 --set words=20 $(PRIMER)
+	$(BIN)/idiolect sandbox $(call WORLD,long) --set seed=1003 --set n_users=8000 --set words=55 $(PRIMER)
+	$(call PART,1,first)
+	$(call PART,2,first)
+	$(call PART,3,full)
+	$(call PART,4,short)
+	$(call PART,5,full)
+	$(call PART,6,long)
+	$(call PART,7,full)
 
 clean:
 	rm -rf $(VENV) .pytest_cache .ruff_cache .hypothesis .import_linter_cache

@@ -41,6 +41,7 @@ def split_store(
     with SqlStore(store, create=False) as database:
         made = make_split(database.review_frame(), database.item_frame(), rules)
         made.save(folder, fingerprint=database.fingerprint())
+        database.record_output(folder, "split")
     return made
 
 

@@ -9,7 +9,7 @@ from typing import Protocol
 
 import numpy as np
 
-from idiolect.errors import require
+from idiolect.peers.kmeans import kmeans
 from idiolect.registry import Registry
 
 
@@ -37,18 +37,15 @@ def nearest_to_centres(target: np.ndarray, peers: np.ndarray, k: int, *, seed: i
 
     Returns:
         In the order of the clusters' labels; fewer than ``k`` where clusters stay empty.
-
-    Raises:
-        MissingDependencyError: scikit-learn is not installed.
     """
     texts = np.vstack([target, peers])
-    distinct = np.unique(texts, axis=0, return_index=True)[1]
+    distinct = {text.tobytes(): row for row, text in reversed(list(enumerate(texts)))}
     if len(distinct) <= k:
-        return sorted(int(row) - 1 for row in distinct if row > 0)
-    fitted = require("sklearn.cluster", extra="cluster").KMeans(n_clusters=k + 1, random_state=seed).fit(texts)
-    own, labels = fitted.labels_[0], fitted.labels_[1:]
+        return sorted(row - 1 for row in distinct.values() if row > 0)
+    found = kmeans(texts, k + 1, seed=seed)
+    own, labels = found.labels[0], found.labels[1:]
     clusters = [label for label in range(k + 1) if label != own and (labels == label).any()]
-    return [_nearest(peers, np.flatnonzero(labels == label), fitted.cluster_centers_[label]) for label in clusters]
+    return [_nearest(peers, np.flatnonzero(labels == label), found.centres[label]) for label in clusters]
 
 
 def at_random(target: np.ndarray, peers: np.ndarray, k: int, *, seed: int = 42) -> list[int]:

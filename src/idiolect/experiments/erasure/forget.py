@@ -42,9 +42,7 @@ class Receipt:
     def text(self) -> str:
         """For people."""
         store = self.store
-        lines = [
-            f"{store.reviews} reviews and {store.vectors} vectors removed, {store.items_touched} items' sums mended"
-        ]
+        lines = [f"{store.reviews} reviews and {store.vectors} vectors removed, on {store.items_touched} items"]
         lines += [f"{e.count} {e.what} removed: {e.path}" for e in self.erased]
         lines += [f"not found where it was written: {path}" for path in self.absent]
         if not store.scrubbed:
