@@ -10,7 +10,9 @@ import pytest
 import yaml
 
 from idiolect.cli.main import main
+from idiolect.context.builder import ContextConfig
 from idiolect.encoders.table import load_encoder
+from idiolect.experiments.demo import DemoConfig
 from idiolect.store.sql import SqlStore
 
 ROWS = [{"who": f"u{i % 3}", "what": f"i{i % 2}", "said": f"text number {i}"} for i in range(6)]
@@ -122,7 +124,7 @@ def test_the_demo_lays_a_file_on_its_own_defaults(call, monkeypatch: pytest.Monk
     settings = {"world": {"n_users": 30}, "settings": {"fit": {"max_steps": 7}}}
     code, _, _ = call("demo", "--set", "settings.fit.max_steps=9", settings=settings)
     assert code == 130
-    (config,) = seen
-    assert (config.world.n_users, config.world.n_items) == (30, 120)
-    assert (config.settings.fit.max_steps, config.settings.fit.learning_rate) == (9, 8e-3)
-    assert config.settings.context.k == 4
+    (config,), usual = seen, DemoConfig()
+    assert (config.world.n_users, config.world.n_items) == (30, usual.world.n_items)
+    assert (config.settings.fit.max_steps, config.settings.fit.learning_rate) == (9, usual.settings.fit.learning_rate)
+    assert config.settings.context == usual.settings.context != ContextConfig()

@@ -48,7 +48,8 @@ VECTORS = {
 def live(folder: Path, reviews: list[Review]) -> ReviewReader:
     store = SqlStore(folder / "store.db")
     store.add(ITEMS, reviews)
-    store.add_vectors(list(VECTORS), np.array(list(VECTORS.values())), encoder=ENCODER)
+    ids = [review.id for review in reviews]
+    store.add_vectors(ids, np.array([VECTORS[id] for id in ids]), encoder=ENCODER)
     return store
 
 
@@ -192,3 +193,66 @@ class TestReviewReader:
     def test_order_is_time_where_there_are_no_timestamps(self, undated):
         assert ids(undated.profile("ann", before=Moment(0, 2))) == ["a1", "a2"]
         assert ids(undated.reviews_of("tea", exclude="ann")) == ["b1", "b2", "c1"]
+
+    def test_crowds_are_everybody_else_on_a_category_or_at_all(self, reader):
+        found = reader.crowd_sums(["Food", None, "Kitchen", "Food", "Garden"], exclude="ann", encoder=ENCODER)
+        food = [-0.375, 1.0, 0.5, 1 + 2.0**-24]
+        np.testing.assert_array_equal(found.counts, [3, 4, 1, 3, 0])
+        np.testing.assert_array_equal(found.sums, [food, [-0.375, 1, 1.5, food[3]], [0, 0, 1, 0], food, [0, 0, 0, 0]])
+        assert (found.sums.dtype, found.counts.dtype) == (np.float64, np.int64)
+
+    def test_crowds_hold_items_without_a_record_in_the_corpus_alone(self, reader):
+        found = reader.crowd_sums([None, "Kitchen"], exclude="nobody", encoder=ENCODER)
+        np.testing.assert_array_equal(found.counts, [7, 2])
+
+    def test_crowds_before_a_time_are_of_strictly_earlier_reviews(self, reader):
+        found = reader.crowd_sums(["Food", None, "Kitchen"], exclude="ann", encoder=ENCODER, before=101)
+        np.testing.assert_array_equal(found.counts, [2, 2, 0])
+        np.testing.assert_array_equal(found.sums[:2], [[0.125, 0.5, 0.5, 1.0]] * 2)
+        earlier = reader.crowd_sums(["Food", None], exclude="bob", encoder=ENCODER, before=301)
+        np.testing.assert_array_equal(earlier.counts, [2, 4])
+
+    def test_no_crowds_are_no_rows(self, reader):
+        for before in (None, 100):
+            found = reader.crowd_sums([], exclude="ann", encoder=ENCODER, before=before)
+            assert (found.sums.shape, found.counts.shape) == ((0, 4), (0,))
+
+    def test_a_time_cut_of_crowds_without_timestamps_is_refused(self, undated):
+        with pytest.raises(ConfigError, match="timestamps"):
+            undated.crowd_sums([None], exclude="ann", encoder=ENCODER, before=100)
+
+
+def test_whoever_is_nobodys_peer_is_in_no_answer_about_others(make, tmp_path):
+    """Bob's texts and vectors are to be seen by bob alone, in a live store, a snapshot and a list."""
+    others = [review for review in REVIEWS if review.user != "bob"]
+    with_bob, without = tmp_path / "with", tmp_path / "without"
+    with_bob.mkdir()
+    without.mkdir()
+    reader, bare = excluding_bob(make, with_bob), make(without, others)
+    assert ids(reader.profile("bob")) == ["b1", "b2"]
+    for before in (None, 101, 999):
+        for item in ("tea", "cup", "pot"):
+            own = reader.reviews_of(item, exclude="nobody", before=before)
+            assert own == bare.reviews_of(item, exclude="nobody", before=before)
+        for name in ("nobody", "ann"):
+            for ask in ("peer_sums", "crowd_sums"):
+                keys = ["tea", "cup"] if ask == "peer_sums" else ["Food", "Kitchen", None]
+                mine, theirs = (
+                    getattr(one, ask)(keys, exclude=name, encoder=ENCODER, before=before) for one in (reader, bare)
+                )
+                np.testing.assert_array_equal(mine.sums, theirs.sums)
+                np.testing.assert_array_equal(mine.counts, theirs.counts)
+
+
+def excluding_bob(make, folder: Path) -> ReviewReader:
+    if make is lists:
+        vectors = {review: np.array(vector) for review, vector in VECTORS.items()}
+        return InMemoryReviews(ITEMS, REVIEWS, vectors, encoder=ENCODER, not_peers={"bob"})
+    store = live(folder, REVIEWS)
+    assert isinstance(store, SqlStore)
+    store.set_peer("bob", False)
+    if make is live:
+        return store
+    members = store.review_frame().select("review_id", "user", role=pl.lit("profile"))
+    with store:
+        return build_snapshot(store, members, phase="test", encoder=ENCODER, folder=folder / "snapshot")

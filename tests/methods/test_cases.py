@@ -61,7 +61,6 @@ def test_a_large_crowd_is_measured_by_a_draw_that_does_not_change(world):
 
 
 def test_clusters_choose_at_most_as_many_as_asked(world):
-    pytest.importorskip("sklearn")
     (cases,) = world.cases(retriever="recency", selector="kmeans", representatives=2).build([world.sample])
     assert all(1 <= len(case.others) <= 2 for case in cases)
 

@@ -53,12 +53,18 @@ def test_waves_pay_only_where_every_model_is_behind_an_endpoint():
     assert waves_for([None, None]) == 1
 
 
-def test_a_method_gives_the_same_in_waves(world, kit):
+def test_a_method_gives_the_same_in_waves_wherever_its_writer_is(world, kit):
+    class Far(kit.Scripted):
+        def stream(self, prompts, params, *, schema=None):
+            yield []
+
     samples = [replace(world.sample, title=f"T i{k % 6}") for k in range(12)]
     found = []
-    for waves in (1, 3):
-        llm = kit.Scripted(E=kit.EXCLAIMS + kit.ASKS, V="1. keep\n2. drop", S=lambda p, _: p.messages[1].text[:200])
+    for waves, kind in ((1, kit.Scripted), (3, kit.Scripted), (3, Far)):
+        llm = kind(E=kit.EXCLAIMS + kit.ASKS, V="1. keep\n2. drop", S=lambda p, _: p.messages[1].text[:200])
         roles = Roles.alike(llm, SamplingParams(temperature=0))
         method = DRP(roles, world.contexts(k=2), world.cases(anchors=3), config=StageConfig(waves=waves))
         found.append([(p.text, p.stages["profile"], p.features) for p in method.generate(samples)])
-    assert found[0] == found[1]
+        written = sum(kit.role_of(prompts[0]) == "G" for prompts, _, _ in llm.batches)
+        assert written == (3 if kind is Far else 1)  # a model in this process is given all it can batch
+    assert found[0] == found[1] == found[2]

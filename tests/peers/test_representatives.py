@@ -13,8 +13,6 @@ from hypothesis import strategies as st
 from idiolect.errors import ConfigError
 from idiolect.peers.representatives import SELECTORS, at_random, farthest, nearest_to_centres
 
-pytest.importorskip("sklearn")
-
 
 def test_kmeans_chooses_what_the_authors_program_chooses(golden: Path):
     cases = json.loads((golden / "a3_kmeans" / "expected.json").read_text())["cases"]

@@ -84,7 +84,7 @@ def test_it_is_brought_up_once_and_by_one_process(tmp_path, caplog):
     caplog.set_level("INFO", logger="idiolect.store")
     for _ in range(2):
         SqlStore(path).close()
-    assert caplog.text.count("from schema 1 to 2") == 1
+    assert caplog.text.count(f"from schema 1 to {tables.SCHEMA_VERSION}") == 1
 
 
 def test_a_step_that_fails_leaves_the_old_store_as_it_was(tmp_path, monkeypatch):

@@ -6,8 +6,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from idiolect.errors import ArtifactError, NotFoundError
-from idiolect.store.pseudonym import Pseudonyms
+from idiolect.errors import ArtifactError, ConfigError, NotFoundError
+from idiolect.store.pseudonym import Pseudonyms, check_names, user_in
+from idiolect.store.sql import SqlStore
+from idiolect.types import Review
 
 
 @given(a=st.text(), b=st.text())
@@ -37,3 +39,26 @@ def test_what_is_no_key_is_refused(tmp_path):
     (tmp_path / "key").write_text("abcd")
     with pytest.raises(ArtifactError):
         Pseudonyms.open(tmp_path / "key")
+
+
+def test_a_store_keeps_to_the_names_that_its_first_reviews_came_with(tmp_path):
+    key, other = (Pseudonyms.open(tmp_path / name) for name in ("key", "other"))
+    with SqlStore(tmp_path / "store.db") as store:
+        check_names(store, None)
+        check_names(store, other, take=True)
+        check_names(store, key, take=True)  # for there is no review yet
+        store.add([], [Review(id="r", user=key("ann"), item="tea", text="Mild.")])
+        assert user_in(store, "ann", tmp_path / "key") == key("ann")
+        for wrong, why in ((None, "by pseudonyms"), (other, "another key")):
+            with pytest.raises(ConfigError, match=why):
+                check_names(store, wrong, take=True)
+
+
+def test_a_store_of_own_ids_takes_no_pseudonyms(tmp_path):
+    with SqlStore("sqlite://") as store:
+        store.add([], [Review(id="r", user="ann", item="tea", text="Mild.")])
+        assert user_in(store, "ann", None) == "ann"
+        with pytest.raises(ConfigError, match="own ids"):
+            check_names(store, Pseudonyms.open(tmp_path / "key"), take=True)
+        with pytest.raises(NotFoundError):
+            user_in(store, "ann", tmp_path / "none")

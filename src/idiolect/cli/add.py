@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from idiolect.cli.options import Json, StorePath, show
+from idiolect.cli.options import Json, KeyFile, StorePath, show
 from idiolect.experiments.live import add_review
 
 
@@ -16,6 +16,7 @@ def add(
     title: str = "",
     timestamp: int | None = None,
     encoder: str = "minilm",
+    pseudonyms: KeyFile = None,
     json: Json = False,
 ) -> None:
     """Add one review to a store, vector and sums included: the next text written for the user knows it.
@@ -33,9 +34,11 @@ def add(
         title: Its title.
         timestamp: When, in seconds since the epoch; now where not given.
         encoder: Whose vectors the store holds.
+        pseudonyms: File of the key, where the store knows users by pseudonyms; made for a new store.
         json: Print one JSON object.
     """
     review = add_review(
-        store, user=user, item=item, text=text, rating=rating, title=title, timestamp=timestamp, encoder=encoder
-    )
+        store, user=user, item=item, text=text, rating=rating, title=title, timestamp=timestamp, encoder=encoder,
+        pseudonyms=pseudonyms,
+    )  # fmt: skip
     show({"review": review.id, "user": user, "item": item}, f"added review {review.id}", as_json=json)

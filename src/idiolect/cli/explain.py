@@ -8,7 +8,7 @@ from typing import Annotated
 from cyclopts import Parameter
 
 from idiolect.cli.card import print_card
-from idiolect.cli.options import Json, Set, StorePath, overrides, show
+from idiolect.cli.options import Json, KeyFile, Set, StorePath, overrides, show
 from idiolect.config import load
 from idiolect.errors import ConfigError
 from idiolect.experiments.explain.markdown import to_markdown
@@ -29,6 +29,7 @@ def explain(
     seed: int = 0,
     ratings: Annotated[tuple[Path, ...], Parameter(consume_multiple=True, negative="")] = (),
     key: Path | None = None,
+    pseudonyms: KeyFile = None,
     config: Path | None = None,
     set: Set = (),
     markdown: Annotated[bool, Parameter(negative="")] = False,
@@ -48,6 +49,7 @@ def explain(
         seed: Of the sheet's choices, or of the intervals of the ratings.
         ratings: Sheets that came back, a file a rater.
         key: Key of the sheet, where it is not beside the first of them.
+        pseudonyms: File of the key, where the store knows users by pseudonyms.
         config: YAML file of settings.
         set: A setting as name=value (least_effect=0.5, quotes=3); may be repeated.
         markdown: Print the card as Markdown.
@@ -63,7 +65,7 @@ def explain(
         written = write_sheet(store, rating_sheet, users=users, seed=seed, config=settings)
         show(written.record(), written.text, as_json=json)
     elif user is not None:
-        card = explain_user(store, user, config=settings, answers=answers)
+        card = explain_user(store, user, config=settings, answers=answers, pseudonyms=pseudonyms)
         if json:
             show(card.record(), "", as_json=True)
         elif markdown:

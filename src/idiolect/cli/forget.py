@@ -4,12 +4,18 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from idiolect.cli.options import Json, StorePath, show
+from idiolect.cli.options import Json, KeyFile, StorePath, show
 from idiolect.experiments.erasure.forget import forget_user
 
 
 def forget(
-    user: str, /, *, store: StorePath = "idiolect.db", outputs: tuple[Path, ...] = (), json: Json = False
+    user: str,
+    /,
+    *,
+    store: StorePath = "idiolect.db",
+    outputs: tuple[Path, ...] = (),
+    pseudonyms: KeyFile = None,
+    json: Json = False,
 ) -> None:
     """Erase a user: texts, vectors, sums, recorded answers, snapshots, rejects and outputs; print a receipt.
 
@@ -22,7 +28,8 @@ def forget(
         store: SQLite file or database URL.
         outputs: Further files and folders that idiolect wrote, where they were moved or are not recorded in the store;
             may be repeated. Rows and files with the user's ids or words are removed from them.
+        pseudonyms: File of the key, where the store knows users by pseudonyms.
         json: Print one JSON object.
     """
-    receipt = forget_user(store, user, outputs=outputs)
+    receipt = forget_user(store, user, outputs=outputs, pseudonyms=pseudonyms)
     show(receipt.record(), receipt.text(), as_json=json)

@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 from cyclopts import Parameter
 
-from idiolect.cli.options import Json, Quiet, Set, StorePath, columns, given, progress, show
+from idiolect.cli.options import Json, KeyFile, Quiet, Set, StorePath, columns, given, progress, show
 from idiolect.config import load
 from idiolect.corpus.parts import STDIN
 from idiolect.experiments.ingest import IngestConfig, ingest_files
@@ -34,6 +34,7 @@ def ingest(
     category: str | None = None,
     max_rejects: float | None = None,
     rejects: Path | None = None,
+    pseudonyms: KeyFile = None,
     config: Path | None = None,
     json: Json = False,
     quiet: Quiet = False,
@@ -56,6 +57,8 @@ def ingest(
         max_rejects: Share of rows that may be rejected before the command fails, 0 to 1; half if not given. From
             10,000 rows on it stops where the share is exceeded.
         rejects: Where rows that cannot be used are listed; beside the reviews if not given.
+        pseudonyms: File of a secret key, made where there is none: users' ids are hashed with it, so that nobody who
+            has the store but not the key can read or guess them. Every command that names a user then needs it.
         config: YAML file with any of format, columns, item_columns, category and max_rejects.
         json: Print one JSON object.
         quiet: Show no progress.
@@ -64,6 +67,7 @@ def ingest(
     flags |= given(columns=columns(columns_), item_columns=columns(item_columns))
     settings = load(IngestConfig, config, flags)
     report = ingest_files(
-        reviews, store=store, items=items, rejects=rejects, progress=progress(quiet), **settings.model_dump()
-    )
+        reviews, store=store, items=items, rejects=rejects, pseudonyms=pseudonyms, progress=progress(quiet),
+        **settings.model_dump(),
+    )  # fmt: skip
     show(report.record(), report.text(), as_json=json)

@@ -24,6 +24,7 @@ COMMANDS = {
     "evaluate": "Compare methods and controls on a split's test targets.",
     "explain": "Show how a user differs from others, on what evidence; or have people judge such claims.",
     "study": "Measure, in worlds with planted truth, whether differences identify a user.",
+    "peer": "Say whether others may be compared with a user, or change it.",
     "forget": "Erase a user for good, with a receipt.",
     "export": "Write a store as Parquet files.",
     "import": "Read exported Parquet files into a store.",

@@ -20,6 +20,8 @@ StorePath = Annotated[str, Parameter(name="--store", env_var="IDIOLECT_STORE")]
 """Path of a SQLite file, or a database URL."""
 Set = Annotated[tuple[str, ...], Parameter(name="--set", negative="")]
 """``key=value`` pairs, dots descend."""
+KeyFile = Annotated[Path | None, Parameter(name="--pseudonyms")]
+"""File of the key that users' ids are hashed with."""
 Json = Annotated[bool, Parameter(name="--json", negative="")]
 Quiet = Annotated[bool, Parameter(name=["--quiet", "-q"], negative="")]
 

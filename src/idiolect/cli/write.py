@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import asdict
 from pathlib import Path
 
-from idiolect.cli.options import Json, Set, StorePath, overrides, show
+from idiolect.cli.options import Json, KeyFile, Set, StorePath, overrides, show
 from idiolect.experiments.live import WriteMethod, write_review
 
 
@@ -19,6 +19,7 @@ def write(
     rating: float | None = None,
     title: str = "",
     backbone: str | None = None,
+    pseudonyms: KeyFile = None,
     config: Path | None = None,
     set: Set = (),
     json: Json = False,
@@ -34,13 +35,14 @@ def write(
         rating: The rating to write to.
         title: The title to write to.
         backbone: Folder or hub name, where there is no adapter.
+        pseudonyms: File of the key, where the store knows users by pseudonyms.
         config: YAML file of settings, where there is no adapter.
         set: A setting as name=value (sampling.temperature=0); may be repeated.
         json: Print one JSON object, with everything the text was written from.
     """
     prediction = write_review(
         store, user=user, item=item, adapter=adapter, method=method, rating=rating, title=title,
-        backbone=backbone, config=config, changes=overrides(set),
+        backbone=backbone, config=config, changes=overrides(set), pseudonyms=pseudonyms,
     )  # fmt: skip
     record = {
         "user": user,
@@ -49,6 +51,7 @@ def write(
         "text": prediction.text,
         "profile": prediction.stages.get("profile"),
         "anchors": list(prediction.anchors),
+        "rungs": dict(prediction.rungs),
         "prompt_tokens": prediction.prompt_tokens,
         "completion_tokens": prediction.completion_tokens,
         "usage": {stage: asdict(took) for stage, took in prediction.usage.items()},

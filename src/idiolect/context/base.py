@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from idiolect.types import Item, Review, Sample, Slot
+from idiolect.types import Item, Review, Rung, Sample, Slot
 
 
 @dataclass(frozen=True, slots=True, eq=False, kw_only=True)
@@ -18,8 +18,16 @@ class Entry:
     e_his: np.ndarray
     """float32 (dim,): the review's embedding (Eq. 2)."""
     e_diff: np.ndarray | None
-    """float32 (dim,): own embedding minus the peers' (Eq. 4); None below ``min_peers``."""
+    """float32 (dim,): own embedding minus the peers' (Eq. 4); None where too few may be compared with."""
     n_peers: int
+    """Reviews that it is compared with, or could not be for being too few."""
+    peers: Rung = "item"
+    """Whose reviews these are."""
+
+    @property
+    def rung(self) -> Rung:
+        """Whom the review is compared with; ``none`` where there is no difference."""
+        return "none" if self.e_diff is None else self.peers
 
 
 @dataclass(frozen=True, slots=True, eq=False, kw_only=True)

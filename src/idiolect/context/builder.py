@@ -8,13 +8,13 @@ slots.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Literal
 
 import numpy as np
 from pydantic import Field
 
 from idiolect.config import Config
 from idiolect.context.base import Context, Entry
+from idiolect.context.cold_start import LADDERS, ColdStart, Compared, Ladder
 from idiolect.context.differences import COMPARISONS, PeerWeighting
 from idiolect.peers.pool import time_cut
 from idiolect.retrieval.base import Retriever
@@ -31,13 +31,14 @@ class ContextConfig(Config):
     retriever: str = "recency"
     """Which of the user's reviews: a name in ``idiolect.retrieval.table.RETRIEVERS``."""
     min_peers: int = Field(default=1, ge=1)
-    """Peer reviews an entry needs to be compared."""
+    """Others' reviews it takes before an entry is compared with them, on every rung."""
     peers_before: bool = False
     """Whether peers must have written before the sample's time; the paper's program sets no such bound."""
     peer_weighting: PeerWeighting = "mean"
     """``mean``: Eq. 4. ``profile_distance``: softmax of profile distances, as in the authors' program."""
-    cold_start: Literal["none"] = "none"
-    """What stands in for the difference of an entry with too few peers: nothing."""
+    cold_start: ColdStart = "none"
+    """Whom an entry with too few peers is compared with: nobody, everybody else who wrote about its item's
+    ``category``, or beyond that the whole ``corpus``. An adapter is trained with it and used with no other."""
     seed: int = 0
     """For retrievers that draw."""
 
@@ -63,6 +64,9 @@ class ContextBuilder:
         self.encoder = encoder
         self.retriever = retriever or make_retriever(config.retriever, seed=config.seed, reader=reader)
         self._compare = COMPARISONS[config.peer_weighting](reader, encoder, config.min_peers)
+        self._ladder = Ladder(
+            reader=reader, encoder=encoder, rungs=LADDERS[config.cold_start], min_peers=config.min_peers
+        )
 
     def build(self, samples: Sequence[Sample]) -> list[Context]:
         """One context a sample, in order; one without history has no entries.
@@ -115,13 +119,17 @@ class ContextBuilder:
         own = np.stack([vectors[review.id] for review in chosen])
         before = time_cut(sample) if self.config.peers_before else None
         diff, n_peers = self._compare(chosen, own, history=history, before=before)
+        found = Compared(diff=diff, n_peers=n_peers, rungs=["item"] * len(chosen))
+        about = [items[review.item] for review in chosen]
+        self._ladder.climb(found, own, about, user=sample.user, before=before)
         return tuple(
             Entry(
                 review=review,
-                item=items[review.item],
+                item=item,
                 e_his=own[row],
-                e_diff=diff[row] if n_peers[row] >= self.config.min_peers else None,
-                n_peers=int(n_peers[row]),
+                e_diff=found.diff[row] if found.n_peers[row] >= self.config.min_peers else None,
+                n_peers=int(found.n_peers[row]),
+                peers=found.rungs[row],
             )
-            for row, review in enumerate(chosen)
+            for row, (review, item) in enumerate(zip(chosen, about, strict=True))
         )

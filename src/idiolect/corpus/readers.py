@@ -33,6 +33,7 @@ def open_reviews(
     category: str = "",
     on_reject: OnReject | None = None,
     max_rejects: float = 1.0,
+    pseudonym: Callable[[str], str] | None = None,
 ) -> ReviewFile:
     """Reviews, ready to be iterated.
 
@@ -47,6 +48,7 @@ def open_reviews(
             empty this one is taken.
         on_reject: Called with every row that cannot be used.
         max_rejects: Share of rejected rows beyond which reading ends early.
+        pseudonym: What users' ids are turned into; None: they are left as they are.
 
     Raises:
         InputError: It cannot be read, is empty, or has no column for user, item or text.
@@ -57,9 +59,8 @@ def open_reviews(
         layout = LAYOUTS.get(written.format)
         unnest = layout.reviews(part) if layout else None
         found = _columns(part, written, unnest, columns or {}, REVIEW_ALIASES, ("user", "item", "text"))
-        return OpenPart(
-            part, written, unnest, found, ReviewBuilder(columns=found, category=_of(part, written, category))
-        )
+        build = ReviewBuilder(columns=found, category=_of(part, written, category), pseudonym=pseudonym)
+        return OpenPart(part, written, unnest, found, build)
 
     return _open(where, format, open_part, on_reject, max_rejects)
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from hashlib import blake2b
 from typing import Any, Protocol, TypeVar
@@ -32,6 +32,8 @@ class ReviewBuilder:
 
     columns: Mapping[str, str]
     category: str = ""
+    pseudonym: Callable[[str], str] | None = None
+    """What a user's id is turned into, before anything is made of it."""
 
     def __call__(self, cells: Cells, place: int) -> Review:
         """See ``Build``."""
@@ -44,6 +46,9 @@ class ReviewBuilder:
         rating = fields.parse_rating(found.get("rating"))
         timestamp = fields.parse_timestamp(found.get("timestamp"))
         own_id = fields.parse_optional_id(found.get("review_id"), "review_id")
+        if self.pseudonym:  # a review's id may be made of its user's
+            own_id = self.pseudonym(own_id) if user in own_id else own_id
+            user = self.pseudonym(user)
         return Review(
             id=ReviewId(own_id or digest_id(user, item, timestamp, title, text, rating)),
             user=UserId(user),

@@ -148,6 +148,7 @@ def run_fit(
     on_cpu = settings.backbone.device == "cpu"
     with process_group(on_cpu=on_cpu), SqlStore(store, create=False) as database:
         data = Data(database, split, settings, encoder=load_encoder(settings.encoder), once=on_main)
+        on_main(lambda: database.record_output(folder, "fit"))
         llm = TransformersLLM.load(settings.backbone, progress=progress)
         return fit(data, llm, folder=folder, resume=resume, progress=progress)
 
@@ -173,8 +174,12 @@ def run_evaluate(
     settings = load_settings(adapter, config=config, changes=changes, backbone=backbone, encoder=encoder)
     from idiolect.experiments.evaluate import evaluate
 
+    answers = cache_path(settings, store)
     with SqlStore(store, create=False) as database:
         data = Data(database, split, settings, encoder=load_encoder(settings.encoder))
+        database.record_output(folder, "evaluation")
+        if answers is not None:
+            database.record_output(answers, "cache")
         with open_model(settings, store, progress=progress) as llm:
             return evaluate(
                 data,
@@ -182,6 +187,6 @@ def run_evaluate(
                 folder=folder,
                 adapter=adapter,
                 generate_controls=generate_controls,
-                cache=cache_path(settings, store),
+                cache=answers,
                 provenance={"command": " ".join(sys.argv)},
             )

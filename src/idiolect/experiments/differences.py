@@ -32,10 +32,10 @@ from idiolect.types import UserId
 
 
 class KnownUsers(ReviewReader, Protocol):
-    """A reader that can list its users: a snapshot or a live store."""
+    """A reader that can list whom others may be compared with: a snapshot or a live store."""
 
-    def users(self) -> list[UserId]:
-        """Everybody who wrote something visible."""
+    def peers(self) -> list[UserId]:
+        """Everybody who wrote something that others may be compared with."""
         ...
 
 
@@ -118,7 +118,7 @@ def make_cases(
 
 def make_norms(reader: KnownUsers, config: DifferenceConfig, *, seed: int = 0) -> Norms | None:
     """How some users, drawn at random, write; None where there are not two reviews to be seen."""
-    users = sorted(reader.users())
+    users = sorted(reader.peers())
     drawn = np.random.default_rng([seed, 17]).permutation(len(users))[: config.norm_users]
     texts = {review.text for place in sorted(drawn.tolist()) for review in reader.profile(users[place])}
     return Norms(sorted(texts)) if len(texts) > 1 else None

@@ -19,6 +19,7 @@ def style_targets(data: Data, samples: Sequence[Sample]) -> StyleTargets:
     """What the texts of test samples are held against, the same for every method.
 
     Only the reviews of items that matter are measured: those written about, and those their users wrote about before.
+    Whoever is nobody's peer is left out of every crowd, and what is faithful to them is not known.
 
     Args:
         data: Store, split and settings.
@@ -26,6 +27,7 @@ def style_targets(data: Data, samples: Sequence[Sample]) -> StyleTargets:
     """
     roles = data.split.members.select("review_id", "role")
     frame = data.store.review_frame().select("review_id", "user", "item", "text")
+    frame = frame.filter(~pl.col("user").is_in(data.store.not_peers()))
     frame = frame.join(roles, on="review_id", how="left", maintain_order="left")
     visible = frame.filter(is_peer("test", data.settings.peers) | is_history("test"))
     users = pl.Series([sample.user for sample in samples], dtype=pl.String)

@@ -12,6 +12,7 @@ from idiolect.evaluation.render import to_dict, to_markdown, to_text, verdicts_t
 from idiolect.evaluation.report import ScoreTable
 from idiolect.evaluation.significance import Interval
 from idiolect.experiments import results, spending
+from idiolect.experiments.rungs import Rungs, sentences
 from idiolect.experiments.spending import Spending
 
 
@@ -31,6 +32,8 @@ class Evaluation:
     """Trait fidelity of the users' own texts, which is what can be hoped for; None where it is no metric."""
     spending: Spending
     """Calls, tokens, latency and money, by condition and stage."""
+    rungs: Rungs
+    """Whom the past reviews were compared with, by condition."""
     notes: tuple[str, ...]
     """What a reader of the tables has to know: what could not be computed, and why."""
     folder: Path
@@ -52,11 +55,12 @@ class Evaluation:
 
     @property
     def remarks(self) -> tuple[str, ...]:
-        """What stands below the tables: the users' own score, and the notes."""
+        """What stands below the tables: the users' own score, whom they were compared with, and the notes."""
+        below = (*sentences(self.rungs), *self.notes)
         if self.own_fidelity is None:
-            return self.notes
+            return below
         value, low, high = self.own_fidelity
-        return (f"users' own texts: trait-fidelity {value:.4f} [{low:.4f}, {high:.4f}]", *self.notes)
+        return (f"users' own texts: trait-fidelity {value:.4f} [{low:.4f}, {high:.4f}]", *below)
 
     def write(self, record: Mapping[str, Any]) -> None:
         """Leave ``results.json`` and ``report.md`` in the folder.
@@ -73,7 +77,14 @@ class Evaluation:
         tables = {name: to_dict(table) for name, table in self._titled().items()}
         verdicts = [verdict.to_dict() for verdict in self.verdicts]
         spent = spending.to_dict(self.spending)
-        return {"tables": tables, "verdicts": verdicts, **own, "usage": spent, "notes": list(self.notes)}
+        return {
+            "tables": tables,
+            "verdicts": verdicts,
+            **own,
+            "usage": spent,
+            "rungs": self.rungs,
+            "notes": list(self.notes),
+        }
 
     def _report(self) -> str:
         sections = [f"## {name[0].upper()}{name[1:]}\n\n{to_markdown(table)}" for name, table in self._titled().items()]

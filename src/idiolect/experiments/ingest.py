@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -19,6 +19,7 @@ from idiolect.corpus.rejects import REMEDIES, ReadSummary, Rejected, RejectsWrit
 from idiolect.errors import ConfigError, InputError
 from idiolect.experiments.refused import settle
 from idiolect.store.base import AddReport
+from idiolect.store.pseudonym import Pseudonyms, check_names
 from idiolect.store.sql import SqlStore
 
 T = TypeVar("T")
@@ -104,32 +105,38 @@ def ingest_files(
     category: str = "",
     rejects: Path | None = None,
     max_rejects: float = 0.5,
+    pseudonyms: Path | None = None,
     progress: bool = False,
 ) -> IngestReport:
     """Read reviews and items into a store; reading the same files again changes nothing.
 
     Both may be a file, folder, pattern, ``-`` or data set of the hub (see ``open_reviews``). Rejected rows go to
-    ``rejects`` (items' to a file beside it); usable rows are stored either way.
+    ``rejects`` (items' to a file beside it); usable rows are stored either way. With ``pseudonyms``, the file of a key
+    that is made where there is none, users' ids are hashed before anything is stored, and rejects list no raw row.
 
     Raises:
         InputError: A file cannot be read, or more than ``max_rejects`` of its rows were rejected.
-        ConfigError: An unknown format or field, or standard input is named twice.
+        ConfigError: An unknown format or field, standard input is named twice, or the store names users otherwise.
     """
     if str(reviews) == str(items) == STDIN:
         raise ConfigError("standard input holds the reviews or the items, not both", hint="name a file for one")
     rejects = rejects or default_rejects(reviews)
     item_rejects = rejects.with_name("items." + rejects.name)
+    hashed = Pseudonyms.open(pseudonyms) if pseudonyms else None
     # Opening checks the files before anything is made or written.
     with ExitStack() as stack:
-        listed, item_listed = _Late(), _Late()
-        file = open_reviews(
-            reviews, format=format, columns=columns, category=category, on_reject=listed, max_rejects=max_rejects
-        )
+        listed, item_listed = _Late(bare=hashed is not None), _Late(bare=hashed is not None)
+        how = {"format": format, "columns": columns, "category": category, "max_rejects": max_rejects}
+        file = open_reviews(reviews, **how, on_reject=listed, pseudonym=hashed)
         item_file = _items_of(file, reviews, items, item_columns, category, item_listed, max_rejects)
         if item_file is not None:
             item_listed.write = stack.enter_context(RejectsWriter(item_rejects))
         listed.write = stack.enter_context(RejectsWriter(rejects))
         database = stack.enter_context(SqlStore(store))
+        check_names(database, hashed, take=True)
+        # Before a row is in them, for an erasure must find what an interrupted call leaves.
+        for path in (rejects, item_rejects):
+            database.record_output(path, "rejects")
         stored = database.add(_counted(item_file, "items", progress), _counted(file, "reviews", progress))
         summary, item_summary = file.summary, item_file.summary if item_file else None
         stored = settle(database, stored, file, item_file, listed=listed, item_listed=item_listed)
@@ -148,14 +155,20 @@ def ingest_files(
 
 
 class _Late:
-    """A destination of rejected rows that is known only once the file they come from could be opened."""
+    """A destination of rejected rows that is known only once the file they come from could be opened.
+
+    Args:
+        bare: Whether the rows themselves are left out, for they hold users' ids.
+    """
 
     write: Callable[[Rejected], None]
-    used = False
+
+    def __init__(self, *, bare: bool) -> None:
+        self.used, self._bare = False, bare
 
     def __call__(self, rejected: Rejected) -> None:
         self.used = True
-        self.write(rejected)
+        self.write(replace(rejected, raw_start="") if self._bare else rejected)
 
 
 def _items_of(

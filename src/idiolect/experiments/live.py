@@ -30,6 +30,7 @@ from idiolect.methods.dep import DEP
 from idiolect.methods.nonpersonalized import NonPersonalized
 from idiolect.methods.rag import RAG
 from idiolect.store.embed import EmbedReport, embed_missing
+from idiolect.store.pseudonym import Pseudonyms, check_names, user_in
 from idiolect.store.rows import refusal
 from idiolect.store.sql import SqlStore
 from idiolect.types import ItemId, Prediction, Review, ReviewId, Sample, UserId
@@ -81,21 +82,25 @@ def add_review(
     title: str = "",
     timestamp: int | None = None,
     encoder: str = "minilm",
+    pseudonyms: Path | None = None,
 ) -> Review:
     """Add one review written now, with its vector; the item's sum follows in the same transaction as the vector.
 
-    The store is then another one to the splits made of it: see ``split_store``.
+    The store is then another one to the splits made of it: see ``split_store``. With ``pseudonyms``, the file of a key
+    that is made where there is none, the user's id is hashed before anything is made of it.
 
     Raises:
-        ConfigError: The text is empty, or the store holds other encoders' vectors only.
+        ConfigError: The text is empty, or the store holds other encoders' vectors only, or names users otherwise.
         InputError: The store refuses the review; where there is no store yet, none is made.
     """
     if not text.strip():
         raise ConfigError("the review has no text", hint="pass --text")
     moment = int(time.time()) if timestamp is None else timestamp
+    hashed = Pseudonyms.open(pseudonyms) if pseudonyms else None
+    author = hashed(user) if hashed else UserId(user)
     review = Review(
-        id=ReviewId(digest_id(user, item, moment, title, text, rating)),
-        user=UserId(user),
+        id=ReviewId(digest_id(author, item, moment, title, text, rating)),
+        user=author,
         item=ItemId(item),
         text=text,
         rating=rating,
@@ -108,6 +113,7 @@ def add_review(
     model = load_encoder(encoder)
     vector = model.encode([text])
     with SqlStore(store) as database:
+        check_names(database, hashed, take=True)
         held = database.encoders()
         if held and model.name not in held:
             raise ConfigError(f"the store holds vectors of {', '.join(held)}", hint="name their encoder with --encoder")
@@ -130,12 +136,15 @@ def write_review(
     backbone: str | None = None,
     config: Path | None = None,
     changes: Mapping[str, Any] | None = None,
+    pseudonyms: Path | None = None,
 ) -> Prediction:
     """Write one review from everything the store knows now.
 
+    The user goes by their own id; where the store knows them by a pseudonym, ``pseudonyms`` is the file of its key.
+
     Raises:
         NotFoundError: No such store, user, item, model or adapter.
-        ConfigError: No such method, DEP without an adapter, or a backbone that takes no soft prompts.
+        ConfigError: No such method, DEP without an adapter, a backbone that takes no soft prompts, or no such names.
         ArtifactError: The adapter was trained as a control, or does not fit encoder or backbone.
         EndpointError: The model that writes gave no answer.
     """
@@ -147,8 +156,10 @@ def write_review(
             hint="write with one that was fitted with vectors = right",
         )
     with SqlStore(store, create=False) as database:
-        sample = Sample(user=UserId(user), item=ItemId(item), rating=rating, title=title)
+        sample = Sample(user=user_in(database, user, pseudonyms), item=ItemId(item), rating=rating, title=title)
         _check_known(database, sample, chosen)
+        if (answers := cache_path(settings, store)) is not None:
+            database.record_output(answers, "cache")
         # The encoder's full name keys the vectors; loading it also fills in what was written since the last embed.
         encoder = load_encoder(settings.encoder)
         embed_missing(database, encoder, ids=_read_vectors_of(database, sample.user, chosen, settings))
@@ -156,7 +167,7 @@ def write_review(
             _log.warning("%d reviews have no vector and are nobody's peers; run idiolect embed", not_embedded)
         with (
             open_model(settings, store) as llm,
-            Models(llm, settings.sampling, cache=cache_path(settings, store)) as models,
+            Models(llm, settings.sampling, cache=answers) as models,
         ):
             prediction = _make(chosen, models, settings, database, encoder, adapter).generate([sample])[0]
             writer = models.roles(settings.differences).write.llm if chosen in DIFFERENCE_METHODS else llm

@@ -49,6 +49,7 @@ def pretrain_backbone(
         targets: list[ReviewId] = []
         if split is not None:
             targets = Split.load(split, fingerprint=database.fingerprint()).ids("train", "validation", "test")
+        database.record_output(folder, "backbone")
         reviews = _visible(database, targets)
         items = database.items(sorted({ItemId(review.item) for review in reviews}))
         provenance = {"store": database.fingerprint(), "reviews": len(reviews), "targets": len(targets)}

@@ -21,6 +21,7 @@ from idiolect.experiments import results
 from idiolect.experiments.data import Data
 from idiolect.experiments.fidelity import style_targets
 from idiolect.experiments.findings import Evaluation
+from idiolect.experiments.rungs import count_rungs
 from idiolect.experiments.spending import spending
 from idiolect.types import Sample
 
@@ -76,6 +77,7 @@ class Scorer:
             categories=self._by_category(methods),
             own_fidelity=self._own_fidelity(),
             spending=spending(runs),
+            rungs=count_rungs(runs),
             notes=tuple(notes),
             folder=folder,
         )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Literal, Self
+from typing import Any, Literal, Self
 
 from pydantic import Field, model_validator
 
@@ -20,8 +20,9 @@ class BackboneConfig(Config):
     model: str = "sandbox"
     """Folder, hub name, ``sandbox`` for the small model that ships with the package, or ``fake`` for none at all."""
     backend: str = "auto"
-    """What runs it: ``transformers``; ``openai``, which asks ``endpoint``; or ``fake``, which needs no weights and no
-    torch and repeats what it is shown. auto tells it from the model and the endpoint."""
+    """What runs it: ``transformers``; ``vllm``, faster on a GPU, without likelihoods; ``openai``, which asks
+    ``endpoint``; or ``fake``, which needs no weights and no torch and repeats what it is shown. auto tells it from the
+    model and the endpoint, and is never vLLM."""
     endpoint: OpenAIConfig | None = None
     """An OpenAI-compatible endpoint instead of a model in this process; it names its own model, and of the settings
     here no other one concerns it. It takes no soft prompts, so there is no DEP with it."""
@@ -35,9 +36,13 @@ class BackboneConfig(Config):
     """Budget of a prompt (DEP paper, appendix C.2.3); history that does not fit is dropped, last entry first."""
     batch_size: int = Field(default=16, gt=0)
     """Prompts computed together."""
+    engine: dict[str, Any] = Field(default_factory=dict)
+    """Further arguments of vLLM's ``LLM``, for instance ``gpu_memory_utilization`` or ``tensor_parallel_size``."""
 
     @model_validator(mode="after")
     def _one_model(self) -> Self:
+        if self.engine and self.backend != "vllm":
+            raise ValueError("engine has settings of vLLM: set backend to vllm, or leave them out")
         if self.backend == "openai" and self.endpoint is None:
             raise ValueError("the backend openai needs an endpoint: set endpoint.model and endpoint.base_url")
         if self.endpoint is not None and self.backend not in ("auto", "openai"):

@@ -30,6 +30,7 @@ BACKENDS: Registry[Backend] = Registry(
         "fake": "idiolect.llm.fake:FakeLLM",
         "openai": "idiolect.llm.openai:OpenAILLM",
         "transformers": "idiolect.llm.transformers:TransformersLLM",
+        "vllm": "idiolect.llm.vllm:VllmLLM",
     },
 )
 """What runs a model; ``register`` adds one."""
@@ -38,6 +39,7 @@ PACKAGES: Mapping[str, tuple[str, tuple[str, ...]]] = MappingProxyType(
     {
         "openai": ("openai", ("openai", "httpx2")),
         "transformers": ("train", ("torch", "transformers", "accelerate", "safetensors")),
+        "vllm": ("vllm", ("vllm", "torch", "transformers", "safetensors")),
     }
 )
 """The extra of a backend and what has to be there of it."""

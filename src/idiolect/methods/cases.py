@@ -92,10 +92,13 @@ class CaseBuilder:
     def _cases(self, sample: Sample, others: Others) -> tuple[Case, ...]:
         anchors, before = self.anchors(sample, others), self._before(sample)
         items = self._items(sample, anchors)
-        return tuple(self._case(items[own.item], own, others.of(own, before=before)) for own in anchors)
+        crowds = [others.of(own, before=before) for own in anchors]
+        vectors = self._vectors([[own, *crowd] for own, crowd in zip(anchors, crowds, strict=True)])
+        compared = zip(anchors, crowds, vectors, strict=True)
+        return tuple(self._case(items[own.item], own, crowd, rows) for own, crowd, rows in compared)
 
-    def _case(self, item: Item, own: Review, crowd: Sequence[Review]) -> Case:
-        vectors = self._vectors([own, *crowd])
+    def _case(self, item: Item, own: Review, crowd: Sequence[Review], vectors: np.ndarray) -> Case:
+        """The comparison of a review; ``vectors`` has its row first, then those of the others."""
         chosen = self._select(vectors[0], vectors[1:], self.config.representatives, seed=self.config.seed)
         return Case(item=item, own=own, others=tuple(crowd[place] for place in chosen), crowd=tuple(self._drawn(crowd)))
 
@@ -105,10 +108,15 @@ class CaseBuilder:
         order = np.random.default_rng(self.config.seed).permutation(len(crowd))[: self.config.max_crowd]
         return [crowd[place] for place in sorted(order.tolist())]
 
-    def _vectors(self, reviews: Sequence[Review]) -> np.ndarray:
+    def _vectors(self, groups: Sequence[Sequence[Review]]) -> list[np.ndarray]:
+        """float32 (n, dim) for every group of reviews; all are read at once."""
         if self.encoder is None:
-            return np.zeros((len(reviews), 1), dtype=np.float32)
-        return self.reader.vectors([review.id for review in reviews], encoder=self.encoder).astype(np.float32)
+            return [np.zeros((len(group), 1), dtype=np.float32) for group in groups]
+        if not groups:
+            return []
+        ids = [review.id for group in groups for review in group]
+        rows = self.reader.vectors(ids, encoder=self.encoder).astype(np.float32)
+        return np.split(rows, np.cumsum([len(group) for group in groups])[:-1])
 
     def _items(self, sample: Sample, reviews: Sequence[Review]) -> Mapping[ItemId, Item]:
         wanted = list(dict.fromkeys([sample.item, *(review.item for review in reviews)]))

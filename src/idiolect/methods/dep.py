@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Protocol
 
 import numpy as np
@@ -59,7 +61,10 @@ class DEP:
     def generate(self, samples: Sequence[Sample]) -> list[Prediction]:
         """See ``Method.generate``."""
         contexts = self.contexts.build(samples)
-        return write(self.name, self.llm, self.params, samples, contexts, self._inject(contexts))
+        written = write(self.name, self.llm, self.params, samples, contexts, self._inject(contexts))
+        if self.prompt.streams == "his":
+            return written
+        return [_with_rungs(*one) for one in zip(written, contexts, strict=True)]
 
     def _inject(self, contexts: Sequence[Context]) -> list[Prompt]:
         """Prompts with their slots filled, all rows computed in one pass (Eq. 7)."""
@@ -75,3 +80,9 @@ class DEP:
         )
         parts = np.split(rows, np.cumsum([len(own) for own in slots])[:-1])
         return [with_soft(prompt, part) for prompt, part in zip(prompts, parts, strict=True)]
+
+
+def _with_rungs(prediction: Prediction, context: Context) -> Prediction:
+    """The prediction with whom its anchors were compared with."""
+    rungs = Counter(entry.rung for entry in context.entries if entry.review.id in prediction.anchors)
+    return replace(prediction, rungs=dict(rungs))

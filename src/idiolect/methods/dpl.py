@@ -57,9 +57,10 @@ class DPL:
         return final_prompts("dpl", self.portraits(samples), self.prompt)
 
     def generate(self, samples: Sequence[Sample]) -> list[Prediction]:
-        """See ``Method.generate``."""
-        portraits = self.portraits(samples)
-        return write_profiled(self.name, self.writer, portraits, final_prompts("dpl", portraits, self.prompt))
+        """See ``Method.generate``; where G is behind an endpoint too, a wave is written as soon as it is profiled."""
+        if waves_for((self.writer,)) > 1:
+            return in_waves(self.compare, lambda compared: self.write(self.profile(compared)), samples, self.waves)
+        return self.write(self.portraits(samples))
 
     def portraits(self, samples: Sequence[Sample]) -> list[Portrait]:
         """What is found out about every sample's user; each stage asks for all samples (of a wave) at once."""
@@ -73,3 +74,7 @@ class DPL:
         """How every sample's user differs, and the profile that is made of it."""
         claimed = self.extract(compared)
         return self.summarize(self.check(claimed))
+
+    def write(self, portraits: Sequence[Portrait]) -> list[Prediction]:
+        """A review for every sample, from the past reviews and the profile of its user."""
+        return write_profiled(self.name, self.writer, portraits, final_prompts("dpl", portraits, self.prompt))

@@ -41,6 +41,7 @@ def _prediction(name: str, portrait: Portrait, prompt: Prompt, answer: Answer) -
         text=_PREFIX.sub("", answer.text, count=1) if _PREFIX.match(answer.text) else answer.text,
         stages=stages,
         anchors=tuple(portrait.context.entries[entry].review.id for entry in answer.kept_entries),
+        rungs={"item": len(portrait.cases)} if portrait.cases else {},
         prompt_tokens=total.prompt_tokens,
         completion_tokens=total.completion_tokens,
         seconds=total.seconds,

@@ -1,11 +1,12 @@
 """k-means as scikit-learn's ``KMeans`` computes it by default, without what an estimator costs a call.
 
-Representatives take one clustering of some dozen vectors for every anchor of every user. There scikit-learn's checks of
-its arguments cost more than twenty times what the arithmetic does, and the arithmetic is a page.
+Representatives take one clustering of a few dozen vectors for every anchor of every user. There scikit-learn's checks
+of its arguments cost several times what the arithmetic does, and the arithmetic is a page.
 """
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import NamedTuple
 
 import numpy as np
@@ -37,8 +38,7 @@ def kmeans(points: np.ndarray, k: int, *, seed: int) -> Clusters:
     mean = points.mean(axis=0)
     tolerance = float(points.var(axis=0).mean()) * _TOLERANCE
     centred = points - mean
-    # The legacy generator, for the papers' programs drew from it.
-    centres = centred[_starts(centred.astype(np.float64), k, np.random.RandomState(seed))]
+    centres = centred[_starts(centred.astype(np.float64), k, seed)]
     labels = np.full(len(points), -1)
     for _ in range(_MAX_ITERATIONS):
         previous, labels = labels, _assign(centred, centres)
@@ -51,20 +51,32 @@ def kmeans(points: np.ndarray, k: int, *, seed: int) -> Clusters:
     return Clusters(_assign(centred, centres), centres + mean)
 
 
-def _starts(points: np.ndarray, k: int, random: np.random.RandomState) -> list[int]:
+def _starts(points: np.ndarray, k: int, seed: int) -> list[int]:
     """Places of ``k`` points far from each other: of a few draws by squared distance, each time the best one."""
     trials = 2 + int(np.log(k))
+    first, *draws = np.split(_draws(seed, 1 + trials * (k - 1)), range(1, 1 + trials * (k - 1), trials))
     norms = np.einsum("nd,nd->n", points, points)
-    chosen = [int(random.choice(len(points), p=np.full(len(points), 1 / len(points))))]
+    chosen = [int(first[0] * len(points))]
     nearest = _squared_distances(points, norms, chosen)[0]
-    while len(chosen) < k:
-        drawn = np.searchsorted(np.cumsum(nearest), random.uniform(size=trials) * nearest.sum())
-        drawn = np.minimum(drawn, len(points) - 1)
+    for draw in draws:
+        sums = np.cumsum(nearest)
+        drawn = np.minimum(np.searchsorted(sums, draw * sums[-1]), len(points) - 1)
         reached = np.minimum(nearest, _squared_distances(points, norms, drawn))
         best = int(reached.sum(axis=1).argmin())
         nearest = reached[best]
         chosen.append(int(drawn[best]))
     return chosen
+
+
+@lru_cache(maxsize=64)
+def _draws(seed: int, n: int) -> np.ndarray:
+    """float64 (n,) in [0, 1), of the legacy generator, for the papers' programs drew from it.
+
+    They do not depend on the points, and seeding that generator costs as much as placing the centres.
+    """
+    draws = np.random.RandomState(seed).random_sample(n)
+    draws.flags.writeable = False
+    return draws
 
 
 def _squared_distances(points: np.ndarray, norms: np.ndarray, places: np.ndarray | list[int]) -> np.ndarray:

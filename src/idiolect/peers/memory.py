@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Container, Iterable, Mapping, Sequence
 
 import numpy as np
 
@@ -19,6 +19,7 @@ class InMemoryReviews:
         reviews: Visible reviews, in any order.
         vectors: float (dim,) for every review that has one; one encoder's.
         encoder: That encoder's name.
+        not_peers: Users with whom nobody is compared.
     """
 
     def __init__(
@@ -28,7 +29,9 @@ class InMemoryReviews:
         vectors: Mapping[ReviewId, np.ndarray],
         *,
         encoder: str,
+        not_peers: Container[UserId] = (),
     ) -> None:
+        self._not_peers = not_peers
         self._items = {item.id: item for item in items}
         self._reviews = sorted(reviews, key=lambda review: review.moment)
         self._vectors = {key: np.asarray(vector, dtype=np.float16) for key, vector in vectors.items()}
@@ -43,15 +46,7 @@ class InMemoryReviews:
 
     def reviews_of(self, item: ItemId, *, exclude: UserId, before: int | None = None) -> list[Review]:
         """See ``ReviewReader``."""
-        if before is not None and all(review.timestamp is None for review in self._reviews):
-            raise ConfigError("no time cut between users: the reviews have no timestamps", hint="leave out `before`")
-        return [
-            review
-            for review in self._reviews
-            if review.item == item
-            and review.user != exclude
-            and (before is None or (review.timestamp is not None and review.timestamp < before))
-        ]
+        return [review for review in self._peers(exclude, before) if review.item == item]
 
     def items(self, ids: Sequence[ItemId]) -> dict[ItemId, Item]:
         """See ``ReviewReader``."""
@@ -68,10 +63,27 @@ class InMemoryReviews:
         self, items: Sequence[ItemId], *, exclude: UserId, encoder: str, before: int | None = None
     ) -> PeerSums:
         """See ``ReviewReader``."""
-        sums = np.zeros((len(items), self._dim))
-        counts = np.zeros(len(items), dtype=np.int64)
-        for row, item in enumerate(items):
-            peers = [review.id for review in self.reviews_of(item, exclude=exclude, before=before)]
-            vectors = self.vectors([key for key in peers if key in self._vectors], encoder=encoder)
+        return self._sums([self.reviews_of(item, exclude=exclude, before=before) for item in items], encoder)
+
+    def crowd_sums(
+        self, crowds: Sequence[str | None], *, exclude: UserId, encoder: str, before: int | None = None
+    ) -> PeerSums:
+        """See ``ReviewReader``."""
+        peers = self._peers(exclude, before)
+        category = {item.id: item.category for item in self._items.values()}
+        about = [[r for r in peers if crowd in (None, category.get(r.item, ""))] for crowd in crowds]
+        return self._sums(about, encoder)
+
+    def _peers(self, exclude: UserId, before: int | None) -> list[Review]:
+        if before is not None and all(review.timestamp is None for review in self._reviews):
+            raise ConfigError("no time cut between users: the reviews have no timestamps", hint="leave out `before`")
+        others = (r for r in self._reviews if r.user != exclude and r.user not in self._not_peers)
+        return [r for r in others if before is None or (r.timestamp is not None and r.timestamp < before)]
+
+    def _sums(self, groups: Sequence[Sequence[Review]], encoder: str) -> PeerSums:
+        sums = np.zeros((len(groups), self._dim))
+        counts = np.zeros(len(groups), dtype=np.int64)
+        for row, peers in enumerate(groups):
+            vectors = self.vectors([peer.id for peer in peers if peer.id in self._vectors], encoder=encoder)
             sums[row], counts[row] = vectors.sum(axis=0, dtype=np.float64), len(vectors)
         return PeerSums(sums, counts)

@@ -65,6 +65,8 @@ def load(template: str, folder: Path, description_chars: int) -> Files:
         parts = {part: env.get_template(f"{template}/{part}.jinja") for part in PARTS}
     except jinja2.TemplateError as error:
         raise ConfigError(f"template {template!r}: {error}", hint="see the shipped templates") from error
+    for part in parts.values():
+        part.globals = dict(part.globals)  # copied at every rendering, which takes long for a chain of mappings
     return Files(parts, mark=secrets.token_hex(16))
 
 

@@ -82,6 +82,19 @@ class ReviewReader(Protocol):
         """
         ...
 
+    def crowd_sums(
+        self, crowds: Sequence[str | None], *, exclude: UserId, encoder: str, before: int | None = None
+    ) -> PeerSums:
+        """Sums and counts of the others' visible vectors, one row a crowd.
+
+        Args:
+            crowds: Whom the user is held against: all who wrote about items of this category; None: all who wrote.
+            exclude: The user whose own reviews are left out.
+            encoder: Name of the encoder that made the vectors.
+            before: Only reviews with timestamp < ``before`` (seconds) count.
+        """
+        ...
+
 
 class ReviewStore(ReviewReader, Protocol):
     """A ``ReviewReader`` that can be changed, one transaction a call."""

@@ -100,10 +100,11 @@ def _engine(url: sa.URL) -> sa.Engine:
         engine = sa.create_engine(url, connect_args={"timeout": _BUSY_SECONDS} if sqlite else {})
     except NoSuchModuleError as error:
         raise ConfigError(f"unknown database in {_shown(url)!r}", hint="use sqlite:// or postgresql://") from error
-    except ModuleNotFoundError as error:
+    except ImportError as error:
+        driver = error.name or "psycopg"  # which names nothing where it is there and its C library is not
         raise MissingDependencyError(
-            f"the driver {error.name!r} is not installed",
-            hint="pip install 'idiolect[postgres]'" if error.name == "psycopg" else f"pip install {error.name}",
+            f"the driver {driver!r} is not installed",
+            hint="pip install 'idiolect[postgres]'" if driver == "psycopg" else f"pip install {driver}",
         ) from error
     if sqlite:
         event.listen(engine, "connect", _prepare)

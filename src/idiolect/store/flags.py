@@ -1,4 +1,4 @@
-"""What is noted beside the reviews: who is nobody's peer, and what was written from the store."""
+"""What is noted beside the reviews: who is nobody's peer, how users are named, what was written from the store."""
 
 from __future__ import annotations
 
@@ -50,6 +50,15 @@ def record_output(connection: sa.Connection, path: Path, kind: str) -> None:
     where = tables.outputs.c.path == str(path.resolve())
     if not connection.execute(sa.update(tables.outputs).where(where).values(kind=kind)).rowcount:
         connection.execute(sa.insert(tables.outputs).values(path=str(path.resolve()), kind=kind))
+
+
+def take_names(connection: sa.Connection, names: str) -> str:
+    """Note how users are named, unless a review is stored already; how they are named then."""
+    meta = connection.execute(sa.select(tables.meta)).one()
+    if meta.n_reviews or meta.names == names:
+        return meta.names
+    connection.execute(sa.update(tables.meta).values(names=names))
+    return names
 
 
 def _change_own_sums(connection: sa.Connection, user: UserId, *, sign: int) -> None:

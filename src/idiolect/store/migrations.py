@@ -22,7 +22,12 @@ def _privacy_and_outputs(connection: sa.Connection) -> None:
     connection.exec_driver_sql("CREATE TABLE outputs (path TEXT NOT NULL PRIMARY KEY, kind TEXT NOT NULL)")
 
 
-MIGRATIONS: tuple[Migration, ...] = (_privacy_and_outputs,)
+def _names(connection: sa.Connection) -> None:
+    """3: whether users are known by pseudonyms, and by which key's."""
+    connection.exec_driver_sql("ALTER TABLE meta ADD COLUMN names TEXT NOT NULL DEFAULT ''")
+
+
+MIGRATIONS: tuple[Migration, ...] = (_privacy_and_outputs, _names)
 """Entry k leads from version k + 1 to k + 2. Each is written in its own SQL, for ``tables`` will have moved on."""
 
 

@@ -19,7 +19,7 @@ import pyarrow.parquet as pq
 import sqlalchemy as sa
 
 from idiolect.corpus.frame import ITEM_SCHEMA, REVIEW_SCHEMA
-from idiolect.errors import ArtifactError, NotFoundError
+from idiolect.errors import ArtifactError, ConfigError, NotFoundError
 from idiolect.store import tables
 from idiolect.store.base import AddReport
 from idiolect.store.files import whole_folder
@@ -74,7 +74,7 @@ def export_store(store: SqlStore, folder: str | Path) -> dict[str, Any]:
             schema = pa.schema([("review_id", pa.string()), ("vector", pa.binary(2 * dim))])
             _write(new / encoders[-1]["file"], schema, _stream(connection, _vectors(key)))
         head = {"format": FORMAT, "fingerprint": meta.digest, "items": meta.n_items, "reviews": meta.n_reviews}
-        head["encoders"] = encoders
+        head |= {"names": meta.names, "encoders": encoders}
         (new / HEAD).write_text(json.dumps(head, indent=1) + "\n", encoding="utf-8")
     return head
 
@@ -87,9 +87,12 @@ def import_store(folder: str | Path, store: SqlStore) -> ImportReport:
     Raises:
         NotFoundError: There is no export in ``folder``.
         ArtifactError: It is damaged, or of a later version.
+        ConfigError: The store knows users by other names.
     """
     folder = Path(folder)
     head = read_head(folder)
+    if store.take_names(names := str(head.get("names", ""))) != names:
+        raise ConfigError("the export names users otherwise than the store does", hint="import it into a new store")
     try:
         items = (to_item(row) for row in _read(folder / "items.parquet", _ITEMS))
         reviews = (to_review(row) for row in _read(folder / "reviews.parquet", _REVIEWS))

@@ -11,7 +11,8 @@ import secrets
 from hashlib import blake2b
 from pathlib import Path
 
-from idiolect.errors import ArtifactError, NotFoundError
+from idiolect.errors import ArtifactError, ConfigError, NotFoundError
+from idiolect.store.noted import Noted
 from idiolect.types import UserId
 
 _KEY_BYTES = 32
@@ -59,6 +60,54 @@ class Pseudonyms:
     def __call__(self, user: str) -> UserId:
         """The user's pseudonym."""
         return UserId(blake2b(user.encode(errors="surrogatepass"), digest_size=16, key=self._key).hexdigest())
+
+    @property
+    def name(self) -> str:
+        """What the key is known by in a store: tells it from other keys, and gives nothing of it away."""
+        return blake2b(digest_size=8, key=self._key, person=b"name of the key").hexdigest()
+
+
+def check_names(store: Noted, pseudonyms: Pseudonyms | None, *, take: bool = False) -> None:
+    """Refuse to look for users by other names than a store knows them by.
+
+    Args:
+        store: The store.
+        pseudonyms: What users' ids are turned into; None: they are left as they are.
+        take: Whether a store without reviews takes these names from now on.
+
+    Raises:
+        ConfigError: They are others than the store's.
+    """
+    wanted, held = pseudonyms.name if pseudonyms else "", store.names()
+    if held != wanted and take:
+        held = store.take_names(wanted)
+    if held == wanted:
+        return
+    if not held:
+        raise ConfigError("the store knows users by their own ids", hint="leave --pseudonyms out, or use a new store")
+    if not wanted:
+        raise ConfigError(
+            "the store knows users by pseudonyms", hint="name the key that ingest used: --pseudonyms FILE"
+        )
+    raise ConfigError("the store's pseudonyms are of another key", hint="name the file that ingest used")
+
+
+def user_in(store: Noted, user: str, key: Path | None) -> UserId:
+    """The id by which a store knows a user.
+
+    Args:
+        store: The store.
+        user: Their own id.
+        key: File of the key of the store's pseudonyms; None: it has none.
+
+    Raises:
+        ConfigError: The store knows users by other names.
+        NotFoundError: There is no such file.
+        ArtifactError: The file holds no key.
+    """
+    pseudonyms = Pseudonyms.open(key, create=False) if key else None
+    check_names(store, pseudonyms)
+    return pseudonyms(user) if pseudonyms else UserId(user)
 
 
 def _make(path: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import cached_property
 from pathlib import Path
 
 import numpy as np
@@ -11,9 +12,11 @@ from pydantic import ValidationError
 
 from idiolect.errors import ArtifactError, NotFoundError
 from idiolect.store.base import PeerSums
+from idiolect.store.crowds import Crowds
 from idiolect.store.files import FORMAT, META, SnapshotMeta, map_array, map_table
 from idiolect.store.item_sums import check_dated
 from idiolect.store.keys import Keys
+from idiolect.store.layout import NEVER
 from idiolect.store.rows import to_item, to_review
 from idiolect.store.sums import group_sums
 from idiolect.types import Item, ItemId, Moment, Review, ReviewId, UserId
@@ -67,6 +70,10 @@ class Snapshot:
     def users(self) -> list[UserId]:
         """Every user with a visible review, sorted."""
         return self._users.column("user").to_pylist()
+
+    def peers(self) -> list[UserId]:
+        """Every user with a review in the pool, sorted."""
+        return self._users.column("user").filter(pa.array(np.diff(self._own_offsets) > 0)).to_pylist()
 
     def catalogue(self) -> list[Item]:
         """Every item of a visible review, in the order of the folder; known by its id alone where it has no record."""
@@ -139,10 +146,50 @@ class Snapshot:
         counts[known] = self._pool_offsets[codes[known] + 1] - self._pool_offsets[codes[known]]
         return PeerSums(sums - own.sums, counts - own.counts)
 
+    def crowd_sums(
+        self, crowds: Sequence[str | None], *, exclude: UserId, encoder: str, before: int | None = None
+    ) -> PeerSums:
+        """Sums and counts of the others' vectors in the pool, one row a crowd: a category, or None for everybody.
+
+        Raises:
+            NotFoundError: The snapshot is of another encoder.
+            ConfigError: ``before`` is given and the corpus has no timestamps.
+        """
+        self._check_encoder(encoder)
+        if before is not None:
+            check_dated(self.meta.dated)
+        found = [self._crowd_sum(crowd, exclude, before) for crowd in crowds]
+        sums = np.concatenate([np.zeros((0, self.meta.dim)), *(one.sums for one in found)])
+        return PeerSums(sums, np.concatenate([np.zeros(0, dtype=np.int64), *(one.counts for one in found)]))
+
+    def _crowd_sum(self, crowd: str | None, exclude: UserId, before: int | None) -> PeerSums:
+        total, own = self._crowds.read(crowd, before), self._own_places(exclude)
+        rows = self._own_rows[own][self._crowds.holds(crowd, self._own_items[own])]
+        if before is not None:
+            times = self._reviews.column("timestamp").take(pa.array(rows)).fill_null(NEVER)
+            rows = rows[times.to_numpy() < before]
+        mine = group_sums(self._vectors, np.zeros(len(rows), dtype=np.int64), 1, rows=rows)
+        return PeerSums(total.sums - mine.sums, total.counts - mine.counts)
+
+    @cached_property
+    def _crowds(self) -> Crowds:
+        return Crowds(
+            self._items.column("category").fill_null("").to_pylist(),
+            vectors=self._vectors,
+            item_sums=self._sums,
+            pool=self._pool_rows,
+            times=self._pool_times,
+            offsets=self._pool_offsets,
+        )
+
+    def _own_places(self, user: UserId) -> slice:
+        """Where the user's reviews stand in ``own_*``."""
+        code = int(self._user_keys.find([user])[0])
+        return slice(*self._own_offsets[code : code + 2]) if code >= 0 else slice(0)
+
     def _own_sums(self, codes: np.ndarray, user: UserId) -> PeerSums:
         """What the user's own rows put into the sums of the items of these codes."""
-        code = int(self._user_keys.find([user])[0])
-        own = slice(*self._own_offsets[code : code + 2]) if code >= 0 else slice(0)
+        own = self._own_places(user)
         which, groups = np.nonzero(self._own_items[own, None] == codes)
         return group_sums(self._vectors, groups, len(codes), rows=self._own_rows[own][which])
 

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Container, Iterable, Iterator, Sequence
-from contextlib import contextmanager
 from dataclasses import replace
-from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -18,11 +16,12 @@ from idiolect.store import frames, tables
 from idiolect.store.base import AddReport, ErasureReceipt, PeerSums
 from idiolect.store.bulk import ANY_OF, key_chunks
 from idiolect.store.check import Finding, check_store
-from idiolect.store.engine import open_engine, writing
+from idiolect.store.crowd_sums import read_crowd_sums
+from idiolect.store.engine import writing
 from idiolect.store.erase import erase
-from idiolect.store.flags import record_output, set_peer
 from idiolect.store.ingest import ingest
 from idiolect.store.item_sums import check_dated, read_peer_sums, read_peer_sums_before
+from idiolect.store.noted import Noted
 from idiolect.store.rows import ITEM, REVIEW, by_time, to_item, to_review
 from idiolect.store.scrub import scrub
 from idiolect.store.vectors import add_vectors, find_encoder, read_vectors
@@ -52,7 +51,7 @@ class StoreCounts(NamedTuple):
     """Reviews with a timestamp."""
 
 
-class SqlStore:
+class SqlStore(Noted):
     """Items, reviews, vectors and item sums in one database; a ``ReviewStore``.
 
     Writes are one transaction a call. Reads see the last commit. Threads may share a store; a process opens its own.
@@ -70,27 +69,6 @@ class SqlStore:
         >>> with SqlStore("reviews.db") as store:
         ...     store.add([], [Review(id="r1", user="ann", item="tea", text="Too sweet for me.")])
     """
-
-    def __init__(self, where: str | Path, *, create: bool = True) -> None:
-        self._engine = open_engine(where, create=create)
-
-    def __enter__(self) -> SqlStore:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.close()
-
-    def close(self) -> None:
-        """Give all connections back; the store can still be used and then opens new ones."""
-        self._engine.dispose()
-
-    @contextmanager
-    def reading(self) -> Iterator[sa.Connection]:
-        """A connection whose reads all see the same commit."""
-        with self._engine.connect() as connection:
-            if connection.dialect.name != "sqlite":  # where one transaction always sees one commit
-                connection = connection.execution_options(isolation_level="REPEATABLE READ")
-            yield connection
 
     def add(self, items: Iterable[Item], reviews: Iterable[Review]) -> AddReport:
         """Store items and reviews in one transaction; iterators are consumed chunk by chunk.
@@ -141,32 +119,6 @@ class SqlStore:
         if not done:
             _log.warning("another process uses the store: bytes of what was erased may be left until the next scrub")
         return done
-
-    def set_peer(self, user: UserId, peer: bool) -> bool:
-        """Let others be compared with a user (the default), or not: neither their texts nor their vectors are used.
-
-        The user may still be written for, with their own history. Snapshots and splits made before are out of date.
-
-        Returns:
-            Whether that was a change.
-        """
-        with writing(self._engine) as connection:
-            return set_peer(connection, user, peer)
-
-    def not_peers(self) -> list[UserId]:
-        """The users with whom nobody is compared, sorted."""
-        with self.reading() as connection:
-            return sorted(connection.scalars(sa.select(tables.not_peers.c.user)))
-
-    def record_output(self, path: Path, kind: str) -> None:
-        """Note that a file or folder was made from this store, so that an erasure finds it."""
-        with writing(self._engine) as connection:
-            record_output(connection, path, kind)
-
-    def outputs(self) -> dict[Path, str]:
-        """Every recorded file or folder, and what it is."""
-        with self.reading() as connection:
-            return {Path(row.path): row.kind for row in connection.execute(sa.select(tables.outputs))}
 
     def profile(self, user: UserId, *, before: Moment | None = None) -> list[Review]:
         """All of the user's reviews, oldest first, strictly before ``before``; empty for an unknown user."""
@@ -226,6 +178,23 @@ class SqlStore:
             check_dated(connection.execute(sa.select(tables.meta.c.n_dated)).scalar_one())
             return read_peer_sums_before(connection, row, items, exclude, before)
 
+    def crowd_sums(
+        self, crowds: Sequence[str | None], *, exclude: UserId, encoder: str, before: int | None = None
+    ) -> PeerSums:
+        """Sums and counts of the others' vectors on all items of a category (None: on all items), one row a crowd.
+
+        It reads the sum of every item; with ``before`` the reviews' own rows.
+
+        Raises:
+            NotFoundError: No vector of this encoder was ever stored.
+            ConfigError: ``before`` is given and the corpus has no timestamps.
+        """
+        with self.reading() as connection:
+            row = find_encoder(connection, encoder)
+            if before is not None:
+                check_dated(connection.execute(sa.select(tables.meta.c.n_dated)).scalar_one())
+            return read_crowd_sums(connection, row, crowds, exclude, before)
+
     def review_frame(self) -> pl.DataFrame:
         """All reviews in table order, with the columns of ``corpus.frame.REVIEW_SCHEMA``."""
         with self.reading() as connection:
@@ -260,6 +229,10 @@ class SqlStore:
         """Every user, sorted."""
         with self.reading() as connection:
             return sorted(connection.scalars(sa.select(_reviews.user).distinct()))
+
+    def peers(self) -> list[UserId]:
+        """Every user with whom others may be compared, sorted."""
+        return sorted(set(self.users()).difference(self.not_peers()))
 
     def encoders(self) -> dict[str, int]:
         """Name and dimension of every encoder that has vectors here."""

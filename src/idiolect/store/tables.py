@@ -20,7 +20,7 @@ from sqlalchemy import (
     Text,
 )
 
-SCHEMA_VERSION = 2
+SCHEMA_VERSION = 3
 """Raised with every entry of ``migrations.MIGRATIONS``."""
 
 # SQLite numbers rows by itself only where the type is spelled INTEGER.
@@ -37,6 +37,7 @@ meta = Table(
     Column("n_reviews", BigInteger, nullable=False),
     Column("n_dated", BigInteger, nullable=False, doc="Number of reviews with a timestamp."),
     Column("unscrubbed", Integer, nullable=False, server_default="0", doc="1: bytes of erased rows may be left."),
+    Column("names", Text, nullable=False, server_default="", doc="What the key of users' pseudonyms is known by."),
 )
 
 items = Table(

@@ -188,6 +188,9 @@ def test_anybodys_words_are_no_traces():
     assert traces.in_words("they say: great, I WOULD buy it  again")
     assert not traces.in_value({"rating": 1, "text": "1 of 5"})
     assert traces.in_value({"anchors": ["1"]})
+    known = Traces.of("christine", [Review(id="a1b2c3d4e5", user="christine", item="i", text="Fine.")])
+    assert known.in_value({"compared": "b2 with c9, a1b2c3d4e5"})
+    assert not known.in_value({"text": "My friend christine likes it."})
 
 
 def test_links_are_not_followed_and_stores_and_weights_are_left_alone(tmp_path):

@@ -52,12 +52,14 @@ def _claims_in(part: str) -> list[Claim]:
     """The claims of one part about the user, in the order of the text."""
     rest, found = part, []
     for rule in RULES:
-        for match in rule.words.finditer(rest):
+        matches = list(rule.words.finditer(rest))
+        for match in matches:
             start, stop = _piece(part, match.start(), match.end())
             key = by_sign(rule.attribute, rule.end * _polarity(part, start, match.start(), match.end(), stop))
             if key is not None and not (key.sign == 0 and _turned(part, start, stop)):
                 found.append((match.start(), Claim(key, part[start:stop].strip())))
-        rest = rule.words.sub(lambda match: " " * len(match[0]), rest)
+        if matches:
+            rest = rule.words.sub(lambda match: " " * len(match[0]), rest)
     return [claim for _, claim in sorted(found, key=lambda place: place[0])]
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -11,8 +11,11 @@ from idiolect.experiments.erasure.files import Erased, erase_from, trained
 from idiolect.experiments.erasure.traces import Traces
 from idiolect.llm.cache import is_cache
 from idiolect.store.base import ErasureReceipt
+from idiolect.store.pseudonym import user_in
 from idiolect.store.sql import SqlStore
-from idiolect.types import UserId
+
+_COME_AND_GO = frozenset({"rejects", "cache", "rating sheet"})
+"""Kinds of output that are recorded before they are written, and may never be."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -53,7 +56,7 @@ class Receipt:
         return "\n".join(lines)
 
 
-def forget_user(store: str, user: str, *, outputs: Sequence[Path] = ()) -> Receipt:
+def forget_user(store: str, user: str, *, outputs: Sequence[Path] = (), pseudonyms: Path | None = None) -> Receipt:
     """Erase a user from a store, from what was recorded as written from it, and from ``outputs``.
 
     No run should be under way on the store. An erasure that was interrupted is completed by a second one.
@@ -63,23 +66,33 @@ def forget_user(store: str, user: str, *, outputs: Sequence[Path] = ()) -> Recei
         user: Whom.
         outputs: Further files and folders of the library's: those written by a version that recorded none, moved ones,
             or caches that lie elsewhere than beside the store.
+        pseudonyms: File of the key, where the store knows users by pseudonyms.
 
     Raises:
-        NotFoundError: There is no store.
+        NotFoundError: There is no store, or no such key.
+        ConfigError: The store knows users by other names.
         ArtifactError: A cache or the store cannot be written.
     """
     with SqlStore(store, create=False) as database:
-        traces = Traces.of(UserId(user), database.profile(UserId(user)))
-        recorded = list(database.outputs())
-        places = list(dict.fromkeys([*recorded, *(path.resolve() for path in outputs), *_caches_beside(store)]))
+        known = user_in(database, user, pseudonyms)
+        traces = Traces.of(known, database.profile(known), aliases=(user,))
+        recorded = database.outputs()
+        given = (path.resolve() for path in outputs)
+        places = list(dict.fromkeys([*recorded, *_unfinished(recorded), *given, *_caches_beside(store)]))
         erased = tuple(found for place in places for found in erase_from(place, traces))
-        receipt = database.forget(UserId(user))
+        receipt = database.forget(known)
+        expected = [path for path, kind in recorded.items() if kind not in _COME_AND_GO]
     return Receipt(
         store=receipt,
         erased=tuple(_unnamed(found, traces) for found in erased),
-        absent=tuple(_shown(path, traces) for path in recorded if not path.exists() and not _gone(path, erased)),
+        absent=tuple(_shown(path, traces) for path in expected if not path.exists() and not _gone(path, erased)),
         not_unlearned=tuple(dict.fromkeys(path for place in places for path in trained(place))),
     )
+
+
+def _unfinished(recorded: Iterable[Path]) -> Iterator[Path]:
+    """What a call that was killed may have left of a list of rejected rows."""
+    yield from (path.with_name(f"{path.name}.partial") for path in recorded)
 
 
 def _caches_beside(store: str) -> Iterator[Path]:

@@ -112,6 +112,8 @@ def write_sheet(
             chosen += [findings] if findings.claimed.any() else []
             if len(chosen) == users:
                 break
+        for path in (sheet, key_path(sheet)):
+            database.record_output(path, "rating sheet")
     if len(chosen) < 2:
         raise InputError(f"{len(chosen)} of {asked} users have a claim; two are needed", hint="take a larger store")
     entries = make_entries(chosen, rng)

@@ -15,6 +15,7 @@ from idiolect.experiments.explain.compared import gather
 from idiolect.experiments.explain.settings import ExplainConfig
 from idiolect.registry import suggest
 from idiolect.store.base import ReviewReader
+from idiolect.store.pseudonym import user_in
 from idiolect.store.sql import SqlStore
 from idiolect.types import UserId
 
@@ -22,28 +23,38 @@ _TOGETHER = 50
 """Users whose texts are measured at once."""
 
 
-def explain_user(store: str, user: str, *, config: ExplainConfig | None = None, answers: Path | None = None) -> Card:
-    """The card of one user of a store.
+def explain_user(
+    store: str,
+    user: str,
+    *,
+    config: ExplainConfig | None = None,
+    answers: Path | None = None,
+    pseudonyms: Path | None = None,
+) -> Card:
+    """The card of one user of a store; where the store knows them by a pseudonym, so does the card.
 
     Args:
         store: SQLite file or database URL.
         user: Whose.
         config: None: the defaults.
         answers: JSON lines of what an extractor said about the user's reviews.
+        pseudonyms: File of the key, where the store knows users by pseudonyms.
 
     Raises:
         NotFoundError: There is no such store or user.
+        ConfigError: The store knows users by other names.
         InputError: The answers cannot be read.
     """
     config = config or ExplainConfig()
     with SqlStore(store, create=False) as database:
-        if not database.profile(UserId(user)):
+        known = user_in(database, user, pseudonyms)
+        if not database.profile(known):
             near = suggest(user, database.users())
             raise NotFoundError(
                 f"no review by user {user!r} in the store",
                 hint=near if near.startswith("did you mean") else "ids are those of the ingested file",
             )
-        return explain(database, UserId(user), config=config, answers=answers)
+        return explain(database, known, config=config, answers=answers)
 
 
 def explain(

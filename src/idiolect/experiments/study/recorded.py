@@ -10,7 +10,7 @@ from importlib import resources
 from pathlib import Path
 from typing import Any
 
-from idiolect.errors import ArtifactError
+from idiolect.errors import ArtifactError, MissingDependencyError
 from idiolect.experiments.study.probe_results import ProbeResults
 
 FILE = "study.json"
@@ -41,7 +41,7 @@ class RecordedStudy:
 
     def to_text(self) -> str:
         """Likelihood of every run, the contrasts, the verdicts and the probes, aligned."""
-        lines = [self.title, "", *self._gate(), "", *self._runs(), "", *self._contrasts(), "", *self._verdicts()]
+        lines = [*self._gate(), "", *self._runs(), "", *self._contrasts(), "", *self._verdicts()]
         return "\n".join([*lines, "", *self._probed()])
 
     def draw(self, folder: Path) -> list[Path]:
@@ -56,6 +56,13 @@ class RecordedStudy:
         draw_curves(self.probes, curves)
         draw_traits(self.probes, traits)
         return [curves, traits]
+
+    def draw_if_possible(self, folder: Path) -> list[Path]:
+        """``draw``; nothing where matplotlib is not installed."""
+        try:
+            return self.draw(folder)
+        except MissingDependencyError:
+            return []
 
     def _gate(self) -> Iterator[str]:
         gate = self.record["gate"]

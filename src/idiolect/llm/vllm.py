@@ -1,0 +1,197 @@
+"""Any model that vLLM runs, in this process, with soft prompts as prompt embeddings: stock vLLM, no fork."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any, Self
+
+import numpy as np
+from transformers import AutoConfig, AutoTokenizer
+
+from idiolect.encoders.digest import folder_digest
+from idiolect.errors import ArtifactError, ConfigError, NotFoundError, require
+from idiolect.llm.base import Capability, Completion, SamplingParams, Schema
+from idiolect.llm.config import SANDBOX_BACKBONE, BackboneConfig
+from idiolect.llm.input_embeddings import InputEmbeddings
+from idiolect.prompts.tokenize import EncodedPrompt, PromptTokenizer
+from idiolect.types import Prompt
+
+EXTRA = "vllm"
+
+
+class VllmLLM:
+    """A causal language model behind vLLM's engine, which batches and schedules by itself.
+
+    A prompt without slots is sent as token ids, one with slots as embeddings: rows of the checkpoint's table with the
+    soft rows between them.
+
+    Args:
+        engine: A ``vllm.LLM`` made with ``enable_prompt_embeds`` and without prefix caching.
+        tokenizer: The model's tokenizer.
+        embeddings: The model's input embeddings; only asked for where a prompt has slots.
+        sampling: ``vllm.SamplingParams``.
+        name: Model and revision, for records.
+        settings: Of the engine, beside the model's own; they tell one record of answers from another.
+        max_prompt_tokens: See ``BackboneConfig``.
+        progress: Show a bar while generating.
+    """
+
+    supports: frozenset[Capability] = frozenset({"soft", "seed"})
+
+    def __init__(
+        self,
+        engine: Any,
+        tokenizer: Any,
+        embeddings: InputEmbeddings,
+        *,
+        sampling: Callable[..., Any],
+        name: str,
+        settings: Mapping[str, Any] | None = None,
+        max_prompt_tokens: int = 2048,
+        progress: bool = False,
+    ) -> None:
+        self.engine, self.embeddings, self.name, self.progress = engine, embeddings, name, progress
+        self.prompts = PromptTokenizer(tokenizer, max_tokens=max_prompt_tokens)
+        self._sampling, self._settings = sampling, dict(settings or {})
+        self._dtype = engine.llm_engine.model_config.dtype
+
+    @classmethod
+    def load(cls, config: BackboneConfig, *, progress: bool = False) -> VllmLLM:
+        """Load a model into an engine; a prompt's budget is at most what the model's context leaves for an answer.
+
+        Raises:
+            MissingDependencyError: vLLM is not installed.
+            ConfigError: A device is named; vLLM is built for one.
+            NotFoundError: Neither a folder nor a name that can be fetched from here.
+            ArtifactError: The model's embeddings are more than a table.
+        """
+        vllm = require("vllm", extra=EXTRA)
+        if config.device != "auto":
+            raise ConfigError(f"vLLM chooses its device, not {config.device!r}", hint="leave out backbone.device")
+        where = str(SANDBOX_BACKBONE) if config.model == "sandbox" else config.model
+        try:
+            tokenizer = AutoTokenizer.from_pretrained(where, revision=config.revision)
+            embeddings = InputEmbeddings.load(where, config.revision)
+        except (OSError, ValueError) as error:
+            reason = next(iter(str(error).strip().splitlines()), type(error).__name__)
+            raise NotFoundError(
+                f"cannot load the model {config.model!r}: {reason}", hint="give a folder, or a hub name with network"
+            ) from error
+        engine = vllm.LLM(
+            model=where,
+            revision=config.revision,
+            tokenizer_revision=config.revision,
+            dtype=config.dtype,
+            enable_prompt_embeds=True,
+            # Blocks of embeddings have no token ids to be told apart by, and a wrong hit is a wrong answer.
+            enable_prefix_caching=False,
+            **{"disable_log_stats": True, **config.engine},
+        )
+        room = int(engine.llm_engine.model_config.max_model_len) - 1
+        return cls(
+            engine,
+            tokenizer,
+            embeddings,
+            sampling=vllm.SamplingParams,
+            name=_name(config.model, config.revision),
+            settings=config.engine,
+            max_prompt_tokens=min(config.max_prompt_tokens, room),
+            progress=progress,
+        )
+
+    @property
+    def identity(self) -> str:
+        """What its answers depend on beside prompt and parameters: what a record of them is kept under."""
+        how = {"max_prompt_tokens": self.prompts.max_tokens, "dtype": str(self._dtype), "engine": self._settings}
+        return json.dumps({"backend": "vllm", "model": self.name, **how}, sort_keys=True, default=str)
+
+    @property
+    def hidden_size(self) -> int:
+        """Width of the model's input space: what soft rows must have."""
+        return self.embeddings.hidden_size
+
+    def generate(
+        self, prompts: Sequence[Prompt], params: SamplingParams, *, schema: Schema | None = None
+    ) -> list[Completion]:
+        """See ``LLM.generate``. Every prompt is sampled with the seed itself, whatever is computed beside it.
+
+        Raises:
+            ConfigError: A schema is asked for.
+            ArtifactError: The soft rows are another model's.
+        """
+        if schema is not None:
+            raise ConfigError(f"{self.name} cannot be held to a schema", hint="use the backend 'openai'")
+        if not prompts:
+            return []
+        encoded = [self.prompts.encode(prompt) for prompt in prompts]
+        asked = [self._request(one, prompt) for one, prompt in zip(encoded, prompts, strict=True)]
+        started = time.perf_counter()
+        outputs = self.engine.generate(asked, self._params(params), use_tqdm=self.progress)
+        seconds = (time.perf_counter() - started) / len(prompts)
+        return [
+            self._completion(one, list(output.outputs[0].token_ids), seconds)
+            for one, output in zip(encoded, outputs, strict=True)
+        ]
+
+    def negative_log_likelihood(self, prompts: Sequence[Prompt], references: Sequence[str]) -> np.ndarray:
+        """Not to be had for prompt embeddings, so not offered at all, as ``supports`` says.
+
+        Raises:
+            ConfigError: Always.
+        """
+        raise ConfigError(f"{self.name}: vLLM gives no likelihoods here", hint="use the backend 'transformers'")
+
+    def close(self) -> None:
+        """End the engine's process and free its memory; nothing can be asked afterwards."""
+        self.engine.llm_engine.engine_core.shutdown()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def _request(self, encoded: EncodedPrompt, prompt: Prompt) -> dict[str, Any]:
+        if prompt.soft is None:
+            return {"prompt_token_ids": encoded.ids.tolist()}
+        wanted = (len(prompt.slots), self.hidden_size)
+        if prompt.soft.shape != wanted:
+            raise ArtifactError(
+                f"soft rows of shape {prompt.soft.shape} for {wanted[0]} slots of a model of width {wanted[1]}",
+                hint="use the adapter that was fitted on this backbone",
+            )
+        rows = prompt.soft[encoded.slot_rows]
+        return {"prompt_embeds": self.embeddings.embed(encoded.ids, encoded.slot_positions, rows).to(self._dtype)}
+
+    def _params(self, params: SamplingParams) -> Any:
+        return self._sampling(
+            temperature=params.temperature,
+            top_p=params.top_p,
+            max_tokens=params.max_new_tokens,
+            seed=params.seed,
+            stop_token_ids=list(self.prompts.stop_ids),
+            detokenize=False,
+        )
+
+    def _completion(self, encoded: EncodedPrompt, row: list[int], seconds: float) -> Completion:
+        written = self.prompts.length(row)
+        return Completion(
+            text=self.prompts.decode(row),
+            prompt_tokens=len(encoded.ids),
+            completion_tokens=min(written + 1, len(row)),
+            kept_entries=encoded.kept_entries,
+            seconds=seconds,
+            truncated=written == len(row),
+        )
+
+
+def _name(model: str, revision: str | None) -> str:
+    """As ``TransformersLLM`` names it: of a folder its own name and digest, for an adapter knows its backbone by it."""
+    where = SANDBOX_BACKBONE if model == "sandbox" else Path(model)
+    if where.is_dir():
+        return f"{Path(model).name}@{folder_digest(where)}"
+    commit = revision or getattr(AutoConfig.from_pretrained(model), "_commit_hash", None) or ""
+    return f"{model}@{commit[:12]}".removesuffix("@")

@@ -1,0 +1,82 @@
+"""A store's connections, and what is noted in it: who is no peer, how users are named, what was written from it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Self
+
+import sqlalchemy as sa
+
+from idiolect.store import tables
+from idiolect.store.engine import open_engine, writing
+from idiolect.store.flags import record_output, set_peer, take_names
+from idiolect.types import UserId
+
+
+class Noted:
+    """A database that is known to be a store; arguments and errors as of ``SqlStore``."""
+
+    def __init__(self, where: str | Path, *, create: bool = True) -> None:
+        self._engine = open_engine(where, create=create)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Give all connections back; the store can still be used and then opens new ones."""
+        self._engine.dispose()
+
+    @contextmanager
+    def reading(self) -> Iterator[sa.Connection]:
+        """A connection whose reads all see the same commit."""
+        with self._engine.connect() as connection:
+            if connection.dialect.name != "sqlite":  # where one transaction always sees one commit
+                connection = connection.execution_options(isolation_level="REPEATABLE READ")
+            yield connection
+
+    def set_peer(self, user: UserId, peer: bool) -> bool:
+        """Let others be compared with a user (the default), or not: neither their texts nor their vectors are used.
+
+        The user may still be written for, with their own history. Snapshots and splits made before are out of date.
+
+        Returns:
+            Whether that was a change.
+        """
+        with writing(self._engine) as connection:
+            return set_peer(connection, user, peer)
+
+    def not_peers(self) -> list[UserId]:
+        """The users with whom nobody is compared, sorted."""
+        with self.reading() as connection:
+            return sorted(connection.scalars(sa.select(tables.not_peers.c.user)))
+
+    def record_output(self, path: Path, kind: str) -> None:
+        """Note that a file or folder was made from this store, so that an erasure finds it; known ones cost a read."""
+        if self.outputs().get(path.resolve()) == kind:
+            return
+        with writing(self._engine) as connection:
+            record_output(connection, path, kind)
+
+    def outputs(self) -> dict[Path, str]:
+        """Every recorded file or folder, and what it is."""
+        with self.reading() as connection:
+            return {Path(row.path): row.kind for row in connection.execute(sa.select(tables.outputs))}
+
+    def names(self) -> str:
+        """How users are named: empty for their own ids, else by what the key of their pseudonyms is known."""
+        with self.reading() as connection:
+            return connection.execute(sa.select(tables.meta.c.names)).scalar_one()
+
+    def take_names(self, names: str) -> str:
+        """Settle how users are named, where no review is stored yet.
+
+        Returns:
+            How they are named now (see ``names``).
+        """
+        with writing(self._engine) as connection:
+            return take_names(connection, names)

@@ -1,0 +1,81 @@
+"""Where an item has too few peers, whoever stands in for them is said, and counted as peers are."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from idiolect.context.builder import ContextBuilder, ContextConfig
+from idiolect.peers.memory import InMemoryReviews
+from idiolect.types import Item, Review, Sample
+
+ITEMS = [Item(id=name, category=category) for name, category in (("x", "tea"), ("y", "tea"), ("z", "cup"), ("w", ""))]
+# ann alone wrote about y, z and w; two others wrote about x.
+ROWS = [("ann", "x"), ("ann", "y"), ("ann", "z"), ("ann", "w"), ("bob", "x"), ("cid", "x"), ("bob", "v"), ("dan", "v")]
+REVIEWS = [
+    Review(id=f"{user}-{item}", user=user, item=item, text=f"{user} on {item}", timestamp=k, order=k)
+    for k, (user, item) in enumerate(ROWS)
+]
+VECTORS = {r.id: np.random.default_rng(k).uniform(-1, 1, 3).astype(np.float16) for k, r in enumerate(REVIEWS)}
+SAMPLE = Sample(user="ann", item="x")
+
+
+def entries(sample: Sample = SAMPLE, *, apart: tuple[str, ...] = (), **settings):
+    reader = InMemoryReviews(ITEMS, REVIEWS, VECTORS, encoder="e", not_peers=apart)
+    (context,) = ContextBuilder(reader, ContextConfig(**settings), encoder="e").build([sample])
+    return {entry.review.item: entry for entry in context.entries}
+
+
+def away_from(own: str, *others: str) -> np.ndarray:
+    return VECTORS[own] - np.mean([VECTORS[other] for other in others], axis=0, dtype=np.float64)
+
+
+def rungs(found) -> dict[str, str]:
+    return {item: entry.rung for item, entry in found.items()}
+
+
+@pytest.mark.parametrize(
+    ("cold_start", "expected"),
+    [
+        ("none", {"x": "item", "y": "none", "z": "none", "w": "none"}),
+        ("category", {"x": "item", "y": "category", "z": "none", "w": "none"}),
+        ("corpus", {"x": "item", "y": "category", "z": "corpus", "w": "corpus"}),
+    ],
+)
+def test_the_next_rung_is_taken_where_one_has_too_few(cold_start, expected):
+    found = entries(cold_start=cold_start)
+    assert rungs(found) == expected
+    assert all((entry.e_diff is None) == (entry.rung == "none") for entry in found.values())
+
+
+def test_a_difference_is_to_the_mean_of_everybody_else_on_the_rung():
+    found = entries(cold_start="corpus")
+    tea, everybody = ("bob-x", "cid-x"), ("bob-x", "cid-x", "bob-v", "dan-v")
+    np.testing.assert_allclose(found["x"].e_diff, away_from("ann-x", *tea), atol=1e-6)
+    np.testing.assert_allclose(found["y"].e_diff, away_from("ann-y", *tea), atol=1e-6)
+    np.testing.assert_allclose(found["z"].e_diff, away_from("ann-z", *everybody), atol=1e-6)
+    assert [found[item].n_peers for item in "xyzw"] == [2, 2, 4, 4]
+
+
+def test_min_peers_holds_on_every_rung():
+    assert set(rungs(entries(cold_start="corpus", min_peers=5)).values()) == {"none"}
+    assert set(rungs(entries(cold_start="corpus", min_peers=4)).values()) == {"corpus"}
+    assert rungs(entries(cold_start="corpus", min_peers=3))["x"] == "corpus"
+
+
+def test_whoever_is_nobodys_peer_is_on_no_rung():
+    found = entries(cold_start="corpus", apart=("bob",))
+    np.testing.assert_allclose(found["y"].e_diff, away_from("ann-y", "cid-x"), atol=1e-6)
+    np.testing.assert_allclose(found["z"].e_diff, away_from("ann-z", "cid-x", "dan-v"), atol=1e-6)
+
+
+def test_a_time_cut_holds_on_every_rung():
+    sample = Sample(user="ann", item="q", timestamp=6, order=99, target="target")
+    found = entries(sample, cold_start="corpus", peers_before=True)
+    np.testing.assert_allclose(found["z"].e_diff, away_from("ann-z", "bob-x", "cid-x"), atol=1e-6)
+
+
+def test_a_weighting_of_peers_leaves_the_rungs_below_alone():
+    plain, weighted = entries(cold_start="corpus"), entries(cold_start="corpus", peer_weighting="profile_distance")
+    np.testing.assert_array_equal(plain["z"].e_diff, weighted["z"].e_diff)
+    assert rungs(plain) == rungs(weighted)

@@ -1,0 +1,18 @@
+from __future__ import annotations
+
+from idiolect.experiments.rungs import count_rungs, sentences
+
+
+def test_rungs_are_counted_by_condition_and_in_order():
+    runs = {
+        "rag": [{"rungs": {}}, {"rungs": {}}],
+        "dep": [{"rungs": {"none": 1, "item": 2}}, {"rungs": {"category": 1}}],
+        "dep: no text": [{"text": None}],
+    }
+    found = count_rungs(runs)
+    assert found == {"dep": {"item": 2, "category": 1, "none": 1}}
+    assert list(found["dep"]) == ["item", "category", "none"]
+    assert sentences(found) == [
+        "dep: past reviews compared with others on the same item 2 (50%), others on items of its category 1 (25%), "
+        "nobody 1 (25%)"
+    ]
