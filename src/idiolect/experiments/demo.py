@@ -39,7 +39,7 @@ Say = Callable[[str], None]
 class DemoConfig(Config):
     """A world and a run that take minutes on two cores."""
 
-    world: WorldConfig = WorldConfig(seed=20, n_users=180, n_items=130, reviews_per_user=(9, 13))
+    world: WorldConfig = WorldConfig(seed=20, n_users=150, n_items=110, reviews_per_user=(9, 13))
     """Not the one that the shipped backbone was pretrained on: other users, other items."""
     split: SplitConfig = SplitConfig.preset("small", min_profile=4)
     """What is held out."""
@@ -47,8 +47,8 @@ class DemoConfig(Config):
         backbone=BackboneConfig(max_prompt_tokens=768, batch_size=32),
         context=ContextConfig(k=3),
         prompt=PromptConfig(with_text=False),
-        targets=TargetConfig(max_validation=16, max_test=40),
-        fit=FitConfig(max_steps=32, learning_rate=8e-3, metric="nll"),
+        targets=TargetConfig(max_validation=16, max_test=32),
+        fit=FitConfig(max_steps=26, learning_rate=8e-3, metric="nll"),
         sampling=SamplingParams(max_new_tokens=96),
     )
     """DEP sees no text of past reviews (Table 2 of the paper, "w/o text"): all it knows of the user is in its vectors,
