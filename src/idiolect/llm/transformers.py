@@ -15,11 +15,11 @@ from safetensors import SafetensorError
 from tqdm.auto import tqdm
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
-from idiolect.encoders.digest import folder_digest
 from idiolect.encoders.quiet import no_bars
-from idiolect.errors import ArtifactError, ConfigError, NotFoundError
+from idiolect.errors import ConfigError, NotFoundError
 from idiolect.llm.base import Capability, Completion, SamplingParams, Schema
 from idiolect.llm.config import SANDBOX_BACKBONE, BackboneConfig
+from idiolect.llm.local import completion, model_name, soft_rows
 from idiolect.prompts.tokenize import EncodedPrompt, PromptTokenizer
 from idiolect.softprompt.splice import splice
 from idiolect.types import Prompt
@@ -89,13 +89,10 @@ class TransformersLLM:
                 f"cannot load the model {config.model!r}: {reason}",
                 hint="give a folder, a hub name with the network on, or 'sandbox'",
             ) from error
-        commit = config.revision or getattr(model.config, "_commit_hash", None) or ""
-        revision = folder_digest(folder) if folder.is_dir() else commit[:12]
         return cls(
             model.to(device),
             tokenizer,
-            # Of a folder its own name, not its path: an adapter moves to another machine with its backbone.
-            name=f"{Path(config.model).name if folder.is_dir() else config.model}@{revision}".removesuffix("@"),
+            name=model_name(config.model, folder, config.revision or getattr(model.config, "_commit_hash", None)),
             max_prompt_tokens=config.max_prompt_tokens,
             batch_size=config.batch_size,
             progress=progress,
@@ -124,7 +121,7 @@ class TransformersLLM:
         if schema is not None:
             raise ConfigError(f"{self.name} cannot be held to a schema", hint="use the backend 'openai'")
         encoded = [self.prompts.encode(prompt) for prompt in prompts]
-        soft = [self._soft_of(prompt) for prompt in prompts]
+        soft = [soft_rows(prompt, self.hidden_size) for prompt in prompts]
         done: list[Completion | None] = [None] * len(prompts)
         devices = [self.model.device] if self.model.device.type == "cuda" else []
         with torch.random.fork_rng(devices=devices):
@@ -137,14 +134,14 @@ class TransformersLLM:
                 )
                 seconds = (time.perf_counter() - started) / len(chosen)
                 for i, row in zip(chosen, tokens.tolist(), strict=True):
-                    done[i] = self._completion(encoded[i], row, seconds)
+                    done[i] = completion(self.prompts, encoded[i], row, seconds)
         return [completion for completion in done if completion is not None]
 
     @torch.inference_mode()
     def negative_log_likelihood(self, prompts: Sequence[Prompt], references: Sequence[str]) -> np.ndarray:
         """See ``LLM.negative_log_likelihood``."""
         encoded = [self.prompts.encode(prompt) for prompt in prompts]
-        soft = [self._soft_of(prompt) for prompt in prompts]
+        soft = [soft_rows(prompt, self.hidden_size) for prompt in prompts]
         targets = [self.prompts.encode_reference(text) for text in references]
         lengths = [len(e.ids) + len(t) for e, t in zip(encoded, targets, strict=True)]
         nats = np.zeros(len(prompts))
@@ -175,16 +172,6 @@ class TransformersLLM:
         pairs = zip(logits, wanted, strict=True)
         nats = [torch.nn.functional.cross_entropy(row.float(), ids, reduction="sum") for row, ids in pairs]
         return torch.stack(nats).cpu().double().numpy()
-
-    def _soft_of(self, prompt: Prompt) -> np.ndarray | None:
-        """The prompt's soft rows, one a slot; the scatter itself would take too many, or too wide ones, in silence."""
-        wanted = (len(prompt.slots), self.hidden_size)
-        if prompt.soft is not None and prompt.soft.shape != wanted:
-            raise ArtifactError(
-                f"soft rows of shape {prompt.soft.shape} for {wanted[0]} slots of a model of width {wanted[1]}",
-                hint="use the adapter that was fitted on this backbone",
-            )
-        return prompt.soft
 
     def _embed(
         self,
@@ -238,14 +225,3 @@ class TransformersLLM:
             "top_p": params.top_p,
             "top_k": 0,
         }
-
-    def _completion(self, encoded: EncodedPrompt, row: list[int], seconds: float) -> Completion:
-        written = self.prompts.length(row)
-        return Completion(
-            text=self.prompts.decode(row),
-            prompt_tokens=len(encoded.ids),
-            completion_tokens=min(written + 1, len(row)),
-            kept_entries=encoded.kept_entries,
-            seconds=seconds,
-            truncated=written == len(row),
-        )

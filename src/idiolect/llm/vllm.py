@@ -11,11 +11,11 @@ from typing import Any, Self
 import numpy as np
 from transformers import AutoConfig, AutoTokenizer
 
-from idiolect.encoders.digest import folder_digest
-from idiolect.errors import ArtifactError, ConfigError, NotFoundError, require
+from idiolect.errors import ConfigError, NotFoundError, require
 from idiolect.llm.base import Capability, Completion, SamplingParams, Schema
 from idiolect.llm.config import SANDBOX_BACKBONE, BackboneConfig
 from idiolect.llm.input_embeddings import InputEmbeddings
+from idiolect.llm.local import completion, model_name, soft_rows
 from idiolect.prompts.tokenize import EncodedPrompt, PromptTokenizer
 from idiolect.types import Prompt
 
@@ -96,7 +96,7 @@ class VllmLLM:
             tokenizer,
             embeddings,
             sampling=vllm.SamplingParams,
-            name=_name(config.model, config.revision),
+            name=model_name(config.model, Path(where), config.revision or _commit(where)),
             settings=config.engine,
             max_prompt_tokens=min(config.max_prompt_tokens, room),
             progress=progress,
@@ -132,7 +132,7 @@ class VllmLLM:
         outputs = self.engine.generate(asked, self._params(params), use_tqdm=self.progress)
         seconds = (time.perf_counter() - started) / len(prompts)
         return [
-            self._completion(one, list(output.outputs[0].token_ids), seconds)
+            completion(self.prompts, one, list(output.outputs[0].token_ids), seconds)
             for one, output in zip(encoded, outputs, strict=True)
         ]
 
@@ -155,16 +155,14 @@ class VllmLLM:
         self.close()
 
     def _request(self, encoded: EncodedPrompt, prompt: Prompt) -> dict[str, Any]:
-        if prompt.soft is None:
+        soft = soft_rows(prompt, self.hidden_size)
+        if soft is None:
             return {"prompt_token_ids": encoded.ids.tolist()}
-        wanted = (len(prompt.slots), self.hidden_size)
-        if prompt.soft.shape != wanted:
-            raise ArtifactError(
-                f"soft rows of shape {prompt.soft.shape} for {wanted[0]} slots of a model of width {wanted[1]}",
-                hint="use the adapter that was fitted on this backbone",
+        return {
+            "prompt_embeds": self.embeddings.embed(encoded.ids, encoded.slot_positions, soft[encoded.slot_rows]).to(
+                self._dtype
             )
-        rows = prompt.soft[encoded.slot_rows]
-        return {"prompt_embeds": self.embeddings.embed(encoded.ids, encoded.slot_positions, rows).to(self._dtype)}
+        }
 
     def _params(self, params: SamplingParams) -> Any:
         return self._sampling(
@@ -176,22 +174,7 @@ class VllmLLM:
             detokenize=False,
         )
 
-    def _completion(self, encoded: EncodedPrompt, row: list[int], seconds: float) -> Completion:
-        written = self.prompts.length(row)
-        return Completion(
-            text=self.prompts.decode(row),
-            prompt_tokens=len(encoded.ids),
-            completion_tokens=min(written + 1, len(row)),
-            kept_entries=encoded.kept_entries,
-            seconds=seconds,
-            truncated=written == len(row),
-        )
 
-
-def _name(model: str, revision: str | None) -> str:
-    """As ``TransformersLLM`` names it: of a folder its own name and digest, for an adapter knows its backbone by it."""
-    where = SANDBOX_BACKBONE if model == "sandbox" else Path(model)
-    if where.is_dir():
-        return f"{Path(model).name}@{folder_digest(where)}"
-    commit = revision or getattr(AutoConfig.from_pretrained(model), "_commit_hash", None) or ""
-    return f"{model}@{commit[:12]}".removesuffix("@")
+def _commit(where: str) -> str | None:
+    """Of a hub model, as its configuration tells it."""
+    return None if Path(where).is_dir() else getattr(AutoConfig.from_pretrained(where), "_commit_hash", None)
