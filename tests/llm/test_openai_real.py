@@ -62,11 +62,9 @@ def test_it_writes_what_the_same_model_writes_in_process(url, make_context):
     from idiolect.llm.openai import OpenAILLM
     from idiolect.llm.transformers import TransformersLLM
     from idiolect.prompts.render import render
-    from idiolect.types import Block, Message, Prompt
 
-    # One block a turn: in process blocks are tokenized one by one, where a server joins the line breaks between two.
-    shown = [render("nonpersonalized", make_context(0)), render("rag", make_context(2)), render("rag", make_context(1))]
-    prompts = [Prompt(tuple(Message(m.role, (Block((m.text,)),)) for m in prompt.messages)) for prompt in shown]
+    templates = [("nonpersonalized", 0), ("rag", 2), ("rag", 1)]
+    prompts = [render(name, make_context(entries)) for name, entries in templates]
     greedy = SamplingParams(temperature=0, top_p=1.0, max_new_tokens=24)
     local = TransformersLLM.load(BackboneConfig()).generate(prompts, greedy)
     with OpenAILLM(OpenAIConfig(model=str(SANDBOX_BACKBONE), base_url=url, limits={"concurrency": 2})) as llm:

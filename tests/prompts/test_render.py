@@ -32,7 +32,7 @@ def test_every_template_shows_what_is_asked(make_context, template):
     assert "review" in prompt.messages[0].text
     text = user_text(prompt)
     asked = text[text.rindex("Item: ") :]
-    assert asked.replace("\n\n", "\n") == "Item: New item\nAbout: New description\nRating: 4.5\nTitle: New title\n"
+    assert asked == "Item: New item\nAbout: New description\nRating: 4.5\nTitle: New title"
     assert text.count("New item") == 1
     assert ("The review to write:" in text) == (template != "nonpersonalized")
 
@@ -84,7 +84,7 @@ def test_a_field_without_value_leaves_no_line(make_context, template):
         entries=(replace(entry, item=replace(entry.item, description=""), review=replace(entry.review, title="")),),
     )
     text = user_text(render(template, bare))
-    assert "Item: i\n" in text
+    assert text.endswith("Item: i")
     assert "About:" not in text
     assert "Title:" not in text
     assert line_starts(text).count("Rating") == (template != "nonpersonalized")

@@ -187,7 +187,7 @@ class TestBudget:
         assert encoded.slot_rows.tolist() == [row for row, _ in kept]
         assert encoded.slots == tuple(slot for _, slot in kept)
         text = tiny_tokenizer.decode(encoded.ids)
-        assert text.endswith("\nRating: 4.5\nTitle: New title\n<|im_end|>\n<|im_start|>assistant\n")
+        assert text.endswith("\nRating: 4.5\nTitle: New title<|im_end|>\n<|im_start|>assistant\n")
         assert "Item: New item\nAbout: New description\n" in text
 
     def block_sizes(self, tokenizer, prompt):

@@ -60,19 +60,26 @@ class InMemoryReviews:
         return np.array([self._vectors[key] for key in ids], dtype=np.float16).reshape(len(ids), self._dim)
 
     def peer_sums(
-        self, items: Sequence[ItemId], *, exclude: UserId, encoder: str, before: int | None = None
+        self, items: Sequence[ItemId], *, exclude: UserId, encoder: str, before: int | None = None, at_least: int = 1
     ) -> PeerSums:
         """See ``ReviewReader``."""
-        return self._sums([self.reviews_of(item, exclude=exclude, before=before) for item in items], encoder)
+        found = [self.reviews_of(item, exclude=exclude, before=before) for item in items]
+        return self._sums(found, encoder, at_least)
 
     def crowd_sums(
-        self, crowds: Sequence[str | None], *, exclude: UserId, encoder: str, before: int | None = None
+        self,
+        crowds: Sequence[str | None],
+        *,
+        exclude: UserId,
+        encoder: str,
+        before: int | None = None,
+        at_least: int = 1,
     ) -> PeerSums:
         """See ``ReviewReader``."""
         peers = self._peers(exclude, before)
         category = {item.id: item.category for item in self._items.values()}
         about = [[r for r in peers if crowd in (None, category.get(r.item, ""))] for crowd in crowds]
-        return self._sums(about, encoder)
+        return self._sums(about, encoder, at_least)
 
     def _peers(self, exclude: UserId, before: int | None) -> list[Review]:
         if before is not None and all(review.timestamp is None for review in self._reviews):
@@ -80,10 +87,13 @@ class InMemoryReviews:
         others = (r for r in self._reviews if r.user != exclude and r.user not in self._not_peers)
         return [r for r in others if before is None or (r.timestamp is not None and r.timestamp < before)]
 
-    def _sums(self, groups: Sequence[Sequence[Review]], encoder: str) -> PeerSums:
+    def _sums(self, groups: Sequence[Sequence[Review]], encoder: str, at_least: int) -> PeerSums:
         sums = np.zeros((len(groups), self._dim))
         counts = np.zeros(len(groups), dtype=np.int64)
-        for row, peers in enumerate(groups):
-            vectors = self.vectors([peer.id for peer in peers if peer.id in self._vectors], encoder=encoder)
+        for row, group in enumerate(groups):
+            peers = [peer for peer in group if peer.id in self._vectors]
+            if len({peer.user for peer in peers}) < at_least:
+                continue
+            vectors = self.vectors([peer.id for peer in peers], encoder=encoder)
             sums[row], counts[row] = vectors.sum(axis=0, dtype=np.float64), len(vectors)
         return PeerSums(sums, counts)

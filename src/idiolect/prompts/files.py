@@ -43,7 +43,7 @@ class Files(NamedTuple):
             text = template.render(values, slot=partial(_slot, self.mark))
         except jinja2.TemplateError as error:
             raise ConfigError(f"template {template.filename}: {error}", hint="see the shipped templates") from error
-        pieces = (text.strip() if part == "system" else text).split(self.mark)
+        pieces = _trimmed(part, text).split(self.mark)
         segments = (Slot(_STREAMS[piece], entry) if k % 2 else piece for k, piece in enumerate(pieces))
         return tuple(segment for segment in segments if segment)
 
@@ -68,6 +68,13 @@ def load(template: str, folder: Path, description_chars: int) -> Files:
     for part in parts.values():
         part.globals = dict(part.globals)  # copied at every rendering, which takes long for a chain of mappings
     return Files(parts, mark=secrets.token_hex(16))
+
+
+def _trimmed(part: str, text: str) -> str:
+    """A turn neither begins nor ends with a break: many chat templates would cut it off."""
+    if part == "system":
+        return text.strip()
+    return text.rstrip() if part == "tail" else text
 
 
 def _slot(mark: str, stream: str) -> str:

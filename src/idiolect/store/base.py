@@ -70,7 +70,7 @@ class ReviewReader(Protocol):
         ...
 
     def peer_sums(
-        self, items: Sequence[ItemId], *, exclude: UserId, encoder: str, before: int | None = None
+        self, items: Sequence[ItemId], *, exclude: UserId, encoder: str, before: int | None = None, at_least: int = 1
     ) -> PeerSums:
         """Sums and counts of the others' visible vectors, row k for ``items[k]`` (Eq. 4 by item sums).
 
@@ -79,11 +79,18 @@ class ReviewReader(Protocol):
             exclude: The user whose own reviews are left out.
             encoder: Name of the encoder that made the vectors.
             before: Only reviews with timestamp < ``before`` (seconds) count.
+            at_least: Different users it takes: what fewer wrote is withheld, a row of zeros and the count 0.
         """
         ...
 
     def crowd_sums(
-        self, crowds: Sequence[str | None], *, exclude: UserId, encoder: str, before: int | None = None
+        self,
+        crowds: Sequence[str | None],
+        *,
+        exclude: UserId,
+        encoder: str,
+        before: int | None = None,
+        at_least: int = 1,
     ) -> PeerSums:
         """Sums and counts of the others' visible vectors, one row a crowd.
 
@@ -92,6 +99,7 @@ class ReviewReader(Protocol):
             exclude: The user whose own reviews are left out.
             encoder: Name of the encoder that made the vectors.
             before: Only reviews with timestamp < ``before`` (seconds) count.
+            at_least: Different users it takes, as in ``peer_sums``.
         """
         ...
 

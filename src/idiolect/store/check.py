@@ -12,6 +12,7 @@ from sqlalchemy.exc import DBAPIError
 from idiolect.store import tables
 from idiolect.store.base import PeerSums
 from idiolect.store.bulk import ANY_OF
+from idiolect.store.category_sums import category_sums_of_items
 from idiolect.store.flags import flag_digest
 from idiolect.store.rows import ITEM, REVIEW, Refused, item_row, review_row, to_item, to_review
 from idiolect.store.scrub import is_scrubbed
@@ -28,6 +29,8 @@ _summed = (
 ).where(_vector.encoder == sa.bindparam("by"))
 
 _STORED = sa.select(_sum.item, _sum.count, _sum.sum).where(_sum.encoder == sa.bindparam("by"), _sum.item.in_(ANY_OF))
+
+_CATEGORY_SUMS = sa.select(tables.category_sums)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -52,6 +55,7 @@ def check_store(connection: sa.Connection) -> list[Finding]:
         "orphans": _orphans,
         "vectors": _vectors,
         "sums": _sums,
+        "categories": _category_sums,
         "erasures": _erasures,
     }
     findings = []
@@ -70,6 +74,7 @@ _GOOD = {
     "orphans": "every vector has its review and its encoder",
     "vectors": "every vector has its encoder's length, and they are as many as its total says",
     "sums": "every item sum is that of its vectors, to the bit",
+    "categories": "every category's sum is that of its items, to the bit",
     "erasures": "no erasure is unfinished",
 }
 
@@ -126,7 +131,11 @@ def _orphans(connection: sa.Connection) -> str:
 
 
 def _vectors(connection: sa.Connection) -> str:
-    for table, column, width in ((tables.vectors, _vector.vector, 2), (tables.item_sums, _sum.sum, 8)):
+    for table, column, width in (
+        (tables.vectors, _vector.vector, 2),
+        (tables.item_sums, _sum.sum, 8),
+        (tables.category_sums, tables.category_sums.c.sum, 8),
+    ):
         fits = sa.func.length(column) == width * tables.encoders.c.dim
         query = sa.select(sa.func.count()).select_from(table.join(tables.encoders)).where(~fits)
         if count := connection.execute(query).scalar_one():
@@ -144,6 +153,15 @@ def _sums(connection: sa.Connection) -> str:
         if wrong:
             return f"{len(wrong)} sums of {name!r} are not those of their vectors, the first is item {wrong[0]!r}"
     return ""
+
+
+def _category_sums(connection: sa.Connection) -> str:
+    if _vectors(connection):
+        return "not compared: see vectors"
+    anew = {key: (count, total.tobytes()) for key, (count, total) in category_sums_of_items(connection).items()}
+    kept = {(row.category, row.encoder): (row.count, row.sum) for row in connection.execute(_CATEGORY_SUMS)}
+    wrong = sorted({category for category, _ in dict(anew.items() ^ kept.items())})
+    return f"{len(wrong)} sums are not those of their items, the first is category {wrong[0]!r}" if wrong else ""
 
 
 def _items(connection: sa.Connection, key: int) -> Iterator[list[str]]:

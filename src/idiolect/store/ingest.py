@@ -12,6 +12,7 @@ import sqlalchemy as sa
 from idiolect.store import tables
 from idiolect.store.base import AddReport
 from idiolect.store.bulk import ANY_OF, insert_rows, key_chunks
+from idiolect.store.category_sums import take_categories
 from idiolect.store.rows import Refused, Row, item_row, review_row
 from idiolect.types import Item, Review
 
@@ -70,6 +71,8 @@ def _ingest(connection: sa.Connection, table: sa.Table, values: Iterable[T], to_
         rows = list(_storable(chunk, to_row, tally))
         new = _unknown(connection, table, rows, tally)
         insert_rows(connection, table, new)
+        if table is tables.items:
+            take_categories(connection, new)
         tally.added += len(new)
         tally.dated += sum(row.get("timestamp") is not None for row in new)
         tally.digest += sum(int.from_bytes(row["digest"]) for row in new)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 import sqlalchemy as sa
@@ -11,8 +13,10 @@ from idiolect.errors import ConfigError
 from idiolect.store import tables
 from idiolect.store.base import PeerSums
 from idiolect.store.bulk import ANY_OF, insert_rows, key_chunks
+from idiolect.store.category_sums import change_category_sums
 from idiolect.store.rows import Row
-from idiolect.store.sums import group_codes, group_sums
+from idiolect.store.sums import group_codes, group_sums, withhold
+from idiolect.store.voices import enough_on_items
 from idiolect.types import ItemId, UserId
 
 _ITEMS = 1000
@@ -26,7 +30,7 @@ _DROP = sa.delete(tables.item_sums).where(*_this)
 # Built once: SQLAlchemy takes longer to build and key a query than SQLite to answer it.
 _SUMS = sa.select(_sums.item, _sums.count, _sums.sum).where(_sums.encoder == sa.bindparam("by"), _sums.item.in_(ANY_OF))
 _ROWS = (
-    sa.select(_reviews.item, _vectors.vector)
+    sa.select(_reviews.item, _vectors.vector, _reviews.user)
     .join(tables.vectors, _vectors.review == _reviews.seq)
     .where(_vectors.encoder == sa.bindparam("by"), _reviews.item.in_(ANY_OF))
 )
@@ -36,7 +40,7 @@ _EARLIER = _ROWS.where(_reviews.user != sa.bindparam("of"), _reviews.timestamp <
 
 
 def change_sums(connection: sa.Connection, key: int, items: Sequence[str], vectors: np.ndarray, *, sign: int) -> None:
-    """Add vectors to the sums of their items, or take them out; an item left without vectors has no row.
+    """Add vectors to the sums of their items and categories, or take them out; what is left without vectors has no row.
 
     Args:
         connection: An open write transaction.
@@ -46,33 +50,45 @@ def change_sums(connection: sa.Connection, key: int, items: Sequence[str], vecto
         sign: 1 adds, -1 takes out.
     """
     names, groups = group_codes(items)
-    delta = group_sums(vectors, groups, len(names))
+    found = group_sums(vectors, groups, len(names))
+    delta = PeerSums(sign * found.sums, sign * found.counts)
+    change_category_sums(connection, key, names, delta)
     for start in range(0, len(names), _ITEMS):
         part = slice(start, start + _ITEMS)
         stored = _stored(connection, key, names[part], vectors.shape[1])
-        sums = stored.sums + sign * delta.sums[part]
-        counts = stored.counts + sign * delta.counts[part]
+        sums, counts = stored.sums + delta.sums[part], stored.counts + delta.counts[part]
         _write(connection, key, names[part], PeerSums(sums, counts), known=stored.counts > 0)
 
 
 def read_peer_sums(
-    connection: sa.Connection, encoder: tuple[int, int], items: Sequence[ItemId], exclude: UserId
+    connection: sa.Connection, encoder: tuple[int, int], items: Sequence[ItemId], exclude: UserId, at_least: int
 ) -> PeerSums:
-    """The items' sums and counts without the user's own vectors; no peer is read."""
+    """The items' sums and counts without the user's own vectors; no peer's text or vector is read."""
     key, dim = encoder
     names, groups = group_codes(items)
     total = _stored(connection, key, names, dim)
-    own = _summed(connection, _OWN, names, dim, by=key, of=exclude)
-    return PeerSums((total.sums - own.sums)[groups], (total.counts - own.counts)[groups])
+    own = _summed(_rows(connection, _OWN, names, by=key, of=exclude), names, dim)
+    found = PeerSums(total.sums - own.sums, total.counts - own.counts)
+    enough = enough_on_items(connection, key, names, found.counts, exclude=exclude, at_least=at_least)
+    found = withhold(found, enough)
+    return PeerSums(found.sums[groups], found.counts[groups])
 
 
 def read_peer_sums_before(
-    connection: sa.Connection, encoder: tuple[int, int], items: Sequence[ItemId], exclude: UserId, before: int
+    connection: sa.Connection,
+    encoder: tuple[int, int],
+    items: Sequence[ItemId],
+    exclude: UserId,
+    before: int,
+    at_least: int,
 ) -> PeerSums:
     """The same over the reviews with timestamp < ``before`` only, from the items' rows."""
     key, dim = encoder
     names, groups = group_codes(items)
-    found = _summed(connection, _EARLIER, names, dim, by=key, of=exclude, before=before)
+    rows = _rows(connection, _EARLIER, names, by=key, of=exclude, before=before)
+    voices = Counter(item for item, _ in {(row.item, row.user) for row in rows})
+    enough = np.array([voices[name] >= at_least for name in names], dtype=bool)
+    found = withhold(_summed(rows, names, dim), enough)
     return PeerSums(found.sums[groups], found.counts[groups])
 
 
@@ -96,18 +112,17 @@ def _stored(connection: sa.Connection, key: int, items: Sequence[str], dim: int)
     return found
 
 
-def _summed(
-    connection: sa.Connection, query: sa.Executable, items: Sequence[str], dim: int, **parameters: object
-) -> PeerSums:
+def _rows(
+    connection: sa.Connection, query: sa.Executable, items: Sequence[str], **parameters: object
+) -> list[sa.Row[Any]]:
+    return [row for some in key_chunks(items, **parameters) for row in connection.execute(query, some)]
+
+
+def _summed(rows: Sequence[sa.Row[Any]], items: Sequence[str], dim: int) -> PeerSums:
     place = {item: k for k, item in enumerate(items)}
-    groups: list[int] = []
-    blobs: list[bytes] = []
-    for some in key_chunks(items, **parameters):
-        for item, blob in connection.execute(query, some):
-            groups.append(place[item])
-            blobs.append(blob)
-    vectors = np.frombuffer(b"".join(blobs), dtype="<f2").reshape(len(blobs), dim)
-    return group_sums(vectors, np.array(groups, dtype=np.int64), len(items))
+    groups = np.array([place[row.item] for row in rows], dtype=np.int64)
+    vectors = np.frombuffer(b"".join(row.vector for row in rows), dtype="<f2").reshape(len(rows), dim)
+    return group_sums(vectors, groups, len(items))
 
 
 def _write(connection: sa.Connection, key: int, items: Sequence[str], now: PeerSums, *, known: np.ndarray) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+import numpy as np
 import sqlalchemy as sa
 
 from idiolect.store import tables
@@ -27,7 +28,28 @@ def _names(connection: sa.Connection) -> None:
     connection.exec_driver_sql("ALTER TABLE meta ADD COLUMN names TEXT NOT NULL DEFAULT ''")
 
 
-MIGRATIONS: tuple[Migration, ...] = (_privacy_and_outputs, _names)
+def _category_sums(connection: sa.Connection) -> None:
+    """4: a sum for every category, added up from those of its items."""
+    blob, key = ("BLOB", "INTEGER") if connection.dialect.name == "sqlite" else ("BYTEA", "BIGINT")
+    connection.exec_driver_sql("CREATE INDEX items_by_category ON items (category, id)")
+    connection.exec_driver_sql(
+        f"CREATE TABLE category_sums (category TEXT NOT NULL, encoder {key} NOT NULL, count BIGINT NOT NULL, "
+        f'sum {blob} NOT NULL, PRIMARY KEY (category, encoder), FOREIGN KEY(encoder) REFERENCES encoders ("key"))'
+    )
+    found: dict[tuple[str, int], tuple[int, np.ndarray]] = {}
+    for category, encoder, count, blob in connection.exec_driver_sql(
+        "SELECT coalesce(items.category, ''), item_sums.encoder, item_sums.count, item_sums.sum "
+        "FROM item_sums LEFT JOIN items ON items.id = item_sums.item"
+    ):
+        before, total = found.get((category, encoder), (0, 0.0))
+        found[category, encoder] = before + count, total + np.frombuffer(blob, "<f8")
+    insert = sa.text("INSERT INTO category_sums VALUES (:category, :encoder, :count, :sum)")
+    for (category, encoder), (count, total) in found.items():
+        row = {"category": category, "encoder": encoder, "count": count, "sum": total.tobytes()}
+        connection.execute(insert, row)
+
+
+MIGRATIONS: tuple[Migration, ...] = (_privacy_and_outputs, _names, _category_sums)
 """Entry k leads from version k + 1 to k + 2. Each is written in its own SQL, for ``tables`` will have moved on."""
 
 

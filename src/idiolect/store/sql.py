@@ -161,11 +161,12 @@ class SqlStore(Noted):
             return read_vectors(connection, ids, encoder)
 
     def peer_sums(
-        self, items: Sequence[ItemId], *, exclude: UserId, encoder: str, before: int | None = None
+        self, items: Sequence[ItemId], *, exclude: UserId, encoder: str, before: int | None = None, at_least: int = 1
     ) -> PeerSums:
         """Sums and counts of the others' vectors, row k for ``items[k]``: the item sum minus the user's own part.
 
-        With ``before`` the items' own rows are read instead, so it costs what the items hold.
+        With ``before`` the items' own rows are read instead, so it costs what the items hold. Users are counted no
+        further than ``at_least``.
 
         Raises:
             NotFoundError: No vector of this encoder was ever stored.
@@ -174,16 +175,22 @@ class SqlStore(Noted):
         with self.reading() as connection:
             row = find_encoder(connection, encoder)
             if before is None:
-                return read_peer_sums(connection, row, items, exclude)
+                return read_peer_sums(connection, row, items, exclude, at_least)
             check_dated(connection.execute(sa.select(tables.meta.c.n_dated)).scalar_one())
-            return read_peer_sums_before(connection, row, items, exclude, before)
+            return read_peer_sums_before(connection, row, items, exclude, before, at_least)
 
     def crowd_sums(
-        self, crowds: Sequence[str | None], *, exclude: UserId, encoder: str, before: int | None = None
+        self,
+        crowds: Sequence[str | None],
+        *,
+        exclude: UserId,
+        encoder: str,
+        before: int | None = None,
+        at_least: int = 1,
     ) -> PeerSums:
         """Sums and counts of the others' vectors on all items of a category (None: on all items), one row a crowd.
 
-        It reads the sum of every item; with ``before`` the reviews' own rows.
+        It reads the categories' sums and the user's own vectors; with ``before`` the rows of every review concerned.
 
         Raises:
             NotFoundError: No vector of this encoder was ever stored.
@@ -193,7 +200,7 @@ class SqlStore(Noted):
             row = find_encoder(connection, encoder)
             if before is not None:
                 check_dated(connection.execute(sa.select(tables.meta.c.n_dated)).scalar_one())
-            return read_crowd_sums(connection, row, crowds, exclude, before)
+            return read_crowd_sums(connection, row, crowds, exclude, before, at_least)
 
     def review_frame(self) -> pl.DataFrame:
         """All reviews in table order, with the columns of ``corpus.frame.REVIEW_SCHEMA``."""

@@ -48,6 +48,11 @@ def add_group_sums(
         sums[part[firsts]] += np.add.reduceat(block, firsts, axis=0)
 
 
+def withhold(found: PeerSums, enough: np.ndarray) -> PeerSums:
+    """``found`` with nothing in the rows that are not ``enough`` (bool (n,)): no sum of few people leaves a store."""
+    return PeerSums(np.where(enough[:, None], found.sums, 0.0), np.where(enough, found.counts, 0))
+
+
 def to_float16(vectors: np.ndarray, *, n: int) -> np.ndarray:
     """Vectors as they are stored.
 

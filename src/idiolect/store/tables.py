@@ -20,7 +20,7 @@ from sqlalchemy import (
     Text,
 )
 
-SCHEMA_VERSION = 3
+SCHEMA_VERSION = 4
 """Raised with every entry of ``migrations.MIGRATIONS``."""
 
 # SQLite numbers rows by itself only where the type is spelled INTEGER.
@@ -49,6 +49,7 @@ items = Table(
     Column("description", Text, nullable=False),
     Column("category", Text, nullable=False),
     Column("digest", LargeBinary, nullable=False),
+    Index("items_by_category", "category", "id"),
 )
 
 reviews = Table(
@@ -89,6 +90,15 @@ item_sums = Table(
     "item_sums",
     metadata,
     Column("item", Text, primary_key=True),
+    Column("encoder", _Key, ForeignKey("encoders.key"), primary_key=True),
+    Column("count", BigInteger, nullable=False),
+    Column("sum", LargeBinary, nullable=False, doc="float64 (dim,), little-endian."),
+)
+
+category_sums = Table(
+    "category_sums",
+    metadata,
+    Column("category", Text, primary_key=True, doc="Empty for items without a category, or without a record."),
     Column("encoder", _Key, ForeignKey("encoders.key"), primary_key=True),
     Column("count", BigInteger, nullable=False),
     Column("sum", LargeBinary, nullable=False, doc="float64 (dim,), little-endian."),
