@@ -14,8 +14,8 @@ $(VENV)/.installed: pyproject.toml constraints.txt
 demo: $(VENV)/.installed  ## the main job, live, on a small made-up world; ARGS="--set settings.backbone.model=NAME" for another model
 	$(BIN)/idiolect demo $(ARGS)
 
-test: $(VENV)/.installed  ## the whole suite, no network
-	$(BIN)/python -m pytest
+test: $(VENV)/.installed  ## the whole suite, no network; one thread a process, a process a core
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n auto --maxprocesses 4 --dist loadfile
 
 lint: $(VENV)/.installed
 	$(BIN)/ruff check .

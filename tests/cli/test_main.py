@@ -126,3 +126,9 @@ def test_too_many_rejected_rows_fail_but_keep_the_good_ones(
     assert "3 of 4" in err
     code, out, _ = run(capsys, "embed", "--store", "s.db", "--encoder", "hash", "--json")
     assert json.loads(out)["embedded"] == 1
+
+
+def test_it_runs_as_a_module() -> None:
+    done = subprocess.run([sys.executable, "-m", "idiolect", "--help"], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.startswith("Usage: idiolect COMMAND")
