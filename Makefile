@@ -56,6 +56,7 @@ backbone: $(VENV)/.installed  ## train the shipped sandbox backbone anew (some f
 	$(call PART,5,full)
 	$(call PART,6,long)
 	$(call PART,7,full)
+	$(call PART,8,full)
 
 clean:
 	rm -rf $(VENV) .pytest_cache .ruff_cache .hypothesis .import_linter_cache
