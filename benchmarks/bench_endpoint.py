@@ -140,14 +140,15 @@ def figures(first: Timed, second: Timed, latency: float) -> dict[str, float]:
 ANSWER = """---
 [Exclamations]
 Definition: how sentences end
-Difference Description: The user exclaims more than others.
+Difference Description: The user exclaims more than others, {n} times so.
 ---
 [Humour]
 Definition: wit
-Difference Description: The user has a drier wit than others.
+Difference Description: The user has a drier wit than others, {n} times so.
 ---
 """
-"""What the server says to everything; one difference is left for V in every comparison."""
+"""What the server says to everything, each time in other words, so that nothing is saved by having read it before; one
+difference is left for V in every comparison."""
 
 
 if __name__ == "__main__":

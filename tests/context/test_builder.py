@@ -99,6 +99,18 @@ def test_an_entry_below_min_peers_keeps_its_place_and_its_own_vector():
     assert all(entry.e_his is not None for entry in context.entries)
 
 
+@pytest.mark.parametrize("weighting", ["mean", "profile_distance"])
+def test_a_peer_who_wrote_twice_is_one_peer(weighting):
+    rows = [("ann", "x"), ("ann", "y"), ("bob", "x"), ("bob", "x"), ("bob", "y"), ("cyd", "y")]
+    world = [review(user, item, k, k) for k, (user, item) in enumerate(rows)]
+    sample = Sample(user="ann", item="z")
+    (context,) = builder_of(world, min_peers=2, peer_weighting=weighting).build([sample])
+    assert {entry.review.item: entry.n_peers for entry in context.entries} == {"x": 0, "y": 2}
+    assert {entry.review.item: entry.e_diff is not None for entry in context.entries} == {"x": False, "y": True}
+    (context,) = builder_of(world, min_peers=1, peer_weighting=weighting).build([sample])
+    assert {entry.review.item: entry.n_peers for entry in context.entries} == {"x": 2, "y": 2}
+
+
 def test_a_time_cut_drops_peers_at_or_after_the_samples_day():
     (context,) = builder_of(WORLD, peers_before=True).build([TARGET])
     assert [entry.n_peers for entry in context.entries] == [1, 1, 0, 1, 1]

@@ -57,10 +57,15 @@ def test_a_difference_is_to_the_mean_of_everybody_else_on_the_rung():
     assert [found[item].n_peers for item in "xyzw"] == [2, 2, 4, 4]
 
 
-def test_min_peers_holds_on_every_rung():
-    assert set(rungs(entries(cold_start="corpus", min_peers=5)).values()) == {"none"}
-    assert set(rungs(entries(cold_start="corpus", min_peers=4)).values()) == {"corpus"}
-    assert rungs(entries(cold_start="corpus", min_peers=3))["x"] == "corpus"
+def test_min_peers_counts_users_on_every_rung():
+    """Two wrote about tea, three in all; four reviews, for bob wrote two."""
+    assert rungs(entries(cold_start="corpus", min_peers=2)) == {
+        "x": "item", "y": "category", "z": "corpus", "w": "corpus"
+    }  # fmt: skip
+    found = entries(cold_start="corpus", min_peers=3)
+    assert set(rungs(found).values()) == {"corpus"}
+    assert {entry.n_peers for entry in found.values()} == {4}
+    assert set(rungs(entries(cold_start="corpus", min_peers=4)).values()) == {"none"}
 
 
 def test_whoever_is_nobodys_peer_is_on_no_rung():

@@ -212,6 +212,38 @@ class TestReviewReader:
         earlier = reader.crowd_sums(["Food", None], exclude="bob", encoder=ENCODER, before=301)
         np.testing.assert_array_equal(earlier.counts, [2, 4])
 
+    @pytest.mark.parametrize(
+        ("exclude", "at_least", "counts"),
+        [("ann", 2, [3, 0]), ("ann", 3, [0, 0]), ("nobody", 3, [4, 0]), ("nobody", 4, [0, 0]), ("bob", 2, [2, 2])],
+    )
+    def test_users_are_counted_not_reviews(self, reader, exclude, at_least, counts):
+        """Bob wrote twice about the tea, and is one of ann's two peers there."""
+        found = reader.peer_sums(["tea", "cup"], exclude=exclude, encoder=ENCODER, at_least=at_least)
+        assert found.counts.tolist() == counts
+        assert found.sums.any(axis=1).tolist() == [count > 0 for count in counts]
+        crowds = reader.crowd_sums(["Food", "Kitchen"], exclude=exclude, encoder=ENCODER, at_least=at_least)
+        np.testing.assert_array_equal(crowds.sums, found.sums)
+        np.testing.assert_array_equal(crowds.counts, found.counts)
+
+    def test_users_are_counted_among_the_earlier_reviews(self, reader):
+        for exclude, before, counts in (("ann", 101, [2, 0]), ("ann", 51, [0, 0]), ("nobody", 999, [0, 0])):
+            asked = {"exclude": exclude, "before": before, "encoder": ENCODER}
+            at_least = 2 if exclude == "ann" else 4
+            found = reader.peer_sums(["tea", "cup"], **asked, at_least=at_least)
+            crowds = reader.crowd_sums(["Food", "Kitchen"], **asked, at_least=at_least)
+            assert found.counts.tolist() == crowds.counts.tolist() == counts
+            np.testing.assert_array_equal(crowds.sums, found.sums)
+
+    @pytest.mark.parametrize("before", [None, 999])
+    def test_everybody_is_counted_once_over_all_items(self, reader, before):
+        asked = {"exclude": "ann", "encoder": ENCODER, "before": before}
+        assert reader.crowd_sums([None], **asked, at_least=2).counts[0] > 0
+        assert reader.crowd_sums([None], **asked, at_least=3).counts.tolist() == [0]
+
+    def test_items_without_a_category_are_a_crowd_of_their_own(self, reader):
+        assert reader.crowd_sums([""], exclude="nobody", encoder=ENCODER).counts.tolist() == [1]
+        assert reader.crowd_sums([""], exclude="nobody", encoder=ENCODER, at_least=2).counts.tolist() == [0]
+
     def test_no_crowds_are_no_rows(self, reader):
         for before in (None, 100):
             found = reader.crowd_sums([], exclude="ann", encoder=ENCODER, before=before)

@@ -141,6 +141,35 @@ def test_a_folder_without_a_known_file_says_what_is_read(tmp_path: Path, names: 
         open_reviews(str(tmp_path / "*.csv"))
 
 
+@pytest.mark.parametrize(
+    ("content", "says"), [(b"", "standard input is empty"), (gzip.compress(b"{}" * 99)[:-9], "standard input is cut")]
+)
+def test_standard_input_is_called_by_its_name(monkeypatch: pytest.MonkeyPatch, content: bytes, says: str) -> None:
+    monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO(content)))
+    with pytest.raises(InputError, match=says):
+        list(open_reviews("-"))
+
+
+@pytest.mark.skipif(not Path("/proc/self/fd").exists(), reason="files without names need Linux")
+def test_standard_input_leaves_no_file(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """Not even where the call is killed: there is no name to find it by."""
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO(b'{"user": "u", "item": "i", "text": "Mild."}')))
+    file = open_reviews("-")
+    assert list(tmp_path.iterdir()) == []
+    assert [review.text for review in file] == ["Mild."]
+
+
+@pytest.mark.parametrize("separator", [",", ";", "\t"])
+def test_a_line_of_names_says_what_a_file_is_whose_own_name_does_not(tmp_path: Path, separator: str) -> None:
+    path = tmp_path / "reviews"
+    path.write_text(separator.join(["user", "item", "text"]) + "\r\n" + separator.join(["u", "i", "Mild."]) + "\n")
+    assert texts(path) == ["Mild."]
+    path.write_text("Well, then, so\nuser, item\n")
+    with pytest.raises(InputError):
+        texts(path)
+
+
 def test_standard_input_is_read_as_a_file_is(monkeypatch: pytest.MonkeyPatch) -> None:
     for data in (LINES, gzip.compress(LINES), zstd(LINES)):
         monkeypatch.setattr(sys, "stdin", SimpleNamespace(buffer=io.BytesIO(data)))

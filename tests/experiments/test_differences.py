@@ -2,9 +2,11 @@ from __future__ import annotations
 
 from contextlib import ExitStack
 
+import polars as pl
 import pytest
 
 from idiolect.config import build
+from idiolect.encoders.hashing import HashEncoder
 from idiolect.encoders.table import load_encoder
 from idiolect.errors import ConfigError
 from idiolect.experiments.data import Data
@@ -17,6 +19,8 @@ from idiolect.llm.cached import CachedLLM
 from idiolect.llm.config import BackboneConfig
 from idiolect.llm.fake import FakeLLM
 from idiolect.methods.adaptive import AdaptiveExtraction
+from idiolect.store.build import build_snapshot
+from idiolect.store.embed import embed_missing
 from idiolect.store.sql import SqlStore
 
 PARAMS = SamplingParams(temperature=0, max_new_tokens=20)
@@ -95,6 +99,22 @@ def test_norms_are_of_some_users_drawn_by_seed(data):
     few, all_of_them = DifferenceConfig(norm_users=2), DifferenceConfig()
     assert make_norms(reader, few, seed=1).spread.tolist() == make_norms(reader, few, seed=1).spread.tolist()
     assert make_norms(reader, few).spread.tolist() != make_norms(reader, all_of_them).spread.tolist()
+
+
+def test_whoever_is_nobodys_peer_is_in_no_norm(data, tmp_path):
+    """The norms are those of a store that never saw them, live and in a snapshot."""
+    reviews = [review for user in data.store.users() for review in data.store.profile(user)]
+    apart, encoder = reviews[0].user, HashEncoder(16)
+    with SqlStore(tmp_path / "flagged.db") as flagged, SqlStore(tmp_path / "never.db") as never:
+        flagged.add([], reviews)
+        flagged.set_peer(apart, False)
+        never.add([], [review for review in reviews if review.user != apart])
+        embed_missing(flagged, encoder)
+        members = flagged.review_frame().select("review_id", "user", role=pl.lit("profile"))
+        frozen = build_snapshot(flagged, members, phase="test", encoder=encoder.name, folder=tmp_path / "snapshot")
+        norms = [make_norms(reader, DifferenceConfig()) for reader in (flagged, frozen, never, data.store)]
+    assert norms[0].values.tolist() == norms[1].values.tolist() == norms[2].values.tolist()
+    assert len(norms[3].values) > len(norms[2].values)
 
 
 def test_a_model_that_is_on_record_already_is_not_recorded_twice(tmp_path):

@@ -257,3 +257,14 @@ def test_answers_are_recorded_beside_the_store_where_a_model_is_asked_over_http(
     role = {"summarizer": {"backbone": endpoint}}
     assert where("here/reviews.db", differences=role) == Path("here/idiolect-cache.db")
     assert where("here/reviews.db", cache=str(tmp_path / "own.db")) == tmp_path / "own.db"
+
+
+def test_an_adaptive_extraction_leaves_its_curve_of_quality_against_cost(job: Any, roles, tmp_path: Path) -> None:
+    adaptive = {"differences": {"stages": {"adaptive": {"threshold": 0, "max_calls": 4}}}}
+    run_evaluate(job.store, job.split, tmp_path / "out", changes=merge(roles, adaptive))
+    record = json.loads((tmp_path / "out" / "results.json").read_text())
+    points = record["curves"]["drp"]
+    assert [point["calls"] for point in points] == [1, 2, 3, 4]
+    assert {point["found"] for point in points} == {1}
+    assert [point["cost"] for point in points] == pytest.approx([k * 10 / 1e6 for k in (1, 2, 3, 4)])
+    assert "## What further calls found" in (tmp_path / "out" / "report.md").read_text()

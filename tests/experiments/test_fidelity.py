@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -9,12 +10,14 @@ import polars as pl
 import pytest
 
 from idiolect.config import merge
+from idiolect.corpus.split import Split
 from idiolect.encoders.table import load_encoder
 from idiolect.evaluation.fidelity import StyleTargets
 from idiolect.experiments.data import Data
 from idiolect.experiments.fidelity import style_targets
 from idiolect.experiments.settings import Settings
 from idiolect.store.sql import SqlStore
+from idiolect.types import Sample
 
 
 @pytest.fixture
@@ -40,6 +43,25 @@ def test_texts_are_held_against_what_is_visible_at_test(data_of, peers: str, mon
         assert {review.id for review in snapshot.profile(sample.user)} <= ids
         assert {review.id for review in snapshot.reviews_of(sample.item, exclude=sample.user)} <= ids
     assert (peers == "corpus") >= bool(ids - set(data.split.members["review_id"]))
+
+
+def test_whoever_is_nobodys_peer_is_in_nobodys_crowd(job: Any, tmp_path: Any) -> None:
+    """The targets of the others are those of a store that never saw them, to the last number."""
+    whole, flagged, never = (SqlStore(where) for where in (job.store, tmp_path / "flagged.db", tmp_path / "never.db"))
+    with whole, flagged, never:
+        reviews = [review for user in whole.users() for review in whole.profile(user)]
+        frame = Split.load(job.split, fingerprint=whole.fingerprint()).members
+        apart = frame.filter(role="test")["user"][0]
+        flagged.add([], reviews)
+        flagged.set_peer(apart, False)
+        never.add([], [review for review in reviews if review.user != apart])
+        found = []
+        for store, rows in ((flagged, frame), (never, frame.filter(pl.col("user") != apart))):
+            data = SimpleNamespace(store=store, split=SimpleNamespace(members=rows), settings=Settings())
+            targets = [id for id, user in frame.filter(role="test").select("review_id", "user").rows() if user != apart]
+            found.append(style_targets(data, [Sample.of(review) for review in store.reviews(targets)]))
+        for field in ("crowd", "profile", "n_items", "spreads", "centre"):
+            np.testing.assert_allclose(getattr(found[0], field), getattr(found[1], field), atol=1e-12)
 
 
 def test_items_that_nobody_asked_about_wrote_about_change_nothing(data_of) -> None:

@@ -40,6 +40,10 @@ def test_an_empty_store_is_in_order():
         ("UPDATE item_sums SET count = count + 1 WHERE item = 'i2'", "sums", "'i2'"),
         ("DELETE FROM item_sums WHERE item = 'i2'", "sums", "'i2'"),
         ("INSERT INTO item_sums SELECT 'nowhere', 1, 2, zeroblob(64)", "sums", "'nowhere'"),
+        ("UPDATE category_sums SET count = 3", "categories", "category ''"),
+        ("DELETE FROM category_sums", "categories", "1 sums"),
+        ("INSERT INTO category_sums SELECT 'Food', 1, 2, zeroblob(64)", "categories", "'Food'"),
+        ("UPDATE category_sums SET sum = x'00'", "vectors", "1 category sums"),
         ("UPDATE meta SET unscrubbed = 1", "erasures", "erased user"),
     ],
 )

@@ -21,13 +21,18 @@ def both(store, tmp_path, monkeypatch):
     return store, build_snapshot(store, members, phase="test", encoder="e", folder=tmp_path / "snapshot")
 
 
+@pytest.mark.parametrize("at_least", [1, 5, 15, 18, 19])
 @pytest.mark.parametrize("before", [None, 0, 1, 40, 77, 1000])
-def test_a_snapshot_answers_as_the_store_to_the_bit(both, before):
-    asked = ["c0", "c1", "c2", None, "c9"]
+def test_a_snapshot_answers_as_the_store_to_the_bit(both, before, at_least):
+    crowds, items = ["c0", "c1", "c2", None, "c9", ""], [f"i{k}" for k in range(17)]
     for user in ("u1", "u3", "nobody"):
-        live, frozen = (one.crowd_sums(asked, exclude=user, encoder="e", before=before) for one in both)
-        np.testing.assert_array_equal(live.sums, frozen.sums)
-        np.testing.assert_array_equal(live.counts, frozen.counts)
+        asked = {"exclude": user, "encoder": "e", "before": before, "at_least": at_least}
+        for live, frozen in (
+            [one.crowd_sums(crowds, **asked) for one in both],
+            [one.peer_sums(items, **asked) for one in both],
+        ):
+            np.testing.assert_array_equal(live.sums, frozen.sums)
+            np.testing.assert_array_equal(live.counts, frozen.counts)
 
 
 def test_whom_others_may_be_compared_with_is_listed(both):

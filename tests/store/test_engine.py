@@ -57,6 +57,30 @@ def test_a_place_that_cannot_be_written_is_refused(tmp_path):
         SqlStore(tmp_path / "no" / "such" / "folder" / "store.db")
 
 
+@pytest.mark.parametrize(
+    ("spoil", "remedy"), [(lambda path: path.write_bytes(path.read_bytes()[:9000]), "restore a copy"),
+    (lambda path: path.write_bytes(b"reviews"), "made by `idiolect ingest`")],
+)  # fmt: skip
+def test_a_store_that_cannot_be_opened_says_what_to_do(tmp_path, spoil, remedy):
+    path = tmp_path / "store.db"
+    SqlStore(path).close()
+    spoil(path)
+    with pytest.raises(ArtifactError) as caught:
+        SqlStore(path)
+    assert remedy in caught.value.hint
+    with pytest.raises(ArtifactError) as caught:
+        SqlStore(tmp_path / "none" / "store.db")
+    assert "make its folder" in caught.value.hint
+
+
+def test_a_server_that_does_not_answer_is_one_line(tmp_path):
+    pytest.importorskip("psycopg")
+    with pytest.raises(ArtifactError) as caught:
+        SqlStore("postgresql://127.0.0.1:1/none")
+    assert "\n" not in str(caught.value)
+    assert "server runs" in caught.value.hint
+
+
 def test_unknown_databases_are_refused():
     with pytest.raises(ConfigError):
         SqlStore("nosuchdb://host/name")

@@ -41,8 +41,9 @@ def work(path):
     encoder = HashEncoder(16)
     with SqlStore(path) as store:
         for start in range(0, 600, 150):
-            store.add([Item(id=f"i{start}")], [review(k) for k in range(start, start + 150)])
+            store.add([Item(id=f"i{start // 150}", category="c")], [review(k) for k in range(start, start + 150)])
         embed_missing(store, encoder, chunk=100)
+        store.add([Item(id=f"i{k}", category="d") for k in range(4, 9)], [])
         store.add([], [Review(id="late", user="u1", item="i1", text="One more.", timestamp=9)])
         store.add_vectors(["late"], encoder.encode(["One more."]), encoder=encoder.name)
         store.set_peer("u5", False)
@@ -85,9 +86,10 @@ def state(path: Path) -> tuple:
     with SqlStore(path, create=False) as store:
         (encoder,) = store.encoders()
         found = store.peer_sums([f"i{k}" for k in range(31)], exclude="u7", encoder=encoder)
+        crowds = store.crowd_sums(["c", "d", "", None], exclude="u7", encoder=encoder)
         reviews = store.review_frame().sort("review_id")
         vectors = store.vectors(reviews["review_id"].to_list(), encoder=encoder)
-        sums = (found.sums.tobytes(), found.counts.tobytes())
+        sums = [part.tobytes() for part in (*found, *crowds)]
         return store.fingerprint(), store.counts(), store.not_peers(), reviews.rows(), vectors.tobytes(), *sums
 
 

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
 from idiolect.store.sql import SqlStore
-from idiolect.types import Review
+from idiolect.types import Item, Review
 
 N_USERS, N_ITEMS, N_REVIEWS, DIM = 3, 4, 12, 3
 reviews_ = st.lists(st.integers(0, N_REVIEWS - 1), max_size=6)
@@ -28,6 +28,7 @@ def everything(store: SqlStore) -> list:
         'SELECT id, "user", item, text, digest FROM reviews ORDER BY id',
         "SELECT id, name, vector FROM vectors JOIN reviews ON review = seq JOIN encoders ON key = encoder ORDER BY 1,2",
         "SELECT item, name, count, sum FROM item_sums JOIN encoders ON key = encoder ORDER BY 1, 2",
+        "SELECT category, name, count, sum FROM category_sums JOIN encoders ON key = encoder ORDER BY 1, 2",
         "SELECT name, dim, n_vectors FROM encoders WHERE n_vectors > 0 ORDER BY name",
         'SELECT "user" FROM not_peers ORDER BY 1',
     )
@@ -45,6 +46,13 @@ class Store(RuleBasedStateMachine):
         self.present: set[int] = set()
         self.embedded: set[tuple[int, str]] = set()
         self.apart: set[str] = set()
+        self.recorded: set[int] = set()
+
+    @rule(item=st.integers(0, N_ITEMS - 1))
+    def add_item(self, item: int) -> None:
+        """An item's record, and with it its category, may come before its reviews or after their vectors."""
+        self.store.add([Item(id=f"i{item}", category=f"c{item % 2}")], [])
+        self.recorded.add(item)
 
     @rule(some=reviews_)
     def add(self, some: list[int]) -> None:
@@ -99,6 +107,26 @@ class Store(RuleBasedStateMachine):
                     exact = [math.fsum(self.vectors[rows, d].astype(float)) + 0.0 for d in range(DIM)]
                     assert found.counts[item] == len(rows)
                     assert found.sums[item].tobytes() == np.array(exact).tobytes()
+
+    @invariant()
+    def crowds_are_those_of_a_list(self) -> None:
+        for encoder in self.store.encoders():
+            for at_least in (1, 2):
+                asked = ("c0", "c1", "", None)
+                found = self.store.crowd_sums(asked, exclude="u0", encoder=encoder, at_least=at_least)
+                for row, crowd in enumerate(asked):
+                    items = [item for item in range(N_ITEMS) if crowd in (None, self._category(item))]
+                    rows = [k for k, name in self.embedded if name == encoder and self._is_peer_on(k, items, "u0")]
+                    rows = rows if len({k % N_USERS for k in rows}) >= at_least else []
+                    assert found.counts[row] == len(rows)
+                    exact = [math.fsum(self.vectors[rows, d].astype(float)) + 0.0 for d in range(DIM)]
+                    assert (found.sums[row] + 0.0).tobytes() == np.array(exact).tobytes()
+
+    def _category(self, item: int) -> str:
+        return f"c{item % 2}" if item in self.recorded else ""
+
+    def _is_peer_on(self, k: int, items: list[int], exclude: str) -> bool:
+        return any(self._is_peer(k, item, exclude) for item in items)
 
     @invariant()
     def look_ups_are_those_of_a_list(self) -> None:

@@ -5,13 +5,14 @@ from __future__ import annotations
 import sqlite3
 from contextlib import closing
 
+import numpy as np
 import pytest
 
 from idiolect.errors import ArtifactError
 from idiolect.store import tables
 from idiolect.store.migrations import MIGRATIONS
 from idiolect.store.sql import SqlStore
-from idiolect.types import Review
+from idiolect.types import Item, Review
 
 # As version 1 wrote them: two reviews, one vector, its sum.
 VERSION_1 = """
@@ -65,6 +66,7 @@ def test_a_store_of_version_1_opens_with_everything_in_it(tmp_path):
         assert store.profile("ann") == [ANN]
         assert store.peer_sums(["tea"], exclude="bob", encoder="e").sums.tolist() == [[1.0, 0.0]]
         assert [finding.detail for finding in store.check() if not finding.ok] == []
+        assert store.crowd_sums(["", "Food", None], exclude="bob", encoder="e").counts.tolist() == [1, 0, 1]
         assert store.add([], [BOB]).reviews_known == 1
         store.set_peer("ann", False)
         assert store.forget("ann").scrubbed
@@ -76,6 +78,18 @@ def test_an_old_store_brought_up_has_the_tables_of_a_new_one(tmp_path):
         SqlStore(tmp_path / f"{name}.db").close()
     old, new = columns(tmp_path / "old.db"), columns(tmp_path / "new.db")
     assert {name: sorted(some) for name, some in old.items()} == {name: sorted(some) for name, some in new.items()}
+
+
+def test_categories_are_added_up_where_an_old_store_has_them(tmp_path):
+    path = tmp_path / "store.db"
+    with SqlStore(path) as store:
+        store.add([Item(id="tea", category="Food")], [ANN, BOB])
+        store.add_vectors(["a", "b"], np.array([[1.0, 0.0], [0.0, 0.5]]), encoder="e")
+    with closing(sqlite3.connect(path)) as raw:  # as version 3 was
+        raw.executescript("DROP TABLE category_sums; DROP INDEX items_by_category; UPDATE meta SET version = 3")
+    with SqlStore(path) as store:
+        assert store.crowd_sums(["Food"], exclude="x", encoder="e").sums.tolist() == [[1.0, 0.5]]
+        assert [finding.detail for finding in store.check() if not finding.ok] == []
 
 
 def test_it_is_brought_up_once_and_by_one_process(tmp_path, caplog):

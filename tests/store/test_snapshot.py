@@ -8,6 +8,7 @@ import pytest
 
 from idiolect.errors import ArtifactError, InputError, NotFoundError
 from idiolect.store.build import build_snapshot
+from idiolect.store.files import FORMAT
 from idiolect.store.snapshot import Snapshot
 from idiolect.types import Moment
 
@@ -76,8 +77,8 @@ def test_a_snapshot_without_a_part_says_so(snapshot):
 
 def test_another_format_says_so(snapshot):
     meta = snapshot.folder / "meta.json"
-    meta.write_text(meta.read_text().replace('"format": 1', '"format": 2'))
-    with pytest.raises(ArtifactError, match="format 2"):
+    meta.write_text(meta.read_text().replace(f'"format": {FORMAT}', '"format": 99'))
+    with pytest.raises(ArtifactError, match="format 99"):
         Snapshot.open(snapshot.folder)
 
 

@@ -20,7 +20,7 @@ class Entry:
     e_diff: np.ndarray | None
     """float32 (dim,): own embedding minus the peers' (Eq. 4); None where too few may be compared with."""
     n_peers: int
-    """Reviews that it is compared with, or could not be for being too few."""
+    """Reviews that it is compared with; 0 where too few users wrote any."""
     peers: Rung = "item"
     """Whose reviews these are."""
 

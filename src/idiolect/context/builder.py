@@ -31,7 +31,7 @@ class ContextConfig(Config):
     retriever: str = "recency"
     """Which of the user's reviews: a name in ``idiolect.retrieval.table.RETRIEVERS``."""
     min_peers: int = Field(default=1, ge=1)
-    """Others' reviews it takes before an entry is compared with them, on every rung."""
+    """Different users it takes before an entry is compared with what they wrote, on every rung."""
     peers_before: bool = False
     """Whether peers must have written before the sample's time; the paper's program sets no such bound."""
     peer_weighting: PeerWeighting = "mean"
@@ -127,7 +127,7 @@ class ContextBuilder:
                 review=review,
                 item=item,
                 e_his=own[row],
-                e_diff=found.diff[row] if found.n_peers[row] >= self.config.min_peers else None,
+                e_diff=found.diff[row] if found.n_peers[row] else None,
                 n_peers=int(found.n_peers[row]),
                 peers=found.rungs[row],
             )

@@ -26,9 +26,9 @@ class Compared:
     """Past reviews of one user beside whomever each is compared with; arrays have one row a review."""
 
     diff: np.ndarray
-    """float32 (n, dim): own vector minus the others' mean; meaningless below ``min_peers``."""
+    """float32 (n, dim): own vector minus the others' mean; a zero row where too few others wrote."""
     n_peers: np.ndarray
-    """int64 (n,): how many reviews of others that is."""
+    """int64 (n,): how many reviews of others that is; 0 where too few wrote any."""
     rungs: list[Rung]
     """Whose they are."""
 
@@ -45,7 +45,7 @@ class Ladder:
     def climb(
         self, found: Compared, own: np.ndarray, items: Sequence[Item], *, user: UserId, before: int | None
     ) -> None:
-        """Compare the reviews that have fewer than ``min_peers`` with the next rung's mean, rung by rung.
+        """Compare the reviews that have no peers, or too few, with the next rung's mean, rung by rung.
 
         The mean is the plain one of Eq. 4, whatever the weighting of peers: who writes about a category is no crowd
         whose histories could be told apart.
@@ -59,13 +59,15 @@ class Ladder:
         """
         for rung in self.rungs:
             crowds = [None if rung == "corpus" else item.category for item in items]
-            cold = [k for k in np.flatnonzero(found.n_peers < self.min_peers).tolist() if crowds[k] != ""]
+            cold = [k for k in np.flatnonzero(found.n_peers == 0).tolist() if crowds[k] != ""]
             if not cold:
                 continue
             asked = list(dict.fromkeys(crowds[k] for k in cold))
-            sums = self.reader.crowd_sums(asked, exclude=user, encoder=self.encoder, before=before)
+            sums = self.reader.crowd_sums(
+                asked, exclude=user, encoder=self.encoder, before=before, at_least=self.min_peers
+            )
             rows = [asked.index(crowds[k]) for k in cold]
-            new = peer_mean_difference(own[cold], sums.sums[rows], sums.counts[rows], min_peers=self.min_peers)
+            new = peer_mean_difference(own[cold], sums.sums[rows], sums.counts[rows])
             for k, diff, n_peers in zip(cold, new.diff, new.n_peers, strict=True):
-                if n_peers >= self.min_peers:
+                if n_peers:
                     found.diff[k], found.n_peers[k], found.rungs[k] = diff, n_peers, rung

@@ -45,10 +45,9 @@ class MeanOfPeers:
         self, chosen: Sequence[Review], own: np.ndarray, *, history: Sequence[Review], before: int | None
     ) -> Differences:
         """See ``Comparison``."""
-        peers = self.reader.peer_sums(
-            [review.item for review in chosen], exclude=chosen[0].user, encoder=self.encoder, before=before
-        )
-        return peer_mean_difference(own, peers.sums, peers.counts, min_peers=self.min_peers)
+        items, user = [review.item for review in chosen], chosen[0].user
+        peers = self.reader.peer_sums(items, exclude=user, encoder=self.encoder, before=before, at_least=self.min_peers)
+        return peer_mean_difference(own, peers.sums, peers.counts)
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,14 +63,19 @@ class ProfileDistance:
     ) -> Differences:
         """See ``Comparison``."""
         user_mean = self._mean([review.id for review in history])
-        pools = [peers_of(self.reader, review, before=before) for review in chosen]
+        pools = [self._pool(review, before) for review in chosen]
         diff = np.zeros(own.shape, dtype=np.float32)
         for row, pool in enumerate(pools):
-            if len(pool) >= self.min_peers:
+            if pool:
                 vectors = self.reader.vectors([peer.id for peer in pool], encoder=self.encoder)
                 means = np.stack([self._history_mean(peer, before) for peer in pool])
                 diff[row] = weighted_difference(own[row], vectors, np.linalg.norm(means - user_mean, axis=1))
         return Differences(diff, np.array([len(pool) for pool in pools], dtype=np.int64))
+
+    def _pool(self, review: Review, before: int | None) -> list[Review]:
+        """The review's peers; nobody where they are too few."""
+        pool = peers_of(self.reader, review, before=before)
+        return pool if len({peer.user for peer in pool}) >= self.min_peers else []
 
     def _history_mean(self, peer: Review, before: int | None) -> np.ndarray:
         """The mean vector of the peer's history, or of the review itself where no history of theirs is visible."""

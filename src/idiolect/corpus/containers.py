@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Literal
@@ -10,7 +11,7 @@ from idiolect.corpus.arrays import array_rows
 from idiolect.corpus.columnar import ARROW_FILE, arrow_rows, parquet_rows
 from idiolect.corpus.delimited import csv_rows
 from idiolect.corpus.rows import Row, json_rows, literal_rows
-from idiolect.corpus.source import open_bytes, plain_name, readable
+from idiolect.corpus.source import open_bytes, plain_name, readable, shown
 from idiolect.errors import InputError
 
 Container = Literal["jsonl", "literal", "json", "csv", "parquet", "arrow"]
@@ -35,11 +36,14 @@ SUFFIXES: dict[str, Container] = {
 }
 """What files of these names hold, where their first bytes do not say otherwise."""
 
+_HEADER = re.compile(rb"""["']?[A-Za-z_][\w .-]*["']?([,;\t]["']?[A-Za-z_][\w .-]*["']?){2,}[ \t]*\r?\n""")
+"""Three or more names in the first line of a file whose own name says nothing."""
+
 _MAGIC: dict[bytes, Container] = {b"PAR1": "parquet", ARROW_FILE: "arrow", b"\xff\xff\xff\xff": "arrow"}
 
 
 def tell_container(path: Path) -> Container:
-    """How ``path`` holds its rows: by its first bytes, then by its name, else JSON lines.
+    """How ``path`` holds its rows: by its first bytes, its name, or a line of column names; else as JSON lines.
 
     Raises:
         InputError: The file cannot be read or is empty.
@@ -47,14 +51,14 @@ def tell_container(path: Path) -> Container:
     with readable(path), open_bytes(path) as file:
         start = file.read(512)
     if not start:
-        raise InputError(f"{str(path)!r} is empty", hint="check where it came from")
+        raise InputError(f"{shown(path)} is empty", hint="check where it came from")
     for magic, container in _MAGIC.items():
         if start.startswith(magic):
             return container
     text = start.removeprefix(b"\xef\xbb\xbf").lstrip()
     if text.startswith(b"[") and text[1:].lstrip()[:1] in (b"{", b""):
         return "json"
-    return suffix_container(path) or "jsonl"
+    return suffix_container(path) or ("csv" if _HEADER.match(text) else "jsonl")
 
 
 def suffix_container(path: Path) -> Container | None:

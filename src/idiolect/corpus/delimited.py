@@ -11,7 +11,7 @@ from typing import IO
 from idiolect.corpus.lines import MAX_LINE, TOO_LONG, bounded_lines, is_too_long
 from idiolect.corpus.rejects import RAW_CHARS
 from idiolect.corpus.rows import Row
-from idiolect.corpus.source import open_bytes, readable
+from idiolect.corpus.source import open_bytes, readable, shown
 from idiolect.errors import InputError
 
 _UNEVEN = "wrong number of columns"
@@ -33,7 +33,7 @@ def csv_rows(path: Path) -> Iterator[Row]:
         lines = _Lines(file)
         names, delimiter = _header(lines)
         if not names:
-            raise InputError(f"line 1 of {str(path)!r} names no columns", hint="give it a header, or --format")
+            raise InputError(f"line 1 of {shown(path)} names no columns", hint="give it a header, or --format")
         reader = csv.reader(lines, delimiter=delimiter, strict=True)
         while True:
             lines.begin()

@@ -17,6 +17,7 @@ from typing import BinaryIO, Protocol
 from idiolect.corpus import hub
 from idiolect.corpus.containers import ROWS, Container, suffix_container, tell_container
 from idiolect.corpus.rows import Row
+from idiolect.corpus.source import OPEN_FILES, SPOOLED
 from idiolect.errors import InputError
 
 STDIN = "-"
@@ -146,10 +147,22 @@ def _is_answers(path: Path, files: list[Path]) -> bool:
 
 
 def _spooled(stream: BinaryIO) -> FilePart:
-    """Standard input, kept on disk: columns are looked for before rows are read, and rows may be read twice."""
-    handle, name = tempfile.mkstemp(prefix="idiolect-stdin-")
-    with os.fdopen(handle, "wb") as file:
+    """Standard input, kept on disk: columns are looked for before rows are read, and rows may be read twice.
+
+    Where an open file can be opened again (Linux), it has no name, so that a call that is killed leaves nothing.
+    """
+    handle, name = tempfile.mkstemp(prefix=SPOOLED)
+    where, nameless = Path(name), OPEN_FILES / str(handle)
+    if nameless.exists():
+        where.unlink()
+        where = nameless
+    with os.fdopen(handle, "wb", closefd=False) as file:
         shutil.copyfileobj(stream, file)
-    part = FilePart(Path(name), "standard input")
-    weakref.finalize(part, Path(name).unlink, missing_ok=True)
+    part = FilePart(where, "standard input")
+    weakref.finalize(part, _drop, handle, Path(name))
     return part
+
+
+def _drop(handle: int, path: Path) -> None:
+    os.close(handle)
+    path.unlink(missing_ok=True)

@@ -30,23 +30,35 @@ _FOREIGN = {
 """What a file may be that is not read: its first bytes, the name of the thing, the remedy."""
 
 
+OPEN_FILES = Path("/proc/self/fd")
+"""Where an open file without a name can be opened again (Linux)."""
+SPOOLED = "idiolect-stdin-"
+"""How the names of files begin that hold standard input."""
+
+
+def shown(path: Path) -> str:
+    """A path as the user knows it, for messages."""
+    spooled = path.parent == OPEN_FILES or path.name.startswith(SPOOLED)
+    return "standard input" if spooled else repr(str(path))
+
+
 @contextmanager
 def readable(path: Path) -> Iterator[None]:
     """Turns what goes wrong while ``path`` is read into one ``InputError``."""
     try:
         yield
     except FileNotFoundError as error:
-        raise InputError(f"no such file: {str(path)!r}", hint="check the path") from error
+        raise InputError(f"no such file: {shown(path)}", hint="check the path") from error
     except IsADirectoryError as error:
-        raise InputError(f"{str(path)!r} is a folder", hint="name one file in it") from error
+        raise InputError(f"{shown(path)} is a folder", hint="name one file in it") from error
     except (EOFError, gzip.BadGzipFile, zlib.error) as error:
-        raise InputError(f"{str(path)!r} is cut short or damaged: {error}", hint=_FETCH_AGAIN) from error
+        raise InputError(f"{shown(path)} is cut short or damaged: {error}", hint=_FETCH_AGAIN) from error
     except pa.ArrowException as error:
-        raise InputError(f"{str(path)!r} is not a readable table: {_line(error)}", hint="fetch it again") from error
+        raise InputError(f"{shown(path)} is not a readable table: {_line(error)}", hint="fetch it again") from error
     except OSError as error:
         if error.errno is None:  # Arrow's decompressors have no error of their own
-            raise InputError(f"{str(path)!r} is cut short or damaged: {_line(error)}", hint=_FETCH_AGAIN) from error
-        raise InputError(f"cannot read {str(path)!r}: {error.strerror or _line(error)}", hint="check it") from error
+            raise InputError(f"{shown(path)} is cut short or damaged: {_line(error)}", hint=_FETCH_AGAIN) from error
+        raise InputError(f"cannot read {shown(path)}: {error.strerror or _line(error)}", hint="check it") from error
 
 
 def packing(path: Path) -> Packing:
@@ -59,7 +71,7 @@ def packing(path: Path) -> Packing:
         start = file.read(4)
     for magic, (what, remedy) in _FOREIGN.items():
         if start.startswith(magic):
-            raise InputError(f"{str(path)!r} is {what}", hint=remedy)
+            raise InputError(f"{shown(path)} is {what}", hint=remedy)
     if start.startswith(b"\x1f\x8b"):
         return "gzip"
     return "zstd" if start == b"\x28\xb5\x2f\xfd" else ""

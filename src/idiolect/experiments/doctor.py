@@ -24,6 +24,7 @@ _REMEDIES = {
     "orphans": _AGAIN,
     "vectors": _AGAIN,
     "sums": "idiolect export, then idiolect import into a new store, which sums anew",
+    "categories": "idiolect export, then idiolect import into a new store, which sums anew",
     "erasures": "close other programs that use the store and run the same idiolect forget again",
 }
 

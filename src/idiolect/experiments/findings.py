@@ -11,7 +11,8 @@ from idiolect.evaluation.personal import Verdict
 from idiolect.evaluation.render import to_dict, to_markdown, to_text, verdicts_to_markdown
 from idiolect.evaluation.report import ScoreTable
 from idiolect.evaluation.significance import Interval
-from idiolect.experiments import results, spending
+from idiolect.experiments import curves, results, spending
+from idiolect.experiments.curves import Curves
 from idiolect.experiments.rungs import Rungs, sentences
 from idiolect.experiments.spending import Spending
 
@@ -32,6 +33,8 @@ class Evaluation:
     """Trait fidelity of the users' own texts, which is what can be hoped for; None where it is no metric."""
     spending: Spending
     """Calls, tokens, latency and money, by condition and stage."""
+    curves: Curves
+    """What further calls of the extractor brought, by condition; without those whose extraction was not adaptive."""
     rungs: Rungs
     """Whom the past reviews were compared with, by condition."""
     notes: tuple[str, ...]
@@ -82,6 +85,7 @@ class Evaluation:
             "verdicts": verdicts,
             **own,
             "usage": spent,
+            "curves": curves.to_dict(self.curves),
             "rungs": self.rungs,
             "notes": list(self.notes),
         }
@@ -92,6 +96,8 @@ class Evaluation:
             sections.append(f"## Whether it is personal\n\n{verdicts_to_markdown(self.verdicts)}")
         if self.spending:
             sections.append(f"## What it took\n\n{spending.to_markdown(self.spending)}")
+        if self.curves:
+            sections.append(f"## What further calls found\n\n{curves.to_markdown(self.curves)}")
         if self.remarks:
             remarks = "".join(f"- {remark}\n" for remark in self.remarks)
             sections.append(f"## Notes\n\n{remarks}")

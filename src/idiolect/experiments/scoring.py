@@ -18,6 +18,7 @@ from idiolect.evaluation.report import ScoreTable, score_table
 from idiolect.evaluation.significance import Interval, Resamples, interval
 from idiolect.evaluation.table import load_metrics
 from idiolect.experiments import results
+from idiolect.experiments.curves import curves
 from idiolect.experiments.data import Data
 from idiolect.experiments.fidelity import style_targets
 from idiolect.experiments.findings import Evaluation
@@ -77,6 +78,7 @@ class Scorer:
             categories=self._by_category(methods),
             own_fidelity=self._own_fidelity(),
             spending=spending(runs),
+            curves=curves(runs),
             rungs=count_rungs(runs),
             notes=tuple(notes),
             folder=folder,

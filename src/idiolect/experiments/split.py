@@ -40,8 +40,8 @@ def split_store(
     rules = _rules(preset, merge(read_yaml(config) if config else {}, changes or {}))
     with SqlStore(store, create=False) as database:
         made = make_split(database.review_frame(), database.item_frame(), rules)
+        database.record_output(folder, "split")  # first, for an erasure must find what a killed call leaves
         made.save(folder, fingerprint=database.fingerprint())
-        database.record_output(folder, "split")
     return made
 
 

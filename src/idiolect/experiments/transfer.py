@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from idiolect.store.parquet import ImportReport, export_store, import_store, read_head
+from idiolect.store.parquet import HEAD, ImportReport, export_store, import_store, read_head
 from idiolect.store.sql import SqlStore
 
 
@@ -20,9 +20,9 @@ def export_folder(store: str, folder: Path) -> dict[str, Any]:
         InputError: ``folder`` exists and is no export.
     """
     with SqlStore(store, create=False) as database:
-        head = export_store(database, folder)
-        database.record_output(folder, "export")
-    return head
+        if not folder.exists() or (folder / HEAD).is_file():  # else it is somebody else's, and is refused below
+            database.record_output(folder, "export")
+        return export_store(database, folder)
 
 
 def import_folder(folder: Path, store: str) -> ImportReport:

@@ -116,7 +116,7 @@ class ShuffledPeers:
         return [self._to_wrong_crowds(context) for context in self._contexts.build(samples)]
 
     def _to_wrong_crowds(self, context: Context) -> Context:
-        entries, min_peers = list(context.entries), self._contexts.config.min_peers
+        entries = list(context.entries)
         missing = [k for k, entry in enumerate(entries) if entry.e_diff is not None]
         others = {k: self._others(entries[k], context.sample) for k in missing}
         while missing:
@@ -126,7 +126,7 @@ class ShuffledPeers:
             diff, n_peers = self._compare(moved, own, history=self._history(context), before=self._before(context))
             for row, k in enumerate(missing):
                 entries[k] = replace(entries[k], e_diff=diff[row], n_peers=int(n_peers[row]))
-            missing = [k for k in missing if entries[k].n_peers < min_peers]
+            missing = [k for k in missing if not entries[k].n_peers]
         return replace(context, entries=tuple(entries))
 
     def _others(self, entry: Entry, sample: Sample) -> Iterator[ItemId]:
@@ -156,7 +156,7 @@ class ShuffledPeers:
         items = {item.id: item.category for item in self._catalogue()}
         ids = sorted(items)
         chunks = [ids[start : start + _CHUNK] for start in range(0, len(ids), _CHUNK)]
-        enough = [n >= self._contexts.config.min_peers for chunk in chunks for n in self._counts(chunk)]
+        enough = [n > 0 for chunk in chunks for n in self._counts(chunk)]
         crowds: dict[str, list[ItemId]] = {}
         for item, usable in zip(ids, enough, strict=True):
             if usable:
@@ -168,5 +168,5 @@ class ShuffledPeers:
         return [item for crowd in self._crowds.values() for item in crowd]
 
     def _counts(self, items: Sequence[ItemId]) -> list[int]:
-        sums = self._contexts.reader.peer_sums(items, exclude=UserId(""), encoder=self._contexts.encoder)
-        return sums.counts.tolist()
+        reader, encoder, min_peers = self._contexts.reader, self._contexts.encoder, self._contexts.config.min_peers
+        return reader.peer_sums(items, exclude=UserId(""), encoder=encoder, at_least=min_peers).counts.tolist()

@@ -21,6 +21,8 @@ class Portrait:
     context: Context
     """The sample and the past reviews that S and G are shown (D_u* in DRP)."""
     cases: tuple[Case, ...] = ()
+    compares: bool = False
+    """Whether the method compares; without cases it then found nobody to compare with."""
     features: tuple[Feature, ...] = ()
     """Of all comparisons, with what became of each."""
     profile: str = ""
@@ -57,9 +59,9 @@ Stage = Callable[[Sequence[Portrait]], list[Portrait]]
 
 def portray(contexts: Sequence[Context], cases: Sequence[tuple[Case, ...]] | None = None) -> list[Portrait]:
     """Portraits in which nothing has been found out yet."""
-    compared = [()] * len(contexts) if cases is None else cases
+    compared, compares = [()] * len(contexts) if cases is None else cases, cases is not None
     return [
-        Portrait(context=context, cases=own, stages={"compared": _shown(own)} if own else {})
+        Portrait(context=context, cases=own, compares=compares, stages={"compared": _shown(own)} if own else {})
         for context, own in zip(contexts, compared, strict=True)
     ]
 

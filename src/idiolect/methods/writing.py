@@ -10,7 +10,7 @@ from idiolect.methods.base import shown
 from idiolect.methods.portrait import Portrait
 from idiolect.methods.roles import Answer, Role
 from idiolect.prompts.render import PromptConfig, render
-from idiolect.types import Prediction, Prompt
+from idiolect.types import Prediction, Prompt, Rung
 
 _PREFIX = re.compile(r"[\s*_#]*\[review\][*_]*\s*:[*_]*\s*", re.IGNORECASE)
 
@@ -29,6 +29,13 @@ def write_profiled(name: str, role: Role, portraits: Sequence[Portrait], prompts
     return [_prediction(name, *one) for one in zip(portraits, prompts, answers, strict=True)]
 
 
+def _rungs(portrait: Portrait) -> dict[Rung, int]:
+    """How many comparisons there were; where a method found nobody to compare with, how many past reviews it had."""
+    if portrait.cases:
+        return {"item": len(portrait.cases)}
+    return {"none": len(portrait.context.entries)} if portrait.compares and portrait.context.entries else {}
+
+
 def _prediction(name: str, portrait: Portrait, prompt: Prompt, answer: Answer) -> Prediction:
     told = portrait.heard("write", [("", answer)])
     total = sum(told.usage.values(), Usage())
@@ -41,7 +48,7 @@ def _prediction(name: str, portrait: Portrait, prompt: Prompt, answer: Answer) -
         text=_PREFIX.sub("", answer.text, count=1) if _PREFIX.match(answer.text) else answer.text,
         stages=stages,
         anchors=tuple(portrait.context.entries[entry].review.id for entry in answer.kept_entries),
-        rungs={"item": len(portrait.cases)} if portrait.cases else {},
+        rungs=_rungs(portrait),
         prompt_tokens=total.prompt_tokens,
         completion_tokens=total.completion_tokens,
         seconds=total.seconds,

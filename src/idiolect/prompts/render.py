@@ -2,8 +2,8 @@
 
 A template is a folder of four files: ``system``, ``head``, ``entry`` (rendered once a history entry, or once a compared
 review) and ``tail`` (what is asked). ``slot("his")`` leaves a slot. The fields are those of the DEP paper's Figure 6
-and of the DPL and DRP programs; the words are ours. Every part ends with its line breaks and begins with a word, so that a model
-reads the same tokens whether a prompt is tokenized part by part, as here, or as a whole, as by a server.
+and of the DPL and DRP programs; the words are ours. Every part ends with its line breaks and begins with a word, so
+that a model reads the same tokens whether a prompt is tokenized part by part, as here, or as a whole, as by a server.
 """
 
 from __future__ import annotations

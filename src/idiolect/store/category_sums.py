@@ -15,12 +15,13 @@ from idiolect.store.sums import group_codes
 
 _items, _sums, _category_sums = tables.items.c, tables.item_sums.c, tables.category_sums.c
 _this = (_category_sums.category == sa.bindparam("of"), _category_sums.encoder == sa.bindparam("by"))
-_STORED = sa.select(_category_sums.count, _category_sums.sum).where(*_this)
+_SUMS = sa.select(_category_sums["count"].label("n"), _category_sums["sum"])
+_STORED = _SUMS.where(*_this)
+_ALL = _SUMS.where(_category_sums.encoder == sa.bindparam("by"))
 _CHANGE = sa.update(tables.category_sums).where(*_this).values(count=sa.bindparam("m"), sum=sa.bindparam("s"))
 _DROP = sa.delete(tables.category_sums).where(*_this)
-_ALL = sa.select(_category_sums.count, _category_sums.sum).where(_category_sums.encoder == sa.bindparam("by"))
 _CATEGORIES = sa.select(_items.id, _items.category).where(_items.id.in_(ANY_OF))
-_ITEM_SUMS = sa.select(_sums.item, _sums.encoder, _sums.count, _sums.sum).where(_sums.item.in_(ANY_OF))
+_ITEM_SUMS = sa.select(_sums.item, _sums.encoder, _sums["count"].label("n"), _sums["sum"]).where(_sums.item.in_(ANY_OF))
 
 
 def change_category_sums(connection: sa.Connection, key: int, items: Sequence[str], delta: PeerSums) -> None:
@@ -50,7 +51,7 @@ def take_categories(connection: sa.Connection, items: Sequence[Row]) -> None:
         for key in {row.encoder for row in found}:
             rows = [row for row in found if row.encoder == key]
             sums = np.frombuffer(b"".join(row.sum for row in rows), dtype="<f8").reshape(len(rows), -1)
-            moved = PeerSums(sums, np.array([row.count for row in rows], dtype=np.int64))
+            moved = PeerSums(sums, np.array([row.n for row in rows], dtype=np.int64))
             names, groups = group_codes(category[row.item] for row in rows)
             everything = _grouped(moved, np.zeros(len(rows), dtype=np.int64), 1)
             _change(connection, key, [""], PeerSums(-everything.sums, -everything.counts))
@@ -62,7 +63,7 @@ def read_category_sums(connection: sa.Connection, key: int, dim: int, crowd: str
     query, given = (_ALL, {"by": key}) if crowd is None else (_STORED, {"by": key, "of": crowd})
     rows = connection.execute(query, given).all()
     sums = np.frombuffer(b"".join(row.sum for row in rows), dtype="<f8").reshape(len(rows), dim)
-    return PeerSums(sums.sum(axis=0, keepdims=True), np.array([sum(row.count for row in rows)], dtype=np.int64))
+    return PeerSums(sums.sum(axis=0, keepdims=True), np.array([sum(row.n for row in rows)], dtype=np.int64))
 
 
 def category_sums_of_items(connection: sa.Connection) -> Mapping[tuple[str, int], tuple[int, np.ndarray]]:
@@ -88,7 +89,7 @@ def _change(connection: sa.Connection, key: int, categories: Sequence[str], delt
     for name, total, change in zip(categories, delta.sums, delta.counts.tolist(), strict=True):
         this = {"of": name, "by": key}
         stored = connection.execute(_STORED, this).first()
-        count = change + (stored.count if stored else 0)
+        count = change + (stored.n if stored else 0)
         now = {"m": count, "s": (total + (np.frombuffer(stored.sum, "<f8") if stored else 0.0)).tobytes()}
         if stored and not count:
             connection.execute(_DROP, this)

@@ -159,7 +159,7 @@ def _category_sums(connection: sa.Connection) -> str:
     if _vectors(connection):
         return "not compared: see vectors"
     anew = {key: (count, total.tobytes()) for key, (count, total) in category_sums_of_items(connection).items()}
-    kept = {(row.category, row.encoder): (row.count, row.sum) for row in connection.execute(_CATEGORY_SUMS)}
+    kept = {(name, key): (count, blob) for name, key, count, blob in connection.execute(_CATEGORY_SUMS)}
     wrong = sorted({category for category, _ in dict(anew.items() ^ kept.items())})
     return f"{len(wrong)} sums are not those of their items, the first is category {wrong[0]!r}" if wrong else ""
 

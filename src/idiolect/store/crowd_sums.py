@@ -56,9 +56,7 @@ def read_crowd_sums(
     return PeerSums(sums[rows], np.array([one.counts[0] for one in found], dtype=np.int64)[rows])
 
 
-def _crowd(
-    connection: sa.Connection, crowd: str | None, given: Mapping[str, Any], dim: int, at_least: int
-) -> PeerSums:
+def _crowd(connection: sa.Connection, crowd: str | None, given: Mapping[str, Any], dim: int, at_least: int) -> PeerSums:
     total = read_category_sums(connection, given["by"], dim, crowd)
     own, _ = _added_up(connection, _OWN, crowd, given, dim)
     found = PeerSums(total.sums - own.sums, total.counts - own.counts)

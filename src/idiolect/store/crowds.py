@@ -26,6 +26,7 @@ class Crowds:
         vectors: float16 (n, dim); memory-mapped.
         item_sums: float64 (n_items, dim): the pool's sum of every item.
         pool: The rows of ``vectors`` that are in the pool, item by item.
+        users: int, beside ``pool``: who wrote them.
         times: int64, beside ``pool``: seconds.
         offsets: int64 (n_items + 1,): where each item's part of the pool begins.
     """
@@ -37,18 +38,14 @@ class Crowds:
         vectors: np.ndarray,
         item_sums: np.ndarray,
         pool: np.ndarray,
+        users: np.ndarray,
         times: np.ndarray,
         offsets: np.ndarray,
     ) -> None:
         names, self._of_item = group_codes(categories)
         self._codes: dict[str | None, int] = {name: code for code, name in enumerate([*names, None])}
-        self._vectors, self._item_sums, self._pool, self._times, self._offsets = (
-            vectors,
-            item_sums,
-            pool,
-            times,
-            offsets,
-        )
+        self._vectors, self._item_sums = vectors, item_sums
+        self._pool, self._users, self._times, self._offsets = pool, users, times, offsets
 
     def read(self, crowd: str | None, before: int | None) -> PeerSums:
         """The sum (1, dim) and number (1,) of a crowd's vectors.
@@ -63,6 +60,11 @@ class Crowds:
         if before is not None:
             return self._running.before(code, before)
         return PeerSums(self._totals.sums[[code]], self._totals.counts[[code]])
+
+    def voices(self, crowd: str | None, before: int | None) -> int:
+        """How many different users a crowd has; with ``before`` those with a review strictly before this time."""
+        code = self._codes.get(crowd)
+        return 0 if code is None else self._first_seen.number(code, before)
 
     def holds(self, crowd: str | None, items: np.ndarray) -> np.ndarray:
         """Bool (n,): whether items (codes) are of a crowd."""
@@ -80,10 +82,51 @@ class Crowds:
 
     @cached_property
     def _running(self) -> RunningSums:
+        rows, times = np.tile(self._pool, 2), np.tile(self._times, 2)
+        return RunningSums.of(self._vectors, rows, times, self._crowds, len(self._codes))
+
+    @cached_property
+    def _first_seen(self) -> FirstSeen:
+        users, times = np.tile(self._users, 2), np.tile(self._times, 2)
+        return FirstSeen.of(users, times, self._crowds, len(self._codes))
+
+    @property
+    def _crowds(self) -> np.ndarray:
+        """The pool's crowds, twice over: by category, then everybody's."""
         about = np.repeat(self._of_item, np.diff(self._offsets))
-        everybody = np.full(len(about), self._codes[None])
-        rows, times = (np.concatenate([part, part]) for part in (self._pool, self._times))
-        return RunningSums.of(self._vectors, rows, times, np.concatenate([about, everybody]), len(self._codes))
+        return np.concatenate([about, np.full(len(about), self._codes[None])])
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class FirstSeen:
+    """When every user first wrote in every crowd, so that users are counted at any moment by bisection."""
+
+    times: np.ndarray
+    """int64 (k,): one a user and crowd, by crowd, ascending; seconds."""
+    offsets: np.ndarray
+    """int64 (n + 1,): where each crowd begins."""
+
+    @classmethod
+    def of(cls, users: np.ndarray, times: np.ndarray, crowds: np.ndarray, n: int) -> FirstSeen:
+        """One sort.
+
+        Args:
+            users: int (k,): who wrote each row.
+            times: int64 (k,): when.
+            crowds: int (k,) within [0, n): in which crowd.
+            n: Number of crowds.
+        """
+        order = np.lexsort((times, users, crowds))
+        users, crowds = users[order], crowds[order]
+        first = np.flatnonzero((np.diff(users, prepend=-1) != 0) | (np.diff(crowds, prepend=-1) != 0))
+        crowds, times = crowds[first], times[order][first]
+        offsets = np.concatenate([[0], np.cumsum(np.bincount(crowds, minlength=n))])
+        return cls(times[np.lexsort((times, crowds))], offsets)
+
+    def number(self, crowd: int, before: int | None) -> int:
+        """Users of a crowd; with ``before`` those first seen strictly before it (seconds)."""
+        first, last = self.offsets[crowd : crowd + 2].tolist()
+        return last - first if before is None else int(np.searchsorted(self.times[first:last], before))
 
 
 @dataclass(frozen=True, slots=True, eq=False, kw_only=True)

@@ -52,7 +52,8 @@ def open_engine(where: str | Path, *, create: bool) -> sa.Engine:
         _check(engine, url, create=create)
     except DBAPIError as error:
         engine.dispose()
-        raise ArtifactError(f"{_shown(url)!r} cannot be opened as a store: {error.orig}", hint=_HINT) from error
+        said = " ".join(str(error.orig).split())
+        raise ArtifactError(f"{_shown(url)!r} cannot be opened as a store: {said}", hint=_remedy(said, url)) from error
     except BaseException:
         engine.dispose()
         raise
@@ -88,6 +89,14 @@ def _url(where: str | Path) -> sa.URL:
             ) from error
         return url.set(drivername=_DRIVERS.get(url.drivername, url.drivername))
     return sa.URL.create("sqlite", database=str(where))
+
+
+def _remedy(said: str, url: sa.URL) -> str:
+    if url.get_backend_name() != "sqlite":
+        return "check the URL, and that the server runs and lets you in"
+    if "malformed" in said:
+        return "it is damaged: restore a copy, or ingest and embed into a new store"
+    return "make its folder first, or check that you may write there" if "unable to open" in said else _HINT
 
 
 def _shown(url: sa.URL) -> str:

@@ -18,8 +18,10 @@ from idiolect.errors import InputError
 from idiolect.store.visibility import PeerPool
 from idiolect.types import Phase
 
-FORMAT = 1
+FORMAT = 2
 META = "meta.json"
+PARTIAL = ".partial"
+"""What the name of an unfinished folder ends with, as that of an unfinished file: an erasure takes both whole."""
 
 
 class SnapshotMeta(Config):
@@ -95,7 +97,7 @@ def whole_folder(folder: Path, *, mark: str = META, what: str = "a snapshot") ->
     if folder.exists() and not (folder / mark).is_file():
         raise InputError(f"{str(folder)!r} exists and is not {what}", hint="name a new folder")
     folder.parent.mkdir(parents=True, exist_ok=True)
-    work = Path(mkdtemp(prefix=f".{folder.name}-", dir=folder.parent))
+    work = Path(mkdtemp(prefix=f".{folder.name}-", suffix=PARTIAL, dir=folder.parent))
     try:
         (new := work / "new").mkdir()
         yield new

@@ -1,8 +1,9 @@
 """The parts of a snapshot folder, written.
 
 Rows stand history first, then by user and time, so that a user's profile is a slice. ``pool_*`` holds the rows of each
-item's peers, oldest first, with their users and times beside them, so that a request reads one run; ``own_*`` holds
-the same rows by user, so that a user's part of a sum is found without a look at the item's.
+item's peers, oldest first, with their users and times beside them, so that a request reads one run, and how many
+different users these are; ``own_*`` holds the same rows by user, so that a user's part of a sum is found without a look
+at the item's.
 """
 
 from __future__ import annotations
@@ -80,6 +81,7 @@ def write_pool(folder: Path, rows: pl.DataFrame, vectors: np.ndarray, items: pl.
     codes, places = pool["item_code"].to_numpy(), pool["row"].to_numpy()
     np.save(folder / "pool_offsets.npy", _offsets(pl.Series(np.bincount(codes, minlength=items.height))))
     np.save(folder / "pool_rows.npy", places)
+    np.save(folder / "pool_voices.npy", _voices(pool, items.height))
     np.save(folder / "pool_users.npy", pool["user_code"].to_numpy())
     np.save(folder / "pool_times.npy", pool["timestamp"].fill_null(NEVER).to_numpy())
     own = pool.sort("user_code")
@@ -88,6 +90,14 @@ def write_pool(folder: Path, rows: pl.DataFrame, vectors: np.ndarray, items: pl.
     np.save(folder / "own_items.npy", own["item_code"].to_numpy())
     sums = create_array(folder / "sums.npy", (items.height, vectors.shape[1]), "<f8")
     add_group_sums(sums, vectors, codes, rows=places)
+
+
+def _voices(pool: pl.DataFrame, n_items: int) -> np.ndarray:
+    """int64 (n_items,): how many different users wrote about each item."""
+    voices = np.zeros(n_items, dtype=np.int64)
+    counted = pool.group_by("item_code").agg(pl.col("user_code").n_unique())
+    voices[counted["item_code"].to_numpy()] = counted["user_code"].to_numpy()
+    return voices
 
 
 def _offsets(lengths: pl.Series) -> np.ndarray:

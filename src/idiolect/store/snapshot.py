@@ -18,7 +18,7 @@ from idiolect.store.item_sums import check_dated
 from idiolect.store.keys import Keys
 from idiolect.store.layout import NEVER
 from idiolect.store.rows import to_item, to_review
-from idiolect.store.sums import group_sums
+from idiolect.store.sums import group_sums, withhold
 from idiolect.types import Item, ItemId, Moment, Review, ReviewId, UserId
 
 
@@ -40,7 +40,7 @@ class Snapshot:
         self._users, self._user_keys = _table(folder, "users")
         self._vectors, self._sums, self._profiles = _arrays(folder, "vectors", "sums", "profiles")
         self._pool_offsets, self._pool_rows = _arrays(folder, "pool_offsets", "pool_rows")
-        self._pool_users, self._pool_times = _arrays(folder, "pool_users", "pool_times")
+        self._pool_users, self._pool_times, self._voices = _arrays(folder, "pool_users", "pool_times", "pool_voices")
         self._own_offsets, self._own_rows, self._own_items = _arrays(folder, "own_offsets", "own_rows", "own_items")
 
     @classmethod
@@ -122,7 +122,7 @@ class Snapshot:
         return self._vectors[rows]
 
     def peer_sums(
-        self, items: Sequence[ItemId], *, exclude: UserId, encoder: str, before: int | None = None
+        self, items: Sequence[ItemId], *, exclude: UserId, encoder: str, before: int | None = None, at_least: int = 1
     ) -> PeerSums:
         """Sums and counts of the others' vectors in the pool, row k for ``items[k]``.
 
@@ -137,17 +137,26 @@ class Snapshot:
         if before is not None:
             entries, groups = self._entries(codes)
             chosen = self._others(entries, exclude, before)
-            rows = self._pool_rows[entries[chosen]]
-            return group_sums(self._vectors, groups[chosen], len(items), rows=rows)
+            rows, groups = self._pool_rows[entries[chosen]], groups[chosen]
+            found = group_sums(self._vectors, groups, len(items), rows=rows)
+            pairs = np.unique((groups << 32) | self._pool_users[entries[chosen]])
+            return withhold(found, np.bincount(pairs >> 32, minlength=len(items)) >= at_least)
         own = self._own_sums(codes, exclude)
         known = codes >= 0
-        sums, counts = np.zeros_like(own.sums), np.zeros_like(own.counts)
+        sums, counts, voices = np.zeros_like(own.sums), np.zeros_like(own.counts), np.zeros_like(own.counts)
         sums[known] = self._sums[codes[known]]
         counts[known] = self._pool_offsets[codes[known] + 1] - self._pool_offsets[codes[known]]
-        return PeerSums(sums - own.sums, counts - own.counts)
+        voices[known] = self._voices[codes[known]]
+        return withhold(PeerSums(sums - own.sums, counts - own.counts), voices - (own.counts > 0) >= at_least)
 
     def crowd_sums(
-        self, crowds: Sequence[str | None], *, exclude: UserId, encoder: str, before: int | None = None
+        self,
+        crowds: Sequence[str | None],
+        *,
+        exclude: UserId,
+        encoder: str,
+        before: int | None = None,
+        at_least: int = 1,
     ) -> PeerSums:
         """Sums and counts of the others' vectors in the pool, one row a crowd: a category, or None for everybody.
 
@@ -158,18 +167,21 @@ class Snapshot:
         self._check_encoder(encoder)
         if before is not None:
             check_dated(self.meta.dated)
-        found = [self._crowd_sum(crowd, exclude, before) for crowd in crowds]
+        found = [self._crowd_sum(crowd, exclude, before, at_least) for crowd in crowds]
         sums = np.concatenate([np.zeros((0, self.meta.dim)), *(one.sums for one in found)])
         return PeerSums(sums, np.concatenate([np.zeros(0, dtype=np.int64), *(one.counts for one in found)]))
 
-    def _crowd_sum(self, crowd: str | None, exclude: UserId, before: int | None) -> PeerSums:
+    def _crowd_sum(self, crowd: str | None, exclude: UserId, before: int | None, at_least: int) -> PeerSums:
         total, own = self._crowds.read(crowd, before), self._own_places(exclude)
         rows = self._own_rows[own][self._crowds.holds(crowd, self._own_items[own])]
         if before is not None:
             times = self._reviews.column("timestamp").take(pa.array(rows)).fill_null(NEVER)
             rows = rows[times.to_numpy() < before]
         mine = group_sums(self._vectors, np.zeros(len(rows), dtype=np.int64), 1, rows=rows)
-        return PeerSums(total.sums - mine.sums, total.counts - mine.counts)
+        found = PeerSums(total.sums - mine.sums, total.counts - mine.counts)
+        if at_least == 1:  # a review is all it takes, and nobody need be counted
+            return found
+        return withhold(found, self._crowds.voices(crowd, before) - (mine.counts > 0) >= at_least)
 
     @cached_property
     def _crowds(self) -> Crowds:
@@ -178,6 +190,7 @@ class Snapshot:
             vectors=self._vectors,
             item_sums=self._sums,
             pool=self._pool_rows,
+            users=self._pool_users,
             times=self._pool_times,
             offsets=self._pool_offsets,
         )

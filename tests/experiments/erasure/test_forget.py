@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -84,8 +85,24 @@ def write_outputs(folder: Path, store: SqlStore) -> None:
     (folder / f"{USER}.html").write_text("<p>a card</p>")
     (folder / "cards.html").write_text(f"<q>{SENTENCE.replace(' my', '&#32;my')}</q>")
     export_store(store, folder / "export")
+    (folder / "sheet.csv").write_text(f'row,sample\n1,"[1] {SENTENCE}, 3."\n')
+    (folder / "sheet.key.json").write_text(json.dumps({"rows": [{"row": "1", "user": USER}]}))
+    write_unfinished(folder)
     (folder / "adapter").mkdir()
+    (folder / "adapter" / "settings.json").write_text('{"encoder": "hash:16"}')
+    (folder / "adapter" / "log.jsonl").write_text('{"step": 1, "loss": 2.0}\n')
     (folder / "adapter" / "adapter.safetensors").write_bytes(b"\0" * 64)
+
+
+def write_unfinished(folder: Path) -> None:
+    """What calls that were killed leave: parts of files and folders, and a table that is cut short."""
+    whole = folder / "export" / "reviews.parquet"
+    for part in (folder / ".export-x1.partial" / "new", folder / "split" / "snapshots" / ".test-x2.partial" / "old"):
+        part.mkdir(parents=True)
+        shutil.copy(whole, part)
+    shutil.copy(whole, folder / "split" / "members.parquet.77.partial")
+    (folder / "export" / "cut.parquet").write_bytes(whole.read_bytes()[:-9])
+    (folder / "evaluation" / "samples" / "cut.jsonl").write_bytes(SENTENCE.encode() + b"\xff")
 
 
 def answers(path: Path) -> list[tuple]:
@@ -117,6 +134,9 @@ def place(tmp_path):
         write_outputs(folder / "runs", store)
         store.record_output(folder / "runs", "evaluation")
         store.record_output(folder / "moved", "split")
+        store.record_output(folder / "alone", "export")
+    (folder / ".alone-x3.partial" / "new").mkdir(parents=True)
+    shutil.copy(folder / "runs" / "export" / "reviews.parquet", folder / ".alone-x3.partial" / "new")
     with Cache(folder / "idiolect-cache.db") as cache:
         cache.put([Record(f"{k}", answer(SENTENCE), frozenset({own()[k].id})) for k in range(40)])
         cache.put([Record("theirs", answer("Theirs."), frozenset({"r1"}))])
@@ -159,7 +179,9 @@ def test_the_receipt_says_what_went_where_and_does_not_name_the_user(place, caps
     assert what["rows.rejects.jsonl", "file"] == 1
     assert what["test", "snapshot"] == 1
     assert receipt["not_unlearned"] == [str(place / "runs" / "adapter")]
-    assert receipt["absent"] == [str(place / "moved")]
+    assert what["members.parquet.77.partial", "file"] == 1
+    assert what[".alone-x3.partial", "folder"] == 1
+    assert receipt["absent"] == [str(place / "moved"), str(place / "alone")]
 
 
 def test_a_second_time_there_is_nothing_left_to_remove(place, capsys):
@@ -187,6 +209,8 @@ def test_anybodys_words_are_no_traces():
     assert not traces.in_words("Great! Good.")
     assert traces.in_words("they say: great, I WOULD buy it  again")
     assert not traces.in_value({"rating": 1, "text": "1 of 5"})
+    assert traces.in_value({"stages": {"compared": "7 with 1, 9", "write": "Fine."}})
+    assert not traces.in_value({"stages": {"compared": "7 with 11, 9"}})
     assert traces.in_value({"anchors": ["1"]})
     known = Traces.of("christine", [Review(id="a1b2c3d4e5", user="christine", item="i", text="Fine.")])
     assert known.in_value({"compared": "b2 with c9, a1b2c3d4e5"})

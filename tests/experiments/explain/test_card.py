@@ -152,6 +152,23 @@ def test_items_with_too_few_peers_do_not_count(town):
     assert card_of(town, "lone", min_peers=1).n_items == 0
 
 
+def test_a_peer_who_wrote_twice_is_one_peer(town):
+    twice = [replace(one, id=f"{one.id}-again") for one in town._reviews if one.user != "loud"]
+    both = InMemoryReviews([], [*twice, *town._reviews], {}, encoder="none")
+    for min_peers in (N_PEERS + 1, N_PEERS + 2):
+        cards = [card_of(reviews, "loud", min_peers=min_peers) for reviews in (town, both)]
+        assert cards[0].n_items == cards[1].n_items
+
+
+def test_whoever_is_nobodys_peer_is_on_no_card_but_their_own(town):
+    """A card made without them is the same to the last number."""
+    apart = next(one.user for one in town._reviews if one.user != "loud")
+    flagged = InMemoryReviews([], town._reviews, {}, encoder="none", not_peers={apart})
+    never = InMemoryReviews([], [one for one in town._reviews if one.user != apart], {}, encoder="none")
+    assert card_of(flagged, "loud") == card_of(never, "loud") != card_of(town, "loud")
+    assert card_of(flagged, apart) == card_of(town, apart)
+
+
 def test_a_card_is_the_same_every_time(town):
     assert card_of(town, "loud") == card_of(town, "loud")
 

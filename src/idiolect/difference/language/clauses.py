@@ -37,8 +37,10 @@ def about_target(text: str) -> list[str]:
 
 def quotations(text: str) -> list[tuple[str, bool]]:
     """Quotations of three words and more in ``text``, each with whether it illustrates the user (else the others)."""
-    masked = _LONG_QUOTATION.sub(lambda match: "x" * len(match[0]), text)
     spans = [(match.start(), match[1].strip()) for match in _LONG_QUOTATION.finditer(text)]
+    if not spans:
+        return []
+    masked = _LONG_QUOTATION.sub(lambda match: "x" * len(match[0]), text)
     found, end = [], 0
     for part, voice in voices(masked):
         start, end = end, end + len(part)

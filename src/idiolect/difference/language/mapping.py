@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 from typing import NamedTuple
 
 from idiolect.difference.language.clauses import about_target
-from idiolect.difference.language.rules import NEGATIVE, POSITIVE, RULES
+from idiolect.difference.language.rules import ANY, NEGATIVE, POSITIVE, RULES
 from idiolect.difference.language.taxonomy import Key, by_sign
 
 _PIECE = re.compile(r",|;|\(|\)|\band\b|\bbut\b|\n", re.IGNORECASE)
@@ -31,9 +32,7 @@ def claims(text: str) -> list[Claim]:
     Only what is said of the user counts, not what is said of the others. An attribute that is claimed in two directions
     is left out: it says nothing.
     """
-    found = [claim for part in about_target(text[:_LONGEST]) for claim in _claims_in(_NOT_ONLY.sub("", part))]
-    distinct = list({claim.key: claim for claim in reversed(found)}.values())[::-1]
-    return [claim for claim in distinct if not any(claim.key.excludes(other.key) for other in distinct)]
+    return list(_claims(text[:_LONGEST]))
 
 
 def map_feature(name: str, description: str) -> list[Claim]:
@@ -48,18 +47,25 @@ def map_feature(name: str, description: str) -> list[Claim]:
     ]
 
 
+@lru_cache(maxsize=8192)  # extraction, criteria and splitting each read a description
+def _claims(text: str) -> tuple[Claim, ...]:
+    found = [claim for part in about_target(text) for claim in _claims_in(_NOT_ONLY.sub("", part))]
+    distinct = list({claim.key: claim for claim in reversed(found)}.values())[::-1]
+    return tuple(claim for claim in distinct if not any(claim.key.excludes(other.key) for other in distinct))
+
+
 def _claims_in(part: str) -> list[Claim]:
     """The claims of one part about the user, in the order of the text."""
     rest, found = part, []
-    for rule in RULES:
-        matches = list(rule.words.finditer(rest))
-        for match in matches:
+    for rule in RULES if ANY.search(part) else ():
+        if not rule.words.search(rest):
+            continue
+        for match in rule.words.finditer(rest):
             start, stop = _piece(part, match.start(), match.end())
             key = by_sign(rule.attribute, rule.end * _polarity(part, start, match.start(), match.end(), stop))
             if key is not None and not (key.sign == 0 and _turned(part, start, stop)):
                 found.append((match.start(), Claim(key, part[start:stop].strip())))
-        if matches:
-            rest = rule.words.sub(lambda match: " " * len(match[0]), rest)
+        rest = rule.words.sub(lambda match: " " * len(match[0]), rest)
     return [claim for _, claim in sorted(found, key=lambda place: place[0])]
 
 

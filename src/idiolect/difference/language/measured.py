@@ -27,17 +27,23 @@ People who say that somebody packs in more information mean length as often as d
 to a few words makes a vocabulary neither richer nor simpler, and mixing long sentences with short ones none of them
 longer.
 """
+_SPEAKING = tuple(
+    (place, attribute)
+    for place, of in enumerate(MEASURES)
+    if (attribute := CHECKS.get(of.name, of.attribute)) is not None
+)
+"""Places of the measures that speak of an attribute, with that attribute."""
 
 
 class Gap(NamedTuple):
     """One text against the others on every measure, in the measures' units."""
 
     difference: np.ndarray
-    """float64 (n_measures,): own minus the others' mean; 0 without others."""
+    """float64 (..., n_measures): own minus the others' mean; 0 without others."""
     reach: np.ndarray
-    """float64 (n_measures,): how far the interval goes to either side; infinite below two others."""
+    """float64 (..., n_measures): how far the interval goes to either side; infinite below two others."""
     spread: np.ndarray
-    """float64 (n_measures,): standard deviation of all the texts; 0 below two."""
+    """float64 (..., n_measures): standard deviation of all the texts; 0 below two."""
 
 
 class MeasuredTexts:
@@ -57,21 +63,21 @@ class MeasuredTexts:
 
 
 def gap(own: np.ndarray, others: np.ndarray, *, level: float = LEVEL) -> Gap:
-    """One text's values (n_measures,) against the others' (n, n_measures).
+    """A text's values against the others', or those of many texts at once, each against as many others.
 
     Args:
-        own: Of the user's text.
-        others: Of the others'.
+        own: float64 (..., n_measures), of the user's text.
+        others: float64 (..., n, n_measures), of the others'.
         level: Coverage of the intervals, one measure at a time.
     """
-    n = len(others)
+    n = others.shape[-2]
     if n == 0:
-        nothing = np.zeros(len(own))
-        return Gap(nothing, np.full(len(own), np.inf), nothing)
-    spread = np.vstack([own, others]).std(axis=0, ddof=1)
+        nothing = np.zeros(own.shape)
+        return Gap(nothing, np.full(own.shape, np.inf), nothing)
+    spread = np.concatenate([own[..., None, :], others], axis=-2).std(axis=-2, ddof=1)
     width = float(half_width(np.array(n), level))
-    reach = width * spread / np.sqrt(n) if n > 1 else np.full(len(own), np.inf)
-    return Gap(own - others.mean(axis=0), reach, spread)
+    reach = width * spread / np.sqrt(n) if n > 1 else np.full(own.shape, np.inf)
+    return Gap(own - others.mean(axis=-2), reach, spread)
 
 
 def measure_comparisons(comparisons: Sequence[Comparison], *, level: float = LEVEL) -> list[tuple[Measured, ...]]:
@@ -84,15 +90,15 @@ def measure_comparisons(comparisons: Sequence[Comparison], *, level: float = LEV
         level: Coverage of the intervals.
     """
     texts = MeasuredTexts(text for one in comparisons for text in (one.target, *one.peers))
-    return [_measured(gap(texts[[one.target]][0], texts[one.peers], level=level)) for one in comparisons]
-
-
-def _measured(found: Gap) -> tuple[Measured, ...]:
-    return tuple(
-        measured_on(attribute, difference, reach)
-        for of, difference, reach in zip(MEASURES, found.difference, found.reach, strict=True)
-        if (attribute := CHECKS.get(of.name, of.attribute)) is not None and np.isfinite(reach)
-    )
+    found: list[tuple[Measured, ...]] = [()] * len(comparisons)
+    for n in sorted({len(one.peers) for one in comparisons} - {0, 1}):
+        places = [place for place, one in enumerate(comparisons) if len(one.peers) == n]
+        own = texts[[comparisons[place].target for place in places]]
+        others = texts[[peer for place in places for peer in comparisons[place].peers]]
+        gaps = gap(own, others.reshape(len(places), n, N_MEASURES), level=level)
+        for place, difference, reach in zip(places, gaps.difference.tolist(), gaps.reach.tolist(), strict=True):
+            found[place] = tuple(measured_on(attribute, difference[k], reach[k]) for k, attribute in _SPEAKING)
+    return found
 
 
 def measured_on(attribute: str, difference: float, reach: float) -> Measured:

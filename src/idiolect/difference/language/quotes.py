@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from functools import cached_property
 
 from idiolect.difference.language.feature import Comparison, Feature, Quote, Reason
 
@@ -24,7 +25,6 @@ class Evidence:
     def __init__(self, comparison: Comparison) -> None:
         self._target = normalise(comparison.target)
         self._peers = [normalise(peer) for peer in comparison.peers]
-        self._target_words, *self._peers_words = (_worded(text) for text in [self._target, *self._peers])
 
     def fault(self, quote: Quote) -> Reason | None:
         """What is wrong with a quote: ``peer_quote`` (another's words), ``invented_quote`` (nobody's), or None."""
@@ -40,9 +40,29 @@ class Evidence:
 
     def copied_from_peers(self, text: str, run: int) -> bool:
         """Whether ``run`` words in a row of ``text`` are a peer's, and not the user's too."""
-        words = _worded(normalise(text)).split()
-        runs = (f" {' '.join(words[k : k + run])} " for k in range(len(words) - run + 1))
-        return any(any(one in peer for peer in self._peers_words) and one not in self._target_words for one in runs)
+        words = _WORD.findall(normalise(text).lower())
+        runs = (words[k : k + run] for k in range(len(words) - run + 1))
+        return any(self._is_copied(one) for one in runs if self._may_be_copied(one))
+
+    def _may_be_copied(self, run: Sequence[str]) -> bool:
+        """Whether a peer has all the words somewhere: hardly ever, and found without taking any text to pieces."""
+        return any(all(word in peer for word in run) for peer in self._peers_lower)
+
+    def _is_copied(self, run: Sequence[str]) -> bool:
+        one = f" {' '.join(run)} "
+        return any(one in peer for peer in self._peers_words) and one not in self._target_words
+
+    @cached_property
+    def _peers_lower(self) -> list[str]:
+        return [peer.lower() for peer in self._peers]
+
+    @cached_property
+    def _peers_words(self) -> list[str]:
+        return [_worded(peer) for peer in self._peers]
+
+    @cached_property
+    def _target_words(self) -> str:
+        return _worded(self._target)
 
     @staticmethod
     def _in_peers(words: str, peers: Sequence[str]) -> bool:

@@ -84,9 +84,15 @@ _TABLE: tuple[tuple[str, int, str], ...] = (
     ("semantics/info-density", 1, r"in[\s-]depth|at\s+(?:greater\s+)?length|verbos\w+|length(?:y|ier)|thorough\w*"),
     ("semantics/info-density", 1, r"long(?:er)?\W+(?:reviews?|texts?|posts?)"),
 )
-RULES: tuple[Rule, ...] = tuple(
-    Rule(attribute, end, re.compile(rf"(?<!\w)(?:{words})(?!\w)", re.IGNORECASE)) for attribute, end, words in _TABLE
-)
+
+
+def _whole(words: str) -> re.Pattern[str]:
+    return re.compile(rf"(?<!\w)(?:{words})(?!\w)", re.IGNORECASE)
+
+
+RULES: tuple[Rule, ...] = tuple(Rule(attribute, end, _whole(words)) for attribute, end, words in _TABLE)
+ANY = _whole("|".join(words for _, _, words in _TABLE))
+"""Stands in a text exactly where some rule does; one search instead of one a rule for what no rule speaks of."""
 
 NEGATIVE = re.compile(
     r"\b(?:fewer|less|lower|rare|rarely|seldom|never|no|not|nor|none|nobody|nothing|without|avoid\w*|lack\w*|omit\w*|absen\w+|minimal\w*"

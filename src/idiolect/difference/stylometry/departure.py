@@ -152,7 +152,7 @@ def departures(values: np.ndarray, users: np.ndarray, items: np.ndarray, *, min_
         values: float (n, n_measures) from ``measure``, a row a review.
         users: int (n,): each review's user as a code within [0, 2**31).
         items: int (n,): each review's item, likewise.
-        min_peers: Others' reviews that an item needs to count.
+        min_peers: Others who must have written about an item for it to count.
 
     Raises:
         InputError: The lengths differ or a code is out of range.

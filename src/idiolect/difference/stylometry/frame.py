@@ -20,7 +20,7 @@ def departure_frame(reviews: pl.DataFrame, *, min_peers: int = 1) -> pl.DataFram
 
     Args:
         reviews: ``user``, ``item`` and ``text``, a row a review.
-        min_peers: Others' reviews that an item needs to count.
+        min_peers: Others who must have written about an item for it to count.
 
     Returns:
         A row a user and measure, users in order and measures in that of ``MEASURES``: ``user``, ``measure``,

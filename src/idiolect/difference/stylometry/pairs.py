@@ -32,7 +32,7 @@ def item_pairs(values: np.ndarray, users: np.ndarray, items: np.ndarray, *, min_
         values: float (n, n_measures), row by row a review.
         users: int (n,): each review's user as a code >= 0.
         items: int (n,): each review's item, likewise, below 2**31.
-        min_peers: Others' reviews that an item needs, at least 1.
+        min_peers: Others who must have written about an item, at least 1; users are counted, not reviews.
 
     Raises:
         InputError: The lengths differ or a code is out of range.
@@ -43,7 +43,7 @@ def item_pairs(values: np.ndarray, users: np.ndarray, items: np.ndarray, *, min_
     own_sums, n_own = group_sums(values, of, len(pairs)), np.bincount(of, minlength=len(pairs))
     n_items = int(items.max(initial=-1)) + 1
     n_peers = np.bincount(items, minlength=n_items)[pair_items] - n_own
-    kept = n_peers >= max(min_peers, 1)
+    kept = np.bincount(pair_items, minlength=n_items)[pair_items] > max(min_peers, 1)  # the user is one of them
     peer_sums = group_sums(values, items, n_items)[pair_items[kept]] - own_sums[kept]
     return Pairs(
         users=pairs[kept] >> 32,

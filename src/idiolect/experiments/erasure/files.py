@@ -14,11 +14,13 @@ import polars as pl
 from idiolect.corpus.atomic import write_whole
 from idiolect.experiments.erasure.traces import Traces
 from idiolect.llm.cache import Cache, is_cache
+from idiolect.store.files import PARTIAL
 from idiolect.types import ReviewId
 
 _WEIGHTS = frozenset({".safetensors", ".pt", ".bin", ".pth"})
 _TEXT = frozenset({".json", ".md", ".html", ".csv", ".tsv", ".txt", ".yaml", ".yml", ".log", ".svg"})
 _SNAPSHOT = ("meta.json", "reviews.arrow")
+_REJECTS = ".rejects.jsonl"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -27,7 +29,7 @@ class Erased:
 
     path: Path
     what: str
-    """``snapshot``, ``file``, ``rows`` or ``answers``."""
+    """``snapshot``, ``folder``, ``file``, ``rows`` or ``answers``."""
     count: int = 1
 
 
@@ -36,7 +38,8 @@ def erase_from(place: Path, traces: Traces) -> Iterator[Erased]:
 
     A snapshot goes whole, for it is made anew when it is needed, and so does a list of rejected rows, for it keeps the
     beginnings of rows and cannot say whose each was. From JSON lines and Parquet the rows with a trace go, from a cache
-    the answers; any other file with a trace goes. Weights and stores are left alone. Links are not followed.
+    the answers; any other file with a trace goes, and whole what a killed call left unfinished. Weights and stores are
+    left alone. Links are not followed.
     """
     if place.is_symlink():
         return
@@ -45,6 +48,9 @@ def erase_from(place: Path, traces: Traces) -> Iterator[Erased]:
     elif all((place / name).is_file() for name in _SNAPSHOT):
         shutil.rmtree(place)
         yield Erased(path=place, what="snapshot")
+    elif place.is_dir() and place.suffix == PARTIAL:
+        shutil.rmtree(place)
+        yield Erased(path=place, what="folder")
     elif place.is_dir():
         for inside in sorted(place.iterdir()):
             yield from erase_from(inside, traces)
@@ -66,23 +72,28 @@ def _erase_file(path: Path, traces: Traces) -> Iterator[Erased]:
             path.unlink()
             count, what = 1, "file"
     else:
-        count = _ROWS[path.suffix](path, traces)
+        try:
+            count = _ROWS[path.suffix](path, traces)
+        except (pl.exceptions.PolarsError, UnicodeDecodeError):  # damaged: nothing says whose its rows are
+            path.unlink()
+            count, what = 1, "file"
     if count:
         yield Erased(path=path, what=what, count=count)
 
 
 def _has_rows(path: Path) -> bool:
-    return path.suffix in _ROWS and not _is_rejects(path)
+    return path.suffix in _ROWS and not _cannot_say_whose(path)
 
 
-def _is_rejects(path: Path) -> bool:
-    return path.name.endswith((".rejects.jsonl", ".rejects.jsonl.partial"))
+def _cannot_say_whose(path: Path) -> bool:
+    """A list of rejected rows, or an unfinished file."""
+    return path.name.endswith((_REJECTS, PARTIAL))
 
 
 def _file_has_trace(path: Path, traces: Traces) -> bool:
     if path.suffix in _WEIGHTS or _is_database(path):
         return False
-    if _is_rejects(path) or traces.in_text(path.name) or traces.in_text(path.stem):
+    if _cannot_say_whose(path) or traces.in_text(path.name) or traces.in_text(path.stem):
         return True
     content = path.read_bytes()
     if path.suffix not in _TEXT:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import glob
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,6 +12,7 @@ from idiolect.experiments.erasure.files import Erased, erase_from, trained
 from idiolect.experiments.erasure.traces import Traces
 from idiolect.llm.cache import is_cache
 from idiolect.store.base import ErasureReceipt
+from idiolect.store.files import PARTIAL
 from idiolect.store.pseudonym import user_in
 from idiolect.store.sql import SqlStore
 
@@ -91,8 +93,11 @@ def forget_user(store: str, user: str, *, outputs: Sequence[Path] = (), pseudony
 
 
 def _unfinished(recorded: Iterable[Path]) -> Iterator[Path]:
-    """What a call that was killed may have left of a list of rejected rows."""
-    yield from (path.with_name(f"{path.name}.partial") for path in recorded)
+    """What a call that was killed may have left beside an output: a part of the file, or of the folder."""
+    for path in recorded:
+        name = glob.escape(path.name)
+        for pattern in (f"{name}{PARTIAL}", f"{name}.[0-9]*{PARTIAL}", f".{name}-*{PARTIAL}"):
+            yield from sorted(path.parent.glob(pattern))
 
 
 def _caches_beside(store: str) -> Iterator[Path]:

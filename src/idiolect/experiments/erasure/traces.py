@@ -16,6 +16,8 @@ _ODD = 8
 """Characters of an id that is found by chance nowhere."""
 _UNLIKELY = 16
 """Characters of a text of fewer words that make it somebody's own rather than anybody's ("Great!")."""
+_LISTING = frozenset({"compared"})
+"""Keys of texts that list reviews' ids, however short these are: stages of predictions."""
 
 Words = tuple[str, ...]
 
@@ -55,6 +57,8 @@ class Traces:
         if isinstance(value, str):
             return value in self.ids or _named(value, self._odd_ids) or self.in_words(value)
         if isinstance(value, dict):
+            if any(_named(str(value[key]), self.ids) for key in _LISTING & value.keys()):
+                return True
             return any(self.in_value(part) for pair in value.items() for part in pair)
         return isinstance(value, list) and any(self.in_value(part) for part in value)
 

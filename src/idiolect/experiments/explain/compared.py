@@ -59,7 +59,7 @@ def gather(reader: ReviewReader, user: UserId, config: ExplainConfig) -> Compare
         if len(own) == config.max_items:
             break
         others = peers_of(reader, review)
-        if len(others) >= config.min_peers:
+        if len({other.user for other in others}) >= config.min_peers:
             own.append(review)
             peers.append(_some(others, config.max_peers, rng))
     return Compared(user=user, n_reviews=len(profile), own=tuple(own[::-1]), peers=tuple(peers[::-1]))

@@ -17,7 +17,7 @@ class ExplainConfig(Config):
     min_support: int = Field(default=2, ge=1)
     """Comparisons in which a difference that a model claimed must recur."""
     min_peers: int = Field(default=1, ge=1)
-    """Others' reviews that an item needs to count."""
+    """Others who must have written about an item for it to count: different users, not reviews."""
     max_items: int = Field(default=200, ge=2)
     """Items compared, those the user wrote about last."""
     max_peers: int = Field(default=100, ge=1)
