@@ -6,10 +6,12 @@ import json
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
+from safetensors.numpy import load_file
 
 from idiolect.config import merge
-from idiolect.errors import ConfigError
+from idiolect.errors import ArtifactError, ConfigError
 from idiolect.experiments.commands import load_settings, run_fit
 from idiolect.experiments.results import read_lines
 from idiolect.experiments.variants import TRAINED_CONTROLS
@@ -17,9 +19,9 @@ from idiolect.experiments.variants import TRAINED_CONTROLS
 
 @pytest.fixture
 def fit(job: Any):
-    def run(folder: Path, **changes: Any):
+    def run(folder: Path, *, initial: Path | None = None, **changes: Any):
         settings = merge(job.settings, changes)
-        return run_fit(job.store, job.split, folder, changes=settings, backbone=str(job.backbone))
+        return run_fit(job.store, job.split, folder, changes=settings, backbone=str(job.backbone), initial=initial)
 
     return run
 
@@ -64,6 +66,22 @@ def test_controls_are_trained_as_dep_is_but_for_what_their_slots_hold(adapter: P
 def test_another_fit_is_refused_in_a_used_folder(copied: Path, fit, changes: dict, named: str) -> None:
     with pytest.raises(ConfigError, match=f"another fit: {named} changed"):
         fit(copied, **changes)
+
+
+def test_training_goes_on_from_another_adapter(adapter: Path, fit, tmp_path: Path) -> None:
+    fit(tmp_path / "a", initial=adapter, fit={"learning_rate": 1e-12})
+    for name in (".", "constant"):
+        first, then = (load_file(folder / name / "adapter.safetensors") for folder in (adapter, tmp_path / "a"))
+        assert first.keys() == then.keys()
+        assert all(np.allclose(first[key], then[key], atol=1e-6) for key in first)
+
+
+def test_training_does_not_go_on_from_an_adapter_of_another_encoder(copied: Path, fit, tmp_path: Path) -> None:
+    record = json.loads((copied / "settings.json").read_text())
+    (copied / "settings.json").write_text(json.dumps({**record, "encoder": "another"}))
+    with pytest.raises(ArtifactError, match="fitted with the encoder 'another'"):
+        fit(tmp_path / "a", initial=copied)
+    assert not (tmp_path / "a").exists()
 
 
 def test_meteor_of_written_texts_may_choose_the_checkpoint(job: Any, fit, tmp_path: Path) -> None:

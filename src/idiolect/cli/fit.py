@@ -17,6 +17,7 @@ def fit(
     store: StorePath = "idiolect.db",
     backbone: str | None = None,
     encoder: str | None = None,
+    initial: Path | None = None,
     config: Path | None = None,
     set: Set = (),
     restart: bool = False,
@@ -33,6 +34,7 @@ def fit(
         store: SQLite file or database URL.
         backbone: Folder or hub name of a causal language model; the shipped sandbox model where not given.
         encoder: Whose vectors are used; minilm where not given.
+        initial: Folder of an adapter to go on from, with its scales; from scratch where not given.
         config: YAML file of settings; flags go before it.
         set: A setting as name=value (fit.epochs=3, context.k=4); may be repeated.
         restart: Begin anew instead of going on.
@@ -40,7 +42,7 @@ def fit(
         quiet: Show no progress.
     """
     reports = run_fit(
-        store, split, out, config=config, changes=overrides(set), backbone=backbone, encoder=encoder,
+        store, split, out, config=config, changes=overrides(set), backbone=backbone, encoder=encoder, initial=initial,
         resume=not restart, progress=progress(quiet),
     )  # fmt: skip
     text = "\n".join([*(_text(name, report) for name, report in reports.items()), f"adapter in {out}"])

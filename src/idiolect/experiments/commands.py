@@ -128,12 +128,14 @@ def run_fit(
     changes: Mapping[str, Any] | None = None,
     backbone: str | None = None,
     encoder: str | None = None,
+    initial: Path | None = None,
     resume: bool = True,
     progress: bool = False,
 ) -> dict[str, FitReport]:
     """Fit an adapter (and its trained controls) on a split of a store.
 
-    Under ``torchrun`` each process fits its share of every batch, and the first one alone writes.
+    Under ``torchrun`` each process fits its share of every batch, and the first one alone writes. With
+    ``initial`` training goes on from another fit's adapters.
 
     Raises:
         ConfigError: A setting is wrong, or the backend has no weights to train against.
@@ -150,7 +152,7 @@ def run_fit(
         data = Data(database, split, settings, encoder=load_encoder(settings.encoder), once=on_main)
         on_main(lambda: database.record_output(folder, "fit"))
         llm = TransformersLLM.load(settings.backbone, progress=progress)
-        return fit(data, llm, folder=folder, resume=resume, progress=progress)
+        return fit(data, llm, folder=folder, initial=initial, resume=resume, progress=progress)
 
 
 def run_evaluate(

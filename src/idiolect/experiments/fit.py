@@ -13,7 +13,7 @@ import torch
 from idiolect.context.base import Context
 from idiolect.encoders.digest import folder_digest
 from idiolect.evaluation.table import load_metrics
-from idiolect.experiments.adapters import SETTINGS
+from idiolect.experiments.adapters import SETTINGS, check_adapter
 from idiolect.experiments.data import Data
 from idiolect.experiments.results import write_json
 from idiolect.experiments.settings import Settings
@@ -64,8 +64,15 @@ def fit(
 
     Returns:
         Reports by name: ``dep``, then the controls.
+
+    Raises:
+        NotFoundError: ``initial`` lacks an adapter that is wanted.
+        ArtifactError: ``initial`` was fitted with another encoder, backbone or shape, or on another split of the store.
     """
     settings = data.settings
+    if initial is not None:
+        own = {"encoder": data.encoder, "backbone": llm.name}
+        check_adapter(initial, **own, store=data.fingerprint, split=data.members)
     config = settings.adapter_config(d_in=data.dim, hidden_size=llm.hidden_size)
     prompt = settings.prompt.model_copy(update={"streams": config.streams})
     on_main(lambda: _make_room(folder, resume=resume, controls=settings.controls))

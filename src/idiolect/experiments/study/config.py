@@ -25,7 +25,7 @@ class GateConfig(Config):
     """Nats a review by which each oracle must beat Non-Perso."""
     traits: int = Field(default=16, ge=1)
     """Traits that the oracle's text profile names."""
-    max_steps: int = Field(default=120, ge=1)
+    max_steps: int = Field(default=300, ge=1)
     """Steps of the oracle's soft prompt."""
     required: bool = True
     """Stop where the gate is not passed."""
@@ -73,7 +73,7 @@ ARMS: tuple[Arm, ...] = (
 class StudyConfig(Config):
     """The study as published; every figure of ``docs/study.md`` comes from these values."""
 
-    world: WorldConfig = WorldConfig(n_users=450, n_items=240, reviews_per_user=(11, 15))
+    world: WorldConfig = WorldConfig(n_users=600, n_items=320, reviews_per_user=(11, 15), user_sd=5.0)
     """Each seed is a world of its own: other users, other items, the same law of how genres make people write."""
     development_seeds: tuple[int, ...] = (11, 12, 13)
     """For looking, tuning and mending."""
@@ -81,14 +81,14 @@ class StudyConfig(Config):
     """For the published figures; nothing is tuned on them."""
     phase: Literal["development", "report"] = "report"
     """Which seeds are run."""
-    split: SplitConfig = SplitConfig.preset("small", train=3)
+    split: SplitConfig = SplitConfig.preset("small", train=4)
     """What is held out."""
     settings: Settings = Settings(
         backbone=BackboneConfig(max_prompt_tokens=1024, batch_size=32),
         context=ContextConfig(k=3),
         prompt=PromptConfig(guidance=True),
         targets=TargetConfig(train_per_user="all", max_validation=48, max_test=320),
-        fit=FitConfig(max_steps=120, learning_rate=5e-3, metric="nll"),
+        fit=FitConfig(max_steps=200, learning_rate=5e-3, metric="nll"),
         sampling=SamplingParams(max_new_tokens=120),
         controls=(),
     )
