@@ -11,7 +11,7 @@ from idiolect.errors import MissingDependencyError
 TEXTS = ["I love this jazz record", "", "the drill broke after two days", "I love this jazz album, truly", "x" * 3000]
 
 
-@pytest.fixture(scope="module", params=["hash", "hash:64", "minilm"])
+@pytest.fixture(scope="module", params=["hash", "hash:64", "minilm", "style"])
 def encoder(request):
     try:
         return load_encoder(request.param)
@@ -33,6 +33,7 @@ class TestEncoder:
         for order in ([3, 1, 0, 4, 2], [1], [4, 4]):
             np.testing.assert_allclose(encoder.encode([TEXTS[k] for k in order]), together[order], atol=1e-5)
 
+    @pytest.mark.parametrize("encoder", ["hash", "hash:64", "minilm"], indirect=True)
     def test_nearer_texts_have_nearer_vectors(self, encoder):
         jazz, _, drill, more_jazz, _ = encoder.encode(TEXTS)
         assert jazz @ more_jazz > jazz @ drill + 0.2

@@ -26,7 +26,7 @@ def embed(
 
     Args:
         store: SQLite file or database URL.
-        encoder: minilm (also where not given), hash, or any sentence-transformers name or folder.
+        encoder: minilm (also where not given), style, hash, or any sentence-transformers name or folder.
         split: Embed only what this split needs: its users' reviews and the peers' of their items.
         peers: With a split: whose reviews peers are, everybody's or the split's users' (the setting peers of fit).
         batch_size: Texts encoded together; 32 where not given.

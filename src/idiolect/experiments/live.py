@@ -45,7 +45,7 @@ class EmbedConfig(Config):
     """Which vectors are computed."""
 
     encoder: str = "minilm"
-    """``minilm``, ``hash``, or any sentence-transformers name or folder."""
+    """``minilm``, ``style``, ``hash``, or any sentence-transformers name or folder."""
     peers: Literal["corpus", "split"] = "corpus"
     """With a split: whose reviews peers are, everybody's or the split's users' (the setting ``peers`` of fit)."""
     batch_size: int = Field(default=32, gt=0)

@@ -41,7 +41,8 @@ class Settings(Config):
     """A run from store to table. The defaults are the embedded, offline ones."""
 
     encoder: str = "minilm"
-    """Text encoder: ``minilm``, ``hash``, or any sentence-transformers name or folder (the paper: ``BAAI/bge-m3``)."""
+    """Text encoder: ``minilm``, ``style``, ``hash``, or any sentence-transformers name or folder (the paper:
+    ``BAAI/bge-m3``)."""
     peers: Literal["corpus", "split"] = "corpus"
     """Whose reviews an item's peers are: everybody's in the store, or only the split's users'. ``write`` reads the live
     store, where everybody is a peer."""

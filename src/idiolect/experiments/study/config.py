@@ -84,6 +84,8 @@ class StudyConfig(Config):
     split: SplitConfig = SplitConfig.preset("small", train=4)
     """What is held out."""
     settings: Settings = Settings(
+        encoder="style",
+        adapter={"d_sae": 48},
         backbone=BackboneConfig(max_prompt_tokens=1024, batch_size=32),
         context=ContextConfig(k=3),
         prompt=PromptConfig(guidance=True),
