@@ -1,6 +1,6 @@
 """A chat endpoint that does what its prompts say and counts every request.
 
-Also a script: ``chat_server.py LATENCY [FAULTS [ANSWER]]``.
+Also a script: ``chat_server.py LATENCY [FAULTS [ANSWER]]``; ``{n}`` in the answer becomes a number of the prompt's own.
 
 A prompt ends in ``plan=a,b,c``: the first request with that text gets ``a``, the second ``b``, and so on, the last for
 ever; without a plan it is ``ok``, after one of ``FAULTS`` (``429:0.1,500,...``) where there are any.
@@ -43,6 +43,7 @@ class ChatServer:
         self.requests: Counter[str] = Counter()
         """Requests by the text of their last message."""
         self.bodies: list[dict[str, Any]] = []
+        self.heads: list[bytes] = []
         self.times: list[float] = []
         self.most_at_once = 0
         self._at_once = 0
@@ -155,6 +156,7 @@ class _Connection(asyncio.Protocol):
         if len(rest) < length:
             return
         self._received = rest[length:]
+        self._chat.heads.append(head)
         if head.startswith(b"GET"):
             return self.send(200, json.dumps(self._chat.requests).encode())
         task = asyncio.ensure_future(self._chat.answer(self, rest[:length]))
@@ -172,7 +174,7 @@ class _Connection(asyncio.Protocol):
 async def _serve(latency: float, faults: str = "", answer: str = "") -> None:
     server = ChatServer(latency=latency)
     if answer:
-        server.reply = lambda _: answer
+        server.reply = lambda text: answer.replace("{n}", str(zlib.crc32(text.encode())))
     server.faults = faults.split(",") if faults else ()
     await server.start()
     sys.stdout.write(f"{server.url}\n")  # the parent process reads where it is

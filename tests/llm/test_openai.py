@@ -56,6 +56,15 @@ def test_everything_the_caller_asked_for_is_sent(server, openai_llm, ask):
     }
 
 
+def test_the_key_is_sent_and_nothing_about_the_machine_that_asks(server, openai_llm, ask, monkeypatch):
+    monkeypatch.setenv("OPENAI_API_KEY", "secret")
+    openai_llm().generate([ask("hi")], PARAMS)
+    (head,) = server.heads
+    assert head.startswith(b"POST /v1/chat/completions ")
+    assert b"authorization: bearer secret" in head.lower()
+    assert b"stainless" not in head.lower()
+
+
 @pytest.mark.parametrize("fault", FAULTS)
 def test_a_fault_that_passes_is_retried_and_counted(fault, server, openai_llm, ask):
     (found,) = openai_llm().generate([ask(f"hi plan={fault},ok")], PARAMS)

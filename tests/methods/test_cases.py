@@ -24,6 +24,19 @@ def test_anchors_are_only_reviews_whose_item_enough_others_wrote_about(world):
     assert world.cases(min_others=6).anchors(world.sample) == []
 
 
+def test_whoever_is_nobodys_peer_is_in_no_case(world):
+    items = [Item(id=f"i{k}") for k in range(6)]
+    reviews = [review for user in ("u", "o0", "o1", "o2", "o3", "o4") for review in world.reader.profile(user)]
+    vectors = {review.id: world.reader.vectors([review.id], encoder="e")[0] for review in reviews}
+    reader = InMemoryReviews(items, reviews, vectors, encoder="e", not_peers={"o2"})
+    config = ComparisonConfig(retriever="recency", representatives=2, min_others=4)
+    (cases,) = CaseBuilder(reader, config, encoder="e").build([world.sample])
+    assert cases
+    assert "o2" not in {review.user for case in cases for review in (*case.crowd, *case.others)}
+    (none,) = CaseBuilder(reader, config.model_copy(update={"min_others": 5}), encoder="e").build([world.sample])
+    assert none == ()
+
+
 def test_bm25_matches_the_targets_title_and_item(world):
     assert ids(world.cases(anchors=2).anchors(world.sample)) == ["u-i3", "u-i2"]
 

@@ -12,7 +12,7 @@ import threading
 import time
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict
+from dataclasses import asdict, fields
 from pathlib import Path
 from typing import NamedTuple
 
@@ -33,6 +33,7 @@ _TABLES = (
     f"PRAGMA application_id = {_APPLICATION}",
     f"PRAGMA user_version = {_VERSION}",
 )
+_FIELDS = tuple(field.name for field in fields(Completion))
 # A list as one JSON value: SQLite bounds the number of parameters of a statement.
 _GIVEN = "(SELECT value FROM json_each(?))"
 
@@ -194,17 +195,19 @@ def _log_ahead(connection: sqlite3.Connection) -> None:
 
 
 def _link(connection: sqlite3.Connection, made_from: Iterable[tuple[str, frozenset[ReviewId]]]) -> None:
-    pairs = [(review, key) for key, reviews in made_from for review in sorted(reviews)]
-    query = "INSERT INTO entry_reviews SELECT ?, id FROM entries WHERE key = ? ON CONFLICT DO NOTHING"
-    connection.executemany(query, pairs)
+    lists = [(json.dumps(sorted(reviews)), key) for key, reviews in made_from]
+    query = "SELECT value, entries.id FROM json_each(?), entries WHERE entries.key = ?"
+    connection.executemany(f"INSERT INTO entry_reviews {query} ON CONFLICT DO NOTHING", lists)
 
 
 def _dump(completion: Completion) -> str:
-    return json.dumps(asdict(completion))
+    failure = None if completion.failure is None else asdict(completion.failure)
+    # ``asdict`` of the whole would copy every field deeply, which takes longer than writing it.
+    return json.dumps({name: getattr(completion, name) for name in _FIELDS} | {"failure": failure})
 
 
 def _load(answer: str) -> Completion:
-    fields = json.loads(answer)
-    failure = fields["failure"]
-    fields |= {"kept_entries": tuple(fields["kept_entries"]), "failure": Failure(**failure) if failure else None}
-    return Completion(**{**fields, "cached": True})
+    kept = json.loads(answer)
+    failure = kept["failure"]
+    kept |= {"kept_entries": tuple(kept["kept_entries"]), "failure": Failure(**failure) if failure else None}
+    return Completion(**{**kept, "cached": True})

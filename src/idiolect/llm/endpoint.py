@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-import importlib.util
 import json
 import os
 import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, NamedTuple
 from urllib.parse import urlsplit
 
@@ -20,6 +20,7 @@ from idiolect.errors import require
 from idiolect.llm.base import Completion, SamplingParams, Schema
 from idiolect.llm.failure import Failure
 from idiolect.llm.fault import fault_of
+from idiolect.llm.http import EXTRA, http_client
 from idiolect.llm.limits import LimitConfig, Pace
 from idiolect.llm.reply import Reply, failed, read_reply
 from idiolect.llm.request import RequestConfig, estimate_tokens, kept_entries, request_body
@@ -27,7 +28,8 @@ from idiolect.llm.retry import Backoff, RetryConfig
 from idiolect.llm.usage import Price
 from idiolect.types import Prompt
 
-EXTRA = "openai"
+_ABOUT_US = "x-stainless-"
+"""What headers begin with that tell the endpoint of this machine, its Python and its retries."""
 
 
 class OpenAIConfig(Config):
@@ -88,7 +90,12 @@ class Endpoint:
     def __init__(self, config: OpenAIConfig, rng: np.random.Generator) -> None:
         self._config, self._rng = config, rng
         self._client = _client(config)
-        self._raw = require("httpx2", extra=EXTRA).Response
+        self._post = partial(
+            self._client.post,
+            f"{self._client.base_url}chat/completions",
+            cast_to=require("httpx2", extra=EXTRA).Response,
+            options=_options(self._client, config),
+        )
         self._slots, self._pace = asyncio.Semaphore(config.limits.concurrency), Pace(config.limits)
 
     @asynccontextmanager
@@ -149,7 +156,7 @@ class Endpoint:
         try:
             async with asyncio.timeout(backoff.timeout):
                 # The typed method walks and validates every message, which costs more than all else here.
-                response = await self._client.post("/chat/completions", body=body, cast_to=self._raw)
+                response = await self._post(body=body)
             return read_reply(response.content, prompt_tokens=prompt_tokens, always_thinks=self._config.thinks), None
         except Exception as error:
             fault = fault_of(error)
@@ -166,17 +173,26 @@ def denied(failure: Failure) -> Completion:
 
 
 def _client(config: OpenAIConfig) -> Any:
-    """The official client, over aiohttp where that is installed, for it halves what a request costs here."""
-    openai = require("openai", extra=EXTRA)
-    limits = require("httpx2", extra=EXTRA).Limits(
-        max_connections=config.limits.concurrency, max_keepalive_connections=config.limits.concurrency
-    )
-    fast = importlib.util.find_spec("aiohttp") is not None
-    http = openai.DefaultAioHttpClient if fast else openai.DefaultAsyncHttpxClient
-    return openai.AsyncOpenAI(
+    """The official client."""
+    return require("openai", extra=EXTRA).AsyncOpenAI(
         base_url=config.base_url,
         api_key=os.environ.get(config.api_key_env) or "none",
-        timeout=config.retry.timeout_s,
-        max_retries=0,  # retries are ours, so that they are counted and end at a deadline
-        http_client=http(limits=limits),
+        http_client=http_client(config.limits.concurrency),
     )
+
+
+def _options(client: Any, config: OpenAIConfig) -> dict[str, Any]:
+    """What goes with every request.
+
+    All of it is said, for the client copies a default deeply at every request for each option that is left out; and
+    headers that no answer depends on are not sent, for every layer of the client copies them again.
+    """
+    named = (*client.default_headers, f"{_ABOUT_US}retry-count", f"{_ABOUT_US}read-timeout")
+    nothing = require("openai", extra=EXTRA).Omit()
+    return {
+        "headers": {name: nothing for name in named if name.lower().startswith(_ABOUT_US)},
+        "params": {},
+        "timeout": config.retry.timeout_s,
+        "max_retries": 0,  # retries are ours, so that they are counted and end at a deadline
+        "security": {"bearer_auth": True},
+    }

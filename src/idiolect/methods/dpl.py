@@ -3,78 +3,26 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import ClassVar
 
-from idiolect.methods.base import Contexts
-from idiolect.methods.comparison import Cases
+from idiolect.methods.comparing import ComparingMethod
 from idiolect.methods.dimensions import Dimensions
-from idiolect.methods.pipeline import StageConfig, extraction, summary, validation
-from idiolect.methods.portrait import Portrait, portray
-from idiolect.methods.roles import Roles
-from idiolect.methods.waves import in_waves, waves_for
-from idiolect.methods.writing import final_prompts, write_profiled
-from idiolect.prompts.render import PromptConfig
-from idiolect.types import Prediction, Prompt, Sample
+from idiolect.methods.portrait import Portrait
 
 
-class DPL:
+class DPL(ComparingMethod):
     """Compare with others on the same items, extract, summarize, write.
 
     The paper has no validator, so no model is asked to be one; the checks that cost no call are made unless they are
-    switched off (``StageConfig.use_validation``).
-
-    Args:
-        roles: E, S and G; V is not asked.
-        contexts: Bring the past reviews that S and G are shown.
-        cases: Bring the anchors with their representatives.
-        dimensions: What E compares along; ``fixed``: writing, emotional and semantic style.
-        config: How differences are found and told.
-        prompt: How prompts are rendered.
-        name: For tables, where one run has several.
+    switched off (``StageConfig.use_validation``). Arguments are those of ``ComparingMethod``; without ``dimensions``
+    they are ``fixed``: writing, emotional and semantic style.
     """
 
-    needs: frozenset[str] = frozenset()
-
-    def __init__(
-        self,
-        roles: Roles,
-        contexts: Contexts,
-        cases: Cases,
-        *,
-        dimensions: Dimensions = "fixed",
-        config: StageConfig | None = None,
-        prompt: PromptConfig | None = None,
-        name: str = "dpl",
-    ) -> None:
-        config, self.prompt = config or StageConfig(), prompt or PromptConfig()
-        self.name, self.contexts, self.cases, self.writer = name, contexts, cases, roles.write
-        self.extract = extraction(roles.extract, dimensions, config, self.prompt)
-        self.check = validation(None, config, self.prompt)
-        self.summarize = summary(roles.summarize, config, self.prompt)
-        self.waves = config.waves or waves_for((roles.extract, roles.summarize))
-
-    def prompts(self, samples: Sequence[Sample]) -> list[Prompt]:
-        """See ``Method.prompts``; E and S are asked for it."""
-        return final_prompts("dpl", self.portraits(samples), self.prompt)
-
-    def generate(self, samples: Sequence[Sample]) -> list[Prediction]:
-        """See ``Method.generate``; where G is behind an endpoint too, a wave is written as soon as it is profiled."""
-        if waves_for((self.writer,)) > 1:
-            return in_waves(self.compare, lambda compared: self.write(self.profile(compared)), samples, self.waves)
-        return self.write(self.portraits(samples))
-
-    def portraits(self, samples: Sequence[Sample]) -> list[Portrait]:
-        """What is found out about every sample's user; each stage asks for all samples (of a wave) at once."""
-        return in_waves(self.compare, self.profile, samples, self.waves)
-
-    def compare(self, samples: Sequence[Sample]) -> list[Portrait]:
-        """Every sample's user beside others: past reviews, anchors and representatives."""
-        return portray(self.contexts.build(samples), self.cases.build(samples))
+    template: ClassVar[str] = "dpl"
+    usual_dimensions: ClassVar[Dimensions] = "fixed"
+    asks_validator: ClassVar[bool] = False
 
     def profile(self, compared: Sequence[Portrait]) -> list[Portrait]:
-        """How every sample's user differs, and the profile that is made of it."""
+        """Extract, check, summarize."""
         claimed = self.extract(compared)
-        return self.summarize(self.check(claimed))
-
-    def write(self, portraits: Sequence[Portrait]) -> list[Prediction]:
-        """A review for every sample, from the past reviews and the profile of its user."""
-        return write_profiled(self.name, self.writer, portraits, final_prompts("dpl", portraits, self.prompt))
+        return self.summarize(self.validate(claimed))

@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 
 from idiolect.difference.language.clauses import about_target, quotations, redact, voices
 from idiolect.difference.language.mapping import claims, map_feature
+from idiolect.difference.language.rules import ANY, RULES
 
 
 def keys(text: str) -> list[str]:
@@ -88,3 +89,12 @@ def test_any_text_is_parted_without_loss(text: str):
     assert "".join(part for part, _ in voices(text)) == text
     assert all(part in text or '"' in text or "“" in text or "”" in text for part in about_target(text))
     claims(text)
+
+
+WORDS = "user writes short long sentences sentence fragments casual formal words rich wit tells readers in general not"
+
+
+@settings(deadline=None)
+@given(st.lists(st.sampled_from([*WORDS.split(), ",", '"you"', "..."]), max_size=9).map(" ".join) | st.text())
+def test_the_one_search_for_all_rules_finds_what_some_rule_does(text: str):
+    assert (ANY.search(text) is not None) == any(rule.words.search(text) for rule in RULES)

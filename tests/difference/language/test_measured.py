@@ -49,3 +49,11 @@ def test_only_measures_of_an_attribute_speak_and_length_speaks_of_information():
     assert len(vocabulary) == 3, "word length, elevated words and variety, but not repetition"
     assert measure_comparisons([]) == []
     assert measure_comparisons([Comparison(id="r", target=LOUD, peers=(CALM,))]) == [()]
+
+
+def test_comparisons_with_any_numbers_of_others_are_measured_together_as_each_alone():
+    sizes = (5, 2, 0, 5, 1, 3)
+    texts = [f"{LOUD} {'Really! ' * k}{CALM}" for k in range(6)]
+    compared = [Comparison(id=str(k), target=texts[k], peers=tuple(texts[:n])) for k, n in enumerate(sizes)]
+    assert measure_comparisons(compared) == [measure_comparisons([one])[0] for one in compared]
+    assert [bool(one) for one in measure_comparisons(compared)] == [n > 1 for n in sizes]
