@@ -11,6 +11,7 @@ import pytest
 from idiolect.cli.main import main
 from idiolect.config import build, merge
 from idiolect.errors import ConfigError
+from idiolect.experiments.adapters import CONSTANT, SANDBOX_ADAPTER, check_adapter
 from idiolect.experiments.demo import DemoConfig, DemoReport, run_demo
 
 
@@ -74,3 +75,26 @@ def test_another_world_is_refused_in_its_folder(config: DemoConfig, demo) -> Non
     other = config.model_copy(update={"world": config.world.model_copy(update={"seed": 6})})
     with pytest.raises(ConfigError, match="another demo"):
         run_demo(folder, other, say=lambda _: None)
+
+
+def test_the_shipped_adapters_fit_the_shipped_backbone_and_the_demos_settings() -> None:
+    from idiolect.encoders.table import load_encoder
+    from idiolect.llm.config import SANDBOX_BACKBONE
+    from idiolect.llm.local import model_name
+    from idiolect.softprompt.artifact import read_config
+
+    config, encoder = DemoConfig(), load_encoder("style")
+    assert config.initial == SANDBOX_ADAPTER
+    check_adapter(SANDBOX_ADAPTER, encoder=encoder.name, backbone=model_name("sandbox", SANDBOX_BACKBONE, None))
+    hidden = json.loads((SANDBOX_BACKBONE / "config.json").read_text())["hidden_size"]
+    wanted = config.settings.adapter_config(d_in=encoder.dim, hidden_size=hidden)
+    for folder, kind in ((SANDBOX_ADAPTER, "dep"), (SANDBOX_ADAPTER / CONSTANT, "constant")):
+        assert read_config(folder) == wanted.model_copy(update={"kind": kind})
+
+
+def test_another_backbone_or_encoder_is_fitted_from_scratch(config: DemoConfig) -> None:
+    assert config.initial is None
+    shipped = DemoConfig()
+    assert shipped.model_copy(update={"warm_start": False}).initial is None
+    settings = shipped.settings.model_copy(update={"encoder": "minilm"})
+    assert shipped.model_copy(update={"settings": settings}).initial is None

@@ -10,6 +10,9 @@ from idiolect.errors import ArtifactError, NotFoundError
 
 SETTINGS = "settings.json"
 """Beside an adapter: what it was fitted with."""
+SANDBOX_ADAPTER = Path(__file__).parents[1] / "sandbox" / "adapter"
+"""The adapter that ships with the package, of the shipped backbone and encoder; README.md beside it says how it was
+fitted."""
 CONSTANT = "constant"
 """Folder of the trained constant inside the adapter's; other controls are named as in ``variants``, too."""
 

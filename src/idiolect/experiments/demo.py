@@ -16,6 +16,7 @@ from idiolect.corpus.rules import SplitConfig
 from idiolect.encoders.table import load_encoder
 from idiolect.errors import ConfigError
 from idiolect.experiments import results
+from idiolect.experiments.adapters import SANDBOX_ADAPTER
 from idiolect.experiments.commands import require_weights
 from idiolect.experiments.data import Data
 from idiolect.experiments.evaluate import Evaluation, evaluate
@@ -39,20 +40,31 @@ Say = Callable[[str], None]
 class DemoConfig(Config):
     """A world and a run that take minutes on two cores."""
 
-    world: WorldConfig = WorldConfig(seed=20, n_users=150, n_items=110, reviews_per_user=(9, 13))
+    world: WorldConfig = WorldConfig(seed=20, n_users=150, n_items=110, reviews_per_user=(9, 13), user_sd=5.0)
     """Not the one that the shipped backbone was pretrained on: other users, other items."""
     split: SplitConfig = SplitConfig.preset("small", min_profile=4)
     """What is held out."""
     settings: Settings = Settings(
+        encoder="style",
+        adapter={"d_sae": 48},
         backbone=BackboneConfig(max_prompt_tokens=768, batch_size=32),
         context=ContextConfig(k=3),
         prompt=PromptConfig(with_text=False),
-        targets=TargetConfig(max_validation=16, max_test=32),
-        fit=FitConfig(max_steps=26, learning_rate=8e-3, metric="nll"),
+        targets=TargetConfig(max_validation=16, max_test=64),
+        fit=FitConfig(max_steps=12, learning_rate=1e-3, metric="nll"),
         sampling=SamplingParams(max_new_tokens=96),
     )
     """DEP sees no text of past reviews (Table 2 of the paper, "w/o text"): all it knows of the user is in its vectors,
     and its short prompts train within the demo's minutes. RAG sees the text."""
+    warm_start: bool = True
+    """Fit on from the adapter that ships, which was fitted to other users of another world (``SANDBOX_ADAPTER``); of
+    another backbone or encoder than the shipped ones, and where False, from scratch."""
+
+    @property
+    def initial(self) -> Path | None:
+        """Whose adapters are fitted further."""
+        shipped = (self.settings.backbone.model, self.settings.encoder) == ("sandbox", "style")
+        return SANDBOX_ADAPTER if self.warm_start and shipped else None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -99,15 +111,16 @@ def run_demo(folder: Path, config: DemoConfig | None = None, *, say: Say, progre
         store.add(world.items(), world.reviews())
         counts = store.counts()
         world.save_truth(folder / "truth.npz")
-        say(f"2/5  embedding {counts.reviews} reviews")
+        say(f"2/5  turning {counts.reviews} reviews into vectors")
         encoder = load_encoder(config.settings.encoder)
         embed_missing(store, encoder, progress=progress)
         made = make_split(store.review_frame(), store.item_frame(), config.split)
         made.save(folder / "split", fingerprint=store.fingerprint())
         users = len(made.users)
         data = Data(store, folder / "split", config.settings, encoder=encoder)
-        say(f"3/5  fitting DEP, and a constant soft prompt to compare with, on {users} users (backbone frozen)")
-        fits = fit(data, llm, folder=folder / "adapter", progress=progress)
+        known = " on from adapters of other users" if config.initial else ""
+        say(f"3/5  fitting DEP, and a constant soft prompt to compare with, on {users} users{known} (backbone frozen)")
+        fits = fit(data, llm, folder=folder / "adapter", initial=config.initial, progress=progress)
         say("4/5  writing and scoring: methods, then each fed wrongly on purpose")
         found = evaluate(data, llm, folder=folder / "results", adapter=folder / "adapter")
     return DemoReport(
