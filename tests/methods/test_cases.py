@@ -92,6 +92,12 @@ def test_a_user_without_history_has_no_cases_and_costs_nobody_else_theirs(world)
     assert len(cases) == 5
 
 
+def test_cases_are_the_same_whatever_samples_are_beside_them(world):
+    samples = [world.sample, Sample(user="o0", item="new"), Sample(user="o1", item="i0"), world.sample] * 10
+    builder = world.cases(selector="kmeans", representatives=2)
+    assert builder.build(samples) == [cases for sample in samples for cases in builder.build([sample])]
+
+
 def test_a_prolific_user_is_one_voice():
     def review(user, n):
         return Review(id=f"{user}{n}", user=user, item="i", text="", order=n)

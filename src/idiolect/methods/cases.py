@@ -5,8 +5,9 @@ Every choice is made from what the reader shows and from stored vectors; no text
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import lru_cache
+from itertools import islice
 
 import numpy as np
 
@@ -19,6 +20,8 @@ from idiolect.store.base import ReviewReader
 from idiolect.types import Item, ItemId, Review, Sample, UserId
 
 _NOBODY = UserId("")
+_AT_ONCE = 32
+"""Samples whose crowds' vectors are in memory together."""
 
 
 class Others:
@@ -77,29 +80,49 @@ class CaseBuilder:
             ConfigError: A time cut is set and a sample has no timestamp.
         """
         others = Others(self.reader)
-        return [self._cases(sample, others) for sample in samples]
+        parts = (samples[start : start + _AT_ONCE] for start in range(0, len(samples), _AT_ONCE))
+        return [cases for some in parts for cases in self._built(some, others)]
 
-    def anchors(self, sample: Sample, others: Others | None = None) -> list[Review]:
+    def anchors(self, sample: Sample) -> list[Review]:
         """The user's reviews that are compared, best first: only of items that enough others wrote about."""
-        config, before, others = self.config, self._before(sample), others or Others(self.reader)
-        history = [
-            review for review in self.reader.profile(sample.user, before=sample.moment) if review.id != sample.target
+        return self._anchors([sample], Others(self.reader))[0]
+
+    def _built(self, samples: Sequence[Sample], others: Others) -> Iterator[tuple[Case, ...]]:
+        """The cases of some samples, whose items and vectors are read at once."""
+        anchors = self._anchors(samples, others)
+        items = self._items(own.item for chosen in anchors for own in chosen)
+        crowds = [
+            (own, others.of(own, before=self._before(sample)))
+            for sample, chosen in zip(samples, anchors, strict=True)
+            for own in chosen
         ]
-        enough = config.min_others or config.representatives
-        pool = [review for review in history if len(others.of(review, before=before)) >= enough]
-        return self.retriever.retrieve(sample, pool, self._items(sample, pool), config.anchors) if pool else []
+        vectors = self._vectors([[own, *crowd] for own, crowd in crowds])
+        chosen = self._select(vectors, self.config.representatives, seed=self.config.seed)
+        cases = (
+            self._case(items[own.item], own, crowd, some) for (own, crowd), some in zip(crowds, chosen, strict=True)
+        )
+        return (tuple(islice(cases, len(own))) for own in anchors)
 
-    def _cases(self, sample: Sample, others: Others) -> tuple[Case, ...]:
-        anchors, before = self.anchors(sample, others), self._before(sample)
-        items = self._items(sample, anchors)
-        crowds = [others.of(own, before=before) for own in anchors]
-        vectors = self._vectors([[own, *crowd] for own, crowd in zip(anchors, crowds, strict=True)])
-        compared = zip(anchors, crowds, vectors, strict=True)
-        return tuple(self._case(items[own.item], own, crowd, rows) for own, crowd, rows in compared)
+    def _anchors(self, samples: Sequence[Sample], others: Others) -> list[list[Review]]:
+        pools = [self._pool(sample, others) for sample in samples]
+        items = self._items(
+            item
+            for sample, pool in zip(samples, pools, strict=True)
+            if pool
+            for item in (sample.item, *(review.item for review in pool))
+        )
+        return [
+            self.retriever.retrieve(sample, pool, items, self.config.anchors) if pool else []
+            for sample, pool in zip(samples, pools, strict=True)
+        ]
 
-    def _case(self, item: Item, own: Review, crowd: Sequence[Review], vectors: np.ndarray) -> Case:
-        """The comparison of a review; ``vectors`` has its row first, then those of the others."""
-        chosen = self._select(vectors[0], vectors[1:], self.config.representatives, seed=self.config.seed)
+    def _pool(self, sample: Sample, others: Others) -> list[Review]:
+        """The user's reviews of items that enough others wrote about, oldest first."""
+        before, enough = self._before(sample), self.config.min_others or self.config.representatives
+        history = self.reader.profile(sample.user, before=sample.moment)
+        return [one for one in history if one.id != sample.target and len(others.of(one, before=before)) >= enough]
+
+    def _case(self, item: Item, own: Review, crowd: Sequence[Review], chosen: Sequence[int]) -> Case:
         return Case(item=item, own=own, others=tuple(crowd[place] for place in chosen), crowd=tuple(self._drawn(crowd)))
 
     def _drawn(self, crowd: Sequence[Review]) -> Sequence[Review]:
@@ -109,18 +132,18 @@ class CaseBuilder:
         return [crowd[place] for place in sorted(order.tolist())]
 
     def _vectors(self, groups: Sequence[Sequence[Review]]) -> list[np.ndarray]:
-        """float32 (n, dim) for every group of reviews; all are read at once."""
+        """float32 (n, dim) for every group of reviews; all are read at once, and each once."""
         if self.encoder is None:
             return [np.zeros((len(group), 1), dtype=np.float32) for group in groups]
         if not groups:
             return []
-        ids = [review.id for group in groups for review in group]
-        rows = self.reader.vectors(ids, encoder=self.encoder).astype(np.float32)
-        return np.split(rows, np.cumsum([len(group) for group in groups])[:-1])
+        rows = {id: row for row, id in enumerate(dict.fromkeys(one.id for group in groups for one in group))}
+        vectors = self.reader.vectors(list(rows), encoder=self.encoder).astype(np.float32)
+        return [vectors[[rows[one.id] for one in group]] for group in groups]
 
-    def _items(self, sample: Sample, reviews: Sequence[Review]) -> Mapping[ItemId, Item]:
-        wanted = list(dict.fromkeys([sample.item, *(review.item for review in reviews)]))
-        known = self.reader.items(wanted)
+    def _items(self, ids: Iterable[ItemId]) -> Mapping[ItemId, Item]:
+        wanted = list(dict.fromkeys(ids))
+        known = self.reader.items(wanted) if wanted else {}
         return {id: known.get(id, Item(id=id)) for id in wanted}
 
     def _before(self, sample: Sample) -> int | None:

@@ -15,7 +15,7 @@ from idiolect.difference.language.schema import FEATURES_SCHEMA
 from idiolect.difference.language.taxonomy import CATEGORIES, Category
 from idiolect.methods.comparison import Case
 from idiolect.methods.dimensions import Standard
-from idiolect.methods.portrait import Portrait, made_from
+from idiolect.methods.portrait import Portrait
 from idiolect.methods.roles import Answer, Role
 from idiolect.prompts.render import PromptConfig, render_comparison
 from idiolect.types import Prompt, Review
@@ -58,7 +58,7 @@ class Extraction:
         return [self._question(case, others) for others in self._sides(case)]
 
     def _question(self, case: Case, others: Sequence[Review]) -> Prompt:
-        prompt = render_comparison(
+        return render_comparison(
             "extract",
             case.item,
             case.own,
@@ -68,7 +68,6 @@ class Extraction:
             open=self.standard.open,
             structured=self.role.structured,
         )
-        return made_from(prompt, [case.own.id, *(other.id for other in others)])
 
     def _sides(self, case: Case) -> list[tuple[Review, ...]]:
         """The representatives, call by call."""

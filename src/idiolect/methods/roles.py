@@ -103,7 +103,7 @@ class Role:
             truncated=completion.truncated or completion.completion_tokens >= params.max_new_tokens,
             failure=failure,
             kept_entries=completion.kept_entries,
-            usage=before.usage + Usage.of([replace(completion, failure=failure)]),
+            usage=before.usage + Usage.of([completion if failure is None else replace(completion, failure=failure)]),
         )
 
 

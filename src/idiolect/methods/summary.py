@@ -58,7 +58,7 @@ class Summary:
     def _said(self, features: Sequence[Feature]) -> str:
         if self.differences_as == "sentence":
             return verbalise(features, k=self.phrases)
-        return "\n" + write_blocks(replace(feature, quotes=()) for feature in features)
+        return "\n" + write_blocks(features, quotes=False)
 
     def _told(self, portrait: Portrait, answer: Answer) -> Portrait:
         profile = _PREFIX.sub("", answer.text, count=1) if _PREFIX.match(answer.text) else answer.text

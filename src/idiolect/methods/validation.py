@@ -14,7 +14,7 @@ from idiolect.difference.language.verdicts import VERDICTS_SCHEMA, apply_verdict
 from idiolect.difference.language.vote import vote
 from idiolect.difference.stylometry.departure import LEVEL
 from idiolect.methods.comparison import Case
-from idiolect.methods.portrait import Portrait, made_from
+from idiolect.methods.portrait import Portrait
 from idiolect.methods.roles import Answer, Role
 from idiolect.prompts.render import PromptConfig, render_comparison
 from idiolect.types import Prompt
@@ -63,7 +63,7 @@ class Validation:
 
     def question(self, case: Case, features: Sequence[Feature], role: Role) -> Prompt:
         """What V is asked about the claims of a case."""
-        prompt = render_comparison(
+        return render_comparison(
             "validate",
             case.item,
             case.own,
@@ -72,7 +72,6 @@ class Validation:
             claims=[f"[{feature.name}] {feature.description}" for feature in features],
             structured=role.structured,
         )
-        return made_from(prompt, [case.own.id, *(other.id for other in case.others)])
 
     def _checked(self, portraits: Sequence[Portrait], checks: Checks) -> list[Portrait]:
         cases = [case for portrait in portraits for case in portrait.cases]

@@ -40,10 +40,12 @@ class Files(NamedTuple):
         """
         template = self.parts[part]
         try:
-            text = template.render(values, slot=partial(_slot, self.mark))
+            text = _trimmed(part, template.render(values))
         except jinja2.TemplateError as error:
             raise ConfigError(f"template {template.filename}: {error}", hint="see the shipped templates") from error
-        pieces = _trimmed(part, text).split(self.mark)
+        if self.mark not in text:
+            return (text,) if text else ()
+        pieces = text.split(self.mark)
         segments = (Slot(_STREAMS[piece], entry) if k % 2 else piece for k, piece in enumerate(pieces))
         return tuple(segment for segment in segments if segment)
 
@@ -65,9 +67,11 @@ def load(template: str, folder: Path, description_chars: int) -> Files:
         parts = {part: env.get_template(f"{template}/{part}.jinja") for part in PARTS}
     except jinja2.TemplateError as error:
         raise ConfigError(f"template {template!r}: {error}", hint="see the shipped templates") from error
+    mark = secrets.token_hex(16)
     for part in parts.values():
-        part.globals = dict(part.globals)  # copied at every rendering, which takes long for a chain of mappings
-    return Files(parts, mark=secrets.token_hex(16))
+        # Copied at every rendering, which takes long for a chain of mappings.
+        part.globals = {**part.globals, "slot": partial(_slot, mark)}
+    return Files(parts, mark)
 
 
 def _trimmed(part: str, text: str) -> str:

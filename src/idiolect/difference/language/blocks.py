@@ -79,9 +79,9 @@ def read_blocks(text: str) -> list[Block]:
     return [_settled(block) for block in blocks if not block.empty]
 
 
-def write_blocks(features: Iterable[Feature]) -> str:
-    """Features in the block format, as ``read_blocks`` reads it; quotes of peers are left out."""
-    return "\n".join(_written(feature) for feature in features)
+def write_blocks(features: Iterable[Feature], *, quotes: bool = True) -> str:
+    """Features in the block format, as ``read_blocks`` reads it, with the user's own quotes or none."""
+    return "\n".join(_written(feature, feature.quotes if quotes else ()) for feature in features)
 
 
 def split_quotes(value: str, side: Side, peer: int | None) -> list[Quote]:
@@ -144,9 +144,9 @@ def _settled(block: Block) -> Block:
     return block
 
 
-def _written(feature: Feature) -> str:
+def _written(feature: Feature, quoted: Iterable[Quote]) -> str:
     name = feature.name.replace("[", "(").replace("]", ")")
-    quotes = [f'Quote: "{_one_line(quote.text)}"' for quote in feature.quotes if quote.side == "target"]
+    quotes = [f'Quote: "{_one_line(quote.text)}"' for quote in quoted if quote.side == "target"]
     lines = ["---", f"[{_one_line(name)}]", f"Definition: {_one_line(feature.definition)}"]
     return "\n".join([*lines, f"Difference Description: {_one_line(feature.description)}", *quotes, "---"])
 

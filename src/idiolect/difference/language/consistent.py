@@ -28,9 +28,10 @@ def resolve(features: Sequence[Feature]) -> list[Feature]:
     result = list(features)
     for places in _groups(features, lambda feature: (feature.attribute, feature.direction)):
         first, *others = sorted(places, key=lambda place: _weight(result[place]), reverse=True)
-        quotes = dict.fromkeys(quote for place in [first, *others] for quote in result[place].quotes)
-        result[first] = replace(result[first], quotes=tuple(quotes))
-        _drop(result, others, "duplicate")
+        if others:
+            quotes = dict.fromkeys(quote for place in [first, *others] for quote in result[place].quotes)
+            result[first] = replace(result[first], quotes=tuple(quotes))
+            _drop(result, others, "duplicate")
     for places in _groups(result, lambda feature: feature.attribute):
         first, *others = sorted(places, key=lambda place: _weight(result[place]), reverse=True)
         tied = bool(others) and _weight(result[others[0]]) == _weight(result[first])

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import cached_property
 
@@ -41,11 +41,18 @@ class Evidence:
     def copied_from_peers(self, text: str, run: int) -> bool:
         """Whether ``run`` words in a row of ``text`` are a peer's, and not the user's too."""
         words = _WORD.findall(normalise(text).lower())
-        runs = (words[k : k + run] for k in range(len(words) - run + 1))
-        return any(self._is_copied(one) for one in runs if self._may_be_copied(one))
+        return any(self._is_copied(one) for one in self._known_runs(words, run) if self._may_be_copied(one))
+
+    def _known_runs(self, words: Sequence[str], run: int) -> Iterator[Sequence[str]]:
+        """Runs whose every word is somewhere among the peers': few, and found by looking each word up once."""
+        known, length = "\n".join(self._peers_lower), 0
+        for end, word in enumerate(words, start=1):
+            length = length + 1 if word in known else 0
+            if length >= run:
+                yield words[end - run : end]
 
     def _may_be_copied(self, run: Sequence[str]) -> bool:
-        """Whether a peer has all the words somewhere: hardly ever, and found without taking any text to pieces."""
+        """Whether one peer has all the words somewhere: hardly ever, and found without taking any text to pieces."""
         return any(all(word in peer for word in run) for peer in self._peers_lower)
 
     def _is_copied(self, run: Sequence[str]) -> bool:
@@ -77,6 +84,8 @@ def check_quotes(feature: Feature, evidence: Evidence, *, required: bool = False
         evidence: The texts of its comparison.
         required: Whether a feature without any quote of the user's is dropped too.
     """
+    if not feature.quotes:
+        return replace(feature, status="dropped", reason="no_quote") if required else feature
     faults: dict[Quote, Reason | None] = {quote: evidence.fault(quote) for quote in feature.quotes}
     standing = tuple(quote for quote, fault in faults.items() if fault is None)
     false = tuple(quote for quote, fault in faults.items() if fault is not None)

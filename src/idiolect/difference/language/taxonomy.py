@@ -131,6 +131,9 @@ def by_pair(attribute: str, direction: str) -> Key | None:
     The attribute may come without its category, with blanks or underscores, or with other capitals; the direction may
     be a synonym ("higher" for "more").
     """
+    exact = _BY_PAIR.get((attribute, direction))
+    if exact is not None:
+        return exact
     name = "-".join(attribute.lower().replace("_", " ").replace("-", " ").split())
     word = direction.strip().lower()
     whole = next((known for known in ATTRIBUTES if name and name in (known, known.split("/")[1])), None)

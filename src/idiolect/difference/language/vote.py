@@ -112,9 +112,11 @@ def _votes(feature: Feature) -> bool:
 
 def _voted(feature: Feature, result: Tally, named: Counter[str]) -> Feature:
     if feature.key is None:
-        return replace(feature, support=named[_name(feature)])
+        support = named[_name(feature)]
+        return feature if feature.support == support else replace(feature, support=support)
     place = _PLACE[feature.key]
-    feature = replace(feature, support=int(result.support[0, place]))
+    support = int(result.support[0, place])
+    feature = feature if feature.support == support else replace(feature, support=support)
     if result.accepted[0, place]:
         return feature
     return replace(feature, status="dropped", reason="outvoted" if result.opposition[0, place] else "unsupported")
