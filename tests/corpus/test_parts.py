@@ -142,7 +142,9 @@ def test_a_folder_without_a_known_file_says_what_is_read(tmp_path: Path, names: 
 
 
 @pytest.mark.parametrize(
-    ("content", "says"), [(b"", "standard input is empty"), (gzip.compress(b"{}" * 99)[:-9], "standard input is cut")]
+    ("content", "says"),
+    [(b"", "standard input is empty"), (gzip.compress(b"{}" * 99, mtime=0)[:-9], "standard input is cut")],
+    ids=["empty", "cut"],
 )
 def test_standard_input_is_called_by_its_name(monkeypatch: pytest.MonkeyPatch, content: bytes, says: str) -> None:
     monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO(content)))
