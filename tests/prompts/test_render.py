@@ -238,3 +238,33 @@ def test_a_wrong_template_is_refused_aloud(make_context, own_templates, words, c
 def test_a_part_that_is_not_there_is_the_shipped_one(make_context, own_templates):
     (own_templates.templates / "rag" / "entry.jinja").unlink()
     assert render("rag", make_context(1), own_templates).messages == render("rag", make_context(1)).messages
+
+
+def test_parts_seen_before_show_what_they_are_given(make_context):
+    item, reviews = make_context(0).item, [entry.review for entry in make_context(4).entries]
+
+    def shown(own, others, claims, structured=False):
+        prompt = render_comparison("validate", item, own, others, claims=claims, structured=structured)
+        return prompt.messages[0].text, prompt.messages[1].text
+
+    first = shown(reviews[0], reviews[1:3], ["[Tone] Warmer."])
+    assert shown(reviews[0], reviews[1:3], ["[Tone] Colder."])[1] == first[1].replace("Warmer", "Colder")
+    assert shown(reviews[0], reviews[1:3], ["[Tone] Warmer."], True)[0] != first[0]
+    swapped = shown(reviews[0], reviews[2:0:-1], ["[Tone] Warmer."])[1]
+    assert [swapped.index(f"Text: {reviews[k].text}") for k in (0, 2, 1)] == sorted(
+        swapped.index(f"Text: {reviews[k].text}") for k in (0, 1, 2)
+    )
+    renamed = replace(reviews[1], title="Another title")
+    assert "Title: Another title" in shown(reviews[0], [renamed], ["[Tone] Warmer."])[1]
+
+
+def test_a_part_may_read_lists_and_other_files(make_context, own_templates):
+    own, other = (entry.review for entry in make_context(2).entries)
+    folder = own_templates.templates
+    (folder / "shared.jinja").write_text("{{ other.text }}!{{ claims[0] }}")
+    (folder / "validate" / "entry.jinja").write_text("{% include 'shared.jinja' %}")
+    (folder / "validate" / "head.jinja").write_text("{{ claims[0] }}? ")
+    for claims in (["a"], ["b"]):
+        values = {"claims": claims, "structured": False}
+        text = user_text(render_comparison("validate", make_context(0).item, own, [other], own_templates, **values))
+        assert text.startswith(f"{claims[0]}? {other.text}!{claims[0]}")

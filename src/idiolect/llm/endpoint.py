@@ -20,7 +20,7 @@ from idiolect.errors import require
 from idiolect.llm.base import Completion, SamplingParams, Schema
 from idiolect.llm.failure import Failure
 from idiolect.llm.fault import fault_of
-from idiolect.llm.http import EXTRA, http_client
+from idiolect.llm.http import EXTRA, official_client
 from idiolect.llm.limits import LimitConfig, Pace
 from idiolect.llm.reply import Reply, failed, read_reply
 from idiolect.llm.request import RequestConfig, estimate_tokens, kept_entries, request_body
@@ -89,7 +89,8 @@ class Endpoint:
 
     def __init__(self, config: OpenAIConfig, rng: np.random.Generator) -> None:
         self._config, self._rng = config, rng
-        self._client = _client(config)
+        key = os.environ.get(config.api_key_env) or "none"
+        self._client = official_client(config.base_url, key, config.limits.concurrency)
         self._post = partial(
             self._client.post,
             f"{self._client.base_url}chat/completions",
@@ -170,15 +171,6 @@ class Endpoint:
 def denied(failure: Failure) -> Completion:
     """The completion of a prompt that was not sent, for the endpoint refuses everything."""
     return Completion(text="", prompt_tokens=0, completion_tokens=0, failure=failure, requests=0)
-
-
-def _client(config: OpenAIConfig) -> Any:
-    """The official client."""
-    return require("openai", extra=EXTRA).AsyncOpenAI(
-        base_url=config.base_url,
-        api_key=os.environ.get(config.api_key_env) or "none",
-        http_client=http_client(config.limits.concurrency),
-    )
 
 
 def _options(client: Any, config: OpenAIConfig) -> dict[str, Any]:

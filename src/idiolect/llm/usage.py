@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass, fields
+from operator import add, attrgetter
 
 from pydantic import Field
 
@@ -67,7 +68,8 @@ class Usage:
         )
 
     def __add__(self, other: Usage) -> Usage:
-        return Usage(**{name: getattr(self, name) + getattr(other, name) for name in _NAMES})
+        return Usage(**dict(zip(_NAMES, map(add, _values(self), _values(other)), strict=True)))
 
 
 _NAMES = tuple(field.name for field in fields(Usage))
+_values = attrgetter(*_NAMES)

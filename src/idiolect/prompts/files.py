@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Mapping
+from contextlib import suppress
 from functools import lru_cache, partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import jinja2
+from jinja2 import meta
 
 from idiolect.errors import ConfigError
 from idiolect.registry import suggest
@@ -16,33 +18,79 @@ from idiolect.types import Segment, Slot, Stream
 
 TEMPLATES = Path(__file__).parent / "templates"
 PARTS = ("system", "head", "entry", "tail")
+_KNOWN = 2048
+"""Texts of a part that are kept."""
 _STREAMS: Mapping[str, Stream] = {"his": "his", "diff": "diff", "user": "user", "instruction": "instruction"}
 
 
-class Files(NamedTuple):
-    """The four files of one template, compiled."""
+class Part:
+    """One file of a template, compiled.
 
-    parts: Mapping[str, jinja2.Template]
+    Args:
+        env: Where it is.
+        name: Of the file, without its ending.
+        mark: What ``slot(stream)`` leaves before and after the stream's name.
+    """
+
+    def __init__(self, env: jinja2.Environment, name: str, mark: str) -> None:
+        self._template = env.get_template(f"{name}.jinja")
+        source = Path(str(self._template.filename)).read_text(encoding="utf-8")
+        # Copied at every rendering, which takes long for a chain of mappings.
+        self._template.globals = {**self._template.globals, "slot": partial(_slot, mark)}
+        parsed = env.parse(source)
+        includes = list(meta.find_referenced_templates(parsed))
+        # What an included file reads is not known, so it may be everything.
+        self._reads = None if includes else meta.find_undeclared_variables(parsed)
+        self._known = lru_cache(maxsize=_KNOWN)(self._rendered)
+
+    def text(self, values: Mapping[str, Any], *, known: bool = False) -> str:
+        """The part with values filled in.
+
+        Args:
+            values: What it may use.
+            known: What the part reads of them was likely seen before, so the text is looked up.
+
+        Raises:
+            ConfigError: The template uses a name that it is not given.
+        """
+        read = tuple((name, value) for name, value in values.items() if self._reads is None or name in self._reads)
+        if known or not read:
+            with suppress(TypeError):  # a list, say, cannot be looked up
+                return self._known(read)
+        return self._rendered(read)
+
+    def _rendered(self, read: tuple[tuple[str, Any], ...]) -> str:
+        try:
+            return self._template.render(read)
+        except jinja2.TemplateError as error:
+            raise ConfigError(
+                f"template {self._template.filename}: {error}", hint="see the shipped templates"
+            ) from error
+
+
+class Files(NamedTuple):
+    """The four files of one template."""
+
+    parts: Mapping[str, Part]
     mark: str
     """What ``slot(stream)`` leaves in a rendered part, before and after the stream's name; nobody can guess it, so no
     text can forge a slot."""
 
-    def segments(self, part: str, values: Mapping[str, Any], entry: int = -1) -> tuple[Segment, ...]:
+    def segments(
+        self, part: str, values: Mapping[str, Any], entry: int = -1, *, known: bool = False
+    ) -> tuple[Segment, ...]:
         """A part with values filled in.
 
         Args:
             part: ``system``, ``head``, ``entry`` or ``tail``.
             values: What the template may use.
             entry: The history entry its slots belong to; -1: none.
+            known: See ``Part.text``.
 
         Raises:
-            ConfigError: The template uses a name that it is not given.
+            ConfigError: The template uses a name it is not given.
         """
-        template = self.parts[part]
-        try:
-            text = _trimmed(part, template.render(values))
-        except jinja2.TemplateError as error:
-            raise ConfigError(f"template {template.filename}: {error}", hint="see the shipped templates") from error
+        text = _trimmed(part, self.parts[part].text(values, known=known))
         if self.mark not in text:
             return (text,) if text else ()
         pieces = text.split(self.mark)
@@ -64,14 +112,10 @@ def load(template: str, folder: Path, description_chars: int) -> Files:
     try:
         module = env.get_template("fields.jinja").module
         env.globals.update({name: getattr(module, name) for name in ("item_fields", "given_fields")})
-        parts = {part: env.get_template(f"{template}/{part}.jinja") for part in PARTS}
+        mark = secrets.token_hex(16)
+        return Files({part: Part(env, f"{template}/{part}", mark) for part in PARTS}, mark)
     except jinja2.TemplateError as error:
         raise ConfigError(f"template {template!r}: {error}", hint="see the shipped templates") from error
-    mark = secrets.token_hex(16)
-    for part in parts.values():
-        # Copied at every rendering, which takes long for a chain of mappings.
-        part.globals = {**part.globals, "slot": partial(_slot, mark)}
-    return Files(parts, mark)
 
 
 def _trimmed(part: str, text: str) -> str:

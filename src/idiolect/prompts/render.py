@@ -102,7 +102,8 @@ def render_comparison(
     """
     rows = [{"other": other, "number": k} for k, other in enumerate(others, start=1)]
     made_from = [own.id, *(other.id for other in others), *sources]
-    return _compose(_files(template, config or PromptConfig()), {"item": item, "own": own, **values}, rows, made_from)
+    files, shared = _files(template, config or PromptConfig()), {"item": item, "own": own, **values}
+    return _compose(files, shared, rows, made_from, known=True)
 
 
 def with_soft(prompt: Prompt, soft: Any) -> Prompt:
@@ -115,11 +116,20 @@ def _files(template: str, config: PromptConfig) -> Files:
 
 
 def _compose(
-    files: Files, shared: Mapping[str, Any], rows: Sequence[Mapping[str, Any]], made_from: Iterable[ReviewId]
+    files: Files,
+    shared: Mapping[str, Any],
+    rows: Sequence[Mapping[str, Any]],
+    made_from: Iterable[ReviewId],
+    *,
+    known: bool = False,
 ) -> Prompt:
-    """System turn, then head, one droppable block a row, and tail."""
-    system, head, tail = (Block(files.segments(part, shared)) for part in ("system", "head", "tail"))
-    blocks = [Block(files.segments("entry", {**shared, **row}, k), entry=k) for k, row in enumerate(rows)]
+    """System turn, then head, one droppable block a row, and tail.
+
+    ``known``: the same reviews are shown again and again, to E and to V and beside each other's.
+    """
+    system, head = (Block(files.segments(part, shared, known=known)) for part in ("system", "head"))
+    tail = Block(files.segments("tail", shared))
+    blocks = [Block(files.segments("entry", {**shared, **row}, k, known=known), entry=k) for k, row in enumerate(rows)]
     shown = [block for block in blocks if block.segments]
     user = Message("user", (head, *shown, tail))
     messages = (Message("system", (system,)), user) if system.segments else (user,)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from functools import cache
 
 import numpy as np
 import polars as pl
@@ -46,8 +47,13 @@ def measure(texts: Sequence[str]) -> np.ndarray:
     values = np.zeros((len(texts), N_MEASURES))
     for start in range(0, len(texts), _CHUNK):
         chunk = count(texts[start : start + _CHUNK])
-        values[start : start + len(chunk)] = chunk.select(*map(_value, MEASURES)).to_numpy()
+        values[start : start + len(chunk)] = chunk.select(*_values()).to_numpy()
     return values
+
+
+@cache
+def _values() -> tuple[pl.Expr, ...]:
+    return tuple(map(_value, MEASURES))
 
 
 def _value(of: Measure) -> pl.Expr:
