@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import sys
 import threading
 from dataclasses import replace
 
@@ -37,6 +38,21 @@ def test_an_error_in_a_wave_is_everybodys():
 
     with pytest.raises(ValueError, match="no"):
         in_waves(list, work, range(10), 2)
+
+
+def test_threads_give_way_sooner_while_waves_run_and_as_ever_afterwards():
+    usual, seen = sys.getswitchinterval(), []
+
+    def work(values):
+        seen.append(sys.getswitchinterval())
+        return values
+
+    in_waves(list, work, range(10), 1)
+    in_waves(list, work, range(10), 2)
+    assert seen == [usual, pytest.approx(0.001), pytest.approx(0.001)]
+    with pytest.raises(ZeroDivisionError):
+        in_waves(list, lambda values: [1 / 0], range(10), 2)
+    assert sys.getswitchinterval() == pytest.approx(usual)
 
 
 def test_waves_pay_only_where_every_model_is_behind_an_endpoint():

@@ -9,7 +9,7 @@ from itertools import islice
 from idiolect.difference.language.feature import Feature
 from idiolect.difference.language.measured import measure_comparisons
 from idiolect.difference.language.modelfree import POOLED
-from idiolect.difference.language.validate import ValidationConfig, validate
+from idiolect.difference.language.validate import ValidationConfig, atomize, validate
 from idiolect.difference.language.verdicts import VERDICTS_SCHEMA, apply_verdicts, parse_verdicts
 from idiolect.difference.language.vote import vote
 from idiolect.difference.stylometry.departure import LEVEL
@@ -32,7 +32,9 @@ class Checks:
         """The features of every case, checked; what was measured in the first place is kept as it is."""
         claimed = [[feature for feature in own if feature.status != "kept"] for own in features]
         wanted = [place for place, own in enumerate(claimed) if own]
-        known = dict(zip(wanted, measure_comparisons([cases[k].whole for k in wanted], level=self.level), strict=True))
+        attributes = {unit.attribute for own in claimed for feature in own for unit in atomize(feature)}
+        measured = measure_comparisons([cases[k].whole for k in wanted], level=self.level, attributes=attributes)
+        known = dict(zip(wanted, measured, strict=True))
         return [
             [
                 *(feature for feature in own if feature.status == "kept"),

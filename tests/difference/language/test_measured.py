@@ -57,3 +57,13 @@ def test_comparisons_with_any_numbers_of_others_are_measured_together_as_each_al
     compared = [Comparison(id=str(k), target=texts[k], peers=tuple(texts[:n])) for k, n in enumerate(sizes)]
     assert measure_comparisons(compared) == [measure_comparisons([one])[0] for one in compared]
     assert [bool(one) for one in measure_comparisons(compared)] == [n > 1 for n in sizes]
+
+
+def test_only_what_is_asked_about_is_told():
+    compared = [Comparison(id="r", target=LOUD, peers=(CALM,) * 4)]
+    (everything,) = measure_comparisons(compared)
+    asked = {"writing/exclamations", None, "nowhere/at-all"}
+    assert measure_comparisons(compared, attributes=asked) == [
+        tuple(one for one in everything if one.attribute == "writing/exclamations")
+    ]
+    assert measure_comparisons(compared, attributes=()) == [()]

@@ -90,7 +90,9 @@ def test_a_recorded_study_shows_every_run_contrast_verdict_and_figure(done, tmp_
     assert all(f"{row.cells[0].score.value:.2f}" in text for row in main.table.rows)
     assert all(f"{one.better} over {one.than}: {one.gain.difference:+.2f}" in text for one in main.contrasts)
     assert all(verdict.sentence in text for verdict in main.verdicts)
-    assert [path.is_file() for path in recorded.draw(tmp_path)] == [True, True]
+    drawn = recorded.draw(tmp_path)
+    assert [path.name for path in drawn] == ["study-gains.svg", "study-probes.svg", "study-traits.svg"]
+    assert all((folder / path.name).read_bytes() == path.read_bytes() for path in drawn)
 
 
 def test_the_study_that_ships_was_made_on_the_report_seeds_and_passed_its_gate():

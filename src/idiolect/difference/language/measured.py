@@ -7,7 +7,7 @@ four others are needed before anything is sure.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from types import MappingProxyType
 from typing import NamedTuple
 
@@ -80,7 +80,9 @@ def gap(own: np.ndarray, others: np.ndarray, *, level: float = LEVEL) -> Gap:
     return Gap(own - others.mean(axis=-2), reach, spread)
 
 
-def measure_comparisons(comparisons: Sequence[Comparison], *, level: float = LEVEL) -> list[tuple[Measured, ...]]:
+def measure_comparisons(
+    comparisons: Sequence[Comparison], *, level: float = LEVEL, attributes: Collection[str | None] | None = None
+) -> list[tuple[Measured, ...]]:
     """What is measured on the texts of every comparison, an entry a measure that speaks of an attribute.
 
     Below two others there is no interval, so nothing is measured.
@@ -88,7 +90,9 @@ def measure_comparisons(comparisons: Sequence[Comparison], *, level: float = LEV
     Args:
         comparisons: The texts; with all the others who wrote about the item where they are known, for few tell little.
         level: Coverage of the intervals.
+        attributes: Those that are asked about; None: every one.
     """
+    speaking = [(k, attribute) for k, attribute in _SPEAKING if attributes is None or attribute in attributes]
     texts = MeasuredTexts(text for one in comparisons for text in (one.target, *one.peers))
     found: list[tuple[Measured, ...]] = [()] * len(comparisons)
     for n in sorted({len(one.peers) for one in comparisons} - {0, 1}):
@@ -97,7 +101,7 @@ def measure_comparisons(comparisons: Sequence[Comparison], *, level: float = LEV
         others = texts[[peer for place in places for peer in comparisons[place].peers]]
         gaps = gap(own, others.reshape(len(places), n, N_MEASURES), level=level)
         for place, difference, reach in zip(places, gaps.difference.tolist(), gaps.reach.tolist(), strict=True):
-            found[place] = tuple(measured_on(attribute, difference[k], reach[k]) for k, attribute in _SPEAKING)
+            found[place] = tuple(measured_on(attribute, difference[k], reach[k]) for k, attribute in speaking)
     return found
 
 

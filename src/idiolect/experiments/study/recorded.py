@@ -45,17 +45,19 @@ class RecordedStudy:
         return "\n".join([*lines, "", *self._probed()])
 
     def draw(self, folder: Path) -> list[Path]:
-        """The probes' figures, ``study-probes.svg`` and ``study-traits.svg``.
+        """Figures of the contrasts and the probes: ``study-gains.svg``, ``study-probes.svg``, ``study-traits.svg``.
 
         Raises:
             MissingDependencyError: matplotlib is not installed.
         """
         from idiolect.experiments.study.figures import draw_curves, draw_traits
+        from idiolect.experiments.study.gains import draw_gains
 
-        curves, traits = folder / "study-probes.svg", folder / "study-traits.svg"
+        gains, curves, traits = (folder / f"study-{name}.svg" for name in ("gains", "probes", "traits"))
+        draw_gains(self.main["contrasts"], gains)
         draw_curves(self.probes, curves)
         draw_traits(self.probes, traits)
-        return [curves, traits]
+        return [gains, curves, traits]
 
     def draw_if_possible(self, folder: Path) -> list[Path]:
         """``draw``; nothing where matplotlib is not installed."""

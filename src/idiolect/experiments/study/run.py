@@ -20,9 +20,9 @@ from idiolect.experiments import results
 from idiolect.experiments.study.codes import adapter_codes
 from idiolect.experiments.study.config import StudyConfig
 from idiolect.experiments.study.fidelity import seed_fidelity
-from idiolect.experiments.study.figures import draw_curves, draw_traits
 from idiolect.experiments.study.gate import run_gate
 from idiolect.experiments.study.probes import run_probes
+from idiolect.experiments.study.recorded import RecordedStudy
 from idiolect.experiments.study.report import Section, sections
 from idiolect.experiments.study.rows import adapter_folder, fit_arm, run_rows
 from idiolect.experiments.study.seed import SeedWorld, open_seed
@@ -87,6 +87,7 @@ def run_study(folder: Path, config: StudyConfig, *, jobs: int = 1, say: Say) -> 
     results.write_json(folder / RESULT, record)
     text = "\n\n".join(["# The sandbox study", f"Gate: {_gains(gate)}.", *(section.to_markdown() for section in found)])
     (folder / REPORT).write_text(text, encoding="utf-8")
+    RecordedStudy(record).draw_if_possible(folder)
     return StudyReport(record, found, folder)
 
 
@@ -150,8 +151,6 @@ def _probes(folder: Path, config: StudyConfig, say: Say) -> dict[str, Any]:
         codes=adapter_codes(where) if where else None,
         say=say,
     )
-    for name, draw in (("probes", draw_curves), ("traits", draw_traits)):
-        draw(found, folder / f"{name}.svg")
     return found.to_dict()
 
 
