@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -102,6 +103,18 @@ def test_the_study_that_ships_was_made_on_the_report_seeds_and_passed_its_gate()
     assert recorded.record["config"]["phase"] == "report"
     assert recorded.record["config"]["report_seeds"] == list(StudyConfig().report_seeds)
     assert recorded.record["gate"]["passed"] or not recorded.record["config"]["gate"]["required"]
+
+
+def test_the_published_figures_are_those_of_the_study_that_ships():
+    recorded, page = recorded_study(), Path(__file__).parents[3] / "docs" / "study.md"
+    if recorded is None or not page.is_file():
+        pytest.skip("no recorded study, or not in the repository")
+    text = page.read_text(encoding="utf-8")
+    for one in recorded.main["contrasts"]:
+        gain = f"{one['difference']:+.2f} | [{one['low']:+.2f}, {one['high']:+.2f}]"
+        assert f"| {one['better']} | {one['than']} | {gain} | {one['p_holm']:.3f} |" in text
+    for row in recorded.main["table"]["methods"]:
+        assert f"| {row['name']} | {row['scores']['nll']['value']:.2f} [" in text
 
 
 def test_figures_of_the_report_follow_from_the_samples(done):
