@@ -91,11 +91,8 @@ class Endpoint:
         self._config, self._rng = config, rng
         key = os.environ.get(config.api_key_env) or "none"
         self._client = official_client(config.base_url, key, config.limits.concurrency)
-        self._post = partial(
-            self._client.post,
-            f"{self._client.base_url}chat/completions",
-            cast_to=require("httpx2", extra=EXTRA).Response,
-            options=_options(self._client, config),
+        self._ask = partial(
+            self._client.ask, f"{self._client.base_url}chat/completions", options=_options(self._client, config)
         )
         self._slots, self._pace = asyncio.Semaphore(config.limits.concurrency), Pace(config.limits)
 
@@ -157,7 +154,7 @@ class Endpoint:
         try:
             async with asyncio.timeout(backoff.timeout):
                 # The typed method walks and validates every message, which costs more than all else here.
-                response = await self._post(body=body)
+                response = await self._ask(body=body)
             return read_reply(response.content, prompt_tokens=prompt_tokens, always_thinks=self._config.thinks), None
         except Exception as error:
             fault = fault_of(error)

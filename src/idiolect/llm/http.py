@@ -14,9 +14,9 @@ def official_client(base_url: str, key: str, concurrency: int) -> Any:
     """An ``AsyncOpenAI`` for requests that differ in nothing but their JSON body.
 
     Over aiohttp where that is installed, for it halves what a request costs. The official client makes the first
-    request; it would take it apart and check it again for every other, which costs as much as sending it. So a later
-    one is the first with a body of its own. (The method is not public: where it is renamed, requests are right and
-    slower.)
+    request; it would check its options and take it apart again for every other, which costs as much as sending it. So a
+    later one has the options of the first and is the first with a body of its own: ``await client.ask(path, body,
+    options)``. (``_build_request`` is not public: where it is renamed, requests are right and slower.)
 
     Args:
         base_url: Up to and with ``/v1``.
@@ -31,6 +31,16 @@ def official_client(base_url: str, key: str, concurrency: int) -> Any:
 
     class Client(openai.AsyncOpenAI):
         first: Any = None
+        options: Any = None
+
+        async def ask(self, path: str, body: Any, options: Any) -> Any:
+            if self.options is None:
+                return await self.post(path, cast_to=httpx.Response, body=body, options=options)
+            return await super().request(httpx.Response, self.options.model_copy(update={"json_data": body}))
+
+        async def request(self, cast_to: Any, options: Any, **kwargs: Any) -> Any:
+            self.options = options
+            return await super().request(cast_to, options, **kwargs)
 
         def _build_request(self, options: Any, **kwargs: Any) -> Any:
             if self.first is None:
