@@ -87,7 +87,7 @@ def run_study(folder: Path, config: StudyConfig, *, jobs: int = 1, say: Say) -> 
     results.write_json(folder / RESULT, record)
     text = "\n\n".join(["# The sandbox study", f"Gate: {_gains(gate)}.", *(section.to_markdown() for section in found)])
     (folder / REPORT).write_text(text, encoding="utf-8")
-    RecordedStudy(record).draw_if_possible(folder)
+    RecordedStudy(record).draw(folder)
     return StudyReport(record, found, folder)
 
 
