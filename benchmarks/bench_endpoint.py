@@ -80,7 +80,7 @@ def timed(llm: LLM, store: SqlStore, samples: list[Sample]) -> Timed:
     """DRP over all samples."""
     cases = CaseBuilder(store, ComparisonConfig(retriever="recency"), encoder="e")
     method = DRP(
-        Roles.alike(llm, SamplingParams(temperature=0)), ContextBuilder(store, ContextConfig(k=8), encoder="e"), cases
+        Roles.alike(llm, SamplingParams(temperature=0)), ContextBuilder(store, ContextConfig(k=8), encoder=None), cases
     )
     wall, processor = time.perf_counter(), time.process_time()
     found = method.generate(samples)

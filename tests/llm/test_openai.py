@@ -1,8 +1,10 @@
 from __future__ import annotations
 
 import asyncio
+import signal
 import subprocess
 import sys
+import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
 
@@ -96,6 +98,14 @@ def test_a_fault_that_stays_is_a_value_beside_the_answers_of_others(fault, kind,
     found = openai_llm().generate([ask("a"), ask(f"b plan={fault}"), ask("c")], PARAMS)
     assert kinds(found) == [None, kind, None]
     assert (found[1].text, found[1].requests) == ("", requests)
+
+
+@pytest.mark.parametrize("fault", [*FAULTS, "400", "422", "filtered"])
+def test_a_fault_is_the_same_whether_it_meets_the_first_request_or_a_later_one(fault, openai_llm, ask):
+    first, used = (openai_llm(retry={"attempts": 1, "deadline_s": 0.1}) for _ in range(2))
+    used.generate([ask("before")], PARAMS)
+    (at_first,), (later,) = (llm.generate([ask(f"{fault} plan={fault}")], PARAMS) for llm in (first, used))
+    assert later.failure == at_first.failure
 
 
 @pytest.fixture
@@ -216,14 +226,34 @@ def test_threads_and_running_loops_may_share_it(server, openai_llm, ask):
     assert asyncio.run(inside()) == ["re: inside"]
 
 
-def test_a_reader_that_stops_early_stops_the_asking(server, openai_llm, ask):
+def test_what_a_receiver_raises_stops_the_asking_and_is_raised(server, openai_llm, ask):
     server.latency = 0.05
     llm = openai_llm(limits={"concurrency": 2})
-    stream = llm.stream([ask(str(k)) for k in range(100)], PARAMS)
-    next(stream)
-    stream.close()
+
+    def full(answers):
+        raise ValueError("no more")
+
+    with pytest.raises(ValueError, match="no more"):
+        llm.stream([ask(str(k)) for k in range(100)], PARAMS, full)
     llm.generate([ask("after")], PARAMS)
     assert server.requests.total() < 20
+
+
+def test_an_interrupted_run_hands_nothing_over_any_more(server, openai_llm, ask):
+    server.latency = 0.02
+    llm, received = openai_llm(limits={"concurrency": 2}), []
+
+    def interrupting(answers):
+        received.extend(answers)
+        if len(received) == len(answers):
+            signal.pthread_kill(threading.main_thread().ident, signal.SIGINT)
+
+    with pytest.raises(KeyboardInterrupt):
+        llm.stream([ask(str(k)) for k in range(100)], PARAMS, interrupting)
+    known = len(received)
+    llm.generate([ask("after")], PARAMS)
+    assert len(received) == known
+    assert server.requests.total() < 50
 
 
 def test_requests_a_minute_are_kept_to(server, openai_llm, ask):

@@ -8,6 +8,9 @@ import numpy as np
 
 from idiolect.types import Item, Review, Rung, Sample, Slot
 
+NO_VECTOR = np.zeros(0, dtype=np.float32)
+"""Stands where a vector was not read, for a prompt that is text alone."""
+
 
 @dataclass(frozen=True, slots=True, eq=False, kw_only=True)
 class Entry:
@@ -16,7 +19,7 @@ class Entry:
     review: Review
     item: Item
     e_his: np.ndarray
-    """float32 (dim,): the review's embedding (Eq. 2)."""
+    """float32 (dim,): the review's embedding (Eq. 2); ``NO_VECTOR`` where none was read."""
     e_diff: np.ndarray | None
     """float32 (dim,): own embedding minus the peers' (Eq. 4); None where too few may be compared with."""
     n_peers: int
@@ -42,10 +45,10 @@ class Context:
         """float32 (dim,): what fills a slot.
 
         Raises:
-            ValueError: The slot asks for a difference that its entry does not have.
+            ValueError: The slot asks for a vector that its entry does not have.
         """
         entry = self.entries[slot.entry]
         vector = entry.e_his if slot.stream == "his" else entry.e_diff
-        if vector is None:
+        if vector is None or not vector.size:
             raise ValueError(f"a {slot.stream!r} slot for entry {slot.entry}, but the context has no such vector")
         return vector

@@ -7,20 +7,19 @@ slots.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
-import numpy as np
 from pydantic import Field
 
 from idiolect.config import Config
-from idiolect.context.base import Context, Entry
-from idiolect.context.cold_start import LADDERS, ColdStart, Compared, Ladder
+from idiolect.context.base import Context
+from idiolect.context.cold_start import LADDERS, ColdStart, Ladder
 from idiolect.context.differences import COMPARISONS, PeerWeighting
-from idiolect.peers.pool import time_cut
+from idiolect.context.entries import Chosen, ComparedEntries, Entries, text_alone
 from idiolect.retrieval.base import Retriever
 from idiolect.retrieval.table import make_retriever
 from idiolect.store.base import ReviewReader
-from idiolect.types import Item, ItemId, Review, ReviewId, Sample
+from idiolect.types import Item, ItemId, Review, Sample
 
 
 class ContextConfig(Config):
@@ -49,7 +48,8 @@ class ContextBuilder:
     Args:
         reader: A live store or one phase's snapshot.
         config: What goes into a context.
-        encoder: Name of the encoder whose stored vectors are used.
+        encoder: Name of the encoder whose stored vectors are used; None: no vector is read, for methods whose prompts
+            are text alone (``NO_VECTOR``).
         retriever: Used instead of ``config.retriever``; needed for one that encodes (``dense``).
 
     Raises:
@@ -57,16 +57,13 @@ class ContextBuilder:
     """
 
     def __init__(
-        self, reader: ReviewReader, config: ContextConfig, *, encoder: str, retriever: Retriever | None = None
+        self, reader: ReviewReader, config: ContextConfig, *, encoder: str | None, retriever: Retriever | None = None
     ) -> None:
         self.reader = reader
         self.config = config
         self.encoder = encoder
         self.retriever = retriever or make_retriever(config.retriever, seed=config.seed, reader=reader)
-        self._compare = COMPARISONS[config.peer_weighting](reader, encoder, config.min_peers)
-        self._ladder = Ladder(
-            reader=reader, encoder=encoder, rungs=LADDERS[config.cold_start], min_peers=config.min_peers
-        )
+        self._entries: Entries = text_alone if encoder is None else _compared(reader, config, encoder)
 
     def build(self, samples: Sequence[Sample]) -> list[Context]:
         """One context a sample, in order; one without history has no entries.
@@ -81,14 +78,10 @@ class ContextBuilder:
             self.retriever.retrieve(sample, history, items, self.config.k)
             for sample, history in zip(samples, histories, strict=True)
         ]
-        vectors = self._vectors([review.id for reviews in chosen for review in reviews])
+        found = [Chosen(*one) for one in zip(samples, chosen, histories, strict=True)]
         return [
-            Context(
-                sample=sample,
-                item=items[sample.item],
-                entries=self._entries(sample, reviews, history, items, vectors),
-            )
-            for sample, reviews, history in zip(samples, chosen, histories, strict=True)
+            Context(sample=sample, item=items[sample.item], entries=entries)
+            for sample, entries in zip(samples, self._entries(found, items), strict=True)
         ]
 
     def _history(self, sample: Sample) -> list[Review]:
@@ -101,35 +94,13 @@ class ContextBuilder:
         # An item may be known by its id alone: a corpus need not bring titles.
         return {id: known.get(id, Item(id=id)) for id in wanted}
 
-    def _vectors(self, ids: Sequence[ReviewId]) -> dict[ReviewId, np.ndarray]:
-        if not ids:
-            return {}
-        return dict(zip(ids, self.reader.vectors(ids, encoder=self.encoder).astype(np.float32), strict=True))
 
-    def _entries(
-        self,
-        sample: Sample,
-        chosen: Sequence[Review],
-        history: Sequence[Review],
-        items: Mapping[ItemId, Item],
-        vectors: Mapping[ReviewId, np.ndarray],
-    ) -> tuple[Entry, ...]:
-        if not chosen:
-            return ()
-        own = np.stack([vectors[review.id] for review in chosen])
-        before = time_cut(sample) if self.config.peers_before else None
-        diff, n_peers = self._compare(chosen, own, history=history, before=before)
-        found = Compared(diff=diff, n_peers=n_peers, rungs=["item"] * len(chosen))
-        about = [items[review.item] for review in chosen]
-        self._ladder.climb(found, own, about, user=sample.user, before=before)
-        return tuple(
-            Entry(
-                review=review,
-                item=item,
-                e_his=own[row],
-                e_diff=found.diff[row] if found.n_peers[row] else None,
-                n_peers=int(found.n_peers[row]),
-                peers=found.rungs[row],
-            )
-            for row, (review, item) in enumerate(zip(chosen, about, strict=True))
-        )
+def _compared(reader: ReviewReader, config: ContextConfig, encoder: str) -> ComparedEntries:
+    rungs = LADDERS[config.cold_start]
+    return ComparedEntries(
+        reader=reader,
+        encoder=encoder,
+        compare=COMPARISONS[config.peer_weighting](reader, encoder, config.min_peers),
+        ladder=Ladder(reader=reader, encoder=encoder, rungs=rungs, min_peers=config.min_peers),
+        peers_before=config.peers_before,
+    )

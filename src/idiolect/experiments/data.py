@@ -129,10 +129,12 @@ class Data:
         return list(newest.values())
 
 
-def make_contexts(reader: ReviewReader, config: ContextConfig, encoder: Encoder) -> ContextBuilder:
-    """A builder with the retriever that the settings name, dense ones included."""
+def make_contexts(
+    reader: ReviewReader, config: ContextConfig, encoder: Encoder, *, vectors: bool = True
+) -> ContextBuilder:
+    """A builder with the retriever that the settings name, dense ones included; without ``vectors``, of text alone."""
     retriever = make_retriever(config.retriever, seed=config.seed, encoder=encoder, reader=reader)
-    return ContextBuilder(reader, config, encoder=encoder.name, retriever=retriever)
+    return ContextBuilder(reader, config, encoder=encoder.name if vectors else None, retriever=retriever)
 
 
 def draw(values: list[T], limit: int | None, rng: np.random.Generator) -> list[T]:

@@ -209,7 +209,8 @@ def _make(
     name: str, models: Models, settings: Settings, database: SqlStore, encoder: Encoder, adapter: Path | None
 ) -> Method:
     """The method, on the live store."""
-    contexts, llm, how = make_contexts(database, settings.context, encoder), models.own, settings.differences
+    contexts = make_contexts(database, settings.context, encoder, vectors=name == "dep")
+    llm, how = models.own, settings.differences
     if name == "dep" and adapter is not None:
         check_support("dep", DEP.needs, llm)
         check_adapter(adapter, encoder=encoder.name, backbone=llm.name)

@@ -18,7 +18,7 @@ import numpy as np
 from idiolect.context.base import Context, Entry
 from idiolect.context.builder import ContextBuilder
 from idiolect.context.differences import COMPARISONS
-from idiolect.errors import InputError
+from idiolect.errors import ConfigError, InputError
 from idiolect.evaluation import claims
 from idiolect.methods.base import Contexts
 from idiolect.peers.pool import time_cut
@@ -100,12 +100,17 @@ class ShuffledPeers:
         contexts: Where the right contexts come from.
         catalogue: See ``Catalogue``; read when first needed.
         seed: Of which item stands in.
+
+    Raises:
+        ConfigError: The contexts bring no vectors.
     """
 
     def __init__(self, contexts: ContextBuilder, catalogue: Catalogue, *, seed: int) -> None:
-        self._contexts, self._catalogue, self._seed = contexts, catalogue, seed
+        if contexts.encoder is None:
+            raise ConfigError("shuffled peers need vectors", hint="build the contexts with an encoder")
+        self._contexts, self._catalogue, self._seed, self._encoder = contexts, catalogue, seed, contexts.encoder
         config = contexts.config
-        self._compare = COMPARISONS[config.peer_weighting](contexts.reader, contexts.encoder, config.min_peers)
+        self._compare = COMPARISONS[config.peer_weighting](contexts.reader, self._encoder, config.min_peers)
 
     def build(self, samples: Sequence[Sample]) -> list[Context]:
         """The samples with their own entries, each difference taken to another item's peers.
@@ -168,5 +173,5 @@ class ShuffledPeers:
         return [item for crowd in self._crowds.values() for item in crowd]
 
     def _counts(self, items: Sequence[ItemId]) -> list[int]:
-        reader, encoder, min_peers = self._contexts.reader, self._contexts.encoder, self._contexts.config.min_peers
-        return reader.peer_sums(items, exclude=UserId(""), encoder=encoder, at_least=min_peers).counts.tolist()
+        reader, min_peers = self._contexts.reader, self._contexts.config.min_peers
+        return reader.peer_sums(items, exclude=UserId(""), encoder=self._encoder, at_least=min_peers).counts.tolist()

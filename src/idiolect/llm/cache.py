@@ -34,8 +34,18 @@ _TABLES = (
     f"PRAGMA user_version = {_VERSION}",
 )
 _FIELDS = tuple(field.name for field in fields(Completion))
-# A list as one JSON value: SQLite bounds the number of parameters of a statement.
+# Lists are one JSON value: SQLite bounds the parameters of a statement, and its driver lets other threads run between
+# statements, so that one a row would make a writer wait for each of them each time.
 _GIVEN = "(SELECT value FROM json_each(?))"
+_PUT = (
+    "INSERT INTO entries (key, answer) SELECT json_extract(value, '$[0]'), json_extract(value, '$[1]')"
+    " FROM json_each(?) WHERE true ON CONFLICT (key) DO NOTHING"
+)
+_LINK = (
+    "INSERT INTO entry_reviews SELECT review.value, entries.id"
+    " FROM json_each(?) AS given JOIN entries ON entries.key = json_extract(given.value, '$[0]'),"
+    " json_each(given.value, '$[1]') AS review WHERE true ON CONFLICT DO NOTHING"
+)
 
 
 class Record(NamedTuple):
@@ -93,11 +103,10 @@ class Cache:
         Returns:
             The answers now recorded under the keys that were taken, by another process for instance.
         """
-        entries = [(record.key, _dump(record.completion)) for record in records]
+        entries = json.dumps([(record.key, _dump(record.completion)) for record in records])
         with self._writing() as connection:
-            query = "INSERT INTO entries (key, answer) VALUES (?, ?) ON CONFLICT (key) DO NOTHING"
-            found = connection.executemany(query, entries)
-            _link(connection, ((record.key, record.reviews) for record in records))
+            found = connection.execute(_PUT, (entries,))
+            _link(connection, [(record.key, record.reviews) for record in records])
         taken = found.rowcount < len(records)
         return self.get(record.key for record in records) if taken else {}
 
@@ -194,10 +203,8 @@ def _log_ahead(connection: sqlite3.Connection) -> None:
             time.sleep(0.01)
 
 
-def _link(connection: sqlite3.Connection, made_from: Iterable[tuple[str, frozenset[ReviewId]]]) -> None:
-    lists = [(json.dumps(sorted(reviews)), key) for key, reviews in made_from]
-    query = "SELECT value, entries.id FROM json_each(?), entries WHERE entries.key = ?"
-    connection.executemany(f"INSERT INTO entry_reviews {query} ON CONFLICT DO NOTHING", lists)
+def _link(connection: sqlite3.Connection, made_from: Sequence[tuple[str, frozenset[ReviewId]]]) -> None:
+    connection.execute(_LINK, (json.dumps([(key, sorted(reviews)) for key, reviews in made_from]),))
 
 
 def _dump(completion: Completion) -> str:

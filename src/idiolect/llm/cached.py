@@ -6,8 +6,7 @@ most what was under way, one question a place.
 
 from __future__ import annotations
 
-from collections.abc import Generator, Mapping, Sequence
-from contextlib import closing
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -16,7 +15,7 @@ from idiolect.errors import ConfigError
 from idiolect.llm.base import LLM, Capability, Completion, SamplingParams, Schema
 from idiolect.llm.cache import Cache, Record
 from idiolect.llm.cache_key import cache_key
-from idiolect.llm.streaming import Answer, StreamingLLM
+from idiolect.llm.streaming import Answer, Receive, StreamingLLM
 from idiolect.types import Prompt, ReviewId
 
 # Models that answer whole batches are given this many prompts at once, which is then the most a crash can cost.
@@ -65,10 +64,12 @@ class CachedLLM:
         self.cache.link((key, made_from[key]) for key in answers)
         places = {key: place for place, key in reversed(list(enumerate(keys))) if key not in answers}
         asked = sorted(places.values())
-        with closing(self._ask([prompts[place] for place in asked], params, schema)) as groups:
-            for group in groups:
-                named = {keys[asked[answer.place]]: answer.completion for answer in group}
-                answers |= named | self._record(named, made_from)
+
+        def record(group: list[Answer]) -> None:
+            named = {keys[asked[answer.place]]: answer.completion for answer in group}
+            answers.update(named | self._record(named, made_from))
+
+        self._ask([prompts[place] for place in asked], params, schema, record)
         return [
             answers[key] if places.get(key) == place else replace(answers[key], cached=True)
             for place, key in enumerate(keys)
@@ -78,13 +79,14 @@ class CachedLLM:
         """See ``LLM.negative_log_likelihood``; numbers are not recorded."""
         return self.llm.negative_log_likelihood(prompts, references)
 
-    def _ask(self, prompts: Sequence[Prompt], params: SamplingParams, schema: Schema | None) -> Generator[list[Answer]]:
-        if isinstance(self.llm, StreamingLLM):
-            yield from self.llm.stream(prompts, params, schema=schema) if prompts else ()
-            return
+    def _ask(
+        self, prompts: Sequence[Prompt], params: SamplingParams, schema: Schema | None, receive: Receive
+    ) -> None:
+        if isinstance(self.llm, StreamingLLM) and prompts:
+            return self.llm.stream(prompts, params, receive, schema=schema)
         for start in range(0, len(prompts), _CHUNK):
             completions = self.llm.generate(prompts[start : start + _CHUNK], params, schema=schema)
-            yield [Answer(start + k, completion) for k, completion in enumerate(completions)]
+            receive([Answer(start + k, completion) for k, completion in enumerate(completions)])
 
     def _record(
         self, named: Mapping[str, Completion], made_from: Mapping[str, frozenset[ReviewId]]

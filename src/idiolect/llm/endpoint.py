@@ -9,27 +9,22 @@ import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from functools import partial
 from typing import Any, NamedTuple
 from urllib.parse import urlsplit
 
 import numpy as np
 
 from idiolect.config import Config
-from idiolect.errors import require
 from idiolect.llm.base import Completion, SamplingParams, Schema
 from idiolect.llm.failure import Failure
-from idiolect.llm.fault import fault_of
-from idiolect.llm.http import EXTRA, official_client
+from idiolect.llm.fault import Fault, fault_of, refusal
+from idiolect.llm.http import ChatClient
 from idiolect.llm.limits import LimitConfig, Pace
 from idiolect.llm.reply import Reply, failed, read_reply
 from idiolect.llm.request import RequestConfig, estimate_tokens, kept_entries, request_body
 from idiolect.llm.retry import Backoff, RetryConfig
 from idiolect.llm.usage import Price
 from idiolect.types import Prompt
-
-_ABOUT_US = "x-stainless-"
-"""What headers begin with that tell the endpoint of this machine, its Python and its retries."""
 
 
 class OpenAIConfig(Config):
@@ -89,10 +84,12 @@ class Endpoint:
 
     def __init__(self, config: OpenAIConfig, rng: np.random.Generator) -> None:
         self._config, self._rng = config, rng
-        key = os.environ.get(config.api_key_env) or "none"
-        self._client = official_client(config.base_url, key, config.limits.concurrency)
-        self._ask = partial(
-            self._client.ask, f"{self._client.base_url}chat/completions", options=_options(self._client, config)
+        self._client = ChatClient(
+            config.base_url,
+            os.environ.get(config.api_key_env) or "none",
+            "/chat/completions",
+            concurrency=config.limits.concurrency,
+            timeout=config.retry.timeout_s,
         )
         self._slots, self._pace = asyncio.Semaphore(config.limits.concurrency), Pace(config.limits)
 
@@ -153,14 +150,15 @@ class Endpoint:
         started = time.monotonic()
         try:
             async with asyncio.timeout(backoff.timeout):
-                # The typed method walks and validates every message, which costs more than all else here.
-                response = await self._ask(body=body)
+                response = await self._client.post(body)
+            if not response.is_success:
+                return _failed(refusal(response))
             return read_reply(response.content, prompt_tokens=prompt_tokens, always_thinks=self._config.thinks), None
         except Exception as error:
             fault = fault_of(error)
             if fault is None:
                 raise
-            return failed(fault.failure), fault.retry_after
+            return _failed(fault)
         finally:
             backoff.spent += time.monotonic() - started
 
@@ -170,18 +168,5 @@ def denied(failure: Failure) -> Completion:
     return Completion(text="", prompt_tokens=0, completion_tokens=0, failure=failure, requests=0)
 
 
-def _options(client: Any, config: OpenAIConfig) -> dict[str, Any]:
-    """What goes with every request.
-
-    All of it is said, for the client copies a default deeply at every request for each option that is left out; and
-    headers that no answer depends on are not sent, for every layer of the client copies them again.
-    """
-    named = (*client.default_headers, f"{_ABOUT_US}retry-count", f"{_ABOUT_US}read-timeout")
-    nothing = require("openai", extra=EXTRA).Omit()
-    return {
-        "headers": {name: nothing for name in named if name.lower().startswith(_ABOUT_US)},
-        "params": {},
-        "timeout": config.retry.timeout_s,
-        "max_retries": 0,  # retries are ours, so that they are counted and end at a deadline
-        "security": {"bearer_auth": True},
-    }
+def _failed(fault: Fault) -> tuple[Reply, float | None]:
+    return failed(fault.failure), fault.retry_after

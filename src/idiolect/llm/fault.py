@@ -1,7 +1,8 @@
-"""Exceptions of the OpenAI client as failures: every way in which a request can go wrong, in one place."""
+"""Exceptions and refusals as failures: every way in which a request can go wrong, in one place."""
 
 from __future__ import annotations
 
+import json
 import re
 from typing import Any, NamedTuple
 
@@ -26,18 +27,34 @@ class Fault(NamedTuple):
 
 def fault_of(error: Any) -> Fault | None:
     """What an exception of a request means; None for one that is nobody's but a programmer's."""
-    openai = require("openai", extra="openai")
-    # A connection that was dropped arrives as one that could not be made in time when the client runs on aiohttp.
-    unconnected = isinstance(getattr(error, "__cause__", None), require("httpx2", extra="openai").ConnectTimeout)
-    if isinstance(error, TimeoutError | openai.APITimeoutError) and not unconnected:
-        return Fault(Failure(kind="timeout", message="no reply in time"))
+    openai, httpx = require("openai", extra="openai"), require("httpx2", extra="openai")
     if isinstance(error, openai.APIStatusError):
-        message = one_line(str(error.message))
-        failure = Failure(kind=_kind(error.status_code, f"{error.message} {error.body}"), message=message)
-        return Fault(failure, retry_after(error.response.headers))
-    if isinstance(error, openai.APIConnectionError):
-        return Fault(Failure(kind="connection", message=one_line(str(error.__cause__ or error))))
+        return refusal(error.response)
+    # What the official client raises stands for what the HTTP client raised.
+    cause = error.__cause__ if isinstance(error, openai.APIConnectionError) else error
+    # A connection that was dropped arrives as one that could not be made in time when the client runs on aiohttp.
+    if isinstance(cause, TimeoutError | httpx.TimeoutException) and not isinstance(cause, httpx.ConnectTimeout):
+        return Fault(Failure(kind="timeout", message="no reply in time"))
+    if isinstance(cause, httpx.RequestError):
+        return Fault(Failure(kind="connection", message=one_line(str(cause) or type(cause).__name__)))
     return None
+
+
+def refusal(response: Any) -> Fault:
+    """What a response with the status of an error means."""
+    status, words = response.status_code, response.text
+    failure = Failure(kind=_kind(status, words), message=one_line(f"status {status}: {_message(words)}"))
+    return Fault(failure, retry_after(response.headers))
+
+
+def _message(words: str) -> str:
+    """The endpoint's own words, which most wrap in JSON."""
+    try:
+        found = json.loads(words)
+        found = found.get("error", found)
+        return str(found["message"])
+    except (ValueError, LookupError, TypeError, AttributeError):
+        return words
 
 
 def _kind(status: int, words: str) -> FailureKind:

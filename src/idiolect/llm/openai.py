@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import weakref
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 
 import numpy as np
 from tqdm.auto import tqdm
@@ -15,7 +15,7 @@ from idiolect.llm.config import BackboneConfig
 from idiolect.llm.endpoint import Endpoint, OpenAIConfig, Question, denied
 from idiolect.llm.failure import EndpointError, Failure
 from idiolect.llm.loop import LoopThread
-from idiolect.llm.streaming import Answer, Handover
+from idiolect.llm.streaming import Answer, Handover, Receive
 from idiolect.types import Prompt
 
 
@@ -61,28 +61,31 @@ class OpenAILLM:
         Raises:
             EndpointError: The endpoint refused every prompt, and for a reason that would hold for any other.
         """
-        answers = [answer for group in self.stream(prompts, params, schema=schema) for answer in group]
+        answers: list[Answer] = []
+        self.stream(prompts, params, answers.extend, schema=schema)
         return [answer.completion for answer in sorted(answers, key=lambda answer: answer.place)]
 
     def stream(
-        self, prompts: Sequence[Prompt], params: SamplingParams, *, schema: Schema | None = None
-    ) -> Iterator[list[Answer]]:
+        self, prompts: Sequence[Prompt], params: SamplingParams, receive: Receive, *, schema: Schema | None = None
+    ) -> None:
         """See ``StreamingLLM.stream`` and ``generate``."""
         if any(prompt.slots for prompt in prompts):
             raise ConfigError(f"{self.name}: an endpoint takes no soft prompts", hint="use the backend 'transformers'")
-        handover = Handover(self._loop.events)
-        run = self._loop.submit(self._run(prompts, Question(params, schema), handover))
-        run.add_done_callback(lambda _: handover.end())
         failures: list[Failure | None] = []
-        try:
-            with tqdm(total=len(prompts), desc="ask", unit="prompt", disable=not self.progress, leave=False) as bar:
-                for group in handover.groups():
-                    failures += [answer.completion.failure for answer in group]
-                    bar.update(len(group))
-                    yield group
-            run.result()
-        finally:
-            run.cancel()
+        with tqdm(total=len(prompts), desc="ask", unit="prompt", disable=not self.progress, leave=False) as bar:
+
+            def received(answers: list[Answer]) -> None:
+                receive(answers)
+                failures.extend(answer.completion.failure for answer in answers)
+                bar.update(len(answers))
+
+            handover = Handover(received)
+            run = self._loop.submit(self._run(prompts, Question(params, schema), handover))
+            try:
+                run.result()
+            finally:
+                run.cancel()
+                handover.close()
         self._refuse_if_denied(failures)
 
     def negative_log_likelihood(self, prompts: Sequence[Prompt], references: Sequence[str]) -> np.ndarray:
@@ -117,9 +120,12 @@ class OpenAILLM:
                         refusals.append(completion.failure)
                     await handover.give(Answer(place, completion))
 
-        async with asyncio.TaskGroup() as group:
-            for _ in range(min(self.config.limits.concurrency, len(prompts))):
-                group.create_task(work())
+        try:
+            async with asyncio.TaskGroup() as group:
+                for _ in range(min(self.config.limits.concurrency, len(prompts))):
+                    group.create_task(work())
+        except ExceptionGroup as errors:
+            raise errors.exceptions[0] from None
 
     def _refuse_if_denied(self, failures: Sequence[Failure | None]) -> None:
         if failures and all(failure and failure.kind == "denied" for failure in failures):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections import Counter
 from collections.abc import Mapping
 from typing import Any
 
@@ -33,17 +34,17 @@ class RequestConfig(Config):
 
 def kept_entries(prompt: Prompt, max_chars: int | None) -> tuple[int, ...]:
     """The history entries that fit a budget of characters, the last ones dropped first."""
-    sizes: dict[int, int] = {}
-    total = 0
-    for message in prompt.messages:
-        for block in message.blocks:
-            total += (size := len(_text(block)))
-            if block.entry is not None:
-                sizes[block.entry] = sizes.get(block.entry, 0) + size
-    kept = sorted(sizes)
-    while kept and max_chars is not None and total > max_chars:
-        total -= sizes[kept.pop()]
-    return tuple(kept)
+    blocks = [block for message in prompt.messages for block in message.blocks]
+    entries = sorted({block.entry for block in blocks if block.entry is not None})
+    if max_chars is None:
+        return tuple(entries)
+    sizes = Counter[int | None]()
+    for block in blocks:
+        sizes[block.entry] += len(_text(block))
+    total = sizes.total()
+    while entries and total > max_chars:
+        total -= sizes[entries.pop()]
+    return tuple(entries)
 
 
 def request_body(

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections import deque
-from collections.abc import Iterator, Sequence
-from queue import SimpleQueue
+import threading
+from collections.abc import Callable, Sequence
 from typing import NamedTuple, Protocol, runtime_checkable
 
 from idiolect.llm.base import LLM, Completion, SamplingParams, Schema
@@ -19,57 +18,67 @@ class Answer(NamedTuple):
     completion: Completion
 
 
+Receive = Callable[[list[Answer]], None]
+"""Takes all answers that arrived since it was last called, never none; called in any thread, but in one at a time."""
+
+
 @runtime_checkable
 class StreamingLLM(LLM, Protocol):
     """A language model whose answers can be had one by one."""
 
     def stream(
-        self, prompts: Sequence[Prompt], params: SamplingParams, *, schema: Schema | None = None
-    ) -> Iterator[list[Answer]]:
-        """One answer a prompt in the order of arrival; each item holds all that arrived since the last, never none.
+        self, prompts: Sequence[Prompt], params: SamplingParams, receive: Receive, *, schema: Schema | None = None
+    ) -> None:
+        """Ask, and hand over one answer a prompt in the order of arrival; returns when all are handed over.
 
-        An answer counts as under way until the item after its own is asked for, so a reader that records every item
-        loses at most what is under way. Close a stream that is not read to its end.
+        An answer counts as under way until ``receive`` returns, so one that records loses at most what is under way.
+        What ``receive`` raises ends the asking and is raised here.
         """
         ...
 
 
 class Handover:
-    """Passes answers from tasks of an event loop to a reader in another thread, and holds each task until its is taken.
+    """Passes on what tasks of an event loop give, all that is there at once, and holds each task until it is received.
+
+    It is received in the loop's own thread: handing it to another and waiting for word from there would take longer
+    than recording it does.
 
     Args:
-        loop: Where the tasks run.
+        receive: See ``Receive``.
     """
 
-    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
-        self._loop = loop
-        self._arrived: SimpleQueue[Answer | None] = SimpleQueue()
-        self._held: deque[asyncio.Future[None]] = deque()  # as many as were not taken, in the order of arrival
+    def __init__(self, receive: Receive) -> None:
+        self._receive = receive
+        self._arrived: list[tuple[Answer, asyncio.Future[None]]] = []
+        self._receiving = threading.Lock()
+        self._open = True
 
     async def give(self, answer: Answer) -> None:
-        """Return when the reader is done with the answer; for a task of the loop."""
-        held = self._loop.create_future()
-        self._held.append(held)
-        self._arrived.put(answer)
+        """Return when the answer is received; for a task of the loop."""
+        loop = asyncio.get_running_loop()
+        held = loop.create_future()
+        if not self._arrived:
+            loop.call_soon(self._pass_on)
+        self._arrived.append((answer, held))
         await held
 
-    def end(self) -> None:
-        """Nothing more will be given; from any thread."""
-        self._arrived.put(None)
+    def close(self) -> None:
+        """Nothing is passed on when this has returned; from any other thread."""
+        with self._receiving:
+            self._open = False
 
-    def groups(self) -> Iterator[list[Answer]]:
-        """What was given, in groups of what is there at once; one is taken when the next is asked for."""
-        ended = False
-        while not ended:
-            group = [self._arrived.get()]
-            while not self._arrived.empty():
-                group.append(self._arrived.get())
-            ended = group[-1] is None
-            if answers := [answer for answer in group if answer is not None]:
-                yield answers
-                self._loop.call_soon_threadsafe(self._let_go, len(answers))
+    def _pass_on(self) -> None:
+        arrived, self._arrived = self._arrived, []
+        fault = self._received([answer for answer, _ in arrived])
+        for held in (held for _, held in arrived if not held.done()):
+            held.set_result(None) if fault is None else held.set_exception(fault)
 
-    def _let_go(self, n: int) -> None:
-        for held in [self._held.popleft() for _ in range(n)]:
-            if not held.done():
-                held.set_result(None)
+    def _received(self, answers: list[Answer]) -> Exception | None:
+        """What ``receive`` raised."""
+        with self._receiving:
+            try:
+                if self._open:
+                    self._receive(answers)
+            except Exception as error:
+                return error
+        return None

@@ -17,13 +17,12 @@ import numpy as np
 from pydantic import Field
 
 from idiolect.config import Config
-from idiolect.context.base import Context, Entry
+from idiolect.context.base import NO_VECTOR, Context, Entry
 from idiolect.errors import ConfigError
 from idiolect.prompts.render import PromptConfig, render
 from idiolect.prompts.tokenize import PromptTokenizer
 from idiolect.types import Item, ItemId, Prompt, Review, Sample, Segment, Slot
 
-_NO_VECTOR = np.zeros(0, dtype=np.float32)
 PRIMERS = frozenset({"primer_words", "primer_profile"})
 """Short prompts that tell how the review is written; ``primer_item`` tells what it is about, ``primer_user`` that and
 how the user writes. They are no method's: a small model learns to look back only late, and the sooner the less there
@@ -229,6 +228,6 @@ def _context(review: Review, history: Sequence[Review], items: Mapping[ItemId, I
         sample=Sample.of(review),
         item=item(review.item),
         entries=tuple(
-            Entry(review=past, item=item(past.item), e_his=_NO_VECTOR, e_diff=_NO_VECTOR, n_peers=0) for past in history
+            Entry(review=past, item=item(past.item), e_his=NO_VECTOR, e_diff=NO_VECTOR, n_peers=0) for past in history
         ),
     )
