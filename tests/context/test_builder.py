@@ -9,7 +9,7 @@ from idiolect.context.builder import ContextBuilder, ContextConfig
 from idiolect.difference.latent import weighted_difference
 from idiolect.errors import ConfigError, NotFoundError
 from idiolect.peers.memory import InMemoryReviews
-from idiolect.types import Item, ItemId, Review, ReviewId, Sample, UserId
+from idiolect.types import Item, ItemId, Review, ReviewId, Sample, Slot, UserId
 
 DIM = 4
 
@@ -162,6 +162,17 @@ def test_a_history_review_without_a_vector_is_named():
     reader = InMemoryReviews([Item(id=ItemId("x"))], ANNS[:1], {}, encoder="e")
     with pytest.raises(NotFoundError, match="ann0"):
         ContextBuilder(reader, ContextConfig(), encoder="e").build([Sample(user=UserId("ann"), item=ItemId("x"))])
+
+
+def test_text_alone_needs_no_vector_and_chooses_the_same_reviews():
+    reader = InMemoryReviews([], WORLD, {}, encoder="e")
+    (context,) = ContextBuilder(reader, ContextConfig(k=3), encoder=None).build([TARGET])
+    (whole,) = builder_of(WORLD, k=3).build([TARGET])
+    assert ids(context) == ids(whole)
+    assert [entry.rung for entry in context.entries] == ["none"] * 3
+    for stream in ("his", "diff"):
+        with pytest.raises(ValueError, match="no such vector"):
+            context.vector(Slot(stream, 0))
 
 
 def test_profile_distance_weighs_peers_by_their_visible_histories():

@@ -9,7 +9,7 @@ import pytest
 
 from idiolect.context.base import Context
 from idiolect.context.builder import ContextBuilder, ContextConfig
-from idiolect.errors import InputError
+from idiolect.errors import ConfigError, InputError
 from idiolect.experiments.variants import HisTwice, ShuffledPeers, with_vectors
 from idiolect.peers.memory import InMemoryReviews
 from idiolect.types import Item, ItemId, Review, ReviewId, Sample, UserId
@@ -119,3 +119,9 @@ def test_seeds_decide_the_crowds() -> None:
     drawn = [crowd_of(shuffled(seed)[0], "b1") for seed in (*range(12), *range(12))]
     assert drawn[:12] == drawn[12:]
     assert len(list(itertools.groupby(drawn))) > 2
+
+
+def test_shuffled_peers_refuse_contexts_without_vectors() -> None:
+    contexts = ContextBuilder(InMemoryReviews(ITEMS, REVIEWS, {}, encoder="e"), ContextConfig(), encoder=None)
+    with pytest.raises(ConfigError, match="need vectors"):
+        ShuffledPeers(contexts, lambda: ITEMS, seed=0)

@@ -13,7 +13,7 @@ from idiolect.llm.cache import Cache, Record
 from idiolect.llm.failure import Failure
 
 FULL = Completion(
-    text="naïve — “text”",
+    text='naïve — “text” "quoted" 😀 \x00 \\u0000 \n',
     prompt_tokens=3,
     completion_tokens=4,
     kept_entries=(0, 2),

@@ -79,9 +79,7 @@ class CachedLLM:
         """See ``LLM.negative_log_likelihood``; numbers are not recorded."""
         return self.llm.negative_log_likelihood(prompts, references)
 
-    def _ask(
-        self, prompts: Sequence[Prompt], params: SamplingParams, schema: Schema | None, receive: Receive
-    ) -> None:
+    def _ask(self, prompts: Sequence[Prompt], params: SamplingParams, schema: Schema | None, receive: Receive) -> None:
         if isinstance(self.llm, StreamingLLM) and prompts:
             return self.llm.stream(prompts, params, receive, schema=schema)
         for start in range(0, len(prompts), _CHUNK):

@@ -70,6 +70,4 @@ class ChatClient:
         headers = request.headers.copy()
         for name in _OF_THE_BODY:
             headers.pop(name, None)
-        return partial(
-            self._httpx.Request, request.method, request.url, headers=headers, extensions=request.extensions
-        )
+        return partial(self._httpx.Request, request.method, request.url, headers=headers, extensions=request.extensions)

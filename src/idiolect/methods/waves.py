@@ -17,7 +17,7 @@ P = TypeVar("P")
 S = TypeVar("S")
 R = TypeVar("R")
 
-_WAVES = 8
+_WAVES = 12
 _GIVE_WAY_SECONDS = 0.001
 
 
