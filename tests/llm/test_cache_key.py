@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from idiolect.llm.base import SamplingParams
-from idiolect.llm.cache_key import cache_key
+from idiolect.llm.cache_key import cache_keys
 from idiolect.types import Block, Message, Prompt, Slot
 
 PARAMS = SamplingParams()
@@ -14,6 +14,11 @@ SOFT = np.arange(8, dtype=np.float32).reshape(2, 4)
 
 def prompt(text="hi", *, role="user", entry=None, soft=None, sources=()):
     return Prompt((Message(role, (Block((text,), entry),)),), soft, sources)
+
+
+def cache_key(identity, prompt, params, schema=None):
+    (key,) = cache_keys(identity, [prompt], params, schema)
+    return key
 
 
 def test_whatever_an_answer_depends_on_is_in_the_key():
@@ -47,3 +52,7 @@ def test_what_a_prompt_was_made_from_is_not_in_the_key():
 @given(st.text(), st.text())
 def test_keys_are_equal_where_texts_are(first, second):
     assert (cache_key("m", prompt(first), PARAMS) == cache_key("m", prompt(second), PARAMS)) == (first == second)
+
+
+def test_what_was_recorded_by_an_earlier_version_is_still_found():
+    assert cache_key("m", prompt(), PARAMS) == "5402e52c201748773977e63f5c1ec752a8420c8d2ac62d7c3d39786115b71393"

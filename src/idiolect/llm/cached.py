@@ -14,7 +14,7 @@ import numpy as np
 from idiolect.errors import ConfigError
 from idiolect.llm.base import LLM, Capability, Completion, SamplingParams, Schema
 from idiolect.llm.cache import Cache, Record
-from idiolect.llm.cache_key import cache_key
+from idiolect.llm.cache_key import cache_keys
 from idiolect.llm.streaming import Answer, Receive, StreamingLLM
 from idiolect.types import Prompt, ReviewId
 
@@ -58,7 +58,7 @@ class CachedLLM:
         """
         if schema is not None and "schema" not in self.supports:
             raise ConfigError(f"{self.name} does not support schemas", hint="use another backend")
-        keys = [cache_key(self.identity, prompt, params, schema) for prompt in prompts]
+        keys = cache_keys(self.identity, prompts, params, schema)
         made_from = _made_from(keys, prompts)
         answers = self.cache.get(made_from)
         self.cache.link((key, made_from[key]) for key in answers)

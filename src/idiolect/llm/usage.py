@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass, fields
-from operator import add, attrgetter
+from operator import attrgetter
 
 from pydantic import Field
 
@@ -50,7 +50,13 @@ class Usage:
     @classmethod
     def of(cls, completions: Iterable[Completion]) -> Usage:
         """The sum over ``completions``."""
-        return sum((cls._one(completion) for completion in completions), cls())
+        return cls.total(cls._one(completion) for completion in completions)
+
+    @classmethod
+    def total(cls, parts: Iterable[Usage]) -> Usage:
+        """The sum over ``parts``."""
+        columns = zip(*map(_values, parts), strict=True)
+        return cls(**dict(zip(_NAMES, map(sum, columns), strict=False)))  # no parts, no columns
 
     @classmethod
     def _one(cls, completion: Completion) -> Usage:
@@ -68,7 +74,7 @@ class Usage:
         )
 
     def __add__(self, other: Usage) -> Usage:
-        return Usage(**dict(zip(_NAMES, map(add, _values(self), _values(other)), strict=True)))
+        return Usage.total((self, other))
 
 
 _NAMES = tuple(field.name for field in fields(Usage))

@@ -33,14 +33,14 @@ class Portrait:
 
     def heard(self, stage: str, answers: Iterable[tuple[str, Answer]], **changes: Any) -> Portrait:
         """The portrait with labelled answers of a stage recorded, and other fields changed."""
-        told, took = dict(self.stages), self.usage.get(stage, Usage())
+        told, took = dict(self.stages), [self.usage.get(stage, Usage())]
         for label, answer in answers:
             name = f"{stage} {label}".strip()
             told[name] = answer.shown
             if answer.thinking:
                 told[f"{name} (thinking)"] = answer.thinking
-            took += answer.usage
-        return replace(self, stages=told, usage={**self.usage, stage: took}, **changes)
+            took.append(answer.usage)
+        return replace(self, stages=told, usage={**self.usage, stage: Usage.total(took)}, **changes)
 
     def of(self, case: Case) -> list[Feature]:
         """The features that one comparison gave."""

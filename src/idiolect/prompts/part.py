@@ -36,7 +36,7 @@ class Part:
         parsed = template.environment.parse(source)
         includes = list(meta.find_referenced_templates(parsed))
         # What an included file reads is not known, so it may be everything.
-        self._reads = None if includes else meta.find_undeclared_variables(parsed)
+        self._reads = None if includes else sorted(meta.find_undeclared_variables(parsed))
         self._known = lru_cache(maxsize=_KNOWN)(self._rendered)
 
     def text(self, values: Mapping[str, Any], *, known: bool = False) -> str:
@@ -49,7 +49,8 @@ class Part:
         Raises:
             ConfigError: The template uses a name that it is not given.
         """
-        read = tuple((name, value) for name, value in values.items() if self._reads is None or name in self._reads)
+        names = values if self._reads is None else self._reads
+        read = tuple((name, values[name]) for name in names if name in values)
         if known or not read:
             with suppress(TypeError):  # a list, say, cannot be looked up
                 return self._known(read)

@@ -264,12 +264,13 @@ class SqlStore(Noted):
 
     def _sorted(self, query: sa.Executable, **parameters: object) -> list[Review]:
         with self.reading() as connection:
-            return sorted((to_review(row) for row in connection.execute(query, parameters)), key=by_time)
+            rows = connection.execute(query, parameters).all()
+        return sorted(map(to_review, rows), key=by_time)
 
     def _rows(self, query: sa.Executable, ids: Sequence[str]) -> Iterator[sa.Row[Any]]:
         with self.reading() as connection:
             for some in key_chunks(ids):
-                yield from connection.execute(query, some)
+                yield from connection.execute(query, some).all()
 
 
 def _check_found(ids: Sequence[ReviewId], found: Container[str]) -> None:
