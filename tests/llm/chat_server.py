@@ -105,8 +105,8 @@ class ChatServer:
         word, _, value = step.partition(":")
         if word == "drop":
             connection.transport.abort()
-        elif word == "half":
-            connection.transport.write(b"HTTP/1.1 200 OK\r\nContent-Length: 500\r\n\r\n{")
+        elif word in _RAW:
+            connection.transport.write(_RAW[word])
             connection.transport.close()
         elif word == "slow":
             await asyncio.sleep(float(value))
@@ -119,6 +119,11 @@ class ChatServer:
             connection.send(200, _BODIES[word] if word in _BODIES else chat(self.reply(text)))
 
 
+_RAW = {
+    "half": b"HTTP/1.1 200 OK\r\nContent-Length: 500\r\n\r\n{",
+    "nohttp": b"\x16\x03\x01 what is this?\r\n\r\n",
+    "nolength": b"HTTP/1.1 200 OK\r\nContent-Length: abc\r\n\r\n{}",
+}
 _BODIES = {
     "empty": chat(""),
     "null": chat(None),

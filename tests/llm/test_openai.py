@@ -2,11 +2,12 @@ from __future__ import annotations
 
 import asyncio
 import signal
+import ssl
 import subprocess
 import sys
 import threading
 import time
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import CancelledError, ThreadPoolExecutor
 
 import numpy as np
 import pytest
@@ -17,6 +18,7 @@ from idiolect.errors import ConfigError, MissingDependencyError
 from idiolect.llm.base import SamplingParams
 from idiolect.llm.endpoint import OpenAIConfig
 from idiolect.llm.failure import EndpointError
+from idiolect.llm.fault import fault_of
 from idiolect.llm.openai import OpenAILLM
 from idiolect.types import Block, Message, Prompt, Slot
 
@@ -100,7 +102,31 @@ def test_a_fault_that_stays_is_a_value_beside_the_answers_of_others(fault, kind,
     assert (found[1].text, found[1].requests) == ("", requests)
 
 
-@pytest.mark.parametrize("fault", [*FAULTS, "400", "422", "filtered"])
+@pytest.mark.parametrize("fast", [True, False])
+@pytest.mark.parametrize("fault", ["nohttp", "nolength"])
+def test_what_is_no_http_is_a_failure_that_keeps_the_key(fault, fast, openai_llm, ask, monkeypatch):
+    monkeypatch.setenv("OPENAI_API_KEY", "secret")
+    if not fast:
+        monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
+    llm = openai_llm(retry={"attempts": 1})
+    for _ in range(2):
+        (found, fine) = llm.generate([ask(f"hi plan={fault}"), ask("fine")], PARAMS)
+        assert found.failure.kind == "connection"
+        assert "secret" not in str(found.failure)
+        assert fine.text == "re: fine"
+
+
+def test_tls_and_streams_that_break_are_lost_connections():
+    openai, httpx, anyio = (pytest.importorskip(name) for name in ("openai", "httpx2", "anyio"))
+    for cause in (ssl.SSLError(1, "bad record mac"), anyio.EndOfStream(), ConnectionResetError()):
+        wrapped = openai.APIConnectionError(request=httpx.Request("POST", "http://a"))
+        wrapped.__cause__ = cause
+        for error in (cause, wrapped):
+            assert fault_of(error).failure.kind == "connection"
+    assert fault_of(KeyError("a slip")) is None
+
+
+@pytest.mark.parametrize("fault", [*FAULTS, "nohttp", "nolength", "400", "422", "filtered"])
 def test_a_fault_is_the_same_whether_it_meets_the_first_request_or_a_later_one(fault, openai_llm, ask):
     first, used = (openai_llm(retry={"attempts": 1, "deadline_s": 0.1}) for _ in range(2))
     used.generate([ask("before")], PARAMS)
@@ -226,17 +252,46 @@ def test_threads_and_running_loops_may_share_it(server, openai_llm, ask):
     assert asyncio.run(inside()) == ["re: inside"]
 
 
-def test_what_a_receiver_raises_stops_the_asking_and_is_raised(server, openai_llm, ask):
+@pytest.mark.parametrize("fault", [ValueError, StopIteration, SystemExit, KeyboardInterrupt, asyncio.CancelledError])
+def test_what_a_receiver_raises_stops_the_asking_and_is_raised(fault, server, openai_llm, ask):
     server.latency = 0.05
-    llm = openai_llm(limits={"concurrency": 2})
+    llm, called = openai_llm(limits={"concurrency": 2}), []
 
     def full(answers):
-        raise ValueError("no more")
+        called.append(answers)
+        raise fault
 
-    with pytest.raises(ValueError, match="no more"):
+    with pytest.raises(fault):
         llm.stream([ask(str(k)) for k in range(100)], PARAMS, full)
-    llm.generate([ask("after")], PARAMS)
+    assert llm.generate([ask("after")], PARAMS)[0].text == "re: after"
+    assert len(called) == 1
     assert server.requests.total() < 20
+
+
+def test_a_receiver_that_asks_is_told_not_to(openai_llm, ask):
+    llm = openai_llm()
+    with pytest.raises(RuntimeError, match="must not ask"):
+        llm.stream([ask("a")], PARAMS, lambda answers: llm.generate([ask("b")], PARAMS))
+
+
+def test_threads_can_be_interrupted_and_others_go_on(server, openai_llm, ask):
+    server.latency = 0.3
+    llm = openai_llm()
+    idents: list[int] = []
+
+    def waiting(text):
+        idents.append(threading.get_ident())
+        return llm.generate([ask(text)], PARAMS)
+
+    with ThreadPoolExecutor(2) as pool:
+        first = pool.submit(waiting, "a")
+        while not server.requests:
+            time.sleep(0.001)
+        second = pool.submit(waiting, "b")
+        llm.interrupt(idents[:1])
+        with pytest.raises(CancelledError):
+            first.result()
+        assert second.result()[0].text == "re: b"
 
 
 def test_an_interrupted_run_hands_nothing_over_any_more(server, openai_llm, ask):

@@ -1,7 +1,11 @@
 from __future__ import annotations
 
+import signal
 import sys
 import threading
+import time
+from concurrent.futures import CancelledError
+from contextlib import suppress
 from dataclasses import replace
 
 import pytest
@@ -40,6 +44,55 @@ def test_an_error_in_a_wave_is_everybodys():
         in_waves(list, work, range(10), 2)
 
 
+class Waiting:
+    """An endpoint that never answers; ``begun`` waves ask it, each again and again."""
+
+    name, identity, supports = "waiting", "waiting", frozenset()
+
+    def __init__(self) -> None:
+        self.begun = threading.Semaphore(0)
+        self.told: set[int] = set()
+
+    def stream(self, prompts, params, receive, *, schema=None):
+        self.begun.release()
+        while threading.get_ident() not in self.told:
+            time.sleep(0.001)
+        raise CancelledError
+
+    def interrupt(self, threads):
+        self.told.update(threads)
+
+    def generate(self, prompts, params, *, schema=None):
+        return self.stream(prompts, params, list.append)
+
+    def negative_log_likelihood(self, prompts, references):
+        raise AssertionError
+
+
+@pytest.mark.parametrize("how", [KeyboardInterrupt, ValueError])
+def test_whatever_ends_one_wave_ends_all_of_them_wherever_they_are(how):
+    """A wave that goes on to another question is interrupted there too."""
+    llm = Waiting()
+
+    def work(values):
+        if values[0] == 0:
+            for _ in range(3):
+                llm.begun.acquire()
+            if how is ValueError:
+                raise ValueError
+            time.sleep(0.05)  # until the main thread waits, too
+            signal.pthread_kill(threading.main_thread().ident, signal.SIGINT)
+        for _ in range(2):
+            with suppress(CancelledError):
+                llm.generate(values, None)
+        return values
+
+    before = set(threading.enumerate())
+    with pytest.raises(how):
+        in_waves(list, work, range(8), 4, models=[llm])
+    assert not [thread for thread in set(threading.enumerate()) - before if thread.name.startswith("ThreadPool")]
+
+
 def test_threads_give_way_sooner_while_waves_run_and_as_ever_afterwards():
     usual, seen = sys.getswitchinterval(), []
 
@@ -57,8 +110,11 @@ def test_threads_give_way_sooner_while_waves_run_and_as_ever_afterwards():
 
 def test_waves_pay_only_where_every_model_is_behind_an_endpoint():
     class Endpoint(FakeLLM):
-        def stream(self, prompts, params, *, schema=None):
-            yield []
+        def stream(self, prompts, params, receive, *, schema=None):
+            raise AssertionError
+
+        def interrupt(self, threads):
+            raise AssertionError
 
     class Recorded:
         llm = Endpoint()
@@ -71,8 +127,11 @@ def test_waves_pay_only_where_every_model_is_behind_an_endpoint():
 
 def test_a_method_gives_the_same_in_waves_wherever_its_writer_is(world, kit):
     class Far(kit.Scripted):
-        def stream(self, prompts, params, *, schema=None):
-            yield []
+        def stream(self, prompts, params, receive, *, schema=None):
+            raise AssertionError
+
+        def interrupt(self, threads):
+            raise AssertionError
 
     samples = [replace(world.sample, title=f"T i{k % 6}") for k in range(12)]
     found = []

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import json
 import re
+from functools import lru_cache
+from importlib import import_module
+from importlib.util import find_spec
 from typing import Any, NamedTuple
 
 from idiolect.errors import require
@@ -30,14 +33,21 @@ def fault_of(error: Any) -> Fault | None:
     openai, httpx = require("openai", extra="openai"), require("httpx2", extra="openai")
     if isinstance(error, openai.APIStatusError):
         return refusal(error.response)
-    # What the official client raises stands for what the HTTP client raised.
-    cause = error.__cause__ if isinstance(error, openai.APIConnectionError) else error
+    wrapped = isinstance(error, openai.APIConnectionError)  # by the official client; the rest is by the HTTP client
+    cause = error.__cause__ or error if wrapped else error
     # A connection that was dropped arrives as one that could not be made in time when the client runs on aiohttp.
     if isinstance(cause, TimeoutError | httpx.TimeoutException) and not isinstance(cause, httpx.ConnectTimeout):
         return Fault(Failure(kind="timeout", message="no reply in time"))
-    if isinstance(cause, httpx.RequestError):
+    if wrapped or isinstance(cause, (httpx.RequestError, OSError, *_of_the_layers_below())):
         return Fault(Failure(kind="connection", message=one_line(str(cause) or type(cause).__name__)))
     return None
+
+
+@lru_cache
+def _of_the_layers_below() -> tuple[type[Exception], ...]:
+    """What the HTTP client lets through: a reply that is no HTTP, a stream that ends too soon."""
+    below = (("aiohttp", "ClientError"), ("anyio", "EndOfStream"))
+    return tuple(getattr(import_module(name), what) for name, what in below if find_spec(name))
 
 
 def refusal(response: Any) -> Fault:

@@ -11,7 +11,8 @@ from idiolect.errors import require
 _EXTRA = "openai"
 _ABOUT_US = "x-stainless-"
 """What headers begin with that tell the endpoint of this machine, its Python and its retries."""
-_OF_THE_BODY = ("content-length", "content-encoding", "transfer-encoding")
+_ITS_OWN = ("content-length", "content-encoding", "transfer-encoding", "cookie")
+"""Headers that no other request may be sent with."""
 
 
 class ChatClient:
@@ -68,6 +69,6 @@ class ChatClient:
     def _like(self, request: Any) -> Any:
         """Makes requests that differ from ``request`` in nothing but the body."""
         headers = request.headers.copy()
-        for name in _OF_THE_BODY:
+        for name in _ITS_OWN:
             headers.pop(name, None)
         return partial(self._httpx.Request, request.method, request.url, headers=headers, extensions=request.extensions)

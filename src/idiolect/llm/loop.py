@@ -20,7 +20,14 @@ class LoopThread:
         self._thread.start()
 
     def submit(self, work: Coroutine[Any, Any, T]) -> Future[T]:
-        """Start ``work`` from any thread."""
+        """Start ``work`` from any other thread.
+
+        Raises:
+            RuntimeError: It would be waited for in the thread that has to do it.
+        """
+        if threading.current_thread() is self._thread:
+            work.close()
+            raise RuntimeError("what receives answers must not ask for others")
         return asyncio.run_coroutine_threadsafe(work, self.events)
 
     def close(self, last: Coroutine[Any, Any, object]) -> None:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 import weakref
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
+from concurrent.futures import Future
 
 import numpy as np
 from tqdm.auto import tqdm
@@ -15,7 +17,7 @@ from idiolect.llm.config import BackboneConfig
 from idiolect.llm.endpoint import Endpoint, OpenAIConfig, Question, denied
 from idiolect.llm.failure import EndpointError, Failure
 from idiolect.llm.loop import LoopThread
-from idiolect.llm.streaming import Answer, Handover, Receive
+from idiolect.llm.streaming import Answer, Handover, NotReceivedError, Receive
 from idiolect.types import Prompt
 
 
@@ -39,6 +41,7 @@ class OpenAILLM:
         self.supports: frozenset[Capability] = frozenset(what for what, yes in able.items() if yes)
         self._endpoint = Endpoint(config, rng or np.random.default_rng())
         self._loop = LoopThread(f"idiolect {config.model}")
+        self._runs: dict[Future[None], int] = {}
         self._closer = weakref.finalize(self, _close, self._loop, self._endpoint)
 
     @classmethod
@@ -79,14 +82,30 @@ class OpenAILLM:
                 failures.extend(answer.completion.failure for answer in answers)
                 bar.update(len(answers))
 
-            handover = Handover(received)
-            run = self._loop.submit(self._run(prompts, Question(params, schema), handover))
-            try:
-                run.result()
-            finally:
-                run.cancel()
-                handover.close()
+            self._hand_over(prompts, Question(params, schema), Handover(received))
         self._refuse_if_denied(failures)
+
+    def interrupt(self, threads: Collection[int]) -> None:
+        """See ``StreamingLLM.interrupt``."""
+        for run, thread in list(self._runs.items()):
+            if thread in threads:
+                run.cancel()
+
+    def _hand_over(self, prompts: Sequence[Prompt], question: Question, handover: Handover) -> None:
+        """Returns, or raises, when all answers are handed over or nobody receives any more."""
+        run: Future[None] | None = None
+        try:
+            run = self._loop.submit(self._run(prompts, question, handover))
+            self._runs[run] = threading.get_ident()
+            run.result()
+        finally:
+            # An interruption may come before there is a run to cancel: then the first answer that nobody takes ends it.
+            handover.close()
+            if run is not None:
+                run.cancel()
+                self._runs.pop(run, None)
+        if handover.fault is not None:
+            raise handover.fault
 
     def negative_log_likelihood(self, prompts: Sequence[Prompt], references: Sequence[str]) -> np.ndarray:
         """Not to be had from a chat endpoint, as ``supports`` says.
@@ -125,7 +144,9 @@ class OpenAILLM:
                 for _ in range(min(self.config.limits.concurrency, len(prompts))):
                     group.create_task(work())
         except ExceptionGroup as errors:
-            raise errors.exceptions[0] from None
+            first = errors.exceptions[0]
+            if not isinstance(first, NotReceivedError):
+                raise first from None
 
     def _refuse_if_denied(self, failures: Sequence[Failure | None]) -> None:
         if failures and all(failure and failure.kind == "denied" for failure in failures):

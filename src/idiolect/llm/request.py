@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Mapping
 from typing import Any
 
-from pydantic import Field
+from pydantic import Field, JsonValue
 
 from idiolect.config import Config
 from idiolect.llm.base import SamplingParams, Schema
@@ -28,7 +28,7 @@ class RequestConfig(Config):
     """Fields not to send (``temperature``, ``top_p``, ``seed``), for endpoints that refuse them."""
     limit_field: str = "max_tokens"
     """What the endpoint calls the longest reply; OpenAI's own reasoning models take ``max_completion_tokens``."""
-    extra: dict[str, Any] = Field(default_factory=dict)
+    extra: dict[str, JsonValue] = Field(default_factory=dict)
     """Further fields of every request, for instance ``chat_template_kwargs``."""
 
 

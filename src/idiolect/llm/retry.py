@@ -23,7 +23,8 @@ class RetryConfig(Config):
     attempts: int = Field(default=6, gt=0)
     """Requests a prompt may take; those the server put off by rate limiting (429) are not counted."""
     timeout_s: float = Field(default=300.0, gt=0)
-    """Of one request, from sending to the last byte of its reply."""
+    """Of one request, from sending to the last byte of its reply. Longer than another process may keep the record of
+    answers locked (30 s): replies are not read meanwhile."""
     deadline_s: float = Field(default=900.0, gt=0)
     """Of all requests of a prompt and the pauses between them; waiting for a free place is not counted."""
     base_s: float = Field(default=0.5, gt=0)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from typing import NamedTuple, Protocol, runtime_checkable
 
 from idiolect.llm.base import LLM, Completion, SamplingParams, Schema
@@ -19,7 +19,8 @@ class Answer(NamedTuple):
 
 
 Receive = Callable[[list[Answer]], None]
-"""Takes all answers that arrived since it was last called, never none; called in any thread, but in one at a time."""
+"""Takes all answers that arrived since it was last called, never none. It is called in another thread, one call at a
+time, and asks nothing of the model that calls it."""
 
 
 @runtime_checkable
@@ -32,16 +33,24 @@ class StreamingLLM(LLM, Protocol):
         """Ask, and hand over one answer a prompt in the order of arrival; returns when all are handed over.
 
         An answer counts as under way until ``receive`` returns, so one that records loses at most what is under way.
-        What ``receive`` raises ends the asking and is raised here.
+        What ``receive`` raises ends the asking and is raised here; it is not called again.
         """
         ...
+
+    def interrupt(self, threads: Collection[int]) -> None:
+        """End what these threads (by ``threading.get_ident``) wait for: ``stream`` raises ``CancelledError`` there."""
+        ...
+
+
+class NotReceivedError(Exception):
+    """What an answer is met with when nobody receives any more."""
 
 
 class Handover:
     """Passes on what tasks of an event loop give, all that is there at once, and holds each task until it is received.
 
     It is received in the loop's own thread: handing it to another and waiting for word from there would take longer
-    than recording it does.
+    than recording it does. While it is received, nothing else happens in the loop.
 
     Args:
         receive: See ``Receive``.
@@ -52,9 +61,15 @@ class Handover:
         self._arrived: list[tuple[Answer, asyncio.Future[None]]] = []
         self._receiving = threading.Lock()
         self._open = True
+        self.fault: BaseException | None = None
+        """What ``receive`` raised, after which it is not called again."""
 
     async def give(self, answer: Answer) -> None:
-        """Return when the answer is received; for a task of the loop."""
+        """Return when the answer is received; for a task of the loop.
+
+        Raises:
+            NotReceivedError: Nobody receives any more.
+        """
         loop = asyncio.get_running_loop()
         held = loop.create_future()
         if not self._arrived:
@@ -69,16 +84,16 @@ class Handover:
 
     def _pass_on(self) -> None:
         arrived, self._arrived = self._arrived, []
-        fault = self._received([answer for answer, _ in arrived])
+        received = self._received([answer for answer, _ in arrived])
         for held in (held for _, held in arrived if not held.done()):
-            held.set_result(None) if fault is None else held.set_exception(fault)
+            held.set_result(None) if received else held.set_exception(NotReceivedError())
 
-    def _received(self, answers: list[Answer]) -> Exception | None:
-        """What ``receive`` raised."""
+    def _received(self, answers: list[Answer]) -> bool:
+        """Whether somebody took them. No exception gets out, for that would end the loop, or leave the tasks held."""
         with self._receiving:
-            try:
-                if self._open:
+            if self._open:
+                try:
                     self._receive(answers)
-            except Exception as error:
-                return error
-        return None
+                except BaseException as error:
+                    self.fault, self._open = error, False
+            return self._open

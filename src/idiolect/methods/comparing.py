@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
-from typing import ClassVar
+from collections.abc import Callable, Sequence
+from typing import ClassVar, TypeVar
 
 from idiolect.methods.base import Contexts
 from idiolect.methods.comparison import Cases
@@ -12,10 +12,12 @@ from idiolect.methods.dimensions import Dimensions
 from idiolect.methods.pipeline import StageConfig, extraction, summary, validation
 from idiolect.methods.portrait import Portrait, portray
 from idiolect.methods.roles import Roles
-from idiolect.methods.waves import in_waves, waves_for
+from idiolect.methods.waves import in_waves, streaming, waves_for
 from idiolect.methods.writing import final_prompts, write_profiled
 from idiolect.prompts.render import PromptConfig
 from idiolect.types import Prediction, Prompt, Sample
+
+T = TypeVar("T")
 
 
 class ComparingMethod(ABC):
@@ -56,6 +58,7 @@ class ComparingMethod(ABC):
         self.validate = validation(validator, config, self.prompt)
         self.summarize = summary(roles.summarize, config, self.prompt)
         self.waves = config.waves or waves_for((roles.extract, validator, roles.summarize))
+        self._asked = streaming((roles.extract, validator, roles.summarize, roles.write))
 
     @abstractmethod
     def profile(self, compared: Sequence[Portrait]) -> list[Portrait]:
@@ -68,12 +71,15 @@ class ComparingMethod(ABC):
     def generate(self, samples: Sequence[Sample]) -> list[Prediction]:
         """See ``Method.generate``; where G is behind an endpoint too, a wave is written as soon as it is profiled."""
         if waves_for((self.writer,)) > 1:
-            return in_waves(self.compare, lambda compared: self.write(self.profile(compared)), samples, self.waves)
+            return self._in_waves(lambda compared: self.write(self.profile(compared)), samples)
         return self.write(self.portraits(samples))
 
     def portraits(self, samples: Sequence[Sample]) -> list[Portrait]:
         """What is found out about every sample's user; each stage asks for all samples (of a wave) at once."""
-        return in_waves(self.compare, self.profile, samples, self.waves)
+        return self._in_waves(self.profile, samples)
+
+    def _in_waves(self, work: Callable[[Sequence[Portrait]], list[T]], samples: Sequence[Sample]) -> list[T]:
+        return in_waves(self.compare, work, samples, self.waves, models=self._asked)
 
     def compare(self, samples: Sequence[Sample]) -> list[Portrait]:
         """Every sample's user beside others: past reviews, anchors and representatives."""

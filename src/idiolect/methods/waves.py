@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
+import threading
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from concurrent.futures import FIRST_EXCEPTION, Future, ThreadPoolExecutor, wait
 from contextlib import contextmanager
 from itertools import pairwise
 from typing import TypeVar
@@ -22,25 +23,56 @@ _GIVE_WAY_SECONDS = 0.001
 
 
 def in_waves(
-    prepare: Callable[[Sequence[S]], list[P]], work: Callable[[Sequence[P]], list[R]], samples: Sequence[S], waves: int
+    prepare: Callable[[Sequence[S]], list[P]],
+    work: Callable[[Sequence[P]], list[R]],
+    samples: Sequence[S],
+    waves: int,
+    *,
+    models: Collection[StreamingLLM] = (),
 ) -> list[R]:
     """``work`` on what ``prepare`` makes of the samples, in groups; the results in the samples' order.
 
     Groups are prepared one after another in this thread, and each is worked on in a thread of its own as soon as it is
-    ready: whatever reads the store never leaves this thread.
+    ready: whatever reads the store never leaves this thread. The first error, or Ctrl-C, ends all groups.
 
     Args:
         prepare: One value a sample.
         work: One result a value, whatever other values it is done with.
         samples: What is worked on.
         waves: How many groups; 1: all samples in one, in this thread.
+        models: Whom ``work`` asks, so that nothing more is asked when it ends early.
     """
     if waves < 2 or len(samples) < 2 * waves:
         return work(prepare(samples))
     bounds = [len(samples) * k // waves for k in range(waves + 1)]
-    groups = (prepare(samples[start:stop]) for start, stop in pairwise(bounds))
+    working: list[Future[list[R]]] = []
+    idents: set[int] = set()
+
+    def worked(group: Sequence[P]) -> list[R]:
+        idents.add(threading.get_ident())
+        return work(group)
+
     with _giving_way(), ThreadPoolExecutor(waves) as threads:
-        return [result for results in threads.map(work, groups) for result in results]
+        try:
+            for start, stop in pairwise(bounds):
+                working.append(threads.submit(worked, prepare(samples[start:stop])))
+            for done in wait(working, return_when=FIRST_EXCEPTION).done:
+                done.result()
+            return [result for one in working for result in one.result()]
+        except BaseException:
+            _end(working, models, idents)
+            raise
+
+
+def _end(working: Sequence[Future[list[R]]], models: Collection[StreamingLLM], idents: Collection[int]) -> None:
+    """Return when no group is worked on any more; one that goes on to its next stage is interrupted there."""
+    for one in working:
+        one.cancel()
+    while True:
+        for model in models:
+            model.interrupt(idents)
+        if not wait(working, timeout=_GIVE_WAY_SECONDS * 20).not_done:
+            return
 
 
 @contextmanager
@@ -59,8 +91,14 @@ def _giving_way() -> Iterator[None]:
 
 def waves_for(roles: Iterable[Role | None]) -> int:
     """How many waves pay: one where a model is in this process, for it can do one thing at a time."""
-    models = [role.llm for role in roles if role is not None]
-    return _WAVES if models and all(isinstance(_asked(llm), StreamingLLM) for llm in models) else 1
+    asked = [role for role in roles if role is not None]
+    return _WAVES if asked and len(streaming(asked)) == len(asked) else 1
+
+
+def streaming(roles: Iterable[Role | None]) -> list[StreamingLLM]:
+    """The models of these roles that can be asked many things at once."""
+    models = (_asked(role.llm) for role in roles if role is not None)
+    return [model for model in models if isinstance(model, StreamingLLM)]
 
 
 def _asked(llm: LLM) -> LLM:
