@@ -42,6 +42,31 @@ def test_every_command_explains_itself(command: str, capsys: pytest.CaptureFixtu
     assert COMMANDS[command].split(":")[0].split(",")[0] in " ".join(out.split()) or "Usage" in out
 
 
+def test_an_interrupted_command_says_what_to_do(capsys: pytest.CaptureFixture[str], monkeypatch) -> None:
+    def interrupted(*_: object, **__: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("idiolect.cli.peer.set_peer", interrupted)
+    code, _, err = run(capsys, "peer", "ann")
+    assert code == 130
+    assert "run the same command again" in err
+
+
+def test_a_place_that_cannot_be_written_to_is_one_line(
+    capsys: pytest.CaptureFixture[str], monkeypatch, tmp_path
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "taken").write_text("a file")
+    (tmp_path / "one.jsonl").write_text('{"user": "a", "item": "b", "text": "some words about it"}\n')
+    (tmp_path / "folder").mkdir()
+    code, _, err = run(capsys, "ingest", "one.jsonl", "--store", "s.db", "--rejects", "folder")
+    assert (code, "Traceback" in err) == (8, False)
+    assert "folder" in err
+    code, _, err = run(capsys, "export", "--store", "s.db", "--out", "taken")
+    assert code != 0
+    assert "taken" in err
+
+
 @pytest.mark.parametrize(
     ("tokens", "code", "message"),
     [

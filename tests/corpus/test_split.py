@@ -5,7 +5,7 @@ import polars as pl
 import pytest
 
 from idiolect.corpus import MEMBER_SCHEMA, PRESETS, Split, SplitCounts
-from idiolect.errors import ArtifactError
+from idiolect.errors import ArtifactError, NotFoundError
 
 COUNTS = SplitCounts(
     reviews=4, eligible=4, core_rounds=(4, 4), core_items=3, peer_rounds=(1, 1), users=1, profile=1, train=1,
@@ -46,7 +46,6 @@ def edit(folder: Path, **changes: object) -> None:
 
 
 DAMAGES = {
-    "no folder": lambda f: [p.unlink() for p in f.iterdir()],
     "no members": lambda f: (f / "members.parquet").unlink(),
     "members of another split": lambda f: pl.DataFrame(schema=MEMBER_SCHEMA).write_parquet(f / "members.parquet"),
     "members cut": lambda f: (f / "members.parquet").write_bytes((f / "members.parquet").read_bytes()[:20]),
@@ -66,6 +65,11 @@ def test_a_damaged_split_is_refused(split: Split, tmp_path: Path, damage: str):
     DAMAGES[damage](tmp_path)
     with pytest.raises(ArtifactError, match="cannot use"):
         Split.load(tmp_path)
+
+
+def test_a_split_that_is_not_there_is_not_called_damaged(tmp_path: Path):
+    with pytest.raises(NotFoundError, match="there is no split"):
+        Split.load(tmp_path / "nowhere")
 
 
 def test_a_split_of_another_store_is_refused(split: Split, tmp_path: Path):

@@ -74,6 +74,10 @@ def test_what_cannot_be_a_review_is_refused(store: str) -> None:
         add_review(store, **{**ANN, "text": " \n"})
     with pytest.raises(InputError, match="rating"):
         add_review(store, **ANN, rating=float("nan"))
+    with pytest.raises(InputError, match="rating out of range"):
+        add_review(store, **ANN, rating=500)
+    with pytest.raises(InputError, match="timestamp"):
+        add_review(store, **{**ANN, "timestamp": -5})
     assert not Path(store).exists()
 
 
@@ -113,8 +117,13 @@ def test_nothing_is_written_with_a_control(job: Any, copied: Path) -> None:
 def test_writing_names_what_is_missing(job: Any, adapter: Path) -> None:
     with pytest.raises(NotFoundError, match="nobody"):
         write_review(job.store, user="nobody", item="s3-i00000", adapter=adapter)
+    with pytest.raises(NotFoundError) as found:
+        write_review(job.store, user="s3-u0000", item="s3-i00000", adapter=adapter)
+    assert "did you mean 's3-u000" in str(found.value.hint)
     with pytest.raises(NotFoundError, match="nothing"):
         write_review(job.store, user="s3-u00000", item="nothing", adapter=adapter)
+    with pytest.raises(InputError, match="rating out of range"):
+        write_review(job.store, user="s3-u00000", item="s3-i00000", adapter=adapter, rating=-1)
     with pytest.raises(ConfigError, match="adapter"):
         write_review(job.store, user="s3-u00000", item="s3-i00000", method="dep")
     names = "one of: auto, nonpersonalized, rag, pag, dpl, drp, dep"

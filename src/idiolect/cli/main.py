@@ -32,6 +32,7 @@ COMMANDS = {
 }
 _MODULES = {"import": "import_"}
 """Commands whose names Python keeps for itself."""
+_NO_ACCESS = 8
 
 
 def build_app() -> App:
@@ -41,6 +42,7 @@ def build_app() -> App:
         help="Difference-aware personalization: learn a user from how they differ from others on the same thing.",
         version=__version__,
         result_action="return_value",
+        suppress_keyboard_interrupt=False,  # ``main`` says what to do next
     )
     for name, summary in COMMANDS.items():
         module = _MODULES.get(name, name)
@@ -64,6 +66,12 @@ def main(tokens: Sequence[str] | None = None) -> None:
     except BrokenPipeError:
         sys.stderr.close()
         sys.exit(0)
+    except OSError as error:
+        if error.filename is None:  # not about a file that somebody named
+            raise
+        errors.print(f"[bold red]error:[/] {_plain(f'{error.filename}: {error.strerror}')}")
+        errors.print("[bold]hint:[/]  name a place that is free, and that you may write to")
+        sys.exit(_NO_ACCESS)
 
 
 def _plain(text: str) -> str:

@@ -49,7 +49,7 @@ def make_split(reviews: pl.DataFrame, items: pl.DataFrame, config: SplitConfig) 
         **{role: members.filter(role=role).height for role in ROLES},
     )
     if not counts.users:
-        raise InputError(f"no user is left: {_story(counts)}", hint="lower the thresholds, or try the preset 'small'")
+        raise InputError(f"no user is left: {_story(counts)}", hint=f"lower one of these with --set: {_bounds(config)}")
     named = fit.select("review_id", "user")[members["place"]].with_columns(members["role"])
     return Split(members=named, config=config, counts=counts)
 
@@ -93,6 +93,12 @@ def _by_user(members: pl.DataFrame, core: pl.DataFrame) -> pl.DataFrame:
     """``members`` user by user, in the order in which the users appear in the table of the core."""
     appeared = core.group_by("user").agg(appeared=pl.col("place").min())
     return members.join(appeared, on="user").sort("appeared", "moment")
+
+
+def _bounds(config: SplitConfig) -> str:
+    """What a user must have to be left."""
+    names = ("min_user_reviews", "min_item_users", "min_text_chars", "train", "min_profile", "min_peers")
+    return ", ".join(f"{name}={value}" for name in names if (value := getattr(config, name)) is not None)
 
 
 def _story(counts: SplitCounts) -> str:

@@ -14,7 +14,7 @@ import polars.exceptions as pl_errors
 from idiolect.config import build
 from idiolect.corpus.atomic import write_whole
 from idiolect.corpus.rules import SplitConfig
-from idiolect.errors import ArtifactError, ConfigError
+from idiolect.errors import ArtifactError, ConfigError, NotFoundError
 from idiolect.types import ReviewId, UserId
 
 MemberRole = Literal["profile", "train", "validation", "test"]
@@ -96,8 +96,11 @@ class Split:
             fingerprint: Of the store it is to be used with; None: not checked.
 
         Raises:
+            NotFoundError: There is no split.
             ArtifactError: A file is missing, damaged or of another version, or the store is another.
         """
+        if not (folder / "split.json").is_file():
+            raise NotFoundError(f"there is no split in {str(folder)!r}", hint="make one with `idiolect split`")
         head = _read_head(folder / "split.json")
         if fingerprint is not None and head["fingerprint"] != fingerprint:
             raise ArtifactError(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 import logging
 import time
 from collections.abc import Mapping
@@ -12,7 +13,9 @@ import polars as pl
 from pydantic import Field
 
 from idiolect.config import Config
+from idiolect.corpus.fields import parse_rating, parse_timestamp
 from idiolect.corpus.records import digest_id
+from idiolect.corpus.rejects import UnusableRow
 from idiolect.corpus.split import Split
 from idiolect.encoders.base import Encoder
 from idiolect.encoders.table import load_encoder
@@ -95,6 +98,7 @@ def add_review(
     """
     if not text.strip():
         raise ConfigError("the review has no text", hint="pass --text")
+    _check_said(rating, timestamp)
     moment = int(time.time()) if timestamp is None else timestamp
     hashed = Pseudonyms.open(pseudonyms) if pseudonyms else None
     author = hashed(user) if hashed else UserId(user)
@@ -148,6 +152,7 @@ def write_review(
         ArtifactError: The adapter was trained as a control, or does not fit encoder or backbone.
         EndpointError: The model that writes gave no answer.
     """
+    _check_said(rating)
     chosen = _chosen(method, adapter)
     settings = load_settings(adapter, config=config, changes=changes, backbone=backbone)
     if chosen == "dep" and settings.vectors != "right":
@@ -176,6 +181,15 @@ def write_review(
     return prediction
 
 
+def _check_said(rating: float | None, timestamp: int | None = None) -> None:
+    """Refuse what no file's row may say either."""
+    try:
+        parse_rating(rating)
+        parse_timestamp(timestamp)
+    except UnusableRow as reason:
+        raise InputError(str(reason), hint="ratings are 0 to 100, timestamps seconds since 1970") from reason
+
+
 def _chosen(method: str, adapter: Path | None) -> str:
     known = get_args(WriteMethod)
     if method not in known:
@@ -191,7 +205,12 @@ def _check_known(database: SqlStore, sample: Sample, method: str) -> None:
     if not database.items([sample.item]) and not database.reviews_of(sample.item, exclude=UserId("")):
         raise NotFoundError(f"no item {sample.item!r} in the store", hint="check the id, or ingest items with --items")
     if method != "nonpersonalized" and not database.profile(sample.user):
-        raise NotFoundError(f"no review by user {sample.user!r} in the store", hint="use --method nonpersonalized")
+        near = difflib.get_close_matches(sample.user, database.users(), n=1)
+        hint = f"did you mean {near[0]!r}? " if near else ""
+        raise NotFoundError(
+            f"no review by user {sample.user!r} in the store",
+            hint=f"{hint}--method nonpersonalized writes for a user who is not known",
+        )
 
 
 def _read_vectors_of(database: SqlStore, user: UserId, method: str, settings: Settings) -> list[ReviewId]:

@@ -94,6 +94,8 @@ def _url(where: str | Path) -> sa.URL:
 def _remedy(said: str, url: sa.URL) -> str:
     if url.get_backend_name() != "sqlite":
         return "check the URL, and that the server runs and lets you in"
+    if "readonly" in said:
+        return "it cannot be written here: copy it to where you may write, the files beside it too"
     if "malformed" in said:
         return "it is damaged: restore a copy, or ingest and embed into a new store"
     return "make its folder first, or check that you may write there" if "unable to open" in said else _HINT

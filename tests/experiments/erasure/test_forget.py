@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
 from pathlib import Path
 
@@ -12,7 +13,7 @@ import pytest
 
 from idiolect.cli.main import main
 from idiolect.encoders.hashing import HashEncoder
-from idiolect.errors import NotFoundError
+from idiolect.errors import ConfigError, NotFoundError
 from idiolect.experiments.erasure.files import erase_from
 from idiolect.experiments.erasure.forget import forget_user
 from idiolect.experiments.erasure.traces import Traces
@@ -197,6 +198,22 @@ def test_outputs_that_are_not_recorded_can_be_named(tmp_path):
     (tmp_path / "old.jsonl").write_text(json.dumps({"user": USER}) + "\n")
     receipt = forget_user(str(tmp_path / "store.db"), USER, outputs=[tmp_path / "old.jsonl"])
     assert [(e.what, e.count) for e in receipt.erased] == [("rows", 1)]
+
+
+def test_outputs_that_are_not_there_or_hold_more_than_outputs_are_refused_before_anything_is_removed(tmp_path):
+    fill(tmp_path / "store.db", own())
+    (tmp_path / "input.csv").write_text(f"user,text\n{USER},some words\n")
+    for wrong, error in ((tmp_path / "moved", NotFoundError), (tmp_path, ConfigError)):
+        with pytest.raises(error, match=re.escape(str(wrong))):
+            forget_user(str(tmp_path / "store.db"), USER, outputs=[wrong])
+    assert (tmp_path / "input.csv").exists()
+    assert forget_user(str(tmp_path / "store.db"), USER).store.reviews == len(own())
+
+
+def test_a_name_that_nobody_has_is_said(tmp_path):
+    fill(tmp_path / "store.db", own())
+    assert "misspelled" in forget_user(str(tmp_path / "store.db"), "nobody").text()
+    assert "misspelled" not in forget_user(str(tmp_path / "store.db"), USER).text()
 
 
 def test_without_a_store_there_is_nothing_to_forget_from(tmp_path):

@@ -103,6 +103,15 @@ def test_a_seed_gives_one_sheet(sheet, store, tmp_path):
     assert other.sheet.read_bytes() != sheet.read_bytes()
 
 
+def test_a_sheet_that_raters_may_be_at_work_on_is_not_written_over(store, tmp_path):
+    path = tmp_path / "sheet.csv"
+    write_sheet(store, path, users=6, seed=1, config=CONFIG)
+    before = path.read_bytes(), key_path(path).read_bytes()
+    with pytest.raises(ConfigError, match="is there already"):
+        write_sheet(store, path, users=4, seed=2, config=CONFIG)
+    assert (path.read_bytes(), key_path(path).read_bytes()) == before
+
+
 def test_a_sheet_needs_two_users_with_claims_and_a_csv_name(store, tmp_path):
     with pytest.raises(ConfigError, match="1 users"):
         write_sheet(store, tmp_path / "a.csv", users=1)

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from idiolect.errors import ConfigError, NotFoundError
 from idiolect.experiments.erasure.files import Erased, erase_from, trained
 from idiolect.experiments.erasure.traces import Traces
 from idiolect.llm.cache import is_cache
@@ -48,6 +49,8 @@ class Receipt:
         """For people."""
         store = self.store
         lines = [f"{store.reviews} reviews and {store.vectors} vectors removed, on {store.items_touched} items"]
+        if not store.reviews:
+            lines.append("the store holds no review of this user: erased before, or is the name misspelled?")
         lines += [f"{e.count} {e.what} removed: {e.path}" for e in self.erased]
         lines += [f"not found where it was written: {path}" for path in self.absent]
         if not store.scrubbed:
@@ -71,15 +74,15 @@ def forget_user(store: str, user: str, *, outputs: Sequence[Path] = (), pseudony
         pseudonyms: File of the key, where the store knows users by pseudonyms.
 
     Raises:
-        NotFoundError: There is no store, or no such key.
-        ConfigError: The store knows users by other names.
+        NotFoundError: There is no store, no such key, or nothing at one of ``outputs``.
+        ConfigError: The store knows users by other names, or one of ``outputs`` holds the store, and so other things.
         ArtifactError: A cache or the store cannot be written.
     """
     with SqlStore(store, create=False) as database:
+        given = [_output(path, store) for path in outputs]
         known = user_in(database, user, pseudonyms)
         traces = Traces.of(known, database.profile(known), aliases=(user,))
         recorded = database.outputs()
-        given = (path.resolve() for path in outputs)
         places = list(dict.fromkeys([*recorded, *_unfinished(recorded), *given, *_caches_beside(store)]))
         erased = tuple(found for place in places for found in erase_from(place, traces))
         receipt = database.forget(known)
@@ -90,6 +93,19 @@ def forget_user(store: str, user: str, *, outputs: Sequence[Path] = (), pseudony
         absent=tuple(_shown(path, traces) for path in expected if not path.exists() and not _gone(path, erased)),
         not_unlearned=tuple(dict.fromkeys(path for place in places for path in trained(place))),
     )
+
+
+def _output(path: Path, store: str) -> Path:
+    """The path in full; what is found there is taken for the library's, and removed."""
+    place = path.resolve()
+    if not place.exists():
+        raise NotFoundError(f"there is nothing at {str(path)!r}", hint="check --outputs; nothing was removed")
+    if "://" not in store and Path(store).resolve().is_relative_to(place):
+        raise ConfigError(
+            f"{str(path)!r} holds the store, and other things than outputs",
+            hint="name the outputs; nothing was removed",
+        )
+    return place
 
 
 def _unfinished(recorded: Iterable[Path]) -> Iterator[Path]:
