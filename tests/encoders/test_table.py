@@ -47,3 +47,10 @@ def test_the_name_of_a_folder_changes_with_its_weights(tmp_path):
     assert len({first, second, folder_digest(tmp_path)}) == 3
     (tmp_path / "README.md").write_text("words")
     assert len({second, first, folder_digest(tmp_path)}) == 3
+
+
+@pytest.mark.parametrize(("slip", "meant"), [("minlm", "minilm"), ("stlye", "style"), ("hsah:64", "hash")])
+def test_a_slip_of_the_pen_is_not_looked_for_on_the_hub(slip: str, meant: str) -> None:
+    with pytest.raises(ConfigError) as found:
+        load_encoder(slip)
+    assert found.value.hint == f"did you mean {meant!r}?"

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import difflib
 from collections.abc import Callable
+from pathlib import Path
 
 from idiolect.encoders.base import Encoder
 from idiolect.errors import ConfigError
-from idiolect.registry import Registry
+from idiolect.registry import Registry, suggest
 
 ENCODERS: Registry[Callable[[str], Encoder]] = Registry(
     "encoder",
@@ -28,7 +30,7 @@ def load_encoder(spec: str) -> Encoder:
             as ``BAAI/bge-m3``.
 
     Raises:
-        ConfigError: The spec is empty, or has an argument that its encoder does not take.
+        ConfigError: The spec is empty, a slip of the pen, or has an argument that its encoder does not take.
         NotFoundError: There is no such folder, and no such model that can be had from here.
         MissingDependencyError: The encoder needs an extra that is not installed.
     """
@@ -37,6 +39,9 @@ def load_encoder(spec: str) -> Encoder:
     name, _, argument = spec.partition(":")
     if name in ENCODERS:
         return ENCODERS.get(name)(argument)
+    # Looked for on the hub, a slip of the pen would cost minutes where there is no network.
+    if "/" not in spec and not Path(spec).exists() and difflib.get_close_matches(name, ENCODERS, n=1, cutoff=0.7):
+        raise ConfigError(f"unknown encoder {spec!r}", hint=suggest(name, ENCODERS))
     from idiolect.encoders.sentence import SentenceEncoder  # torch comes with it
 
     return SentenceEncoder.load(spec)
