@@ -9,6 +9,8 @@ from concurrent.futures import Future
 from typing import Any, TypeVar
 
 T = TypeVar("T")
+LOOK_UP_SECONDS = 0.5
+"""How long a thread waits at most before it lets a signal be handled."""
 
 
 class LoopThread:

@@ -6,7 +6,7 @@ import asyncio
 import threading
 import weakref
 from collections.abc import Collection, Sequence
-from concurrent.futures import Future
+from concurrent.futures import Future, wait
 
 import numpy as np
 from tqdm.auto import tqdm
@@ -16,7 +16,7 @@ from idiolect.llm.base import Capability, Completion, SamplingParams, Schema
 from idiolect.llm.config import BackboneConfig
 from idiolect.llm.endpoint import Endpoint, OpenAIConfig, Question, denied
 from idiolect.llm.failure import EndpointError, Failure
-from idiolect.llm.loop import LoopThread
+from idiolect.llm.loop import LOOK_UP_SECONDS, LoopThread
 from idiolect.llm.streaming import Answer, Handover, NotReceivedError, Receive
 from idiolect.types import Prompt
 
@@ -97,6 +97,8 @@ class OpenAILLM:
         try:
             run = self._loop.submit(self._run(prompts, question, handover))
             self._runs[run] = threading.get_ident()
+            while wait([run], timeout=LOOK_UP_SECONDS).not_done:
+                pass  # Ctrl-C is noticed late where it comes just before a thread begins to wait
             run.result()
         finally:
             # An interruption may come before there is a run to cancel: then the first answer that nobody takes ends it.

@@ -11,6 +11,7 @@ from itertools import pairwise
 from typing import TypeVar
 
 from idiolect.llm.base import LLM
+from idiolect.llm.loop import LOOK_UP_SECONDS
 from idiolect.llm.streaming import StreamingLLM
 from idiolect.methods.roles import Role
 
@@ -56,12 +57,24 @@ def in_waves(
         try:
             for start, stop in pairwise(bounds):
                 working.append(threads.submit(worked, prepare(samples[start:stop])))
-            for done in wait(working, return_when=FIRST_EXCEPTION).done:
-                done.result()
+            _wait(working)
             return [result for one in working for result in one.result()]
         except BaseException:
             _end(working, models, idents)
             raise
+
+
+def _wait(working: Sequence[Future[list[R]]]) -> None:
+    """Return when all groups are done, or raise what the first of them raises.
+
+    It looks up now and then: Ctrl-C is noticed late where it comes just before a thread begins to wait.
+    """
+    while True:
+        done, going_on = wait(working, timeout=LOOK_UP_SECONDS, return_when=FIRST_EXCEPTION)
+        for one in done:
+            one.result()
+        if not going_on:
+            return
 
 
 def _end(working: Sequence[Future[list[R]]], models: Collection[StreamingLLM], idents: Collection[int]) -> None:

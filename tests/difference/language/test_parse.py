@@ -201,7 +201,8 @@ def test_a_quotation_inside_a_quote_does_not_part_it(line: str, quotes: list[str
 
 
 word = st.text("abcdefghijklmnop", min_size=2, max_size=8)
-sentence = st.lists(word, min_size=1, max_size=8).map(" ".join)
+sentence = st.lists(word, min_size=1, max_size=8).map(" ".join).filter(lambda said: said not in ("none", "na"))
+"""Where a model has nothing to quote it writes "none"; so that cannot be a quote."""
 
 
 @settings(deadline=None, max_examples=40)
