@@ -69,7 +69,7 @@ def main(tokens: Sequence[str] | None = None) -> None:
     except OSError as error:
         if error.filename is None:  # not about a file that somebody named
             raise
-        errors.print(f"[bold red]error:[/] {_plain(f'{error.filename}: {error.strerror}')}")
+        errors.print(f"[bold red]error:[/] {_plain(f'{error.filename}: {error.strerror or error}')}")
         errors.print("[bold]hint:[/]  name a place that is free, and that you may write to")
         sys.exit(_NO_ACCESS)
 

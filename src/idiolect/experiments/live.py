@@ -96,9 +96,9 @@ def add_review(
         ConfigError: The text is empty, or the store holds other encoders' vectors only, or names users otherwise.
         InputError: The store refuses the review; where there is no store yet, none is made.
     """
+    _check_said(rating, timestamp)
     if not text.strip():
         raise ConfigError("the review has no text", hint="pass --text")
-    _check_said(rating, timestamp)
     moment = int(time.time()) if timestamp is None else timestamp
     hashed = Pseudonyms.open(pseudonyms) if pseudonyms else None
     author = hashed(user) if hashed else UserId(user)
@@ -114,18 +114,22 @@ def add_review(
     # Everything that can fail comes before the first write: a review without its vector would be half known.
     if reason := refusal(review):
         raise InputError(f"the review cannot be stored: {reason}", hint="change it and try again")
-    model = load_encoder(encoder)
-    vector = model.encode([text])
+    _store(store, review, load_encoder(encoder), hashed)
+    return review
+
+
+def _store(store: str, review: Review, encoder: Encoder, hashed: Pseudonyms | None) -> None:
+    """Review and vector, or neither."""
+    vector = encoder.encode([review.text])
     with SqlStore(store) as database:
         check_names(database, hashed, take=True)
         held = database.encoders()
-        if held and model.name not in held:
+        if held and encoder.name not in held:
             raise ConfigError(f"the store holds vectors of {', '.join(held)}", hint="name their encoder with --encoder")
         report = database.add([], [review])
         if report.refused:
             raise InputError(f"the review cannot be stored: {report.refused[0][1]}", hint="change it and try again")
-        database.add_vectors([review.id], vector, encoder=model.name)
-    return review
+        database.add_vectors([review.id], vector, encoder=encoder.name)
 
 
 def write_review(

@@ -97,12 +97,7 @@ def write_sheet(
         ConfigError: Fewer than two users are asked for, or the sheet is no CSV file, or is there already.
         InputError: Fewer than two users have a claim.
     """
-    if users < 2:
-        raise ConfigError(f"a sheet about {users} users has nobody to take decoys from", hint="ask for two or more")
-    if sheet.suffix != ".csv":
-        raise ConfigError(f"the sheet {sheet.name!r} is no CSV file", hint="a name that ends in .csv")
-    if taken := next((path for path in (sheet, key_path(sheet)) if path.exists()), None):
-        raise ConfigError(f"{str(taken)!r} is there already, and raters may be at work on it", hint="name a new file")
+    _check(sheet, users)
     rng = np.random.default_rng(seed)
     with SqlStore(store, create=False) as database:
         known = database.users()
@@ -129,6 +124,16 @@ def write_sheet(
         claims=n_claims,
         decoys=len(entries) - n_claims,
     )
+
+
+def _check(sheet: Path, users: int) -> None:
+    """Refuse what cannot be a sheet, before anything is looked at."""
+    if users < 2:
+        raise ConfigError(f"a sheet about {users} users has nobody to take decoys from", hint="ask for two or more")
+    if sheet.suffix != ".csv":
+        raise ConfigError(f"the sheet {sheet.name!r} is no CSV file", hint="a name that ends in .csv")
+    if taken := next((path for path in (sheet, key_path(sheet)) if path.exists()), None):
+        raise ConfigError(f"{str(taken)!r} is there already, and raters may be at work on it", hint="name a new file")
 
 
 def make_entries(chosen: Sequence[Findings], rng: np.random.Generator) -> list[Entry]:
