@@ -126,9 +126,9 @@ def test_tls_and_streams_that_break_are_lost_connections():
     assert fault_of(KeyError("a slip")) is None
 
 
-@pytest.mark.parametrize("fault", [*FAULTS, "nohttp", "nolength", "400", "422", "filtered"])
+@pytest.mark.parametrize("fault", ["429:3600", *FAULTS[2:], "nohttp", "nolength", "400", "422", "filtered"])
 def test_a_fault_is_the_same_whether_it_meets_the_first_request_or_a_later_one(fault, openai_llm, ask):
-    first, used = (openai_llm(retry={"attempts": 1, "deadline_s": 0.1}) for _ in range(2))
+    first, used = (openai_llm(retry={"attempts": 1}) for _ in range(2))
     used.generate([ask("before")], PARAMS)
     (at_first,), (later,) = (llm.generate([ask(f"{fault} plan={fault}")], PARAMS) for llm in (first, used))
     assert later.failure == at_first.failure
@@ -154,7 +154,7 @@ def test_every_prompt_is_accounted_for_whatever_the_server_does(plans, server, i
 def test_it_is_the_same_without_aiohttp(openai_llm, ask, monkeypatch):
     monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
     passing = [ask(f"hi plan={fault},ok") for fault in FAULTS]
-    staying = [ask(f"hi plan={fault}") for fault in ("drop", "half", "slow:6", "400")]
+    staying = [ask(f"hi plan={fault}") for fault in ("drop", "half", "slow:60", "400")]
     found = openai_llm(retry={"timeout_s": 2.5, "attempts": 2}).generate([*passing, *staying], PARAMS)
     assert kinds(found) == [None] * len(FAULTS) + ["connection", "connection", "timeout", "context_too_long"]
 
@@ -165,12 +165,11 @@ def test_a_server_that_asks_for_time_gets_it(server, openai_llm, ask):
     assert min(others) - first >= 0.4
 
 
-def test_rate_limiting_costs_no_attempts_but_the_deadline_ends_it(server, openai_llm, ask):
-    retry = {"attempts": 1, "deadline_s": 0.5, "base_s": 0.01, "cap_s": 0.02}
-    found = openai_llm(retry=retry).generate([ask("a plan=429,429,429,ok"), ask("b plan=429")], PARAMS)
-    assert found[0].failure is None
-    assert found[0].requests == 4
-    assert found[1].failure.kind in {"rate_limited", "timeout"}  # by where the deadline falls
+def test_rate_limiting_costs_no_attempts_but_the_deadline_ends_it(openai_llm, ask):
+    (passing,) = openai_llm(retry={"attempts": 1}).generate([ask("a plan=429,429,429,ok")], PARAMS)
+    assert (passing.failure, passing.requests) == (None, 4)
+    (staying,) = openai_llm(retry={"attempts": 1, "deadline_s": 0.5}).generate([ask("b plan=429")], PARAMS)
+    assert staying.failure.kind in {"rate_limited", "timeout"}  # by where the deadline falls
 
 
 def test_a_server_that_asks_for_more_time_than_there_is_holds_nobody_up(openai_llm, ask):
@@ -179,8 +178,8 @@ def test_a_server_that_asks_for_more_time_than_there_is_holds_nobody_up(openai_l
 
 
 def test_a_reply_that_takes_too_long_is_a_failure(openai_llm, ask):
-    llm = openai_llm(retry={"timeout_s": 0.2, "attempts": 2})
-    found = llm.generate([ask("a plan=slow:3"), ask("b plan=slow:3,ok"), ask("c")], PARAMS)
+    llm = openai_llm(retry={"timeout_s": 1.0, "attempts": 2})
+    found = llm.generate([ask("a plan=slow:60"), ask("b plan=slow:60,ok"), ask("c")], PARAMS)
     assert kinds(found) == ["timeout", None, None]
 
 

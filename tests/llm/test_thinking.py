@@ -46,6 +46,6 @@ def test_no_tag_reaches_an_answer_and_no_word_is_lost(text):
 
 @pytest.mark.parametrize("tag", ["<think>", "</think>"])
 def test_a_reply_that_loops_costs_linear_time(tag):
-    started = time.perf_counter()
+    started = time.process_time()
     part(f"x{tag}" * 100_000)
-    assert time.perf_counter() - started < 2
+    assert time.process_time() - started < 2

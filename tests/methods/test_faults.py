@@ -18,7 +18,7 @@ from idiolect.methods.roles import Roles
 from idiolect.types import Sample
 
 SERVER = Path(__file__).parents[1] / "llm" / "chat_server.py"
-PASSING = ("429:0.05", "429", "500", "503:0.05", "drop", "half", "slow:2", "empty", "null", "html", "none", "nochoice")
+PASSING = ("429:0.05", "429", "500", "503:0.05", "drop", "half", "slow:60", "empty", "null", "html", "none", "nochoice")
 STAYING = ("400", "422")
 
 
@@ -40,7 +40,7 @@ def serve() -> Iterator[Any]:
 
 
 def run(world: Any, url: str) -> list[Any]:
-    retry = {"attempts": 4, "base_s": 0.01, "cap_s": 0.05, "timeout_s": 0.7}
+    retry = {"attempts": 4, "base_s": 0.01, "cap_s": 0.05, "timeout_s": 1.2}
     config = OpenAIConfig.model_validate({"model": "m", "base_url": url, "retry": retry, "schemas": False})
     cases = world.cases(retriever="recency", anchors=4, representatives=3)
     samples = [world.sample, *(Sample(user=f"o{k}", item="new") for k in range(5)), Sample(user="nobody", item="new")]
