@@ -10,8 +10,9 @@ import tempfile
 from pathlib import Path
 
 from idiolect.experiments.commands import run_evaluate, run_fit
-from idiolect.experiments.live import embed_store, write_review
+from idiolect.experiments.embed import embed_store
 from idiolect.experiments.split import split_store
+from idiolect.experiments.write import write_review
 from idiolect.sandbox.config import WorldConfig
 from idiolect.sandbox.world import World
 from idiolect.store.sql import SqlStore

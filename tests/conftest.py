@@ -46,7 +46,7 @@ class Job:
 @pytest.fixture(scope="session")
 def job(tmp_path_factory: pytest.TempPathFactory) -> Job:
     """The main job up to fitting, on a world of 14 users; never change what it points to."""
-    from idiolect.experiments.live import embed_store
+    from idiolect.experiments.embed import embed_store
     from idiolect.experiments.pretrain import pretrain_backbone
     from idiolect.experiments.split import split_store
     from idiolect.experiments.world import store_world

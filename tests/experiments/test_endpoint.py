@@ -14,8 +14,8 @@ import pytest
 from idiolect.config import merge
 from idiolect.errors import ConfigError
 from idiolect.experiments.commands import cache_path, load_settings, run_evaluate
-from idiolect.experiments.live import write_review
 from idiolect.experiments.results import read_lines
+from idiolect.experiments.write import write_review
 from idiolect.llm.cache import Cache
 from idiolect.llm.failure import EndpointError
 from idiolect.store.sql import SqlStore

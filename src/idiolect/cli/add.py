@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from idiolect.cli.options import Json, KeyFile, StorePath, show
-from idiolect.experiments.live import add_review
+from idiolect.experiments.add import add_review
 
 
 def add(

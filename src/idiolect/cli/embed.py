@@ -8,7 +8,7 @@ from typing import Literal
 
 from idiolect.cli.options import Json, Quiet, StorePath, given, progress, show
 from idiolect.config import load
-from idiolect.experiments.live import EmbedConfig, embed_store
+from idiolect.experiments.embed import EmbedConfig, embed_store
 
 
 def embed(

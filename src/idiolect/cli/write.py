@@ -6,7 +6,7 @@ from dataclasses import asdict
 from pathlib import Path
 
 from idiolect.cli.options import Json, KeyFile, Set, StorePath, overrides, show
-from idiolect.experiments.live import WriteMethod, write_review
+from idiolect.experiments.write import WriteMethod, write_review
 
 
 def write(

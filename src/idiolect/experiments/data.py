@@ -130,11 +130,15 @@ class Data:
 
 
 def make_contexts(
-    reader: ReviewReader, config: ContextConfig, encoder: Encoder, *, vectors: bool = True
+    reader: ReviewReader, config: ContextConfig, encoder: Encoder | None, *, vectors: bool = True
 ) -> ContextBuilder:
-    """A builder with the retriever that the settings name, dense ones included; without ``vectors``, of text alone."""
+    """A builder with the retriever that the settings name, dense ones included; without ``vectors``, of text alone.
+
+    Raises:
+        ConfigError: The retriever encodes, and there is no encoder.
+    """
     retriever = make_retriever(config.retriever, seed=config.seed, encoder=encoder, reader=reader)
-    return ContextBuilder(reader, config, encoder=encoder.name if vectors else None, retriever=retriever)
+    return ContextBuilder(reader, config, encoder=encoder.name if encoder and vectors else None, retriever=retriever)
 
 
 def draw(values: list[T], limit: int | None, rng: np.random.Generator) -> list[T]:

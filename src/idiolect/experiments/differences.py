@@ -19,7 +19,6 @@ from idiolect.llm.cached import CachedLLM
 from idiolect.llm.table import open_llm
 from idiolect.methods.base import Contexts
 from idiolect.methods.cases import CaseBuilder
-from idiolect.methods.comparison import ComparisonConfig
 from idiolect.methods.dpl import DPL
 from idiolect.methods.drp import DRP
 from idiolect.methods.pag import PAG
@@ -101,19 +100,23 @@ class Models:
         return CachedLLM(self.own, self._open.enter_context(Cache(self._cache)))
 
 
-def make_cases(
-    reader: ReviewReader, config: ComparisonConfig, encoder: Encoder, *, cluster: bool = True
-) -> CaseBuilder:
+def make_cases(reader: ReviewReader, config: DifferenceConfig, encoder: Encoder | None) -> CaseBuilder:
     """Anchors and representatives, with the retriever that the settings name, dense ones included.
 
     Args:
         reader: What is visible.
         config: Which and how many.
-        encoder: Whose vectors are stored.
-        cluster: Whether representatives matter; where no model reads them, no vector is read either.
+        encoder: Whose vectors are stored; None only where none are read.
+
+    Raises:
+        ConfigError: Vectors are read, and there is no encoder.
     """
-    retriever = make_retriever(config.retriever, seed=config.seed, encoder=encoder, reader=reader)
-    return CaseBuilder(reader, config, encoder=encoder.name if cluster else None, retriever=retriever)
+    if encoder is None and config.reads_vectors:
+        raise ConfigError("representatives or anchors are chosen by vectors", hint="pass encoder=")
+    how = config.comparison
+    retriever = make_retriever(how.retriever, seed=how.seed, encoder=encoder, reader=reader)
+    vectors = encoder.name if encoder and config.clusters else None
+    return CaseBuilder(reader, how, encoder=vectors, retriever=retriever)
 
 
 def make_norms(reader: KnownUsers, config: DifferenceConfig, *, seed: int = 0) -> Norms | None:
@@ -130,7 +133,7 @@ def make_difference_methods(
     models: Models,
     contexts: Contexts,
     reader: KnownUsers,
-    encoder: Encoder,
+    encoder: Encoder | None,
     *,
     prompt: PromptConfig | None = None,
     seed: int = 0,
@@ -143,12 +146,12 @@ def make_difference_methods(
         models: The run's models.
         contexts: Bring the past reviews that S and G are shown.
         reader: What is visible: a phase's snapshot or a live store.
-        encoder: Whose vectors are stored.
+        encoder: Whose vectors are stored; None only where none are read (``DifferenceConfig.reads_vectors``).
         prompt: How prompts are rendered.
         seed: Of the users who are PAG's norm.
 
     Raises:
-        ConfigError: There is no such method.
+        ConfigError: There is no such method, or no encoder where vectors are read.
     """
     for name in names:
         if name not in DIFFERENCE_METHODS:
@@ -156,7 +159,7 @@ def make_difference_methods(
     if not names:  # and no model is loaded for nothing
         return []
     roles = models.roles(config)
-    cases = make_cases(reader, config.comparison, encoder, cluster=bool(roles.extract or roles.validate))
+    cases = make_cases(reader, config, encoder)
 
     def made(name: str) -> PAG | DPL | DRP:
         if name == "pag":

@@ -14,9 +14,9 @@ from pydantic import BaseModel
 
 from idiolect.config import Config
 from idiolect.corpus.rules import SplitConfig
+from idiolect.experiments.embed import EmbedConfig
 from idiolect.experiments.explain.settings import ExplainConfig
 from idiolect.experiments.ingest import IngestConfig
-from idiolect.experiments.live import EmbedConfig
 from idiolect.experiments.roles import RoleConfig
 from idiolect.experiments.settings import Settings
 from idiolect.llm.endpoint import OpenAIConfig

@@ -13,6 +13,7 @@ from idiolect.llm.config import BackboneConfig
 from idiolect.methods.comparison import ComparisonConfig
 from idiolect.methods.dimensions import Dimensions
 from idiolect.methods.pipeline import StageConfig
+from idiolect.retrieval.table import encodes
 
 DifferenceMethod = Literal["pag", "dpl", "drp"]
 """The methods that put a user into words before they write."""
@@ -64,6 +65,17 @@ class DifferenceConfig(Config):
         """The roles that a model plays, by their fields' names."""
         given = {name: getattr(self, name) for name in ROLES}
         return {name: role for name, role in given.items() if role is not None}
+
+    @property
+    def clusters(self) -> bool:
+        """Whether representatives are chosen by their vectors: not where no model reads them, or they are drawn."""
+        shown = self.extractor is not None or self.validator is not None
+        return shown and self.comparison.selector != "random"
+
+    @property
+    def reads_vectors(self) -> bool:
+        """Whether DPL and DRP choose representatives or anchors by vectors."""
+        return self.clusters or encodes(self.comparison.retriever)
 
     @property
     def backbones(self) -> tuple[BackboneConfig, ...]:

@@ -22,6 +22,15 @@ RETRIEVERS: Registry[Callable[..., Retriever]] = Registry(
 )
 
 
+def encodes(name: str) -> bool:
+    """Whether the retriever called ``name`` embeds what it looks for.
+
+    Raises:
+        ConfigError: There is none of that name.
+    """
+    return "encoder" in inspect.signature(RETRIEVERS.get(name)).parameters
+
+
 def make_retriever(
     name: str, *, seed: int = 0, encoder: Encoder | None = None, reader: ReviewReader | None = None
 ) -> Retriever:

@@ -1,4 +1,4 @@
-"""A live store: what is added is known at once, whole or not at all."""
+"""Writing from a live store: with what was written a moment ago, and with no vector where none is read."""
 
 from __future__ import annotations
 
@@ -6,19 +6,16 @@ import json
 from pathlib import Path
 from typing import Any, cast
 
-import numpy as np
 import pytest
 
 from idiolect.config import merge
 from idiolect.encoders.hashing import HashEncoder
 from idiolect.errors import ArtifactError, ConfigError, InputError, NotFoundError
-from idiolect.experiments.ingest import ingest_files
-from idiolect.experiments.live import add_review, write_review
+from idiolect.experiments.add import add_review
 from idiolect.experiments.roles import DIFFERENCE_METHODS, DifferenceMethod
+from idiolect.experiments.write import write_review
 from idiolect.store.sql import SqlStore
 from idiolect.types import ItemId, Review, ReviewId, UserId
-
-ANN: dict[str, Any] = {"user": "ann", "item": "tea", "text": "Too sweet for me.", "encoder": "hash:32"}
 
 
 def review(user: str, item: str) -> Review:
@@ -31,66 +28,12 @@ def store(tmp_path: Path) -> str:
     return str(tmp_path / "live.db")
 
 
-def test_a_review_comes_with_its_vector_and_its_items_sum(store: str) -> None:
-    add_review(store, **ANN)
-    added = add_review(store, **{**ANN, "user": "bob", "text": "Just right."})
-    name = HashEncoder(32).name
+@pytest.fixture
+def compared(store: str) -> str:
+    """Four users who all wrote about the same two items; no vectors."""
     with SqlStore(store) as database:
-        assert database.profile(UserId("bob")) == [added]
-        vector = database.vectors([added.id], encoder=name)[0]
-        sums = database.peer_sums([ItemId("tea")], exclude=UserId("ann"), encoder=name)
-    assert sums.counts.tolist() == [1]
-    np.testing.assert_array_equal(sums.sums[0], vector.astype(np.float64))
-
-
-def test_the_same_review_of_the_same_moment_is_one_review(store: str) -> None:
-    first, second = (add_review(store, **ANN, timestamp=1_700_000_000) for _ in range(2))
-    later = add_review(store, **ANN, timestamp=1_700_000_001)
-    assert first == second != later
-    with SqlStore(store) as database:
-        assert database.counts().reviews == 2
-        sums = database.peer_sums([ItemId("tea")], exclude=UserId("bob"), encoder=HashEncoder(32).name)
-        assert sums.counts.tolist() == [2]
-
-
-def test_an_encoder_that_fails_leaves_nothing_behind(store: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    def fail(*_: object, **__: object) -> np.ndarray:
-        raise RuntimeError("out of memory")
-
-    with monkeypatch.context() as patch:
-        patch.setattr(HashEncoder, "encode", fail)
-        with pytest.raises(RuntimeError):
-            add_review(store, **ANN)
-    assert not Path(store).exists()
-    add_review(store, **ANN)
-    with pytest.raises(ConfigError, match="--encoder"):
-        add_review(store, **{**ANN, "user": "bob", "encoder": "hash:64"})
-    with SqlStore(store) as database:
-        assert database.users() == ["ann"]
-
-
-def test_what_cannot_be_a_review_is_refused(store: str) -> None:
-    with pytest.raises(ConfigError, match="no text"):
-        add_review(store, **{**ANN, "text": " \n"})
-    with pytest.raises(InputError, match="rating"):
-        add_review(store, **ANN, rating=float("nan"))
-    with pytest.raises(InputError, match="rating out of range"):
-        add_review(store, **ANN, rating=500)
-    with pytest.raises(InputError, match="timestamp"):
-        add_review(store, **{**ANN, "timestamp": -5})
-    assert not Path(store).exists()
-
-
-def test_an_item_may_be_described_after_it_was_first_reviewed(store: str, tmp_path: Path) -> None:
-    add_review(store, **ANN)
-    reviews, items = tmp_path / "reviews.jsonl", tmp_path / "items.jsonl"
-    reviews.write_text(json.dumps({"user": "bob", "item": "tea", "text": "Just right."}))
-    items.write_text(json.dumps({"item": "tea", "title": "Green tea"}))
-    report = ingest_files(reviews, items=items, store=store)
-    assert report.stored.refused == ()
-    assert report.stored.items_added == 1
-    with SqlStore(store) as database:
-        assert database.items([ItemId("tea")])[ItemId("tea")].title == "Green tea"
+        database.add([], [review(user, item) for user in ("ann", "bob", "cyd", "dan") for item in ("tea", "mug")])
+    return store
 
 
 def test_writing_for_a_user_uses_what_they_wrote_a_moment_ago(job: Any, adapter: Path, store: str) -> None:
@@ -150,10 +93,43 @@ def test_a_user_is_put_into_words_before_a_review_is_written(job: Any, method: D
     assert "Compared with others" in found.stages["profile"]
 
 
-def test_others_without_vectors_get_them_where_representatives_are_chosen(store: str) -> None:
-    with SqlStore(store) as database:
-        database.add([], [review(user, item) for user in ("ann", "bob", "cyd", "dan") for item in ("tea", "mug")])
-    changes = {"encoder": "hash:32", "backbone": {"model": "fake"}, "differences": {"extractor": {}}}
-    few = merge(changes, {"differences": {"comparison": {"representatives": 2}}})
-    found = write_review(store, user="ann", item="tea", method="drp", changes=few)
+SHOWN: dict[str, Any] = {"extractor": {}, "comparison": {"representatives": 2}}
+
+
+def test_others_without_vectors_get_them_where_representatives_are_chosen(compared: str) -> None:
+    changes = {"encoder": "hash:32", "backbone": {"model": "fake"}, "differences": SHOWN}
+    found = write_review(compared, user="ann", item="tea", method="drp", changes=changes)
     assert found.usage["extract"].calls == 2
+    with SqlStore(compared) as database:
+        assert database.missing_vectors(HashEncoder(32).name).is_empty()
+
+
+@pytest.mark.parametrize(
+    ("method", "changes"),
+    [
+        ("nonpersonalized", {}),
+        ("rag", {}),
+        ("pag", {}),
+        ("drp", {}),
+        ("drp", {"differences": merge(SHOWN, {"comparison": {"selector": "random"}})}),
+    ],
+)
+def test_what_reads_no_vector_needs_no_encoder(method: Any, changes: dict[str, Any], compared: str) -> None:
+    changes = merge(changes, {"encoder": "no-such-encoder", "backbone": {"model": "fake"}})
+    assert write_review(compared, user="ann", item="tea", method=method, changes=changes).text
+
+
+@pytest.mark.parametrize(
+    ("method", "changes"),
+    [
+        ("rag", {"context": {"retriever": "dense"}}),
+        ("drp", {"differences": {"comparison": {"retriever": "dense"}}}),
+        ("dpl", {"differences": SHOWN}),
+    ],
+)
+def test_what_reads_vectors_asks_for_their_encoder(method: Any, changes: dict[str, Any], compared: str) -> None:
+    changes = merge(changes, {"encoder": "hash:0", "backbone": {"model": "fake"}})
+    with pytest.raises(ConfigError, match="0 dimensions"):
+        write_review(compared, user="ann", item="tea", method=method, changes=changes)
+    fine = merge(changes, {"encoder": "hash:32"})
+    assert write_review(compared, user="ann", item="tea", method=method, changes=fine).text

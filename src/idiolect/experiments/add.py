@@ -1,0 +1,83 @@
+"""One review added to a live store: known at once, with its vector, or not at all."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+
+from idiolect.corpus.fields import parse_rating, parse_timestamp
+from idiolect.corpus.records import digest_id
+from idiolect.corpus.rejects import UnusableRow
+from idiolect.encoders.base import Encoder
+from idiolect.encoders.table import load_encoder
+from idiolect.errors import ConfigError, InputError
+from idiolect.store.pseudonym import Pseudonyms, check_names
+from idiolect.store.rows import refusal
+from idiolect.store.sql import SqlStore
+from idiolect.types import ItemId, Review, ReviewId, UserId
+
+
+def add_review(
+    store: str,
+    *,
+    user: str,
+    item: str,
+    text: str,
+    rating: float | None = None,
+    title: str = "",
+    timestamp: int | None = None,
+    encoder: str = "minilm",
+    pseudonyms: Path | None = None,
+) -> Review:
+    """Add one review written now, with its vector; the item's sum follows in the same transaction as the vector.
+
+    The store is then another one to the splits made of it: see ``split_store``. With ``pseudonyms``, the file of a key
+    that is made where there is none, the user's id is hashed before anything is made of it.
+
+    Raises:
+        ConfigError: The text is empty, or the store holds other encoders' vectors only, or names users otherwise.
+        InputError: The store refuses the review; where there is no store yet, none is made.
+    """
+    check_said(rating, timestamp)
+    if not text.strip():
+        raise ConfigError("the review has no text", hint="pass --text")
+    moment = int(time.time()) if timestamp is None else timestamp
+    hashed = Pseudonyms.open(pseudonyms) if pseudonyms else None
+    author = hashed(user) if hashed else UserId(user)
+    review = Review(
+        id=ReviewId(digest_id(author, item, moment, title, text, rating)),
+        user=author,
+        item=ItemId(item),
+        text=text,
+        rating=rating,
+        title=title,
+        timestamp=moment,
+    )
+    # Everything that can fail comes before the first write: a review without its vector would be half known.
+    if reason := refusal(review):
+        raise InputError(f"the review cannot be stored: {reason}", hint="change it and try again")
+    _store(store, review, load_encoder(encoder), hashed)
+    return review
+
+
+def check_said(rating: float | None, timestamp: int | None = None) -> None:
+    """Refuse what no file's row may say either."""
+    try:
+        parse_rating(rating)
+        parse_timestamp(timestamp)
+    except UnusableRow as reason:
+        raise InputError(str(reason), hint="ratings are 0 to 100, timestamps seconds since 1970") from reason
+
+
+def _store(store: str, review: Review, encoder: Encoder, hashed: Pseudonyms | None) -> None:
+    """Review and vector, or neither."""
+    vector = encoder.encode([review.text])
+    with SqlStore(store) as database:
+        check_names(database, hashed, take=True)
+        held = database.encoders()
+        if held and encoder.name not in held:
+            raise ConfigError(f"the store holds vectors of {', '.join(held)}", hint="name their encoder with --encoder")
+        report = database.add([], [review])
+        if report.refused:
+            raise InputError(f"the review cannot be stored: {report.refused[0][1]}", hint="change it and try again")
+        database.add_vectors([review.id], vector, encoder=encoder.name)

@@ -1,0 +1,146 @@
+"""One review written from a live store, with everything it knows now."""
+
+from __future__ import annotations
+
+import difflib
+import logging
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Literal, get_args
+
+from idiolect.encoders.base import Encoder
+from idiolect.encoders.table import load_encoder
+from idiolect.errors import ArtifactError, ConfigError, NotFoundError
+from idiolect.experiments.adapters import check_adapter
+from idiolect.experiments.add import check_said
+from idiolect.experiments.commands import cache_path, load_settings, open_model
+from idiolect.experiments.conditions import make_dep
+from idiolect.experiments.data import make_contexts
+from idiolect.experiments.differences import Models, make_difference_methods
+from idiolect.experiments.roles import DIFFERENCE_METHODS
+from idiolect.experiments.settings import Settings
+from idiolect.llm.failure import EndpointError
+from idiolect.methods.base import Method, check_support
+from idiolect.methods.dep import DEP
+from idiolect.methods.nonpersonalized import NonPersonalized
+from idiolect.methods.rag import RAG
+from idiolect.retrieval.table import encodes
+from idiolect.store.embed import embed_missing
+from idiolect.store.pseudonym import user_in
+from idiolect.store.sql import SqlStore
+from idiolect.types import ItemId, Prediction, ReviewId, Sample, UserId
+
+_log = logging.getLogger(__name__)
+
+WriteMethod = Literal["auto", "nonpersonalized", "rag", "pag", "dpl", "drp", "dep"]
+"""What ``write_review`` writes with; ``auto`` is dep with an adapter and rag without."""
+
+
+def write_review(
+    store: str,
+    *,
+    user: str,
+    item: str,
+    adapter: Path | None = None,
+    method: WriteMethod = "auto",
+    rating: float | None = None,
+    title: str = "",
+    backbone: str | None = None,
+    config: Path | None = None,
+    changes: Mapping[str, Any] | None = None,
+    pseudonyms: Path | None = None,
+) -> Prediction:
+    """Write one review from everything the store knows now.
+
+    The user goes by their own id; where the store knows them by a pseudonym, ``pseudonyms`` is the file of its key.
+
+    Raises:
+        NotFoundError: No such store, user, item, model or adapter.
+        ConfigError: No such method, DEP without an adapter, a backbone that takes no soft prompts, or no such names.
+        ArtifactError: The adapter was trained as a control, or does not fit encoder or backbone.
+        EndpointError: The model that writes gave no answer.
+    """
+    check_said(rating)
+    chosen = _chosen(method, adapter)
+    settings = load_settings(adapter, config=config, changes=changes, backbone=backbone)
+    if chosen == "dep" and settings.vectors != "right":
+        raise ArtifactError(
+            f"the adapter in {str(adapter)!r} is a control, trained with vectors = {settings.vectors}",
+            hint="write with one that was fitted with vectors = right",
+        )
+    with SqlStore(store, create=False) as database:
+        sample = Sample(user=user_in(database, user, pseudonyms), item=ItemId(item), rating=rating, title=title)
+        _check_known(database, sample, chosen)
+        if (answers := cache_path(settings, store)) is not None:
+            database.record_output(answers, "cache")
+        encoder = _embedded(database, sample.user, chosen, settings)
+        with (
+            open_model(settings, store) as llm,
+            Models(llm, settings.sampling, cache=answers) as models,
+        ):
+            prediction = _make(chosen, models, settings, database, encoder, adapter).generate([sample])[0]
+            writer = models.roles(settings.differences).write.llm if chosen in DIFFERENCE_METHODS else llm
+    if "failure" in prediction.stages:
+        raise EndpointError(f"{writer.name} gave no answer: {prediction.stages['failure']}", hint="try again later")
+    return prediction
+
+
+def _chosen(method: str, adapter: Path | None) -> str:
+    known = get_args(WriteMethod)
+    if method not in known:
+        raise ConfigError(f"unknown method {method!r}", hint=f"one of: {', '.join(known)}")
+    chosen = ("dep" if adapter else "rag") if method == "auto" else method
+    if chosen == "dep" and adapter is None:
+        raise ConfigError("dep needs an adapter", hint="pass --adapter FOLDER, or another --method")
+    return chosen
+
+
+def _check_known(database: SqlStore, sample: Sample, method: str) -> None:
+    """Refuse what the store knows nothing of."""
+    if not database.items([sample.item]) and not database.reviews_of(sample.item, exclude=UserId("")):
+        raise NotFoundError(f"no item {sample.item!r} in the store", hint="check the id, or ingest items with --items")
+    if method != "nonpersonalized" and not database.profile(sample.user):
+        near = difflib.get_close_matches(sample.user, database.users(), n=1)
+        hint = f"did you mean {near[0]!r}? " if near else ""
+        raise NotFoundError(
+            f"no review by user {sample.user!r} in the store",
+            hint=f"{hint}--method nonpersonalized writes for a user who is not known",
+        )
+
+
+def _embedded(database: SqlStore, user: UserId, method: str, settings: Settings) -> Encoder | None:
+    """The encoder, once every review has the vector that is read of it; None where the method reads text alone."""
+    chosen_by_vectors = method in ("dpl", "drp") and settings.differences.reads_vectors
+    if not (method == "dep" or chosen_by_vectors or encodes(settings.context.retriever)):
+        return None
+    encoder = load_encoder(settings.encoder)
+    read = [review.id for review in database.profile(user)]
+    if chosen_by_vectors and settings.differences.clusters:
+        read += _others(database, user)
+    embed_missing(database, encoder, ids=read)
+    if not_embedded := database.missing_vectors(encoder.name).height:
+        _log.warning("%d reviews have no vector and are nobody's peers; run idiolect embed", not_embedded)
+    return encoder
+
+
+def _others(database: SqlStore, user: UserId) -> list[ReviewId]:
+    """Everybody else's reviews of what the user wrote about: representatives are chosen from them."""
+    items = dict.fromkeys(review.item for review in database.profile(user))
+    return [review.id for item in items for review in database.reviews_of(item, exclude=user)]
+
+
+def _make(
+    name: str, models: Models, settings: Settings, database: SqlStore, encoder: Encoder | None, adapter: Path | None
+) -> Method:
+    """The method, on the live store."""
+    contexts = make_contexts(database, settings.context, encoder, vectors=name == "dep")
+    llm, how = models.own, settings.differences
+    if name == "dep" and adapter is not None and encoder is not None:
+        check_support("dep", DEP.needs, llm)
+        check_adapter(adapter, encoder=encoder.name, backbone=llm.name)
+        return make_dep(adapter, llm, contexts, params=settings.sampling, prompt=settings.prompt)
+    if name in DIFFERENCE_METHODS:
+        shown = {"prompt": settings.prompt, "seed": settings.seed}
+        return make_difference_methods([name], how, models, contexts, database, encoder, **shown)[0]
+    plain = NonPersonalized if name == "nonpersonalized" else RAG
+    return plain(llm, contexts, params=settings.sampling, prompt=settings.prompt)
