@@ -177,7 +177,7 @@ def test_the_best_checkpoint_by_the_metric_is_kept(tiny_backbone, make_adapter, 
 
     config = FitConfig(**{**QUICK, "max_steps": 9})
     report = fit_adapter(tiny_backbone(), adapter, examples, config=config, folder=tmp_path, validate=validate)
-    assert (report.best_metric, report.best_step) == (0.9, 6)
+    assert (report.metric, report.best_metric, report.best_step) == ("meteor", 0.9, 6)
     for name, tensor in adapter.state_dict().items():
         torch.testing.assert_close(tensor, seen[1][name], rtol=0, atol=0)
     assert "validation meteor: 0.9" in (tmp_path / "README.md").read_text()

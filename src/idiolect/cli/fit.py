@@ -52,10 +52,13 @@ def fit(
 
 def _text(name: str, report: FitReport) -> str:
     epochs = ", ".join(f"{seconds:.1f}" for seconds in report.seconds_per_epoch) or "none in this run"
+    validation = "no validation: the last adapter is kept"
+    if report.best_metric is not None:
+        validation = f"best validation {report.metric} {report.best_metric:.4g}, at step {report.best_step}"
     return (
         f"{name}: {report.trainable_parameters:,} trainable parameters, {report.trainable_share:.2%} of all\n"
         f"{name}: {report.steps} steps; seconds per epoch: {epochs}\n"
-        f"{name}: best validation metric {report.best_metric} at step {report.best_step}"
+        f"{name}: {validation}"
     )
 
 
@@ -66,6 +69,7 @@ def _record(report: FitReport, folder: Path) -> dict[str, Any]:
         "trainable_parameters": report.trainable_parameters,
         "trainable_share": report.trainable_share,
         "seconds_per_epoch": report.seconds_per_epoch,
+        "metric": report.metric,
         "best_metric": report.best_metric,
         "losses": dict(report.losses),
     }

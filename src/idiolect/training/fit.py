@@ -153,6 +153,7 @@ def _report(trainer: AdapterTrainer, timer: EpochTimer) -> FitReport:
         losses={k: v for k, v in (logged[-1] if logged else {}).items() if k not in {"epoch", "step"}},
         best_metric=state.best_metric,
         best_step=state.best_global_step,
+        metric=trainer.args.metric_for_best_model or "",
     )
 
 

@@ -26,6 +26,8 @@ class FitReport:
     best_metric: float | None
     """Of the adapter that was kept; None without validation."""
     best_step: int | None
+    metric: str = ""
+    """What validation measured (``FitConfig.metric``)."""
 
     @property
     def trainable_share(self) -> float:
