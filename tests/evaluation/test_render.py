@@ -5,7 +5,7 @@ from dataclasses import replace
 
 import pytest
 
-from idiolect.evaluation.render import to_dict, to_markdown, to_text
+from idiolect.evaluation.render import controls_to_text, to_dict, to_markdown, to_text
 from idiolect.evaluation.report import Cell, Column, Row, ScoreTable
 from idiolect.evaluation.significance import Comparison, Interval
 
@@ -46,6 +46,21 @@ def test_text_is_aligned(table: ScoreTable) -> None:
     assert len(head) == len(rule) == len(first) == len(second)
     assert second.endswith("-")
     assert "**" not in to_text(table)
+
+
+def test_controls_stand_below_their_methods_in_the_columns_that_they_have(table: ScoreTable) -> None:
+    nll = Cell(score=Interval(95.0, 94, 96), versus=Comparison(4.5, 3, 6, 0.001), p_holm=0.001)
+    control = Row(method="none: wrong user", cells=(None, nll))
+    first = replace(table, rows=(table.rows[0], control))
+    other = replace(first, rows=(Row(method="rag", cells=(None, nll)), Row(method="rag: x", cells=(None, None))))
+    text = controls_to_text([first, replace(other, baseline="rag")])
+    head, rule, *lines = text.splitlines()
+    assert head.split() == ["method", "nll", "↓"]
+    assert len(rule) == len(head)
+    assert [line.split("  ")[0] for line in lines[:4]] == ["none", "none: wrong user", "rag", "rag: x"]
+    assert lines[1].endswith("95.00† [94.00, 96.00]")
+    assert lines[3].endswith("-")
+    assert "metric:" not in text
 
 
 def test_the_dict_is_json_and_holds_every_number(table: ScoreTable) -> None:

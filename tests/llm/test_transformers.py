@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import json
+
 import numpy as np
 import pytest
 import torch
@@ -203,6 +205,13 @@ class TestLoading:
             tiny_llm("llama").negative_log_likelihood(prompts, references),
             rtol=1e-5,
         )
+
+    def test_without_a_budget_the_models_own_context_is_one(self, folder):
+        config = json.loads((folder / "config.json").read_text())
+        (folder / "config.json").write_text(json.dumps(config | {"max_position_embeddings": 1024}))
+        assert TransformersLLM.load(BackboneConfig(model=str(folder))).prompts.max_tokens == 768
+        shipped = TransformersLLM.load(BackboneConfig()).prompts
+        assert shipped.history_tokens == 768 < shipped.max_tokens
 
     def test_other_weights_in_the_same_folder_have_another_name(self, tiny_llm, folder):
         config = BackboneConfig(model=str(folder))

@@ -208,6 +208,17 @@ class TestBudget:
         assert encoded.slot_rows.tolist() == [0, 2]
         assert encoded.kept_entries == (0,)
 
+    def test_history_may_have_less_room_than_the_prompt(self, tiny_tokenizer):
+        entries = [Block((f"entry {k}",), entry=k) for k in range(4)]
+
+        def kept(history_tokens, *blocks):
+            encoder = PromptTokenizer(tiny_tokenizer, max_tokens=400, history_tokens=history_tokens)
+            return encoder.encode(chat(*blocks)).kept_entries
+
+        assert kept(None, *entries) == kept(4000, *entries) == (0, 1, 2, 3)
+        assert 0 < len(kept(40, *entries)) < 4
+        assert kept(40, Block(("x" * 200,)), *entries) == ()  # what is no history is not refused for it
+
     def test_what_cannot_fit_is_refused(self, tiny_tokenizer):
         prompt = chat(Block(("x" * 300,)), Block(("y",), entry=0))
         with pytest.raises(InputError, match=r"takes \d+ tokens, the budget is 50"):

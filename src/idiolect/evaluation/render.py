@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 from idiolect.evaluation.personal import Verdict
@@ -21,11 +22,25 @@ def to_markdown(table: ScoreTable) -> str:
 
 def to_text(table: ScoreTable) -> str:
     """The same as aligned plain text."""
-    grid = _grid(table, bold=False)
-    widths = [max(map(len, cells)) for cells in zip(*grid, strict=True)]
-    lines = ["  ".join([row[0].ljust(widths[0]), *map(str.rjust, row[1:], widths[1:])]).rstrip() for row in grid]
-    lines.insert(1, "  ".join("-" * width for width in widths))
-    return "\n".join([*lines, "", *_notes(table), *(column.signature for column in table.columns)]) + "\n"
+    return "\n".join([*_aligned(table), "", *_notes(table), *(column.signature for column in table.columns)]) + "\n"
+
+
+def controls_to_text(tables: Sequence[ScoreTable]) -> str:
+    """Methods and their controls as one aligned text, in those columns in which some control has a score.
+
+    Args:
+        tables: A method and its controls each, of the same columns and samples; their signatures stand elsewhere.
+    """
+    rows = [row for table in tables for row in table.rows]
+    controls = [row for table in tables for row in table.rows if row.method != table.baseline]
+    shown = [place for place in range(len(tables[0].columns)) if any(row.cells[place] for row in controls)]
+    one = replace(
+        tables[0],
+        columns=tuple(tables[0].columns[place] for place in shown),
+        rows=tuple(replace(row, cells=tuple(row.cells[place] for place in shown)) for row in rows),
+    )
+    note = f"† differs from its method, p < {SIGNIFICANT} after Holm's correction over the method's controls."
+    return "\n".join([*_aligned(one), "", note]) + "\n"
 
 
 def verdicts_to_markdown(verdicts: Sequence[Verdict]) -> str:
@@ -56,6 +71,14 @@ def to_dict(table: ScoreTable) -> dict[str, Any]:
 def _plain(cell: Cell) -> dict[str, Any]:
     score = cell.score._asdict()
     return score if cell.versus is None else {**score, "versus": {**cell.versus._asdict(), "p_holm": cell.p_holm}}
+
+
+def _aligned(table: ScoreTable) -> list[str]:
+    """The lines of a table as plain text, its second a rule."""
+    grid = _grid(table, bold=False)
+    widths = [max(map(len, cells)) for cells in zip(*grid, strict=True)]
+    lines = ["  ".join([row[0].ljust(widths[0]), *map(str.rjust, row[1:], widths[1:])]).rstrip() for row in grid]
+    return [lines[0], "  ".join("-" * width for width in widths), *lines[1:]]
 
 
 def _grid(table: ScoreTable, *, bold: bool) -> list[list[str]]:

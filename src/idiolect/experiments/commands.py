@@ -191,4 +191,5 @@ def run_evaluate(
                 generate_controls=generate_controls,
                 cache=answers,
                 provenance={"command": " ".join(sys.argv)},
+                progress=progress,
             )

@@ -9,6 +9,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from tqdm.auto import tqdm
+
 from idiolect.encoders.digest import folder_digest
 from idiolect.errors import ConfigError
 from idiolect.experiments import results
@@ -40,6 +42,7 @@ def evaluate(
     generate_controls: bool = False,
     cache: Path | None = None,
     provenance: Mapping[str, Any] | None = None,
+    progress: bool = False,
 ) -> Evaluation:
     """Run every condition on the test samples, score, test and record.
 
@@ -53,6 +56,7 @@ def evaluate(
         generate_controls: Also let the controls write texts; their likelihood is always computed.
         cache: File of recorded answers, for the models that play roles; None: none are kept.
         provenance: Recorded with the result (command, corpus).
+        progress: Show which condition is being run, of how many.
 
     Raises:
         ConfigError: ``folder`` holds the outputs of another evaluation.
@@ -67,10 +71,10 @@ def evaluate(
         if "likelihood" not in llm.supports and not generate_controls:
             wanted = [condition for condition in wanted if not condition.control]  # they would have nothing to show
         _claim(folder, _depends(data, record, adapter, generate_controls))
-        runs = {
-            one.name: run_condition(one, llm, samples, folder, texts=generate_controls or not one.control)
-            for one in wanted
-        }
+        runs: dict[str, list[dict[str, Any]]] = {}
+        for one in (bar := tqdm(wanted, unit="condition", disable=not progress, leave=False)):
+            bar.set_description(one.name)
+            runs[one.name] = run_condition(one, llm, samples, folder, texts=generate_controls or not one.control)
     evaluation = scorer.score(runs, folder, _notes(llm, runs))
     evaluation.write({**record, "samples": len(samples), "seconds": round(time.time() - started, 1)})
     return evaluation

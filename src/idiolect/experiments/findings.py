@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from idiolect.evaluation.personal import Verdict
-from idiolect.evaluation.render import to_dict, to_markdown, to_text, verdicts_to_markdown
+from idiolect.evaluation.render import controls_to_text, to_dict, to_markdown, to_text, verdicts_to_markdown
 from idiolect.evaluation.report import ScoreTable
 from idiolect.evaluation.significance import Interval
 from idiolect.experiments import curves, results, spending
@@ -49,8 +49,9 @@ class Evaluation:
 
     @property
     def text(self) -> str:
-        """Tables, verdicts and notes for a terminal."""
-        parts = [f"{title}\n\n{to_text(table)}" for title, table in self.tables.items()]
+        """Tables, verdicts and notes for a terminal; the report has every table in full."""
+        parts = [f"methods\n\n{to_text(self.methods)}"]
+        parts += [f"controls\n\n{controls_to_text(list(self.controls.values()))}"] if self.controls else []
         parts += [f"whether it is personal\n\n{verdicts_to_markdown(self.verdicts)}"] if self.verdicts else []
         if spending.worth_showing(self.spending):
             parts.append(f"what it took\n\n{spending.to_text(self.spending)}")

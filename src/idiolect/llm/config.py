@@ -32,8 +32,10 @@ class BackboneConfig(Config):
     """``cpu``, ``cuda``, ...; auto: a GPU where there is one."""
     dtype: Literal["auto", "float32", "bfloat16", "float16"] = "auto"
     """auto: the checkpoint's own on a GPU, float32 on a CPU."""
-    max_prompt_tokens: int = Field(default=2048, gt=0)
-    """Budget of a prompt (DEP paper, appendix C.2.3); history that does not fit is dropped, last entry first."""
+    max_prompt_tokens: int | None = Field(default=None, gt=0)
+    """Budget of a prompt; history that does not fit is dropped, last entry first. None: 2048 (DEP paper, appendix
+    C.2.3), or what the model has positions for; of a model that ``pretrain`` made, the shipped one among them, history
+    is kept only as far as the documents that it learnt from were long."""
     batch_size: int = Field(default=16, gt=0)
     """Prompts computed together."""
     engine: dict[str, Any] = Field(default_factory=dict)

@@ -18,6 +18,7 @@ from transformers import AutoModelForCausalLM, AutoTokenizer
 from idiolect.encoders.quiet import no_bars
 from idiolect.errors import ConfigError, NotFoundError
 from idiolect.llm.base import Capability, Completion, SamplingParams, Schema
+from idiolect.llm.budget import budget
 from idiolect.llm.config import SANDBOX_BACKBONE, BackboneConfig
 from idiolect.llm.local import completion, model_name, soft_rows
 from idiolect.prompts.tokenize import EncodedPrompt, PromptTokenizer
@@ -43,6 +44,7 @@ class TransformersLLM:
         tokenizer: Its tokenizer.
         name: Model and revision, for records.
         max_prompt_tokens: See ``BackboneConfig``.
+        history_tokens: See ``PromptTokenizer``.
         batch_size: See ``BackboneConfig``.
         progress: Show a bar while generating.
     """
@@ -56,11 +58,12 @@ class TransformersLLM:
         *,
         name: str,
         max_prompt_tokens: int = 2048,
+        history_tokens: int | None = None,
         batch_size: int = 16,
         progress: bool = False,
     ) -> None:
         self.model = model.eval()
-        self.prompts = PromptTokenizer(tokenizer, max_tokens=max_prompt_tokens)
+        self.prompts = PromptTokenizer(tokenizer, max_tokens=max_prompt_tokens, history_tokens=history_tokens)
         self.name = name
         accepted = inspect.signature(model.forward).parameters
         self._takes = {name for name in ("position_ids", "logits_to_keep", "use_cache") if name in accepted}
@@ -83,6 +86,7 @@ class TransformersLLM:
             tokenizer = AutoTokenizer.from_pretrained(where, revision=config.revision)
             with no_bars():
                 model: Any = AutoModelForCausalLM.from_pretrained(where, revision=config.revision, dtype=dtype)
+            allowed = budget(config.max_prompt_tokens, folder, _positions(model))
         except (OSError, ValueError, SafetensorError) as error:
             reason = next(iter(str(error).strip().splitlines()), type(error).__name__)
             raise NotFoundError(
@@ -93,7 +97,8 @@ class TransformersLLM:
             model.to(device),
             tokenizer,
             name=model_name(config.model, folder, config.revision or getattr(model.config, "_commit_hash", None)),
-            max_prompt_tokens=config.max_prompt_tokens,
+            max_prompt_tokens=allowed.prompt,
+            history_tokens=allowed.history,
             batch_size=config.batch_size,
             progress=progress,
         )
@@ -102,7 +107,8 @@ class TransformersLLM:
     def identity(self) -> str:
         """What its answers depend on beside prompt and parameters: what a record of them is kept under."""
         how = {"dtype": str(self.model.dtype), "device": self.model.device.type}
-        return json.dumps({"model": self.name, "max_prompt_tokens": self.prompts.max_tokens, **how})
+        limits = {"max_prompt_tokens": self.prompts.max_tokens, "history_tokens": self.prompts.history_tokens}
+        return json.dumps({"model": self.name, **limits, **how})
 
     @property
     def hidden_size(self) -> int:
@@ -225,3 +231,8 @@ class TransformersLLM:
             "top_p": params.top_p,
             "top_k": 0,
         }
+
+
+def _positions(model: Any) -> int | None:
+    """How many tokens the model has positions for, where its configuration says so."""
+    return getattr(model.config.get_text_config(), "max_position_embeddings", None)

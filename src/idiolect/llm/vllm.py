@@ -13,6 +13,7 @@ from transformers import AutoConfig, AutoTokenizer
 
 from idiolect.errors import ConfigError, NotFoundError, require
 from idiolect.llm.base import Capability, Completion, SamplingParams, Schema
+from idiolect.llm.budget import budget
 from idiolect.llm.config import SANDBOX_BACKBONE, BackboneConfig
 from idiolect.llm.input_embeddings import InputEmbeddings
 from idiolect.llm.local import completion, model_name, soft_rows
@@ -36,6 +37,7 @@ class VllmLLM:
         name: Model and revision, for records.
         settings: Of the engine, beside the model's own; they tell one record of answers from another.
         max_prompt_tokens: See ``BackboneConfig``.
+        history_tokens: See ``PromptTokenizer``.
         progress: Show a bar while generating.
     """
 
@@ -51,10 +53,11 @@ class VllmLLM:
         name: str,
         settings: Mapping[str, Any] | None = None,
         max_prompt_tokens: int = 2048,
+        history_tokens: int | None = None,
         progress: bool = False,
     ) -> None:
         self.engine, self.embeddings, self.name, self.progress = engine, embeddings, name, progress
-        self.prompts = PromptTokenizer(tokenizer, max_tokens=max_prompt_tokens)
+        self.prompts = PromptTokenizer(tokenizer, max_tokens=max_prompt_tokens, history_tokens=history_tokens)
         self._sampling, self._settings = sampling, dict(settings or {})
         self._dtype = engine.llm_engine.model_config.dtype
 
@@ -91,6 +94,7 @@ class VllmLLM:
             **{"disable_log_stats": True, **config.engine},
         )
         room = int(engine.llm_engine.model_config.max_model_len) - 1
+        allowed = budget(config.max_prompt_tokens, Path(where), room)
         return cls(
             engine,
             tokenizer,
@@ -98,15 +102,17 @@ class VllmLLM:
             sampling=vllm.SamplingParams,
             name=model_name(config.model, Path(where), config.revision or _commit(where)),
             settings=config.engine,
-            max_prompt_tokens=min(config.max_prompt_tokens, room),
+            max_prompt_tokens=min(allowed.prompt, room),
+            history_tokens=allowed.history,
             progress=progress,
         )
 
     @property
     def identity(self) -> str:
         """What its answers depend on beside prompt and parameters: what a record of them is kept under."""
-        how = {"max_prompt_tokens": self.prompts.max_tokens, "dtype": str(self._dtype), "engine": self._settings}
-        return json.dumps({"backend": "vllm", "model": self.name, **how}, sort_keys=True, default=str)
+        limits = {"max_prompt_tokens": self.prompts.max_tokens, "history_tokens": self.prompts.history_tokens}
+        how = {"dtype": str(self._dtype), "engine": self._settings}
+        return json.dumps({"backend": "vllm", "model": self.name, **limits, **how}, sort_keys=True, default=str)
 
     @property
     def hidden_size(self) -> int:

@@ -50,16 +50,18 @@ class PromptTokenizer:
     Args:
         tokenizer: A Hugging Face tokenizer (of any model, with or without a chat template).
         max_tokens: Budget of a prompt; history entries that do not fit are dropped, last first.
+        history_tokens: No entry is kept that would make the prompt longer than this; None: ``max_tokens``.
 
     Raises:
         ConfigError: The tokenizer has no end-of-sequence token.
     """
 
-    def __init__(self, tokenizer: Any, *, max_tokens: int) -> None:
+    def __init__(self, tokenizer: Any, *, max_tokens: int, history_tokens: int | None = None) -> None:
         if tokenizer.eos_token_id is None:
             raise ConfigError("the tokenizer has no end-of-sequence token", hint="set tokenizer.eos_token")
         self.tokenizer = tokenizer
         self.max_tokens = max_tokens
+        self.history_tokens = min(max_tokens, history_tokens or max_tokens)
         self.pad_id: int = tokenizer.pad_token_id if tokenizer.pad_token_id is not None else tokenizer.eos_token_id
         self._backend: Any = getattr(tokenizer, "backend_tokenizer", None)
         self._control = ControlTokens(tokenizer)
@@ -147,12 +149,12 @@ class PromptTokenizer:
         if total > self.max_tokens:
             raise InputError(
                 f"a prompt without history takes {total} tokens, the budget is {self.max_tokens}",
-                hint="raise max_prompt_tokens or lower description_chars",
+                hint="raise backbone.max_prompt_tokens or lower prompt.description_chars",
             )
         fitting = 0
         for entry in sorted(entries):  # what stands behind the first that does not fit is not even tokenized
             total += sum(len(self._ids_of(part.content)) for part in entries[entry])
-            if total > self.max_tokens:
+            if total > self.history_tokens:
                 break
             fitting = entry + 1
         return fitting
