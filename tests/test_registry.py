@@ -25,6 +25,17 @@ def test_a_dotted_attribute_is_not_confused_with_a_module() -> None:
     assert registry.get("ordered").__name__ == "OrderedDict"
 
 
+def test_code_of_ones_own_is_named_by_its_path() -> None:
+    registry: Registry[type] = Registry("thing", {})
+    assert registry.get("fractions:Fraction").__name__ == "Fraction"
+    for path in ("no.such.module:X", "fractions:Nothing"):
+        with pytest.raises(ConfigError, match=f"cannot import the thing '{path}'"):
+            registry.get(path)
+    for no_path in ("C:\\models", "fractions:", ":Fraction", "a b:c", "hash:48"):
+        with pytest.raises(ConfigError, match="unknown thing"):
+            registry.get(no_path)
+
+
 def test_an_unknown_name_is_answered_with_the_nearest() -> None:
     registry: Registry[type] = Registry("encoder", {"minilm": "a:b", "fake": "a:c"})
     with pytest.raises(ConfigError, match="unknown encoder 'minilmm'") as caught:

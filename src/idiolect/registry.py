@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import difflib
 import importlib
+import re
 from collections.abc import Iterable, Iterator
-from typing import Generic, TypeVar, cast
+from typing import Any, Generic, TypeVar, cast
 
 from idiolect.errors import ConfigError
 
 T = TypeVar("T")
+
+_PATH = re.compile(r"[^\W\d]\w*(\.[^\W\d]\w*)*:[^\W\d]\w*")
 
 
 def suggest(name: str, known: Iterable[str]) -> str:
@@ -21,8 +24,18 @@ def suggest(name: str, known: Iterable[str]) -> str:
     return f"one of: {', '.join(names)}" if names else ""
 
 
+def is_path(name: str) -> bool:
+    """Whether ``name`` reads like ``"module:attribute"``."""
+    return _PATH.fullmatch(name) is not None
+
+
+def _attribute(target: str) -> Any:
+    module, _, attribute = target.partition(":")
+    return getattr(importlib.import_module(module), attribute)
+
+
 class Registry(Generic[T]):
-    """Names to lazily imported ``"module:attribute"`` targets.
+    """Names to lazily imported ``"module:attribute"`` targets; such a target is a name itself, of one's own code.
 
     Args:
         kind: What the names stand for, for messages ("encoder").
@@ -47,15 +60,22 @@ class Registry(Generic[T]):
         """The implementation called ``name``, imported now.
 
         Raises:
-            ConfigError: There is none of that name.
+            ConfigError: There is none of that name, or no such attribute of such a module.
         """
         if name not in self._targets:
-            raise ConfigError(f"unknown {self.kind} {name!r}", hint=suggest(name, self._targets))
+            return self._imported(name)
         target = self._targets[name]
-        if isinstance(target, str):
-            module, _, attribute = target.partition(":")
-            target = cast(T, getattr(importlib.import_module(module), attribute))
-        return target
+        return cast(T, _attribute(target)) if isinstance(target, str) else target
+
+    def _imported(self, name: str) -> T:
+        if not is_path(name):
+            raise ConfigError(f"unknown {self.kind} {name!r}", hint=suggest(name, self._targets))
+        try:
+            return cast(T, _attribute(name))
+        except (ImportError, AttributeError) as error:
+            raise ConfigError(
+                f"cannot import the {self.kind} {name!r}: {error}", hint="the module must be on PYTHONPATH"
+            ) from error
 
     def __contains__(self, name: object) -> bool:
         return name in self._targets

@@ -37,7 +37,7 @@ from idiolect.experiments.settings import Settings
         ({"sampling": {"temperature": -1}}, "temperature"),
         ({"sampling": {"top_p": 0}}, "top_p"),
         ({"sampling": {"max_new_tokens": 0}}, "max_new_tokens"),
-        ({"methods": ["drpp"]}, "methods.0.*'pag', 'dpl' or 'drp'"),
+        ({"methods": ["drpp"]}, "unknown method 'drpp': did you mean 'drp'"),
         ({"differences": {"comparison": {"retriever": "recentcy"}}}, "did you mean 'recency'"),
         ({"differences": {"extractor": {"backbone": {"backend": "fakes"}}}}, "unknown backend 'fakes'"),
         ({"differences": {"summarizer": {"samplings": {}}}}, "did you mean 'sampling'"),
@@ -87,3 +87,13 @@ def test_encoder_backbone_and_context_dictate_the_adapters_shape() -> None:
     )
     assert (config.d_in, config.hidden_size, config.max_entries) == (48, 96, 5)
     assert (config.kind, config.streams) == ("constant", "diff")
+
+
+def test_what_a_role_says_of_sampling_leaves_the_rest_of_its_defaults():
+    changes = {"differences": {"extractor": {"sampling": {"seed": 1}}, "validator": {"sampling": {"temperature": 0.6}}}}
+    differences = load_settings(changes=changes).differences
+    assert differences.extractor is not None
+    assert differences.validator is not None
+    found = [(role.sampling.temperature, role.sampling.max_new_tokens) for role in differences.roles.values()]
+    assert found == [(0, 2048), (0.6, 2048)]
+    assert differences.extractor.sampling.replicate(2).temperature == 0

@@ -7,6 +7,7 @@ from idiolect.encoders.hashing import HashEncoder
 from idiolect.errors import NotFoundError
 from idiolect.store.embed import embed_missing
 from idiolect.store.sql import SqlStore
+from idiolect.types import Review
 
 
 @pytest.fixture
@@ -41,12 +42,23 @@ def test_every_text_gets_its_own_vector(bare):
     assert report.per_second > 0
 
 
-def test_texts_of_a_chunk_come_longest_first(bare):
+def test_texts_come_longest_first(bare):
     encoder = Recorder()
     embed_missing(bare, encoder, chunk=40)
-    assert [len(call) for call in encoder.calls] == [40, 40, 20]
-    for call in encoder.calls:
-        assert [len(text) for text in call] == sorted(map(len, call), reverse=True)
+    assert len(encoder.calls) == 3
+    lengths = [len(text) for call in encoder.calls for text in call]
+    assert lengths == sorted(lengths, reverse=True)
+
+
+def test_equal_texts_are_encoded_once(tmp_path):
+    texts = ["Great.", "A longer text.", "Great.", "Great.", "Other."]
+    with SqlStore(tmp_path / "equal.db") as store:
+        store.add([], [Review(id=str(k), user=f"u{k}", item="i", text=text) for k, text in enumerate(texts)])
+        encoder = Recorder()
+        assert embed_missing(store, encoder).embedded == 5
+        assert sorted(encoder.calls[0]) == sorted(set(texts))
+        expected = encoder.encode(texts).astype(np.float16)
+        np.testing.assert_array_equal(store.vectors([str(k) for k in range(5)], encoder=encoder.name), expected)
 
 
 def test_an_interrupted_run_keeps_its_chunks_and_a_second_run_goes_on(bare):

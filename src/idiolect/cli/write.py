@@ -6,7 +6,7 @@ from dataclasses import asdict
 from pathlib import Path
 
 from idiolect.cli.options import Json, KeyFile, Set, StorePath, overrides, show
-from idiolect.experiments.write import WriteMethod, write_review
+from idiolect.experiments.write import write_review
 
 
 def write(
@@ -15,7 +15,7 @@ def write(
     item: str,
     store: StorePath = "idiolect.db",
     adapter: Path | None = None,
-    method: WriteMethod = "auto",
+    method: str = "auto",
     rating: float | None = None,
     title: str = "",
     backbone: str | None = None,
@@ -31,7 +31,8 @@ def write(
         item: What about.
         store: SQLite file or database URL.
         adapter: Folder of a fitted adapter; its settings are used.
-        method: auto is dep with an adapter and rag without; pag, dpl and drp first put the user into words.
+        method: auto (dep with an adapter, rag without), nonpersonalized, rag, dep; pag, dpl or drp, which first put
+            the user into words; or module:Class, one of your own.
         rating: The rating to write to.
         title: The title to write to.
         backbone: Folder or hub name, where there is no adapter.

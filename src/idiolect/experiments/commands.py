@@ -55,7 +55,7 @@ def load_settings(
         raise ConfigError("an adapter brings its own settings", hint="leave out --config, or change one with --set")
     own = read_record(adapter)["settings"]
     settings = _located(build(Settings, merge(own, flags), where="flags"))
-    _check_free(build(Settings, own, where=str(adapter)), settings)
+    _check_free(_located(build(Settings, own, where=str(adapter))), settings)
     return settings
 
 
@@ -64,6 +64,9 @@ def _located(settings: Settings) -> Settings:
 
     def absolute(name: str) -> str:
         return str(Path(name).resolve()) if Path(name).is_dir() else name
+
+    def resolved(path: Path | None) -> Path | None:
+        return None if path is None else path.resolve()
 
     def placed(backbone: BackboneConfig) -> BackboneConfig:
         return backbone.model_copy(update={"model": absolute(backbone.model)})
@@ -78,7 +81,8 @@ def _located(settings: Settings) -> Settings:
             "backbone": placed(settings.backbone),
             "differences": settings.differences.model_copy(update=roles),
             "encoder": absolute(settings.encoder),
-            "cache": settings.cache.resolve() if isinstance(settings.cache, Path) else settings.cache,
+            "prompt": settings.prompt.model_copy(update={"templates": resolved(settings.prompt.templates)}),
+            "cache": settings.cache if settings.cache == "auto" else resolved(settings.cache),
         }
     )
 

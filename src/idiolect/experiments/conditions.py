@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from idiolect.errors import ConfigError
 from idiolect.evaluation.claims import NO_ADAPTER, OTHER_VECTORS, WRONG_USER, control_name
 from idiolect.experiments.adapters import check_adapter
 from idiolect.experiments.controls import Named, NoAdapter, OtherVectors, WrongUser
 from idiolect.experiments.data import Data
 from idiolect.experiments.differences import Models, make_difference_methods
 from idiolect.experiments.profiled import Once, Profiled, WrongUsers
+from idiolect.experiments.roles import DIFFERENCE_METHODS
 from idiolect.experiments.variants import TRAINED_CONTROLS
 from idiolect.llm.base import LLM, SamplingParams
 from idiolect.llm.cached import CachedLLM
@@ -19,6 +21,8 @@ from idiolect.methods.base import Contexts, Method, check_support
 from idiolect.methods.dep import DEP
 from idiolect.methods.nonpersonalized import NonPersonalized
 from idiolect.methods.rag import RAG
+from idiolect.methods.table import METHODS
+from idiolect.prompts.files import digest
 from idiolect.prompts.render import PromptConfig
 
 
@@ -52,9 +56,11 @@ def conditions(data: Data, models: Models, adapter_folder: Path | None) -> list[
     llm = models.own
     if adapter_folder is not None:
         check_support("dep", DEP.needs, llm)
-        fits = {"store": data.fingerprint, "split": data.members}
+        words = digest(data.settings.prompt.templates)
+        fits = {"templates": words, "store": data.fingerprint, "split": data.members}
         check_adapter(adapter_folder, encoder=data.encoder, backbone=llm.name, **fits)
-    found = [*_plain(data, llm), *_profiled(data, models)]
+    found = [*_plain(data, llm), *_profiled(data, models), *_own(data, llm)]
+    _check_names([condition.name for condition in found])
     return found if adapter_folder is None else [*found, *_soft(data, llm, adapter_folder)]
 
 
@@ -70,7 +76,7 @@ def _profiled(data: Data, models: Models) -> Iterator[Condition]:
     """The language methods that the settings name, each with its control."""
     settings, contexts, reader = data.settings, data.contexts("test"), data.snapshot("test")
     made = make_difference_methods(
-        settings.methods,
+        [name for name in settings.methods if name in DIFFERENCE_METHODS],
         settings.differences,
         models,
         contexts,
@@ -85,6 +91,27 @@ def _profiled(data: Data, models: Models) -> Iterator[Condition]:
         yield Condition(method=Profiled(method=method, portraits=own, name=method.name))
         stranger = Profiled(method=method, portraits=wrong, name=control_name(method.name, WRONG_USER))
         yield Condition(method=stranger, control=True)
+
+
+def _own(data: Data, llm: LLM) -> Iterator[Condition]:
+    """Methods of the user's own making, each with its control."""
+    contexts, shown = data.contexts("test"), {"params": data.settings.sampling, "prompt": data.settings.prompt}
+    for name in data.settings.methods:
+        if name in DIFFERENCE_METHODS:
+            continue
+        make = METHODS.get(name)
+        method = make(llm, contexts, **shown)
+        check_support(method.name, method.needs, llm)
+        yield Condition(method=method)
+        stranger = make(llm, WrongUser(contexts, seed=data.settings.seed), **shown)
+        yield Condition(method=Named(stranger, control_name(method.name, WRONG_USER)), control=True)
+
+
+def _check_names(names: Sequence[str]) -> None:
+    """Refuse a method of one's own that a table could not tell from another's rows."""
+    for name in names:
+        if names.count(name) > 1:
+            raise ConfigError(f"two methods are called {name!r}", hint="give yours a name of its own")
 
 
 def _soft(data: Data, llm: LLM, folder: Path) -> Iterator[Condition]:

@@ -22,6 +22,7 @@ from idiolect.experiments.roles import ROLES
 from idiolect.experiments.scoring import Scorer
 from idiolect.experiments.spending import spending
 from idiolect.llm.base import LLM
+from idiolect.prompts.files import digest
 from idiolect.types import Sample
 
 _FREE_OF_ENDPOINT = {"backbone": {"endpoint": {"limits": True, "retry": True, "price": True}}}
@@ -92,7 +93,7 @@ def run_condition(
         folder: Of the evaluation.
         texts: Whether texts are written too.
     """
-    path = folder / "samples" / f"{re.sub('[^a-z]+', '-', condition.name)}.jsonl"
+    path = folder / "samples" / f"{re.sub('[^A-Za-z0-9_]+', '-', condition.name)}.jsonl"
     if path.is_file():
         return results.read_lines(path)
     references, nothing = [sample.reference or "" for sample in samples], [None] * len(samples)
@@ -152,6 +153,7 @@ def _depends(data: Data, record: Mapping[str, Any], adapter: Path | None, genera
         **{key: record[key] for key in ("backbone", "roles", "encoder", "store", "split")},
         "settings": data.settings.model_dump(mode="json", exclude=_FREE),
         "adapter": None if adapter is None else folder_digest(adapter),
+        "templates": digest(data.settings.prompt.templates),
         "peers": [pool.pool, pool.pool_without_vector],
         "generate_controls": generate_controls,
     }

@@ -20,6 +20,7 @@ from idiolect.experiments.settings import Settings
 from idiolect.experiments.variants import TRAINED_CONTROLS, Vectors
 from idiolect.llm.transformers import TransformersLLM
 from idiolect.methods.dep import DEP
+from idiolect.prompts.files import digest
 from idiolect.prompts.render import PromptConfig, render
 from idiolect.prompts.tokenize import PromptTokenizer
 from idiolect.softprompt.adapter import Adapter
@@ -71,7 +72,7 @@ def fit(
     """
     settings = data.settings
     if initial is not None:
-        own = {"encoder": data.encoder, "backbone": llm.name}
+        own = {"encoder": data.encoder, "backbone": llm.name, "templates": digest(settings.prompt.templates)}
         check_adapter(initial, **own, store=data.fingerprint, split=data.members)
     config = settings.adapter_config(d_in=data.dim, hidden_size=llm.hidden_size)
     prompt = settings.prompt.model_copy(update={"streams": config.streams})
@@ -107,12 +108,14 @@ def fit(
 def _record(data: Data, llm: TransformersLLM) -> dict[str, Any]:
     """What the adapter must be used with."""
     own = {"settings": data.settings.model_dump(mode="json"), "encoder": data.encoder, "backbone": llm.name}
-    return {**own, "store": data.fingerprint, "split": data.members}
+    templates = digest(data.settings.prompt.templates)
+    return {**own, "templates": templates, "store": data.fingerprint, "split": data.members}
 
 
 def _depends(data: Data, llm: TransformersLLM, initial: Path | None) -> dict[str, str]:
     """What else must be the same for a fit to go on."""
-    depends = {"backbone": llm.name, "seed": str(data.settings.seed), "split": data.members}
+    templates = digest(data.settings.prompt.templates)
+    depends = {"backbone": llm.name, "seed": str(data.settings.seed), "split": data.members, "templates": templates}
     return depends if initial is None else {**depends, "initial": folder_digest(initial)}
 
 

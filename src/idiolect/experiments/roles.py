@@ -24,13 +24,21 @@ ROLES = ("extractor", "validator", "summarizer", "generator")
 """E, V, S and G: the fields of ``DifferenceConfig`` that hold a ``RoleConfig``."""
 
 
+class RoleSampling(SamplingParams):
+    """How a role's tokens are drawn: greedily, as in the DRP program."""
+
+    temperature: float = Field(default=0, ge=0)
+    """0 is greedy."""
+    max_new_tokens: int = Field(default=2048, gt=0)
+
+
 class RoleConfig(Config):
     """Who plays a role: the run's own model unless another one is named."""
 
     backbone: BackboneConfig | None = None
     """A model of its own, in this process or behind an endpoint; None: the run's own."""
-    sampling: SamplingParams = SamplingParams(temperature=0, max_new_tokens=2048)
-    """How its tokens are drawn; the defaults are greedy, as in the DRP program."""
+    sampling: RoleSampling = RoleSampling()
+    """How its tokens are drawn."""
     thinks: bool = False
     """The model, in this process, thinks before every answer; an endpoint has this setting itself."""
     thinking_limit: int = Field(default=16_384, gt=0)

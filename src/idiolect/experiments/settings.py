@@ -12,13 +12,15 @@ from idiolect.config import Config
 from idiolect.context.builder import ContextConfig
 from idiolect.evaluation.fidelity import FIDELITY
 from idiolect.evaluation.table import DEFAULT_METRICS, METRICS
-from idiolect.experiments.roles import DIFFERENCE_METHODS, DifferenceConfig, DifferenceMethod
+from idiolect.experiments.roles import DIFFERENCE_METHODS, DifferenceConfig
 from idiolect.experiments.variants import TRAINED_CONTROLS, Vectors
 from idiolect.llm.base import SamplingParams
 from idiolect.llm.config import BackboneConfig
 from idiolect.llm.table import BACKENDS, backend_of
+from idiolect.methods.table import METHODS
+from idiolect.peers.representatives import SELECTORS
 from idiolect.prompts.render import PromptConfig
-from idiolect.registry import suggest
+from idiolect.registry import is_path, suggest
 from idiolect.retrieval.table import RETRIEVERS
 from idiolect.softprompt.config import AdapterConfig
 from idiolect.training.config import FitConfig
@@ -59,8 +61,9 @@ class Settings(Config):
     peers of another item (``shuffled_peers``) or the review's own vector again (``his_twice``)."""
     prompt: PromptConfig = PromptConfig()
     """What of it is shown."""
-    methods: tuple[DifferenceMethod, ...] = DIFFERENCE_METHODS
-    """Which of ``pag``, ``dpl`` and ``drp`` are evaluated, beside Non-Perso, RAG and, with an adapter, DEP."""
+    methods: tuple[str, ...] = DIFFERENCE_METHODS
+    """Which of ``pag``, ``dpl`` and ``drp`` are evaluated, beside Non-Perso, RAG and, with an adapter, DEP; or a method
+    of your own, ``module:Class`` (see ``idiolect.methods.table``)."""
     differences: DifferenceConfig = DifferenceConfig()
     """How these work, and which model plays which role in them."""
     targets: TargetConfig = TargetConfig()
@@ -117,13 +120,15 @@ class Settings(Config):
             raise ValueError(f"fit.metric is meteor or nll, not {self.fit.metric!r}")
         _check_known("retriever", RETRIEVERS, self.context.retriever)
         _check_known("retriever", RETRIEVERS, self.differences.comparison.retriever)
+        _check_known("selector", SELECTORS, self.differences.comparison.selector)
         _check_known("backend", BACKENDS, *map(backend_of, self.backbones))
         _check_known("metric", (*METRICS, FIDELITY.name), *self.metrics)
+        _check_known("method", (*DIFFERENCE_METHODS, *(set(METHODS) - {"nonpersonalized", "rag"})), *self.methods)
         return self
 
 
 def _check_controls(settings: Settings) -> None:
-    _check_known("control", TRAINED_CONTROLS, *settings.controls)
+    _check_known("control", TRAINED_CONTROLS, *settings.controls, paths=False)
     if "constant" in settings.controls and settings.context.k == 0:
         raise ValueError("context.k = 0 (whole histories) needs controls without constant: its rows are numbered")
     others = [name for name in settings.controls if TRAINED_CONTROLS[name].vectors != "right"]
@@ -131,8 +136,9 @@ def _check_controls(settings: Settings) -> None:
         raise ValueError(f"controls = {others} are held against vectors = right, not {settings.vectors!r}")
 
 
-def _check_known(kind: str, known: Iterable[str], *names: str) -> None:
+def _check_known(kind: str, known: Iterable[str], *names: str, paths: bool = True) -> None:
+    """Refuse what is neither in a table nor, where there may be some, the path of one's own code."""
     choices = tuple(known)
     for name in names:
-        if name not in choices:
+        if name not in choices and not (paths and is_path(name)):
             raise ValueError(f"unknown {kind} {name!r}: {suggest(name, choices)}")

@@ -6,7 +6,7 @@ import difflib
 import logging
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Literal, get_args
+from typing import Any
 
 from idiolect.encoders.base import Encoder
 from idiolect.encoders.table import load_encoder
@@ -22,8 +22,9 @@ from idiolect.experiments.settings import Settings
 from idiolect.llm.failure import EndpointError
 from idiolect.methods.base import Method, check_support
 from idiolect.methods.dep import DEP
-from idiolect.methods.nonpersonalized import NonPersonalized
-from idiolect.methods.rag import RAG
+from idiolect.methods.table import METHODS
+from idiolect.prompts.files import digest
+from idiolect.registry import is_path
 from idiolect.retrieval.table import encodes
 from idiolect.store.embed import embed_missing
 from idiolect.store.pseudonym import user_in
@@ -32,8 +33,7 @@ from idiolect.types import ItemId, Prediction, ReviewId, Sample, UserId
 
 _log = logging.getLogger(__name__)
 
-WriteMethod = Literal["auto", "nonpersonalized", "rag", "pag", "dpl", "drp", "dep"]
-"""What ``write_review`` writes with; ``auto`` is dep with an adapter and rag without."""
+_TEXT_ALONE = ("nonpersonalized", "rag", "pag")
 
 
 def write_review(
@@ -42,7 +42,7 @@ def write_review(
     user: str,
     item: str,
     adapter: Path | None = None,
-    method: WriteMethod = "auto",
+    method: str = "auto",
     rating: float | None = None,
     title: str = "",
     backbone: str | None = None,
@@ -53,6 +53,8 @@ def write_review(
     """Write one review from everything the store knows now.
 
     The user goes by their own id; where the store knows them by a pseudonym, ``pseudonyms`` is the file of its key.
+    The method is ``auto`` (dep with an adapter, rag without), ``nonpersonalized``, ``rag``, ``pag``, ``dpl``, ``drp``,
+    ``dep`` or one of the user's own (see ``idiolect.methods.table``).
 
     Raises:
         NotFoundError: No such store, user, item, model or adapter.
@@ -86,8 +88,8 @@ def write_review(
 
 
 def _chosen(method: str, adapter: Path | None) -> str:
-    known = get_args(WriteMethod)
-    if method not in known:
+    known = ("auto", *METHODS, *DIFFERENCE_METHODS, "dep")
+    if method not in known and not is_path(method):
         raise ConfigError(f"unknown method {method!r}", hint=f"one of: {', '.join(known)}")
     chosen = ("dep" if adapter else "rag") if method == "auto" else method
     if chosen == "dep" and adapter is None:
@@ -110,12 +112,13 @@ def _check_known(database: SqlStore, sample: Sample, method: str) -> None:
 
 def _embedded(database: SqlStore, user: UserId, method: str, settings: Settings) -> Encoder | None:
     """The encoder, once every review has the vector that is read of it; None where the method reads text alone."""
-    chosen_by_vectors = method in ("dpl", "drp") and settings.differences.reads_vectors
-    if not (method == "dep" or chosen_by_vectors or encodes(settings.context.retriever)):
+    compared = method in ("dpl", "drp")
+    alone = not settings.differences.reads_vectors if compared else method in _TEXT_ALONE
+    if alone and not encodes(settings.context.retriever):
         return None
     encoder = load_encoder(settings.encoder)
     read = [review.id for review in database.profile(user)]
-    if chosen_by_vectors and settings.differences.clusters:
+    if compared and settings.differences.clusters:
         read += _others(database, user)
     embed_missing(database, encoder, ids=read)
     if not_embedded := database.missing_vectors(encoder.name).height:
@@ -133,14 +136,16 @@ def _make(
     name: str, models: Models, settings: Settings, database: SqlStore, encoder: Encoder | None, adapter: Path | None
 ) -> Method:
     """The method, on the live store."""
-    contexts = make_contexts(database, settings.context, encoder, vectors=name == "dep")
+    contexts = make_contexts(database, settings.context, encoder, vectors=name not in (*_TEXT_ALONE, "dpl", "drp"))
     llm, how = models.own, settings.differences
     if name == "dep" and adapter is not None and encoder is not None:
         check_support("dep", DEP.needs, llm)
-        check_adapter(adapter, encoder=encoder.name, backbone=llm.name)
+        words = digest(settings.prompt.templates)
+        check_adapter(adapter, encoder=encoder.name, backbone=llm.name, templates=words)
         return make_dep(adapter, llm, contexts, params=settings.sampling, prompt=settings.prompt)
     if name in DIFFERENCE_METHODS:
         shown = {"prompt": settings.prompt, "seed": settings.seed}
         return make_difference_methods([name], how, models, contexts, database, encoder, **shown)[0]
-    plain = NonPersonalized if name == "nonpersonalized" else RAG
-    return plain(llm, contexts, params=settings.sampling, prompt=settings.prompt)
+    made = METHODS.get(name)(llm, contexts, params=settings.sampling, prompt=settings.prompt)
+    check_support(made.name, made.needs, llm)
+    return made

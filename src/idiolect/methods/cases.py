@@ -57,7 +57,7 @@ class CaseBuilder:
         retriever: Used instead of ``config.retriever``; needed for one that encodes (``dense``).
 
     Raises:
-        ConfigError: No such retriever, or it cannot be made from the configuration alone.
+        ConfigError: No such retriever or selector, or the retriever cannot be made from the configuration alone.
     """
 
     def __init__(
@@ -70,7 +70,8 @@ class CaseBuilder:
     ) -> None:
         self.reader, self.config, self.encoder = reader, config or ComparisonConfig(), encoder
         self.retriever = retriever or make_retriever(self.config.retriever, seed=self.config.seed, reader=reader)
-        self._select: PeerSelector = SELECTORS.get(self.config.selector if encoder else "random")
+        chosen: PeerSelector = SELECTORS.get(self.config.selector)
+        self._select = chosen if encoder else SELECTORS.get("random")
 
     def build(self, samples: Sequence[Sample]) -> list[tuple[Case, ...]]:
         """See ``Cases.build``.

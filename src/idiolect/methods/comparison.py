@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal, Protocol
+from typing import Protocol
 
 from pydantic import Field
 
@@ -25,8 +25,9 @@ class ComparisonConfig(Config):
     retriever: str = "bm25"
     """Which reviews are anchors: ``bm25`` as in the DPL and DRP programs, ``recency`` as in the DEP paper's rows of
     these methods, or another name in ``idiolect.retrieval.table.RETRIEVERS``."""
-    selector: Literal["kmeans", "random", "farthest"] = "kmeans"
-    """Which of the others are representatives: one near each cluster's centre, any, or the least alike."""
+    selector: str = "kmeans"
+    """Which of the others are representatives: one near each cluster's centre (``kmeans``), any (``random``), the least
+    alike (``farthest``), or another name in ``idiolect.peers.representatives.SELECTORS``."""
     max_crowd: int = Field(default=64, ge=1)
     """Others' reviews of an item that are measured; of more as many are drawn."""
     peers_before: bool = False

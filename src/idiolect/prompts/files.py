@@ -5,6 +5,7 @@ from __future__ import annotations
 import secrets
 from collections.abc import Mapping
 from functools import lru_cache
+from hashlib import blake2b
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -51,18 +52,31 @@ class Files(NamedTuple):
 
 @lru_cache(maxsize=64)
 def load(template: str, folder: Path, description_chars: int) -> Files:
-    """The files of the template folder ``template`` in ``folder``.
+    """The files of the template folder ``template`` in ``folder``; what is not there is the shipped one's.
 
     Raises:
         ConfigError: There is none, or one of its files is not a template.
     """
-    known = [path.name for path in folder.iterdir() if path.is_dir()] if folder.is_dir() else []
+    if not folder.is_dir():
+        raise ConfigError(f"no folder of templates {str(folder)!r}", hint="check prompt.templates")
+    known = {path.name for place in (folder, TEMPLATES) for path in place.iterdir() if path.is_dir()}
     if template not in known:
-        raise ConfigError(f"unknown template {template!r} in {str(folder)!r}", hint=suggest(template, known))
+        raise ConfigError(f"unknown template {template!r} in {str(folder)!r}", hint=suggest(template, sorted(known)))
     try:
         return _shelf(folder, description_chars).files(template)
     except jinja2.TemplateError as error:
         raise ConfigError(f"template {template!r}: {error}", hint="see the shipped templates") from error
+
+
+def digest(folder: Path | None) -> str:
+    """16 hex digits that change with the words of one's own templates; empty for the shipped ones (None)."""
+    if folder is None:
+        return ""
+    words = blake2b(digest_size=8)
+    for path in sorted(folder.rglob("*.jinja")):
+        content = path.read_bytes()
+        words.update(f"{path.relative_to(folder).as_posix()}|{len(content)}|".encode() + content)
+    return words.hexdigest()
 
 
 class Shelf:

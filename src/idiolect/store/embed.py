@@ -38,15 +38,15 @@ def embed_missing(
     chunk: int = 1024,
     progress: bool = False,
 ) -> EmbedReport:
-    """Encode the texts of all reviews that have no vector of ``encoder``.
+    """Encode the texts of all reviews that have no vector of ``encoder``, equal texts of a chunk once.
 
     Args:
         store: Where the reviews are and the vectors go.
         encoder: What makes the vectors.
         ids: Only these reviews; all where None.
         batch_size: Texts encoded at once.
-        chunk: Texts between two commits. Within a chunk texts are ordered by length, so that little is padding; after
-            an interruption at most one chunk is encoded again.
+        chunk: Reviews between two commits; after an interruption at most one chunk is encoded again. The longest come
+            first, so that little is padding, equal texts meet, and what is too long for the memory fails at once.
         progress: Show a bar on standard error.
 
     Raises:
@@ -54,12 +54,13 @@ def embed_missing(
     """
     started = time.perf_counter()
     wanted = store.counts().reviews if ids is None else len(set(ids))
-    missing = store.missing_vectors(encoder.name, ids)
+    missing = store.missing_vectors(encoder.name, ids).sort("length", "review_id", descending=[True, False])
     with tqdm(total=missing.height, desc="embed", unit="text", disable=not progress) as bar:
         for part in missing.iter_slices(chunk):
-            some = part.sort("length", descending=True)["review_id"].to_list()
-            texts = [review.text for review in store.reviews(some)]
-            store.add_vectors(some, encoder.encode(texts, batch_size=batch_size), encoder=encoder.name)
+            some = part["review_id"].to_list()
+            texts, of_review = _distinct([review.text for review in store.reviews(some)])
+            vectors = encoder.encode(texts, batch_size=batch_size)[of_review]
+            store.add_vectors(some, vectors, encoder=encoder.name)
             bar.update(len(some))
     return EmbedReport(
         encoder=encoder.name,
@@ -67,3 +68,9 @@ def embed_missing(
         known=wanted - missing.height,
         seconds=time.perf_counter() - started,
     )
+
+
+def _distinct(texts: Sequence[str]) -> tuple[list[str], list[int]]:
+    """The distinct texts, and for every text its place among them."""
+    places = {text: place for place, text in enumerate(dict.fromkeys(texts))}
+    return list(places), [places[text] for text in texts]
