@@ -161,6 +161,16 @@ def test_sampling_follows_seed_and_temperature(tiny_llm, prompts):
     assert texts(top_p=1e-6) == texts(temperature=0)
 
 
+def test_a_sample_depends_on_its_prompt_and_seed_alone(tiny_llm, prompts):
+    params = SamplingParams(temperature=1.0, top_p=0.9, max_new_tokens=12, seed=-1)
+    together = [c.text for c in tiny_llm(batch_size=4).generate(prompts, params)]
+    state = torch.get_rng_state()
+    alone = [tiny_llm(batch_size=1).generate([prompt], params)[0].text for prompt in prompts[::-1]][::-1]
+    assert together == alone
+    assert torch.equal(torch.get_rng_state(), state)
+    assert len(set(together)) == len(together)
+
+
 def test_a_checkpoints_own_habits_do_not_count(tiny_llm, prompts):
     plain, own = tiny_llm(), tiny_llm()
     own.model.generation_config.repetition_penalty = 5.0

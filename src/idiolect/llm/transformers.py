@@ -13,7 +13,7 @@ import numpy as np
 import torch
 from safetensors import SafetensorError
 from tqdm.auto import tqdm
-from transformers import AutoModelForCausalLM, AutoTokenizer
+from transformers import AutoModelForCausalLM, AutoTokenizer, LogitsProcessorList
 
 from idiolect.encoders.quiet import no_bars
 from idiolect.errors import ConfigError, NotFoundError
@@ -21,6 +21,7 @@ from idiolect.llm.base import Capability, Completion, SamplingParams, Schema
 from idiolect.llm.budget import budget
 from idiolect.llm.config import SANDBOX_BACKBONE, BackboneConfig
 from idiolect.llm.local import completion, model_name, soft_rows
+from idiolect.llm.sampling import OwnDraws
 from idiolect.prompts.tokenize import EncodedPrompt, PromptTokenizer
 from idiolect.softprompt.splice import splice
 from idiolect.types import Prompt
@@ -119,7 +120,7 @@ class TransformersLLM:
     def generate(
         self, prompts: Sequence[Prompt], params: SamplingParams, *, schema: Schema | None = None
     ) -> list[Completion]:
-        """See ``LLM.generate``. The sampling is seeded for this call alone; global generators are left as they were.
+        """See ``LLM.generate``. A prompt's sample depends on the seed and on itself, not on what else is in the batch.
 
         Raises:
             ConfigError: A schema is asked for.
@@ -129,18 +130,14 @@ class TransformersLLM:
         encoded = [self.prompts.encode(prompt) for prompt in prompts]
         soft = [soft_rows(prompt, self.hidden_size) for prompt in prompts]
         done: list[Completion | None] = [None] * len(prompts)
-        devices = [self.model.device] if self.model.device.type == "cuda" else []
-        with torch.random.fork_rng(devices=devices):
-            torch.manual_seed(params.seed)
-            for chosen in self._batches([len(e.ids) for e in encoded], "generate"):
-                started = time.perf_counter()
-                batch = self._embed([encoded[i] for i in chosen], [soft[i] for i in chosen])
-                tokens = self.model.generate(
-                    inputs_embeds=batch.embeds, attention_mask=batch.mask, **self._sampling(params)
-                )
-                seconds = (time.perf_counter() - started) / len(chosen)
-                for i, row in zip(chosen, tokens.tolist(), strict=True):
-                    done[i] = completion(self.prompts, encoded[i], row, seconds)
+        for chosen in self._batches([len(e.ids) for e in encoded], "generate"):
+            started = time.perf_counter()
+            batch = self._embed([encoded[i] for i in chosen], [soft[i] for i in chosen])
+            how = self._how(params, [encoded[i].ids for i in chosen])
+            tokens = self.model.generate(inputs_embeds=batch.embeds, attention_mask=batch.mask, **how)
+            seconds = (time.perf_counter() - started) / len(chosen)
+            for i, row in zip(chosen, tokens.tolist(), strict=True):
+                done[i] = completion(self.prompts, encoded[i], row, seconds)
         return [completion for completion in done if completion is not None]
 
     @torch.inference_mode()
@@ -214,22 +211,17 @@ class TransformersLLM:
                 yield chosen
                 bar.update(len(chosen))
 
-    def _sampling(self, params: SamplingParams) -> dict[str, Any]:
-        common = {
+    def _how(self, params: SamplingParams, prompts: Sequence[np.ndarray]) -> dict[str, Any]:
+        greedy = params.temperature < _GREEDY
+        return {
+            "logits_processor": LogitsProcessorList([] if greedy else [OwnDraws(params, prompts)]),
+            "do_sample": False,
+            **dict.fromkeys(("temperature", "top_p", "top_k")),
             "max_new_tokens": params.max_new_tokens,
             "pad_token_id": self.prompts.pad_id,
             "eos_token_id": list(self.prompts.stop_ids),
             # Some checkpoints bring a penalty of their own; only what the parameters say is to count.
             "repetition_penalty": 1.0,
-        }
-        if params.temperature < _GREEDY:
-            return {**common, "do_sample": False, "temperature": None, "top_p": None, "top_k": None}
-        return {
-            **common,
-            "do_sample": True,
-            "temperature": params.temperature,
-            "top_p": params.top_p,
-            "top_k": 0,
         }
 
 
