@@ -152,3 +152,14 @@ def test_the_command_line_takes_a_lone_hyphen_for_standard_input(tokens: list[st
 def test_the_command_line_takes_no_mistyped_option_for_a_file() -> None:
     with pytest.raises(CycloptsError, match="unknown option '--stor'"):
         build_app().parse_args(["ingest", "r.jsonl", "--items", "--stor"], exit_on_error=False, print_error=False)
+
+
+def test_the_same_file_read_otherwise_is_told_apart_from_bad_rows(tmp_path: Path) -> None:
+    file, store = tmp_path / "r.csv", str(tmp_path / "s.db")
+    file.write_text("user,item,text,nth\n" + "".join(f"u{k},i{k},some words,{9 - k}\n" for k in range(4)))
+    ingest_files(file, store=store)
+    with pytest.raises(InputError) as found:
+        ingest_files(file, store=store, columns={"order": "nth"})
+    assert "4 of 4 rows of reviews were rejected" in str(found.value)
+    assert "another review of this id is stored" in str(found.value)
+    assert "ingest into a new store" in str(found.value.hint)

@@ -85,6 +85,24 @@ def test_importing_into_a_store_that_holds_more_adds_what_it_lacks(full, tmp_pat
         assert (report.added.reviews_added, report.equal) == (301, False)
 
 
+def test_vectors_of_reviews_that_the_store_has_otherwise_stay_out(tmp_path):
+    def reviews(words):
+        return [Review(id=str(k), user=f"u{k}", item="i", text=f"{words} {k}") for k in range(4)]
+
+    with SqlStore(tmp_path / "a.db") as source, SqlStore(tmp_path / "b.db") as store:
+        source.add([Item(id="0", title="an item under a review's id")], reviews("theirs"))
+        source.add_vectors([str(k) for k in range(4)], np.eye(4, dtype=np.float32), encoder="e")
+        export_store(source, tmp_path / "out")
+        store.add([Item(id="0", title="another")], [reviews("theirs")[0], *reviews("ours")[1:3]])
+        report = import_store(tmp_path / "out", store)
+        assert [id for id, _ in report.added.refused_reviews] == ["1", "2"]
+        assert [id for id, _ in report.added.refused_items] == ["0"]
+        assert report.vectors == 2
+        assert store.missing_vectors("e")["review_id"].to_list() == ["1", "2"]
+        np.testing.assert_array_equal(store.vectors(["0", "3"], encoder="e"), np.eye(4)[[0, 3]])
+        assert all(finding.ok for finding in store.check())
+
+
 def test_an_empty_store_goes_out_and_in(tmp_path):
     with SqlStore("sqlite://") as empty, SqlStore("sqlite://") as copy:
         export_store(empty, tmp_path / "out")

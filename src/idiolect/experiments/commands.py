@@ -13,6 +13,7 @@ from idiolect.encoders.table import load_encoder
 from idiolect.errors import ConfigError
 from idiolect.experiments.adapters import read_record
 from idiolect.experiments.data import Data
+from idiolect.experiments.outputs import claim_folder
 from idiolect.experiments.settings import Settings
 from idiolect.llm.base import LLM
 from idiolect.llm.config import BackboneConfig
@@ -142,7 +143,7 @@ def run_fit(
     ``initial`` training goes on from another fit's adapters.
 
     Raises:
-        ConfigError: A setting is wrong, or the backend has no weights to train against.
+        ConfigError: A setting is wrong, the backend has no weights to train against, or ``folder`` holds other files.
         IdiolectError: Any other of its kinds; nothing that was finished is lost.
     """
     settings = load_settings(config=config, changes=changes, backbone=backbone, encoder=encoder)
@@ -154,7 +155,7 @@ def run_fit(
     on_cpu = settings.backbone.device == "cpu"
     with process_group(on_cpu=on_cpu), SqlStore(store, create=False) as database:
         data = Data(database, split, settings, encoder=load_encoder(settings.encoder), once=on_main)
-        on_main(lambda: database.record_output(folder, "fit"))
+        on_main(lambda: claim_folder(database, store, folder, "fit"))
         llm = TransformersLLM.load(settings.backbone, progress=progress)
         return fit(data, llm, folder=folder, initial=initial, resume=resume, progress=progress)
 
@@ -183,7 +184,7 @@ def run_evaluate(
     answers = cache_path(settings, store)
     with SqlStore(store, create=False) as database:
         data = Data(database, split, settings, encoder=load_encoder(settings.encoder))
-        database.record_output(folder, "evaluation")
+        claim_folder(database, store, folder, "evaluation")
         if answers is not None:
             database.record_output(answers, "cache")
         with open_model(settings, store, progress=progress) as llm:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
@@ -154,6 +155,9 @@ def ingest_files(
     return report
 
 
+_OTHER_CONTENT = "the store has these ids with other content, as another reading left them: ingest into a new store"
+
+
 class _Late:
     """A destination of rejected rows that is known only once the file they come from could be opened.
 
@@ -203,15 +207,17 @@ def _counted(file: RecordFile[T] | None, what: str, progress: bool) -> Iterator[
 
 def _check_share(report: IngestReport, max_rejects: float) -> None:
     reviews, items = report.reviews, report.items or ReadSummary(read=0, accepted=0)
-    refused = len(report.stored.refused)
-    for what, summary, lost, listed in (
-        ("reviews", reviews, reviews.lost + refused, report.rejects),
-        ("items", items, items.lost, report.item_rejects),
+    for what, summary, refused, listed in (
+        ("reviews", reviews, report.stored.refused_reviews, report.rejects),
+        ("items", items, report.stored.refused_items, report.item_rejects),
     ):
+        lost = summary.lost + len(refused)
         if lost > max_rejects * summary.read:
             rest = "reading stopped there; the usable ones are stored" if summary.stopped else "the rest is stored"
-            reason = max(summary.rejected, key=lambda name: summary.rejected[name], default="")
-            remedy = REMEDIES.get(reason, "map columns with --column field=column")
+            reasons = Counter(summary.rejected) + Counter(reason for _, reason in refused)
+            reason = max(reasons, key=lambda name: reasons[name], default="")
+            other = _OTHER_CONTENT if reason in dict(refused).values() else "map columns with --column field=column"
+            remedy = REMEDIES.get(reason, other)
             raise InputError(
                 f"{lost} of {summary.read} rows of {what} were rejected ({rest}), most for {reason!r}; "
                 f"see {str(listed)!r}",

@@ -12,6 +12,7 @@ from idiolect.config import load
 from idiolect.corpus.holdout import collapse_whitespace
 from idiolect.corpus.split import Split
 from idiolect.errors import require
+from idiolect.experiments.outputs import claim_folder
 from idiolect.sandbox.notes import PlantedNotes
 from idiolect.sandbox.truth import Truth
 from idiolect.store.sql import SqlStore
@@ -49,7 +50,7 @@ def pretrain_backbone(
         targets: list[ReviewId] = []
         if split is not None:
             targets = Split.load(split, fingerprint=database.fingerprint()).ids("train", "validation", "test")
-        database.record_output(folder, "backbone")
+        claim_folder(database, store, folder, "backbone")
         reviews = _visible(database, targets)
         items = database.items(sorted({ItemId(review.item) for review in reviews}))
         provenance = {"store": database.fingerprint(), "reviews": len(reviews), "targets": len(targets)}

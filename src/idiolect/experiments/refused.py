@@ -36,22 +36,23 @@ def settle(
     Returns:
         ``stored`` with what is left of its refused rows.
     """
-    reasons = dict(stored.refused)
-    if not reasons:
+    if not stored.refused:
         return stored
-    lost: list[tuple[ReviewId | ItemId, str]] = []
+    lost_items: list[tuple[ItemId, str]] = []
     if items is not None:
-        for found in _conflicts(items, reasons, store.items):
-            _tell(found, reasons, item_listed, lost)
-    moved = 0
+        reasons = dict(stored.refused_items)
+        lost_items = [_told(found, reasons, item_listed) for found in _conflicts(items, reasons, store.items)]
+    lost: list[tuple[ReviewId, str]] = []
+    reasons, moved = dict(stored.refused_reviews), 0
     for found, kept in _with_kept(reviews, reasons, lambda ids: _known_reviews(store, ids)):
         if kept == found.record:
             continue
         if kept is not None and reviews.counts_order and replace(found.record, order=kept.order) == kept:
             moved += 1
         else:
-            _tell(found, reasons, listed, lost)
-    return replace(stored, refused=tuple(lost), reviews_known=stored.reviews_known + moved)
+            lost.append(_told(found, reasons, listed))
+    known = stored.reviews_known + moved
+    return replace(stored, refused_items=tuple(lost_items), refused_reviews=tuple(lost), reviews_known=known)
 
 
 def _conflicts(
@@ -83,9 +84,8 @@ def _known_reviews(store: SqlStore, ids: Iterable[ReviewId]) -> dict[ReviewId, R
         return _known_reviews(store, wanted[:half]) | _known_reviews(store, wanted[half:])
 
 
-def _tell(
-    found: Located[Any], reasons: Mapping[Any, str], listed: OnReject, lost: list[tuple[ReviewId | ItemId, str]]
-) -> None:
+def _told(found: Located[Any], reasons: Mapping[Any, str], listed: OnReject) -> tuple[Any, str]:
+    """The id and why it was refused, once it is on the list."""
     reason = reasons[found.record.id]
     listed(found.rejected(f"refused by the store: {reason}"))
-    lost.append((found.record.id, reason))
+    return found.record.id, reason

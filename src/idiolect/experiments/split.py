@@ -10,6 +10,7 @@ from idiolect.config import merge, read_yaml
 from idiolect.corpus.holdout import make_split
 from idiolect.corpus.rules import SplitConfig
 from idiolect.corpus.split import Split
+from idiolect.experiments.outputs import claim_folder
 from idiolect.store.sql import SqlStore
 
 
@@ -34,13 +35,13 @@ def split_store(
 
     Raises:
         NotFoundError: There is no store.
-        ConfigError: An unknown preset or threshold.
+        ConfigError: An unknown preset or threshold, or ``folder`` holds other files.
         InputError: Nothing is left.
     """
     rules = _rules(preset, merge(read_yaml(config) if config else {}, changes or {}))
     with SqlStore(store, create=False) as database:
         made = make_split(database.review_frame(), database.item_frame(), rules)
-        database.record_output(folder, "split")  # first, for an erasure must find what a killed call leaves
+        claim_folder(database, store, folder, "split")  # first, for an erasure must find what a killed call leaves
         made.save(folder, fingerprint=database.fingerprint())
     return made
 

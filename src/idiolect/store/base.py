@@ -31,8 +31,14 @@ class AddReport:
     items_known: int = 0
     reviews_added: int = 0
     reviews_known: int = 0
-    refused: tuple[tuple[ReviewId | ItemId, str], ...] = ()
-    """Reviews and items not stored, each with the reason."""
+    refused_items: tuple[tuple[ItemId, str], ...] = ()
+    """Not stored, each with the reason."""
+    refused_reviews: tuple[tuple[ReviewId, str], ...] = ()
+
+    @property
+    def refused(self) -> tuple[tuple[ReviewId | ItemId, str], ...]:
+        """Items and reviews not stored, each with the reason."""
+        return (*self.refused_items, *self.refused_reviews)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -48,7 +48,8 @@ def ingest(connection: sa.Connection, items: Iterable[Item], reviews: Iterable[R
         items_known=item_tally.known,
         reviews_added=review_tally.added,
         reviews_known=review_tally.known,
-        refused=(*item_tally.refused, *review_tally.refused),
+        refused_items=tuple(item_tally.refused),
+        refused_reviews=tuple(review_tally.refused),
     )
 
 

@@ -8,7 +8,7 @@ says what belongs to what.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -82,7 +82,8 @@ def export_store(store: SqlStore, folder: str | Path) -> dict[str, Any]:
 def import_store(folder: str | Path, store: SqlStore) -> ImportReport:
     """Add an export to a store, empty or not; a second time changes nothing, and goes on where the first was cut off.
 
-    Items and reviews come in one transaction, vectors in one for every 8192.
+    Items and reviews come in one transaction, vectors in one for every 8192. A review of which the store has another
+    version is refused, and its vectors with it.
 
     Raises:
         NotFoundError: There is no export in ``folder``.
@@ -99,7 +100,8 @@ def import_store(folder: str | Path, store: SqlStore) -> ImportReport:
         added = store.add(items, reviews)
         for (user,) in _read(folder / "not_peers.parquet"):
             store.set_peer(UserId(user), False)
-        vectors = sum(_add_vectors(folder / e["file"], store, e["name"], e["dim"]) for e in head["encoders"])
+        others = {id for id, _ in added.refused_reviews}
+        vectors = sum(_add_vectors(folder / e["file"], store, e["name"], e["dim"], others) for e in head["encoders"])
     except (OSError, pa.ArrowException) as error:
         raise ArtifactError(
             f"the export in {str(folder)!r} is damaged: {error}", hint="export the store again"
@@ -153,11 +155,13 @@ def _read(path: Path, schema: pa.Schema | None = None) -> Iterator[tuple[Any, ..
             yield from zip(*(column.to_pylist() for column in batch.columns), strict=True)
 
 
-def _add_vectors(path: Path, store: SqlStore, encoder: str, dim: int) -> int:
+def _add_vectors(path: Path, store: SqlStore, encoder: str, dim: int, others: Collection[ReviewId]) -> int:
+    """Add the vectors of a file but those of ``others``: under these ids the store has other reviews."""
     new = 0
     with pq.ParquetFile(path) as file:
         for batch in file.iter_batches(_BATCH):
             ids, blobs = (column.to_pylist() for column in batch.columns)
             vectors = np.frombuffer(b"".join(blobs), dtype="<f2").reshape(len(ids), dim)
-            new += store.add_vectors([ReviewId(id) for id in ids], vectors, encoder=encoder)
+            own = [place for place, id in enumerate(ids) if id not in others]
+            new += store.add_vectors([ReviewId(ids[place]) for place in own], vectors[own], encoder=encoder)
     return new
