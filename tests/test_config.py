@@ -145,6 +145,12 @@ def test_a_file_that_is_no_configuration_is_refused(tmp_path: Path, content: byt
         read_yaml(path)
 
 
+def test_a_name_that_stands_twice_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "c.yaml").write_text("a: {x: 1}\nb: 2\na: {y: 3}\n")
+    with pytest.raises(ConfigError, match="'a' is there twice"):
+        read_yaml(tmp_path / "c.yaml")
+
+
 def test_a_missing_file_is_refused(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="cannot read"):
         read_yaml(tmp_path / "none.yaml")

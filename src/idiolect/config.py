@@ -22,6 +22,18 @@ class Config(BaseModel):
 C = TypeVar("C", bound=Config)
 
 
+class _EachOnce(yaml.SafeLoader):
+    """Refuses a name that stands twice in a mapping: YAML would forget the first in silence."""
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
+        """See ``yaml.SafeLoader``."""
+        names = [key.value for key, _ in node.value if isinstance(key, yaml.ScalarNode)]
+        for name in names:
+            if names.count(name) > 1:
+                raise yaml.constructor.ConstructorError(None, None, f"{name!r} is there twice", node.start_mark)
+        return super().construct_mapping(node, deep=deep)
+
+
 def read_yaml(path: Path) -> dict[str, Any]:
     """The mapping in a YAML file.
 
@@ -29,7 +41,7 @@ def read_yaml(path: Path) -> dict[str, Any]:
         ConfigError: No such file, not YAML, or not a mapping.
     """
     try:
-        data = yaml.safe_load(path.read_text(encoding="utf-8"))
+        data = yaml.load(path.read_text(encoding="utf-8"), _EachOnce)
     except (OSError, UnicodeDecodeError) as error:
         raise ConfigError(f"cannot read configuration {str(path)!r}: {error}") from error
     except yaml.YAMLError as error:

@@ -74,6 +74,12 @@ def test_empty_texts_are_defined_and_departures_are_bounded() -> None:
     assert np.abs(found.departures(["", "word " * 500]) + found.centre).max() <= CLIP
 
 
+def test_no_answer_is_faithful_to_nobody() -> None:
+    for user in ("loud", "calm"):
+        scores = targets([Sample(user=user, item="a")] * 2, CROWD + LOUD).score(["", " \n"])
+        assert scores.cosine.tolist() == [0, 0]
+
+
 def test_no_samples_give_no_scores() -> None:
     assert targets([], CROWD).score([]).cosine.shape == (0,)
 

@@ -84,3 +84,16 @@ def test_an_item_may_be_described_after_it_was_first_reviewed(store: str, tmp_pa
     assert report.stored.items_added == 1
     with SqlStore(store) as database:
         assert database.items([ItemId("tea")])[ItemId("tea")].title == "Green tea"
+
+
+def test_a_review_with_an_id_of_its_own_may_be_added_again(store: str) -> None:
+    first = add_review(store, **ANN, id="r1", timestamp=1_700_000_000)
+    assert add_review(store, **ANN, id="r1") == first
+    with pytest.raises(InputError, match="another review of this id"):
+        add_review(store, **{**ANN, "text": "Changed my mind."}, id="r1")
+    with pytest.raises(InputError, match="another review of this id"):
+        add_review(store, **ANN, id="r1", timestamp=1_700_000_001)
+    with SqlStore(store) as database:
+        assert [review.id for review in database.profile(UserId("ann"))] == ["r1"]
+        sums = database.peer_sums([ItemId("tea")], exclude=UserId("bob"), encoder=HashEncoder(32).name)
+        assert sums.counts.tolist() == [1]

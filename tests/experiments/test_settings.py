@@ -31,6 +31,8 @@ from idiolect.experiments.settings import Settings
         ({"backbone": {"endpoint": {"model": "m"}, "model": "fake"}}, "leave out model"),
         ({"backbone": {"endpoint": {"base_url": "http://here/v1"}}}, "backbone.endpoint.model"),
         ({"backbone": {"endpoint": {"model": "m", "typo": 1}}}, "unknown setting 'backbone.endpoint.typo'"),
+        ({"backbone": {"endpoint": {"model": "m", "base_url": "localhost:8000/v1"}}}, "no address such as http"),
+        ({"backbone": {"endpoint": {"model": "m", "base_url": "http://h/v1?key=1"}}}, "no address such as http"),
         ({"prompt": {"streams": "his"}}, "set adapter.streams"),
         ({"prompt": {"streams": "diff"}, "adapter": {"streams": "his"}}, "set adapter.streams"),
         ({"fit": {"metric": "rouge1"}}, "fit.metric is meteor or nll"),

@@ -15,6 +15,7 @@ def add(
     rating: float | None = None,
     title: str = "",
     timestamp: int | None = None,
+    id: str | None = None,
     encoder: str = "minilm",
     pseudonyms: KeyFile = None,
     json: Json = False,
@@ -33,12 +34,13 @@ def add(
         rating: How they rated it.
         title: Its title.
         timestamp: When, in seconds since the epoch; now where not given.
+        id: The review's own, so that adding it again changes nothing; made of what it says and when where not given.
         encoder: Whose vectors the store holds.
         pseudonyms: File of the key, where the store knows users by pseudonyms; made for a new store.
         json: Print one JSON object.
     """
     review = add_review(
-        store, user=user, item=item, text=text, rating=rating, title=title, timestamp=timestamp, encoder=encoder,
-        pseudonyms=pseudonyms,
+        store, user=user, item=item, text=text, rating=rating, title=title, timestamp=timestamp, id=id,
+        encoder=encoder, pseudonyms=pseudonyms,
     )  # fmt: skip
     show({"review": review.id, "user": user, "item": item}, f"added review {review.id}", as_json=json)

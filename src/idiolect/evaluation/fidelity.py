@@ -90,8 +90,13 @@ class StyleTargets:
         return cls(crowd=crowd, profile=profile, n_items=n_items, spreads=spreads, centre=centre)
 
     def departures(self, texts: Sequence[str]) -> np.ndarray:
-        """float64 (n, n_measures), spreads: how each sample's text departs from its item's crowd, clipped, centred."""
-        return _clipped(measure(texts) - self.crowd, self.spreads) - self.centre
+        """float64 (n, n_measures), spreads: how each sample's text departs from its item's crowd, clipped, centred.
+
+        An empty text departs nowhere: it is nobody's way of writing, and no answer must not look like a short one.
+        """
+        found = _clipped(measure(texts) - self.crowd, self.spreads) - self.centre
+        found[[not text.strip() for text in texts]] = 0
+        return found
 
     def score(self, texts: Sequence[str]) -> Fidelity:
         """How faithful one text a sample is; the users' own texts give the score that can be hoped for.

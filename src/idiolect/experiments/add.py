@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from dataclasses import replace
 from pathlib import Path
 
 from idiolect.corpus.fields import parse_rating, parse_timestamp
@@ -10,7 +11,7 @@ from idiolect.corpus.records import digest_id
 from idiolect.corpus.rejects import UnusableRow
 from idiolect.encoders.base import Encoder
 from idiolect.encoders.table import load_encoder
-from idiolect.errors import ConfigError, InputError
+from idiolect.errors import ConfigError, InputError, NotFoundError
 from idiolect.store.pseudonym import Pseudonyms, check_names
 from idiolect.store.rows import refusal
 from idiolect.store.sql import SqlStore
@@ -26,10 +27,14 @@ def add_review(
     rating: float | None = None,
     title: str = "",
     timestamp: int | None = None,
+    id: str | None = None,
     encoder: str = "minilm",
     pseudonyms: Path | None = None,
 ) -> Review:
     """Add one review written now, with its vector; the item's sum follows in the same transaction as the vector.
+
+    With an ``id`` of its own, a review that was added already, now or at another moment, is left as it is; without one
+    every call adds another review, for it was written at another moment.
 
     The store is then another one to the splits made of it: see ``split_store``. With ``pseudonyms``, the file of a key
     that is made where there is none, the user's id is hashed before anything is made of it.
@@ -45,7 +50,7 @@ def add_review(
     hashed = Pseudonyms.open(pseudonyms) if pseudonyms else None
     author = hashed(user) if hashed else UserId(user)
     review = Review(
-        id=ReviewId(digest_id(author, item, moment, title, text, rating)),
+        id=ReviewId(id or digest_id(author, item, moment, title, text, rating)),
         user=author,
         item=ItemId(item),
         text=text,
@@ -56,8 +61,7 @@ def add_review(
     # Everything that can fail comes before the first write: a review without its vector would be half known.
     if reason := refusal(review):
         raise InputError(f"the review cannot be stored: {reason}", hint="change it and try again")
-    _store(store, review, load_encoder(encoder), hashed)
-    return review
+    return _store(store, review, load_encoder(encoder), hashed, dated=timestamp is not None)
 
 
 def check_said(rating: float | None, timestamp: int | None = None) -> None:
@@ -69,15 +73,26 @@ def check_said(rating: float | None, timestamp: int | None = None) -> None:
         raise InputError(str(reason), hint="ratings are 0 to 100, timestamps seconds since 1970") from reason
 
 
-def _store(store: str, review: Review, encoder: Encoder, hashed: Pseudonyms | None) -> None:
-    """Review and vector, or neither."""
+def _store(store: str, review: Review, encoder: Encoder, hashed: Pseudonyms | None, *, dated: bool) -> Review:
+    """Review and vector, or neither; the stored one where it differs by a moment that nobody gave."""
     vector = encoder.encode([review.text])
     with SqlStore(store) as database:
         check_names(database, hashed, take=True)
         held = database.encoders()
         if held and encoder.name not in held:
             raise ConfigError(f"the store holds vectors of {', '.join(held)}", hint="name their encoder with --encoder")
+        known = _known(database, review.id)
+        if known is not None and not dated:
+            review = replace(review, timestamp=known.timestamp)
         report = database.add([], [review])
         if report.refused:
             raise InputError(f"the review cannot be stored: {report.refused[0][1]}", hint="change it and try again")
         database.add_vectors([review.id], vector, encoder=encoder.name)
+    return review
+
+
+def _known(database: SqlStore, id: ReviewId) -> Review | None:
+    try:
+        return database.reviews([id])[0]
+    except NotFoundError:
+        return None

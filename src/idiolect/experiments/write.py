@@ -33,6 +33,14 @@ from idiolect.types import ItemId, Prediction, ReviewId, Sample, UserId
 
 _log = logging.getLogger(__name__)
 
+_REMEDIES = {
+    "connection": "check endpoint.base_url, and that something answers there",
+    "timeout": "try again, or raise endpoint.retry.timeout_s",
+    "malformed": "check endpoint.base_url: what answers there is no chat endpoint",
+    "context_too_long": "set endpoint.request.max_prompt_chars, or a smaller context.k",
+    "unfinished_thinking": "raise sampling.max_new_tokens",
+    "refused": "see what the endpoint says of the request",
+}
 _TEXT_ALONE = ("nonpersonalized", "rag", "pag")
 
 
@@ -83,7 +91,9 @@ def write_review(
             prediction = _make(chosen, models, settings, database, encoder, adapter).generate([sample])[0]
             writer = models.roles(settings.differences).write.llm if chosen in DIFFERENCE_METHODS else llm
     if "failure" in prediction.stages:
-        raise EndpointError(f"{writer.name} gave no answer: {prediction.stages['failure']}", hint="try again later")
+        reason = prediction.stages["failure"]
+        hint = _REMEDIES.get(reason.partition(":")[0], "try again later")
+        raise EndpointError(f"{writer.name} gave no answer: {reason}", hint=hint)
     return prediction
 
 

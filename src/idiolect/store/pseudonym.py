@@ -30,7 +30,7 @@ class Pseudonyms:
 
     def __init__(self, key: bytes) -> None:
         if len(key) != _KEY_BYTES:
-            raise ArtifactError(f"a key has {_KEY_BYTES} bytes, not {len(key)}", hint="let `Pseudonyms.open` make one")
+            raise ArtifactError(f"a key has {_KEY_BYTES} bytes, not {len(key)}", hint="give the file that ingest made")
         self._key = key
 
     @classmethod
