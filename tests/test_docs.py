@@ -31,16 +31,14 @@ def commands() -> list[str]:
     return [line.split("  #")[0].split(" > ")[0].strip() for line in lines if line.startswith("idiolect ")]
 
 
-@pytest.mark.parametrize("code", blocks(ROOT / "README.md", "python"))
-def test_the_readmes_python_runs(code: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize(
+    ("page", "code"), [pytest.param(page, code, id=page.name) for page in PAGES for code in blocks(page, "python")]
+)
+def test_the_python_of_the_documents_runs(
+    page: Path, code: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.chdir(tmp_path)
-    exec(compile(code, "README.md", "exec"), {})
-
-
-@pytest.mark.parametrize("code", blocks(ROOT / "docs" / "methods.md", "python"))
-def test_the_python_of_the_methods_page_runs(code: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.chdir(tmp_path)
-    exec(compile(code, "methods.md", "exec"), {})
+    exec(compile(code, page.name, "exec"), {})
 
 
 @pytest.mark.parametrize("text", [text for page in PAGES for text in blocks(page, "yaml")])

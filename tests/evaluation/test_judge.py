@@ -7,9 +7,20 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from idiolect.difference.language.taxonomy import CONTROLLED
-from idiolect.evaluation.judge import JUDGE_SCHEMA, MOST_UNITS, PARAMS, judge, judge_prompt, read_judgement
+from idiolect.evaluation.judge import (
+    JUDGE_SCHEMA,
+    MOST_UNITS,
+    PARAMS,
+    Claimed,
+    Judged,
+    judge,
+    judge_prompt,
+    read_judgement,
+)
 from idiolect.evaluation.uvq import Unit, uvq
 from idiolect.llm.fake import FakeLLM
+from idiolect.methods.roles import Role
+from idiolect.types import ReviewId
 
 
 def unit(path: str = "writing/exclamations/more", **fields) -> dict:
@@ -130,10 +141,37 @@ def test_what_is_deeply_nested_or_long_breaks_nothing():
     assert read_judgement("{" * 20_000).failed
 
 
+def claimed(*claims: str, sources: tuple[str, ...] = ()) -> Claimed:
+    return Claimed(claims=claims, sources=tuple(map(ReviewId, sources)))
+
+
 def test_a_judge_is_asked_once_a_comparison_with_claims_and_its_answers_count_in_uvq():
     llm = FakeLLM(lambda prompt: answer(unit()) if "marks" in prompt.messages[-1].text else "pardon?")
-    judged = judge(llm, [["Uses more marks."], [], ["More marks!", "x"], ["y"]])
+    judged = judge(Role(llm=llm), [claimed("Uses more marks."), claimed(), claimed("More marks!", "x"), claimed("y")])
     assert len(llm.seen) == 3
     assert [len(one.units) for one in judged] == [1, 0, 1, 0]
     assert [one.failed for one in judged] == [False, False, False, True]
     assert uvq([[one.units for one in judged]]).per_user.tolist() == [1]
+
+
+def test_unfinished_thinking_is_asked_on_and_never_read_as_a_judgement():
+    llm = FakeLLM(lambda prompt: f"<think>Perhaps {answer(unit())}")
+    (judged,) = judge(Role(llm=llm, params=PARAMS, thinking_limit=4096), [claimed("More marks!")])
+    assert judged.failed
+    assert judged.units == ()
+    assert judged.usage.calls == judged.usage.failed == len(llm.seen) == 2
+
+
+def test_the_same_claims_are_asked_about_once_with_the_reviews_of_all_who_made_them():
+    llm = FakeLLM(lambda prompt: answer(unit()))
+    same = [claimed("More marks!", sources=("a", "b")), claimed("More marks!", sources=("c", "b"))]
+    judged = judge(Role(llm=llm), same)
+    assert [prompt.sources for prompt in llm.seen] == [("a", "b", "c")]
+    assert [len(one.units) for one in judged] == [1, 1]
+    assert [one.usage.calls for one in judged] == [1, 0]
+
+
+def test_no_claims_are_no_call():
+    llm = FakeLLM()
+    assert judge(Role(llm=llm), [claimed(), claimed()]) == [Judged(units=()), Judged(units=())]
+    assert llm.seen == []

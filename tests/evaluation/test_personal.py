@@ -91,3 +91,22 @@ def test_a_claim_without_rivals_or_with_unknown_runs_is_refused() -> None:
         judge(Claim(method="dep", baseline="rag", rivals=()), nats(1, 1, 1), DRAWS)
     with pytest.raises(ConfigError, match="did you mean 'other'"):
         judge(Claim(method="dep", baseline="rag", rivals=("othr",)), nats(1, 1, 1), DRAWS)
+
+
+@pytest.mark.parametrize("users", [2, 3, 5])
+def test_too_few_users_decide_nothing(users: int) -> None:
+    draws = Resamples(users, np.random.default_rng(0), clusters=list(range(users)))
+    runs = {"rag": np.full(users, 5.0), "dep": np.arange(users) / 10, "other": np.full(users, 6.0)}
+    verdict = judge(Claim(method="dep", baseline="rag", rivals=("other",)), runs, draws)
+    assert verdict.outcome == "undecided"
+    assert f"{users} users cannot tell" in verdict.sentence
+
+
+def test_chance_makes_few_users_gain_seldom() -> None:
+    claimed = 0
+    for k in range(200):
+        rng = np.random.default_rng(k)
+        draws = Resamples(6, rng, clusters=list(range(6)), resamples=200)
+        runs = dict(zip(("rag", "dep", "other"), rng.normal(size=(3, 6)), strict=True))
+        claimed += judge(Claim(method="dep", baseline="rag", rivals=("other",)), runs, draws).outcome != "no gain"
+    assert claimed / 200 <= 0.05

@@ -25,6 +25,8 @@ def table() -> ScoreTable:
         segments=60,
         resamples=1000,
         clustered=True,
+        units=20,
+        least_p=1 / 1001,
         baseline="none",
     )
 
@@ -74,10 +76,36 @@ def test_the_dict_is_json_and_holds_every_number(table: ScoreTable) -> None:
 
 
 def test_a_table_without_a_baseline_speaks_of_no_test(table: ScoreTable) -> None:
-    plain = ScoreTable(columns=table.columns, rows=table.rows[:1], segments=60, resamples=1000, clustered=False)
+    plain = replace(table, rows=table.rows[:1], baseline=None)
     assert "Holm" not in to_markdown(plain)
 
 
 def test_the_notes_say_what_was_resampled(table: ScoreTable) -> None:
     assert "1000 bootstrap resamples of users" in to_text(table)
     assert "1000 bootstrap resamples of samples" in to_text(replace(table, clustered=False))
+    assert "60 samples of 20 users" in to_text(table)
+
+
+def test_intervals_of_few_users_come_with_a_warning(table: ScoreTable) -> None:
+    assert "too narrow" not in to_text(table)
+    assert "fewer than 8 users are too narrow" in to_text(replace(table, units=7))
+
+
+def test_a_table_in_which_no_difference_can_be_marked_says_so(table: ScoreTable) -> None:
+    assert "No difference can be marked" not in to_text(table)
+    few = to_text(replace(table, units=4, least_p=1 / 8))
+    assert "smallest possible p, 0.12, times 1 comparisons is 0.12. It takes 6 users or more, and 20 resamples." in few
+    text = controls_to_text([replace(table, least_p=1 / 8)])
+    assert "No difference can be marked" in text
+
+
+@pytest.mark.parametrize("comparisons", [1, 2, 3, 24])
+def test_what_a_mark_is_said_to_take_is_just_enough(table: ScoreTable, comparisons: int) -> None:
+    tested = table.rows[1].cells[0]
+    many = replace(table, columns=table.columns[:1], rows=(Row(method="a", cells=(tested,)),) * comparisons)
+    said = to_text(replace(many, least_p=1.0)).split("It takes ")[1]
+    users, resamples = (int(word) for word in said.split() if word.isdigit())
+    for least, marked in ((2.0 ** (1 - users), True), (2.0 ** (2 - users), False)):
+        assert ("No difference" not in to_text(replace(many, least_p=least))) == marked
+    for least, marked in ((1 / (resamples + 1), True), (1 / resamples, False)):
+        assert ("No difference" not in to_text(replace(many, least_p=least))) == marked

@@ -59,3 +59,24 @@ def test_an_unknown_baseline_is_answered_with_the_nearest_method() -> None:
 def test_a_method_with_other_samples_is_refused() -> None:
     with pytest.raises(InputError, match="60 segments"):
         score_table([SCORE], stats(), Resamples(59, np.random.default_rng(0)))
+
+
+def test_two_columns_of_one_name_are_refused() -> None:
+    with pytest.raises(ConfigError, match="two metrics are called 'nll'"):
+        score_table([NLL, Mean("nll", greater_is_better=True)], stats(), Resamples(60, np.random.default_rng(0)))
+
+
+def test_a_table_knows_its_units_and_comparisons() -> None:
+    users = [f"u{k // 12}" for k in range(60)]
+    table = score_table([SCORE, NLL], stats(), Resamples(60, np.random.default_rng(0), clusters=users), baseline="none")
+    assert (table.units, table.least_p, table.comparisons) == (5, 1 / 16, 3)
+
+
+def test_a_score_that_some_resample_does_not_have_is_refused() -> None:
+    class Ratio(Mean):
+        def score_totals(self, totals: np.ndarray, counts: np.ndarray) -> np.ndarray:
+            return np.where(totals[:, 0] > 0, 1.0, np.nan)
+
+    stats = {"rag": {"ratio": np.array([1.0, 0.0, 0.0])}}
+    with pytest.raises(InputError, match="'ratio' is not a finite number"):
+        score_table([Ratio("ratio", greater_is_better=True)], stats, Resamples(3, np.random.default_rng(0)))

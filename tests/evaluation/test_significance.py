@@ -58,7 +58,7 @@ def test_resamples_are_drawn_with_replacement_and_have_the_samples_size(n: int, 
 
 
 def test_drawing_in_blocks_leaves_no_resample_out(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("idiolect.evaluation.significance._BLOCK", 64)
+    monkeypatch.setattr("idiolect.evaluation.draws._BLOCK", 64)
     resamples = Resamples(10, rng(), resamples=25)
     assert (resamples._draws.sum(axis=1) == 10).all()
     assert resamples.score(MEAN, np.ones(10)).resampled.tolist() == [1.0] * 25
@@ -156,6 +156,82 @@ def test_pairing_finds_what_unpaired_noise_hides() -> None:
     a, b = resamples.score(MEAN, slightly_better), resamples.score(MEAN, hard)
     assert interval(a).low < interval(b).high
     assert compare(a, b).p < 0.01
+
+
+@pytest.mark.parametrize("users", [2, 3, 4, 5, 6, 8])
+def test_equal_systems_on_few_users_differ_as_seldom_as_the_level_says(users: int) -> None:
+    hits, clusters = 0, np.repeat(np.arange(users), 3).tolist()
+    for k in range(300):
+        base, per_user, noise = rng(k).normal(size=(3, users * 3))
+        resamples = Resamples(users * 3, rng(k), clusters=clusters, resamples=200)
+        scores = (resamples.score(MEAN, x) for x in (base + per_user[clusters] + noise, base))
+        hits += compare(*scores).p < 0.05
+    assert hits / 300 <= (0.0 if users < 6 else 0.085)
+
+
+def test_of_few_users_every_exchange_is_made() -> None:
+    resamples = Resamples(3, rng())
+    first, second = resamples.score(MEAN, np.array([1.0, 2.0, 4.0])), resamples.score(MEAN, np.zeros(3))
+    differences = np.abs(resamples.exchanged(first, second)) * 3
+    assert sorted(differences.tolist()) == pytest.approx([1, 3, 5, 7])
+    assert compare(first, second).p == 1 / 4
+    assert resamples.least_p == 1 / 4
+
+
+def test_randomly_drawn_exchanges_are_close_to_all_of_them() -> None:
+    a, b = rng(1).normal(0.6, 1, 12), np.zeros(12)
+    found = []
+    for resamples in (Resamples(12, rng(), resamples=4000), Resamples(12, rng(), resamples=1500)):
+        found.append(compare(resamples.score(MEAN, a), resamples.score(MEAN, b)).p)
+        assert resamples.exchanges.exact == (len(resamples) > 2**11)
+    assert found[0] == pytest.approx(found[1], abs=0.03)
+
+
+@pytest.mark.parametrize("clusters", [None, [f"u{k % 6}" for k in range(12)]])
+def test_a_corpus_score_is_tested_as_its_rows_would_be(clusters: list[str] | None) -> None:
+    words = ["the", "cat", "sat", "on", "a", "mat", "and", "then", "it", "ran"]
+    texts = [" ".join(rng(k).choice(words, 8)) for k in range(36)]
+    stats = [Bleu().segments(texts[k : k + 12], texts[24:]) for k in (0, 12)]
+    fast, slow = (
+        Resamples(12, rng(), clusters=clusters, resamples=60),
+        Resamples(12, rng(), clusters=clusters, resamples=60),
+    )
+    quick, rowwise = ([of.score(metric, x) for x in stats] for of, metric in ((fast, Bleu()), (slow, RowWiseBleu())))
+    np.testing.assert_allclose(fast.exchanged(*quick), slow.exchanged(*rowwise), atol=1e-9)
+    assert compare(*quick).p == compare(*rowwise).p
+
+
+def test_exchanges_move_whole_users() -> None:
+    resamples = Resamples(4, rng(), clusters=["a", "a", "b", "b"])
+    one, other = resamples.score(MEAN, np.array([1.0, 1.0, 3.0, 3.0])), resamples.score(MEAN, np.zeros(4))
+    assert sorted(resamples.exchanged(one, other).tolist()) == [1, 2]
+
+
+def test_ties_do_not_hang_on_rounding() -> None:
+    resamples = Resamples(8, rng())
+    x = np.array([0.1, 0.2, 0.3, 0.7, 0.1, 0.2, 0.3, 0.7])
+    assert compare(resamples.score(MEAN, x + 1e3), resamples.score(MEAN, np.full(8, 1e3))).p == 2 / 2**8
+
+
+def test_the_same_seed_gives_the_same_test() -> None:
+    x, y = rng(1).normal(size=(2, 30))
+    found = []
+    for generator in (rng(7), rng(7)):
+        resamples = Resamples(30, generator)
+        found.append(compare(resamples.score(MEAN, x), resamples.score(MEAN, y)))
+    assert found[0] == found[1]
+
+
+def test_scores_of_different_resamples_are_not_compared() -> None:
+    one, other = (Resamples(30, rng()).score(MEAN, rng(1).normal(size=30)) for _ in range(2))
+    with pytest.raises(InputError, match="different resamples"):
+        compare(one, other)
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf])
+def test_what_is_no_number_is_refused_by_the_metrics_name(value: float) -> None:
+    with pytest.raises(InputError, match="'x' is not a finite number"):
+        Resamples(3, rng()).score(MEAN, np.array([1.0, value, 2.0]))
 
 
 @pytest.mark.parametrize(

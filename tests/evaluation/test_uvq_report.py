@@ -68,3 +68,10 @@ def test_each_failure_signature_is_told(run: Uvq, sign: str):
     (found,) = failure_signs(run)
     assert sign in found
     assert failure_signs(run, Alarms(least_uvq=0, most_surface=1, most_rejected=1)) == []
+
+
+def test_rejection_is_validations_where_a_judge_counts() -> None:
+    judged, validated = result(*RICH), result(*RICH, rejected=9)
+    (sign,) = failure_signs(judged, validated=validated)
+    assert "high rejection (53% of 17 features)" in sign
+    assert failure_signs(validated, validated=judged) == []

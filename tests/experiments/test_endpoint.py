@@ -45,6 +45,9 @@ ANSWERS = {
     "How does this user write?": "[Summary]: Briefly.",
 }
 """By what E, V and S are asked at the end; G is answered with its own prompt."""
+KEYS = ("writing/exclamations/more", "semantics/specificity/more")
+UNITS = [{"dup_key": key, "category": key.partition("/")[0], "is_valid": True} for key in KEYS]
+JUDGE = {"Judge these claims.": json.dumps({"units": UNITS})}
 
 
 class Server(_module.ChatServer):
@@ -53,7 +56,7 @@ class Server(_module.ChatServer):
     refused = "\0"
 
     async def _reply(self, connection: Any, step: str, text: str) -> None:
-        (answer, *_) = (*(said for asked, said in ANSWERS.items() if asked in text), None)
+        (answer, *_) = (*(said for asked, said in (JUDGE | ANSWERS).items() if asked in text), None)
         if answer is None or self.refused in text:
             return await super()._reply(connection, "400" if self.refused in text else step, text)
         return connection.send(200, _module.chat(answer))
@@ -268,3 +271,67 @@ def test_an_adaptive_extraction_leaves_its_curve_of_quality_against_cost(job: An
     assert {point["found"] for point in points} == {1}
     assert [point["cost"] for point in points] == pytest.approx([k * 10 / 1e6 for k in (1, 2, 3, 4)])
     assert "## What further calls found" in (tmp_path / "out" / "report.md").read_text()
+
+
+def test_a_judge_counts_what_was_found_and_may_come_change_and_go(
+    job: Any, roles, changes, server: Server, tmp_path: Path
+) -> None:
+    out = tmp_path / "out"
+
+    def counted(**judge: Any) -> dict[str, Any]:
+        asked = {"methods": ["drp"], **({"differences": {"judge": judge}} if judge else {})}
+        run_evaluate(job.store, job.split, out, changes=merge(roles, asked))
+        return json.loads((out / "results.json").read_text())
+
+    plain = counted()
+    assert (plain["judge"], plain["variety"]["drp"]["judge"]) == (None, None)
+    assert plain["variety"]["drp"]["uvq"]["value"] == 1
+    assert f"warning: drp: {plain['variety']['drp']['warnings'][0]}" in (out / "report.md").read_text()
+    assert not (out / "judged").exists()
+    others = server.requests.total()
+    named = {"model": "j", "base_url": server.url, "price": {"prompt": 1.0}}
+    record = counted(backbone={"endpoint": named})
+    asked = len(server.asked("Judge these claims."))
+    assert server.requests.total() == others + asked, "what was written is not written again"
+    found, took = record["variety"]["drp"], record["usage"]["drp"]["judge"]
+    assert record["judge"] == "j"
+    assert found["uvq"]["value"] == 2
+    assert found["judge"]["unread"] == 0 < found["judge"]["units"]
+    assert (took["calls"], took["failed"]) == (asked, 0)
+    assert found["warnings"] == []
+    counted(backbone={"endpoint": named}, thinking_limit=4096)
+    assert len(server.asked("Judge these claims.")) == asked, "on record"
+    (one, *_) = read_lines(out / "judged" / "drp.jsonl")
+    with Cache(changes["cache"]) as cache:
+        assert cache.forget_reviews([one["comparison"]]) >= 1
+    counted(backbone={"endpoint": named})
+    assert len(server.asked("Judge these claims.")) > asked
+
+
+def test_an_endpoint_that_is_down_makes_no_table_and_is_asked_again(evaluate, server, tmp_path: Path) -> None:
+    dead = {"backbone": {"endpoint": {"base_url": "http://127.0.0.1:9/v1", "retry": {"attempts": 1}}}}
+    with pytest.raises(EndpointError, match="none of the 6 calls of the stage write was answered: connection"):
+        evaluate(tmp_path / "out", changes=dead)
+    assert not (tmp_path / "out" / "results.json").exists()
+    assert evaluate(tmp_path / "out")["status"] == "complete"
+
+
+def test_what_some_server_did_not_answer_is_asked_again_and_nothing_else(evaluate, server, tmp_path: Path) -> None:
+    once = {"backbone": {"endpoint": {"retry": {"attempts": 1}}}, "methods": []}
+    server.faults = ["500", "ok", "ok"]
+    record = evaluate(tmp_path / "out", changes=once)
+    missing = [note for note in record["notes"] if "texts are empty" in note]
+    assert missing
+    server.faults, before = [], server.requests.total()
+    record = evaluate(tmp_path / "out", changes=once)
+    assert not [note for note in record["notes"] if "texts are empty" in note]
+    again = server.requests.total() - before
+    assert 0 < again < 12
+    evaluate(tmp_path / "out", changes=once)
+    assert server.requests.total() - before == again
+
+
+def test_another_writer_for_some_methods_is_told(evaluate, server, tmp_path: Path) -> None:
+    other = {"backbone": {"endpoint": {"model": "other", "base_url": server.url}}}
+    record = evaluate(tmp_path / "out", changes={"methods": ["pag"], "differences": {"generator": other}})
+    assert "pag are written by other, the others by m: they differ by the model, too" in record["notes"]

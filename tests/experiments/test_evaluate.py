@@ -9,6 +9,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import polars as pl
 import pytest
 from safetensors.torch import load_file, save_file
 
@@ -190,3 +191,15 @@ def test_methods_without_adapter_are_evaluated_with_a_fake_and_no_torch(job: Any
     assert record["device"].startswith("cpu")
     assert [row["name"] for row in record["tables"]["methods"]["methods"]] == METHODS
     assert all(row["anchors"] for row in read_lines(tmp_path / "out" / "samples" / "rag.jsonl"))
+
+
+def test_settings_can_be_chosen_on_validation_targets(job: Any, tmp_path: Path) -> None:
+    changes = {**job.settings, "backbone": {"model": "fake"}, "methods": [], "metrics": ["rougeL", "trait-fidelity"]}
+    targets = {"targets": {"evaluated": "validation", "max_validation": 5}}
+    run_evaluate(job.store, job.split, tmp_path / "out", changes=merge(changes, targets))
+    written = {row["target"] for row in read_lines(tmp_path / "out" / "samples" / "rag.jsonl")}
+    members = pl.read_parquet(job.split / "members.parquet")
+    assert len(written) == 5
+    assert written <= set(members.filter(pl.col("role") == "validation")["review_id"])
+    with pytest.raises(ConfigError, match="another peers, settings"):
+        run_evaluate(job.store, job.split, tmp_path / "out", changes=changes)

@@ -323,6 +323,18 @@ def test_price_and_tokens_are_on_every_completion(openai_llm, ask):
     assert found.seconds > 0
 
 
+def test_replies_that_were_of_no_use_are_billed_too(openai_llm, ask):
+    llm = openai_llm(price={"prompt": 1e6, "completion": 2e6})
+    empty, dropped, never = llm.generate(
+        [ask("a plan=empty,empty,empty,ok"), ask("b plan=drop,500,ok"), ask("c plan=empty")], PARAMS
+    )
+    assert (empty.requests, empty.prompt_tokens, empty.completion_tokens, empty.cost) == (4, 40, 20, 80.0)
+    assert (dropped.requests, dropped.prompt_tokens, dropped.cost) == (3, 10, 20.0), "only one reply carried counts"
+    assert never.failure is not None
+    assert never.cost == 20.0 * never.requests
+    assert not empty.truncated
+
+
 def test_its_name_and_identity_hold_no_credentials(openai_llm):
     llm = openai_llm(base_url="https://user:secret@host:8/v1/", revision="r1")
     assert llm.name == "m@r1"

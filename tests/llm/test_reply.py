@@ -77,3 +77,23 @@ json_values = st.recursive(
 def test_no_body_is_an_exception(raw):
     found = read(raw)
     assert (found.failure is None) == bool(found.text)
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        {"choices": [], "usage": {"prompt_tokens": 7, "completion_tokens": 3}},
+        {"error": {"message": "no"}, "usage": {"prompt_tokens": 7, "completion_tokens": 3}},
+        {"choices": [{"message": {"content": 5}}], "usage": {"prompt_tokens": 7, "completion_tokens": 3}},
+    ],
+)
+def test_what_cannot_be_read_keeps_the_counts_it_came_with(body):
+    found = read_reply(json.dumps(body).encode(), prompt_tokens=99)
+    assert found.failure is not None
+    assert (found.prompt_tokens, found.completion_tokens) == (7, 3)
+
+
+@pytest.mark.parametrize("usage", [None, 5, {"prompt_tokens": "x", "completion_tokens": -1}, {"prompt_tokens": True}])
+def test_counts_that_are_none_count_nothing(usage):
+    found = read_reply(json.dumps({"choices": [], "usage": usage}).encode(), prompt_tokens=99)
+    assert (found.prompt_tokens, found.completion_tokens) == (0, 0)

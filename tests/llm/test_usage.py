@@ -1,8 +1,10 @@
 from __future__ import annotations
 
+from types import SimpleNamespace
+
 from idiolect.llm.base import Completion
 from idiolect.llm.failure import Failure
-from idiolect.llm.usage import Price, Usage
+from idiolect.llm.usage import Price, Usage, price_of
 
 FIRST = Completion(
     text="a", prompt_tokens=10, completion_tokens=4, thinking_tokens=3, requests=3, cost=0.5, seconds=1.0
@@ -33,3 +35,10 @@ def test_sums_add_up_by_stage():
 
 def test_a_price_is_per_million():
     assert Price(prompt=2.0, completion=6.0).of(500_000, 1_000_000) == 7.0
+
+
+def test_a_price_is_found_behind_a_record_of_answers_and_none_where_nothing_is_charged():
+    endpoint = SimpleNamespace(price=Price(prompt=1.0))
+    assert price_of(endpoint) == price_of(SimpleNamespace(llm=endpoint)) == Price(prompt=1.0)
+    assert price_of(SimpleNamespace(price=Price())) is None
+    assert price_of(SimpleNamespace(name="in this process")) is None

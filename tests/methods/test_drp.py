@@ -7,7 +7,8 @@ import pytest
 from idiolect.difference.language.verbalise import LEAD, NOT_DISTINGUISHABLE
 from idiolect.llm.base import SamplingParams
 from idiolect.llm.failure import Failure
-from idiolect.methods.adaptive import AdaptiveConfig, read_curve
+from idiolect.methods.allowance import AdaptiveConfig
+from idiolect.methods.curve import read_curve
 from idiolect.methods.dpl import DPL
 from idiolect.methods.drp import DRP
 from idiolect.methods.pag import PAG

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import re
 from dataclasses import replace
 from typing import Any
 
@@ -10,7 +12,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from idiolect.llm.base import SamplingParams
+from idiolect.methods.allowance import AdaptiveConfig
 from idiolect.methods.drp import DRP
+from idiolect.methods.pipeline import StageConfig
 from idiolect.methods.roles import Roles
 from idiolect.peers.memory import InMemoryReviews
 
@@ -80,3 +84,66 @@ def frame(prompt: Any) -> list[str]:
     return [
         line.partition(":")[0] if line.startswith(("Text:", "Title:")) else line for line in lines if line[:2] != "> "
     ]
+
+
+CONFIGS = {
+    "all checks": StageConfig(),
+    "no checks": StageConfig(use_checks=False),
+    "no validation": StageConfig(use_validation=False),
+    "no validation, pairwise": StageConfig(use_validation=False, compare="pairwise"),
+    "no validation, adaptive": StageConfig(use_validation=False, adaptive=AdaptiveConfig(max_calls=4)),
+    "one sentence": StageConfig(use_validation=False, differences_as="sentence"),
+}
+WAYS = ("{}", '"{}"', "'{}'", "“{}”", "`{}`", "such as {}", 'the others say "{}"')
+
+
+def parrot(way: str, *, structured: bool) -> Any:
+    """An extractor that repeats what it reads of the others, in every field of a feature."""
+
+    def answer(prompt: Any, _: SamplingParams) -> str:
+        text = prompt.messages[1].text.partition("Others' reviews of the same item:")[2]
+        said = [line.removeprefix("Text: ").strip() for line in text.split("\n") if line.startswith("Text: ")]
+        pieces = [way.format(piece) for whole in said for piece in re.split(r"(?<=[.,])\s+", whole)]
+        claims = [
+            {
+                "name": piece,
+                "definition": f"how it is put, {piece}",
+                "description": f"The user is warmer than the others, who are {piece}",
+            }
+            for piece in pieces
+        ]
+        if structured:
+            return json.dumps({"features": claims})
+        return "".join(
+            f"---\n[{one['name']}]\nDefinition: {one['definition']}\n"
+            f"Difference Description: {one['description']}\n---\n"
+            for one in claims
+        )
+
+    return answer
+
+
+@pytest.mark.parametrize("way", WAYS)
+@pytest.mark.parametrize("structured", [False, True])
+@pytest.mark.parametrize("config", CONFIGS)
+def test_what_the_extractor_repeats_of_the_others_does_not_reach_who_writes(config, structured, way, world, kit):
+    llm = kit.Scripted(E=parrot(way, structured=structured), V="1. keep", S=lambda prompt, _: prompt.messages[1].text)
+    cases = world.cases(retriever="recency", anchors=2, representatives=4)
+    method = DRP(Roles.alike(llm, SamplingParams(temperature=0.5)), world.contexts(k=2), cases, config=CONFIGS[config])
+    (found,) = method.generate([world.sample])
+    theirs = {run for case in cases.build([world.sample])[0] for other in case.others for run in runs(other.text)}
+    assert found.features
+    for prompt in (*llm.asked("S"), *llm.asked("G")):
+        shown = runs(prompt.messages[1].text)
+        assert not shown & (theirs - runs(" ".join(entry.review.text for entry in past(world))))
+
+
+def past(world: Any) -> Any:
+    return world.contexts(k=2).build([world.sample])[0].entries
+
+
+def runs(text: str) -> set[str]:
+    """Every three words in a row that say something."""
+    words = re.findall(r"[a-z']+", text.lower())
+    threes = (words[k : k + 3] for k in range(len(words) - 2))
+    return {" ".join(three) for three in threes if sum(len(word) > 4 for word in three) > 1}

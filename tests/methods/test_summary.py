@@ -3,6 +3,8 @@ from __future__ import annotations
 from dataclasses import replace
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from idiolect.difference.language.modelfree import Norms
 from idiolect.difference.language.parse import parse
@@ -11,7 +13,7 @@ from idiolect.llm.base import SamplingParams
 from idiolect.llm.failure import Failure
 from idiolect.methods.portrait import portray
 from idiolect.methods.roles import Role
-from idiolect.methods.summary import HistorySummary, Summary, TemplateSummary
+from idiolect.methods.summary import HistorySummary, Summary, TemplateSummary, shortened
 
 PARAMS = SamplingParams(temperature=0)
 
@@ -42,6 +44,24 @@ def test_the_prefix_is_stripped_where_it_stands_first(world, kit, prefix):
     llm = kit.Scripted(S=f"{prefix}Writes a [Summary]: of all.")
     (found,) = Summary(role=Role(llm=llm, params=PARAMS))([portrait(world, kit)])
     assert found.profile == "Writes a [Summary]: of all."
+
+
+def test_a_profile_that_is_too_long_is_cut_after_a_sentence_and_that_is_noted(world, kit):
+    answer = "Writes warmly, and asks. " * 100
+    (found,) = Summary(role=Role(llm=kit.Scripted(S=answer), params=PARAMS), profile_chars=200)([portrait(world, kit)])
+    assert found.profile == ("Writes warmly, and asks. " * 8).strip()
+    assert found.stages["summarize (cut)"].startswith("199 of 2499 characters")
+    assert found.stages["summarize"] == answer
+    (whole,) = Summary(role=Role(llm=kit.Scripted(), params=PARAMS))([portrait(world, kit)])
+    assert "summarize (cut)" not in whole.stages
+
+
+@given(st.text(alphabet="ab .!\n", max_size=60), st.integers(1, 50))
+def test_what_is_cut_is_a_beginning_that_fits(text, most):
+    found = shortened(text, most)
+    assert len(found) <= most
+    assert text.startswith(found)
+    assert found == text or len(text) > most
 
 
 def test_differences_can_be_one_sentence(world, kit):

@@ -69,12 +69,13 @@ def _places(report: DemoReport, out: Path, figures: list[Path]) -> Iterator[str]
     yield f"report   {report.evaluation.folder / 'report.md'}"
     yield f"samples  {report.evaluation.folder / 'samples'}"
     yield f"store    {out / 'reviews.db'}"
-    yield from (f"figure   {path}" for path in figures)
+    yield from (f"figure   {path}" for path in [*sorted(report.evaluation.folder.glob("*.svg")), *figures])
     yield "next     idiolect --help, or README.md: the same on your own reviews"
 
 
 def _record(report: DemoReport, study: RecordedStudy | None, out: Path) -> dict[str, Any]:
     from idiolect.evaluation.render import to_dict
+    from idiolect.experiments.variety import report as variety_report
 
     found = report.evaluation
     return {
@@ -84,5 +85,6 @@ def _record(report: DemoReport, study: RecordedStudy | None, out: Path) -> dict[
         "methods": to_dict(found.methods),
         "controls": {name: to_dict(table) for name, table in found.controls.items()},
         "verdicts": [verdict.to_dict() for verdict in found.verdicts],
+        "variety": variety_report.to_dict(found.variety),
         "study": study and dict(study.record),
     }

@@ -28,7 +28,8 @@ def evaluate(
     An OpenAI-compatible endpoint is named by --set backbone.endpoint.model=NAME and backbone.endpoint.base_url=URL; its
     answers are recorded in idiolect-cache.db beside the store, so that none is asked for twice. So are those of models
     that play a role in PAG, DPL or DRP (--set differences.extractor.backbone.endpoint.model=NAME); --set methods=[drp]
-    chooses among these.
+    chooses among these. What they find is counted (UVQ); --set differences.judge.backbone.endpoint.model=NAME has it
+    judged.
 
     Args:
         split: Folder of the split.
@@ -48,4 +49,4 @@ def evaluate(
         generate_controls=generate_controls, progress=progress(quiet),
     )  # fmt: skip
     record = json_module.loads((out / "results.json").read_text(encoding="utf-8"))
-    show(record, f"{found.text}\n\nreport, results and samples in {out}", as_json=json)
+    show(record, f"{found.text}\n\nreport, results, figures and samples in {out}", as_json=json)

@@ -43,7 +43,8 @@ def explain(
     Args:
         user: Whose card.
         store: SQLite file or database URL.
-        answers: JSON lines, each with review and answer: what a model said about the user's reviews, checked and added.
+        answers: What a model said of the user, checked and added: the samples of an evaluation in which a model was the
+            extractor (samples/drp.jsonl), or JSON lines, each with review and answer.
         rating_sheet: CSV file to write; its key is written beside it and is not for the raters.
         users: Users on the sheet.
         seed: Of the sheet's choices, or of the intervals of the ratings.

@@ -51,6 +51,8 @@ def write(
         "method": prediction.method,
         "text": prediction.text,
         "profile": prediction.stages.get("profile"),
+        "stages": dict(prediction.stages),
+        "features": [{**asdict(feature), "valid": feature.valid} for feature in prediction.features],
         "anchors": list(prediction.anchors),
         "rungs": dict(prediction.rungs),
         "prompt_tokens": prediction.prompt_tokens,

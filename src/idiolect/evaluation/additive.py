@@ -92,6 +92,13 @@ class Mean(AdditiveScore):
         return Signature((("metric", self.name), *unit, ("aggregate", "mean")))
 
 
+def score_each(metric: Aggregate, stats: np.ndarray) -> np.ndarray:
+    """float64 (n,): what each of float64 (n, n_stats) rows scores on its own."""
+    if isinstance(metric, Additive):
+        return metric.score_totals(stats, np.ones(len(stats)))
+    return np.array([metric.aggregate(stats[place : place + 1]) for place in range(len(stats))])
+
+
 def check_pairs(predictions: Sequence[str], references: Sequence[str]) -> None:
     """Refuse predictions and references that cannot be pairs.
 

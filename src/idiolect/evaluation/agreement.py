@@ -7,7 +7,7 @@ import numpy as np
 from idiolect.errors import InputError
 from idiolect.evaluation.additive import AdditiveScore
 from idiolect.evaluation.base import Signature
-from idiolect.evaluation.significance import LEVEL, Interval, Resamples, interval
+from idiolect.evaluation.significance import LEVEL, Bootstrapped, Interval, Resamples, interval
 
 MISSING = -1
 """What stands in a table of ratings where a rater gave none."""
@@ -85,4 +85,4 @@ def alpha_interval(ratings: np.ndarray, n_categories: int, resamples: Resamples,
     known = drawn.resampled[np.isfinite(drawn.resampled)]
     if not len(known):
         return Interval(drawn.value, float("nan"), float("nan"))
-    return interval(drawn._replace(resampled=known), level=level)
+    return interval(Bootstrapped(drawn.value, known), level=level)

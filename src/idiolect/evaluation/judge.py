@@ -9,16 +9,18 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 from idiolect.difference.language.taxonomy import CATEGORIES, CONTROLLED, Key, by_pair, by_path
 from idiolect.evaluation.uvq import Unit
 from idiolect.evaluation.uvq_rules import category_of
-from idiolect.llm.base import LLM, SamplingParams
+from idiolect.llm.base import SamplingParams, Schema
+from idiolect.llm.failure import Failure
+from idiolect.llm.usage import Usage
 from idiolect.prompts.files import TEMPLATES, load
-from idiolect.types import Block, Message, Prompt
+from idiolect.types import Block, Message, Prompt, ReviewId
 
 MOST_UNITS = 12
 """Units of one comparison that are read, as in the script."""
@@ -64,6 +66,43 @@ _DECODER = json.JSONDecoder()
 _YES, _NO = ("true", "yes", "valid", "1"), ("false", "no", "invalid", "0")
 
 
+class Answer(Protocol):
+    """What a judge answered in the end, its thinking apart."""
+
+    @property
+    def text(self) -> str:
+        """Empty where there is a failure."""
+        ...
+
+    @property
+    def failure(self) -> Failure | None:
+        """Why there is no answer."""
+        ...
+
+    @property
+    def usage(self) -> Usage:
+        """What all attempts took."""
+        ...
+
+
+class Judge(Protocol):
+    """Who is asked: ``idiolect.methods.roles.Role`` is one, which asks on where thinking did not end."""
+
+    def ask(self, prompts: Sequence[Prompt], *, schema: Schema | None = None) -> Sequence[Answer]:
+        """One answer a prompt, in order, held to the schema where the model can be."""
+        ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Claimed:
+    """What was claimed of one comparison."""
+
+    claims: tuple[str, ...]
+    """The differences, one text each, or all of them as one text."""
+    sources: tuple[ReviewId, ...] = ()
+    """The reviews that were compared: what the erasure of a recorded answer follows."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Judged:
     """What a judge said of one comparison."""
@@ -71,13 +110,16 @@ class Judged:
     units: tuple[Unit, ...]
     failed: bool = False
     """There was no answer, or it could not be read; not the same as an answer without units."""
+    usage: Usage = field(default_factory=Usage)
+    """What it took; nothing where the same claims were judged before."""
 
 
-def judge_prompt(claims: Sequence[str], *, templates: Path | None = None) -> Prompt:
+def judge_prompt(claims: Sequence[str], *, sources: Sequence[ReviewId] = (), templates: Path | None = None) -> Prompt:
     """What the judge is asked about one comparison.
 
     Args:
         claims: The differences that were claimed, one text each, or all of them as one text.
+        sources: The reviews that were compared.
         templates: Folder of template folders, to use your own words; None: the shipped ones.
 
     Raises:
@@ -91,30 +133,40 @@ def judge_prompt(claims: Sequence[str], *, templates: Path | None = None) -> Pro
         for number, claim in enumerate(claims, start=1)
     ]
     system, head, tail = (Block(files.segments(part, shared)) for part in ("system", "head", "tail"))
-    return Prompt((Message("system", (system,)), Message("user", (head, *rows, tail))))
+    return Prompt((Message("system", (system,)), Message("user", (head, *rows, tail))), sources=tuple(sources))
 
 
-def judge(
-    llm: LLM, comparisons: Sequence[Sequence[str]], params: SamplingParams = PARAMS, *, templates: Path | None = None
-) -> list[Judged]:
+def judge(who: Judge, comparisons: Sequence[Claimed], *, templates: Path | None = None) -> list[Judged]:
     """Have every comparison's claims judged; one without claims is not asked about and has no units.
 
+    The same claims are asked about once, for all the comparisons that made them.
+
     Args:
-        llm: The judge.
-        comparisons: For each the texts of its claims.
-        params: How it answers.
+        who: The judge; the script's is greedy (``PARAMS``).
+        comparisons: What was claimed of each.
         templates: As of ``judge_prompt``.
 
     Returns:
         One each, in order.
     """
-    asked = [k for k, claims in enumerate(comparisons) if claims]
-    prompts = [judge_prompt(comparisons[k], templates=templates) for k in asked]
-    schema = JUDGE_SCHEMA if "schema" in llm.supports else None
-    judged = [Judged(units=()) for _ in comparisons]
-    for k, completion in zip(asked, llm.generate(prompts, params, schema=schema), strict=True):
-        judged[k] = Judged(units=(), failed=True) if completion.failure else read_judgement(completion.text)
-    return judged
+    sources: dict[tuple[str, ...], dict[ReviewId, None]] = {}
+    for one in comparisons:
+        if one.claims:
+            sources.setdefault(one.claims, {}).update(dict.fromkeys(one.sources))
+    prompts = [judge_prompt(claims, sources=tuple(of), templates=templates) for claims, of in sources.items()]
+    answers = who.ask(prompts, schema=JUDGE_SCHEMA) if prompts else []
+    judged: dict[tuple[str, ...], Judged] = {(): Judged(units=())}
+    judged |= {claims: _judged(answer) for claims, answer in zip(sources, answers, strict=True)}
+    paid = {one.claims: place for place, one in reversed(list(enumerate(comparisons)))}
+    return [
+        judged[one.claims] if paid[one.claims] == place else replace(judged[one.claims], usage=Usage())
+        for place, one in enumerate(comparisons)
+    ]
+
+
+def _judged(answer: Answer) -> Judged:
+    found = Judged(units=(), failed=True) if answer.failure else read_judgement(answer.text)
+    return replace(found, usage=answer.usage)
 
 
 def read_judgement(text: str) -> Judged:

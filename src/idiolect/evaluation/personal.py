@@ -15,7 +15,7 @@ import numpy as np
 
 from idiolect.errors import ConfigError
 from idiolect.evaluation.additive import Mean
-from idiolect.evaluation.significance import Bootstrapped, Interval, Resamples, interval
+from idiolect.evaluation.significance import SIGNIFICANT, Bootstrapped, Interval, Resamples, Score, compare, interval
 from idiolect.registry import suggest
 
 Source = Literal["user", "difference"]
@@ -58,8 +58,10 @@ class Rival:
     kept: Interval
     """Share of the gain that it keeps: 1 all, 0 none, negative: worse than the baseline. Means little beside a gain
     that is not clear of 0."""
+    loses: bool
+    """Surely worse than the method."""
     as_good: bool
-    """Not clearly worse than the method, and at least half of the gain kept with the whole interval."""
+    """Not surely worse than the method, and surely at least half of the gain is kept."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -71,11 +73,17 @@ class Verdict:
     gain: Interval
     """Nats a review by which the method is better than the baseline."""
     rivals: tuple[Rival, ...]
+    units: int
+    """Users, or samples, that it rests on."""
+    decidable: bool = True
+    """Whether these are enough to be sure of anything."""
 
     @property
     def sentence(self) -> str:
         """The verdict in plain words, with its figures."""
         words, method, baseline = _WORDS[self.claim.source], self.claim.method, self.claim.baseline
+        if not self.decidable:
+            return f"undecided: {self.units} users cannot tell; over {baseline}, {method} gains {_nats(self.gain)}"
         if self.outcome == "no gain":
             found = "worse than" if self.gain.high < 0 else "not clearly better than"
             return f"no gain: {method} is {found} {baseline}, by {_nats(self.gain)}"
@@ -85,7 +93,7 @@ class Verdict:
         if self.outcome == "fails":
             as_good = [rival for rival in self.rivals if rival.as_good]
             return f"{words.fails}: {gain} and is as good {words.without}; {_each(as_good)}"
-        near = [rival for rival in self.rivals if rival.worse.low <= 0]
+        near = [rival for rival in self.rivals if not rival.loses]
         return f"undecided: {gain}, perhaps as much {words.without}; {_each(near)}"
 
     def to_dict(self) -> dict[str, Any]:
@@ -98,11 +106,12 @@ class Verdict:
 
 
 def judge(claim: Claim, nats: Mapping[str, np.ndarray], resamples: Resamples) -> Verdict:
-    """Weigh a claim by the paired bootstrap.
+    """Weigh a claim by paired intervals and tests.
 
-    It ``holds`` where the method is better than the baseline and than every rival, each with the whole interval: all
-    must be so at once, hence no correction for their number. It ``fails`` where some rival is as good. A method whose
-    gain is not clear of 0 has nothing to claim.
+    It ``holds`` where the method is surely better than the baseline and than every rival: all must be so at once, hence
+    no correction for their number. It ``fails`` where some rival is as good. A method whose gain is not clear of 0 has
+    nothing to claim. Sure is what has its whole interval above 0 and passes ``significance.compare``'s test too, for
+    intervals of few users are too narrow; where no difference could pass it, nothing is decided.
 
     Args:
         claim: What is claimed.
@@ -121,25 +130,40 @@ def judge(claim: Claim, nats: Mapping[str, np.ndarray], resamples: Resamples) ->
     baseline = nats[claim.baseline]
     won = baseline - nats[claim.method]
     rivals = tuple(_rival(name, won, baseline - nats[name], resamples) for name in claim.rivals)
-    gain = interval(_mean(won, resamples))
-    return Verdict(claim=claim, outcome=_outcome(gain, rivals), gain=gain, rivals=rivals)
+    gain, decidable = _mean(won, resamples), resamples.least_p < SIGNIFICANT
+    return Verdict(
+        claim=claim,
+        outcome=_outcome(_surely_positive(gain), rivals) if decidable else "undecided",
+        gain=interval(gain),
+        rivals=rivals,
+        units=resamples.units,
+        decidable=decidable,
+    )
 
 
-def _outcome(gain: Interval, rivals: tuple[Rival, ...]) -> Outcome:
-    if gain.low <= 0:
+def _outcome(gains: bool, rivals: tuple[Rival, ...]) -> Outcome:
+    if not gains:
         return "no gain"
-    if all(rival.worse.low > 0 for rival in rivals):
+    if all(rival.loses for rival in rivals):
         return "holds"
     return "fails" if any(rival.as_good for rival in rivals) else "undecided"
 
 
 def _rival(name: str, won: np.ndarray, kept: np.ndarray, resamples: Resamples) -> Rival:
     """From what the method and the rival gain over the baseline, sample by sample."""
-    worse = interval(_mean(won - kept, resamples))
+    worse = _mean(won - kept, resamples)
     # Half of the gain as a difference, not a ratio: its interval is sound however small the gain.
-    half = interval(_mean(kept - HALF * won, resamples))
+    half = _mean(kept - HALF * won, resamples)
     share = _share(_mean(kept, resamples), _mean(won, resamples))
-    return Rival(name=name, worse=worse, kept=share, as_good=worse.low <= 0 < half.low)
+    loses = _surely_positive(worse)
+    as_good = not loses and _surely_positive(half)
+    return Rival(name=name, worse=interval(worse), kept=share, loses=loses, as_good=as_good)
+
+
+def _surely_positive(mean: Score) -> bool:
+    """By interval and by test against nothing at all; an exchange with 0 turns a user's sign."""
+    found = compare(mean, _mean(np.zeros(len(mean.rows)), mean.resamples))
+    return found.low > 0 and found.p < SIGNIFICANT
 
 
 def _share(part: Bootstrapped, whole: Bootstrapped) -> Interval:
@@ -151,7 +175,7 @@ def _share(part: Bootstrapped, whole: Bootstrapped) -> Interval:
     return interval(Bootstrapped(float(value), resampled))
 
 
-def _mean(values: np.ndarray, resamples: Resamples) -> Bootstrapped:
+def _mean(values: np.ndarray, resamples: Resamples) -> Score:
     return resamples.score(Mean("nats", greater_is_better=True), values)
 
 

@@ -16,7 +16,7 @@ import numpy as np
 from idiolect.errors import InputError
 from idiolect.evaluation.additive import AdditiveScore
 from idiolect.evaluation.base import Signature
-from idiolect.evaluation.significance import RESAMPLES, Bootstrapped, Resamples
+from idiolect.evaluation.significance import RESAMPLES, Resamples, Score
 
 PENALTIES = np.logspace(-2, 4, 25)
 """Ridge penalties tried, in units of the mean variance (1) of a standardised feature."""
@@ -52,9 +52,9 @@ class MeanR2(AdditiveScore):
 class Recovery(NamedTuple):
     """How well one input predicts what was planted in held-out users."""
 
-    mean: Bootstrapped
+    mean: Score
     """R2, mean over traits."""
-    traits: tuple[Bootstrapped, ...]
+    traits: tuple[Score, ...]
     """R2 of each trait."""
 
 

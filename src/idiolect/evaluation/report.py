@@ -9,7 +9,16 @@ import numpy as np
 
 from idiolect.errors import ConfigError
 from idiolect.evaluation.additive import Aggregate
-from idiolect.evaluation.significance import Bootstrapped, Comparison, Interval, Resamples, compare, holm, interval
+from idiolect.evaluation.significance import (
+    Comparison,
+    Interval,
+    Resamples,
+    Score,
+    check_finite,
+    compare,
+    holm,
+    interval,
+)
 from idiolect.registry import suggest
 
 
@@ -51,7 +60,21 @@ class ScoreTable:
     resamples: int
     clustered: bool
     """Whether users were resampled rather than samples."""
+    units: int
+    """How many users, or samples, that are."""
+    least_p: float
+    """The smallest p that a comparison can have, before correction."""
     baseline: str | None = None
+
+    @property
+    def by_column(self) -> list[list[Cell | None]]:
+        """The cells of every column, row after row."""
+        return [[row.cells[place] for row in self.rows] for place in range(len(self.columns))]
+
+    @property
+    def comparisons(self) -> int:
+        """How many p values are corrected together."""
+        return sum(cell.versus is not None for row in self.rows for cell in row.cells if cell)
 
 
 def score_table(
@@ -70,13 +93,14 @@ def score_table(
         baseline: The method others are tested against; None: no tests.
 
     Raises:
-        ConfigError: The baseline is not among the methods.
-        InputError: A method has another number of segments than the resamples.
+        ConfigError: The baseline is not among the methods, or two metrics have one name.
+        InputError: A method has another number of segments than the resamples, or scores that are not finite.
     """
+    check_names(metrics)
     if baseline is not None and baseline not in stats:
         raise ConfigError(f"unknown baseline {baseline!r}", hint=suggest(baseline, stats))
     scores = {
-        (method, metric.name): resamples.score(metric, own[metric.name])
+        (method, metric.name): _score(metric, own[metric.name], resamples)
         for method, own in stats.items()
         for metric in metrics
         if metric.name in own
@@ -94,13 +118,31 @@ def score_table(
         segments=resamples.n,
         resamples=len(resamples),
         clustered=resamples.clustered,
+        units=resamples.units,
+        least_p=resamples.least_p,
         baseline=baseline,
     )
 
 
-def _cell(
-    scores: Mapping[tuple[str, str], Bootstrapped], method: str, metric: str, baseline: str | None
-) -> Cell | None:
+def check_names(metrics: Sequence[Aggregate]) -> None:
+    """Refuse columns that would take each other's place.
+
+    Raises:
+        ConfigError: Two metrics have one name.
+    """
+    names = [metric.name for metric in metrics]
+    twice = sorted({name for name in names if names.count(name) > 1})
+    if twice:
+        raise ConfigError(f"two metrics are called {twice[0]!r}", hint="name it once, or give your own another name")
+
+
+def _score(metric: Aggregate, stats: np.ndarray, resamples: Resamples) -> Score:
+    score = resamples.score(metric, stats)
+    check_finite(metric, np.append(score.resampled, score.value))
+    return score
+
+
+def _cell(scores: Mapping[tuple[str, str], Score], method: str, metric: str, baseline: str | None) -> Cell | None:
     own = scores.get((method, metric))
     if own is None:
         return None

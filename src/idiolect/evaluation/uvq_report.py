@@ -75,9 +75,15 @@ class Alarms(Config):
     """Share of rejected differences above which extractor and validator are at odds."""
 
 
-def failure_signs(result: Uvq, alarms: Alarms | None = None) -> list[str]:
-    """The paper's failure signatures that a run shows, one sentence each, with what it may come from."""
-    limits = alarms or Alarms()
+def failure_signs(result: Uvq, alarms: Alarms | None = None, *, validated: Uvq | None = None) -> list[str]:
+    """The paper's failure signatures that a run shows, one sentence each, with what it may come from.
+
+    Args:
+        result: Of a run.
+        alarms: From where on; None: the defaults.
+        validated: The same as validation left it, where ``result`` is a judge's; None: it is ``result``.
+    """
+    limits, before = alarms or Alarms(), validated or result
     if not len(result.kept):
         return []
     signs = []
@@ -93,9 +99,9 @@ def failure_signs(result: Uvq, alarms: Alarms | None = None) -> list[str]:
             f"Writing and Emotion dominate ({surface / total:.0%} of {total} valid features): the extractor does not "
             "reach semantics, structure and pragmatics"
         )
-    if result.rejection_rate > limits.most_rejected:
+    if before.rejection_rate > limits.most_rejected:
         signs.append(
-            f"high rejection ({result.rejection_rate:.0%} of {result.n_units} features): extractor and validation are "
+            f"high rejection ({before.rejection_rate:.0%} of {before.n_units} features): extractor and validation are "
             "at odds; look at the reasons"
         )
     return signs

@@ -74,7 +74,7 @@ def _located(settings: Settings) -> Settings:
 
     roles = {
         name: role.model_copy(update={"backbone": placed(role.backbone)})
-        for name, role in settings.differences.roles.items()
+        for name, role in settings.differences.asked.items()
         if role.backbone is not None
     }
     return settings.model_copy(

@@ -65,7 +65,7 @@ def conditions(data: Data, models: Models, adapter_folder: Path | None) -> list[
 
 
 def _plain(data: Data, llm: LLM) -> Iterator[Condition]:
-    contexts, params, prompt = data.contexts("test"), data.settings.sampling, data.settings.prompt
+    contexts, params, prompt = data.contexts(data.evaluated), data.settings.sampling, data.settings.prompt
     stranger = RAG(llm, WrongUser(contexts, seed=data.settings.seed), params=params, prompt=prompt)
     yield Condition(method=NonPersonalized(llm, contexts, params=params, prompt=prompt))
     yield Condition(method=RAG(llm, contexts, params=params, prompt=prompt))
@@ -74,7 +74,7 @@ def _plain(data: Data, llm: LLM) -> Iterator[Condition]:
 
 def _profiled(data: Data, models: Models) -> Iterator[Condition]:
     """The language methods that the settings name, each with its control."""
-    settings, contexts, reader = data.settings, data.contexts("test"), data.snapshot("test")
+    settings, contexts, reader = data.settings, data.contexts(data.evaluated), data.snapshot(data.evaluated)
     made = make_difference_methods(
         [name for name in settings.methods if name in DIFFERENCE_METHODS],
         settings.differences,
@@ -95,7 +95,7 @@ def _profiled(data: Data, models: Models) -> Iterator[Condition]:
 
 def _own(data: Data, llm: LLM) -> Iterator[Condition]:
     """Methods of the user's own making, each with its control."""
-    contexts, shown = data.contexts("test"), {"params": data.settings.sampling, "prompt": data.settings.prompt}
+    contexts, shown = data.contexts(data.evaluated), {"params": data.settings.sampling, "prompt": data.settings.prompt}
     for name in data.settings.methods:
         if name in DIFFERENCE_METHODS:
             continue
@@ -116,7 +116,7 @@ def _check_names(names: Sequence[str]) -> None:
 
 def _soft(data: Data, llm: LLM, folder: Path) -> Iterator[Condition]:
     """DEP and its controls."""
-    contexts, params, prompt = data.contexts("test"), data.settings.sampling, data.settings.prompt
+    contexts, params, prompt = data.contexts(data.evaluated), data.settings.sampling, data.settings.prompt
     yield Condition(method=make_dep(folder, llm, contexts, params=params, prompt=prompt))
     for control in _controls(data, llm, folder):
         yield Condition(method=control, control=True)
@@ -124,7 +124,7 @@ def _soft(data: Data, llm: LLM, folder: Path) -> Iterator[Condition]:
 
 def _controls(data: Data, llm: LLM, folder: Path) -> Iterator[Method]:
     """DEP's: what else was trained, what it is fed wrongly, and what its prompt is worth without it."""
-    contexts, params, prompt = data.contexts("test"), data.settings.sampling, data.settings.prompt
+    contexts, params, prompt = data.contexts(data.evaluated), data.settings.sampling, data.settings.prompt
 
     def dep(where: Path, source: Contexts, label: str) -> Method:
         return make_dep(where, llm, source, params=params, prompt=prompt, name=control_name("dep", label))
@@ -134,7 +134,7 @@ def _controls(data: Data, llm: LLM, folder: Path) -> Iterator[Method]:
 
     for name, control in TRAINED_CONTROLS.items():
         if (folder / name / WEIGHTS).is_file():
-            yield dep(folder / name, data.contexts("test", vectors=control.vectors), control.label)
+            yield dep(folder / name, data.contexts(data.evaluated, vectors=control.vectors), control.label)
     yield dep(folder, OtherVectors(contexts, seed=data.settings.seed), OTHER_VECTORS)
     yield dep(folder, WrongUser(contexts, seed=data.settings.seed), WRONG_USER)
     if not prompt.with_text:  # with text it would be RAG's prompt

@@ -7,7 +7,7 @@ from dataclasses import asdict
 from typing import Any
 
 from idiolect.evaluation.claims import is_control
-from idiolect.methods.adaptive import CURVE, Point, average_curve, read_curve
+from idiolect.methods.curve import CURVE, Point, average_curve, read_curve
 
 Curves = Mapping[str, Sequence[Point]]
 """The mean over a condition's samples, call by call; without conditions whose extraction was not adaptive."""

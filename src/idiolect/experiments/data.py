@@ -75,6 +75,11 @@ class Data:
         right = make_contexts(snapshot, settings.context, self.text_encoder)
         return with_vectors(right, vectors or settings.vectors, catalogue=snapshot.catalogue, seed=settings.seed)
 
+    @property
+    def evaluated(self) -> Phase:
+        """The phase whose targets are evaluated."""
+        return self.settings.targets.evaluated
+
     def has(self, phase: Phase) -> bool:
         """Whether the split has targets of this phase."""
         return bool(self.split.ids(ROLE[phase]))

@@ -73,6 +73,10 @@ class Models:
             write=self._role(config.generator) or writer,
         )
 
+    def judge(self, config: DifferenceConfig) -> Role | None:
+        """Who counts what the methods found; None: nobody is asked."""
+        return self._role(config.judge)
+
     def names(self, config: DifferenceConfig) -> dict[str, str]:
         """Model and revision of every role that a model of its own or the run's plays, by the role's setting."""
         return {name: self._model(role).name for name, role in config.roles.items()}
@@ -164,7 +168,10 @@ def make_difference_methods(
     def made(name: str) -> PAG | DPL | DRP:
         if name == "pag":
             norms = make_norms(reader, config, seed=seed) if roles.summarize is None else None
-            return PAG(roles, contexts, norms=norms, phrases=config.stages.phrases, prompt=prompt)
+            stages = config.stages
+            return PAG(
+                roles, contexts, norms=norms, phrases=stages.phrases, profile_chars=stages.profile_chars, prompt=prompt
+            )
         kind, usual = (DPL, "fixed") if name == "dpl" else (DRP, "auto")
         dimensions = config.dimensions or usual
         return kind(roles, contexts, cases, dimensions=dimensions, config=config.stages, prompt=prompt)

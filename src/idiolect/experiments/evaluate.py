@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import json
-import re
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -14,13 +13,15 @@ from tqdm.auto import tqdm
 from idiolect.encoders.digest import folder_digest
 from idiolect.errors import ConfigError
 from idiolect.experiments import results
+from idiolect.experiments.answers import check_answered, settled, unheard
 from idiolect.experiments.conditions import Condition, conditions
 from idiolect.experiments.data import Data
 from idiolect.experiments.differences import Models
 from idiolect.experiments.findings import Evaluation
-from idiolect.experiments.roles import ROLES
+from idiolect.experiments.roles import DIFFERENCE_METHODS, ROLES
 from idiolect.experiments.scoring import Scorer
-from idiolect.experiments.spending import spending
+from idiolect.experiments.variety.found import found_in
+from idiolect.experiments.variety.judging import judge_found, write_judged
 from idiolect.llm.base import LLM
 from idiolect.prompts.files import digest
 from idiolect.types import Sample
@@ -29,7 +30,7 @@ _FREE_OF_ENDPOINT = {"backbone": {"endpoint": {"limits": True, "retry": True, "p
 _FREE = {
     **dict.fromkeys(("metrics", "resamples", "fit", "cache", "methods"), True),
     **_FREE_OF_ENDPOINT,
-    "differences": dict.fromkeys(ROLES, _FREE_OF_ENDPOINT),
+    "differences": {**dict.fromkeys(ROLES, _FREE_OF_ENDPOINT), "judge": True},
 }
 """What may change between the calls of one evaluation: no output depends on it."""
 
@@ -63,11 +64,12 @@ def evaluate(
         ConfigError: ``folder`` holds the outputs of another evaluation.
         ArtifactError: The adapter does not fit encoder, backbone or split.
     """
-    samples = data.samples("test")
+    samples = data.samples(data.evaluated)
     scorer = Scorer(data, samples)
     started = time.time()
     with Models(llm, data.settings.sampling, cache=cache) as models:
         wanted = conditions(data, models, adapter)
+        judge = models.judge(data.settings.differences) if data.settings.methods else None
         record = _record(data, models, adapter, provenance)
         if "likelihood" not in llm.supports and not generate_controls:
             wanted = [condition for condition in wanted if not condition.control]  # they would have nothing to show
@@ -76,15 +78,21 @@ def evaluate(
         for one in (bar := tqdm(wanted, unit="condition", disable=not progress, leave=False)):
             bar.set_description(one.name)
             runs[one.name] = run_condition(one, llm, samples, folder, texts=generate_controls or not one.control)
-    evaluation = scorer.score(runs, folder, _notes(llm, runs))
-    evaluation.write({**record, "samples": len(samples), "seconds": round(time.time() - started, 1)})
+        found = found_in(runs)
+        if judge is not None:
+            found = judge_found(judge, found, data.snapshot(data.evaluated), templates=data.settings.prompt.templates)
+    for name, one in found.items():
+        write_judged(one, results.output_file(folder, "judged", name))
+    evaluation = scorer.score(runs, folder, _notes(llm, record["roles"], runs), found)
+    took = {"samples": len(samples), "seconds": round(time.time() - started, 1)}
+    evaluation.write({**record, "judge": judge and judge.llm.name, **took})
     return evaluation
 
 
 def run_condition(
     condition: Condition, llm: LLM, samples: Sequence[Sample], folder: Path, *, texts: bool
 ) -> list[dict[str, Any]]:
-    """A condition's outputs, sample by sample; read back where they are complete.
+    """A condition's outputs, sample by sample; read back where asking again would bring nothing new.
 
     Args:
         condition: What is run.
@@ -92,10 +100,13 @@ def run_condition(
         samples: What is written.
         folder: Of the evaluation.
         texts: Whether texts are written too.
+
+    Raises:
+        EndpointError: Some model gave no answer at all.
     """
-    path = folder / "samples" / f"{re.sub('[^A-Za-z0-9_]+', '-', condition.name)}.jsonl"
-    if path.is_file():
-        return results.read_lines(path)
+    path = results.output_file(folder, "samples", condition.name)
+    if path.is_file() and settled(rows := results.read_lines(path)):
+        return rows
     references, nothing = [sample.reference or "" for sample in samples], [None] * len(samples)
     nats = nothing
     if "likelihood" in llm.supports:
@@ -107,27 +118,20 @@ def run_condition(
         )
         for sample, reference, prediction, loss in zip(samples, references, written, nats, strict=True)
     ]
+    check_answered(condition.name, rows)
     path.parent.mkdir(parents=True, exist_ok=True)
     results.write_lines(path, rows)
     return rows
 
 
-def _notes(llm: LLM, runs: Mapping[str, Sequence[Mapping[str, Any]]]) -> list[str]:
+def _notes(llm: LLM, roles: Mapping[str, str], runs: Mapping[str, Sequence[Mapping[str, Any]]]) -> list[str]:
     notes: list[str] = []
     if "likelihood" not in llm.supports:
         notes.append(f"{llm.name} gives no likelihoods: no column nll, and no verdict on whether a gain is personal")
-    for name, rows in runs.items():
-        if missing := results.unanswered(rows):
-            notes.append(f"{name}: {missing} of {len(rows)} texts are empty, for the model gave no answer")
-    return [*notes, *_unheard(runs)]
-
-
-def _unheard(runs: Mapping[str, Sequence[Mapping[str, Any]]]) -> Iterator[str]:
-    """Stages before the last whose calls were not all answered; the method went on without."""
-    for name, stages in spending(runs).items():
-        for stage, took in stages.items():
-            if took.failed and stage != "write":
-                yield f"{name}: {took.failed} of {took.calls} calls of the stage {stage} brought no answer"
+    if (writer := roles.get("generator", llm.name)) != llm.name:
+        told = ", ".join(name for name in runs if name in DIFFERENCE_METHODS)
+        notes.append(f"{told} are written by {writer}, the others by {llm.name}: they differ by the model, too")
+    return [*notes, *unheard(runs, extractor="extractor" in roles)]
 
 
 def _record(data: Data, models: Models, adapter: Path | None, provenance: Mapping[str, Any] | None) -> dict[str, Any]:
@@ -148,7 +152,7 @@ def _record(data: Data, models: Models, adapter: Path | None, provenance: Mappin
 
 def _depends(data: Data, record: Mapping[str, Any], adapter: Path | None, generate_controls: bool) -> dict[str, Any]:
     """Everything that a condition's outputs depend on; metrics and resamples are computed anew each time."""
-    pool = data.snapshot("test").meta
+    pool = data.snapshot(data.evaluated).meta
     return {
         **{key: record[key] for key in ("backbone", "roles", "encoder", "store", "split")},
         "settings": data.settings.model_dump(mode="json", exclude=_FREE),

@@ -23,13 +23,14 @@ def style_targets(data: Data, samples: Sequence[Sample]) -> StyleTargets:
 
     Args:
         data: Store, split and settings.
-        samples: Of the test phase.
+        samples: Of the phase that is evaluated.
     """
     roles = data.split.members.select("review_id", "role")
     frame = data.store.review_frame().select("review_id", "user", "item", "text")
     frame = frame.filter(~pl.col("user").is_in(data.store.not_peers()))
     frame = frame.join(roles, on="review_id", how="left", maintain_order="left")
-    visible = frame.filter(is_peer("test", data.settings.peers) | is_history("test"))
+    phase = data.settings.targets.evaluated
+    visible = frame.filter(is_peer(phase, data.settings.peers) | is_history(phase))
     users = pl.Series([sample.user for sample in samples], dtype=pl.String)
     asked = pl.Series([sample.item for sample in samples], dtype=pl.String)
     items = pl.concat([asked, visible.filter(pl.col("user").is_in(users.implode()))["item"]])

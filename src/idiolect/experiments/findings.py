@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,6 +15,8 @@ from idiolect.experiments import curves, results, spending
 from idiolect.experiments.curves import Curves
 from idiolect.experiments.rungs import Rungs, sentences
 from idiolect.experiments.spending import Spending
+from idiolect.experiments.variety import report as variety_report
+from idiolect.experiments.variety.report import Varieties
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -31,6 +33,8 @@ class Evaluation:
     """The methods' table of every category, where there are several."""
     own_fidelity: Interval | None
     """Trait fidelity of the users' own texts, which is what can be hoped for; None where it is no metric."""
+    variety: Varieties
+    """How many different things the methods found of the users, by method; without those that compare nobody."""
     spending: Spending
     """Calls, tokens, latency and money, by condition and stage."""
     curves: Curves
@@ -53,28 +57,31 @@ class Evaluation:
         parts = [f"methods\n\n{to_text(self.methods)}"]
         parts += [f"controls\n\n{controls_to_text(list(self.controls.values()))}"] if self.controls else []
         parts += [f"whether it is personal\n\n{verdicts_to_markdown(self.verdicts)}"] if self.verdicts else []
+        if self.variety:
+            parts.append(f"what was found to differ\n\n{variety_report.to_text(self.variety)}")
         if spending.worth_showing(self.spending):
             parts.append(f"what it took\n\n{spending.to_text(self.spending)}")
         return "\n".join([*parts, *self.remarks]).rstrip("\n")
 
     @property
     def remarks(self) -> tuple[str, ...]:
-        """What stands below the tables: the users' own score, whom they were compared with, and the notes."""
-        below = (*sentences(self.rungs), *self.notes)
+        """What stands below the tables: the users' own score, whom they were compared with, warnings and notes."""
+        below = (*sentences(self.rungs), *variety_report.warnings(self.variety), *self.notes)
         if self.own_fidelity is None:
             return below
         value, low, high = self.own_fidelity
         return (f"users' own texts: trait-fidelity {value:.4f} [{low:.4f}, {high:.4f}]", *below)
 
     def write(self, record: Mapping[str, Any]) -> None:
-        """Leave ``results.json`` and ``report.md`` in the folder.
+        """Leave ``results.json``, ``report.md`` and, where matplotlib is installed, figures in the folder.
 
         Args:
             record: Everything that the numbers depend on.
         """
         self.folder.mkdir(parents=True, exist_ok=True)
         results.write_json(self.folder / "results.json", {"status": "complete", **record, **self._found()})
-        (self.folder / "report.md").write_text(self._report(), encoding="utf-8")
+        figures = variety_report.draw_if_possible(self.variety, self.folder)
+        (self.folder / "report.md").write_text(self._report(figures), encoding="utf-8")
 
     def _found(self) -> dict[str, Any]:
         own = {} if self.own_fidelity is None else {"users_own_fidelity": self.own_fidelity._asdict()}
@@ -85,16 +92,20 @@ class Evaluation:
             "tables": tables,
             "verdicts": verdicts,
             **own,
+            "variety": variety_report.to_dict(self.variety),
             "usage": spent,
             "curves": curves.to_dict(self.curves),
             "rungs": self.rungs,
             "notes": list(self.notes),
         }
 
-    def _report(self) -> str:
+    def _report(self, figures: Sequence[Path]) -> str:
         sections = [f"## {name[0].upper()}{name[1:]}\n\n{to_markdown(table)}" for name, table in self._titled().items()]
         if self.verdicts:
             sections.append(f"## Whether it is personal\n\n{verdicts_to_markdown(self.verdicts)}")
+        if self.variety:
+            shown = variety_report.to_markdown(self.variety, figures)
+            sections.append(f"## What was found to differ\n\n{shown}")
         if self.spending:
             sections.append(f"## What it took\n\n{spending.to_markdown(self.spending)}")
         if self.curves:

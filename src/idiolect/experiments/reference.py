@@ -20,7 +20,7 @@ from idiolect.experiments.ingest import IngestConfig
 from idiolect.experiments.roles import RoleConfig
 from idiolect.experiments.settings import Settings
 from idiolect.llm.endpoint import OpenAIConfig
-from idiolect.methods.adaptive import AdaptiveConfig
+from idiolect.methods.allowance import AdaptiveConfig
 from idiolect.sandbox.config import WorldConfig
 from idiolect.softprompt.config import AdapterConfig
 from idiolect.training.pretrain_config import PretrainConfig

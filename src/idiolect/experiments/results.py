@@ -4,14 +4,20 @@ from __future__ import annotations
 
 import json
 import platform
+import re
 import sys
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict
+from functools import cache
 from importlib import metadata
 from pathlib import Path
 from typing import Any
 
+from pydantic import TypeAdapter, ValidationError
+
 from idiolect.corpus.atomic import write_whole
+from idiolect.difference.language.feature import Feature
+from idiolect.errors import ArtifactError
 from idiolect.types import Prediction
 from idiolect.version import __version__
 
@@ -42,19 +48,33 @@ def device() -> str:
 
 def write_json(path: Path, record: Mapping[str, Any]) -> None:
     """Write one JSON file, whole or not at all."""
-    text = json.dumps(record, indent=1, ensure_ascii=False) + "\n"
+    text = _json(record, indent=1) + "\n"
     write_whole(path, lambda part: part.write_text(text, encoding="utf-8"))
 
 
 def write_lines(path: Path, rows: Iterable[Mapping[str, Any]]) -> None:
     """Write JSON lines, whole or not at all."""
-    text = "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows)
+    text = "".join(_json(row) + "\n" for row in rows)
     write_whole(path, lambda part: part.write_text(text, encoding="utf-8"))
+
+
+def _json(value: Any, *, indent: int | None = None) -> str:
+    """JSON, in which a number that is not finite is null: the format has no word for it."""
+    try:
+        return json.dumps(value, indent=indent, ensure_ascii=False, allow_nan=False)
+    except ValueError:
+        plain = json.loads(json.dumps(value), parse_constant=lambda _: None)
+        return json.dumps(plain, indent=indent, ensure_ascii=False)
 
 
 def read_lines(path: Path) -> list[dict[str, Any]]:
     """The rows of a JSON lines file; only a line feed ends a line (texts may hold other separators)."""
     return [json.loads(line) for line in path.read_text(encoding="utf-8").split("\n") if line]
+
+
+def output_file(folder: Path, kind: str, condition: str) -> Path:
+    """Where an evaluation keeps what it has of a condition (``samples``: its outputs)."""
+    return folder / kind / f"{re.sub('[^A-Za-z0-9_]+', '-', condition)}.jsonl"
 
 
 def sample_row(prediction: Prediction | None, nats: float | None, **given: Any) -> dict[str, Any]:
@@ -68,6 +88,24 @@ def texts(rows: Sequence[Mapping[str, Any]]) -> list[str] | None:
     """The generated texts of a condition; None where it has none."""
     values = [row["text"] for row in rows]
     return None if any(value is None for value in values) else values
+
+
+def features(row: Mapping[str, Any]) -> tuple[Feature, ...]:
+    """The differences in a line of outputs, as it was made or as it was read back.
+
+    Raises:
+        ArtifactError: They are not what this version writes.
+    """
+    try:
+        return _features().validate_python(row.get("features") or ())
+    except ValidationError as error:
+        place = ".".join(map(str, error.errors()[0]["loc"]))
+        raise ArtifactError(f"differences on record cannot be read: {place}", hint="evaluate again") from error
+
+
+@cache
+def _features() -> TypeAdapter[tuple[Feature, ...]]:
+    return TypeAdapter(tuple[Feature, ...])
 
 
 def unanswered(rows: Sequence[Mapping[str, Any]]) -> int:

@@ -59,6 +59,9 @@ class DifferenceConfig(Config):
     """S; None: a template puts what was found into a sentence."""
     generator: RoleConfig | None = None
     """G; None: the run's own model, sampled as everywhere in the run."""
+    judge: RoleConfig | None = None
+    """Counts what an evaluation's methods found (UVQ), and has no part in what they write; None: the validated
+    differences are counted as they are."""
     comparison: ComparisonConfig = ComparisonConfig()
     """Which reviews are compared with whose."""
     dimensions: Dimensions | None = None
@@ -75,6 +78,11 @@ class DifferenceConfig(Config):
         return {name: role for name, role in given.items() if role is not None}
 
     @property
+    def asked(self) -> Mapping[str, RoleConfig]:
+        """The same, and the judge where there is one."""
+        return {**self.roles, **({} if self.judge is None else {"judge": self.judge})}
+
+    @property
     def clusters(self) -> bool:
         """Whether representatives are chosen by their vectors: not where no model reads them, or they are drawn."""
         shown = self.extractor is not None or self.validator is not None
@@ -87,5 +95,5 @@ class DifferenceConfig(Config):
 
     @property
     def backbones(self) -> tuple[BackboneConfig, ...]:
-        """The models that some role has to itself."""
-        return tuple(role.backbone for role in self.roles.values() if role.backbone is not None)
+        """The models that some role, or the judge, has to itself."""
+        return tuple(role.backbone for role in self.asked.values() if role.backbone is not None)

@@ -6,33 +6,27 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
-from idiolect.evaluation.additive import Aggregate, Mean
+from idiolect.evaluation.additive import Aggregate
 from idiolect.evaluation.claims import is_control, settled_by
 from idiolect.evaluation.fidelity import FIDELITY, StyleTargets
 from idiolect.evaluation.personal import Verdict, judge
-from idiolect.evaluation.report import ScoreTable, score_table
+from idiolect.evaluation.report import ScoreTable, check_names, score_table
 from idiolect.evaluation.significance import Interval, Resamples, interval
 from idiolect.evaluation.table import load_metrics
 from idiolect.experiments import results
+from idiolect.experiments.columns import NLL, Rows, Stats, columns
 from idiolect.experiments.curves import curves
 from idiolect.experiments.data import Data
 from idiolect.experiments.fidelity import style_targets
 from idiolect.experiments.findings import Evaluation
 from idiolect.experiments.rungs import count_rungs
-from idiolect.experiments.spending import spending
+from idiolect.experiments.spending import spending, with_stage
+from idiolect.experiments.variety.count import Variety, judging, user_scores, variety
+from idiolect.experiments.variety.found import Found
 from idiolect.types import Sample
-
-NLL = Mean("nll", greater_is_better=False, unit="nats/review")
-"""The reference's negative log-likelihood: far less noisy than any score of one sampled text."""
-
-Rows = Sequence[Mapping[str, Any]]
-"""A condition's outputs, one a sample."""
-Stats = Mapping[str, np.ndarray]
-"""By column, float (n, n_stats) or (n,)."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -51,6 +45,7 @@ class Scorer:
         samples: Of the test phase.
 
     Raises:
+        ConfigError: Two metrics have one name.
         MissingDependencyError: A metric's package is not installed.
     """
 
@@ -60,37 +55,50 @@ class Scorer:
         self._metrics = load_metrics(data.settings.text_metrics)
         self._faithful = FIDELITY.name in data.settings.metrics
         self._columns: list[Aggregate] = [NLL, *self._metrics, *([FIDELITY] if self._faithful else [])]
+        check_names(self._columns)
 
-    def score(self, runs: Mapping[str, Rows], folder: Path, notes: Sequence[str] = ()) -> Evaluation:
+    def score(
+        self,
+        runs: Mapping[str, Rows],
+        folder: Path,
+        notes: Sequence[str] = (),
+        differing: Mapping[str, Found] | None = None,
+    ) -> Evaluation:
         """What the conditions' outputs say.
 
         Args:
             runs: By condition; methods, RAG among them, and controls named ``method: control``.
             folder: Where the evaluation is written.
             notes: What else there is to say.
+            differing: What the methods found to differ; None: nothing.
         """
-        stats = {name: self._stats(rows) for name, rows in runs.items()}
+        scored = {name: columns(name, rows, self._metrics, self._references) for name, rows in runs.items()}
+        stats = {name: {**own.stats, **self._fidelity(runs[name])} for name, own in scored.items()}
         methods = {name: own for name, own in stats.items() if not is_control(name)}
+        varied = self._variety(differing or {}, stats)
         return Evaluation(
             methods=self._table(methods, "rag", self._all),
             controls=self._controls(stats),
             verdicts=self._verdicts(stats),
             categories=self._by_category(methods),
             own_fidelity=self._own_fidelity(),
-            spending=spending(runs),
+            variety=varied,
+            spending=with_stage(spending(runs), "judge", judging(varied)),
             curves=curves(runs),
             rungs=count_rungs(runs),
-            notes=tuple(notes),
+            notes=(*notes, *(note for own in scored.values() for note in own.notes)),
             folder=folder,
         )
 
-    def _stats(self, rows: Rows) -> dict[str, np.ndarray]:
-        nats, texts = [row["nll"] for row in rows], results.texts(rows)
-        stats: dict[str, np.ndarray] = {} if None in nats else {NLL.name: np.array(nats)}
-        if texts is not None:
-            stats |= {metric.name: metric.segments(texts, self._references) for metric in self._metrics}
-            stats |= {FIDELITY.name: self._targets.score(texts).cosine} if self._faithful else {}
-        return stats
+    def _variety(self, differing: Mapping[str, Found], stats: Mapping[str, Stats]) -> dict[str, Variety]:
+        settings, users = self._data.settings, [sample.user for sample in self._samples]
+        draws = Resamples(len(set(users)), np.random.default_rng([settings.seed, 19]), resamples=settings.resamples)
+        scores = {name: user_scores(self._metrics, stats[name], users) for name in differing}
+        return {name: variety(one, scores[name], draws) for name, one in differing.items()}
+
+    def _fidelity(self, rows: Rows) -> dict[str, np.ndarray]:
+        texts = results.texts(rows) if self._faithful else None
+        return {} if texts is None else {FIDELITY.name: self._targets.score(texts).cosine}
 
     @cached_property
     def _targets(self) -> StyleTargets:

@@ -35,6 +35,8 @@ class TargetConfig(Config):
     """Validation targets drawn at random (DEP paper: 512); None: all."""
     max_test: int | None = Field(default=None, gt=0)
     """Test targets drawn at random; None: all."""
+    evaluated: Literal["test", "validation"] = "test"
+    """Which targets ``evaluate`` writes: choose settings on ``validation``, report on ``test``."""
     seed: int = 42
     """Of the draws."""
 
@@ -83,7 +85,7 @@ class Settings(Config):
     """Of texts against the user's own; ``bertscore`` needs its extra. ``trait-fidelity`` is of measured style: does a
     text depart from what others write about its item as the user's earlier texts did from what others wrote?"""
     resamples: int = Field(default=1000, ge=100)
-    """Bootstrap resamples over users."""
+    """Bootstrap resamples over users, and exchanges of a test."""
     seed: int = 0
     """Of adapter initialisation, donors and crowds of the controls, and the bootstrap."""
 

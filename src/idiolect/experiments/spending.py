@@ -24,6 +24,17 @@ def spending(runs: Mapping[str, Sequence[Mapping[str, Any]]]) -> Spending:
     return {name: stages for name, stages in found.items() if stages}
 
 
+def with_stage(spent: Spending, stage: str, took: Mapping[str, Usage]) -> Spending:
+    """The same with a further stage, which asked about what the conditions wrote.
+
+    Args:
+        spent: By condition.
+        stage: Its name.
+        took: By condition, what it took.
+    """
+    return {name: {**stages, **({stage: took[name]} if name in took else {})} for name, stages in spent.items()}
+
+
 def to_dict(spent: Spending) -> dict[str, Any]:
     """Plain data for a result file."""
     return {name: {stage: asdict(usage) for stage, usage in stages.items()} for name, stages in spent.items()}

@@ -13,6 +13,7 @@ from typing import Any, NamedTuple
 from urllib.parse import urlsplit
 
 import numpy as np
+from pydantic import field_validator
 
 from idiolect.config import Config
 from idiolect.llm.base import Completion, SamplingParams, Schema
@@ -35,7 +36,7 @@ class OpenAIConfig(Config):
     revision: str = ""
     """Which weights stand behind the name; change it when they change, for it keys recorded answers."""
     base_url: str = "https://api.openai.com/v1"
-    """Up to and with ``/v1``."""
+    """Up to and with ``/v1``, without a query."""
     api_key_env: str = "OPENAI_API_KEY"
     """Environment variable with the key; a server that asks for none needs none."""
     thinks: bool = False
@@ -46,6 +47,14 @@ class OpenAIConfig(Config):
     limits: LimitConfig = LimitConfig()
     retry: RetryConfig = RetryConfig()
     price: Price = Price()
+
+    @field_validator("base_url")
+    @classmethod
+    def _is_web_address(cls, value: str) -> str:
+        url = urlsplit(value)
+        if url.scheme not in ("http", "https") or not url.hostname or url.query or url.fragment:
+            raise ValueError(f"{value!r} is no address such as http://localhost:8000/v1")
+        return value
 
     def identity(self) -> str:
         """Everything an answer depends on beside prompt, parameters and schema; no credentials."""
@@ -65,10 +74,23 @@ class Question:
 
 
 class _Received(NamedTuple):
-    """The last reply to a prompt, and how often it was asked for."""
+    """The last reply to a prompt, how often it was asked for, and what all the replies took."""
 
     reply: Reply
-    requests: int
+    requests: int = 0
+    prompt_tokens: int = 0
+    completion_tokens: int = 0
+    thinking_tokens: int = 0
+
+    def then(self, reply: Reply) -> _Received:
+        """After one more request and its reply: a reply that was of no use is billed like any other."""
+        return _Received(
+            reply,
+            self.requests + 1,
+            self.prompt_tokens + reply.prompt_tokens,
+            self.completion_tokens + reply.completion_tokens,
+            self.thinking_tokens + reply.thinking_tokens,
+        )
 
 
 class Endpoint:
@@ -105,41 +127,45 @@ class Endpoint:
         body = request_body(
             prompt, question.params, config.request, model=config.model, kept=kept, schema=question.schema
         )
-        async with self._answered(body, question.params.max_new_tokens) as (reply, requests):
-            yield self._completion(reply, requests, kept, time.perf_counter() - started)
+        async with self._answered(body, question.params.max_new_tokens) as received:
+            yield self._completion(received, question.params, kept, time.perf_counter() - started)
 
     async def close(self) -> None:
         """End all connections."""
         await self._client.close()
 
-    def _completion(self, reply: Reply, requests: int, kept: tuple[int, ...], seconds: float) -> Completion:
+    def _completion(
+        self, received: _Received, params: SamplingParams, kept: tuple[int, ...], seconds: float
+    ) -> Completion:
+        reply = received.reply
         return Completion(
             text=reply.text,
-            prompt_tokens=reply.prompt_tokens,
-            completion_tokens=reply.completion_tokens,
+            prompt_tokens=received.prompt_tokens,
+            completion_tokens=received.completion_tokens,
             kept_entries=kept,
             seconds=seconds,
             thinking=reply.thinking,
-            thinking_tokens=reply.thinking_tokens,
-            truncated=reply.truncated,
+            thinking_tokens=received.thinking_tokens,
+            truncated=reply.truncated or reply.completion_tokens >= params.max_new_tokens,
             failure=reply.failure,
-            requests=requests,
-            cost=self._config.price.of(reply.prompt_tokens, reply.completion_tokens),
+            requests=received.requests,
+            cost=self._config.price.of(received.prompt_tokens, received.completion_tokens),
         )
 
     @asynccontextmanager
     async def _answered(self, body: dict[str, Any], max_new_tokens: int) -> AsyncIterator[_Received]:
         """The last reply to a request, its place still taken; while it waits to be made again it has none."""
-        prompt_tokens, backoff, requests = estimate_tokens(body), Backoff(self._config.retry, self._rng), 0
+        prompt_tokens, backoff = estimate_tokens(body), Backoff(self._config.retry, self._rng)
+        received = _Received(Reply())
         while True:
             async with self._slots:
                 await self._pace.wait(prompt_tokens + max_new_tokens)
                 reply, retry_after = await self._attempt(body, prompt_tokens, backoff)
-                requests += 1
+                received = received.then(reply)
                 self._pace.settle(prompt_tokens + max_new_tokens, reply.prompt_tokens + reply.completion_tokens)
                 pause = backoff.pause(reply.failure.kind, retry_after) if reply.failure else None
                 if pause is None:
-                    yield _Received(reply, requests)
+                    yield received
                     return
             if retry_after:
                 self._pace.hold(retry_after)

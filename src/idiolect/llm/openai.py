@@ -37,6 +37,7 @@ class OpenAILLM:
         self.config, self.progress = config, progress
         self.name = f"{config.model}@{config.revision}".removesuffix("@")
         self.identity = config.identity()
+        self.price = config.price
         able: dict[Capability, bool] = {"schema": config.schemas, "seed": "seed" not in config.request.omit}
         self.supports: frozenset[Capability] = frozenset(what for what, yes in able.items() if yes)
         self._endpoint = Endpoint(config, rng or np.random.default_rng())

@@ -31,22 +31,38 @@ def failed(failure: Failure) -> Reply:
 
 
 def read_reply(body: bytes, *, prompt_tokens: int, always_thinks: bool = False) -> Reply:
-    """The first choice of a chat completion.
+    """The first choice of a chat completion. One that cannot be read still has the counts that the endpoint gave.
 
     Args:
         body: As it came.
         prompt_tokens: An estimate, used where the endpoint does not count.
         always_thinks: See ``thinking.part``.
     """
+    data: Any = None
     try:
         data = json.loads(body)
         if data.get("error"):  # some gateways report faults of what stands behind them with status 200
-            return failed(Failure(kind="server_error", message=one_line(json.dumps(data["error"]))))
+            return _billed(Failure(kind="server_error", message=one_line(json.dumps(data["error"]))), data)
         usage = {"prompt_tokens": prompt_tokens, **(data.get("usage") or {})}
         return _read(data["choices"][0], usage, always_thinks)
     except (ValueError, LookupError, TypeError, AttributeError, ArithmeticError, RecursionError):
         shown = one_line(body[:300].decode("utf-8", "replace"))
-        return failed(Failure(kind="malformed", message=f"not a chat completion: {shown}"))
+        return _billed(Failure(kind="malformed", message=f"not a chat completion: {shown}"), data)
+
+
+def _billed(failure: Failure, data: Any) -> Reply:
+    """A reply that is no answer, with the tokens that the endpoint counted all the same."""
+    usage = data.get("usage") if isinstance(data, dict) else None
+    counts = usage if isinstance(usage, dict) else {}
+    return Reply(
+        failure=failure,
+        prompt_tokens=_count(counts.get("prompt_tokens")),
+        completion_tokens=_count(counts.get("completion_tokens")),
+    )
+
+
+def _count(value: Any) -> int:
+    return value if type(value) is int and value > 0 else 0
 
 
 def _read(choice: dict[str, Any], usage: dict[str, Any], always_thinks: bool) -> Reply:

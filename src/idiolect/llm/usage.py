@@ -25,6 +25,12 @@ class Price(Config):
         return (prompt_tokens * self.prompt + completion_tokens * self.completion) / 1e6
 
 
+def price_of(llm: object) -> Price | None:
+    """What a language model charges, behind a record of answers too; None where nothing is known of a price."""
+    price = getattr(getattr(llm, "llm", llm), "price", None)
+    return price if isinstance(price, Price) and price != Price() else None
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Usage:
     """A sum over completions. Answers from the cache count with what they took when they were made."""

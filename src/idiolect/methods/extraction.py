@@ -51,11 +51,21 @@ class Extraction:
         questions = [self.questions(case) for case in cases]
         asked = [question for own in questions for question in own]
         answers = iter(self.role.ask(asked, schema=FEATURES_SCHEMA, replicate=replicate))
-        return [self._read(case, list(islice(answers, len(own)))) for case, own in zip(cases, questions, strict=True)]
+        return [self.read(case, list(islice(answers, len(own)))) for case, own in zip(cases, questions, strict=True)]
 
     def questions(self, case: Case) -> list[Prompt]:
         """What E is asked about a case, call by call."""
         return [self._question(case, others) for others in self._sides(case)]
+
+    def read(self, case: Case, answers: Sequence[Answer]) -> Draw:
+        """What the answers to a case's questions say, in their order."""
+        labels = [case.own.id] if self.compare == "joint" else [f"{case.own.id}, {one.id}" for one in case.others]
+        features = [
+            feature if self.compare == "joint" else _credited(feature, place)
+            for place, answer in enumerate(answers)
+            for feature in read_features(case, answer)
+        ]
+        return Draw(list(zip(labels, answers, strict=True)), features)
 
     def _question(self, case: Case, others: Sequence[Review]) -> Prompt:
         return render_comparison(
@@ -72,15 +82,6 @@ class Extraction:
     def _sides(self, case: Case) -> list[tuple[Review, ...]]:
         """The representatives, call by call."""
         return [case.others] if self.compare == "joint" else [(other,) for other in case.others]
-
-    def _read(self, case: Case, answers: Sequence[Answer]) -> Draw:
-        labels = [case.own.id] if self.compare == "joint" else [f"{case.own.id}, {one.id}" for one in case.others]
-        features = [
-            feature if self.compare == "joint" else _credited(feature, place)
-            for place, answer in enumerate(answers)
-            for feature in read_features(case, answer)
-        ]
-        return Draw(list(zip(labels, answers, strict=True)), features)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -9,6 +9,7 @@ from idiolect.methods.base import Contexts
 from idiolect.methods.pipeline import history_summary
 from idiolect.methods.portrait import Portrait, portray
 from idiolect.methods.roles import Roles
+from idiolect.methods.summary import PROFILE_CHARS
 from idiolect.methods.writing import final_prompts, write_profiled
 from idiolect.prompts.render import PromptConfig
 from idiolect.types import Prediction, Prompt, Sample
@@ -24,6 +25,7 @@ class PAG:
         contexts: Bring the past reviews.
         norms: How people write on the whole, for a summary without a model.
         phrases: Of such a summary, at most.
+        profile_chars: Longest summary that the writer is given.
         prompt: How prompts are rendered.
         name: For tables, where one run has several.
     """
@@ -37,12 +39,13 @@ class PAG:
         *,
         norms: Norms | None = None,
         phrases: int = 8,
+        profile_chars: int = PROFILE_CHARS,
         prompt: PromptConfig | None = None,
         name: str = "pag",
     ) -> None:
         self.name, self.contexts, self.writer = name, contexts, roles.write
         self.prompt = prompt or PromptConfig()
-        self.summarize = history_summary(roles.summarize, norms, phrases, self.prompt)
+        self.summarize = history_summary(roles.summarize, norms, phrases, profile_chars, self.prompt)
 
     def prompts(self, samples: Sequence[Sample]) -> list[Prompt]:
         """See ``Method.prompts``; S is asked for it."""

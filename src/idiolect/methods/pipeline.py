@@ -9,12 +9,13 @@ from idiolect.difference.language.modelfree import FALSE_SHARE, Norms
 from idiolect.difference.language.taxonomy import CATEGORIES, Category
 from idiolect.difference.language.validate import ValidationConfig
 from idiolect.difference.stylometry.departure import LEVEL
-from idiolect.methods.adaptive import AdaptiveConfig, AdaptiveExtraction
+from idiolect.methods.adaptive import AdaptiveExtraction
+from idiolect.methods.allowance import AdaptiveConfig
 from idiolect.methods.dimensions import Dimensions, standard
 from idiolect.methods.extraction import Compare, Extraction, MeasuredExtraction
 from idiolect.methods.portrait import Stage
 from idiolect.methods.roles import Role
-from idiolect.methods.summary import DifferencesAs, HistorySummary, Summary, TemplateSummary
+from idiolect.methods.summary import PROFILE_CHARS, DifferencesAs, HistorySummary, Summary, TemplateSummary
 from idiolect.methods.validation import Checks, Validation
 from idiolect.prompts.render import PromptConfig
 
@@ -43,6 +44,9 @@ class StageConfig(Config):
     """How the summarizer reads differences."""
     phrases: int = Field(default=8, ge=1)
     """Phrases at most where a template is the summarizer."""
+    profile_chars: int = Field(default=PROFILE_CHARS, ge=100)
+    """Longest profile that the writer is given, in characters; a longer one is cut after a sentence, for it would push
+    past reviews out of the prompt."""
     adaptive: AdaptiveConfig | None = None
     """Extraction goes on while it pays, instead of one call an anchor."""
     waves: int | None = Field(default=None, ge=1)
@@ -73,14 +77,22 @@ def summary(role: Role | None, config: StageConfig, prompt: PromptConfig) -> Sta
     """S over differences and history: a model's, or a template."""
     if role is None:
         return TemplateSummary(phrases=config.phrases)
-    return Summary(role=role, differences_as=config.differences_as, phrases=config.phrases, prompt=prompt)
+    return Summary(
+        role=role,
+        differences_as=config.differences_as,
+        phrases=config.phrases,
+        profile_chars=config.profile_chars,
+        prompt=prompt,
+    )
 
 
-def history_summary(role: Role | None, norms: Norms | None, phrases: int, prompt: PromptConfig) -> Stage:
+def history_summary(
+    role: Role | None, norms: Norms | None, phrases: int, profile_chars: int, prompt: PromptConfig
+) -> Stage:
     """S over history alone: a model's, or a template."""
     if role is None:
         return HistorySummary(norms=norms, phrases=phrases)
-    return Summary(role=role, phrases=phrases, prompt=prompt)
+    return Summary(role=role, phrases=phrases, profile_chars=profile_chars, prompt=prompt)
 
 
 def _checks(config: StageConfig) -> Checks | None:

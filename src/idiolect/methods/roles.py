@@ -28,6 +28,11 @@ class Answer:
     usage: Usage = field(default_factory=Usage)
 
     @property
+    def unfinished(self) -> bool:
+        """Whether there is no answer because the model was still thinking: more tokens may bring one."""
+        return self.failure is not None and self.failure.kind == "unfinished_thinking"
+
+    @property
     def shown(self) -> str:
         """The text, or why there is none: for traces."""
         return self.text if self.failure is None else f"failed: {self.failure}"
@@ -66,7 +71,7 @@ class Role:
                 pending, self._complete([prompts[k] for k in pending], params, schema), strict=True
             ):
                 answers[place] = self._after(answers[place], completion, params)
-            pending = [place for place in pending if _unfinished(answers[place])]
+            pending = [place for place in pending if answers[place].unfinished]
             if params.max_new_tokens >= self.thinking_limit:
                 break
             doubled = min(2 * params.max_new_tokens, self.thinking_limit)
@@ -100,7 +105,7 @@ class Role:
         return Answer(
             text=text if failure is None else "",
             thinking=thinking or before.thinking,
-            truncated=completion.truncated or completion.completion_tokens >= params.max_new_tokens,
+            truncated=completion.truncated,
             failure=failure,
             kept_entries=completion.kept_entries,
             usage=before.usage + Usage.of([completion if failure is None else replace(completion, failure=failure)]),
@@ -130,10 +135,6 @@ class Roles:
     def writing(cls, llm: LLM, params: SamplingParams | None = None) -> Roles:
         """A language model that only writes, and no model for anything else."""
         return cls(write=Role(llm=llm, params=params or SamplingParams()))
-
-
-def _unfinished(answer: Answer) -> bool:
-    return answer.failure is not None and answer.failure.kind == "unfinished_thinking"
 
 
 def _repeated(answer: Answer) -> Answer:

@@ -1,6 +1,7 @@
 """S: what was found about a user as one profile for G (DRP, s), asked of a model or put into a sentence by template.
 
-Peers' texts never come here, nor quotes: only past reviews of the user and claims that hold.
+Peers' texts never come here, nor quotes: only past reviews of the user and claims that hold, cleared of every word that
+was copied from what was compared (``difference.language.cleared``), whether or not anything was validated.
 """
 
 from __future__ import annotations
@@ -11,9 +12,11 @@ from dataclasses import dataclass, field, replace
 from typing import Literal
 
 from idiolect.difference.language.blocks import write_blocks
+from idiolect.difference.language.cleared import cleared
 from idiolect.difference.language.feature import Feature
 from idiolect.difference.language.modelfree import FALSE_SHARE, Norms
 from idiolect.difference.language.verbalise import NOT_DISTINGUISHABLE, verbalise
+from idiolect.methods.comparison import Case
 from idiolect.methods.portrait import Portrait, made_from
 from idiolect.methods.roles import Answer, Role
 from idiolect.prompts.render import PromptConfig, render
@@ -22,6 +25,10 @@ from idiolect.types import Prompt
 DifferencesAs = Literal["blocks", "sentence"]
 """How S reads the differences of an item: the papers' blocks, or one sentence in the taxonomy's own phrases."""
 
+PROFILE_CHARS = 1500
+"""Some 300 tokens: S is asked for one short paragraph."""
+
+_SENTENCE_END = re.compile(r"[.!?…]+[\"”'’)\]*_]*(?=\s)")
 _PREFIX = re.compile(r"[\s*_#]*\[?summary\]?[*_]*\s*:[*_]*\s*", re.IGNORECASE)
 
 
@@ -33,6 +40,8 @@ class Summary:
     differences_as: DifferencesAs = "blocks"
     phrases: int = 8
     """Phrases of the sentence that stands in where S gives no answer."""
+    profile_chars: int = PROFILE_CHARS
+    """Longest profile; a longer answer is cut after a sentence."""
     prompt: PromptConfig = field(default_factory=PromptConfig)
 
     def __call__(self, portraits: Sequence[Portrait]) -> list[Portrait]:
@@ -53,17 +62,25 @@ class Summary:
     def _compared(self, portrait: Portrait) -> list[dict[str, object]]:
         """Every item with something to say about it."""
         found = [(case, [one for one in portrait.of(case) if one.valid]) for case in portrait.cases]
-        return [{"item": case.item, "differences": self._said(features)} for case, features in found if features]
+        said = [(case, self._said(case, features)) for case, features in found if features]
+        return [{"item": case.item, "differences": words} for case, words in said if words]
 
-    def _said(self, features: Sequence[Feature]) -> str:
+    def _said(self, case: Case, features: Sequence[Feature]) -> str:
+        """What S reads of a comparison; empty where nothing is left to say."""
         if self.differences_as == "sentence":
             return verbalise(features, k=self.phrases)
-        return "\n" + write_blocks(features, quotes=False)
+        own = cleared(features, [part for one in (case.own, *case.others) for part in (one.title, one.text)])
+        return "\n" + write_blocks(own, quotes=False) if own else ""
 
     def _told(self, portrait: Portrait, answer: Answer) -> Portrait:
         profile = _PREFIX.sub("", answer.text, count=1) if _PREFIX.match(answer.text) else answer.text
-        instead = verbalise(portrait.features, k=self.phrases)
-        return portrait.heard("summarize", [("", answer)], profile=profile.strip() or instead)
+        whole = profile.strip() or verbalise(portrait.features, k=self.phrases)
+        kept = shortened(whole, self.profile_chars)
+        told = portrait.heard("summarize", [("", answer)], profile=kept)
+        if kept == whole:
+            return told
+        note = f"{len(kept)} of {len(whole)} characters are given to the writer (profile_chars)"
+        return replace(told, stages={**told.stages, "summarize (cut)": note})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -93,6 +110,14 @@ class HistorySummary:
     def _departures(self, portrait: Portrait) -> list[Feature]:
         own = [entry.review.text for entry in portrait.context.entries]
         return self.norms.departures(own, false_share=self.false_share) if self.norms else []
+
+
+def shortened(text: str, most: int) -> str:
+    """The whole sentences of ``text`` that fit ``most`` characters; words, where not even the first one does."""
+    if len(text) <= most:
+        return text
+    ends = [end.end() for end in _SENTENCE_END.finditer(text, 0, most + 1)]
+    return text[: ends[-1]] if ends else text[: most + 1].rpartition(" ")[0].rstrip() or text[:most]
 
 
 def _profiled(portrait: Portrait, features: Sequence[Feature], phrases: int) -> Portrait:

@@ -58,6 +58,50 @@ def test_what_is_said_of_the_others_is_not_said_of_the_user():
     assert keys(text) == ["writing/sentence-complexity lower"]
 
 
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("Unlike the others, who stay neutral and never ask anything, the user asks the reader questions.", ["+ask"]),
+        ("The user, unlike the others who never ask, asks questions.", ["+ask"]),
+        (
+            "The user asks questions more than others, who stay neutral, never ask, and avoid exclamation marks.",
+            ["+ask"],
+        ),
+        ("Compared with others, who never exclaim and write long sentences, this user exclaims a lot.", ["+exclaim"]),
+        ("The user exclaims, while others, who write long sentences, never do.", ["+exclaim"]),
+        ("Compared with others, uses more exclamation marks and asks more questions.", ["+ask", "+exclaim"]),
+        ("Unlike the others who never ask and stay neutral, the user asks questions.", ["+ask"]),
+        ("The user's review has exclamation marks, as opposed to the others', which ask no questions.", ["+exclaim"]),
+        ("While others never exclaim and never address the reader, this user uses exclamation marks.", ["+exclaim"]),
+        ("Compared with peers, the user avoids asking the reader anything.", ["-ask"]),
+    ],
+)
+def test_clauses_about_the_others_do_not_count_for_the_user(text: str, expected: list[str]):
+    assert signed(text) == expected
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("Whereas others use exclamation marks, the user does not.", ["-exclaim"]),
+        ("While others never use exclamation marks, the user does.", ["+exclaim"]),
+        ("Others ask questions, which the user never does.", ["-ask"]),
+        ("The others rarely ask questions, but this reviewer does.", ["+ask"]),
+        ("The user does not ask questions, whereas others do.", ["-ask"]),
+        ("Others use exclamation marks, and the user does.", []),
+        ("Others avoid exclamation marks, and the user does not.", []),
+        ("Others joke a lot, the user does not.", []),
+    ],
+)
+def test_a_bare_does_or_does_not_says_the_opposite_of_the_others(text: str, expected: list[str]):
+    assert signed(text) == expected
+
+
+def signed(text: str) -> list[str]:
+    short = {"pragmatics/rhetorical-questions": "ask", "writing/exclamations": "exclaim"}
+    return sorted("-+"[one.key.sign > 0] + short.get(one.key.attribute, one.key.attribute) for one in claims(text))
+
+
 def test_several_properties_are_several_claims_in_order():
     text = "Compared with others, the user uses fewer exclamation marks and more rhetorical questions."
     assert keys(text) == ["writing/exclamations fewer", "pragmatics/rhetorical-questions more"]

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from idiolect.difference.language.criteria import is_content_bias
+from idiolect.difference.language.content import is_content_bias
 from idiolect.difference.language.feature import Comparison, Feature, Measured, Quote
 from idiolect.difference.language.parse import parse
 from idiolect.difference.language.quotes import Evidence
@@ -106,6 +106,21 @@ def test_false_quotes_drop_a_feature_that_has_no_true_one_and_are_set_aside_othe
     assert fate(feature(quotes=(false, peers))) == ("dropped", "peer_quote")
     (kept,) = validate([feature(quotes=(false, true))], TEXTS)
     assert (kept.valid, kept.quotes, kept.rejected_quotes) == (True, (true,), (false,))
+
+
+@pytest.mark.parametrize(
+    ("words", "tells"),
+    [("it", False), ("Is", False), ("!", False), ("grand", True), ("loved it", True), ("in it", True)],
+)
+def test_a_word_that_everybody_uses_is_no_evidence(words: str, tells: bool):
+    target = "I loved it, what was in it! Is it not grand?"
+    texts = Comparison(id="r1", target=target, peers=("It works.", "The lid is tight."))
+    (checked,) = validate([feature(quotes=(Quote(text=words),))], texts)
+    assert checked.valid
+    assert [quote.text for quote in checked.quotes] == [words] * tells
+    assert [quote.text for quote in checked.rejected_quotes] == [words] * (not tells)
+    (asked,) = validate([feature(quotes=(Quote(text=words),))], texts, config=ValidationConfig(require_quote=True))
+    assert asked.valid == tells
 
 
 def test_a_feature_needs_no_quote_unless_asked():

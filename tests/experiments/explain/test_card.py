@@ -13,8 +13,9 @@ from idiolect.experiments.explain.layout import lines
 from idiolect.experiments.explain.markdown import escape, to_markdown
 from idiolect.experiments.explain.run import explain, find_all
 from idiolect.experiments.explain.settings import ExplainConfig
+from idiolect.experiments.results import sample_row, write_lines
 from idiolect.peers.memory import InMemoryReviews
-from idiolect.types import Item, Review, UserId
+from idiolect.types import Item, ItemId, Prediction, Review, Sample, UserId
 
 N_ITEMS, N_PEERS = 12, 9
 CALM = (
@@ -228,6 +229,31 @@ def test_answers_of_a_model_are_checked_and_added(town, tmp_path):
     assert [(one.key.path, one.support, one.check) for one in card.told] == [
         ("writing/exclamations/more", 3, "confirmed")
     ]
+
+
+def sample(user: str, *features: Feature, **stages: str) -> dict:
+    """A line of an evaluation's samples."""
+    row = Prediction(sample=Sample(user=UserId(user), item=ItemId("i0")), method="drp", text="t", features=features)
+    return sample_row(replace(row, stages={"compared": "", **stages}), None, user=user)
+
+
+def test_an_evaluations_samples_are_answers_of_a_model_too(town, tmp_path):
+    claims = [feature("more", f"loud-{k}") for k in range(3)]
+    dropped = feature("more", "loud-3", status="dropped", reason="invented_quote")
+    rows = [
+        sample("loud", *claims, dropped, feature("fewer", ""), **{"extract loud-0": "... one\u2028line"}),
+        sample("loud", *claims, feature("fewer", "gone"), **{"extract loud-0": "..."}),
+        sample("plain", *[feature("fewer", f"plain-{k}") for k in range(3)], **{"extract plain-0": "..."}),
+        sample("rare", feature("more", "rare-0")),
+    ]
+    write_lines(tmp_path / "drp.jsonl", rows)
+    card = explain(town, UserId("loud"), config=ExplainConfig(draws=4000), answers=tmp_path / "drp.jsonl")
+    assert [(one.key.direction, one.support, one.opposition) for one in card.told] == [("more", 3, 0)]
+    assert "invented_quote" in {one.reason for one in card.rejected}
+    with pytest.raises(InputError, match=r"no model was asked .* differs .*extractor"):
+        explain(town, UserId("rare"), answers=tmp_path / "drp.jsonl")
+    with pytest.raises(InputError, match="'lone' has no sample in it"):
+        explain(town, UserId("lone"), answers=tmp_path / "drp.jsonl")
 
 
 @pytest.mark.parametrize(

@@ -140,7 +140,8 @@ def test_raters_who_are_always_right_give_full_marks(sheet):
 
 
 def test_raters_who_agree_with_everything_show_nothing(sheet):
-    found = rate([fill(sheet, sheet.with_name("yes.csv"), lambda row: "y")] * 2, key=key_path(sheet))
+    files = [fill(sheet, sheet.with_name(f"yes{k}.csv"), lambda row: "y") for k in (1, 2)]
+    found = rate(files, key=key_path(sheet))
     assert found.precision.value == found.false_alarms.value == 1
     assert np.isnan(found.alpha.value)
     assert found.record()["alpha"]["value"] is None
@@ -190,6 +191,20 @@ def test_a_bad_sheet_is_one_line(content, said, tmp_path):
         read_sheet(path)
     assert caught.value.hint
     assert "\n" not in caught.value.message
+
+
+def test_blank_lines_below_a_table_are_no_rows(tmp_path):
+    path = tmp_path / "rated.csv"
+    path.write_text("row,answer\na,yes\n,\n , \n,\n")
+    assert read_sheet(path) == {"a": "yes"}
+
+
+def test_nobody_agrees_with_themselves(sheet, tmp_path):
+    one = fill(sheet, tmp_path / "one.csv", lambda row: "no")
+    with pytest.raises(InputError, match="named twice"):
+        rate([one, tmp_path / "." / "one.csv"], key=key_path(sheet))
+    with pytest.raises(InputError, match="is a folder"):
+        rate([tmp_path], key=key_path(sheet))
 
 
 def test_sheets_without_their_key_are_refused(sheet, tmp_path):

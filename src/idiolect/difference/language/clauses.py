@@ -10,23 +10,36 @@ import re
 from collections.abc import Iterator
 from typing import Literal
 
-_Voice = Literal["target", "others", "comparand"]
+_Voice = Literal["target", "others", "comparand", "relative"]
+"""``comparand``: whom the user is held against ("than others"); ``relative``: what is said of these in passing."""
 
 _OTHERS = (
     r"other(?:s'?|\s+(?:users?|reviewers?|reviews?|people|writers?|peers?|ones))\b(?:'s?)?"
     r"|(?:the\s+)?peers?\b'?|the\s+rest\b|most\s+(?:users|reviewers|people)\b"
 )
+_TARGET = r"\b(?:the|this)\s+(?:(?:target|current)\s+)?(?:user|reviewer|writer|target)\b(?:'s)?"
+_AGAINST = (
+    r"\b(?:than|unlike|compared\s+(?:to|with)|in\s+(?:contrast|comparison|relation)\s+(?:to|with)"
+    r"|as\s+opposed\s+to|rather\s+than|instead\s+of|relative\s+to|differs?\s+from)\b"
+)
 _MARK = re.compile(
-    r"(?P<comparand>\b(?:than|unlike|compared\s+(?:to|with)|in\s+(?:contrast|comparison|relation)\s+(?:to|with)"
-    r"|as\s+opposed\s+to|rather\s+than|instead\s+of|relative\s+to|differs?\s+from)\b)"
+    rf"(?P<comparand>{_AGAINST})"
     rf"|(?P<others>\b(?:{_OTHERS}))"
-    r"|(?P<target>\b(?:the|this)\s+(?:(?:target|current)\s+)?(?:user|reviewer|writer|target)\b(?:'s)?)"
+    rf"|(?P<target>{_TARGET})"
     r"|(?P<stop>[.;!?](?=\s|$)|\n)"
     r"|(?P<pause>,|\)|\band\b(?!\s+other))",
     re.IGNORECASE,
 )
 _RELATIVE = re.compile(r"\s*(?:who|which|whose|that)\b", re.IGNORECASE)
 _BEFORE_OBJECT = re.compile(r"\b(?:from|of|to|by|among|with|over|like)\s+$", re.IGNORECASE)
+_SENTENCE_END = re.compile(r"[.;!?](?=\s|$)|\n")
+_APART = re.compile(rf"\W*(?:{_TARGET}\W*)?{_AGAINST}", re.IGNORECASE)
+"""A sentence that sets the others apart before it has said anything of the user: "The user, unlike others who ..."."""
+_DOES = re.compile(
+    rf"\W*(?:{_TARGET}\s+)?(?:(?P<never>never|hardly|rarely|seldom)\s+)?(?:does|do|is|has|did)"
+    r"(?P<not>n't|\s+not|\s+so\s+(?:rarely|less))?\W*",
+    re.IGNORECASE,
+)
 _LONG_QUOTATION = re.compile(r"[\"“”]((?:[^\"“”\s]+\s+){2,}[^\"“”]*)[\"“”]")
 
 
@@ -67,13 +80,41 @@ def voices(text: str) -> Iterator[tuple[str, _Voice]]:
     yield text[start:], voice
 
 
+def contrasted(text: str) -> tuple[str, bool] | None:
+    """What is said of the others and denied of the user, or denied of them and said of the user, in so few words.
+
+    "Whereas others use exclamation marks, the user does not" says nothing of the user by itself.
+
+    Returns:
+        The words about the others, and whether the user is said *not* to do so; None where there is no such contrast.
+    """
+    parts = [(part, voice) for part, voice in voices(text) if re.search(r"\w", part)]
+    about = [match for part, voice in parts if voice == "target" and (match := _DOES.fullmatch(part))]
+    others = [part for part, voice in parts if voice == "others"]
+    return (others[0], bool(about[0]["never"] or about[0]["not"])) if len(about) == len(others) == 1 else None
+
+
 def _next(voice: _Voice, mark: re.Match[str], text: str) -> _Voice:
     if mark["stop"] or mark["target"]:
         return "target"
     if mark["comparand"]:
-        return voice if voice == "others" else "comparand"
+        return voice if voice in ("others", "relative") else "comparand"
     if mark["others"]:
         is_object = voice == "comparand" or _BEFORE_OBJECT.search(text, 0, mark.start())
-        return "comparand" if is_object else "others"
-    ends = voice == "comparand" and not _RELATIVE.match(text, mark.end())
-    return "target" if ends else voice
+        if voice == "relative" or not is_object:
+            return voice if voice == "relative" else "others"
+        return "relative" if _RELATIVE.match(text, mark.end()) else "comparand"
+    if voice == "comparand":
+        return "relative" if _RELATIVE.match(text, mark.end()) else "target"
+    return "target" if voice == "relative" and _closes(mark, text) else voice
+
+
+def _closes(pause: re.Match[str], text: str) -> bool:
+    """Whether a pause within what is said of the others leads back to the user: unsure, so seldom.
+
+    Only a comma does, where the sentence has not spoken of the user before and does not name the user again.
+    """
+    begin = max((end.end() for end in _SENTENCE_END.finditer(text, 0, pause.start())), default=0)
+    after = _SENTENCE_END.search(text, pause.end())
+    rest = text[pause.end() : after.start() if after else len(text)]
+    return pause[0] == "," and _APART.match(text, begin) is not None and not re.search(_TARGET, rest, re.IGNORECASE)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 
+from idiolect.difference.language.content import is_content_bias
 from idiolect.difference.language.feature import Feature, Reason
 from idiolect.difference.language.mapping import claims
 
@@ -24,20 +25,6 @@ _SAME = re.compile(
     re.IGNORECASE,
 )
 _PLACEHOLDER = re.compile(r"\[(?:explain|describe|insert|how|feature)|^\W*(?:n/?a|none|tbd|\.{3}|…)\W*$", re.IGNORECASE)
-_PREFERENCE = re.compile(
-    r"\b(?:likes?|loves?|prefers?|enjoy(?:s|ed)?|dislikes?|hates?|favou?rs?|appreciates?|admires?|recommends?|rates?"
-    r"|agrees?|disagrees?|values?|cares?|focus(?:es|ed)?|concentrates?|mentions?|discusses|talks?\s+about|thinks?"
-    r"|believes?|interested\s+in|fond\s+of|(?:satisfied|disappointed|impressed|happy|happier|pleased)\s+with"
-    r"|gives?\s+(?:\w+\s+){0,3}?(?:ratings?|scores?|stars?)|(?:higher|lower)\s+(?:rating|score)|opinion\s+of)\b"
-    r"(?P<object>[^,.;]{0,120})",
-    re.IGNORECASE,
-)
-_STYLE = re.compile(
-    r"\b(?:sentence|word|vocab|exclam|punctuat|tone|style|paragraph|phras|question|quot|structur|language|lists?\b"
-    r"|heading|bullet|detail|express|emotion|narrat|formal|informal|casual|hedg|imperativ|reader|contraction|humou?r"
-    r"|metaphor|adjective|adverb|transition|reason|comparison|number|concis|brevity|brief|clarity|clause|fragment)",
-    re.IGNORECASE,
-)
 
 
 def fault(feature: Feature, *, max_words: int, categorized: bool) -> Reason | None:
@@ -70,14 +57,6 @@ def is_clear(description: str, *, max_words: int) -> bool:
 def is_comparative(description: str) -> bool:
     """Whether it sets the user against the others: more, fewer, longer, unlike them."""
     return _COMPARES.search(description) is not None
-
-
-def is_content_bias(description: str) -> bool:
-    """Whether it speaks of what the user likes or writes about, and not also of how the user writes."""
-    match = _PREFERENCE.search(description)
-    if match is None or _STYLE.search(match["object"]):
-        return False
-    return not claims(description[: match.start()] + description[match.end() :])
 
 
 def contradicts_itself(feature: Feature) -> bool:

@@ -93,7 +93,7 @@ class Feature:
     quotes: tuple[Quote, ...] = ()
     """The evidence that stands; before validation, all of it."""
     rejected_quotes: tuple[Quote, ...] = ()
-    """Quotes that do not stand in the text they are credited to."""
+    """Quotes that do not stand in the text they are credited to, or show nothing: a word that everybody uses."""
     comparison: str = ""
     """Id of the comparison it was claimed from."""
     measured: Measured | None = None

@@ -6,7 +6,7 @@ import re
 from functools import lru_cache
 from typing import NamedTuple
 
-from idiolect.difference.language.clauses import about_target
+from idiolect.difference.language.clauses import about_target, contrasted
 from idiolect.difference.language.rules import ANY, NEGATIVE, POSITIVE, RULES
 from idiolect.difference.language.taxonomy import Key, by_sign
 
@@ -49,9 +49,20 @@ def map_feature(name: str, description: str) -> list[Claim]:
 
 @lru_cache(maxsize=8192)  # extraction, criteria and splitting each read a description
 def _claims(text: str) -> tuple[Claim, ...]:
-    found = [claim for part in about_target(text) for claim in _claims_in(_NOT_ONLY.sub("", part))]
+    found = [claim for part in about_target(text) for claim in _claims_in(_NOT_ONLY.sub("", part))] or _contrary(text)
     distinct = list({claim.key: claim for claim in reversed(found)}.values())[::-1]
     return tuple(claim for claim in distinct if not any(claim.key.excludes(other.key) for other in distinct))
+
+
+def _contrary(text: str) -> list[Claim]:
+    """The opposite of what is claimed of the others, where no more is said of the user than "does not" or "does"."""
+    said = contrasted(text)
+    if said is None or (NEGATIVE.search(said[0]) is None) != said[1]:
+        return []
+    opposites = (
+        (by_sign(claim.key.attribute, -claim.key.sign), claim) for claim in _claims_in(said[0]) if claim.key.sign
+    )
+    return [Claim(key, text) for key, _ in opposites if key is not None]
 
 
 def _claims_in(part: str) -> list[Claim]:

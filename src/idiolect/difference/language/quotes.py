@@ -38,6 +38,17 @@ class Evidence:
         credited = self._peers if quote.peer is None else self._peers[quote.peer : quote.peer + 1]
         return None if self._in_peers(words, credited) else "invented_quote"
 
+    def tells(self, quote: Quote) -> bool:
+        """Whether a quote that stands shows anything: two words at least, or one that only that side uses.
+
+        "it" stands in every text.
+        """
+        words = _WORD.findall(normalise(quote.text).lower())
+        if len(words) != 1:
+            return len(words) > 1
+        elsewhere = self._peers_words if quote.side == "target" else [self._target_words]
+        return not any(f" {words[0]} " in text for text in elsewhere)
+
     def copied_from_peers(self, text: str, run: int) -> bool:
         """Whether ``run`` words in a row of ``text`` are a peer's, and not the user's too."""
         words = _WORD.findall(normalise(text).lower())
@@ -79,6 +90,8 @@ class Evidence:
 def check_quotes(feature: Feature, evidence: Evidence, *, required: bool = False) -> Feature:
     """The feature with its false quotes set aside; dropped where it gave quotes for itself and none of them stands.
 
+    What stands but shows nothing (``Evidence.tells``) is set aside too, and is no fault: evidence it is not.
+
     Args:
         feature: What is claimed.
         evidence: The texts of its comparison.
@@ -87,9 +100,10 @@ def check_quotes(feature: Feature, evidence: Evidence, *, required: bool = False
     if not feature.quotes:
         return replace(feature, status="dropped", reason="no_quote") if required else feature
     faults: dict[Quote, Reason | None] = {quote: evidence.fault(quote) for quote in feature.quotes}
-    standing = tuple(quote for quote, fault in faults.items() if fault is None)
+    standing = tuple(quote for quote, fault in faults.items() if fault is None and evidence.tells(quote))
     false = tuple(quote for quote, fault in faults.items() if fault is not None)
-    checked = replace(feature, quotes=standing, rejected_quotes=feature.rejected_quotes + false)
+    aside = tuple(quote for quote in faults if quote not in standing)
+    checked = replace(feature, quotes=standing, rejected_quotes=feature.rejected_quotes + aside)
     if false and not any(quote.side == "target" for quote in standing):
         return replace(checked, status="dropped", reason=_worst(faults))
     if required and not any(quote.side == "target" for quote in standing):

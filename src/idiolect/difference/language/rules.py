@@ -41,6 +41,7 @@ _TABLE: tuple[tuple[str, int, str], ...] = (
     ("writing/vocabulary", -1, rf"{_PLAIN}{_GAP}{_WORDS}|{_WORDS}(?:\W+\w+){{0,3}}?\W+{_PLAIN}"),
     ("writing/vocabulary", 1, r"(?:vocabulary|lexical)\s+(?:richness|diversity|variety|range)"),
     ("pragmatics/rhetorical-questions", 1, r"(?:rhetorical\s+)?questions?"),
+    ("pragmatics/rhetorical-questions", 1, r"ask\w*\s+(?:(?:the\s+)?readers?(?!\s+to\b)|anything)(?:\s+anything)?"),
     ("pragmatics/reader-address", 1, r"address\w*\s+(?:of\s+|to\s+)?(?:the\s+)?(?:readers?|audience)(?:\s+directly)?"),
     ("pragmatics/reader-address", 1, r"(?:speak|talk)\w*\s+(?:directly\s+)?to\s+(?:the\s+)?(?:readers?|audience)"),
     ("pragmatics/reader-address", 1, r"second[\s-]+person|reader\s+address|direct\s+address|[\"“']you[\"”']"),

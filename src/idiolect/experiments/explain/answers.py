@@ -1,9 +1,11 @@
-"""Answers of an extractor to checked features of a user's comparisons."""
+"""What an extractor said of a user's comparisons, as checked features: from an evaluation or a file of answers."""
 
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 from idiolect.difference.language.feature import Comparison, Feature
 from idiolect.difference.language.measured import measure_comparisons
@@ -11,30 +13,50 @@ from idiolect.difference.language.parse import parse
 from idiolect.difference.language.validate import validate
 from idiolect.errors import InputError
 from idiolect.experiments.explain.compared import Compared
+from idiolect.experiments.variety.found import found_by
 
-_HINT = 'one JSON object a line: {"review": "id of the user\'s review", "answer": "what the model wrote"}'
+_HINT = (
+    "samples/drp.jsonl of an evaluation, or one JSON object a line: "
+    '{"review": "id of the user\'s review", "answer": "what the model wrote"}'
+)
 
 
 def read_answers(path: Path, compared: Compared) -> list[Feature]:
-    """The features in a file of answers, each checked against the texts it was claimed from.
+    """The features in a file, each checked against the texts it was claimed from.
 
     Args:
-        path: JSON lines, each with ``review`` (of the user compared) and ``answer``.
+        path: JSON lines: the samples of an evaluation, whose features were checked there, or each with ``review`` (of
+            the user compared) and ``answer``.
         compared: The user's reviews and others'.
 
     Raises:
-        InputError: The file cannot be read, or a line is none such.
+        InputError: The file cannot be read, a line is none such, or no model said anything of the user.
+        ArtifactError: It holds the samples of another version.
     """
-    found: dict[str, list[Feature]] = {}
+    rows = [(f"{path}, line {n}", _row(line, f"{path}, line {n}")) for n, line in _lines(path) if line.strip()]
     known = {str(review.id) for review in compared.own}
-    for number, line in enumerate(_lines(path), start=1):
-        if line.strip():
-            review, answer = _row(line, f"{path}, line {number}")
-            if review not in known:
-                message = f"{path}, line {number}: {review!r} is no review of {compared.user!r} that can be compared"
-                raise InputError(message, hint="answers are about the user's own reviews of items with other reviews")
-            found.setdefault(review, []).extend(parse(answer, comparison=review))
+    if rows and all(_is_sample(row) for _, row in rows):
+        return _evaluated([row for _, row in rows if row["user"] == compared.user], known, f"{path}: {compared.user!r}")
+    found: dict[str, list[Feature]] = {}
+    for where, row in rows:
+        review, answer = _answer(row, where)
+        if review not in known:
+            message = f"{where}: {review!r} is no review of {compared.user!r} that can be compared"
+            raise InputError(message, hint="answers are about the user's own reviews of items with other reviews")
+        found.setdefault(review, []).extend(parse(answer, comparison=review))
     return _checked(found, compared)
+
+
+def _evaluated(rows: Sequence[dict[str, Any]], known: set[str], where: str) -> list[Feature]:
+    """What a method claimed in the comparisons that a card makes too."""
+    if not rows:
+        raise InputError(f"{where} has no sample in it", hint="another user, or the samples of another evaluation")
+    if not any(stage.startswith("extract ") for row in rows for stage in row["stages"] or ()):
+        raise InputError(
+            f"{where}: no model was asked how the user differs", hint="evaluate with --set differences.extractor={}"
+        )
+    found = found_by(rows).features
+    return [feature for (_, comparison), own in found.items() if comparison in known for feature in own]
 
 
 def _checked(found: dict[str, list[Feature]], compared: Compared) -> list[Feature]:
@@ -51,18 +73,27 @@ def _checked(found: dict[str, list[Feature]], compared: Compared) -> list[Featur
     ]
 
 
-def _lines(path: Path) -> list[str]:
+def _lines(path: Path) -> Iterator[tuple[int, str]]:
+    """Numbered; only a line feed ends a line (texts may hold other separators)."""
     try:
-        return path.read_text(encoding="utf-8").splitlines()
+        return enumerate(path.read_text(encoding="utf-8").split("\n"), start=1)
     except (OSError, UnicodeDecodeError) as error:
         raise InputError(f"cannot read answers {str(path)!r}: {error}", hint=_HINT) from error
 
 
-def _row(line: str, where: str) -> tuple[str, str]:
+def _row(line: str, where: str) -> Any:
     try:
-        row = json.loads(line)
+        return json.loads(line)
     except ValueError as error:
         raise InputError(f"{where} is not JSON", hint=_HINT) from error
+
+
+def _is_sample(row: Any) -> bool:
+    """Whether a line is one of a method's that looks for differences (``results.sample_row``)."""
+    return isinstance(row, dict) and {"user", "stages", "features"} <= row.keys()
+
+
+def _answer(row: Any, where: str) -> tuple[str, str]:
     if not (isinstance(row, dict) and isinstance(row.get("review"), str) and isinstance(row.get("answer"), str)):
         raise InputError(f"{where} has no texts 'review' and 'answer'", hint=_HINT)
     return row["review"], row["answer"]

@@ -42,6 +42,8 @@ def read_sheet(path: Path) -> dict[str, Answer]:
     try:
         for line in table:
             row, answer = ((line[names[name]] or "").strip() for name in ("row", "answer"))
+            if not (row or answer):  # spreadsheets leave blank lines below a table
+                continue
             if row in seen:
                 raise InputError(f"{path}: row {row!r} is there twice", hint="keep one of the two")
             seen.add(row)
@@ -87,6 +89,8 @@ def _delimiter(text: str) -> str:
 
 
 def _read(path: Path) -> str:
+    if path.is_dir():
+        raise InputError(f"{str(path)!r} is a folder", hint="name the file in it")
     try:
         return path.read_text(encoding="utf-8-sig")
     except FileNotFoundError as error:

@@ -85,11 +85,14 @@ def rate(files: Sequence[Path], *, key: Path | None = None, seed: int = 0) -> Ra
         seed: Of the bootstrap.
 
     Raises:
-        InputError: A file cannot be read as a sheet, has unknown, repeated or unreadable rows, or no answer at all.
+        InputError: A file is named twice, cannot be read as a sheet, has unknown, repeated or unreadable rows, or no
+            answer at all.
         NotFoundError: There is no such key.
     """
     if not files:
         raise InputError("there are no ratings to read", hint="name the sheets that came back")
+    if len({path.resolve() for path in files}) < len(files):
+        raise InputError("a sheet is named twice, and would agree with itself", hint="name each rater's sheet once")
     sheets = [read_sheet(path) for path in files]
     entries = read_key(key, files[0], sheets[0])
     for path, sheet in zip(files, sheets, strict=True):
@@ -131,15 +134,15 @@ def _comparable(ratings: np.ndarray) -> bool:
 
 
 def _share(votes: np.ndarray, users: Sequence[str], among: np.ndarray, rng: np.random.Generator) -> Interval:
-    chosen = [user for user, wanted in zip(users, among, strict=True) if wanted]
+    """The share of yes among the chosen statements that somebody answered, so that every resample has an answer."""
+    answered = among & (votes.sum(axis=1) > 0)
+    chosen = [user for user, wanted in zip(users, answered, strict=True) if wanted]
     if not chosen:
         return Interval(float("nan"), float("nan"), float("nan"))
     if len(set(chosen)) < 2:
-        return Interval(YesRate().aggregate(votes[among]), float("nan"), float("nan"))
+        return Interval(YesRate().aggregate(votes[answered]), float("nan"), float("nan"))
     resamples = Resamples(len(chosen), rng, clusters=chosen, resamples=RESAMPLES)
-    drawn = resamples.score(YesRate(), votes[among])
-    known = drawn.resampled[np.isfinite(drawn.resampled)]
-    return interval(drawn._replace(resampled=known if len(known) else np.full(1, np.nan)))
+    return interval(resamples.score(YesRate(), votes[answered]))
 
 
 def _shown(of: Interval, form: str) -> str:

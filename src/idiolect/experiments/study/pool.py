@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -65,13 +64,8 @@ class Pool:
 
 def read_pool(folders: Sequence[Path], names: Sequence[str]) -> Pool:
     """The outputs of ``names`` in the seeds' folders; runs that some seed lacks are left out."""
-    files = {name: [samples_file(folder, name) for folder in folders] for name in names}
+    files = {name: [results.output_file(folder, "samples", name) for folder in folders] for name in names}
     whole = {name: paths for name, paths in files.items() if all(path.is_file() for path in paths)}
     runs = {name: [row for path in paths for row in results.read_lines(path)] for name, paths in whole.items()}
     users = tuple(row["user"] for row in next(iter(runs.values())))
     return Pool(users, runs)
-
-
-def samples_file(folder: Path, run: str) -> Path:
-    """Where a run's outputs are in an evaluation's folder."""
-    return folder / "samples" / f"{re.sub('[^a-z]+', '-', run)}.jsonl"

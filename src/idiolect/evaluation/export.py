@@ -1,0 +1,76 @@
+"""A score table for other programs: CSV with a line a score, LaTeX for a paper."""
+
+from __future__ import annotations
+
+import csv
+import io
+import re
+from collections.abc import Iterable, Iterator, Sequence
+
+from idiolect.evaluation.notes import table_notes
+from idiolect.evaluation.render import best_of, decimals, is_marked
+from idiolect.evaluation.report import Cell, ScoreTable
+
+FIELDS = (
+    "method", "metric", "value", "low", "high", "baseline", "difference", "difference_low", "difference_high", "p",
+    "p_holm", "samples", "units", "resamples", "signature",
+)  # fmt: skip
+_SPECIAL = re.compile(r"[\\&%$#_{}~^]")
+_NAMED = {"\\": r"\textbackslash{}", "~": r"\textasciitilde{}", "^": r"\textasciicircum{}"}
+
+
+def to_csv(tables: Iterable[ScoreTable]) -> str:
+    """A line for every score of every table, under ``FIELDS``; what was not tested has empty cells."""
+    return write_csv([FIELDS, *(line for table in tables for line in _scores(table))])
+
+
+def write_csv(lines: Iterable[Sequence[object]]) -> str:
+    """The lines as CSV."""
+    text = io.StringIO()
+    csv.writer(text, lineterminator="\n").writerows(lines)
+    return text.getvalue()
+
+
+def to_latex(table: ScoreTable) -> str:
+    r"""A ``tabular`` with the rules of ``booktabs``; the best in bold, intervals small, notes as comments."""
+    arrows = [r"$\uparrow$" if column.greater_is_better else r"$\downarrow$" for column in table.columns]
+    head = ["method", *(f"{escape(c.name)} {arrow}" for c, arrow in zip(table.columns, arrows, strict=True))]
+    digits, best = map(decimals, table.by_column), map(best_of, table.columns, table.by_column)
+    how = list(zip(digits, best, strict=True))
+    rows = [
+        [escape(row.method), *(_latex(cell, *of) for cell, of in zip(row.cells, how, strict=True))]
+        for row in table.rows
+    ]
+    comments = [*table_notes(table), *(column.signature for column in table.columns)]
+    lines = [rf"\begin{{tabular}}{{l{'r' * len(table.columns)}}}", r"\toprule", _row(head), r"\midrule"]
+    lines += [*map(_row, rows), r"\bottomrule", r"\end{tabular}"]
+    return "\n".join([*(f"% {comment}" for comment in comments), *lines]) + "\n"
+
+
+def escape(text: str) -> str:
+    """Text in which LaTeX sees no commands."""
+    return _SPECIAL.sub(lambda found: _NAMED.get(found[0], rf"\{found[0]}"), text)
+
+
+def _scores(table: ScoreTable) -> Iterator[Sequence[object]]:
+    for row in table.rows:
+        for column, cell in zip(table.columns, row.cells, strict=True):
+            if cell:
+                tested = ("", "", "", "", "", "")
+                if cell.versus:
+                    tested = (table.baseline, *cell.versus, cell.p_holm)
+                about = (table.segments, table.units, table.resamples, column.signature)
+                yield (row.method, column.name, *cell.score, *tested, *about)
+
+
+def _latex(cell: Cell | None, digits: int, best: float | None) -> str:
+    if cell is None:
+        return "--"
+    value, low, high = (f"{number:.{digits}f}".replace("-", "$-$") for number in cell.score)
+    value = rf"\textbf{{{value}}}" if cell.score.value == best else value
+    dagger = r"$^\dagger$" if is_marked(cell) else ""
+    return rf"{value}{dagger} {{\scriptsize [{low}, {high}]}}"
+
+
+def _row(cells: Sequence[str]) -> str:
+    return rf"{' & '.join(cells)} \\"

@@ -1,0 +1,1 @@
+"""Evaluations held against one another: folders, seeds and conditions."""

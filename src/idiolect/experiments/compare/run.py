@@ -1,0 +1,149 @@
+"""Evaluations against one another: any condition of any of them as the baseline, seeds pooled."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from idiolect.corpus.atomic import write_whole
+from idiolect.evaluation.additive import Aggregate
+from idiolect.evaluation.export import to_csv, to_latex, write_csv
+from idiolect.evaluation.fidelity import FIDELITY
+from idiolect.evaluation.render import differences_to_text, evaluations_to_text, to_dict, to_text
+from idiolect.evaluation.report import ScoreTable, check_names, score_table
+from idiolect.evaluation.significance import RESAMPLES, Resamples
+from idiolect.evaluation.table import DEFAULT_METRICS, load_metrics
+from idiolect.experiments.columns import NLL
+from idiolect.experiments.compare.evaluations import Group, Recorded, read_groups
+from idiolect.experiments.compare.pooled import Run, chosen, lines, pooled, runs_of, the_one
+
+_HEAD = ("evaluation", "folder", "condition", "user", "item", "target")
+
+
+@dataclass(frozen=True, slots=True, eq=False, kw_only=True)
+class Compared:
+    """What ``compare_evaluations`` found."""
+
+    tables: Mapping[str, ScoreTable]
+    """By title; each has a baseline of its own."""
+    scores: Sequence[Sequence[object]]
+    """What every text scores on its own: a header, then a line a sample of every evaluation and condition."""
+    notes: tuple[str, ...]
+    """What a reader of the tables has to know."""
+
+    @property
+    def text(self) -> str:
+        """Tables, differences and notes for a terminal."""
+        tables = list(self.tables.values())
+        shown = to_text(tables[0]) if len(tables) == 1 else evaluations_to_text(tables)
+        differences = [differences_to_text(tables)] if any(table.comparisons for table in tables) else []
+        return "\n".join([shown, *differences, *self.notes]).rstrip("\n")
+
+    def record(self) -> dict[str, Any]:
+        """Plain data."""
+        return {"tables": {title: to_dict(table) for title, table in self.tables.items()}, "notes": list(self.notes)}
+
+    def write(self, *, csv: Path | None = None, latex: Path | None = None, scores: Path | None = None) -> None:
+        """Leave the tables, or what every text scores on its own, in files."""
+        if csv:
+            _write(csv, to_csv(self.tables.values()))
+        if latex:
+            _write(latex, "\n".join(map(to_latex, self.tables.values())))
+        if scores:
+            _write(scores, write_csv(self.scores))
+
+
+def compare_evaluations(
+    evaluations: Sequence[str],
+    *,
+    pool: bool = False,
+    baseline: str | None = None,
+    conditions: Sequence[str] = (),
+    metrics: Sequence[str] = (),
+    resamples: int | None = None,
+) -> Compared:
+    """Score and test what evaluations of the same samples wrote.
+
+    Metrics are computed anew, by this version. Resamples are drawn as ``evaluate`` draws them, so that one evaluation
+    compared with RAG gives its own table.
+
+    Args:
+        evaluations: Folders, see ``read_groups``.
+        pool: Take all of them for one, run with several seeds.
+        baseline: A condition, as ``LABEL:CONDITION`` where several evaluations have it. None: RAG; of several
+            evaluations each condition in the first that has it.
+        conditions: Which; none: all but controls.
+        metrics: Of texts; none: the first evaluation's.
+        resamples: How many; None: as many as the first has.
+
+    Raises:
+        ConfigError: A baseline, condition or metric is not there, or is there more than once.
+        InputError: A folder holds no evaluation, or one of other samples than the first.
+        MissingDependencyError: A metric's package is not installed.
+    """
+    groups = read_groups(evaluations, pool=pool)
+    first, runs = groups[0].members[0], runs_of(groups)
+    names = tuple(metrics) or _recorded_metrics(first)
+    texts = load_metrics(names)
+    shown: list[Aggregate] = [NLL, *texts]
+    check_names(shown)
+    parts = {run: run.parts(texts) for run in chosen(runs, conditions, baseline)}
+    most = max(len(group.members) for group in groups)
+    stats = {run: pooled(run, own, most) for run, own in parts.items()}
+    scored = [column for column in shown if any(column.name in own for own in stats.values())]
+    draws = _draws(first, most, resamples)
+    tables = {
+        title: score_table(scored, {run.name: stats[run] for run in rows}, draws, baseline=against)
+        for title, rows, against in _layout(list(parts), baseline, several=len(groups) > 1)
+    }
+    left_out = (note for own in parts.values() for part in own for note in part.notes)
+    return Compared(
+        tables=tables,
+        scores=[(*_HEAD, *(m.name for m in shown)), *(line for run in parts for line in lines(run, parts[run], shown))],
+        notes=(*_notes(groups, most, named=bool(metrics)), *left_out),
+    )
+
+
+def _recorded_metrics(first: Recorded) -> tuple[str, ...]:
+    """Those that need only a text and its reference."""
+    return tuple(name for name in first.settings.get("metrics", DEFAULT_METRICS) if name != FIDELITY.name)
+
+
+def _draws(first: Recorded, n_members: int, resamples: int | None) -> Resamples:
+    users = [user for user, *_ in first.samples] * n_members
+    many = resamples or first.settings.get("resamples", RESAMPLES)
+    rng = np.random.default_rng([first.settings.get("seed", 0), 11])
+    return Resamples(len(users), rng, clusters=users, resamples=many)
+
+
+def _layout(
+    runs: Sequence[Run], baseline: str | None, *, several: bool
+) -> Iterator[tuple[str, Sequence[Run], str | None]]:
+    """Title, rows and baseline of every table."""
+    if baseline or not several:
+        against = the_one(runs, baseline).name if baseline else next((r.name for r in runs if r.name == "rag"), None)
+        yield (f"against {against}" if against else "scores"), runs, against
+        return
+    for condition in dict.fromkeys(run.condition for run in runs):
+        rows = [run for run in runs if run.condition == condition]
+        yield condition, rows, rows[0].name if len(rows) > 1 else None
+
+
+def _write(path: Path, text: str) -> None:
+    write_whole(path, lambda part: part.write_text(text, encoding="utf-8"))
+
+
+def _notes(groups: Sequence[Group], most: int, *, named: bool) -> Iterator[str]:
+    for group in groups:
+        folders = ", ".join(str(member.folder) for member in group.members)
+        if len(group.members) > 1:
+            yield f"{group.label}: {len(group.members)} evaluations pooled, a user drawn with all of theirs: {folders}"
+        elif most > 1:
+            yield f"{group.label}: one evaluation, held against each of {most}: {folders}"
+    recorded = {name for group in groups for member in group.members for name in member.settings.get("metrics", ())}
+    if FIDELITY.name in recorded and not named:
+        yield f"{FIDELITY.name} is left out: it needs the store, see each evaluation's own report"

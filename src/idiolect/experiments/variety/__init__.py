@@ -1,0 +1,1 @@
+"""What was found to differ, counted: UVQ, with or without a judge."""

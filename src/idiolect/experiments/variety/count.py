@@ -1,0 +1,124 @@
+"""How many different things a run's methods found of its users (UVQ), and whether more go with better texts."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from idiolect.evaluation.additive import Additive, Mean
+from idiolect.evaluation.base import Metric
+from idiolect.evaluation.significance import Interval, Resamples, interval
+from idiolect.evaluation.uvq import Uvq, uvq
+from idiolect.evaluation.uvq_report import correlation, failure_signs
+from idiolect.experiments.variety.found import Found
+from idiolect.llm.usage import Usage
+from idiolect.types import UserId
+
+RELATED = ("bleu", "meteor")
+"""The scores that UVQ is held against, as in the paper's Figure 2."""
+LEAST_USERS = 10
+"""Below it a correlation's interval says nothing."""
+
+_UVQ = Mean("uvq", greater_is_better=True, unit="differences/user")
+
+
+@dataclass(frozen=True, slots=True, eq=False, kw_only=True)
+class Variety:
+    """What one method found of its users."""
+
+    uvq: Uvq
+    """By a judge where one was asked, else of the validated features."""
+    validated: Uvq
+    """Of the validated features."""
+    mean: Interval
+    """UVQ a user, resampled over users."""
+    comparisons: int
+    """Those that claim something."""
+    reasons: Mapping[str, int]
+    """Why features were dropped, and how many, the most frequent first."""
+    scores: Mapping[str, np.ndarray]
+    """By metric, float64 (n_users,): of each user's texts."""
+    related: Mapping[str, Interval]
+    """By metric: correlation of UVQ with the score over users (the paper's is over systems, of which a run has one);
+    without those that are not defined, for too few users or for want of spread."""
+    judged: int | None = None
+    """Comparisons that a judge was asked about; None: there is no judge."""
+    unread: int = 0
+    """Of these, those whose answer failed or could not be read."""
+    usage: Usage | None = None
+    """What the judge took."""
+
+    @property
+    def users(self) -> int:
+        """How many there are, whether or not something was found."""
+        return len(self.uvq.kept)
+
+    @property
+    def warnings(self) -> list[str]:
+        """The paper's signs of a failing run, unless nothing was read that could show them."""
+        unread = f"{self.unread} of {self.judged} comparisons have no judgement: the judge's answer was none, or unread"
+        signs = [] if self.unread and self.unread == self.judged else failure_signs(self.uvq, validated=self.validated)
+        return [*signs, *([unread] if self.unread else [])]
+
+
+def variety(found: Found, scores: Mapping[str, np.ndarray], draws: Resamples) -> Variety:
+    """What a method found, in numbers.
+
+    Args:
+        found: By the method.
+        scores: By metric, float64 (n_users,) in the order of ``found.users``.
+        draws: Resamples of the users.
+    """
+    counted, features = uvq(found.units), [one for own in found.features.values() for one in own]
+    dropped = Counter(one.reason or "rejected" for one in features if not one.valid)
+    asked = [one for cell, one in (found.judged or {}).items() if any(f.valid for f in found.features[cell])]
+    return Variety(
+        uvq=counted,
+        validated=counted if found.judged is None else uvq(found.validated),
+        mean=interval(draws.score(_UVQ, counted.per_user)),
+        comparisons=len(found.features),
+        reasons=dict(dropped.most_common()),
+        scores=scores,
+        related={name: of for name, own in scores.items() if (of := _related(counted.per_user, own, draws))},
+        judged=None if found.judged is None else len(asked),
+        unread=sum(one.failed for one in asked),
+        usage=None if found.judged is None else Usage.total(one.usage for one in asked),
+    )
+
+
+def judging(found: Mapping[str, Variety]) -> dict[str, Usage]:
+    """What the judge took, by method."""
+    return {name: one.usage for name, one in found.items() if one.usage is not None}
+
+
+def user_scores(
+    metrics: Sequence[Metric], stats: Mapping[str, np.ndarray], users: Sequence[UserId]
+) -> dict[str, np.ndarray]:
+    """BLEU and METEOR of each user's texts, where they were computed.
+
+    Args:
+        metrics: Of the run.
+        stats: By metric, float64 (n, n_stats) of one method's texts.
+        users: The user of each text.
+
+    Returns:
+        By metric, float64 (n_users,), users in the order of first appearance.
+    """
+    places = {user: place for place, user in enumerate(dict.fromkeys(users))}
+    owners = np.array([places[user] for user in users])
+    counts = np.bincount(owners).astype(np.float64)
+    found: dict[str, np.ndarray] = {}
+    for metric in metrics:
+        if metric.name in RELATED and metric.name in stats and isinstance(metric, Additive):
+            totals = np.zeros((len(places), stats[metric.name].shape[1]))
+            np.add.at(totals, owners, stats[metric.name])
+            found[metric.name] = metric.score_totals(totals, counts)
+    return found
+
+
+def _related(counts: np.ndarray, scores: np.ndarray, draws: Resamples) -> Interval | None:
+    defined = len(counts) >= LEAST_USERS and np.ptp(counts) > 0 and np.ptp(scores) > 0
+    return correlation(counts, scores, draws) if defined else None

@@ -1,0 +1,66 @@
+"""What a method found, from its outputs as they are made and as they are read back."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from idiolect.difference.language.feature import Feature, Measured, Quote
+from idiolect.difference.language.modelfree import POOLED
+from idiolect.errors import ArtifactError
+from idiolect.evaluation.uvq import uvq
+from idiolect.experiments.results import features, read_lines, sample_row, write_lines
+from idiolect.experiments.variety.found import found_by, found_in
+from idiolect.types import ItemId, Prediction, Sample, UserId
+
+
+def feature(comparison: str, direction: str = "more", **changes) -> Feature:
+    plain = {"name": "marks", "category": "Writing", "attribute": "writing/exclamations", "status": "kept"}
+    quoted = {"quotes": (Quote(text="Wow!"),), "measured": Measured(attribute="a", difference=1, low=0.5, high=1.5)}
+    return Feature(**{**plain, **quoted, "direction": direction, "comparison": comparison, **changes})
+
+
+def row(user: str, *found: Feature, **stages: str) -> dict:
+    sample = Sample(user=UserId(user), item=ItemId("i"))
+    told = {"compared": "r1 with p1, p2", **stages}
+    return sample_row(Prediction(sample=sample, method="drp", text="t", features=found, stages=told), None, user=user)
+
+
+def test_features_are_the_same_from_memory_and_from_a_file(tmp_path: Path) -> None:
+    found = (feature("r1"), feature("r2", "fewer", status="dropped", reason="outvoted", measured=None))
+    rows = [row("ann", *found)]
+    write_lines(tmp_path / "drp.jsonl", rows)
+    assert features(rows[0]) == features(read_lines(tmp_path / "drp.jsonl")[0]) == found
+    assert features({"text": "no features"}) == ()
+    with pytest.raises(ArtifactError, match=r"cannot be read: 0.name .evaluate again"):
+        features({"features": [{"label": "marks"}]})
+
+
+def test_what_was_measured_over_all_comparisons_is_not_one_more() -> None:
+    one = found_by([row("ann", feature("r1"), feature(POOLED))])
+    assert list(one.features) == [("ann", "r1")]
+    assert uvq(one.units).per_user.tolist() == [0], "seen in one comparison, it does not recur"
+    assert uvq(found_by([row("ann", feature("r1"), feature("r2"), feature(POOLED))]).units).per_user.tolist() == [1]
+
+
+def test_a_comparison_of_two_samples_of_a_user_counts_once() -> None:
+    first = row("ann", feature("r1"))
+    again = row("ann", feature("r1"), feature("r2", "fewer"), compared="r2 with p3")
+    one = found_by([first, row("bob"), again])
+    assert one.users == ("ann", "bob"), "whoever has no difference is a user too"
+    assert list(one.features) == [("ann", "r1"), ("ann", "r2")]
+    assert one.features["ann", "r1"] == (feature("r1"),)
+    assert [len(own) for own in one.validated] == [2, 0]
+    assert one.listed == {"ann": "r1 with p1, p2\nr2 with p3", "bob": "r1 with p1, p2"}
+
+
+def test_only_methods_that_compare_are_looked_at() -> None:
+    runs = {
+        "pag": [row("ann", compared="")],
+        "rag": [{"user": "ann", "text": "t"}],
+        "drp": [row("ann")],
+        "drp: wrong user": [row("ann", feature("r1"))],
+    }
+    runs["pag"][0]["stages"] = {"write": "t"}
+    assert list(found_in(runs)) == ["drp"]
