@@ -7,7 +7,7 @@ repeats word for word is cut out of a name, a definition or a description, whate
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from functools import lru_cache
 from itertools import pairwise
@@ -65,14 +65,14 @@ class _Copies:
     """Finds runs of words that stand in some texts."""
 
     def __init__(self, texts: Sequence[str]) -> None:
-        self._texts = [_runs(text) for text in texts]
+        self._line = "|".join(map(_line, texts))
 
     def spans(self, text: str, n: int) -> Iterator[tuple[int, int, list[str]]]:
         """Start, end and words of every longest stretch of ``text`` in which all ``n`` words in a row are known."""
         matches = list(_WORD.finditer(text))
-        words = _words(text)
-        texts = [runs[n] for runs in self._texts]
-        known = [place for place, run in enumerate(_in_a_row(words, n)) if any(run in known for known in texts)]
+        words = [_plain(match[0]) for match in matches]
+        runs = enumerate(zip(*(words[k:] for k in range(n)), strict=False))
+        known = [place for place, run in runs if f" {' '.join(run)} " in self._line]
         breaks = [k for k, (left, right) in enumerate(pairwise(known), start=1) if right > left + 1]
         for first, last in zip([0, *breaks], [*breaks, len(known)], strict=True):
             if first < last:
@@ -80,15 +80,14 @@ class _Copies:
                 yield matches[begin].start(), matches[end - 1].end(), words[begin:end]
 
 
-@lru_cache(maxsize=1024)  # a review is compared with many users'
-def _runs(text: str) -> Mapping[int, frozenset[tuple[str, ...]]]:
-    words = _words(text)
-    return {n: frozenset(_in_a_row(words, n)) for n in (_NAME_RUN, _RUN)}
+@lru_cache(maxsize=4096)  # a review is compared with many users'
+def _line(text: str) -> str:
+    """The words of a text between single spaces, in which a run of words is found as a string."""
+    return f" {_plain(' '.join(_WORD.findall(text)))} "
 
 
-def _in_a_row(words: Sequence[str], n: int) -> Iterator[tuple[str, ...]]:
-    """Every ``n`` words in a row, in order."""
-    return zip(*(words[k:] for k in range(n)), strict=False)
+def _plain(words: str) -> str:
+    return words.lower().replace("’", "'")
 
 
 def _cut(text: str, copies: _Copies) -> str:
@@ -110,7 +109,3 @@ def _name(feature: Feature, copies: _Copies) -> str:
 
 def _tidy(text: str) -> str:
     return _CUTS.sub(f" {CUT} ", text).strip() if CUT in text else text
-
-
-def _words(text: str) -> list[str]:
-    return [word.lower().replace("’", "'") for word in _WORD.findall(text)]
