@@ -28,6 +28,7 @@ SETTINGS = {
 
 def main(folder: Path) -> None:
     """Ingest, split, embed, fit, evaluate, write."""
+    folder.mkdir(parents=True, exist_ok=True)
     store, split, adapter = str(folder / "reviews.db"), folder / "split", folder / "adapter"
     world = World(WorldConfig(seed=5, n_users=24, n_items=30, reviews_per_user=(8, 10), words=25))
     with SqlStore(store) as database:

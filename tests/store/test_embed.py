@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from idiolect.encoders.hashing import HashEncoder
-from idiolect.errors import NotFoundError
+from idiolect.errors import ArtifactError, NotFoundError
 from idiolect.store.embed import embed_missing
 from idiolect.store.sql import SqlStore
 from idiolect.types import Review
@@ -48,6 +48,15 @@ def test_texts_come_longest_first(bare):
     assert len(encoder.calls) == 3
     lengths = [len(text) for call in encoder.calls for text in call]
     assert lengths == sorted(lengths, reverse=True)
+
+
+def test_an_encoder_that_is_not_what_it_says_is_refused(bare):
+    class Wide(HashEncoder):
+        dim = 15
+
+    with pytest.raises(ArtifactError, match=r"shape \(\d+, 16\), not \(\d+, 15\)"):
+        embed_missing(bare, Wide(16))
+    assert bare.encoders() == {}
 
 
 def test_equal_texts_are_encoded_once(tmp_path):

@@ -6,9 +6,11 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+import numpy as np
 from tqdm import tqdm
 
 from idiolect.encoders.base import Encoder
+from idiolect.errors import ArtifactError
 from idiolect.store.sql import SqlStore
 from idiolect.types import ReviewId
 
@@ -51,6 +53,7 @@ def embed_missing(
 
     Raises:
         NotFoundError: One of ``ids`` is not in the store.
+        ArtifactError: The encoder gives other vectors than it says.
     """
     started = time.perf_counter()
     wanted = store.counts().reviews if ids is None else len(set(ids))
@@ -59,7 +62,7 @@ def embed_missing(
         for part in missing.iter_slices(chunk):
             some = part["review_id"].to_list()
             texts, of_review = _distinct([review.text for review in store.reviews(some)])
-            vectors = encoder.encode(texts, batch_size=batch_size)[of_review]
+            vectors = _checked(encoder.encode(texts, batch_size=batch_size), encoder, len(texts))[of_review]
             store.add_vectors(some, vectors, encoder=encoder.name)
             bar.update(len(some))
     return EmbedReport(
@@ -68,6 +71,16 @@ def embed_missing(
         known=wanted - missing.height,
         seconds=time.perf_counter() - started,
     )
+
+
+def _checked(vectors: np.ndarray, encoder: Encoder, n: int) -> np.ndarray:
+    """The vectors, one a text and as wide as the encoder says: whatever comes of others would be of no use."""
+    if vectors.shape != (n, encoder.dim):
+        raise ArtifactError(
+            f"the encoder {encoder.name!r} gave vectors of shape {vectors.shape}, not {(n, encoder.dim)}",
+            hint="see idiolect.encoders.base.Encoder",
+        )
+    return vectors
 
 
 def _distinct(texts: Sequence[str]) -> tuple[list[str], list[int]]:
