@@ -51,3 +51,13 @@ def test_importing_what_is_no_export_makes_no_store(tmp_path, capsys):
         main(["import", str(tmp_path), "--store", str(tmp_path / "b.db")])
     assert stop.value.code == 4
     assert not (tmp_path / "b.db").exists()
+
+
+def test_importing_a_damaged_export_makes_no_store(store, tmp_path, capsys):
+    main(["export", "--store", store, "--out", str(tmp_path / "out")])
+    path = tmp_path / "out" / "reviews.parquet"
+    path.write_bytes(path.read_bytes()[:-20])
+    with pytest.raises(SystemExit):
+        main(["import", str(tmp_path / "out"), "--store", str(tmp_path / "new.db")])
+    assert "is damaged" in capsys.readouterr().err
+    assert not (tmp_path / "new.db").exists()

@@ -127,7 +127,7 @@ def _write(path: Path, schema: pa.Schema, parts: Iterable[Iterable[sa.Row[Any]]]
 
 
 def read_head(folder: Path) -> dict[str, Any]:
-    """What ``store.json`` of an export says.
+    """What ``store.json`` of an export says, once every file of it has a head and an end.
 
     Raises:
         NotFoundError: There is no export in ``folder``.
@@ -144,6 +144,13 @@ def read_head(folder: Path) -> dict[str, Any]:
         raise ArtifactError(f"{str(path)!r} is damaged: {error}", hint="export the store again") from error
     if version != FORMAT:
         raise ArtifactError(f"{str(folder)!r} has format {version}, not {FORMAT}", hint="upgrade idiolect")
+    try:
+        for name in ("items.parquet", "reviews.parquet", "not_peers.parquet", *(e["file"] for e in head["encoders"])):
+            pq.read_metadata(folder / name)
+    except (OSError, pa.ArrowException) as error:
+        raise ArtifactError(
+            f"the export in {str(folder)!r} is damaged: {error}", hint="export the store again"
+        ) from error
     return head
 
 
