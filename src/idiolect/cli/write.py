@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 
 from idiolect.cli.options import Json, KeyFile, Set, StorePath, overrides, show
 from idiolect.experiments.write import write_review
+from idiolect.types import Prediction
 
 
 def write(
@@ -45,9 +47,12 @@ def write(
         store, user=user, item=item, adapter=adapter, method=method, rating=rating, title=title,
         backbone=backbone, config=config, changes=overrides(set), pseudonyms=pseudonyms,
     )  # fmt: skip
-    record = {
-        "user": user,
-        "item": item,
+    show({"user": user, "item": item, **_record(prediction)}, prediction.text, as_json=json)
+
+
+def _record(prediction: Prediction) -> dict[str, Any]:
+    """Everything the text was written from."""
+    return {
         "method": prediction.method,
         "text": prediction.text,
         "profile": prediction.stages.get("profile"),
@@ -59,4 +64,3 @@ def write(
         "completion_tokens": prediction.completion_tokens,
         "usage": {stage: asdict(took) for stage, took in prediction.usage.items()},
     }
-    show(record, prediction.text, as_json=json)

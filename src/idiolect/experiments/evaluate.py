@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -20,9 +20,10 @@ from idiolect.experiments.differences import Models
 from idiolect.experiments.findings import Evaluation
 from idiolect.experiments.roles import DIFFERENCE_METHODS, ROLES
 from idiolect.experiments.scoring import Scorer
-from idiolect.experiments.variety.found import found_in
+from idiolect.experiments.variety.found import Found, found_in
 from idiolect.experiments.variety.judging import judge_found, write_judged
 from idiolect.llm.base import LLM
+from idiolect.methods.roles import Role
 from idiolect.prompts.files import digest
 from idiolect.types import Sample
 
@@ -75,18 +76,20 @@ def evaluate(
             wanted = [condition for condition in wanted if not condition.control]  # they would have nothing to show
         _claim(folder, _depends(data, record, adapter, generate_controls))
         runs: dict[str, list[dict[str, Any]]] = {}
-        for one in (bar := tqdm(wanted, unit="condition", disable=not progress, leave=False)):
-            bar.set_description(one.name)
+        for one in _shown(wanted, progress):
             runs[one.name] = run_condition(one, llm, samples, folder, texts=generate_controls or not one.control)
-        found = found_in(runs)
-        if judge is not None:
-            found = judge_found(judge, found, data.snapshot(data.evaluated), templates=data.settings.prompt.templates)
-    for name, one in found.items():
-        write_judged(one, results.output_file(folder, "judged", name))
+        found = _found(data, runs, judge, folder)
     evaluation = scorer.score(runs, folder, _notes(llm, record["roles"], runs), found)
-    took = {"samples": len(samples), "seconds": round(time.time() - started, 1)}
-    evaluation.write({**record, "judge": judge and judge.llm.name, **took})
+    record |= {"judge": judge and judge.llm.name, "samples": len(samples)}
+    evaluation.write({**record, "seconds": round(time.time() - started, 1)})
     return evaluation
+
+
+def _shown(wanted: Sequence[Condition], progress: bool) -> Iterator[Condition]:
+    """The conditions, one after another, each named in a bar while it is run."""
+    for one in (bar := tqdm(wanted, unit="condition", disable=not progress, leave=False)):
+        bar.set_description(one.name)
+        yield one
 
 
 def run_condition(
@@ -122,6 +125,18 @@ def run_condition(
     path.parent.mkdir(parents=True, exist_ok=True)
     results.write_lines(path, rows)
     return rows
+
+
+def _found(
+    data: Data, runs: Mapping[str, Sequence[Mapping[str, Any]]], judge: Role | None, folder: Path
+) -> dict[str, Found]:
+    """What the methods found to differ; with the judge's word, which goes to a file of its own, where there is one."""
+    found = found_in(runs)
+    if judge is not None:
+        found = judge_found(judge, found, data.snapshot(data.evaluated), templates=data.settings.prompt.templates)
+    for name, one in found.items():
+        write_judged(one, results.output_file(folder, "judged", name))
+    return found
 
 
 def _notes(llm: LLM, roles: Mapping[str, str], runs: Mapping[str, Sequence[Mapping[str, Any]]]) -> list[str]:

@@ -74,7 +74,12 @@ def read_lines(path: Path) -> list[dict[str, Any]]:
 
 def output_file(folder: Path, kind: str, condition: str) -> Path:
     """Where an evaluation keeps what it has of a condition (``samples``: its outputs)."""
-    return folder / kind / f"{re.sub('[^A-Za-z0-9_]+', '-', condition)}.jsonl"
+    return folder / kind / f"{file_name(condition)}.jsonl"
+
+
+def file_name(condition: str) -> str:
+    """A condition's name as a file may bear it."""
+    return re.sub("[^A-Za-z0-9_]+", "-", condition)
 
 
 def sample_row(prediction: Prediction | None, nats: float | None, **given: Any) -> dict[str, Any]:

@@ -73,21 +73,15 @@ def write_review(
     check_said(rating)
     chosen = _chosen(method, adapter)
     settings = load_settings(adapter, config=config, changes=changes, backbone=backbone)
-    if chosen == "dep" and settings.vectors != "right":
-        raise ArtifactError(
-            f"the adapter in {str(adapter)!r} is a control, trained with vectors = {settings.vectors}",
-            hint="write with one that was fitted with vectors = right",
-        )
+    if chosen == "dep":
+        _check_no_control(adapter, settings)
     with SqlStore(store, create=False) as database:
         sample = Sample(user=user_in(database, user, pseudonyms), item=ItemId(item), rating=rating, title=title)
         _check_known(database, sample, chosen)
         if (answers := cache_path(settings, store)) is not None:
             database.record_output(answers, "cache")
         encoder = _embedded(database, sample.user, chosen, settings)
-        with (
-            open_model(settings, store) as llm,
-            Models(llm, settings.sampling, cache=answers) as models,
-        ):
+        with open_model(settings, store) as llm, Models(llm, settings.sampling, cache=answers) as models:
             prediction = _make(chosen, models, settings, database, encoder, adapter).generate([sample])[0]
             writer = models.roles(settings.differences).write.llm if chosen in DIFFERENCE_METHODS else llm
     if "failure" in prediction.stages:
@@ -105,6 +99,14 @@ def _chosen(method: str, adapter: Path | None) -> str:
     if chosen == "dep" and adapter is None:
         raise ConfigError("dep needs an adapter", hint="pass --adapter FOLDER, or another --method")
     return chosen
+
+
+def _check_no_control(adapter: Path | None, settings: Settings) -> None:
+    if settings.vectors != "right":
+        raise ArtifactError(
+            f"the adapter in {str(adapter)!r} is a control, trained with vectors = {settings.vectors}",
+            hint="write with one that was fitted with vectors = right",
+        )
 
 
 def _check_known(database: SqlStore, sample: Sample, method: str) -> None:

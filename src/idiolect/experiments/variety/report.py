@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -10,6 +9,7 @@ from typing import Any
 from idiolect.difference.language.taxonomy import CATEGORIES
 from idiolect.errors import MissingDependencyError
 from idiolect.evaluation.uvq_figures import System, draw_categories, draw_scatter
+from idiolect.experiments.results import file_name
 from idiolect.experiments.variety.count import LEAST_USERS, Variety
 
 Varieties = Mapping[str, Variety]
@@ -69,7 +69,7 @@ def _drawn(found: Varieties, folder: Path) -> Iterator[Path]:
     yield path
     for name, one in found.items():
         for metric, related in one.related.items():
-            path = folder / f"uvq-{metric}-{re.sub('[^A-Za-z0-9_]+', '-', name)}.svg"
+            path = folder / f"uvq-{metric}-{file_name(name)}.svg"
             points = [System("", *pair) for pair in zip(one.uvq.per_user, one.scores[metric], strict=True)]
             draw_scatter(points, related, path, metric=f"{metric} of a user's texts")
             yield path
