@@ -1,7 +1,8 @@
 """The words of the library: what is read, what is asked, what comes back.
 
 Values are frozen and know nothing of files, databases or models. Time order everywhere is ``Moment``: ``(timestamp,
-order)``, so that ties of day-granular timestamps are broken the same way in every stage.
+order)``, so that ties of day-granular timestamps are broken the same way in every stage. A review without a timestamp
+stands before every review that has one.
 """
 
 from __future__ import annotations
@@ -23,11 +24,15 @@ Rung = Literal["item", "category", "corpus", "none"]
 """Whom a past review is compared with: others on its item, on items of its category, everybody, or nobody."""
 
 
+UNDATED = -(2**63)
+"""The ``timestamp`` of the moment of a review whose time is unknown: before every known time, 1970 included."""
+
+
 class Moment(NamedTuple):
     """A place in time order; compares lexicographically."""
 
     timestamp: int
-    """Seconds since the epoch; 0 where the corpus has no timestamps."""
+    """Seconds since the epoch; ``UNDATED`` if the time is unknown, so that ``order`` alone decides among those."""
     order: int
     """The row's own order field, or its place in its file."""
 
@@ -59,7 +64,7 @@ class Review:
     @property
     def moment(self) -> Moment:
         """Where the review stands in time order."""
-        return Moment(self.timestamp or 0, self.order)
+        return _moment(self.timestamp, self.order)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -80,7 +85,7 @@ class Sample:
     @property
     def moment(self) -> Moment | None:
         """Where the target stands in time order; None when writing for real (everything known is the past)."""
-        return None if self.target is None else Moment(self.timestamp or 0, self.order)
+        return None if self.target is None else _moment(self.timestamp, self.order)
 
     @classmethod
     def of(cls, review: Review) -> Sample:
@@ -95,6 +100,10 @@ class Sample:
             reference=review.text,
             target=review.id,
         )
+
+
+def _moment(timestamp: int | None, order: int) -> Moment:
+    return Moment(UNDATED if timestamp is None else timestamp, order)
 
 
 class Slot(NamedTuple):

@@ -195,6 +195,17 @@ def test_profile_distance_with_a_time_cut_knows_only_earlier_peers():
     np.testing.assert_allclose(context.entries[0].e_diff, vector_of("ann4") - vector_of("cyd9"), atol=1e-3)
 
 
+def test_a_peers_review_without_a_time_is_not_taken_for_an_early_one():
+    world = [*WORLD, review("cyd", "x", 1, 12)]
+    undated = review("cyd", "v", None, 13)
+    (context,) = builder_of([*world, undated], peer_weighting="profile_distance", peers_before=True).build([TARGET])
+    (plain,) = builder_of(world, peer_weighting="profile_distance", peers_before=True).build([TARGET])
+    for entry, same in zip(context.entries, plain.entries, strict=True):
+        assert entry.n_peers == same.n_peers
+        np.testing.assert_array_equal(entry.e_diff, same.e_diff)
+    assert max(entry.n_peers for entry in plain.entries) == 2
+
+
 def test_a_given_retriever_is_used():
     class Oldest:
         def retrieve(self, sample, profile, items, k):

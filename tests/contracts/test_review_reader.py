@@ -13,7 +13,7 @@ from idiolect.peers.memory import InMemoryReviews
 from idiolect.store.base import ReviewReader
 from idiolect.store.build import build_snapshot
 from idiolect.store.sql import SqlStore
-from idiolect.types import Item, Moment, Review
+from idiolect.types import UNDATED, Item, Moment, Review
 
 ENCODER = "four"
 
@@ -191,7 +191,7 @@ class TestReviewReader:
             undated.peer_sums(["tea"], exclude="ann", encoder=ENCODER, before=100)
 
     def test_order_is_time_where_there_are_no_timestamps(self, undated):
-        assert ids(undated.profile("ann", before=Moment(0, 2))) == ["a1", "a2"]
+        assert ids(undated.profile("ann", before=Moment(UNDATED, 2))) == ["a1", "a2"]
         assert ids(undated.reviews_of("tea", exclude="ann")) == ["b1", "b2", "c1"]
 
     def test_crowds_are_everybody_else_on_a_category_or_at_all(self, reader):

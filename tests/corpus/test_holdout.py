@@ -11,6 +11,7 @@ from idiolect.corpus.holdout import collapse_whitespace
 from idiolect.corpus.kcore import k_core
 from idiolect.corpus.timeline import newest_first, oldest_first
 from idiolect.errors import InputError
+from idiolect.types import Review
 
 OPEN = SplitConfig(
     min_text_chars=1, require_title=False, require_rating=False, require_timestamp=False, require_item_title=False,
@@ -178,3 +179,31 @@ def test_each_filter_can_be_switched(switch: dict, change: dict):
 @given(st.lists(st.text(st.sampled_from("ab \t\n\x0b\x1c\u00a0\u2003\u3000")), min_size=1))
 def test_whitespace_collapses_as_pythons_split_does(texts):
     assert collapse_whitespace(pl.Series(texts)).to_list() == [" ".join(text.split()) for text in texts]
+
+
+def test_an_unknown_time_is_older_than_every_known_one_and_never_the_newest():
+    frame = table(("u", "a", "a", None), ("u", "b", "b", 0), ("u", "c", "c", None), ("u", "d", "d", 5))
+    assert oldest_first(frame)["text"].to_list() == ["a", "c", "b", "d"]
+    assert newest_first(frame)["text"].to_list() == ["d", "b", "c", "a"]
+
+
+@given(st.lists(st.tuples(st.none() | st.integers(0, 5), st.integers(0, 3)), min_size=1, max_size=20))
+def test_the_order_of_a_table_is_the_order_of_moments(times):
+    frame = table(*[("u", f"i{k}", f"t{k}", time) for k, (time, _) in enumerate(times)]).with_columns(
+        order=pl.Series([order for _, order in times], dtype=pl.Int64)
+    )
+    moments = [
+        Review(id="r", user="u", item="i", text="", timestamp=row[0], order=row[1]).moment
+        for row in oldest_first(frame).select("timestamp", "order").rows()
+    ]
+    assert moments == sorted(moments)
+
+
+def test_a_split_counts_its_reviews_without_a_time():
+    rows = [
+        (f"u{u}", f"i{i}", f"text {u} {i}", None if (u, i) == (0, 4) else i + 1) for u in range(3) for i in range(6)
+    ]
+    split = make_split(table(*rows), NO_ITEMS, OPEN.model_copy(update={"min_peers": 1}))
+    assert split.counts.undated == 1
+    roles = dict(split.members.select("review_id", "role").rows())
+    assert roles["r4"] == "profile"

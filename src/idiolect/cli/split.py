@@ -33,10 +33,17 @@ def split(
     """
     made = split_store(store, out, preset=preset, config=config, changes=overrides(set))
     counts = made.counts
+    members = made.members.height
+    undated = (
+        f"\n{counts.undated} of these {members} reviews have no timestamp: each counts as older than the dated reviews "
+        "of its user, in the order of the file"
+        if 0 < counts.undated < members
+        else ""
+    )
     text = (
         f"{counts.users} users: {counts.profile} profile reviews, {counts.train} train, {counts.validation} validation "
         f"and {counts.test} test targets\nof {counts.reviews} reviews, {counts.eligible} passed the filters and "
         f"{counts.core_rounds[-1] if counts.core_rounds else 0} the k-core ({len(counts.core_rounds)} rounds)\n"
-        f"split in {out}"
+        f"split in {out}{undated}"
     )
     show({"folder": str(out), **asdict(counts)}, text, as_json=json)

@@ -11,7 +11,7 @@ import numpy as np
 from idiolect.difference.latent import Differences, peer_mean_difference, weighted_difference
 from idiolect.peers.pool import peers_of
 from idiolect.store.base import ReviewReader
-from idiolect.types import Moment, Review, ReviewId
+from idiolect.types import UNDATED, Moment, Review, ReviewId
 
 PeerWeighting = Literal["mean", "profile_distance"]
 
@@ -79,7 +79,9 @@ class ProfileDistance:
 
     def _history_mean(self, peer: Review, before: int | None) -> np.ndarray:
         """The mean vector of the peer's history, or of the review itself where no history of theirs is visible."""
-        history = self.reader.profile(peer.user, before=None if before is None else Moment(before, 0))
+        history = self.reader.profile(peer.user, before=None if before is None else Moment(before, UNDATED))
+        if before is not None:  # what has no timestamp may be later than the cut
+            history = [review for review in history if review.timestamp is not None]
         return self._mean([review.id for review in history] or [peer.id])
 
     def _mean(self, ids: Sequence[ReviewId]) -> np.ndarray:

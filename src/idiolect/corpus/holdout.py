@@ -46,6 +46,7 @@ def make_split(reviews: pl.DataFrame, items: pl.DataFrame, config: SplitConfig) 
         core_items=core.rows["item"].n_unique(),
         peer_rounds=peered.rounds,
         users=members["user"].n_unique(),
+        undated=fit["timestamp"][members["place"]].null_count(),
         **{role: members.filter(role=role).height for role in ROLES},
     )
     if not counts.users:

@@ -46,6 +46,8 @@ class SplitCounts:
     train: int
     validation: int
     test: int
+    undated: int = 0
+    """Reviews of any role without a timestamp; each counts as older than its user's dated reviews."""
 
 
 @dataclass(frozen=True, slots=True, eq=False, kw_only=True)

@@ -113,6 +113,5 @@ def _with_roles(reviews: pl.DataFrame, members: pl.DataFrame) -> pl.DataFrame:
 
 def _in_order(candidates: pl.DataFrame) -> pl.DataFrame:
     """History first, so that a user's profile is a slice; oldest first, ties by id as in the live store."""
-    return candidates.filter("has_vector").sort(
-        ~pl.col("history"), "user", pl.col("timestamp").fill_null(0), "order", "review_id"
-    )
+    # Polars puts reviews without a timestamp first, as ``Moment`` does.
+    return candidates.filter("has_vector").sort(~pl.col("history"), "user", "timestamp", "order", "review_id")

@@ -76,7 +76,7 @@ def write_pool(folder: Path, rows: pl.DataFrame, vectors: np.ndarray, items: pl.
         .filter("peer")
         .join(items, on="item")
         .join(users, on="user")
-        .sort("item_code", pl.col("timestamp").fill_null(0), "order", "review_id")
+        .sort("item_code", "timestamp", "order", "review_id")  # without a timestamp first, as ``Moment`` compares
     )
     codes, places = pool["item_code"].to_numpy(), pool["row"].to_numpy()
     np.save(folder / "pool_offsets.npy", _offsets(pl.Series(np.bincount(codes, minlength=items.height))))

@@ -97,7 +97,7 @@ def to_review(row: Sequence[Any]) -> Review:
 
 def by_time(review: Review) -> tuple[int, int, str]:
     """The sort key of every list of reviews: time order, ties by id so that arrival does not matter."""
-    return review.timestamp or 0, review.order, review.id
+    return *review.moment, review.id
 
 
 def _digest(kind: bytes, texts: Sequence[str], *numbers: float | int | None) -> bytes:
