@@ -12,6 +12,7 @@ from typing import Any, Literal, cast
 
 import pyarrow as pa
 
+from idiolect.corpus.atomic import is_sqlite
 from idiolect.errors import InputError
 
 Packing = Literal["", "gzip", "zstd"]
@@ -67,6 +68,10 @@ def packing(path: Path) -> Packing:
     Raises:
         InputError: It is packed or encoded in a way that is not read.
     """
+    if is_sqlite(path):  # perhaps the store itself, which nothing but SQLite may open
+        raise InputError(
+            f"{shown(path)} is an SQLite database", hint="name a file of reviews; `idiolect export` copies a store"
+        )
     with path.open("rb") as file:
         start = file.read(4)
     for magic, (what, remedy) in _FOREIGN.items():

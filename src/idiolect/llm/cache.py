@@ -11,11 +11,12 @@ import sqlite3
 import threading
 import time
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import asdict, fields
 from pathlib import Path
 from typing import NamedTuple
 
+from idiolect.corpus.atomic import is_sqlite, untouched
 from idiolect.errors import ArtifactError
 from idiolect.llm.base import Completion
 from idiolect.llm.failure import Failure
@@ -69,6 +70,8 @@ class Cache:
 
     def __init__(self, path: str | Path) -> None:
         self.path = Path(path)
+        self.scrubbed = True
+        """Whether no byte of an erased answer is left in the file, as far as this object erased any."""
         self._lock = threading.Lock()
         try:
             self.path.parent.mkdir(parents=True, exist_ok=True)
@@ -124,7 +127,8 @@ class Cache:
     def forget_reviews(self, ids: Iterable[ReviewId]) -> int:
         """Erase every answer made from any of these reviews; the file is rewritten without their bytes.
 
-        Answers to questions that are under way are not known yet: forget when no run is.
+        Answers to questions that are under way are not known yet: forget when no run is. ``scrubbed`` says whether the
+        file could be rewritten; a second call does so where another process prevented it.
 
         Returns:
             How many answers were erased.
@@ -132,12 +136,27 @@ class Cache:
         made_from = f"SELECT entry FROM entry_reviews WHERE review IN {_GIVEN}"
         with self._writing() as connection:
             erased = connection.execute(f"DELETE FROM entries WHERE id IN ({made_from})", (json.dumps(list(ids)),))
-        # Overwriting what is deleted is not enough: SQLite leaves copies of rows that it moved between pages.
-        with self._lock:
-            for statement in ("PRAGMA temp_store = FILE", "VACUUM", "PRAGMA temp_store = MEMORY"):
-                self._connection.execute(statement)
-            self._connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
+        self.scrubbed = self._scrub()
         return erased.rowcount
+
+    def _scrub(self) -> bool:
+        """Rewrite the file without the bytes of erased answers.
+
+        Overwriting what is deleted is not enough: SQLite leaves copies of rows that it moved between pages.
+
+        Returns:
+            Whether it is done; another process that uses the file can prevent that, and a full disk.
+        """
+        with self._lock:
+            try:
+                for statement in ("PRAGMA temp_store = FILE", "VACUUM"):
+                    self._connection.execute(statement)
+                busy, *_ = self._connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
+            except sqlite3.Error:
+                return False
+            finally:
+                self._connection.execute("PRAGMA temp_store = MEMORY")
+        return not busy
 
     def __len__(self) -> int:
         with self._lock:
@@ -165,12 +184,18 @@ class Cache:
 
 
 def is_cache(path: Path) -> bool:
-    """Whether a file is a record of answers, told by its header."""
-    if not path.is_file():
+    """Whether a file is a record of answers; only SQLite opens it, for another process may be using it."""
+    if not is_sqlite(path):
         return False
-    with path.open("rb") as file:
-        head = file.read(72)
-    return head.startswith(b"SQLite format 3") and head[68:] == _APPLICATION.to_bytes(4)
+    try:
+        with closing(sqlite3.connect(untouched(path), uri=True)) as connection:
+            application = connection.execute("PRAGMA application_id").fetchone()[0]
+        if not application:  # what makes a new file a cache may still be in its log
+            with closing(sqlite3.connect(path, timeout=_BUSY_SECONDS)) as connection:
+                application = connection.execute("PRAGMA application_id").fetchone()[0]
+    except sqlite3.Error:
+        return False
+    return application == _APPLICATION
 
 
 def _prepare(connection: sqlite3.Connection, path: Path) -> None:

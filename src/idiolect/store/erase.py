@@ -8,6 +8,7 @@ from idiolect.store import tables
 from idiolect.store.base import ErasureReceipt
 from idiolect.store.flags import set_peer
 from idiolect.store.ingest import adjust_totals
+from idiolect.store.scrub import note_erasure
 from idiolect.types import UserId
 
 _reviews, _vectors, _encoders = tables.reviews.c, tables.vectors.c, tables.encoders.c
@@ -27,7 +28,7 @@ def erase(connection: sa.Connection, user: UserId) -> ErasureReceipt:
         reviews=-len(rows),
         dated=-sum(row.timestamp is not None for row in rows),
     )
-    connection.execute(sa.update(tables.meta).values(unscrubbed=1))
+    note_erasure(connection)
     return ErasureReceipt(
         reviews=len(rows), vectors=vectors, items_touched=len({row.item for row in rows}), scrubbed=False
     )

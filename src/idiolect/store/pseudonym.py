@@ -11,6 +11,7 @@ import secrets
 from hashlib import blake2b
 from pathlib import Path
 
+from idiolect.corpus.atomic import is_sqlite
 from idiolect.errors import ArtifactError, ConfigError, NotFoundError
 from idiolect.store.noted import Noted
 from idiolect.types import UserId
@@ -46,6 +47,10 @@ class Pseudonyms:
             ArtifactError: The file holds no key.
         """
         path = Path(path)
+        if is_sqlite(path):  # perhaps the store itself, which nothing but SQLite may open
+            raise ArtifactError(
+                f"{str(path)!r} is an SQLite database, not a key", hint="give the file that ingest used"
+            )
         if create:
             _make(path)
         try:

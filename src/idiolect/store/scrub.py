@@ -14,45 +14,77 @@ from idiolect.errors import ArtifactError
 from idiolect.store import tables
 from idiolect.store.engine import plain_cursor, writing
 
+_READERS_MS = 5_000
+"""How long the log may wait for readers of other processes before the rewrite is left pending."""
+
+_noted = tables.meta.c.unscrubbed
+
 
 def scrub(engine: sa.Engine) -> bool:
     """Rewrite the database without the space of deleted rows, and empty its log.
 
-    It takes a copy's time and, for that time, a copy's space. On PostgreSQL the tables are rewritten; its archived log
-    and its backups are beyond reach.
+    It takes a copy's time and, for that time, a copy's space. Other processes may go on reading and writing: they are
+    waited for, but no longer than a bound. On PostgreSQL the tables are rewritten; its archived log and its backups are
+    beyond reach.
 
     Returns:
-        Whether it is done; where another process holds the file, what was erased may still lie in it.
+        Whether it is done; where another process holds the file, what was erased may still lie in it, and the store
+        says so (``is_scrubbed``) until a later call is done.
+
+    Raises:
+        ArtifactError: There is no room for the copy; a later call goes on.
     """
+    with engine.connect() as connection:
+        before = _erasures(connection)
     if engine.dialect.name == "sqlite":
         done = _scrub_sqlite(engine)
     else:
         _scrub_tables(engine)
         done = True
-    if done:
-        with writing(engine) as connection:
-            connection.execute(sa.update(tables.meta).values(unscrubbed=0))
+    if done and before % 2:
+        with writing(engine) as connection:  # unless another process has erased somebody in the meantime
+            connection.execute(sa.update(tables.meta).where(_noted == before).values(unscrubbed=before - 1))
     return done
 
 
 def is_scrubbed(connection: sa.Connection) -> bool:
     """Whether every erasure so far was followed by a ``scrub``."""
-    return not connection.execute(sa.select(tables.meta.c.unscrubbed)).scalar_one()
+    return _erasures(connection) % 2 == 0
+
+
+def erasures(connection: sa.Connection) -> int:
+    """How many erasures there were: what was read before one is out of date after it."""
+    return _erasures(connection) // 2
+
+
+def note_erasure(connection: sa.Connection) -> None:
+    """Count an erasure, and note that its bytes are in the file until the next ``scrub``."""
+    connection.execute(sa.update(tables.meta).values(unscrubbed=(_erasures(connection) // 2 + 1) * 2 + 1))
+
+
+def _erasures(connection: sa.Connection) -> int:
+    return connection.execute(sa.select(_noted)).scalar_one()
 
 
 def _scrub_sqlite(engine: sa.Engine) -> bool:
     with plain_cursor(engine) as cursor:
         if not cursor.execute("PRAGMA database_list").fetchone()[2]:
             return True  # in memory
+        patience = cursor.execute("PRAGMA busy_timeout").fetchone()[0]
         try:
             cursor.execute("PRAGMA temp_store = FILE")  # the copy may be larger than memory
             cursor.execute("VACUUM")
+            cursor.execute(f"PRAGMA busy_timeout = {_READERS_MS}")  # writers wait for as long as this waits for readers
             busy, *_ = cursor.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
         except sqlite3.OperationalError as error:
             if "locked" not in str(error):
-                raise ArtifactError(f"the store cannot be rewritten: {error}", hint="make room on the disk") from error
+                raise ArtifactError(
+                    f"the user is erased, but {engine.url.database!r} cannot be rewritten without old bytes: {error}",
+                    hint="make room on the disk and run the same command again",
+                ) from error
             return False
         finally:
+            cursor.execute(f"PRAGMA busy_timeout = {patience}")
             cursor.execute("PRAGMA temp_store = MEMORY")
     return not busy
 

@@ -36,7 +36,13 @@ meta = Table(
     Column("n_items", BigInteger, nullable=False),
     Column("n_reviews", BigInteger, nullable=False),
     Column("n_dated", BigInteger, nullable=False, doc="Number of reviews with a timestamp."),
-    Column("unscrubbed", Integer, nullable=False, server_default="0", doc="1: bytes of erased rows may be left."),
+    Column(
+        "unscrubbed",
+        Integer,
+        nullable=False,
+        server_default="0",
+        doc="Twice the erasures, plus 1 if bytes may be left.",
+    ),
     Column("names", Text, nullable=False, server_default="", doc="What the key of users' pseudonyms is known by."),
 )
 

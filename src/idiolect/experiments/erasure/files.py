@@ -11,7 +11,7 @@ from pathlib import Path
 
 import polars as pl
 
-from idiolect.corpus.atomic import write_whole
+from idiolect.corpus.atomic import is_sqlite, write_whole
 from idiolect.experiments.erasure.traces import Traces
 from idiolect.llm.cache import Cache, is_cache
 from idiolect.store.files import PARTIAL
@@ -64,9 +64,10 @@ def trained(place: Path) -> Iterator[Path]:
 
 def _erase_file(path: Path, traces: Traces) -> Iterator[Erased]:
     count, what = 0, "rows"
-    if is_cache(path):
-        with Cache(path) as cache:
-            count, what = cache.forget_reviews(map(ReviewId, traces.ids)), "answers"
+    if is_sqlite(path):  # another database is left alone
+        if is_cache(path):
+            with Cache(path) as cache:
+                count, what = cache.forget_reviews(map(ReviewId, traces.ids)), "answers"
     elif not _has_rows(path):
         if _file_has_trace(path, traces):
             path.unlink()
@@ -91,7 +92,7 @@ def _cannot_say_whose(path: Path) -> bool:
 
 
 def _file_has_trace(path: Path, traces: Traces) -> bool:
-    if path.suffix in _WEIGHTS or _is_database(path):
+    if path.suffix in _WEIGHTS or is_sqlite(path):
         return False
     if _cannot_say_whose(path) or traces.in_text(path.name) or traces.in_text(path.stem):
         return True
@@ -105,12 +106,6 @@ def _file_has_trace(path: Path, traces: Traces) -> bool:
         except ValueError:
             return traces.in_text(text)
     return traces.in_text(html.unescape(text))
-
-
-def _is_database(path: Path) -> bool:
-    """A store, or what SQLite keeps beside a database."""
-    with path.open("rb") as file:
-        return file.read(15) == b"SQLite format 3" or path.name.endswith(("-wal", "-shm"))
 
 
 def _erase_lines(path: Path, traces: Traces) -> int:

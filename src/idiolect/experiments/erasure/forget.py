@@ -117,9 +117,18 @@ def _unfinished(recorded: Iterable[Path]) -> Iterator[Path]:
 
 
 def _caches_beside(store: str) -> Iterator[Path]:
-    """Records of answers in the store's folder, or in the current one where the store is no file."""
+    """Records of answers in the store's folder, or in the current one if the store is no file.
+
+    Earlier versions recorded none. The store is left out without a look: only its own connections may open it.
+    """
     folder = Path() if "://" in store else Path(store).parent
-    yield from (path.resolve() for path in sorted(folder.glob("*.db")) if is_cache(path))
+    for path in sorted(folder.glob("*.db")):
+        if not _is_store(path, store) and is_cache(path):
+            yield path.resolve()
+
+
+def _is_store(path: Path, store: str) -> bool:
+    return "://" not in store and Path(store).exists() and path.exists() and path.samefile(store)
 
 
 def _gone(path: Path, erased: Sequence[Erased]) -> bool:

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
+from idiolect.corpus.atomic import is_sqlite
 from idiolect.difference.language.feature import Comparison, Feature
 from idiolect.difference.language.measured import measure_comparisons
 from idiolect.difference.language.parse import parse
@@ -75,6 +76,8 @@ def _checked(found: dict[str, list[Feature]], compared: Compared) -> list[Featur
 
 def _lines(path: Path) -> Iterator[tuple[int, str]]:
     """Numbered; only a line feed ends a line (texts may hold other separators)."""
+    if is_sqlite(path):  # perhaps the store, which nothing but SQLite may open
+        raise InputError(f"cannot read answers {str(path)!r}: it is an SQLite database", hint=_HINT)
     try:
         return enumerate(path.read_text(encoding="utf-8").split("\n"), start=1)
     except (OSError, UnicodeDecodeError) as error:

@@ -9,6 +9,7 @@ from dataclasses import fields
 from pathlib import Path
 from typing import Any, Literal
 
+from idiolect.corpus.atomic import is_sqlite
 from idiolect.errors import InputError, NotFoundError
 from idiolect.experiments.explain.rating_sheet import Entry
 
@@ -91,6 +92,8 @@ def _delimiter(text: str) -> str:
 def _read(path: Path) -> str:
     if path.is_dir():
         raise InputError(f"{str(path)!r} is a folder", hint="name the file in it")
+    if is_sqlite(path):  # perhaps the store, which nothing but SQLite may open
+        raise InputError(f"{str(path)!r} is an SQLite database", hint="name the CSV file")
     try:
         return path.read_text(encoding="utf-8-sig")
     except FileNotFoundError as error:
