@@ -42,3 +42,21 @@ def test_what_an_installed_package_misses_itself_is_not_blamed_on_the_extra(
     monkeypatch.syspath_prepend(tmp_path)
     with pytest.raises(ModuleNotFoundError, match="no_such_dependency"):
         require("half_installed", extra="metrics")
+
+
+@pytest.mark.parametrize(
+    ("told", "shown"),
+    [
+        (
+            "cannot open postgresql+psycopg://me:s3cret@host:5/db here",
+            "cannot open postgresql+psycopg://host:5/db here",
+        ),
+        ("{'base_url': 'https://me:s3cr@et@host/v1'}", "{'base_url': 'https://host/v1'}"),
+        ("mysql://host/db?user=me&password=s3cret&x=1", "mysql://host/db?user=me&password=***&x=1"),
+        ("https://host/a@b and me@host", "https://host/a@b and me@host"),
+        ("a plain message: 1 // 2 @ 3", "a plain message: 1 // 2 @ 3"),
+    ],
+)
+def test_no_error_tells_a_password(told: str, shown: str) -> None:
+    error = IdiolectError(told, hint=told)
+    assert (error.message, error.hint, error.args) == (shown, shown, (shown,))

@@ -3,11 +3,27 @@
 from __future__ import annotations
 
 import importlib
+import re
 from types import ModuleType
+
+_ACCOUNT = re.compile(r"(?<=://)[^/\s]*@")
+_SECRET = re.compile(
+    r"([?&;](?:[a-z]*password|passwd|pwd|api_?key|access_?token|token|secret)=)[^&;\s'\"]+", re.IGNORECASE
+)
+
+
+def without_passwords(text: str) -> str:
+    """``text`` without the names and passwords that stand in its addresses.
+
+    Example:
+        >>> without_passwords("cannot open postgresql://me:secret@host/reviews?password=x")
+        'cannot open postgresql://host/reviews?password=***'
+    """
+    return _SECRET.sub(r"\1***", _ACCOUNT.sub("", text)) if "://" in text else text
 
 
 class IdiolectError(Exception):
-    """Base of every error the library raises on purpose.
+    """Base of every error the library raises on purpose. Passwords in addresses are left out of what it says.
 
     Args:
         message: What is wrong, in one line, with the values that matter.
@@ -17,6 +33,7 @@ class IdiolectError(Exception):
     exit_code = 1
 
     def __init__(self, message: str, *, hint: str = "") -> None:
+        message, hint = without_passwords(message), without_passwords(hint)
         super().__init__(message)
         self.message = message
         self.hint = hint

@@ -40,6 +40,8 @@ class ChatServer:
         self.slots = slots
         self.faults: Sequence[str] = ()
         """One of these, always the same for a text, comes before its answer."""
+        self.steps: dict[str, tuple[int, bytes, str]] = {}
+        """Further steps of plans: status, body and headers, each with its line break."""
         self.requests: Counter[str] = Counter()
         """Requests by the text of their last message."""
         self.bodies: list[dict[str, Any]] = []
@@ -103,7 +105,9 @@ class ChatServer:
 
     async def _reply(self, connection: _Connection, step: str, text: str) -> None:
         word, _, value = step.partition(":")
-        if word == "drop":
+        if word in self.steps:
+            connection.send(*self.steps[word])
+        elif word == "drop":
             connection.transport.abort()
         elif word in _RAW:
             connection.transport.write(_RAW[word])

@@ -1,6 +1,9 @@
 from __future__ import annotations
 
 import asyncio
+import base64
+import gzip
+import json
 import signal
 import ssl
 import subprocess
@@ -14,6 +17,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from idiolect.config import build
 from idiolect.errors import ConfigError, MissingDependencyError
 from idiolect.llm.base import SamplingParams
 from idiolect.llm.endpoint import OpenAIConfig
@@ -357,3 +361,102 @@ def test_without_the_client_the_line_that_installs_it_is_named(monkeypatch):
     monkeypatch.setitem(sys.modules, "openai", None)
     with pytest.raises(MissingDependencyError, match=r"pip install 'idiolect\[openai\]'"):
         OpenAILLM(OpenAIConfig(model="m"))
+
+
+def test_a_partial_answer_is_asked_for_again(server, openai_llm, ask):
+    broken = {"message": {"content": "half a"}, "finish_reason": "error", "error": {"code": 502, "message": "gone"}}
+    server.steps["broken"] = (200, json.dumps({"choices": [broken]}).encode(), "")
+    (found,) = openai_llm().generate([ask("hi plan=broken,ok")], PARAMS)
+    assert (found.text, found.requests) == ("re: hi plan=broken,ok", 2)
+
+
+def test_a_wait_in_the_body_holds_every_request_up(server, openai_llm, ask):
+    words = "tokens per minute exceeded, please try again in 0.4s. https://x/billing"
+    server.steps["busy"] = (429, json.dumps({"error": {"message": words}}).encode(), "")
+    found = openai_llm(limits={"concurrency": 1}).generate([ask("a plan=busy,ok"), ask("b")], PARAMS)
+    assert kinds(found) == [None, None]
+    first, *others = server.times
+    assert min(others) - first >= 0.4
+
+
+@pytest.mark.parametrize("step", ["fault", "aside"])
+def test_what_no_repetition_mends_is_asked_once(step, server, openai_llm, ask):
+    wrong = {"error": "Unexpected endpoint or method. (POST /chat/completions)"}
+    message = {"content": None, "reasoning_content": "fine"}
+    aside = {"choices": [{"message": message, "finish_reason": "stop"}]}
+    server.steps = {"fault": (200, json.dumps(wrong).encode(), ""), "aside": (200, json.dumps(aside).encode(), "")}
+    found = openai_llm().generate([ask("a"), ask(f"b plan={step}")], PARAMS)
+    assert kinds(found) == [None, {"fault": "denied", "aside": "wrong_field"}[step]]
+    assert found[1].requests == 1
+
+
+@pytest.mark.parametrize("fast", [True, False])
+@pytest.mark.parametrize("packed", ["", "gzip", "br"])
+def test_a_huge_reply_is_read_to_its_bound_alone(packed, fast, server, openai_llm, ask, monkeypatch):
+    if not fast:
+        monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
+    content = json.dumps({"choices": [{"message": {"content": "word " * 400_000}, "finish_reason": "stop"}]}).encode()
+    header = f"Content-Encoding: {packed}\r\n" if packed else ""
+    server.steps["huge"] = (200, gzip.compress(content) if packed else content, header)
+    llm = openai_llm(retry={"attempts": 2})
+    for _ in range(2):
+        (found, fine) = llm.generate([ask("a plan=huge"), ask("b")], PARAMS)
+        assert fine.text == "re: b"
+        assert found.failure.kind == ("malformed" if packed == "br" else "oversized")
+        assert found.text == ""
+    most = {"max_reply_bytes": 3_000_000}
+    if packed != "br":
+        (whole,) = openai_llm(limits=most).generate([ask("c plan=huge")], PARAMS)
+        assert len(whole.text) == 5 * 400_000 - 1
+
+
+def test_a_packed_reply_is_unpacked(server, openai_llm, ask):
+    body = json.dumps({"choices": [{"message": {"content": "hi"}, "finish_reason": "stop"}]}).encode()
+    server.steps["packed"] = (200, gzip.compress(body), "Content-Encoding: gzip\r\n")
+    assert openai_llm().generate([ask("a plan=packed")], PARAMS)[0].text == "hi"
+
+
+def test_a_huge_refusal_is_cut(server, openai_llm, ask):
+    server.steps["huge"] = (400, b"no " * 1_000_000, "")
+    found = openai_llm().generate([ask("a"), ask("b plan=huge")], PARAMS)
+    assert found[1].failure.kind == "refused"
+    assert len(found[1].failure.message) <= 300
+
+
+@pytest.mark.parametrize("used", [False, True])
+def test_prompts_and_keys_go_to_no_other_server(used, server, openai_llm, ask, monkeypatch):
+    monkeypatch.setenv("OPENAI_API_KEY", "secret")
+    with type(server)() as other:
+        elsewhere = other.url.replace("://", "://me:hidden@")
+        server.steps["away"] = (307, b"", f"Location: {elsewhere}/chat/completions\r\n")
+        server.steps["here"] = (307, b"", "Location: /elsewhere/chat/completions\r\n")
+        server.steps["lost"] = (302, b"", "Location: /v1/chat/completions\r\n")
+        llm = openai_llm(limits={"concurrency": 1})
+        if used:
+            llm.generate([ask("before")], PARAMS)
+        (within,) = llm.generate([ask("a plan=here,ok")], PARAMS)
+        assert within.text == "re: a plan=here,ok"
+        for step in ("away", "lost"):
+            with pytest.raises(EndpointError, match="redirects") as raised:
+                llm.generate([ask(f"b plan={step}")], PARAMS)
+            assert "hidden" not in str(raised.value)
+        assert not other.heads
+
+
+def test_a_password_in_the_address_is_sent_and_never_told(server, openai_llm, ask, caplog):
+    caplog.set_level("DEBUG")
+    address = server.url.replace("://", "://me:hid%40den@")
+    llm = openai_llm(base_url=address)
+    assert [c.text for c in llm.generate([ask("a"), ask("b")], PARAMS)] == ["re: a", "re: b"]
+    basic = base64.b64encode(b"me:hid@den")
+    assert all(
+        b"authorization: Basic " + basic in head.replace(b"Authorization", b"authorization") for head in server.heads
+    )
+    assert llm.config.base_url == address
+    with pytest.raises(EndpointError) as raised:
+        llm.generate([ask("c plan=404")], PARAMS)
+    with pytest.raises(ConfigError) as refused:
+        build(OpenAIConfig, {"model": "m", "base_url": "ftp://me:hid%40den@host/v1"}, where="test")
+    told = [llm.identity, json.dumps(llm.config.model_dump(mode="json")), str(raised.value), str(refused.value)]
+    assert not [one for one in (*told, caplog.text) if "hid" in one]
+    assert server.url in told[1]

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from idiolect.cli.options import Json, Set, StorePath, overrides, show
 from idiolect.config import load
+from idiolect.errors import without_passwords
 from idiolect.experiments.world import store_world
 from idiolect.sandbox.config import WorldConfig
 
@@ -29,4 +30,8 @@ def sandbox(
     """
     report = store_world(store, load(WorldConfig, config, overrides(set)), truth=truth)
     record = {"store": store, "reviews_added": report.reviews_added, "items_added": report.items_added}
-    show(record, f"{report.reviews_added} reviews and {report.items_added} items added to {store}", as_json=json)
+    show(
+        record,
+        f"{report.reviews_added} reviews and {report.items_added} items added to {without_passwords(store)}",
+        as_json=json,
+    )

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from idiolect.config import build, load, merge
 from idiolect.encoders.table import load_encoder
-from idiolect.errors import ConfigError
+from idiolect.errors import ConfigError, without_passwords
 from idiolect.experiments.adapters import read_record
 from idiolect.experiments.data import Data
 from idiolect.experiments.outputs import claim_folder
@@ -195,6 +195,6 @@ def run_evaluate(
                 adapter=adapter,
                 generate_controls=generate_controls,
                 cache=answers,
-                provenance={"command": " ".join(sys.argv)},
+                provenance={"command": without_passwords(" ".join(sys.argv))},
                 progress=progress,
             )

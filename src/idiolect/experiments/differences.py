@@ -89,7 +89,7 @@ class Models:
         )
 
     def _model(self, config: RoleConfig) -> LLM:
-        name = config.backbone.model_dump_json() if config.backbone else ""
+        name = repr(config.backbone) if config.backbone else ""  # JSON leaves passwords out
         if name not in self._loaded:
             self._loaded[name] = (
                 self._open.enter_context(open_llm(config.backbone, cache=self._cache))

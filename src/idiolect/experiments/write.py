@@ -19,7 +19,7 @@ from idiolect.experiments.data import make_contexts
 from idiolect.experiments.differences import Models, make_difference_methods
 from idiolect.experiments.roles import DIFFERENCE_METHODS
 from idiolect.experiments.settings import Settings
-from idiolect.llm.failure import EndpointError
+from idiolect.llm.failure import EndpointError, reason_and_remedy
 from idiolect.methods.base import Method, check_support
 from idiolect.methods.dep import DEP
 from idiolect.methods.table import METHODS
@@ -33,14 +33,6 @@ from idiolect.types import ItemId, Prediction, ReviewId, Sample, UserId
 
 _log = logging.getLogger(__name__)
 
-_REMEDIES = {
-    "connection": "check endpoint.base_url, and that something answers there",
-    "timeout": "try again, or raise endpoint.retry.timeout_s",
-    "malformed": "check endpoint.base_url: what answers there is no chat endpoint",
-    "context_too_long": "set endpoint.request.max_prompt_chars, or a smaller context.k",
-    "unfinished_thinking": "raise sampling.max_new_tokens",
-    "refused": "see what the endpoint says of the request",
-}
 _TEXT_ALONE = ("nonpersonalized", "rag", "pag")
 
 
@@ -85,8 +77,7 @@ def write_review(
             prediction = _make(chosen, models, settings, database, encoder, adapter).generate([sample])[0]
             writer = models.roles(settings.differences).write.llm if chosen in DIFFERENCE_METHODS else llm
     if "failure" in prediction.stages:
-        reason = prediction.stages["failure"]
-        hint = _REMEDIES.get(reason.partition(":")[0], "try again later")
+        reason, hint = reason_and_remedy(prediction.stages["failure"])
         raise EndpointError(f"{writer.name} gave no answer: {reason}", hint=hint)
     return prediction
 

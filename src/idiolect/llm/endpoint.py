@@ -13,12 +13,13 @@ from typing import Any, NamedTuple
 from urllib.parse import urlsplit
 
 import numpy as np
-from pydantic import field_validator
+from pydantic import field_serializer, field_validator
 
 from idiolect.config import Config
+from idiolect.errors import without_passwords
 from idiolect.llm.base import Completion, SamplingParams, Schema
 from idiolect.llm.failure import Failure
-from idiolect.llm.fault import Fault, fault_of, refusal
+from idiolect.llm.fault import fault_of, refusal
 from idiolect.llm.http import ChatClient
 from idiolect.llm.limits import LimitConfig, Pace
 from idiolect.llm.reply import Reply, failed, read_reply
@@ -36,7 +37,8 @@ class OpenAIConfig(Config):
     revision: str = ""
     """Which weights stand behind the name; change it when they change, for it keys recorded answers."""
     base_url: str = "https://api.openai.com/v1"
-    """Up to and with ``/v1``, without a query."""
+    """Up to and with ``/v1``, without a query. A name and password in it (``https://name:password@host/v1``) are sent
+    and never written down: where settings are recorded they are left out."""
     api_key_env: str = "OPENAI_API_KEY"
     """Environment variable with the key; a server that asks for none needs none."""
     thinks: bool = False
@@ -53,13 +55,16 @@ class OpenAIConfig(Config):
     def _is_web_address(cls, value: str) -> str:
         url = urlsplit(value)
         if url.scheme not in ("http", "https") or not url.hostname or url.query or url.fragment:
-            raise ValueError(f"{value!r} is no address such as http://localhost:8000/v1")
+            raise ValueError(f"{without_passwords(value)!r} is no address such as http://localhost:8000/v1")
         return value
+
+    @field_serializer("base_url", when_used="json")
+    def _without_password(self, value: str) -> str:
+        return without_passwords(value)
 
     def identity(self) -> str:
         """Everything an answer depends on beside prompt, parameters and schema; no credentials."""
-        url = urlsplit(self.base_url)
-        where = f"{url.scheme}://{url.netloc.rpartition('@')[2]}{url.path.rstrip('/')}"
+        where = without_passwords(self.base_url).rstrip("/")
         settings = self.model_dump(mode="json", include={"model", "revision", "thinks", "request"})
         settings["request"]["omit"].sort()
         return json.dumps({"endpoint": where, **settings}, sort_keys=True)
@@ -146,7 +151,7 @@ class Endpoint:
             seconds=seconds,
             thinking=reply.thinking,
             thinking_tokens=received.thinking_tokens,
-            truncated=reply.truncated or reply.completion_tokens >= params.max_new_tokens,
+            truncated=_truncated(reply, params.max_new_tokens),
             failure=reply.failure,
             requests=received.requests,
             cost=self._config.price.of(received.prompt_tokens, received.completion_tokens),
@@ -156,35 +161,35 @@ class Endpoint:
     async def _answered(self, body: dict[str, Any], max_new_tokens: int) -> AsyncIterator[_Received]:
         """The last reply to a request, its place still taken; while it waits to be made again it has none."""
         prompt_tokens, backoff = estimate_tokens(body), Backoff(self._config.retry, self._rng)
-        received = _Received(Reply())
+        received, most = _Received(Reply()), self._config.limits.reply_bytes(max_new_tokens)
         while True:
             async with self._slots:
                 await self._pace.wait(prompt_tokens + max_new_tokens)
-                reply, retry_after = await self._attempt(body, prompt_tokens, backoff)
+                reply = await self._attempt(body, prompt_tokens, backoff, most)
                 received = received.then(reply)
                 self._pace.settle(prompt_tokens + max_new_tokens, reply.prompt_tokens + reply.completion_tokens)
-                pause = backoff.pause(reply.failure.kind, retry_after) if reply.failure else None
+                pause = backoff.pause(reply.failure.kind, reply.retry_after) if reply.failure else None
                 if pause is None:
                     yield received
                     return
-            if retry_after:
-                self._pace.hold(retry_after)
+            if reply.retry_after:
+                self._pace.hold(reply.retry_after)
             await asyncio.sleep(pause)
 
-    async def _attempt(self, body: dict[str, Any], prompt_tokens: int, backoff: Backoff) -> tuple[Reply, float | None]:
-        """One request: its reply, and how long the endpoint asks to be left alone."""
+    async def _attempt(self, body: dict[str, Any], prompt_tokens: int, backoff: Backoff, max_bytes: int) -> Reply:
+        """One request: its reply, or why there is none."""
         started = time.monotonic()
         try:
             async with asyncio.timeout(backoff.timeout):
-                response = await self._client.post(body)
+                response = await self._client.post(body, max_reply_bytes=max_bytes)
             if not response.is_success:
-                return _failed(refusal(response))
-            return read_reply(response.content, prompt_tokens=prompt_tokens, always_thinks=self._config.thinks), None
+                return failed(*refusal(response))
+            return read_reply(response.content, prompt_tokens=prompt_tokens, always_thinks=self._config.thinks)
         except Exception as error:
             fault = fault_of(error)
             if fault is None:
                 raise
-            return _failed(fault)
+            return failed(*fault)
         finally:
             backoff.spent += time.monotonic() - started
 
@@ -194,5 +199,8 @@ def denied(failure: Failure) -> Completion:
     return Completion(text="", prompt_tokens=0, completion_tokens=0, failure=failure, requests=0)
 
 
-def _failed(fault: Fault) -> tuple[Reply, float | None]:
-    return failed(fault.failure), fault.retry_after
+def _truncated(reply: Reply, max_new_tokens: int) -> bool:
+    """Whether the text was cut off: the endpoint says so, or does not say how it ended and counts as many tokens."""
+    if reply.truncated is not None:
+        return reply.truncated
+    return reply.counted and reply.completion_tokens >= max_new_tokens

@@ -12,6 +12,9 @@ from idiolect.config import Config
 
 # A waiter looks again this often, for replies that took less than was reserved let it go earlier.
 _TICK_S = 0.1
+_REPLY_BYTES = 256 * 1024
+_TOKEN_BYTES = 512
+"""An event of a stream, which holds one token, takes some 300."""
 
 
 class LimitConfig(Config):
@@ -23,6 +26,13 @@ class LimitConfig(Config):
     """Spread evenly."""
     tokens_per_minute: float | None = Field(default=None, gt=0)
     """Prompt and completion together; what a reply may take is reserved, and corrected when it is there."""
+    max_reply_bytes: int | None = Field(default=None, gt=0)
+    """No more is read of a reply, and a longer one is a failure. None: 256 KiB, and 512 bytes for every token that the
+    reply may take; more than that is needed where ``request.extra`` asks for likelihoods of tokens."""
+
+    def reply_bytes(self, max_new_tokens: int) -> int:
+        """The bound of a reply that may take so many tokens."""
+        return self.max_reply_bytes or _REPLY_BYTES + _TOKEN_BYTES * max_new_tokens
 
 
 class Pace:

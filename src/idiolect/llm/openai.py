@@ -15,7 +15,7 @@ from idiolect.errors import ConfigError
 from idiolect.llm.base import Capability, Completion, SamplingParams, Schema
 from idiolect.llm.config import BackboneConfig
 from idiolect.llm.endpoint import Endpoint, OpenAIConfig, Question, denied
-from idiolect.llm.failure import EndpointError, Failure
+from idiolect.llm.failure import EndpointError, Failure, reason_and_remedy
 from idiolect.llm.loop import LOOK_UP_SECONDS, LoopThread
 from idiolect.llm.streaming import Answer, Handover, NotReceivedError, Receive
 from idiolect.types import Prompt
@@ -153,10 +153,11 @@ class OpenAILLM:
 
     def _refuse_if_denied(self, failures: Sequence[Failure | None]) -> None:
         if failures and all(failure and failure.kind == "denied" for failure in failures):
-            reason = failures[0].message if failures[0] else ""
+            reason, hint = reason_and_remedy(str(failures[0]))
+            if not hint.startswith("set "):
+                hint = f"{hint}; the key is read from {self.config.api_key_env}"
             raise EndpointError(
-                f"{self.config.base_url} refuses {self.name}: {reason}",
-                hint=f"check base_url, model and the key in {self.config.api_key_env}",
+                f"{self.config.base_url} refuses {self.name}: {reason.removeprefix('denied: ')}", hint=hint
             )
 
 
