@@ -11,7 +11,7 @@ from typing import Any
 from idiolect.corpus.lines import MAX_LINE
 from idiolect.corpus.rejects import RAW_CHARS
 from idiolect.corpus.rows import Row
-from idiolect.corpus.source import open_bytes, readable
+from idiolect.corpus.source import open_bytes, readable, shown
 from idiolect.errors import InputError
 
 _CHUNK = 2**20
@@ -50,7 +50,7 @@ class _Window:
         """Steps over the opening bracket."""
         self._skip(_BETWEEN)
         if self.text[self.pos : self.pos + 1] != "[":
-            raise InputError(f"{str(self._path)!r} is no JSON array", hint="one object a line is --format jsonl")
+            raise InputError(f"{shown(self._path)} is no JSON array", hint="one object a line is --format jsonl")
         self._step(self.pos + 1)
 
     def has_value(self) -> bool:
@@ -80,7 +80,7 @@ class _Window:
         self._skip(" \t\r\n")
         if self.pos < len(self.text):
             hint = "one object a line is --format jsonl"
-            raise InputError(f"{str(self._path)!r} goes on after its array ends (line {self.line})", hint=hint)
+            raise InputError(f"{shown(self._path)} goes on after its array ends (line {self.line})", hint=hint)
 
     def _skip(self, what: str) -> None:
         while True:
@@ -103,6 +103,6 @@ class _Window:
 
     def _damaged(self) -> InputError:
         return InputError(
-            f"{str(self._path)!r} is cut short or no JSON from line {self.line} on: {self.text[self.pos :][:60]!r}",
+            f"{shown(self._path)} is cut short or no JSON from line {self.line} on: {self.text[self.pos :][:60]!r}",
             hint="mend or fetch it again; one object a line (JSONL) loses only the bad lines",
         )

@@ -39,7 +39,8 @@ def lamp_in(kind: Kind) -> Callable[[Part], Unnest]:
     """Takes apart LaMP questions; their answers are read from the file beside them where there is one."""
 
     def make(part: Part) -> Unnest:
-        answers = read_answers(answers_of(part.path)) if part.path else {}
+        beside = answers_of(part.path) if part.path else None
+        answers = read_answers(beside) if beside and beside != part.path else {}
         return _unnesting(kind, _lamp_entry, lambda cells: answers.get(str(cells.get("id"))))
 
     return make

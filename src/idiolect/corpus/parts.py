@@ -4,20 +4,31 @@ from __future__ import annotations
 
 import glob
 import os
-import shutil
 import sys
-import tempfile
+import tarfile
 import weakref
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass, field
 from itertools import takewhile
 from pathlib import Path
-from typing import BinaryIO, Protocol
+from tarfile import ReadError
+from typing import IO, Protocol, Self
 
 from idiolect.corpus import hub
 from idiolect.corpus.containers import ROWS, Container, suffix_container, tell_container
 from idiolect.corpus.rows import Row
-from idiolect.corpus.source import OPEN_FILES, SPOOLED
+from idiolect.corpus.source import (
+    STDIN_NAME,
+    is_stream,
+    is_tar,
+    open_stream,
+    open_tar,
+    printable,
+    readable,
+    shown,
+    spool,
+)
 from idiolect.errors import InputError
 
 STDIN = "-"
@@ -81,27 +92,33 @@ class Parts:
 
     parts: tuple[Part, ...]
     """Sorted by name, for ``order`` counts through them."""
-    skipped: tuple[str, ...] = ()
-    """Files of a folder or pattern that are of no known kind."""
+    skipped: Mapping[str, str] = field(default_factory=dict)
+    """Files of a folder, pattern or archive that are not read, and why."""
 
 
-def find_parts(where: Path | str) -> Parts:
-    """The parts of ``where``: ``-``, ``hf://owner/name[/config[/split]]``, a file, a folder or a pattern.
+def find_parts(where: Path | str | Parts) -> Parts:
+    """The parts of ``where``: ``-``, ``hf://owner/name[/config[/split]]``, a file, folder, tar archive or pattern.
+
+    Input that can be read once (standard input, a pipe, a device) is kept in a temporary file.
 
     Raises:
         InputError: There is nothing, or nothing of a known kind.
     """
+    if isinstance(where, Parts):
+        return where
     text = str(where)
     if text == STDIN:
-        return Parts((_spooled(sys.stdin.buffer),))
+        return _opened(_spooled(_standard_input, STDIN_NAME))
     if hub.is_hub(text):
         return Parts(tuple(hub.find_parts(text)))
     path = Path(where)
     if path.is_dir():
-        return _several(path, sorted(path.rglob("*")))
+        return _several(path, sorted(_walk(path)))
     if not path.exists() and glob.has_magic(text):
         return _several(path, sorted(map(Path, glob.iglob(text, recursive=True))))
-    return Parts((FilePart(path, text),))
+    if is_stream(path):
+        return _opened(_spooled(lambda: open_stream(path), text))
+    return _opened(FilePart(path, text))
 
 
 def default_rejects(where: Path | str) -> Path:
@@ -111,22 +128,54 @@ def default_rejects(where: Path | str) -> Path:
         stem = "stdin" if text == STDIN else text.removeprefix(hub.SCHEME).strip("/").replace("/", ".")
         return Path(stem + _OURS)
     path = Path(where)
+    if path.parts[:2] in _NOT_FOLDERS:  # /dev/fd/63, as a shell calls a pipe
+        return Path(("stdin" if path.name in ("stdin", "0") else "pipe") + _OURS)
     if not path.exists() and glob.has_magic(text):
         path = Path(*takewhile(lambda part: not glob.has_magic(part), path.parts))
     return path.parent / ((path.name or path.resolve().name) + _OURS)
 
 
 def _several(where: Path, found: list[Path]) -> Parts:
-    files = [path for path in found if path.is_file() and not _is_ours(path, where)]
-    known = [path for path in files if suffix_container(path) and not _is_answers(path, files)]
+    files = [path for path in found if not _is_ours(path, where)]
+    plain = [path for path in files if path.is_file()]
+    known = [path for path in plain if suffix_container(path) and not _is_answers(path, plain)]
     if not known:
-        kinds = ".jsonl, .json, .csv, .tsv, .parquet, .arrow"
-        raise InputError(
-            f"{str(where)!r} holds no file that can be read", hint=f"it needs {kinds}, or .gz, .zst of them"
-        )
-    answers = [path for path in files if _is_answers(path, files)]
-    skipped = tuple(str(path) for path in files if path not in {*known, *answers})
+        raise InputError(f"{str(where)!r} holds no file that can be read", hint=_NEEDED)
+    answers = {path for path in plain if _is_answers(path, plain)}
+    skipped = {str(path): _why_not(path) for path in files if path not in {*known, *answers} and not _is_folder(path)}
     return Parts(tuple(FilePart(path, str(path)) for path in known), skipped)
+
+
+_NEEDED = "it needs .jsonl, .json, .csv, .tsv, .parquet, .arrow, or .gz, .zst of them"
+_NOT_FOLDERS = {("/", "dev"), ("/", "proc")}
+"""Where no list of rejects can be written."""
+
+
+def _walk(folder: Path) -> Iterator[Path]:
+    """Everything in ``folder`` and below but folders; links to folders come as such and are not followed.
+
+    Raises:
+        OSError: A folder cannot be read.
+    """
+
+    def fail(error: OSError) -> None:
+        raise error
+
+    for at, folders, names in os.walk(folder, onerror=fail):
+        yield from (Path(at, name) for name in names)
+        yield from (Path(at, name) for name in folders if Path(at, name).is_symlink())
+
+
+def _is_folder(path: Path) -> bool:
+    return path.is_dir() and not path.is_symlink()
+
+
+def _why_not(path: Path) -> str:
+    if path.is_file():
+        return "of another kind"
+    if path.is_symlink():
+        return "a link to a folder" if path.is_dir() else "a link that leads nowhere"
+    return "a pipe or device"
 
 
 def _is_ours(path: Path, where: Path) -> bool:
@@ -146,23 +195,91 @@ def _is_answers(path: Path, files: list[Path]) -> bool:
     return questions != path and questions in files
 
 
-def _spooled(stream: BinaryIO) -> FilePart:
-    """Standard input, kept on disk: columns are looked for before rows are read, and rows may be read twice.
+def _standard_input() -> AbstractContextManager[IO[bytes]]:
+    if sys.stdin is None:
+        raise InputError("standard input is closed", hint="pipe something into it, or name a file")
+    return nullcontext(sys.stdin.buffer)
 
-    Where an open file can be opened again (Linux), it has no name, so that a call that is killed leaves nothing.
+
+def _spooled(open_input: Callable[[], AbstractContextManager[IO[bytes]]], name: str) -> FilePart:
+    """Input that can be read once, kept on disk as long as the part is used.
+
+    Columns are looked for before rows are read, and rows may be read twice.
     """
-    handle, name = tempfile.mkstemp(prefix=SPOOLED)
-    where, nameless = Path(name), OPEN_FILES / str(handle)
-    if nameless.exists():
-        where.unlink()
-        where = nameless
-    with os.fdopen(handle, "wb", closefd=False) as file:
-        shutil.copyfileobj(stream, file)
-    part = FilePart(where, "standard input")
-    weakref.finalize(part, _drop, handle, Path(name))
+    path, drop = spool(open_input, name)
+    part = FilePart(path, name)
+    weakref.finalize(part, drop)
     return part
 
 
-def _drop(handle: int, path: Path) -> None:
-    os.close(handle)
-    path.unlink(missing_ok=True)
+def _opened(part: FilePart) -> Parts:
+    """The part, or its members where it is a tar archive."""
+    if not part.path.exists() or not is_tar(part.path):
+        return Parts((part,))
+    found: dict[str, FilePart] = {}
+    skipped: dict[str, str] = {}
+    with readable(part.path), open_tar(part.path) as file:
+        for member, data in _members(file):
+            name = f"{part.name}/{printable(member.name)}"
+            if data is None or not suffix_container(Path(member.name)):
+                skipped[name] = "of another kind"
+            else:
+                found[name] = _spooled(lambda data=data: data, name)
+            if len(found) > _MAX_MEMBERS or len(skipped) > _MAX_SKIPPED:
+                raise InputError(f"{shown(part.path)} holds more than {_MAX_MEMBERS} files", hint=_UNTAR)
+        while file.read(2**20):  # the padding, behind which a packed archive proves whole
+            pass
+    if not found:
+        raise InputError(f"{shown(part.path)} is a tar archive without a file that can be read", hint=_NEEDED)
+    return Parts(tuple(found[name] for name in sorted(found)), skipped)
+
+
+def _members(file: IO[bytes]) -> Iterator[tuple[tarfile.TarInfo, IO[bytes] | None]]:
+    """The files of a tar archive as they stream by, with their bytes where they are plain ones.
+
+    Nothing is extracted under its own name, so that a name may be absolute or lead upwards.
+    """
+    try:
+        with tarfile.open(fileobj=file, mode="r|", tarinfo=_Member) as archive:
+            while (member := archive.next()) is not None:
+                archive.members = []  # else it keeps every header
+                if member.size < 0:
+                    raise ReadError("negative size")
+                if not member.isdir() and not _is_ours(Path(member.name), Path()):
+                    plain = member.isreg() and not member.issparse()
+                    yield member, archive.extractfile(member) if plain else None
+    except (ValueError, OverflowError, RecursionError) as error:
+        raise ReadError("bad header") from error
+
+
+_MAX_MEMBERS = 256
+"""Files of an archive at most: each is kept open."""
+_UNTAR = "unpack it (tar -xf) and name the folder"
+_MAX_SKIPPED = 10_000
+_MAX_TAR_NAME = 2**20
+"""Bytes of a header at most that says a long name."""
+
+
+class _Member(tarfile.TarInfo):
+    """A header of a tar archive: not one that fills the memory, and a damaged one is not taken for the end."""
+
+    @classmethod
+    def fromtarfile(cls, tarfile: tarfile.TarFile) -> Self:
+        """See ``tarfile.TarInfo``."""
+        try:
+            return super().fromtarfile(tarfile)
+        except _NO_END as error:
+            raise ReadError(str(error)) from error
+
+    @classmethod
+    def frombuf(cls, buf: bytes | bytearray, encoding: str, errors: str) -> Self:
+        """See ``tarfile.TarInfo``."""
+        member = super().frombuf(buf, encoding, errors)
+        if member.type not in _DATA and member.size > _MAX_TAR_NAME:
+            raise ReadError("a name of more than a megabyte")
+        return member
+
+
+_NO_END = (tarfile.InvalidHeaderError, tarfile.TruncatedHeaderError, tarfile.EmptyHeaderError)
+_DATA = {tarfile.REGTYPE, tarfile.AREGTYPE, tarfile.CONTTYPE, tarfile.GNUTYPE_SPARSE}
+"""Kinds of members whose content is not taken into memory with the header."""

@@ -11,7 +11,7 @@ from idiolect.corpus.columns import ITEM_ALIASES, REVIEW_ALIASES, Aliases, resol
 from idiolect.corpus.dpl import category_of
 from idiolect.corpus.formats import LAYOUTS, Format, Written, tell_format
 from idiolect.corpus.layouts import Unnest
-from idiolect.corpus.parts import Part, find_parts
+from idiolect.corpus.parts import Part, Parts, find_parts
 from idiolect.corpus.record_file import OnReject, OpenPart, RecordFile, rows_of
 from idiolect.corpus.records import ItemBuilder, ReviewBuilder
 from idiolect.errors import InputError
@@ -26,7 +26,7 @@ ItemFile = RecordFile[Item]
 
 
 def open_reviews(
-    where: Path | str,
+    where: Path | str | Parts,
     *,
     format: str = "auto",
     columns: Mapping[str, str] | None = None,
@@ -38,8 +38,8 @@ def open_reviews(
     """Reviews, ready to be iterated.
 
     Args:
-        where: A file (plain, gzip or zstd), a folder or pattern of such files, ``-`` for standard input, or
-            ``hf://owner/name[/config[/split]]``.
+        where: A file (plain, gzip or zstd; a pipe too), a folder, pattern or tar archive of such files, ``-`` for
+            standard input, or ``hf://owner/name[/config[/split]]``; or what another ``RecordFile`` has as ``where``.
         format: A ``Format``, or ``"auto"`` to tell it from the content.
         columns: The file's column by field (``user``, ``item``, ``text``, ``rating``, ``title``, ``timestamp``,
             ``review_id``, ``order``, ``category``) where the usual names do not find it; ``"-"`` for none.
@@ -66,7 +66,7 @@ def open_reviews(
 
 
 def open_items(
-    where: Path | str,
+    where: Path | str | Parts,
     *,
     format: str = "auto",
     columns: Mapping[str, str] | None = None,
@@ -97,7 +97,7 @@ _USUAL: Mapping[Format, Mapping[str, str]] = {"yelp": {"description": "categorie
 
 
 def _open(
-    where: Path | str,
+    where: Path | str | Parts,
     format: str,
     open_part: Callable[[Part, Written], OpenPart[T]],
     on_reject: OnReject | None,

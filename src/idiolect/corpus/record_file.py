@@ -9,7 +9,7 @@ from typing import Generic, NamedTuple, TypeVar
 
 from idiolect.corpus.formats import LAYOUTS, Written
 from idiolect.corpus.layouts import Unnest
-from idiolect.corpus.parts import Part
+from idiolect.corpus.parts import Part, Parts
 from idiolect.corpus.records import Build
 from idiolect.corpus.rejects import RAW_CHARS, ReadSummary, Rejected, UnusableRow
 from idiolect.corpus.rows import Row
@@ -69,7 +69,7 @@ class RecordFile(Generic[T]):
 
     Args:
         parts: Where they are.
-        skipped: Files of the location that are no parts of it.
+        skipped: Files of the location that are no parts of it, and why.
         on_reject: Called with every row that cannot be used, a ``RejectsWriter`` for instance.
         max_rejects: Share of rejected rows beyond which reading ends, once ``JUDGED_FROM`` rows were read.
     """
@@ -78,12 +78,12 @@ class RecordFile(Generic[T]):
         self,
         parts: tuple[OpenPart[T], ...],
         *,
-        skipped: tuple[str, ...] = (),
+        skipped: Mapping[str, str] | None = None,
         on_reject: OnReject | None = None,
         max_rejects: float = 1.0,
     ) -> None:
         self.parts = parts
-        self.skipped = skipped
+        self.skipped = skipped or {}
         self._on_reject = on_reject
         self._max_rejects = max_rejects
         self._read = 0
@@ -115,6 +115,11 @@ class RecordFile(Generic[T]):
         for place, (part, row) in enumerate(rows):
             with suppress(UnusableRow):
                 yield Located(part.record(row, place), part.part.name, row)
+
+    @property
+    def where(self) -> Parts:
+        """What was read, to be read in another way: input that comes once is kept as long as this is."""
+        return Parts(tuple(part.part for part in self.parts), dict(self.skipped))
 
     @property
     def format(self) -> str:

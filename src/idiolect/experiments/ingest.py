@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import ExitStack
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
+from itertools import islice
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -17,6 +18,7 @@ from idiolect.corpus.parts import STDIN, default_rejects
 from idiolect.corpus.readers import ItemFile, ReviewFile, open_items, open_reviews
 from idiolect.corpus.record_file import RecordFile
 from idiolect.corpus.rejects import REMEDIES, ReadSummary, Rejected, RejectsWriter
+from idiolect.corpus.source import STDIN_NAME, printable, stream_id
 from idiolect.errors import ConfigError, InputError
 from idiolect.experiments.refused import settle
 from idiolect.store.base import AddReport
@@ -24,6 +26,10 @@ from idiolect.store.pseudonym import Pseudonyms, check_names
 from idiolect.store.sql import SqlStore
 
 T = TypeVar("T")
+
+
+_NAMED = 5
+"""How many files that were not read the summary names."""
 
 
 class IngestConfig(Config):
@@ -55,15 +61,15 @@ class IngestReport:
     """The same of the items' file."""
     files: int = 1
     """Files (or splits) of reviews that were read."""
-    skipped: tuple[str, ...] = ()
-    """Files of a folder that are of no known kind."""
+    skipped: Mapping[str, str] = field(default_factory=dict)
+    """Files of a folder or archive that were not read, and why."""
 
     def record(self) -> dict[str, Any]:
         """As plain data."""
         return {
             "format": self.format,
             "files": self.files,
-            "skipped": list(self.skipped),
+            "skipped": dict(self.skipped),
             "read": self.reviews.read,
             "accepted": self.reviews.accepted,
             "rejected": dict(self.reviews.rejected),
@@ -91,7 +97,9 @@ class IngestReport:
             lines.append(f"{len(stored.refused)} refused: {stored.refused[0][1]} (first: {stored.refused[0][0]})")
         lines += [f"they are listed in {path}" for path in (self.rejects, self.item_rejects) if path]
         if self.skipped:
-            lines.append(f"{len(self.skipped)} files of other kinds left out: {', '.join(self.skipped[:3])}")
+            named = [f"{printable(name)} ({reason})" for name, reason in islice(self.skipped.items(), _NAMED)]
+            more = f"; and {len(self.skipped) - _NAMED} more" if len(self.skipped) > _NAMED else ""
+            lines.append(f"{len(self.skipped)} files not read: {'; '.join(named)}{more}")
         return "\n".join(lines)
 
 
@@ -119,8 +127,10 @@ def ingest_files(
         InputError: A file cannot be read, or more than ``max_rejects`` of its rows were rejected.
         ConfigError: An unknown format or field, standard input is named twice, or the store names users otherwise.
     """
-    if str(reviews) == str(items) == STDIN:
-        raise ConfigError("standard input holds the reviews or the items, not both", hint="name a file for one")
+    if items is not None and (str(reviews) == str(items) == STDIN or _is_one_stream(reviews, items)):
+        raise ConfigError(
+            f"{_stream_name(reviews)} holds the reviews or the items, not both", hint="name a file for one"
+        )
     rejects = rejects or default_rejects(reviews)
     item_rejects = rejects.with_name("items." + rejects.name)
     hashed = Pseudonyms.open(pseudonyms) if pseudonyms else None
@@ -149,7 +159,7 @@ def ingest_files(
         rejects=_kept(rejects, listed.used),
         item_rejects=_kept(item_rejects, item_listed.used),
         files=len(file.parts),
-        skipped=(*file.skipped, *(item_file.skipped if item_file else ())),
+        skipped={**(item_file.skipped if item_file else {}), **file.skipped},
     )
     _check_share(report, max_rejects)
     return report
@@ -189,8 +199,16 @@ def _items_of(
         return None
     # The authors' sets tell the category by the names of files, which the items' format is told by alone.
     told = file.format if items is None or file.format == "dpl" else "auto"
-    where = reviews if items is None else items
+    where = file.where if items is None else items
     return open_items(where, format=told, columns=columns, category=category, on_reject=listed, max_rejects=max_rejects)
+
+
+def _is_one_stream(one: Path | str, other: Path | str) -> bool:
+    return (known := stream_id(one)) is not None and known == stream_id(other)
+
+
+def _stream_name(where: Path | str) -> str:
+    return STDIN_NAME if str(where) == STDIN else repr(str(where))
 
 
 def _kept(path: Path, used: bool) -> Path | None:
