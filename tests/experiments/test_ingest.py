@@ -139,8 +139,8 @@ def test_what_was_left_out_of_a_folder_is_said(tmp_path: Path) -> None:
     write(tmp_path / "f" / "notes.txt", "hello")
     report = ingest_files(tmp_path / "f", store=str(tmp_path / "s.db"))
     assert "4 rows of jsonl in 2 files" in report.text()
-    assert "1 files of other kinds left out" in report.text()
-    assert report.record()["skipped"] == [str(tmp_path / "f" / "notes.txt")]
+    assert "1 files not read: " in report.text()
+    assert report.record()["skipped"] == {str(tmp_path / "f" / "notes.txt"): "of another kind"}
 
 
 @pytest.mark.parametrize("tokens", [["-", "--items", "x"], ["x", "--items", "-"], ["--items", "x", "-"]])
