@@ -52,6 +52,8 @@ class Completion:
     """What a reasoning model thought before it answered; never part of ``text``."""
     thinking_tokens: int = 0
     """How many of the completion's tokens that took."""
+    parted: bool = False
+    """Markup of thinking was found and taken out of ``text``, which is not to be searched for it again."""
     truncated: bool = False
     """The answer was cut off at ``max_new_tokens``."""
     failure: Failure | None = None

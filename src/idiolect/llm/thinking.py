@@ -9,8 +9,12 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Sequence
+from dataclasses import replace
 from functools import lru_cache
 from typing import NamedTuple
+
+from idiolect.llm.base import Completion
+from idiolect.llm.failure import Failure
 
 Tag = str | tuple[str, str]
 """A tag that encloses thoughts: ``plan`` for ``<plan>...</plan>``, ``[PLAN]`` for ``[PLAN]...[/PLAN]``, or a pair of
@@ -43,6 +47,37 @@ def part(text: str, *, always: bool = False, tags: Sequence[Tag] = ()) -> Parted
     """
     found = _harmony(text) or _bare_harmony(text) or _in_words(text)
     return found or _Tagged(text, always, tuple(tags)).parted()
+
+
+def part_completion(completion: Completion, *, always: bool = False, tags: Sequence[Tag] = ()) -> Completion:
+    """The completion with its thoughts apart; one whose thoughts do not end, or that says nothing after them, failed.
+
+    A completion that was parted before, or failed, is returned as it is.
+
+    Args:
+        completion: An answer as a model gave it.
+        always: See ``part``.
+        tags: See ``part``.
+    """
+    if completion.failure is not None or completion.thinking or completion.parted:
+        return completion
+    found = part(completion.text, always=always, tags=tags)
+    if found.finished and not found.thinking and found.answer == completion.text.strip():
+        return completion
+    failure = None
+    if not found.finished or (completion.truncated and not found.answer):
+        failure = Failure(kind="unfinished_thinking", message="the reply ended within its thinking; allow more tokens")
+    elif not found.answer:
+        failure = Failure(kind="empty", message="the reply has no text after its thinking")
+    share = len(found.thinking) / max(1, len(found.thinking) + len(found.answer))
+    return replace(
+        completion,
+        text="" if failure else found.answer,
+        thinking=found.thinking,
+        thinking_tokens=round(completion.completion_tokens * share),
+        parted=True,
+        failure=failure,
+    )
 
 
 def leftovers(text: str) -> tuple[str, ...]:

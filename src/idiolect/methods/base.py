@@ -8,7 +8,7 @@ from typing import Protocol
 from idiolect.context.base import Context
 from idiolect.errors import ConfigError
 from idiolect.llm.base import LLM, SamplingParams
-from idiolect.llm.usage import Usage
+from idiolect.methods.roles import Answer, Role
 from idiolect.types import Prediction, Prompt, Sample
 
 
@@ -63,25 +63,32 @@ def write(
     contexts: Sequence[Context],
     prompts: Sequence[Prompt],
 ) -> list[Prediction]:
-    """One call of the model for every sample, with what it saw and took."""
-    completions = llm.generate(prompts, params)
+    """One answer of the model for every sample, with what it saw and took; thinking is dealt with as by any role."""
+    answers = Role(llm=llm, params=params).each(prompts)
     return [
         Prediction(
             sample=sample,
             method=name,
-            text=completion.text,
-            stages={
-                "prompt": shown(prompt, frozenset(completion.kept_entries)),
-                **({"failure": str(completion.failure)} if completion.failure else {}),
-            },
-            anchors=tuple(context.entries[entry].review.id for entry in completion.kept_entries),
-            prompt_tokens=completion.prompt_tokens,
-            completion_tokens=completion.completion_tokens,
-            seconds=completion.seconds,
-            usage={"write": Usage.of([completion])},
+            text=answer.text,
+            stages={"prompt": shown(prompt, frozenset(answer.kept_entries)), **noted(answer)},
+            anchors=tuple(context.entries[entry].review.id for entry in answer.kept_entries),
+            prompt_tokens=answer.usage.prompt_tokens,
+            completion_tokens=answer.usage.completion_tokens,
+            seconds=answer.usage.seconds,
+            usage={"write": answer.usage},
         )
-        for sample, context, prompt, completion in zip(samples, contexts, prompts, completions, strict=True)
+        for sample, context, prompt, answer in zip(samples, contexts, prompts, answers, strict=True)
     ]
+
+
+def noted(answer: Answer) -> dict[str, str]:
+    """What a prediction says of its answer beside the text: why there is none, thoughts, markup that was left."""
+    told = {
+        "failure": "" if answer.failure is None else str(answer.failure),
+        "write (thinking)": answer.thinking,
+        "markup": answer.markup,
+    }
+    return {stage: text for stage, text in told.items() if text}
 
 
 def shown(prompt: Prompt, kept: frozenset[int]) -> str:

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 
 from idiolect.errors import InputError
 from idiolect.llm.base import LLM, Completion, SamplingParams, Schema
 from idiolect.llm.failure import Failure, one_line
-from idiolect.llm.thinking import part
+from idiolect.llm.thinking import leftovers, part_completion
 from idiolect.llm.usage import Usage
 from idiolect.types import Prompt
+
+
+_Complete = Callable[[Sequence[Prompt], SamplingParams, Schema | None], list[Completion]]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -33,6 +36,12 @@ class Answer:
         return self.failure is not None and self.failure.kind == "unfinished_thinking"
 
     @property
+    def markup(self) -> str:
+        """A note on control markup that the text still holds; empty if there is none."""
+        found = leftovers(self.text)
+        return f"the text still holds control markup: {' '.join(found[:5])}" if found else ""
+
+    @property
     def shown(self) -> str:
         """The text, or why there is none: for traces."""
         return self.text if self.failure is None else f"failed: {self.failure}"
@@ -49,8 +58,8 @@ class Role:
     llm: LLM
     params: SamplingParams = field(default_factory=SamplingParams)
     thinks: bool = False
-    """A model in this process thinks before every answer, so a reply without a closing tag is unfinished thinking. An
-    endpoint is told by its own setting."""
+    """The model thinks before every answer, so a reply without a closing tag is unfinished thinking. Only for a model
+    that does not know it itself (``backbone.thinks``, ``endpoint.thinks``)."""
     thinking_limit: int = 16_384
     """Most new tokens that are allowed for thinking that did not end."""
 
@@ -62,22 +71,38 @@ class Role:
             schema: What answers must conform to, where the model can be held to it.
             replicate: Which independent draw of the same questions it is.
         """
-        schema = schema if self.structured else None
         places = {prompt.messages: place for place, prompt in reversed(list(enumerate(prompts)))}
-        answers = dict.fromkeys(sorted(places.values()), Answer())
-        params, pending = self.params.replicate(replicate), list(answers)
+        asked = sorted(places.values())
+        found = self._rounds([prompts[k] for k in asked], self._complete, schema=schema, replicate=replicate)
+        answers = dict(zip(asked, found, strict=True))
+        firsts = [places[prompt.messages] for prompt in prompts]
+        return [answers[first] if first == place else _repeated(answers[first]) for place, first in enumerate(firsts)]
+
+    def each(self, prompts: Sequence[Prompt]) -> list[Answer]:
+        """One answer a prompt, in order, every prompt asked on its own account; soft vectors are taken too.
+
+        Raises:
+            InputError: No budget holds one of the prompts.
+        """
+        return self._rounds(prompts, lambda some, params, _: self.llm.generate(some, params))
+
+    def _rounds(
+        self, prompts: Sequence[Prompt], complete: _Complete, *, schema: Schema | None = None, replicate: int = 0
+    ) -> list[Answer]:
+        """Ask, and ask again with twice the tokens where thinking did not end."""
+        schema = schema if self.structured else None
+        answers = [Answer()] * len(prompts)
+        params, pending = self.params.replicate(replicate), list(range(len(prompts)))
         while pending:
-            for place, completion in zip(
-                pending, self._complete([prompts[k] for k in pending], params, schema), strict=True
-            ):
-                answers[place] = self._after(answers[place], completion, params)
+            completions = complete([prompts[k] for k in pending], params, schema)
+            for place, completion in zip(pending, completions, strict=True):
+                answers[place] = self._after(answers[place], completion)
             pending = [place for place in pending if answers[place].unfinished]
             if params.max_new_tokens >= self.thinking_limit:
                 break
             doubled = min(2 * params.max_new_tokens, self.thinking_limit)
             params = params.model_copy(update={"max_new_tokens": doubled})
-        firsts = [places[prompt.messages] for prompt in prompts]
-        return [answers[first] if first == place else _repeated(answers[first]) for place, first in enumerate(firsts)]
+        return answers
 
     @property
     def structured(self) -> bool:
@@ -94,21 +119,16 @@ class Role:
                 return [Completion(text="", prompt_tokens=0, completion_tokens=0, failure=failure, requests=0)]
             return [self._complete([prompt], params, schema)[0] for prompt in prompts]
 
-    def _after(self, before: Answer, completion: Completion, params: SamplingParams) -> Answer:
+    def _after(self, before: Answer, completion: Completion) -> Answer:
         """The answer that a completion gives, with what earlier attempts thought and took."""
-        text, thinking, failure = completion.text, completion.thinking, completion.failure
-        if failure is None and not thinking:  # a backend may leave the parting to us
-            parted = part(text, always=self.thinks)
-            text, thinking = parted.answer if parted.thinking or not parted.finished else text, parted.thinking
-            if not parted.finished:
-                failure = Failure(kind="unfinished_thinking", message="the reply ended within its thinking")
+        parted = part_completion(completion, always=self.thinks)  # a backend may leave the parting to us
         return Answer(
-            text=text if failure is None else "",
-            thinking=thinking or before.thinking,
-            truncated=completion.truncated,
-            failure=failure,
-            kept_entries=completion.kept_entries,
-            usage=before.usage + Usage.of([completion if failure is None else replace(completion, failure=failure)]),
+            text=parted.text if parted.failure is None else "",
+            thinking=parted.thinking or before.thinking,
+            truncated=parted.truncated,
+            failure=parted.failure,
+            kept_entries=parted.kept_entries,
+            usage=before.usage + Usage.of([parted]),
         )
 
 

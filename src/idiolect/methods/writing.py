@@ -6,7 +6,7 @@ import re
 from collections.abc import Sequence
 
 from idiolect.llm.usage import Usage
-from idiolect.methods.base import shown
+from idiolect.methods.base import noted, shown
 from idiolect.methods.portrait import Portrait
 from idiolect.methods.roles import Answer, Role
 from idiolect.prompts.render import PromptConfig, render
@@ -39,9 +39,8 @@ def _rungs(portrait: Portrait) -> dict[Rung, int]:
 def _prediction(name: str, portrait: Portrait, prompt: Prompt, answer: Answer) -> Prediction:
     told = portrait.heard("write", [("", answer)])
     total = sum(told.usage.values(), Usage())
-    stages = {**told.stages, "profile": portrait.profile, "prompt": shown(prompt, frozenset(answer.kept_entries))}
-    if answer.failure is not None:
-        stages["failure"] = str(answer.failure)
+    seen = shown(prompt, frozenset(answer.kept_entries))
+    stages = {**told.stages, "profile": portrait.profile, "prompt": seen, **noted(answer)}
     return Prediction(
         sample=portrait.context.sample,
         method=name,
