@@ -12,7 +12,6 @@ from idiolect.llm.thinking import leftovers, part_completion
 from idiolect.llm.usage import Usage
 from idiolect.types import Prompt
 
-
 _Complete = Callable[[Sequence[Prompt], SamplingParams, Schema | None], list[Completion]]
 
 
