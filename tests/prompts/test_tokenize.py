@@ -190,6 +190,24 @@ class TestBudget:
         assert text.endswith("\nRating: 4.5\nTitle: New title<|im_end|>\n<|im_start|>assistant\n")
         assert "Item: New item\nAbout: New description\n" in text
 
+    @pytest.mark.parametrize("kept", [0, 1, 3])
+    def test_a_history_exactly_at_the_limit_is_kept_and_one_token_more_is_not(self, tiny_tokenizer, make_context, kept):
+        prompt = render("dep", make_context(4, words=12))
+        sizes = self.block_sizes(tiny_tokenizer, prompt)
+        whole = len(self.encode(tiny_tokenizer, prompt, 10**6).ids)
+        exact = whole - sum(sizes[kept:])
+        at_limit = self.encode(tiny_tokenizer, prompt, exact)
+        assert (at_limit.kept_entries, len(at_limit.ids)) == (tuple(range(kept)), exact)
+        below = PromptTokenizer(tiny_tokenizer, max_tokens=10**6, history_tokens=exact - 1).encode(prompt)
+        assert below.kept_entries == tuple(range(max(kept - 1, 0)))
+
+    def test_a_prompt_exactly_at_the_limit_is_taken_and_one_token_more_is_refused(self, tiny_tokenizer):
+        prompt = chat(Block(("x" * 30,)))
+        length = len(self.encode(tiny_tokenizer, prompt, 10**6).ids)
+        assert len(self.encode(tiny_tokenizer, prompt, length).ids) == length
+        with pytest.raises(InputError, match=rf"takes {length} tokens, the budget is {length - 1}"):
+            self.encode(tiny_tokenizer, prompt, length - 1)
+
     def block_sizes(self, tokenizer, prompt):
         def size(segment):
             return 1 if isinstance(segment, Slot) else len(tokenizer(segment)["input_ids"])

@@ -35,6 +35,33 @@ def test_a_stream_without_rows_costs_nothing():
     assert only_diff.item() == pytest.approx(reconstruction.item(), rel=1e-5)
 
 
+def smooth_l1(x, x_hat):
+    error = np.abs(x - x_hat)
+    return np.where(error < 1, 0.5 * error**2, error - 0.5)
+
+
+@pytest.mark.parametrize("stream", [[0, 0, 0, 0, 1], [1, 0, 1, 1, 1, 1, 0]])
+def test_each_stream_is_averaged_over_its_own_rows(stream):
+    batch = slots(stream, [0] * len(stream))
+    x, labels = batch.vectors.numpy() * 3, np.array(stream)
+    expected = sum(smooth_l1(x[labels == k], x[labels == k] * 0.2).mean() for k in (0, 1))
+    pooled = smooth_l1(x, x * 0.2).mean()
+    tensor = torch.from_numpy(x)
+    loss = reconstruction_loss(tensor, tensor * 0.2, Groups.of(batch)).item()
+    assert loss == pytest.approx(expected, rel=1e-5)
+    assert loss != pytest.approx(2 * pooled, rel=1e-3)  # all rows on one stream would give this
+
+
+@pytest.mark.parametrize("noise", [0.0, 0.3])
+def test_explained_variance_is_the_share_of_variance_that_comes_back(noise):
+    rng = np.random.default_rng(3)
+    x = rng.normal(2.0, 1.5, size=(50, 4)).astype(np.float32)
+    x_hat = x + rng.normal(0, noise, size=x.shape).astype(np.float32) if noise else x
+    found = code_stats(torch.from_numpy(x), torch.from_numpy(x_hat), torch.ones(50, 3))
+    expected = 1 - ((x - x_hat) ** 2).sum() / ((x - x.mean(axis=0)) ** 2).sum()
+    assert found["explained_variance"].item() == pytest.approx(expected, rel=1e-5)
+
+
 def test_no_rows_at_all_cost_nothing_and_keep_the_graph():
     code = torch.zeros(0, 4, requires_grad=True)
     reconstruction, sparsity = both(slots([], [], n_samples=3), code)
