@@ -11,8 +11,7 @@ from idiolect.corpus.arrays import array_rows
 from idiolect.corpus.columnar import ARROW_FILE, arrow_rows, parquet_rows
 from idiolect.corpus.delimited import csv_rows
 from idiolect.corpus.rows import Row, json_rows, literal_rows
-from idiolect.corpus.source import open_bytes, plain_name, readable, shown
-from idiolect.errors import InputError
+from idiolect.corpus.source import OtherContentError, open_bytes, plain_name, readable, shown
 
 Container = Literal["jsonl", "literal", "json", "csv", "parquet", "arrow"]
 
@@ -36,7 +35,7 @@ SUFFIXES: dict[str, Container] = {
 }
 """What files of these names hold, where their first bytes do not say otherwise."""
 
-_HEADER = re.compile(rb"""["']?[A-Za-z_][\w .-]*["']?([,;\t]["']?[A-Za-z_][\w .-]*["']?){2,}[ \t]*\r?\n""")
+_HEADER = re.compile(rb"""["']?[A-Za-z_][\w .-]*["']?([,;\t|]["']?[A-Za-z_][\w .-]*["']?){2,}[ \t]*\r?\n""")
 """Three or more names in the first line of a file whose own name says nothing."""
 
 _MAGIC: dict[bytes, Container] = {b"PAR1": "parquet", ARROW_FILE: "arrow", b"\xff\xff\xff\xff": "arrow"}
@@ -51,7 +50,7 @@ def tell_container(path: Path) -> Container:
     with readable(path), open_bytes(path) as file:
         start = file.read(512)
     if not start:
-        raise InputError(f"{shown(path)} is empty", hint="check where it came from")
+        raise OtherContentError(f"{shown(path)} is empty", hint="check where it came from")
     for magic, container in _MAGIC.items():
         if start.startswith(magic):
             return container

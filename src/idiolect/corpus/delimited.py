@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import csv
-from collections import deque
+import re
+from collections import Counter, deque
 from collections.abc import Iterator
+from itertools import chain, islice
 from pathlib import Path
 from typing import IO
 
@@ -14,13 +16,18 @@ from idiolect.corpus.rows import Row
 from idiolect.corpus.source import open_bytes, readable, shown
 from idiolect.errors import InputError
 
+_PEEKED = 50
+"""Lines that are looked at for the separator."""
 _UNEVEN = "wrong number of columns"
 _MAX_RECORD = 4 * 2**20
 """Characters of a row that spans lines at most: as far as the end of an open quote is looked for."""
 
 
 def csv_rows(path: Path) -> Iterator[Row]:
-    """Rows of a file whose first line names the columns, separated by comma, tab or semicolon.
+    """Rows of a file whose first line names the columns, separated by comma, tab, semicolon or ``|``.
+
+    The separator is the one by which most of the first rows have as many cells as the header, whatever the file's name
+    says; a first line ``sep=;``, as Excel writes it, names it.
 
     A row that is no CSV (an open quote above all) is rejected alone: reading goes on at the line after its first.
 
@@ -31,7 +38,7 @@ def csv_rows(path: Path) -> Iterator[Row]:
     csv.field_size_limit(max(csv.field_size_limit(), MAX_LINE))
     with readable(path), open_bytes(path) as file:
         lines = _Lines(file)
-        names, delimiter = _header(lines)
+        names, delimiter = _header(lines, path)
         if not names:
             raise InputError(f"line 1 of {shown(path)} names no columns", hint="give it a header, or --format")
         reader = csv.reader(lines, delimiter=delimiter, strict=True)
@@ -50,16 +57,55 @@ def csv_rows(path: Path) -> Iterator[Row]:
                 yield Row(lines.first, dict(zip(names, cells, strict=True)) if whole else _UNEVEN, lines.raw())
 
 
-def _header(lines: _Lines) -> tuple[list[str], str]:
-    """The names of the columns (none where the first row is no CSV) and the delimiter that makes most of them."""
+def _header(lines: _Lines, path: Path) -> tuple[list[str], str]:
+    """The names of the columns (none where the first row is no CSV) and the separator."""
     start = lines.peek()
     if not start:
         return [""], ","  # an empty file has no rows, which is told elsewhere
-    delimiter = max(",\t;", key=start.count)
+    named = _NAMED.fullmatch(start[0].strip())
+    if named:
+        next(lines)
+        lines.begin()
+        start = start[1:]
+    delimiter = named[1] if named else max(_SEPARATORS, key=lambda one: _fit(start, one))
+    if not named and _fit(start, delimiter) == 0:
+        _refuse_odd(start[0], path)
     try:
         return next(csv.reader(lines, delimiter=delimiter, strict=True), []), delimiter
     except csv.Error:
         return [], delimiter
+
+
+_SEPARATORS = ",\t;|"
+_NAMED = re.compile(r'"?sep=([^\w\s"]|\t)"?')
+_ODD = re.compile(r"[\x01-\x08\x1c-\x1f^~:!#$%&*+/=@¦§]")
+"""What else files are separated by, and names of columns do not hold."""
+
+
+def _fit(start: list[str], separator: str) -> float:
+    """How well ``separator`` parts the first lines: columns of the header, times the share of rows with as many."""
+    try:
+        header, *rows = csv.reader(start, delimiter=separator)
+    except (csv.Error, ValueError):
+        return 0
+    rows = [row for row in rows if row]
+    rows = rows[:-1] if len(rows) > 1 else rows  # the last may go on behind the lines that were looked at
+    share = sum(len(row) == len(header) for row in rows) / len(rows) if rows else 0
+    return len(header) * (share + 0.05) if len(header) > 1 else 0
+
+
+def _refuse_odd(header: str, path: Path) -> None:
+    """Raise where the header has several names, between which stands something else.
+
+    Raises:
+        InputError: With what that is.
+    """
+    found = Counter(_ODD.findall(header)).most_common(1)
+    if "\r" in header.rstrip("\r\n"):
+        raise InputError(f"line 1 of {shown(path)} has line ends of an old kind", hint="convert them: tr '\\r' '\\n'")
+    if found and found[0][1] > 1:
+        hint = "separate them by comma, tab, semicolon or |"
+        raise InputError(f"the columns of {shown(path)} are separated by {found[0][0]!r}", hint=hint)
 
 
 class _Lines:
@@ -69,7 +115,7 @@ class _Lines:
     """
 
     def __init__(self, file: IO[bytes]) -> None:
-        self._fresh = bounded_lines(file)
+        self._fresh: Iterator[bytes] = bounded_lines(file)
         self._returned: deque[str] = deque()
         self._taken: list[str] = []
         self._size = 0
@@ -86,12 +132,14 @@ class _Lines:
             raise csv.Error("an open quote")
         return line
 
-    def peek(self) -> str:
-        """The next line, which stays the next."""
-        line = next(self._fresh, b"").decode("utf-8", "surrogateescape")
-        if line:
-            self._returned.append(line)
-        return line
+    def peek(self) -> list[str]:
+        """The first lines, which stay the next."""
+        for line in islice(self._fresh, _PEEKED):
+            if is_too_long(line) and self._returned:
+                self._fresh = chain([line], self._fresh)
+                break
+            self._returned.append(line.decode("utf-8", "surrogateescape"))
+        return list(self._returned)
 
     def begin(self) -> None:
         """Here a row ends and the next begins."""

@@ -10,7 +10,8 @@ from idiolect.corpus import dpl, lamp
 from idiolect.corpus.containers import Container, suffix_container
 from idiolect.corpus.layouts import Layout
 from idiolect.corpus.parts import Part
-from idiolect.errors import ConfigError, InputError
+from idiolect.corpus.source import OtherContentError
+from idiolect.errors import ConfigError
 from idiolect.registry import suggest
 
 Format = Literal[
@@ -69,7 +70,9 @@ def _detect(part: Part) -> Written:
         if isinstance(row.cells, dict):
             return _dialect(row.cells, row.raw, container)
     if container == "jsonl" and part.path and suffix_container(part.path) is None:
-        raise InputError(f"cannot tell the format of {part.name!r}", hint=f"name it: {', '.join(get_args(Format))}")
+        raise OtherContentError(
+            f"cannot tell the format of {part.name!r}", hint=f"name it: {', '.join(get_args(Format))}"
+        )
     return Written(_plain(container), container)
 
 

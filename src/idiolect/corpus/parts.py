@@ -181,7 +181,7 @@ def _why_not(path: Path) -> str:
 def _is_ours(path: Path, where: Path) -> bool:
     """Hidden files, lists of rejects, and what Hugging Face keeps beside its tables."""
     inner = path.relative_to(where) if path.is_relative_to(where) else Path(path.name)
-    hidden = any(part.startswith(".") for part in inner.parts)
+    hidden = any(part.startswith(".") and part != ".." for part in inner.parts)
     return hidden or path.name.endswith(_OURS) or path.name in _BOOKKEEPING
 
 

@@ -14,6 +14,7 @@ from idiolect.corpus.layouts import Unnest
 from idiolect.corpus.parts import Part, Parts, find_parts
 from idiolect.corpus.record_file import OnReject, OpenPart, RecordFile, rows_of
 from idiolect.corpus.records import ItemBuilder, ReviewBuilder
+from idiolect.corpus.source import OtherContentError, plain_name
 from idiolect.errors import InputError
 from idiolect.types import Item, Review
 
@@ -55,10 +56,13 @@ def open_reviews(
         ConfigError: An unknown format or field is named.
     """
 
-    def open_part(part: Part, written: Written) -> OpenPart[Review]:
+    def open_part(part: Part, written: Written, several: bool) -> OpenPart[Review]:
         layout = LAYOUTS.get(written.format)
         unnest = layout.reviews(part) if layout else None
-        found = _columns(part, written, unnest, columns or {}, REVIEW_ALIASES, ("user", "item", "text"))
+        present = _present(part, written, unnest)
+        if several:
+            _check_kind(part, written, present, "reviews")
+        found = _resolved(part, REVIEW_ALIASES, columns or {}, present, ("user", "item", "text"))
         build = ReviewBuilder(columns=found, category=_of(part, written, category), pseudonym=pseudonym)
         return OpenPart(part, written, unnest, found, build)
 
@@ -81,11 +85,14 @@ def open_items(
     """
     named = columns or {}
 
-    def open_part(part: Part, written: Written) -> OpenPart[Item]:
+    def open_part(part: Part, written: Written, several: bool) -> OpenPart[Item]:
         layout = LAYOUTS.get(written.format)
         unnest = layout.items(part) if layout and layout.items else None
         usual = {**_USUAL.get(written.format, {}), **named}
-        found = _columns(part, written, unnest, usual, ITEM_ALIASES, ("item",))
+        present = _present(part, written, unnest)
+        if several:
+            _check_kind(part, written, present, "items")
+        found = _resolved(part, ITEM_ALIASES, usual, present, ("item",))
         build = ItemBuilder(columns=found, category=_of(part, written, category), by_row="category" in named)
         return OpenPart(part, written, unnest, found, build)
 
@@ -99,32 +106,77 @@ _USUAL: Mapping[Format, Mapping[str, str]] = {"yelp": {"description": "categorie
 def _open(
     where: Path | str | Parts,
     format: str,
-    open_part: Callable[[Part, Written], OpenPart[T]],
+    open_part: Callable[[Part, Written, bool], OpenPart[T]],
     on_reject: OnReject | None,
     max_rejects: float,
 ) -> RecordFile[T]:
-    found = find_parts(where)
-    parts = tuple(open_part(part, tell_format(part, format)) for part in found.parts)
-    return RecordFile(parts, skipped=found.skipped, on_reject=on_reject, max_rejects=max_rejects)
+    """Each part of a location; one of several that holds other records is left out, and named with the reason."""
+    found, parts, skipped = find_parts(where), list[OpenPart[T]](), dict[str, str]()
+    several = len(found.parts) > 1
+    for part in found.parts:
+        try:
+            parts.append(open_part(part, tell_format(part, format), several))
+        except OtherContentError as error:
+            skipped[part.name] = error.message.removeprefix(repr(part.name)).strip()[:_REASON_CHARS]
+            if len(skipped) == len(found.parts):
+                raise
+    return RecordFile(tuple(parts), skipped={**found.skipped, **skipped}, on_reject=on_reject, max_rejects=max_rejects)
+
+
+_REASON_CHARS = 120
+_YELP: Mapping[str, str] = {
+    "yelping_since": "users",
+    "compliment_count": "tips",
+    "photo_id": "photos",
+    "review_id": "reviews",
+    "categories": "items",
+    "is_open": "items",
+}
+"""What a file of Yelp's holds, by a column that only this one has; check-ins have none."""
+
+
+def _check_kind(part: Part, written: Written, present: Mapping[str, Any], wanted: str) -> None:
+    """Raise where one file of several is known to hold something else.
+
+    Raises:
+        OtherContentError: With what it holds.
+    """
+    holds = next((kind for column, kind in _YELP.items() if column in present), wanted)
+    if set(present) <= {"business_id", "date"}:
+        holds = "check-ins"
+    elif holds == "items" and "text" in present:  # reviews of one's own, with what they are about
+        holds = wanted
+    if written.format == "yelp" and holds != wanted:
+        name = "businesses (name them with --items)" if holds == "items" else holds
+        raise OtherContentError(f"holds Yelp's {name}, not {wanted}", hint="name the file itself to read it as such")
+    if not present and written.format == "jsonl" and part.path and plain_name(part.path).endswith(".json"):
+        raise OtherContentError("holds no JSON object in a line, and no array of them", hint="check what it is")
 
 
 def _of(part: Part, written: Written, category: str) -> str:
     return (category_of(part) if written.format == "dpl" else "") or category
 
 
-def _columns(
-    part: Part,
-    written: Written,
-    unnest: Unnest | None,
-    named: Mapping[str, str],
-    aliases: Aliases,
-    required: tuple[str, ...],
-) -> dict[str, str]:
-    present: dict[str, Any] = {}
+def _present(part: Part, written: Written, unnest: Unnest | None) -> dict[str, None]:
+    """The columns that the first rows have; none where no row could be read.
+
+    Raises:
+        OtherContentError: There are no rows.
+    """
+    present: dict[str, None] = {}
     row = None
     for row in islice(rows_of(part, written, unnest), _HEAD_ROWS):
         if isinstance(row.cells, dict):
             present.update(dict.fromkeys(map(str, row.cells)))
     if row is None:
-        raise InputError(f"{part.name!r} holds no rows", hint="check where it came from")
-    return resolve_columns(aliases, named, present, required=required, where=repr(part.name))
+        raise OtherContentError(f"{part.name!r} holds no rows", hint="check where it came from")
+    return present
+
+
+def _resolved(
+    part: Part, aliases: Aliases, named: Mapping[str, str], present: Mapping[str, Any], required: tuple[str, ...]
+) -> dict[str, str]:
+    try:
+        return resolve_columns(aliases, named, present, required=required, where=repr(part.name))
+    except InputError as error:
+        raise OtherContentError(error.message, hint=error.hint) from error

@@ -61,7 +61,8 @@ _FIELDS = ("file", "line", "reason", "raw_start")
 REMEDIES: Mapping[str, str] = {
     "not JSON": "one object a line is read; name what the file is with --format",
     "Python literal, not JSON": "--format amazon2014 reads these",
-    "not UTF-8": "convert it: iconv -f LATIN1 -t UTF-8",
+    # Never LATIN1: it turns the quotes and dashes of CP1252 into control characters, for good and without an error.
+    "not UTF-8": "convert it: iconv -f CP1252 -t UTF-8 (or from the encoding it is in)",
     "NUL byte": "take them out: tr -d '\\000'",
     "not CSV": "quote texts that hold a quote, and double the quote",
     "wrong number of columns": "quote texts that hold the separator",

@@ -95,6 +95,10 @@ def known_as(path: Path) -> str:
     return _SPOOLED.get(path, str(path))
 
 
+class OtherContentError(InputError):
+    """A file that can be read holds no records of the kind that is looked for; the others of its folder may."""
+
+
 @contextmanager
 def readable(path: Path) -> Iterator[None]:
     """Turns what goes wrong while ``path`` is read into one ``InputError``."""

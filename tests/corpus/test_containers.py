@@ -1,0 +1,211 @@
+"""What a file is told by its bytes: archives, encodings, separators; and folders in which not every file is reviews."""
+
+from __future__ import annotations
+
+import gzip
+import io
+import json
+import struct
+import tarfile
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from idiolect.corpus import open_items, open_reviews
+from idiolect.corpus.delimited import csv_rows
+from idiolect.corpus.rejects import REMEDIES
+from idiolect.errors import InputError
+
+ROWS = [{"user": f"u{k}", "item": "i", "text": f"text {k}"} for k in range(5)]
+LINES = b"".join(json.dumps(row).encode() + b"\n" for row in ROWS)
+TEXTS = [row["text"] for row in ROWS]
+
+
+def zstd(data: bytes) -> bytes:
+    return pa.compress(data, codec="zstd", asbytes=True)
+
+
+def skippable(data: bytes) -> bytes:
+    return struct.pack("<II", 0x184D2A53, len(data)) + data
+
+
+def tarred(files: dict[str, bytes], **how: Any) -> bytes:
+    out = io.BytesIO()
+    with tarfile.open(fileobj=out, mode="w", **how) as archive:
+        for name, content in files.items():
+            member = tarfile.TarInfo(name)
+            member.size = len(content)
+            archive.addfile(member, io.BytesIO(content))
+    return out.getvalue()
+
+
+def texts(path: Path) -> list[str]:
+    return [review.text for review in open_reviews(path)]
+
+
+FILES = {"d/a.jsonl": LINES, "../../b.csv": b"user,item,text\nu,i,from b\n", "/README": b"read me", "d/._a.jsonl": b"x"}
+
+
+@pytest.mark.parametrize("pack", [bytes, gzip.compress, zstd, lambda data: skippable(b"x" * 700) + zstd(data)])
+@pytest.mark.parametrize("how", [{"format": tarfile.USTAR_FORMAT}, {"format": tarfile.PAX_FORMAT}])
+def test_a_tar_archive_is_read_as_the_folder_it_holds(tmp_path: Path, pack: Any, how: dict[str, Any]) -> None:
+    for name in ("r.tgz", "r.jsonl", "r"):
+        path = tmp_path / name
+        path.write_bytes(pack(tarred(FILES, **how)))
+        file = open_reviews(path)
+        assert [review.text for review in file] == ["from b", *TEXTS]
+        assert file.skipped == {f"{path}//README": "of another kind"}
+    assert not (tmp_path.parent / "b.csv").exists()
+
+
+@pytest.mark.parametrize("cut", [700, 1200, 2000, -1024])
+def test_a_damaged_tar_archive_says_so(tmp_path: Path, cut: int) -> None:
+    data = tarred({"a.jsonl": LINES, "b.jsonl": LINES * 9, "c.jsonl": LINES})[: 512 * 12]
+    (tmp_path / "r.tar").write_bytes(data[:cut])
+    with pytest.raises(InputError, match="cut short or damaged"):
+        texts(tmp_path / "r.tar")
+
+
+def test_a_tar_archive_in_a_folder_or_of_other_files_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "r.jsonl").write_bytes(tarred(FILES))
+    with pytest.raises(InputError, match="is a tar archive") as caught:
+        texts(tmp_path)
+    assert "tar -xf" in caught.value.hint
+    (tmp_path / "x.tar").write_bytes(tarred({"a.txt": b"x"}))
+    with pytest.raises(InputError, match="without a file that can be read"):
+        texts(tmp_path / "x.tar")
+    long_name = tarfile.TarInfo("a")
+    long_name.type, long_name.size = tarfile.XHDTYPE, 2**30
+    (tmp_path / "x.tar").write_bytes(long_name.tobuf())
+    with pytest.raises(InputError, match="more than a megabyte"):
+        texts(tmp_path / "x.tar")
+
+
+def test_frames_of_zstd_that_hold_no_data_are_read_over(tmp_path: Path) -> None:
+    path = tmp_path / "r.jsonl"
+    for data in (
+        skippable(b"x" * 5000) + skippable(b"") + zstd(LINES),
+        zstd(LINES[:60]) + skippable(b"abc") + zstd(LINES[60:]),
+    ):
+        path.write_bytes(data)
+        assert texts(path) == TEXTS
+    for data in (
+        zstd(LINES) + b"garbage",
+        gzip.compress(LINES) + b"garbage",
+        zstd(LINES)[:-1],
+        skippable(b"x") + LINES,
+    ):
+        path.write_bytes(data)
+        with pytest.raises(InputError, match="cut short or damaged"):
+            texts(path)
+
+
+@pytest.mark.parametrize(
+    ("content", "what"),
+    [
+        (b"7z\xbc\xaf\x27\x1c", "7z"),
+        (b"\x04\x22\x4d\x18rest", "lz4"),
+        (b"SQLite format 3\x00", "SQLite"),
+        (b"\n <!DOCTYPE HTML><html>", "web page"),
+        (b"version https://git-lfs.github.com/spec/v1\noid", "LFS"),
+        (gzip.compress(b"PK\x03\x04rest"), "unpacked, is a zip"),
+        (gzip.compress(gzip.compress(LINES)), "packed twice"),
+        *((LINES.decode().encode(name), name.upper()) for name in ("utf-16-le", "utf-16-be", "utf-32-le", "utf-32-be")),
+        (LINES.decode().encode("utf-16"), "UTF-16"),
+        (LINES.decode().encode("utf-32"), "UTF-32"),
+        (gzip.compress(LINES.decode().encode("utf-16-le")), "UTF-16LE"),
+    ],
+)
+@pytest.mark.parametrize("format", ["auto", "jsonl", "csv"])
+def test_what_is_not_read_is_named_with_a_remedy(tmp_path: Path, content: bytes, what: str, format: str) -> None:
+    (tmp_path / "r.jsonl").write_bytes(content)
+    with pytest.raises(InputError) as caught:
+        open_reviews(tmp_path / "r.jsonl", format=format)
+    assert what.replace("-LE", "LE").replace("-BE", "BE") in caught.value.message
+    assert caught.value.hint
+
+
+CELLS = st.text(st.sampled_from(' ab,;|\t"\n'), min_size=1).map(lambda text: f"x{text}")
+
+
+@settings(max_examples=80, deadline=None)
+@given(rows=st.lists(st.tuples(CELLS, CELLS, CELLS, CELLS), min_size=1, max_size=8), separator=st.sampled_from(",;\t|"))
+def test_the_separator_is_told_by_the_rows(
+    tmp_path_factory: pytest.TempPathFactory, rows: list[tuple[str, ...]], separator: str
+) -> None:
+    def line(cells: tuple[str, ...]) -> str:
+        return separator.join('"' + cell.replace('"', '""') + '"' for cell in cells) + "\n"
+
+    names = ("user", "item", "text", "rating")
+    for name in ("r.csv", "r.tsv"):
+        path = tmp_path_factory.getbasetemp() / name
+        path.write_text(separator.join(names) + "\n" + "".join(map(line, rows)), newline="")
+        assert [row.cells for row in csv_rows(path)] == [dict(zip(names, row, strict=True)) for row in rows]
+
+
+def test_a_name_of_a_column_may_hold_other_separators(tmp_path: Path) -> None:
+    path = tmp_path / "r.csv"
+    path.write_text("user;item;text, as written, in full\nu;i;mild\nv;i;strong\n")
+    columns = {"text": "text, as written, in full"}
+    assert [review.text for review in open_reviews(path, columns=columns)] == ["mild", "strong"]
+    path.write_text("sep=^\nuser^item^text\nu^i^mild, I say\n")
+    assert texts(path) == ["mild, I say"]
+
+
+@pytest.mark.parametrize(
+    ("content", "says"),
+    [("user^item^text\nu^i^mild\n", "'^'"), ("user\x01item\x01text\nu\x01i\x01mild\n", "x01"), ("user\ru\r", "old")],
+)
+def test_another_separator_is_named(tmp_path: Path, content: str, says: str) -> None:
+    (tmp_path / "r.csv").write_text(content, newline="")
+    with pytest.raises(InputError) as caught:
+        texts(tmp_path / "r.csv")
+    assert says in caught.value.message
+
+
+def test_the_remedy_for_other_encodings_keeps_quotes_and_dashes() -> None:
+    assert "CP1252" in REMEDIES["not UTF-8"]
+    assert "LATIN1" not in REMEDIES["not UTF-8"]
+
+
+REVIEW = {"review_id": "r", "user_id": "u", "business_id": "b", "stars": 4, "text": "Good.", "date": "2018-07-07"}
+YELP: dict[str, dict[str, Any]] = {
+    "business.json": {"business_id": "b", "name": "Cafe", "categories": "Cafes", "is_open": 1},
+    "checkin.json": {"business_id": "b", "date": "2018-07-07, 2018-07-08"},
+    "review.json": REVIEW,
+    "tip.json": {"user_id": "u", "business_id": "b", "text": "Sit outside.", "date": "2012", "compliment_count": 0},
+    "user.json": {"user_id": "u", "name": "Ann", "yelping_since": "2012"},
+}
+
+
+def test_a_folder_gives_what_its_review_files_hold_and_names_the_others(tmp_path: Path) -> None:
+    for name, row in YELP.items():
+        (tmp_path / name).write_text(json.dumps(row) + "\n")
+    (tmp_path / "settings.json").write_text(json.dumps({"a": {"b": 1}}, indent=1))
+    (tmp_path / "empty.csv").write_text("")
+    (tmp_path / "header.csv").write_text("user,item,text\n")
+    (tmp_path / "own.jsonl").write_bytes(LINES)
+    reviews, items = open_reviews(tmp_path), open_items(tmp_path)
+    assert [review.text for review in reviews] == [*TEXTS, "Good."]
+    assert {item.title for item in items} >= {"Cafe"}
+    why = {Path(name).name: reason for name, reason in reviews.skipped.items()}
+    assert set(why) == {*YELP, "settings.json", "empty.csv", "header.csv"} - {"review.json"}
+    assert "businesses" in why["business.json"]
+    assert "tips" in why["tip.json"]
+    assert "empty" in why["empty.csv"]
+    assert texts(tmp_path / "tip.json") == ["Sit outside."]
+
+
+def test_a_folder_without_reviews_or_with_a_damaged_file_is_an_error(tmp_path: Path) -> None:
+    (tmp_path / "user.json").write_text(json.dumps(YELP["user.json"]))
+    (tmp_path / "business.json").write_text(json.dumps(YELP["business.json"]))
+    with pytest.raises(InputError):
+        open_reviews(tmp_path)
+    (tmp_path / "a.jsonl.gz").write_bytes(gzip.compress(LINES)[:30])
+    (tmp_path / "b.jsonl").write_bytes(LINES)
+    with pytest.raises(InputError, match="cut short"):
+        open_reviews(tmp_path)
