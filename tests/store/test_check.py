@@ -18,8 +18,8 @@ def test_a_store_in_order_has_nothing_to_mend(store):
     assert [finding.detail for finding in store.check() if not finding.ok] == []
 
 
-def test_an_empty_store_is_in_order():
-    with SqlStore("sqlite://") as store:
+def test_an_empty_store_is_in_order(tmp_path):
+    with SqlStore(tmp_path / "store.db") as store:
         assert all(finding.ok for finding in store.check())
 
 

@@ -1,11 +1,15 @@
 from __future__ import annotations
 
+import os
 import sqlite3
 from contextlib import closing
 
 import pytest
+import sqlalchemy as sa
 
 from idiolect.errors import ArtifactError, ConfigError, MissingDependencyError, NotFoundError
+from idiolect.store import engine as engines
+from idiolect.store.engine import store_file
 from idiolect.store.sql import SqlStore
 from idiolect.types import Review
 
@@ -122,3 +126,87 @@ def test_a_locked_store_says_so(tmp_path, monkeypatch):
             store.add([], [])
         other.execute("ROLLBACK")
         store.add([], [])
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["", "  ", ":memory:", "sqlite://", "sqlite:///", "sqlite:///:memory:", "file:s.db", "file::memory:?cache=shared",
+     "file:///tmp/s.db", "sqlite:///file:s.db?uri=true", "sqlite:///file::memory:?uri=true", "sqlite:///s.db?mode=ro"],
+)  # fmt: skip
+def test_what_names_no_file_is_refused(name, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(ConfigError) as caught:
+        SqlStore(name)
+    assert caught.value.hint
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_what_is_no_regular_file_is_refused_and_left_alone(tmp_path):
+    os.mkfifo(pipe := tmp_path / "pipe")
+    (loop := tmp_path / "loop").symlink_to(loop)
+    for place in (pipe, tmp_path):
+        with pytest.raises(ArtifactError, match="no store can be there"):
+            SqlStore(place)
+    assert pipe.is_fifo()
+    with pytest.raises(ArtifactError):
+        SqlStore(loop)
+    with pytest.raises(ConfigError):
+        SqlStore(tmp_path / "a\0b")
+
+
+def test_the_file_of_a_store_is_known_from_its_name_alone():
+    assert [str(store_file(name)) for name in ("a.db", "sqlite:///b.db", "sqlite:////c/d.db")] == [
+        "a.db", "b.db", "/c/d.db",
+    ]  # fmt: skip
+    assert store_file("postgresql://host/name") is None
+
+
+@pytest.mark.parametrize("how", ["deleted", "replaced", "moved"])
+def test_a_store_that_goes_away_while_it_is_used_is_an_error(tmp_path, how):
+    path, other = tmp_path / "store.db", tmp_path / "other.db"
+    SqlStore(other).close()
+
+    def reviews():
+        yield Review(id="1", user="ann", item="tea", text="Mild.")
+        if how == "deleted":
+            path.unlink()
+        elif how == "replaced":
+            other.replace(path)
+        else:
+            path.rename(tmp_path / "elsewhere.db")
+
+    with SqlStore(path) as store:
+        with pytest.raises(ArtifactError, match="deleted, moved or replaced"):
+            store.add([], reviews())
+        with pytest.raises(ArtifactError, match="deleted, moved or replaced"):
+            store.counts()
+    if how == "replaced":
+        with SqlStore(path) as store:
+            assert store.counts().reviews == 0
+
+
+@pytest.mark.parametrize("with_log", [False, True])
+def test_a_store_where_nothing_can_be_written_is_read(tmp_path, monkeypatch, with_log, caplog):
+    path = tmp_path / "store.db"
+    writer = SqlStore(path)
+    writer.add([], [Review(id="1", user="ann", item="tea", text="Mild.")])
+    if not with_log:
+        writer.close()
+    opened = engines._opened
+
+    def refusing(url, *args, **kwargs):
+        if "uri" not in url.query:
+            raise sa.exc.OperationalError("", {}, sqlite3.OperationalError("unable to open database file"))
+        return opened(url, *args, **kwargs)
+
+    monkeypatch.setattr(engines, "_opened", refusing)
+    monkeypatch.setattr(engines.os, "access", lambda path, mode: mode != os.W_OK)
+    with SqlStore(path) as store:
+        assert store.profile("ann")[0].text == "Mild."
+        assert all(finding.ok for finding in store.check())
+        with pytest.raises(ArtifactError, match="only read") as caught:
+            store.add([], [Review(id="2", user="ann", item="tea", text="Hot.")])
+        assert "copy it" in caught.value.hint
+        store.record_output(tmp_path / "out", "export")
+        assert "--outputs" in caplog.text
+    writer.close()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from tempfile import TemporaryDirectory
 
 import numpy as np
 from hypothesis import settings
@@ -41,7 +42,8 @@ class Store(RuleBasedStateMachine):
 
     @initialize(seed=st.integers(0, 2**32 - 1))
     def open(self, seed: int) -> None:
-        self.store = SqlStore("sqlite://")
+        self.folder = TemporaryDirectory()
+        self.store = SqlStore(f"{self.folder.name}/store.db")
         self.vectors = np.random.default_rng(seed).uniform(-1, 1, (2 * N_REVIEWS, DIM)).astype(np.float16)
         self.present: set[int] = set()
         self.embedded: set[tuple[int, str]] = set()
@@ -141,6 +143,7 @@ class Store(RuleBasedStateMachine):
 
     def teardown(self) -> None:
         self.store.close()
+        self.folder.cleanup()
 
 
 TestStore = Store.TestCase

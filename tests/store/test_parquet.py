@@ -104,7 +104,7 @@ def test_vectors_of_reviews_that_the_store_has_otherwise_stay_out(tmp_path):
 
 
 def test_an_empty_store_goes_out_and_in(tmp_path):
-    with SqlStore("sqlite://") as empty, SqlStore("sqlite://") as copy:
+    with SqlStore(tmp_path / "empty.db") as empty, SqlStore(tmp_path / "copy.db") as copy:
         export_store(empty, tmp_path / "out")
         assert import_store(tmp_path / "out", copy).equal
 
@@ -132,7 +132,7 @@ def test_a_damaged_export_is_refused_in_one_line(full, tmp_path, damage):
         (out / "store.json").write_text("{}")
     else:
         (out / "store.json").write_text(json.dumps({**head, "format": 99}))
-    with SqlStore("sqlite://") as copy, pytest.raises(ArtifactError) as caught:
+    with SqlStore(tmp_path / "copy.db") as copy, pytest.raises(ArtifactError) as caught:
         import_store(out, copy)
     assert caught.value.hint
     assert "\n" not in str(caught.value)

@@ -55,7 +55,7 @@ def test_a_store_keeps_to_the_names_that_its_first_reviews_came_with(tmp_path):
 
 
 def test_a_store_of_own_ids_takes_no_pseudonyms(tmp_path):
-    with SqlStore("sqlite://") as store:
+    with SqlStore(tmp_path / "store.db") as store:
         store.add([], [Review(id="r", user="ann", item="tea", text="Mild.")])
         assert user_in(store, "ann", None) == "ann"
         with pytest.raises(ConfigError, match="own ids"):

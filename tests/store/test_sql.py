@@ -1,14 +1,22 @@
 from __future__ import annotations
 
+import itertools
 from concurrent.futures import ThreadPoolExecutor
+from decimal import Decimal
+from fractions import Fraction
 
 import numpy as np
 import polars as pl
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from sqlalchemy import event
 
 from idiolect.corpus.frame import ITEM_SCHEMA, REVIEW_SCHEMA
+from idiolect.corpus.records import digest_id
 from idiolect.errors import NotFoundError
+from idiolect.store.parquet import export_store, import_store
+from idiolect.store.rows import review_row
 from idiolect.store.sql import SqlStore
 from idiolect.types import Item, Review
 
@@ -146,3 +154,77 @@ def test_the_frame_gives_back_what_the_fingerprint_stands_for(store, tmp_path):
         assert copy.fingerprint() == store.fingerprint()
         assert copy.review_frame().sort("review_id").equals(frame.sort("review_id"))
         assert isinstance(frame, pl.DataFrame)
+
+
+NUMBERS = st.sampled_from([int, float, np.int64, np.float64, np.float32, Decimal, Fraction])
+
+
+@settings(max_examples=30, deadline=None)
+@given(rating=st.integers(0, 100), time=st.integers(0, 2**31 - 1), of=NUMBERS, at=st.sampled_from(
+    [int, float, np.int64, np.int32, np.uint64, np.float64, Decimal]))  # fmt: skip
+def test_numbers_of_any_type_are_stored_as_the_plain_ones(rating, time, of, at):
+    plain = review_row(Review(id="1", user="ann", item="tea", text="x", rating=float(rating), timestamp=time, order=3))
+    other = Review(
+        id=np.str_("1"), user=np.str_("ann"), item="tea", text=np.str_("x"), rating=of(rating), timestamp=at(time),
+        order=np.int64(3),
+    )  # fmt: skip
+    assert review_row(other) == plain
+    assert all(type(value) in (str, int, float, bytes) for value in review_row(other).values())
+
+
+WRONG = [
+    *({"rating": value} for value in (True, np.bool_(True), "4", float("nan"), np.float64("inf"), Decimal("sNaN"))),
+    *({"rating": value} for value in (10**400, np.array([1.0]), np.timedelta64(4), 1j)),
+    *({"timestamp": value} for value in (1.5, float("nan"), True, "5", np.datetime64("2020-01-01"), 1e300)),
+    *({"timestamp": value} for value in (2**63, np.uint64(2**64 - 1), Decimal("1e999999999"), np.timedelta64(4))),
+    *({"order": value} for value in (None, float("inf"), Decimal("NaN"), np.array([1]), -(2**63) - 1)),
+    *({name: value} for name in ("id", "user", "item", "title", "text") for value in (None, 5, float("nan"), b"x")),
+]
+
+
+@pytest.mark.parametrize("wrong", WRONG, ids=repr)
+def test_values_of_another_type_are_refused_at_once(tmp_path, wrong):
+    good = {"id": "1", "user": "ann", "item": "tea", "text": "x"}
+    with SqlStore(tmp_path / "store.db") as store:
+        report = store.add([], [Review(**{**good, **wrong}), Review(**{**good, "id": "2"})])
+        assert (report.reviews_added, len(report.refused_reviews)) == (1, 1)
+        assert next(iter(wrong)) in report.refused_reviews[0][1] or "64 bits" in report.refused_reviews[0][1]
+
+
+def test_missing_values_of_pandas_are_refused(tmp_path):
+    pd = pytest.importorskip("pandas")
+    with SqlStore(tmp_path / "store.db") as store:
+        for name, value in itertools.product(
+            ("rating", "timestamp", "title"), (pd.NA, pd.NaT, pd.Timestamp(5, unit="s"))
+        ):
+            report = store.add([], [Review(**{"id": "1", "user": "ann", "item": "tea", "text": "x", name: value})])
+            assert name in report.refused_reviews[0][1]
+
+
+def test_a_list_is_looked_at_before_the_transaction(tmp_path, monkeypatch):
+    monkeypatch.setattr("idiolect.store.sql.writing", None)  # which a transaction would call
+    with SqlStore(tmp_path / "store.db") as store, pytest.raises(AttributeError, match="'dict'"):
+        store.add([], [{"id": "1"}])
+
+
+def test_minus_zero_is_zero(tmp_path):
+    minus, plus = (Review(id="1", user="ann", item="tea", text="x", rating=zero) for zero in (-0.0, 0.0))
+    with SqlStore(tmp_path / "a.db") as store, SqlStore(tmp_path / "b.db") as other:
+        store.add([], [minus])
+        other.add([], [plus])
+        assert store.fingerprint() == other.fingerprint()
+        assert all(finding.ok for finding in store.check())
+        export_store(store, tmp_path / "out")
+        with SqlStore(tmp_path / "c.db") as copy:
+            assert import_store(tmp_path / "out", copy).equal
+        assert store.add([], [plus]).reviews_known == 1
+    assert digest_id("a", "b", 5, "", "x", -0.0) == digest_id("a", "b", 5, "", "x", 0.0)
+
+
+def test_a_time_of_numpy_is_compared_as_the_plain_one(tmp_path):
+    with SqlStore(tmp_path / "store.db") as store:
+        store.add([], [Review(id=f"{k}", user=f"u{k}", item="tea", text="x", timestamp=k) for k in range(1, 5)])
+        store.add_vectors(["1", "2", "3"], np.eye(3), encoder="e")
+        assert len(store.reviews_of("tea", exclude="u1", before=np.int64(4))) == 2
+        assert store.peer_sums(["tea"], exclude="u1", encoder="e", before=np.int64(3)).counts.tolist() == [1]
+        assert store.crowd_sums([None], exclude="u1", encoder="e", before=np.int64(3)).counts.tolist() == [1]

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import math
+from tempfile import TemporaryDirectory
 
 import numpy as np
 import pytest
@@ -68,7 +69,7 @@ def review(k: int) -> Review:
 @given(operations=OPERATIONS, vectors=hnp.arrays(np.float16, (12, 3), elements=HALVES))
 def test_sums_are_those_of_the_vectors_after_any_changes(operations, vectors):
     present: dict[int, bool] = {}
-    with SqlStore("sqlite://") as store:
+    with TemporaryDirectory() as folder, SqlStore(f"{folder}/s.db") as store:
         for kind, argument in operations:
             if kind == "add":
                 store.add([], [review(argument)])

@@ -89,7 +89,8 @@ def digest_id(user: str, item: str, timestamp: int | None, title: str, text: str
     Returns:
         32 hex digits: blake2b of the fields joined by NUL, which none of them holds.
     """
-    parts = (user, item, str(timestamp), title, text, str(rating))
+    said = "0.0" if str(rating) == "-0.0" else str(rating)
+    parts = (user, item, str(timestamp), title, text, said)
     return blake2b("\0".join(parts).encode(), digest_size=16).hexdigest()
 
 

@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator
-from contextlib import closing, contextmanager
+import os
+import stat
+from collections.abc import Iterator, Mapping
+from contextlib import closing, contextmanager, suppress
+from functools import partial
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 import sqlalchemy as sa
 from sqlalchemy import event
@@ -21,6 +25,10 @@ _log = logging.getLogger(__name__)
 _BUSY_SECONDS = 30
 _DRIVERS = {"postgresql": "postgresql+psycopg", "postgres": "postgresql+psycopg"}
 _HINT = "give the path of a file made by `idiolect ingest`, or of a new one"
+_COPY = "copy it to where you may write, with the files beside it whose names begin with its own"
+_DAMAGED = "it is damaged: restore a copy, or ingest and embed into a new store"
+_SEEN = "idiolect_file"
+"""Under this name a connection notes which file it has open."""
 _LOCK = sa.select(tables.meta.c.version).with_for_update()
 _PRAGMAS = (
     "foreign_keys = ON",
@@ -45,19 +53,82 @@ def open_engine(where: str | Path, *, create: bool) -> sa.Engine:
         MissingDependencyError: The database's driver is not installed.
     """
     url = _url(where)
-    if url.get_backend_name() == "sqlite" and url.database and not create and not Path(url.database).is_file():
-        raise NotFoundError(f"there is no store at {url.database!r}", hint="make one with `idiolect ingest`")
+    file = _file(url)
+    if file is not None:
+        _check_place(file, create=create)
+    try:
+        return _opened(url, url, create=create)
+    except DBAPIError as error:
+        said = " ".join(str(error.orig).split())
+        read_only = _read_only_url(file) if file is not None else None
+        if read_only is not None:
+            with suppress(DBAPIError):
+                return _opened(read_only, url, create=False)
+        raise ArtifactError(f"{_shown(url)!r} cannot be opened as a store: {said}", hint=_remedy(said, url)) from error
+
+
+def store_file(where: str | Path) -> Path | None:
+    """The file of a store; None if the store is on a server.
+
+    Raises:
+        ConfigError: ``where`` names no file, or is not a database URL.
+
+    Example:
+        >>> store_file("sqlite:///reviews.db")
+        PosixPath('reviews.db')
+    """
+    return _file(_url(where))
+
+
+def is_read_only(engine: sa.Engine) -> bool:
+    """Whether a store was opened where nothing can be written, so that it is only read."""
+    return engine.dialect.name == "sqlite" and "uri" in engine.url.query
+
+
+def _opened(url: sa.URL, named: sa.URL, *, create: bool) -> sa.Engine:
     engine = _engine(url)
     try:
-        _check(engine, url, create=create)
-    except DBAPIError as error:
-        engine.dispose()
-        said = " ".join(str(error.orig).split())
-        raise ArtifactError(f"{_shown(url)!r} cannot be opened as a store: {said}", hint=_remedy(said, url)) from error
+        _check(engine, named, create=create)
     except BaseException:
         engine.dispose()
         raise
     return engine
+
+
+def _file(url: sa.URL) -> Path | None:
+    return Path(url.database or "") if url.get_backend_name() == "sqlite" else None
+
+
+def _check_place(file: Path, *, create: bool) -> None:
+    """Refuse what is no regular file, before SQLite looks at it."""
+    try:
+        mode = os.stat(file).st_mode
+    except ValueError as error:  # a NUL character
+        raise ConfigError(f"{str(file)!r} cannot be the name of a file", hint=_HINT) from error
+    except OSError as error:
+        if not create:
+            raise NotFoundError(
+                f"there is no store at {str(file)!r}", hint="make one with `idiolect ingest`"
+            ) from error
+        return
+    if not stat.S_ISREG(mode):
+        what = "a folder" if stat.S_ISDIR(mode) else "a device, not a file"
+        raise ArtifactError(f"{str(file)!r} is {what}: no store can be there", hint=_HINT)
+
+
+def _read_only_url(file: Path) -> sa.URL | None:
+    """How a store is opened that lies where nothing can be written; None if something can, or if there is no file.
+
+    SQLite needs the log (``-wal``) and its index (``-shm``) beside the store. If it cannot make them, a store without a
+    log is read as it is; one with a log is read together with it, if the index is there too.
+    """
+    folder = file.parent
+    if not file.is_file() or (os.access(file, os.W_OK) and os.access(folder, os.W_OK)):
+        return None
+    log = file.with_name(f"{file.name}-wal")
+    how = "mode=ro" if log.exists() and log.stat().st_size else "mode=ro&immutable=1"
+    name = quote(os.fsencode(os.path.realpath(file)))
+    return sa.make_url(f"sqlite:///file:{name}?{how}&uri=true")
 
 
 @contextmanager
@@ -70,16 +141,49 @@ def writing(engine: sa.Engine) -> Iterator[sa.Connection]:
     Raises:
         ArtifactError: The database refuses, for instance because another process keeps it locked.
     """
+    if is_read_only(engine):
+        raise ArtifactError("the store is where nothing can be written, and is only read", hint=_COPY)
     try:
         with engine.execution_options(idiolect_write=True).begin() as connection:
             connection.execute(_LOCK).one()
             yield connection
+            _check_same(connection)  # else it is rolled back
+        with engine.connect() as connection:
+            _check_same(connection)
     except DBAPIError as error:
-        hint = "another process is writing; try again when it has finished" if "locked" in str(error.orig) else ""
-        raise ArtifactError(f"the store cannot be written: {error.orig}", hint=hint) from error
+        raise ArtifactError(
+            f"the store cannot be written: {error.orig}", hint=_write_remedy(str(error.orig))
+        ) from error
+
+
+def _write_remedy(said: str) -> str:
+    if "locked" in said:
+        return "another process is writing; try again when it has finished"
+    if "full" in said:
+        return "make room on the disk, and run the same again"
+    if "readonly" in said:
+        return _COPY
+    return _DAMAGED if "malformed" in said else "check the disk, and that you may write there"
 
 
 def _url(where: str | Path) -> sa.URL:
+    url = _parsed(where)
+    if url.get_backend_name() != "sqlite":
+        return url
+    name = url.database or ""
+    if not name.strip() or name == ":memory:":
+        raise ConfigError(
+            f"{str(where)!r} names no file: a store in memory would be gone when the command ends",
+            hint="name a file, for example --store reviews.db; is a variable empty?",
+        )
+    if name.startswith("file:") or url.query:
+        raise ConfigError(
+            f"{str(where)!r} is a URI of SQLite's own, or has options", hint="give the plain path of the file"
+        )
+    return url
+
+
+def _parsed(where: str | Path) -> sa.URL:
     if isinstance(where, str) and "://" in where:
         try:
             url = sa.make_url(where)
@@ -95,9 +199,11 @@ def _remedy(said: str, url: sa.URL) -> str:
     if url.get_backend_name() != "sqlite":
         return "check the URL, and that the server runs and lets you in"
     if "readonly" in said:
-        return "it cannot be written here: copy it to where you may write, the files beside it too"
+        return _COPY
     if "malformed" in said:
-        return "it is damaged: restore a copy, or ingest and embed into a new store"
+        return _DAMAGED
+    if "full" in said:
+        return "make room on the disk, and run the same again"
     return "make its folder first, or check that you may write there" if "unable to open" in said else _HINT
 
 
@@ -120,7 +226,43 @@ def _engine(url: sa.URL) -> sa.Engine:
     if sqlite:
         event.listen(engine, "connect", _prepare)
         event.listen(engine, "begin", _begin)
+        if "uri" not in url.query:  # nobody replaces what cannot be written
+            event.listen(engine, "connect", partial(_note_file, Path(url.database or "").absolute()))
+            event.listen(engine, "checkout", _check_checkout)
     return engine
+
+
+def _note_file(path: Path, _connection: object, record: Any) -> None:
+    record.info[_SEEN] = (path, _identity(path))
+
+
+def _identity(path: Path) -> tuple[int, int] | None:
+    try:
+        found = os.stat(path)
+    except OSError:
+        return None
+    return found.st_dev, found.st_ino
+
+
+def _check_checkout(_connection: object, record: Any, _proxy: object) -> None:
+    _check_file(record.info)
+
+
+def _check_same(connection: sa.Connection) -> None:
+    _check_file(connection.info)
+
+
+def _check_file(info: Mapping[Any, Any]) -> None:
+    """Refuse to go on with a file that is no longer at its path: what is written to it would be lost with it.
+
+    Raises:
+        ArtifactError: It was deleted, moved or replaced.
+    """
+    if _SEEN in info and _identity(info[_SEEN][0]) != info[_SEEN][1]:
+        raise ArtifactError(
+            f"the store {str(info[_SEEN][0])!r} was deleted, moved or replaced while it was in use",
+            hint="put it back, or run the same again on the new one",
+        )
 
 
 def _prepare(connection: Any, _record: object) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from itertools import islice
 from typing import Any, TypeVar
@@ -13,14 +13,15 @@ from idiolect.store import tables
 from idiolect.store.base import AddReport
 from idiolect.store.bulk import ANY_OF, insert_rows, key_chunks
 from idiolect.store.category_sums import take_categories
-from idiolect.store.rows import Refused, Row, item_row, review_row
-from idiolect.types import Item, Review
+from idiolect.store.rows import Row
 
 _CHUNK = 4096
 
 _meta = tables.meta.c
 
-T = TypeVar("T", Item, Review)
+T = TypeVar("T")
+Tried = Row | tuple[Any, str]
+"""A row, or the id of a refused one and why it is refused (see ``store.rows.tried``)."""
 
 
 @dataclass(slots=True)
@@ -32,10 +33,10 @@ class _Tally:
     refused: list[tuple[Any, str]] = field(default_factory=list)
 
 
-def ingest(connection: sa.Connection, items: Iterable[Item], reviews: Iterable[Review]) -> AddReport:
+def ingest(connection: sa.Connection, items: Iterable[Tried], reviews: Iterable[Tried]) -> AddReport:
     """Store what is new of both, holding one chunk in memory at a time."""
-    item_tally = _ingest(connection, tables.items, items, item_row)
-    review_tally = _ingest(connection, tables.reviews, reviews, review_row)
+    item_tally = _ingest(connection, tables.items, items)
+    review_tally = _ingest(connection, tables.reviews, reviews)
     adjust_totals(
         connection,
         digest=item_tally.digest + review_tally.digest,
@@ -66,10 +67,11 @@ def adjust_totals(connection: sa.Connection, *, digest: int, items: int = 0, rev
     )
 
 
-def _ingest(connection: sa.Connection, table: sa.Table, values: Iterable[T], to_row: Callable[[T], Row]) -> _Tally:
+def _ingest(connection: sa.Connection, table: sa.Table, values: Iterable[Tried]) -> _Tally:
     tally = _Tally()
     for chunk in _chunks(values):
-        rows = list(_storable(chunk, to_row, tally))
+        rows = [row for row in chunk if isinstance(row, dict)]
+        tally.refused += [refused for refused in chunk if isinstance(refused, tuple)]
         new = _unknown(connection, table, rows, tally)
         insert_rows(connection, table, new)
         if table is tables.items:
@@ -84,14 +86,6 @@ def _chunks(values: Iterable[T]) -> Iterator[list[T]]:
     iterator = iter(values)
     while chunk := list(islice(iterator, _CHUNK)):
         yield chunk
-
-
-def _storable(chunk: list[T], to_row: Callable[[T], Row], tally: _Tally) -> Iterator[Row]:
-    for value in chunk:
-        try:
-            yield to_row(value)
-        except Refused as reason:
-            tally.refused.append((value.id, str(reason)))
 
 
 def _unknown(connection: sa.Connection, table: sa.Table, rows: list[Row], tally: _Tally) -> list[Row]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -10,9 +11,11 @@ from typing import Self
 import sqlalchemy as sa
 
 from idiolect.store import tables
-from idiolect.store.engine import open_engine, writing
+from idiolect.store.engine import is_read_only, open_engine, writing
 from idiolect.store.flags import record_output, set_peer, take_names
 from idiolect.types import UserId
+
+_log = logging.getLogger(__name__)
 
 
 class Noted:
@@ -58,6 +61,12 @@ class Noted:
     def record_output(self, path: Path, kind: str) -> None:
         """Note that a file or folder was made from this store, so that an erasure finds it; known ones cost a read."""
         if self.outputs().get(path.resolve()) == kind:
+            return
+        if is_read_only(self._engine):
+            _log.warning(
+                "the store is only read, so it does not note %r: name it with --outputs to erase a user from it",
+                str(path),
+            )
             return
         with writing(self._engine) as connection:
             record_output(connection, path, kind)

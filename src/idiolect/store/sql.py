@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Container, Iterable, Iterator, Sequence
 from dataclasses import replace
+from operator import index
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -22,7 +23,7 @@ from idiolect.store.erase import erase
 from idiolect.store.ingest import ingest
 from idiolect.store.item_sums import check_dated, read_peer_sums, read_peer_sums_before
 from idiolect.store.noted import Noted
-from idiolect.store.rows import ITEM, REVIEW, by_time, to_item, to_review
+from idiolect.store.rows import ITEM, REVIEW, by_time, item_row, review_row, to_item, to_review, tried
 from idiolect.store.scrub import scrub
 from idiolect.store.vectors import add_vectors, find_encoder, read_vectors
 from idiolect.types import Item, ItemId, Moment, Review, ReviewId, UserId
@@ -63,7 +64,7 @@ class SqlStore(Noted):
     Raises:
         NotFoundError: There is no store and ``create`` is off.
         ArtifactError: What is there is not a store, or was made by a later version.
-        ConfigError: The URL names an unknown database.
+        ConfigError: The path is empty or a name of a database in memory, or the URL names an unknown database.
 
     Example:
         >>> with SqlStore("reviews.db") as store:
@@ -73,10 +74,12 @@ class SqlStore(Noted):
     def add(self, items: Iterable[Item], reviews: Iterable[Review]) -> AddReport:
         """Store items and reviews in one transaction; iterators are consumed chunk by chunk.
 
-        What is stored already with the same content is known; the same id with another content is refused.
+        What is stored already with the same content is known; the same id with another content is refused, and so is a
+        value of another type than ``Item`` and ``Review`` say. Numbers and strings of NumPy are taken.
         """
+        tried_items, tried_reviews = tried(items, item_row), tried(reviews, review_row)
         with writing(self._engine) as connection:
-            return ingest(connection, items, reviews)
+            return ingest(connection, tried_items, tried_reviews)
 
     def add_vectors(self, ids: Sequence[ReviewId], vectors: np.ndarray, *, encoder: str) -> int:
         """Store vectors as float16 and add them to the item sums, in one transaction.
@@ -134,7 +137,7 @@ class SqlStore(Noted):
         if before is None:
             return self._sorted(_PEERS, on=item, of=exclude)
         check_dated(self.counts().dated)
-        return self._sorted(_EARLIER_PEERS, on=item, of=exclude, before=before)
+        return self._sorted(_EARLIER_PEERS, on=item, of=exclude, before=index(before))
 
     def items(self, ids: Sequence[ItemId]) -> dict[ItemId, Item]:
         """The known items among ``ids``."""
@@ -177,7 +180,7 @@ class SqlStore(Noted):
             if before is None:
                 return read_peer_sums(connection, row, items, exclude, at_least)
             check_dated(connection.execute(sa.select(tables.meta.c.n_dated)).scalar_one())
-            return read_peer_sums_before(connection, row, items, exclude, before, at_least)
+            return read_peer_sums_before(connection, row, items, exclude, index(before), at_least)
 
     def crowd_sums(
         self,
@@ -200,6 +203,7 @@ class SqlStore(Noted):
             row = find_encoder(connection, encoder)
             if before is not None:
                 check_dated(connection.execute(sa.select(tables.meta.c.n_dated)).scalar_one())
+            before = None if before is None else index(before)  # NumPy's integers cannot be bound
             return read_crowd_sums(connection, row, crowds, exclude, before, at_least)
 
     def review_frame(self) -> pl.DataFrame:
