@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, TypeVar, get_args
@@ -51,6 +52,61 @@ def read_yaml(path: Path) -> dict[str, Any]:
     if not isinstance(data, dict):
         raise ConfigError(f"{str(path)!r} holds a {type(data).__name__}, not a mapping of settings")
     return data
+
+
+MAX_JSON_BYTES = 4 * 2**20
+MAX_JSON_DEPTH = 32
+
+
+def parse_json(text: str | bytes, *, max_depth: int = MAX_JSON_DEPTH) -> Any:
+    """JSON that somebody else may have written, with a bound on its nesting.
+
+    Args:
+        text: What to parse.
+        max_depth: Deepest nesting of objects and lists that is read.
+
+    Raises:
+        ValueError: It is not JSON, or nested deeper than ``max_depth``.
+
+    Example:
+        >>> parse_json('{"k": 8}')
+        {'k': 8}
+    """
+    try:
+        value = json.loads(text)
+    except RecursionError:
+        raise ValueError(f"it is nested deeper than {max_depth} levels") from None
+    level = [value]
+    for _ in range(max_depth + 1):
+        level = [inner for outer in level for inner in _inside(outer)]
+        if not level:
+            return value
+    raise ValueError(f"it is nested deeper than {max_depth} levels")
+
+
+def read_json(path: Path, *, max_bytes: int = MAX_JSON_BYTES, max_depth: int = MAX_JSON_DEPTH) -> Any:
+    """The JSON in a file that somebody else may have written, with bounds on its size and nesting.
+
+    Args:
+        path: The file; read up to ``max_bytes`` and no further.
+        max_bytes: Largest file that is read, in bytes.
+        max_depth: See ``parse_json``.
+
+    Raises:
+        OSError: The file cannot be read.
+        ValueError: It is too large, not UTF-8, not JSON, or nested too deeply.
+    """
+    with path.open("rb") as file:
+        content = file.read(max_bytes + 1)
+    if len(content) > max_bytes:
+        raise ValueError(f"it is larger than {max_bytes:,} bytes")
+    return parse_json(content.decode("utf-8"), max_depth=max_depth)
+
+
+def _inside(value: Any) -> list[Any]:
+    if isinstance(value, dict):
+        return list(value.values())
+    return value if isinstance(value, list) else []
 
 
 def merge(base: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:

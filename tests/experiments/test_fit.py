@@ -15,6 +15,7 @@ from idiolect.errors import ArtifactError, ConfigError
 from idiolect.experiments.commands import load_settings, run_fit
 from idiolect.experiments.results import read_lines
 from idiolect.experiments.variants import TRAINED_CONTROLS
+from idiolect.store.sql import SqlStore
 
 
 @pytest.fixture
@@ -29,14 +30,17 @@ def fit(job: Any):
 def test_an_adapter_lies_with_everything_it_was_fitted_with(job: Any, adapter: Path) -> None:
     names = {path.name for path in adapter.iterdir()}
     assert {"config.json", "adapter.safetensors", "README.md", "settings.json", "log.jsonl", "constant"} <= names
-    assert load_settings(adapter).encoder == "hash:48"
-    assert load_settings(adapter).backbone.model == str(job.backbone)
+    with SqlStore(job.store) as store:
+        settings = load_settings(adapter, store=store)
+    assert (settings.encoder, settings.backbone.model) == ("hash:48", str(job.backbone))
     card = (adapter / "README.md").read_text()
     assert "visibility" in card
     assert f"{job.backbone.name}@" in card
 
 
-def test_a_finished_fit_is_read_back_and_unwanted_controls_removed(copied: Path, fit, monkeypatch) -> None:
+def test_a_finished_fit_is_read_back_and_unwanted_controls_removed(
+    job: Any, copied: Path, fit, monkeypatch: pytest.MonkeyPatch
+) -> None:
     weights = (copied / "adapter.safetensors").read_bytes()
     monkeypatch.setattr("transformers.Trainer.train", lambda *_, **__: pytest.fail("fitted again"))
     assert list(fit(copied, controls=["his_twice", "constant"])) == ["dep", "constant", "his_twice"]
@@ -44,7 +48,7 @@ def test_a_finished_fit_is_read_back_and_unwanted_controls_removed(copied: Path,
     assert list(fit(copied, controls=[])) == ["dep"]
     assert not {path.name for path in copied.iterdir()} & TRAINED_CONTROLS.keys()
     assert (copied / "adapter.safetensors").read_bytes() == weights
-    assert load_settings(copied).controls == ()
+    assert load_settings(copied, backbone=str(job.backbone)).controls == ()
 
 
 def test_controls_are_trained_as_dep_is_but_for_what_their_slots_hold(adapter: Path) -> None:

@@ -15,6 +15,7 @@ from idiolect.experiments.commands import load_settings, run_evaluate, run_fit
 from idiolect.experiments.results import read_lines
 from idiolect.experiments.write import write_review
 from idiolect.prompts.files import TEMPLATES
+from idiolect.store.sql import SqlStore
 
 MODULE = """
 from idiolect.encoders.hashing import HashEncoder
@@ -150,8 +151,9 @@ class TestTemplates:
         changes = merge(job.settings, {"prompt": {"templates": own.name}, "controls": []})
         run_fit(job.store, job.split, tmp_path / "adapter", changes=changes, backbone=str(job.backbone))
         monkeypatch.chdir("/")
-        assert load_settings(tmp_path / "adapter").prompt.templates == own.resolve()
-        assert read_record(tmp_path / "adapter")["templates"]
+        with SqlStore(job.store) as store:
+            assert load_settings(tmp_path / "adapter", store=store).prompt.templates == own.resolve()
+        assert read_record(tmp_path / "adapter").names["templates"]
         asked: dict[str, Any] = {"user": "s3-u00000", "item": "s3-i00000", "adapter": tmp_path / "adapter"}
         assert "Words of the fit." in write_review(job.store, **asked).stages["prompt"]
         self.say(own, "dep", "Words that it has never seen.")

@@ -43,7 +43,9 @@ def test_writing_for_a_user_uses_what_they_wrote_a_moment_ago(job: Any, adapter:
         mine = frame.filter(frame["user"] == user)
         copy.add(source.items([*mine["item"], item]).values(), source.reviews(mine["review_id"].to_list()))
     added = add_review(store, user=user, item=item, text="A fresh thought.", encoder="hash:48")
-    prediction = write_review(store, user=user, item=item, adapter=adapter)
+    with pytest.raises(ConfigError, match=r"cannot choose \(name it yourself if you trust it: --backbone MODEL"):
+        write_review(store, user=user, item=item, adapter=adapter)
+    prediction = write_review(store, user=user, item=item, adapter=adapter, backbone=str(job.backbone))
     assert prediction.method == "dep"
     assert prediction.anchors[0] == added.id
 
@@ -52,9 +54,11 @@ def test_nothing_is_written_with_a_control(job: Any, copied: Path) -> None:
     record = json.loads((copied / "settings.json").read_text())
     record["settings"] |= {"vectors": "his_twice", "controls": []}
     (copied / "settings.json").write_text(json.dumps(record))
+    asked: dict[str, Any] = {"user": "s3-u00000", "item": "s3-i00000", "adapter": copied}
+    asked["backbone"] = str(job.backbone)  # the record was changed, so that the store does not know it
     with pytest.raises(ArtifactError, match=r"is a control, trained with vectors = his_twice \(write with one"):
-        write_review(job.store, user="s3-u00000", item="s3-i00000", adapter=copied)
-    assert write_review(job.store, user="s3-u00000", item="s3-i00000", adapter=copied, method="rag").text is not None
+        write_review(job.store, **asked)
+    assert write_review(job.store, **asked, method="rag").text is not None
 
 
 def test_writing_names_what_is_missing(job: Any, adapter: Path) -> None:

@@ -21,6 +21,7 @@ def write(
     rating: float | None = None,
     title: str = "",
     backbone: str | None = None,
+    encoder: str | None = None,
     pseudonyms: KeyFile = None,
     config: Path | None = None,
     set: Set = (),
@@ -37,7 +38,8 @@ def write(
             the user into words; or module:Class, one of your own.
         rating: The rating to write to.
         title: The title to write to.
-        backbone: Folder or hub name, where there is no adapter.
+        backbone: Folder or hub name; with an adapter from elsewhere, the one it was fitted with.
+        encoder: Whose vectors are used; with an adapter from elsewhere, the one it was fitted with.
         pseudonyms: File of the key, where the store knows users by pseudonyms.
         config: YAML file of settings, where there is no adapter.
         set: A setting as name=value (sampling.temperature=0); may be repeated.
@@ -45,7 +47,7 @@ def write(
     """
     prediction = write_review(
         store, user=user, item=item, adapter=adapter, method=method, rating=rating, title=title,
-        backbone=backbone, config=config, changes=overrides(set), pseudonyms=pseudonyms,
+        backbone=backbone, encoder=encoder, config=config, changes=overrides(set), pseudonyms=pseudonyms,
     )  # fmt: skip
     show({"user": user, "item": item, **_record(prediction)}, prediction.text, as_json=json)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -9,9 +10,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from idiolect.config import build, load, merge
-from idiolect.encoders.table import load_encoder
+from idiolect.encoders.table import ENCODERS, load_encoder
 from idiolect.errors import ConfigError, without_passwords
-from idiolect.experiments.adapters import read_record
+from idiolect.experiments.adapters import SETTINGS, contribution, digest_of, read_record, recorded_as
 from idiolect.experiments.data import Data
 from idiolect.experiments.outputs import claim_folder
 from idiolect.experiments.settings import Settings
@@ -24,9 +25,11 @@ if TYPE_CHECKING:
     from idiolect.experiments.findings import Evaluation
     from idiolect.training.report import FitReport
 
+_log = logging.getLogger(__name__)
 
 _CACHE = "idiolect-cache.db"
 _FREE = {"sampling", "metrics", "resamples", "targets", "seed", "cache", "methods", "differences"}
+_SHIPPED_MODELS = ("sandbox", "fake")
 _FREE_OF_BACKBONE = {"backend", "device", "dtype", "batch_size"}
 """What may change under a fitted adapter; everything else is part of what it was fitted with."""
 
@@ -38,8 +41,17 @@ def load_settings(
     changes: Mapping[str, Any] | None = None,
     backbone: str | None = None,
     encoder: str | None = None,
+    store: SqlStore | None = None,
 ) -> Settings:
-    """Defaults, below a YAML file or an adapter's own settings, below flags.
+    """Defaults, below a YAML file or the settings that an adapter contributes, below flags.
+
+    Args:
+        adapter: Folder of a fitted adapter; None: none is used. See ``adapters.contribution`` for what it contributes.
+        config: YAML file of settings, where there is no adapter.
+        changes: Settings that go before the file and the adapter.
+        backbone: Folder or hub name of the model.
+        encoder: Name of the encoder.
+        store: Knows its own adapters, whose settings are taken whole; None: the adapter is somebody else's.
 
     Raises:
         NotFoundError: There is no fitted adapter in ``adapter``.
@@ -54,17 +66,41 @@ def load_settings(
         return _located(load(Settings, config, flags))
     if config is not None:
         raise ConfigError("an adapter brings its own settings", hint="leave out --config, or change one with --set")
-    own = read_record(adapter)["settings"]
-    settings = _located(build(Settings, merge(own, flags), where="flags"))
-    _check_free(_located(build(Settings, own, where=str(adapter))), settings)
+    record = read_record(adapter)
+    own = store is not None and recorded_as(record.digest) in store.outputs().values()
+    found = contribution(adapter, record, flags, own=own)
+    if ignored := [place for place in found.ignored if not _named(flags, place)]:
+        _log.warning(
+            "not taken from the adapter in %r, which this store did not fit: %s; name them with --set if you need them",
+            str(adapter),
+            ", ".join(ignored),
+        )
+    fitted = build(Settings, found.settings, where=str(adapter))
+    settings = _located(build(Settings, merge(found.settings, flags), where="flags"))
+    _check_free(_located(fitted), settings)
     return settings
+
+
+def _named(flags: Mapping[str, Any], place: str) -> bool:
+    value: Any = flags
+    for part in place.split("."):
+        if not isinstance(value, Mapping) or part not in value:
+            return False
+        value = value[part]
+    return True
+
+
+def record_fit(store: SqlStore, folder: Path) -> None:
+    """Have the store know a finished adapter as its own: its settings may then name paths, endpoints and modules."""
+    store.record_output(folder, recorded_as(digest_of((folder / SETTINGS).read_bytes())))
 
 
 def _located(settings: Settings) -> Settings:
     """Paths in full, so that a record of them holds from anywhere; names that are no folder's as they are."""
 
     def absolute(name: str) -> str:
-        return str(Path(name).resolve()) if Path(name).is_dir() else name
+        shipped = name in ENCODERS or name in _SHIPPED_MODELS  # a folder of such a name here is not meant
+        return str(Path(name).resolve()) if not shipped and Path(name).is_dir() else name
 
     def resolved(path: Path | None) -> Path | None:
         return None if path is None else path.resolve()
@@ -157,7 +193,9 @@ def run_fit(
         data = Data(database, split, settings, encoder=load_encoder(settings.encoder), once=on_main)
         on_main(lambda: claim_folder(database, store, folder, "fit"))
         llm = TransformersLLM.load(settings.backbone, progress=progress)
-        return fit(data, llm, folder=folder, initial=initial, resume=resume, progress=progress)
+        reports = fit(data, llm, folder=folder, initial=initial, resume=resume, progress=progress)
+        on_main(lambda: record_fit(database, folder))
+        return reports
 
 
 def run_evaluate(
@@ -178,11 +216,14 @@ def run_evaluate(
     Raises:
         IdiolectError: Any of its kinds; conditions that were finished are kept.
     """
-    settings = load_settings(adapter, config=config, changes=changes, backbone=backbone, encoder=encoder)
+    if adapter is not None:
+        read_record(adapter)
     from idiolect.experiments.evaluate import evaluate
 
-    answers = cache_path(settings, store)
     with SqlStore(store, create=False) as database:
+        named = {"config": config, "changes": changes, "backbone": backbone, "encoder": encoder}
+        settings = load_settings(adapter, **named, store=database)
+        answers = cache_path(settings, store)
         data = Data(database, split, settings, encoder=load_encoder(settings.encoder))
         claim_folder(database, store, folder, "evaluation")
         if answers is not None:

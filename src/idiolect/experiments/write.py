@@ -11,7 +11,7 @@ from typing import Any
 from idiolect.encoders.base import Encoder
 from idiolect.encoders.table import load_encoder
 from idiolect.errors import ArtifactError, ConfigError, NotFoundError
-from idiolect.experiments.adapters import check_adapter
+from idiolect.experiments.adapters import check_adapter, read_record
 from idiolect.experiments.add import check_said
 from idiolect.experiments.commands import cache_path, load_settings, open_model
 from idiolect.experiments.conditions import make_dep
@@ -46,6 +46,7 @@ def write_review(
     rating: float | None = None,
     title: str = "",
     backbone: str | None = None,
+    encoder: str | None = None,
     config: Path | None = None,
     changes: Mapping[str, Any] | None = None,
     pseudonyms: Path | None = None,
@@ -64,17 +65,21 @@ def write_review(
     """
     check_said(rating)
     chosen = _chosen(method, adapter)
-    settings = load_settings(adapter, config=config, changes=changes, backbone=backbone)
-    if chosen == "dep":
-        _check_no_control(adapter, settings)
+    if adapter is not None:
+        read_record(adapter)
     with SqlStore(store, create=False) as database:
+        settings = load_settings(
+            adapter, config=config, changes=changes, backbone=backbone, encoder=encoder, store=database
+        )
+        if chosen == "dep":
+            _check_no_control(adapter, settings)
         sample = Sample(user=user_in(database, user, pseudonyms), item=ItemId(item), rating=rating, title=title)
         _check_known(database, sample, chosen)
         if (answers := cache_path(settings, store)) is not None:
             database.record_output(answers, "cache")
-        encoder = _embedded(database, sample.user, chosen, settings)
+        vectors = _embedded(database, sample.user, chosen, settings)
         with open_model(settings, store) as llm, Models(llm, settings.sampling, cache=answers) as models:
-            prediction = _make(chosen, models, settings, database, encoder, adapter).generate([sample])[0]
+            prediction = _make(chosen, models, settings, database, vectors, adapter).generate([sample])[0]
             writer = models.roles(settings.differences).write.llm if chosen in DIFFERENCE_METHODS else llm
     if "failure" in prediction.stages:
         reason, hint = reason_and_remedy(prediction.stages["failure"])

@@ -9,10 +9,9 @@ from hashlib import blake2b
 from pathlib import Path
 from typing import Any, NamedTuple
 
-import jinja2
-
 from idiolect.errors import ConfigError
 from idiolect.prompts.part import STREAMS, Part
+from idiolect.prompts.template_sandbox import TEMPLATE_ERRORS, TemplateSandbox, read_template, reason
 from idiolect.registry import suggest
 from idiolect.types import Segment, Slot
 
@@ -64,17 +63,21 @@ def load(template: str, folder: Path, description_chars: int) -> Files:
         raise ConfigError(f"unknown template {template!r} in {str(folder)!r}", hint=suggest(template, sorted(known)))
     try:
         return _shelf(folder, description_chars).files(template)
-    except jinja2.TemplateError as error:
-        raise ConfigError(f"template {template!r}: {error}", hint="see the shipped templates") from error
+    except TEMPLATE_ERRORS as error:
+        raise ConfigError(f"template {template!r}: {reason(error)}", hint="see the shipped templates") from error
 
 
 def digest(folder: Path | None) -> str:
-    """16 hex digits that change with the words of one's own templates; empty for the shipped ones (None)."""
+    """16 hex digits that change with the words of one's own templates; empty for the shipped ones (None).
+
+    Raises:
+        ConfigError: A template is too large, not UTF-8, or a link that leads out of the folder.
+    """
     if folder is None:
         return ""
     words = blake2b(digest_size=8)
-    for path in sorted(folder.rglob("*.jinja")):
-        content = path.read_bytes()
+    for path in sorted(path for path in folder.rglob("*.jinja") if path.is_file()):
+        content = read_template(path, folder).encode()
         words.update(f"{path.relative_to(folder).as_posix()}|{len(content)}|".encode() + content)
     return words.hexdigest()
 
@@ -88,8 +91,9 @@ class Shelf:
     """
 
     def __init__(self, folder: Path, description_chars: int) -> None:
-        self._env, self._mark = _environment(folder, description_chars), secrets.token_hex(16)
-        module = self._env.get_template("fields.jinja").module
+        self._env, self._mark = TemplateSandbox([folder, TEMPLATES], description_chars), secrets.token_hex(16)
+        with self._env.rendering():
+            module = self._env.get_template("fields.jinja").module
         self._env.globals.update({name: getattr(module, name) for name in ("item_fields", "given_fields")})
         self._parts: dict[str, Part] = {}
 
@@ -99,8 +103,8 @@ class Shelf:
 
     def _part(self, name: str) -> Part:
         template = self._env.get_template(name)
-        source = Path(str(template.filename)).read_text(encoding="utf-8")
-        return self._parts.setdefault(source, Part(template, source, self._mark))
+        source, *_ = self._env.sources.get_source(self._env, name)
+        return self._parts.setdefault(source, Part(template, self._env, source, self._mark))
 
 
 _shelf = lru_cache(maxsize=16)(Shelf)
@@ -111,25 +115,3 @@ def _trimmed(part: str, text: str) -> str:
     if part == "system":
         return text.strip()
     return text.rstrip() if part == "tail" else text
-
-
-def _environment(folder: Path, description_chars: int) -> jinja2.Environment:
-    env = jinja2.Environment(
-        loader=jinja2.FileSystemLoader([folder, TEMPLATES]),
-        undefined=jinja2.StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-        keep_trailing_newline=True,
-        autoescape=False,
-    )
-    env.filters["shorten"] = lambda text: _shorten(text, description_chars)
-    env.filters["quoted"] = lambda text: "\n> ".join(text.splitlines())
-    env.filters["one_line"] = lambda text: " ".join(text.splitlines())
-    env.filters["stars"] = lambda rating: f"{rating:g}"
-    return env
-
-
-def _shorten(text: str, limit: int) -> str:
-    if len(text) <= limit:
-        return text
-    return text[:limit].rsplit(" ", 1)[0].rstrip(" ,;:") + " ..."

@@ -11,6 +11,7 @@ import jinja2
 from jinja2 import meta
 
 from idiolect.errors import ConfigError
+from idiolect.prompts.template_sandbox import TEMPLATE_ERRORS, TemplateSandbox, reason
 from idiolect.registry import suggest
 from idiolect.types import Stream
 
@@ -25,15 +26,16 @@ class Part:
 
     Args:
         template: Compiled.
+        environment: What compiled it.
         source: Its text.
         mark: What ``slot(stream)`` leaves before and after the stream's name.
     """
 
-    def __init__(self, template: jinja2.Template, source: str, mark: str) -> None:
-        self._template = template
+    def __init__(self, template: jinja2.Template, environment: TemplateSandbox, source: str, mark: str) -> None:
+        self._template, self._environment = template, environment
         # Copied at every rendering, which takes long for a chain of mappings.
         template.globals = {**template.globals, "slot": partial(_slot, mark)}
-        parsed = template.environment.parse(source)
+        parsed = environment.parse(source)
         includes = list(meta.find_referenced_templates(parsed))
         # What an included file reads is not known, so it may be everything.
         self._reads = None if includes else sorted(meta.find_undeclared_variables(parsed))
@@ -47,7 +49,7 @@ class Part:
             known: What the part reads of them was likely seen before, so the text is looked up.
 
         Raises:
-            ConfigError: The template uses a name that it is not given.
+            ConfigError: The template uses a name that it is not given, or what a template may not use.
         """
         names = values if self._reads is None else self._reads
         read = tuple((name, values[name]) for name in names if name in values)
@@ -58,11 +60,11 @@ class Part:
 
     def _rendered(self, read: tuple[tuple[str, Any], ...]) -> str:
         try:
-            return self._template.render(read)
-        except jinja2.TemplateError as error:
-            raise ConfigError(
-                f"template {self._template.filename}: {error}", hint="see the shipped templates"
-            ) from error
+            with self._environment.rendering():
+                return self._template.render(read)
+        except TEMPLATE_ERRORS as error:
+            message = f"template {self._template.filename}: {reason(error)}"
+            raise ConfigError(message, hint="see the shipped templates") from error
 
 
 def _slot(mark: str, stream: str) -> str:
