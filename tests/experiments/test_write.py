@@ -15,6 +15,7 @@ from idiolect.experiments.add import add_review
 from idiolect.experiments.roles import DIFFERENCE_METHODS, DifferenceMethod
 from idiolect.experiments.write import write_review
 from idiolect.store.sql import SqlStore
+from idiolect.store.visibility import WithoutReviews
 from idiolect.types import ItemId, Review, ReviewId, UserId
 
 
@@ -45,7 +46,8 @@ def test_writing_for_a_user_uses_what_they_wrote_a_moment_ago(job: Any, adapter:
     added = add_review(store, user=user, item=item, text="A fresh thought.", encoder="hash:48")
     with pytest.raises(ConfigError, match=r"cannot choose \(name it yourself if you trust it: --backbone MODEL"):
         write_review(store, user=user, item=item, adapter=adapter)
-    prediction = write_review(store, user=user, item=item, adapter=adapter, backbone=str(job.backbone))
+    asked: dict[str, Any] = {"user": user, "item": item, "adapter": adapter, "backbone": str(job.backbone)}
+    prediction = write_review(store, **asked, include_own_review=True)
     assert prediction.method == "dep"
     assert prediction.anchors[0] == added.id
 
@@ -102,7 +104,7 @@ SHOWN: dict[str, Any] = {"extractor": {}, "comparison": {"representatives": 2}}
 
 def test_others_without_vectors_get_them_where_representatives_are_chosen(compared: str) -> None:
     changes = {"encoder": "hash:32", "backbone": {"model": "fake"}, "differences": SHOWN}
-    found = write_review(compared, user="ann", item="tea", method="drp", changes=changes)
+    found = write_review(compared, user="ann", item="tea", method="drp", changes=changes, include_own_review=True)
     assert found.usage["extract"].calls == 2
     with SqlStore(compared) as database:
         assert database.missing_vectors(HashEncoder(32).name).is_empty()
@@ -137,3 +139,52 @@ def test_what_reads_vectors_asks_for_their_encoder(method: Any, changes: dict[st
         write_review(compared, user="ann", item="tea", method=method, changes=changes)
     fine = merge(changes, {"encoder": "hash:32"})
     assert write_review(compared, user="ann", item="tea", method=method, changes=fine).text
+
+
+@pytest.mark.parametrize("method", ["rag", "pag", "dpl", "drp"])
+def test_what_the_user_wrote_about_the_item_is_not_shown_unless_asked(
+    method: Any, compared: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    changes = {"encoder": "hash:32", "backbone": {"model": "fake"}, "differences": SHOWN}
+    asked: dict[str, Any] = {"user": "ann", "item": "tea", "method": method, "changes": changes}
+    found = write_review(compared, **asked)
+    assert (found.own_reviews, found.own_reviews_shown) == (("ann-tea",), False)
+    assert "'ann' has already reviewed 'tea'" in caplog.text
+    assert "ann-tea" not in found.anchors
+    assert not [text for text in found.stages.values() if "What ann thinks of the tea." in text]
+    caplog.clear()
+    shown = write_review(compared, **asked, include_own_review=True)
+    assert (shown.own_reviews, shown.own_reviews_shown) == (("ann-tea",), True)
+    assert "ann-tea" in shown.anchors
+    assert any("What ann thinks of the tea." in text for text in shown.stages.values())
+    assert not caplog.text
+
+
+def test_nothing_is_said_of_an_item_that_the_user_has_not_reviewed(
+    compared: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    with SqlStore(compared) as database:
+        database.add([], [review("eve", "pan")])
+    found = write_review(compared, user="ann", item="pan", backbone="fake")
+    assert (found.own_reviews, found.own_reviews_shown) == ((), False)
+    assert not caplog.text
+
+
+def test_the_vectors_of_a_review_that_is_not_shown_reach_no_adapter(job: Any, adapter: Path) -> None:
+    with SqlStore(job.store) as database:
+        user = database.users()[0]
+        own = database.profile(user)[-1]
+    assert own.id in write_review(job.store, user=user, item=own.item, adapter=adapter, include_own_review=True).anchors
+    assert own.id not in write_review(job.store, user=user, item=own.item, adapter=adapter).anchors
+
+
+def test_sums_that_would_hold_hidden_reviews_are_refused(compared: str) -> None:
+    with SqlStore(compared) as database:
+        mine = database.profile(UserId("ann"))[0]
+        reader = WithoutReviews(database, [mine.id], user=mine.user)
+        assert mine not in [*reader.profile(mine.user), *reader.reviews_of(mine.item, exclude=UserId("bob"))]
+        assert reader.reviews_of(mine.item, exclude=mine.user) == database.reviews_of(mine.item, exclude=mine.user)
+        with pytest.raises(ValueError, match="would hold the hidden reviews"):
+            reader.peer_sums([mine.item], exclude=UserId("bob"), encoder="e")
+        with pytest.raises(ValueError, match="would hold the hidden reviews"):
+            reader.crowd_sums([None], exclude=UserId("bob"), encoder="e")

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
+
+from cyclopts import Parameter
 
 from idiolect.cli.options import Json, KeyFile, Set, StorePath, overrides, show
-from idiolect.experiments.write import write_review
-from idiolect.types import Prediction
+from idiolect.experiments.write import Written, write_review
 
 
 def write(
@@ -25,6 +26,7 @@ def write(
     pseudonyms: KeyFile = None,
     config: Path | None = None,
     set: Set = (),
+    include_own_review: Annotated[bool, Parameter(negative="")] = False,
     json: Json = False,
 ) -> None:
     """Write a review of an item as a user would.
@@ -43,16 +45,18 @@ def write(
         pseudonyms: File of the key, where the store knows users by pseudonyms.
         config: YAML file of settings, where there is no adapter.
         set: A setting as name=value (sampling.temperature=0); may be repeated.
+        include_own_review: Show the model what the user already wrote about this item; otherwise it is left out.
         json: Print one JSON object, with everything the text was written from.
     """
     prediction = write_review(
         store, user=user, item=item, adapter=adapter, method=method, rating=rating, title=title,
         backbone=backbone, encoder=encoder, config=config, changes=overrides(set), pseudonyms=pseudonyms,
+        include_own_review=include_own_review,
     )  # fmt: skip
     show({"user": user, "item": item, **_record(prediction)}, prediction.text, as_json=json)
 
 
-def _record(prediction: Prediction) -> dict[str, Any]:
+def _record(prediction: Written) -> dict[str, Any]:
     """Everything the text was written from."""
     return {
         "method": prediction.method,
@@ -62,6 +66,8 @@ def _record(prediction: Prediction) -> dict[str, Any]:
         "features": [{**asdict(feature), "valid": feature.valid} for feature in prediction.features],
         "anchors": list(prediction.anchors),
         "rungs": dict(prediction.rungs),
+        "own_reviews": list(prediction.own_reviews),
+        "own_reviews_shown": prediction.own_reviews_shown,
         "prompt_tokens": prediction.prompt_tokens,
         "completion_tokens": prediction.completion_tokens,
         "usage": {stage: asdict(took) for stage, took in prediction.usage.items()},

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from contextlib import ExitStack
+from functools import cache
 from pathlib import Path
-from typing import Protocol, Self
+from typing import Self
 
 import numpy as np
 
@@ -27,15 +28,7 @@ from idiolect.prompts.render import PromptConfig
 from idiolect.registry import suggest
 from idiolect.retrieval.table import make_retriever
 from idiolect.store.base import ReviewReader
-from idiolect.types import UserId
-
-
-class KnownUsers(ReviewReader, Protocol):
-    """A reader that can list whom others may be compared with: a snapshot or a live store."""
-
-    def peers(self) -> list[UserId]:
-        """Everybody who wrote something that others may be compared with."""
-        ...
+from idiolect.store.visibility import KnownUsers
 
 
 class Models:
@@ -163,7 +156,10 @@ def make_difference_methods(
     if not names:  # and no model is loaded for nothing
         return []
     roles = models.roles(config)
-    cases = make_cases(reader, config, encoder)
+
+    @cache
+    def cases() -> CaseBuilder:  # PAG compares nobody, so it needs no vectors either
+        return make_cases(reader, config, encoder)
 
     def made(name: str) -> PAG | DPL | DRP:
         if name == "pag":
@@ -174,6 +170,6 @@ def make_difference_methods(
             )
         kind, usual = (DPL, "fixed") if name == "dpl" else (DRP, "auto")
         dimensions = config.dimensions or usual
-        return kind(roles, contexts, cases, dimensions=dimensions, config=config.stages, prompt=prompt)
+        return kind(roles, contexts, cases(), dimensions=dimensions, config=config.stages, prompt=prompt)
 
     return [made(name) for name in names]

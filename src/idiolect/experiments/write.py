@@ -5,6 +5,7 @@ from __future__ import annotations
 import difflib
 import logging
 from collections.abc import Mapping
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
 
@@ -29,11 +30,22 @@ from idiolect.retrieval.table import encodes
 from idiolect.store.embed import embed_missing
 from idiolect.store.pseudonym import user_in
 from idiolect.store.sql import SqlStore
+from idiolect.store.visibility import KnownUsers, WithoutReviews
 from idiolect.types import ItemId, Prediction, ReviewId, Sample, UserId
 
 _log = logging.getLogger(__name__)
 
 _TEXT_ALONE = ("nonpersonalized", "rag", "pag")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Written(Prediction):
+    """What was written, and what the user had already written about the item."""
+
+    own_reviews: tuple[ReviewId, ...] = ()
+    """The user's own reviews of the item, oldest first."""
+    own_reviews_shown: bool = False
+    """Whether the model may have seen them."""
 
 
 def write_review(
@@ -50,12 +62,16 @@ def write_review(
     config: Path | None = None,
     changes: Mapping[str, Any] | None = None,
     pseudonyms: Path | None = None,
-) -> Prediction:
-    """Write one review from everything the store knows now.
+    include_own_review: bool = False,
+) -> Written:
+    """Write one review from everything the store knows now, except the user's own reviews of this item.
 
     The user goes by their own id; where the store knows them by a pseudonym, ``pseudonyms`` is the file of its key.
     The method is ``auto`` (dep with an adapter, rag without), ``nonpersonalized``, ``rag``, ``pag``, ``dpl``, ``drp``,
     ``dep`` or one of the user's own (see ``idiolect.methods.table``).
+
+    What the user already wrote about the item is the answer that is asked for, so no method is shown it, as text or as
+    a vector, unless ``include_own_review``. ``Written.own_reviews`` says that it exists, and so does a warning.
 
     Raises:
         NotFoundError: No such store, user, item, model or adapter.
@@ -78,13 +94,22 @@ def write_review(
         if (answers := cache_path(settings, store)) is not None:
             database.record_output(answers, "cache")
         vectors = _embedded(database, sample.user, chosen, settings)
+        own = [review.id for review in database.profile(sample.user) if review.item == sample.item]
+        reader = database if include_own_review else WithoutReviews(database, own, user=sample.user)
         with open_model(settings, store) as llm, Models(llm, settings.sampling, cache=answers) as models:
-            prediction = _make(chosen, models, settings, database, vectors, adapter).generate([sample])[0]
+            prediction = _make(chosen, models, settings, reader, vectors, adapter).generate([sample])[0]
             writer = models.roles(settings.differences).write.llm if chosen in DIFFERENCE_METHODS else llm
     if "failure" in prediction.stages:
         reason, hint = reason_and_remedy(prediction.stages["failure"])
         raise EndpointError(f"{writer.name} gave no answer: {reason}", hint=hint)
-    return prediction
+    if own and not include_own_review:
+        _log.warning(
+            "%r has already reviewed %r; that review was not shown to the model (include it with --include-own-review)",
+            user,
+            item,
+        )
+    given = {one.name: getattr(prediction, one.name) for one in fields(prediction)}
+    return Written(**given, own_reviews=tuple(own), own_reviews_shown=include_own_review)
 
 
 def _chosen(method: str, adapter: Path | None) -> str:
@@ -141,10 +166,10 @@ def _others(database: SqlStore, user: UserId) -> list[ReviewId]:
 
 
 def _make(
-    name: str, models: Models, settings: Settings, database: SqlStore, encoder: Encoder | None, adapter: Path | None
+    name: str, models: Models, settings: Settings, reader: KnownUsers, encoder: Encoder | None, adapter: Path | None
 ) -> Method:
     """The method, on the live store."""
-    contexts = make_contexts(database, settings.context, encoder, vectors=name not in (*_TEXT_ALONE, "dpl", "drp"))
+    contexts = make_contexts(reader, settings.context, encoder, vectors=name not in (*_TEXT_ALONE, "dpl", "drp"))
     llm, how = models.own, settings.differences
     if name == "dep" and adapter is not None and encoder is not None:
         check_support("dep", DEP.needs, llm)
@@ -153,7 +178,7 @@ def _make(
         return make_dep(adapter, llm, contexts, params=settings.sampling, prompt=settings.prompt)
     if name in DIFFERENCE_METHODS:
         shown = {"prompt": settings.prompt, "seed": settings.seed}
-        return make_difference_methods([name], how, models, contexts, database, encoder, **shown)[0]
+        return make_difference_methods([name], how, models, contexts, reader, encoder, **shown)[0]
     made = METHODS.get(name)(llm, contexts, params=settings.sampling, prompt=settings.prompt)
     check_support(made.name, made.needs, llm)
     return made
