@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from idiolect.experiments.answers import check_answered, settled, unheard
+from idiolect.experiments.answers import answered, check_answered, settled, unheard
 from idiolect.llm.failure import EndpointError
 
 
@@ -26,18 +26,33 @@ LIAR = row({"extract r1": "the user failed: connection: was lost"}, extract=(1, 
 
 @pytest.mark.parametrize(
     ("rows", "expected"),
-    [([WRITTEN, LIAR], True), ([TOO_LONG], True), ([WRITTEN, DOWN], False), ([HALF_HEARD], False), ([], True)],
+    [
+        ([WRITTEN, LIAR], True),
+        ([WRITTEN, TOO_LONG], True),
+        ([TOO_LONG], False),
+        ([WRITTEN, DOWN], False),
+        ([HALF_HEARD], False),
+        ([], True),
+    ],
 )
 def test_only_what_may_be_answered_another_day_is_asked_again(rows, expected):
     assert settled(rows) == expected
 
 
-@pytest.mark.parametrize("rows", [[WRITTEN, DOWN], [TOO_LONG, TOO_LONG], [HALF_HEARD, HALF_HEARD], [LIAR]])
+@pytest.mark.parametrize("rows", [[WRITTEN, DOWN], [WRITTEN, TOO_LONG], [HALF_HEARD, HALF_HEARD], [LIAR]])
 def test_some_answers_are_enough(rows):
     check_answered("drp", rows)
 
 
-@pytest.mark.parametrize(("rows", "stage"), [([DOWN, DOWN], "write"), ([UNHEARD, UNHEARD], "extract")])
+@pytest.mark.parametrize(
+    ("rows", "stage"),
+    [
+        ([DOWN, DOWN], "write"),
+        ([TOO_LONG, TOO_LONG], "write"),
+        ([TOO_LONG, DOWN], "write"),
+        ([UNHEARD, UNHEARD], "extract"),
+    ],
+)
 def test_a_stage_without_any_answer_ends_the_run(rows, stage):
     with pytest.raises(EndpointError, match=f"drp: none of the 2 calls of the stage {stage} was answered: "):
         check_answered("drp", rows)
@@ -46,9 +61,49 @@ def test_a_stage_without_any_answer_ends_the_run(rows, stage):
 def test_a_reader_is_told_what_was_not_heard():
     runs = {"rag": [WRITTEN, DOWN], "drp": [HALF_HEARD, HALF_HEARD], "dpl": [WRITTEN]}
     assert list(unheard(runs, extractor=True)) == [
-        "rag: 1 of 2 texts are empty, for the model gave no answer",
+        "rag: 1 of 2 texts are missing, because the model gave no answer; their samples are left out of every table: "
+        "connection: refused (check endpoint.base_url, and that something answers there)",
         "drp: 2 of 4 calls of the stage extract brought no answer",
         "drp: no difference could be read from 2 answers of the extractor",
         "dpl: the extractor was asked nothing: nobody to compare with, or no call fits the budget",
     ]
     assert list(unheard({"dpl": [WRITTEN]}, extractor=False)) == []
+
+
+def test_samples_without_a_text_in_some_condition_are_left_out_for_all():
+    assert answered({"rag": [WRITTEN, DOWN, WRITTEN], "pag": [WRITTEN, WRITTEN, WRITTEN]}).tolist() == [0, 2]
+    assert answered({"rag": [WRITTEN, UNHEARD]}).tolist() == [0, 1], "a stage before the last may go unheard"
+    with pytest.raises(EndpointError, match="no sample was answered in every condition"):
+        answered({"rag": [WRITTEN, DOWN], "pag": [TOO_LONG, WRITTEN]})
+
+
+def counted(tokens: int, length: int, **further: int) -> dict[str, Any]:
+    usage = {"write": {"calls": 1, "prompt_tokens": tokens, **further}}
+    return {"text": "t", "stages": {"prompt": "x" * length}, "usage": usage}
+
+
+@pytest.mark.parametrize(
+    ("rows", "told"),
+    [
+        ([counted(64, 1400), counted(64, 900)], True),
+        ([counted(64, 1400), counted(20, 100), counted(64, 400)], True),
+        ([counted(64, 300), counted(64, 290), counted(9, 40)], False),
+        ([counted(90, 400), counted(20, 90), counted(20, 300)], False),
+        ([counted(64, 1400, failed=1), counted(64, 300)], False),
+        ([], False),
+    ],
+)
+def test_equal_counts_for_prompts_of_other_lengths_are_told(rows, told):
+    notes = list(unheard({"rag": rows}, extractor=False))
+    found = [note for note in notes if "the same number of tokens for prompts of very different lengths" in note]
+    assert bool(found) == told
+    assert all("request.max_prompt_chars" in note for note in found)
+
+
+def test_answers_that_are_not_whole_are_told():
+    cut = {"write": {"calls": 1, "truncated": 1, "cut_prompts": 1}, "extract": {"calls": 2, "truncated": 1}}
+    notes = list(unheard({"rag": [{"text": "t", "usage": cut}, WRITTEN]}, extractor=False))
+    assert [note.partition(":")[0] for note in notes] == ["rag"] * 4
+    assert "1 of 2 texts were cut off" in notes[0]
+    assert "a part of 1 of 2 prompts of the stage write" in notes[1]
+    assert "1 of 2 answers of the stage extract were cut off" in notes[2]

@@ -59,7 +59,7 @@ class Server(_module.ChatServer):
         (answer, *_) = (*(said for asked, said in (JUDGE | ANSWERS).items() if asked in text), None)
         if answer is None or self.refused in text:
             return await super()._reply(connection, "400" if self.refused in text else step, text)
-        return connection.send(200, _module.chat(answer))
+        return connection.send(200, _module.chat(answer, read=self.count(text)))
 
     def asked(self, words: str) -> list[dict[str, Any]]:
         """The bodies of the requests with these words."""
@@ -69,6 +69,7 @@ class Server(_module.ChatServer):
 @pytest.fixture
 def server() -> Iterator[Server]:
     with Server() as running:
+        running.count = lambda text: 1000 + len(text) // 4  # with the system turn
         yield running
 
 
@@ -139,12 +140,57 @@ def test_limits_may_change_between_calls_and_the_model_may_not(evaluate, server,
 
 
 def test_texts_that_could_not_be_had_are_counted(job: Any, evaluate, server: Server, tmp_path: Path) -> None:
-    server.refused = "Text: "
-    record = evaluate(tmp_path / "out", changes={"methods": []})
-    assert record["notes"][1] == "rag: 6 of 6 texts are empty, for the model gave no answer"
+    evaluate(tmp_path / "whole", changes={"methods": []})
+    (first, *_) = read_lines(tmp_path / "whole" / "samples" / "rag.jsonl")
+    server.refused = first["stages"]["prompt"].partition("The review to write:")[2]
+    record = evaluate(tmp_path / "out", changes={"methods": [], "cache": None})
+    missing = [row for row in read_lines(tmp_path / "out" / "samples" / "rag.jsonl") if "failure" in row["stages"]]
+    assert 0 < len(missing) < 6
+    assert all(row["stages"]["failure"].startswith("context_too_long") for row in missing)
+    assert record["tables"]["methods"]["segments"] == 6 - len(missing), "left out for every method"
     assert len(record["notes"]) == 2
+    assert record["notes"][1].startswith(f"rag: {len(missing)} of 6 texts are missing")
+    assert "request.max_prompt_chars" in record["notes"][1]
+
+
+@pytest.mark.parametrize("step", ["400", "422", "filtered"])
+def test_an_endpoint_that_refuses_every_request_makes_no_table(step, evaluate, server: Server, tmp_path: Path) -> None:
+    server.faults = [step]
+    with pytest.raises(EndpointError, match="none of the 6 calls of the stage write was answered") as raised:
+        evaluate(tmp_path / "out", changes={"methods": []})
+    assert raised.value.exit_code == 7
+    assert not (tmp_path / "out" / "results.json").exists()
+
+
+def test_texts_that_were_cut_off_are_told(job: Any, changes, evaluate, server: Server, tmp_path: Path) -> None:
+    server.faults = ["cut"]
+    server.steps["cut"] = (200, _module.chat("the answ", finish="length", read=500), "")
+    record = evaluate(tmp_path / "out", changes={"methods": []})
+    told = "rag: 6 of 6 texts were cut off at the token limit: raise sampling.max_new_tokens"
+    assert told in record["notes"]
+    assert told in (tmp_path / "out" / "report.md").read_text()
     (row, *_) = read_lines(tmp_path / "out" / "samples" / "rag.jsonl")
-    assert row["stages"]["failure"].startswith("context_too_long")
+    assert row["usage"]["write"]["truncated"] == 1
+    assert [note.startswith("1 of 1 texts were cut off") for note in row["notes"]] == [True]
+
+
+def test_a_prompt_of_which_a_part_was_read_is_told(job: Any, changes, evaluate, server: Server, tmp_path: Path) -> None:
+    server.count = lambda text: min(len(text) // 4, 8)
+    record = evaluate(tmp_path / "out", changes={"methods": []})
+    (seems, *_) = (note for note in record["notes"] if note.startswith("rag: "))
+    assert seems.startswith("rag: the endpoint seems to have read only a part of ")
+    assert "request.max_prompt_chars" in seems
+    assert "num_ctx" in seems
+    assert any(row["notes"] for row in read_lines(tmp_path / "out" / "samples" / "rag.jsonl"))
+
+
+def test_no_record_of_a_run_holds_the_password_of_its_endpoint(job: Any, changes, server: Server, tmp_path, capsys):
+    secret = {"backbone": {"endpoint": {"base_url": server.url.replace("://", "://me:s3cret@")}}, "methods": []}
+    run_evaluate(job.store, job.split, tmp_path / "out", changes=merge(changes, secret))
+    files = [path for path in tmp_path.rglob("*") if path.is_file()]
+    assert len(files) > 4
+    assert not [path for path in files if b"s3cret" in path.read_bytes()]
+    assert all(b"Basic " in head for head in server.heads)
 
 
 def test_a_review_is_written_or_it_is_said_why_not(job: Any, changes, server: Server) -> None:
@@ -193,6 +239,7 @@ def test_every_role_is_asked_at_its_own_endpoint_in_its_own_way(job: Any, server
 
 
 def test_calls_tokens_and_money_of_every_stage_are_in_the_summary(job: Any, server: Server, roles, tmp_path) -> None:
+    server.count = lambda text: 10
     run_evaluate(job.store, job.split, tmp_path / "out", changes=roles)
     took = json.loads((tmp_path / "out" / "results.json").read_text())["usage"]["drp"]
     assert list(took) == ["extract", "validate", "summarize", "write"]
@@ -218,12 +265,18 @@ def test_no_role_asks_twice_also_in_another_folder_or_with_other_limits(job: Any
 
 
 def test_stages_that_were_not_answered_are_noted(job: Any, server: Server, roles, tmp_path: Path) -> None:
-    server.refused = "How does the user's review differ?"
-    run_evaluate(job.store, job.split, tmp_path / "out", changes=roles)
-    (note,) = json.loads((tmp_path / "out" / "results.json").read_text())["notes"]
+    run_evaluate(job.store, job.split, tmp_path / "whole", changes=roles)
+    (asked, *_) = server.asked("How does the user's review differ?")
+    server.refused = asked["messages"][-1]["content"]
+    run_evaluate(job.store, job.split, tmp_path / "out", changes=merge(roles, {"cache": None}))
+    notes = json.loads((tmp_path / "out" / "results.json").read_text())["notes"]
+    (note,) = [note for note in notes if "cut off" not in note]
     assert re.fullmatch(r"drp: (\d+) of \d+ calls of the stage extract brought no answer", note)
     rows = read_lines(tmp_path / "out" / "samples" / "drp.jsonl")
     assert all(row["text"] and row["stages"]["profile"] == "Briefly." for row in rows)
+    server.refused = "How does the user's review differ?"
+    with pytest.raises(EndpointError, match="calls of the stage extract was answered: context_too_long"):
+        run_evaluate(job.store, job.split, tmp_path / "none", changes=merge(roles, {"cache": None}))
 
 
 def test_one_review_is_written_with_models_in_every_role(job: Any, server: Server, roles) -> None:
@@ -262,7 +315,10 @@ def test_answers_are_recorded_beside_the_store_where_a_model_is_asked_over_http(
     assert where("here/reviews.db", cache=str(tmp_path / "own.db")) == tmp_path / "own.db"
 
 
-def test_an_adaptive_extraction_leaves_its_curve_of_quality_against_cost(job: Any, roles, tmp_path: Path) -> None:
+def test_an_adaptive_extraction_leaves_its_curve_of_quality_against_cost(
+    job: Any, roles, server: Server, tmp_path: Path
+) -> None:
+    server.count = lambda text: 10
     adaptive = {"differences": {"stages": {"adaptive": {"threshold": 0, "max_calls": 4}}}}
     run_evaluate(job.store, job.split, tmp_path / "out", changes=merge(roles, adaptive))
     record = json.loads((tmp_path / "out" / "results.json").read_text())
@@ -320,11 +376,11 @@ def test_what_some_server_did_not_answer_is_asked_again_and_nothing_else(evaluat
     once = {"backbone": {"endpoint": {"retry": {"attempts": 1}}}, "methods": []}
     server.faults = ["500", "ok", "ok"]
     record = evaluate(tmp_path / "out", changes=once)
-    missing = [note for note in record["notes"] if "texts are empty" in note]
+    missing = [note for note in record["notes"] if "texts are missing" in note]
     assert missing
     server.faults, before = [], server.requests.total()
     record = evaluate(tmp_path / "out", changes=once)
-    assert not [note for note in record["notes"] if "texts are empty" in note]
+    assert not [note for note in record["notes"] if "texts are missing" in note]
     again = server.requests.total() - before
     assert 0 < again < 12
     evaluate(tmp_path / "out", changes=once)

@@ -20,9 +20,9 @@ from typing import Any
 TOO_LONG = "This model's maximum context length is 10 tokens. However, your messages resulted in 20 tokens."
 
 
-def chat(text: str | None, *, finish: str = "stop", **message: Any) -> bytes:
+def chat(text: str | None, *, finish: str = "stop", read: int = 10, **message: Any) -> bytes:
     choice = {"index": 0, "message": {"role": "assistant", "content": text, **message}, "finish_reason": finish}
-    usage = {"prompt_tokens": 10, "completion_tokens": 5, "total_tokens": 15}
+    usage = {"prompt_tokens": read, "completion_tokens": 5, "total_tokens": read + 5}
     return json.dumps({"id": "c", "object": "chat.completion", "choices": [choice], "usage": usage}).encode()
 
 
@@ -36,6 +36,8 @@ class ChatServer:
     ) -> None:
         self.reply = reply
         """What is answered to a message where all goes well."""
+        self.count: Callable[[str], int] = lambda text: 10
+        """The tokens of a prompt, by its last message."""
         self.latency = latency
         self.slots = slots
         self.faults: Sequence[str] = ()
@@ -120,7 +122,7 @@ class ChatServer:
         elif word.isdigit():
             connection.send(int(word), error(TOO_LONG if word == "400" else f"status {word}"))
         else:
-            connection.send(200, _BODIES[word] if word in _BODIES else chat(self.reply(text)))
+            connection.send(200, _BODIES[word] if word in _BODIES else chat(self.reply(text), read=self.count(text)))
 
 
 _RAW = {

@@ -460,3 +460,13 @@ def test_a_password_in_the_address_is_sent_and_never_told(server, openai_llm, as
     told = [llm.identity, json.dumps(llm.config.model_dump(mode="json")), str(raised.value), str(refused.value)]
     assert not [one for one in (*told, caplog.text) if "hid" in one]
     assert server.url in told[1]
+
+
+def test_a_prompt_that_the_server_cut_is_noticed_by_its_count(server, openai_llm, ask):
+    server.count = lambda text: 64
+    whole, cut, short = openai_llm().generate([ask("word " * 120), ask("word " * 280), ask(" " * 900)], PARAMS)
+    assert (whole.cut_prompt, cut.cut_prompt, short.cut_prompt) == (False, True, False)
+    server.count = lambda text: 0
+    (unknown,) = openai_llm().generate([ask("word " * 280)], PARAMS)
+    assert not unknown.cut_prompt
+    assert unknown.prompt_tokens == 350

@@ -9,7 +9,9 @@ from idiolect.llm.usage import Price, Usage, price_of
 FIRST = Completion(
     text="a", prompt_tokens=10, completion_tokens=4, thinking_tokens=3, requests=3, cost=0.5, seconds=1.0
 )
-SECOND = Completion(text="b", prompt_tokens=1, completion_tokens=1, cost=0.25, cached=True)
+SECOND = Completion(
+    text="b", prompt_tokens=1, completion_tokens=1, cost=0.25, cached=True, truncated=True, cut_prompt=True
+)
 LOST = Completion(text="", prompt_tokens=0, completion_tokens=0, requests=0, failure=Failure(kind="denied"))
 
 
@@ -18,6 +20,8 @@ def test_a_sum_counts_what_was_asked_spent_and_lost():
         calls=3,
         cached=1,
         failed=1,
+        truncated=1,
+        cut_prompts=1,
         retries=2,
         prompt_tokens=11,
         completion_tokens=5,

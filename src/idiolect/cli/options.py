@@ -74,6 +74,12 @@ def show(record: Mapping[str, Any], text: str, *, as_json: bool) -> None:
         Console(highlight=False, soft_wrap=True).print(text, markup=False)
 
 
+def warn(note: str) -> None:
+    """Tell a person what the result alone does not show; programs find it in the JSON."""
+    if int(os.environ.get("RANK", "0")) == 0:
+        print(f"note: {note}", file=sys.stderr)
+
+
 def progress(quiet: bool) -> bool:
     """Whether to show bars: only to a person who did not ask for silence."""
     return not quiet and sys.stderr.isatty()

@@ -8,7 +8,7 @@ from typing import Annotated, Any
 
 from cyclopts import Parameter
 
-from idiolect.cli.options import Json, KeyFile, Set, StorePath, overrides, show
+from idiolect.cli.options import Json, KeyFile, Set, StorePath, overrides, show, warn
 from idiolect.experiments.write import Written, write_review
 
 
@@ -53,6 +53,8 @@ def write(
         backbone=backbone, encoder=encoder, config=config, changes=overrides(set), pseudonyms=pseudonyms,
         include_own_review=include_own_review,
     )  # fmt: skip
+    for note in prediction.notes:
+        warn(note)
     show({"user": user, "item": item, **_record(prediction)}, prediction.text, as_json=json)
 
 
@@ -70,5 +72,6 @@ def _record(prediction: Written) -> dict[str, Any]:
         "own_reviews_shown": prediction.own_reviews_shown,
         "prompt_tokens": prediction.prompt_tokens,
         "completion_tokens": prediction.completion_tokens,
+        "notes": list(prediction.notes),
         "usage": {stage: asdict(took) for stage, took in prediction.usage.items()},
     }

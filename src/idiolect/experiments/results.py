@@ -113,6 +113,6 @@ def _features() -> TypeAdapter[tuple[Feature, ...]]:
     return TypeAdapter(tuple[Feature, ...])
 
 
-def unanswered(rows: Sequence[Mapping[str, Any]]) -> int:
-    """How many texts of a condition were asked for and not given: they are empty."""
-    return sum(row.get("usage", {}).get("write", {}).get("failed", 0) > 0 for row in rows)
+def lacks_text(row: Mapping[str, Any]) -> bool:
+    """Whether a text was asked for and not given: it is empty."""
+    return row.get("usage", {}).get("write", {}).get("failed", 0) > 0 and not row.get("text")

@@ -17,6 +17,7 @@ from idiolect.evaluation.report import ScoreTable, check_names, score_table
 from idiolect.evaluation.significance import Interval, Resamples, interval
 from idiolect.evaluation.table import load_metrics
 from idiolect.experiments import results
+from idiolect.experiments.answers import answered
 from idiolect.experiments.columns import NLL, Rows, Stats, columns
 from idiolect.experiments.curves import curves
 from idiolect.experiments.data import Data
@@ -55,6 +56,7 @@ class Scorer:
         self._metrics = load_metrics(data.settings.text_metrics)
         self._faithful = FIDELITY.name in data.settings.metrics
         self._columns: list[Aggregate] = [NLL, *self._metrics, *([FIDELITY] if self._faithful else [])]
+        self._places = np.arange(len(samples))
         check_names(self._columns)
 
     def score(
@@ -72,12 +74,13 @@ class Scorer:
             notes: What else there is to say.
             differing: What the methods found to differ; None: nothing.
         """
+        self._places = answered(runs)
         scored = {name: columns(name, rows, self._metrics, self._references) for name, rows in runs.items()}
         stats = {name: {**own.stats, **self._fidelity(runs[name])} for name, own in scored.items()}
         methods = {name: own for name, own in stats.items() if not is_control(name)}
         varied = self._variety(differing or {}, stats)
         return Evaluation(
-            methods=self._table(methods, "rag", self._all),
+            methods=self._table(methods, "rag", self._answered),
             controls=self._controls(stats),
             verdicts=self._verdicts(stats),
             categories=self._by_category(methods),
@@ -93,7 +96,7 @@ class Scorer:
     def _variety(self, differing: Mapping[str, Found], stats: Mapping[str, Stats]) -> dict[str, Variety]:
         settings, users = self._data.settings, [sample.user for sample in self._samples]
         draws = Resamples(len(set(users)), np.random.default_rng([settings.seed, 19]), resamples=settings.resamples)
-        scores = {name: user_scores(self._metrics, stats[name], users) for name in differing}
+        scores = {name: user_scores(self._metrics, stats[name], users, self._places) for name in differing}
         return {name: variety(one, scores[name], draws) for name, one in differing.items()}
 
     def _fidelity(self, rows: Rows) -> dict[str, np.ndarray]:
@@ -107,6 +110,11 @@ class Scorer:
     @cached_property
     def _all(self) -> _Draws:
         return self._draws(np.arange(len(self._samples)))
+
+    @property
+    def _answered(self) -> _Draws:
+        """Of the samples that every condition has a text of."""
+        return self._all if len(self._places) == len(self._samples) else self._draws(self._places)
 
     def _draws(self, places: np.ndarray) -> _Draws:
         """Users are resampled, not reviews: samples of one user are alike."""
@@ -125,7 +133,7 @@ class Scorer:
         for method in stats:
             own = {name: values for name, values in stats.items() if name == method or name.startswith(f"{method}: ")}
             if len(own) > 1:
-                tables[method] = self._table(own, method, self._all)
+                tables[method] = self._table(own, method, self._answered)
         return tables
 
     def _verdicts(self, stats: Mapping[str, Stats]) -> tuple[Verdict, ...]:
@@ -135,13 +143,14 @@ class Scorer:
     def _own_fidelity(self) -> Interval | None:
         if not self._faithful:
             return None
-        return interval(self._all.resamples.score(FIDELITY, self._targets.score(self._references).cosine))
+        own, draws = self._targets.score(self._references).cosine, self._answered
+        return interval(draws.resamples.score(FIDELITY, own[draws.places]))
 
     def _by_category(self, methods: Mapping[str, Stats]) -> dict[str, ScoreTable]:
         items = self._data.store.items(sorted({sample.item for sample in self._samples}))
         category = np.array([items[s.item].category if s.item in items else "" for s in self._samples])
         names = sorted(set(category.tolist()))
-        places = {name: np.flatnonzero(category == name) for name in names} if len(names) > 1 else {}
+        places = {name: self._places[category[self._places] == name] for name in names} if len(names) > 1 else {}
         return {
             name: self._table(methods, "rag", self._draws(own))
             for name, own in places.items()

@@ -56,6 +56,8 @@ class Completion:
     """Markup of thinking was found and taken out of ``text``, which is not to be searched for it again."""
     truncated: bool = False
     """The answer was cut off at ``max_new_tokens``."""
+    cut_prompt: bool = False
+    """The endpoint counts far fewer tokens of the prompt than it was sent: most likely it read a part of it."""
     failure: Failure | None = None
     """Why there is no answer; ``text`` is then empty."""
     requests: int = 1

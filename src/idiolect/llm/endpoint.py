@@ -8,7 +8,7 @@ import os
 import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, NamedTuple
 from urllib.parse import urlsplit
 
@@ -23,7 +23,7 @@ from idiolect.llm.fault import fault_of, refusal
 from idiolect.llm.http import ChatClient
 from idiolect.llm.limits import LimitConfig, Pace
 from idiolect.llm.reply import Reply, failed, read_reply
-from idiolect.llm.request import RequestConfig, estimate_tokens, kept_entries, request_body
+from idiolect.llm.request import RequestConfig, estimate_tokens, kept_entries, request_body, seems_cut
 from idiolect.llm.retry import Backoff, RetryConfig
 from idiolect.llm.usage import Price
 from idiolect.types import Prompt
@@ -133,7 +133,10 @@ class Endpoint:
             prompt, question.params, config.request, model=config.model, kept=kept, schema=question.schema
         )
         async with self._answered(body, question.params.max_new_tokens) as received:
-            yield self._completion(received, question.params, kept, time.perf_counter() - started)
+            done = self._completion(received, question.params, kept, time.perf_counter() - started)
+            yield replace(
+                done, cut_prompt=received.reply.counted_prompt and seems_cut(body, received.reply.prompt_tokens)
+            )
 
     async def close(self) -> None:
         """End all connections."""

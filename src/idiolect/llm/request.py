@@ -16,6 +16,10 @@ from idiolect.types import Block, Prompt
 CHARS_PER_TOKEN = 4
 """Of English text under common tokenizers; used only where an endpoint's own count is not to be had."""
 
+_MOST_CHARS_PER_TOKEN = 12
+_FEWEST_CHARS = 300
+"""Of shorter prompts the count says little."""
+
 
 class RequestConfig(Config):
     """What is sent beside the messages, and how."""
@@ -73,6 +77,16 @@ def request_body(
 def estimate_tokens(body: Mapping[str, Any]) -> int:
     """About how many tokens a request's messages are."""
     return math.ceil(sum(len(message["content"]) for message in body["messages"]) / CHARS_PER_TOKEN)
+
+
+def seems_cut(body: Mapping[str, Any], prompt_tokens: int) -> bool:
+    """Whether an endpoint that counts so many tokens can hardly have read all of a request's messages.
+
+    No tokenizer in use takes twelve characters for a token of running text, white space aside: English takes four to
+    six, other scripts fewer. A prompt that lost less than half may go unnoticed.
+    """
+    read = sum(len(" ".join(message["content"].split())) for message in body["messages"])
+    return read > _FEWEST_CHARS and read > _MOST_CHARS_PER_TOKEN * prompt_tokens
 
 
 def valid_unicode(text: str) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, fields
 from operator import attrgetter
 
@@ -40,6 +40,10 @@ class Usage:
     cached: int = 0
     """Of these, answered without a request."""
     failed: int = 0
+    truncated: int = 0
+    """Answers that were cut off at the token limit."""
+    cut_prompts: int = 0
+    """Answers to prompts of which the endpoint seems to have read a part only."""
     retries: int = 0
     """Requests beyond the first of each call."""
     prompt_tokens: int = 0
@@ -70,6 +74,8 @@ class Usage:
             calls=1,
             cached=int(completion.cached),
             failed=int(completion.failure is not None),
+            truncated=int(completion.truncated and completion.failure is None),
+            cut_prompts=int(completion.cut_prompt),
             retries=max(0, completion.requests - 1),
             prompt_tokens=completion.prompt_tokens,
             completion_tokens=completion.completion_tokens,
@@ -85,3 +91,28 @@ class Usage:
 
 _NAMES = tuple(field.name for field in fields(Usage))
 _values = attrgetter(*_NAMES)
+
+CUT_PROMPT = "set endpoint.request.max_prompt_chars, or raise the server's context (num_ctx of Ollama)"
+"""What to do about an endpoint that does not read all of a prompt."""
+
+
+def remarks(took: Mapping[str, Usage]) -> Iterator[str]:
+    """What a reader has to know of answers that came and are not whole, one sentence each.
+
+    Args:
+        took: By stage.
+
+    Example:
+        >>> list(remarks({"write": Usage(calls=3, truncated=1)}))
+        ['1 of 3 texts were cut off at the token limit: raise sampling.max_new_tokens']
+    """
+    for stage, one in took.items():
+        if one.truncated:
+            what = "texts" if stage == "write" else f"answers of the stage {stage}"
+            cut = f"{one.truncated} of {one.calls} {what} were cut off at the token limit"
+            yield f"{cut}: raise sampling.max_new_tokens"
+        if one.cut_prompts:
+            yield (
+                f"the endpoint seems to have read only a part of {one.cut_prompts} of {one.calls} prompts of the stage "
+                f"{stage}, because it counts far fewer tokens than it was sent: {CUT_PROMPT}"
+            )

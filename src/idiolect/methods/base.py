@@ -8,6 +8,7 @@ from typing import Protocol
 from idiolect.context.base import Context
 from idiolect.errors import ConfigError
 from idiolect.llm.base import LLM, SamplingParams
+from idiolect.llm.usage import remarks
 from idiolect.methods.roles import Answer, Role
 from idiolect.types import Prediction, Prompt, Sample
 
@@ -76,6 +77,7 @@ def write(
             completion_tokens=answer.usage.completion_tokens,
             seconds=answer.usage.seconds,
             usage={"write": answer.usage},
+            notes=tuple(remarks({"write": answer.usage})),
         )
         for sample, context, prompt, answer in zip(samples, contexts, prompts, answers, strict=True)
     ]

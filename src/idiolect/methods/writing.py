@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
-from idiolect.llm.usage import Usage
+from idiolect.llm.usage import Usage, remarks
 from idiolect.methods.base import noted, shown
 from idiolect.methods.portrait import Portrait
 from idiolect.methods.roles import Answer, Role
@@ -52,5 +52,6 @@ def _prediction(name: str, portrait: Portrait, prompt: Prompt, answer: Answer) -
         completion_tokens=total.completion_tokens,
         seconds=total.seconds,
         usage=told.usage,
+        notes=tuple(remarks(told.usage)),
         features=portrait.features,
     )

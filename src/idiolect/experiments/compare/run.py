@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -20,6 +20,7 @@ from idiolect.evaluation.table import DEFAULT_METRICS, load_metrics
 from idiolect.experiments.columns import NLL
 from idiolect.experiments.compare.evaluations import Group, Recorded, read_groups
 from idiolect.experiments.compare.pooled import Run, chosen, lines, pooled, runs_of, the_one
+from idiolect.experiments.results import lacks_text
 
 _HEAD = ("evaluation", "folder", "condition", "user", "item", "target")
 
@@ -104,8 +105,20 @@ def compare_evaluations(
     return Compared(
         tables=tables,
         scores=[(*_HEAD, *(m.name for m in shown)), *(line for run in parts for line in lines(run, parts[run], shown))],
-        notes=(*_notes(groups, most, named=bool(metrics)), *left_out),
+        notes=(*_notes(groups, most, named=bool(metrics)), *left_out, *_missing(parts)),
     )
+
+
+def _missing(runs: Iterable[Run]) -> Iterator[str]:
+    """Texts that a model did not give, which are compared as empty ones: evaluations keep their samples here."""
+    for run in runs:
+        for member in run.group.members:
+            rows = member.runs[run.condition]
+            if missing := sum(map(lacks_text, rows)):
+                yield (
+                    f"{member.folder.name}:{run.condition}: {missing} of {len(rows)} texts are missing and count as "
+                    "empty here; evaluate again to ask for them"
+                )
 
 
 def _recorded_metrics(first: Recorded) -> tuple[str, ...]:

@@ -95,7 +95,10 @@ def judging(found: Mapping[str, Variety]) -> dict[str, Usage]:
 
 
 def user_scores(
-    metrics: Sequence[Metric], stats: Mapping[str, np.ndarray], users: Sequence[UserId]
+    metrics: Sequence[Metric],
+    stats: Mapping[str, np.ndarray],
+    users: Sequence[UserId],
+    answered: np.ndarray | None = None,
 ) -> dict[str, np.ndarray]:
     """BLEU and METEOR of each user's texts, where they were computed.
 
@@ -103,18 +106,23 @@ def user_scores(
         metrics: Of the run.
         stats: By metric, float64 (n, n_stats) of one method's texts.
         users: The user of each text.
+        answered: int64 places of the texts that count; None: all.
 
     Returns:
-        By metric, float64 (n_users,), users in the order of first appearance.
+        By metric, float64 (n_users,), users in the order of first appearance; nothing if a user has no text that
+        counts.
     """
     places = {user: place for place, user in enumerate(dict.fromkeys(users))}
-    owners = np.array([places[user] for user in users])
-    counts = np.bincount(owners).astype(np.float64)
+    kept = np.arange(len(users)) if answered is None else answered
+    owners = np.array([places[user] for user in users])[kept]
+    counts = np.bincount(owners, minlength=len(places)).astype(np.float64)
+    if not counts.all():
+        return {}
     found: dict[str, np.ndarray] = {}
     for metric in metrics:
         if metric.name in RELATED and metric.name in stats and isinstance(metric, Additive):
             totals = np.zeros((len(places), stats[metric.name].shape[1]))
-            np.add.at(totals, owners, stats[metric.name])
+            np.add.at(totals, owners, stats[metric.name][kept])
             found[metric.name] = metric.score_totals(totals, counts)
     return found
 
