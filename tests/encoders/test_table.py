@@ -54,3 +54,21 @@ def test_a_slip_of_the_pen_is_not_looked_for_on_the_hub(slip: str, meant: str) -
     with pytest.raises(ConfigError) as found:
         load_encoder(slip)
     assert found.value.hint == f"did you mean {meant!r}?"
+
+
+@pytest.mark.parametrize(
+    ("modules", "message"),
+    [
+        ('[{"idx": 0, "name": "0", "path": "", "type": "evil.Run"}]', "needs code of its own"),
+        ("[" * 100_000, "damaged"),
+        ('[{"idx": 0}]', "damaged"),
+        ("{}", "not an encoder"),
+    ],
+)
+def test_a_folder_that_brings_code_is_not_loaded(tmp_path, monkeypatch, modules, message):
+    pytest.importorskip("sentence_transformers")
+    (tmp_path / "modules.json").write_text(modules)
+    (tmp_path / "evil.py").write_text("raise SystemExit('run')")
+    monkeypatch.syspath_prepend(tmp_path)
+    with pytest.raises(ArtifactError, match=message):
+        load_encoder(str(tmp_path))

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import torch
 
+from idiolect.errors import ArtifactError
 from idiolect.llm.base import SamplingParams
 from idiolect.llm.fake import FakeLLM
 from idiolect.methods.dep import DEP
@@ -97,3 +98,19 @@ def test_what_the_adapter_says_reaches_the_model(contexts, tiny_llm):
 def test_several_adapters_have_names_of_their_own(contexts):
     method = DEP(FakeLLM(), contexts, Recorder(), name="dep-constant", params=SamplingParams(max_new_tokens=3))
     assert {prediction.method for prediction in method.generate(SAMPLES)} == {"dep-constant"}
+
+
+@pytest.mark.parametrize(
+    ("rows", "message"),
+    [(lambda n: np.full((n, 3), np.nan), "not finite"), (lambda n: [][n], "does not fit")],
+)
+def test_an_adapter_that_gives_no_rows_for_these_vectors_is_one_line(contexts, rows, message):
+    class Broken:
+        def soft_rows(self, vectors, stream, entry):
+            try:
+                return rows(len(vectors))
+            except IndexError:
+                raise ValueError(f"{len(vectors)} slots need other vectors") from None
+
+    with pytest.raises(ArtifactError, match=message):
+        DEP(FakeLLM(), contexts, Broken()).prompts(SAMPLES)

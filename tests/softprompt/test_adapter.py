@@ -217,6 +217,43 @@ def test_damaged_and_absent_files_are_told_apart(tmp_path):
         Adapter.from_pretrained(tmp_path)
 
 
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"d_in": 10**12},
+        {"d_sae": 10**12},
+        {"hidden_size": 10**9, "d_sae": 1},
+        {"hidden_size": 10**12},
+        {"d_in": 10**12, "refine": "none"},
+        {"kind": "constant", "max_entries": 10**12},
+    ],
+)
+def test_a_configuration_larger_than_its_weights_is_refused_before_it_is_built(tmp_path, change):
+    saved(tmp_path)
+    config = json.loads((tmp_path / "config.json").read_text())
+    (tmp_path / "config.json").write_text(json.dumps({**config, **change}))
+    with pytest.raises(ArtifactError, match=r"smaller than the adapter that config\.json describes"):
+        Adapter.from_pretrained(tmp_path)
+
+
+@pytest.mark.parametrize("text", ["[" * 100_000, " " * 2**17, "null", "[]", '{"d_in": 1e400, "hidden_size": 2}'])
+def test_a_configuration_that_is_none_is_one_line(tmp_path, text):
+    saved(tmp_path)
+    (tmp_path / "config.json").write_text(text)
+    with pytest.raises(ArtifactError, match="does not describe an adapter") as found:
+        Adapter.from_pretrained(tmp_path)
+    assert len(str(found.value).splitlines()) == 1
+
+
+def test_weights_that_are_not_finite_are_refused(tmp_path):
+    path = saved(tmp_path)
+    whole = load_file(path)
+    whole["source.sae.b_enc"][0] = float("nan")
+    save_file(whole, path)
+    with pytest.raises(ArtifactError, match=r"not finite: source\.sae\.b_enc"):
+        Adapter.from_pretrained(tmp_path)
+
+
 def test_presets_are_checked_by_name():
     paper = AdapterConfig.preset("paper", d_in=1024, hidden_size=3584)
     assert (paper.width, paper.recon_weight, paper.standardise) == (512, 100.0, False)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from idiolect.config import read_json
 from idiolect.encoders.digest import folder_digest
 from idiolect.encoders.quiet import no_bars
 from idiolect.errors import ArtifactError, NotFoundError, require
@@ -39,13 +40,14 @@ class SentenceEncoder:
 
         Raises:
             NotFoundError: There is no such model, or it cannot be had from here.
-            ArtifactError: The folder holds no model.
+            ArtifactError: The folder holds no model, or one that brings code of its own.
             MissingDependencyError: sentence-transformers is not installed.
         """
         library = require("sentence_transformers", extra="encoders")
+        _check_modules(Path(model))
         try:
             with no_bars():
-                loaded = library.SentenceTransformer(model)
+                loaded = library.SentenceTransformer(model, trust_remote_code=False)
         except OSError as error:
             reason = next(iter(str(error).splitlines()), "")
             raise NotFoundError(
@@ -83,6 +85,23 @@ class SentenceEncoder:
         vectors = np.empty(np.shape(ranked), dtype=np.float32)
         vectors[order] = ranked
         return vectors
+
+
+def _check_modules(folder: Path) -> None:
+    """Refuse a folder that names classes outside of the library: loading it would run code of its author's choice."""
+    path = folder / "modules.json"
+    if not path.is_file():
+        return
+    try:
+        kinds = [str(module["type"]) for module in read_json(path, max_bytes=2**20)]
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise ArtifactError(f"{str(path)!r} is damaged: {error}", hint="restore the encoder's folder") from error
+    for kind in kinds:
+        if not kind.startswith("sentence_transformers."):
+            raise ArtifactError(
+                f"the encoder in {str(folder)!r} needs code of its own ({kind[:80]!r}), which is never run",
+                hint="use an encoder that is made of the library's own modules",
+            )
 
 
 def _short(model: str) -> str:

@@ -84,9 +84,11 @@ class TransformersLLM:
         device = ("cuda" if cuda else "cpu") if config.device == "auto" else config.device
         dtype = config.dtype if config.dtype != "auto" else ("auto" if device.startswith("cuda") else "float32")
         try:
-            tokenizer = AutoTokenizer.from_pretrained(where, revision=config.revision)
+            # A model is data: no code of its own is run, and nothing is unpickled.
+            given: dict[str, Any] = {"revision": config.revision, "trust_remote_code": False}
+            tokenizer = AutoTokenizer.from_pretrained(where, **given)
             with no_bars():
-                model: Any = AutoModelForCausalLM.from_pretrained(where, revision=config.revision, dtype=dtype)
+                model: Any = AutoModelForCausalLM.from_pretrained(where, dtype=dtype, use_safetensors=True, **given)
             allowed = budget(config.max_prompt_tokens, folder, _positions(model))
         except (OSError, ValueError, SafetensorError) as error:
             reason = next(iter(str(error).strip().splitlines()), type(error).__name__)

@@ -10,11 +10,14 @@ from typing import Protocol
 import numpy as np
 
 from idiolect.context.base import Context
+from idiolect.errors import ArtifactError
 from idiolect.llm.base import LLM, SamplingParams
 from idiolect.methods.base import Contexts, check_support, write
 from idiolect.prompts.render import PromptConfig, render, with_soft
 from idiolect.softprompt.config import stream_codes
-from idiolect.types import Prediction, Prompt, Sample
+from idiolect.types import Prediction, Prompt, Sample, Slot
+
+_FITTED = "use an adapter with the encoder, the backbone and the settings that it was fitted with"
 
 
 class SoftRows(Protocol):
@@ -59,7 +62,11 @@ class DEP:
         return self._inject(self.contexts.build(samples))
 
     def generate(self, samples: Sequence[Sample]) -> list[Prediction]:
-        """See ``Method.generate``."""
+        """See ``Method.generate``.
+
+        Raises:
+            ArtifactError: The adapter has no weights for these vectors, or gives rows that are not finite.
+        """
         contexts = self.contexts.build(samples)
         written = write(self.name, self.llm, self.params, samples, contexts, self._inject(contexts))
         if self.prompt.streams == "his":
@@ -73,13 +80,21 @@ class DEP:
         flat = [(context, slot) for context, own in zip(contexts, slots, strict=True) for slot in own]
         if not flat:
             return prompts
-        rows = self.adapter.soft_rows(
-            np.stack([context.vector(slot) for context, slot in flat]),
-            stream_codes(slot for _, slot in flat),
-            np.array([slot.entry for _, slot in flat], dtype=np.int64),
-        )
+        rows = self._rows(flat)
         parts = np.split(rows, np.cumsum([len(own) for own in slots])[:-1])
         return [with_soft(prompt, part) for prompt, part in zip(prompts, parts, strict=True)]
+
+    def _rows(self, flat: Sequence[tuple[Context, Slot]]) -> np.ndarray:
+        """Float (n, hidden): the adapter's rows for slots, refused where they would silence or crash the model."""
+        vectors = np.stack([context.vector(slot) for context, slot in flat])
+        entries = np.array([slot.entry for _, slot in flat], dtype=np.int64)
+        try:
+            rows = self.adapter.soft_rows(vectors, stream_codes(slot for _, slot in flat), entries)
+        except ValueError as error:
+            raise ArtifactError(f"the adapter does not fit: {error}", hint=_FITTED) from error
+        if not np.isfinite(rows).all():
+            raise ArtifactError("the adapter gives soft rows that are not finite", hint=_FITTED)
+        return rows
 
 
 def _with_rungs(prediction: Prediction, context: Context) -> Prediction:

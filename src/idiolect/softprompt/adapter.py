@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from idiolect.softprompt.artifact import read_config, read_weights, write_artifact
+from idiolect.softprompt.artifact import check_size, read_config, read_weights, write_artifact
 from idiolect.softprompt.config import STREAMS, AdapterConfig
 from idiolect.softprompt.rows import ConstantRows, RefinedRows
 from idiolect.softprompt.scale import NormMatch
@@ -127,6 +127,8 @@ class Adapter(nn.Module):
             NotFoundError: There is none.
             ArtifactError: It is damaged, or weights and configuration do not fit.
         """
-        adapter = cls(read_config(folder), torch.Generator())
+        config = read_config(folder)
+        check_size(folder, config)
+        adapter = cls(config, torch.Generator())
         adapter.load(folder)
         return adapter.eval()

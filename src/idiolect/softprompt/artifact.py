@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 from collections.abc import Mapping
 from pathlib import Path
@@ -13,11 +12,12 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
-from idiolect.config import build
+from idiolect.config import build, read_json
 from idiolect.errors import ArtifactError, ConfigError, NotFoundError
 from idiolect.softprompt.config import AdapterConfig
 
 CONFIG, WEIGHTS, README = "config.json", "adapter.safetensors", "README.md"
+_MAX_CONFIG_BYTES = 2**16
 
 
 def write_artifact(
@@ -41,9 +41,29 @@ def read_config(folder: Path) -> AdapterConfig:
     """
     path = _existing(folder / CONFIG)
     try:
-        return build(AdapterConfig, json.loads(path.read_text(encoding="utf-8")), where=str(path))
-    except (ConfigError, ValueError, TypeError) as error:
+        return build(AdapterConfig, read_json(path, max_bytes=_MAX_CONFIG_BYTES), where=str(path))
+    except (ConfigError, ValueError, TypeError, OSError) as error:
         raise ArtifactError(f"{str(path)!r} does not describe an adapter: {error}", hint="fit it again") from error
+
+
+def check_size(folder: Path, config: AdapterConfig) -> None:
+    """Refuse a configuration that asks for other sizes than the weights have, before anything is allocated for it.
+
+    Raises:
+        NotFoundError: There are no weights.
+        ArtifactError: The configuration is of more numbers than the file can hold, at 4 bytes each.
+    """
+    path = _existing(folder / WEIGHTS)
+    if config.kind == "constant":
+        least = 2 * config.max_entries * config.hidden_size
+    else:
+        least = (config.width + config.hidden_size) * config.hidden_size
+        least += 0 if config.refine == "none" else 2 * config.d_in * config.width
+    if 4 * least > path.stat().st_size:
+        raise ArtifactError(
+            f"{str(path)!r} is damaged: it is smaller than the adapter that {CONFIG} describes",
+            hint="use the files of one fit",
+        )
 
 
 def read_weights(folder: Path, *, expected: Mapping[str, Tensor]) -> dict[str, Tensor]:
@@ -51,7 +71,8 @@ def read_weights(folder: Path, *, expected: Mapping[str, Tensor]) -> dict[str, T
 
     Raises:
         NotFoundError: There is no adapter.
-        ArtifactError: The file is damaged, or tensors are missing, unexpected or of another shape or type.
+        ArtifactError: The file is damaged, tensors are missing, unexpected or of another shape or type, or a number is
+            not finite.
     """
     path = _existing(folder / WEIGHTS)
     try:
@@ -61,13 +82,23 @@ def read_weights(folder: Path, *, expected: Mapping[str, Tensor]) -> dict[str, T
     wrong = sorted(name for name in weights.keys() & expected.keys() if _kind(weights[name]) != _kind(expected[name]))
     problems = {
         "missing": sorted(expected.keys() - weights.keys()),
-        "unexpected": sorted(weights.keys() - expected.keys()),
+        "unexpected": sorted(repr(name)[1:-1] for name in weights.keys() - expected.keys()),
         "of another shape or type": [f"{n} {_kind(weights[n])}, expected {_kind(expected[n])}" for n in wrong],
+        "not finite": sorted(name for name in weights.keys() & expected.keys() if not _finite(weights[name])),
     }
     if any(problems.values()):
-        detail = "; ".join(f"{what}: {', '.join(names)}" for what, names in problems.items() if names)
+        detail = "; ".join(f"{what}: {_listed(names)}" for what, names in problems.items() if names)
         raise ArtifactError(f"{str(path)!r} does not fit its configuration: {detail}", hint="use the files of one fit")
     return weights
+
+
+def _finite(tensor: Tensor) -> bool:
+    return not tensor.is_floating_point() or bool(tensor.isfinite().all())
+
+
+def _listed(names: list[str]) -> str:
+    shown = [name if len(name) <= 80 else f"{name[:77]}..." for name in names[:5]]
+    return ", ".join(shown) + (f" and {len(names) - 5} more" if len(names) > 5 else "")
 
 
 def _existing(path: Path) -> Path:
