@@ -10,12 +10,14 @@ import tarfile
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from idiolect.corpus import open_items, open_reviews
+from idiolect.corpus import columnar, open_items, open_reviews
 from idiolect.corpus.delimited import csv_rows
 from idiolect.corpus.rejects import REMEDIES
 from idiolect.errors import InputError
@@ -209,3 +211,92 @@ def test_a_folder_without_reviews_or_with_a_damaged_file_is_an_error(tmp_path: P
     (tmp_path / "b.jsonl").write_bytes(LINES)
     with pytest.raises(InputError, match="cut short"):
         open_reviews(tmp_path)
+
+
+TEXT = st.one_of(st.none(), st.text(max_size=30))
+NESTED = pa.struct([("a", pa.string()), ("b", pa.list_(pa.string()))])
+COLUMN = st.sampled_from([pa.string(), pa.large_string(), pa.list_(pa.string()), NESTED])
+
+
+def some(kind: pa.DataType) -> st.SearchStrategy[Any]:
+    if pa.types.is_list(kind):
+        return st.one_of(st.none(), st.lists(TEXT, max_size=4))
+    if pa.types.is_struct(kind):
+        return st.one_of(st.none(), st.fixed_dictionaries({"a": TEXT, "b": st.lists(TEXT, max_size=3)}))
+    return TEXT
+
+
+def text_bytes(value: Any) -> int:
+    if isinstance(value, dict):
+        return sum(map(text_bytes, value.values()))
+    if isinstance(value, list):
+        return sum(map(text_bytes, value))
+    return len(value.encode()) if isinstance(value, str) else 0
+
+
+@settings(max_examples=100, deadline=None)
+@given(data=st.data())
+def test_rows_are_measured_before_they_are_made(data: st.DataObject) -> None:
+    kind = data.draw(COLUMN)
+    values = data.draw(st.lists(some(kind), max_size=12))
+    start = data.draw(st.integers(0, len(values)))
+    column = pa.array(values, kind)
+    columns = [column, column.dictionary_encode()] if pa.types.is_string(kind) else [column]
+    for one in columns:
+        sizes = columnar._sizes(one.slice(start))
+        assert sizes.shape == (len(values) - start,)
+        assert all(size >= text_bytes(value) for size, value in zip(sizes, values[start:], strict=True))
+        assert sizes.sum() <= sum(text_bytes(value) + 32 * 12 for value in values[start:])
+
+
+@given(sizes=st.lists(st.integers(0, 3 * columnar._PIECE_BYTES)))
+def test_pieces_cover_all_rows_and_stay_small(sizes: list[int]) -> None:
+    pieces = list(columnar._pieces(np.array(sizes, np.int64)))
+    assert [row for first, end in pieces for row in range(first, end)] == list(range(len(sizes)))
+    assert all(end - first == 1 or sum(sizes[first:end]) <= columnar._PIECE_BYTES for first, end in pieces)
+
+
+@pytest.mark.parametrize("how", [{}, {"store_schema": False}, {"nested": True}, {"column_encoding": "delta"}])
+def test_a_table_that_expands_beyond_measure_is_refused_without_being_held(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, how: dict[str, Any]
+) -> None:
+    """At a hundredth of the size: the bounds are lowered, and the most that Arrow held is measured."""
+    monkeypatch.setattr(columnar, "_EXPANDS_FROM", 2**21)
+    monkeypatch.setattr(columnar, "_PIECE_BYTES", 2**18)
+    n, nested = 2000, how.pop("nested", False)
+    texts = pa.DictionaryArray.from_arrays(pa.array([0] * n, pa.int32()), pa.array(["y" * 90_000]))
+    if "column_encoding" in how:
+        how = {"use_dictionary": False, "column_encoding": {"text": "DELTA_BYTE_ARRAY"}, "compression": "zstd"}
+        texts = texts.dictionary_decode()
+    text = pa.ListArray.from_arrays(pa.array(range(n + 1), pa.int32()), texts) if nested else texts
+    table = pa.table({"user": ["u"] * n, "item": ["i"] * n, "text": text})
+    pq.write_table(table, tmp_path / "r.parquet", **how)
+    del table, text, texts
+    before = pa.total_allocated_bytes()
+    most, made = 0, columnar._batch_cells
+
+    def measured(batch: pa.RecordBatch) -> Any:
+        nonlocal most
+        most = max(most, pa.total_allocated_bytes() - before)
+        return made(batch)
+
+    monkeypatch.setattr(columnar, "_batch_cells", measured)
+    with pytest.raises(InputError, match="expands to more than") as caught:
+        list(columnar.parquet_rows(tmp_path / "r.parquet"))
+    assert caught.value.hint
+    assert most < 2**24
+
+
+def test_a_row_too_large_is_rejected_and_the_others_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(columnar, "MAX_LINE", 5000)
+    monkeypatch.setattr(columnar, "_PIECE_BYTES", 2500)
+    rows = [*ROWS, {"user": "u", "item": "i", "text": "y" * 6000}, {"user": "u", "item": "i", "text": "last"}]
+    table = pa.Table.from_pylist(rows)
+    pq.write_table(table, tmp_path / "r.parquet")
+    with pa.OSFile(str(tmp_path / "r.arrow"), "wb") as sink, pa.ipc.new_file(sink, table.schema) as writer:
+        writer.write_table(table)
+    for name in ("r.parquet", "r.arrow"):
+        rejects = []
+        file = open_reviews(tmp_path / name, on_reject=rejects.append)
+        assert [review.text for review in file] == [*TEXTS, "last"]
+        assert [(one.line, one.reason) for one in rejects] == [(6, "line over 32 MiB")]

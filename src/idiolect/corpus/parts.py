@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from itertools import takewhile
 from pathlib import Path
 from tarfile import ReadError
-from typing import IO, Protocol, Self
+from typing import IO, Any, Protocol, Self, cast
 
 from idiolect.corpus import hub
 from idiolect.corpus.containers import ROWS, Container, suffix_container, tell_container
@@ -242,7 +242,7 @@ def _members(file: IO[bytes]) -> Iterator[tuple[tarfile.TarInfo, IO[bytes] | Non
     try:
         with tarfile.open(fileobj=file, mode="r|", tarinfo=_Member) as archive:
             while (member := archive.next()) is not None:
-                archive.members = []  # else it keeps every header
+                cast(Any, archive).members = []  # else it keeps every header
                 if member.size < 0:
                     raise ReadError("negative size")
                 if not member.isdir() and not _is_ours(Path(member.name), Path()):
@@ -280,6 +280,8 @@ class _Member(tarfile.TarInfo):
         return member
 
 
-_NO_END = (tarfile.InvalidHeaderError, tarfile.TruncatedHeaderError, tarfile.EmptyHeaderError)
+_NO_END: tuple[type[Exception], ...] = tuple(
+    getattr(tarfile, name) for name in ("InvalidHeaderError", "TruncatedHeaderError", "EmptyHeaderError")
+)
 _DATA = {tarfile.REGTYPE, tarfile.AREGTYPE, tarfile.CONTTYPE, tarfile.GNUTYPE_SPARSE}
 """Kinds of members whose content is not taken into memory with the header."""
