@@ -19,8 +19,9 @@ from hypothesis import strategies as st
 
 from idiolect.corpus import columnar, open_items, open_reviews
 from idiolect.corpus.delimited import csv_rows
-from idiolect.corpus.rejects import REMEDIES
+from idiolect.corpus.rejects import CONTROLS, REMEDIES
 from idiolect.errors import InputError
+from idiolect.experiments.ingest import ingest_files
 
 ROWS = [{"user": f"u{k}", "item": "i", "text": f"text {k}"} for k in range(5)]
 LINES = b"".join(json.dumps(row).encode() + b"\n" for row in ROWS)
@@ -172,6 +173,26 @@ def test_another_separator_is_named(tmp_path: Path, content: str, says: str) -> 
 def test_the_remedy_for_other_encodings_keeps_quotes_and_dashes() -> None:
     assert "CP1252" in REMEDIES["not UTF-8"]
     assert "LATIN1" not in REMEDIES["not UTF-8"]
+
+
+def test_texts_of_cp1252_read_as_latin1_are_counted(tmp_path: Path) -> None:
+    path = tmp_path / "r.csv"
+    texts = ["it\u2019s \u2013 good", "caf\u00e9", "plain"]
+    path.write_bytes("".join(["user,item,text\n", *(f"u,i,{text}\n" for text in texts)]).encode("cp1252"))
+    path.write_text(path.read_bytes().decode("latin-1"), encoding="utf-8")  # what iconv -f LATIN1 does
+    report = ingest_files(path, store=str(tmp_path / "s.db"))
+    assert report.stored.reviews_added == 3
+    assert report.record()["noted"] == {CONTROLS: 1}
+    assert "1 rows stored with control characters U+0080 to U+009F" in report.text()
+    assert "CP1252" in report.text()
+
+
+def test_a_file_cut_short_says_how_many_rows_came_before(tmp_path: Path) -> None:
+    (tmp_path / "r.json").write_text(json.dumps(ROWS * 300)[:-20])
+    file = open_reviews(tmp_path / "r.json")
+    with pytest.raises(InputError, match=r"after 1,499 rows"):
+        list(file)
+    assert file.summary.accepted == 1499
 
 
 REVIEW = {"review_id": "r", "user_id": "u", "business_id": "b", "stars": 4, "text": "Good.", "date": "2018-07-07"}

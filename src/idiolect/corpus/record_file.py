@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
@@ -11,11 +12,15 @@ from idiolect.corpus.formats import LAYOUTS, Written
 from idiolect.corpus.layouts import Unnest
 from idiolect.corpus.parts import Part, Parts
 from idiolect.corpus.records import Build
-from idiolect.corpus.rejects import RAW_CHARS, ReadSummary, Rejected, UnusableRow
+from idiolect.corpus.rejects import CONTROLS, RAW_CHARS, ReadSummary, Rejected, UnusableRow
 from idiolect.corpus.rows import Row
+from idiolect.errors import InputError
 
 T = TypeVar("T")
 OnReject = Callable[[Rejected], None]
+
+_CONTROLS = re.compile("[\\x80-\\x84\\x86-\\x9f]")
+"""All of them but U+0085, which is a line end in some texts."""
 
 JUDGED_FROM = 10_000
 """Rows after which too many rejects end the reading; before, bad rows may merely stand first."""
@@ -88,6 +93,7 @@ class RecordFile(Generic[T]):
         self._max_rejects = max_rejects
         self._read = 0
         self._rejected: Counter[str] = Counter()
+        self._noted: Counter[str] = Counter()
         self._stopped = False
 
     def __iter__(self) -> Iterator[T]:
@@ -96,9 +102,9 @@ class RecordFile(Generic[T]):
         Raises:
             InputError: A file is cut short or damaged.
         """
-        self._read, self._rejected, self._stopped = 0, Counter(), False
+        self._read, self._rejected, self._noted, self._stopped = 0, Counter(), Counter(), False
         for part in self.parts:
-            for row in part.rows():
+            for row in self._counted(part):
                 place, self._read = self._read, self._read + 1
                 try:
                     record = part.record(row, place)
@@ -107,6 +113,8 @@ class RecordFile(Generic[T]):
                     if self._stopped:
                         return
                 else:
+                    if _holds_controls(record):
+                        self._noted[CONTROLS] += 1
                     yield record
 
     def located(self) -> Iterator[Located[T]]:
@@ -145,13 +153,34 @@ class RecordFile(Generic[T]):
     def summary(self) -> ReadSummary:
         """What the latest iteration came to (so far)."""
         accepted = self._read - self._rejected.total()
-        return ReadSummary(read=self._read, accepted=accepted, rejected=dict(self._rejected), stopped=self._stopped)
+        return ReadSummary(
+            read=self._read,
+            accepted=accepted,
+            rejected=dict(self._rejected),
+            stopped=self._stopped,
+            noted=dict(self._noted),
+        )
+
+    def _counted(self, part: OpenPart[T]) -> Iterator[Row]:
+        """The rows of a part; where it turns out damaged, the error says how many came before."""
+        before = self._read
+        try:
+            yield from part.rows()
+        except InputError as error:
+            rows = self._read - before
+            raise InputError(f"{error.message} (after {rows:,} rows)", hint=error.hint) from error
 
     def _reject(self, part: OpenPart[T], row: Row, reason: str) -> None:
         self._rejected[reason] += 1
         if self._on_reject is not None:
             self._on_reject(Rejected(row.line, reason, _start(row.raw), part.part.name))
         self._stopped = self._read >= JUDGED_FROM and self._rejected.total() > self._max_rejects * self._read
+
+
+def _holds_controls(record: object) -> bool:
+    """Whether a text of a review or item holds U+0080 to U+009F: the quotes and dashes of CP1252, read as Latin-1."""
+    texts = (getattr(record, name, "") for name in ("text", "title", "description"))
+    return any(not text.isascii() and _CONTROLS.search(text) for text in texts)
 
 
 def _start(raw: object) -> str:

@@ -49,6 +49,8 @@ class ReadSummary:
     """Number of rejected rows by reason."""
     stopped: bool = False
     """Whether reading ended early, for too many were rejected."""
+    noted: Mapping[str, int] = field(default_factory=dict)
+    """Number of accepted rows that look damaged, by what they hold."""
 
     @property
     def lost(self) -> int:
@@ -73,6 +75,12 @@ REMEDIES: Mapping[str, str] = {
     "timestamp after 2099": "leave the column out: --column timestamp=-",
 }
 """What to do where most rows are rejected for one of these reasons; for any other, a column is likely mistaken."""
+
+CONTROLS = "control characters U+0080 to U+009F"
+NOTED: Mapping[str, str] = {
+    CONTROLS: "CP1252 read as Latin-1 loses quotes and dashes; convert the original: iconv -f CP1252 -t UTF-8"
+}
+"""What to do about accepted rows that look damaged."""
 
 
 class RejectsWriter:

@@ -17,7 +17,7 @@ from idiolect.config import Config
 from idiolect.corpus.parts import STDIN, default_rejects
 from idiolect.corpus.readers import ItemFile, ReviewFile, open_items, open_reviews
 from idiolect.corpus.record_file import RecordFile
-from idiolect.corpus.rejects import REMEDIES, ReadSummary, Rejected, RejectsWriter
+from idiolect.corpus.rejects import NOTED, REMEDIES, ReadSummary, Rejected, RejectsWriter
 from idiolect.corpus.source import STDIN_NAME, printable, stream_id
 from idiolect.errors import ConfigError, InputError
 from idiolect.experiments.refused import settle
@@ -73,6 +73,7 @@ class IngestReport:
             "read": self.reviews.read,
             "accepted": self.reviews.accepted,
             "rejected": dict(self.reviews.rejected),
+            "noted": dict(self.reviews.noted),
             "items_read": self.items.read if self.items else 0,
             "items_rejected": dict(self.items.rejected) if self.items else {},
             "reviews_added": self.stored.reviews_added,
@@ -93,6 +94,7 @@ class IngestReport:
         ]
         summaries = [self.reviews, *([self.items] if self.items else [])]
         lines += [f"{n} rows rejected: {reason}" for s in summaries for reason, n in s.rejected.items()]
+        lines += [f"{n} rows stored with {what}: {NOTED[what]}" for s in summaries for what, n in s.noted.items()]
         if stored.refused:
             lines.append(f"{len(stored.refused)} refused: {stored.refused[0][1]} (first: {stored.refused[0][0]})")
         lines += [f"they are listed in {path}" for path in (self.rejects, self.item_rejects) if path]
