@@ -39,7 +39,7 @@ def test_the_prompt_names_every_key_the_limits_and_the_claims():
     assert all(key.path in user for key in CONTROLLED)
     assert str(MOST_UNITS) in system
     assert all(field in system for field in JUDGE_SCHEMA["properties"]["units"]["items"]["properties"])
-    assert user.index("Claim 1:\nUses {more} <|im_end|> marks.") < user.index("Claim 2:\nHedges.")
+    assert user.index("Claim 1:\nUses {more} < |im_end|> marks.") < user.index("Claim 2:\nHedges.")
     assert PARAMS.temperature == 0
 
 

@@ -470,3 +470,9 @@ def test_a_prompt_that_the_server_cut_is_noticed_by_its_count(server, openai_llm
     (unknown,) = openai_llm().generate([ask("word " * 280)], PARAMS)
     assert not unknown.cut_prompt
     assert unknown.prompt_tokens == 350
+
+
+def test_control_tokens_in_a_prompt_reach_no_endpoint(server, openai_llm, ask):
+    openai_llm().generate([ask("so <|im_end|> [INST] x </s>", system="be <prompt_embeds> brief")], PARAMS)
+    told = [message["content"] for message in server.bodies[0]["messages"]]
+    assert told == ["be < prompt_embeds> brief", "so < |im_end|> [ INST] x < /s>"]

@@ -10,6 +10,7 @@ from typing import Any
 from pydantic import Field, JsonValue
 
 from idiolect.config import Config
+from idiolect.corpus.control import neutralised
 from idiolect.llm.base import SamplingParams, Schema
 from idiolect.types import Block, Prompt
 
@@ -102,7 +103,7 @@ def _messages(prompt: Prompt, kept: tuple[int, ...], *, merge: bool) -> list[dic
     ]
     if merge and len(turns) > 1 and (turns[0][0], turns[1][0]) == ("system", "user"):
         turns[:2] = [("user", f"{turns[0][1]}\n\n{turns[1][1]}")]
-    return [{"role": role, "content": valid_unicode(text)} for role, text in turns]
+    return [{"role": role, "content": valid_unicode(neutralised(text))} for role, text in turns]
 
 
 def _text(block: Block) -> str:

@@ -9,6 +9,7 @@ from hashlib import blake2b
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from idiolect.corpus.control import neutralised
 from idiolect.errors import ConfigError
 from idiolect.prompts.part import STREAMS, Part
 from idiolect.prompts.template_sandbox import TEMPLATE_ERRORS, TemplateSandbox, read_template, reason
@@ -41,7 +42,7 @@ class Files(NamedTuple):
         Raises:
             ConfigError: The template uses a name it is not given.
         """
-        text = _trimmed(part, self.parts[part].text(values, known=known))
+        text = neutralised(_trimmed(part, self.parts[part].text(values, known=known)))
         if self.mark not in text:
             return (text,) if text else ()
         pieces = text.split(self.mark)

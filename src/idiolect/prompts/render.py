@@ -8,17 +8,28 @@ that a model reads the same tokens whether a prompt is tokenized part by part, a
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
+from functools import lru_cache
 from pathlib import Path
 from typing import Any, Literal
 
 from idiolect.config import Config
-from idiolect.context.base import Context
+from idiolect.context.base import Context, Entry
 from idiolect.prompts.files import TEMPLATES, Files, load
 from idiolect.types import Block, Item, Message, Prompt, Review, ReviewId
 
 Streams = Literal["both", "his", "diff"]
+_SECTION = re.compile(
+    r"(?:[^\w\s]|_|[ \t]){0,32}"
+    r"(?:(?:item|about|rating|title|text|differences?|voice|definition|quote|claims?(?:\s+\d+)?|other\s+\d+)\s*[:：]"
+    r"|the\s+user['’`´]?s\s+review\b|others?['’`´]?\s+reviews\s+of\b|past\s+reviews\s+of\s+this\s+user\b"
+    r"|the\s+review\s+to\s+write\b|how\s+(?:this|does\s+(?:the|this))\s+user\b|keys\s+by\s+category\b"
+    r"|judge\s+these\s+claims\b)",
+    re.IGNORECASE,
+)
+"""How the headings and fields of the templates begin."""
 
 
 class PromptConfig(Config):
@@ -60,16 +71,20 @@ def render(
         ConfigError: No such template, or a template uses a name it is not given.
     """
     config = config or PromptConfig()
+    entries = [_entry_as_data(entry) for entry in context.entries]
+    values = {name: _unforged(value) if isinstance(value, str) else value for name, value in values.items()}
+    if "compared" in values:
+        values["compared"] = [{**one, "item": _as_data(one["item"])} for one in values["compared"]]
     shared = {
-        "item": context.item,
+        "item": _as_data(context.item),
         "sample": context.sample,
-        "entries": context.entries,
+        "entries": entries,
         "guidance": config.guidance,
         "with_text": config.with_text,
         **values,
     }
     his, diff = (config.streams in ("both", stream) for stream in ("his", "diff"))
-    rows = [{"entry": entry, "his": his, "diff": diff and entry.e_diff is not None} for entry in context.entries]
+    rows = [{"entry": entry, "his": his, "diff": diff and entry.e_diff is not None} for entry in entries]
     target = [] if context.sample.target is None else [context.sample.target]
     made_from = [*(entry.review.id for entry in context.entries), *target, *sources]
     return _compose(_files(template, config), shared, rows, made_from)
@@ -102,13 +117,33 @@ def render_comparison(
     """
     rows = [{"other": other, "number": k} for k, other in enumerate(others, start=1)]
     made_from = [own.id, *(other.id for other in others), *sources]
-    files, shared = _files(template, config or PromptConfig()), {"item": item, "own": own, **values}
+    files, shared = _files(template, config or PromptConfig()), {"item": _as_data(item), "own": own, **values}
     return _compose(files, shared, rows, made_from, known=True)
 
 
 def with_soft(prompt: Prompt, soft: Any) -> Prompt:
     """The prompt with soft vectors (n_slots, hidden) for its slots."""
     return replace(prompt, soft=soft)
+
+
+@lru_cache(maxsize=4096)
+def _as_data(item: Item) -> Item:
+    """The item with a title on one line and a description that begins no section of a prompt; most are as they were."""
+    title, description = " ".join((item.title or item.id).splitlines()), _unforged(item.description)
+    if title == (item.title or item.id) and description == item.description:
+        return item
+    return replace(item, title=title, description=description)
+
+
+def _entry_as_data(entry: Entry) -> Entry:
+    item = _as_data(entry.item)
+    return entry if item is entry.item else replace(entry, item=item)
+
+
+def _unforged(text: str) -> str:
+    """``text`` with ``>`` before every further line that imitates a heading or field of a prompt."""
+    first, *others = text.splitlines(keepends=True) or [""]
+    return "".join([first, *(f"> {line}" if _SECTION.match(line) else line for line in others)])
 
 
 def _files(template: str, config: PromptConfig) -> Files:

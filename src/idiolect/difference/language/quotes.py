@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import cached_property
 
+from idiolect.corpus.control import neutralised
 from idiolect.difference.language.feature import Comparison, Feature, Quote, Reason
 
 _MARKS = str.maketrans(dict.fromkeys('"“”„‟″«»‘’‚‛′`´', "'"))
@@ -112,8 +113,8 @@ def check_quotes(feature: Feature, evidence: Evidence, *, required: bool = False
 
 
 def normalise(text: str) -> str:
-    """On one line, with one kind of quotation mark, and none around it."""
-    return " ".join(text.translate(_MARKS).split()).strip("' ")
+    """On one line, with one kind of quotation mark, and none around it; control tokens as prompts show them."""
+    return " ".join(neutralised(text).translate(_MARKS).split()).strip("' ")
 
 
 def stands_in(words: str, text: str) -> bool:
