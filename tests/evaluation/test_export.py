@@ -2,13 +2,15 @@ from __future__ import annotations
 
 import csv
 import io
+from dataclasses import replace
 
 import numpy as np
 import pytest
 
 from idiolect.evaluation.additive import Mean, score_each
 from idiolect.evaluation.base import Signature
-from idiolect.evaluation.export import FIELDS, escape, to_csv, to_latex
+from idiolect.evaluation.export import FIELDS, escape, to_csv, to_latex, write_csv
+from idiolect.evaluation.render import to_markdown
 from idiolect.evaluation.report import ScoreTable, score_table
 from idiolect.evaluation.significance import Resamples
 
@@ -61,3 +63,26 @@ def test_a_row_alone_scores_the_same_by_sums_and_without_them() -> None:
     rows = np.arange(4.0).reshape(-1, 1)
     for metric in (Plain(), Mean("mean", greater_is_better=True)):
         np.testing.assert_array_equal(score_each(metric, rows), [0, 1, 2, 3])
+
+
+@pytest.mark.parametrize("text", ["=1+1", "+1", "-1+cmd", "@SUM(A1)", " =1", "\t=1", "\r=1", "\n=1", "＝1+1"])
+def test_no_text_in_csv_is_a_formula(text: str) -> None:
+    ((cell, number),) = csv.reader(io.StringIO(write_csv([(text, -1.5)]), newline=""))
+    assert cell == f"'{text}".replace("\r", "\n")
+    assert number == "-1.5"
+
+
+@pytest.mark.parametrize("text", ["tea", "a=b", "rag: wrong user", ""])
+def test_other_texts_in_csv_are_as_they_are(text: str) -> None:
+    assert next(csv.reader(io.StringIO(write_csv([(text, "x")])))) == [text, "x"]
+
+
+def test_a_name_stays_on_its_line_in_latex_and_markdown(table: ScoreTable) -> None:
+    evil = "x\n\\input{/etc/passwd}\u2028[a](javascript:b)<script>`|"
+    renamed = replace(table, baseline=evil, rows=tuple(replace(row, method=evil) for row in table.rows))
+    assert not [line for line in to_latex(renamed).splitlines() if line.startswith(r"\input")]
+    assert r"x \textbackslash{}input\{/etc/passwd\}" in to_latex(renamed)
+    grid = [line for line in to_markdown(renamed).splitlines() if line.startswith("|")]
+    assert len(grid) == 2 + len(table.rows)
+    for marked in ("[a]", "<script>"):
+        assert not [line for line in grid if marked in line.replace("\\" + marked[0], "")]

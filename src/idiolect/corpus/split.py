@@ -11,7 +11,7 @@ from typing import Any, Literal
 import polars as pl
 import polars.exceptions as pl_errors
 
-from idiolect.config import build
+from idiolect.config import build, read_json
 from idiolect.corpus.atomic import write_whole
 from idiolect.corpus.rules import SplitConfig
 from idiolect.errors import ArtifactError, ConfigError, NotFoundError
@@ -122,7 +122,7 @@ class Split:
 
 def _read_head(path: Path) -> dict[str, Any]:
     try:
-        head = json.loads(path.read_text(encoding="utf-8"))
+        head = read_json(path)
     except (OSError, ValueError) as error:
         raise _damaged(path, error) from error
     expected = {"version", "fingerprint", "members", "config", "counts"}

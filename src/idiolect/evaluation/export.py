@@ -16,6 +16,8 @@ FIELDS = (
     "p_holm", "samples", "units", "resamples", "signature",
 )  # fmt: skip
 _SPECIAL = re.compile(r"[\\&%$#_{}~^]")
+_FORMULA = re.compile(r"\s*[=+\-@\uff1d\uff0b\uff0d\uff20]|[\t\r\n]")
+"""What a cell begins with that spreadsheets may compute; they know the full-width signs, too."""
 _NAMED = {"\\": r"\textbackslash{}", "~": r"\textasciitilde{}", "^": r"\textasciicircum{}"}
 
 
@@ -25,10 +27,25 @@ def to_csv(tables: Iterable[ScoreTable]) -> str:
 
 
 def write_csv(lines: Iterable[Sequence[object]]) -> str:
-    """The lines as CSV."""
+    """The lines as CSV, in which no text is a formula."""
     text = io.StringIO()
-    csv.writer(text, lineterminator="\n").writerows(lines)
+    csv.writer(text, lineterminator="\n").writerows([inert(cell) for cell in line] for line in lines)
     return text.getvalue()
+
+
+def inert(cell: object) -> object:
+    """A cell that no spreadsheet computes: a text that begins as a formula does gets an apostrophe before it.
+
+    Line breaks become line feeds.
+
+    Example:
+        >>> inert("=1+1"), inert("tea"), inert(-1.5)
+        ("'=1+1", 'tea', -1.5)
+    """
+    if not isinstance(cell, str):
+        return cell
+    cell = cell.replace("\r\n", "\n").replace("\r", "\n")  # a carriage return alone is not quoted, and ends the line
+    return f"'{cell}" if _FORMULA.match(cell) else cell
 
 
 def to_latex(table: ScoreTable) -> str:
@@ -44,12 +61,16 @@ def to_latex(table: ScoreTable) -> str:
     comments = [*table_notes(table), *(column.signature for column in table.columns)]
     lines = [rf"\begin{{tabular}}{{l{'r' * len(table.columns)}}}", r"\toprule", _row(head), r"\midrule"]
     lines += [*map(_row, rows), r"\bottomrule", r"\end{tabular}"]
-    return "\n".join([*(f"% {comment}" for comment in comments), *lines]) + "\n"
+    return "\n".join([*(f"% {_one_line(comment)}" for comment in comments), *lines]) + "\n"
 
 
 def escape(text: str) -> str:
-    """Text in which LaTeX sees no commands."""
-    return _SPECIAL.sub(lambda found: _NAMED.get(found[0], rf"\{found[0]}"), text)
+    """Text on one line in which LaTeX sees no commands."""
+    return _SPECIAL.sub(lambda found: _NAMED.get(found[0], rf"\{found[0]}"), _one_line(text))
+
+
+def _one_line(text: str) -> str:
+    return " ".join("".join(char if char.isprintable() else " " for char in text).split())
 
 
 def _scores(table: ScoreTable) -> Iterator[Sequence[object]]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
@@ -11,15 +12,22 @@ from idiolect.evaluation.personal import Verdict
 from idiolect.evaluation.report import Cell, Column, ScoreTable
 from idiolect.evaluation.significance import SIGNIFICANT
 
+_MARKUP = re.compile(r"[\\`<>\[\]]")
+
 
 def to_markdown(table: ScoreTable) -> str:
     """A Markdown table: the best of each column in bold, significant differences from the baseline with a dagger."""
-    grid = _grid(table, bold=True)
+    grid = [[plain(name), *cells] for name, *cells in _grid(table, bold=True)]
     lines = [_line(grid[0]), _line(["---", *["---:"] * len(table.columns)]), *map(_line, grid[1:])]
     return (
         "\n".join([*lines, "", *table_notes(table), "", *(f"- `{column.signature}`" for column in table.columns)])
         + "\n"
     )
+
+
+def plain(text: str) -> str:
+    """A name or a category for Markdown: one line, and no links, code or HTML."""
+    return _MARKUP.sub(r"\\\g<0>", " ".join(text.split()))
 
 
 def to_text(table: ScoreTable) -> str:

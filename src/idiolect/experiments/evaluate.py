@@ -10,8 +10,9 @@ from typing import Any
 
 from tqdm.auto import tqdm
 
+from idiolect.config import read_json
 from idiolect.encoders.digest import folder_digest
-from idiolect.errors import ConfigError
+from idiolect.errors import ArtifactError, ConfigError
 from idiolect.experiments import results
 from idiolect.experiments.answers import check_answered, settled, unheard
 from idiolect.experiments.conditions import Condition, conditions
@@ -106,9 +107,10 @@ def run_condition(
 
     Raises:
         EndpointError: Some model gave no answer at all.
+        ArtifactError: What is on record cannot be read, or is of other samples.
     """
     path = results.output_file(folder, "samples", condition.name)
-    if path.is_file() and settled(rows := results.read_lines(path)):
+    if path.is_file() and settled(rows := _read_back(path, samples)):
         return rows
     references, nothing = [sample.reference or "" for sample in samples], [None] * len(samples)
     nats = nothing
@@ -124,6 +126,19 @@ def run_condition(
     check_answered(condition.name, rows)
     path.parent.mkdir(parents=True, exist_ok=True)
     results.write_lines(path, rows)
+    return rows
+
+
+def _read_back(path: Path, samples: Sequence[Sample]) -> list[dict[str, Any]]:
+    try:
+        rows = results.read_outputs(path)
+        wanted = [(sample.user, sample.item, sample.target) for sample in samples]
+        if [(row["user"], row["item"], row["target"]) for row in rows] != wanted:
+            raise ValueError("it has other samples")
+    except (OSError, ValueError) as error:
+        raise ArtifactError(
+            f"the outputs in {str(path)!r} cannot be used: {error}", hint="remove the file, or evaluate to a new folder"
+        ) from error
     return rows
 
 
@@ -181,7 +196,11 @@ def _depends(data: Data, record: Mapping[str, Any], adapter: Path | None, genera
 def _claim(folder: Path, depends: Mapping[str, Any]) -> None:
     """Make the folder this evaluation's own, or refuse another's outputs."""
     path = folder / "claim.json"
-    known = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
+    try:
+        known: Any = read_json(path) if path.is_file() else {}
+    except (OSError, ValueError) as error:
+        raise ArtifactError(f"{str(path)!r} is damaged: {error}", hint="choose another folder") from error
+    known = known if isinstance(known, dict) else {}
     changed = sorted(key for key, value in depends.items() if json.loads(json.dumps(value)) != known.get(key))
     if changed and any((folder / "samples").glob("*.jsonl")):
         raise ConfigError(

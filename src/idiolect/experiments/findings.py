@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from idiolect.evaluation.personal import Verdict
-from idiolect.evaluation.render import controls_to_text, to_dict, to_markdown, to_text, verdicts_to_markdown
+from idiolect.evaluation.render import controls_to_text, plain, to_dict, to_markdown, to_text, verdicts_to_markdown
 from idiolect.evaluation.report import ScoreTable
 from idiolect.evaluation.significance import Interval
 from idiolect.experiments import curves, results, spending
@@ -100,7 +100,9 @@ class Evaluation:
         }
 
     def _report(self, figures: Sequence[Path]) -> str:
-        sections = [f"## {name[0].upper()}{name[1:]}\n\n{to_markdown(table)}" for name, table in self._titled().items()]
+        sections = [
+            f"## {plain(name[0].upper() + name[1:])}\n\n{to_markdown(table)}" for name, table in self._titled().items()
+        ]
         if self.verdicts:
             sections.append(f"## Whether it is personal\n\n{verdicts_to_markdown(self.verdicts)}")
         if self.variety:

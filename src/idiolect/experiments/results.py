@@ -13,8 +13,9 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
-from pydantic import TypeAdapter, ValidationError
+from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError
 
+from idiolect.config import parse_json
 from idiolect.corpus.atomic import write_whole
 from idiolect.difference.language.feature import Feature
 from idiolect.errors import ArtifactError
@@ -70,6 +71,47 @@ def _json(value: Any, *, indent: int | None = None) -> str:
 def read_lines(path: Path) -> list[dict[str, Any]]:
     """The rows of a JSON lines file; only a line feed ends a line (texts may hold other separators)."""
     return [json.loads(line) for line in path.read_text(encoding="utf-8").split("\n") if line]
+
+
+class _Outputs(BaseModel):
+    """What is read of a line of outputs; it may have further fields."""
+
+    model_config = ConfigDict(extra="allow", strict=True)
+
+    user: str
+    item: str
+    target: str | None
+    reference: str
+    text: str | None
+    nll: float | None
+    stages: dict[str, str] = {}
+    anchors: list[str] = []
+    rungs: dict[str, int] = {}
+    usage: dict[str, dict[str, float | None]] = {}
+
+
+def read_outputs(path: Path) -> list[dict[str, Any]]:
+    """A condition's outputs, read back from a folder that may be somebody else's.
+
+    Raises:
+        OSError: The file cannot be read.
+        ValueError: A line is not JSON, nested too deeply, or not what this version writes.
+    """
+    rows: list[dict[str, Any]] = []
+    for number, line in enumerate(path.read_text(encoding="utf-8").split("\n"), start=1):
+        if not line:
+            continue
+        try:
+            row = parse_json(line)
+            _Outputs.model_validate(row)
+        except ValidationError as error:
+            place = ".".join(map(str, error.errors()[0]["loc"]))[:80]
+            what = place or "a row"
+            raise ValueError(f"{path.name}, line {number}: {what!r} is not what an evaluation writes") from error
+        except ValueError as error:
+            raise ValueError(f"{path.name}, line {number}: {error}") from error
+        rows.append(row)
+    return rows
 
 
 def output_file(folder: Path, kind: str, condition: str) -> Path:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -195,3 +196,69 @@ def test_the_command_leaves_tables_and_scores_for_other_programs(write: Write, c
     assert len(scores) == 3 * USERS * EACH
     own = [float(row["rouge1"]) for row in scores if row["condition"] == "drp"]
     assert own == [1.0] * USERS * EACH
+
+
+class TestFromElsewhere:
+    """An evaluation of somebody else is data: one line says what is wrong with it, and it names no code."""
+
+    def test_it_does_not_choose_the_code_of_a_metric(self, write: Write) -> None:
+        folder = write("a", GAINS, metrics=["rouge1", "antigravity:x"])
+        sys.modules.pop("antigravity", None)
+        found = compare_evaluations([folder])
+        assert "antigravity" not in sys.modules
+        assert any("antigravity:x left out" in note for note in found.notes)
+
+    @pytest.mark.parametrize(
+        "settings",
+        [
+            {"metrics": 3},
+            {"metrics": [["rouge1"]]},
+            {"resamples": 10**12},
+            {"resamples": "many"},
+            {"seed": -1},
+            {"seed": [1]},
+        ],
+    )
+    def test_settings_that_are_none_are_one_line(self, write: Write, settings: dict[str, Any]) -> None:
+        folder = Path(write("a", GAINS))
+        record = json.loads((folder / "results.json").read_text())
+        record["settings"] |= settings
+        write_json(folder / "results.json", record)
+        with pytest.raises(InputError, match="cannot be read") as found:
+            compare_evaluations([str(folder)])
+        assert "\n" not in str(found.value)
+
+    @pytest.mark.parametrize("name", ["a\nb", "\x1b[31m", 3, None, "", "x" * 1000, ["a"]])
+    def test_conditions_without_plain_names_are_refused(self, write: Write, name: Any) -> None:
+        folder = Path(write("a", GAINS))
+        record = json.loads((folder / "results.json").read_text())
+        record["tables"]["methods"]["methods"].append({"name": name})
+        write_json(folder / "results.json", record)
+        with pytest.raises(InputError, match="cannot be read"):
+            compare_evaluations([str(folder)])
+
+    def test_a_name_is_no_path_out_of_the_folder(self, write: Write, tmp_path: Path) -> None:
+        folder = Path(write("a", GAINS))
+        write_lines(tmp_path / "secret.jsonl", [{"user": "secret"}])
+        record = json.loads((folder / "results.json").read_text())
+        record["tables"]["methods"]["methods"].append({"name": "../../secret"})
+        write_json(folder / "results.json", record)
+        with pytest.raises(InputError) as found:
+            compare_evaluations([str(folder)])
+        assert str(tmp_path / "secret") not in str(found.value)
+
+    @pytest.mark.parametrize(
+        "line", ["[" * 100_000, "null", "[]", '{"user": 1}', '{"user": "u", "item": "i", "nll": "x"}', "{"]
+    )
+    def test_outputs_that_are_none_are_one_line(self, write: Write, line: str) -> None:
+        folder = Path(write("a", GAINS))
+        output_file(folder, "samples", "drp").write_text(line + "\n")
+        with pytest.raises(InputError, match=r"drp\.jsonl, line 1") as found:
+            compare_evaluations([str(folder)])
+        assert "\n" not in str(found.value)
+
+    def test_a_record_that_is_nested_without_end_is_one_line(self, write: Write) -> None:
+        folder = Path(write("a", GAINS))
+        (folder / "results.json").write_text('{"tables":' * 50_000)
+        with pytest.raises(InputError, match="cannot be read"):
+            compare_evaluations([str(folder)])

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from idiolect.config import read_json
 from idiolect.errors import ConfigError, InputError
 from idiolect.experiments import results
 from idiolect.experiments.columns import Rows
 
+_MAX_BYTES = 2**28
+_MOST_RESAMPLES = 1_000_000
 _KEY = ("user", "item", "target", "reference")
 
 
@@ -48,15 +50,29 @@ def read_evaluation(folder: Path) -> Recorded:
     if not path.is_file():
         raise InputError(f"{str(folder)!r} holds no finished evaluation", hint="name a folder of idiolect evaluate")
     try:
-        record = json.loads(path.read_text(encoding="utf-8"))
+        record = read_json(path, max_bytes=_MAX_BYTES)
         names = dict.fromkeys(row["name"] for table in record["tables"].values() for row in table["methods"])
+        _check_record(record["settings"], list(names))
         files = {name: results.output_file(folder, "samples", name) for name in names}
-        found = Recorded(folder, record["settings"], {name: results.read_lines(path) for name, path in files.items()})
+        found = Recorded(folder, record["settings"], {name: results.read_outputs(path) for name, path in files.items()})
         if any([row["target"] for row in rows] != [s[2] for s in found.samples] for rows in found.runs.values()):
             raise ValueError("its conditions have different samples")
-    except (KeyError, TypeError, AttributeError, StopIteration, ValueError, FileNotFoundError) as error:
+    except (KeyError, TypeError, AttributeError, StopIteration, ValueError, OSError) as error:
         raise InputError(f"the evaluation in {str(folder)!r} cannot be read: {error}", hint="evaluate again") from error
     return found
+
+
+def _check_record(settings: Any, names: Sequence[Any]) -> None:
+    """Refuse what is not a record of an evaluation; the folder may be somebody else's."""
+    if not all(isinstance(name, str) and 0 < len(name) <= 200 and name.isprintable() for name in names):
+        raise ValueError("a condition has no plain name")
+    metrics = settings.get("metrics", [])
+    if not isinstance(metrics, list) or not all(isinstance(name, str) for name in metrics):
+        raise ValueError("its metrics are no names")
+    for name, most in (("resamples", _MOST_RESAMPLES), ("seed", 2**63 - 1)):
+        value = settings.get(name, 1)
+        if not isinstance(value, int) or not 0 <= value <= most:
+            raise ValueError(f"its {name} is no number from 0 to {most}")
 
 
 def read_groups(given: Sequence[str], *, pool: bool = False) -> list[Group]:

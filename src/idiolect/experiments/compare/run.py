@@ -16,7 +16,7 @@ from idiolect.evaluation.fidelity import FIDELITY
 from idiolect.evaluation.render import differences_to_text, evaluations_to_text, to_dict, to_text
 from idiolect.evaluation.report import ScoreTable, check_names, score_table
 from idiolect.evaluation.significance import RESAMPLES, Resamples
-from idiolect.evaluation.table import DEFAULT_METRICS, load_metrics
+from idiolect.evaluation.table import DEFAULT_METRICS, METRICS, load_metrics
 from idiolect.experiments.columns import NLL
 from idiolect.experiments.compare.evaluations import Group, Recorded, read_groups
 from idiolect.experiments.compare.pooled import Run, chosen, lines, pooled, runs_of, the_one
@@ -122,8 +122,9 @@ def _missing(runs: Iterable[Run]) -> Iterator[str]:
 
 
 def _recorded_metrics(first: Recorded) -> tuple[str, ...]:
-    """Those that need only a text and its reference."""
-    return tuple(name for name in first.settings.get("metrics", DEFAULT_METRICS) if name != FIDELITY.name)
+    """Those that need only a text and its reference, and whose code the folder does not choose."""
+    recorded = first.settings.get("metrics", DEFAULT_METRICS)
+    return tuple(name for name in recorded if name in METRICS)
 
 
 def _draws(first: Recorded, n_members: int, resamples: int | None) -> Resamples:
@@ -158,5 +159,7 @@ def _notes(groups: Sequence[Group], most: int, *, named: bool) -> Iterator[str]:
         elif most > 1:
             yield f"{group.label}: one evaluation, held against each of {most}: {folders}"
     recorded = {name for group in groups for member in group.members for name in member.settings.get("metrics", ())}
+    if (own := sorted(name for name in recorded if name not in METRICS and name != FIDELITY.name)) and not named:
+        yield f"{', '.join(own)[:200]} left out: an evaluation does not choose code; name yours with --metrics"
     if FIDELITY.name in recorded and not named:
         yield f"{FIDELITY.name} is left out: it needs the store, see each evaluation's own report"

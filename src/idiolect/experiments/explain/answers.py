@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
+from idiolect.config import parse_json
 from idiolect.corpus.atomic import is_sqlite
 from idiolect.difference.language.feature import Comparison, Feature
 from idiolect.difference.language.measured import measure_comparisons
@@ -86,7 +86,7 @@ def _lines(path: Path) -> Iterator[tuple[int, str]]:
 
 def _row(line: str, where: str) -> Any:
     try:
-        return json.loads(line)
+        return parse_json(line)
     except ValueError as error:
         raise InputError(f"{where} is not JSON", hint=_HINT) from error
 

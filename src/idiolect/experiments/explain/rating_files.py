@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import csv
-import json
 from collections.abc import Mapping
 from dataclasses import fields
 from pathlib import Path
 from typing import Any, Literal
 
+from idiolect.config import parse_json
 from idiolect.corpus.atomic import is_sqlite
 from idiolect.errors import InputError, NotFoundError
 from idiolect.experiments.explain.rating_sheet import Entry
@@ -106,7 +106,9 @@ def _entries(path: Path) -> list[Entry]:
     if not path.is_file():
         raise NotFoundError(f"there is no key {str(path)!r}", hint=_KEY_HINT)
     try:
-        rows: Any = json.loads(_read(path))["rows"]
+        rows: Any = parse_json(_read(path))["rows"]
+        if not all(isinstance(row[field.name], str) for row in rows for field in fields(Entry)):
+            raise TypeError("a field is no text")
         return [Entry(**{field.name: row[field.name] for field in fields(Entry)}) for row in rows]
     except (ValueError, KeyError, TypeError) as error:
         raise InputError(f"{str(path)!r} is no key of a sheet", hint=_KEY_HINT) from error
