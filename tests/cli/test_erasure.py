@@ -29,7 +29,7 @@ def source(job: Any, tmp_path: Path) -> Path:
                 "review_id": f"{USER}/{place}",
                 "text": f"{row['text']} {SENTENCE}, about {row['item']}.",
             }
-    rows.append({"user": USER, "item": rows[0]["item"], "text": SENTENCE, "rating": "twelve"})
+    rows.append({"user": USER, "text": SENTENCE, "item": None})
     path = tmp_path / "source" / "reviews.jsonl"
     path.parent.mkdir()
     path.write_text("".join(json.dumps(row) + "\n" for row in rows))
@@ -53,7 +53,7 @@ def test_after_the_whole_job_no_byte_of_a_forgotten_user_is_left(job: Any, sourc
 
     work.mkdir()
     rejects = str(tmp_path / "lists" / "rejects.rejects.jsonl")
-    assert call("ingest", str(source), "--rejects", rejects)["rejected"] == {"bad rating": 1}
+    assert call("ingest", str(source), "--rejects", rejects)["rejected"] == {"missing item": 1}
     thresholds = [token for name, value in job.thresholds.items() for token in ("--set", f"{name}={value}")]
     call("split", "--out", split, *thresholds)
     call("embed", "--encoder", "hash:48")

@@ -158,3 +158,48 @@ def test_yelp_is_read_as_it_comes(tmp_path: Path) -> None:
     assert found.timestamp == 1_531_001_351
     (item,) = open_items(write(tmp_path / "business.json", business))
     assert (item.title, item.description) == ("Bar", "Bars, Food")
+
+
+@pytest.mark.parametrize(
+    "dates", [["2010-03-01", "2012", "2011-07"], [2010, 2012, 2011], [10, 12, 11], ["1971", "1972"]]
+)
+def test_the_answer_is_newer_than_every_entry_of_the_profile(tmp_path: Path, dates: list[Any]) -> None:
+    profile = [{"id": str(k), "text": f"article {k}", "title": f"t{k}", "date": date} for k, date in enumerate(dates)]
+    questions = [{"id": 7.0, "user_id": "u", "input": "?", "profile": profile}]
+    (tmp_path / "q_questions.json").write_text(json.dumps(questions))
+    golds = [{"id": "7", "output": "the answer"}]
+    (tmp_path / "q_outputs.json").write_text(json.dumps({"task": "LaMP_4", "golds": golds}))
+    row = {"name": "u", "input": "?", "output": "the answer"}
+    row["profile"] = [{"title": f"t{k}", "abstract": f"a{k}", "year": date} for k, date in enumerate(dates)]
+    for path in (tmp_path / "q_questions.json", write(tmp_path / "long.jsonl", row)):
+        reviews = sorted(open_reviews(path), key=lambda review: review.moment)
+        assert reviews[-1].text == "the answer"
+        assert reviews[-1].timestamp == reviews[-2].timestamp is not None
+
+
+def test_a_target_of_the_authors_without_a_time_is_newest_too(tmp_path: Path) -> None:
+    target = {**entry(9), "timestamp": None}
+    row = {"user_id": "u", "profile": [entry(0), entry(1)], "data": target}
+    reviews = list(open_reviews(write(tmp_path / "r.jsonl", row)))
+    assert max(reviews, key=lambda review: review.moment).text == "text 9"
+
+
+def test_an_entry_that_is_no_text_costs_itself_alone(tmp_path: Path) -> None:
+    profile = [{"title": "\ud800", "text": "lost"}, {"title": "fine", "text": "kept"}]
+    path = write(tmp_path / "r.jsonl", {"name": "ann", "input": "x", "output": "y", "profile": profile})
+    source = open_reviews(path)
+    assert [review.text for review in source] == ["kept", "y"]
+    assert source.summary.rejected == {"not UTF-8": 1}
+    items = open_items(path)
+    assert [item.title for item in items] == ["fine", ""]
+    assert items.summary.rejected == {"not UTF-8": 1}
+
+
+def test_an_answer_that_is_no_text_is_listed(tmp_path: Path) -> None:
+    questions = [{"id": k, "input": "?", "profile": [{"id": "1", "text": "a tweet"}]} for k in range(3)]
+    (tmp_path / "q_questions.json").write_text(json.dumps(questions))
+    golds = [{"id": 0, "output": None}, {"id": 1, "output": 4}]
+    (tmp_path / "q_outputs.json").write_text(json.dumps({"task": "LaMP_7", "golds": golds}))
+    source = open_reviews(tmp_path / "q_questions.json")
+    assert len(list(source)) == 3
+    assert source.summary.rejected == {"missing text": 1, "wrong type: text": 1}

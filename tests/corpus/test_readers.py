@@ -13,7 +13,15 @@ from hypothesis import strategies as st
 from idiolect.corpus import RejectsWriter, open_items, open_reviews
 from idiolect.errors import ConfigError, InputError
 
-ROW = {"user_id": "u", "item_id": "i", "text": "good", "rating": 4.0, "title": "t", "timestamp": 1000, "order": 3}
+ROW = {
+    "user_id": "u",
+    "item_id": "i",
+    "text": "good",
+    "rating": 4.0,
+    "title": "t",
+    "timestamp": 1_300_000_000,
+    "order": 3,
+}
 
 
 def write_jsonl(path: Path, *rows: object) -> Path:
@@ -44,7 +52,7 @@ def test_the_three_file_kinds_give_the_same_reviews(tmp_path: Path):
     assert [source.format for source in sources] == ["jsonl", "csv", "parquet"]
     first, second, third = (list(source) for source in sources)
     assert first == second == third
-    assert (first[0].timestamp, first[0].order, first[0].rating) == (1000, 3, 4.0)
+    assert (first[0].timestamp, first[0].order, first[0].rating) == (1_300_000_000, 3, 4.0)
 
 
 @pytest.mark.parametrize("suffix", ["jsonl", "csv", "tsv", "parquet"])
@@ -70,12 +78,19 @@ def test_amazon_2014_reviews_and_literal_items_are_read(tmp_path: Path):
     reviews = open_reviews(
         write_jsonl(
             tmp_path / "reviews.json",
-            {"reviewerID": "A", "asin": "B1", "reviewText": "x", "overall": 5.0, "summary": "s", "unixReviewTime": 9},
+            {
+                "reviewerID": "A",
+                "asin": "B1",
+                "reviewText": "x",
+                "overall": 5.0,
+                "summary": "s",
+                "unixReviewTime": 1_300_000_000,
+            },
         )
     )
     (review,) = reviews
     assert reviews.format == "amazon2014"
-    assert (review.user, review.item, review.title, review.timestamp) == ("A", "B1", "s", 9)
+    assert (review.user, review.item, review.title, review.timestamp) == ("A", "B1", "s", 1_300_000_000)
     meta = write_lines(tmp_path / "meta.json", rb"{'asin': 'B1', 'title': 'Bob\'s', 'categories': [['CDs', 'Pop']]}")
     items = open_items(meta)
     (item,) = items
@@ -132,7 +147,6 @@ def test_category_prefixes_items_only_when_asked(tmp_path: Path):
 @pytest.mark.parametrize(
     ("cell", "seconds"),
     [
-        (0, 0),
         (4_102_444_799, 4_102_444_799),
         (1588687728923456, 1588687728),
         (1588687728923456789, 1588687728),
@@ -142,6 +156,28 @@ def test_category_prefixes_items_only_when_asked(tmp_path: Path):
         ("2020-05-05 14:08:48", 1588687728),
         ("2020-05-05T16:08:48+02:00", 1588687728),
         ("1970-01-02", 86400),
+        (2005, 1_104_537_600),
+        ("2011", 1_293_840_000),
+        (2011.0, 1_293_840_000),
+        ("200803", 1_204_329_600),
+        (20190423, 1_555_977_600),
+        ("20190423101500", 1_556_014_500),
+        (43831, 1_577_836_800),
+        ("43831.5", 1_577_880_000),
+        ("2008-03", 1_204_329_600),
+        ("2008-3-1", 1_204_329_600),
+        ("2018/11/10 9:05", 1_541_840_700),
+        ("November 10, 2018", 1_541_808_000),
+        ("10 Nov 2018", 1_541_808_000),
+        ("Saturday, November 10th, 2018 at 5:03 pm", 1_541_869_380),
+        ("11 10, 2018", 1_541_808_000),
+        ("10.11.2018", 1_541_808_000),
+        ("2018年11月10日", 1_541_808_000),
+        ("Sat, 10 Nov 2018 14:03:00 +0100", 1_541_854_980),
+        ("Sat Nov 10 14:03:00 +0000 2018", 1_541_858_580),
+        ("2018-11-10 14:03:00 UTC", 1_541_858_580),
+        ("2018-11-10T14:03:00.123456789+02:00", 1_541_851_380),
+        ("1588687728.9", 1_588_687_728),
         (None, None),
         ("", None),
     ],
@@ -168,32 +204,78 @@ def test_parquet_dates_become_seconds(tmp_path: Path):
         ({"text": 7}, "wrong type: text"),
         ({"user_id": ["u"]}, "wrong type: user"),
         ({"user_id": True}, "wrong type: user"),
-        ({"title": {}}, "wrong type: title"),
-        ({"rating": math.nan}, "bad rating"),
-        ({"rating": "five"}, "bad rating"),
-        ({"rating": [5]}, "wrong type: rating"),
-        ({"rating": True}, "wrong type: rating"),
-        ({"timestamp": "yesterday"}, "bad timestamp"),
-        ({"rating": -1}, "rating out of range"),
-        ({"rating": "1e9"}, "rating out of range"),
-        ({"timestamp": 1e300}, "timestamp after 2099"),
-        ({"timestamp": 100_000_000_000}, "timestamp after 2099"),
-        ({"timestamp": "2150-01-01"}, "timestamp after 2099"),
-        ({"timestamp": -1}, "timestamp before 1970"),
-        ({"timestamp": "1969-12-31T23:59:59Z"}, "timestamp before 1970"),
+        ({"text": math.nan}, "missing text"),
+        ({"text": "nan"}, "missing text"),
+        ({"user_id": math.nan}, "missing user"),
+        ({"user_id": "None"}, "missing user"),
+        ({"item_id": "nan"}, "missing item"),
+        ({"item_id": 1.5}, "wrong type: item"),
+        ({"item_id": 2.0**53}, "item lost digits as a float"),
+        ({"item_id": "1.0715e+20"}, "item lost digits as a float"),
         ({"text": "a" * 1_000_001}, "text over 1,000,000 characters"),
         ({"text": "a" * 10_000_000}, "text over 1,000,000 characters"),
         ({"user_id": "a" * 1001}, "user over 1,000 characters"),
-        ({"item_id": 10**40}, "wrong type: item"),
-        ({"timestamp": -math.inf}, "bad timestamp"),
-        ({"order": 1.5}, "bad order"),
-        ({"order": 2**63}, "bad order"),
+        ({"item_id": 10**1001}, "item over 1,000 characters"),
         ({"text": "a\0b"}, "NUL byte"),
         ({"text": "a\ud800b"}, "not UTF-8"),
     ],
 )
 def test_unusable_cells_are_rejected_with_their_reason(tmp_path: Path, cells: dict, reason: str):
     assert reason_of(tmp_path / "r.jsonl", **cells) == {reason: 1}
+
+
+@pytest.mark.parametrize(
+    ("field", "cell", "reason"),
+    [
+        ("title", {}, "wrong type: title"),
+        ("title", 7, "wrong type: title"),
+        ("title", math.nan, "wrong type: title"),
+        ("title", "a\0b", "NUL byte"),
+        ("rating", math.nan, "bad rating"),
+        ("rating", "inf", "bad rating"),
+        ("rating", "five", "bad rating"),
+        ("rating", "1,000", "bad rating"),
+        ("rating", "1_0", "bad rating"),
+        ("rating", [5], "wrong type: rating"),
+        ("rating", True, "wrong type: rating"),
+        ("timestamp", "yesterday", "bad timestamp"),
+        ("timestamp", 0, "bad timestamp"),
+        ("timestamp", 99_999_999, "bad timestamp"),
+        ("timestamp", "2018-02-30", "bad timestamp"),
+        ("timestamp", -math.inf, "bad timestamp"),
+        ("timestamp", "11/10/2018", "timestamp with day or month first"),
+        ("timestamp", 1e300, "timestamp after 2099"),
+        ("timestamp", 100_000_000_000, "timestamp after 2099"),
+        ("timestamp", "2150-01-01", "timestamp after 2099"),
+        ("timestamp", -1, "timestamp before 1970"),
+        ("timestamp", 1965, "timestamp before 1970"),
+        ("timestamp", "1969-12-31T23:59:59Z", "timestamp before 1970"),
+        ("order", 1.5, "bad order"),
+        ("order", 2**63, "bad order"),
+        ("review_id", [], "wrong type: review_id"),
+    ],
+)
+def test_an_optional_field_that_cannot_be_read_costs_itself_alone(
+    tmp_path: Path, field: str, cell: object, reason: str
+):
+    source = open_reviews(write_jsonl(tmp_path / "r.jsonl", ROW, ROW | {field: cell}))
+    first, second = source
+    assert second.text == "good"
+    assert (source.summary.accepted, source.summary.rejected) == (2, {})
+    ((lost),) = source.summary.lost_fields
+    assert (lost.name, lost.reason, lost.rows, lost.line) == (field, reason, 1, 2)
+    if field not in ("order", "review_id"):
+        assert getattr(second, field) == (None if field != "title" else "")
+    assert first.rating == 4.0
+
+
+@pytest.mark.parametrize(
+    ("cell", "rating"),
+    [("4,5", 4.5), ("3/5", 3.0), ("★★★★", 4.0), ("★★★☆☆", 3.0), ("4.0 out of 5 stars", 4.0), (-1, -1.0), ("1e9", 1e9)],
+)
+def test_ratings_are_read_as_people_write_them(tmp_path: Path, cell: object, rating: float):
+    (review,) = open_reviews(write_jsonl(tmp_path / "r.jsonl", ROW | {"rating": cell}))
+    assert review.rating == rating
 
 
 @pytest.mark.parametrize(
@@ -253,7 +335,7 @@ def test_named_columns_win_over_aliases(tmp_path: Path):
 
 def test_a_column_may_be_said_to_be_none(tmp_path: Path):
     path = write_jsonl(tmp_path / "r.jsonl", ROW | {"rating": 5321})
-    assert list(open_reviews(path)) == []
+    assert [review.rating for review in open_reviews(path)] == [5321.0]
     (review,) = open_reviews(path, columns={"rating": "-"})
     assert review.rating is None
 

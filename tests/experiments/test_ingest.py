@@ -163,3 +163,44 @@ def test_the_same_file_read_otherwise_is_told_apart_from_bad_rows(tmp_path: Path
     assert "4 of 4 rows of reviews were rejected" in str(found.value)
     assert "another review of this id is stored" in str(found.value)
     assert "ingest into a new store" in str(found.value.hint)
+
+
+def test_the_summary_tells_the_columns_and_what_was_lost(tmp_path: Path) -> None:
+    rows = [
+        {"UserId": f"u{k}", "item": "i0", "Text": f"text {k}", "Score": "x" if k else 5, "when": 1} for k in range(3)
+    ]
+    report = ingest_files(write(tmp_path / "r.jsonl", *rows), store=str(tmp_path / "s.db"))
+    text, record = report.text(), json.loads(json.dumps(report.record(), default=str))
+    assert "columns: user=UserId item=item text=Text rating=Score; no title, timestamp; not used: when" in text
+    assert f"2 rows read without their rating: bad rating (first: line 2 of {tmp_path / 'r.jsonl'})" in text
+    assert record["columns"][0]["of"] == {"user": "UserId", "item": "item", "text": "Text", "rating": "Score"}
+    assert (record["columns"][0]["unused"], record["accepted"]) == (["when"], 3)
+    assert [(lost["name"], lost["rows"]) for lost in record["lost_fields"]] == [("rating", 2)]
+
+
+def test_reviews_of_known_items_are_counted_and_none_is_a_warning(tmp_path: Path) -> None:
+    reviews = write(tmp_path / "r.jsonl", *REVIEWS, {"user": "u", "item": "i1", "text": "other"})
+    items = write(tmp_path / "i.jsonl", {"item": "i0", "title": "Tea"})
+    report = ingest_files(reviews, items=items, store=str(tmp_path / "s.db"))
+    assert "4 of 5 reviews are of known items" in report.text()
+    assert (report.record()["reviews_of_known_items"], report.warnings) == (4, ())
+    again = ingest_files(reviews, items=items, store=str(tmp_path / "s.db"))
+    assert again.record()["reviews_of_known_items"] == 4
+    others = write(tmp_path / "i.jsonl", {"item": "i-0", "title": "Tea"})
+    report = ingest_files(reviews, items=others, store=str(tmp_path / "other.db"))
+    (warning,) = report.record()["warnings"]
+    assert warning.startswith("0 of 5 reviews are of known items")
+    assert "'i0'" in warning
+    assert "'i-0'" in warning
+    assert warning in report.text()
+
+
+def test_reviews_with_and_without_a_time_are_told(tmp_path: Path) -> None:
+    rows = [{**REVIEWS[0], "date": 2011}, {**REVIEWS[1], "date": "soon"}, {**REVIEWS[2], "date": None}]
+    report = ingest_files(write(tmp_path / "r.jsonl", *rows), store=str(tmp_path / "s.db"))
+    assert "2 of 3 reviews have no timestamp: each counts as older" in report.text()
+    assert "1 rows read without their timestamp: bad timestamp" in report.text()
+    ticks = [{**row, "date": k} for k, row in enumerate(REVIEWS)]
+    report = ingest_files(write(tmp_path / "t.jsonl", *ticks), store=str(tmp_path / "t.db"))
+    assert "4 of 4 reviews have a timestamp before March 1973" in report.text()
+    assert report.record()["dated_before_1973"] == 4

@@ -25,7 +25,7 @@ CELLS = {
 }
 ROWS = st.fixed_dictionaries({}, optional=CELLS)
 TABLES = st.lists(ROWS | st.sampled_from(["", "not json", 3]), max_size=12)
-FIRST = {"user": "u0", "item": "i0", "text": "always there", "rating": 3, "timestamp": 5}
+FIRST = {"user": "u0", "item": "i0", "text": "always there", "rating": 3, "timestamp": 1_500_000_000}
 
 
 def write(path: Path, rows: list[Any]) -> Path:

@@ -13,6 +13,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
+from idiolect.corpus.columns import check_names
 from idiolect.corpus.lines import MAX_LINE, TOO_LONG
 from idiolect.corpus.rows import Row
 from idiolect.corpus.source import copy_bounded, open_bytes, packing, readable, shown
@@ -160,6 +161,7 @@ def _rows(path: Path, batches: Iterator[pa.RecordBatch]) -> Iterator[Row]:
     """Rows in pieces of a few megabytes; one that is larger than ``MAX_LINE`` is rejected without being taken out."""
     line, total, most = 0, 0, max(_EXPANDS_FROM, _EXPANDS * path.stat().st_size)
     for batch in batches:
+        check_names(batch.schema.names, shown(path))
         for start in range(0, batch.num_rows, _BATCH_ROWS):
             rows = batch.slice(start, _BATCH_ROWS)
             sizes = sum((_sizes(column) for column in rows.columns), np.zeros(rows.num_rows, np.int64))

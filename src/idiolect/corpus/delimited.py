@@ -10,6 +10,7 @@ from itertools import chain, islice
 from pathlib import Path
 from typing import IO
 
+from idiolect.corpus.columns import check_names
 from idiolect.corpus.lines import MAX_LINE, TOO_LONG, bounded_lines, is_too_long
 from idiolect.corpus.rejects import RAW_CHARS
 from idiolect.corpus.rows import Row
@@ -41,6 +42,7 @@ def csv_rows(path: Path) -> Iterator[Row]:
         names, delimiter = _header(lines, path)
         if not names:
             raise InputError(f"line 1 of {shown(path)} names no columns", hint="give it a header, or --format")
+        check_names(names, shown(path))
         reader = csv.reader(lines, delimiter=delimiter, strict=True)
         while True:
             lines.begin()

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from idiolect.corpus.layouts import Unnest, config_in, entries, relabelled
+from idiolect.corpus.layouts import Past, Unnest, config_in, entries, relabelled
 from idiolect.corpus.parts import Part
 from idiolect.corpus.rows import Row
 
@@ -34,11 +34,16 @@ def reviews_in(_: Part) -> Unnest:
             yield row
             return
         user, profile, target = (row.cells.get(name) for name in ("user_id", "profile", "data"))
-        place = -1
+        place, past = -1, Past()
         for place, entry in enumerate(entries(row, profile)):
-            yield relabelled(entry, {**_cells(entry), "user": user, "order": place})
+            cells = _cells(entry)
+            past.note(cells.get("timestamp"))
+            yield relabelled(entry, {**cells, "user": user, "order": place})
         found = Row(row.line, target if isinstance(target, dict) else "wrong type: data", target)
-        yield relabelled(found, {**_cells(found), "user": user, "order": place + 1})
+        cells = _cells(found)
+        if cells.get("timestamp") in (None, ""):
+            cells["timestamp"] = past.after(None)
+        yield relabelled(found, {**cells, "user": user, "order": place + 1})
 
     return unnest
 

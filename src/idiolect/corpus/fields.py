@@ -1,25 +1,39 @@
 """One cell of a file to one checked value; what cannot be used raises ``UnusableRow``.
 
-Cells come from JSON, CSV, Parquet or Python literals, so each parser takes any object.
+Cells come from JSON, CSV, Parquet or Python literals, so each parser takes any object. What the reason costs - the row
+or the field alone - is decided where a record is made of the values.
 """
 
 from __future__ import annotations
 
 import math
-from datetime import UTC, date, datetime
+import re
+import unicodedata
+from decimal import Decimal
+from fractions import Fraction
+from numbers import Integral
 from typing import Any
+from uuid import UUID
 
+from idiolect.corpus.literals import flattened, unwritten
 from idiolect.corpus.rejects import UnusableRow
+from idiolect.corpus.times import exact_number, parse_timestamp
 
-MILLISECONDS_ABOVE = 1e11
-"""Timestamps beyond this (as seconds the year 5138) are milliseconds, beyond a thousand times this microseconds, and
-beyond a million times this nanoseconds (all from 1973 on)."""
-
-LATEST = 4_102_444_800
-"""Seconds at which the year 2100 begins; nobody has written anything later."""
-
-RATINGS = (0.0, 100.0)
-"""The least and the greatest rating of any scale in use."""
+__all__ = [
+    "clean_id",
+    "is_float_id",
+    "parse_category",
+    "parse_description",
+    "parse_id",
+    "parse_optional_id",
+    "parse_order",
+    "parse_rating",
+    "parse_required",
+    "parse_text",
+    "parse_timestamp",
+    "parse_title",
+    "without_fraction",
+]
 
 MAX_TEXT = 1_000_000
 """Characters of a text at most (two thick novels); what is longer is not a text that somebody wrote about an item."""
@@ -30,13 +44,36 @@ MAX_ID = 1000
 PLACEHOLDER = "Product Description"
 """A heading that Amazon 2023 leaves as the first element of a description."""
 
+FLOAT_ID = re.compile(r"-?(0|[1-9]\d*)\.0", re.ASCII)
+"""How an integer is written that a table held as a float, because an id of its column was missing."""
+
 _INT64 = 2**63
+_EXACT = 2**53
+"""From here on a float no longer tells an integer from the next."""
+_ROUNDED_ID = re.compile(r"\d(\.\d+)?[eE]\+\d+", re.ASCII)
+"""How a table writes an id that it held as a float and that is too large for one."""
+_NOTHING_SAID = frozenset({"nan", "NaN", "NAN"})
+"""What a float that is no number leaves where it is written as a string."""
+_NO_ID = _NOTHING_SAID | {"None", "none", "NONE", "null", "Null", "NULL", "<NA>", "NaT"}
+_AROUND_IDS = "\ufeff\u200b"
+"""Marks that look like nothing and that ``str.strip`` leaves: byte order mark, zero width space."""
+
+_SCORE = re.compile(
+    r"(?P<score>[+-]?\d+(?:[.,]\d{1,2})?)\s*(?:/\s*\d+(?:[.,]\d+)?|(?:out\s+)?of\s+\d+(?:[.,]\d+)?)?"
+    r"\s*(?:stars?|points?|★|⭐️?|%)?(?:\s+rating)?",
+    re.ASCII | re.IGNORECASE,
+)
+_STARS = re.compile(r"(?P<full>[★⭐🌟\ufe0f]*)(?P<half>½?)[☆✩\ufe0f]*")
+_MAX_RATING = 100
+"""Characters of a rating at most."""
 
 
 def parse_text(value: Any, field: str) -> str:
     """A string, ``""`` for null; without NUL bytes (databases cut there) or lone surrogates (not UTF-8)."""
     if value is None:
         return ""
+    if isinstance(value, bytes):
+        value = _decoded(value)
     if not isinstance(value, str):
         raise UnusableRow(f"wrong type: {field}")
     if len(value) > MAX_TEXT:
@@ -52,118 +89,178 @@ def parse_text(value: Any, field: str) -> str:
 
 
 def parse_required(value: Any, field: str) -> str:
-    """A string that is not blank, kept as it stands."""
-    text = parse_text(value, field)
-    if not text or text.isspace():
+    """A string that says something, kept as it stands; ``nan``, as a number or spelled out, says nothing."""
+    text = "" if _is_nan(value) else parse_text(value, field)
+    if not text or text.isspace() or text in _NOTHING_SAID:
         raise UnusableRow(f"missing {field}")
     return text
 
 
-def parse_id(value: Any, field: str) -> str:
-    """A string that is not blank; an integer counts as one."""
-    if isinstance(value, int) and not isinstance(value, bool) and -_INT64 <= value < _INT64:
-        return str(value)
-    text = parse_required(value, field)
-    if len(text) > MAX_ID:
-        raise UnusableRow(f"{field} over {MAX_ID:,} characters")
+def parse_title(value: Any) -> str:
+    """A string, or the only one of a list."""
+    if isinstance(value, list) and len(value) == 1:
+        value = value[0]
+    text = parse_text(value, "title")
+    if text in _NOTHING_SAID:
+        raise UnusableRow("bad title")
     return text
+
+
+def clean_id(value: str) -> str:
+    """An id as it is stored: without blanks around it, composed characters in one way (NFC).
+
+    Example:
+        >>> clean_id(" Jose\u0301 ") == "José"
+        True
+    """
+    value = value.strip()
+    if value.isascii():
+        return value
+    # Normalizing lets no blank appear, but a mark may hide one.
+    return unicodedata.normalize("NFC", value.strip(_AROUND_IDS).strip())
+
+
+def parse_id(value: Any, field: str) -> str:
+    """An id in its one spelling, whatever the file is: see ``clean_id``.
+
+    Args:
+        value: A string; an integer of any size; or a float or decimal number that is an integer, which is what a table
+            makes of a column of integers if one is missing.
+        field: For the reason.
+
+    Raises:
+        UnusableRow: It is missing (blank, ``nan``, ``None``, ``null``), no id, too long, or a number that has lost
+            digits: from 2**53 on one float stands for several integers.
+    """
+    if _is_nan(value):
+        raise UnusableRow(f"missing {field}")
+    if isinstance(value, UUID):
+        return str(value)
+    if isinstance(value, (Integral, float, Decimal)):
+        return _number_id(value, field)
+    text = clean_id(parse_text(value, field))
+    if not text or text in _NO_ID:
+        raise UnusableRow(f"missing {field}")
+    if _ROUNDED_ID.fullmatch(text):
+        raise UnusableRow(f"{field} lost digits as a float")
+    return _not_too_long(text, field)
+
+
+def is_float_id(value: Any) -> bool | None:
+    """Whether a cell holds an integer that a table wrote as a float (``"1001.0"``); None if it holds nothing."""
+    if isinstance(value, str) and len(value) <= MAX_ID:
+        text = value.strip()
+        return None if not text or text in _NO_ID else FLOAT_ID.fullmatch(text) is not None
+    return None if value is None or _is_nan(value) else False
+
+
+def without_fraction(value: Any) -> Any:
+    """``"1001"`` for ``"1001.0"``; anything else as it is."""
+    return value.strip()[:-2] if isinstance(value, str) and FLOAT_ID.fullmatch(value.strip()) else value
 
 
 def parse_optional_id(value: Any, field: str) -> str:
     """As ``parse_id``; ``""`` where there is none."""
-    return "" if _is_blank(value) else parse_id(value, field)
+    try:
+        return parse_id(value, field)
+    except UnusableRow as unusable:
+        if unusable.reason == f"missing {field}":
+            return ""
+        raise
 
 
 def parse_rating(value: Any) -> float | None:
-    """A number within ``RATINGS``, or None where there is none."""
-    if _is_blank(value):
-        return None
-    number = _number(value, "rating")
-    if number is None:
-        raise UnusableRow("bad rating")
-    if not RATINGS[0] <= number <= RATINGS[1]:
-        raise UnusableRow("rating out of range")
-    return number
-
-
-def parse_timestamp(value: Any) -> int | None:
-    """Seconds since the epoch, below ``LATEST``.
+    """A finite number, or None where there is none.
 
     Args:
-        value: Seconds, milliseconds, microseconds or nanoseconds, told apart by their size; or an ISO 8601 date, UTC
-            where it names no zone.
+        value: A number; or a string such as ``"4"``, ``"4,5"``, ``"3/5"`` (read as 3), ``"4.0 out of 5 stars"`` or
+            ``"★★★★☆"``.
     """
     if _is_blank(value):
         return None
-    number = None if isinstance(value, date) else _number(value, "timestamp")
-    seconds = _iso_seconds(value) if number is None else _in_seconds(number)
-    if seconds is None:
-        raise UnusableRow("bad timestamp")
-    if seconds < 0:
-        raise UnusableRow("timestamp before 1970")
-    if seconds >= LATEST:
-        raise UnusableRow("timestamp after 2099")
-    return math.floor(seconds)
+    number = exact_number(value, "rating")
+    if number is None and isinstance(value, str):
+        number = _spelled_rating(value.strip())
+    try:
+        rating = math.inf if number is None else float(number)
+    except OverflowError:
+        rating = math.inf
+    if not math.isfinite(rating):
+        raise UnusableRow("bad rating")
+    return rating + 0.0  # -0.0 is 0.0
 
 
 def parse_order(value: Any, place: int) -> int:
     """The row's own order field (a 64-bit integer), else its place in its file."""
     if _is_blank(value):
         return place
-    number = _number(value, "order")
-    if number is None or number != math.floor(number):
+    order = exact_number(value, "order")
+    if order is None or order.denominator != 1 or not -_INT64 <= order < _INT64:
         raise UnusableRow("bad order")
-    # Digits are read as such, for a float holds only 53 bits.
-    order = int(value) if isinstance(value, str) and value.strip().lstrip("+-").isdigit() else int(number)
-    order = value if isinstance(value, int) else order
-    if not -_INT64 <= order < _INT64:
-        raise UnusableRow("bad order")
-    return order
+    return int(order)
 
 
 def parse_description(value: Any) -> str:
-    """A string, or strings joined by spaces without Amazon's placeholder heading."""
-    if not isinstance(value, list):
-        return parse_text(value, "description")
-    parts = value[1:] if value and value[0] == PLACEHOLDER else value
-    if not all(isinstance(part, str) for part in parts):
+    """A string, or the strings of a list joined by spaces without Amazon's placeholder heading.
+
+    Lists and mappings may also be written as such in a string, as tables do that hold no lists.
+    """
+    found = unwritten(value)
+    if isinstance(found, (list, tuple)):
+        found = found[1:] if found and found[0] == PLACEHOLDER else found
+    elif not isinstance(found, dict):
+        return "" if _is_nan(found) else parse_text(found, "description")
+    parts = flattened(found)
+    if parts is None:
         raise UnusableRow("wrong type: description")
     return parse_text(" ".join(parts), "description")
 
 
 def parse_category(value: Any) -> str:
-    """A string, or the first one of (nested) lists of strings: the most general category."""
-    while isinstance(value, list):
-        value = value[0] if value else ""
-    return parse_text(value, "category")
+    """A string, or the first one of (nested) lists of strings or of a mapping: the most general category."""
+    value = unwritten(value)
+    while isinstance(value, (list, tuple, dict)):
+        value = next(iter(value), "")
+    return "" if _is_nan(value) else parse_text(value, "category")
 
 
 def _is_blank(value: Any) -> bool:
     return value is None or (isinstance(value, str) and not value.strip())
 
 
-def _number(value: Any, field: str) -> float | None:
-    """``value`` as a finite float, None where it is a string or number that is none."""
-    if isinstance(value, (bool, list, dict, bytes)):
+def _is_nan(value: Any) -> bool:
+    return value.is_nan() if isinstance(value, Decimal) else isinstance(value, float) and math.isnan(value)
+
+
+def _decoded(value: bytes) -> str:
+    """The text of a table's column of bytes; bytes that are no UTF-8 become lone surrogates, as elsewhere."""
+    return value.decode("utf-8", "surrogateescape")
+
+
+def _number_id(value: Any, field: str) -> str:
+    if isinstance(value, bool):
         raise UnusableRow(f"wrong type: {field}")
-    try:
-        number = float(value)
-    except (TypeError, ValueError, OverflowError):
+    number = exact_number(value, field)
+    if number is None or number.denominator != 1:
+        raise UnusableRow(f"wrong type: {field}")
+    if isinstance(value, float) and abs(value) >= _EXACT:
+        raise UnusableRow(f"{field} lost digits as a float")
+    if abs(number) >= 10**MAX_ID:
+        raise UnusableRow(f"{field} over {MAX_ID:,} characters")
+    return str(int(number))
+
+
+def _not_too_long(text: str, field: str) -> str:
+    if len(text) > MAX_ID:
+        raise UnusableRow(f"{field} over {MAX_ID:,} characters")
+    return text
+
+
+def _spelled_rating(text: str) -> Fraction | None:
+    if len(text) > _MAX_RATING:
         return None
-    return number if math.isfinite(number) else None
-
-
-def _in_seconds(number: float) -> float:
-    for _ in range(3):
-        if number <= MILLISECONDS_ABOVE:
-            break
-        number /= 1000
-    return number
-
-
-def _iso_seconds(value: Any) -> float | None:
-    try:
-        moment = datetime.fromisoformat(str(value).strip())
-        return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp()
-    except (ValueError, OverflowError):
-        return None
+    if match := _SCORE.fullmatch(text):
+        return Fraction(match["score"].replace(",", "."))
+    if match := _STARS.fullmatch(text):
+        return len(match["full"].replace("\ufe0f", "")) + Fraction(len(match["half"]), 2)
+    return None

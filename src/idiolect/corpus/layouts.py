@@ -6,12 +6,16 @@ The cells that come out have the names that ``columns`` looks for first.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import suppress
+from datetime import UTC, datetime
 from hashlib import blake2b
 from itertools import takewhile
 from typing import Any, NamedTuple
 
 from idiolect.corpus.parts import Part
+from idiolect.corpus.rejects import UnusableRow
 from idiolect.corpus.rows import Row
+from idiolect.corpus.times import parse_timestamp
 
 Unnest = Callable[[Row], Iterator[Row]]
 
@@ -36,7 +40,7 @@ def about_id(about: About, user: Any, text: Any) -> str:
     """An id for what has none: equal for all who wrote about the same thing, the text's own where nothing is known."""
     known = about.title or about.description
     parts = (str(about.title), str(about.description)) if known else (str(user), str(text))
-    return blake2b("\0".join(parts).encode("utf-8", "surrogateescape"), digest_size=12).hexdigest()
+    return blake2b("\0".join(parts).encode("utf-8", "surrogatepass"), digest_size=12).hexdigest()
 
 
 def entries(row: Row, profile: object) -> Iterator[Row]:
@@ -51,6 +55,40 @@ def entries(row: Row, profile: object) -> Iterator[Row]:
 def relabelled(row: Row, cells: dict[str, Any] | str) -> Row:
     """``row`` with other cells, unless it has none."""
     return row if isinstance(row.cells, str) else Row(row.line, cells, row.raw)
+
+
+class Past:
+    """The known times of the entries of a profile: what is written after them is dated by the last."""
+
+    def __init__(self) -> None:
+        self._last: dict[bool, int] = {}
+        """The last one, and the last tick of what is no time but a mere clock."""
+
+    def note(self, timestamp: Any) -> None:
+        """An entry of this time; one that cannot be read tells nothing."""
+        for clock in (False, True):
+            with suppress(UnusableRow):
+                seconds = parse_timestamp(timestamp, clock=clock)
+                if seconds is not None:
+                    self._last[clock] = max(seconds, self._last.get(clock, 0))
+                return
+
+    def after(self, timestamp: Any) -> Any:
+        """When the text after the profile was written: its own time, never before the last entry's."""
+        self.note(timestamp)
+        # A moment cannot be taken for a year or a day, as seconds of the first years may be.
+        return (
+            datetime.fromtimestamp(self._last[False], UTC) if False in self._last else self._last.get(True, timestamp)
+        )
+
+
+def is_text(value: str) -> bool:
+    """Whether a string can be written as UTF-8."""
+    try:
+        value.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def one_of(cells: Mapping[str, Any], *names: str) -> Any:

@@ -7,20 +7,33 @@ from itertools import islice
 from pathlib import Path
 from typing import Any, TypeVar
 
-from idiolect.corpus.columns import ITEM_ALIASES, REVIEW_ALIASES, Aliases, resolve_columns
+from idiolect.corpus.columns import (
+    ITEM_ALIASES,
+    REVIEW_ALIASES,
+    Aliases,
+    Columns,
+    cell_of,
+    column_names,
+    resolve_columns,
+)
 from idiolect.corpus.dpl import category_of
+from idiolect.corpus.fields import is_float_id
 from idiolect.corpus.formats import LAYOUTS, Format, Written, tell_format
 from idiolect.corpus.layouts import Unnest
 from idiolect.corpus.parts import Part, Parts, find_parts
 from idiolect.corpus.record_file import OnReject, OpenPart, RecordFile, rows_of
 from idiolect.corpus.records import ItemBuilder, ReviewBuilder
 from idiolect.corpus.source import OtherContentError, plain_name
+from idiolect.corpus.times import Ticks
 from idiolect.errors import InputError
 from idiolect.types import Item, Review
 
 T = TypeVar("T")
 
 _HEAD_ROWS = 1000
+_MOST_COLUMNS = 2000
+"""Names after which the members of objects are no longer counted as columns."""
+_IDS = ("user", "item", "review_id")
 
 ReviewFile = RecordFile[Review]
 ItemFile = RecordFile[Item]
@@ -63,7 +76,14 @@ def open_reviews(
         if several:
             _check_kind(part, written, present, "reviews")
         found = _resolved(part, REVIEW_ALIASES, columns or {}, present, ("user", "item", "text"))
-        build = ReviewBuilder(columns=found, category=_of(part, written, category), pseudonym=pseudonym)
+        timestamps = present.get(found.of.get("timestamp", ""))
+        build = ReviewBuilder(
+            columns=found.of,
+            category=_of(part, written, category),
+            pseudonym=pseudonym,
+            floats=_floats(found, present),
+            clock=timestamps is not None and timestamps.ticks.found,
+        )
         return OpenPart(part, written, unnest, found, build)
 
     return _open(where, format, open_part, on_reject, max_rejects)
@@ -93,7 +113,12 @@ def open_items(
         if several:
             _check_kind(part, written, present, "items")
         found = _resolved(part, ITEM_ALIASES, usual, present, ("item",))
-        build = ItemBuilder(columns=found, category=_of(part, written, category), by_row="category" in named)
+        build = ItemBuilder(
+            columns=found.of,
+            category=_of(part, written, category),
+            by_row="category" in named,
+            floats=_floats(found, present),
+        )
         return OpenPart(part, written, unnest, found, build)
 
     return _open(where, format, open_part, on_reject, max_rejects)
@@ -157,17 +182,32 @@ def _of(part: Part, written: Written, category: str) -> str:
     return (category_of(part) if written.format == "dpl" else "") or category
 
 
-def _present(part: Part, written: Written, unnest: Unnest | None) -> dict[str, None]:
+class _Cells:
+    """What was seen of the cells of a column; they themselves may be too large to be kept."""
+
+    def __init__(self) -> None:
+        self.floats: set[bool | None] = set()
+        self.ticks = Ticks()
+
+    def note(self, cell: Any) -> None:
+        """One more of them."""
+        self.floats.add(is_float_id(cell))
+        self.ticks.note(cell)
+
+
+def _present(part: Part, written: Written, unnest: Unnest | None) -> dict[str, _Cells]:
     """The columns that the first rows have; none where no row could be read.
 
     Raises:
         OtherContentError: There are no rows.
     """
-    present: dict[str, None] = {}
+    present: dict[str, _Cells] = {}
     row = None
     for row in islice(rows_of(part, written, unnest), _HEAD_ROWS):
         if isinstance(row.cells, dict):
-            present.update(dict.fromkeys(map(str, row.cells)))
+            names = column_names(row.cells) if len(present) < _MOST_COLUMNS else map(str, row.cells)
+            for name in names:
+                present.setdefault(name, _Cells()).note(cell_of(row.cells, name))
     if row is None:
         raise OtherContentError(f"{part.name!r} holds no rows", hint="check where it came from")
     return present
@@ -175,8 +215,14 @@ def _present(part: Part, written: Written, unnest: Unnest | None) -> dict[str, N
 
 def _resolved(
     part: Part, aliases: Aliases, named: Mapping[str, str], present: Mapping[str, Any], required: tuple[str, ...]
-) -> dict[str, str]:
+) -> Columns:
     try:
         return resolve_columns(aliases, named, present, required=required, where=repr(part.name))
     except InputError as error:
         raise OtherContentError(error.message, hint=error.hint) from error
+
+
+def _floats(found: Columns, present: Mapping[str, _Cells]) -> frozenset[str]:
+    """Fields of ids that a table wrote as floats: ``1001.0`` in every row that has one."""
+    seen = {field: present[column].floats for field in _IDS if (column := found.of.get(field, "")) in present}
+    return frozenset(field for field, floats in seen.items() if floats - {None} == {True})

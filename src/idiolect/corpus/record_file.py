@@ -8,11 +8,12 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
 from typing import Generic, NamedTuple, TypeVar
 
+from idiolect.corpus.columns import Columns
 from idiolect.corpus.formats import LAYOUTS, Written
 from idiolect.corpus.layouts import Unnest
 from idiolect.corpus.parts import Part, Parts
-from idiolect.corpus.records import Build
-from idiolect.corpus.rejects import CONTROLS, RAW_CHARS, ReadSummary, Rejected, UnusableRow
+from idiolect.corpus.records import Build, OnLost
+from idiolect.corpus.rejects import CONTROLS, RAW_CHARS, LostField, ReadSummary, Rejected, UnusableRow
 from idiolect.corpus.rows import Row
 from idiolect.errors import InputError
 
@@ -32,23 +33,27 @@ class OpenPart(NamedTuple, Generic[T]):
     part: Part
     written: Written
     unnest: Unnest | None
-    columns: Mapping[str, str]
-    """The column of every field that has one."""
+    columns: Columns
     build: Build[T]
 
     def rows(self) -> Iterator[Row]:
         """Its rows, one a record."""
         return rows_of(self.part, self.written, self.unnest)
 
-    def record(self, row: Row, place: int) -> T:
+    def record(self, row: Row, place: int, lost: OnLost = lambda field, reason: None) -> T:
         """The record of one of the rows, the one at ``place`` (from 0) of all.
+
+        Args:
+            row: The row.
+            place: Where it stands.
+            lost: See ``OnLost``.
 
         Raises:
             UnusableRow: With the reason.
         """
         if isinstance(row.cells, str):
             raise UnusableRow(row.cells)
-        return self.build(row.cells, place)
+        return self.build(row.cells, place, lost)
 
 
 def rows_of(part: Part, written: Written, unnest: Unnest | None) -> Iterator[Row]:
@@ -94,6 +99,7 @@ class RecordFile(Generic[T]):
         self._read = 0
         self._rejected: Counter[str] = Counter()
         self._noted: Counter[str] = Counter()
+        self._lost: dict[tuple[str, str], LostField] = {}
         self._stopped = False
 
     def __iter__(self) -> Iterator[T]:
@@ -103,16 +109,19 @@ class RecordFile(Generic[T]):
             InputError: A file is cut short or damaged.
         """
         self._read, self._rejected, self._noted, self._stopped = 0, Counter(), Counter(), False
+        self._lost = {}
         for part in self.parts:
             for row in self._counted(part):
                 place, self._read = self._read, self._read + 1
+                gone: list[tuple[str, str]] = []
                 try:
-                    record = part.record(row, place)
+                    record = part.record(row, place, lambda field, reason, gone=gone: gone.append((field, reason)))
                 except UnusableRow as unusable:
                     self._reject(part, row, unusable.reason)
                     if self._stopped:
                         return
                 else:
+                    self._note(gone, part, row)
                     if _holds_controls(record):
                         self._noted[CONTROLS] += 1
                     yield record
@@ -137,12 +146,12 @@ class RecordFile(Generic[T]):
     @property
     def columns(self) -> Mapping[str, str]:
         """The columns of the first part."""
-        return self.parts[0].columns
+        return self.parts[0].columns.of
 
     @property
     def counts_order(self) -> bool:
         """Whether ``order`` is a mere count of rows or entries, for no column holds it."""
-        return any(part.unnest is not None or "order" not in part.columns for part in self.parts)
+        return any(part.unnest is not None or "order" not in part.columns.of for part in self.parts)
 
     @property
     def carries_items(self) -> bool:
@@ -159,6 +168,7 @@ class RecordFile(Generic[T]):
             rejected=dict(self._rejected),
             stopped=self._stopped,
             noted=dict(self._noted),
+            lost_fields=tuple(self._lost.values()),
         )
 
     def _counted(self, part: OpenPart[T]) -> Iterator[Row]:
@@ -169,6 +179,14 @@ class RecordFile(Generic[T]):
         except InputError as error:
             rows = self._read - before
             raise InputError(f"{error.message} (after {rows:,} rows)", hint=error.hint) from error
+
+    def _note(self, gone: list[tuple[str, str]], part: OpenPart[T], row: Row) -> None:
+        """Count the fields that a record lost."""
+        for field, reason in gone:
+            known = self._lost.get((field, reason))
+            self._lost[field, reason] = (
+                LostField(field, reason, 1, part.part.name, row.line) if known is None else known.again()
+            )
 
     def _reject(self, part: OpenPart[T], row: Row, reason: str) -> None:
         self._rejected[reason] += 1

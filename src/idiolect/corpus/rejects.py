@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from types import TracebackType
 from typing import IO, Self
@@ -40,6 +40,25 @@ class Rejected:
 
 
 @dataclass(frozen=True, slots=True)
+class LostField:
+    """An optional field that could not be read in rows that were read without it."""
+
+    name: str
+    """Of the field."""
+    reason: str
+    rows: int
+    """How many rows."""
+    file: str = field(compare=False)
+    """Where the first is: the file."""
+    line: int = field(compare=False)
+    """And the line of it."""
+
+    def again(self) -> LostField:
+        """One row more."""
+        return replace(self, rows=self.rows + 1)
+
+
+@dataclass(frozen=True, slots=True)
 class ReadSummary:
     """What one pass over a file came to: ``accepted + sum(rejected.values()) == read``."""
 
@@ -47,6 +66,8 @@ class ReadSummary:
     accepted: int
     rejected: Mapping[str, int] = field(default_factory=dict)
     """Number of rejected rows by reason."""
+    lost_fields: tuple[LostField, ...] = ()
+    """Optional fields that accepted rows lack because their cell could not be read."""
     stopped: bool = False
     """Whether reading ended early, for too many were rejected."""
     noted: Mapping[str, int] = field(default_factory=dict)
@@ -68,13 +89,14 @@ REMEDIES: Mapping[str, str] = {
     "NUL byte": "take them out: tr -d '\\000'",
     "not CSV": "quote texts that hold a quote, and double the quote",
     "wrong number of columns": "quote texts that hold the separator",
-    "rating out of range": "leave the column out: --column rating=-",
-    "bad rating": "leave the column out: --column rating=-",
-    "bad timestamp": "seconds, milliseconds or ISO 8601; or leave the column out: --column timestamp=-",
-    "timestamp before 1970": "leave the column out: --column timestamp=-",
-    "timestamp after 2099": "leave the column out: --column timestamp=-",
+    "user lost digits as a float": "write the file again with the ids as text",
+    "item lost digits as a float": "write the file again with the ids as text",
+    "bad rating": "name the rating's column: --column rating=NAME, or - for none",
+    "bad timestamp": "write times as ISO 8601; if they are only an order, --column timestamp=- --column order=NAME",
+    "timestamp with day or month first": "write times as ISO 8601: 2018-11-10",
 }
-"""What to do where most rows are rejected for one of these reasons; for any other, a column is likely mistaken."""
+"""What to do where most rows are rejected for one of these reasons, or lose a field; for any other, a column is likely
+mistaken."""
 
 CONTROLS = "control characters U+0080 to U+009F"
 NOTED: Mapping[str, str] = {

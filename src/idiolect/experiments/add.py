@@ -6,9 +6,9 @@ import time
 from dataclasses import replace
 from pathlib import Path
 
-from idiolect.corpus.fields import parse_rating, parse_timestamp
+from idiolect.corpus.fields import clean_id
 from idiolect.corpus.records import digest_id
-from idiolect.corpus.rejects import UnusableRow
+from idiolect.corpus.times import LATEST
 from idiolect.encoders.base import Encoder
 from idiolect.encoders.table import load_encoder
 from idiolect.errors import ConfigError, InputError, NotFoundError
@@ -16,6 +16,9 @@ from idiolect.store.pseudonym import Pseudonyms, check_names
 from idiolect.store.rows import refusal
 from idiolect.store.sql import SqlStore
 from idiolect.types import ItemId, Review, ReviewId, UserId
+
+_MOST = 100
+"""The greatest rating of any scale in use."""
 
 
 def add_review(
@@ -44,6 +47,7 @@ def add_review(
         InputError: The store refuses the review; where there is no store yet, none is made.
     """
     check_said(rating, timestamp)
+    user, item = clean_id(user), clean_id(item)
     if not text.strip():
         raise ConfigError("the review has no text", hint="pass --text")
     moment = int(time.time()) if timestamp is None else timestamp
@@ -65,12 +69,12 @@ def add_review(
 
 
 def check_said(rating: float | None, timestamp: int | None = None) -> None:
-    """Refuse what no file's row may say either."""
-    try:
-        parse_rating(rating)
-        parse_timestamp(timestamp)
-    except UnusableRow as reason:
-        raise InputError(str(reason), hint="ratings are 0 to 100, timestamps seconds since 1970") from reason
+    """Refuse what is no rating or moment, or was hardly meant: nobody checks a single review as a file is checked."""
+    hint = "ratings are 0 to 100, timestamps seconds since 1970"
+    if rating is not None and not 0 <= rating <= _MOST:
+        raise InputError("rating out of range", hint=hint)
+    if timestamp is not None and not 0 <= timestamp < LATEST:
+        raise InputError("timestamp out of range", hint=hint)
 
 
 def _store(store: str, review: Review, encoder: Encoder, hashed: Pseudonyms | None, *, dated: bool) -> Review:

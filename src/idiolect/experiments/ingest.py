@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import ExitStack
-from dataclasses import dataclass, field, replace
+from dataclasses import asdict, dataclass, field, replace
 from itertools import islice
 from pathlib import Path
 from typing import Any, TypeVar
@@ -14,16 +14,19 @@ from pydantic import Field
 from tqdm import tqdm
 
 from idiolect.config import Config
+from idiolect.corpus.columns import Columns
 from idiolect.corpus.parts import STDIN, default_rejects
 from idiolect.corpus.readers import ItemFile, ReviewFile, open_items, open_reviews
 from idiolect.corpus.record_file import RecordFile
-from idiolect.corpus.rejects import NOTED, REMEDIES, ReadSummary, Rejected, RejectsWriter
+from idiolect.corpus.rejects import NOTED, REMEDIES, LostField, ReadSummary, Rejected, RejectsWriter
 from idiolect.corpus.source import STDIN_NAME, printable, stream_id
+from idiolect.corpus.times import FIRST_SECOND
 from idiolect.errors import ConfigError, InputError
 from idiolect.experiments.refused import settle
 from idiolect.store.base import AddReport
 from idiolect.store.pseudonym import Pseudonyms, check_names
-from idiolect.store.sql import SqlStore
+from idiolect.store.sql import KnownItems, SqlStore
+from idiolect.types import Item, Review
 
 T = TypeVar("T")
 
@@ -47,6 +50,36 @@ class IngestConfig(Config):
     """Share of rows that may be rejected before reading fails; from 10,000 rows on it stops where it stands."""
 
 
+@dataclass(frozen=True, slots=True)
+class Taken:
+    """What the columns of a file were taken for."""
+
+    file: str
+    """The first file of these columns; empty if there is only one file."""
+    columns: Columns
+
+    def record(self) -> dict[str, Any]:
+        """As plain data."""
+        of, absent = self.columns.of, self.columns.absent
+        return {
+            "file": self.file,
+            "of": {field: name for field, name in of.items() if field not in absent},
+            "absent": list(absent),
+            "unused": list(self.columns.unused),
+        }
+
+    def text(self, what: str, told: tuple[str, ...]) -> str:
+        """For people; the fields ``told`` are named if they have no column."""
+        return printable(f"{what}{f' in {self.file}' if self.file else ''}: {self.columns.text(told)}")
+
+
+_NO_REVIEWS = KnownItems(0, 0)
+_TOLD = ("rating", "title", "timestamp")
+_ITEM_TOLD = ("title",)
+_MOST_TAKEN = 3
+"""Files with columns of their own that are told of."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class IngestReport:
     """What became of every row."""
@@ -63,6 +96,31 @@ class IngestReport:
     """Files (or splits) of reviews that were read."""
     skipped: Mapping[str, str] = field(default_factory=dict)
     """Files of a folder or archive that were not read, and why."""
+    columns: tuple[Taken, ...] = ()
+    """What the columns were taken for, once for all files alike; empty for formats that are no tables."""
+    item_columns: tuple[Taken, ...] = ()
+    """The same of the items."""
+    known: KnownItems = _NO_REVIEWS
+    """How many of the added reviews are of known items; of all in the store if none was added."""
+    an_item: str = ""
+    """The id of one of the items that were read."""
+    undated: int = 0
+    """Reviews without a timestamp."""
+    early: int = 0
+    """Reviews whose timestamp is before March 1973: hardly ever a true one."""
+
+    @property
+    def warnings(self) -> tuple[str, ...]:
+        """What the user should look at though nothing failed."""
+        if self.known.known or not self.known.reviews:
+            return ()
+        spelled = f": reviews are of {self.known.unknown_item!r}"
+        remedy = (
+            f"{spelled}, items are called {self.an_item!r}; compare how the ids are written"
+            if self.an_item
+            else f"{spelled}; name the file of the items with --items"
+        )
+        return (f"0 of {self.known.reviews} reviews are of known items, so prompts show ids, not titles{remedy}",)
 
     def record(self) -> dict[str, Any]:
         """As plain data."""
@@ -74,6 +132,15 @@ class IngestReport:
             "accepted": self.reviews.accepted,
             "rejected": dict(self.reviews.rejected),
             "noted": dict(self.reviews.noted),
+            "lost_fields": [asdict(lost) for lost in self.reviews.lost_fields],
+            "undated": self.undated,
+            "dated_before_1973": self.early,
+            "columns": [taken.record() for taken in self.columns],
+            "item_columns": [taken.record() for taken in self.item_columns],
+            "items_lost_fields": [asdict(lost) for lost in self.items.lost_fields] if self.items else [],
+            "reviews_of_known_items": self.known.known,
+            "reviews_looked_up": self.known.reviews,
+            "warnings": list(self.warnings),
             "items_read": self.items.read if self.items else 0,
             "items_rejected": dict(self.items.rejected) if self.items else {},
             "reviews_added": self.stored.reviews_added,
@@ -92,7 +159,10 @@ class IngestReport:
             f"{self.reviews.read} rows of {self.format}{held}: {stored.reviews_added} reviews added, "
             f"{stored.reviews_known} known before, {stored.items_added} items added"
         ]
+        lines += [*self._columns_told(), *self._reviews_told()]
+        lines += [f"warning: {warning}" for warning in self.warnings]
         summaries = [self.reviews, *([self.items] if self.items else [])]
+        lines += [_told(lost) for s in summaries for lost in s.lost_fields]
         lines += [f"{n} rows rejected: {reason}" for s in summaries for reason, n in s.rejected.items()]
         lines += [f"{n} rows stored with {what}: {NOTED[what]}" for s in summaries for what, n in s.noted.items()]
         if stored.refused:
@@ -103,6 +173,30 @@ class IngestReport:
             more = f"; and {len(self.skipped) - _NAMED} more" if len(self.skipped) > _NAMED else ""
             lines.append(f"{len(self.skipped)} files not read: {'; '.join(named)}{more}")
         return "\n".join(lines)
+
+    def _columns_told(self) -> Iterator[str]:
+        for what, taken, told in (
+            ("columns", self.columns, _TOLD),
+            ("columns of items", self.item_columns, _ITEM_TOLD),
+        ):
+            yield from (one.text(what, told) for one in taken[:_MOST_TAKEN])
+            if len(taken) > _MOST_TAKEN:
+                yield f"other {what} in {len(taken) - _MOST_TAKEN} more kinds of files: see --json"
+
+    def _reviews_told(self) -> Iterator[str]:
+        read = self.reviews.accepted
+        if self.known.known:
+            yield f"{self.known.known} of {self.known.reviews} reviews are of known items"
+        if 0 < self.undated < read:
+            yield (
+                f"{self.undated} of {read} reviews have no timestamp: each counts as older than the dated reviews of "
+                "its user, in the order of the file"
+            )
+        if self.early:
+            yield (
+                f"{self.early} of {read} reviews have a timestamp before March 1973: if it is not in seconds since "
+                "1970, only the order means something"
+            )
 
 
 def ingest_files(
@@ -150,9 +244,13 @@ def ingest_files(
         # Before a row is in them, for an erasure must find what an interrupted call leaves.
         for path in (rejects, item_rejects):
             database.record_output(path, "rejects")
-        stored = database.add(_counted(item_file, "items", progress), _counted(file, "reviews", progress))
+        seen, mark = _Seen(), database.last_seq()
+        stored = database.add(
+            seen.items(_counted(item_file, "items", progress)), seen.reviews(_counted(file, "reviews", progress))
+        )
         summary, item_summary = file.summary, item_file.summary if item_file else None
         stored = settle(database, stored, file, item_file, listed=listed, item_listed=item_listed)
+        known = database.known_items(after=mark if stored.reviews_added else 0)
     report = IngestReport(
         format=file.format,
         reviews=summary,
@@ -162,12 +260,57 @@ def ingest_files(
         item_rejects=_kept(item_rejects, item_listed.used),
         files=len(file.parts),
         skipped={**(item_file.skipped if item_file else {}), **file.skipped},
+        columns=_taken(file),
+        item_columns=_taken(item_file) if item_file else (),
+        known=known,
+        an_item=seen.an_item,
+        undated=seen.undated,
+        early=seen.early,
     )
     _check_share(report, max_rejects)
     return report
 
 
 _OTHER_CONTENT = "the store has these ids with other content, as another reading left them: ingest into a new store"
+
+
+class _Seen:
+    """Notes what goes by on its way into the store."""
+
+    def __init__(self) -> None:
+        self.undated, self.early, self.an_item = 0, 0, ""
+
+    def items(self, items: Iterable[Item]) -> Iterator[Item]:
+        """The items, as they come."""
+        for item in items:
+            self.an_item = self.an_item or item.id
+            yield item
+
+    def reviews(self, reviews: Iterable[Review]) -> Iterator[Review]:
+        """The reviews, as they come."""
+        for review in reviews:
+            self.undated += review.timestamp is None
+            self.early += review.timestamp is not None and review.timestamp < FIRST_SECOND
+            yield review
+
+
+def _taken(file: RecordFile[Any]) -> tuple[Taken, ...]:
+    """What the columns were taken for, once for parts alike."""
+    found: dict[tuple[object, ...], Taken] = {}
+    for part in file.parts:
+        if part.unnest is None:
+            name = part.part.name if len(file.parts) > 1 else ""
+            found.setdefault(part.columns.key, Taken(name, part.columns))
+    return tuple(found.values())
+
+
+def _told(lost: LostField) -> str:
+    """For people: how many rows lack the field and why."""
+    remedy = REMEDIES.get(lost.reason)
+    return (
+        f"{lost.rows} rows read without their {lost.name}: {lost.reason} "
+        f"(first: line {lost.line} of {printable(lost.file)})" + (f"; {remedy}" if remedy else "")
+    )
 
 
 class _Late:

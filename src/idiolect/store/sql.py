@@ -52,6 +52,16 @@ class StoreCounts(NamedTuple):
     """Reviews with a timestamp."""
 
 
+class KnownItems(NamedTuple):
+    """How many reviews are of items that have a record."""
+
+    known: int
+    reviews: int
+    """All that were looked at."""
+    unknown_item: str = ""
+    """An item without a record, if there is one."""
+
+
 class SqlStore(Noted):
     """Items, reviews, vectors and item sums in one database; a ``ReviewStore``.
 
@@ -257,6 +267,21 @@ class SqlStore(Noted):
         with self.reading() as connection:
             meta = tables.meta.c
             return StoreCounts(*connection.execute(sa.select(meta.n_items, meta.n_reviews, meta.n_dated)).one())
+
+    def last_seq(self) -> int:
+        """A mark that reviews added later are beyond."""
+        with self.reading() as connection:
+            return connection.execute(sa.select(sa.func.coalesce(sa.func.max(_reviews.seq), 0))).scalar_one()
+
+    def known_items(self, *, after: int = 0) -> KnownItems:
+        """How many of the reviews beyond a mark (see ``last_seq``) are of items with a record."""
+        beside = tables.reviews.outerjoin(tables.items, tables.items.c.id == _reviews.item)
+        found = sa.select(sa.func.count(), sa.func.count(tables.items.c.id)).select_from(beside)
+        lacking = sa.select(_reviews.item).select_from(beside).where(tables.items.c.id.is_(None), _reviews.seq > after)
+        with self.reading() as connection:
+            reviews, known = connection.execute(found.where(_reviews.seq > after)).one()
+            example = connection.execute(lacking.limit(1)).scalar() if known < reviews else ""
+        return KnownItems(known, reviews, example or "")
 
     def fingerprint(self) -> str:
         """Digest (32 hex digits) of all items and reviews, whatever the order of arrival; reads one row.

@@ -1,0 +1,95 @@
+"""Which column is taken for which field, and what is said of the others."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from idiolect.corpus import open_reviews
+from idiolect.corpus.columns import REVIEW_ALIASES, Columns, resolve_columns
+from idiolect.errors import InputError
+
+REQUIRED = ("user", "item", "text")
+
+
+def taken(*present: str, **named: str) -> Columns:
+    return resolve_columns(REVIEW_ALIASES, named, present, required=REQUIRED, where="file")
+
+
+def of(columns: Columns) -> dict[str, str]:
+    return {field: name for field, name in columns.of.items() if field not in columns.absent}
+
+
+@pytest.mark.parametrize(
+    ("present", "fields"),
+    [
+        ("Id,ProductId,UserId,ProfileName,Score,Time,Summary,Text", "UserId,ProductId,Text,Score,Summary,Time"),
+        (
+            "User ID,Item ID,Review Text,Rating,Review Title,Date",
+            "User ID,Item ID,Review Text,Rating,Review Title,Date",
+        ),
+        ("user, item, text, rating", "user, item, text, rating"),
+        (
+            "asins,name,reviews.date,reviews.rating,reviews.text,reviews.title,reviews.username,product_id",
+            "reviews.username,product_id,reviews.text,reviews.rating,reviews.title,reviews.date",
+        ),
+        (
+            "Title,User_id,product_id,review/score,review/time,review/summary,review/text",
+            "User_id,product_id,review/text,review/score,review/summary,review/time",
+        ),
+        ("USER_ID,ASIN,REVIEWTEXT,reviewTime", "USER_ID,ASIN,REVIEWTEXT,,,reviewTime"),
+    ],
+)
+def test_names_are_compared_without_case_and_punctuation(present: str, fields: str) -> None:
+    names = ("user", "item", "text", "rating", "title", "timestamp")
+    expected = {field: name for field, name in zip(names, fields.split(","), strict=False) if name}
+    assert of(taken(*present.split(","))) == expected
+
+
+@given(st.data())
+def test_any_spelling_of_a_usual_name_will_do(data: st.DataObject) -> None:
+    name = data.draw(st.sampled_from(REVIEW_ALIASES["rating"]))
+    letters = [data.draw(st.sampled_from([c, c.upper(), f"_{c}", f" {c}", f"{c}-"])) for c in name]
+    assert of(taken("user", "item", "text", "".join(letters)))["rating"] == "".join(letters)
+
+
+def test_what_was_taken_and_what_was_left_is_told() -> None:
+    columns = taken("UserId", "item", "text", "Time", "Helpful")
+    assert columns.text(("rating", "title", "timestamp")) == (
+        "user=UserId item=item text=text timestamp=Time; no rating, title; not used: Helpful"
+    )
+    assert "rating=" not in taken("user", "item", "text", "stars", rating="-").text(("rating",))
+
+
+def test_two_columns_that_may_be_meant_are_refused_unless_one_is_named() -> None:
+    with pytest.raises(InputError, match=r"several columns that may hold 'text': 'Text', 'text'") as caught:
+        taken("user", "item", "Text", "text")
+    assert "--column text=Text" in str(caught.value.hint)
+    assert of(taken("user", "item", "Text", "text", text="text"))["text"] == "text"
+    assert of(taken("user", "item", "text", "Helpful", "helpful"))["text"] == "text"
+    assert of(taken("user", "item", "Body", text="body"))["text"] == "Body"
+
+
+def test_a_table_with_two_columns_of_one_name_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "r.csv").write_text("user,item,text,text\nu,i,one,two\n")
+    table = pa.table([pa.array([x]) for x in ("u", "i", "one", "two")], names=["user", "item", "text", "text"])
+    pq.write_table(table, tmp_path / "r.parquet")
+    for name in ("r.csv", "r.parquet"):
+        with pytest.raises(InputError, match="two columns called 'text'"):
+            list(open_reviews(tmp_path / name))
+    (tmp_path / "r.csv").write_text("user,item,text,,\nu,i,one,,\n")
+    assert [review.text for review in open_reviews(tmp_path / "r.csv")] == ["one"]
+
+
+def test_members_of_objects_are_columns(tmp_path: Path) -> None:
+    path = tmp_path / "r.jsonl"
+    path.write_text('{"author": {"id": "u"}, "item": "i", "review": {"text": "words", "rating": "4,5"}, "x": 1}\n')
+    source = open_reviews(path, columns={"user": "author.id"})
+    (review,) = source
+    assert (review.user, review.text, review.rating) == ("u", "words", 4.5)
+    assert source.parts[0].columns.unused == ("x",)
