@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,7 @@ from idiolect.errors import NotFoundError
 from idiolect.experiments.data import Data, draw
 from idiolect.experiments.settings import Settings
 from idiolect.retrieval.texts import query_text
+from idiolect.store.build import build_snapshot
 from idiolect.store.sql import SqlStore
 from idiolect.types import Phase
 
@@ -102,3 +104,27 @@ def test_slots_hold_what_the_settings_or_the_caller_ask_for(data_of) -> None:
     assert not filled(twice.contexts("test")).any()
     assert right.shape == shuffled.shape
     assert (right != shuffled).any(axis=1).all()
+
+
+def test_a_snapshot_that_came_with_a_split_is_built_anew(
+    job: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    built: list[Path] = []
+
+    def build(*args: Any, folder: Path, **how: Any) -> Any:
+        built.append(folder)
+        return build_snapshot(*args, folder=folder, **how)
+
+    monkeypatch.setattr("idiolect.experiments.data.build_snapshot", build)
+    settings = Settings.model_validate(job.settings)
+    with SqlStore(job.store, create=False) as store:
+
+        def opened(folder: Path) -> None:
+            Data(store, folder, settings, encoder=load_encoder("hash:48")).snapshot("test")
+
+        opened(own := Path(shutil.copytree(job.split, tmp_path / "own", ignore=shutil.ignore_patterns("snapshots"))))
+        assert len(built) == 1
+        opened(own)
+        assert len(built) == 1
+        opened(Path(shutil.copytree(own, tmp_path / "copied")))
+        assert len(built) == 2

@@ -203,3 +203,24 @@ def test_settings_can_be_chosen_on_validation_targets(job: Any, tmp_path: Path) 
     assert written <= set(members.filter(pl.col("role") == "validation")["review_id"])
     with pytest.raises(ConfigError, match="another peers, settings"):
         run_evaluate(job.store, job.split, tmp_path / "out", changes=changes)
+
+
+@pytest.mark.usefixtures("no_model")
+@pytest.mark.parametrize(
+    ("name", "content", "message"),
+    [
+        ("samples/rag.jsonl", "[" * 50_000, "line 1"),
+        ("samples/rag.jsonl", "{}\n", "is not what an evaluation writes"),
+        ("samples/rag.jsonl", "", "other samples"),
+        ("claim.json", "{", "damaged"),
+        ("claim.json", "[" * 50_000, "damaged"),
+        ("claim.json", "[]", "holds an evaluation with another"),
+    ],
+)
+def test_an_evaluation_goes_on_only_with_what_it_wrote(
+    job: Any, adapter: Path, used: Path, name: str, content: str, message: str
+) -> None:
+    (used / name).write_text(content)
+    with pytest.raises((ArtifactError, ConfigError), match=message) as found:
+        run_evaluate(job.store, job.split, used, adapter=adapter)
+    assert "\n" not in str(found.value)

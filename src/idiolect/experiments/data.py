@@ -100,19 +100,19 @@ class Data:
         return self.folder / "snapshots" / slug
 
     def _build(self, phase: Phase) -> Snapshot:
-        return build_snapshot(
-            self.store,
-            self.split.members,
-            phase=phase,
-            encoder=self.encoder,
-            folder=self._where(phase),
-            peers=self.settings.peers,
-        )
+        where, how = self._where(phase), {"encoder": self.encoder, "peers": self.settings.peers}
+        snapshot = build_snapshot(self.store, self.split.members, phase=phase, folder=where, **how)
+        self.store.record_output(where, "snapshot")
+        return snapshot
 
     def _open(self, phase: Phase) -> Snapshot | None:
-        """A snapshot from an earlier run, if the store holds nothing that it lacks."""
+        """A snapshot from an earlier run, if the store holds nothing that it lacks.
+
+        Only one that was built from this store: its arrays are mapped and indexed without a check of every number, so
+        one that came with somebody else's split is built anew.
+        """
         where = self._where(phase)
-        if not where.is_dir():
+        if not where.is_dir() or self.store.outputs().get(where.resolve()) != "snapshot":
             return None
         try:
             snapshot = Snapshot.open(where)

@@ -17,7 +17,7 @@ from idiolect.store.files import PARTIAL
 from idiolect.store.pseudonym import user_in
 from idiolect.store.sql import SqlStore
 
-_COME_AND_GO = frozenset({"rejects", "cache", "rating sheet"})
+_COME_AND_GO = frozenset({"rejects", "cache", "rating sheet", "snapshot"})
 """Kinds of output that are recorded before they are written, and may never be."""
 
 
