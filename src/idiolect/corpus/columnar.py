@@ -173,9 +173,14 @@ def _rows(path: Path, batches: Iterator[pa.RecordBatch]) -> Iterator[Row]:
                     line += 1
                     yield Row(line, TOO_LONG, "")
                     continue
-                for cells in _batch_cells(_in_microseconds(_decoded(rows.slice(first, end - first)))):
+                for cells in batch_cells(rows.slice(first, end - first)):
                     line += 1
                     yield Row(line, cells, cells)
+
+
+def batch_cells(batch: pa.RecordBatch) -> Iterator[dict[str, Any] | str]:
+    """The rows of a record batch as mappings of columns to cells; a row that has none is the reason why."""
+    return _batch_cells(_in_microseconds(_decoded(batch)))
 
 
 def _pieces(sizes: np.ndarray) -> Iterator[tuple[int, int]]:

@@ -15,7 +15,7 @@ from tqdm import tqdm
 
 from idiolect.config import Config
 from idiolect.corpus.columns import Columns
-from idiolect.corpus.parts import STDIN, default_rejects
+from idiolect.corpus.parts import STDIN, Parts, default_rejects
 from idiolect.corpus.readers import ItemFile, ReviewFile, open_items, open_reviews
 from idiolect.corpus.record_file import RecordFile
 from idiolect.corpus.rejects import NOTED, REMEDIES, LostField, ReadSummary, Rejected, RejectsWriter
@@ -122,6 +122,21 @@ class IngestReport:
         )
         return (f"0 of {self.known.reviews} reviews are of known items, so prompts show ids, not titles{remedy}",)
 
+    @property
+    def read(self) -> int:
+        """Rows of reviews that were read."""
+        return self.reviews.read
+
+    @property
+    def accepted(self) -> int:
+        """Rows of reviews that are in the store now."""
+        return self.reviews.accepted - len(self.stored.refused_reviews)
+
+    @property
+    def rejected(self) -> int:
+        """Rows of reviews that are not, listed with a reason in ``rejects``."""
+        return self.read - self.accepted
+
     def record(self) -> dict[str, Any]:
         """As plain data."""
         return {
@@ -200,10 +215,10 @@ class IngestReport:
 
 
 def ingest_files(
-    reviews: Path | str,
+    reviews: Path | str | Parts,
     *,
     store: str,
-    items: Path | str | None = None,
+    items: Path | str | Parts | None = None,
     format: str = "auto",
     columns: Mapping[str, str] | None = None,
     item_columns: Mapping[str, str] | None = None,
@@ -223,11 +238,11 @@ def ingest_files(
         InputError: A file cannot be read, or more than ``max_rejects`` of its rows were rejected.
         ConfigError: An unknown format or field, standard input is named twice, or the store names users otherwise.
     """
-    if items is not None and (str(reviews) == str(items) == STDIN or _is_one_stream(reviews, items)):
+    if items is not None and _is_one_stream(reviews, items):
         raise ConfigError(
             f"{_stream_name(reviews)} holds the reviews or the items, not both", hint="name a file for one"
         )
-    rejects = rejects or default_rejects(reviews)
+    rejects = rejects or default_rejects("table" if isinstance(reviews, Parts) else reviews)
     item_rejects = rejects.with_name("items." + rejects.name)
     hashed = Pseudonyms.open(pseudonyms) if pseudonyms else None
     # Opening checks the files before anything is made or written.
@@ -332,8 +347,8 @@ class _Late:
 
 def _items_of(
     file: ReviewFile,
-    reviews: Path | str,
-    items: Path | str | None,
+    reviews: Path | str | Parts,
+    items: Path | str | Parts | None,
     columns: Mapping[str, str] | None,
     category: str,
     listed: _Late,
@@ -348,11 +363,15 @@ def _items_of(
     return open_items(where, format=told, columns=columns, category=category, on_reject=listed, max_rejects=max_rejects)
 
 
-def _is_one_stream(one: Path | str, other: Path | str) -> bool:
+def _is_one_stream(one: Path | str | Parts, other: Path | str | Parts) -> bool:
+    if isinstance(one, Parts) or isinstance(other, Parts):
+        return False
+    if str(one) == str(other) == STDIN:
+        return True
     return (known := stream_id(one)) is not None and known == stream_id(other)
 
 
-def _stream_name(where: Path | str) -> str:
+def _stream_name(where: Path | str | Parts) -> str:
     return STDIN_NAME if str(where) == STDIN else repr(str(where))
 
 

@@ -5,9 +5,10 @@ from __future__ import annotations
 import difflib
 import logging
 from collections.abc import Mapping
+from contextlib import ExitStack
 from dataclasses import dataclass, fields
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 from idiolect.encoders.base import Encoder
 from idiolect.encoders.table import load_encoder
@@ -20,6 +21,7 @@ from idiolect.experiments.data import make_contexts
 from idiolect.experiments.differences import Models, make_difference_methods
 from idiolect.experiments.roles import DIFFERENCE_METHODS
 from idiolect.experiments.settings import Settings
+from idiolect.llm.base import LLM
 from idiolect.llm.failure import EndpointError, reason_and_remedy
 from idiolect.methods.base import Method, check_support
 from idiolect.methods.dep import DEP
@@ -36,6 +38,41 @@ from idiolect.types import ItemId, Prediction, ReviewId, Sample, UserId
 _log = logging.getLogger(__name__)
 
 _TEXT_ALONE = ("nonpersonalized", "rag", "pag")
+
+
+class Resources:
+    """Models and encoders that stay loaded from one text to the next; close it, or use it in a ``with`` block."""
+
+    def __init__(self) -> None:
+        self._open = ExitStack()
+        self._models: dict[str, LLM] = {}
+        self._encoders: dict[str, Encoder] = {}
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Free everything; what is asked for later is loaded again."""
+        self._models.clear()
+        self._encoders.clear()
+        self._open.close()
+        self._open = ExitStack()
+
+    def model(self, settings: Settings, store: str) -> LLM:
+        """The run's model, loaded once per backbone and file of recorded answers."""
+        key = f"{settings.backbone!r}|{cache_path(settings, store)}"
+        if key not in self._models:
+            self._models[key] = self._open.enter_context(open_model(settings, store))
+        return self._models[key]
+
+    def encoder(self, name: str) -> Encoder:
+        """The encoder of this name, loaded once."""
+        if name not in self._encoders:
+            self._encoders[name] = load_encoder(name)
+        return self._encoders[name]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -63,6 +100,7 @@ def write_review(
     changes: Mapping[str, Any] | None = None,
     pseudonyms: Path | None = None,
     include_own_review: bool = False,
+    resources: Resources | None = None,
 ) -> Written:
     """Write one review from everything the store knows now, except the user's own reviews of this item.
 
@@ -72,6 +110,8 @@ def write_review(
 
     What the user already wrote about the item is the answer that is asked for, so no method is shown it, as text or as
     a vector, unless ``include_own_review``. ``Written.own_reviews`` says that it exists, and so does a warning.
+
+    With ``resources``, models stay loaded for the next call; without, they are loaded and freed here.
 
     Raises:
         NotFoundError: No such store, user, item, model or adapter.
@@ -83,7 +123,8 @@ def write_review(
     chosen = _chosen(method, adapter)
     if adapter is not None:
         read_record(adapter)
-    with SqlStore(store, create=False) as database:
+    with SqlStore(store, create=False) as database, ExitStack() as stack:
+        loaded = resources or stack.enter_context(Resources())
         settings = load_settings(
             adapter, config=config, changes=changes, backbone=backbone, encoder=encoder, store=database
         )
@@ -93,10 +134,11 @@ def write_review(
         _check_known(database, sample, chosen)
         if (answers := cache_path(settings, store)) is not None:
             database.record_output(answers, "cache")
-        vectors = _embedded(database, sample.user, chosen, settings)
+        vectors = _embedded(database, sample.user, chosen, settings, loaded)
         own = [review.id for review in database.profile(sample.user) if review.item == sample.item]
         reader = database if include_own_review else WithoutReviews(database, own, user=sample.user)
-        with open_model(settings, store) as llm, Models(llm, settings.sampling, cache=answers) as models:
+        llm = loaded.model(settings, store)
+        with Models(llm, settings.sampling, cache=answers) as models:
             prediction = _make(chosen, models, settings, reader, vectors, adapter).generate([sample])[0]
             writer = models.roles(settings.differences).write.llm if chosen in DIFFERENCE_METHODS else llm
     if "failure" in prediction.stages:
@@ -143,13 +185,15 @@ def _check_known(database: SqlStore, sample: Sample, method: str) -> None:
         )
 
 
-def _embedded(database: SqlStore, user: UserId, method: str, settings: Settings) -> Encoder | None:
+def _embedded(
+    database: SqlStore, user: UserId, method: str, settings: Settings, loaded: Resources
+) -> Encoder | None:
     """The encoder, once every review has the vector that is read of it; None where the method reads text alone."""
     compared = method in ("dpl", "drp")
     alone = not settings.differences.reads_vectors if compared else method in _TEXT_ALONE
     if alone and not encodes(settings.context.retriever):
         return None
-    encoder = load_encoder(settings.encoder)
+    encoder = loaded.encoder(settings.encoder)
     read = [review.id for review in database.profile(user)]
     if compared and settings.differences.clusters:
         read += _others(database, user)

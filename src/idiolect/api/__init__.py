@@ -1,0 +1,1 @@
+"""The front door: what ``import idiolect`` exports, one call per command."""

@@ -1,0 +1,287 @@
+"""One class per method: choose a model, fit where the method is trained, write as a user would."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, ClassVar, Self
+
+from idiolect.api.store import Split, Store
+from idiolect.config import merge
+from idiolect.corpus.atomic import write_whole
+from idiolect.errors import ConfigError, NotFoundError
+from idiolect.experiments.adapters import SETTINGS, read_record
+from idiolect.experiments.write import Resources, Written, write_review
+
+if TYPE_CHECKING:
+    from idiolect.training.report import FitReport
+
+_WEIGHTS = "adapter.safetensors"
+
+
+class Personalizer:
+    """Base of the methods: a language model that writes as a user would.
+
+    Args:
+        model: Hugging Face name or folder of the language model; None: the small model that ships with the package,
+            which knows made-up reviews only.
+        encoder: ``minilm``, ``style``, ``hash``, or a sentence-transformers name or folder; None: ``minilm``.
+        endpoint: Instead of ``model``, an OpenAI-compatible endpoint: ``{"model": ..., "base_url": ...}``.
+        k: Past reviews in the prompt; None: the default.
+        config: YAML file of settings (docs/settings.md).
+        settings: Settings as a nested mapping, laid on the file: ``{"sampling": {"temperature": 0}}``.
+
+    Models stay loaded between calls of ``write``; ``close`` (or a ``with`` block) frees them.
+
+    Example:
+        >>> import idiolect as idl
+        >>> idl.RAG("fake").write(idl.Store("people.db"), user="ann", item="tea").text  # doctest: +SKIP
+    """
+
+    name: ClassVar[str] = ""
+    """What settings, tables and files call the method."""
+
+    def __init__(
+        self,
+        model: str | Path | None = None,
+        *,
+        encoder: str | Path | None = None,
+        endpoint: Mapping[str, Any] | None = None,
+        k: int | None = None,
+        config: str | Path | None = None,
+        settings: Mapping[str, Any] | None = None,
+    ) -> None:
+        if model is not None and endpoint is not None:
+            raise ConfigError("model and endpoint are two models", hint="pass one of the two")
+        self.model = None if model is None else str(model)
+        self.encoder = None if encoder is None else str(encoder)
+        self.config = None if config is None else Path(config)
+        changes: dict[str, Any] = {}
+        if endpoint is not None:
+            changes = merge(changes, {"backbone": {"endpoint": dict(endpoint)}})
+        if k is not None:
+            changes = merge(changes, {"context": {"k": k}})
+        self.settings = merge(changes, settings or {})
+        self._resources = Resources()
+
+    def __repr__(self) -> str:
+        model = self.model or (self.settings.get("backbone", {}).get("endpoint") or {}).get("model") or "sandbox"
+        return f"{type(self).__name__}({model!r})"
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Free the models; the next call loads them again."""
+        self._resources.close()
+
+    @property
+    def adapter(self) -> Path | None:
+        """Folder of the fitted adapter; None if there is none."""
+        return None
+
+    def write(
+        self,
+        store: Store | str | Path,
+        *,
+        user: str,
+        item: str,
+        rating: float | None = None,
+        title: str = "",
+        include_own_review: bool = False,
+    ) -> Written:
+        """Write one review as the user would, from everything the store knows now.
+
+        Args:
+            store: The reviews.
+            user: Whose voice.
+            item: What about.
+            rating: The rating to write to.
+            title: The title to write to.
+            include_own_review: Show the model what the user already wrote about this item, if they did.
+
+        Returns:
+            The text, with everything it was written from.
+
+        Raises:
+            NotFoundError: No such store, user, item or model.
+            EndpointError: The model gave no answer.
+        """
+        place = store if isinstance(store, Store) else Store(store)
+        fitted = self.adapter
+        return write_review(
+            place.path,
+            user=user,
+            item=item,
+            rating=rating,
+            title=title,
+            method=self.name,
+            adapter=fitted,
+            backbone=self.model,
+            encoder=self.encoder,
+            config=None if fitted else self.config,
+            changes=self.settings,
+            pseudonyms=place.pseudonyms,
+            include_own_review=include_own_review,
+            resources=self._resources,
+        )
+
+
+class NonPersonalized(Personalizer):
+    """Non-Perso: the item, the rating and the title; nothing of the user (DEP paper, section 4.1)."""
+
+    name = "nonpersonalized"
+
+
+class RAG(Personalizer):
+    """The user's own past reviews in the prompt (DEP paper, section 4.1)."""
+
+    name = "rag"
+
+
+class PAG(Personalizer):
+    """A summary of the user's history beside the retrieved reviews (arXiv 2310.20081)."""
+
+    name = "pag"
+
+
+class DPL(Personalizer):
+    """Differences to representative peers along three fixed dimensions, summarized (arXiv 2503.02450)."""
+
+    name = "dpl"
+
+
+class DRP(Personalizer):
+    """Differences to representative peers along dimensions that are found, validated and summarized (arXiv 2511.15389).
+
+    Without ``settings={"differences": {"extractor": {}, ...}}`` only the writer is a model: differences are measured
+    (stylometry), checked by rules and summarized by a template.
+    """
+
+    name = "drp"
+
+
+class DEP(Personalizer):
+    """Embeddings of past reviews, and their differences to peers', as soft prompts (arXiv 2507.20849).
+
+    Example:
+        >>> dep = DEP("Qwen/Qwen2.5-7B-Instruct", encoder="BAAI/bge-m3").fit(split)  # doctest: +SKIP
+        >>> dep.write(store, user="ann", item="B1", rating=4).text  # doctest: +SKIP
+        >>> dep.save_pretrained("ann-dep")  # doctest: +SKIP
+    """
+
+    name = "dep"
+    _adapter: Path | None = None
+    report: FitReport | None = None
+    """What the fit measured; None before ``fit``."""
+
+    @property
+    def adapter(self) -> Path | None:
+        """Folder of the fitted adapter; None before ``fit``."""
+        return self._adapter
+
+    def fit(
+        self,
+        split: Split,
+        out: str | Path | None = None,
+        *,
+        initial: str | Path | None = None,
+        resume: bool = True,
+        progress: bool = False,
+    ) -> Self:
+        """Fit the adapter on the split's train targets; vectors that are missing are computed first.
+
+        Args:
+            split: Of ``Store.split``.
+            out: Folder of the adapter, in which an interrupted fit goes on; None: ``<split>-dep`` beside the split.
+            initial: Folder of an adapter that training goes on from.
+            resume: Go on with a fit that was interrupted in ``out``.
+            progress: Show bars.
+
+        Raises:
+            ConfigError: A setting is wrong, the model has no weights here, or ``out`` holds other files.
+        """
+        from idiolect.experiments.commands import load_settings, run_fit
+
+        folder = split.path.with_name(f"{split.path.name}-{self.name}") if out is None else Path(out)
+        how = {"config": self.config, "changes": self.settings, "backbone": self.model, "encoder": self.encoder}
+        settings = load_settings(**how)
+        split.store.embed(settings.encoder, split=split, peers=settings.peers, progress=progress)
+        reports = run_fit(
+            split.store.path,
+            split.path,
+            folder,
+            initial=None if initial is None else Path(initial),
+            resume=resume,
+            progress=progress,
+            **how,
+        )
+        self._adapter, self.report = folder, reports[self.name]
+        return self
+
+    def save_pretrained(self, folder: str | Path) -> Path:
+        """Copy the adapter: ``config.json``, ``adapter.safetensors``, ``settings.json``, ``README.md``, controls.
+
+        Raises:
+            ConfigError: Nothing was fitted, or ``folder`` holds other files.
+        """
+        source, target = self._fitted(), Path(folder)
+        if target.exists() and target.resolve() == source.resolve():
+            return target
+        if target.exists() and any(target.iterdir()) and not (target / SETTINGS).is_file():
+            raise ConfigError(f"{str(target)!r} holds other files", hint="name a new folder")
+        for path in sorted(source.rglob("*")):
+            if path.is_file() and (path.name == SETTINGS or _is_artifact(path)):
+                copy = target / path.relative_to(source)
+                copy.parent.mkdir(parents=True, exist_ok=True)
+                write_whole(copy, lambda part, path=path: shutil.copyfile(path, part))
+        return target
+
+    @classmethod
+    def from_pretrained(
+        cls, folder: str | Path, model: str | Path | None = None, *, encoder: str | Path | None = None, **how: Any
+    ) -> Self:
+        """A fitted adapter.
+
+        An adapter is data: from one that somebody else fitted, only numbers and names of shipped or hub models are
+        taken. ``model`` and ``encoder`` name local folders where it was fitted with such.
+
+        Args:
+            folder: What ``save_pretrained`` or ``idiolect fit`` wrote.
+            model: The model, where the adapter does not name it.
+            encoder: The encoder, likewise.
+            **how: Further arguments of the class.
+
+        Raises:
+            NotFoundError: There is no adapter in the folder.
+            ArtifactError: It is damaged.
+        """
+        where = Path(folder)
+        read_record(where)
+        if not (where / _WEIGHTS).is_file():
+            raise NotFoundError(f"no weights in {str(where)!r}", hint="name a folder that holds adapter.safetensors")
+        made = cls(model, encoder=encoder, **how)
+        made._adapter = where
+        return made
+
+    def write(self, store: Store | str | Path, **sample: Any) -> Written:
+        """See ``Personalizer.write``.
+
+        Raises:
+            ConfigError: The adapter was not fitted.
+        """
+        self._fitted()
+        return super().write(store, **sample)
+
+    def _fitted(self) -> Path:
+        if self._adapter is None:
+            raise ConfigError(f"this {type(self).__name__} is not fitted", hint="call fit(split), or from_pretrained")
+        return self._adapter
+
+
+def _is_artifact(path: Path) -> bool:
+    return path.name in (_WEIGHTS, "config.json", "report.json", "README.md")

@@ -1,0 +1,365 @@
+"""Stores and splits: reviews in, held-out targets and cards out."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+from idiolect.corpus.parts import Parts, default_rejects
+from idiolect.corpus.split import Split as Members
+from idiolect.corpus.split import SplitCounts
+from idiolect.corpus.tables import is_table, table_parts
+from idiolect.errors import InputError
+from idiolect.experiments.add import add_review
+from idiolect.experiments.embed import embed_store
+from idiolect.experiments.ingest import IngestReport, ingest_files
+from idiolect.experiments.peer import PeerReport, set_peer
+from idiolect.experiments.split import split_store
+from idiolect.store.embed import EmbedReport
+from idiolect.store.sql import SqlStore, StoreCounts
+from idiolect.types import Item, ItemId, Review, UserId
+
+if TYPE_CHECKING:
+    from idiolect.experiments.doctor import Check
+    from idiolect.experiments.erasure.forget import Receipt
+    from idiolect.experiments.explain.card import Card
+    from idiolect.store.parquet import ImportReport
+
+_REVIEW_FIELDS = ("user", "item", "text", "rating", "title", "timestamp", "review_id", "order", "category")
+_ITEM_FIELDS = ("item", "title", "description", "category")
+
+
+class Store:
+    """Reviews of items by users, with vectors and per-item sums, in one SQLite file or a PostgreSQL database.
+
+    The file is made by the first ``add``. Every method opens the store, does its work in one transaction where it
+    writes, and closes it again, so a ``Store`` can be shared between threads and kept for as long as the program runs.
+
+    Args:
+        path: A path, or ``postgresql://...``.
+        pseudonyms: File of the secret key by which users' ids are hashed; made by the first ``add`` if there is none.
+
+    Example:
+        >>> import idiolect as idl
+        >>> store = idl.Store("people.db")  # doctest: +SKIP
+        >>> store.add([{"user": "ann", "item": "tea", "text": "Fine, I suppose."}]).accepted  # doctest: +SKIP
+        1
+    """
+
+    def __init__(self, path: str | Path, *, pseudonyms: str | Path | None = None) -> None:
+        self.path = str(path)
+        self.pseudonyms = None if pseudonyms is None else Path(pseudonyms)
+
+    def __repr__(self) -> str:
+        if "://" not in self.path and not Path(self.path).is_file():
+            return f"Store({self.path!r}, empty)"
+        counts = self.counts()
+        return f"Store({self.path!r}, {counts.reviews} reviews, {counts.items} items)"
+
+    def __len__(self) -> int:
+        """The number of reviews."""
+        return self.counts().reviews
+
+    def add(
+        self,
+        data: Any,
+        *,
+        items: Any = None,
+        user: str | None = None,
+        item: str | None = None,
+        text: str | None = None,
+        rating: str | None = None,
+        title: str | None = None,
+        timestamp: str | None = None,
+        review_id: str | None = None,
+        order: str | None = None,
+        category: str | None = None,
+        item_columns: Mapping[str, str] | None = None,
+        format: str = "auto",
+        rejects: str | Path | None = None,
+        max_rejects: float = 0.5,
+        progress: bool = False,
+    ) -> IngestReport:
+        """Add reviews (and items); the same data again changes nothing.
+
+        Columns are found by their usual names (``user``, ``user_id``, ``reviewerID``, ...); the arguments from ``user``
+        to ``category`` name a column where they are not. Rows that cannot be used are counted, and listed with a reason
+        in a file; the others are stored.
+
+        Args:
+            data: A pandas or polars DataFrame, an Arrow table, a mapping of columns, dicts, ``Review`` objects, or a
+                path to any file that the readers know (also a folder, pattern, ``-`` or ``hf://owner/name``).
+            items: The same of the items, for titles and descriptions; None if there are none, or the reviews hold them.
+            user: Column of the user's id. Likewise ``item``, ``text``, ``rating``, ``title``, ``timestamp``,
+                ``review_id``, ``order`` and ``category``.
+            item_columns: The column of each field (item, title, description, category) of ``items``.
+            format: The format of a file; told from its content by default.
+            rejects: Where unusable rows are listed; by default beside the file, or beside the store for a table.
+            max_rejects: Share of unusable rows above which an error is raised.
+            progress: Show a bar.
+
+        Returns:
+            What became of every row: ``read``, ``accepted``, ``rejected``.
+
+        Raises:
+            InputError: The data cannot be read, lacks a column, or too many rows are unusable.
+            ConfigError: The store names users otherwise.
+        """
+        named = (user, item, text, rating, title, timestamp, review_id, order, category)
+        columns = {field: name for field, name in zip(_REVIEW_FIELDS, named, strict=True) if name is not None}
+        reviews, listed = self._location(data, "table")
+        about, _ = (None, None) if items is None else self._location(items, "items")
+        return ingest_files(
+            reviews,
+            store=self.path,
+            items=about,
+            format=format,
+            columns=columns,
+            item_columns=item_columns,
+            rejects=Path(rejects) if rejects is not None else listed,
+            max_rejects=max_rejects,
+            pseudonyms=self.pseudonyms,
+            progress=progress,
+        )
+
+    def add_review(
+        self,
+        user: str,
+        item: str,
+        text: str,
+        *,
+        rating: float | None = None,
+        title: str = "",
+        timestamp: int | None = None,
+        id: str | None = None,
+        encoder: str = "minilm",
+    ) -> Review:
+        """Add one review that a user has just written, with its vector: the next text is written with it.
+
+        Args:
+            user: Who wrote it.
+            item: What about.
+            text: What they wrote.
+            rating: Their rating.
+            title: Its title.
+            timestamp: Seconds since 1970; None: now.
+            id: Its id; None: made from its content, so that the same review twice is one.
+            encoder: Which encoder's vector is stored; it must be the store's.
+
+        Raises:
+            InputError: The store refuses the review.
+            ConfigError: The text is empty, or the store has other encoders' vectors only.
+        """
+        return add_review(
+            self.path,
+            user=user,
+            item=item,
+            text=text,
+            rating=rating,
+            title=title,
+            timestamp=timestamp,
+            id=id,
+            encoder=encoder,
+            pseudonyms=self.pseudonyms,
+        )
+
+    def embed(
+        self,
+        encoder: str = "minilm",
+        *,
+        split: Split | str | Path | None = None,
+        peers: Literal["corpus", "split"] = "corpus",
+        batch_size: int = 32,
+        progress: bool = False,
+    ) -> EmbedReport:
+        """Compute missing vectors; interrupted, a second call goes on.
+
+        Args:
+            encoder: ``minilm``, ``style``, ``hash``, or any sentence-transformers name or folder.
+            split: Embed only what this split needs.
+            peers: With a split: whose reviews peers are (the setting ``peers`` of ``fit``).
+            batch_size: Texts encoded together.
+            progress: Show a bar.
+        """
+        folder = None if split is None else _folder(split)
+        return embed_store(
+            self.path, encoder, split=folder, peers=peers, batch_size=batch_size, progress=progress
+        )
+
+    def split(
+        self, folder: str | Path, *, preset: str | None = None, config: str | Path | None = None, **thresholds: Any
+    ) -> Split:
+        """Choose users and hold out their newest reviews as train, validation and test targets.
+
+        Args:
+            folder: Where the split is written.
+            preset: Thresholds to start from: ``small`` (default), or ``dpl`` for the DPL authors'.
+            config: YAML file of thresholds.
+            **thresholds: Single thresholds (``min_user_reviews=10``).
+
+        Raises:
+            NotFoundError: There is no store.
+            InputError: No user is left.
+        """
+        where = None if config is None else Path(config)
+        split_store(self.path, Path(folder), preset=preset, config=where, changes=thresholds)
+        return Split(folder, self)
+
+    def explain(self, user: str, *, config: str | Path | None = None, **settings: Any) -> Card:
+        """How a user differs from others who wrote about the same items, with evidence; no model is needed.
+
+        Args:
+            user: Whose card.
+            config: YAML file of settings.
+            **settings: Single settings (``min_effect=0.5``).
+        """
+        from idiolect.config import load
+        from idiolect.experiments.explain.run import explain_user
+        from idiolect.experiments.explain.settings import ExplainConfig
+
+        how = load(ExplainConfig, None if config is None else Path(config), settings)
+        return explain_user(self.path, user, config=how, pseudonyms=self.pseudonyms)
+
+    def forget(self, user: str, *, outputs: Sequence[str | Path] = ()) -> Receipt:
+        """Erase a user for good: texts, vectors, sums, recorded answers, snapshots, rejects and outputs.
+
+        Args:
+            user: Whom.
+            outputs: Further files and folders that were written from the store and moved since.
+
+        Returns:
+            What was removed where, and what could not be reached.
+        """
+        from idiolect.experiments.erasure.forget import forget_user
+
+        return forget_user(self.path, user, outputs=[Path(path) for path in outputs], pseudonyms=self.pseudonyms)
+
+    def set_peer(self, user: str, peer: bool | None = None) -> PeerReport:
+        """Let others be compared with a user, or not; ``None`` asks how it stands."""
+        return set_peer(self.path, user, peer, pseudonyms=self.pseudonyms)
+
+    def export(self, folder: str | Path) -> dict[str, Any]:
+        """Write the store as Parquet files; returns fingerprint, counts and encoders."""
+        from idiolect.experiments.transfer import export_folder
+
+        return export_folder(self.path, Path(folder))
+
+    def import_export(self, folder: str | Path) -> ImportReport:
+        """Read an export into this store, which is made if there is none."""
+        from idiolect.experiments.transfer import import_folder
+
+        return import_folder(Path(folder), self.path)
+
+    def check(self) -> list[Check]:
+        """Look the whole store over: damage, totals, orphans, and every sum computed anew."""
+        from idiolect.experiments.doctor import examine_store
+
+        return examine_store(self.path)
+
+    def counts(self) -> StoreCounts:
+        """Numbers of items and reviews, and of reviews with a timestamp."""
+        with self.open() as database:
+            return database.counts()
+
+    def users(self) -> list[str]:
+        """All users' ids, sorted (pseudonyms if the store knows users by them)."""
+        with self.open() as database:
+            return [str(user) for user in database.users()]
+
+    def profile(self, user: str) -> list[Review]:
+        """A user's reviews, oldest first; empty for an unknown user."""
+        from idiolect.store.pseudonym import user_in
+
+        with self.open() as database:
+            return database.profile(UserId(user_in(database, user, self.pseudonyms)))
+
+    def item(self, item: str) -> Item | None:
+        """An item with its title and description; None if the store does not know it."""
+        with self.open() as database:
+            return database.items([ItemId(item)]).get(ItemId(item))
+
+    def open(self) -> SqlStore:
+        """The database itself, for what this class has no method for; close it, or use it in a ``with`` block.
+
+        Raises:
+            NotFoundError: There is no store yet.
+        """
+        return SqlStore(self.path, create=False)
+
+    def _location(self, data: Any, name: str) -> tuple[Any, Path]:
+        """What the readers take, and where unusable rows are listed by default."""
+        if not is_table(data):
+            return data, default_rejects(data)
+        if isinstance(data, Parts):
+            return data, self._rejects(name)
+        return table_parts(_as_rows(data), name), self._rejects(name)
+
+    def _rejects(self, name: str) -> Path:
+        if "://" in self.path:
+            return Path(f"{name}.rejects.jsonl")
+        return Path(f"{self.path}.{name}.rejects.jsonl")
+
+
+class Split:
+    """Which review of which user is profile and which is a target, with the store it was made from.
+
+    Args:
+        path: Folder that ``Store.split`` (or ``idiolect split``) wrote.
+        store: The store.
+
+    Raises:
+        NotFoundError: There is no split in the folder, or no store.
+        ArtifactError: The store has changed since.
+    """
+
+    def __init__(self, path: str | Path, store: Store | str | Path) -> None:
+        self.path = _folder(path)
+        self.store = store if isinstance(store, Store) else Store(store)
+        with self.store.open() as database:
+            self._members = Members.load(self.path, fingerprint=database.fingerprint())
+
+    def __repr__(self) -> str:
+        c = self.counts
+        return (
+            f"Split({str(self.path)!r}, {c.users} users: {c.profile} profile reviews, {c.train} train, "
+            f"{c.validation} validation and {c.test} test targets)"
+        )
+
+    @property
+    def counts(self) -> SplitCounts:
+        """Numbers of users, profile reviews and targets, and what the filters left."""
+        return self._members.counts
+
+    @property
+    def users(self) -> list[str]:
+        """The users, in the split's order."""
+        return [str(user) for user in self._members.users]
+
+    def ids(self, *roles: Literal["profile", "train", "validation", "test"]) -> list[str]:
+        """The ids of the reviews of these roles."""
+        return [str(id) for id in self._members.ids(*roles)]
+
+
+def _folder(split: Split | str | Path) -> Path:
+    return split.path if isinstance(split, Split) else Path(split)
+
+
+def _as_rows(data: Any) -> Any:
+    """``Review`` and ``Item`` objects as rows; anything else as it is."""
+    if isinstance(data, Iterable) and not hasattr(data, "__arrow_c_stream__") and not isinstance(data, Mapping):
+        listed = data if isinstance(data, list) else list(data) if not hasattr(data, "to_dict") else data
+        if isinstance(listed, list) and listed and isinstance(listed[0], (Review, Item)):
+            return [_row(one) for one in listed]
+        return listed
+    return data
+
+
+def _row(one: object) -> dict[str, Any]:
+    if isinstance(one, Review):
+        names = ("user", "item", "text", "rating", "title", "timestamp", "order")
+        return {"review_id": one.id, **{name: getattr(one, name) for name in names}}
+    if isinstance(one, Item):
+        return {"item": one.id, "title": one.title, "description": one.description, "category": one.category}
+    raise InputError(f"a row is a {type(one).__name__}", hint="pass Review objects, or dicts, not both")
+
