@@ -91,8 +91,15 @@ class Store:
             data: A pandas or polars DataFrame, an Arrow table, a mapping of columns, dicts, ``Review`` objects, or a
                 path to any file that the readers know (also a folder, pattern, ``-`` or ``hf://owner/name``).
             items: The same of the items, for titles and descriptions; None if there are none, or the reviews hold them.
-            user: Column of the user's id. Likewise ``item``, ``text``, ``rating``, ``title``, ``timestamp``,
-                ``review_id``, ``order`` and ``category``.
+            user: Column of the user's id.
+            item: Column of the item's id.
+            text: Column of the review's text.
+            rating: Column of the rating.
+            title: Column of the review's title.
+            timestamp: Column of the time it was written.
+            review_id: Column of the review's id.
+            order: Column of the order within equal times.
+            category: Column of the item's category, which prefixes item ids.
             item_columns: The column of each field (item, title, description, category) of ``items``.
             format: The format of a file; told from its content by default.
             rejects: Where unusable rows are listed; by default beside the file, or beside the store for a table.
@@ -183,9 +190,7 @@ class Store:
             progress: Show a bar.
         """
         folder = None if split is None else _folder(split)
-        return embed_store(
-            self.path, encoder, split=folder, peers=peers, batch_size=batch_size, progress=progress
-        )
+        return embed_store(self.path, encoder, split=folder, peers=peers, batch_size=batch_size, progress=progress)
 
     def split(
         self, folder: str | Path, *, preset: str | None = None, config: str | Path | None = None, **thresholds: Any
@@ -362,4 +367,3 @@ def _row(one: object) -> dict[str, Any]:
     if isinstance(one, Item):
         return {"item": one.id, "title": one.title, "description": one.description, "category": one.category}
     raise InputError(f"a row is a {type(one).__name__}", hint="pass Review objects, or dicts, not both")
-

@@ -22,6 +22,7 @@ COMMANDS = {
     "fit": "Fit a soft-prompt adapter on a split.",
     "write": "Write a review as a user would.",
     "evaluate": "Compare methods and controls on a split's test targets.",
+    "score": "Score texts that were made elsewhere, with intervals and tests.",
     "compare": "Compare evaluations, or any two conditions of one.",
     "explain": "Show how a user differs from others, on what evidence; or have people judge such claims.",
     "study": "Measure, in worlds with planted truth, whether differences identify a user.",

@@ -6,10 +6,17 @@ import csv
 import io
 import re
 from collections.abc import Iterable, Iterator, Sequence
+from typing import TYPE_CHECKING
 
+import polars as pl
+
+from idiolect.errors import require
 from idiolect.evaluation.notes import table_notes
 from idiolect.evaluation.render import best_of, decimals, is_marked
 from idiolect.evaluation.report import Cell, ScoreTable
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 FIELDS = (
     "method", "metric", "value", "low", "high", "baseline", "difference", "difference_low", "difference_high", "p",
@@ -24,6 +31,25 @@ _NAMED = {"\\": r"\textbackslash{}", "~": r"\textasciitilde{}", "^": r"\textasci
 def to_csv(tables: Iterable[ScoreTable]) -> str:
     """A line for every score of every table, under ``FIELDS``; what was not tested has empty cells."""
     return write_csv([FIELDS, *(line for table in tables for line in _scores(table))])
+
+
+def to_frame(table: ScoreTable) -> pl.DataFrame:
+    """One row per method and metric, with the columns ``FIELDS``; what was not tested is null."""
+    rows = [[None if value == "" else value for value in line] for line in _scores(table)]
+    texts = {"method", "metric", "baseline", "signature"}
+    counts = {"samples", "units", "resamples"}
+    schema = {name: pl.String if name in texts else pl.Int64 if name in counts else pl.Float64 for name in FIELDS}
+    return pl.DataFrame(rows, schema=schema, orient="row")
+
+
+def to_pandas(table: ScoreTable) -> pd.DataFrame:
+    """The same as a pandas DataFrame.
+
+    Raises:
+        MissingDependencyError: pandas is not installed.
+    """
+    frame = to_frame(table)
+    return require("pandas", extra="pandas").DataFrame(frame.to_dict(as_series=False))
 
 
 def write_csv(lines: Iterable[Sequence[object]]) -> str:

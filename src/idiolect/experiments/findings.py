@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
+from idiolect.evaluation.export import to_frame, to_pandas
 from idiolect.evaluation.personal import Verdict
 from idiolect.evaluation.render import controls_to_text, plain, to_dict, to_markdown, to_text, verdicts_to_markdown
 from idiolect.evaluation.report import ScoreTable
@@ -18,8 +19,12 @@ from idiolect.experiments.spending import Spending
 from idiolect.experiments.variety import report as variety_report
 from idiolect.experiments.variety.report import Varieties
 
+if TYPE_CHECKING:
+    import pandas as pd
+    import polars as pl
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+
+@dataclass(frozen=True, slots=True, kw_only=True, repr=False)
 class Evaluation:
     """What ``evaluate`` found."""
 
@@ -45,6 +50,29 @@ class Evaluation:
     """What a reader of the tables has to know: what could not be computed, and why."""
     folder: Path
     """Holds ``results.json``, ``report.md`` and ``samples/<condition>.jsonl``."""
+
+    def __repr__(self) -> str:
+        return self.table()
+
+    def _repr_markdown_(self) -> str:
+        return to_markdown(self.methods)
+
+    def table(self) -> str:
+        """The methods' table as aligned text; the report has the others."""
+        return to_text(self.methods)
+
+    def to_polars(self) -> pl.DataFrame:
+        """One row per method and metric: value, low, high, and the difference from RAG with its p values."""
+        return to_frame(self.methods)
+
+    def to_pandas(self) -> pd.DataFrame:
+        """The same as a pandas DataFrame."""
+        return to_pandas(self.methods)
+
+    @property
+    def report(self) -> Path:
+        """The Markdown report."""
+        return self.folder / "report.md"
 
     @property
     def tables(self) -> dict[str, ScoreTable]:

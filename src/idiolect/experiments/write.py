@@ -185,9 +185,7 @@ def _check_known(database: SqlStore, sample: Sample, method: str) -> None:
         )
 
 
-def _embedded(
-    database: SqlStore, user: UserId, method: str, settings: Settings, loaded: Resources
-) -> Encoder | None:
+def _embedded(database: SqlStore, user: UserId, method: str, settings: Settings, loaded: Resources) -> Encoder | None:
     """The encoder, once every review has the vector that is read of it; None where the method reads text alone."""
     compared = method in ("dpl", "drp")
     alone = not settings.differences.reads_vectors if compared else method in _TEXT_ALONE

@@ -51,11 +51,11 @@ class Compared:
     def write(self, *, csv: Path | None = None, latex: Path | None = None, scores: Path | None = None) -> None:
         """Leave the tables, or what every text scores on its own, in files."""
         if csv:
-            _write(csv, to_csv(self.tables.values()))
+            write_text(csv, to_csv(self.tables.values()))
         if latex:
-            _write(latex, "\n".join(map(to_latex, self.tables.values())))
+            write_text(latex, "\n".join(map(to_latex, self.tables.values())))
         if scores:
-            _write(scores, write_csv(self.scores))
+            write_text(scores, write_csv(self.scores))
 
 
 def compare_evaluations(
@@ -147,7 +147,8 @@ def _layout(
         yield condition, rows, rows[0].name if len(rows) > 1 else None
 
 
-def _write(path: Path, text: str) -> None:
+def write_text(path: Path, text: str) -> None:
+    """Write one text file, whole or not at all."""
     write_whole(path, lambda part: part.write_text(text, encoding="utf-8"))
 
 
