@@ -246,6 +246,6 @@ def test_paths_may_be_strings_everywhere(tmp_path, monkeypatch):
     split = store.split("split", preset="small")
     store.embed("hash", split="split")
     assert store.export("export")["reviews"] == 120
-    assert idl.Store("t.db").import_export("export").reviews_added == 120
+    assert idl.Store("t.db").import_export("export").added.reviews_added == 120
     assert all(check.ok for check in store.check())
     assert split.counts.users == 12
