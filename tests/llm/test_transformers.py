@@ -84,7 +84,7 @@ def test_an_answer_is_cut_off_where_nothing_ended_it(tiny_llm, prompts, monkeypa
     llm = tiny_llm()
     end, word = llm.prompts.end_id, llm.prompts.encode_reference("Past")[0]
     rows = torch.tensor([[word, word, end], [word, word, word], [end, end, end], [word, end, word]])
-    monkeypatch.setattr(llm.model, "generate", lambda **_: rows)
+    monkeypatch.setattr(llm.model, "generate", lambda input_ids, **_: torch.cat([input_ids, rows], 1))
     found = llm.generate([prompts[3]] * 4, GREEDY)
     assert [c.truncated for c in found] == [False, True, False, False]
     assert [c.completion_tokens for c in found] == [3, 3, 1, 2]

@@ -60,7 +60,7 @@ def test_slots_travel_as_embeddings_and_plain_prompts_as_ids(behind, make_contex
     soft, plain = filled(render("dep", make_context(2)), 32), render("rag", make_context(2))
     llm.generate([soft, plain], GREEDY)
     encoded = local.prompts.encode(soft)
-    expected = local._embed([encoded], [soft.soft]).embeds[0]
+    expected = local._inputs([encoded], [soft.soft]).inputs["inputs_embeds"][0]
     assert torch.equal(llm.engine.asked[0]["prompt_embeds"], expected.to(torch.bfloat16))
     assert llm.engine.asked[1] == {"prompt_token_ids": local.prompts.encode(plain).ids.tolist()}
 

@@ -25,6 +25,7 @@ from idiolect.llm.limits import LimitConfig, Pace
 from idiolect.llm.reply import Reply, failed, read_reply
 from idiolect.llm.request import RequestConfig, estimate_tokens, kept_entries, request_body, seems_cut
 from idiolect.llm.retry import Backoff, RetryConfig
+from idiolect.llm.thinking import Tags
 from idiolect.llm.usage import Price
 from idiolect.types import Prompt
 
@@ -43,6 +44,9 @@ class OpenAIConfig(Config):
     """Environment variable with the key; a server that asks for none needs none."""
     thinks: bool = False
     """The model thinks before every answer: a reply without a closing tag is then unfinished thinking."""
+    thinking_tags: Tags = ()
+    """Further tags around thoughts, beside the known ones: ``plan`` for ``<plan>...</plan>``, ``[PLAN]``, or a pair of
+    an opening and a closing mark."""
     schemas: bool = True
     """The endpoint holds replies to a JSON schema (``response_format``)."""
     request: RequestConfig = RequestConfig()
@@ -66,6 +70,7 @@ class OpenAIConfig(Config):
         """Everything an answer depends on beside prompt, parameters and schema; no credentials."""
         where = without_passwords(self.base_url).rstrip("/")
         settings = self.model_dump(mode="json", include={"model", "revision", "thinks", "request"})
+        settings |= {"thinking_tags": self.thinking_tags} if self.thinking_tags else {}
         settings["request"]["omit"].sort()
         return json.dumps({"endpoint": where, **settings}, sort_keys=True)
 
@@ -187,7 +192,8 @@ class Endpoint:
                 response = await self._client.post(body, max_reply_bytes=max_bytes)
             if not response.is_success:
                 return failed(*refusal(response))
-            return read_reply(response.content, prompt_tokens=prompt_tokens, always_thinks=self._config.thinks)
+            thinks, tags = self._config.thinks, self._config.thinking_tags
+            return read_reply(response.content, prompt_tokens=prompt_tokens, always_thinks=thinks, tags=tags)
         except Exception as error:
             fault = fault_of(error)
             if fault is None:

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 from idiolect.llm.failure import Failure, one_line
 from idiolect.llm.fault import fault_in
 from idiolect.llm.request import CHARS_PER_TOKEN, valid_unicode
-from idiolect.llm.thinking import part
+from idiolect.llm.thinking import Tag, part
 
 _WHOLE = frozenset(
     {"stop", "stop_sequence", "end_turn", "end_of_turn", "eos", "eos_token", "complete", "tool_calls", "tool_call"}
@@ -49,7 +49,7 @@ def failed(failure: Failure, retry_after: float | None = None) -> Reply:
     return Reply(failure=failure, retry_after=retry_after)
 
 
-def read_reply(body: bytes, *, prompt_tokens: int, always_thinks: bool = False) -> Reply:
+def read_reply(body: bytes, *, prompt_tokens: int, always_thinks: bool = False, tags: Sequence[Tag] = ()) -> Reply:
     """The first choice of a chat completion. One that cannot be read still has the counts that the endpoint gave.
 
     A reply is an answer if the endpoint says that it ended as answers end: text beside an error, or beside a reason for
@@ -59,6 +59,7 @@ def read_reply(body: bytes, *, prompt_tokens: int, always_thinks: bool = False) 
         body: As it came: JSON, or events of a stream that was not asked for.
         prompt_tokens: An estimate, used where the endpoint does not count.
         always_thinks: See ``thinking.part``.
+        tags: See ``thinking.part``.
     """
     data: Any = None
     try:
@@ -68,7 +69,7 @@ def read_reply(body: bytes, *, prompt_tokens: int, always_thinks: bool = False) 
         choice = data["choices"][0]
         if choice.get("error"):
             return _billed(data, *fault_in(choice))
-        return _read(choice, _usage(data), prompt_tokens, always_thinks)
+        return _read(choice, _usage(data), prompt_tokens, always_thinks, tags)
     except (ValueError, LookupError, TypeError, AttributeError, ArithmeticError, RecursionError):
         shown = one_line(body[:300].decode("utf-8", "replace"))
         return _billed(data, Failure(kind="malformed", message=f"not a chat completion: {shown}"))
@@ -150,12 +151,14 @@ def _count(value: Any) -> int | None:
     return int(value)
 
 
-def _read(choice: dict[str, Any], usage: dict[str, Any], prompt_tokens: int, always_thinks: bool) -> Reply:
+def _read(
+    choice: dict[str, Any], usage: dict[str, Any], prompt_tokens: int, always_thinks: bool, tags: Sequence[Tag]
+) -> Reply:
     message, finish = choice["message"], choice.get("finish_reason") or ""
     ended = finish.lower()
     content = _content(message.get("content"))
     apart = str(message.get("reasoning_content") or message.get("reasoning") or "").strip()
-    inner = part(content, always=always_thinks and not apart)
+    inner = part(content, always=always_thinks and not apart, tags=tags)
     thinking = "\n\n".join(filter(None, (apart, inner.thinking)))
     # Nobody reads a prompt of no tokens, or writes a text of none: 0 is how some servers say that they do not count.
     asked, said = _count(usage.get("prompt_tokens")), _count(usage.get("completion_tokens"))

@@ -11,7 +11,9 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import replace
 from functools import lru_cache
-from typing import NamedTuple
+from typing import Annotated, NamedTuple
+
+from pydantic import AfterValidator
 
 from idiolect.llm.base import Completion
 from idiolect.llm.failure import Failure
@@ -269,6 +271,16 @@ def marks_of(tag: Tag) -> tuple[str, str]:
     if not opening or not closing or opening.lower() == closing.lower():
         raise ValueError(f"{tag!r} is no tag: give a name such as 'plan', a tag '[PLAN]', or a pair of marks")
     return opening, closing
+
+
+def _checked(tags: tuple[Tag, ...]) -> tuple[Tag, ...]:
+    for tag in tags:
+        marks_of(tag)
+    return tags
+
+
+Tags = Annotated[tuple[Tag, ...], AfterValidator(_checked)]
+"""Tags as a setting, checked."""
 
 
 def _quoted(text: str, mark: _Mark) -> bool:

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import inspect
 import json
+import sys
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -13,17 +15,26 @@ import numpy as np
 import torch
 from safetensors import SafetensorError
 from tqdm.auto import tqdm
-from transformers import AutoModelForCausalLM, AutoTokenizer, LogitsProcessorList
+from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer, LogitsProcessorList
 
 from idiolect.encoders.quiet import no_bars
 from idiolect.errors import ConfigError, NotFoundError
 from idiolect.llm.base import Capability, Completion, SamplingParams, Schema
 from idiolect.llm.budget import budget
 from idiolect.llm.config import SANDBOX_BACKBONE, BackboneConfig
-from idiolect.llm.local import completion, model_name, soft_rows
+from idiolect.llm.local import (
+    Thinking,
+    checkpoint_stops,
+    completion,
+    model_name,
+    own_identity,
+    refuse_encoder_decoder,
+    soft_rows,
+    warn_of_template,
+)
 from idiolect.llm.sampling import OwnDraws
 from idiolect.prompts.tokenize import EncodedPrompt, PromptTokenizer
-from idiolect.softprompt.splice import splice
+from idiolect.softprompt.splice import per_layer_inputs, splice
 from idiolect.types import Prompt
 
 # Below this temperature sampling is greedy in all but name, and division by it overflows.
@@ -31,10 +42,14 @@ _GREEDY = 1e-4
 
 
 class _Batch(NamedTuple):
-    embeds: torch.Tensor
-    """(B, T, H), left-padded."""
+    inputs: dict[str, torch.Tensor]
+    """Left-padded: ``input_ids`` (B, T), or ``inputs_embeds`` (B, T, H) if there are soft rows."""
     mask: torch.Tensor
     """int64 (B, T)."""
+    beside: dict[str, torch.Tensor]
+    """See ``per_layer_inputs``."""
+    width: int
+    """Positions of the batch that generation repeats before the new tokens."""
 
 
 class TransformersLLM:
@@ -47,7 +62,10 @@ class TransformersLLM:
         max_prompt_tokens: See ``BackboneConfig``.
         history_tokens: See ``PromptTokenizer``.
         batch_size: See ``BackboneConfig``.
-        progress: Show a bar while generating.
+        progress: Show progress while generating.
+        template_arguments: See ``chat.frames``.
+        thinking: How thoughts are told from answers.
+        positions: Longest text, prompt included, that the model has positions for; None: no limit is known.
     """
 
     supports: frozenset[Capability] = frozenset({"soft", "likelihood", "seed"})
@@ -62,9 +80,19 @@ class TransformersLLM:
         history_tokens: int | None = None,
         batch_size: int = 16,
         progress: bool = False,
+        template_arguments: Mapping[str, Any] | None = None,
+        thinking: Thinking | None = None,
+        positions: int | None = None,
     ) -> None:
         self.model = model.eval()
-        self.prompts = PromptTokenizer(tokenizer, max_tokens=max_prompt_tokens, history_tokens=history_tokens)
+        self.prompts = PromptTokenizer(
+            tokenizer,
+            max_tokens=max_prompt_tokens,
+            history_tokens=history_tokens,
+            stops=checkpoint_stops(model.config, getattr(model, "generation_config", None), tokenizer),
+            template_arguments=template_arguments,
+        )
+        self._thinking, self._positions = thinking or Thinking(), positions
         self.name = name
         accepted = inspect.signature(model.forward).parameters
         self._takes = {name for name in ("position_ids", "logits_to_keep", "use_cache") if name in accepted}
@@ -77,6 +105,7 @@ class TransformersLLM:
 
         Raises:
             NotFoundError: Neither a folder nor a name that can be fetched from here.
+            ConfigError: The model is no causal language model, or the prompt's budget leaves no room for an answer.
         """
         where = str(SANDBOX_BACKBONE) if config.model == "sandbox" else config.model
         folder = Path(where)
@@ -86,6 +115,7 @@ class TransformersLLM:
         try:
             # A model is data: no code of its own is run, and nothing is unpickled.
             given: dict[str, Any] = {"revision": config.revision, "trust_remote_code": False}
+            refuse_encoder_decoder(AutoConfig.from_pretrained(where, **given), config.model)
             tokenizer = AutoTokenizer.from_pretrained(where, **given)
             with no_bars():
                 model: Any = AutoModelForCausalLM.from_pretrained(where, dtype=dtype, use_safetensors=True, **given)
@@ -96,6 +126,7 @@ class TransformersLLM:
                 f"cannot load the model {config.model!r}: {reason}",
                 hint="give a folder, a hub name with the network on, or 'sandbox'",
             ) from error
+        warn_of_template(tokenizer, config.chat_template_kwargs, config.model)
         return cls(
             model.to(device),
             tokenizer,
@@ -104,6 +135,9 @@ class TransformersLLM:
             history_tokens=allowed.history,
             batch_size=config.batch_size,
             progress=progress,
+            template_arguments=config.chat_template_kwargs,
+            thinking=Thinking.of(config),
+            positions=_positions(model),
         )
 
     @property
@@ -111,7 +145,7 @@ class TransformersLLM:
         """What its answers depend on beside prompt and parameters: what a record of them is kept under."""
         how = {"dtype": str(self.model.dtype), "device": self.model.device.type}
         limits = {"max_prompt_tokens": self.prompts.max_tokens, "history_tokens": self.prompts.history_tokens}
-        return json.dumps({"model": self.name, **limits, **how})
+        return json.dumps({"model": self.name, **limits, **how, **own_identity(self.prompts, self._thinking)})
 
     @property
     def hidden_size(self) -> int:
@@ -132,14 +166,16 @@ class TransformersLLM:
         encoded = [self.prompts.encode(prompt) for prompt in prompts]
         soft = [soft_rows(prompt, self.hidden_size) for prompt in prompts]
         done: list[Completion | None] = [None] * len(prompts)
-        for chosen in self._batches([len(e.ids) for e in encoded], "generate"):
+        for chosen in self._batches([(len(e.ids), s is None) for e, s in zip(encoded, soft, strict=True)], "generate"):
             started = time.perf_counter()
-            batch = self._embed([encoded[i] for i in chosen], [soft[i] for i in chosen])
-            how = self._how(params, [encoded[i].ids for i in chosen])
-            tokens = self.model.generate(inputs_embeds=batch.embeds, attention_mask=batch.mask, **how)
+            batch = self._inputs([encoded[i] for i in chosen], [soft[i] for i in chosen])
+            rooms = [self._room(encoded[i]) for i in chosen]
+            how = self._how(params, [encoded[i].ids for i in chosen], max(rooms))
+            with _given_once(self.model, batch.beside):
+                tokens = self.model.generate(**batch.inputs, attention_mask=batch.mask, **how)
             seconds = (time.perf_counter() - started) / len(chosen)
-            for i, row in zip(chosen, tokens.tolist(), strict=True):
-                done[i] = completion(self.prompts, encoded[i], row, seconds)
+            for i, row, room in zip(chosen, tokens[:, batch.width :].tolist(), rooms, strict=True):
+                done[i] = completion(self.prompts, encoded[i], row[:room], seconds, self._thinking)
         return [completion for completion in done if completion is not None]
 
     @torch.inference_mode()
@@ -148,7 +184,7 @@ class TransformersLLM:
         encoded = [self.prompts.encode(prompt) for prompt in prompts]
         soft = [soft_rows(prompt, self.hidden_size) for prompt in prompts]
         targets = [self.prompts.encode_reference(text) for text in references]
-        lengths = [len(e.ids) + len(t) for e, t in zip(encoded, targets, strict=True)]
+        lengths = [(len(e.ids) + len(t), s is None) for e, t, s in zip(encoded, targets, soft, strict=True)]
         nats = np.zeros(len(prompts))
         for chosen in self._batches(lengths, "likelihood"):
             rows = [encoded[i] for i in chosen]
@@ -158,7 +194,7 @@ class TransformersLLM:
     def _nats(
         self, encoded: Sequence[EncodedPrompt], soft: Sequence[np.ndarray | None], targets: Sequence[np.ndarray]
     ) -> np.ndarray:
-        batch = self._embed(encoded, soft, targets)
+        batch = self._inputs(encoded, soft, targets)
         longest = max(map(len, targets))
         # Left padding puts every target at the end, so the last positions are all the logits that are needed.
         options: dict[str, Any] = {
@@ -167,7 +203,7 @@ class TransformersLLM:
             "use_cache": False,
         }
         options = {name: value for name, value in options.items() if name in self._takes}
-        logits = self.model(inputs_embeds=batch.embeds, attention_mask=batch.mask, **options).logits
+        logits = self.model(**batch.inputs, **batch.beside, attention_mask=batch.mask, **options).logits
         # A position predicts the token after it, so the logits that count end one before the last.
         logits = logits[:, -longest - 1 : -1]
         wanted = torch.full((len(targets), longest), -100, device=logits.device)
@@ -178,13 +214,13 @@ class TransformersLLM:
         nats = [torch.nn.functional.cross_entropy(row.float(), ids, reduction="sum") for row, ids in pairs]
         return torch.stack(nats).cpu().double().numpy()
 
-    def _embed(
+    def _inputs(
         self,
         encoded: Sequence[EncodedPrompt],
         soft: Sequence[np.ndarray | None],
         targets: Sequence[np.ndarray] | None = None,
     ) -> _Batch:
-        """Left-padded input embeddings of prompts (followed by targets) with the soft rows in their slots."""
+        """Left-padded prompts (followed by targets): token ids, or embeddings with the soft rows in their slots."""
         tails = targets if targets is not None else [np.zeros(0, np.int32)] * len(encoded)
         rows = [np.concatenate([e.ids, tail]) for e, tail in zip(encoded, tails, strict=True)]
         width = max(map(len, rows))
@@ -196,35 +232,66 @@ class TransformersLLM:
             mask[k, width - len(row) :] = 1
             slots[k, width - len(row) + e.slot_positions] = True
         device = self.model.device
-        embeds = self.model.get_input_embeddings()(torch.from_numpy(ids).to(device))
+        tokens, attended = torch.from_numpy(ids).to(device), torch.from_numpy(mask).to(device)
         kept = [s[e.slot_rows] for e, s in zip(encoded, soft, strict=True) if s is not None]
-        if kept:
-            values = torch.from_numpy(np.concatenate(kept).astype(np.float32)).to(device)
-            filled = slots & np.array([s is not None for s in soft])[:, None]
-            embeds = splice(embeds, torch.from_numpy(filled).to(device), values)
-        return _Batch(embeds, torch.from_numpy(mask).to(device))
+        if not kept:
+            return _Batch({"input_ids": tokens}, attended, {}, width)
+        values = torch.from_numpy(np.concatenate(kept).astype(np.float32)).to(device)
+        filled = slots & np.array([s is not None for s in soft])[:, None]
+        embeds = splice(self.model.get_input_embeddings()(tokens), torch.from_numpy(filled).to(device), values)
+        return _Batch({"inputs_embeds": embeds}, attended, per_layer_inputs(self.model, tokens), 0)
 
-    def _batches(self, lengths: Sequence[int], what: str) -> Iterator[list[int]]:
-        """Indices in batches of like length, longest first, so that memory runs out at once or never."""
-        order = sorted(range(len(lengths)), key=lambda i: (-lengths[i], i))
-        with tqdm(total=len(order), desc=what, unit="review", disable=not self.progress, leave=False) as bar:
-            for start in range(0, len(order), self.batch_size):
-                chosen = order[start : start + self.batch_size]
-                yield chosen
-                bar.update(len(chosen))
+    def _room(self, encoded: EncodedPrompt) -> int:
+        """How many new tokens the model has positions for after a prompt."""
+        return sys.maxsize if self._positions is None else max(1, self._positions - len(encoded.ids))
 
-    def _how(self, params: SamplingParams, prompts: Sequence[np.ndarray]) -> dict[str, Any]:
+    def _batches(self, sizes: Sequence[tuple[int, bool]], what: str) -> Iterator[list[int]]:
+        """Indices in batches of like length, longest first, so that memory runs out at once or never.
+
+        Args:
+            sizes: Of each prompt its length and whether it is without soft rows: no batch has both kinds.
+            what: For the progress.
+        """
+        longest_first = sorted(range(len(sizes)), key=lambda i: (-sizes[i][0], i))
+        with tqdm(total=len(sizes), desc=what, unit="review", disable=not self.progress, leave=False) as bar:
+            for order in ([i for i in longest_first if sizes[i][1] is bare] for bare in (False, True)):
+                for start in range(0, len(order), self.batch_size):
+                    chosen = order[start : start + self.batch_size]
+                    yield chosen
+                    bar.update(len(chosen))
+
+    def _how(self, params: SamplingParams, prompts: Sequence[np.ndarray], room: int) -> dict[str, Any]:
         greedy = params.temperature < _GREEDY
         return {
             "logits_processor": LogitsProcessorList([] if greedy else [OwnDraws(params, prompts)]),
             "do_sample": False,
             **dict.fromkeys(("temperature", "top_p", "top_k")),
-            "max_new_tokens": params.max_new_tokens,
+            "max_new_tokens": min(params.max_new_tokens, room),
             "pad_token_id": self.prompts.pad_id,
             "eos_token_id": list(self.prompts.stop_ids),
-            # Some checkpoints bring a penalty of their own; only what the parameters say is to count.
+            # Some checkpoints bring penalties and beams of their own; only what the parameters say is to count.
             "repetition_penalty": 1.0,
+            "no_repeat_ngram_size": 0,
+            "num_beams": 1,
         }
+
+
+@contextmanager
+def _given_once(model: Any, beside: Mapping[str, torch.Tensor]) -> Iterator[None]:
+    """Within the block, what goes beside ``inputs_embeds`` is passed with them; later steps pass the ids of new tokens.
+
+    ``generate`` would pass it at every step.
+    """
+
+    def add(_: Any, args: Any, kwargs: dict[str, Any]) -> Any:
+        return (args, {**kwargs, **beside} if kwargs.get("inputs_embeds") is not None else kwargs)
+
+    handle = model.register_forward_pre_hook(add, with_kwargs=True) if beside else None
+    try:
+        yield
+    finally:
+        if handle is not None:
+            handle.remove()
 
 
 def _positions(model: Any) -> int | None:

@@ -9,14 +9,23 @@ from pathlib import Path
 from typing import Any, Self
 
 import numpy as np
-from transformers import AutoConfig, AutoTokenizer
+from transformers import AutoConfig, AutoTokenizer, GenerationConfig
 
 from idiolect.errors import ConfigError, NotFoundError, require
 from idiolect.llm.base import Capability, Completion, SamplingParams, Schema
 from idiolect.llm.budget import budget
 from idiolect.llm.config import SANDBOX_BACKBONE, BackboneConfig
 from idiolect.llm.input_embeddings import InputEmbeddings
-from idiolect.llm.local import completion, model_name, soft_rows
+from idiolect.llm.local import (
+    Thinking,
+    checkpoint_stops,
+    completion,
+    model_name,
+    own_identity,
+    refuse_encoder_decoder,
+    soft_rows,
+    warn_of_template,
+)
 from idiolect.prompts.tokenize import EncodedPrompt, PromptTokenizer
 from idiolect.types import Prompt
 
@@ -39,6 +48,9 @@ class VllmLLM:
         max_prompt_tokens: See ``BackboneConfig``.
         history_tokens: See ``PromptTokenizer``.
         progress: Show a bar while generating.
+        stops: Ids that end a text by the model's own settings.
+        template_arguments: See ``chat.frames``.
+        thinking: How thoughts are told from answers.
     """
 
     supports: frozenset[Capability] = frozenset({"soft", "seed"})
@@ -55,9 +67,19 @@ class VllmLLM:
         max_prompt_tokens: int = 2048,
         history_tokens: int | None = None,
         progress: bool = False,
+        stops: Sequence[int] = (),
+        template_arguments: Mapping[str, Any] | None = None,
+        thinking: Thinking | None = None,
     ) -> None:
         self.engine, self.embeddings, self.name, self.progress = engine, embeddings, name, progress
-        self.prompts = PromptTokenizer(tokenizer, max_tokens=max_prompt_tokens, history_tokens=history_tokens)
+        self.prompts = PromptTokenizer(
+            tokenizer,
+            max_tokens=max_prompt_tokens,
+            history_tokens=history_tokens,
+            stops=stops,
+            template_arguments=template_arguments,
+        )
+        self._thinking = thinking or Thinking()
         self._sampling, self._settings = sampling, dict(settings or {})
         self._dtype = engine.llm_engine.model_config.dtype
 
@@ -76,6 +98,8 @@ class VllmLLM:
             raise ConfigError(f"vLLM chooses its device, not {config.device!r}", hint="leave out backbone.device")
         where = str(SANDBOX_BACKBONE) if config.model == "sandbox" else config.model
         try:
+            settings = AutoConfig.from_pretrained(where, revision=config.revision, trust_remote_code=False)
+            refuse_encoder_decoder(settings, config.model)
             tokenizer = AutoTokenizer.from_pretrained(where, revision=config.revision)
             embeddings = InputEmbeddings.load(where, config.revision)
         except (OSError, ValueError) as error:
@@ -83,6 +107,7 @@ class VllmLLM:
             raise NotFoundError(
                 f"cannot load the model {config.model!r}: {reason}", hint="give a folder, or a hub name with network"
             ) from error
+        warn_of_template(tokenizer, config.chat_template_kwargs, config.model)
         engine = vllm.LLM(
             model=where,
             revision=config.revision,
@@ -105,13 +130,16 @@ class VllmLLM:
             max_prompt_tokens=min(allowed.prompt, room),
             history_tokens=allowed.history,
             progress=progress,
+            stops=checkpoint_stops(settings, _generation(where, config.revision), tokenizer),
+            template_arguments=config.chat_template_kwargs,
+            thinking=Thinking.of(config),
         )
 
     @property
     def identity(self) -> str:
         """What its answers depend on beside prompt and parameters: what a record of them is kept under."""
         limits = {"max_prompt_tokens": self.prompts.max_tokens, "history_tokens": self.prompts.history_tokens}
-        how = {"dtype": str(self._dtype), "engine": self._settings}
+        how = {"dtype": str(self._dtype), "engine": self._settings, **own_identity(self.prompts, self._thinking)}
         return json.dumps({"backend": "vllm", "model": self.name, **limits, **how}, sort_keys=True, default=str)
 
     @property
@@ -138,7 +166,7 @@ class VllmLLM:
         outputs = self.engine.generate(asked, self._params(params), use_tqdm=self.progress)
         seconds = (time.perf_counter() - started) / len(prompts)
         return [
-            completion(self.prompts, one, list(output.outputs[0].token_ids), seconds)
+            completion(self.prompts, one, list(output.outputs[0].token_ids), seconds, self._thinking)
             for one, output in zip(encoded, outputs, strict=True)
         ]
 
@@ -179,6 +207,13 @@ class VllmLLM:
             stop_token_ids=list(self.prompts.stop_ids),
             detokenize=False,
         )
+
+
+def _generation(where: str, revision: str | None) -> GenerationConfig | None:
+    try:
+        return GenerationConfig.from_pretrained(where, revision=revision)
+    except (OSError, ValueError):  # most have one, none must
+        return None
 
 
 def _commit(where: str) -> str | None:

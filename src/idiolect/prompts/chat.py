@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 from idiolect.errors import ConfigError
@@ -19,12 +19,13 @@ class Frames(NamedTuple):
     """The template knows no system turn: it belongs in front of the user's."""
 
 
-def frames(tokenizer: Any, roles: Sequence[Role]) -> Frames:
+def frames(tokenizer: Any, roles: Sequence[Role], arguments: Mapping[str, Any] | None = None) -> Frames:
     """The frames of a chat of these roles, with the answer's turn opened.
 
     Args:
         tokenizer: A Hugging Face tokenizer; without a chat template the turns are paragraphs.
         roles: Who speaks, turn by turn.
+        arguments: Of the template, beside the chat: for instance ``{"enable_thinking": False}``.
 
     Raises:
         ConfigError: The template refuses the roles, with and without a system turn.
@@ -35,7 +36,7 @@ def frames(tokenizer: Any, roles: Sequence[Role]) -> Frames:
     refusals: list[Exception] = []
     for variant, merged in variants:
         try:
-            return Frames(_texts(tokenizer, variant, open_answer=True), merged)
+            return Frames(_texts(tokenizer, variant, arguments, open_answer=True), merged)
         except Exception as error:  # templates raise whatever their author chose, most often for a system turn
             refusals.append(error)
     raise ConfigError(
@@ -44,10 +45,10 @@ def frames(tokenizer: Any, roles: Sequence[Role]) -> Frames:
     ) from refusals[-1]
 
 
-def closing(tokenizer: Any) -> str:
+def closing(tokenizer: Any, arguments: Mapping[str, Any] | None = None) -> str:
     """What the template puts after an answer; empty where it says nothing of answers."""
     try:
-        return _texts(tokenizer, ["user", "assistant"], open_answer=False)[-1]
+        return _texts(tokenizer, ["user", "assistant"], arguments, open_answer=False)[-1]
     except Exception:  # as above
         return ""
 
@@ -58,13 +59,16 @@ def merge_system(messages: tuple[Message, ...]) -> tuple[Message, ...]:
     return (Message("user", (*system.blocks, Block(("\n\n",)), *user.blocks)), *rest)
 
 
-def _texts(tokenizer: Any, roles: Sequence[Role], *, open_answer: bool) -> list[str]:
+def _texts(
+    tokenizer: Any, roles: Sequence[Role], arguments: Mapping[str, Any] | None, *, open_answer: bool
+) -> list[str]:
     if tokenizer.chat_template is None:
         return [tokenizer.bos_token or "", *["\n\n"] * len(roles)]
     # Private-use characters: nothing a template writes itself.
     marks = [f"\ue000{k}\ue001" for k in range(len(roles))]
     chat = [{"role": role, "content": mark} for role, mark in zip(roles, marks, strict=True)]
-    text = tokenizer.apply_chat_template(chat, tokenize=False, add_generation_prompt=open_answer)
+    given = dict(arguments or {})
+    text = tokenizer.apply_chat_template(chat, tokenize=False, add_generation_prompt=open_answer, **given)
     texts = re.split("|".join(marks), text)
     if len(texts) != len(roles) + 1:
         raise ValueError("it repeats or omits a turn")

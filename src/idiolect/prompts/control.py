@@ -33,6 +33,14 @@ class ControlTokens:
         found = self._pattern.search(text)
         return self._by_text[found[0]] if found else None
 
+    def known(self, token: str) -> int | None:
+        """The id of a control token by its text."""
+        return self._by_text.get(token)
+
+    def is_control(self, id: int) -> bool:
+        """Whether an id is a control token's."""
+        return id in self._ids
+
     def broken_up(self, text: str) -> str:
         """The text with a space inside every control token, so that it reads the same and means nothing."""
         return self._pattern.sub(lambda match: f"{match[0][0]} {match[0][1:]}", text)

@@ -7,7 +7,7 @@ string is ever searched for in the result.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
 from typing import Any, NamedTuple
@@ -28,6 +28,15 @@ class _Part(NamedTuple):
     entry: int | None = None
 
 
+class _Frames(NamedTuple):
+    """The chat template's part of a prompt, which alone has control tokens."""
+
+    ids: list[np.ndarray]
+    merged: bool
+    """It wants no system turn."""
+    opening: str
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class EncodedPrompt:
     """A prompt as a model takes it, after what did not fit was dropped."""
@@ -42,6 +51,8 @@ class EncodedPrompt:
     """int64 (n_slots,): the kept slots' indices among all slots of the prompt (rows of ``Prompt.soft``)."""
     kept_entries: tuple[int, ...]
     """The history entries that fitted."""
+    opening: str = ""
+    """What the chat template writes right before the answer; it may open or close the model's thinking."""
 
 
 class PromptTokenizer:
@@ -51,18 +62,30 @@ class PromptTokenizer:
         tokenizer: A Hugging Face tokenizer (of any model, with or without a chat template).
         max_tokens: Budget of a prompt; history entries that do not fit are dropped, last first.
         history_tokens: No entry is kept that would make the prompt longer than this; None: ``max_tokens``.
+        stops: Ids that end a text by the model's own settings, beside the tokenizer's and the chat template's.
+        template_arguments: See ``chat.frames``.
 
     Raises:
         ConfigError: The tokenizer has no end-of-sequence token.
     """
 
-    def __init__(self, tokenizer: Any, *, max_tokens: int, history_tokens: int | None = None) -> None:
+    def __init__(
+        self,
+        tokenizer: Any,
+        *,
+        max_tokens: int,
+        history_tokens: int | None = None,
+        stops: Sequence[int] = (),
+        template_arguments: Mapping[str, Any] | None = None,
+    ) -> None:
         if tokenizer.eos_token_id is None:
             raise ConfigError("the tokenizer has no end-of-sequence token", hint="set tokenizer.eos_token")
         self.tokenizer = tokenizer
         self.max_tokens = max_tokens
         self.history_tokens = min(max_tokens, history_tokens or max_tokens)
         self.pad_id: int = tokenizer.pad_token_id if tokenizer.pad_token_id is not None else tokenizer.eos_token_id
+        self.template_arguments = dict(template_arguments or {})
+        self._stops = tuple(stops)
         self._backend: Any = getattr(tokenizer, "backend_tokenizer", None)
         self._control = ControlTokens(tokenizer)
         self._words = Words(self._tokenize) if works_by_words(tokenizer) else None
@@ -103,6 +126,7 @@ class PromptTokenizer:
             slots=tuple(slots),
             slot_rows=np.array(rows, dtype=np.int64),
             kept_entries=tuple(kept),
+            opening=self._frames(tuple(message.role for message in prompt.messages)).opening,
         )
 
     def encode_reference(self, text: str) -> np.ndarray:
@@ -110,8 +134,13 @@ class PromptTokenizer:
         return np.append(self._ids(text), np.int32(self.end_id))
 
     def decode(self, ids: Sequence[int]) -> str:
-        """The text of generated ids, up to the first token that ends it."""
-        return self.tokenizer.decode(list(ids)[: self.length(ids)], skip_special_tokens=True).strip()
+        """The text of generated ids, up to the first token that ends it.
+
+        Control tokens within it are shown: they part thoughts from the answer, or tell that something went wrong.
+        """
+        written = [id for id in list(ids)[: self.length(ids)] if id not in self._unseen]
+        hidden = not any(self._control.is_control(id) for id in written)
+        return self.tokenizer.decode(written, skip_special_tokens=hidden).strip()
 
     def length(self, ids: Sequence[int]) -> int:
         """How many of the generated ids stand before the first token that ends the text."""
@@ -119,17 +148,37 @@ class PromptTokenizer:
 
     @cached_property
     def end_id(self) -> int:
-        """The token that ends a turn; in some families (Gemma, Phi) it is not the end-of-sequence token."""
-        found = self._control.first_in(closing(self.tokenizer))
-        return self.tokenizer.eos_token_id if found is None else found
+        """The token that ends a turn; in some families (Gemma, Phi) it is not the end-of-sequence token.
+
+        It is the one that the chat template closes an answer with. Where the template has none (GLM), it is the
+        tokenizer's, if that ends a text by the model's own settings, and else the first that does.
+        """
+        found = self._control.first_in(closing(self.tokenizer, self.template_arguments))
+        if found is not None and found not in self._between_channels:
+            return found
+        known = [id for id in self._stops if id not in self._between_channels]
+        return self.tokenizer.eos_token_id if not known or self.tokenizer.eos_token_id in known else known[0]
 
     @cached_property
     def stop_ids(self) -> tuple[int, ...]:
-        """Every token after which nothing more is to be written."""
-        return tuple(dict.fromkeys((self.end_id, self.tokenizer.eos_token_id)))
+        """Every token after which nothing more is to be written: of template, tokenizer and the model's settings."""
+        found = dict.fromkeys((self.end_id, self.tokenizer.eos_token_id, *self._stops))
+        return tuple(id for id in found if id not in self._between_channels)
+
+    @cached_property
+    def _between_channels(self) -> frozenset[int]:
+        """What ends a message and not the turn: in harmony (gpt-oss) the answer follows after it."""
+        tokens = [self._control.known(token) for token in ("<|channel|>", "<|message|>", "<|return|>", "<|end|>")]
+        return frozenset() if None in tokens else frozenset((tokens[-1] or 0,))
+
+    @cached_property
+    def _unseen(self) -> frozenset[int]:
+        """Control tokens that say nothing of a text."""
+        tokenizer = self.tokenizer
+        return frozenset((tokenizer.pad_token_id, tokenizer.bos_token_id, tokenizer.unk_token_id)) - {None}
 
     def _layout(self, messages: tuple[Message, ...]) -> list[_Part]:
-        around, merged = self._frames(tuple(message.role for message in messages))
+        around, merged, _ = self._frames(tuple(message.role for message in messages))
         turns = merge_system(messages) if merged else messages
         layout = [_Part(around[0])]
         for turn, frame in zip(turns, around[1:], strict=True):
@@ -170,10 +219,9 @@ class PromptTokenizer:
         ids = self._words.ids(plain) if self._words else self._tokenize([plain])[0]
         return np.array(self._control.removed(ids), dtype=np.int32)
 
-    def _encode_frames(self, roles: tuple[Role, ...]) -> tuple[list[np.ndarray], bool]:
-        """The chat template's part of a prompt, which alone has control tokens; whether it wants no system turn."""
-        texts, merged = frames(self.tokenizer, roles)
-        return [np.array(ids, dtype=np.int32) for ids in self._tokenize(texts)], merged
+    def _encode_frames(self, roles: tuple[Role, ...]) -> _Frames:
+        texts, merged = frames(self.tokenizer, roles, self.template_arguments)
+        return _Frames([np.array(ids, dtype=np.int32) for ids in self._tokenize(texts)], merged, texts[-1])
 
     def _tokenize(self, texts: Sequence[str]) -> list[list[int]]:
         backend = self._backend

@@ -10,7 +10,7 @@ from torch.nn import functional as F
 
 from idiolect.softprompt.adapter import Adapter
 from idiolect.softprompt.slots import Average, SlotBatch, own
-from idiolect.softprompt.splice import splice
+from idiolect.softprompt.splice import per_layer_inputs, splice
 
 IGNORED = -100
 """Label of a position that is no target."""
@@ -93,12 +93,15 @@ class SoftPromptModel(nn.Module):
         slots = SlotBatch(slot_vectors, slot_stream, slot_entry, slot_sample, n_samples=len(input_ids))
         rows, terms, stats = self.adapter(slots, average)
         embeds = splice(self.backbone.get_input_embeddings()(input_ids), slot_mask, rows)
-        generation = self._generation_loss(embeds, attention_mask, labels, average)
+        beside = per_layer_inputs(self.backbone, input_ids)
+        generation = self._generation_loss(embeds, beside, attention_mask, labels, average)
         loss = generation + sum(terms.values())
         reported = {"generation": generation, **terms, **stats}
         return {"loss": loss, **{name: value.detach() for name, value in reported.items()}}
 
-    def _generation_loss(self, embeds: Tensor, attention_mask: Tensor, labels: Tensor, average: Average) -> Tensor:
+    def _generation_loss(
+        self, embeds: Tensor, beside: dict[str, Tensor], attention_mask: Tensor, labels: Tensor, average: Average
+    ) -> Tensor:
         n_labels = labels.shape[1]
         options: dict[str, Any] = {
             "position_ids": (attention_mask.cumsum(dim=1) - 1).clamp(min=0),
@@ -106,7 +109,7 @@ class SoftPromptModel(nn.Module):
             "use_cache": False,
         }
         options = {name: value for name, value in options.items() if name in self._takes}
-        logits = self.backbone(inputs_embeds=embeds, attention_mask=attention_mask, **options).logits
+        logits = self.backbone(inputs_embeds=embeds, attention_mask=attention_mask, **beside, **options).logits
         # A position predicts the token after it, so the logits that count end one before the last.
         logits = logits[:, -n_labels - 1 : -1].float()
         total = F.cross_entropy(logits.flatten(0, 1), labels.flatten(), ignore_index=IGNORED, reduction="sum")
