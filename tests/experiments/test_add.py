@@ -74,6 +74,11 @@ def test_what_cannot_be_a_review_is_refused(store: str) -> None:
     assert not Path(store).exists()
 
 
+def test_ids_are_written_as_those_of_files_are(store: str) -> None:
+    added = add_review(store, **{**ANN, "user": " Jose\u0301 ", "item": "tea "})
+    assert (added.user, added.item) == ("José", "tea")
+
+
 def test_an_item_may_be_described_after_it_was_first_reviewed(store: str, tmp_path: Path) -> None:
     add_review(store, **ANN)
     reviews, items = tmp_path / "reviews.jsonl", tmp_path / "items.jsonl"

@@ -132,16 +132,17 @@ def parse_id(value: Any, field: str) -> str:
         UnusableRow: It is missing (blank, ``nan``, ``None``, ``null``), no id, too long, or a number that has lost
             digits: from 2**53 on one float stands for several integers.
     """
-    if _is_nan(value):
-        raise UnusableRow(f"missing {field}")
-    if isinstance(value, UUID):
-        return str(value)
-    if isinstance(value, (Integral, float, Decimal)):
-        return _number_id(value, field)
+    if not isinstance(value, str):
+        if _is_nan(value):
+            raise UnusableRow(f"missing {field}")
+        if isinstance(value, UUID):
+            return str(value)
+        if isinstance(value, (float, Decimal, Integral)):
+            return _number_id(value, field)
     text = clean_id(parse_text(value, field))
     if not text or text in _NO_ID:
         raise UnusableRow(f"missing {field}")
-    if _ROUNDED_ID.fullmatch(text):
+    if "+" in text and _ROUNDED_ID.fullmatch(text):
         raise UnusableRow(f"{field} lost digits as a float")
     return _not_too_long(text, field)
 
@@ -178,6 +179,8 @@ def parse_rating(value: Any) -> float | None:
     """
     if _is_blank(value):
         return None
+    if type(value) is float and math.isfinite(value):
+        return value + 0.0
     number = exact_number(value, "rating")
     if number is None and isinstance(value, str):
         number = _spelled_rating(value.strip())

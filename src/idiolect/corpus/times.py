@@ -127,7 +127,9 @@ class Ticks:
 
     def note(self, value: Any) -> None:
         """One cell of the column."""
-        if value is None or not isinstance(value, (str, Integral, float, Decimal, date)):
+        if value is None or not isinstance(value, (str, float, Decimal, date, Integral)):
+            return
+        if isinstance(value, str) and len(value) > _MAX_CHARS:
             return
         number = None if isinstance(value, (bool, date)) else exact_number(value, "timestamp")
         small = number is not None and 0 <= number < FIRST_SECOND
@@ -151,20 +153,25 @@ def exact_number(value: Any, field: str) -> int | Fraction | None:
     Raises:
         UnusableRow: It is not even a string.
     """
-    if isinstance(value, bool) or not isinstance(value, (str, Integral, float, Decimal)):
+    if type(value) is int:  # nearly always, and asking an abstract class is slow
+        return value
+    if isinstance(value, bool) or not isinstance(value, (str, float, Decimal, Integral)):
         raise UnusableRow(f"wrong type: {field}")
     if isinstance(value, str):
         text = value.strip()
         if len(text) > _MAX_CHARS or not _NUMBER.fullmatch(text):
             return None
         return int(text) if text.isdigit() else _whole(Fraction(text))
+    if isinstance(value, float):
+        if not math.isfinite(value):
+            return None
+        return int(value) if value.is_integer() else Fraction(value)
     if isinstance(value, Integral):
         return int(value)
-    if not (math.isfinite(value) if isinstance(value, float) else value.is_finite()):
+    if not value.is_finite():
         return None
     # A decimal number may have an exponent that no fraction of integers has room for.
-    fits = isinstance(value, float) or abs(value.adjusted()) < _MAX_EXPONENT
-    return _whole(Fraction(value)) if fits else None
+    return _whole(Fraction(value)) if abs(value.adjusted()) < _MAX_EXPONENT else None
 
 
 def _whole(number: Fraction) -> int | Fraction:
