@@ -175,3 +175,19 @@ def test_no_claims_are_no_call():
     llm = FakeLLM()
     assert judge(Role(llm=llm), [claimed(), claimed()]) == [Judged(units=()), Judged(units=())]
     assert llm.seen == []
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        str({"units": [unit(), unit("pragmatics/quotes/more")]}),
+        answer(unit(difference="more\nthan others"), unit("pragmatics/quotes/more")).replace("\\n", "\n"),
+        "\n".join(json.dumps(unit(path)) for path in ("writing/exclamations/more", "pragmatics/quotes/more")),
+        answer(unit(), unit("pragmatics/quotes/more")).replace("}]", "},]"),
+    ],
+)
+def test_damaged_json_is_read(text):
+    assert [(one.path, one.valid) for one in read_judgement(text).units] == [
+        ("writing/exclamations/more", True),
+        ("pragmatics/quotes/more", True),
+    ]

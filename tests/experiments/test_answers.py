@@ -64,7 +64,7 @@ def test_a_reader_is_told_what_was_not_heard():
         "rag: 1 of 2 texts are missing, because the model gave no answer; their samples are left out of every table: "
         "connection: refused (check endpoint.base_url, and that something answers there)",
         "drp: 2 of 4 calls of the stage extract brought no answer",
-        "drp: no difference could be read from 2 answers of the extractor",
+        "drp: 2 answers of the extractor name no difference",
         "dpl: the extractor was asked nothing: nobody to compare with, or no call fits the budget",
     ]
     assert list(unheard({"dpl": [WRITTEN]}, extractor=False)) == []
@@ -107,3 +107,15 @@ def test_answers_that_are_not_whole_are_told():
     assert "1 of 2 texts were cut off" in notes[0]
     assert "a part of 1 of 2 prompts of the stage write" in notes[1]
     assert "1 of 2 answers of the stage extract were cut off" in notes[2]
+
+
+def test_a_reader_is_told_what_could_not_be_read():
+    unread = row(extract=(2, 0), write=(1, 0))
+    unread["usage"]["extract"]["unreadable"] = 2
+    said = "drp: unreadable: 2 of {} answers of the stage extract"
+    assert list(unheard({"drp": [unread]}, extractor=True)) == [
+        f"{said.format(2)}: the stage failed, and the texts were written without it"
+    ]
+    half = list(unheard({"drp": [unread, row(extract=(2, 1), write=(1, 0))]}, extractor=True))
+    assert said.format(3) in half
+    assert half[-1] == "drp: 1 answers of the extractor name no difference"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from idiolect.difference.language.verbalise import LEAD, NOT_DISTINGUISHABLE
+from idiolect.difference.language.verbalise import LEAD, NOT_DISTINGUISHABLE, UNKNOWN
 from idiolect.llm.base import SamplingParams
 from idiolect.llm.failure import Failure
 from idiolect.methods.allowance import AdaptiveConfig
@@ -173,3 +173,34 @@ def test_adaptive_extraction_is_a_setting(world, kit):
     (found,) = drp(world, llm, config=config).generate([world.sample])
     assert len(read_curve(found.stages["curve"])) == 3
     assert {feature.status for feature in found.features} == {"kept"}
+
+
+def test_answers_that_cannot_be_read_are_counted_and_never_told_as_no_difference(world, kit):
+    for said, profile in (("Certainly! Here it is.", UNKNOWN), ("There is no difference.", NOT_DISTINGUISHABLE)):
+        llm = kit.Scripted(E=said, V="Hm.", S="...")
+        roles = Roles(extract=Role(llm=llm), write=Role(llm=llm))
+        (found,) = drp(world, llm, roles=roles).generate([world.sample])
+        assert (found.stages["profile"], found.text) == (profile, "A text.")
+        unread = 3 if profile == UNKNOWN else 0
+        assert found.usage["extract"].unreadable == unread
+        assert found.stages.get("extract (unreadable)") == ("unreadable: 3 of 3 answers" if unread else None)
+        assert ("extract (failure)" in found.stages) == bool(unread)
+
+
+def test_a_validator_and_a_summarizer_that_cannot_be_read_change_nothing(world, kit):
+    llm = kit.Scripted(E=kit.EXCLAIMS, V="Let me think about these claims.", S="[Summary]: ...")
+    (found,) = drp(world, llm).generate([world.sample])
+    assert found.stages["validate (unreadable)"] == "unreadable: 3 of 3 answers"
+    assert found.stages["summarize (unreadable)"] == "unreadable: 1 of 1 answers"
+    assert any(feature.valid for feature in found.features), "silence is no objection"
+    assert found.stages["profile"] == "Compared with others, this user uses more exclamation marks."
+
+
+@pytest.mark.parametrize(
+    "said", ['{"summary": "Writes warmly."}', "```\n[Summary]: Writes warmly.\n```", "Writes warmly."]
+)
+def test_a_summary_is_read_out_of_what_is_around_it(world, kit, said):
+    assert (
+        drp(world, kit.Scripted(E=kit.EXCLAIMS, S=said)).generate([world.sample])[0].stages["profile"]
+        == "Writes warmly."
+    )

@@ -6,13 +6,12 @@ Source: the DRP authors' analysis script (METHODS 1.5): one call a comparison ov
 
 from __future__ import annotations
 
-import json
-import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Protocol
 
+from idiolect.difference.language import lenient
 from idiolect.difference.language.taxonomy import CATEGORIES, CONTROLLED, Key, by_pair, by_path
 from idiolect.evaluation.uvq import Unit
 from idiolect.evaluation.uvq_rules import category_of
@@ -62,7 +61,6 @@ JUDGE_SCHEMA: dict[str, Any] = {
 }
 """JSON schema of an answer, for backends that can enforce one. Do not change it."""
 
-_DECODER = json.JSONDecoder()
 _YES, _NO = ("true", "yes", "valid", "1"), ("false", "no", "invalid", "0")
 
 
@@ -165,8 +163,10 @@ def judge(who: Judge, comparisons: Sequence[Claimed], *, templates: Path | None 
 
 
 def _judged(answer: Answer) -> Judged:
-    found = Judged(units=(), failed=True) if answer.failure else read_judgement(answer.text)
-    return replace(found, usage=answer.usage)
+    if answer.failure:
+        return Judged(units=(), failed=True, usage=answer.usage)
+    found = read_judgement(answer.text)
+    return replace(found, usage=replace(answer.usage, unreadable=int(found.failed)))
 
 
 def read_judgement(text: str) -> Judged:
@@ -177,7 +177,8 @@ def read_judgement(text: str) -> Judged:
     a ``format_error``.
     """
     units, seen = [], set[str]()
-    for value in _objects(text):
+    values = lenient.read_values(text)
+    for _, value in lenient.objects(values, "dup_key", "feature_name", "difference"):
         if len(units) == MOST_UNITS:
             break
         unit = _unit(value)
@@ -185,29 +186,7 @@ def read_judgement(text: str) -> Judged:
             unit = replace(unit, valid=False, reason="duplicate")
         seen |= {unit.path} if unit.valid else set()
         units.append(unit)
-    return Judged(units=tuple(units), failed=not units and not _says_none(text))
-
-
-def _objects(text: str) -> Iterator[dict[str, Any]]:
-    """The innermost-first objects that look like units, in order; damaged ones are passed over."""
-    place = 0
-    while (place := text.find("{", place)) >= 0:
-        try:
-            value, end = _DECODER.raw_decode(text, place)
-        except (ValueError, RecursionError):
-            place += 1
-            continue
-        listed = value.get("units") if isinstance(value, dict) else None
-        yield from (one for one in (listed if isinstance(listed, list) else [value]) if _is_unit(one))
-        place = end
-
-
-def _is_unit(value: Any) -> bool:
-    return isinstance(value, dict) and ("dup_key" in value or "feature_name" in value or "difference" in value)
-
-
-def _says_none(text: str) -> bool:
-    return re.search(r'"units"\s*:\s*\[\s*\]', text) is not None
+    return Judged(units=tuple(units), failed=not units and not lenient.says_none(values, "units"))
 
 
 def _unit(value: dict[str, Any]) -> Unit:
@@ -234,7 +213,7 @@ def _key(written: str) -> Key | None:
 
 def _word(value: dict[str, Any], name: str) -> str:
     found = value.get(name)
-    return found.strip() if isinstance(found, str) else ""
+    return lenient.whole(found.strip()) if isinstance(found, str) else ""
 
 
 def _truth(value: Any) -> bool | None:

@@ -90,8 +90,9 @@ def unheard(runs: Mapping[str, Rows], *, extractor: bool) -> Iterator[str]:
         heard = stages.get("extract")
         if extractor and heard is None and name in ("dpl", "drp"):
             yield f"{name}: the extractor was asked nothing: nobody to compare with, or no call fits the budget"
-        if heard is not None and heard.calls > heard.failed and not any(row.get("features") for row in rows):
-            yield f"{name}: no difference could be read from {heard.calls - heard.failed} answers of the extractor"
+        read = 0 if heard is None else heard.calls - heard.failed - heard.unreadable
+        if read and not any(row.get("features") for row in rows):
+            yield f"{name}: {read} answers of the extractor name no difference"
 
 
 def _passing(row: Mapping[str, Any]) -> bool:

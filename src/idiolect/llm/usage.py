@@ -44,6 +44,8 @@ class Usage:
     """Answers that were cut off at the token limit."""
     cut_prompts: int = 0
     """Answers to prompts of which the endpoint seems to have read a part only."""
+    unreadable: int = 0
+    """Answers that could not be read as what was asked for; counted by whoever reads them."""
     retries: int = 0
     """Requests beyond the first of each call."""
     prompt_tokens: int = 0
@@ -111,6 +113,11 @@ def remarks(took: Mapping[str, Usage]) -> Iterator[str]:
             what = "texts" if stage == "write" else f"answers of the stage {stage}"
             cut = f"{one.truncated} of {one.calls} {what} were cut off at the token limit"
             yield f"{cut}: raise sampling.max_new_tokens"
+        if one.unreadable:
+            answers = one.calls - one.failed
+            said = f"unreadable: {one.unreadable} of {answers} answers of the stage {stage}"
+            failed = ": the stage failed, and the texts were written without it"
+            yield said + (failed if one.unreadable == answers and stage != "judge" else "")
         if one.cut_prompts:
             yield (
                 f"the endpoint seems to have read only a part of {one.cut_prompts} of {one.calls} prompts of the stage "

@@ -128,7 +128,9 @@ class Census:
 
     def portrait(self) -> Portrait:
         """The portrait with everything that was found, each claim once a comparison."""
-        found = self._portrait.heard("extract", self._answers, features=tuple(merged(self._features)))
+        unheard = sum(answer.unheard for _, answer in self._answers)
+        features = tuple(merged(self._features))
+        found = self._portrait.heard("extract", self._answers, features=features, unheard=unheard)
         return replace(found, stages={**found.stages, CURVE: write_curve(self._curve), END: self._end})
 
     def _grants_more(self, draw: _Open, granted: Collection[_Open]) -> bool:

@@ -10,7 +10,7 @@ from typing import Literal, NamedTuple
 from idiolect.difference.language.feature import Feature
 from idiolect.difference.language.measured import MeasuredTexts
 from idiolect.difference.language.modelfree import FALSE_SHARE, extract_measured
-from idiolect.difference.language.parse import parse
+from idiolect.difference.language.parse import parse, unreadable
 from idiolect.difference.language.schema import FEATURES_SCHEMA
 from idiolect.difference.language.taxonomy import CATEGORIES, Category
 from idiolect.methods.comparison import Case
@@ -60,12 +60,14 @@ class Extraction:
     def read(self, case: Case, answers: Sequence[Answer]) -> Draw:
         """What the answers to a case's questions say, in their order."""
         labels = [case.own.id] if self.compare == "joint" else [f"{case.own.id}, {one.id}" for one in case.others]
+        read = [read_features(case, answer) for answer in answers]
         features = [
             feature if self.compare == "joint" else _credited(feature, place)
-            for place, answer in enumerate(answers)
-            for feature in read_features(case, answer)
+            for place, found in enumerate(read)
+            for feature in found
         ]
-        return Draw(list(zip(labels, answers, strict=True)), features)
+        marked = [_marked(answer, found) for answer, found in zip(answers, read, strict=True)]
+        return Draw(list(zip(labels, marked, strict=True)), features)
 
     def _question(self, case: Case, others: Sequence[Review]) -> Prompt:
         return render_comparison(
@@ -129,7 +131,13 @@ def claim_of(feature: Feature) -> object:
 def _settled(portrait: Portrait, draws: Sequence[Draw]) -> Portrait:
     answers = [answer for draw in draws for answer in draw.answers]
     features = tuple(feature for draw in draws for feature in draw.features)
-    return portrait.heard("extract", answers, features=features)
+    unheard = sum(answer.unheard for _, answer in answers)
+    return portrait.heard("extract", answers, features=features, unheard=unheard)
+
+
+def _marked(answer: Answer, features: Sequence[Feature]) -> Answer:
+    """The answer with whether it could be read; where E saw nobody to compare with, nothing was looked for."""
+    return answer.marked(unreadable=bool(answer.kept_entries) and unreadable(answer.text, features))
 
 
 def _credited(feature: Feature, place: int) -> Feature:

@@ -13,6 +13,9 @@ from idiolect.methods.comparison import Case
 from idiolect.methods.roles import Answer
 from idiolect.types import Prompt, ReviewId
 
+UNREADABLE = "(unreadable)"
+"""End of the name of the stage that counts a stage's answers that could not be read."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Portrait:
@@ -25,6 +28,9 @@ class Portrait:
     """Whether the method compares; without cases it then found nobody to compare with."""
     features: tuple[Feature, ...] = ()
     """Of all comparisons, with what became of each."""
+    unheard: int = 0
+    """Comparisons, or calls about them, of which it is not known whether they show a difference: the extractor gave no
+    answer, or none that could be read."""
     profile: str = ""
     """How the user writes, in words for G."""
     stages: Mapping[str, str] = field(default_factory=dict)
@@ -32,14 +38,23 @@ class Portrait:
     usage: Mapping[str, Usage] = field(default_factory=dict)
 
     def heard(self, stage: str, answers: Iterable[tuple[str, Answer]], **changes: Any) -> Portrait:
-        """The portrait with labelled answers of a stage recorded, and other fields changed."""
+        """The portrait with labelled answers of a stage recorded, and other fields changed.
+
+        Answers that could not be read are counted in ``STAGE (unreadable)``; ``STAGE (failure)`` says that no answer
+        could be read, so that the method goes on without the stage.
+        """
         told, took = dict(self.stages), [self.usage.get(stage, Usage())]
-        for label, answer in answers:
+        heard = list(answers)
+        for label, answer in heard:
             name = f"{stage} {label}".strip()
             told[name] = answer.shown
             if answer.thinking:
                 told[f"{name} (thinking)"] = answer.thinking
             took.append(answer.usage)
+        if unreadable := sum(answer.unreadable for _, answer in heard):
+            told[f"{stage} {UNREADABLE}"] = f"unreadable: {unreadable} of {len(heard)} answers"
+            if all(answer.unheard for _, answer in heard):
+                told[f"{stage} (failure)"] = "no answer could be read"
         return replace(self, stages=told, usage={**self.usage, stage: Usage.total(took)}, **changes)
 
     def of(self, case: Case) -> list[Feature]:

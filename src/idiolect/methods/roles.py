@@ -27,6 +27,8 @@ class Answer:
     failure: Failure | None = None
     kept_entries: tuple[int, ...] = ()
     """Droppable blocks of the prompt that fitted the budget."""
+    unreadable: bool = False
+    """There is a text, and it could not be read as what was asked for: what it says is not known."""
     usage: Usage = field(default_factory=Usage)
 
     @property
@@ -39,6 +41,17 @@ class Answer:
         """A note on control markup that the text still holds; empty if there is none."""
         found = leftovers(self.text)
         return f"the text still holds control markup: {' '.join(found[:5])}" if found else ""
+
+    @property
+    def unheard(self) -> bool:
+        """Whether nothing is known of what was asked: there is no answer, or none that could be read."""
+        return self.unreadable or self.failure is not None
+
+    def marked(self, *, unreadable: bool) -> Answer:
+        """The answer with the word of whoever read it; a failure is none that could be read, and stays a failure."""
+        if not unreadable or self.unreadable or self.failure is not None:
+            return self
+        return replace(self, unreadable=True, usage=replace(self.usage, unreadable=1))
 
     @property
     def shown(self) -> str:

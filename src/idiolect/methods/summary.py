@@ -11,11 +11,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from typing import Literal
 
+from idiolect.difference.language import lenient
 from idiolect.difference.language.blocks import write_blocks
 from idiolect.difference.language.cleared import cleared
 from idiolect.difference.language.feature import Feature
 from idiolect.difference.language.modelfree import FALSE_SHARE, Norms
-from idiolect.difference.language.verbalise import NOT_DISTINGUISHABLE, verbalise
+from idiolect.difference.language.verbalise import NOT_DISTINGUISHABLE, UNKNOWN, verbalise
 from idiolect.methods.comparison import Case
 from idiolect.methods.portrait import Portrait, made_from
 from idiolect.methods.roles import Answer, Role
@@ -30,6 +31,10 @@ PROFILE_CHARS = 1500
 
 _SENTENCE_END = re.compile(r"[.!?…]+[\"”'’)\]*_]*(?=\s)")
 _PREFIX = re.compile(r"[\s*_#]*\[?summary\]?[*_]*\s*:[*_]*\s*", re.IGNORECASE)
+
+_FENCED = re.compile(r"\A```\w*[^\S\n]*\n(.*?)\n?```\Z", re.DOTALL)
+_LETTER = re.compile(r"[^\W\d_]")
+_KEYS = ("summary", "profile", "description")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -50,7 +55,7 @@ class Summary:
         answers = self.role.ask([self.question(portraits[k]) for k in asked])
         told = dict(zip(asked, answers, strict=True))
         return [
-            self._told(portrait, told[k]) if k in told else replace(portrait, profile=NOT_DISTINGUISHABLE)
+            self._told(portrait, told[k]) if k in told else replace(portrait, profile=_nothing(portrait))
             for k, portrait in enumerate(portraits)
         ]
 
@@ -73,8 +78,9 @@ class Summary:
         return "\n" + write_blocks(own, quotes=False) if own else ""
 
     def _told(self, portrait: Portrait, answer: Answer) -> Portrait:
-        profile = _PREFIX.sub("", answer.text, count=1) if _PREFIX.match(answer.text) else answer.text
-        whole = profile.strip() or verbalise(portrait.features, k=self.phrases)
+        read = read_summary(answer.text)
+        answer = answer.marked(unreadable=not read)
+        whole = read or verbalise(portrait.features, k=self.phrases, nothing=_nothing(portrait))
         kept = shortened(whole, self.profile_chars)
         told = portrait.heard("summarize", [("", answer)], profile=kept)
         if kept == whole:
@@ -112,6 +118,22 @@ class HistorySummary:
         return self.norms.departures(own, false_share=self.false_share) if self.norms else []
 
 
+def read_summary(text: str) -> str:
+    """The profile in an answer of S, without a label, a code block or JSON around it; empty if there are no words.
+
+    Example:
+        >>> read_summary('{"summary": "Writes warmly."}'), read_summary("[Summary]: ...")
+        ('Writes warmly.', '')
+    """
+    said = _FENCED.sub(r"\1", text.strip())
+    if said[:1] in ("{", "["):
+        named = next(lenient.objects(lenient.read_values(said), *_KEYS), ("", {}))[1]
+        told = [one for key, one in named.items() if lenient.plain_key(key) in _KEYS and isinstance(one, str)]
+        said = told[0] if told else said
+    said = (_PREFIX.sub("", said, count=1) if _PREFIX.match(said) else said).strip()
+    return lenient.whole(said) if _LETTER.search(said) else ""
+
+
 def shortened(text: str, most: int) -> str:
     """The whole sentences of ``text`` that fit ``most`` characters; words, where not even the first one does."""
     if len(text) <= most:
@@ -121,5 +143,10 @@ def shortened(text: str, most: int) -> str:
 
 
 def _profiled(portrait: Portrait, features: Sequence[Feature], phrases: int) -> Portrait:
-    profile = verbalise(features, k=phrases)
+    profile = verbalise(features, k=phrases, nothing=_nothing(portrait))
     return replace(portrait, features=tuple(features), profile=profile)
+
+
+def _nothing(portrait: Portrait) -> str:
+    """What G is told where no difference is known: that there is none only where every comparison was looked at."""
+    return UNKNOWN if portrait.unheard else NOT_DISTINGUISHABLE

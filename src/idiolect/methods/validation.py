@@ -95,15 +95,18 @@ class Validation:
 
 
 def _told(portrait: Portrait, judged: Sequence[tuple[Case, list[Feature]]], answers: Sequence[Answer]) -> Portrait:
-    """The portrait after V's answers; where V gave none, the claims stay as they were."""
+    """The portrait after V's answers; where V gave none, or none that can be read, the claims stay as they were."""
+    read = [parse_verdicts(answer.text, len(claims)) for (_, claims), answer in zip(judged, answers, strict=True)]
     verdicts: dict[str, Iterator[Feature]] = {
-        case.own.id: iter(apply_verdicts(claims, parse_verdicts(answer.text, len(claims))))
-        for (case, claims), answer in zip(judged, answers, strict=True)
+        case.own.id: iter(apply_verdicts(claims, said)) for (case, claims), said in zip(judged, read, strict=True)
     }
     features = tuple(
         next(verdicts[one.comparison]) if one.valid and one.comparison in verdicts else one for one in portrait.features
     )
-    labelled = [(case.own.id, answer) for (case, _), answer in zip(judged, answers, strict=True)]
+    labelled = [
+        (case.own.id, answer.marked(unreadable=not said))
+        for (case, _), answer, said in zip(judged, answers, read, strict=True)
+    ]
     return portrait.heard("validate", labelled, features=features)
 
 

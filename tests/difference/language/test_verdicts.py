@@ -42,3 +42,26 @@ def test_a_drop_is_applied_with_its_reason_and_silence_is_no_objection():
 )
 def test_no_answer_makes_the_parser_raise(text: str):
     assert all(0 <= verdict.feature < 2 for verdict in parse_verdicts(text, 2))
+
+
+READABLE = [
+    "{'verdicts': [{'claim': 1, 'keep': True, 'reason': 'it\\'s fine'}, {'claim': 2, 'keep': False},]}",
+    '{"claim": 1, "keep": true, "reason": "line\nbreak"}\n{"claim": 2, "keep": false, "reason": ""}',
+    '[{"claim": "1", "keep": "yes"}, {"claim": "Claim 2", "verdict": "drop"}]',
+    '```json\n{"1": "keep", "2": "drop"}\n```',
+]
+
+
+@pytest.mark.parametrize("text", READABLE)
+def test_json_is_read_however_it_is_written(text: str):
+    assert [(one.feature, one.keep) for one in parse_verdicts(text, 2)] == [(0, True), (1, False)]
+
+
+@pytest.mark.parametrize(("text", "keep"), [("Keep all.", True), ("All claims are valid.", True), ("DROP ALL", False)])
+def test_one_verdict_may_be_on_all(text: str, keep: bool):
+    assert parse_verdicts(text, 2) == [Verdict(0, keep, ""), Verdict(1, keep, "")]
+
+
+@pytest.mark.parametrize("text", ["", "Certainly!", '{"verdicts": []}', "All of this is hard to say.", "7. keep"])
+def test_an_answer_without_a_verdict_is_none(text: str):
+    assert parse_verdicts(text, 2) == []

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -122,3 +123,18 @@ def test_figures_are_drawn_where_they_can_be_and_name_nobody(tmp_path: Path, mon
     assert variety_report.draw_if_possible({}, tmp_path) == []
     monkeypatch.setitem(sys.modules, "matplotlib", None)
     assert variety_report.draw_if_possible(found, tmp_path / "none") == []
+
+
+def test_users_of_whom_nothing_could_be_read_are_left_out_and_not_counted_as_0() -> None:
+    found = made(SPREAD)
+    partly = counted(replace(found, unheard=frozenset({UserId("u0"), UserId("u1")})), bleu=RISING)
+    assert partly.mean is not None
+    assert (partly.users, partly.unknown, partly.mean.value) == (8, 2, np.mean(SPREAD[2:]))
+    assert partly.warnings == ["2 users are left out: no answer about them could be read"]
+    nobody = counted(replace(found, unheard=frozenset(found.users)), bleu=RISING)
+    silent = counted(made([4, 4], judged=Judged(units=(), failed=True)))
+    for one in (nobody, silent):
+        assert (one.mean, one.users) == (None, 0)
+        assert "UVQ not known over 0 users" in variety_report.to_text({"drp": one})
+        assert "| drp | 0 |" in variety_report.to_markdown({"drp": one}, [])
+        assert variety_report.to_dict({"drp": one})["drp"]["uvq"] is None

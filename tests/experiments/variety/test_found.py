@@ -64,3 +64,14 @@ def test_only_methods_that_compare_are_looked_at() -> None:
     }
     runs["pag"][0]["stages"] = {"write": "t"}
     assert list(found_in(runs)) == ["drp"]
+
+
+@pytest.mark.parametrize(
+    ("took", "unheard"), [((2, 0, 2), True), ((2, 1, 1), True), ((2, 1, 0), False), ((0, 0, 0), False)]
+)
+def test_who_was_not_heard_of_is_known(took: tuple[int, int, int], unheard: bool) -> None:
+    calls, failed, unreadable = took
+    one = {**row("ann"), "usage": {"extract": {"calls": calls, "failed": failed, "unreadable": unreadable}}}
+    assert (UserId("ann") in found_by([one]).unheard) == unheard
+    assert found_by([one, {**row("ann"), "usage": {"extract": {"calls": 1, "failed": 0}}}]).unheard == frozenset()
+    assert found_by([row("ann")]).unheard == frozenset(), "nobody was asked"

@@ -10,7 +10,7 @@ from idiolect.difference.language.blocks import Block, read_blocks
 from idiolect.difference.language.clauses import quotations, redact
 from idiolect.difference.language.feature import Feature, Quote
 from idiolect.difference.language.mapping import map_feature
-from idiolect.difference.language.schema import quotes_of, read_objects, text_of
+from idiolect.difference.language.schema import quotes_of, read_objects, says_no_difference, text_of
 from idiolect.difference.language.taxonomy import CATEGORIES, Category, Key, by_pair, by_path
 
 
@@ -25,14 +25,33 @@ def parse(text: str, *, comparison: str = "", truncated: bool = False) -> list[F
         comparison: Id of the comparison that was asked about.
         truncated: The answer ended because its token budget did.
     """
-    features = [_from_object(value, comparison) for value in read_objects(text)]
-    if features:
-        return features
+    objects = [_from_object(value, comparison) for value in read_objects(text)]
+    if any(map(is_read, objects)):
+        return objects
     blocks = read_blocks(text)
     return [
         _from_block(block, comparison, broken=truncated and block is blocks[-1] and not block.closed)
         for block in blocks
-    ]
+    ] or objects
+
+
+def is_read(feature: Feature) -> bool:
+    """Whether a feature could be read, whatever was made of it since."""
+    return feature.reason != "format_error"
+
+
+def unreadable(text: str, features: Sequence[Feature]) -> bool:
+    """Whether an answer could not be read, which says nothing of whether there are differences.
+
+    Args:
+        text: The answer, without the reasoning before it.
+        features: What ``parse`` made of it.
+
+    Example:
+        >>> unreadable('{"features": []}', []), unreadable("Certainly!", [])
+        (False, True)
+    """
+    return not any(map(is_read, features)) and not says_no_difference(text)
 
 
 def _from_block(block: Block, comparison: str, *, broken: bool) -> Feature:
@@ -47,9 +66,9 @@ def _from_block(block: Block, comparison: str, *, broken: bool) -> Feature:
 
 
 def _from_object(value: dict[str, Any], comparison: str) -> Feature:
-    description = text_of(value, "description") or text_of(value, "difference")
+    description = text_of(value, "description")
     feature = Feature(
-        name=text_of(value, "name") or text_of(value, "feature_name"),
+        name=text_of(value, "name"),
         definition=text_of(value, "definition"),
         description=redact(description),
         category=_category(text_of(value, "category")),

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import json
 import re
-from collections.abc import Iterator
 from typing import Any
 
+from idiolect.difference.language import lenient
 from idiolect.difference.language.feature import Quote
 from idiolect.difference.language.taxonomy import ATTRIBUTES, CATEGORIES, KEYS
 
@@ -45,38 +44,53 @@ FEATURES_SCHEMA: dict[str, Any] = {
 }
 """JSON schema of an extraction; every property is required, as strict structured outputs ask. Do not change it."""
 
-_LIST = re.compile(r"\"features\"\s*:\s*\[|\[(?=\s*\{)")
-_DECODER = json.JSONDecoder()
+_NAMES = ("name", "feature_name", "feature", "title", "dimension")
+_DESCRIPTIONS = ("description", "difference", "difference_description", "explanation")
+_LISTS = ("features", "differences", "dimensions")
+_NOTHING = re.compile(
+    r"\b(?:no|not\s+any|without|hardly\s+any|zero)\b[^.!?\n]{0,80}?\bdifferen"
+    r"|(?:\b(?:not|cannot|can't|don't|doesn't)|n['’]t)\b[^.!?\n]{0,60}?\b(?:differ|distinguish|tell\b[^.!?\n]{0,20}\bapart)"
+    r"|\bindistinguishable\b|\bnothing\b[^.!?\n]{0,60}?\b(?:differ|distinguish|stands?\s+out)"
+    r"|^\W*(?:none|nothing|n/?a|no|null)\W*$",
+    re.IGNORECASE,
+)
+_BUT = re.compile(r"\b(?:but|however|although|though|while|whereas|except|only|unlike)\b", re.IGNORECASE)
+_LONGEST_NOTHING = 400
+"""Characters of an answer in prose that says there is no difference; a longer one is about to name some."""
 
 
 def read_objects(text: str) -> list[dict[str, Any]]:
-    """The objects of the list of features in ``text``: a bare list, or one under ``features``, with anything around it.
+    """The objects in ``text`` that may be features: in a list, under any key, or bare, with anything around them.
 
-    A list that breaks off, or has a damaged object in it, gives the objects that are whole. Text without such a list
-    gives none.
+    Fields are under the names of the schema, also where the model used others (``title``, ``difference_description``);
+    an object without a name that stands under a key has that key as its name. A list that breaks off gives the objects
+    that are whole (see ``lenient.read_values``).
     """
-    start = _LIST.search(text)
-    if start is None:
-        return []
-    return list(_objects(text, start.end()))
+    found = lenient.objects(lenient.read_values(text), *_NAMES, *_DESCRIPTIONS)
+    return [_renamed(value, under) for under, value in found]
 
 
-def _objects(text: str, place: int) -> Iterator[dict[str, Any]]:
-    while (place := text.find("{", place)) >= 0:
-        try:
-            value, end = _DECODER.raw_decode(text, place)
-        except (ValueError, RecursionError):
-            place += 1
-            continue
-        place = end
-        if isinstance(value, dict) and ("name" in value or "description" in value):
-            yield value
+def says_no_difference(text: str) -> bool:
+    """Whether an answer states that there is no difference: an empty list, or a short sentence that says so."""
+    if lenient.says_none(lenient.read_values(text), *_LISTS):
+        return True
+    said = text.strip()
+    return len(said) <= _LONGEST_NOTHING and not _BUT.search(said) and _NOTHING.search(said) is not None
+
+
+def _renamed(value: dict[str, Any], under: str) -> dict[str, Any]:
+    fields = {key.strip().lower(): inner for key, inner in value.items()}
+    by_key = {lenient.plain_key(key): inner for key, inner in value.items()}
+    for wanted, others in (("name", _NAMES), ("description", _DESCRIPTIONS)):
+        said = (one for name in others if (one := text_of(by_key, lenient.plain_key(name))))
+        fields[wanted] = next(said, under if wanted == "name" and lenient.plain_key(under) not in _LISTS else "")
+    return fields
 
 
 def text_of(value: dict[str, Any], name: str) -> str:
     """A field as one line of text; empty where it is missing or of another type."""
     content = value.get(name)
-    return " ".join(content.split()) if isinstance(content, str) else ""
+    return lenient.whole(" ".join(content.split())) if isinstance(content, str) else ""
 
 
 def quotes_of(value: dict[str, Any]) -> list[Quote]:
@@ -87,7 +101,7 @@ def quotes_of(value: dict[str, Any]) -> list[Quote]:
 
 def _quote(value: Any) -> Quote | None:
     if isinstance(value, str):
-        return Quote(text=value) if value.strip() else None
+        return Quote(text=lenient.whole(value)) if value.strip() else None
     if not isinstance(value, dict) or not (text := text_of(value, "text")):
         return None
     if text_of(value, "side").lower() != "peer":

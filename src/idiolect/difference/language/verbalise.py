@@ -14,26 +14,30 @@ from idiolect.difference.stylometry import MEASURES
 LEAD = "Compared with others, this user"
 NOT_DISTINGUISHABLE = f"{LEAD} is not distinguishable on these items."
 """What is said where nothing was found."""
+UNKNOWN = "How this user differs from others on these items is not known."
+"""What is said where nobody could look: no answer about the comparisons could be had or read."""
 
 _MEASURES = {measure.name: measure for measure in MEASURES}
 
 
-def verbalise(features: Sequence[Feature], *, k: int = 8) -> str:
+def verbalise(features: Sequence[Feature], *, k: int = 8, nothing: str = NOT_DISTINGUISHABLE) -> str:
     """One user's valid features as a sentence.
 
     What was measured over all comparisons comes first, in its order; then what single comparisons claim, the best
     supported first, unless its attribute was already spoken of. What was measured in one of several comparisons is left
-    out, for all of them together have the better word on it. ``NOT_DISTINGUISHABLE`` where there is nothing to say.
+    out, for all of them together have the better word on it.
 
     Args:
         features: Of all the user's comparisons.
         k: Phrases at most.
+        nothing: What is said where there is nothing to say.
     """
     valid = [feature for feature in features if feature.valid]
     pooled = [feature for feature in valid if not feature.comparison]
     spoken = {feature.attribute for feature in pooled if feature.attribute}
     claimed = [one.features[0] for one in differences(_single(valid), min_support=1) if one.key.attribute not in spoken]
-    return sentence(dict.fromkeys(said for feature in [*pooled, *claimed] if (said := phrase(feature))), k=k)
+    said = dict.fromkeys(one for feature in [*pooled, *claimed] if (one := phrase(feature)))
+    return sentence(said, k=k, nothing=nothing)
 
 
 def _single(valid: Sequence[Feature]) -> list[Feature]:
@@ -42,10 +46,10 @@ def _single(valid: Sequence[Feature]) -> list[Feature]:
     return [feature for feature in single if not (several and feature.measured and feature.name in _MEASURES)]
 
 
-def sentence(phrases: Iterable[str], *, k: int = 8) -> str:
-    """The first ``k`` phrases that finish "Compared with others, this user" as one sentence."""
+def sentence(phrases: Iterable[str], *, k: int = 8, nothing: str = NOT_DISTINGUISHABLE) -> str:
+    """The first ``k`` phrases that finish "Compared with others, this user" as one sentence; else ``nothing``."""
     chosen = list(phrases)[:k]
-    return f"{LEAD} {'; '.join(chosen)}." if chosen else NOT_DISTINGUISHABLE
+    return f"{LEAD} {'; '.join(chosen)}." if chosen else nothing
 
 
 def phrase(feature: Feature) -> str | None:

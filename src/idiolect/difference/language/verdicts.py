@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from typing import Any, NamedTuple
 
+from idiolect.difference.language import lenient
 from idiolect.difference.language.feature import Feature, Reason
 
 VERDICTS_SCHEMA: dict[str, Any] = {
@@ -37,8 +37,16 @@ _LINE = re.compile(
     r"(keep|kept|valid|yes|drop|dropped|remove|removed|reject|rejected|invalid|no)\b[ *_.,:;–—-]*([^\n]*)$",
     re.IGNORECASE | re.MULTILINE,
 )
-_OBJECT = re.compile(r"\{[^{}]*\}")
-_KEEP = frozenset({"keep", "kept", "valid", "yes"})
+_KEEP = frozenset({"keep", "kept", "valid", "yes", "true"})
+_DROP = frozenset({"drop", "dropped", "remove", "removed", "reject", "rejected", "invalid", "no", "false"})
+_CLAIMS = ("claim", "feature", "number", "id")
+_WORDS = ("keep", "verdict", "decision", "valid")
+_EVERY = re.compile(
+    r"\W*(?:(keep)|(drop|reject|remove))\s+(?:all|every|each)\b[^.!?\n]*\W*"
+    r"|\W*all\s+(?:the\s+|\d+\s+)?(?:claims?\s+)?(?:are\s+)?(?:(kept|keep|valid)|(dropped|drop|invalid))\W*",
+    re.IGNORECASE,
+)
+"""One verdict on all claims."""
 _REASONS: tuple[tuple[str, Reason], ...] = (
     (r"compar", "no_comparison"),
     (r"atomic|several|two properties", "not_atomic"),
@@ -61,12 +69,14 @@ class Verdict(NamedTuple):
 def parse_verdicts(text: str, n: int) -> list[Verdict]:
     """The verdicts in a validator's answer about ``n`` features, numbered from 1: JSON, or one line each.
 
-    The last verdict about a feature counts; numbers out of range are passed over. Never raises on any text.
+    The last verdict about a feature counts; numbers out of range are passed over. No verdict at all about a feature or
+    more is an answer that could not be read. Never raises on any text.
     """
+    lines = ((number, word, reason) for number, word, reason in _LINE.findall(text))
     read = _from_json(text) or [
-        Verdict(int(number) - 1, word.lower() in _KEEP, reason.strip()) for number, word, reason in _LINE.findall(text)
+        Verdict(int(number) - 1, word.lower() in _KEEP, lenient.whole(reason.strip())) for number, word, reason in lines
     ]
-    known = {verdict.feature: verdict for verdict in read if 0 <= verdict.feature < n}
+    known = {verdict.feature: verdict for verdict in read or _on_all(text, n) if 0 <= verdict.feature < n}
     return [known[place] for place in sorted(known)]
 
 
@@ -85,17 +95,44 @@ def apply_verdicts(features: Sequence[Feature], verdicts: Iterable[Verdict]) -> 
 
 
 def _from_json(text: str) -> list[Verdict]:
-    objects = []
-    for match in _OBJECT.finditer(text):
-        try:
-            objects.append(json.loads(match[0]))
-        except ValueError:
-            continue
-    return [
-        Verdict(value["claim"] - 1, value["keep"], str(value.get("reason", "")))
-        for value in objects
-        if type(value.get("claim")) is int and isinstance(value.get("keep"), bool)
+    values = lenient.read_values(text)
+    listed = [_verdict(value) for _, value in lenient.objects(values, *_CLAIMS)]
+    numbered = [
+        Verdict(int(key) - 1, keep, "")
+        for value in values
+        for key, said in (value.items() if isinstance(value, dict) else ())
+        if key.isascii() and key.isdigit() and len(key) < 5 and (keep := _truth(said)) is not None
     ]
+    return [one for one in listed if one] or numbered
+
+
+def _verdict(value: dict[str, Any]) -> Verdict | None:
+    fields = {lenient.plain_key(key): said for key, said in value.items()}
+    number = next((said for name in _CLAIMS if (said := _number(fields.get(name))) is not None), None)
+    keep = next((said for name in _WORDS if (said := _truth(fields.get(name))) is not None), None)
+    if number is None or keep is None:
+        return None
+    return Verdict(number - 1, keep, lenient.whole(str(fields.get("reason") or "")))
+
+
+def _number(said: Any) -> int | None:
+    if isinstance(said, str) and (
+        found := re.fullmatch(r"\W*(?:claim|feature)?\W*([0-9]{1,4})\W*", said, re.IGNORECASE)
+    ):
+        return int(found[1])
+    return said if type(said) is int else None
+
+
+def _truth(said: Any) -> bool | None:
+    word = said.strip().lower() if isinstance(said, str) else ""
+    if isinstance(said, bool) or not word:
+        return said if isinstance(said, bool) else None
+    return True if word in _KEEP else False if word in _DROP else None
+
+
+def _on_all(text: str, n: int) -> list[Verdict]:
+    said = _EVERY.fullmatch(text.strip()) if len(text) < 500 else None
+    return [Verdict(place, bool(said[1] or said[3]), "") for place in range(n)] if said else []
 
 
 def _reason(said: str) -> Reason:

@@ -10,7 +10,7 @@ import numpy as np
 
 from idiolect.evaluation.additive import Additive, Mean
 from idiolect.evaluation.base import Metric
-from idiolect.evaluation.significance import Interval, Resamples, interval
+from idiolect.evaluation.significance import Bootstrapped, Interval, Resamples, interval
 from idiolect.evaluation.uvq import Uvq, uvq
 from idiolect.evaluation.uvq_report import correlation, failure_signs
 from idiolect.experiments.variety.found import Found
@@ -22,7 +22,17 @@ RELATED = ("bleu", "meteor")
 LEAST_USERS = 10
 """Below it a correlation's interval says nothing."""
 
-_UVQ = Mean("uvq", greater_is_better=True, unit="differences/user")
+
+class _MeanOfKnown(Mean):
+    """A mean over those users of whom it is known: rows of a user's number and 1, or of 0 and 0."""
+
+    def score_totals(self, totals: np.ndarray, counts: np.ndarray) -> np.ndarray:
+        """See ``Additive``; a resample without a known user repeats the mean of all of them."""
+        known = totals[:, 1]
+        return np.divide(totals[:, 0], known, out=np.full(len(known), np.nan), where=known > 0)
+
+
+_UVQ = _MeanOfKnown("uvq", greater_is_better=True, unit="differences/user")
 
 
 @dataclass(frozen=True, slots=True, eq=False, kw_only=True)
@@ -33,8 +43,8 @@ class Variety:
     """By a judge where one was asked, else of the validated features."""
     validated: Uvq
     """Of the validated features."""
-    mean: Interval
-    """UVQ a user, resampled over users."""
+    mean: Interval | None
+    """UVQ a user, resampled over users; None where it is known of nobody."""
     comparisons: int
     """Those that claim something."""
     reasons: Mapping[str, int]
@@ -48,12 +58,14 @@ class Variety:
     """Comparisons that a judge was asked about; None: there is no judge."""
     unread: int = 0
     """Of these, those whose answer failed or could not be read."""
+    unknown: int = 0
+    """Users who are left out: no answer about them could be read, which is not the same as no difference."""
     usage: Usage | None = None
     """What the judge took."""
 
     @property
     def users(self) -> int:
-        """How many there are, whether or not something was found."""
+        """How many are counted, whether or not something was found."""
         return len(self.uvq.kept)
 
     @property
@@ -61,7 +73,8 @@ class Variety:
         """The paper's signs of a failing run, unless nothing was read that could show them."""
         unread = f"{self.unread} of {self.judged} comparisons have no judgement: the judge's answer was none, or unread"
         signs = [] if self.unread and self.unread == self.judged else failure_signs(self.uvq, validated=self.validated)
-        return [*signs, *([unread] if self.unread else [])]
+        missing = f"{self.unknown} users are left out: no answer about them could be read"
+        return [*signs, *([unread] if self.unread else []), *([missing] if self.unknown and not self.unread else [])]
 
 
 def variety(found: Found, scores: Mapping[str, np.ndarray], draws: Resamples) -> Variety:
@@ -72,13 +85,16 @@ def variety(found: Found, scores: Mapping[str, np.ndarray], draws: Resamples) ->
         scores: By metric, float64 (n_users,) in the order of ``found.users``.
         draws: Resamples of the users.
     """
-    counted, features = uvq(found.units), [one for own in found.features.values() for one in own]
+    known = np.array([user not in found.unknown for user in found.users], dtype=bool)
+    counted = uvq([cells for cells, heard in zip(found.units, known, strict=True) if heard])
+    scores = {name: own[known] for name, own in scores.items()}
+    features = [one for own in found.features.values() for one in own]
     dropped = Counter(one.reason or "rejected" for one in features if not one.valid)
     asked = [one for cell, one in (found.judged or {}).items() if any(f.valid for f in found.features[cell])]
     return Variety(
         uvq=counted,
         validated=counted if found.judged is None else uvq(found.validated),
-        mean=interval(draws.score(_UVQ, counted.per_user)),
+        mean=_mean(counted.per_user, known, draws),
         comparisons=len(found.features),
         reasons=dict(dropped.most_common()),
         scores=scores,
@@ -86,7 +102,18 @@ def variety(found: Found, scores: Mapping[str, np.ndarray], draws: Resamples) ->
         judged=None if found.judged is None else len(asked),
         unread=sum(one.failed for one in asked),
         usage=None if found.judged is None else Usage.total(one.usage for one in asked),
+        unknown=int((~known).sum()),
     )
+
+
+def _mean(counts: np.ndarray, known: np.ndarray, draws: Resamples) -> Interval | None:
+    """The mean over the known users with its interval over resamples of all; a resample without any of them is none."""
+    if not known.any():
+        return None
+    rows = np.zeros((len(known), 2))
+    rows[known] = np.column_stack([counts, np.ones(len(counts))])
+    score = draws.score(_UVQ, rows)
+    return interval(Bootstrapped(score.value, score.resampled[np.isfinite(score.resampled)]))
 
 
 def judging(found: Mapping[str, Variety]) -> dict[str, Usage]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any
 
 from idiolect.difference.language.feature import Feature
@@ -33,6 +33,8 @@ class Found:
     """The reviews that were compared, as the outputs list them."""
     judged: Mapping[Cell, Judged] | None = None
     """None: nobody was asked."""
+    unheard: frozenset[UserId] = frozenset()
+    """Users of whom the extractor said nothing that could be read: what differs is not known, which is not 0."""
 
     @property
     def validated(self) -> list[list[list[Unit]]]:
@@ -45,6 +47,15 @@ class Found:
         if self.judged is None:
             return self.validated
         return self._by_user({cell: list(one.units) for cell, one in self.judged.items()})
+
+    @property
+    def unknown(self) -> frozenset[UserId]:
+        """Users of whom no number is known: nothing was heard of them, or the judge's answers could all not be read."""
+        asked: dict[UserId, list[bool]] = {}
+        for cell, one in (self.judged or {}).items():
+            if any(feature.valid for feature in self.features[cell]):
+                asked.setdefault(cell[0], []).append(one.failed)
+        return self.unheard | {user for user, failed in asked.items() if all(failed)}
 
     def _by_user(self, units: Mapping[Cell, list[Unit]]) -> list[list[list[Unit]]]:
         found: dict[UserId, list[list[Unit]]] = {user: [] for user in self.users}
@@ -74,6 +85,7 @@ def found_by(rows: Sequence[Mapping[str, Any]]) -> Found:
     """
     features: dict[Cell, tuple[Feature, ...]] = {}
     listed: dict[UserId, str] = {}
+    heard: dict[UserId, bool] = {}
     for row in rows:
         user, own = row["user"], dict[str, list[Feature]]()
         for feature in results.features(row):
@@ -81,8 +93,19 @@ def found_by(rows: Sequence[Mapping[str, Any]]) -> Found:
                 own.setdefault(feature.comparison, []).append(feature)
         for comparison, claimed in own.items():
             features.setdefault((user, comparison), tuple(claimed))
+        heard[user] = heard.get(user, False) or _was_heard(row)
         listed[user] = "\n".join(filter(None, (listed.get(user), _stages(row).get(COMPARED))))
-    return Found(users=tuple(listed), features=features, listed=listed)
+    unheard = frozenset(user for user, known in heard.items() if not known)
+    return Found(users=tuple(listed), features=features, listed=listed, unheard=unheard)
+
+
+def _was_heard(row: Mapping[str, Any]) -> bool:
+    """Whether the extractor was not asked, or some answer of it could be read."""
+    took = row.get("usage", {}).get("extract")
+    if took is None:
+        return True
+    counts = took if isinstance(took, Mapping) else asdict(took)
+    return counts["calls"] == 0 or counts.get("failed", 0) + counts.get("unreadable", 0) < counts["calls"]
 
 
 def _stages(row: Mapping[str, Any]) -> Mapping[str, str]:

@@ -78,11 +78,12 @@ def _drawn(found: Varieties, folder: Path) -> Iterator[Path]:
 def _record(one: Variety) -> dict[str, Any]:
     judged = {"comparisons": one.judged, "unread": one.unread, "units": one.uvq.n_units, "rejected": one.uvq.n_rejected}
     return {
-        "uvq": one.mean._asdict(),
+        "uvq": None if one.mean is None else one.mean._asdict(),
         "users": one.users,
+        "unknown_users": one.unknown,
         "comparisons": one.comparisons,
-        "frequent": float(one.uvq.frequent.mean()),
-        "weighted": float(one.uvq.scores.mean()),
+        "frequent": float(one.uvq.frequent.mean()) if one.users else None,
+        "weighted": float(one.uvq.scores.mean()) if one.users else None,
         "by_category": one.uvq.by_category,
         "distribution": dict(one.uvq.distribution),
         "claimed": one.validated.n_units,
@@ -95,16 +96,21 @@ def _record(one: Variety) -> dict[str, Any]:
 
 
 def _sentence(one: Variety) -> str:
-    value, low, high = one.mean
     lost = f"{one.validated.n_rejected} of {one.validated.n_units} claims rejected"
-    said = f"UVQ {value:.2f} [{low:.2f}, {high:.2f}] over {one.users} users, {one.comparisons} comparisons; {lost}"
+    said = f"UVQ {_mean(one)} over {one.users} users, {one.comparisons} comparisons; {lost}"
     return said if one.judged is None else f"{said}; counted by the judge"
 
 
-def _row(name: str, one: Variety) -> list[str]:
+def _mean(one: Variety) -> str:
+    if one.mean is None:
+        return "not known"
     value, low, high = one.mean
-    counts = [str(one.users), str(one.comparisons), f"{value:.2f} [{low:.2f}, {high:.2f}]"]
-    means = [f"{one.uvq.frequent.mean():.2f}", f"{one.uvq.scores.mean():.2f}"]
+    return f"{value:.2f} [{low:.2f}, {high:.2f}]"
+
+
+def _row(name: str, one: Variety) -> list[str]:
+    counts = [str(one.users), str(one.comparisons), _mean(one)]
+    means = [f"{own.mean():.2f}" if one.users else "-" for own in (one.uvq.frequent, one.uvq.scores)]
     lost = [str(one.validated.n_units), f"{one.validated.rejection_rate:.0%}", f"{one.uvq.conflict_drop_rate:.0%}"]
     total = max(1, sum(one.uvq.distribution.values()))
     return [name, *counts, *means, *lost, *(f"{one.uvq.distribution[category] / total:.0%}" for category in CATEGORIES)]
