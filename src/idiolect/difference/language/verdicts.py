@@ -109,7 +109,7 @@ def _from_json(text: str) -> list[Verdict]:
 def _verdict(value: dict[str, Any]) -> Verdict | None:
     fields = {lenient.plain_key(key): said for key, said in value.items()}
     number = next((said for name in _CLAIMS if (said := _number(fields.get(name))) is not None), None)
-    keep = next((said for name in _WORDS if (said := _truth(fields.get(name))) is not None), None)
+    keep = next((kept for name in _WORDS if (kept := _truth(fields.get(name))) is not None), None)
     if number is None or keep is None:
         return None
     return Verdict(number - 1, keep, lenient.whole(str(fields.get("reason") or "")))
@@ -124,9 +124,9 @@ def _number(said: Any) -> int | None:
 
 
 def _truth(said: Any) -> bool | None:
+    if isinstance(said, bool):
+        return said
     word = said.strip().lower() if isinstance(said, str) else ""
-    if isinstance(said, bool) or not word:
-        return said if isinstance(said, bool) else None
     return True if word in _KEEP else False if word in _DROP else None
 
 
