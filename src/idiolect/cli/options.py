@@ -81,8 +81,8 @@ def warn(note: str) -> None:
 
 
 def progress(quiet: bool) -> bool:
-    """Whether to show bars: only to a person who did not ask for silence."""
-    return not quiet and sys.stderr.isatty()
+    """Whether to say how far a command is: a bar in a terminal, else a line a minute."""
+    return not quiet
 
 
 def _plain(value: object) -> Any:

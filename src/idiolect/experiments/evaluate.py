@@ -8,8 +8,6 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from tqdm.auto import tqdm
-
 from idiolect.config import read_json
 from idiolect.encoders.digest import folder_digest
 from idiolect.errors import ArtifactError, ConfigError
@@ -25,6 +23,7 @@ from idiolect.experiments.variety.found import Found, found_in
 from idiolect.experiments.variety.judging import judge_found, write_judged
 from idiolect.llm.base import LLM
 from idiolect.methods.roles import Role
+from idiolect.progress import Progress
 from idiolect.prompts.files import digest
 from idiolect.types import Sample
 
@@ -87,10 +86,12 @@ def evaluate(
 
 
 def _shown(wanted: Sequence[Condition], progress: bool) -> Iterator[Condition]:
-    """The conditions, one after another, each named in a bar while it is run."""
-    for one in (bar := tqdm(wanted, unit="condition", disable=not progress, leave=False)):
-        bar.set_description(one.name)
-        yield one
+    """The conditions, one after another, each named while it is run."""
+    with Progress(len(wanted), "evaluate", "condition", shown=progress, keep=False) as told:
+        for one in wanted:
+            told.note(one.name)
+            yield one
+            told.update()
 
 
 def run_condition(

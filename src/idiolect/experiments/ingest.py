@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from pydantic import Field
-from tqdm import tqdm
 
 from idiolect.config import Config
 from idiolect.corpus.columns import Columns
@@ -23,6 +22,7 @@ from idiolect.corpus.source import STDIN_NAME, printable, stream_id
 from idiolect.corpus.times import FIRST_SECOND
 from idiolect.errors import ConfigError, InputError
 from idiolect.experiments.refused import settle
+from idiolect.progress import Progress
 from idiolect.store.base import AddReport
 from idiolect.store.pseudonym import Pseudonyms, check_names
 from idiolect.store.sql import KnownItems, SqlStore
@@ -384,7 +384,10 @@ def _kept(path: Path, used: bool) -> Path | None:
 
 def _counted(file: RecordFile[T] | None, what: str, progress: bool) -> Iterator[T]:
     rows: Iterable[T] = file if file is not None else []
-    yield from tqdm(rows, desc=what, unit="row", disable=not progress)
+    with Progress(None, what, "row", shown=progress) as told:
+        for row in rows:
+            yield row
+            told.update()
 
 
 def _check_share(report: IngestReport, max_rejects: float) -> None:

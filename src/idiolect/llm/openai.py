@@ -9,7 +9,6 @@ from collections.abc import Collection, Sequence
 from concurrent.futures import Future, wait
 
 import numpy as np
-from tqdm.auto import tqdm
 
 from idiolect.errors import ConfigError
 from idiolect.llm.base import Capability, Completion, SamplingParams, Schema
@@ -18,6 +17,7 @@ from idiolect.llm.endpoint import Endpoint, OpenAIConfig, Question, denied
 from idiolect.llm.failure import EndpointError, Failure, reason_and_remedy
 from idiolect.llm.loop import LOOK_UP_SECONDS, LoopThread
 from idiolect.llm.streaming import Answer, Handover, NotReceivedError, Receive
+from idiolect.progress import Progress
 from idiolect.types import Prompt
 
 
@@ -76,7 +76,7 @@ class OpenAILLM:
         if any(prompt.slots for prompt in prompts):
             raise ConfigError(f"{self.name}: an endpoint takes no soft prompts", hint="use the backend 'transformers'")
         failures: list[Failure | None] = []
-        with tqdm(total=len(prompts), desc="ask", unit="prompt", disable=not self.progress, leave=False) as bar:
+        with Progress(len(prompts), "ask", "prompt", shown=self.progress, keep=False) as bar:
 
             def received(answers: list[Answer]) -> None:
                 receive(answers)

@@ -14,7 +14,6 @@ from typing import Any, NamedTuple
 import numpy as np
 import torch
 from safetensors import SafetensorError
-from tqdm.auto import tqdm
 from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer, LogitsProcessorList
 
 from idiolect.encoders.quiet import no_bars
@@ -33,6 +32,7 @@ from idiolect.llm.local import (
     warn_of_template,
 )
 from idiolect.llm.sampling import OwnDraws
+from idiolect.progress import Progress
 from idiolect.prompts.tokenize import EncodedPrompt, PromptTokenizer
 from idiolect.softprompt.splice import per_layer_inputs, splice
 from idiolect.types import Prompt
@@ -253,12 +253,12 @@ class TransformersLLM:
             what: For the progress.
         """
         longest_first = sorted(range(len(sizes)), key=lambda i: (-sizes[i][0], i))
-        with tqdm(total=len(sizes), desc=what, unit="review", disable=not self.progress, leave=False) as bar:
+        with Progress(len(sizes), what, "review", shown=self.progress, keep=False) as told:
             for order in ([i for i in longest_first if sizes[i][1] is bare] for bare in (False, True)):
                 for start in range(0, len(order), self.batch_size):
                     chosen = order[start : start + self.batch_size]
                     yield chosen
-                    bar.update(len(chosen))
+                    told.update(len(chosen))
 
     def _how(self, params: SamplingParams, prompts: Sequence[np.ndarray], room: int) -> dict[str, Any]:
         greedy = params.temperature < _GREEDY

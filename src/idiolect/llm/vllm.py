@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -163,7 +164,7 @@ class VllmLLM:
         encoded = [self.prompts.encode(prompt) for prompt in prompts]
         asked = [self._request(one, prompt) for one, prompt in zip(encoded, prompts, strict=True)]
         started = time.perf_counter()
-        outputs = self.engine.generate(asked, self._params(params), use_tqdm=self.progress)
+        outputs = self.engine.generate(asked, self._params(params), use_tqdm=self.progress and sys.stderr.isatty())
         seconds = (time.perf_counter() - started) / len(prompts)
         return [
             completion(self.prompts, one, list(output.outputs[0].token_ids), seconds, self._thinking)

@@ -7,10 +7,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from tqdm import tqdm
 
 from idiolect.encoders.base import Encoder
 from idiolect.errors import ArtifactError
+from idiolect.progress import Progress
 from idiolect.store.sql import SqlStore
 from idiolect.types import ReviewId
 
@@ -49,7 +49,7 @@ def embed_missing(
         batch_size: Texts encoded at once.
         chunk: Reviews between two commits; after an interruption at most one chunk is encoded again. The longest come
             first, so that little is padding, equal texts meet, and what is too long for the memory fails at once.
-        progress: Show a bar on standard error.
+        progress: Say on standard error how far it is.
 
     Raises:
         NotFoundError: One of ``ids`` is not in the store.
@@ -58,13 +58,13 @@ def embed_missing(
     started = time.perf_counter()
     wanted = store.counts().reviews if ids is None else len(set(ids))
     missing = store.missing_vectors(encoder.name, ids).sort("length", "review_id", descending=[True, False])
-    with tqdm(total=missing.height, desc="embed", unit="text", disable=not progress) as bar:
+    with Progress(missing.height, "embed", "text", shown=progress) as told:
         for part in missing.iter_slices(chunk):
             some = part["review_id"].to_list()
             texts, of_review = _distinct([review.text for review in store.reviews(some)])
             vectors = _checked(encoder.encode(texts, batch_size=batch_size), encoder, len(texts))[of_review]
             store.add_vectors(some, vectors, encoder=encoder.name)
-            bar.update(len(some))
+            told.update(len(some))
     return EmbedReport(
         encoder=encoder.name,
         embedded=missing.height,

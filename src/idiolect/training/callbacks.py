@@ -7,8 +7,9 @@ import time
 from pathlib import Path
 from typing import Any
 
-from tqdm.auto import tqdm
 from transformers import TrainerCallback, TrainerControl, TrainerState, TrainingArguments
+
+from idiolect.progress import Progress
 
 
 class JsonLines(TrainerCallback):
@@ -53,17 +54,22 @@ class EpochTimer(TrainerCallback):
 
 
 class Bar(TrainerCallback):
-    """A progress bar of optimiser steps on the main process."""
+    """Tells on the main process how many optimiser steps are done.
 
-    def __init__(self) -> None:
-        self._bar: tqdm | None = None
+    Args:
+        what: What is trained: ``fit`` or ``pretrain``.
+    """
+
+    def __init__(self, what: str = "fit") -> None:
+        self._what = what
+        self._bar: Progress | None = None
 
     def on_train_begin(
         self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any
     ) -> None:
         """Open it where the run starts."""
         if state.is_world_process_zero:
-            self._bar = tqdm(total=state.max_steps, initial=state.global_step, desc="fit", unit="step")
+            self._bar = Progress(state.max_steps, self._what, "step", shown=True, done=state.global_step)
 
     def on_step_end(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any) -> None:
         """One step."""
@@ -74,7 +80,7 @@ class Bar(TrainerCallback):
         """The newest losses beside it."""
         record = state.log_history[-1]
         if self._bar is not None:
-            self._bar.set_postfix({k: f"{record[k]:.3f}" for k in ("loss", "generation") if k in record})
+            self._bar.note(", ".join(f"{k} {record[k]:.3f}" for k in ("loss", "generation") if k in record))
 
     def on_train_end(
         self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any

@@ -23,6 +23,7 @@ from idiolect.encoders.quiet import no_bars
 from idiolect.errors import InputError, NotFoundError
 from idiolect.prompts.tokenize import PromptTokenizer
 from idiolect.training.batches import DocumentBatches
+from idiolect.training.callbacks import Bar
 from idiolect.training.documents import Document, Notes, documents, tokenizer_texts
 from idiolect.training.muon import make_optimizer
 from idiolect.training.pretrain_config import SHAPES, PretrainConfig, PretrainReport
@@ -200,7 +201,7 @@ def _train(
         logging_steps=max(1, steps // 100),
         save_strategy="no",
         save_total_limit=1,
-        disable_tqdm=not progress,
+        disable_tqdm=True,
         report_to="none",
         seed=config.seed,
         dataloader_pin_memory=False,
@@ -213,8 +214,9 @@ def _train(
         optimizers=(_optimizer(model, config), None),
         callbacks=[_SaveByTime(config.save_minutes), _StopAfter(config.stop_after or steps)],
     )
-    if not progress:
-        trainer.remove_callback(transformers.PrinterCallback)
+    trainer.remove_callback(transformers.PrinterCallback)
+    if progress:
+        trainer.add_callback(Bar("pretrain"))
     trainer.train(resume_from_checkpoint=newest_checkpoint(folder))
     return trainer
 

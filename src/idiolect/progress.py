@@ -1,0 +1,107 @@
+"""How far a long loop is: a bar where standard error is a terminal, else a line a minute, as a log file wants it."""
+
+from __future__ import annotations
+
+import os
+import sys
+import time
+from collections.abc import Callable
+from typing import Any, Self, TextIO
+
+from tqdm.auto import tqdm
+
+INTERVAL_S = 60.0
+"""Seconds between two lines."""
+
+
+class Progress:
+    """Tells how far a loop is, to a ``with`` block that calls ``update``.
+
+    Of several processes under a launcher the first one speaks for all.
+
+    Args:
+        total: Steps of the whole; None: not known.
+        what: The loop's name.
+        unit: What a step does one of, in the singular.
+        shown: Say anything at all.
+        done: Steps that an earlier run made.
+        keep: A bar stays on the screen at the end.
+        stream: Where to; None: standard error.
+        clock: Seconds from any start.
+
+    Example:
+        >>> with Progress(2, "embed", "text", shown=False) as progress:
+        ...     for _ in range(2):
+        ...         progress.update()
+    """
+
+    def __init__(
+        self,
+        total: int | None,
+        what: str,
+        unit: str,
+        *,
+        shown: bool,
+        done: int = 0,
+        keep: bool = True,
+        stream: TextIO | None = None,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._total, self._what, self._unit, self._clock = total, what, unit, clock
+        self._stream = sys.stderr if stream is None else stream
+        self._first = self._done = done
+        self._note = ""
+        self._started = self._told = clock()
+        self._shown = shown and int(os.environ.get("RANK", "0")) == 0
+        terminal = self._shown and self._stream.isatty()
+        how: dict[str, Any] = {"initial": done, "desc": what, "unit": unit, "leave": keep, "file": self._stream}
+        self._bar = tqdm(total=total, **how) if terminal else None
+
+    def update(self, steps: int = 1) -> None:
+        """So many more steps are done."""
+        self._done += steps
+        if self._bar is not None:
+            self._bar.update(steps)
+        elif self._shown and self._clock() - self._told >= INTERVAL_S:
+            self._told = self._clock()
+            print(self._line(), file=self._stream, flush=True)
+
+    def note(self, text: str) -> None:
+        """What to show beside the numbers from now on: losses, or what is being worked on."""
+        self._note = text
+        if self._bar is not None:
+            self._bar.set_postfix_str(text)
+
+    def close(self) -> None:
+        """End the bar."""
+        if self._bar is not None:
+            self._bar.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def _line(self) -> str:
+        rate = (self._done - self._first) / max(self._told - self._started, 1e-9)
+        of = "" if self._total is None else f" of {self._total:,}"
+        told = [f"{self._what}: {self._done:,}{of} {self._unit}s", _rate(rate, self._unit)]
+        if self._total is not None and rate > 0:
+            told.append(f"about {_span((self._total - self._done) / rate)} left")
+        return ", ".join([*told, *([self._note] if self._note else [])])
+
+
+def _rate(per_second: float, unit: str) -> str:
+    if per_second >= 1:
+        return f"{per_second:,.1f} {unit}s/s"
+    if per_second * 60 >= 1:
+        return f"{per_second * 60:.1f} {unit}s/min"
+    return f"{per_second * 3600:.1f} {unit}s/h"
+
+
+def _span(seconds: float) -> str:
+    minutes = max(0, round(seconds / 60))
+    if minutes < 1:
+        return f"{max(0, round(seconds))} s"
+    return f"{minutes} min" if minutes < 100 else f"{minutes // 60} h {minutes % 60} min"
