@@ -19,9 +19,9 @@ def forget(
 ) -> None:
     """Erase a user: texts, vectors, sums, recorded answers, snapshots, rejects and outputs; print a receipt.
 
-    The receipt says what was removed where and does not name the user. Adapters and backbones that were trained while
-    the reviews were there are listed: training is not undone. Run it while nothing else uses the store; interrupted,
-    run it again.
+    The receipt says what was removed where, lists what was not reached, and does not name the user. Adapters and
+    backbones that were trained while the reviews were there are listed: training is not undone. Other processes may use
+    the store meanwhile, but a run that is under way may still write what it has read. Interrupted, run it again.
 
     Args:
         user: Whom.

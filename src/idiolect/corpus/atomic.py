@@ -14,7 +14,7 @@ from urllib.parse import quote
 
 _SMALLEST = 512
 """Bytes of the smallest SQLite database: one page."""
-_BESIDE = ("-wal", "-shm", "-journal")
+BESIDE = ("-wal", "-shm", "-journal")
 """What SQLite appends to a database's name for the files that it keeps beside it."""
 _NOT_A_DATABASE = (sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_CANTOPEN)
 
@@ -27,7 +27,7 @@ def write_whole(path: Path, write: Callable[[Path], object]) -> None:
         write: Given the path to write to; where it raises, ``path`` stays as it was.
     """
     partial = path.with_name(f"{path.name}.{os.getpid()}.partial")
-    with cleaning_up():
+    with cleaning_up(), named_errors(path):
         try:
             write(partial)
             os.replace(partial, path)
@@ -54,13 +54,28 @@ def cleaning_up() -> Iterator[None]:
             signal.signal(number, signal.SIG_DFL)
 
 
+@contextmanager
+def named_errors(path: Path) -> Iterator[None]:
+    """Give errors of the system the name of what is written where they have none, as those of Arrow and of a full disk.
+
+    Args:
+        path: What is written.
+    """
+    try:
+        yield
+    except OSError as error:
+        if error.filename is not None or error.errno is None:
+            raise
+        raise OSError(error.errno, os.strerror(error.errno), str(path)) from error
+
+
 def is_sqlite(path: Path) -> bool:
     """Whether a file is a SQLite database, or one of the files that SQLite keeps beside one.
 
     SQLite itself looks. If a process opens and closes a database's file in any other way, POSIX drops all locks that
     SQLite holds on the file for this process, and the next writer can damage the database.
     """
-    for suffix in _BESIDE:
+    for suffix in BESIDE:
         if path.name.endswith(suffix):
             return is_sqlite(path.with_name(path.name.removesuffix(suffix)))
     if not path.is_file() or path.stat().st_size < _SMALLEST:

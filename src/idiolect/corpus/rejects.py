@@ -10,6 +10,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import IO, Self
 
+from idiolect.corpus.atomic import named_errors
+
 RAW_CHARS = 200
 """How much of a rejected row is kept for looking at."""
 
@@ -129,15 +131,18 @@ class RejectsWriter:
         """Write one rejected row."""
         if self._file is None:
             raise RuntimeError("a RejectsWriter writes inside its with-block only")
-        self._file.write(json.dumps({name: getattr(rejected, name) for name in _FIELDS}) + "\n")
+        with named_errors(self._path):
+            self._file.write(json.dumps({name: getattr(rejected, name) for name in _FIELDS}) + "\n")
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        if self._file is not None:
-            self._file.close()
-            self._file = None
-        if kind is None:
-            os.replace(self._partial, self._path)
-        else:
+        file, self._file = self._file, None
+        try:
+            with named_errors(self._path):
+                if file is not None:
+                    file.close()
+                if kind is None:
+                    os.replace(self._partial, self._path)
+        finally:
             self._partial.unlink(missing_ok=True)

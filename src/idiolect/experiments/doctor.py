@@ -59,16 +59,23 @@ def examine() -> list[Check]:
 def examine_store(store: str) -> list[Check]:
     """A store looked at from end to end: damage, totals and fingerprint, orphans, and every item sum computed anew.
 
+    What exports left beside recorded outputs that were killed is removed: it holds the store's texts.
+
     Raises:
         NotFoundError: There is no store.
         ArtifactError: It cannot even be opened.
     """
+    from idiolect.store.files import remove_abandoned
     from idiolect.store.sql import SqlStore
 
     with SqlStore(store, create=False) as database:
         findings = database.check()
         holds = f"{database.counts().reviews} reviews, fingerprint {database.fingerprint()}"
+        removed = remove_abandoned(database.outputs())
     checks = [Check(name="store", ok=True, detail=holds)]
+    if removed:
+        detail = f"removed what killed processes left: {', '.join(map(str, removed))}"
+        checks.append(Check(name="unfinished", ok=True, detail=detail))
     return [*checks, *(Check(name=f.name, ok=f.ok, detail=f.detail, remedy=_REMEDIES[f.name]) for f in findings)]
 
 

@@ -13,6 +13,7 @@ from typing import Any, TypeVar
 from pydantic import Field
 
 from idiolect.config import Config
+from idiolect.corpus.atomic import cleaning_up
 from idiolect.corpus.columns import Columns
 from idiolect.corpus.parts import STDIN, Parts, default_rejects
 from idiolect.corpus.readers import ItemFile, ReviewFile, open_items, open_reviews
@@ -251,6 +252,7 @@ def ingest_files(
         how = {"format": format, "columns": columns, "category": category, "max_rejects": max_rejects}
         file = open_reviews(reviews, **how, on_reject=listed, pseudonym=hashed)
         item_file = _items_of(file, reviews, items, item_columns, category, item_listed, max_rejects)
+        stack.enter_context(cleaning_up())
         if item_file is not None:
             item_listed.write = stack.enter_context(RejectsWriter(item_rejects))
         listed.write = stack.enter_context(RejectsWriter(rejects))
@@ -266,13 +268,16 @@ def ingest_files(
         summary, item_summary = file.summary, item_file.summary if item_file else None
         stored = settle(database, stored, file, item_file, listed=listed, item_listed=item_listed)
         known = database.known_items(after=mark if stored.reviews_added else 0)
+    kept = {rejects: _kept(rejects, listed.used), item_rejects: _kept(item_rejects, item_listed.used)}
+    with SqlStore(store) as database:
+        database.drop_outputs(path for path, there in kept.items() if not there)
     report = IngestReport(
         format=file.format,
         reviews=summary,
         items=item_summary,
         stored=stored,
-        rejects=_kept(rejects, listed.used),
-        item_rejects=_kept(item_rejects, item_listed.used),
+        rejects=kept[rejects],
+        item_rejects=kept[item_rejects],
         files=len(file.parts),
         skipped={**(item_file.skipped if item_file else {}), **file.skipped},
         columns=_taken(file),

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+from idiolect.store.files import remove_abandoned
 from idiolect.store.parquet import HEAD, ImportReport, export_store, import_store, read_head
 from idiolect.store.sql import SqlStore
 
@@ -12,14 +13,19 @@ from idiolect.store.sql import SqlStore
 def export_folder(store: str, folder: Path) -> dict[str, Any]:
     """Write a store as Parquet files and note the folder in it, so that an erasure finds it.
 
+    What exports left that were killed is removed first.
+
     Returns:
         Format, fingerprint, numbers of items and reviews, and the encoders.
 
     Raises:
         NotFoundError: There is no store.
         InputError: ``folder`` exists and is no export.
+        ArtifactError: A user was erased while the export was written.
+        OSError: The folder cannot be written, for instance because the disk is full.
     """
     with SqlStore(store, create=False) as database:
+        remove_abandoned(database.outputs())
         if not folder.exists() or (folder / HEAD).is_file():  # else it is somebody else's, and is refused below
             database.record_output(folder, "export")
         return export_store(database, folder)

@@ -31,7 +31,7 @@ from idiolect.registry import is_path
 from idiolect.retrieval.table import encodes
 from idiolect.store.embed import embed_missing
 from idiolect.store.pseudonym import user_in
-from idiolect.store.sql import SqlStore
+from idiolect.store.sql import SqlStore, said_alike
 from idiolect.store.visibility import KnownUsers, WithoutReviews
 from idiolect.types import ItemId, Prediction, ReviewId, Sample, UserId
 
@@ -178,7 +178,8 @@ def _check_known(database: SqlStore, sample: Sample, method: str) -> None:
         raise NotFoundError(f"no item {sample.item!r} in the store", hint="check the id, or ingest items with --items")
     if method != "nonpersonalized" and not database.profile(sample.user):
         near = difflib.get_close_matches(sample.user, database.users(), n=1)
-        hint = f"did you mean {near[0]!r}? " if near else ""
+        alike = said_alike(database.alike(sample.user))
+        hint = f"there is {alike}; " if alike else f"did you mean {near[0]!r}? " if near else ""
         raise NotFoundError(
             f"no review by user {sample.user!r} in the store",
             hint=f"{hint}--method nonpersonalized writes for a user who is not known",

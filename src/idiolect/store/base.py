@@ -48,6 +48,10 @@ class ErasureReceipt:
     reviews: int
     vectors: int
     items_touched: int
+    items_removed: int = 0
+    """Records with texts of items that only this user wrote about."""
+    items_shared: int = 0
+    """Records with texts of items that stay because others wrote about them too."""
     scrubbed: bool = True
     """Whether no byte of it is left in the database's files; another process that reads them can prevent that."""
 

@@ -11,6 +11,7 @@ import sqlalchemy as sa
 from idiolect.errors import InputError, NotFoundError
 from idiolect.store import frames, layout, tables
 from idiolect.store.files import META, SnapshotMeta, whole_folder
+from idiolect.store.scrub import erasures
 from idiolect.store.snapshot import Snapshot
 from idiolect.store.sql import SqlStore
 from idiolect.store.vectors import EncoderRow, find_encoder
@@ -42,9 +43,12 @@ def build_snapshot(
 
     Raises:
         InputError: ``members`` does not fit the store, or ``folder`` holds something else.
+        ArtifactError: A user was erased while the snapshot was made.
         NotFoundError: A review of the history has no vector.
     """
-    with store.reading() as connection, whole_folder(Path(folder)) as new:
+    with store.reading() as connection:
+        since = erasures(connection)
+    with whole_folder(Path(folder), placing=lambda: store.unerased(since)) as new, store.reading() as connection:
         source = find_encoder(connection, encoder)
         fingerprint, dated = connection.execute(sa.select(tables.meta.c.digest, tables.meta.c.n_dated)).one()
         candidates = _candidates(connection, members, source, phase, peers)

@@ -151,8 +151,9 @@ def writing(engine: sa.Engine) -> Iterator[sa.Connection]:
         with engine.connect() as connection:
             _check_same(connection)
     except DBAPIError as error:
+        said = str(error.orig)
         raise ArtifactError(
-            f"the store cannot be written: {error.orig}", hint=_write_remedy(str(error.orig))
+            f"the store {_shown(engine.url)!r} cannot be written: {said}", hint=_write_remedy(said)
         ) from error
 
 

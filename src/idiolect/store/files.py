@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import glob
 import os
 import shutil
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from pathlib import Path
 from tempfile import mkdtemp
 
@@ -14,9 +15,15 @@ import polars as pl
 import pyarrow as pa
 
 from idiolect.config import Config
+from idiolect.corpus.atomic import cleaning_up, named_errors
 from idiolect.errors import InputError
 from idiolect.store.visibility import PeerPool
 from idiolect.types import Phase
+
+try:
+    import fcntl
+except ImportError:  # Windows
+    fcntl = None
 
 FORMAT = 2
 META = "meta.json"
@@ -83,26 +90,97 @@ def create_array(path: Path, shape: tuple[int, ...], dtype: str) -> np.ndarray:
 
 
 @contextmanager
-def whole_folder(folder: Path, *, mark: str = META, what: str = "a snapshot") -> Iterator[Path]:
-    """An empty folder that becomes ``folder`` when all went well, and vanishes otherwise.
+def whole_folder(
+    folder: Path,
+    *,
+    mark: str = META,
+    what: str = "a snapshot",
+    placing: Callable[[], AbstractContextManager[object]] = nullcontext,
+) -> Iterator[Path]:
+    """An empty folder that becomes ``folder`` when all went well, and vanishes otherwise, on a signal to end too.
+
+    Until then it lies beside ``folder``; other processes see whether its own still runs (``is_running``).
 
     Args:
         folder: Made or replaced.
         mark: A file that tells folders of this kind from any other.
         what: Their name, for messages.
+        placing: Entered for the moment in which it becomes ``folder``; it may raise.
 
     Raises:
         InputError: ``folder`` exists and is of another kind; it is left alone.
+        OSError: It cannot be written, for instance because the disk is full; ``filename`` is ``folder`` or in it.
     """
     if folder.exists() and not (folder / mark).is_file():
         raise InputError(f"{str(folder)!r} exists and is not {what}", hint="name a new folder")
     folder.parent.mkdir(parents=True, exist_ok=True)
-    work = Path(mkdtemp(prefix=f".{folder.name}-", suffix=PARTIAL, dir=folder.parent))
-    try:
+    with cleaning_up(), named_errors(folder), _unfinished_folder(folder) as work:
         (new := work / "new").mkdir()
         yield new
-        if folder.exists():
-            os.rename(folder, work / "old")
-        os.rename(new, folder)
+        with placing():
+            if folder.exists():
+                os.rename(folder, work / "old")
+            os.rename(new, folder)
+
+
+@contextmanager
+def _unfinished_folder(folder: Path) -> Iterator[Path]:
+    """A folder beside ``folder`` that is locked while this process uses it; the lock ends with the process."""
+    made = Path(mkdtemp(prefix=f".{folder.name}-", dir=folder.parent))
+    work = made.with_name(made.name + PARTIAL)
+    try:
+        with _locked(made) if fcntl else nullcontext():  # before it has the name by which it is found
+            os.rename(made, work)
+            yield work
     finally:
-        shutil.rmtree(work, ignore_errors=True)
+        for path in (made, work):
+            shutil.rmtree(path, ignore_errors=True)
+
+
+@contextmanager
+def _locked(folder: Path) -> Iterator[bool]:
+    """Hold a folder's lock, unless another process does or there are no such locks; whether it is held."""
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        yield _lock(handle)
+    finally:
+        os.close(handle)
+
+
+def _lock(handle: int) -> bool:
+    if fcntl is None:
+        return False
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:  # held, or a file system without locks
+        return False
+    return True
+
+
+def is_running(part: Path) -> bool:
+    """Whether a running process writes an unfinished folder; the lock of one that was killed is gone."""
+    if fcntl is None:
+        return False
+    try:
+        with _locked(part) as free:
+            return not free
+    except FileNotFoundError:
+        return False
+
+
+def unfinished(outputs: Iterable[Path]) -> Iterator[Path]:
+    """What calls that were killed, or still run, left beside recorded outputs: parts of files and of folders."""
+    for path in outputs:
+        name = glob.escape(path.name)
+        for pattern in (f"{name}{PARTIAL}", f"{name}.[0-9]*{PARTIAL}", f".{name}-*{PARTIAL}"):
+            yield from sorted(path.parent.glob(pattern))
+
+
+def remove_abandoned(outputs: Iterable[Path]) -> list[Path]:
+    """Remove the unfinished folders beside recorded outputs whose processes are gone; they hold texts of the store."""
+    if fcntl is None:  # nothing tells
+        return []
+    gone = [part for part in unfinished(outputs) if part.is_dir() and not part.is_symlink() and not is_running(part)]
+    for part in gone:
+        shutil.rmtree(part, ignore_errors=True)
+    return gone

@@ -3,19 +3,22 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Iterable, Iterator
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Self
 
 import sqlalchemy as sa
 
+from idiolect.errors import ArtifactError
 from idiolect.store import tables
 from idiolect.store.engine import is_read_only, open_engine, writing
 from idiolect.store.flags import record_output, set_peer, take_names
+from idiolect.store.scrub import erasures
 from idiolect.types import UserId
 
 _log = logging.getLogger(__name__)
+_user = tables.reviews.c.user
 
 
 class Noted:
@@ -53,6 +56,11 @@ class Noted:
         with writing(self._engine) as connection:
             return set_peer(connection, user, peer)
 
+    def wrote(self, user: UserId) -> bool:
+        """Whether there is a review by this user."""
+        with self.reading() as connection:
+            return connection.execute(sa.select(_user).where(_user == user).limit(1)).first() is not None
+
     def not_peers(self) -> list[UserId]:
         """The users with whom nobody is compared, sorted."""
         with self.reading() as connection:
@@ -71,10 +79,40 @@ class Noted:
         with writing(self._engine) as connection:
             record_output(connection, path, kind)
 
+    def drop_outputs(self, paths: Iterable[Path]) -> None:
+        """No longer note these files and folders: they are not there, and were not moved."""
+        known = self.outputs()
+        wanted = [{"of": str(path.resolve())} for path in paths if path.resolve() in known]
+        if wanted:
+            with writing(self._engine) as connection:
+                connection.execute(sa.delete(tables.outputs).where(tables.outputs.c.path == sa.bindparam("of")), wanted)
+
     def outputs(self) -> dict[Path, str]:
         """Every recorded file or folder, and what it is."""
         with self.reading() as connection:
             return {Path(row.path): row.kind for row in connection.execute(sa.select(tables.outputs))}
+
+    @contextmanager
+    def unerased(self, since: int) -> Iterator[None]:
+        """Holds erasures back while what was read from the store is put into its place.
+
+        Args:
+            since: Number of erasures (``scrub.erasures``) when it was read.
+
+        Raises:
+            ArtifactError: A user was erased since then.
+        """
+        with ExitStack() as stack:
+            try:
+                connection = stack.enter_context(writing(self._engine))
+            except ArtifactError:  # it cannot be written here, or not now
+                connection = stack.enter_context(self.reading())
+            if erasures(connection) != since:
+                raise ArtifactError(
+                    "a user was erased from the store while it was read; nothing was written",
+                    hint="run the same command again",
+                )
+            yield
 
     def names(self) -> str:
         """How users are named: empty for their own ids, else by what the key of their pseudonyms is known."""

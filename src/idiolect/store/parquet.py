@@ -18,17 +18,21 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import sqlalchemy as sa
 
+from idiolect.corpus.atomic import write_whole
 from idiolect.corpus.frame import ITEM_SCHEMA, REVIEW_SCHEMA
 from idiolect.errors import ArtifactError, ConfigError, NotFoundError
 from idiolect.store import tables
 from idiolect.store.base import AddReport
 from idiolect.store.files import whole_folder
-from idiolect.store.rows import ITEM, REVIEW, to_item, to_review
+from idiolect.store.flags import flag_digest
+from idiolect.store.rows import ITEM, REVIEW, item_row, review_row, to_item, to_review
+from idiolect.store.scrub import erasures
 from idiolect.store.sql import SqlStore
 from idiolect.types import ReviewId, UserId
 
 FORMAT = 1
 HEAD = "store.json"
+_TABLES = ("items.parquet", "reviews.parquet", "not_peers.parquet")
 _BATCH = 8192
 _ITEMS = pa.schema([(name, pa.string()) for name in ITEM_SCHEMA])
 _REVIEWS = pa.schema(
@@ -58,8 +62,13 @@ def export_store(store: SqlStore, folder: str | Path) -> dict[str, Any]:
 
     Raises:
         InputError: ``folder`` exists and is no export.
+        ArtifactError: A user was erased while the export was written.
+        OSError: It cannot be written, for instance because the disk is full.
     """
-    with store.reading() as connection, whole_folder(Path(folder), mark=HEAD, what="an export") as new:
+    with store.reading() as connection:
+        since = erasures(connection)
+    placing = {"mark": HEAD, "what": "an export", "placing": lambda: store.unerased(since)}
+    with whole_folder(Path(folder), **placing) as new, store.reading() as connection:
         meta = connection.execute(sa.select(tables.meta)).one()
         _write(new / "items.parquet", _ITEMS, _stream(connection, sa.select(*ITEM).order_by(tables.items.c.seq)))
         _write(
@@ -139,13 +148,15 @@ def read_head(folder: Path) -> dict[str, Any]:
     try:
         head = json.loads(path.read_text(encoding="utf-8"))
         version = int(head["format"])
-        [(str(e["name"]), int(e["dim"]), str(e["file"])) for e in head["encoders"]]
+        files = [(str(e["name"]), int(e["dim"]), str(e["file"]))[2] for e in head["encoders"]]
+        if foreign := [name for name in files if Path(name).name != name]:
+            raise ValueError(f"{foreign[0]!r} is no name of a file in it")
     except (ValueError, KeyError, TypeError) as error:
         raise ArtifactError(f"{str(path)!r} is damaged: {error}", hint="export the store again") from error
     if version != FORMAT:
         raise ArtifactError(f"{str(folder)!r} has format {version}, not {FORMAT}", hint="upgrade idiolect")
     try:
-        for name in ("items.parquet", "reviews.parquet", "not_peers.parquet", *(e["file"] for e in head["encoders"])):
+        for name in (*_TABLES, *(e["file"] for e in head["encoders"])):
             pq.read_metadata(folder / name)
     except (OSError, pa.ArrowException) as error:
         raise ArtifactError(
@@ -156,10 +167,103 @@ def read_head(folder: Path) -> dict[str, Any]:
 
 def _read(path: Path, schema: pa.Schema | None = None) -> Iterator[tuple[Any, ...]]:
     with pq.ParquetFile(path) as file:
-        if schema is not None and not file.schema_arrow.equals(schema):
-            raise pa.ArrowInvalid(f"{path.name} has columns {', '.join(file.schema_arrow.names)}")
+        if schema is not None and not _plain(file.schema_arrow).equals(_plain(schema)):
+            found = ", ".join(f"{field.name} ({field.type})" for field in file.schema_arrow)
+            raise pa.ArrowInvalid(f"{path.name} has columns {found}")
         for batch in file.iter_batches(_BATCH):
             yield from zip(*(column.to_pylist() for column in batch.columns), strict=True)
+
+
+def _plain(schema: pa.Schema) -> pa.Schema:
+    """The schema with one type for every way to hold texts: other tools write another than they read."""
+    return pa.schema([(field.name, pa.string() if _is_text(field.type) else field.type) for field in schema])
+
+
+def _is_text(type: pa.DataType) -> bool:
+    if pa.types.is_dictionary(type):
+        return _is_text(type.value_type)
+    return pa.types.is_string(type) or pa.types.is_large_string(type) or pa.types.is_string_view(type)
+
+
+def is_export(folder: Path) -> bool:
+    """Whether a folder is an export, by the names of its files."""
+    return all((folder / name).is_file() for name in (HEAD, *_TABLES))
+
+
+def export_files(folder: Path) -> list[Path]:
+    """The files that make up an export.
+
+    Raises:
+        NotFoundError: There is no export in ``folder``.
+        ArtifactError: It is damaged, or of a later version.
+    """
+    return [folder / name for name in (*_TABLES, *(e["file"] for e in read_head(folder)["encoders"]), HEAD)]
+
+
+def erase_from_export(folder: Path, users: Collection[str], reviews: Collection[str]) -> int:
+    """Take users out of an export: reviews, vectors, flags, and texts of items that nobody else in it wrote about.
+
+    What is left is an export of the store without them: ``store.json`` says its numbers and its fingerprint. It can be
+    called again where it was interrupted.
+
+    Args:
+        folder: The export.
+        users: Ids of users.
+        reviews: Ids of reviews, whosever they are by the export.
+
+    Returns:
+        How many rows were taken out.
+
+    Raises:
+        ArtifactError: The export is damaged, or of a later version.
+        pyarrow.ArrowException: One of its tables is damaged.
+    """
+    head, (item_file, review_file, flag_file) = read_head(folder), (folder / name for name in _TABLES)
+    gone, touched, others = set(reviews), set(), set()
+    for review, user, item in _columns(review_file, "review_id", "user", "item"):
+        theirs = user in users or review in reviews
+        (touched if theirs else others).add(item)
+        if theirs:
+            gone.add(review)
+    alone = touched - others
+    alone -= {item for item, *texts in _columns(item_file, "item", "title", "description") if not any(texts)}
+    count = sum(_without(folder / encoder["file"], "review_id", gone) for encoder in head["encoders"])
+    count += _without(item_file, "item", alone) + _without(flag_file, "user", users)
+    count += _without(review_file, "review_id", gone)  # last but one: a call that goes on finds by it what to do
+    n_items, n_reviews = (pq.read_metadata(path).num_rows for path in (item_file, review_file))
+    if count or (n_items, n_reviews) != (head.get("items"), head.get("reviews")):
+        head |= {"fingerprint": _fingerprint(folder), "items": n_items, "reviews": n_reviews}
+        write_whole(folder / HEAD, lambda part: part.write_text(json.dumps(head, indent=1) + "\n", encoding="utf-8"))
+    return count
+
+
+def _columns(path: Path, *names: str) -> Iterator[tuple[Any, ...]]:
+    with pq.ParquetFile(path) as file:
+        for batch in file.iter_batches(_BATCH, columns=list(names)):
+            yield from zip(*(batch.column(name).to_pylist() for name in names), strict=True)
+
+
+def _without(path: Path, column: str, values: Collection[str]) -> int:
+    """Rewrite a table without the rows that have one of these values; how many these were."""
+    count = sum(value in values for (value,) in _columns(path, column))
+
+    def keep(part: Path) -> None:
+        with pq.ParquetFile(path) as file, pq.ParquetWriter(part, file.schema_arrow, compression="zstd") as writer:
+            for batch in file.iter_batches(_BATCH):
+                writer.write_batch(batch.filter(pa.array([v not in values for v in batch.column(column).to_pylist()])))
+
+    if count:
+        write_whole(path, keep)
+    return count
+
+
+def _fingerprint(folder: Path) -> str:
+    """That of a store that holds this export and nothing else."""
+    items, reviews, flags = (folder / name for name in _TABLES)
+    digests = [item_row(to_item(row))["digest"] for row in _read(items, _ITEMS)]
+    digests += [review_row(to_review(row))["digest"] for row in _read(reviews, _REVIEWS)]
+    total = sum(map(int.from_bytes, digests)) + sum(flag_digest(UserId(user)) for (user,) in _read(flags))
+    return f"{total % 2**128:032x}"
 
 
 def _add_vectors(path: Path, store: SqlStore, encoder: str, dim: int, others: Collection[ReviewId]) -> int:

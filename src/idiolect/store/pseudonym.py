@@ -12,6 +12,7 @@ from hashlib import blake2b
 from pathlib import Path
 
 from idiolect.corpus.atomic import is_sqlite
+from idiolect.corpus.fields import clean_id
 from idiolect.errors import ArtifactError, ConfigError, NotFoundError
 from idiolect.store.noted import Noted
 from idiolect.types import UserId
@@ -98,7 +99,7 @@ def check_names(store: Noted, pseudonyms: Pseudonyms | None, *, take: bool = Fal
 
 
 def user_in(store: Noted, user: str, key: Path | None) -> UserId:
-    """The id by which a store knows a user.
+    """The id by which a store knows a user: the one that was named, or if nobody has it, as files are read.
 
     Args:
         store: The store.
@@ -112,7 +113,8 @@ def user_in(store: Noted, user: str, key: Path | None) -> UserId:
     """
     pseudonyms = Pseudonyms.open(key, create=False) if key else None
     check_names(store, pseudonyms)
-    return pseudonyms(user) if pseudonyms else UserId(user)
+    ids = [pseudonyms(name) if pseudonyms else UserId(name) for name in dict.fromkeys((user, clean_id(user)))]
+    return next((id for id in ids if store.wrote(id)), ids[0]) if len(ids) > 1 else ids[0]
 
 
 def _make(path: Path) -> None:

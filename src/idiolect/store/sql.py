@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import unicodedata
 from collections.abc import Container, Iterable, Iterator, Sequence
 from dataclasses import replace
 from operator import index
@@ -19,7 +20,7 @@ from idiolect.store.bulk import ANY_OF, key_chunks
 from idiolect.store.check import Finding, check_store
 from idiolect.store.crowd_sums import read_crowd_sums
 from idiolect.store.engine import writing
-from idiolect.store.erase import erase
+from idiolect.store.erase import erase, items_alone, other_item_texts
 from idiolect.store.ingest import ingest
 from idiolect.store.item_sums import check_dated, read_peer_sums, read_peer_sums_before
 from idiolect.store.noted import Noted
@@ -112,7 +113,7 @@ class SqlStore(Noted):
             return add_vectors(connection, ids, vectors, encoder)
 
     def forget(self, user: UserId, *, scrubbing: bool = True) -> ErasureReceipt:
-        """Remove a user's reviews and vectors, take them out of the sums, and rewrite the file without their bytes.
+        """Remove a user's reviews, vectors and items of theirs alone, and rewrite the file without their bytes.
 
         Args:
             user: Whom; one who is not there is no error.
@@ -121,6 +122,16 @@ class SqlStore(Noted):
         with writing(self._engine) as connection:
             receipt = erase(connection, user)
         return replace(receipt, scrubbed=scrubbing and self.scrub())
+
+    def items_alone(self, user: UserId) -> list[Item]:
+        """The items with a record that this user wrote about and nobody else; an erasure takes them out too."""
+        with self.reading() as connection:
+            return items_alone(connection, user)
+
+    def other_item_texts(self, user: UserId) -> Iterator[str]:
+        """Titles and descriptions of all other items, in no order."""
+        with self.reading() as connection:
+            yield from other_item_texts(connection, user)
 
     def scrub(self) -> bool:
         """Rewrite the file without what was erased, bytes of deleted rows included; takes a copy's time and space.
@@ -246,6 +257,11 @@ class SqlStore(Noted):
         with self.reading() as connection:
             return check_store(connection)
 
+    def alike(self, user: str) -> list[UserId]:
+        """Other users whose ids look like this one to people, sorted: other case, blanks or Unicode form."""
+        looks = looks_of(user)
+        return [other for other in self.users() if other != user and looks_of(other) == looks]
+
     def users(self) -> list[UserId]:
         """Every user, sorted."""
         with self.reading() as connection:
@@ -300,6 +316,20 @@ class SqlStore(Noted):
         with self.reading() as connection:
             for some in key_chunks(ids):
                 yield from connection.execute(query, some).all()
+
+
+def looks_of(id: str) -> str:
+    """What people see of an id: the same for ids that differ in case, blanks, invisible signs or Unicode form."""
+    plain = unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", id).casefold())
+    return " ".join("".join(sign for sign in plain if unicodedata.category(sign) != "Cf").split())
+
+
+def said_alike(users: Sequence[str]) -> str:
+    """Users whose ids look the same, for a message: written so that they can be told apart; empty if there are none."""
+    if not users:
+        return ""
+    one = "a user whose id looks" if len(users) == 1 else f"{len(users)} users whose ids look"
+    return f"{one} the same: {', '.join(map(ascii, users[:5]))}{', ...' if len(users) > 5 else ''}"
 
 
 def _check_found(ids: Sequence[ReviewId], found: Container[str]) -> None:

@@ -15,8 +15,12 @@ from idiolect.cli.main import main
 from idiolect.encoders.hashing import HashEncoder
 from idiolect.errors import ConfigError, NotFoundError
 from idiolect.experiments.erasure.files import erase_from
-from idiolect.experiments.erasure.forget import forget_user
+from idiolect.experiments.erasure.forget import _BEYOND, forget_user
 from idiolect.experiments.erasure.traces import Traces
+from idiolect.experiments.explain.run import explain_user
+from idiolect.experiments.ingest import ingest_files
+from idiolect.experiments.transfer import export_folder, import_folder
+from idiolect.experiments.write import write_review
 from idiolect.llm.base import Completion
 from idiolect.llm.cache import Cache, Record
 from idiolect.store.build import build_snapshot
@@ -246,3 +250,170 @@ def test_links_are_not_followed_and_stores_and_weights_are_left_alone(tmp_path):
     found = [e for p in (tmp_path / "store.db", tmp_path / "w.safetensors", folder) for e in erase_from(p, traces)]
     assert found == []
     assert elsewhere.exists()
+
+
+def test_a_list_of_rejects_goes_whole_whatever_its_name(tmp_path):
+    source, store = tmp_path / "r.jsonl", str(tmp_path / "s.db")
+    rows = [{"user": USER, "item": "i", "text": "Fine."}, {"user": USER, "item": "i", "text": "x", "rating": 999}]
+    source.write_text("".join(json.dumps(row) + "\n" for row in rows) + '{"user": "' + USER + '", "item": "cut\n')
+    lists = [tmp_path / name for name in ("unusable.jsonl", "list", "rows.json", "rows.parquet")]
+    for path in lists:
+        ingest_files(source, store=store, rejects=path, max_rejects=1)
+        assert USER in path.read_text()
+    receipt = forget_user(store, USER)
+    assert not any(path.exists() for path in lists)
+    assert {found.path for found in receipt.erased} == set(lists)
+    assert forget_user(store, USER).absent == ()
+
+
+def write_lamp(folder: Path) -> Path:
+    """Two users' e-mails with subjects, and one that both wrote about."""
+    shared = {"id": "both", "title": "Hello", "text": "An open letter that everybody was sent in the spring"}
+    rows = [
+        {
+            "id": f"{user}1",
+            "user_id": user,
+            "input": f"Write a subject for the following e-mail of somebody: {user} asks for a quiet room upstairs",
+            "profile": [
+                {"id": f"{user}p", "title": f"Subject {user}", "text": f"{user} will be in hospital from the 1st"},
+                shared,
+            ],
+        }
+        for user in (USER, "bob")
+    ]
+    (folder / "LaMP_6_questions.json").write_text(json.dumps(rows))
+    golds = [{"id": f"{user}1", "output": "A subject"} for user in (USER, "bob")]
+    (folder / "LaMP_6_outputs.json").write_text(json.dumps({"task": "LaMP_6", "golds": golds}))
+    return folder / "LaMP_6_questions.json"
+
+
+def test_texts_that_became_items_go_with_their_only_author(tmp_path):
+    (source := tmp_path / "source").mkdir()
+    store, samples = str(tmp_path / "s.db"), tmp_path / "samples.jsonl"
+    ingest_files(write_lamp(source), store=store)
+    export_folder(store, tmp_path / "export")
+    with SqlStore(store) as database:
+        item = database.items_alone(USER)[0].id
+        database.record_output(samples, "evaluation")
+    rows = [{"user": "bob", "item": item}, {"prompt": f"{USER} asks for a quiet ROOM upstairs"}]
+    rows += [{"prompt": "Write a subject for the following e-mail of somebody: bob asks"}, {"item": ["no", "id"]}]
+    samples.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    receipt = forget_user(store, USER)
+    assert (receipt.store.items_removed, receipt.store.items_shared) == (2, 1)
+    assert "1 items that others wrote about too" in receipt.text()
+    assert samples.read_text() == "".join(json.dumps(row) + "\n" for row in rows[2:])
+    with SqlStore(store) as database:
+        assert sorted(row["description"][:3] for row in database.item_frame().to_dicts()) == ["An ", "Wri", "bob"]
+        assert database.counts().items == 3
+        assert all(finding.ok for finding in database.check())
+    assert pl.read_parquet(tmp_path / "export" / "items.parquet").height == 3
+    assert not any(f"{USER} will be".encode() in file.read_bytes() for file in tmp_path.glob("s.db*"))
+
+
+@pytest.mark.parametrize("again", [False, True])
+def test_an_export_is_an_export_of_what_is_left(tmp_path, again):
+    store, export = str(tmp_path / "s.db"), tmp_path / "export"
+    fill(tmp_path / "s.db", mixed())
+    with SqlStore(store) as database:
+        database.set_peer(USER, False)
+        database.set_peer("u3", False)
+    head = export_folder(store, export)
+    if again:  # as an erasure leaves it that was killed after the tables, before the numbers
+        old = (export / "store.json").read_text()
+        forget_user(store, USER)
+        (export / "store.json").write_text(old)
+    receipt = forget_user(store, USER)
+    assert [(e.what, e.path, e.count) for e in receipt.erased] == ([] if again else [("rows", export, 121)])
+    now = json.loads((export / "store.json").read_text())
+    assert (head["reviews"], now["reviews"], now["items"]) == (460, 400, 1)
+    report = import_folder(export, str(tmp_path / "new.db"))
+    assert (report.equal, report.vectors, report.added.reviews_added) == (True, 400, 400)
+
+
+def test_an_export_that_polars_wrote_back_can_be_imported(tmp_path):
+    fill(tmp_path / "s.db", own())
+    export_folder(str(tmp_path / "s.db"), tmp_path / "export")
+    for path in (tmp_path / "export").glob("*.parquet"):
+        pl.read_parquet(path).write_parquet(path)
+    assert import_folder(tmp_path / "export", str(tmp_path / "new.db")).equal
+
+
+@pytest.mark.parametrize(
+    ("named", "others"),
+    [
+        ("ann", ["ann ", " ann", "ANN", "an\u200bn", "\uff41nn"]),
+        ("Jos\u00e9", ["Jose\u0301", "jos\u00e9"]),
+        ("a b", ["a  b", "a\u00a0b"]),
+        ("stra\u00dfe", ["STRASSE"]),
+    ],
+)
+def test_users_whose_ids_look_the_same_are_named_and_left(tmp_path, capsys, named, others):
+    users = [named, *others, "bob", "anna"]
+    store = str(tmp_path / "s.db")
+    with SqlStore(store) as database:
+        database.add([], [Review(id=f"r{k}", user=user, item="i", text="Tea.") for k, user in enumerate(users)])
+    assert explain_user(store, named).alike == tuple(sorted(others))
+    main(["explain", named, "--store", store, "--markdown"])
+    assert "looks the same" in (out := capsys.readouterr().out) or "look the same" in out
+    receipt = forget_user(store, named)
+    assert list(receipt.alike) == receipt.record()["alike"] == sorted(others)
+    assert ascii(sorted(others)[0]) in receipt.text()
+    with SqlStore(store) as database:
+        assert set(database.users()) == set(users) - {named}
+    for call in (lambda: explain_user(store, named), lambda: write_review(store, user=named, item="i")):
+        with pytest.raises(NotFoundError) as error:
+            call()
+        assert ascii(sorted(others)[0]) in error.value.hint
+    assert "alike" not in explain_user(store, "bob").record()
+
+
+def test_what_was_not_reached_is_listed(place, monkeypatch):
+    runs, elsewhere = place / "runs", place.parent / "elsewhere.txt"
+    elsewhere.write_text(USER)
+    (runs / "link.txt").symlink_to(elsewhere)
+    with SqlStore(runs / "copy.db") as copy:
+        copy.add([], own())
+    unlink = Path.unlink
+
+    def refuse(path: Path, **how: bool) -> None:
+        if path.name == "cards.html":
+            raise PermissionError(13, "Permission denied", str(path))
+        unlink(path, **how)
+
+    monkeypatch.setattr(Path, "unlink", refuse)
+    monkeypatch.setattr(Cache, "_scrub", lambda _: False)
+    monkeypatch.setattr("idiolect.store.sql.scrub", lambda _: False)
+    receipt = forget_user(str(place / "store.db"), USER)
+    listed = {Path(one.get("path", "/store")).name: one["what"] for one in receipt.record()["not_reached"][:-5]}
+    assert set(listed) == {
+        *("link.txt", "copy.db", "cards.html", "idiolect-cache.db"),
+        *("moved", "alone", "adapter", "store"),
+    }
+    assert "Permission denied" in listed["cards.html"]
+    assert "same command again" in listed["idiolect-cache.db"]
+    assert receipt.record()["not_reached"][-5:] == [{"what": what} for what in _BEYOND]
+    assert all(one["what"] in receipt.text() for one in receipt.record()["not_reached"][-5:])
+    with SqlStore(place / "store.db") as store:
+        assert [finding.name for finding in store.check() if not finding.ok] == ["erasures"]
+
+
+def test_a_name_with_blanks_or_in_another_form_finds_who_was_read_without(tmp_path):
+    store = str(tmp_path / "s.db")
+    with SqlStore(store) as database:
+        database.add(
+            [], [Review(id="r", user="Jos\u00e9", item="i", text="Tea."), Review(id="s", user="b", item="i", text="")]
+        )
+    assert explain_user(store, " Jose\u0301 ").user == "Jos\u00e9"
+    assert forget_user(store, "Jose\u0301 ").store.reviews == 1
+
+
+def test_a_record_of_an_item_without_texts_stays(tmp_path):
+    store = str(tmp_path / "s.db")
+    with SqlStore(store) as database:
+        items = [Item(id="bare", category="tea"), Item(id="told", description="A long e-mail of mine")]
+        database.add(items, [Review(id=item.id, user=USER, item=item.id, text="") for item in items])
+    export_folder(store, tmp_path / "export")
+    forget_user(store, USER)
+    with SqlStore(store) as database:
+        assert database.item_frame()["item"].to_list() == ["bare"]
+    assert pl.read_parquet(tmp_path / "export" / "items.parquet")["item"].to_list() == ["bare"]

@@ -2,18 +2,25 @@
 
 from __future__ import annotations
 
+import errno
 import os
+import signal
 import subprocess
 import sys
 from pathlib import Path
 
 import polars as pl
+import pyarrow.parquet as pq
 import pytest
 
+from idiolect.cli.main import main
 from idiolect.encoders.hashing import HashEncoder
+from idiolect.experiments.doctor import examine_store
 from idiolect.experiments.erasure.forget import forget_user
+from idiolect.experiments.transfer import export_folder
 from idiolect.llm.base import Completion
 from idiolect.llm.cache import Cache, Record
+from idiolect.store import scrub
 from idiolect.store.embed import embed_missing
 from idiolect.store.sql import SqlStore
 from idiolect.types import Review
@@ -200,3 +207,120 @@ def test_nothing_but_sqlite_opens_a_store_or_a_cache(tmp_path):
     assert "Traceback" not in done.stderr
     assert done.stderr.count("SQLite") >= 3
     assert "9 reviews and 9 vectors removed" in done.stdout
+
+
+def interrupted(monkeypatch, act) -> None:
+    """Lets ``act`` happen when the second table of an export is begun."""
+    write, begun = pq.ParquetWriter, []
+
+    def begin(*given, **how):
+        begun.append(given)
+        if len(begun) == 2:
+            act()
+        return write(*given, **how)
+
+    monkeypatch.setattr(pq, "ParquetWriter", begin)
+
+
+def full() -> None:
+    raise OSError(errno.ENOSPC, "Error writing bytes to file")  # as Arrow does: without the name of a file
+
+
+def test_an_export_to_a_full_disk_ends_in_one_line_and_leaves_nothing(tmp_path, monkeypatch, capsys):
+    fill(tmp_path / "s.db")
+    interrupted(monkeypatch, full)
+    with pytest.raises(SystemExit) as stop:
+        main(["export", "--store", str(tmp_path / "s.db"), "--out", str(tmp_path / "export")])
+    error = capsys.readouterr().err.splitlines()
+    assert stop.value.code == 8
+    assert error[0] == f"error: {tmp_path / 'export'}: No space left on device"
+    assert len(error) == 2
+    assert {path.name.partition("-")[0] for path in tmp_path.iterdir()} == {"s.db"}
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP, signal.SIGINT])
+def test_an_export_that_is_told_to_end_leaves_nothing(tmp_path, monkeypatch, number):
+    fill(tmp_path / "s.db")
+    handler = signal.getsignal(number)
+    interrupted(monkeypatch, lambda: signal.raise_signal(number))
+    with pytest.raises((SystemExit, KeyboardInterrupt)) as stop:
+        export_folder(str(tmp_path / "s.db"), tmp_path / "export")
+    assert number == signal.SIGINT or stop.value.code == 128 + number
+    assert {path.name.partition("-")[0] for path in tmp_path.iterdir()} == {"s.db"}
+    assert signal.getsignal(number) == handler
+
+
+KILLED = """
+import os, sys
+from pathlib import Path
+import pyarrow.parquet as pq
+from idiolect.experiments.transfer import export_folder
+
+write, begun = pq.ParquetWriter, []
+
+def begin(*given, **how):
+    begun.append(given)
+    if len(begun) == 3:
+        os.kill(os.getpid(), 9) if sys.argv[2] == "kill" else (print("here", flush=True), sys.stdin.read())
+    return write(*given, **how)
+
+pq.ParquetWriter = begin
+export_folder(sys.argv[1], Path(sys.argv[1]).with_name("export"))
+"""
+
+
+@pytest.mark.skipif(not hasattr(signal, "SIGKILL"), reason="needs SIGKILL")
+def test_what_a_killed_export_left_is_removed_and_what_a_running_one_writes_is_not(tmp_path):
+    path, command = tmp_path / "s.db", [sys.executable, "-c", KILLED, str(tmp_path / "s.db")]
+    fill(path)
+    parts = lambda: sorted(tmp_path.glob(".*.partial"))  # noqa: E731
+    for remove in (
+        lambda: examine_store(str(path)),
+        lambda: export_folder(str(path), tmp_path / "another"),
+        lambda: forget_user(str(path), "nobody"),
+    ):
+        assert subprocess.run([*command, "kill"]).returncode == -signal.SIGKILL
+        assert any(part.rglob("reviews.parquet") for part in parts())
+        remove()
+        assert parts() == []
+    assert "unfinished" not in {check.name for check in examine_store(str(path))}
+    with subprocess.Popen([*command, "wait"], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as running:
+        assert running.stdout.readline() == "here\n"
+        examine_store(str(path))
+        receipt = forget_user(str(path), "victim0")
+        assert [one.path for one in receipt.left] == parts()
+        assert running.communicate("", timeout=120)[0] == ""
+    assert running.returncode == 1  # it found that a user was erased, and put nothing in its place
+    assert not (tmp_path / "export").exists()
+    assert parts() == []
+
+
+def test_a_rewrite_that_waits_for_a_reader_is_pending_until_a_later_one_is_done(tmp_path, monkeypatch):
+    monkeypatch.setattr("idiolect.store.scrub._READERS_MS", 1)
+    path = tmp_path / "s.db"
+    fill(path)
+    with SqlStore(path) as reader, reader.reading() as connection:
+        connection.exec_driver_sql("SELECT count(*) FROM reviews").all()
+        receipt = forget_user(str(path), "victim0")
+        assert not receipt.store.scrubbed
+        assert "same command again" in receipt.text()
+        assert [check.name for check in examine_store(str(path)) if not check.ok] == ["erasures"]
+    assert forget_user(str(path), "victim0").store.scrubbed
+    assert all(check.ok for check in examine_store(str(path)))
+    assert b"victim0 wrote" not in b"".join(file.read_bytes() for file in tmp_path.glob("s.db*"))
+
+
+def test_a_rewrite_does_not_settle_an_erasure_that_came_after_it(tmp_path, monkeypatch):
+    path = tmp_path / "s.db"
+    fill(path)
+    with SqlStore(path) as store, SqlStore(path) as other:
+        store.forget("victim0", scrubbing=False)
+        rewrite = scrub._scrub_sqlite
+        monkeypatch.setattr(
+            scrub, "_scrub_sqlite", lambda engine: rewrite(engine) and bool(other.forget("victim1", scrubbing=False))
+        )
+        assert store.scrub()
+        assert [finding.name for finding in store.check() if not finding.ok] == ["erasures"]
+        monkeypatch.undo()
+        assert store.scrub()
+        assert all(finding.ok for finding in store.check())

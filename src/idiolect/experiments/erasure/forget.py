@@ -2,23 +2,31 @@
 
 from __future__ import annotations
 
-import glob
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from idiolect.errors import ConfigError, NotFoundError
-from idiolect.experiments.erasure.files import Erased, erase_from, trained
+from idiolect.experiments.erasure.files import Erased, Left, erase_from, trained
 from idiolect.experiments.erasure.traces import Traces
 from idiolect.llm.cache import is_cache
 from idiolect.store.base import ErasureReceipt
-from idiolect.store.files import PARTIAL
+from idiolect.store.files import unfinished
 from idiolect.store.pseudonym import user_in
-from idiolect.store.sql import SqlStore
+from idiolect.store.sql import SqlStore, said_alike
+from idiolect.types import UserId
 
-_COME_AND_GO = frozenset({"rejects", "cache", "rating sheet", "snapshot"})
-"""Kinds of output that are recorded before they are written, and may never be."""
+_REMADE = frozenset({"export", "snapshot", "split"})
+"""Kinds of output that another process may have finished while they were looked through."""
+_BEYOND = (
+    "the files that the reviews were read from, and other stores that they or an export were read into",
+    "backups and copies of the store, and outputs and records of answers that were moved or that no store records",
+    "log files, and what a shell wrote to a file",
+    "quotes of fewer than six words, and other users' reviews that quote this user",
+    "a database server's archived log, and blocks that the file system has freed",
+)
+"""What no erasure reaches, and nobody can look into."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -29,9 +37,25 @@ class Receipt:
     erased: tuple[Erased, ...]
     """From recorded answers, snapshots, rejects and outputs."""
     absent: tuple[Path, ...]
-    """Recorded outputs that are not where they were written: moved, or removed before."""
+    """Recorded outputs that are not where they were written: moved, removed before, or never finished."""
     not_unlearned: tuple[Path, ...]
     """Adapters and backbones that may have been trained on them. Erasing a review does not take it out of weights."""
+    left: tuple[Left, ...] = ()
+    """Places that could not be looked into or changed."""
+    alike: tuple[UserId, ...] = ()
+    """Users whose ids look the same as the one that was named; nothing of theirs was removed."""
+
+    @property
+    def not_reached(self) -> list[dict[str, str]]:
+        """Everything that may still hold the user's texts: what it is, and its path where that is known."""
+        found = [{"what": left.why, "path": str(left.path)} for left in self.left]
+        found += [{"what": "not where it was written", "path": str(path)} for path in self.absent]
+        found += [{"what": "weights that may have been trained on them", "path": str(p)} for p in self.not_unlearned]
+        if not self.store.scrubbed:
+            found.append({"what": "old bytes in the store's file, which another process uses"})
+        if self.store.items_shared:
+            found.append({"what": f"{self.store.items_shared} items that others wrote about too, with their texts"})
+        return [*found, *({"what": what} for what in _BEYOND)]
 
     def record(self) -> dict[str, Any]:
         """As plain data."""
@@ -39,18 +63,26 @@ class Receipt:
             "reviews": self.store.reviews,
             "vectors": self.store.vectors,
             "items_touched": self.store.items_touched,
+            "items_removed": self.store.items_removed,
+            "items_shared": self.store.items_shared,
             "scrubbed": self.store.scrubbed,
             "erased": [{"path": str(e.path), "what": e.what, "count": e.count} for e in self.erased],
             "absent": [str(path) for path in self.absent],
             "not_unlearned": [str(path) for path in self.not_unlearned],
+            "alike": list(self.alike),
+            "not_reached": self.not_reached,
         }
 
     def text(self) -> str:
         """For people."""
         store = self.store
         lines = [f"{store.reviews} reviews and {store.vectors} vectors removed, on {store.items_touched} items"]
+        if store.items_removed:
+            lines.append(f"{store.items_removed} items removed that only this user wrote about")
         if not store.reviews:
             lines.append("the store holds no review of this user: erased before, or is the name misspelled?")
+        if self.alike:
+            lines.append(f"still there: {said_alike(self.alike)}; the same person? forget each of them too")
         lines += [f"{e.count} {e.what} removed: {e.path}" for e in self.erased]
         lines += [f"not found where it was written: {path}" for path in self.absent]
         if not store.scrubbed:
@@ -58,13 +90,17 @@ class Receipt:
         if self.not_unlearned:
             lines.append("trained while the reviews were in the store and NOT unlearned; fit again:")
             lines += [f"  {path}" for path in self.not_unlearned]
-        return "\n".join(lines)
+        lines += [f"not reached: {left.path} ({left.why})" for left in self.left]
+        if store.items_shared:
+            lines.append(f"not reached: {store.items_shared} items that others wrote about too stay, with their texts")
+        return "\n".join([*lines, "not reached either:", *(f"  {what}" for what in _BEYOND)])
 
 
 def forget_user(store: str, user: str, *, outputs: Sequence[Path] = (), pseudonyms: Path | None = None) -> Receipt:
     """Erase a user from a store, from what was recorded as written from it, and from ``outputs``.
 
-    No run should be under way on the store. An erasure that was interrupted is completed by a second one.
+    Other processes may use the store meanwhile; what a run writes that is under way may still hold the user's texts. An
+    erasure that was interrupted is completed by a second one.
 
     Args:
         store: SQLite file or database URL.
@@ -76,23 +112,46 @@ def forget_user(store: str, user: str, *, outputs: Sequence[Path] = (), pseudony
     Raises:
         NotFoundError: There is no store, no such key, or nothing at one of ``outputs``.
         ConfigError: The store knows users by other names, or one of ``outputs`` holds the store, and so other things.
-        ArtifactError: A cache or the store cannot be written.
+        ArtifactError: The store cannot be written.
     """
     with SqlStore(store, create=False) as database:
         given = [_output(path, store) for path in outputs]
         known = user_in(database, user, pseudonyms)
-        traces = Traces.of(known, database.profile(known), aliases=(user,))
-        recorded = database.outputs()
-        places = list(dict.fromkeys([*recorded, *_unfinished(recorded), *given, *_caches_beside(store)]))
-        erased = tuple(found for place in places for found in erase_from(place, traces))
-        receipt = database.forget(known)
-        expected = [path for path, kind in recorded.items() if kind not in _COME_AND_GO]
+        items = database.items_alone(known)
+        others = database.other_item_texts(known)
+        traces = Traces.of(known, database.profile(known), aliases=(user,), items=items, others=others)
+        recorded, left = database.outputs(), dict[Path, Left]()
+        # What was recorded as a list of rejects is one wherever else it is named.
+        places = dict.fromkeys([*unfinished(recorded), *given, *_caches_beside(store)], "") | recorded
+        erased = list(_erase(places, traces, left))
+        receipt = database.forget(known, scrubbing=False)
+        # Exports and snapshots that were read before this moment are in their places now, or never will be.
+        later = {p: kind for p, kind in database.outputs().items() if p not in recorded or kind in _REMADE}
+        erased += _erase(later, traces, left)
+        absent = [path for path in recorded if not path.exists()]
+        database.drop_outputs(path for path in absent if _gone(path, erased))
+        alike = _alike(database, user, known, pseudonyms)
+        receipt = replace(receipt, scrubbed=database.scrub())
     return Receipt(
         store=receipt,
         erased=tuple(_unnamed(found, traces) for found in erased),
-        absent=tuple(_shown(path, traces) for path in expected if not path.exists() and not _gone(path, erased)),
+        absent=tuple(_shown(path, traces) for path in absent if not _gone(path, erased)),
         not_unlearned=tuple(dict.fromkeys(path for place in places for path in trained(place))),
+        left=tuple(
+            Left(path=_shown(path, traces), why=one.why) for path, one in left.items() if not _is_store(path, store)
+        ),
+        alike=tuple(alike),
     )
+
+
+def _erase(places: Mapping[Path, str], traces: Traces, left: dict[Path, Left]) -> Iterator[Erased]:
+    for place, kind in places.items():
+        yield from erase_from(place, traces, kind=kind, left=lambda one: left.setdefault(one.path, one))
+
+
+def _alike(database: SqlStore, user: str, known: UserId, pseudonyms: Path | None) -> list[UserId]:
+    """Users whose ids look the same; a pseudonym looks like nobody's."""
+    return [] if pseudonyms else [other for other in database.alike(user) if other != known]
 
 
 def _output(path: Path, store: str) -> Path:
@@ -106,14 +165,6 @@ def _output(path: Path, store: str) -> Path:
             hint="name the outputs; nothing was removed",
         )
     return place
-
-
-def _unfinished(recorded: Iterable[Path]) -> Iterator[Path]:
-    """What a call that was killed may have left beside an output: a part of the file, or of the folder."""
-    for path in recorded:
-        name = glob.escape(path.name)
-        for pattern in (f"{name}{PARTIAL}", f"{name}.[0-9]*{PARTIAL}", f".{name}-*{PARTIAL}"):
-            yield from sorted(path.parent.glob(pattern))
 
 
 def _caches_beside(store: str) -> Iterator[Path]:

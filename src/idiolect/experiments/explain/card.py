@@ -52,6 +52,8 @@ class Card:
     told: tuple[Told, ...]
     """What a model claimed beside, the best supported first."""
     rejected: tuple[Rejected, ...]
+    alike: tuple[UserId, ...] = ()
+    """Other users whose ids look the same: perhaps the same person, whose history is split then."""
 
     @property
     def abstains(self) -> bool:
@@ -93,6 +95,8 @@ class Card:
         plain = asdict(self)
         plain["measured"] = [_plain(shown) for shown in self.measured]
         plain["told"] = [_plain_told(told) for told in self.told]
+        if not self.alike:
+            del plain["alike"]
         return {**plain, "abstains": self.abstains, "verdict": self.verdict, "method": self.method}
 
 

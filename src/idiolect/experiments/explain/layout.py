@@ -9,6 +9,7 @@ from idiolect.experiments.explain.card import Card, Shown
 from idiolect.experiments.explain.evidence import Evidence
 from idiolect.experiments.explain.told import Rejected, Told
 from idiolect.experiments.explain.wording import LEAD, chance, counts, effect, figures
+from idiolect.store.sql import said_alike
 
 Part = Literal["title", "note", "verdict", "heading", "claim", "figures", "quote", "rejected"]
 
@@ -54,6 +55,8 @@ def lines(card: Card) -> Iterator[Line]:
     """Every line, top to bottom."""
     yield Line("title", f"How {card.user} differs from others")
     yield Line("note", card.basis)
+    if card.alike:
+        yield Line("note", f"there is {said_alike(card.alike)}; the same person? their history is split then")
     yield Line("verdict", card.verdict)
     if card.measured:
         yield Line("heading", f"{LEAD} ...")

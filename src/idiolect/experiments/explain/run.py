@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from idiolect.difference.language.feature import Feature
@@ -16,7 +17,7 @@ from idiolect.experiments.explain.settings import ExplainConfig
 from idiolect.registry import suggest
 from idiolect.store.base import ReviewReader
 from idiolect.store.pseudonym import user_in
-from idiolect.store.sql import SqlStore
+from idiolect.store.sql import SqlStore, said_alike
 from idiolect.types import UserId
 
 _TOGETHER = 50
@@ -48,13 +49,14 @@ def explain_user(
     config = config or ExplainConfig()
     with SqlStore(store, create=False) as database:
         known = user_in(database, user, pseudonyms)
+        alike = () if pseudonyms else tuple(other for other in database.alike(user) if other != known)
         if not database.profile(known):
-            near = suggest(user, database.users())
+            near = f"there is {said_alike(alike)}" if alike else suggest(user, database.users())
             raise NotFoundError(
                 f"no review by user {user!r} in the store",
-                hint=near if near.startswith("did you mean") else "ids are those of the ingested file",
+                hint=near if alike or near.startswith("did you mean") else "ids are those of the ingested file",
             )
-        return explain(database, known, config=config, answers=answers)
+        return replace(explain(database, known, config=config, answers=answers), alike=alike)
 
 
 def explain(
