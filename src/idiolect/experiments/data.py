@@ -100,8 +100,9 @@ class Data:
         return self.folder / "snapshots" / slug
 
     def _build(self, phase: Phase) -> Snapshot:
-        where, how = self._where(phase), {"encoder": self.encoder, "peers": self.settings.peers}
-        snapshot = build_snapshot(self.store, self.split.members, phase=phase, folder=where, **how)
+        where, peers, encoder = self._where(phase), self.settings.peers, self.encoder
+        members = self.split.members
+        snapshot = build_snapshot(self.store, members, phase=phase, folder=where, encoder=encoder, peers=peers)
         self.store.record_output(where, "snapshot")
         return snapshot
 
