@@ -6,6 +6,9 @@ import importlib
 import re
 from types import ModuleType
 
+_UNSHOWN = "\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069\ud800-\udfff"
+"""Control characters but line feed and tab, overrides of the writing direction, and halves of surrogate pairs."""
+_IN_TEXTS, _IN_LINES = re.compile(f"[{_UNSHOWN}]"), re.compile(f"[{_UNSHOWN}\t\n\u2028\u2029]")
 _ACCOUNT = re.compile(r"(?<=://)[^/\s]*@")
 _SECRET = re.compile(
     r"([?&;](?:[a-z]*password|passwd|pwd|api_?key|access_?token|token|secret)=)[^&;\s'\"]+", re.IGNORECASE
@@ -46,6 +49,12 @@ class ConfigError(IdiolectError):
     """A setting is unknown, of the wrong type, or at odds with another."""
 
     exit_code = 2
+
+
+class OutputError(ConfigError):
+    """A file cannot be written where the user wants it, because something else is there or is read from there."""
+
+    exit_code = 8
 
 
 class InputError(IdiolectError):
@@ -91,3 +100,34 @@ def require(module: str, *, extra: str) -> ModuleType:
             f"this needs the package {module.split('.')[0]!r}, which is not installed",
             hint=f"pip install 'idiolect[{extra}]'",
         ) from error
+
+
+def visible(text: str, *, one_line: bool = False) -> str:
+    r"""Text with its control characters shown escaped, so that a terminal does not obey them.
+
+    Texts, ids and the names of files and columns are anybody's: an escape sequence in one could change the title of a
+    window, fill the clipboard or hide what follows.
+
+    Args:
+        text: From anywhere.
+        one_line: Whether line feeds and tabs are escaped too.
+
+    Example:
+        >>> visible("a\x1b[2Jb")
+        'a\\x1b[2Jb'
+    """
+    if one_line:
+        return _IN_LINES.sub(_escaped, text)
+    return _IN_TEXTS.sub(_escaped, text.replace("\r\n", "\n"))
+
+
+def _escaped(found: re.Match[str]) -> str:
+    code = ord(found[0])
+    return {"\t": r"\t", "\n": r"\n", "\r": r"\r"}.get(found[0]) or (
+        f"\\x{code:02x}" if code < 256 else f"\\u{code:04x}"
+    )
+
+
+def json_safe(text: str) -> str:
+    """JSON in which the control characters that JSON lets through are written as escapes; its value is the same."""
+    return _IN_TEXTS.sub(lambda found: f"\\u{ord(found[0]):04x}", text)

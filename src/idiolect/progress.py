@@ -10,6 +10,8 @@ from typing import Any, Self, TextIO
 
 from tqdm.auto import tqdm
 
+from idiolect.errors import visible
+
 INTERVAL_S = 60.0
 """Seconds between two lines."""
 
@@ -68,9 +70,9 @@ class Progress:
 
     def note(self, text: str) -> None:
         """What to show beside the numbers from now on: losses, or what is being worked on."""
-        self._note = text
+        self._note = visible(text, one_line=True)
         if self._bar is not None:
-            self._bar.set_postfix_str(text)
+            self._bar.set_postfix_str(self._note)
 
     def close(self) -> None:
         """End the bar."""

@@ -7,10 +7,14 @@ import subprocess
 import sys
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from idiolect.cli.main import COMMANDS, main
 from idiolect.cli.options import overrides
-from idiolect.errors import ConfigError
+from idiolect.errors import ConfigError, json_safe, visible
+from idiolect.store.sql import SqlStore
+from idiolect.types import Review
 
 
 def run(capsys: pytest.CaptureFixture[str], *tokens: str) -> tuple[int, str, str]:
@@ -157,3 +161,124 @@ def test_it_runs_as_a_module() -> None:
     done = subprocess.run([sys.executable, "-m", "idiolect", "--help"], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     assert done.stdout.startswith("Usage: idiolect COMMAND")
+
+
+DANGEROUS = "\x1b]0;owned\x07\x1b[2J\x9b31m\u202egnp\u2066\x7f\r"
+
+
+def dangerous(text: str) -> set[str]:
+    return set(text) & {chr(k) for k in (*range(9), *range(11, 32), *range(127, 160), *range(0x202A, 0x202F), 0x2066)}
+
+
+@pytest.fixture
+def hostile(tmp_path, monkeypatch) -> None:
+    """A store in which user, item and texts hold sequences that a terminal would obey."""
+    monkeypatch.chdir(tmp_path)
+    rows = [
+        {"user": user, "item": f"i{k}{DANGEROUS}", "text": f"Wow!!! {DANGEROUS} So good!!! {'It is. ' * (user != EVE)}"}
+        for user in (EVE, "a", "b", "c", "d", "e")
+        for k in range(8)
+    ]
+    with SqlStore("s.db") as store:
+        store.add([], [Review(id=f"r{n}", order=n, **row) for n, row in enumerate(rows)])
+
+
+EVE = f"eve{DANGEROUS}"
+WRITE = ("write", "--user", EVE, "--item", f"i0{DANGEROUS}", "--backbone", "fake", "--set", "encoder=hash:16")
+
+
+@pytest.mark.parametrize(
+    "tokens",
+    [
+        ("explain", EVE),
+        ("explain", EVE, "--markdown"),
+        ("explain", EVE, "--json"),
+        ("explain", "nobody" + DANGEROUS),
+        ("write", "--user", EVE, "--item", f"i0{DANGEROUS}", "--backbone", "fake", "--set", "encoder=hash:16"),
+        (
+            "write",
+            "--user",
+            EVE,
+            "--item",
+            f"i0{DANGEROUS}",
+            "--backbone",
+            "fake",
+            "--set",
+            "encoder=hash:16",
+            "--json",
+        ),
+        ("write", "--user", "no" + DANGEROUS, "--item", "i", "--backbone", DANGEROUS),
+        ("peer", "no" + DANGEROUS),
+        ("forget", "no" + DANGEROUS, "--outputs", DANGEROUS),
+        ("ingest", DANGEROUS),
+        ("ingest", "--set" + DANGEROUS),
+        (DANGEROUS,),
+        ("compare", DANGEROUS),
+        ("compare", "x", "--csv", DANGEROUS, "--no" + DANGEROUS),
+        ("doctor", "--store", DANGEROUS),
+        ("export", "--out", DANGEROUS, "--json"),
+        ("split", "--out", "s", "--set", f"{DANGEROUS}={DANGEROUS}"),
+        ("add", "--user", EVE, "--item", DANGEROUS, "--text", "x", "--encoder", DANGEROUS),
+        ("import", DANGEROUS),
+    ],
+)
+def test_no_command_prints_what_a_terminal_obeys(
+    tokens: tuple[str, ...], hostile: None, capsys: pytest.CaptureFixture[str]
+) -> None:
+    code, out, err = run(capsys, *tokens)
+    assert not dangerous(out + err)
+    assert "Traceback" not in err
+    if "--json" in tokens and code == 0:
+        json.loads(out)
+
+
+def test_columns_and_files_are_shown_escaped(tmp_path, monkeypatch, capsys: pytest.CaptureFixture[str]) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / f"a{DANGEROUS}.json").write_text(json.dumps([{f"user{DANGEROUS}": "a", "text": "b", "item": "c"}]))
+    code, out, err = run(capsys, "ingest", f"a{DANGEROUS}.json", "--store", "s.db")
+    assert code == 3
+    assert not dangerous(out + err)
+    assert r"\x1b" in err
+
+
+def test_log_lines_are_shown_escaped() -> None:
+    script = (
+        "import logging, sys\nfrom idiolect.cli.main import main\n"
+        "try: main(['--version'])\nexcept SystemExit: pass\n"
+        "logging.getLogger('x').warning('a%s', chr(27) + chr(0x9b) + chr(0xd800))\n"
+    )
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, check=False)
+    assert done.stderr.decode() == "a\\x1b\\x9b\\ud800\n"
+
+
+@given(st.text())
+def test_what_is_shown_holds_no_control_character_and_json_keeps_its_value(text: str) -> None:
+    assert not dangerous(visible(text))
+    assert not dangerous(visible(text, one_line=True))
+    assert "\n" not in visible(text, one_line=True)
+    plain = json.dumps({text: text}, ensure_ascii=False)
+    assert json.loads(json_safe(plain)) == {text: text}
+    assert not dangerous(json_safe(plain))
+    if text.isprintable():
+        assert visible(text) == text
+
+
+@pytest.mark.parametrize("user", ["-1BSzztQ", "-_abc", "-5", "-", "--x", "-a=b"])
+def test_ids_that_begin_with_a_dash(user: str, tmp_path, monkeypatch, capsys: pytest.CaptureFixture[str]) -> None:
+    monkeypatch.chdir(tmp_path)
+    add = ("add", "--user", user, "--item", user, "--text", user, "--title", user, "--encoder", "hash:16")
+    code, out, _ = run(capsys, *add, "--id", user, "--json")
+    assert (code, json.loads(out)["user"]) == (0, user)
+    place = ("--", user) if user.startswith("--") else (user,)
+    code, out, _ = run(capsys, "peer", "--json", *place)
+    assert (code, json.loads(out)["reviews"]) == (0, 1)
+    code, out, _ = run(capsys, "forget", "--json", "--", user)
+    assert (code, json.loads(out)["reviews"]) == (0, 1)
+
+
+@pytest.mark.parametrize("tokens", [("forget", "--jsno"), ("explain", "--stoer", "x"), ("peer", "ann", "--josn")])
+def test_a_mistyped_option_is_no_id(tokens: tuple[str, ...], capsys: pytest.CaptureFixture[str]) -> None:
+    code, _, err = run(capsys, *tokens)
+    assert code == 1
+    assert "nknown option" in err
+    assert f"idiolect {tokens[0]} [options] -- ID" in err

@@ -6,6 +6,7 @@ from rich.console import Console
 from rich.padding import Padding
 from rich.text import Text
 
+from idiolect.errors import visible
 from idiolect.experiments.explain.card import Card
 from idiolect.experiments.explain.layout import Line, lines
 
@@ -36,7 +37,8 @@ def print_card(card: Card, console: Console | None = None) -> None:
 
 
 def _styled(line: Line, number: int) -> Text:
-    """Text of users is appended, never parsed, so that it can be no markup."""
+    """Text of users is appended, never parsed, so that it can be no markup; and a terminal obeys none of it."""
+    line = line._replace(text=visible(line.text), aside=visible(line.aside))
     if line.part == "claim":
         return Text.assemble((f"{number}. ", "dim"), (line.text, "bold"), (f"  {line.aside}", "cyan"))
     if line.part == "quote":

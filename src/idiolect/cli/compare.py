@@ -8,15 +8,16 @@ from typing import Annotated
 from cyclopts import Parameter
 
 from idiolect.cli.options import Json, show
-from idiolect.experiments.compare.run import compare_evaluations
+from idiolect.experiments.compare.run import check_files, compare_evaluations
 
-_Names = Annotated[tuple[str, ...], Parameter(consume_multiple=True, negative="")]
+_Folder = Annotated[str, Parameter(allow_leading_hyphen=False)]
+_Names = Annotated[tuple[str, ...], Parameter(consume_multiple=True, negative="", allow_leading_hyphen=False)]
 
 
 def compare(
-    folder: str,
+    folder: _Folder,
     /,
-    *folders: str,
+    *folders: _Folder,
     baseline: str | None = None,
     pool: Annotated[bool, Parameter(negative="")] = False,
     conditions: _Names = (),
@@ -45,6 +46,7 @@ def compare(
         scores: CSV file to write what each text scores on its own to; it holds users' ids.
         json: Print one JSON object.
     """
+    check_files(csv=csv, latex=latex, scores=scores)  # before the work
     found = compare_evaluations(
         (folder, *folders),
         pool=pool,

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from idiolect.cli.options import Json, Quiet, Set, overrides, show
+from idiolect.cli.options import Json, Quiet, Set, overrides, say, show
 from idiolect.config import load
 from idiolect.errors import require
 
@@ -38,7 +37,7 @@ def demo(
     from idiolect.experiments.study.recorded import recorded_study
 
     chosen = load(DemoConfig, config, overrides(set), base=DemoConfig().model_dump())
-    report = run_demo(out, chosen, say=lambda line: None if quiet else print(line, file=sys.stderr), progress=not quiet)
+    report = run_demo(out, chosen, say=lambda line: None if quiet else say(line), progress=not quiet)
     study = recorded_study()
     figures = study.draw_if_possible(out) if study else []
     lines = [*_live(report), *_recorded(study), *_places(report, out, figures)]

@@ -8,7 +8,7 @@ from typing import Annotated
 from cyclopts import Parameter
 
 from idiolect.cli.card import print_card
-from idiolect.cli.options import Json, KeyFile, Set, StorePath, overrides, show
+from idiolect.cli.options import Json, KeyFile, Set, StorePath, UserName, overrides, show
 from idiolect.config import load
 from idiolect.errors import ConfigError
 from idiolect.experiments.explain.markdown import to_markdown
@@ -17,9 +17,11 @@ from idiolect.experiments.explain.ratings import rate
 from idiolect.experiments.explain.run import explain_user
 from idiolect.experiments.explain.settings import ExplainConfig
 
+_Sheets = Annotated[tuple[Path, ...], Parameter(consume_multiple=True, negative="", allow_leading_hyphen=False)]
+
 
 def explain(
-    user: str | None = None,
+    user: UserName | None = None,
     /,
     *,
     store: StorePath = "idiolect.db",
@@ -27,7 +29,9 @@ def explain(
     rating_sheet: Path | None = None,
     users: int = 20,
     seed: int = 0,
-    ratings: Annotated[tuple[Path, ...], Parameter(consume_multiple=True, negative="")] = (),
+    ratings: Annotated[
+        tuple[Path, ...], Parameter(consume_multiple=True, negative="", allow_leading_hyphen=False)
+    ] = (),
     key: Path | None = None,
     pseudonyms: KeyFile = None,
     config: Path | None = None,
@@ -41,7 +45,7 @@ def explain(
     rated sheets back.
 
     Args:
-        user: Whose card.
+        user: Whose card. An id that begins with -- goes last, behind a -- of its own.
         store: SQLite file or database URL.
         answers: What a model said of the user, checked and added: the samples of an evaluation in which a model was the
             extractor (samples/drp.jsonl), or JSON lines, each with review and answer.

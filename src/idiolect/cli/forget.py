@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from idiolect.cli.options import Json, KeyFile, StorePath, show
+from idiolect.cli.options import Json, KeyFile, StorePath, UserName, show
 from idiolect.experiments.erasure.forget import forget_user
 
 
 def forget(
-    user: str,
+    user: UserName,
     /,
     *,
     store: StorePath = "idiolect.db",
@@ -24,7 +24,7 @@ def forget(
     the store meanwhile, but a run that is under way may still write what it has read. Interrupted, run it again.
 
     Args:
-        user: Whom.
+        user: Whom. An id that begins with -- goes last, behind a -- of its own.
         store: SQLite file or database URL.
         outputs: Further files and folders that idiolect wrote, where they were moved or are not recorded in the store;
             may be repeated. Rows and files with the user's ids or words are removed from them.

@@ -3,12 +3,23 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Annotated
+
+from cyclopts import Parameter
 
 from idiolect.cli.options import Json, StorePath, show
 from idiolect.experiments.transfer import import_folder
 
+_Folder = Annotated[Path, Parameter(allow_leading_hyphen=False)]
 
-def import_(folder: Path, /, *, store: StorePath = "idiolect.db", json: Json = False) -> None:
+
+def import_(
+    folder: Annotated[Path, Parameter(allow_leading_hyphen=False)],
+    /,
+    *,
+    store: StorePath = "idiolect.db",
+    json: Json = False,
+) -> None:
     """Read a folder that export wrote into a store; reading it again changes nothing.
 
     Args:

@@ -2,13 +2,20 @@
 
 from __future__ import annotations
 
+import errno
+import io
+import logging
+import os
 import sys
 from collections.abc import Sequence
+from typing import NoReturn
 
-from cyclopts import App
+from cyclopts import App, CycloptsError, Parameter, UnusedCliTokensError, ValidationError
 from rich.console import Console
+from rich.text import Text
 
-from idiolect.errors import IdiolectError
+from idiolect.cli.options import BEHIND_DASHES
+from idiolect.errors import IdiolectError, visible
 from idiolect.version import __version__
 
 COMMANDS = {
@@ -34,7 +41,14 @@ COMMANDS = {
 }
 _MODULES = {"import": "import_"}
 """Commands whose names Python keeps for itself."""
-_NO_ACCESS = 8
+_TAKE_IDS = ("explain", "forget", "peer")
+_NOT_UNDERSTOOD, _BAD_INPUT, _NO_ACCESS = 1, 3, 8
+_REMEDIES = {
+    errno.ENOSPC: "make room on the disk, and run the same again",
+    errno.EDQUOT: "make room on the disk, and run the same again",
+    errno.EMFILE: "raise the limit of open files: ulimit -n",
+    errno.ENAMETOOLONG: "use a shorter name",
+}
 
 
 def build_app() -> App:
@@ -44,6 +58,9 @@ def build_app() -> App:
         help="Difference-aware personalization: learn a user from how they differ from others on the same thing.",
         version=__version__,
         result_action="return_value",
+        default_parameter=Parameter(allow_leading_hyphen=True),  # ids, texts and titles may begin with a dash
+        print_error=False,
+        exit_on_error=False,
         suppress_keyboard_interrupt=False,  # ``main`` says what to do next
     )
     for name, summary in COMMANDS.items():
@@ -54,31 +71,78 @@ def build_app() -> App:
 
 def main(tokens: Sequence[str] | None = None) -> None:
     """Run a command; a user's mistake ends in one line on standard error and an exit code, never in a traceback."""
-    errors = Console(stderr=True, highlight=False, soft_wrap=True)
+    words = list(sys.argv[1:] if tokens is None else tokens)
+    _make_safe(words)
+    app = build_app()
     try:
-        build_app()(tokens)
+        app(words)
     except IdiolectError as error:
-        errors.print(f"[bold red]error:[/] {_plain(error.message)}")
-        if error.hint:
-            errors.print(f"[bold]hint:[/]  {_plain(error.hint)}")
-        sys.exit(error.exit_code)
+        _end(error.message, error.hint, error.exit_code)
+    except CycloptsError as error:
+        _end(*_misread(app, words, error), _NOT_UNDERSTOOD)
     except KeyboardInterrupt:
-        errors.print("interrupted; run the same command again: what was finished is not done twice")
+        print("interrupted; run the same command again: what was finished is not done twice", file=sys.stderr)
         sys.exit(130)
     except BrokenPipeError:
         sys.stderr.close()
         sys.exit(0)
     except OSError as error:
-        if error.filename is None:  # not about a file that somebody named
-            raise
-        errors.print(f"[bold red]error:[/] {_plain(f'{error.filename}: {error.strerror or error}')}")
-        errors.print("[bold]hint:[/]  name a place that is free, and that you may write to")
-        sys.exit(_NO_ACCESS)
+        _end(*_failed(error), _NO_ACCESS)
+    except RecursionError:
+        _end("something that was read is nested too deeply", "take out the row or setting that nests", _BAD_INPUT)
+    except MemoryError:
+        _end("there is not enough memory for this", "close other programs, or take less at once", _NO_ACCESS)
 
 
-def _plain(text: str) -> str:
-    """Text in which rich sees no markup."""
-    return text.replace("[", r"\[")
+def _make_safe(words: list[str]) -> None:
+    """Let no text upset the terminal: what it cannot show is escaped, in log lines and results alike."""
+    BEHIND_DASHES.clear()
+    BEHIND_DASHES.update(words[words.index("--") + 1 :] if "--" in words else ())
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
+    if logging.lastResort is not None:  # shows what no other handler takes
+        logging.lastResort.setFormatter(_Visible())
+
+
+class _Visible(logging.Formatter):
+    def format(self, record: logging.LogRecord) -> str:
+        return visible(super().format(record))
+
+
+def _end(message: str, hint: str, code: int) -> NoReturn:
+    errors = Console(stderr=True, highlight=False, soft_wrap=True)
+    errors.print(Text.assemble(("error:", "bold red"), " ", visible(message, one_line=True)))
+    if hint:
+        errors.print(Text.assemble(("hint:", "bold"), "  ", visible(hint, one_line=True)))
+    sys.exit(code)
+
+
+def _misread(app: App, words: list[str], error: CycloptsError) -> tuple[str, str]:
+    """What is wrong with a command line, and what helps."""
+    command = next((word for word in words if not word.startswith("-")), "")
+    if command not in COMMANDS:
+        return str(error), "idiolect --help lists the commands"
+    hint = f"idiolect {command} --help shows the options"
+    if command in _TAKE_IDS:
+        hint += f"; an id that begins with -- goes last: idiolect {command} [options] -- ID"
+    if isinstance(error, UnusedCliTokensError | ValidationError) and (unknown := _unknown_option(app, command, words)):
+        return f"unknown option: {unknown}", hint
+    return " ".join(str(error).split()), hint
+
+
+def _unknown_option(app: App, command: str, words: list[str]) -> str:
+    """The first word that looks like an option of the command and is none; it was taken for an id."""
+    head = words[: words.index("--")] if "--" in words else words
+    known = {name for argument in app[command].assemble_argument_collection() for name in argument.names}
+    return next((w for w in head if w.startswith("--") and w.partition("=")[0] not in {*known, "--help"}), "")
+
+
+def _failed(error: OSError) -> tuple[str, str]:
+    """What an error of the operating system says, with the file if it names one."""
+    said = error.strerror or str(error) or type(error).__name__
+    message = said if error.filename is None else f"{os.fsdecode(error.filename)}: {said}"
+    return message, _REMEDIES.get(error.errno or 0, "name a place that is free, and that you may write to")
 
 
 if __name__ == "__main__":

@@ -14,8 +14,20 @@ from cyclopts import Parameter
 from rich.console import Console
 
 from idiolect.config import merge
-from idiolect.errors import ConfigError
+from idiolect.errors import ConfigError, json_safe, visible
 
+BEHIND_DASHES: set[str] = set()
+"""The words of the command line behind ``--``, which are no options whatever they begin with."""
+
+
+def _no_option(_: Any, value: str | None) -> None:
+    """One dash may begin an id; two are a mistyped option, unless the word is behind ``--``."""
+    if value is not None and value.startswith("--") and value not in BEHIND_DASHES:
+        raise ValueError(f"unknown option {value!r}")
+
+
+UserName = Annotated[str, Parameter(allow_leading_hyphen=True, validator=_no_option)]
+"""A user's id in a place of its own: anybody's text, so it may begin with a dash."""
 StorePath = Annotated[str, Parameter(name="--store", env_var="IDIOLECT_STORE")]
 """Path of a SQLite file, or a database URL."""
 Set = Annotated[tuple[str, ...], Parameter(name="--set", negative="")]
@@ -69,9 +81,14 @@ def show(record: Mapping[str, Any], text: str, *, as_json: bool) -> None:
     if int(os.environ.get("RANK", "0")) > 0:
         return
     if as_json:
-        print(json.dumps(record, ensure_ascii=False, default=_plain))
+        print(json_safe(json.dumps(record, ensure_ascii=False, default=_plain)))
     else:
-        Console(highlight=False, soft_wrap=True).print(text, markup=False)
+        Console(highlight=False, soft_wrap=True).print(visible(text), markup=False)
+
+
+def say(line: str) -> None:
+    """Tell a person how far a long command is, on standard error."""
+    print(visible(line), file=sys.stderr, flush=True)
 
 
 def warn(note: str) -> None:

@@ -6,12 +6,12 @@ from typing import Annotated
 
 from cyclopts import Parameter
 
-from idiolect.cli.options import Json, KeyFile, StorePath, show
+from idiolect.cli.options import Json, KeyFile, StorePath, UserName, show
 from idiolect.experiments.peer import set_peer
 
 
 def peer(
-    user: str,
+    user: UserName,
     /,
     *,
     store: StorePath = "idiolect.db",
@@ -25,7 +25,7 @@ def peer(
     own. Their own history goes on serving them. Splits made before are then refused: split again, and fit again.
 
     Args:
-        user: Whom.
+        user: Whom. An id that begins with -- goes last, behind a -- of its own.
         store: SQLite file or database URL.
         exclude: Compare nobody with them from now on; --include lets others be compared with them again.
         pseudonyms: File of the key, where the store knows users by pseudonyms.

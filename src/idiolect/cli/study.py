@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
+from typing import Annotated
 
-from idiolect.cli.options import Json, Quiet, Set, overrides, show
+from cyclopts import Parameter
+
+from idiolect.cli.options import Json, Quiet, Set, overrides, say, show
 from idiolect.config import build, merge, read_yaml
 from idiolect.errors import ConfigError, require
 
 
 def study(
-    name: str = "sandbox",
+    name: Annotated[str, Parameter(allow_leading_hyphen=False)] = "sandbox",
     *,
     out: Path = Path("idiolect-study"),
     config: Path | None = None,
@@ -39,14 +41,9 @@ def study(
 
     given = merge(read_yaml(config) if config else {}, overrides(set))
     settings = build(StudyConfig, merge(StudyConfig().model_dump(), given), where=str(config or "--set"))
-    say = _silent if quiet else _say
-    report = run_study(out, settings, jobs=jobs, say=say)
+    report = run_study(out, settings, jobs=jobs, say=_silent if quiet else say)
     text = "\n\n".join(section.to_markdown() for section in report.sections)
     show(report.record, f"{text}\nreport   {out / REPORT}\nresult   {out / RESULT}", as_json=json)
-
-
-def _say(line: str) -> None:
-    print(line, file=sys.stderr, flush=True)
 
 
 def _silent(line: str) -> None:

@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import os
+import secrets
 import signal
 import sqlite3
+import stat
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
 from types import FrameType
 from urllib.parse import quote
+
+from idiolect.errors import OutputError
 
 _SMALLEST = 512
 """Bytes of the smallest SQLite database: one page."""
@@ -26,13 +30,98 @@ def write_whole(path: Path, write: Callable[[Path], object]) -> None:
         path: The file that is made or replaced.
         write: Given the path to write to; where it raises, ``path`` stays as it was.
     """
-    partial = path.with_name(f"{path.name}.{os.getpid()}.partial")
+    partial = partial_of(path)
     with cleaning_up(), named_errors(path):
         try:
             write(partial)
             os.replace(partial, path)
         finally:
             partial.unlink(missing_ok=True)
+
+
+def partial_of(path: Path) -> Path:
+    """A name beside ``path`` for its unfinished content, which no other writer uses."""
+    return path.with_name(f"{path.name}.{os.getpid()}.{secrets.token_hex(4)}.partial")
+
+
+def check_output(path: Path, *, ours: Callable[[Path], bool], what: str, apart: Iterable[Path | None] = ()) -> Path:
+    """Where an output file goes, once it is sure that nothing of anybody else's is replaced.
+
+    Args:
+        path: What the user named. It may be new, empty, or hold an earlier output of the same kind.
+        ours: Tells such an output by its content; only called with a regular file that is no database.
+        what: The kind, for messages ("a list of rejects").
+        apart: Files that the same command reads or writes otherwise; of a database the files beside it are meant too.
+
+    Returns:
+        The path with links followed, so that a link is not replaced by the file.
+
+    Raises:
+        OutputError: Something else is there.
+    """
+    place = check_apart(path, apart, what=what)
+    try:
+        found = os.stat(place)
+    except FileNotFoundError:
+        return place
+    if not stat.S_ISREG(found.st_mode):
+        kind = "a folder" if stat.S_ISDIR(found.st_mode) else "a device or pipe"
+        raise OutputError(f"{str(path)!r} is {kind}, not a file", hint=f"name a new file for {what}")
+    if is_sqlite(place) or (found.st_size and not _is_ours(place, ours)):
+        raise OutputError(f"{str(path)!r} is there already and is not {what}", hint="name a new file")
+    return place
+
+
+def check_apart(path: Path, apart: Iterable[Path | None], *, what: str) -> Path:
+    """The path with links followed, once it is sure that it is none of the files ``apart``; as in ``check_output``.
+
+    Raises:
+        OutputError: It is one of them, by whatever name.
+    """
+    place = real_path(path)
+    if taken := next((other for other in apart if other is not None and _same(place, other)), None):
+        raise OutputError(
+            f"{str(path)!r} cannot be {what}: the command uses {str(taken)!r} otherwise", hint="name another file"
+        )
+    return place
+
+
+def real_path(path: Path) -> Path:
+    """The absolute path with links followed, whether or not there is anything.
+
+    Raises:
+        OutputError: The links lead nowhere, or the name holds a NUL character.
+    """
+    try:
+        place = os.path.realpath(path)
+    except ValueError as error:
+        raise OutputError(f"{str(path)!r} cannot be the name of a file", hint="name another one") from error
+    if os.path.islink(place):
+        raise OutputError(f"{str(path)!r} is a link that leads back to itself", hint="name a file that is no such link")
+    return Path(place)
+
+
+def _same(place: Path, other: Path) -> bool:
+    """Whether a path is another one, or a file that SQLite keeps beside it, by any name."""
+    known = os.path.realpath(other)
+    for suffix in ("", *BESIDE):
+        if str(place) == known + suffix or (os.path.exists(known + suffix) and _samefile(place, known + suffix)):
+            return True
+    return False
+
+
+def _samefile(place: Path, other: str) -> bool:
+    try:
+        return os.path.samefile(place, other)
+    except OSError:
+        return False
+
+
+def _is_ours(place: Path, ours: Callable[[Path], bool]) -> bool:
+    try:
+        return ours(place)
+    except (OSError, ValueError):  # unreadable, or not text
+        return False
 
 
 @contextmanager

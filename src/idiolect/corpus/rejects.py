@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from types import TracebackType
 from typing import IO, Self
 
-from idiolect.corpus.atomic import named_errors
+from idiolect.corpus.atomic import check_output, named_errors, partial_of
 
 RAW_CHARS = 200
 """How much of a rejected row is kept for looking at."""
@@ -82,6 +82,8 @@ class ReadSummary:
 
 
 _FIELDS = ("file", "line", "reason", "raw_start")
+_LONGEST = 65_536
+"""Bytes of an entry at most."""
 
 REMEDIES: Mapping[str, str] = {
     "not JSON": "one object a line is read; name what the file is with --format",
@@ -114,23 +116,32 @@ class RejectsWriter:
     without an error; an empty file says that nothing was rejected.
 
     Args:
-        path: Where the file goes; what was there is replaced.
+        path: Where the file goes; an earlier list of rejects there is replaced.
+        apart: Files that must not be replaced: what is read, and stores.
+        keep_empty: Whether to leave an empty file if nothing was rejected; else an earlier list is removed.
+
+    Raises:
+        OutputError: Something else is there.
     """
 
-    def __init__(self, path: Path) -> None:
-        self._path = Path(path)
-        self._partial = self._path.with_name(self._path.name + ".partial")
+    def __init__(self, path: Path, *, apart: Iterable[Path | None] = (), keep_empty: bool = True) -> None:
+        self._path = check_output(Path(path), ours=_is_list, what="a list of rejects", apart=apart)
+        self._partial = partial_of(self._path)
         self._file: IO[str] | None = None
+        self._keep_empty, self._found = keep_empty, _state(self._path)
+        self.used = False
+        """Whether a row was written."""
 
     def __enter__(self) -> Self:
         self._path.parent.mkdir(parents=True, exist_ok=True)
-        self._file = self._partial.open("w", encoding="utf-8")
+        self._file = self._partial.open("x", encoding="utf-8")
         return self
 
     def __call__(self, rejected: Rejected) -> None:
         """Write one rejected row."""
         if self._file is None:
             raise RuntimeError("a RejectsWriter writes inside its with-block only")
+        self.used = True
         with named_errors(self._path):
             self._file.write(json.dumps({name: getattr(rejected, name) for name in _FIELDS}) + "\n")
 
@@ -141,8 +152,26 @@ class RejectsWriter:
         try:
             with named_errors(self._path):
                 if file is not None:
-                    file.close()
-                if kind is None:
+                    file.close()  # which fails on a full disk
+                if kind is None and (self.used or self._keep_empty):
                     os.replace(self._partial, self._path)
+                elif kind is None and self._found is not None and _state(self._path) == self._found:
+                    self._path.unlink()  # another call's list, written in the meantime, stays
         finally:
             self._partial.unlink(missing_ok=True)
+
+
+def _is_list(path: Path) -> bool:
+    """Whether a file begins with an entry of a list of rejects."""
+    with path.open("rb") as file:
+        entry = json.loads(file.readline(_LONGEST))
+    return isinstance(entry, dict) and {"line", "reason", "raw_start"} <= entry.keys() <= set(_FIELDS)
+
+
+def _state(path: Path) -> tuple[int, ...] | None:
+    """What changes when somebody else writes a file; None: there is none."""
+    try:
+        found = path.stat()
+    except OSError:
+        return None
+    return found.st_dev, found.st_ino, found.st_mtime_ns, found.st_size

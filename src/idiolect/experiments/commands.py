@@ -10,15 +10,18 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from idiolect.config import build, load, merge
+from idiolect.corpus.atomic import check_apart, check_output
 from idiolect.encoders.table import ENCODERS, load_encoder
 from idiolect.errors import ConfigError, without_passwords
 from idiolect.experiments.adapters import SETTINGS, contribution, digest_of, read_record, recorded_as
 from idiolect.experiments.data import Data
-from idiolect.experiments.outputs import claim_folder
+from idiolect.experiments.outputs import check_folder, claim_folder
 from idiolect.experiments.settings import Settings
 from idiolect.llm.base import LLM
+from idiolect.llm.cache import is_cache
 from idiolect.llm.config import BackboneConfig
 from idiolect.llm.table import backend_of, open_llm, require_packages
+from idiolect.store.engine import store_file
 from idiolect.store.sql import SqlStore
 
 if TYPE_CHECKING:
@@ -145,12 +148,20 @@ def require_weights(backbone: BackboneConfig) -> None:
 
 
 def cache_path(settings: Settings, store: str) -> Path | None:
-    """Where answers are recorded; None: nowhere. Of a store that is no file, beside means in the current folder."""
-    if settings.cache != "auto":
-        return settings.cache
-    if "openai" not in map(backend_of, settings.backbones):
-        return None
-    return Path(_CACHE) if "://" in store else Path(store).with_name(_CACHE)
+    """Where answers are recorded; None: nowhere. Of a store that is no file, beside means in the current folder.
+
+    Raises:
+        OutputError: The file is the store, or holds something else than recorded answers.
+    """
+    file, cache = store_file(store), settings.cache
+    if cache == "auto":
+        if "openai" not in map(backend_of, settings.backbones):
+            return None
+        cache = Path(_CACHE) if file is None else file.with_name(_CACHE)
+    what = "a file of recorded answers"
+    if cache is not None and not is_cache(check_apart(cache, (file,), what=what)):
+        check_output(cache, ours=lambda _: False, what=what)
+    return cache
 
 
 @contextmanager
@@ -190,6 +201,7 @@ def run_fit(
 
     on_cpu = settings.backbone.device == "cpu"
     with process_group(on_cpu=on_cpu), SqlStore(store, create=False) as database:
+        check_folder(database, store, folder, "fit", apart=(split, initial))
         data = Data(database, split, settings, encoder=load_encoder(settings.encoder), once=on_main)
         on_main(lambda: claim_folder(database, store, folder, "fit"))
         llm = TransformersLLM.load(settings.backbone, progress=progress)
@@ -221,6 +233,7 @@ def run_evaluate(
     from idiolect.experiments.evaluate import evaluate
 
     with SqlStore(store, create=False) as database:
+        check_folder(database, store, folder, "evaluation", apart=(split, adapter))
         named = {"config": config, "changes": changes, "backbone": backbone, "encoder": encoder}
         settings = load_settings(adapter, **named, store=database)
         answers = cache_path(settings, store)

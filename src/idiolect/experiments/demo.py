@@ -21,6 +21,7 @@ from idiolect.experiments.commands import require_weights
 from idiolect.experiments.data import Data
 from idiolect.experiments.evaluate import Evaluation, evaluate
 from idiolect.experiments.fit import fit
+from idiolect.experiments.outputs import check_own
 from idiolect.experiments.settings import Settings, TargetConfig
 from idiolect.llm.base import SamplingParams
 from idiolect.llm.config import BackboneConfig
@@ -98,11 +99,12 @@ def run_demo(folder: Path, config: DemoConfig | None = None, *, say: Say, progre
         progress: Show bars.
 
     Raises:
-        ConfigError: ``folder`` holds another demo, or the backbone is none that an adapter can be fitted to.
+        ConfigError: ``folder`` holds another demo or other files, or no adapter can be fitted to the backbone.
     """
     config = config or DemoConfig()
     started = time.monotonic()
     require_weights(config.settings.backbone)
+    check_own(folder, "demo")
     llm = TransformersLLM.load(config.settings.backbone, progress=progress)
     _claim(folder, {"config": config.model_dump(mode="json"), "version": __version__, "backbone": llm.name})
     world = World(config.world)

@@ -13,7 +13,7 @@ from typing import Any, TypeVar
 from pydantic import Field
 
 from idiolect.config import Config
-from idiolect.corpus.atomic import cleaning_up
+from idiolect.corpus.atomic import cleaning_up, real_path
 from idiolect.corpus.columns import Columns
 from idiolect.corpus.parts import STDIN, Parts, default_rejects
 from idiolect.corpus.readers import ItemFile, ReviewFile, open_items, open_reviews
@@ -25,6 +25,7 @@ from idiolect.errors import ConfigError, InputError
 from idiolect.experiments.refused import settle
 from idiolect.progress import Progress
 from idiolect.store.base import AddReport
+from idiolect.store.engine import store_file
 from idiolect.store.pseudonym import Pseudonyms, check_names
 from idiolect.store.sql import KnownItems, SqlStore
 from idiolect.types import Item, Review
@@ -245,6 +246,10 @@ def ingest_files(
         )
     rejects = rejects or default_rejects("table" if isinstance(reviews, Parts) else reviews)
     item_rejects = rejects.with_name("items." + rejects.name)
+    named = [None if isinstance(reviews, Parts) else _path(reviews), _path(items), store_file(store), pseudonyms]
+    for path in (rejects, item_rejects):  # before anything is read
+        RejectsWriter(path, apart=named)
+    _check_key(pseudonyms, store_file(store))
     hashed = Pseudonyms.open(pseudonyms) if pseudonyms else None
     # Opening checks the files before anything is made or written.
     with ExitStack() as stack:
@@ -253,9 +258,10 @@ def ingest_files(
         file = open_reviews(reviews, **how, on_reject=listed, pseudonym=hashed)
         item_file = _items_of(file, reviews, items, item_columns, category, item_listed, max_rejects)
         stack.enter_context(cleaning_up())
+        apart = [*named, *_files_of(file), *_files_of(item_file)]
         if item_file is not None:
-            item_listed.write = stack.enter_context(RejectsWriter(item_rejects))
-        listed.write = stack.enter_context(RejectsWriter(rejects))
+            item_listed.write = stack.enter_context(RejectsWriter(item_rejects, apart=apart, keep_empty=False))
+        listed.write = stack.enter_context(RejectsWriter(rejects, apart=apart, keep_empty=False))
         database = stack.enter_context(SqlStore(store))
         check_names(database, hashed, take=True)
         # Before a row is in them, for an erasure must find what an interrupted call leaves.
@@ -268,16 +274,15 @@ def ingest_files(
         summary, item_summary = file.summary, item_file.summary if item_file else None
         stored = settle(database, stored, file, item_file, listed=listed, item_listed=item_listed)
         known = database.known_items(after=mark if stored.reviews_added else 0)
-    kept = {rejects: _kept(rejects, listed.used), item_rejects: _kept(item_rejects, item_listed.used)}
     with SqlStore(store) as database:
-        database.drop_outputs(path for path, there in kept.items() if not there)
+        database.drop_outputs(path for path in (rejects, item_rejects) if not path.exists())
     report = IngestReport(
         format=file.format,
         reviews=summary,
         items=item_summary,
         stored=stored,
-        rejects=kept[rejects],
-        item_rejects=kept[item_rejects],
+        rejects=rejects if listed.used else None,
+        item_rejects=item_rejects if item_listed.used else None,
         files=len(file.parts),
         skipped={**(item_file.skipped if item_file else {}), **file.skipped},
         columns=_taken(file),
@@ -380,11 +385,19 @@ def _stream_name(where: Path | str | Parts) -> str:
     return STDIN_NAME if str(where) == STDIN else repr(str(where))
 
 
-def _kept(path: Path, used: bool) -> Path | None:
-    """The file if it lists anything; an empty one is removed."""
-    if not used:
-        path.unlink(missing_ok=True)
-    return path if used else None
+def _path(where: Path | str | None) -> Path | None:
+    """A place as a path; None if it is standard input, or if there is none."""
+    return None if where is None or str(where) == STDIN else Path(where)
+
+
+def _files_of(file: RecordFile[T] | None) -> list[Path | None]:
+    return [] if file is None else [part.part.path for part in file.parts]
+
+
+def _check_key(key: Path | None, store: Path | None) -> None:
+    """Refuse to make the key of pseudonyms where the store is, or is to be."""
+    if key is not None and store is not None and real_path(key) == real_path(store):
+        raise ConfigError(f"--pseudonyms and --store both name {str(key)!r}", hint="name another file for the key")
 
 
 def _counted(file: RecordFile[T] | None, what: str, progress: bool) -> Iterator[T]:

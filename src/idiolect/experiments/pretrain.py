@@ -12,7 +12,7 @@ from idiolect.config import load
 from idiolect.corpus.holdout import collapse_whitespace
 from idiolect.corpus.split import Split
 from idiolect.errors import require
-from idiolect.experiments.outputs import claim_folder
+from idiolect.experiments.outputs import check_folder, claim_folder
 from idiolect.sandbox.notes import PlantedNotes
 from idiolect.sandbox.truth import Truth
 from idiolect.store.sql import SqlStore
@@ -47,6 +47,7 @@ def pretrain_backbone(
     from idiolect.training.pretrain import pretrain
 
     with SqlStore(store, create=False) as database:
+        check_folder(database, store, folder, "backbone", apart=(split, truth, settings.initial))
         targets: list[ReviewId] = []
         if split is not None:
             targets = Split.load(split, fingerprint=database.fingerprint()).ids("train", "validation", "test")

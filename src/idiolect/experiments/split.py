@@ -10,7 +10,7 @@ from idiolect.config import merge, read_yaml
 from idiolect.corpus.holdout import make_split
 from idiolect.corpus.rules import SplitConfig
 from idiolect.corpus.split import Split
-from idiolect.experiments.outputs import claim_folder
+from idiolect.experiments.outputs import check_folder, claim_folder
 from idiolect.store.sql import SqlStore
 
 
@@ -40,6 +40,7 @@ def split_store(
     """
     rules = _rules(preset, merge(read_yaml(config) if config else {}, changes or {}))
     with SqlStore(store, create=False) as database:
+        check_folder(database, store, folder, "split")
         made = make_split(database.review_frame(), database.item_frame(), rules)
         claim_folder(database, store, folder, "split")  # first, for an erasure must find what a killed call leaves
         made.save(folder, fingerprint=database.fingerprint())

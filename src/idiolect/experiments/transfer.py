@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from idiolect.store.files import remove_abandoned
-from idiolect.store.parquet import HEAD, ImportReport, export_store, import_store, read_head
+from idiolect.store.parquet import ImportReport, check_export, export_store, import_store, read_head
 from idiolect.store.sql import SqlStore
 
 
@@ -24,10 +24,10 @@ def export_folder(store: str, folder: Path) -> dict[str, Any]:
         ArtifactError: A user was erased while the export was written.
         OSError: The folder cannot be written, for instance because the disk is full.
     """
+    folder = check_export(folder)
     with SqlStore(store, create=False) as database:
         remove_abandoned(database.outputs())
-        if not folder.exists() or (folder / HEAD).is_file():  # else it is somebody else's, and is refused below
-            database.record_output(folder, "export")
+        database.record_output(folder, "export")
         return export_store(database, folder)
 
 

@@ -4,11 +4,19 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from pathlib import Path
-from zipfile import BadZipFile
+from zipfile import BadZipFile, ZipFile, is_zipfile
 
 import numpy as np
 
 from idiolect.errors import ArtifactError
+
+
+def is_truth(path: Path) -> bool:
+    """Whether a file looks like one that ``Truth.save`` wrote: an archive with an array of user effects."""
+    if not is_zipfile(path):
+        return False
+    with ZipFile(path) as archive:
+        return "user_effects.npy" in archive.namelist()
 
 
 @dataclass(frozen=True, slots=True, eq=False, kw_only=True)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+import sqlite3
 import stat
 from collections.abc import Iterator, Mapping
 from contextlib import closing, contextmanager, suppress
@@ -58,11 +59,11 @@ def open_engine(where: str | Path, *, create: bool) -> sa.Engine:
         _check_place(file, create=create)
     try:
         return _opened(url, url, create=create)
-    except DBAPIError as error:
-        said = " ".join(str(error.orig).split())
+    except (DBAPIError, sqlite3.Error) as error:
+        said = " ".join(str(getattr(error, "orig", error)).split())
         read_only = _read_only_url(file) if file is not None else None
         if read_only is not None:
-            with suppress(DBAPIError):
+            with suppress(DBAPIError, sqlite3.Error):
                 return _opened(read_only, url, create=False)
         raise ArtifactError(f"{_shown(url)!r} cannot be opened as a store: {said}", hint=_remedy(said, url)) from error
 

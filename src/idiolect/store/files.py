@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import glob
 import os
+import re
 import shutil
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
@@ -15,7 +16,7 @@ import polars as pl
 import pyarrow as pa
 
 from idiolect.config import Config
-from idiolect.corpus.atomic import cleaning_up, named_errors
+from idiolect.corpus.atomic import cleaning_up, named_errors, real_path
 from idiolect.errors import InputError
 from idiolect.store.visibility import PeerPool
 from idiolect.types import Phase
@@ -89,12 +90,33 @@ def create_array(path: Path, shape: tuple[int, ...], dtype: str) -> np.ndarray:
     return np.lib.format.open_memmap(path, mode="w+", dtype=dtype, shape=shape)
 
 
+_SNAPSHOT = re.compile(r"meta\.json|\w+\.arrow|\w+(\.keys)?\.npy")
+
+
+def check_replaced(
+    folder: Path, *, mark: str = META, what: str = "a snapshot", parts: re.Pattern[str] = _SNAPSHOT
+) -> Path:
+    """A folder with links followed, once it is sure that it is new or wholly of one kind (see ``whole_folder``).
+
+    Raises:
+        InputError: It exists and is of another kind, or holds other files too.
+    """
+    named, folder = folder, real_path(folder)  # a link to a folder stays one
+    if folder.exists():
+        if not (folder / mark).is_file():
+            raise InputError(f"{str(named)!r} exists and is not {what}", hint="name a new folder")
+        if other := next((path.name for path in sorted(folder.iterdir()) if not parts.fullmatch(path.name)), None):
+            raise InputError(f"{str(named)!r} holds more than {what}: {other!r}", hint="name a new folder")
+    return folder
+
+
 @contextmanager
 def whole_folder(
     folder: Path,
     *,
     mark: str = META,
     what: str = "a snapshot",
+    parts: re.Pattern[str] = _SNAPSHOT,
     placing: Callable[[], AbstractContextManager[object]] = nullcontext,
 ) -> Iterator[Path]:
     """An empty folder that becomes ``folder`` when all went well, and vanishes otherwise, on a signal to end too.
@@ -105,14 +127,14 @@ def whole_folder(
         folder: Made or replaced.
         mark: A file that tells folders of this kind from any other.
         what: Their name, for messages.
+        parts: Matches the names of the files that such a folder has.
         placing: Entered for the moment in which it becomes ``folder``; it may raise.
 
     Raises:
-        InputError: ``folder`` exists and is of another kind; it is left alone.
+        InputError: ``folder`` exists and is of another kind, or holds other files too; it is left alone.
         OSError: It cannot be written, for instance because the disk is full; ``filename`` is ``folder`` or in it.
     """
-    if folder.exists() and not (folder / mark).is_file():
-        raise InputError(f"{str(folder)!r} exists and is not {what}", hint="name a new folder")
+    folder = check_replaced(folder, mark=mark, what=what, parts=parts)
     folder.parent.mkdir(parents=True, exist_ok=True)
     with cleaning_up(), named_errors(folder), _unfinished_folder(folder) as work:
         (new := work / "new").mkdir()

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
 from hashlib import blake2b
 from pathlib import Path
+from urllib.parse import unquote_to_bytes
 
 import numpy as np
 import sqlalchemy as sa
@@ -47,9 +49,25 @@ def flag_digest(user: UserId) -> int:
 
 def record_output(connection: sa.Connection, path: Path, kind: str) -> None:
     """Note a file or folder by its absolute path; a second time changes its kind."""
-    where = tables.outputs.c.path == str(path.resolve())
+    kept = as_text(path.resolve())
+    where = tables.outputs.c.path == kept
     if not connection.execute(sa.update(tables.outputs).where(where).values(kind=kind)).rowcount:
-        connection.execute(sa.insert(tables.outputs).values(path=str(path.resolve()), kind=kind))
+        connection.execute(sa.insert(tables.outputs).values(path=kept, kind=kind))
+
+
+def as_text(path: Path) -> str:
+    """An absolute path as UTF-8 text; one that is not UTF-8 as a URI of its bytes."""
+    try:
+        str(path).encode()
+    except UnicodeEncodeError:
+        return path.as_uri()
+    return str(path)
+
+
+def as_path(text: str) -> Path:
+    """The path that ``as_text`` turned into text."""
+    scheme = "file://"
+    return Path(os.fsdecode(unquote_to_bytes(text.removeprefix(scheme)))) if text.startswith(scheme) else Path(text)
 
 
 def take_names(connection: sa.Connection, names: str) -> str:

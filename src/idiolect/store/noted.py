@@ -13,7 +13,7 @@ import sqlalchemy as sa
 from idiolect.errors import ArtifactError
 from idiolect.store import tables
 from idiolect.store.engine import is_read_only, open_engine, writing
-from idiolect.store.flags import record_output, set_peer, take_names
+from idiolect.store.flags import as_path, as_text, record_output, set_peer, take_names
 from idiolect.store.scrub import erasures
 from idiolect.types import UserId
 
@@ -82,7 +82,7 @@ class Noted:
     def drop_outputs(self, paths: Iterable[Path]) -> None:
         """No longer note these files and folders: they are not there, and were not moved."""
         known = self.outputs()
-        wanted = [{"of": str(path.resolve())} for path in paths if path.resolve() in known]
+        wanted = [{"of": as_text(path.resolve())} for path in paths if path.resolve() in known]
         if wanted:
             with writing(self._engine) as connection:
                 connection.execute(sa.delete(tables.outputs).where(tables.outputs.c.path == sa.bindparam("of")), wanted)
@@ -90,7 +90,7 @@ class Noted:
     def outputs(self) -> dict[Path, str]:
         """Every recorded file or folder, and what it is."""
         with self.reading() as connection:
-            return {Path(row.path): row.kind for row in connection.execute(sa.select(tables.outputs))}
+            return {as_path(row.path): row.kind for row in connection.execute(sa.select(tables.outputs))}
 
     @contextmanager
     def unerased(self, since: int) -> Iterator[None]:

@@ -8,6 +8,7 @@ says what belongs to what.
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,7 +24,7 @@ from idiolect.corpus.frame import ITEM_SCHEMA, REVIEW_SCHEMA
 from idiolect.errors import ArtifactError, ConfigError, NotFoundError
 from idiolect.store import tables
 from idiolect.store.base import AddReport
-from idiolect.store.files import whole_folder
+from idiolect.store.files import check_replaced, whole_folder
 from idiolect.store.flags import flag_digest
 from idiolect.store.rows import ITEM, REVIEW, item_row, review_row, to_item, to_review
 from idiolect.store.scrub import erasures
@@ -33,6 +34,7 @@ from idiolect.types import ReviewId, UserId
 FORMAT = 1
 HEAD = "store.json"
 _TABLES = ("items.parquet", "reviews.parquet", "not_peers.parquet")
+_PARTS = re.compile(r"store\.json|(items|reviews|not_peers|vectors-\d+)\.parquet")
 _BATCH = 8192
 _ITEMS = pa.schema([(name, pa.string()) for name in ITEM_SCHEMA])
 _REVIEWS = pa.schema(
@@ -67,7 +69,7 @@ def export_store(store: SqlStore, folder: str | Path) -> dict[str, Any]:
     """
     with store.reading() as connection:
         since = erasures(connection)
-    placing = {"mark": HEAD, "what": "an export", "placing": lambda: store.unerased(since)}
+    placing = {"mark": HEAD, "what": "an export", "parts": _PARTS, "placing": lambda: store.unerased(since)}
     with whole_folder(Path(folder), **placing) as new, store.reading() as connection:
         meta = connection.execute(sa.select(tables.meta)).one()
         _write(new / "items.parquet", _ITEMS, _stream(connection, sa.select(*ITEM).order_by(tables.items.c.seq)))
@@ -86,6 +88,15 @@ def export_store(store: SqlStore, folder: str | Path) -> dict[str, Any]:
         head |= {"names": meta.names, "encoders": encoders}
         (new / HEAD).write_text(json.dumps(head, indent=1) + "\n", encoding="utf-8")
     return head
+
+
+def check_export(folder: Path) -> Path:
+    """A folder for an export with links followed, refused if it holds anything but an earlier export.
+
+    Raises:
+        InputError: It does.
+    """
+    return check_replaced(folder, mark=HEAD, what="an export", parts=_PARTS)
 
 
 def import_store(folder: str | Path, store: SqlStore) -> ImportReport:

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from idiolect.corpus.atomic import write_whole
+from idiolect.corpus.atomic import check_output, write_whole
 from idiolect.evaluation.additive import Aggregate
-from idiolect.evaluation.export import to_csv, to_latex, write_csv
+from idiolect.evaluation.export import FIELDS, to_csv, to_latex, write_csv
 from idiolect.evaluation.fidelity import FIDELITY
 from idiolect.evaluation.render import differences_to_text, evaluations_to_text, to_dict, to_text
 from idiolect.evaluation.report import ScoreTable, check_names, score_table
@@ -49,13 +49,57 @@ class Compared:
         return {"tables": {title: to_dict(table) for title, table in self.tables.items()}, "notes": list(self.notes)}
 
     def write(self, *, csv: Path | None = None, latex: Path | None = None, scores: Path | None = None) -> None:
-        """Leave the tables, or what every text scores on its own, in files."""
+        """Leave the tables, or what every text scores on its own, in files.
+
+        Raises:
+            OutputError: One of them is there already and holds something else (see ``check_files``).
+        """
+        places = check_files(csv=csv, latex=latex, scores=scores)
         if csv:
-            write_text(csv, to_csv(self.tables.values()))
+            write_text(places["csv"], to_csv(self.tables.values()))
         if latex:
-            write_text(latex, "\n".join(map(to_latex, self.tables.values())))
+            write_text(places["latex"], "\n".join(map(to_latex, self.tables.values())))
         if scores:
-            write_text(scores, write_csv(self.scores))
+            write_text(places["scores"], write_csv(self.scores))
+
+
+def check_files(**files: Path | None) -> dict[str, Path]:
+    """Where ``csv``, ``latex`` and ``scores`` go, links followed.
+
+    Raises:
+        OutputError: A file is there already and holds something else, or two of them are the same.
+    """
+    given = {name: path for name, path in files.items() if path is not None}
+    return {
+        name: check_output(
+            path,
+            ours=_BEGINNINGS[name],
+            what=f"a file of --{name}",
+            apart=[other for another, other in given.items() if another != name],
+        )
+        for name, path in given.items()
+    }
+
+
+def _begins(*starts: str) -> Callable[[Path], bool]:
+    def ours(path: Path) -> bool:
+        with path.open(encoding="utf-8") as file:
+            head = file.read(_HEAD_CHARS)
+        return head.startswith(starts)
+
+    return ours
+
+
+def _is_latex(path: Path) -> bool:
+    """Comments, then a ``tabular``."""
+    with path.open(encoding="utf-8") as file:
+        first = next((line for line in file if not line.startswith("%")), "")
+    return first.startswith(r"\begin{tabular}")
+
+
+_HEAD_CHARS = 1000
+_BEGINNINGS = {"csv": _begins(",".join(FIELDS)), "latex": _is_latex, "scores": _begins(",".join(_HEAD))}
+"""What tells a file that an earlier comparison wrote."""
 
 
 def compare_evaluations(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import os
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
@@ -132,7 +133,7 @@ def _check(sheet: Path, users: int) -> None:
         raise ConfigError(f"a sheet about {users} users has nobody to take decoys from", hint="ask for two or more")
     if sheet.suffix != ".csv":
         raise ConfigError(f"the sheet {sheet.name!r} is no CSV file", hint="a name that ends in .csv")
-    if taken := next((path for path in (sheet, key_path(sheet)) if path.exists()), None):
+    if taken := next((path for path in (sheet, key_path(sheet)) if os.path.lexists(path)), None):
         raise ConfigError(f"{str(taken)!r} is there already, and raters may be at work on it", hint="name a new file")
 
 

@@ -17,6 +17,7 @@ import torch
 from idiolect.encoders.table import load_encoder
 from idiolect.errors import ConfigError, require
 from idiolect.experiments import results
+from idiolect.experiments.outputs import check_own
 from idiolect.experiments.study.codes import adapter_codes
 from idiolect.experiments.study.config import StudyConfig
 from idiolect.experiments.study.fidelity import seed_fidelity
@@ -52,11 +53,12 @@ def run_study(folder: Path, config: StudyConfig, *, jobs: int = 1, say: Say) -> 
         say: Told what happens, a line a step.
 
     Raises:
-        ConfigError: ``folder`` holds another study, or the backbone cannot be steered (see ``gate``).
+        ConfigError: ``folder`` holds another study or other files, or the backbone cannot be steered (see ``gate``).
         MissingDependencyError: matplotlib is not installed.
     """
     started = time.monotonic()
     require("matplotlib", extra="plots")  # before the work, not after it
+    check_own(folder, "study")
     llm = TransformersLLM.load(config.settings.backbone)
     _claim(folder, {"config": config.model_dump(mode="json"), "backbone": llm.name})
     say(f"gate: can {llm.name} be steered by the truth?")
