@@ -97,7 +97,9 @@ def fold(name: str) -> str:
 def column_names(cells: Mapping[Any, Any], depth: int = _NESTED) -> Iterator[str]:
     """The columns of a row: its keys, and ``outer.inner`` for the members of an object."""
     for key, cell in cells.items():
-        yield str(key)
+        if not isinstance(key, str):  # of a Python literal; no cell can be found by it
+            continue
+        yield key
         if depth > 1 and isinstance(cell, dict):
             yield from (f"{key}.{inner}" for inner in column_names(cell, depth - 1))
 

@@ -205,7 +205,11 @@ def _present(part: Part, written: Written, unnest: Unnest | None) -> dict[str, _
     row = None
     for row in islice(rows_of(part, written, unnest), _HEAD_ROWS):
         if isinstance(row.cells, dict):
-            names = column_names(row.cells) if len(present) < _MOST_COLUMNS else map(str, row.cells)
+            names = (
+                column_names(row.cells)
+                if len(present) < _MOST_COLUMNS
+                else (name for name in row.cells if isinstance(name, str))
+            )
             for name in names:
                 present.setdefault(name, _Cells()).note(cell_of(row.cells, name))
     if row is None:

@@ -110,7 +110,7 @@ def readable(path: Path) -> Iterator[None]:
         raise InputError(f"{shown(path)} is a folder", hint="name one file in it") from error
     except (EOFError, gzip.BadGzipFile, zlib.error, tarfile.TarError) as error:
         raise InputError(f"{shown(path)} is cut short or damaged: {_line(error)}", hint=_FETCH_AGAIN) from error
-    except pa.ArrowException as error:
+    except (pa.ArrowException, SystemError) as error:  # the latter of offsets and lengths that are wrong
         raise InputError(f"{shown(path)} is not a readable table: {_line(error)}", hint="fetch it again") from error
     except OSError as error:
         if error.errno is None:  # Arrow's decompressors have no error of their own
