@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --quiet --disable-pip-version-check
 
-.PHONY: demo test lint types imports check slow bench backbone clean
+.PHONY: demo test lint types imports docs check slow bench backbone clean
 
 $(VENV)/.installed: pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
@@ -27,7 +27,10 @@ types: $(VENV)/.installed
 imports: $(VENV)/.installed
 	$(BIN)/lint-imports
 
-check: lint types imports test  ## what CI runs
+docs: $(VENV)/.installed  ## the documentation site, in build/docs; a warning is an error
+	$(BIN)/python -m sphinx -q -W --keep-going -b html docs build/docs
+
+check: lint types imports docs test  ## what CI runs
 
 slow: $(VENV)/.installed  ## tests that take minutes
 	$(BIN)/python -m pytest -m slow
