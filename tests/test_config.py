@@ -161,3 +161,36 @@ def test_a_key_that_is_no_text_is_refused(tmp_path: Path) -> None:
     path.write_text("1: y\n")
     with pytest.raises(ConfigError, match="1"):
         load(Outer, path)
+
+
+class Lists(Config):
+    names: tuple[str, ...] = ()
+    seeds: tuple[int, ...] = ()
+    bounds: tuple[int, int] = (1, 2)
+    text: str = ""
+
+
+def test_a_comma_list_is_a_list_where_one_is_wanted() -> None:
+    made = build(Lists, {"names": "rag, drp", "seeds": "1,2,3", "bounds": "3,4", "text": "a,b"})
+    assert made == Lists(names=("rag", "drp"), seeds=(1, 2, 3), bounds=(3, 4), text="a,b")
+    assert build(Lists, {"names": "rag"}).names == ("rag",)
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["[" * 5000, "2001-13-45", "9" * 6000, "!!python/name:os.system ''", "{a: 1, a: 2}", "12:99:99:99:99x: [", "?"],
+)
+def test_yaml_that_means_nothing_is_one_line(text: str, tmp_path: Path) -> None:
+    path = tmp_path / "c.yaml"
+    path.write_text(f"seeds: {text}\n")
+    with pytest.raises(ConfigError) as caught:
+        load(Lists, path)
+    assert "\n" not in str(caught.value)
+
+
+def test_a_value_too_long_to_show_is_cut() -> None:
+    with pytest.raises(ConfigError) as caught:
+        build(Lists, {"bounds": [16**6000, "x" * 9000]})
+    assert len(str(caught.value)) < 500
+    with pytest.raises(ConfigError, match="cannot read"):
+        load(Lists, Path("a\0b"))

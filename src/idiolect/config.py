@@ -5,10 +5,10 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, TypeVar, get_args
+from typing import Any, TypeVar, get_args, get_origin
 
 import yaml
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict, ValidationError, model_validator
 
 from idiolect.errors import ConfigError
 from idiolect.registry import suggest
@@ -19,8 +19,22 @@ class Config(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True, protected_namespaces=())
 
+    @model_validator(mode="before")
+    @classmethod
+    def _split_lists(cls, data: Any) -> Any:
+        """Read ``a,b`` as a list if a list is wanted: a shell's user writes no brackets."""
+        if not isinstance(data, Mapping):
+            return data
+        lists = {name for name, field in cls.model_fields.items() if get_origin(field.annotation) is tuple}
+        return {
+            name: [part.strip() for part in value.split(",")] if name in lists and isinstance(value, str) else value
+            for name, value in data.items()
+        }
+
 
 C = TypeVar("C", bound=Config)
+_LONGEST_SHOWN = 200
+"""Characters of a wrong value that a message shows."""
 
 
 class _EachOnce(yaml.SafeLoader):
@@ -35,6 +49,21 @@ class _EachOnce(yaml.SafeLoader):
         return super().construct_mapping(node, deep=deep)
 
 
+def parse_yaml(text: str, *, where: str) -> Any:
+    """The value that YAML text says.
+
+    Raises:
+        ConfigError: It is not YAML, holds a date or number that is none, or is nested too deeply.
+    """
+    try:
+        return yaml.load(text, _EachOnce)
+    except RecursionError as error:
+        raise ConfigError(f"{where} is nested too deeply", hint="settings are nested a few levels") from error
+    except (yaml.YAMLError, ValueError, OverflowError, TypeError) as error:
+        said = " ".join(str(error).split())
+        raise ConfigError(f"{where} is not YAML: {said}", hint="quote what is no number, list or mapping") from error
+
+
 def read_yaml(path: Path) -> dict[str, Any]:
     """The mapping in a YAML file.
 
@@ -42,11 +71,11 @@ def read_yaml(path: Path) -> dict[str, Any]:
         ConfigError: No such file, not YAML, or not a mapping.
     """
     try:
-        data = yaml.load(path.read_text(encoding="utf-8"), _EachOnce)
-    except (OSError, UnicodeDecodeError) as error:
-        raise ConfigError(f"cannot read configuration {str(path)!r}: {error}") from error
-    except yaml.YAMLError as error:
-        raise ConfigError(f"{str(path)!r} is not YAML: {' '.join(str(error).split())}") from error
+        text = path.read_text(encoding="utf-8")
+    except (OSError, ValueError) as error:  # not UTF-8, or a NUL character in the name
+        said = getattr(error, "strerror", None) or str(error)
+        raise ConfigError(f"cannot read configuration {str(path)!r}: {said}", hint="name a YAML file") from error
+    data = parse_yaml(text, where=repr(str(path)))
     if data is None:
         return {}
     if not isinstance(data, dict):
@@ -135,7 +164,17 @@ def build(cls: type[C], data: Mapping[str, Any], *, where: str = "configuration"
                 f"{where}: unknown setting {name!r}", hint=suggest(str(first["loc"][-1]), known)
             ) from error
         place = f"{where}: {name}" if name else where
-        raise ConfigError(f"{place}: {first['msg'].removeprefix('Value error, ')} (got {first['input']!r})") from error
+        said = first["msg"].removeprefix("Value error, ")
+        raise ConfigError(f"{place}: {said} (got {_shown(first['input'])})") from error
+
+
+def _shown(value: object) -> str:
+    """A value for a message, no longer than a line."""
+    try:
+        text = repr(value)
+    except (ValueError, RecursionError):  # a number too long to be written out
+        return f"a {type(value).__name__} that cannot be shown"
+    return text if len(text) <= _LONGEST_SHOWN else f"{text[:_LONGEST_SHOWN]}..."
 
 
 def load(

@@ -207,3 +207,27 @@ def test_a_split_counts_its_reviews_without_a_time():
     assert split.counts.undated == 1
     roles = dict(split.members.select("review_id", "role").rows())
     assert roles["r4"] == "profile"
+
+
+@pytest.mark.parametrize(
+    ("changes", "named", "not_named"),
+    [
+        ({"min_text_chars": 999}, "min_text_chars", "min_peers"),
+        ({"require_title": True}, "require_title=false", "min_user_reviews"),
+        ({"min_description_chars": 5}, "min_description_chars=null", "min_user_reviews"),
+        ({"min_user_reviews": 9}, "min_user_reviews", "min_text_chars"),
+        ({"min_profile": 9}, "min_profile", "min_item_users"),
+    ],
+)
+def test_the_hint_names_the_settings_that_left_nobody(changes, named, not_named):
+    rows = [
+        {"review_id": f"{u}{i}", "user": u, "item": i, "text": f"{u} on {i}", "rating": None, "title": "",
+         "timestamp": None, "order": 0} for u in "abc" for i in "uvwxy"
+    ]  # fmt: skip
+    reviews, items = pl.DataFrame(rows, schema=REVIEW_SCHEMA), pl.DataFrame([], schema=ITEM_SCHEMA)
+    with pytest.raises(InputError) as caught:
+        make_split(reviews, items, OPEN.model_copy(update=changes))
+    assert named in caught.value.hint
+    assert not_named not in caught.value.hint
+    with pytest.raises(InputError, match="holds no reviews"):
+        make_split(reviews.clear(), items, OPEN)

@@ -99,3 +99,11 @@ def test_what_a_role_says_of_sampling_leaves_the_rest_of_its_defaults():
     found = [(role.sampling.temperature, role.sampling.max_new_tokens) for role in differences.roles.values()]
     assert found == [(0, 2048), (0.6, 2048)]
     assert differences.extractor.sampling.replicate(2).temperature == 0
+
+
+def test_methods_may_name_those_that_are_evaluated_anyway() -> None:
+    named = build(Settings, {"methods": "nonpersonalized,rag,drp"})
+    assert named.methods == ("drp",)
+    assert build(Settings, {"methods": ["rag"]}).methods == ()
+    with pytest.raises(ConfigError, match="pass --adapter"):
+        build(Settings, {"methods": ["dep"]})

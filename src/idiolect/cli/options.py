@@ -9,11 +9,10 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any
 
-import yaml
 from cyclopts import Parameter
 from rich.console import Console
 
-from idiolect.config import merge
+from idiolect.config import merge, parse_yaml
 from idiolect.errors import ConfigError, json_safe, visible
 
 BEHIND_DASHES: set[str] = set()
@@ -49,14 +48,15 @@ def overrides(pairs: tuple[str, ...]) -> dict[str, Any]:
         key, equals, text = pair.partition("=")
         if not equals or not key:
             raise ConfigError(f"--set {pair!r} is not key=value", hint="for instance --set fit.epochs=3")
-        try:
-            value: Any = yaml.safe_load(text)
-        except yaml.YAMLError as error:
-            raise ConfigError(f"--set {pair!r}: the value is not YAML") from error
+        value = parse_yaml(text, where=f"the value of --set {_cut(pair)!r}")
         for part in reversed(key.split(".")):
             value = {part: value}
         settings = merge(settings, value)
     return settings
+
+
+def _cut(text: str) -> str:
+    return text if len(text) <= 80 else f"{text[:80]}..."
 
 
 def columns(pairs: tuple[str, ...]) -> dict[str, str]:

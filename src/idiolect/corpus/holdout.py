@@ -50,9 +50,13 @@ def make_split(reviews: pl.DataFrame, items: pl.DataFrame, config: SplitConfig) 
         **{role: members.filter(role=role).height for role in ROLES},
     )
     if not counts.users:
-        raise InputError(f"no user is left: {_story(counts)}", hint=f"lower one of these with --set: {_bounds(config)}")
+        raise InputError(f"no user is left: {_story(counts)}", hint=f"with --set, {_remedy(counts, config)}")
     named = fit.select("review_id", "user")[members["place"]].with_columns(members["role"])
     return Split(members=named, config=config, counts=counts)
+
+
+_REQUIRED = ("require_title", "require_rating", "require_timestamp", "require_item_title")
+_DESCRIBED = ("min_description_chars", "max_description_chars")
 
 
 def collapse_whitespace(texts: pl.Series) -> pl.Series:
@@ -96,10 +100,19 @@ def _by_user(members: pl.DataFrame, core: pl.DataFrame) -> pl.DataFrame:
     return members.join(appeared, on="user").sort("appeared", "moment")
 
 
-def _bounds(config: SplitConfig) -> str:
-    """What a user must have to be left."""
-    names = ("min_user_reviews", "min_item_users", "min_text_chars", "train", "min_profile", "min_peers")
-    return ", ".join(f"{name}={value}" for name in names if (value := getattr(config, name)) is not None)
+def _remedy(counts: SplitCounts, config: SplitConfig) -> str:
+    """Which settings left nobody: those of the step after which there was none."""
+    if not counts.reviews:
+        return "nothing helps: the store holds no reviews"
+    if not counts.eligible:
+        required = [f"{name}=false" for name in _REQUIRED if getattr(config, name)]
+        bounds = [f"min_text_chars (now {config.min_text_chars})"]
+        bounds += [f"{name}=null" for name in _DESCRIBED if getattr(config, name) is not None]
+        return f"try one of these filters: lower {', '.join([*bounds, *required])}"
+    if not counts.core_rounds[-1]:
+        return f"lower min_user_reviews (now {config.min_user_reviews}) or min_item_users (now {config.min_item_users})"
+    names = ("train", "validation", "test", "min_profile", "min_peers")
+    return f"lower one of {', '.join(f'{name} (now {getattr(config, name)})' for name in names)}"
 
 
 def _story(counts: SplitCounts) -> str:

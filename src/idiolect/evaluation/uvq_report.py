@@ -90,7 +90,7 @@ def failure_signs(result: Uvq, alarms: Alarms | None = None, *, validated: Uvq |
     if result.mean < limits.least_uvq:
         signs.append(
             f"low UVQ ({result.mean:.2f} differences a user, below {limits.least_uvq:g}): the extractor finds few "
-            "different valid features; try more comparisons, open dimensions or a stronger model"
+            "different valid features; try more comparisons or open dimensions, or another model if one was asked"
         )
     total = sum(result.distribution.values())
     surface = result.distribution["Writing"] + result.distribution["Emotion"]

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any, Literal, Self
 
-from pydantic import Field, model_validator
+from pydantic import Field, field_validator, model_validator
 
 from idiolect.config import Config
 from idiolect.context.builder import ContextConfig
@@ -107,6 +107,14 @@ class Settings(Config):
         """
         dictated = {"d_in": d_in, "hidden_size": hidden_size, "kind": kind, "max_entries": max(1, self.context.k)}
         return AdapterConfig.preset(self.adapter_preset, **{**self.adapter, **dictated})
+
+    @field_validator("methods")
+    @classmethod
+    def _without_the_usual(cls, methods: tuple[str, ...]) -> tuple[str, ...]:
+        """Non-Perso and RAG are evaluated anyway, so they may be named too; DEP needs an adapter."""
+        if "dep" in methods:
+            raise ValueError("dep is evaluated if there is an adapter: pass --adapter FOLDER, and leave dep out here")
+        return tuple(name for name in methods if name not in ("nonpersonalized", "rag"))
 
     @model_validator(mode="after")
     def _fail_early(self) -> Self:
