@@ -70,6 +70,13 @@ def test_a_reader_is_told_what_was_not_heard():
     assert list(unheard({"dpl": [WRITTEN]}, extractor=False)) == []
 
 
+def test_a_text_that_came_at_a_second_call_is_not_missing_and_markup_is_told():
+    again = {**row({"markup": "the text still holds <|im_end|>"}, write=(2, 1)), "text": "a text<|im_end|>"}
+    assert list(unheard({"rag": [again, WRITTEN]}, extractor=False)) == [
+        "rag: 1 of 2 texts still hold a model's control markup (stage markup)"
+    ]
+
+
 def test_samples_without_a_text_in_some_condition_are_left_out_for_all():
     assert answered({"rag": [WRITTEN, DOWN, WRITTEN], "pag": [WRITTEN, WRITTEN, WRITTEN]}).tolist() == [0, 2]
     assert answered({"rag": [WRITTEN, UNHEARD]}).tolist() == [0, 1], "a stage before the last may go unheard"

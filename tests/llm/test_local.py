@@ -141,6 +141,7 @@ def test_methods_that_make_one_call_part_thoughts_and_note_markup(make_context):
     assert [one.text for one in found] == ["Good.", "Good.<|im_end|>", "At last."]
     assert [one.stages["write (thinking)"] for one in found] == ["hm", "on", "hm"]
     assert ["markup" in one.stages for one in found] == [False, True, False]
+    assert ["<|im_end|>" in "".join(one.notes) for one in found] == [False, True, False]
     assert [one.usage["write"].calls for one in found] == [1, 2, 1]
 
 

@@ -73,15 +73,17 @@ def unheard(runs: Mapping[str, Rows], *, extractor: bool) -> Iterator[str]:
     """
     for name, rows in runs.items():
         stages = spending({name: rows}).get(name, {})
-        if (written := stages.get("write")) is not None and written.failed:
+        if missing := sum(map(results.lacks_text, rows)):
             yield (
-                f"{name}: {written.failed} of {len(rows)} texts are missing, because the model gave no answer; their "
+                f"{name}: {missing} of {len(rows)} texts are missing, because the model gave no answer; their "
                 f"samples are left out of every table{_why(rows)}"
             )
         for stage, took in stages.items():
             if took.failed and stage != "write":
                 yield f"{name}: {took.failed} of {took.calls} calls of the stage {stage} brought no answer"
         yield from (f"{name}: {remark}" for remark in remarks(stages))
+        if marked := sum("markup" in (row.get("stages") or {}) for row in rows):
+            yield f"{name}: {marked} of {len(rows)} texts still hold a model's control markup (stage markup)"
         if _counted_alike(rows):
             yield (
                 f"{name}: the endpoint counts the same number of tokens for prompts of very different lengths, so it "

@@ -212,7 +212,7 @@ class VllmLLM:
 
 def _generation(where: str, revision: str | None) -> GenerationConfig | None:
     try:
-        return GenerationConfig.from_pretrained(where, revision=revision)
+        return GenerationConfig.from_pretrained(where, revision=revision or "main")
     except (OSError, ValueError):  # most have one, none must
         return None
 

@@ -77,7 +77,7 @@ def write(
             completion_tokens=answer.usage.completion_tokens,
             seconds=answer.usage.seconds,
             usage={"write": answer.usage},
-            notes=tuple(remarks({"write": answer.usage})),
+            notes=(*remarks({"write": answer.usage}), *filter(None, [answer.markup])),
         )
         for sample, context, prompt, answer in zip(samples, contexts, prompts, answers, strict=True)
     ]

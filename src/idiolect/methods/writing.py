@@ -52,6 +52,6 @@ def _prediction(name: str, portrait: Portrait, prompt: Prompt, answer: Answer) -
         completion_tokens=total.completion_tokens,
         seconds=total.seconds,
         usage=told.usage,
-        notes=tuple(remarks(told.usage)),
+        notes=(*remarks(told.usage), *filter(None, [answer.markup])),
         features=portrait.features,
     )
