@@ -2,23 +2,34 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
+from types import MappingProxyType
 
 from idiolect.errors import require
 from idiolect.evaluation.base import Metric
 from idiolect.registry import Registry
 
-METRICS: Registry[Callable[[], Metric]] = Registry(
+METRICS: Registry[Callable[..., Metric]] = Registry(
     "metric",
     {
         "rouge1": "idiolect.evaluation.rouge:rouge_1",
         "rougeL": "idiolect.evaluation.rouge:rouge_l",
         "meteor": "idiolect.evaluation.meteor:Meteor",
         "bleu": "idiolect.evaluation.bleu:Bleu",
+        "chrf": "idiolect.evaluation.bleu:ChrF",
         "bertscore": "idiolect.evaluation.bertscore:BertScore",
         "bertscore-led": "idiolect.evaluation.bertscore:led_base",
     },
 )
+
+VARIANTS: Mapping[str, tuple[str, str, str]] = MappingProxyType(
+    {
+        **{f"bleu-{how}": ("bleu", "tokenize", how) for how in ("13a", "intl", "zh", "char", "ja-mecab", "ko-mecab")},
+        **{f"{of}-{how}": (of, "tokens", how) for of in ("rouge1", "rougeL") for how in ("rouge_score", "unicode")},
+    }
+)
+"""Metrics with one tokenizer for all samples, not that of each reference's script: by name the metric, whose name
+tables use, and its setting."""
 
 DEFAULT_METRICS = ("rouge1", "rougeL", "meteor", "bleu")
 """The papers' metrics that need no model."""
@@ -28,6 +39,7 @@ _PACKAGES = {
     "rougeL": ("rouge_score", "metrics"),
     "meteor": ("nltk", "metrics"),
     "bleu": ("sacrebleu", "metrics"),
+    "chrf": ("sacrebleu", "metrics"),
     "bertscore": ("bert_score", "bertscore"),
     "bertscore-led": ("bert_score", "bertscore"),
 }
@@ -46,7 +58,9 @@ def load_metrics(names: Iterable[str] = DEFAULT_METRICS) -> list[Metric]:
 
 
 def _load(name: str) -> Metric:
-    if name in _PACKAGES:
-        package, extra = _PACKAGES[name]
+    metric, setting, value = VARIANTS.get(name, (name, "", ""))
+    if metric in _PACKAGES:
+        package, extra = _PACKAGES[metric]
         require(package, extra=extra)
-    return METRICS.get(name)()
+    make = METRICS.get(metric)
+    return make(**{setting: value}) if setting else make()

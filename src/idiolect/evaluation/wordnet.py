@@ -81,6 +81,10 @@ class _NoSynonyms:
         return ()
 
 
+NO_SYNONYMS = _NoSynonyms()
+"""For words of languages that WordNet does not know."""
+
+
 class _Unused(PathPointer):
     """A root for a reader that opens its files itself; a path as root would have to lie in nltk's data folders."""
 

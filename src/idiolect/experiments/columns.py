@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -33,7 +33,8 @@ class Columns(NamedTuple):
 def columns(name: str, rows: Rows, metrics: Sequence[Metric], references: Sequence[str]) -> Columns:
     """The likelihoods of a condition, and the metrics of its texts.
 
-    A column with a value that is no finite number is left out and noted: a mean over the others would be of other
+    A column with a value that is no finite number is left out and noted, and so is a metric that finds no token in a
+    reference (``unscored``, which a metric need not have): a mean over the others would be of other
     samples than its baseline's.
 
     Args:
@@ -50,17 +51,31 @@ def columns(name: str, rows: Rows, metrics: Sequence[Metric], references: Sequen
     found = {NLL.name: np.array(nats, dtype=np.float64)} if asked else {}  # None becomes NaN
     if texts is not None:
         found |= {metric.name: _segments(metric, texts, references) for metric in metrics}
+    blank = {metric.name: _unscored(metric, references) for metric in metrics if metric.name in found}
     broken = {
         column: int((~np.isfinite(values)).reshape(len(rows), -1).any(axis=1).sum()) for column, values in found.items()
     }
     return Columns(
-        {column: values for column, values in found.items() if not broken[column]},
-        tuple(
-            f"{name}: {column} is left out, for it is no finite number for {n} of {len(rows)} samples"
-            for column, n in broken.items()
-            if n
+        {column: values for column, values in found.items() if not broken[column] and not blank.get(column)},
+        (
+            *(
+                f"{name}: {column} is left out, for it is no finite number for {n} of {len(rows)} samples"
+                for column, n in broken.items()
+                if n
+            ),
+            *(
+                f"{name}: {column} is left out, because it finds no token in {n} of {len(rows)} references"
+                for column, n in blank.items()
+                if n
+            ),
         ),
     )
+
+
+def _unscored(metric: Metric, references: Sequence[str]) -> int:
+    """How many references a metric finds no token in; a score against them would be 0 and say nothing of the text."""
+    unscored: Callable[[Sequence[str]], np.ndarray] | None = getattr(metric, "unscored", None)
+    return 0 if unscored is None else int(np.sum(unscored(references)))
 
 
 def _segments(metric: Metric, texts: Sequence[str], references: Sequence[str]) -> np.ndarray:

@@ -14,6 +14,7 @@ from idiolect.evaluation.claims import is_control, settled_by
 from idiolect.evaluation.fidelity import FIDELITY, StyleTargets
 from idiolect.evaluation.personal import Verdict, judge
 from idiolect.evaluation.report import ScoreTable, check_names, score_table
+from idiolect.evaluation.scripts import WITH_TOKENS, note_of
 from idiolect.evaluation.significance import Interval, Resamples, interval
 from idiolect.evaluation.table import load_metrics
 from idiolect.experiments import results
@@ -89,9 +90,14 @@ class Scorer:
             spending=with_stage(spending(runs), "judge", judging(varied)),
             curves=curves(runs),
             rungs=count_rungs(runs),
-            notes=(*notes, *(note for own in scored.values() for note in own.notes)),
+            notes=(*notes, *self._scripts(), *(note for own in scored.values() for note in own.notes)),
             folder=folder,
         )
+
+    def _scripts(self) -> list[str]:
+        """What there is to say of references that are not in Latin script."""
+        tokens = any(metric.name in WITH_TOKENS for metric in self._metrics)
+        return [note] if tokens and (note := note_of(self._references)) else []
 
     def _variety(self, differing: Mapping[str, Found], stats: Mapping[str, Stats]) -> dict[str, Variety]:
         settings, users = self._data.settings, [sample.user for sample in self._samples]

@@ -11,7 +11,7 @@ from pydantic import Field, field_validator, model_validator
 from idiolect.config import Config
 from idiolect.context.builder import ContextConfig
 from idiolect.evaluation.fidelity import FIDELITY
-from idiolect.evaluation.table import DEFAULT_METRICS, METRICS
+from idiolect.evaluation.table import DEFAULT_METRICS, METRICS, VARIANTS
 from idiolect.experiments.roles import DIFFERENCE_METHODS, DifferenceConfig
 from idiolect.experiments.variants import TRAINED_CONTROLS, Vectors
 from idiolect.llm.base import SamplingParams
@@ -82,7 +82,9 @@ class Settings(Config):
     sampling: SamplingParams = SamplingParams()
     """How tokens are drawn."""
     metrics: tuple[str, ...] = (*DEFAULT_METRICS, FIDELITY.name)
-    """Of texts against the user's own; ``bertscore`` needs its extra. ``trait-fidelity`` is of measured style: does a
+    """Of texts against the user's own; ``bertscore`` needs its extra. Tokens are those of each reference's script; one
+    tokenizer for all samples by name: ``bleu-zh`` (``-13a``, ``-intl``, ``-char``, ``-ja-mecab``), ``rouge1-unicode``
+    (``rougeL-``; ``-rouge_score``). ``chrf`` is BLEU of characters, which needs no words. ``trait-fidelity`` is of measured style: does a
     text depart from what others write about its item as the user's earlier texts did from what others wrote?"""
     resamples: int = Field(default=1000, ge=100)
     """Bootstrap resamples over users, and exchanges of a test."""
@@ -132,7 +134,7 @@ class Settings(Config):
         _check_known("retriever", RETRIEVERS, self.differences.comparison.retriever)
         _check_known("selector", SELECTORS, self.differences.comparison.selector)
         _check_known("backend", BACKENDS, *map(backend_of, self.backbones))
-        _check_known("metric", (*METRICS, FIDELITY.name), *self.metrics)
+        _check_known("metric", (*METRICS, *VARIANTS, FIDELITY.name), *self.metrics)
         _check_known("method", (*DIFFERENCE_METHODS, *(set(METHODS) - {"nonpersonalized", "rag"})), *self.methods)
         return self
 

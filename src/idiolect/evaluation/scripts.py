@@ -1,0 +1,87 @@
+"""Tokens of any script: which kind a text needs, and what they are.
+
+The papers' tokenizers were made for English: rouge_score's knows ``[a-z0-9]`` alone and gives every text in another
+script 0, also against itself. The reference of each sample decides which tokenizer is taken, so that methods are
+compared by the same tokens.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from functools import lru_cache
+from typing import Literal
+
+import numpy as np
+import regex
+
+Kind = Literal["latin", "spaced", "chinese", "unspaced"]
+"""``latin``: mostly Latin letters, or no letters at all. ``spaced``: another script that puts blanks between words.
+``chinese``: Han characters without kana. ``unspaced``: Japanese, Thai, Lao, Khmer, Burmese, Tibetan and their like."""
+
+WITH_TOKENS = frozenset({"rouge1", "rougeL", "meteor", "bleu"})
+"""Metrics that take their tokens by the script of each reference."""
+
+_HAN = r"\p{Han}"
+_UNSPACED = r"\p{Hiragana}\p{Katakana}\p{Bopomofo}\p{Thai}\p{Lao}\p{Khmer}\p{Myanmar}\p{Tibetan}\p{Javanese}\p{Yi}"
+_COUNTED = tuple(
+    regex.compile(pattern, regex.V1) for pattern in (r"\p{Latin}", f"[{_HAN}]", f"[{_UNSPACED}]", r"\p{L}")
+)
+_TOKEN = regex.compile(rf"[{_HAN}{_UNSPACED}]\p{{M}}*|[[\p{{L}}\p{{M}}\p{{N}}]--[{_HAN}{_UNSPACED}]]+", regex.V1)
+_MARK = regex.compile(r"[^\s\p{C}]\p{M}*", regex.V1)
+_VISIBLE = regex.compile(r"[^\s\p{C}\p{Z}]", regex.V1)
+
+
+@lru_cache(maxsize=1 << 16)
+def kind_of(text: str) -> Kind:
+    """Which tokens a text needs, by the script of most of its letters."""
+    if text.isascii():
+        return "latin"
+    latin, han, unspaced, letters = (sum(1 for _ in pattern.finditer(text)) for pattern in _COUNTED)
+    others = max(letters - latin - han - unspaced, 0)
+    if latin >= max(han + unspaced, others):
+        return "latin"
+    if others >= han + unspaced:
+        return "spaced"
+    return "unspaced" if unspaced else "chinese"
+
+
+def unicode_tokens(text: str) -> list[str]:
+    """Words in any script, without case; in scripts without blanks between words, characters.
+
+    A text without any word gives its visible characters, so that only a blank text has no token.
+
+    Example:
+        >>> unicode_tokens("Очень вкусно, 很好吃!")
+        ['очень', 'вкусно', '很', '好', '吃']
+    """
+    lower = text.casefold()
+    return _TOKEN.findall(lower) or _MARK.findall(lower)
+
+
+def blank(texts: Sequence[str]) -> np.ndarray:
+    """Bool (n,): the texts without any visible character, of which no tokenizer makes a token."""
+    return np.array([_VISIBLE.search(text) is None for text in texts], dtype=bool)
+
+
+def note_of(references: Iterable[str]) -> str:
+    """What a reader has to know of references that are not in Latin script; empty where all are."""
+    kinds = [kind_of(reference) for reference in references]
+    spaced, unspaced = kinds.count("spaced"), kinds.count("chinese") + kinds.count("unspaced")
+    if not spaced + unspaced:
+        return ""
+    return (
+        f"{spaced + unspaced} of {len(kinds)} references are not in Latin script: rouge, meteor and bleu compare words "
+        f"by Unicode's classes ({spaced}) or, in scripts without blanks between words, characters ({unspaced})"
+    )
+
+
+def label(usual: str, other: str, kinds: Iterable[str]) -> str:
+    """The tokenizer's name for a signature: the usual one, the other one, or both where samples needed both.
+
+    Args:
+        usual: Of Latin script.
+        other: Of what else was met.
+        kinds: What was met so far.
+    """
+    met = set(kinds)
+    return "+".join([usual] * (not met or "latin" in met) + [other] * bool(met - {"latin"}))
