@@ -31,8 +31,8 @@ class Bleu(AdditiveScore):
 
     Args:
         tokenize: A tokenizer of sacrebleu (``13a``, ``intl``, ``zh``, ``char``, ``ja-mecab``) for all samples.
-            ``auto``: by each reference's script 13a for Latin, zh for Chinese, char for other scripts without blanks between
-            words, and intl for all others.
+            ``auto``: by each reference's script 13a for Latin, zh for Chinese, char for other scripts without blanks
+            between words, and intl for all others.
 
     Raises:
         ConfigError: sacrebleu has no such tokenizer.

@@ -84,8 +84,9 @@ class Settings(Config):
     metrics: tuple[str, ...] = (*DEFAULT_METRICS, FIDELITY.name)
     """Of texts against the user's own; ``bertscore`` needs its extra. Tokens are those of each reference's script; one
     tokenizer for all samples by name: ``bleu-zh`` (``-13a``, ``-intl``, ``-char``, ``-ja-mecab``), ``rouge1-unicode``
-    (``rougeL-``; ``-rouge_score``). ``chrf`` is BLEU of characters, which needs no words. ``trait-fidelity`` is of measured style: does a
-    text depart from what others write about its item as the user's earlier texts did from what others wrote?"""
+    (``rougeL-``; ``-rouge_score``). ``chrf`` compares characters and needs no words. ``trait-fidelity`` is of measured
+    style: does a text depart from what others write about its item as the user's earlier texts did from what others
+    wrote?"""
     resamples: int = Field(default=1000, ge=100)
     """Bootstrap resamples over users, and exchanges of a test."""
     seed: int = 0
