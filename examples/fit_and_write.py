@@ -9,13 +9,9 @@ import sys
 import tempfile
 from pathlib import Path
 
-from idiolect.experiments.commands import run_evaluate, run_fit
-from idiolect.experiments.embed import embed_store
-from idiolect.experiments.split import split_store
-from idiolect.experiments.write import write_review
+import idiolect as idl
 from idiolect.sandbox.config import WorldConfig
 from idiolect.sandbox.world import World
-from idiolect.store.sql import SqlStore
 
 SETTINGS = {
     "backbone": {"max_prompt_tokens": 768},
@@ -27,22 +23,18 @@ SETTINGS = {
 
 
 def main(folder: Path) -> None:
-    """Ingest, split, embed, fit, evaluate, write."""
+    """Add, split, fit, evaluate, write."""
     folder.mkdir(parents=True, exist_ok=True)
-    store, split, adapter = str(folder / "reviews.db"), folder / "split", folder / "adapter"
     world = World(WorldConfig(seed=5, n_users=24, n_items=30, reviews_per_user=(8, 10), words=25))
-    with SqlStore(store) as database:
-        database.add(world.items(), world.reviews())
+    store = idl.Store(folder / "reviews.db")
+    store.add(world.reviews(), items=world.items())
+    split = store.split(folder / "split", min_item_users=2, min_peers=2, min_profile=3)
 
-    made = split_store(store, split, preset="small", changes={"min_item_users": 2, "min_peers": 2, "min_profile": 3})
-    embed_store(store, "minilm")
-    run_fit(store, split, adapter, changes=SETTINGS)
-    found = run_evaluate(store, split, folder / "results", adapter=adapter)
-    print((found.folder / "report.md").read_text())
+    dep = idl.DEP(settings=SETTINGS).fit(split, folder / "adapter")
+    print(idl.evaluate([idl.RAG(), dep], split, folder / "results").report.read_text())
 
-    item = next(world.items())
-    prediction = write_review(store, user=made.users[0], item=item.id, adapter=adapter, rating=4.0)
-    print(f"{made.users[0]} on {item.title}: {prediction.text}")
+    user, item = split.users[0], next(world.items())
+    print(f"{user} on {item.title}: {dep.write(store, user=user, item=item.id, rating=4).text}")
 
 
 if __name__ == "__main__":
