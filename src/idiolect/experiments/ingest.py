@@ -385,9 +385,9 @@ def _stream_name(where: Path | str | Parts) -> str:
     return STDIN_NAME if str(where) == STDIN else repr(str(where))
 
 
-def _path(where: Path | str | None) -> Path | None:
-    """A place as a path; None if it is standard input, or if there is none."""
-    return None if where is None or str(where) == STDIN else Path(where)
+def _path(where: Path | str | Parts | None) -> Path | None:
+    """A place as a path; None if it is standard input or a table, or if there is none."""
+    return None if where is None or isinstance(where, Parts) or str(where) == STDIN else Path(where)
 
 
 def _files_of(file: RecordFile[T] | None) -> list[Path | None]:
