@@ -31,7 +31,7 @@ def main(folder: Path) -> None:
     split = store.split(folder / "split", min_item_users=2, min_peers=2, min_profile=3)
 
     dep = idl.DEP(settings=SETTINGS).fit(split, folder / "adapter")
-    print(idl.evaluate([idl.RAG(), dep], split, folder / "results").report.read_text())
+    print(idl.evaluate([idl.RAG(settings=SETTINGS), dep], split, folder / "results").report.read_text())
 
     user, item = split.users[0], next(world.items())
     print(f"{user} on {item.title}: {dep.write(store, user=user, item=item.id, rating=4).text}")
