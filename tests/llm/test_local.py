@@ -190,3 +190,14 @@ def test_embeddings_in_every_layer_are_read_by_prompts_with_and_without_soft_row
     logits = gemma.model(input_ids=whole).logits[0, -len(target) - 1 : -1]
     wanted = torch.nn.functional.cross_entropy(logits, torch.tensor(target).long(), reduction="sum").item()
     assert nats[1] == pytest.approx(wanted, rel=1e-4)
+
+
+def test_no_text_is_longer_than_the_model_has_positions_for(tiny_llm, make_context):
+    llm = tiny_llm("gpt2")
+    short, long = render("nonpersonalized", make_context(0)), render("rag", make_context(3))
+    length = len(llm.prompts.encode(long).ids)
+    llm._positions, llm.prompts._stops = length + 3, ()
+    llm.prompts.stop_ids = ()  # nothing ends a text but the lack of room
+    found = llm.generate([short, long], SamplingParams(temperature=0, max_new_tokens=20))
+    assert [one.completion_tokens for one in found] == [20, 3]
+    assert found[1].truncated

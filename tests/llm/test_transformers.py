@@ -188,7 +188,8 @@ def test_generation_needs_no_gradient_and_no_training_mode(tiny_llm, prompts):
     assert all(p.grad is None for p in llm.model.parameters())
 
 
-def test_progress_is_shown_on_request_only(tiny_llm, prompts, capsys):
+def test_progress_is_shown_on_request_only(tiny_llm, prompts, capsys, monkeypatch):
+    monkeypatch.setattr("idiolect.progress.INTERVAL_S", 0.0)
     tiny_llm().generate(prompts[:1], GREEDY)
     assert capsys.readouterr() == ("", "")
     tiny_llm(progress=True).generate(prompts[:1], GREEDY)

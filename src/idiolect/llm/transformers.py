@@ -105,7 +105,7 @@ class TransformersLLM:
 
         Raises:
             NotFoundError: Neither a folder nor a name that can be fetched from here.
-            ConfigError: The model is no causal language model, or the prompt's budget leaves no room for an answer.
+            ConfigError: The model is an encoder-decoder.
         """
         where = str(SANDBOX_BACKBONE) if config.model == "sandbox" else config.model
         folder = Path(where)
@@ -119,7 +119,8 @@ class TransformersLLM:
             tokenizer = AutoTokenizer.from_pretrained(where, **given)
             with no_bars():
                 model: Any = AutoModelForCausalLM.from_pretrained(where, dtype=dtype, use_safetensors=True, **given)
-            allowed = budget(config.max_prompt_tokens, folder, _positions(model))
+            positions = _positions(model)
+            allowed = budget(config.max_prompt_tokens, folder, positions)
         except (OSError, ValueError, SafetensorError) as error:
             reason = next(iter(str(error).strip().splitlines()), type(error).__name__)
             raise NotFoundError(
@@ -137,7 +138,8 @@ class TransformersLLM:
             progress=progress,
             template_arguments=config.chat_template_kwargs,
             thinking=Thinking.of(config),
-            positions=_positions(model),
+            # Whoever asks for longer prompts than that knows of a model that reads on (rotary positions, scaled).
+            positions=None if allowed.prompt >= (positions or sys.maxsize) else positions,
         )
 
     @property
