@@ -91,6 +91,7 @@ def test_there_are_command_lines_to_check() -> None:
 
 def test_the_page_of_settings_is_what_the_code_says() -> None:
     on_disk = (ROOT / "docs" / "settings.md").read_text(encoding="utf-8")
+    assert not reference.unlisted()
     assert on_disk == reference.page(), "python -m idiolect.experiments.reference > docs/settings.md"
 
 

@@ -25,56 +25,105 @@ from idiolect.sandbox.config import WorldConfig
 from idiolect.softprompt.config import AdapterConfig
 from idiolect.training.pretrain_config import PretrainConfig
 
-SECTIONS: tuple[tuple[str, str, type[Config]], ...] = (
+_RUN = "`--set NAME=VALUE` or `--config FILE.yaml`"
+_COMMANDS = "of `fit`, `evaluate` and `write`: `--set NAME=VALUE` or `--config FILE.yaml`"
+
+SECTIONS: tuple[tuple[str, str, type[Config], tuple[str, ...]], ...] = (
     (
-        "ingest",
-        "`--config FILE.yaml`, or flags of the same names (`--column`, `--item-column` once a field)",
+        "Read reviews: `ingest`",
+        "`--config FILE.yaml`, or flags of the same names (`--column`, `--item-column` once per field)",
         IngestConfig,
+        (),
     ),
     (
-        "split",
+        "Choose users and targets: `split`",
         "`--set NAME=VALUE` or `--config FILE.yaml`, laid on the preset that `--preset` or `preset` in the file names",
         SplitConfig,
+        (),
     ),
-    ("embed", "`--config FILE.yaml`, or flags of the same names", EmbedConfig),
-    ("fit, evaluate, write", "`--set NAME=VALUE` or `--config FILE.yaml`", Settings),
+    ("Compute vectors: `embed`", "`--config FILE.yaml`, or flags of the same names", EmbedConfig, ()),
     (
-        "adapter",
-        "under `adapter.` of the settings above; encoder and backbone fill in their dimensions",
+        "The language model and how it writes",
+        _COMMANDS,
+        Settings,
+        ("backbone", "sampling", "cache"),
+    ),
+    (
+        "What the model is shown of a user",
+        _COMMANDS,
+        Settings,
+        ("encoder", "context", "peers", "vectors", "prompt"),
+    ),
+    (
+        "PAG, DPL and DRP: what is compared, and by whom",
+        f"{_COMMANDS}; [methods](methods.md) has examples",
+        Settings,
+        ("methods", "differences"),
+    ),
+    ("Fit DEP", _COMMANDS, Settings, ("fit", "adapter_preset", "adapter", "controls", "targets.train_per_user")),
+    ("Evaluate", _COMMANDS, Settings, ("targets", "metrics", "resamples", "seed")),
+    (
+        "DEP's adapter",
+        "under `adapter.` of *Fit DEP*; encoder and backbone fill in their dimensions",
         AdapterConfig,
+        (),
     ),
     (
-        "role",
-        "under `differences.extractor.`, `.validator.`, `.summarizer.`, `.generator.` of the settings above; `{}` is "
-        "the run's own model with these defaults",
+        "A model for a role",
+        "under `differences.extractor.`, `.validator.`, `.summarizer.`, `.generator.` and `.judge.`; `{}` is the run's "
+        "own model with these defaults",
         RoleConfig,
+        (),
     ),
-    ("adaptive", "under `differences.stages.adaptive.` of the settings above", AdaptiveConfig),
+    ("Adaptive extraction", "under `differences.stages.adaptive.`", AdaptiveConfig, ()),
     (
-        "endpoint",
-        "under `backbone.endpoint.` of the settings above, also of a role's, where a model is asked over HTTP",
+        "A model behind an endpoint",
+        "under `backbone.endpoint.`, also of a role's, if a model is called over HTTP",
         OpenAIConfig,
+        (),
     ),
-    ("pretrain", "`idiolect pretrain --set NAME=VALUE` or `--config FILE.yaml`", PretrainConfig),
-    ("explain", "`idiolect explain --set NAME=VALUE`", ExplainConfig),
-    ("sandbox", "`idiolect sandbox --set NAME=VALUE` or `--config FILE.yaml`", WorldConfig),
+    ("Pretrain a backbone: `pretrain`", _RUN, PretrainConfig, ()),
+    ("Explain a user: `explain`", _RUN, ExplainConfig, ()),
+    ("Make up a world: `sandbox`", _RUN, WorldConfig, ()),
 )
+"""Heading, how the settings are given, the class, and (for a part of a class) the names or beginnings of names."""
 
 
 _INTRODUCTION = (
     "Dots descend: `--set context.k=4` is `context: {k: 4}` in YAML. Flags go before the file, the file before the "
-    "defaults; unknown names are refused. `idiolect demo` takes the names below under `world` (those of sandbox), "
-    "`split` and `settings` (those of fit): `--set settings.fit.epochs=3`."
+    "defaults; unknown names are refused. `idiolect demo` takes the names below under `world` (those of `sandbox`), "
+    '`split` and `settings` (those of `fit`): `--set settings.fit.epochs=3`. From Python: `settings={"context": {"k": '
+    '4}}`, or `config="file.yaml"`.'
 )
 
 
 def page() -> str:
-    """The reference as Markdown."""
+    """The reference as Markdown, grouped by task."""
     parts = ["# Settings", _INTRODUCTION]
-    for title, how, cls in SECTIONS:
-        rows = [f"| `{name}` | {default} | {meaning} |" for name, default, meaning in _rows(cls)]
-        parts += [f"## {title}", f"{how}.", "\n".join(["| setting | default | |", "|---|---|---|", *rows])]
+    listed: set[tuple[type, str]] = set()
+    for title, how, cls, chosen in SECTIONS:
+        found = [row for row in _rows(cls) if (cls, row[0]) not in listed and _is_chosen(row[0], chosen)]
+        listed |= {(cls, name) for name, _, _ in found}
+        rows = [f"| `{name}` | {default} | {meaning} |" for name, default, meaning in found]
+        parts += [f"## {title}", f"{how[0].upper()}{how[1:]}.", "\n".join([_HEAD, *rows])]
     return "\n\n".join(parts) + "\n"
+
+
+def unlisted() -> list[str]:
+    """Settings that no section shows; there should be none."""
+    return [
+        name
+        for cls in {cls for _, _, cls, _ in SECTIONS}
+        for name, _, _ in _rows(cls)
+        if not any(_is_chosen(name, chosen) for _, _, other, chosen in SECTIONS if other is cls)
+    ]
+
+
+_HEAD = "| setting | default | meaning |\n|---|---|---|"
+
+
+def _is_chosen(name: str, chosen: tuple[str, ...]) -> bool:
+    return not chosen or any(name == one or name.startswith(f"{one}.") for one in chosen)
 
 
 def _rows(cls: type[BaseModel], prefix: str = "") -> Iterator[tuple[str, str, str]]:
