@@ -282,3 +282,55 @@ def test_a_mistyped_option_is_no_id(tokens: tuple[str, ...], capsys: pytest.Capt
     assert code == 1
     assert "nknown option" in err
     assert f"idiolect {tokens[0]} [options] -- ID" in err
+
+
+@pytest.mark.parametrize(
+    "tokens",
+    [
+        ("explain", "\udcff"),
+        ("forget", "\udcff"),
+        ("peer", "\udcff"),
+        ("add", "--user", "\udcff", "--item", "i", "--text", "x", "--encoder", "hash:16"),
+        ("export", "--out", "o\udcff"),
+        ("forget", "zz", "--outputs", "a\0b"),
+        ("compare", "a\0b"),
+        ("explain", "--ratings", "a\0b"),
+        ("explain", "--ratings", "long.csv"),
+        ("explain", "--rating-sheet", "q.csv", "--seed", "-1"),
+        ("embed", "--encoder", "hash:" + "9" * 5000),
+        ("export", "--store", "postgresql://h:abc/x", "--out", "z"),
+        ("split", "--out", "o", "--set", "a=" + "[" * 5000),
+        ("split", "--out", "o", "--set", "seed=" + "9" * 6000),
+    ],
+)
+def test_what_cannot_be_read_is_one_line_and_a_hint(
+    tokens: tuple[str, ...], tmp_path, monkeypatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "long.csv").write_text("x" * 200_000)
+    with SqlStore("idiolect.db") as store:
+        store.add([], [Review(id="1", user="a", item="i", text="x")])
+    code, _, err = run(capsys, *tokens)
+    assert code in (1, 2, 3, 4)
+    assert [line[:5] for line in err.splitlines()] == ["error", "hint:"]
+
+
+def test_a_damaged_row_or_file_is_no_traceback(tmp_path, monkeypatch, capsys: pytest.CaptureFixture[str]) -> None:
+    monkeypatch.chdir(tmp_path)
+    bad = json.dumps({"name": "a", "input": "x", "output": "y", "profile": [{"title": "\ud800", "text": "own text"}]})
+    good = json.dumps({"name": "b", "input": "x", "output": "y", "profile": [{"title": "A title", "text": "own text"}]})
+    (tmp_path / "l.jsonl").write_text(f"{bad}\n{good}\n")
+    code, out, _ = run(capsys, "ingest", "l.jsonl", "--store", "s.db", "--json")
+    assert code == 0
+    assert json.loads(out)["reviews_added"] >= 2
+    assert json.loads(out)["rejected"] == {"not UTF-8": 1}
+    literal = "{'reviewerID': 'a', 'asin': 'i', 'reviewText': 'x', 0x" + "f" * 6000 + ": 1}\n"
+    (tmp_path / "a.json").write_text(literal)
+    code, out, _ = run(capsys, "ingest", "a.json", "--store", "t.db", "--json")
+    assert (code, json.loads(out)["reviews_added"]) == (0, 1)
+    odd = "r\udcff.jsonl"
+    (tmp_path / odd).write_text('{"user": "a", "item": "i", "text": "x"}\nbad\n')
+    code, out, _ = run(capsys, "ingest", odd, "--store", "u.db", "--json")
+    assert (code, json.loads(out)["reviews_added"]) == (0, 1)
+    with SqlStore("u.db") as store:
+        assert {path.name for path in store.outputs()} >= {f"{odd}.rejects.jsonl"}

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Annotated
 
 from cyclopts import Parameter
+from cyclopts.validators import Number
 
 from idiolect.cli.card import print_card
 from idiolect.cli.options import Json, KeyFile, Set, StorePath, UserName, overrides, show
@@ -28,7 +29,7 @@ def explain(
     answers: Path | None = None,
     rating_sheet: Path | None = None,
     users: int = 20,
-    seed: int = 0,
+    seed: Annotated[int, Parameter(validator=Number(gte=0))] = 0,
     ratings: Annotated[
         tuple[Path, ...], Parameter(consume_multiple=True, negative="", allow_leading_hyphen=False)
     ] = (),

@@ -88,10 +88,23 @@ def main(tokens: Sequence[str] | None = None) -> None:
         sys.exit(0)
     except OSError as error:
         _end(*_failed(error), _NO_ACCESS)
-    except RecursionError:
-        _end("something that was read is nested too deeply", "take out the row or setting that nests", _BAD_INPUT)
-    except MemoryError:
-        _end("there is not enough memory for this", "close other programs, or take less at once", _NO_ACCESS)
+    except (ValueError, RecursionError, MemoryError) as error:
+        if (said := _unusable(error)) is None:  # a fault of this program
+            raise
+        _end(*said)
+
+
+def _unusable(error: Exception) -> tuple[str, str, int] | None:
+    """What was wrong with a name or a value, what helps, and the exit code; None if nothing of the user's was."""
+    if isinstance(error, UnicodeEncodeError):  # a word of the command line, or a setting
+        return f"{error.object[: error.end]!r} is not UTF-8 text", "write ids, texts and names in UTF-8", _BAD_INPUT
+    if isinstance(error, RecursionError):
+        return "something that was read is nested too deeply", "take out the row or setting that nests", _BAD_INPUT
+    if isinstance(error, MemoryError):
+        return "there is not enough memory for this", "close other programs, or take less at once", _NO_ACCESS
+    if "null byte" in str(error):
+        return "a name holds a NUL character, which no file has", "take it out", _BAD_INPUT
+    return None
 
 
 def _make_safe(words: list[str]) -> None:

@@ -62,6 +62,10 @@ class HashEncoder:
         return _normalised(vectors)
 
 
+_DIGITS = 9
+"""Of a dimension, at most; ``HashEncoder`` has a lower bound of its own."""
+
+
 def load(argument: str) -> HashEncoder:
     """The encoder of ``hash`` or ``hash:DIM``.
 
@@ -70,7 +74,7 @@ def load(argument: str) -> HashEncoder:
     """
     if not argument:
         return HashEncoder()
-    if not argument.isdecimal():
+    if not argument.isdecimal() or len(argument) > _DIGITS:
         raise ConfigError(f"'hash:{argument}' names no dimension", hint="for example hash:64")
     return HashEncoder(int(argument))
 

@@ -189,7 +189,7 @@ def _parsed(where: str | Path) -> sa.URL:
     if isinstance(where, str) and "://" in where:
         try:
             url = sa.make_url(where)
-        except SQLAlchemyError as error:
+        except (SQLAlchemyError, ValueError) as error:  # the latter of a port that is no number
             raise ConfigError(
                 f"{where!r} is not a database URL", hint="a path, or for example sqlite:///f.db"
             ) from error

@@ -33,7 +33,10 @@ def read_sheet(path: Path) -> dict[str, Answer]:
     """
     text = _read(path)
     table = csv.DictReader(text.splitlines(keepends=True), delimiter=_delimiter(text))
-    names = {(name or "").strip().lower(): name for name in table.fieldnames or ()}
+    try:
+        names = {(name or "").strip().lower(): name for name in table.fieldnames or ()}
+    except csv.Error as error:
+        raise InputError(f"{path} is not a table: {error}", hint="save it as CSV") from error
     if missing := [name for name in ("row", "answer") if name not in names]:
         raise InputError(
             f"{path} has no column {missing[0]!r}", hint="send back the sheet with its columns as they were"
