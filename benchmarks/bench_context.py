@@ -18,9 +18,8 @@ from pathlib import Path
 import numpy as np
 import polars as pl
 
-from idiolect.context.builder import ContextBuilder, ContextConfig
-from idiolect.store.build import build_snapshot
-from idiolect.store.snapshot import Snapshot
+from idiolect.context import ContextBuilder, ContextConfig
+from idiolect.store.snapshot import Snapshot, build_snapshot
 from idiolect.store.sql import SqlStore
 from idiolect.types import Item, ItemId, Review, ReviewId, Sample, UserId
 

@@ -15,7 +15,7 @@ from collections.abc import Callable
 
 import numpy as np
 
-from idiolect.difference.bulk import all_differences
+from idiolect.difference.latent import all_differences
 
 
 def corpus(n: int, dim: int, seed: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:

@@ -22,16 +22,13 @@ from typing import NamedTuple
 import numpy as np
 import psutil
 
-from idiolect.context.builder import ContextBuilder, ContextConfig
+from idiolect.context import ContextBuilder, ContextConfig
 from idiolect.llm.base import LLM, SamplingParams
-from idiolect.llm.cache import Cache
-from idiolect.llm.cached import CachedLLM
+from idiolect.llm.cache import Cache, CachedLLM
 from idiolect.llm.endpoint import OpenAIConfig
 from idiolect.llm.openai import OpenAILLM
-from idiolect.methods.cases import CaseBuilder
-from idiolect.methods.comparison import ComparisonConfig
 from idiolect.methods.drp import DRP
-from idiolect.methods.roles import Roles
+from idiolect.methods.stages import CaseBuilder, ComparisonConfig, Roles
 from idiolect.store.sql import SqlStore
 from idiolect.types import Item, ItemId, Prediction, Review, ReviewId, Sample, UserId
 

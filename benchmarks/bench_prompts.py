@@ -22,10 +22,10 @@ from typing import Any
 
 import numpy as np
 
-from idiolect.context.base import Context, Entry
-from idiolect.prompts.render import render
-from idiolect.prompts.tokenize import PromptTokenizer
-from idiolect.training.tokenizer import train_tokenizer
+from idiolect.context import Context, Entry
+from idiolect.prompts.rendering import render
+from idiolect.prompts.tokenization import PromptTokenizer
+from idiolect.training.pretrain import train_tokenizer
 from idiolect.types import Item, ItemId, Prompt, Review, ReviewId, Sample, Slot, UserId
 
 PLACEHOLDER = "<|slot|>"

@@ -30,13 +30,12 @@ from typing import Any
 import numpy as np
 import polars as pl
 
-from idiolect.corpus import SplitConfig
-from idiolect.corpus.holdout import make_split
-from idiolect.difference.bulk import all_differences
-from idiolect.experiments.ingest import ingest_files
-from idiolect.store.build import build_snapshot
-from idiolect.store.frames import review_frame
-from idiolect.store.sql import SqlStore
+from idiolect.data import SplitConfig
+from idiolect.data.split import make_split
+from idiolect.difference.latent import all_differences
+from idiolect.store.ingestion import ingest_files
+from idiolect.store.snapshot import build_snapshot
+from idiolect.store.sql import SqlStore, review_frame
 from idiolect.store.vectors import find_encoder, vector_batches
 from idiolect.types import ReviewId
 

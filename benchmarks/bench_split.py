@@ -28,7 +28,7 @@ from typing import Any
 import numpy as np
 import polars as pl
 
-from idiolect.corpus import ITEM_SCHEMA, PRESETS, REVIEW_SCHEMA, SplitConfig, make_split
+from idiolect.data import ITEM_SCHEMA, PRESETS, REVIEW_SCHEMA, SplitConfig, make_split
 
 CONFIG = PRESETS["dpl"]
 NAMES = ("reviews", "items")

@@ -23,7 +23,7 @@ import numpy as np
 import polars as pl
 
 from idiolect.store.base import ReviewReader
-from idiolect.store.build import build_snapshot
+from idiolect.store.snapshot import build_snapshot
 from idiolect.store.sql import SqlStore
 from idiolect.types import ItemId, Review, ReviewId, UserId
 

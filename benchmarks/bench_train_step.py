@@ -31,18 +31,16 @@ from bench_prompts import Words, histories, make_tokenizer
 from torch import Tensor
 from torch.nn import functional as F
 
-from idiolect.context.base import Context, Entry
-from idiolect.prompts.render import render
-from idiolect.prompts.tokenize import PromptTokenizer
+from idiolect.context import Context, Entry
+from idiolect.prompts.rendering import render
+from idiolect.prompts.tokenization import PromptTokenizer
 from idiolect.softprompt.adapter import Adapter
 from idiolect.softprompt.config import AdapterConfig
-from idiolect.softprompt.model import IGNORED, SoftPromptModel
-from idiolect.softprompt.slots import SlotBatch
-from idiolect.softprompt.splice import splice
-from idiolect.training.collator import Collator
-from idiolect.training.examples import make_example
-from idiolect.training.pretrain_config import SHAPES
-from idiolect.training.tokenizer import train_tokenizer
+from idiolect.softprompt.model import IGNORED, SoftPromptModel, splice
+from idiolect.softprompt.sae import SlotBatch
+from idiolect.training.config import SHAPES
+from idiolect.training.examples import Collator, make_example
+from idiolect.training.pretrain import train_tokenizer
 from idiolect.types import Item, ItemId, Review, ReviewId, Sample, UserId
 
 WIDTH = 3072 + 2048 + 1

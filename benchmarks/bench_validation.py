@@ -18,24 +18,20 @@ from pathlib import Path
 
 import numpy as np
 
-from idiolect.context.base import Context
-from idiolect.difference.language.feature import Feature
-from idiolect.difference.language.taxonomy import CATEGORIES
-from idiolect.difference.language.vote import vote
+from idiolect.context import Context
+from idiolect.difference.claims.feature import Feature
+from idiolect.difference.claims.taxonomy import CATEGORIES
+from idiolect.difference.claims.vote import vote
 from idiolect.llm.base import SamplingParams
 from idiolect.llm.endpoint import OpenAIConfig
 from idiolect.llm.openai import OpenAILLM
-from idiolect.methods.cases import CaseBuilder
-from idiolect.methods.comparison import Case, ComparisonConfig
-from idiolect.methods.dimensions import standard
-from idiolect.methods.extraction import Extraction
-from idiolect.methods.pipeline import StageConfig, extraction
-from idiolect.methods.portrait import Portrait
-from idiolect.methods.roles import Role
-from idiolect.methods.validation import Checks
-from idiolect.peers.memory import InMemoryReviews
-from idiolect.prompts.render import PromptConfig
-from idiolect.sandbox.config import WorldConfig
+from idiolect.methods.comparing import StageConfig, extraction
+from idiolect.methods.extract import Extraction
+from idiolect.methods.stages import Case, CaseBuilder, ComparisonConfig, Portrait, Role, standard
+from idiolect.methods.validate import Checks
+from idiolect.peers import InMemoryReviews
+from idiolect.prompts.rendering import PromptConfig
+from idiolect.sandbox.domain import WorldConfig
 from idiolect.sandbox.world import World
 from idiolect.types import Item, ItemId, Sample, UserId
 

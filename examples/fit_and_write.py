@@ -10,7 +10,7 @@ import tempfile
 from pathlib import Path
 
 import idiolect as idl
-from idiolect.sandbox.config import WorldConfig
+from idiolect.sandbox.domain import WorldConfig
 from idiolect.sandbox.world import World
 
 SETTINGS = {

@@ -53,11 +53,11 @@ class Job:
 @pytest.fixture(scope="session")
 def job(tmp_path_factory: pytest.TempPathFactory) -> Job:
     """The main job up to fitting, on a world of 14 users; never change what it points to."""
-    from idiolect.experiments.embed import embed_store
-    from idiolect.experiments.pretrain import pretrain_backbone
-    from idiolect.experiments.split import split_store
-    from idiolect.experiments.world import store_world
-    from idiolect.sandbox.config import WorldConfig
+    from idiolect.experiments.demo import store_world
+    from idiolect.pipeline.commands import pretrain_backbone
+    from idiolect.sandbox.domain import WorldConfig
+    from idiolect.store.embedding import embed_store
+    from idiolect.store.splitting import split_store
 
     folder = tmp_path_factory.mktemp("job")
     store, thresholds = str(folder / "reviews.db"), {"min_item_users": 2, "min_user_reviews": 6, "min_peers": 2}
@@ -120,7 +120,7 @@ def make_context() -> Callable[..., Any]:
     """
     import numpy as np
 
-    from idiolect.context.base import Context, Entry
+    from idiolect.context import Context, Entry
     from idiolect.types import Item, Review, Sample
 
     def entry(k: int, dim: int, words: int, no_diff: bool) -> Entry:
@@ -150,8 +150,8 @@ def make_context() -> Callable[..., Any]:
 @pytest.fixture(scope="session")
 def tiny_tokenizer(make_context: Callable[..., Any]) -> Any:
     """A tokenizer of our own making (Qwen2's chat markup) that knows the prompts' words; never change it."""
-    from idiolect.prompts.render import render
-    from idiolect.training.tokenizer import train_tokenizer
+    from idiolect.prompts.rendering import render
+    from idiolect.training.pretrain import train_tokenizer
 
     prompts = [render(name, make_context(3)) for name in ("nonpersonalized", "rag", "dep")]
     return train_tokenizer([m.text for prompt in prompts for m in prompt.messages] * 2, vocab_size=420)

@@ -14,8 +14,8 @@ import yaml
 from idiolect.cli.main import build_app
 from idiolect.config import build
 from idiolect.experiments import reference
-from idiolect.experiments.settings import Settings
-from idiolect.llm.config import SANDBOX_BACKBONE
+from idiolect.llm.registry import SANDBOX_BACKBONE
+from idiolect.pipeline.settings import Settings
 
 ROOT = Path(__file__).parents[1]
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]

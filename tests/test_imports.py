@@ -28,7 +28,7 @@ def imported(code: str) -> set[str]:
 
 
 @pytest.mark.parametrize(
-    "module", ["idiolect", "idiolect.config", "idiolect.evaluation.table", "idiolect.evaluation.report"]
+    "module", ["idiolect", "idiolect.config", "idiolect.metrics.registry", "idiolect.evaluation.report"]
 )
 def test_importing_loads_no_heavy_package(module: str) -> None:
     assert not imported(f"import {module}") & HEAVY

@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from idiolect.config import load
-from idiolect.experiments.settings import Settings
-from idiolect.training.pretrain_config import PretrainConfig
+from idiolect.pipeline.settings import Settings
+from idiolect.training.config import PretrainConfig
 
 RECIPES = sorted((Path(__file__).parents[1] / "recipes").glob("*.yaml"))
 

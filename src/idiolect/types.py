@@ -175,8 +175,8 @@ class Prediction:
     seconds: float = 0.0
     """Wall time of the batch divided by its size."""
     usage: Mapping[str, Any] = field(default_factory=dict)
-    """What every stage took, by its name, each an ``idiolect.llm.usage.Usage``; the counts above are their sums."""
+    """What every stage took, by its name, each an ``idiolect.llm.base.Usage``; the counts above are their sums."""
     notes: tuple[str, ...] = ()
     """What a reader of the text has to know: that it was cut off, or that the model saw a part of the prompt only."""
     features: tuple[Any, ...] = ()
-    """The differences that were found and what became of each: ``idiolect.difference.language.feature.Feature``."""
+    """The differences that were found and what became of each: ``idiolect.difference.claims.feature.Feature``."""

@@ -10,8 +10,8 @@ import pytest
 import yaml
 
 from idiolect.cli.main import main
-from idiolect.context.builder import ContextConfig
-from idiolect.encoders.table import load_encoder
+from idiolect.context import ContextConfig
+from idiolect.encoders import load_encoder
 from idiolect.experiments.demo import DemoConfig
 from idiolect.store.sql import SqlStore
 

@@ -7,11 +7,11 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
-from idiolect.cli.card import print_card
 from idiolect.cli.main import main
-from idiolect.experiments.explain.run import explain_user
-from idiolect.experiments.world import store_world
-from idiolect.sandbox.config import WorldConfig
+from idiolect.cli.results import print_card
+from idiolect.experiments.demo import store_world
+from idiolect.explain.run import explain_user
+from idiolect.sandbox.domain import WorldConfig
 
 
 @pytest.fixture(scope="module")

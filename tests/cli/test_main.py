@@ -50,7 +50,7 @@ def test_an_interrupted_command_says_what_to_do(capsys: pytest.CaptureFixture[st
     def interrupted(*_: object, **__: object) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("idiolect.cli.peer.set_peer", interrupted)
+    monkeypatch.setattr("idiolect.cli.data.set_peer", interrupted)
     code, _, err = run(capsys, "peer", "ann")
     assert code == 130
     assert "run the same command again" in err

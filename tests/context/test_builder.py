@@ -5,10 +5,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from idiolect.context.builder import ContextBuilder, ContextConfig
+from idiolect.context import ContextBuilder, ContextConfig
 from idiolect.difference.latent import weighted_difference
 from idiolect.errors import ConfigError, NotFoundError
-from idiolect.peers.memory import InMemoryReviews
+from idiolect.peers import InMemoryReviews
 from idiolect.types import Item, ItemId, Review, ReviewId, Sample, Slot, UserId
 
 DIM = 4

@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from idiolect.context.builder import ContextBuilder, ContextConfig
-from idiolect.peers.memory import InMemoryReviews
+from idiolect.context import ContextBuilder, ContextConfig
+from idiolect.peers import InMemoryReviews
 from idiolect.types import Item, Review, Sample
 
 ITEMS = [Item(id=name, category=category) for name, category in (("x", "tea"), ("y", "tea"), ("z", "cup"), ("w", ""))]

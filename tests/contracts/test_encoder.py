@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from idiolect.encoders.table import load_encoder
+from idiolect.encoders import load_encoder
 from idiolect.errors import MissingDependencyError
 
 TEXTS = ["I love this jazz record", "", "the drill broke after two days", "I love this jazz album, truly", "x" * 3000]

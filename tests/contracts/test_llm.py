@@ -10,7 +10,7 @@ import torch
 
 from idiolect.llm.base import SamplingParams
 from idiolect.llm.fake import FakeLLM
-from idiolect.prompts.render import render, with_soft
+from idiolect.prompts.rendering import render, with_soft
 
 GREEDY = SamplingParams(temperature=0, max_new_tokens=6)
 REFERENCES = ["Past words 3 and more", "New", "", "Past item and more and more and more"]

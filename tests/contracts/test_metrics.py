@@ -8,9 +8,8 @@ import numpy as np
 import pytest
 
 from idiolect.errors import InputError
-from idiolect.evaluation.additive import Additive
-from idiolect.evaluation.base import Metric
-from idiolect.evaluation.table import METRICS, load_metrics
+from idiolect.metrics.base import Additive, Metric
+from idiolect.metrics.registry import METRICS, load_metrics
 
 REFERENCES = [
     "A dark amber ale with a nutty finish that I would happily drink again.",

@@ -17,11 +17,11 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from idiolect.corpus import open_items, open_reviews
-from idiolect.corpus.delimited import csv_rows
-from idiolect.corpus.lines import MAX_LINE
+from idiolect.data import open_items, open_reviews
+from idiolect.data.containers import csv_rows
+from idiolect.data.files import MAX_LINE
 from idiolect.errors import IdiolectError
-from idiolect.experiments.ingest import ingest_files
+from idiolect.store.ingestion import ingest_files
 
 FIELDS = ["user_id", "item_id", "text", "rating", "title", "timestamp", "review_id"]
 VALUES: list[Any] = [

@@ -10,8 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from idiolect.corpus import open_reviews
-from idiolect.corpus.columns import REVIEW_ALIASES, Columns, resolve_columns
+from idiolect.data import open_reviews
+from idiolect.data.records import REVIEW_ALIASES, Columns, resolve_columns
 from idiolect.errors import InputError
 
 REQUIRED = ("user", "item", "text")

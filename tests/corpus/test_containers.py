@@ -17,11 +17,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from idiolect.corpus import columnar, open_items, open_reviews
-from idiolect.corpus.delimited import csv_rows
-from idiolect.corpus.rejects import CONTROLS, REMEDIES
+from idiolect.data import containers as columnar
+from idiolect.data import open_items, open_reviews
+from idiolect.data.containers import csv_rows
+from idiolect.data.rejects import CONTROLS, REMEDIES
 from idiolect.errors import InputError
-from idiolect.experiments.ingest import ingest_files
+from idiolect.store.ingestion import ingest_files
 
 ROWS = [{"user": f"u{k}", "item": "i", "text": f"text {k}"} for k in range(5)]
 LINES = b"".join(json.dumps(row).encode() + b"\n" for row in ROWS)

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from idiolect.corpus.control import neutralised
+from idiolect.data.control_tokens import neutralised
 
 TOKENS = [
     *("<|im_start|>", "<|im_end|>", "<|eot_id|>", "<|start_header_id|>", "<|channel|>", "<|message|>", "<|endoftext|>"),

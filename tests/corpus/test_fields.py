@@ -17,11 +17,18 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from idiolect.corpus import open_items, open_reviews
-from idiolect.corpus.fields import clean_id, parse_category, parse_description, parse_id, parse_rating, parse_timestamp
-from idiolect.corpus.literals import unwritten
-from idiolect.corpus.rejects import UnusableRow
-from idiolect.corpus.times import FIRST_SECOND, LATEST, Ticks
+from idiolect.data import open_items, open_reviews
+from idiolect.data.records import (
+    clean_id,
+    parse_category,
+    parse_description,
+    parse_id,
+    parse_rating,
+    parse_timestamp,
+    unwritten,
+)
+from idiolect.data.rejects import UnusableRow
+from idiolect.data.times import FIRST_SECOND, LATEST, Ticks
 
 MOMENTS = st.integers(FIRST_SECOND + 1, LATEST - 1)
 NO_IDS = {"nan", "NaN", "NAN", "None", "none", "NONE", "null", "Null", "NULL", "<NA>", "NaT"}

@@ -1,4 +1,4 @@
-from idiolect.corpus import ITEM_SCHEMA, REVIEW_SCHEMA, item_frame, review_frame
+from idiolect.data import ITEM_SCHEMA, REVIEW_SCHEMA, item_frame, review_frame
 from idiolect.types import Item, ItemId, Review, ReviewId, UserId
 
 
@@ -15,7 +15,7 @@ def test_frames_have_the_schema_even_when_empty_or_null():
 
 
 def test_frames_keep_the_order_across_chunks(monkeypatch):
-    monkeypatch.setattr("idiolect.corpus.frame._CHUNK_ROWS", 3)
+    monkeypatch.setattr("idiolect.data.kcore._CHUNK_ROWS", 3)
     assert review_frame(review(n) for n in range(10))["order"].to_list() == list(range(10))
 
 

@@ -4,12 +4,9 @@ import pytest
 from hypothesis import event, given, settings
 from hypothesis import strategies as st
 
-from idiolect.corpus import ITEM_SCHEMA, REVIEW_SCHEMA, SplitConfig, make_split
-from idiolect.corpus.dedupe import newest_unique, numbered, with_texts
-from idiolect.corpus.filters import eligible
-from idiolect.corpus.holdout import collapse_whitespace
-from idiolect.corpus.kcore import k_core
-from idiolect.corpus.timeline import newest_first, oldest_first
+from idiolect.data import ITEM_SCHEMA, REVIEW_SCHEMA, SplitConfig, make_split
+from idiolect.data.kcore import eligible, k_core, newest_first, newest_unique, numbered, oldest_first, with_texts
+from idiolect.data.split import collapse_whitespace
 from idiolect.errors import InputError
 from idiolect.types import Review
 

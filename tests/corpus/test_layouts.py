@@ -10,7 +10,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from idiolect.corpus import open_items, open_reviews
+from idiolect.data import open_items, open_reviews
 from idiolect.errors import InputError
 
 

@@ -14,8 +14,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from idiolect.corpus import open_items, open_reviews
-from idiolect.corpus.parts import default_rejects, find_parts
+from idiolect.data import open_items, open_reviews
+from idiolect.data.parts import default_rejects, find_parts
 from idiolect.errors import InputError, MissingDependencyError
 
 ROWS = [{"user": f"u{k}", "item": "i", "text": f"text {k}"} for k in range(5)]
@@ -78,7 +78,7 @@ def test_a_json_array_is_read_whatever_its_spacing(tmp_path: Path) -> None:
 
 
 def test_a_json_array_is_read_in_windows(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("idiolect.corpus.arrays._CHUNK", 7)
+    monkeypatch.setattr("idiolect.data.containers._CHUNK", 7)
     (tmp_path / "r.json").write_text(json.dumps([*ROWS, 12345678, {**ROWS[0], "text": "a\n" * 50}], indent=1))
     rejects = []
     assert texts(tmp_path / "r.json", on_reject=rejects.append) == [*TEXTS, "a\n" * 50]

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from idiolect.corpus import RejectsWriter, open_items, open_reviews
+from idiolect.data import RejectsWriter, open_items, open_reviews
 from idiolect.errors import ConfigError, InputError
 
 ROW = {

@@ -1,7 +1,7 @@
 import pytest
 
 from idiolect.config import build
-from idiolect.corpus import PRESETS, SplitConfig
+from idiolect.data import PRESETS, SplitConfig
 from idiolect.errors import ConfigError
 
 

@@ -4,7 +4,7 @@ from pathlib import Path
 import polars as pl
 import pytest
 
-from idiolect.corpus import MEMBER_SCHEMA, PRESETS, Split, SplitCounts
+from idiolect.data import MEMBER_SCHEMA, PRESETS, Split, SplitCounts
 from idiolect.errors import ArtifactError, NotFoundError
 
 COUNTS = SplitCounts(

@@ -7,7 +7,7 @@ from pathlib import Path
 import polars as pl
 import pytest
 
-from idiolect.corpus import Split, SplitConfig, item_frame, make_split, open_items, open_reviews, review_frame
+from idiolect.data import Split, SplitConfig, item_frame, make_split, open_items, open_reviews, review_frame
 
 CASES = {
     "a1_split_digital_music_desc_ge1": "data/digital_music/{}.jsonl.gz",

@@ -21,10 +21,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from idiolect.corpus import open_reviews, source
-from idiolect.corpus.parts import default_rejects
+from idiolect.data import files as source
+from idiolect.data import open_reviews
+from idiolect.data.parts import default_rejects
 from idiolect.errors import ConfigError, InputError
-from idiolect.experiments.ingest import ingest_files
+from idiolect.store.ingestion import ingest_files
 
 pytestmark = pytest.mark.skipif(not Path("/dev/fd").exists(), reason="names of open files need /dev/fd")
 
@@ -111,14 +112,14 @@ def test_a_fifo_waits_for_its_writer_and_says_so(
         fifo.write_bytes(FORMS["gzip"])
 
     handler = Hears()
-    logging.getLogger("idiolect.corpus.source").addHandler(handler)
+    logging.getLogger("idiolect.data.files").addHandler(handler)
     writer = threading.Thread(target=write)
     writer.start()
     try:
         assert [review.text for review in open_reviews(fifo)] == TEXTS
     finally:
         writer.join(timeout=60)
-        logging.getLogger("idiolect.corpus.source").removeHandler(handler)
+        logging.getLogger("idiolect.data.files").removeHandler(handler)
     assert said.is_set()
 
 

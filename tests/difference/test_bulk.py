@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from idiolect.difference import bulk
-from idiolect.difference.bulk import all_differences
+from idiolect.difference import latent as bulk
+from idiolect.difference.latent import all_differences
 from idiolect.errors import InputError
 
 

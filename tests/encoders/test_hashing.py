@@ -5,7 +5,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from idiolect.encoders.hashing import HashEncoder, load
+from idiolect.encoders import HashEncoder
+from idiolect.encoders import load_hash as load
 from idiolect.errors import ConfigError
 
 KNOWN = [0.0, 0.7844645, -0.1961161, 0.0, 0.3922323, 0.3922323, -0.1961161, 0.0]

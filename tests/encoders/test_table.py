@@ -5,12 +5,12 @@ import sys
 
 import pytest
 
-from idiolect.encoders.table import load_encoder
+from idiolect.encoders import load_encoder
 from idiolect.errors import ArtifactError, ConfigError, NotFoundError
 
 
 def test_the_hash_encoder_needs_no_torch():
-    code = "import sys; from idiolect.encoders.table import load_encoder; load_encoder('hash').encode(['x']); "
+    code = "import sys; from idiolect.encoders import load_encoder; load_encoder('hash').encode(['x']); "
     code += "sys.exit('torch' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
 
@@ -34,7 +34,7 @@ def test_a_folder_without_a_model_is_no_encoder(tmp_path):
 
 
 def test_the_name_of_a_folder_changes_with_its_weights(tmp_path):
-    from idiolect.encoders.digest import folder_digest
+    from idiolect.encoders import folder_digest
 
     (tmp_path / "config.json").write_text("{}")
     weights = tmp_path / "model.safetensors"

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from idiolect.errors import InputError
-from idiolect.evaluation.additive import Additive, Mean
+from idiolect.metrics.base import Additive, Mean
 
 
 def test_a_mean_of_numbers_is_their_mean() -> None:

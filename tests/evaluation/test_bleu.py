@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sacrebleu.metrics.bleu import BLEU
 
-from idiolect.evaluation.bleu import Bleu
+from idiolect.metrics.bleu import Bleu
 
 TEXT = st.lists(st.sampled_from(["the", "a", "cat", "sat", "on", "mat.", "Don't", "$9.50"]), max_size=25).map(" ".join)
 

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from idiolect.evaluation.claims import settled_by
-from idiolect.evaluation.personal import Claim
+from idiolect.evaluation.attribution import Claim, settled_by
 
 EVERYTHING = [
     "nonpersonalized",

@@ -7,12 +7,10 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from idiolect.evaluation.additive import Mean, score_each
-from idiolect.evaluation.base import Signature
-from idiolect.evaluation.export import FIELDS, escape, to_csv, to_latex, write_csv
-from idiolect.evaluation.render import to_markdown
+from idiolect.evaluation.render import FIELDS, escape, to_csv, to_latex, to_markdown, write_csv
 from idiolect.evaluation.report import ScoreTable, score_table
 from idiolect.evaluation.significance import Resamples
+from idiolect.metrics.base import Mean, Signature, score_each
 
 
 @pytest.fixture

@@ -4,12 +4,12 @@ import numpy as np
 import polars as pl
 import pytest
 
-from idiolect.corpus.frame import review_frame
+from idiolect.data.kcore import review_frame
 from idiolect.difference.stylometry import measure
 from idiolect.errors import InputError
-from idiolect.evaluation.fidelity import CLIP, DISTANCE, FIDELITY, StyleTargets
 from idiolect.evaluation.significance import Resamples, compare
-from idiolect.sandbox.config import WorldConfig
+from idiolect.metrics.fidelity import CLIP, DISTANCE, FIDELITY, StyleTargets
+from idiolect.sandbox.domain import WorldConfig
 from idiolect.sandbox.world import World
 from idiolect.types import Review, Sample
 

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from idiolect.difference.language.taxonomy import CONTROLLED
+from idiolect.difference.claims.taxonomy import CONTROLLED
 from idiolect.evaluation.judge import (
     JUDGE_SCHEMA,
     MOST_UNITS,
@@ -19,7 +19,7 @@ from idiolect.evaluation.judge import (
 )
 from idiolect.evaluation.uvq import Unit, uvq
 from idiolect.llm.fake import FakeLLM
-from idiolect.methods.roles import Role
+from idiolect.methods.stages import Role
 from idiolect.types import ReviewId
 
 

@@ -2,8 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from idiolect.evaluation.meteor import Meteor
-from idiolect.evaluation.wordnet import SYSTEM_FOLDER
+from idiolect.metrics.meteor import SYSTEM_FOLDER, Meteor
 
 pytestmark = pytest.mark.skipif(
     not (SYSTEM_FOLDER / "data.noun").is_file(), reason=f"no WordNet in {SYSTEM_FOLDER} (apt install wordnet-base)"

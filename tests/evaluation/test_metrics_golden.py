@@ -9,10 +9,9 @@ from typing import Any
 import numpy as np
 import pytest
 
-from idiolect.evaluation.base import Metric
-from idiolect.evaluation.meteor import Meteor
-from idiolect.evaluation.table import load_metrics
-from idiolect.evaluation.wordnet import SYSTEM_FOLDER
+from idiolect.metrics.base import Metric
+from idiolect.metrics.meteor import SYSTEM_FOLDER, Meteor
+from idiolect.metrics.registry import load_metrics
 
 TOLERANCE = 1e-6
 SETS = ["twenty_pairs", "edge_pairs"]

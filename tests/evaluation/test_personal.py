@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from idiolect.errors import ConfigError
-from idiolect.evaluation.personal import Claim, judge
+from idiolect.evaluation.attribution import Claim, judge
 from idiolect.evaluation.significance import Resamples
 
 USERS, EACH = 60, 3

@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 
 from idiolect.errors import ConfigError, InputError
-from idiolect.evaluation.additive import Mean
 from idiolect.evaluation.report import score_table
 from idiolect.evaluation.significance import Resamples, holm
+from idiolect.metrics.base import Mean
 
 SCORE = Mean("score", greater_is_better=True)
 NLL = Mean("nll", greater_is_better=False, unit="nats/text")

@@ -5,7 +5,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from rouge_score.rouge_scorer import RougeScorer
 
-from idiolect.evaluation.rouge import Rouge, longest_common_subsequence, unigram_matches
+from idiolect.metrics.rouge import Rouge, longest_common_subsequence, unigram_matches
 
 WORDS = st.lists(st.sampled_from(["the", "The", "a", "bar", "bars", "9/10", "café", "--", "don't"]), max_size=80)
 

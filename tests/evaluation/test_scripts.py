@@ -12,12 +12,12 @@ from hypothesis import strategies as st
 from sacrebleu.metrics.chrf import CHRF
 
 from idiolect.errors import ConfigError, MissingDependencyError
-from idiolect.evaluation.bleu import Bleu, ChrF
-from idiolect.evaluation.rouge import Rouge, rouge_1, rouge_l
-from idiolect.evaluation.scripts import blank, kind_of, note_of, unicode_tokens
-from idiolect.evaluation.table import VARIANTS, load_metrics
-from idiolect.experiments.columns import columns
-from idiolect.experiments.settings import Settings
+from idiolect.evaluation.scoring import columns
+from idiolect.metrics.bleu import Bleu, ChrF
+from idiolect.metrics.registry import VARIANTS, load_metrics
+from idiolect.metrics.rouge import Rouge, rouge_1, rouge_l
+from idiolect.metrics.scripts import blank, kind_of, note_of, unicode_tokens
+from idiolect.pipeline.settings import Settings
 
 TEXTS = {
     "English": "We waited a while, but the soup was good!",

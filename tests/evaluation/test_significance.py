@@ -6,10 +6,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from idiolect.errors import InputError
-from idiolect.evaluation.additive import Mean
-from idiolect.evaluation.base import Signature
-from idiolect.evaluation.bleu import Bleu
 from idiolect.evaluation.significance import Resamples, compare, holm, interval
+from idiolect.metrics.base import Mean, Signature
+from idiolect.metrics.bleu import Bleu
 
 MEAN = Mean("x", greater_is_better=True)
 
@@ -58,7 +57,7 @@ def test_resamples_are_drawn_with_replacement_and_have_the_samples_size(n: int, 
 
 
 def test_drawing_in_blocks_leaves_no_resample_out(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("idiolect.evaluation.draws._BLOCK", 64)
+    monkeypatch.setattr("idiolect.evaluation.significance._BLOCK", 64)
     resamples = Resamples(10, rng(), resamples=25)
     assert (resamples._draws.sum(axis=1) == 10).all()
     assert resamples.score(MEAN, np.ones(10)).resampled.tolist() == [1.0] * 25

@@ -5,8 +5,8 @@ import sys
 import pytest
 
 from idiolect.errors import ConfigError, MissingDependencyError
-from idiolect.evaluation.additive import Mean
-from idiolect.evaluation.table import DEFAULT_METRICS, METRICS, load_metrics
+from idiolect.metrics.base import Mean
+from idiolect.metrics.registry import DEFAULT_METRICS, METRICS, load_metrics
 from idiolect.registry import Registry
 
 
@@ -34,7 +34,7 @@ def test_a_missing_package_is_answered_with_the_line_that_installs_it(monkeypatc
 def test_a_metric_of_ones_own_is_loaded_by_name(monkeypatch: pytest.MonkeyPatch) -> None:
     own = Registry("metric", {})
     own.register("length", lambda: Mean("length", greater_is_better=False))
-    monkeypatch.setattr("idiolect.evaluation.table.METRICS", own)
+    monkeypatch.setattr("idiolect.metrics.registry.METRICS", own)
     assert load_metrics(["length"])[0].name == "length"
 
 

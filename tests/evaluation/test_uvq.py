@@ -10,8 +10,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from idiolect.difference.language.feature import Feature
-from idiolect.difference.language.taxonomy import CONTROLLED
+from idiolect.difference.claims.feature import Feature
+from idiolect.difference.claims.taxonomy import CONTROLLED
 from idiolect.errors import ConfigError
 from idiolect.evaluation.uvq import Aggregation, Unit, units_of, uvq
 

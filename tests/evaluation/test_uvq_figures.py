@@ -7,7 +7,7 @@ import pytest
 from idiolect.errors import ConfigError, InputError, MissingDependencyError
 from idiolect.evaluation.significance import Interval
 from idiolect.evaluation.uvq import Unit, uvq
-from idiolect.evaluation.uvq_figures import System, draw_categories, draw_scatter
+from idiolect.evaluation.uvq_report import System, draw_categories, draw_scatter
 
 CELL = [
     Unit(category="Writing", path="writing/exclamations/more"),

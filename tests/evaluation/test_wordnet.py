@@ -6,9 +6,8 @@ from pathlib import Path
 import pytest
 
 from idiolect.errors import NotFoundError
-from idiolect.evaluation import wordnet
-from idiolect.evaluation.meteor import Meteor
-from idiolect.evaluation.wordnet import SYSTEM_FOLDER, VARIABLE, find_wordnet
+from idiolect.metrics import meteor as wordnet
+from idiolect.metrics.meteor import SYSTEM_FOLDER, VARIABLE, Meteor, find_wordnet
 
 needs_wordnet = pytest.mark.skipif(
     not (SYSTEM_FOLDER / "data.noun").is_file(), reason=f"no WordNet in {SYSTEM_FOLDER} (apt install wordnet-base)"

@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-from idiolect.experiments.commands import run_fit
-from idiolect.experiments.variants import TRAINED_CONTROLS
+from idiolect.methods.controls import TRAINED_CONTROLS
+from idiolect.pipeline.commands import run_fit
 
 
 @pytest.fixture(scope="session")

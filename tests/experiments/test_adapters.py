@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 
 from idiolect.errors import ArtifactError, ConfigError, NotFoundError
-from idiolect.experiments.adapters import check_adapter, read_record
-from idiolect.experiments.commands import load_settings
-from idiolect.experiments.settings import Settings
+from idiolect.pipeline.adapters import check_adapter, read_record
+from idiolect.pipeline.commands import load_settings
+from idiolect.pipeline.settings import Settings
 
 RECORD = {"encoder": "hash-48", "backbone": "lm@abc", "store": "s1", "split": "p1"}
 

@@ -9,10 +9,9 @@ from typing import Any
 import numpy as np
 import pytest
 
-from idiolect.encoders.hashing import HashEncoder
+from idiolect.encoders import HashEncoder
 from idiolect.errors import ConfigError, InputError
-from idiolect.experiments.add import add_review
-from idiolect.experiments.ingest import ingest_files
+from idiolect.store.ingestion import add_review, ingest_files
 from idiolect.store.sql import SqlStore
 from idiolect.types import ItemId, UserId
 

@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from idiolect.experiments.answers import answered, check_answered, settled, unheard
-from idiolect.llm.failure import EndpointError
+from idiolect.evaluation.usage import answered, check_answered, settled, unheard
+from idiolect.llm.base import EndpointError
 
 
 def row(stages: dict[str, str] | None = None, **calls: tuple[int, int]) -> dict[str, Any]:

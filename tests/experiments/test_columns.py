@@ -10,9 +10,9 @@ import numpy as np
 import pytest
 
 from idiolect.errors import InputError
-from idiolect.evaluation.base import Signature
-from idiolect.experiments.columns import columns
-from idiolect.experiments.results import read_lines, write_json, write_lines
+from idiolect.evaluation.scoring import columns
+from idiolect.metrics.base import Signature
+from idiolect.pipeline.results import read_lines, write_json, write_lines
 
 
 class Own:

@@ -9,12 +9,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from idiolect.context.base import Context, Entry
+from idiolect.context import Context, Entry
 from idiolect.errors import InputError
-from idiolect.experiments.controls import Named, NoAdapter, OtherVectors, WrongUser, donors
 from idiolect.llm.fake import FakeLLM
+from idiolect.methods.controls import Named, NoAdapter, OtherVectors, WrongUser, donors
 from idiolect.methods.rag import RAG
-from idiolect.prompts.render import PromptConfig
+from idiolect.prompts.rendering import PromptConfig
 from idiolect.types import Item, ItemId, Review, ReviewId, Sample, UserId
 
 DRAWS = 10

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import json
 
-from idiolect.experiments.curves import curves, to_dict, to_markdown
+from idiolect.evaluation.curves import curves, to_dict, to_markdown
 
 
 def row(*points: tuple[float, float]) -> dict:

@@ -10,12 +10,12 @@ import numpy as np
 import pytest
 
 from idiolect.config import merge
-from idiolect.encoders.table import load_encoder
+from idiolect.encoders import load_encoder
 from idiolect.errors import NotFoundError
-from idiolect.experiments.data import Data, draw
-from idiolect.experiments.settings import Settings
-from idiolect.retrieval.texts import query_text
-from idiolect.store.build import build_snapshot
+from idiolect.pipeline.data import Data, draw
+from idiolect.pipeline.settings import Settings
+from idiolect.retrieval import query_text
+from idiolect.store.snapshot import build_snapshot
 from idiolect.store.sql import SqlStore
 from idiolect.types import Phase
 
@@ -80,7 +80,7 @@ def test_a_history_that_is_not_embedded_says_how_to_mend_it(job: Any, tmp_path: 
 
 def test_a_snapshot_is_built_once_and_read_back(data_of, monkeypatch: pytest.MonkeyPatch) -> None:
     built = data_of().snapshot("test").meta
-    monkeypatch.setattr("idiolect.experiments.data.build_snapshot", lambda *_, **__: pytest.fail("built again"))
+    monkeypatch.setattr("idiolect.pipeline.data.build_snapshot", lambda *_, **__: pytest.fail("built again"))
     assert data_of().snapshot("test").meta == built
 
 
@@ -115,7 +115,7 @@ def test_a_snapshot_that_came_with_a_split_is_built_anew(
         built.append(folder)
         return build_snapshot(*args, folder=folder, **how)
 
-    monkeypatch.setattr("idiolect.experiments.data.build_snapshot", build)
+    monkeypatch.setattr("idiolect.pipeline.data.build_snapshot", build)
     settings = Settings.model_validate(job.settings)
     with SqlStore(job.store, create=False) as store:
 

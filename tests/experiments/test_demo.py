@@ -11,8 +11,8 @@ import pytest
 from idiolect.cli.main import main
 from idiolect.config import build, merge
 from idiolect.errors import ConfigError
-from idiolect.experiments.adapters import CONSTANT, SANDBOX_ADAPTER, check_adapter
 from idiolect.experiments.demo import DemoConfig, DemoReport, run_demo
+from idiolect.pipeline.adapters import CONSTANT, SANDBOX_ADAPTER, check_adapter
 
 
 @pytest.fixture(scope="module")
@@ -78,9 +78,9 @@ def test_another_world_is_refused_in_its_folder(config: DemoConfig, demo) -> Non
 
 
 def test_the_shipped_adapters_fit_the_shipped_backbone_and_the_demos_settings() -> None:
-    from idiolect.encoders.table import load_encoder
-    from idiolect.llm.config import SANDBOX_BACKBONE
-    from idiolect.llm.local import model_name
+    from idiolect.encoders import load_encoder
+    from idiolect.llm.registry import SANDBOX_BACKBONE
+    from idiolect.llm.transformers import model_name
     from idiolect.softprompt.artifact import read_config
 
     config, encoder = DemoConfig(), load_encoder("style")

@@ -6,21 +6,18 @@ import polars as pl
 import pytest
 
 from idiolect.config import build
-from idiolect.encoders.hashing import HashEncoder
-from idiolect.encoders.table import load_encoder
+from idiolect.encoders import HashEncoder, load_encoder
 from idiolect.errors import ConfigError
-from idiolect.experiments.data import Data
-from idiolect.experiments.differences import Models, make_difference_methods, make_norms
-from idiolect.experiments.roles import DIFFERENCE_METHODS, DifferenceConfig, RoleConfig
-from idiolect.experiments.settings import Settings
 from idiolect.llm.base import SamplingParams
-from idiolect.llm.cache import Cache
-from idiolect.llm.cached import CachedLLM
-from idiolect.llm.config import BackboneConfig
+from idiolect.llm.cache import Cache, CachedLLM
 from idiolect.llm.fake import FakeLLM
+from idiolect.llm.registry import BackboneConfig
 from idiolect.methods.adaptive import AdaptiveExtraction
-from idiolect.store.build import build_snapshot
-from idiolect.store.embed import embed_missing
+from idiolect.pipeline.data import Data
+from idiolect.pipeline.models import Models, make_difference_methods, make_norms
+from idiolect.pipeline.settings import DIFFERENCE_METHODS, DifferenceConfig, RoleConfig, Settings
+from idiolect.store.embedding import embed_missing
+from idiolect.store.snapshot import build_snapshot
 from idiolect.store.sql import SqlStore
 
 PARAMS = SamplingParams(temperature=0, max_new_tokens=20)

@@ -13,11 +13,12 @@ import pytest
 
 from idiolect.config import merge
 from idiolect.errors import ConfigError
-from idiolect.experiments.commands import cache_path, load_settings, run_evaluate
-from idiolect.experiments.results import read_lines
-from idiolect.experiments.write import write_review
+from idiolect.evaluation.runner import run_evaluate
+from idiolect.llm.base import EndpointError
 from idiolect.llm.cache import Cache
-from idiolect.llm.failure import EndpointError
+from idiolect.pipeline.commands import cache_path, load_settings
+from idiolect.pipeline.results import read_lines
+from idiolect.pipeline.write import write_review
 from idiolect.store.sql import SqlStore
 from idiolect.types import UserId
 

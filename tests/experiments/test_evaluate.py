@@ -14,18 +14,17 @@ import pytest
 from safetensors.torch import load_file, save_file
 
 from idiolect.config import merge
-from idiolect.encoders.table import load_encoder
+from idiolect.encoders import load_encoder
 from idiolect.errors import ArtifactError, ConfigError
-from idiolect.experiments.commands import run_evaluate
-from idiolect.experiments.conditions import conditions
-from idiolect.experiments.data import Data
-from idiolect.experiments.differences import Models
-from idiolect.experiments.results import read_lines
-from idiolect.experiments.settings import Settings
-from idiolect.experiments.split import split_store
-from idiolect.llm.config import BackboneConfig
+from idiolect.evaluation.runner import conditions, run_evaluate
 from idiolect.llm.fake import FakeLLM
+from idiolect.llm.registry import BackboneConfig
 from idiolect.llm.transformers import TransformersLLM
+from idiolect.pipeline.data import Data
+from idiolect.pipeline.models import Models
+from idiolect.pipeline.results import read_lines
+from idiolect.pipeline.settings import Settings
+from idiolect.store.splitting import split_store
 from idiolect.store.sql import SqlStore
 
 TRAINED = ["dep: trained constant", "dep: shuffled peers", "dep: his twice"]
@@ -180,7 +179,7 @@ def test_methods_without_adapter_are_evaluated_with_a_fake_and_no_torch(job: Any
     settings = {**job.settings, "backbone": {"model": "fake"}}
     script = (
         "import json, sys\nfrom pathlib import Path\n"
-        "from idiolect.experiments.commands import run_evaluate\nstore, split, out, settings = sys.argv[1:]\n"
+        "from idiolect.pipeline.commands import run_evaluate\nstore, split, out, settings = sys.argv[1:]\n"
         "run_evaluate(store, Path(split), Path(out), changes=json.loads(settings))\n"
         "assert not {'torch', 'transformers'} & set(sys.modules)\n"
     )

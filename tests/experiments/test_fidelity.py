@@ -10,12 +10,12 @@ import polars as pl
 import pytest
 
 from idiolect.config import merge
-from idiolect.corpus.split import Split
-from idiolect.encoders.table import load_encoder
-from idiolect.evaluation.fidelity import StyleTargets
-from idiolect.experiments.data import Data
-from idiolect.experiments.fidelity import style_targets
-from idiolect.experiments.settings import Settings
+from idiolect.data.split import Split
+from idiolect.encoders import load_encoder
+from idiolect.evaluation.scoring import style_targets
+from idiolect.metrics.fidelity import StyleTargets
+from idiolect.pipeline.data import Data
+from idiolect.pipeline.settings import Settings
 from idiolect.store.sql import SqlStore
 from idiolect.types import Sample
 

@@ -12,9 +12,9 @@ from safetensors.numpy import load_file
 
 from idiolect.config import merge
 from idiolect.errors import ArtifactError, ConfigError
-from idiolect.experiments.commands import load_settings, run_fit
-from idiolect.experiments.results import read_lines
-from idiolect.experiments.variants import TRAINED_CONTROLS
+from idiolect.methods.controls import TRAINED_CONTROLS
+from idiolect.pipeline.commands import load_settings, run_fit
+from idiolect.pipeline.results import read_lines
 from idiolect.store.sql import SqlStore
 
 

@@ -18,13 +18,13 @@ from hypothesis import strategies as st
 
 from idiolect.config import merge
 from idiolect.errors import ArtifactError, ConfigError, IdiolectError
-from idiolect.experiments import write as writing
-from idiolect.experiments.adapters import MAX_BYTES, SANDBOX_ADAPTER, read_record
-from idiolect.experiments.commands import load_settings, record_fit
-from idiolect.experiments.write import write_review
-from idiolect.llm.config import BackboneConfig
 from idiolect.llm.fake import FakeLLM
-from idiolect.prompts.files import digest
+from idiolect.llm.registry import BackboneConfig
+from idiolect.pipeline import write as writing
+from idiolect.pipeline.adapters import MAX_BYTES, SANDBOX_ADAPTER, read_record
+from idiolect.pipeline.commands import load_settings, record_fit
+from idiolect.pipeline.write import write_review
+from idiolect.prompts.rendering import digest
 from idiolect.store.sql import SqlStore
 from idiolect.types import ItemId, Review, ReviewId, UserId
 

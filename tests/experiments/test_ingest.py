@@ -11,8 +11,8 @@ from cyclopts import CycloptsError
 
 from idiolect.cli.main import build_app
 from idiolect.errors import ConfigError, InputError
-from idiolect.experiments.ingest import ingest_files
-from idiolect.experiments.results import read_lines
+from idiolect.pipeline.results import read_lines
+from idiolect.store.ingestion import ingest_files
 from idiolect.store.sql import SqlStore
 
 REVIEWS = [{"user": f"u{k}", "item": "i0", "text": f"text {k}"} for k in range(4)]

@@ -12,7 +12,7 @@ from typing import Any
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from idiolect.experiments.ingest import IngestReport, ingest_files
+from idiolect.store.ingestion import IngestReport, ingest_files
 from idiolect.store.sql import SqlStore
 from idiolect.types import Review
 

@@ -11,22 +11,21 @@ from typing import Any
 
 import pytest
 
-from idiolect.corpus.atomic import check_output
-from idiolect.corpus.rejects import Rejected, RejectsWriter
+from idiolect.data.files import check_output
+from idiolect.data.rejects import Rejected, RejectsWriter
 from idiolect.errors import ConfigError, InputError, OutputError
-from idiolect.experiments.commands import cache_path, run_evaluate, run_fit
-from idiolect.experiments.compare.run import check_files
-from idiolect.experiments.demo import run_demo
-from idiolect.experiments.ingest import ingest_files
-from idiolect.experiments.outputs import check_folder, claim_folder
-from idiolect.experiments.pretrain import pretrain_backbone
-from idiolect.experiments.settings import Settings
-from idiolect.experiments.split import split_store
+from idiolect.evaluation.compare import check_files
+from idiolect.evaluation.runner import run_evaluate
+from idiolect.experiments.demo import run_demo, store_world
 from idiolect.experiments.study.config import StudyConfig
 from idiolect.experiments.study.run import run_study
-from idiolect.experiments.transfer import export_folder
-from idiolect.experiments.world import store_world
-from idiolect.sandbox.config import WorldConfig
+from idiolect.pipeline.commands import cache_path, pretrain_backbone, run_fit
+from idiolect.pipeline.settings import Settings
+from idiolect.sandbox.domain import WorldConfig
+from idiolect.store.ingestion import ingest_files
+from idiolect.store.outputs import check_folder, claim_folder
+from idiolect.store.parquet import export_folder
+from idiolect.store.splitting import split_store
 from idiolect.store.sql import SqlStore
 
 

@@ -10,16 +10,17 @@ import pytest
 
 from idiolect.config import merge
 from idiolect.errors import ArtifactError, ConfigError
-from idiolect.experiments.adapters import read_record
-from idiolect.experiments.commands import load_settings, run_evaluate, run_fit
-from idiolect.experiments.results import read_lines
-from idiolect.experiments.write import write_review
-from idiolect.prompts.files import TEMPLATES
+from idiolect.evaluation.runner import run_evaluate
+from idiolect.pipeline.adapters import read_record
+from idiolect.pipeline.commands import load_settings, run_fit
+from idiolect.pipeline.results import read_lines
+from idiolect.pipeline.write import write_review
+from idiolect.prompts.rendering import TEMPLATES
 from idiolect.store.sql import SqlStore
 
 MODULE = """
-from idiolect.encoders.hashing import HashEncoder
-from idiolect.evaluation.additive import Mean
+from idiolect.encoders import HashEncoder
+from idiolect.metrics.base import Mean
 from idiolect.methods.rag import RAG
 
 

@@ -9,9 +9,9 @@ from typing import Any
 
 import pytest
 
-from idiolect.corpus.split import Split
+from idiolect.data.split import Split
 from idiolect.errors import ArtifactError
-from idiolect.experiments.pretrain import pretrain_backbone
+from idiolect.pipeline.commands import pretrain_backbone
 from idiolect.store.sql import SqlStore
 from idiolect.types import ItemId, Review, ReviewId
 

@@ -15,7 +15,7 @@ import torch
 import yaml
 
 from idiolect.config import merge
-from idiolect.experiments.commands import run_fit
+from idiolect.pipeline.commands import run_fit
 from idiolect.softprompt.adapter import Adapter
 
 

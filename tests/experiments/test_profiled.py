@@ -8,16 +8,15 @@ from typing import Any
 import pytest
 
 from idiolect.config import build
-from idiolect.encoders.table import load_encoder
+from idiolect.encoders import load_encoder
 from idiolect.errors import InputError
-from idiolect.experiments.data import Data
-from idiolect.experiments.differences import Models, make_difference_methods
-from idiolect.experiments.profiled import Once, Profiled, WrongUsers
-from idiolect.experiments.roles import DIFFERENCE_METHODS, DifferenceConfig
-from idiolect.experiments.settings import Settings
 from idiolect.llm.base import SamplingParams
 from idiolect.llm.fake import FakeLLM
-from idiolect.methods.portrait import Portrait
+from idiolect.methods.controls import Once, Profiled, WrongUsers
+from idiolect.methods.stages import Portrait
+from idiolect.pipeline.data import Data
+from idiolect.pipeline.models import Models, make_difference_methods
+from idiolect.pipeline.settings import DIFFERENCE_METHODS, DifferenceConfig, Settings
 from idiolect.store.sql import SqlStore
 from idiolect.types import Sample
 

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from idiolect.experiments.results import read_lines, sample_row, texts, write_lines
+from idiolect.pipeline.results import read_lines, sample_row, texts, write_lines
 from idiolect.types import ItemId, Prediction, Sample, UserId
 
 SEPARATORS = "one\u2028two\u2029three\x85four\x0bfive\nsix\r\nseven"

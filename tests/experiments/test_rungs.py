@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from idiolect.experiments.rungs import count_rungs, sentences
+from idiolect.evaluation.usage import count_rungs, sentences
 
 
 def test_rungs_are_counted_by_condition_and_in_order():

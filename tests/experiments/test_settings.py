@@ -8,8 +8,8 @@ import pytest
 
 from idiolect.config import build
 from idiolect.errors import ConfigError
-from idiolect.experiments.commands import load_settings
-from idiolect.experiments.settings import Settings
+from idiolect.pipeline.commands import load_settings
+from idiolect.pipeline.settings import Settings
 
 
 @pytest.mark.parametrize(

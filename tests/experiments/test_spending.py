@@ -2,8 +2,8 @@ from __future__ import annotations
 
 from dataclasses import asdict
 
-from idiolect.experiments.spending import spending, to_dict, to_markdown, to_text, worth_showing
-from idiolect.llm.usage import Usage
+from idiolect.evaluation.usage import spending, to_dict, to_markdown, to_text, worth_showing
+from idiolect.llm.base import Usage
 
 CALL = Usage(calls=1, prompt_tokens=100, completion_tokens=10, seconds=0.5, cost=0.02, spent=0.02)
 HELD = Usage(calls=1, cached=1, prompt_tokens=50, completion_tokens=5, seconds=0.25, cost=0.01)

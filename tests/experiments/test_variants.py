@@ -7,11 +7,10 @@ import itertools
 import numpy as np
 import pytest
 
-from idiolect.context.base import Context
-from idiolect.context.builder import ContextBuilder, ContextConfig
+from idiolect.context import Context, ContextBuilder, ContextConfig
 from idiolect.errors import ConfigError, InputError
-from idiolect.experiments.variants import HisTwice, ShuffledPeers, with_vectors
-from idiolect.peers.memory import InMemoryReviews
+from idiolect.methods.controls import HisTwice, ShuffledPeers, with_vectors
+from idiolect.peers import InMemoryReviews
 from idiolect.types import Item, ItemId, Review, ReviewId, Sample, UserId
 
 # "alone" has no peers; "rare" is the only item of its category; "new" is what is written about.

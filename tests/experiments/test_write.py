@@ -9,13 +9,13 @@ from typing import Any, cast
 import pytest
 
 from idiolect.config import merge
-from idiolect.encoders.hashing import HashEncoder
+from idiolect.encoders import HashEncoder
 from idiolect.errors import ArtifactError, ConfigError, InputError, NotFoundError
-from idiolect.experiments.add import add_review
-from idiolect.experiments.roles import DIFFERENCE_METHODS, DifferenceMethod
-from idiolect.experiments.write import write_review
+from idiolect.pipeline.settings import DIFFERENCE_METHODS, DifferenceMethod
+from idiolect.pipeline.write import write_review
+from idiolect.store.base import WithoutReviews
+from idiolect.store.ingestion import add_review
 from idiolect.store.sql import SqlStore
-from idiolect.store.visibility import WithoutReviews
 from idiolect.types import ItemId, Review, ReviewId, UserId
 
 

@@ -5,8 +5,8 @@ import json
 import pytest
 
 from idiolect.errors import ArtifactError
-from idiolect.llm.budget import Budget, budget
-from idiolect.llm.config import SANDBOX_BACKBONE
+from idiolect.llm.base import Budget, budget
+from idiolect.llm.registry import SANDBOX_BACKBONE
 
 
 def test_what_is_asked_for_is_given_whatever_the_model(tmp_path):

@@ -8,9 +8,8 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 from idiolect.errors import ArtifactError
-from idiolect.llm.base import Completion
+from idiolect.llm.base import Completion, Failure
 from idiolect.llm.cache import Cache, Record
-from idiolect.llm.failure import Failure
 
 FULL = Completion(
     text='naïve — “text” "quoted" 😀 \x00 \\u0000 \n',

@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from idiolect.llm.base import SamplingParams
-from idiolect.llm.cache_key import cache_keys
+from idiolect.llm.cache import cache_keys
 from idiolect.types import Block, Message, Prompt, Slot
 
 PARAMS = SamplingParams()

@@ -16,8 +16,7 @@ import pytest
 
 from idiolect.errors import ArtifactError, ConfigError
 from idiolect.llm.base import SamplingParams
-from idiolect.llm.cache import Cache
-from idiolect.llm.cached import CachedLLM
+from idiolect.llm.cache import Cache, CachedLLM
 from idiolect.llm.fake import FakeLLM
 
 PARAMS = SamplingParams(max_new_tokens=20)
@@ -130,7 +129,7 @@ PROGRAM = """
 import sys
 from idiolect.llm.base import SamplingParams
 from idiolect.llm.cache import Cache
-from idiolect.llm.cached import CachedLLM
+from idiolect.llm.cache import CachedLLM
 from idiolect.llm.endpoint import OpenAIConfig
 from idiolect.llm.openai import OpenAILLM
 from idiolect.types import Block, Message, Prompt

@@ -4,7 +4,7 @@ import numpy as np
 
 from idiolect.llm.base import SamplingParams
 from idiolect.llm.fake import FakeLLM, echo, fingerprint
-from idiolect.prompts.render import render, with_soft
+from idiolect.prompts.rendering import render, with_soft
 from idiolect.types import Block, Message, Prompt
 
 PARAMS = SamplingParams()

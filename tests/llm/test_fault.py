@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from idiolect.llm.failure import Failure, reason_and_remedy
-from idiolect.llm.fault import fault_in
+from idiolect.llm.base import Failure, reason_and_remedy
+from idiolect.llm.retry import fault_in
 
 QUOTA = "You exceeded your current quota, please check your plan and billing details."
 RETRY_INFO = {"@type": "type.googleapis.com/google.rpc.RetryInfo", "retryDelay": "37s"}

@@ -4,7 +4,7 @@ import asyncio
 
 import pytest
 
-from idiolect.llm.limits import LimitConfig, Pace
+from idiolect.llm.retry import LimitConfig, Pace
 
 
 class Time:

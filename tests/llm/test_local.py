@@ -11,14 +11,13 @@ import transformers as tf
 from idiolect.config import build
 from idiolect.errors import ConfigError
 from idiolect.llm.base import Completion, SamplingParams
-from idiolect.llm.config import BackboneConfig
 from idiolect.llm.fake import FakeLLM
-from idiolect.llm.local import Thinking, checkpoint_stops, completion, refuse_encoder_decoder
+from idiolect.llm.registry import BackboneConfig
 from idiolect.llm.thinking import part_completion
-from idiolect.llm.transformers import TransformersLLM
+from idiolect.llm.transformers import Thinking, TransformersLLM, checkpoint_stops, completion, refuse_encoder_decoder
 from idiolect.methods.base import write
-from idiolect.prompts.render import render, with_soft
-from idiolect.prompts.tokenize import PromptTokenizer
+from idiolect.prompts.rendering import render, with_soft
+from idiolect.prompts.tokenization import PromptTokenizer
 
 NO_END = (
     "{% for m in messages %}<|{{ m.role }}|>{{ m.content }}{% endfor %}"

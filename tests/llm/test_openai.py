@@ -19,11 +19,10 @@ from hypothesis import strategies as st
 
 from idiolect.config import build
 from idiolect.errors import ConfigError, MissingDependencyError
-from idiolect.llm.base import SamplingParams
+from idiolect.llm.base import EndpointError, SamplingParams
 from idiolect.llm.endpoint import OpenAIConfig
-from idiolect.llm.failure import EndpointError
-from idiolect.llm.fault import fault_of
 from idiolect.llm.openai import OpenAILLM
+from idiolect.llm.retry import fault_of
 from idiolect.types import Block, Message, Prompt, Slot
 
 PARAMS = SamplingParams(temperature=0.5, top_p=0.9, max_new_tokens=7, seed=3)

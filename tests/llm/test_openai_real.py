@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 
 from idiolect.llm.base import SamplingParams
-from idiolect.llm.config import SANDBOX_BACKBONE, BackboneConfig
+from idiolect.llm.registry import SANDBOX_BACKBONE, BackboneConfig
 
 SERVER = Path(sys.executable).with_name("transformers")
 NEEDED = ("openai", "fastapi", "uvicorn", "torch")
@@ -61,7 +61,7 @@ def test_it_writes_what_the_same_model_writes_in_process(url, make_context):
     from idiolect.llm.endpoint import OpenAIConfig
     from idiolect.llm.openai import OpenAILLM
     from idiolect.llm.transformers import TransformersLLM
-    from idiolect.prompts.render import render
+    from idiolect.prompts.rendering import render
 
     templates = [("nonpersonalized", 0), ("rag", 2), ("rag", 1)]
     prompts = [render(name, make_context(entries)) for name, entries in templates]

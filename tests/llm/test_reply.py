@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from idiolect.llm.reply import read_reply
+from idiolect.llm.request import read_reply
 
 
 def body(content, *, finish="stop", usage=None, **message):

@@ -13,10 +13,9 @@ import pytest
 
 from idiolect.errors import ArtifactError, ConfigError, MissingDependencyError
 from idiolect.llm.base import LLM, SamplingParams
-from idiolect.llm.cached import CachedLLM
-from idiolect.llm.config import BackboneConfig
+from idiolect.llm.cache import CachedLLM
 from idiolect.llm.fake import FakeLLM
-from idiolect.llm.table import BACKENDS, backend_of, load_llm, open_llm
+from idiolect.llm.registry import BACKENDS, BackboneConfig, backend_of, load_llm, open_llm
 from idiolect.types import Prompt
 
 
@@ -127,7 +126,7 @@ def test_a_backend_without_its_packages_names_the_extra(monkeypatch: pytest.Monk
 
 def test_the_fake_comes_without_torch() -> None:
     script = (
-        "import sys\nfrom idiolect.llm.config import BackboneConfig\nfrom idiolect.llm.table import load_llm\n"
+        "import sys\nfrom idiolect.llm.registry import BackboneConfig\nfrom idiolect.llm.registry import load_llm\n"
         "load_llm(BackboneConfig(model='fake'))\nassert not {'torch', 'transformers'} & set(sys.modules)\n"
     )
     subprocess.run([sys.executable, "-c", script], check=True)

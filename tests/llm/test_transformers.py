@@ -9,9 +9,9 @@ from torch.nn import functional as F
 
 from idiolect.errors import ArtifactError, InputError, NotFoundError
 from idiolect.llm.base import SamplingParams
-from idiolect.llm.config import BackboneConfig
+from idiolect.llm.registry import BackboneConfig
 from idiolect.llm.transformers import TransformersLLM
-from idiolect.prompts.render import render, with_soft
+from idiolect.prompts.rendering import render, with_soft
 
 FAMILIES = ("qwen2", "llama", "gpt2")
 GREEDY = SamplingParams(temperature=0, max_new_tokens=8)

@@ -2,9 +2,7 @@ from __future__ import annotations
 
 from types import SimpleNamespace
 
-from idiolect.llm.base import Completion
-from idiolect.llm.failure import Failure
-from idiolect.llm.usage import Price, Usage, price_of
+from idiolect.llm.base import Completion, Failure, Price, Usage, price_of
 
 FIRST = Completion(
     text="a", prompt_tokens=10, completion_tokens=4, thinking_tokens=3, requests=3, cost=0.5, seconds=1.0

@@ -14,11 +14,9 @@ import torch
 
 from idiolect.errors import ArtifactError, ConfigError, MissingDependencyError
 from idiolect.llm.base import SamplingParams
-from idiolect.llm.config import BackboneConfig
-from idiolect.llm.input_embeddings import InputEmbeddings
-from idiolect.llm.table import load_llm
-from idiolect.llm.vllm import VllmLLM
-from idiolect.prompts.render import render, with_soft
+from idiolect.llm.registry import BackboneConfig, load_llm
+from idiolect.llm.vllm import InputEmbeddings, VllmLLM
+from idiolect.prompts.rendering import render, with_soft
 
 GREEDY = SamplingParams(temperature=0, max_new_tokens=8)
 INSTALLED = importlib.util.find_spec("vllm") is not None

@@ -8,13 +8,11 @@ from typing import Any
 import numpy as np
 import pytest
 
-from idiolect.context.builder import ContextBuilder, ContextConfig
-from idiolect.llm.base import Completion, SamplingParams
-from idiolect.llm.failure import Failure
+from idiolect.context import ContextBuilder, ContextConfig
+from idiolect.llm.base import Completion, Failure, SamplingParams
 from idiolect.llm.fake import FakeLLM
-from idiolect.methods.cases import CaseBuilder
-from idiolect.methods.comparison import ComparisonConfig
-from idiolect.peers.memory import InMemoryReviews
+from idiolect.methods.stages import CaseBuilder, ComparisonConfig
+from idiolect.peers import InMemoryReviews
 from idiolect.types import Item, Review, Sample
 
 OWN = "I loved this {item} so much! Really, it is grand! You should get it! Is it not the best party of the year?"

@@ -6,16 +6,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from idiolect.errors import ConfigError
-from idiolect.llm.base import SamplingParams
-from idiolect.llm.failure import Failure
-from idiolect.llm.usage import Price
-from idiolect.methods.adaptive import AdaptiveExtraction
-from idiolect.methods.allowance import AdaptiveConfig, Need
-from idiolect.methods.curve import Point, average_curve, read_curve
-from idiolect.methods.dimensions import standard
-from idiolect.methods.extraction import Extraction
-from idiolect.methods.portrait import portray
-from idiolect.methods.roles import Role
+from idiolect.llm.base import Failure, Price, SamplingParams
+from idiolect.methods.adaptive import AdaptiveConfig, AdaptiveExtraction, Need, Point, average_curve, read_curve
+from idiolect.methods.extract import Extraction
+from idiolect.methods.stages import Role, portray, standard
 from idiolect.types import Block, Message, Prompt
 
 PARAMS = SamplingParams(temperature=0.8, max_new_tokens=50)

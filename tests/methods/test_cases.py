@@ -7,9 +7,8 @@ import numpy as np
 import pytest
 
 from idiolect.errors import ConfigError
-from idiolect.methods.cases import CaseBuilder, Others
-from idiolect.methods.comparison import ComparisonConfig
-from idiolect.peers.memory import InMemoryReviews
+from idiolect.methods.stages import CaseBuilder, ComparisonConfig, Others
+from idiolect.peers import InMemoryReviews
 from idiolect.types import Item, Review, Sample
 
 

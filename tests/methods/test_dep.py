@@ -10,7 +10,7 @@ from idiolect.errors import ArtifactError
 from idiolect.llm.base import SamplingParams
 from idiolect.llm.fake import FakeLLM
 from idiolect.methods.dep import DEP
-from idiolect.prompts.render import PromptConfig
+from idiolect.prompts.rendering import PromptConfig
 from idiolect.softprompt.adapter import Adapter
 from idiolect.softprompt.config import AdapterConfig
 from idiolect.types import ItemId, Sample, UserId

@@ -4,16 +4,14 @@ from __future__ import annotations
 
 import pytest
 
-from idiolect.difference.language.verbalise import LEAD, NOT_DISTINGUISHABLE, UNKNOWN
-from idiolect.llm.base import SamplingParams
-from idiolect.llm.failure import Failure
-from idiolect.methods.allowance import AdaptiveConfig
-from idiolect.methods.curve import read_curve
+from idiolect.difference.claims.vote import LEAD, NOT_DISTINGUISHABLE, UNKNOWN
+from idiolect.llm.base import Failure, SamplingParams
+from idiolect.methods.adaptive import AdaptiveConfig, read_curve
+from idiolect.methods.comparing import StageConfig
 from idiolect.methods.dpl import DPL
 from idiolect.methods.drp import DRP
 from idiolect.methods.pag import PAG
-from idiolect.methods.pipeline import StageConfig
-from idiolect.methods.roles import Role, Roles
+from idiolect.methods.stages import Role, Roles
 from idiolect.types import Sample
 
 PARAMS = SamplingParams(temperature=0)

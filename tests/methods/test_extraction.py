@@ -2,14 +2,10 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from idiolect.difference.language.feature import Quote
-from idiolect.difference.language.schema import FEATURES_SCHEMA
-from idiolect.llm.base import SamplingParams
-from idiolect.llm.failure import Failure
-from idiolect.methods.dimensions import SEEDS, Dimension, standard
-from idiolect.methods.extraction import Extraction, MeasuredExtraction, merged
-from idiolect.methods.portrait import portray
-from idiolect.methods.roles import Role
+from idiolect.difference.claims.feature import FEATURES_SCHEMA, Quote
+from idiolect.llm.base import Failure, SamplingParams
+from idiolect.methods.extract import Extraction, MeasuredExtraction, merged
+from idiolect.methods.stages import SEEDS, Dimension, Role, portray, standard
 
 PARAMS = SamplingParams(temperature=0)
 

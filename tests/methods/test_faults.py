@@ -14,7 +14,7 @@ from idiolect.llm.base import SamplingParams
 from idiolect.llm.endpoint import OpenAIConfig
 from idiolect.llm.openai import OpenAILLM
 from idiolect.methods.drp import DRP
-from idiolect.methods.roles import Roles
+from idiolect.methods.stages import Roles
 from idiolect.types import Sample
 
 SERVER = Path(__file__).parents[1] / "llm" / "chat_server.py"

@@ -12,11 +12,11 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from idiolect.llm.base import SamplingParams
-from idiolect.methods.allowance import AdaptiveConfig
+from idiolect.methods.adaptive import AdaptiveConfig
+from idiolect.methods.comparing import StageConfig
 from idiolect.methods.drp import DRP
-from idiolect.methods.pipeline import StageConfig
-from idiolect.methods.roles import Roles
-from idiolect.peers.memory import InMemoryReviews
+from idiolect.methods.stages import Roles
+from idiolect.peers import InMemoryReviews
 
 BREAKS = ["\n", "\n\n", "\r\n", "\u2028", "\x0b"]
 ORDERS = [

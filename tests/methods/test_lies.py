@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from idiolect.sandbox.config import WorldConfig
+from idiolect.sandbox.domain import WorldConfig
 from idiolect.sandbox.world import World
 
 BENCHMARK = Path(__file__).parents[2] / "benchmarks" / "bench_validation.py"

@@ -3,10 +3,9 @@ from __future__ import annotations
 import pytest
 
 from idiolect.errors import InputError
-from idiolect.llm.base import SamplingParams
-from idiolect.llm.failure import Failure
+from idiolect.llm.base import Failure, SamplingParams
 from idiolect.llm.fake import FakeLLM
-from idiolect.methods.roles import Role, Roles
+from idiolect.methods.stages import Role, Roles
 from idiolect.types import Block, Message, Prompt
 
 PARAMS = SamplingParams(temperature=0, max_new_tokens=100)

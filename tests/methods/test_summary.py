@@ -6,14 +6,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from idiolect.difference.language.modelfree import Norms
-from idiolect.difference.language.parse import parse
-from idiolect.difference.language.verbalise import NOT_DISTINGUISHABLE
-from idiolect.llm.base import SamplingParams
-from idiolect.llm.failure import Failure
-from idiolect.methods.portrait import portray
-from idiolect.methods.roles import Role
-from idiolect.methods.summary import HistorySummary, Summary, TemplateSummary, shortened
+from idiolect.difference.claims.parse import parse
+from idiolect.difference.claims.stylometric import Norms
+from idiolect.difference.claims.vote import NOT_DISTINGUISHABLE
+from idiolect.llm.base import Failure, SamplingParams
+from idiolect.methods.stages import Role, portray
+from idiolect.methods.summarize import HistorySummary, Summary, TemplateSummary, shortened
 
 PARAMS = SamplingParams(temperature=0)
 

@@ -2,14 +2,11 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from idiolect.difference.language.verdicts import VERDICTS_SCHEMA
-from idiolect.llm.base import SamplingParams
-from idiolect.llm.failure import Failure
-from idiolect.methods.dimensions import standard
-from idiolect.methods.extraction import Extraction, MeasuredExtraction
-from idiolect.methods.portrait import portray
-from idiolect.methods.roles import Role
-from idiolect.methods.validation import Checks, Validation
+from idiolect.difference.claims.validate import VERDICTS_SCHEMA
+from idiolect.llm.base import Failure, SamplingParams
+from idiolect.methods.extract import Extraction, MeasuredExtraction
+from idiolect.methods.stages import Role, portray, standard
+from idiolect.methods.validate import Checks, Validation
 
 PARAMS = SamplingParams(temperature=0)
 

@@ -12,10 +12,10 @@ import pytest
 
 from idiolect.llm.base import SamplingParams
 from idiolect.llm.fake import FakeLLM
+from idiolect.methods.batching import in_waves, waves_for
+from idiolect.methods.comparing import StageConfig
 from idiolect.methods.drp import DRP
-from idiolect.methods.pipeline import StageConfig
-from idiolect.methods.roles import Role, Roles
-from idiolect.methods.waves import in_waves, waves_for
+from idiolect.methods.stages import Role, Roles
 
 
 @pytest.mark.parametrize("waves", [1, 2, 3, 8])

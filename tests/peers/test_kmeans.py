@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from idiolect.peers.kmeans import kmeans
+from idiolect.peers import kmeans
 
 
 @settings(deadline=None, max_examples=60)

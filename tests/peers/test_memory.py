@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from idiolect.errors import NotFoundError
-from idiolect.peers.memory import InMemoryReviews
+from idiolect.peers import InMemoryReviews
 from idiolect.types import Item, ItemId, Moment, Review, ReviewId, UserId
 
 

@@ -3,8 +3,7 @@ from __future__ import annotations
 import pytest
 
 from idiolect.errors import ConfigError
-from idiolect.peers.memory import InMemoryReviews
-from idiolect.peers.pool import peers_of, time_cut, with_peers
+from idiolect.peers import InMemoryReviews, peers_of, time_cut, with_peers
 from idiolect.types import Item, ItemId, Review, ReviewId, Sample, UserId
 
 

@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from idiolect.errors import ConfigError
-from idiolect.peers.representatives import SELECTORS, at_random, farthest, nearest_to_centres
+from idiolect.peers import SELECTORS, at_random, farthest, nearest_to_centres
 
 
 def test_kmeans_chooses_what_the_authors_program_chooses(golden: Path):

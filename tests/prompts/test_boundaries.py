@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from idiolect.prompts.render import TEMPLATES, render, render_comparison
-from idiolect.prompts.tokenize import PromptTokenizer
+from idiolect.prompts.rendering import TEMPLATES, render, render_comparison
+from idiolect.prompts.tokenization import PromptTokenizer
 from idiolect.types import Slot
 
 VALUES = {

@@ -8,12 +8,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from idiolect.difference.language.feature import Comparison, Quote
-from idiolect.difference.language.quotes import Evidence
-from idiolect.difference.language.schema import FEATURES_SCHEMA
-from idiolect.difference.language.verdicts import VERDICTS_SCHEMA
+from idiolect.difference.claims.evidence import Evidence
+from idiolect.difference.claims.feature import FEATURES_SCHEMA, Comparison, Quote
+from idiolect.difference.claims.validate import VERDICTS_SCHEMA
 from idiolect.errors import ConfigError
-from idiolect.prompts.render import TEMPLATES, PromptConfig, render, render_comparison, with_soft
+from idiolect.prompts.rendering import TEMPLATES, PromptConfig, render, render_comparison, with_soft
 from idiolect.types import Slot
 
 EVERY = ("nonpersonalized", "rag", "dep")

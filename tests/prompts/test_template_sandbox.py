@@ -10,8 +10,7 @@ import numpy as np
 import pytest
 
 from idiolect.errors import ConfigError
-from idiolect.prompts.files import digest
-from idiolect.prompts.render import TEMPLATES, PromptConfig, render
+from idiolect.prompts.rendering import TEMPLATES, PromptConfig, digest, render
 
 DOUBLED = "{% set a = 'xxxxxxxxxx' %}" + "{% set a = a ~ a %}" * 40 + "{{ a }}"
 DOUBLED_BLOCKS = "{% set a = 'xxxxxxxxxx' %}" + "{% set a %}{{ a }}{{ a }}{% endset %}" * 40 + "{{ a }}"

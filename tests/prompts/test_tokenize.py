@@ -9,9 +9,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from idiolect.errors import ConfigError, InputError
-from idiolect.prompts.control import ControlTokens
-from idiolect.prompts.render import render
-from idiolect.prompts.tokenize import PromptTokenizer
+from idiolect.prompts.rendering import render
+from idiolect.prompts.tokenization import ControlTokens, PromptTokenizer
 from idiolect.types import Block, Message, Prompt, Slot
 
 HABITS = ("chat", "plain", "refuses_system", "omits_system", "llama", "other_end")

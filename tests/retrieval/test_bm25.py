@@ -6,9 +6,8 @@ import json
 import numpy as np
 import pytest
 
-from idiolect.peers.memory import InMemoryReviews
-from idiolect.peers.pool import with_peers
-from idiolect.retrieval.bm25 import BM25, bm25_scores
+from idiolect.peers import InMemoryReviews, with_peers
+from idiolect.retrieval import BM25, bm25_scores
 from idiolect.types import Item, ItemId, Review, ReviewId, Sample, UserId
 
 

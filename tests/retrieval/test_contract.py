@@ -4,9 +4,8 @@ import numpy as np
 import pytest
 
 from idiolect.errors import ConfigError, NotFoundError
-from idiolect.peers.memory import InMemoryReviews
-from idiolect.retrieval.base import Retriever
-from idiolect.retrieval.table import RETRIEVERS, make_retriever
+from idiolect.peers import InMemoryReviews
+from idiolect.retrieval import RETRIEVERS, Retriever, make_retriever
 from idiolect.types import Item, ItemId, Review, ReviewId, Sample, UserId
 
 WORDS = ("drums", "guitar", "piano", "strings", "voice")

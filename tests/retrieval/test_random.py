@@ -4,7 +4,7 @@ import os
 import subprocess
 import sys
 
-from idiolect.retrieval.random import Random
+from idiolect.retrieval import Random
 from idiolect.types import Item, ItemId, Review, ReviewId, Sample, UserId
 
 PROFILE = [
@@ -25,7 +25,7 @@ def test_another_seed_and_another_sample_draw_another_order():
 
 def test_the_order_is_the_same_in_every_process():
     program = (
-        "from idiolect.retrieval.random import Random\n"
+        "from idiolect.retrieval import Random\n"
         "from idiolect.types import Review, Sample\n"
         "profile = [Review(id=f'r{k}', user='u', item='i', text='', timestamp=k, order=k) for k in range(40)]\n"
         "print(*(r.id for r in Random(0).retrieve(Sample(user='u', item='i'), profile, {}, 0)))"

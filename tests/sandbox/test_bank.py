@@ -4,11 +4,8 @@ import re
 
 import pytest
 
-from idiolect.sandbox.bank import contract, read
-from idiolect.sandbox.catalogue import Catalogue
-from idiolect.sandbox.config import WorldConfig
-from idiolect.sandbox.domain import DOMAINS, load_domain
-from idiolect.sandbox.gaps import Gaps, article
+from idiolect.sandbox.domain import DOMAINS, Gaps, WorldConfig, article, contract, load_domain, read
+from idiolect.sandbox.items import Catalogue
 
 TABLES = ("words", "genres", "aspects", "places", "themes", "title a", "title b")
 SENTENCE_GAPS = {"adj": "fine", "attr": "fine", "bare": "fine", "adj2": "neat", "num": "3", "num2": "4", "num9": "9"}

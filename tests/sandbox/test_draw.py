@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from idiolect.sandbox.draw import Draw, Menu, stream
+from idiolect.sandbox.traits import Draw, Menu, stream
 
 seeds = st.integers(0, 2**32)
 

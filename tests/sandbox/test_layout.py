@@ -2,9 +2,8 @@ from __future__ import annotations
 
 import pytest
 
-from idiolect.sandbox.draw import Draw, stream
-from idiolect.sandbox.layout import Sentence, lay_out
-from idiolect.sandbox.traits import NAMES, Scores
+from idiolect.sandbox.traits import NAMES, Draw, Scores, stream
+from idiolect.sandbox.writer import Sentence, lay_out
 
 NONE = Scores(*[0.0] * len(NAMES))
 

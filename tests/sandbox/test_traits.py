@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from idiolect.sandbox import NAMES, TRAITS, World, WorldConfig, describe
-from idiolect.sandbox.bank import read
+from idiolect.sandbox.domain import read
 from idiolect.sandbox.traits import Scores
 
 SIGNS = {

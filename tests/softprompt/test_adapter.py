@@ -11,7 +11,7 @@ from safetensors.torch import load_file, save_file
 from idiolect.errors import ArtifactError, ConfigError, NotFoundError
 from idiolect.softprompt.adapter import Adapter
 from idiolect.softprompt.config import AdapterConfig, stream_codes
-from idiolect.softprompt.slots import SlotBatch
+from idiolect.softprompt.sae import SlotBatch
 from idiolect.types import Slot
 
 SMALL = {"d_in": 12, "d_sae": 24, "hidden_size": 16}

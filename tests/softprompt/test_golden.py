@@ -8,9 +8,7 @@ import numpy as np
 import pytest
 import torch
 
-from idiolect.softprompt.losses import Groups, reconstruction_loss, sparsity_loss
-from idiolect.softprompt.sae import SparseAutoencoder
-from idiolect.softprompt.slots import SlotBatch
+from idiolect.softprompt.sae import Groups, SlotBatch, SparseAutoencoder, reconstruction_loss, sparsity_loss
 
 WEIGHTS = ["base", "bias+0.8", "dead_zone", "clamp_high"]
 

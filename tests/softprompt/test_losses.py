@@ -6,9 +6,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from idiolect.softprompt.losses import Groups, reconstruction_loss, sparsity_loss
-from idiolect.softprompt.slots import SlotBatch
-from idiolect.softprompt.stats import code_stats
+from idiolect.softprompt.sae import Groups, SlotBatch, code_stats, reconstruction_loss, sparsity_loss
 
 
 def slots(stream, sample, d=6, n_samples=None):

@@ -8,10 +8,8 @@ from torch.nn import functional as F
 from idiolect.softprompt.adapter import Adapter
 from idiolect.softprompt.config import AdapterConfig
 from idiolect.softprompt.model import SoftPromptModel
-from idiolect.softprompt.scale import mean_token_norm
-from idiolect.softprompt.slots import SlotBatch
-from idiolect.training.collator import Collator
-from idiolect.training.examples import Example
+from idiolect.softprompt.sae import SlotBatch, mean_token_norm
+from idiolect.training.examples import Collator, Example
 
 FAMILIES = ("qwen2", "llama", "gpt2")
 

@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 import torch
 
-from idiolect.softprompt.splice import splice
+from idiolect.softprompt.model import splice
 
 
 def test_rows_land_at_the_slots_in_order_and_nowhere_else():

@@ -5,7 +5,7 @@ import polars as pl
 import pytest
 
 from idiolect.errors import InputError, NotFoundError
-from idiolect.store.build import build_snapshot
+from idiolect.store.snapshot import build_snapshot
 from idiolect.store.sql import SqlStore
 from idiolect.types import Item, Moment, Review
 

@@ -3,8 +3,8 @@ from __future__ import annotations
 import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql
 
-from idiolect.store import tables
-from idiolect.store.bulk import insert_rows, key_chunks
+from idiolect.store import schema as tables
+from idiolect.store.engine import insert_rows, key_chunks
 
 
 def test_chunks_hold_every_key_once_and_in_order():

@@ -6,8 +6,8 @@ import numpy as np
 import polars as pl
 import pytest
 
-from idiolect.store import crowds
-from idiolect.store.build import build_snapshot
+from idiolect.store import snapshot as crowds
+from idiolect.store.snapshot import build_snapshot
 from idiolect.types import Item
 
 

@@ -3,9 +3,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from idiolect.encoders.hashing import HashEncoder
+from idiolect.encoders import HashEncoder
 from idiolect.errors import ArtifactError, NotFoundError
-from idiolect.store.embed import embed_missing
+from idiolect.store.embedding import embed_missing
 from idiolect.store.sql import SqlStore
 from idiolect.types import Review
 

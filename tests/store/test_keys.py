@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from idiolect.store import keys
-from idiolect.store.keys import Keys, write_keys
+from idiolect.store import snapshot_files as keys
+from idiolect.store.snapshot_files import Keys, write_keys
 
 
 @given(ids=st.lists(st.text(max_size=8), unique=True, max_size=30), others=st.lists(st.text(max_size=8), max_size=10))

@@ -25,8 +25,8 @@ pytestmark = pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork and 
 PROGRAM = """
 import os, sys
 import numpy as np
-from idiolect.encoders.hashing import HashEncoder
-from idiolect.store.embed import embed_missing
+from idiolect.encoders import HashEncoder
+from idiolect.store.embedding import embed_missing
 from idiolect.store.sql import SqlStore
 from idiolect.types import Item, Review
 

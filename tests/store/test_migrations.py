@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 
 from idiolect.errors import ArtifactError
-from idiolect.store import tables
-from idiolect.store.migrations import MIGRATIONS
+from idiolect.store import schema as tables
+from idiolect.store.schema import MIGRATIONS
 from idiolect.store.sql import SqlStore
 from idiolect.types import Item, Review
 
@@ -109,7 +109,7 @@ def test_a_step_that_fails_leaves_the_old_store_as_it_was(tmp_path, monkeypatch)
     def fails(_connection):
         raise OSError("no room left")
 
-    monkeypatch.setattr("idiolect.store.migrations.MIGRATIONS", (MIGRATIONS[0], fails))
+    monkeypatch.setattr("idiolect.store.schema.MIGRATIONS", (MIGRATIONS[0], fails))
     with pytest.raises(OSError, match="no room"):
         SqlStore(path)
     assert columns(path) == before

@@ -15,7 +15,7 @@ from idiolect.types import Item, Review
 READERS = """
 import os, sys, time
 import sqlalchemy as sa
-from idiolect.store import tables
+from idiolect.store import schema as tables
 from idiolect.store.sql import SqlStore
 
 items = [f"i{k}" for k in range(7)]

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from idiolect.errors import ArtifactError, ConfigError, NotFoundError
-from idiolect.store.pseudonym import Pseudonyms, check_names, user_in
+from idiolect.store.privacy import Pseudonyms, check_names, user_in
 from idiolect.store.sql import SqlStore
 from idiolect.types import Review
 

@@ -12,11 +12,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sqlalchemy import event
 
-from idiolect.corpus.frame import ITEM_SCHEMA, REVIEW_SCHEMA
-from idiolect.corpus.records import digest_id
+from idiolect.data.kcore import ITEM_SCHEMA, REVIEW_SCHEMA
+from idiolect.data.records import digest_id
 from idiolect.errors import NotFoundError
 from idiolect.store.parquet import export_store, import_store
-from idiolect.store.rows import review_row
+from idiolect.store.schema import review_row
 from idiolect.store.sql import SqlStore
 from idiolect.types import Item, Review
 

@@ -3,7 +3,7 @@ from __future__ import annotations
 from sqlalchemy.dialects import postgresql
 from sqlalchemy.schema import CreateIndex, CreateTable
 
-from idiolect.store import tables
+from idiolect.store import schema as tables
 
 
 def test_the_schema_can_be_said_in_postgresql():

@@ -3,7 +3,7 @@ from __future__ import annotations
 import polars as pl
 import pytest
 
-from idiolect.store.visibility import is_history, is_peer
+from idiolect.store.base import is_history, is_peer
 
 ROLES = ["profile", "train", "validation", "test", None]
 TABLE = {

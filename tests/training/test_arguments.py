@@ -3,8 +3,8 @@ from __future__ import annotations
 import pytest
 import torch
 
-from idiolect.training.arguments import training_arguments
 from idiolect.training.config import FitConfig
+from idiolect.training.trainer import training_arguments
 
 
 def test_a_fit_of_a_backbone_on_the_cpu_leaves_the_gpu_alone(tmp_path, monkeypatch: pytest.MonkeyPatch):

@@ -6,8 +6,8 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from idiolect.training.batches import DocumentBatches
 from idiolect.training.documents import Document
+from idiolect.training.pretrain import DocumentBatches
 
 PAD = 0
 

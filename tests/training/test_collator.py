@@ -5,8 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from idiolect.softprompt.model import IGNORED
-from idiolect.training.collator import Collator
-from idiolect.training.examples import Example
+from idiolect.training.examples import Collator, Example
 
 PAD = 0
 

@@ -8,8 +8,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from idiolect.errors import ConfigError
-from idiolect.prompts.render import render
-from idiolect.prompts.tokenize import PromptTokenizer
+from idiolect.prompts.rendering import render
+from idiolect.prompts.tokenization import PromptTokenizer
 from idiolect.training.documents import DocumentConfig, documents, drafts, tokenizer_texts
 from idiolect.types import Item, ItemId, Review, ReviewId, UserId
 

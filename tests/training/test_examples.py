@@ -3,8 +3,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from idiolect.context.base import Context, Entry
-from idiolect.prompts.tokenize import EncodedPrompt
+from idiolect.context import Context, Entry
+from idiolect.prompts.tokenization import EncodedPrompt
 from idiolect.training.examples import digest, make_example
 from idiolect.types import Item, ItemId, Review, ReviewId, Sample, Slot, UserId
 

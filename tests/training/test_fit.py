@@ -11,9 +11,8 @@ from safetensors.torch import load_file
 from idiolect.errors import ConfigError, InputError
 from idiolect.softprompt.adapter import Adapter
 from idiolect.softprompt.model import SoftPromptModel
-from idiolect.training.collator import Collator
 from idiolect.training.config import FitConfig
-from idiolect.training.examples import Example
+from idiolect.training.examples import Collator, Example
 from idiolect.training.fit import fit_adapter
 
 SLOTLESS = Example(

@@ -12,11 +12,11 @@ from safetensors.torch import load_file
 
 from idiolect.errors import ConfigError, InputError, NotFoundError
 from idiolect.llm.base import SamplingParams
-from idiolect.llm.config import BackboneConfig
+from idiolect.llm.registry import BackboneConfig
 from idiolect.llm.transformers import TransformersLLM
-from idiolect.prompts.render import render
+from idiolect.prompts.rendering import render
+from idiolect.training.config import PretrainConfig
 from idiolect.training.pretrain import pretrain
-from idiolect.training.pretrain_config import PretrainConfig
 from idiolect.types import Item, ItemId, Review, ReviewId, UserId
 
 CONFIG = PretrainConfig(

@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from transformers import AutoTokenizer, Qwen2Config
 
-from idiolect.training.tokenizer import PAD, TURN_END, TURN_START, train_tokenizer
+from idiolect.training.pretrain import PAD, TURN_END, TURN_START, train_tokenizer
 
 TEXTS = ["a dark amber ale with a nutty finish", "a pale ale with a dry finish"] * 3
 

@@ -13,23 +13,22 @@ import polars as pl
 from idiolect.api.personalizers import Personalizer
 from idiolect.api.store import Split
 from idiolect.config import merge
-from idiolect.corpus.parts import find_parts
-from idiolect.corpus.tables import is_table, table_parts
+from idiolect.data.parts import find_parts
+from idiolect.data.tables import is_table, table_parts
 from idiolect.errors import ConfigError, InputError
-from idiolect.evaluation.additive import Aggregate
-from idiolect.evaluation.export import to_csv, to_frame, to_latex, to_pandas
-from idiolect.evaluation.render import to_dict, to_markdown, to_text
+from idiolect.evaluation.render import to_csv, to_dict, to_frame, to_latex, to_markdown, to_pandas, to_text
 from idiolect.evaluation.report import ScoreTable, score_table
+from idiolect.evaluation.scoring import columns
 from idiolect.evaluation.significance import RESAMPLES, Resamples
-from idiolect.evaluation.table import DEFAULT_METRICS, load_metrics
-from idiolect.experiments.columns import columns
+from idiolect.metrics.base import Aggregate
+from idiolect.metrics.registry import DEFAULT_METRICS, load_metrics
 from idiolect.registry import suggest
 
 if TYPE_CHECKING:
     import pandas as pd
 
-    from idiolect.experiments.compare.run import Compared
-    from idiolect.experiments.findings import Evaluation
+    from idiolect.evaluation.compare import Compared
+    from idiolect.evaluation.scoring import Evaluation
 
 _ALIASES: Mapping[str, tuple[str, ...]] = {
     "prediction": ("prediction", "text", "output", "hypothesis", "generated", "response"),
@@ -75,7 +74,8 @@ def evaluate(
         >>> result = evaluate([RAG("fake"), PAG("fake")], split, "results")  # doctest: +SKIP
         >>> print(result.table())  # doctest: +SKIP
     """
-    from idiolect.experiments.commands import load_settings, run_evaluate
+    from idiolect.evaluation.runner import run_evaluate
+    from idiolect.pipeline.commands import load_settings
 
     first, adapter = _first(methods)
     names = [one if isinstance(one, str) else one.name for one in methods]
@@ -342,7 +342,7 @@ def compare(
         metrics: Which metrics of texts; the first evaluation's if none is named.
         resamples: How many; None: as many as the first evaluation has.
     """
-    from idiolect.experiments.compare.run import compare_evaluations
+    from idiolect.evaluation.compare import compare_evaluations
 
     return compare_evaluations(
         [str(folder) for folder in folders],

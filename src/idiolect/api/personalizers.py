@@ -9,13 +9,13 @@ from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 from idiolect.api.store import Split, Store
 from idiolect.config import merge
-from idiolect.corpus.atomic import write_whole
+from idiolect.data.files import write_whole
 from idiolect.errors import ConfigError, NotFoundError
-from idiolect.experiments.adapters import SETTINGS, read_record
-from idiolect.experiments.write import Resources, Written, write_review
+from idiolect.pipeline.adapters import SETTINGS, read_record
+from idiolect.pipeline.write import Resources, Written, write_review
 
 if TYPE_CHECKING:
-    from idiolect.training.report import FitReport
+    from idiolect.training.fit import FitReport
 
 _WEIGHTS = "adapter.safetensors"
 
@@ -205,7 +205,7 @@ class DEP(Personalizer):
         Raises:
             ConfigError: A setting is wrong, the model has no weights here, or ``out`` holds other files.
         """
-        from idiolect.experiments.commands import load_settings, run_fit
+        from idiolect.pipeline.commands import load_settings, run_fit
 
         folder = split.path.with_name(f"{split.path.name}-{self.name}") if out is None else Path(out)
         how = {"config": self.config, "changes": self.settings, "backbone": self.model, "encoder": self.encoder}

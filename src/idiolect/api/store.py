@@ -6,24 +6,21 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from idiolect.corpus.parts import Parts, default_rejects
-from idiolect.corpus.split import Split as Members
-from idiolect.corpus.split import SplitCounts
-from idiolect.corpus.tables import is_table, table_parts
+from idiolect.data.parts import Parts, default_rejects
+from idiolect.data.split import Split as Members
+from idiolect.data.split import SplitCounts
+from idiolect.data.tables import is_table, table_parts
 from idiolect.errors import InputError
-from idiolect.experiments.add import add_review
-from idiolect.experiments.embed import embed_store
-from idiolect.experiments.ingest import IngestReport, ingest_files
-from idiolect.experiments.peer import PeerReport, set_peer
-from idiolect.experiments.split import split_store
-from idiolect.store.embed import EmbedReport
+from idiolect.store.embedding import EmbedReport, embed_store
+from idiolect.store.ingestion import IngestReport, add_review, ingest_files
+from idiolect.store.splitting import PeerReport, set_peer, split_store
 from idiolect.store.sql import SqlStore, StoreCounts
 from idiolect.types import Item, ItemId, Review, UserId
 
 if TYPE_CHECKING:
-    from idiolect.experiments.doctor import Check
-    from idiolect.experiments.erasure.forget import Receipt
-    from idiolect.experiments.explain.card import Card
+    from idiolect.doctor import Check
+    from idiolect.erasure import Receipt
+    from idiolect.explain.layout import Card
     from idiolect.store.parquet import ImportReport
 
 _REVIEW_FIELDS = ("user", "item", "text", "rating", "title", "timestamp", "review_id", "order", "category")
@@ -220,8 +217,8 @@ class Store:
             **settings: Single settings (``min_effect=0.5``).
         """
         from idiolect.config import load
-        from idiolect.experiments.explain.run import explain_user
-        from idiolect.experiments.explain.settings import ExplainConfig
+        from idiolect.explain.card import ExplainConfig
+        from idiolect.explain.run import explain_user
 
         how = load(ExplainConfig, None if config is None else Path(config), settings)
         return explain_user(self.path, user, config=how, pseudonyms=self.pseudonyms)
@@ -236,7 +233,7 @@ class Store:
         Returns:
             What was removed where, and what could not be reached.
         """
-        from idiolect.experiments.erasure.forget import forget_user
+        from idiolect.erasure import forget_user
 
         return forget_user(self.path, user, outputs=[Path(path) for path in outputs], pseudonyms=self.pseudonyms)
 
@@ -246,19 +243,19 @@ class Store:
 
     def export(self, folder: str | Path) -> dict[str, Any]:
         """Write the store as Parquet files; returns fingerprint, counts and encoders."""
-        from idiolect.experiments.transfer import export_folder
+        from idiolect.store.parquet import export_folder
 
         return export_folder(self.path, Path(folder))
 
     def import_export(self, folder: str | Path) -> ImportReport:
         """Read an export into this store, which is made if there is none."""
-        from idiolect.experiments.transfer import import_folder
+        from idiolect.store.parquet import import_folder
 
         return import_folder(Path(folder), self.path)
 
     def check(self) -> list[Check]:
         """Look the whole store over: damage, totals, orphans, and every sum computed anew."""
-        from idiolect.experiments.doctor import examine_store
+        from idiolect.doctor import examine_store
 
         return examine_store(self.path)
 
@@ -274,7 +271,7 @@ class Store:
 
     def profile(self, user: str) -> list[Review]:
         """A user's reviews, oldest first; empty for an unknown user."""
-        from idiolect.store.pseudonym import user_in
+        from idiolect.store.privacy import user_in
 
         with self.open() as database:
             return database.profile(UserId(user_in(database, user, self.pseudonyms)))

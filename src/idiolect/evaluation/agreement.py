@@ -5,9 +5,8 @@ from __future__ import annotations
 import numpy as np
 
 from idiolect.errors import InputError
-from idiolect.evaluation.additive import AdditiveScore
-from idiolect.evaluation.base import Signature
 from idiolect.evaluation.significance import LEVEL, Bootstrapped, Interval, Resamples, interval
+from idiolect.metrics.base import AdditiveScore, Signature
 
 MISSING = -1
 """What stands in a table of ratings where a rater gave none."""

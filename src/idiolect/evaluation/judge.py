@@ -2,24 +2,31 @@
 
 Source: the DRP authors' analysis script (METHODS 1.5): one call a comparison over the validated text, greedily, at most
 2048 new tokens and 12 units. The words of the prompt are ours.
+
+What a method claimed of every user, comparison by comparison, read from its outputs.
+
+A language model as the judge of what a run's methods found: who is asked, about what, made from which reviews.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, field, replace
+from functools import lru_cache
 from pathlib import Path
 from typing import Any, Protocol
 
-from idiolect.difference.language import lenient
-from idiolect.difference.language.taxonomy import CATEGORIES, CONTROLLED, Key, by_pair, by_path
-from idiolect.evaluation.uvq import Unit
-from idiolect.evaluation.uvq_rules import category_of
-from idiolect.llm.base import SamplingParams, Schema
-from idiolect.llm.failure import Failure
-from idiolect.llm.usage import Usage
-from idiolect.prompts.files import TEMPLATES, load
-from idiolect.types import Block, Message, Prompt, ReviewId
+from idiolect.difference.claims import lenient_json as lenient
+from idiolect.difference.claims.feature import Feature
+from idiolect.difference.claims.stylometric import POOLED
+from idiolect.difference.claims.taxonomy import CATEGORIES, CONTROLLED, Key, by_pair, by_path
+from idiolect.evaluation.uvq import Unit, category_of, units_of
+from idiolect.llm.base import Failure, SamplingParams, Schema, Usage
+from idiolect.methods.controls import is_control
+from idiolect.pipeline import results
+from idiolect.prompts.rendering import TEMPLATES, load
+from idiolect.store.base import ReviewReader
+from idiolect.types import Block, Message, Prompt, ReviewId, UserId
 
 MOST_UNITS = 12
 """Units of one comparison that are read, as in the script."""
@@ -84,7 +91,7 @@ class Answer(Protocol):
 
 
 class Judge(Protocol):
-    """Who is asked: ``idiolect.methods.roles.Role`` is one, which asks on where thinking did not end."""
+    """Who is asked: ``idiolect.methods.stages.Role`` is one, which asks on where thinking did not end."""
 
     def ask(self, prompts: Sequence[Prompt], *, schema: Schema | None = None) -> Sequence[Answer]:
         """One answer a prompt, in order, held to the schema where the model can be."""
@@ -221,3 +228,173 @@ def _truth(value: Any) -> bool | None:
         word = value.strip().lower()
         return True if word in _YES else False if word in _NO else None
     return bool(value) if isinstance(value, bool | int) else None
+
+
+COMPARED = "compared"
+"""The stage that lists a sample's comparisons (``portrait.portray``)."""
+
+Cell = tuple[UserId, str]
+"""A user and one of the user's comparisons."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Found:
+    """The differences of one method's users, and what a judge made of them."""
+
+    users: tuple[UserId, ...]
+    """In the order of the samples."""
+    features: Mapping[Cell, tuple[Feature, ...]]
+    """Of every comparison that claims something, whatever became of it; without what was measured over all of them."""
+    listed: Mapping[UserId, str]
+    """The reviews that were compared, as the outputs list them."""
+    judged: Mapping[Cell, Judged] | None = None
+    """None: nobody was asked."""
+    unheard: frozenset[UserId] = frozenset()
+    """Users of whom the extractor said nothing that could be read: what differs is not known, which is not 0."""
+
+    @property
+    def validated(self) -> list[list[list[Unit]]]:
+        """For each user the comparisons, for each of these the features as units: valid unless dropped."""
+        return self._by_user({cell: units_of(own) for cell, own in self.features.items()})
+
+    @property
+    def units(self) -> list[list[list[Unit]]]:
+        """The same by the judge's word, where there is one."""
+        if self.judged is None:
+            return self.validated
+        return self._by_user({cell: list(one.units) for cell, one in self.judged.items()})
+
+    @property
+    def unknown(self) -> frozenset[UserId]:
+        """Users of whom no number is known: nothing was heard of them, or the judge's answers could all not be read."""
+        asked: dict[UserId, list[bool]] = {}
+        for cell, one in (self.judged or {}).items():
+            if any(feature.valid for feature in self.features[cell]):
+                asked.setdefault(cell[0], []).append(one.failed)
+        return self.unheard | {user for user, failed in asked.items() if all(failed)}
+
+    def _by_user(self, units: Mapping[Cell, list[Unit]]) -> list[list[list[Unit]]]:
+        found: dict[UserId, list[list[Unit]]] = {user: [] for user in self.users}
+        for (user, _), own in units.items():
+            found[user].append(own)
+        return list(found.values())
+
+
+def found_in(runs: Mapping[str, Sequence[Mapping[str, Any]]]) -> dict[str, Found]:
+    """What every method that compared anything has found.
+
+    Args:
+        runs: By condition, its outputs sample by sample (see ``results.sample_row``); controls do not count.
+    """
+    return {
+        name: found_by(rows)
+        for name, rows in runs.items()
+        if not is_control(name) and any(COMPARED in _stages(row) for row in rows)
+    }
+
+
+def found_by(rows: Sequence[Mapping[str, Any]]) -> Found:
+    """What one method has found. A comparison that serves several samples of a user counts once, as in the first.
+
+    Raises:
+        ArtifactError: The rows are not what this version writes.
+    """
+    features: dict[Cell, tuple[Feature, ...]] = {}
+    listed: dict[UserId, str] = {}
+    heard: dict[UserId, bool] = {}
+    for row in rows:
+        user, own = row["user"], dict[str, list[Feature]]()
+        for feature in results.features(row):
+            if feature.comparison != POOLED:
+                own.setdefault(feature.comparison, []).append(feature)
+        for comparison, claimed in own.items():
+            features.setdefault((user, comparison), tuple(claimed))
+        heard[user] = heard.get(user, False) or _was_heard(row)
+        listed[user] = "\n".join(filter(None, (listed.get(user), _stages(row).get(COMPARED))))
+    unheard = frozenset(user for user, known in heard.items() if not known)
+    return Found(users=tuple(listed), features=features, listed=listed, unheard=unheard)
+
+
+def _was_heard(row: Mapping[str, Any]) -> bool:
+    """Whether the extractor was not asked, or some answer of it could be read."""
+    took = row.get("usage", {}).get("extract")
+    if took is None:
+        return True
+    counts = took if isinstance(took, Mapping) else asdict(took)
+    return counts["calls"] == 0 or counts.get("failed", 0) + counts.get("unreadable", 0) < counts["calls"]
+
+
+def _stages(row: Mapping[str, Any]) -> Mapping[str, str]:
+    return row.get("stages") or {}
+
+
+_NOBODY = UserId("")
+
+
+def judge_found(
+    who: Judge, found: Mapping[str, Found], reader: ReviewReader, *, templates: Path | None = None
+) -> dict[str, Found]:
+    """What was found, with the judge's word on every comparison: one call for each with something valid.
+
+    Args:
+        who: The judge.
+        found: By method.
+        reader: Shows the reviews that were compared.
+        templates: Folder of template folders; None: the shipped ones.
+    """
+    sources = _Sources(reader)
+    return {name: _judged_judging(who, one, sources, templates) for name, one in found.items()}
+
+
+def write_judged(found: Found, path: Path) -> None:
+    """Leave what the judge said of a method, a line a comparison; no file where nobody was asked."""
+    if found.judged is None:
+        path.unlink(missing_ok=True)
+    else:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        results.write_lines(path, _lines(found, found.judged))
+
+
+def _lines(found: Found, judged: Mapping[Cell, Judged]) -> Iterator[dict[str, Any]]:
+    for (user, comparison), one in judged.items():
+        yield {
+            "user": user,
+            "comparison": comparison,
+            COMPARED: found.listed[user],  # by which an erasure finds a line
+            "claims": _claims(found.features[user, comparison]),
+            "failed": one.failed,
+            "units": [asdict(unit) for unit in one.units],
+        }
+
+
+def _judged_judging(who: Judge, found: Found, sources: _Sources, templates: Path | None) -> Found:
+    asked = [
+        Claimed(claims=_claims(features), sources=sources.of(cell, found.listed[cell[0]]))
+        for cell, features in found.features.items()
+    ]
+    answers = judge(who, asked, templates=templates)
+    return replace(found, judged=dict(zip(found.features, answers, strict=True)))
+
+
+def _claims(features: Sequence[Feature]) -> tuple[str, ...]:
+    """What validation let stand (METHODS 1.5), as V reads it; no quotes, so that nobody else's words are in it."""
+    return tuple(f"[{feature.name}] {feature.description}" for feature in features if feature.valid)
+
+
+class _Sources:
+    """Which reviews a comparison was made from: the user's own, and the listed ones among others' of its item.
+
+    Args:
+        reader: What is visible.
+    """
+
+    def __init__(self, reader: ReviewReader) -> None:
+        self._own = lru_cache(maxsize=64)(lambda user: {str(one.id): one for one in reader.profile(user)})
+        self._item = lru_cache(maxsize=4096)(lambda item: reader.reviews_of(item, exclude=_NOBODY))
+
+    def of(self, cell: Cell, listed: str) -> tuple[ReviewId, ...]:
+        """Every such review's id. Ids may hold any character, so they are looked for in the list, which is not read."""
+        user, comparison = cell
+        own = self._own(user).get(comparison)
+        others = [] if own is None else [one.id for one in self._item(own.item) if one.id in listed]
+        return (ReviewId(comparison), *others)

@@ -14,9 +14,8 @@ from typing import NamedTuple
 import numpy as np
 
 from idiolect.errors import InputError
-from idiolect.evaluation.additive import AdditiveScore
-from idiolect.evaluation.base import Signature
 from idiolect.evaluation.significance import RESAMPLES, Resamples, Score
+from idiolect.metrics.base import AdditiveScore, Signature
 
 PENALTIES = np.logspace(-2, 4, 25)
 """Ridge penalties tried, in units of the mean variance (1) of a standardised feature."""

@@ -1,4 +1,6 @@
-"""UVQ, the Unique Valid Quantity: how many distinct differences hold for a user across the user's comparisons.
+"""The two rules by which recurring differences are accepted, for all users at once; and the script's weighted score.
+
+UVQ, the Unique Valid Quantity: how many distinct differences hold for a user across the user's comparisons.
 
 The DRP paper names the measure and its five criteria; the formula is only in the authors' analysis script, where it is
 called ``row_unique_valid``. Its defects are corrected by default and kept behind the preset ``script``:
@@ -10,6 +12,8 @@ called ``row_unique_valid``. Its defects are corrected by default and kept behin
 - A comparison that claims both directions counted for both. Here it counts for neither.
 - What merely lacked support was reported as a conflict. Here only attributes claimed in two directions are.
 - Repetitions and keys outside the taxonomy entered the category distribution. Here each key counts once a comparison.
+
+What was found to differ, counted: UVQ, with or without a judge.
 """
 
 from __future__ import annotations
@@ -23,11 +27,171 @@ import numpy as np
 from pydantic import Field
 
 from idiolect.config import Config
-from idiolect.difference.language.feature import Feature
-from idiolect.difference.language.taxonomy import CATEGORIES, CONTROLLED, Category
+from idiolect.difference.claims.feature import Feature
+from idiolect.difference.claims.taxonomy import CATEGORIES, CONTROLLED, KEYS, Category, by_path
+from idiolect.difference.claims.vote import tally
 from idiolect.errors import ConfigError
-from idiolect.evaluation import uvq_rules as rules
 from idiolect.registry import suggest
+
+ALPHA = {"Semantics": 0.16, "Emotion": 0.15, "Structure": 0.14, "Pragmatics": 0.13, "Writing": 0.12}
+"""By category: what recurrence adds, per log comparison."""
+FREQUENCY_CAPS = {"writing/sentence-complexity": 2, "writing/exclamations": 1, "writing/vocabulary": 2}
+"""Comparisons beyond which recurrence of an attribute adds no more."""
+SOURCE_GAIN, MOST_SOURCE_GAIN = 0.05, 1.15
+COVERAGE_BONUS = 0.1
+"""For every category in which a user has a difference."""
+LEAST_RELIABILITY = 0.85
+"""An attribute's weight where all users' comparisons of it conflict."""
+
+_PLACE = {key: place for place, key in enumerate(CONTROLLED)}
+_CONTROLLED = np.array([KEYS.index(key) for key in CONTROLLED])
+
+
+@dataclass(frozen=True, slots=True, eq=False, kw_only=True)
+class Voted:
+    """How every user's comparisons voted on the 35 keys and on their attributes."""
+
+    frequency: np.ndarray
+    """int64 (n_users, 35): comparisons that claim a key."""
+    kept: np.ndarray
+    """bool (n_users, 35)."""
+    attribute: np.ndarray
+    """int64 (35,): the attribute of each key, as the rule groups them."""
+    claimed: np.ndarray
+    """bool (n_users, n_attributes): claimed in some comparison."""
+    signed: np.ndarray
+    """bool (n_users, n_attributes): claimed in a direction that the rule knows."""
+    conflict: np.ndarray
+    """bool (n_users, n_attributes): claimed in more than one direction."""
+    accepted: np.ndarray
+    """bool (n_users, n_attributes): a direction of it was accepted."""
+
+
+def category_of(word: str) -> Category | None:
+    """The category in a judge's word for it, which may have a path behind it; None where there is none."""
+    wanted = word.strip().split("/", 1)[0].strip().lower()
+    return next((name for name in CATEGORIES if name.lower() == wanted), None)
+
+
+def claimed_keys(cells: Sequence[Sequence[tuple[str, str]]]) -> np.ndarray:
+    """The controlled keys in each comparison's (path, category) pairs where category and key agree.
+
+    Returns:
+        bool (n_cells, 35).
+    """
+    claimed = np.zeros((len(cells), len(CONTROLLED)), dtype=bool)
+    for row, cell in enumerate(cells):
+        for path, category in cell:
+            key = by_path(path)
+            if key is not None and key.category == category_of(category):
+                claimed[row, _PLACE[key]] = True
+    return claimed
+
+
+def by_antonyms(claimed: np.ndarray, users: np.ndarray, n_users: int, min_support: int) -> Voted:
+    """Explicit directions that exclude each other, each with its own support (``vote.tally``).
+
+    Args:
+        claimed: bool (n_cells, 35), of ``claimed_keys``.
+        users: int (n_cells,): the user of each cell.
+        n_users: How many users there are.
+        min_support: Comparisons that are enough.
+    """
+    wide = np.zeros((len(claimed), len(KEYS)), dtype=bool)
+    wide[:, _CONTROLLED] = claimed
+    result = tally(wide, users, n_users, min_support=min_support)
+    attribute = _codes([key.attribute for key in CONTROLLED])
+    kept = result.accepted[:, _CONTROLLED]
+    frequency = result.support[:, _CONTROLLED]
+    ever = _sums(claimed, users, n_users) > 0
+    directions = _pooled(ever, attribute)
+    return Voted(
+        frequency=frequency,
+        kept=kept,
+        attribute=attribute,
+        claimed=directions > 0,
+        signed=directions > 0,
+        conflict=directions > 1,
+        accepted=_pooled(kept, attribute) > 0,
+    )
+
+
+def by_path_suffix(claimed: np.ndarray, users: np.ndarray, n_users: int, min_support: int) -> Voted:
+    """The released script's rule: signs from the words of a path, votes pooled over its first two parts.
+
+    Arguments as of ``by_antonyms``.
+    """
+    attribute = _codes(["/".join(key.path.split("/")[:2]) for key in CONTROLLED])
+    sign = np.array([_suffix_sign(key.path) for key in CONTROLLED])
+    frequency = _sums(claimed, users, n_users)
+    votes = _pooled(frequency * sign, attribute)
+    positive, negative = (_sums(_pooled(claimed & (sign == one), attribute) > 0, users, n_users) for one in (1, -1))
+    lead = np.where(votes > 0, 1, -1) * (np.abs(votes) >= min_support)
+    one_sided = np.where((positive >= min_support) & (negative <= 1), 1, 0)
+    one_sided = np.where((one_sided == 0) & (negative >= min_support) & (positive <= 1), -1, one_sided)
+    direction = np.where(lead != 0, lead, one_sided)
+    return Voted(
+        frequency=frequency,
+        kept=(frequency > 0) & (sign != 0) & (direction[:, attribute] == sign),
+        attribute=attribute,
+        claimed=_pooled(frequency, attribute) > 0,
+        signed=(positive + negative) > 0,
+        conflict=(positive > 0) & (negative > 0),
+        accepted=direction != 0,
+    )
+
+
+def conflict_rate(voted: Voted) -> float:
+    """Share of the claimed attributes that are lost because their directions conflict."""
+    return float((voted.conflict & ~voted.accepted).sum() / max(1, voted.claimed.sum()))
+
+
+def unaccepted_rate(voted: Voted) -> float:
+    """The script's ``conflict_drop_rate``: attributes not accepted, over claims and such attributes together."""
+    dropped = int((voted.claimed & ~voted.accepted).sum())
+    return dropped / max(1, int(voted.frequency.sum()) + dropped)
+
+
+def weighted_scores(voted: Voted) -> np.ndarray:
+    """float64 (n_users,): the script's score of the kept keys.
+
+    A key counts (1 + alpha ln f) min(1.15, 1 + 0.05 (f - 1)) r for f comparisons that claim it and the reliability r of
+    its attribute over all the users given; alpha is the category's, f under the logarithm is capped for three
+    attributes. Each category in which something is kept adds 0.1. Source: the released script (METHODS 1.5).
+    """
+    alpha = np.array([ALPHA[key.category] for key in CONTROLLED])
+    caps = np.array([FREQUENCY_CAPS.get(key.attribute, np.inf) for key in CONTROLLED])
+    frequency = np.maximum(voted.frequency, 1)
+    gains = 1 + alpha * np.log(np.minimum(frequency, caps))
+    gains = gains * np.minimum(MOST_SOURCE_GAIN, 1 + SOURCE_GAIN * (frequency - 1))
+    conflicting = voted.conflict.sum(axis=0) / np.maximum(1, voted.signed.sum(axis=0))
+    reliability = np.maximum(LEAST_RELIABILITY, 1 - conflicting)[voted.attribute]
+    covered = _pooled(voted.kept, _codes([key.category for key in CONTROLLED])) > 0
+    return (voted.kept * gains * reliability).sum(axis=1) + COVERAGE_BONUS * covered.sum(axis=1)
+
+
+def _suffix_sign(path: str) -> int:
+    if any(word in path for word in ("/higher", "/more", "/true")):
+        return 1
+    return -1 if any(word in path for word in ("/lower", "/less", "/fewer")) else 0
+
+
+def _codes(names: Sequence[str]) -> np.ndarray:
+    """int64 (n,): a number for each name, in the order of first appearance."""
+    numbers: dict[str, int] = {}
+    return np.array([numbers.setdefault(name, len(numbers)) for name in names])
+
+
+def _pooled(values: np.ndarray, groups: np.ndarray) -> np.ndarray:
+    """int64 (n, n_groups): sums of the columns of each group."""
+    return values.astype(np.int64) @ np.eye(groups.max() + 1, dtype=np.int64)[groups]
+
+
+def _sums(values: np.ndarray, users: np.ndarray, n_users: int) -> np.ndarray:
+    """int64 (n_users, columns): sums of the rows of each user."""
+    sums = np.zeros((n_users, values.shape[1]), dtype=np.int64)
+    np.add.at(sums, users, values)
+    return sums
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -145,8 +309,8 @@ def uvq(users: Sequence[Sequence[Sequence[Unit]]], aggregation: Aggregation | No
     how = aggregation or Aggregation()
     cells = [(user, cell) for user, row in enumerate(users) for cell in row]
     owner = np.array([user for user, _ in cells], dtype=np.int64)
-    claimed = rules.claimed_keys([[(unit.path, unit.category) for unit in cell if unit.valid] for _, cell in cells])
-    voted = (rules.by_antonyms if how.directions == "antonyms" else rules.by_path_suffix)(
+    claimed = claimed_keys([[(unit.path, unit.category) for unit in cell if unit.valid] for _, cell in cells])
+    voted = (by_antonyms if how.directions == "antonyms" else by_path_suffix)(
         claimed, owner, len(users), how.min_support
     )
     distribution, n_valid = _distribution(claimed, [cell for _, cell in cells], how.distribution)
@@ -154,8 +318,8 @@ def uvq(users: Sequence[Sequence[Sequence[Unit]]], aggregation: Aggregation | No
     return Uvq(
         kept=voted.kept,
         frequency=voted.frequency,
-        scores=rules.weighted_scores(voted),
-        conflict_drop_rate=rules.conflict_rate(voted) if how.drops == "conflicts" else rules.unaccepted_rate(voted),
+        scores=weighted_scores(voted),
+        conflict_drop_rate=conflict_rate(voted) if how.drops == "conflicts" else unaccepted_rate(voted),
         distribution=distribution,
         n_valid=n_valid,
         n_units=len(units),
@@ -172,9 +336,7 @@ class _Counts(NamedTuple):
 def _distribution(claimed: np.ndarray, cells: Sequence[Sequence[Unit]], of: str) -> _Counts:
     if of == "keys":
         return _Counts(_by_category(claimed.sum(axis=0)), int(claimed.sum()))
-    valid = [
-        [(rules.category_of(unit.category), unit.path.strip().lower()) for unit in cell if unit.valid] for cell in cells
-    ]
+    valid = [[(category_of(unit.category), unit.path.strip().lower()) for unit in cell if unit.valid] for cell in cells]
     named = Counter(category for cell in valid for category, _ in cell)
     distinct = sum(len({path for category, path in cell if category and path}) for cell in valid)
     return _Counts({name: named[name] for name in CATEGORIES}, distinct)

@@ -1,18 +1,34 @@
-"""What UVQ says about a run: whether it goes with the texts' quality, and the paper's signs that something is wrong."""
+"""What UVQ says about a run: whether it goes with the texts' quality, and the paper's signs that something is wrong.
+
+UVQ as figures: of which categories the differences are, and whether UVQ goes with the texts' quality.
+
+How many different things a run's methods found of its users (UVQ), and whether more go with better texts.
+
+What was found to differ, for a result file, a report, a terminal, and as figures.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, NamedTuple
 
 import numpy as np
 from pydantic import Field
 
 from idiolect.config import Config
-from idiolect.errors import InputError
-from idiolect.evaluation.additive import AdditiveScore
-from idiolect.evaluation.base import Signature
-from idiolect.evaluation.significance import LEVEL, Interval, Resamples, interval
-from idiolect.evaluation.uvq import Uvq
+from idiolect.difference.claims.taxonomy import CATEGORIES
+from idiolect.errors import InputError, MissingDependencyError
+from idiolect.evaluation.judge import Found
+from idiolect.evaluation.render import BLUE, GREEN, GREY, ORANGE, PURPLE, VERMILLION, drawing
+from idiolect.evaluation.significance import LEVEL, Bootstrapped, Interval, Resamples, interval
+from idiolect.evaluation.uvq import Uvq, uvq
+from idiolect.llm.base import Usage
+from idiolect.metrics.base import Additive, AdditiveScore, Mean, Metric, Signature
+from idiolect.pipeline.results import file_name
+from idiolect.types import UserId
 
 
 class Correlation(AdditiveScore):
@@ -111,3 +127,346 @@ def _ranks(values: np.ndarray) -> np.ndarray:
     """float64 (n,): 1 for the smallest; ties share the mean of their ranks."""
     _, codes, counts = np.unique(values, return_inverse=True, return_counts=True)
     return (np.cumsum(counts) - (counts - 1) / 2)[codes]
+
+
+_COLOURS = dict(zip(CATEGORIES, (BLUE, VERMILLION, GREEN, ORANGE, PURPLE), strict=True))
+_LEAST_WRITTEN = 0.06
+"""Shares below this have no room for their number."""
+
+
+class System(NamedTuple):
+    """One system, or one user, as a point: UVQ against a score of the texts."""
+
+    name: str
+    """Beside the point; empty: none."""
+    uvq: float
+    score: float
+
+
+def draw_categories(results: Mapping[str, Uvq], path: Path) -> None:
+    """The share of each category among valid differences, a bar a system (the paper's category figure).
+
+    Args:
+        results: By system; the first is drawn on top.
+        path: ``.svg`` or ``.png``.
+
+    Raises:
+        InputError: There is no system.
+        ConfigError: Another ending.
+        MissingDependencyError: matplotlib is not installed.
+    """
+    if not results:
+        raise InputError("there is no system to draw", hint="give at least one result")
+    counts = np.array([[result.distribution[name] for name in CATEGORIES] for result in results.values()], dtype=float)
+    totals = counts.sum(axis=1)
+    shares = counts / np.maximum(totals, 1)[:, None]
+    starts = np.cumsum(shares, axis=1) - shares
+    with drawing(path, width=6.2, height=1.1 + 0.42 * len(results)) as figure:
+        axes = figure.subplots()
+        places = np.arange(len(results))
+        for k, name in enumerate(CATEGORIES):
+            axes.barh(places, shares[:, k], left=starts[:, k], height=0.66, color=_COLOURS[name], label=name)
+            for place in map(int, np.flatnonzero(shares[:, k] >= _LEAST_WRITTEN)):
+                share = float(shares[place, k])
+                middle = float(starts[place, k]) + share / 2
+                axes.text(middle, place, f"{share:.0%}", ha="center", va="center", color="white", size=8)
+        names = [f"{name}  (n = {int(total)})" for name, total in zip(results, totals, strict=True)]
+        axes.set_yticks(places, names)
+        axes.invert_yaxis()
+        axes.set_xlim(0, 1)
+        axes.set_xlabel("share of valid differences")
+        axes.spines["left"].set_visible(False)
+        axes.tick_params(axis="y", length=0)
+        axes.legend(frameon=False, ncols=len(CATEGORIES), loc="lower left", bbox_to_anchor=(0, 1), fontsize=8)
+
+
+def draw_scatter(points: Sequence[System], found: Interval, path: Path, *, metric: str = "BLEU") -> None:
+    """UVQ against a score of the texts, with their correlation and its interval (the paper's Figure 2).
+
+    Args:
+        points: Systems or users, at least two.
+        found: Of ``uvq_report.correlation`` over the same points.
+        path: ``.svg`` or ``.png``.
+        metric: What the score is called.
+
+    Raises:
+        InputError: There are fewer than two points.
+        ConfigError: Another ending.
+        MissingDependencyError: matplotlib is not installed.
+    """
+    if len(points) < 2:
+        raise InputError(f"{len(points)} points show no relation", hint="give at least two systems or users")
+    x, y = np.array([[point.uvq, point.score] for point in points]).T
+    with drawing(path, width=4.2, height=3.4) as figure:
+        axes = figure.subplots()
+        if np.ptp(x) > 0:
+            slope, start = np.polyfit(x, y, 1)
+            ends = np.array([x.min(), x.max()])
+            axes.plot(ends, start + slope * ends, color=GREY, linewidth=1.2, linestyle="--", zorder=1)
+        axes.scatter(x, y, s=24, color=BLUE, alpha=0.8, linewidths=0, zorder=2)
+        for point in points:
+            axes.annotate(point.name, (point.uvq, point.score), xytext=(5, 4), textcoords="offset points", size=8)
+        axes.grid(color="#E6E6E6", linewidth=0.7)
+        axes.set_xlabel("UVQ (distinct valid differences a user)")
+        axes.set_ylabel(metric)
+        axes.set_title(f"r = {found.value:.2f}  [{found.low:.2f}, {found.high:.2f}]", loc="left")
+
+
+RELATED = ("bleu", "meteor")
+"""The scores that UVQ is held against, as in the paper's Figure 2."""
+LEAST_USERS = 10
+"""Below it a correlation's interval says nothing."""
+
+
+class _MeanOfKnown(Mean):
+    """A mean over those users of whom it is known: rows of a user's number and 1, or of 0 and 0."""
+
+    def score_totals(self, totals: np.ndarray, counts: np.ndarray) -> np.ndarray:
+        """See ``Additive``; a resample without a known user repeats the mean of all of them."""
+        known = totals[:, 1]
+        return np.divide(totals[:, 0], known, out=np.full(len(known), np.nan), where=known > 0)
+
+
+_UVQ = _MeanOfKnown("uvq", greater_is_better=True, unit="differences/user")
+
+
+@dataclass(frozen=True, slots=True, eq=False, kw_only=True)
+class Variety:
+    """What one method found of its users."""
+
+    uvq: Uvq
+    """By a judge where one was asked, else of the validated features."""
+    validated: Uvq
+    """Of the validated features."""
+    mean: Interval | None
+    """UVQ a user, resampled over users; None where it is known of nobody."""
+    comparisons: int
+    """Those that claim something."""
+    reasons: Mapping[str, int]
+    """Why features were dropped, and how many, the most frequent first."""
+    scores: Mapping[str, np.ndarray]
+    """By metric, float64 (n_users,): of each user's texts."""
+    related: Mapping[str, Interval]
+    """By metric: correlation of UVQ with the score over users (the paper's is over systems, of which a run has one);
+    without those that are not defined, for too few users or for want of spread."""
+    judged: int | None = None
+    """Comparisons that a judge was asked about; None: there is no judge."""
+    unread: int = 0
+    """Of these, those whose answer failed or could not be read."""
+    unknown: int = 0
+    """Users who are left out: no answer about them could be read, which is not the same as no difference."""
+    usage: Usage | None = None
+    """What the judge took."""
+
+    @property
+    def users(self) -> int:
+        """How many are counted, whether or not something was found."""
+        return len(self.uvq.kept)
+
+    @property
+    def warnings(self) -> list[str]:
+        """The paper's signs of a failing run, unless nothing was read that could show them."""
+        unread = f"{self.unread} of {self.judged} comparisons have no judgement: the judge's answer was none, or unread"
+        signs = [] if self.unread and self.unread == self.judged else failure_signs(self.uvq, validated=self.validated)
+        missing = f"{self.unknown} users are left out: no answer about them could be read"
+        return [*signs, *([unread] if self.unread else []), *([missing] if self.unknown and not self.unread else [])]
+
+
+def variety(found: Found, scores: Mapping[str, np.ndarray], draws: Resamples) -> Variety:
+    """What a method found, in numbers.
+
+    Args:
+        found: By the method.
+        scores: By metric, float64 (n_users,) in the order of ``found.users``.
+        draws: Resamples of the users.
+    """
+    known = np.array([user not in found.unknown for user in found.users], dtype=bool)
+    counted = uvq([cells for cells, heard in zip(found.units, known, strict=True) if heard])
+    scores = {name: own[known] for name, own in scores.items()}
+    features = [one for own in found.features.values() for one in own]
+    dropped = Counter(one.reason or "rejected" for one in features if not one.valid)
+    asked = [one for cell, one in (found.judged or {}).items() if any(f.valid for f in found.features[cell])]
+    return Variety(
+        uvq=counted,
+        validated=counted if found.judged is None else uvq(found.validated),
+        mean=_mean(counted.per_user, known, draws),
+        comparisons=len(found.features),
+        reasons=dict(dropped.most_common()),
+        scores=scores,
+        related={name: of for name, own in scores.items() if (of := _related(counted.per_user, own, draws))},
+        judged=None if found.judged is None else len(asked),
+        unread=sum(one.failed for one in asked),
+        usage=None if found.judged is None else Usage.total(one.usage for one in asked),
+        unknown=int((~known).sum()),
+    )
+
+
+def _mean(counts: np.ndarray, known: np.ndarray, draws: Resamples) -> Interval | None:
+    """The mean over the known users with its interval over resamples of all; a resample without any of them is none."""
+    if not known.any():
+        return None
+    rows = np.zeros((len(known), 2))
+    rows[known] = np.column_stack([counts, np.ones(len(counts))])
+    score = draws.score(_UVQ, rows)
+    return interval(Bootstrapped(score.value, score.resampled[np.isfinite(score.resampled)]))
+
+
+def judging(found: Mapping[str, Variety]) -> dict[str, Usage]:
+    """What the judge took, by method."""
+    return {name: one.usage for name, one in found.items() if one.usage is not None}
+
+
+def user_scores(
+    metrics: Sequence[Metric],
+    stats: Mapping[str, np.ndarray],
+    users: Sequence[UserId],
+    answered: np.ndarray | None = None,
+) -> dict[str, np.ndarray]:
+    """BLEU and METEOR of each user's texts, where they were computed.
+
+    Args:
+        metrics: Of the run.
+        stats: By metric, float64 (n, n_stats) of one method's texts.
+        users: The user of each text.
+        answered: int64 places of the texts that count; None: all.
+
+    Returns:
+        By metric, float64 (n_users,), users in the order of first appearance; nothing if a user has no text that
+        counts.
+    """
+    places = {user: place for place, user in enumerate(dict.fromkeys(users))}
+    kept = np.arange(len(users)) if answered is None else answered
+    owners = np.array([places[user] for user in users])[kept]
+    counts = np.bincount(owners, minlength=len(places)).astype(np.float64)
+    if not counts.all():
+        return {}
+    found: dict[str, np.ndarray] = {}
+    for metric in metrics:
+        if metric.name in RELATED and metric.name in stats and isinstance(metric, Additive):
+            totals = np.zeros((len(places), stats[metric.name].shape[1]))
+            np.add.at(totals, owners, stats[metric.name][kept])
+            found[metric.name] = metric.score_totals(totals, counts)
+    return found
+
+
+def _related(counts: np.ndarray, scores: np.ndarray, draws: Resamples) -> Interval | None:
+    defined = len(counts) >= LEAST_USERS and np.ptp(counts) > 0 and np.ptp(scores) > 0
+    return correlation(counts, scores, draws) if defined else None
+
+
+Varieties = Mapping[str, Variety]
+"""By method; without those that compare nobody."""
+
+_HEAD = ("run", "users", "comparisons", "UVQ", "frequent", "weighted", "claimed", "rejected", "conflicts", *CATEGORIES)
+_CATEGORIES = "categories.svg"
+_LEGEND = (
+    "UVQ: distinct valid differences of the 35 in the taxonomy that recur over a user's comparisons, the mean over "
+    "users with its bootstrap interval; frequent: of these, those in three comparisons or more; weighted: the mean of "
+    "the released script's score; rejected: claims that validation dropped; conflicts: attributes lost because both "
+    "directions were claimed. The categories are shares of the valid differences."
+)
+
+
+def to_dict(found: Varieties) -> dict[str, Any]:
+    """Plain data for a result file."""
+    return {name: _record(one) for name, one in found.items()}
+
+
+def to_text(found: Varieties) -> str:
+    """A line a method, for a terminal."""
+    width = max(map(len, found), default=0)
+    return "\n".join(f"{name.ljust(width)}  {_sentence(one)}" for name, one in found.items()) + "\n"
+
+
+def warnings(found: Varieties) -> list[str]:
+    """The paper's signs of a failing run, one sentence each."""
+    return [f"warning: {name}: {sign}" for name, one in found.items() for sign in one.warnings]
+
+
+def to_markdown(found: Varieties, figures: Sequence[Path]) -> str:
+    """A table with a row a method, what it means, and the figures that were drawn."""
+    rows = [_HEAD, ["---", *["---:"] * (len(_HEAD) - 1)], *(_row(name, one) for name, one in found.items())]
+    table = "\n".join(f"| {' | '.join(row)} |" for row in rows)
+    beside = [f"- {name}: {line}" for name, one in found.items() for line in _beside(one)]
+    shown = [f"![{path.stem}]({path.name})" for path in figures]
+    return "\n\n".join([table, _LEGEND, "\n".join(beside), *shown]) + "\n"
+
+
+def draw_if_possible(found: Varieties, folder: Path) -> list[Path]:
+    """``categories.svg``, and for every correlation ``uvq-METRIC-METHOD.svg``; none where matplotlib is missing.
+
+    Those of an earlier call go.
+    """
+    for old in (folder / _CATEGORIES, *folder.glob("uvq-*.svg")):
+        old.unlink(missing_ok=True)
+    try:
+        return list(_drawn(found, folder)) if found else []
+    except MissingDependencyError:
+        return []
+
+
+def _drawn(found: Varieties, folder: Path) -> Iterator[Path]:
+    path = folder / _CATEGORIES
+    draw_categories({name: one.uvq for name, one in found.items()}, path)
+    yield path
+    for name, one in found.items():
+        for metric, related in one.related.items():
+            path = folder / f"uvq-{metric}-{file_name(name)}.svg"
+            points = [System("", *pair) for pair in zip(one.uvq.per_user, one.scores[metric], strict=True)]
+            draw_scatter(points, related, path, metric=f"{metric} of a user's texts")
+            yield path
+
+
+def _record(one: Variety) -> dict[str, Any]:
+    judged = {"comparisons": one.judged, "unread": one.unread, "units": one.uvq.n_units, "rejected": one.uvq.n_rejected}
+    return {
+        "uvq": None if one.mean is None else one.mean._asdict(),
+        "users": one.users,
+        "unknown_users": one.unknown,
+        "comparisons": one.comparisons,
+        "frequent": float(one.uvq.frequent.mean()) if one.users else None,
+        "weighted": float(one.uvq.scores.mean()) if one.users else None,
+        "by_category": one.uvq.by_category,
+        "distribution": dict(one.uvq.distribution),
+        "claimed": one.validated.n_units,
+        "rejected": dict(one.reasons),
+        "conflict_drop_rate": one.uvq.conflict_drop_rate,
+        "judge": None if one.judged is None else judged,
+        "correlation_over_users": {metric: of._asdict() for metric, of in one.related.items()},
+        "warnings": one.warnings,
+    }
+
+
+def _sentence(one: Variety) -> str:
+    lost = f"{one.validated.n_rejected} of {one.validated.n_units} claims rejected"
+    said = f"UVQ {_mean_report(one)} over {one.users} users, {one.comparisons} comparisons; {lost}"
+    return said if one.judged is None else f"{said}; counted by the judge"
+
+
+def _mean_report(one: Variety) -> str:
+    if one.mean is None:
+        return "not known"
+    value, low, high = one.mean
+    return f"{value:.2f} [{low:.2f}, {high:.2f}]"
+
+
+def _row(name: str, one: Variety) -> list[str]:
+    counts = [str(one.users), str(one.comparisons), _mean_report(one)]
+    means = [f"{own.mean():.2f}" if one.users else "-" for own in (one.uvq.frequent, one.uvq.scores)]
+    lost = [str(one.validated.n_units), f"{one.validated.rejection_rate:.0%}", f"{one.uvq.conflict_drop_rate:.0%}"]
+    total = max(1, sum(one.uvq.distribution.values()))
+    return [name, *counts, *means, *lost, *(f"{one.uvq.distribution[category] / total:.0%}" for category in CATEGORIES)]
+
+
+def _beside(one: Variety) -> Iterator[str]:
+    if one.judged is not None:
+        told = f"{one.uvq.n_rejected} of {one.uvq.n_units} units not valid, {one.unread} answers unread"
+        yield f"judged, {one.judged} comparisons: {told}"
+    if one.reasons:
+        yield "rejected as " + ", ".join(f"{reason} ({count})" for reason, count in one.reasons.items())
+    if one.related:
+        said = ", ".join(f"{metric} {r:.2f} [{low:.2f}, {high:.2f}]" for metric, (r, low, high) in one.related.items())
+        yield f"correlation of UVQ over users (Pearson's r) with {said}"
+    if missing := [metric for metric in one.scores if metric not in one.related]:
+        why = f"fewer than {LEAST_USERS} users" if one.users < LEAST_USERS else "one of the two is the same everywhere"
+        yield f"no correlation with {' and '.join(missing)}: {why}"

@@ -1,4 +1,7 @@
-"""The main job, live, on a small world made up for it: reviews in, text in the user's voice out, and what it gains."""
+"""A made-up world into a store.
+
+The main job, live, on a small world made up for it: reviews in, text in the user's voice out, and what it gains.
+"""
 
 from __future__ import annotations
 
@@ -10,30 +13,59 @@ from pathlib import Path
 from typing import Any
 
 from idiolect.config import Config
-from idiolect.context.builder import ContextConfig
-from idiolect.corpus.holdout import make_split
-from idiolect.corpus.rules import SplitConfig
-from idiolect.encoders.table import load_encoder
-from idiolect.errors import ConfigError
-from idiolect.experiments import results
-from idiolect.experiments.adapters import SANDBOX_ADAPTER
-from idiolect.experiments.commands import require_weights
-from idiolect.experiments.data import Data
-from idiolect.experiments.evaluate import Evaluation, evaluate
-from idiolect.experiments.fit import fit
-from idiolect.experiments.outputs import check_own
-from idiolect.experiments.settings import Settings, TargetConfig
+from idiolect.context import ContextConfig
+from idiolect.data.files import check_output, write_whole
+from idiolect.data.split import make_split
+from idiolect.data.split_config import SplitConfig
+from idiolect.encoders import load_encoder
+from idiolect.errors import ConfigError, OutputError
+from idiolect.evaluation.runner import Evaluation, evaluate
 from idiolect.llm.base import SamplingParams
-from idiolect.llm.config import BackboneConfig
+from idiolect.llm.registry import BackboneConfig
 from idiolect.llm.transformers import TransformersLLM
-from idiolect.prompts.render import PromptConfig
-from idiolect.sandbox.config import WorldConfig
-from idiolect.sandbox.world import World
-from idiolect.store.embed import embed_missing
+from idiolect.pipeline import results
+from idiolect.pipeline.adapters import SANDBOX_ADAPTER
+from idiolect.pipeline.commands import require_weights
+from idiolect.pipeline.data import Data
+from idiolect.pipeline.fit import fit
+from idiolect.pipeline.settings import Settings, TargetConfig
+from idiolect.prompts.rendering import PromptConfig
+from idiolect.sandbox.domain import WorldConfig
+from idiolect.sandbox.world import World, is_truth
+from idiolect.store.base import AddReport
+from idiolect.store.embedding import embed_missing
+from idiolect.store.engine import store_file
+from idiolect.store.outputs import check_own
+from idiolect.store.privacy import check_names
 from idiolect.store.sql import SqlStore
 from idiolect.training.config import FitConfig
-from idiolect.training.report import FitReport
+from idiolect.training.fit import FitReport
 from idiolect.version import __version__
+
+
+def store_world(store: str, config: WorldConfig, *, truth: Path | None = None) -> AddReport:
+    """Add a world's items and reviews to a store, and save what was planted.
+
+    Args:
+        store: SQLite file (made where absent) or database URL.
+        config: The world.
+        truth: Where the planted effects go; None: nowhere.
+
+    Raises:
+        ConfigError: The store knows users by pseudonyms, or something else is where the truth is to go.
+    """
+    if truth is not None:
+        truth = check_output(truth, ours=is_truth, what="a planted truth", apart=(store_file(store),))
+        if not truth.parent.is_dir():
+            raise OutputError(f"there is no folder {str(truth.parent)!r} for the truth", hint="make it first")
+    world = World(config)
+    with SqlStore(store) as database:
+        check_names(database, None, take=True)
+        report = database.add(world.items(), world.reviews())
+    if truth is not None:
+        write_whole(truth, world.save_truth)
+    return report
+
 
 Say = Callable[[str], None]
 

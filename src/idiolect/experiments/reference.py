@@ -13,17 +13,16 @@ from pathlib import Path
 from pydantic import BaseModel
 
 from idiolect.config import Config
-from idiolect.corpus.rules import SplitConfig
-from idiolect.experiments.embed import EmbedConfig
-from idiolect.experiments.explain.settings import ExplainConfig
-from idiolect.experiments.ingest import IngestConfig
-from idiolect.experiments.roles import RoleConfig
-from idiolect.experiments.settings import Settings
+from idiolect.data.split_config import SplitConfig
+from idiolect.explain.card import ExplainConfig
 from idiolect.llm.endpoint import OpenAIConfig
-from idiolect.methods.allowance import AdaptiveConfig
-from idiolect.sandbox.config import WorldConfig
+from idiolect.methods.adaptive import AdaptiveConfig
+from idiolect.pipeline.settings import RoleConfig, Settings
+from idiolect.sandbox.domain import WorldConfig
 from idiolect.softprompt.config import AdapterConfig
-from idiolect.training.pretrain_config import PretrainConfig
+from idiolect.store.embedding import EmbedConfig
+from idiolect.store.ingestion import IngestConfig
+from idiolect.training.config import PretrainConfig
 
 _RUN = "`--set NAME=VALUE` or `--config FILE.yaml`"
 _COMMANDS = "of `fit`, `evaluate` and `write`: `--set NAME=VALUE` or `--config FILE.yaml`"

@@ -1,17 +1,102 @@
-"""The seam of language models: a list of prompts in, a list of completions of the same length and order out."""
+"""The seam of language models: a list of prompts in, a list of completions of the same length and order out.
+
+Why a prompt has no answer: a value, so that one bad reply never costs a batch.
+
+What completions took, summed: per stage, per method, per run.
+
+How long prompts may be where nobody says: as in the DEP paper, and no longer than the model can read.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any, Literal, Protocol
+import json
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, fields
+from operator import attrgetter
+from pathlib import Path
+from typing import Any, Literal, NamedTuple, Protocol
 
 import numpy as np
 from pydantic import Field
 
 from idiolect.config import Config
-from idiolect.llm.failure import Failure
+from idiolect.errors import ArtifactError, IdiolectError
 from idiolect.types import Prompt
+
+FailureKind = Literal[
+    "rate_limited",
+    "server_error",
+    "connection",
+    "timeout",
+    "malformed",
+    "empty",
+    "context_too_long",
+    "unfinished_thinking",
+    "wrong_field",
+    "oversized",
+    "refused",
+    "denied",
+]
+"""``refused``: this request is unacceptable. ``denied``: so is every other (wrong key, unknown model, no credit).
+``wrong_field``: the answer is not where answers are. ``oversized``: the reply is longer than it can be."""
+
+_REMEDIES = {
+    "rate_limited": "ask less at once (endpoint.limits), or wait longer (endpoint.retry.deadline_s)",
+    "connection": "check endpoint.base_url, and that something answers there",
+    "timeout": "try again, or raise endpoint.retry.timeout_s",
+    "malformed": "check endpoint.base_url: what answers there is no chat endpoint",
+    "context_too_long": "set endpoint.request.max_prompt_chars, or a smaller context.k",
+    "unfinished_thinking": "raise sampling.max_new_tokens",
+    "wrong_field": "turn the server's reasoning parser off, or the model's thinking on",
+    "oversized": "check that the server keeps to the token limit, or raise endpoint.limits.max_reply_bytes",
+    "refused": "see what the endpoint says of the request",
+    "denied": "check endpoint.base_url, endpoint.model and the key",
+}
+_REMEDY = " | remedy: "
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Failure:
+    """What went wrong at the last attempt."""
+
+    kind: FailureKind
+    message: str = ""
+    """The endpoint's own words, or ours, in one line."""
+    hint: str = ""
+    """The remedy, where one is known that is better than the usual one of the kind."""
+
+    def __str__(self) -> str:
+        reason = f"{self.kind}: {self.message}" if self.message else self.kind
+        return f"{reason}{_REMEDY}{self.hint}" if self.hint else reason
+
+
+def reason_and_remedy(told: str) -> tuple[str, str]:
+    """A failure that was written down as text, and what to do about it.
+
+    Args:
+        told: ``str`` of a ``Failure``.
+
+    Example:
+        >>> reason_and_remedy("timeout: no reply in time")
+        ('timeout: no reply in time', 'try again, or raise endpoint.retry.timeout_s')
+    """
+    reason, found, hint = told.rpartition(_REMEDY)
+    if not found:
+        reason, hint = told, _REMEDIES.get(told.partition(":")[0], "try again later")
+    return reason, hint
+
+
+def one_line(text: str, limit: int = 300) -> str:
+    """``text`` without line breaks, cut at ``limit`` characters."""
+    line = " ".join(text[: 20 * limit].split())
+    return line if len(line) <= limit else f"{line[: limit - 1]}…"
+
+
+class EndpointError(IdiolectError):
+    """An endpoint refuses everything it is asked: wrong key, unknown model, no credit."""
+
+    exit_code = 7
+
 
 Capability = Literal["soft", "likelihood", "schema", "seed"]
 Schema = Mapping[str, Any]
@@ -96,3 +181,163 @@ class LLM(Protocol):
     def negative_log_likelihood(self, prompts: Sequence[Prompt], references: Sequence[str]) -> np.ndarray:
         """float64 (n,): nats of each whole reference given its prompt (end-of-turn token included)."""
         ...
+
+
+class Price(Config):
+    """What an endpoint charges, in any one currency."""
+
+    prompt: float = Field(default=0.0, ge=0)
+    """Per million prompt tokens."""
+    completion: float = Field(default=0.0, ge=0)
+    """Per million completion tokens, thinking included."""
+
+    def of(self, prompt_tokens: int, completion_tokens: int) -> float:
+        """The cost of one call."""
+        return (prompt_tokens * self.prompt + completion_tokens * self.completion) / 1e6
+
+
+def price_of(llm: object) -> Price | None:
+    """What a language model charges, behind a record of answers too; None where nothing is known of a price."""
+    price = getattr(getattr(llm, "llm", llm), "price", None)
+    return price if isinstance(price, Price) and price != Price() else None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Usage:
+    """A sum over completions. Answers from the cache count with what they took when they were made."""
+
+    calls: int = 0
+    """Completions asked for."""
+    cached: int = 0
+    """Of these, answered without a request."""
+    failed: int = 0
+    truncated: int = 0
+    """Answers that were cut off at the token limit."""
+    cut_prompts: int = 0
+    """Answers to prompts of which the endpoint seems to have read a part only."""
+    unreadable: int = 0
+    """Answers that could not be read as what was asked for; counted by whoever reads them."""
+    retries: int = 0
+    """Requests beyond the first of each call."""
+    prompt_tokens: int = 0
+    completion_tokens: int = 0
+    """Thinking included."""
+    thinking_tokens: int = 0
+    seconds: float = 0.0
+    """Sum of ``Completion.seconds``: at an endpoint of the latencies, which overlap."""
+    cost: float = 0.0
+    """What the answers are worth, in the currency of ``Price``."""
+    spent: float = 0.0
+    """The part of ``cost`` that was paid now."""
+
+    @classmethod
+    def of(cls, completions: Iterable[Completion]) -> Usage:
+        """The sum over ``completions``."""
+        return cls.total(cls._one(completion) for completion in completions)
+
+    @classmethod
+    def total(cls, parts: Iterable[Usage]) -> Usage:
+        """The sum over ``parts``."""
+        columns = zip(*map(_values, parts), strict=True)
+        return cls(**dict(zip(_NAMES, map(sum, columns), strict=False)))  # no parts, no columns
+
+    @classmethod
+    def _one(cls, completion: Completion) -> Usage:
+        return cls(
+            calls=1,
+            cached=int(completion.cached),
+            failed=int(completion.failure is not None),
+            truncated=int(completion.truncated and completion.failure is None),
+            cut_prompts=int(completion.cut_prompt),
+            retries=max(0, completion.requests - 1),
+            prompt_tokens=completion.prompt_tokens,
+            completion_tokens=completion.completion_tokens,
+            thinking_tokens=completion.thinking_tokens,
+            seconds=completion.seconds,
+            cost=completion.cost,
+            spent=0.0 if completion.cached else completion.cost,
+        )
+
+    def __add__(self, other: Usage) -> Usage:
+        return Usage.total((self, other))
+
+
+_NAMES = tuple(field.name for field in fields(Usage))
+_values = attrgetter(*_NAMES)
+
+CUT_PROMPT = "set endpoint.request.max_prompt_chars, or raise the server's context (num_ctx of Ollama)"
+"""What to do about an endpoint that does not read all of a prompt."""
+
+
+def remarks(took: Mapping[str, Usage]) -> Iterator[str]:
+    """What a reader has to know of answers that came and are not whole, one sentence each.
+
+    Args:
+        took: By stage.
+
+    Example:
+        >>> list(remarks({"write": Usage(calls=3, truncated=1)}))
+        ['1 of 3 texts were cut off at the token limit: raise sampling.max_new_tokens']
+    """
+    for stage, one in took.items():
+        if one.truncated:
+            what = "texts" if stage == "write" else f"answers of the stage {stage}"
+            cut = f"{one.truncated} of {one.calls} {what} were cut off at the token limit"
+            yield f"{cut}: raise sampling.max_new_tokens"
+        if one.unreadable:
+            answers = one.calls - one.failed
+            said = f"unreadable: {one.unreadable} of {answers} answers of the stage {stage}"
+            failed = ": the stage failed, and the texts were written without it"
+            yield said + (failed if one.unreadable == answers and stage != "judge" else "")
+        if one.cut_prompts:
+            yield (
+                f"the endpoint seems to have read only a part of {one.cut_prompts} of {one.calls} prompts of the stage "
+                f"{stage}, because it counts far fewer tokens than it was sent: {CUT_PROMPT}"
+            )
+
+
+_USUAL = 2048
+"""Source: DEP paper, appendix C.2.3."""
+_ANSWER = 256
+"""Tokens of a model's context that are left for its answer."""
+
+
+class Budget(NamedTuple):
+    """Lengths in tokens."""
+
+    prompt: int
+    """No prompt is longer."""
+    history: int
+    """No history entry is kept that would make a prompt longer than this."""
+
+
+def budget(asked: int | None, where: Path, positions: int | None) -> Budget:
+    """The budget that is asked for, or else one that fits the model.
+
+    A model that was pretrained on short documents garbles what comes behind longer ones, though it has positions for
+    more: of one that ``pretrain`` made, history reaches only as far as its documents did.
+
+    Args:
+        asked: ``BackboneConfig.max_prompt_tokens``.
+        where: The model's folder, if it is one.
+        positions: How many tokens the model has positions for; None: it does not say.
+
+    Raises:
+        ArtifactError: The record that ``pretrain`` left in the folder cannot be read.
+    """
+    if asked is not None:
+        return Budget(asked, asked)
+    most = _USUAL if positions is None else min(_USUAL, positions - min(_ANSWER, positions // 2))
+    return Budget(most, min(most, _learnt(where) or most))
+
+
+def _learnt(where: Path) -> int | None:
+    """The longest prompt that a model of ``pretrain`` has seen whole, whatever the length of the text behind it."""
+    path = where / "pretrain.json"
+    if not path.is_file():
+        return None
+    try:
+        recipe = json.loads(path.read_text(encoding="utf-8"))["recipe"]
+        return int(recipe["max_tokens"]) - int(recipe["reference_tokens"])
+    except (ValueError, KeyError, TypeError) as error:
+        raise ArtifactError(f"{str(path)!r} is not what pretrain leaves beside a model", hint="restore it") from error

@@ -1,26 +1,155 @@
-"""A record of every answer of a language model, so that none is asked for twice; erasing a review erases its answers.
+"""Language models that hand over every answer as it arrives, so that it is recorded before anything else happens.
+
+What an answer depends on, as one digest: equal questions, equal keys.
+
+A record of every answer of a language model, so that none is asked for twice; erasing a review erases its answers.
 
 Answers lie in one SQLite file under the key of their question, beside the ids of the reviews the question was made
 from. What is put is on the disk when ``put`` returns; any number of threads and processes may share a file.
+
+Any language model behind a cache: what was answered once is never asked again, also after a crash.
+
+An endpoint's answer is on the disk before its place is free for another question: a process that is killed has lost at
+most what was under way, one question a place.
 """
 
 from __future__ import annotations
 
+import asyncio
+import hashlib
 import json
 import sqlite3
 import threading
 import time
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
-from dataclasses import asdict, fields
+from dataclasses import asdict, fields, replace
 from pathlib import Path
-from typing import NamedTuple
+from typing import NamedTuple, Protocol, runtime_checkable
 
-from idiolect.corpus.atomic import is_sqlite, untouched
-from idiolect.errors import ArtifactError
-from idiolect.llm.base import Completion
-from idiolect.llm.failure import Failure
-from idiolect.types import ReviewId
+import numpy as np
+
+from idiolect.data.files import is_sqlite, untouched
+from idiolect.errors import ArtifactError, ConfigError
+from idiolect.llm.base import LLM, Capability, Completion, Failure, SamplingParams, Schema
+from idiolect.types import Prompt, ReviewId
+
+
+class Answer(NamedTuple):
+    """A completion and the place of its prompt among those asked."""
+
+    place: int
+    completion: Completion
+
+
+Receive = Callable[[list[Answer]], None]
+"""Takes all answers that arrived since it was last called, never none. It is called in another thread, one call at a
+time, and asks nothing of the model that calls it."""
+
+
+@runtime_checkable
+class StreamingLLM(LLM, Protocol):
+    """A language model whose answers can be had one by one."""
+
+    def stream(
+        self, prompts: Sequence[Prompt], params: SamplingParams, receive: Receive, *, schema: Schema | None = None
+    ) -> None:
+        """Ask, and hand over one answer a prompt in the order of arrival; returns when all are handed over.
+
+        An answer counts as under way until ``receive`` returns, so one that records loses at most what is under way.
+        What ``receive`` raises ends the asking and is raised here; it is not called again.
+        """
+        ...
+
+    def interrupt(self, threads: Collection[int]) -> None:
+        """End what these threads (by ``threading.get_ident``) wait for: ``stream`` raises ``CancelledError`` there."""
+        ...
+
+
+class NotReceivedError(Exception):
+    """What an answer is met with when nobody receives any more."""
+
+
+class Handover:
+    """Passes on what tasks of an event loop give, all that is there at once, and holds each task until it is received.
+
+    It is received in the loop's own thread: handing it to another and waiting for word from there would take longer
+    than recording it does. While it is received, nothing else happens in the loop.
+
+    Args:
+        receive: See ``Receive``.
+    """
+
+    def __init__(self, receive: Receive) -> None:
+        self._receive = receive
+        self._arrived: list[tuple[Answer, asyncio.Future[None]]] = []
+        self._receiving = threading.Lock()
+        self._open = True
+        self.fault: BaseException | None = None
+        """What ``receive`` raised, after which it is not called again."""
+
+    async def give(self, answer: Answer) -> None:
+        """Return when the answer is received; for a task of the loop.
+
+        Raises:
+            NotReceivedError: Nobody receives any more.
+        """
+        loop = asyncio.get_running_loop()
+        held = loop.create_future()
+        if not self._arrived:
+            loop.call_soon(self._pass_on)
+        self._arrived.append((answer, held))
+        await held
+
+    def close(self) -> None:
+        """Nothing is passed on when this has returned; from any other thread."""
+        with self._receiving:
+            self._open = False
+
+    def _pass_on(self) -> None:
+        arrived, self._arrived = self._arrived, []
+        received = self._received([answer for answer, _ in arrived])
+        for held in (held for _, held in arrived if not held.done()):
+            held.set_result(None) if received else held.set_exception(NotReceivedError())
+
+    def _received(self, answers: list[Answer]) -> bool:
+        """Whether somebody took them. No exception gets out, for that would end the loop, or leave the tasks held."""
+        with self._receiving:
+            if self._open:
+                try:
+                    self._receive(answers)
+                except BaseException as error:
+                    self.fault, self._open = error, False
+            return self._open
+
+
+# Part of every key: raise it when a reply comes to be read differently, so that old records are not taken for new ones.
+FORMAT = 1
+
+
+def cache_keys(
+    identity: str, prompts: Sequence[Prompt], params: SamplingParams, schema: Schema | None = None
+) -> list[str]:
+    """The keys of questions, 64 hexadecimal digits each.
+
+    Args:
+        identity: Endpoint, model and revision, and every setting that changes what is sent or how a reply is read.
+        prompts: Their messages block by block, slots and soft rows; what they were made from does not count.
+        params: Every parameter; the seed is the index of a replicate.
+        schema: As it is sent, for the order of properties shows in answers.
+    """
+    asked_with = json.dumps([FORMAT, identity, params.model_dump(), schema]).removesuffix("]")
+    return [_key(asked_with, prompt) for prompt in prompts]
+
+
+def _key(asked_with: str, prompt: Prompt) -> str:
+    turns = [[message.role, [[block.entry, block.segments] for block in message.blocks]] for message in prompt.messages]
+    digest = hashlib.blake2b(f"{asked_with}, {json.dumps(turns)}]".encode(), digest_size=32)
+    if prompt.soft is not None:
+        digest.update(repr(prompt.soft.shape).encode())
+        digest.update(np.ascontiguousarray(prompt.soft, dtype="<f4").tobytes())
+    return digest.hexdigest()
+
 
 _BUSY_SECONDS = 30
 _VERSION = 1
@@ -243,3 +372,92 @@ def _load(answer: str) -> Completion:
     failure = kept["failure"]
     kept |= {"kept_entries": tuple(kept["kept_entries"]), "failure": Failure(**failure) if failure else None}
     return Completion(**{**kept, "cached": True})
+
+
+# Models that answer whole batches are given this many prompts at once, which is then the most a crash can cost.
+_CHUNK = 64
+
+
+class CachedLLM:
+    """A language model that looks into its record first.
+
+    Equal prompts of one call are asked once; for independent draws use ``SamplingParams.replicate``.
+
+    Args:
+        llm: What answers. Its ``identity`` (else its name) must tell it from any model or setting that would answer
+            otherwise.
+        cache: Where answers are kept.
+    """
+
+    def __init__(self, llm: LLM, cache: Cache) -> None:
+        self.llm = llm
+        self.cache = cache
+        self.identity = str(getattr(llm, "identity", llm.name))
+
+    @property
+    def name(self) -> str:
+        """Of the model."""
+        return self.llm.name
+
+    @property
+    def supports(self) -> frozenset[Capability]:
+        """What the model does."""
+        return self.llm.supports
+
+    def generate(
+        self, prompts: Sequence[Prompt], params: SamplingParams, *, schema: Schema | None = None
+    ) -> list[Completion]:
+        """See ``LLM.generate``. Failures are not recorded, but for unfinished thinking, which more tokens may finish.
+
+        Raises:
+            ConfigError: A schema for a model that takes none.
+        """
+        if schema is not None and "schema" not in self.supports:
+            raise ConfigError(f"{self.name} does not support schemas", hint="use another backend")
+        keys = cache_keys(self.identity, prompts, params, schema)
+        made_from = _made_from(keys, prompts)
+        answers = self.cache.get(made_from)
+        self.cache.link((key, made_from[key]) for key in answers)
+        places = {key: place for place, key in reversed(list(enumerate(keys))) if key not in answers}
+        asked = sorted(places.values())
+
+        def record(group: list[Answer]) -> None:
+            named = {keys[asked[answer.place]]: answer.completion for answer in group}
+            answers.update(named | self._record(named, made_from))
+
+        self._ask([prompts[place] for place in asked], params, schema, record)
+        return [
+            answers[key] if places.get(key) == place else replace(answers[key], cached=True)
+            for place, key in enumerate(keys)
+        ]
+
+    def negative_log_likelihood(self, prompts: Sequence[Prompt], references: Sequence[str]) -> np.ndarray:
+        """See ``LLM.negative_log_likelihood``; numbers are not recorded."""
+        return self.llm.negative_log_likelihood(prompts, references)
+
+    def _ask(self, prompts: Sequence[Prompt], params: SamplingParams, schema: Schema | None, receive: Receive) -> None:
+        if isinstance(self.llm, StreamingLLM) and prompts:
+            return self.llm.stream(prompts, params, receive, schema=schema)
+        for start in range(0, len(prompts), _CHUNK):
+            completions = self.llm.generate(prompts[start : start + _CHUNK], params, schema=schema)
+            receive([Answer(start + k, completion) for k, completion in enumerate(completions)])
+
+    def _record(
+        self, named: Mapping[str, Completion], made_from: Mapping[str, frozenset[ReviewId]]
+    ) -> dict[str, Completion]:
+        """Put what is worth keeping on disk; the answers of others who were first, by key."""
+        kept = [Record(key, completion, made_from[key]) for key, completion in named.items() if _final(completion)]
+        return self.cache.put(kept) if kept else {}
+
+
+def _made_from(keys: Sequence[str], prompts: Sequence[Prompt]) -> dict[str, frozenset[ReviewId]]:
+    """Every distinct key with the reviews of all prompts that have it."""
+    made_from: dict[str, frozenset[ReviewId]] = {}
+    for key, prompt in zip(keys, prompts, strict=True):
+        made_from[key] = made_from.get(key, frozenset()).union(prompt.sources)
+    return made_from
+
+
+def _final(completion: Completion) -> bool:
+    """Whether asking again would be asking for an answer that was received and paid for."""
+    return completion.failure is None or completion.failure.kind == "unfinished_thinking"

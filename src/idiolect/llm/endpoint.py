@@ -17,16 +17,19 @@ from pydantic import field_serializer, field_validator
 
 from idiolect.config import Config
 from idiolect.errors import without_passwords
-from idiolect.llm.base import Completion, SamplingParams, Schema
-from idiolect.llm.failure import Failure
-from idiolect.llm.fault import fault_of, refusal
-from idiolect.llm.http import ChatClient
-from idiolect.llm.limits import LimitConfig, Pace
-from idiolect.llm.reply import Reply, failed, read_reply
-from idiolect.llm.request import RequestConfig, estimate_tokens, kept_entries, request_body, seems_cut
-from idiolect.llm.retry import Backoff, RetryConfig
+from idiolect.llm.base import Completion, Failure, Price, SamplingParams, Schema
+from idiolect.llm.request import (
+    Reply,
+    RequestConfig,
+    estimate_tokens,
+    failed,
+    kept_entries,
+    read_reply,
+    request_body,
+    seems_cut,
+)
+from idiolect.llm.retry import Backoff, ChatClient, LimitConfig, Pace, RetryConfig, fault_of, refusal
 from idiolect.llm.thinking import Tags
-from idiolect.llm.usage import Price
 from idiolect.types import Prompt
 
 

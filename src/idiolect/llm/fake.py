@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 import numpy as np
 
 from idiolect.llm.base import Capability, Completion, SamplingParams, Schema
-from idiolect.llm.config import BackboneConfig
+from idiolect.llm.registry import BackboneConfig
 from idiolect.types import Prompt
 
 Reply = Callable[[Prompt], str]

@@ -1,24 +1,67 @@
-"""Any OpenAI-compatible chat endpoint as a language model: many requests at once, order kept, no prompt lost."""
+"""An event loop in a thread of its own, so that a plain function can wait for many requests, inside a loop or not.
+
+Any OpenAI-compatible chat endpoint as a language model: many requests at once, order kept, no prompt lost.
+"""
 
 from __future__ import annotations
 
 import asyncio
 import threading
 import weakref
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Coroutine, Sequence
 from concurrent.futures import Future, wait
+from typing import Any, TypeVar
 
 import numpy as np
 
 from idiolect.errors import ConfigError
-from idiolect.llm.base import Capability, Completion, SamplingParams, Schema
-from idiolect.llm.config import BackboneConfig
+from idiolect.llm.base import Capability, Completion, EndpointError, Failure, SamplingParams, Schema, reason_and_remedy
+from idiolect.llm.cache import Answer, Handover, NotReceivedError, Receive
 from idiolect.llm.endpoint import Endpoint, OpenAIConfig, Question, denied
-from idiolect.llm.failure import EndpointError, Failure, reason_and_remedy
-from idiolect.llm.loop import LOOK_UP_SECONDS, LoopThread
-from idiolect.llm.streaming import Answer, Handover, NotReceivedError, Receive
+from idiolect.llm.registry import BackboneConfig
 from idiolect.progress import Progress
 from idiolect.types import Prompt
+
+T = TypeVar("T")
+LOOK_UP_SECONDS = 0.5
+"""How long a thread waits at most before it lets a signal be handled."""
+
+
+class LoopThread:
+    """Runs coroutines until it is closed; the thread does not keep the interpreter alive."""
+
+    def __init__(self, name: str) -> None:
+        self.events = asyncio.new_event_loop()
+        self._thread = threading.Thread(target=self.events.run_forever, name=name, daemon=True)
+        self._thread.start()
+
+    def submit(self, work: Coroutine[Any, Any, T]) -> Future[T]:
+        """Start ``work`` from any other thread.
+
+        Raises:
+            RuntimeError: It would be waited for in the thread that has to do it.
+        """
+        if threading.current_thread() is self._thread:
+            work.close()
+            raise RuntimeError("what receives answers must not ask for others")
+        return asyncio.run_coroutine_threadsafe(work, self.events)
+
+    def close(self, last: Coroutine[Any, Any, object]) -> None:
+        """Run ``last`` after cancelling everything else, then end the thread."""
+        if self.events.is_closed():
+            return last.close()
+        self.submit(self._finish(last)).result()
+        self.events.call_soon_threadsafe(self.events.stop)
+        self._thread.join()
+        self.events.close()
+
+    async def _finish(self, last: Coroutine[Any, Any, object]) -> None:
+        others = asyncio.all_tasks() - {asyncio.current_task()}
+        for task in others:
+            task.cancel()
+        await asyncio.gather(*others, return_exceptions=True)
+        await last
+        await self.events.shutdown_asyncgens()
 
 
 class OpenAILLM:

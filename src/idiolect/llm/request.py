@@ -1,17 +1,24 @@
-"""A prompt as an OpenAI-compatible chat endpoint takes it."""
+"""A prompt as an OpenAI-compatible chat endpoint takes it.
+
+The body of an endpoint's reply, read into text, thoughts and counts, or into what is wrong with it.
+"""
 
 from __future__ import annotations
 
+import json
 import math
 from collections import Counter
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, NamedTuple
 
 from pydantic import Field, JsonValue
 
 from idiolect.config import Config
-from idiolect.corpus.control import neutralised
-from idiolect.llm.base import SamplingParams, Schema
+from idiolect.data.control_tokens import neutralised
+from idiolect.llm.base import Failure, SamplingParams, Schema, one_line
+from idiolect.llm.retry import fault_in
+from idiolect.llm.thinking import Tag, part
 from idiolect.types import Block, Prompt
 
 CHARS_PER_TOKEN = 4
@@ -108,3 +115,216 @@ def _messages(prompt: Prompt, kept: tuple[int, ...], *, merge: bool) -> list[dic
 
 def _text(block: Block) -> str:
     return "".join(segment for segment in block.segments if isinstance(segment, str))
+
+
+_WHOLE = frozenset(
+    {"stop", "stop_sequence", "end_turn", "end_of_turn", "eos", "eos_token", "complete", "tool_calls", "tool_call"}
+    | {"tool_use", "function_call", "finish"}
+)
+"""How a reply says, in lower case, that its model had no more to say."""
+_CUT_OFF = frozenset({"length", "max_tokens", "max_output_tokens", "max_length", "model_length"})
+_FILTERED = frozenset({"content_filter", "content_filtered", "safety", "recitation", "refusal", "sensitive"})
+_MOST_TOKENS = 10_000_000
+"""No model reads or writes more in one call: a larger count is no count."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reply:
+    """One reply; ``text`` is empty where there is a failure."""
+
+    text: str = ""
+    thinking: str = ""
+    truncated: bool | None = False
+    """Whether the text was cut off at the token limit; None: the endpoint does not say how it ended."""
+    prompt_tokens: int = 0
+    completion_tokens: int = 0
+    thinking_tokens: int = 0
+    counted_prompt: bool = False
+    """``prompt_tokens`` is the endpoint's own count, not an estimate."""
+    counted: bool = False
+    """So is ``completion_tokens``."""
+    failure: Failure | None = None
+    retry_after: float | None = None
+    """Seconds that the endpoint asks to be left alone for."""
+
+
+def failed(failure: Failure, retry_after: float | None = None) -> Reply:
+    """A reply that never came."""
+    return Reply(failure=failure, retry_after=retry_after)
+
+
+def read_reply(body: bytes, *, prompt_tokens: int, always_thinks: bool = False, tags: Sequence[Tag] = ()) -> Reply:
+    """The first choice of a chat completion. One that cannot be read still has the counts that the endpoint gave.
+
+    A reply is an answer if the endpoint says that it ended as answers end: text beside an error, or beside a reason for
+    its end that is not known, is what was left when something broke.
+
+    Args:
+        body: As it came: JSON, or events of a stream that was not asked for.
+        prompt_tokens: An estimate, used where the endpoint does not count.
+        always_thinks: See ``thinking.part``.
+        tags: See ``thinking.part``.
+    """
+    data: Any = None
+    try:
+        data = _of_events(body) if _is_stream(body) else json.loads(body)
+        if data.get("error"):  # some gateways report faults of what stands behind them with status 200
+            return _billed(data, *fault_in(data))
+        choice = data["choices"][0]
+        if choice.get("error"):
+            return _billed(data, *fault_in(choice))
+        return _read(choice, _usage(data), prompt_tokens, always_thinks, tags)
+    except (ValueError, LookupError, TypeError, AttributeError, ArithmeticError, RecursionError):
+        shown = one_line(body[:300].decode("utf-8", "replace"))
+        return _billed(data, Failure(kind="malformed", message=f"not a chat completion: {shown}"))
+
+
+def _is_stream(body: bytes) -> bool:
+    return body.lstrip()[:6].startswith((b"data:", b"event:", b":", b"id:", b"retry:"))
+
+
+def _of_events(body: bytes) -> dict[str, Any]:
+    """The reply that the events of a stream add up to.
+
+    Raises:
+        ValueError: An event is no JSON.
+    """
+    texts: dict[str, list[str]] = {"content": [], "reasoning_content": []}
+    whole: dict[str, Any] = {"usage": None}
+    finish, ended = None, False
+    for event in _events(body):
+        if event is None:
+            ended = True
+            continue
+        whole["usage"] = event.get("usage") or whole["usage"]
+        for broken in (event, *_choices(event)):
+            if broken.get("error"):
+                return {**whole, "error": broken["error"]}
+        for choice in _choices(event)[:1]:
+            finish = choice.get("finish_reason") or finish
+            said = choice.get("delta") or choice.get("message") or {}
+            texts["content"].append(said.get("content") or "")
+            texts["reasoning_content"].append(said.get("reasoning_content") or said.get("reasoning") or "")
+    if not ended and finish is None:
+        return {**whole, "error": {"message": "the stream broke off before its end", "type": "server_error"}}
+    message = {name: "".join(pieces) for name, pieces in texts.items()}
+    return {**whole, "choices": [{"message": message, "finish_reason": finish}]}
+
+
+def _events(body: bytes) -> Iterator[dict[str, Any] | None]:
+    """The events with data in them, each parsed; None: the end of the stream is announced."""
+    kind = ""
+    for line in body.decode("utf-8").splitlines():
+        name, _, value = line.partition(":")
+        if name == "event":
+            kind = value.strip()
+        elif name == "data" and value.strip() == "[DONE]":
+            yield None
+        elif name == "data":
+            event = json.loads(value)
+            yield {"error": event.get("error") or event} if kind == "error" else event
+        elif not line:
+            kind = ""
+    # A line that broke off is no JSON, so it has raised above.
+
+
+def _choices(event: dict[str, Any]) -> list[dict[str, Any]]:
+    return event.get("choices") or []
+
+
+def _billed(data: Any, failure: Failure, retry_after: float | None = None) -> Reply:
+    """A reply that is no answer, with the tokens that the endpoint counted all the same."""
+    usage = _usage(data)
+    return Reply(
+        failure=failure,
+        retry_after=retry_after,
+        prompt_tokens=_count(usage.get("prompt_tokens")) or 0,
+        completion_tokens=_count(usage.get("completion_tokens")) or 0,
+    )
+
+
+def _usage(data: Any) -> dict[str, Any]:
+    usage = data.get("usage") if isinstance(data, dict) else None
+    return usage if isinstance(usage, dict) else {}
+
+
+def _count(value: Any) -> int | None:
+    """A count of tokens; None where it cannot be one: absent, negative, no number or beyond any model."""
+    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value <= _MOST_TOKENS:
+        return None
+    return int(value)
+
+
+def _read(
+    choice: dict[str, Any], usage: dict[str, Any], prompt_tokens: int, always_thinks: bool, tags: Sequence[Tag]
+) -> Reply:
+    message, finish = choice["message"], choice.get("finish_reason") or ""
+    ended = finish.lower()
+    content = _content(message.get("content"))
+    apart = str(message.get("reasoning_content") or message.get("reasoning") or "").strip()
+    inner = part(content, always=always_thinks and not apart, tags=tags)
+    thinking = "\n\n".join(filter(None, (apart, inner.thinking)))
+    # Nobody reads a prompt of no tokens, or writes a text of none: 0 is how some servers say that they do not count.
+    asked, said = _count(usage.get("prompt_tokens")), _count(usage.get("completion_tokens"))
+    completion = said or math.ceil((len(content) + len(apart)) / CHARS_PER_TOKEN)
+    told = _Told(message, ended, inner.answer, thinking, apart, inner.finished)
+    failure = _failure(told)
+    return Reply(
+        text="" if failure else inner.answer,
+        thinking=thinking,
+        truncated=ended in _CUT_OFF if ended else None,
+        prompt_tokens=asked or prompt_tokens,
+        completion_tokens=completion,
+        thinking_tokens=_thinking_tokens(usage, completion, thinking, inner.answer),
+        counted_prompt=bool(asked),
+        counted=bool(said),
+        failure=failure,
+    )
+
+
+def _content(content: Any) -> str:
+    """A message's text, which some endpoints send in parts."""
+    if isinstance(content, list):
+        content = "".join(part["text"] for part in content if part.get("type") == "text")
+    if content is not None and not isinstance(content, str):
+        raise TypeError("content is neither text nor parts")
+    return valid_unicode(content or "")
+
+
+class _Told(NamedTuple):
+    """What a reply says, and how it ended."""
+
+    message: dict[str, Any]
+    ended: str
+    answer: str
+    thinking: str
+    apart: str
+    """Thinking in a field of its own."""
+    finished: bool
+    """Thinking within the text was closed."""
+
+
+def _failure(told: _Told) -> Failure | None:
+    """Why a reply is no answer; None: it is one."""
+    if told.message.get("refusal"):
+        return Failure(kind="refused", message=one_line(str(told.message["refusal"])))
+    if told.ended in _FILTERED:
+        return Failure(kind="refused", message="the endpoint's content filter stopped the reply")
+    if told.ended and told.ended not in _WHOLE | _CUT_OFF:
+        return Failure(kind="server_error", message=one_line(f"the reply broke off: finish_reason {told.ended!r}", 120))
+    if not told.finished or (told.ended in _CUT_OFF and told.thinking and not told.answer):
+        return Failure(kind="unfinished_thinking", message="the reply ended within its thinking; allow more tokens")
+    if told.apart and not told.answer and not told.message.get("tool_calls"):
+        return Failure(kind="wrong_field", message="the reply stands in reasoning_content, and content has no text")
+    if not told.answer:
+        return Failure(kind="empty", message="the reply has no text")
+    return None
+
+
+def _thinking_tokens(usage: dict[str, Any], completion: int, thinking: str, answer: str) -> int:
+    """The endpoint's count, else the thinking's share of the characters."""
+    details = usage.get("completion_tokens_details")
+    counted = _count(details.get("reasoning_tokens")) if isinstance(details, dict) else None
+    if counted is not None and counted <= completion:
+        return counted
+    return round(completion * len(thinking) / max(1, len(thinking) + len(answer)))

@@ -1,20 +1,254 @@
-"""When a request is made again: exponential backoff with jitter, never before the server says so, within a deadline."""
+"""The official client, relieved of what is the same for every request to an endpoint.
+
+Keeping to an endpoint's requests and tokens a minute.
+
+When a request is made again: exponential backoff with jitter, never before the server says so, within a deadline.
+
+Exceptions and refusals as failures: every way in which a request can go wrong, in one place.
+
+What a refusal means is told by its status, code, type, parameter and by the time it asks to wait for; by its prose only
+where an endpoint gives nothing else.
+"""
 
 from __future__ import annotations
 
+import asyncio
+import base64
 import email.utils
+import importlib.util
+import json
 import math
 import re
 import time
-from collections.abc import Iterator, Mapping
+import zlib
+from collections.abc import AsyncIterable, Awaitable, Callable, Iterator, Mapping
+from contextvars import ContextVar
 from datetime import datetime
-from typing import Any
+from functools import lru_cache, partial
+from importlib import import_module
+from importlib.util import find_spec
+from typing import Any, NamedTuple
+from urllib.parse import unquote, urlsplit
 
 import numpy as np
 from pydantic import Field
 
 from idiolect.config import Config
-from idiolect.llm.failure import FailureKind
+from idiolect.errors import require, without_passwords
+from idiolect.llm.base import Failure, FailureKind, one_line
+
+_EXTRA = "openai"
+_ABOUT_US = "x-stainless-"
+"""What headers begin with that tell the endpoint of this machine, its Python and its retries."""
+_ITS_OWN = ("content-length", "content-encoding", "transfer-encoding", "cookie")
+"""Headers that no other request may be sent with."""
+_REFUSAL_BYTES = 64 * 1024
+"""What is read of a refusal, whose first words are enough."""
+_limit: ContextVar[int] = ContextVar("max_reply_bytes", default=_REFUSAL_BYTES)
+
+
+class OversizedError(Exception):
+    """A reply is longer than any answer to the request can be."""
+
+
+class ElsewhereError(Exception):
+    """An endpoint redirects to another server, or so that the prompt would be lost."""
+
+
+class ChatClient:
+    """Posts JSON bodies to one address, over aiohttp where that is installed, for it halves what a request costs.
+
+    The official client makes requests until one is answered. It would check its options, make copies of them and take
+    the reply apart for every other, which costs as much as sending it: a later request is the first with a body of its
+    own, sent by the same HTTP client.
+
+    Prompts go to ``base_url``'s server alone: a redirect is followed within it, and to its ``https``.
+
+    Args:
+        base_url: Up to and with ``/v1``.
+        key: Sent as the bearer.
+        path: What is posted to, below ``base_url``.
+        concurrency: Connections that are kept open.
+        timeout: Seconds without a byte after which a request has failed.
+
+    Raises:
+        MissingDependencyError: The official client is not installed.
+    """
+
+    def __init__(self, base_url: str, key: str, path: str, *, concurrency: int, timeout: float) -> None:
+        openai, self._httpx = require("openai", extra=_EXTRA), require("httpx2", extra=_EXTRA)
+        fast = importlib.util.find_spec("aiohttp") is not None
+        layer = openai.DefaultAioHttpClient if fast else openai.DefaultAsyncHttpxClient
+        limits = self._httpx.Limits(max_connections=concurrency, max_keepalive_connections=concurrency)
+        account, base_url = _account(base_url), without_passwords(base_url)
+        hooks = {"request": [partial(_stay, self._httpx.URL(base_url))], "response": [self._bound]}
+        self._http = layer(limits=limits, event_hooks=hooks)
+        # Retries are ours, so that they are counted and end at a deadline.
+        self._client = openai.AsyncOpenAI(
+            base_url=base_url,
+            api_key=key,
+            http_client=self._http,
+            timeout=timeout,
+            max_retries=0,
+            default_headers=account,
+        )
+        named = (*self._client.default_headers, f"{_ABOUT_US}retry-count", f"{_ABOUT_US}read-timeout")
+        unsaid = {name: openai.Omit() for name in named if name.lower().startswith(_ABOUT_US)}
+        headers = {**unsaid, "Accept-Encoding": "identity"}
+        # The typed method walks and validates every message, which costs more than all else here.
+        self._first = partial(self._client.post, path, cast_to=self._httpx.Response, options={"headers": headers})
+        self._later: Any = None
+
+    async def post(self, body: dict[str, Any], *, max_reply_bytes: int) -> Any:
+        """The response to a body, an ``httpx2.Response`` with its content.
+
+        Args:
+            body: Of the request.
+            max_reply_bytes: No more is read of a reply.
+
+        Raises:
+            openai.APIError: The official client's request failed, or was refused.
+            httpx2.RequestError: A later one failed; where that was refused, the response says so.
+            OversizedError: The reply is longer; the official client wraps it.
+            ElsewhereError: The endpoint redirects to another server; the official client wraps it.
+        """
+        _limit.set(max_reply_bytes)
+        if self._later is not None:
+            return await self._http.send(self._later(json=body))
+        response = await self._first(body=body)
+        self._later = self._like((response.history or [response])[0].request)
+        return response
+
+    async def close(self) -> None:
+        """End all connections."""
+        await self._client.close()
+
+    def _like(self, request: Any) -> Any:
+        """Makes requests that differ from ``request`` in nothing but the body."""
+        headers = request.headers.copy()
+        for name in _ITS_OWN:
+            headers.pop(name, None)
+        return partial(self._httpx.Request, request.method, request.url, headers=headers, extensions=request.extensions)
+
+    async def _bound(self, response: Any) -> None:
+        """Read no more of a reply than the bound, packed or not; of a refusal the first words."""
+        packed, stream = response.headers.pop("content-encoding", "identity").strip().lower(), response.stream
+        limit = _limit.get() if response.is_success else _REFUSAL_BYTES
+        try:
+            content = await _read(stream, packed, limit)
+        finally:
+            await stream.aclose()
+        if len(content) > limit and response.is_success:
+            raise OversizedError(f"the reply is longer than {limit} bytes")
+        response.stream = self._httpx.ByteStream(content[:limit])
+
+
+async def _read(stream: AsyncIterable[bytes], packed: str, limit: int) -> bytes:
+    """The first bytes of a reply, at most one more than the bound, so that it can be told whether there are more."""
+    if packed not in ("identity", "", "gzip", "x-gzip", "deflate"):
+        return b"(a reply that is packed, which was not asked for)"
+    unpack = None if packed in ("identity", "") else zlib.decompressobj(wbits=47)  # gzip or zlib, told by the header
+    content = bytearray()
+    async for piece in stream:
+        missing = limit + 1 - len(content)
+        try:
+            content += piece[:missing] if unpack is None else unpack.decompress(piece, missing)
+        except zlib.error:
+            return b"(a reply that is not packed as it says)"
+        if len(content) > limit:
+            break
+    return bytes(content)
+
+
+def _account(url: str) -> dict[str, str]:
+    """The header of the name and password in an address; sent in the address they would be logged with it."""
+    parts = urlsplit(url)
+    if parts.username is None and parts.password is None:
+        return {}
+    told = f"{unquote(parts.username or '')}:{unquote(parts.password or '')}".encode()
+    return {"Authorization": f"Basic {base64.b64encode(told).decode()}"}
+
+
+async def _stay(home: Any, request: Any) -> None:
+    """Refuse a request that would take the prompt, or the key, to another server."""
+    url = request.url
+    same = (url.scheme, url.host, _port(url)) == (home.scheme, home.host, _port(home))
+    safer = (home.scheme, url.scheme) == ("http", "https") and url.host == home.host
+    if not same and not (safer and (_port(home), _port(url)) == (80, 443)):
+        where = without_passwords(str(url)).partition("?")[0]
+        raise ElsewhereError(f"it redirects to another server, {where}, where no prompt is sent")
+    if request.method != "POST":
+        raise ElsewhereError("it redirects with a status that loses the prompt")
+
+
+def _port(url: Any) -> int:
+    return url.port or (443 if url.scheme == "https" else 80)
+
+
+# A waiter looks again this often, for replies that took less than was reserved let it go earlier.
+_TICK_S = 0.1
+_REPLY_BYTES = 256 * 1024
+_TOKEN_BYTES = 512
+"""An event of a stream, which holds one token, takes some 300."""
+
+
+class LimitConfig(Config):
+    """What an endpoint may be asked; None: as fast as it answers."""
+
+    concurrency: int = Field(default=64, gt=0)
+    """Requests under way at once."""
+    requests_per_minute: float | None = Field(default=None, gt=0)
+    """Spread evenly."""
+    tokens_per_minute: float | None = Field(default=None, gt=0)
+    """Prompt and completion together; what a reply may take is reserved, and corrected when it is there."""
+    max_reply_bytes: int | None = Field(default=None, gt=0)
+    """No more is read of a reply, and a longer one is a failure. None: 256 KiB, and 512 bytes for every token that the
+    reply may take; more than that is needed where ``request.extra`` asks for likelihoods of tokens."""
+
+    def reply_bytes(self, max_new_tokens: int) -> int:
+        """The bound of a reply that may take so many tokens."""
+        return self.max_reply_bytes or _REPLY_BYTES + _TOKEN_BYTES * max_new_tokens
+
+
+class Pace:
+    """Lets requests through in the order they came, as fast as the limits allow.
+
+    Args:
+        config: See ``LimitConfig``.
+        clock: Seconds, monotonic.
+        sleep: Waits for seconds.
+    """
+
+    def __init__(
+        self,
+        config: LimitConfig,
+        *,
+        clock: Callable[[], float] = time.monotonic,
+        sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
+    ) -> None:
+        self._request_s = 60.0 / config.requests_per_minute if config.requests_per_minute else 0.0
+        self._token_s = 60.0 / config.tokens_per_minute if config.tokens_per_minute else 0.0
+        self._clock, self._sleep = clock, sleep
+        self._queue = asyncio.Lock()
+        self._next_request = self._next_token = self._held_until = 0.0
+
+    async def wait(self, tokens: int) -> None:
+        """Return when a request that may take ``tokens`` may be sent."""
+        async with self._queue:
+            while (delay := max(self._next_request, self._next_token, self._held_until) - self._clock()) > 0:
+                await self._sleep(min(delay, _TICK_S))
+            now = self._clock()
+            self._next_request = max(self._next_request, now) + self._request_s
+            self._next_token = max(self._next_token, now) + tokens * self._token_s
+
+    def settle(self, reserved: int, used: int) -> None:
+        """Correct a reservation by what was used."""
+        self._next_token += (used - reserved) * self._token_s
+
+    def hold(self, seconds: float) -> None:
+        """Let nothing through for ``seconds``: the server asked for it."""
+        self._held_until = max(self._held_until, self._clock() + seconds)
+
 
 RETRYABLE: frozenset[FailureKind] = frozenset(
     {"rate_limited", "server_error", "connection", "timeout", "malformed", "empty"}
@@ -182,3 +416,244 @@ def _until(date: str) -> float | None:
         except (ValueError, TypeError, OverflowError, OSError):
             continue
     return None
+
+
+_TOO_LONG = re.compile(
+    r"context.?(length|window|size)|maximum.{0,20}(context|length)|max_model_len|too (long|many tokens)"
+    r"|exceeds? .*tokens",
+    re.IGNORECASE,
+)
+_TOO_LONG_CODES = frozenset({"context_length_exceeded", "exceed_context_size_error", "string_above_max_length"})
+_NO_CREDIT_CODES = frozenset(
+    {
+        "insufficient_quota",
+        "insufficient_balance",
+        "insufficient_credits",
+        "insufficient_funds",
+        "billing_hard_limit_reached",
+        "billing_not_active",
+        "exceeded_current_quota_error",
+        "credit_balance_too_low",
+        "payment_required",
+    }
+)
+_NO_ACCESS_CODES = frozenset(
+    {
+        "invalid_api_key",
+        "incorrect_api_key",
+        "api_key_invalid",
+        "invalid_authentication",
+        "authentication_error",
+        "unauthenticated",
+        "unauthorized",
+        "account_deactivated",
+        "organization_deactivated",
+        "model_not_found",
+        "model_not_exist",
+        "unknown_model",
+    }
+)
+_RATE_CODES = frozenset({"rate_limit_exceeded", "rate_limit_error", "resource_exhausted", "too_many_requests"})
+_WRONG_PATH = re.compile(
+    r"(unexpected|unknown|invalid|unsupported|no such) (endpoint|path|route|url|method)|cannot (post|get) /"
+    r"|(endpoint|path|route|url|page|resource) (was )?not found|no route|method not allowed",
+    re.IGNORECASE,
+)
+_UNSUPPORTED = re.compile(
+    r"unsupported|not supported|unrecogni[sz]ed|unknown|unexpected|extra|forbidden|not permitted|not allowed"
+    r"|does not support|deprecated|not available",
+    re.IGNORECASE,
+)
+_NO_SYSTEM = re.compile(
+    r"system.{0,10}(role|message|prompt|turn).{0,40}(not|n't|un)|(not|n't|un)\w*.{0,40}system.{0,10}(role|message)"
+    r"|only (user|the user).{0,30}role|roles? must alternate",
+    re.IGNORECASE,
+)
+_NAMED = re.compile(r"\b(max_completion_tokens|max_tokens|temperature|top_p|seed|response_format)\b")
+_ADDRESS = "check that endpoint.base_url is the server's address and ends in /v1"
+
+
+class Fault(NamedTuple):
+    """A failure, and how long the endpoint asks to be left alone."""
+
+    failure: Failure
+    retry_after: float | None = None
+
+
+def fault_of(error: Any) -> Fault | None:
+    """What an exception of a request means; None for one that is nobody's but a programmer's."""
+    openai, httpx = require("openai", extra="openai"), require("httpx2", extra="openai")
+    if isinstance(error, openai.APIStatusError):
+        return refusal(error.response)
+    wrapped = isinstance(error, openai.APIConnectionError)  # by the official client; the rest is by the HTTP client
+    cause = error.__cause__ or error if wrapped else error
+    if isinstance(cause, OversizedError):
+        return Fault(Failure(kind="oversized", message=str(cause)))
+    if isinstance(cause, ElsewhereError | httpx.TooManyRedirects):
+        hint = "set endpoint.base_url to the address that answers, if you trust it"
+        return Fault(Failure(kind="denied", message=one_line(str(cause)), hint=hint))
+    # A connection that was dropped arrives as one that could not be made in time when the client runs on aiohttp.
+    if isinstance(cause, TimeoutError | httpx.TimeoutException) and not isinstance(cause, httpx.ConnectTimeout):
+        return Fault(Failure(kind="timeout", message="no reply in time"))
+    if wrapped or isinstance(cause, (httpx.RequestError, OSError, *_of_the_layers_below())):
+        return Fault(Failure(kind="connection", message=one_line(str(cause) or type(cause).__name__)))
+    return None
+
+
+@lru_cache
+def _of_the_layers_below() -> tuple[type[Exception], ...]:
+    """What the HTTP client lets through: a reply that is no HTTP, a stream that ends too soon."""
+    below = (("aiohttp", "ClientError"), ("anyio", "EndOfStream"))
+    return tuple(getattr(import_module(name), what) for name, what in below if find_spec(name))
+
+
+def refusal(response: Any) -> Fault:
+    """What a response with the status of an error means."""
+    words = response.content.decode("utf-8", "replace")
+    try:
+        body: Any = json.loads(words)
+    except (ValueError, RecursionError):
+        body = words
+    return fault_in(body, status=response.status_code, headers=response.headers)
+
+
+def fault_in(body: Any, *, status: int = 200, headers: Mapping[str, str] | None = None) -> Fault:
+    """What an error means that an endpoint reports, as the body of a refusal or inside a reply of status 200.
+
+    Args:
+        body: Parsed JSON, or the text of what is none.
+        status: Of the response; where that is 200 the status that the body gives counts.
+        headers: Of the response.
+    """
+    said = _Said.of(body)
+    own = status if status >= 300 else said.status
+    wait = wait_asked_for(headers or {}, said.all, limited=own == 429 or bool(said.codes & _RATE_CODES))
+    kind = _kind(own, said, wait)
+    shown = f"status {own}: {said.message}" if own else said.message
+    failure = Failure(kind=kind, message=one_line(shown), hint=_hint(kind, own, said))
+    return Fault(failure, wait if kind in ("rate_limited", "server_error") else None)
+
+
+class _Said(NamedTuple):
+    """What an error says in the fields that endpoints use."""
+
+    message: str
+    codes: frozenset[str]
+    """Codes and types, in lower case."""
+    fields: frozenset[str]
+    """The fields of the request that it is about."""
+    status: int
+    """A status in the body; 0: none."""
+    all: Any
+    """The whole error."""
+
+    @classmethod
+    def of(cls, body: Any) -> _Said:
+        found: Any = body[0] if isinstance(body, list) and body else body
+        error: Any = (found.get("error") or found) if isinstance(found, dict) else found
+        if not isinstance(error, dict):
+            outside = found if isinstance(found, dict) else {}
+            return cls(str(error), _codes(outside), frozenset(), _status(outside), body)
+        details = [one for one in _listed(error.get("detail")) if isinstance(one, dict)]
+        places = {str(place) for one in details for place in _listed(one.get("loc"))}
+        fields = {str(error["param"])} if isinstance(error.get("param"), str) else set()
+        return cls(_message(error, details), _codes(error), frozenset(places | fields), _status(error), body)
+
+    def about(self, pattern: re.Pattern[str]) -> bool:
+        """Whether the message says something."""
+        return bool(pattern.search(self.message[:4000]))
+
+    @property
+    def field(self) -> str:
+        """The field of ours that the endpoint does not take, by the error's fields or else by its message."""
+        (named, *_) = (*(field for field in sorted(self.fields) if _NAMED.fullmatch(field)), "")
+        if not named and self.about(_UNSUPPORTED) and (found := _NAMED.search(self.message[:4000])):
+            named = found[0]
+        return named
+
+
+def _listed(value: Any) -> list[Any]:
+    return value if isinstance(value, list) else []
+
+
+def _message(error: Mapping[str, Any], details: list[dict[str, Any]]) -> str:
+    """The endpoint's own words."""
+    if details:
+        return "; ".join(f"{'.'.join(map(str, _listed(one.get('loc'))))}: {one.get('msg')}" for one in details)
+    (said, *_) = (*(error[name] for name in ("message", "detail", "msg") if isinstance(error.get(name), str)), "")
+    return said or json.dumps(error)
+
+
+def _codes(error: Mapping[str, Any]) -> frozenset[str]:
+    reasons = [one.get("reason") for one in _listed(error.get("details")) if isinstance(one, dict)]
+    told = [error.get(name) for name in ("code", "type", "status")]
+    return frozenset(one.lower() for one in (*told, *reasons) if isinstance(one, str))
+
+
+def _status(error: Mapping[str, Any]) -> int:
+    for value in (error.get("code"), error.get("status"), error.get("status_code")):
+        told = int(value) if isinstance(value, str) and re.fullmatch(r"[1-9]\d\d", value) else value
+        if type(told) is int and 300 <= told < 600:
+            return told
+    return 0
+
+
+def _kind(status: int, said: _Said, wait: float | None) -> FailureKind:
+    """Codes before statuses, for many endpoints answer 400 or 429 to everything."""
+    if status == 402 or "insufficient_quota" in said.codes or (wait is None and said.codes & _NO_CREDIT_CODES):
+        return "denied"
+    if status == 429 or said.codes & _RATE_CODES:
+        return "rate_limited"
+    if said.codes & _TOO_LONG_CODES:
+        return "context_too_long"
+    if status in (300, 301, 302, 303, 307, 308, 401, 404, 405) or said.codes & _NO_ACCESS_CODES:
+        return "denied"
+    if status >= 500 or status in (408, 409, 425):
+        return "server_error"
+    return _kind_of_refusal(status, said)
+
+
+def _kind_of_refusal(status: int, said: _Said) -> FailureKind:
+    if status == 413 or said.about(_TOO_LONG):
+        return "context_too_long"
+    if not status and said.about(_WRONG_PATH):
+        return "denied"
+    if any(_NAMED.fullmatch(field) for field in said.fields) and said.field in said.fields and said.about(_UNSUPPORTED):
+        return "denied"  # every prompt of the run is sent with this field
+    return "refused" if status or "invalid_request_error" in said.codes else "server_error"
+
+
+def _hint(kind: FailureKind, status: int, said: _Said) -> str:
+    """The setting that helps, where one does."""
+    if kind in ("refused", "denied"):
+        return "".join(_hints(status, said))
+    return ""
+
+
+def _hints(status: int, said: _Said) -> Iterator[str]:
+    """At most one."""
+    if status == 402 or said.codes & _NO_CREDIT_CODES:
+        yield "the account has no credit left: see the provider's billing page"
+    elif status in (401, 403):
+        yield "check the key in the variable that endpoint.api_key_env names, and what it may use"
+    elif said.field:
+        yield _without(said.field, unsupported=said.about(_UNSUPPORTED))
+    elif said.about(_NO_SYSTEM):
+        yield "set endpoint.request.merge_system=true"
+    elif status == 404 and said.codes & _NO_ACCESS_CODES:
+        yield "check endpoint.model: the endpoint does not know it"
+    elif status in (300, 301, 302, 303, 307, 308, 404, 405) or said.about(_WRONG_PATH):
+        yield f"{_ADDRESS}, and that it serves endpoint.model"
+
+
+def _without(field: str, *, unsupported: bool) -> str:
+    """How a request is made without a field."""
+    if field == "max_tokens" and unsupported:
+        return "set endpoint.request.limit_field=max_completion_tokens"
+    if field == "max_completion_tokens" and unsupported:
+        return "set endpoint.request.limit_field=max_tokens"
+    if field in ("max_tokens", "max_completion_tokens"):
+        return "lower sampling.max_new_tokens, or set endpoint.request.limit_field"
+    if field == "response_format":
+        return "set endpoint.schemas=false"
+    return f"set endpoint.request.omit=[{field}]"

@@ -15,8 +15,7 @@ from typing import Annotated, NamedTuple
 
 from pydantic import AfterValidator
 
-from idiolect.llm.base import Completion
-from idiolect.llm.failure import Failure
+from idiolect.llm.base import Completion, Failure
 
 Tag = str | tuple[str, str]
 """A tag that encloses thoughts: ``plan`` for ``<plan>...</plan>``, ``[PLAN]`` for ``[PLAN]...[/PLAN]``, or a pair of

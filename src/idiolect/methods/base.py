@@ -1,15 +1,18 @@
-"""The seam of methods, and the one way in which every method that makes one call a sample writes."""
+"""The seam of methods, and the one way in which every method that makes one call a sample writes.
+
+Methods by name: those that are made from a language model and contexts alone, as RAG is.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Protocol
 
-from idiolect.context.base import Context
+from idiolect.context import Context
 from idiolect.errors import ConfigError
-from idiolect.llm.base import LLM, SamplingParams
-from idiolect.llm.usage import remarks
-from idiolect.methods.roles import Answer, Role
+from idiolect.llm.base import LLM, SamplingParams, remarks
+from idiolect.methods.stages import Answer, Role
+from idiolect.registry import Registry
 from idiolect.types import Prediction, Prompt, Sample
 
 
@@ -97,3 +100,14 @@ def shown(prompt: Prompt, kept: frozenset[int]) -> str:
     """The prompt as it reached the model: without the entries that did not fit."""
     turns = [[b for b in message.blocks if b.entry is None or b.entry in kept] for message in prompt.messages]
     return "\n\n".join("".join(s for b in blocks for s in b.segments if isinstance(s, str)) for blocks in turns)
+
+
+METHODS: Registry[Callable[..., Method]] = Registry(
+    "method",
+    {
+        "nonpersonalized": "idiolect.methods.nonpersonalized:NonPersonalized",
+        "rag": "idiolect.methods.rag:RAG",
+    },
+)
+"""Called as ``make(llm, contexts, params=SamplingParams, prompt=PromptConfig)``. A method of your own joins by
+``register``, or is named ``"module:Class"``; its ``name`` is what tables call it."""

@@ -9,11 +9,11 @@ from typing import Protocol
 
 import numpy as np
 
-from idiolect.context.base import Context
+from idiolect.context import Context
 from idiolect.errors import ArtifactError
 from idiolect.llm.base import LLM, SamplingParams
 from idiolect.methods.base import Contexts, check_support, write
-from idiolect.prompts.render import PromptConfig, render, with_soft
+from idiolect.prompts.rendering import PromptConfig, render, with_soft
 from idiolect.softprompt.config import stream_codes
 from idiolect.types import Prediction, Prompt, Sample, Slot
 

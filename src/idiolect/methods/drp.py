@@ -6,8 +6,7 @@ from collections.abc import Sequence
 from typing import ClassVar
 
 from idiolect.methods.comparing import ComparingMethod
-from idiolect.methods.dimensions import Dimensions
-from idiolect.methods.portrait import Portrait
+from idiolect.methods.stages import Dimensions, Portrait
 
 
 class DRP(ComparingMethod):

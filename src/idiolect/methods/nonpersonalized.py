@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
-from idiolect.context.base import Context
+from idiolect.context import Context
 from idiolect.llm.base import LLM, SamplingParams
 from idiolect.methods.base import Contexts, check_support, write
-from idiolect.prompts.render import PromptConfig, render
+from idiolect.prompts.rendering import PromptConfig, render
 from idiolect.types import Prediction, Prompt, Sample
 
 

@@ -4,14 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from idiolect.difference.language.modelfree import Norms
+from idiolect.difference.claims.stylometric import Norms
 from idiolect.methods.base import Contexts
-from idiolect.methods.pipeline import history_summary
-from idiolect.methods.portrait import Portrait, portray
-from idiolect.methods.roles import Roles
-from idiolect.methods.summary import PROFILE_CHARS
-from idiolect.methods.writing import final_prompts, write_profiled
-from idiolect.prompts.render import PromptConfig
+from idiolect.methods.comparing import history_summary
+from idiolect.methods.stages import Portrait, Roles, portray
+from idiolect.methods.summarize import PROFILE_CHARS, final_prompts, write_profiled
+from idiolect.prompts.rendering import PromptConfig
 from idiolect.types import Prediction, Prompt, Sample
 
 

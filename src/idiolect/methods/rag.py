@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from idiolect.llm.base import LLM, SamplingParams
 from idiolect.methods.base import Contexts, check_support, write
-from idiolect.prompts.render import PromptConfig, render
+from idiolect.prompts.rendering import PromptConfig, render
 from idiolect.types import Prediction, Prompt, Sample
 
 

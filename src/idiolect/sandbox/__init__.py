@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from idiolect.sandbox.traits import NAMES, TRAITS, Scores, Trait, describe
-from idiolect.sandbox.truth import Truth
-from idiolect.sandbox.world import World, WorldConfig
+from idiolect.sandbox.world import Truth, World, WorldConfig
 
 __all__ = ["NAMES", "TRAITS", "Scores", "Trait", "Truth", "World", "WorldConfig", "describe"]

@@ -9,14 +9,12 @@ import numpy as np
 import sqlalchemy as sa
 from sqlalchemy.exc import DBAPIError
 
-from idiolect.store import tables
+from idiolect.store import schema as tables
 from idiolect.store.base import PeerSums
-from idiolect.store.bulk import ANY_OF
-from idiolect.store.category_sums import category_sums_of_items
-from idiolect.store.flags import flag_digest
-from idiolect.store.rows import ITEM, REVIEW, Refused, item_row, review_row, to_item, to_review
-from idiolect.store.scrub import is_scrubbed
-from idiolect.store.sums import add_group_sums
+from idiolect.store.engine import ANY_OF
+from idiolect.store.metadata import flag_digest, is_scrubbed
+from idiolect.store.schema import ITEM, REVIEW, Refused, item_row, review_row, to_item, to_review
+from idiolect.store.sums import add_group_sums, category_sums_of_items
 
 _BATCH = 8192
 _ITEMS = 500

@@ -9,11 +9,11 @@ from typing import Any, TypeVar
 
 import sqlalchemy as sa
 
-from idiolect.store import tables
+from idiolect.store import schema as tables
 from idiolect.store.base import AddReport
-from idiolect.store.bulk import ANY_OF, insert_rows, key_chunks
-from idiolect.store.category_sums import take_categories
-from idiolect.store.rows import Row
+from idiolect.store.engine import ANY_OF, insert_rows, key_chunks
+from idiolect.store.schema import Row
+from idiolect.store.sums import take_categories
 
 _CHUNK = 4096
 

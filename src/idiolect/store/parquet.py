@@ -3,6 +3,8 @@
 ``items.parquet`` and ``reviews.parquet`` have the columns of ``corpus.frame``; each encoder's vectors are a file of
 review_id and ``vector``, float16 little-endian as fixed-size binary; ``not_peers.parquet`` lists users; ``store.json``
 says what belongs to what.
+
+A store to a folder of Parquet files, and back.
 """
 
 from __future__ import annotations
@@ -19,15 +21,14 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import sqlalchemy as sa
 
-from idiolect.corpus.atomic import write_whole
-from idiolect.corpus.frame import ITEM_SCHEMA, REVIEW_SCHEMA
+from idiolect.data.files import write_whole
+from idiolect.data.kcore import ITEM_SCHEMA, REVIEW_SCHEMA
 from idiolect.errors import ArtifactError, ConfigError, NotFoundError
-from idiolect.store import tables
+from idiolect.store import schema as tables
 from idiolect.store.base import AddReport
-from idiolect.store.files import check_replaced, whole_folder
-from idiolect.store.flags import flag_digest
-from idiolect.store.rows import ITEM, REVIEW, item_row, review_row, to_item, to_review
-from idiolect.store.scrub import erasures
+from idiolect.store.metadata import erasures, flag_digest
+from idiolect.store.schema import ITEM, REVIEW, item_row, review_row, to_item, to_review
+from idiolect.store.snapshot_files import check_replaced, remove_abandoned, whole_folder
 from idiolect.store.sql import SqlStore
 from idiolect.types import ReviewId, UserId
 
@@ -287,3 +288,36 @@ def _add_vectors(path: Path, store: SqlStore, encoder: str, dim: int, others: Co
             own = [place for place, id in enumerate(ids) if id not in others]
             new += store.add_vectors([ReviewId(ids[place]) for place in own], vectors[own], encoder=encoder)
     return new
+
+
+def export_folder(store: str, folder: Path) -> dict[str, Any]:
+    """Write a store as Parquet files and note the folder in it, so that an erasure finds it.
+
+    What exports left that were killed is removed first.
+
+    Returns:
+        Format, fingerprint, numbers of items and reviews, and the encoders.
+
+    Raises:
+        NotFoundError: There is no store.
+        InputError: ``folder`` exists and is no export.
+        ArtifactError: A user was erased while the export was written.
+        OSError: The folder cannot be written, for instance because the disk is full.
+    """
+    folder = check_export(folder)
+    with SqlStore(store, create=False) as database:
+        remove_abandoned(database.outputs())
+        database.record_output(folder, "export")
+        return export_store(database, folder)
+
+
+def import_folder(folder: Path, store: str) -> ImportReport:
+    """Read an export into a store, which is made where there is none.
+
+    Raises:
+        NotFoundError: There is no export in ``folder``.
+        ArtifactError: It is damaged, or of a later version.
+    """
+    read_head(folder)  # before a store is made for nothing
+    with SqlStore(store) as database:
+        return import_store(folder, database)

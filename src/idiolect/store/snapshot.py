@@ -1,25 +1,199 @@
-"""What one phase may see, memory-mapped: opens in milliseconds at any size, shared between processes."""
+"""Sums over a snapshot's whole categories: what stands in for an item's peers where there are too few.
+
+Without a time cut they are the item sums, added up once. With one they are running sums over time: every crowd's rows
+in the order of time, and the sum up to every 4096th row, so that any moment costs at most that many vectors.
+
+What one phase may see, memory-mapped: opens in milliseconds at any size, shared between processes.
+
+Making a snapshot: which reviews a phase sees, in which order.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
 import numpy as np
+import polars as pl
 import pyarrow as pa
+import sqlalchemy as sa
 from pydantic import ValidationError
 
-from idiolect.errors import ArtifactError, NotFoundError
-from idiolect.store.base import PeerSums
-from idiolect.store.crowds import Crowds
-from idiolect.store.files import FORMAT, META, SnapshotMeta, map_array, map_table
-from idiolect.store.item_sums import check_dated
-from idiolect.store.keys import Keys
-from idiolect.store.layout import NEVER
-from idiolect.store.rows import to_item, to_review
-from idiolect.store.sums import group_sums, withhold
-from idiolect.types import Item, ItemId, Moment, Review, ReviewId, UserId
+from idiolect.errors import ArtifactError, InputError, NotFoundError
+from idiolect.store import schema as tables
+from idiolect.store import snapshot_files as layout
+from idiolect.store import sql as frames
+from idiolect.store.base import PeerPool, PeerSums, is_history, is_peer
+from idiolect.store.metadata import erasures
+from idiolect.store.schema import to_item, to_review
+from idiolect.store.snapshot_files import FORMAT, META, NEVER, Keys, SnapshotMeta, map_array, map_table, whole_folder
+from idiolect.store.sql import SqlStore
+from idiolect.store.sums import check_dated, group_codes, group_sums, withhold
+from idiolect.store.vectors import EncoderRow, find_encoder
+from idiolect.types import Item, ItemId, Moment, Phase, Review, ReviewId, UserId
+
+_STEP = 4096
+
+
+class Crowds:
+    """A snapshot's pool by category, and as a whole; nothing is computed before it is asked for.
+
+    Args:
+        categories: Of every item.
+        vectors: float16 (n, dim); memory-mapped.
+        item_sums: float64 (n_items, dim): the pool's sum of every item.
+        pool: The rows of ``vectors`` that are in the pool, item by item.
+        users: int, beside ``pool``: who wrote them.
+        times: int64, beside ``pool``: seconds.
+        offsets: int64 (n_items + 1,): where each item's part of the pool begins.
+    """
+
+    def __init__(
+        self,
+        categories: Sequence[str],
+        *,
+        vectors: np.ndarray,
+        item_sums: np.ndarray,
+        pool: np.ndarray,
+        users: np.ndarray,
+        times: np.ndarray,
+        offsets: np.ndarray,
+    ) -> None:
+        names, self._of_item = group_codes(categories)
+        self._codes: dict[str | None, int] = {name: code for code, name in enumerate([*names, None])}
+        self._vectors, self._item_sums = vectors, item_sums
+        self._pool, self._users, self._times, self._offsets = pool, users, times, offsets
+
+    def read(self, crowd: str | None, before: int | None) -> PeerSums:
+        """The sum (1, dim) and number (1,) of a crowd's vectors.
+
+        Args:
+            crowd: A category; None: the whole pool.
+            before: Only those strictly before this time (seconds); None: all.
+        """
+        code = self._codes.get(crowd)
+        if code is None:
+            return PeerSums(np.zeros((1, self._vectors.shape[1])), np.zeros(1, dtype=np.int64))
+        if before is not None:
+            return self._running.before(code, before)
+        return PeerSums(self._totals.sums[[code]], self._totals.counts[[code]])
+
+    def voices(self, crowd: str | None, before: int | None) -> int:
+        """How many different users a crowd has; with ``before`` those with a review strictly before this time."""
+        code = self._codes.get(crowd)
+        return 0 if code is None else self._first_seen.number(code, before)
+
+    def holds(self, crowd: str | None, items: np.ndarray) -> np.ndarray:
+        """Bool (n,): whether items (codes) are of a crowd."""
+        return np.full(len(items), True) if crowd is None else self._of_item[items] == self._codes.get(crowd)
+
+    @cached_property
+    def _totals(self) -> PeerSums:
+        counts = np.bincount(self._of_item, weights=np.diff(self._offsets), minlength=len(self._codes)).astype(np.int64)
+        sums = np.zeros((len(self._codes), self._vectors.shape[1]))
+        for start in range(0, len(self._item_sums), _STEP):
+            part = slice(start, start + _STEP)
+            np.add.at(sums, self._of_item[part], self._item_sums[part])
+        sums[-1], counts[-1] = sums[:-1].sum(axis=0), counts[:-1].sum()
+        return PeerSums(sums, counts)
+
+    @cached_property
+    def _running(self) -> RunningSums:
+        rows, times = np.tile(self._pool, 2), np.tile(self._times, 2)
+        return RunningSums.of(self._vectors, rows, times, self._crowds, len(self._codes))
+
+    @cached_property
+    def _first_seen(self) -> FirstSeen:
+        users, times = np.tile(self._users, 2), np.tile(self._times, 2)
+        return FirstSeen.of(users, times, self._crowds, len(self._codes))
+
+    @property
+    def _crowds(self) -> np.ndarray:
+        """The pool's crowds, twice over: by category, then everybody's."""
+        about = np.repeat(self._of_item, np.diff(self._offsets))
+        return np.concatenate([about, np.full(len(about), self._codes[None])])
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class FirstSeen:
+    """When every user first wrote in every crowd, so that users are counted at any moment by bisection."""
+
+    times: np.ndarray
+    """int64 (k,): one a user and crowd, by crowd, ascending; seconds."""
+    offsets: np.ndarray
+    """int64 (n + 1,): where each crowd begins."""
+
+    @classmethod
+    def of(cls, users: np.ndarray, times: np.ndarray, crowds: np.ndarray, n: int) -> FirstSeen:
+        """One sort.
+
+        Args:
+            users: int (k,): who wrote each row.
+            times: int64 (k,): when.
+            crowds: int (k,) within [0, n): in which crowd.
+            n: Number of crowds.
+        """
+        order = np.lexsort((times, users, crowds))
+        users, crowds = users[order], crowds[order]
+        first = np.flatnonzero((np.diff(users, prepend=-1) != 0) | (np.diff(crowds, prepend=-1) != 0))
+        crowds, times = crowds[first], times[order][first]
+        offsets = np.concatenate([[0], np.cumsum(np.bincount(crowds, minlength=n))])
+        return cls(times[np.lexsort((times, crowds))], offsets)
+
+    def number(self, crowd: int, before: int | None) -> int:
+        """Users of a crowd; with ``before`` those first seen strictly before it (seconds)."""
+        first, last = self.offsets[crowd : crowd + 2].tolist()
+        return last - first if before is None else int(np.searchsorted(self.times[first:last], before))
+
+
+@dataclass(frozen=True, slots=True, eq=False, kw_only=True)
+class RunningSums:
+    """Every crowd's vectors in the order of time, with sums on the way."""
+
+    vectors: np.ndarray
+    """float16 (m, dim); memory-mapped."""
+    rows: np.ndarray
+    """int64 (k,): rows of ``vectors``, by crowd, then by time."""
+    times: np.ndarray
+    """int64 (k,): their times, seconds."""
+    offsets: np.ndarray
+    """int64 (n + 1,): where each crowd begins."""
+    marks: np.ndarray
+    """float64 (k // 4096 + 1, dim): the sum of all rows before every 4096th."""
+
+    @classmethod
+    def of(cls, vectors: np.ndarray, rows: np.ndarray, times: np.ndarray, crowds: np.ndarray, n: int) -> RunningSums:
+        """One pass over the vectors.
+
+        Args:
+            vectors: float16 (m, dim).
+            rows: int (k,): rows of ``vectors``.
+            times: int64 (k,): of each row.
+            crowds: int (k,) within [0, n): of each row.
+            n: Number of crowds.
+        """
+        order = np.lexsort((times, crowds))
+        rows, counts = rows[order], np.bincount(crowds, minlength=n)
+        blocks = group_sums(vectors, np.arange(len(rows)) // _STEP, len(rows) // _STEP + 1, rows=rows).sums
+        marks = np.concatenate([np.zeros((1, vectors.shape[1])), np.cumsum(blocks, axis=0)])[: len(blocks)]
+        offsets = np.concatenate([[0], np.cumsum(counts)])
+        return cls(vectors=vectors, rows=rows, times=times[order], offsets=offsets, marks=marks)
+
+    def before(self, crowd: int, time: int) -> PeerSums:
+        """The sum (1, dim) and number (1,) of a crowd's vectors strictly before a time (seconds)."""
+        first, last = self.offsets[crowd : crowd + 2].tolist()
+        end = first + int(np.searchsorted(self.times[first:last], time))
+        return PeerSums((self._up_to(end) - self._up_to(first))[None], np.array([end - first], dtype=np.int64))
+
+    def _up_to(self, end: int) -> np.ndarray:
+        start = end // _STEP * _STEP
+        rest = self.rows[start:end]
+        return (
+            self.marks[end // _STEP]
+            + group_sums(self.vectors, np.zeros(len(rest), dtype=np.int64), 1, rows=rest).sums[0]
+        )
 
 
 class Snapshot:
@@ -239,3 +413,105 @@ def _arrays(folder: Path, *names: str) -> list[np.ndarray]:
 
 def _read(batch: pa.RecordBatch) -> list[Review]:
     return [to_review(row) for row in zip(*(column.to_pylist() for column in batch.columns), strict=True)]
+
+
+def build_snapshot(
+    store: SqlStore,
+    members: pl.DataFrame,
+    *,
+    phase: Phase,
+    encoder: str,
+    folder: str | Path,
+    peers: PeerPool = "corpus",
+) -> Snapshot:
+    """Write what a phase may see as a memory-mapped folder.
+
+    The folder appears whole or not at all; a snapshot of that name is replaced. Reviews of no role are nobody's
+    history and may be peers.
+
+    Args:
+        store: Where the reviews and vectors are.
+        members: The split: review_id, user, role (``SplitRole``), one row a review.
+        phase: Whose view it is.
+        encoder: Name of an encoder with vectors in the store.
+        folder: Where to write.
+        peers: "corpus": every review that the phase does not hide may be a peer; "split": of these only members.
+
+    Raises:
+        InputError: ``members`` does not fit the store, or ``folder`` holds something else.
+        ArtifactError: A user was erased while the snapshot was made.
+        NotFoundError: A review of the history has no vector.
+    """
+    with store.reading() as connection:
+        since = erasures(connection)
+    with whole_folder(Path(folder), placing=lambda: store.unerased(since)) as new, store.reading() as connection:
+        source = find_encoder(connection, encoder)
+        fingerprint, dated = connection.execute(sa.select(tables.meta.c.digest, tables.meta.c.n_dated)).one()
+        candidates = _candidates(connection, members, source, phase, peers)
+        rows = _in_order(candidates)
+        users = layout.write_reviews(new, rows)
+        items = layout.write_items(new, frames.item_frame(connection), rows)
+        vectors = layout.write_vectors(new, connection, source, rows)
+        layout.write_pool(new, rows, vectors, items, users)
+        meta = SnapshotMeta(
+            phase=phase,
+            peers=peers,
+            encoder=encoder,
+            dim=source.dim,
+            fingerprint=fingerprint,
+            dated=dated > 0,
+            users=users.height,
+            items=items.height,
+            history=int(rows["history"].sum()),
+            pool=int(rows["peer"].sum()),
+            pool_without_vector=candidates.height - rows.height,
+        )
+        (new / META).write_text(meta.model_dump_json(indent=2) + "\n", encoding="utf-8")
+    return Snapshot.open(folder)
+
+
+def _candidates(
+    connection: sa.Connection, members: pl.DataFrame, encoder: EncoderRow, phase: Phase, peers: PeerPool
+) -> pl.DataFrame:
+    """Every visible review with the columns seq, history, peer and has_vector besides its own."""
+    reviews = _with_roles(frames.review_frame(connection, with_seq=True), members)
+    apart = connection.scalars(sa.select(tables.not_peers.c.user)).all()
+    stored = connection.scalars(sa.select(tables.vectors.c.review).where(tables.vectors.c.encoder == encoder.key)).all()
+    reviews = reviews.with_columns(
+        history=is_history(phase),
+        peer=is_peer(phase, peers) & ~pl.col("user").is_in(apart),
+        has_vector=pl.Series(np.isin(reviews["seq"].to_numpy(), np.array(stored, dtype=np.int64))),
+    )
+    missing = reviews.filter("history", ~pl.col("has_vector"))
+    if missing.height:
+        message = (
+            f"{missing.height} reviews of the {phase} history have no vector, the first is {missing['review_id'][0]!r}"
+        )
+        raise NotFoundError(message, hint="run `idiolect embed` first")
+    return reviews.filter(pl.col("history") | pl.col("peer"))
+
+
+def _with_roles(reviews: pl.DataFrame, members: pl.DataFrame) -> pl.DataFrame:
+    members = members.select("review_id", "role", member="user")
+    if members["review_id"].is_duplicated().any():
+        twice = members.filter(members["review_id"].is_duplicated())["review_id"][0]
+        raise InputError(f"review {twice!r} stands twice in the split", hint="a review has one role")
+    joined = reviews.join(members, on="review_id", how="left", maintain_order="left")
+    if joined["role"].count() < members.height:
+        unknown = members.join(reviews, on="review_id", how="anti")
+        message = (
+            f"{unknown.height} reviews of the split are not in the store, the first is {unknown['review_id'][0]!r}"
+        )
+        raise InputError(message, hint="split the store's present content")
+    foreign = joined.filter(pl.col("member") != pl.col("user"))
+    if foreign.height:
+        row = foreign.row(0, named=True)
+        message = f"review {row['review_id']!r} is {row['user']!r}'s, the split says {row['member']!r}'s"
+        raise InputError(message, hint="split the store's present content")
+    return joined.drop("member")
+
+
+def _in_order(candidates: pl.DataFrame) -> pl.DataFrame:
+    """History first, so that a user's profile is a slice; oldest first, ties by id as in the live store."""
+    # Polars puts reviews without a timestamp first, as ``Moment`` does.
+    return candidates.filter("has_vector").sort(~pl.col("history"), "user", "timestamp", "order", "review_id")

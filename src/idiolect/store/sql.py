@@ -1,10 +1,13 @@
-"""The live store: an embedded SQLite file by default, PostgreSQL by URL."""
+"""Whole tables as polars frames, in table order.
+
+The live store: an embedded SQLite file by default, PostgreSQL by URL.
+"""
 
 from __future__ import annotations
 
 import logging
 import unicodedata
-from collections.abc import Container, Iterable, Iterator, Sequence
+from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from operator import index
 from typing import Any, NamedTuple
@@ -13,21 +16,62 @@ import numpy as np
 import polars as pl
 import sqlalchemy as sa
 
+from idiolect.data.kcore import ITEM_SCHEMA, REVIEW_SCHEMA
 from idiolect.errors import NotFoundError
-from idiolect.store import frames, tables
+from idiolect.store import schema as tables
 from idiolect.store.base import AddReport, ErasureReceipt, PeerSums
-from idiolect.store.bulk import ANY_OF, key_chunks
 from idiolect.store.check import Finding, check_store
-from idiolect.store.crowd_sums import read_crowd_sums
-from idiolect.store.engine import writing
-from idiolect.store.erase import erase, items_alone, other_item_texts
+from idiolect.store.engine import ANY_OF, key_chunks, writing
 from idiolect.store.ingest import ingest
-from idiolect.store.item_sums import check_dated, read_peer_sums, read_peer_sums_before
-from idiolect.store.noted import Noted
-from idiolect.store.rows import ITEM, REVIEW, by_time, item_row, review_row, to_item, to_review, tried
-from idiolect.store.scrub import scrub
+from idiolect.store.metadata import Noted, scrub
+from idiolect.store.privacy import erase, items_alone, other_item_texts
+from idiolect.store.schema import ITEM, REVIEW, by_time, item_row, review_row, to_item, to_review, tried
+from idiolect.store.sums import check_dated, read_crowd_sums, read_peer_sums, read_peer_sums_before
 from idiolect.store.vectors import add_vectors, find_encoder, read_vectors
 from idiolect.types import Item, ItemId, Moment, Review, ReviewId, UserId
+
+_BATCH = 50_000
+
+_item, _review = tables.items.c, tables.reviews.c
+
+
+def item_frame(connection: sa.Connection) -> pl.DataFrame:
+    """All items (``ITEM_SCHEMA``)."""
+    query = sa.select(_item.id, _item.title, _item.description, _item.category).order_by(_item.seq)
+    return _frame(connection, query, ITEM_SCHEMA)
+
+
+def review_frame(connection: sa.Connection, *, with_seq: bool = False) -> pl.DataFrame:
+    """All reviews (``REVIEW_SCHEMA``); ``with_seq`` puts the database's own key before."""
+    columns = (_review.id, *(_review[name] for name in list(REVIEW_SCHEMA)[1:]))
+    query = sa.select(*([_review.seq] if with_seq else []), *columns).order_by(_review.seq)
+    return _frame(connection, query, pl.Schema({"seq": pl.Int64(), **REVIEW_SCHEMA}) if with_seq else REVIEW_SCHEMA)
+
+
+def missing_frame(connection: sa.Connection, encoder: str, ids: Sequence[str] | None = None) -> pl.DataFrame:
+    """Reviews (all, or those of ``ids``) without a vector of the encoder: seq, review_id, length (characters)."""
+    vector, name = tables.vectors.c, tables.encoders.c
+    key = sa.select(name.key).where(name.name == encoder).scalar_subquery()
+    has = sa.exists().where(vector.review == _review.seq, vector.encoder == key)
+    query = sa.select(_review.seq, _review.id, sa.func.length(_review.text)).where(~has)
+    schema = pl.Schema({"seq": pl.Int64(), "review_id": pl.String(), "length": pl.Int64()})
+    if ids is None:
+        return _frame(connection, query.order_by(_review.seq), schema)
+    some = query.where(_review.id.in_(ANY_OF))
+    parts = [_frame(connection, some, schema, keys) for keys in key_chunks(ids)]
+    return pl.concat([schema.to_frame(), *parts]).unique("seq").sort("seq")
+
+
+def _frame(
+    connection: sa.Connection, query: sa.Select, schema: pl.Schema, keys: Mapping[str, Any] | None = None
+) -> pl.DataFrame:
+    parts = [schema.to_frame()]
+    result = connection.execution_options(stream_results=True).execute(query, keys)
+    for rows in result.partitions(_BATCH):
+        columns = zip(schema.items(), zip(*rows, strict=True), strict=True)
+        parts.append(pl.DataFrame([pl.Series(name, values, dtype) for (name, dtype), values in columns]))
+    return pl.concat(parts)
+
 
 _log = logging.getLogger(__name__)
 
@@ -230,12 +274,12 @@ class SqlStore(Noted):
     def review_frame(self) -> pl.DataFrame:
         """All reviews in table order, with the columns of ``corpus.frame.REVIEW_SCHEMA``."""
         with self.reading() as connection:
-            return frames.review_frame(connection)
+            return review_frame(connection)
 
     def item_frame(self) -> pl.DataFrame:
         """All items in table order, with the columns of ``corpus.frame.ITEM_SCHEMA``."""
         with self.reading() as connection:
-            return frames.item_frame(connection)
+            return item_frame(connection)
 
     def missing_vectors(self, encoder: str, ids: Sequence[ReviewId] | None = None) -> pl.DataFrame:
         """Reviews that have no vector of ``encoder``: review_id, length (characters), in table order.
@@ -250,7 +294,7 @@ class SqlStore(Noted):
         if ids is not None:
             _check_found(ids, {row[0] for row in self._rows(_REVIEW_IDS, ids)})
         with self.reading() as connection:
-            return frames.missing_frame(connection, encoder, ids).drop("seq")
+            return missing_frame(connection, encoder, ids).drop("seq")
 
     def check(self) -> list[Finding]:
         """Everything that writes keep up to date, computed anew and compared; reads the whole store."""

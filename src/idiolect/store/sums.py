@@ -2,16 +2,31 @@
 
 A float16 within [-1, 1] is a multiple of 2**-24, so a float64 holds every sum of up to 2**29 of them without rounding:
 sums do not depend on order, and adding then subtracting a vector changes nothing.
+
+Whether enough different users stand behind a sum: they are counted no further than that takes.
+
+A sum for every category, so that a crowd of any size is one row; items without a category share the empty one.
+
+Item sums in the database: ``P = S_item - (the user's own sum there)`` and its ``m`` (DEP, Eq. 4).
+
+Sums over whole categories in the database: what stands in for an item's peers where there are too few.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Any
 
 import numpy as np
+import sqlalchemy as sa
 
-from idiolect.errors import InputError
+from idiolect.errors import ConfigError, InputError
+from idiolect.store import schema as tables
 from idiolect.store.base import PeerSums
+from idiolect.store.engine import ANY_OF, insert_rows, key_chunks
+from idiolect.store.schema import Row
+from idiolect.types import ItemId, UserId
 
 _ROWS = 4096
 """Rows converted to float64 at a time: 12 MB at 384 dimensions, about a processor's cache."""
@@ -82,3 +97,369 @@ def group_codes(names: Iterable[str]) -> tuple[list[str], np.ndarray]:
     names = list(names)
     place = {name: k for k, name in enumerate(dict.fromkeys(names))}
     return list(place), np.fromiter((place[name] for name in names), dtype=np.int64, count=len(names))
+
+
+_reviews, _vectors, _items = tables.reviews.c, tables.vectors.c, tables.items.c
+
+_summed = sa.exists().where(_vectors.review == _reviews.seq, _vectors.encoder == sa.bindparam("by"))
+_enough = sa.bindparam("enough", type_=sa.Integer)
+_VOICES = (
+    sa.select(_reviews.user)
+    .distinct()
+    .where(_reviews.user != sa.bindparam("of"), _reviews.user.not_in(sa.select(tables.not_peers.c.user)), _summed)
+    .limit(_enough)
+)
+_ON_ITEM = _VOICES.where(_reviews.item == sa.bindparam("on"))
+_IN_CATEGORY = _VOICES.join_from(tables.reviews, tables.items, _items.id == _reviews.item).where(
+    _items.category == sa.bindparam("about")
+)
+_IN_NONE = _VOICES.outerjoin_from(tables.reviews, tables.items, _items.id == _reviews.item).where(
+    sa.func.coalesce(_items.category, "") == ""
+)
+
+
+def _everybody() -> sa.Select:
+    """Users from the index one by one, each by its first review: who wrote thousands costs no more than others."""
+    user = sa.select(sa.func.min(_reviews.user).label("user")).cte("voice", recursive=True)
+    following = sa.select(sa.func.min(_reviews.user)).where(_reviews.user > user.c.user).scalar_subquery()
+    user = user.union_all(sa.select(following).where(user.c.user.is_not(None)))
+    embedded = sa.select(_reviews.seq).where(_reviews.user == user.c.user, _summed).exists()
+    apart = user.c.user.in_(sa.select(tables.not_peers.c.user))
+    return sa.select(user.c.user).where(user.c.user != sa.bindparam("of"), ~apart, embedded).limit(_enough)
+
+
+_IN_CORPUS = _everybody()
+
+
+def enough_on_items(
+    connection: sa.Connection, key: int, items: list[str], counts: np.ndarray, *, exclude: UserId, at_least: int
+) -> np.ndarray:
+    """Bool (n,): whether ``at_least`` others' vectors are summed for each item.
+
+    Args:
+        connection: An open transaction.
+        key: Of the encoder.
+        items: Whose sums.
+        counts: int (n,): how many of the others' reviews each holds; where these are too few no row is read.
+        exclude: Who is not counted.
+        at_least: Different users it takes.
+    """
+    enough = counts >= at_least
+    if at_least > 1:  # else a review is all it takes
+        given = {"by": key, "of": exclude, "enough": at_least}
+        for row in np.flatnonzero(enough).tolist():
+            enough[row] = _are_enough(connection, _ON_ITEM, {**given, "on": items[row]}, at_least)
+    return enough
+
+
+def enough_in_crowd(
+    connection: sa.Connection, key: int, crowd: str | None, count: int, *, exclude: UserId, at_least: int
+) -> bool:
+    """The same for all who wrote about items of a category; None: all who wrote."""
+    if count < at_least or at_least <= 1:
+        return count >= at_least
+    query = _IN_CORPUS if crowd is None else _IN_CATEGORY if crowd else _IN_NONE
+    return _are_enough(connection, query, {"by": key, "of": exclude, "enough": at_least, "about": crowd}, at_least)
+
+
+def _are_enough(connection: sa.Connection, query: sa.Select, given: dict[str, object], at_least: int) -> bool:
+    return len(connection.execute(query, given).all()) == at_least
+
+
+_items_category_sums, _sums, _category_sums = tables.items.c, tables.item_sums.c, tables.category_sums.c
+_this = (_category_sums.category == sa.bindparam("of"), _category_sums.encoder == sa.bindparam("by"))
+_SUMS = sa.select(_category_sums["count"].label("n"), _category_sums["sum"])
+_STORED = _SUMS.where(*_this)
+_ALL = _SUMS.where(_category_sums.encoder == sa.bindparam("by"))
+_CHANGE = sa.update(tables.category_sums).where(*_this).values(count=sa.bindparam("m"), sum=sa.bindparam("s"))
+_DROP = sa.delete(tables.category_sums).where(*_this)
+_CATEGORIES = sa.select(_items_category_sums.id, _items_category_sums.category).where(
+    _items_category_sums.id.in_(ANY_OF)
+)
+_ITEM_SUMS = sa.select(_sums.item, _sums.encoder, _sums["count"].label("n"), _sums["sum"]).where(_sums.item.in_(ANY_OF))
+
+
+def change_category_sums(connection: sa.Connection, key: int, items: Sequence[str], delta: PeerSums) -> None:
+    """Add to the sums of the items' categories what was added to the items'.
+
+    Args:
+        connection: An open write transaction.
+        key: Of the encoder.
+        items: Distinct items, with a record or without.
+        delta: One row an item.
+    """
+    known = {row.id: row.category for some in key_chunks(items) for row in connection.execute(_CATEGORIES, some)}
+    names, groups = group_codes(known.get(item, "") for item in items)
+    _change(connection, key, names, _grouped(delta, groups, len(names)))
+
+
+def take_categories(connection: sa.Connection, items: Sequence[Row]) -> None:
+    """Move the sums of new items that were written about before they had a record to their categories.
+
+    Args:
+        connection: An open write transaction.
+        items: Their rows.
+    """
+    category = {row["id"]: row["category"] for row in items if row["category"]}
+    for some in key_chunks(list(category)):
+        found = connection.execute(_ITEM_SUMS, some).all()
+        for key in {row.encoder for row in found}:
+            rows = [row for row in found if row.encoder == key]
+            sums = np.frombuffer(b"".join(row.sum for row in rows), dtype="<f8").reshape(len(rows), -1)
+            moved = PeerSums(sums, np.array([row.n for row in rows], dtype=np.int64))
+            names, groups = group_codes(category[row.item] for row in rows)
+            everything = _grouped(moved, np.zeros(len(rows), dtype=np.int64), 1)
+            _change(connection, key, [""], PeerSums(-everything.sums, -everything.counts))
+            _change(connection, key, names, _grouped(moved, groups, len(names)))
+
+
+def read_category_sums(connection: sa.Connection, key: int, dim: int, crowd: str | None) -> PeerSums:
+    """The sum (1, dim) and number (1,) of a category's vectors; None: of all."""
+    query, given = (_ALL, {"by": key}) if crowd is None else (_STORED, {"by": key, "of": crowd})
+    rows = connection.execute(query, given).all()
+    sums = np.frombuffer(b"".join(row.sum for row in rows), dtype="<f8").reshape(len(rows), dim)
+    return PeerSums(sums.sum(axis=0, keepdims=True), np.array([sum(row.n for row in rows)], dtype=np.int64))
+
+
+def category_sums_of_items(connection: sa.Connection) -> Mapping[tuple[str, int], tuple[int, np.ndarray]]:
+    """What the table should hold, computed from the item sums: count and float64 (dim,) by category and encoder."""
+    joined = tables.item_sums.outerjoin(tables.items, _items_category_sums.id == _sums.item)
+    category = sa.func.coalesce(_items_category_sums.category, "")
+    query = sa.select(category, _sums.encoder, _sums.count, _sums.sum).select_from(joined)
+    found: dict[tuple[str, int], tuple[int, np.ndarray]] = {}
+    for name, key, count, blob in connection.execution_options(stream_results=True).execute(query):
+        before, total = found.get((name, key), (0, 0.0))
+        found[name, key] = before + count, total + np.frombuffer(blob, "<f8")
+    return found
+
+
+def _grouped(delta: PeerSums, groups: np.ndarray, n: int) -> PeerSums:
+    total = PeerSums(np.zeros((n, delta.sums.shape[1])), np.zeros(n, dtype=np.int64))
+    np.add.at(total.sums, groups, delta.sums)
+    np.add.at(total.counts, groups, delta.counts)
+    return total
+
+
+def _change(connection: sa.Connection, key: int, categories: Sequence[str], delta: PeerSums) -> None:
+    for name, total, change in zip(categories, delta.sums, delta.counts.tolist(), strict=True):
+        this = {"of": name, "by": key}
+        stored = connection.execute(_STORED, this).first()
+        count = change + (stored.n if stored else 0)
+        now = {"m": count, "s": (total + (np.frombuffer(stored.sum, "<f8") if stored else 0.0)).tobytes()}
+        if stored and not count:
+            connection.execute(_DROP, this)
+        elif stored:
+            connection.execute(_CHANGE, {**this, **now})
+        else:
+            row = {"category": name, "encoder": key, "count": count, "sum": now["s"]}
+            connection.execute(sa.insert(tables.category_sums), row)
+
+
+_ITEMS = 1000
+"""Sums read and written at a time."""
+
+_reviews_item_sums, _vectors_item_sums, _sums_item_sums = tables.reviews.c, tables.vectors.c, tables.item_sums.c
+_this_item_sums = (_sums_item_sums.item == sa.bindparam("of"), _sums_item_sums.encoder == sa.bindparam("by"))
+_CHANGE_item_sums = (
+    sa.update(tables.item_sums).where(*_this_item_sums).values(count=sa.bindparam("m"), sum=sa.bindparam("s"))
+)
+_DROP_item_sums = sa.delete(tables.item_sums).where(*_this_item_sums)
+
+# Built once: SQLAlchemy takes longer to build and key a query than SQLite to answer it.
+_SUMS_item_sums = sa.select(_sums_item_sums.item, _sums_item_sums.count, _sums_item_sums.sum).where(
+    _sums_item_sums.encoder == sa.bindparam("by"), _sums_item_sums.item.in_(ANY_OF)
+)
+_ROWS_item_sums = (
+    sa.select(_reviews_item_sums.item, _vectors_item_sums.vector, _reviews_item_sums.user)
+    .join(tables.vectors, _vectors_item_sums.review == _reviews_item_sums.seq)
+    .where(_vectors_item_sums.encoder == sa.bindparam("by"), _reviews_item_sums.item.in_(ANY_OF))
+)
+_summed_users = _reviews_item_sums.user.not_in(sa.select(tables.not_peers.c.user))
+_OWN = _ROWS_item_sums.where(_reviews_item_sums.user == sa.bindparam("of"), _summed_users)
+_EARLIER = _ROWS_item_sums.where(
+    _reviews_item_sums.user != sa.bindparam("of"), _reviews_item_sums.timestamp < sa.bindparam("before"), _summed_users
+)
+
+
+def change_sums(connection: sa.Connection, key: int, items: Sequence[str], vectors: np.ndarray, *, sign: int) -> None:
+    """Add vectors to the sums of their items and categories, or take them out; what is left without vectors has no row.
+
+    Args:
+        connection: An open write transaction.
+        key: Of the encoder.
+        items: The item of each vector.
+        vectors: float16 (n, dim).
+        sign: 1 adds, -1 takes out.
+    """
+    names, groups = group_codes(items)
+    found = group_sums(vectors, groups, len(names))
+    delta = PeerSums(sign * found.sums, sign * found.counts)
+    change_category_sums(connection, key, names, delta)
+    for start in range(0, len(names), _ITEMS):
+        part = slice(start, start + _ITEMS)
+        stored = _stored(connection, key, names[part], vectors.shape[1])
+        sums, counts = stored.sums + delta.sums[part], stored.counts + delta.counts[part]
+        _write(connection, key, names[part], PeerSums(sums, counts), known=stored.counts > 0)
+
+
+def read_peer_sums(
+    connection: sa.Connection, encoder: tuple[int, int], items: Sequence[ItemId], exclude: UserId, at_least: int
+) -> PeerSums:
+    """The items' sums and counts without the user's own vectors; no peer's text or vector is read."""
+    key, dim = encoder
+    names, groups = group_codes(items)
+    total = _stored(connection, key, names, dim)
+    own = _summed_item_sums(_rows(connection, _OWN, names, by=key, of=exclude), names, dim)
+    found = PeerSums(total.sums - own.sums, total.counts - own.counts)
+    enough = enough_on_items(connection, key, names, found.counts, exclude=exclude, at_least=at_least)
+    found = withhold(found, enough)
+    return PeerSums(found.sums[groups], found.counts[groups])
+
+
+def read_peer_sums_before(
+    connection: sa.Connection,
+    encoder: tuple[int, int],
+    items: Sequence[ItemId],
+    exclude: UserId,
+    before: int,
+    at_least: int,
+) -> PeerSums:
+    """The same over the reviews with timestamp < ``before`` only, from the items' rows."""
+    key, dim = encoder
+    names, groups = group_codes(items)
+    rows = _rows(connection, _EARLIER, names, by=key, of=exclude, before=before)
+    voices = Counter(item for item, _ in {(row.item, row.user) for row in rows})
+    enough = np.array([voices[name] >= at_least for name in names], dtype=bool)
+    found = withhold(_summed_item_sums(rows, names, dim), enough)
+    return PeerSums(found.sums[groups], found.counts[groups])
+
+
+def check_dated(dated: int | bool) -> None:
+    """Refuse a time cut between users where order in a file is all the time order there is.
+
+    Raises:
+        ConfigError: No review has a timestamp.
+    """
+    if not dated:
+        message = "a time cut between users needs timestamps, and this corpus has none"
+        raise ConfigError(message, hint="leave `before` out")
+
+
+def _stored(connection: sa.Connection, key: int, items: Sequence[str], dim: int) -> PeerSums:
+    place = {item: k for k, item in enumerate(items)}
+    found = PeerSums(np.zeros((len(items), dim)), np.zeros(len(items), dtype=np.int64))
+    for some in key_chunks(items, by=key):
+        for item, count, blob in connection.execute(_SUMS_item_sums, some):
+            found.sums[place[item]], found.counts[place[item]] = np.frombuffer(blob, "<f8"), count
+    return found
+
+
+def _rows(
+    connection: sa.Connection, query: sa.Executable, items: Sequence[str], **parameters: object
+) -> list[sa.Row[Any]]:
+    return [row for some in key_chunks(items, **parameters) for row in connection.execute(query, some)]
+
+
+def _summed_item_sums(rows: Sequence[sa.Row[Any]], items: Sequence[str], dim: int) -> PeerSums:
+    place = {item: k for k, item in enumerate(items)}
+    groups = np.array([place[row.item] for row in rows], dtype=np.int64)
+    vectors = np.frombuffer(b"".join(row.vector for row in rows), dtype="<f2").reshape(len(rows), dim)
+    return group_sums(vectors, groups, len(items))
+
+
+def _write(connection: sa.Connection, key: int, items: Sequence[str], now: PeerSums, *, known: np.ndarray) -> None:
+    added: list[Row] = []
+    changed: list[Row] = []
+    emptied: list[Row] = []
+    for item, total, count, old in zip(items, now.sums, now.counts.tolist(), known, strict=True):
+        if not count:
+            emptied.append({"of": item, "by": key})
+        elif old:
+            changed.append({"of": item, "by": key, "m": count, "s": _blob(total)})
+        else:
+            added.append({"item": item, "encoder": key, "count": count, "sum": _blob(total)})
+    insert_rows(connection, tables.item_sums, added)
+    if changed:
+        connection.execute(_CHANGE_item_sums, changed)
+    if emptied:
+        connection.execute(_DROP_item_sums, emptied)
+
+
+def _blob(total: np.ndarray) -> bytes:
+    return total.astype("<f8").tobytes()
+
+
+_BATCH = 8192
+# An outer join, so that an item may lack a record, and so that a database begins with the user's few reviews.
+_known = tables.reviews.join(tables.vectors, _vectors.review == _reviews.seq).outerjoin(
+    tables.items, _items.id == _reviews.item
+)
+_ROWS_crowd_sums = (
+    sa.select(_vectors.vector, _reviews.user)
+    .select_from(_known)
+    .where(_vectors.encoder == sa.bindparam("by"), _reviews.user.not_in(sa.select(tables.not_peers.c.user)))
+)
+_OWN_crowd_sums = _ROWS_crowd_sums.where(_reviews.user == sa.bindparam("of"))
+_EARLIER_crowd_sums = _ROWS_crowd_sums.where(
+    _reviews.user != sa.bindparam("of"), _reviews.timestamp < sa.bindparam("before")
+)
+_about = sa.func.coalesce(_items.category, "") == sa.bindparam("about")
+
+
+def read_crowd_sums(
+    connection: sa.Connection,
+    encoder: tuple[int, int],
+    crowds: Sequence[str | None],
+    exclude: UserId,
+    before: int | None,
+    at_least: int,
+) -> PeerSums:
+    """One row a crowd (see ``ReviewReader.crowd_sums``); each distinct one is read once.
+
+    Without ``before`` it is a category's sum minus the user's own vectors; else the rows of the reviews.
+    """
+    key, dim = encoder
+    distinct = list(dict.fromkeys(crowds))
+    given = {"by": key, "of": exclude, "before": before}
+    if before is None:
+        found = [_crowd(connection, crowd, given, dim, at_least) for crowd in distinct]
+    else:
+        found = [_earlier_crowd(connection, crowd, given, dim, at_least) for crowd in distinct]
+    rows = [distinct.index(crowd) for crowd in crowds]
+    sums = np.array([one.sums[0] for one in found]).reshape(len(found), dim)
+    return PeerSums(sums[rows], np.array([one.counts[0] for one in found], dtype=np.int64)[rows])
+
+
+def _crowd(connection: sa.Connection, crowd: str | None, given: Mapping[str, Any], dim: int, at_least: int) -> PeerSums:
+    total = read_category_sums(connection, given["by"], dim, crowd)
+    own, _ = _added_up(connection, _OWN_crowd_sums, crowd, given, dim)
+    found = PeerSums(total.sums - own.sums, total.counts - own.counts)
+    enough = enough_in_crowd(
+        connection, given["by"], crowd, int(found.counts[0]), exclude=given["of"], at_least=at_least
+    )
+    return withhold(found, np.array([enough]))
+
+
+def _earlier_crowd(
+    connection: sa.Connection, crowd: str | None, given: Mapping[str, Any], dim: int, at_least: int
+) -> PeerSums:
+    found, users = _added_up(connection, _EARLIER_crowd_sums, crowd, given, dim)
+    return withhold(found, np.array([len(users) >= at_least]))
+
+
+def _added_up(
+    connection: sa.Connection, query: sa.Select, crowd: str | None, given: Mapping[str, Any], dim: int
+) -> tuple[PeerSums, set[str]]:
+    """The sum and number of a query's vectors, and who wrote what they are of."""
+    sums, counts, users = np.zeros((1, dim)), np.zeros(1, dtype=np.int64), set[str]()
+    query = query if crowd is None else query.where(_about)
+    for part in _streamed(connection, query, {**given, "about": crowd}):
+        vectors = np.frombuffer(b"".join(row.vector for row in part), dtype="<f2").reshape(len(part), dim)
+        found = group_sums(vectors, np.zeros(len(part), dtype=np.int64), 1)
+        sums, counts = sums + found.sums, counts + found.counts
+        users.update(row.user for row in part)
+    return PeerSums(sums, counts), users
+
+
+def _streamed(connection: sa.Connection, query: sa.Select, given: Mapping[str, object]) -> Iterator[Sequence[sa.Row]]:
+    return connection.execution_options(stream_results=True).execute(query, given).partitions(_BATCH)

@@ -10,10 +10,9 @@ import sqlalchemy as sa
 
 from idiolect.errors import InputError, NotFoundError
 from idiolect.registry import suggest
-from idiolect.store import tables
-from idiolect.store.bulk import ANY_OF, insert_rows, key_chunks
-from idiolect.store.item_sums import change_sums
-from idiolect.store.sums import to_float16
+from idiolect.store import schema as tables
+from idiolect.store.engine import ANY_OF, insert_rows, key_chunks
+from idiolect.store.sums import change_sums, to_float16
 from idiolect.types import ReviewId
 
 _BATCH = 8192

@@ -17,10 +17,10 @@ import numpy as np
 from pydantic import Field
 
 from idiolect.config import Config
-from idiolect.context.base import NO_VECTOR, Context, Entry
+from idiolect.context import NO_VECTOR, Context, Entry
 from idiolect.errors import ConfigError
-from idiolect.prompts.render import PromptConfig, render
-from idiolect.prompts.tokenize import PromptTokenizer
+from idiolect.prompts.rendering import PromptConfig, render
+from idiolect.prompts.tokenization import PromptTokenizer
 from idiolect.types import Item, ItemId, Prompt, Review, Sample, Segment, Slot
 
 PRIMERS = frozenset({"primer_words", "primer_profile"})

@@ -1,28 +1,128 @@
-"""Fitting an adapter to examples, from start or from where it was interrupted."""
+"""What a fit did and what it took; kept beside the adapter, so that a finished fit is read back, not run again.
+
+Whether a folder holds an interrupted fit, and whether it is this one.
+
+Fitting an adapter to examples, from start or from where it was interrupted.
+"""
 
 from __future__ import annotations
 
+import json
+import shutil
 from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from transformers import EarlyStoppingCallback, TrainerCallback
 
-from idiolect.errors import InputError
+from idiolect.errors import ConfigError, InputError
 from idiolect.softprompt.adapter import Adapter
+from idiolect.softprompt.config import AdapterConfig
 from idiolect.softprompt.model import SoftPromptModel
-from idiolect.softprompt.scale import mean_token_norm
-from idiolect.training.arguments import training_arguments
-from idiolect.training.callbacks import Bar, EpochTimer, JsonLines
-from idiolect.training.collator import Collator
+from idiolect.softprompt.sae import mean_token_norm
 from idiolect.training.config import FitConfig
-from idiolect.training.distributed import on_main, process_mean
-from idiolect.training.examples import Example
-from idiolect.training.randomness import kept_random_state
-from idiolect.training.report import FitReport
-from idiolect.training.resume import CHECKPOINTS, identity, open_folder
-from idiolect.training.trainer import AdapterTrainer, Validate
+from idiolect.training.examples import Collator, Example, digest
+from idiolect.training.trainer import (
+    AdapterTrainer,
+    Bar,
+    EpochTimer,
+    JsonLines,
+    Validate,
+    kept_random_state,
+    on_main,
+    process_mean,
+    training_arguments,
+)
+
+REPORT = "report.json"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FitReport:
+    """Numbers of one fit."""
+
+    steps: int
+    """Optimiser steps, those before an interruption included."""
+    trainable_parameters: int
+    total_parameters: int
+    """Of backbone and adapter together."""
+    seconds_per_epoch: tuple[float, ...]
+    """Of the epochs, or parts of them, since the last interruption; validation at an epoch's end not included."""
+    losses: Mapping[str, float]
+    """The last logged mean of the whole loss, each weighted term and each statistic."""
+    best_metric: float | None
+    """Of the adapter that was kept; None without validation."""
+    best_step: int | None
+    metric: str = ""
+    """What validation measured (``FitConfig.metric``)."""
+
+    @property
+    def trainable_share(self) -> float:
+        """Share of all parameters that were trained (0.4 % in the paper)."""
+        return self.trainable_parameters / self.total_parameters
+
+    def write(self, folder: Path) -> None:
+        """Keep the report in ``folder``."""
+        (folder / REPORT).write_text(json.dumps(asdict(self), indent=2) + "\n", encoding="utf-8")
+
+    @classmethod
+    def read(cls, folder: Path) -> FitReport:
+        """The report kept in ``folder``."""
+        data = json.loads((folder / REPORT).read_text(encoding="utf-8"))
+        return cls(**{**data, "seconds_per_epoch": tuple(data["seconds_per_epoch"])})
+
+
+CHECKPOINTS = "checkpoints"
+
+
+def identity(
+    adapter: AdapterConfig, fit: FitConfig, examples: Sequence[Example], depends: Mapping[str, str]
+) -> dict[str, Any]:
+    """What must be the same for a fit to go on: ``depends`` is what the examples do not show, the backbone first."""
+    own = {"fit": fit.model_dump(), "adapter": adapter.model_dump(), "examples": digest(examples)}
+    return {**own, **depends}
+
+
+class FolderState(NamedTuple):
+    """How far a fit has come."""
+
+    checkpoint: str | None
+    """The newest whole checkpoint; None: none yet."""
+    finished: bool
+
+
+def open_folder(folder: Path, wanted: Mapping[str, Any], *, resume: bool) -> FolderState:
+    """How far the fit in ``folder`` has come; a folder without one is made ready.
+
+    Args:
+        folder: Of the fit.
+        wanted: The ``identity`` of the fit that is about to run.
+        resume: False removes what an earlier fit left.
+
+    Raises:
+        ConfigError: The folder is another fit's.
+    """
+    path, checkpoints, finished = folder / "fit.json", folder / CHECKPOINTS, (folder / REPORT).is_file()
+    # The Trainer writes its state last, so a checkpoint without it was interrupted.
+    whole = [state.parent for state in checkpoints.glob("checkpoint-*/trainer_state.json")]
+    if resume and (whole or finished):
+        known = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
+        changed = sorted(name for name in wanted if wanted[name] != known.get(name))
+        if changed:
+            raise ConfigError(
+                f"{str(folder)!r} holds another fit: {', '.join(changed)} changed",
+                hint="name another folder, or start anew (--restart, resume=False)",
+            )
+        newest = max(whole, key=lambda checkpoint: int(checkpoint.name.rpartition("-")[2]), default=None)
+        return FolderState(newest and str(newest), finished)
+    shutil.rmtree(checkpoints, ignore_errors=True)
+    (folder / REPORT).unlink(missing_ok=True)
+    folder.mkdir(parents=True, exist_ok=True)
+    path.write_text(json.dumps(wanted, indent=2) + "\n", encoding="utf-8")
+    return FolderState(None, finished=False)
+
 
 STATISTICS_SAMPLES = 4096
 """Means and standard deviations are taken from about so many examples, spread evenly."""

@@ -1,4 +1,12 @@
-"""A small Qwen2-architecture language model from scratch, on documents of the library's own prompts.
+"""Documents in batches of like length.
+
+A byte-level BPE tokenizer in Qwen2's form, chat markup included, trained on any text.
+
+Whether a folder holds a pretraining run, how far it has come, and whether it is this one.
+
+What a pretraining run did: its size, its text, and how well it predicts documents it was not trained on.
+
+A small Qwen2-architecture language model from scratch, on documents of the library's own prompts.
 
 For machines without a model hub, and for the shipped demo. The result is an ordinary Hugging Face folder, loaded by the
 same code as ``Qwen/Qwen2.5-7B-Instruct``.
@@ -6,32 +14,224 @@ same code as ``Qwen/Qwen2.5-7B-Instruct``.
 
 from __future__ import annotations
 
+import hashlib
+import json
 import math
 import shutil
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
 import transformers
+from torch.utils.data import Dataset
 
-from idiolect.encoders.digest import folder_digest
-from idiolect.encoders.quiet import no_bars
-from idiolect.errors import InputError, NotFoundError
-from idiolect.prompts.tokenize import PromptTokenizer
-from idiolect.training.batches import DocumentBatches
-from idiolect.training.callbacks import Bar
+from idiolect.encoders import folder_digest, no_bars
+from idiolect.errors import ConfigError, InputError, NotFoundError, require
+from idiolect.prompts.tokenization import PromptTokenizer
+from idiolect.training.config import SHAPES, PretrainConfig, PretrainReport
 from idiolect.training.documents import Document, Notes, documents, tokenizer_texts
 from idiolect.training.muon import make_optimizer
-from idiolect.training.pretrain_config import SHAPES, PretrainConfig, PretrainReport
-from idiolect.training.pretrain_folder import CHECKPOINTS, digest, newest_checkpoint, open_folder, write_record
-from idiolect.training.pretrain_measure import measured
-from idiolect.training.randomness import kept_random_state
-from idiolect.training.tokenizer import train_tokenizer
+from idiolect.training.trainer import Bar, kept_random_state
 from idiolect.types import Item, ItemId, Review
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedTokenizerFast
+
+
+class DocumentBatches(Dataset[dict[str, torch.Tensor]]):
+    """Documents of like length in padded batches of about ``tokens_per_step`` tokens each.
+
+    Args:
+        docs: The documents.
+        pad_id: The padding token.
+        tokens: Tokens a batch, padding included.
+        rng: Draws who shares a batch, and the order.
+        answers_only: Predict nothing of the prompts.
+    """
+
+    def __init__(
+        self,
+        docs: Sequence[Document],
+        *,
+        pad_id: int,
+        tokens: int,
+        rng: np.random.Generator,
+        answers_only: bool = False,
+    ) -> None:
+        self._docs, self._pad = [doc.ids for doc in docs], pad_id
+        self._skip = [doc.prompt_length if answers_only else 0 for doc in docs]
+        # Sorting on a blurred length keeps padding small without fixing who shares a batch with whom.
+        blurred = np.array([len(doc.ids) for doc in docs]) * rng.uniform(0.95, 1.05, size=len(docs))
+        order = np.argsort(blurred, kind="stable")[::-1]
+        self._batches: list[np.ndarray] = []
+        start = 0
+        while start < len(order):
+            longest = max(len(self._docs[i]) for i in order[start : start + 4])
+            stop = start + max(1, tokens // longest)
+            self._batches.append(order[start:stop])
+            start = stop
+
+    def __len__(self) -> int:
+        return len(self._batches)
+
+    def __getitem__(self, index: int) -> dict[str, torch.Tensor]:
+        chosen = self._batches[index]
+        docs = [self._docs[i] for i in chosen]
+        longest = max(map(len, docs))
+        ids = torch.full((len(docs), longest), self._pad)
+        labels = torch.full((len(docs), longest), -100)
+        for row, doc in enumerate(docs):
+            tokens = torch.from_numpy(doc.astype(np.int64))
+            ids[row, : len(doc)] = tokens
+            # Padding tokens inside a document are slots: nothing to predict there.
+            labels[row, : len(doc)] = torch.where(tokens == self._pad, -100, tokens)
+            labels[row, : self._skip[chosen[row]]] = -100
+        # Padding is on the right and attention causal, so no mask is needed (and the fast kernel can be used).
+        return {"input_ids": ids, "labels": labels}
+
+
+PAD, TURN_START, TURN_END = "<|endoftext|>", "<|im_start|>", "<|im_end|>"
+
+CHAT_TEMPLATE = (
+    "{% for message in messages %}<|im_start|>{{ message['role'] }}\n{{ message['content'] }}<|im_end|>\n{% endfor %}"
+    "{% if add_generation_prompt %}<|im_start|>assistant\n{% endif %}"
+)
+
+
+def train_tokenizer(texts: Iterable[str], *, vocab_size: int, min_frequency: int = 2) -> PreTrainedTokenizerFast:
+    """Train a tokenizer.
+
+    Args:
+        texts: What it should be good at; include the prompts' own words.
+        vocab_size: Entries, the 256 bytes and 3 control tokens included.
+        min_frequency: A merge must occur this often.
+
+    Returns:
+        A fast tokenizer with chat template, ``<|im_end|>`` as end of sequence and ``<|endoftext|>`` as padding.
+    """
+    tokenizers = require("tokenizers", extra="train")
+    transformers = require("transformers", extra="train")
+    bpe = tokenizers.Tokenizer(tokenizers.models.BPE())
+    # Beside a Qwen2 model AutoTokenizer puts the family's own rules in the place of whatever a folder says, without a
+    # word: the model would then read other tokens than it was trained on.
+    family = transformers.Qwen2Tokenizer().backend_tokenizer
+    bpe.normalizer, bpe.pre_tokenizer, bpe.decoder = family.normalizer, family.pre_tokenizer, family.decoder
+    trainer = tokenizers.trainers.BpeTrainer(
+        vocab_size=vocab_size,
+        min_frequency=min_frequency,
+        special_tokens=[PAD, TURN_START, TURN_END],
+        initial_alphabet=tokenizers.pre_tokenizers.ByteLevel.alphabet(),
+        show_progress=False,
+    )
+    bpe.train_from_iterator(texts, trainer)
+    fast = transformers.PreTrainedTokenizerFast(
+        tokenizer_object=bpe, eos_token=TURN_END, pad_token=PAD, additional_special_tokens=[TURN_START]
+    )
+    fast.chat_template = CHAT_TEMPLATE
+    return fast
+
+
+RECORD, CHECKPOINTS = "pretrain.json", "checkpoints"
+
+
+def open_folder(folder: Path, wanted: Mapping[str, Any]) -> PretrainReport | None:
+    """The report of a run that is already whole; None where there is work to do, begun or not.
+
+    Args:
+        folder: Of the run; made where absent.
+        wanted: What must be the same for a run to go on or to count as done.
+
+    Raises:
+        ConfigError: The folder is another run's.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    path = folder / RECORD
+    if not path.is_file():
+        write_record(folder, wanted)
+        return None
+    record = json.loads(path.read_text(encoding="utf-8"))
+    changed = [name for name in wanted if wanted[name] != record.get(name)]
+    if changed and ("report" in record or newest_checkpoint(folder)):
+        raise ConfigError(
+            f"{str(folder)!r} holds another backbone: its {' and '.join(changed)} changed", hint="choose another folder"
+        )
+    if changed:  # an attempt that came to nothing
+        (folder / "tokenizer.json").unlink(missing_ok=True)
+        write_record(folder, wanted)
+    return PretrainReport(**record["report"]) if "report" in record else None
+
+
+def newest_checkpoint(folder: Path) -> str | None:
+    """Where an interrupted run goes on from; None: at the start."""
+    # The Trainer writes its state last, so a checkpoint without it was interrupted.
+    whole = [state.parent for state in (folder / CHECKPOINTS).glob("checkpoint-*/trainer_state.json")]
+    newest = max(whole, key=lambda checkpoint: int(checkpoint.name.rpartition("-")[2]), default=None)
+    return newest and str(newest)
+
+
+def write_record(folder: Path, record: Mapping[str, Any]) -> None:
+    """Keep what a run is, and once it is whole what it did."""
+    (folder / RECORD).write_text(json.dumps(record, indent=1) + "\n", encoding="utf-8")
+
+
+def digest(reviews: Sequence[Review], items: Mapping[ItemId, Item]) -> str:
+    """A name for exactly this text, so that a run is never taken for one on other text (its targets may differ)."""
+    state = hashlib.blake2b(digest_size=16)
+    for value in (*reviews, *(items[id] for id in sorted(items))):
+        state.update(repr(value).encode())
+    return state.hexdigest()
+
+
+def measured(
+    model: Any,
+    train: Sequence[Document],
+    held_out: Sequence[Document],
+    batches: DocumentBatches,
+    steps: int,
+    seconds: float,
+    pad_id: int,
+) -> PretrainReport:
+    """The report of a run whose model is in evaluation mode.
+
+    Args:
+        model: As trained.
+        train: The documents it was trained on.
+        held_out: Those it was not. A review asked for in them may still have been read, as history in a later document
+            of its user, so the figure flatters; the study's are of other worlds.
+        batches: How the documents were put together.
+        steps: Optimiser steps.
+        seconds: Of training.
+        pad_id: Of the tokens that stand at slots, which nobody predicts.
+    """
+    perplexity, nats = _held_out(model, held_out, pad_id)
+    return PretrainReport(
+        parameters=sum(p.numel() for p in model.parameters()),
+        documents=len(train),
+        tokens_seen=int(sum(len(doc.ids) for doc in train) * steps / max(1, len(batches))),
+        steps=steps,
+        seconds=seconds,
+        held_out_perplexity=perplexity,
+        held_out_review_nats=nats,
+    )
+
+
+@torch.no_grad()
+def _held_out(model: Any, docs: Sequence[Document], pad_id: int) -> tuple[float, float]:
+    """Perplexity a token over whole documents, and mean nats of the review given its prompt."""
+    total = tokens = 0.0
+    reviews: list[float] = []
+    for doc in docs:
+        ids = torch.from_numpy(doc.ids.astype(np.int64)).to(model.device)
+        nats = torch.nn.functional.cross_entropy(model(ids[None]).logits[0, :-1].float(), ids[1:], reduction="none")
+        shown = ids[1:] != pad_id
+        total += float(nats[shown].sum())
+        tokens += float(shown.sum())
+        reviews.append(float(nats[doc.prompt_length - 1 :].sum()))
+    return math.exp(total / tokens), float(np.mean(reviews))
 
 
 def pretrain(

@@ -1,20 +1,269 @@
-"""The Hugging Face Trainer, narrowed: it saves and loads adapters only, and validates by a given function."""
+"""Keeping the caller's random state: the Trainer seeds every global generator, which is not ours to do.
+
+The little that several processes have to agree on.
+
+A ``FitConfig`` in the words of the Hugging Face Trainer.
+
+What a fit writes down and shows while it runs.
+
+The Hugging Face Trainer, narrowed: it saves and loads adapters only, and validates by a given function.
+"""
 
 from __future__ import annotations
 
+import json
 import math
-from collections.abc import Callable
+import os
+import random
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from datetime import timedelta
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
+import numpy as np
 import torch
-from torch import Tensor, nn
-from transformers import PrinterCallback, ProgressCallback, Trainer
+from torch import Tensor, distributed, nn
+from transformers import (
+    PrinterCallback,
+    ProgressCallback,
+    Trainer,
+    TrainerCallback,
+    TrainerControl,
+    TrainerState,
+    TrainingArguments,
+)
 
-from idiolect.errors import ConfigError
+from idiolect.errors import ConfigError, IdiolectError
+from idiolect.progress import Progress
 from idiolect.registry import suggest
 from idiolect.softprompt.model import SoftPromptModel
-from idiolect.training.distributed import on_main, process_mean
+from idiolect.training.config import FitConfig
+
+
+@contextmanager
+def kept_random_state() -> Iterator[None]:
+    """Put the global generators of Python, NumPy and torch (all devices) back as they were."""
+    python, legacy = random.getstate(), np.random.get_state()  # noqa: NPY002 - the global one is what is kept
+    try:
+        with torch.random.fork_rng(devices=range(torch.cuda.device_count())):
+            yield
+    finally:
+        random.setstate(python)
+        np.random.set_state(legacy)  # noqa: NPY002
+
+
+T = TypeVar("T")
+
+PATIENCE = timedelta(hours=4)
+"""The other processes wait so long while the first one builds a snapshot or validates."""
+
+
+@contextmanager
+def process_group(*, on_cpu: bool) -> Iterator[None]:
+    """The group of the processes that a launcher such as ``torchrun`` started, formed before any of them writes.
+
+    A single process, and a group that was formed before, are left as they are.
+
+    Args:
+        on_cpu: Whether the processes keep to the CPU although there are GPUs.
+    """
+    if int(os.environ.get("WORLD_SIZE", "1")) == 1 or distributed.is_initialized():
+        yield
+        return
+    on_gpus = torch.cuda.is_available() and not on_cpu
+    if on_gpus:
+        torch.cuda.set_device(int(os.environ["LOCAL_RANK"]))
+    distributed.init_process_group("cpu:gloo,cuda:nccl" if on_gpus else "gloo", timeout=PATIENCE)
+    try:
+        yield
+    finally:
+        distributed.destroy_process_group()
+
+
+def process_mean(value: Tensor) -> Tensor:
+    """The mean of all processes' ``value``, without gradient.
+
+    Of counts it is the divisor that makes the mean of the processes' gradients that of the whole batch.
+    """
+    if not _several():
+        return value
+    total = value.detach().clone()
+    distributed.all_reduce(total)
+    return total / distributed.get_world_size()
+
+
+def on_main(compute: Callable[[], T]) -> T:
+    """What ``compute`` returns on the first process, on all of them; the others wait and do not call it.
+
+    Raises:
+        IdiolectError: What the first process raised, on all of them.
+    """
+    if not _several():
+        return compute()
+    box: list[Any] = [None, None]
+    if distributed.get_rank() == 0:
+        try:
+            box[0] = compute()
+        except IdiolectError as error:
+            box[1] = error
+    distributed.broadcast_object_list(box)
+    if box[1] is not None:
+        raise box[1]
+    return box[0]
+
+
+def _several() -> bool:
+    return distributed.is_available() and distributed.is_initialized() and distributed.get_world_size() > 1
+
+
+def training_arguments(
+    config: FitConfig, checkpoints: Path, *, validated: bool, on_cpu: bool = False
+) -> TrainingArguments:
+    """Arguments that write into ``checkpoints`` and keep the best adapter where the fit is validated.
+
+    Args:
+        config: The fit.
+        checkpoints: Folder of the checkpoints.
+        validated: Whether there is a validation to choose the best by.
+        on_cpu: Whether the backbone is to stay on the CPU although there is a GPU.
+    """
+    cuda = torch.cuda.is_available() and not on_cpu
+    arguments = TrainingArguments(
+        output_dir=str(checkpoints),
+        num_train_epochs=config.epochs,
+        max_steps=config.max_steps or -1,
+        learning_rate=config.learning_rate,
+        weight_decay=config.weight_decay,
+        warmup_steps=config.warmup_ratio,
+        max_grad_norm=config.max_grad_norm,
+        per_device_train_batch_size=config.batch_size,
+        gradient_accumulation_steps=config.accumulation,
+        bf16=cuda and torch.cuda.is_bf16_supported() if config.bf16 == "auto" else config.bf16 == "on",
+        seed=config.seed,
+        data_seed=config.seed,
+        remove_unused_columns=False,
+        dataloader_pin_memory=cuda,
+        # Said outright, for without it several processes on CPUs would each train alone.
+        use_cpu=on_cpu or not torch.accelerator.is_available(),
+        ddp_find_unused_parameters=False,
+        ddp_broadcast_buffers=False,
+        ddp_timeout=int(PATIENCE.total_seconds()),
+        **_checkpoints(config, validated=validated),
+        **_log(config),
+    )
+    # Slots are flat, so torch's DataParallel, which cuts every tensor along its rows, is out: one process a device.
+    arguments._n_gpu = min(arguments.n_gpu, 1)
+    return arguments
+
+
+def _checkpoints(config: FitConfig, *, validated: bool) -> dict[str, Any]:
+    """When to validate and save, and by what the best is chosen."""
+    rhythm = "steps" if config.every else "epoch"
+    return {
+        "save_strategy": rhythm,
+        "eval_strategy": rhythm if validated else "no",
+        "save_steps": config.every or 500,
+        "eval_steps": config.every or 500,
+        "load_best_model_at_end": validated,
+        "metric_for_best_model": config.metric if validated else None,
+        "greater_is_better": config.greater_is_better if validated else None,
+        # The best and the last.
+        "save_total_limit": 2,
+        # Patience goes on counting after an interruption.
+        "restore_callback_states_from_checkpoint": True,
+    }
+
+
+def _log(config: FitConfig) -> dict[str, Any]:
+    return {
+        "logging_steps": config.log_every,
+        "logging_first_step": True,
+        # A loss that is no number has to be seen, not averaged away.
+        "logging_nan_inf_filter": False,
+        "report_to": "none",
+        "disable_tqdm": True,
+    }
+
+
+class JsonLines(TrainerCallback):
+    """One line per log record; a resumed run first drops the lines written after its checkpoint."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    def on_train_begin(
+        self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any
+    ) -> None:
+        """Write the records of the checkpoint."""
+        if state.is_world_process_zero:
+            lines = (json.dumps(record) + "\n" for record in state.log_history)
+            self.path.write_text("".join(lines), encoding="utf-8")
+
+    def on_log(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any) -> None:
+        """Append the newest record."""
+        if state.is_world_process_zero:
+            with self.path.open("a", encoding="utf-8") as file:
+                file.write(json.dumps(state.log_history[-1]) + "\n")
+
+
+class EpochTimer(TrainerCallback):
+    """Wall seconds of each epoch of this run, without the validation after it."""
+
+    def __init__(self) -> None:
+        self.seconds: list[float] = []
+        self._start = 0.0
+
+    def on_epoch_begin(
+        self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any
+    ) -> None:
+        """Start the clock."""
+        self._start = time.perf_counter()
+
+    def on_epoch_end(
+        self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any
+    ) -> None:
+        """Stop the clock."""
+        self.seconds.append(time.perf_counter() - self._start)
+
+
+class Bar(TrainerCallback):
+    """Tells on the main process how many optimiser steps are done.
+
+    Args:
+        what: What is trained: ``fit`` or ``pretrain``.
+    """
+
+    def __init__(self, what: str = "fit") -> None:
+        self._what = what
+        self._bar: Progress | None = None
+
+    def on_train_begin(
+        self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any
+    ) -> None:
+        """Open it where the run starts."""
+        if state.is_world_process_zero:
+            self._bar = Progress(state.max_steps, self._what, "step", shown=True, done=state.global_step)
+
+    def on_step_end(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any) -> None:
+        """One step."""
+        if self._bar is not None:
+            self._bar.update()
+
+    def on_log(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any) -> None:
+        """The newest losses beside it."""
+        record = state.log_history[-1]
+        if self._bar is not None:
+            self._bar.note(", ".join(f"{k} {record[k]:.3f}" for k in ("loss", "generation") if k in record))
+
+    def on_train_end(
+        self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any
+    ) -> None:
+        """Close it."""
+        if self._bar is not None:
+            self._bar.close()
+
 
 Validate = Callable[[], dict[str, float]]
 

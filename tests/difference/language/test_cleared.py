@@ -6,9 +6,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from idiolect.difference.language.cleared import CUT, cleared
-from idiolect.difference.language.feature import Feature
-from idiolect.difference.language.taxonomy import KEYS
+from idiolect.difference.claims.evidence import CUT, cleared
+from idiolect.difference.claims.feature import Feature
+from idiolect.difference.claims.taxonomy import KEYS
 
 TEXTS = (
     "I loved this kettle so much! Is it not the best of the year?",

@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
-from idiolect.difference.language.content import is_content_bias
-from idiolect.difference.language.taxonomy import KEYS
+from idiolect.difference.claims.taxonomy import KEYS
+from idiolect.difference.claims.validate import is_content_bias
 from idiolect.difference.stylometry import MEASURES
 
 

@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from idiolect.difference.language.lenient import _Reader, objects, read_values, says_none
-from idiolect.difference.language.parse import parse, unreadable
+from idiolect.difference.claims.lenient_json import _Reader, objects, read_values, says_none
+from idiolect.difference.claims.parse import parse, unreadable
 
 SAID = "The user ends more sentences with exclamation marks than others do."
 FIELDS = {"name": "Marks", "definition": "signs", "description": SAID, "category": "Writing", "quotes": []}

@@ -6,9 +6,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from idiolect.difference.language.clauses import about_target, quotations, redact, voices
-from idiolect.difference.language.mapping import claims, map_feature
-from idiolect.difference.language.rules import ANY, RULES
+from idiolect.difference.claims.parse import about_target, claims, map_feature, quotations, redact, voices
+from idiolect.difference.claims.taxonomy import ANY, RULES
 
 
 def keys(text: str) -> list[str]:

@@ -5,9 +5,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from idiolect.difference.language.feature import Comparison
-from idiolect.difference.language.measured import CHECKS, MeasuredTexts, gap, measure_comparisons
-from idiolect.difference.language.taxonomy import ATTRIBUTES
+from idiolect.difference.claims.feature import Comparison
+from idiolect.difference.claims.stylometric import CHECKS, MeasuredTexts, gap, measure_comparisons
+from idiolect.difference.claims.taxonomy import ATTRIBUTES
 from idiolect.difference.stylometry import NAMES, measure
 
 LOUD, CALM = "It works! I love it! Get one!", "It works. The lid is tight. It was cheap."

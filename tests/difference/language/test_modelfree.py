@@ -5,10 +5,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from idiolect.difference.language.feature import Comparison
-from idiolect.difference.language.measured import MeasuredTexts
-from idiolect.difference.language.modelfree import POOLED, Norms, extract_measured
-from idiolect.difference.language.validate import validate
+from idiolect.difference.claims.feature import Comparison
+from idiolect.difference.claims.stylometric import POOLED, MeasuredTexts, Norms, extract_measured
+from idiolect.difference.claims.validate import validate
 from idiolect.difference.stylometry import MEASURES
 from idiolect.errors import InputError
 

@@ -8,11 +8,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from idiolect.difference.language.blocks import write_blocks
-from idiolect.difference.language.feature import Feature, Quote
-from idiolect.difference.language.parse import parse
-from idiolect.difference.language.schema import FEATURES_SCHEMA
-from idiolect.difference.language.taxonomy import ATTRIBUTES, KEYS
+from idiolect.difference.claims.feature import FEATURES_SCHEMA, Feature, Quote
+from idiolect.difference.claims.parse import parse, write_blocks
+from idiolect.difference.claims.taxonomy import ATTRIBUTES, KEYS
 
 SHORT = "The user writes shorter sentences than others."
 CALM = "The user uses fewer exclamation marks than others."

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from idiolect.difference.language.mapping import claims
-from idiolect.difference.language.taxonomy import ATTRIBUTES, CATEGORIES, CONTROLLED, KEYS, by_pair, by_path, by_sign
+from idiolect.difference.claims.parse import claims
+from idiolect.difference.claims.taxonomy import ATTRIBUTES, CATEGORIES, CONTROLLED, KEYS, by_pair, by_path, by_sign
 
 
 def test_the_controlled_keys_are_the_released_scripts(golden: Path):

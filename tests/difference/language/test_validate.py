@@ -8,12 +8,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from idiolect.difference.language.content import is_content_bias
-from idiolect.difference.language.feature import Comparison, Feature, Measured, Quote
-from idiolect.difference.language.parse import parse
-from idiolect.difference.language.quotes import Evidence
-from idiolect.difference.language.taxonomy import by_pair
-from idiolect.difference.language.validate import ValidationConfig, atomize, validate
+from idiolect.difference.claims.evidence import Evidence
+from idiolect.difference.claims.feature import Comparison, Feature, Measured, Quote
+from idiolect.difference.claims.parse import parse
+from idiolect.difference.claims.taxonomy import by_pair
+from idiolect.difference.claims.validate import ValidationConfig, atomize, is_content_bias, validate
 
 PEERS = (
     "It works. The lid is tight and the handle feels solid.",

@@ -2,10 +2,10 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from idiolect.difference.language.feature import Feature, Measured
-from idiolect.difference.language.taxonomy import KEYS, by_pair
-from idiolect.difference.language.verbalise import LEAD, NOT_DISTINGUISHABLE, phrase, sentence, verbalise
-from idiolect.sandbox.notes import sentence as planted
+from idiolect.difference.claims.feature import Feature, Measured
+from idiolect.difference.claims.taxonomy import KEYS, by_pair
+from idiolect.difference.claims.vote import LEAD, NOT_DISTINGUISHABLE, phrase, sentence, verbalise
+from idiolect.sandbox.annotations import sentence as planted
 
 
 def feature(attribute="writing/exclamations", direction="more", comparison="r1", **fields):

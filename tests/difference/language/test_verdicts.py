@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from idiolect.difference.language.feature import Feature
-from idiolect.difference.language.verdicts import Verdict, apply_verdicts, parse_verdicts
+from idiolect.difference.claims.feature import Feature
+from idiolect.difference.claims.validate import Verdict, apply_verdicts, parse_verdicts
 
 LINES = "1. keep\n2. drop: not comparative\n3. keep, it is clear\n"
 MARKED = "**1.** **Keep** - fine\nClaim 2: Drop (content)\n3) [Tone] KEEP\n9. drop\n"

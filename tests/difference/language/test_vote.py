@@ -7,9 +7,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from idiolect.difference.language.feature import Feature
-from idiolect.difference.language.taxonomy import KEYS, by_pair
-from idiolect.difference.language.vote import differences, tally, vote
+from idiolect.difference.claims.feature import Feature
+from idiolect.difference.claims.taxonomy import KEYS, by_pair
+from idiolect.difference.claims.vote import differences, tally, vote
 
 MORE, FEWER = "more", "fewer"
 

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from idiolect.difference.stylometry import NAMES
 from idiolect.difference.stylometry.encoder import TYPICAL, StyleEncoder
-from idiolect.encoders.table import load_encoder
+from idiolect.encoders import load_encoder
 from idiolect.errors import ConfigError
 
 CALM = "The record is long. It was made in Bremen, and the singer is good."

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from idiolect.difference.stylometry.luck import correct, draw_luck, least_p
+from idiolect.difference.stylometry.permutation import correct, draw_luck, least_p
 
 
 def draw(rng: np.random.Generator, values: np.ndarray, draws: int = 2000):

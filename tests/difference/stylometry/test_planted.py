@@ -6,9 +6,9 @@ import numpy as np
 import polars as pl
 import pytest
 
-from idiolect.corpus.frame import review_frame
+from idiolect.data.kcore import review_frame
 from idiolect.difference.stylometry import NAMES, departure_frame
-from idiolect.sandbox.config import WorldConfig
+from idiolect.sandbox.domain import WorldConfig
 from idiolect.sandbox.world import World
 
 # The bounds are set by eye, well below what 300 users of another seed gave.

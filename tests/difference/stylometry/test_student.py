@@ -3,7 +3,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from idiolect.difference.stylometry.student import half_width
+from idiolect.difference.stylometry.style_difference import half_width
 from idiolect.errors import InputError
 
 

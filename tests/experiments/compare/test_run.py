@@ -14,10 +14,10 @@ import pytest
 
 from idiolect.cli.main import main
 from idiolect.errors import ConfigError, InputError
+from idiolect.evaluation.compare import Compared, compare_evaluations
+from idiolect.evaluation.scoring import NLL
 from idiolect.evaluation.significance import Resamples, interval
-from idiolect.experiments.columns import NLL
-from idiolect.experiments.compare.run import Compared, compare_evaluations
-from idiolect.experiments.results import output_file, read_lines, write_json, write_lines
+from idiolect.pipeline.results import output_file, read_lines, write_json, write_lines
 
 USERS, EACH = 12, 2
 Write = Callable[..., str]

@@ -12,20 +12,17 @@ import polars as pl
 import pytest
 
 from idiolect.cli.main import main
-from idiolect.encoders.hashing import HashEncoder
+from idiolect.encoders import HashEncoder
+from idiolect.erasure import _BEYOND, Traces, erase_from, forget_user
 from idiolect.errors import ConfigError, NotFoundError
-from idiolect.experiments.erasure.files import erase_from
-from idiolect.experiments.erasure.forget import _BEYOND, forget_user
-from idiolect.experiments.erasure.traces import Traces
-from idiolect.experiments.explain.run import explain_user
-from idiolect.experiments.ingest import ingest_files
-from idiolect.experiments.transfer import export_folder, import_folder
-from idiolect.experiments.write import write_review
+from idiolect.explain.run import explain_user
 from idiolect.llm.base import Completion
 from idiolect.llm.cache import Cache, Record
-from idiolect.store.build import build_snapshot
-from idiolect.store.embed import embed_missing
-from idiolect.store.parquet import export_store
+from idiolect.pipeline.write import write_review
+from idiolect.store.embedding import embed_missing
+from idiolect.store.ingestion import ingest_files
+from idiolect.store.parquet import export_folder, export_store, import_folder
+from idiolect.store.snapshot import build_snapshot
 from idiolect.store.sql import SqlStore
 from idiolect.types import Item, Review
 

@@ -14,14 +14,14 @@ import pyarrow.parquet as pq
 import pytest
 
 from idiolect.cli.main import main
-from idiolect.encoders.hashing import HashEncoder
-from idiolect.experiments.doctor import examine_store
-from idiolect.experiments.erasure.forget import forget_user
-from idiolect.experiments.transfer import export_folder
+from idiolect.doctor import examine_store
+from idiolect.encoders import HashEncoder
+from idiolect.erasure import forget_user
 from idiolect.llm.base import Completion
 from idiolect.llm.cache import Cache, Record
-from idiolect.store import scrub
-from idiolect.store.embed import embed_missing
+from idiolect.store import metadata as scrub
+from idiolect.store.embedding import embed_missing
+from idiolect.store.parquet import export_folder
 from idiolect.store.sql import SqlStore
 from idiolect.types import Review
 
@@ -31,10 +31,10 @@ PROCESSES = """
 import os, sys
 from pathlib import Path
 from idiolect.errors import ArtifactError
-from idiolect.experiments.add import add_review
-from idiolect.experiments.doctor import examine_store
-from idiolect.experiments.erasure.forget import forget_user
-from idiolect.experiments.transfer import export_folder
+from idiolect.store.ingestion import add_review
+from idiolect.doctor import examine_store
+from idiolect.erasure import forget_user
+from idiolect.store.parquet import export_folder
 from idiolect.store.sql import SqlStore
 
 where = sys.argv[1]
@@ -254,7 +254,7 @@ KILLED = """
 import os, sys
 from pathlib import Path
 import pyarrow.parquet as pq
-from idiolect.experiments.transfer import export_folder
+from idiolect.store.parquet import export_folder
 
 write, begun = pq.ParquetWriter, []
 
@@ -296,7 +296,7 @@ def test_what_a_killed_export_left_is_removed_and_what_a_running_one_writes_is_n
 
 
 def test_a_rewrite_that_waits_for_a_reader_is_pending_until_a_later_one_is_done(tmp_path, monkeypatch):
-    monkeypatch.setattr("idiolect.store.scrub._READERS_MS", 1)
+    monkeypatch.setattr("idiolect.store.metadata._READERS_MS", 1)
     path = tmp_path / "s.db"
     fill(path)
     with SqlStore(path) as reader, reader.reading() as connection:

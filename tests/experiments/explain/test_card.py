@@ -6,15 +6,13 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from idiolect.difference.language.feature import Feature, Quote
+from idiolect.difference.claims.feature import Feature, Quote
 from idiolect.errors import InputError, NotFoundError
-from idiolect.experiments.explain.card import ABSTAINS, Card, make_card
-from idiolect.experiments.explain.layout import lines
-from idiolect.experiments.explain.markdown import escape, to_markdown
-from idiolect.experiments.explain.run import explain, find_all
-from idiolect.experiments.explain.settings import ExplainConfig
-from idiolect.experiments.results import sample_row, write_lines
-from idiolect.peers.memory import InMemoryReviews
+from idiolect.explain.card import ExplainConfig
+from idiolect.explain.layout import ABSTAINS, Card, escape, lines, make_card, to_markdown
+from idiolect.explain.run import explain, find_all
+from idiolect.peers import InMemoryReviews
+from idiolect.pipeline.results import sample_row, write_lines
 from idiolect.types import Item, ItemId, Prediction, Review, Sample, UserId
 
 N_ITEMS, N_PEERS = 12, 9

@@ -8,11 +8,10 @@ from dataclasses import replace
 
 import numpy as np
 
-from idiolect.experiments.explain.claims import Findings
-from idiolect.experiments.explain.run import find_all
-from idiolect.experiments.explain.settings import ExplainConfig
-from idiolect.peers.memory import InMemoryReviews
-from idiolect.sandbox.config import WorldConfig
+from idiolect.explain.card import ExplainConfig, Findings
+from idiolect.explain.run import find_all
+from idiolect.peers import InMemoryReviews
+from idiolect.sandbox.domain import WorldConfig
 from idiolect.sandbox.world import World
 from idiolect.types import Review
 

@@ -9,13 +9,11 @@ import numpy as np
 import pytest
 
 from idiolect.errors import ConfigError, InputError, NotFoundError
-from idiolect.experiments.explain.rating_files import read_key, read_sheet
-from idiolect.experiments.explain.rating_sheet import COLUMNS, Entry, key_path, write_sheet
-from idiolect.experiments.explain.ratings import rate, report
-from idiolect.experiments.explain.run import find_all
-from idiolect.experiments.explain.settings import ExplainConfig
-from idiolect.experiments.world import store_world
-from idiolect.sandbox.config import WorldConfig
+from idiolect.experiments.demo import store_world
+from idiolect.explain.card import ExplainConfig
+from idiolect.explain.ratings import COLUMNS, Entry, key_path, rate, read_key, read_sheet, report, write_sheet
+from idiolect.explain.run import find_all
+from idiolect.sandbox.domain import WorldConfig
 from idiolect.store.sql import SqlStore
 from idiolect.types import UserId
 

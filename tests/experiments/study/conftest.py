@@ -5,8 +5,7 @@ from collections.abc import Sequence
 import numpy as np
 import pytest
 
-from idiolect.experiments.study.probe_results import ProbeResults
-from idiolect.experiments.study.probes import ProbeConfig, run_probes
+from idiolect.experiments.study.probes import ProbeConfig, ProbeResults, run_probes
 from idiolect.sandbox.world import World, WorldConfig
 
 

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from idiolect.errors import ConfigError, NotFoundError
-from idiolect.experiments.study.codes import adapter_codes
+from idiolect.experiments.study.arrays import adapter_codes
 from idiolect.softprompt.adapter import Adapter
 from idiolect.softprompt.config import AdapterConfig
 

@@ -5,9 +5,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from idiolect.difference.bulk import all_differences
+from idiolect.difference.latent import all_differences
 from idiolect.errors import InputError
-from idiolect.experiments.study.draws import draw_anchors, sampled_differences, shuffled_pools
+from idiolect.experiments.study.arrays import draw_anchors, sampled_differences, shuffled_pools
 
 PAIRS = st.lists(st.tuples(st.integers(0, 5), st.integers(0, 4)), min_size=1, max_size=40)
 

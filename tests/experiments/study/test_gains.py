@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 
 from idiolect.errors import ConfigError
-from idiolect.experiments.study.gains import contrast_label, draw_gains
+from idiolect.experiments.study.figures import contrast_label, draw_gains
 
 
 def contrast(better, than, difference):

@@ -3,10 +3,10 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from idiolect.difference.bulk import all_differences
-from idiolect.encoders.hashing import HashEncoder
+from idiolect.difference.latent import all_differences
+from idiolect.encoders import HashEncoder
 from idiolect.errors import ArtifactError
-from idiolect.experiments.study.panel import load_panel
+from idiolect.experiments.study.arrays import load_panel
 from idiolect.sandbox.domain import DOMAINS
 from idiolect.sandbox.world import World, WorldConfig
 

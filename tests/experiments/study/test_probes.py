@@ -7,13 +7,11 @@ import numpy as np
 import pytest
 
 from idiolect.config import build
-from idiolect.encoders.hashing import HashEncoder
+from idiolect.encoders import HashEncoder
 from idiolect.errors import ArtifactError, ConfigError, InputError
 from idiolect.experiments.study import probes
-from idiolect.experiments.study.codes import Codes
-from idiolect.experiments.study.panel import load_panel
-from idiolect.experiments.study.probe_results import ProbeResults
-from idiolect.experiments.study.probes import ProbeConfig, measure, run_probes
+from idiolect.experiments.study.arrays import Codes, load_panel
+from idiolect.experiments.study.probes import ProbeConfig, ProbeResults, measure, run_probes
 from idiolect.sandbox.traits import NAMES
 from idiolect.sandbox.world import World
 

@@ -8,13 +8,12 @@ import pytest
 
 from idiolect.config import build, merge
 from idiolect.errors import ConfigError
-from idiolect.experiments.results import read_lines
+from idiolect.experiments.study.arms import open_seed, run_names
 from idiolect.experiments.study.config import StudyConfig
-from idiolect.experiments.study.oracle import OracleProfile, OracleVectors
-from idiolect.experiments.study.recorded import RecordedStudy, recorded_study
-from idiolect.experiments.study.rows import run_names
+from idiolect.experiments.study.gate import OracleProfile, OracleVectors
+from idiolect.experiments.study.report import RecordedStudy, recorded_study
 from idiolect.experiments.study.run import run_study
-from idiolect.experiments.study.seed import open_seed
+from idiolect.pipeline.results import read_lines
 
 
 def configured(job, **changes):
@@ -153,7 +152,7 @@ def test_a_backbone_that_the_truth_does_not_steer_ends_the_study(job, tmp_path):
 
 
 def test_oracles_tell_the_truth(job, tmp_path):
-    from idiolect.encoders.table import load_encoder
+    from idiolect.encoders import load_encoder
     from idiolect.sandbox.traits import describe
 
     config = configured(job)

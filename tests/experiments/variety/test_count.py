@@ -9,17 +9,16 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from idiolect.difference.language.feature import Feature
-from idiolect.difference.language.taxonomy import CONTROLLED
-from idiolect.evaluation.bleu import Bleu
-from idiolect.evaluation.judge import Judged
-from idiolect.evaluation.rouge import rouge_l
+from idiolect.difference.claims.feature import Feature
+from idiolect.difference.claims.taxonomy import CONTROLLED
+from idiolect.evaluation import uvq_report as variety_report
+from idiolect.evaluation.judge import Found, Judged
 from idiolect.evaluation.significance import Resamples
 from idiolect.evaluation.uvq import Unit
-from idiolect.experiments.variety import report as variety_report
-from idiolect.experiments.variety.count import LEAST_USERS, Variety, judging, user_scores, variety
-from idiolect.experiments.variety.found import Found
-from idiolect.llm.usage import Usage
+from idiolect.evaluation.uvq_report import LEAST_USERS, Variety, judging, user_scores, variety
+from idiolect.llm.base import Usage
+from idiolect.metrics.bleu import Bleu
+from idiolect.metrics.rouge import rouge_l
 from idiolect.types import UserId
 
 

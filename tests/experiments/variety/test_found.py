@@ -6,12 +6,12 @@ from pathlib import Path
 
 import pytest
 
-from idiolect.difference.language.feature import Feature, Measured, Quote
-from idiolect.difference.language.modelfree import POOLED
+from idiolect.difference.claims.feature import Feature, Measured, Quote
+from idiolect.difference.claims.stylometric import POOLED
 from idiolect.errors import ArtifactError
+from idiolect.evaluation.judge import found_by, found_in
 from idiolect.evaluation.uvq import uvq
-from idiolect.experiments.results import features, read_lines, sample_row, write_lines
-from idiolect.experiments.variety.found import found_by, found_in
+from idiolect.pipeline.results import features, read_lines, sample_row, write_lines
 from idiolect.types import ItemId, Prediction, Sample, UserId
 
 

@@ -7,17 +7,14 @@ from pathlib import Path
 
 import pytest
 
-from idiolect.difference.language.feature import Feature
-from idiolect.experiments.erasure.files import erase_from
-from idiolect.experiments.erasure.traces import Traces
-from idiolect.experiments.results import read_lines
-from idiolect.experiments.variety.found import Found
-from idiolect.experiments.variety.judging import judge_found, write_judged
-from idiolect.llm.cache import Cache
-from idiolect.llm.cached import CachedLLM
+from idiolect.difference.claims.feature import Feature
+from idiolect.erasure import Traces, erase_from
+from idiolect.evaluation.judge import Found, judge_found, write_judged
+from idiolect.llm.cache import Cache, CachedLLM
 from idiolect.llm.fake import FakeLLM
-from idiolect.methods.roles import Role
-from idiolect.peers.memory import InMemoryReviews
+from idiolect.methods.stages import Role
+from idiolect.peers import InMemoryReviews
+from idiolect.pipeline.results import read_lines
 from idiolect.types import ItemId, Review, ReviewId, UserId
 
 ANN = UserId("ann")

@@ -5,13 +5,21 @@ They are counts of marks, closed-class words and layout in English text; no gene
 
 from __future__ import annotations
 
-from idiolect.difference.stylometry.base import Category, Measure, Unit
-from idiolect.difference.stylometry.departure import Departure, Departures, compare, departures
-from idiolect.difference.stylometry.frame import codes, departure_frame
-from idiolect.difference.stylometry.measuring import measure
-from idiolect.difference.stylometry.pairs import Pairs, group_sums, in_spreads, item_pairs, spread
-from idiolect.difference.stylometry.shrinkage import Shrinkage
-from idiolect.difference.stylometry.table import MEASURES, N_MEASURES, NAMES
+from idiolect.difference.stylometry.measures import MEASURES, N_MEASURES, NAMES, Category, Measure, Unit, measure
+from idiolect.difference.stylometry.style_difference import (
+    Departure,
+    Departures,
+    Pairs,
+    Shrinkage,
+    codes,
+    compare,
+    departure_frame,
+    departures,
+    group_sums,
+    in_spreads,
+    item_pairs,
+    spread,
+)
 
 __all__ = [
     "MEASURES",

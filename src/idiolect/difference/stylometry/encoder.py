@@ -12,8 +12,7 @@ from types import MappingProxyType
 
 import numpy as np
 
-from idiolect.difference.stylometry.measuring import measure
-from idiolect.difference.stylometry.table import N_MEASURES, NAMES
+from idiolect.difference.stylometry.measures import N_MEASURES, NAMES, measure
 from idiolect.errors import ConfigError
 
 LIMIT = 4.0

@@ -7,14 +7,14 @@ from typing import Any, Literal, Self
 from pydantic import Field, model_validator
 
 from idiolect.config import Config, build, merge
-from idiolect.context.builder import ContextConfig
-from idiolect.corpus.rules import SplitConfig
-from idiolect.experiments.settings import Settings, TargetConfig
+from idiolect.context import ContextConfig
+from idiolect.data.split_config import SplitConfig
 from idiolect.experiments.study.probes import ProbeConfig
 from idiolect.llm.base import SamplingParams
-from idiolect.llm.config import BackboneConfig
-from idiolect.prompts.render import PromptConfig
-from idiolect.sandbox.config import WorldConfig
+from idiolect.llm.registry import BackboneConfig
+from idiolect.pipeline.settings import Settings, TargetConfig
+from idiolect.prompts.rendering import PromptConfig
+from idiolect.sandbox.domain import WorldConfig
 from idiolect.training.config import FitConfig
 
 

@@ -1,30 +1,85 @@
-"""The gate: can the backbone be steered by words, and by soft vectors, when both say the truth?
+"""Methods that are told the truth: the most that text, and the most that soft vectors, can say about a user here.
+
+The gate: can the backbone be steered by words, and by soft vectors, when both say the truth?
 
 Asked before any adapter is fitted to embeddings: a backbone that does not follow an oracle shows nothing about DEP.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
 
-from idiolect.evaluation.additive import Mean
+from idiolect.context import Context
 from idiolect.evaluation.significance import Comparison, Resamples, compare
-from idiolect.experiments.fit import make_examples
+from idiolect.experiments.study.arms import SeedWorld
 from idiolect.experiments.study.config import StudyConfig
-from idiolect.experiments.study.oracle import OracleProfile, OracleVectors
-from idiolect.experiments.study.seed import SeedWorld
 from idiolect.llm.transformers import TransformersLLM
+from idiolect.methods.base import Contexts
 from idiolect.methods.dep import DEP
 from idiolect.methods.nonpersonalized import NonPersonalized
+from idiolect.metrics.base import Mean
+from idiolect.pipeline.fit import make_examples
+from idiolect.prompts.rendering import PromptConfig, render
+from idiolect.sandbox.annotations import sentence
+from idiolect.sandbox.traits import describe
 from idiolect.softprompt.adapter import Adapter
 from idiolect.softprompt.config import AdapterConfig
 from idiolect.training.fit import fit_adapter
+from idiolect.types import Prompt, Sample
+
+
+class OracleProfile:
+    """DRP's prompt without history, its profile the user's true traits in plain words.
+
+    Args:
+        contexts: Only their items are used.
+        effects: User to planted effect, float (n_traits,).
+        prompt: How the prompt is rendered.
+        traits: How many of the strongest are named.
+    """
+
+    def __init__(
+        self, contexts: Contexts, effects: Mapping[str, np.ndarray], *, prompt: PromptConfig, traits: int
+    ) -> None:
+        self._contexts, self._effects, self._prompt, self._traits = contexts, effects, prompt, traits
+
+    def prompts(self, samples: Sequence[Sample]) -> list[Prompt]:
+        """One prompt a sample."""
+        return [
+            render("drp", replace(context, entries=()), self._prompt, profile=self._profile(context.sample.user))
+            for context in self._contexts.build(samples)
+        ]
+
+    def _profile(self, user: str) -> str:
+        return sentence(describe(self._effects[user], k=self._traits))
+
+
+class OracleVectors:
+    """The user's planted effect in the place of every vector: what a perfect encoder and difference would give.
+
+    Args:
+        contexts: Where the right contexts come from.
+        effects: User to planted effect, float (n_traits,).
+    """
+
+    def __init__(self, contexts: Contexts, effects: Mapping[str, np.ndarray]) -> None:
+        self._contexts, self._effects = contexts, effects
+
+    def build(self, samples: Sequence[Sample]) -> list[Context]:
+        """The samples with their own entries, each holding the truth."""
+        return [self._told(context) for context in self._contexts.build(samples)]
+
+    def _told(self, context: Context) -> Context:
+        effect = self._effects[context.sample.user].astype(np.float32)
+        told = (replace(e, e_his=effect, e_diff=None if e.e_diff is None else effect) for e in context.entries)
+        return replace(context, entries=tuple(told))
+
 
 PLAIN, TEXT, SOFT = "Non-Perso", "oracle profile", "oracle vectors"
 

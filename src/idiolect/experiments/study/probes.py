@@ -1,4 +1,6 @@
-"""How well differences tell what was planted in users, against history alone: the study's linear probes.
+"""What the probes found, as plain values: written to JSON by the study, read by figures and the demo.
+
+How well differences tell what was planted in users, against history alone: the study's linear probes.
 
 A user is a mean over some of their reviews. Item effects partly cancel in that mean, the more so the more reviews it is
 taken over, so where reviews are few differences add most in proportion to what history tells; the curve over anchors
@@ -8,26 +10,121 @@ shows it. Where the encoder sees little of a trait, one review tells little eith
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
-from dataclasses import asdict
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass
 from hashlib import blake2b
 from pathlib import Path
+from typing import Any
 
 import numpy as np
-from pydantic import Field
+from pydantic import Field, TypeAdapter, ValidationError
 
 from idiolect.config import Config
 from idiolect.difference.latent import Differences
-from idiolect.encoders.base import Encoder
+from idiolect.encoders import Encoder
 from idiolect.errors import ArtifactError, ConfigError
 from idiolect.evaluation.probe import Recovery, probe
 from idiolect.evaluation.significance import Bootstrapped, compare, interval
-from idiolect.experiments.results import write_json
-from idiolect.experiments.study.codes import Codes
-from idiolect.experiments.study.draws import draw_anchors, sampled_differences, shuffled_pools
-from idiolect.experiments.study.panel import Panel, load_panel
-from idiolect.experiments.study.probe_results import Estimate, Gap, Point, ProbeResults, read_point
+from idiolect.experiments.study.arrays import (
+    Codes,
+    Panel,
+    draw_anchors,
+    load_panel,
+    sampled_differences,
+    shuffled_pools,
+)
+from idiolect.pipeline.results import write_json
 from idiolect.sandbox.world import World, WorldConfig
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Estimate:
+    """A number and its 95 % bootstrap interval over held-out users."""
+
+    value: float
+    low: float
+    high: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Gap:
+    """A paired difference of two inputs' mean R2."""
+
+    value: float
+    low: float
+    high: float
+    p: float
+    """Two-sided, not corrected for other comparisons."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Point:
+    """All probes of one world at one setting."""
+
+    users: int
+    """Who was probed: all with enough reviews that have peers."""
+    anchors: int
+    """Reviews averaged to stand for a user."""
+    peers: int | None
+    """Most peers a review was compared with; None: all."""
+    mean_peers: float
+    """Peers an anchor really was compared with, on average."""
+    scores: dict[str, Estimate]
+    """R2 by input, mean over traits."""
+    traits: dict[str, dict[str, Estimate]]
+    """R2 by input and trait."""
+    gaps: dict[str, Gap]
+    """By ``"one - other"``."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ProbeResults:
+    """All curves; the points of a curve stand in the order of its settings."""
+
+    encoder: str
+    codes: str | None
+    """Whose codes are ``z_his`` and ``z_diff``."""
+    world: dict[str, Any]
+    """Configuration of the main world."""
+    config: dict[str, Any]
+    """Configuration of the probes."""
+    settings: dict[str, list[float | None]]
+    """By curve: the knob's values; None is all peers."""
+    curves: dict[str, list[Point]]
+    """``anchors``, ``peers``, ``confounding`` and ``noise``."""
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain dicts, lists, numbers and strings."""
+        return asdict(self)
+
+    @classmethod
+    def from_dict(cls, data: Mapping[str, Any]) -> ProbeResults:
+        """What ``to_dict`` gave, from JSON or not.
+
+        Raises:
+            ArtifactError: It is something else.
+        """
+        return _read(_RESULTS, data)
+
+
+def read_point(data: Any) -> Point:
+    """A point from plain values.
+
+    Raises:
+        ArtifactError: It is something else.
+    """
+    return _read(_POINT, data)
+
+
+_RESULTS, _POINT = TypeAdapter(ProbeResults), TypeAdapter(Point)
+
+
+def _read(adapter: TypeAdapter[Any], data: Any) -> Any:
+    try:
+        return adapter.validate_python(data)
+    except ValidationError as error:
+        raise ArtifactError(f"not a record of probes: {error}", hint="run the probes again") from error
+
 
 GAPS = (("e_diff", "e_his"), ("both", "e_diff"), ("shuffled", "e_his"), ("e_diff", "shuffled"), ("z_diff", "z_his"))
 """Pairs of inputs that are compared."""

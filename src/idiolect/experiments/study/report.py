@@ -1,24 +1,207 @@
-"""The study's findings: tables, contrasts and verdicts over all seeds, as data and as Markdown."""
+"""Seeds put together: one row a test sample, users of different worlds being different users.
+
+Trait fidelity of what the methods wrote on one seed, and of the users' own texts, which is what can be hoped for.
+
+The study as it was recorded for this version: what the demo shows beside its own small run.
+
+The study's findings: tables, contrasts and verdicts over all seeds, as data and as Markdown.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import json
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache
+from importlib import resources
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
 
-from idiolect.evaluation.additive import Aggregate, Mean
-from idiolect.evaluation.claims import settled_by
-from idiolect.evaluation.personal import Verdict, judge
+from idiolect.errors import ArtifactError, MissingDependencyError
+from idiolect.evaluation.attribution import Verdict, judge, settled_by
 from idiolect.evaluation.render import to_dict, to_markdown, verdicts_to_markdown
-from idiolect.evaluation.report import ScoreTable
+from idiolect.evaluation.report import ScoreTable, score_table
+from idiolect.evaluation.scoring import USERS_OWN, style_targets
 from idiolect.evaluation.significance import Comparison, Resamples, compare, holm
-from idiolect.evaluation.table import load_metrics
+from idiolect.experiments.study.arms import SeedWorld, run_names
 from idiolect.experiments.study.config import StudyConfig
-from idiolect.experiments.study.pool import Pool, read_pool
-from idiolect.experiments.study.rows import run_names
+from idiolect.experiments.study.probes import ProbeResults
+from idiolect.metrics.base import Aggregate, Mean, Metric
+from idiolect.metrics.registry import load_metrics
+from idiolect.pipeline import results
+
+NLL = Mean("nll", greater_is_better=False, unit="nats/review")
+
+Stats = Mapping[str, np.ndarray]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Pool:
+    """The outputs of the runs that every one of some seeds has."""
+
+    users: tuple[str, ...]
+    """Of each sample."""
+    runs: Mapping[str, Sequence[Mapping[str, Any]]]
+    """Run to its outputs, sample by sample, seed after seed."""
+
+    @property
+    def nats(self) -> dict[str, np.ndarray]:
+        """Run to float64 (n,): negative log-likelihood of each reference."""
+        return {name: np.array([row["nll"] for row in rows]) for name, rows in self.runs.items()}
+
+    def texts(self, run: str) -> list[str] | None:
+        """What a run wrote; None where only likelihoods were asked for."""
+        return results.texts(self.runs[run])
+
+    def draws(self, *, seed: int, resamples: int) -> Resamples:
+        """Resamples of users."""
+        return Resamples(len(self.users), np.random.default_rng([seed, 11]), clusters=self.users, resamples=resamples)
+
+    def table(
+        self, metrics: Sequence[Metric], extra: Mapping[str, Stats], columns: Sequence[Aggregate], draws: Resamples
+    ) -> ScoreTable:
+        """Likelihood, text metrics and further per-sample scores of every run, tested against RAG.
+
+        Args:
+            metrics: Of the texts against the references.
+            extra: Run to further columns' values, float (n,).
+            columns: What aggregates them.
+            draws: From ``draws``.
+        """
+        references = [row["reference"] for row in next(iter(self.runs.values()))]
+        stats: dict[str, dict[str, np.ndarray]] = {}
+        for name, nats in self.nats.items():
+            texts = self.texts(name)
+            own = {} if texts is None else {m.name: m.segments(texts, references) for m in metrics}
+            stats[name] = {NLL.name: nats, **own, **extra.get(name, {})}
+        return score_table([NLL, *metrics, *columns], stats, draws, baseline="rag")
+
+
+def read_pool(folders: Sequence[Path], names: Sequence[str]) -> Pool:
+    """The outputs of ``names`` in the seeds' folders; runs that some seed lacks are left out."""
+    files = {name: [results.output_file(folder, "samples", name) for folder in folders] for name in names}
+    whole = {name: paths for name, paths in files.items() if all(path.is_file() for path in paths)}
+    runs = {name: [row for path in paths for row in results.read_lines(path)] for name, paths in whole.items()}
+    users = tuple(row["user"] for row in next(iter(runs.values())))
+    return Pool(users, runs)
+
+
+def seed_fidelity(world: SeedWorld, config: StudyConfig) -> dict[str, np.ndarray]:
+    """Run to float64 (n,): the cosine of every sample's text (see ``evaluation.fidelity``).
+
+    Args:
+        world: The seed.
+        config: The study.
+    """
+    data = world.data(config.settings)
+    samples = data.samples("test")
+    targets = style_targets(data, samples)
+    pool = read_pool([world.folder], run_names(config))
+    written = {name: texts for name in pool.runs if (texts := pool.texts(name)) is not None}
+    written[USERS_OWN] = [sample.reference or "" for sample in samples]
+    return {name: targets.score(texts).cosine for name, texts in written.items()}
+
+
+FILE = "study.json"
+"""In ``idiolect.sandbox``: what ``idiolect study sandbox`` wrote."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class RecordedStudy:
+    """What ``study.json`` holds, read for people."""
+
+    record: Mapping[str, Any]
+
+    @property
+    def main(self) -> Mapping[str, Any]:
+        """The section over all seeds: table, contrasts, verdicts."""
+        return self.record["sections"][0]
+
+    @property
+    def probes(self) -> ProbeResults:
+        """How well each input tells the planted effects."""
+        return ProbeResults.from_dict(self.record["probes"])
+
+    @property
+    def title(self) -> str:
+        """Seeds, samples, backbone and when it was recorded, in a line."""
+        table, phase = self.main["table"], self.record["config"]["phase"]
+        return f"{self.main['title']}, {phase} phase, {table['segments']} samples, {self.record['backbone']}"
+
+    def to_text(self) -> str:
+        """Likelihood of every run, the contrasts, the verdicts and the probes, aligned."""
+        lines = [*self._gate(), "", *self._runs(), "", *self._contrasts(), "", *self._verdicts()]
+        return "\n".join([*lines, "", *self._probed()])
+
+    def draw(self, folder: Path) -> list[Path]:
+        """Figures of the contrasts and the probes: ``study-gains.svg``, ``study-probes.svg``, ``study-traits.svg``.
+
+        Raises:
+            MissingDependencyError: matplotlib is not installed.
+        """
+        from idiolect.experiments.study.figures import draw_curves, draw_gains, draw_traits
+
+        gains, curves, traits = (folder / f"study-{name}.svg" for name in ("gains", "probes", "traits"))
+        draw_gains(self.main["contrasts"], gains)
+        draw_curves(self.probes, curves)
+        draw_traits(self.probes, traits)
+        return [gains, curves, traits]
+
+    def draw_if_possible(self, folder: Path) -> list[Path]:
+        """``draw``; nothing where matplotlib is not installed."""
+        try:
+            return self.draw(folder)
+        except MissingDependencyError:
+            return []
+
+    def _gate(self) -> Iterator[str]:
+        gate = self.record["gate"]
+        for name, gain in gate["gains"].items():
+            yield f"{name}: {_gain(gain)} nats a review over Non-Perso"
+
+    def _runs(self) -> Iterator[str]:
+        yield f"{'nats a review (lower is better)':<44}"
+        for row in sorted(self.main["table"]["methods"], key=lambda row: row["scores"]["nll"]["value"]):
+            score = row["scores"]["nll"]
+            yield f"  {row['name']:<42} {score['value']:7.2f} [{score['low']:.2f}, {score['high']:.2f}]"
+
+    def _contrasts(self) -> Iterator[str]:
+        yield "gain in nats a review (95 % interval, p by Holm)"
+        for one in self.main["contrasts"]:
+            yield f"  {one['better']} over {one['than']}: {_gain(one)}, p {one['p_holm']:.3f}"
+
+    def _verdicts(self) -> Iterator[str]:
+        return (f"- {verdict['sentence']}" for verdict in self.main["verdicts"])
+
+    def _probed(self) -> Iterator[str]:
+        points = self.probes.curves["anchors"]
+        yield f"planted effects read from vectors: R2 on held-out users, {points[0].users} users"
+        for point in points:
+            scores = ", ".join(f"{name} {point.scores[name].value:.3f}" for name in ("e_his", "e_diff", "shuffled"))
+            yield f"  {point.anchors} reviews a user: {scores}"
+
+
+@cache
+def recorded_study() -> RecordedStudy | None:
+    """The study that ships with this version; None where it ships without.
+
+    Raises:
+        ArtifactError: The file is damaged.
+    """
+    source = resources.files("idiolect.sandbox") / FILE
+    if not source.is_file():
+        return None
+    try:
+        return RecordedStudy(json.loads(source.read_text(encoding="utf-8")))
+    except json.JSONDecodeError as error:
+        raise ArtifactError(f"{FILE} is damaged: {error}", hint="install idiolect again") from error
+
+
+def _gain(gain: Mapping[str, Any]) -> str:
+    return f"{gain['difference']:+.2f} [{gain['low']:+.2f}, {gain['high']:+.2f}]"
+
 
 CONTRASTS: tuple[tuple[str, str], ...] = (
     ("rag", "nonpersonalized"),

@@ -14,20 +14,17 @@ from typing import Any
 
 import torch
 
-from idiolect.encoders.table import load_encoder
+from idiolect.encoders import load_encoder
 from idiolect.errors import ConfigError, require
-from idiolect.experiments import results
-from idiolect.experiments.outputs import check_own
-from idiolect.experiments.study.codes import adapter_codes
+from idiolect.experiments.study.arms import SeedWorld, adapter_folder, fit_arm, open_seed, run_rows
+from idiolect.experiments.study.arrays import adapter_codes
 from idiolect.experiments.study.config import StudyConfig
-from idiolect.experiments.study.fidelity import seed_fidelity
 from idiolect.experiments.study.gate import run_gate
 from idiolect.experiments.study.probes import run_probes
-from idiolect.experiments.study.recorded import RecordedStudy
-from idiolect.experiments.study.report import Section, sections
-from idiolect.experiments.study.rows import adapter_folder, fit_arm, run_rows
-from idiolect.experiments.study.seed import SeedWorld, open_seed
+from idiolect.experiments.study.report import RecordedStudy, Section, sections, seed_fidelity
 from idiolect.llm.transformers import TransformersLLM
+from idiolect.pipeline import results
+from idiolect.store.outputs import check_own
 
 Say = Callable[[str], None]
 RESULT, REPORT, GATE = "study.json", "report.md", "gate.json"

@@ -1,0 +1,307 @@
+"""``idiolect ingest``.
+
+``idiolect add``.
+
+``idiolect split``.
+
+``idiolect embed``.
+
+``idiolect peer``.
+
+``idiolect forget``.
+
+``idiolect export``.
+
+``idiolect import``.
+"""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from cyclopts import Parameter
+
+from idiolect.cli.options import (
+    Json,
+    KeyFile,
+    Quiet,
+    Set,
+    StorePath,
+    UserName,
+    columns,
+    given,
+    overrides,
+    progress,
+    show,
+)
+from idiolect.config import load
+from idiolect.data.parts import STDIN
+from idiolect.erasure import forget_user
+from idiolect.store.embedding import EmbedConfig, embed_store
+from idiolect.store.ingestion import IngestConfig, add_review, ingest_files
+from idiolect.store.parquet import export_folder, import_folder
+from idiolect.store.splitting import set_peer, split_store
+
+
+def _no_option(_: Any, value: str | None) -> None:
+    """``-`` is a place to read from; what else begins so is a mistyped option."""
+    if value is not None and value.startswith("-") and value != STDIN:
+        raise ValueError(f"unknown option {value!r}")
+
+
+Place = Annotated[str, Parameter(allow_leading_hyphen=True, validator=_no_option)]
+
+
+def ingest(
+    reviews: Place,
+    /,
+    *,
+    store: StorePath = "idiolect.db",
+    items: Place | None = None,
+    format: str | None = None,
+    columns_: Annotated[Set, Parameter(name="--column")] = (),
+    item_columns: Annotated[Set, Parameter(name="--item-column")] = (),
+    category: str | None = None,
+    max_rejects: float | None = None,
+    rejects: Path | None = None,
+    pseudonyms: KeyFile = None,
+    config: Path | None = None,
+    json: Json = False,
+    quiet: Quiet = False,
+) -> None:
+    """Read reviews (and items) into a store.
+
+    JSON lines, JSON arrays, CSV, Parquet and Arrow, plain or packed (gzip, zstd); Amazon 2014 and 2023, Yelp, DPL-main
+    and DPL-meta, LaMP and LongLaMP as they are. Reading a file again changes nothing.
+
+    Args:
+        reviews: A file, a folder, a pattern in quotes, - for standard input, or hf://owner/name[/config[/split]].
+        store: SQLite file (made where absent) or database URL.
+        items: The same of the items, for titles and descriptions; LaMP and LongLaMP hold them with the reviews.
+        format: jsonl, json, csv, parquet, arrow, amazon2014, amazon2023, yelp, dpl, lamp or longlamp; told from the
+            content if not given.
+        columns_: A field's column in the reviews' file, as field=column (fields: user, item, text, rating, title,
+            timestamp, review_id, order; - for no column); may be repeated.
+        item_columns: The same for the items' file (item, title, description, category).
+        category: Prefix of item ids, where files of several categories go into one store.
+        max_rejects: Share of rows that may be rejected before the command fails, 0 to 1; half if not given. From
+            10,000 rows on it stops where the share is exceeded.
+        rejects: Where rows that cannot be used are listed; beside the reviews if not given.
+        pseudonyms: File of a secret key, made where there is none: users' ids are hashed with it, so that nobody who
+            has the store but not the key can read or guess them. Every command that names a user then needs it.
+        config: YAML file with any of format, columns, item_columns, category and max_rejects.
+        json: Print one JSON object.
+        quiet: Show no progress.
+    """
+    flags = given(format=format, category=category, max_rejects=max_rejects)
+    flags |= given(columns=columns(columns_), item_columns=columns(item_columns))
+    settings = load(IngestConfig, config, flags)
+    report = ingest_files(
+        reviews, store=store, items=items, rejects=rejects, pseudonyms=pseudonyms, progress=progress(quiet),
+        **settings.model_dump(),
+    )  # fmt: skip
+    show(report.record(), report.text(), as_json=json)
+
+
+def add(
+    *,
+    user: str,
+    item: str,
+    text: str,
+    store: StorePath = "idiolect.db",
+    rating: float | None = None,
+    title: str = "",
+    timestamp: int | None = None,
+    id: str | None = None,
+    encoder: str = "minilm",
+    pseudonyms: KeyFile = None,
+    json: Json = False,
+) -> None:
+    """Add one review to a store, vector and sums included: the next text written for the user knows it.
+
+    Splits made of the store before are then refused, for they are of another state of it; adapters fitted on them go
+    on writing. To measure again, split and fit again; to measure and serve from one corpus, keep a copy of the file for
+    each.
+
+    Args:
+        user: Who wrote it.
+        item: What about; a new item is made of its id alone.
+        text: What they wrote.
+        store: SQLite file (made where absent) or database URL.
+        rating: How they rated it.
+        title: Its title.
+        timestamp: When, in seconds since the epoch; now where not given.
+        id: The review's own, so that adding it again changes nothing; made of what it says and when where not given.
+        encoder: Whose vectors the store holds.
+        pseudonyms: File of the key, where the store knows users by pseudonyms; made for a new store.
+        json: Print one JSON object.
+    """
+    review = add_review(
+        store, user=user, item=item, text=text, rating=rating, title=title, timestamp=timestamp, id=id,
+        encoder=encoder, pseudonyms=pseudonyms,
+    )  # fmt: skip
+    show({"review": review.id, "user": user, "item": item}, f"added review {review.id}", as_json=json)
+
+
+def split(
+    *,
+    out: Path,
+    store: StorePath = "idiolect.db",
+    preset: str | None = None,
+    config: Path | None = None,
+    set: Set = (),
+    json: Json = False,
+) -> None:
+    """Choose users and hold out their newest reviews as train, validation and test targets.
+
+    A split is of the store as it is now. After any ingest or add it is refused: split again, and fit again what was
+    fitted on it. For a store that grows, keep a copy of the file to measure on.
+
+    Args:
+        out: Folder of the split.
+        store: SQLite file or database URL.
+        preset: small (also where not given), or dpl for the DPL authors' thresholds.
+        config: YAML file of thresholds, and of the preset under preset.
+        set: A threshold as name=value (min_user_reviews=10); may be repeated.
+        json: Print one JSON object.
+    """
+    made = split_store(store, out, preset=preset, config=config, changes=overrides(set))
+    counts = made.counts
+    members = made.members.height
+    undated = (
+        f"\n{counts.undated} of these {members} reviews have no timestamp: each counts as older than the dated reviews "
+        "of its user, in the order of the file"
+        if 0 < counts.undated < members
+        else ""
+    )
+    text = (
+        f"{counts.users} users: {counts.profile} profile reviews, {counts.train} train, {counts.validation} validation "
+        f"and {counts.test} test targets\nof {counts.reviews} reviews, {counts.eligible} passed the filters and "
+        f"{counts.core_rounds[-1] if counts.core_rounds else 0} the k-core ({len(counts.core_rounds)} rounds)\n"
+        f"split in {out}{undated}"
+    )
+    show({"folder": str(out), **asdict(counts)}, text, as_json=json)
+
+
+def embed(
+    *,
+    store: StorePath = "idiolect.db",
+    encoder: str | None = None,
+    split: Path | None = None,
+    peers: Literal["corpus", "split"] | None = None,
+    batch_size: int | None = None,
+    config: Path | None = None,
+    json: Json = False,
+    quiet: Quiet = False,
+) -> None:
+    """Compute the vectors that a store is missing; interrupted, it goes on where it was.
+
+    Args:
+        store: SQLite file or database URL.
+        encoder: minilm (also where not given), style, hash, or any sentence-transformers name or folder.
+        split: Embed only what this split needs: its users' reviews and the peers' of their items.
+        peers: With a split: whose reviews peers are, everybody's or the split's users' (the setting peers of fit).
+        batch_size: Texts encoded together; 32 where not given.
+        config: YAML file with any of encoder, peers and batch_size.
+        json: Print one JSON object.
+        quiet: Show no progress.
+    """
+    settings = load(EmbedConfig, config, given(encoder=encoder, peers=peers, batch_size=batch_size))
+    report = embed_store(store, split=split, progress=progress(quiet), **settings.model_dump())
+    known = f"{report.known} had a vector of {report.encoder}"
+    text = f"{report.embedded} reviews embedded in {report.seconds:.1f} s, {known}"
+    show(asdict(report), text, as_json=json)
+
+
+def peer(
+    user: UserName,
+    /,
+    *,
+    store: StorePath = "idiolect.db",
+    exclude: Annotated[bool | None, Parameter(negative="--include")] = None,
+    pseudonyms: KeyFile = None,
+    json: Json = False,
+) -> None:
+    """Say whether others may be compared with a user, or change it.
+
+    Whoever is excluded is nobody's peer: their texts and vectors are in no difference, no norm and no card but their
+    own. Their own history goes on serving them. Splits made before are then refused: split again, and fit again.
+
+    Args:
+        user: Whom. An id that begins with -- goes last, behind a -- of its own.
+        store: SQLite file or database URL.
+        exclude: Compare nobody with them from now on; --include lets others be compared with them again.
+        pseudonyms: File of the key, where the store knows users by pseudonyms.
+        json: Print one JSON object.
+    """
+    found = set_peer(store, user, None if exclude is None else not exclude, pseudonyms=pseudonyms)
+    show(found.record(), found.text(), as_json=json)
+
+
+def forget(
+    user: UserName,
+    /,
+    *,
+    store: StorePath = "idiolect.db",
+    outputs: tuple[Path, ...] = (),
+    pseudonyms: KeyFile = None,
+    json: Json = False,
+) -> None:
+    """Erase a user: texts, vectors, sums, recorded answers, snapshots, rejects and outputs; print a receipt.
+
+    The receipt says what was removed where, lists what was not reached, and does not name the user. Adapters and
+    backbones that were trained while the reviews were there are listed: training is not undone. Other processes may use
+    the store meanwhile, but a run that is under way may still write what it has read. Interrupted, run it again.
+
+    Args:
+        user: Whom. An id that begins with -- goes last, behind a -- of its own.
+        store: SQLite file or database URL.
+        outputs: Further files and folders that idiolect wrote, where they were moved or are not recorded in the store;
+            may be repeated. Rows and files with the user's ids or words are removed from them.
+        pseudonyms: File of the key, where the store knows users by pseudonyms.
+        json: Print one JSON object.
+    """
+    receipt = forget_user(store, user, outputs=outputs, pseudonyms=pseudonyms)
+    show(receipt.record(), receipt.text(), as_json=json)
+
+
+def export(*, out: Path, store: StorePath = "idiolect.db", json: Json = False) -> None:
+    """Write a store as a folder of Parquet files: items, reviews, and each encoder's vectors.
+
+    Args:
+        out: Folder of the files; an earlier export there is replaced.
+        store: SQLite file or database URL.
+        json: Print one JSON object.
+    """
+    head = export_folder(store, out)
+    text = f"{head['reviews']} reviews, {head['items']} items and {len(head['encoders'])} encoders' vectors in {out}"
+    show(head, text, as_json=json)
+
+
+_Folder = Annotated[Path, Parameter(allow_leading_hyphen=False)]
+
+
+def import_(
+    folder: Annotated[Path, Parameter(allow_leading_hyphen=False)],
+    /,
+    *,
+    store: StorePath = "idiolect.db",
+    json: Json = False,
+) -> None:
+    """Read a folder that export wrote into a store; reading it again changes nothing.
+
+    Args:
+        folder: Of the Parquet files.
+        store: SQLite file (made where absent) or database URL.
+        json: Print one JSON object.
+    """
+    report = import_folder(folder, store)
+    added = report.added
+    text = f"{added.reviews_added} reviews, {added.items_added} items and {report.vectors} vectors added"
+    known = added.reviews_known + added.items_known
+    text += f", {known} rows known before" if known else ""
+    text += f", {len(added.refused)} rows refused: {added.refused[0][1]}" if added.refused else ""
+    record = {"reviews_added": added.reviews_added, "items_added": added.items_added, "vectors_added": report.vectors}
+    show({**record, "known": known, "refused": len(added.refused), "equal": report.equal}, text, as_json=json)

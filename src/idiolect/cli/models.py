@@ -1,0 +1,185 @@
+"""``idiolect pretrain``.
+
+``idiolect fit``.
+
+``idiolect write``.
+"""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from pathlib import Path
+from typing import Annotated, Any
+
+from cyclopts import Parameter
+
+from idiolect.cli.options import Json, KeyFile, Quiet, Set, StorePath, overrides, progress, show, warn
+from idiolect.pipeline.commands import pretrain_backbone, run_fit
+from idiolect.pipeline.write import Written, write_review
+from idiolect.training.fit import FitReport
+
+
+def pretrain(
+    *,
+    out: Path,
+    store: StorePath = "idiolect.db",
+    split: Path | None = None,
+    truth: Path | None = None,
+    config: Path | None = None,
+    set: Set = (),
+    json: Json = False,
+    quiet: Quiet = False,
+) -> None:
+    """Train a small language model and its tokenizer from scratch on a store's reviews, in the library's own prompts.
+
+    Args:
+        out: Folder of the model; an interrupted run goes on from its last checkpoint.
+        store: SQLite file or database URL.
+        split: A split whose targets are kept out of the text.
+        truth: Planted truth of a sandbox world, for the prompt formats that show a user's profile.
+        config: YAML file of settings.
+        set: A setting as name=value (size=9m, epochs=2); may be repeated.
+        json: Print one JSON object.
+        quiet: Show no progress.
+    """
+    report = pretrain_backbone(
+        store, out, split=split, truth=truth, config=config, changes=overrides(set), progress=progress(quiet)
+    )
+    millions, tokens = report.parameters / 1e6, report.tokens_seen / 1e6
+    perplexity, nats = report.held_out_perplexity, report.held_out_review_nats
+    text = (
+        f"{millions:.1f} M parameters, {tokens:.2f} M tokens in {report.seconds:.0f} s\n"
+        f"held-out perplexity {perplexity:.2f} a token, {nats:.1f} nats a review\n"
+        f"model in {out}"
+    )
+    show(asdict(report), text, as_json=json)
+
+
+def fit(
+    *,
+    split: Path,
+    out: Path,
+    store: StorePath = "idiolect.db",
+    backbone: str | None = None,
+    encoder: str | None = None,
+    initial: Path | None = None,
+    config: Path | None = None,
+    set: Set = (),
+    restart: bool = False,
+    json: Json = False,
+    quiet: Quiet = False,
+) -> None:
+    """Fit a soft-prompt adapter to a split's train targets; the backbone stays frozen.
+
+    On several GPUs: torchrun --nproc-per-node=4 -m idiolect.cli.main fit ...
+
+    Args:
+        split: Folder of the split.
+        out: Folder of the adapter; an interrupted fit goes on from its last checkpoint.
+        store: SQLite file or database URL.
+        backbone: Folder or hub name of a causal language model; the shipped sandbox model where not given.
+        encoder: Whose vectors are used; minilm where not given.
+        initial: Folder of an adapter to go on from, with its scales; from scratch where not given.
+        config: YAML file of settings; flags go before it.
+        set: A setting as name=value (fit.epochs=3, context.k=4); may be repeated.
+        restart: Begin anew instead of going on.
+        json: Print one JSON object.
+        quiet: Show no progress.
+    """
+    reports = run_fit(
+        store, split, out, config=config, changes=overrides(set), backbone=backbone, encoder=encoder, initial=initial,
+        resume=not restart, progress=progress(quiet),
+    )  # fmt: skip
+    text = "\n".join([*(_text(name, report) for name, report in reports.items()), f"adapter in {out}"])
+    folders = {"dep": out, **{name: out / name for name in reports if name != "dep"}}
+    show({name: _record(report, folders[name]) for name, report in reports.items()}, text, as_json=json)
+
+
+def _text(name: str, report: FitReport) -> str:
+    epochs = ", ".join(f"{seconds:.1f}" for seconds in report.seconds_per_epoch) or "none in this run"
+    validation = "no validation: the last adapter is kept"
+    if report.best_metric is not None:
+        validation = f"best validation {report.metric} {report.best_metric:.4g}, at step {report.best_step}"
+    return (
+        f"{name}: {report.trainable_parameters:,} trainable parameters, {report.trainable_share:.2%} of all\n"
+        f"{name}: {report.steps} steps; seconds per epoch: {epochs}\n"
+        f"{name}: {validation}"
+    )
+
+
+def _record(report: FitReport, folder: Path) -> dict[str, Any]:
+    return {
+        "folder": str(folder),
+        "steps": report.steps,
+        "trainable_parameters": report.trainable_parameters,
+        "trainable_share": report.trainable_share,
+        "seconds_per_epoch": report.seconds_per_epoch,
+        "metric": report.metric,
+        "best_metric": report.best_metric,
+        "losses": dict(report.losses),
+    }
+
+
+def write(
+    *,
+    user: str,
+    item: str,
+    store: StorePath = "idiolect.db",
+    adapter: Path | None = None,
+    method: str = "auto",
+    rating: float | None = None,
+    title: str = "",
+    backbone: str | None = None,
+    encoder: str | None = None,
+    pseudonyms: KeyFile = None,
+    config: Path | None = None,
+    set: Set = (),
+    include_own_review: Annotated[bool, Parameter(negative="")] = False,
+    json: Json = False,
+) -> None:
+    """Write a review of an item as a user would.
+
+    Args:
+        user: Whose voice.
+        item: What about.
+        store: SQLite file or database URL.
+        adapter: Folder of a fitted adapter; its settings are used.
+        method: auto (dep with an adapter, rag without), nonpersonalized, rag, dep; pag, dpl or drp, which first put
+            the user into words; or module:Class, one of your own.
+        rating: The rating to write to.
+        title: The title to write to.
+        backbone: Folder or hub name; with an adapter from elsewhere, the one it was fitted with.
+        encoder: Whose vectors are used; with an adapter from elsewhere, the one it was fitted with.
+        pseudonyms: File of the key, where the store knows users by pseudonyms.
+        config: YAML file of settings, where there is no adapter.
+        set: A setting as name=value (sampling.temperature=0); may be repeated.
+        include_own_review: Show the model what the user already wrote about this item; otherwise it is left out.
+        json: Print one JSON object, with everything the text was written from.
+    """
+    prediction = write_review(
+        store, user=user, item=item, adapter=adapter, method=method, rating=rating, title=title,
+        backbone=backbone, encoder=encoder, config=config, changes=overrides(set), pseudonyms=pseudonyms,
+        include_own_review=include_own_review,
+    )  # fmt: skip
+    for note in prediction.notes:
+        warn(note)
+    show({"user": user, "item": item, **_record_write(prediction)}, prediction.text, as_json=json)
+
+
+def _record_write(prediction: Written) -> dict[str, Any]:
+    """Everything the text was written from."""
+    return {
+        "method": prediction.method,
+        "text": prediction.text,
+        "profile": prediction.stages.get("profile"),
+        "stages": dict(prediction.stages),
+        "features": [{**asdict(feature), "valid": feature.valid} for feature in prediction.features],
+        "anchors": list(prediction.anchors),
+        "rungs": dict(prediction.rungs),
+        "own_reviews": list(prediction.own_reviews),
+        "own_reviews_shown": prediction.own_reviews_shown,
+        "prompt_tokens": prediction.prompt_tokens,
+        "completion_tokens": prediction.completion_tokens,
+        "notes": list(prediction.notes),
+        "usage": {stage: asdict(took) for stage, took in prediction.usage.items()},
+    }

@@ -1,0 +1,270 @@
+"""``idiolect score``.
+
+``idiolect evaluate``.
+
+``idiolect compare``.
+
+A card on the terminal: styles where there is a terminal, plain lines where there is none.
+
+``idiolect explain``.
+"""
+
+from __future__ import annotations
+
+import json as json_module
+from pathlib import Path
+from typing import Annotated
+
+from cyclopts import Parameter
+from cyclopts.validators import Number
+from rich.console import Console
+from rich.padding import Padding
+from rich.text import Text
+
+from idiolect.api.evaluation import score as score_texts
+from idiolect.cli.options import Json, KeyFile, Quiet, Set, StorePath, UserName, columns, overrides, progress, show
+from idiolect.config import load
+from idiolect.errors import ConfigError, visible
+from idiolect.evaluation.compare import check_files, compare_evaluations, write_text
+from idiolect.evaluation.runner import run_evaluate
+from idiolect.evaluation.significance import RESAMPLES
+from idiolect.explain.card import ExplainConfig
+from idiolect.explain.layout import Card, Line, lines, to_markdown
+from idiolect.explain.ratings import rate, write_sheet
+from idiolect.explain.run import explain_user
+from idiolect.metrics.registry import DEFAULT_METRICS
+
+_Names = Annotated[tuple[str, ...], Parameter(consume_multiple=True, negative="")]
+
+
+def score(
+    predictions: str,
+    /,
+    *,
+    columns_: Annotated[Set, Parameter(name="--column")] = (),
+    baseline: str | None = None,
+    metrics: _Names = DEFAULT_METRICS,
+    resamples: int = RESAMPLES,
+    seed: int = 0,
+    csv: Path | None = None,
+    latex: Path | None = None,
+    json: Json = False,
+) -> None:
+    """Score texts that were made elsewhere against the users' own, with intervals, paired tests and signatures.
+
+    Example: idiolect score predictions.jsonl --baseline rag
+
+    Args:
+        predictions: JSON lines, CSV or Parquet with a row per text: prediction, reference, and if there are any user
+            (users are resampled), method (compared) and id (aligns methods).
+        columns_: The column of one of these fields, as field=column; may be repeated.
+        baseline: The method that the others are tested against.
+        metrics: rouge1, rougeL, meteor, bleu, bertscore.
+        resamples: Bootstrap resamples, and permutations of a test.
+        seed: Of the resamples.
+        csv: File to write every score, difference and p value to.
+        latex: File to write the table to.
+        json: Print one JSON object.
+    """
+    found = score_texts(
+        predictions, baseline=baseline, metrics=metrics, resamples=resamples, seed=seed, columns=columns(columns_)
+    )
+    if csv is not None:
+        write_text(csv, found.to_csv())
+    if latex is not None:
+        write_text(latex, found.to_latex())
+    show(found.to_dict(), found.table(), as_json=json)
+
+
+def evaluate(
+    *,
+    split: Path,
+    out: Path,
+    store: StorePath = "idiolect.db",
+    adapter: Path | None = None,
+    backbone: str | None = None,
+    encoder: str | None = None,
+    config: Path | None = None,
+    set: Set = (),
+    generate_controls: bool = False,
+    json: Json = False,
+    quiet: Quiet = False,
+) -> None:
+    """Compare methods and controls on a split's test targets, with intervals, tests and whether gains are personal.
+
+    An OpenAI-compatible endpoint is named by --set backbone.endpoint.model=NAME and backbone.endpoint.base_url=URL; its
+    answers are recorded in idiolect-cache.db beside the store, so that none is asked for twice. So are those of models
+    that play a role in PAG, DPL or DRP (--set differences.extractor.backbone.endpoint.model=NAME); --set methods=[drp]
+    chooses among these. What they find is counted (UVQ); --set differences.judge.backbone.endpoint.model=NAME has it
+    judged.
+
+    Args:
+        split: Folder of the split.
+        out: Folder of the results; an interrupted evaluation goes on.
+        store: SQLite file or database URL.
+        adapter: Folder of a fitted adapter; its settings are used, and DEP and its controls join the table.
+        backbone: Folder or hub name, where there is no adapter.
+        encoder: Whose vectors are used, where there is no adapter.
+        config: YAML file of settings, where there is no adapter.
+        set: A setting as name=value (sampling.temperature=0, targets.max_test=200); may be repeated.
+        generate_controls: Let the controls write texts too; their likelihood is always computed.
+        json: Print the result file.
+        quiet: Show no progress.
+    """
+    found = run_evaluate(
+        store, split, out, adapter=adapter, config=config, changes=overrides(set), backbone=backbone, encoder=encoder,
+        generate_controls=generate_controls, progress=progress(quiet),
+    )  # fmt: skip
+    record = json_module.loads((out / "results.json").read_text(encoding="utf-8"))
+    show(record, f"{found.text}\n\nreport, results, figures and samples in {out}", as_json=json)
+
+
+_Folder = Annotated[str, Parameter(allow_leading_hyphen=False)]
+_Names_compare = Annotated[tuple[str, ...], Parameter(consume_multiple=True, negative="", allow_leading_hyphen=False)]
+
+
+def compare(
+    folder: _Folder,
+    /,
+    *folders: _Folder,
+    baseline: str | None = None,
+    pool: Annotated[bool, Parameter(negative="")] = False,
+    conditions: _Names_compare = (),
+    metrics: _Names_compare = (),
+    resamples: int | None = None,
+    csv: Path | None = None,
+    latex: Path | None = None,
+    scores: Path | None = None,
+    json: Json = False,
+) -> None:
+    """Compare evaluations of the same samples, or any two conditions of one, with intervals and tests.
+
+    Without --baseline one evaluation's methods are held against RAG, and of several evaluations each condition against
+    itself in the first that has it.
+
+    Args:
+        folder: Folder of an evaluation, or LABEL=FOLDER; FOLDER,FOLDER pools several that differ in their seed.
+        folders: Further ones.
+        baseline: A condition (drp, "rag: wrong user"), as LABEL:CONDITION where several evaluations have it.
+        pool: Pool all folders.
+        conditions: Which conditions; all but controls where none is named.
+        metrics: Which metrics of texts; the first evaluation's where none is named.
+        resamples: How many, if not as many as the first evaluation has.
+        csv: File to write every score, difference and p value to.
+        latex: File to write the tables to.
+        scores: CSV file to write what each text scores on its own to; it holds users' ids.
+        json: Print one JSON object.
+    """
+    check_files(csv=csv, latex=latex, scores=scores)  # before the work
+    found = compare_evaluations(
+        (folder, *folders),
+        pool=pool,
+        baseline=baseline,
+        conditions=conditions,
+        metrics=metrics,
+        resamples=resamples,
+    )
+    found.write(csv=csv, latex=latex, scores=scores)
+    show(found.record(), found.text, as_json=json)
+
+
+_INDENT = {"claim": 1, "figures": 4, "quote": 4, "rejected": 1}
+_SPACED = ("verdict", "heading", "claim")
+"""Parts with an empty line before."""
+
+
+def print_card(card: Card, console: Console | None = None) -> None:
+    """Print a card, wrapped to a terminal's width; piped, one line each and no colours.
+
+    Args:
+        card: What to print.
+        console: Where; None: standard output.
+    """
+    console = console or Console(highlight=False)
+    before, number = "", 0
+    for line in lines(card):
+        number = 0 if line.part == "heading" else number + (line.part == "claim")
+        if line.part in _SPACED or (line.part == "note" and before not in ("title", "")):
+            console.print()
+        text = _styled(line, number)
+        if console.is_terminal:
+            console.print(Padding(text, (0, 0, 0, _INDENT.get(line.part, 0))))
+        else:
+            console.print(" " * _INDENT.get(line.part, 0) + text.plain, markup=False, soft_wrap=True)
+        before = line.part
+
+
+def _styled(line: Line, number: int) -> Text:
+    """Text of users is appended, never parsed, so that it can be no markup; and a terminal obeys none of it."""
+    line = line._replace(text=visible(line.text), aside=visible(line.aside))
+    if line.part == "claim":
+        return Text.assemble((f"{number}. ", "dim"), (line.text, "bold"), (f"  {line.aside}", "cyan"))
+    if line.part == "quote":
+        return Text.assemble((f"“{line.text}”", "italic green"), (f"  {line.aside}", "dim"))
+    if line.part == "rejected":
+        return Text.assemble((f"- {line.text}", ""), (f"  {line.aside}", "dim"))
+    return Text(
+        line.text, style={"title": "bold", "verdict": "bold cyan", "heading": "underline"}.get(line.part, "dim")
+    )
+
+
+_Sheets = Annotated[tuple[Path, ...], Parameter(consume_multiple=True, negative="", allow_leading_hyphen=False)]
+
+
+def explain(
+    user: UserName | None = None,
+    /,
+    *,
+    store: StorePath = "idiolect.db",
+    answers: Path | None = None,
+    rating_sheet: Path | None = None,
+    users: int = 20,
+    seed: Annotated[int, Parameter(validator=Number(gte=0))] = 0,
+    ratings: Annotated[
+        tuple[Path, ...], Parameter(consume_multiple=True, negative="", allow_leading_hyphen=False)
+    ] = (),
+    key: Path | None = None,
+    pseudonyms: KeyFile = None,
+    config: Path | None = None,
+    set: Set = (),
+    markdown: Annotated[bool, Parameter(negative="")] = False,
+    json: Json = False,
+) -> None:
+    """Show how a user differs from others who wrote about the same items, and on what evidence.
+
+    No model is needed. Instead of USER: --rating-sheet writes a blinded sheet that people can rate, --ratings reads
+    rated sheets back.
+
+    Args:
+        user: Whose card. An id that begins with -- goes last, behind a -- of its own.
+        store: SQLite file or database URL.
+        answers: What a model said of the user, checked and added: the samples of an evaluation in which a model was the
+            extractor (samples/drp.jsonl), or JSON lines, each with review and answer.
+        rating_sheet: CSV file to write; its key is written beside it and is not for the raters.
+        users: Users on the sheet.
+        seed: Of the sheet's choices, or of the intervals of the ratings.
+        ratings: Sheets that came back, a file a rater.
+        key: Key of the sheet, where it is not beside the first of them.
+        pseudonyms: File of the key, where the store knows users by pseudonyms.
+        config: YAML file of settings.
+        set: A setting as name=value (least_effect=0.5, quotes=3); may be repeated.
+        markdown: Print the card as Markdown.
+        json: Print one JSON object.
+    """
+    if sum((user is not None, rating_sheet is not None, bool(ratings))) != 1:
+        raise ConfigError("explain takes one of USER, --rating-sheet and --ratings", hint="idiolect explain USER")
+    settings = load(ExplainConfig, config, overrides(set))
+    if ratings:
+        found = rate(ratings, key=key, seed=seed)
+        show(found.record(), found.text, as_json=json)
+    elif rating_sheet is not None:
+        written = write_sheet(store, rating_sheet, users=users, seed=seed, config=settings)
+        show(written.record(), written.text, as_json=json)
+    elif user is not None:
+        card = explain_user(store, user, config=settings, answers=answers, pseudonyms=pseudonyms)
+        if json:
+            show(card.record(), "", as_json=True)
+        elif markdown:
+            show({}, to_markdown(card).rstrip("\n"), as_json=False)
+        else:
+            print_card(card)

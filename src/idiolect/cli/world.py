@@ -1,0 +1,189 @@
+"""``idiolect sandbox``.
+
+``idiolect demo``.
+
+``idiolect study``.
+
+``idiolect doctor``.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+from cyclopts import Parameter
+
+from idiolect.cli.options import Json, Quiet, Set, StorePath, overrides, say, show
+from idiolect.config import build, load, merge, read_yaml
+from idiolect.doctor import examine, examine_store
+from idiolect.errors import ArtifactError, ConfigError, require, without_passwords
+from idiolect.experiments.demo import store_world
+from idiolect.sandbox.domain import WorldConfig
+
+if TYPE_CHECKING:
+    from idiolect.experiments.demo import DemoReport
+    from idiolect.experiments.study.report import RecordedStudy
+
+
+def sandbox(
+    *,
+    store: StorePath = "idiolect.db",
+    truth: Path | None = None,
+    config: Path | None = None,
+    set: Set = (),
+    json: Json = False,
+) -> None:
+    """Fill a store with a made-up world of users, items and reviews whose differences are known.
+
+    Args:
+        store: SQLite file (made where absent) or database URL.
+        truth: Where the planted effects are written (.npz).
+        config: YAML file of settings.
+        set: A setting as name=value (n_users=1000, seed=7, genre_sd=2); may be repeated.
+        json: Print one JSON object.
+    """
+    report = store_world(store, load(WorldConfig, config, overrides(set)), truth=truth)
+    record = {"store": store, "reviews_added": report.reviews_added, "items_added": report.items_added}
+    show(
+        record,
+        f"{report.reviews_added} reviews and {report.items_added} items added to {without_passwords(store)}",
+        as_json=json,
+    )
+
+
+def demo(
+    *,
+    out: Path = Path("idiolect-demo"),
+    config: Path | None = None,
+    set: Set = (),
+    json: Json = False,
+    quiet: Quiet = False,
+) -> None:
+    """Run the whole thing on a small made-up world: no network, no GPU, a few minutes.
+
+    Args:
+        out: Where store, adapter, samples and report go.
+        config: YAML file of settings, under world, split and settings.
+        set: A setting as name=value (world.n_users=400, settings.fit.epochs=3); may be repeated.
+        json: Print one JSON object.
+        quiet: Show no progress.
+    """
+    require("torch", extra="all")
+    from idiolect.experiments.demo import DemoConfig, run_demo
+    from idiolect.experiments.study.report import recorded_study
+
+    chosen = load(DemoConfig, config, overrides(set), base=DemoConfig().model_dump())
+    report = run_demo(out, chosen, say=lambda line: None if quiet else say(line), progress=not quiet)
+    study = recorded_study()
+    figures = study.draw_if_possible(out) if study else []
+    lines = [*_live(report), *_recorded(study), *_places(report, out, figures)]
+    show(_record(report, study, out), "\n".join(lines), as_json=json)
+
+
+def _live(report: DemoReport) -> Iterator[str]:
+    """What was fitted just now, the tables, and texts side by side."""
+    yield ""
+    for name, fitted in report.fits.items():
+        seconds = ", ".join(f"{s:.0f}" for s in fitted.seconds_per_epoch)
+        yield f"{name}: {fitted.trainable_share:.1%} of all parameters trained, {seconds} s per epoch"
+    yield f"\nWhat {report.users} users would write ({report.reviews} reviews in the world):\n"
+    yield f"{report.evaluation.text}\n"
+    for sample in report.side_by_side():
+        yield f"--- {sample['user']}"
+        yield from (f"{name:>16}: {text}" for name, text in sample.items() if name != "user")
+
+
+def _recorded(study: RecordedStudy | None) -> Iterator[str]:
+    if study:
+        yield f"\nBeside it, the recorded study ({study.title}):\n"
+        yield study.to_text()
+
+
+def _places(report: DemoReport, out: Path, figures: list[Path]) -> Iterator[str]:
+    yield f"\n5/5  done in {report.seconds:.0f} s"
+    yield f"report   {report.evaluation.folder / 'report.md'}"
+    yield f"samples  {report.evaluation.folder / 'samples'}"
+    yield f"store    {out / 'reviews.db'}"
+    yield from (f"figure   {path}" for path in [*sorted(report.evaluation.folder.glob("*.svg")), *figures])
+    yield "next     idiolect --help, or README.md: the same on your own reviews"
+
+
+def _record(report: DemoReport, study: RecordedStudy | None, out: Path) -> dict[str, Any]:
+    from idiolect.evaluation import uvq_report as variety_report
+    from idiolect.evaluation.render import to_dict
+
+    found = report.evaluation
+    return {
+        "folder": str(out),
+        "seconds": round(report.seconds, 1),
+        "users": report.users,
+        "methods": to_dict(found.methods),
+        "controls": {name: to_dict(table) for name, table in found.controls.items()},
+        "verdicts": [verdict.to_dict() for verdict in found.verdicts],
+        "variety": variety_report.to_dict(found.variety),
+        "study": study and dict(study.record),
+    }
+
+
+def study(
+    name: Annotated[str, Parameter(allow_leading_hyphen=False)] = "sandbox",
+    *,
+    out: Path = Path("idiolect-study"),
+    config: Path | None = None,
+    set: Set = (),
+    jobs: int = 1,
+    json: Json = False,
+    quiet: Quiet = False,
+) -> None:
+    """Measure, in worlds with planted truth, whether differences identify a user and whether DEP uses them.
+
+    Args:
+        name: Which study; there is one, sandbox.
+        out: Where worlds, adapters, outputs and the report go; an interrupted study goes on there.
+        config: YAML file of settings.
+        set: A setting as name=value (phase=development, settings.fit.max_steps=60); may be repeated.
+        jobs: Seeds run at once, each in a process of its own.
+        json: Print one JSON object.
+        quiet: Say nothing until the end.
+    """
+    if name != "sandbox":
+        raise ConfigError(f"unknown study {name!r}", hint="idiolect study sandbox")
+    require("torch", extra="all")
+    from idiolect.experiments.study.config import StudyConfig
+    from idiolect.experiments.study.run import REPORT, RESULT, run_study
+
+    given = merge(read_yaml(config) if config else {}, overrides(set))
+    settings = build(StudyConfig, merge(StudyConfig().model_dump(), given), where=str(config or "--set"))
+    report = run_study(out, settings, jobs=jobs, say=_silent if quiet else say)
+    text = "\n\n".join(section.to_markdown() for section in report.sections)
+    show(report.record, f"{text}\nreport   {out / REPORT}\nresult   {out / RESULT}", as_json=json)
+
+
+def _silent(line: str) -> None:
+    pass
+
+
+def doctor(*, store: Annotated[str | None, Parameter(name="--store")] = None, json: Json = False) -> None:
+    """Say what works on this machine and what is missing, with the line that mends it; or look a store over.
+
+    A store that is not in order ends with exit code 5.
+
+    Args:
+        store: SQLite file or database URL: its pages, totals, fingerprint, vectors and sums, every row read.
+        json: Print one JSON object.
+    """
+    checks = examine() if store is None else examine_store(store)
+    bad = "missing" if store is None else "wrong"
+    width = max(len(check.name) for check in checks)
+    lines = []
+    for check in checks:
+        lines.append(f"{'ok' if check.ok else bad:7}  {check.name.ljust(width)}  {check.detail}")
+        if not check.ok:
+            lines.append(" " * (width + 11) + check.remedy)
+    record = {check.name: {"ok": check.ok, "detail": check.detail, "remedy": check.remedy} for check in checks}
+    show(record, "\n".join(lines), as_json=json)
+    if store is not None and not all(check.ok for check in checks):
+        sys.exit(ArtifactError.exit_code)

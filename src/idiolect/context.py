@@ -1,0 +1,382 @@
+"""A sample to everything it is written from.
+
+What a sample is written from: the same value for training, generation and explanation.
+
+The two ways to compare a user's reviews with their peers: the paper's plain mean and its program's weighting.
+
+What stands in for the peers of an item that too few have written about: everybody else on such items, or at all.
+
+A user's chosen reviews to entries: as text alone, or with their vectors and what these differ by from the peers'.
+
+Samples to contexts: the one place where history, vectors and differences are put together.
+
+One list of reviews gives the text, ``e_his`` and ``e_diff`` of every entry, each found by the review's id and never by
+its position in some other list. The DEP authors' program keeps parallel lists and mixes reviews up in 17 to 37 % of its
+slots.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from types import MappingProxyType
+from typing import Literal, NamedTuple, Protocol
+
+import numpy as np
+from pydantic import Field
+
+from idiolect.config import Config
+from idiolect.difference.latent import Differences, peer_mean_difference, weighted_difference
+from idiolect.peers import peers_of, time_cut
+from idiolect.retrieval import Retriever, make_retriever
+from idiolect.store.base import ReviewReader
+from idiolect.types import UNDATED, Item, ItemId, Moment, Review, ReviewId, Rung, Sample, Slot, UserId
+
+NO_VECTOR = np.zeros(0, dtype=np.float32)
+"""Stands where a vector was not read, for a prompt that is text alone."""
+
+
+@dataclass(frozen=True, slots=True, eq=False, kw_only=True)
+class Entry:
+    """One review of the user's history with its vectors (text and vectors of the same review, always)."""
+
+    review: Review
+    item: Item
+    e_his: np.ndarray
+    """float32 (dim,): the review's embedding (Eq. 2); ``NO_VECTOR`` where none was read."""
+    e_diff: np.ndarray | None
+    """float32 (dim,): own embedding minus the peers' (Eq. 4); None where too few may be compared with."""
+    n_peers: int
+    """Reviews that it is compared with; 0 where too few users wrote any."""
+    peers: Rung = "item"
+    """Whose reviews these are."""
+
+    @property
+    def rung(self) -> Rung:
+        """Whom the review is compared with; ``none`` where there is no difference."""
+        return "none" if self.e_diff is None else self.peers
+
+
+@dataclass(frozen=True, slots=True, eq=False, kw_only=True)
+class Context:
+    """A sample, its item and the history it is written from, best entry first."""
+
+    sample: Sample
+    item: Item
+    entries: tuple[Entry, ...]
+
+    def vector(self, slot: Slot) -> np.ndarray:
+        """float32 (dim,): what fills a slot.
+
+        Raises:
+            ValueError: The slot asks for a vector that its entry does not have.
+        """
+        entry = self.entries[slot.entry]
+        vector = entry.e_his if slot.stream == "his" else entry.e_diff
+        if vector is None or not vector.size:
+            raise ValueError(f"a {slot.stream!r} slot for entry {slot.entry}, but the context has no such vector")
+        return vector
+
+
+PeerWeighting = Literal["mean", "profile_distance"]
+
+
+class Comparison(Protocol):
+    """Compares reviews of one user with what others wrote about the same items."""
+
+    def __call__(
+        self, chosen: Sequence[Review], own: np.ndarray, *, history: Sequence[Review], before: int | None
+    ) -> Differences:
+        """One difference a review.
+
+        Args:
+            chosen: Reviews of one user, at least one.
+            own: float (len(chosen), dim): their vectors.
+            history: The user's visible reviews, of which ``chosen`` are some.
+            before: Only peers' reviews with timestamp < ``before`` (seconds) are known.
+        """
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class MeanOfPeers:
+    """Eq. 4 of the DEP paper, by item sums: no peer is read."""
+
+    reader: ReviewReader
+    encoder: str
+    min_peers: int
+
+    def __call__(
+        self, chosen: Sequence[Review], own: np.ndarray, *, history: Sequence[Review], before: int | None
+    ) -> Differences:
+        """See ``Comparison``."""
+        items, user = [review.item for review in chosen], chosen[0].user
+        peers = self.reader.peer_sums(items, exclude=user, encoder=self.encoder, before=before, at_least=self.min_peers)
+        return peer_mean_difference(own, peers.sums, peers.counts)
+
+
+@dataclass(frozen=True, slots=True)
+class ProfileDistance:
+    """The weighting of the DEP authors' program, which reads every peer's review and whole history."""
+
+    reader: ReviewReader
+    encoder: str
+    min_peers: int
+
+    def __call__(
+        self, chosen: Sequence[Review], own: np.ndarray, *, history: Sequence[Review], before: int | None
+    ) -> Differences:
+        """See ``Comparison``."""
+        user_mean = self._mean([review.id for review in history])
+        pools = [self._pool(review, before) for review in chosen]
+        diff = np.zeros(own.shape, dtype=np.float32)
+        for row, pool in enumerate(pools):
+            if pool:
+                vectors = self.reader.vectors([peer.id for peer in pool], encoder=self.encoder)
+                means = np.stack([self._history_mean(peer, before) for peer in pool])
+                diff[row] = weighted_difference(own[row], vectors, np.linalg.norm(means - user_mean, axis=1))
+        return Differences(diff, np.array([len(pool) for pool in pools], dtype=np.int64))
+
+    def _pool(self, review: Review, before: int | None) -> list[Review]:
+        """The review's peers; nobody where they are too few."""
+        pool = peers_of(self.reader, review, before=before)
+        return pool if len({peer.user for peer in pool}) >= self.min_peers else []
+
+    def _history_mean(self, peer: Review, before: int | None) -> np.ndarray:
+        """The mean vector of the peer's history, or of the review itself where no history of theirs is visible."""
+        history = self.reader.profile(peer.user, before=None if before is None else Moment(before, UNDATED))
+        if before is not None:  # what has no timestamp may be later than the cut
+            history = [review for review in history if review.timestamp is not None]
+        return self._mean([review.id for review in history] or [peer.id])
+
+    def _mean(self, ids: Sequence[ReviewId]) -> np.ndarray:
+        return self.reader.vectors(ids, encoder=self.encoder).mean(axis=0, dtype=np.float64)
+
+
+COMPARISONS: dict[PeerWeighting, type[MeanOfPeers] | type[ProfileDistance]] = {
+    "mean": MeanOfPeers,
+    "profile_distance": ProfileDistance,
+}
+
+
+ColdStart = Literal["none", "category", "corpus"]
+
+LADDERS: Mapping[ColdStart, tuple[Rung, ...]] = MappingProxyType(
+    {"none": (), "category": ("category",), "corpus": ("category", "corpus")}
+)
+"""The rungs below the item's own peers, tried in this order."""
+
+
+@dataclass(slots=True, eq=False, kw_only=True)
+class Compared:
+    """Past reviews of one user beside whomever each is compared with; arrays have one row a review."""
+
+    diff: np.ndarray
+    """float32 (n, dim): own vector minus the others' mean; a zero row where too few others wrote."""
+    n_peers: np.ndarray
+    """int64 (n,): how many reviews of others that is; 0 where too few wrote any."""
+    rungs: list[Rung]
+    """Whose they are."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ladder:
+    """Finds others to compare with for reviews that have too few peers."""
+
+    reader: ReviewReader
+    encoder: str
+    rungs: tuple[Rung, ...]
+    min_peers: int
+
+    def climb(
+        self, found: Compared, own: np.ndarray, items: Sequence[Item], *, user: UserId, before: int | None
+    ) -> None:
+        """Compare the reviews that have no peers, or too few, with the next rung's mean, rung by rung.
+
+        The mean is the plain one of Eq. 4, whatever the weighting of peers: who writes about a category is no crowd
+        whose histories could be told apart.
+
+        Args:
+            found: What the items' own peers gave; its rows are changed in place.
+            own: float32 (n, dim): the reviews' vectors.
+            items: Their items, in order.
+            user: Whose reviews they are.
+            before: Only others' reviews with timestamp < ``before`` (seconds) count.
+        """
+        for rung in self.rungs:
+            crowds = [None if rung == "corpus" else item.category for item in items]
+            cold = [k for k in np.flatnonzero(found.n_peers == 0).tolist() if crowds[k] != ""]
+            if not cold:
+                continue
+            asked = list(dict.fromkeys(crowds[k] for k in cold))
+            sums = self.reader.crowd_sums(
+                asked, exclude=user, encoder=self.encoder, before=before, at_least=self.min_peers
+            )
+            rows = [asked.index(crowds[k]) for k in cold]
+            new = peer_mean_difference(own[cold], sums.sums[rows], sums.counts[rows])
+            for k, diff, n_peers in zip(cold, new.diff, new.n_peers, strict=True):
+                if n_peers:
+                    found.diff[k], found.n_peers[k], found.rungs[k] = diff, n_peers, rung
+
+
+class Chosen(NamedTuple):
+    """The reviews that a sample is written from, best first, and the history they were chosen from."""
+
+    sample: Sample
+    reviews: Sequence[Review]
+    history: Sequence[Review]
+
+
+class Entries(Protocol):
+    """Makes the entries of many samples at once."""
+
+    def __call__(self, chosen: Sequence[Chosen], items: Mapping[ItemId, Item]) -> list[tuple[Entry, ...]]:
+        """The entries of every sample, in order.
+
+        Args:
+            chosen: What they are made from.
+            items: Of all chosen reviews.
+        """
+        ...
+
+
+def text_alone(chosen: Sequence[Chosen], items: Mapping[ItemId, Item]) -> list[tuple[Entry, ...]]:
+    """See ``Entries``; nothing is read."""
+    return [
+        tuple(
+            Entry(review=review, item=items[review.item], e_his=NO_VECTOR, e_diff=None, n_peers=0)
+            for review in one.reviews
+        )
+        for one in chosen
+    ]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ComparedEntries:
+    """Vectors by the review's id, never by its position in some other list, and differences to peers."""
+
+    reader: ReviewReader
+    encoder: str
+    compare: Comparison
+    ladder: Ladder
+    peers_before: bool
+
+    def __call__(self, chosen: Sequence[Chosen], items: Mapping[ItemId, Item]) -> list[tuple[Entry, ...]]:
+        """See ``Entries``.
+
+        Raises:
+            NotFoundError: A vector is not there.
+            ConfigError: A time cut is set and a sample has no timestamp.
+        """
+        vectors = self._vectors([review.id for one in chosen for review in one.reviews])
+        return [self._compared(one, items, vectors) if one.reviews else () for one in chosen]
+
+    def _vectors(self, ids: Sequence[ReviewId]) -> dict[ReviewId, np.ndarray]:
+        if not ids:
+            return {}
+        return dict(zip(ids, self.reader.vectors(ids, encoder=self.encoder).astype(np.float32), strict=True))
+
+    def _compared(
+        self, one: Chosen, items: Mapping[ItemId, Item], vectors: Mapping[ReviewId, np.ndarray]
+    ) -> tuple[Entry, ...]:
+        own = np.stack([vectors[review.id] for review in one.reviews])
+        before = time_cut(one.sample) if self.peers_before else None
+        diff, n_peers = self.compare(one.reviews, own, history=one.history, before=before)
+        found = Compared(diff=diff, n_peers=n_peers, rungs=["item"] * len(one.reviews))
+        about = [items[review.item] for review in one.reviews]
+        self.ladder.climb(found, own, about, user=one.sample.user, before=before)
+        return tuple(
+            Entry(
+                review=review,
+                item=item,
+                e_his=own[row],
+                e_diff=found.diff[row] if found.n_peers[row] else None,
+                n_peers=int(found.n_peers[row]),
+                peers=found.rungs[row],
+            )
+            for row, (review, item) in enumerate(zip(one.reviews, about, strict=True))
+        )
+
+
+class ContextConfig(Config):
+    """What a sample is written from. The defaults are the DEP paper's."""
+
+    k: int = Field(default=8, ge=0)
+    """History entries a sample; 0 means the whole history."""
+    retriever: str = "recency"
+    """Which of the user's reviews: a name in ``idiolect.retrieval.RETRIEVERS``."""
+    min_peers: int = Field(default=1, ge=1)
+    """Different users it takes before an entry is compared with what they wrote, on every rung."""
+    peers_before: bool = False
+    """Whether peers must have written before the sample's time; the paper's program sets no such bound."""
+    peer_weighting: PeerWeighting = "mean"
+    """``mean``: Eq. 4. ``profile_distance``: softmax of profile distances, as in the authors' program."""
+    cold_start: ColdStart = "none"
+    """Whom an entry with too few peers is compared with: nobody, everybody else who wrote about its item's
+    ``category``, or beyond that the whole ``corpus``. An adapter is trained with it and used with no other."""
+    seed: int = 0
+    """For retrievers that draw."""
+
+
+class ContextBuilder:
+    """Builds contexts from what a reader shows: the same for training, generation and explanation.
+
+    Args:
+        reader: A live store or one phase's snapshot.
+        config: What goes into a context.
+        encoder: Name of the encoder whose stored vectors are used; None: no vector is read, for methods whose prompts
+            are text alone (``NO_VECTOR``).
+        retriever: Used instead of ``config.retriever``; needed for one that encodes (``dense``).
+
+    Raises:
+        ConfigError: No such retriever, or it cannot be made from the configuration alone.
+    """
+
+    def __init__(
+        self, reader: ReviewReader, config: ContextConfig, *, encoder: str | None, retriever: Retriever | None = None
+    ) -> None:
+        self.reader = reader
+        self.config = config
+        self.encoder = encoder
+        self.retriever = retriever or make_retriever(config.retriever, seed=config.seed, reader=reader)
+        self._entries: Entries = text_alone if encoder is None else _compared(reader, config, encoder)
+
+    def build(self, samples: Sequence[Sample]) -> list[Context]:
+        """One context a sample, in order; one without history has no entries.
+
+        Raises:
+            NotFoundError: A vector is not there.
+            ConfigError: A time cut is set and a sample has no timestamp.
+        """
+        histories = [self._history(sample) for sample in samples]
+        items = self._items(samples, histories)
+        chosen = [
+            self.retriever.retrieve(sample, history, items, self.config.k)
+            for sample, history in zip(samples, histories, strict=True)
+        ]
+        found = [Chosen(*one) for one in zip(samples, chosen, histories, strict=True)]
+        return [
+            Context(sample=sample, item=items[sample.item], entries=entries)
+            for sample, entries in zip(samples, self._entries(found, items), strict=True)
+        ]
+
+    def _history(self, sample: Sample) -> list[Review]:
+        profile = self.reader.profile(sample.user, before=sample.moment)
+        return [review for review in profile if review.id != sample.target]
+
+    def _items(self, samples: Sequence[Sample], histories: Sequence[Sequence[Review]]) -> dict[ItemId, Item]:
+        wanted = {sample.item for sample in samples} | {review.item for history in histories for review in history}
+        known = self.reader.items(list(wanted))
+        # An item may be known by its id alone: a corpus need not bring titles.
+        return {id: known.get(id, Item(id=id)) for id in wanted}
+
+
+def _compared(reader: ReviewReader, config: ContextConfig, encoder: str) -> ComparedEntries:
+    rungs = LADDERS[config.cold_start]
+    return ComparedEntries(
+        reader=reader,
+        encoder=encoder,
+        compare=COMPARISONS[config.peer_weighting](reader, encoder, config.min_peers),
+        ladder=Ladder(reader=reader, encoder=encoder, rungs=rungs, min_peers=config.min_peers),
+        peers_before=config.peers_before,
+    )

@@ -1,1 +1,0 @@
-"""A sample to everything it is written from."""

@@ -1,0 +1,554 @@
+"""Files that appear whole or not at all, and files that only SQLite may open.
+
+The bytes of a user's file, packed or not, with every way they can fail said in one line.
+
+The lines of a file, none of them larger than what fits in memory.
+"""
+
+from __future__ import annotations
+
+import errno
+import gzip
+import io
+import logging
+import os
+import re
+import secrets
+import shutil
+import signal
+import sqlite3
+import stat
+import tarfile
+import tempfile
+import threading
+import zlib
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import AbstractContextManager, closing, contextmanager
+from functools import partial
+from pathlib import Path
+from types import FrameType
+from typing import IO, Any, Literal, cast
+from urllib.parse import quote
+
+import pyarrow as pa
+
+from idiolect.errors import InputError, OutputError
+
+_SMALLEST = 512
+"""Bytes of the smallest SQLite database: one page."""
+BESIDE = ("-wal", "-shm", "-journal")
+"""What SQLite appends to a database's name for the files that it keeps beside it."""
+_NOT_A_DATABASE = (sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_CANTOPEN)
+
+
+def write_whole(path: Path, write: Callable[[Path], object]) -> None:
+    """Let ``write`` fill a file beside ``path``, then put it in the place of ``path``.
+
+    Args:
+        path: The file that is made or replaced.
+        write: Given the path to write to; where it raises, ``path`` stays as it was.
+    """
+    partial = partial_of(path)
+    with cleaning_up(), named_errors(path):
+        try:
+            write(partial)
+            os.replace(partial, path)
+        finally:
+            partial.unlink(missing_ok=True)
+
+
+def partial_of(path: Path) -> Path:
+    """A name beside ``path`` for its unfinished content, which no other writer uses."""
+    return path.with_name(f"{path.name}.{os.getpid()}.{secrets.token_hex(4)}.partial")
+
+
+def check_output(path: Path, *, ours: Callable[[Path], bool], what: str, apart: Iterable[Path | None] = ()) -> Path:
+    """Where an output file goes, once it is sure that nothing of anybody else's is replaced.
+
+    Args:
+        path: What the user named. It may be new, empty, or hold an earlier output of the same kind.
+        ours: Tells such an output by its content; only called with a regular file that is no database.
+        what: The kind, for messages ("a list of rejects").
+        apart: Files that the same command reads or writes otherwise; of a database the files beside it are meant too.
+
+    Returns:
+        The path with links followed, so that a link is not replaced by the file.
+
+    Raises:
+        OutputError: Something else is there.
+    """
+    place = check_apart(path, apart, what=what)
+    try:
+        found = os.stat(place)
+    except FileNotFoundError:
+        return place
+    if not stat.S_ISREG(found.st_mode):
+        kind = "a folder" if stat.S_ISDIR(found.st_mode) else "a device or pipe"
+        raise OutputError(f"{str(path)!r} is {kind}, not a file", hint=f"name a new file for {what}")
+    if is_sqlite(place) or (found.st_size and not _is_ours(place, ours)):
+        raise OutputError(f"{str(path)!r} is there already and is not {what}", hint="name a new file")
+    return place
+
+
+def check_apart(path: Path, apart: Iterable[Path | None], *, what: str) -> Path:
+    """The path with links followed, once it is sure that it is none of the files ``apart``; as in ``check_output``.
+
+    Raises:
+        OutputError: It is one of them, by whatever name.
+    """
+    place = real_path(path)
+    if taken := next((other for other in apart if other is not None and _same(place, other)), None):
+        raise OutputError(
+            f"{str(path)!r} cannot be {what}: the command uses {str(taken)!r} otherwise", hint="name another file"
+        )
+    return place
+
+
+def real_path(path: Path) -> Path:
+    """The absolute path with links followed, whether or not there is anything.
+
+    Raises:
+        OutputError: The links lead nowhere, or the name holds a NUL character.
+    """
+    try:
+        place = os.path.realpath(path)
+    except ValueError as error:
+        raise OutputError(f"{str(path)!r} cannot be the name of a file", hint="name another one") from error
+    if os.path.islink(place):
+        raise OutputError(f"{str(path)!r} is a link that leads back to itself", hint="name a file that is no such link")
+    return Path(place)
+
+
+def _same(place: Path, other: Path) -> bool:
+    """Whether a path is another one, or a file that SQLite keeps beside it, by any name."""
+    known = os.path.realpath(other)
+    for suffix in ("", *BESIDE):
+        if str(place) == known + suffix or (os.path.exists(known + suffix) and _samefile(place, known + suffix)):
+            return True
+    return False
+
+
+def _samefile(place: Path, other: str) -> bool:
+    try:
+        return os.path.samefile(place, other)
+    except OSError:
+        return False
+
+
+def _is_ours(place: Path, ours: Callable[[Path], bool]) -> bool:
+    try:
+        return ours(place)
+    except (OSError, ValueError):  # unreadable, or not text
+        return False
+
+
+@contextmanager
+def cleaning_up() -> Iterator[None]:
+    """Let SIGTERM and SIGHUP raise ``SystemExit`` inside the block, so that ``finally`` removes what is unfinished.
+
+    Without it these signals end the process at once. A handler that somebody else has set is left alone, and so are
+    threads other than the main one, where Python handles no signals.
+    """
+    wanted = [getattr(signal, name) for name in ("SIGTERM", "SIGHUP") if hasattr(signal, name)]
+    here = threading.current_thread() is threading.main_thread()
+    taken = [number for number in wanted if here and signal.getsignal(number) == signal.SIG_DFL]
+    for number in taken:
+        signal.signal(number, _leave)
+    try:
+        yield
+    finally:
+        for number in taken:
+            signal.signal(number, signal.SIG_DFL)
+
+
+@contextmanager
+def named_errors(path: Path) -> Iterator[None]:
+    """Give errors of the system the name of what is written where they have none, as those of Arrow and of a full disk.
+
+    Args:
+        path: What is written.
+    """
+    try:
+        yield
+    except OSError as error:
+        if error.filename is not None or error.errno is None:
+            raise
+        raise OSError(error.errno, os.strerror(error.errno), str(path)) from error
+
+
+def is_sqlite(path: Path) -> bool:
+    """Whether a file is a SQLite database, or one of the files that SQLite keeps beside one.
+
+    SQLite itself looks. If a process opens and closes a database's file in any other way, POSIX drops all locks that
+    SQLite holds on the file for this process, and the next writer can damage the database.
+    """
+    for suffix in BESIDE:
+        if path.name.endswith(suffix):
+            return is_sqlite(path.with_name(path.name.removesuffix(suffix)))
+    if not path.is_file() or path.stat().st_size < _SMALLEST:
+        return False
+    try:
+        with closing(sqlite3.connect(untouched(path), uri=True)) as connection:
+            connection.execute("PRAGMA schema_version").fetchone()
+    except sqlite3.Error as error:
+        return getattr(error, "sqlite_errorcode", None) not in _NOT_A_DATABASE
+    return True
+
+
+def untouched(path: Path) -> str:
+    """The URI under which SQLite reads a database's main file without locks, log or any change."""
+    return f"file:{quote(os.fsencode(path.resolve()))}?mode=ro&immutable=1"
+
+
+def _leave(number: int, _: FrameType | None) -> None:
+    raise SystemExit(128 + number)
+
+
+_log = logging.getLogger(__name__)
+
+Packing = Literal["", "gzip", "zstd"]
+
+PACKED_SUFFIXES = (".gz", ".gzip", ".zst", ".zstd")
+STDIN_NAME = "standard input"
+
+_BUFFER = 2**20
+_START = 512
+"""Bytes by which the kind of a file is told; a tar archive's first header is as long."""
+_FETCH_AGAIN = "fetch it again, or see which rows came before the damage by unpacking it by hand"
+_UNPACK = "unpack it and name the file or folder that comes out"
+_TO_CSV = "export it as CSV or JSON lines"
+_FOREIGN = {
+    b"PK\x03\x04": ("a zip archive", "unpack it and name the folder; save a workbook (.xlsx) as CSV"),
+    b"PK\x05\x06": ("an empty zip archive", "check where it came from"),
+    b"BZh": ("packed with bzip2", "unpack it: bzip2 -d"),
+    b"\xfd7zX": ("packed with xz", "unpack it: xz -d"),
+    b"7z\xbc\xaf\x27\x1c": ("a 7z archive", _UNPACK),
+    b"Rar!\x1a\x07": ("a rar archive", _UNPACK),
+    b"\x04\x22\x4d\x18": ("packed with lz4", "unpack it: lz4 -d"),
+    b"\xff\x06\x00\x00sNaPpY": ("packed with snappy", "unpack it, or pack it with gzip or zstd"),
+    b"\x1f\x9d": ("packed with compress", "unpack it: uncompress"),
+    b"SQLite format 3\x00": ("an SQLite database", "name a store with --store; export other tables as CSV"),
+    b"%PDF-": ("a PDF document", _TO_CSV),
+    b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1": ("an old Office document", "save it as CSV in UTF-8"),
+    b"Obj\x01": ("an Avro file", _TO_CSV),
+    b"\x89HDF\r\n": ("an HDF5 file", _TO_CSV),
+    b"PARE": ("an encrypted Parquet file", "decrypt it first"),
+    b"\xff\xfe\x00\x00": ("UTF-32", "convert it: iconv -f UTF-32 -t UTF-8"),
+    b"\x00\x00\xfe\xff": ("UTF-32", "convert it: iconv -f UTF-32 -t UTF-8"),
+    b"\xff\xfe": ("UTF-16", "convert it: iconv -f UTF-16 -t UTF-8"),
+    b"\xfe\xff": ("UTF-16", "convert it: iconv -f UTF-16 -t UTF-8"),
+    b"version https://git-lfs.": ("a Git LFS pointer, not the file itself", "fetch the file: git lfs pull"),
+}
+"""What a file may be that is not read: its first bytes, the name of the thing, the remedy; longer ones first."""
+_MARKUP = {
+    b"<!doctype html": ("a web page", "fetch the file itself: the page may ask to log in or to accept terms"),
+    b"<html": ("a web page", "fetch the file itself: the page may ask to log in or to accept terms"),
+    b"<?xml": ("XML", "convert it to CSV or JSON lines"),
+}
+_ZSTD = b"\x28\xb5\x2f\xfd"
+_SKIPPABLE = re.compile(rb"[\x50-\x5f]\x2a\x4d\x18", re.DOTALL)
+
+OPEN_FILES = Path("/proc/self/fd")
+"""Where an open file without a name can be opened again (Linux)."""
+_DESCRIPTOR = re.compile(r"/dev/stdin|/(?:dev|proc/self)/fd/(\d+)")
+_SPOOLED: dict[Path, str] = {}
+"""What the user calls the input that a temporary file holds."""
+_PATIENCE = 2.0
+"""Seconds after which a message says that no input has come yet."""
+_RESERVE = 2**28
+"""Bytes that stay free on the disk where input is kept; a tenth of a disk that is smaller than 2.5 GiB."""
+
+
+def shown(path: Path) -> str:
+    """A path as the user knows it, for messages."""
+    name = known_as(path)
+    return name if name == STDIN_NAME else repr(name)
+
+
+def printable(name: str) -> str:
+    """A name that somebody else chose, without what a terminal would obey or could not show."""
+    return "".join(letter if letter.isprintable() else "?" for letter in name)
+
+
+def known_as(path: Path) -> str:
+    """The name the user gave to what ``path`` holds."""
+    return _SPOOLED.get(path, str(path))
+
+
+class OtherContentError(InputError):
+    """A file that can be read holds no records of the kind that is looked for; the others of its folder may."""
+
+
+@contextmanager
+def readable(path: Path) -> Iterator[None]:
+    """Turns what goes wrong while ``path`` is read into one ``InputError``."""
+    try:
+        yield
+    except FileNotFoundError as error:
+        raise InputError(f"no such file: {shown(path)}", hint="check the path") from error
+    except IsADirectoryError as error:
+        raise InputError(f"{shown(path)} is a folder", hint="name one file in it") from error
+    except (EOFError, gzip.BadGzipFile, zlib.error, tarfile.TarError) as error:
+        raise InputError(f"{shown(path)} is cut short or damaged: {_line(error)}", hint=_FETCH_AGAIN) from error
+    except (pa.ArrowException, SystemError) as error:  # the latter of offsets and lengths that are wrong
+        raise InputError(f"{shown(path)} is not a readable table: {_line(error)}", hint="fetch it again") from error
+    except OSError as error:
+        if error.errno is None:  # Arrow's decompressors have no error of their own
+            raise InputError(f"{shown(path)} is cut short or damaged: {_line(error)}", hint=_FETCH_AGAIN) from error
+        raise InputError(f"cannot read {shown(path)}: {error.strerror or _line(error)}", hint="check it") from error
+
+
+def packing(path: Path) -> Packing:
+    """How ``path`` is packed, by its first bytes, whatever its name says.
+
+    Raises:
+        InputError: It is packed or encoded in a way that is not read.
+    """
+    if is_sqlite(path):  # perhaps the store itself, which nothing but SQLite may open
+        raise InputError(
+            f"{shown(path)} is an SQLite database", hint="name a file of reviews; `idiolect export` copies a store"
+        )
+    with path.open("rb") as file:
+        start = file.read(_START)
+        skips = bool(_SKIPPABLE.match(start))
+        while _SKIPPABLE.match(start):  # a frame of zstd that holds no data, and says how long it is
+            file.seek(int.from_bytes(start[4:8], "little") + 8 - len(start), os.SEEK_CUR)
+            start = file.read(_START)
+        _refuse_foreign(path, start)
+    if start.startswith(b"\x1f\x8b"):
+        return "gzip"
+    return "zstd" if skips or start.startswith(_ZSTD) else ""
+
+
+def open_bytes(path: Path) -> io.BufferedReader:
+    """``path`` opened for reading, unpacked on the way where it is packed.
+
+    Raises:
+        InputError: It is, packed or not, of a kind that is not read.
+    """
+    packed = packing(path)
+    with _open_packed(path, packed) as file:
+        start = file.read(_START)
+    if packed:
+        _refuse_foreign(path, start, inside=True)
+    if is_tar_start(start):
+        raise InputError(f"{shown(path)} is a tar archive", hint="unpack it (tar -xf) and name the folder")
+    return _open_packed(path, packed)
+
+
+def is_tar(path: Path) -> bool:
+    """Whether ``path`` is a tar archive, packed or not."""
+    with readable(path), _open_packed(path, packing(path)) as file:
+        return is_tar_start(file.read(_START))
+
+
+def open_tar(path: Path) -> io.BufferedReader:
+    """The bytes of a tar archive, unpacked on the way where it is packed."""
+    return _open_packed(path, packing(path))
+
+
+def is_tar_start(start: bytes) -> bool:
+    """Whether the first 512 bytes of a file are a header of tar (the old kind has no name, but a sum)."""
+    if start[257:262] == b"ustar":
+        return True
+    try:
+        return bool(tarfile.TarInfo.frombuf(start, "utf-8", "surrogateescape").name)
+    except tarfile.TarError:
+        return False
+
+
+def plain_name(path: Path) -> str:
+    """The name of ``path`` in lower case without a final ``.gz`` or ``.zst``."""
+    name = Path(known_as(path)).name.lower()
+    return next((name.removesuffix(suffix) for suffix in PACKED_SUFFIXES if name.endswith(suffix)), name)
+
+
+def is_stream(path: Path) -> bool:
+    """Whether ``path`` gives its bytes once only: a pipe, a terminal or another device, a socket."""
+    try:
+        mode = path.stat().st_mode
+    except OSError:
+        return False
+    return not (stat.S_ISREG(mode) or stat.S_ISDIR(mode))
+
+
+def stream_id(where: Path | str) -> tuple[int, int] | None:
+    """What tells two names of one stream (``-`` is standard input) from names of two; None for what is no stream."""
+    try:
+        found = os.fstat(0) if str(where) == "-" else os.stat(where)
+    except (OSError, ValueError):
+        return None
+    return None if stat.S_ISREG(found.st_mode) or stat.S_ISDIR(found.st_mode) else (found.st_dev, found.st_ino)
+
+
+def open_stream(path: Path) -> IO[bytes]:
+    """What ``is_stream`` opened for reading.
+
+    Raises:
+        InputError: It is a disk, or a socket that has a name.
+    """
+    mode = path.stat().st_mode
+    if stat.S_ISBLK(mode):
+        raise InputError(f"{str(path)!r} is a disk, not a file", hint="name a file or folder on it")
+    number = _DESCRIPTOR.fullmatch(str(path))
+    if number:  # a socket or another process's pipe may not be opened a second time
+        return os.fdopen(os.dup(int(number[1] or 0)), "rb")
+    if stat.S_ISSOCK(mode):
+        raise InputError(f"{str(path)!r} is a socket", hint="pipe what comes from it into `idiolect ingest -`")
+    return path.open("rb")
+
+
+def spool(open_input: Callable[[], AbstractContextManager[IO[bytes]]], name: str) -> tuple[Path, Callable[[], None]]:
+    """Keep input that can be read once in a temporary file, which can be read again.
+
+    Only the user can read the file. Where an open file can be opened again (Linux), it has no name, so that a call
+    that is killed leaves nothing.
+
+    Args:
+        open_input: Opens the input; may wait until somebody writes to it. After two seconds without a byte a message
+            says so.
+        name: What the user calls it.
+
+    Returns:
+        The path to read, and what removes it.
+
+    Raises:
+        InputError: The disk has no room for it, or it gives nothing but NUL bytes.
+    """
+    handle, temporary = tempfile.mkstemp(prefix="idiolect-input-")
+    path, nameless = Path(temporary), OPEN_FILES / str(handle)
+
+    def drop() -> None:
+        _SPOOLED.pop(path, None)
+        os.close(handle)
+        Path(temporary).unlink(missing_ok=True)
+
+    try:
+        if nameless.exists():
+            path.unlink()
+            path = nameless
+        _SPOOLED[path] = name
+        with readable(path), os.fdopen(handle, "wb", closefd=False) as file:
+            waiting = threading.Timer(_PATIENCE, _log.warning, (f"waiting for {shown(path)}: no input has come yet",))
+            waiting.daemon = True
+            waiting.start()
+            try:
+                with open_input() as source:
+                    first = source.read(1)
+                    waiting.cancel()
+                    copy_bounded(source, file, path, first=first)
+            finally:
+                waiting.cancel()
+    except BaseException:
+        drop()
+        raise
+    return path, drop
+
+
+def copy_bounded(source: IO[bytes], file: IO[bytes], path: Path, *, first: bytes = b"") -> None:
+    """Copy ``first`` and ``source`` to a temporary file, as long as the disk has room.
+
+    Raises:
+        InputError: It has not, or there is nothing but NUL bytes.
+    """
+    folder = tempfile.gettempdir()
+    reserve = min(_RESERVE, shutil.disk_usage(folder).total // 10)
+    block = first + source.read(_BUFFER)
+    if len(block) > _BUFFER and not block.strip(b"\0"):
+        raise InputError(f"{shown(path)} gives nothing but NUL bytes", hint="check what writes to it")
+    try:
+        while block:
+            if shutil.disk_usage(folder).free < reserve + len(block):
+                raise OSError(errno.ENOSPC, "the disk is full")
+            file.write(block)
+            block = source.read(_BUFFER)
+        file.flush()
+    except OSError as error:
+        if error.errno not in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
+            raise
+        raise InputError(
+            f"{shown(path)} does not fit on the disk of {folder!r}, where it is kept while it is read",
+            hint="check that it ends; set TMPDIR to a folder on a larger disk",
+        ) from error
+
+
+def _open_packed(path: Path, packed: Packing) -> io.BufferedReader:
+    if packed == "gzip":
+        return io.BufferedReader(cast(Any, gzip.open(path, "rb")), _BUFFER)
+    if packed == "zstd":
+        return io.BufferedReader(cast(Any, pa.CompressedInputStream(pa.OSFile(str(path)), "zstd")), _BUFFER)
+    return cast(io.BufferedReader, path.open("rb", buffering=_BUFFER))
+
+
+def _refuse_foreign(path: Path, start: bytes, *, inside: bool = False) -> None:
+    """Raise where ``start`` is how something begins that is not read."""
+    found = next((said for magic, said in _FOREIGN.items() if start.startswith(magic)), None) or _wide(start)
+    head = start[:64].lstrip(b"\xef\xbb\xbf \t\r\n").lower()
+    found = found or next((said for magic, said in _MARKUP.items() if head.startswith(magic)), None)
+    if inside and (start.startswith((b"\x1f\x8b", _ZSTD)) or _SKIPPABLE.match(start)):
+        found = ("packed twice", "unpack it once: gzip -d, or zstd -d")
+    if found:
+        what, remedy = found
+        within = ", unpacked, " if inside else " "
+        raise InputError(f"{shown(path)}{within}is {what}", hint=remedy)
+
+
+def _wide(start: bytes) -> tuple[str, str] | None:
+    """UTF-16 or UTF-32 without a byte order mark, by the NUL bytes that its ASCII letters have."""
+    sample = start[:64]
+    sample = sample[: len(sample) // 4 * 4]
+    if len(sample) < 8:
+        return None
+    zeros = tuple(not any(sample[k::4]) for k in range(4))
+    holds = tuple(all(sample[k::4]) for k in range(4))
+    for name, pattern in _WIDE.items():
+        if all(zeros[k] if empty else holds[k] for k, empty in enumerate(pattern)):
+            return f"{name} without a byte order mark", f"convert it: iconv -f {name} -t UTF-8"
+    return None
+
+
+_WIDE = {
+    "UTF-32LE": (False, True, True, True),
+    "UTF-32BE": (True, True, True, False),
+    "UTF-16LE": (False, True, False, True),
+    "UTF-16BE": (True, False, True, False),
+}
+"""Which bytes of four are NUL in ASCII letters."""
+
+
+def _line(error: BaseException) -> str:
+    return " ".join(str(error).split())
+
+
+MAX_LINE = 32 * 2**20
+"""Bytes of a line or row at most; what is longer is rejected, and read over without being held."""
+
+TOO_LONG = "line over 32 MiB"
+
+_BOM = b"\xef\xbb\xbf"
+
+
+def bounded_lines(file: IO[bytes]) -> Iterator[bytes]:
+    """The lines of ``file``, the first without its byte order mark.
+
+    Of a line that is too long the first ``MAX_LINE + 1`` bytes come, so that its length tells.
+    """
+    lines = iter(partial(file.readline, MAX_LINE + 1), b"")
+    first = next(lines, b"")
+    if first:
+        _skip_rest(file, first)
+        yield first.removeprefix(_BOM) or b"\n"
+    for line in lines:
+        if len(line) > MAX_LINE:
+            _skip_rest(file, line)
+        yield line
+
+
+def is_too_long(line: bytes) -> bool:
+    """Whether ``line`` is only the start of one that was read over."""
+    return len(line) > MAX_LINE
+
+
+def _skip_rest(file: IO[bytes], line: bytes) -> None:
+    while line and len(line) > MAX_LINE and not line.endswith(b"\n"):
+        line = file.readline(MAX_LINE + 1)

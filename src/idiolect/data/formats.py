@@ -1,0 +1,387 @@
+"""Rows that hold more than one record, taken apart into rows of one.
+
+The cells that come out have the names that ``columns`` looks for first.
+
+The DPL authors' sets: DPL-main holds users with their profiles, DPL-meta the items.
+
+A row of DPL-main is ``{user_id, profile: [...], data: {...}}``. The profiles of a user's rows repeat each other, for
+each is the one before with one more review, so a review's place in the profile is its ``order``.
+
+LaMP and LongLaMP: users with profiles of texts, and one more text each that is to be written.
+
+The text to be written is the user's newest: the sets leave out when it was written, so that it takes the time of the
+last dated entry of the profile, and an ``order`` after it.
+
+What was written becomes the review; what it was written about (an article, an abstract, a product's description)
+becomes the item, known by its content, so that all who wrote about it share it.
+
+The formats a corpus may come in, and how one is told from another.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import suppress
+from datetime import UTC, datetime
+from hashlib import blake2b
+from itertools import islice, takewhile
+from pathlib import Path
+from typing import Any, Literal, NamedTuple, get_args
+
+from idiolect.data.containers import Container, Row, suffix_container
+from idiolect.data.files import OtherContentError, open_bytes, readable
+from idiolect.data.parts import Part, answers_of
+from idiolect.data.records import parse_optional_id
+from idiolect.data.rejects import UnusableRow
+from idiolect.data.times import parse_timestamp
+from idiolect.errors import ConfigError, InputError
+from idiolect.registry import suggest
+
+Unnest = Callable[[Row], Iterator[Row]]
+
+
+class Layout(NamedTuple):
+    """How the rows of a format are taken apart."""
+
+    reviews: Callable[[Part], Unnest]
+    """Makes what takes apart the rows of a part that holds reviews."""
+    items: Callable[[Part], Unnest] | None = None
+    """The same for the items that stand in the same rows; None where items have files of their own."""
+
+
+class About(NamedTuple):
+    """What a text was written about."""
+
+    title: str = ""
+    description: str = ""
+
+
+def about_id(about: About, user: Any, text: Any) -> str:
+    """An id for what has none: equal for all who wrote about the same thing, the text's own where nothing is known."""
+    known = about.title or about.description
+    parts = (str(about.title), str(about.description)) if known else (str(user), str(text))
+    return blake2b("\0".join(parts).encode("utf-8", "surrogatepass"), digest_size=12).hexdigest()
+
+
+def entries(row: Row, profile: object) -> Iterator[Row]:
+    """The entries of a profile, one row each; whatever is no entry comes as the reason why."""
+    if not isinstance(profile, list):
+        yield Row(row.line, "missing profile" if profile is None else "wrong type: profile", row.raw)
+        return
+    for entry in profile:
+        yield Row(row.line, entry if isinstance(entry, dict) else "wrong type: profile entry", entry)
+
+
+def relabelled(row: Row, cells: dict[str, Any] | str) -> Row:
+    """``row`` with other cells, unless it has none."""
+    return row if isinstance(row.cells, str) else Row(row.line, cells, row.raw)
+
+
+class Past:
+    """The known times of the entries of a profile: what is written after them is dated by the last."""
+
+    def __init__(self) -> None:
+        self._last: dict[bool, int] = {}
+        """The last one, and the last tick of what is no time but a mere clock."""
+
+    def note(self, timestamp: Any) -> None:
+        """An entry of this time; one that cannot be read tells nothing."""
+        for clock in (False, True):
+            with suppress(UnusableRow):
+                seconds = parse_timestamp(timestamp, clock=clock)
+                if seconds is not None:
+                    self._last[clock] = max(seconds, self._last.get(clock, 0))
+                return
+
+    def after(self, timestamp: Any) -> Any:
+        """When the text after the profile was written: its own time, never before the last entry's."""
+        self.note(timestamp)
+        # A moment cannot be taken for a year or a day, as seconds of the first years may be.
+        return (
+            datetime.fromtimestamp(self._last[False], UTC) if False in self._last else self._last.get(True, timestamp)
+        )
+
+
+def is_text(value: str) -> bool:
+    """Whether a string can be written as UTF-8."""
+    try:
+        value.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
+def one_of(cells: Mapping[str, Any], *names: str) -> Any:
+    """The first of these columns that holds anything."""
+    return next((cells[name] for name in names if cells.get(name) not in (None, "")), None)
+
+
+def config_in(trail: tuple[str, ...], configs: tuple[str, ...]) -> str:
+    """Which of ``configs`` a part belongs to, by the names that lead to it (``Books/train.parquet``); else nothing."""
+    for name in reversed(trail):
+        start = "".join(takewhile(lambda letter: letter.isalnum() or letter == "_", name))
+        found = next((config for config in configs if start == config or name.startswith(config)), "")
+        if found:
+            return found
+    return ""
+
+
+CONFIGS = ("Books", "Movies_and_TV", "CDs_and_Vinyl")
+"""The categories, as configurations on the hub and as folders or names of files on disk."""
+
+
+def is_dpl(cells: dict[str, object]) -> bool:
+    """Whether these are the cells of DPL-main."""
+    return {"user_id", "profile", "data"} <= set(cells)
+
+
+def category_of(part: Part) -> str:
+    """The category that a part of DPL-main or DPL-meta is of; empty where its name does not tell."""
+    return config_in(part.trail, CONFIGS)
+
+
+def reviews_in(_: Part) -> Unnest:
+    """Takes apart rows of DPL-main: the profile, oldest first, then the target."""
+
+    def unnest(row: Row) -> Iterator[Row]:
+        if isinstance(row.cells, str):
+            yield row
+            return
+        user, profile, target = (row.cells.get(name) for name in ("user_id", "profile", "data"))
+        place, past = -1, Past()
+        for place, entry in enumerate(entries(row, profile)):
+            cells = _cells(entry)
+            past.note(cells.get("timestamp"))
+            yield relabelled(entry, {**cells, "user": user, "order": place})
+        found = Row(row.line, target if isinstance(target, dict) else "wrong type: data", target)
+        cells = _cells(found)
+        if cells.get("timestamp") in (None, ""):
+            cells["timestamp"] = past.after(None)
+        yield relabelled(found, {**cells, "user": user, "order": place + 1})
+
+    return unnest
+
+
+def _cells(entry: Row) -> dict[str, object]:
+    """The fields of a review, and nothing else that might pass for one."""
+    if isinstance(entry.cells, str):
+        return {}
+    names = {"item": "asin", "text": "text", "rating": "rating", "title": "title", "timestamp": "timestamp"}
+    return {field: entry.cells.get(name) for field, name in names.items()}
+
+
+Cells = dict[str, Any]
+Kind = Literal["reviews", "items"]
+
+_USERS = ("user_id", "name", "reviewerId", "reviewerID", "author", "id")
+_UNKNOWN = object()
+"""The answer to a question that has none in the file of outputs."""
+_TASKS_OF_LABELS = {"LaMP_1", "LaMP_3"}
+"""Their answers are a choice and a number, which nobody wrote."""
+
+
+def is_lamp(cells: Cells) -> bool:
+    """Whether these are the cells of a LaMP question."""
+    return {"id", "input", "profile"} <= set(cells) and "output" not in cells
+
+
+def is_longlamp(cells: Cells) -> bool:
+    """Whether these are the cells of LongLaMP."""
+    return {"input", "output", "profile"} <= set(cells)
+
+
+def lamp_in(kind: Kind) -> Callable[[Part], Unnest]:
+    """Takes apart LaMP questions; their answers are read from the file beside them where there is one."""
+
+    def make(part: Part) -> Unnest:
+        beside = answers_of(part.path) if part.path else None
+        answers = read_answers(beside) if beside and beside != part.path else {}
+        return _unnesting(kind, _lamp_entry, lambda cells: answers.get(_key(cells.get("id")), _UNKNOWN))
+
+    return make
+
+
+def longlamp_in(kind: Kind) -> Callable[[Part], Unnest]:
+    """Takes apart rows of LongLaMP."""
+    return lambda _: _unnesting(kind, _longlamp_entry, lambda cells: cells.get("output"))
+
+
+def read_answers(path: Path) -> dict[str, Any]:
+    """The answers of a LaMP file of outputs by question; none where there is no file or its answers are labels.
+
+    Answers are as they stand in the file: one that is no text is its row's own fault.
+
+    Raises:
+        InputError: It is not ``{task, golds: [{id, output}]}``.
+    """
+    if "questions" in path.name or not path.exists():
+        return {}
+    with readable(path), open_bytes(path) as file:
+        try:
+            content = json.load(file)
+            golds = {_key(gold["id"]): gold["output"] for gold in content["golds"]}
+        except (ValueError, KeyError, TypeError, RecursionError) as error:
+            raise InputError(
+                f"{str(path)!r} is no LaMP file of outputs", hint="fetch it again, or remove it"
+            ) from error
+    return {} if content.get("task") in _TASKS_OF_LABELS else golds
+
+
+def _unnesting(kind: Kind, entry: Callable[[Cells], Cells], answer: Callable[[Cells], Any]) -> Unnest:
+    def unnest(row: Row) -> Iterator[Row]:
+        if isinstance(row.cells, str):
+            yield row
+            return
+        place, user, past = -1, one_of(row.cells, *_USERS), Past()
+        for place, found in enumerate(entries(row, row.cells.get("profile"))):
+            cells = entry(found.cells if isinstance(found.cells, dict) else {})
+            past.note(cells.get("timestamp"))
+            if kind == "reviews" or any(cells["about"]):
+                yield relabelled(found, _record(kind, cells, user, place))
+        written = answer(row.cells)
+        if written is not _UNKNOWN:
+            target = {"text": written, "about": About(description=_text(row.cells.get("input")))}
+            target["timestamp"] = past.after(one_of(row.cells, "date", "timestamp", "year"))
+            yield Row(row.line, _record(kind, target, user, place + 1), row.cells)
+
+    return unnest
+
+
+def _record(kind: Kind, cells: Cells, user: Any, place: int) -> Cells | str:
+    """The cells of a review, or of the item that it is about; the reason why there are none."""
+    about: About = cells.pop("about")
+    if not all(map(is_text, about)):  # no store could hold the item that the id is made of
+        return "not UTF-8"
+    item = about_id(about, user, cells.get("text"))
+    if kind == "items":
+        return {"item": item, "title": about.title, "description": about.description}
+    return {**cells, "user": user, "item": item, "order": place}
+
+
+def _lamp_entry(cells: Cells) -> Cells:
+    """By the keys of tasks 1 to 7: what the task has people write, about what."""
+    dated = {"timestamp": one_of(cells, "date", "timestamp", "year")}
+    if "tag" in cells:
+        return {"text": cells["tag"], "about": About(description=_text(cells.get("description"))), **dated}
+    if "abstract" in cells:
+        return {"text": cells.get("title"), "about": About(description=_text(cells["abstract"])), **dated}
+    if "title" in cells:
+        return {"text": cells["title"], "about": About(description=_text(cells.get("text"))), **dated}
+    return {"text": cells.get("text"), "rating": cells.get("score"), "about": About(), **dated}
+
+
+def _longlamp_entry(cells: Cells) -> Cells:
+    """Product reviews, abstracts, e-mails, and posts under a topic."""
+    if "reviewText" in cells:
+        about = About(description=_text(cells.get("description")))
+        review = {"text": cells["reviewText"], "title": cells.get("summary"), "rating": cells.get("overall")}
+        return {**review, "about": about, "timestamp": one_of(cells, "unixReviewTime", "timestamp", "date")}
+    if "abstract" in cells:
+        dated = {"timestamp": one_of(cells, "date", "year")}
+        return {"text": cells["abstract"], "about": About(title=_text(cells.get("title"))), **dated}
+    about = About(title=_text(cells.get("title")), description=_text(one_of(cells, "input", "summary")))
+    dated = {"timestamp": one_of(cells, "timestamp", "date", "created_utc")}
+    return {"text": one_of(cells, "output", "text", "content"), "about": about, **dated}
+
+
+def _key(question: Any) -> str:
+    """A question's id in one spelling, whichever of the two files it is in."""
+    try:
+        return parse_optional_id(question, "id")
+    except UnusableRow:
+        return str(question)
+
+
+def _text(value: Any) -> str:
+    """A text, or the texts of a list; what is neither is left to stand for itself in the item's id."""
+    if isinstance(value, list):
+        return " ".join(map(str, value))
+    return "" if value is None else str(value)
+
+
+Format = Literal[
+    "jsonl", "json", "csv", "parquet", "arrow", "amazon2014", "amazon2023", "yelp", "dpl", "lamp", "longlamp", "table"
+]
+"""How a location is written: how its rows are held where each is one record, else whose layout they have. ``table``: a
+data set of the hub with one record a row."""
+
+LAYOUTS: Mapping[Format, Layout] = {
+    "dpl": Layout(reviews_in),
+    "lamp": Layout(lamp_in("reviews"), lamp_in("items")),
+    "longlamp": Layout(longlamp_in("reviews"), longlamp_in("items")),
+}
+"""The formats whose rows hold several records."""
+
+_HELD: Mapping[Format, Container] = {
+    "jsonl": "jsonl",
+    "json": "json",
+    "csv": "csv",
+    "parquet": "parquet",
+    "arrow": "arrow",
+    "amazon2014": "literal",
+    "amazon2023": "jsonl",
+    "yelp": "jsonl",
+}
+_HEAD_ROWS = 100
+
+
+class Written(NamedTuple):
+    """How a part is written."""
+
+    format: Format
+    container: Container | None
+
+
+def tell_format(part: Part, wanted: str) -> Written:
+    """The format called ``wanted``, or what ``part`` looks like where that is ``"auto"``.
+
+    Raises:
+        ConfigError: No format is called ``wanted``.
+        InputError: The part cannot be read or looks like none of the formats.
+    """
+    if wanted == "auto":
+        return _detect(part)
+    for known in get_args(Format):
+        if wanted == known:
+            return Written(known, _HELD.get(known) or part.container())
+    raise ConfigError(f"unknown format {wanted!r}", hint=suggest(wanted, ["auto", *get_args(Format)]))
+
+
+def _detect(part: Part) -> Written:
+    container = part.container()
+    # Literals are tried where lines may be JSON: the first row that is an object says which they are.
+    tried = "literal" if container == "jsonl" else container
+    for row in islice(part.rows(tried), _HEAD_ROWS):
+        if isinstance(row.cells, dict):
+            return _dialect(row.cells, row.raw, container)
+    if container == "jsonl" and part.path and suffix_container(part.path) is None:
+        raise OtherContentError(
+            f"cannot tell the format of {part.name!r}", hint=f"name it: {', '.join(get_args(Format))}"
+        )
+    return Written(_plain(container), container)
+
+
+def _dialect(cells: dict[str, Any], raw: object, container: Container | None) -> Written:
+    if is_dpl(cells):
+        return Written("dpl", container)
+    if is_longlamp(cells):
+        return Written("longlamp", container)
+    if is_lamp(cells):
+        return Written("lamp", container)
+    if container != "jsonl":
+        return Written(_plain(container), container)
+    return Written(*_line_dialect(cells, raw))
+
+
+def _line_dialect(cells: dict[str, Any], raw: object) -> tuple[Format, Container]:
+    if "parent_asin" in cells:
+        return "amazon2023", "jsonl"
+    if "business_id" in cells:
+        return "yelp", "jsonl"
+    literal = isinstance(raw, bytes) and raw.lstrip().startswith(b"{'")
+    return ("amazon2014", "literal") if literal or "reviewerID" in cells else ("jsonl", "jsonl")
+
+
+def _plain(container: Container | None) -> Format:
+    return "table" if container is None else "jsonl" if container == "literal" else container

@@ -1,0 +1,260 @@
+"""Items and reviews as polars tables, in the order they were read in.
+
+Time order of a table of reviews.
+
+Timestamps decide and ``order`` breaks ties. A review without a timestamp stands before all that have one, and among
+themselves such reviews stand by ``order``, so that in a corpus without timestamps ``order`` alone decides. What is
+still tied stands in table order. Ties stand the same way round *when the newest come first*: timestamps are often whole
+days, and the authors' program sorts them stably both ways, so that of two reviews of one day the earlier in the table
+counts as the newer.
+
+One review an item and one a text for each user: the newest.
+
+The rule is sequential - newest first, a review is dropped when a *kept* review of the user has its item or its text -
+so dropping one can save another, and two passes of ``unique`` would not do.
+
+The first narrowing: reviews that could be written about by somebody, each judged alone.
+
+The iterative k-core: until every item has enough users and every user enough reviews.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from itertools import islice
+from operator import attrgetter
+from typing import Any, NamedTuple, TypeVar
+
+import numpy as np
+import polars as pl
+
+from idiolect.data.split_config import SplitConfig
+from idiolect.types import Item, Review
+
+T = TypeVar("T")
+
+REVIEW_SCHEMA = pl.Schema(
+    {
+        "review_id": pl.String(),
+        "user": pl.String(),
+        "item": pl.String(),
+        "rating": pl.Float64(),
+        "title": pl.String(),
+        "text": pl.String(),
+        "timestamp": pl.Int64(),
+        "order": pl.Int64(),
+    }
+)
+"""Columns of a table of reviews; ``rating`` and ``timestamp`` (seconds) may be null."""
+
+ITEM_SCHEMA = pl.Schema(
+    {"item": pl.String(), "title": pl.String(), "description": pl.String(), "category": pl.String()}
+)
+"""Columns of a table of items."""
+
+_CHUNK_ROWS = 65_536
+
+
+def review_frame(reviews: Iterable[Review]) -> pl.DataFrame:
+    """``reviews`` as a table of ``REVIEW_SCHEMA``, row k for the k-th review."""
+    return _frame(
+        reviews, REVIEW_SCHEMA, attrgetter("id", "user", "item", "rating", "title", "text", "timestamp", "order")
+    )
+
+
+def item_frame(items: Iterable[Item]) -> pl.DataFrame:
+    """``items`` as a table of ``ITEM_SCHEMA``, row k for the k-th item."""
+    return _frame(items, ITEM_SCHEMA, attrgetter("id", "title", "description", "category"))
+
+
+def _frame(values: Iterable[T], schema: pl.Schema, cells: Callable[[T], tuple[Any, ...]]) -> pl.DataFrame:
+    """Built chunk by chunk, so that the values need not all be in memory as objects."""
+    stream = iter(values)
+    chunks = [schema.to_frame()]
+    while chunk := list(islice(stream, _CHUNK_ROWS)):
+        columns = zip(*map(cells, chunk), strict=True)
+        chunks.append(pl.DataFrame(dict(zip(schema, columns, strict=True)), schema=schema))
+    return pl.concat(chunks, rechunk=True)
+
+
+def oldest_first(reviews: pl.DataFrame) -> pl.DataFrame:
+    """``reviews`` in time order: as ``Moment`` compares.
+
+    Args:
+        reviews: Table with the Int64 columns ``timestamp`` (seconds, may be null) and ``order``.
+    """
+    return reviews[np.lexsort((reviews["order"], _clock(reviews), _dated(reviews)))]
+
+
+def newest_first(reviews: pl.DataFrame) -> pl.DataFrame:
+    """``reviews`` from the newest on, ties as in ``oldest_first``."""
+    # ~ is a minus sign that cannot overflow.
+    return reviews[np.lexsort((reviews["order"], ~_clock(reviews), ~_dated(reviews)))]
+
+
+def _dated(reviews: pl.DataFrame) -> np.ndarray:
+    """Whether the time is known: bool (n,)."""
+    return reviews["timestamp"].is_not_null().to_numpy()
+
+
+def _clock(reviews: pl.DataFrame) -> np.ndarray:
+    """int64 (n,): what decides among the dated reviews, and among the others."""
+    return reviews["timestamp"].fill_null(reviews["order"]).to_numpy()
+
+
+_USER_BITS = 2**32
+"""Codes of items and texts are below this, so that ``user * _USER_BITS + code`` is the pair's own number."""
+
+
+def numbered(reviews: pl.DataFrame) -> pl.DataFrame:
+    """The integers the rules work on; texts and names stay where they are.
+
+    Returns:
+        Row k for row k, with the columns
+
+        - ``place`` (UInt32): the row's index in ``reviews``;
+        - ``user``, ``item`` (Int32): numbers by first appearance;
+        - ``timestamp``, ``order``: as in ``reviews``;
+        - ``pair`` (Int64): equal for two reviews exactly when user and item are.
+    """
+    rows = reviews.select("timestamp", "order", user=_codes(reviews["user"]), item=_codes(reviews["item"]))
+    return rows.with_row_index("place").with_columns(pair=_within_user(pl.col("item")))
+
+
+def with_texts(rows: pl.DataFrame, texts: pl.Series) -> pl.DataFrame:
+    """``rows`` with what their texts say of repeats.
+
+    Adds or replaces:
+        saying (Int64): Equal for two reviews exactly when user and text are.
+        rival (Boolean): Another review has the pair or the saying; once false, false in any subset.
+
+    Args:
+        rows: Table of ``numbered``, in any order.
+        texts: String, one a row.
+    """
+    hashed = rows.select(_within_user(texts.hash() % _USER_BITS)).to_series()
+    # 32 bits of the hash tell most of a user's texts apart; only those that are left alike are compared.
+    alike = hashed.is_duplicated().arg_true()
+    repeats = pl.DataFrame({"user": rows["user"][alike], "text": texts[alike], "k": alike.cast(pl.Int64)})
+    # Negative, so that no compared saying equals a hashed one.
+    compared = repeats.select(-1 - pl.col("k").min().over("user", "text")).to_series()
+    rival = rows["pair"].is_duplicated().scatter(alike.filter(compared.is_duplicated()), True)
+    return rows.with_columns(saying=hashed.scatter(alike, compared), rival=rival)
+
+
+def newest_unique(rows: pl.DataFrame) -> pl.DataFrame:
+    """The rows that are kept, in no particular order.
+
+    Each round keeps the rivals that come first both in their pair and in their saying (nothing that could displace
+    them is left) and drops what these displace. Rounds are as many as the longest chain of reviews that repeat now
+    the item, now the text of the next.
+
+    Args:
+        rows: Table of ``with_texts``, newest first.
+    """
+    kept = [rows.filter(~pl.col("rival"))]
+    undecided = rows.filter("rival")
+    while undecided.height:
+        first = undecided.filter(pl.col("pair").is_first_distinct() & pl.col("saying").is_first_distinct())
+        kept.append(first)
+        undecided = undecided.filter(
+            ~pl.col("pair").is_in(first["pair"].implode()), ~pl.col("saying").is_in(first["saying"].implode())
+        )
+    return pl.concat(kept)
+
+
+def _codes(names: pl.Series) -> pl.Series:
+    """Int32: ``names`` numbered by first appearance."""
+    return pl.Series(names.to_arrow().dictionary_encode().indices)
+
+
+def _within_user(code: pl.Expr | pl.Series) -> pl.Expr:
+    return pl.col("user").cast(pl.Int64) * _USER_BITS + code.cast(pl.Int64)
+
+
+def eligible(reviews: pl.DataFrame, items: pl.DataFrame, config: SplitConfig) -> pl.DataFrame:
+    """The reviews with enough text and everything ``config`` requires, in table order.
+
+    As in the authors' program a rating or timestamp of 0 counts as missing, and lengths are those of the text as it
+    was written.
+
+    Args:
+        reviews: Table of ``REVIEW_SCHEMA``.
+        items: Table of ``ITEM_SCHEMA``.
+        config: The filters.
+    """
+    kept = reviews.filter(_fit_for_use(config))
+    if _needs_items(config):
+        known = items.filter(_described(config)).select("item").unique()
+        kept = kept.join(known, on="item", how="semi", maintain_order="left")
+    return kept
+
+
+def _fit_for_use(config: SplitConfig) -> pl.Expr:
+    wanted = [pl.col("text").str.len_chars() >= config.min_text_chars]
+    if config.require_title:
+        wanted.append(pl.col("title") != "")
+    if config.require_rating:
+        wanted.append(pl.col("rating").fill_null(0) != 0)
+    if config.require_timestamp:
+        wanted.append(pl.col("timestamp").fill_null(0) != 0)
+    return pl.all_horizontal(wanted)
+
+
+def _needs_items(config: SplitConfig) -> bool:
+    bounds = (config.min_description_chars, config.max_description_chars)
+    return config.require_item_title or any(bound is not None for bound in bounds)
+
+
+def _described(config: SplitConfig) -> pl.Expr:
+    length = pl.col("description").str.len_chars()
+    wanted = [pl.lit(True)]
+    if config.require_item_title:
+        wanted.append(pl.col("title") != "")
+    if config.min_description_chars is not None:
+        wanted.append(length >= config.min_description_chars)
+    if config.max_description_chars is not None:
+        wanted.append(length <= config.max_description_chars)
+    return pl.all_horizontal(wanted)
+
+
+class Core(NamedTuple):
+    """What the rounds left."""
+
+    rows: pl.DataFrame
+    """In the order they came in; repeated items and texts are still there."""
+    rounds: tuple[int, ...]
+    """Rows left after each round; the last round removed nothing."""
+
+
+def k_core(rows: pl.DataFrame, config: SplitConfig) -> Core:
+    """The largest part of ``rows`` in which items and users support each other.
+
+    Both thresholds are applied at once in each round (the authors' order). An item is supported by the users of *all*
+    its reviews, a user by those of their reviews that ``newest_unique`` keeps.
+
+    Args:
+        rows: Table of ``with_texts``, newest first.
+        config: ``min_item_users``, ``min_user_reviews``, ``max_user_reviews``.
+    """
+    # A pair of user and item stays or goes as a whole, so its first review may speak for it in every round.
+    left = rows.with_columns(first=pl.col("pair").is_first_distinct())
+    rounds: list[int] = []
+    before = -1
+    while left.height != before:
+        before = left.height
+        left = _round(left, config)
+        rounds.append(left.height)
+    return Core(left.drop("first"), tuple(rounds))
+
+
+def _round(rows: pl.DataFrame, config: SplitConfig) -> pl.DataFrame:
+    fans = _support(rows["item"], rows.filter("first")["item"])
+    own = _support(rows["user"], newest_unique(rows.select("user", "pair", "saying", "rival"))["user"])
+    most = config.max_user_reviews or rows.height
+    return rows.filter((fans >= config.min_item_users) & (own >= config.min_user_reviews) & (own <= most))
+
+
+def _support(codes: pl.Series, supporters: pl.Series) -> np.ndarray:
+    """int64 (n,): how often each of ``codes`` stands among ``supporters``, where each stands at least once."""
+    return np.bincount(supporters.to_numpy())[codes.to_numpy()]

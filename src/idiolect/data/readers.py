@@ -1,0 +1,428 @@
+"""Records of one kind, wherever their rows are, one at a time.
+
+Files to items and reviews.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import suppress
+from itertools import islice
+from pathlib import Path
+from typing import Any, Generic, NamedTuple, TypeVar
+
+from idiolect.data.containers import Row
+from idiolect.data.files import OtherContentError, plain_name
+from idiolect.data.formats import LAYOUTS, Format, Unnest, Written, category_of, tell_format
+from idiolect.data.parts import Part, Parts, find_parts
+from idiolect.data.records import (
+    ITEM_ALIASES,
+    REVIEW_ALIASES,
+    Aliases,
+    Build,
+    Columns,
+    ItemBuilder,
+    OnLost,
+    ReviewBuilder,
+    cell_of,
+    column_names,
+    is_float_id,
+    resolve_columns,
+)
+from idiolect.data.rejects import CONTROLS, RAW_CHARS, LostField, ReadSummary, Rejected, UnusableRow
+from idiolect.data.times import Ticks
+from idiolect.errors import InputError
+from idiolect.types import Item, Review
+
+T = TypeVar("T")
+OnReject = Callable[[Rejected], None]
+
+_CONTROLS = re.compile("[\\x80-\\x84\\x86-\\x9f]")
+"""All of them but U+0085, which is a line end in some texts."""
+
+JUDGED_FROM = 10_000
+"""Rows after which too many rejects end the reading; before, bad rows may merely stand first."""
+
+
+class OpenPart(NamedTuple, Generic[T]):
+    """A part of a location, and how its rows become records."""
+
+    part: Part
+    written: Written
+    unnest: Unnest | None
+    columns: Columns
+    build: Build[T]
+
+    def rows(self) -> Iterator[Row]:
+        """Its rows, one a record."""
+        return rows_of(self.part, self.written, self.unnest)
+
+    def record(self, row: Row, place: int, lost: OnLost = lambda field, reason: None) -> T:
+        """The record of one of the rows, the one at ``place`` (from 0) of all.
+
+        Args:
+            row: The row.
+            place: Where it stands.
+            lost: See ``OnLost``.
+
+        Raises:
+            UnusableRow: With the reason.
+        """
+        if isinstance(row.cells, str):
+            raise UnusableRow(row.cells)
+        return self.build(row.cells, place, lost)
+
+
+def rows_of(part: Part, written: Written, unnest: Unnest | None) -> Iterator[Row]:
+    """The rows of ``part``, one a record."""
+    rows = part.rows(written.container)
+    return rows if unnest is None else (one for row in rows for one in unnest(row))
+
+
+class Located(NamedTuple, Generic[T]):
+    """A record and where it stands."""
+
+    record: T
+    file: str
+    row: Row
+
+    def rejected(self, reason: str) -> Rejected:
+        """As an entry in a list of rejects."""
+        return Rejected(self.row.line, reason, _start(self.row.raw), self.file)
+
+
+class RecordFile(Generic[T]):
+    """Records of one kind, read anew by each iteration; nothing of them is held in memory.
+
+    Args:
+        parts: Where they are.
+        skipped: Files of the location that are no parts of it, and why.
+        on_reject: Called with every row that cannot be used, a ``RejectsWriter`` for instance.
+        max_rejects: Share of rejected rows beyond which reading ends, once ``JUDGED_FROM`` rows were read.
+    """
+
+    def __init__(
+        self,
+        parts: tuple[OpenPart[T], ...],
+        *,
+        skipped: Mapping[str, str] | None = None,
+        on_reject: OnReject | None = None,
+        max_rejects: float = 1.0,
+    ) -> None:
+        self.parts = parts
+        self.skipped = skipped or {}
+        self._on_reject = on_reject
+        self._max_rejects = max_rejects
+        self._read = 0
+        self._rejected: Counter[str] = Counter()
+        self._noted: Counter[str] = Counter()
+        self._lost: dict[tuple[str, str], LostField] = {}
+        self._stopped = False
+
+    def __iter__(self) -> Iterator[T]:
+        """The records in the order of the parts and of the rows in each.
+
+        Raises:
+            InputError: A file is cut short or damaged.
+        """
+        self._read, self._rejected, self._noted, self._stopped = 0, Counter(), Counter(), False
+        self._lost = {}
+        for part in self.parts:
+            for row in self._counted(part):
+                place, self._read = self._read, self._read + 1
+                gone: list[tuple[str, str]] = []
+                try:
+                    record = part.record(row, place, lambda field, reason, gone=gone: gone.append((field, reason)))
+                except UnusableRow as unusable:
+                    self._reject(part, row, unusable.reason)
+                    if self._stopped:
+                        return
+                else:
+                    self._note(gone, part, row)
+                    if _holds_controls(record):
+                        self._noted[CONTROLS] += 1
+                    yield record
+
+    def located(self) -> Iterator[Located[T]]:
+        """The same records with where each stands; this counts and rejects nothing."""
+        rows = ((part, row) for part in self.parts for row in part.rows())
+        for place, (part, row) in enumerate(rows):
+            with suppress(UnusableRow):
+                yield Located(part.record(row, place), part.part.name, row)
+
+    @property
+    def where(self) -> Parts:
+        """What was read, to be read in another way: input that comes once is kept as long as this is."""
+        return Parts(tuple(part.part for part in self.parts), dict(self.skipped))
+
+    @property
+    def format(self) -> str:
+        """How the parts are written; several ways are joined by ``+``."""
+        return "+".join(dict.fromkeys(part.written.format for part in self.parts))
+
+    @property
+    def columns(self) -> Mapping[str, str]:
+        """The columns of the first part."""
+        return self.parts[0].columns.of
+
+    @property
+    def counts_order(self) -> bool:
+        """Whether ``order`` is a mere count of rows or entries, for no column holds it."""
+        return any(part.unnest is not None or "order" not in part.columns.of for part in self.parts)
+
+    @property
+    def carries_items(self) -> bool:
+        """Whether the rows of reviews hold the items too."""
+        return any(layout and layout.items for layout in (LAYOUTS.get(part.written.format) for part in self.parts))
+
+    @property
+    def summary(self) -> ReadSummary:
+        """What the latest iteration came to (so far)."""
+        accepted = self._read - self._rejected.total()
+        return ReadSummary(
+            read=self._read,
+            accepted=accepted,
+            rejected=dict(self._rejected),
+            stopped=self._stopped,
+            noted=dict(self._noted),
+            lost_fields=tuple(self._lost.values()),
+        )
+
+    def _counted(self, part: OpenPart[T]) -> Iterator[Row]:
+        """The rows of a part; where it turns out damaged, the error says how many came before."""
+        before = self._read
+        try:
+            yield from part.rows()
+        except InputError as error:
+            rows = self._read - before
+            raise InputError(f"{error.message} (after {rows:,} rows)", hint=error.hint) from error
+
+    def _note(self, gone: list[tuple[str, str]], part: OpenPart[T], row: Row) -> None:
+        """Count the fields that a record lost."""
+        for field, reason in gone:
+            known = self._lost.get((field, reason))
+            self._lost[field, reason] = (
+                LostField(field, reason, 1, part.part.name, row.line) if known is None else known.again()
+            )
+
+    def _reject(self, part: OpenPart[T], row: Row, reason: str) -> None:
+        self._rejected[reason] += 1
+        if self._on_reject is not None:
+            self._on_reject(Rejected(row.line, reason, _start(row.raw), part.part.name))
+        self._stopped = self._read >= JUDGED_FROM and self._rejected.total() > self._max_rejects * self._read
+
+
+def _holds_controls(record: object) -> bool:
+    """Whether a text of a review or item holds U+0080 to U+009F: the quotes and dashes of CP1252, read as Latin-1."""
+    texts = (getattr(record, name, "") for name in ("text", "title", "description"))
+    return any(not text.isascii() and _CONTROLS.search(text) for text in texts)
+
+
+def _start(raw: object) -> str:
+    if isinstance(raw, bytes):
+        return raw[: 4 * RAW_CHARS].decode("utf-8", "replace").rstrip("\r\n")[:RAW_CHARS]
+    return str(raw).rstrip("\r\n")[:RAW_CHARS]
+
+
+_HEAD_ROWS = 1000
+_MOST_COLUMNS = 2000
+"""Names after which the members of objects are no longer counted as columns."""
+_IDS = ("user", "item", "review_id")
+
+ReviewFile = RecordFile[Review]
+ItemFile = RecordFile[Item]
+
+
+def open_reviews(
+    where: Path | str | Parts,
+    *,
+    format: str = "auto",
+    columns: Mapping[str, str] | None = None,
+    category: str = "",
+    on_reject: OnReject | None = None,
+    max_rejects: float = 1.0,
+    pseudonym: Callable[[str], str] | None = None,
+) -> ReviewFile:
+    """Reviews, ready to be iterated.
+
+    Args:
+        where: A file (plain, gzip or zstd; a pipe too), a folder, pattern or tar archive of such files, ``-`` for
+            standard input, or ``hf://owner/name[/config[/split]]``; or what another ``RecordFile`` has as ``where``.
+        format: A ``Format``, or ``"auto"`` to tell it from the content.
+        columns: The file's column by field (``user``, ``item``, ``text``, ``rating``, ``title``, ``timestamp``,
+            ``review_id``, ``order``, ``category``) where the usual names do not find it; ``"-"`` for none.
+        category: Prefixes item ids (``category/item``), so that they are unique among several categories' files. A
+            ``category`` column does so row by row, and the authors' sets by the names of their parts; where these are
+            empty this one is taken.
+        on_reject: Called with every row that cannot be used.
+        max_rejects: Share of rejected rows beyond which reading ends early.
+        pseudonym: What users' ids are turned into; None: they are left as they are.
+
+    Raises:
+        InputError: It cannot be read, is empty, or has no column for user, item or text.
+        ConfigError: An unknown format or field is named.
+    """
+
+    def open_part(part: Part, written: Written, several: bool) -> OpenPart[Review]:
+        layout = LAYOUTS.get(written.format)
+        unnest = layout.reviews(part) if layout else None
+        present = _present(part, written, unnest)
+        if several:
+            _check_kind(part, written, present, "reviews")
+        found = _resolved(part, REVIEW_ALIASES, columns or {}, present, ("user", "item", "text"))
+        timestamps = present.get(found.of.get("timestamp", ""))
+        build = ReviewBuilder(
+            columns=found.of,
+            category=_of(part, written, category),
+            pseudonym=pseudonym,
+            floats=_floats(found, present),
+            clock=timestamps is not None and timestamps.ticks.found,
+        )
+        return OpenPart(part, written, unnest, found, build)
+
+    return _open(where, format, open_part, on_reject, max_rejects)
+
+
+def open_items(
+    where: Path | str | Parts,
+    *,
+    format: str = "auto",
+    columns: Mapping[str, str] | None = None,
+    category: str = "",
+    on_reject: OnReject | None = None,
+    max_rejects: float = 1.0,
+) -> ItemFile:
+    """Items, ready to be iterated; as ``open_reviews``, with fields item, title, description, category.
+
+    Item ids are prefixed where ``category`` is given or ``columns`` names the category's column; a category column
+    that is merely found is only kept, for the reviews' file may not have it (Amazon 2023).
+    """
+    named = columns or {}
+
+    def open_part(part: Part, written: Written, several: bool) -> OpenPart[Item]:
+        layout = LAYOUTS.get(written.format)
+        unnest = layout.items(part) if layout and layout.items else None
+        usual = {**_USUAL.get(written.format, {}), **named}
+        present = _present(part, written, unnest)
+        if several:
+            _check_kind(part, written, present, "items")
+        found = _resolved(part, ITEM_ALIASES, usual, present, ("item",))
+        build = ItemBuilder(
+            columns=found.of,
+            category=_of(part, written, category),
+            by_row="category" in named,
+            floats=_floats(found, present),
+        )
+        return OpenPart(part, written, unnest, found, build)
+
+    return _open(where, format, open_part, on_reject, max_rejects)
+
+
+_USUAL: Mapping[Format, Mapping[str, str]] = {"yelp": {"description": "categories"}}
+"""Columns of items that go by no usual name: Yelp describes a business by its categories."""
+
+
+def _open(
+    where: Path | str | Parts,
+    format: str,
+    open_part: Callable[[Part, Written, bool], OpenPart[T]],
+    on_reject: OnReject | None,
+    max_rejects: float,
+) -> RecordFile[T]:
+    """Each part of a location; one of several that holds other records is left out, and named with the reason."""
+    found, parts, skipped = find_parts(where), list[OpenPart[T]](), dict[str, str]()
+    several = len(found.parts) > 1
+    for part in found.parts:
+        try:
+            parts.append(open_part(part, tell_format(part, format), several))
+        except OtherContentError as error:
+            skipped[part.name] = error.message.removeprefix(repr(part.name)).strip()[:_REASON_CHARS]
+            if len(skipped) == len(found.parts):
+                raise
+    return RecordFile(tuple(parts), skipped={**found.skipped, **skipped}, on_reject=on_reject, max_rejects=max_rejects)
+
+
+_REASON_CHARS = 120
+_YELP: Mapping[str, str] = {
+    "yelping_since": "users",
+    "compliment_count": "tips",
+    "photo_id": "photos",
+    "review_id": "reviews",
+    "categories": "items",
+    "is_open": "items",
+}
+"""What a file of Yelp's holds, by a column that only this one has; check-ins have none."""
+
+
+def _check_kind(part: Part, written: Written, present: Mapping[str, Any], wanted: str) -> None:
+    """Raise where one file of several is known to hold something else.
+
+    Raises:
+        OtherContentError: With what it holds.
+    """
+    holds = next((kind for column, kind in _YELP.items() if column in present), wanted)
+    if set(present) <= {"business_id", "date"}:
+        holds = "check-ins"
+    elif holds == "items" and "text" in present:  # reviews of one's own, with what they are about
+        holds = wanted
+    if written.format == "yelp" and holds != wanted:
+        name = "businesses (name them with --items)" if holds == "items" else holds
+        raise OtherContentError(f"holds Yelp's {name}, not {wanted}", hint="name the file itself to read it as such")
+    if not present and written.format == "jsonl" and part.path and plain_name(part.path).endswith(".json"):
+        raise OtherContentError("holds no JSON object in a line, and no array of them", hint="check what it is")
+
+
+def _of(part: Part, written: Written, category: str) -> str:
+    return (category_of(part) if written.format == "dpl" else "") or category
+
+
+class _Cells:
+    """What was seen of the cells of a column; they themselves may be too large to be kept."""
+
+    def __init__(self) -> None:
+        self.floats: set[bool | None] = set()
+        self.ticks = Ticks()
+
+    def note(self, cell: Any) -> None:
+        """One more of them."""
+        self.floats.add(is_float_id(cell))
+        self.ticks.note(cell)
+
+
+def _present(part: Part, written: Written, unnest: Unnest | None) -> dict[str, _Cells]:
+    """The columns that the first rows have; none where no row could be read.
+
+    Raises:
+        OtherContentError: There are no rows.
+    """
+    present: dict[str, _Cells] = {}
+    row = None
+    for row in islice(rows_of(part, written, unnest), _HEAD_ROWS):
+        if isinstance(row.cells, dict):
+            names = (
+                column_names(row.cells)
+                if len(present) < _MOST_COLUMNS
+                else (name for name in row.cells if isinstance(name, str))
+            )
+            for name in names:
+                present.setdefault(name, _Cells()).note(cell_of(row.cells, name))
+    if row is None:
+        raise OtherContentError(f"{part.name!r} holds no rows", hint="check where it came from")
+    return present
+
+
+def _resolved(
+    part: Part, aliases: Aliases, named: Mapping[str, str], present: Mapping[str, Any], required: tuple[str, ...]
+) -> Columns:
+    try:
+        return resolve_columns(aliases, named, present, required=required, where=repr(part.name))
+    except InputError as error:
+        raise OtherContentError(error.message, hint=error.hint) from error
+
+
+def _floats(found: Columns, present: Mapping[str, _Cells]) -> frozenset[str]:
+    """Fields of ids that a table wrote as floats: ``1001.0`` in every row that has one."""
+    seen = {field: present[column].floats for field in _IDS if (column := found.of.get(field, "")) in present}
+    return frozenset(field for field, floats in seen.items() if floats - {None} == {True})

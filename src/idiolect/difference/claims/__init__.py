@@ -1,0 +1,3 @@
+"""Differences as records: taxonomy, parsing, checks and votes over text, without a language model."""
+
+from __future__ import annotations

@@ -1,0 +1,245 @@
+"""Whether quoted words stand where they are said to stand.
+
+Features cleared of what the compared texts say: what may stand before whoever sums them up or writes.
+
+An extractor has read the others' texts and may repeat them, on its own or because one of them tells it to. What it
+repeats word for word is cut out of a name, a definition or a description, whatever was checked before.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
+from functools import cached_property, lru_cache
+from itertools import pairwise
+
+from idiolect.data.control_tokens import neutralised
+from idiolect.difference.claims.feature import Comparison, Feature, Quote, Reason
+from idiolect.difference.claims.taxonomy import KEYS
+from idiolect.difference.stylometry.lexicons import FUNCTION_WORDS
+
+_MARKS = str.maketrans(dict.fromkeys('"“”„‟″«»‘’‚‛′`´', "'"))
+_WORD = re.compile(r"\w+(?:'\w+)*")
+
+
+class Evidence:
+    """The texts of one comparison, made ready for looking words up.
+
+    Whitespace and the kind of quotation marks make no difference; every other character does, capitals too.
+
+    Args:
+        comparison: The texts that were compared.
+    """
+
+    def __init__(self, comparison: Comparison) -> None:
+        self._target = normalise(comparison.target)
+        self._peers = [normalise(peer) for peer in comparison.peers]
+
+    def fault(self, quote: Quote) -> Reason | None:
+        """What is wrong with a quote: ``peer_quote`` (another's words), ``invented_quote`` (nobody's), or None."""
+        words = normalise(quote.text)
+        if not words:
+            return "invented_quote"
+        if quote.side == "target":
+            if stands_in(words, self._target):
+                return None
+            return "peer_quote" if self._in_peers(words, self._peers) else "invented_quote"
+        credited = self._peers if quote.peer is None else self._peers[quote.peer : quote.peer + 1]
+        return None if self._in_peers(words, credited) else "invented_quote"
+
+    def tells(self, quote: Quote) -> bool:
+        """Whether a quote that stands shows anything: two words at least, or one that only that side uses.
+
+        "it" stands in every text.
+        """
+        words = _WORD.findall(normalise(quote.text).lower())
+        if len(words) != 1:
+            return len(words) > 1
+        elsewhere = self._peers_words if quote.side == "target" else [self._target_words]
+        return not any(f" {words[0]} " in text for text in elsewhere)
+
+    def copied_from_peers(self, text: str, run: int) -> bool:
+        """Whether ``run`` words in a row of ``text`` are a peer's, and not the user's too."""
+        words = _WORD.findall(normalise(text).lower())
+        return any(self._is_copied(one) for one in self._known_runs(words, run) if self._may_be_copied(one))
+
+    def _known_runs(self, words: Sequence[str], run: int) -> Iterator[Sequence[str]]:
+        """Runs whose every word is somewhere among the peers': few, and found by looking each word up once."""
+        known, length = "\n".join(self._peers_lower), 0
+        for end, word in enumerate(words, start=1):
+            length = length + 1 if word in known else 0
+            if length >= run:
+                yield words[end - run : end]
+
+    def _may_be_copied(self, run: Sequence[str]) -> bool:
+        """Whether one peer has all the words somewhere: hardly ever, and found without taking any text to pieces."""
+        return any(all(word in peer for word in run) for peer in self._peers_lower)
+
+    def _is_copied(self, run: Sequence[str]) -> bool:
+        one = f" {' '.join(run)} "
+        return any(one in peer for peer in self._peers_words) and one not in self._target_words
+
+    @cached_property
+    def _peers_lower(self) -> list[str]:
+        return [peer.lower() for peer in self._peers]
+
+    @cached_property
+    def _peers_words(self) -> list[str]:
+        return [_worded(peer) for peer in self._peers]
+
+    @cached_property
+    def _target_words(self) -> str:
+        return _worded(self._target)
+
+    @staticmethod
+    def _in_peers(words: str, peers: Sequence[str]) -> bool:
+        return any(stands_in(words, peer) for peer in peers)
+
+
+def check_quotes(feature: Feature, evidence: Evidence, *, required: bool = False) -> Feature:
+    """The feature with its false quotes set aside; dropped where it gave quotes for itself and none of them stands.
+
+    What stands but shows nothing (``Evidence.tells``) is set aside too, and is no fault: evidence it is not.
+
+    Args:
+        feature: What is claimed.
+        evidence: The texts of its comparison.
+        required: Whether a feature without any quote of the user's is dropped too.
+    """
+    if not feature.quotes:
+        return replace(feature, status="dropped", reason="no_quote") if required else feature
+    faults: dict[Quote, Reason | None] = {quote: evidence.fault(quote) for quote in feature.quotes}
+    standing = tuple(quote for quote, fault in faults.items() if fault is None and evidence.tells(quote))
+    false = tuple(quote for quote, fault in faults.items() if fault is not None)
+    aside = tuple(quote for quote in faults if quote not in standing)
+    checked = replace(feature, quotes=standing, rejected_quotes=feature.rejected_quotes + aside)
+    if false and not any(quote.side == "target" for quote in standing):
+        return replace(checked, status="dropped", reason=_worst(faults))
+    if required and not any(quote.side == "target" for quote in standing):
+        return replace(checked, status="dropped", reason="no_quote")
+    return checked
+
+
+def normalise(text: str) -> str:
+    """On one line, with one kind of quotation mark, and none around it; control tokens as prompts show them."""
+    return " ".join(neutralised(text).translate(_MARKS).split()).strip("' ")
+
+
+def stands_in(words: str, text: str) -> bool:
+    """Whether ``words`` stand in ``text`` as whole words; both normalised."""
+    place = text.find(words)
+    while place >= 0:
+        before, after = text[place - 1 : place], text[place + len(words) : place + len(words) + 1]
+        if not (_joins(before, words[0]) or _joins(words[-1], after)):
+            return True
+        place = text.find(words, place + 1)
+    return False
+
+
+def _worded(text: str) -> str:
+    """The words of a text, one blank around each."""
+    return f" {' '.join(_WORD.findall(text.lower()))} "
+
+
+def _joins(left: str, right: str) -> bool:
+    return left.isalnum() and right.isalnum()
+
+
+def _worst(faults: Mapping[Quote, Reason | None]) -> Reason:
+    return "peer_quote" if "peer_quote" in faults.values() else "invented_quote"
+
+
+CUT = "…"
+"""Stands where something was cut out."""
+
+_RUN = 3
+_WHOLE_RUN = 6
+_NAME_RUN = 2
+_LONGEST_NAME = 6
+
+_WORD_cleared = re.compile(r"[^\W_]+(?:['’][^\W_]+)*")
+_QUOTATION = re.compile(
+    r"[\"“”„«‹`][^\"“”„«»‹›`]*[\"“”»›`]|(?<!\w)['‘‚](?:[^'‘’‚]|(?<=\w)['’](?=\w))+['’](?!\w)",
+)
+_CUTS = re.compile(rf"\W*{CUT}\W*(?:{CUT}\W*)*")
+_PLAIN = frozenset(FUNCTION_WORDS).union(
+    *(_WORD_cleared.findall(f"{key.phrase} {key.attribute} {key.direction}".lower()) for key in KEYS),
+    ("user", "user's", "reviewer", "others", "others'", "peers", "reviews"),
+)
+"""Words that say nothing of what a review was about: closed classes, and those of the taxonomy."""
+
+
+def cleared(features: Iterable[Feature], texts: Sequence[str]) -> list[Feature]:
+    """The features without anything that is quoted, or copied word for word, from ``texts``.
+
+    Cut out of definition and description is what stands in quotation marks, whoever is quoted; three words or more in a
+    row that stand in a text, unless all but one are closed-class words or the taxonomy's; and six words whatever they
+    are. Out of a name two in a row are cut, and one that is long or has nothing left becomes its place in the taxonomy.
+    A feature whose description has nothing left is left out.
+
+    Args:
+        features: Of one comparison.
+        texts: Everything of reviews that the extractor was shown: titles too, the user's own as well.
+    """
+    copies = _Copies(texts)
+    found = (
+        replace(
+            feature,
+            name=_name(feature, copies),
+            definition=_cut(feature.definition, copies),
+            description=_cut(feature.description, copies),
+        )
+        for feature in features
+    )
+    return [feature for feature in found if len(_WORD_cleared.findall(feature.description)) > 1]
+
+
+class _Copies:
+    """Finds runs of words that stand in some texts."""
+
+    def __init__(self, texts: Sequence[str]) -> None:
+        self._line = "|".join(map(_line, texts))
+
+    def spans(self, text: str, n: int) -> Iterator[tuple[int, int, list[str]]]:
+        """Start, end and words of every longest stretch of ``text`` in which all ``n`` words in a row are known."""
+        matches = list(_WORD_cleared.finditer(text))
+        words = [_plain(match[0]) for match in matches]
+        runs = enumerate(zip(*(words[k:] for k in range(n)), strict=False))
+        known = [place for place, run in runs if f" {' '.join(run)} " in self._line]
+        breaks = [k for k, (left, right) in enumerate(pairwise(known), start=1) if right > left + 1]
+        for first, last in zip([0, *breaks], [*breaks, len(known)], strict=True):
+            if first < last:
+                begin, end = known[first], known[last - 1] + n
+                yield matches[begin].start(), matches[end - 1].end(), words[begin:end]
+
+
+@lru_cache(maxsize=4096)  # a review is compared with many users'
+def _line(text: str) -> str:
+    """The words of a text between single spaces, in which a run of words is found as a string."""
+    return f" {_plain(' '.join(_WORD_cleared.findall(text)))} "
+
+
+def _plain(words: str) -> str:
+    return words.lower().replace("’", "'")
+
+
+def _cut(text: str, copies: _Copies) -> str:
+    text = _QUOTATION.sub(CUT, text)
+    for start, end, words in reversed(list(copies.spans(text, _RUN))):
+        if len(words) >= _WHOLE_RUN or sum(word not in _PLAIN for word in words) > 1:
+            text = f"{text[:start]}{CUT}{text[end:]}"
+    return _tidy(text)
+
+
+def _name(feature: Feature, copies: _Copies) -> str:
+    name = _QUOTATION.sub(CUT, feature.name)
+    for start, end, _ in reversed(list(copies.spans(name, _NAME_RUN))):
+        name = f"{name[:start]}{CUT}{name[end:]}"
+    if CUT in name or not 0 < len(_WORD_cleared.findall(name)) <= _LONGEST_NAME:
+        return feature.attribute.partition("/")[2].replace("-", " ") if feature.attribute else "Difference"
+    return name
+
+
+def _tidy(text: str) -> str:
+    return _CUTS.sub(f" {CUT} ", text).strip() if CUT in text else text

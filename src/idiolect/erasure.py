@@ -1,0 +1,523 @@
+"""Erasing a user beyond the store: recorded answers, snapshots, rejects and outputs.
+
+By what a user is known in a file: their ids, and their own words in a row.
+
+Erasing a user's traces from what the library wrote: rows where a file has rows, else the file.
+
+A user erased: from what was made of their reviews first, from the store last, so that a second run can go on.
+"""
+
+from __future__ import annotations
+
+import html
+import json
+import re
+import shutil
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence, Set
+from dataclasses import dataclass, replace
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from idiolect.data.files import BESIDE, is_sqlite, write_whole
+from idiolect.errors import ArtifactError, ConfigError, IdiolectError, NotFoundError
+from idiolect.llm.cache import Cache, is_cache
+from idiolect.store.base import ErasureReceipt
+from idiolect.store.parquet import erase_from_export, export_files, is_export
+from idiolect.store.privacy import user_in
+from idiolect.store.snapshot_files import PARTIAL, is_running, unfinished
+from idiolect.store.sql import SqlStore, said_alike
+from idiolect.types import Item, Review, ReviewId, UserId
+
+_WORD = re.compile(r"\w+")
+_TOKEN = re.compile(r"""[^\s"'`<>|,;()\[\]{}]+""")
+_RUN = 6
+_ODD = 8
+"""Characters of an id that is found by chance nowhere."""
+_UNLIKELY = 16
+"""Characters of a text of fewer words that make it somebody's own rather than anybody's ("Great!")."""
+_LISTING = frozenset({"compared"})
+"""Keys of texts that list reviews' ids, however short these are: stages of predictions."""
+
+Words = tuple[str, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Traces:
+    """What tells that something was made from a user's reviews."""
+
+    ids: frozenset[str]
+    """Of the user and of every review of theirs."""
+    runs: dict[int, frozenset[Words]]
+    """Words in a row by their number: six, or a whole shorter text; without regard to case and punctuation."""
+    users: frozenset[str] = frozenset()
+    """The ids of the user alone."""
+    items: frozenset[str] = frozenset()
+    """Ids of items that nobody else wrote about."""
+
+    @classmethod
+    def of(
+        cls,
+        user: UserId,
+        reviews: Sequence[Review],
+        *,
+        aliases: Iterable[str] = (),
+        items: Sequence[Item] = (),
+        others: Iterable[str] = (),
+    ) -> Traces:
+        """The traces of a user.
+
+        Args:
+            user: Whose.
+            reviews: All of theirs.
+            aliases: By what else the user is known.
+            items: Those that nobody else wrote about; their texts may be the user's own.
+            others: Texts of all other items. Words that stand there too, as an instruction does that many texts begin
+                with, are not the user's own.
+        """
+        runs = _runs(text for review in reviews for text in (review.text, review.title))
+        of_items = _runs(text for item in items for text in (item.title, item.description))
+        for text in others if of_items else ():
+            words = _WORD.findall(text.casefold())
+            for length, some in of_items.items():
+                some.difference_update(_in_a_row(words, length))
+        for length, some in of_items.items():
+            runs.setdefault(length, set()).update(some)
+        users = frozenset({str(user), *aliases})
+        return cls(
+            ids=users | {str(review.id) for review in reviews},
+            runs={length: frozenset(some) for length, some in runs.items()},
+            users=users,
+            items=frozenset(str(item.id) for item in items),
+        )
+
+    def in_text(self, text: str) -> bool:
+        """Whether running text holds an id between delimiters, or words of theirs."""
+        return _named(text, self.ids) or self.in_words(text)
+
+    def in_words(self, text: str) -> bool:
+        """Whether a text holds words of theirs; ids do not count, for a user's name may be anybody's word."""
+        words = _WORD.findall(text.casefold())
+        return any(not some.isdisjoint(_in_a_row(words, length)) for length, some in self.runs.items())
+
+    def in_value(self, value: object) -> bool:
+        """Whether decoded JSON holds one of the ids as a whole string, or one that is no word, or words, inside one."""
+        if isinstance(value, str):
+            return value in self.ids or _named(value, self._odd_ids) or self.in_words(value)
+        if isinstance(value, dict):
+            if isinstance(item := value.get("item"), str) and item in self.items:
+                return True
+            if any(_named(str(value[key]), self.ids) for key in _LISTING & value.keys()):
+                return True
+            return any(self.in_value(part) for pair in value.items() for part in pair)
+        return isinstance(value, list) and any(self.in_value(part) for part in value)
+
+    @cached_property
+    def _odd_ids(self) -> frozenset[str]:
+        """The ids that nobody writes by chance: a user may be called as anybody's word is."""
+        return frozenset(id for id in self.ids if len(id) >= _ODD and not id.isalpha())
+
+    def in_bytes(self, content: bytes) -> bool:
+        """Whether a file of unknown form holds an id; of one below eight bytes that would be chance."""
+        return any(len(raw) >= _ODD and raw in content for raw in map(str.encode, self.ids))
+
+
+def _runs(texts: Iterable[str]) -> dict[int, set[Words]]:
+    runs: dict[int, set[Words]] = {}
+    for text in texts:
+        words = _WORD.findall(text.casefold())
+        if len(words) >= _RUN or (words and len(text) >= _UNLIKELY):
+            length = min(_RUN, len(words))
+            runs.setdefault(length, set()).update(_in_a_row(words, length))
+    return runs
+
+
+def _named(text: str, ids: Set[str]) -> bool:
+    tokens = {token.strip(".:!?") for token in _TOKEN.findall(text)}
+    return not tokens.isdisjoint(ids) or any(id in text for id in ids if not _TOKEN.fullmatch(id))
+
+
+def _in_a_row(words: Sequence[str], length: int) -> Iterable[Words]:
+    return zip(*(words[start:] for start in range(length)), strict=False)
+
+
+_WEIGHTS = frozenset({".safetensors", ".pt", ".bin", ".pth"})
+_TEXT = frozenset({".json", ".md", ".html", ".csv", ".tsv", ".txt", ".yaml", ".yml", ".log", ".svg"})
+_SNAPSHOT = ("meta.json", "reviews.arrow")
+_REJECTS = ".rejects.jsonl"
+_BATCH = 8192
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Erased:
+    """What was removed from one place."""
+
+    path: Path
+    what: str
+    """``snapshot``, ``folder``, ``file``, ``rows`` or ``answers``."""
+    count: int = 1
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Left:
+    """A place that may still hold the user's texts."""
+
+    path: Path
+    why: str
+
+
+def erase_from(
+    place: Path, traces: Traces, *, kind: str = "", left: Callable[[Left], object] = lambda _: None
+) -> Iterator[Erased]:
+    """Erase a user from a file, or from everything in a folder.
+
+    A snapshot goes whole, for it is made anew when it is needed, and so does a list of rejected rows, for it keeps the
+    beginnings of rows and cannot say whose each was. From an export, JSON lines and Parquet the rows with a trace go,
+    from a cache the answers; any other file with a trace goes, and whole what a killed call left unfinished. Weights
+    and stores are left alone. Links are not followed.
+
+    Args:
+        place: The file or folder.
+        traces: By what the user is found.
+        kind: What the store recorded it as, if it did: a list of ``rejects`` may have any name.
+        left: Called with each file that was not looked into, or could not be changed.
+    """
+    try:
+        yield from _erase_from(place, traces, kind, left)
+    except OSError as error:
+        left(Left(path=place, why=error.strerror or str(error)))
+
+
+def _erase_from(place: Path, traces: Traces, kind: str, left: Callable[[Left], object]) -> Iterator[Erased]:
+    if place.is_symlink():
+        left(Left(path=place, why="a link, which is not followed"))
+    elif place.is_file():
+        yield from _erase_file(place, traces, left, whole=kind == "rejects")
+    elif place.is_dir() and (what := _goes_whole(place)):
+        if what == "folder" and is_running(place):
+            left(Left(path=place, why="a running process writes it, and will find that a user was erased"))
+        else:
+            shutil.rmtree(place)
+            yield Erased(path=place, what=what)
+    elif place.is_dir():
+        done = (yield from _erase_export(place, traces)) if is_export(place) else ()
+        for inside in sorted(place.iterdir()):
+            if inside not in done:
+                yield from erase_from(inside, traces, left=left)
+
+
+def _goes_whole(folder: Path) -> str:
+    """What a folder is that goes whole; empty where it is none, or holds a database, which only SQLite may touch."""
+    snapshot = all((folder / name).is_file() for name in _SNAPSHOT)
+    what = "snapshot" if snapshot else "folder" if folder.suffix == PARTIAL else ""
+    return "" if what and any(map(is_sqlite, folder.rglob("*"))) else what
+
+
+def _erase_export(folder: Path, traces: Traces) -> Generator[Erased, None, tuple[Path, ...]]:
+    """Take the user's rows out of an export; which files are done with, none where it is damaged."""
+    try:
+        files = export_files(folder)
+        count = erase_from_export(folder, traces.users, traces.ids - traces.users)
+    except (IdiolectError, pa.ArrowException, LookupError, ValueError):
+        return ()
+    if count:
+        yield Erased(path=folder, what="rows", count=count)
+    return tuple(files)
+
+
+def trained(place: Path) -> Iterator[Path]:
+    """Every folder at or below ``place`` that holds weights."""
+    if place.is_dir():
+        yield from sorted({file.parent for file in place.rglob("*") if file.suffix in _WEIGHTS})
+
+
+def _erase_file(path: Path, traces: Traces, left: Callable[[Left], object], *, whole: bool) -> Iterator[Erased]:
+    if is_sqlite(path):
+        yield from _erase_answers(path, traces, left)
+        return
+    count, what = 0, "rows"
+    if whole or path.suffix not in _ROWS or _cannot_say_whose(path):
+        if whole or _file_has_trace(path, traces):
+            path.unlink()
+            count, what = 1, "file"
+    else:
+        try:
+            count = _ROWS[path.suffix](path, traces)
+        except (pa.ArrowException, UnicodeDecodeError):  # damaged: nothing says whose its rows are
+            path.unlink()
+            count, what = 1, "file"
+    if count:
+        yield Erased(path=path, what=what, count=count)
+
+
+def _erase_answers(path: Path, traces: Traces, left: Callable[[Left], object]) -> Iterator[Erased]:
+    """From a record of answers; any other database is left alone."""
+    if path.name.endswith(BESIDE):  # part of a database that is looked at itself
+        return
+    if not is_cache(path):
+        left(Left(path=path, why="a database that is no record of answers"))
+        return
+    try:
+        with Cache(path) as cache:
+            count, scrubbed = cache.forget_reviews(map(ReviewId, traces.ids)), cache.scrubbed
+    except ArtifactError as error:
+        left(Left(path=path, why=error.message))
+        return
+    if not scrubbed:
+        left(Left(path=path, why="old bytes: another process uses it; run the same command again without"))
+    if count:
+        yield Erased(path=path, what="answers", count=count)
+
+
+def _cannot_say_whose(path: Path) -> bool:
+    """A list of rejected rows, or an unfinished file."""
+    return path.name.endswith((_REJECTS, PARTIAL))
+
+
+def _file_has_trace(path: Path, traces: Traces) -> bool:
+    if path.suffix in _WEIGHTS:
+        return False
+    if _cannot_say_whose(path) or traces.in_text(path.name) or traces.in_text(path.stem):
+        return True
+    content = path.read_bytes()
+    if path.suffix not in _TEXT:
+        return traces.in_bytes(content)
+    text = content.decode(errors="replace")
+    if path.suffix == ".json":
+        try:
+            return traces.in_value(json.loads(text))
+        except ValueError:
+            return traces.in_text(text)
+    return traces.in_text(html.unescape(text))
+
+
+def _erase_lines(path: Path, traces: Traces) -> int:
+    with path.open(encoding="utf-8", newline="\n") as file:
+        if not (count := sum(_line_has_trace(line, traces) for line in file)):
+            return 0
+
+    def keep(part: Path) -> None:
+        with path.open(encoding="utf-8", newline="\n") as old, part.open("w", encoding="utf-8", newline="\n") as new:
+            new.writelines(line for line in old if not _line_has_trace(line, traces))
+
+    write_whole(path, keep)
+    return count
+
+
+def _line_has_trace(line: str, traces: Traces) -> bool:
+    try:
+        return traces.in_value(json.loads(line))
+    except ValueError:
+        return traces.in_text(line)
+
+
+def _erase_rows(path: Path, traces: Traces) -> int:
+    with pq.ParquetFile(path) as file:
+        kept = [[not traces.in_value(row) for row in _texts(batch)] for batch in file.iter_batches(_BATCH)]
+    count = sum(not keep for part in kept for keep in part)
+
+    def keep(part: Path) -> None:
+        with pq.ParquetFile(path) as file, pq.ParquetWriter(part, file.schema_arrow, compression="zstd") as writer:
+            for batch, some in zip(file.iter_batches(_BATCH), kept, strict=True):
+                writer.write_batch(batch.filter(pa.array(some, pa.bool_())))
+
+    if count:
+        write_whole(path, keep)
+    return count
+
+
+def _texts(batch: pa.RecordBatch) -> list[Any]:
+    """Row by row what may hold texts: a list of values, and a mapping with the item, if there is such a column."""
+    numbers = (pa.types.is_primitive, pa.types.is_binary, pa.types.is_large_binary, pa.types.is_fixed_size_binary)
+    named = {
+        field.name: batch.column(place).to_pylist()
+        for place, field in enumerate(batch.schema)
+        if not any(is_of(field.type) for is_of in numbers)
+    }
+    items = named.get("item", [None] * batch.num_rows)
+    rows = zip(*named.values(), strict=True) if named else iter([()] * batch.num_rows)
+    return [[*row, {"item": item}] for row, item in zip(rows, items, strict=True)]
+
+
+_ROWS: dict[str, Callable[[Path, Traces], int]] = {".jsonl": _erase_lines, ".parquet": _erase_rows}
+
+
+_REMADE = frozenset({"export", "snapshot", "split"})
+"""Kinds of output that another process may have finished while they were looked through."""
+_BEYOND = (
+    "the files that the reviews were read from, and other stores that they or an export were read into",
+    "backups and copies of the store, and outputs and records of answers that were moved or that no store records",
+    "log files, and what a shell wrote to a file",
+    "quotes of fewer than six words, and other users' reviews that quote this user",
+    "a database server's archived log, and blocks that the file system has freed",
+)
+"""What no erasure reaches, and nobody can look into."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Receipt:
+    """What was removed where, without naming the user."""
+
+    store: ErasureReceipt
+    erased: tuple[Erased, ...]
+    """From recorded answers, snapshots, rejects and outputs."""
+    absent: tuple[Path, ...]
+    """Recorded outputs that are not where they were written: moved, removed before, or never finished."""
+    not_unlearned: tuple[Path, ...]
+    """Adapters and backbones that may have been trained on them. Erasing a review does not take it out of weights."""
+    left: tuple[Left, ...] = ()
+    """Places that could not be looked into or changed."""
+    alike: tuple[UserId, ...] = ()
+    """Users whose ids look the same as the one that was named; nothing of theirs was removed."""
+
+    @property
+    def not_reached(self) -> list[dict[str, str]]:
+        """Everything that may still hold the user's texts: what it is, and its path where that is known."""
+        found = [{"what": left.why, "path": str(left.path)} for left in self.left]
+        found += [{"what": "not where it was written", "path": str(path)} for path in self.absent]
+        found += [{"what": "weights that may have been trained on them", "path": str(p)} for p in self.not_unlearned]
+        if not self.store.scrubbed:
+            found.append({"what": "old bytes in the store's file, which another process uses"})
+        if self.store.items_shared:
+            found.append({"what": f"{self.store.items_shared} items that others wrote about too, with their texts"})
+        return [*found, *({"what": what} for what in _BEYOND)]
+
+    def record(self) -> dict[str, Any]:
+        """As plain data."""
+        return {
+            "reviews": self.store.reviews,
+            "vectors": self.store.vectors,
+            "items_touched": self.store.items_touched,
+            "items_removed": self.store.items_removed,
+            "items_shared": self.store.items_shared,
+            "scrubbed": self.store.scrubbed,
+            "erased": [{"path": str(e.path), "what": e.what, "count": e.count} for e in self.erased],
+            "absent": [str(path) for path in self.absent],
+            "not_unlearned": [str(path) for path in self.not_unlearned],
+            "alike": list(self.alike),
+            "not_reached": self.not_reached,
+        }
+
+    def text(self) -> str:
+        """For people."""
+        store = self.store
+        lines = [f"{store.reviews} reviews and {store.vectors} vectors removed, on {store.items_touched} items"]
+        if store.items_removed:
+            lines.append(f"{store.items_removed} items removed that only this user wrote about")
+        if not store.reviews:
+            lines.append("the store holds no review of this user: erased before, or is the name misspelled?")
+        if self.alike:
+            lines.append(f"still there: {said_alike(self.alike)}; the same person? forget each of them too")
+        lines += [f"{e.count} {e.what} removed: {e.path}" for e in self.erased]
+        lines += [f"not found where it was written: {path}" for path in self.absent]
+        if not store.scrubbed:
+            lines.append("another process uses the store: close it and run the same command again to drop old bytes")
+        if self.not_unlearned:
+            lines.append("trained while the reviews were in the store and NOT unlearned; fit again:")
+            lines += [f"  {path}" for path in self.not_unlearned]
+        lines += [f"not reached: {left.path} ({left.why})" for left in self.left]
+        if store.items_shared:
+            lines.append(f"not reached: {store.items_shared} items that others wrote about too stay, with their texts")
+        return "\n".join([*lines, "not reached either:", *(f"  {what}" for what in _BEYOND)])
+
+
+def forget_user(store: str, user: str, *, outputs: Sequence[Path] = (), pseudonyms: Path | None = None) -> Receipt:
+    """Erase a user from a store, from what was recorded as written from it, and from ``outputs``.
+
+    Other processes may use the store meanwhile; what a run writes that is under way may still hold the user's texts. An
+    erasure that was interrupted is completed by a second one.
+
+    Args:
+        store: SQLite file or database URL.
+        user: Whom.
+        outputs: Further files and folders of the library's: those written by a version that recorded none, moved ones,
+            or caches that lie elsewhere than beside the store.
+        pseudonyms: File of the key, where the store knows users by pseudonyms.
+
+    Raises:
+        NotFoundError: There is no store, no such key, or nothing at one of ``outputs``.
+        ConfigError: The store knows users by other names, or one of ``outputs`` holds the store, and so other things.
+        ArtifactError: The store cannot be written.
+    """
+    with SqlStore(store, create=False) as database:
+        given = [_output(path, store) for path in outputs]
+        known = user_in(database, user, pseudonyms)
+        items = database.items_alone(known)
+        others = database.other_item_texts(known)
+        traces = Traces.of(known, database.profile(known), aliases=(user,), items=items, others=others)
+        recorded, left = database.outputs(), dict[Path, Left]()
+        # What was recorded as a list of rejects is one wherever else it is named.
+        places = dict.fromkeys([*unfinished(recorded), *given, *_caches_beside(store)], "") | recorded
+        erased = list(_erase(places, traces, left))
+        receipt = database.forget(known, scrubbing=False)
+        # Exports and snapshots that were read before this moment are in their places now, or never will be.
+        later = {p: kind for p, kind in database.outputs().items() if p not in recorded or kind in _REMADE}
+        erased += _erase(later, traces, left)
+        absent = [path for path in recorded if not path.exists()]
+        database.drop_outputs(path for path in absent if _gone(path, erased))
+        alike = _alike(database, user, known, pseudonyms)
+        receipt = replace(receipt, scrubbed=database.scrub())
+    return Receipt(
+        store=receipt,
+        erased=tuple(_unnamed(found, traces) for found in erased),
+        absent=tuple(_shown(path, traces) for path in absent if not _gone(path, erased)),
+        not_unlearned=tuple(dict.fromkeys(path for place in places for path in trained(place))),
+        left=tuple(
+            Left(path=_shown(path, traces), why=one.why) for path, one in left.items() if not _is_store(path, store)
+        ),
+        alike=tuple(alike),
+    )
+
+
+def _erase(places: Mapping[Path, str], traces: Traces, left: dict[Path, Left]) -> Iterator[Erased]:
+    for place, kind in places.items():
+        yield from erase_from(place, traces, kind=kind, left=lambda one: left.setdefault(one.path, one))
+
+
+def _alike(database: SqlStore, user: str, known: UserId, pseudonyms: Path | None) -> list[UserId]:
+    """Users whose ids look the same; a pseudonym looks like nobody's."""
+    return [] if pseudonyms else [other for other in database.alike(user) if other != known]
+
+
+def _output(path: Path, store: str) -> Path:
+    """The path in full; what is found there is taken for the library's, and removed."""
+    place = path.resolve()
+    if not place.exists():
+        raise NotFoundError(f"there is nothing at {str(path)!r}", hint="check --outputs; nothing was removed")
+    if "://" not in store and Path(store).resolve().is_relative_to(place):
+        raise ConfigError(
+            f"{str(path)!r} holds the store, and other things than outputs",
+            hint="name the outputs; nothing was removed",
+        )
+    return place
+
+
+def _caches_beside(store: str) -> Iterator[Path]:
+    """Records of answers in the store's folder, or in the current one if the store is no file.
+
+    Earlier versions recorded none. The store is left out without a look: only its own connections may open it.
+    """
+    folder = Path() if "://" in store else Path(store).parent
+    for path in sorted(folder.glob("*.db")):
+        if not _is_store(path, store) and is_cache(path):
+            yield path.resolve()
+
+
+def _is_store(path: Path, store: str) -> bool:
+    return "://" not in store and Path(store).exists() and path.exists() and path.samefile(store)
+
+
+def _gone(path: Path, erased: Sequence[Erased]) -> bool:
+    return any(found.path == path for found in erased)
+
+
+def _unnamed(found: Erased, traces: Traces) -> Erased:
+    return Erased(path=_shown(found.path, traces), what=found.what, count=found.count)
+
+
+def _shown(path: Path, traces: Traces) -> Path:
+    """The path, or its folder where its name is one of the user's ids."""
+    return path.parent if any(id in path.name for id in traces.ids) else path

@@ -1,0 +1,432 @@
+"""Evaluations held against one another: folders, seeds and conditions.
+
+Evaluations read back: what each condition wrote and how likely it found the references, sample by sample.
+
+A condition of one evaluation, or of several that are taken for one, scored sample by sample.
+
+Evaluations against one another: any condition of any of them as the baseline, seeds pooled.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from idiolect.config import read_json
+from idiolect.data.files import check_output, write_whole
+from idiolect.errors import ConfigError, InputError
+from idiolect.evaluation.render import (
+    FIELDS,
+    differences_to_text,
+    evaluations_to_text,
+    to_csv,
+    to_dict,
+    to_latex,
+    to_text,
+    write_csv,
+)
+from idiolect.evaluation.report import ScoreTable, check_names, score_table
+from idiolect.evaluation.scoring import NLL, Columns, Rows, columns
+from idiolect.evaluation.significance import RESAMPLES, Resamples
+from idiolect.methods.controls import is_control
+from idiolect.metrics.base import Aggregate, Metric, score_each
+from idiolect.metrics.fidelity import FIDELITY
+from idiolect.metrics.registry import DEFAULT_METRICS, METRICS, load_metrics
+from idiolect.pipeline import results
+from idiolect.pipeline.results import lacks_text
+from idiolect.registry import suggest
+
+_MAX_BYTES = 2**28
+_MOST_RESAMPLES = 1_000_000
+_KEY = ("user", "item", "target", "reference")
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Recorded:
+    """A finished evaluation."""
+
+    folder: Path
+    settings: Mapping[str, Any]
+    """As they were recorded."""
+    runs: Mapping[str, Rows]
+    """By condition, in the order of its tables."""
+
+    @property
+    def samples(self) -> list[tuple[str, ...]]:
+        """User, item, target and reference of each sample."""
+        return [tuple(row[key] for key in _KEY) for row in next(iter(self.runs.values()))]
+
+
+class Group(NamedTuple):
+    """Evaluations that are taken for one: the same but for the seed."""
+
+    label: str
+    members: tuple[Recorded, ...]
+
+
+def read_evaluation(folder: Path) -> Recorded:
+    """A finished evaluation's outputs.
+
+    Raises:
+        InputError: The folder holds none, or one of its files is not whole.
+    """
+    path = folder / "results.json"
+    if not path.is_file():
+        raise InputError(f"{str(folder)!r} holds no finished evaluation", hint="name a folder of idiolect evaluate")
+    try:
+        record = read_json(path, max_bytes=_MAX_BYTES)
+        names = dict.fromkeys(row["name"] for table in record["tables"].values() for row in table["methods"])
+        _check_record(record["settings"], list(names))
+        files = {name: results.output_file(folder, "samples", name) for name in names}
+        found = Recorded(folder, record["settings"], {name: results.read_outputs(path) for name, path in files.items()})
+        if any([row["target"] for row in rows] != [s[2] for s in found.samples] for rows in found.runs.values()):
+            raise ValueError("its conditions have different samples")
+    except (KeyError, TypeError, AttributeError, StopIteration, ValueError, OSError) as error:
+        raise InputError(f"the evaluation in {str(folder)!r} cannot be read: {error}", hint="evaluate again") from error
+    return found
+
+
+def _check_record(settings: Any, names: Sequence[Any]) -> None:
+    """Refuse what is not a record of an evaluation; the folder may be somebody else's."""
+    if not all(isinstance(name, str) and 0 < len(name) <= 200 and name.isprintable() for name in names):
+        raise ValueError("a condition has no plain name")
+    metrics = settings.get("metrics", [])
+    if not isinstance(metrics, list) or not all(isinstance(name, str) for name in metrics):
+        raise ValueError("its metrics are no names")
+    for name, most in (("resamples", _MOST_RESAMPLES), ("seed", 2**63 - 1)):
+        value = settings.get(name, 1)
+        if not isinstance(value, int) or not 0 <= value <= most:
+            raise ValueError(f"its {name} is no number from 0 to {most}")
+
+
+def read_groups(given: Sequence[str], *, pool: bool = False) -> list[Group]:
+    """The evaluations that were named, as groups of the same samples.
+
+    Args:
+        given: Folders, ``LABEL=FOLDER``, or several with commas between them, which are pooled.
+        pool: Take all that is named for one group.
+
+    Raises:
+        ConfigError: Two groups have one label.
+        InputError: A folder holds no evaluation, or one of other samples than the first.
+    """
+    groups = [_group(text) for text in ([",".join(given)] if pool else given)]
+    labels = [group.label for group in groups]
+    for label in labels:
+        if labels.count(label) > 1:
+            raise ConfigError(f"two evaluations are called {label!r}", hint="name them: one=FOLDER other=FOLDER")
+    first, *others = (member for group in groups for member in group.members)
+    for other in others:
+        _check_same(first, other)
+    return groups
+
+
+def _group(text: str) -> Group:
+    label, _, folders = ("", "", text) if Path(text).is_dir() else text.rpartition("=")
+    paths = [Path(text)] if Path(text).is_dir() else [Path(part) for part in folders.split(",")]
+    return Group(label or ",".join(path.resolve().name for path in paths), tuple(map(read_evaluation, paths)))
+
+
+def _check_same(first: Recorded, other: Recorded) -> None:
+    ours, theirs = first.samples, other.samples
+    if ours != theirs:
+        same = len(set(ours) & set(theirs))
+        raise InputError(
+            f"{str(other.folder)!r} has other samples than {str(first.folder)!r}: {same} of {len(theirs)} and "
+            f"{len(ours)} are shared",
+            hint="evaluate both on one split, with the same targets.max_test and targets.seed",
+        )
+
+
+class Run(NamedTuple):
+    """A condition of a group."""
+
+    name: str
+    """In tables: with the group's label where there are several."""
+    group: Group
+    condition: str
+
+    def parts(self, metrics: Sequence[Metric]) -> tuple[Columns, ...]:
+        """What it scores, a member of the group after the other."""
+        return tuple(
+            columns(f"{member.folder.name}:{self.condition}", member.runs[self.condition], metrics, references)
+            for member in self.group.members
+            for references in [[reference for *_, reference in member.samples]]
+        )
+
+
+def runs_of(groups: Sequence[Group]) -> list[Run]:
+    """Every condition that all members of a group have."""
+    shared = ((group, condition) for group in groups for condition in group.members[0].runs)
+    return [
+        Run(condition if len(groups) == 1 else f"{group.label}:{condition}", group, condition)
+        for group, condition in shared
+        if all(condition in member.runs for member in group.members)
+    ]
+
+
+def named(runs: Sequence[Run], name: str) -> list[Run]:
+    """The runs that a user means by ``CONDITION`` or ``LABEL:CONDITION``, the label perhaps a folder.
+
+    Raises:
+        ConfigError: There is none.
+    """
+    folder, _, condition = name.partition(":")
+    meant = {name, f"{folder.rstrip('/').rpartition('/')[2]}:{condition}"}
+    found = [run for run in runs if run.condition == name or run.name in meant]
+    if not found:
+        raise ConfigError(f"no evaluation has {name!r}", hint=suggest(name, {run.name for run in runs}))
+    return found
+
+
+def the_one(runs: Sequence[Run], name: str) -> Run:
+    """The run that a user means.
+
+    Raises:
+        ConfigError: There is none, or more than one.
+    """
+    found = named(runs, name)
+    if len(found) > 1:
+        raise ConfigError(f"{name!r} is in several evaluations", hint=f"one of: {', '.join(run.name for run in found)}")
+    return found[0]
+
+
+def chosen(runs: Sequence[Run], names: Sequence[str], baseline: str | None) -> list[Run]:
+    """The runs that are named, or all but controls; and the baseline.
+
+    Raises:
+        ConfigError: A name is no run's, or the baseline's is several runs'.
+    """
+    wanted = {run.name for name in names for run in named(runs, name)}
+    wanted = wanted or {run.name for run in runs if not is_control(run.condition)}
+    wanted |= {the_one(runs, baseline).name} if baseline else set()
+    return [run for run in runs if run.name in wanted]
+
+
+def pooled(run: Run, parts: Sequence[Columns], n_members: int) -> dict[str, np.ndarray]:
+    """A run's columns, the samples of one member after those of another.
+
+    A single evaluation is held against several seeds by being repeated: every seed weighs the same, and users are drawn
+    with all that was written for them.
+
+    Args:
+        run: What is scored.
+        parts: From its ``parts``.
+        n_members: Of the largest group.
+
+    Raises:
+        InputError: The group has another number of members, and more than one.
+    """
+    if len(parts) not in (1, n_members):
+        raise InputError(
+            f"{run.group.label!r} pools {len(parts)} evaluations, another {n_members}", hint="pool as many, or one"
+        )
+    every = [part.stats for part in parts] * (n_members // len(parts))
+    return {
+        name: np.concatenate([stats[name] for stats in every]) for name in every[0] if all(name in s for s in every)
+    }
+
+
+def lines(run: Run, parts: Sequence[Columns], metrics: Sequence[Aggregate]) -> Iterator[list[object]]:
+    """A line for each sample of each member: label, folder, condition, user, item, target, and what it scores alone."""
+    for member, part in zip(run.group.members, parts, strict=True):
+        scores = [
+            score_each(metric, part.stats[metric.name].reshape(len(member.samples), -1)).tolist()
+            if metric.name in part.stats
+            else [""] * len(member.samples)
+            for metric in metrics
+        ]
+        for (*ids, _), *own in zip(member.samples, *scores, strict=True):
+            yield [run.group.label, str(member.folder), run.condition, *ids, *own]
+
+
+_HEAD = ("evaluation", "folder", "condition", "user", "item", "target")
+
+
+@dataclass(frozen=True, slots=True, eq=False, kw_only=True)
+class Compared:
+    """What ``compare_evaluations`` found."""
+
+    tables: Mapping[str, ScoreTable]
+    """By title; each has a baseline of its own."""
+    scores: Sequence[Sequence[object]]
+    """What every text scores on its own: a header, then a line a sample of every evaluation and condition."""
+    notes: tuple[str, ...]
+    """What a reader of the tables has to know."""
+
+    @property
+    def text(self) -> str:
+        """Tables, differences and notes for a terminal."""
+        tables = list(self.tables.values())
+        shown = to_text(tables[0]) if len(tables) == 1 else evaluations_to_text(tables)
+        differences = [differences_to_text(tables)] if any(table.comparisons for table in tables) else []
+        return "\n".join([shown, *differences, *self.notes]).rstrip("\n")
+
+    def record(self) -> dict[str, Any]:
+        """Plain data."""
+        return {"tables": {title: to_dict(table) for title, table in self.tables.items()}, "notes": list(self.notes)}
+
+    def write(self, *, csv: Path | None = None, latex: Path | None = None, scores: Path | None = None) -> None:
+        """Leave the tables, or what every text scores on its own, in files.
+
+        Raises:
+            OutputError: One of them is there already and holds something else (see ``check_files``).
+        """
+        places = check_files(csv=csv, latex=latex, scores=scores)
+        if csv:
+            write_text(places["csv"], to_csv(self.tables.values()))
+        if latex:
+            write_text(places["latex"], "\n".join(map(to_latex, self.tables.values())))
+        if scores:
+            write_text(places["scores"], write_csv(self.scores))
+
+
+def check_files(**files: Path | None) -> dict[str, Path]:
+    """Where ``csv``, ``latex`` and ``scores`` go, links followed.
+
+    Raises:
+        OutputError: A file is there already and holds something else, or two of them are the same.
+    """
+    given = {name: path for name, path in files.items() if path is not None}
+    return {
+        name: check_output(
+            path,
+            ours=_BEGINNINGS[name],
+            what=f"a file of --{name}",
+            apart=[other for another, other in given.items() if another != name],
+        )
+        for name, path in given.items()
+    }
+
+
+def _begins(*starts: str) -> Callable[[Path], bool]:
+    def ours(path: Path) -> bool:
+        with path.open(encoding="utf-8") as file:
+            head = file.read(_HEAD_CHARS)
+        return head.startswith(starts)
+
+    return ours
+
+
+def _is_latex(path: Path) -> bool:
+    """Comments, then a ``tabular``."""
+    with path.open(encoding="utf-8") as file:
+        first = next((line for line in file if not line.startswith("%")), "")
+    return first.startswith(r"\begin{tabular}")
+
+
+_HEAD_CHARS = 1000
+_BEGINNINGS = {"csv": _begins(",".join(FIELDS)), "latex": _is_latex, "scores": _begins(",".join(_HEAD))}
+"""What tells a file that an earlier comparison wrote."""
+
+
+def compare_evaluations(
+    evaluations: Sequence[str],
+    *,
+    pool: bool = False,
+    baseline: str | None = None,
+    conditions: Sequence[str] = (),
+    metrics: Sequence[str] = (),
+    resamples: int | None = None,
+) -> Compared:
+    """Score and test what evaluations of the same samples wrote.
+
+    Metrics are computed anew, by this version. Resamples are drawn as ``evaluate`` draws them, so that one evaluation
+    compared with RAG gives its own table.
+
+    Args:
+        evaluations: Folders, see ``read_groups``.
+        pool: Take all of them for one, run with several seeds.
+        baseline: A condition, as ``LABEL:CONDITION`` where several evaluations have it. None: RAG; of several
+            evaluations each condition in the first that has it.
+        conditions: Which; none: all but controls.
+        metrics: Of texts; none: the first evaluation's.
+        resamples: How many; None: as many as the first has.
+
+    Raises:
+        ConfigError: A baseline, condition or metric is not there, or is there more than once.
+        InputError: A folder holds no evaluation, or one of other samples than the first.
+        MissingDependencyError: A metric's package is not installed.
+    """
+    groups = read_groups(evaluations, pool=pool)
+    first, runs = groups[0].members[0], runs_of(groups)
+    names = tuple(metrics) or _recorded_metrics(first)
+    texts = load_metrics(names)
+    shown: list[Aggregate] = [NLL, *texts]
+    check_names(shown)
+    parts = {run: run.parts(texts) for run in chosen(runs, conditions, baseline)}
+    most = max(len(group.members) for group in groups)
+    stats = {run: pooled(run, own, most) for run, own in parts.items()}
+    scored = [column for column in shown if any(column.name in own for own in stats.values())]
+    draws = _draws(first, most, resamples)
+    tables = {
+        title: score_table(scored, {run.name: stats[run] for run in rows}, draws, baseline=against)
+        for title, rows, against in _layout(list(parts), baseline, several=len(groups) > 1)
+    }
+    left_out = (note for own in parts.values() for part in own for note in part.notes)
+    return Compared(
+        tables=tables,
+        scores=[(*_HEAD, *(m.name for m in shown)), *(line for run in parts for line in lines(run, parts[run], shown))],
+        notes=(*_notes(groups, most, named=bool(metrics)), *left_out, *_missing(parts)),
+    )
+
+
+def _missing(runs: Iterable[Run]) -> Iterator[str]:
+    """Texts that a model did not give, which are compared as empty ones: evaluations keep their samples here."""
+    for run in runs:
+        for member in run.group.members:
+            rows = member.runs[run.condition]
+            if missing := sum(map(lacks_text, rows)):
+                yield (
+                    f"{member.folder.name}:{run.condition}: {missing} of {len(rows)} texts are missing and count as "
+                    "empty here; evaluate again to ask for them"
+                )
+
+
+def _recorded_metrics(first: Recorded) -> tuple[str, ...]:
+    """Those that need only a text and its reference, and whose code the folder does not choose."""
+    recorded = first.settings.get("metrics", DEFAULT_METRICS)
+    return tuple(name for name in recorded if name in METRICS)
+
+
+def _draws(first: Recorded, n_members: int, resamples: int | None) -> Resamples:
+    users = [user for user, *_ in first.samples] * n_members
+    many = resamples or first.settings.get("resamples", RESAMPLES)
+    rng = np.random.default_rng([first.settings.get("seed", 0), 11])
+    return Resamples(len(users), rng, clusters=users, resamples=many)
+
+
+def _layout(
+    runs: Sequence[Run], baseline: str | None, *, several: bool
+) -> Iterator[tuple[str, Sequence[Run], str | None]]:
+    """Title, rows and baseline of every table."""
+    if baseline or not several:
+        against = the_one(runs, baseline).name if baseline else next((r.name for r in runs if r.name == "rag"), None)
+        yield (f"against {against}" if against else "scores"), runs, against
+        return
+    for condition in dict.fromkeys(run.condition for run in runs):
+        rows = [run for run in runs if run.condition == condition]
+        yield condition, rows, rows[0].name if len(rows) > 1 else None
+
+
+def write_text(path: Path, text: str) -> None:
+    """Write one text file, whole or not at all."""
+    write_whole(path, lambda part: part.write_text(text, encoding="utf-8"))
+
+
+def _notes(groups: Sequence[Group], most: int, *, named: bool) -> Iterator[str]:
+    for group in groups:
+        folders = ", ".join(str(member.folder) for member in group.members)
+        if len(group.members) > 1:
+            yield f"{group.label}: {len(group.members)} evaluations pooled, a user drawn with all of theirs: {folders}"
+        elif most > 1:
+            yield f"{group.label}: one evaluation, held against each of {most}: {folders}"
+    recorded = {name for group in groups for member in group.members for name in member.settings.get("metrics", ())}
+    if (own := sorted(name for name in recorded if name not in METRICS and name != FIDELITY.name)) and not named:
+        yield f"{', '.join(own)[:200]} left out: an evaluation does not choose code; name yours with --metrics"
+    if FIDELITY.name in recorded and not named:
+        yield f"{FIDELITY.name} is left out: it needs the store, see each evaluation's own report"

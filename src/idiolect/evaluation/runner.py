@@ -1,0 +1,393 @@
+"""The rows of a result table: methods and their controls.
+
+From a split and an adapter to a table: every condition's texts and likelihoods, recorded as they are finished.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from idiolect.config import read_json
+from idiolect.encoders import folder_digest, load_encoder
+from idiolect.errors import ArtifactError, ConfigError, without_passwords
+from idiolect.evaluation.judge import Found, found_in, judge_found, write_judged
+from idiolect.evaluation.scoring import Evaluation, Scorer
+from idiolect.evaluation.usage import check_answered, settled, unheard
+from idiolect.llm.base import LLM
+from idiolect.methods.base import METHODS, Contexts, Method, check_support
+from idiolect.methods.controls import (
+    NO_ADAPTER,
+    OTHER_VECTORS,
+    TRAINED_CONTROLS,
+    WRONG_USER,
+    Named,
+    NoAdapter,
+    Once,
+    OtherVectors,
+    Profiled,
+    WrongUser,
+    WrongUsers,
+    control_name,
+)
+from idiolect.methods.dep import DEP
+from idiolect.methods.nonpersonalized import NonPersonalized
+from idiolect.methods.rag import RAG
+from idiolect.methods.stages import Role
+from idiolect.pipeline import results
+from idiolect.pipeline.adapters import check_adapter, read_record
+from idiolect.pipeline.commands import cache_path, load_settings, open_model
+from idiolect.pipeline.data import Data
+from idiolect.pipeline.models import Models, make_dep, make_difference_methods
+from idiolect.pipeline.settings import DIFFERENCE_METHODS, ROLES
+from idiolect.progress import Progress
+from idiolect.prompts.rendering import digest
+from idiolect.store.outputs import check_folder, claim_folder
+from idiolect.store.sql import SqlStore
+from idiolect.types import Sample
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Condition:
+    """A method under one way of feeding it."""
+
+    method: Method
+    control: bool = False
+    """Controls are compared with their method, methods with RAG."""
+
+    @property
+    def name(self) -> str:
+        """The method's, for tables and files."""
+        return self.method.name
+
+
+def conditions(data: Data, models: Models, adapter_folder: Path | None) -> list[Condition]:
+    """Non-Perso, RAG and the language methods, with an adapter also DEP, and everybody's controls.
+
+    Args:
+        data: Store, split and settings.
+        models: The run's own writes; the settings may give roles to others.
+        adapter_folder: Of DEP, with the trained controls that were fitted beside it; None: no DEP.
+
+    Raises:
+        ConfigError: A method needs what the backbone cannot do.
+        NotFoundError: There is no adapter in the folder, or no such model.
+        ArtifactError: The adapter was fitted with another encoder, backbone or split.
+    """
+    llm = models.own
+    if adapter_folder is not None:
+        check_support("dep", DEP.needs, llm)
+        words = digest(data.settings.prompt.templates)
+        fits = {"templates": words, "store": data.fingerprint, "split": data.members}
+        check_adapter(adapter_folder, encoder=data.encoder, backbone=llm.name, **fits)
+    found = [*_plain(data, llm), *_profiled(data, models), *_own(data, llm)]
+    _check_names([condition.name for condition in found])
+    return found if adapter_folder is None else [*found, *_soft(data, llm, adapter_folder)]
+
+
+def _plain(data: Data, llm: LLM) -> Iterator[Condition]:
+    contexts, params, prompt = data.contexts(data.evaluated), data.settings.sampling, data.settings.prompt
+    stranger = RAG(llm, WrongUser(contexts, seed=data.settings.seed), params=params, prompt=prompt)
+    yield Condition(method=NonPersonalized(llm, contexts, params=params, prompt=prompt))
+    yield Condition(method=RAG(llm, contexts, params=params, prompt=prompt))
+    yield Condition(method=Named(stranger, control_name("rag", WRONG_USER)), control=True)
+
+
+def _profiled(data: Data, models: Models) -> Iterator[Condition]:
+    """The language methods that the settings name, each with its control."""
+    settings, contexts, reader = data.settings, data.contexts(data.evaluated), data.snapshot(data.evaluated)
+    made = make_difference_methods(
+        [name for name in settings.methods if name in DIFFERENCE_METHODS],
+        settings.differences,
+        models,
+        contexts,
+        reader,
+        data.text_encoder,
+        prompt=settings.prompt,
+        seed=settings.seed,
+    )
+    for method in made:
+        own = Once(method.portraits)
+        wrong = WrongUsers(own, seed=settings.seed)
+        yield Condition(method=Profiled(method=method, portraits=own, name=method.name))
+        stranger = Profiled(method=method, portraits=wrong, name=control_name(method.name, WRONG_USER))
+        yield Condition(method=stranger, control=True)
+
+
+def _own(data: Data, llm: LLM) -> Iterator[Condition]:
+    """Methods of the user's own making, each with its control."""
+    contexts, shown = data.contexts(data.evaluated), {"params": data.settings.sampling, "prompt": data.settings.prompt}
+    for name in data.settings.methods:
+        if name in DIFFERENCE_METHODS:
+            continue
+        make = METHODS.get(name)
+        method = make(llm, contexts, **shown)
+        check_support(method.name, method.needs, llm)
+        yield Condition(method=method)
+        stranger = make(llm, WrongUser(contexts, seed=data.settings.seed), **shown)
+        yield Condition(method=Named(stranger, control_name(method.name, WRONG_USER)), control=True)
+
+
+def _check_names(names: Sequence[str]) -> None:
+    """Refuse a method of one's own that a table could not tell from another's rows."""
+    for name in names:
+        if names.count(name) > 1:
+            raise ConfigError(f"two methods are called {name!r}", hint="give yours a name of its own")
+
+
+def _soft(data: Data, llm: LLM, folder: Path) -> Iterator[Condition]:
+    """DEP and its controls."""
+    contexts, params, prompt = data.contexts(data.evaluated), data.settings.sampling, data.settings.prompt
+    yield Condition(method=make_dep(folder, llm, contexts, params=params, prompt=prompt))
+    for control in _controls(data, llm, folder):
+        yield Condition(method=control, control=True)
+
+
+def _controls(data: Data, llm: LLM, folder: Path) -> Iterator[Method]:
+    """DEP's: what else was trained, what it is fed wrongly, and what its prompt is worth without it."""
+    contexts, params, prompt = data.contexts(data.evaluated), data.settings.sampling, data.settings.prompt
+
+    def dep(where: Path, source: Contexts, label: str) -> Method:
+        return make_dep(where, llm, source, params=params, prompt=prompt, name=control_name("dep", label))
+
+    # Torch comes with it, and what needs no adapter does without.
+    from idiolect.softprompt.artifact import WEIGHTS
+
+    for name, control in TRAINED_CONTROLS.items():
+        if (folder / name / WEIGHTS).is_file():
+            yield dep(folder / name, data.contexts(data.evaluated, vectors=control.vectors), control.label)
+    yield dep(folder, OtherVectors(contexts, seed=data.settings.seed), OTHER_VECTORS)
+    yield dep(folder, WrongUser(contexts, seed=data.settings.seed), WRONG_USER)
+    if not prompt.with_text:  # with text it would be RAG's prompt
+        yield NoAdapter(llm, contexts, params=params, prompt=prompt, name=control_name("dep", NO_ADAPTER))
+
+
+_FREE_OF_ENDPOINT = {"backbone": {"endpoint": {"limits": True, "retry": True, "price": True}}}
+_FREE = {
+    **dict.fromkeys(("metrics", "resamples", "fit", "cache", "methods"), True),
+    **_FREE_OF_ENDPOINT,
+    "differences": {**dict.fromkeys(ROLES, _FREE_OF_ENDPOINT), "judge": True},
+}
+"""What may change between the calls of one evaluation: no output depends on it."""
+
+
+def evaluate(
+    data: Data,
+    llm: LLM,
+    *,
+    folder: Path,
+    adapter: Path | None = None,
+    generate_controls: bool = False,
+    cache: Path | None = None,
+    provenance: Mapping[str, Any] | None = None,
+    progress: bool = False,
+) -> Evaluation:
+    """Run every condition on the test samples, score, test and record.
+
+    A condition whose outputs are already in ``folder`` is not run again, so that an interrupted evaluation goes on.
+
+    Args:
+        data: Store, split and settings.
+        llm: The backbone. Where it gives no likelihoods, that column and the verdicts are left out.
+        folder: Where everything goes.
+        adapter: An adapter's folder; None: only methods that need none.
+        generate_controls: Also let the controls write texts; their likelihood is always computed.
+        cache: File of recorded answers, for the models that play roles; None: none are kept.
+        provenance: Recorded with the result (command, corpus).
+        progress: Show which condition is being run, of how many.
+
+    Raises:
+        ConfigError: ``folder`` holds the outputs of another evaluation.
+        ArtifactError: The adapter does not fit encoder, backbone or split.
+    """
+    samples = data.samples(data.evaluated)
+    scorer = Scorer(data, samples)
+    started = time.time()
+    with Models(llm, data.settings.sampling, cache=cache) as models:
+        wanted = conditions(data, models, adapter)
+        judge = models.judge(data.settings.differences) if data.settings.methods else None
+        record = _record(data, models, adapter, provenance)
+        if "likelihood" not in llm.supports and not generate_controls:
+            wanted = [condition for condition in wanted if not condition.control]  # they would have nothing to show
+        _claim(folder, _depends(data, record, adapter, generate_controls))
+        runs: dict[str, list[dict[str, Any]]] = {}
+        for one in _shown(wanted, progress):
+            runs[one.name] = run_condition(one, llm, samples, folder, texts=generate_controls or not one.control)
+        found = _found(data, runs, judge, folder)
+    evaluation = scorer.score(runs, folder, _notes(llm, record["roles"], runs), found)
+    record |= {"judge": judge and judge.llm.name, "samples": len(samples)}
+    evaluation.write({**record, "seconds": round(time.time() - started, 1)})
+    return evaluation
+
+
+def _shown(wanted: Sequence[Condition], progress: bool) -> Iterator[Condition]:
+    """The conditions, one after another, each named while it is run."""
+    with Progress(len(wanted), "evaluate", "condition", shown=progress, keep=False) as told:
+        for one in wanted:
+            told.note(one.name)
+            yield one
+            told.update()
+
+
+def run_condition(
+    condition: Condition, llm: LLM, samples: Sequence[Sample], folder: Path, *, texts: bool
+) -> list[dict[str, Any]]:
+    """A condition's outputs, sample by sample; read back where asking again would bring nothing new.
+
+    Args:
+        condition: What is run.
+        llm: Gives the likelihoods, where it can.
+        samples: What is written.
+        folder: Of the evaluation.
+        texts: Whether texts are written too.
+
+    Raises:
+        EndpointError: Some model gave no answer at all.
+        ArtifactError: What is on record cannot be read, or is of other samples.
+    """
+    path = results.output_file(folder, "samples", condition.name)
+    if path.is_file() and settled(rows := _read_back(path, samples)):
+        return rows
+    references, nothing = [sample.reference or "" for sample in samples], [None] * len(samples)
+    nats = nothing
+    if "likelihood" in llm.supports:
+        nats = llm.negative_log_likelihood(condition.method.prompts(samples), references).tolist()
+    written = condition.method.generate(samples) if texts else nothing
+    rows = [
+        results.sample_row(
+            prediction, loss, user=sample.user, item=sample.item, target=sample.target, reference=reference
+        )
+        for sample, reference, prediction, loss in zip(samples, references, written, nats, strict=True)
+    ]
+    check_answered(condition.name, rows)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    results.write_lines(path, rows)
+    return rows
+
+
+def _read_back(path: Path, samples: Sequence[Sample]) -> list[dict[str, Any]]:
+    try:
+        rows = results.read_outputs(path)
+        wanted = [(sample.user, sample.item, sample.target) for sample in samples]
+        if [(row["user"], row["item"], row["target"]) for row in rows] != wanted:
+            raise ValueError("it has other samples")
+    except (OSError, ValueError) as error:
+        raise ArtifactError(
+            f"the outputs in {str(path)!r} cannot be used: {error}", hint="remove the file, or evaluate to a new folder"
+        ) from error
+    return rows
+
+
+def _found(
+    data: Data, runs: Mapping[str, Sequence[Mapping[str, Any]]], judge: Role | None, folder: Path
+) -> dict[str, Found]:
+    """What the methods found to differ; with the judge's word, which goes to a file of its own, where there is one."""
+    found = found_in(runs)
+    if judge is not None:
+        found = judge_found(judge, found, data.snapshot(data.evaluated), templates=data.settings.prompt.templates)
+    for name, one in found.items():
+        write_judged(one, results.output_file(folder, "judged", name))
+    return found
+
+
+def _notes(llm: LLM, roles: Mapping[str, str], runs: Mapping[str, Sequence[Mapping[str, Any]]]) -> list[str]:
+    notes: list[str] = []
+    if "likelihood" not in llm.supports:
+        notes.append(f"{llm.name} gives no likelihoods: no column nll, and no verdict on whether a gain is personal")
+    if (writer := roles.get("generator", llm.name)) != llm.name:
+        told = ", ".join(name for name in runs if name in DIFFERENCE_METHODS)
+        notes.append(f"{told} are written by {writer}, the others by {llm.name}: they differ by the model, too")
+    return [*notes, *unheard(runs, extractor="extractor" in roles)]
+
+
+def _record(data: Data, models: Models, adapter: Path | None, provenance: Mapping[str, Any] | None) -> dict[str, Any]:
+    return {
+        "settings": data.settings.model_dump(mode="json"),
+        "backbone": models.own.name,
+        "roles": models.names(data.settings.differences) if data.settings.methods else {},
+        "encoder": data.encoder,
+        "store": data.fingerprint,
+        "split": data.split.config.model_dump(mode="json"),
+        "users": len(data.split.users),
+        "adapter": None if adapter is None else str(adapter),
+        "provenance": dict(provenance or {}),
+        "device": results.device(),
+        "versions": results.versions(),
+    }
+
+
+def _depends(data: Data, record: Mapping[str, Any], adapter: Path | None, generate_controls: bool) -> dict[str, Any]:
+    """Everything that a condition's outputs depend on; metrics and resamples are computed anew each time."""
+    pool = data.snapshot(data.evaluated).meta
+    return {
+        **{key: record[key] for key in ("backbone", "roles", "encoder", "store", "split")},
+        "settings": data.settings.model_dump(mode="json", exclude=_FREE),
+        "adapter": None if adapter is None else folder_digest(adapter),
+        "templates": digest(data.settings.prompt.templates),
+        "peers": [pool.pool, pool.pool_without_vector],
+        "generate_controls": generate_controls,
+    }
+
+
+def _claim(folder: Path, depends: Mapping[str, Any]) -> None:
+    """Make the folder this evaluation's own, or refuse another's outputs."""
+    path = folder / "claim.json"
+    try:
+        known: Any = read_json(path) if path.is_file() else {}
+    except (OSError, ValueError) as error:
+        raise ArtifactError(f"{str(path)!r} is damaged: {error}", hint="choose another folder") from error
+    known = known if isinstance(known, dict) else {}
+    changed = sorted(key for key, value in depends.items() if json.loads(json.dumps(value)) != known.get(key))
+    if changed and any((folder / "samples").glob("*.jsonl")):
+        raise ConfigError(
+            f"{str(folder)!r} holds an evaluation with another {', '.join(changed)}", hint="choose another folder"
+        )
+    folder.mkdir(parents=True, exist_ok=True)
+    results.write_json(path, depends)
+
+
+def run_evaluate(
+    store: str,
+    split: Path,
+    folder: Path,
+    *,
+    adapter: Path | None = None,
+    config: Path | None = None,
+    changes: Mapping[str, Any] | None = None,
+    backbone: str | None = None,
+    encoder: str | None = None,
+    generate_controls: bool = False,
+    progress: bool = False,
+) -> Evaluation:
+    """Evaluate methods and, with an adapter, DEP and its controls.
+
+    Raises:
+        IdiolectError: Any of its kinds; conditions that were finished are kept.
+    """
+    if adapter is not None:
+        read_record(adapter)
+    with SqlStore(store, create=False) as database:
+        check_folder(database, store, folder, "evaluation", apart=(split, adapter))
+        named = {"config": config, "changes": changes, "backbone": backbone, "encoder": encoder}
+        settings = load_settings(adapter, **named, store=database)
+        answers = cache_path(settings, store)
+        data = Data(database, split, settings, encoder=load_encoder(settings.encoder))
+        claim_folder(database, store, folder, "evaluation")
+        if answers is not None:
+            database.record_output(answers, "cache")
+        with open_model(settings, store, progress=progress) as llm:
+            return evaluate(
+                data,
+                llm,
+                folder=folder,
+                adapter=adapter,
+                generate_controls=generate_controls,
+                cache=answers,
+                provenance={"command": without_passwords(" ".join(sys.argv))},
+                progress=progress,
+            )

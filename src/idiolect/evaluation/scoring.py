@@ -1,0 +1,414 @@
+"""What trait fidelity is held against in an evaluation: the reviews that are visible at test.
+
+What a condition's outputs score, sample by sample: a column a metric, and what could not be scored.
+
+What an evaluation found, as a result file, a report and plain text.
+
+Outputs of conditions to tables, intervals and verdicts.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import numpy as np
+import polars as pl
+
+from idiolect.errors import InputError
+from idiolect.evaluation import curves as curve_report
+from idiolect.evaluation import usage as spend_report
+from idiolect.evaluation import uvq_report as variety_report
+from idiolect.evaluation.attribution import Verdict, judge, settled_by
+from idiolect.evaluation.curves import Curves, curves
+from idiolect.evaluation.judge import Found
+from idiolect.evaluation.render import (
+    controls_to_text,
+    plain,
+    to_dict,
+    to_frame,
+    to_markdown,
+    to_pandas,
+    to_text,
+    verdicts_to_markdown,
+)
+from idiolect.evaluation.report import ScoreTable, check_names, score_table
+from idiolect.evaluation.significance import Interval, Resamples, interval
+from idiolect.evaluation.usage import Rungs, Spending, answered, count_rungs, sentences, spending, with_stage
+from idiolect.evaluation.uvq_report import Varieties, Variety, judging, user_scores, variety
+from idiolect.methods.controls import is_control
+from idiolect.metrics.base import Aggregate, Mean, Metric
+from idiolect.metrics.fidelity import FIDELITY, StyleTargets
+from idiolect.metrics.registry import load_metrics
+from idiolect.metrics.scripts import WITH_TOKENS, note_of
+from idiolect.pipeline import results
+from idiolect.pipeline.data import Data
+from idiolect.store.base import is_history, is_peer
+from idiolect.types import Sample
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+
+USERS_OWN = "users' own texts"
+"""Whose score is what can be hoped for."""
+
+
+def style_targets(data: Data, samples: Sequence[Sample]) -> StyleTargets:
+    """What the texts of test samples are held against, the same for every method.
+
+    Only the reviews of items that matter are measured: those written about, and those their users wrote about before.
+    Whoever is nobody's peer is left out of every crowd, and what is faithful to them is not known.
+
+    Args:
+        data: Store, split and settings.
+        samples: Of the phase that is evaluated.
+    """
+    roles = data.split.members.select("review_id", "role")
+    frame = data.store.review_frame().select("review_id", "user", "item", "text")
+    frame = frame.filter(~pl.col("user").is_in(data.store.not_peers()))
+    frame = frame.join(roles, on="review_id", how="left", maintain_order="left")
+    phase = data.settings.targets.evaluated
+    visible = frame.filter(is_peer(phase, data.settings.peers) | is_history(phase))
+    users = pl.Series([sample.user for sample in samples], dtype=pl.String)
+    asked = pl.Series([sample.item for sample in samples], dtype=pl.String)
+    items = pl.concat([asked, visible.filter(pl.col("user").is_in(users.implode()))["item"]])
+    return StyleTargets.of(samples, visible.filter(pl.col("item").is_in(items.implode())))
+
+
+NLL = Mean("nll", greater_is_better=False, unit="nats/review")
+"""The reference's negative log-likelihood: far less noisy than any score of one sampled text."""
+
+Rows = Sequence[Mapping[str, Any]]
+"""A condition's outputs, one a sample."""
+Stats = Mapping[str, np.ndarray]
+"""By column, float (n, n_stats) or (n,)."""
+
+
+class Columns(NamedTuple):
+    """A condition's columns."""
+
+    stats: dict[str, np.ndarray]
+    """By metric; without those that were not asked for or are no numbers."""
+    notes: tuple[str, ...]
+    """What was left out, and why."""
+
+
+def columns(name: str, rows: Rows, metrics: Sequence[Metric], references: Sequence[str]) -> Columns:
+    """The likelihoods of a condition, and the metrics of its texts.
+
+    A column with a value that is no finite number is left out and noted, and so is a metric that finds no token in a
+    reference (``unscored``, which a metric need not have): a mean over the others would be of other
+    samples than its baseline's.
+
+    Args:
+        name: The condition's, for the notes.
+        rows: Its outputs.
+        metrics: Of a text and a reference.
+        references: One a row.
+
+    Raises:
+        InputError: A metric gives another number of rows than there are texts.
+    """
+    nats, texts = [row["nll"] for row in rows], results.texts(rows)
+    asked = any(value is not None for value in nats)
+    found = {NLL.name: np.array(nats, dtype=np.float64)} if asked else {}  # None becomes NaN
+    if texts is not None:
+        found |= {metric.name: _segments(metric, texts, references) for metric in metrics}
+    blank = {metric.name: _unscored(metric, references) for metric in metrics if metric.name in found}
+    broken = {
+        column: int((~np.isfinite(values)).reshape(len(rows), -1).any(axis=1).sum()) for column, values in found.items()
+    }
+    return Columns(
+        {column: values for column, values in found.items() if not broken[column] and not blank.get(column)},
+        (
+            *(
+                f"{name}: {column} is left out, for it is no finite number for {n} of {len(rows)} samples"
+                for column, n in broken.items()
+                if n
+            ),
+            *(
+                f"{name}: {column} is left out, because it finds no token in {n} of {len(rows)} references"
+                for column, n in blank.items()
+                if n
+            ),
+        ),
+    )
+
+
+def _unscored(metric: Metric, references: Sequence[str]) -> int:
+    """How many references a metric finds no token in; a score against them would be 0 and say nothing of the text."""
+    unscored: Callable[[Sequence[str]], np.ndarray] | None = getattr(metric, "unscored", None)
+    return 0 if unscored is None else int(np.sum(unscored(references)))
+
+
+def _segments(metric: Metric, texts: Sequence[str], references: Sequence[str]) -> np.ndarray:
+    values = np.asarray(metric.segments(texts, references), dtype=np.float64)
+    if values.ndim not in (1, 2) or len(values) != len(texts):
+        shape = " x ".join(map(str, values.shape)) or "no"
+        raise InputError(
+            f"metric {metric.name!r} gave {shape} values for {len(texts)} texts",
+            hint="Metric.segments returns one row a text",
+        )
+    return values.reshape(len(texts), -1)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, repr=False)
+class Evaluation:
+    """What ``evaluate`` found."""
+
+    methods: ScoreTable
+    """Methods, tested against RAG."""
+    controls: Mapping[str, ScoreTable]
+    """By method: it and its controls, tested against it; without methods that have none."""
+    verdicts: tuple[Verdict, ...]
+    """Whether what the methods gain is personal, as far as the controls that were run can tell."""
+    categories: Mapping[str, ScoreTable]
+    """The methods' table of every category, where there are several."""
+    own_fidelity: Interval | None
+    """Trait fidelity of the users' own texts, which is what can be hoped for; None where it is no metric."""
+    variety: Varieties
+    """How many different things the methods found of the users, by method; without those that compare nobody."""
+    spending: Spending
+    """Calls, tokens, latency and money, by condition and stage."""
+    curves: Curves
+    """What further calls of the extractor brought, by condition; without those whose extraction was not adaptive."""
+    rungs: Rungs
+    """Whom the past reviews were compared with, by condition."""
+    notes: tuple[str, ...]
+    """What a reader of the tables has to know: what could not be computed, and why."""
+    folder: Path
+    """Holds ``results.json``, ``report.md`` and ``samples/<condition>.jsonl``."""
+
+    def __repr__(self) -> str:
+        return self.table()
+
+    def _repr_markdown_(self) -> str:
+        return to_markdown(self.methods)
+
+    def table(self) -> str:
+        """The methods' table as aligned text; the report has the others."""
+        return to_text(self.methods)
+
+    def to_polars(self) -> pl.DataFrame:
+        """One row per method and metric: value, low, high, and the difference from RAG with its p values."""
+        return to_frame(self.methods)
+
+    def to_pandas(self) -> pd.DataFrame:
+        """The same as a pandas DataFrame."""
+        return to_pandas(self.methods)
+
+    @property
+    def report(self) -> Path:
+        """The Markdown report."""
+        return self.folder / "report.md"
+
+    @property
+    def tables(self) -> dict[str, ScoreTable]:
+        """Every table by its title, but for those of the categories."""
+        return {"methods": self.methods} | {f"controls of {name}": table for name, table in self.controls.items()}
+
+    @property
+    def text(self) -> str:
+        """Tables, verdicts and notes for a terminal; the report has every table in full."""
+        parts = [f"methods\n\n{to_text(self.methods)}"]
+        parts += [f"controls\n\n{controls_to_text(list(self.controls.values()))}"] if self.controls else []
+        parts += [f"whether it is personal\n\n{verdicts_to_markdown(self.verdicts)}"] if self.verdicts else []
+        if self.variety:
+            parts.append(f"what was found to differ\n\n{variety_report.to_text(self.variety)}")
+        if spend_report.worth_showing(self.spending):
+            parts.append(f"what it took\n\n{spend_report.to_text(self.spending)}")
+        return "\n".join([*parts, *self.remarks]).rstrip("\n")
+
+    @property
+    def remarks(self) -> tuple[str, ...]:
+        """What stands below the tables: the users' own score, whom they were compared with, warnings and notes."""
+        below = (*sentences(self.rungs), *variety_report.warnings(self.variety), *self.notes)
+        if self.own_fidelity is None:
+            return below
+        value, low, high = self.own_fidelity
+        return (f"users' own texts: trait-fidelity {value:.4f} [{low:.4f}, {high:.4f}]", *below)
+
+    def write(self, record: Mapping[str, Any]) -> None:
+        """Leave ``results.json``, ``report.md`` and, where matplotlib is installed, figures in the folder.
+
+        Args:
+            record: Everything that the numbers depend on.
+        """
+        self.folder.mkdir(parents=True, exist_ok=True)
+        results.write_json(self.folder / "results.json", {"status": "complete", **record, **self._found()})
+        figures = variety_report.draw_if_possible(self.variety, self.folder)
+        (self.folder / "report.md").write_text(self._report(figures), encoding="utf-8")
+
+    def _found(self) -> dict[str, Any]:
+        own = {} if self.own_fidelity is None else {"users_own_fidelity": self.own_fidelity._asdict()}
+        tables = {name: to_dict(table) for name, table in self._titled().items()}
+        verdicts = [verdict.to_dict() for verdict in self.verdicts]
+        spent = spend_report.to_dict(self.spending)
+        return {
+            "tables": tables,
+            "verdicts": verdicts,
+            **own,
+            "variety": variety_report.to_dict(self.variety),
+            "usage": spent,
+            "curves": curve_report.to_dict(self.curves),
+            "rungs": self.rungs,
+            "notes": list(self.notes),
+        }
+
+    def _report(self, figures: Sequence[Path]) -> str:
+        sections = [
+            f"## {plain(name[0].upper() + name[1:])}\n\n{to_markdown(table)}" for name, table in self._titled().items()
+        ]
+        if self.verdicts:
+            sections.append(f"## Whether it is personal\n\n{verdicts_to_markdown(self.verdicts)}")
+        if self.variety:
+            shown = variety_report.to_markdown(self.variety, figures)
+            sections.append(f"## What was found to differ\n\n{shown}")
+        if self.spending:
+            sections.append(f"## What it took\n\n{spend_report.to_markdown(self.spending)}")
+        if self.curves:
+            sections.append(f"## What further calls found\n\n{curve_report.to_markdown(self.curves)}")
+        if self.remarks:
+            remarks = "".join(f"- {remark}\n" for remark in self.remarks)
+            sections.append(f"## Notes\n\n{remarks}")
+        return "# Evaluation\n\n" + "\n".join(sections)
+
+    def _titled(self) -> dict[str, ScoreTable]:
+        return self.tables | {f"methods, {name}": table for name, table in self.categories.items()}
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Draws:
+    """Some of the samples, and resamples of their users."""
+
+    places: np.ndarray
+    resamples: Resamples
+
+
+class Scorer:
+    """Scores one evaluation's conditions, all on the same samples.
+
+    Args:
+        data: Store, split and settings.
+        samples: Of the test phase.
+
+    Raises:
+        ConfigError: Two metrics have one name.
+        MissingDependencyError: A metric's package is not installed.
+    """
+
+    def __init__(self, data: Data, samples: Sequence[Sample]) -> None:
+        self._data, self._samples = data, samples
+        self._references = [sample.reference or "" for sample in samples]
+        self._metrics = load_metrics(data.settings.text_metrics)
+        self._faithful = FIDELITY.name in data.settings.metrics
+        self._columns: list[Aggregate] = [NLL, *self._metrics, *([FIDELITY] if self._faithful else [])]
+        self._places = np.arange(len(samples))
+        check_names(self._columns)
+
+    def score(
+        self,
+        runs: Mapping[str, Rows],
+        folder: Path,
+        notes: Sequence[str] = (),
+        differing: Mapping[str, Found] | None = None,
+    ) -> Evaluation:
+        """What the conditions' outputs say.
+
+        Args:
+            runs: By condition; methods, RAG among them, and controls named ``method: control``.
+            folder: Where the evaluation is written.
+            notes: What else there is to say.
+            differing: What the methods found to differ; None: nothing.
+        """
+        self._places = answered(runs)
+        scored = {name: columns(name, rows, self._metrics, self._references) for name, rows in runs.items()}
+        stats = {name: {**own.stats, **self._fidelity(runs[name])} for name, own in scored.items()}
+        methods = {name: own for name, own in stats.items() if not is_control(name)}
+        varied = self._variety(differing or {}, stats)
+        return Evaluation(
+            methods=self._table(methods, "rag", self._answered),
+            controls=self._controls(stats),
+            verdicts=self._verdicts(stats),
+            categories=self._by_category(methods),
+            own_fidelity=self._own_fidelity(),
+            variety=varied,
+            spending=with_stage(spending(runs), "judge", judging(varied)),
+            curves=curves(runs),
+            rungs=count_rungs(runs),
+            notes=(*notes, *self._scripts(), *(note for own in scored.values() for note in own.notes)),
+            folder=folder,
+        )
+
+    def _scripts(self) -> list[str]:
+        """What there is to say of references that are not in Latin script."""
+        tokens = any(metric.name in WITH_TOKENS for metric in self._metrics)
+        return [note] if tokens and (note := note_of(self._references)) else []
+
+    def _variety(self, differing: Mapping[str, Found], stats: Mapping[str, Stats]) -> dict[str, Variety]:
+        settings, users = self._data.settings, [sample.user for sample in self._samples]
+        draws = Resamples(len(set(users)), np.random.default_rng([settings.seed, 19]), resamples=settings.resamples)
+        scores = {name: user_scores(self._metrics, stats[name], users, self._places) for name in differing}
+        return {name: variety(one, scores[name], draws) for name, one in differing.items()}
+
+    def _fidelity(self, rows: Rows) -> dict[str, np.ndarray]:
+        texts = results.texts(rows) if self._faithful else None
+        return {} if texts is None else {FIDELITY.name: self._targets.score(texts).cosine}
+
+    @cached_property
+    def _targets(self) -> StyleTargets:
+        return style_targets(self._data, self._samples)
+
+    @cached_property
+    def _all(self) -> _Draws:
+        return self._draws(np.arange(len(self._samples)))
+
+    @property
+    def _answered(self) -> _Draws:
+        """Of the samples that every condition has a text of."""
+        return self._all if len(self._places) == len(self._samples) else self._draws(self._places)
+
+    def _draws(self, places: np.ndarray) -> _Draws:
+        """Users are resampled, not reviews: samples of one user are alike."""
+        settings = self._data.settings
+        users = [self._samples[place].user for place in places.tolist()]
+        rng = np.random.default_rng([settings.seed, 11])
+        return _Draws(places, Resamples(len(users), rng, clusters=users, resamples=settings.resamples))
+
+    def _table(self, stats: Mapping[str, Stats], baseline: str, draws: _Draws) -> ScoreTable:
+        shown = [column for column in self._columns if any(column.name in own for own in stats.values())]
+        chosen = {run: {name: values[draws.places] for name, values in own.items()} for run, own in stats.items()}
+        return score_table(shown, chosen, draws.resamples, baseline=baseline)
+
+    def _controls(self, stats: Mapping[str, Stats]) -> dict[str, ScoreTable]:
+        tables: dict[str, ScoreTable] = {}
+        for method in stats:
+            own = {name: values for name, values in stats.items() if name == method or name.startswith(f"{method}: ")}
+            if len(own) > 1:
+                tables[method] = self._table(own, method, self._answered)
+        return tables
+
+    def _verdicts(self, stats: Mapping[str, Stats]) -> tuple[Verdict, ...]:
+        nats = {name: own[NLL.name] for name, own in stats.items() if NLL.name in own}
+        return tuple(judge(claim, nats, self._all.resamples) for claim in settled_by(nats))
+
+    def _own_fidelity(self) -> Interval | None:
+        if not self._faithful:
+            return None
+        own, draws = self._targets.score(self._references).cosine, self._answered
+        return interval(draws.resamples.score(FIDELITY, own[draws.places]))
+
+    def _by_category(self, methods: Mapping[str, Stats]) -> dict[str, ScoreTable]:
+        items = self._data.store.items(sorted({sample.item for sample in self._samples}))
+        category = np.array([items[s.item].category if s.item in items else "" for s in self._samples])
+        names = sorted(set(category.tolist()))
+        places = {name: self._places[category[self._places] == name] for name in names} if len(names) > 1 else {}
+        return {
+            name: self._table(methods, "rag", self._draws(own))
+            for name, own in places.items()
+            if len({self._samples[place].user for place in own.tolist()}) > 1
+        }

@@ -1,1 +1,0 @@
-"""Evaluations held against one another: folders, seeds and conditions."""

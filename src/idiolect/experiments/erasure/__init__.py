@@ -1,1 +1,0 @@
-"""Erasing a user beyond the store: recorded answers, snapshots, rejects and outputs."""

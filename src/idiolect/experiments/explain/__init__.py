@@ -1,1 +1,0 @@
-"""How a user differs from others, as a card for people; and what people say of such cards."""

@@ -1,0 +1,152 @@
+"""One seed of the study: its world in a store, embedded and split.
+
+What is run on one seed: the arms' adapters, then every method and control on the test samples.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from idiolect.data.split import make_split
+from idiolect.encoders import Encoder
+from idiolect.evaluation.runner import Condition, run_condition
+from idiolect.experiments.study.config import Arm, StudyConfig
+from idiolect.llm.transformers import TransformersLLM
+from idiolect.methods.base import Contexts, Method
+from idiolect.methods.controls import CONSTANT as CONSTANT_RUN
+from idiolect.methods.controls import (
+    NO_ADAPTER,
+    OTHER_VECTORS,
+    WRONG_USER,
+    Named,
+    NoAdapter,
+    OtherVectors,
+    WrongUser,
+    control_name,
+)
+from idiolect.methods.nonpersonalized import NonPersonalized
+from idiolect.methods.rag import RAG
+from idiolect.pipeline.adapters import CONSTANT
+from idiolect.pipeline.data import Data
+from idiolect.pipeline.fit import fit
+from idiolect.pipeline.models import make_dep
+from idiolect.pipeline.settings import Settings
+from idiolect.sandbox.world import Truth, World
+from idiolect.store.embedding import embed_missing
+from idiolect.store.sql import SqlStore
+from idiolect.training.fit import FitReport
+
+STORE, SPLIT, TRUTH = "reviews.db", "split", "truth.npz"
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class SeedWorld:
+    """What is known of one seed's world."""
+
+    seed: int
+    folder: Path
+    store: SqlStore
+    truth: Truth
+    encoder: Encoder
+
+    def data(self, settings: Settings) -> Data:
+        """What a run with these settings reads."""
+        return Data(self.store, self.folder / SPLIT, settings, encoder=self.encoder)
+
+    def effects(self) -> dict[str, int]:
+        """Row of each user's planted effect."""
+        return {user: row for row, user in enumerate(self.truth.users)}
+
+
+def open_seed(folder: Path, seed: int, config: StudyConfig, encoder: Encoder, *, progress: bool = False) -> SeedWorld:
+    """Make what is missing of a seed's world and open it; every step is one that can be taken again.
+
+    Args:
+        folder: Of this seed.
+        seed: Of the world.
+        config: The study.
+        encoder: Whose vectors are computed.
+        progress: Show bars.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    world = World(config.world.model_copy(update={"seed": seed}))
+    store = SqlStore(str(folder / STORE))
+    if not (folder / TRUTH).is_file():
+        store.add(world.items(), world.reviews())
+        world.save_truth(folder / TRUTH)
+    embed_missing(store, encoder, progress=progress)
+    if not (folder / SPLIT).is_dir():
+        made = make_split(store.review_frame(), store.item_frame(), config.split)
+        made.save(folder / SPLIT, fingerprint=store.fingerprint())
+    return SeedWorld(seed, folder, store, Truth.load(folder / TRUTH), encoder)
+
+
+def fit_arm(
+    world: SeedWorld, llm: TransformersLLM, config: StudyConfig, arm: Arm, *, progress: bool = False
+) -> dict[str, FitReport]:
+    """Fit an arm's adapters, on from another arm's where it says so; what is fitted is not fitted again."""
+    return fit(
+        world.data(config.settings_of(arm)),
+        llm,
+        folder=adapter_folder(world, arm.name),
+        initial=adapter_folder(world, arm.after) if arm.after else None,
+        progress=progress,
+    )
+
+
+def run_rows(world: SeedWorld, llm: TransformersLLM, config: StudyConfig) -> None:
+    """Every run of a seed whose adapters are fitted; outputs go to ``samples``, one file a run, and are kept."""
+    samples = world.data(config.settings).samples("test")
+    for condition in _conditions(world, llm, config):
+        run_condition(condition, llm, samples, world.folder, texts=not condition.control)
+
+
+def run_names(config: StudyConfig) -> list[str]:
+    """Every run that some seed has, in the order of the table."""
+    names = ["nonpersonalized", "rag", control_name("rag", WRONG_USER)]
+    for arm in config.arms:
+        names.append(arm.name)
+        names += [control_name(arm.name, CONSTANT_RUN)] if arm.constant else []
+        controls = (OTHER_VECTORS, WRONG_USER, NO_ADAPTER) if arm.controls else ()
+        names += [control_name(arm.name, control) for control in controls]
+    return names
+
+
+def adapter_folder(world: SeedWorld, arm: str) -> Path:
+    """Where an arm's adapters are."""
+    return world.folder / "adapters" / re.sub("[^a-z]+", "-", arm)
+
+
+def _conditions(world: SeedWorld, llm: TransformersLLM, config: StudyConfig) -> Iterator[Condition]:
+    """Texts are written where ``control`` is False."""
+    settings = config.settings
+    contexts, shared = world.data(settings).contexts("test"), {"params": settings.sampling, "prompt": settings.prompt}
+    stranger = WrongUser(contexts, seed=settings.seed)
+    yield Condition(method=NonPersonalized(llm, contexts, **shared))
+    yield Condition(method=RAG(llm, contexts, **shared))
+    yield Condition(method=Named(RAG(llm, stranger, **shared), control_name("rag", WRONG_USER)), control=True)
+    for arm in config.arms_of(world.seed):
+        for method in _of_arm(world, llm, config, arm):
+            yield Condition(method=method, control=method.name != arm.name or not arm.texts)
+
+
+def _of_arm(world: SeedWorld, llm: TransformersLLM, config: StudyConfig, arm: Arm) -> Iterator[Method]:
+    settings = config.settings_of(arm)
+    contexts, folder, seed = world.data(settings).contexts("test"), adapter_folder(world, arm.name), settings.seed
+
+    def named(control: str) -> str:
+        return control_name(arm.name, control)
+
+    def dep(where: Path, source: Contexts, name: str) -> Method:
+        return make_dep(where, llm, source, params=settings.sampling, prompt=settings.prompt, name=name)
+
+    yield dep(folder, contexts, arm.name)
+    if arm.constant:
+        yield dep(folder / CONSTANT, contexts, named(CONSTANT_RUN))
+    if arm.controls:
+        yield dep(folder, OtherVectors(contexts, seed=seed), named(OTHER_VECTORS))
+        yield dep(folder, WrongUser(contexts, seed=seed), named(WRONG_USER))
+        yield NoAdapter(llm, contexts, params=settings.sampling, prompt=settings.prompt, name=named(NO_ADAPTER))

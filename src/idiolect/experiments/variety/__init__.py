@@ -1,1 +1,0 @@
-"""What was found to differ, counted: UVQ, with or without a judge."""

@@ -1,0 +1,407 @@
+"""What a card claims, and on how much.
+
+Measured differences in words.
+
+A user's reviews beside others' reviews of the same items: all that a card rests on.
+
+One user's differences on every measure: which are claimed, which are not, and why.
+
+Sentences of the user's own in which a claimed difference shows, word for word.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import chain
+from typing import Literal
+
+import numpy as np
+import polars as pl
+from pydantic import Field
+
+from idiolect.config import Config
+from idiolect.difference.claims.stylometric import MeasuredTexts
+from idiolect.difference.stylometry import MEASURES, NAMES, Measure, measure, spread
+from idiolect.difference.stylometry.measures import LIST_LINE, split
+from idiolect.difference.stylometry.permutation import draw_luck, judge, least_p
+from idiolect.errors import NotFoundError
+from idiolect.peers import peers_of
+from idiolect.store.base import ReviewReader
+from idiolect.types import ItemId, Review, ReviewId, UserId
+
+
+class ExplainConfig(Config):
+    """How sure and how large a difference must be to stand on a card."""
+
+    false_share: float = Field(default=0.05, gt=0, lt=1)
+    """Expected share of a card's claims that are luck, at most (Benjamini and Hochberg over all measures)."""
+    least_effect: float = Field(default=0.2, ge=0)
+    """Smallest difference worth a claim, in spreads of reviews of one item; Cohen calls 0.2 small."""
+    min_support: int = Field(default=2, ge=1)
+    """Comparisons in which a difference that a model claimed must recur."""
+    min_peers: int = Field(default=1, ge=1)
+    """Others who must have written about an item for it to count: different users, not reviews."""
+    max_items: int = Field(default=200, ge=2)
+    """Items compared, those the user wrote about last."""
+    max_peers: int = Field(default=100, ge=1)
+    """Others' reviews of an item that are read; drawn at random where there are more."""
+    draws: int = Field(default=10_000, ge=1000)
+    """Draws of the test."""
+    quotes: int = Field(default=2, ge=0)
+    """Sentences of the user's own quoted for a claim, at most."""
+    seed: int = Field(default=0, ge=0)
+    """Of the draws."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Compared:
+    """One user against the crowd, item by item."""
+
+    user: UserId
+    n_reviews: int
+    """All of the user's reviews, comparable or not."""
+    own: tuple[Review, ...]
+    """The user's newest review of each item that others wrote about too, oldest first."""
+    peers: tuple[tuple[Review, ...], ...]
+    """For each, others' reviews of the item; these are measured and never shown."""
+
+    @property
+    def n_peer_reviews(self) -> int:
+        """Others' reviews compared with."""
+        return sum(map(len, self.peers))
+
+    @property
+    def n_others(self) -> int:
+        """Users who wrote them."""
+        return len({peer.user for peer in chain.from_iterable(self.peers)})
+
+    @property
+    def texts(self) -> list[str]:
+        """Every text that is measured."""
+        return [review.text for review in (*self.own, *chain.from_iterable(self.peers))]
+
+
+def gather(reader: ReviewReader, user: UserId, config: ExplainConfig) -> Compared:
+    """What there is to compare for a user.
+
+    Raises:
+        NotFoundError: The user has no review.
+    """
+    profile = reader.profile(user)
+    if not profile:
+        raise NotFoundError(f"no review by user {user!r} in the store", hint="check the id; ids are case-sensitive")
+    newest: dict[ItemId, Review] = {review.item: review for review in profile}
+    own: list[Review] = []
+    peers: list[tuple[Review, ...]] = []
+    rng = np.random.default_rng(config.seed)
+    for review in sorted(newest.values(), key=lambda one: one.moment, reverse=True):
+        if len(own) == config.max_items:
+            break
+        others = peers_of(reader, review)
+        if len({other.user for other in others}) >= config.min_peers:
+            own.append(review)
+            peers.append(_some(others, config.max_peers, rng))
+    return Compared(user=user, n_reviews=len(profile), own=tuple(own[::-1]), peers=tuple(peers[::-1]))
+
+
+def _some(reviews: list[Review], most: int, rng: np.random.Generator) -> tuple[Review, ...]:
+    if len(reviews) <= most:
+        return tuple(reviews)
+    return tuple(reviews[k] for k in np.sort(rng.choice(len(reviews), most, replace=False)))
+
+
+Direction = Literal["more", "less"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Claim:
+    """One measured difference that is neither luck nor too small to matter."""
+
+    measure: Measure
+    direction: Direction
+    own: float
+    """The user's mean over items, in the measure's unit."""
+    others: float
+    """The others' mean over the same items, each item's crowd counting once."""
+    effect: float
+    """Own minus others', in spreads of reviews of one item."""
+    low: float
+    """Lower end of the effect's interval, at ``Findings.level``."""
+    high: float
+    """Upper end."""
+    support: int
+    """Items on which the user lies on that side of the others' mean."""
+    n_items: int
+    p: float
+    """Corrected for the number of measures."""
+    own_showing: float
+    """Share of the user's reviews whose value is not 0."""
+    others_showing: float
+    """The same of the others', each item counting once."""
+
+    @property
+    def sign(self) -> int:
+        """+1 for more, -1 for less."""
+        return 1 if self.direction == "more" else -1
+
+
+@dataclass(frozen=True, slots=True, eq=False, kw_only=True)
+class Findings:
+    """A user on every measure; all arrays (n_measures,) in the order of ``MEASURES``."""
+
+    compared: Compared
+    own: np.ndarray
+    """float64: the user's means over items, in the measures' units."""
+    others: np.ndarray
+    """float64: the others'."""
+    effect: np.ndarray
+    """float64, spreads."""
+    low: np.ndarray
+    high: np.ndarray
+    p: np.ndarray
+    """float64: each measure looked at alone."""
+    corrected: np.ndarray
+    """float64: for all measures that vary on these items."""
+    claimed: np.ndarray
+    """bool: sure and large enough."""
+    small: np.ndarray
+    """bool: sure, but too small to matter."""
+    support: np.ndarray
+    """int64: items on which the user lies on the side of the mean difference."""
+    showing: np.ndarray
+    """float64 (2, n_measures): share of texts whose value is not 0, the user's and the others'."""
+    n_looked_at: int
+    """Measures that vary on these items."""
+    level: float
+    """Coverage of the intervals: that of Benjamini and Yekutieli (2005) for parameters that were selected, so that of
+    the intervals shown the expected share that misses is at most ``false_share``."""
+    too_few: bool
+    """These items could not tell anybody from others, however strange."""
+
+    @property
+    def claims(self) -> tuple[Claim, ...]:
+        """What is claimed, by the end of the interval that is nearer 0: the surely largest first."""
+        nearest = np.where(self.effect > 0, self.low, -self.high)
+        places = sorted(np.flatnonzero(self.claimed), key=lambda place: -nearest[place])
+        return tuple(self._claim(int(place)) for place in places)
+
+    def _claim(self, place: int) -> Claim:
+        own_showing, others_showing = self.showing[:, place]
+        return Claim(
+            measure=MEASURES[place],
+            direction="more" if self.effect[place] > 0 else "less",
+            own=float(self.own[place]),
+            others=float(self.others[place]),
+            effect=float(self.effect[place]),
+            low=float(self.low[place]),
+            high=float(self.high[place]),
+            support=int(self.support[place]),
+            n_items=len(self.compared.own),
+            p=float(self.corrected[place]),
+            own_showing=float(own_showing),
+            others_showing=float(others_showing),
+        )
+
+
+def find(compared: Compared, texts: MeasuredTexts, config: ExplainConfig) -> Findings:
+    """Compare a user on every measure.
+
+    Args:
+        compared: The user's reviews and others'.
+        texts: Holds all of these texts.
+        config: How sure and how large.
+    """
+    own = texts[[review.text for review in compared.own]]
+    peers = [texts[[peer.text for peer in of_item]] for of_item in compared.peers]
+    crowds = np.array([values.mean(axis=0) for values in peers]).reshape(own.shape)
+    spreads = _spreads(own, peers)
+    luck = draw_luck(own, peers, np.random.default_rng(config.seed), draws=config.draws)
+    judged = judge(luck, spreads, false_share=config.false_share)
+    large = np.abs(judged.effect) >= config.least_effect
+    return Findings(
+        compared=compared,
+        own=_mean(own),
+        others=_mean(crowds),
+        effect=judged.effect,
+        low=judged.low,
+        high=judged.high,
+        p=judged.p,
+        corrected=judged.corrected,
+        claimed=judged.sure & large,
+        small=judged.sure & ~large,
+        support=((own - crowds) * np.sign(luck.observed) > 0).sum(axis=0),
+        showing=np.stack([_mean(own != 0), _mean(np.array([(values != 0).mean(axis=0) for values in peers]))]),
+        n_looked_at=judged.n_looked_at,
+        level=judged.level,
+        too_few=least_p([1 + len(values) for values in peers]) * len(MEASURES) > config.false_share,
+    )
+
+
+def _spreads(own: np.ndarray, peers: list[np.ndarray]) -> np.ndarray:
+    places = np.arange(len(own), dtype=np.int64)
+    items = np.concatenate([places, np.repeat(places, [len(values) for values in peers])])
+    return spread(np.vstack([own, *peers]), items) if len(own) else np.zeros(len(MEASURES))
+
+
+def _mean(rows: np.ndarray) -> np.ndarray:
+    """Over rows, an item each; 0 where there is none."""
+    return rows.mean(axis=0) if len(rows) else np.zeros(len(MEASURES))
+
+
+LEAD = "Compared with others who wrote about the same items, this user"
+
+_ABSOLUTE = re.compile(r"\b(?:never|no|nobody|nothing|not|without|every|one block|just stops)\b")
+_OFTEN = ("per 100 words", "% of sentences", "% of texts", "per text", "per sentence")
+_SIGNED = ("tone", "british_spelling")
+"""Balances of two counts, of which there are no multiples."""
+
+
+def phrase(of: Measure, direction: Direction, own: float) -> str:
+    """What finishes ``LEAD``: the measure's own words, or "rarely" where they would say "never" of one who does it.
+
+    Args:
+        of: The measure.
+        direction: Which way the user departs.
+        own: The user's mean, in the measure's unit.
+    """
+    if direction == "more":
+        return of.more
+    return f"rarely {of.more}" if own > 0 and _ABSOLUTE.search(of.less) and of.name not in _SIGNED else of.less
+
+
+def figures(claim: Claim) -> str:
+    """The measured values in plain words: "3.1 times as often as others on the same 12 items (4.2 per 100 ...)"."""
+    where = f"on the same {claim.n_items} items"
+    own, others, unit = amount(claim.own), amount(claim.others), claim.measure.unit
+    if not counts(claim.measure):
+        return f"{own} against others' {others} ({unit}) {where}"
+    if claim.own == 0:
+        return f"not once {where}; others {others} {unit}"
+    if claim.others == 0:
+        return f"{own} {unit} {where}; others not once"
+    return f"{amount(claim.own / claim.others)} times as often as others {where} ({own} {unit}, others {others})"
+
+
+def counts(of: Measure) -> bool:
+    """Whether a measure counts something, so that there are multiples of it and texts without it."""
+    return of.unit in _OFTEN and of.name not in _SIGNED
+
+
+def amount(value: float) -> str:
+    """A number as short as it can be told apart: two digits that count below 10, one place below 100."""
+    size = abs(value)
+    if size >= 99.95:
+        return f"{value:.0f}"
+    return f"{value:.1f}" if size >= 0.995 else f"{value:.2g}"
+
+
+def effect(claim: Claim) -> str:
+    """The effect with its interval."""
+    return f"effect {claim.effect:+.2f} [{claim.low:+.2f}, {claim.high:+.2f}]"
+
+
+def chance(p: float) -> str:
+    """A corrected p value."""
+    return "corrected p < 0.001" if p < 0.001 else f"corrected p = {p:.3f}"
+
+
+LONGEST = 240
+"""Characters of a quote at most; a longer sentence is not quoted, for a cut could take away what it shows."""
+LEAST_WORDS = 4
+"""Shorter sentences are quoted last: one mark in two words is a high rate and shows little."""
+
+_WHOLE = frozenset({"length", "sentence_variety", "word_variety", "repetition", "paragraphs"})
+"""Shown by no single sentence."""
+_LOW_SHOWS = frozenset({"sentence_length", "word_length", "information", "tone", "british_spelling"})
+"""Measures whose low end can be quoted; of the others a sentence cannot show what is not there."""
+_OF_LISTS = frozenset({"list_lines"})
+"""What shows in points of a list; anything else is quoted from sentences."""
+_JUDGED_BY = {"verdict_first": "judging_words"}
+"""What shows in a sentence where the measure is of a whole text."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Evidence:
+    """Words of the user's own."""
+
+    text: str
+    review: ReviewId
+    item: ItemId
+
+
+class Sentences:
+    """The sentences of a user's reviews, measured once.
+
+    Args:
+        reviews: The user's own.
+    """
+
+    def __init__(self, reviews: Sequence[Review]) -> None:
+        self._reviews = reviews
+        frame = _sentences([review.text for review in reviews])
+        literal = [
+            sentence in reviews[row].text
+            for row, sentence in zip(frame["row"].to_list(), frame["sentence"].to_list(), strict=True)
+        ]
+        frame = frame.filter(pl.Series(literal, dtype=pl.Boolean))
+        self._texts: list[str] = frame["sentence"].to_list()
+        self._rows = frame["row"].to_numpy()
+        self._first, self._last = frame["first"].to_numpy(), frame["last"].to_numpy()
+        self._words = np.array([len(text.split()) for text in self._texts], dtype=np.int64)
+        self._quotable = np.array([len(text) <= LONGEST for text in self._texts], dtype=bool)
+        self._listed = np.array([re.match(LIST_LINE, text) is not None for text in self._texts], dtype=bool)
+        self._values = measure(self._texts)
+
+    def showing(self, claim: Claim, k: int) -> tuple[Evidence, ...]:
+        """At most ``k`` sentences that show a claim, best first, of as many reviews; none where none can."""
+        name = claim.measure.name
+        if name in _WHOLE or (claim.direction == "less" and name not in _LOW_SHOWS | _JUDGED_BY.keys()):
+            return ()
+        values = self._values[:, NAMES.index(_JUDGED_BY.get(name, name))]
+        fits = self._quotable & self._place(claim) & self._shows(claim, values)
+        fits &= np.full(len(fits), name in _OF_LISTS) | ~self._listed
+        towards = values if name in _JUDGED_BY else claim.sign * values
+        order = np.lexsort((self._words, -towards, self._words < LEAST_WORDS))
+        best: dict[int, int] = {}
+        for place in order:
+            if fits[place] and len(best) < k:
+                best.setdefault(int(self._rows[place]), int(place))
+        return tuple(self._evidence(place) for place in best.values())
+
+    def _place(self, claim: Claim) -> np.ndarray:
+        """Where in a text the claim can show."""
+        if claim.measure.name == "verdict_first":
+            return self._first if claim.direction == "more" else self._last
+        return self._last if claim.measure.name == "sign_offs" else np.ones(len(self._texts), dtype=bool)
+
+    @staticmethod
+    def _shows(claim: Claim, values: np.ndarray) -> np.ndarray:
+        if claim.measure.name in _JUDGED_BY:
+            return values > 0
+        beyond = claim.sign * (values - claim.others) > 0
+        if claim.direction == "more" or claim.measure.name in ("tone", "british_spelling"):
+            return beyond & (claim.sign * values > 0)
+        return beyond
+
+    def _evidence(self, place: int) -> Evidence:
+        review = self._reviews[self._rows[place]]
+        return Evidence(text=self._texts[place], review=review.id, item=review.item)
+
+
+def _sentences(texts: Sequence[str]) -> pl.DataFrame:
+    """``row``, ``sentence`` and whether it is the text's ``first`` or ``last``."""
+    lines = pl.col("text").str.replace_all(r"(?i)<br\s*/?>", "\n")
+    return (
+        pl.DataFrame({"text": pl.Series(texts, dtype=pl.String)})
+        .with_row_index("row")
+        .select("row", split(lines).alias("sentence"))
+        .explode("sentence", empty_as_null=True, keep_nulls=True)
+        .with_columns(pl.col("sentence").str.strip_chars())
+        .filter(pl.col("sentence").str.contains(r"[\p{L}\p{N}]"))
+        .with_columns(
+            first=pl.col("row") != pl.col("row").shift(1).fill_null(len(texts)),
+            last=pl.col("row") != pl.col("row").shift(-1).fill_null(len(texts)),
+        )
+    )

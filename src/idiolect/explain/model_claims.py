@@ -1,0 +1,209 @@
+"""What an extractor said of a user's comparisons, as checked features: from an evaluation or a file of answers.
+
+Differences that a model claimed, held against what was measured over all of a user's items.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+
+from idiolect.config import parse_json
+from idiolect.data.files import is_sqlite
+from idiolect.difference.claims.evidence import normalise, stands_in
+from idiolect.difference.claims.feature import Comparison, Feature
+from idiolect.difference.claims.parse import parse
+from idiolect.difference.claims.stylometric import CHECKS, measure_comparisons
+from idiolect.difference.claims.taxonomy import Key
+from idiolect.difference.claims.validate import validate
+from idiolect.difference.claims.vote import Difference, differences, vote
+from idiolect.difference.stylometry import MEASURES
+from idiolect.errors import InputError
+from idiolect.evaluation.judge import found_by
+from idiolect.explain.card import Compared, Evidence, ExplainConfig, Findings
+from idiolect.types import Review
+
+_HINT = (
+    "samples/drp.jsonl of an evaluation, or one JSON object a line: "
+    '{"review": "id of the user\'s review", "answer": "what the model wrote"}'
+)
+
+
+def read_answers(path: Path, compared: Compared) -> list[Feature]:
+    """The features in a file, each checked against the texts it was claimed from.
+
+    Args:
+        path: JSON lines: the samples of an evaluation, whose features were checked there, or each with ``review`` (of
+            the user compared) and ``answer``.
+        compared: The user's reviews and others'.
+
+    Raises:
+        InputError: The file cannot be read, a line is none such, or no model said anything of the user.
+        ArtifactError: It holds the samples of another version.
+    """
+    rows = [(f"{path}, line {n}", _row(line, f"{path}, line {n}")) for n, line in _lines(path) if line.strip()]
+    known = {str(review.id) for review in compared.own}
+    if rows and all(_is_sample(row) for _, row in rows):
+        return _evaluated([row for _, row in rows if row["user"] == compared.user], known, f"{path}: {compared.user!r}")
+    found: dict[str, list[Feature]] = {}
+    for where, row in rows:
+        review, answer = _answer(row, where)
+        if review not in known:
+            message = f"{where}: {review!r} is no review of {compared.user!r} that can be compared"
+            raise InputError(message, hint="answers are about the user's own reviews of items with other reviews")
+        found.setdefault(review, []).extend(parse(answer, comparison=review))
+    return _checked(found, compared)
+
+
+def _evaluated(rows: Sequence[dict[str, Any]], known: set[str], where: str) -> list[Feature]:
+    """What a method claimed in the comparisons that a card makes too."""
+    if not rows:
+        raise InputError(f"{where} has no sample in it", hint="another user, or the samples of another evaluation")
+    if not any(stage.startswith("extract ") for row in rows for stage in row["stages"] or ()):
+        raise InputError(
+            f"{where}: no model was asked how the user differs", hint="evaluate with --set differences.extractor={}"
+        )
+    found = found_by(rows).features
+    return [feature for (_, comparison), own in found.items() if comparison in known for feature in own]
+
+
+def _checked(found: dict[str, list[Feature]], compared: Compared) -> list[Feature]:
+    comparisons = [
+        Comparison(id=review.id, target=review.text, peers=tuple(peer.text for peer in peers))
+        for review, peers in zip(compared.own, compared.peers, strict=True)
+        if review.id in found
+    ]
+    measured = measure_comparisons(comparisons)
+    return [
+        feature
+        for one, of_texts in zip(comparisons, measured, strict=True)
+        for feature in validate(found[one.id], one, measured=of_texts)
+    ]
+
+
+def _lines(path: Path) -> Iterator[tuple[int, str]]:
+    """Numbered; only a line feed ends a line (texts may hold other separators)."""
+    if is_sqlite(path):  # perhaps the store, which nothing but SQLite may open
+        raise InputError(f"cannot read answers {str(path)!r}: it is an SQLite database", hint=_HINT)
+    try:
+        return enumerate(path.read_text(encoding="utf-8").split("\n"), start=1)
+    except (OSError, UnicodeDecodeError) as error:
+        raise InputError(f"cannot read answers {str(path)!r}: {error}", hint=_HINT) from error
+
+
+def _row(line: str, where: str) -> Any:
+    try:
+        return parse_json(line)
+    except ValueError as error:
+        raise InputError(f"{where} is not JSON", hint=_HINT) from error
+
+
+def _is_sample(row: Any) -> bool:
+    """Whether a line is one of a method's that looks for differences (``results.sample_row``)."""
+    return isinstance(row, dict) and {"user", "stages", "features"} <= row.keys()
+
+
+def _answer(row: Any, where: str) -> tuple[str, str]:
+    if not (isinstance(row, dict) and isinstance(row.get("review"), str) and isinstance(row.get("answer"), str)):
+        raise InputError(f"{where} has no texts 'review' and 'answer'", hint=_HINT)
+    return row["review"], row["answer"]
+
+
+Check = Literal["confirmed", "unclear", "unmeasured"]
+
+_NAME_WORDS = 6
+"""Words of a name that are repeated: fewer than make a copy of somebody's text."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Told:
+    """A difference that recurs in what a model claimed and that nothing speaks against."""
+
+    key: Key
+    support: int
+    """Comparisons that claim it."""
+    opposition: int
+    """Comparisons that claim the opposite."""
+    check: Check
+    """``confirmed``: measured to be so over all items; ``unclear``: measured without a sure sign."""
+    quotes: tuple[Evidence, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rejected:
+    """What does not stand on the card."""
+
+    statement: str
+    reason: str
+    """One of ``feature.Reason``, ``luck`` or ``small``."""
+    detail: str = ""
+    count: int = 1
+    """How often it was claimed."""
+
+
+def weigh(
+    features: Sequence[Feature], findings: Findings, config: ExplainConfig
+) -> tuple[tuple[Told, ...], tuple[Rejected, ...]]:
+    """What a model claimed, sorted into what stands, the best supported first, and what does not.
+
+    Args:
+        features: Validated features of the user's comparisons.
+        findings: What was measured over all items.
+        config: Support asked for, and quotes shown.
+    """
+    own = findings.compared.own
+    told: list[Told] = []
+    rejected = _dropped(vote(features, min_support=config.min_support))
+    for one in differences(features, min_support=config.min_support):
+        check = _check(one.key, findings)
+        if check is None:
+            rejected.append(Rejected(statement=one.key.phrase, reason="measured_opposite", count=one.support))
+        else:
+            quotes = _quotes(one, own, config.quotes)
+            told.append(Told(key=one.key, support=one.support, opposition=one.opposition, check=check, quotes=quotes))
+    return tuple(told), tuple(rejected)
+
+
+def _check(key: Key, findings: Findings) -> Check | None:
+    """What the measures of a key's attribute say; None: the opposite."""
+    places = [k for k, of in enumerate(MEASURES) if CHECKS.get(of.name, of.attribute) == key.attribute]
+    if not places or not key.sign:
+        return "unmeasured"
+    sure = [k for k in places if findings.claimed[k] or findings.small[k]]
+    sides = {float(np.sign(findings.effect[k])) for k in sure}
+    if sides == {-float(key.sign)}:
+        return None
+    return "confirmed" if sides == {float(key.sign)} else "unclear"
+
+
+def _quotes(one: Difference, own: Sequence[Review], k: int) -> tuple[Evidence, ...]:
+    """The user's own words among the quotes; whatever is credited to others, or stands nowhere, is left out."""
+    reviews = {review.id: review for review in own}
+    found: dict[str, Evidence] = {}
+    for feature in one.features:
+        review = next((reviews[known] for known in reviews if known == feature.comparison), None)
+        for quote in feature.quotes if review else ():
+            words = normalise(quote.text)
+            if review and quote.side == "target" and words and stands_in(words, normalise(review.text)):
+                found.setdefault(words, Evidence(text=words, review=review.id, item=review.item))
+    return tuple(found.values())[:k]
+
+
+def _dropped(features: Sequence[Feature]) -> list[Rejected]:
+    counts: dict[tuple[str, str], int] = {}
+    for feature in features:
+        if not feature.valid:
+            said = (_statement(feature), feature.reason or "rejected")
+            counts[said] = counts.get(said, 0) + 1
+    return [Rejected(statement=name, reason=reason, count=n) for (name, reason), n in counts.items()]
+
+
+def _statement(feature: Feature) -> str:
+    if feature.key is not None:
+        return feature.key.phrase
+    words = feature.name.split()
+    return " ".join(words[:_NAME_WORDS]) + (" ..." if len(words) > _NAME_WORDS else "") or "(no name)"

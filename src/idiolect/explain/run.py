@@ -1,0 +1,98 @@
+"""Cards from a store."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
+from pathlib import Path
+
+from idiolect.difference.claims.feature import Feature
+from idiolect.difference.claims.stylometric import MeasuredTexts
+from idiolect.errors import NotFoundError
+from idiolect.explain.card import ExplainConfig, Findings, find, gather
+from idiolect.explain.layout import Card, make_card
+from idiolect.explain.model_claims import read_answers
+from idiolect.registry import suggest
+from idiolect.store.base import ReviewReader
+from idiolect.store.privacy import user_in
+from idiolect.store.sql import SqlStore, said_alike
+from idiolect.types import UserId
+
+_TOGETHER = 50
+"""Users whose texts are measured at once."""
+
+
+def explain_user(
+    store: str,
+    user: str,
+    *,
+    config: ExplainConfig | None = None,
+    answers: Path | None = None,
+    pseudonyms: Path | None = None,
+) -> Card:
+    """The card of one user of a store; where the store knows them by a pseudonym, so does the card.
+
+    Args:
+        store: SQLite file or database URL.
+        user: Whose.
+        config: None: the defaults.
+        answers: JSON lines of what an extractor said about the user's reviews.
+        pseudonyms: File of the key, where the store knows users by pseudonyms.
+
+    Raises:
+        NotFoundError: There is no such store or user.
+        ConfigError: The store knows users by other names.
+        InputError: The answers cannot be read.
+    """
+    config = config or ExplainConfig()
+    with SqlStore(store, create=False) as database:
+        known = user_in(database, user, pseudonyms)
+        alike = () if pseudonyms else tuple(other for other in database.alike(user) if other != known)
+        if not database.profile(known):
+            near = f"there is {said_alike(alike)}" if alike else suggest(user, database.users())
+            raise NotFoundError(
+                f"no review by user {user!r} in the store",
+                hint=near if alike or near.startswith("did you mean") else "ids are those of the ingested file",
+            )
+        return replace(explain(database, known, config=config, answers=answers), alike=alike)
+
+
+def explain(
+    reader: ReviewReader,
+    user: UserId,
+    *,
+    config: ExplainConfig | None = None,
+    features: Sequence[Feature] = (),
+    answers: Path | None = None,
+) -> Card:
+    """The card of one user.
+
+    Args:
+        reader: What is visible.
+        user: Whose.
+        config: None: the defaults.
+        features: What a model claimed of the user's comparisons, validated.
+        answers: The same as a file of the model's answers.
+
+    Raises:
+        NotFoundError: The user has no review.
+        InputError: The answers cannot be read.
+    """
+    config = config or ExplainConfig()
+    compared = gather(reader, user, config)
+    claimed = [*features, *(read_answers(answers, compared) if answers else ())]
+    return make_card(find(compared, MeasuredTexts(compared.texts), config), config, features=claimed)
+
+
+def find_all(reader: ReviewReader, users: Iterable[UserId], config: ExplainConfig | None = None) -> Iterator[Findings]:
+    """Many users' findings, in order; every distinct text of fifty users is measured once.
+
+    Raises:
+        NotFoundError: A user has no review.
+    """
+    config = config or ExplainConfig()
+    waiting = list(users)
+    for start in range(0, len(waiting), _TOGETHER):
+        compared = [gather(reader, user, config) for user in waiting[start : start + _TOGETHER]]
+        texts = MeasuredTexts(text for one in compared for text in one.texts)
+        yield from (find(one, texts, config) for one in compared)

@@ -1,0 +1,200 @@
+"""Which backbone and how it is run; free of torch.
+
+Backends by name.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+from contextlib import AbstractContextManager, ExitStack, contextmanager
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any, Literal, Protocol, Self
+
+from pydantic import Field, JsonValue, field_validator, model_validator
+
+from idiolect.config import Config
+from idiolect.errors import require
+from idiolect.llm.base import LLM
+from idiolect.llm.cache import Cache, CachedLLM
+from idiolect.llm.endpoint import OpenAIConfig
+from idiolect.llm.thinking import Tags
+from idiolect.registry import Registry
+
+_OWN_ARGUMENTS = frozenset(
+    [
+        "conversation",
+        "messages",
+        "tokenize",
+        "add_generation_prompt",
+        "continue_final_message",
+        "padding",
+        "truncation",
+        "max_length",
+        "return_tensors",
+        "return_dict",
+        "return_assistant_tokens_mask",
+        "tokenizer_kwargs",
+        "processor_kwargs",
+    ]
+)
+"""Arguments of ``apply_chat_template`` that are no business of the template, or that prompts set themselves."""
+
+SANDBOX_BACKBONE = Path(__file__).parents[1] / "sandbox" / "backbone"
+"""The small model that ships with the package; ``pretrain.json`` beside it is its recipe and log."""
+
+
+class BackboneConfig(Config):
+    """Which model, and how it is run."""
+
+    model: str = "sandbox"
+    """Folder, hub name, ``sandbox`` for the small model that ships with the package, or ``fake`` for none at all."""
+    backend: str = "auto"
+    """What runs it: ``transformers``; ``vllm``, faster on a GPU, without likelihoods; ``openai``, which asks
+    ``endpoint``; or ``fake``, which needs no weights and no torch and repeats what it is shown. auto tells it from the
+    model and the endpoint, and is never vLLM."""
+    endpoint: OpenAIConfig | None = None
+    """An OpenAI-compatible endpoint instead of a model in this process; it names its own model, and of the settings
+    here no other one concerns it. It takes no soft prompts, so there is no DEP with it."""
+    revision: str | None = None
+    """Branch, tag or commit of a hub model."""
+    device: str = "auto"
+    """``cpu``, ``cuda``, ...; auto: a GPU where there is one."""
+    dtype: Literal["auto", "float32", "bfloat16", "float16"] = "auto"
+    """auto: the checkpoint's own on a GPU, float32 on a CPU."""
+    max_prompt_tokens: int | None = Field(default=None, gt=0)
+    """Budget of a prompt; history that does not fit is dropped, last entry first. None: 2048 (DEP paper, appendix
+    C.2.3), or what the model has positions for; of a model that ``pretrain`` made, the shipped one among them, history
+    is kept only as far as the documents that it learnt from were long."""
+    batch_size: int = Field(default=16, gt=0)
+    """Prompts computed together."""
+    chat_template_kwargs: dict[str, JsonValue] = Field(default_factory=dict)
+    """Further arguments of the model's chat template, for instance ``{"enable_thinking": false}``; they hold wherever a
+    prompt is made for the model: for generation, for likelihoods and for fitting."""
+    thinks: bool = False
+    """The model thinks before every answer: a reply without a closing tag is then unfinished thinking. Not needed where
+    the chat template opens the thinking."""
+    thinking_tags: Tags = ()
+    """Further tags around thoughts, beside the known ones: ``plan`` for ``<plan>...</plan>``, ``[PLAN]``, or a pair of
+    an opening and a closing mark."""
+    engine: dict[str, Any] = Field(default_factory=dict)
+    """Further arguments of vLLM's ``LLM``, for instance ``gpu_memory_utilization`` or ``tensor_parallel_size``."""
+
+    @field_validator("chat_template_kwargs")
+    @classmethod
+    def _are_arguments(cls, value: dict[str, JsonValue]) -> dict[str, JsonValue]:
+        for name in value:
+            if not name.isidentifier() or name in _OWN_ARGUMENTS:
+                raise ValueError(f"{name!r} is no argument of a chat template that may be set")
+        try:
+            json.dumps(value, allow_nan=False)
+        except ValueError as error:
+            raise ValueError("not plain JSON data") from error
+        return value
+
+    @model_validator(mode="after")
+    def _one_model(self) -> Self:
+        if self.engine and self.backend != "vllm":
+            raise ValueError("engine has settings of vLLM: set backend to vllm, or leave them out")
+        if self.backend == "openai" and self.endpoint is None:
+            raise ValueError("the backend openai needs an endpoint: set endpoint.model and endpoint.base_url")
+        if self.endpoint is not None and self.chat_template_kwargs:
+            raise ValueError("an endpoint fills in its chat template itself: leave out chat_template_kwargs")
+        if self.endpoint is not None and (self.thinks or self.thinking_tags):
+            raise ValueError("of an endpoint, set endpoint.thinks and endpoint.thinking_tags instead")
+        if self.endpoint is not None and self.backend not in ("auto", "openai"):
+            raise ValueError(f"the backend {self.backend} asks no endpoint; leave out one of the two")
+        if self.endpoint is not None and self.model != type(self).model_fields["model"].default:
+            raise ValueError("an endpoint names its own model: set endpoint.model, and leave out model")
+        return self
+
+
+class Backend(Protocol):
+    """A class of language models, as far as loading goes."""
+
+    def load(self, config: BackboneConfig, *, progress: bool = False) -> LLM:
+        """The model that the settings name; with ``progress`` it shows bars while it works."""
+        ...
+
+
+BACKENDS: Registry[Backend] = Registry(
+    "backend",
+    {
+        "fake": "idiolect.llm.fake:FakeLLM",
+        "openai": "idiolect.llm.openai:OpenAILLM",
+        "transformers": "idiolect.llm.transformers:TransformersLLM",
+        "vllm": "idiolect.llm.vllm:VllmLLM",
+    },
+)
+"""What runs a model; ``register`` adds one."""
+
+PACKAGES: Mapping[str, tuple[str, tuple[str, ...]]] = MappingProxyType(
+    {
+        "openai": ("openai", ("openai", "httpx2")),
+        "transformers": ("train", ("torch", "transformers", "accelerate", "safetensors")),
+        "vllm": ("vllm", ("vllm", "torch", "transformers", "safetensors")),
+    }
+)
+"""The extra of a backend and what has to be there of it."""
+
+
+def backend_of(config: BackboneConfig) -> str:
+    """The backend's name, ``auto`` resolved.
+
+    An endpoint is asked, the model ``fake`` has its own, all others are Hugging Face models.
+    """
+    if config.backend != "auto":
+        return config.backend
+    if config.endpoint is not None:
+        return "openai"
+    return "fake" if config.model == "fake" else "transformers"
+
+
+def require_packages(backend: str) -> None:
+    """Refuse a backend before anything is computed where it cannot run.
+
+    Raises:
+        MissingDependencyError: It needs an extra that is not installed.
+    """
+    extra, packages = PACKAGES.get(backend, ("", ()))
+    for package in packages:
+        require(package, extra=extra)
+
+
+def load_llm(config: BackboneConfig, *, progress: bool = False) -> LLM:
+    """The language model that the settings name.
+
+    Args:
+        config: Which, and how it is run.
+        progress: Show bars while it works.
+
+    Raises:
+        ConfigError: There is no such backend.
+        MissingDependencyError: The backend needs an extra that is not installed.
+        NotFoundError: There is no such model, or none that can be had from here.
+    """
+    name = backend_of(config)
+    require_packages(name)
+    return BACKENDS.get(name).load(config, progress=progress)
+
+
+@contextmanager
+def open_llm(config: BackboneConfig, *, cache: Path | None = None, progress: bool = False) -> Iterator[LLM]:
+    """The language model that the settings name; what it holds open is closed at the end.
+
+    Args:
+        config: Which, and how it is run.
+        cache: File of its recorded answers, made where absent; None: every question is asked anew.
+        progress: Show bars while it works.
+
+    Raises:
+        ArtifactError: The file is no cache.
+        IdiolectError: See ``load_llm``.
+    """
+    with ExitStack() as stack:
+        record = None if cache is None else stack.enter_context(Cache(cache))
+        llm = load_llm(config, progress=progress)
+        if isinstance(llm, AbstractContextManager):
+            stack.enter_context(llm)
+        yield llm if record is None else CachedLLM(llm, record)

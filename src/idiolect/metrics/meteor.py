@@ -1,0 +1,227 @@
+"""Where METEOR's synonyms come from: nltk's own data, a WordNet folder of the system, or nowhere.
+
+nltk reads WordNet only out of its data folders and wants files that Debian's ``wordnet-base`` leaves out. The reader
+here takes a folder as it is: it overrides how files are opened and supplies the one missing file it needs.
+
+METEOR as nltk computes it, with every choice that changes the number in its signature.
+"""
+
+from __future__ import annotations
+
+import io
+import logging
+import os
+from collections.abc import Sequence
+from functools import lru_cache
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any, NoReturn, Protocol
+
+import numpy as np
+from nltk.corpus import wordnet as nltk_wordnet
+from nltk.corpus.reader.wordnet import WordNetCorpusReader
+from nltk.data import PathPointer
+from nltk.stem.porter import PorterStemmer
+from nltk.tokenize import NLTKWordTokenizer
+from nltk.translate.meteor_score import single_meteor_score
+
+from idiolect.errors import NotFoundError
+from idiolect.metrics import scripts
+from idiolect.metrics.base import AdditiveScore, Signature, check_pairs, column
+
+VARIABLE = "IDIOLECT_WORDNET"
+"""Environment variable that names a folder with WordNet's ``data.*`` and ``index.*`` files."""
+SYSTEM_FOLDER = Path("/usr/share/wordnet")
+"""Where Debian and its kin install it."""
+
+_LEXICOGRAPHER_FILES = 45
+_LOG = logging.getLogger(__name__)
+
+
+class Synonyms(Protocol):
+    """What METEOR asks of WordNet."""
+
+    def synsets(self, word: str, /) -> Sequence[Any]:
+        """The synonym sets that hold ``word``."""
+        ...
+
+
+class WordNet:
+    """A source of synonyms that looks each word up once.
+
+    Args:
+        source: The reader asked.
+        label: Which WordNet it is, for signatures ("3.0-system"; "none").
+    """
+
+    def __init__(self, source: Synonyms, label: str) -> None:
+        self.label = label
+        self.synsets = lru_cache(maxsize=1 << 17)(source.synsets)
+
+
+def find_wordnet(folder: Path | None = None) -> WordNet:
+    """The WordNet of a named folder, else nltk's own, else the system's, else none.
+
+    Args:
+        folder: A folder with WordNet's files; None: what ``IDIOLECT_WORDNET`` names, else search.
+
+    Raises:
+        NotFoundError: A folder was named and has no WordNet in it.
+    """
+    named = folder or (Path(os.environ[VARIABLE]) if os.environ.get(VARIABLE) else None)
+    if named is not None and not _has_wordnet(named):
+        raise NotFoundError(f"no WordNet in {str(named)!r}", hint="the folder must hold data.noun, index.noun, ...")
+    if named is not None:
+        return _read_folder(named)
+    if _nltk_has_wordnet():
+        return WordNet(nltk_wordnet, f"{nltk_wordnet.get_version()}-nltk")
+    if _has_wordnet(SYSTEM_FOLDER):
+        return _read_folder(SYSTEM_FOLDER)
+    _LOG.warning(
+        "no WordNet found: METEOR matches words and stems only and is lower than with synonyms "
+        "(nltk.download('wordnet'), apt install wordnet-base, or set %s)",
+        VARIABLE,
+    )
+    return WordNet(_NoSynonyms(), "none")
+
+
+class _NoSynonyms:
+    def synsets(self, word: str) -> Sequence[Any]:
+        return ()
+
+
+NO_SYNONYMS = _NoSynonyms()
+"""For words of languages that WordNet does not know."""
+
+
+class _Unused(PathPointer):
+    """A root for a reader that opens its files itself; a path as root would have to lie in nltk's data folders."""
+
+    path = "WordNet"
+
+    def open(self, encoding: str | None = None) -> NoReturn:
+        raise NotImplementedError
+
+    def file_size(self) -> NoReturn:
+        raise NotImplementedError
+
+    def join(self, fileid: str) -> NoReturn:
+        raise NotImplementedError
+
+
+class _FolderReader(WordNetCorpusReader):
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        # Any reader but None keeps nltk from warning that there are no other languages; it is never asked.
+        super().__init__(_Unused(), omw_reader=())
+
+    def open(self, file: str) -> io.TextIOBase:
+        """A stream over the file's bytes in memory: seekable by byte, and no handle to leak."""
+        if file == "lexnames":  # not shipped by Debian; only its length is used in looking synonyms up
+            return io.StringIO("".join(f"{number:02d}\tunnamed\t0\n" for number in range(_LEXICOGRAPHER_FILES)))
+        return io.TextIOWrapper(io.BytesIO((self._folder / file).read_bytes()), encoding="latin-1")
+
+    def map_wn(self, version: str = "wordnet") -> None:
+        """No map to other versions of WordNet: it needs a file that Debian does not ship."""
+
+
+@lru_cache(maxsize=4)
+def _read_folder(folder: Path) -> WordNet:
+    reader = _FolderReader(folder)
+    return WordNet(reader, f"{reader.get_version()}-system")
+
+
+def _has_wordnet(folder: Path) -> bool:
+    return all(
+        (folder / f"{part}.{pos}").is_file() for part in ("data", "index") for pos in ("adj", "adv", "noun", "verb")
+    )
+
+
+def _nltk_has_wordnet() -> bool:
+    try:
+        nltk_wordnet.ensure_loaded()
+    except LookupError:
+        return False
+    return True
+
+
+ALPHA, BETA, GAMMA = 0.9, 3.0, 0.5
+"""Weight of precision, shape and weight of the fragmentation penalty (nltk's defaults, the papers' values)."""
+
+
+class Meteor(AdditiveScore):
+    """Mean METEOR (Lavie and Agarwal 2007) over samples, 0 to 1: words, then Porter stems, then WordNet synonyms.
+
+    Tokens are nltk's word tokenizer's on the whole text, because its sentence splitter needs a download. Porter's stems
+    and WordNet are English: where a reference is not in Latin script, words match exactly or not at all
+    (``scripts.unicode_tokens``).
+
+    Args:
+        wordnet: A folder with WordNet's files; None: see ``wordnet.find_wordnet``.
+    """
+
+    name = "meteor"
+    greater_is_better = True
+
+    def __init__(self, wordnet: Path | None = None) -> None:
+        self._tokenizer = NLTKWordTokenizer()
+        self._stemmer = _CachedStemmer()
+        self._synonyms = find_wordnet(wordnet)
+        self._met: set[str] = set()
+
+    def segments(self, predictions: Sequence[str], references: Sequence[str]) -> np.ndarray:
+        """float64 (n, 1): METEOR of each pair; 0 where nothing matches, or there is no token (see ``unscored``)."""
+        check_pairs(predictions, references)
+        return column([self._score(*pair) for pair in zip(predictions, references, strict=True)])
+
+    def unscored(self, references: Sequence[str]) -> np.ndarray:
+        """Bool (n,): references without a token, against which a score means nothing."""
+        return scripts.blank(references)
+
+    def signature(self) -> Signature:
+        """Tokenizer, stemmer, WordNet (``none``: words and stems only), parameters and version.
+
+        Where samples scored so far were matched by words alone, that stands beside the English way.
+        """
+        ways = (("NLTKWordTokenizer", "unicode"), ("porter", "none"), (self._synonyms.label, "none"))
+        said = [scripts.label(usual, other, self._met) for usual, other in ways]
+        matching = tuple(zip(("tok", "stem", "wordnet"), said, strict=True))
+        weights = (("alpha", str(ALPHA)), ("beta", str(BETA)), ("gamma", str(GAMMA)))
+        return Signature((("metric", "meteor"), *matching, *weights, ("aggregate", "mean"), ("nltk", version("nltk"))))
+
+    def tokens(self, text: str, reference: str) -> list[str]:
+        """What is matched of a text: the words that its reference's language asks for."""
+        english = scripts.kind_of(reference) == "latin"
+        return self._tokenizer.tokenize(text) if english else scripts.unicode_tokens(text)
+
+    def _score(self, prediction: str, reference: str) -> float:
+        kind = scripts.kind_of(reference)
+        self._met.add(kind)
+        english = kind == "latin"
+        stemmer: Any = self._stemmer if english else _AsItIs()
+        # nltk's annotation asks for its reader; it calls nothing but ``synsets``
+        wordnet: Any = self._synonyms if english else NO_SYNONYMS
+        return single_meteor_score(
+            self.tokens(reference, reference),
+            self.tokens(prediction, reference),
+            stemmer=stemmer,
+            wordnet=wordnet,
+            alpha=ALPHA,
+            beta=BETA,
+            gamma=GAMMA,
+        )
+
+
+class _AsItIs:
+    """No stemmer."""
+
+    def stem(self, word: str) -> str:
+        return word
+
+
+class _CachedStemmer(PorterStemmer):
+    """Porter's stemmer, each word stemmed once."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.stem = lru_cache(maxsize=1 << 17)(super().stem)

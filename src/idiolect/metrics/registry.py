@@ -1,0 +1,66 @@
+"""Which metrics there are, and which package each needs."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from types import MappingProxyType
+
+from idiolect.errors import require
+from idiolect.metrics.base import Metric
+from idiolect.registry import Registry
+
+METRICS: Registry[Callable[..., Metric]] = Registry(
+    "metric",
+    {
+        "rouge1": "idiolect.metrics.rouge:rouge_1",
+        "rougeL": "idiolect.metrics.rouge:rouge_l",
+        "meteor": "idiolect.metrics.meteor:Meteor",
+        "bleu": "idiolect.metrics.bleu:Bleu",
+        "chrf": "idiolect.metrics.bleu:ChrF",
+        "bertscore": "idiolect.metrics.bertscore:BertScore",
+        "bertscore-led": "idiolect.metrics.bertscore:led_base",
+    },
+)
+
+VARIANTS: Mapping[str, tuple[str, str, str]] = MappingProxyType(
+    {
+        **{f"bleu-{how}": ("bleu", "tokenize", how) for how in ("13a", "intl", "zh", "char", "ja-mecab", "ko-mecab")},
+        **{f"{of}-{how}": (of, "tokens", how) for of in ("rouge1", "rougeL") for how in ("rouge_score", "unicode")},
+    }
+)
+"""Metrics with one tokenizer for all samples, not that of each reference's script: by name the metric, whose name
+tables use, and its setting."""
+
+DEFAULT_METRICS = ("rouge1", "rougeL", "meteor", "bleu")
+"""The papers' metrics that need no model."""
+
+_PACKAGES = {
+    "rouge1": ("rouge_score", "metrics"),
+    "rougeL": ("rouge_score", "metrics"),
+    "meteor": ("nltk", "metrics"),
+    "bleu": ("sacrebleu", "metrics"),
+    "chrf": ("sacrebleu", "metrics"),
+    "bertscore": ("bert_score", "bertscore"),
+    "bertscore-led": ("bert_score", "bertscore"),
+}
+
+
+def load_metrics(names: Iterable[str] = DEFAULT_METRICS) -> list[Metric]:
+    """The metrics of these names, ready to score, in order.
+
+    Call it before generating: a name that does not exist or a package that is not installed shows here.
+
+    Raises:
+        ConfigError: There is no metric of a name.
+        MissingDependencyError: A metric's package is not installed.
+    """
+    return [_load(name) for name in names]
+
+
+def _load(name: str) -> Metric:
+    metric, setting, value = VARIANTS.get(name, (name, "", ""))
+    if metric in _PACKAGES:
+        package, extra = _PACKAGES[metric]
+        require(package, extra=extra)
+    make = METRICS.get(metric)
+    return make(**{setting: value}) if setting else make()

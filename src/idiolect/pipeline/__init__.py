@@ -1,0 +1,1 @@
+"""From settings to data, models, methods and adapters."""

@@ -1,0 +1,153 @@
+"""A store, a split and an encoder: the samples and the snapshot of every phase."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from hashlib import blake2b
+from pathlib import Path
+from typing import TypeVar
+
+import numpy as np
+
+from idiolect.context import ContextBuilder, ContextConfig
+from idiolect.data.split import MemberRole, Split
+from idiolect.encoders import Encoder
+from idiolect.errors import ArtifactError, InputError, NotFoundError
+from idiolect.methods.base import Contexts
+from idiolect.methods.controls import Vectors, with_vectors
+from idiolect.pipeline.settings import Settings, TargetConfig
+from idiolect.retrieval import make_retriever
+from idiolect.store.base import ReviewReader
+from idiolect.store.snapshot import Snapshot, build_snapshot
+from idiolect.store.sql import SqlStore
+from idiolect.types import Phase, Review, Sample
+
+T = TypeVar("T")
+Once = Callable[[Callable[[], Snapshot]], Snapshot]
+ROLE: dict[Phase, MemberRole] = {"fit": "train", "validation": "validation", "test": "test"}
+
+
+def _alone(make: Callable[[], Snapshot]) -> Snapshot:
+    return make()
+
+
+class Data:
+    """What a run reads, phase by phase.
+
+    Args:
+        store: Reviews and vectors.
+        folder: A split of that store; snapshots are kept beside it and reused while they fit.
+        settings: Encoder, peers, targets and contexts.
+        encoder: Whose vectors the store holds.
+        once: Does what one of several processes has to do for all of them; alone, a process just does it.
+
+    Raises:
+        ArtifactError: The split was made from another state of the store.
+        NotFoundError: The store has no vectors of the encoder.
+    """
+
+    def __init__(
+        self, store: SqlStore, folder: Path, settings: Settings, *, encoder: Encoder, once: Once = _alone
+    ) -> None:
+        self.store, self.folder, self.settings, self._once = store, folder, settings, once
+        self.text_encoder, self.encoder = encoder, encoder.name
+        if encoder.name not in store.encoders():
+            raise NotFoundError(
+                f"the store has no vectors of {encoder.name!r}", hint=f"idiolect embed --encoder {settings.encoder}"
+            )
+        self.dim = encoder.dim
+        self.fingerprint = store.fingerprint()
+        self.split = Split.load(folder, fingerprint=self.fingerprint)
+        self.members = blake2b((folder / "members.parquet").read_bytes(), digest_size=8).hexdigest()
+        self._snapshots: dict[Phase, Snapshot] = {}
+
+    def snapshot(self, phase: Phase) -> Snapshot:
+        """What is visible in a phase; built where there is none that fits."""
+        if phase not in self._snapshots:
+            self._snapshots[phase] = self._once(lambda: self._open(phase) or self._build(phase))
+        return self._snapshots[phase]
+
+    def contexts(self, phase: Phase, *, vectors: Vectors | None = None) -> Contexts:
+        """Where a phase's contexts come from, with the vectors that are asked for here or else in the settings."""
+        snapshot, settings = self.snapshot(phase), self.settings
+        right = make_contexts(snapshot, settings.context, self.text_encoder)
+        return with_vectors(right, vectors or settings.vectors, catalogue=snapshot.catalogue, seed=settings.seed)
+
+    @property
+    def evaluated(self) -> Phase:
+        """The phase whose targets are evaluated."""
+        return self.settings.targets.evaluated
+
+    def has(self, phase: Phase) -> bool:
+        """Whether the split has targets of this phase."""
+        return bool(self.split.ids(ROLE[phase]))
+
+    def samples(self, phase: Phase) -> list[Sample]:
+        """The phase's samples, in the split's order.
+
+        Raises:
+            InputError: The split has none.
+        """
+        reviews = self.store.reviews(self.split.ids(ROLE[phase]))
+        if not reviews:
+            raise InputError(f"the split has no {ROLE[phase]} targets", hint=f"split again with {ROLE[phase]} > 0")
+        return [Sample.of(review) for review in self._chosen(reviews, phase, self.settings.targets)]
+
+    def _where(self, phase: Phase) -> Path:
+        slug = re.sub(r"[^A-Za-z0-9.]+", "-", f"{phase}-{self.settings.peers}-{self.encoder}-{self.members[:8]}")
+        return self.folder / "snapshots" / slug
+
+    def _build(self, phase: Phase) -> Snapshot:
+        where, peers, encoder = self._where(phase), self.settings.peers, self.encoder
+        members = self.split.members
+        snapshot = build_snapshot(self.store, members, phase=phase, folder=where, encoder=encoder, peers=peers)
+        self.store.record_output(where, "snapshot")
+        return snapshot
+
+    def _open(self, phase: Phase) -> Snapshot | None:
+        """A snapshot from an earlier run, if the store holds nothing that it lacks.
+
+        Only one that was built from this store: its arrays are mapped and indexed without a check of every number, so
+        one that came with somebody else's split is built anew.
+        """
+        where = self._where(phase)
+        if not where.is_dir() or self.store.outputs().get(where.resolve()) != "snapshot":
+            return None
+        try:
+            snapshot = Snapshot.open(where)
+        except ArtifactError:  # damaged or of an older format: it is only a copy
+            return None
+        # Peers that had no vector then may have one now.
+        fits = snapshot.meta.fingerprint == self.fingerprint and snapshot.meta.pool_without_vector == 0
+        return snapshot if fits else None
+
+    def _chosen(self, reviews: list[Review], phase: Phase, targets: TargetConfig) -> list[Review]:
+        if phase == "fit":
+            return reviews if targets.train_per_user == "all" else self._last_per_category(reviews)
+        limit = targets.max_validation if phase == "validation" else targets.max_test
+        return draw(reviews, limit, np.random.default_rng([targets.seed, phase == "test"]))
+
+    def _last_per_category(self, reviews: list[Review]) -> list[Review]:
+        items = self.store.items(sorted({review.item for review in reviews}))
+        newest = {(r.user, items[r.item].category if r.item in items else ""): r for r in reviews}
+        return list(newest.values())
+
+
+def make_contexts(
+    reader: ReviewReader, config: ContextConfig, encoder: Encoder | None, *, vectors: bool = True
+) -> ContextBuilder:
+    """A builder with the retriever that the settings name, dense ones included; without ``vectors``, of text alone.
+
+    Raises:
+        ConfigError: The retriever encodes, and there is no encoder.
+    """
+    retriever = make_retriever(config.retriever, seed=config.seed, encoder=encoder, reader=reader)
+    return ContextBuilder(reader, config, encoder=encoder.name if encoder and vectors else None, retriever=retriever)
+
+
+def draw(values: list[T], limit: int | None, rng: np.random.Generator) -> list[T]:
+    """At most ``limit`` of ``values``, drawn without replacement, in their own order."""
+    if limit is None or limit >= len(values):
+        return values
+    return [values[i] for i in sorted(rng.permutation(len(values))[:limit].tolist())]

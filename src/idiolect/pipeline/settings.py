@@ -1,0 +1,243 @@
+"""PAG, DPL and DRP as settings name them: who plays which role, what is compared, how it is told.
+
+Everything a run depends on, in one file: what ``fit`` and ``evaluate`` read and record.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any, Literal, Self, get_args
+
+from pydantic import Field, field_validator, model_validator
+
+from idiolect.config import Config
+from idiolect.context import ContextConfig
+from idiolect.llm.base import SamplingParams
+from idiolect.llm.registry import BACKENDS, BackboneConfig, backend_of
+from idiolect.methods.base import METHODS
+from idiolect.methods.comparing import StageConfig
+from idiolect.methods.controls import TRAINED_CONTROLS, Vectors
+from idiolect.methods.stages import ComparisonConfig, Dimensions
+from idiolect.metrics.fidelity import FIDELITY
+from idiolect.metrics.registry import DEFAULT_METRICS, METRICS, VARIANTS
+from idiolect.peers import SELECTORS
+from idiolect.prompts.rendering import PromptConfig
+from idiolect.registry import is_path, suggest
+from idiolect.retrieval import RETRIEVERS, encodes
+from idiolect.softprompt.config import AdapterConfig
+from idiolect.training.config import FitConfig
+
+DifferenceMethod = Literal["pag", "dpl", "drp"]
+"""The methods that put a user into words before they write."""
+
+DIFFERENCE_METHODS: tuple[DifferenceMethod, ...] = get_args(DifferenceMethod)
+
+ROLES = ("extractor", "validator", "summarizer", "generator")
+"""E, V, S and G: the fields of ``DifferenceConfig`` that hold a ``RoleConfig``."""
+
+
+class RoleSampling(SamplingParams):
+    """How a role's tokens are drawn: greedily, as in the DRP program."""
+
+    temperature: float = Field(default=0, ge=0)
+    """0 is greedy."""
+    max_new_tokens: int = Field(default=2048, gt=0)
+
+
+class RoleConfig(Config):
+    """Who plays a role: the run's own model unless another one is named."""
+
+    backbone: BackboneConfig | None = None
+    """A model of its own, in this process or behind an endpoint; None: the run's own."""
+    sampling: RoleSampling = RoleSampling()
+    """How its tokens are drawn."""
+    thinks: bool = False
+    """The model, in this process, thinks before every answer; an endpoint has this setting itself."""
+    thinking_limit: int = Field(default=16_384, gt=0)
+    """Most new tokens for thinking that did not end: it is asked for again with twice as many up to here."""
+
+
+class DifferenceConfig(Config):
+    """How PAG, DPL and DRP work. By default only the writer is a model, so that they run anywhere.
+
+    ``extractor: {}`` gives a role to the run's own model.
+    """
+
+    extractor: RoleConfig | None = None
+    """E; None: differences are measured (stylometry)."""
+    validator: RoleConfig | None = None
+    """V, for DRP; None: only the checks that cost no call."""
+    summarizer: RoleConfig | None = None
+    """S; None: a template puts what was found into a sentence."""
+    generator: RoleConfig | None = None
+    """G; None: the run's own model, sampled as everywhere in the run."""
+    judge: RoleConfig | None = None
+    """Counts what an evaluation's methods found (UVQ), and has no part in what they write; None: the validated
+    differences are counted as they are."""
+    comparison: ComparisonConfig = ComparisonConfig()
+    """Which reviews are compared with whose."""
+    dimensions: Dimensions | None = None
+    """What E compares along: ``fixed``, ``auto`` or a list; None: fixed for DPL, auto for DRP."""
+    stages: StageConfig = StageConfig()
+    """How differences are found and told."""
+    norm_users: int = Field(default=200, ge=2)
+    """Users whose reviews are the norm for PAG without a summarizer."""
+
+    @property
+    def roles(self) -> Mapping[str, RoleConfig]:
+        """The roles that a model plays, by their fields' names."""
+        given = {name: getattr(self, name) for name in ROLES}
+        return {name: role for name, role in given.items() if role is not None}
+
+    @property
+    def asked(self) -> Mapping[str, RoleConfig]:
+        """The same, and the judge where there is one."""
+        return {**self.roles, **({} if self.judge is None else {"judge": self.judge})}
+
+    @property
+    def clusters(self) -> bool:
+        """Whether representatives are chosen by their vectors: not where no model reads them, or they are drawn."""
+        shown = self.extractor is not None or self.validator is not None
+        return shown and self.comparison.selector != "random"
+
+    @property
+    def reads_vectors(self) -> bool:
+        """Whether DPL and DRP choose representatives or anchors by vectors."""
+        return self.clusters or encodes(self.comparison.retriever)
+
+    @property
+    def backbones(self) -> tuple[BackboneConfig, ...]:
+        """The models that some role, or the judge, has to itself."""
+        return tuple(role.backbone for role in self.asked.values() if role.backbone is not None)
+
+
+class TargetConfig(Config):
+    """Which of a split's targets are used."""
+
+    train_per_user: Literal["last", "all"] = "last"
+    """``last``: every user's most recent train target in each category (DEP paper, section 4.1)."""
+    max_validation: int | None = Field(default=512, gt=0)
+    """Validation targets drawn at random (DEP paper: 512); None: all."""
+    max_test: int | None = Field(default=None, gt=0)
+    """Test targets drawn at random; None: all."""
+    evaluated: Literal["test", "validation"] = "test"
+    """Which targets ``evaluate`` writes: choose settings on ``validation``, report on ``test``."""
+    seed: int = 42
+    """Of the draws."""
+
+
+class Settings(Config):
+    """A run from store to table. The defaults are the embedded, offline ones."""
+
+    encoder: str = "minilm"
+    """Text encoder: ``minilm``, ``style``, ``hash``, or any sentence-transformers name or folder (the paper:
+    ``BAAI/bge-m3``)."""
+    peers: Literal["corpus", "split"] = "corpus"
+    """Whose reviews an item's peers are: everybody's in the store, or only the split's users'. ``write`` reads the live
+    store, where everybody is a peer."""
+    backbone: BackboneConfig = BackboneConfig()
+    """The frozen language model."""
+    cache: Literal["auto"] | Path | None = "auto"
+    """File of the language models' recorded answers, so that none is asked for twice, also by another run or after a
+    crash. ``auto``: ``idiolect-cache.db`` beside the store where some model of the run is behind an endpoint, else
+    none."""
+    context: ContextConfig = ContextConfig()
+    """What a sample is written from."""
+    vectors: Vectors = "right"
+    """What the difference slots hold: the difference, or, for an adapter trained as a control, the difference to the
+    peers of another item (``shuffled_peers``) or the review's own vector again (``his_twice``)."""
+    prompt: PromptConfig = PromptConfig()
+    """What of it is shown."""
+    methods: tuple[str, ...] = DIFFERENCE_METHODS
+    """Which of ``pag``, ``dpl`` and ``drp`` are evaluated, beside Non-Perso, RAG and, with an adapter, DEP; or a method
+    of your own, ``module:Class`` (see ``idiolect.methods.base``)."""
+    differences: DifferenceConfig = DifferenceConfig()
+    """How these work, and which model plays which role in them."""
+    targets: TargetConfig = TargetConfig()
+    """Which samples."""
+    adapter_preset: Literal["small", "paper"] = "small"
+    """Starting point of the adapter's settings."""
+    adapter: dict[str, Any] = Field(default_factory=dict)
+    """Settings of the adapter laid on its preset (``activation``, ``refine``, ``streams``, ...)."""
+    fit: FitConfig = FitConfig()
+    """How the adapter is trained."""
+    controls: tuple[str, ...] = ("constant",)
+    """Adapters trained beside DEP's, on as many slots and steps, but for what the slots hold: ``constant`` (a trained
+    row each: what training as such gains), ``shuffled_peers`` and ``his_twice`` (see ``vectors``)."""
+    sampling: SamplingParams = SamplingParams()
+    """How tokens are drawn."""
+    metrics: tuple[str, ...] = (*DEFAULT_METRICS, FIDELITY.name)
+    """Of texts against the user's own; ``bertscore`` needs its extra. Tokens are those of each reference's script; one
+    tokenizer for all samples by name: ``bleu-zh`` (``-13a``, ``-intl``, ``-char``, ``-ja-mecab``), ``rouge1-unicode``
+    (``rougeL-``; ``-rouge_score``). ``chrf`` compares characters and needs no words. ``trait-fidelity`` is of measured
+    style: does a text depart from what others write about its item as the user's earlier texts did from what others
+    wrote?"""
+    resamples: int = Field(default=1000, ge=100)
+    """Bootstrap resamples over users, and exchanges of a test."""
+    seed: int = 0
+    """Of adapter initialisation, donors and crowds of the controls, and the bootstrap."""
+
+    @property
+    def text_metrics(self) -> tuple[str, ...]:
+        """Those of ``metrics`` that are of a text and a reference: all but trait fidelity."""
+        return tuple(name for name in self.metrics if name != FIDELITY.name)
+
+    @property
+    def backbones(self) -> tuple[BackboneConfig, ...]:
+        """Every model of the run, its own first."""
+        return (self.backbone, *self.differences.backbones)
+
+    def adapter_config(self, *, d_in: int, hidden_size: int, kind: Literal["dep", "constant"] = "dep") -> AdapterConfig:
+        """The adapter's configuration: preset, then these settings, then what encoder, backbone and context dictate.
+
+        Raises:
+            ConfigError: An unknown or wrong setting under ``adapter``.
+        """
+        dictated = {"d_in": d_in, "hidden_size": hidden_size, "kind": kind, "max_entries": max(1, self.context.k)}
+        return AdapterConfig.preset(self.adapter_preset, **{**self.adapter, **dictated})
+
+    @field_validator("methods")
+    @classmethod
+    def _without_the_usual(cls, methods: tuple[str, ...]) -> tuple[str, ...]:
+        """Non-Perso and RAG are evaluated anyway, so they may be named too; DEP needs an adapter."""
+        if "dep" in methods:
+            raise ValueError("dep is evaluated if there is an adapter: pass --adapter FOLDER, and leave dep out here")
+        return tuple(name for name in methods if name not in ("nonpersonalized", "rag"))
+
+    @model_validator(mode="after")
+    def _fail_early(self) -> Self:
+        """Refuse now what would be refused, or ignored, after hours."""
+        taken = {"d_in", "hidden_size", "kind", "max_entries"} & self.adapter.keys()
+        if taken:
+            raise ValueError(f"adapter.{min(taken)} follows from encoder, backbone and context; leave it out")
+        streams = self.adapter_config(d_in=1, hidden_size=1).streams
+        if self.prompt.streams not in ("both", streams):
+            raise ValueError("prompt.streams follows the adapter; set adapter.streams")
+        _check_controls(self)
+        if self.fit.metric not in ("meteor", "nll"):
+            raise ValueError(f"fit.metric is meteor or nll, not {self.fit.metric!r}")
+        _check_known("retriever", RETRIEVERS, self.context.retriever)
+        _check_known("retriever", RETRIEVERS, self.differences.comparison.retriever)
+        _check_known("selector", SELECTORS, self.differences.comparison.selector)
+        _check_known("backend", BACKENDS, *map(backend_of, self.backbones))
+        _check_known("metric", (*METRICS, *VARIANTS, FIDELITY.name), *self.metrics)
+        _check_known("method", (*DIFFERENCE_METHODS, *(set(METHODS) - {"nonpersonalized", "rag"})), *self.methods)
+        return self
+
+
+def _check_controls(settings: Settings) -> None:
+    _check_known("control", TRAINED_CONTROLS, *settings.controls, paths=False)
+    if "constant" in settings.controls and settings.context.k == 0:
+        raise ValueError("context.k = 0 (whole histories) needs controls without constant: its rows are numbered")
+    others = [name for name in settings.controls if TRAINED_CONTROLS[name].vectors != "right"]
+    if others and settings.vectors != "right":
+        raise ValueError(f"controls = {others} are held against vectors = right, not {settings.vectors!r}")
+
+
+def _check_known(kind: str, known: Iterable[str], *names: str, paths: bool = True) -> None:
+    """Refuse what is neither in a table nor, where there may be some, the path of one's own code."""
+    choices = tuple(known)
+    for name in names:
+        if name not in choices and not (paths and is_path(name)):
+            raise ValueError(f"unknown {kind} {name!r}: {suggest(name, choices)}")

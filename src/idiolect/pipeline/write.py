@@ -1,0 +1,222 @@
+"""One review written from a live store, with everything it knows now."""
+
+from __future__ import annotations
+
+import difflib
+import logging
+from collections.abc import Mapping
+from contextlib import ExitStack
+from dataclasses import dataclass, fields
+from pathlib import Path
+from typing import Any, Self
+
+from idiolect.encoders import Encoder, load_encoder
+from idiolect.errors import ArtifactError, ConfigError, NotFoundError
+from idiolect.llm.base import LLM, EndpointError, reason_and_remedy
+from idiolect.methods.base import METHODS, Method, check_support
+from idiolect.methods.dep import DEP
+from idiolect.pipeline.adapters import check_adapter, read_record
+from idiolect.pipeline.commands import cache_path, load_settings, open_model
+from idiolect.pipeline.data import make_contexts
+from idiolect.pipeline.models import Models, make_dep, make_difference_methods
+from idiolect.pipeline.settings import DIFFERENCE_METHODS, Settings
+from idiolect.prompts.rendering import digest
+from idiolect.registry import is_path
+from idiolect.retrieval import encodes
+from idiolect.store.base import KnownUsers, WithoutReviews
+from idiolect.store.embedding import embed_missing
+from idiolect.store.ingestion import check_said
+from idiolect.store.privacy import user_in
+from idiolect.store.sql import SqlStore, said_alike
+from idiolect.types import ItemId, Prediction, ReviewId, Sample, UserId
+
+_log = logging.getLogger(__name__)
+
+_TEXT_ALONE = ("nonpersonalized", "rag", "pag")
+
+
+class Resources:
+    """Models and encoders that stay loaded from one text to the next; close it, or use it in a ``with`` block."""
+
+    def __init__(self) -> None:
+        self._open = ExitStack()
+        self._models: dict[str, LLM] = {}
+        self._encoders: dict[str, Encoder] = {}
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Free everything; what is asked for later is loaded again."""
+        self._models.clear()
+        self._encoders.clear()
+        self._open.close()
+        self._open = ExitStack()
+
+    def model(self, settings: Settings, store: str) -> LLM:
+        """The run's model, loaded once per backbone and file of recorded answers."""
+        key = f"{settings.backbone!r}|{cache_path(settings, store)}"
+        if key not in self._models:
+            self._models[key] = self._open.enter_context(open_model(settings, store))
+        return self._models[key]
+
+    def encoder(self, name: str) -> Encoder:
+        """The encoder of this name, loaded once."""
+        if name not in self._encoders:
+            self._encoders[name] = load_encoder(name)
+        return self._encoders[name]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Written(Prediction):
+    """What was written, and what the user had already written about the item."""
+
+    own_reviews: tuple[ReviewId, ...] = ()
+    """The user's own reviews of the item, oldest first."""
+    own_reviews_shown: bool = False
+    """Whether the model may have seen them."""
+
+
+def write_review(
+    store: str,
+    *,
+    user: str,
+    item: str,
+    adapter: Path | None = None,
+    method: str = "auto",
+    rating: float | None = None,
+    title: str = "",
+    backbone: str | None = None,
+    encoder: str | None = None,
+    config: Path | None = None,
+    changes: Mapping[str, Any] | None = None,
+    pseudonyms: Path | None = None,
+    include_own_review: bool = False,
+    resources: Resources | None = None,
+) -> Written:
+    """Write one review from everything the store knows now, except the user's own reviews of this item.
+
+    The user goes by their own id; where the store knows them by a pseudonym, ``pseudonyms`` is the file of its key.
+    The method is ``auto`` (dep with an adapter, rag without), ``nonpersonalized``, ``rag``, ``pag``, ``dpl``, ``drp``,
+    ``dep`` or one of the user's own (see ``idiolect.methods.base``).
+
+    What the user already wrote about the item is the answer that is asked for, so no method is shown it, as text or as
+    a vector, unless ``include_own_review``. ``Written.own_reviews`` says that it exists, and so does a warning.
+
+    With ``resources``, models stay loaded for the next call; without, they are loaded and freed here.
+
+    Raises:
+        NotFoundError: No such store, user, item, model or adapter.
+        ConfigError: No such method, DEP without an adapter, a backbone that takes no soft prompts, or no such names.
+        ArtifactError: The adapter was trained as a control, or does not fit encoder or backbone.
+        EndpointError: The model that writes gave no answer.
+    """
+    check_said(rating)
+    chosen = _chosen(method, adapter)
+    if adapter is not None:
+        read_record(adapter)
+    with SqlStore(store, create=False) as database, ExitStack() as stack:
+        loaded = resources or stack.enter_context(Resources())
+        settings = load_settings(
+            adapter, config=config, changes=changes, backbone=backbone, encoder=encoder, store=database
+        )
+        if chosen == "dep":
+            _check_no_control(adapter, settings)
+        sample = Sample(user=user_in(database, user, pseudonyms), item=ItemId(item), rating=rating, title=title)
+        _check_known(database, sample, chosen)
+        if (answers := cache_path(settings, store)) is not None:
+            database.record_output(answers, "cache")
+        vectors = _embedded(database, sample.user, chosen, settings, loaded)
+        own = [review.id for review in database.profile(sample.user) if review.item == sample.item]
+        reader = database if include_own_review else WithoutReviews(database, own, user=sample.user)
+        llm = loaded.model(settings, store)
+        with Models(llm, settings.sampling, cache=answers) as models:
+            prediction = _make(chosen, models, settings, reader, vectors, adapter).generate([sample])[0]
+            writer = models.roles(settings.differences).write.llm if chosen in DIFFERENCE_METHODS else llm
+    if "failure" in prediction.stages:
+        reason, hint = reason_and_remedy(prediction.stages["failure"])
+        raise EndpointError(f"{writer.name} gave no answer: {reason}", hint=hint)
+    if own and not include_own_review:
+        _log.warning(
+            "%r has already reviewed %r; that review was not shown to the model (include it with --include-own-review)",
+            user,
+            item,
+        )
+    given = {one.name: getattr(prediction, one.name) for one in fields(prediction)}
+    return Written(**given, own_reviews=tuple(own), own_reviews_shown=include_own_review)
+
+
+def _chosen(method: str, adapter: Path | None) -> str:
+    known = ("auto", *METHODS, *DIFFERENCE_METHODS, "dep")
+    if method not in known and not is_path(method):
+        raise ConfigError(f"unknown method {method!r}", hint=f"one of: {', '.join(known)}")
+    chosen = ("dep" if adapter else "rag") if method == "auto" else method
+    if chosen == "dep" and adapter is None:
+        raise ConfigError("dep needs an adapter", hint="pass --adapter FOLDER, or another --method")
+    return chosen
+
+
+def _check_no_control(adapter: Path | None, settings: Settings) -> None:
+    if settings.vectors != "right":
+        raise ArtifactError(
+            f"the adapter in {str(adapter)!r} is a control, trained with vectors = {settings.vectors}",
+            hint="write with one that was fitted with vectors = right",
+        )
+
+
+def _check_known(database: SqlStore, sample: Sample, method: str) -> None:
+    """Refuse what the store knows nothing of."""
+    if not database.items([sample.item]) and not database.reviews_of(sample.item, exclude=UserId("")):
+        raise NotFoundError(f"no item {sample.item!r} in the store", hint="check the id, or ingest items with --items")
+    if method != "nonpersonalized" and not database.profile(sample.user):
+        near = difflib.get_close_matches(sample.user, database.users(), n=1)
+        alike = said_alike(database.alike(sample.user))
+        hint = f"there is {alike}; " if alike else f"did you mean {near[0]!r}? " if near else ""
+        raise NotFoundError(
+            f"no review by user {sample.user!r} in the store",
+            hint=f"{hint}--method nonpersonalized writes for a user who is not known",
+        )
+
+
+def _embedded(database: SqlStore, user: UserId, method: str, settings: Settings, loaded: Resources) -> Encoder | None:
+    """The encoder, once every review has the vector that is read of it; None where the method reads text alone."""
+    compared = method in ("dpl", "drp")
+    alone = not settings.differences.reads_vectors if compared else method in _TEXT_ALONE
+    if alone and not encodes(settings.context.retriever):
+        return None
+    encoder = loaded.encoder(settings.encoder)
+    read = [review.id for review in database.profile(user)]
+    if compared and settings.differences.clusters:
+        read += _others(database, user)
+    embed_missing(database, encoder, ids=read)
+    if not_embedded := database.missing_vectors(encoder.name).height:
+        _log.warning("%d reviews have no vector and are nobody's peers; run idiolect embed", not_embedded)
+    return encoder
+
+
+def _others(database: SqlStore, user: UserId) -> list[ReviewId]:
+    """Everybody else's reviews of what the user wrote about: representatives are chosen from them."""
+    items = dict.fromkeys(review.item for review in database.profile(user))
+    return [review.id for item in items for review in database.reviews_of(item, exclude=user)]
+
+
+def _make(
+    name: str, models: Models, settings: Settings, reader: KnownUsers, encoder: Encoder | None, adapter: Path | None
+) -> Method:
+    """The method, on the live store."""
+    contexts = make_contexts(reader, settings.context, encoder, vectors=name not in (*_TEXT_ALONE, "dpl", "drp"))
+    llm, how = models.own, settings.differences
+    if name == "dep" and adapter is not None and encoder is not None:
+        check_support("dep", DEP.needs, llm)
+        words = digest(settings.prompt.templates)
+        check_adapter(adapter, encoder=encoder.name, backbone=llm.name, templates=words)
+        return make_dep(adapter, llm, contexts, params=settings.sampling, prompt=settings.prompt)
+    if name in DIFFERENCE_METHODS:
+        shown = {"prompt": settings.prompt, "seed": settings.seed}
+        return make_difference_methods([name], how, models, contexts, reader, encoder, **shown)[0]
+    made = METHODS.get(name)(llm, contexts, params=settings.sampling, prompt=settings.prompt)
+    check_support(made.name, made.needs, llm)
+    return made

@@ -1,0 +1,344 @@
+"""Template files to segments of text and slots.
+
+One file of a template: values in, text with marks where slots belong out.
+
+A context to a prompt, through the templates of one method.
+
+A template is a folder of four files: ``system``, ``head``, ``entry`` (rendered once a history entry, or once a compared
+review) and ``tail`` (what is asked). ``slot("his")`` leaves a slot. The fields are those of the DEP paper's Figure 6
+and of the DPL and DRP programs; the words are ours. Every part ends with its line breaks and begins with a word, so
+that a model reads the same tokens whether a prompt is tokenized part by part, as here, or as a whole, as by a server.
+"""
+
+from __future__ import annotations
+
+import re
+import secrets
+from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import replace
+from functools import lru_cache, partial
+from hashlib import blake2b
+from pathlib import Path
+from typing import Any, Literal, NamedTuple
+
+import jinja2
+from jinja2 import meta
+
+from idiolect.config import Config
+from idiolect.context import Context, Entry
+from idiolect.data.control_tokens import neutralised
+from idiolect.errors import ConfigError
+from idiolect.prompts.template_sandbox import TEMPLATE_ERRORS, TemplateSandbox, read_template, reason
+from idiolect.registry import suggest
+from idiolect.types import Block, Item, Message, Prompt, Review, ReviewId, Segment, Slot, Stream
+
+STREAMS: Mapping[str, Stream] = {"his": "his", "diff": "diff", "user": "user", "instruction": "instruction"}
+"""What a template may ask a slot of."""
+_KNOWN = 2048
+"""Texts of a part that are kept."""
+
+
+class Part:
+    """One file of a template, compiled.
+
+    Args:
+        template: Compiled.
+        environment: What compiled it.
+        source: Its text.
+        mark: What ``slot(stream)`` leaves before and after the stream's name.
+    """
+
+    def __init__(self, template: jinja2.Template, environment: TemplateSandbox, source: str, mark: str) -> None:
+        self._template, self._environment = template, environment
+        # Copied at every rendering, which takes long for a chain of mappings.
+        template.globals = {**template.globals, "slot": partial(_slot, mark)}
+        parsed = environment.parse(source)
+        includes = list(meta.find_referenced_templates(parsed))
+        # What an included file reads is not known, so it may be everything.
+        self._reads = None if includes else sorted(meta.find_undeclared_variables(parsed))
+        self._known = lru_cache(maxsize=_KNOWN)(self._rendered)
+
+    def text(self, values: Mapping[str, Any], *, known: bool = False) -> str:
+        """The part with values filled in.
+
+        Args:
+            values: What it may use.
+            known: What the part reads of them was likely seen before, so the text is looked up.
+
+        Raises:
+            ConfigError: The template uses a name that it is not given, or what a template may not use.
+        """
+        names = values if self._reads is None else self._reads
+        read = tuple((name, values[name]) for name in names if name in values)
+        if known or not read:
+            with suppress(TypeError):  # a list, say, cannot be looked up
+                return self._known(read)
+        return self._rendered(read)
+
+    def _rendered(self, read: tuple[tuple[str, Any], ...]) -> str:
+        try:
+            with self._environment.rendering():
+                return self._template.render(read)
+        except TEMPLATE_ERRORS as error:
+            message = f"template {self._template.filename}: {reason(error)}"
+            raise ConfigError(message, hint="see the shipped templates") from error
+
+
+def _slot(mark: str, stream: str) -> str:
+    if stream not in STREAMS:
+        raise ConfigError(f"a template asks for a slot of stream {stream!r}", hint=suggest(stream, STREAMS))
+    return f"{mark}{stream}{mark}"
+
+
+TEMPLATES = Path(__file__).parent / "templates"
+PARTS = ("system", "head", "entry", "tail")
+
+
+class Files(NamedTuple):
+    """The four files of one template."""
+
+    parts: Mapping[str, Part]
+    mark: str
+    """What ``slot(stream)`` leaves in a rendered part, before and after the stream's name; nobody can guess it, so no
+    text can forge a slot."""
+
+    def segments(
+        self, part: str, values: Mapping[str, Any], entry: int = -1, *, known: bool = False
+    ) -> tuple[Segment, ...]:
+        """A part with values filled in.
+
+        Args:
+            part: ``system``, ``head``, ``entry`` or ``tail``.
+            values: What the template may use.
+            entry: The history entry its slots belong to; -1: none.
+            known: See ``Part.text``.
+
+        Raises:
+            ConfigError: The template uses a name it is not given.
+        """
+        text = neutralised(_trimmed(part, self.parts[part].text(values, known=known)))
+        if self.mark not in text:
+            return (text,) if text else ()
+        pieces = text.split(self.mark)
+        segments = (Slot(STREAMS[piece], entry) if k % 2 else piece for k, piece in enumerate(pieces))
+        return tuple(segment for segment in segments if segment)
+
+
+@lru_cache(maxsize=64)
+def load(template: str, folder: Path, description_chars: int) -> Files:
+    """The files of the template folder ``template`` in ``folder``; what is not there is the shipped one's.
+
+    Raises:
+        ConfigError: There is none, or one of its files is not a template.
+    """
+    if not folder.is_dir():
+        raise ConfigError(f"no folder of templates {str(folder)!r}", hint="check prompt.templates")
+    known = {path.name for place in (folder, TEMPLATES) for path in place.iterdir() if path.is_dir()}
+    if template not in known:
+        raise ConfigError(f"unknown template {template!r} in {str(folder)!r}", hint=suggest(template, sorted(known)))
+    try:
+        return _shelf(folder, description_chars).files(template)
+    except TEMPLATE_ERRORS as error:
+        raise ConfigError(f"template {template!r}: {reason(error)}", hint="see the shipped templates") from error
+
+
+def digest(folder: Path | None) -> str:
+    """16 hex digits that change with the words of one's own templates; empty for the shipped ones (None).
+
+    Raises:
+        ConfigError: A template is too large, not UTF-8, or a link that leads out of the folder.
+    """
+    if folder is None:
+        return ""
+    words = blake2b(digest_size=8)
+    for path in sorted(path for path in folder.rglob("*.jinja") if path.is_file()):
+        content = read_template(path, folder).encode()
+        words.update(f"{path.relative_to(folder).as_posix()}|{len(content)}|".encode() + content)
+    return words.hexdigest()
+
+
+class Shelf:
+    """The templates of a folder. Files that read the same are one part: what E was shown is known when V is asked.
+
+    Args:
+        folder: Of template folders; what it lacks is the shipped one's.
+        description_chars: Longest item description.
+    """
+
+    def __init__(self, folder: Path, description_chars: int) -> None:
+        self._env, self._mark = TemplateSandbox([folder, TEMPLATES], description_chars), secrets.token_hex(16)
+        with self._env.rendering():
+            module = self._env.get_template("fields.jinja").module
+        self._env.globals.update({name: getattr(module, name) for name in ("item_fields", "given_fields")})
+        self._parts: dict[str, Part] = {}
+
+    def files(self, template: str) -> Files:
+        """The files of one template."""
+        return Files({part: self._part(f"{template}/{part}.jinja") for part in PARTS}, self._mark)
+
+    def _part(self, name: str) -> Part:
+        template = self._env.get_template(name)
+        source, *_ = self._env.sources.get_source(self._env, name)
+        return self._parts.setdefault(source, Part(template, self._env, source, self._mark))
+
+
+_shelf = lru_cache(maxsize=16)(Shelf)
+
+
+def _trimmed(part: str, text: str) -> str:
+    """A turn neither begins nor ends with a break: many chat templates would cut it off."""
+    if part == "system":
+        return text.strip()
+    return text.rstrip() if part == "tail" else text
+
+
+Streams = Literal["both", "his", "diff"]
+_SECTION = re.compile(
+    r"(?:[^\w\s]|_|[ \t]){0,32}"
+    r"(?:(?:item|about|rating|title|text|differences?|voice|definition|quote|claims?(?:\s+\d+)?|other\s+\d+)\s*[:：]"
+    r"|the\s+user['’`´]?s\s+review\b|others?['’`´]?\s+reviews\s+of\b|past\s+reviews\s+of\s+this\s+user\b"
+    r"|the\s+review\s+to\s+write\b|how\s+(?:this|does\s+(?:the|this))\s+user\b|keys\s+by\s+category\b"
+    r"|judge\s+these\s+claims\b)",
+    re.IGNORECASE,
+)
+"""How the headings and fields of the templates begin."""
+
+
+class PromptConfig(Config):
+    """What of a context is shown."""
+
+    with_text: bool = True
+    """Show the text of past reviews beside their slots (Table 2 of the DEP paper: w/ text, w/o text)."""
+    streams: Streams = "both"
+    """Which vectors get a slot (Table 2)."""
+    guidance: bool = True
+    """Say in the system turn what the slots are (Table 9)."""
+    description_chars: int = 1000
+    """Longest item description; longer ones are cut at a word."""
+    templates: Path | None = None
+    """Folder of template folders, to use your own words; None: the shipped ones."""
+
+
+def render(
+    template: str,
+    context: Context,
+    config: PromptConfig | None = None,
+    *,
+    sources: Iterable[ReviewId] = (),
+    **values: Any,
+) -> Prompt:
+    """The prompt of a method for a context.
+
+    Args:
+        template: Name of a template folder: ``nonpersonalized``, ``rag``, ``dep``, ``pplug``; with ``profile="..."``
+            ``pag``, ``dpl``, ``drp``, ``primer_profile``; with ``compared=[{"item": ..., "differences": ...}, ...]``
+            ``summarize``.
+        context: What the sample is written from.
+        config: What to show; defaults to everything.
+        sources: Reviews that ``values`` were made from; the history, and the review that the sample was made from
+            (its title and rating are shown), are known without.
+        values: What the template needs beside the context.
+
+    Raises:
+        ConfigError: No such template, or a template uses a name it is not given.
+    """
+    config = config or PromptConfig()
+    entries = [_entry_as_data(entry) for entry in context.entries]
+    values = {name: _unforged(value) if isinstance(value, str) else value for name, value in values.items()}
+    if "compared" in values:
+        values["compared"] = [{**one, "item": _as_data(one["item"])} for one in values["compared"]]
+    shared = {
+        "item": _as_data(context.item),
+        "sample": context.sample,
+        "entries": entries,
+        "guidance": config.guidance,
+        "with_text": config.with_text,
+        **values,
+    }
+    his, diff = (config.streams in ("both", stream) for stream in ("his", "diff"))
+    rows = [{"entry": entry, "his": his, "diff": diff and entry.e_diff is not None} for entry in entries]
+    target = [] if context.sample.target is None else [context.sample.target]
+    made_from = [*(entry.review.id for entry in context.entries), *target, *sources]
+    return _compose(_files(template, config), shared, rows, made_from)
+
+
+def render_comparison(
+    template: str,
+    item: Item,
+    own: Review,
+    others: Sequence[Review],
+    config: PromptConfig | None = None,
+    *,
+    sources: Iterable[ReviewId] = (),
+    **values: Any,
+) -> Prompt:
+    """The prompt of a role that compares a user's review with others' reviews of the same item.
+
+    Args:
+        template: ``extract`` (with ``dimensions`` and ``open``) or ``validate`` (with ``claims``), each with
+            ``structured``: whether the answer is held to a JSON schema.
+        item: What all of them are about.
+        own: The user's review.
+        others: The representatives', at least one; the last are dropped first where the budget is short.
+        config: Where the templates are, and how long a description may be.
+        sources: Further reviews that ``values`` were made from.
+        values: What the template needs beside the reviews.
+
+    Raises:
+        ConfigError: No such template, or a template uses a name it is not given.
+    """
+    rows = [{"other": other, "number": k} for k, other in enumerate(others, start=1)]
+    made_from = [own.id, *(other.id for other in others), *sources]
+    files, shared = _files(template, config or PromptConfig()), {"item": _as_data(item), "own": own, **values}
+    return _compose(files, shared, rows, made_from, known=True)
+
+
+def with_soft(prompt: Prompt, soft: Any) -> Prompt:
+    """The prompt with soft vectors (n_slots, hidden) for its slots."""
+    return replace(prompt, soft=soft)
+
+
+@lru_cache(maxsize=4096)
+def _as_data(item: Item) -> Item:
+    """The item with a title on one line and a description that begins no section of a prompt; most are as they were."""
+    title, description = " ".join((item.title or item.id).splitlines()), _unforged(item.description)
+    if title == (item.title or item.id) and description == item.description:
+        return item
+    return replace(item, title=title, description=description)
+
+
+def _entry_as_data(entry: Entry) -> Entry:
+    item = _as_data(entry.item)
+    return entry if item is entry.item else replace(entry, item=item)
+
+
+def _unforged(text: str) -> str:
+    """``text`` with ``>`` before every further line that imitates a heading or field of a prompt."""
+    first, *others = text.splitlines(keepends=True) or [""]
+    return "".join([first, *(f"> {line}" if _SECTION.match(line) else line for line in others)])
+
+
+def _files(template: str, config: PromptConfig) -> Files:
+    return load(template, config.templates or TEMPLATES, config.description_chars)
+
+
+def _compose(
+    files: Files,
+    shared: Mapping[str, Any],
+    rows: Sequence[Mapping[str, Any]],
+    made_from: Iterable[ReviewId],
+    *,
+    known: bool = False,
+) -> Prompt:
+    """System turn, then head, one droppable block a row, and tail.
+
+    ``known``: the same reviews are shown again and again, to E and to V and beside each other's.
+    """
+    system, head = (Block(files.segments(part, shared, known=known)) for part in ("system", "head"))
+    tail = Block(files.segments("tail", shared))
+    blocks = [Block(files.segments("entry", {**shared, **row}, k, known=known), entry=k) for k, row in enumerate(rows)]
+    shown = [block for block in blocks if block.segments]
+    user = Message("user", (head, *shown, tail))
+    messages = (Message("system", (system,)), user) if system.segments else (user,)
+    return Prompt(messages, sources=tuple(dict.fromkeys(made_from)))

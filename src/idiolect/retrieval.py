@@ -1,0 +1,210 @@
+"""Which of the user's own reviews.
+
+The seam of retrieval: which of the user's own reviews go into the prompt and are compared with peers.
+
+What a review and a sample are matched by: the words, and the one rule that turns scores into a ranking.
+
+Newest first: the retrieval of the DEP paper.
+
+Reviews drawn by lot: the baseline every other retriever must beat.
+
+BM25 over the pool it ranks: the retrieval of the DPL and DRP papers, with the scores of their programs.
+
+Nearest by meaning: the stored vectors of the user's reviews against the encoded sample.
+
+The retrievers by name.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import inspect
+import json
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+from rank_bm25 import BM25Okapi
+
+from idiolect.encoders import Encoder
+from idiolect.errors import ConfigError
+from idiolect.registry import Registry
+from idiolect.store.base import ReviewReader
+from idiolect.types import Item, ItemId, Review, Sample
+
+
+class Retriever(Protocol):
+    """Ranks a profile for a sample."""
+
+    def retrieve(self, sample: Sample, profile: Sequence[Review], items: Mapping[ItemId, Item], k: int) -> list[Review]:
+        """The ``k`` best of ``profile``, best first; fewer where there are fewer.
+
+        Args:
+            sample: What is to be written.
+            profile: The user's visible reviews, oldest first.
+            items: Titles and descriptions of the sample's and the profile's items.
+            k: How many; 0 means the whole profile, ranked.
+        """
+        ...
+
+
+def query_text(sample: Sample, items: Mapping[ItemId, Item]) -> str:
+    """The title asked for and the description of what is to be written about (DRP, anchor choice)."""
+    return f"{sample.title} {items[sample.item].description}"
+
+
+def document_text(review: Review, items: Mapping[ItemId, Item]) -> str:
+    """The title of a past review and the description of its item (DRP, anchor choice)."""
+    return f"{review.title} {items[review.item].description}"
+
+
+def best(profile: Sequence[Review], scores: np.ndarray, k: int) -> list[Review]:
+    """The ``k`` reviews of highest score, best first.
+
+    Args:
+        profile: Oldest first.
+        scores: float (len(profile),).
+        k: How many; 0 means all.
+
+    Returns:
+        Of equal scores the later profile entry comes first, on every machine: numpy's default sort orders ties
+        differently from one processor to the next.
+    """
+    order = np.argsort(scores, kind="stable")[::-1]
+    return [profile[row] for row in order[: k or None]]
+
+
+@dataclass(frozen=True, slots=True)
+class Recency:
+    """The user's latest reviews, whatever is to be written."""
+
+    def retrieve(self, sample: Sample, profile: Sequence[Review], items: Mapping[ItemId, Item], k: int) -> list[Review]:
+        """The ``k`` newest of ``profile``, newest first; see ``Retriever``."""
+        return list(profile[::-1][: k or None])
+
+
+@dataclass(frozen=True, slots=True)
+class Random:
+    """A shuffle of the profile, drawn anew for every sample and the same on every machine, in every batch."""
+
+    seed: int = 0
+
+    def retrieve(self, sample: Sample, profile: Sequence[Review], items: Mapping[ItemId, Item], k: int) -> list[Review]:
+        """``k`` of ``profile`` in an order drawn by ``seed`` and the sample's identity; see ``Retriever``."""
+        order = self._generator(sample).permutation(len(profile))
+        return [profile[row] for row in order[: k or None]]
+
+    def _generator(self, sample: Sample) -> np.random.Generator:
+        # Python's own hash of strings differs from process to process.
+        identity = json.dumps([self.seed, sample.user, sample.item, sample.target]).encode()
+        return np.random.default_rng(int.from_bytes(hashlib.blake2b(identity, digest_size=16).digest(), "big"))
+
+
+def bm25_scores(sample: Sample, profile: Sequence[Review], items: Mapping[ItemId, Item]) -> np.ndarray:
+    """How well each review matches the sample, by Okapi BM25 on whitespace tokens, case kept (DRP, anchor choice).
+
+    Args:
+        sample: What is to be written.
+        profile: The pool; the index is built over it alone, so its word statistics are the pool's.
+        items: Descriptions of the sample's and the pool's items.
+
+    Returns:
+        float64 (len(profile),). All 0 where no document has a word, a case in which BM25 is undefined.
+    """
+    documents = [document_text(review, items).split() for review in profile]
+    if not any(documents):
+        return np.zeros(len(profile))
+    return BM25Okapi(documents).get_scores(query_text(sample, items).split())
+
+
+@dataclass(frozen=True, slots=True)
+class BM25:
+    """The user's reviews whose title and item read most like the sample's."""
+
+    def retrieve(self, sample: Sample, profile: Sequence[Review], items: Mapping[ItemId, Item], k: int) -> list[Review]:
+        """The ``k`` of ``profile`` with the highest ``bm25_scores``; see ``Retriever``."""
+        return best(profile, bm25_scores(sample, profile, items), k)
+
+
+@dataclass(frozen=True, slots=True)
+class Dense:
+    """The user's reviews whose vectors are nearest to the sample's.
+
+    Reviews are compared by the vectors of their texts that ``reader`` holds, so that one text a sample is encoded.
+    """
+
+    encoder: Encoder
+    """Encodes the sample; its name is the key of the reviews' vectors."""
+    reader: ReviewReader
+    """Holds a vector of every review that is ranked."""
+
+    def retrieve(self, sample: Sample, profile: Sequence[Review], items: Mapping[ItemId, Item], k: int) -> list[Review]:
+        """The ``k`` of ``profile`` with the highest cosine; see ``Retriever``.
+
+        Raises:
+            NotFoundError: A review of the profile has no vector of this encoder.
+        """
+        if not profile:
+            return []
+        query = self.encoder.encode([query_text(sample, items)])[0]
+        vectors = self.reader.vectors([review.id for review in profile], encoder=self.encoder.name)
+        return best(profile, cosines(query, vectors), k)
+
+
+def cosines(query: np.ndarray, vectors: np.ndarray) -> np.ndarray:
+    """Cosine of a query with every row; 0 where either is the zero vector.
+
+    Args:
+        query: float (dim,).
+        vectors: float (n, dim).
+
+    Returns:
+        float32 (n,).
+    """
+    query, vectors = query.astype(np.float32), vectors.astype(np.float32)
+    norms = np.linalg.norm(vectors, axis=1) * np.linalg.norm(query)
+    return np.divide(vectors @ query, norms, out=np.zeros_like(norms), where=norms > 0)
+
+
+RETRIEVERS: Registry[Callable[..., Retriever]] = Registry(
+    "retriever",
+    {
+        "bm25": "idiolect.retrieval:BM25",
+        "dense": "idiolect.retrieval:Dense",
+        "random": "idiolect.retrieval:Random",
+        "recency": "idiolect.retrieval:Recency",
+    },
+)
+
+
+def encodes(name: str) -> bool:
+    """Whether the retriever called ``name`` embeds what it looks for.
+
+    Raises:
+        ConfigError: There is none of that name.
+    """
+    return "encoder" in inspect.signature(RETRIEVERS.get(name)).parameters
+
+
+def make_retriever(
+    name: str, *, seed: int = 0, encoder: Encoder | None = None, reader: ReviewReader | None = None
+) -> Retriever:
+    """The retriever called ``name``, given those of the arguments that its constructor names.
+
+    Args:
+        name: A name in ``RETRIEVERS``.
+        seed: For retrievers that draw.
+        encoder: For retrievers that encode.
+        reader: For retrievers that read stored vectors.
+
+    Raises:
+        ConfigError: There is none of that name, or it needs an argument that is None.
+    """
+    make = RETRIEVERS.get(name)
+    offered = {"seed": seed, "encoder": encoder, "reader": reader}
+    arguments = {wanted: offered[wanted] for wanted in inspect.signature(make).parameters}
+    for wanted, value in arguments.items():
+        if value is None:
+            raise ConfigError(f"retriever {name!r} needs {wanted}, which is None", hint=f"pass {wanted}=")
+    return make(**arguments)

@@ -1,1 +1,0 @@
-"""Which of the user's own reviews."""

@@ -1,0 +1,595 @@
+"""What the store refused, found again in the files: the line for the list, and what was no conflict at all.
+
+Reviews into a store, with an account of every row.
+
+One review added to a live store: known at once, with its vector, or not at all.
+"""
+
+from __future__ import annotations
+
+import time
+from collections import Counter
+from collections.abc import Callable, Container, Iterable, Iterator, Mapping
+from contextlib import ExitStack
+from dataclasses import asdict, dataclass, field, replace
+from itertools import islice
+from pathlib import Path
+from typing import Any, TypeVar
+
+from pydantic import Field
+
+from idiolect.config import Config
+from idiolect.data.files import STDIN_NAME, cleaning_up, printable, real_path, stream_id
+from idiolect.data.parts import STDIN, Parts, default_rejects
+from idiolect.data.readers import ItemFile, Located, OnReject, RecordFile, ReviewFile, open_items, open_reviews
+from idiolect.data.records import Columns, clean_id, digest_id
+from idiolect.data.rejects import NOTED, REMEDIES, LostField, ReadSummary, Rejected, RejectsWriter
+from idiolect.data.times import FIRST_SECOND, LATEST
+from idiolect.encoders import Encoder, load_encoder
+from idiolect.errors import ConfigError, InputError, NotFoundError
+from idiolect.progress import Progress
+from idiolect.store.base import AddReport
+from idiolect.store.engine import store_file
+from idiolect.store.privacy import Pseudonyms, check_names
+from idiolect.store.schema import refusal
+from idiolect.store.sql import KnownItems, SqlStore
+from idiolect.types import Item, ItemId, Review, ReviewId, UserId
+
+Record = TypeVar("Record", Review, Item)
+
+_CHUNK = 1000
+
+
+def settle(
+    store: SqlStore,
+    stored: AddReport,
+    reviews: ReviewFile,
+    items: ItemFile | None,
+    *,
+    listed: OnReject,
+    item_listed: OnReject,
+) -> AddReport:
+    """List every refused row with its line, and count as known what differs from the stored review in its place only.
+
+    The files are read once more, and only where something was refused. A row without an ``order`` of its own has its
+    place instead, so that a row that stands twice, or elsewhere than at first, is not the same to the store.
+
+    Returns:
+        ``stored`` with what is left of its refused rows.
+    """
+    if not stored.refused:
+        return stored
+    lost_items: list[tuple[ItemId, str]] = []
+    if items is not None:
+        reasons = dict(stored.refused_items)
+        lost_items = [_told(found, reasons, item_listed) for found in _conflicts(items, reasons, store.items)]
+    lost: list[tuple[ReviewId, str]] = []
+    reasons, moved = dict(stored.refused_reviews), 0
+    for found, kept in _with_kept(reviews, reasons, lambda ids: _known_reviews(store, ids)):
+        if kept == found.record:
+            continue
+        if kept is not None and reviews.counts_order and replace(found.record, order=kept.order) == kept:
+            moved += 1
+        else:
+            lost.append(_told(found, reasons, listed))
+    known = stored.reviews_known + moved
+    return replace(stored, refused_items=tuple(lost_items), refused_reviews=tuple(lost), reviews_known=known)
+
+
+def _conflicts(
+    file: ItemFile, ids: Container[str], lookup: Callable[..., dict[ItemId, Item]]
+) -> Iterator[Located[Item]]:
+    return (found for found, kept in _with_kept(file, ids, lookup) if found.record != kept)
+
+
+def _with_kept(
+    file: RecordFile[Record], ids: Container[str], lookup: Callable[[list[Any]], Mapping[Any, Record]]
+) -> Iterator[tuple[Located[Record], Record | None]]:
+    """The records that have one of ``ids``, each with what the store has under its id."""
+    read = islice(file.located(), file.summary.accepted)
+    suspects = (found for found in read if found.record.id in ids)
+    while chunk := list(islice(suspects, _CHUNK)):
+        kept = lookup([found.record.id for found in chunk])
+        yield from ((found, kept.get(found.record.id)) for found in chunk)
+
+
+def _known_reviews(store: SqlStore, ids: Iterable[ReviewId]) -> dict[ReviewId, Review]:
+    """Those of ``ids`` that are stored: nearly always all, and a store answers for all or for none."""
+    wanted = list(dict.fromkeys(ids))
+    try:
+        return dict(zip(wanted, store.reviews(wanted), strict=True))
+    except NotFoundError:
+        if len(wanted) <= 1:
+            return {}
+        half = len(wanted) // 2
+        return _known_reviews(store, wanted[:half]) | _known_reviews(store, wanted[half:])
+
+
+def _told(found: Located[Any], reasons: Mapping[Any, str], listed: OnReject) -> tuple[Any, str]:
+    """The id and why it was refused, once it is on the list."""
+    reason = reasons[found.record.id]
+    listed(found.rejected(f"refused by the store: {reason}"))
+    return found.record.id, reason
+
+
+T = TypeVar("T")
+
+
+_NAMED = 5
+"""How many files that were not read the summary names."""
+
+
+class IngestConfig(Config):
+    """How files are read."""
+
+    format: str = "auto"
+    """How they are written; ``auto`` tells it from the file."""
+    columns: dict[str, str] = Field(default_factory=dict)
+    """A field's column in the reviews' file: ``{user: reviewer, text: body}``; ``-`` for none."""
+    item_columns: dict[str, str] = Field(default_factory=dict)
+    """The same of the items' file."""
+    category: str = ""
+    """Prefix of item ids, where files of several categories go into one store."""
+    max_rejects: float = Field(default=0.5, ge=0, le=1)
+    """Share of rows that may be rejected before reading fails; from 10,000 rows on it stops where it stands."""
+
+
+@dataclass(frozen=True, slots=True)
+class Taken:
+    """What the columns of a file were taken for."""
+
+    file: str
+    """The first file of these columns; empty if there is only one file."""
+    columns: Columns
+
+    def record(self) -> dict[str, Any]:
+        """As plain data."""
+        of, absent = self.columns.of, self.columns.absent
+        return {
+            "file": self.file,
+            "of": {field: name for field, name in of.items() if field not in absent},
+            "absent": list(absent),
+            "unused": list(self.columns.unused),
+        }
+
+    def text(self, what: str, told: tuple[str, ...]) -> str:
+        """For people; the fields ``told`` are named if they have no column."""
+        return printable(f"{what}{f' in {self.file}' if self.file else ''}: {self.columns.text(told)}")
+
+
+_NO_REVIEWS = KnownItems(0, 0)
+_TOLD = ("rating", "title", "timestamp")
+_ITEM_TOLD = ("title",)
+_MOST_TAKEN = 3
+"""Files with columns of their own that are told of."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class IngestReport:
+    """What became of every row."""
+
+    format: str
+    reviews: ReadSummary
+    items: ReadSummary | None
+    stored: AddReport
+    rejects: Path | None
+    """Where rejected and refused rows are listed; None where there were none."""
+    item_rejects: Path | None = None
+    """The same of the items' file."""
+    files: int = 1
+    """Files (or splits) of reviews that were read."""
+    skipped: Mapping[str, str] = field(default_factory=dict)
+    """Files of a folder or archive that were not read, and why."""
+    columns: tuple[Taken, ...] = ()
+    """What the columns were taken for, once for all files alike; empty for formats that are no tables."""
+    item_columns: tuple[Taken, ...] = ()
+    """The same of the items."""
+    known: KnownItems = _NO_REVIEWS
+    """How many of the added reviews are of known items; of all in the store if none was added."""
+    an_item: str = ""
+    """The id of one of the items that were read."""
+    undated: int = 0
+    """Reviews without a timestamp."""
+    early: int = 0
+    """Reviews whose timestamp is before March 1973: hardly ever a true one."""
+
+    @property
+    def warnings(self) -> tuple[str, ...]:
+        """What the user should look at though nothing failed."""
+        if self.known.known or not self.known.reviews:
+            return ()
+        spelled = f": reviews are of {self.known.unknown_item!r}"
+        remedy = (
+            f"{spelled}, items are called {self.an_item!r}; compare how the ids are written"
+            if self.an_item
+            else f"{spelled}; name the file of the items with --items"
+        )
+        return (f"0 of {self.known.reviews} reviews are of known items, so prompts show ids, not titles{remedy}",)
+
+    @property
+    def read(self) -> int:
+        """Rows of reviews that were read."""
+        return self.reviews.read
+
+    @property
+    def accepted(self) -> int:
+        """Rows of reviews that are in the store now."""
+        return self.reviews.accepted - len(self.stored.refused_reviews)
+
+    @property
+    def rejected(self) -> int:
+        """Rows of reviews that are not, listed with a reason in ``rejects``."""
+        return self.read - self.accepted
+
+    def record(self) -> dict[str, Any]:
+        """As plain data."""
+        return {
+            "format": self.format,
+            "files": self.files,
+            "skipped": dict(self.skipped),
+            "read": self.reviews.read,
+            "accepted": self.reviews.accepted,
+            "rejected": dict(self.reviews.rejected),
+            "noted": dict(self.reviews.noted),
+            "lost_fields": [asdict(lost) for lost in self.reviews.lost_fields],
+            "undated": self.undated,
+            "dated_before_1973": self.early,
+            "columns": [taken.record() for taken in self.columns],
+            "item_columns": [taken.record() for taken in self.item_columns],
+            "items_lost_fields": [asdict(lost) for lost in self.items.lost_fields] if self.items else [],
+            "reviews_of_known_items": self.known.known,
+            "reviews_looked_up": self.known.reviews,
+            "warnings": list(self.warnings),
+            "items_read": self.items.read if self.items else 0,
+            "items_rejected": dict(self.items.rejected) if self.items else {},
+            "reviews_added": self.stored.reviews_added,
+            "reviews_known": self.stored.reviews_known,
+            "items_added": self.stored.items_added,
+            "refused": len(self.stored.refused),
+            "rejects": self.rejects,
+            "item_rejects": self.item_rejects,
+        }
+
+    def text(self) -> str:
+        """For people."""
+        stored = self.stored
+        held = f" in {self.files} files" if self.files > 1 else ""
+        lines = [
+            f"{self.reviews.read} rows of {self.format}{held}: {stored.reviews_added} reviews added, "
+            f"{stored.reviews_known} known before, {stored.items_added} items added"
+        ]
+        lines += [*self._columns_told(), *self._reviews_told()]
+        lines += [f"warning: {warning}" for warning in self.warnings]
+        summaries = [self.reviews, *([self.items] if self.items else [])]
+        lines += [_told_ingest(lost) for s in summaries for lost in s.lost_fields]
+        lines += [f"{n} rows rejected: {reason}" for s in summaries for reason, n in s.rejected.items()]
+        lines += [f"{n} rows stored with {what}: {NOTED[what]}" for s in summaries for what, n in s.noted.items()]
+        if stored.refused:
+            lines.append(f"{len(stored.refused)} refused: {stored.refused[0][1]} (first: {stored.refused[0][0]})")
+        lines += [f"they are listed in {path}" for path in (self.rejects, self.item_rejects) if path]
+        if self.skipped:
+            named = [f"{printable(name)} ({reason})" for name, reason in islice(self.skipped.items(), _NAMED)]
+            more = f"; and {len(self.skipped) - _NAMED} more" if len(self.skipped) > _NAMED else ""
+            lines.append(f"{len(self.skipped)} files not read: {'; '.join(named)}{more}")
+        return "\n".join(lines)
+
+    def _columns_told(self) -> Iterator[str]:
+        for what, taken, told in (
+            ("columns", self.columns, _TOLD),
+            ("columns of items", self.item_columns, _ITEM_TOLD),
+        ):
+            yield from (one.text(what, told) for one in taken[:_MOST_TAKEN])
+            if len(taken) > _MOST_TAKEN:
+                yield f"other {what} in {len(taken) - _MOST_TAKEN} more kinds of files: see --json"
+
+    def _reviews_told(self) -> Iterator[str]:
+        read = self.reviews.accepted
+        if self.known.known:
+            yield f"{self.known.known} of {self.known.reviews} reviews are of known items"
+        if 0 < self.undated < read:
+            yield (
+                f"{self.undated} of {read} reviews have no timestamp: each counts as older than the dated reviews of "
+                "its user, in the order of the file"
+            )
+        if self.early:
+            yield (
+                f"{self.early} of {read} reviews have a timestamp before March 1973: if it is not in seconds since "
+                "1970, only the order means something"
+            )
+
+
+def ingest_files(
+    reviews: Path | str | Parts,
+    *,
+    store: str,
+    items: Path | str | Parts | None = None,
+    format: str = "auto",
+    columns: Mapping[str, str] | None = None,
+    item_columns: Mapping[str, str] | None = None,
+    category: str = "",
+    rejects: Path | None = None,
+    max_rejects: float = 0.5,
+    pseudonyms: Path | None = None,
+    progress: bool = False,
+) -> IngestReport:
+    """Read reviews and items into a store; reading the same files again changes nothing.
+
+    Both may be a file, folder, pattern, ``-`` or data set of the hub (see ``open_reviews``). Rejected rows go to
+    ``rejects`` (items' to a file beside it); usable rows are stored either way. With ``pseudonyms``, the file of a key
+    that is made where there is none, users' ids are hashed before anything is stored, and rejects list no raw row.
+
+    Raises:
+        InputError: A file cannot be read, or more than ``max_rejects`` of its rows were rejected.
+        ConfigError: An unknown format or field, standard input is named twice, or the store names users otherwise.
+    """
+    if items is not None and _is_one_stream(reviews, items):
+        raise ConfigError(
+            f"{_stream_name(reviews)} holds the reviews or the items, not both", hint="name a file for one"
+        )
+    rejects = rejects or default_rejects("table" if isinstance(reviews, Parts) else reviews)
+    item_rejects = rejects.with_name("items." + rejects.name)
+    named = [None if isinstance(reviews, Parts) else _path(reviews), _path(items), store_file(store), pseudonyms]
+    for path in (rejects, item_rejects):  # before anything is read
+        RejectsWriter(path, apart=named)
+    _check_key(pseudonyms, store_file(store))
+    hashed = Pseudonyms.open(pseudonyms) if pseudonyms else None
+    # Opening checks the files before anything is made or written.
+    with ExitStack() as stack:
+        listed, item_listed = _Late(bare=hashed is not None), _Late(bare=hashed is not None)
+        how = {"format": format, "columns": columns, "category": category, "max_rejects": max_rejects}
+        file = open_reviews(reviews, **how, on_reject=listed, pseudonym=hashed)
+        item_file = _items_of(file, reviews, items, item_columns, category, item_listed, max_rejects)
+        stack.enter_context(cleaning_up())
+        apart = [*named, *_files_of(file), *_files_of(item_file)]
+        if item_file is not None:
+            item_listed.write = stack.enter_context(RejectsWriter(item_rejects, apart=apart, keep_empty=False))
+        listed.write = stack.enter_context(RejectsWriter(rejects, apart=apart, keep_empty=False))
+        database = stack.enter_context(SqlStore(store))
+        check_names(database, hashed, take=True)
+        # Before a row is in them, for an erasure must find what an interrupted call leaves.
+        for path in (rejects, item_rejects):
+            database.record_output(path, "rejects")
+        seen, mark = _Seen(), database.last_seq()
+        stored = database.add(
+            seen.items(_counted(item_file, "items", progress)), seen.reviews(_counted(file, "reviews", progress))
+        )
+        summary, item_summary = file.summary, item_file.summary if item_file else None
+        stored = settle(database, stored, file, item_file, listed=listed, item_listed=item_listed)
+        known = database.known_items(after=mark if stored.reviews_added else 0)
+    with SqlStore(store) as database:
+        database.drop_outputs(path for path in (rejects, item_rejects) if not path.exists())
+    report = IngestReport(
+        format=file.format,
+        reviews=summary,
+        items=item_summary,
+        stored=stored,
+        rejects=rejects if listed.used else None,
+        item_rejects=item_rejects if item_listed.used else None,
+        files=len(file.parts),
+        skipped={**(item_file.skipped if item_file else {}), **file.skipped},
+        columns=_taken(file),
+        item_columns=_taken(item_file) if item_file else (),
+        known=known,
+        an_item=seen.an_item,
+        undated=seen.undated,
+        early=seen.early,
+    )
+    _check_share(report, max_rejects)
+    return report
+
+
+_OTHER_CONTENT = "the store has these ids with other content, as another reading left them: ingest into a new store"
+
+
+class _Seen:
+    """Notes what goes by on its way into the store."""
+
+    def __init__(self) -> None:
+        self.undated, self.early, self.an_item = 0, 0, ""
+
+    def items(self, items: Iterable[Item]) -> Iterator[Item]:
+        """The items, as they come."""
+        for item in items:
+            self.an_item = self.an_item or item.id
+            yield item
+
+    def reviews(self, reviews: Iterable[Review]) -> Iterator[Review]:
+        """The reviews, as they come."""
+        for review in reviews:
+            self.undated += review.timestamp is None
+            self.early += review.timestamp is not None and review.timestamp < FIRST_SECOND
+            yield review
+
+
+def _taken(file: RecordFile[Any]) -> tuple[Taken, ...]:
+    """What the columns were taken for, once for parts alike."""
+    found: dict[tuple[object, ...], Taken] = {}
+    for part in file.parts:
+        if part.unnest is None:
+            name = part.part.name if len(file.parts) > 1 else ""
+            found.setdefault(part.columns.key, Taken(name, part.columns))
+    return tuple(found.values())
+
+
+def _told_ingest(lost: LostField) -> str:
+    """For people: how many rows lack the field and why."""
+    remedy = REMEDIES.get(lost.reason)
+    return (
+        f"{lost.rows} rows read without their {lost.name}: {lost.reason} "
+        f"(first: line {lost.line} of {printable(lost.file)})" + (f"; {remedy}" if remedy else "")
+    )
+
+
+class _Late:
+    """A destination of rejected rows that is known only once the file they come from could be opened.
+
+    Args:
+        bare: Whether the rows themselves are left out, for they hold users' ids.
+    """
+
+    write: Callable[[Rejected], None]
+
+    def __init__(self, *, bare: bool) -> None:
+        self.used, self._bare = False, bare
+
+    def __call__(self, rejected: Rejected) -> None:
+        self.used = True
+        self.write(replace(rejected, raw_start="") if self._bare else rejected)
+
+
+def _items_of(
+    file: ReviewFile,
+    reviews: Path | str | Parts,
+    items: Path | str | Parts | None,
+    columns: Mapping[str, str] | None,
+    category: str,
+    listed: _Late,
+    max_rejects: float,
+) -> ItemFile | None:
+    """The items' own file; else the reviews' where it holds the items too."""
+    if items is None and not file.carries_items:
+        return None
+    # The authors' sets tell the category by the names of files, which the items' format is told by alone.
+    told = file.format if items is None or file.format == "dpl" else "auto"
+    where = file.where if items is None else items
+    return open_items(where, format=told, columns=columns, category=category, on_reject=listed, max_rejects=max_rejects)
+
+
+def _is_one_stream(one: Path | str | Parts, other: Path | str | Parts) -> bool:
+    if isinstance(one, Parts) or isinstance(other, Parts):
+        return False
+    if str(one) == str(other) == STDIN:
+        return True
+    return (known := stream_id(one)) is not None and known == stream_id(other)
+
+
+def _stream_name(where: Path | str | Parts) -> str:
+    return STDIN_NAME if str(where) == STDIN else repr(str(where))
+
+
+def _path(where: Path | str | Parts | None) -> Path | None:
+    """A place as a path; None if it is standard input or a table, or if there is none."""
+    return None if where is None or isinstance(where, Parts) or str(where) == STDIN else Path(where)
+
+
+def _files_of(file: RecordFile[T] | None) -> list[Path | None]:
+    return [] if file is None else [part.part.path for part in file.parts]
+
+
+def _check_key(key: Path | None, store: Path | None) -> None:
+    """Refuse to make the key of pseudonyms where the store is, or is to be."""
+    if key is not None and store is not None and real_path(key) == real_path(store):
+        raise ConfigError(f"--pseudonyms and --store both name {str(key)!r}", hint="name another file for the key")
+
+
+def _counted(file: RecordFile[T] | None, what: str, progress: bool) -> Iterator[T]:
+    rows: Iterable[T] = file if file is not None else []
+    with Progress(None, what, "row", shown=progress) as told:
+        for row in rows:
+            yield row
+            told.update()
+
+
+def _check_share(report: IngestReport, max_rejects: float) -> None:
+    reviews, items = report.reviews, report.items or ReadSummary(read=0, accepted=0)
+    for what, summary, refused, listed in (
+        ("reviews", reviews, report.stored.refused_reviews, report.rejects),
+        ("items", items, report.stored.refused_items, report.item_rejects),
+    ):
+        lost = summary.lost + len(refused)
+        if lost > max_rejects * summary.read:
+            rest = "reading stopped there; the usable ones are stored" if summary.stopped else "the rest is stored"
+            reasons = Counter(summary.rejected) + Counter(reason for _, reason in refused)
+            reason = max(reasons, key=lambda name: reasons[name], default="")
+            other = _OTHER_CONTENT if reason in dict(refused).values() else "map columns with --column field=column"
+            remedy = REMEDIES.get(reason, other)
+            raise InputError(
+                f"{lost} of {summary.read} rows of {what} were rejected ({rest}), most for {reason!r}; "
+                f"see {str(listed)!r}",
+                hint=f"{remedy}; or raise --max-rejects",
+            )
+
+
+_MOST = 100
+"""The greatest rating of any scale in use."""
+
+
+def add_review(
+    store: str,
+    *,
+    user: str,
+    item: str,
+    text: str,
+    rating: float | None = None,
+    title: str = "",
+    timestamp: int | None = None,
+    id: str | None = None,
+    encoder: str = "minilm",
+    pseudonyms: Path | None = None,
+) -> Review:
+    """Add one review written now, with its vector; the item's sum follows in the same transaction as the vector.
+
+    With an ``id`` of its own, a review that was added already, now or at another moment, is left as it is; without one
+    every call adds another review, for it was written at another moment.
+
+    The store is then another one to the splits made of it: see ``split_store``. With ``pseudonyms``, the file of a key
+    that is made where there is none, the user's id is hashed before anything is made of it.
+
+    Raises:
+        ConfigError: The text is empty, or the store holds other encoders' vectors only, or names users otherwise.
+        InputError: The store refuses the review; where there is no store yet, none is made.
+    """
+    check_said(rating, timestamp)
+    user, item = clean_id(user), clean_id(item)
+    if not text.strip():
+        raise ConfigError("the review has no text", hint="pass --text")
+    moment = int(time.time()) if timestamp is None else timestamp
+    hashed = Pseudonyms.open(pseudonyms) if pseudonyms else None
+    author = hashed(user) if hashed else UserId(user)
+    review = Review(
+        id=ReviewId(id or digest_id(author, item, moment, title, text, rating)),
+        user=author,
+        item=ItemId(item),
+        text=text,
+        rating=rating,
+        title=title,
+        timestamp=moment,
+    )
+    # Everything that can fail comes before the first write: a review without its vector would be half known.
+    if reason := refusal(review):
+        raise InputError(f"the review cannot be stored: {reason}", hint="change it and try again")
+    return _store(store, review, load_encoder(encoder), hashed, dated=timestamp is not None)
+
+
+def check_said(rating: float | None, timestamp: int | None = None) -> None:
+    """Refuse what is no rating or moment, or was hardly meant: nobody checks a single review as a file is checked."""
+    hint = "ratings are 0 to 100, timestamps seconds since 1970"
+    if rating is not None and not 0 <= rating <= _MOST:
+        raise InputError("rating out of range", hint=hint)
+    if timestamp is not None and not 0 <= timestamp < LATEST:
+        raise InputError("timestamp out of range", hint=hint)
+
+
+def _store(store: str, review: Review, encoder: Encoder, hashed: Pseudonyms | None, *, dated: bool) -> Review:
+    """Review and vector, or neither; the stored one where it differs by a moment that nobody gave."""
+    vector = encoder.encode([review.text])
+    with SqlStore(store) as database:
+        check_names(database, hashed, take=True)
+        held = database.encoders()
+        if held and encoder.name not in held:
+            raise ConfigError(f"the store holds vectors of {', '.join(held)}", hint="name their encoder with --encoder")
+        known = _known(database, review.id)
+        if known is not None and not dated:
+            review = replace(review, timestamp=known.timestamp)
+        report = database.add([], [review])
+        if report.refused:
+            raise InputError(f"the review cannot be stored: {report.refused[0][1]}", hint="change it and try again")
+        database.add_vectors([review.id], vector, encoder=encoder.name)
+    return review
+
+
+def _known(database: SqlStore, id: ReviewId) -> Review | None:
+    try:
+        return database.reviews([id])[0]
+    except NotFoundError:
+        return None

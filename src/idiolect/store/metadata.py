@@ -1,0 +1,295 @@
+"""What is noted beside the reviews: who is nobody's peer, how users are named, what was written from the store.
+
+After an erasure: no byte of what was deleted stays in the database's files.
+
+``secure_delete`` overwrites what is deleted, but not the copies that SQLite leaves behind in a page when it moves rows
+to another to balance its trees. Only rewriting the file is sure to drop those.
+
+A store's connections, and what is noted in it: who is no peer, how users are named, what was written from it.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import sqlite3
+from collections.abc import Iterable, Iterator
+from contextlib import ExitStack, contextmanager
+from hashlib import blake2b
+from pathlib import Path
+from typing import Self
+from urllib.parse import unquote_to_bytes
+
+import numpy as np
+import sqlalchemy as sa
+
+from idiolect.errors import ArtifactError
+from idiolect.store import schema as tables
+from idiolect.store.engine import is_read_only, open_engine, plain_cursor, writing
+from idiolect.store.ingest import adjust_totals
+from idiolect.store.sums import change_sums
+from idiolect.types import UserId
+
+_reviews, _vectors = tables.reviews.c, tables.vectors.c
+_flagged = tables.not_peers.c.user
+_OWN = (
+    sa.select(_vectors.encoder, _reviews.item, _vectors.vector)
+    .join(tables.vectors, _vectors.review == _reviews.seq)
+    .where(_reviews.user == sa.bindparam("of"))
+)
+
+
+def set_peer(connection: sa.Connection, user: UserId, peer: bool) -> bool:
+    """Put the user's vectors into the item sums or take them out; the digest of the store tells both states apart.
+
+    Returns:
+        Whether that was a change.
+    """
+    now = connection.execute(sa.select(_flagged).where(_flagged == user)).first() is None
+    if now == peer:
+        return False
+    _change_own_sums(connection, user, sign=1 if peer else -1)
+    if peer:
+        connection.execute(sa.delete(tables.not_peers).where(_flagged == user))
+    else:
+        connection.execute(sa.insert(tables.not_peers).values(user=user))
+    adjust_totals(connection, digest=-flag_digest(user) if peer else flag_digest(user))
+    return True
+
+
+def flag_digest(user: UserId) -> int:
+    """What a user who is nobody's peer adds to the digest of the store."""
+    return int.from_bytes(blake2b(user.encode(), digest_size=16, person=b"not a peer").digest())
+
+
+def record_output(connection: sa.Connection, path: Path, kind: str) -> None:
+    """Note a file or folder by its absolute path; a second time changes its kind."""
+    kept = as_text(path.resolve())
+    where = tables.outputs.c.path == kept
+    if not connection.execute(sa.update(tables.outputs).where(where).values(kind=kind)).rowcount:
+        connection.execute(sa.insert(tables.outputs).values(path=kept, kind=kind))
+
+
+def as_text(path: Path) -> str:
+    """An absolute path as UTF-8 text; one that is not UTF-8 as a URI of its bytes."""
+    try:
+        str(path).encode()
+    except UnicodeEncodeError:
+        return path.as_uri()
+    return str(path)
+
+
+def as_path(text: str) -> Path:
+    """The path that ``as_text`` turned into text."""
+    scheme = "file://"
+    return Path(os.fsdecode(unquote_to_bytes(text.removeprefix(scheme)))) if text.startswith(scheme) else Path(text)
+
+
+def take_names(connection: sa.Connection, names: str) -> str:
+    """Note how users are named, unless a review is stored already; how they are named then."""
+    meta = connection.execute(sa.select(tables.meta)).one()
+    if meta.n_reviews or meta.names == names:
+        return meta.names
+    connection.execute(sa.update(tables.meta).values(names=names))
+    return names
+
+
+def _change_own_sums(connection: sa.Connection, user: UserId, *, sign: int) -> None:
+    rows = connection.execute(_OWN, {"of": user}).all()
+    for key in {row.encoder for row in rows}:
+        part = [row for row in rows if row.encoder == key]
+        vectors = np.frombuffer(b"".join(row.vector for row in part), dtype="<f2").reshape(len(part), -1)
+        change_sums(connection, key, [row.item for row in part], vectors, sign=sign)
+
+
+_READERS_MS = 5_000
+"""How long the log may wait for readers of other processes before the rewrite is left pending."""
+
+_noted = tables.meta.c.unscrubbed
+
+
+def scrub(engine: sa.Engine) -> bool:
+    """Rewrite the database without the space of deleted rows, and empty its log.
+
+    It takes a copy's time and, for that time, a copy's space. Other processes may go on reading and writing: they are
+    waited for, but no longer than a bound. On PostgreSQL the tables are rewritten; its archived log and its backups are
+    beyond reach.
+
+    Returns:
+        Whether it is done; where another process holds the file, what was erased may still lie in it, and the store
+        says so (``is_scrubbed``) until a later call is done.
+
+    Raises:
+        ArtifactError: There is no room for the copy; a later call goes on.
+    """
+    with engine.connect() as connection:
+        before = _erasures(connection)
+    if engine.dialect.name == "sqlite":
+        done = _scrub_sqlite(engine)
+    else:
+        _scrub_tables(engine)
+        done = True
+    if done and before % 2:
+        with writing(engine) as connection:  # unless another process has erased somebody in the meantime
+            connection.execute(sa.update(tables.meta).where(_noted == before).values(unscrubbed=before - 1))
+    return done
+
+
+def is_scrubbed(connection: sa.Connection) -> bool:
+    """Whether every erasure so far was followed by a ``scrub``."""
+    return _erasures(connection) % 2 == 0
+
+
+def erasures(connection: sa.Connection) -> int:
+    """How many erasures there were: what was read before one is out of date after it."""
+    return _erasures(connection) // 2
+
+
+def note_erasure(connection: sa.Connection) -> None:
+    """Count an erasure, and note that its bytes are in the file until the next ``scrub``."""
+    connection.execute(sa.update(tables.meta).values(unscrubbed=(_erasures(connection) // 2 + 1) * 2 + 1))
+
+
+def _erasures(connection: sa.Connection) -> int:
+    return connection.execute(sa.select(_noted)).scalar_one()
+
+
+def _scrub_sqlite(engine: sa.Engine) -> bool:
+    with plain_cursor(engine) as cursor:
+        if not cursor.execute("PRAGMA database_list").fetchone()[2]:
+            return True  # in memory
+        patience = cursor.execute("PRAGMA busy_timeout").fetchone()[0]
+        try:
+            cursor.execute("PRAGMA temp_store = FILE")  # the copy may be larger than memory
+            cursor.execute("VACUUM")
+            cursor.execute(f"PRAGMA busy_timeout = {_READERS_MS}")  # writers wait for as long as this waits for readers
+            busy, *_ = cursor.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
+        except sqlite3.OperationalError as error:
+            if "locked" not in str(error):
+                raise ArtifactError(
+                    f"the user is erased, but {engine.url.database!r} cannot be rewritten without old bytes: {error}",
+                    hint="make room on the disk and run the same command again",
+                ) from error
+            return False
+        finally:
+            cursor.execute(f"PRAGMA busy_timeout = {patience}")
+            cursor.execute("PRAGMA temp_store = MEMORY")
+    return not busy
+
+
+def _scrub_tables(engine: sa.Engine) -> None:
+    with engine.execution_options(isolation_level="AUTOCOMMIT").connect() as connection:
+        for name in tables.metadata.tables:
+            connection.exec_driver_sql(f"VACUUM (FULL) {name}")
+
+
+_log = logging.getLogger(__name__)
+_user = tables.reviews.c.user
+
+
+class Noted:
+    """A database that is known to be a store; arguments and errors as of ``SqlStore``."""
+
+    def __init__(self, where: str | Path, *, create: bool = True) -> None:
+        self._engine = open_engine(where, create=create)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Give all connections back; the store can still be used and then opens new ones."""
+        self._engine.dispose()
+
+    @contextmanager
+    def reading(self) -> Iterator[sa.Connection]:
+        """A connection whose reads all see the same commit."""
+        with self._engine.connect() as connection:
+            if connection.dialect.name != "sqlite":  # where one transaction always sees one commit
+                connection = connection.execution_options(isolation_level="REPEATABLE READ")
+            yield connection
+
+    def set_peer(self, user: UserId, peer: bool) -> bool:
+        """Let others be compared with a user (the default), or not: neither their texts nor their vectors are used.
+
+        The user may still be written for, with their own history. Snapshots and splits made before are out of date.
+
+        Returns:
+            Whether that was a change.
+        """
+        with writing(self._engine) as connection:
+            return set_peer(connection, user, peer)
+
+    def wrote(self, user: UserId) -> bool:
+        """Whether there is a review by this user."""
+        with self.reading() as connection:
+            return connection.execute(sa.select(_user).where(_user == user).limit(1)).first() is not None
+
+    def not_peers(self) -> list[UserId]:
+        """The users with whom nobody is compared, sorted."""
+        with self.reading() as connection:
+            return sorted(connection.scalars(sa.select(tables.not_peers.c.user)))
+
+    def record_output(self, path: Path, kind: str) -> None:
+        """Note that a file or folder was made from this store, so that an erasure finds it; known ones cost a read."""
+        if self.outputs().get(path.resolve()) == kind:
+            return
+        if is_read_only(self._engine):
+            _log.warning(
+                "the store is only read, so it does not note %r: name it with --outputs to erase a user from it",
+                str(path),
+            )
+            return
+        with writing(self._engine) as connection:
+            record_output(connection, path, kind)
+
+    def drop_outputs(self, paths: Iterable[Path]) -> None:
+        """No longer note these files and folders: they are not there, and were not moved."""
+        known = self.outputs()
+        wanted = [{"of": as_text(path.resolve())} for path in paths if path.resolve() in known]
+        if wanted:
+            with writing(self._engine) as connection:
+                connection.execute(sa.delete(tables.outputs).where(tables.outputs.c.path == sa.bindparam("of")), wanted)
+
+    def outputs(self) -> dict[Path, str]:
+        """Every recorded file or folder, and what it is."""
+        with self.reading() as connection:
+            return {as_path(row.path): row.kind for row in connection.execute(sa.select(tables.outputs))}
+
+    @contextmanager
+    def unerased(self, since: int) -> Iterator[None]:
+        """Holds erasures back while what was read from the store is put into its place.
+
+        Args:
+            since: Number of erasures (``scrub.erasures``) when it was read.
+
+        Raises:
+            ArtifactError: A user was erased since then.
+        """
+        with ExitStack() as stack:
+            try:
+                connection = stack.enter_context(writing(self._engine))
+            except ArtifactError:  # it cannot be written here, or not now
+                connection = stack.enter_context(self.reading())
+            if erasures(connection) != since:
+                raise ArtifactError(
+                    "a user was erased from the store while it was read; nothing was written",
+                    hint="run the same command again",
+                )
+            yield
+
+    def names(self) -> str:
+        """How users are named: empty for their own ids, else by what the key of their pseudonyms is known."""
+        with self.reading() as connection:
+            return connection.execute(sa.select(tables.meta.c.names)).scalar_one()
+
+    def take_names(self, names: str) -> str:
+        """Settle how users are named, where no review is stored yet.
+
+        Returns:
+            How they are named now (see ``names``).
+        """
+        with writing(self._engine) as connection:
+            return take_names(connection, names)

@@ -1,0 +1,96 @@
+"""The files and folders that commands write to: recorded, so that an erasure finds them, and nobody else's."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Literal
+
+from idiolect.data.files import is_sqlite, real_path
+from idiolect.errors import ConfigError
+from idiolect.store.engine import store_file
+from idiolect.store.sql import SqlStore
+
+Kind = Literal["split", "fit", "evaluation", "backbone"]
+_MARKS: dict[str, tuple[str, frozenset[str]]] = {
+    "split": ("members.parquet", frozenset()),
+    "fit": ("settings.json", frozenset({"settings", "encoder", "backbone"})),
+    "evaluation": ("claim.json", frozenset({"backbone", "encoder", "store"})),
+    "backbone": ("pretrain.json", frozenset({"recipe", "data"})),
+    "demo": ("demo.json", frozenset({"config", "backbone", "version"})),
+    "study": ("claim.json", frozenset({"config", "backbone"})),
+}
+"""What each kind of output has in it, however it got there: a file, and what this says if it is JSON."""
+_OWN = "give the output a folder of its own"
+
+
+def check_folder(
+    database: SqlStore, store: str, folder: Path, kind: Kind, *, apart: Iterable[Path | None] = ()
+) -> None:
+    """Refuse a folder for an output that holds anything else, before any work is done for it.
+
+    Args:
+        database: What is written comes from it.
+        store: Its file or URL.
+        folder: Where the output goes.
+        kind: What it will be.
+        apart: What the command reads; it may not be the folder, or be in it.
+
+    Raises:
+        ConfigError: The folder holds the store, or anything else that is no output; or it is a file.
+    """
+    place, file = real_path(folder), store_file(store)
+    if file is not None and real_path(file).is_relative_to(place):
+        raise ConfigError(f"{str(folder)!r} holds the store", hint=_OWN)
+    for other in apart:
+        if other is not None and real_path(other).is_relative_to(place):
+            raise ConfigError(f"{str(folder)!r} is or holds {str(other)!r}, which is read", hint=_OWN)
+    if database.outputs().get(place) not in _MARKS or not place.is_dir():
+        check_own(folder, kind)
+
+
+def check_own(folder: Path, kind: str) -> None:
+    """Refuse a folder that is neither new, nor empty, nor an output of this kind.
+
+    Raises:
+        ConfigError: It holds other files, or is a file.
+    """
+    place = real_path(folder)
+    if place.exists() and not place.is_dir():
+        raise ConfigError(f"{str(folder)!r} is a file, not a folder", hint=_OWN)
+    if not _is_marked(place, kind) and place.is_dir() and any(place.iterdir()):
+        raise ConfigError(f"{str(folder)!r} holds other files", hint=_OWN)
+
+
+def claim_folder(database: SqlStore, store: str, folder: Path, kind: Kind) -> None:
+    """Record a folder as an output of the store, before anything is written to it.
+
+    An erasure removes from such a folder every file with a trace of the user. So it is taken only where it is new,
+    empty, or an output already.
+
+    Args:
+        database: What is written comes from it.
+        store: Its file or URL.
+        folder: Where the output goes.
+        kind: What it will be.
+
+    Raises:
+        ConfigError: The folder holds the store, or anything else that is no output.
+    """
+    check_folder(database, store, folder, kind)
+    database.record_output(folder, kind)
+
+
+def _is_marked(place: Path, kind: str) -> bool:
+    name, keys = _MARKS[kind]
+    mark = place / name
+    if not mark.is_file() or not keys:
+        return mark.is_file()
+    if is_sqlite(mark):
+        return False
+    try:
+        said = json.loads(mark.read_text(encoding="utf-8"))
+    except (OSError, ValueError, RecursionError):
+        return False
+    return isinstance(said, dict) and keys <= said.keys()

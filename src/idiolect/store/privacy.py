@@ -1,0 +1,216 @@
+"""Names in place of users: a store that nobody can read a user's id from, and that still finds who asks to be erased.
+
+A keyed hash (BLAKE2b) gives the same user the same pseudonym under the same key. Who has the key and an id can find the
+user's reviews; who has the store alone can neither read ids nor try a list of them. Texts are left as they are.
+
+Removing a user: reviews, vectors, their part of every sum, items of theirs alone, in one transaction.
+"""
+
+from __future__ import annotations
+
+import os
+import secrets
+from collections.abc import Iterator
+from hashlib import blake2b
+from pathlib import Path
+
+import sqlalchemy as sa
+
+from idiolect.data.files import is_sqlite
+from idiolect.data.records import clean_id
+from idiolect.errors import ArtifactError, ConfigError, NotFoundError
+from idiolect.store import schema as tables
+from idiolect.store.base import ErasureReceipt
+from idiolect.store.ingest import adjust_totals
+from idiolect.store.metadata import Noted, note_erasure, set_peer
+from idiolect.store.schema import ITEM, to_item
+from idiolect.types import Item, UserId
+
+_KEY_BYTES = 32
+
+
+class Pseudonyms:
+    """Users' ids to pseudonyms of 32 hexadecimal digits.
+
+    Args:
+        key: 32 secret bytes.
+
+    Raises:
+        ArtifactError: It is not of that length.
+    """
+
+    def __init__(self, key: bytes) -> None:
+        if len(key) != _KEY_BYTES:
+            raise ArtifactError(f"a key has {_KEY_BYTES} bytes, not {len(key)}", hint="give the file that ingest made")
+        self._key = key
+
+    @classmethod
+    def open(cls, path: str | Path, *, create: bool = True) -> Pseudonyms:
+        """Those of a key's file, which only its owner may read; keep it away from the store.
+
+        Args:
+            path: Of the file; 64 hexadecimal digits.
+            create: Make the file, with a new random key, where there is none.
+
+        Raises:
+            NotFoundError: There is none and ``create`` is off.
+            ArtifactError: The file holds no key.
+        """
+        path = Path(path)
+        if is_sqlite(path):  # perhaps the store itself, which nothing but SQLite may open
+            raise ArtifactError(
+                f"{str(path)!r} is an SQLite database, not a key", hint="give the file that ingest used"
+            )
+        if create:
+            _make(path)
+        try:
+            return cls(bytes.fromhex(path.read_text(encoding="ascii")))
+        except FileNotFoundError as error:
+            raise NotFoundError(f"there is no key at {str(path)!r}", hint="give the file that ingest used") from error
+        except (OSError, ValueError) as error:
+            raise ArtifactError(
+                f"{str(path)!r} holds no key: {error}", hint="give the file that ingest used"
+            ) from error
+
+    def __call__(self, user: str) -> UserId:
+        """The user's pseudonym."""
+        return UserId(blake2b(user.encode(errors="surrogatepass"), digest_size=16, key=self._key).hexdigest())
+
+    @property
+    def name(self) -> str:
+        """What the key is known by in a store: tells it from other keys, and gives nothing of it away."""
+        return blake2b(digest_size=8, key=self._key, person=b"name of the key").hexdigest()
+
+
+def check_names(store: Noted, pseudonyms: Pseudonyms | None, *, take: bool = False) -> None:
+    """Refuse to look for users by other names than a store knows them by.
+
+    Args:
+        store: The store.
+        pseudonyms: What users' ids are turned into; None: they are left as they are.
+        take: Whether a store without reviews takes these names from now on.
+
+    Raises:
+        ConfigError: They are others than the store's.
+    """
+    wanted, held = pseudonyms.name if pseudonyms else "", store.names()
+    if held != wanted and take:
+        held = store.take_names(wanted)
+    if held == wanted:
+        return
+    if not held:
+        raise ConfigError("the store knows users by their own ids", hint="leave --pseudonyms out, or use a new store")
+    if not wanted:
+        raise ConfigError(
+            "the store knows users by pseudonyms", hint="name the key that ingest used: --pseudonyms FILE"
+        )
+    raise ConfigError("the store's pseudonyms are of another key", hint="name the file that ingest used")
+
+
+def user_in(store: Noted, user: str, key: Path | None) -> UserId:
+    """The id by which a store knows a user: the one that was named, or if nobody has it, as files are read.
+
+    Args:
+        store: The store.
+        user: Their own id.
+        key: File of the key of the store's pseudonyms; None: it has none.
+
+    Raises:
+        ConfigError: The store knows users by other names.
+        NotFoundError: There is no such file.
+        ArtifactError: The file holds no key.
+    """
+    pseudonyms = Pseudonyms.open(key, create=False) if key else None
+    check_names(store, pseudonyms)
+    ids = [pseudonyms(name) if pseudonyms else UserId(name) for name in dict.fromkeys((user, clean_id(user)))]
+    return next((id for id in ids if store.wrote(id)), ids[0]) if len(ids) > 1 else ids[0]
+
+
+def _make(path: Path) -> None:
+    try:
+        with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w", encoding="ascii") as file:
+            file.write(secrets.token_hex(_KEY_BYTES) + "\n")
+    except FileExistsError:
+        return
+
+
+_BATCH = 1000
+_items, _reviews, _vectors, _encoders = tables.items.c, tables.reviews.c, tables.vectors.c, tables.encoders.c
+
+
+def erase(connection: sa.Connection, user: UserId) -> ErasureReceipt:
+    """Take a user out of every table; a second time there is nothing left to take out."""
+    set_peer(connection, user, False)  # which takes them out of the sums
+    vectors = _erase_vectors(connection, user)
+    set_peer(connection, user, True)  # with nothing left to put back
+    items_removed, items_shared = _erase_items(connection, user)
+    columns = (_reviews.item, _reviews.timestamp, _reviews.digest)
+    rows = connection.execute(sa.select(*columns).where(_reviews.user == user)).all()
+    connection.execute(sa.delete(tables.reviews).where(_reviews.user == user))
+    adjust_totals(
+        connection,
+        digest=-sum(int.from_bytes(row.digest) for row in rows),
+        reviews=-len(rows),
+        dated=-sum(row.timestamp is not None for row in rows),
+    )
+    note_erasure(connection)
+    return ErasureReceipt(
+        reviews=len(rows),
+        vectors=vectors,
+        items_touched=len({row.item for row in rows}),
+        items_removed=items_removed,
+        items_shared=items_shared,
+        scrubbed=False,
+    )
+
+
+def items_alone(connection: sa.Connection, user: UserId) -> list[Item]:
+    """The records with texts of items that this user and nobody else wrote about: they may be the user's own."""
+    return [to_item(row) for row in connection.execute(sa.select(*ITEM).where(_written_about(user), _alone(user)))]
+
+
+def other_item_texts(connection: sa.Connection, user: UserId) -> Iterator[str]:
+    """Titles and descriptions of all items but those that only this user wrote about."""
+    query = sa.select(_items.title, _items.description).where(~(_written_about(user) & _alone(user)))
+    for row in connection.execution_options(stream_results=True).execute(query).yield_per(_BATCH):
+        yield from row
+
+
+def _written_about(user: UserId) -> sa.ColumnElement[bool]:
+    """Items with texts; a record without can hold nobody's."""
+    return (_items.title + _items.description != "") & _items.id.in_(
+        sa.select(_reviews.item).where(_reviews.user == user)
+    )
+
+
+def _alone(user: UserId) -> sa.ColumnElement[bool]:
+    return ~sa.exists().where(_reviews.item == _items.id, _reviews.user != user)
+
+
+def _erase_items(connection: sa.Connection, user: UserId) -> tuple[int, int]:
+    """Take out the records with texts of items that only this user wrote about; nothing else refers to them.
+
+    Returns:
+        How many, and how many stay because others wrote about them too.
+    """
+    counted = sa.select(sa.func.count()).select_from(tables.items).where(_written_about(user))
+    touched = connection.execute(counted).scalar_one()
+    alone = sa.select(_items.seq, _items.digest).where(_written_about(user), _alone(user))
+    rows = connection.execute(alone).all()
+    if rows:
+        gone = sa.delete(tables.items).where(_items.seq == sa.bindparam("of"))
+        connection.execute(gone, [{"of": row.seq} for row in rows])
+    adjust_totals(connection, digest=-sum(int.from_bytes(row.digest) for row in rows), items=-len(rows))
+    return len(rows), touched - len(rows)
+
+
+def _erase_vectors(connection: sa.Connection, user: UserId) -> int:
+    """Take out the vectors; an encoder is left with the number of the others', and without any it is not known."""
+    of_user = _vectors.review.in_(sa.select(_reviews.seq).where(_reviews.user == user))
+    counts = sa.select(_vectors.encoder, sa.func.count().label("n")).where(of_user).group_by(_vectors.encoder)
+    found = connection.execute(counts).all()
+    connection.execute(sa.delete(tables.vectors).where(of_user))
+    for encoder, n in found:
+        left = sa.update(tables.encoders).where(_encoders.key == encoder)
+        connection.execute(left.values(n_vectors=_encoders.n_vectors - n))
+    return sum(n for _, n in found)

@@ -1,0 +1,358 @@
+"""The tables of a store, in SQL that SQLite and PostgreSQL share.
+
+``seq`` is the order of arrival and the key inside the database; ``id`` is the key outside it. An item may be known by
+its id alone (a review file without an item file), so reviews name items without a foreign key.
+
+Items and reviews as rows: what cannot be stored, what identifies a content, and the way back.
+
+A store of an earlier version, brought to this one step by step, each step and its number in one transaction.
+"""
+
+from __future__ import annotations
+
+import math
+import operator
+from collections.abc import Callable, Iterable, Sequence
+from decimal import Decimal
+from hashlib import blake2b
+from numbers import Real
+from typing import Any, TypeVar
+
+import numpy as np
+import sqlalchemy as sa
+from sqlalchemy import (
+    BigInteger,
+    Column,
+    Double,
+    ForeignKey,
+    Index,
+    Integer,
+    LargeBinary,
+    MetaData,
+    String,
+    Table,
+    Text,
+)
+
+from idiolect.types import Item, ItemId, Review, ReviewId, UserId
+
+SCHEMA_VERSION = 4
+"""Raised with every entry of ``migrations.MIGRATIONS``."""
+
+# SQLite numbers rows by itself only where the type is spelled INTEGER.
+_Key = BigInteger().with_variant(Integer, "sqlite")
+
+metadata = MetaData()
+
+meta = Table(
+    "meta",
+    metadata,
+    Column("version", Integer, nullable=False),
+    Column("digest", String(32), nullable=False, doc="Sum of all row digests mod 2**128, in hex."),
+    Column("n_items", BigInteger, nullable=False),
+    Column("n_reviews", BigInteger, nullable=False),
+    Column("n_dated", BigInteger, nullable=False, doc="Number of reviews with a timestamp."),
+    Column(
+        "unscrubbed",
+        Integer,
+        nullable=False,
+        server_default="0",
+        doc="Twice the erasures, plus 1 if bytes may be left.",
+    ),
+    Column("names", Text, nullable=False, server_default="", doc="What the key of users' pseudonyms is known by."),
+)
+
+items = Table(
+    "items",
+    metadata,
+    Column("seq", _Key, primary_key=True),
+    Column("id", Text, nullable=False, unique=True),
+    Column("title", Text, nullable=False),
+    Column("description", Text, nullable=False),
+    Column("category", Text, nullable=False),
+    Column("digest", LargeBinary, nullable=False),
+    Index("items_by_category", "category", "id"),
+)
+
+reviews = Table(
+    "reviews",
+    metadata,
+    Column("seq", _Key, primary_key=True),
+    Column("id", Text, nullable=False, unique=True),
+    Column("user", Text, nullable=False),
+    Column("item", Text, nullable=False),
+    Column("rating", Double),
+    Column("title", Text, nullable=False),
+    Column("text", Text, nullable=False),
+    Column("timestamp", BigInteger),
+    Column("order", BigInteger, nullable=False),
+    Column("digest", LargeBinary, nullable=False),
+    Index("reviews_by_user", "user", "item"),
+    Index("reviews_by_item", "item"),
+)
+
+encoders = Table(
+    "encoders",
+    metadata,
+    Column("key", _Key, primary_key=True),
+    Column("name", Text, nullable=False, unique=True),
+    Column("dim", Integer, nullable=False),
+    Column("n_vectors", BigInteger, nullable=False, server_default="0", doc="A total, as those in meta."),
+)
+
+vectors = Table(
+    "vectors",
+    metadata,
+    Column("review", _Key, ForeignKey("reviews.seq", ondelete="CASCADE"), primary_key=True),
+    Column("encoder", _Key, ForeignKey("encoders.key"), primary_key=True),
+    Column("vector", LargeBinary, nullable=False, doc="float16 (dim,), little-endian."),
+)
+
+item_sums = Table(
+    "item_sums",
+    metadata,
+    Column("item", Text, primary_key=True),
+    Column("encoder", _Key, ForeignKey("encoders.key"), primary_key=True),
+    Column("count", BigInteger, nullable=False),
+    Column("sum", LargeBinary, nullable=False, doc="float64 (dim,), little-endian."),
+)
+
+category_sums = Table(
+    "category_sums",
+    metadata,
+    Column("category", Text, primary_key=True, doc="Empty for items without a category, or without a record."),
+    Column("encoder", _Key, ForeignKey("encoders.key"), primary_key=True),
+    Column("count", BigInteger, nullable=False),
+    Column("sum", LargeBinary, nullable=False, doc="float64 (dim,), little-endian."),
+)
+
+not_peers = Table(
+    "not_peers",
+    metadata,
+    Column("user", Text, primary_key=True, doc="Nobody is compared with their reviews; no sum holds their vectors."),
+)
+
+outputs = Table(
+    "outputs",
+    metadata,
+    Column("path", Text, primary_key=True, doc="Absolute path of a file or folder that was made from the store."),
+    Column("kind", Text, nullable=False, doc="What wrote it."),
+)
+
+V1 = frozenset({"meta", "items", "reviews", "encoders", "vectors", "item_sums"})
+"""Tables that a store of any version has: by them it is known."""
+
+
+Row = dict[str, Any]
+
+ITEM = (items.c.id, items.c.title, items.c.description, items.c.category)
+REVIEW = tuple(reviews.c[name] for name in ("id", "user", "item", "rating", "title", "text", "timestamp", "order"))
+
+_INT64 = 2**63
+_NOT_NUMBERS = (bool, np.bool_, np.timedelta64)
+"""Types that Python or NumPy count as numbers, and that are no rating, time or order."""
+
+T = TypeVar("T", Item, Review)
+
+
+class Refused(Exception):
+    """This row cannot be stored; the message says why."""
+
+
+def item_row(item: Item) -> Row:
+    """The row of ``items`` that holds ``item``.
+
+    Raises:
+        Refused: No database can hold it.
+    """
+    texts = _texts(item, "id", "title", "description", "category")
+    return {**texts, "digest": _digest(b"item", tuple(texts.values()))}
+
+
+def review_row(review: Review) -> Row:
+    """The row of ``reviews`` that holds ``review``.
+
+    Raises:
+        Refused: No database can hold it, or its rating is not a number.
+    """
+    texts = _texts(review, "id", "user", "item", "title", "text")
+    if not (texts["user"] and texts["item"]):
+        raise Refused("it names no user or no item")
+    rating = _rating(review.rating)
+    timestamp = None if review.timestamp is None else _whole(review.timestamp, "timestamp")
+    order = _whole(review.order, "order")
+    digest = _digest(b"review", tuple(texts.values()), rating, timestamp, order)
+    return {**texts, "rating": rating, "timestamp": timestamp, "order": order, "digest": digest}
+
+
+def tried(values: Iterable[T], to_row: Callable[[T], Row]) -> Iterable[Row | tuple[Any, str]]:
+    """The row of every value, or its id and why it is refused.
+
+    Sequences are converted at once, so that nothing is looked at while a transaction is open. Other iterables are read
+    as they are used.
+    """
+    rows = (_try(value, to_row) for value in values)
+    return list(rows) if isinstance(values, Sequence) else rows
+
+
+def _try(value: T, to_row: Callable[[T], Row]) -> Row | tuple[Any, str]:
+    try:
+        return to_row(value)
+    except Refused as reason:
+        return value.id, str(reason)
+
+
+def refusal(review: Review) -> str:
+    """Why no store takes a review; empty where one may."""
+    try:
+        review_row(review)
+    except Refused as reason:
+        return str(reason)
+    return ""
+
+
+def to_item(row: Sequence[Any]) -> Item:
+    """An ``Item`` from the columns ``ITEM``."""
+    return Item(id=ItemId(row[0]), title=row[1], description=row[2], category=row[3])
+
+
+def to_review(row: Sequence[Any]) -> Review:
+    """A ``Review`` from the columns ``REVIEW``."""
+    return Review(
+        id=ReviewId(row[0]),
+        user=UserId(row[1]),
+        item=ItemId(row[2]),
+        rating=row[3],
+        title=row[4],
+        text=row[5],
+        timestamp=row[6],
+        order=row[7],
+    )
+
+
+def by_time(review: Review) -> tuple[int, int, str]:
+    """The sort key of every list of reviews: time order, ties by id so that arrival does not matter."""
+    moment = review.moment
+    return moment.timestamp, moment.order, review.id
+
+
+def _texts(value: Item | Review, *names: str) -> dict[str, str]:
+    """These fields as plain strings; NumPy's strings count as such."""
+    texts = {}
+    for name in names:
+        text = getattr(value, name)
+        if not isinstance(text, str):
+            raise Refused(f"its {name} is a {type(text).__name__}, not a string")
+        texts[name] = str(text)
+    return texts
+
+
+def _rating(value: object) -> float | None:
+    """A finite number of any type, as a float; -0.0 is 0.0, as SQLite keeps it."""
+    if value is None:
+        return None
+    if not isinstance(value, Real | Decimal) or isinstance(value, _NOT_NUMBERS):
+        raise Refused(f"its rating is a {type(value).__name__}, not a number")
+    try:
+        rating = float(value)
+    except (OverflowError, ValueError) as error:  # too large for a float; a signalling NaN
+        raise Refused("its rating is not a finite number") from error
+    if not math.isfinite(rating):
+        raise Refused(f"its rating is {rating}")
+    return rating + 0.0
+
+
+def _whole(value: object, what: str) -> int:
+    """A whole number of any type, as an int. Never ``in range``: for other types than int that counts to 2**64."""
+    if isinstance(value, _NOT_NUMBERS):
+        raise Refused(f"its {what} is a {type(value).__name__}, not a whole number")
+    try:
+        if isinstance(value, float | np.floating | Decimal) and abs(value) <= _INT64 and value == int(value):
+            whole = int(value)  # pandas turns whole numbers into floats where some are missing
+        else:
+            whole = operator.index(value)  # type: ignore[arg-type]
+    except (TypeError, ValueError, OverflowError, ArithmeticError) as error:
+        raise Refused(f"its {what} is a {type(value).__name__}, not a whole number") from error
+    if not -_INT64 <= whole < _INT64:
+        raise Refused("its timestamp or order does not fit 64 bits")
+    return whole
+
+
+def _digest(kind: bytes, texts: Sequence[str], *numbers: float | int | None) -> bytes:
+    # The lengths say where each text ends, so that no two rows spell the same bytes.
+    joined = "".join(texts)
+    head = f"{','.join(str(len(text)) for text in texts)}|{numbers!r}|"
+    if not texts[0]:
+        raise Refused("it has no id")
+    if "\0" in joined:
+        raise Refused("it holds a NUL character")
+    try:
+        content = (head + joined).encode()
+    except UnicodeEncodeError as error:
+        raise Refused("it holds half of a surrogate pair") from error
+    return blake2b(content, digest_size=16, person=kind).digest()
+
+
+Migration = Callable[[sa.Connection], None]
+
+
+def _privacy_and_outputs(connection: sa.Connection) -> None:
+    """2: users who are nobody's peers, what was written from the store, unfinished erasures, vectors of an encoder."""
+    connection.exec_driver_sql("ALTER TABLE meta ADD COLUMN unscrubbed INTEGER NOT NULL DEFAULT 0")
+    connection.exec_driver_sql("ALTER TABLE encoders ADD COLUMN n_vectors BIGINT NOT NULL DEFAULT 0")
+    connection.exec_driver_sql(
+        "UPDATE encoders SET n_vectors = (SELECT count(*) FROM vectors WHERE vectors.encoder = encoders.key)"
+    )
+    connection.exec_driver_sql('CREATE TABLE not_peers ("user" TEXT NOT NULL PRIMARY KEY)')
+    connection.exec_driver_sql("CREATE TABLE outputs (path TEXT NOT NULL PRIMARY KEY, kind TEXT NOT NULL)")
+
+
+def _names(connection: sa.Connection) -> None:
+    """3: whether users are known by pseudonyms, and by which key's."""
+    connection.exec_driver_sql("ALTER TABLE meta ADD COLUMN names TEXT NOT NULL DEFAULT ''")
+
+
+def _category_sums(connection: sa.Connection) -> None:
+    """4: a sum for every category, added up from those of its items."""
+    blob, key = ("BLOB", "INTEGER") if connection.dialect.name == "sqlite" else ("BYTEA", "BIGINT")
+    connection.exec_driver_sql("CREATE INDEX items_by_category ON items (category, id)")
+    connection.exec_driver_sql(
+        f"CREATE TABLE category_sums (category TEXT NOT NULL, encoder {key} NOT NULL, count BIGINT NOT NULL, "
+        f'sum {blob} NOT NULL, PRIMARY KEY (category, encoder), FOREIGN KEY(encoder) REFERENCES encoders ("key"))'
+    )
+    found: dict[tuple[str, int], tuple[int, np.ndarray]] = {}
+    for category, encoder, count, blob in connection.exec_driver_sql(
+        "SELECT coalesce(items.category, ''), item_sums.encoder, item_sums.count, item_sums.sum "
+        "FROM item_sums LEFT JOIN items ON items.id = item_sums.item"
+    ):
+        before, total = found.get((category, encoder), (0, 0.0))
+        found[category, encoder] = before + count, total + np.frombuffer(blob, "<f8")
+    insert = sa.text("INSERT INTO category_sums VALUES (:category, :encoder, :count, :sum)")
+    for (category, encoder), (count, total) in found.items():
+        row = {"category": category, "encoder": encoder, "count": count, "sum": total.tobytes()}
+        connection.execute(insert, row)
+
+
+MIGRATIONS: tuple[Migration, ...] = (_privacy_and_outputs, _names, _category_sums)
+"""Entry k leads from version k + 1 to k + 2. Each is written in its own SQL, for ``tables`` will have moved on."""
+
+
+def read_version(connection: sa.Connection) -> int:
+    """The version a store was written by or last brought to."""
+    return connection.execute(sa.select(meta.c.version)).scalar_one()
+
+
+def migrate(connection: sa.Connection) -> int:
+    """Take every step that is missing.
+
+    Args:
+        connection: An open write transaction on a store of version 1 or later; another process may have been first.
+
+    Returns:
+        The version it found.
+    """
+    found = read_version(connection)
+    for version, step in enumerate(MIGRATIONS[found - 1 :], start=found + 1):
+        step(connection)
+        connection.execute(sa.update(meta).values(version=version))
+    return found

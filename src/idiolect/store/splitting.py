@@ -1,0 +1,100 @@
+"""A store to a split of it.
+
+Whether others may be compared with a user.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from idiolect.config import merge, read_yaml
+from idiolect.data.split import Split, make_split
+from idiolect.data.split_config import SplitConfig
+from idiolect.errors import NotFoundError
+from idiolect.store.outputs import check_folder, claim_folder
+from idiolect.store.privacy import user_in
+from idiolect.store.sql import SqlStore
+
+
+def split_store(
+    store: str,
+    folder: Path,
+    *,
+    preset: str | None = None,
+    config: Path | None = None,
+    changes: Mapping[str, Any] | None = None,
+) -> Split:
+    """Split a store and save the split.
+
+    The split is of the store as it is now: once the store has changed, the split is refused and has to be made again.
+
+    Args:
+        store: SQLite file or database URL.
+        folder: Of the split.
+        preset: Thresholds to start from; None: what the file says under ``preset``, else ``small``.
+        config: YAML file of thresholds, laid on the preset.
+        changes: Thresholds laid on top.
+
+    Raises:
+        NotFoundError: There is no store.
+        ConfigError: An unknown preset or threshold, or ``folder`` holds other files.
+        InputError: Nothing is left.
+    """
+    rules = _rules(preset, merge(read_yaml(config) if config else {}, changes or {}))
+    with SqlStore(store, create=False) as database:
+        check_folder(database, store, folder, "split")
+        made = make_split(database.review_frame(), database.item_frame(), rules)
+        claim_folder(database, store, folder, "split")  # first, for an erasure must find what a killed call leaves
+        made.save(folder, fingerprint=database.fingerprint())
+    return made
+
+
+def _rules(preset: str | None, settings: Mapping[str, Any]) -> SplitConfig:
+    thresholds = {str(name): value for name, value in settings.items() if name != "preset"}
+    return SplitConfig.preset(preset or str(settings.get("preset", "small")), **thresholds)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PeerReport:
+    """How it stands, without naming the user."""
+
+    peer: bool
+    """Whether others may be compared with them."""
+    changed: bool
+    reviews: int
+    """Of theirs in the store."""
+
+    def record(self) -> dict[str, Any]:
+        """As plain data."""
+        return asdict(self)
+
+    def text(self) -> str:
+        """For people."""
+        now = "may be compared with" if self.peer else "is nobody's peer"
+        again = "; splits made before are refused: split again, and fit again" if self.changed else ""
+        return f"this user, with {self.reviews} reviews, {now}{again}"
+
+
+def set_peer(store: str, user: str, peer: bool | None, *, pseudonyms: Path | None = None) -> PeerReport:
+    """Let others be compared with a user, or not.
+
+    Args:
+        store: SQLite file or database URL.
+        user: Whom.
+        peer: Whether others may be compared with them; None: as it is.
+        pseudonyms: File of the key, where the store knows users by pseudonyms.
+
+    Raises:
+        NotFoundError: There is no such store, or no review by the user.
+        ConfigError: The store knows users by other names.
+    """
+    with SqlStore(store, create=False) as database:
+        known = user_in(database, user, pseudonyms)
+        reviews = len(database.profile(known))
+        if not reviews:
+            raise NotFoundError("no review by this user in the store", hint="check the id; ids are case-sensitive")
+        changed = peer is not None and database.set_peer(known, peer)
+        return PeerReport(peer=known not in database.not_peers(), changed=changed, reviews=reviews)
