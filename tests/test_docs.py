@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import importlib.util
 import re
 import runpy
 import shlex
 from pathlib import Path
+from types import ModuleType
 
 import pandas as pd
 import pytest
 import yaml
 
+import idiolect
 from idiolect.cli.main import build_app
 from idiolect.config import build
 from idiolect.experiments import reference
@@ -100,6 +103,24 @@ def test_links_between_documents_lead_somewhere() -> None:
         for target in re.findall(r"\]\(([^)#]+)\)", page.read_text(encoding="utf-8")):
             if not target.startswith(("http:", "https:")):
                 assert (page.parent / target).exists(), f"{page.name}: {target}"
+
+
+def named_parts() -> list[str]:
+    """Every ``idiolect.module.Name`` that a page names in backticks."""
+    found = {name for page in PAGES for name in re.findall(r"`(idiolect(?:\.\w+)+)", page.read_text(encoding="utf-8"))}
+    return sorted(found)
+
+
+@pytest.mark.parametrize("name", named_parts())
+def test_what_the_documents_name_exists(name: str) -> None:
+    found, path = idiolect, "idiolect"
+    for part in name.split(".")[1:]:
+        path = f"{path}.{part}"
+        if isinstance(found, ModuleType) and hasattr(found, "__path__") and importlib.util.find_spec(path):
+            found = importlib.import_module(path)
+        else:
+            assert hasattr(found, part) or part in found.__annotations__, name
+            found = getattr(found, part, None)
 
 
 @pytest.mark.parametrize("script", sorted((ROOT / "examples").glob("*.py")), ids=lambda path: path.name)

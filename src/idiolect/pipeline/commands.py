@@ -244,7 +244,13 @@ def pretrain_backbone(
     from idiolect.training.pretrain import pretrain
 
     with SqlStore(store, create=False) as database:
-        check_folder(database, store, folder, "backbone", apart=(split, truth, None if settings.initial is None else Path(settings.initial)))
+        check_folder(
+            database,
+            store,
+            folder,
+            "backbone",
+            apart=(split, truth, None if settings.initial is None else Path(settings.initial)),
+        )
         targets: list[ReviewId] = []
         if split is not None:
             targets = Split.load(split, fingerprint=database.fingerprint()).ids("train", "validation", "test")
