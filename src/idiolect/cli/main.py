@@ -39,8 +39,15 @@ COMMANDS = {
     "import": "Read exported Parquet files into a store.",
     "doctor": "Say what works on this machine and what is missing, or look a store over.",
 }
-_MODULES = {"import": "import_"}
-"""Commands whose names Python keeps for itself."""
+_MODULES = {
+    "data": ("ingest", "add", "split", "embed", "peer", "forget", "export", "import"),
+    "models": ("pretrain", "fit", "write"),
+    "results": ("evaluate", "score", "compare", "explain"),
+    "world": ("demo", "sandbox", "study", "doctor"),
+}
+"""Where the commands are; each is a function of its name."""
+_FUNCTIONS = {"import": "import_"}
+"""Commands whose names are reserved words of Python."""
 _TAKE_IDS = ("explain", "forget", "peer")
 _NOT_UNDERSTOOD, _BAD_INPUT, _NO_ACCESS = 1, 3, 8
 _REMEDIES = {
@@ -63,9 +70,9 @@ def build_app() -> App:
         exit_on_error=False,
         suppress_keyboard_interrupt=False,  # ``main`` says what to do next
     )
+    modules = {name: module for module, names in _MODULES.items() for name in names}
     for name, summary in COMMANDS.items():
-        module = _MODULES.get(name, name)
-        app.command(f"idiolect.cli.{module}:{module}", name=name, help=summary)
+        app.command(f"idiolect.cli.{modules[name]}:{_FUNCTIONS.get(name, name)}", name=name, help=summary)
     return app
 
 
