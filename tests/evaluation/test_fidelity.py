@@ -112,3 +112,26 @@ def test_a_users_own_text_is_more_faithful_than_another_users_of_the_same_item(
     assert gain.low > 0.1
     assert DISTANCE.aggregate(own.distance[chosen, None]) < DISTANCE.aggregate(other.distance[chosen, None])
     assert abs(other.cosine[chosen].mean()) < 0.08
+
+
+GERMAN = "Es spielt sehr laut! Das ist nicht schön, aber auch nicht schlecht!"
+
+
+def test_of_texts_that_are_not_english_nothing_is_known():
+    german = [review("hans", item, GERMAN) for item in ITEMS]
+    hans = Sample(user="hans", item="a", reference=GERMAN)
+    alone, both = targets([ASKED], [*CROWD, *LOUD]), targets([ASKED, hans], [*CROWD, *LOUD, *german])
+    assert (alone.known.tolist(), both.known.tolist()) == ([True], [True, False])
+    np.testing.assert_array_equal(both.crowd[0], alone.crowd[0])
+    np.testing.assert_array_equal(both.profile[0], alone.profile[0])
+    said = "It plays! So loud!"
+    assert alone.rows([said]).tolist() == alone.score([said]).cosine.tolist()
+    assert FIDELITY.aggregate(both.rows([said, GERMAN])) == FIDELITY.aggregate(alone.rows([said])[:, None])
+    assert alone.score([GERMAN]).cosine.tolist() == [0.0], "it departs nowhere that is known"
+
+
+def test_without_any_english_text_there_is_no_target():
+    hans = Sample(user="hans", item="a", reference=GERMAN)
+    nothing = targets([hans], [review("hans", item, GERMAN) for item in ITEMS])
+    assert nothing.known.tolist() == [False]
+    assert nothing.rows([GERMAN]).tolist() == [[0.0, 0.0]]

@@ -9,11 +9,13 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from nltk.tokenize import NLTKWordTokenizer
 from sacrebleu.metrics.chrf import CHRF
 
 from idiolect.errors import ConfigError, MissingDependencyError
 from idiolect.evaluation.scoring import columns
 from idiolect.metrics.bleu import Bleu, ChrF
+from idiolect.metrics.meteor import is_english
 from idiolect.metrics.registry import VARIANTS, load_metrics
 from idiolect.metrics.rouge import Rouge, rouge_1, rouge_l
 from idiolect.metrics.scripts import blank, kind_of, note_of, unicode_tokens
@@ -48,7 +50,7 @@ def metrics() -> list[Any]:
 
 def ceiling(metric: Any, text: str) -> float:
     if metric.name == "meteor":
-        n = len(metric.tokens(text, text))
+        n = len(NLTKWordTokenizer().tokenize(text) if is_english([text])[0] else unicode_tokens(text))
         return 1 - 0.5 / n**3
     return 100.0 if metric.name in ("bleu", "chrf") else 1.0
 
@@ -90,6 +92,15 @@ def test_a_reference_without_a_token_gives_no_figure_and_a_note(text: str, metri
     assert "rag: rouge1 is left out, because it finds no token in 1 of 2 references" in found.notes
     only = columns("rag", rows, [Rouge("rouge1", tokens="rouge_score")], ["words", TEXTS["Russian"]])
     assert (only.stats, len(only.notes)) == ({}, 1)
+
+
+def test_words_of_other_languages_are_not_stemmed_as_english_ones(metrics: list[Any]):
+    (meteor,) = (metric for metric in metrics if metric.name == "meteor")
+    inflected = TEXTS["German"].replace("lange", "langes")
+    assert is_english([TEXTS["English"], TEXTS["German"], "fine"]) == [True, False, True]
+    exact = meteor.segments([inflected], [TEXTS["German"]])[0, 0]
+    assert exact == meteor.segments([TEXTS["German"].replace("lange", "xyz")], [TEXTS["German"]])[0, 0]
+    assert "|stem:porter+none|" in str(meteor.signature())
 
 
 def test_what_was_tokenized_how_is_said(metrics: list[Any]):

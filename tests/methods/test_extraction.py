@@ -3,9 +3,12 @@ from __future__ import annotations
 from dataclasses import replace
 
 from idiolect.difference.claims.feature import FEATURES_SCHEMA, Quote
+from idiolect.difference.claims.stylometric import POOLED
+from idiolect.difference.claims.vote import UNKNOWN
 from idiolect.llm.base import Failure, SamplingParams
-from idiolect.methods.extract import Extraction, MeasuredExtraction, merged
+from idiolect.methods.extract import NOT_ENGLISH, Extraction, MeasuredExtraction, merged
 from idiolect.methods.stages import SEEDS, Dimension, Role, portray, standard
+from idiolect.methods.summarize import TemplateSummary
 
 PARAMS = SamplingParams(temperature=0)
 
@@ -115,3 +118,18 @@ def test_without_a_model_what_is_sure_is_measured_in_the_categories_asked_for(wo
     (writing,) = MeasuredExtraction(categories=("Writing",))(portraits(world))
     assert {feature.category for feature in writing.features} == {"Writing"}
     assert MeasuredExtraction()([]) == []
+
+
+def test_comparisons_that_are_not_in_english_are_not_measured_and_told_as_unknown(world):
+    (found,) = portray(world.contexts(k=2).build([world.sample]), world.cases(anchors=4).build([world.sample]))
+    german = "Das ist sehr schön, aber leider nicht billig, und ich habe lange gewartet. "
+    cases = tuple(
+        replace(case, own=replace(case.own, text=german * 3)) if k < 2 else case for k, case in enumerate(found.cases)
+    )
+    half, nothing = MeasuredExtraction()([replace(found, cases=cases), replace(found, cases=tuple(cases[:2]))])
+    assert half.stages[NOT_ENGLISH] == "2 of 4 comparisons are not in English and were not measured"
+    assert {one.comparison for one in half.features} <= {POOLED, *(case.own.id for case in cases[2:])}
+    assert (nothing.features, nothing.unheard) == ((), 2)
+    assert TemplateSummary()([nothing])[0].profile == UNKNOWN
+    (whole,) = MeasuredExtraction()([found])
+    assert (whole.unheard, NOT_ENGLISH in whole.stages) == (0, False)

@@ -35,7 +35,7 @@ from idiolect.evaluation.significance import RESAMPLES, Resamples
 from idiolect.methods.controls import is_control
 from idiolect.metrics.base import Aggregate, Metric, score_each
 from idiolect.metrics.fidelity import FIDELITY
-from idiolect.metrics.registry import DEFAULT_METRICS, METRICS, load_metrics
+from idiolect.metrics.registry import DEFAULT_METRICS, METRICS, VARIANTS, load_metrics
 from idiolect.pipeline import results
 from idiolect.pipeline.results import lacks_text
 from idiolect.registry import suggest
@@ -426,7 +426,8 @@ def _notes(groups: Sequence[Group], most: int, *, named: bool) -> Iterator[str]:
         elif most > 1:
             yield f"{group.label}: one evaluation, held against each of {most}: {folders}"
     recorded = {name for group in groups for member in group.members for name in member.settings.get("metrics", ())}
-    if (own := sorted(name for name in recorded if name not in METRICS and name != FIDELITY.name)) and not named:
+    known = {*METRICS, *VARIANTS, FIDELITY.name}
+    if (own := sorted(recorded - known)) and not named:
         yield f"{', '.join(own)[:200]} left out: an evaluation does not choose code; name yours with --metrics"
     if FIDELITY.name in recorded and not named:
         yield f"{FIDELITY.name} is left out: it needs the store, see each evaluation's own report"

@@ -289,6 +289,11 @@ class _Draws:
     resamples: Resamples
 
 
+def _is_known(column: str, rows: np.ndarray) -> bool:
+    """Whether there is a figure of some samples: trait fidelity is known of those in English alone."""
+    return column != FIDELITY.name or rows.ndim == 1 or bool(rows[:, 1].any())
+
+
 class Scorer:
     """Scores one evaluation's conditions, all on the same samples.
 
@@ -345,9 +350,16 @@ class Scorer:
         )
 
     def _scripts(self) -> list[str]:
-        """What there is to say of references that are not in Latin script."""
+        """What there is to say of references that are not in Latin script, or not in English."""
         tokens = any(metric.name in WITH_TOKENS for metric in self._metrics)
-        return [note] if tokens and (note := note_of(self._references)) else []
+        notes = [note] if tokens and (note := note_of(self._references)) else []
+        if not self._faithful or (known := int(self._targets.known.sum())) == (n := len(self._samples)):
+            return notes
+        of = f"is of the other {known}" if known else "is left out"
+        return [
+            *notes,
+            f"{FIDELITY.name} {of}: {n - known} of {n} samples are not in English, and only English is measured",
+        ]
 
     def _variety(self, differing: Mapping[str, Found], stats: Mapping[str, Stats]) -> dict[str, Variety]:
         settings, users = self._data.settings, [sample.user for sample in self._samples]
@@ -357,7 +369,7 @@ class Scorer:
 
     def _fidelity(self, rows: Rows) -> dict[str, np.ndarray]:
         texts = results.texts(rows) if self._faithful else None
-        return {} if texts is None else {FIDELITY.name: self._targets.score(texts).cosine}
+        return {} if texts is None or not self._targets.known.any() else {FIDELITY.name: self._targets.rows(texts)}
 
     @cached_property
     def _targets(self) -> StyleTargets:
@@ -381,7 +393,11 @@ class Scorer:
 
     def _table(self, stats: Mapping[str, Stats], baseline: str, draws: _Draws) -> ScoreTable:
         shown = [column for column in self._columns if any(column.name in own for own in stats.values())]
-        chosen = {run: {name: values[draws.places] for name, values in own.items()} for run, own in stats.items()}
+        chosen = {
+            run: {name: rows for name, values in own.items() if _is_known(name, rows := values[draws.places])}
+            for run, own in stats.items()
+        }
+        shown = [column for column in shown if any(column.name in own for own in chosen.values())]
         return score_table(shown, chosen, draws.resamples, baseline=baseline)
 
     def _controls(self, stats: Mapping[str, Stats]) -> dict[str, ScoreTable]:
@@ -399,8 +415,9 @@ class Scorer:
     def _own_fidelity(self) -> Interval | None:
         if not self._faithful:
             return None
-        own, draws = self._targets.score(self._references).cosine, self._answered
-        return interval(draws.resamples.score(FIDELITY, own[draws.places]))
+        rows, draws = self._targets.rows(self._references), self._answered
+        own = rows[draws.places]
+        return interval(draws.resamples.score(FIDELITY, own)) if _is_known(FIDELITY.name, own) else None
 
     def _by_category(self, methods: Mapping[str, Stats]) -> dict[str, ScoreTable]:
         items = self._data.store.items(sorted({sample.item for sample in self._samples}))

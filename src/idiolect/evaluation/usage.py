@@ -16,6 +16,7 @@ import numpy as np
 
 from idiolect.llm.base import CUT_PROMPT, EndpointError, Usage, reason_and_remedy, remarks
 from idiolect.llm.retry import RETRYABLE
+from idiolect.methods.extract import NOT_ENGLISH
 from idiolect.pipeline import results
 from idiolect.types import Rung
 
@@ -208,6 +209,11 @@ def unheard(runs: Mapping[str, Rows], *, extractor: bool) -> Iterator[str]:
         heard = stages.get("extract")
         if extractor and heard is None and name in ("dpl", "drp"):
             yield f"{name}: the extractor was asked nothing: nobody to compare with, or no call fits the budget"
+        if left_out := sum(NOT_ENGLISH in (row.get("stages") or {}) for row in rows):
+            yield (
+                f"{name}: {left_out} of {len(rows)} samples have comparisons that are not in English and were not "
+                "measured: let a model be the extractor (differences.extractor)"
+            )
         read = 0 if heard is None else heard.calls - heard.failed - heard.unreadable
         if read and not any(row.get("features") for row in rows):
             yield f"{name}: {read} answers of the extractor name no difference"

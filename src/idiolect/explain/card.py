@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import chain
 from typing import Literal
 
@@ -24,6 +24,7 @@ from pydantic import Field
 from idiolect.config import Config
 from idiolect.difference.claims.stylometric import MeasuredTexts
 from idiolect.difference.stylometry import MEASURES, NAMES, Measure, measure, spread
+from idiolect.difference.stylometry.english import are_english
 from idiolect.difference.stylometry.measures import LIST_LINE, split
 from idiolect.difference.stylometry.permutation import draw_luck, judge, least_p
 from idiolect.errors import NotFoundError
@@ -66,6 +67,10 @@ class Compared:
     """The user's newest review of each item that others wrote about too, oldest first."""
     peers: tuple[tuple[Review, ...], ...]
     """For each, others' reviews of the item; these are measured and never shown."""
+    own_left_out: int = 0
+    """The user's reviews that could be compared and are not measured: they are not in English, or no other's is."""
+    peers_left_out: int = 0
+    """Others' reviews that are not measured, because they are not in English."""
 
     @property
     def n_peer_reviews(self) -> int:
@@ -104,6 +109,28 @@ def gather(reader: ReviewReader, user: UserId, config: ExplainConfig) -> Compare
             own.append(review)
             peers.append(_some(others, config.max_peers, rng))
     return Compared(user=user, n_reviews=len(profile), own=tuple(own[::-1]), peers=tuple(peers[::-1]))
+
+
+def in_english(compared: Compared, config: ExplainConfig) -> Compared:
+    """The same without texts that are not English, and with how many those are: measures would tell nothing of them."""
+    reviews = [*compared.own, *chain.from_iterable(compared.peers)]
+    told = are_english([one.text for one in reviews], [one.user for one in reviews])
+    if told.all():
+        return compared
+    english = {one.id for one, keep in zip(reviews, told.tolist(), strict=True) if keep}
+    peers = [tuple(one for one in of_item if one.id in english) for of_item in compared.peers]
+    kept = [
+        (own, others)
+        for own, others in zip(compared.own, peers, strict=True)
+        if own.id in english and len({one.user for one in others}) >= config.min_peers
+    ]
+    return replace(
+        compared,
+        own=tuple(own for own, _ in kept),
+        peers=tuple(others for _, others in kept),
+        own_left_out=len(compared.own) - len(kept),
+        peers_left_out=compared.n_peer_reviews - sum(map(len, peers)),
+    )
 
 
 def _some(reviews: list[Review], most: int, rng: np.random.Generator) -> tuple[Review, ...]:

@@ -35,6 +35,7 @@ from idiolect.store.sql import said_alike
 from idiolect.types import UserId
 
 ABSTAINS = "not distinguishable from others on these items"
+NOT_MEASURED = "how this user differs from others is not known"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -62,6 +63,10 @@ class Card:
     false_share: float
     level: float
     """Coverage of the intervals."""
+    own_left_out: int
+    """The user's reviews that could be compared and were not measured, for want of English."""
+    peers_left_out: int
+    """Others' reviews that were not measured, for want of English."""
     too_few: bool
     """There is too little to compare for anything to be sure."""
     measured: tuple[Shown, ...]
@@ -83,6 +88,10 @@ class Card:
         if not self.abstains:
             n = len(self.measured) + len(self.told)
             return f"{n} {'difference' if n == 1 else 'differences'} from others who wrote about the same items"
+        if self.own_left_out and not self.n_items:
+            return (
+                f"{NOT_MEASURED}: the reviews that could be compared are not in English, and only English is measured"
+            )
         if self.too_few:
             items = f"{self.n_items} of {self.n_reviews} reviews are about items that others wrote about too"
             return f"{ABSTAINS}: {items}, which is too little to tell anybody from others"
@@ -91,11 +100,21 @@ class Card:
     @property
     def basis(self) -> str:
         """What the card rests on."""
-        if not self.n_items:
+        if not self.n_items and not self.own_left_out:
             return f"{self.n_reviews} reviews, none of an item that others wrote about too"
         return (
             f"{self.n_reviews} reviews, {self.n_items} of them compared with {self.n_peer_reviews} reviews of the same "
             f"items by {self.n_others} others"
+        )
+
+    @property
+    def left_out(self) -> str:
+        """What was not measured; empty where everything was."""
+        if not self.own_left_out + self.peers_left_out:
+            return ""
+        return (
+            f"left out, because only English is measured: {self.own_left_out} reviews of the user and "
+            f"{self.peers_left_out} of others"
         )
 
     @property
@@ -114,7 +133,13 @@ class Card:
         plain["told"] = [_plain_told(told) for told in self.told]
         if not self.alike:
             del plain["alike"]
-        return {**plain, "abstains": self.abstains, "verdict": self.verdict, "method": self.method}
+        return {
+            **plain,
+            "abstains": self.abstains,
+            "verdict": self.verdict,
+            "left_out": self.left_out,
+            "method": self.method,
+        }
 
 
 def make_card(findings: Findings, config: ExplainConfig, *, features: Sequence[Feature] = ()) -> Card:
@@ -137,6 +162,8 @@ def make_card(findings: Findings, config: ExplainConfig, *, features: Sequence[F
         n_measures=findings.n_looked_at,
         false_share=config.false_share,
         level=findings.level,
+        own_left_out=compared.own_left_out,
+        peers_left_out=compared.peers_left_out,
         too_few=findings.too_few,
         measured=tuple(
             Shown(
@@ -244,6 +271,8 @@ def lines(card: Card) -> Iterator[Line]:
     yield Line("note", card.basis)
     if card.alike:
         yield Line("note", f"there is {said_alike(card.alike)}; the same person? their history is split then")
+    if card.left_out:
+        yield Line("note", card.left_out)
     yield Line("verdict", card.verdict)
     if card.measured:
         yield Line("heading", f"{LEAD} ...")

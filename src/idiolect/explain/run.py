@@ -9,7 +9,7 @@ from pathlib import Path
 from idiolect.difference.claims.feature import Feature
 from idiolect.difference.claims.stylometric import MeasuredTexts
 from idiolect.errors import NotFoundError
-from idiolect.explain.card import ExplainConfig, Findings, find, gather
+from idiolect.explain.card import ExplainConfig, Findings, find, gather, in_english
 from idiolect.explain.layout import Card, make_card
 from idiolect.explain.model_claims import read_answers
 from idiolect.registry import suggest
@@ -81,6 +81,7 @@ def explain(
     config = config or ExplainConfig()
     compared = gather(reader, user, config)
     claimed = [*features, *(read_answers(answers, compared) if answers else ())]
+    compared = in_english(compared, config)
     return make_card(find(compared, MeasuredTexts(compared.texts), config), config, features=claimed)
 
 
@@ -93,6 +94,6 @@ def find_all(reader: ReviewReader, users: Iterable[UserId], config: ExplainConfi
     config = config or ExplainConfig()
     waiting = list(users)
     for start in range(0, len(waiting), _TOGETHER):
-        compared = [gather(reader, user, config) for user in waiting[start : start + _TOGETHER]]
+        compared = [in_english(gather(reader, user, config), config) for user in waiting[start : start + _TOGETHER]]
         texts = MeasuredTexts(text for one in compared for text in one.texts)
         yield from (find(one, texts, config) for one in compared)

@@ -7,16 +7,21 @@ from dataclasses import dataclass, field, replace
 from itertools import islice
 from typing import Literal, NamedTuple
 
-from idiolect.difference.claims.feature import FEATURES_SCHEMA, Feature
+from idiolect.difference.claims.feature import FEATURES_SCHEMA, Comparison, Feature
 from idiolect.difference.claims.parse import parse, unreadable
 from idiolect.difference.claims.stylometric import FALSE_SHARE, MeasuredTexts, extract_measured
 from idiolect.difference.claims.taxonomy import CATEGORIES, Category
+from idiolect.difference.stylometry.english import are_english
 from idiolect.methods.stages import Answer, Case, Portrait, Role, Standard
 from idiolect.prompts.rendering import PromptConfig, render_comparison
 from idiolect.types import Prompt, Review
 
 Compare = Literal["joint", "pairwise"]
 """``joint``: one call an anchor, all representatives in it (the papers' programs). ``pairwise``: one call for each."""
+
+
+NOT_ENGLISH = "extract (language)"
+"""The stage that counts comparisons which were not measured, because measures are of English."""
 
 
 class Draw(NamedTuple):
@@ -83,22 +88,43 @@ class Extraction:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MeasuredExtraction:
-    """Asks nobody: what stylometry is sure of."""
+    """Asks nobody: what stylometry is sure of, in texts that are English.
+
+    Comparisons that are not are counted in the stage ``extract (language)``, and of them nothing is known.
+    """
 
     categories: tuple[Category, ...] = CATEGORIES
     false_share: float = FALSE_SHARE
 
     def __call__(self, portraits: Sequence[Portrait]) -> list[Portrait]:
         """See ``portrait.Stage``."""
-        compared = [[case.whole for case in portrait.cases] for portrait in portraits]
+        compared = _in_english(portraits)
         texts = MeasuredTexts(text for own in compared for one in own for text in (one.target, *one.peers))
-        return [
-            replace(
-                portrait,
-                features=tuple(extract_measured(own, texts, categories=self.categories, false_share=self.false_share)),
-            )
-            for portrait, own in zip(portraits, compared, strict=True)
+        return [self._measured(portrait, own, texts) for portrait, own in zip(portraits, compared, strict=True)]
+
+    def _measured(self, portrait: Portrait, own: Sequence[Comparison], texts: MeasuredTexts) -> Portrait:
+        found = extract_measured(own, texts, categories=self.categories, false_share=self.false_share)
+        portrait = replace(portrait, features=tuple(found))
+        if not (left_out := len(portrait.cases) - len(own)):
+            return portrait
+        note = f"{left_out} of {len(portrait.cases)} comparisons are not in English and were not measured"
+        return replace(portrait, unheard=left_out, stages={**portrait.stages, NOT_ENGLISH: note})
+
+
+def _in_english(portraits: Sequence[Portrait]) -> list[list[Comparison]]:
+    """Every user's comparisons of which the user's text and some of the others', if there are any, are English."""
+    reviews = {one.id: one for portrait in portraits for case in portrait.cases for one in (case.own, *case.crowd)}
+    told = are_english([one.text for one in reviews.values()], [one.user for one in reviews.values()])
+    english = dict(zip(reviews, told.tolist(), strict=True))
+    return [
+        [
+            replace(case.whole, peers=peers)
+            for case in portrait.cases
+            if english[case.own.id]
+            and ((peers := tuple(one.text for one in case.crowd if english[one.id])) or not case.crowd)
         ]
+        for portrait in portraits
+    ]
 
 
 def read_features(case: Case, answer: Answer) -> list[Feature]:

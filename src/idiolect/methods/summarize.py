@@ -19,6 +19,7 @@ from idiolect.difference.claims.feature import Feature
 from idiolect.difference.claims.parse import write_blocks
 from idiolect.difference.claims.stylometric import FALSE_SHARE, Norms
 from idiolect.difference.claims.vote import NOT_DISTINGUISHABLE, UNKNOWN, verbalise
+from idiolect.difference.stylometry.english import are_english
 from idiolect.llm.base import Usage, remarks
 from idiolect.methods.base import noted, shown
 from idiolect.methods.stages import Answer, Case, Portrait, Role, made_from
@@ -113,11 +114,13 @@ class HistorySummary:
 
     def __call__(self, portraits: Sequence[Portrait]) -> list[Portrait]:
         """See ``portrait.Stage``."""
-        return [_profiled(portrait, self._departures(portrait), self.phrases) for portrait in portraits]
+        return [self._told(portrait) for portrait in portraits]
 
-    def _departures(self, portrait: Portrait) -> list[Feature]:
+    def _told(self, portrait: Portrait) -> Portrait:
         own = [entry.review.text for entry in portrait.context.entries]
-        return self.norms.departures(own, false_share=self.false_share) if self.norms else []
+        found = self.norms.departures(own, false_share=self.false_share) if self.norms else []
+        left_out = int((~are_english(own, [0] * len(own))).sum())
+        return _profiled(replace(portrait, unheard=portrait.unheard + left_out), found, self.phrases)
 
 
 def read_summary(text: str) -> str:

@@ -13,7 +13,18 @@ from typing import NamedTuple
 import numpy as np
 import polars as pl
 
-from idiolect.difference.stylometry import Pairs, Shrinkage, codes, group_sums, in_spreads, item_pairs, measure, spread
+from idiolect.difference.stylometry import (
+    N_MEASURES,
+    Pairs,
+    Shrinkage,
+    codes,
+    group_sums,
+    in_spreads,
+    item_pairs,
+    measure,
+    spread,
+)
+from idiolect.difference.stylometry.english import are_english, tell
 from idiolect.errors import InputError
 from idiolect.metrics.base import Mean
 from idiolect.types import Sample
@@ -21,8 +32,18 @@ from idiolect.types import Sample
 CLIP = 3.0
 """Spreads beyond which a departure says no more: rare marks are 0 in most texts and far out in the rest."""
 
-FIDELITY = Mean("trait-fidelity", greater_is_better=True, unit="cosine")
-"""Aggregates ``Fidelity.cosine``."""
+
+class _MeanOfKnown(Mean):
+    """A mean of plain numbers, or over those samples of which it is known: rows of a number and 1, or of 0 and 0."""
+
+    def score_totals(self, totals: np.ndarray, counts: np.ndarray) -> np.ndarray:
+        """See ``Additive``; 0 for a set of samples without a known one."""
+        known = totals[:, 1] if totals.shape[1] > 1 else counts
+        return np.divide(totals[:, 0], known, out=np.zeros(len(known)), where=known > 0)
+
+
+FIDELITY = _MeanOfKnown("trait-fidelity", greater_is_better=True, unit="cosine")
+"""Aggregates ``Fidelity.cosine``, or ``StyleTargets.rows``."""
 DISTANCE = Mean("trait-distance", greater_is_better=False, unit="spreads")
 """Aggregates ``Fidelity.distance``."""
 
@@ -52,10 +73,14 @@ class StyleTargets:
     """float64 (n_measures,)."""
     centre: np.ndarray
     """float64 (n_measures,), spreads: the mean clipped departure, which is not 0 where a measure is skewed."""
+    known: np.ndarray
+    """bool (n,): samples whose users write in English, of which alone style is measured."""
 
     @classmethod
     def of(cls, samples: Sequence[Sample], reviews: pl.DataFrame) -> StyleTargets:
         """From the reviews that are visible in the samples' phase.
+
+        Reviews that are not in English are left out.
 
         The user's own reviews of the sample's item count neither as crowd nor as profile, so a target that stands among
         ``reviews`` by mistake does not leak into what its sample is held against.
@@ -70,6 +95,11 @@ class StyleTargets:
         """
         if reviews.is_empty():
             raise InputError("no reviews to compare with", hint="pass the reviews visible in the phase")
+        texts = [*reviews["text"].to_list(), *(sample.reference or "" for sample in samples)]
+        told = are_english(texts, [*reviews["user"].to_list(), *(str(sample.user) for sample in samples)])
+        reviews, known = reviews.filter(pl.Series(told[: len(reviews)])), told[len(reviews) :]
+        if reviews.is_empty():
+            return cls._unknown(len(samples))
         values, n = measure(reviews["text"].to_list()), len(reviews)
         users = _codes(reviews["user"], [sample.user for sample in samples])
         items = _codes(reviews["item"], [sample.item for sample in samples])
@@ -78,16 +108,36 @@ class StyleTargets:
         centre = departures.mean(axis=0) if len(departures) else np.zeros(values.shape[1])
         profile, n_items = _profiles(departures - centre, pairs, users[n:], items[n:])
         crowd = _crowds(values, users, items)
-        return cls(crowd=crowd, profile=profile, n_items=n_items, spreads=spreads, centre=centre)
+        return cls(crowd=crowd, profile=profile, n_items=n_items, spreads=spreads, centre=centre, known=known)
+
+    @classmethod
+    def _unknown(cls, n: int) -> StyleTargets:
+        """Of samples about which there is nothing in English."""
+        rows, nothing = np.zeros((n, N_MEASURES)), np.zeros(N_MEASURES)
+        counts = np.zeros(n, dtype=np.int64)
+        return cls(
+            crowd=rows, profile=rows, n_items=counts, spreads=nothing, centre=nothing, known=np.zeros(n, dtype=bool)
+        )
 
     def departures(self, texts: Sequence[str]) -> np.ndarray:
         """float64 (n, n_measures), spreads: how each sample's text departs from its item's crowd, clipped, centred.
 
-        An empty text departs nowhere: it is nobody's way of writing, and no answer must not look like a short one.
+        An empty text departs nowhere: it is nobody's way of writing, and no answer must not look like a short one. Nor
+        does a text that is not English, of which the measures say nothing.
         """
         found = _clipped(measure(texts) - self.crowd, self.spreads) - self.centre
         found[[not text.strip() for text in texts]] = 0
+        found[tell(texts) < 0] = 0
         return found
+
+    def rows(self, texts: Sequence[str]) -> np.ndarray:
+        """The cosines of one text a sample as ``FIDELITY`` aggregates them.
+
+        Returns:
+            float64 (n,) if every sample's is known, else float64 (n, 2): the cosine and 1, or 0 and 0.
+        """
+        cosine = self.score(texts).cosine
+        return cosine if self.known.all() else np.column_stack([np.where(self.known, cosine, 0), self.known])
 
     def score(self, texts: Sequence[str]) -> Fidelity:
         """How faithful one text a sample is; the users' own texts give the score that can be hoped for.

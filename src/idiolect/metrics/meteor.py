@@ -25,6 +25,7 @@ from nltk.stem.porter import PorterStemmer
 from nltk.tokenize import NLTKWordTokenizer
 from nltk.translate.meteor_score import single_meteor_score
 
+from idiolect.difference.stylometry.english import tell
 from idiolect.errors import NotFoundError
 from idiolect.metrics import scripts
 from idiolect.metrics.base import AdditiveScore, Signature, check_pairs, column
@@ -153,7 +154,7 @@ class Meteor(AdditiveScore):
     """Mean METEOR (Lavie and Agarwal 2007) over samples, 0 to 1: words, then Porter stems, then WordNet synonyms.
 
     Tokens are nltk's word tokenizer's on the whole text, because its sentence splitter needs a download. Porter's stems
-    and WordNet are English: where a reference is not in Latin script, words match exactly or not at all
+    and WordNet are English: if a reference is in another language or script, words match exactly or not at all
     (``scripts.unicode_tokens``).
 
     Args:
@@ -172,7 +173,9 @@ class Meteor(AdditiveScore):
     def segments(self, predictions: Sequence[str], references: Sequence[str]) -> np.ndarray:
         """float64 (n, 1): METEOR of each pair; 0 where nothing matches, or there is no token (see ``unscored``)."""
         check_pairs(predictions, references)
-        return column([self._score(*pair) for pair in zip(predictions, references, strict=True)])
+        english = is_english(references)
+        self._met.update("latin" if one else "other" for one in english)
+        return column([self._score(*one) for one in zip(predictions, references, english, strict=True)])
 
     def unscored(self, references: Sequence[str]) -> np.ndarray:
         """Bool (n,): references without a token, against which a score means nothing."""
@@ -189,27 +192,26 @@ class Meteor(AdditiveScore):
         weights = (("alpha", str(ALPHA)), ("beta", str(BETA)), ("gamma", str(GAMMA)))
         return Signature((("metric", "meteor"), *matching, *weights, ("aggregate", "mean"), ("nltk", version("nltk"))))
 
-    def tokens(self, text: str, reference: str) -> list[str]:
-        """What is matched of a text: the words that its reference's language asks for."""
-        english = scripts.kind_of(reference) == "latin"
-        return self._tokenizer.tokenize(text) if english else scripts.unicode_tokens(text)
-
-    def _score(self, prediction: str, reference: str) -> float:
-        kind = scripts.kind_of(reference)
-        self._met.add(kind)
-        english = kind == "latin"
+    def _score(self, prediction: str, reference: str, english: bool) -> float:
+        tokenize = self._tokenizer.tokenize if english else scripts.unicode_tokens
         stemmer: Any = self._stemmer if english else _AsItIs()
         # nltk's annotation asks for its reader; it calls nothing but ``synsets``
         wordnet: Any = self._synonyms if english else NO_SYNONYMS
         return single_meteor_score(
-            self.tokens(reference, reference),
-            self.tokens(prediction, reference),
+            tokenize(reference),
+            tokenize(prediction),
             stemmer=stemmer,
             wordnet=wordnet,
             alpha=ALPHA,
             beta=BETA,
             gamma=GAMMA,
         )
+
+
+def is_english(references: Sequence[str]) -> list[bool]:
+    """Which references are matched the English way: those in Latin script that do not tell another language."""
+    told = tell(references).tolist()
+    return [scripts.kind_of(text) == "latin" and one >= 0 for text, one in zip(references, told, strict=True)]
 
 
 class _AsItIs:

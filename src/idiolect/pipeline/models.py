@@ -11,6 +11,7 @@ from typing import Self
 import numpy as np
 
 from idiolect.difference.claims.stylometric import Norms
+from idiolect.difference.stylometry.english import are_english
 from idiolect.encoders import Encoder
 from idiolect.errors import ConfigError
 from idiolect.llm.base import LLM, SamplingParams
@@ -115,11 +116,11 @@ def make_cases(reader: ReviewReader, config: DifferenceConfig, encoder: Encoder 
 
 
 def make_norms(reader: KnownUsers, config: DifferenceConfig, *, seed: int = 0) -> Norms | None:
-    """How some users, drawn at random, write; None where there are not two reviews to be seen."""
+    """How some users, drawn at random, write; None where there are not two reviews in English to be seen."""
     users = sorted(reader.peers())
     drawn = np.random.default_rng([seed, 17]).permutation(len(users))[: config.norm_users]
     texts = {review.text for place in sorted(drawn.tolist()) for review in reader.profile(users[place])}
-    return Norms(sorted(texts)) if len(texts) > 1 else None
+    return Norms(sorted(texts)) if are_english(sorted(texts)).sum() > 1 else None
 
 
 def make_difference_methods(

@@ -285,3 +285,45 @@ def test_long_texts_and_line_breaks_do_no_harm():
         for user, text in (("a", "Mr. Fox said\nso!<br />" * 30 + "!" * 300), ("b", ""), ("c", "..."), ("d", "Fine."))
     ]
     assert card_of(InMemoryReviews([], rows, {}, encoder="none"), "a").n_items == 6
+
+
+GERMAN = "Die Suppe war leider nicht sehr gut, und wir haben bei {} lange gewartet. Aber der Kaffee ist schön!"
+PLAIN = [
+    "The soup at {} was fine, and we liked it.",
+    "We waited for the coffee at {}. It is good.",
+    "{} is a nice place.",
+]
+
+
+def mixed_reviews() -> InMemoryReviews:
+    """Hans writes in German what Ann, Bob and Cyd write in English; Dora writes both."""
+    rows = [
+        Review(id=f"{user}-{k}", user=user, item=f"i{k}", text=text.format(f"Cafe {k}"), order=k)
+        for k in range(12)
+        for user, text in [
+            ("hans", GERMAN), *zip(("ann", "bob", "cyd"), PLAIN, strict=True), ("dora", GERMAN if k % 2 else PLAIN[0])
+        ]
+    ]  # fmt: skip
+    return InMemoryReviews([], rows, {}, encoder="none")
+
+
+def test_texts_that_are_not_english_are_left_out_and_counted():
+    reader = mixed_reviews()
+    hans, ann, dora = (explain(reader, UserId(user)) for user in ("hans", "ann", "dora"))
+    assert (hans.own_left_out, hans.peers_left_out, hans.n_items) == (12, 6, 0)
+    assert hans.abstains
+    assert hans.verdict.startswith("how this user differs from others is not known")
+    assert (ann.own_left_out, ann.peers_left_out, ann.n_items) == (0, 18, 12)
+    assert (dora.own_left_out, dora.n_items) == (6, 6)
+    for card in (hans, ann, dora):
+        line = f"left out, because only English is measured: {card.own_left_out} reviews of the user and "
+        assert line in to_markdown(card)
+        assert card.record()["left_out"].startswith(line)
+
+
+def test_a_card_of_english_texts_says_nothing_of_languages():
+    reader = mixed_reviews()
+    english = [one for user in ("ann", "bob", "cyd") for one in reader.profile(UserId(user))]
+    card = explain(InMemoryReviews([], english, {}, encoder="none"), UserId("ann"))
+    assert (card.left_out, card.own_left_out, card.peers_left_out) == ("", 0, 0)
+    assert "left out" not in to_markdown(card)

@@ -13,6 +13,7 @@ difference only where luck would hardly have made it, all measures taken togethe
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import replace
 from types import MappingProxyType
 from typing import NamedTuple
 
@@ -22,6 +23,7 @@ from idiolect.difference.claims.feature import Comparison, Feature, Measured
 from idiolect.difference.claims.taxonomy import CATEGORIES, Category, Key, by_sign
 from idiolect.difference.claims.vote import LEAD
 from idiolect.difference.stylometry import MEASURES, N_MEASURES, Measure, measure, spread
+from idiolect.difference.stylometry.english import are_english
 from idiolect.difference.stylometry.permutation import draw_luck, judge
 from idiolect.difference.stylometry.style_difference import LEVEL, half_width
 from idiolect.errors import InputError
@@ -93,7 +95,8 @@ def measure_comparisons(
 ) -> list[tuple[Measured, ...]]:
     """What is measured on the texts of every comparison, an entry a measure that speaks of an attribute.
 
-    Below two others there is no interval, so nothing is measured.
+    Below two others there is no interval, so nothing is measured. Texts that are not English are left out (see
+    ``in_english``).
 
     Args:
         comparisons: The texts; with all the others who wrote about the item where they are known, for few tell little.
@@ -101,16 +104,34 @@ def measure_comparisons(
         attributes: Those that are asked about; None: every one.
     """
     speaking = [(k, attribute) for k, attribute in _SPEAKING if attributes is None or attribute in attributes]
-    texts = MeasuredTexts(text for one in comparisons for text in (one.target, *one.peers))
+    english = in_english(comparisons)
+    wanted = {place: one for place, one in enumerate(english) if one is not None}
+    texts = MeasuredTexts(text for one in wanted.values() for text in (one.target, *one.peers))
     found: list[tuple[Measured, ...]] = [()] * len(comparisons)
-    for n in sorted({len(one.peers) for one in comparisons} - {0, 1}):
-        places = [place for place, one in enumerate(comparisons) if len(one.peers) == n]
-        own = texts[[comparisons[place].target for place in places]]
-        others = texts[[peer for place in places for peer in comparisons[place].peers]]
+    for n in sorted({len(one.peers) for one in wanted.values()} - {0, 1}):
+        places = [place for place, one in wanted.items() if len(one.peers) == n]
+        own = texts[[wanted[place].target for place in places]]
+        others = texts[[peer for place in places for peer in wanted[place].peers]]
         gaps = gap(own, others.reshape(len(places), n, N_MEASURES), level=level)
         for place, difference, reach in zip(places, gaps.difference.tolist(), gaps.reach.tolist(), strict=True):
             found[place] = tuple(measured_on(attribute, difference[k], reach[k]) for k, attribute in speaking)
     return found
+
+
+def in_english(comparisons: Sequence[Comparison], english: Mapping[str, bool] | None = None) -> list[Comparison | None]:
+    """The comparisons without those of the others' texts that are not English; None where the user's own is not.
+
+    Args:
+        comparisons: The texts.
+        english: By text whether it is; None: told from these texts alone.
+    """
+    if english is None:
+        texts = list(dict.fromkeys(text for one in comparisons for text in (one.target, *one.peers)))
+        english = dict(zip(texts, are_english(texts).tolist(), strict=True))
+    return [
+        replace(one, peers=tuple(peer for peer in one.peers if english[peer])) if english[one.target] else None
+        for one in comparisons
+    ]
 
 
 def measured_on(attribute: str, difference: float, reach: float) -> Measured:
@@ -174,14 +195,15 @@ class Norms:
     The difference to it is the user's and their items' together, which is what a profile from history confounds.
 
     Args:
-        texts: Reviews of many users.
+        texts: Reviews of many users; those that are not English are left out.
 
     Raises:
-        InputError: There are fewer than two.
+        InputError: There are fewer than two in English.
     """
 
     def __init__(self, texts: Iterable[str]) -> None:
-        crowd = list(dict.fromkeys(texts))
+        distinct = list(dict.fromkeys(texts))
+        crowd = [text for text, english in zip(distinct, are_english(distinct), strict=True) if english]
         if len(crowd) < 2:
             raise InputError(f"{len(crowd)} texts say nothing of how people write", hint="give some hundred")
         self.values = MeasuredTexts(crowd)[crowd]
@@ -190,7 +212,11 @@ class Norms:
     def departures(
         self, own: Sequence[str], *, categories: Collection[Category] = CATEGORIES, false_share: float = FALSE_SHARE
     ) -> list[Feature]:
-        """Where a user's texts surely depart from the norm, the strongest first; none where there are too few."""
+        """Where a user's texts surely depart from the norm, the strongest first; none where there are too few.
+
+        Texts that are not English are left out.
+        """
+        own = [text for text, english in zip(own, are_english(own, [0] * len(own)), strict=True) if english]
         values = MeasuredTexts(own)[own]
         found = _departed(values, [self.values] * len(own), self.spread, categories, false_share)
         return [_feature(departed, POOLED, f"over {len(own)} past reviews") for departed in found]
