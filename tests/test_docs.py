@@ -106,8 +106,12 @@ def test_links_between_documents_lead_somewhere() -> None:
 
 
 def named_parts() -> list[str]:
-    """Every ``idiolect.module.Name`` that a page names in backticks."""
-    found = {name for page in PAGES for name in re.findall(r"`(idiolect(?:\.\w+)+)", page.read_text(encoding="utf-8"))}
+    """Every ``idiolect.module.Name`` that a page names in backticks, or takes from its docstring."""
+    found = {
+        name
+        for page in PAGES
+        for name in re.findall(r"(?:`|:: )(idiolect(?:\.\w+)+)", page.read_text(encoding="utf-8"))
+    }
     return sorted(found)
 
 
