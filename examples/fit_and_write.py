@@ -30,7 +30,7 @@ def main(folder: Path) -> None:
     store.add(world.reviews(), items=world.items())
     split = store.split(folder / "split", min_item_users=2, min_peers=2, min_profile=3)
 
-    dep = idl.DEP(settings=SETTINGS).fit(split, folder / "adapter")
+    dep = idl.DEP(encoder="style", settings=SETTINGS).fit(split, folder / "adapter")
     print(idl.evaluate([idl.RAG(settings=SETTINGS), dep], split, folder / "results").report.read_text())
 
     user, item = split.users[0], next(world.items())
