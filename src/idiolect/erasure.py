@@ -28,7 +28,7 @@ from idiolect.llm.cache import Cache, is_cache
 from idiolect.store.base import ErasureReceipt
 from idiolect.store.parquet import erase_from_export, export_files, is_export
 from idiolect.store.privacy import user_in
-from idiolect.store.snapshot_files import PARTIAL, is_running, unfinished
+from idiolect.store.snapshot_files import PARTIAL, held, is_running, unfinished
 from idiolect.store.sql import SqlStore, said_alike
 from idiolect.types import Item, Review, ReviewId, UserId
 
@@ -188,7 +188,8 @@ def erase_from(
     try:
         yield from _erase_from(place, traces, kind, left)
     except OSError as error:
-        left(Left(path=place, why=error.strerror or str(error)))
+        if place.exists():  # else another process has removed it
+            left(Left(path=place, why=error.strerror or str(error)))
 
 
 def _erase_from(place: Path, traces: Traces, kind: str, left: Callable[[Left], object]) -> Iterator[Erased]:
@@ -245,7 +246,8 @@ def _erase_file(path: Path, traces: Traces, left: Callable[[Left], object], *, w
             count, what = 1, "file"
     else:
         try:
-            count = _ROWS[path.suffix](path, traces)
+            with held(path.parent):
+                count = _ROWS[path.suffix](path, traces)
         except (pa.ArrowException, UnicodeDecodeError):  # damaged: nothing says whose its rows are
             path.unlink()
             count, what = 1, "file"

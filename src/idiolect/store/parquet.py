@@ -28,7 +28,7 @@ from idiolect.store import schema as tables
 from idiolect.store.base import AddReport
 from idiolect.store.metadata import erasures, flag_digest
 from idiolect.store.schema import ITEM, REVIEW, item_row, review_row, to_item, to_review
-from idiolect.store.snapshot_files import check_replaced, remove_abandoned, whole_folder
+from idiolect.store.snapshot_files import check_replaced, held, remove_abandoned, whole_folder
 from idiolect.store.sql import SqlStore
 from idiolect.types import ReviewId, UserId
 
@@ -230,6 +230,11 @@ def erase_from_export(folder: Path, users: Collection[str], reviews: Collection[
         ArtifactError: The export is damaged, or of a later version.
         pyarrow.ArrowException: One of its tables is damaged.
     """
+    with held(folder):
+        return _erase_from_export(folder, users, reviews)
+
+
+def _erase_from_export(folder: Path, users: Collection[str], reviews: Collection[str]) -> int:
     head, (item_file, review_file, flag_file) = read_head(folder), (folder / name for name in _TABLES)
     gone, touched, others = set(reviews), set(), set()
     for review, user, item in _columns(review_file, "review_id", "user", "item"):

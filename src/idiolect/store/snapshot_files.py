@@ -17,7 +17,7 @@ import os
 import re
 import shutil
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext, suppress
 from hashlib import blake2b
 from pathlib import Path
 from tempfile import mkdtemp
@@ -45,6 +45,8 @@ FORMAT = 2
 META = "meta.json"
 PARTIAL = ".partial"
 """What the name of an unfinished folder ends with, as that of an unfinished file: an erasure takes both whole."""
+_UNFINISHED = re.compile(r"\.\d+\.[0-9a-f]{8}\.partial$")
+"""What the name of a file that an erasure is rewriting has behind it."""
 
 
 class SnapshotMeta(Config):
@@ -120,7 +122,8 @@ def check_replaced(
     if folder.exists():
         if not (folder / mark).is_file():
             raise InputError(f"{str(named)!r} exists and is not {what}", hint="name a new folder")
-        if other := next((path.name for path in sorted(folder.iterdir()) if not parts.fullmatch(path.name)), None):
+        names = (path.name for path in sorted(folder.iterdir()))
+        if other := next((name for name in names if not parts.fullmatch(_UNFINISHED.sub("", name))), None):
             raise InputError(f"{str(named)!r} holds more than {what}: {other!r}", hint="name a new folder")
     return folder
 
@@ -154,7 +157,7 @@ def whole_folder(
     with cleaning_up(), named_errors(folder), _unfinished_folder(folder) as work:
         (new := work / "new").mkdir()
         yield new
-        with placing():
+        with held(folder) if folder.exists() else nullcontext(), placing():
             if folder.exists():
                 os.rename(folder, work / "old")
             os.rename(new, folder)
@@ -192,6 +195,31 @@ def _lock(handle: int) -> bool:
     except OSError:  # held, or a file system without locks
         return False
     return True
+
+
+@contextmanager
+def held(folder: Path) -> Iterator[None]:
+    """Keep other processes from replacing a folder, or rewriting a file of it, that this one is rewriting.
+
+    Two that read a file and write it back without different rows would else undo each other's work. It waits for the
+    others. Only to put a folder into its place is a store's
+    lock taken while it is held, and never the other way round.
+
+    Args:
+        folder: It may be replaced while this waits; then the new one is held.
+
+    Raises:
+        OSError: It is not there, or cannot be read.
+    """
+    with ExitStack() as stack:
+        while fcntl is not None:
+            handle = os.open(folder, os.O_RDONLY)
+            stack.callback(os.close, handle)
+            with suppress(OSError):  # a file system without locks
+                fcntl.flock(handle, fcntl.LOCK_EX)
+            if os.path.samestat(os.fstat(handle), os.stat(folder)):
+                break
+        yield
 
 
 def is_running(part: Path) -> bool:

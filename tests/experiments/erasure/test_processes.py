@@ -7,6 +7,7 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 from pathlib import Path
 
 import polars as pl
@@ -14,6 +15,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from idiolect.cli.main import main
+from idiolect.data.files import write_whole
 from idiolect.doctor import examine_store
 from idiolect.encoders import HashEncoder
 from idiolect.erasure import forget_user
@@ -21,7 +23,8 @@ from idiolect.llm.base import Completion
 from idiolect.llm.cache import Cache, Record
 from idiolect.store import metadata as scrub
 from idiolect.store.embedding import embed_missing
-from idiolect.store.parquet import export_folder
+from idiolect.store.parquet import erase_from_export, export_folder, import_folder
+from idiolect.store.snapshot_files import held
 from idiolect.store.sql import SqlStore
 from idiolect.types import Review
 
@@ -324,3 +327,38 @@ def test_a_rewrite_does_not_settle_an_erasure_that_came_after_it(tmp_path, monke
         monkeypatch.undo()
         assert store.scrub()
         assert all(finding.ok for finding in store.check())
+
+
+def test_erasures_of_two_users_from_one_export_do_not_undo_each_other(tmp_path, monkeypatch):
+    fill(tmp_path / "s.db")
+    export_folder(str(tmp_path / "s.db"), export := tmp_path / "export")
+    second = threading.Thread(target=erase_from_export, args=(export, {"victim1"}, ()))
+
+    def write_late(path: Path, write) -> None:
+        def read_then_wait(part: Path) -> None:
+            write(part)
+            if path.name == "reviews.parquet" and second.ident is None:
+                second.start()
+                second.join(2)  # if nothing held it back, it would be done
+
+        write_whole(path, read_then_wait)
+
+    monkeypatch.setattr("idiolect.store.parquet.write_whole", write_late)
+    erase_from_export(export, {"victim0"}, ())
+    second.join()
+    assert set(pl.read_parquet(export / "reviews.parquet")["user"]) == {"victim2", "victim3", "stays"}
+    assert import_folder(export, str(tmp_path / "new.db")).equal
+
+
+def test_an_export_is_not_replaced_while_a_user_is_erased_from_it(tmp_path):
+    fill(tmp_path / "s.db")
+    export_folder(str(tmp_path / "s.db"), export := tmp_path / "export")
+    before = export.stat().st_ino
+    (export / f"reviews.parquet.{os.getpid()}.0123abcd.partial").touch()  # as the erasure has it there
+    another = threading.Thread(target=export_folder, args=(str(tmp_path / "s.db"), export))
+    with held(export):
+        another.start()
+        another.join(2)
+        assert export.stat().st_ino == before
+    another.join()
+    assert export.stat().st_ino != before
