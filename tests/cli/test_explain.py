@@ -57,7 +57,7 @@ def test_a_terminal_gets_colours_and_lines_that_fit(store):
 
 
 def test_settings_reach_the_card(capsys, store):
-    _, out, _ = run(capsys, "explain", "s9-u00000", "--store", store, "--set", "least_effect=99", "--json")
+    _, out, _ = run(capsys, "explain", "s9-u00000", "--store", store, "--set", "min_effect=99", "--json")
     assert json.loads(out)["abstains"]
 
 
@@ -89,7 +89,7 @@ def test_a_sheet_goes_out_and_ratings_come_back(capsys, store, tmp_path: Path):
         (["s9-u00000", "--ratings", "x.csv"], 2, "one of USER"),
         (["--ratings", "x.csv"], 3, "x.csv"),
         (["--rating-sheet", "x.txt"], 2, "x.txt"),
-        (["s9-u00000", "--set", "least=1"], 2, "least_effect"),
+        (["s9-u00000", "--set", "least=1"], 2, "min_effect"),
         (["s9-u00000", "--answers", "none.jsonl"], 3, "none.jsonl"),
     ],
 )

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from idiolect.errors import InputError
-from idiolect.metrics.base import Additive, Metric
+from idiolect.metrics.base import Metric, SufficientStatistics
 from idiolect.metrics.registry import METRICS, load_metrics
 
 REFERENCES = [
@@ -79,7 +79,7 @@ class TestEveryMetric:
         np.testing.assert_array_equal(metric.segments(PREDICTIONS, REFERENCES), stats)
 
     def test_scores_sums_as_it_scores_rows(self, metric: Metric, stats: np.ndarray) -> None:
-        assert isinstance(metric, Additive)
+        assert isinstance(metric, SufficientStatistics)
         draws = np.random.default_rng(0).integers(len(stats), size=(20, 7))
         totals, counts = stats[draws].sum(axis=1), np.full(20, 7.0)
         expected = [metric.aggregate(stats[draw]) for draw in draws]

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from idiolect.errors import InputError
-from idiolect.metrics.base import Additive, Mean
+from idiolect.metrics.base import Mean, SufficientStatistics
 
 
 def test_a_mean_of_numbers_is_their_mean() -> None:
@@ -13,7 +13,7 @@ def test_a_mean_of_numbers_is_their_mean() -> None:
 
 def test_means_of_many_sets_at_once() -> None:
     metric = Mean("nll", greater_is_better=False)
-    assert isinstance(metric, Additive)
+    assert isinstance(metric, SufficientStatistics)
     assert metric.score_totals(np.array([[6.0], [9.0]]), np.array([2.0, 3.0])).tolist() == [3, 3]
 
 

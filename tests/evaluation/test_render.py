@@ -26,7 +26,7 @@ def table() -> ScoreTable:
         resamples=1000,
         clustered=True,
         units=20,
-        least_p=1 / 1001,
+        min_p=1 / 1001,
         baseline="none",
     )
 
@@ -93,9 +93,9 @@ def test_intervals_of_few_users_come_with_a_warning(table: ScoreTable) -> None:
 
 def test_a_table_in_which_no_difference_can_be_marked_says_so(table: ScoreTable) -> None:
     assert "No difference can be marked" not in to_text(table)
-    few = to_text(replace(table, units=4, least_p=1 / 8))
+    few = to_text(replace(table, units=4, min_p=1 / 8))
     assert "smallest possible p, 0.12, times 1 comparisons is 0.12. It takes 6 users or more, and 20 resamples." in few
-    text = controls_to_text([replace(table, least_p=1 / 8)])
+    text = controls_to_text([replace(table, min_p=1 / 8)])
     assert "No difference can be marked" in text
 
 
@@ -103,9 +103,9 @@ def test_a_table_in_which_no_difference_can_be_marked_says_so(table: ScoreTable)
 def test_what_a_mark_is_said_to_take_is_just_enough(table: ScoreTable, comparisons: int) -> None:
     tested = table.rows[1].cells[0]
     many = replace(table, columns=table.columns[:1], rows=(Row(method="a", cells=(tested,)),) * comparisons)
-    said = to_text(replace(many, least_p=1.0)).split("It takes ")[1]
+    said = to_text(replace(many, min_p=1.0)).split("It takes ")[1]
     users, resamples = (int(word) for word in said.split() if word.isdigit())
     for least, marked in ((2.0 ** (1 - users), True), (2.0 ** (2 - users), False)):
-        assert ("No difference" not in to_text(replace(many, least_p=least))) == marked
+        assert ("No difference" not in to_text(replace(many, min_p=least))) == marked
     for least, marked in ((1 / (resamples + 1), True), (1 / resamples, False)):
-        assert ("No difference" not in to_text(replace(many, least_p=least))) == marked
+        assert ("No difference" not in to_text(replace(many, min_p=least))) == marked

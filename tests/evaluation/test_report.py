@@ -69,7 +69,7 @@ def test_two_columns_of_one_name_are_refused() -> None:
 def test_a_table_knows_its_units_and_comparisons() -> None:
     users = [f"u{k // 12}" for k in range(60)]
     table = score_table([SCORE, NLL], stats(), Resamples(60, np.random.default_rng(0), clusters=users), baseline="none")
-    assert (table.units, table.least_p, table.comparisons) == (5, 1 / 16, 3)
+    assert (table.units, table.min_p, table.comparisons) == (5, 1 / 16, 3)
 
 
 def test_a_score_that_some_resample_does_not_have_is_refused() -> None:

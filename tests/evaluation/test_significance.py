@@ -174,7 +174,7 @@ def test_of_few_users_every_exchange_is_made() -> None:
     differences = np.abs(resamples.exchanged(first, second)) * 3
     assert sorted(differences.tolist()) == pytest.approx([1, 3, 5, 7])
     assert compare(first, second).p == 1 / 4
-    assert resamples.least_p == 1 / 4
+    assert resamples.min_p == 1 / 4
 
 
 def test_randomly_drawn_exchanges_are_close_to_all_of_them() -> None:

@@ -8,7 +8,7 @@ import pytest
 from idiolect.errors import InputError
 from idiolect.evaluation.significance import Resamples
 from idiolect.evaluation.uvq import Unit, Uvq, uvq
-from idiolect.evaluation.uvq_report import Alarms, correlation, failure_signs
+from idiolect.evaluation.uvq_report import Thresholds, correlation, failure_signs
 
 
 def resamples(n: int, **changes: object) -> Resamples:
@@ -67,7 +67,7 @@ def test_a_healthy_run_shows_no_sign():
 def test_each_failure_signature_is_told(run: Uvq, sign: str):
     (found,) = failure_signs(run)
     assert sign in found
-    assert failure_signs(run, Alarms(least_uvq=0, most_surface=1, most_rejected=1)) == []
+    assert failure_signs(run, Thresholds(least_uvq=0, most_surface=1, most_rejected=1)) == []
 
 
 def test_rejection_is_validations_where_a_judge_counts() -> None:

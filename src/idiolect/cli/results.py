@@ -247,7 +247,7 @@ def explain(
         key: Key of the sheet, where it is not beside the first of them.
         pseudonyms: File of the key, where the store knows users by pseudonyms.
         config: YAML file of settings.
-        set: A setting as name=value (least_effect=0.5, quotes=3); may be repeated.
+        set: A setting as name=value (min_effect=0.5, quotes=3); may be repeated.
         markdown: Print the card as Markdown.
         json: Print one JSON object.
     """

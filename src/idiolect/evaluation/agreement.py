@@ -29,7 +29,7 @@ class Alpha(AdditiveScore):
         self._n = n_categories
 
     def score_totals(self, totals: np.ndarray, counts: np.ndarray) -> np.ndarray:
-        """See ``Additive``; the columns are a unit's coincidences, flattened."""
+        """See ``SufficientStatistics``; the columns are a unit's coincidences, flattened."""
         del counts
         table = totals.reshape(len(totals), self._n, self._n)
         margins = table.sum(axis=2)

@@ -142,7 +142,7 @@ def judge(claim: Claim, nats: Mapping[str, np.ndarray], resamples: Resamples) ->
     baseline = nats[claim.baseline]
     won = baseline - nats[claim.method]
     rivals = tuple(_rival(name, won, baseline - nats[name], resamples) for name in claim.rivals)
-    gain, decidable = _mean(won, resamples), resamples.least_p < SIGNIFICANT
+    gain, decidable = _mean(won, resamples), resamples.min_p < SIGNIFICANT
     return Verdict(
         claim=claim,
         outcome=_outcome(_surely_positive(gain), rivals) if decidable else "undecided",

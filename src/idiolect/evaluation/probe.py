@@ -39,7 +39,7 @@ class MeanR2(AdditiveScore):
         self.n_traits = n_traits
 
     def score_totals(self, totals: np.ndarray, counts: np.ndarray) -> np.ndarray:
-        """R2 of many sets of users at once; see ``Additive``."""
+        """R2 of many sets of users at once; see ``SufficientStatistics``."""
         errors, spreads = np.split(totals, 2, axis=1)
         return (1 - errors / spreads).mean(axis=1)
 

@@ -117,7 +117,7 @@ def to_dict(table: ScoreTable) -> dict[str, Any]:
         "test": "paired randomisation",
         "clustered": table.clustered,
         "units": table.units,
-        "least_p": table.least_p,
+        "min_p": table.min_p,
         "metrics": [
             {"name": c.name, "greater_is_better": c.greater_is_better, "signature": c.signature} for c in table.columns
         ],

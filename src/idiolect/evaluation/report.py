@@ -68,7 +68,7 @@ class ScoreTable:
     """Whether users were resampled rather than samples."""
     units: int
     """How many users, or samples, that are."""
-    least_p: float
+    min_p: float
     """The smallest p that a comparison can have, before correction."""
     baseline: str | None = None
 
@@ -125,7 +125,7 @@ def score_table(
         resamples=len(resamples),
         clustered=resamples.clustered,
         units=resamples.units,
-        least_p=resamples.least_p,
+        min_p=resamples.min_p,
         baseline=baseline,
     )
 
@@ -193,12 +193,12 @@ def mark_note(baseline: str, family: str) -> str:
 def unmarkable(tables: Sequence[ScoreTable]) -> Iterator[str]:
     """Why no difference can be marked in the largest of some tables, if that is so, and from where on one could."""
     table = max(tables, key=lambda table: table.comparisons)
-    least = min(table.least_p * table.comparisons, 1.0)
+    least = min(table.min_p * table.comparisons, 1.0)
     if least < SIGNIFICANT:
         return
     exchanges = round(table.comparisons / SIGNIFICANT)  # so many at least, and one; n units have 2^(n - 1)
     yield (
-        f"No difference can be marked here: the smallest possible p, {table.least_p:.2g}, times {table.comparisons} "
+        f"No difference can be marked here: the smallest possible p, {table.min_p:.2g}, times {table.comparisons} "
         f"comparisons is {least:.2g}. It takes {math.floor(math.log2(exchanges)) + 2} {_units(table)} or more, and "
         f"{exchanges} resamples."
     )

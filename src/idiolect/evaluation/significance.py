@@ -1,10 +1,8 @@
-"""What is drawn for intervals and tests: resamples of units, exchanges of two systems' outputs, and sums over both.
+"""Bootstrap intervals, a paired randomization test, and Holm's correction.
 
-How sure a score or a difference is: bootstrap intervals, a paired randomisation test, and Holm's correction.
-
-Both are over segments or over users. Resamples and exchanges are drawn once and used for every metric and method, so
-that all comparisons are paired. Scores that are ``Additive`` cost one matrix product over what was drawn; any other
-metric is aggregated resample by resample.
+Units are segments or users. Resamples and permutations are drawn once and used for every metric and method, so that
+all comparisons are paired. An aggregate that is ``SufficientStatistics`` costs one matrix product over all draws; any
+other metric is aggregated once per resample.
 """
 
 from __future__ import annotations
@@ -17,23 +15,23 @@ from typing import NamedTuple
 import numpy as np
 
 from idiolect.errors import InputError
-from idiolect.metrics.base import Additive, Aggregate
+from idiolect.metrics.base import Aggregate, SufficientStatistics
 
 _BLOCK = 1 << 22
 """Drawn numbers held at once (32 MB of int64)."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Exchanges:
+class Permutations:
     """Of which units two systems' outputs change places, many times over: what a randomisation test compares with."""
 
     swapped: np.ndarray
-    """uint8 (n_exchanges, n_units): 1 where a unit's outputs change places."""
+    """uint8 (n_permutations, n_units): 1 where a unit's outputs change places."""
     exact: bool
     """Whether these are all there are."""
 
     @classmethod
-    def draw(cls, n_units: int, limit: int, rng: np.random.Generator) -> Exchanges:
+    def draw(cls, n_units: int, limit: int, rng: np.random.Generator) -> Permutations:
         """All exchanges where there are at most ``limit``, else as many drawn at random.
 
         Exchanging everybody else turns a difference round and leaves it as far from 0, so the last unit keeps its
@@ -50,7 +48,7 @@ class Exchanges:
         return cls(rng.integers(2, size=(limit, n_units), dtype=np.uint8), exact=False)
 
     @property
-    def least_p(self) -> float:
+    def min_p(self) -> float:
         """No difference, however clear, can have a smaller p."""
         return self.p(1 if self.exact else 0)
 
@@ -133,7 +131,7 @@ class Comparison(NamedTuple):
     low: float
     high: float
     p: float
-    """Two-sided, not corrected; at least ``Resamples.least_p``."""
+    """Two-sided, not corrected; at least ``Resamples.min_p``."""
 
 
 class Resamples:
@@ -176,14 +174,14 @@ class Resamples:
         return len(self._draws)
 
     @cached_property
-    def exchanges(self) -> Exchanges:
+    def exchanges(self) -> Permutations:
         """Whose outputs two systems exchange in a test; drawn apart from the resamples."""
-        return Exchanges.draw(self.units, len(self), self._rng)
+        return Permutations.draw(self.units, len(self), self._rng)
 
     @property
-    def least_p(self) -> float:
+    def min_p(self) -> float:
         """The smallest p that a comparison can have here, by the number of units or of exchanges."""
-        return self.exchanges.least_p
+        return self.exchanges.min_p
 
     def score(self, metric: Aggregate, stats: np.ndarray) -> Score:
         """Score the segments and every resample of them.
@@ -202,9 +200,9 @@ class Resamples:
         return Score(metric.aggregate(rows), self._resampled(metric, rows), metric, rows, self)
 
     def exchanged(self, system: Score, baseline: Score) -> np.ndarray:
-        """float64 (n_exchanges,): what system minus baseline would be, had they changed places for some users."""
+        """float64 (n_permutations,): what system minus baseline would be, had they changed places for some users."""
         metric, ours, theirs = system.metric, system.rows, baseline.rows
-        if isinstance(metric, Additive):
+        if isinstance(metric, SufficientStatistics):
             (own, other), counts = map(self._sums, (ours, theirs)), np.full(len(self.exchanges.swapped), float(self.n))
             moved = sums_of(self.exchanges.swapped, other - own)
             return metric.score_totals(own.sum(axis=0) + moved, counts) - metric.score_totals(
@@ -216,7 +214,7 @@ class Resamples:
 
     def _resampled(self, metric: Aggregate, rows: np.ndarray) -> np.ndarray:
         """float64 (resamples,): the score of every resample."""
-        if isinstance(metric, Additive):
+        if isinstance(metric, SufficientStatistics):
             totals = sums_of(self._draws, self._sums(np.column_stack([rows, np.ones(self.n)])))
             return metric.score_totals(totals[:, :-1], totals[:, -1])
         places = (np.repeat(np.arange(self.n), draw[self._groups]) for draw in self._draws)

@@ -26,7 +26,7 @@ from idiolect.evaluation.render import BLUE, GREEN, GREY, ORANGE, PURPLE, VERMIL
 from idiolect.evaluation.significance import LEVEL, Bootstrapped, Interval, Resamples, interval
 from idiolect.evaluation.uvq import Uvq, uvq
 from idiolect.llm.base import Usage
-from idiolect.metrics.base import Additive, AdditiveScore, Mean, Metric, Signature
+from idiolect.metrics.base import AdditiveScore, Mean, Metric, Signature, SufficientStatistics
 from idiolect.pipeline.results import file_name
 from idiolect.types import UserId
 
@@ -38,7 +38,7 @@ class Correlation(AdditiveScore):
     greater_is_better = True
 
     def score_totals(self, totals: np.ndarray, counts: np.ndarray) -> np.ndarray:
-        """See ``Additive``; the columns are x, y, x squared, y squared, x times y."""
+        """See ``SufficientStatistics``; the columns are x, y, x squared, y squared, x times y."""
         x, y, xx, yy, xy = (totals / counts[:, None]).T
         spread = np.sqrt(np.maximum(xx - x * x, 0) * np.maximum(yy - y * y, 0))
         return np.divide(xy - x * y, spread, out=np.zeros_like(spread), where=spread > 1e-12)
@@ -79,7 +79,7 @@ def correlation(
     return interval(resamples.score(Correlation(), np.stack([x, y, x * x, y * y, x * y], axis=1)), level=level)
 
 
-class Alarms(Config):
+class Thresholds(Config):
     """From where on a run is suspicious. The signs are the paper's, the numbers ours: it gives none."""
 
     least_uvq: float = Field(default=2.0, ge=0)
@@ -91,7 +91,7 @@ class Alarms(Config):
     """Share of rejected differences above which extractor and validator are at odds."""
 
 
-def failure_signs(result: Uvq, alarms: Alarms | None = None, *, validated: Uvq | None = None) -> list[str]:
+def failure_signs(result: Uvq, alarms: Thresholds | None = None, *, validated: Uvq | None = None) -> list[str]:
     """The paper's failure signatures that a run shows, one sentence each, with what it may come from.
 
     Args:
@@ -99,7 +99,7 @@ def failure_signs(result: Uvq, alarms: Alarms | None = None, *, validated: Uvq |
         alarms: From where on; None: the defaults.
         validated: The same as validation left it, where ``result`` is a judge's; None: it is ``result``.
     """
-    limits, before = alarms or Alarms(), validated or result
+    limits, before = alarms or Thresholds(), validated or result
     if not len(result.kept):
         return []
     signs = []
@@ -222,7 +222,7 @@ class _MeanOfKnown(Mean):
     """A mean over those users of whom it is known: rows of a user's number and 1, or of 0 and 0."""
 
     def score_totals(self, totals: np.ndarray, counts: np.ndarray) -> np.ndarray:
-        """See ``Additive``; a resample without a known user repeats the mean of all of them."""
+        """See ``SufficientStatistics``; a resample without a known user repeats the mean of all of them."""
         known = totals[:, 1]
         return np.divide(totals[:, 0], known, out=np.full(len(known), np.nan), where=known > 0)
 
@@ -342,7 +342,7 @@ def user_scores(
         return {}
     found: dict[str, np.ndarray] = {}
     for metric in metrics:
-        if metric.name in RELATED and metric.name in stats and isinstance(metric, Additive):
+        if metric.name in RELATED and metric.name in stats and isinstance(metric, SufficientStatistics):
             totals = np.zeros((len(places), stats[metric.name].shape[1]))
             np.add.at(totals, owners, stats[metric.name][kept])
             found[metric.name] = metric.score_totals(totals, counts)

@@ -26,7 +26,7 @@ from idiolect.difference.claims.stylometric import MeasuredTexts
 from idiolect.difference.stylometry import MEASURES, NAMES, Measure, measure, spread
 from idiolect.difference.stylometry.english import are_english
 from idiolect.difference.stylometry.measures import LIST_LINE, split
-from idiolect.difference.stylometry.permutation import draw_luck, judge, least_p
+from idiolect.difference.stylometry.permutation import judge, min_p, permutation_test
 from idiolect.errors import NotFoundError
 from idiolect.peers import peers_of
 from idiolect.store.base import ReviewReader
@@ -36,9 +36,9 @@ from idiolect.types import ItemId, Review, ReviewId, UserId
 class ExplainConfig(Config):
     """How sure and how large a difference must be to stand on a card."""
 
-    false_share: float = Field(default=0.05, gt=0, lt=1)
+    fdr_level: float = Field(default=0.05, gt=0, lt=1)
     """Expected share of a card's claims that are luck, at most (Benjamini and Hochberg over all measures)."""
-    least_effect: float = Field(default=0.2, ge=0)
+    min_effect: float = Field(default=0.2, ge=0)
     """Smallest difference worth a claim, in spreads of reviews of one item; Cohen calls 0.2 small."""
     min_support: int = Field(default=2, ge=1)
     """Comparisons in which a difference that a model claimed must recur."""
@@ -199,11 +199,11 @@ class Findings:
     """int64: items on which the user lies on the side of the mean difference."""
     showing: np.ndarray
     """float64 (2, n_measures): share of texts whose value is not 0, the user's and the others'."""
-    n_looked_at: int
+    n_tested: int
     """Measures that vary on these items."""
     level: float
     """Coverage of the intervals: that of Benjamini and Yekutieli (2005) for parameters that were selected, so that of
-    the intervals shown the expected share that misses is at most ``false_share``."""
+    the intervals shown the expected share that misses is at most ``fdr_level``."""
     too_few: bool
     """These items could not tell anybody from others, however strange."""
 
@@ -244,9 +244,9 @@ def find(compared: Compared, texts: MeasuredTexts, config: ExplainConfig) -> Fin
     peers = [texts[[peer.text for peer in of_item]] for of_item in compared.peers]
     crowds = np.array([values.mean(axis=0) for values in peers]).reshape(own.shape)
     spreads = _spreads(own, peers)
-    luck = draw_luck(own, peers, np.random.default_rng(config.seed), draws=config.draws)
-    judged = judge(luck, spreads, false_share=config.false_share)
-    large = np.abs(judged.effect) >= config.least_effect
+    luck = permutation_test(own, peers, np.random.default_rng(config.seed), draws=config.draws)
+    judged = judge(luck, spreads, fdr_level=config.fdr_level)
+    large = np.abs(judged.effect) >= config.min_effect
     return Findings(
         compared=compared,
         own=_mean(own),
@@ -260,9 +260,9 @@ def find(compared: Compared, texts: MeasuredTexts, config: ExplainConfig) -> Fin
         small=judged.sure & ~large,
         support=((own - crowds) * np.sign(luck.observed) > 0).sum(axis=0),
         showing=np.stack([_mean(own != 0), _mean(np.array([(values != 0).mean(axis=0) for values in peers]))]),
-        n_looked_at=judged.n_looked_at,
+        n_tested=judged.n_tested,
         level=judged.level,
-        too_few=least_p([1 + len(values) for values in peers]) * len(MEASURES) > config.false_share,
+        too_few=min_p([1 + len(values) for values in peers]) * len(MEASURES) > config.fdr_level,
     )
 
 

@@ -30,7 +30,7 @@ from idiolect.explain.card import (
     figures,
     phrase,
 )
-from idiolect.explain.model_claims import Rejected, Told, weigh
+from idiolect.explain.model_claims import Rejected, Told, filter_claims
 from idiolect.store.sql import said_alike
 from idiolect.types import UserId
 
@@ -60,7 +60,7 @@ class Card:
     n_others: int
     n_measures: int
     """Measures looked at."""
-    false_share: float
+    fdr_level: float
     level: float
     """Coverage of the intervals."""
     own_left_out: int
@@ -122,7 +122,7 @@ class Card:
         """How luck was kept out."""
         return (
             f"{self.n_measures} measures were looked at; a claim must differ from randomly drawn reviews of the same "
-            f"items, corrected so that at most {self.false_share:.0%} of the claims are expected to be luck "
+            f"items, corrected so that at most {self.fdr_level:.0%} of the claims are expected to be luck "
             f"(Benjamini-Hochberg). Effects are in spreads of reviews of one item, intervals at {self.level:.1%}."
         )
 
@@ -152,15 +152,15 @@ def make_card(findings: Findings, config: ExplainConfig, *, features: Sequence[F
     """
     compared, claims = findings.compared, findings.claims
     sentences = Sentences(compared.own if claims and config.quotes else ())
-    told, refuted = weigh(features, findings, config)
+    told, refuted = filter_claims(features, findings, config)
     return Card(
         user=compared.user,
         n_reviews=compared.n_reviews,
         n_items=len(compared.own),
         n_peer_reviews=compared.n_peer_reviews,
         n_others=compared.n_others,
-        n_measures=findings.n_looked_at,
-        false_share=config.false_share,
+        n_measures=findings.n_tested,
+        fdr_level=config.fdr_level,
         level=findings.level,
         own_left_out=compared.own_left_out,
         peers_left_out=compared.peers_left_out,
@@ -180,7 +180,7 @@ def make_card(findings: Findings, config: ExplainConfig, *, features: Sequence[F
 
 def _unsure(findings: Findings, config: ExplainConfig) -> list[Rejected]:
     """Measures that alone look different, the least likely first."""
-    alone = (findings.p <= config.false_share) & ~findings.claimed
+    alone = (findings.p <= config.fdr_level) & ~findings.claimed
     places = sorted(np.flatnonzero(alone), key=lambda place: findings.p[place])
     return [_rejected(findings, int(place), config) for place in places]
 
@@ -192,10 +192,10 @@ def _rejected(findings: Findings, place: int, config: ExplainConfig) -> Rejected
         return Rejected(
             statement=said,
             reason="small",
-            detail=f"sure, but the effect {effect:+.2f} is below {config.least_effect:g} spreads",
+            detail=f"sure, but the effect {effect:+.2f} is below {config.min_effect:g} spreads",
         )
     detail = f"p = {amount(float(findings.p[place]))} alone, {amount(float(findings.corrected[place]))} corrected"
-    return Rejected(statement=said, reason="luck", detail=f"{detail} for {findings.n_looked_at} measures")
+    return Rejected(statement=said, reason="luck", detail=f"{detail} for {findings.n_tested} measures")
 
 
 def _plain(shown: Shown) -> dict[str, Any]:

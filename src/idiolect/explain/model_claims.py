@@ -145,7 +145,7 @@ class Rejected:
     """How often it was claimed."""
 
 
-def weigh(
+def filter_claims(
     features: Sequence[Feature], findings: Findings, config: ExplainConfig
 ) -> tuple[tuple[Told, ...], tuple[Rejected, ...]]:
     """What a model claimed, sorted into what stands, the best supported first, and what does not.

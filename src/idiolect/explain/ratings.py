@@ -336,7 +336,7 @@ class YesRate(AdditiveScore):
     greater_is_better = True
 
     def score_totals(self, totals: np.ndarray, counts: np.ndarray) -> np.ndarray:
-        """See ``Additive``; the columns are yes and no."""
+        """See ``SufficientStatistics``; the columns are yes and no."""
         del counts
         yes, both = totals[:, 0], totals.sum(axis=1)
         return np.divide(yes, both, out=np.full(len(yes), np.nan), where=both > 0)

@@ -12,7 +12,7 @@ from typing import ClassVar, TypeVar
 from pydantic import Field
 
 from idiolect.config import Config
-from idiolect.difference.claims.stylometric import FALSE_SHARE, Norms
+from idiolect.difference.claims.stylometric import FDR_LEVEL, Norms
 from idiolect.difference.claims.taxonomy import CATEGORIES, Category
 from idiolect.difference.claims.validate import ValidationConfig
 from idiolect.difference.stylometry.style_difference import LEVEL
@@ -51,7 +51,7 @@ class StageConfig(Config):
     """What they ask of a difference."""
     level: float = Field(default=LEVEL, gt=0, lt=1)
     """Coverage of the intervals that claims are held against."""
-    false_share: float = Field(default=FALSE_SHARE, gt=0, lt=1)
+    fdr_level: float = Field(default=FDR_LEVEL, gt=0, lt=1)
     """Expected share of luck, at most, in what is found where stylometry is the extractor; a higher one finds more."""
     min_support: int = Field(default=1, ge=1)
     """Comparisons that must agree on a difference; 1 drops only what the others contradict."""
@@ -73,7 +73,7 @@ def extraction(role: Role | None, dimensions: Dimensions, config: StageConfig, p
     """E: a model's, or measured."""
     if role is None:
         return MeasuredExtraction(
-            categories=_FIXED if dimensions == "fixed" else CATEGORIES, false_share=config.false_share
+            categories=_FIXED if dimensions == "fixed" else CATEGORIES, fdr_level=config.fdr_level
         )
     once = Extraction(role=role, standard=standard(dimensions), compare=config.compare, prompt=prompt)
     if config.adaptive is None:

@@ -9,7 +9,7 @@ from typing import Literal, NamedTuple
 
 from idiolect.difference.claims.feature import FEATURES_SCHEMA, Comparison, Feature
 from idiolect.difference.claims.parse import parse, unreadable
-from idiolect.difference.claims.stylometric import FALSE_SHARE, MeasuredTexts, extract_measured
+from idiolect.difference.claims.stylometric import FDR_LEVEL, MeasuredTexts, extract_measured
 from idiolect.difference.claims.taxonomy import CATEGORIES, Category
 from idiolect.difference.stylometry.english import are_english
 from idiolect.methods.stages import Answer, Case, Portrait, Role, Standard
@@ -94,7 +94,7 @@ class MeasuredExtraction:
     """
 
     categories: tuple[Category, ...] = CATEGORIES
-    false_share: float = FALSE_SHARE
+    fdr_level: float = FDR_LEVEL
 
     def __call__(self, portraits: Sequence[Portrait]) -> list[Portrait]:
         """See ``portrait.Stage``."""
@@ -103,7 +103,7 @@ class MeasuredExtraction:
         return [self._measured(portrait, own, texts) for portrait, own in zip(portraits, compared, strict=True)]
 
     def _measured(self, portrait: Portrait, own: Sequence[Comparison], texts: MeasuredTexts) -> Portrait:
-        found = extract_measured(own, texts, categories=self.categories, false_share=self.false_share)
+        found = extract_measured(own, texts, categories=self.categories, fdr_level=self.fdr_level)
         portrait = replace(portrait, features=tuple(found))
         if not (left_out := len(portrait.cases) - len(own)):
             return portrait

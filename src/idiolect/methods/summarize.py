@@ -17,7 +17,7 @@ from idiolect.difference.claims import lenient_json as lenient
 from idiolect.difference.claims.evidence import cleared
 from idiolect.difference.claims.feature import Feature
 from idiolect.difference.claims.parse import write_blocks
-from idiolect.difference.claims.stylometric import FALSE_SHARE, Norms
+from idiolect.difference.claims.stylometric import FDR_LEVEL, Norms
 from idiolect.difference.claims.vote import NOT_DISTINGUISHABLE, UNKNOWN, verbalise
 from idiolect.difference.stylometry.english import are_english
 from idiolect.llm.base import Usage, remarks
@@ -109,7 +109,7 @@ class HistorySummary:
 
     norms: Norms | None
     """None: nothing is known to compare with, and nothing is said."""
-    false_share: float = FALSE_SHARE
+    fdr_level: float = FDR_LEVEL
     phrases: int = 8
 
     def __call__(self, portraits: Sequence[Portrait]) -> list[Portrait]:
@@ -118,7 +118,7 @@ class HistorySummary:
 
     def _told(self, portrait: Portrait) -> Portrait:
         own = [entry.review.text for entry in portrait.context.entries]
-        found = self.norms.departures(own, false_share=self.false_share) if self.norms else []
+        found = self.norms.departures(own, fdr_level=self.fdr_level) if self.norms else []
         left_out = int((~are_english(own, [0] * len(own))).sum())
         return _profiled(replace(portrait, unheard=portrait.unheard + left_out), found, self.phrases)
 

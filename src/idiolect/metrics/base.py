@@ -76,7 +76,7 @@ class Aggregate(Protocol):
 
 
 @runtime_checkable
-class Additive(Protocol):
+class SufficientStatistics(Protocol):
     """An aggregate that is known from sums alone."""
 
     def score_totals(self, totals: np.ndarray, counts: np.ndarray) -> np.ndarray:
@@ -96,7 +96,7 @@ class AdditiveScore:
     """Base of aggregates that define ``score_totals`` and get ``aggregate`` from it."""
 
     def score_totals(self, totals: np.ndarray, counts: np.ndarray) -> np.ndarray:
-        """Means of the first statistic; see ``Additive``."""
+        """Means of the first statistic; see ``SufficientStatistics``."""
         return totals[:, 0] / counts
 
     def aggregate(self, stats: np.ndarray) -> float:
@@ -132,7 +132,7 @@ class Mean(AdditiveScore):
 
 def score_each(metric: Aggregate, stats: np.ndarray) -> np.ndarray:
     """float64 (n,): what each of float64 (n, n_stats) rows scores on its own."""
-    if isinstance(metric, Additive):
+    if isinstance(metric, SufficientStatistics):
         return metric.score_totals(stats, np.ones(len(stats)))
     return np.array([metric.aggregate(stats[place : place + 1]) for place in range(len(stats))])
 

@@ -18,8 +18,8 @@ from idiolect.difference.stylometry import (
     Pairs,
     Shrinkage,
     codes,
+    effect_sizes,
     group_sums,
-    in_spreads,
     item_pairs,
     measure,
     spread,
@@ -37,7 +37,7 @@ class _MeanOfKnown(Mean):
     """A mean of plain numbers, or over those samples of which it is known: rows of a number and 1, or of 0 and 0."""
 
     def score_totals(self, totals: np.ndarray, counts: np.ndarray) -> np.ndarray:
-        """See ``Additive``; 0 for a set of samples without a known one."""
+        """See ``SufficientStatistics``; 0 for a set of samples without a known one."""
         known = totals[:, 1] if totals.shape[1] > 1 else counts
         return np.divide(totals[:, 0], known, out=np.zeros(len(known)), where=known > 0)
 
@@ -159,7 +159,7 @@ def _codes(known: pl.Series, asked: Sequence[str]) -> np.ndarray:
 
 
 def _clipped(differences: np.ndarray, spreads: np.ndarray) -> np.ndarray:
-    return in_spreads(differences, spreads).clip(-CLIP, CLIP)
+    return effect_sizes(differences, spreads).clip(-CLIP, CLIP)
 
 
 def _profiles(

@@ -59,7 +59,7 @@ _CONTRIBUTED: Mapping[str, Any] = {
     "differences": {
         "comparison": _scalars("anchors", "representatives", "min_others", "max_crowd", "peers_before", "seed"),
         "stages": {
-            **_scalars("compare", "use_validation", "use_checks", "level", "false_share", "min_support"),
+            **_scalars("compare", "use_validation", "use_checks", "level", "fdr_level", "min_support"),
             **_scalars("differences_as", "phrases", "profile_chars", "waves"),
             "checks": _SCALARS,
             "adaptive": _SCALARS,

@@ -7,7 +7,7 @@ from idiolect.difference.stylometry import (
     MEASURES,
     N_MEASURES,
     NAMES,
-    Departure,
+    StyleDifference,
     compare,
     departures,
     measure,
@@ -20,7 +20,7 @@ CALM = [["The piano is old. It is fine.", "A piano. It plays."], ["It is loud. I
 CALM += [["The hall is large.", "The hall rings. It is old."], ["There is more. I am glad."]]
 
 
-def on(name: str, found: tuple[Departure, ...]) -> Departure:
+def on(name: str, found: tuple[StyleDifference, ...]) -> StyleDifference:
     return found[NAMES.index(name)]
 
 

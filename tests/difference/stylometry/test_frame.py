@@ -3,7 +3,7 @@ from __future__ import annotations
 import polars as pl
 import pytest
 
-from idiolect.difference.stylometry import N_MEASURES, codes, departure_frame
+from idiolect.difference.stylometry import N_MEASURES, codes, style_difference_frame
 
 REVIEWS = pl.DataFrame(
     {
@@ -19,7 +19,7 @@ def test_codes_number_the_distinct_ids_in_order() -> None:
 
 
 def test_each_user_and_measure_has_a_row() -> None:
-    found = departure_frame(REVIEWS)
+    found = style_difference_frame(REVIEWS)
     assert len(found) == 3 * N_MEASURES
     exclamations = found.filter(pl.col("measure") == "exclamations")
     assert exclamations["user"].to_list() == ["a", "b", "c"]
@@ -29,4 +29,4 @@ def test_each_user_and_measure_has_a_row() -> None:
 
 
 def test_no_reviews_give_no_rows() -> None:
-    assert departure_frame(REVIEWS.clear()).is_empty()
+    assert style_difference_frame(REVIEWS.clear()).is_empty()

@@ -5,12 +5,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from idiolect.difference.stylometry.permutation import correct, draw_luck, least_p
+from idiolect.difference.stylometry.permutation import correct, min_p, permutation_test
 
 
 def draw(rng: np.random.Generator, values: np.ndarray, draws: int = 2000):
     """``values`` (n_items, n_reviews, n_measures), the user's review first."""
-    return draw_luck(values[:, 0], list(values[:, 1:]), rng, draws=draws)
+    return permutation_test(values[:, 0], list(values[:, 1:]), rng, draws=draws)
 
 
 @pytest.mark.parametrize("kind", ["normal", "rare marks", "wild"])
@@ -64,14 +64,14 @@ def test_what_does_not_vary_is_never_different():
 
 
 def test_no_items_say_nothing():
-    luck = draw_luck(np.zeros((0, 2)), [], np.random.default_rng(0), draws=1000)
+    luck = permutation_test(np.zeros((0, 2)), [], np.random.default_rng(0), draws=1000)
     assert luck.p.tolist() == [1, 1]
 
 
 def test_few_items_with_few_peers_cannot_give_a_small_p_value():
-    assert least_p([2, 2, 2]) == pytest.approx(0.25)
-    assert least_p([10] * 4) == pytest.approx(2e-4)
-    assert least_p([]) == 1
+    assert min_p([2, 2, 2]) == pytest.approx(0.25)
+    assert min_p([10] * 4) == pytest.approx(2e-4)
+    assert min_p([]) == 1
 
 
 def test_the_correction_is_that_of_benjamini_and_hochberg():

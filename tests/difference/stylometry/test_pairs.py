@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from idiolect.difference.stylometry import in_spreads, item_pairs, spread
+from idiolect.difference.stylometry import effect_sizes, item_pairs, spread
 from idiolect.errors import InputError
 
 
@@ -37,7 +37,7 @@ def test_items_with_one_review_say_nothing_of_the_spread() -> None:
 
 
 def test_what_does_not_vary_has_no_effect() -> None:
-    np.testing.assert_array_equal(in_spreads(np.array([[2.0, 0.0]]), np.array([4.0, 0.0])), [[0.5, 0.0]])
+    np.testing.assert_array_equal(effect_sizes(np.array([[2.0, 0.0]]), np.array([4.0, 0.0])), [[0.5, 0.0]])
 
 
 def test_codes_are_checked() -> None:

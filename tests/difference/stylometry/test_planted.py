@@ -7,7 +7,7 @@ import polars as pl
 import pytest
 
 from idiolect.data.kcore import review_frame
-from idiolect.difference.stylometry import NAMES, departure_frame
+from idiolect.difference.stylometry import NAMES, style_difference_frame
 from idiolect.sandbox.domain import WorldConfig
 from idiolect.sandbox.world import World
 
@@ -43,7 +43,7 @@ SEEN = {
 @pytest.fixture(scope="module")
 def correlations() -> dict[str, float]:
     world = World(WorldConfig(seed=11, n_users=300, reviews_per_user=(6, 8)))
-    effects = departure_frame(review_frame(world.reviews())).pivot("measure", index="user", values="effect")
+    effects = style_difference_frame(review_frame(world.reviews())).pivot("measure", index="user", values="effect")
     assert effects["user"].to_list() == list(world.truth.users)
     planted = pl.DataFrame(world.truth.user_effects, schema=list(world.truth.traits))
     return {

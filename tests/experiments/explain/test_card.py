@@ -93,7 +93,7 @@ def test_claims_are_ranked_by_what_is_sure_of_them(town):
 
 
 def test_no_word_of_others_is_on_a_card_in_any_form(town):
-    card = card_of(town, "loud", least_effect=1)
+    card = card_of(town, "loud", min_effect=1)
     assert card.measured
     assert card.rejected
     assert SECRET not in json.dumps(card.record()) + to_markdown(card)
@@ -107,7 +107,7 @@ def test_one_like_everybody_is_not_told_apart(town):
 
 
 def test_what_alone_looks_different_is_listed_with_the_reason(town):
-    strict = card_of(town, "loud", least_effect=50)
+    strict = card_of(town, "loud", min_effect=50)
     assert strict.abstains
     assert {one.reason for one in strict.rejected} == {"small"}
     found = find_all(town, [UserId(f"peer{k}") for k in range(N_PEERS)])
@@ -271,7 +271,7 @@ def test_what_users_wrote_is_no_markup():
 
 
 def test_a_page_has_its_parts_in_order(town):
-    page = to_markdown(card_of(town, "loud", least_effect=1))
+    page = to_markdown(card_of(town, "loud", min_effect=1))
     parts = ["# How loud", "## Compared", "1. **", "## Not claimed", "measures were looked at"]
     places = [page.index(part) for part in parts]
     assert places == sorted(places)

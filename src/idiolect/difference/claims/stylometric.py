@@ -24,7 +24,7 @@ from idiolect.difference.claims.taxonomy import CATEGORIES, Category, Key, by_si
 from idiolect.difference.claims.vote import LEAD
 from idiolect.difference.stylometry import MEASURES, N_MEASURES, Measure, measure, spread
 from idiolect.difference.stylometry.english import are_english
-from idiolect.difference.stylometry.permutation import draw_luck, judge
+from idiolect.difference.stylometry.permutation import judge, permutation_test
 from idiolect.difference.stylometry.style_difference import LEVEL, half_width
 from idiolect.errors import InputError
 
@@ -143,11 +143,11 @@ def measured_on(attribute: str, difference: float, reach: float) -> Measured:
 POOLED = ""
 """Comparison of a feature that was measured over all of a user's comparisons together."""
 
-FALSE_SHARE = 0.2
+FDR_LEVEL = 0.2
 """Expected share of what is found that is luck, at most. In sandbox worlds, with eight items, of what is found on
 measures of planted traits 96 % has the planted sign, and where users are alike one user in eight is told apart."""
 
-LEAST_EFFECT = 0.2
+MIN_EFFECT = 0.2
 """Smallest difference worth a word, in spreads of reviews of one item; Cohen calls 0.2 small."""
 
 _DRAWS = 4000
@@ -161,7 +161,7 @@ def extract_measured(
     texts: MeasuredTexts,
     *,
     categories: Collection[Category] = CATEGORIES,
-    false_share: float = FALSE_SHARE,
+    fdr_level: float = FDR_LEVEL,
 ) -> list[Feature]:
     """Where a user surely departs from others, over all comparisons, and each comparison that shows it.
 
@@ -173,7 +173,7 @@ def extract_measured(
         comparisons: One user's, each with others' texts about the same item; without any it does not count.
         texts: Holds all of these texts.
         categories: Of what is looked for.
-        false_share: Expected share of what is found that is luck, at most.
+        fdr_level: Expected share of what is found that is luck, at most.
     """
     counted = [one for one in comparisons if one.peers]
     if not counted:
@@ -181,7 +181,7 @@ def extract_measured(
     own, peers = texts[[one.target for one in counted]], [texts[one.peers] for one in counted]
     items = np.repeat(np.arange(len(peers)), [len(values) for values in peers])
     spreads = spread(np.vstack([own, *peers]), np.concatenate([np.arange(len(own)), items]))
-    found = _departed(own, peers, spreads, categories, false_share)
+    found = _departed(own, peers, spreads, categories, fdr_level)
     apart = own - np.stack([values.mean(axis=0) for values in peers])
     return [
         *(feature for one, row in zip(counted, apart, strict=True) for feature in _shown(found, one, row, spreads)),
@@ -210,7 +210,7 @@ class Norms:
         self.spread = spread(self.values, np.zeros(len(crowd), dtype=np.int64))
 
     def departures(
-        self, own: Sequence[str], *, categories: Collection[Category] = CATEGORIES, false_share: float = FALSE_SHARE
+        self, own: Sequence[str], *, categories: Collection[Category] = CATEGORIES, fdr_level: float = FDR_LEVEL
     ) -> list[Feature]:
         """Where a user's texts surely depart from the norm, the strongest first; none where there are too few.
 
@@ -218,7 +218,7 @@ class Norms:
         """
         own = [text for text, english in zip(own, are_english(own, [0] * len(own)), strict=True) if english]
         values = MeasuredTexts(own)[own]
-        found = _departed(values, [self.values] * len(own), self.spread, categories, false_share)
+        found = _departed(values, [self.values] * len(own), self.spread, categories, fdr_level)
         return [_feature(departed, POOLED, f"over {len(own)} past reviews") for departed in found]
 
 
@@ -238,15 +238,15 @@ def _departed(
     peers: Sequence[np.ndarray],
     spreads: np.ndarray,
     categories: Collection[Category],
-    false_share: float,
+    fdr_level: float,
 ) -> list[_Departed]:
     """What is neither luck nor small, the strongest first, each attribute in one direction, once."""
-    luck = draw_luck(own, peers, np.random.default_rng(0), draws=_DRAWS)
-    judged = judge(luck, spreads, false_share=false_share)
+    luck = permutation_test(own, peers, np.random.default_rng(0), draws=_DRAWS)
+    judged = judge(luck, spreads, fdr_level=fdr_level)
     found: dict[Key | int, _Departed] = {}
     for place in map(int, np.argsort(-np.abs(judged.effect), kind="stable")):
         of, effect = MEASURES[place], float(judged.effect[place])
-        if not judged.sure[place] or abs(effect) < LEAST_EFFECT or of.category not in categories:
+        if not judged.sure[place] or abs(effect) < MIN_EFFECT or of.category not in categories:
             continue
         key = _key(of, effect)
         if key is not None and any(isinstance(other, Key) and key.excludes(other) for other in found):

@@ -7,18 +7,18 @@ from __future__ import annotations
 
 from idiolect.difference.stylometry.measures import MEASURES, N_MEASURES, NAMES, Category, Measure, Unit, measure
 from idiolect.difference.stylometry.style_difference import (
-    Departure,
-    Departures,
     Pairs,
     Shrinkage,
+    StyleDifference,
+    StyleDifferences,
     codes,
     compare,
-    departure_frame,
     departures,
+    effect_sizes,
     group_sums,
-    in_spreads,
     item_pairs,
     spread,
+    style_difference_frame,
 )
 
 __all__ = [
@@ -26,19 +26,19 @@ __all__ = [
     "NAMES",
     "N_MEASURES",
     "Category",
-    "Departure",
-    "Departures",
     "Measure",
     "Pairs",
     "Shrinkage",
+    "StyleDifference",
+    "StyleDifferences",
     "Unit",
     "codes",
     "compare",
-    "departure_frame",
     "departures",
+    "effect_sizes",
     "group_sums",
-    "in_spreads",
     "item_pairs",
     "measure",
     "spread",
+    "style_difference_frame",
 ]

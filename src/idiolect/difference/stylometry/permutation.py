@@ -14,14 +14,14 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from idiolect.difference.stylometry.style_difference import in_spreads
+from idiolect.difference.stylometry.style_difference import effect_sizes
 
 _TIE = 1e-5
 """Relative to the largest difference: what float32 sums cannot tell apart."""
 
 
 @dataclass(frozen=True, slots=True, eq=False, kw_only=True)
-class Luck:
+class NullDistribution:
     """An observed mean difference beside those of random members of the crowd."""
 
     observed: np.ndarray
@@ -43,7 +43,9 @@ class Luck:
         return self.observed - np.quantile(self.drawn, [1 - tail, tail], axis=0)
 
 
-def draw_luck(own: np.ndarray, peers: Sequence[np.ndarray], rng: np.random.Generator, *, draws: int = 10_000) -> Luck:
+def permutation_test(
+    own: np.ndarray, peers: Sequence[np.ndarray], rng: np.random.Generator, *, draws: int = 10_000
+) -> NullDistribution:
     """Put random members of each item's crowd in the user's place.
 
     Args:
@@ -61,7 +63,7 @@ def draw_luck(own: np.ndarray, peers: Sequence[np.ndarray], rng: np.random.Gener
         observed += apart[0]
         total += apart.astype(np.float32)[rng.integers(n, size=draws)]
     n_items = max(1, len(own))
-    return Luck(observed=observed / n_items, drawn=total / np.float32(n_items))
+    return NullDistribution(observed=observed / n_items, drawn=total / np.float32(n_items))
 
 
 @dataclass(frozen=True, slots=True, eq=False, kw_only=True)
@@ -79,41 +81,41 @@ class Judged:
     corrected: np.ndarray
     """float64: corrected for the number of measures that vary."""
     sure: np.ndarray
-    """bool: among these at most ``false_share`` are expected to be luck."""
-    n_looked_at: int
+    """bool: among these at most ``fdr_level`` are expected to be luck."""
+    n_tested: int
     """Measures that vary."""
     level: float
     """Coverage of the intervals: that of Benjamini and Yekutieli (2005) for parameters that were selected, so that of
-    the sure ones' intervals the expected share that misses is at most ``false_share``."""
+    the sure ones' intervals the expected share that misses is at most ``fdr_level``."""
 
 
-def judge(luck: Luck, spreads: np.ndarray, *, false_share: float) -> Judged:
+def judge(luck: NullDistribution, spreads: np.ndarray, *, fdr_level: float) -> Judged:
     """Hold every measure against luck.
 
     Args:
         luck: Of every measure.
         spreads: float (n_measures,): the unit of effects (see ``pairs.spread``).
-        false_share: Expected share of what is sure that is luck, at most.
+        fdr_level: Expected share of what is sure that is luck, at most.
     """
     varying = spreads > 0
     p, corrected = np.where(varying, luck.p, 1.0), np.ones(len(spreads))
     corrected[varying] = correct(p[varying])
-    sure, n_looked_at = corrected <= false_share, int(varying.sum())
-    level = 1 - false_share * max(1, int(sure.sum())) / max(1, n_looked_at)
-    low, high = in_spreads(luck.interval(level), spreads)
+    sure, n_tested = corrected <= fdr_level, int(varying.sum())
+    level = 1 - fdr_level * max(1, int(sure.sum())) / max(1, n_tested)
+    low, high = effect_sizes(luck.interval(level), spreads)
     return Judged(
-        effect=in_spreads(luck.observed, spreads),
+        effect=effect_sizes(luck.observed, spreads),
         low=low,
         high=high,
         p=p,
         corrected=corrected,
         sure=sure,
-        n_looked_at=n_looked_at,
+        n_tested=n_tested,
         level=level,
     )
 
 
-def least_p(crowds: Sequence[int]) -> float:
+def min_p(crowds: Sequence[int]) -> float:
     """The smallest two-sided p value that items with so many reviews (the user's with them) can give."""
     return min(1.0, 2 * math.exp(-sum(math.log(n) for n in crowds)))
 

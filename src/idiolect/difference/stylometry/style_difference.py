@@ -125,7 +125,7 @@ def spread(values: np.ndarray, items: np.ndarray) -> np.ndarray:
     return np.sqrt(np.pi / 2) * apart.sum(axis=0) / max(len(n), 1)
 
 
-def in_spreads(differences: np.ndarray, spreads: np.ndarray) -> np.ndarray:
+def effect_sizes(differences: np.ndarray, spreads: np.ndarray) -> np.ndarray:
     """``differences`` (..., n_measures) divided by ``spreads`` (n_measures,); 0 where those are 0."""
     return np.divide(differences, spreads, out=np.zeros_like(differences, dtype=np.float64), where=spreads > 0)
 
@@ -186,7 +186,7 @@ LEVEL = 0.95
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Departure:
+class StyleDifference:
     """One user against the crowd on one measure."""
 
     measure: Measure
@@ -219,7 +219,7 @@ def compare(
     *,
     spreads: np.ndarray | None = None,
     level: float = LEVEL,
-) -> tuple[Departure, ...]:
+) -> tuple[StyleDifference, ...]:
     """One user's reviews against others' reviews of the same items, on every measure.
 
     Each item gives one difference, own value minus the mean of the others'. The interval is Student's t over items:
@@ -247,11 +247,11 @@ def compare(
     items = np.concatenate([np.arange(len(own)), np.repeat(np.arange(len(own)), sizes)])
     users = (np.arange(len(values)) >= len(own)).astype(np.int64)
     spreads = spread(values, items) if spreads is None else spreads
-    return Departures.of(item_pairs(values, users, items), np.arange(2), spreads).findings(0, level=level)
+    return StyleDifferences.of(item_pairs(values, users, items), np.arange(2), spreads).findings(0, level=level)
 
 
 @dataclass(frozen=True, slots=True, eq=False, kw_only=True)
-class Departures:
+class StyleDifferences:
     """All users of a corpus against the crowd on every measure."""
 
     users: np.ndarray
@@ -266,7 +266,7 @@ class Departures:
     """float64 (n_measures,): the unit of effects (see ``pairs.spread``)."""
 
     @classmethod
-    def of(cls, pairs: Pairs, users: np.ndarray, spreads: np.ndarray) -> Departures:
+    def of(cls, pairs: Pairs, users: np.ndarray, spreads: np.ndarray) -> StyleDifferences:
         """The means of ``pairs`` by user.
 
         Args:
@@ -285,9 +285,9 @@ class Departures:
 
     def effects(self) -> np.ndarray:
         """float64 (n_users, n_measures): the differences in spreads."""
-        return in_spreads(self.difference, self.spreads)
+        return effect_sizes(self.difference, self.spreads)
 
-    def findings(self, row: int, *, level: float = LEVEL) -> tuple[Departure, ...]:
+    def findings(self, row: int, *, level: float = LEVEL) -> tuple[StyleDifference, ...]:
         """One user's departures, in the order of ``MEASURES``.
 
         Args:
@@ -297,9 +297,9 @@ class Departures:
         effect, n = self.effects()[row], int(self.n_items[row])
         reach = np.full(len(effect), np.inf)
         if n > 1:
-            reach = in_spreads(self.standard_error[row], self.spreads) * half_width(self.n_items[row], level)
+            reach = effect_sizes(self.standard_error[row], self.spreads) * half_width(self.n_items[row], level)
         return tuple(
-            Departure(
+            StyleDifference(
                 measure=of,
                 difference=float(difference),
                 effect=float(e),
@@ -311,7 +311,7 @@ class Departures:
         )
 
 
-def departures(values: np.ndarray, users: np.ndarray, items: np.ndarray, *, min_peers: int = 1) -> Departures:
+def departures(values: np.ndarray, users: np.ndarray, items: np.ndarray, *, min_peers: int = 1) -> StyleDifferences:
     """Every user of a corpus against the others on the same items, without reading any review twice.
 
     Args:
@@ -324,7 +324,7 @@ def departures(values: np.ndarray, users: np.ndarray, items: np.ndarray, *, min_
         InputError: The lengths differ or a code is out of range.
     """
     pairs = item_pairs(values, users, items, min_peers=min_peers)
-    return Departures.of(pairs, np.unique(users).astype(np.int64), spread(values, items))
+    return StyleDifferences.of(pairs, np.unique(users).astype(np.int64), spread(values, items))
 
 
 def _run_sums(values: np.ndarray, from_: np.ndarray, to: np.ndarray) -> np.ndarray:
@@ -341,7 +341,7 @@ def codes(ids: pl.Series) -> np.ndarray:
     return ids.rank("dense").cast(pl.Int64).to_numpy() - 1
 
 
-def departure_frame(reviews: pl.DataFrame, *, min_peers: int = 1) -> pl.DataFrame:
+def style_difference_frame(reviews: pl.DataFrame, *, min_peers: int = 1) -> pl.DataFrame:
     """How every user of a corpus departs from the others on the same items.
 
     Args:
