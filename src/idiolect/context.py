@@ -30,7 +30,7 @@ from idiolect.difference.latent import Differences, peer_mean_difference, weight
 from idiolect.peers import peers_of, time_cut
 from idiolect.retrieval import Retriever, make_retriever
 from idiolect.store.base import ReviewReader
-from idiolect.types import UNDATED, Item, ItemId, Moment, Review, ReviewId, Rung, Sample, Slot, UserId
+from idiolect.types import UNDATED, Item, ItemId, Moment, PeerScope, Review, ReviewId, Sample, Slot, UserId
 
 NO_VECTOR = np.zeros(0, dtype=np.float32)
 """Stands where a vector was not read, for a prompt that is text alone."""
@@ -48,11 +48,11 @@ class Entry:
     """float32 (dim,): own embedding minus the peers' (Eq. 4); None where too few may be compared with."""
     n_peers: int
     """Reviews that it is compared with; 0 where too few users wrote any."""
-    peers: Rung = "item"
+    peers: PeerScope = "item"
     """Whose reviews these are."""
 
     @property
-    def rung(self) -> Rung:
+    def peer_scope(self) -> PeerScope:
         """Whom the review is compared with; ``none`` where there is no difference."""
         return "none" if self.e_diff is None else self.peers
 
@@ -161,10 +161,10 @@ COMPARISONS: dict[PeerWeighting, type[MeanOfPeers] | type[ProfileDistance]] = {
 
 ColdStart = Literal["none", "category", "corpus"]
 
-LADDERS: Mapping[ColdStart, tuple[Rung, ...]] = MappingProxyType(
+PEER_FALLBACKS: Mapping[ColdStart, tuple[PeerScope, ...]] = MappingProxyType(
     {"none": (), "category": ("category",), "corpus": ("category", "corpus")}
 )
-"""The rungs below the item's own peers, tried in this order."""
+"""The peer_scopes below the item's own peers, tried in this order."""
 
 
 @dataclass(slots=True, eq=False, kw_only=True)
@@ -175,25 +175,25 @@ class Compared:
     """float32 (n, dim): own vector minus the others' mean; a zero row where too few others wrote."""
     n_peers: np.ndarray
     """int64 (n,): how many reviews of others that is; 0 where too few wrote any."""
-    rungs: list[Rung]
+    peer_scopes: list[PeerScope]
     """Whose they are."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Ladder:
+class PeerFallback:
     """Finds others to compare with for reviews that have too few peers."""
 
     reader: ReviewReader
     encoder: str
-    rungs: tuple[Rung, ...]
+    peer_scopes: tuple[PeerScope, ...]
     min_peers: int
 
-    def climb(
+    def apply(
         self, found: Compared, own: np.ndarray, items: Sequence[Item], *, user: UserId, before: int | None
     ) -> None:
-        """Compare the reviews that have no peers, or too few, with the next rung's mean, rung by rung.
+        """Compare the reviews that have no peers, or too few, with the mean of the next peer scope.
 
-        The mean is the plain one of Eq. 4, whatever the weighting of peers: who writes about a category is no crowd
+        The mean is the plain one of Eq. 4, whatever the weighting of peers: who writes about a category is no group
         whose histories could be told apart.
 
         Args:
@@ -203,20 +203,20 @@ class Ladder:
             user: Whose reviews they are.
             before: Only others' reviews with timestamp < ``before`` (seconds) count.
         """
-        for rung in self.rungs:
-            crowds = [None if rung == "corpus" else item.category for item in items]
-            cold = [k for k in np.flatnonzero(found.n_peers == 0).tolist() if crowds[k] != ""]
+        for scope in self.peer_scopes:
+            groups = [None if scope == "corpus" else item.category for item in items]
+            cold = [k for k in np.flatnonzero(found.n_peers == 0).tolist() if groups[k] != ""]
             if not cold:
                 continue
-            asked = list(dict.fromkeys(crowds[k] for k in cold))
-            sums = self.reader.crowd_sums(
+            asked = list(dict.fromkeys(groups[k] for k in cold))
+            sums = self.reader.peer_group_sums(
                 asked, exclude=user, encoder=self.encoder, before=before, at_least=self.min_peers
             )
-            rows = [asked.index(crowds[k]) for k in cold]
+            rows = [asked.index(groups[k]) for k in cold]
             new = peer_mean_difference(own[cold], sums.sums[rows], sums.counts[rows])
             for k, diff, n_peers in zip(cold, new.diff, new.n_peers, strict=True):
                 if n_peers:
-                    found.diff[k], found.n_peers[k], found.rungs[k] = diff, n_peers, rung
+                    found.diff[k], found.n_peers[k], found.peer_scopes[k] = diff, n_peers, scope
 
 
 class Chosen(NamedTuple):
@@ -258,7 +258,7 @@ class ComparedEntries:
     reader: ReviewReader
     encoder: str
     compare: Comparison
-    ladder: Ladder
+    fallback: PeerFallback
     peers_before: bool
 
     def __call__(self, chosen: Sequence[Chosen], items: Mapping[ItemId, Item]) -> list[tuple[Entry, ...]]:
@@ -282,9 +282,9 @@ class ComparedEntries:
         own = np.stack([vectors[review.id] for review in one.reviews])
         before = time_cut(one.sample) if self.peers_before else None
         diff, n_peers = self.compare(one.reviews, own, history=one.history, before=before)
-        found = Compared(diff=diff, n_peers=n_peers, rungs=["item"] * len(one.reviews))
+        found = Compared(diff=diff, n_peers=n_peers, peer_scopes=["item"] * len(one.reviews))
         about = [items[review.item] for review in one.reviews]
-        self.ladder.climb(found, own, about, user=one.sample.user, before=before)
+        self.fallback.apply(found, own, about, user=one.sample.user, before=before)
         return tuple(
             Entry(
                 review=review,
@@ -292,7 +292,7 @@ class ComparedEntries:
                 e_his=own[row],
                 e_diff=found.diff[row] if found.n_peers[row] else None,
                 n_peers=int(found.n_peers[row]),
-                peers=found.rungs[row],
+                peers=found.peer_scopes[row],
             )
             for row, (review, item) in enumerate(zip(one.reviews, about, strict=True))
         )
@@ -306,7 +306,7 @@ class ContextConfig(Config):
     retriever: str = "recency"
     """Which of the user's reviews: a name in ``idiolect.retrieval.RETRIEVERS``."""
     min_peers: int = Field(default=1, ge=1)
-    """Different users it takes before an entry is compared with what they wrote, on every rung."""
+    """Different users it takes before an entry is compared with what they wrote, in every peer scope."""
     peers_before: bool = False
     """Whether peers must have written before the sample's time; the paper's program sets no such bound."""
     peer_weighting: PeerWeighting = "mean"
@@ -372,11 +372,11 @@ class ContextBuilder:
 
 
 def _compared(reader: ReviewReader, config: ContextConfig, encoder: str) -> ComparedEntries:
-    rungs = LADDERS[config.cold_start]
+    peer_scopes = PEER_FALLBACKS[config.cold_start]
     return ComparedEntries(
         reader=reader,
         encoder=encoder,
         compare=COMPARISONS[config.peer_weighting](reader, encoder, config.min_peers),
-        ladder=Ladder(reader=reader, encoder=encoder, rungs=rungs, min_peers=config.min_peers),
+        fallback=PeerFallback(reader=reader, encoder=encoder, peer_scopes=peer_scopes, min_peers=config.min_peers),
         peers_before=config.peers_before,
     )

@@ -67,7 +67,7 @@ class Encoder(Protocol):
 
 
 @contextmanager
-def no_bars() -> Iterator[None]:
+def disable_progress_bars() -> Iterator[None]:
     """Switch the bars of transformers off, and back on as they were."""
     logging = require("transformers.utils.logging", extra="train")
     shown = logging.is_progress_bar_enabled()
@@ -224,7 +224,7 @@ class SentenceEncoder:
         library = require("sentence_transformers", extra="encoders")
         _check_modules(Path(model))
         try:
-            with no_bars():
+            with disable_progress_bars():
                 loaded = library.SentenceTransformer(model, trust_remote_code=False)
         except OSError as error:
             reason = next(iter(str(error).splitlines()), "")

@@ -22,7 +22,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from idiolect.data.files import BESIDE, is_sqlite, write_whole
+from idiolect.data.files import BESIDE, atomic_write, is_sqlite
 from idiolect.errors import ArtifactError, ConfigError, IdiolectError, NotFoundError
 from idiolect.llm.cache import Cache, is_cache
 from idiolect.store.base import ErasureReceipt
@@ -264,11 +264,11 @@ def _erase_answers(path: Path, traces: Traces, left: Callable[[Left], object]) -
         return
     try:
         with Cache(path) as cache:
-            count, scrubbed = cache.forget_reviews(map(ReviewId, traces.ids)), cache.scrubbed
+            count, vacuumed = cache.forget_reviews(map(ReviewId, traces.ids)), cache.vacuumed
     except ArtifactError as error:
         left(Left(path=path, why=error.message))
         return
-    if not scrubbed:
+    if not vacuumed:
         left(Left(path=path, why="old bytes: another process uses it; run the same command again without"))
     if count:
         yield Erased(path=path, what="answers", count=count)
@@ -305,7 +305,7 @@ def _erase_lines(path: Path, traces: Traces) -> int:
         with path.open(encoding="utf-8", newline="\n") as old, part.open("w", encoding="utf-8", newline="\n") as new:
             new.writelines(line for line in old if not _line_has_trace(line, traces))
 
-    write_whole(path, keep)
+    atomic_write(path, keep)
     return count
 
 
@@ -327,7 +327,7 @@ def _erase_rows(path: Path, traces: Traces) -> int:
                 writer.write_batch(batch.filter(pa.array(some, pa.bool_())))
 
     if count:
-        write_whole(path, keep)
+        atomic_write(path, keep)
     return count
 
 
@@ -381,7 +381,7 @@ class Receipt:
         found = [{"what": left.why, "path": str(left.path)} for left in self.left]
         found += [{"what": "not where it was written", "path": str(path)} for path in self.absent]
         found += [{"what": "weights that may have been trained on them", "path": str(p)} for p in self.not_unlearned]
-        if not self.store.scrubbed:
+        if not self.store.vacuumed:
             found.append({"what": "old bytes in the store's file, which another process uses"})
         if self.store.items_shared:
             found.append({"what": f"{self.store.items_shared} items that others wrote about too, with their texts"})
@@ -395,7 +395,7 @@ class Receipt:
             "items_touched": self.store.items_touched,
             "items_removed": self.store.items_removed,
             "items_shared": self.store.items_shared,
-            "scrubbed": self.store.scrubbed,
+            "vacuumed": self.store.vacuumed,
             "erased": [{"path": str(e.path), "what": e.what, "count": e.count} for e in self.erased],
             "absent": [str(path) for path in self.absent],
             "not_unlearned": [str(path) for path in self.not_unlearned],
@@ -415,7 +415,7 @@ class Receipt:
             lines.append(f"still there: {said_alike(self.alike)}; the same person? forget each of them too")
         lines += [f"{e.count} {e.what} removed: {e.path}" for e in self.erased]
         lines += [f"not found where it was written: {path}" for path in self.absent]
-        if not store.scrubbed:
+        if not store.vacuumed:
             lines.append("another process uses the store: close it and run the same command again to drop old bytes")
         if self.not_unlearned:
             lines.append("trained while the reviews were in the store and NOT unlearned; fit again:")
@@ -454,14 +454,14 @@ def forget_user(store: str, user: str, *, outputs: Sequence[Path] = (), pseudony
         # What was recorded as a list of rejects is one wherever else it is named.
         places = dict.fromkeys([*unfinished(recorded), *given, *_caches_beside(store)], "") | recorded
         erased = list(_erase(places, traces, left))
-        receipt = database.forget(known, scrubbing=False)
+        receipt = database.forget(known, vacuum=False)
         # Exports and snapshots that were read before this moment are in their places now, or never will be.
         later = {p: kind for p, kind in database.outputs().items() if p not in recorded or kind in _REMADE}
         erased += _erase(later, traces, left)
         absent = [path for path in recorded if not path.exists()]
         database.drop_outputs(path for path in absent if _gone(path, erased))
         alike = _alike(database, user, known, pseudonyms)
-        receipt = replace(receipt, scrubbed=database.scrub())
+        receipt = replace(receipt, vacuumed=database.secure_vacuum())
     return Receipt(
         store=receipt,
         erased=tuple(_unnamed(found, traces) for found in erased),

@@ -89,7 +89,7 @@ class InMemoryReviews:
         reviews: Visible reviews, in any order.
         vectors: float (dim,) for every review that has one; one encoder's.
         encoder: That encoder's name.
-        not_peers: Users with whom nobody is compared.
+        opted_out: Users with whom nobody is compared.
     """
 
     def __init__(
@@ -99,9 +99,9 @@ class InMemoryReviews:
         vectors: Mapping[ReviewId, np.ndarray],
         *,
         encoder: str,
-        not_peers: Container[UserId] = (),
+        opted_out: Container[UserId] = (),
     ) -> None:
-        self._not_peers = not_peers
+        self._opted_out = opted_out
         self._items = {item.id: item for item in items}
         self._reviews = sorted(reviews, key=lambda review: review.moment)
         self._vectors = {key: np.asarray(vector, dtype=np.float16) for key, vector in vectors.items()}
@@ -136,9 +136,9 @@ class InMemoryReviews:
         found = [self.reviews_of(item, exclude=exclude, before=before) for item in items]
         return self._sums(found, encoder, at_least)
 
-    def crowd_sums(
+    def peer_group_sums(
         self,
-        crowds: Sequence[str | None],
+        groups: Sequence[str | None],
         *,
         exclude: UserId,
         encoder: str,
@@ -148,13 +148,13 @@ class InMemoryReviews:
         """See ``ReviewReader``."""
         peers = self._peers(exclude, before)
         category = {item.id: item.category for item in self._items.values()}
-        about = [[r for r in peers if crowd in (None, category.get(r.item, ""))] for crowd in crowds]
+        about = [[r for r in peers if group in (None, category.get(r.item, ""))] for group in groups]
         return self._sums(about, encoder, at_least)
 
     def _peers(self, exclude: UserId, before: int | None) -> list[Review]:
         if before is not None and all(review.timestamp is None for review in self._reviews):
             raise ConfigError("no time cut between users: the reviews have no timestamps", hint="leave out `before`")
-        others = (r for r in self._reviews if r.user != exclude and r.user not in self._not_peers)
+        others = (r for r in self._reviews if r.user != exclude and r.user not in self._opted_out)
         return [r for r in others if before is None or (r.timestamp is not None and r.timestamp < before)]
 
     def _sums(self, groups: Sequence[Sequence[Review]], encoder: str, at_least: int) -> PeerSums:

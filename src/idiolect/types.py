@@ -20,7 +20,7 @@ ReviewId = NewType("ReviewId", str)
 Phase = Literal["fit", "validation", "test"]
 Stream = Literal["his", "diff", "user", "instruction"]
 Role = Literal["system", "user", "assistant"]
-Rung = Literal["item", "category", "corpus", "none"]
+PeerScope = Literal["item", "category", "corpus", "none"]
 """Whom a past review is compared with: others on its item, on items of its category, everybody, or nobody."""
 
 
@@ -168,7 +168,7 @@ class Prediction:
     """Every intermediate text by stage name; the last prompt under ``prompt``."""
     anchors: tuple[ReviewId, ...] = ()
     """The reviews whose text or vectors reached the model, best first."""
-    rungs: Mapping[Rung, int] = field(default_factory=dict)
+    peer_scopes: Mapping[PeerScope, int] = field(default_factory=dict)
     """How many of the past reviews were compared with whom; empty where the method compares nothing."""
     prompt_tokens: int = 0
     completion_tokens: int = 0

@@ -62,7 +62,7 @@ def test_after_the_whole_job_no_byte_of_a_forgotten_user_is_left(job: Any, sourc
     call("fit", "--split", split, "--out", adapter, "--backbone", str(job.backbone), *settings)
     more = ["--set", f"cache={cache}", "--set", "methods=[drp]"]
     result = call("evaluate", "--split", split, "--out", out, "--adapter", adapter, *more)
-    assert sum(result["rungs"]["dep"].values()) > 0
+    assert sum(result["peer_scopes"]["dep"].values()) > 0
     assert "past reviews compared with others on the same item" in (Path(out) / "report.md").read_text()
     assert call("explain", USER)["user"] == USER
 
@@ -70,7 +70,7 @@ def test_after_the_whole_job_no_byte_of_a_forgotten_user_is_left(job: Any, sourc
     assert sentinels_in(tmp_path / "lists")
     assert sentinels_in(work / "elsewhere")
     receipt = call("forget", USER)
-    assert receipt["scrubbed"]
+    assert receipt["vacuumed"]
     assert adapter in receipt["not_unlearned"]  # and its checkpoints
     assert receipt["absent"] == []
     assert {"answers", "file", "rows", "snapshot"} == {erased["what"] for erased in receipt["erased"]}

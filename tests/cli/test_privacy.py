@@ -107,7 +107,7 @@ def test_whoever_is_excluded_can_be_included_again(work: Path, call) -> None:
     assert call("peer", "bob")[1] == {"peer": True, "changed": False, "reviews": 3}
     assert call("peer", "bob", "--exclude")[1]["changed"]
     with SqlStore(work / "s.db") as store:
-        assert store.not_peers() == ["bob"]
+        assert store.opted_out() == ["bob"]
     assert not call("peer", "bob", "--exclude")[1]["changed"]
     assert call("peer", "bob", "--include")[1] == {"peer": True, "changed": True, "reviews": 3}
     assert call("peer", "nobody", "--exclude")[0] == 4

@@ -169,7 +169,7 @@ def test_text_alone_needs_no_vector_and_chooses_the_same_reviews():
     (context,) = ContextBuilder(reader, ContextConfig(k=3), encoder=None).build([TARGET])
     (whole,) = builder_of(WORLD, k=3).build([TARGET])
     assert ids(context) == ids(whole)
-    assert [entry.rung for entry in context.entries] == ["none"] * 3
+    assert [entry.peer_scope for entry in context.entries] == ["none"] * 3
     for stream in ("his", "diff"):
         with pytest.raises(ValueError, match="no such vector"):
             context.vector(Slot(stream, 0))

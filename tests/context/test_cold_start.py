@@ -21,7 +21,7 @@ SAMPLE = Sample(user="ann", item="x")
 
 
 def entries(sample: Sample = SAMPLE, *, apart: tuple[str, ...] = (), **settings):
-    reader = InMemoryReviews(ITEMS, REVIEWS, VECTORS, encoder="e", not_peers=apart)
+    reader = InMemoryReviews(ITEMS, REVIEWS, VECTORS, encoder="e", opted_out=apart)
     (context,) = ContextBuilder(reader, ContextConfig(**settings), encoder="e").build([sample])
     return {entry.review.item: entry for entry in context.entries}
 
@@ -30,8 +30,8 @@ def away_from(own: str, *others: str) -> np.ndarray:
     return VECTORS[own] - np.mean([VECTORS[other] for other in others], axis=0, dtype=np.float64)
 
 
-def rungs(found) -> dict[str, str]:
-    return {item: entry.rung for item, entry in found.items()}
+def peer_scopes(found) -> dict[str, str]:
+    return {item: entry.peer_scope for item, entry in found.items()}
 
 
 @pytest.mark.parametrize(
@@ -42,13 +42,13 @@ def rungs(found) -> dict[str, str]:
         ("corpus", {"x": "item", "y": "category", "z": "corpus", "w": "corpus"}),
     ],
 )
-def test_the_next_rung_is_taken_where_one_has_too_few(cold_start, expected):
+def test_the_next_scope_is_used_if_one_has_too_few(cold_start, expected):
     found = entries(cold_start=cold_start)
-    assert rungs(found) == expected
-    assert all((entry.e_diff is None) == (entry.rung == "none") for entry in found.values())
+    assert peer_scopes(found) == expected
+    assert all((entry.e_diff is None) == (entry.peer_scope == "none") for entry in found.values())
 
 
-def test_a_difference_is_to_the_mean_of_everybody_else_on_the_rung():
+def test_a_difference_is_to_the_mean_of_everybody_else_in_the_scope():
     found = entries(cold_start="corpus")
     tea, everybody = ("bob-x", "cid-x"), ("bob-x", "cid-x", "bob-v", "dan-v")
     np.testing.assert_allclose(found["x"].e_diff, away_from("ann-x", *tea), atol=1e-6)
@@ -57,30 +57,30 @@ def test_a_difference_is_to_the_mean_of_everybody_else_on_the_rung():
     assert [found[item].n_peers for item in "xyzw"] == [2, 2, 4, 4]
 
 
-def test_min_peers_counts_users_on_every_rung():
+def test_min_peers_counts_users_in_every_scope():
     """Two wrote about tea, three in all; four reviews, for bob wrote two."""
-    assert rungs(entries(cold_start="corpus", min_peers=2)) == {
+    assert peer_scopes(entries(cold_start="corpus", min_peers=2)) == {
         "x": "item", "y": "category", "z": "corpus", "w": "corpus"
     }  # fmt: skip
     found = entries(cold_start="corpus", min_peers=3)
-    assert set(rungs(found).values()) == {"corpus"}
+    assert set(peer_scopes(found).values()) == {"corpus"}
     assert {entry.n_peers for entry in found.values()} == {4}
-    assert set(rungs(entries(cold_start="corpus", min_peers=4)).values()) == {"none"}
+    assert set(peer_scopes(entries(cold_start="corpus", min_peers=4)).values()) == {"none"}
 
 
-def test_whoever_is_nobodys_peer_is_on_no_rung():
+def test_users_who_opted_out_are_in_no_scope():
     found = entries(cold_start="corpus", apart=("bob",))
     np.testing.assert_allclose(found["y"].e_diff, away_from("ann-y", "cid-x"), atol=1e-6)
     np.testing.assert_allclose(found["z"].e_diff, away_from("ann-z", "cid-x", "dan-v"), atol=1e-6)
 
 
-def test_a_time_cut_holds_on_every_rung():
+def test_a_time_cut_holds_in_every_scope():
     sample = Sample(user="ann", item="q", timestamp=6, order=99, target="target")
     found = entries(sample, cold_start="corpus", peers_before=True)
     np.testing.assert_allclose(found["z"].e_diff, away_from("ann-z", "bob-x", "cid-x"), atol=1e-6)
 
 
-def test_a_weighting_of_peers_leaves_the_rungs_below_alone():
+def test_a_weighting_of_peers_leaves_the_fallback_alone():
     plain, weighted = entries(cold_start="corpus"), entries(cold_start="corpus", peer_weighting="profile_distance")
     np.testing.assert_array_equal(plain["z"].e_diff, weighted["z"].e_diff)
-    assert rungs(plain) == rungs(weighted)
+    assert peer_scopes(plain) == peer_scopes(weighted)

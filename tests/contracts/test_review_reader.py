@@ -194,22 +194,22 @@ class TestReviewReader:
         assert ids(undated.profile("ann", before=Moment(UNDATED, 2))) == ["a1", "a2"]
         assert ids(undated.reviews_of("tea", exclude="ann")) == ["b1", "b2", "c1"]
 
-    def test_crowds_are_everybody_else_on_a_category_or_at_all(self, reader):
-        found = reader.crowd_sums(["Food", None, "Kitchen", "Food", "Garden"], exclude="ann", encoder=ENCODER)
+    def test_groups_are_everybody_else_on_a_category_or_at_all(self, reader):
+        found = reader.peer_group_sums(["Food", None, "Kitchen", "Food", "Garden"], exclude="ann", encoder=ENCODER)
         food = [-0.375, 1.0, 0.5, 1 + 2.0**-24]
         np.testing.assert_array_equal(found.counts, [3, 4, 1, 3, 0])
         np.testing.assert_array_equal(found.sums, [food, [-0.375, 1, 1.5, food[3]], [0, 0, 1, 0], food, [0, 0, 0, 0]])
         assert (found.sums.dtype, found.counts.dtype) == (np.float64, np.int64)
 
-    def test_crowds_hold_items_without_a_record_in_the_corpus_alone(self, reader):
-        found = reader.crowd_sums([None, "Kitchen"], exclude="nobody", encoder=ENCODER)
+    def test_groups_hold_items_without_a_record_in_the_corpus_alone(self, reader):
+        found = reader.peer_group_sums([None, "Kitchen"], exclude="nobody", encoder=ENCODER)
         np.testing.assert_array_equal(found.counts, [7, 2])
 
-    def test_crowds_before_a_time_are_of_strictly_earlier_reviews(self, reader):
-        found = reader.crowd_sums(["Food", None, "Kitchen"], exclude="ann", encoder=ENCODER, before=101)
+    def test_groups_before_a_time_are_of_strictly_earlier_reviews(self, reader):
+        found = reader.peer_group_sums(["Food", None, "Kitchen"], exclude="ann", encoder=ENCODER, before=101)
         np.testing.assert_array_equal(found.counts, [2, 2, 0])
         np.testing.assert_array_equal(found.sums[:2], [[0.125, 0.5, 0.5, 1.0]] * 2)
-        earlier = reader.crowd_sums(["Food", None], exclude="bob", encoder=ENCODER, before=301)
+        earlier = reader.peer_group_sums(["Food", None], exclude="bob", encoder=ENCODER, before=301)
         np.testing.assert_array_equal(earlier.counts, [2, 4])
 
     @pytest.mark.parametrize(
@@ -221,37 +221,37 @@ class TestReviewReader:
         found = reader.peer_sums(["tea", "cup"], exclude=exclude, encoder=ENCODER, at_least=at_least)
         assert found.counts.tolist() == counts
         assert found.sums.any(axis=1).tolist() == [count > 0 for count in counts]
-        crowds = reader.crowd_sums(["Food", "Kitchen"], exclude=exclude, encoder=ENCODER, at_least=at_least)
-        np.testing.assert_array_equal(crowds.sums, found.sums)
-        np.testing.assert_array_equal(crowds.counts, found.counts)
+        groups = reader.peer_group_sums(["Food", "Kitchen"], exclude=exclude, encoder=ENCODER, at_least=at_least)
+        np.testing.assert_array_equal(groups.sums, found.sums)
+        np.testing.assert_array_equal(groups.counts, found.counts)
 
     def test_users_are_counted_among_the_earlier_reviews(self, reader):
         for exclude, before, counts in (("ann", 101, [2, 0]), ("ann", 51, [0, 0]), ("nobody", 999, [0, 0])):
             asked = {"exclude": exclude, "before": before, "encoder": ENCODER}
             at_least = 2 if exclude == "ann" else 4
             found = reader.peer_sums(["tea", "cup"], **asked, at_least=at_least)
-            crowds = reader.crowd_sums(["Food", "Kitchen"], **asked, at_least=at_least)
-            assert found.counts.tolist() == crowds.counts.tolist() == counts
-            np.testing.assert_array_equal(crowds.sums, found.sums)
+            groups = reader.peer_group_sums(["Food", "Kitchen"], **asked, at_least=at_least)
+            assert found.counts.tolist() == groups.counts.tolist() == counts
+            np.testing.assert_array_equal(groups.sums, found.sums)
 
     @pytest.mark.parametrize("before", [None, 999])
     def test_everybody_is_counted_once_over_all_items(self, reader, before):
         asked = {"exclude": "ann", "encoder": ENCODER, "before": before}
-        assert reader.crowd_sums([None], **asked, at_least=2).counts[0] > 0
-        assert reader.crowd_sums([None], **asked, at_least=3).counts.tolist() == [0]
+        assert reader.peer_group_sums([None], **asked, at_least=2).counts[0] > 0
+        assert reader.peer_group_sums([None], **asked, at_least=3).counts.tolist() == [0]
 
-    def test_items_without_a_category_are_a_crowd_of_their_own(self, reader):
-        assert reader.crowd_sums([""], exclude="nobody", encoder=ENCODER).counts.tolist() == [1]
-        assert reader.crowd_sums([""], exclude="nobody", encoder=ENCODER, at_least=2).counts.tolist() == [0]
+    def test_items_without_a_category_are_a_group_of_their_own(self, reader):
+        assert reader.peer_group_sums([""], exclude="nobody", encoder=ENCODER).counts.tolist() == [1]
+        assert reader.peer_group_sums([""], exclude="nobody", encoder=ENCODER, at_least=2).counts.tolist() == [0]
 
-    def test_no_crowds_are_no_rows(self, reader):
+    def test_no_groups_are_no_rows(self, reader):
         for before in (None, 100):
-            found = reader.crowd_sums([], exclude="ann", encoder=ENCODER, before=before)
+            found = reader.peer_group_sums([], exclude="ann", encoder=ENCODER, before=before)
             assert (found.sums.shape, found.counts.shape) == ((0, 4), (0,))
 
-    def test_a_time_cut_of_crowds_without_timestamps_is_refused(self, undated):
+    def test_a_time_cut_of_groups_without_timestamps_is_refused(self, undated):
         with pytest.raises(ConfigError, match="timestamps"):
-            undated.crowd_sums([None], exclude="ann", encoder=ENCODER, before=100)
+            undated.peer_group_sums([None], exclude="ann", encoder=ENCODER, before=100)
 
 
 def test_whoever_is_nobodys_peer_is_in_no_answer_about_others(make, tmp_path):
@@ -267,7 +267,7 @@ def test_whoever_is_nobodys_peer_is_in_no_answer_about_others(make, tmp_path):
             own = reader.reviews_of(item, exclude="nobody", before=before)
             assert own == bare.reviews_of(item, exclude="nobody", before=before)
         for name in ("nobody", "ann"):
-            for ask in ("peer_sums", "crowd_sums"):
+            for ask in ("peer_sums", "peer_group_sums"):
                 keys = ["tea", "cup"] if ask == "peer_sums" else ["Food", "Kitchen", None]
                 mine, theirs = (
                     getattr(one, ask)(keys, exclude=name, encoder=ENCODER, before=before) for one in (reader, bare)
@@ -279,7 +279,7 @@ def test_whoever_is_nobodys_peer_is_in_no_answer_about_others(make, tmp_path):
 def excluding_bob(make, folder: Path) -> ReviewReader:
     if make is lists:
         vectors = {review: np.array(vector) for review, vector in VECTORS.items()}
-        return InMemoryReviews(ITEMS, REVIEWS, vectors, encoder=ENCODER, not_peers={"bob"})
+        return InMemoryReviews(ITEMS, REVIEWS, vectors, encoder=ENCODER, opted_out={"bob"})
     store = live(folder, REVIEWS)
     assert isinstance(store, SqlStore)
     store.set_peer("bob", False)

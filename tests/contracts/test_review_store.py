@@ -186,7 +186,7 @@ class TestReviewStore:
         assert store.peer_sums(["tea"], exclude="x", encoder="e").sums.tolist() == [[0.0, 0.5]]
         assert store.peer_sums(["tea"], exclude="ann", encoder="e").sums.tolist() == [[0.0, 0.5]]
         assert store.peer_sums(["tea"], exclude="x", encoder="e", before=99).counts.tolist() == [0]
-        assert store.not_peers() == ["ann"]
+        assert store.opted_out() == ["ann"]
         assert store.set_peer("ann", True)
         assert store.peer_sums(["tea"], exclude="bob", encoder="e").counts.tolist() == [2]
         assert all(finding.ok for finding in store.check())
@@ -199,7 +199,7 @@ class TestReviewStore:
         store.set_peer("ann", False)
         store.add_vectors(["a"], np.array([[1.0, 0.1, 0.0]]), encoder="hers")
         store.forget("ann")
-        assert (store.fingerprint(), store.not_peers(), store.encoders()) == (before, [], {"e": 2})
+        assert (store.fingerprint(), store.opted_out(), store.encoders()) == (before, [], {"e": 2})
         assert all(finding.ok for finding in store.check())
 
     def test_what_was_written_from_it_is_remembered_once(self, store, tmp_path):

@@ -187,4 +187,4 @@ def test_sums_that_would_hold_hidden_reviews_are_refused(compared: str) -> None:
         with pytest.raises(ValueError, match="would hold the hidden reviews"):
             reader.peer_sums([mine.item], exclude=UserId("bob"), encoder="e")
         with pytest.raises(ValueError, match="would hold the hidden reviews"):
-            reader.crowd_sums([None], exclude=UserId("bob"), encoder="e")
+            reader.peer_group_sums([None], exclude=UserId("bob"), encoder="e")

@@ -27,7 +27,7 @@ def test_whoever_is_nobodys_peer_is_in_no_case(world):
     items = [Item(id=f"i{k}") for k in range(6)]
     reviews = [review for user in ("u", "o0", "o1", "o2", "o3", "o4") for review in world.reader.profile(user)]
     vectors = {review.id: world.reader.vectors([review.id], encoder="e")[0] for review in reviews}
-    reader = InMemoryReviews(items, reviews, vectors, encoder="e", not_peers={"o2"})
+    reader = InMemoryReviews(items, reviews, vectors, encoder="e", opted_out={"o2"})
     config = ComparisonConfig(retriever="recency", representatives=2, min_others=4)
     (cases,) = CaseBuilder(reader, config, encoder="e").build([world.sample])
     assert cases

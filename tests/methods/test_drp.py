@@ -40,7 +40,7 @@ def test_drp_extracts_validates_summarizes_and_writes(world, kit):
     assert sum(took.cost for took in found.usage.values()) == pytest.approx(0.08)
     assert {feature.status for feature in found.features} == {"kept", "dropped"}
     assert found.stages["compared"].splitlines()[0].startswith("u-i4 with o")
-    assert found.rungs == {"item": 3}
+    assert found.peer_scopes == {"item": 3}
 
 
 def test_each_stage_asks_for_all_samples_in_one_batch(world, kit):
@@ -122,7 +122,7 @@ def test_who_cannot_be_compared_is_written_from_history_or_as_indistinguishable(
     assert alone.stages["profile"] == "Writes warmly."
     assert llm.asked("E") == llm.asked("V") == []
     assert nobody.text == alone.text == "A text."
-    assert (nobody.rungs, alone.rungs) == ({}, {"none": 2}), "no past, and a past that nobody stands beside"
+    assert (nobody.peer_scopes, alone.peer_scopes) == ({}, {"none": 2}), "no past, and a past that nobody stands beside"
 
 
 def test_dpl_asks_no_validator_and_keeps_to_three_dimensions(world, kit):
@@ -142,7 +142,7 @@ def test_pag_summarizes_history_alone(world, kit):
     assert "How this user writes: Writes warmly." in found.stages["prompt"]
     assert found.text == "A [Review]: of it.", "the mark is stripped only where it stands first"
     assert llm.asked("S")[0].sources == ("u-i5", "u-i4", "u-i3")
-    assert found.rungs == {}, "nothing is compared"
+    assert found.peer_scopes == {}, "nothing is compared"
 
 
 @pytest.mark.parametrize("cls", [DRP, DPL])

@@ -92,7 +92,7 @@ def test_what_is_no_reading_and_formatting_is_one_line(make_context, own: Path, 
     ("words", "shown"),
     [
         ("{{ entries | map(attribute='review.text') | join(' / ') | upper }}", "PAST WORDS 0 AND MORE AND MORE / PAST"),
-        ("{% for e in entries %}{{ loop.index }}:{{ e.rung }} {% endfor %}", "1:item 2:item "),
+        ("{% for e in entries %}{{ loop.index }}:{{ e.peer_scope }} {% endfor %}", "1:item 2:item "),
         ("{{ item.title.split()[0] ~ '-' ~ 2 }}", "New-2"),
         ("{{ 'a' + 'b' }}{{ 7 // 2 }}{{ 2 ** 3 }}{{ 'b' * 0 if false else '' }}", "ab38"),
         ("{% for key, value in {'a': 1}.items() %}{{ key }}{{ value }}{% endfor %}", "a1"),

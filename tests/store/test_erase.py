@@ -33,6 +33,6 @@ def test_no_byte_of_a_forgotten_user_stays_in_the_files(tmp_path, reviews, vecto
 
 
 def test_a_reader_that_holds_the_log_is_reported(store, caplog, monkeypatch):
-    monkeypatch.setattr("idiolect.store.sql.scrub", lambda _engine: False)
-    assert not store.forget("u1").scrubbed
+    monkeypatch.setattr("idiolect.store.sql.secure_vacuum", lambda _engine: False)
+    assert not store.forget("u1").vacuumed
     assert "may be left" in caplog.text

@@ -86,11 +86,11 @@ def state(path: Path) -> tuple:
     with SqlStore(path, create=False) as store:
         (encoder,) = store.encoders()
         found = store.peer_sums([f"i{k}" for k in range(31)], exclude="u7", encoder=encoder)
-        crowds = store.crowd_sums(["c", "d", "", None], exclude="u7", encoder=encoder)
+        groups = store.peer_group_sums(["c", "d", "", None], exclude="u7", encoder=encoder)
         reviews = store.review_frame().sort("review_id")
         vectors = store.vectors(reviews["review_id"].to_list(), encoder=encoder)
-        sums = [part.tobytes() for part in (*found, *crowds)]
-        return store.fingerprint(), store.counts(), store.not_peers(), reviews.rows(), vectors.tobytes(), *sums
+        sums = [part.tobytes() for part in (*found, *groups)]
+        return store.fingerprint(), store.counts(), store.opted_out(), reviews.rows(), vectors.tobytes(), *sums
 
 
 def check_whole(path: Path) -> None:

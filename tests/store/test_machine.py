@@ -111,13 +111,13 @@ class Store(RuleBasedStateMachine):
                     assert found.sums[item].tobytes() == np.array(exact).tobytes()
 
     @invariant()
-    def crowds_are_those_of_a_list(self) -> None:
+    def groups_are_those_of_a_list(self) -> None:
         for encoder in self.store.encoders():
             for at_least in (1, 2):
                 asked = ("c0", "c1", "", None)
-                found = self.store.crowd_sums(asked, exclude="u0", encoder=encoder, at_least=at_least)
-                for row, crowd in enumerate(asked):
-                    items = [item for item in range(N_ITEMS) if crowd in (None, self._category(item))]
+                found = self.store.peer_group_sums(asked, exclude="u0", encoder=encoder, at_least=at_least)
+                for row, group in enumerate(asked):
+                    items = [item for item in range(N_ITEMS) if group in (None, self._category(item))]
                     rows = [k for k, name in self.embedded if name == encoder and self._is_peer_on(k, items, "u0")]
                     rows = rows if len({k % N_USERS for k in rows}) >= at_least else []
                     assert found.counts[row] == len(rows)

@@ -66,10 +66,10 @@ def test_a_store_of_version_1_opens_with_everything_in_it(tmp_path):
         assert store.profile("ann") == [ANN]
         assert store.peer_sums(["tea"], exclude="bob", encoder="e").sums.tolist() == [[1.0, 0.0]]
         assert [finding.detail for finding in store.check() if not finding.ok] == []
-        assert store.crowd_sums(["", "Food", None], exclude="bob", encoder="e").counts.tolist() == [1, 0, 1]
+        assert store.peer_group_sums(["", "Food", None], exclude="bob", encoder="e").counts.tolist() == [1, 0, 1]
         assert store.add([], [BOB]).reviews_known == 1
         store.set_peer("ann", False)
-        assert store.forget("ann").scrubbed
+        assert store.forget("ann").vacuumed
 
 
 def test_an_old_store_brought_up_has_the_tables_of_a_new_one(tmp_path):
@@ -88,7 +88,7 @@ def test_categories_are_added_up_where_an_old_store_has_them(tmp_path):
     with closing(sqlite3.connect(path)) as raw:  # as version 3 was
         raw.executescript("DROP TABLE category_sums; DROP INDEX items_by_category; UPDATE meta SET version = 3")
     with SqlStore(path) as store:
-        assert store.crowd_sums(["Food"], exclude="x", encoder="e").sums.tolist() == [[1.0, 0.5]]
+        assert store.peer_group_sums(["Food"], exclude="x", encoder="e").sums.tolist() == [[1.0, 0.5]]
         assert [finding.detail for finding in store.check() if not finding.ok] == []
 
 

@@ -36,7 +36,7 @@ def contents(store):
         store.review_frame().rows(),
         store.item_frame().rows(),
         store.encoders(),
-        store.not_peers(),
+        store.opted_out(),
         store.vectors([id for id in ids if id != "odd"], encoder="e").tobytes(),
         store.vectors(some, encoder="other").tobytes(),
         sums.sums.tobytes(),

@@ -59,13 +59,13 @@ N = 4
 
 
 def write(store: SqlStore) -> None:
-    """Users come and go, 40 reviews a commit; every vector is (1, 0). A scrub would wait for the readers."""
+    """Users come and go, 40 reviews a commit; every vector is (1, 0). A secure vacuum would wait for the readers."""
     for turn in range(8):
         ids = [f"t{turn}-{k}" for k in range(40)]
         reviews = [Review(id=id, user=f"u{turn % 3}", item=f"i{k % 7}", text="w " * k) for k, id in enumerate(ids)]
         store.add([], reviews)
         store.add_vectors(ids, np.tile([1.0, 0.0], (40, 1)), encoder="e")
-        store.forget(f"u{(turn + 1) % 3}", scrubbing=False)
+        store.forget(f"u{(turn + 1) % 3}", vacuum=False)
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
@@ -85,5 +85,5 @@ def test_every_read_sees_a_whole_commit_beside_a_writer(kind, tmp_path, request)
         assert readers.returncode == 0
         assert len(seen) == N
         assert max(seen) > 2
-        assert store.scrub()
+        assert store.secure_vacuum()
         assert all(finding.ok for finding in store.check())

@@ -227,4 +227,4 @@ def test_a_time_of_numpy_is_compared_as_the_plain_one(tmp_path):
         store.add_vectors(["1", "2", "3"], np.eye(3), encoder="e")
         assert len(store.reviews_of("tea", exclude="u1", before=np.int64(4))) == 2
         assert store.peer_sums(["tea"], exclude="u1", encoder="e", before=np.int64(3)).counts.tolist() == [1]
-        assert store.crowd_sums([None], exclude="u1", encoder="e", before=np.int64(3)).counts.tolist() == [1]
+        assert store.peer_group_sums([None], exclude="u1", encoder="e", before=np.int64(3)).counts.tolist() == [1]

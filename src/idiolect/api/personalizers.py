@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 from idiolect.api.store import Split, Store
 from idiolect.config import merge
-from idiolect.data.files import write_whole
+from idiolect.data.files import atomic_write
 from idiolect.errors import ConfigError, NotFoundError
 from idiolect.pipeline.adapters import SETTINGS, read_record
 from idiolect.pipeline.write import Resources, Written, write_review
@@ -238,7 +238,7 @@ class DEP(Personalizer):
             if path.is_file() and (path.name == SETTINGS or _is_artifact(path)):
                 copy = target / path.relative_to(source)
                 copy.parent.mkdir(parents=True, exist_ok=True)
-                write_whole(copy, lambda part, path=path: shutil.copyfile(path, part))
+                atomic_write(copy, lambda part, path=path: shutil.copyfile(path, part))
         return target
 
     @classmethod

@@ -175,7 +175,7 @@ def _record_write(prediction: Written) -> dict[str, Any]:
         "stages": dict(prediction.stages),
         "features": [{**asdict(feature), "valid": feature.valid} for feature in prediction.features],
         "anchors": list(prediction.anchors),
-        "rungs": dict(prediction.rungs),
+        "peer_scopes": dict(prediction.peer_scopes),
         "own_reviews": list(prediction.own_reviews),
         "own_reviews_shown": prediction.own_reviews_shown,
         "prompt_tokens": prediction.prompt_tokens,

@@ -627,7 +627,7 @@ _HEADER = re.compile(rb"""["']?[A-Za-z_][\w .-]*["']?([,;\t|]["']?[A-Za-z_][\w .
 _MAGIC: dict[bytes, Container] = {b"PAR1": "parquet", ARROW_FILE: "arrow", b"\xff\xff\xff\xff": "arrow"}
 
 
-def tell_container(path: Path) -> Container:
+def detect_container(path: Path) -> Container:
     """How ``path`` holds its rows: by its first bytes, its name, or a line of column names; else as JSON lines.
 
     Raises:

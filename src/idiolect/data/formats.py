@@ -117,9 +117,9 @@ def one_of(cells: Mapping[str, Any], *names: str) -> Any:
     return next((cells[name] for name in names if cells.get(name) not in (None, "")), None)
 
 
-def config_in(trail: tuple[str, ...], configs: tuple[str, ...]) -> str:
+def config_in(path_parts: tuple[str, ...], configs: tuple[str, ...]) -> str:
     """Which of ``configs`` a part belongs to, by the names that lead to it (``Books/train.parquet``); else nothing."""
-    for name in reversed(trail):
+    for name in reversed(path_parts):
         start = "".join(takewhile(lambda letter: letter.isalnum() or letter == "_", name))
         found = next((config for config in configs if start == config or name.startswith(config)), "")
         if found:
@@ -138,7 +138,7 @@ def is_dpl(cells: dict[str, object]) -> bool:
 
 def category_of(part: Part) -> str:
     """The category that a part of DPL-main or DPL-meta is of; empty where its name does not tell."""
-    return config_in(part.trail, CONFIGS)
+    return config_in(part.path_parts, CONFIGS)
 
 
 def reviews_in(_: Part) -> Unnest:
@@ -333,7 +333,7 @@ class Written(NamedTuple):
     container: Container | None
 
 
-def tell_format(part: Part, wanted: str) -> Written:
+def detect_format(part: Part, wanted: str) -> Written:
     """The format called ``wanted``, or what ``part`` looks like where that is ``"auto"``.
 
     Raises:

@@ -26,10 +26,10 @@ class HubPart:
     @property
     def name(self) -> str:
         """See ``Part``."""
-        return SCHEME + "/".join(self.trail)
+        return SCHEME + "/".join(self.path_parts)
 
     @property
-    def trail(self) -> tuple[str, ...]:
+    def path_parts(self) -> tuple[str, ...]:
         """See ``Part``."""
         return (self.dataset, self.config, self.split)
 

@@ -16,7 +16,7 @@ from tarfile import ReadError
 from typing import IO, Any, Protocol, Self, cast
 
 from idiolect.data import hub
-from idiolect.data.containers import ROWS, Container, Row, suffix_container, tell_container
+from idiolect.data.containers import ROWS, Container, Row, detect_container, suffix_container
 from idiolect.data.files import STDIN_NAME, is_stream, is_tar, open_stream, open_tar, printable, readable, shown, spool
 from idiolect.errors import InputError
 
@@ -36,7 +36,7 @@ class Part(Protocol):
         ...
 
     @property
-    def trail(self) -> tuple[str, ...]:
+    def path_parts(self) -> tuple[str, ...]:
         """The names that lead to it, outermost first: folders and file, or data set, configuration and split."""
         ...
 
@@ -62,13 +62,13 @@ class FilePart:
     name: str
 
     @property
-    def trail(self) -> tuple[str, ...]:
+    def path_parts(self) -> tuple[str, ...]:
         """See ``Part``."""
         return Path(self.name).parts
 
     def container(self) -> Container:
         """See ``Part``."""
-        return tell_container(self.path)
+        return detect_container(self.path)
 
     def rows(self, container: Container | None) -> Iterator[Row]:
         """See ``Part``."""

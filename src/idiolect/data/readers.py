@@ -15,7 +15,7 @@ from typing import Any, Generic, NamedTuple, TypeVar
 
 from idiolect.data.containers import Row
 from idiolect.data.files import OtherContentError, plain_name
-from idiolect.data.formats import LAYOUTS, Format, Unnest, Written, category_of, tell_format
+from idiolect.data.formats import LAYOUTS, Format, Unnest, Written, category_of, detect_format
 from idiolect.data.parts import Part, Parts, find_parts
 from idiolect.data.records import (
     ITEM_ALIASES,
@@ -336,7 +336,7 @@ def _open(
     several = len(found.parts) > 1
     for part in found.parts:
         try:
-            parts.append(open_part(part, tell_format(part, format), several))
+            parts.append(open_part(part, detect_format(part, format), several))
         except OtherContentError as error:
             skipped[part.name] = error.message.removeprefix(repr(part.name)).strip()[:_REASON_CHARS]
             if len(skipped) == len(found.parts):

@@ -15,7 +15,7 @@ import polars as pl
 import polars.exceptions as pl_errors
 
 from idiolect.config import build, read_json
-from idiolect.data.files import write_whole
+from idiolect.data.files import atomic_write
 from idiolect.data.kcore import eligible, k_core, newest_first, newest_unique, numbered, oldest_first, with_texts
 from idiolect.data.split_config import SplitConfig
 from idiolect.errors import ArtifactError, ConfigError, InputError, NotFoundError
@@ -82,7 +82,7 @@ class Split:
             fingerprint: Of the store whose reviews were split.
         """
         folder.mkdir(parents=True, exist_ok=True)
-        write_whole(folder / "members.parquet", self.members.write_parquet)
+        atomic_write(folder / "members.parquet", self.members.write_parquet)
         head = {
             "version": _VERSION,
             "fingerprint": fingerprint,
@@ -91,7 +91,7 @@ class Split:
             "counts": asdict(self.counts),
         }
         text = json.dumps(head, indent=2) + "\n"
-        write_whole(folder / "split.json", lambda path: path.write_text(text, encoding="utf-8"))
+        atomic_write(folder / "split.json", lambda path: path.write_text(text, encoding="utf-8"))
 
     @classmethod
     def load(cls, folder: Path, *, fingerprint: str | None = None) -> Split:

@@ -61,7 +61,7 @@ class TablePart:
     name: str
 
     @property
-    def trail(self) -> tuple[str, ...]:
+    def path_parts(self) -> tuple[str, ...]:
         """See ``Part``."""
         return (self.name,)
 

@@ -17,7 +17,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from idiolect.config import read_json
-from idiolect.data.files import check_output, write_whole
+from idiolect.data.files import atomic_write, check_output
 from idiolect.errors import ConfigError, InputError
 from idiolect.evaluation.render import (
     FIELDS,
@@ -415,7 +415,7 @@ def _layout(
 
 def write_text(path: Path, text: str) -> None:
     """Write one text file, whole or not at all."""
-    write_whole(path, lambda part: part.write_text(text, encoding="utf-8"))
+    atomic_write(path, lambda part: part.write_text(text, encoding="utf-8"))
 
 
 def _notes(groups: Sequence[Group], most: int, *, named: bool) -> Iterator[str]:

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 
 import polars as pl
 
-from idiolect.data.files import write_whole
+from idiolect.data.files import atomic_write
 from idiolect.errors import ConfigError, require
 from idiolect.evaluation.attribution import Verdict
 from idiolect.evaluation.report import Cell, Column, ScoreTable, mark_note, table_notes, unmarkable
@@ -338,4 +338,4 @@ def drawing(path: Path, *, width: float, height: float) -> Iterator[Figure]:
         yield figure
         path.parent.mkdir(parents=True, exist_ok=True)
         kind, metadata = path.suffix[1:], dict(_FORMATS[path.suffix])
-        write_whole(path, lambda part: figure.savefig(part, format=kind, metadata=metadata, dpi=160))
+        atomic_write(path, lambda part: figure.savefig(part, format=kind, metadata=metadata, dpi=160))

@@ -37,7 +37,7 @@ from idiolect.evaluation.render import (
 )
 from idiolect.evaluation.report import ScoreTable, check_names, score_table
 from idiolect.evaluation.significance import Interval, Resamples, interval
-from idiolect.evaluation.usage import Rungs, Spending, answered, count_rungs, sentences, spending, with_stage
+from idiolect.evaluation.usage import PeerScopes, Spending, answered, count_peer_scopes, sentences, spending, with_stage
 from idiolect.evaluation.uvq_report import Varieties, Variety, judging, user_scores, variety
 from idiolect.methods.controls import is_control
 from idiolect.metrics.base import Aggregate, Mean, Metric
@@ -69,7 +69,7 @@ def style_targets(data: Data, samples: Sequence[Sample]) -> StyleTargets:
     """
     roles = data.split.members.select("review_id", "role")
     frame = data.store.review_frame().select("review_id", "user", "item", "text")
-    frame = frame.filter(~pl.col("user").is_in(data.store.not_peers()))
+    frame = frame.filter(~pl.col("user").is_in(data.store.opted_out()))
     frame = frame.join(roles, on="review_id", how="left", maintain_order="left")
     phase = data.settings.targets.evaluated
     visible = frame.filter(is_peer(phase, data.settings.peers) | is_history(phase))
@@ -176,7 +176,7 @@ class Evaluation:
     """Calls, tokens, latency and money, by condition and stage."""
     curves: Curves
     """What further calls of the extractor brought, by condition; without those whose extraction was not adaptive."""
-    rungs: Rungs
+    peer_scopes: PeerScopes
     """Whom the past reviews were compared with, by condition."""
     notes: tuple[str, ...]
     """What a reader of the tables has to know: what could not be computed, and why."""
@@ -226,7 +226,7 @@ class Evaluation:
     @property
     def remarks(self) -> tuple[str, ...]:
         """What stands below the tables: the users' own score, whom they were compared with, warnings and notes."""
-        below = (*sentences(self.rungs), *variety_report.warnings(self.variety), *self.notes)
+        below = (*sentences(self.peer_scopes), *variety_report.warnings(self.variety), *self.notes)
         if self.own_fidelity is None:
             return below
         value, low, high = self.own_fidelity
@@ -255,7 +255,7 @@ class Evaluation:
             "variety": variety_report.to_dict(self.variety),
             "usage": spent,
             "curves": curve_report.to_dict(self.curves),
-            "rungs": self.rungs,
+            "peer_scopes": self.peer_scopes,
             "notes": list(self.notes),
         }
 
@@ -344,7 +344,7 @@ class Scorer:
             variety=varied,
             spending=with_stage(spending(runs), "judge", judging(varied)),
             curves=curves(runs),
-            rungs=count_rungs(runs),
+            peer_scopes=count_peer_scopes(runs),
             notes=(*notes, *self._scripts(), *(note for own in scored.values() for note in own.notes)),
             folder=folder,
         )

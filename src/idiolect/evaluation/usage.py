@@ -1,6 +1,6 @@
 """What a run's texts took: calls, tokens, latency and money, by condition and stage.
 
-Whom the past reviews of every condition were compared with (see ``Prediction.rungs``), counted.
+Whom the past reviews of every condition were compared with (see ``Prediction.peer_scopes``), counted.
 
 Which calls of an evaluation were not answered: what is asked again, what ends the run, what a reader must know.
 """
@@ -18,7 +18,7 @@ from idiolect.llm.base import CUT_PROMPT, EndpointError, Usage, reason_and_remed
 from idiolect.llm.retry import RETRYABLE
 from idiolect.methods.extract import NOT_ENGLISH
 from idiolect.pipeline import results
-from idiolect.types import Rung
+from idiolect.types import PeerScope
 
 Spending = Mapping[str, Mapping[str, Usage]]
 """Sums over a condition's samples, by condition and stage; without conditions that wrote nothing."""
@@ -91,33 +91,33 @@ def _line(row: Sequence[str], widths: Sequence[int]) -> str:
     return "  ".join([*named, *(cell.rjust(width) for cell, width in zip(row[2:], widths[2:], strict=True))])
 
 
-RUNGS: tuple[Rung, ...] = get_args(Rung)
-Rungs = Mapping[str, Mapping[Rung, int]]
+PEER_SCOPES: tuple[PeerScope, ...] = get_args(PeerScope)
+PeerScopes = Mapping[str, Mapping[PeerScope, int]]
 """By condition; without conditions that compare nothing."""
 
 
-def count_rungs(runs: Mapping[str, Sequence[Mapping[str, Any]]]) -> Rungs:
-    """Past reviews on each rung.
+def count_peer_scopes(runs: Mapping[str, Sequence[Mapping[str, Any]]]) -> PeerScopes:
+    """Past reviews per peer scope.
 
     Args:
         runs: By condition, its outputs sample by sample (see ``results.sample_row``).
     """
-    found: dict[str, Mapping[Rung, int]] = {}
+    found: dict[str, Mapping[PeerScope, int]] = {}
     for name, rows in runs.items():
-        total: Counter[Rung] = Counter()
+        total: Counter[PeerScope] = Counter()
         for row in rows:
-            total.update(row.get("rungs") or {})
+            total.update(row.get("peer_scopes") or {})
         if total:
-            found[name] = {rung: total[rung] for rung in RUNGS if total[rung]}
+            found[name] = {scope: total[scope] for scope in PEER_SCOPES if total[scope]}
     return found
 
 
-def sentences(rungs: Rungs) -> list[str]:
+def sentences(peer_scopes: PeerScopes) -> list[str]:
     """One a condition, for notes below a table."""
-    return [f"{name}: past reviews compared with {_shown_rungs(counts)}" for name, counts in rungs.items()]
+    return [f"{name}: past reviews compared with {_scope_shares(counts)}" for name, counts in peer_scopes.items()]
 
 
-_WORDS: Mapping[Rung, str] = {
+_WORDS: Mapping[PeerScope, str] = {
     "item": "others on the same item",
     "category": "others on items of its category",
     "corpus": "everybody else",
@@ -125,9 +125,9 @@ _WORDS: Mapping[Rung, str] = {
 }
 
 
-def _shown_rungs(counts: Mapping[Rung, int]) -> str:
+def _scope_shares(counts: Mapping[PeerScope, int]) -> str:
     total = sum(counts.values())
-    return ", ".join(f"{_WORDS[rung]} {n} ({n / total:.0%})" for rung, n in counts.items())
+    return ", ".join(f"{_WORDS[scope]} {n} ({n / total:.0%})" for scope, n in counts.items())
 
 
 Rows = Sequence[Mapping[str, Any]]

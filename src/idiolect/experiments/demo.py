@@ -14,7 +14,7 @@ from typing import Any
 
 from idiolect.config import Config
 from idiolect.context import ContextConfig
-from idiolect.data.files import check_output, write_whole
+from idiolect.data.files import atomic_write, check_output
 from idiolect.data.split import make_split
 from idiolect.data.split_config import SplitConfig
 from idiolect.encoders import load_encoder
@@ -63,7 +63,7 @@ def store_world(store: str, config: WorldConfig, *, truth: Path | None = None) -
         check_names(database, None, take=True)
         report = database.add(world.items(), world.reviews())
     if truth is not None:
-        write_whole(truth, world.save_truth)
+        atomic_write(truth, world.save_truth)
     return report
 
 

@@ -19,7 +19,7 @@ from typing import Any, Literal
 import numpy as np
 
 from idiolect.config import parse_json
-from idiolect.data.files import is_sqlite, write_whole
+from idiolect.data.files import atomic_write, is_sqlite
 from idiolect.difference.stylometry import MEASURES, NAMES
 from idiolect.errors import ConfigError, InputError, NotFoundError
 from idiolect.evaluation.agreement import MISSING, alpha_interval
@@ -213,8 +213,8 @@ def _write(sheet: Path, entries: Sequence[Entry], samples: dict[str, str], seed:
                 table.writerow([entry.row, persons[entry.user], _harmless(samples[entry.user]), said, ""])
 
     record = {"sheet": sheet.name, "seed": seed, "rows": [asdict(entry) for entry in entries]}
-    write_whole(key_path(sheet), lambda path: path.write_text(json.dumps(record, indent=1), encoding="utf-8"))
-    write_whole(sheet, rows)
+    atomic_write(key_path(sheet), lambda path: path.write_text(json.dumps(record, indent=1), encoding="utf-8"))
+    atomic_write(sheet, rows)
 
 
 def _harmless(text: str) -> str:

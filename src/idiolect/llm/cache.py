@@ -199,7 +199,7 @@ class Cache:
 
     def __init__(self, path: str | Path) -> None:
         self.path = Path(path)
-        self.scrubbed = True
+        self.vacuumed = True
         """Whether no byte of an erased answer is left in the file, as far as this object erased any."""
         self._lock = threading.Lock()
         try:
@@ -256,7 +256,7 @@ class Cache:
     def forget_reviews(self, ids: Iterable[ReviewId]) -> int:
         """Erase every answer made from any of these reviews; the file is rewritten without their bytes.
 
-        Answers to questions that are under way are not known yet: forget when no run is. ``scrubbed`` says whether the
+        Answers to questions that are under way are not known yet: forget when no run is. ``vacuumed`` says whether the
         file could be rewritten; a second call does so where another process prevented it.
 
         Returns:
@@ -265,10 +265,10 @@ class Cache:
         made_from = f"SELECT entry FROM entry_reviews WHERE review IN {_GIVEN}"
         with self._writing() as connection:
             erased = connection.execute(f"DELETE FROM entries WHERE id IN ({made_from})", (json.dumps(list(ids)),))
-        self.scrubbed = self._scrub()
+        self.vacuumed = self._secure_vacuum()
         return erased.rowcount
 
-    def _scrub(self) -> bool:
+    def _secure_vacuum(self) -> bool:
         """Rewrite the file without the bytes of erased answers.
 
         Overwriting what is deleted is not enough: SQLite leaves copies of rows that it moved between pages.

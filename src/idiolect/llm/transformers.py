@@ -32,7 +32,7 @@ from transformers import (
     TopPLogitsWarper,
 )
 
-from idiolect.encoders import folder_digest, no_bars
+from idiolect.encoders import disable_progress_bars, folder_digest
 from idiolect.errors import ArtifactError, ConfigError, NotFoundError
 from idiolect.llm.base import Capability, Completion, SamplingParams, Schema, budget
 from idiolect.llm.registry import SANDBOX_BACKBONE, BackboneConfig
@@ -290,7 +290,7 @@ class TransformersLLM:
             given: dict[str, Any] = {"revision": config.revision, "trust_remote_code": False}
             refuse_encoder_decoder(AutoConfig.from_pretrained(where, **given), config.model)
             tokenizer = AutoTokenizer.from_pretrained(where, **given)
-            with no_bars():
+            with disable_progress_bars():
                 model: Any = AutoModelForCausalLM.from_pretrained(where, dtype=dtype, use_safetensors=True, **given)
             positions = _positions(model)
             allowed = budget(config.max_prompt_tokens, folder, positions)

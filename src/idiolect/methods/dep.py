@@ -71,7 +71,7 @@ class DEP:
         written = write(self.name, self.llm, self.params, samples, contexts, self._inject(contexts))
         if self.prompt.streams == "his":
             return written
-        return [_with_rungs(*one) for one in zip(written, contexts, strict=True)]
+        return [_with_peer_scopes(*one) for one in zip(written, contexts, strict=True)]
 
     def _inject(self, contexts: Sequence[Context]) -> list[Prompt]:
         """Prompts with their slots filled, all rows computed in one pass (Eq. 7)."""
@@ -97,7 +97,7 @@ class DEP:
         return rows
 
 
-def _with_rungs(prediction: Prediction, context: Context) -> Prediction:
+def _with_peer_scopes(prediction: Prediction, context: Context) -> Prediction:
     """The prediction with whom its anchors were compared with."""
-    rungs = Counter(entry.rung for entry in context.entries if entry.review.id in prediction.anchors)
-    return replace(prediction, rungs=dict(rungs))
+    peer_scopes = Counter(entry.peer_scope for entry in context.entries if entry.review.id in prediction.anchors)
+    return replace(prediction, peer_scopes=dict(peer_scopes))

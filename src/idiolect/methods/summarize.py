@@ -24,7 +24,7 @@ from idiolect.llm.base import Usage, remarks
 from idiolect.methods.base import noted, shown
 from idiolect.methods.stages import Answer, Case, Portrait, Role, made_from
 from idiolect.prompts.rendering import PromptConfig, render
-from idiolect.types import Prediction, Prompt, Rung
+from idiolect.types import PeerScope, Prediction, Prompt
 
 DifferencesAs = Literal["blocks", "sentence"]
 """How S reads the differences of an item: the papers' blocks, or one sentence in the taxonomy's own phrases."""
@@ -174,7 +174,7 @@ def write_profiled(name: str, role: Role, portraits: Sequence[Portrait], prompts
     return [_prediction(name, *one) for one in zip(portraits, prompts, answers, strict=True)]
 
 
-def _rungs(portrait: Portrait) -> dict[Rung, int]:
+def _peer_scopes(portrait: Portrait) -> dict[PeerScope, int]:
     """How many comparisons there were; where a method found nobody to compare with, how many past reviews it had."""
     if portrait.cases:
         return {"item": len(portrait.cases)}
@@ -192,7 +192,7 @@ def _prediction(name: str, portrait: Portrait, prompt: Prompt, answer: Answer) -
         text=_PREFIX_writing.sub("", answer.text, count=1) if _PREFIX_writing.match(answer.text) else answer.text,
         stages=stages,
         anchors=tuple(portrait.context.entries[entry].review.id for entry in answer.kept_entries),
-        rungs=_rungs(portrait),
+        peer_scopes=_peer_scopes(portrait),
         prompt_tokens=total.prompt_tokens,
         completion_tokens=total.completion_tokens,
         seconds=total.seconds,

@@ -16,7 +16,7 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError
 
 from idiolect.config import parse_json
-from idiolect.data.files import write_whole
+from idiolect.data.files import atomic_write
 from idiolect.difference.claims.feature import Feature
 from idiolect.errors import ArtifactError
 from idiolect.types import Prediction
@@ -50,13 +50,13 @@ def device() -> str:
 def write_json(path: Path, record: Mapping[str, Any]) -> None:
     """Write one JSON file, whole or not at all."""
     text = _json(record, indent=1) + "\n"
-    write_whole(path, lambda part: part.write_text(text, encoding="utf-8"))
+    atomic_write(path, lambda part: part.write_text(text, encoding="utf-8"))
 
 
 def write_lines(path: Path, rows: Iterable[Mapping[str, Any]]) -> None:
     """Write JSON lines, whole or not at all."""
     text = "".join(_json(row) + "\n" for row in rows)
-    write_whole(path, lambda part: part.write_text(text, encoding="utf-8"))
+    atomic_write(path, lambda part: part.write_text(text, encoding="utf-8"))
 
 
 def _json(value: Any, *, indent: int | None = None) -> str:
@@ -86,7 +86,7 @@ class _Outputs(BaseModel):
     nll: float | None
     stages: dict[str, str] = {}
     anchors: list[str] = []
-    rungs: dict[str, int] = {}
+    peer_scopes: dict[str, int] = {}
     usage: dict[str, dict[str, float | None]] = {}
 
 

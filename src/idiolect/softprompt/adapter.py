@@ -212,7 +212,7 @@ class Adapter(nn.Module):
         Args:
             folder: Made where absent.
             provenance: What the adapter was made from and measured at (backbone and revision, encoder, data,
-                visibility, cold-start rung, metrics), for the README.
+                visibility, cold-start scope, metrics), for the README.
             weights: The state to write; None: the adapter's own (sharded training gathers it first).
         """
         write_artifact(folder, self.config, weights or self.state_dict(), provenance or {})

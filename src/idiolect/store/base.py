@@ -57,7 +57,7 @@ class ErasureReceipt:
     """Records with texts of items that only this user wrote about."""
     items_shared: int = 0
     """Records with texts of items that stay because others wrote about them too."""
-    scrubbed: bool = True
+    vacuumed: bool = True
     """Whether no byte of it is left in the database's files; another process that reads them can prevent that."""
 
 
@@ -98,19 +98,19 @@ class ReviewReader(Protocol):
         """
         ...
 
-    def crowd_sums(
+    def peer_group_sums(
         self,
-        crowds: Sequence[str | None],
+        groups: Sequence[str | None],
         *,
         exclude: UserId,
         encoder: str,
         before: int | None = None,
         at_least: int = 1,
     ) -> PeerSums:
-        """Sums and counts of the others' visible vectors, one row a crowd.
+        """Sums and counts of the others' visible vectors, one row a group.
 
         Args:
-            crowds: Whom the user is held against: all who wrote about items of this category; None: all who wrote.
+            groups: Whom the user is held against: all who wrote about items of this category; None: all who wrote.
             exclude: The user whose own reviews are left out.
             encoder: Name of the encoder that made the vectors.
             before: Only reviews with timestamp < ``before`` (seconds) count.
@@ -233,9 +233,9 @@ class WithoutReviews:
         self._check(exclude)
         return self._reader.peer_sums(items, exclude=exclude, encoder=encoder, before=before, at_least=at_least)
 
-    def crowd_sums(
+    def peer_group_sums(
         self,
-        crowds: Sequence[str | None],
+        groups: Sequence[str | None],
         *,
         exclude: UserId,
         encoder: str,
@@ -244,7 +244,7 @@ class WithoutReviews:
     ) -> PeerSums:
         """See ``peer_sums``."""
         self._check(exclude)
-        return self._reader.crowd_sums(crowds, exclude=exclude, encoder=encoder, before=before, at_least=at_least)
+        return self._reader.peer_group_sums(groups, exclude=exclude, encoder=encoder, before=before, at_least=at_least)
 
     def _shown(self, reviews: list[Review]) -> list[Review]:
         return [review for review in reviews if review.id not in self._hidden]

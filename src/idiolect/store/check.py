@@ -12,7 +12,7 @@ from sqlalchemy.exc import DBAPIError
 from idiolect.store import schema as tables
 from idiolect.store.base import PeerSums
 from idiolect.store.engine import ANY_OF
-from idiolect.store.metadata import flag_digest, is_scrubbed
+from idiolect.store.metadata import flag_digest, is_vacuumed
 from idiolect.store.schema import ITEM, REVIEW, Refused, item_row, review_row, to_item, to_review
 from idiolect.store.sums import add_group_sums, category_sums_of_items
 
@@ -21,7 +21,7 @@ _ITEMS = 500
 
 _item, _review, _vector, _sum = tables.items.c, tables.reviews.c, tables.vectors.c, tables.item_sums.c
 _encoder = tables.encoders.c
-_peer = _review.user.not_in(sa.select(tables.not_peers.c.user))
+_peer = _review.user.not_in(sa.select(tables.opted_out.c.user))
 _summed = (
     sa.select(_review.item, _vector.vector).join(tables.vectors, _vector.review == _review.seq).where(_peer)
 ).where(_vector.encoder == sa.bindparam("by"))
@@ -87,7 +87,7 @@ def _database(connection: sa.Connection) -> str:
 
 def _rows(connection: sa.Connection) -> str:
     """Contents against the digests beside them, and all of them against the totals."""
-    digest = sum(flag_digest(user) for user in connection.scalars(sa.select(tables.not_peers.c.user)))
+    digest = sum(flag_digest(user) for user in connection.scalars(sa.select(tables.opted_out.c.user)))
     counts, wrong = [0, 0, 0], []
     for place, columns, stored, to_row in (
         (0, ITEM, _item.digest, lambda row: item_row(to_item(row))),
@@ -187,7 +187,7 @@ def _differing(connection: sa.Connection, key: int, dim: int, items: list[str]) 
 
 
 def _erasures(connection: sa.Connection) -> str:
-    return "" if is_scrubbed(connection) else "bytes of an erased user may be left in the file"
+    return "" if is_vacuumed(connection) else "bytes of an erased user may be left in the file"
 
 
 def _stream(connection: sa.Connection, query: sa.Select) -> Iterator[sa.Row]:

@@ -40,7 +40,7 @@ Record = TypeVar("Record", Review, Item)
 _CHUNK = 1000
 
 
-def settle(
+def reconcile(
     store: SqlStore,
     stored: AddReport,
     reviews: ReviewFile,
@@ -354,7 +354,7 @@ def ingest_files(
             seen.items(_counted(item_file, "items", progress)), seen.reviews(_counted(file, "reviews", progress))
         )
         summary, item_summary = file.summary, item_file.summary if item_file else None
-        stored = settle(database, stored, file, item_file, listed=listed, item_listed=item_listed)
+        stored = reconcile(database, stored, file, item_file, listed=listed, item_listed=item_listed)
         known = database.known_items(after=mark if stored.reviews_added else 0)
     with SqlStore(store) as database:
         database.drop_outputs(path for path in (rejects, item_rejects) if not path.exists())

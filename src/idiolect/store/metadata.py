@@ -31,7 +31,7 @@ from idiolect.store.sums import change_sums
 from idiolect.types import UserId
 
 _reviews, _vectors = tables.reviews.c, tables.vectors.c
-_flagged = tables.not_peers.c.user
+_flagged = tables.opted_out.c.user
 _OWN = (
     sa.select(_vectors.encoder, _reviews.item, _vectors.vector)
     .join(tables.vectors, _vectors.review == _reviews.seq)
@@ -50,9 +50,9 @@ def set_peer(connection: sa.Connection, user: UserId, peer: bool) -> bool:
         return False
     _change_own_sums(connection, user, sign=1 if peer else -1)
     if peer:
-        connection.execute(sa.delete(tables.not_peers).where(_flagged == user))
+        connection.execute(sa.delete(tables.opted_out).where(_flagged == user))
     else:
-        connection.execute(sa.insert(tables.not_peers).values(user=user))
+        connection.execute(sa.insert(tables.opted_out).values(user=user))
     adjust_totals(connection, digest=-flag_digest(user) if peer else flag_digest(user))
     return True
 
@@ -85,7 +85,7 @@ def as_path(text: str) -> Path:
     return Path(os.fsdecode(unquote_to_bytes(text.removeprefix(scheme)))) if text.startswith(scheme) else Path(text)
 
 
-def take_names(connection: sa.Connection, names: str) -> str:
+def set_id_scheme(connection: sa.Connection, names: str) -> str:
     """Note how users are named, unless a review is stored already; how they are named then."""
     meta = connection.execute(sa.select(tables.meta)).one()
     if meta.n_reviews or meta.names == names:
@@ -108,7 +108,7 @@ _READERS_MS = 5_000
 _noted = tables.meta.c.unscrubbed
 
 
-def scrub(engine: sa.Engine) -> bool:
+def secure_vacuum(engine: sa.Engine) -> bool:
     """Rewrite the database without the space of deleted rows, and empty its log.
 
     It takes a copy's time and, for that time, a copy's space. Other processes may go on reading and writing: they are
@@ -117,7 +117,7 @@ def scrub(engine: sa.Engine) -> bool:
 
     Returns:
         Whether it is done; where another process holds the file, what was erased may still lie in it, and the store
-        says so (``is_scrubbed``) until a later call is done.
+        says so (``is_vacuumed``) until a later call is done.
 
     Raises:
         ArtifactError: There is no room for the copy; a later call goes on.
@@ -125,9 +125,9 @@ def scrub(engine: sa.Engine) -> bool:
     with engine.connect() as connection:
         before = _erasures(connection)
     if engine.dialect.name == "sqlite":
-        done = _scrub_sqlite(engine)
+        done = _vacuum_sqlite(engine)
     else:
-        _scrub_tables(engine)
+        _vacuum_tables(engine)
         done = True
     if done and before % 2:
         with writing(engine) as connection:  # unless another process has erased somebody in the meantime
@@ -135,8 +135,8 @@ def scrub(engine: sa.Engine) -> bool:
     return done
 
 
-def is_scrubbed(connection: sa.Connection) -> bool:
-    """Whether every erasure so far was followed by a ``scrub``."""
+def is_vacuumed(connection: sa.Connection) -> bool:
+    """Whether every erasure so far was followed by a ``secure_vacuum``."""
     return _erasures(connection) % 2 == 0
 
 
@@ -146,7 +146,7 @@ def erasures(connection: sa.Connection) -> int:
 
 
 def note_erasure(connection: sa.Connection) -> None:
-    """Count an erasure, and note that its bytes are in the file until the next ``scrub``."""
+    """Count an erasure, and note that its bytes are in the file until the next ``secure_vacuum``."""
     connection.execute(sa.update(tables.meta).values(unscrubbed=(_erasures(connection) // 2 + 1) * 2 + 1))
 
 
@@ -154,7 +154,7 @@ def _erasures(connection: sa.Connection) -> int:
     return connection.execute(sa.select(_noted)).scalar_one()
 
 
-def _scrub_sqlite(engine: sa.Engine) -> bool:
+def _vacuum_sqlite(engine: sa.Engine) -> bool:
     with plain_cursor(engine) as cursor:
         if not cursor.execute("PRAGMA database_list").fetchone()[2]:
             return True  # in memory
@@ -177,7 +177,7 @@ def _scrub_sqlite(engine: sa.Engine) -> bool:
     return not busy
 
 
-def _scrub_tables(engine: sa.Engine) -> None:
+def _vacuum_tables(engine: sa.Engine) -> None:
     with engine.execution_options(isolation_level="AUTOCOMMIT").connect() as connection:
         for name in tables.metadata.tables:
             connection.exec_driver_sql(f"VACUUM (FULL) {name}")
@@ -187,7 +187,7 @@ _log = logging.getLogger(__name__)
 _user = tables.reviews.c.user
 
 
-class Noted:
+class StoreBase:
     """A database that is known to be a store; arguments and errors as of ``SqlStore``."""
 
     def __init__(self, where: str | Path, *, create: bool = True) -> None:
@@ -227,10 +227,10 @@ class Noted:
         with self.reading() as connection:
             return connection.execute(sa.select(_user).where(_user == user).limit(1)).first() is not None
 
-    def not_peers(self) -> list[UserId]:
+    def opted_out(self) -> list[UserId]:
         """The users with whom nobody is compared, sorted."""
         with self.reading() as connection:
-            return sorted(connection.scalars(sa.select(tables.not_peers.c.user)))
+            return sorted(connection.scalars(sa.select(tables.opted_out.c.user)))
 
     def record_output(self, path: Path, kind: str) -> None:
         """Note that a file or folder was made from this store, so that an erasure finds it; known ones cost a read."""
@@ -263,7 +263,7 @@ class Noted:
         """Holds erasures back while what was read from the store is put into its place.
 
         Args:
-            since: Number of erasures (``scrub.erasures``) when it was read.
+            since: Number of erasures (``secure_vacuum.erasures``) when it was read.
 
         Raises:
             ArtifactError: A user was erased since then.
@@ -285,11 +285,11 @@ class Noted:
         with self.reading() as connection:
             return connection.execute(sa.select(tables.meta.c.names)).scalar_one()
 
-    def take_names(self, names: str) -> str:
+    def set_id_scheme(self, names: str) -> str:
         """Settle how users are named, where no review is stored yet.
 
         Returns:
             How they are named now (see ``names``).
         """
         with writing(self._engine) as connection:
-            return take_names(connection, names)
+            return set_id_scheme(connection, names)

@@ -21,7 +21,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import sqlalchemy as sa
 
-from idiolect.data.files import write_whole
+from idiolect.data.files import atomic_write
 from idiolect.data.kcore import ITEM_SCHEMA, REVIEW_SCHEMA
 from idiolect.errors import ArtifactError, ConfigError, NotFoundError
 from idiolect.store import schema as tables
@@ -77,7 +77,7 @@ def export_store(store: SqlStore, folder: str | Path) -> dict[str, Any]:
         _write(
             new / "reviews.parquet", _REVIEWS, _stream(connection, sa.select(*REVIEW).order_by(tables.reviews.c.seq))
         )
-        users = sa.select(tables.not_peers.c.user).order_by(tables.not_peers.c.user)
+        users = sa.select(tables.opted_out.c.user).order_by(tables.opted_out.c.user)
         _write(new / "not_peers.parquet", pa.schema([("user", pa.string())]), _stream(connection, users))
         encoders, encoder = [], tables.encoders.c
         known = sa.select(encoder.key, encoder.name, encoder.dim).where(encoder.n_vectors > 0).order_by(encoder.key)
@@ -113,7 +113,7 @@ def import_store(folder: str | Path, store: SqlStore) -> ImportReport:
     """
     folder = Path(folder)
     head = read_head(folder)
-    if store.take_names(names := str(head.get("names", ""))) != names:
+    if store.set_id_scheme(names := str(head.get("names", ""))) != names:
         raise ConfigError("the export names users otherwise than the store does", hint="import it into a new store")
     try:
         items = (to_item(row) for row in _read(folder / "items.parquet", _ITEMS))
@@ -250,7 +250,7 @@ def _erase_from_export(folder: Path, users: Collection[str], reviews: Collection
     n_items, n_reviews = (pq.read_metadata(path).num_rows for path in (item_file, review_file))
     if count or (n_items, n_reviews) != (head.get("items"), head.get("reviews")):
         head |= {"fingerprint": _fingerprint(folder), "items": n_items, "reviews": n_reviews}
-        write_whole(folder / HEAD, lambda part: part.write_text(json.dumps(head, indent=1) + "\n", encoding="utf-8"))
+        atomic_write(folder / HEAD, lambda part: part.write_text(json.dumps(head, indent=1) + "\n", encoding="utf-8"))
     return count
 
 
@@ -270,7 +270,7 @@ def _without(path: Path, column: str, values: Collection[str]) -> int:
                 writer.write_batch(batch.filter(pa.array([v not in values for v in batch.column(column).to_pylist()])))
 
     if count:
-        write_whole(path, keep)
+        atomic_write(path, keep)
     return count
 
 

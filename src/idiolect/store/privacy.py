@@ -22,7 +22,7 @@ from idiolect.errors import ArtifactError, ConfigError, NotFoundError
 from idiolect.store import schema as tables
 from idiolect.store.base import ErasureReceipt
 from idiolect.store.ingest import adjust_totals
-from idiolect.store.metadata import Noted, note_erasure, set_peer
+from idiolect.store.metadata import StoreBase, note_erasure, set_peer
 from idiolect.store.schema import ITEM, to_item
 from idiolect.types import Item, UserId
 
@@ -82,7 +82,7 @@ class Pseudonyms:
         return blake2b(digest_size=8, key=self._key, person=b"name of the key").hexdigest()
 
 
-def check_names(store: Noted, pseudonyms: Pseudonyms | None, *, take: bool = False) -> None:
+def check_names(store: StoreBase, pseudonyms: Pseudonyms | None, *, take: bool = False) -> None:
     """Refuse to look for users by other names than a store knows them by.
 
     Args:
@@ -95,7 +95,7 @@ def check_names(store: Noted, pseudonyms: Pseudonyms | None, *, take: bool = Fal
     """
     wanted, held = pseudonyms.name if pseudonyms else "", store.names()
     if held != wanted and take:
-        held = store.take_names(wanted)
+        held = store.set_id_scheme(wanted)
     if held == wanted:
         return
     if not held:
@@ -107,7 +107,7 @@ def check_names(store: Noted, pseudonyms: Pseudonyms | None, *, take: bool = Fal
     raise ConfigError("the store's pseudonyms are of another key", hint="name the file that ingest used")
 
 
-def user_in(store: Noted, user: str, key: Path | None) -> UserId:
+def user_in(store: StoreBase, user: str, key: Path | None) -> UserId:
     """The id by which a store knows a user: the one that was named, or if nobody has it, as files are read.
 
     Args:
@@ -160,7 +160,7 @@ def erase(connection: sa.Connection, user: UserId) -> ErasureReceipt:
         items_touched=len({row.item for row in rows}),
         items_removed=items_removed,
         items_shared=items_shared,
-        scrubbed=False,
+        vacuumed=False,
     )
 
 

@@ -126,7 +126,7 @@ category_sums = Table(
     Column("sum", LargeBinary, nullable=False, doc="float64 (dim,), little-endian."),
 )
 
-not_peers = Table(
+opted_out = Table(
     "not_peers",
     metadata,
     Column("user", Text, primary_key=True, doc="Nobody is compared with their reviews; no sum holds their vectors."),

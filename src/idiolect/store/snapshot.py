@@ -1,6 +1,6 @@
 """Sums over a snapshot's whole categories: what stands in for an item's peers where there are too few.
 
-Without a time cut they are the item sums, added up once. With one they are running sums over time: every crowd's rows
+Without a time cut they are the item sums, added up once. With one they are running sums over time: every group's rows
 in the order of time, and the sum up to every 4096th row, so that any moment costs at most that many vectors.
 
 What one phase may see, memory-mapped: opens in milliseconds at any size, shared between processes.
@@ -28,16 +28,16 @@ from idiolect.store import sql as frames
 from idiolect.store.base import PeerPool, PeerSums, is_history, is_peer
 from idiolect.store.metadata import erasures
 from idiolect.store.schema import to_item, to_review
-from idiolect.store.snapshot_files import FORMAT, META, NEVER, Keys, SnapshotMeta, map_array, map_table, whole_folder
+from idiolect.store.snapshot_files import FORMAT, META, NEVER, IdIndex, SnapshotMeta, map_array, map_table, whole_folder
 from idiolect.store.sql import SqlStore
-from idiolect.store.sums import check_dated, group_codes, group_sums, withhold
+from idiolect.store.sums import check_dated, group_codes, group_sums, suppress_small_groups
 from idiolect.store.vectors import EncoderRow, find_encoder
 from idiolect.types import Item, ItemId, Moment, Phase, Review, ReviewId, UserId
 
 _STEP = 4096
 
 
-class Crowds:
+class PeerGroups:
     """A snapshot's pool by category, and as a whole; nothing is computed before it is asked for.
 
     Args:
@@ -66,28 +66,28 @@ class Crowds:
         self._vectors, self._item_sums = vectors, item_sums
         self._pool, self._users, self._times, self._offsets = pool, users, times, offsets
 
-    def read(self, crowd: str | None, before: int | None) -> PeerSums:
-        """The sum (1, dim) and number (1,) of a crowd's vectors.
+    def read(self, group: str | None, before: int | None) -> PeerSums:
+        """The sum (1, dim) and number (1,) of a group's vectors.
 
         Args:
-            crowd: A category; None: the whole pool.
+            group: A category; None: the whole pool.
             before: Only those strictly before this time (seconds); None: all.
         """
-        code = self._codes.get(crowd)
+        code = self._codes.get(group)
         if code is None:
             return PeerSums(np.zeros((1, self._vectors.shape[1])), np.zeros(1, dtype=np.int64))
         if before is not None:
             return self._running.before(code, before)
         return PeerSums(self._totals.sums[[code]], self._totals.counts[[code]])
 
-    def voices(self, crowd: str | None, before: int | None) -> int:
-        """How many different users a crowd has; with ``before`` those with a review strictly before this time."""
-        code = self._codes.get(crowd)
+    def user_counts(self, group: str | None, before: int | None) -> int:
+        """How many different users a group has; with ``before`` those with a review strictly before this time."""
+        code = self._codes.get(group)
         return 0 if code is None else self._first_seen.number(code, before)
 
-    def holds(self, crowd: str | None, items: np.ndarray) -> np.ndarray:
-        """Bool (n,): whether items (codes) are of a crowd."""
-        return np.full(len(items), True) if crowd is None else self._of_item[items] == self._codes.get(crowd)
+    def holds(self, group: str | None, items: np.ndarray) -> np.ndarray:
+        """Bool (n,): whether items (codes) are of a group."""
+        return np.full(len(items), True) if group is None else self._of_item[items] == self._codes.get(group)
 
     @cached_property
     def _totals(self) -> PeerSums:
@@ -102,88 +102,88 @@ class Crowds:
     @cached_property
     def _running(self) -> RunningSums:
         rows, times = np.tile(self._pool, 2), np.tile(self._times, 2)
-        return RunningSums.of(self._vectors, rows, times, self._crowds, len(self._codes))
+        return RunningSums.of(self._vectors, rows, times, self._groups, len(self._codes))
 
     @cached_property
     def _first_seen(self) -> FirstSeen:
         users, times = np.tile(self._users, 2), np.tile(self._times, 2)
-        return FirstSeen.of(users, times, self._crowds, len(self._codes))
+        return FirstSeen.of(users, times, self._groups, len(self._codes))
 
     @property
-    def _crowds(self) -> np.ndarray:
-        """The pool's crowds, twice over: by category, then everybody's."""
+    def _groups(self) -> np.ndarray:
+        """The pool's groups, twice over: by category, then everybody's."""
         about = np.repeat(self._of_item, np.diff(self._offsets))
         return np.concatenate([about, np.full(len(about), self._codes[None])])
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class FirstSeen:
-    """When every user first wrote in every crowd, so that users are counted at any moment by bisection."""
+    """When every user first wrote in every group, so that users are counted at any moment by bisection."""
 
     times: np.ndarray
-    """int64 (k,): one a user and crowd, by crowd, ascending; seconds."""
+    """int64 (k,): one a user and group, by group, ascending; seconds."""
     offsets: np.ndarray
-    """int64 (n + 1,): where each crowd begins."""
+    """int64 (n + 1,): where each group begins."""
 
     @classmethod
-    def of(cls, users: np.ndarray, times: np.ndarray, crowds: np.ndarray, n: int) -> FirstSeen:
+    def of(cls, users: np.ndarray, times: np.ndarray, groups: np.ndarray, n: int) -> FirstSeen:
         """One sort.
 
         Args:
             users: int (k,): who wrote each row.
             times: int64 (k,): when.
-            crowds: int (k,) within [0, n): in which crowd.
-            n: Number of crowds.
+            groups: int (k,) within [0, n): in which group.
+            n: Number of groups.
         """
-        order = np.lexsort((times, users, crowds))
-        users, crowds = users[order], crowds[order]
-        first = np.flatnonzero((np.diff(users, prepend=-1) != 0) | (np.diff(crowds, prepend=-1) != 0))
-        crowds, times = crowds[first], times[order][first]
-        offsets = np.concatenate([[0], np.cumsum(np.bincount(crowds, minlength=n))])
-        return cls(times[np.lexsort((times, crowds))], offsets)
+        order = np.lexsort((times, users, groups))
+        users, groups = users[order], groups[order]
+        first = np.flatnonzero((np.diff(users, prepend=-1) != 0) | (np.diff(groups, prepend=-1) != 0))
+        groups, times = groups[first], times[order][first]
+        offsets = np.concatenate([[0], np.cumsum(np.bincount(groups, minlength=n))])
+        return cls(times[np.lexsort((times, groups))], offsets)
 
-    def number(self, crowd: int, before: int | None) -> int:
-        """Users of a crowd; with ``before`` those first seen strictly before it (seconds)."""
-        first, last = self.offsets[crowd : crowd + 2].tolist()
+    def number(self, group: int, before: int | None) -> int:
+        """Users of a group; with ``before`` those first seen strictly before it (seconds)."""
+        first, last = self.offsets[group : group + 2].tolist()
         return last - first if before is None else int(np.searchsorted(self.times[first:last], before))
 
 
 @dataclass(frozen=True, slots=True, eq=False, kw_only=True)
 class RunningSums:
-    """Every crowd's vectors in the order of time, with sums on the way."""
+    """Every group's vectors in the order of time, with sums on the way."""
 
     vectors: np.ndarray
     """float16 (m, dim); memory-mapped."""
     rows: np.ndarray
-    """int64 (k,): rows of ``vectors``, by crowd, then by time."""
+    """int64 (k,): rows of ``vectors``, by group, then by time."""
     times: np.ndarray
     """int64 (k,): their times, seconds."""
     offsets: np.ndarray
-    """int64 (n + 1,): where each crowd begins."""
-    marks: np.ndarray
+    """int64 (n + 1,): where each group begins."""
+    checkpoints: np.ndarray
     """float64 (k // 4096 + 1, dim): the sum of all rows before every 4096th."""
 
     @classmethod
-    def of(cls, vectors: np.ndarray, rows: np.ndarray, times: np.ndarray, crowds: np.ndarray, n: int) -> RunningSums:
+    def of(cls, vectors: np.ndarray, rows: np.ndarray, times: np.ndarray, groups: np.ndarray, n: int) -> RunningSums:
         """One pass over the vectors.
 
         Args:
             vectors: float16 (m, dim).
             rows: int (k,): rows of ``vectors``.
             times: int64 (k,): of each row.
-            crowds: int (k,) within [0, n): of each row.
-            n: Number of crowds.
+            groups: int (k,) within [0, n): of each row.
+            n: Number of groups.
         """
-        order = np.lexsort((times, crowds))
-        rows, counts = rows[order], np.bincount(crowds, minlength=n)
+        order = np.lexsort((times, groups))
+        rows, counts = rows[order], np.bincount(groups, minlength=n)
         blocks = group_sums(vectors, np.arange(len(rows)) // _STEP, len(rows) // _STEP + 1, rows=rows).sums
-        marks = np.concatenate([np.zeros((1, vectors.shape[1])), np.cumsum(blocks, axis=0)])[: len(blocks)]
+        checkpoints = np.concatenate([np.zeros((1, vectors.shape[1])), np.cumsum(blocks, axis=0)])[: len(blocks)]
         offsets = np.concatenate([[0], np.cumsum(counts)])
-        return cls(vectors=vectors, rows=rows, times=times[order], offsets=offsets, marks=marks)
+        return cls(vectors=vectors, rows=rows, times=times[order], offsets=offsets, checkpoints=checkpoints)
 
-    def before(self, crowd: int, time: int) -> PeerSums:
-        """The sum (1, dim) and number (1,) of a crowd's vectors strictly before a time (seconds)."""
-        first, last = self.offsets[crowd : crowd + 2].tolist()
+    def before(self, group: int, time: int) -> PeerSums:
+        """The sum (1, dim) and number (1,) of a group's vectors strictly before a time (seconds)."""
+        first, last = self.offsets[group : group + 2].tolist()
         end = first + int(np.searchsorted(self.times[first:last], time))
         return PeerSums((self._up_to(end) - self._up_to(first))[None], np.array([end - first], dtype=np.int64))
 
@@ -191,7 +191,7 @@ class RunningSums:
         start = end // _STEP * _STEP
         rest = self.rows[start:end]
         return (
-            self.marks[end // _STEP]
+            self.checkpoints[end // _STEP]
             + group_sums(self.vectors, np.zeros(len(rest), dtype=np.int64), 1, rows=rest).sums[0]
         )
 
@@ -214,7 +214,9 @@ class Snapshot:
         self._users, self._user_keys = _table(folder, "users")
         self._vectors, self._sums, self._profiles = _arrays(folder, "vectors", "sums", "profiles")
         self._pool_offsets, self._pool_rows = _arrays(folder, "pool_offsets", "pool_rows")
-        self._pool_users, self._pool_times, self._voices = _arrays(folder, "pool_users", "pool_times", "pool_voices")
+        self._pool_users, self._pool_times, self._user_counts = _arrays(
+            folder, "pool_users", "pool_times", "pool_voices"
+        )
         self._own_offsets, self._own_rows, self._own_items = _arrays(folder, "own_offsets", "own_rows", "own_items")
 
     @classmethod
@@ -314,25 +316,27 @@ class Snapshot:
             rows, groups = self._pool_rows[entries[chosen]], groups[chosen]
             found = group_sums(self._vectors, groups, len(items), rows=rows)
             pairs = np.unique((groups << 32) | self._pool_users[entries[chosen]])
-            return withhold(found, np.bincount(pairs >> 32, minlength=len(items)) >= at_least)
+            return suppress_small_groups(found, np.bincount(pairs >> 32, minlength=len(items)) >= at_least)
         own = self._own_sums(codes, exclude)
         known = codes >= 0
-        sums, counts, voices = np.zeros_like(own.sums), np.zeros_like(own.counts), np.zeros_like(own.counts)
+        sums, counts, user_counts = np.zeros_like(own.sums), np.zeros_like(own.counts), np.zeros_like(own.counts)
         sums[known] = self._sums[codes[known]]
         counts[known] = self._pool_offsets[codes[known] + 1] - self._pool_offsets[codes[known]]
-        voices[known] = self._voices[codes[known]]
-        return withhold(PeerSums(sums - own.sums, counts - own.counts), voices - (own.counts > 0) >= at_least)
+        user_counts[known] = self._user_counts[codes[known]]
+        return suppress_small_groups(
+            PeerSums(sums - own.sums, counts - own.counts), user_counts - (own.counts > 0) >= at_least
+        )
 
-    def crowd_sums(
+    def peer_group_sums(
         self,
-        crowds: Sequence[str | None],
+        groups: Sequence[str | None],
         *,
         exclude: UserId,
         encoder: str,
         before: int | None = None,
         at_least: int = 1,
     ) -> PeerSums:
-        """Sums and counts of the others' vectors in the pool, one row a crowd: a category, or None for everybody.
+        """Sums and counts of the others' vectors in the pool, one row a group: a category, or None for everybody.
 
         Raises:
             NotFoundError: The snapshot is of another encoder.
@@ -341,13 +345,13 @@ class Snapshot:
         self._check_encoder(encoder)
         if before is not None:
             check_dated(self.meta.dated)
-        found = [self._crowd_sum(crowd, exclude, before, at_least) for crowd in crowds]
+        found = [self._group_sum(group, exclude, before, at_least) for group in groups]
         sums = np.concatenate([np.zeros((0, self.meta.dim)), *(one.sums for one in found)])
         return PeerSums(sums, np.concatenate([np.zeros(0, dtype=np.int64), *(one.counts for one in found)]))
 
-    def _crowd_sum(self, crowd: str | None, exclude: UserId, before: int | None, at_least: int) -> PeerSums:
-        total, own = self._crowds.read(crowd, before), self._own_places(exclude)
-        rows = self._own_rows[own][self._crowds.holds(crowd, self._own_items[own])]
+    def _group_sum(self, group: str | None, exclude: UserId, before: int | None, at_least: int) -> PeerSums:
+        total, own = self._groups.read(group, before), self._own_places(exclude)
+        rows = self._own_rows[own][self._groups.holds(group, self._own_items[own])]
         if before is not None:
             times = self._reviews.column("timestamp").take(pa.array(rows)).fill_null(NEVER)
             rows = rows[times.to_numpy() < before]
@@ -355,11 +359,11 @@ class Snapshot:
         found = PeerSums(total.sums - mine.sums, total.counts - mine.counts)
         if at_least == 1:  # a review is all it takes, and nobody need be counted
             return found
-        return withhold(found, self._crowds.voices(crowd, before) - (mine.counts > 0) >= at_least)
+        return suppress_small_groups(found, self._groups.user_counts(group, before) - (mine.counts > 0) >= at_least)
 
     @cached_property
-    def _crowds(self) -> Crowds:
-        return Crowds(
+    def _groups(self) -> PeerGroups:
+        return PeerGroups(
             self._items.column("category").fill_null("").to_pylist(),
             vectors=self._vectors,
             item_sums=self._sums,
@@ -402,9 +406,9 @@ class Snapshot:
             raise NotFoundError(message, hint="build a snapshot with the other encoder")
 
 
-def _table(folder: Path, name: str) -> tuple[pa.RecordBatch, Keys]:
+def _table(folder: Path, name: str) -> tuple[pa.RecordBatch, IdIndex]:
     table = map_table(folder / f"{name}.arrow")
-    return table, Keys(map_array(folder / f"{name}.keys.npy"), table.column(0))
+    return table, IdIndex(map_array(folder / f"{name}.keys.npy"), table.column(0))
 
 
 def _arrays(folder: Path, *names: str) -> list[np.ndarray]:
@@ -475,7 +479,7 @@ def _candidates(
 ) -> pl.DataFrame:
     """Every visible review with the columns seq, history, peer and has_vector besides its own."""
     reviews = _with_roles(frames.review_frame(connection, with_seq=True), members)
-    apart = connection.scalars(sa.select(tables.not_peers.c.user)).all()
+    apart = connection.scalars(sa.select(tables.opted_out.c.user)).all()
     stored = connection.scalars(sa.select(tables.vectors.c.review).where(tables.vectors.c.encoder == encoder.key)).all()
     reviews = reviews.with_columns(
         history=is_history(phase),

@@ -261,7 +261,7 @@ def write_keys(path: Path, ids: Sequence[str]) -> None:
     np.save(path, entries[np.argsort(entries["hash"], kind="stable")])
 
 
-class Keys:
+class IdIndex:
     """Finds the row of an id by bisection over hashes.
 
     Args:
@@ -352,7 +352,7 @@ def write_pool(folder: Path, rows: pl.DataFrame, vectors: np.ndarray, items: pl.
     codes, places = pool["item_code"].to_numpy(), pool["row"].to_numpy()
     np.save(folder / "pool_offsets.npy", _offsets(pl.Series(np.bincount(codes, minlength=items.height))))
     np.save(folder / "pool_rows.npy", places)
-    np.save(folder / "pool_voices.npy", _voices(pool, items.height))
+    np.save(folder / "pool_voices.npy", _user_counts(pool, items.height))
     np.save(folder / "pool_users.npy", pool["user_code"].to_numpy())
     np.save(folder / "pool_times.npy", pool["timestamp"].fill_null(NEVER).to_numpy())
     own = pool.sort("user_code")
@@ -363,12 +363,12 @@ def write_pool(folder: Path, rows: pl.DataFrame, vectors: np.ndarray, items: pl.
     add_group_sums(sums, vectors, codes, rows=places)
 
 
-def _voices(pool: pl.DataFrame, n_items: int) -> np.ndarray:
+def _user_counts(pool: pl.DataFrame, n_items: int) -> np.ndarray:
     """int64 (n_items,): how many different users wrote about each item."""
-    voices = np.zeros(n_items, dtype=np.int64)
+    user_counts = np.zeros(n_items, dtype=np.int64)
     counted = pool.group_by("item_code").agg(pl.col("user_code").n_unique())
-    voices[counted["item_code"].to_numpy()] = counted["user_code"].to_numpy()
-    return voices
+    user_counts[counted["item_code"].to_numpy()] = counted["user_code"].to_numpy()
+    return user_counts
 
 
 def _offsets(lengths: pl.Series) -> np.ndarray:

@@ -97,4 +97,4 @@ def set_peer(store: str, user: str, peer: bool | None, *, pseudonyms: Path | Non
         if not reviews:
             raise NotFoundError("no review by this user in the store", hint="check the id; ids are case-sensitive")
         changed = peer is not None and database.set_peer(known, peer)
-        return PeerReport(peer=known not in database.not_peers(), changed=changed, reviews=reviews)
+        return PeerReport(peer=known not in database.opted_out(), changed=changed, reviews=reviews)

@@ -23,10 +23,10 @@ from idiolect.store.base import AddReport, ErasureReceipt, PeerSums
 from idiolect.store.check import Finding, check_store
 from idiolect.store.engine import ANY_OF, key_chunks, writing
 from idiolect.store.ingest import ingest
-from idiolect.store.metadata import Noted, scrub
+from idiolect.store.metadata import StoreBase, secure_vacuum
 from idiolect.store.privacy import erase, items_alone, other_item_texts
 from idiolect.store.schema import ITEM, REVIEW, by_time, item_row, review_row, to_item, to_review, tried
-from idiolect.store.sums import check_dated, read_crowd_sums, read_peer_sums, read_peer_sums_before
+from idiolect.store.sums import check_dated, read_peer_group_sums, read_peer_sums, read_peer_sums_before
 from idiolect.store.vectors import add_vectors, find_encoder, read_vectors
 from idiolect.types import Item, ItemId, Moment, Review, ReviewId, UserId
 
@@ -80,7 +80,7 @@ _PROFILE = sa.select(*REVIEW).where(_reviews.user == sa.bindparam("of"))
 _PEERS = sa.select(*REVIEW).where(
     _reviews.item == sa.bindparam("on"),
     _reviews.user != sa.bindparam("of"),
-    _reviews.user.not_in(sa.select(tables.not_peers.c.user)),
+    _reviews.user.not_in(sa.select(tables.opted_out.c.user)),
 )
 _EARLIER_PEERS = _PEERS.where(_reviews.timestamp < sa.bindparam("before"))
 _REVIEWS = sa.select(*REVIEW).where(_reviews.id.in_(ANY_OF))
@@ -107,7 +107,7 @@ class KnownItems(NamedTuple):
     """An item without a record, if there is one."""
 
 
-class SqlStore(Noted):
+class SqlStore(StoreBase):
     """Items, reviews, vectors and item sums in one database; a ``ReviewStore``.
 
     Writes are one transaction a call. Reads see the last commit. Threads may share a store; a process opens its own.
@@ -156,16 +156,16 @@ class SqlStore(Noted):
         with writing(self._engine) as connection:
             return add_vectors(connection, ids, vectors, encoder)
 
-    def forget(self, user: UserId, *, scrubbing: bool = True) -> ErasureReceipt:
+    def forget(self, user: UserId, *, vacuum: bool = True) -> ErasureReceipt:
         """Remove a user's reviews, vectors and items of theirs alone, and rewrite the file without their bytes.
 
         Args:
             user: Whom; one who is not there is no error.
-            scrubbing: Whether to ``scrub`` now; switched off for all but the last of several users.
+            vacuum: Whether to ``secure_vacuum`` now; switched off for all but the last of several users.
         """
         with writing(self._engine) as connection:
             receipt = erase(connection, user)
-        return replace(receipt, scrubbed=scrubbing and self.scrub())
+        return replace(receipt, vacuumed=vacuum and self.secure_vacuum())
 
     def items_alone(self, user: UserId) -> list[Item]:
         """The items with a record that this user wrote about and nobody else; an erasure takes them out too."""
@@ -177,15 +177,17 @@ class SqlStore(Noted):
         with self.reading() as connection:
             yield from other_item_texts(connection, user)
 
-    def scrub(self) -> bool:
+    def secure_vacuum(self) -> bool:
         """Rewrite the file without what was erased, bytes of deleted rows included; takes a copy's time and space.
 
         Returns:
             Whether it is done; another process that reads the store can prevent it.
         """
-        done = scrub(self._engine)
+        done = secure_vacuum(self._engine)
         if not done:
-            _log.warning("another process uses the store: bytes of what was erased may be left until the next scrub")
+            _log.warning(
+                "another process uses the store: bytes of what was erased may be left until the next secure vacuum"
+            )
         return done
 
     def profile(self, user: UserId, *, before: Moment | None = None) -> list[Review]:
@@ -247,16 +249,16 @@ class SqlStore(Noted):
             check_dated(connection.execute(sa.select(tables.meta.c.n_dated)).scalar_one())
             return read_peer_sums_before(connection, row, items, exclude, index(before), at_least)
 
-    def crowd_sums(
+    def peer_group_sums(
         self,
-        crowds: Sequence[str | None],
+        groups: Sequence[str | None],
         *,
         exclude: UserId,
         encoder: str,
         before: int | None = None,
         at_least: int = 1,
     ) -> PeerSums:
-        """Sums and counts of the others' vectors on all items of a category (None: on all items), one row a crowd.
+        """Sums and counts of the others' vectors on all items of a category (None: on all items), one row a group.
 
         It reads the categories' sums and the user's own vectors; with ``before`` the rows of every review concerned.
 
@@ -269,7 +271,7 @@ class SqlStore(Noted):
             if before is not None:
                 check_dated(connection.execute(sa.select(tables.meta.c.n_dated)).scalar_one())
             before = None if before is None else index(before)  # NumPy's integers cannot be bound
-            return read_crowd_sums(connection, row, crowds, exclude, before, at_least)
+            return read_peer_group_sums(connection, row, groups, exclude, before, at_least)
 
     def review_frame(self) -> pl.DataFrame:
         """All reviews in table order, with the columns of ``corpus.frame.REVIEW_SCHEMA``."""
@@ -313,7 +315,7 @@ class SqlStore(Noted):
 
     def peers(self) -> list[UserId]:
         """Every user with whom others may be compared, sorted."""
-        return sorted(set(self.users()).difference(self.not_peers()))
+        return sorted(set(self.users()).difference(self.opted_out()))
 
     def encoders(self) -> dict[str, int]:
         """Name and dimension of every encoder that has vectors here."""

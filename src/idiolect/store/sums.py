@@ -5,7 +5,7 @@ sums do not depend on order, and adding then subtracting a vector changes nothin
 
 Whether enough different users stand behind a sum: they are counted no further than that takes.
 
-A sum for every category, so that a crowd of any size is one row; items without a category share the empty one.
+A sum for every category, so that a group of any size is one row; items without a category share the empty one.
 
 Item sums in the database: ``P = S_item - (the user's own sum there)`` and its ``m`` (DEP, Eq. 4).
 
@@ -63,7 +63,7 @@ def add_group_sums(
         sums[part[firsts]] += np.add.reduceat(block, firsts, axis=0)
 
 
-def withhold(found: PeerSums, enough: np.ndarray) -> PeerSums:
+def suppress_small_groups(found: PeerSums, enough: np.ndarray) -> PeerSums:
     """``found`` with nothing in the rows that are not ``enough`` (bool (n,)): no sum of few people leaves a store."""
     return PeerSums(np.where(enough[:, None], found.sums, 0.0), np.where(enough, found.counts, 0))
 
@@ -106,7 +106,7 @@ _enough = sa.bindparam("enough", type_=sa.Integer)
 _VOICES = (
     sa.select(_reviews.user)
     .distinct()
-    .where(_reviews.user != sa.bindparam("of"), _reviews.user.not_in(sa.select(tables.not_peers.c.user)), _summed)
+    .where(_reviews.user != sa.bindparam("of"), _reviews.user.not_in(sa.select(tables.opted_out.c.user)), _summed)
     .limit(_enough)
 )
 _ON_ITEM = _VOICES.where(_reviews.item == sa.bindparam("on"))
@@ -124,7 +124,7 @@ def _everybody() -> sa.Select:
     following = sa.select(sa.func.min(_reviews.user)).where(_reviews.user > user.c.user).scalar_subquery()
     user = user.union_all(sa.select(following).where(user.c.user.is_not(None)))
     embedded = sa.select(_reviews.seq).where(_reviews.user == user.c.user, _summed).exists()
-    apart = user.c.user.in_(sa.select(tables.not_peers.c.user))
+    apart = user.c.user.in_(sa.select(tables.opted_out.c.user))
     return sa.select(user.c.user).where(user.c.user != sa.bindparam("of"), ~apart, embedded).limit(_enough)
 
 
@@ -152,14 +152,14 @@ def enough_on_items(
     return enough
 
 
-def enough_in_crowd(
-    connection: sa.Connection, key: int, crowd: str | None, count: int, *, exclude: UserId, at_least: int
+def enough_users_in_group(
+    connection: sa.Connection, key: int, group: str | None, count: int, *, exclude: UserId, at_least: int
 ) -> bool:
     """The same for all who wrote about items of a category; None: all who wrote."""
     if count < at_least or at_least <= 1:
         return count >= at_least
-    query = _IN_CORPUS if crowd is None else _IN_CATEGORY if crowd else _IN_NONE
-    return _are_enough(connection, query, {"by": key, "of": exclude, "enough": at_least, "about": crowd}, at_least)
+    query = _IN_CORPUS if group is None else _IN_CATEGORY if group else _IN_NONE
+    return _are_enough(connection, query, {"by": key, "of": exclude, "enough": at_least, "about": group}, at_least)
 
 
 def _are_enough(connection: sa.Connection, query: sa.Select, given: dict[str, object], at_least: int) -> bool:
@@ -213,9 +213,9 @@ def take_categories(connection: sa.Connection, items: Sequence[Row]) -> None:
             _change(connection, key, names, _grouped(moved, groups, len(names)))
 
 
-def read_category_sums(connection: sa.Connection, key: int, dim: int, crowd: str | None) -> PeerSums:
+def read_category_sums(connection: sa.Connection, key: int, dim: int, group: str | None) -> PeerSums:
     """The sum (1, dim) and number (1,) of a category's vectors; None: of all."""
-    query, given = (_ALL, {"by": key}) if crowd is None else (_STORED, {"by": key, "of": crowd})
+    query, given = (_ALL, {"by": key}) if group is None else (_STORED, {"by": key, "of": group})
     rows = connection.execute(query, given).all()
     sums = np.frombuffer(b"".join(row.sum for row in rows), dtype="<f8").reshape(len(rows), dim)
     return PeerSums(sums.sum(axis=0, keepdims=True), np.array([sum(row.n for row in rows)], dtype=np.int64))
@@ -274,7 +274,7 @@ _ROWS_item_sums = (
     .join(tables.vectors, _vectors_item_sums.review == _reviews_item_sums.seq)
     .where(_vectors_item_sums.encoder == sa.bindparam("by"), _reviews_item_sums.item.in_(ANY_OF))
 )
-_summed_users = _reviews_item_sums.user.not_in(sa.select(tables.not_peers.c.user))
+_summed_users = _reviews_item_sums.user.not_in(sa.select(tables.opted_out.c.user))
 _OWN = _ROWS_item_sums.where(_reviews_item_sums.user == sa.bindparam("of"), _summed_users)
 _EARLIER = _ROWS_item_sums.where(
     _reviews_item_sums.user != sa.bindparam("of"), _reviews_item_sums.timestamp < sa.bindparam("before"), _summed_users
@@ -312,7 +312,7 @@ def read_peer_sums(
     own = _summed_item_sums(_rows(connection, _OWN, names, by=key, of=exclude), names, dim)
     found = PeerSums(total.sums - own.sums, total.counts - own.counts)
     enough = enough_on_items(connection, key, names, found.counts, exclude=exclude, at_least=at_least)
-    found = withhold(found, enough)
+    found = suppress_small_groups(found, enough)
     return PeerSums(found.sums[groups], found.counts[groups])
 
 
@@ -328,9 +328,9 @@ def read_peer_sums_before(
     key, dim = encoder
     names, groups = group_codes(items)
     rows = _rows(connection, _EARLIER, names, by=key, of=exclude, before=before)
-    voices = Counter(item for item, _ in {(row.item, row.user) for row in rows})
-    enough = np.array([voices[name] >= at_least for name in names], dtype=bool)
-    found = withhold(_summed_item_sums(rows, names, dim), enough)
+    user_counts = Counter(item for item, _ in {(row.item, row.user) for row in rows})
+    enough = np.array([user_counts[name] >= at_least for name in names], dtype=bool)
+    found = suppress_small_groups(_summed_item_sums(rows, names, dim), enough)
     return PeerSums(found.sums[groups], found.counts[groups])
 
 
@@ -394,66 +394,64 @@ _BATCH = 8192
 _known = tables.reviews.join(tables.vectors, _vectors.review == _reviews.seq).outerjoin(
     tables.items, _items.id == _reviews.item
 )
-_ROWS_crowd_sums = (
+_GROUP_ROWS = (
     sa.select(_vectors.vector, _reviews.user)
     .select_from(_known)
-    .where(_vectors.encoder == sa.bindparam("by"), _reviews.user.not_in(sa.select(tables.not_peers.c.user)))
+    .where(_vectors.encoder == sa.bindparam("by"), _reviews.user.not_in(sa.select(tables.opted_out.c.user)))
 )
-_OWN_crowd_sums = _ROWS_crowd_sums.where(_reviews.user == sa.bindparam("of"))
-_EARLIER_crowd_sums = _ROWS_crowd_sums.where(
-    _reviews.user != sa.bindparam("of"), _reviews.timestamp < sa.bindparam("before")
-)
+_GROUP_OWN = _GROUP_ROWS.where(_reviews.user == sa.bindparam("of"))
+_GROUP_EARLIER = _GROUP_ROWS.where(_reviews.user != sa.bindparam("of"), _reviews.timestamp < sa.bindparam("before"))
 _about = sa.func.coalesce(_items.category, "") == sa.bindparam("about")
 
 
-def read_crowd_sums(
+def read_peer_group_sums(
     connection: sa.Connection,
     encoder: tuple[int, int],
-    crowds: Sequence[str | None],
+    groups: Sequence[str | None],
     exclude: UserId,
     before: int | None,
     at_least: int,
 ) -> PeerSums:
-    """One row a crowd (see ``ReviewReader.crowd_sums``); each distinct one is read once.
+    """One row a group (see ``ReviewReader.peer_group_sums``); each distinct one is read once.
 
     Without ``before`` it is a category's sum minus the user's own vectors; else the rows of the reviews.
     """
     key, dim = encoder
-    distinct = list(dict.fromkeys(crowds))
+    distinct = list(dict.fromkeys(groups))
     given = {"by": key, "of": exclude, "before": before}
     if before is None:
-        found = [_crowd(connection, crowd, given, dim, at_least) for crowd in distinct]
+        found = [_group(connection, group, given, dim, at_least) for group in distinct]
     else:
-        found = [_earlier_crowd(connection, crowd, given, dim, at_least) for crowd in distinct]
-    rows = [distinct.index(crowd) for crowd in crowds]
+        found = [_earlier_group(connection, group, given, dim, at_least) for group in distinct]
+    rows = [distinct.index(group) for group in groups]
     sums = np.array([one.sums[0] for one in found]).reshape(len(found), dim)
     return PeerSums(sums[rows], np.array([one.counts[0] for one in found], dtype=np.int64)[rows])
 
 
-def _crowd(connection: sa.Connection, crowd: str | None, given: Mapping[str, Any], dim: int, at_least: int) -> PeerSums:
-    total = read_category_sums(connection, given["by"], dim, crowd)
-    own, _ = _added_up(connection, _OWN_crowd_sums, crowd, given, dim)
+def _group(connection: sa.Connection, group: str | None, given: Mapping[str, Any], dim: int, at_least: int) -> PeerSums:
+    total = read_category_sums(connection, given["by"], dim, group)
+    own, _ = _added_up(connection, _GROUP_OWN, group, given, dim)
     found = PeerSums(total.sums - own.sums, total.counts - own.counts)
-    enough = enough_in_crowd(
-        connection, given["by"], crowd, int(found.counts[0]), exclude=given["of"], at_least=at_least
+    enough = enough_users_in_group(
+        connection, given["by"], group, int(found.counts[0]), exclude=given["of"], at_least=at_least
     )
-    return withhold(found, np.array([enough]))
+    return suppress_small_groups(found, np.array([enough]))
 
 
-def _earlier_crowd(
-    connection: sa.Connection, crowd: str | None, given: Mapping[str, Any], dim: int, at_least: int
+def _earlier_group(
+    connection: sa.Connection, group: str | None, given: Mapping[str, Any], dim: int, at_least: int
 ) -> PeerSums:
-    found, users = _added_up(connection, _EARLIER_crowd_sums, crowd, given, dim)
-    return withhold(found, np.array([len(users) >= at_least]))
+    found, users = _added_up(connection, _GROUP_EARLIER, group, given, dim)
+    return suppress_small_groups(found, np.array([len(users) >= at_least]))
 
 
 def _added_up(
-    connection: sa.Connection, query: sa.Select, crowd: str | None, given: Mapping[str, Any], dim: int
+    connection: sa.Connection, query: sa.Select, group: str | None, given: Mapping[str, Any], dim: int
 ) -> tuple[PeerSums, set[str]]:
     """The sum and number of a query's vectors, and who wrote what they are of."""
     sums, counts, users = np.zeros((1, dim)), np.zeros(1, dtype=np.int64), set[str]()
-    query = query if crowd is None else query.where(_about)
-    for part in _streamed(connection, query, {**given, "about": crowd}):
+    query = query if group is None else query.where(_about)
+    for part in _streamed(connection, query, {**given, "about": group}):
         vectors = np.frombuffer(b"".join(row.vector for row in part), dtype="<f2").reshape(len(part), dim)
         found = group_sums(vectors, np.zeros(len(part), dtype=np.int64), 1)
         sums, counts = sums + found.sums, counts + found.counts

@@ -26,9 +26,9 @@ _VECTORS = (
     .where(_vectors.encoder == sa.bindparam("by"), _reviews.id.in_(ANY_OF))
 )
 _PLACES = (
-    sa.select(_reviews.id, _reviews.seq, _reviews.item, _vectors.review.is_not(None), tables.not_peers.c.user.is_(None))
+    sa.select(_reviews.id, _reviews.seq, _reviews.item, _vectors.review.is_not(None), tables.opted_out.c.user.is_(None))
     .outerjoin(tables.vectors, sa.and_(_vectors.review == _reviews.seq, _vectors.encoder == sa.bindparam("by")))
-    .outerjoin(tables.not_peers, tables.not_peers.c.user == _reviews.user)
+    .outerjoin(tables.opted_out, tables.opted_out.c.user == _reviews.user)
     .where(_reviews.id.in_(ANY_OF))
 )
 

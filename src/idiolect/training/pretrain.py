@@ -29,7 +29,7 @@ import torch
 import transformers
 from torch.utils.data import Dataset
 
-from idiolect.encoders import folder_digest, no_bars
+from idiolect.encoders import disable_progress_bars, folder_digest
 from idiolect.errors import ConfigError, InputError, NotFoundError, require
 from idiolect.prompts.tokenization import PromptTokenizer
 from idiolect.training.config import SHAPES, PretrainConfig, PretrainReport
@@ -294,7 +294,7 @@ def pretrain(
 
 def _save(model: Any, tokenizer: Any, record: Mapping[str, Any], folder: Path) -> None:
     """The record last, for it says that the run is whole."""
-    with no_bars():
+    with disable_progress_bars():
         model.to(torch.bfloat16).save_pretrained(folder)
     tokenizer.save_pretrained(folder)
     write_record(folder, record)
@@ -357,7 +357,7 @@ def _existing(folder: str) -> Path:
 
 def _model(config: PretrainConfig, n_tokens: int, encoder: PromptTokenizer) -> Any:
     if config.initial is not None:
-        with no_bars():
+        with disable_progress_bars():
             return transformers.Qwen2ForCausalLM.from_pretrained(_existing(config.initial), dtype=torch.float32)
     shape = SHAPES[config.size]
     return transformers.Qwen2ForCausalLM(

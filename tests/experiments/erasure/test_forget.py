@@ -114,7 +114,7 @@ def answers(path: Path) -> list[tuple]:
         sums = [store.peer_sums(items, exclude=user, encoder=encoder) for user in ("u3", USER)]
         frame = store.review_frame().sort("review_id")
         return [
-            (store.fingerprint(), store.counts(), store.users(), store.encoders(), store.not_peers()),
+            (store.fingerprint(), store.counts(), store.users(), store.encoders(), store.opted_out()),
             (frame.rows(), store.vectors(frame["review_id"].to_list(), encoder=encoder).tobytes()),
             tuple(part.tobytes() for pair in sums for part in pair),
             tuple(sorted(r.id for r in store.reviews_of(item, exclude="u3")) for item in items),
@@ -154,7 +154,7 @@ def test_no_byte_of_a_forgotten_user_stays_and_every_answer_is_as_if_they_had_ne
             assert word not in file.read_bytes(), file
     fill(tmp_path / "never.db", others())
     assert answers(place / "store.db") == answers(tmp_path / "never.db")
-    assert (receipt.store.reviews, receipt.store.vectors, receipt.store.scrubbed) == (60, 60, True)
+    assert (receipt.store.reviews, receipt.store.vectors, receipt.store.vacuumed) == (60, 60, True)
 
 
 def test_what_is_not_theirs_stays(place):
@@ -378,8 +378,8 @@ def test_what_was_not_reached_is_listed(place, monkeypatch):
         unlink(path, **how)
 
     monkeypatch.setattr(Path, "unlink", refuse)
-    monkeypatch.setattr(Cache, "_scrub", lambda _: False)
-    monkeypatch.setattr("idiolect.store.sql.scrub", lambda _: False)
+    monkeypatch.setattr(Cache, "_secure_vacuum", lambda _: False)
+    monkeypatch.setattr("idiolect.store.sql.secure_vacuum", lambda _: False)
     receipt = forget_user(str(place / "store.db"), USER)
     listed = {Path(one.get("path", "/store")).name: one["what"] for one in receipt.record()["not_reached"][:-5]}
     assert set(listed) == {

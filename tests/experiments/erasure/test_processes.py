@@ -21,7 +21,7 @@ from idiolect.encoders import HashEncoder
 from idiolect.erasure import forget_user
 from idiolect.llm.base import Completion
 from idiolect.llm.cache import Cache, Record
-from idiolect.store import metadata as scrub
+from idiolect.store import metadata as metadata
 from idiolect.store.embedding import embed_missing
 from idiolect.store.parquet import erase_from_export, export_folder, import_folder
 from idiolect.store.snapshot_files import held
@@ -60,7 +60,7 @@ def read(n):
 def forget(n):
     for k in range(n, VICTIMS, FORGETTERS):
         receipt = forget_user(where, f"victim{k}")
-        say(f"forgot victim{k} {receipt.store.scrubbed}")
+        say(f"forgot victim{k} {receipt.store.vacuumed}")
 
 def export(n):
     for k in range(3):
@@ -120,7 +120,7 @@ def play(path: Path) -> None:
     assert len(added) == ADDERS * ADDS
     assert sum(words[0] == "forgot" for words in said) == VICTIMS
     with SqlStore(path, create=False) as store:
-        assert store.scrub()
+        assert store.secure_vacuum()
         assert [finding for finding in store.check() if not finding.ok] == []
         assert {review.id for review in store.reviews(added)} == set(added)
         assert not [user for user in store.users() if user.startswith("victim")]
@@ -305,10 +305,10 @@ def test_a_rewrite_that_waits_for_a_reader_is_pending_until_a_later_one_is_done(
     with SqlStore(path) as reader, reader.reading() as connection:
         connection.exec_driver_sql("SELECT count(*) FROM reviews").all()
         receipt = forget_user(str(path), "victim0")
-        assert not receipt.store.scrubbed
+        assert not receipt.store.vacuumed
         assert "same command again" in receipt.text()
         assert [check.name for check in examine_store(str(path)) if not check.ok] == ["erasures"]
-    assert forget_user(str(path), "victim0").store.scrubbed
+    assert forget_user(str(path), "victim0").store.vacuumed
     assert all(check.ok for check in examine_store(str(path)))
     assert b"victim0 wrote" not in b"".join(file.read_bytes() for file in tmp_path.glob("s.db*"))
 
@@ -317,15 +317,15 @@ def test_a_rewrite_does_not_settle_an_erasure_that_came_after_it(tmp_path, monke
     path = tmp_path / "s.db"
     fill(path)
     with SqlStore(path) as store, SqlStore(path) as other:
-        store.forget("victim0", scrubbing=False)
-        rewrite = scrub._scrub_sqlite
+        store.forget("victim0", vacuum=False)
+        rewrite = metadata._vacuum_sqlite
         monkeypatch.setattr(
-            scrub, "_scrub_sqlite", lambda engine: rewrite(engine) and bool(other.forget("victim1", scrubbing=False))
+            metadata, "_vacuum_sqlite", lambda engine: rewrite(engine) and bool(other.forget("victim1", vacuum=False))
         )
-        assert store.scrub()
+        assert store.secure_vacuum()
         assert [finding.name for finding in store.check() if not finding.ok] == ["erasures"]
         monkeypatch.undo()
-        assert store.scrub()
+        assert store.secure_vacuum()
         assert all(finding.ok for finding in store.check())
 
 

@@ -162,7 +162,7 @@ def test_a_peer_who_wrote_twice_is_one_peer(town):
 def test_whoever_is_nobodys_peer_is_on_no_card_but_their_own(town):
     """A card made without them is the same to the last number."""
     apart = next(one.user for one in town._reviews if one.user != "loud")
-    flagged = InMemoryReviews([], town._reviews, {}, encoder="none", not_peers={apart})
+    flagged = InMemoryReviews([], town._reviews, {}, encoder="none", opted_out={apart})
     never = InMemoryReviews([], [one for one in town._reviews if one.user != apart], {}, encoder="none")
     assert card_of(flagged, "loud") == card_of(never, "loud") != card_of(town, "loud")
     assert card_of(flagged, apart) == card_of(town, apart)

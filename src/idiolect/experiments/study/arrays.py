@@ -15,7 +15,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from idiolect.data.files import write_whole
+from idiolect.data.files import atomic_write
 from idiolect.difference.latent import Differences, all_differences, peer_mean_difference
 from idiolect.encoders import Encoder
 from idiolect.errors import ArtifactError, ConfigError, InputError, require
@@ -89,7 +89,7 @@ def _vectors(texts: list[str], encoder: Encoder, path: Path) -> np.ndarray:
             with partial.open("wb") as file:  # np.save gives a path of another ending its own
                 np.save(file, made)
 
-        write_whole(path, save)
+        atomic_write(path, save)
     try:
         vectors = np.load(path, allow_pickle=False)
         if vectors.shape == (len(texts), encoder.dim) and vectors.dtype == np.float16:

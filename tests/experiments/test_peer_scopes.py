@@ -1,15 +1,15 @@
 from __future__ import annotations
 
-from idiolect.evaluation.usage import count_rungs, sentences
+from idiolect.evaluation.usage import count_peer_scopes, sentences
 
 
-def test_rungs_are_counted_by_condition_and_in_order():
+def test_peer_scopes_are_counted_by_condition_and_in_order():
     runs = {
-        "rag": [{"rungs": {}}, {"rungs": {}}],
-        "dep": [{"rungs": {"none": 1, "item": 2}}, {"rungs": {"category": 1}}],
+        "rag": [{"peer_scopes": {}}, {"peer_scopes": {}}],
+        "dep": [{"peer_scopes": {"none": 1, "item": 2}}, {"peer_scopes": {"category": 1}}],
         "dep: no text": [{"text": None}],
     }
-    found = count_rungs(runs)
+    found = count_peer_scopes(runs)
     assert found == {"dep": {"item": 2, "category": 1, "none": 1}}
     assert list(found["dep"]) == ["item", "category", "none"]
     assert sentences(found) == [
