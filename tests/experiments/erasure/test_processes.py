@@ -15,7 +15,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from idiolect.cli.main import main
-from idiolect.data.files import write_whole
+from idiolect.data.files import atomic_write
 from idiolect.doctor import examine_store
 from idiolect.encoders import HashEncoder
 from idiolect.erasure import forget_user
@@ -341,9 +341,9 @@ def test_erasures_of_two_users_from_one_export_do_not_undo_each_other(tmp_path, 
                 second.start()
                 second.join(2)  # if nothing held it back, it would be done
 
-        write_whole(path, read_then_wait)
+        atomic_write(path, read_then_wait)
 
-    monkeypatch.setattr("idiolect.store.parquet.write_whole", write_late)
+    monkeypatch.setattr("idiolect.store.parquet.atomic_write", write_late)
     erase_from_export(export, {"victim0"}, ())
     second.join()
     assert set(pl.read_parquet(export / "reviews.parquet")["user"]) == {"victim2", "victim3", "stays"}
