@@ -14,10 +14,10 @@ from idiolect.sandbox.domain import WorldConfig
 from idiolect.sandbox.world import World
 
 SETTINGS = {
-    "backbone": {"max_prompt_tokens": 768},
+    "backbone": {"max_prompt_tokens": 512},
     "context": {"k": 2},
-    "fit": {"max_steps": 6, "batch_size": 4, "metric": "nll"},
-    "targets": {"max_validation": 8, "max_test": 8},
+    "fit": {"max_steps": 3, "batch_size": 2, "metric": "nll"},
+    "targets": {"max_validation": 4, "max_test": 6},
     "sampling": {"max_new_tokens": 32},
 }
 
