@@ -1,4 +1,4 @@
-"""YAML and flags to checked values. A config class stands beside what it configures; this only loads and checks."""
+"""YAML and command-line options to checked values. Config classes are defined next to what they configure."""
 
 from __future__ import annotations
 

@@ -1,18 +1,9 @@
-"""A sample to everything it is written from.
+"""Contexts: a sample with its item and the history entries it is written from, with vectors and differences.
 
-What a sample is written from: the same value for training, generation and explanation.
-
-The two ways to compare a user's reviews with their peers: the paper's plain mean and its program's weighting.
-
-What stands in for the peers of an item that too few have written about: everybody else on such items, or at all.
-
-A user's chosen reviews to entries: as text alone, or with their vectors and what these differ by from the peers'.
-
-Samples to contexts: the one place where history, vectors and differences are put together.
-
-One list of reviews gives the text, ``e_his`` and ``e_diff`` of every entry, each found by the review's id and never by
-its position in some other list. The DEP authors' program keeps parallel lists and mixes reviews up in 17 to 37 % of its
-slots.
+Training, generation and explanation use the same contexts. One list of reviews gives the text, ``e_his`` and
+``e_diff`` of every entry, each found by the review's id and never by position. (The DEP authors' program keeps
+parallel lists and mixes up the reviews of 17 to 37 % of its slots.) Peers are compared by the paper's plain mean or
+its program's weighting; if an item has too few peers, ``PeerFallback`` compares with a larger group.
 """
 
 from __future__ import annotations
@@ -45,15 +36,15 @@ class Entry:
     e_his: np.ndarray
     """float32 (dim,): the review's embedding (Eq. 2); ``NO_VECTOR`` where none was read."""
     e_diff: np.ndarray | None
-    """float32 (dim,): own embedding minus the peers' (Eq. 4); None where too few may be compared with."""
+    """float32 (dim,): own embedding minus the peers' (Eq. 4); None if too few may be compared with."""
     n_peers: int
-    """Reviews that it is compared with; 0 where too few users wrote any."""
+    """Reviews that it is compared with; 0 if too few users wrote any."""
     peers: PeerScope = "item"
     """Whose reviews these are."""
 
     @property
     def peer_scope(self) -> PeerScope:
-        """Whom the review is compared with; ``none`` where there is no difference."""
+        """Whom the review is compared with; ``none`` if there is no difference."""
         return "none" if self.e_diff is None else self.peers
 
 
@@ -138,7 +129,7 @@ class ProfileDistance:
         return Differences(diff, np.array([len(pool) for pool in pools], dtype=np.int64))
 
     def _pool(self, review: Review, before: int | None) -> list[Review]:
-        """The review's peers; nobody where they are too few."""
+        """The review's peers; empty if they are too few."""
         pool = peers_of(self.reader, review, before=before)
         return pool if len({peer.user for peer in pool}) >= self.min_peers else []
 
@@ -169,12 +160,12 @@ PEER_FALLBACKS: Mapping[ColdStart, tuple[PeerScope, ...]] = MappingProxyType(
 
 @dataclass(slots=True, eq=False, kw_only=True)
 class Compared:
-    """Past reviews of one user beside whomever each is compared with; arrays have one row a review."""
+    """Past reviews of one user and their differences; arrays have one row per review."""
 
     diff: np.ndarray
     """float32 (n, dim): own vector minus the others' mean; a zero row where too few others wrote."""
     n_peers: np.ndarray
-    """int64 (n,): how many reviews of others that is; 0 where too few wrote any."""
+    """int64 (n,): how many reviews of others that is; 0 if too few wrote any."""
     peer_scopes: list[PeerScope]
     """Whose they are."""
 
@@ -302,7 +293,7 @@ class ContextConfig(Config):
     """What a sample is written from. The defaults are the DEP paper's."""
 
     k: int = Field(default=8, ge=0)
-    """History entries a sample; 0 means the whole history."""
+    """History entries per sample; 0 means the whole history."""
     retriever: str = "recency"
     """Which of the user's reviews: a name in ``idiolect.retrieval.RETRIEVERS``."""
     min_peers: int = Field(default=1, ge=1)

@@ -1,4 +1,4 @@
-"""What works on this machine, looked at rather than assumed."""
+"""Check what works on this machine."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ def examine() -> list[Check]:
 def examine_store(store: str) -> list[Check]:
     """A store looked at from end to end: damage, totals and fingerprint, orphans, and every item sum computed anew.
 
-    What exports left beside recorded outputs that were killed is removed: it holds the store's texts.
+    Files that killed exports left next to recorded outputs are removed, because they hold the store's texts.
 
     Raises:
         NotFoundError: There is no store.

@@ -1,25 +1,10 @@
-"""Texts to vectors.
+"""Text encoders by name: texts to vectors.
 
-The seam of text encoders.
-
-Loading and saving models without other libraries' progress bars.
-
-Telling model folders apart without reading gigabytes.
-
-A deterministic encoder without a model: words and character trigrams hashed to signs and places.
-
-Texts that share words are near each other and nothing is learned or downloaded, so it serves tests, dry runs and as the
-floor that a real encoder is compared with. After Weinberger et al. 2009, "Feature Hashing for Large Scale Multitask
-Learning".
-
-all-MiniLM-L6-v2 from the package that carries its weights, so that nothing is downloaded at run time.
-
-The package is a third party's repackaging. The digest of its weights is the one known for the original file; anything
-else is refused.
-
-Any sentence-transformers model, from a folder or a hub name.
-
-Encoders by name.
+- ``hash``: words and character trigrams hashed to signs and places (Weinberger et al. 2009, "Feature Hashing for Large
+  Scale Multitask Learning"). Nothing is learned or downloaded: for tests, dry runs and as a floor.
+- ``minilm``: all-MiniLM-L6-v2 from a third party's package that carries its weights. Their digest must be that of the
+  original file.
+- any sentence-transformers model, from a folder or a hub name.
 """
 
 from __future__ import annotations
@@ -48,7 +33,7 @@ if TYPE_CHECKING:
 class Encoder(Protocol):
     """Turns texts into vectors, one row a text.
 
-    ``name`` carries model and revision, for it keys the stored vectors.
+    ``name`` carries model and revision, because it keys the stored vectors.
     """
 
     @property
@@ -81,7 +66,7 @@ def disable_progress_bars() -> Iterator[None]:
 
 _SUFFIXES = (".json", ".txt", ".model", ".safetensors", ".bin")
 _RECORDS = {"pretrain.json", "settings.json", "fit.json", "report.json"}
-"""What this library writes beside a model about how it was made: no part of the model."""
+"""Files about its origin that this library writes next to a model: not part of the model."""
 _PIECE = 4096
 _PIECES = 256
 
@@ -347,7 +332,7 @@ def load_encoder(spec: str) -> Encoder:
         return ENCODERS.get(name)(argument)
     if is_path(spec):
         return ENCODERS.get(spec)("")
-    # Looked for on the hub, a slip of the pen would cost minutes where there is no network.
+    # Looked for on the hub, a slip of the pen would cost minutes if there is no network.
     if "/" not in spec and not Path(spec).exists() and difflib.get_close_matches(name, ENCODERS, n=1, cutoff=0.7):
         raise ConfigError(f"unknown encoder {spec!r}", hint=suggest(name, ENCODERS))
     from idiolect.encoders import SentenceEncoder  # torch comes with it

@@ -1,10 +1,7 @@
-"""Erasing a user beyond the store: recorded answers, snapshots, rejects and outputs.
+"""Erase a user from everything made from a store: recorded answers, snapshots, rejects, outputs, then the store.
 
-By what a user is known in a file: their ids, and their own words in a row.
-
-Erasing a user's traces from what the library wrote: rows where a file has rows, else the file.
-
-A user erased: from what was made of their reviews first, from the store last, so that a second run can go on.
+The store comes last, so that an interrupted erasure can be continued. In files a user is found by ids and by their own
+words; rows are removed if the file has rows, else the file.
 """
 
 from __future__ import annotations
@@ -56,7 +53,7 @@ class Traces:
     users: frozenset[str] = frozenset()
     """The ids of the user alone."""
     items: frozenset[str] = frozenset()
-    """Ids of items that nobody else wrote about."""
+    """Ids of items that no other user wrote about."""
 
     @classmethod
     def of(
@@ -74,7 +71,7 @@ class Traces:
             user: Whose.
             reviews: All of theirs.
             aliases: By what else the user is known.
-            items: Those that nobody else wrote about; their texts may be the user's own.
+            items: Those that no other user wrote about; their texts may be the user's own.
             others: Texts of all other items. Words that stand there too, as an instruction does that many texts begin
                 with, are not the user's own.
         """
@@ -174,7 +171,7 @@ def erase_from(
 ) -> Iterator[Erased]:
     """Erase a user from a file, or from everything in a folder.
 
-    A snapshot goes whole, for it is made anew when it is needed, and so does a list of rejected rows, for it keeps the
+    A snapshot is removed whole, because it is made again when needed, and so is a list of rejected rows, because it has the
     beginnings of rows and cannot say whose each was. From an export, JSON lines and Parquet the rows with a trace go,
     from a cache the answers; any other file with a trace goes, and whole what a killed call left unfinished. Weights
     and stores are left alone. Links are not followed.
@@ -211,7 +208,7 @@ def _erase_from(place: Path, traces: Traces, kind: str, left: Callable[[Left], o
 
 
 def _goes_whole(folder: Path) -> str:
-    """What a folder is that goes whole; empty where it is none, or holds a database, which only SQLite may touch."""
+    """What a folder is that goes whole; empty if it is none, or holds a database, which only SQLite may touch."""
     snapshot = all((folder / name).is_file() for name in _SNAPSHOT)
     what = "snapshot" if snapshot else "folder" if folder.suffix == PARTIAL else ""
     return "" if what and any(map(is_sqlite, folder.rglob("*"))) else what
@@ -356,7 +353,7 @@ _BEYOND = (
     "quotes of fewer than six words, and other users' reviews that quote this user",
     "a database server's archived log, and blocks that the file system has freed",
 )
-"""What no erasure reaches, and nobody can look into."""
+"""What an erasure can neither reach nor inspect."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -436,7 +433,7 @@ def forget_user(store: str, user: str, *, outputs: Sequence[Path] = (), pseudony
         store: SQLite file or database URL.
         user: Whom.
         outputs: Further files and folders of the library's: those written by a version that recorded none, moved ones,
-            or caches that lie elsewhere than beside the store.
+            or caches that lie elsewhere than next to the store.
         pseudonyms: File of the key, where the store knows users by pseudonyms.
 
     Raises:
@@ -452,7 +449,7 @@ def forget_user(store: str, user: str, *, outputs: Sequence[Path] = (), pseudony
         traces = Traces.of(known, database.profile(known), aliases=(user,), items=items, others=others)
         recorded, left = database.outputs(), dict[Path, Left]()
         # What was recorded as a list of rejects is one wherever else it is named.
-        places = dict.fromkeys([*unfinished(recorded), *given, *_caches_beside(store)], "") | recorded
+        places = dict.fromkeys([*unfinished(recorded), *given, *_caches_next_to(store)], "") | recorded
         erased = list(_erase(places, traces, left))
         receipt = database.forget(known, vacuum=False)
         # Exports and snapshots that were read before this moment are in their places now, or never will be.
@@ -480,7 +477,7 @@ def _erase(places: Mapping[Path, str], traces: Traces, left: dict[Path, Left]) -
 
 
 def _alike(database: SqlStore, user: str, known: UserId, pseudonyms: Path | None) -> list[UserId]:
-    """Users whose ids look the same; a pseudonym looks like nobody's."""
+    """Users whose ids look the same; none look like a pseudonym."""
     return [] if pseudonyms else [other for other in database.alike(user) if other != known]
 
 
@@ -497,7 +494,7 @@ def _output(path: Path, store: str) -> Path:
     return place
 
 
-def _caches_beside(store: str) -> Iterator[Path]:
+def _caches_next_to(store: str) -> Iterator[Path]:
     """Records of answers in the store's folder, or in the current one if the store is no file.
 
     Earlier versions recorded none. The store is left out without a look: only its own connections may open it.

@@ -1,4 +1,4 @@
-"""The few errors a user can cause, each with the remedy in ``hint``."""
+"""Errors that a user can cause, each with the remedy in ``hint``."""
 
 from __future__ import annotations
 

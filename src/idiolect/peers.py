@@ -1,21 +1,11 @@
-"""Which other users' reviews.
+"""Peers of a user on an item, and the representatives that DPL and DRP choose among their reviews by clustering.
 
-Who is a peer: anyone else who wrote about the same item, optionally only those who wrote before a moment.
+A peer is any other user who wrote about the same item, optionally before a moment. Which reviews are visible is decided
+by the reader (a snapshot holds one phase's pool). Vectors are the caller's, one per distinct text.
 
-Which reviews are visible at all is the reader's business (a snapshot holds one phase's pool); this adds what a user and
-a sample bring to the question.
-
-Reviews in plain lists behind the reader's seam: for tests and for programs whose data fit in a notebook cell.
-
-k-means as scikit-learn's ``KMeans`` computes it by default, without what an estimator costs a call.
-
-Representatives take one clustering of a few dozen vectors for every anchor of every user. There scikit-learn's checks
-of its arguments cost several times what the arithmetic does, and the arithmetic is a page. A call of numpy on one such
-clustering costs several times its arithmetic too, so clusterings of one size are computed side by side.
-
-Which peers stand for all: a few unlike each other, chosen by clustering the reviews of one item (DPL, DRP).
-
-The vectors are the caller's, every distinct text embedded once. Fewer peers than asked for is normal.
+``kmeans`` computes what scikit-learn's ``KMeans`` does by default. Each review needs one clustering of a few dozen
+vectors, for which scikit-learn's argument checks cost several times the arithmetic; clusterings of one size are
+batched.
 """
 
 from __future__ import annotations
@@ -89,7 +79,7 @@ class InMemoryReviews:
         reviews: Visible reviews, in any order.
         vectors: float (dim,) for every review that has one; one encoder's.
         encoder: That encoder's name.
-        opted_out: Users with whom nobody is compared.
+        opted_out: Users who opted out of comparison.
     """
 
     def __init__(
@@ -186,7 +176,7 @@ def kmeans(points: np.ndarray, k: int, *, seed: int) -> Clusters:
     """Lloyd's algorithm from one greedy k-means++ start (Arthur and Vassilvitskii 2007), of many sets at once.
 
     Draws, arithmetic and stopping rule are those of ``KMeans(n_clusters=k, random_state=seed)`` on each set, so that
-    the clusters are the same ones in the same order. What a set is clustered beside changes nothing.
+    the clusters are the same ones in the same order. The other sets in the batch change nothing.
 
     Args:
         points: float (sets, n, dim), at least ``k`` of every set's distinct.
@@ -302,7 +292,7 @@ class PeerSelector(Protocol):
     """Chooses representatives among the peers of one item, for many items at once."""
 
     def __call__(self, groups: Sequence[np.ndarray], k: int, *, seed: int = 42) -> list[list[int]]:
-        """Places of at most ``k`` peers in every group; what a group is chosen beside changes nothing.
+        """Places of at most ``k`` peers in every group; the other groups in the batch change nothing.
 
         Args:
             groups: float (1 + n, dim), each: the vector of the user's own review, then those of the others' reviews.
@@ -326,8 +316,8 @@ def nearest_to_centres(groups: Sequence[np.ndarray], k: int, *, seed: int = 42) 
         In the order of the clusters' labels; fewer than ``k`` where clusters stay empty.
     """
     chosen = [_distinct(texts) for texts in groups]
-    for some in _side_by_side(groups, (place for place, distinct in enumerate(chosen) if len(distinct) >= k)):
-        found = _beside_centres(np.stack([groups[place] for place in some]), k, seed)
+    for some in _batches(groups, (place for place, distinct in enumerate(chosen) if len(distinct) >= k)):
+        found = _nearest_in_batch(np.stack([groups[place] for place in some]), k, seed)
         for place, clusters in zip(some, found, strict=True):
             chosen[place] = clusters
     return chosen
@@ -355,7 +345,7 @@ def _distinct(texts: np.ndarray) -> list[int]:
     return sorted(row - 1 for row in first.values() if row > 0)
 
 
-def _side_by_side(groups: Sequence[np.ndarray], places: Iterable[int]) -> Iterator[list[int]]:
+def _batches(groups: Sequence[np.ndarray], places: Iterable[int]) -> Iterator[list[int]]:
     """The places of groups of one shape, no more at once than memory has room for."""
     shapes: defaultdict[tuple[int, ...], list[int]] = defaultdict(list)
     for place in places:
@@ -365,7 +355,7 @@ def _side_by_side(groups: Sequence[np.ndarray], places: Iterable[int]) -> Iterat
         yield from (alike[start : start + step] for start in range(0, len(alike), step))
 
 
-def _beside_centres(texts: np.ndarray, k: int, seed: int) -> list[list[int]]:
+def _nearest_in_batch(texts: np.ndarray, k: int, seed: int) -> list[list[int]]:
     """``nearest_to_centres`` of groups (groups, 1 + n, dim) with enough distinct texts."""
     labels, centres = kmeans(texts, k + 1, seed=seed)
     apart = texts[:, 1:] - np.take_along_axis(centres, labels[:, 1:, None], axis=1)

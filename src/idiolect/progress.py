@@ -1,4 +1,4 @@
-"""How far a long loop is: a bar where standard error is a terminal, else a line a minute, as a log file wants it."""
+"""Progress of a long loop: a bar if standard error is a terminal, else one line per minute for log files."""
 
 from __future__ import annotations
 
@@ -17,15 +17,15 @@ INTERVAL_S = 60.0
 
 
 class Progress:
-    """Tells how far a loop is, to a ``with`` block that calls ``update``.
+    """Shows the progress of a loop: use it in a ``with`` block and call ``update``.
 
-    Of several processes under a launcher the first one speaks for all.
+    If a launcher started several processes, only the first one prints.
 
     Args:
         total: Steps of the whole; None: not known.
         what: The loop's name.
-        unit: What a step does one of, in the singular.
-        shown: Say anything at all.
+        unit: What is counted, in the singular.
+        shown: Whether to show anything.
         done: Steps that an earlier run made.
         keep: A bar stays on the screen at the end.
         stream: Where to; None: standard error.
@@ -53,23 +53,23 @@ class Progress:
         self._stream = sys.stderr if stream is None else stream
         self._first = self._done = done
         self._note = ""
-        self._started = self._told = clock()
+        self._started = self._printed = clock()
         self._shown = shown and int(os.environ.get("RANK", "0")) == 0
         terminal = self._shown and self._stream.isatty()
         how: dict[str, Any] = {"initial": done, "desc": what, "unit": unit, "leave": keep, "file": self._stream}
         self._bar = tqdm(total=total, **how) if terminal else None
 
     def update(self, steps: int = 1) -> None:
-        """So many more steps are done."""
+        """Report that ``steps`` more steps are done."""
         self._done += steps
         if self._bar is not None:
             self._bar.update(steps)
-        elif self._shown and self._clock() - self._told >= INTERVAL_S:
-            self._told = self._clock()
+        elif self._shown and self._clock() - self._printed >= INTERVAL_S:
+            self._printed = self._clock()
             print(self._line(), file=self._stream, flush=True)
 
     def note(self, text: str) -> None:
-        """What to show beside the numbers from now on: losses, or what is being worked on."""
+        """Set the text that is shown after the numbers, such as losses."""
         self._note = visible(text, one_line=True)
         if self._bar is not None:
             self._bar.set_postfix_str(self._note)
@@ -86,12 +86,12 @@ class Progress:
         self.close()
 
     def _line(self) -> str:
-        rate = (self._done - self._first) / max(self._told - self._started, 1e-9)
+        rate = (self._done - self._first) / max(self._printed - self._started, 1e-9)
         of = "" if self._total is None else f" of {self._total:,}"
-        told = [f"{self._what}: {self._done:,}{of} {self._unit}s", _rate(rate, self._unit)]
+        parts = [f"{self._what}: {self._done:,}{of} {self._unit}s", _rate(rate, self._unit)]
         if self._total is not None and rate > 0:
-            told.append(f"about {_span((self._total - self._done) / rate)} left")
-        return ", ".join([*told, *([self._note] if self._note else [])])
+            parts.append(f"about {_span((self._total - self._done) / rate)} left")
+        return ", ".join([*parts, *([self._note] if self._note else [])])
 
 
 def _rate(per_second: float, unit: str) -> str:

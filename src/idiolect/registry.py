@@ -1,4 +1,4 @@
-"""One table per seam: a name, and where its implementation is, imported when it is asked for."""
+"""Registries: names to implementations that are imported on first use."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _PATH = re.compile(r"[^\W\d]\w*(\.[^\W\d]\w*)*:[^\W\d]\w*")
 
 
 def suggest(name: str, known: Iterable[str]) -> str:
-    """``did you mean 'x'?`` where something near is known, else the list of what is; empty where nothing is."""
+    """``did you mean 'x'?`` where something near is known, else the list of what is; empty if nothing is."""
     names = sorted(known)
     near = difflib.get_close_matches(name, names, n=1)
     if near:

@@ -1,18 +1,7 @@
-"""Which of the user's own reviews.
+"""Retrievers: which of the user's own reviews go into the prompt and are compared with peers.
 
-The seam of retrieval: which of the user's own reviews go into the prompt and are compared with peers.
-
-What a review and a sample are matched by: the words, and the one rule that turns scores into a ranking.
-
-Newest first: the retrieval of the DEP paper.
-
-Reviews drawn by lot: the baseline every other retriever must beat.
-
-BM25 over the pool it ranks: the retrieval of the DPL and DRP papers, with the scores of their programs.
-
-Nearest by meaning: the stored vectors of the user's reviews against the encoded sample.
-
-The retrievers by name.
+``recency`` is the DEP paper's; ``bm25`` is that of DPL and DRP, with the scores of their programs; ``dense`` compares
+stored vectors with the encoded sample; ``random`` is the baseline.
 """
 
 from __future__ import annotations
@@ -38,7 +27,7 @@ class Retriever(Protocol):
     """Ranks a profile for a sample."""
 
     def retrieve(self, sample: Sample, profile: Sequence[Review], items: Mapping[ItemId, Item], k: int) -> list[Review]:
-        """The ``k`` best of ``profile``, best first; fewer where there are fewer.
+        """The ``k`` best of ``profile``, best first; fewer if there are fewer.
 
         Args:
             sample: What is to be written.
@@ -110,7 +99,7 @@ def bm25_scores(sample: Sample, profile: Sequence[Review], items: Mapping[ItemId
         items: Descriptions of the sample's and the pool's items.
 
     Returns:
-        float64 (len(profile),). All 0 where no document has a word, a case in which BM25 is undefined.
+        float64 (len(profile),). All 0 if no document has a word, a case in which BM25 is undefined.
     """
     documents = [document_text(review, items).split() for review in profile]
     if not any(documents):
@@ -153,7 +142,7 @@ class Dense:
 
 
 def cosines(query: np.ndarray, vectors: np.ndarray) -> np.ndarray:
-    """Cosine of a query with every row; 0 where either is the zero vector.
+    """Cosine of a query with every row; 0 if either is the zero vector.
 
     Args:
         query: float (dim,).

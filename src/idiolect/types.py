@@ -1,4 +1,4 @@
-"""The words of the library: what is read, what is asked, what comes back.
+"""Value types of the library: reviews, samples, prompts, predictions.
 
 Values are frozen and know nothing of files, databases or models. Time order everywhere is ``Moment``: ``(timestamp,
 order)``, so that ties of day-granular timestamps are broken the same way in every stage. A review without a timestamp
@@ -21,7 +21,7 @@ Phase = Literal["fit", "validation", "test"]
 Stream = Literal["his", "diff", "user", "instruction"]
 Role = Literal["system", "user", "assistant"]
 PeerScope = Literal["item", "category", "corpus", "none"]
-"""Whom a past review is compared with: others on its item, on items of its category, everybody, or nobody."""
+"""Whom a past review is compared with: others on its item, others on items of its category, all others, or none."""
 
 
 UNDATED = -(2**63)
@@ -169,7 +169,7 @@ class Prediction:
     anchors: tuple[ReviewId, ...] = ()
     """The reviews whose text or vectors reached the model, best first."""
     peer_scopes: Mapping[PeerScope, int] = field(default_factory=dict)
-    """How many of the past reviews were compared with whom; empty where the method compares nothing."""
+    """How many of the past reviews were compared with whom; empty if the method compares nothing."""
     prompt_tokens: int = 0
     completion_tokens: int = 0
     seconds: float = 0.0

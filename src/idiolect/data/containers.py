@@ -1,12 +1,7 @@
-"""A JSON array of objects to rows, without holding the array.
+"""Container formats to rows: CSV, Parquet, Arrow, JSON arrays, and files of one record per line.
 
-CSV to rows.
-
-Parquet and Arrow files to rows.
-
-Files of lines to rows: a mapping of column names to cells, or the reason why the row is none.
-
-The ways in which a file holds rows, and how one is told from another.
+A row is a mapping of column names to cells, or the reason why it cannot be used. Files are streamed: no whole file or
+array is held in memory.
 """
 
 from __future__ import annotations
@@ -249,7 +244,7 @@ def _header(lines: _Lines, path: Path) -> tuple[list[str], str]:
     """The names of the columns (none where the first row is no CSV) and the separator."""
     start = lines.peek()
     if not start:
-        return [""], ","  # an empty file has no rows, which is told elsewhere
+        return [""], ","  # an empty file has no rows, which is reported elsewhere
     named = _NAMED.fullmatch(start[0].strip())
     if named:
         next(lines)
@@ -647,5 +642,5 @@ def detect_container(path: Path) -> Container:
 
 
 def suffix_container(path: Path) -> Container | None:
-    """What the name of ``path`` promises; None where it is of none of the known kinds."""
+    """What the name of ``path`` promises; None if it is of none of the known kinds."""
     return SUFFIXES.get(Path(plain_name(path)).suffix)

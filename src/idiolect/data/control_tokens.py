@@ -1,4 +1,4 @@
-"""Control tokens of language models in general, broken up: what nobody's text may smuggle into a prompt."""
+"""Break up control tokens of language models, so that no user text can insert them into a prompt."""
 
 from __future__ import annotations
 

@@ -1,8 +1,6 @@
-"""Files that appear whole or not at all, and files that only SQLite may open.
+"""Files of users: opened packed or not, read in bounded lines, and written atomically.
 
-The bytes of a user's file, packed or not, with every way they can fail said in one line.
-
-The lines of a file, none of them larger than what fits in memory.
+Every way in which reading can fail becomes one clear line.
 """
 
 from __future__ import annotations
@@ -37,12 +35,12 @@ from idiolect.errors import InputError, OutputError
 _SMALLEST = 512
 """Bytes of the smallest SQLite database: one page."""
 BESIDE = ("-wal", "-shm", "-journal")
-"""What SQLite appends to a database's name for the files that it keeps beside it."""
+"""What SQLite appends to a database's name for the files that it keeps next to it."""
 _NOT_A_DATABASE = (sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_CANTOPEN)
 
 
 def atomic_write(path: Path, write: Callable[[Path], object]) -> None:
-    """Let ``write`` fill a file beside ``path``, then put it in the place of ``path``.
+    """Write a temporary file next to ``path`` with ``write``, then replace ``path`` by it.
 
     Args:
         path: The file that is made or replaced.
@@ -58,7 +56,7 @@ def atomic_write(path: Path, write: Callable[[Path], object]) -> None:
 
 
 def partial_of(path: Path) -> Path:
-    """A name beside ``path`` for its unfinished content, which no other writer uses."""
+    """A name next to ``path`` for its unfinished content, which no other writer uses."""
     return path.with_name(f"{path.name}.{os.getpid()}.{secrets.token_hex(4)}.partial")
 
 
@@ -69,7 +67,7 @@ def check_output(path: Path, *, ours: Callable[[Path], bool], what: str, apart: 
         path: What the user named. It may be new, empty, or hold an earlier output of the same kind.
         ours: Tells such an output by its content; only called with a regular file that is no database.
         what: The kind, for messages ("a list of rejects").
-        apart: Files that the same command reads or writes otherwise; of a database the files beside it are meant too.
+        apart: Files that the same command reads or writes otherwise; for a database its companion files too.
 
     Returns:
         The path with links followed, so that a link is not replaced by the file.
@@ -120,7 +118,7 @@ def real_path(path: Path) -> Path:
 
 
 def _same(place: Path, other: Path) -> bool:
-    """Whether a path is another one, or a file that SQLite keeps beside it, by any name."""
+    """Whether a path is another one, or a file that SQLite keeps next to it, by any name."""
     known = os.path.realpath(other)
     for suffix in ("", *BESIDE):
         if str(place) == known + suffix or (os.path.exists(known + suffix) and _samefile(place, known + suffix)):
@@ -177,7 +175,7 @@ def named_errors(path: Path) -> Iterator[None]:
 
 
 def is_sqlite(path: Path) -> bool:
-    """Whether a file is a SQLite database, or one of the files that SQLite keeps beside one.
+    """Whether a file is a SQLite database, or one of the files that SQLite keeps next to one.
 
     SQLite itself looks. If a process opens and closes a database's file in any other way, POSIX drops all locks that
     SQLite holds on the file for this process, and the next writer can damage the database.
@@ -213,7 +211,7 @@ STDIN_NAME = "standard input"
 
 _BUFFER = 2**20
 _START = 512
-"""Bytes by which the kind of a file is told; a tar archive's first header is as long."""
+"""Bytes from which the kind of a file is detected; a tar archive's first header is as long."""
 _FETCH_AGAIN = "fetch it again, or see which rows came before the damage by unpacking it by hand"
 _UNPACK = "unpack it and name the file or folder that comes out"
 _TO_CSV = "export it as CSV or JSON lines"

@@ -1,21 +1,13 @@
-"""Rows that hold more than one record, taken apart into rows of one.
+"""Known data set layouts, their detection, and how rows with several records are unnested.
 
-The cells that come out have the names that ``columns`` looks for first.
+The cells returned have the names that ``columns`` looks for first.
 
-The DPL authors' sets: DPL-main holds users with their profiles, DPL-meta the items.
-
-A row of DPL-main is ``{user_id, profile: [...], data: {...}}``. The profiles of a user's rows repeat each other, for
-each is the one before with one more review, so a review's place in the profile is its ``order``.
-
-LaMP and LongLaMP: users with profiles of texts, and one more text each that is to be written.
-
-The text to be written is the user's newest: the sets leave out when it was written, so that it takes the time of the
-last dated entry of the profile, and an ``order`` after it.
-
-What was written becomes the review; what it was written about (an article, an abstract, a product's description)
-becomes the item, known by its content, so that all who wrote about it share it.
-
-The formats a corpus may come in, and how one is told from another.
+- DPL: a row of DPL-main is ``{user_id, profile: [...], data: {...}}``; DPL-meta has the items. The profiles of a
+  user's rows repeat each other with one more review each, so a review's place in the profile is its ``order``.
+- LaMP and LongLaMP: users with profiles of texts, and one more text each that is to be written. It is the user's
+  newest: the sets do not say when it was written, so it gets the time of the last dated entry of the profile and an
+  ``order`` after it. What was written becomes the review; what it is about (an article, an abstract, a product's
+  description) becomes the item, identified by its content, so that all who wrote about it share it.
 """
 
 from __future__ import annotations
@@ -47,7 +39,7 @@ class Layout(NamedTuple):
     reviews: Callable[[Part], Unnest]
     """Makes what takes apart the rows of a part that holds reviews."""
     items: Callable[[Part], Unnest] | None = None
-    """The same for the items that stand in the same rows; None where items have files of their own."""
+    """The same for the items that stand in the same rows; None if items have files of their own."""
 
 
 class About(NamedTuple):
@@ -137,7 +129,7 @@ def is_dpl(cells: dict[str, object]) -> bool:
 
 
 def category_of(part: Part) -> str:
-    """The category that a part of DPL-main or DPL-meta is of; empty where its name does not tell."""
+    """The category that a part of DPL-main or DPL-meta is of; empty if its name does not tell."""
     return config_in(part.path_parts, CONFIGS)
 
 
@@ -178,7 +170,7 @@ _USERS = ("user_id", "name", "reviewerId", "reviewerID", "author", "id")
 _UNKNOWN = object()
 """The answer to a question that has none in the file of outputs."""
 _TASKS_OF_LABELS = {"LaMP_1", "LaMP_3"}
-"""Their answers are a choice and a number, which nobody wrote."""
+"""Their answers are a choice and a number, which no user wrote."""
 
 
 def is_lamp(cells: Cells) -> bool:
@@ -192,11 +184,11 @@ def is_longlamp(cells: Cells) -> bool:
 
 
 def lamp_in(kind: Kind) -> Callable[[Part], Unnest]:
-    """Takes apart LaMP questions; their answers are read from the file beside them where there is one."""
+    """Takes apart LaMP questions; their answers are read from the file next to them if there is one."""
 
     def make(part: Part) -> Unnest:
-        beside = answers_of(part.path) if part.path else None
-        answers = read_answers(beside) if beside and beside != part.path else {}
+        answer_file = answers_of(part.path) if part.path else None
+        answers = read_answers(answer_file) if answer_file and answer_file != part.path else {}
         return _unnesting(kind, _lamp_entry, lambda cells: answers.get(_key(cells.get("id")), _UNKNOWN))
 
     return make
@@ -208,7 +200,7 @@ def longlamp_in(kind: Kind) -> Callable[[Part], Unnest]:
 
 
 def read_answers(path: Path) -> dict[str, Any]:
-    """The answers of a LaMP file of outputs by question; none where there is no file or its answers are labels.
+    """The answers of a LaMP file of outputs by question; none if there is no file or its answers are labels.
 
     Answers are as they stand in the file: one that is no text is its row's own fault.
 

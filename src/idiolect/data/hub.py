@@ -1,4 +1,4 @@
-"""Data sets of the Hugging Face hub, read as they stream in."""
+"""Data sets of the Hugging Face hub, streamed."""
 
 from __future__ import annotations
 

@@ -1,21 +1,12 @@
-"""Items and reviews as polars tables, in the order they were read in.
+"""Items and reviews as polars tables, and how they are narrowed: eligible reviews, newest duplicates, k-core.
 
-Time order of a table of reviews.
+Time order: timestamps decide and ``order`` breaks ties. Reviews without a timestamp come before all dated ones, sorted
+by ``order``. Remaining ties keep the table's order, also if the newest come first: timestamps are often whole days, and
+the authors' program sorts them stably both ways, so that of two reviews of one day the earlier in the table counts as
+the newer.
 
-Timestamps decide and ``order`` breaks ties. A review without a timestamp stands before all that have one, and among
-themselves such reviews stand by ``order``, so that in a corpus without timestamps ``order`` alone decides. What is
-still tied stands in table order. Ties stand the same way round *when the newest come first*: timestamps are often whole
-days, and the authors' program sorts them stably both ways, so that of two reviews of one day the earlier in the table
-counts as the newer.
-
-One review an item and one a text for each user: the newest.
-
-The rule is sequential - newest first, a review is dropped when a *kept* review of the user has its item or its text -
-so dropping one can save another, and two passes of ``unique`` would not do.
-
-The first narrowing: reviews that could be written about by somebody, each judged alone.
-
-The iterative k-core: until every item has enough users and every user enough reviews.
+Duplicates: newest first, a review is dropped if a *kept* review of the user has its item or its text. The rule is
+sequential: dropping one review can save another, so two passes of ``unique`` would not do.
 """
 
 from __future__ import annotations
@@ -130,7 +121,7 @@ def with_texts(rows: pl.DataFrame, texts: pl.Series) -> pl.DataFrame:
 
     Args:
         rows: Table of ``numbered``, in any order.
-        texts: String, one a row.
+        texts: String, one per row.
     """
     hashed = rows.select(_within_user(texts.hash() % _USER_BITS)).to_series()
     # 32 bits of the hash tell most of a user's texts apart; only those that are left alike are compared.

@@ -1,4 +1,4 @@
-"""What a location stands for: one file, the files of a folder or a pattern, standard input, a data set of the hub."""
+"""Resolve a location: one file, the files of a folder or pattern, standard input, or a data set of the hub."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ STDIN = "-"
 
 _OURS = ".rejects.jsonl"
 _BOOKKEEPING = {"dataset_info.json", "dataset_dict.json", "dataset_infos.json", "state.json"}
-"""What Hugging Face writes beside a saved data set."""
+"""What Hugging Face writes next to a saved data set."""
 
 
 class Part(Protocol):
@@ -46,7 +46,7 @@ class Part(Protocol):
         ...
 
     def container(self) -> Container | None:
-        """How it holds its rows; None where that is no matter of bytes."""
+        """How it holds its rows; None if that is no matter of bytes."""
         ...
 
     def rows(self, container: Container | None) -> Iterator[Row]:
@@ -111,7 +111,7 @@ def find_parts(where: Path | str | Parts) -> Parts:
 
 
 def default_rejects(where: Path | str) -> Path:
-    """Where rejects are listed by default: beside what is read, never in it."""
+    """Where rejects are listed by default: next to what is read, never in it."""
     text = str(where)
     if text == STDIN or hub.is_hub(text):
         stem = "stdin" if text == STDIN else text.removeprefix(hub.SCHEME).strip("/").replace("/", ".")
@@ -168,7 +168,7 @@ def _why_not(path: Path) -> str:
 
 
 def _is_ours(path: Path, where: Path) -> bool:
-    """Hidden files, lists of rejects, and what Hugging Face keeps beside its tables."""
+    """Hidden files, lists of rejects, and what Hugging Face keeps next to its tables."""
     inner = path.relative_to(where) if path.is_relative_to(where) else Path(path.name)
     hidden = any(part.startswith(".") and part != ".." for part in inner.parts)
     return hidden or path.name.endswith(_OURS) or path.name in _BOOKKEEPING

@@ -1,7 +1,4 @@
-"""Records of one kind, wherever their rows are, one at a time.
-
-Files to items and reviews.
-"""
+"""Files to items and reviews, one record at a time."""
 
 from __future__ import annotations
 
@@ -56,7 +53,7 @@ class OpenPart(NamedTuple, Generic[T]):
     build: Build[T]
 
     def rows(self) -> Iterator[Row]:
-        """Its rows, one a record."""
+        """Its rows, one per record."""
         return rows_of(self.part, self.written, self.unnest)
 
     def record(self, row: Row, place: int, lost: OnLost = lambda field, reason: None) -> T:
@@ -76,7 +73,7 @@ class OpenPart(NamedTuple, Generic[T]):
 
 
 def rows_of(part: Part, written: Written, unnest: Unnest | None) -> Iterator[Row]:
-    """The rows of ``part``, one a record."""
+    """The rows of ``part``, one per record."""
     rows = part.rows(written.container)
     return rows if unnest is None else (one for row in rows for one in unnest(row))
 
@@ -169,7 +166,7 @@ class RecordFile(Generic[T]):
 
     @property
     def counts_order(self) -> bool:
-        """Whether ``order`` is a mere count of rows or entries, for no column holds it."""
+        """Whether ``order`` is a mere count of rows or entries, because no column holds it."""
         return any(part.unnest is not None or "order" not in part.columns.of for part in self.parts)
 
     @property

@@ -1,13 +1,7 @@
-"""Lists and mappings that a table without such types wrote as strings.
+"""Cells of a row to a checked review or item, and which column holds which field.
 
-One cell of a file to one checked value; what cannot be used raises ``UnusableRow``.
-
-Cells come from JSON, CSV, Parquet or Python literals, so each parser takes any object. What the reason costs - the row
-or the field alone - is decided where a record is made of the values.
-
-Which column of a file holds which field.
-
-Cells of a row to a review or an item.
+Cells come from JSON, CSV, Parquet or Python literals, so each parser takes any object and raises ``UnusableRow``.
+Whether the row or only the field is lost is decided where the record is made.
 """
 
 from __future__ import annotations
@@ -262,7 +256,7 @@ def without_fraction(value: Any) -> Any:
 
 
 def parse_optional_id(value: Any, field: str) -> str:
-    """As ``parse_id``; ``""`` where there is none."""
+    """As ``parse_id``; ``""`` if there is none."""
     try:
         return parse_id(value, field)
     except UnusableRow as unusable:
@@ -272,7 +266,7 @@ def parse_optional_id(value: Any, field: str) -> str:
 
 
 def parse_rating(value: Any) -> float | None:
-    """A finite number, or None where there is none.
+    """A finite number, or None if there is none.
 
     Args:
         value: A number; or a string such as ``"4"``, ``"4,5"``, ``"3/5"`` (read as 3), ``"4.0 out of 5 stars"`` or
@@ -430,14 +424,14 @@ class Columns:
         """Equal for files whose columns are alike."""
         return tuple(self.of.items()), self.absent, self.unused
 
-    def text(self, told: Iterable[str]) -> str:
+    def text(self, expected: Iterable[str]) -> str:
         """For people, on one line.
 
         Args:
-            told: Fields that are named if they have no column.
+            expected: Fields that are named if they have no column.
         """
         parts = [" ".join(f"{field}={name}" for field, name in self.of.items() if field not in self.absent)]
-        absent = [field for field in told if field not in self.of or field in self.absent]
+        absent = [field for field in expected if field not in self.of or field in self.absent]
         parts += [f"no {', '.join(absent)}"] if absent else []
         more = f" and {len(self.unused) - _MOST_SHOWN} more" if len(self.unused) > _MOST_SHOWN else ""
         parts += [f"not used: {', '.join(self.unused[:_MOST_SHOWN])}{more}"] if self.unused else []
@@ -497,7 +491,7 @@ def resolve_columns(
     Args:
         aliases: Names each field goes by.
         named: Columns the user named, by field; they win over aliases. ``"-"`` says that the field has none.
-        present: Columns of the file; empty where none could be read, then every field has its first alias.
+        present: Columns of the file; empty if none could be read, then every field has its first alias.
         required: Fields that must have a column.
         where: The file, for messages.
 
@@ -596,7 +590,7 @@ class Build(Protocol[T_co]):
     def __call__(self, cells: Cells, place: int, lost: OnLost) -> T_co:
         """The record of ``cells``, the row at ``place`` (from 0).
 
-        An optional field that cannot be read costs itself alone, and ``lost`` is told.
+        An optional field that cannot be read is dropped alone and reported to ``lost``.
 
         Raises:
             UnusableRow: With the reason.

@@ -1,4 +1,4 @@
-"""Rows that cannot be used: why, how many of each kind, and the file that lists them."""
+"""Rows that cannot be used: the reason, the count per reason, and the file that lists them."""
 
 from __future__ import annotations
 
@@ -71,7 +71,7 @@ class ReadSummary:
     lost_fields: tuple[LostField, ...] = ()
     """Optional fields that accepted rows lack because their cell could not be read."""
     stopped: bool = False
-    """Whether reading ended early, for too many were rejected."""
+    """Whether reading ended early, because too many were rejected."""
     noted: Mapping[str, int] = field(default_factory=dict)
     """Number of accepted rows that look damaged, by what they hold."""
 

@@ -1,7 +1,4 @@
-"""The split itself: what is left of a corpus, with each user's newest reviews held out (as the DPL authors do it).
-
-A split: which review of which user is profile and which is a target, as a value and as a folder.
-"""
+"""The split: each user's newest reviews are held out (as the DPL authors do), as a value and as a folder."""
 
 from __future__ import annotations
 
@@ -171,7 +168,7 @@ def make_split(reviews: pl.DataFrame, items: pl.DataFrame, config: SplitConfig) 
 
     Args:
         reviews: Table of ``REVIEW_SCHEMA``; the order of its rows breaks what ties time leaves.
-        items: Table of ``ITEM_SCHEMA``; may be empty where ``config`` asks nothing of items.
+        items: Table of ``ITEM_SCHEMA``; may be empty if ``config`` asks nothing of items.
         config: Thresholds.
 
     Raises:
@@ -246,7 +243,7 @@ def _by_user(members: pl.DataFrame, core: pl.DataFrame) -> pl.DataFrame:
 
 
 def _remedy(counts: SplitCounts, config: SplitConfig) -> str:
-    """Which settings left nobody: those of the step after which there was none."""
+    """Settings of the filter step that removed the last user."""
     if not counts.reviews:
         return "nothing helps: the store holds no reviews"
     if not counts.eligible:

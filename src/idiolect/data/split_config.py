@@ -1,4 +1,4 @@
-"""What a corpus is narrowed down by before it is split."""
+"""Settings of the filters that are applied before a split."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Tables in memory as rows: pandas, polars and Arrow tables, mappings of columns, and sequences of dicts."""
+"""In-memory tables as rows: pandas, polars and Arrow tables, mappings of columns, and sequences of dicts."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
-"""What a cell says about time, as seconds since the epoch; what cannot be told for certain raises ``UnusableRow``.
+"""Cells to seconds since the epoch; an ambiguous value raises ``UnusableRow``.
 
-Numbers are told apart by their size and dates by their shape. The ranges do not overlap, so that every value has one
-reading: see ``parse_timestamp``.
+Numbers are distinguished by their size and dates by their format. The ranges do not overlap, so that every value has
+one reading: see ``parse_timestamp``.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ MILLISECONDS_ABOVE = 10**11
 beyond a million times this nanoseconds (all from 1973 on)."""
 
 LATEST = 4_102_444_800
-"""Seconds at which the year 2100 begins; nobody has written anything later."""
+"""Seconds at which the year 2100 begins; later times are rejected."""
 
 BAD, EARLY, LATE = "bad timestamp", "timestamp before 1970", "timestamp after 2099"
 AMBIGUOUS = "timestamp with day or month first"
@@ -91,7 +91,7 @@ def parse_timestamp(value: Any, *, clock: bool = False) -> int | None:
 
             - 1900 to 2099: a year. Six digits: year and month. Eight: year, month and day. Fourteen: with the time.
             - 20,000 up to 73,050, with or without a fraction: days of a spreadsheet.
-            - From ``FIRST_SECOND`` on: seconds, milliseconds, microseconds or nanoseconds, told apart by their size.
+            - From ``FIRST_SECOND`` on: seconds, milliseconds, microseconds or nanoseconds, distinguished by their size.
             - A string may be ISO 8601, RFC 2822, or one of ``"2018-11"``, ``"2018/11/10 9:05"``,
               ``"November 10, 2018"``, ``"10 Nov 2018"``, ``"11 10, 2018"``, ``"10.11.2018"``.
 

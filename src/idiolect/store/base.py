@@ -1,10 +1,8 @@
-"""Who may see which review in which phase (docs/architecture.md, "Visibility, per phase").
+"""Interfaces of the store, and which reviews are visible per phase (docs/architecture.md, "Visibility, per phase").
 
-Own history and the peers' pool are separate sets: a review without a role is nobody's history and may still be a peer.
-
-The two seams of the store: reading reviews and vectors, and changing them.
-
-A live store and a snapshot of one phase are both a ``ReviewReader``, so everything right of the store works on either.
+A live store and a snapshot of one phase are both a ``ReviewReader``, so everything built on top works with either.
+A user's own history and the pool of peers are separate sets: a review without a role is in no history and may still be
+a peer review.
 """
 
 from __future__ import annotations
@@ -20,7 +18,7 @@ from idiolect.types import Item, ItemId, Moment, Phase, Review, ReviewId, UserId
 
 
 class PeerSums(NamedTuple):
-    """What Eq. 4 needs of the peers: their vectors' sum and number, item by item."""
+    """Sum and number of the peers' vectors per item (Eq. 4)."""
 
     sums: np.ndarray
     """float64 (n_items, dim): sum over the others' vectors of the item."""
@@ -58,11 +56,11 @@ class ErasureReceipt:
     items_shared: int = 0
     """Records with texts of items that stay because others wrote about them too."""
     vacuumed: bool = True
-    """Whether no byte of it is left in the database's files; another process that reads them can prevent that."""
+    """Whether no deleted byte is left in the database files; another process that reads them can prevent that."""
 
 
 class ReviewReader(Protocol):
-    """Everything retrieval, differences and context need to know of reviews."""
+    """Read access to reviews and vectors, as retrieval, differences and contexts need it."""
 
     def profile(self, user: UserId, *, before: Moment | None = None) -> list[Review]:
         """The user's visible reviews, oldest first, strictly before ``before``; empty for an unknown user."""
@@ -94,7 +92,7 @@ class ReviewReader(Protocol):
             exclude: The user whose own reviews are left out.
             encoder: Name of the encoder that made the vectors.
             before: Only reviews with timestamp < ``before`` (seconds) count.
-            at_least: Different users it takes: what fewer wrote is withheld, a row of zeros and the count 0.
+            at_least: Minimum number of distinct users; a sum of fewer is suppressed: a row of zeros and the count 0.
         """
         ...
 
@@ -107,20 +105,20 @@ class ReviewReader(Protocol):
         before: int | None = None,
         at_least: int = 1,
     ) -> PeerSums:
-        """Sums and counts of the others' visible vectors, one row a group.
+        """Sums and counts of the others' visible vectors, one row per group.
 
         Args:
-            groups: Whom the user is held against: all who wrote about items of this category; None: all who wrote.
+            groups: A category: all who wrote about its items; None: all who wrote.
             exclude: The user whose own reviews are left out.
             encoder: Name of the encoder that made the vectors.
             before: Only reviews with timestamp < ``before`` (seconds) count.
-            at_least: Different users it takes, as in ``peer_sums``.
+            at_least: Minimum number of distinct users, as in ``peer_sums``.
         """
         ...
 
 
 class ReviewStore(ReviewReader, Protocol):
-    """A ``ReviewReader`` that can be changed, one transaction a call."""
+    """A ``ReviewReader`` that can be changed; each call is one transaction."""
 
     def add(self, items: Iterable[Item], reviews: Iterable[Review]) -> AddReport:
         """Store items and reviews; idempotent by id, atomic."""
@@ -139,7 +137,7 @@ class ReviewStore(ReviewReader, Protocol):
         ...
 
     def set_peer(self, user: UserId, peer: bool) -> bool:
-        """Let others be compared with a user (the default), or not; the user's own history stays.
+        """Set whether others may be compared with a user (the default); the user's own history stays.
 
         Returns:
             Whether that was a change.
@@ -147,15 +145,15 @@ class ReviewStore(ReviewReader, Protocol):
         ...
 
     def fingerprint(self) -> str:
-        """A digest of ids, contents and who is no peer: another where any of them is, whatever the order of arrival."""
+        """A digest of ids, contents and opt-outs, independent of the order of arrival."""
         ...
 
 
 SplitRole = Literal["profile", "train", "validation", "test"]
-"""What a split says of a review: known past, or the target of a sample of that phase."""
+"""Role of a review in a split: known past, or the target of a sample of that phase."""
 
 PeerPool = Literal["corpus", "split"]
-"""Whose reviews may be peers: everybody's, or only those that the split gives a role."""
+"""Whose reviews may be peers: all reviews, or only those with a role in the split."""
 
 HISTORY: Mapping[Phase, tuple[SplitRole, ...]] = {
     "fit": ("profile", "train"),
@@ -169,7 +167,7 @@ HIDDEN: Mapping[Phase, tuple[SplitRole, ...]] = {
     "validation": ("validation", "test"),
     "test": ("test",),
 }
-"""Roles that nobody sees in a phase."""
+"""Roles that are hidden in a phase."""
 
 
 def is_history(phase: Phase) -> pl.Expr:
@@ -183,15 +181,15 @@ def is_peer(phase: Phase, peers: PeerPool) -> pl.Expr:
 
 
 class KnownUsers(ReviewReader, Protocol):
-    """A reader that can list whom others may be compared with: a snapshot or a live store."""
+    """A reader that can list its peers: a snapshot or a live store."""
 
     def peers(self) -> list[UserId]:
-        """Everybody who wrote something that others may be compared with."""
+        """All users that others may be compared with."""
         ...
 
 
 class WithoutReviews:
-    """A reader that does not show some reviews of one user; what is summed over others is as it was.
+    """A reader that hides some reviews of one user; sums over others do not change.
 
     Args:
         reader: What is visible otherwise.

@@ -1,4 +1,4 @@
-"""Whether a store is what it says: everything that is kept up to date write by write, computed anew and compared."""
+"""Consistency check of a store: everything that is updated incrementally is computed again and compared."""
 
 from __future__ import annotations
 
@@ -86,7 +86,7 @@ def _database(connection: sa.Connection) -> str:
 
 
 def _rows(connection: sa.Connection) -> str:
-    """Contents against the digests beside them, and all of them against the totals."""
+    """Compare contents with their digests, and all rows with the totals."""
     digest = sum(flag_digest(user) for user in connection.scalars(sa.select(tables.opted_out.c.user)))
     counts, wrong = [0, 0, 0], []
     for place, columns, stored, to_row in (

@@ -1,6 +1,6 @@
-"""Encoding what has no vector yet, chunk by chunk: what was committed stays, a second run goes on.
+"""Encode reviews that have no vector yet: those of a whole store, or those a split needs.
 
-Vectors for what is new: of a whole store, or of what a split needs.
+Chunks are committed one by one, so that an interrupted run can be continued.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ class EmbedReport:
 
     @property
     def per_second(self) -> float:
-        """Texts encoded and stored per second; 0 where there were none."""
+        """Texts encoded and stored per second; 0 if there were none."""
         return self.embedded / self.seconds if self.embedded else 0.0
 
 
@@ -67,13 +67,13 @@ def embed_missing(
     started = time.perf_counter()
     wanted = store.counts().reviews if ids is None else len(set(ids))
     missing = store.missing_vectors(encoder.name, ids).sort("length", "review_id", descending=[True, False])
-    with Progress(missing.height, "embed", "text", shown=progress) as told:
+    with Progress(missing.height, "embed", "text", shown=progress) as bar:
         for part in missing.iter_slices(chunk):
             some = part["review_id"].to_list()
             texts, of_review = _distinct([review.text for review in store.reviews(some)])
             vectors = _checked(encoder.encode(texts, batch_size=batch_size), encoder, len(texts))[of_review]
             store.add_vectors(some, vectors, encoder=encoder.name)
-            told.update(len(some))
+            bar.update(len(some))
     return EmbedReport(
         encoder=encoder.name,
         embedded=missing.height,
@@ -83,7 +83,7 @@ def embed_missing(
 
 
 def _checked(vectors: np.ndarray, encoder: Encoder, n: int) -> np.ndarray:
-    """The vectors, one a text and as wide as the encoder says: whatever comes of others would be of no use."""
+    """The vectors, one per text and as wide as the encoder says: whatever comes of others would be of no use."""
     if vectors.shape != (n, encoder.dim):
         raise ArtifactError(
             f"the encoder {encoder.name!r} gave vectors of shape {vectors.shape}, not {(n, encoder.dim)}",

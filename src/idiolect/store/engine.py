@@ -1,7 +1,4 @@
-"""Many keys or many rows at a time, without building a statement for each.
-
-Opening a store: where it is, whether it is one, and how its transactions begin.
-"""
+"""Open a store: its location, its format, its transactions; and statements over many keys or rows at once."""
 
 from __future__ import annotations
 
@@ -33,7 +30,7 @@ ANY_OF = sa.bindparam("keys", expanding=True)
 
 
 def key_chunks(keys: Sequence[str], **others: object) -> Iterator[dict[str, Any]]:
-    """The parameters of as many queries as it takes to look up all ``keys``, each with ``others`` beside them."""
+    """The parameters of as many queries as it takes to look up all ``keys``, each together with ``others``."""
     for start in range(0, len(keys), _KEYS):
         yield {"keys": list(keys[start : start + _KEYS]), **others}
 
@@ -57,7 +54,7 @@ _log = logging.getLogger(__name__)
 _BUSY_SECONDS = 30
 _DRIVERS = {"postgresql": "postgresql+psycopg", "postgres": "postgresql+psycopg"}
 _HINT = "give the path of a file made by `idiolect ingest`, or of a new one"
-_COPY = "copy it to where you may write, with the files beside it whose names begin with its own"
+_COPY = "copy it to where you may write, with the files next to it whose names begin with its own"
 _DAMAGED = "it is damaged: restore a copy, or ingest and embed into a new store"
 _SEEN = "idiolect_file"
 """Under this name a connection notes which file it has open."""
@@ -76,7 +73,7 @@ def open_engine(where: str | Path, *, create: bool) -> sa.Engine:
 
     Args:
         where: Path of a SQLite file, or a SQLAlchemy URL.
-        create: Make the store where there is none yet.
+        create: Make the store if there is none yet.
 
     Raises:
         NotFoundError: There is no store and ``create`` is off.
@@ -151,7 +148,7 @@ def _check_place(file: Path, *, create: bool) -> None:
 def _read_only_url(file: Path) -> sa.URL | None:
     """How a store is opened that lies where nothing can be written; None if something can, or if there is no file.
 
-    SQLite needs the log (``-wal``) and its index (``-shm``) beside the store. If it cannot make them, a store without a
+    SQLite needs its log (``-wal``) and index (``-shm``) next to the store. If it cannot make them, a store without a
     log is read as it is; one with a log is read together with it, if the index is there too.
     """
     folder = file.parent
@@ -259,7 +256,7 @@ def _engine(url: sa.URL) -> sa.Engine:
     if sqlite:
         event.listen(engine, "connect", _prepare)
         event.listen(engine, "begin", _begin)
-        if "uri" not in url.query:  # nobody replaces what cannot be written
+        if "uri" not in url.query:  # a read-only file is not replaced
             event.listen(engine, "connect", partial(_note_file, Path(url.database or "").absolute()))
             event.listen(engine, "checkout", _check_checkout)
     return engine

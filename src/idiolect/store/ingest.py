@@ -1,4 +1,4 @@
-"""Storing items and reviews in chunks: what is new, what is known, what is refused."""
+"""Store items and reviews in chunks and count new, known and refused rows."""
 
 from __future__ import annotations
 

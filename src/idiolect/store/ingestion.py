@@ -1,9 +1,4 @@
-"""What the store refused, found again in the files: the line for the list, and what was no conflict at all.
-
-Reviews into a store, with an account of every row.
-
-One review added to a live store: known at once, with its vector, or not at all.
-"""
+"""Ingest files into a store with an account of every row, reconcile import conflicts, and add single reviews."""
 
 from __future__ import annotations
 
@@ -62,7 +57,9 @@ def reconcile(
     lost_items: list[tuple[ItemId, str]] = []
     if items is not None:
         reasons = dict(stored.refused_items)
-        lost_items = [_told(found, reasons, item_listed) for found in _conflicts(items, reasons, store.items)]
+        lost_items = [
+            _listed_conflict(found, reasons, item_listed) for found in _conflicts(items, reasons, store.items)
+        ]
     lost: list[tuple[ReviewId, str]] = []
     reasons, moved = dict(stored.refused_reviews), 0
     for found, kept in _with_kept(reviews, reasons, lambda ids: _known_reviews(store, ids)):
@@ -71,7 +68,7 @@ def reconcile(
         if kept is not None and reviews.counts_order and replace(found.record, order=kept.order) == kept:
             moved += 1
         else:
-            lost.append(_told(found, reasons, listed))
+            lost.append(_listed_conflict(found, reasons, listed))
     known = stored.reviews_known + moved
     return replace(stored, refused_items=tuple(lost_items), refused_reviews=tuple(lost), reviews_known=known)
 
@@ -105,8 +102,8 @@ def _known_reviews(store: SqlStore, ids: Iterable[ReviewId]) -> dict[ReviewId, R
         return _known_reviews(store, wanted[:half]) | _known_reviews(store, wanted[half:])
 
 
-def _told(found: Located[Any], reasons: Mapping[Any, str], listed: OnReject) -> tuple[Any, str]:
-    """The id and why it was refused, once it is on the list."""
+def _listed_conflict(found: Located[Any], reasons: Mapping[Any, str], listed: OnReject) -> tuple[Any, str]:
+    """List a conflict and return its id and reason."""
     reason = reasons[found.record.id]
     listed(found.rejected(f"refused by the store: {reason}"))
     return found.record.id, reason
@@ -152,16 +149,16 @@ class Taken:
             "unused": list(self.columns.unused),
         }
 
-    def text(self, what: str, told: tuple[str, ...]) -> str:
-        """For people; the fields ``told`` are named if they have no column."""
-        return printable(f"{what}{f' in {self.file}' if self.file else ''}: {self.columns.text(told)}")
+    def text(self, what: str, expected: tuple[str, ...]) -> str:
+        """For people; the fields ``expected`` are named if they have no column."""
+        return printable(f"{what}{f' in {self.file}' if self.file else ''}: {self.columns.text(expected)}")
 
 
 _NO_REVIEWS = KnownItems(0, 0)
-_TOLD = ("rating", "title", "timestamp")
-_ITEM_TOLD = ("title",)
+_FIELDS_EXPECTED = ("rating", "title", "timestamp")
+_ITEM_FIELDS_EXPECTED = ("title",)
 _MOST_TAKEN = 3
-"""Files with columns of their own that are told of."""
+"""Files with columns of their own that are listed in the summary."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -173,7 +170,7 @@ class IngestReport:
     items: ReadSummary | None
     stored: AddReport
     rejects: Path | None
-    """Where rejected and refused rows are listed; None where there were none."""
+    """Where rejected and refused rows are listed; None if there were none."""
     item_rejects: Path | None = None
     """The same of the items' file."""
     files: int = 1
@@ -258,10 +255,10 @@ class IngestReport:
             f"{self.reviews.read} rows of {self.format}{held}: {stored.reviews_added} reviews added, "
             f"{stored.reviews_known} known before, {stored.items_added} items added"
         ]
-        lines += [*self._columns_told(), *self._reviews_told()]
+        lines += [*self._column_lines(), *self._review_lines()]
         lines += [f"warning: {warning}" for warning in self.warnings]
         summaries = [self.reviews, *([self.items] if self.items else [])]
-        lines += [_told_ingest(lost) for s in summaries for lost in s.lost_fields]
+        lines += [_lost_field_line(lost) for s in summaries for lost in s.lost_fields]
         lines += [f"{n} rows rejected: {reason}" for s in summaries for reason, n in s.rejected.items()]
         lines += [f"{n} rows stored with {what}: {NOTED[what]}" for s in summaries for what, n in s.noted.items()]
         if stored.refused:
@@ -273,16 +270,16 @@ class IngestReport:
             lines.append(f"{len(self.skipped)} files not read: {'; '.join(named)}{more}")
         return "\n".join(lines)
 
-    def _columns_told(self) -> Iterator[str]:
-        for what, taken, told in (
-            ("columns", self.columns, _TOLD),
-            ("columns of items", self.item_columns, _ITEM_TOLD),
+    def _column_lines(self) -> Iterator[str]:
+        for what, taken, expected in (
+            ("columns", self.columns, _FIELDS_EXPECTED),
+            ("columns of items", self.item_columns, _ITEM_FIELDS_EXPECTED),
         ):
-            yield from (one.text(what, told) for one in taken[:_MOST_TAKEN])
+            yield from (one.text(what, expected) for one in taken[:_MOST_TAKEN])
             if len(taken) > _MOST_TAKEN:
                 yield f"other {what} in {len(taken) - _MOST_TAKEN} more kinds of files: see --json"
 
-    def _reviews_told(self) -> Iterator[str]:
+    def _review_lines(self) -> Iterator[str]:
         read = self.reviews.accepted
         if self.known.known:
             yield f"{self.known.known} of {self.known.reviews} reviews are of known items"
@@ -315,8 +312,8 @@ def ingest_files(
     """Read reviews and items into a store; reading the same files again changes nothing.
 
     Both may be a file, folder, pattern, ``-`` or data set of the hub (see ``open_reviews``). Rejected rows go to
-    ``rejects`` (items' to a file beside it); usable rows are stored either way. With ``pseudonyms``, the file of a key
-    that is made where there is none, users' ids are hashed before anything is stored, and rejects list no raw row.
+    ``rejects`` (items to another); usable rows are stored either way. With ``pseudonyms``, the file of a key
+    that is made if there is none, users' ids are hashed before anything is stored, and rejects list no raw row.
 
     Raises:
         InputError: A file cannot be read, or more than ``max_rejects`` of its rows were rejected.
@@ -346,7 +343,7 @@ def ingest_files(
         listed.write = stack.enter_context(RejectsWriter(rejects, apart=apart, keep_empty=False))
         database = stack.enter_context(SqlStore(store))
         check_names(database, hashed, take=True)
-        # Before a row is in them, for an erasure must find what an interrupted call leaves.
+        # Before a row is in them, because an erasure must find what an interrupted call leaves.
         for path in (rejects, item_rejects):
             database.record_output(path, "rejects")
         seen, mark = _Seen(), database.last_seq()
@@ -411,7 +408,7 @@ def _taken(file: RecordFile[Any]) -> tuple[Taken, ...]:
     return tuple(found.values())
 
 
-def _told_ingest(lost: LostField) -> str:
+def _lost_field_line(lost: LostField) -> str:
     """For people: how many rows lack the field and why."""
     remedy = REMEDIES.get(lost.reason)
     return (
@@ -424,7 +421,7 @@ class _Late:
     """A destination of rejected rows that is known only once the file they come from could be opened.
 
     Args:
-        bare: Whether the rows themselves are left out, for they hold users' ids.
+        bare: Whether the rows themselves are left out, because they hold users' ids.
     """
 
     write: Callable[[Rejected], None]
@@ -449,10 +446,12 @@ def _items_of(
     """The items' own file; else the reviews' where it holds the items too."""
     if items is None and not file.carries_items:
         return None
-    # The authors' sets tell the category by the names of files, which the items' format is told by alone.
-    told = file.format if items is None or file.format == "dpl" else "auto"
+    # The authors' sets tell the category by the names of files, from which alone the items' format is detected.
+    item_format = file.format if items is None or file.format == "dpl" else "auto"
     where = file.where if items is None else items
-    return open_items(where, format=told, columns=columns, category=category, on_reject=listed, max_rejects=max_rejects)
+    return open_items(
+        where, format=item_format, columns=columns, category=category, on_reject=listed, max_rejects=max_rejects
+    )
 
 
 def _is_one_stream(one: Path | str | Parts, other: Path | str | Parts) -> bool:
@@ -484,10 +483,10 @@ def _check_key(key: Path | None, store: Path | None) -> None:
 
 def _counted(file: RecordFile[T] | None, what: str, progress: bool) -> Iterator[T]:
     rows: Iterable[T] = file if file is not None else []
-    with Progress(None, what, "row", shown=progress) as told:
+    with Progress(None, what, "row", shown=progress) as bar:
         for row in rows:
             yield row
-            told.update()
+            bar.update()
 
 
 def _check_share(report: IngestReport, max_rejects: float) -> None:
@@ -530,14 +529,14 @@ def add_review(
     """Add one review written now, with its vector; the item's sum follows in the same transaction as the vector.
 
     With an ``id`` of its own, a review that was added already, now or at another moment, is left as it is; without one
-    every call adds another review, for it was written at another moment.
+    every call adds another review, because it was written at another moment.
 
     The store is then another one to the splits made of it: see ``split_store``. With ``pseudonyms``, the file of a key
-    that is made where there is none, the user's id is hashed before anything is made of it.
+    that is made if there is none, the user's id is hashed before anything is made of it.
 
     Raises:
         ConfigError: The text is empty, or the store holds other encoders' vectors only, or names users otherwise.
-        InputError: The store refuses the review; where there is no store yet, none is made.
+        InputError: The store refuses the review; if there is no store yet, none is made.
     """
     check_said(rating, timestamp)
     user, item = clean_id(user), clean_id(item)
@@ -562,7 +561,7 @@ def add_review(
 
 
 def check_said(rating: float | None, timestamp: int | None = None) -> None:
-    """Refuse what is no rating or moment, or was hardly meant: nobody checks a single review as a file is checked."""
+    """Refuse what is no rating or moment, or is implausible, because no file check sees a single review."""
     hint = "ratings are 0 to 100, timestamps seconds since 1970"
     if rating is not None and not 0 <= rating <= _MOST:
         raise InputError("rating out of range", hint=hint)
@@ -571,7 +570,7 @@ def check_said(rating: float | None, timestamp: int | None = None) -> None:
 
 
 def _store(store: str, review: Review, encoder: Encoder, hashed: Pseudonyms | None, *, dated: bool) -> Review:
-    """Review and vector, or neither; the stored one where it differs by a moment that nobody gave."""
+    """Store review and vector, or neither; the stored review is returned if only an unset time differs."""
     vector = encoder.encode([review.text])
     with SqlStore(store) as database:
         check_names(database, hashed, take=True)

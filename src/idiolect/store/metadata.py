@@ -1,11 +1,7 @@
-"""What is noted beside the reviews: who is nobody's peer, how users are named, what was written from the store.
+"""Store metadata: opt-outs, id scheme, output paths, erasures; and the secure vacuum after an erasure.
 
-After an erasure: no byte of what was deleted stays in the database's files.
-
-``secure_delete`` overwrites what is deleted, but not the copies that SQLite leaves behind in a page when it moves rows
-to another to balance its trees. Only rewriting the file is sure to drop those.
-
-A store's connections, and what is noted in it: who is no peer, how users are named, what was written from it.
+``secure_delete`` overwrites what is deleted, but not the copies that SQLite leaves in a page when it moves rows to
+another page to balance its trees. Only rewriting the file removes those.
 """
 
 from __future__ import annotations
@@ -58,7 +54,7 @@ def set_peer(connection: sa.Connection, user: UserId, peer: bool) -> bool:
 
 
 def flag_digest(user: UserId) -> int:
-    """What a user who is nobody's peer adds to the digest of the store."""
+    """What a user who opted out adds to the digest of the store."""
     return int.from_bytes(blake2b(user.encode(), digest_size=16, person=b"not a peer").digest())
 
 
@@ -228,7 +224,7 @@ class StoreBase:
             return connection.execute(sa.select(_user).where(_user == user).limit(1)).first() is not None
 
     def opted_out(self) -> list[UserId]:
-        """The users with whom nobody is compared, sorted."""
+        """The users who opted out of comparison, sorted."""
         with self.reading() as connection:
             return sorted(connection.scalars(sa.select(tables.opted_out.c.user)))
 

@@ -1,4 +1,4 @@
-"""The files and folders that commands write to: recorded, so that an erasure finds them, and nobody else's."""
+"""Folders that commands write to: recorded, so that an erasure finds them; other folders are refused."""
 
 from __future__ import annotations
 

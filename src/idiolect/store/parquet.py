@@ -1,10 +1,8 @@
-"""A whole store as a folder of Parquet files, and back: for other tools, for archives, for another database.
+"""Export a whole store to a folder of Parquet files, and import it: for other tools, archives or databases.
 
-``items.parquet`` and ``reviews.parquet`` have the columns of ``corpus.frame``; each encoder's vectors are a file of
-review_id and ``vector``, float16 little-endian as fixed-size binary; ``not_peers.parquet`` lists users; ``store.json``
-says what belongs to what.
-
-A store to a folder of Parquet files, and back.
+``items.parquet`` and ``reviews.parquet`` have the columns of ``data.kcore``; each encoder's vectors are a file of
+review_id and ``vector``, float16 little-endian as fixed-size binary; ``not_peers.parquet`` lists the users who opted
+out; ``store.json`` describes the files.
 """
 
 from __future__ import annotations
@@ -213,7 +211,7 @@ def export_files(folder: Path) -> list[Path]:
 
 
 def erase_from_export(folder: Path, users: Collection[str], reviews: Collection[str]) -> int:
-    """Take users out of an export: reviews, vectors, flags, and texts of items that nobody else in it wrote about.
+    """Take users out of an export: reviews, vectors, flags, and texts of items that no other user in it wrote about.
 
     What is left is an export of the store without them: ``store.json`` says its numbers and its fingerprint. It can be
     called again where it was interrupted.
@@ -317,7 +315,7 @@ def export_folder(store: str, folder: Path) -> dict[str, Any]:
 
 
 def import_folder(folder: Path, store: str) -> ImportReport:
-    """Read an export into a store, which is made where there is none.
+    """Read an export into a store, which is made if there is none.
 
     Raises:
         NotFoundError: There is no export in ``folder``.

@@ -1,9 +1,7 @@
-"""Names in place of users: a store that nobody can read a user's id from, and that still finds who asks to be erased.
+"""Pseudonyms in place of user ids, and the erasure of a user in one transaction.
 
-A keyed hash (BLAKE2b) gives the same user the same pseudonym under the same key. Who has the key and an id can find the
-user's reviews; who has the store alone can neither read ids nor try a list of them. Texts are left as they are.
-
-Removing a user: reviews, vectors, their part of every sum, items of theirs alone, in one transaction.
+A keyed hash (BLAKE2b) gives the same user the same pseudonym under the same key. With the key and an id the user's
+reviews can be found; with the store alone ids can neither be read nor guessed from a list. Texts are not changed.
 """
 
 from __future__ import annotations
@@ -50,7 +48,7 @@ class Pseudonyms:
 
         Args:
             path: Of the file; 64 hexadecimal digits.
-            create: Make the file, with a new random key, where there is none.
+            create: Make the file, with a new random key, if there is none.
 
         Raises:
             NotFoundError: There is none and ``create`` is off.
@@ -108,7 +106,7 @@ def check_names(store: StoreBase, pseudonyms: Pseudonyms | None, *, take: bool =
 
 
 def user_in(store: StoreBase, user: str, key: Path | None) -> UserId:
-    """The id by which a store knows a user: the one that was named, or if nobody has it, as files are read.
+    """The id by which a store knows a user: the one that was named, or if no user has it, as it is read from files.
 
     Args:
         store: The store.
@@ -165,7 +163,7 @@ def erase(connection: sa.Connection, user: UserId) -> ErasureReceipt:
 
 
 def items_alone(connection: sa.Connection, user: UserId) -> list[Item]:
-    """The records with texts of items that this user and nobody else wrote about: they may be the user's own."""
+    """The records with texts of items that only this user wrote about: they may be the user's own."""
     return [to_item(row) for row in connection.execute(sa.select(*ITEM).where(_written_about(user), _alone(user)))]
 
 
@@ -177,7 +175,7 @@ def other_item_texts(connection: sa.Connection, user: UserId) -> Iterator[str]:
 
 
 def _written_about(user: UserId) -> sa.ColumnElement[bool]:
-    """Items with texts; a record without can hold nobody's."""
+    """Items with texts; a record without texts holds no personal data."""
     return (_items.title + _items.description != "") & _items.id.in_(
         sa.select(_reviews.item).where(_reviews.user == user)
     )

@@ -1,11 +1,8 @@
-"""The tables of a store, in SQL that SQLite and PostgreSQL share.
+"""The tables of a store in SQL that SQLite and PostgreSQL share, their rows, and migrations.
 
 ``seq`` is the order of arrival and the key inside the database; ``id`` is the key outside it. An item may be known by
-its id alone (a review file without an item file), so reviews name items without a foreign key.
-
-Items and reviews as rows: what cannot be stored, what identifies a content, and the way back.
-
-A store of an earlier version, brought to this one step by step, each step and its number in one transaction.
+its id alone (a review file without an item file), so reviews name items without a foreign key. Each migration and its
+version number are one transaction.
 """
 
 from __future__ import annotations
@@ -203,7 +200,7 @@ def _try(value: T, to_row: Callable[[T], Row]) -> Row | tuple[Any, str]:
 
 
 def refusal(review: Review) -> str:
-    """Why no store takes a review; empty where one may."""
+    """Why no store takes a review; empty if one may."""
     try:
         review_row(review)
     except Refused as reason:
@@ -297,7 +294,7 @@ Migration = Callable[[sa.Connection], None]
 
 
 def _privacy_and_outputs(connection: sa.Connection) -> None:
-    """2: users who are nobody's peers, what was written from the store, unfinished erasures, vectors of an encoder."""
+    """2: users who opted out, what was written from the store, unfinished erasures, vectors of an encoder."""
     connection.exec_driver_sql("ALTER TABLE meta ADD COLUMN unscrubbed INTEGER NOT NULL DEFAULT 0")
     connection.exec_driver_sql("ALTER TABLE encoders ADD COLUMN n_vectors BIGINT NOT NULL DEFAULT 0")
     connection.exec_driver_sql(

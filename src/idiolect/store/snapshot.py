@@ -1,11 +1,8 @@
-"""Sums over a snapshot's whole categories: what stands in for an item's peers where there are too few.
+"""Snapshots: what one phase may see, memory-mapped. They open in milliseconds and processes share them.
 
-Without a time cut they are the item sums, added up once. With one they are running sums over time: every group's rows
-in the order of time, and the sum up to every 4096th row, so that any moment costs at most that many vectors.
-
-What one phase may see, memory-mapped: opens in milliseconds at any size, shared between processes.
-
-Making a snapshot: which reviews a phase sees, in which order.
+Sums over whole categories stand in for an item's peers if there are too few. Without a time cut they are the item sums,
+added up once. With one they are running sums in time order with a checkpoint every 4096 rows, so that any moment costs
+at most that many vectors.
 """
 
 from __future__ import annotations
@@ -45,8 +42,8 @@ class PeerGroups:
         vectors: float16 (n, dim); memory-mapped.
         item_sums: float64 (n_items, dim): the pool's sum of every item.
         pool: The rows of ``vectors`` that are in the pool, item by item.
-        users: int, beside ``pool``: who wrote them.
-        times: int64, beside ``pool``: seconds.
+        users: int, parallel to ``pool``: who wrote them.
+        times: int64, parallel to ``pool``: seconds.
         offsets: int64 (n_items + 1,): where each item's part of the pool begins.
     """
 
@@ -121,7 +118,7 @@ class FirstSeen:
     """When every user first wrote in every group, so that users are counted at any moment by bisection."""
 
     times: np.ndarray
-    """int64 (k,): one a user and group, by group, ascending; seconds."""
+    """int64 (k,): one per user and group, by group, ascending; seconds."""
     offsets: np.ndarray
     """int64 (n + 1,): where each group begins."""
 
@@ -357,7 +354,7 @@ class Snapshot:
             rows = rows[times.to_numpy() < before]
         mine = group_sums(self._vectors, np.zeros(len(rows), dtype=np.int64), 1, rows=rows)
         found = PeerSums(total.sums - mine.sums, total.counts - mine.counts)
-        if at_least == 1:  # a review is all it takes, and nobody need be counted
+        if at_least == 1:  # one review is enough, so that no users need be counted
             return found
         return suppress_small_groups(found, self._groups.user_counts(group, before) - (mine.counts > 0) >= at_least)
 
@@ -435,7 +432,7 @@ def build_snapshot(
 
     Args:
         store: Where the reviews and vectors are.
-        members: The split: review_id, user, role (``SplitRole``), one row a review.
+        members: The split: review_id, user, role (``SplitRole``), one row per review.
         phase: Whose view it is.
         encoder: Name of an encoder with vectors in the store.
         folder: Where to write.

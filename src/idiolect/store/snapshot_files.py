@@ -1,13 +1,9 @@
-"""What a snapshot is on disk: a folder of memory-mapped tables and arrays beside a ``meta.json``.
+"""Files of a snapshot: a folder of memory-mapped tables and arrays with a ``meta.json``.
 
-Ids to rows without a dictionary in memory: processes that open one snapshot share its pages.
-
-The parts of a snapshot folder, written.
-
-Rows stand history first, then by user and time, so that a user's profile is a slice. ``pool_*`` holds the rows of each
-item's peers, oldest first, with their users and times beside them, so that a request reads one run, and how many
-different users these are; ``own_*`` holds the same rows by user, so that a user's part of a sum is found without a look
-at the item's.
+Rows are sorted history first, then by user and time, so that a user's profile is a slice. ``pool_*`` holds the rows
+of each item's peers, oldest first, with their users and times, so that a request reads one run, and the number of
+distinct users; ``own_*`` holds the same rows by user, so that a user's part of a sum is found without reading the
+item's. Ids are found by a sorted index of hashes, not by a dictionary in memory.
 """
 
 from __future__ import annotations
@@ -139,7 +135,7 @@ def whole_folder(
 ) -> Iterator[Path]:
     """An empty folder that becomes ``folder`` when all went well, and vanishes otherwise, on a signal to end too.
 
-    Until then it lies beside ``folder``; other processes see whether its own still runs (``is_running``).
+    Until then it is next to ``folder``; other processes see whether its own still runs (``is_running``).
 
     Args:
         folder: Made or replaced.
@@ -165,7 +161,7 @@ def whole_folder(
 
 @contextmanager
 def _unfinished_folder(folder: Path) -> Iterator[Path]:
-    """A folder beside ``folder`` that is locked while this process uses it; the lock ends with the process."""
+    """A folder next to ``folder`` that is locked while this process uses it; the lock ends with the process."""
     made = Path(mkdtemp(prefix=f".{folder.name}-", dir=folder.parent))
     work = made.with_name(made.name + PARTIAL)
     try:
@@ -234,7 +230,7 @@ def is_running(part: Path) -> bool:
 
 
 def unfinished(outputs: Iterable[Path]) -> Iterator[Path]:
-    """What calls that were killed, or still run, left beside recorded outputs: parts of files and of folders."""
+    """What calls that were killed, or still run, left next to recorded outputs: parts of files and of folders."""
     for path in outputs:
         name = glob.escape(path.name)
         for pattern in (f"{name}{PARTIAL}", f"{name}.[0-9]*{PARTIAL}", f".{name}-*{PARTIAL}"):
@@ -242,7 +238,7 @@ def unfinished(outputs: Iterable[Path]) -> Iterator[Path]:
 
 
 def remove_abandoned(outputs: Iterable[Path]) -> list[Path]:
-    """Remove the unfinished folders beside recorded outputs whose processes are gone; they hold texts of the store."""
+    """Remove the unfinished folders next to recorded outputs whose processes are gone; they hold texts of the store."""
     if fcntl is None:  # nothing tells
         return []
     gone = [part for part in unfinished(outputs) if part.is_dir() and not part.is_symlink() and not is_running(part)]
@@ -273,7 +269,7 @@ class IdIndex:
         self._hashes, self._rows, self._ids = entries["hash"], entries["row"], ids
 
     def find(self, ids: Sequence[str]) -> np.ndarray:
-        """int64 (n,): the row of each id, -1 where there is none."""
+        """int64 (n,): the row of each id, -1 if there is none."""
         places = np.searchsorted(self._hashes, wanted := _hashes(ids)).tolist()
         found = (self._row(*args) for args in zip(places, wanted.tolist(), ids, strict=True))
         return np.fromiter(found, dtype=np.int64, count=len(ids))

@@ -1,7 +1,4 @@
-"""A store to a split of it.
-
-Whether others may be compared with a user.
-"""
+"""Split a store, and set whether a user may be compared with others."""
 
 from __future__ import annotations
 
@@ -47,7 +44,7 @@ def split_store(
     with SqlStore(store, create=False) as database:
         check_folder(database, store, folder, "split")
         made = make_split(database.review_frame(), database.item_frame(), rules)
-        claim_folder(database, store, folder, "split")  # first, for an erasure must find what a killed call leaves
+        claim_folder(database, store, folder, "split")  # first, because an erasure must find what a killed call leaves
         made.save(folder, fingerprint=database.fingerprint())
     return made
 

@@ -1,7 +1,4 @@
-"""Whole tables as polars frames, in table order.
-
-The live store: an embedded SQLite file by default, PostgreSQL by URL.
-"""
+"""The live store: an embedded SQLite file by default, PostgreSQL by URL; and its tables as polars frames."""
 
 from __future__ import annotations
 
@@ -110,11 +107,11 @@ class KnownItems(NamedTuple):
 class SqlStore(StoreBase):
     """Items, reviews, vectors and item sums in one database; a ``ReviewStore``.
 
-    Writes are one transaction a call. Reads see the last commit. Threads may share a store; a process opens its own.
+    Writes are one transaction per call. Reads see the last commit. Threads may share a store; a process opens its own.
 
     Args:
         where: Path of a SQLite file, or a SQLAlchemy URL.
-        create: Make the store where there is none yet.
+        create: Make the store if there is none yet.
 
     Raises:
         NotFoundError: There is no store and ``create`` is off.
@@ -168,7 +165,7 @@ class SqlStore(StoreBase):
         return replace(receipt, vacuumed=vacuum and self.secure_vacuum())
 
     def items_alone(self, user: UserId) -> list[Item]:
-        """The items with a record that this user wrote about and nobody else; an erasure takes them out too."""
+        """The items with a record that only this user wrote about; an erasure removes them too."""
         with self.reading() as connection:
             return items_alone(connection, user)
 
@@ -337,9 +334,9 @@ class SqlStore(StoreBase):
 
     def known_items(self, *, after: int = 0) -> KnownItems:
         """How many of the reviews beyond a mark (see ``last_seq``) are of items with a record."""
-        beside = tables.reviews.outerjoin(tables.items, tables.items.c.id == _reviews.item)
-        found = sa.select(sa.func.count(), sa.func.count(tables.items.c.id)).select_from(beside)
-        lacking = sa.select(_reviews.item).select_from(beside).where(tables.items.c.id.is_(None), _reviews.seq > after)
+        joined = tables.reviews.outerjoin(tables.items, tables.items.c.id == _reviews.item)
+        found = sa.select(sa.func.count(), sa.func.count(tables.items.c.id)).select_from(joined)
+        lacking = sa.select(_reviews.item).select_from(joined).where(tables.items.c.id.is_(None), _reviews.seq > after)
         with self.reading() as connection:
             reviews, known = connection.execute(found.where(_reviews.seq > after)).one()
             example = connection.execute(lacking.limit(1)).scalar() if known < reviews else ""
@@ -371,7 +368,7 @@ def looks_of(id: str) -> str:
 
 
 def said_alike(users: Sequence[str]) -> str:
-    """Users whose ids look the same, for a message: written so that they can be told apart; empty if there are none."""
+    """Users whose ids look the same, written for a message so that they differ; empty if there are none."""
     if not users:
         return ""
     one = "a user whose id looks" if len(users) == 1 else f"{len(users)} users whose ids look"

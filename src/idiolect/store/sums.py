@@ -1,15 +1,8 @@
-"""Sums of vectors by group, exact.
+"""Exact sums of vectors per item and per category: ``P = S_item - (the user's own sum)`` and its ``m`` (DEP, Eq. 4).
 
 A float16 within [-1, 1] is a multiple of 2**-24, so a float64 holds every sum of up to 2**29 of them without rounding:
-sums do not depend on order, and adding then subtracting a vector changes nothing.
-
-Whether enough different users stand behind a sum: they are counted no further than that takes.
-
-A sum for every category, so that a group of any size is one row; items without a category share the empty one.
-
-Item sums in the database: ``P = S_item - (the user's own sum there)`` and its ``m`` (DEP, Eq. 4).
-
-Sums over whole categories in the database: what stands in for an item's peers where there are too few.
+sums do not depend on order, and adding then subtracting a vector changes nothing. Category sums stand in for an item's
+peers if there are too few; items without a category share the empty one. Sums of too few distinct users are suppressed.
 """
 
 from __future__ import annotations
@@ -103,24 +96,24 @@ _reviews, _vectors, _items = tables.reviews.c, tables.vectors.c, tables.items.c
 
 _summed = sa.exists().where(_vectors.review == _reviews.seq, _vectors.encoder == sa.bindparam("by"))
 _enough = sa.bindparam("enough", type_=sa.Integer)
-_VOICES = (
+_OTHER_USERS = (
     sa.select(_reviews.user)
     .distinct()
     .where(_reviews.user != sa.bindparam("of"), _reviews.user.not_in(sa.select(tables.opted_out.c.user)), _summed)
     .limit(_enough)
 )
-_ON_ITEM = _VOICES.where(_reviews.item == sa.bindparam("on"))
-_IN_CATEGORY = _VOICES.join_from(tables.reviews, tables.items, _items.id == _reviews.item).where(
+_ON_ITEM = _OTHER_USERS.where(_reviews.item == sa.bindparam("on"))
+_IN_CATEGORY = _OTHER_USERS.join_from(tables.reviews, tables.items, _items.id == _reviews.item).where(
     _items.category == sa.bindparam("about")
 )
-_IN_NONE = _VOICES.outerjoin_from(tables.reviews, tables.items, _items.id == _reviews.item).where(
+_IN_NONE = _OTHER_USERS.outerjoin_from(tables.reviews, tables.items, _items.id == _reviews.item).where(
     sa.func.coalesce(_items.category, "") == ""
 )
 
 
 def _everybody() -> sa.Select:
     """Users from the index one by one, each by its first review: who wrote thousands costs no more than others."""
-    user = sa.select(sa.func.min(_reviews.user).label("user")).cte("voice", recursive=True)
+    user = sa.select(sa.func.min(_reviews.user).label("user")).cte("other_user", recursive=True)
     following = sa.select(sa.func.min(_reviews.user)).where(_reviews.user > user.c.user).scalar_subquery()
     user = user.union_all(sa.select(following).where(user.c.user.is_not(None)))
     embedded = sa.select(_reviews.seq).where(_reviews.user == user.c.user, _summed).exists()
@@ -166,16 +159,14 @@ def _are_enough(connection: sa.Connection, query: sa.Select, given: dict[str, ob
     return len(connection.execute(query, given).all()) == at_least
 
 
-_items_category_sums, _sums, _category_sums = tables.items.c, tables.item_sums.c, tables.category_sums.c
+_sums, _category_sums = tables.item_sums.c, tables.category_sums.c
 _this = (_category_sums.category == sa.bindparam("of"), _category_sums.encoder == sa.bindparam("by"))
 _SUMS = sa.select(_category_sums["count"].label("n"), _category_sums["sum"])
 _STORED = _SUMS.where(*_this)
 _ALL = _SUMS.where(_category_sums.encoder == sa.bindparam("by"))
 _CHANGE = sa.update(tables.category_sums).where(*_this).values(count=sa.bindparam("m"), sum=sa.bindparam("s"))
 _DROP = sa.delete(tables.category_sums).where(*_this)
-_CATEGORIES = sa.select(_items_category_sums.id, _items_category_sums.category).where(
-    _items_category_sums.id.in_(ANY_OF)
-)
+_CATEGORIES = sa.select(_items.id, _items.category).where(_items.id.in_(ANY_OF))
 _ITEM_SUMS = sa.select(_sums.item, _sums.encoder, _sums["count"].label("n"), _sums["sum"]).where(_sums.item.in_(ANY_OF))
 
 
@@ -223,8 +214,8 @@ def read_category_sums(connection: sa.Connection, key: int, dim: int, group: str
 
 def category_sums_of_items(connection: sa.Connection) -> Mapping[tuple[str, int], tuple[int, np.ndarray]]:
     """What the table should hold, computed from the item sums: count and float64 (dim,) by category and encoder."""
-    joined = tables.item_sums.outerjoin(tables.items, _items_category_sums.id == _sums.item)
-    category = sa.func.coalesce(_items_category_sums.category, "")
+    joined = tables.item_sums.outerjoin(tables.items, _items.id == _sums.item)
+    category = sa.func.coalesce(_items.category, "")
     query = sa.select(category, _sums.encoder, _sums.count, _sums.sum).select_from(joined)
     found: dict[tuple[str, int], tuple[int, np.ndarray]] = {}
     for name, key, count, blob in connection.execution_options(stream_results=True).execute(query):
@@ -258,26 +249,23 @@ def _change(connection: sa.Connection, key: int, categories: Sequence[str], delt
 _ITEMS = 1000
 """Sums read and written at a time."""
 
-_reviews_item_sums, _vectors_item_sums, _sums_item_sums = tables.reviews.c, tables.vectors.c, tables.item_sums.c
-_this_item_sums = (_sums_item_sums.item == sa.bindparam("of"), _sums_item_sums.encoder == sa.bindparam("by"))
-_CHANGE_item_sums = (
-    sa.update(tables.item_sums).where(*_this_item_sums).values(count=sa.bindparam("m"), sum=sa.bindparam("s"))
-)
-_DROP_item_sums = sa.delete(tables.item_sums).where(*_this_item_sums)
+_this_item = (_sums.item == sa.bindparam("of"), _sums.encoder == sa.bindparam("by"))
+_CHANGE_ITEM = sa.update(tables.item_sums).where(*_this_item).values(count=sa.bindparam("m"), sum=sa.bindparam("s"))
+_DROP_ITEM = sa.delete(tables.item_sums).where(*_this_item)
 
 # Built once: SQLAlchemy takes longer to build and key a query than SQLite to answer it.
-_SUMS_item_sums = sa.select(_sums_item_sums.item, _sums_item_sums.count, _sums_item_sums.sum).where(
-    _sums_item_sums.encoder == sa.bindparam("by"), _sums_item_sums.item.in_(ANY_OF)
+_STORED_ITEMS = sa.select(_sums.item, _sums.count, _sums.sum).where(
+    _sums.encoder == sa.bindparam("by"), _sums.item.in_(ANY_OF)
 )
-_ROWS_item_sums = (
-    sa.select(_reviews_item_sums.item, _vectors_item_sums.vector, _reviews_item_sums.user)
-    .join(tables.vectors, _vectors_item_sums.review == _reviews_item_sums.seq)
-    .where(_vectors_item_sums.encoder == sa.bindparam("by"), _reviews_item_sums.item.in_(ANY_OF))
+_ITEM_ROWS = (
+    sa.select(_reviews.item, _vectors.vector, _reviews.user)
+    .join(tables.vectors, _vectors.review == _reviews.seq)
+    .where(_vectors.encoder == sa.bindparam("by"), _reviews.item.in_(ANY_OF))
 )
-_summed_users = _reviews_item_sums.user.not_in(sa.select(tables.opted_out.c.user))
-_OWN = _ROWS_item_sums.where(_reviews_item_sums.user == sa.bindparam("of"), _summed_users)
-_EARLIER = _ROWS_item_sums.where(
-    _reviews_item_sums.user != sa.bindparam("of"), _reviews_item_sums.timestamp < sa.bindparam("before"), _summed_users
+_summed_users = _reviews.user.not_in(sa.select(tables.opted_out.c.user))
+_OWN = _ITEM_ROWS.where(_reviews.user == sa.bindparam("of"), _summed_users)
+_EARLIER = _ITEM_ROWS.where(
+    _reviews.user != sa.bindparam("of"), _reviews.timestamp < sa.bindparam("before"), _summed_users
 )
 
 
@@ -309,7 +297,7 @@ def read_peer_sums(
     key, dim = encoder
     names, groups = group_codes(items)
     total = _stored(connection, key, names, dim)
-    own = _summed_item_sums(_rows(connection, _OWN, names, by=key, of=exclude), names, dim)
+    own = _sums_per_item(_rows(connection, _OWN, names, by=key, of=exclude), names, dim)
     found = PeerSums(total.sums - own.sums, total.counts - own.counts)
     enough = enough_on_items(connection, key, names, found.counts, exclude=exclude, at_least=at_least)
     found = suppress_small_groups(found, enough)
@@ -330,7 +318,7 @@ def read_peer_sums_before(
     rows = _rows(connection, _EARLIER, names, by=key, of=exclude, before=before)
     user_counts = Counter(item for item, _ in {(row.item, row.user) for row in rows})
     enough = np.array([user_counts[name] >= at_least for name in names], dtype=bool)
-    found = suppress_small_groups(_summed_item_sums(rows, names, dim), enough)
+    found = suppress_small_groups(_sums_per_item(rows, names, dim), enough)
     return PeerSums(found.sums[groups], found.counts[groups])
 
 
@@ -349,7 +337,7 @@ def _stored(connection: sa.Connection, key: int, items: Sequence[str], dim: int)
     place = {item: k for k, item in enumerate(items)}
     found = PeerSums(np.zeros((len(items), dim)), np.zeros(len(items), dtype=np.int64))
     for some in key_chunks(items, by=key):
-        for item, count, blob in connection.execute(_SUMS_item_sums, some):
+        for item, count, blob in connection.execute(_STORED_ITEMS, some):
             found.sums[place[item]], found.counts[place[item]] = np.frombuffer(blob, "<f8"), count
     return found
 
@@ -360,7 +348,7 @@ def _rows(
     return [row for some in key_chunks(items, **parameters) for row in connection.execute(query, some)]
 
 
-def _summed_item_sums(rows: Sequence[sa.Row[Any]], items: Sequence[str], dim: int) -> PeerSums:
+def _sums_per_item(rows: Sequence[sa.Row[Any]], items: Sequence[str], dim: int) -> PeerSums:
     place = {item: k for k, item in enumerate(items)}
     groups = np.array([place[row.item] for row in rows], dtype=np.int64)
     vectors = np.frombuffer(b"".join(row.vector for row in rows), dtype="<f2").reshape(len(rows), dim)
@@ -380,9 +368,9 @@ def _write(connection: sa.Connection, key: int, items: Sequence[str], now: PeerS
             added.append({"item": item, "encoder": key, "count": count, "sum": _blob(total)})
     insert_rows(connection, tables.item_sums, added)
     if changed:
-        connection.execute(_CHANGE_item_sums, changed)
+        connection.execute(_CHANGE_ITEM, changed)
     if emptied:
-        connection.execute(_DROP_item_sums, emptied)
+        connection.execute(_DROP_ITEM, emptied)
 
 
 def _blob(total: np.ndarray) -> bytes:

@@ -55,7 +55,7 @@ def find_encoder(connection: sa.Connection, name: str) -> EncoderRow:
 
 
 def add_vectors(connection: sa.Connection, ids: Sequence[ReviewId], vectors: np.ndarray, encoder: str) -> int:
-    """Store the vectors that are new and add them to their items' sums, unless their user is nobody's peer.
+    """Store the vectors that are new and add them to their items' sums, unless their user opted out.
 
     Args:
         connection: An open write transaction.
