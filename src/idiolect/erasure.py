@@ -171,7 +171,7 @@ def erase_from(
 ) -> Iterator[Erased]:
     """Erase a user from a file, or from everything in a folder.
 
-    A snapshot is removed whole, because it is made again when needed, and so is a list of rejected rows, because it has the
+    A snapshot is removed whole, because it can be made again, and so is a list of rejected rows, because it has the
     beginnings of rows and cannot say whose each was. From an export, JSON lines and Parquet the rows with a trace go,
     from a cache the answers; any other file with a trace goes, and whole what a killed call left unfinished. Weights
     and stores are left alone. Links are not followed.
