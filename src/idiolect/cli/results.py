@@ -34,7 +34,7 @@ from idiolect.explain.ratings import rate, write_sheet
 from idiolect.explain.run import explain_user
 from idiolect.metrics.registry import DEFAULT_METRICS
 
-_Names = Annotated[tuple[str, ...], Parameter(consume_multiple=True, negative="")]
+_Names = Annotated[tuple[str, ...], Parameter(consume_multiple=True, negative="", allow_leading_hyphen=False)]
 
 
 def score(
@@ -120,7 +120,6 @@ def evaluate(
 
 
 _Folder = Annotated[str, Parameter(allow_leading_hyphen=False)]
-_Names_compare = Annotated[tuple[str, ...], Parameter(consume_multiple=True, negative="", allow_leading_hyphen=False)]
 
 
 def compare(
@@ -129,8 +128,8 @@ def compare(
     *folders: _Folder,
     baseline: str | None = None,
     pool: Annotated[bool, Parameter(negative="")] = False,
-    conditions: _Names_compare = (),
-    metrics: _Names_compare = (),
+    conditions: _Names = (),
+    metrics: _Names = (),
     resamples: int | None = None,
     csv: Path | None = None,
     latex: Path | None = None,
