@@ -71,7 +71,7 @@ def test_empty_texts_are_defined_and_departures_are_bounded() -> None:
     found = targets([ASKED] * 2, CROWD + LOUD)
     scores = found.score(["", "!" * 50 + "word " * 500])
     assert np.isfinite(scores.cosine).all()
-    assert np.abs(found.departures(["", "word " * 500]) + found.centre).max() <= CLIP
+    assert np.abs(found.differences(["", "word " * 500]) + found.centre).max() <= CLIP
 
 
 def test_no_answer_is_faithful_to_nobody() -> None:

@@ -67,7 +67,7 @@ def test_a_healthy_run_shows_no_sign():
 def test_each_failure_signature_is_told(run: Uvq, sign: str):
     (found,) = failure_signs(run)
     assert sign in found
-    assert failure_signs(run, Thresholds(least_uvq=0, most_surface=1, most_rejected=1)) == []
+    assert failure_signs(run, Thresholds(min_uvq=0, max_surface=1, max_rejected=1)) == []
 
 
 def test_rejection_is_validations_where_a_judge_counts() -> None:

@@ -94,8 +94,8 @@ def test_stage_settings_reach_the_stages(method):
 def test_norms_are_of_some_users_drawn_by_seed(data):
     reader = data.snapshot("test")
     few, all_of_them = DifferenceConfig(norm_users=2), DifferenceConfig()
-    assert make_norms(reader, few, seed=1).spread.tolist() == make_norms(reader, few, seed=1).spread.tolist()
-    assert make_norms(reader, few).spread.tolist() != make_norms(reader, all_of_them).spread.tolist()
+    assert make_norms(reader, few, seed=1).sd.tolist() == make_norms(reader, few, seed=1).sd.tolist()
+    assert make_norms(reader, few).sd.tolist() != make_norms(reader, all_of_them).sd.tolist()
 
 
 def test_whoever_is_nobodys_peer_is_in_no_norm(data, tmp_path):

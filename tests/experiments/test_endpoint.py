@@ -341,16 +341,16 @@ def test_a_judge_counts_what_was_found_and_may_come_change_and_go(
         return json.loads((out / "results.json").read_text())
 
     plain = counted()
-    assert (plain["judge"], plain["variety"]["drp"]["judge"]) == (None, None)
-    assert plain["variety"]["drp"]["uvq"]["value"] == 1
-    assert f"warning: drp: {plain['variety']['drp']['warnings'][0]}" in (out / "report.md").read_text()
+    assert (plain["judge"], plain["uvq"]["drp"]["judge"]) == (None, None)
+    assert plain["uvq"]["drp"]["uvq"]["value"] == 1
+    assert f"warning: drp: {plain['uvq']['drp']['warnings'][0]}" in (out / "report.md").read_text()
     assert not (out / "judged").exists()
     others = server.requests.total()
     named = {"model": "j", "base_url": server.url, "price": {"prompt": 1.0}}
     record = counted(backbone={"endpoint": named})
     asked = len(server.asked("Judge these claims."))
     assert server.requests.total() == others + asked, "what was written is not written again"
-    found, took = record["variety"]["drp"], record["usage"]["drp"]["judge"]
+    found, took = record["uvq"]["drp"], record["usage"]["drp"]["judge"]
     assert record["judge"] == "j"
     assert found["uvq"]["value"] == 2
     assert found["judge"]["unread"] == 0 < found["judge"]["units"]

@@ -60,7 +60,7 @@ def test_whoever_is_nobodys_peer_is_in_nobodys_crowd(job: Any, tmp_path: Any) ->
             data = SimpleNamespace(store=store, split=SimpleNamespace(members=rows), settings=Settings())
             targets = [id for id, user in frame.filter(role="test").select("review_id", "user").rows() if user != apart]
             found.append(style_targets(data, [Sample.of(review) for review in store.reviews(targets)]))
-        for field in ("crowd", "profile", "n_items", "spreads", "centre"):
+        for field in ("crowd", "profile", "n_items", "sd", "centre"):
             np.testing.assert_allclose(getattr(found[0], field), getattr(found[1], field), atol=1e-12)
 
 

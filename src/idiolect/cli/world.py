@@ -112,7 +112,7 @@ def _places(report: DemoReport, out: Path, figures: list[Path]) -> Iterator[str]
 
 
 def _record(report: DemoReport, study: RecordedStudy | None, out: Path) -> dict[str, Any]:
-    from idiolect.evaluation import uvq_report as variety_report
+    from idiolect.evaluation import uvq_report as uvq_report
     from idiolect.evaluation.render import to_dict
 
     found = report.evaluation
@@ -123,7 +123,7 @@ def _record(report: DemoReport, study: RecordedStudy | None, out: Path) -> dict[
         "methods": to_dict(found.methods),
         "controls": {name: to_dict(table) for name, table in found.controls.items()},
         "verdicts": [verdict.to_dict() for verdict in found.verdicts],
-        "variety": variety_report.to_dict(found.variety),
+        "uvq": uvq_report.to_dict(found.uvq),
         "study": study and dict(study.record),
     }
 

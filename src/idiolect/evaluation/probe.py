@@ -40,8 +40,8 @@ class MeanR2(AdditiveScore):
 
     def score_totals(self, totals: np.ndarray, counts: np.ndarray) -> np.ndarray:
         """R2 of many sets of users at once; see ``SufficientStatistics``."""
-        errors, spreads = np.split(totals, 2, axis=1)
-        return (1 - errors / spreads).mean(axis=1)
+        errors, variances = np.split(totals, 2, axis=1)
+        return (1 - errors / variances).mean(axis=1)
 
     def signature(self) -> Signature:
         """Name, number of traits and aggregation."""

@@ -320,7 +320,7 @@ _STYLE = {
 
 
 @contextmanager
-def drawing(path: Path, *, width: float, height: float) -> Iterator[Figure]:
+def plotting(path: Path, *, width: float, height: float) -> Iterator[Figure]:
     """A figure of a size in inches, written where drawing it raised nothing; matplotlib's settings stay as they were.
 
     Raises:

@@ -21,7 +21,7 @@ import polars as pl
 from idiolect.errors import InputError
 from idiolect.evaluation import curves as curve_report
 from idiolect.evaluation import usage as spend_report
-from idiolect.evaluation import uvq_report as variety_report
+from idiolect.evaluation import uvq_report as uvq_report
 from idiolect.evaluation.attribution import Verdict, judge, settled_by
 from idiolect.evaluation.curves import Curves, curves
 from idiolect.evaluation.judge import Found
@@ -38,7 +38,7 @@ from idiolect.evaluation.render import (
 from idiolect.evaluation.report import ScoreTable, check_names, score_table
 from idiolect.evaluation.significance import Interval, Resamples, interval
 from idiolect.evaluation.usage import PeerScopes, Spending, answered, count_peer_scopes, sentences, spending, with_stage
-from idiolect.evaluation.uvq_report import Varieties, Variety, judging, user_scores, variety
+from idiolect.evaluation.uvq_report import MethodUvq, UvqByMethod, judging, method_uvq, user_scores
 from idiolect.methods.controls import is_control
 from idiolect.metrics.base import Aggregate, Mean, Metric
 from idiolect.metrics.fidelity import FIDELITY, StyleTargets
@@ -170,7 +170,7 @@ class Evaluation:
     """The methods' table of every category, where there are several."""
     own_fidelity: Interval | None
     """Trait fidelity of the users' own texts, which is what can be hoped for; None where it is no metric."""
-    variety: Varieties
+    uvq: UvqByMethod
     """How many different things the methods found of the users, by method; without those that compare nobody."""
     spending: Spending
     """Calls, tokens, latency and money, by condition and stage."""
@@ -217,8 +217,8 @@ class Evaluation:
         parts = [f"methods\n\n{to_text(self.methods)}"]
         parts += [f"controls\n\n{controls_to_text(list(self.controls.values()))}"] if self.controls else []
         parts += [f"whether it is personal\n\n{verdicts_to_markdown(self.verdicts)}"] if self.verdicts else []
-        if self.variety:
-            parts.append(f"what was found to differ\n\n{variety_report.to_text(self.variety)}")
+        if self.uvq:
+            parts.append(f"what was found to differ\n\n{uvq_report.to_text(self.uvq)}")
         if spend_report.worth_showing(self.spending):
             parts.append(f"what it took\n\n{spend_report.to_text(self.spending)}")
         return "\n".join([*parts, *self.remarks]).rstrip("\n")
@@ -226,7 +226,7 @@ class Evaluation:
     @property
     def remarks(self) -> tuple[str, ...]:
         """What stands below the tables: the users' own score, whom they were compared with, warnings and notes."""
-        below = (*sentences(self.peer_scopes), *variety_report.warnings(self.variety), *self.notes)
+        below = (*sentences(self.peer_scopes), *uvq_report.warnings(self.uvq), *self.notes)
         if self.own_fidelity is None:
             return below
         value, low, high = self.own_fidelity
@@ -240,7 +240,7 @@ class Evaluation:
         """
         self.folder.mkdir(parents=True, exist_ok=True)
         results.write_json(self.folder / "results.json", {"status": "complete", **record, **self._found()})
-        figures = variety_report.draw_if_possible(self.variety, self.folder)
+        figures = uvq_report.draw_if_possible(self.uvq, self.folder)
         (self.folder / "report.md").write_text(self._report(figures), encoding="utf-8")
 
     def _found(self) -> dict[str, Any]:
@@ -252,7 +252,7 @@ class Evaluation:
             "tables": tables,
             "verdicts": verdicts,
             **own,
-            "variety": variety_report.to_dict(self.variety),
+            "uvq": uvq_report.to_dict(self.uvq),
             "usage": spent,
             "curves": curve_report.to_dict(self.curves),
             "peer_scopes": self.peer_scopes,
@@ -265,8 +265,8 @@ class Evaluation:
         ]
         if self.verdicts:
             sections.append(f"## Whether it is personal\n\n{verdicts_to_markdown(self.verdicts)}")
-        if self.variety:
-            shown = variety_report.to_markdown(self.variety, figures)
+        if self.uvq:
+            shown = uvq_report.to_markdown(self.uvq, figures)
             sections.append(f"## What was found to differ\n\n{shown}")
         if self.spending:
             sections.append(f"## What it took\n\n{spend_report.to_markdown(self.spending)}")
@@ -334,14 +334,14 @@ class Scorer:
         scored = {name: columns(name, rows, self._metrics, self._references) for name, rows in runs.items()}
         stats = {name: {**own.stats, **self._fidelity(runs[name])} for name, own in scored.items()}
         methods = {name: own for name, own in stats.items() if not is_control(name)}
-        varied = self._variety(differing or {}, stats)
+        varied = self._method_uvq(differing or {}, stats)
         return Evaluation(
             methods=self._table(methods, "rag", self._answered),
             controls=self._controls(stats),
             verdicts=self._verdicts(stats),
             categories=self._by_category(methods),
             own_fidelity=self._own_fidelity(),
-            variety=varied,
+            uvq=varied,
             spending=with_stage(spending(runs), "judge", judging(varied)),
             curves=curves(runs),
             peer_scopes=count_peer_scopes(runs),
@@ -361,11 +361,11 @@ class Scorer:
             f"{FIDELITY.name} {of}: {n - known} of {n} samples are not in English, and only English is measured",
         ]
 
-    def _variety(self, differing: Mapping[str, Found], stats: Mapping[str, Stats]) -> dict[str, Variety]:
+    def _method_uvq(self, differing: Mapping[str, Found], stats: Mapping[str, Stats]) -> dict[str, MethodUvq]:
         settings, users = self._data.settings, [sample.user for sample in self._samples]
         draws = Resamples(len(set(users)), np.random.default_rng([settings.seed, 19]), resamples=settings.resamples)
         scores = {name: user_scores(self._metrics, stats[name], users, self._places) for name in differing}
-        return {name: variety(one, scores[name], draws) for name, one in differing.items()}
+        return {name: method_uvq(one, scores[name], draws) for name, one in differing.items()}
 
     def _fidelity(self, rows: Rows) -> dict[str, np.ndarray]:
         texts = results.texts(rows) if self._faithful else None

@@ -22,7 +22,7 @@ from idiolect.config import Config
 from idiolect.difference.claims.taxonomy import CATEGORIES
 from idiolect.errors import InputError, MissingDependencyError
 from idiolect.evaluation.judge import Found
-from idiolect.evaluation.render import BLUE, GREEN, GREY, ORANGE, PURPLE, VERMILLION, drawing
+from idiolect.evaluation.render import BLUE, GREEN, GREY, ORANGE, PURPLE, VERMILLION, plotting
 from idiolect.evaluation.significance import LEVEL, Bootstrapped, Interval, Resamples, interval
 from idiolect.evaluation.uvq import Uvq, uvq
 from idiolect.llm.base import Usage
@@ -40,8 +40,8 @@ class Correlation(AdditiveScore):
     def score_totals(self, totals: np.ndarray, counts: np.ndarray) -> np.ndarray:
         """See ``SufficientStatistics``; the columns are x, y, x squared, y squared, x times y."""
         x, y, xx, yy, xy = (totals / counts[:, None]).T
-        spread = np.sqrt(np.maximum(xx - x * x, 0) * np.maximum(yy - y * y, 0))
-        return np.divide(xy - x * y, spread, out=np.zeros_like(spread), where=spread > 1e-12)
+        product_sd = np.sqrt(np.maximum(xx - x * x, 0) * np.maximum(yy - y * y, 0))
+        return np.divide(xy - x * y, product_sd, out=np.zeros_like(product_sd), where=product_sd > 1e-12)
 
     def signature(self) -> Signature:
         """Name and kind."""
@@ -82,12 +82,12 @@ def correlation(
 class Thresholds(Config):
     """From where on a run is suspicious. The signs are the paper's, the numbers ours: it gives none."""
 
-    least_uvq: float = Field(default=2.0, ge=0)
+    min_uvq: float = Field(default=2.0, ge=0)
     """Mean UVQ below which the extractor finds too little that is different and holds."""
-    most_surface: float = Field(default=0.65, gt=0, le=1)
+    max_surface: float = Field(default=0.65, gt=0, le=1)
     """Share of Writing and Emotion among valid differences above which extraction stays on the surface (they have 13 of
     35 keys)."""
-    most_rejected: float = Field(default=0.5, gt=0, le=1)
+    max_rejected: float = Field(default=0.5, gt=0, le=1)
     """Share of rejected differences above which extractor and validator are at odds."""
 
 
@@ -103,19 +103,19 @@ def failure_signs(result: Uvq, alarms: Thresholds | None = None, *, validated: U
     if not len(result.kept):
         return []
     signs = []
-    if result.mean < limits.least_uvq:
+    if result.mean < limits.min_uvq:
         signs.append(
-            f"low UVQ ({result.mean:.2f} differences a user, below {limits.least_uvq:g}): the extractor finds few "
+            f"low UVQ ({result.mean:.2f} differences a user, below {limits.min_uvq:g}): the extractor finds few "
             "different valid features; try more comparisons or open dimensions, or another model if one was asked"
         )
     total = sum(result.distribution.values())
     surface = result.distribution["Writing"] + result.distribution["Emotion"]
-    if total and surface / total > limits.most_surface:
+    if total and surface / total > limits.max_surface:
         signs.append(
             f"Writing and Emotion dominate ({surface / total:.0%} of {total} valid features): the extractor does not "
             "reach semantics, structure and pragmatics"
         )
-    if before.rejection_rate > limits.most_rejected:
+    if before.rejection_rate > limits.max_rejected:
         signs.append(
             f"high rejection ({before.rejection_rate:.0%} of {before.n_units} features): extractor and validation are "
             "at odds; look at the reasons"
@@ -161,7 +161,7 @@ def draw_categories(results: Mapping[str, Uvq], path: Path) -> None:
     totals = counts.sum(axis=1)
     shares = counts / np.maximum(totals, 1)[:, None]
     starts = np.cumsum(shares, axis=1) - shares
-    with drawing(path, width=6.2, height=1.1 + 0.42 * len(results)) as figure:
+    with plotting(path, width=6.2, height=1.1 + 0.42 * len(results)) as figure:
         axes = figure.subplots()
         places = np.arange(len(results))
         for k, name in enumerate(CATEGORIES):
@@ -197,7 +197,7 @@ def draw_scatter(points: Sequence[System], found: Interval, path: Path, *, metri
     if len(points) < 2:
         raise InputError(f"{len(points)} points show no relation", hint="give at least two systems or users")
     x, y = np.array([[point.uvq, point.score] for point in points]).T
-    with drawing(path, width=4.2, height=3.4) as figure:
+    with plotting(path, width=4.2, height=3.4) as figure:
         axes = figure.subplots()
         if np.ptp(x) > 0:
             slope, start = np.polyfit(x, y, 1)
@@ -214,7 +214,7 @@ def draw_scatter(points: Sequence[System], found: Interval, path: Path, *, metri
 
 RELATED = ("bleu", "meteor")
 """The scores that UVQ is held against, as in the paper's Figure 2."""
-LEAST_USERS = 10
+MIN_USERS = 10
 """Below it a correlation's interval says nothing."""
 
 
@@ -231,7 +231,7 @@ _UVQ = _MeanOfKnown("uvq", greater_is_better=True, unit="differences/user")
 
 
 @dataclass(frozen=True, slots=True, eq=False, kw_only=True)
-class Variety:
+class MethodUvq:
     """What one method found of its users."""
 
     uvq: Uvq
@@ -272,7 +272,7 @@ class Variety:
         return [*signs, *([unread] if self.unread else []), *([missing] if self.unknown and not self.unread else [])]
 
 
-def variety(found: Found, scores: Mapping[str, np.ndarray], draws: Resamples) -> Variety:
+def method_uvq(found: Found, scores: Mapping[str, np.ndarray], draws: Resamples) -> MethodUvq:
     """What a method found, in numbers.
 
     Args:
@@ -281,12 +281,12 @@ def variety(found: Found, scores: Mapping[str, np.ndarray], draws: Resamples) ->
         draws: Resamples of the users.
     """
     known = np.array([user not in found.unknown for user in found.users], dtype=bool)
-    counted = uvq([cells for cells, heard in zip(found.units, known, strict=True) if heard])
+    counted = uvq([cells for cells, is_known in zip(found.units, known, strict=True) if is_known])
     scores = {name: own[known] for name, own in scores.items()}
     features = [one for own in found.features.values() for one in own]
     dropped = Counter(one.reason or "rejected" for one in features if not one.valid)
     asked = [one for cell, one in (found.judged or {}).items() if any(f.valid for f in found.features[cell])]
-    return Variety(
+    return MethodUvq(
         uvq=counted,
         validated=counted if found.judged is None else uvq(found.validated),
         mean=_mean(counted.per_user, known, draws),
@@ -311,7 +311,7 @@ def _mean(counts: np.ndarray, known: np.ndarray, draws: Resamples) -> Interval |
     return interval(Bootstrapped(score.value, score.resampled[np.isfinite(score.resampled)]))
 
 
-def judging(found: Mapping[str, Variety]) -> dict[str, Usage]:
+def judging(found: Mapping[str, MethodUvq]) -> dict[str, Usage]:
     """What the judge took, by method."""
     return {name: one.usage for name, one in found.items() if one.usage is not None}
 
@@ -350,11 +350,11 @@ def user_scores(
 
 
 def _related(counts: np.ndarray, scores: np.ndarray, draws: Resamples) -> Interval | None:
-    defined = len(counts) >= LEAST_USERS and np.ptp(counts) > 0 and np.ptp(scores) > 0
+    defined = len(counts) >= MIN_USERS and np.ptp(counts) > 0 and np.ptp(scores) > 0
     return correlation(counts, scores, draws) if defined else None
 
 
-Varieties = Mapping[str, Variety]
+UvqByMethod = Mapping[str, MethodUvq]
 """By method; without those that compare nobody."""
 
 _HEAD = ("run", "users", "comparisons", "UVQ", "frequent", "weighted", "claimed", "rejected", "conflicts", *CATEGORIES)
@@ -367,23 +367,23 @@ _LEGEND = (
 )
 
 
-def to_dict(found: Varieties) -> dict[str, Any]:
+def to_dict(found: UvqByMethod) -> dict[str, Any]:
     """Plain data for a result file."""
     return {name: _record(one) for name, one in found.items()}
 
 
-def to_text(found: Varieties) -> str:
+def to_text(found: UvqByMethod) -> str:
     """A line a method, for a terminal."""
     width = max(map(len, found), default=0)
     return "\n".join(f"{name.ljust(width)}  {_sentence(one)}" for name, one in found.items()) + "\n"
 
 
-def warnings(found: Varieties) -> list[str]:
+def warnings(found: UvqByMethod) -> list[str]:
     """The paper's signs of a failing run, one sentence each."""
     return [f"warning: {name}: {sign}" for name, one in found.items() for sign in one.warnings]
 
 
-def to_markdown(found: Varieties, figures: Sequence[Path]) -> str:
+def to_markdown(found: UvqByMethod, figures: Sequence[Path]) -> str:
     """A table with a row a method, what it means, and the figures that were drawn."""
     rows = [_HEAD, ["---", *["---:"] * (len(_HEAD) - 1)], *(_row(name, one) for name, one in found.items())]
     table = "\n".join(f"| {' | '.join(row)} |" for row in rows)
@@ -392,7 +392,7 @@ def to_markdown(found: Varieties, figures: Sequence[Path]) -> str:
     return "\n\n".join([table, _LEGEND, "\n".join(beside), *shown]) + "\n"
 
 
-def draw_if_possible(found: Varieties, folder: Path) -> list[Path]:
+def draw_if_possible(found: UvqByMethod, folder: Path) -> list[Path]:
     """``categories.svg``, and for every correlation ``uvq-METRIC-METHOD.svg``; none where matplotlib is missing.
 
     Those of an earlier call go.
@@ -405,7 +405,7 @@ def draw_if_possible(found: Varieties, folder: Path) -> list[Path]:
         return []
 
 
-def _drawn(found: Varieties, folder: Path) -> Iterator[Path]:
+def _drawn(found: UvqByMethod, folder: Path) -> Iterator[Path]:
     path = folder / _CATEGORIES
     draw_categories({name: one.uvq for name, one in found.items()}, path)
     yield path
@@ -417,7 +417,7 @@ def _drawn(found: Varieties, folder: Path) -> Iterator[Path]:
             yield path
 
 
-def _record(one: Variety) -> dict[str, Any]:
+def _record(one: MethodUvq) -> dict[str, Any]:
     judged = {"comparisons": one.judged, "unread": one.unread, "units": one.uvq.n_units, "rejected": one.uvq.n_rejected}
     return {
         "uvq": None if one.mean is None else one.mean._asdict(),
@@ -437,20 +437,20 @@ def _record(one: Variety) -> dict[str, Any]:
     }
 
 
-def _sentence(one: Variety) -> str:
+def _sentence(one: MethodUvq) -> str:
     lost = f"{one.validated.n_rejected} of {one.validated.n_units} claims rejected"
     said = f"UVQ {_mean_report(one)} over {one.users} users, {one.comparisons} comparisons; {lost}"
     return said if one.judged is None else f"{said}; counted by the judge"
 
 
-def _mean_report(one: Variety) -> str:
+def _mean_report(one: MethodUvq) -> str:
     if one.mean is None:
         return "not known"
     value, low, high = one.mean
     return f"{value:.2f} [{low:.2f}, {high:.2f}]"
 
 
-def _row(name: str, one: Variety) -> list[str]:
+def _row(name: str, one: MethodUvq) -> list[str]:
     counts = [str(one.users), str(one.comparisons), _mean_report(one)]
     means = [f"{own.mean():.2f}" if one.users else "-" for own in (one.uvq.frequent, one.uvq.scores)]
     lost = [str(one.validated.n_units), f"{one.validated.rejection_rate:.0%}", f"{one.uvq.conflict_drop_rate:.0%}"]
@@ -458,7 +458,7 @@ def _row(name: str, one: Variety) -> list[str]:
     return [name, *counts, *means, *lost, *(f"{one.uvq.distribution[category] / total:.0%}" for category in CATEGORIES)]
 
 
-def _beside(one: Variety) -> Iterator[str]:
+def _beside(one: MethodUvq) -> Iterator[str]:
     if one.judged is not None:
         told = f"{one.uvq.n_rejected} of {one.uvq.n_units} units not valid, {one.unread} answers unread"
         yield f"judged, {one.judged} comparisons: {told}"
@@ -468,5 +468,5 @@ def _beside(one: Variety) -> Iterator[str]:
         said = ", ".join(f"{metric} {r:.2f} [{low:.2f}, {high:.2f}]" for metric, (r, low, high) in one.related.items())
         yield f"correlation of UVQ over users (Pearson's r) with {said}"
     if missing := [metric for metric in one.scores if metric not in one.related]:
-        why = f"fewer than {LEAST_USERS} users" if one.users < LEAST_USERS else "one of the two is the same everywhere"
+        why = f"fewer than {MIN_USERS} users" if one.users < MIN_USERS else "one of the two is the same everywhere"
         yield f"no correlation with {' and '.join(missing)}: {why}"

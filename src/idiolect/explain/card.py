@@ -1,13 +1,4 @@
-"""What a card claims, and on how much.
-
-Measured differences in words.
-
-A user's reviews beside others' reviews of the same items: all that a card rests on.
-
-One user's differences on every measure: which are claimed, which are not, and why.
-
-Sentences of the user's own in which a claimed difference shows, word for word.
-"""
+"""The data of a card: reviews to compare, measured differences, their wording, and sentences that show them."""
 
 from __future__ import annotations
 
@@ -23,10 +14,10 @@ from pydantic import Field
 
 from idiolect.config import Config
 from idiolect.difference.claims.stylometric import MeasuredTexts
-from idiolect.difference.stylometry import MEASURES, NAMES, Measure, measure, spread
+from idiolect.difference.stylometry import MEASURES, NAMES, Measure, measure, within_item_sd
 from idiolect.difference.stylometry.english import are_english
 from idiolect.difference.stylometry.measures import LIST_LINE, split
-from idiolect.difference.stylometry.permutation import judge, min_p, permutation_test
+from idiolect.difference.stylometry.permutation import find_significant, min_p, permutation_test
 from idiolect.errors import NotFoundError
 from idiolect.peers import peers_of
 from idiolect.store.base import ReviewReader
@@ -34,12 +25,12 @@ from idiolect.types import ItemId, Review, ReviewId, UserId
 
 
 class ExplainConfig(Config):
-    """How sure and how large a difference must be to stand on a card."""
+    """Significance and size that a difference needs to be on a card."""
 
     fdr_level: float = Field(default=0.05, gt=0, lt=1)
-    """Expected share of a card's claims that are luck, at most (Benjamini and Hochberg over all measures)."""
+    """False discovery rate: highest expected share of false claims (Benjamini and Hochberg over all measures)."""
     min_effect: float = Field(default=0.2, ge=0)
-    """Smallest difference worth a claim, in spreads of reviews of one item; Cohen calls 0.2 small."""
+    """Smallest effect that is claimed, in standard deviations of reviews of one item; Cohen calls 0.2 small."""
     min_support: int = Field(default=2, ge=1)
     """Comparisons in which a difference that a model claimed must recur."""
     min_peers: int = Field(default=1, ge=1)
@@ -58,7 +49,7 @@ class ExplainConfig(Config):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Compared:
-    """One user against the crowd, item by item."""
+    """A user's reviews and others' reviews of the same items."""
 
     user: UserId
     n_reviews: int
@@ -84,12 +75,12 @@ class Compared:
 
     @property
     def texts(self) -> list[str]:
-        """Every text that is measured."""
+        """All texts to measure."""
         return [review.text for review in (*self.own, *chain.from_iterable(self.peers))]
 
 
 def gather(reader: ReviewReader, user: UserId, config: ExplainConfig) -> Compared:
-    """What there is to compare for a user.
+    """Collect a user's newest review of each item and others' reviews of it.
 
     Raises:
         NotFoundError: The user has no review.
@@ -114,10 +105,10 @@ def gather(reader: ReviewReader, user: UserId, config: ExplainConfig) -> Compare
 def in_english(compared: Compared, config: ExplainConfig) -> Compared:
     """The same without texts that are not English, and with how many those are: measures would tell nothing of them."""
     reviews = [*compared.own, *chain.from_iterable(compared.peers)]
-    told = are_english([one.text for one in reviews], [one.user for one in reviews])
-    if told.all():
+    model_claims = are_english([one.text for one in reviews], [one.user for one in reviews])
+    if model_claims.all():
         return compared
-    english = {one.id for one, keep in zip(reviews, told.tolist(), strict=True) if keep}
+    english = {one.id for one, keep in zip(reviews, model_claims.tolist(), strict=True) if keep}
     peers = [tuple(one for one in of_item if one.id in english) for of_item in compared.peers]
     kept = [
         (own, others)
@@ -144,7 +135,7 @@ Direction = Literal["more", "less"]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Claim:
-    """One measured difference that is neither luck nor too small to matter."""
+    """One measured difference that is significant and at least ``ExplainConfig.min_effect``."""
 
     measure: Measure
     direction: Direction
@@ -153,9 +144,9 @@ class Claim:
     others: float
     """The others' mean over the same items, each item's crowd counting once."""
     effect: float
-    """Own minus others', in spreads of reviews of one item."""
+    """Own minus others', in standard deviations of reviews of one item."""
     low: float
-    """Lower end of the effect's interval, at ``Findings.level``."""
+    """Lower end of the effect's interval, at ``UserDifferences.level``."""
     high: float
     """Upper end."""
     support: int
@@ -175,7 +166,7 @@ class Claim:
 
 
 @dataclass(frozen=True, slots=True, eq=False, kw_only=True)
-class Findings:
+class UserDifferences:
     """A user on every measure; all arrays (n_measures,) in the order of ``MEASURES``."""
 
     compared: Compared
@@ -184,17 +175,17 @@ class Findings:
     others: np.ndarray
     """float64: the others'."""
     effect: np.ndarray
-    """float64, spreads."""
+    """float64, standard deviations."""
     low: np.ndarray
     high: np.ndarray
     p: np.ndarray
-    """float64: each measure looked at alone."""
+    """float64: not corrected."""
     corrected: np.ndarray
-    """float64: for all measures that vary on these items."""
+    """float64: corrected for all measures that vary on these items."""
     claimed: np.ndarray
-    """bool: sure and large enough."""
+    """bool: significant and large enough."""
     small: np.ndarray
-    """bool: sure, but too small to matter."""
+    """bool: significant, but smaller than ``ExplainConfig.min_effect``."""
     support: np.ndarray
     """int64: items on which the user lies on the side of the mean difference."""
     showing: np.ndarray
@@ -205,11 +196,11 @@ class Findings:
     """Coverage of the intervals: that of Benjamini and Yekutieli (2005) for parameters that were selected, so that of
     the intervals shown the expected share that misses is at most ``fdr_level``."""
     too_few: bool
-    """These items could not tell anybody from others, however strange."""
+    """With these items no difference, however large, could be significant."""
 
     @property
     def claims(self) -> tuple[Claim, ...]:
-        """What is claimed, by the end of the interval that is nearer 0: the surely largest first."""
+        """Claims, sorted by the interval end nearer 0, largest first."""
         nearest = np.where(self.effect > 0, self.low, -self.high)
         places = sorted(np.flatnonzero(self.claimed), key=lambda place: -nearest[place])
         return tuple(self._claim(int(place)) for place in places)
@@ -232,44 +223,44 @@ class Findings:
         )
 
 
-def find(compared: Compared, texts: MeasuredTexts, config: ExplainConfig) -> Findings:
+def find_differences(compared: Compared, texts: MeasuredTexts, config: ExplainConfig) -> UserDifferences:
     """Compare a user on every measure.
 
     Args:
         compared: The user's reviews and others'.
         texts: Holds all of these texts.
-        config: How sure and how large.
+        config: Significance and size of a claim.
     """
     own = texts[[review.text for review in compared.own]]
     peers = [texts[[peer.text for peer in of_item]] for of_item in compared.peers]
     crowds = np.array([values.mean(axis=0) for values in peers]).reshape(own.shape)
-    spreads = _spreads(own, peers)
-    luck = permutation_test(own, peers, np.random.default_rng(config.seed), draws=config.draws)
-    judged = judge(luck, spreads, fdr_level=config.fdr_level)
-    large = np.abs(judged.effect) >= config.min_effect
-    return Findings(
+    sd = _within_item_sd(own, peers)
+    null = permutation_test(own, peers, np.random.default_rng(config.seed), draws=config.draws)
+    tested = find_significant(null, sd, fdr_level=config.fdr_level)
+    large = np.abs(tested.effect) >= config.min_effect
+    return UserDifferences(
         compared=compared,
         own=_mean(own),
         others=_mean(crowds),
-        effect=judged.effect,
-        low=judged.low,
-        high=judged.high,
-        p=judged.p,
-        corrected=judged.corrected,
-        claimed=judged.sure & large,
-        small=judged.sure & ~large,
-        support=((own - crowds) * np.sign(luck.observed) > 0).sum(axis=0),
+        effect=tested.effect,
+        low=tested.low,
+        high=tested.high,
+        p=tested.p,
+        corrected=tested.corrected,
+        claimed=tested.significant & large,
+        small=tested.significant & ~large,
+        support=((own - crowds) * np.sign(null.observed) > 0).sum(axis=0),
         showing=np.stack([_mean(own != 0), _mean(np.array([(values != 0).mean(axis=0) for values in peers]))]),
-        n_tested=judged.n_tested,
-        level=judged.level,
+        n_tested=tested.n_tested,
+        level=tested.level,
         too_few=min_p([1 + len(values) for values in peers]) * len(MEASURES) > config.fdr_level,
     )
 
 
-def _spreads(own: np.ndarray, peers: list[np.ndarray]) -> np.ndarray:
+def _within_item_sd(own: np.ndarray, peers: list[np.ndarray]) -> np.ndarray:
     places = np.arange(len(own), dtype=np.int64)
     items = np.concatenate([places, np.repeat(places, [len(values) for values in peers])])
-    return spread(np.vstack([own, *peers]), items) if len(own) else np.zeros(len(MEASURES))
+    return within_item_sd(np.vstack([own, *peers]), items) if len(own) else np.zeros(len(MEASURES))
 
 
 def _mean(rows: np.ndarray) -> np.ndarray:
@@ -350,7 +341,7 @@ _JUDGED_BY = {"verdict_first": "judging_words"}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Evidence:
+class UserQuote:
     """Words of the user's own."""
 
     text: str
@@ -381,7 +372,7 @@ class Sentences:
         self._listed = np.array([re.match(LIST_LINE, text) is not None for text in self._texts], dtype=bool)
         self._values = measure(self._texts)
 
-    def showing(self, claim: Claim, k: int) -> tuple[Evidence, ...]:
+    def showing(self, claim: Claim, k: int) -> tuple[UserQuote, ...]:
         """At most ``k`` sentences that show a claim, best first, of as many reviews; none where none can."""
         name = claim.measure.name
         if name in _WHOLE or (claim.direction == "less" and name not in _LOW_SHOWS | _JUDGED_BY.keys()):
@@ -412,9 +403,9 @@ class Sentences:
             return beyond & (claim.sign * values > 0)
         return beyond
 
-    def _evidence(self, place: int) -> Evidence:
+    def _evidence(self, place: int) -> UserQuote:
         review = self._reviews[self._rows[place]]
-        return Evidence(text=self._texts[place], review=review.id, item=review.item)
+        return UserQuote(text=self._texts[place], review=review.id, item=review.item)
 
 
 def _sentences(texts: Sequence[str]) -> pl.DataFrame:

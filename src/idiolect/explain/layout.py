@@ -1,9 +1,4 @@
-"""The card: how a user differs from others, on what evidence, and what was found not to hold.
-
-A card as lines, each with its part in the page: what the terminal and Markdown draw alike.
-
-A card as Markdown.
-"""
+"""The card of one user: differences from others, their evidence, and what was rejected, as lines and as Markdown."""
 
 from __future__ import annotations
 
@@ -19,10 +14,10 @@ from idiolect.difference.stylometry import MEASURES
 from idiolect.explain.card import (
     LEAD,
     Claim,
-    Evidence,
     ExplainConfig,
-    Findings,
     Sentences,
+    UserDifferences,
+    UserQuote,
     amount,
     chance,
     counts,
@@ -30,7 +25,7 @@ from idiolect.explain.card import (
     figures,
     phrase,
 )
-from idiolect.explain.model_claims import Rejected, Told, filter_claims
+from idiolect.explain.model_claims import ModelClaim, Rejected, filter_claims
 from idiolect.store.sql import said_alike
 from idiolect.types import UserId
 
@@ -39,12 +34,12 @@ NOT_MEASURED = "how this user differs from others is not known"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Shown:
-    """A measured claim in words, with the user's own sentences that show it."""
+class CardClaim:
+    """A measured claim in words, with sentences of the user that show it."""
 
     phrase: str
     claim: Claim
-    quotes: tuple[Evidence, ...]
+    quotes: tuple[UserQuote, ...]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -59,7 +54,7 @@ class Card:
     n_peer_reviews: int
     n_others: int
     n_measures: int
-    """Measures looked at."""
+    """Measures tested."""
     fdr_level: float
     level: float
     """Coverage of the intervals."""
@@ -68,11 +63,11 @@ class Card:
     peers_left_out: int
     """Others' reviews that were not measured, for want of English."""
     too_few: bool
-    """There is too little to compare for anything to be sure."""
-    measured: tuple[Shown, ...]
-    """The surely largest first."""
-    told: tuple[Told, ...]
-    """What a model claimed beside, the best supported first."""
+    """Too few reviews for any difference to be significant."""
+    measured: tuple[CardClaim, ...]
+    """Sorted by the interval end nearer 0, largest first."""
+    model_claims: tuple[ModelClaim, ...]
+    """Claims of a language model, the best supported first."""
     rejected: tuple[Rejected, ...]
     alike: tuple[UserId, ...] = ()
     """Other users whose ids look the same: perhaps the same person, whose history is split then."""
@@ -80,13 +75,13 @@ class Card:
     @property
     def abstains(self) -> bool:
         """Whether nothing can be said of the user."""
-        return not self.measured and not self.told
+        return not self.measured and not self.model_claims
 
     @property
     def verdict(self) -> str:
         """The card in one sentence."""
         if not self.abstains:
-            n = len(self.measured) + len(self.told)
+            n = len(self.measured) + len(self.model_claims)
             return f"{n} {'difference' if n == 1 else 'differences'} from others who wrote about the same items"
         if self.own_left_out and not self.n_items:
             return (
@@ -119,18 +114,19 @@ class Card:
 
     @property
     def method(self) -> str:
-        """How luck was kept out."""
+        """The test and its correction, in words."""
         return (
-            f"{self.n_measures} measures were looked at; a claim must differ from randomly drawn reviews of the same "
-            f"items, corrected so that at most {self.fdr_level:.0%} of the claims are expected to be luck "
-            f"(Benjamini-Hochberg). Effects are in spreads of reviews of one item, intervals at {self.level:.1%}."
+            f"{self.n_measures} measures were tested; a claim must differ from randomly drawn reviews of the same "
+            f"items, corrected so that at most {self.fdr_level:.0%} of the claims are expected to be false "
+            "(Benjamini-Hochberg). Effects are in standard deviations of reviews of one item, "
+            f"intervals at {self.level:.1%}."
         )
 
     def record(self) -> dict[str, Any]:
         """Plain data for programs."""
         plain = asdict(self)
         plain["measured"] = [_plain(shown) for shown in self.measured]
-        plain["told"] = [_plain_told(told) for told in self.told]
+        plain["told"] = [_plain_model_claim(model_claims) for model_claims in self.model_claims]
         if not self.alike:
             del plain["alike"]
         return {
@@ -142,63 +138,63 @@ class Card:
         }
 
 
-def make_card(findings: Findings, config: ExplainConfig, *, features: Sequence[Feature] = ()) -> Card:
+def make_card(result: UserDifferences, config: ExplainConfig, *, features: Sequence[Feature] = ()) -> Card:
     """The card of one user.
 
     Args:
-        findings: What was measured.
+        result: What was measured.
         config: What is claimed.
-        features: What a model claimed of the user's comparisons, validated (``difference.language.validate``).
+        features: What a model claimed of the user's comparisons, validated (``difference.claims.validate``).
     """
-    compared, claims = findings.compared, findings.claims
+    compared, claims = result.compared, result.claims
     sentences = Sentences(compared.own if claims and config.quotes else ())
-    told, refuted = filter_claims(features, findings, config)
+    model_claims, refuted = filter_claims(features, result, config)
     return Card(
         user=compared.user,
         n_reviews=compared.n_reviews,
         n_items=len(compared.own),
         n_peer_reviews=compared.n_peer_reviews,
         n_others=compared.n_others,
-        n_measures=findings.n_tested,
+        n_measures=result.n_tested,
         fdr_level=config.fdr_level,
-        level=findings.level,
+        level=result.level,
         own_left_out=compared.own_left_out,
         peers_left_out=compared.peers_left_out,
-        too_few=findings.too_few,
+        too_few=result.too_few,
         measured=tuple(
-            Shown(
+            CardClaim(
                 phrase=phrase(claim.measure, claim.direction, claim.own),
                 claim=claim,
                 quotes=sentences.showing(claim, config.quotes),
             )
             for claim in claims
         ),
-        told=told,
-        rejected=(*_unsure(findings, config), *refuted),
+        model_claims=model_claims,
+        rejected=(*_not_significant(result, config), *refuted),
     )
 
 
-def _unsure(findings: Findings, config: ExplainConfig) -> list[Rejected]:
-    """Measures that alone look different, the least likely first."""
-    alone = (findings.p <= config.fdr_level) & ~findings.claimed
-    places = sorted(np.flatnonzero(alone), key=lambda place: findings.p[place])
-    return [_rejected(findings, int(place), config) for place in places]
+def _not_significant(result: UserDifferences, config: ExplainConfig) -> list[Rejected]:
+    """Measures that are significant only without correction, smallest p first."""
+    alone = (result.p <= config.fdr_level) & ~result.claimed
+    places = sorted(np.flatnonzero(alone), key=lambda place: result.p[place])
+    return [_rejected(result, int(place), config) for place in places]
 
 
-def _rejected(findings: Findings, place: int, config: ExplainConfig) -> Rejected:
-    of, effect = MEASURES[place], findings.effect[place]
-    said = phrase(of, "more" if effect > 0 else "less", float(findings.own[place]))
-    if findings.small[place]:
+def _rejected(result: UserDifferences, place: int, config: ExplainConfig) -> Rejected:
+    of, effect = MEASURES[place], result.effect[place]
+    said = phrase(of, "more" if effect > 0 else "less", float(result.own[place]))
+    if result.small[place]:
         return Rejected(
             statement=said,
             reason="small",
-            detail=f"sure, but the effect {effect:+.2f} is below {config.min_effect:g} spreads",
+            detail=f"significant, but the effect {effect:+.2f} is below {config.min_effect:g} SD",
         )
-    detail = f"p = {amount(float(findings.p[place]))} alone, {amount(float(findings.corrected[place]))} corrected"
-    return Rejected(statement=said, reason="luck", detail=f"{detail} for {findings.n_tested} measures")
+    detail = f"p = {amount(float(result.p[place]))} alone, {amount(float(result.corrected[place]))} corrected"
+    return Rejected(statement=said, reason="not_significant", detail=f"{detail} for {result.n_tested} measures")
 
 
-def _plain(shown: Shown) -> dict[str, Any]:
+def _plain(shown: CardClaim) -> dict[str, Any]:
     claim = asdict(shown.claim)
     of = claim.pop("measure")
     return {
@@ -212,16 +208,16 @@ def _plain(shown: Shown) -> dict[str, Any]:
     }
 
 
-def _plain_told(told: Told) -> dict[str, Any]:
+def _plain_model_claim(model_claims: ModelClaim) -> dict[str, Any]:
     return {
-        "phrase": told.key.phrase,
-        "category": told.key.category,
-        "attribute": told.key.attribute,
-        "direction": told.key.direction,
-        "support": told.support,
-        "opposition": told.opposition,
-        "check": told.check,
-        "quotes": [asdict(quote) for quote in told.quotes],
+        "phrase": model_claims.key.phrase,
+        "category": model_claims.key.category,
+        "attribute": model_claims.key.attribute,
+        "direction": model_claims.key.direction,
+        "support": model_claims.support,
+        "opposition": model_claims.opposition,
+        "check": model_claims.check,
+        "quotes": [asdict(quote) for quote in model_claims.quotes],
     }
 
 
@@ -229,7 +225,7 @@ Part = Literal["title", "note", "verdict", "heading", "claim", "figures", "quote
 
 
 MOST_REJECTED = 8
-"""Of what is not claimed; all of it is in the record."""
+"""Rejected claims printed; the record holds all of them."""
 
 
 class Line(NamedTuple):
@@ -238,11 +234,11 @@ class Line(NamedTuple):
     part: Part
     text: str
     aside: str = ""
-    """Where a quote is from, the category of a claim, why something is not claimed."""
+    """Source of a quote, category of a claim, or reason for a rejection."""
 
 
 REASONS = {
-    "luck": "could be luck",
+    "not_significant": "not significant",
     "small": "too small to matter",
     "format_error": "not in a readable form",
     "no_comparison": "compares with nobody",
@@ -262,7 +258,7 @@ REASONS = {
     "unsupported": "claimed in too few comparisons",
     "outvoted": "other comparisons say the opposite",
 }
-"""Why something is not on the card, in words."""
+"""Reasons for a rejection, in words."""
 
 
 def lines(card: Card) -> Iterator[Line]:
@@ -278,10 +274,10 @@ def lines(card: Card) -> Iterator[Line]:
         yield Line("heading", f"{LEAD} ...")
         for shown in card.measured:
             yield from _measured(shown)
-    if card.told:
+    if card.model_claims:
         yield Line("heading", "Claimed by a model" + (" beside" if card.measured else ""))
-        for told in card.told:
-            yield from _told(told)
+        for model_claims in card.model_claims:
+            yield from _model_claim_lines(model_claims)
     if card.rejected:
         yield Line("heading", "Not claimed")
         yield from map(_rejected_layout, card.rejected[:MOST_REJECTED])
@@ -291,7 +287,7 @@ def lines(card: Card) -> Iterator[Line]:
         yield Line("note", card.method)
 
 
-def _measured(shown: Shown) -> Iterator[Line]:
+def _measured(shown: CardClaim) -> Iterator[Line]:
     claim = shown.claim
     yield Line("claim", f"{shown.phrase}: {figures(claim)}", claim.measure.category)
     support = f"on {claim.support} of {claim.n_items} items"
@@ -301,19 +297,19 @@ def _measured(shown: Shown) -> Iterator[Line]:
     yield from map(_quote, shown.quotes)
 
 
-def _told(told: Told) -> Iterator[Line]:
-    yield Line("claim", told.key.phrase, told.key.category)
-    against = f", the opposite in {told.opposition}" if told.opposition else ""
+def _model_claim_lines(model_claims: ModelClaim) -> Iterator[Line]:
+    yield Line("claim", model_claims.key.phrase, model_claims.key.category)
+    against = f", the opposite in {model_claims.opposition}" if model_claims.opposition else ""
     checks = {
         "confirmed": "confirmed by measures",
-        "unclear": "measures show no sure difference",
+        "unclear": "measures show no significant difference",
         "unmeasured": "not measurable",
     }
-    yield Line("figures", f"claimed in {told.support} comparisons{against} · {checks[told.check]}")
-    yield from map(_quote, told.quotes)
+    yield Line("figures", f"claimed in {model_claims.support} comparisons{against} · {checks[model_claims.check]}")
+    yield from map(_quote, model_claims.quotes)
 
 
-def _quote(quote: Evidence) -> Line:
+def _quote(quote: UserQuote) -> Line:
     return Line("quote", quote.text, quote.review)
 
 

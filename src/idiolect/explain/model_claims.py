@@ -24,7 +24,7 @@ from idiolect.difference.claims.vote import Difference, differences, vote
 from idiolect.difference.stylometry import MEASURES
 from idiolect.errors import InputError
 from idiolect.evaluation.judge import found_by
-from idiolect.explain.card import Compared, Evidence, ExplainConfig, Findings
+from idiolect.explain.card import Compared, ExplainConfig, UserDifferences, UserQuote
 from idiolect.types import Review
 
 _HINT = (
@@ -120,7 +120,7 @@ _NAME_WORDS = 6
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Told:
+class ModelClaim:
     """A difference that recurs in what a model claimed and that nothing speaks against."""
 
     key: Key
@@ -130,7 +130,7 @@ class Told:
     """Comparisons that claim the opposite."""
     check: Check
     """``confirmed``: measured to be so over all items; ``unclear``: measured without a sure sign."""
-    quotes: tuple[Evidence, ...]
+    quotes: tuple[UserQuote, ...]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -139,57 +139,59 @@ class Rejected:
 
     statement: str
     reason: str
-    """One of ``feature.Reason``, ``luck`` or ``small``."""
+    """One of ``feature.Reason``, ``null`` or ``small``."""
     detail: str = ""
     count: int = 1
     """How often it was claimed."""
 
 
 def filter_claims(
-    features: Sequence[Feature], findings: Findings, config: ExplainConfig
-) -> tuple[tuple[Told, ...], tuple[Rejected, ...]]:
+    features: Sequence[Feature], result: UserDifferences, config: ExplainConfig
+) -> tuple[tuple[ModelClaim, ...], tuple[Rejected, ...]]:
     """What a model claimed, sorted into what stands, the best supported first, and what does not.
 
     Args:
         features: Validated features of the user's comparisons.
-        findings: What was measured over all items.
+        result: What was measured over all items.
         config: Support asked for, and quotes shown.
     """
-    own = findings.compared.own
-    told: list[Told] = []
+    own = result.compared.own
+    model_claims: list[ModelClaim] = []
     rejected = _dropped(vote(features, min_support=config.min_support))
     for one in differences(features, min_support=config.min_support):
-        check = _check(one.key, findings)
+        check = _check(one.key, result)
         if check is None:
             rejected.append(Rejected(statement=one.key.phrase, reason="measured_opposite", count=one.support))
         else:
             quotes = _quotes(one, own, config.quotes)
-            told.append(Told(key=one.key, support=one.support, opposition=one.opposition, check=check, quotes=quotes))
-    return tuple(told), tuple(rejected)
+            model_claims.append(
+                ModelClaim(key=one.key, support=one.support, opposition=one.opposition, check=check, quotes=quotes)
+            )
+    return tuple(model_claims), tuple(rejected)
 
 
-def _check(key: Key, findings: Findings) -> Check | None:
+def _check(key: Key, result: UserDifferences) -> Check | None:
     """What the measures of a key's attribute say; None: the opposite."""
     places = [k for k, of in enumerate(MEASURES) if CHECKS.get(of.name, of.attribute) == key.attribute]
     if not places or not key.sign:
         return "unmeasured"
-    sure = [k for k in places if findings.claimed[k] or findings.small[k]]
-    sides = {float(np.sign(findings.effect[k])) for k in sure}
+    significant = [k for k in places if result.claimed[k] or result.small[k]]
+    sides = {float(np.sign(result.effect[k])) for k in significant}
     if sides == {-float(key.sign)}:
         return None
     return "confirmed" if sides == {float(key.sign)} else "unclear"
 
 
-def _quotes(one: Difference, own: Sequence[Review], k: int) -> tuple[Evidence, ...]:
+def _quotes(one: Difference, own: Sequence[Review], k: int) -> tuple[UserQuote, ...]:
     """The user's own words among the quotes; whatever is credited to others, or stands nowhere, is left out."""
     reviews = {review.id: review for review in own}
-    found: dict[str, Evidence] = {}
+    found: dict[str, UserQuote] = {}
     for feature in one.features:
         review = next((reviews[known] for known in reviews if known == feature.comparison), None)
         for quote in feature.quotes if review else ():
             words = normalise(quote.text)
             if review and quote.side == "target" and words and stands_in(words, normalise(review.text)):
-                found.setdefault(words, Evidence(text=words, review=review.id, item=review.item))
+                found.setdefault(words, UserQuote(text=words, review=review.id, item=review.item))
     return tuple(found.values())[:k]
 
 

@@ -24,8 +24,8 @@ from idiolect.difference.stylometry import MEASURES, NAMES
 from idiolect.errors import ConfigError, InputError, NotFoundError
 from idiolect.evaluation.agreement import MISSING, alpha_interval
 from idiolect.evaluation.significance import RESAMPLES, Interval, Resamples, interval
-from idiolect.explain.card import Claim, Direction, ExplainConfig, Findings, phrase
-from idiolect.explain.run import find_all
+from idiolect.explain.card import Claim, Direction, ExplainConfig, UserDifferences, phrase
+from idiolect.explain.run import find_all_differences
 from idiolect.metrics.base import AdditiveScore, Signature
 from idiolect.store.sql import SqlStore
 
@@ -111,11 +111,11 @@ def write_sheet(
     with SqlStore(store, create=False) as database:
         known = database.users()
         shuffled = [known[k] for k in rng.permutation(len(known))]
-        chosen: list[Findings] = []
+        chosen: list[UserDifferences] = []
         asked = 0
-        for findings in find_all(database, shuffled, config):
+        for result in find_all_differences(database, shuffled, config):
             asked += 1
-            chosen += [findings] if findings.claimed.any() else []
+            chosen += [result] if result.claimed.any() else []
             if len(chosen) == users:
                 break
         for path in (sheet, key_path(sheet)):
@@ -145,53 +145,53 @@ def _check(sheet: Path, users: int) -> None:
         raise ConfigError(f"{str(taken)!r} is there already, and raters may be at work on it", hint="name a new file")
 
 
-def make_entries(chosen: Sequence[Findings], rng: np.random.Generator) -> list[Entry]:
+def make_entries(chosen: Sequence[UserDifferences], rng: np.random.Generator) -> list[Entry]:
     """Claims and decoys of several users in random order, rows numbered in that order."""
-    entries = [entry for findings in chosen for entry in _of_user(findings, chosen, rng)]
+    entries = [entry for result in chosen for entry in _of_user(result, chosen, rng)]
     order = rng.permutation(len(entries))
     sheet = f"{rng.integers(16**4):04x}"
     return [replace(entries[k], row=f"{sheet}-{number:03d}") for number, k in enumerate(order, start=1)]
 
 
-def _of_user(findings: Findings, chosen: Sequence[Findings], rng: np.random.Generator) -> list[Entry]:
-    claims = [findings.claims[k] for k in rng.permutation(len(findings.claims))]
+def _of_user(result: UserDifferences, chosen: Sequence[UserDifferences], rng: np.random.Generator) -> list[Entry]:
+    claims = [result.claims[k] for k in rng.permutation(len(result.claims))]
     n_reversed = len(claims) // _REVERSED
     turned, true = claims[:n_reversed], claims[n_reversed:]
-    foreign = _foreign(findings, chosen)
+    foreign = _foreign(result, chosen)
     taken = rng.permutation(len(foreign))[: max(0, len(true) - len(turned))]
     opposite: dict[Direction, Direction] = {"more": "less", "less": "more"}
     return [
-        *(_entry(findings, "claim", claim.measure.name, claim.direction) for claim in true),
-        *(_entry(findings, "reversed", claim.measure.name, opposite[claim.direction]) for claim in turned),
-        *(_entry(findings, "other user's", *foreign[k]) for k in taken),
+        *(_entry(result, "claim", claim.measure.name, claim.direction) for claim in true),
+        *(_entry(result, "reversed", claim.measure.name, opposite[claim.direction]) for claim in turned),
+        *(_entry(result, "other user's", *foreign[k]) for k in taken),
     ]
 
 
-def _foreign(findings: Findings, chosen: Iterable[Findings]) -> list[tuple[str, Direction]]:
+def _foreign(result: UserDifferences, chosen: Iterable[UserDifferences]) -> list[tuple[str, Direction]]:
     """Claims of the others that this user gives no reason for, on measures that this user has no claim on."""
     others: dict[tuple[str, Direction], Claim] = {
         (claim.measure.name, claim.direction): claim
         for one in chosen
-        if one.compared.user != findings.compared.user
+        if one.compared.user != result.compared.user
         for claim in one.claims
     }
     fitting: list[tuple[str, Direction]] = []
     for (name, direction), claim in others.items():
         place = NAMES.index(name)
-        leans = claim.sign * findings.effect[place] > 0 and findings.p[place] <= _LEANS
-        if not leans and not findings.claimed[place]:
+        leans = claim.sign * result.effect[place] > 0 and result.p[place] <= _LEANS
+        if not leans and not result.claimed[place]:
             fitting.append((name, direction))
     return fitting
 
 
-def _entry(findings: Findings, kind: Kind, name: str, direction: Direction) -> Entry:
+def _entry(result: UserDifferences, kind: Kind, name: str, direction: Direction) -> Entry:
     place = NAMES.index(name)
-    said = phrase(MEASURES[place], direction, float(findings.own[place]))
-    return Entry(row="", kind=kind, user=findings.compared.user, measure=name, direction=direction, statement=said)
+    said = phrase(MEASURES[place], direction, float(result.own[place]))
+    return Entry(row="", kind=kind, user=result.compared.user, measure=name, direction=direction, statement=said)
 
 
-def _samples(findings: Findings, rng: np.random.Generator) -> str:
-    own = findings.compared.own
+def _samples(result: UserDifferences, rng: np.random.Generator) -> str:
+    own = result.compared.own
     drawn = np.sort(rng.permutation(len(own))[:_SAMPLES])
     return "\n\n".join(f"[{n}] {_cut(own[k].text)}" for n, k in enumerate(drawn, start=1))
 

@@ -9,7 +9,7 @@ from pathlib import Path
 from idiolect.difference.claims.feature import Feature
 from idiolect.difference.claims.stylometric import MeasuredTexts
 from idiolect.errors import NotFoundError
-from idiolect.explain.card import ExplainConfig, Findings, find, gather, in_english
+from idiolect.explain.card import ExplainConfig, UserDifferences, find_differences, gather, in_english
 from idiolect.explain.layout import Card, make_card
 from idiolect.explain.model_claims import read_answers
 from idiolect.registry import suggest
@@ -82,10 +82,12 @@ def explain(
     compared = gather(reader, user, config)
     claimed = [*features, *(read_answers(answers, compared) if answers else ())]
     compared = in_english(compared, config)
-    return make_card(find(compared, MeasuredTexts(compared.texts), config), config, features=claimed)
+    return make_card(find_differences(compared, MeasuredTexts(compared.texts), config), config, features=claimed)
 
 
-def find_all(reader: ReviewReader, users: Iterable[UserId], config: ExplainConfig | None = None) -> Iterator[Findings]:
+def find_all_differences(
+    reader: ReviewReader, users: Iterable[UserId], config: ExplainConfig | None = None
+) -> Iterator[UserDifferences]:
     """Many users' findings, in order; every distinct text of fifty users is measured once.
 
     Raises:
@@ -96,4 +98,4 @@ def find_all(reader: ReviewReader, users: Iterable[UserId], config: ExplainConfi
     for start in range(0, len(waiting), _TOGETHER):
         compared = [in_english(gather(reader, user, config), config) for user in waiting[start : start + _TOGETHER]]
         texts = MeasuredTexts(text for one in compared for text in one.texts)
-        yield from (find(one, texts, config) for one in compared)
+        yield from (find_differences(one, texts, config) for one in compared)

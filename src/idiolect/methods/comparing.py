@@ -52,7 +52,7 @@ class StageConfig(Config):
     level: float = Field(default=LEVEL, gt=0, lt=1)
     """Coverage of the intervals that claims are held against."""
     fdr_level: float = Field(default=FDR_LEVEL, gt=0, lt=1)
-    """Expected share of luck, at most, in what is found where stylometry is the extractor; a higher one finds more."""
+    """False discovery rate of the stylometric extractor; a higher one finds more differences."""
     min_support: int = Field(default=1, ge=1)
     """Comparisons that must agree on a difference; 1 drops only what the others contradict."""
     differences_as: DifferencesAs = "blocks"

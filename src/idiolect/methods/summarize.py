@@ -1,7 +1,7 @@
 """S: what was found about a user as one profile for G (DRP, s), asked of a model or put into a sentence by template.
 
 Peers' texts never come here, nor quotes: only past reviews of the user and claims that hold, cleared of every word that
-was copied from what was compared (``difference.language.cleared``), whether or not anything was validated.
+was copied from what was compared (``difference.language.redact_features``), whether or not anything was validated.
 
 G: the review itself, from past reviews and the profile (DRP, y), and what all the stages took.
 """
@@ -14,7 +14,7 @@ from dataclasses import dataclass, field, replace
 from typing import Literal
 
 from idiolect.difference.claims import lenient_json as lenient
-from idiolect.difference.claims.evidence import cleared
+from idiolect.difference.claims.evidence import redact_features
 from idiolect.difference.claims.feature import Feature
 from idiolect.difference.claims.parse import write_blocks
 from idiolect.difference.claims.stylometric import FDR_LEVEL, Norms
@@ -77,7 +77,7 @@ class Summary:
         """What S reads of a comparison; empty where nothing is left to say."""
         if self.differences_as == "sentence":
             return verbalise(features, k=self.phrases)
-        own = cleared(features, [part for one in (case.own, *case.others) for part in (one.title, one.text)])
+        own = redact_features(features, [part for one in (case.own, *case.others) for part in (one.title, one.text)])
         return "\n" + write_blocks(own, quotes=False) if own else ""
 
     def _told(self, portrait: Portrait, answer: Answer) -> Portrait:
@@ -118,7 +118,7 @@ class HistorySummary:
 
     def _told(self, portrait: Portrait) -> Portrait:
         own = [entry.review.text for entry in portrait.context.entries]
-        found = self.norms.departures(own, fdr_level=self.fdr_level) if self.norms else []
+        found = self.norms.differences(own, fdr_level=self.fdr_level) if self.norms else []
         left_out = int((~are_english(own, [0] * len(own))).sum())
         return _profiled(replace(portrait, unheard=portrait.unheard + left_out), found, self.phrases)
 

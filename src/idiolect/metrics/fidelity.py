@@ -22,7 +22,7 @@ from idiolect.difference.stylometry import (
     group_sums,
     item_pairs,
     measure,
-    spread,
+    within_item_sd,
 )
 from idiolect.difference.stylometry.english import are_english, tell
 from idiolect.errors import InputError
@@ -30,7 +30,7 @@ from idiolect.metrics.base import Mean
 from idiolect.types import Sample
 
 CLIP = 3.0
-"""Spreads beyond which a departure says no more: rare marks are 0 in most texts and far out in the rest."""
+"""Standard deviations beyond which a departure says no more: rare marks are 0 in most texts and far out in the rest."""
 
 
 class _MeanOfKnown(Mean):
@@ -44,7 +44,7 @@ class _MeanOfKnown(Mean):
 
 FIDELITY = _MeanOfKnown("trait-fidelity", greater_is_better=True, unit="cosine")
 """Aggregates ``Fidelity.cosine``, or ``StyleTargets.rows``."""
-DISTANCE = Mean("trait-distance", greater_is_better=False, unit="spreads")
+DISTANCE = Mean("trait-distance", greater_is_better=False, unit="SD")
 """Aggregates ``Fidelity.distance``."""
 
 
@@ -69,7 +69,7 @@ class StyleTargets:
     """float64 (n, n_measures), spreads: the user's departure from the crowd on other items, shrunk; 0 if unknown."""
     n_items: np.ndarray
     """int64 (n,): items that the profile was estimated from."""
-    spreads: np.ndarray
+    sd: np.ndarray
     """float64 (n_measures,)."""
     centre: np.ndarray
     """float64 (n_measures,), spreads: the mean clipped departure, which is not 0 where a measure is skewed."""
@@ -103,29 +103,27 @@ class StyleTargets:
         values, n = measure(reviews["text"].to_list()), len(reviews)
         users = _codes(reviews["user"], [sample.user for sample in samples])
         items = _codes(reviews["item"], [sample.item for sample in samples])
-        spreads, pairs = spread(values, items[:n]), item_pairs(values, users[:n], items[:n])
-        departures = _clipped(pairs.difference, spreads)
-        centre = departures.mean(axis=0) if len(departures) else np.zeros(values.shape[1])
-        profile, n_items = _profiles(departures - centre, pairs, users[n:], items[n:])
+        sd, pairs = within_item_sd(values, items[:n]), item_pairs(values, users[:n], items[:n])
+        differences = _clipped(pairs.difference, sd)
+        centre = differences.mean(axis=0) if len(differences) else np.zeros(values.shape[1])
+        profile, n_items = _profiles(differences - centre, pairs, users[n:], items[n:])
         crowd = _crowds(values, users, items)
-        return cls(crowd=crowd, profile=profile, n_items=n_items, spreads=spreads, centre=centre, known=known)
+        return cls(crowd=crowd, profile=profile, n_items=n_items, sd=sd, centre=centre, known=known)
 
     @classmethod
     def _unknown(cls, n: int) -> StyleTargets:
         """Of samples about which there is nothing in English."""
         rows, nothing = np.zeros((n, N_MEASURES)), np.zeros(N_MEASURES)
         counts = np.zeros(n, dtype=np.int64)
-        return cls(
-            crowd=rows, profile=rows, n_items=counts, spreads=nothing, centre=nothing, known=np.zeros(n, dtype=bool)
-        )
+        return cls(crowd=rows, profile=rows, n_items=counts, sd=nothing, centre=nothing, known=np.zeros(n, dtype=bool))
 
-    def departures(self, texts: Sequence[str]) -> np.ndarray:
+    def differences(self, texts: Sequence[str]) -> np.ndarray:
         """float64 (n, n_measures), spreads: how each sample's text departs from its item's crowd, clipped, centred.
 
         An empty text departs nowhere: it is nobody's way of writing, and no answer must not look like a short one. Nor
         does a text that is not English, of which the measures say nothing.
         """
-        found = _clipped(measure(texts) - self.crowd, self.spreads) - self.centre
+        found = _clipped(measure(texts) - self.crowd, self.sd) - self.centre
         found[[not text.strip() for text in texts]] = 0
         found[tell(texts) < 0] = 0
         return found
@@ -147,7 +145,7 @@ class StyleTargets:
         """
         if len(texts) != len(self.crowd):
             raise InputError(f"{len(texts)} texts for {len(self.crowd)} samples", hint="one text a sample")
-        found = self.departures(texts)
+        found = self.differences(texts)
         norms = np.linalg.norm(found, axis=1) * np.linalg.norm(self.profile, axis=1)
         cosine = np.divide((found * self.profile).sum(axis=1), norms, out=np.zeros(len(found)), where=norms > 0)
         return Fidelity(cosine, np.abs(found - self.profile).mean(axis=1))
@@ -158,23 +156,23 @@ def _codes(known: pl.Series, asked: Sequence[str]) -> np.ndarray:
     return codes(pl.concat([known.cast(pl.String), pl.Series(known.name, asked, dtype=pl.String)]))
 
 
-def _clipped(differences: np.ndarray, spreads: np.ndarray) -> np.ndarray:
-    return effect_sizes(differences, spreads).clip(-CLIP, CLIP)
+def _clipped(differences: np.ndarray, sd: np.ndarray) -> np.ndarray:
+    return effect_sizes(differences, sd).clip(-CLIP, CLIP)
 
 
 def _profiles(
-    departures: np.ndarray, pairs: Pairs, users: np.ndarray, items: np.ndarray
+    differences: np.ndarray, pairs: Pairs, users: np.ndarray, items: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray]:
     """The shrunk mean departure of each sample's user on other items than the sample's, and how many those are."""
     n_users = 1 + int(max(users.max(initial=-1), pairs.users.max(initial=-1)))
-    sums = group_sums(departures, pairs.users, n_users)[users]
+    sums = group_sums(differences, pairs.users, n_users)[users]
     counts = np.bincount(pairs.users, minlength=n_users)[users]
     row = {pair: k for k, pair in enumerate(zip(pairs.users.tolist(), pairs.items.tolist(), strict=True))}
     same = [(k, row[pair]) for k, pair in enumerate(zip(users.tolist(), items.tolist(), strict=True)) if pair in row]
     for sample, own in same:
-        sums[sample] -= departures[own]
+        sums[sample] -= differences[own]
         counts[sample] -= 1
-    return Shrinkage.of(departures, pairs.users)(sums / np.maximum(counts, 1)[:, None], counts), counts
+    return Shrinkage.of(differences, pairs.users)(sums / np.maximum(counts, 1)[:, None], counts), counts
 
 
 def _crowds(values: np.ndarray, users: np.ndarray, items: np.ndarray) -> np.ndarray:

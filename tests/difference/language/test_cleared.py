@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from idiolect.difference.claims.evidence import CUT, cleared
+from idiolect.difference.claims.evidence import CUT, redact_features
 from idiolect.difference.claims.feature import Feature
 from idiolect.difference.claims.taxonomy import KEYS
 
@@ -18,7 +18,7 @@ TEXTS = (
 
 
 def said(text: str) -> str | None:
-    found = cleared([Feature(name="Tone", description=text)], TEXTS)
+    found = redact_features([Feature(name="Tone", description=text)], TEXTS)
     return found[0].description if found else None
 
 
@@ -61,7 +61,7 @@ def test_a_name_that_copies_or_goes_on_becomes_its_place_in_the_taxonomy(name: s
     claim = Feature(
         name=name, description="The user exclaims more.", attribute="writing/exclamations", direction="more"
     )
-    assert cleared([claim], TEXTS)[0].name == left
+    assert redact_features([claim], TEXTS)[0].name == left
 
 
 @settings(max_examples=60, deadline=None)
@@ -71,7 +71,9 @@ def test_a_name_that_copies_or_goes_on_becomes_its_place_in_the_taxonomy(name: s
 def test_no_six_words_in_a_row_come_through(text: str, start: int, n: int, around: str):
     words = text.split()
     copied = words[max(0, min(start, len(words) - n)) :][:n]
-    found = cleared([Feature(name="Tone", description=f"The user is warm, {around.format(' '.join(copied))}")], TEXTS)
+    found = redact_features(
+        [Feature(name="Tone", description=f"The user is warm, {around.format(' '.join(copied))}")], TEXTS
+    )
     assert " ".join(copied[:6]) not in found[0].description
 
 
@@ -79,4 +81,4 @@ def test_the_taxonomys_own_words_stay_even_where_a_text_has_them():
     phrases = [f"Compared with others, the user {key.phrase}." for key in KEYS]
     features = [Feature(name=phrase[:20], description=phrase) for phrase in phrases]
     shorter = [" ".join(phrase.split()[4:9]) for phrase in phrases]
-    assert [one.description for one in cleared(features, shorter)] == phrases
+    assert [one.description for one in redact_features(features, shorter)] == phrases

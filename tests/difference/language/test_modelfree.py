@@ -44,7 +44,7 @@ def test_what_is_sure_is_found_in_each_comparison_and_over_all():
         assert one.status == "kept"
         assert one.measured is not None
         assert one.measured.low > 0
-    assert "spreads over 3 items" in exclaims[-1].detail
+    assert "SD over 3 items" in exclaims[-1].detail
 
 
 def test_a_crowd_that_writes_alike_is_not_told_apart():
@@ -131,10 +131,10 @@ def test_the_checks_agree_with_what_was_measured():
 
 def test_a_history_is_compared_with_the_norm():
     norms = Norms([*CALM * 3, *LOUD, *(f"{text} I say." for text in CALM), *(f"{text} So be it." for text in CALM)])
-    names = {one.name: one for one in norms.departures([f"{text} Ah! Oh! So good!" for text in LOUD])}
+    names = {one.name: one for one in norms.differences([f"{text} Ah! Oh! So good!" for text in LOUD])}
     assert names["exclamations"].direction == "more"
     assert {one.comparison for one in names.values()} == {POOLED}
-    assert norms.departures(LOUD[:1]) == []
-    assert norms.departures([]) == []
+    assert norms.differences(LOUD[:1]) == []
+    assert norms.differences([]) == []
     with pytest.raises(InputError, match="1 texts say nothing"):
         Norms(["a", "a"])

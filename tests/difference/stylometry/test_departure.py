@@ -9,9 +9,9 @@ from idiolect.difference.stylometry import (
     NAMES,
     StyleDifference,
     compare,
-    departures,
     measure,
-    spread,
+    style_differences,
+    within_item_sd,
 )
 from idiolect.errors import InputError
 
@@ -62,8 +62,8 @@ def test_an_item_that_nobody_else_wrote_about_does_not_count() -> None:
 
 
 def test_a_corpus_spread_is_the_unit_where_it_is_given() -> None:
-    spreads = np.full(N_MEASURES, 50.0)
-    exclamations = on("exclamations", compare(LOUD, CALM, spreads=spreads))
+    sd = np.full(N_MEASURES, 50.0)
+    exclamations = on("exclamations", compare(LOUD, CALM, sd=sd))
     assert exclamations.effect == pytest.approx(exclamations.difference / 50)
 
 
@@ -82,10 +82,10 @@ def test_a_corpus_says_of_each_user_what_their_own_comparison_says() -> None:
     items = np.array([0, 1, 2, 3, 0, 0, 1, 2, 2, 3, 4])
     users = np.array([3, 3, 3, 3, 0, 1, 1, 0, 1, 2, 7])
     values = measure(texts)
-    found = departures(values, users, items)
+    found = style_differences(values, users, items)
     assert found.users.tolist() == [0, 1, 2, 3, 7]
     assert found.n_items.tolist() == [2, 3, 1, 4, 0]
-    alone = compare(LOUD, CALM, spreads=spread(values, items))
+    alone = compare(LOUD, CALM, sd=within_item_sd(values, items))
     assert found.findings(3) == alone
     assert not found.difference[4].any()
     assert np.isinf(found.standard_error[[2, 4]]).all()
@@ -97,6 +97,6 @@ def test_intervals_hold_the_truth_as_often_as_they_promise() -> None:
     n_users, n_items = 400, 400
     users, items = np.repeat(np.arange(n_users), 6), rng.integers(n_items, size=6 * n_users)
     values = rng.normal(size=(len(users), N_MEASURES))
-    found = departures(values, users, items)
+    found = style_differences(values, users, items)
     covered = [f.low <= 0 <= f.high for row in np.flatnonzero(found.n_items >= 4)[:60] for f in found.findings(row)]
     assert np.mean(covered) == pytest.approx(0.95, abs=0.02)

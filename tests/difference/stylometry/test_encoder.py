@@ -18,7 +18,7 @@ LOUD = "The record is long! It was made in Bremen, and the singer is good!"
 
 def test_every_measure_has_its_coordinate_and_scale():
     assert tuple(TYPICAL) == NAMES
-    assert all(spread >= 0.1 for _, spread in TYPICAL.values())
+    assert all(sd >= 0.1 for _, sd in TYPICAL.values())
     assert load_encoder("style").dim == len(NAMES)
 
 

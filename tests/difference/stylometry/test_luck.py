@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from idiolect.difference.stylometry.permutation import correct, min_p, permutation_test
+from idiolect.difference.stylometry.permutation import benjamini_hochberg, min_p, permutation_test
 
 
 def draw(rng: np.random.Generator, values: np.ndarray, draws: int = 2000):
@@ -40,32 +40,32 @@ def test_a_shift_is_found_with_its_size():
     values = rng.normal(size=(12, 10, 3))
     values[:, 0, 0] += 3
     values[:, 0, 1] -= 3
-    luck = draw(rng, values)
-    assert (luck.p[:2] < 0.002).all()
-    low, high = luck.interval(0.95)
+    null = draw(rng, values)
+    assert (null.p[:2] < 0.002).all()
+    low, high = null.interval(0.95)
     assert low[0] < 3 < high[0]
     assert low[1] < -3 < high[1]
-    assert (low < luck.observed).all()
-    assert (luck.observed < high).all()
+    assert (low < null.observed).all()
+    assert (null.observed < high).all()
 
 
 def test_an_interval_leaves_0_out_where_the_test_rejects():
     rng = np.random.default_rng(4)
-    luck = draw(rng, rng.normal(size=(8, 6, 400)) + np.linspace(0, 1.5, 400) * (np.arange(6) == 0)[:, None])
-    low, high = luck.interval(0.9)
-    rejected, outside = luck.p <= 0.1, (low > 0) | (high < 0)
+    null = draw(rng, rng.normal(size=(8, 6, 400)) + np.linspace(0, 1.5, 400) * (np.arange(6) == 0)[:, None])
+    low, high = null.interval(0.9)
+    rejected, outside = null.p <= 0.1, (low > 0) | (high < 0)
     assert 40 < rejected.sum() < 360
     assert (rejected == outside).mean() > 0.99
 
 
 def test_what_does_not_vary_is_never_different():
-    luck = draw(np.random.default_rng(5), np.full((5, 4, 2), 0.1))
-    assert luck.p.tolist() == [1, 1]
+    null = draw(np.random.default_rng(5), np.full((5, 4, 2), 0.1))
+    assert null.p.tolist() == [1, 1]
 
 
 def test_no_items_say_nothing():
-    luck = permutation_test(np.zeros((0, 2)), [], np.random.default_rng(0), draws=1000)
-    assert luck.p.tolist() == [1, 1]
+    null = permutation_test(np.zeros((0, 2)), [], np.random.default_rng(0), draws=1000)
+    assert null.p.tolist() == [1, 1]
 
 
 def test_few_items_with_few_peers_cannot_give_a_small_p_value():
@@ -93,7 +93,7 @@ def test_the_correction_is_that_of_benjamini_and_hochberg():
         0.7590,
         1,
     ]
-    corrected = correct(np.array(p))
+    corrected = benjamini_hochberg(np.array(p))
     assert (corrected <= 0.05).sum() == 4
     assert corrected[0] == pytest.approx(0.0015)
 
@@ -101,10 +101,10 @@ def test_the_correction_is_that_of_benjamini_and_hochberg():
 @given(st.lists(st.floats(0, 1), max_size=30), st.randoms(use_true_random=False))
 def test_correcting_keeps_order_and_never_lowers(p, random):
     values = np.array(p)
-    corrected = correct(values)
+    corrected = benjamini_hochberg(values)
     assert (corrected >= values - 1e-12).all()
     assert (corrected <= 1).all()
     assert (np.diff(corrected[np.argsort(values)]) >= -1e-12).all()
     order = list(range(len(p)))
     random.shuffle(order)
-    assert np.allclose(correct(values[order]), corrected[order])
+    assert np.allclose(benjamini_hochberg(values[order]), corrected[order])

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from idiolect.difference.stylometry import effect_sizes, item_pairs, spread
+from idiolect.difference.stylometry import effect_sizes, item_pairs, within_item_sd
 from idiolect.errors import InputError
 
 
@@ -28,12 +28,12 @@ def test_the_spread_of_normal_values_is_their_standard_deviation_within_items() 
     rng = np.random.default_rng(1)
     items = np.repeat(np.arange(4000), 3)
     values = 10 * rng.normal(size=(4000, 1))[items] + rng.normal(size=(12_000, 1)) * [1.0, 3.0]
-    np.testing.assert_allclose(spread(values, items), [1.0, 3.0], rtol=0.03)
+    np.testing.assert_allclose(within_item_sd(values, items), [1.0, 3.0], rtol=0.03)
 
 
 def test_items_with_one_review_say_nothing_of_the_spread() -> None:
-    assert spread(np.array([[1.0], [5.0]]), np.array([0, 1])) == 0
-    assert spread(np.empty((0, 1)), np.empty(0, dtype=np.int64)) == 0
+    assert within_item_sd(np.array([[1.0], [5.0]]), np.array([0, 1])) == 0
+    assert within_item_sd(np.empty((0, 1)), np.empty(0, dtype=np.int64)) == 0
 
 
 def test_what_does_not_vary_has_no_effect() -> None:

@@ -10,7 +10,7 @@ from idiolect.difference.claims.feature import Feature, Quote
 from idiolect.errors import InputError, NotFoundError
 from idiolect.explain.card import ExplainConfig
 from idiolect.explain.layout import ABSTAINS, Card, escape, lines, make_card, to_markdown
-from idiolect.explain.run import explain, find_all
+from idiolect.explain.run import explain, find_all_differences
 from idiolect.peers import InMemoryReviews
 from idiolect.pipeline.results import sample_row, write_lines
 from idiolect.types import Item, ItemId, Prediction, Review, Sample, UserId
@@ -110,10 +110,10 @@ def test_what_alone_looks_different_is_listed_with_the_reason(town):
     strict = card_of(town, "loud", min_effect=50)
     assert strict.abstains
     assert {one.reason for one in strict.rejected} == {"small"}
-    found = find_all(town, [UserId(f"peer{k}") for k in range(N_PEERS)])
-    lucky = [one for each in found for one in make_card(each, ExplainConfig()).rejected]
-    assert lucky
-    assert all(one.reason == "luck" and "corrected for" in one.detail for one in lucky)
+    found = find_all_differences(town, [UserId(f"peer{k}") for k in range(N_PEERS)])
+    rejected = [one for each in found for one in make_card(each, ExplainConfig()).rejected]
+    assert rejected
+    assert all(one.reason == "not_significant" and "corrected for" in one.detail for one in rejected)
 
 
 @pytest.mark.parametrize(("user", "said"), [("lone", "0 of 5 reviews"), ("rare", "1 of 1 reviews")])
@@ -174,7 +174,7 @@ def test_a_card_is_the_same_every_time(town):
 
 def test_many_users_at_once_are_found_what_each_is_found_alone(town):
     config = ExplainConfig(draws=4000)
-    loud, plain = find_all(town, [UserId("loud"), UserId("plain")], config)
+    loud, plain = find_all_differences(town, [UserId("loud"), UserId("plain")], config)
     assert {claim.measure.name: claim.direction for claim in loud.claims} == claimed(card_of(town, "loud"))
     assert not plain.claims
 
@@ -186,15 +186,15 @@ def feature(direction: str, review: str, *quotes: Quote, attribute: str = "writi
     )  # fmt: skip
 
 
-def told(town, features):
+def model_claims(town, features):
     return explain(town, UserId("loud"), config=ExplainConfig(draws=4000), features=features)
 
 
 def test_a_models_claim_is_confirmed_by_measures_and_quotes_only_the_user(town):
     own = town.profile(UserId("loud"))
     quotes = (Quote(text=own[0].text.split("!")[0]), Quote(text=f"It is {SECRET}."), Quote(text="x", side="peer"))
-    card = told(town, [feature("more", own[0].id, *quotes), feature("more", own[1].id)])
-    (one,) = card.told
+    card = model_claims(town, [feature("more", own[0].id, *quotes), feature("more", own[1].id)])
+    (one,) = card.model_claims
     assert (one.support, one.opposition, one.check) == (2, 0, "confirmed")
     assert [quote.text for quote in one.quotes] == [own[0].text.split("!")[0]]
     assert SECRET not in json.dumps(card.record())
@@ -202,8 +202,8 @@ def test_a_models_claim_is_confirmed_by_measures_and_quotes_only_the_user(town):
 
 def test_a_models_claim_against_what_was_measured_is_rejected(town):
     own = town.profile(UserId("loud"))
-    card = told(town, [feature("fewer", own[0].id), feature("fewer", own[1].id)])
-    assert not card.told
+    card = model_claims(town, [feature("fewer", own[0].id), feature("fewer", own[1].id)])
+    assert not card.model_claims
     assert [(one.reason, one.count) for one in card.rejected if one.reason == "measured_opposite"] == [
         ("measured_opposite", 2)
     ]
@@ -214,8 +214,8 @@ def test_a_models_claim_that_cannot_be_measured_stands_and_one_that_does_not_rec
     neutral = [feature("neutral", own[k].id, attribute="emotion/tone") for k in (0, 1)]
     dropped = feature("more", own[2].id, status="dropped", reason="peer_text")
     once = feature("more", own[0].id, attribute="pragmatics/quotes")
-    card = told(town, [*neutral, dropped, once])
-    assert [(one.key.direction, one.check) for one in card.told] == [("neutral", "unmeasured")]
+    card = model_claims(town, [*neutral, dropped, once])
+    assert [(one.key.direction, one.check) for one in card.model_claims] == [("neutral", "unmeasured")]
     assert {"peer_text", "unsupported"} <= {one.reason for one in card.rejected}
 
 
@@ -224,7 +224,7 @@ def test_answers_of_a_model_are_checked_and_added(town, tmp_path):
     rows = [json.dumps({"review": f"loud-{k}", "answer": answer}) for k in range(3)]
     (tmp_path / "a.jsonl").write_text("\n".join([*rows, ""]))
     card = explain(town, UserId("loud"), config=ExplainConfig(draws=4000), answers=tmp_path / "a.jsonl")
-    assert [(one.key.path, one.support, one.check) for one in card.told] == [
+    assert [(one.key.path, one.support, one.check) for one in card.model_claims] == [
         ("writing/exclamations/more", 3, "confirmed")
     ]
 
@@ -246,7 +246,7 @@ def test_an_evaluations_samples_are_answers_of_a_model_too(town, tmp_path):
     ]
     write_lines(tmp_path / "drp.jsonl", rows)
     card = explain(town, UserId("loud"), config=ExplainConfig(draws=4000), answers=tmp_path / "drp.jsonl")
-    assert [(one.key.direction, one.support, one.opposition) for one in card.told] == [("more", 3, 0)]
+    assert [(one.key.direction, one.support, one.opposition) for one in card.model_claims] == [("more", 3, 0)]
     assert "invented_quote" in {one.reason for one in card.rejected}
     with pytest.raises(InputError, match=r"no model was asked .* differs .*extractor"):
         explain(town, UserId("rare"), answers=tmp_path / "drp.jsonl")
@@ -272,7 +272,7 @@ def test_what_users_wrote_is_no_markup():
 
 def test_a_page_has_its_parts_in_order(town):
     page = to_markdown(card_of(town, "loud", min_effect=1))
-    parts = ["# How loud", "## Compared", "1. **", "## Not claimed", "measures were looked at"]
+    parts = ["# How loud", "## Compared", "1. **", "## Not claimed", "measures were tested"]
     places = [page.index(part) for part in parts]
     assert places == sorted(places)
     assert page.endswith("\n")

@@ -8,8 +8,8 @@ from dataclasses import replace
 
 import numpy as np
 
-from idiolect.explain.card import ExplainConfig, Findings
-from idiolect.explain.run import find_all
+from idiolect.explain.card import ExplainConfig, UserDifferences
+from idiolect.explain.run import find_all_differences
 from idiolect.peers import InMemoryReviews
 from idiolect.sandbox.domain import WorldConfig
 from idiolect.sandbox.world import World
@@ -44,17 +44,17 @@ MEASURED_BY = {
 N_USERS = 100
 
 
-def findings(world: World, reviews: Iterable[Review]) -> Iterator[Findings]:
+def all_differences(world: World, reviews: Iterable[Review]) -> Iterator[UserDifferences]:
     reader = InMemoryReviews([], reviews, {}, encoder="none")
     users = [world.user_id(user) for user in range(N_USERS)]
-    return find_all(reader, users, ExplainConfig(draws=4000))
+    return find_all_differences(reader, users, ExplainConfig(draws=4000))
 
 
 def test_what_a_card_claims_was_planted_and_claims_are_not_rare():
     world = World(WorldConfig(seed=7, n_users=120, n_items=110))
     planted = {name: world.truth.user_effects[:, world.truth.traits.index(name)] for name in MEASURED_BY}
     signs = []
-    for user, found in enumerate(findings(world, world.reviews())):
+    for user, found in enumerate(all_differences(world, world.reviews())):
         claims = {claim.measure.name: claim.sign for claim in found.claims}
         signs += [claims[name] * np.sign(planted[trait][user]) for trait, name in MEASURED_BY.items() if name in claims]
     assert len(signs) > N_USERS
@@ -64,12 +64,12 @@ def test_what_a_card_claims_was_planted_and_claims_are_not_rare():
 def test_where_users_are_alike_almost_nobody_is_told_apart():
     # Their ratings are still lenient or strict and their pet words their own, and some of that is seen.
     world = World(WorldConfig(seed=7, n_users=120, n_items=110, user_sd=0, signature_share=0))
-    assert np.mean([not found.claims for found in findings(world, world.reviews())]) > 0.88
+    assert np.mean([not found.claims for found in all_differences(world, world.reviews())]) > 0.88
 
 
 def test_where_authors_are_shuffled_within_items_at_most_one_in_twenty_is_told_apart():
     world = World(WorldConfig(seed=7, n_users=120, n_items=110))
-    alone = [not found.claims for found in findings(world, shuffled(world.reviews(), np.random.default_rng(0)))]
+    alone = [not found.claims for found in all_differences(world, shuffled(world.reviews(), np.random.default_rng(0)))]
     assert np.mean(alone) > 0.92
 
 

@@ -12,7 +12,7 @@ from idiolect.errors import ConfigError, InputError, NotFoundError
 from idiolect.experiments.demo import store_world
 from idiolect.explain.card import ExplainConfig
 from idiolect.explain.ratings import COLUMNS, Entry, key_path, rate, read_key, read_sheet, report, write_sheet
-from idiolect.explain.run import find_all
+from idiolect.explain.run import find_all_differences
 from idiolect.sandbox.domain import WorldConfig
 from idiolect.store.sql import SqlStore
 from idiolect.types import UserId
@@ -69,7 +69,7 @@ def test_there_are_about_as_many_decoys_as_claims_and_each_is_what_it_is_called(
     assert kinds["claim"] - kinds["reversed"] - kinds["other user's"] <= 3
     users = sorted({entry["user"] for entry in entries})
     with SqlStore(store) as database:
-        found = {one.compared.user: one for one in find_all(database, map(UserId, users), CONFIG)}
+        found = {one.compared.user: one for one in find_all_differences(database, map(UserId, users), CONFIG)}
     opposite = {"more": "less", "less": "more"}
     for entry in entries:
         claims = {claim.measure.name: claim.direction for claim in found[entry["user"]].claims}

@@ -11,11 +11,11 @@ import pytest
 
 from idiolect.difference.claims.feature import Feature
 from idiolect.difference.claims.taxonomy import CONTROLLED
-from idiolect.evaluation import uvq_report as variety_report
+from idiolect.evaluation import uvq_report as uvq_report
 from idiolect.evaluation.judge import Found, Judged
 from idiolect.evaluation.significance import Resamples
 from idiolect.evaluation.uvq import Unit
-from idiolect.evaluation.uvq_report import LEAST_USERS, Variety, judging, user_scores, variety
+from idiolect.evaluation.uvq_report import MIN_USERS, MethodUvq, judging, method_uvq, user_scores
 from idiolect.llm.base import Usage
 from idiolect.metrics.bleu import Bleu
 from idiolect.metrics.rouge import rouge_l
@@ -40,8 +40,8 @@ def made(numbers: list[int], *, keys=CONTROLLED[::-4], dropped: int = 0, judged=
     return Found(users=users, features=features, listed=dict.fromkeys(users, ""), judged=told)
 
 
-def counted(found: Found, **scores: np.ndarray) -> Variety:
-    return variety(found, scores, Resamples(len(found.users), np.random.default_rng(0), resamples=200))
+def counted(found: Found, **scores: np.ndarray) -> MethodUvq:
+    return method_uvq(found, scores, Resamples(len(found.users), np.random.default_rng(0), resamples=200))
 
 
 SPREAD = [1, 2, 3, 4, 5, 6, 7, 8, 3, 4]
@@ -56,7 +56,7 @@ def test_uvq_is_a_mean_over_users_with_an_interval_and_goes_with_their_scores() 
     assert list(one.related) == ["bleu"], "what does not vary is correlated with nothing"
     assert one.related["bleu"].low > 0.9
     assert counted(made([1] * 12), bleu=np.arange(12.0)).related == {}
-    few = LEAST_USERS - 1
+    few = MIN_USERS - 1
     assert counted(made(SPREAD[:few]), bleu=RISING[:few]).related == {}
 
 
@@ -97,31 +97,31 @@ def test_scores_of_users_are_those_of_their_texts_together() -> None:
 
 def test_a_report_has_the_numbers_and_a_terminal_a_line_a_method() -> None:
     found = {"dpl": counted(made([4] * 2)), "drp": counted(made(SPREAD, dropped=1), bleu=RISING)}
-    text = variety_report.to_text(found).splitlines()
+    text = uvq_report.to_text(found).splitlines()
     assert len(text) == 2
     assert text[1].startswith("drp  UVQ 4.30 [")
     assert "20 comparisons; 20 of 106 claims rejected" in text[1]
-    page = variety_report.to_markdown(found, [Path("out/categories.svg")])
+    page = uvq_report.to_markdown(found, [Path("out/categories.svg")])
     assert "| dpl | 2 | 4 | 4.00 [4.00, 4.00] |" in page
     assert "- drp: rejected as unclear (20)\n- drp: correlation of UVQ over users (Pearson's r) with bleu 1.00" in page
     assert page.endswith("![categories](categories.svg)\n")
-    record = variety_report.to_dict(found)["drp"]
+    record = uvq_report.to_dict(found)["drp"]
     assert record["uvq"]["value"] == 4.3
     assert record["rejected"] == {"unclear": 20}
     assert set(record["correlation_over_users"]) == {"bleu"}
-    assert variety_report.warnings({"drp": counted(made([0, 0]))})[0].startswith("warning: drp: low UVQ")
+    assert uvq_report.warnings({"drp": counted(made([0, 0]))})[0].startswith("warning: drp: low UVQ")
 
 
 def test_figures_are_drawn_where_they_can_be_and_name_nobody(tmp_path: Path, monkeypatch) -> None:
     pytest.importorskip("matplotlib")
     found = {"My Method": counted(made(SPREAD), bleu=RISING)}
-    names = [path.name for path in variety_report.draw_if_possible(found, tmp_path)]
+    names = [path.name for path in uvq_report.draw_if_possible(found, tmp_path)]
     assert names == ["categories.svg", "uvq-bleu-My-Method.svg"]
-    assert variety_report.draw_if_possible({"drp": counted(made([1, 2]))}, tmp_path) == [tmp_path / "categories.svg"]
+    assert uvq_report.draw_if_possible({"drp": counted(made([1, 2]))}, tmp_path) == [tmp_path / "categories.svg"]
     assert [path.name for path in tmp_path.iterdir()] == ["categories.svg"], "no figure of an earlier call is left"
-    assert variety_report.draw_if_possible({}, tmp_path) == []
+    assert uvq_report.draw_if_possible({}, tmp_path) == []
     monkeypatch.setitem(sys.modules, "matplotlib", None)
-    assert variety_report.draw_if_possible(found, tmp_path / "none") == []
+    assert uvq_report.draw_if_possible(found, tmp_path / "none") == []
 
 
 def test_users_of_whom_nothing_could_be_read_are_left_out_and_not_counted_as_0() -> None:
@@ -134,6 +134,6 @@ def test_users_of_whom_nothing_could_be_read_are_left_out_and_not_counted_as_0()
     silent = counted(made([4, 4], judged=Judged(units=(), failed=True)))
     for one in (nobody, silent):
         assert (one.mean, one.users) == (None, 0)
-        assert "UVQ not known over 0 users" in variety_report.to_text({"drp": one})
-        assert "| drp | 0 |" in variety_report.to_markdown({"drp": one}, [])
-        assert variety_report.to_dict({"drp": one})["drp"]["uvq"] is None
+        assert "UVQ not known over 0 users" in uvq_report.to_text({"drp": one})
+        assert "| drp | 0 |" in uvq_report.to_markdown({"drp": one}, [])
+        assert uvq_report.to_dict({"drp": one})["drp"]["uvq"] is None

@@ -158,19 +158,19 @@ _WHOLE_RUN = 6
 _NAME_RUN = 2
 _LONGEST_NAME = 6
 
-_WORD_cleared = re.compile(r"[^\W_]+(?:['’][^\W_]+)*")
+_PLAIN_WORD = re.compile(r"[^\W_]+(?:['’][^\W_]+)*")
 _QUOTATION = re.compile(
     r"[\"“”„«‹`][^\"“”„«»‹›`]*[\"“”»›`]|(?<!\w)['‘‚](?:[^'‘’‚]|(?<=\w)['’](?=\w))+['’](?!\w)",
 )
 _CUTS = re.compile(rf"\W*{CUT}\W*(?:{CUT}\W*)*")
 _PLAIN = frozenset(FUNCTION_WORDS).union(
-    *(_WORD_cleared.findall(f"{key.phrase} {key.attribute} {key.direction}".lower()) for key in KEYS),
+    *(_PLAIN_WORD.findall(f"{key.phrase} {key.attribute} {key.direction}".lower()) for key in KEYS),
     ("user", "user's", "reviewer", "others", "others'", "peers", "reviews"),
 )
 """Words that say nothing of what a review was about: closed classes, and those of the taxonomy."""
 
 
-def cleared(features: Iterable[Feature], texts: Sequence[str]) -> list[Feature]:
+def redact_features(features: Iterable[Feature], texts: Sequence[str]) -> list[Feature]:
     """The features without anything that is quoted, or copied word for word, from ``texts``.
 
     Cut out of definition and description is what stands in quotation marks, whoever is quoted; three words or more in a
@@ -192,7 +192,7 @@ def cleared(features: Iterable[Feature], texts: Sequence[str]) -> list[Feature]:
         )
         for feature in features
     )
-    return [feature for feature in found if len(_WORD_cleared.findall(feature.description)) > 1]
+    return [feature for feature in found if len(_PLAIN_WORD.findall(feature.description)) > 1]
 
 
 class _Copies:
@@ -203,7 +203,7 @@ class _Copies:
 
     def spans(self, text: str, n: int) -> Iterator[tuple[int, int, list[str]]]:
         """Start, end and words of every longest stretch of ``text`` in which all ``n`` words in a row are known."""
-        matches = list(_WORD_cleared.finditer(text))
+        matches = list(_PLAIN_WORD.finditer(text))
         words = [_plain(match[0]) for match in matches]
         runs = enumerate(zip(*(words[k:] for k in range(n)), strict=False))
         known = [place for place, run in runs if f" {' '.join(run)} " in self._line]
@@ -217,7 +217,7 @@ class _Copies:
 @lru_cache(maxsize=4096)  # a review is compared with many users'
 def _line(text: str) -> str:
     """The words of a text between single spaces, in which a run of words is found as a string."""
-    return f" {_plain(' '.join(_WORD_cleared.findall(text)))} "
+    return f" {_plain(' '.join(_PLAIN_WORD.findall(text)))} "
 
 
 def _plain(words: str) -> str:
@@ -236,7 +236,7 @@ def _name(feature: Feature, copies: _Copies) -> str:
     name = _QUOTATION.sub(CUT, feature.name)
     for start, end, _ in reversed(list(copies.spans(name, _NAME_RUN))):
         name = f"{name[:start]}{CUT}{name[end:]}"
-    if CUT in name or not 0 < len(_WORD_cleared.findall(name)) <= _LONGEST_NAME:
+    if CUT in name or not 0 < len(_PLAIN_WORD.findall(name)) <= _LONGEST_NAME:
         return feature.attribute.partition("/")[2].replace("-", " ") if feature.attribute else "Difference"
     return name
 

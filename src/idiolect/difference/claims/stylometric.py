@@ -1,13 +1,11 @@
-"""What stylometry says of one comparison: how far the user's text lies from the others', and how sure that is.
+"""The stylometric extractor, and measurements that check claims of a language model.
 
-The interval is over the others who wrote about the same item: Student's t for the mean of their values, their spread
-taken with the user's text among them. A trait that nobody else shows has no spread of its own; counted so, at least
-four others are needed before anything is sure.
+One comparison (``gap``): the user's text against the others' of the same item, with a Student's t interval over the
+others. The standard deviation includes the user's text, because a trait that no other text shows has none otherwise;
+so at least four others are needed for a significant difference.
 
-Differences without any model: what stylometry is sure of, as the records that an extractor would write.
-
-A baseline that is honest about itself: it knows nothing but marks, closed-class words and layout, and it names a
-difference only where luck would hardly have made it, all measures taken together.
+All comparisons of a user (``extract_measured``): a baseline without a language model. It knows only punctuation,
+closed-class words and layout, and reports the differences that pass a permutation test, corrected for all measures.
 """
 
 from __future__ import annotations
@@ -22,16 +20,16 @@ import numpy as np
 from idiolect.difference.claims.feature import Comparison, Feature, Measured
 from idiolect.difference.claims.taxonomy import CATEGORIES, Category, Key, by_sign
 from idiolect.difference.claims.vote import LEAD
-from idiolect.difference.stylometry import MEASURES, N_MEASURES, Measure, measure, spread
+from idiolect.difference.stylometry import MEASURES, N_MEASURES, Measure, measure, within_item_sd
 from idiolect.difference.stylometry.english import are_english
-from idiolect.difference.stylometry.permutation import judge, permutation_test
+from idiolect.difference.stylometry.permutation import find_significant, permutation_test
 from idiolect.difference.stylometry.style_difference import LEVEL, half_width
 from idiolect.errors import InputError
 
 CHECKS: Mapping[str, str | None] = MappingProxyType(
     {"length": "semantics/info-density", "repetition": None, "sentence_variety": None}
 )
-"""Measures that are held against another attribute than their own.
+"""Measures that check another attribute than their own.
 
 People who say that somebody packs in more information mean length as often as density, so both speak of it. Returning
 to a few words makes a vocabulary neither richer nor simpler, and mixing long sentences with short ones none of them
@@ -52,7 +50,7 @@ class Gap(NamedTuple):
     """float64 (..., n_measures): own minus the others' mean; 0 without others."""
     reach: np.ndarray
     """float64 (..., n_measures): how far the interval goes to either side; infinite below two others."""
-    spread: np.ndarray
+    sd: np.ndarray
     """float64 (..., n_measures): standard deviation of all the texts; 0 below two."""
 
 
@@ -84,10 +82,10 @@ def gap(own: np.ndarray, others: np.ndarray, *, level: float = LEVEL) -> Gap:
     if n == 0:
         nothing = np.zeros(own.shape)
         return Gap(nothing, np.full(own.shape, np.inf), nothing)
-    spread = np.concatenate([own[..., None, :], others], axis=-2).std(axis=-2, ddof=1)
+    sd = np.concatenate([own[..., None, :], others], axis=-2).std(axis=-2, ddof=1)
     width = float(half_width(np.array(n), level))
-    reach = width * spread / np.sqrt(n) if n > 1 else np.full(own.shape, np.inf)
-    return Gap(own - others.mean(axis=-2), reach, spread)
+    reach = width * sd / np.sqrt(n) if n > 1 else np.full(own.shape, np.inf)
+    return Gap(own - others.mean(axis=-2), reach, sd)
 
 
 def measure_comparisons(
@@ -144,11 +142,11 @@ POOLED = ""
 """Comparison of a feature that was measured over all of a user's comparisons together."""
 
 FDR_LEVEL = 0.2
-"""Expected share of what is found that is luck, at most. In sandbox worlds, with eight items, of what is found on
-measures of planted traits 96 % has the planted sign, and where users are alike one user in eight is told apart."""
+"""False discovery rate. In sandbox worlds with eight items 96 % of the findings on measures of planted traits have the
+planted sign; where users are alike, one user in eight gets a finding."""
 
 MIN_EFFECT = 0.2
-"""Smallest difference worth a word, in spreads of reviews of one item; Cohen calls 0.2 small."""
+"""Smallest effect reported, in standard deviations of reviews of one item; Cohen calls 0.2 small."""
 
 _DRAWS = 4000
 
@@ -163,29 +161,29 @@ def extract_measured(
     categories: Collection[Category] = CATEGORIES,
     fdr_level: float = FDR_LEVEL,
 ) -> list[Feature]:
-    """Where a user surely departs from others, over all comparisons, and each comparison that shows it.
+    """Significant differences of a user over all comparisons, and each comparison that shows them.
 
     What is found over all of them has the comparison ``POOLED`` and stands last, the strongest first: the user's texts
-    against texts drawn at random from the same items (see ``stylometry.luck``). One text against a few others is too
+    against texts drawn at random from the same items (see ``stylometry.null``). One text against a few others is too
     little to find anything in, so a comparison only shows what all of them together have found.
 
     Args:
         comparisons: One user's, each with others' texts about the same item; without any it does not count.
         texts: Holds all of these texts.
         categories: Of what is looked for.
-        fdr_level: Expected share of what is found that is luck, at most.
+        fdr_level: Highest expected share of false findings.
     """
     counted = [one for one in comparisons if one.peers]
     if not counted:
         return []
     own, peers = texts[[one.target for one in counted]], [texts[one.peers] for one in counted]
     items = np.repeat(np.arange(len(peers)), [len(values) for values in peers])
-    spreads = spread(np.vstack([own, *peers]), np.concatenate([np.arange(len(own)), items]))
-    found = _departed(own, peers, spreads, categories, fdr_level)
+    sd = within_item_sd(np.vstack([own, *peers]), np.concatenate([np.arange(len(own)), items]))
+    found = _significant_measures(own, peers, sd, categories, fdr_level)
     apart = own - np.stack([values.mean(axis=0) for values in peers])
     return [
-        *(feature for one, row in zip(counted, apart, strict=True) for feature in _shown(found, one, row, spreads)),
-        *(_feature(departed, POOLED, f"over {len(own)} items") for departed in found),
+        *(feature for one, row in zip(counted, apart, strict=True) for feature in _shown(found, one, row, sd)),
+        *(_feature(measure_found, POOLED, f"over {len(own)} items") for measure_found in found),
     ]
 
 
@@ -207,87 +205,87 @@ class Norms:
         if len(crowd) < 2:
             raise InputError(f"{len(crowd)} texts say nothing of how people write", hint="give some hundred")
         self.values = MeasuredTexts(crowd)[crowd]
-        self.spread = spread(self.values, np.zeros(len(crowd), dtype=np.int64))
+        self.sd = within_item_sd(self.values, np.zeros(len(crowd), dtype=np.int64))
 
-    def departures(
+    def differences(
         self, own: Sequence[str], *, categories: Collection[Category] = CATEGORIES, fdr_level: float = FDR_LEVEL
     ) -> list[Feature]:
-        """Where a user's texts surely depart from the norm, the strongest first; none where there are too few.
+        """A user's significant differences from the norm, the strongest first; none if there are too few texts.
 
         Texts that are not English are left out.
         """
         own = [text for text, english in zip(own, are_english(own, [0] * len(own)), strict=True) if english]
         values = MeasuredTexts(own)[own]
-        found = _departed(values, [self.values] * len(own), self.spread, categories, fdr_level)
-        return [_feature(departed, POOLED, f"over {len(own)} past reviews") for departed in found]
+        found = _significant_measures(values, [self.values] * len(own), self.sd, categories, fdr_level)
+        return [_feature(measure_found, POOLED, f"over {len(own)} past reviews") for measure_found in found]
 
 
-class _Departed(NamedTuple):
-    """A measure on which a user surely departs."""
+class _SignificantMeasure(NamedTuple):
+    """A measure on which a user differs significantly."""
 
     place: int
     """In ``MEASURES``."""
     key: Key | None
     measured: Measured
     effect: float
-    """In spreads."""
+    """In SD."""
 
 
-def _departed(
+def _significant_measures(
     own: np.ndarray,
     peers: Sequence[np.ndarray],
-    spreads: np.ndarray,
+    sd: np.ndarray,
     categories: Collection[Category],
     fdr_level: float,
-) -> list[_Departed]:
-    """What is neither luck nor small, the strongest first, each attribute in one direction, once."""
-    luck = permutation_test(own, peers, np.random.default_rng(0), draws=_DRAWS)
-    judged = judge(luck, spreads, fdr_level=fdr_level)
-    found: dict[Key | int, _Departed] = {}
-    for place in map(int, np.argsort(-np.abs(judged.effect), kind="stable")):
-        of, effect = MEASURES[place], float(judged.effect[place])
-        if not judged.sure[place] or abs(effect) < MIN_EFFECT or of.category not in categories:
+) -> list[_SignificantMeasure]:
+    """Significant differences of at least ``MIN_EFFECT``, strongest first, one direction per attribute."""
+    null = permutation_test(own, peers, np.random.default_rng(0), draws=_DRAWS)
+    tested = find_significant(null, sd, fdr_level=fdr_level)
+    found: dict[Key | int, _SignificantMeasure] = {}
+    for place in map(int, np.argsort(-np.abs(tested.effect), kind="stable")):
+        of, effect = MEASURES[place], float(tested.effect[place])
+        if not tested.significant[place] or abs(effect) < MIN_EFFECT or of.category not in categories:
             continue
         key = _key(of, effect)
         if key is not None and any(isinstance(other, Key) and key.excludes(other) for other in found):
             continue  # the stronger measure of the attribute has said the opposite
-        low, high = (float(end[place] * spreads[place]) for end in (judged.low, judged.high))
+        low, high = (float(end[place] * sd[place]) for end in (tested.low, tested.high))
         attribute = key.attribute if key else of.name
-        measured = Measured(attribute=attribute, difference=float(luck.observed[place]), low=low, high=high)
-        found.setdefault(key or place, _Departed(place, key, measured, effect))
+        measured = Measured(attribute=attribute, difference=float(null.observed[place]), low=low, high=high)
+        found.setdefault(key or place, _SignificantMeasure(place, key, measured, effect))
     return list(found.values())
 
 
-def _shown(found: Iterable[_Departed], one: Comparison, apart: np.ndarray, spreads: np.ndarray) -> list[Feature]:
-    """What of ``found`` one comparison shows: the user's text lies more than a spread on the same side."""
+def _shown(found: Iterable[_SignificantMeasure], one: Comparison, apart: np.ndarray, sd: np.ndarray) -> list[Feature]:
+    """The part of ``found`` that one comparison shows: more than one standard deviation on the same side."""
     return [
         _feature(
-            departed._replace(
-                measured=measured_on(departed.measured.attribute, apart[place], spreads[place]),
-                effect=float(apart[place] / spreads[place]),
+            measure_found._replace(
+                measured=measured_on(measure_found.measured.attribute, apart[place], sd[place]),
+                effect=float(apart[place] / sd[place]),
             ),
             one.id,
             f"against {len(one.peers)} others",
         )
-        for departed in found
-        if np.sign(departed.effect) * apart[place := departed.place] > spreads[place]
+        for measure_found in found
+        if np.sign(measure_found.effect) * apart[place := measure_found.place] > sd[place]
     ]
 
 
-def _feature(departed: _Departed, comparison: str, over: str) -> Feature:
-    of, key = MEASURES[departed.place], departed.key
+def _feature(measure_found: _SignificantMeasure, comparison: str, over: str) -> Feature:
+    of, key = MEASURES[measure_found.place], measure_found.key
     return Feature(
         name=of.name,
         definition=f"measured, {of.unit}",
-        description=f"{LEAD} {of.more if departed.effect > 0 else of.less}.",
+        description=f"{LEAD} {of.more if measure_found.effect > 0 else of.less}.",
         category=of.category,
         attribute=key.attribute if key else None,
         direction=key.direction if key else None,
         stated=key is not None,
         comparison=comparison,
-        measured=departed.measured,
+        measured=measure_found.measured,
         status="kept",
-        detail=f"{departed.effect:+.2f} spreads {over}",
+        detail=f"{measure_found.effect:+.2f} SD {over}",
     )
 
 

@@ -13,12 +13,12 @@ from idiolect.difference.stylometry.style_difference import (
     StyleDifferences,
     codes,
     compare,
-    departures,
     effect_sizes,
     group_sums,
     item_pairs,
-    spread,
     style_difference_frame,
+    style_differences,
+    within_item_sd,
 )
 
 __all__ = [
@@ -34,11 +34,11 @@ __all__ = [
     "Unit",
     "codes",
     "compare",
-    "departures",
     "effect_sizes",
     "group_sums",
     "item_pairs",
     "measure",
-    "spread",
     "style_difference_frame",
+    "style_differences",
+    "within_item_sd",
 ]

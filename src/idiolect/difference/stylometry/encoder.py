@@ -16,7 +16,7 @@ from idiolect.difference.stylometry.measures import N_MEASURES, NAMES, measure
 from idiolect.errors import ConfigError
 
 LIMIT = 4.0
-"""Spreads at which a coordinate is cut off, lest one rare mark be the whole vector."""
+"""Standard deviations at which a coordinate is cut off, lest one rare mark be the whole vector."""
 TYPICAL: Mapping[str, tuple[float, float]] = MappingProxyType(
     {
         "sentence_length": (3.75, 1.19),
@@ -77,7 +77,7 @@ root because most measures are counts. A spread is at least 0.1."""
 
 
 class StyleEncoder:
-    """Measures, their signed roots in spreads from the centre, cut off and L2-normalised."""
+    """Measures, their signed roots in SD from the centre, cut off and L2-normalised."""
 
     name = f"style-v1-{N_MEASURES}"
     """Kind, version and dimension."""
@@ -93,9 +93,9 @@ class StyleEncoder:
         """
         if not len(texts):
             return np.zeros((0, self.dim), dtype=np.float32)
-        centre, spread = np.array([TYPICAL[name] for name in NAMES]).T
+        centre, sd = np.array([TYPICAL[name] for name in NAMES]).T
         found = measure(texts)
-        z = ((np.sign(found) * np.sqrt(np.abs(found)) - centre) / spread).clip(-LIMIT, LIMIT)
+        z = ((np.sign(found) * np.sqrt(np.abs(found)) - centre) / sd).clip(-LIMIT, LIMIT)
         return (z / np.linalg.norm(z, axis=1, keepdims=True)).astype(np.float32)
 
 

@@ -1,9 +1,9 @@
-"""What luck does: the user's reviews against reviews drawn at random from the same items.
+"""Permutation test: the null distribution comes from random reviews of the same items.
 
-Where a user writes like everybody else, the user's review of an item could be any of the item's reviews. So the same
-mean difference is computed with one review of each item drawn at random in the user's place, thousands of times. This
-holds for any distribution: marks that few texts show at all make Student's t call everybody different who happens not
-to show them (in worlds without any user effect more than a third of all users, at a level of 5 % held by Holm).
+Null hypothesis: the user writes like everybody else, so the user's review of an item could be any of its reviews. The
+mean difference is recomputed thousands of times with one random review per item in the user's place. The test holds for
+any distribution. Student's t does not: with marks that few texts contain it calls more than a third of all users
+different in worlds without any user effect (level 5 %, Holm).
 """
 
 from __future__ import annotations
@@ -22,12 +22,12 @@ _TIE = 1e-5
 
 @dataclass(frozen=True, slots=True, eq=False, kw_only=True)
 class NullDistribution:
-    """An observed mean difference beside those of random members of the crowd."""
+    """An observed mean difference, and those of random reviews of the same items."""
 
     observed: np.ndarray
     """float64 (n_measures,): own minus others', mean over items."""
     drawn: np.ndarray
-    """float32 (draws, n_measures): the same of one random review an item."""
+    """float32 (draws, n_measures): the same with one random review per item."""
 
     @property
     def p(self) -> np.ndarray:
@@ -46,13 +46,13 @@ class NullDistribution:
 def permutation_test(
     own: np.ndarray, peers: Sequence[np.ndarray], rng: np.random.Generator, *, draws: int = 10_000
 ) -> NullDistribution:
-    """Put random members of each item's crowd in the user's place.
+    """Draw the null distribution: random reviews of each item take the place of the user's.
 
     Args:
         own: float (n_items, n_measures): of the user's review of each item.
         peers: For each item float (n_peers, n_measures), at least one row: of the others' reviews.
-        rng: Where the draws come from.
-        draws: How many.
+        rng: Source of the draws.
+        draws: Number of draws.
     """
     total = np.zeros((draws, own.shape[1]), dtype=np.float32)
     observed = np.zeros(own.shape[1])
@@ -67,49 +67,49 @@ def permutation_test(
 
 
 @dataclass(frozen=True, slots=True, eq=False, kw_only=True)
-class Judged:
-    """Which mean differences are more than luck, all measures taken together; arrays are (n_measures,)."""
+class Significance:
+    """Significance of every measure, corrected for the number of measures; arrays are (n_measures,)."""
 
     effect: np.ndarray
-    """float64: the observed differences in spreads; 0 where nothing varies."""
+    """float64: the observed differences in standard deviations; 0 if nothing varies."""
     low: np.ndarray
     """float64: lower ends of the effects' intervals."""
     high: np.ndarray
-    """float64: upper ends; no interval of a sure effect holds 0."""
+    """float64: upper ends; the interval of a significant effect never contains 0."""
     p: np.ndarray
-    """float64: of each measure alone; 1 where nothing varies."""
+    """float64: not corrected; 1 if nothing varies."""
     corrected: np.ndarray
     """float64: corrected for the number of measures that vary."""
-    sure: np.ndarray
-    """bool: among these at most ``fdr_level`` are expected to be luck."""
+    significant: np.ndarray
+    """bool: ``corrected`` is at most ``fdr_level``."""
     n_tested: int
     """Measures that vary."""
     level: float
-    """Coverage of the intervals: that of Benjamini and Yekutieli (2005) for parameters that were selected, so that of
-    the sure ones' intervals the expected share that misses is at most ``fdr_level``."""
+    """Coverage of the intervals: the one of Benjamini and Yekutieli (2005) for selected parameters, so that at most a
+    share ``fdr_level`` of the significant effects' intervals is expected to miss."""
 
 
-def judge(luck: NullDistribution, spreads: np.ndarray, *, fdr_level: float) -> Judged:
-    """Hold every measure against luck.
+def find_significant(null: NullDistribution, sd: np.ndarray, *, fdr_level: float) -> Significance:
+    """Test every measure against its null distribution.
 
     Args:
-        luck: Of every measure.
-        spreads: float (n_measures,): the unit of effects (see ``pairs.spread``).
-        fdr_level: Expected share of what is sure that is luck, at most.
+        null: Null distribution of every measure.
+        sd: float (n_measures,): the unit of effects (see ``within_item_sd``).
+        fdr_level: Highest expected share of false findings.
     """
-    varying = spreads > 0
-    p, corrected = np.where(varying, luck.p, 1.0), np.ones(len(spreads))
-    corrected[varying] = correct(p[varying])
-    sure, n_tested = corrected <= fdr_level, int(varying.sum())
-    level = 1 - fdr_level * max(1, int(sure.sum())) / max(1, n_tested)
-    low, high = effect_sizes(luck.interval(level), spreads)
-    return Judged(
-        effect=effect_sizes(luck.observed, spreads),
+    varying = sd > 0
+    p, corrected = np.where(varying, null.p, 1.0), np.ones(len(sd))
+    corrected[varying] = benjamini_hochberg(p[varying])
+    significant, n_tested = corrected <= fdr_level, int(varying.sum())
+    level = 1 - fdr_level * max(1, int(significant.sum())) / max(1, n_tested)
+    low, high = effect_sizes(null.interval(level), sd)
+    return Significance(
+        effect=effect_sizes(null.observed, sd),
         low=low,
         high=high,
         p=p,
         corrected=corrected,
-        sure=sure,
+        significant=significant,
         n_tested=n_tested,
         level=level,
     )
@@ -120,10 +120,10 @@ def min_p(crowds: Sequence[int]) -> float:
     return min(1.0, 2 * math.exp(-sum(math.log(n) for n in crowds)))
 
 
-def correct(p: np.ndarray) -> np.ndarray:
-    """Benjamini and Hochberg's (1995) p values: a limit on them limits the expected share of luck among what passes.
+def benjamini_hochberg(p: np.ndarray) -> np.ndarray:
+    """P values corrected by Benjamini and Hochberg (1995): a limit on them limits the false discovery rate.
 
-    Measures of one text rise and fall together, under which the limit still holds (Benjamini and Yekutieli 2001).
+    Measures of one text are positively dependent, under which the limit holds too (Benjamini and Yekutieli 2001).
 
     Args:
         p: float (n,).

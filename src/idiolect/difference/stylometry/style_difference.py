@@ -1,12 +1,8 @@
-"""Quantiles of Student's t, for intervals of means.
+"""How users' styles differ from those of others who wrote about the same items.
 
-What a user wrote about an item against what the others wrote about it, for all users and items in one pass.
-
-How much of a user's mean difference is the user, and how much the luck of few reviews.
-
-How one user's style departs from that of others who wrote about the same items, and how sure that is.
-
-Tables of reviews to tables of departures.
+For one user (``compare``), all users (``style_differences``) and data frames (``style_difference_frame``): mean
+differences over items with Student's t intervals, in standard deviations of reviews of one item. ``Shrinkage``
+estimates how much of a user's mean difference is noise of few reviews.
 """
 
 from __future__ import annotations
@@ -103,7 +99,7 @@ def item_pairs(values: np.ndarray, users: np.ndarray, items: np.ndarray, *, min_
     )
 
 
-def spread(values: np.ndarray, items: np.ndarray) -> np.ndarray:
+def within_item_sd(values: np.ndarray, items: np.ndarray) -> np.ndarray:
     """How far reviews of the same item usually lie apart: the unit in which measures become comparable.
 
     It is sqrt(pi / 2) times the mean absolute distance of a review to the mean of its item, with ``sqrt(n / (n - 1))``
@@ -125,9 +121,9 @@ def spread(values: np.ndarray, items: np.ndarray) -> np.ndarray:
     return np.sqrt(np.pi / 2) * apart.sum(axis=0) / max(len(n), 1)
 
 
-def effect_sizes(differences: np.ndarray, spreads: np.ndarray) -> np.ndarray:
-    """``differences`` (..., n_measures) divided by ``spreads`` (n_measures,); 0 where those are 0."""
-    return np.divide(differences, spreads, out=np.zeros_like(differences, dtype=np.float64), where=spreads > 0)
+def effect_sizes(differences: np.ndarray, sd: np.ndarray) -> np.ndarray:
+    """``differences`` (..., n_measures) divided by ``sd`` (n_measures,); 0 where those are 0."""
+    return np.divide(differences, sd, out=np.zeros_like(differences, dtype=np.float64), where=sd > 0)
 
 
 def group_sums(values: np.ndarray, groups: np.ndarray, n_groups: int) -> np.ndarray:
@@ -193,10 +189,10 @@ class StyleDifference:
     difference: float
     """Own minus others', mean over items, in the measure's unit."""
     effect: float
-    """``difference`` in spreads (see ``pairs.spread``); comparable between measures. 0 where nothing varies."""
+    """``difference`` in SD (see ``within_item_sd``); comparable between measures. 0 where nothing varies."""
     low: float
     high: float
-    """Ends of the effect's interval, spreads; infinite below two items."""
+    """Ends of the effect's interval, SD; infinite below two items."""
     n_items: int
     """Items on which the user could be compared."""
 
@@ -217,7 +213,7 @@ def compare(
     own: Sequence[str],
     peers: Sequence[Sequence[str]],
     *,
-    spreads: np.ndarray | None = None,
+    sd: np.ndarray | None = None,
     level: float = LEVEL,
 ) -> tuple[StyleDifference, ...]:
     """One user's reviews against others' reviews of the same items, on every measure.
@@ -230,7 +226,7 @@ def compare(
     Args:
         own: The user's reviews, one an item.
         peers: For each, others' reviews of that item; where there are none, the item does not count.
-        spreads: float (n_measures,): of a whole corpus, which are better known than those of few reviews; None: of the
+        sd: float (n_measures,): of a whole corpus, which are better known than those of few reviews; None: of the
             reviews given, the user's among them.
         level: Coverage of the intervals.
 
@@ -246,8 +242,8 @@ def compare(
     sizes = np.array([len(texts) for texts in peers], dtype=np.int64)
     items = np.concatenate([np.arange(len(own)), np.repeat(np.arange(len(own)), sizes)])
     users = (np.arange(len(values)) >= len(own)).astype(np.int64)
-    spreads = spread(values, items) if spreads is None else spreads
-    return StyleDifferences.of(item_pairs(values, users, items), np.arange(2), spreads).findings(0, level=level)
+    sd = within_item_sd(values, items) if sd is None else sd
+    return StyleDifferences.of(item_pairs(values, users, items), np.arange(2), sd).findings(0, level=level)
 
 
 @dataclass(frozen=True, slots=True, eq=False, kw_only=True)
@@ -262,17 +258,17 @@ class StyleDifferences:
     """float64 (n_users, n_measures): of ``difference`` over items; infinite below two items."""
     n_items: np.ndarray
     """int64 (n_users,): items on which the user could be compared."""
-    spreads: np.ndarray
-    """float64 (n_measures,): the unit of effects (see ``pairs.spread``)."""
+    sd: np.ndarray
+    """float64 (n_measures,): the unit of effects (see ``within_item_sd``)."""
 
     @classmethod
-    def of(cls, pairs: Pairs, users: np.ndarray, spreads: np.ndarray) -> StyleDifferences:
+    def of(cls, pairs: Pairs, users: np.ndarray, sd: np.ndarray) -> StyleDifferences:
         """The means of ``pairs`` by user.
 
         Args:
             pairs: Of these users alone.
             users: int (n_users,): codes, ascending; some may have no pair.
-            spreads: float64 (n_measures,).
+            sd: float64 (n_measures,).
         """
         from_, to = np.searchsorted(pairs.users, users), np.searchsorted(pairs.users, users, side="right")
         n = to - from_
@@ -281,11 +277,11 @@ class StyleDifferences:
         variance = _run_sums(deviations**2, from_, to) / np.maximum(n - 1, 1)[:, None]
         error = np.sqrt(variance / np.maximum(n, 1)[:, None])
         error[n < 2] = np.inf
-        return cls(users=users, difference=mean, standard_error=error, n_items=n, spreads=spreads)
+        return cls(users=users, difference=mean, standard_error=error, n_items=n, sd=sd)
 
     def effects(self) -> np.ndarray:
-        """float64 (n_users, n_measures): the differences in spreads."""
-        return effect_sizes(self.difference, self.spreads)
+        """float64 (n_users, n_measures): the differences in SD."""
+        return effect_sizes(self.difference, self.sd)
 
     def findings(self, row: int, *, level: float = LEVEL) -> tuple[StyleDifference, ...]:
         """One user's departures, in the order of ``MEASURES``.
@@ -297,7 +293,7 @@ class StyleDifferences:
         effect, n = self.effects()[row], int(self.n_items[row])
         reach = np.full(len(effect), np.inf)
         if n > 1:
-            reach = effect_sizes(self.standard_error[row], self.spreads) * half_width(self.n_items[row], level)
+            reach = effect_sizes(self.standard_error[row], self.sd) * half_width(self.n_items[row], level)
         return tuple(
             StyleDifference(
                 measure=of,
@@ -311,7 +307,9 @@ class StyleDifferences:
         )
 
 
-def departures(values: np.ndarray, users: np.ndarray, items: np.ndarray, *, min_peers: int = 1) -> StyleDifferences:
+def style_differences(
+    values: np.ndarray, users: np.ndarray, items: np.ndarray, *, min_peers: int = 1
+) -> StyleDifferences:
     """Every user of a corpus against the others on the same items, without reading any review twice.
 
     Args:
@@ -324,7 +322,7 @@ def departures(values: np.ndarray, users: np.ndarray, items: np.ndarray, *, min_
         InputError: The lengths differ or a code is out of range.
     """
     pairs = item_pairs(values, users, items, min_peers=min_peers)
-    return StyleDifferences.of(pairs, np.unique(users).astype(np.int64), spread(values, items))
+    return StyleDifferences.of(pairs, np.unique(users).astype(np.int64), within_item_sd(values, items))
 
 
 def _run_sums(values: np.ndarray, from_: np.ndarray, to: np.ndarray) -> np.ndarray:
@@ -350,10 +348,10 @@ def style_difference_frame(reviews: pl.DataFrame, *, min_peers: int = 1) -> pl.D
 
     Returns:
         A row a user and measure, users in order and measures in that of ``MEASURES``: ``user``, ``measure``,
-        ``difference`` (in the measure's unit), ``standard_error`` (infinite below two items), ``effect`` (in spreads)
+        ``difference`` (in the measure's unit), ``standard_error`` (infinite below two items), ``effect`` (in SD)
         and ``n_items``.
     """
-    found = departures(
+    found = style_differences(
         measure(reviews["text"].to_list()), codes(reviews["user"]), codes(reviews["item"]), min_peers=min_peers
     )
     users = reviews["user"].unique().sort()

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from idiolect.errors import ConfigError
-from idiolect.evaluation.render import BLUE, VERMILLION, drawing
+from idiolect.evaluation.render import BLUE, VERMILLION, plotting
 from idiolect.experiments.study.probes import Estimate, Gap, ProbeResults
 from idiolect.methods.controls import is_control
 
@@ -34,7 +34,7 @@ def draw_gains(contrasts: Sequence[Mapping[str, Any]], path: Path) -> None:
         MissingDependencyError: matplotlib is not installed.
     """
     rows = list(reversed(contrasts))
-    with drawing(path, width=7.2, height=0.9 + 0.27 * len(rows)) as figure:
+    with plotting(path, width=7.2, height=0.9 + 0.27 * len(rows)) as figure:
         axes = figure.subplots()
         for place, row in enumerate(rows):
             colour = VERMILLION if is_control(row["than"]) else BLUE
@@ -155,7 +155,7 @@ def draw_panels(panels: Sequence[Panel], path: Path, *, columns: int) -> None:
         MissingDependencyError: matplotlib is not installed.
     """
     n_rows = -(-len(panels) // columns)
-    with drawing(path, width=3.3 * columns, height=2.9 * n_rows) as figure:
+    with plotting(path, width=3.3 * columns, height=2.9 * n_rows) as figure:
         grid = figure.subplots(n_rows, columns, sharey="row", squeeze=False)
         for place, (axes, panel) in enumerate(zip(grid.flat, panels, strict=False)):
             _draw(axes, panel, named=place % columns == 0)
@@ -184,7 +184,7 @@ def draw_traits(results: ProbeResults, path: Path, *, anchors: int | None = None
         raise ConfigError(f"no probes at {anchors} anchors", hint=f"one of {sorted(points)}")
     traits = points[anchors].traits
     names = sorted(traits["e_diff"], key=lambda name: traits["e_diff"][name].value)
-    with drawing(path, width=5.2, height=0.9 + 0.22 * len(names)) as figure:
+    with plotting(path, width=5.2, height=0.9 + 0.22 * len(names)) as figure:
         axes = figure.subplots()
         for key, shift in (("e_his", -0.14), ("e_diff", 0.14)):
             _draw_dots(axes, [traits[key][name] for name in names], LOOKS[key], shift)
