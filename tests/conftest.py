@@ -14,6 +14,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import settings
+
+# No deadline per example, because it would make results depend on the load of the machine.
+settings.register_profile("idiolect", settings(), deadline=None)
+settings.load_profile("idiolect")
 
 
 def pytest_configure() -> None:

@@ -462,10 +462,12 @@ def forget_user(store: str, user: str, *, outputs: Sequence[Path] = (), pseudony
     return Receipt(
         store=receipt,
         erased=tuple(_unnamed(found, traces) for found in erased),
-        absent=tuple(_shown(path, traces) for path in absent if not _gone(path, erased)),
+        absent=tuple(_redacted_path(path, traces) for path in absent if not _gone(path, erased)),
         not_unlearned=tuple(dict.fromkeys(path for place in places for path in trained(place))),
         left=tuple(
-            Left(path=_shown(path, traces), why=one.why) for path, one in left.items() if not _is_store(path, store)
+            Left(path=_redacted_path(path, traces), why=one.why)
+            for path, one in left.items()
+            if not _is_store(path, store)
         ),
         alike=tuple(alike),
     )
@@ -514,9 +516,9 @@ def _gone(path: Path, erased: Sequence[Erased]) -> bool:
 
 
 def _unnamed(found: Erased, traces: Traces) -> Erased:
-    return Erased(path=_shown(found.path, traces), what=found.what, count=found.count)
+    return Erased(path=_redacted_path(found.path, traces), what=found.what, count=found.count)
 
 
-def _shown(path: Path, traces: Traces) -> Path:
+def _redacted_path(path: Path, traces: Traces) -> Path:
     """The path, or its folder where its name is one of the user's ids."""
     return path.parent if any(id in path.name for id in traces.ids) else path

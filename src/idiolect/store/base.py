@@ -206,11 +206,11 @@ class WithoutReviews:
 
     def profile(self, user: UserId, *, before: Moment | None = None) -> list[Review]:
         """See ``ReviewReader``."""
-        return self._shown(self._reader.profile(user, before=before))
+        return self._without_hidden(self._reader.profile(user, before=before))
 
     def reviews_of(self, item: ItemId, *, exclude: UserId, before: int | None = None) -> list[Review]:
         """See ``ReviewReader``."""
-        return self._shown(self._reader.reviews_of(item, exclude=exclude, before=before))
+        return self._without_hidden(self._reader.reviews_of(item, exclude=exclude, before=before))
 
     def items(self, ids: Sequence[ItemId]) -> dict[ItemId, Item]:
         """See ``ReviewReader``."""
@@ -244,7 +244,7 @@ class WithoutReviews:
         self._check(exclude)
         return self._reader.peer_group_sums(groups, exclude=exclude, encoder=encoder, before=before, at_least=at_least)
 
-    def _shown(self, reviews: list[Review]) -> list[Review]:
+    def _without_hidden(self, reviews: list[Review]) -> list[Review]:
         return [review for review in reviews if review.id not in self._hidden]
 
     def _check(self, exclude: UserId) -> None:
