@@ -1,7 +1,4 @@
-"""How one text differs from what others wrote about the same thing, as a vector (DEP, Eq. 2-4).
-
-Every review of a corpus against its peers, in one pass over the vectors.
-"""
+"""Difference of a text from others' texts on the same item, as a vector (DEP, Eq. 2-4); for one text or a corpus."""
 
 from __future__ import annotations
 

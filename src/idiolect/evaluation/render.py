@@ -1,9 +1,4 @@
-"""A score table as Markdown, as aligned text, and as plain data for JSON; verdicts as sentences.
-
-A score table for other programs: CSV with a line a score, LaTeX for a paper.
-
-Figures whose bytes depend on nothing but what is drawn: no date, no random ids, text as outlines.
-"""
+"""Formats of a score table: Markdown, aligned text, JSON, CSV, data frames and LaTeX; and reproducible figures."""
 
 from __future__ import annotations
 

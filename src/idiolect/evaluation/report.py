@@ -1,7 +1,4 @@
-"""A table of methods by metrics, with intervals and tests: data only, see ``render`` for how it looks.
-
-What stands below a score table: what its intervals and marks are of, and where they say nothing.
-"""
+"""A table of methods by metrics with intervals and tests, and the notes below it; ``render`` formats it."""
 
 from __future__ import annotations
 

@@ -1,11 +1,4 @@
-"""What UVQ says about a run: whether it goes with the texts' quality, and the paper's signs that something is wrong.
-
-UVQ as figures: of which categories the differences are, and whether UVQ goes with the texts' quality.
-
-How many different things a run's methods found of its users (UVQ), and whether more go with better texts.
-
-What was found to differ, for a result file, a report, a terminal, and as figures.
-"""
+"""UVQ of the methods of a run: correlation with the texts' quality, failure signs, figures, tables and records."""
 
 from __future__ import annotations
 

@@ -1,7 +1,4 @@
-"""What an extractor said of a user's comparisons, as checked features: from an evaluation or a file of answers.
-
-Differences that a model claimed, held against what was measured over all of a user's items.
-"""
+"""Differences that a language model claimed: read from an evaluation or a file of answers, checked by measurement."""
 
 from __future__ import annotations
 

@@ -1,9 +1,4 @@
-"""Rated sheets and keys as files that people had in their hands: whatever is wrong is one clear line.
-
-A blinded sheet for raters: claims of the card mixed with claims that are not the user's, and a key kept apart.
-
-Rated sheets read back: do people agree with the card, do they reject decoys, do they agree with each other.
-"""
+"""Human ratings of cards: write a blinded sheet with decoys, read rated sheets back, and report agreement."""
 
 from __future__ import annotations
 

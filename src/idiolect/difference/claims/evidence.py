@@ -1,9 +1,7 @@
-"""Whether quoted words stand where they are said to stand.
+"""Checks of quotes against the compared texts, and redaction of copied text.
 
-Features cleared of what the compared texts say: what may stand before whoever sums them up or writes.
-
-An extractor has read the others' texts and may repeat them, on its own or because one of them tells it to. What it
-repeats word for word is cut out of a name, a definition or a description, whatever was checked before.
+An extractor has read the others' texts and may repeat them, by itself or because one of them instructs it to.
+``redact_features`` cuts everything copied word for word out of names, definitions and descriptions.
 """
 
 from __future__ import annotations

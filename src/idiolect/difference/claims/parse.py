@@ -1,16 +1,9 @@
-"""The papers' block format: a fence, a bracketed name, a definition, a description of the difference, a fence.
+"""Parser of extractor answers: JSON, else the papers' block format; never raises on any text.
 
-Models write it with missing fences, bold labels, other capitals, everything on one line, or stop in the middle; what
-can be read is read. ``Quote:`` lines are an addition of ours, and optional.
-
-Whom a sentence is about: the parts of a description that speak of the user, without those that speak of the others.
-
-"Unlike others, who write long sentences, the user keeps them short" says one thing of the user and another of the
-others; read as a bag of words it says both of the user.
-
-Free text to keys of the taxonomy, by rules that can be read: no model, and None where the rules are silent.
-
-What an extractor wrote, as records: JSON where it is JSON, else the papers' blocks. Never raises on any text.
+A block is a fence, a bracketed name, a definition, a description of the difference, and a fence. Missing fences, bold
+labels, other capitals, single lines and truncated text are read as far as possible. ``Quote:`` lines are an optional
+addition of this library. Keys of the taxonomy are read from the parts of a description that are about the user: in
+"Unlike others, who write long sentences, the user keeps them short" only the second half counts.
 """
 
 from __future__ import annotations

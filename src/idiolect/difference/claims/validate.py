@@ -1,21 +1,8 @@
-"""Whether a claim is of what somebody likes or writes about, and not of how: the half of "categorized" that is hardest.
+"""Rules that keep or drop claimed differences, with a reason for each, and the verdicts of a validator model.
 
-A verb of liking, judging or mentioning (or a noun or adjective of that kind) whose object is no matter of style, and
-that is not said to be done in some manner: "praises the soundtrack more", but neither "praises more warmly" nor
-"mentions more numbers". Such words are many and the list is not all of them.
-
-The five criteria of DRP's validation as rules over one description; those that need a second claim are elsewhere.
-
-Names from the paper, operational meaning after the authors' analysis script: comparative, atomic, clear, categorized
-(which excludes content and opinion), consistent.
-
-Claims of one comparison against each other: each property once, and in one direction.
-
-Keep or drop, with a reason for every feature: the five criteria and what the compared texts themselves show.
-
-No model is asked. What a validator model says is laid on top by ``verdicts``.
-
-What a validator model said about numbered features, laid over the checks that cost no call.
+The five criteria of DRP's validation: comparative, atomic, clear, categorized (which excludes content and opinion) and
+consistent (names from the paper, meaning after the authors' analysis script). The rules cost no model call; verdicts
+of a model are applied on top (``apply_verdicts``). The list of words for content and opinion is not complete.
 """
 
 from __future__ import annotations
