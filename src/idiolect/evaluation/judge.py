@@ -317,11 +317,25 @@ def found_by(rows: Sequence[Mapping[str, Any]]) -> Found:
 
 def _was_heard(row: Mapping[str, Any]) -> bool:
     """Whether the extractor was not asked, or some answer of it could be read."""
-    took = row.get("usage", {}).get("extract")
-    if took is None:
-        return True
-    counts = took if isinstance(took, Mapping) else asdict(took)
-    return counts["calls"] == 0 or counts.get("failed", 0) + counts.get("unreadable", 0) < counts["calls"]
+    calls, failed, unreadable = extractor_counts(row)
+    return calls == 0 or failed + unreadable < calls
+
+
+def extractor_counts(row: Mapping[str, Any]) -> tuple[int, int, int]:
+    """Calls of the extractor for a sample, those that failed, and answers that could not be read; 0 where none is told.
+
+    Args:
+        row: As it was made, or as it was read back, from whatever file.
+    """
+    usage = row.get("usage")
+    took = usage.get("extract") if isinstance(usage, Mapping) else None
+    counts = asdict(took) if isinstance(took, Usage) else took if isinstance(took, Mapping) else {}
+    calls, failed, unreadable = (counts.get(name) for name in ("calls", "failed", "unreadable"))
+    return _whole(calls), _whole(failed), _whole(unreadable)
+
+
+def _whole(count: Any) -> int:
+    return count if isinstance(count, int) and count > 0 else 0
 
 
 def _stages(row: Mapping[str, Any]) -> Mapping[str, str]:

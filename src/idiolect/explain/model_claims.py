@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,16 +14,19 @@ from idiolect.config import parse_json
 from idiolect.data.files import is_sqlite
 from idiolect.difference.claims.evidence import normalise, stands_in
 from idiolect.difference.claims.feature import Comparison, Feature
-from idiolect.difference.claims.parse import parse
+from idiolect.difference.claims.parse import parse, unreadable
 from idiolect.difference.claims.stylometric import CHECKS, measure_comparisons
 from idiolect.difference.claims.taxonomy import Key
 from idiolect.difference.claims.validate import validate
 from idiolect.difference.claims.vote import Difference, differences, vote
 from idiolect.difference.stylometry import MEASURES
 from idiolect.errors import InputError
-from idiolect.evaluation.judge import found_by
+from idiolect.evaluation.judge import extractor_counts, found_by
 from idiolect.explain.card import Compared, ExplainConfig, UserDifferences, UserQuote
+from idiolect.methods.extract import NOT_ENGLISH
 from idiolect.types import Review
+
+_log = logging.getLogger(__name__)
 
 _HINT = (
     "samples/drp.jsonl of an evaluation, or one JSON object a line: "
@@ -39,7 +43,8 @@ def read_answers(path: Path, compared: Compared) -> list[Feature]:
         compared: The user's reviews and others'.
 
     Raises:
-        InputError: The file cannot be read, a line is none such, or no model said anything of the user.
+        InputError: The file cannot be read, a line is none such, or no model said anything of the user that can be
+            read. If only some answers are unreadable, a warning says how many.
         ArtifactError: It holds the samples of another version.
     """
     rows = [(f"{path}, line {n}", _row(line, f"{path}, line {n}")) for n, line in _lines(path) if line.strip()]
@@ -47,23 +52,46 @@ def read_answers(path: Path, compared: Compared) -> list[Feature]:
     if rows and all(_is_sample(row) for _, row in rows):
         return _evaluated([row for _, row in rows if row["user"] == compared.user], known, f"{path}: {compared.user!r}")
     found: dict[str, list[Feature]] = {}
+    unread = 0
     for where, row in rows:
         review, answer = _answer(row, where)
         if review not in known:
             message = f"{where}: {review!r} is no review of {compared.user!r} that can be compared"
             raise InputError(message, hint="answers are about the user's own reviews of items with other reviews")
-        found.setdefault(review, []).extend(parse(answer, comparison=review))
+        features = parse(answer, comparison=review)
+        unread += unreadable(answer, features)
+        found.setdefault(review, []).extend(features)
+    _tell_unreadable(unread, len(rows), str(path))
     return _checked(found, compared)
+
+
+def _tell_unreadable(unread: int, answers: int, where: str) -> None:
+    """Warn of answers that could not be read, which is not the same as answers without a difference.
+
+    Raises:
+        InputError: None could be read.
+    """
+    if not unread:
+        return
+    said = f"unreadable: {unread} of {answers} answers"
+    if unread == answers:
+        raise InputError(
+            f"{where}: {said}", hint="the extractor must answer in JSON or in blocks; make the card without its answers"
+        )
+    _log.warning("%s: %s", where, said)
 
 
 def _evaluated(rows: Sequence[dict[str, Any]], known: set[str], where: str) -> list[Feature]:
     """What a method claimed in the comparisons that a card makes too."""
     if not rows:
         raise InputError(f"{where} has no sample in it", hint="another user, or the samples of another evaluation")
-    if not any(stage.startswith("extract ") for row in rows for stage in row["stages"] or ()):
+    stages = {stage for row in rows for stage in row["stages"] or ()} - {NOT_ENGLISH}
+    if not any(stage.startswith("extract ") for stage in stages):
         raise InputError(
             f"{where}: no model was asked how the user differs", hint="evaluate with --set differences.extractor={}"
         )
+    counts = [extractor_counts(row) for row in rows]
+    _tell_unreadable(sum(n for *_, n in counts), sum(calls - failed for calls, failed, _ in counts), where)
     found = found_by(rows).features
     return [feature for (_, comparison), own in found.items() if comparison in known for feature in own]
 

@@ -254,6 +254,33 @@ def test_an_evaluations_samples_are_answers_of_a_model_too(town, tmp_path):
         explain(town, UserId("lone"), answers=tmp_path / "drp.jsonl")
 
 
+def test_answers_that_cannot_be_read_are_counted_and_none_that_can_is_an_error(town, tmp_path, caplog):
+    path = tmp_path / "a.jsonl"
+    answers = [
+        "Certainly! Here it is.",
+        "There is no difference.",
+        '{"name": "Marks", "description": "More "wow" than others."}',
+    ]
+    path.write_text("\n".join(json.dumps({"review": f"loud-{k}", "answer": one}) for k, one in enumerate(answers)))
+    explain(town, UserId("loud"), answers=path)
+    assert "unreadable: 1 of 3 answers" in caplog.text
+    path.write_text(json.dumps({"review": "loud-0", "answer": answers[0]}))
+    with pytest.raises(InputError, match="unreadable: 1 of 1 answers"):
+        explain(town, UserId("loud"), answers=path)
+    row = sample("loud", **{"extract loud-0": "Certainly!"})
+    write_lines(path, [row | {"usage": {"extract": {"calls": 2, "failed": 1, "unreadable": 1}}}])
+    with pytest.raises(InputError, match="unreadable: 1 of 1 answers"):
+        explain(town, UserId("loud"), answers=path)
+    write_lines(path, [row | {"usage": {"extract": {"calls": "many"}}}, row | {"usage": []}])
+    explain(town, UserId("loud"), answers=path)
+
+
+def test_comparisons_that_were_not_measured_are_no_answers_of_a_model(town, tmp_path):
+    write_lines(tmp_path / "a.jsonl", [sample("loud", **{"extract (language)": "1 of 2"})])
+    with pytest.raises(InputError, match="no model was asked"):
+        explain(town, UserId("loud"), answers=tmp_path / "a.jsonl")
+
+
 @pytest.mark.parametrize(
     ("line", "said"),
     [("{", "line 1 is not JSON"), ("[]", "line 1 has no texts"), ('{"review": "p0-0", "answer": ""}', "'p0-0'")],
