@@ -19,6 +19,7 @@ _EXTRAS = {
     "vllm": ("models through vLLM in this process", ("vllm",)),
     "plots": ("figures", ("matplotlib",)),
     "postgres": ("a store in PostgreSQL", ("psycopg",)),
+    "pandas": ("results as pandas DataFrames", ("pandas",)),
     "hub": ("reviews from a dataset hub", ("datasets",)),
 }
 """What each is for, and the modules it brings."""

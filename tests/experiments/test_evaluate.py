@@ -179,7 +179,7 @@ def test_methods_without_adapter_are_evaluated_with_a_fake_and_no_torch(job: Any
     settings = {**job.settings, "backbone": {"model": "fake"}}
     script = (
         "import json, sys\nfrom pathlib import Path\n"
-        "from idiolect.pipeline.commands import run_evaluate\nstore, split, out, settings = sys.argv[1:]\n"
+        "from idiolect.evaluation.runner import run_evaluate\nstore, split, out, settings = sys.argv[1:]\n"
         "run_evaluate(store, Path(split), Path(out), changes=json.loads(settings))\n"
         "assert not {'torch', 'transformers'} & set(sys.modules)\n"
     )
@@ -211,9 +211,9 @@ def test_settings_can_be_chosen_on_validation_targets(job: Any, tmp_path: Path) 
         ("samples/rag.jsonl", "[" * 50_000, "line 1"),
         ("samples/rag.jsonl", "{}\n", "is not what an evaluation writes"),
         ("samples/rag.jsonl", "", "other samples"),
-        ("claim.json", "{", "damaged"),
-        ("claim.json", "[" * 50_000, "damaged"),
-        ("claim.json", "[]", "holds an evaluation with another"),
+        ("claim.json", "{", "holds other files"),
+        ("claim.json", "[" * 50_000, "holds other files"),
+        ("claim.json", "[]", "holds other files"),
     ],
 )
 def test_an_evaluation_goes_on_only_with_what_it_wrote(

@@ -371,9 +371,11 @@ def run_evaluate(
     """
     if adapter is not None:
         read_record(adapter)
+    named = {"config": config, "changes": changes, "backbone": backbone, "encoder": encoder}
+    if adapter is None:
+        load_settings(**named)  # a wrong setting is an error before anything is opened
     with SqlStore(store, create=False) as database:
         check_folder(database, store, folder, "evaluation", apart=(split, adapter))
-        named = {"config": config, "changes": changes, "backbone": backbone, "encoder": encoder}
         settings = load_settings(adapter, **named, store=database)
         answers = cache_path(settings, store)
         data = Data(database, split, settings, encoder=load_encoder(settings.encoder))

@@ -118,11 +118,12 @@ def write_review(
     chosen = _chosen(method, adapter)
     if adapter is not None:
         read_record(adapter)
+    named = {"config": config, "changes": changes, "backbone": backbone, "encoder": encoder}
+    if adapter is None:
+        load_settings(**named)  # a wrong setting is an error before anything is opened
     with SqlStore(store, create=False) as database, ExitStack() as stack:
         loaded = resources or stack.enter_context(Resources())
-        settings = load_settings(
-            adapter, config=config, changes=changes, backbone=backbone, encoder=encoder, store=database
-        )
+        settings = load_settings(adapter, **named, store=database)
         if chosen == "dep":
             _check_no_control(adapter, settings)
         sample = Sample(user=user_in(database, user, pseudonyms), item=ItemId(item), rating=rating, title=title)
