@@ -6,6 +6,8 @@ import difflib
 import importlib
 import re
 from collections.abc import Iterable, Iterator
+from functools import cached_property
+from importlib.metadata import entry_points
 from typing import Any, Generic, TypeVar, cast
 
 from idiolect.errors import ConfigError
@@ -40,10 +42,11 @@ class Registry(Generic[T]):
     Args:
         kind: What the names stand for, for messages ("encoder").
         targets: The built-in table.
+        group: Entry point group of installed packages that add implementations; a built-in name is never replaced.
     """
 
-    def __init__(self, kind: str, targets: dict[str, str]) -> None:
-        self.kind = kind
+    def __init__(self, kind: str, targets: dict[str, str], *, group: str = "") -> None:
+        self.kind, self.group = kind, group
         self._targets: dict[str, str | T] = dict(targets)
 
     def register(self, name: str, target: str | T) -> None:
@@ -52,7 +55,7 @@ class Registry(Generic[T]):
         Raises:
             ConfigError: The name is taken.
         """
-        if name in self._targets:
+        if name in self:
             raise ConfigError(f"{self.kind} {name!r} is already registered", hint="choose another name")
         self._targets[name] = target
 
@@ -63,13 +66,13 @@ class Registry(Generic[T]):
             ConfigError: There is none of that name, or no such attribute of such a module.
         """
         if name not in self._targets:
-            return self._imported(name)
+            return self._imported(self._installed.get(name, name))
         target = self._targets[name]
         return cast(T, _attribute(target)) if isinstance(target, str) else target
 
     def _imported(self, name: str) -> T:
         if not is_path(name):
-            raise ConfigError(f"unknown {self.kind} {name!r}", hint=suggest(name, self._targets))
+            raise ConfigError(f"unknown {self.kind} {name!r}", hint=suggest(name, self))
         try:
             return cast(T, _attribute(name))
         except (ImportError, AttributeError) as error:
@@ -78,7 +81,12 @@ class Registry(Generic[T]):
             ) from error
 
     def __contains__(self, name: object) -> bool:
-        return name in self._targets
+        return name in self._targets or name in self._installed
 
     def __iter__(self) -> Iterator[str]:
-        return iter(sorted(self._targets))
+        return iter(sorted({*self._targets, *self._installed}))
+
+    @cached_property
+    def _installed(self) -> dict[str, str]:
+        found = entry_points(group=self.group) if self.group else ()
+        return {one.name: f"{one.module}:{one.attr}" for one in found}

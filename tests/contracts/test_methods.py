@@ -124,7 +124,7 @@ class TestEveryMethod:
             supports = frozenset()
             name = "weak"
 
-        if not build(FakeLLM()).needs:
+        if not build(FakeLLM()).requires.llm:
             assert build(Weak()).generate(SAMPLES)
             return
         with pytest.raises(ConfigError, match=r"dep needs soft, which weak does not support \(use another backend\)"):
@@ -132,4 +132,8 @@ class TestEveryMethod:
 
 
 def test_only_dep_needs_soft_prompts():
-    assert (NonPersonalized.needs, RAG.needs, DEP.needs) == (frozenset(), frozenset(), frozenset({"soft"}))
+    assert tuple(one.requires.llm for one in (NonPersonalized, RAG, DEP)) == (
+        frozenset(),
+        frozenset(),
+        frozenset({"soft"}),
+    )

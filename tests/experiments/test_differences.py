@@ -7,15 +7,16 @@ import pytest
 
 from idiolect.config import build
 from idiolect.encoders import HashEncoder, load_encoder
-from idiolect.errors import ConfigError
+from idiolect.errors import ConfigError, NotFoundError
 from idiolect.llm.base import SamplingParams
 from idiolect.llm.cache import Cache, CachedLLM
 from idiolect.llm.fake import FakeLLM
 from idiolect.llm.registry import BackboneConfig
 from idiolect.methods.adaptive import AdaptiveExtraction
+from idiolect.methods.base import DEFAULT_METHODS
 from idiolect.pipeline.data import Data
-from idiolect.pipeline.models import Models, make_difference_methods, make_norms
-from idiolect.pipeline.settings import DIFFERENCE_METHODS, DifferenceConfig, RoleConfig, Settings
+from idiolect.pipeline.models import MethodBuilder, Models, make_norms
+from idiolect.pipeline.settings import DifferenceConfig, RoleConfig, Settings
 from idiolect.store.embedding import embed_missing
 from idiolect.store.snapshot import build_snapshot
 from idiolect.store.sql import SqlStore
@@ -40,12 +41,11 @@ def method(data):
 def build_method(stack, data, name, llm, cache=None, **config):
     settings = build(DifferenceConfig, {"comparison": {"representatives": 2, "anchors": 3}, **config}, where="test")
     models = stack.enter_context(Models(llm, PARAMS, cache=cache))
-    reader = data.snapshot("test")
-    (made,) = make_difference_methods([name], settings, models, data.contexts("test"), reader, data.text_encoder)
-    return made
+    builder = MethodBuilder(Settings(differences=settings), models, data.snapshot("test"), data.text_encoder)
+    return builder.build(name, data.contexts("test"))
 
 
-@pytest.mark.parametrize("name", DIFFERENCE_METHODS)
+@pytest.mark.parametrize("name", DEFAULT_METHODS)
 def test_every_method_writes_every_test_sample_with_no_model_but_the_writer(method, data, name):
     llm = FakeLLM()
     samples = data.samples("test")
@@ -124,13 +124,11 @@ def test_a_model_that_is_on_record_already_is_not_recorded_twice(tmp_path):
         assert roles.extract.llm is roles.write.llm
 
 
-def test_no_model_is_loaded_where_no_method_is_asked_for(data):
-    nowhere = build(DifferenceConfig, {"extractor": {"backbone": {"model": "nowhere"}}}, where="test")
-    with Models(FakeLLM(), PARAMS) as models:
-        made = make_difference_methods(
-            [], nowhere, models, data.contexts("test"), data.snapshot("test"), data.text_encoder
-        )
-    assert made == []
+def test_only_the_models_of_required_roles_are_loaded(method):
+    nowhere = {"extractor": {"backbone": {"model": "nowhere"}}}
+    assert method("pag", FakeLLM(), **nowhere).name == "pag"
+    with pytest.raises(NotFoundError):
+        method("dpl", FakeLLM(), **nowhere)
 
 
 def test_the_models_of_the_roles_are_named():

@@ -12,11 +12,12 @@ from idiolect.encoders import load_encoder
 from idiolect.errors import InputError
 from idiolect.llm.base import SamplingParams
 from idiolect.llm.fake import FakeLLM
+from idiolect.methods.base import DEFAULT_METHODS
 from idiolect.methods.controls import Once, Profiled, WrongUsers
 from idiolect.methods.stages import Portrait
 from idiolect.pipeline.data import Data
-from idiolect.pipeline.models import Models, make_difference_methods
-from idiolect.pipeline.settings import DIFFERENCE_METHODS, DifferenceConfig, Settings
+from idiolect.pipeline.models import MethodBuilder, Models
+from idiolect.pipeline.settings import DifferenceConfig, Settings
 from idiolect.store.sql import SqlStore
 from idiolect.types import Sample
 
@@ -44,13 +45,13 @@ def samples(data: Data) -> list[Sample]:
 def made(data: Data, llm: FakeLLM, name: str, **config: Any) -> Any:
     asked = build(DifferenceConfig, {"comparison": {"representatives": 2, "anchors": 3}, **config}, where="test")
     with Models(llm, PARAMS) as models:
-        (method,) = make_difference_methods(
-            [name], asked, models, data.contexts("test"), data.snapshot("test"), data.text_encoder
+        settings = Settings(differences=asked)
+        return MethodBuilder(settings, models, data.snapshot("test"), data.text_encoder).build(
+            name, data.contexts("test")
         )
-    return method
 
 
-@pytest.mark.parametrize("name", DIFFERENCE_METHODS)
+@pytest.mark.parametrize("name", DEFAULT_METHODS)
 def test_likelihoods_texts_and_control_cost_one_study_of_the_users(data: Data, samples, name: str) -> None:
     llm = FakeLLM(answer)
     method = made(data, llm, name, summarizer={}, extractor={})
@@ -64,7 +65,7 @@ def test_likelihoods_texts_and_control_cost_one_study_of_the_users(data: Data, s
     assert len(llm.seen) == studied + len(samples)
 
 
-@pytest.mark.parametrize("name", DIFFERENCE_METHODS)
+@pytest.mark.parametrize("name", DEFAULT_METHODS)
 def test_from_its_own_portraits_it_writes_what_the_method_writes(data: Data, samples, name: str) -> None:
     method = made(data, FakeLLM(answer), name, summarizer={})
     profiled = Profiled(method=method, portraits=Once(method.portraits), name=name)
@@ -72,7 +73,7 @@ def test_from_its_own_portraits_it_writes_what_the_method_writes(data: Data, sam
     assert profiled.generate(samples) == method.generate(samples)
 
 
-@pytest.mark.parametrize("name", DIFFERENCE_METHODS)
+@pytest.mark.parametrize("name", DEFAULT_METHODS)
 def test_a_wrong_user_brings_history_comparisons_and_profile_but_not_the_item(data: Data, samples, name: str) -> None:
     method = made(data, FakeLLM(answer), name, summarizer={})
     own = Once(method.portraits)

@@ -11,7 +11,7 @@ import pytest
 from idiolect.config import merge
 from idiolect.encoders import HashEncoder
 from idiolect.errors import ArtifactError, ConfigError, InputError, NotFoundError
-from idiolect.pipeline.settings import DIFFERENCE_METHODS, DifferenceMethod
+from idiolect.methods.base import DEFAULT_METHODS
 from idiolect.pipeline.write import write_review
 from idiolect.store.base import WithoutReviews
 from idiolect.store.ingestion import add_review
@@ -89,8 +89,8 @@ def test_the_fake_writes_without_an_adapter_and_refuses_one_fitted_to_another_mo
         write_review(job.store, **{**asked, "changes": {"backbone": {"backend": "fake"}}}, adapter=adapter)
 
 
-@pytest.mark.parametrize("method", DIFFERENCE_METHODS)
-def test_a_user_is_put_into_words_before_a_review_is_written(job: Any, method: DifferenceMethod) -> None:
+@pytest.mark.parametrize("method", DEFAULT_METHODS)
+def test_a_user_is_put_into_words_before_a_review_is_written(job: Any, method: str) -> None:
     changes = {"encoder": "hash:48", "backbone": {"model": "fake"}}
     found = write_review(job.store, user="s3-u00000", item="s3-i00000", method=method, changes=changes)
     assert found.method == method

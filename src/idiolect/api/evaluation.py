@@ -20,6 +20,7 @@ from idiolect.evaluation.render import to_csv, to_dict, to_frame, to_latex, to_m
 from idiolect.evaluation.report import ScoreTable, score_table
 from idiolect.evaluation.scoring import columns
 from idiolect.evaluation.significance import RESAMPLES, Resamples
+from idiolect.methods.base import BASELINES, requirements
 from idiolect.metrics.base import Aggregate
 from idiolect.metrics.registry import DEFAULT_METRICS, load_metrics
 from idiolect.registry import suggest
@@ -79,7 +80,8 @@ def evaluate(
 
     first, adapter = _first(methods)
     names = [one if isinstance(one, str) else one.name for one in methods]
-    others = [name for name in dict.fromkeys(names) if name not in ("nonpersonalized", "rag", "dep")]
+    fitted = [one.name for one in methods if isinstance(one, Personalizer) and one.adapter is not None]
+    others = [name for name in dict.fromkeys(names) if name not in (*BASELINES, *fitted)]
     changes = merge(merge(first.settings if first else {}, settings or {}), {"methods": others})
     model, encoder = (first.model, first.encoder) if first else (None, None)
     config = first.config if first and adapter is None else None
@@ -109,12 +111,12 @@ def _first(methods: Sequence[Personalizer | str]) -> tuple[Personalizer | None, 
     if len(models) > 1:
         told = " and ".join(map(repr, models.values()))
         raise ConfigError(f"the methods have different models: {told}", hint="evaluate each model by itself")
-    fitted = [one for one in ours if one.name == "dep"]
+    fitted = [one for one in ours if requirements(one.name).adapter]
     if len(fitted) > 1:
-        raise ConfigError("two DEP adapters in one evaluation", hint="evaluate each by itself, then idiolect compare")
+        raise ConfigError("two adapters in one evaluation", hint="evaluate each by itself, then idiolect compare")
     for one in fitted:
         if one.adapter is None:
-            raise ConfigError(f"{one!r} is not fitted", hint="call fit(split), or DEP.from_pretrained")
+            raise ConfigError(f"{one!r} is not fitted", hint="call fit(split), or from_pretrained")
         return one, one.adapter
     return (ours[0] if ours else None), None
 

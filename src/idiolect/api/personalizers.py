@@ -12,7 +12,7 @@ from idiolect.config import merge
 from idiolect.data.files import atomic_write
 from idiolect.errors import ConfigError, NotFoundError
 from idiolect.pipeline.adapters import SETTINGS, read_record
-from idiolect.pipeline.write import Resources, Written, write_review
+from idiolect.pipeline.write import LoadedModels, Written, write_review
 
 if TYPE_CHECKING:
     from idiolect.training.fit import FitReport
@@ -63,7 +63,7 @@ class Personalizer:
         if k is not None:
             changes = merge(changes, {"context": {"k": k}})
         self.settings = merge(changes, settings or {})
-        self._resources = Resources()
+        self._resources = LoadedModels()
 
     def __repr__(self) -> str:
         model = self.model or (self.settings.get("backbone", {}).get("endpoint") or {}).get("model") or "sandbox"

@@ -20,10 +20,9 @@ from idiolect.evaluation.judge import Found, found_in, judge_found, write_judged
 from idiolect.evaluation.scoring import Evaluation, Scorer
 from idiolect.evaluation.usage import check_answered, settled, unheard
 from idiolect.llm.base import LLM
-from idiolect.methods.base import METHODS, Contexts, Method, check_support
+from idiolect.methods.base import ADAPTER_METHOD, BASELINES, Method, check_support, requirements
 from idiolect.methods.controls import (
     NO_ADAPTER,
-    OTHER_VECTORS,
     TRAINED_CONTROLS,
     WRONG_USER,
     Named,
@@ -31,20 +30,19 @@ from idiolect.methods.controls import (
     Once,
     OtherVectors,
     Profiled,
+    ProfileMethod,
     WrongUser,
+    WrongUserCases,
     WrongUsers,
     control_name,
 )
-from idiolect.methods.dep import DEP
-from idiolect.methods.nonpersonalized import NonPersonalized
-from idiolect.methods.rag import RAG
 from idiolect.methods.stages import Role
 from idiolect.pipeline import results
 from idiolect.pipeline.adapters import check_adapter, read_record
 from idiolect.pipeline.commands import cache_path, load_settings, open_model
 from idiolect.pipeline.data import Data
-from idiolect.pipeline.models import Models, make_dep, make_difference_methods
-from idiolect.pipeline.settings import DIFFERENCE_METHODS, ROLES
+from idiolect.pipeline.models import MethodBuilder, Models
+from idiolect.pipeline.settings import ROLES, Settings
 from idiolect.progress import Progress
 from idiolect.prompts.rendering import digest
 from idiolect.store.outputs import check_folder, claim_folder
@@ -66,71 +64,91 @@ class Condition:
         return self.method.name
 
 
+def evaluated_methods(settings: Settings, adapter: Path | None) -> list[str]:
+    """Names of the methods in the order of the table: baselines, those of the settings, those with an adapter.
+
+    Raises:
+        ConfigError: A method needs an adapter, and there is none.
+    """
+    names = [*dict.fromkeys((*BASELINES, *settings.methods, *([ADAPTER_METHOD] if adapter else [])))]
+    needing = [name for name in names if requirements(name).adapter]
+    if needing and adapter is None:
+        raise ConfigError(
+            f"{needing[0]} is evaluated if there is an adapter",
+            hint="pass --adapter FOLDER, or leave it out of the methods",
+        )
+    return [*(name for name in names if name not in needing), *needing]
+
+
 def conditions(data: Data, models: Models, adapter_folder: Path | None) -> list[Condition]:
-    """Non-Perso, RAG and the language methods, with an adapter also DEP, and everybody's controls.
+    """The baselines, the methods of the settings and, with an adapter, those that use it; each with its controls.
 
     Args:
         data: Store, split and settings.
         models: The run's own writes; the settings may give roles to others.
-        adapter_folder: Of DEP, with the trained controls that were fitted beside it; None: no DEP.
+        adapter_folder: With the trained controls that were fitted with it; None: no method that needs one.
 
     Raises:
-        ConfigError: A method needs what the backbone cannot do.
+        ConfigError: A method needs what the backbone cannot do, or an adapter.
         NotFoundError: There is no adapter in the folder, or no such model.
         ArtifactError: The adapter was fitted with another encoder, backbone or split.
     """
-    llm = models.own
+    llm, names = models.own, evaluated_methods(data.settings, adapter_folder)
+    for name in names:
+        check_support(name, requirements(name).llm, llm)
     if adapter_folder is not None:
-        check_support("dep", DEP.needs, llm)
         words = digest(data.settings.prompt.templates)
         fits = {"templates": words, "store": data.fingerprint, "split": data.members}
         check_adapter(adapter_folder, encoder=data.encoder, backbone=llm.name, **fits)
-    found = [*_plain(data, llm), *_profiled(data, models), *_own(data, llm)]
+    builder = MethodBuilder(data.settings, models, data.snapshot(data.evaluated), data.text_encoder)
+    found = [condition for name in names for condition in _with_controls(data, builder, name, adapter_folder)]
     _check_names([condition.name for condition in found])
-    return found if adapter_folder is None else [*found, *_soft(data, llm, adapter_folder)]
+    return found
 
 
-def _plain(data: Data, llm: LLM) -> Iterator[Condition]:
-    contexts, params, prompt = data.contexts(data.evaluated), data.settings.sampling, data.settings.prompt
-    stranger = RAG(llm, WrongUser(contexts, seed=data.settings.seed), params=params, prompt=prompt)
-    yield Condition(method=NonPersonalized(llm, contexts, params=params, prompt=prompt))
-    yield Condition(method=RAG(llm, contexts, params=params, prompt=prompt))
-    yield Condition(method=Named(stranger, control_name("rag", WRONG_USER)), control=True)
-
-
-def _profiled(data: Data, models: Models) -> Iterator[Condition]:
-    """The language methods that the settings name, each with its control."""
-    settings, contexts, reader = data.settings, data.contexts(data.evaluated), data.snapshot(data.evaluated)
-    made = make_difference_methods(
-        [name for name in settings.methods if name in DIFFERENCE_METHODS],
-        settings.differences,
-        models,
-        contexts,
-        reader,
-        data.text_encoder,
-        prompt=settings.prompt,
-        seed=settings.seed,
-    )
-    for method in made:
-        own = Once(method.portraits)
-        wrong = WrongUsers(own, seed=settings.seed)
-        yield Condition(method=Profiled(method=method, portraits=own, name=method.name))
-        stranger = Profiled(method=method, portraits=wrong, name=control_name(method.name, WRONG_USER))
-        yield Condition(method=stranger, control=True)
-
-
-def _own(data: Data, llm: LLM) -> Iterator[Condition]:
-    """Methods of the user's own making, each with its control."""
-    contexts, shown = data.contexts(data.evaluated), {"params": data.settings.sampling, "prompt": data.settings.prompt}
-    for name in data.settings.methods:
-        if name in DIFFERENCE_METHODS:
+def _with_controls(data: Data, builder: MethodBuilder, name: str, adapter: Path | None) -> Iterator[Condition]:
+    """A method, its trained controls, and the controls that it declares."""
+    contexts, seed = data.contexts(data.evaluated), data.settings.seed
+    method = builder.build(name, contexts, adapter=adapter)
+    if isinstance(method, ProfileMethod):
+        yield from _profiled(method, seed)
+        return
+    yield Condition(method=method)
+    needs = method.requires
+    if needs.adapter and adapter is not None:
+        yield from _trained(data, builder, name, adapter)
+    for control in needs.controls:
+        label = control_name(method.name, control)
+        if control == NO_ADAPTER:
+            if not data.settings.prompt.with_text:  # with text it would be the baseline's prompt
+                how = {"params": data.settings.sampling, "prompt": data.settings.prompt}
+                yield Condition(method=NoAdapter(builder.models.own, contexts, **how, name=label), control=True)
             continue
-        make = METHODS.get(name)
-        method = make(llm, contexts, **shown)
-        check_support(method.name, method.needs, llm)
-        yield Condition(method=method)
-        stranger = make(llm, WrongUser(contexts, seed=data.settings.seed), **shown)
-        yield Condition(method=Named(stranger, control_name(method.name, WRONG_USER)), control=True)
+        source = (WrongUser if control == WRONG_USER else OtherVectors)(contexts, seed=seed)
+        wrong = control == WRONG_USER and needs.peers
+        cases = WrongUserCases(contexts, builder.comparisons, seed=seed) if wrong else None
+        stranger = builder.build(name, source, adapter=adapter, comparisons=cases)
+        yield Condition(method=Named(stranger, label), control=True)
+
+
+def _profiled(method: ProfileMethod, seed: int) -> Iterator[Condition]:
+    """A method that writes from profiles, and its control with another user's; profiles are made once for both."""
+    own = Once(method.portraits)
+    yield Condition(method=Profiled(method=method, portraits=own, name=method.name))
+    if WRONG_USER in method.requires.controls:
+        label, wrong = control_name(method.name, WRONG_USER), WrongUsers(own, seed=seed)
+        yield Condition(method=Profiled(method=method, portraits=wrong, name=label), control=True)
+
+
+def _trained(data: Data, builder: MethodBuilder, name: str, adapter: Path) -> Iterator[Condition]:
+    """The controls whose adapters were fitted with the method's."""
+    from idiolect.softprompt.artifact import WEIGHTS  # imports torch, which methods without an adapter do not need
+
+    for folder, control in TRAINED_CONTROLS.items():
+        if (adapter / folder / WEIGHTS).is_file():
+            contexts = data.contexts(data.evaluated, vectors=control.vectors)
+            method = builder.build(name, contexts, adapter=adapter / folder)
+            yield Condition(method=Named(method, control_name(method.name, control.label)), control=True)
 
 
 def _check_names(names: Sequence[str]) -> None:
@@ -138,33 +156,6 @@ def _check_names(names: Sequence[str]) -> None:
     for name in names:
         if names.count(name) > 1:
             raise ConfigError(f"two methods are called {name!r}", hint="give yours a name of its own")
-
-
-def _soft(data: Data, llm: LLM, folder: Path) -> Iterator[Condition]:
-    """DEP and its controls."""
-    contexts, params, prompt = data.contexts(data.evaluated), data.settings.sampling, data.settings.prompt
-    yield Condition(method=make_dep(folder, llm, contexts, params=params, prompt=prompt))
-    for control in _controls(data, llm, folder):
-        yield Condition(method=control, control=True)
-
-
-def _controls(data: Data, llm: LLM, folder: Path) -> Iterator[Method]:
-    """DEP's: what else was trained, what it is fed wrongly, and what its prompt is worth without it."""
-    contexts, params, prompt = data.contexts(data.evaluated), data.settings.sampling, data.settings.prompt
-
-    def dep(where: Path, source: Contexts, label: str) -> Method:
-        return make_dep(where, llm, source, params=params, prompt=prompt, name=control_name("dep", label))
-
-    # Torch comes with it, and what needs no adapter does without.
-    from idiolect.softprompt.artifact import WEIGHTS
-
-    for name, control in TRAINED_CONTROLS.items():
-        if (folder / name / WEIGHTS).is_file():
-            yield dep(folder / name, data.contexts(data.evaluated, vectors=control.vectors), control.label)
-    yield dep(folder, OtherVectors(contexts, seed=data.settings.seed), OTHER_VECTORS)
-    yield dep(folder, WrongUser(contexts, seed=data.settings.seed), WRONG_USER)
-    if not prompt.with_text:  # with text it would be RAG's prompt
-        yield NoAdapter(llm, contexts, params=params, prompt=prompt, name=control_name("dep", NO_ADAPTER))
 
 
 _FREE_OF_ENDPOINT = {"backbone": {"endpoint": {"limits": True, "retry": True, "price": True}}}
@@ -219,7 +210,7 @@ def evaluate(
         for one in _shown(wanted, progress):
             runs[one.name] = run_condition(one, llm, samples, folder, texts=generate_controls or not one.control)
         found = _found(data, runs, judge, folder)
-    evaluation = scorer.score(runs, folder, _notes(llm, record["roles"], runs), found)
+    evaluation = scorer.score(runs, folder, _notes(llm, record["roles"], runs, wanted), found)
     record |= {"judge": judge and judge.llm.name, "samples": len(samples)}
     evaluation.write({**record, "seconds": round(time.time() - started, 1)})
     return evaluation
@@ -295,12 +286,17 @@ def _found(
     return found
 
 
-def _notes(llm: LLM, roles: Mapping[str, str], runs: Mapping[str, Sequence[Mapping[str, Any]]]) -> list[str]:
+def _notes(
+    llm: LLM,
+    roles: Mapping[str, str],
+    runs: Mapping[str, Sequence[Mapping[str, Any]]],
+    ran: Sequence[Condition],
+) -> list[str]:
     notes: list[str] = []
     if "likelihood" not in llm.supports:
         notes.append(f"{llm.name} gives no likelihoods: no column nll, and no verdict on whether a gain is personal")
     if (writer := roles.get("generator", llm.name)) != llm.name:
-        told = ", ".join(name for name in runs if name in DIFFERENCE_METHODS)
+        told = ", ".join(one.name for one in ran if "generator" in one.method.requires.roles and not one.control)
         notes.append(f"{told} are written by {writer}, the others by {llm.name}: they differ by the model, too")
     return [*notes, *unheard(runs, extractor="extractor" in roles)]
 
@@ -377,6 +373,7 @@ def run_evaluate(
     with SqlStore(store, create=False) as database:
         check_folder(database, store, folder, "evaluation", apart=(split, adapter))
         settings = load_settings(adapter, **named, store=database)
+        evaluated_methods(settings, adapter)
         answers = cache_path(settings, store)
         data = Data(database, split, settings, encoder=load_encoder(settings.encoder))
         claim_folder(database, store, folder, "evaluation")

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
-from typing import ClassVar, TypeVar
+from typing import ClassVar, Self, TypeVar
 
 from pydantic import Field
 
@@ -16,8 +16,9 @@ from idiolect.difference.claims.stylometric import FDR_LEVEL, Norms
 from idiolect.difference.claims.taxonomy import CATEGORIES, Category
 from idiolect.difference.claims.validate import ValidationConfig
 from idiolect.difference.stylometry.style_difference import LEVEL
+from idiolect.errors import ConfigError
 from idiolect.methods.adaptive import AdaptiveConfig, AdaptiveExtraction
-from idiolect.methods.base import Contexts
+from idiolect.methods.base import Contexts, Requirements, Resources
 from idiolect.methods.batching import in_waves, streaming, waves_for
 from idiolect.methods.extract import Compare, Extraction, MeasuredExtraction
 from idiolect.methods.stages import Cases, Dimensions, Portrait, Role, Roles, Stage, portray, standard
@@ -130,7 +131,7 @@ class ComparingMethod(ABC):
         name: For tables, where one run has several; None: the method's own.
     """
 
-    needs: frozenset[str] = frozenset()
+    requires: ClassVar[Requirements]
     template: ClassVar[str]
     """G's prompt, and the method's own name."""
     usual_dimensions: ClassVar[Dimensions]
@@ -156,6 +157,25 @@ class ComparingMethod(ABC):
         self.summarize = summary(roles.summarize, config, self.prompt)
         self.waves = config.waves or waves_for((roles.extract, validator, roles.summarize))
         self._asked = streaming((roles.extract, validator, roles.summarize, roles.write))
+
+    @classmethod
+    def build(cls, resources: Resources) -> Self:
+        """See ``MethodClass.build``.
+
+        Raises:
+            ConfigError: There are no comparisons: the class does not declare ``peers``.
+        """
+        if resources.comparisons is None:
+            raise ConfigError(f"{cls.__name__} compares with peers", hint="declare it: Requirements(peers=True, ...)")
+        return cls(
+            resources.roles,
+            resources.contexts,
+            resources.comparisons,
+            dimensions=resources.dimensions,
+            config=resources.stages,
+            prompt=resources.prompt,
+            name=resources.name,
+        )
 
     @abstractmethod
     def profile(self, compared: Sequence[Portrait]) -> list[Portrait]:

@@ -20,18 +20,15 @@ from functools import cached_property
 from hashlib import blake2b
 from itertools import cycle
 from types import MappingProxyType
-from typing import Literal
+from typing import ClassVar, Literal, Protocol, runtime_checkable
 
 import numpy as np
 
 from idiolect.context import COMPARISONS, Context, ContextBuilder, Entry
 from idiolect.errors import ConfigError, InputError
 from idiolect.llm.base import LLM, SamplingParams, Usage
-from idiolect.methods.base import Contexts, Method, write
-from idiolect.methods.dpl import DPL
-from idiolect.methods.drp import DRP
-from idiolect.methods.pag import PAG
-from idiolect.methods.stages import Portrait
+from idiolect.methods.base import Contexts, Method, Requirements, write
+from idiolect.methods.stages import Case, Cases, Portrait, Role
 from idiolect.methods.summarize import final_prompts, write_profiled
 from idiolect.peers import time_cut
 from idiolect.prompts.rendering import PromptConfig, render
@@ -63,9 +60,9 @@ class Named:
     name: str
 
     @property
-    def needs(self) -> frozenset[str]:
-        """See ``Method.needs``."""
-        return self.method.needs
+    def requires(self) -> Requirements:
+        """See ``Method.requires``."""
+        return self.method.requires
 
     def prompts(self, samples: Sequence[Sample]) -> list[Prompt]:
         """See ``Method.prompts``."""
@@ -90,7 +87,7 @@ class NoAdapter:
         name: For tables.
     """
 
-    needs: frozenset[str] = frozenset()
+    requires: ClassVar[Requirements] = Requirements(vectors=True)
 
     def __init__(
         self,
@@ -135,6 +132,24 @@ class WrongUser:
         """The samples with their donors' entries."""
         own = self._contexts.build(samples)
         return [replace(c, entries=own[d].entries) for c, d in zip(own, donors(own, self._seed), strict=True)]
+
+
+class WrongUserCases:
+    """The comparisons of the user whose history ``WrongUser`` gives, for every sample.
+
+    Args:
+        contexts: Where the right contexts come from.
+        cases: Where the right comparisons come from.
+        seed: That of ``WrongUser``.
+    """
+
+    def __init__(self, contexts: Contexts, cases: Cases, *, seed: int) -> None:
+        self._contexts, self._cases, self._seed = contexts, cases, seed
+
+    def build(self, samples: Sequence[Sample]) -> list[tuple[Case, ...]]:
+        """The donors' comparisons."""
+        own = self._cases.build(samples)
+        return [own[donor] for donor in donors(self._contexts.build(samples), self._seed)]
 
 
 class OtherVectors:
@@ -353,25 +368,42 @@ Portraits = Callable[[Sequence[Sample]], list[Portrait]]
 """What is known of every sample's user, in order."""
 
 
+@runtime_checkable
+class ProfileMethod(Method, Protocol):
+    """A method that writes from a profile of the user, which its control exchanges without a second extraction."""
+
+    template: str
+    prompt: PromptConfig
+    writer: Role
+
+    def portraits(self, samples: Sequence[Sample]) -> list[Portrait]:
+        """The profile of every sample's user."""
+        ...
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Profiled:
     """The last step of a method: it writes from portraits that come from anywhere."""
 
-    method: PAG | DPL | DRP
+    method: ProfileMethod
     """Whose prompt and writer are used."""
     portraits: Portraits
     name: str
     """For tables."""
-    needs: frozenset[str] = frozenset()
+
+    @property
+    def requires(self) -> Requirements:
+        """See ``Method.requires``."""
+        return self.method.requires
 
     def prompts(self, samples: Sequence[Sample]) -> list[Prompt]:
         """See ``Method.prompts``."""
-        return final_prompts(self.method.name, self.portraits(samples), self.method.prompt)
+        return final_prompts(self.method.template, self.portraits(samples), self.method.prompt)
 
     def generate(self, samples: Sequence[Sample]) -> list[Prediction]:
         """See ``Method.generate``."""
         portraits = self.portraits(samples)
-        prompts = final_prompts(self.method.name, portraits, self.method.prompt)
+        prompts = final_prompts(self.method.template, portraits, self.method.prompt)
         return write_profiled(self.name, self.method.writer, portraits, prompts)
 
 

@@ -5,27 +5,19 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import Protocol
+from typing import ClassVar, Self
 
 import numpy as np
 
 from idiolect.context import Context
-from idiolect.errors import ArtifactError
+from idiolect.errors import ArtifactError, ConfigError
 from idiolect.llm.base import LLM, SamplingParams
-from idiolect.methods.base import Contexts, check_support, write
+from idiolect.methods.base import Contexts, Requirements, Resources, SoftRows, check_support, write
 from idiolect.prompts.rendering import PromptConfig, render, with_soft
 from idiolect.softprompt.config import stream_codes
 from idiolect.types import Prediction, Prompt, Sample, Slot
 
 _FITTED = "use an adapter with the encoder, the backbone and the settings that it was fitted with"
-
-
-class SoftRows(Protocol):
-    """What DEP asks of an adapter."""
-
-    def soft_rows(self, vectors: np.ndarray, stream: np.ndarray, entry: np.ndarray) -> np.ndarray:
-        """Rows (n, hidden) for vectors (n, dim) of streams (n,) at history entries (n,)."""
-        ...
 
 
 class DEP:
@@ -40,7 +32,12 @@ class DEP:
         name: For tables, where one run has several adapters.
     """
 
-    needs: frozenset[str] = frozenset({"soft"})
+    requires: ClassVar[Requirements] = Requirements(
+        vectors=True,
+        adapter=True,
+        llm=frozenset({"soft"}),
+        controls=("another user's vectors", "wrong user", "no adapter"),
+    )
 
     def __init__(
         self,
@@ -52,10 +49,28 @@ class DEP:
         prompt: PromptConfig | None = None,
         name: str = "dep",
     ) -> None:
-        check_support(name, self.needs, llm)
+        check_support(name, self.requires.llm, llm)
         self.name = name
         self.llm, self.contexts, self.adapter = llm, contexts, adapter
         self.params, self.prompt = params or SamplingParams(), prompt or PromptConfig()
+
+    @classmethod
+    def build(cls, resources: Resources) -> Self:
+        """See ``MethodClass.build``.
+
+        Raises:
+            ConfigError: There is no adapter.
+        """
+        if resources.adapter is None:
+            raise ConfigError("dep needs an adapter", hint="pass --adapter FOLDER, or another --method")
+        return cls(
+            resources.llm,
+            resources.contexts,
+            resources.adapter,
+            params=resources.params,
+            prompt=resources.prompt,
+            name=resources.name or "dep",
+        )
 
     def prompts(self, samples: Sequence[Sample]) -> list[Prompt]:
         """See ``Method.prompts``."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import ClassVar
 
+from idiolect.methods.base import Requirements
 from idiolect.methods.comparing import ComparingMethod
 from idiolect.methods.stages import Dimensions, Portrait
 
@@ -17,6 +18,9 @@ class DPL(ComparingMethod):
     they are ``fixed``: writing, emotional and semantic style.
     """
 
+    requires: ClassVar[Requirements] = Requirements(
+        peers=True, roles=frozenset({"extractor", "summarizer", "generator"})
+    )
     template: ClassVar[str] = "dpl"
     usual_dimensions: ClassVar[Dimensions] = "fixed"
     asks_validator: ClassVar[bool] = False

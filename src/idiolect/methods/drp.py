@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import ClassVar
 
+from idiolect.methods.base import Requirements
 from idiolect.methods.comparing import ComparingMethod
 from idiolect.methods.stages import Dimensions, Portrait
 
@@ -16,6 +17,9 @@ class DRP(ComparingMethod):
     texts show.
     """
 
+    requires: ClassVar[Requirements] = Requirements(
+        peers=True, roles=frozenset({"extractor", "validator", "summarizer", "generator"})
+    )
     template: ClassVar[str] = "drp"
     usual_dimensions: ClassVar[Dimensions] = "auto"
     asks_validator: ClassVar[bool] = True

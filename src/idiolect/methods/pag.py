@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import ClassVar, Self
 
 from idiolect.difference.claims.stylometric import Norms
-from idiolect.methods.base import Contexts
-from idiolect.methods.comparing import history_summary
+from idiolect.methods.base import Contexts, Requirements, Resources
+from idiolect.methods.comparing import StageConfig, history_summary
 from idiolect.methods.stages import Portrait, Roles, portray
 from idiolect.methods.summarize import PROFILE_CHARS, final_prompts, write_profiled
 from idiolect.prompts.rendering import PromptConfig
@@ -28,7 +29,9 @@ class PAG:
         name: For tables, where one run has several.
     """
 
-    needs: frozenset[str] = frozenset()
+    requires: ClassVar[Requirements] = Requirements(roles=frozenset({"summarizer", "generator"}))
+    template: ClassVar[str] = "pag"
+    """The writer's prompt, and the method's own name."""
 
     def __init__(
         self,
@@ -39,20 +42,34 @@ class PAG:
         phrases: int = 8,
         profile_chars: int = PROFILE_CHARS,
         prompt: PromptConfig | None = None,
-        name: str = "pag",
+        name: str | None = None,
     ) -> None:
-        self.name, self.contexts, self.writer = name, contexts, roles.write
+        self.name, self.contexts, self.writer = name or self.template, contexts, roles.write
         self.prompt = prompt or PromptConfig()
         self.summarize = history_summary(roles.summarize, norms, phrases, profile_chars, self.prompt)
 
+    @classmethod
+    def build(cls, resources: Resources) -> Self:
+        """See ``MethodClass.build``."""
+        stages, roles = resources.stages or StageConfig(), resources.roles
+        return cls(
+            roles,
+            resources.contexts,
+            norms=resources.norms() if roles.summarize is None else None,
+            phrases=stages.phrases,
+            profile_chars=stages.profile_chars,
+            prompt=resources.prompt,
+            name=resources.name,
+        )
+
     def prompts(self, samples: Sequence[Sample]) -> list[Prompt]:
         """See ``Method.prompts``; S is asked for it."""
-        return final_prompts("pag", self.portraits(samples), self.prompt)
+        return final_prompts(self.template, self.portraits(samples), self.prompt)
 
     def generate(self, samples: Sequence[Sample]) -> list[Prediction]:
         """See ``Method.generate``."""
         portraits = self.portraits(samples)
-        return write_profiled(self.name, self.writer, portraits, final_prompts("pag", portraits, self.prompt))
+        return write_profiled(self.name, self.writer, portraits, final_prompts(self.template, portraits, self.prompt))
 
     def portraits(self, samples: Sequence[Sample]) -> list[Portrait]:
         """The summary of every sample's user, all of them asked for at once."""

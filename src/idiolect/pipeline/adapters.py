@@ -19,7 +19,7 @@ from idiolect.methods.base import METHODS
 from idiolect.metrics.fidelity import FIDELITY
 from idiolect.metrics.registry import METRICS, VARIANTS
 from idiolect.peers import SELECTORS
-from idiolect.pipeline.settings import DIFFERENCE_METHODS, Settings
+from idiolect.pipeline.settings import Settings
 from idiolect.retrieval import RETRIEVERS
 
 SETTINGS = "settings.json"
@@ -227,7 +227,7 @@ def _defaults() -> dict[str, Any]:
 def _known(key: str) -> tuple[str, ...]:
     from idiolect.methods.controls import TRAINED_CONTROLS
 
-    tables = {"methods": (*DIFFERENCE_METHODS, *METHODS), "metrics": (*METRICS, *VARIANTS, FIDELITY.name)}
+    tables = {"methods": tuple(METHODS), "metrics": (*METRICS, *VARIANTS, FIDELITY.name)}
     return tables.get(key, tuple(TRAINED_CONTROLS))
 
 

@@ -1,12 +1,12 @@
-"""PAG, DPL and DRP made from their settings: models loaded once, answers recorded, comparisons built."""
+"""Methods built from settings: models and adapters loaded once, answers recorded, comparisons built."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection
 from contextlib import ExitStack
-from functools import cache
+from functools import cached_property
 from pathlib import Path
-from typing import Self
+from typing import TYPE_CHECKING, Self
 
 import numpy as np
 
@@ -17,17 +17,17 @@ from idiolect.errors import ConfigError
 from idiolect.llm.base import LLM, SamplingParams
 from idiolect.llm.cache import Cache, CachedLLM
 from idiolect.llm.registry import open_llm
-from idiolect.methods.base import Contexts
-from idiolect.methods.dep import DEP
-from idiolect.methods.dpl import DPL
-from idiolect.methods.drp import DRP
-from idiolect.methods.pag import PAG
-from idiolect.methods.stages import CaseBuilder, Role, Roles
-from idiolect.pipeline.settings import DIFFERENCE_METHODS, DifferenceConfig, RoleConfig
+from idiolect.methods.base import Contexts, Method, Resources, check_support, method_class
+from idiolect.methods.stages import CaseBuilder, Cases, Role, Roles
+from idiolect.pipeline.settings import ROLES, DifferenceConfig, RoleConfig, Settings
 from idiolect.prompts.rendering import PromptConfig
-from idiolect.registry import suggest
 from idiolect.retrieval import make_retriever
 from idiolect.store.base import KnownUsers, ReviewReader
+
+if TYPE_CHECKING:
+    from idiolect.softprompt.adapter import Adapter
+
+NEEDS_ADAPTER = "pass --adapter FOLDER, or another --method"
 
 
 class Models:
@@ -50,8 +50,8 @@ class Models:
     def __exit__(self, *_: object) -> None:
         self._open.close()
 
-    def roles(self, config: DifferenceConfig) -> Roles:
-        """Who does what.
+    def roles(self, config: DifferenceConfig, wanted: Collection[str] = ROLES) -> Roles:
+        """Which model plays which role; of the roles that are not ``wanted`` no model is loaded.
 
         Raises:
             NotFoundError: There is no such model.
@@ -59,10 +59,10 @@ class Models:
         """
         writer = Role(llm=self.own, params=self._sampling)
         return Roles(
-            extract=self._role(config.extractor),
-            validate=self._role(config.validator),
-            summarize=self._role(config.summarizer),
-            write=self._role(config.generator) or writer,
+            extract=self._role(config.extractor if "extractor" in wanted else None),
+            validate=self._role(config.validator if "validator" in wanted else None),
+            summarize=self._role(config.summarizer if "summarizer" in wanted else None),
+            write=self._role(config.generator if "generator" in wanted else None) or writer,
         )
 
     def judge(self, config: DifferenceConfig) -> Role | None:
@@ -123,76 +123,89 @@ def make_norms(reader: KnownUsers, config: DifferenceConfig, *, seed: int = 0) -
     return Norms(sorted(texts)) if are_english(sorted(texts)).sum() > 1 else None
 
 
-def make_difference_methods(
-    names: Sequence[str],
-    config: DifferenceConfig,
-    models: Models,
-    contexts: Contexts,
-    reader: KnownUsers,
-    encoder: Encoder | None,
-    *,
-    prompt: PromptConfig | None = None,
-    seed: int = 0,
-) -> list[PAG | DPL | DRP]:
-    """The methods called ``pag``, ``dpl`` or ``drp``.
+class MethodBuilder:
+    """Builds any method of a run from what it declares; adapters and comparisons are loaded once.
 
     Args:
-        names: Which.
-        config: How they work.
-        models: The run's models.
-        contexts: Bring the past reviews that S and G are shown.
+        settings: How methods work and prompts are rendered.
+        models: The run's models; a role's is loaded when a method requires the role.
         reader: What is visible: a phase's snapshot or a live store.
-        encoder: Whose vectors are stored; None only where none are read (``DifferenceConfig.reads_vectors``).
-        prompt: How prompts are rendered.
-        seed: Of the users who are PAG's norm.
-
-    Raises:
-        ConfigError: There is no such method, or no encoder where vectors are read.
+        encoder: Whose vectors are stored; None only if no method reads any.
     """
-    for name in names:
-        if name not in DIFFERENCE_METHODS:
-            raise ConfigError(f"unknown method {name!r}", hint=suggest(name, DIFFERENCE_METHODS))
-    if not names:  # and no model is loaded for nothing
-        return []
-    roles = models.roles(config)
 
-    @cache
-    def cases() -> CaseBuilder:  # PAG compares nobody, so it needs no vectors either
-        return make_cases(reader, config, encoder)
+    def __init__(self, settings: Settings, models: Models, reader: KnownUsers, encoder: Encoder | None) -> None:
+        self.settings, self.models, self.reader, self.encoder = settings, models, reader, encoder
+        self._adapters: dict[Path, Adapter] = {}
 
-    def made(name: str) -> PAG | DPL | DRP:
-        if name == "pag":
-            norms = make_norms(reader, config, seed=seed) if roles.summarize is None else None
-            stages = config.stages
-            return PAG(
-                roles, contexts, norms=norms, phrases=stages.phrases, profile_chars=stages.profile_chars, prompt=prompt
+    @cached_property
+    def comparisons(self) -> CaseBuilder:
+        """Anchors and representatives."""
+        return make_cases(self.reader, self.settings.differences, self.encoder)
+
+    def build(
+        self,
+        name: str,
+        contexts: Contexts,
+        *,
+        adapter: Path | None = None,
+        comparisons: Cases | None = None,
+        label: str | None = None,
+    ) -> Method:
+        """The method called ``name``: of the registry, or ``module:Class``.
+
+        Args:
+            name: Which.
+            contexts: Bring the past reviews.
+            adapter: Folder of a fitted adapter; only methods that require one use it.
+            comparisons: Instead of the right ones, for a control.
+            label: Name in tables; None: the method's own.
+
+        Raises:
+            ConfigError: There is no such method; it needs what the language model cannot do, an adapter that is not
+                given, or vectors without an encoder.
+            NotFoundError: There is no adapter in the folder, or no model of a role.
+        """
+        made, settings = method_class(name), self.settings
+        config, needs, llm = settings.differences, made.requires, self.models.own
+        check_support(name, needs.llm, llm)
+        fitted = self._adapter(name, adapter) if needs.adapter else None
+        return made.build(
+            Resources(
+                llm=llm,
+                contexts=contexts,
+                roles=self.models.roles(config, needs.roles),
+                params=settings.sampling,
+                prompt=settings.prompt if fitted is None else adapted(settings.prompt, fitted),
+                reader=self.reader,
+                encoder=self.encoder,
+                comparisons=(comparisons or self.comparisons) if needs.peers else None,
+                adapter=fitted,
+                stages=config.stages,
+                dimensions=config.dimensions,
+                norms=lambda: make_norms(self.reader, config, seed=settings.seed),
+                seed=settings.seed,
+                name=label,
             )
-        kind, usual = (DPL, "fixed") if name == "dpl" else (DRP, "auto")
-        dimensions = config.dimensions or usual
-        return kind(roles, contexts, cases(), dimensions=dimensions, config=config.stages, prompt=prompt)
+        )
 
-    return [made(name) for name in names]
+    def _adapter(self, name: str, folder: Path | None) -> Adapter:
+        if folder is None:
+            raise ConfigError(f"{name} needs an adapter", hint=NEEDS_ADAPTER)
+        if folder not in self._adapters:
+            self._adapters[folder] = load_adapter(folder, self.models.own)
+        return self._adapters[folder]
 
 
-def make_dep(
-    folder: Path,
-    llm: LLM,
-    contexts: Contexts,
-    *,
-    params: SamplingParams,
-    prompt: PromptConfig,
-    name: str = "dep",
-) -> DEP:
-    """DEP with the adapter in ``folder``, its slots those that the adapter has weights for.
-
-    Rows are computed where the model is, if it is in this process.
-    """
+def load_adapter(folder: Path, llm: LLM) -> Adapter:
+    """The adapter in ``folder``, on the model's device if the model is in this process."""
     from idiolect.llm.transformers import TransformersLLM
     from idiolect.softprompt.adapter import Adapter
 
     adapter = Adapter.from_pretrained(folder)
     model = llm.llm if isinstance(llm, CachedLLM) else llm
-    if isinstance(model, TransformersLLM):
-        adapter = adapter.to(model.model.device)
-    shown = prompt.model_copy(update={"streams": adapter.config.streams})
-    return DEP(llm, contexts, adapter, params=params, prompt=shown, name=name)
+    return adapter.to(model.model.device) if isinstance(model, TransformersLLM) else adapter
+
+
+def adapted(prompt: PromptConfig, adapter: Adapter) -> PromptConfig:
+    """The prompt with the streams that the adapter has weights for."""
+    return prompt.model_copy(update={"streams": adapter.config.streams})

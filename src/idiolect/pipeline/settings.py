@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Any, Literal, Self, get_args
+from typing import Any, Literal, Self
 
 from pydantic import Field, field_validator, model_validator
 
@@ -15,7 +15,7 @@ from idiolect.config import Config
 from idiolect.context import ContextConfig
 from idiolect.llm.base import SamplingParams
 from idiolect.llm.registry import BACKENDS, BackboneConfig, backend_of
-from idiolect.methods.base import METHODS
+from idiolect.methods.base import BASELINES, DEFAULT_METHODS, METHODS
 from idiolect.methods.comparing import StageConfig
 from idiolect.methods.controls import TRAINED_CONTROLS, Vectors
 from idiolect.methods.stages import ComparisonConfig, Dimensions
@@ -27,11 +27,6 @@ from idiolect.registry import is_path, suggest
 from idiolect.retrieval import RETRIEVERS, encodes
 from idiolect.softprompt.config import AdapterConfig
 from idiolect.training.config import FitConfig
-
-DifferenceMethod = Literal["pag", "dpl", "drp"]
-"""The methods that put a user into words before they write."""
-
-DIFFERENCE_METHODS: tuple[DifferenceMethod, ...] = get_args(DifferenceMethod)
 
 ROLES = ("extractor", "validator", "summarizer", "generator")
 """E, V, S and G: the fields of ``DifferenceConfig`` that hold a ``RoleConfig``."""
@@ -149,9 +144,9 @@ class Settings(Config):
     peers of another item (``shuffled_peers``) or the review's own vector again (``his_twice``)."""
     prompt: PromptConfig = PromptConfig()
     """What of it is shown."""
-    methods: tuple[str, ...] = DIFFERENCE_METHODS
-    """Which of ``pag``, ``dpl`` and ``drp`` are evaluated, beside Non-Perso, RAG and, with an adapter, DEP; or a method
-    of your own, ``module:Class`` (see ``idiolect.methods.base``)."""
+    methods: tuple[str, ...] = DEFAULT_METHODS
+    """Which methods are evaluated, besides Non-Perso, RAG and, with an adapter, DEP: names, or ``module:Class`` for a
+    method of your own (docs/extending.md)."""
     differences: DifferenceConfig = DifferenceConfig()
     """How these work, and which model plays which role in them."""
     targets: TargetConfig = TargetConfig()
@@ -200,10 +195,8 @@ class Settings(Config):
     @field_validator("methods")
     @classmethod
     def _without_the_usual(cls, methods: tuple[str, ...]) -> tuple[str, ...]:
-        """Non-Perso and RAG are evaluated anyway, so they may be named too; DEP needs an adapter."""
-        if "dep" in methods:
-            raise ValueError("dep is evaluated if there is an adapter: pass --adapter FOLDER, and leave dep out here")
-        return tuple(name for name in methods if name not in ("nonpersonalized", "rag"))
+        """The baselines are evaluated anyway, so they may be named too."""
+        return tuple(name for name in methods if name not in BASELINES)
 
     @model_validator(mode="after")
     def _fail_early(self) -> Self:
@@ -222,7 +215,7 @@ class Settings(Config):
         _check_known("selector", SELECTORS, self.differences.comparison.selector)
         _check_known("backend", BACKENDS, *map(backend_of, self.backbones))
         _check_known("metric", (*METRICS, *VARIANTS, FIDELITY.name), *self.metrics)
-        _check_known("method", (*DIFFERENCE_METHODS, *(set(METHODS) - {"nonpersonalized", "rag"})), *self.methods)
+        _check_known("method", set(METHODS) - set(BASELINES), *self.methods)
         return self
 
 

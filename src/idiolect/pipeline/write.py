@@ -13,17 +13,24 @@ from typing import Any, Self
 from idiolect.encoders import Encoder, load_encoder
 from idiolect.errors import ArtifactError, ConfigError, NotFoundError
 from idiolect.llm.base import LLM, EndpointError, reason_and_remedy
-from idiolect.methods.base import METHODS, Method, check_support
-from idiolect.methods.dep import DEP
+from idiolect.methods.base import (
+    ADAPTER_METHOD,
+    BASELINE,
+    METHODS,
+    UNPERSONALIZED,
+    Requirements,
+    check_support,
+    requirements,
+)
 from idiolect.pipeline.adapters import check_adapter, read_record
 from idiolect.pipeline.commands import cache_path, load_settings, open_model
 from idiolect.pipeline.data import make_contexts
-from idiolect.pipeline.models import Models, make_dep, make_difference_methods
-from idiolect.pipeline.settings import DIFFERENCE_METHODS, Settings
+from idiolect.pipeline.models import NEEDS_ADAPTER, MethodBuilder, Models
+from idiolect.pipeline.settings import Settings
 from idiolect.prompts.rendering import digest
 from idiolect.registry import is_path
 from idiolect.retrieval import encodes
-from idiolect.store.base import KnownUsers, WithoutReviews
+from idiolect.store.base import WithoutReviews
 from idiolect.store.embedding import embed_missing
 from idiolect.store.ingestion import check_said
 from idiolect.store.privacy import user_in
@@ -32,10 +39,8 @@ from idiolect.types import ItemId, Prediction, ReviewId, Sample, UserId
 
 _log = logging.getLogger(__name__)
 
-_TEXT_ALONE = ("nonpersonalized", "rag", "pag")
 
-
-class Resources:
+class LoadedModels:
     """Models and encoders that stay loaded from one text to the next; close it, or use it in a ``with`` block."""
 
     def __init__(self) -> None:
@@ -95,13 +100,13 @@ def write_review(
     changes: Mapping[str, Any] | None = None,
     pseudonyms: Path | None = None,
     include_own_review: bool = False,
-    resources: Resources | None = None,
+    resources: LoadedModels | None = None,
 ) -> Written:
     """Write one review from everything the store knows now, except the user's own reviews of this item.
 
     The user goes by their own id; where the store knows them by a pseudonym, ``pseudonyms`` is the file of its key.
-    The method is ``auto`` (dep with an adapter, rag without), ``nonpersonalized``, ``rag``, ``pag``, ``dpl``, ``drp``,
-    ``dep`` or one of the user's own (see ``idiolect.methods.base``).
+    The method is ``auto`` (DEP with an adapter, RAG without), a name of ``idiolect.methods.base.METHODS``, or
+    ``module:Class``.
 
     What the user already wrote about the item is the answer that is asked for, so no method is shown it, as text or as
     a vector, unless ``include_own_review``. ``Written.own_reviews`` says that it exists, and so does a warning.
@@ -122,21 +127,28 @@ def write_review(
     if adapter is None:
         load_settings(**named)  # a wrong setting is an error before anything is opened
     with SqlStore(store, create=False) as database, ExitStack() as stack:
-        loaded = resources or stack.enter_context(Resources())
+        loaded = resources or stack.enter_context(LoadedModels())
         settings = load_settings(adapter, **named, store=database)
-        if chosen == "dep":
+        needs = requirements(chosen)
+        if needs.adapter:
             _check_no_control(adapter, settings)
         sample = Sample(user=user_in(database, user, pseudonyms), item=ItemId(item), rating=rating, title=title)
-        _check_known(database, sample, chosen)
+        _check_known(database, sample, needs)
         if (answers := cache_path(settings, store)) is not None:
             database.record_output(answers, "cache")
-        vectors = _embedded(database, sample.user, chosen, settings, loaded)
+        vectors = _embedded(database, sample.user, needs, settings, loaded)
         own = [review.id for review in database.profile(sample.user) if review.item == sample.item]
         reader = database if include_own_review else WithoutReviews(database, own, user=sample.user)
         llm = loaded.model(settings, store)
         with Models(llm, settings.sampling, cache=answers) as models:
-            prediction = _make(chosen, models, settings, reader, vectors, adapter).generate([sample])[0]
-            writer = models.roles(settings.differences).write.llm if chosen in DIFFERENCE_METHODS else llm
+            if adapter is not None and needs.adapter and vectors is not None:
+                words = digest(settings.prompt.templates)
+                check_support(chosen, needs.llm, llm)
+                check_adapter(adapter, encoder=vectors.name, backbone=llm.name, templates=words)
+            contexts = make_contexts(reader, settings.context, vectors, vectors=needs.vectors)
+            made = MethodBuilder(settings, models, reader, vectors).build(chosen, contexts, adapter=adapter)
+            prediction = made.generate([sample])[0]
+            writer = models.roles(settings.differences, needs.roles).write.llm
     if "failure" in prediction.stages:
         reason, hint = reason_and_remedy(prediction.stages["failure"])
         raise EndpointError(f"{writer.name} gave no answer: {reason}", hint=hint)
@@ -151,12 +163,12 @@ def write_review(
 
 
 def _chosen(method: str, adapter: Path | None) -> str:
-    known = ("auto", *METHODS, *DIFFERENCE_METHODS, "dep")
+    known = ("auto", *METHODS)
     if method not in known and not is_path(method):
         raise ConfigError(f"unknown method {method!r}", hint=f"one of: {', '.join(known)}")
-    chosen = ("dep" if adapter else "rag") if method == "auto" else method
-    if chosen == "dep" and adapter is None:
-        raise ConfigError("dep needs an adapter", hint="pass --adapter FOLDER, or another --method")
+    chosen = (ADAPTER_METHOD if adapter else BASELINE) if method == "auto" else method
+    if adapter is None and not is_path(chosen) and requirements(chosen).adapter:
+        raise ConfigError(f"{chosen} needs an adapter", hint=NEEDS_ADAPTER)
     return chosen
 
 
@@ -168,29 +180,30 @@ def _check_no_control(adapter: Path | None, settings: Settings) -> None:
         )
 
 
-def _check_known(database: SqlStore, sample: Sample, method: str) -> None:
+def _check_known(database: SqlStore, sample: Sample, needs: Requirements) -> None:
     """Refuse what the store knows nothing of."""
     if not database.items([sample.item]) and not database.reviews_of(sample.item, exclude=UserId("")):
         raise NotFoundError(f"no item {sample.item!r} in the store", hint="check the id, or ingest items with --items")
-    if method != "nonpersonalized" and not database.profile(sample.user):
+    if needs.history and not database.profile(sample.user):
         near = difflib.get_close_matches(sample.user, database.users(), n=1)
         alike = said_alike(database.alike(sample.user))
         hint = f"there is {alike}; " if alike else f"did you mean {near[0]!r}? " if near else ""
         raise NotFoundError(
             f"no review by user {sample.user!r} in the store",
-            hint=f"{hint}--method nonpersonalized writes for a user who is not known",
+            hint=f"{hint}--method {UNPERSONALIZED} writes for a user who is not known",
         )
 
 
-def _embedded(database: SqlStore, user: UserId, method: str, settings: Settings, loaded: Resources) -> Encoder | None:
+def _embedded(
+    database: SqlStore, user: UserId, needs: Requirements, settings: Settings, loaded: LoadedModels
+) -> Encoder | None:
     """The encoder, once every review has the vector that is read of it; None where the method reads text alone."""
-    compared = method in ("dpl", "drp")
-    alone = not settings.differences.reads_vectors if compared else method in _TEXT_ALONE
-    if alone and not encodes(settings.context.retriever):
+    compared = needs.peers and settings.differences.reads_vectors
+    if not (needs.vectors or compared or encodes(settings.context.retriever)):
         return None
     encoder = loaded.encoder(settings.encoder)
     read = [review.id for review in database.profile(user)]
-    if compared and settings.differences.clusters:
+    if needs.peers and settings.differences.clusters:
         read += _others(database, user)
     embed_missing(database, encoder, ids=read)
     if not_embedded := database.missing_vectors(encoder.name).height:
@@ -202,22 +215,3 @@ def _others(database: SqlStore, user: UserId) -> list[ReviewId]:
     """Everybody else's reviews of what the user wrote about: representatives are chosen from them."""
     items = dict.fromkeys(review.item for review in database.profile(user))
     return [review.id for item in items for review in database.reviews_of(item, exclude=user)]
-
-
-def _make(
-    name: str, models: Models, settings: Settings, reader: KnownUsers, encoder: Encoder | None, adapter: Path | None
-) -> Method:
-    """The method, on the live store."""
-    contexts = make_contexts(reader, settings.context, encoder, vectors=name not in (*_TEXT_ALONE, "dpl", "drp"))
-    llm, how = models.own, settings.differences
-    if name == "dep" and adapter is not None and encoder is not None:
-        check_support("dep", DEP.needs, llm)
-        words = digest(settings.prompt.templates)
-        check_adapter(adapter, encoder=encoder.name, backbone=llm.name, templates=words)
-        return make_dep(adapter, llm, contexts, params=settings.sampling, prompt=settings.prompt)
-    if name in DIFFERENCE_METHODS:
-        shown = {"prompt": settings.prompt, "seed": settings.seed}
-        return make_difference_methods([name], how, models, contexts, reader, encoder, **shown)[0]
-    made = METHODS.get(name)(llm, contexts, params=settings.sampling, prompt=settings.prompt)
-    check_support(made.name, made.needs, llm)
-    return made

@@ -27,12 +27,13 @@ from idiolect.methods.controls import (
     WrongUser,
     control_name,
 )
+from idiolect.methods.dep import DEP
 from idiolect.methods.nonpersonalized import NonPersonalized
 from idiolect.methods.rag import RAG
 from idiolect.pipeline.adapters import CONSTANT
 from idiolect.pipeline.data import Data
 from idiolect.pipeline.fit import fit
-from idiolect.pipeline.models import make_dep
+from idiolect.pipeline.models import adapted, load_adapter
 from idiolect.pipeline.settings import Settings
 from idiolect.sandbox.world import Truth, World
 from idiolect.store.embedding import embed_missing
@@ -141,7 +142,8 @@ def _of_arm(world: SeedWorld, llm: TransformersLLM, config: StudyConfig, arm: Ar
         return control_name(arm.name, control)
 
     def dep(where: Path, source: Contexts, name: str) -> Method:
-        return make_dep(where, llm, source, params=settings.sampling, prompt=settings.prompt, name=name)
+        adapter = load_adapter(where, llm)
+        return DEP(llm, source, adapter, params=settings.sampling, prompt=adapted(settings.prompt, adapter), name=name)
 
     yield dep(folder, contexts, arm.name)
     if arm.constant:
