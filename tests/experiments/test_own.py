@@ -19,6 +19,9 @@ from idiolect.prompts.rendering import TEMPLATES
 from idiolect.store.sql import SqlStore
 
 MODULE = """
+from dataclasses import replace
+
+from idiolect.methods.base import Requirements
 from idiolect.encoders import HashEncoder
 from idiolect.metrics.base import Mean
 from idiolect.methods.rag import RAG
@@ -30,6 +33,27 @@ class Newest2(RAG):
 
 class Impostor(RAG):
     name = "rag"
+
+
+class Nearest(RAG):
+    name = "nearest"
+    requires = Requirements(vectors=True, peers=True, roles=frozenset({"summarizer", "generator"}))
+
+    @classmethod
+    def build(cls, resources):
+        method = super().build(resources)
+        method.resources = resources
+        return method
+
+    def choose(self, context):
+        found, sample = self.resources, context.sample
+        assert found.roles.extract is None, "a role that is not required"
+        assert found.roles.summarize is not None
+        assert len(found.comparisons.build([sample])) == 1
+        visible = {review.id for review in found.reader.profile(sample.user)}
+        assert visible or context.entries
+        asked = found.encoder.encode([context.item.title])[0]
+        return replace(context, entries=tuple(sorted(context.entries, key=lambda one: -float(one.e_his @ asked))))
 
 
 class Oldest:
@@ -88,6 +112,17 @@ def test_ones_own_method_stands_beside_a_wrong_user(job: Any, tmp_path: Path) ->
     record = evaluated(job, tmp_path / "out", **changes)
     rows = record["tables"]["controls of Newest-2"]["methods"]
     assert [row["name"] for row in rows] == ["Newest-2", "Newest-2: wrong user"]
+
+
+def test_ones_own_method_gets_the_resources_that_it_requires(job: Any, tmp_path: Path) -> None:
+    changes = {"methods": ["ownwork:Nearest"], "metrics": [], "differences": {"extractor": {}, "summarizer": {}}}
+    record = evaluated(job, tmp_path / "out", **changes)
+    assert [row["name"] for row in record["tables"]["methods"]["methods"]] == ["nonpersonalized", "rag", "nearest"]
+
+
+def test_a_class_without_requirements_is_no_method(job: Any, tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="'ownwork:Oldest' is no method"):
+        evaluated(job, tmp_path / "out", methods=["ownwork:Oldest"])
 
 
 def test_two_methods_of_one_name_are_refused(job: Any, tmp_path: Path) -> None:
