@@ -45,11 +45,14 @@ class Nearest(RAG):
         method.resources = resources
         return method
 
+    def prompts(self, samples):
+        assert len(self.resources.comparisons.build(samples)) == len(samples)
+        return super().prompts(samples)
+
     def choose(self, context):
         found, sample = self.resources, context.sample
         assert found.roles.extract is None, "a role that is not required"
         assert found.roles.summarize is not None
-        assert len(found.comparisons.build([sample])) == 1
         visible = {review.id for review in found.reader.profile(sample.user)}
         assert visible or context.entries
         asked = found.encoder.encode([context.item.title])[0]

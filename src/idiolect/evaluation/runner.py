@@ -70,7 +70,8 @@ def evaluated_methods(settings: Settings, adapter: Path | None) -> list[str]:
     Raises:
         ConfigError: A method needs an adapter, and there is none.
     """
-    names = [*dict.fromkeys((*BASELINES, *settings.methods, *([ADAPTER_METHOD] if adapter else [])))]
+    wanted = (*BASELINES, *settings.methods, *((ADAPTER_METHOD,) if adapter else ()))
+    names = list(dict.fromkeys(wanted))
     needing = [name for name in names if requirements(name).adapter]
     if needing and adapter is None:
         raise ConfigError(

@@ -220,7 +220,7 @@ class PromptMethod(ABC):
     """
 
     name: str
-    requires: ClassVar[Requirements] = Requirements()
+    requires: Requirements = Requirements()
 
     def __init__(
         self, llm: LLM, contexts: Contexts, *, params: SamplingParams | None = None, prompt: PromptConfig | None = None

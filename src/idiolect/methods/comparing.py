@@ -131,7 +131,7 @@ class ComparingMethod(ABC):
         name: For tables, where one run has several; None: the method's own.
     """
 
-    requires: ClassVar[Requirements]
+    requires: Requirements
     template: ClassVar[str]
     """G's prompt, and the method's own name."""
     usual_dimensions: ClassVar[Dimensions]

@@ -20,7 +20,7 @@ from functools import cached_property
 from hashlib import blake2b
 from itertools import cycle
 from types import MappingProxyType
-from typing import ClassVar, Literal, Protocol, runtime_checkable
+from typing import Literal, Protocol, runtime_checkable
 
 import numpy as np
 
@@ -87,7 +87,7 @@ class NoAdapter:
         name: For tables.
     """
 
-    requires: ClassVar[Requirements] = Requirements(vectors=True)
+    requires: Requirements = Requirements(vectors=True)
 
     def __init__(
         self,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import ClassVar, Self
+from typing import Self
 
 import numpy as np
 
@@ -32,7 +32,7 @@ class DEP:
         name: For tables, where one run has several adapters.
     """
 
-    requires: ClassVar[Requirements] = Requirements(
+    requires: Requirements = Requirements(
         vectors=True,
         adapter=True,
         llm=frozenset({"soft"}),

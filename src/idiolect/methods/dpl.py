@@ -18,9 +18,7 @@ class DPL(ComparingMethod):
     they are ``fixed``: writing, emotional and semantic style.
     """
 
-    requires: ClassVar[Requirements] = Requirements(
-        peers=True, roles=frozenset({"extractor", "summarizer", "generator"})
-    )
+    requires: Requirements = Requirements(peers=True, roles=frozenset({"extractor", "summarizer", "generator"}))
     template: ClassVar[str] = "dpl"
     usual_dimensions: ClassVar[Dimensions] = "fixed"
     asks_validator: ClassVar[bool] = False

@@ -17,7 +17,7 @@ class DRP(ComparingMethod):
     texts show.
     """
 
-    requires: ClassVar[Requirements] = Requirements(
+    requires: Requirements = Requirements(
         peers=True, roles=frozenset({"extractor", "validator", "summarizer", "generator"})
     )
     template: ClassVar[str] = "drp"

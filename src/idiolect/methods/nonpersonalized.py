@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import ClassVar
 
 from idiolect.context import Context
 from idiolect.methods.base import PromptMethod, Requirements
@@ -15,7 +14,7 @@ class NonPersonalized(PromptMethod):
     """What the model writes about the item for anybody. Arguments are those of ``PromptMethod``."""
 
     name = "nonpersonalized"
-    requires: ClassVar[Requirements] = Requirements(history=False, controls=())
+    requires: Requirements = Requirements(history=False, controls=())
 
     def choose(self, context: Context) -> Context:
         """The item alone."""

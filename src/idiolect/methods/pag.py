@@ -29,7 +29,7 @@ class PAG:
         name: For tables, where one run has several.
     """
 
-    requires: ClassVar[Requirements] = Requirements(roles=frozenset({"summarizer", "generator"}))
+    requires: Requirements = Requirements(roles=frozenset({"summarizer", "generator"}))
     template: ClassVar[str] = "pag"
     """The writer's prompt, and the method's own name."""
 
