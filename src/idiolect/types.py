@@ -157,6 +157,91 @@ class Prompt:
         )
 
 
+FailureKind = Literal[
+    "rate_limited",
+    "server_error",
+    "connection",
+    "timeout",
+    "malformed",
+    "empty",
+    "context_too_long",
+    "unfinished_thinking",
+    "wrong_field",
+    "oversized",
+    "refused",
+    "denied",
+]
+"""``refused``: this request is unacceptable. ``denied``: so is every other (wrong key, unknown model, no credit).
+``wrong_field``: the answer is not where answers are. ``oversized``: the reply is longer than it can be."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Failure:
+    """Why a model gave no answer: what went wrong at the last attempt."""
+
+    kind: FailureKind
+    message: str = ""
+    """The endpoint's own words, or ours, in one line."""
+    hint: str = ""
+    """The remedy, if a better one is known than the usual one of the kind."""
+
+    def __str__(self) -> str:
+        return f"{self.kind}: {self.message}" if self.message else self.kind
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StageResult:
+    """One answer of a model to one question of a stage."""
+
+    name: str
+    """The stage: ``extract``, ``validate``, ``summarize`` or ``write``."""
+    review: ReviewId | None = None
+    """The user's review that the question was about; None: it was about the user."""
+    peer: ReviewId | None = None
+    """The other user's review that it was compared with, if each pair is a question of its own."""
+    replicate: int = 0
+    """Which independent draw of the same question it is."""
+    text: str = ""
+    """The answer without thinking; empty if there is a failure."""
+    thinking: str = ""
+    failure: Failure | None = None
+    unreadable: bool = False
+    """There is a text, and it could not be read as what was asked for."""
+    notes: tuple[str, ...] = ()
+    """What a reader of the text has to know: control markup that is left, or that only a part was used."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ComparedReview:
+    """One review of the user and the others' reviews of the same item that it was compared with."""
+
+    review: ReviewId
+    others: tuple[ReviewId, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CurvePoint:
+    """One point on the curve of quality against cost."""
+
+    calls: float
+    tokens: float
+    cost: float
+    found: float
+    """Valid unique differences so far."""
+    expected: float
+    """New ones expected of the next call."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Curve:
+    """What each further call of adaptive extraction brought."""
+
+    points: tuple[CurvePoint, ...]
+    """One per draw; none if there was nothing to compare."""
+    end: str
+    """Why no further call was made."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Prediction:
     """What a method wrote for a sample, and what it took."""
@@ -164,8 +249,20 @@ class Prediction:
     sample: Sample
     method: str
     text: str
-    stages: Mapping[str, str] = field(default_factory=dict)
-    """Every intermediate text by stage name; the last prompt under ``prompt``."""
+    failure: Failure | None = None
+    """Why the model that writes gave no answer; ``text`` is then empty."""
+    prompt: str = ""
+    """What the model that writes was given, without the past reviews that did not fit."""
+    profile: str | None = None
+    """How the user writes, in words for the model; None if the method makes no profile."""
+    stages: tuple[StageResult, ...] = ()
+    """Every answer of a model, in the order of the stages."""
+    compared: tuple[ComparedReview, ...] = ()
+    """Which reviews were compared; empty if the method compares nothing."""
+    not_measured: int = 0
+    """Comparisons that were left out, because their texts are not in English."""
+    curve: Curve | None = None
+    """What further calls brought; None if extraction was not adaptive."""
     anchors: tuple[ReviewId, ...] = ()
     """The reviews whose text or vectors reached the model, best first."""
     peer_scopes: Mapping[PeerScope, int] = field(default_factory=dict)
@@ -180,3 +277,18 @@ class Prediction:
     """What a reader of the text has to know: that it was cut off, or that the model saw a part of the prompt only."""
     features: tuple[Any, ...] = ()
     """The differences that were found and what became of each: ``idiolect.difference.claims.feature.Feature``."""
+
+    def stage(
+        self, name: str, *, review: str | None = None, peer: str | None = None, replicate: int = 0
+    ) -> StageResult | None:
+        """The answer of a stage about one of the user's reviews (or about the user); None if there is none.
+
+        Example:
+            >>> extracted = StageResult(name="extract", review=ReviewId("r1"), text="Writes briefly.")
+            >>> sample = Sample(user=UserId("ann"), item=ItemId("tea"))
+            >>> found = Prediction(sample=sample, method="drp", text="Good tea.", stages=(extracted,))
+            >>> found.stage("extract", review="r1").text, found.stage("extract", review="r11")
+            ('Writes briefly.', None)
+        """
+        wanted = (name, review, peer, replicate)
+        return next((one for one in self.stages if (one.name, one.review, one.peer, one.replicate) == wanted), None)

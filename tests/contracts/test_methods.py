@@ -93,7 +93,7 @@ class TestEveryMethod:
         assert [fingerprint(prompt) for prompt in llm.seen] == wanted
         assert len(llm.seen) == len(SAMPLES)
         for prompt, prediction in zip(llm.seen, found, strict=True):
-            assert all(message.text in prediction.stages["prompt"] for message in prompt.messages)
+            assert all(message.text in prediction.prompt for message in prompt.messages)
 
     def test_names_the_reviews_that_reached_the_model(self, build):
         method = build(FakeLLM(max_entries=2))
@@ -117,7 +117,7 @@ class TestEveryMethod:
     def test_never_shows_the_reference(self, build):
         method = build(FakeLLM())
         secret = replace(SAMPLES[0], reference="unheard-of words")
-        assert "unheard-of" not in method.generate([secret])[0].stages["prompt"]
+        assert "unheard-of" not in method.generate([secret])[0].prompt
 
     def test_is_refused_a_model_that_cannot_do_what_it_needs(self, build):
         class Weak(FakeLLM):

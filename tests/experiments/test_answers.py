@@ -2,26 +2,33 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from typing import Any
 
 import pytest
 
 from idiolect.evaluation.usage import answered, check_answered, settled, unheard
 from idiolect.llm.base import EndpointError
+from idiolect.types import Failure, ReviewId, StageResult
 
 
-def row(stages: dict[str, str] | None = None, **calls: tuple[int, int]) -> dict[str, Any]:
+def row(failure: Failure | None = None, *stages: StageResult, **calls: tuple[int, int]) -> dict[str, Any]:
     """A line of outputs: by stage how many calls were made and failed."""
     usage = {stage: {"calls": made, "failed": failed} for stage, (made, failed) in calls.items()}
-    return {"text": "", "stages": stages or {}, "usage": usage, "features": []}
+    failed = failure and asdict(failure)
+    return {"text": "", "failure": failed, "stages": [*map(asdict, stages)], "usage": usage, "features": []}
 
 
-WRITTEN = row({"prompt": "p"}, write=(1, 0))
-DOWN = row({"failure": "connection: refused"}, write=(1, 1))
-TOO_LONG = row({"failure": "context_too_long: 9 tokens"}, write=(1, 1))
-HALF_HEARD = row({"extract r1": "failed: timeout: no reply in time"}, extract=(2, 1), write=(1, 0))
-UNHEARD = row({"extract r1": "failed: server_error: status 500"}, extract=(1, 1), write=(1, 0))
-LIAR = row({"extract r1": "the user failed: connection: was lost"}, extract=(1, 0), write=(1, 0))
+def extracted(**said: Any) -> StageResult:
+    return StageResult(name="extract", review=ReviewId("r1"), **said)
+
+
+WRITTEN = row(write=(1, 0))
+DOWN = row(Failure(kind="connection", message="refused"), write=(1, 1))
+TOO_LONG = row(Failure(kind="context_too_long", message="9 tokens"), write=(1, 1))
+HALF_HEARD = row(None, extracted(failure=Failure(kind="timeout")), extract=(2, 1), write=(1, 0))
+UNHEARD = row(None, extracted(failure=Failure(kind="server_error")), extract=(1, 1), write=(1, 0))
+LIAR = row(None, extracted(text="failed: connection: was lost"), extract=(1, 0), write=(1, 0))
 
 
 @pytest.mark.parametrize(
@@ -71,9 +78,9 @@ def test_a_reader_is_told_what_was_not_heard():
 
 
 def test_a_text_that_came_at_a_second_call_is_not_missing_and_markup_is_told():
-    again = {**row({"markup": "the text still holds <|im_end|>"}, write=(2, 1)), "text": "a text<|im_end|>"}
+    again = {**row(None, StageResult(name="write", notes=("<|im_end|>",)), write=(2, 1)), "text": "a text<|im_end|>"}
     assert list(unheard({"rag": [again, WRITTEN]}, extractor=False)) == [
-        "rag: 1 of 2 texts still hold a model's control markup (stage markup)"
+        "rag: 1 of 2 texts still hold a model's control markup"
     ]
 
 
@@ -86,7 +93,7 @@ def test_samples_without_a_text_in_some_condition_are_left_out_for_all():
 
 def counted(tokens: int, length: int, **further: int) -> dict[str, Any]:
     usage = {"write": {"calls": 1, "prompt_tokens": tokens, **further}}
-    return {"text": "t", "stages": {"prompt": "x" * length}, "usage": usage}
+    return {"text": "t", "prompt": "x" * length, "usage": usage}
 
 
 @pytest.mark.parametrize(

@@ -10,13 +10,13 @@ def row(*points: tuple[float, float]) -> dict:
     told = [
         {"calls": calls, "tokens": 100 * calls, "cost": calls / 100, "found": n, "expected": 0.5} for calls, n in points
     ]
-    return {"stages": {"curve": json.dumps(told)}}
+    return {"curve": {"points": told, "end": "enough"}}
 
 
 RUNS = {
     "drp": [row((1, 2), (2, 3)), row((1, 4))],
     "drp: wrong user": [row((1, 9))],
-    "rag": [{"stages": {"prompt": "?"}}],
+    "rag": [{"prompt": "?", "curve": None}],
     "nonpersonalized": [{"nll": 1.0}],
 }
 

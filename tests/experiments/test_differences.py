@@ -52,7 +52,7 @@ def test_every_method_writes_every_test_sample_with_no_model_but_the_writer(meth
     found = method(name, llm).generate(samples)
     assert [prediction.sample for prediction in found] == samples
     assert len(llm.seen) == len(samples)
-    assert all(prediction.stages["profile"].startswith("Compared with others, this user ") for prediction in found)
+    assert all(prediction.profile.startswith("Compared with others, this user ") for prediction in found)
     assert all(set(prediction.usage) == {"write"} for prediction in found)
 
 

@@ -143,11 +143,11 @@ def test_limits_may_change_between_calls_and_the_model_may_not(evaluate, server,
 def test_texts_that_could_not_be_had_are_counted(job: Any, evaluate, server: Server, tmp_path: Path) -> None:
     evaluate(tmp_path / "whole", changes={"methods": []})
     (first, *_) = read_lines(tmp_path / "whole" / "samples" / "rag.jsonl")
-    server.refused = first["stages"]["prompt"].partition("The review to write:")[2]
+    server.refused = first["prompt"].partition("The review to write:")[2]
     record = evaluate(tmp_path / "out", changes={"methods": [], "cache": None})
-    missing = [row for row in read_lines(tmp_path / "out" / "samples" / "rag.jsonl") if "failure" in row["stages"]]
+    missing = [row for row in read_lines(tmp_path / "out" / "samples" / "rag.jsonl") if row["failure"]]
     assert 0 < len(missing) < 6
-    assert all(row["stages"]["failure"].startswith("context_too_long") for row in missing)
+    assert all(row["failure"]["kind"] == "context_too_long" for row in missing)
     assert record["tables"]["methods"]["segments"] == 6 - len(missing), "left out for every method"
     assert len(record["notes"]) == 2
     assert record["notes"][1].startswith(f"rag: {len(missing)} of 6 texts are missing")
@@ -234,7 +234,7 @@ def test_every_role_is_asked_at_its_own_endpoint_in_its_own_way(job: Any, server
     record = json.loads((tmp_path / "out" / "results.json").read_text())
     assert record["roles"] == {"extractor": "e", "validator": "v", "summarizer": "s"}
     rows = read_lines(tmp_path / "out" / "samples" / "drp.jsonl")
-    assert all(row["stages"]["profile"] == "Briefly." for row in rows)
+    assert all(row["profile"] == "Briefly." for row in rows)
     assert all(feature["status"] != "dropped" for row in rows for feature in row["features"])
     assert sum(len(row["features"]) for row in rows) == sum(row["usage"]["extract"]["calls"] for row in rows) > 0
 
@@ -274,7 +274,7 @@ def test_stages_that_were_not_answered_are_noted(job: Any, server: Server, roles
     (note,) = [note for note in notes if "cut off" not in note]
     assert re.fullmatch(r"drp: (\d+) of \d+ calls of the stage extract brought no answer", note)
     rows = read_lines(tmp_path / "out" / "samples" / "drp.jsonl")
-    assert all(row["text"] and row["stages"]["profile"] == "Briefly." for row in rows)
+    assert all(row["text"] and row["profile"] == "Briefly." for row in rows)
     server.refused = "How does the user's review differ?"
     with pytest.raises(EndpointError, match="calls of the stage extract was answered: context_too_long"):
         run_evaluate(job.store, job.split, tmp_path / "none", changes=merge(roles, {"cache": None}))
@@ -287,7 +287,7 @@ def test_one_review_is_written_with_models_in_every_role(job: Any, server: Serve
     asked = {"user": user, "item": past.item}
     generator = {"differences": {"generator": {"backbone": {"endpoint": {"model": "g", "base_url": server.url}}}}}
     found = write_review(job.store, **asked, method="drp", changes=merge(roles, generator))
-    assert found.stages["profile"] == "Briefly."
+    assert found.profile == "Briefly."
     assert server.asked("How this user differs from others: Briefly.")[-1]["model"] == "g"
     assert set(found.usage) == {"extract", "validate", "summarize", "write"}
     server.refused = "How this user differs"

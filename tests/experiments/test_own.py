@@ -171,8 +171,8 @@ class TestTemplates:
     def test_they_are_used_and_the_shipped_ones_are_where_there_is_none(self, job: Any, own: Path) -> None:
         changes = {"backbone": {"model": "fake"}, "prompt": {"templates": str(own)}}
         asked: dict[str, Any] = {"user": "s3-u00000", "item": "s3-i00000", "changes": changes}
-        assert "First words." in write_review(job.store, **asked, method="rag").stages["prompt"]
-        assert "First words." not in write_review(job.store, **asked, method="nonpersonalized").stages["prompt"]
+        assert "First words." in write_review(job.store, **asked, method="rag").prompt
+        assert "First words." not in write_review(job.store, **asked, method="nonpersonalized").prompt
 
     def test_an_evaluation_does_not_go_on_with_other_words(self, job: Any, own: Path, tmp_path: Path) -> None:
         changes: dict[str, Any] = {"methods": [], "metrics": [], "prompt": {"templates": str(own)}}
@@ -194,7 +194,7 @@ class TestTemplates:
             assert load_settings(tmp_path / "adapter", store=store).prompt.templates == own.resolve()
         assert read_record(tmp_path / "adapter").names["templates"]
         asked: dict[str, Any] = {"user": "s3-u00000", "item": "s3-i00000", "adapter": tmp_path / "adapter"}
-        assert "Words of the fit." in write_review(job.store, **asked).stages["prompt"]
+        assert "Words of the fit." in write_review(job.store, **asked).prompt
         self.say(own, "dep", "Words that it has never seen.")
         with pytest.raises(ArtifactError, match="fitted with other templates"):
             write_review(job.store, **asked)

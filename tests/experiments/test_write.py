@@ -95,8 +95,8 @@ def test_a_user_is_put_into_words_before_a_review_is_written(job: Any, method: s
     found = write_review(job.store, user="s3-u00000", item="s3-i00000", method=method, changes=changes)
     assert found.method == method
     assert found.text
-    assert found.stages["profile"] in found.stages["prompt"]
-    assert "Compared with others" in found.stages["profile"]
+    assert found.profile in found.prompt
+    assert "Compared with others" in found.profile
 
 
 SHOWN: dict[str, Any] = {"extractor": {}, "comparison": {"representatives": 2}}
@@ -141,6 +141,11 @@ def test_what_reads_vectors_asks_for_their_encoder(method: Any, changes: dict[st
     assert write_review(compared, user="ann", item="tea", method=method, changes=fine).text
 
 
+def texts_of(found: Any) -> list[str]:
+    """Every text that a model was given or gave."""
+    return [found.prompt, found.profile or "", *(one.text for one in found.stages)]
+
+
 @pytest.mark.parametrize("method", ["rag", "pag", "dpl", "drp"])
 def test_what_the_user_wrote_about_the_item_is_not_shown_unless_asked(
     method: Any, compared: str, caplog: pytest.LogCaptureFixture
@@ -151,12 +156,12 @@ def test_what_the_user_wrote_about_the_item_is_not_shown_unless_asked(
     assert (found.own_reviews, found.own_reviews_shown) == (("ann-tea",), False)
     assert "'ann' has already reviewed 'tea'" in caplog.text
     assert "ann-tea" not in found.anchors
-    assert not [text for text in found.stages.values() if "What ann thinks of the tea." in text]
+    assert not [text for text in texts_of(found) if "What ann thinks of the tea." in text]
     caplog.clear()
     shown = write_review(compared, **asked, include_own_review=True)
     assert (shown.own_reviews, shown.own_reviews_shown) == (("ann-tea",), True)
     assert "ann-tea" in shown.anchors
-    assert any("What ann thinks of the tea." in text for text in shown.stages.values())
+    assert any("What ann thinks of the tea." in text for text in texts_of(shown))
     assert not caplog.text
 
 

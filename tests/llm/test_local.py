@@ -138,8 +138,8 @@ def test_methods_that_make_one_call_part_thoughts_and_note_markup(make_context):
     )  # fmt: skip
     # The second prompt is asked again after the others.
     assert [one.text for one in found] == ["Good.", "Good.<|im_end|>", "At last."]
-    assert [one.stages["write (thinking)"] for one in found] == ["hm", "on", "hm"]
-    assert ["markup" in one.stages for one in found] == [False, True, False]
+    assert [one.stages[-1].thinking for one in found] == ["hm", "on", "hm"]
+    assert [bool(one.stages[-1].notes) for one in found] == [False, True, False]
     assert ["<|im_end|>" in "".join(one.notes) for one in found] == [False, True, False]
     assert [one.usage["write"].calls for one in found] == [1, 2, 1]
 

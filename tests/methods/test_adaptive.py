@@ -7,10 +7,10 @@ from hypothesis import strategies as st
 
 from idiolect.errors import ConfigError
 from idiolect.llm.base import Failure, Price, SamplingParams
-from idiolect.methods.adaptive import AdaptiveConfig, AdaptiveExtraction, Need, Point, average_curve, read_curve
+from idiolect.methods.adaptive import AdaptiveConfig, AdaptiveExtraction, Need, average_curve
 from idiolect.methods.extract import Extraction
 from idiolect.methods.stages import Role, portray, standard
-from idiolect.types import Block, Message, Prompt
+from idiolect.types import Block, CurvePoint, Message, Prompt
 
 PARAMS = SamplingParams(temperature=0.8, max_new_tokens=50)
 PRICE = Price(prompt=50, completion=500)
@@ -29,7 +29,7 @@ def run(world, llm, n=1, compare="joint", params=PARAMS, thinking_limit=16_384, 
 
 
 def curve(portrait):
-    return read_curve(portrait.stages["curve"])
+    return portrait.curve.points
 
 
 def invents(kit):
@@ -62,7 +62,7 @@ def test_further_draws_are_independent_and_go_through_the_anchors_again(world, k
     seeds = {(prompt.sources[0], params.seed) for prompts, params, _ in llm.batches for prompt in prompts}
     draws = [("u-i4", 0), ("u-i3", 0), ("u-i4", 1), ("u-i3", 1), ("u-i4", 2)]
     assert seeds == {(anchor, PARAMS.replicate(k).seed) for anchor, k in draws}
-    assert "extract u-i4 #3" in found.stages
+    assert ("u-i4", 2) in {(one.review, one.replicate) for one in found.stages}
 
 
 def test_only_valid_differences_count(world, kit):
@@ -81,7 +81,7 @@ def test_no_budget_is_ever_passed(world, kit, compare, calls, tokens, cost):
     assert len(llm.seen) == used.calls <= calls
     assert used.prompt_tokens + used.completion_tokens <= tokens
     assert used.cost <= cost
-    assert "budget" in found.stages["extract (end)"]
+    assert "budget" in found.curve.end
 
 
 def thinks(kit, needed):
@@ -145,7 +145,7 @@ def test_a_greedy_model_is_asked_about_every_comparison_once_and_the_end_says_so
     (found,) = run(world, llm, params=greedy, threshold=0, max_calls=24)
     assert len(llm.seen) == 2
     assert len({prompt.messages for prompt in llm.seen}) == 2
-    assert "greedy" in found.stages["extract (end)"]
+    assert "greedy" in found.curve.end
 
 
 @pytest.mark.parametrize("price", [None, Price()])
@@ -174,13 +174,13 @@ def test_who_has_nothing_to_compare_costs_nothing(world, kit):
     llm = kit.Scripted()
     stage = AdaptiveExtraction(once=Extraction(role=Role(llm=llm), standard=standard("auto")))
     (found,) = stage(portray(world.contexts(k=2).build([world.sample]), [()]))
-    assert curve(found) == []
+    assert curve(found) == ()
     assert llm.seen == []
 
 
 def test_the_mean_curve_keeps_those_that_stopped_early():
     def point(calls, found):
-        return Point(calls=calls, tokens=10 * calls, cost=calls / 10, found=found, expected=1.0)
+        return CurvePoint(calls=calls, tokens=10 * calls, cost=calls / 10, found=found, expected=1.0)
 
     short, long = [point(1, 2)], [point(1, 4), point(2, 6)]
     mean = average_curve([short, long])
@@ -189,7 +189,7 @@ def test_the_mean_curve_keeps_those_that_stopped_early():
 
 
 def test_a_sample_with_nothing_to_compare_counts_in_the_mean():
-    spent = Point(calls=2, tokens=20, cost=0.2, found=4, expected=1.0)
+    spent = CurvePoint(calls=2, tokens=20, cost=0.2, found=4, expected=1.0)
     (mean,) = average_curve([[spent], []])
     assert (mean.calls, mean.tokens, mean.cost, mean.found) == (1, 10, 0.1, 2)
 

@@ -5,13 +5,15 @@ from __future__ import annotations
 import pytest
 
 from idiolect.difference.claims.vote import LEAD, NOT_DISTINGUISHABLE, UNKNOWN
+from idiolect.evaluation.usage import settled
 from idiolect.llm.base import Failure, SamplingParams
-from idiolect.methods.adaptive import AdaptiveConfig, read_curve
+from idiolect.methods.adaptive import AdaptiveConfig
 from idiolect.methods.comparing import StageConfig
 from idiolect.methods.dpl import DPL
 from idiolect.methods.drp import DRP
 from idiolect.methods.pag import PAG
 from idiolect.methods.stages import Role, Roles
+from idiolect.pipeline.results import lacks_text, sample_row
 from idiolect.types import Sample
 
 PARAMS = SamplingParams(temperature=0)
@@ -27,8 +29,8 @@ def test_drp_extracts_validates_summarizes_and_writes(world, kit):
     (found,) = drp(world, llm).generate([world.sample])
     assert [len(llm.asked(role)) for role in "EVSG"] == [3, 3, 1, 1]
     assert found.text == "A text."
-    assert found.stages["profile"] == "Writes warmly."
-    assert "How this user differs from others: Writes warmly." in found.stages["prompt"]
+    assert found.profile == "Writes warmly."
+    assert "How this user differs from others: Writes warmly." in found.prompt
     assert found.anchors == ("u-i5", "u-i4")
     assert {name: took.calls for name, took in found.usage.items()} == {
         "extract": 3,
@@ -39,7 +41,7 @@ def test_drp_extracts_validates_summarizes_and_writes(world, kit):
     assert (found.prompt_tokens, found.completion_tokens, found.seconds) == (800, 80, 4.0)
     assert sum(took.cost for took in found.usage.values()) == pytest.approx(0.08)
     assert {feature.status for feature in found.features} == {"kept", "dropped"}
-    assert found.stages["compared"].splitlines()[0].startswith("u-i4 with o")
+    assert (found.compared[0].review, found.compared[0].others[0][0]) == ("u-i4", "o")
     assert found.peer_scopes == {"item": 3}
 
 
@@ -104,13 +106,25 @@ def test_a_peer_who_gives_orders_changes_neither_parse_nor_voice(world, kit):
 
 def test_every_sample_is_accounted_for_whatever_fails(world, kit):
     for role in "EVSG":
-        llm = kit.Scripted(**{"E": kit.EXCLAIMS, "V": "1. keep", role: Failure(kind="timeout", message="slow")})
+        slow = Failure(kind="timeout", message="slow")
+        llm = kit.Scripted(**{"E": kit.EXCLAIMS, "V": "1. keep", role: slow})
         (found,) = drp(world, llm).generate([world.sample])
-        stage = {"E": "extract u-i4", "V": "validate u-i4", "S": "summarize", "G": "write"}[role]
-        assert found.stages[stage] == "failed: timeout: slow"
+        stage = {"E": "extract", "V": "validate", "S": "summarize", "G": "write"}[role]
+        assert found.stage(stage, review="u-i4" if role in "EV" else None).failure == slow
+        assert {one.name for one in found.stages if one.failure} == {stage}
         assert found.text == ("" if role == "G" else "A text.")
-        assert found.stages.get("failure") == ("timeout: slow" if role == "G" else None)
+        assert found.failure == (slow if role == "G" else None)
         assert sum(took.failed for took in found.usage.values()) == {"E": 3, "V": 3, "S": 1, "G": 1}[role]
+
+
+def test_an_answer_that_reads_like_a_failure_is_none(world, kit):
+    said = "failed: timeout: no reply in time"
+    (found,) = drp(world, kit.Scripted(E=kit.EXCLAIMS, V="1. keep", S=said, G=said)).generate([world.sample])
+    assert (found.text, found.failure) == (said, None)
+    assert (found.stage("summarize").text, found.stage("summarize").failure) == (said, None)
+    row = sample_row(found, None)
+    assert settled([row])
+    assert not lacks_text(row)
 
 
 def test_who_cannot_be_compared_is_written_from_history_or_as_indistinguishable(world, kit):
@@ -118,8 +132,8 @@ def test_who_cannot_be_compared_is_written_from_history_or_as_indistinguishable(
     strangers = [Sample(user="nobody", item="new"), world.sample]
     cases = world.cases(min_others=6)
     nobody, alone = DRP(Roles.alike(llm, PARAMS), world.contexts(k=2), cases).generate(strangers)
-    assert nobody.stages["profile"] == NOT_DISTINGUISHABLE
-    assert alone.stages["profile"] == "Writes warmly."
+    assert nobody.profile == NOT_DISTINGUISHABLE
+    assert alone.profile == "Writes warmly."
     assert llm.asked("E") == llm.asked("V") == []
     assert nobody.text == alone.text == "A text."
     assert (nobody.peer_scopes, alone.peer_scopes) == ({}, {"none": 2}), "no past, and a past that nobody stands beside"
@@ -139,7 +153,7 @@ def test_pag_summarizes_history_alone(world, kit):
     (found,) = PAG(Roles.alike(llm, PARAMS), world.contexts(k=3)).generate([world.sample])
     assert [len(llm.asked(role)) for role in "EVSG"] == [0, 0, 1, 1]
     assert llm.asked("S")[0].messages[1].text.count("I loved this") == 3
-    assert "How this user writes: Writes warmly." in found.stages["prompt"]
+    assert "How this user writes: Writes warmly." in found.prompt
     assert found.text == "A [Review]: of it.", "the mark is stripped only where it stands first"
     assert llm.asked("S")[0].sources == ("u-i5", "u-i4", "u-i3")
     assert found.peer_scopes == {}, "nothing is compared"
@@ -150,8 +164,8 @@ def test_without_any_model_but_the_writer_the_profile_is_a_true_sentence(world, 
     llm = kit.Scripted()
     (found,) = drp(world, llm, cls, roles=Roles.writing(llm, PARAMS)).generate([world.sample])
     assert [len(llm.asked(role)) for role in "EVSG"] == [0, 0, 0, 1]
-    assert found.stages["profile"].startswith(LEAD)
-    assert "ends sentences with exclamation marks" in found.stages["profile"]
+    assert found.profile.startswith(LEAD)
+    assert "ends sentences with exclamation marks" in found.profile
     asks = any(feature.name == "questions" for feature in found.features)
     assert asks == (cls is DRP), "DPL's dimensions leave pragmatics out"
 
@@ -169,7 +183,7 @@ def test_adaptive_extraction_is_a_setting(world, kit):
     llm = kit.Scripted(E=kit.EXCLAIMS, V="1. keep")
     config = StageConfig(adaptive=AdaptiveConfig(max_calls=8))
     (found,) = drp(world, llm, config=config).generate([world.sample])
-    assert len(read_curve(found.stages["curve"])) == 3
+    assert len(found.curve.points) == 3
     assert {feature.status for feature in found.features} == {"kept"}
 
 
@@ -178,27 +192,22 @@ def test_answers_that_cannot_be_read_are_counted_and_never_told_as_no_difference
         llm = kit.Scripted(E=said, V="Hm.", S="...")
         roles = Roles(extract=Role(llm=llm), write=Role(llm=llm))
         (found,) = drp(world, llm, roles=roles).generate([world.sample])
-        assert (found.stages["profile"], found.text) == (profile, "A text.")
+        assert (found.profile, found.text) == (profile, "A text.")
         unread = 3 if profile == UNKNOWN else 0
         assert found.usage["extract"].unreadable == unread
-        assert found.stages.get("extract (unreadable)") == ("unreadable: 3 of 3 answers" if unread else None)
-        assert ("extract (failure)" in found.stages) == bool(unread)
+        assert sum(one.unreadable for one in found.stages if one.name == "extract") == unread
 
 
 def test_a_validator_and_a_summarizer_that_cannot_be_read_change_nothing(world, kit):
     llm = kit.Scripted(E=kit.EXCLAIMS, V="Let me think about these claims.", S="[Summary]: ...")
     (found,) = drp(world, llm).generate([world.sample])
-    assert found.stages["validate (unreadable)"] == "unreadable: 3 of 3 answers"
-    assert found.stages["summarize (unreadable)"] == "unreadable: 1 of 1 answers"
+    assert [one.name for one in found.stages if one.unreadable] == ["validate"] * 3 + ["summarize"]
     assert any(feature.valid for feature in found.features), "silence is no objection"
-    assert found.stages["profile"] == "Compared with others, this user uses more exclamation marks."
+    assert found.profile == "Compared with others, this user uses more exclamation marks."
 
 
 @pytest.mark.parametrize(
     "said", ['{"summary": "Writes warmly."}', "```\n[Summary]: Writes warmly.\n```", "Writes warmly."]
 )
 def test_a_summary_is_read_out_of_what_is_around_it(world, kit, said):
-    assert (
-        drp(world, kit.Scripted(E=kit.EXCLAIMS, S=said)).generate([world.sample])[0].stages["profile"]
-        == "Writes warmly."
-    )
+    assert drp(world, kit.Scripted(E=kit.EXCLAIMS, S=said)).generate([world.sample])[0].profile == "Writes warmly."

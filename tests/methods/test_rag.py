@@ -35,7 +35,7 @@ def test_a_lazy_imitator_gives_back_the_best_review(make_context):
 def test_the_recorded_prompt_is_what_reached_the_model(make_context):
     (prediction,) = RAG(FakeLLM(max_entries=2), contexts_of(make_context(3))).generate([SAMPLE])
     assert prediction.anchors == ("r0", "r1")
-    shown = prediction.stages["prompt"]
+    shown = prediction.prompt
     assert "Past words 0" in shown
     assert "Past words 1" in shown
     assert "Past words 2" not in shown

@@ -49,7 +49,7 @@ def test_thinking_that_never_ends_is_a_failure_at_the_limit(kit):
     (answer,) = Role(llm=llm, params=PARAMS, thinking_limit=300).ask([prompt("a")])
     assert (answer.text, answer.thinking) == ("", "on and on")
     assert answer.failure is not None
-    assert answer.shown.startswith("failed: unfinished_thinking")
+    assert answer.failure.kind == "unfinished_thinking"
     assert [params.max_new_tokens for _, params, _ in llm.batches] == [100, 200, 300]
 
 

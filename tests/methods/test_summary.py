@@ -48,10 +48,10 @@ def test_a_profile_that_is_too_long_is_cut_after_a_sentence_and_that_is_noted(wo
     answer = "Writes warmly, and asks. " * 100
     (found,) = Summary(role=Role(llm=kit.Scripted(S=answer), params=PARAMS), profile_chars=200)([portrait(world, kit)])
     assert found.profile == ("Writes warmly, and asks. " * 8).strip()
-    assert found.stages["summarize (cut)"].startswith("199 of 2499 characters")
-    assert found.stages["summarize"] == answer
+    assert found.stages[-1].notes[0].startswith("199 of 2499 characters")
+    assert found.stages[-1].text == answer
     (whole,) = Summary(role=Role(llm=kit.Scripted(), params=PARAMS))([portrait(world, kit)])
-    assert "summarize (cut)" not in whole.stages
+    assert whole.stages[-1].notes == ()
 
 
 @given(st.text(alphabet="ab .!\n", max_size=60), st.integers(1, 50))
@@ -83,7 +83,7 @@ def test_where_the_model_fails_a_template_tells_what_was_found(world, kit):
     stage = Summary(role=Role(llm=llm, params=PARAMS))
     found, bare = stage([portrait(world, kit, kit.EXCLAIMS), portrait(world, kit, k=1)])
     assert found.profile == "Compared with others, this user uses more exclamation marks."
-    assert found.stages["summarize"] == "failed: timeout"
+    assert found.stages[-1].failure == Failure(kind="timeout")
     assert bare.profile == NOT_DISTINGUISHABLE
 
 

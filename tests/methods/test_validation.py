@@ -67,7 +67,7 @@ def test_a_validator_that_fails_leaves_claims_as_the_checks_left_them(world, kit
     llm = kit.Scripted(E=kit.EXCLAIMS, V=Failure(kind="server_error"))
     (found,) = Validation(role=Role(llm=llm, params=PARAMS))(claimed(world, llm))
     assert set(fates(found).values()) == {("kept", None)}
-    assert found.stages["validate u-i4"] == "failed: server_error"
+    assert found.stages[-1].failure == Failure(kind="server_error")
 
 
 def test_what_the_users_other_comparisons_contradict_is_voted_down(world, kit):

@@ -139,7 +139,7 @@ def test_a_method_gives_the_same_in_waves_wherever_its_writer_is(world, kit):
         llm = kind(E=kit.EXCLAIMS + kit.ASKS, V="1. keep\n2. drop", S=lambda p, _: p.messages[1].text[:200])
         roles = Roles.alike(llm, SamplingParams(temperature=0))
         method = DRP(roles, world.contexts(k=2), world.cases(anchors=3), config=StageConfig(waves=waves))
-        found.append([(p.text, p.stages["profile"], p.features) for p in method.generate(samples)])
+        found.append([(p.text, p.profile, p.features) for p in method.generate(samples)])
         written = sum(kit.role_of(prompts[0]) == "G" for prompts, _, _ in llm.batches)
         assert written == (3 if kind is Far else 1)  # a model in this process is given all it can batch
     assert found[0] == found[1] == found[2]

@@ -6,10 +6,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from typing import Any
 
-from idiolect.methods.adaptive import CURVE, Point, average_curve, read_curve
+from idiolect.methods.adaptive import average_curve
 from idiolect.methods.controls import is_control
+from idiolect.types import CurvePoint
 
-Curves = Mapping[str, Sequence[Point]]
+Curves = Mapping[str, Sequence[CurvePoint]]
 """The mean over a condition's samples, call by call; without conditions whose extraction was not adaptive."""
 
 _HEAD = ("run", "calls", "tokens", "cost", "valid differences found", "expected of the next call")
@@ -37,12 +38,11 @@ def to_markdown(found: Curves) -> str:
     return "\n".join(f"| {' | '.join(row)} |" for row in rows) + "\n"
 
 
-def _of_samples(rows: Sequence[Mapping[str, Any]]) -> list[list[Point]]:
-    told = [row.get("stages", {}) for row in rows]
-    return [read_curve(stages[CURVE]) for stages in told if CURVE in stages]
+def _of_samples(rows: Sequence[Mapping[str, Any]]) -> list[list[CurvePoint]]:
+    return [[CurvePoint(**point) for point in curve["points"]] for row in rows if (curve := row.get("curve"))]
 
 
-def _shown(point: Point) -> list[str]:
+def _shown(point: CurvePoint) -> list[str]:
     counts = (point.calls, point.tokens, point.found, point.expected)
     calls, tokens, found, expected = (f"{value:.2f}" for value in counts)
     return [calls, tokens, f"{point.cost:.4g}", found, expected]

@@ -26,7 +26,7 @@ from idiolect.methods.controls import is_control
 from idiolect.pipeline import results
 from idiolect.prompts.rendering import TEMPLATES, load
 from idiolect.store.base import ReviewReader
-from idiolect.types import Block, Message, Prompt, ReviewId, UserId
+from idiolect.types import Block, ComparedReview, Message, Prompt, ReviewId, UserId
 
 MOST_UNITS = 12
 """Units of one comparison that are read, as in the script."""
@@ -230,9 +230,6 @@ def _truth(value: Any) -> bool | None:
     return bool(value) if isinstance(value, bool | int) else None
 
 
-COMPARED = "compared"
-"""The stage that lists a sample's comparisons (``portrait.portray``)."""
-
 Cell = tuple[UserId, str]
 """A user and one of the user's comparisons."""
 
@@ -245,8 +242,8 @@ class Found:
     """In the order of the samples."""
     features: Mapping[Cell, tuple[Feature, ...]]
     """Of every comparison that claims something, whatever became of it; without what was measured over all of them."""
-    listed: Mapping[UserId, str]
-    """The reviews that were compared, as the outputs list them."""
+    listed: Mapping[UserId, tuple[ComparedReview, ...]]
+    """The reviews that were compared."""
     judged: Mapping[Cell, Judged] | None = None
     """None: nobody was asked."""
     unheard: frozenset[UserId] = frozenset()
@@ -289,7 +286,7 @@ def found_in(runs: Mapping[str, Sequence[Mapping[str, Any]]]) -> dict[str, Found
     return {
         name: found_by(rows)
         for name, rows in runs.items()
-        if not is_control(name) and any(COMPARED in _stages(row) for row in rows)
+        if not is_control(name) and any(row.get("compared") for row in rows)
     }
 
 
@@ -300,7 +297,7 @@ def found_by(rows: Sequence[Mapping[str, Any]]) -> Found:
         ArtifactError: The rows are not what this version writes.
     """
     features: dict[Cell, tuple[Feature, ...]] = {}
-    listed: dict[UserId, str] = {}
+    listed: dict[UserId, tuple[ComparedReview, ...]] = {}
     heard: dict[UserId, bool] = {}
     for row in rows:
         user, own = row["user"], dict[str, list[Feature]]()
@@ -310,7 +307,7 @@ def found_by(rows: Sequence[Mapping[str, Any]]) -> Found:
         for comparison, claimed in own.items():
             features.setdefault((user, comparison), tuple(claimed))
         heard[user] = heard.get(user, False) or _was_heard(row)
-        listed[user] = "\n".join(filter(None, (listed.get(user), _stages(row).get(COMPARED))))
+        listed[user] = (*listed.get(user, ()), *_compared(row))
     unheard = frozenset(user for user, known in heard.items() if not known)
     return Found(users=tuple(listed), features=features, listed=listed, unheard=unheard)
 
@@ -338,8 +335,9 @@ def _whole(count: Any) -> int:
     return count if isinstance(count, int) and count > 0 else 0
 
 
-def _stages(row: Mapping[str, Any]) -> Mapping[str, str]:
-    return row.get("stages") or {}
+def _compared(row: Mapping[str, Any]) -> list[ComparedReview]:
+    found = row.get("compared") or ()
+    return [ComparedReview(review=one["review"], others=tuple(one["others"])) for one in found]
 
 
 _NOBODY = UserId("")
@@ -374,7 +372,7 @@ def _lines(found: Found, judged: Mapping[Cell, Judged]) -> Iterator[dict[str, An
         yield {
             "user": user,
             "comparison": comparison,
-            COMPARED: found.listed[user],  # by which an erasure finds a line
+            "compared": [asdict(one) for one in found.listed[user]],  # by which an erasure finds a line
             "claims": _claims(found.features[user, comparison]),
             "failed": one.failed,
             "units": [asdict(unit) for unit in one.units],
@@ -406,9 +404,10 @@ class _Sources:
         self._own = lru_cache(maxsize=64)(lambda user: {str(one.id): one for one in reader.profile(user)})
         self._item = lru_cache(maxsize=4096)(lambda item: reader.reviews_of(item, exclude=_NOBODY))
 
-    def of(self, cell: Cell, listed: str) -> tuple[ReviewId, ...]:
-        """Every such review's id. Ids may hold any character, so they are looked for in the list, which is not read."""
+    def of(self, cell: Cell, listed: Sequence[ComparedReview]) -> tuple[ReviewId, ...]:
+        """Every such review's id."""
         user, comparison = cell
         own = self._own(user).get(comparison)
-        others = [] if own is None else [one.id for one in self._item(own.item) if one.id in listed]
+        wanted = {other for one in listed if one.review == comparison for other in one.others}
+        others = [] if own is None else [one.id for one in self._item(own.item) if one.id in wanted]
         return (ReviewId(comparison), *others)

@@ -14,9 +14,8 @@ from typing import Any, get_args
 
 import numpy as np
 
-from idiolect.llm.base import CUT_PROMPT, EndpointError, Usage, reason_and_remedy, remarks
+from idiolect.llm.base import CUT_PROMPT, EndpointError, Failure, Usage, reason_and_remedy, remarks
 from idiolect.llm.retry import RETRYABLE
-from idiolect.methods.extract import NOT_ENGLISH
 from idiolect.pipeline import results
 from idiolect.types import PeerScope
 
@@ -135,7 +134,6 @@ Rows = Sequence[Mapping[str, Any]]
 
 _PASSING = frozenset({*RETRYABLE, "denied"})
 """Kinds of failure that another day may be without."""
-_FAILED = "failed: "
 _VERY_DIFFERENT = 1.5
 """Times the length of another prompt."""
 
@@ -155,7 +153,8 @@ def check_answered(condition: str, rows: Rows) -> None:
         EndpointError: Every call of some stage failed, for whatever reason.
     """
     for stage, calls in _silent({condition: rows}):
-        reason, remedy = reason_and_remedy((*_reasons(rows, stage), "no reason is on record")[0])
+        found = _stage_failures(rows, stage)
+        reason, remedy = reason_and_remedy(found[0]) if found else ("no reason is on record", "try again later")
         raise EndpointError(
             f"{condition}: none of the {calls} calls of the stage {stage} was answered: {reason}",
             hint=f"{remedy}; run the same again, what was answered is on record",
@@ -199,8 +198,8 @@ def unheard(runs: Mapping[str, Rows], *, extractor: bool) -> Iterator[str]:
             if took.failed and stage != "write":
                 yield f"{name}: {took.failed} of {took.calls} calls of the stage {stage} brought no answer"
         yield from (f"{name}: {remark}" for remark in remarks(stages))
-        if marked := sum("markup" in (row.get("stages") or {}) for row in rows):
-            yield f"{name}: {marked} of {len(rows)} texts still hold a model's control markup (stage markup)"
+        if marked := sum(any(one["name"] == "write" and one.get("notes") for one in _stages(row)) for row in rows):
+            yield f"{name}: {marked} of {len(rows)} texts still hold a model's control markup"
         if _counted_alike(rows):
             yield (
                 f"{name}: the endpoint counts the same number of tokens for prompts of very different lengths, so it "
@@ -209,7 +208,7 @@ def unheard(runs: Mapping[str, Rows], *, extractor: bool) -> Iterator[str]:
         heard = stages.get("extract")
         if extractor and heard is None and name in ("dpl", "drp"):
             yield f"{name}: the extractor was asked nothing: nobody to compare with, or no call fits the budget"
-        if left_out := sum(NOT_ENGLISH in (row.get("stages") or {}) for row in rows):
+        if left_out := sum(bool(row.get("not_measured")) for row in rows):
             yield (
                 f"{name}: {left_out} of {len(rows)} samples have comparisons that are not in English and were not "
                 "measured: let a model be the extractor (differences.extractor)"
@@ -220,13 +219,13 @@ def unheard(runs: Mapping[str, Rows], *, extractor: bool) -> Iterator[str]:
 
 
 def _passing(row: Mapping[str, Any]) -> bool:
-    return any(_kind(reason) in _PASSING for _, reason in _failures(row))
+    return any(failure.kind in _PASSING for _, failure in _failures(row))
 
 
-def _reasons(rows: Rows, stage: str) -> list[str]:
+def _stage_failures(rows: Rows, stage: str) -> list[Failure]:
     """Why calls of a stage failed, first those reasons that may pass."""
-    told = [reason for row in rows for name, reason in _failures(row) if name.split(" ")[0] == stage]
-    return sorted(told, key=lambda reason: _kind(reason) not in _PASSING)
+    found = [failure for row in rows for name, failure in _failures(row) if name == stage]
+    return sorted(found, key=lambda failure: failure.kind not in _PASSING)
 
 
 def _silent(runs: Mapping[str, Rows]) -> Iterator[tuple[str, int]]:
@@ -237,15 +236,15 @@ def _silent(runs: Mapping[str, Rows]) -> Iterator[tuple[str, int]]:
 
 def _why(rows: Rows) -> str:
     """The first reason, and how it is remedied."""
-    told = _reasons(rows, "write")
-    return ": {} ({})".format(*reason_and_remedy(told[0])) if told else ""
+    found = _stage_failures(rows, "write")
+    return ": {} ({})".format(*reason_and_remedy(found[0])) if found else ""
 
 
 def _counted_alike(rows: Rows) -> bool:
     """Whether the largest count of tokens that prompts have is that of prompts whose lengths differ much."""
     counted: dict[int, list[int]] = {}
     for row in rows:
-        took, prompt = row.get("usage", {}).get("write", {}), (row.get("stages") or {}).get("prompt")
+        took, prompt = row.get("usage", {}).get("write", {}), row.get("prompt")
         if prompt and took.get("calls") == 1 and not took.get("failed") and not took.get("retries"):
             counted.setdefault(took.get("prompt_tokens", 0), []).append(len(prompt))
     if not counted:
@@ -254,14 +253,14 @@ def _counted_alike(rows: Rows) -> bool:
     return max(lengths) > _VERY_DIFFERENT * min(lengths)
 
 
-def _failures(row: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
-    """Stage and reason of every call that failed, as the methods tell them."""
-    for name, said in (row.get("stages") or {}).items():
-        if name == "failure":
-            yield "write", said
-        elif isinstance(said, str) and said.startswith(_FAILED):
-            yield name, said.removeprefix(_FAILED)
+def _failures(row: Mapping[str, Any]) -> Iterator[tuple[str, Failure]]:
+    """Stage and reason of every call that failed."""
+    if row.get("failure"):
+        yield "write", Failure(**row["failure"])
+    for one in _stages(row):
+        if one["name"] != "write" and one.get("failure"):
+            yield one["name"], Failure(**one["failure"])
 
 
-def _kind(reason: str) -> str:
-    return reason.partition(":")[0]
+def _stages(row: Mapping[str, Any]) -> Sequence[Mapping[str, Any]]:
+    return row.get("stages") or ()

@@ -20,10 +20,9 @@ from idiolect.difference.claims.taxonomy import Key
 from idiolect.difference.claims.validate import validate
 from idiolect.difference.claims.vote import Difference, differences, vote
 from idiolect.difference.stylometry import MEASURES
-from idiolect.errors import InputError
+from idiolect.errors import ArtifactError, InputError
 from idiolect.evaluation.judge import extractor_counts, found_by
 from idiolect.explain.card import Compared, ExplainConfig, UserDifferences, UserQuote
-from idiolect.methods.extract import NOT_ENGLISH
 from idiolect.types import Review
 
 _log = logging.getLogger(__name__)
@@ -85,8 +84,9 @@ def _evaluated(rows: Sequence[dict[str, Any]], known: set[str], where: str) -> l
     """What a method claimed in the comparisons that a card makes too."""
     if not rows:
         raise InputError(f"{where} has no sample in it", hint="another user, or the samples of another evaluation")
-    stages = {stage for row in rows for stage in row["stages"] or ()} - {NOT_ENGLISH}
-    if not any(stage.startswith("extract ") for stage in stages):
+    if not all(isinstance(stage, dict) for row in rows for stage in row["stages"] or ()):
+        raise ArtifactError(f"{where}: the samples are of an older version", hint="evaluate again")
+    if not any(stage.get("name") == "extract" for row in rows for stage in row["stages"] or ()):
         raise InputError(
             f"{where}: no model was asked how the user differs", hint="evaluate with --set differences.extractor={}"
         )

@@ -21,24 +21,7 @@ from pydantic import Field
 
 from idiolect.config import Config
 from idiolect.errors import ArtifactError, IdiolectError
-from idiolect.types import Prompt
-
-FailureKind = Literal[
-    "rate_limited",
-    "server_error",
-    "connection",
-    "timeout",
-    "malformed",
-    "empty",
-    "context_too_long",
-    "unfinished_thinking",
-    "wrong_field",
-    "oversized",
-    "refused",
-    "denied",
-]
-"""``refused``: this request is unacceptable. ``denied``: so is every other (wrong key, unknown model, no credit).
-``wrong_field``: the answer is not where answers are. ``oversized``: the reply is longer than it can be."""
+from idiolect.types import Failure, Prompt
 
 _REMEDIES = {
     "rate_limited": "ask less at once (endpoint.limits), or wait longer (endpoint.retry.deadline_s)",
@@ -52,38 +35,16 @@ _REMEDIES = {
     "refused": "see what the endpoint says of the request",
     "denied": "check endpoint.base_url, endpoint.model and the key",
 }
-_REMEDY = " | remedy: "
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Failure:
-    """What went wrong at the last attempt."""
-
-    kind: FailureKind
-    message: str = ""
-    """The endpoint's own words, or ours, in one line."""
-    hint: str = ""
-    """The remedy, where one is known that is better than the usual one of the kind."""
-
-    def __str__(self) -> str:
-        reason = f"{self.kind}: {self.message}" if self.message else self.kind
-        return f"{reason}{_REMEDY}{self.hint}" if self.hint else reason
-
-
-def reason_and_remedy(told: str) -> tuple[str, str]:
-    """A failure that was written down as text, and what to do about it.
-
-    Args:
-        told: ``str`` of a ``Failure``.
+def reason_and_remedy(failure: Failure) -> tuple[str, str]:
+    """Why there is no answer, in one line, and what to do about it.
 
     Example:
-        >>> reason_and_remedy("timeout: no reply in time")
+        >>> reason_and_remedy(Failure(kind="timeout", message="no reply in time"))
         ('timeout: no reply in time', 'try again, or raise endpoint.retry.timeout_s')
     """
-    reason, found, hint = told.rpartition(_REMEDY)
-    if not found:
-        reason, hint = told, _REMEDIES.get(told.partition(":")[0], "try again later")
-    return reason, hint
+    return str(failure), failure.hint or _REMEDIES.get(failure.kind, "try again later")
 
 
 def one_line(text: str, limit: int = 300) -> str:

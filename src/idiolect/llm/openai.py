@@ -195,12 +195,13 @@ class OpenAILLM:
                 raise first from None
 
     def _refuse_if_denied(self, failures: Sequence[Failure | None]) -> None:
-        if failures and all(failure and failure.kind == "denied" for failure in failures):
-            reason, hint = reason_and_remedy(str(failures[0]))
+        if failures and failures[0] and all(one and one.kind == "denied" for one in failures):
+            failure = failures[0]
+            _, hint = reason_and_remedy(failure)
             if not hint.startswith("set "):
                 hint = f"{hint}; the key is read from {self.config.api_key_env}"
             raise EndpointError(
-                f"{self.config.base_url} refuses {self.name}: {reason.removeprefix('denied: ')}", hint=hint
+                f"{self.config.base_url} refuses {self.name}: {failure.message or failure.kind}", hint=hint
             )
 
 

@@ -35,7 +35,8 @@ from pydantic import Field
 
 from idiolect.config import Config
 from idiolect.errors import require, without_passwords
-from idiolect.llm.base import Failure, FailureKind, one_line
+from idiolect.llm.base import Failure, one_line
+from idiolect.types import FailureKind
 
 _EXTRA = "openai"
 _ABOUT_US = "x-stainless-"

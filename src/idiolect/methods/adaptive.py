@@ -18,7 +18,7 @@ from __future__ import annotations
 import json
 from collections import Counter
 from collections.abc import Collection, Iterable, Sequence
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import dataclass, field, replace
 from statistics import fmean
 from typing import NamedTuple
 
@@ -29,41 +29,14 @@ from idiolect.difference.claims.feature import FEATURES_SCHEMA, Feature
 from idiolect.errors import ConfigError
 from idiolect.llm.base import Price, Usage, price_of
 from idiolect.methods.extract import Draw, Extraction, claim_of, merged
-from idiolect.methods.stages import Answer, Case, Portrait
+from idiolect.methods.stages import About, Answer, Case, Portrait
 from idiolect.methods.validate import Checks
-from idiolect.types import Prompt
+from idiolect.types import Curve, CurvePoint, Prompt
 
-CURVE = "curve"
-"""The stage under which a prediction has its curve; see ``read_curve``."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Point:
-    """One place on the curve of quality against cost."""
-
-    calls: float
-    tokens: float
-    cost: float
-    found: float
-    """Valid unique differences so far."""
-    expected: float
-    """Of the next call."""
+_NOTHING = CurvePoint(calls=0, tokens=0, cost=0, found=0, expected=0)
 
 
-_NOTHING = Point(calls=0, tokens=0, cost=0, found=0, expected=0)
-
-
-def write_curve(points: Iterable[Point]) -> str:
-    """A curve as it stands in a prediction's stage ``curve``."""
-    return json.dumps([asdict(point) for point in points])
-
-
-def read_curve(text: str) -> list[Point]:
-    """The curve in a prediction's stage ``curve``."""
-    return [Point(**point) for point in json.loads(text)]
-
-
-def average_curve(curves: Sequence[Sequence[Point]]) -> list[Point]:
+def average_curve(curves: Sequence[Sequence[CurvePoint]]) -> list[CurvePoint]:
     """The mean curve of all samples, draw by draw; none where none of them has one.
 
     A sample that has stopped stays where it is, at its own cost; one with nothing to compare counts with nothing found
@@ -75,8 +48,8 @@ def average_curve(curves: Sequence[Sequence[Point]]) -> list[Point]:
     return [_mean([curve[min(k, len(curve) - 1)] for curve in whole]) for k in range(max(map(len, whole)))]
 
 
-def _mean(points: Sequence[Point]) -> Point:
-    return Point(
+def _mean(points: Sequence[CurvePoint]) -> CurvePoint:
+    return CurvePoint(
         calls=fmean(point.calls for point in points),
         tokens=fmean(point.tokens for point in points),
         cost=fmean(point.cost for point in points),
@@ -157,10 +130,6 @@ def _tokens(text: str) -> int:
     return len(text) // _CHARS_PER_TOKEN + len(text.encode("utf-8", "replace")) - len(text)
 
 
-END = "extract (end)"
-"""The stage under which a prediction says why no further call was made."""
-
-
 class Question(NamedTuple):
     """One call that is wanted."""
 
@@ -204,9 +173,9 @@ class Census:
         self._open: list[_Open] = []
         self._sightings: Counter[object] = Counter()
         self._features: list[Feature] = []
-        self._answers: list[tuple[str, Answer]] = []
+        self._answers: list[tuple[About, Answer]] = []
         self._used = self._counted = Usage()
-        self._curve: list[Point] = []
+        self._curve: list[CurvePoint] = []
         self._end = ""
 
     def wanted(self) -> list[Question]:
@@ -246,14 +215,13 @@ class Census:
 
     def add(self, replicate: int, draw: Draw, claims: Collection[object]) -> None:
         """Count what a finished draw has shown."""
-        again = f" #{replicate + 1}" if replicate else ""
-        self._answers += [(f"{label}{again}", answer) for label, answer in draw.answers]
+        self._answers += [(about._replace(replicate=replicate), answer) for about, answer in draw.answers]
         self._features += draw.features
         self._sightings.update(claims)
         once = sum(sightings == 1 for sightings in self._sightings.values())
         took = self._counted = Usage.total([self._counted, *(answer.usage for _, answer in draw.answers)])
         self._curve.append(
-            Point(
+            CurvePoint(
                 calls=took.calls,
                 tokens=took.prompt_tokens + took.completion_tokens,
                 cost=took.cost,
@@ -266,8 +234,8 @@ class Census:
         """The portrait with everything that was found, each claim once a comparison."""
         unheard = sum(answer.unheard for _, answer in self._answers)
         features = tuple(merged(self._features))
-        found = self._portrait.heard("extract", self._answers, features=features, unheard=unheard)
-        return replace(found, stages={**found.stages, CURVE: write_curve(self._curve), END: self._end})
+        curve = Curve(points=tuple(self._curve), end=self._end)
+        return self._portrait.heard("extract", self._answers, features=features, unheard=unheard, curve=curve)
 
     def _grants_more(self, draw: _Open, granted: Collection[_Open]) -> bool:
         """Whether a draw's unfinished thoughts may go on, beside those granted; if so, with twice the tokens."""
@@ -332,7 +300,7 @@ class AdaptiveExtraction:
             )
 
     def __call__(self, portraits: Sequence[Portrait]) -> list[Portrait]:
-        """See ``portrait.Stage``; recorded are the stages ``curve`` and ``extract (end)``."""
+        """See ``portrait.Stage``; the curve is recorded, too."""
         censuses = [Census(portrait, self.config, self.once) for portrait in portraits]
         while wanted := [(census, question) for census in censuses for question in census.wanted()]:
             for (census, question), answer in zip(wanted, self._ask([one for _, one in wanted]), strict=True):

@@ -181,7 +181,9 @@ def write(
             sample=sample,
             method=name,
             text=answer.text,
-            stages={"prompt": shown(prompt, frozenset(answer.kept_entries)), **noted(answer)},
+            failure=answer.failure,
+            prompt=shown(prompt, frozenset(answer.kept_entries)),
+            stages=(answer.result("write"),),
             anchors=tuple(context.entries[entry].review.id for entry in answer.kept_entries),
             prompt_tokens=answer.usage.prompt_tokens,
             completion_tokens=answer.usage.completion_tokens,
@@ -191,16 +193,6 @@ def write(
         )
         for sample, context, prompt, answer in zip(samples, contexts, prompts, answers, strict=True)
     ]
-
-
-def noted(answer: Answer) -> dict[str, str]:
-    """What a prediction says of its answer beside the text: why there is none, thoughts, markup that was left."""
-    told = {
-        "failure": "" if answer.failure is None else str(answer.failure),
-        "write (thinking)": answer.thinking,
-        "markup": answer.markup,
-    }
-    return {stage: text for stage, text in told.items() if text}
 
 
 def shown(prompt: Prompt, kept: frozenset[int]) -> str:

@@ -12,7 +12,7 @@ from idiolect.difference.claims.parse import parse, unreadable
 from idiolect.difference.claims.stylometric import FDR_LEVEL, MeasuredTexts, extract_measured
 from idiolect.difference.claims.taxonomy import CATEGORIES, Category
 from idiolect.difference.stylometry.english import are_english
-from idiolect.methods.stages import Answer, Case, Portrait, Role, Standard
+from idiolect.methods.stages import About, Answer, Case, Portrait, Role, Standard
 from idiolect.prompts.rendering import PromptConfig, render_comparison
 from idiolect.types import Prompt, Review
 
@@ -20,14 +20,10 @@ Compare = Literal["joint", "pairwise"]
 """``joint``: one call an anchor, all representatives in it (the papers' programs). ``pairwise``: one call for each."""
 
 
-NOT_ENGLISH = "extract (language)"
-"""The stage that counts comparisons which were not measured, because measures are of English."""
-
-
 class Draw(NamedTuple):
     """What E said once about a case."""
 
-    answers: list[tuple[str, Answer]]
+    answers: list[tuple[About, Answer]]
     """By what they are about."""
     features: list[Feature]
 
@@ -59,7 +55,8 @@ class Extraction:
 
     def read(self, case: Case, answers: Sequence[Answer]) -> Draw:
         """What the answers to a case's questions say, in their order."""
-        labels = [case.own.id] if self.compare == "joint" else [f"{case.own.id}, {one.id}" for one in case.others]
+        own = case.own.id
+        about = [About(own)] if self.compare == "joint" else [About(own, one.id) for one in case.others]
         read = [read_features(case, answer) for answer in answers]
         features = [
             feature if self.compare == "joint" else _credited(feature, place)
@@ -67,7 +64,7 @@ class Extraction:
             for feature in found
         ]
         marked = [_marked(answer, found) for answer, found in zip(answers, read, strict=True)]
-        return Draw(list(zip(labels, marked, strict=True)), features)
+        return Draw(list(zip(about, marked, strict=True)), features)
 
     def _question(self, case: Case, others: Sequence[Review]) -> Prompt:
         return render_comparison(
@@ -90,7 +87,7 @@ class Extraction:
 class MeasuredExtraction:
     """Asks nobody: what stylometry is sure of, in texts that are English.
 
-    Comparisons that are not are counted in the stage ``extract (language)``, and of them nothing is known.
+    Comparisons that are not are counted (``Prediction.not_measured``), and of them nothing is known.
     """
 
     categories: tuple[Category, ...] = CATEGORIES
@@ -107,8 +104,7 @@ class MeasuredExtraction:
         portrait = replace(portrait, features=tuple(found))
         if not (left_out := len(portrait.cases) - len(own)):
             return portrait
-        note = f"{left_out} of {len(portrait.cases)} comparisons are not in English and were not measured"
-        return replace(portrait, unheard=left_out, stages={**portrait.stages, NOT_ENGLISH: note})
+        return replace(portrait, unheard=left_out, not_measured=left_out)
 
 
 def _in_english(portraits: Sequence[Portrait]) -> list[list[Comparison]]:

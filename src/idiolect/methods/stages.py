@@ -17,7 +17,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from itertools import islice
-from typing import Any, Literal, Protocol
+from typing import Any, Literal, NamedTuple, Protocol
 
 import numpy as np
 from pydantic import Field
@@ -31,7 +31,18 @@ from idiolect.llm.thinking import leftovers, part_completion
 from idiolect.peers import SELECTORS, PeerSelector, time_cut
 from idiolect.retrieval import Retriever, make_retriever
 from idiolect.store.base import ReviewReader
-from idiolect.types import Item, ItemId, Prompt, Review, ReviewId, Sample, UserId
+from idiolect.types import (
+    ComparedReview,
+    Curve,
+    Item,
+    ItemId,
+    Prompt,
+    Review,
+    ReviewId,
+    Sample,
+    StageResult,
+    UserId,
+)
 
 
 class Dimension(Config):
@@ -123,6 +134,15 @@ class Cases(Protocol):
         ...
 
 
+class About(NamedTuple):
+    """What a question of a stage is about; without a review, it is about the user."""
+
+    review: ReviewId | None = None
+    peer: ReviewId | None = None
+    """The one representative that a question shows, if it shows only one."""
+    replicate: int = 0
+
+
 _Complete = Callable[[Sequence[Prompt], SamplingParams, Schema | None], list[Completion]]
 
 
@@ -164,10 +184,20 @@ class Answer:
             return self
         return replace(self, unreadable=True, usage=replace(self.usage, unreadable=1))
 
-    @property
-    def shown(self) -> str:
-        """The text, or why there is none: for traces."""
-        return self.text if self.failure is None else f"failed: {self.failure}"
+    def result(self, stage: str, about: About | None = None) -> StageResult:
+        """The answer as a prediction records it."""
+        about = about or About()
+        return StageResult(
+            name=stage,
+            review=about.review,
+            peer=about.peer,
+            replicate=about.replicate,
+            text=self.text,
+            thinking=self.thinking,
+            failure=self.failure,
+            unreadable=self.unreadable,
+            notes=tuple(filter(None, [self.markup])),
+        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -285,10 +315,6 @@ def _repeated(answer: Answer) -> Answer:
     return replace(answer, usage=replace(answer.usage, cached=answer.usage.calls, spent=0.0))
 
 
-UNREADABLE = "(unreadable)"
-"""End of the name of the stage that counts a stage's answers that could not be read."""
-
-
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Portrait:
     """Grows from stage to stage; every stage returns a new one."""
@@ -305,29 +331,27 @@ class Portrait:
     answer, or none that could be read."""
     profile: str = ""
     """How the user writes, in words for G."""
-    stages: Mapping[str, str] = field(default_factory=dict)
-    """Every answer by stage and what it was about; thinking apart."""
+    stages: tuple[StageResult, ...] = ()
+    """Every answer so far."""
+    not_measured: int = 0
+    """Comparisons that were left out, because their texts are not in English."""
+    curve: Curve | None = None
+    """Of adaptive extraction."""
     usage: Mapping[str, Usage] = field(default_factory=dict)
 
-    def heard(self, stage: str, answers: Iterable[tuple[str, Answer]], **changes: Any) -> Portrait:
-        """The portrait with labelled answers of a stage recorded, and other fields changed.
-
-        Answers that could not be read are counted in ``STAGE (unreadable)``; ``STAGE (failure)`` says that no answer
-        could be read, so that the method goes on without the stage.
-        """
-        told, took = dict(self.stages), [self.usage.get(stage, Usage())]
+    def heard(self, stage: str, answers: Iterable[tuple[About, Answer]], **changes: Any) -> Portrait:
+        """The portrait with the answers of a stage recorded, and other fields changed."""
         heard = list(answers)
-        for label, answer in heard:
-            name = f"{stage} {label}".strip()
-            told[name] = answer.shown
-            if answer.thinking:
-                told[f"{name} (thinking)"] = answer.thinking
-            took.append(answer.usage)
-        if unreadable := sum(answer.unreadable for _, answer in heard):
-            told[f"{stage} {UNREADABLE}"] = f"unreadable: {unreadable} of {len(heard)} answers"
-            if all(answer.unheard for _, answer in heard):
-                told[f"{stage} (failure)"] = "no answer could be read"
-        return replace(self, stages=told, usage={**self.usage, stage: Usage.total(took)}, **changes)
+        took = Usage.total([self.usage.get(stage, Usage()), *(answer.usage for _, answer in heard)])
+        results = [answer.result(stage, about) for about, answer in heard]
+        return replace(self, stages=(*self.stages, *results), usage={**self.usage, stage: took}, **changes)
+
+    @property
+    def compared(self) -> tuple[ComparedReview, ...]:
+        """Which reviews are compared."""
+        return tuple(
+            ComparedReview(review=case.own.id, others=tuple(other.id for other in case.others)) for case in self.cases
+        )
 
     def of(self, case: Case) -> list[Feature]:
         """The features that one comparison gave."""
@@ -348,18 +372,13 @@ def portray(contexts: Sequence[Context], cases: Sequence[tuple[Case, ...]] | Non
     """Portraits in which nothing has been found out yet."""
     compared, compares = [()] * len(contexts) if cases is None else cases, cases is not None
     return [
-        Portrait(context=context, cases=own, compares=compares, stages={"compared": _shown(own)} if own else {})
-        for context, own in zip(contexts, compared, strict=True)
+        Portrait(context=context, cases=own, compares=compares) for context, own in zip(contexts, compared, strict=True)
     ]
 
 
 def made_from(prompt: Prompt, reviews: Iterable[ReviewId]) -> Prompt:
     """The prompt with the reviews that went into it."""
     return replace(prompt, sources=tuple(dict.fromkeys(reviews)))
-
-
-def _shown(cases: Sequence[Case]) -> str:
-    return "\n".join(f"{case.own.id} with {', '.join(other.id for other in case.others)}" for case in cases)
 
 
 _NOBODY = UserId("")

@@ -21,8 +21,8 @@ from idiolect.difference.claims.stylometric import FDR_LEVEL, Norms
 from idiolect.difference.claims.vote import NOT_DISTINGUISHABLE, UNKNOWN, verbalise
 from idiolect.difference.stylometry.english import are_english
 from idiolect.llm.base import Usage, remarks
-from idiolect.methods.base import noted, shown
-from idiolect.methods.stages import Answer, Case, Portrait, Role, made_from
+from idiolect.methods.base import shown
+from idiolect.methods.stages import About, Answer, Case, Portrait, Role, made_from
 from idiolect.prompts.rendering import PromptConfig, render
 from idiolect.types import PeerScope, Prediction, Prompt
 
@@ -85,11 +85,12 @@ class Summary:
         answer = answer.marked(unreadable=not read)
         whole = read or verbalise(portrait.features, k=self.phrases, nothing=_nothing(portrait))
         kept = shortened(whole, self.profile_chars)
-        told = portrait.heard("summarize", [("", answer)], profile=kept)
+        told = portrait.heard("summarize", [(About(), answer)], profile=kept)
         if kept == whole:
             return told
         note = f"{len(kept)} of {len(whole)} characters are given to the writer (profile_chars)"
-        return replace(told, stages={**told.stages, "summarize (cut)": note})
+        last = told.stages[-1]
+        return replace(told, stages=(*told.stages[:-1], replace(last, notes=(*last.notes, note))))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -169,7 +170,7 @@ def final_prompts(template: str, portraits: Sequence[Portrait], config: PromptCo
 
 
 def write_profiled(name: str, role: Role, portraits: Sequence[Portrait], prompts: Sequence[Prompt]) -> list[Prediction]:
-    """One review a sample; where G gives no answer the text is empty and the reason is among the stages."""
+    """One review a sample; where G gives no answer the text is empty and ``failure`` is the reason."""
     answers = role.ask(prompts)
     return [_prediction(name, *one) for one in zip(portraits, prompts, answers, strict=True)]
 
@@ -182,15 +183,19 @@ def _peer_scopes(portrait: Portrait) -> dict[PeerScope, int]:
 
 
 def _prediction(name: str, portrait: Portrait, prompt: Prompt, answer: Answer) -> Prediction:
-    told = portrait.heard("write", [("", answer)])
+    told = portrait.heard("write", [(About(), answer)])
     total = sum(told.usage.values(), Usage())
-    seen = shown(prompt, frozenset(answer.kept_entries))
-    stages = {**told.stages, "profile": portrait.profile, "prompt": seen, **noted(answer)}
     return Prediction(
         sample=portrait.context.sample,
         method=name,
         text=_PREFIX_writing.sub("", answer.text, count=1) if _PREFIX_writing.match(answer.text) else answer.text,
-        stages=stages,
+        failure=answer.failure,
+        prompt=shown(prompt, frozenset(answer.kept_entries)),
+        profile=portrait.profile,
+        stages=told.stages,
+        compared=portrait.compared,
+        not_measured=portrait.not_measured,
+        curve=portrait.curve,
         anchors=tuple(portrait.context.entries[entry].review.id for entry in answer.kept_entries),
         peer_scopes=_peer_scopes(portrait),
         prompt_tokens=total.prompt_tokens,

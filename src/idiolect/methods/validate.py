@@ -18,7 +18,7 @@ from idiolect.difference.claims.validate import (
 )
 from idiolect.difference.claims.vote import vote
 from idiolect.difference.stylometry.style_difference import LEVEL
-from idiolect.methods.stages import Answer, Case, Portrait, Role
+from idiolect.methods.stages import About, Answer, Case, Portrait, Role
 from idiolect.prompts.rendering import PromptConfig, render_comparison
 from idiolect.types import Prompt
 
@@ -107,7 +107,7 @@ def _told(portrait: Portrait, judged: Sequence[tuple[Case, list[Feature]]], answ
         next(verdicts[one.comparison]) if one.valid and one.comparison in verdicts else one for one in portrait.features
     )
     labelled = [
-        (case.own.id, answer.marked(unreadable=not said))
+        (About(case.own.id), answer.marked(unreadable=not said))
         for (case, _), answer, said in zip(judged, answers, read, strict=True)
     ]
     return portrait.heard("validate", labelled, features=features)

@@ -19,7 +19,7 @@ from idiolect.config import parse_json
 from idiolect.data.files import atomic_write
 from idiolect.difference.claims.feature import Feature
 from idiolect.errors import ArtifactError
-from idiolect.types import Prediction
+from idiolect.types import ComparedReview, Curve, Failure, Prediction, StageResult
 from idiolect.version import __version__
 
 _PACKAGES = (
@@ -84,7 +84,13 @@ class _Outputs(BaseModel):
     reference: str
     text: str | None
     nll: float | None
-    stages: dict[str, str] = {}
+    failure: Failure | None = None
+    prompt: str = ""
+    profile: str | None = None
+    stages: list[StageResult] = []
+    compared: list[ComparedReview] = []
+    not_measured: int = 0
+    curve: Curve | None = None
     anchors: list[str] = []
     peer_scopes: dict[str, int] = {}
     usage: dict[str, dict[str, float | None]] = {}
@@ -103,7 +109,7 @@ def read_outputs(path: Path) -> list[dict[str, Any]]:
             continue
         try:
             row = parse_json(line)
-            _Outputs.model_validate(row)
+            _Outputs.model_validate_json(line)  # in JSON, a list may be a tuple's value
         except ValidationError as error:
             place = ".".join(map(str, error.errors()[0]["loc"]))[:80]
             what = place or "a row"

@@ -149,8 +149,8 @@ def write_review(
             made = MethodBuilder(settings, models, reader, vectors).build(chosen, contexts, adapter=adapter)
             prediction = made.generate([sample])[0]
             writer = models.roles(settings.differences, needs.roles).write.llm
-    if "failure" in prediction.stages:
-        reason, hint = reason_and_remedy(prediction.stages["failure"])
+    if prediction.failure is not None:
+        reason, hint = reason_and_remedy(prediction.failure)
         raise EndpointError(f"{writer.name} gave no answer: {reason}", hint=hint)
     if own and not include_own_review:
         _log.warning(

@@ -7,13 +7,13 @@ import numpy as np
 import pytest
 
 from idiolect.difference.claims.feature import Feature, Quote
-from idiolect.errors import InputError, NotFoundError
+from idiolect.errors import ArtifactError, InputError, NotFoundError
 from idiolect.explain.card import ExplainConfig
 from idiolect.explain.layout import ABSTAINS, Card, escape, lines, make_card, to_markdown
 from idiolect.explain.run import explain, find_all_differences
 from idiolect.peers import InMemoryReviews
 from idiolect.pipeline.results import sample_row, write_lines
-from idiolect.types import Item, ItemId, Prediction, Review, Sample, UserId
+from idiolect.types import Item, ItemId, Prediction, Review, ReviewId, Sample, StageResult, UserId
 
 N_ITEMS, N_PEERS = 12, 9
 CALM = (
@@ -229,19 +229,38 @@ def test_answers_of_a_model_are_checked_and_added(town, tmp_path):
     ]
 
 
-def sample(user: str, *features: Feature, **stages: str) -> dict:
+def said(review: str, text: str) -> tuple[StageResult, ...]:
+    return (StageResult(name="extract", review=ReviewId(review), text=text),)
+
+
+def sample(user: str, *features: Feature, answers: tuple[StageResult, ...] = ()) -> dict:
     """A line of an evaluation's samples."""
     row = Prediction(sample=Sample(user=UserId(user), item=ItemId("i0")), method="drp", text="t", features=features)
-    return sample_row(replace(row, stages={"compared": "", **stages}), None, user=user)
+    return sample_row(replace(row, stages=answers), None, user=user)
 
 
 def test_an_evaluations_samples_are_answers_of_a_model_too(town, tmp_path):
     claims = [feature("more", f"loud-{k}") for k in range(3)]
     dropped = feature("more", "loud-3", status="dropped", reason="invented_quote")
     rows = [
-        sample("loud", *claims, dropped, feature("fewer", ""), **{"extract loud-0": "... one\u2028line"}),
-        sample("loud", *claims, feature("fewer", "gone"), **{"extract loud-0": "..."}),
-        sample("plain", *[feature("fewer", f"plain-{k}") for k in range(3)], **{"extract plain-0": "..."}),
+        sample(
+            "loud",
+            *claims,
+            dropped,
+            feature("fewer", ""),
+            answers=said("loud-0", "... one\u2028line"),
+        ),
+        sample(
+            "loud",
+            *claims,
+            feature("fewer", "gone"),
+            answers=said("loud-0", "..."),
+        ),
+        sample(
+            "plain",
+            *[feature("fewer", f"plain-{k}") for k in range(3)],
+            answers=said("plain-0", "..."),
+        ),
         sample("rare", feature("more", "rare-0")),
     ]
     write_lines(tmp_path / "drp.jsonl", rows)
@@ -252,6 +271,9 @@ def test_an_evaluations_samples_are_answers_of_a_model_too(town, tmp_path):
         explain(town, UserId("rare"), answers=tmp_path / "drp.jsonl")
     with pytest.raises(InputError, match="'lone' has no sample in it"):
         explain(town, UserId("lone"), answers=tmp_path / "drp.jsonl")
+    write_lines(tmp_path / "old.jsonl", [{**row, "stages": {"extract loud-0": "..."}} for row in rows])
+    with pytest.raises(ArtifactError, match=r"old.jsonl: 'loud': the samples are of an older version .evaluate again"):
+        explain(town, UserId("loud"), answers=tmp_path / "old.jsonl")
 
 
 def test_answers_that_cannot_be_read_are_counted_and_none_that_can_is_an_error(town, tmp_path, caplog):

@@ -37,7 +37,7 @@ def made(numbers: list[int], *, keys=CONTROLLED[::-4], dropped: int = 0, judged=
     }
     users = tuple(UserId(f"u{k}") for k in range(len(numbers)))
     told = None if judged is None else dict.fromkeys(features, judged)
-    return Found(users=users, features=features, listed=dict.fromkeys(users, ""), judged=told)
+    return Found(users=users, features=features, listed=dict.fromkeys(users, ()), judged=told)
 
 
 def counted(found: Found, **scores: np.ndarray) -> MethodUvq:

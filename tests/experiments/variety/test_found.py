@@ -12,7 +12,7 @@ from idiolect.errors import ArtifactError
 from idiolect.evaluation.judge import found_by, found_in
 from idiolect.evaluation.uvq import uvq
 from idiolect.pipeline.results import features, read_lines, sample_row, write_lines
-from idiolect.types import ItemId, Prediction, Sample, UserId
+from idiolect.types import ComparedReview, ItemId, Prediction, ReviewId, Sample, UserId
 
 
 def feature(comparison: str, direction: str = "more", **changes) -> Feature:
@@ -21,10 +21,15 @@ def feature(comparison: str, direction: str = "more", **changes) -> Feature:
     return Feature(**{**plain, **quoted, "direction": direction, "comparison": comparison, **changes})
 
 
-def row(user: str, *found: Feature, **stages: str) -> dict:
+def row(user: str, *found: Feature, review: str = "r1", others: tuple[str, ...] = ("p1", "p2")) -> dict:
     sample = Sample(user=UserId(user), item=ItemId("i"))
-    told = {"compared": "r1 with p1, p2", **stages}
-    return sample_row(Prediction(sample=sample, method="drp", text="t", features=found, stages=told), None, user=user)
+    compared = (pair(review, *others),)
+    wrote = Prediction(sample=sample, method="drp", text="t", features=found, compared=compared)
+    return sample_row(wrote, None, user=user)
+
+
+def pair(review: str, *others: str) -> ComparedReview:
+    return ComparedReview(review=ReviewId(review), others=tuple(map(ReviewId, others)))
 
 
 def test_features_are_the_same_from_memory_and_from_a_file(tmp_path: Path) -> None:
@@ -46,23 +51,23 @@ def test_what_was_measured_over_all_comparisons_is_not_one_more() -> None:
 
 def test_a_comparison_of_two_samples_of_a_user_counts_once() -> None:
     first = row("ann", feature("r1"))
-    again = row("ann", feature("r1"), feature("r2", "fewer"), compared="r2 with p3")
+    again = row("ann", feature("r1"), feature("r2", "fewer"), review="r2", others=("p3",))
     one = found_by([first, row("bob"), again])
     assert one.users == ("ann", "bob"), "whoever has no difference is a user too"
     assert list(one.features) == [("ann", "r1"), ("ann", "r2")]
     assert one.features["ann", "r1"] == (feature("r1"),)
     assert [len(own) for own in one.validated] == [2, 0]
-    assert one.listed == {"ann": "r1 with p1, p2\nr2 with p3", "bob": "r1 with p1, p2"}
+    assert one.listed == {"ann": (pair("r1", "p1", "p2"), pair("r2", "p3")), "bob": (pair("r1", "p1", "p2"),)}
 
 
 def test_only_methods_that_compare_are_looked_at() -> None:
     runs = {
-        "pag": [row("ann", compared="")],
+        "pag": [row("ann")],
         "rag": [{"user": "ann", "text": "t"}],
         "drp": [row("ann")],
         "drp: wrong user": [row("ann", feature("r1"))],
     }
-    runs["pag"][0]["stages"] = {"write": "t"}
+    runs["pag"][0]["compared"] = []
     assert list(found_in(runs)) == ["drp"]
 
 

@@ -15,7 +15,7 @@ from idiolect.llm.fake import FakeLLM
 from idiolect.methods.stages import Role
 from idiolect.peers import InMemoryReviews
 from idiolect.pipeline.results import read_lines
-from idiolect.types import ItemId, Review, ReviewId, UserId
+from idiolect.types import ComparedReview, ItemId, Review, ReviewId, UserId
 
 ANN = UserId("ann")
 KEY = "writing/exclamations/more"
@@ -38,13 +38,19 @@ def reader() -> InMemoryReviews:
     return InMemoryReviews([], [*tea, review("a-2", "ann", "mug"), review("b-2", "bob", "mug")], {}, encoder="none")
 
 
+LISTED = (
+    ComparedReview(review=ReviewId("a-1"), others=(ReviewId("b, 1"), ReviewId("c-1"))),
+    ComparedReview(review=ReviewId("a-2"), others=(ReviewId("b-2"),)),
+)
+
+
 @pytest.fixture
 def found() -> dict[str, Found]:
     features = {
         (ANN, "a-1"): (feature("a-1"), feature("a-1", name="secret", status="dropped", reason="peer_text")),
         (ANN, "a-2"): (feature("a-2", status="dropped", reason="unclear"),),
     }
-    return {"drp": Found(users=(ANN,), features=features, listed={ANN: "a-1 with b, 1, c-1\na-2 with b-2"})}
+    return {"drp": Found(users=(ANN,), features=features, listed={ANN: LISTED})}
 
 
 def test_the_judge_reads_what_validation_let_stand_and_counts_in_its_place(reader, found) -> None:
@@ -72,8 +78,9 @@ def test_the_judges_word_on_every_comparison_is_left_behind(reader, found, tmp_p
     one = judge_found(Role(llm=FakeLLM(lambda prompt: "Pardon?")), found, reader)["drp"]
     write_judged(one, tmp_path / "judged" / "drp.jsonl")
     first, second = read_lines(tmp_path / "judged" / "drp.jsonl")
+    compared = [{"review": "a-1", "others": ["b, 1", "c-1"]}, {"review": "a-2", "others": ["b-2"]}]
     assert first == {
-        "user": "ann", "comparison": "a-1", "compared": "a-1 with b, 1, c-1\na-2 with b-2",
+        "user": "ann", "comparison": "a-1", "compared": compared,
         "claims": ["[marks] More marks."], "failed": True, "units": [],
     }  # fmt: skip
     assert (second["claims"], second["failed"]) == ([], False)
@@ -81,3 +88,12 @@ def test_the_judges_word_on_every_comparison_is_left_behind(reader, found, tmp_p
     assert [one.count for one in erase_from(tmp_path, Traces.of(UserId("bob"), [review("b, 1", "bob")]))] == [2]
     write_judged(found["drp"], tmp_path / "judged" / "drp.jsonl")
     assert not (tmp_path / "judged" / "drp.jsonl").exists(), "nobody was asked this time"
+
+
+def test_a_review_is_not_one_whose_id_begins_alike() -> None:
+    tea = [review("r", "ann"), review("r1", "bob"), review("r11", "cyd")]
+    llm = FakeLLM(lambda prompt: ANSWER)
+    listed = {ANN: (ComparedReview(review=ReviewId("r"), others=(ReviewId("r11"),)),)}
+    one = Found(users=(ANN,), features={(ANN, "r"): (feature("r"),)}, listed=listed)
+    judge_found(Role(llm=llm), {"drp": one}, InMemoryReviews([], tea, {}, encoder="none"))
+    assert llm.seen[0].sources == ("r", "r11")
