@@ -63,7 +63,7 @@ def test_from_a_file_of_reviews_to_a_table_and_a_text(job: Any, plain: Path, cal
     assert drp["method"] == "drp"
     assert drp["profile"].startswith("Compared with others, this user ")
     assert drp["usage"]["write"]["prompt_tokens"] == drp["prompt_tokens"]
-    assert drp["stages"]["write"]
+    assert [one["text"] for one in drp["stages"] if one["name"] == "write"]
     assert {feature["valid"] for feature in drp["features"]} <= {True, False}
     assert all({"name", "comparison", "quotes", "status", "reason"} <= feature.keys() for feature in drp["features"])
 

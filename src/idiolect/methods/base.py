@@ -17,7 +17,7 @@ from idiolect.difference.claims.stylometric import Norms
 from idiolect.encoders import Encoder
 from idiolect.errors import ConfigError
 from idiolect.llm.base import LLM, SamplingParams, remarks
-from idiolect.methods.stages import Answer, Cases, Dimensions, Role, Roles
+from idiolect.methods.stages import Cases, Dimensions, Role, Roles
 from idiolect.prompts.rendering import PromptConfig
 from idiolect.registry import Registry
 from idiolect.store.base import KnownUsers

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from pathlib import Path
 
 import pytest
@@ -11,8 +12,8 @@ from idiolect.difference.claims.stylometric import POOLED
 from idiolect.errors import ArtifactError
 from idiolect.evaluation.judge import found_by, found_in
 from idiolect.evaluation.uvq import uvq
-from idiolect.pipeline.results import features, read_lines, sample_row, write_lines
-from idiolect.types import ComparedReview, ItemId, Prediction, ReviewId, Sample, UserId
+from idiolect.pipeline.results import features, read_lines, read_outputs, sample_row, write_lines
+from idiolect.types import ComparedReview, Curve, Failure, ItemId, Prediction, ReviewId, Sample, StageResult, UserId
 
 
 def feature(comparison: str, direction: str = "more", **changes) -> Feature:
@@ -80,3 +81,19 @@ def test_who_was_not_heard_of_is_known(took: tuple[int, int, int], unheard: bool
     assert (UserId("ann") in found_by([one]).unheard) == unheard
     assert found_by([one, {**row("ann"), "usage": {"extract": {"calls": 1, "failed": 0}}}]).unheard == frozenset()
     assert found_by([row("ann")]).unheard == frozenset(), "nobody was asked"
+
+
+def test_rows_of_an_older_version_are_refused_in_one_line(tmp_path: Path) -> None:
+    now = {**row("ann"), "item": "i", "target": None, "reference": "t"}
+    answer = StageResult(name="extract", review=ReviewId("r1"), failure=Failure(kind="timeout", message="late"))
+    now |= {"stages": (asdict(answer),), "curve": asdict(Curve(points=(), end="nothing to compare"))}
+    write_lines(tmp_path / "drp.jsonl", [now])
+    assert read_outputs(tmp_path / "drp.jsonl")[0]["stages"][0]["failure"]["kind"] == "timeout"
+    for part in (
+        {"stages": {"extract r1": "failed: timeout"}},
+        {"failure": "timeout: late"},
+        {"compared": "r1 with p1"},
+    ):
+        write_lines(tmp_path / "drp.jsonl", [{**now, **part}])
+        with pytest.raises(ValueError, match=r"drp.jsonl, line 1: '\w+' is not what an evaluation writes"):
+            read_outputs(tmp_path / "drp.jsonl")
