@@ -8,6 +8,7 @@ import pytest
 
 from idiolect.config import build
 from idiolect.errors import ConfigError
+from idiolect.evaluation.runner import evaluated_methods
 from idiolect.pipeline.commands import load_settings
 from idiolect.pipeline.settings import Settings
 
@@ -105,5 +106,7 @@ def test_methods_may_name_those_that_are_evaluated_anyway() -> None:
     named = build(Settings, {"methods": "nonpersonalized,rag,drp"})
     assert named.methods == ("drp",)
     assert build(Settings, {"methods": ["rag"]}).methods == ()
+    named = build(Settings, {"methods": ["dep", "pag"]})
+    assert evaluated_methods(named, Path("adapter")) == ["nonpersonalized", "rag", "pag", "dep"]
     with pytest.raises(ConfigError, match="pass --adapter"):
-        build(Settings, {"methods": ["dep"]})
+        evaluated_methods(named, None)
