@@ -289,7 +289,7 @@ def test_answers_that_cannot_be_read_are_counted_and_none_that_can_is_an_error(t
     path.write_text(json.dumps({"review": "loud-0", "answer": answers[0]}))
     with pytest.raises(InputError, match="unreadable: 1 of 1 answers"):
         explain(town, UserId("loud"), answers=path)
-    row = sample("loud", **{"extract loud-0": "Certainly!"})
+    row = sample("loud", answers=said("loud-0", "Certainly!"))
     write_lines(path, [row | {"usage": {"extract": {"calls": 2, "failed": 1, "unreadable": 1}}}])
     with pytest.raises(InputError, match="unreadable: 1 of 1 answers"):
         explain(town, UserId("loud"), answers=path)
@@ -298,7 +298,7 @@ def test_answers_that_cannot_be_read_are_counted_and_none_that_can_is_an_error(t
 
 
 def test_comparisons_that_were_not_measured_are_no_answers_of_a_model(town, tmp_path):
-    write_lines(tmp_path / "a.jsonl", [sample("loud", **{"extract (language)": "1 of 2"})])
+    write_lines(tmp_path / "a.jsonl", [sample("loud")])
     with pytest.raises(InputError, match="no model was asked"):
         explain(town, UserId("loud"), answers=tmp_path / "a.jsonl")
 
