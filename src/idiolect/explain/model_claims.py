@@ -84,7 +84,7 @@ def _evaluated(rows: Sequence[dict[str, Any]], known: set[str], where: str) -> l
     """What a method claimed in the comparisons that a card makes too."""
     if not rows:
         raise InputError(f"{where} has no sample in it", hint="another user, or the samples of another evaluation")
-    if not all(isinstance(stage, dict) for row in rows for stage in row["stages"] or ()):
+    if not all(_is_typed(row["stages"] or []) for row in rows):
         raise ArtifactError(f"{where}: the samples are of an older version", hint="evaluate again")
     if not any(stage.get("name") == "extract" for row in rows for stage in row["stages"] or ()):
         raise InputError(
@@ -130,6 +130,11 @@ def _row(line: str, where: str) -> Any:
 def _is_sample(row: Any) -> bool:
     """Whether a line is one of a method's that looks for differences (``results.sample_row``)."""
     return isinstance(row, dict) and {"user", "stages", "features"} <= row.keys()
+
+
+def _is_typed(stages: Any) -> bool:
+    """Whether they are results of stages, and not the texts by name of an older version."""
+    return isinstance(stages, list) and all(isinstance(stage, dict) for stage in stages)
 
 
 def _answer(row: Any, where: str) -> tuple[str, str]:

@@ -271,9 +271,10 @@ def test_an_evaluations_samples_are_answers_of_a_model_too(town, tmp_path):
         explain(town, UserId("rare"), answers=tmp_path / "drp.jsonl")
     with pytest.raises(InputError, match="'lone' has no sample in it"):
         explain(town, UserId("lone"), answers=tmp_path / "drp.jsonl")
-    write_lines(tmp_path / "old.jsonl", [{**row, "stages": {"extract loud-0": "..."}} for row in rows])
-    with pytest.raises(ArtifactError, match=r"old.jsonl: 'loud': the samples are of an older version .evaluate again"):
-        explain(town, UserId("loud"), answers=tmp_path / "old.jsonl")
+    for old in ({"extract loud-0": "..."}, 7, ["extract"]):
+        write_lines(tmp_path / "old.jsonl", [{**row, "stages": old} for row in rows])
+        with pytest.raises(ArtifactError, match=r"old.jsonl: 'loud': the samples are of an older version .evaluate"):
+            explain(town, UserId("loud"), answers=tmp_path / "old.jsonl")
 
 
 def test_answers_that_cannot_be_read_are_counted_and_none_that_can_is_an_error(town, tmp_path, caplog):
@@ -298,7 +299,7 @@ def test_answers_that_cannot_be_read_are_counted_and_none_that_can_is_an_error(t
 
 
 def test_comparisons_that_were_not_measured_are_no_answers_of_a_model(town, tmp_path):
-    write_lines(tmp_path / "a.jsonl", [sample("loud")])
+    write_lines(tmp_path / "a.jsonl", [sample("loud") | {"not_measured": 1}])
     with pytest.raises(InputError, match="no model was asked"):
         explain(town, UserId("loud"), answers=tmp_path / "a.jsonl")
 
