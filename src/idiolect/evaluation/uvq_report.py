@@ -65,7 +65,9 @@ def correlation(
     if x.shape != y.shape:
         raise InputError(f"{len(x)} UVQ values but {len(y)} scores", hint="one of each a user")
     if ranks:
-        x, y = _ranks(x), _ranks(y)
+        from scipy.stats import rankdata  # here, because importing it takes longer than the correlation
+
+        x, y = rankdata(x), rankdata(y)
     if not (np.ptp(x) > 0 and np.ptp(y) > 0):
         raise InputError("no correlation: one of the two is the same everywhere", hint="take more users or systems")
     x, y = (x - x.mean()) / x.std(), (y - y.mean()) / y.std()
@@ -114,12 +116,6 @@ def failure_signs(result: Uvq, alarms: Thresholds | None = None, *, validated: U
             "at odds; look at the reasons"
         )
     return signs
-
-
-def _ranks(values: np.ndarray) -> np.ndarray:
-    """float64 (n,): 1 for the smallest; ties share the mean of their ranks."""
-    _, codes, counts = np.unique(values, return_inverse=True, return_counts=True)
-    return (np.cumsum(counts) - (counts - 1) / 2)[codes]
 
 
 _COLOURS = dict(zip(CATEGORIES, (BLUE, VERMILLION, GREEN, ORANGE, PURPLE), strict=True))

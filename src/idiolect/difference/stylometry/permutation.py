@@ -79,7 +79,7 @@ class Significance:
     p: np.ndarray
     """float64: not corrected; 1 if nothing varies."""
     corrected: np.ndarray
-    """float64: corrected for the number of measures that vary."""
+    """float64: corrected for the number of measures that vary (Benjamini and Hochberg 1995)."""
     significant: np.ndarray
     """bool: ``corrected`` is at most ``fdr_level``."""
     n_tested: int
@@ -97,9 +97,13 @@ def find_significant(null: NullDistribution, sd: np.ndarray, *, fdr_level: float
         sd: float (n_measures,): the unit of effects (see ``within_item_sd``).
         fdr_level: Highest expected share of false findings.
     """
+    from scipy.stats import false_discovery_control  # here, because importing it takes longer than most calls
+
     varying = sd > 0
     p, corrected = np.where(varying, null.p, 1.0), np.ones(len(sd))
-    corrected[varying] = benjamini_hochberg(p[varying])
+    if varying.any():
+        # Measures of one text are positively dependent, under which it holds too (Benjamini and Yekutieli 2001).
+        corrected[varying] = false_discovery_control(p[varying], method="bh")
     significant, n_tested = corrected <= fdr_level, int(varying.sum())
     level = 1 - fdr_level * max(1, int(significant.sum())) / max(1, n_tested)
     low, high = effect_sizes(null.interval(level), sd)
@@ -118,21 +122,3 @@ def find_significant(null: NullDistribution, sd: np.ndarray, *, fdr_level: float
 def min_p(crowds: Sequence[int]) -> float:
     """The smallest two-sided p value that items with so many reviews (the user's with them) can give."""
     return min(1.0, 2 * math.exp(-sum(math.log(n) for n in crowds)))
-
-
-def benjamini_hochberg(p: np.ndarray) -> np.ndarray:
-    """P values corrected by Benjamini and Hochberg (1995): a limit on them limits the false discovery rate.
-
-    Measures of one text are positively dependent, under which the limit holds too (Benjamini and Yekutieli 2001).
-
-    Args:
-        p: float (n,).
-
-    Returns:
-        float64 (n,), in the same order.
-    """
-    order = np.argsort(p, kind="stable")[::-1]
-    ranks = np.arange(len(p), 0, -1)
-    corrected = np.empty(len(p))
-    corrected[order] = np.minimum(np.minimum.accumulate(p[order] * len(p) / ranks), 1.0)
-    return corrected
