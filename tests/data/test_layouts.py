@@ -38,7 +38,7 @@ def test_the_authors_set_gives_every_review_with_its_place_and_category(tmp_path
     assert [(r.item, r.order) for r in reviews[:3]] == [("Books/B0", 0), ("Books/B1", 1), ("Books/B2", 2)]
     assert [r.item for r in reviews[3:]] == [f"CDs_and_Vinyl/B{k}" for k in (0, 1, 2, 0, 1, 2, 3)]
     first = reviews[3]
-    assert (first.user, first.text, first.rating, first.title) == ("u", "text 0", 5.0, "t0")
+    assert (first.user, first.text, first.rating, first.title) == ("CDs_and_Vinyl/u", "text 0", 5.0, "t0")
     assert first.timestamp == 1_600_000_000
     # What two rows of a user both show is the same review to the letter.
     assert reviews[3:6] == reviews[6:9]

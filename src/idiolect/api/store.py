@@ -190,7 +190,13 @@ class Store:
         return embed_store(self.path, encoder, split=folder, peers=peers, batch_size=batch_size, progress=progress)
 
     def split(
-        self, folder: str | Path, *, preset: str | None = None, config: str | Path | None = None, **thresholds: Any
+        self,
+        folder: str | Path,
+        *,
+        preset: str | None = None,
+        config: str | Path | None = None,
+        source: str | Path | None = None,
+        **thresholds: Any,
     ) -> Split:
         """Choose users and hold out their newest reviews as train, validation and test targets.
 
@@ -198,6 +204,8 @@ class Store:
             folder: Where the split is written.
             preset: Thresholds to start from: ``small`` (default), or ``dpl`` for the DPL authors'.
             config: YAML file of thresholds.
+            source: A published data set that was added to the store (DPL-main, LongLaMP, LaMP): its own train,
+                validation and test roles are taken, and no threshold applies.
             **thresholds: Single thresholds (``min_user_reviews=10``).
 
         Raises:
@@ -205,7 +213,8 @@ class Store:
             InputError: No user is left.
         """
         where = None if config is None else Path(config)
-        split_store(self.path, Path(folder), preset=preset, config=where, changes=thresholds)
+        changes = thresholds if source is None else {**thresholds, "source": str(source)}
+        split_store(self.path, Path(folder), preset=preset, config=where, changes=changes, pseudonyms=self.pseudonyms)
         return Split(folder, self)
 
     def explain(self, user: str, *, config: str | Path | None = None, **settings: Any) -> Card:

@@ -38,6 +38,7 @@ from idiolect.cli.options import (
 )
 from idiolect.config import load
 from idiolect.data.parts import STDIN
+from idiolect.data.split import Split
 from idiolect.erasure import forget_user
 from idiolect.store.embedding import EmbedConfig, embed_store
 from idiolect.store.ingestion import IngestConfig, add_review, ingest_files
@@ -150,8 +151,10 @@ def split(
     out: Path,
     store: StorePath = "idiolect.db",
     preset: str | None = None,
+    from_source: str | None = None,
     config: Path | None = None,
     set: Set = (),
+    pseudonyms: KeyFile = None,
     json: Json = False,
 ) -> None:
     """Choose users and hold out their newest reviews as train, validation and test targets.
@@ -163,11 +166,15 @@ def split(
         out: Folder of the split.
         store: SQLite file or database URL.
         preset: small (also where not given), or dpl for the DPL authors' thresholds.
+        from_source: The published data set that was ingested (DPL-main, LongLaMP, LaMP; a path or hf://owner/name): its
+            own train, validation and test roles are taken as they are, and no threshold applies.
         config: YAML file of thresholds, and of the preset under preset.
         set: A threshold as name=value (min_user_reviews=10); may be repeated.
+        pseudonyms: File of the key, if the store knows users by pseudonyms and --from-source is given.
         json: Print one JSON object.
     """
-    made = split_store(store, out, preset=preset, config=config, changes=overrides(set))
+    changes = overrides(set) | given(source=from_source)
+    made = split_store(store, out, preset=preset, config=config, changes=changes, pseudonyms=pseudonyms)
     counts = made.counts
     members = made.members.height
     undated = (
@@ -178,11 +185,19 @@ def split(
     )
     text = (
         f"{counts.users} users: {counts.profile} profile reviews, {counts.train} train, {counts.validation} validation "
-        f"and {counts.test} test targets\nof {counts.reviews} reviews, {counts.eligible} passed the filters and "
-        f"{counts.core_rounds[-1] if counts.core_rounds else 0} the k-core ({len(counts.core_rounds)} rounds)\n"
-        f"split in {out}{undated}"
+        f"and {counts.test} test targets\n{_came_from(made)}\nsplit in {out}{undated}"
     )
     show({"folder": str(out), **asdict(counts)}, text, as_json=json)
+
+
+def _came_from(made: Split) -> str:
+    counts = made.counts
+    if made.config.source is not None:
+        absent = f"; {counts.absent} of its reviews are not in the store" if counts.absent else ""
+        return f"of {counts.reviews} reviews, {made.members.height} have a role in {made.config.source!r}{absent}"
+    core = counts.core_rounds[-1] if counts.core_rounds else 0
+    rounds = len(counts.core_rounds)
+    return f"of {counts.reviews} reviews, {counts.eligible} passed the filters and {core} the k-core ({rounds} rounds)"
 
 
 def embed(

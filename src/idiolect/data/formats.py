@@ -3,16 +3,20 @@
 The cells returned have the names that ``columns`` looks for first.
 
 - DPL: a row of DPL-main is ``{user_id, profile: [...], data: {...}}``; DPL-meta has the items. The profiles of a
-  user's rows repeat each other with one more review each, so a review's place in the profile is its ``order``.
+  user's rows repeat each other with one more review each, so a review's place in the profile is its ``order``. A user
+  is a user of a category, as in the authors' programs: ids of users are prefixed like those of items.
 - LaMP and LongLaMP: users with profiles of texts, and one more text each that is to be written. It is the user's
   newest: the sets do not say when it was written, so it gets the time of the last dated entry of the profile and an
   ``order`` after it. What was written becomes the review; what it is about (an article, an abstract, a product's
   description) becomes the item, identified by its content, so that all who wrote about it share it.
+
+The text that a row asks for has a true cell ``TARGET``; ``role_of`` says what it is a target of.
 """
 
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
 from datetime import UTC, datetime
@@ -31,6 +35,30 @@ from idiolect.errors import ConfigError, InputError
 from idiolect.registry import suggest
 
 Unnest = Callable[[Row], Iterator[Row]]
+
+TARGET = "is_target"
+"""The cell that marks the text a row asks for."""
+
+PublishedRole = Literal["train", "validation", "test"]
+_ROLE_WORDS: Mapping[str, PublishedRole] = {
+    "train": "train",
+    "training": "train",
+    "val": "validation",
+    "valid": "validation",
+    "validation": "validation",
+    "dev": "validation",
+    "test": "test",
+}
+"""What published sets call their splits."""
+
+
+def role_of(part: Part) -> PublishedRole | None:
+    """The role of a part's targets, by its name (``Books/val-0.parquet``, ``dev_questions.json``); None: unknown."""
+    for name in reversed(part.path_parts[-2:]):
+        for word in re.split(r"[^a-z]+", name.lower()):
+            if word in _ROLE_WORDS:
+                return _ROLE_WORDS[word]
+    return None
 
 
 class Layout(NamedTuple):
@@ -150,7 +178,7 @@ def reviews_in(_: Part) -> Unnest:
         cells = _cells(found)
         if cells.get("timestamp") in (None, ""):
             cells["timestamp"] = past.after(None)
-        yield relabelled(found, {**cells, "user": user, "order": place + 1})
+        yield relabelled(found, {**cells, "user": user, "order": place + 1, TARGET: True})
 
     return unnest
 
@@ -235,7 +263,8 @@ def _unnesting(kind: Kind, entry: Callable[[Cells], Cells], answer: Callable[[Ce
         if written is not _UNKNOWN:
             target = {"text": written, "about": About(description=_text(row.cells.get("input")))}
             target["timestamp"] = past.after(one_of(row.cells, "date", "timestamp", "year"))
-            yield Row(row.line, _record(kind, target, user, place + 1), row.cells)
+            record = _record(kind, target, user, place + 1)
+            yield Row(row.line, record if isinstance(record, str) else {**record, TARGET: True}, row.cells)
 
     return unnest
 

@@ -8,11 +8,11 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
 from itertools import islice
 from pathlib import Path
-from typing import Any, Generic, NamedTuple, TypeVar
+from typing import Any, Generic, Literal, NamedTuple, TypeVar
 
 from idiolect.data.containers import Row
 from idiolect.data.files import OtherContentError, plain_name
-from idiolect.data.formats import LAYOUTS, Format, Unnest, Written, category_of, detect_format
+from idiolect.data.formats import LAYOUTS, TARGET, Format, Unnest, Written, category_of, detect_format, role_of
 from idiolect.data.parts import Part, Parts, find_parts
 from idiolect.data.records import (
     ITEM_ALIASES,
@@ -31,7 +31,7 @@ from idiolect.data.records import (
 from idiolect.data.rejects import CONTROLS, RAW_CHARS, LostField, ReadSummary, Rejected, UnusableRow
 from idiolect.data.times import Ticks
 from idiolect.errors import InputError
-from idiolect.types import Item, Review
+from idiolect.types import Item, Review, ReviewId
 
 T = TypeVar("T")
 OnReject = Callable[[Rejected], None]
@@ -276,10 +276,51 @@ def open_reviews(
             pseudonym=pseudonym,
             floats=_floats(found, present),
             clock=timestamps is not None and timestamps.ticks.found,
+            users_of_category=written.format == "dpl",
         )
         return OpenPart(part, written, unnest, found, build)
 
     return _open(where, format, open_part, on_reject, max_rejects)
+
+
+MemberRole = Literal["profile", "train", "validation", "test"]
+"""What a review is to its user, in the order in which a later role replaces an earlier one."""
+_RANK: Mapping[MemberRole, int] = {"profile": 0, "train": 1, "validation": 2, "test": 3}
+
+
+def published_roles(
+    where: Path | str | Parts, *, category: str = "", pseudonym: Callable[[str], str] | None = None
+) -> dict[ReviewId, MemberRole]:
+    """The role of every review in a published data set that says what is trained, validated and tested on.
+
+    The target of a row in a part called ``train``, ``val`` (``dev``) or ``test`` has that role; what only stands in
+    profiles is profile. A review that is the target of two roles has the later one.
+
+    Args:
+        where: DPL-main, LongLaMP or LaMP, as ``open_reviews`` takes it.
+        category: As when the set was ingested.
+        pseudonym: As when the set was ingested.
+
+    Raises:
+        InputError: It cannot be read, or says of no review what it is for.
+    """
+    roles: dict[ReviewId, MemberRole] = {}
+    file = open_reviews(where, category=category, pseudonym=pseudonym)
+    for part in file.parts:
+        role = role_of(part.part)
+        if part.unnest is None or role is None:
+            continue
+        for place, row in enumerate(part.rows()):
+            with suppress(UnusableRow):
+                found = part.record(row, place).id
+                own: MemberRole = role if isinstance(row.cells, dict) and row.cells.get(TARGET) else "profile"
+                roles[found] = max(own, roles.get(found, own), key=_RANK.__getitem__)
+    if all(role == "profile" for role in roles.values()):
+        raise InputError(
+            f"{str(where)!r} does not say which reviews are train, validation and test targets",
+            hint="name DPL-main, LongLaMP or LaMP with files called train, val (dev) and test",
+        )
+    return roles
 
 
 def open_items(

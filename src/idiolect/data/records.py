@@ -610,12 +610,16 @@ class ReviewBuilder:
     """Fields whose ids are integers that a table wrote as floats (``"1001.0"``)."""
     clock: bool = False
     """Whether timestamps are the ticks of some clock: see ``Ticks``."""
+    users_of_category: bool = False
+    """Whether users' ids are prefixed by the category as items' are: who writes in two counts as two users."""
 
     def __call__(self, cells: Cells, place: int, lost: OnLost) -> Review:
         """See ``Build``."""
         found = _cells(cells, self.columns, self.floats)
         category = parse_category(found.get("category")) or self.category
         user = parse_id(found.get("user"), "user")
+        if self.users_of_category:
+            user = _prefixed(user, category)
         item = _prefixed(parse_id(found.get("item"), "item"), category)
         text = parse_required(found.get("text"), "text")
         optional = _Optional(found, lost)

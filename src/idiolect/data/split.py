@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from hashlib import blake2b
 from pathlib import Path
-from typing import Any, Literal, NamedTuple
+from typing import Any, NamedTuple
 
 import polars as pl
 import polars.exceptions as pl_errors
@@ -14,15 +15,16 @@ import polars.exceptions as pl_errors
 from idiolect.config import build, read_json
 from idiolect.data.files import atomic_write
 from idiolect.data.kcore import eligible, k_core, newest_first, newest_unique, numbered, oldest_first, with_texts
+from idiolect.data.readers import MemberRole
 from idiolect.data.split_config import SplitConfig
 from idiolect.errors import ArtifactError, ConfigError, InputError, NotFoundError
 from idiolect.types import ReviewId, UserId
 
-MemberRole = Literal["profile", "train", "validation", "test"]
 ROLES: tuple[MemberRole, ...] = ("profile", "train", "validation", "test")
 """What a review is to its user, oldest first."""
 
 MEMBER_SCHEMA = pl.Schema({"review_id": pl.String(), "user": pl.String(), "role": pl.String()})
+_ROLE_SCHEMA = pl.Schema({"review_id": pl.String(), "role": pl.String()})
 
 _VERSION = 1
 
@@ -49,6 +51,8 @@ class SplitCounts:
     test: int
     undated: int = 0
     """Reviews of any role without a timestamp; each counts as older than its user's dated reviews."""
+    absent: int = 0
+    """Of published roles: reviews that the store does not have."""
 
 
 @dataclass(frozen=True, slots=True, eq=False, kw_only=True)
@@ -195,6 +199,40 @@ def make_split(reviews: pl.DataFrame, items: pl.DataFrame, config: SplitConfig) 
         raise InputError(f"no user is left: {_story(counts)}", hint=f"with --set, {_remedy(counts, config)}")
     named = fit.select("review_id", "user")[members["place"]].with_columns(members["role"])
     return Split(members=named, config=config, counts=counts)
+
+
+def split_as_published(reviews: pl.DataFrame, roles: Mapping[ReviewId, MemberRole], config: SplitConfig) -> Split:
+    """The split that a published data set came with: roles as they are, nothing filtered.
+
+    Args:
+        reviews: Table of ``REVIEW_SCHEMA``; reviews without a role are in no history and may be peers.
+        roles: From ``published_roles``.
+        config: Names the data set.
+
+    Raises:
+        InputError: None of the targets is in the table.
+    """
+    named = pl.DataFrame({"review_id": list(roles), "role": list(roles.values())}, schema=_ROLE_SCHEMA)
+    known = reviews.with_row_index("place").join(named, on="review_id", maintain_order="left")
+    appeared = known.group_by("user").agg(appeared=pl.col("place").min())
+    ordered = oldest_first(known).with_row_index("moment").join(appeared, on="user").sort("appeared", "moment")
+    if not ordered.filter(pl.col("role") != "profile").height:
+        raise InputError(
+            f"the store has none of the {len(roles)} reviews of {config.source!r}",
+            hint="ingest the same files first, with the same --category and --pseudonyms",
+        )
+    counts = SplitCounts(
+        reviews=reviews.height,
+        eligible=ordered.height,
+        core_rounds=(),
+        core_items=ordered["item"].n_unique(),
+        peer_rounds=(),
+        users=ordered["user"].n_unique(),
+        undated=ordered["timestamp"].null_count(),
+        absent=len(roles) - ordered.height,
+        **{role: ordered.filter(role=role).height for role in ROLES},
+    )
+    return Split(members=ordered.select("review_id", "user", "role"), config=config, counts=counts)
 
 
 _REQUIRED = ("require_title", "require_rating", "require_timestamp", "require_item_title")

@@ -44,6 +44,9 @@ class SplitConfig(Config):
     """Users whose profiles hold a profile item, at least (the user counts)."""
     min_profile: int = Field(default=8, ge=1)
     """Reviews in a profile, at least."""
+    source: str | None = None
+    """Published data set (path or ``hf://owner/name``) whose own train, validation and test roles are taken as they
+    are: no other setting then has a part. None: roles follow from the settings above."""
 
     @property
     def held_out(self) -> int:

@@ -8,11 +8,12 @@ from pathlib import Path
 from typing import Any
 
 from idiolect.config import merge, read_yaml
-from idiolect.data.split import Split, make_split
+from idiolect.data.readers import published_roles
+from idiolect.data.split import Split, make_split, split_as_published
 from idiolect.data.split_config import SplitConfig
 from idiolect.errors import NotFoundError
 from idiolect.store.outputs import check_folder, claim_folder
-from idiolect.store.privacy import user_in
+from idiolect.store.privacy import Pseudonyms, check_names, user_in
 from idiolect.store.sql import SqlStore
 
 
@@ -23,8 +24,11 @@ def split_store(
     preset: str | None = None,
     config: Path | None = None,
     changes: Mapping[str, Any] | None = None,
+    pseudonyms: Path | None = None,
 ) -> Split:
     """Split a store and save the split.
+
+    With ``source`` among the settings, the roles that a published data set gives its reviews are taken as they are.
 
     The split is of the store as it is now: once the store has changed, the split is refused and has to be made again.
 
@@ -34,6 +38,7 @@ def split_store(
         preset: Thresholds to start from; None: what the file says under ``preset``, else ``small``.
         config: YAML file of thresholds, laid on the preset.
         changes: Thresholds laid on top.
+        pseudonyms: File of the key, if the store knows users by pseudonyms and a ``source`` is read.
 
     Raises:
         NotFoundError: There is no store.
@@ -43,7 +48,12 @@ def split_store(
     rules = _rules(preset, merge(read_yaml(config) if config else {}, changes or {}))
     with SqlStore(store, create=False) as database:
         check_folder(database, store, folder, "split")
-        made = make_split(database.review_frame(), database.item_frame(), rules)
+        if rules.source is None:
+            made = make_split(database.review_frame(), database.item_frame(), rules)
+        else:
+            hashed = Pseudonyms.open(pseudonyms, create=False) if pseudonyms else None
+            check_names(database, hashed)
+            made = split_as_published(database.review_frame(), published_roles(rules.source, pseudonym=hashed), rules)
         claim_folder(database, store, folder, "split")  # first, because an erasure must find what a killed call leaves
         made.save(folder, fingerprint=database.fingerprint())
     return made
