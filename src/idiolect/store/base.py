@@ -59,6 +59,21 @@ class ErasureReceipt:
     """Whether no deleted byte is left in the database files; another process that reads them can prevent that."""
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Correction:
+    """What a user said about a difference that is claimed of them."""
+
+    difference: str
+    """Name of a measure, or an attribute of the taxonomy."""
+    text: str = ""
+    """The user's own statement, used instead of the claim; empty: the difference is muted."""
+
+    @property
+    def state(self) -> Literal["muted", "corrected"]:
+        """Whether the claim is left out, or replaced by the user's statement."""
+        return "corrected" if self.text else "muted"
+
+
 class ReviewReader(Protocol):
     """Read access to reviews and vectors, as retrieval, differences and contexts need it."""
 

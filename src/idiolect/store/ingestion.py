@@ -526,7 +526,7 @@ def add_review(
     encoder: str = "minilm",
     pseudonyms: Path | None = None,
 ) -> Review:
-    """Add one review written now, with its vector; the item's sum follows in the same transaction as the vector.
+    """Add one review written now; vector and item sum are stored in the same transaction.
 
     With an ``id`` of its own, a review that was added already, now or at another moment, is left as it is; without one
     every call adds another review, because it was written at another moment.
@@ -580,10 +580,9 @@ def _store(store: str, review: Review, encoder: Encoder, hashed: Pseudonyms | No
         known = _known(database, review.id)
         if known is not None and not dated:
             review = replace(review, timestamp=known.timestamp)
-        report = database.add([], [review])
+        report = database.add([], [review], {encoder.name: vector})
         if report.refused:
             raise InputError(f"the review cannot be stored: {report.refused[0][1]}", hint="change it and try again")
-        database.add_vectors([review.id], vector, encoder=encoder.name)
     return review
 
 

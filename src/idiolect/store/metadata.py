@@ -21,6 +21,7 @@ import sqlalchemy as sa
 
 from idiolect.errors import ArtifactError
 from idiolect.store import schema as tables
+from idiolect.store.base import Correction
 from idiolect.store.engine import is_read_only, open_engine, plain_cursor, writing
 from idiolect.store.ingest import adjust_totals
 from idiolect.store.sums import change_sums
@@ -181,6 +182,9 @@ def _vacuum_tables(engine: sa.Engine) -> None:
 
 _log = logging.getLogger(__name__)
 _user = tables.reviews.c.user
+_DROP_CORRECTION = sa.delete(tables.corrections).where(
+    tables.corrections.c.user == sa.bindparam("of"), tables.corrections.c.difference == sa.bindparam("about")
+)
 
 
 class StoreBase:
@@ -217,6 +221,30 @@ class StoreBase:
         """
         with writing(self._engine) as connection:
             return set_peer(connection, user, peer)
+
+    def correct(self, user: UserId, correction: Correction) -> None:
+        """Keep what a user said about a difference, instead of what they said about it before."""
+        row = {"of": user, "about": correction.difference}
+        with writing(self._engine) as connection:
+            connection.execute(_DROP_CORRECTION, row)
+            values = {"user": user, "difference": correction.difference, "text": correction.text}
+            connection.execute(sa.insert(tables.corrections).values(**values))
+
+    def undo_correction(self, user: UserId, difference: str) -> bool:
+        """Claim a difference again.
+
+        Returns:
+            Whether it was corrected or muted.
+        """
+        with writing(self._engine) as connection:
+            return bool(connection.execute(_DROP_CORRECTION, {"of": user, "about": difference}).rowcount)
+
+    def corrections(self, user: UserId) -> list[Correction]:
+        """What the user corrected or muted, by difference."""
+        column = tables.corrections.c
+        query = sa.select(column.difference, column.text).where(column.user == user).order_by(column.difference)
+        with self.reading() as connection:
+            return [Correction(difference=row.difference, text=row.text) for row in connection.execute(query)]
 
     def wrote(self, user: UserId) -> bool:
         """Whether there is a review by this user."""

@@ -145,6 +145,7 @@ def erase(connection: sa.Connection, user: UserId) -> ErasureReceipt:
     columns = (_reviews.item, _reviews.timestamp, _reviews.digest)
     rows = connection.execute(sa.select(*columns).where(_reviews.user == user)).all()
     connection.execute(sa.delete(tables.reviews).where(_reviews.user == user))
+    connection.execute(sa.delete(tables.corrections).where(tables.corrections.c.user == user))
     adjust_totals(
         connection,
         digest=-sum(int.from_bytes(row.digest) for row in rows),

@@ -33,7 +33,7 @@ from sqlalchemy import (
 
 from idiolect.types import Item, ItemId, Review, ReviewId, UserId
 
-SCHEMA_VERSION = 4
+SCHEMA_VERSION = 5
 """Raised with every entry of ``migrations.MIGRATIONS``."""
 
 # SQLite numbers rows by itself only where the type is spelled INTEGER.
@@ -127,6 +127,14 @@ opted_out = Table(
     "not_peers",
     metadata,
     Column("user", Text, primary_key=True, doc="Nobody is compared with their reviews; no sum holds their vectors."),
+)
+
+corrections = Table(
+    "corrections",
+    metadata,
+    Column("user", Text, primary_key=True, doc="Who corrected what is said of them."),
+    Column("difference", Text, primary_key=True, doc="Name of a measure, or an attribute of the taxonomy."),
+    Column("text", Text, nullable=False, doc="The user's own statement; empty: the difference is muted."),
 )
 
 outputs = Table(
@@ -330,7 +338,15 @@ def _category_sums(connection: sa.Connection) -> None:
         connection.execute(insert, row)
 
 
-MIGRATIONS: tuple[Migration, ...] = (_privacy_and_outputs, _names, _category_sums)
+def _corrections(connection: sa.Connection) -> None:
+    """5: what users corrected or muted."""
+    connection.exec_driver_sql(
+        'CREATE TABLE corrections ("user" TEXT NOT NULL, difference TEXT NOT NULL, text TEXT NOT NULL, '
+        'PRIMARY KEY ("user", difference))'
+    )
+
+
+MIGRATIONS: tuple[Migration, ...] = (_privacy_and_outputs, _names, _category_sums, _corrections)
 """Entry k leads from version k + 1 to k + 2. Each is written in its own SQL, for ``tables`` will have moved on."""
 
 

@@ -123,15 +123,33 @@ class SqlStore(StoreBase):
         ...     store.add([], [Review(id="r1", user="ann", item="tea", text="Too sweet for me.")])
     """
 
-    def add(self, items: Iterable[Item], reviews: Iterable[Review]) -> AddReport:
-        """Store items and reviews in one transaction; iterators are consumed chunk by chunk.
+    def add(
+        self, items: Iterable[Item], reviews: Iterable[Review], vectors: Mapping[str, np.ndarray] | None = None
+    ) -> AddReport:
+        """Store items and reviews, and their vectors if given, in one transaction; iterators are read chunk by chunk.
 
         What is stored already with the same content is known; the same id with another content is refused, and so is a
         value of another type than ``Item`` and ``Review`` say. Numbers and strings of NumPy are taken.
+
+        Args:
+            items: Any number.
+            reviews: Any number; a sequence if there are vectors.
+            vectors: By encoder, float (n, dim) within [-1, 1], row k for ``reviews[k]``; the row of a refused
+                review is left out.
+
+        Raises:
+            InputError: Vectors are unfit (see ``add_vectors``); nothing is stored.
         """
         tried_items, tried_reviews = tried(items, item_row), tried(reviews, review_row)
         with writing(self._engine) as connection:
-            return ingest(connection, tried_items, tried_reviews)
+            report = ingest(connection, tried_items, tried_reviews)
+            if vectors and isinstance(reviews, Sequence):
+                refused = {id for id, _ in report.refused_reviews}
+                rows = [row for row, review in enumerate(reviews) if review.id not in refused]
+                ids = [reviews[row].id for row in rows]
+                for encoder, of_reviews in vectors.items() if ids else ():
+                    add_vectors(connection, ids, of_reviews[rows], encoder)
+            return report
 
     def add_vectors(self, ids: Sequence[ReviewId], vectors: np.ndarray, *, encoder: str) -> int:
         """Store vectors as float16 and add them to the item sums, in one transaction.
