@@ -7,16 +7,14 @@ Vectors to soft rows: what is trained, saved and served. The backbone is not par
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from idiolect.softprompt.artifact import check_size, read_config, read_weights, write_artifact
+from idiolect.softprompt.artifact import SavedAdapter, load_adapter
 from idiolect.softprompt.config import STREAMS, AdapterConfig
 from idiolect.softprompt.sae import (
     AdapterOutput,
@@ -124,7 +122,7 @@ class ConstantRows(nn.Module):
         return AdapterOutput(self.table[slots.stream, slots.entry], {}, {})
 
 
-class Adapter(nn.Module):
+class Adapter(SavedAdapter):
     """The rows of ``config.kind``, at the scale of the backbone's token embeddings.
 
     Args:
@@ -204,28 +202,6 @@ class Adapter(nn.Module):
         slots = SlotBatch(values, codes, places, sample=torch.zeros_like(codes), n_samples=1)
         return self(slots).rows.cpu().numpy()
 
-    def save_pretrained(
-        self, folder: Path, *, provenance: Mapping[str, Any] | None = None, weights: Mapping[str, Tensor] | None = None
-    ) -> None:
-        """Write ``config.json``, ``adapter.safetensors`` and ``README.md``; nothing is pickled.
-
-        Args:
-            folder: Made where absent.
-            provenance: What the adapter was made from and measured at (backbone and revision, encoder, data,
-                visibility, cold-start scope, metrics), for the README.
-            weights: The state to write; None: the adapter's own (sharded training gathers it first).
-        """
-        write_artifact(folder, self.config, weights or self.state_dict(), provenance or {})
-
-    def load(self, folder: Path) -> None:
-        """Take the weights of a saved adapter of the same shape.
-
-        Raises:
-            NotFoundError: There is none in ``folder``.
-            ArtifactError: It is damaged, or of another shape.
-        """
-        self.load_state_dict(read_weights(folder, expected=self.state_dict()))
-
     @classmethod
     def from_pretrained(cls, folder: Path) -> Adapter:
         """The adapter saved in ``folder``, on the CPU, ready for inference.
@@ -234,8 +210,4 @@ class Adapter(nn.Module):
             NotFoundError: There is none.
             ArtifactError: It is damaged, or weights and configuration do not fit.
         """
-        config = read_config(folder)
-        check_size(folder, config)
-        adapter = cls(config, torch.Generator())
-        adapter.load(folder)
-        return adapter.eval()
+        return load_adapter(folder)

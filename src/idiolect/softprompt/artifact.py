@@ -10,18 +10,90 @@ from typing import Any
 import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
-from torch import Tensor
+from torch import Tensor, nn
 
 from idiolect.config import build, read_json
 from idiolect.errors import ArtifactError, ConfigError, NotFoundError
-from idiolect.softprompt.config import AdapterConfig
+from idiolect.softprompt.config import CONFIGS, AdapterConfig, PPlugConfig
 
 CONFIG, WEIGHTS, README = "config.json", "adapter.safetensors", "README.md"
 _MAX_CONFIG_BYTES = 2**16
 
+AnyConfig = AdapterConfig | PPlugConfig
+
+
+class SavedAdapter(nn.Module):
+    """Base of adapters: what is trained, saved and served. The backbone is not part of it."""
+
+    config: Any
+
+    def save_pretrained(
+        self, folder: Path, *, provenance: Mapping[str, Any] | None = None, weights: Mapping[str, Tensor] | None = None
+    ) -> None:
+        """Write ``config.json``, ``adapter.safetensors`` and ``README.md``; nothing is pickled.
+
+        Args:
+            folder: Made where absent.
+            provenance: What the adapter was made from and measured at (backbone and revision, encoder, data,
+                visibility, cold-start scope, metrics), for the README.
+            weights: The state to write; None: the adapter's own (sharded training gathers it first).
+        """
+        write_artifact(folder, self.config, weights or self.state_dict(), provenance or {})
+
+    def load(self, folder: Path) -> None:
+        """Take the weights of a saved adapter of the same shape.
+
+        Raises:
+            NotFoundError: There is none in ``folder``.
+            ArtifactError: It is damaged, or of another shape.
+        """
+        self.load_state_dict(read_weights(folder, expected=self.state_dict()))
+
+
+def make_adapter(config: AnyConfig, generator: torch.Generator | None = None, *, model: nn.Module | None = None) -> Any:
+    """A new adapter of the configuration's kind.
+
+    Args:
+        config: What to build.
+        generator: Draws the initial weights; None: torch's global one.
+        model: The text encoder's model, for an adapter that trains a copy of it.
+    """
+    from idiolect.softprompt.adapter import Adapter
+    from idiolect.softprompt.pplug import PPlugAdapter
+
+    if isinstance(config, PPlugConfig):
+        return PPlugAdapter(config, generator, model=model)
+    return Adapter(config, generator)
+
+
+def load_adapter(folder: Path, *, model: nn.Module | None = None) -> Any:
+    """The adapter saved in ``folder``, of whatever kind it says, on the CPU, ready for inference.
+
+    Args:
+        folder: Of the adapter.
+        model: See ``make_adapter``.
+
+    Raises:
+        NotFoundError: There is none.
+        ArtifactError: It is damaged, weights and configuration do not fit, or it trains an encoder that is not given.
+    """
+    config = read_config(folder)
+    check_size(folder, config)
+    if isinstance(config, PPlugConfig) and config.kind == "pplug":
+        if config.input_encoder == "auto":
+            raise ArtifactError(f"{str(folder / CONFIG)!r} names no input encoder", hint="fit it again")
+        if config.input_encoder == "encoder" and model is None:
+            raise ArtifactError(
+                f"the adapter in {str(folder)!r} has a trained text encoder, and the encoder in use is no model",
+                hint="use the encoder that it was fitted with",
+            )
+    adapter = make_adapter(config, torch.Generator(), model=model)
+    adapter.load(folder)
+    return adapter.eval()
+
 
 def write_artifact(
-    folder: Path, config: AdapterConfig, weights: Mapping[str, Tensor], provenance: Mapping[str, Any]
+    folder: Path, config: AnyConfig, weights: Mapping[str, Tensor], provenance: Mapping[str, Any]
 ) -> None:
     """Write the three files, the weights through a temporary one so that an interrupt leaves no half of them."""
     folder.mkdir(parents=True, exist_ok=True)
@@ -32,8 +104,8 @@ def write_artifact(
     os.replace(partial, folder / WEIGHTS)
 
 
-def read_config(folder: Path) -> AdapterConfig:
-    """The configuration in ``folder``.
+def read_config(folder: Path) -> AnyConfig:
+    """The configuration in ``folder``, of the kind that it names.
 
     Raises:
         NotFoundError: There is no adapter.
@@ -41,12 +113,16 @@ def read_config(folder: Path) -> AdapterConfig:
     """
     path = _existing(folder / CONFIG)
     try:
-        return build(AdapterConfig, read_json(path, max_bytes=_MAX_CONFIG_BYTES), where=str(path))
-    except (ConfigError, ValueError, TypeError, OSError) as error:
+        given = read_json(path, max_bytes=_MAX_CONFIG_BYTES)
+        kind = given.get("kind", "dep")
+        if kind not in CONFIGS:
+            raise ConfigError(f"unknown kind {str(kind)[:80]!r}", hint=f"one of: {', '.join(CONFIGS)}")
+        return build(CONFIGS[kind], given, where=str(path))
+    except (ConfigError, ValueError, TypeError, AttributeError, OSError) as error:
         raise ArtifactError(f"{str(path)!r} does not describe an adapter: {error}", hint="fit it again") from error
 
 
-def check_size(folder: Path, config: AdapterConfig) -> None:
+def check_size(folder: Path, config: AnyConfig) -> None:
     """Refuse a configuration that asks for other sizes than the weights have, before anything is allocated for it.
 
     Raises:
@@ -54,12 +130,7 @@ def check_size(folder: Path, config: AdapterConfig) -> None:
         ArtifactError: The configuration is of more numbers than the file can hold, at 4 bytes each.
     """
     path = _existing(folder / WEIGHTS)
-    if config.kind == "constant":
-        least = 2 * config.max_entries * config.hidden_size
-    else:
-        least = (config.width + config.hidden_size) * config.hidden_size
-        least += 0 if config.refine == "none" else 2 * config.d_in * config.width
-    if 4 * least > path.stat().st_size:
+    if 4 * config.min_parameters > path.stat().st_size:
         raise ArtifactError(
             f"{str(path)!r} is damaged: it is smaller than the adapter that {CONFIG} describes",
             hint="use the files of one fit",
@@ -111,7 +182,7 @@ def _kind(tensor: Tensor) -> tuple[tuple[int, ...], torch.dtype]:
     return tuple(tensor.shape), tensor.dtype
 
 
-def _readme(config: AdapterConfig, weights: Mapping[str, Tensor], provenance: Mapping[str, Any]) -> str:
+def _readme(config: AnyConfig, weights: Mapping[str, Tensor], provenance: Mapping[str, Any]) -> str:
     size = sum(tensor.numel() for tensor in weights.values())
     lines = [
         "# Soft-prompt adapter",
@@ -122,9 +193,9 @@ def _readme(config: AdapterConfig, weights: Mapping[str, Tensor], provenance: Ma
         *(f"- {name}: {value}" for name, value in provenance.items()),
         "",
         "```python",
-        "from idiolect.softprompt.adapter import Adapter",
+        "from idiolect.softprompt.artifact import load_adapter",
         "",
-        'adapter = Adapter.from_pretrained(Path("this/folder"))',
+        'adapter = load_adapter(Path("this/folder"))',
         "```",
     ]
     return "\n".join(lines) + "\n"

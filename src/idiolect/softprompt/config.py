@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any, Literal
 
@@ -16,6 +17,8 @@ from idiolect.types import Slot, Stream
 
 STREAMS: tuple[Stream, Stream] = ("his", "diff")
 """A stream's place here is its code in every tensor."""
+USER_STREAMS: tuple[Stream, Stream] = ("user", "instruction")
+"""The same for PPlug."""
 
 Pooling = Literal["sample", "batch", "streams"]
 Activation = Literal["relu", "sigmoid", "topk", "gelu"]
@@ -64,6 +67,14 @@ class AdapterConfig(Config):
         return self.d_in if self.refine == "none" else (self.d_sae or max(1, self.d_in // 2))
 
     @property
+    def min_parameters(self) -> int:
+        """A lower bound of the numbers that its weights hold."""
+        if self.kind == "constant":
+            return 2 * self.max_entries * self.hidden_size
+        autoencoder = 0 if self.refine == "none" else 2 * self.d_in * self.width
+        return (self.width + self.hidden_size) * self.hidden_size + autoencoder
+
+    @property
     def kept_streams(self) -> tuple[Stream, ...]:
         """The streams that have slots, in the order of their codes."""
         return tuple(stream for stream in STREAMS if self.streams in ("both", stream))
@@ -87,6 +98,64 @@ PRESETS: Mapping[str, Mapping[str, Any]] = MappingProxyType(
     }
 )
 """``small``: the defaults. ``paper``: raw scale and the weights of the DEP paper, section 4.1."""
+
+
+class PPlugConfig(Config):
+    """What PPlug's adapter is made of. The defaults suit small backbones; ``PPLUG_PRESETS["paper"]`` is the paper."""
+
+    kind: Literal["pplug", "pplug_constant"] = "pplug"
+    """``pplug``: embeddings computed from the user's history; ``pplug_constant``: two trained embeddings, a control."""
+    d_in: int = Field(gt=0)
+    """Width of the history's vectors, of the input's and of the instruction vector."""
+    hidden_size: int = Field(gt=0)
+    """Width of the backbone's token embeddings."""
+    input_encoder: Literal["auto", "encoder", "mlp"] = "auto"
+    """What is trained to read the task: ``encoder``: a copy of the text encoder, as in the paper; ``mlp``: a small
+    network over its vectors, which stay frozen; ``auto``: ``encoder`` if the text encoder is a model."""
+    query_prefix: str = Field(default="", max_length=200)
+    """Put before the text of the task (``input_encoder: encoder``); the paper has BGE's retrieval instruction."""
+    masked: bool = True
+    """Padding takes no part in the attention. False: it does, up to ``max_history``, as in the DEP authors' fork."""
+    max_history: int = Field(default=512, gt=0, le=4096)
+    """Past reviews that are attended to, the latest ones."""
+    sub_histories: int = Field(default=10, ge=0, le=100)
+    """Random parts of its history with which each training sample is repeated."""
+    past_texts: int = Field(default=0, ge=0)
+    """Past reviews whose text is in the prompt (PPlug + retrieval); they are the best of ``context``."""
+    standardise: bool = True
+    """Centre and scale what the projector reads by its training mean and standard deviation; not in the paper."""
+    match_norm: bool = True
+    """Scale both embeddings by the ratio of the token embeddings' mean norm to their own before training."""
+
+    @property
+    def min_parameters(self) -> int:
+        """A lower bound of the numbers that its weights hold."""
+        if self.kind == "pplug_constant":
+            return 2 * self.hidden_size
+        moved = 2 * self.d_in * self.d_in if self.input_encoder == "mlp" else 0
+        return 2 * (self.d_in + self.hidden_size) * self.hidden_size + moved
+
+
+CONFIGS: Mapping[str, type[AdapterConfig] | type[PPlugConfig]] = MappingProxyType(
+    {"dep": AdapterConfig, "constant": AdapterConfig, "pplug": PPlugConfig, "pplug_constant": PPlugConfig}
+)
+"""By the ``kind`` that an adapter's ``config.json`` names."""
+
+
+PPLUG_PRESETS: Mapping[str, Mapping[str, Any]] = MappingProxyType({"small": {}, "paper": {"standardise": False}})
+"""``small``: the defaults. ``paper``: as in the paper and the authors' program."""
+
+
+@dataclass(frozen=True, slots=True, eq=False, kw_only=True)
+class UserInputs:
+    """What PPlug's adapter reads of one sample."""
+
+    stream: np.ndarray
+    """int64 (s,): of each virtual token, its place in ``USER_STREAMS``."""
+    history: np.ndarray
+    """float32 (n, d_in): vectors of the user's past reviews, oldest first; any n."""
+    query: str | np.ndarray
+    """The text of the task, or its vector float32 (d_in,)."""
 
 
 def stream_codes(slots: Iterable[Slot]) -> np.ndarray:
