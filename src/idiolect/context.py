@@ -9,7 +9,7 @@ its program's weighting; if an item has too few peers, ``PeerFallback`` compares
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Literal, NamedTuple, Protocol
 
@@ -49,12 +49,23 @@ class Entry:
 
 
 @dataclass(frozen=True, slots=True, eq=False, kw_only=True)
+class PastVectors:
+    """Vectors of the user's latest past reviews, oldest first, for methods that read more of them than entries."""
+
+    reviews: tuple[ReviewId, ...] = ()
+    vectors: np.ndarray = field(default_factory=lambda: np.zeros((0, 0), dtype=np.float32))
+    """float32 (n, dim), row k for ``reviews[k]``; (0, 0) if none were read."""
+
+
+@dataclass(frozen=True, slots=True, eq=False, kw_only=True)
 class Context:
     """A sample, its item and the history it is written from, best entry first."""
 
     sample: Sample
     item: Item
     entries: tuple[Entry, ...]
+    past: PastVectors = field(default_factory=PastVectors)
+    """Beside the entries; empty unless the builder has ``past``."""
 
     def vector(self, slot: Slot) -> np.ndarray:
         """float32 (dim,): what fills a slot.
@@ -318,17 +329,25 @@ class ContextBuilder:
         encoder: Name of the encoder whose stored vectors are used; None: no vector is read, for methods whose prompts
             are text alone (``NO_VECTOR``).
         retriever: Used instead of ``config.retriever``; needed for one that encodes (``dense``).
+        past: Also bring the vectors of the user's latest reviews, so many at most; needs ``encoder``.
 
     Raises:
         ConfigError: No such retriever, or it cannot be made from the configuration alone.
     """
 
     def __init__(
-        self, reader: ReviewReader, config: ContextConfig, *, encoder: str | None, retriever: Retriever | None = None
+        self,
+        reader: ReviewReader,
+        config: ContextConfig,
+        *,
+        encoder: str | None,
+        retriever: Retriever | None = None,
+        past: int = 0,
     ) -> None:
         self.reader = reader
         self.config = config
         self.encoder = encoder
+        self.past = past
         self.retriever = retriever or make_retriever(config.retriever, seed=config.seed, reader=reader)
         self._entries: Entries = text_alone if encoder is None else _compared(reader, config, encoder)
 
@@ -347,9 +366,22 @@ class ContextBuilder:
         ]
         found = [Chosen(*one) for one in zip(samples, chosen, histories, strict=True)]
         return [
-            Context(sample=sample, item=items[sample.item], entries=entries)
-            for sample, entries in zip(samples, self._entries(found, items), strict=True)
+            Context(sample=sample, item=items[sample.item], entries=entries, past=past)
+            for sample, entries, past in zip(
+                samples, self._entries(found, items), self._past_vectors(histories), strict=True
+            )
         ]
+
+    def _past_vectors(self, histories: Sequence[Sequence[Review]]) -> list[PastVectors]:
+        """Each history's latest vectors; those of reviews that several samples share are read once."""
+        if not self.past or self.encoder is None:
+            return [PastVectors()] * len(histories)
+        latest = [tuple(review.id for review in history[-self.past :]) for history in histories]
+        rows = {id: row for row, id in enumerate(dict.fromkeys(id for ids in latest for id in ids))}
+        if not rows:
+            return [PastVectors()] * len(histories)
+        vectors = self.reader.vectors(list(rows), encoder=self.encoder).astype(np.float32)
+        return [PastVectors(reviews=ids, vectors=vectors[[rows[id] for id in ids]]) for ids in latest]
 
     def _history(self, sample: Sample) -> list[Review]:
         profile = self.reader.profile(sample.user, before=sample.moment)

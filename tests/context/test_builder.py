@@ -132,6 +132,16 @@ def test_a_user_without_history_has_no_entries():
     assert contexts[0].item.title == "title of x"
 
 
+def test_past_vectors_are_the_latest_reviews_oldest_first_before_the_sample():
+    samples = [TARGET, Sample.of(ANNS[1]), Sample(user=UserId("nobody"), item=ItemId("w"))]
+    found = ContextBuilder(reader_of(WORLD), ContextConfig(k=1), encoder="e", past=3).build(samples)
+    assert [context.past.reviews for context in found] == [("ann2", "ann3", "ann4"), ("ann0",), ()]
+    for context in found[:2]:
+        expected = [vector_of(id).astype(np.float32) for id in context.past.reviews]
+        np.testing.assert_array_equal(context.past.vectors, expected)
+    assert builder_of(WORLD).build([TARGET])[0].past.reviews == ()
+
+
 def test_no_samples_give_no_contexts():
     assert builder_of(WORLD).build([]) == []
 

@@ -58,6 +58,8 @@ class Requirements:
     """Past reviews of the user; without, it also writes for a user who has none."""
     vectors: bool = False
     """Contexts with ``e_his`` and ``e_diff``, and the encoder that made them."""
+    past_vectors: int = 0
+    """Vectors of the user's latest past reviews beside the entries, so many at most (``Context.past``)."""
     peers: bool = False
     """Comparisons with what other users wrote about the same items."""
     adapter: bool = False

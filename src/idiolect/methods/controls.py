@@ -131,7 +131,8 @@ class WrongUser:
     def build(self, samples: Sequence[Sample]) -> list[Context]:
         """The samples with their donors' entries."""
         own = self._contexts.build(samples)
-        return [replace(c, entries=own[d].entries) for c, d in zip(own, donors(own, self._seed), strict=True)]
+        lent = [own[donor] for donor in donors(own, self._seed)]
+        return [replace(c, entries=d.entries, past=d.past) for c, d in zip(own, lent, strict=True)]
 
 
 class WrongUserCases:
@@ -165,7 +166,7 @@ class OtherVectors:
         """The samples with their own entries, each holding a donor's vectors."""
         own = self._contexts.build(samples)
         return [
-            replace(context, entries=_with_vectors(context.entries, own[donor].entries))
+            replace(context, entries=_with_vectors(context.entries, own[donor].entries), past=own[donor].past)
             for context, donor in zip(own, donors(own, self._seed), strict=True)
         ]
 
