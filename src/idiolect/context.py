@@ -307,6 +307,9 @@ class ContextConfig(Config):
     """History entries per sample; 0 means the whole history."""
     retriever: str = "recency"
     """Which of the user's reviews: a name in ``idiolect.retrieval.RETRIEVERS``."""
+    retriever_encoder: str | None = None
+    """Encoder of the retriever ``dense`` (``facebook/contriever``), whose vectors the store holds too; None: the
+    run's."""
     min_peers: int = Field(default=1, ge=1)
     """Different users it takes before an entry is compared with what they wrote, in every peer scope."""
     peers_before: bool = False

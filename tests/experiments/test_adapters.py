@@ -70,12 +70,24 @@ def test_what_the_adapter_was_fitted_with_cannot_be_changed(folder: Path, change
         load_settings(folder, changes=changes)
 
 
-def test_flags_name_the_same_things_as_settings(folder: Path, tmp_path: Path) -> None:
+def test_flags_name_the_same_things_as_settings(folder: Path) -> None:
     with pytest.raises(ConfigError, match=r"fitted with another backbone\.model, encoder"):
         load_settings(folder, backbone="other", encoder="minilm")
     assert load_settings(folder, encoder="hash:48").encoder == "hash:48"
-    with pytest.raises(ConfigError, match="brings its own settings"):
-        load_settings(folder, config=tmp_path / "some.yaml")
+
+
+def test_a_file_of_settings_goes_before_the_adapter_but_for_how_it_was_fitted(folder: Path, tmp_path: Path) -> None:
+    file = tmp_path / "recipe.yaml"
+    file.write_text("sampling: {temperature: 0}\nmetrics: [rouge1]\nfit: {epochs: 77}\ncontrols: []\n")
+    settings, own = load_settings(folder, config=file, changes={"metrics": ["bleu"]}), load_settings(folder)
+    assert (settings.sampling.temperature, settings.metrics) == (0, ("bleu",))
+    assert (settings.fit, settings.controls) == (own.fit, own.controls)
+    file.write_text("context: {k: 7}\n")
+    with pytest.raises(ConfigError, match="fitted with another context"):
+        load_settings(folder, config=file)
+    file.write_text("no_such: 1\n")
+    with pytest.raises(ConfigError, match="unknown setting 'no_such'"):
+        load_settings(folder, config=file)
 
 
 @pytest.mark.parametrize(

@@ -87,7 +87,8 @@ def evaluate(
     config = first.config if first and adapter is None else None
     if adapter is None:
         needed = load_settings(config=config, changes=changes, backbone=model, encoder=encoder)
-        split.store.embed(needed.encoder, split=split, peers=needed.peers, progress=progress)
+        for name in needed.encoders:
+            split.store.embed(name, split=split, peers=needed.peers, progress=progress)
     return run_evaluate(
         split.store.path,
         split.path,

@@ -210,7 +210,8 @@ class DEP(Personalizer):
         folder = split.path.with_name(f"{split.path.name}-{self.name}") if out is None else Path(out)
         how = {"config": self.config, "changes": self.settings, "backbone": self.model, "encoder": self.encoder}
         settings = load_settings(**how)
-        split.store.embed(settings.encoder, split=split, peers=settings.peers, progress=progress)
+        for name in settings.encoders:
+            split.store.embed(name, split=split, peers=settings.peers, progress=progress)
         reports = run_fit(
             split.store.path,
             split.path,

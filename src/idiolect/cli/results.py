@@ -105,7 +105,7 @@ def evaluate(
         adapter: Folder of a fitted adapter; its settings are used, and DEP and its controls join the table.
         backbone: Folder or hub name, where there is no adapter.
         encoder: Whose vectors are used, where there is no adapter.
-        config: YAML file of settings, where there is no adapter.
+        config: YAML file of settings; with an adapter it goes before the adapter's own, but for how that was fitted.
         set: A setting as name=value (sampling.temperature=0, targets.max_test=200); may be repeated.
         generate_controls: Let the controls write texts too; their likelihood is always computed.
         json: Print the result file.

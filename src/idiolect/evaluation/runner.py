@@ -103,6 +103,8 @@ def conditions(data: Data, models: Models, adapter_folder: Path | None) -> list[
         check_adapter(adapter_folder, encoder=data.encoder, backbone=llm.name, **fits)
     builder = MethodBuilder(data.settings, models, data.snapshot(data.evaluated), data.text_encoder)
     found = [condition for name in names for condition in _with_controls(data, builder, name, adapter_folder)]
+    if not data.settings.negative_controls:
+        found = [condition for condition in found if not condition.control]
     _check_names([condition.name for condition in found])
     return found
 
@@ -162,6 +164,7 @@ def _check_names(names: Sequence[str]) -> None:
 _FREE_OF_ENDPOINT = {"backbone": {"endpoint": {"limits": True, "retry": True, "price": True}}}
 _FREE = {
     **dict.fromkeys(("metrics", "resamples", "fit", "cache", "methods"), True),
+    **dict.fromkeys(("negative_controls", "uniqueness_groups"), True),
     **_FREE_OF_ENDPOINT,
     "differences": {**dict.fromkeys(ROLES, _FREE_OF_ENDPOINT), "judge": True},
 }

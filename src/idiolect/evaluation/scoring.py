@@ -79,6 +79,64 @@ def style_targets(data: Data, samples: Sequence[Sample]) -> StyleTargets:
     return StyleTargets.of(samples, visible.filter(pl.col("item").is_in(items.implode())))
 
 
+UNIQUE, OTHERS = "unique users", "other users"
+
+
+def uniqueness(data: Data, samples: Sequence[Sample]) -> np.ndarray:
+    """How far each sample's user is from the others of their category (DPL paper; DEP paper, section 4.4.2).
+
+    Args:
+        data: Store, split and settings.
+        samples: Of the phase that is evaluated.
+
+    Returns:
+        float64 (n,): Euclidean distance of the mean vector of the user's history to the mean over users; NaN for a
+        user without history.
+    """
+    snapshot, means = data.snapshot(data.evaluated), dict[tuple[str, str], np.ndarray]()
+    keys = list(zip(categories_of(data, samples), (sample.user for sample in samples), strict=True))
+    for key, sample in zip(keys, samples, strict=True):
+        history = [] if key in means else [review.id for review in snapshot.profile(sample.user, before=sample.moment)]
+        if history:
+            means[key] = snapshot.vectors(history, encoder=data.encoder).astype(np.float64).mean(axis=0)
+    centres = {
+        category: np.mean([mean for (other, _), mean in means.items() if other == category], axis=0)
+        for category in {category for category, _ in means}
+    }
+    distances = {key: float(np.linalg.norm(mean - centres[key[0]])) for key, mean in means.items()}
+    return np.array([distances.get(key, np.nan) for key in keys])
+
+
+def halves(distances: np.ndarray, users: Sequence[str], categories: Sequence[str]) -> dict[str, np.ndarray]:
+    """The places of the samples of the more unique half of each category's users, and of the other half.
+
+    Args:
+        distances: From ``uniqueness``.
+        users: Of each sample.
+        categories: Of each sample.
+    """
+    known = {
+        (category, user): distance
+        for category, user, distance in zip(categories, users, distances.tolist(), strict=True)
+        if not np.isnan(distance)
+    }
+    unique: set[tuple[str, str]] = set()
+    for category in {category for category, _ in known}:
+        ranked = sorted((distance, user) for (other, user), distance in known.items() if other == category)
+        unique |= {(category, user) for _, user in ranked[len(ranked) // 2 :]}
+    keys = list(zip(categories, users, strict=True))
+    return {
+        UNIQUE: np.array([place for place, key in enumerate(keys) if key in unique], dtype=np.int64),
+        OTHERS: np.array([place for place, key in enumerate(keys) if key in known.keys() - unique], dtype=np.int64),
+    }
+
+
+def categories_of(data: Data, samples: Sequence[Sample]) -> list[str]:
+    """The category of each sample's item; empty where it has none."""
+    items = data.store.items(sorted({sample.item for sample in samples}))
+    return [items[sample.item].category if sample.item in items else "" for sample in samples]
+
+
 NLL = Mean("nll", greater_is_better=False, unit="nats/review")
 """The reference's negative log-likelihood: far less noisy than any score of one sampled text."""
 
@@ -167,7 +225,7 @@ class Evaluation:
     verdicts: tuple[Verdict, ...]
     """Whether what the methods gain is personal, as far as the controls that were run can tell."""
     categories: Mapping[str, ScoreTable]
-    """The methods' table of every category, where there are several."""
+    """The methods' table of every category, where there are several, and of users by uniqueness, where asked for."""
     own_fidelity: Interval | None
     """Trait fidelity of the users' own texts, which is what can be hoped for; None where it is no metric."""
     uvq: UvqByMethod
@@ -420,10 +478,13 @@ class Scorer:
         return interval(draws.resamples.score(FIDELITY, own)) if _is_known(FIDELITY.name, own) else None
 
     def _by_category(self, methods: Mapping[str, Stats]) -> dict[str, ScoreTable]:
-        items = self._data.store.items(sorted({sample.item for sample in self._samples}))
-        category = np.array([items[s.item].category if s.item in items else "" for s in self._samples])
-        names = sorted(set(category.tolist()))
+        categories = categories_of(self._data, self._samples)
+        category, names = np.array(categories), sorted(set(categories))
         places = {name: self._places[category[self._places] == name] for name in names} if len(names) > 1 else {}
+        if self._data.settings.uniqueness_groups:
+            users = [sample.user for sample in self._samples]
+            groups = halves(uniqueness(self._data, self._samples), users, categories)
+            places |= {name: np.intersect1d(self._places, own) for name, own in groups.items()}
         return {
             name: self._table(methods, "rag", self._draws(own))
             for name, own in places.items()

@@ -190,6 +190,8 @@ def _names() -> Iterator[tuple[str, Any, str]]:
     yield "encoder", text(_SHIPPED_ENCODER.fullmatch), "--encoder NAME"
     yield "backbone.model", text(_SHIPPED_MODELS.__contains__), "--backbone MODEL"
     yield "context.retriever", text(RETRIEVERS.__contains__), "--set context.retriever=NAME"
+    place = "context.retriever_encoder"
+    yield place, text(_SHIPPED_ENCODER.fullmatch), f"--set {place}=NAME"
     yield "prompt.templates", lambda _: False, "--set prompt.templates=FOLDER"
     for name, table in (("retriever", RETRIEVERS), ("selector", SELECTORS)):
         place = f"differences.comparison.{name}"

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import polars as pl
 
-from idiolect.config import build, load, merge
+from idiolect.config import build, load, merge, read_yaml
 from idiolect.data.files import check_apart, check_output
 from idiolect.data.split import Split, collapse_whitespace
 from idiolect.encoders import ENCODERS, load_encoder
@@ -41,7 +41,12 @@ if TYPE_CHECKING:
 _log = logging.getLogger(__name__)
 
 _CACHE = "idiolect-cache.db"
-_FREE = {"sampling", "metrics", "resamples", "targets", "seed", "cache", "methods", "differences"}
+_FREE = {
+    *("sampling", "metrics", "resamples", "targets", "seed", "cache", "methods", "differences"),
+    *("negative_controls", "uniqueness_groups"),
+}
+_OF_FITTING = ("fit", "controls")
+"""What an adapter was fitted with and nothing else reads: taken from the adapter, not from a file."""
 _SHIPPED_MODELS = ("sandbox", "fake")
 _FREE_OF_BACKBONE = {"backend", "device", "dtype", "batch_size"}
 """What may change under a fitted adapter; everything else is part of what it was fitted with."""
@@ -60,7 +65,7 @@ def load_settings(
 
     Args:
         adapter: Folder of a fitted adapter; None: none is used. See ``adapters.contribution`` for what it contributes.
-        config: YAML file of settings, where there is no adapter.
+        config: YAML file of settings; it goes before the adapter, but for how that was fitted.
         changes: Settings that go before the file and the adapter.
         backbone: Folder or hub name of the model.
         encoder: Name of the encoder.
@@ -78,7 +83,9 @@ def load_settings(
     if adapter is None:
         return _located(load(Settings, config, flags))
     if config is not None:
-        raise ConfigError("an adapter brings its own settings", hint="leave out --config, or change one with --set")
+        given = {key: value for key, value in read_yaml(config).items() if key not in _OF_FITTING}
+        build(Settings, given, where=str(config))  # so that a slip is found where it is
+        flags = merge(given, flags)
     record = read_record(adapter)
     own = store is not None and recorded_as(record.digest) in store.outputs().values()
     found = contribution(adapter, record, flags, own=own)

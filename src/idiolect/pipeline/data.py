@@ -12,12 +12,12 @@ import numpy as np
 
 from idiolect.context import ContextBuilder, ContextConfig
 from idiolect.data.split import MemberRole, Split
-from idiolect.encoders import Encoder
+from idiolect.encoders import Encoder, load_encoder
 from idiolect.errors import ArtifactError, InputError, NotFoundError
 from idiolect.methods.base import Contexts
 from idiolect.methods.controls import Vectors, with_vectors
 from idiolect.pipeline.settings import Settings, TargetConfig
-from idiolect.retrieval import make_retriever
+from idiolect.retrieval import encodes, make_retriever
 from idiolect.store.base import ReviewReader
 from idiolect.store.snapshot import Snapshot, build_snapshot
 from idiolect.store.sql import SqlStore
@@ -52,10 +52,11 @@ class Data:
     ) -> None:
         self.store, self.folder, self.settings, self._once = store, folder, settings, once
         self.text_encoder, self.encoder = encoder, encoder.name
-        if encoder.name not in store.encoders():
-            raise NotFoundError(
-                f"the store has no vectors of {encoder.name!r}", hint=f"idiolect embed --encoder {settings.encoder}"
-            )
+        self.retriever_encoder = retriever_encoder(settings.context, encoder)
+        named = {self.retriever_encoder.name: settings.context.retriever_encoder, encoder.name: settings.encoder}
+        for name, spec in named.items():
+            if name not in store.encoders():
+                raise NotFoundError(f"the store has no vectors of {name!r}", hint=f"idiolect embed --encoder {spec}")
         self.dim = encoder.dim
         self.fingerprint = store.fingerprint()
         self.split = Split.load(folder, fingerprint=self.fingerprint)
@@ -71,7 +72,10 @@ class Data:
     def contexts(self, phase: Phase, *, vectors: Vectors | None = None) -> Contexts:
         """Where a phase's contexts come from, with the vectors that are asked for here or else in the settings."""
         snapshot, settings = self.snapshot(phase), self.settings
-        right = make_contexts(snapshot, settings.context, self.text_encoder)
+        # A snapshot holds one encoder's vectors; of a retriever's own only those of the reviews it ranks are read.
+        right = make_contexts(
+            snapshot, settings.context, self.text_encoder, retrieving=self.retriever_encoder, ranked=self.store
+        )
         return with_vectors(right, vectors or settings.vectors, catalogue=snapshot.catalogue, seed=settings.seed)
 
     @property
@@ -134,15 +138,36 @@ class Data:
         return list(newest.values())
 
 
+def retriever_encoder(config: ContextConfig, encoder: Encoder) -> Encoder:
+    """The encoder that a dense retriever compares with: its own, or the run's."""
+    own = config.retriever_encoder
+    return encoder if own is None or not encodes(config.retriever) else load_encoder(own)
+
+
 def make_contexts(
-    reader: ReviewReader, config: ContextConfig, encoder: Encoder | None, *, vectors: bool = True
+    reader: ReviewReader,
+    config: ContextConfig,
+    encoder: Encoder | None,
+    *,
+    vectors: bool = True,
+    retrieving: Encoder | None = None,
+    ranked: ReviewReader | None = None,
 ) -> ContextBuilder:
     """A builder with the retriever that the settings name, dense ones included; without ``vectors``, of text alone.
+
+    Args:
+        reader: What is visible.
+        config: What goes into a context.
+        encoder: Whose vectors entries have.
+        vectors: Whether they have any.
+        retrieving: Encoder of a dense retriever; None: ``encoder``.
+        ranked: Holds its vectors; None: ``reader``.
 
     Raises:
         ConfigError: The retriever encodes, and there is no encoder.
     """
-    retriever = make_retriever(config.retriever, seed=config.seed, encoder=encoder, reader=reader)
+    how = {"encoder": retrieving or encoder, "reader": reader if retrieving is encoder else ranked or reader}
+    retriever = make_retriever(config.retriever, seed=config.seed, **how)
     return ContextBuilder(reader, config, encoder=encoder.name if encoder and vectors else None, retriever=retriever)
 
 

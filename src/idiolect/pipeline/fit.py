@@ -28,12 +28,14 @@ from idiolect.training.fit import FitReport, fit_adapter
 from idiolect.training.trainer import on_main
 
 
-def make_examples(tokenizer: PromptTokenizer, contexts: Sequence[Context], prompt: PromptConfig) -> list[Example]:
-    """One training example a context: the DEP prompt, the reference, and the vectors of the slots that fitted."""
+def make_examples(
+    tokenizer: PromptTokenizer, contexts: Sequence[Context], prompt: PromptConfig, *, max_target: int | None = None
+) -> list[Example]:
+    """One training example a context: the DEP prompt, the reference (cut), and the vectors of the slots that fitted."""
     return [
         make_example(
             tokenizer.encode(render("dep", context, prompt)),
-            tokenizer.encode_reference(context.sample.reference or ""),
+            tokenizer.encode_reference(context.sample.reference or "")[:max_target],
             context,
         )
         for context in contexts
@@ -79,7 +81,8 @@ def fit(
 
     @lru_cache(maxsize=1)  # DEP's and the constant's are the same, and come one after the other
     def examples(vectors: Vectors) -> list[Example]:
-        return make_examples(llm.prompts, data.contexts("fit", vectors=vectors).build(data.samples("fit")), prompt)
+        contexts = data.contexts("fit", vectors=vectors).build(data.samples("fit"))
+        return make_examples(llm.prompts, contexts, prompt, max_target=settings.fit.max_target_tokens)
 
     reports: dict[str, FitReport] = {}
     for name, (kind, vectors) in _wanted(settings).items():

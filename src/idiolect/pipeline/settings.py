@@ -160,6 +160,11 @@ class Settings(Config):
     controls: tuple[str, ...] = ("constant",)
     """Adapters trained beside DEP's, on as many slots and steps, but for what the slots hold: ``constant`` (a trained
     row each: what training as such gains), ``shuffled_peers`` and ``his_twice`` (see ``vectors``)."""
+    negative_controls: bool = True
+    """Whether ``evaluate`` also runs each method's controls (another user's history or vectors, trained controls)."""
+    uniqueness_groups: bool = False
+    """Also report users in two halves, by how far the mean vector of their history is from the mean over the users of
+    their category (DEP paper, section 4.4.2)."""
     sampling: SamplingParams = SamplingParams()
     """How tokens are drawn."""
     metrics: tuple[str, ...] = (*DEFAULT_METRICS, FIDELITY.name)
@@ -177,6 +182,12 @@ class Settings(Config):
     def text_metrics(self) -> tuple[str, ...]:
         """Those of ``metrics`` that are of a text and a reference: all but trait fidelity."""
         return tuple(name for name in self.metrics if name != FIDELITY.name)
+
+    @property
+    def encoders(self) -> tuple[str, ...]:
+        """Encoders whose vectors the store must hold: the run's, and a retriever's own."""
+        own = self.context.retriever_encoder if encodes(self.context.retriever) else None
+        return (self.encoder,) if own in (None, self.encoder) else (self.encoder, str(own))
 
     @property
     def backbones(self) -> tuple[BackboneConfig, ...]:

@@ -137,6 +137,7 @@ def write_review(
         if (answers := cache_path(settings, store)) is not None:
             database.record_output(answers, "cache")
         vectors = _embedded(database, sample.user, needs, settings, loaded)
+        retrieving = _retrieving(database, sample.user, settings, loaded)
         own = [review.id for review in database.profile(sample.user) if review.item == sample.item]
         reader = database if include_own_review else WithoutReviews(database, own, user=sample.user)
         llm = loaded.model(settings, store)
@@ -145,7 +146,7 @@ def write_review(
                 words = digest(settings.prompt.templates)
                 check_support(chosen, needs.llm, llm)
                 check_adapter(adapter, encoder=vectors.name, backbone=llm.name, templates=words)
-            contexts = make_contexts(reader, settings.context, vectors, vectors=needs.vectors)
+            contexts = make_contexts(reader, settings.context, vectors, vectors=needs.vectors, retrieving=retrieving)
             made = MethodBuilder(settings, models, reader, vectors).build(chosen, contexts, adapter=adapter)
             prediction = made.generate([sample])[0]
             writer = models.roles(settings.differences, needs.roles).write.llm
@@ -199,7 +200,8 @@ def _embedded(
 ) -> Encoder | None:
     """The encoder, once every review has the vector that is read of it; None where the method reads text alone."""
     compared = needs.peers and settings.differences.reads_vectors
-    if not (needs.vectors or compared or encodes(settings.context.retriever)):
+    retrieves = encodes(settings.context.retriever) and settings.context.retriever_encoder is None
+    if not (needs.vectors or compared or retrieves):
         return None
     encoder = loaded.encoder(settings.encoder)
     read = [review.id for review in database.profile(user)]
@@ -208,6 +210,16 @@ def _embedded(
     embed_missing(database, encoder, ids=read)
     if not_embedded := database.missing_vectors(encoder.name).height:
         _log.warning("%d reviews have no vector and are nobody's peers; run idiolect embed", not_embedded)
+    return encoder
+
+
+def _retrieving(database: SqlStore, user: UserId, settings: Settings, loaded: LoadedModels) -> Encoder | None:
+    """The retriever's own encoder, once the user's reviews have its vectors; None where it has none."""
+    name = settings.context.retriever_encoder
+    if name is None or not encodes(settings.context.retriever):
+        return None
+    encoder = loaded.encoder(name)
+    embed_missing(database, encoder, ids=[review.id for review in database.profile(user)])
     return encoder
 
 

@@ -48,6 +48,8 @@ class FitConfig(Config):
     """Of the order of the examples."""
     every: int | None = Field(default=None, gt=0)
     """Steps between validations and checkpoints; None: once an epoch."""
+    max_target_tokens: int | None = Field(default=None, gt=0)
+    """Tokens of a training target; a longer one is cut. None: whole."""
     log_every: int = Field(default=10, gt=0)
     """Steps between lines of ``log.jsonl``."""
     metric: str = "meteor"
