@@ -26,9 +26,9 @@ from idiolect.context import Context, Entry
 from idiolect.prompts.rendering import render
 from idiolect.prompts.tokenization import PromptTokenizer
 from idiolect.training.pretrain import train_tokenizer
-from idiolect.types import Item, ItemId, Prompt, Review, ReviewId, Sample, Slot, UserId
+from idiolect.types import Item, ItemId, Prompt, Review, ReviewId, Sample, UserId, VirtualToken
 
-PLACEHOLDER = "<|slot|>"
+PLACEHOLDER = "<|virtual token|>"
 
 
 @dataclass(frozen=True)
@@ -100,7 +100,7 @@ def retokenizing(tokenizer: Any, max_tokens: int) -> Callable[[Context], Sequenc
             {
                 "role": message.role,
                 "content": "".join(
-                    PLACEHOLDER if isinstance(segment, Slot) else segment
+                    PLACEHOLDER if isinstance(segment, VirtualToken) else segment
                     for block in message.blocks
                     if block.entry is None or block.entry < entries
                     for segment in block.segments

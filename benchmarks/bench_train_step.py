@@ -36,8 +36,8 @@ from idiolect.prompts.rendering import render
 from idiolect.prompts.tokenization import PromptTokenizer
 from idiolect.softprompt.adapter import Adapter
 from idiolect.softprompt.config import AdapterConfig
-from idiolect.softprompt.model import IGNORED, SoftPromptModel, splice
-from idiolect.softprompt.sae import SlotBatch
+from idiolect.softprompt.model import IGNORED, SoftPromptModel, insert_embeddings
+from idiolect.softprompt.sae import VirtualTokenBatch
 from idiolect.training.config import SHAPES
 from idiolect.training.examples import Collator, make_example
 from idiolect.training.pretrain import train_tokenizer
@@ -126,13 +126,13 @@ def ours(model: SoftPromptModel, batch: Batch) -> Tensor:
 def padded(model: SoftPromptModel, batch: Batch) -> Tensor:
     """The same loss, every row padded to ``WIDTH``."""
     missing = WIDTH - batch["input_ids"].shape[1]
-    ids, mask, slots = (F.pad(batch[name], (missing, 0)) for name in ("input_ids", "attention_mask", "slot_mask"))
-    labels = F.pad(batch["labels"], (WIDTH - batch["labels"].shape[1], 0), value=IGNORED)
-    flat = SlotBatch(
-        batch["slot_vectors"], batch["slot_stream"], batch["slot_entry"], batch["slot_sample"], n_samples=len(ids)
+    ids, mask, virtual_tokens = (
+        F.pad(batch[name], (missing, 0)) for name in ("input_ids", "attention_mask", "virtual_token_mask")
     )
+    labels = F.pad(batch["labels"], (WIDTH - batch["labels"].shape[1], 0), value=IGNORED)
+    flat = VirtualTokenBatch(batch["vectors"], batch["stream"], batch["entry"], batch["sample"], n_samples=len(ids))
     rows, terms, _ = model.adapter(flat)
-    embeds = splice(model.backbone.get_input_embeddings()(ids), slots, rows)
+    embeds = insert_embeddings(model.backbone.get_input_embeddings()(ids), virtual_tokens, rows)
     positions = (mask.cumsum(1) - 1).clamp(min=0)
     output = model.backbone(inputs_embeds=embeds, attention_mask=mask, position_ids=positions, use_cache=False)
     logits = output.logits[:, :-1].float()

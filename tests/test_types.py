@@ -4,7 +4,7 @@ from dataclasses import FrozenInstanceError
 
 import pytest
 
-from idiolect.types import Block, ItemId, Message, Moment, Prompt, Review, ReviewId, Sample, Slot, UserId
+from idiolect.types import Block, ItemId, Message, Moment, Prompt, Review, ReviewId, Sample, UserId, VirtualToken
 
 REVIEW = Review(
     id=ReviewId("r1"), user=UserId("u"), item=ItemId("i"), text="Fine.", rating=4, title="ok", timestamp=1000, order=7
@@ -32,15 +32,24 @@ def test_writing_for_real_has_no_moment() -> None:
     assert Sample(user=UserId("u"), item=ItemId("i"), timestamp=5).moment is None
 
 
-def test_a_messages_text_leaves_slots_out() -> None:
-    message = Message("user", (Block(("a ", Slot("his", 0), "b")), Block((Slot("diff", 0), " c"), entry=0)))
+def test_a_messages_text_leaves_virtual_tokens_out() -> None:
+    message = Message(
+        "user", (Block(("a ", VirtualToken("his", 0), "b")), Block((VirtualToken("diff", 0), " c"), entry=0))
+    )
     assert message.text == "a b c"
 
 
-def test_a_prompts_slots_come_in_the_order_of_the_text() -> None:
+def test_a_prompts_virtual_tokens_come_in_the_order_of_the_text() -> None:
     first = Message("system", (Block(("x",)),))
-    second = Message("user", (Block((Slot("his", 1), Slot("diff", 1)), entry=1), Block((Slot("his", 0),), entry=0)))
-    assert Prompt((first, second)).slots == (Slot("his", 1), Slot("diff", 1), Slot("his", 0))
+    second = Message(
+        "user",
+        (Block((VirtualToken("his", 1), VirtualToken("diff", 1)), entry=1), Block((VirtualToken("his", 0),), entry=0)),
+    )
+    assert Prompt((first, second)).virtual_tokens == (
+        VirtualToken("his", 1),
+        VirtualToken("diff", 1),
+        VirtualToken("his", 0),
+    )
 
 
 def test_values_cannot_be_changed() -> None:

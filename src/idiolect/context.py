@@ -2,8 +2,8 @@
 
 Training, generation and explanation use the same contexts. One list of reviews gives the text, ``e_his`` and
 ``e_diff`` of every entry, each found by the review's id and never by position. (The DEP authors' program keeps
-parallel lists and mixes up the reviews of 17 to 37 % of its slots.) Peers are compared by the paper's plain mean or
-its program's weighting; if an item has too few peers, ``PeerFallback`` compares with a larger group.
+parallel lists and mixes up the reviews of 17 to 37 % of its virtual tokens.) Peers are compared by the paper's plain
+mean or its program's weighting; if an item has too few peers, ``PeerFallback`` compares with a larger group.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from idiolect.difference.latent import Differences, peer_mean_difference, weight
 from idiolect.peers import peers_of, time_cut
 from idiolect.retrieval import Retriever, make_retriever
 from idiolect.store.base import ReviewReader
-from idiolect.types import UNDATED, Item, ItemId, Moment, PeerScope, Review, ReviewId, Sample, Slot, UserId
+from idiolect.types import UNDATED, Item, ItemId, Moment, PeerScope, Review, ReviewId, Sample, UserId, VirtualToken
 
 NO_VECTOR = np.zeros(0, dtype=np.float32)
 """Stands where a vector was not read, for a prompt that is text alone."""
@@ -67,16 +67,16 @@ class Context:
     past: PastVectors = field(default_factory=PastVectors)
     """Beside the entries; empty unless the builder has ``past``."""
 
-    def vector(self, slot: Slot) -> np.ndarray:
-        """float32 (dim,): what fills a slot.
+    def vector(self, token: VirtualToken) -> np.ndarray:
+        """float32 (dim,): what fills a virtual token.
 
         Raises:
-            ValueError: The slot asks for a vector that its entry does not have.
+            ValueError: The virtual token asks for a vector that its entry does not have.
         """
-        entry = self.entries[slot.entry]
-        vector = entry.e_his if slot.stream == "his" else entry.e_diff
+        entry = self.entries[token.entry]
+        vector = entry.e_his if token.stream == "his" else entry.e_diff
         if vector is None or not vector.size:
-            raise ValueError(f"a {slot.stream!r} slot for entry {slot.entry}, but the context has no such vector")
+            raise ValueError(f"entry {token.entry} has no vector for a {token.stream!r} virtual token")
         return vector
 
 

@@ -106,7 +106,7 @@ def _moment(timestamp: int | None, order: int) -> Moment:
     return Moment(UNDATED if timestamp is None else timestamp, order)
 
 
-class Slot(NamedTuple):
+class VirtualToken(NamedTuple):
     """A place in a prompt that a soft vector fills: one position, no text."""
 
     stream: Stream
@@ -114,7 +114,7 @@ class Slot(NamedTuple):
     """Index of the history entry (0 = best) whose vector it holds."""
 
 
-Segment = str | Slot
+Segment = str | VirtualToken
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,25 +135,29 @@ class Message:
 
     @property
     def text(self) -> str:
-        """The turn as plain text; slots leave no trace."""
+        """The turn as plain text; virtual tokens leave no trace."""
         return "".join(s for block in self.blocks for s in block.segments if isinstance(s, str))
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Prompt:
-    """Messages of blocks of segments, with the soft vectors that fill the slots."""
+    """Messages of blocks of segments, with the soft vectors that fill the virtual tokens."""
 
     messages: tuple[Message, ...]
     soft: np.ndarray | None = None
-    """float32 (n_slots, hidden), one row a slot in the order of the slots in the messages."""
+    """float32 (n_virtual_tokens, hidden), one row per virtual token in text order."""
     sources: tuple[ReviewId, ...] = ()
     """Every review whose text or vector went into it, directly or through earlier answers: what erasure follows."""
 
     @property
-    def slots(self) -> tuple[Slot, ...]:
-        """Every slot, in the order of the text."""
+    def virtual_tokens(self) -> tuple[VirtualToken, ...]:
+        """Every virtual token, in the order of the text."""
         return tuple(
-            s for message in self.messages for block in message.blocks for s in block.segments if isinstance(s, Slot)
+            s
+            for message in self.messages
+            for block in message.blocks
+            for s in block.segments
+            if isinstance(s, VirtualToken)
         )
 
 

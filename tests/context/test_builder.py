@@ -9,7 +9,7 @@ from idiolect.context import ContextBuilder, ContextConfig
 from idiolect.difference.latent import weighted_difference
 from idiolect.errors import ConfigError, NotFoundError
 from idiolect.peers import InMemoryReviews
-from idiolect.types import Item, ItemId, Review, ReviewId, Sample, Slot, UserId
+from idiolect.types import Item, ItemId, Review, ReviewId, Sample, UserId, VirtualToken
 
 DIM = 4
 
@@ -76,7 +76,7 @@ def test_k_bounds_the_entries_and_zero_does_not():
     assert len(builder_of(WORLD, k=0).build([TARGET])[0].entries) == 5
 
 
-def test_no_slot_mixes_two_reviews():
+def test_no_virtual_token_mixes_two_reviews():
     (context,) = builder_of(WORLD).build([TARGET])
     for entry in context.entries:
         assert entry.review.text == f"text of {entry.review.id}"
@@ -182,7 +182,7 @@ def test_text_alone_needs_no_vector_and_chooses_the_same_reviews():
     assert [entry.peer_scope for entry in context.entries] == ["none"] * 3
     for stream in ("his", "diff"):
         with pytest.raises(ValueError, match="no such vector"):
-            context.vector(Slot(stream, 0))
+            context.vector(VirtualToken(stream, 0))
 
 
 def test_profile_distance_weighs_peers_by_their_visible_histories():

@@ -23,7 +23,7 @@ def llm(request, tiny_llm):
 
 @pytest.fixture(scope="module")
 def prompts(make_context):
-    """Of mixed lengths, with and without soft rows, the longest neither first nor last."""
+    """Of mixed lengths, with and without soft prompt embeddings, the longest neither first nor last."""
     rng = np.random.default_rng(0)
     mixed = [
         render("dep", make_context(2)),
@@ -31,7 +31,10 @@ def prompts(make_context):
         render("nonpersonalized", make_context(0)),
         render("dep", make_context(1, no_diff=[0])),
     ]
-    return [with_soft(p, rng.normal(size=(len(p.slots), 32)).astype(np.float32)) if p.slots else p for p in mixed]
+    return [
+        with_soft(p, rng.normal(size=(len(p.virtual_tokens), 32)).astype(np.float32)) if p.virtual_tokens else p
+        for p in mixed
+    ]
 
 
 def texts(completions):

@@ -26,7 +26,7 @@ SAMPLES = [Sample(user=UserId("u"), item=ItemId(f"i{n}"), rating=float(n), refer
 class Rows:
     """An adapter for models of width 32."""
 
-    def soft_rows(self, vectors, stream, entry):
+    def soft_prompt_embeddings(self, vectors, stream, entry):
         return np.outer(vectors[:, 0] + stream + entry, np.ones(32)).astype(np.float32)
 
 

@@ -54,7 +54,7 @@ def test_a_wrong_user_brings_text_and_vectors_of_somebody_else(seed: int) -> Non
 
 
 @pytest.mark.parametrize("seed", range(DRAWS))
-def test_other_vectors_leave_text_and_every_slot_in_place(seed: int) -> None:
+def test_other_vectors_leave_text_and_every_virtual_token_in_place(seed: int) -> None:
     for wrong, right in zip(OtherVectors(Fixed(OWN), seed=seed).build(SAMPLES), OWN, strict=True):
         entry, was = wrong.entries[0], right.entries[0]
         assert entry.review == was.review
@@ -94,14 +94,14 @@ def test_one_user_alone_has_no_donor() -> None:
         donors([context("a", 1.0), context("a", 2.0)], 0)
 
 
-def test_without_its_slots_the_prompt_of_dep_is_that_of_rag() -> None:
+def test_without_its_virtual_tokens_the_prompt_of_dep_is_that_of_rag() -> None:
     bare = NoAdapter(FakeLLM(), Fixed(OWN))
     texts = [[message.text for message in prompt.messages] for prompt in bare.prompts(SAMPLES)]
     assert texts == [[m.text for m in prompt.messages] for prompt in RAG(FakeLLM(), Fixed(OWN)).prompts(SAMPLES)]
-    assert not any(prompt.slots for prompt in bare.prompts(SAMPLES))
+    assert not any(prompt.virtual_tokens for prompt in bare.prompts(SAMPLES))
 
 
-def test_without_text_and_slots_it_says_what_was_reviewed_and_nothing_of_vectors() -> None:
+def test_without_text_and_virtual_tokens_it_says_what_was_reviewed_and_nothing_of_vectors() -> None:
     (prompt, *_) = NoAdapter(FakeLLM(), Fixed(OWN), prompt=PromptConfig(with_text=False)).prompts(SAMPLES)
     shown = "".join(message.text for message in prompt.messages)
     assert "Item: past" in shown

@@ -92,7 +92,7 @@ def test_drawing_keeps_order_and_never_repeats() -> None:
     assert draw([1, 2], None, rng) == [1, 2]
 
 
-def test_slots_hold_what_the_settings_or_the_caller_ask_for(data_of) -> None:
+def test_virtual_tokens_hold_what_the_settings_or_the_caller_ask_for(data_of) -> None:
     twice = data_of(vectors="his_twice")
     samples = twice.samples("test")
 

@@ -51,7 +51,7 @@ def test_a_finished_fit_is_read_back_and_unwanted_controls_removed(
     assert load_settings(copied, backbone=str(job.backbone)).controls == ()
 
 
-def test_controls_are_trained_as_dep_is_but_for_what_their_slots_hold(adapter: Path) -> None:
+def test_controls_are_trained_as_dep_is_but_for_what_their_virtual_tokens_hold(adapter: Path) -> None:
     folders = {"dep": adapter, **{name: adapter / name for name in TRAINED_CONTROLS}}
     fits = {name: json.loads((folder / "fit.json").read_text()) for name, folder in folders.items()}
     assert {name: fit["adapter"]["kind"] for name, fit in fits.items()} == {

@@ -70,7 +70,7 @@ def test_every_crowd_has_its_turn() -> None:
 
 
 @pytest.mark.parametrize("vectors", ["shuffled_peers", "his_twice"])
-def test_text_own_vectors_and_slots_stay(vectors) -> None:
+def test_text_own_vectors_and_virtual_tokens_stay(vectors) -> None:
     (right,) = builder().build([ANNS])
     (wrong,) = with_vectors(builder(), vectors, catalogue=lambda: ITEMS, seed=0).build([ANNS])
     assert (wrong.sample, wrong.item) == (right.sample, right.item)

@@ -32,14 +32,18 @@ def error(message: str) -> bytes:
 
 class ChatServer:
     def __init__(
-        self, *, latency: float = 0.0, slots: int = 64, reply: Callable[[str], str] = lambda text: f"re: {text}"
+        self,
+        *,
+        latency: float = 0.0,
+        virtual_tokens: int = 64,
+        reply: Callable[[str], str] = lambda text: f"re: {text}",
     ) -> None:
         self.reply = reply
         """What is answered to a message where all goes well."""
         self.count: Callable[[str], int] = lambda text: 10
         """The tokens of a prompt, by its last message."""
         self.latency = latency
-        self.slots = slots
+        self.virtual_tokens = virtual_tokens
         self.faults: Sequence[str] = ()
         """One of these, always the same for a text, comes before its answer."""
         self.steps: dict[str, tuple[int, bytes, str]] = {}
@@ -70,7 +74,7 @@ class ChatServer:
         return f"http://127.0.0.1:{self.port}/v1"
 
     async def start(self) -> None:
-        self._free = asyncio.Semaphore(self.slots)
+        self._free = asyncio.Semaphore(self.virtual_tokens)
         self._connections: set[_Connection] = set()
         loop = asyncio.get_running_loop()
         self._server = await loop.create_server(lambda: _Connection(self), "127.0.0.1", 0, backlog=1024)

@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 from idiolect.llm.base import SamplingParams
 from idiolect.llm.cache import cache_keys
-from idiolect.types import Block, Message, Prompt, Slot
+from idiolect.types import Block, Message, Prompt, VirtualToken
 
 PARAMS = SamplingParams()
 SOFT = np.arange(8, dtype=np.float32).reshape(2, 4)
@@ -22,7 +22,7 @@ def cache_key(identity, prompt, params, schema=None):
 
 
 def test_whatever_an_answer_depends_on_is_in_the_key():
-    slot = Prompt((Message("user", (Block(("hi", Slot("his", 0))),)),))
+    token = Prompt((Message("user", (Block(("hi", VirtualToken("his", 0))),)),))
     two = Prompt((Message("user", (Block(("h",)), Block(("i",)))),))
     schema = {"properties": {"a": {}, "b": {}}}
     keys = [
@@ -31,7 +31,7 @@ def test_whatever_an_answer_depends_on_is_in_the_key():
         cache_key("m", prompt("ho"), PARAMS),
         cache_key("m", prompt(role="system"), PARAMS),
         cache_key("m", prompt(entry=0), PARAMS),
-        cache_key("m", slot, PARAMS),
+        cache_key("m", token, PARAMS),
         cache_key("m", two, PARAMS),
         cache_key("m", prompt(soft=SOFT), PARAMS),
         cache_key("m", prompt(soft=SOFT + 1), PARAMS),

@@ -40,7 +40,7 @@ def test_a_reference_is_likelier_the_more_of_it_the_prompt_shows(make_context):
     assert shown[1] < unshown[1]
 
 
-def test_a_fingerprint_tells_text_slots_and_rows_apart(make_context):
+def test_a_fingerprint_tells_text_virtual_tokens_and_rows_apart(make_context):
     plain, other = (render("dep", make_context(n)) for n in (1, 2))
     rows = np.ones((2, 3), dtype=np.float32)
     prompts = [

@@ -173,13 +173,13 @@ def gemma(tiny_tokenizer):
     return TransformersLLM(model, tiny_tokenizer, name="g", batch_size=2)
 
 
-def test_embeddings_in_every_layer_are_read_by_prompts_with_and_without_soft_rows(gemma, make_context):
-    bare, slotted = render("rag", make_context(2)), render("dep", make_context(2))
-    ids = gemma.prompts.encode(slotted)
-    at_slots = torch.full((len(ids.slot_positions),), gemma.prompts.pad_id)
-    # Soft rows that are a token's embedding make the prompt what it is with that token.
-    rows = gemma.model.get_input_embeddings()(at_slots).detach().numpy()
-    soft = with_soft(slotted, rows)
+def test_embeddings_in_every_layer_are_read_by_prompts_with_and_without_soft_prompt_embeddings(gemma, make_context):
+    bare, with_tokens = render("rag", make_context(2)), render("dep", make_context(2))
+    ids = gemma.prompts.encode(with_tokens)
+    at_tokens = torch.full((len(ids.virtual_token_positions),), gemma.prompts.pad_id)
+    # Soft prompt embeddings that are a token's embedding make the prompt what it is with that token.
+    rows = gemma.model.get_input_embeddings()(at_tokens).detach().numpy()
+    soft = with_soft(with_tokens, rows)
     greedy = SamplingParams(temperature=0, max_new_tokens=4)
     apart = [gemma.generate([one], greedy)[0].text for one in (bare, soft)]
     assert [one.text for one in gemma.generate([bare, soft], greedy)] == apart

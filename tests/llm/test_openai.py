@@ -23,7 +23,7 @@ from idiolect.llm.base import EndpointError, SamplingParams
 from idiolect.llm.endpoint import OpenAIConfig
 from idiolect.llm.openai import OpenAILLM
 from idiolect.llm.retry import fault_of
-from idiolect.types import Block, Message, Prompt, Slot
+from idiolect.types import Block, Message, Prompt, VirtualToken
 
 PARAMS = SamplingParams(temperature=0.5, top_p=0.9, max_new_tokens=7, seed=3)
 FAULTS = ["429", "429:0.02", "500", "503:0.02", "drop", "half", "empty", "null", "html", "list", "none", "nochoice"]
@@ -233,7 +233,7 @@ def test_soft_prompts_and_likelihoods_are_refused(openai_llm, ask):
     llm = openai_llm()
     assert llm.supports == {"schema", "seed"}
     assert openai_llm(schemas=False, request={"omit": ["seed"]}).supports == frozenset()
-    soft = Prompt((Message("user", (Block((Slot("his", 0),)),)),), soft=np.zeros((1, 4), np.float32))
+    soft = Prompt((Message("user", (Block((VirtualToken("his", 0),)),)),), soft=np.zeros((1, 4), np.float32))
     with pytest.raises(ConfigError, match="no soft prompts"):
         llm.generate([soft], PARAMS)
     with pytest.raises(ConfigError, match="no likelihoods"):

@@ -19,17 +19,17 @@ REFERENCE = "Past words and more"
 
 
 def filled(prompt, seed=0, width=32):
-    rows = np.random.default_rng(seed).normal(size=(len(prompt.slots), width))
+    rows = np.random.default_rng(seed).normal(size=(len(prompt.virtual_tokens), width))
     return with_soft(prompt, rows.astype(np.float32))
 
 
 @torch.no_grad()
 def naive_input(llm, prompt):
-    """(1, T, hidden): embeddings of the whole prompt with the soft rows written in one by one."""
+    """(1, T, hidden): embeddings of the whole prompt with the soft prompt embeddings written in one by one."""
     encoded = llm.prompts.encode(prompt)
     embeds = llm.model.get_input_embeddings()(torch.from_numpy(encoded.ids).long())
     if prompt.soft is not None:
-        for row, position in zip(encoded.slot_rows, encoded.slot_positions, strict=True):
+        for row, position in zip(encoded.virtual_token_indices, encoded.virtual_token_positions, strict=True):
             embeds[position] = torch.from_numpy(prompt.soft[row])
     return embeds[None]
 
@@ -104,7 +104,7 @@ def test_a_model_without_logits_to_keep_or_positions_scores_the_same(tiny_llm, p
     np.testing.assert_allclose(full.negative_log_likelihood(prompts[:1], [REFERENCE]), expected, rtol=1e-6)
 
 
-def test_soft_rows_change_the_prompts_that_have_them_and_no_others(tiny_llm, prompts):
+def test_soft_prompt_embeddings_change_the_prompts_that_have_them_and_no_others(tiny_llm, prompts):
     llm = tiny_llm()
     changed = [filled(prompts[0], seed=9), *prompts[1:]]
     before, after = (llm.negative_log_likelihood(p, [REFERENCE] * 4) for p in (prompts, changed))
@@ -112,7 +112,7 @@ def test_soft_rows_change_the_prompts_that_have_them_and_no_others(tiny_llm, pro
     np.testing.assert_allclose(before[1:], after[1:], rtol=1e-5)
 
 
-def test_each_slot_gets_its_own_row(tiny_llm, prompts):
+def test_each_virtual_token_gets_its_own_row(tiny_llm, prompts):
     llm = tiny_llm()
     swapped = with_soft(prompts[2], prompts[2].soft[::-1])
     nats = llm.negative_log_likelihood([prompts[2], swapped], [REFERENCE] * 2)
@@ -141,11 +141,11 @@ def test_a_prompt_longer_than_the_budget_is_refused(tiny_llm, make_context):
 
 
 @pytest.mark.parametrize("shape", [(2, 16), (2, 64), (3, 32), (1, 32)])
-def test_soft_rows_of_another_shape_are_refused(tiny_llm, make_context, shape):
+def test_soft_prompt_embeddings_of_another_shape_are_refused(tiny_llm, make_context, shape):
     prompt = with_soft(render("dep", make_context(1)), np.zeros(shape, dtype=np.float32))
-    with pytest.raises(ArtifactError, match=r"for 2 slots of a model of width 32.*fitted on this backbone"):
+    with pytest.raises(ArtifactError, match=r"for 2 virtual tokens of a model of width 32.*fitted on this backbone"):
         tiny_llm().generate([prompt], GREEDY)
-    with pytest.raises(ArtifactError, match="soft rows of shape"):
+    with pytest.raises(ArtifactError, match="soft prompt embeddings of shape"):
         tiny_llm().negative_log_likelihood([prompt], [""])
 
 

@@ -49,11 +49,11 @@ def behind(tiny_llm, tiny_tokenizer):
 
 
 def filled(prompt, width):
-    rows = np.random.default_rng(0).normal(size=(len(prompt.slots), width))
+    rows = np.random.default_rng(0).normal(size=(len(prompt.virtual_tokens), width))
     return with_soft(prompt, rows.astype(np.float32))
 
 
-def test_slots_travel_as_embeddings_and_plain_prompts_as_ids(behind, make_context):
+def test_virtual_tokens_travel_as_embeddings_and_plain_prompts_as_ids(behind, make_context):
     llm, local = behind([1])
     soft, plain = filled(render("dep", make_context(2)), 32), render("rag", make_context(2))
     llm.generate([soft, plain], GREEDY)

@@ -24,7 +24,7 @@ class Recorder:
     def __init__(self):
         self.calls = []
 
-    def soft_rows(self, vectors, stream, entry):
+    def soft_prompt_embeddings(self, vectors, stream, entry):
         self.calls.append((vectors, stream, entry))
         return np.stack([vectors[:, 0], stream, entry], axis=1).astype(np.float32)
 
@@ -40,14 +40,14 @@ def contexts(make_context):
     return Contexts()
 
 
-def test_every_slot_is_filled_from_its_own_entrys_own_vector(contexts):
+def test_every_virtual_token_is_filled_from_its_own_entrys_own_vector(contexts):
     recorder = Recorder()
     prompts = DEP(FakeLLM(), contexts, recorder).prompts(SAMPLES)
     for prompt in prompts:
-        assert len(prompt.slots) == (0 if prompt.soft is None else len(prompt.soft))
-        for slot, row in zip(prompt.slots, [] if prompt.soft is None else prompt.soft, strict=True):
-            sign, code = (1, 0) if slot.stream == "his" else (-1, 1)
-            assert row.tolist() == [sign * (slot.entry + 1), code, slot.entry]
+        assert len(prompt.virtual_tokens) == (0 if prompt.soft is None else len(prompt.soft))
+        for token, row in zip(prompt.virtual_tokens, [] if prompt.soft is None else prompt.soft, strict=True):
+            sign, code = (1, 0) if token.stream == "his" else (-1, 1)
+            assert row.tolist() == [sign * (token.entry + 1), code, token.entry]
 
 
 def test_all_rows_are_made_in_one_call(contexts):
@@ -78,7 +78,7 @@ def test_rows_are_those_of_a_real_adapter(contexts):
     adapter = Adapter(AdapterConfig(d_in=12, hidden_size=32), torch.Generator().manual_seed(0))
     prompt = DEP(FakeLLM(), contexts, adapter).prompts(SAMPLES)[0]
     vectors = np.outer([1, -1, 2], np.ones(12)).astype(np.float32)
-    wanted = adapter.soft_rows(vectors, np.array([0, 1, 0]), np.array([0, 0, 1]))
+    wanted = adapter.soft_prompt_embeddings(vectors, np.array([0, 1, 0]), np.array([0, 0, 1]))
     np.testing.assert_allclose(prompt.soft, wanted, rtol=1e-5, atol=1e-6)
 
 
@@ -87,7 +87,7 @@ def test_what_the_adapter_says_reaches_the_model(contexts, tiny_llm):
         def __init__(self, value):
             self.value = value
 
-        def soft_rows(self, vectors, stream, entry):
+        def soft_prompt_embeddings(self, vectors, stream, entry):
             return np.full((len(stream), 32), self.value, dtype=np.float32)
 
     llm = tiny_llm()
@@ -106,11 +106,11 @@ def test_several_adapters_have_names_of_their_own(contexts):
 )
 def test_an_adapter_that_gives_no_rows_for_these_vectors_is_one_line(contexts, rows, message):
     class Broken:
-        def soft_rows(self, vectors, stream, entry):
+        def soft_prompt_embeddings(self, vectors, stream, entry):
             try:
                 return rows(len(vectors))
             except IndexError:
-                raise ValueError(f"{len(vectors)} slots need other vectors") from None
+                raise ValueError(f"{len(vectors)} virtual tokens need other vectors") from None
 
     with pytest.raises(ArtifactError, match=message):
         DEP(FakeLLM(), contexts, Broken()).prompts(SAMPLES)

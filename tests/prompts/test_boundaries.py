@@ -6,7 +6,7 @@ import pytest
 
 from idiolect.prompts.rendering import TEMPLATES, render, render_comparison
 from idiolect.prompts.tokenization import PromptTokenizer
-from idiolect.types import Slot
+from idiolect.types import VirtualToken
 
 VALUES = {
     "judge": {"keys": {"Writing": ["length"]}, "reasons": ["vague"], "most": 3, "number": 1, "claim": "longer"},
@@ -31,10 +31,10 @@ def shown(name, context):
 
 
 def runs(blocks):
-    """What stands between two slots, joined."""
+    """What stands between two virtual tokens, joined."""
     texts = [""]
     for segment in (segment for block in blocks for segment in block.segments):
-        if isinstance(segment, Slot):
+        if isinstance(segment, VirtualToken):
             texts.append("")
         else:
             texts[-1] += segment
@@ -48,7 +48,7 @@ def test_no_token_lies_across_two_parts_of_a_shipped_template(tiny_tokenizer, ma
         return tiny_tokenizer(text, add_special_tokens=False)["input_ids"]
 
     for message in shown(name, make_context(entries)).messages:
-        parts = [s for block in message.blocks for s in block.segments if not isinstance(s, Slot)]
+        parts = [s for block in message.blocks for s in block.segments if not isinstance(s, VirtualToken)]
         assert [i for part in parts for i in ids(part)] == [i for text in runs(message.blocks) for i in ids(text)]
 
 

@@ -13,7 +13,7 @@ from idiolect.difference.claims.feature import FEATURES_SCHEMA, Comparison, Quot
 from idiolect.difference.claims.validate import VERDICTS_SCHEMA
 from idiolect.errors import ConfigError
 from idiolect.prompts.rendering import TEMPLATES, PromptConfig, render, render_comparison, with_soft
-from idiolect.types import Slot
+from idiolect.types import VirtualToken
 
 EVERY = ("nonpersonalized", "rag", "dep")
 
@@ -60,18 +60,24 @@ def test_nonpersonalized_shows_nothing_of_the_user(make_context):
     assert "Past" not in user_text(render("nonpersonalized", make_context(3)))
 
 
-def test_only_dep_has_slots_and_each_stands_between_brackets_after_its_name(make_context):
-    assert render("rag", make_context(2)).slots == ()
+def test_only_dep_has_virtual_tokens_and_each_stands_between_brackets_after_its_name(make_context):
+    assert render("rag", make_context(2)).virtual_tokens == ()
     for block in render("dep", make_context(2)).messages[1].blocks[1:-1]:
         for k, segment in enumerate(block.segments):
-            if isinstance(segment, Slot):
+            if isinstance(segment, VirtualToken):
                 assert block.segments[k - 1].endswith({"his": "Voice: [", "diff": "Difference: ["}[segment.stream])
                 assert block.segments[k + 1].startswith("]\n")
 
 
-def test_an_entry_without_a_difference_has_no_slot_and_no_line_for_it(make_context):
+def test_an_entry_without_a_difference_has_no_virtual_token_and_no_line_for_it(make_context):
     prompt = render("dep", make_context(3, no_diff=[1]))
-    assert prompt.slots == (Slot("his", 0), Slot("diff", 0), Slot("his", 1), Slot("his", 2), Slot("diff", 2))
+    assert prompt.virtual_tokens == (
+        VirtualToken("his", 0),
+        VirtualToken("diff", 0),
+        VirtualToken("his", 1),
+        VirtualToken("his", 2),
+        VirtualToken("diff", 2),
+    )
     assert user_text(prompt).count("Difference:") == 2
 
 
@@ -106,18 +112,18 @@ def test_text_is_left_out_on_request(make_context):
     prompt = render("dep", make_context(2), PromptConfig(with_text=False))
     assert "Past words" not in user_text(prompt)
     assert "Past title 1" in user_text(prompt)
-    assert len(prompt.slots) == 4
+    assert len(prompt.virtual_tokens) == 4
 
 
 @pytest.mark.parametrize(("streams", "kept"), [("both", {"his", "diff"}), ("his", {"his"}), ("diff", {"diff"})])
-def test_only_the_asked_streams_have_slots(make_context, streams, kept):
+def test_only_the_asked_streams_have_virtual_tokens(make_context, streams, kept):
     prompt = render("dep", make_context(2), PromptConfig(streams=streams))
-    assert {slot.stream for slot in prompt.slots} == kept
+    assert {token.stream for token in prompt.virtual_tokens} == kept
     assert ("Voice:" in user_text(prompt)) == ("his" in kept)
     assert ("Difference:" in user_text(prompt)) == ("diff" in kept)
 
 
-def test_guidance_says_what_the_slots_are_and_can_be_left_out(make_context):
+def test_guidance_says_what_the_virtual_tokens_are_and_can_be_left_out(make_context):
     told, untold = (
         render("dep", make_context(1), PromptConfig(guidance=guidance)).messages[0].text for guidance in (True, False)
     )
@@ -139,20 +145,20 @@ def forged(context, text):
     return replace(context, entries=(replace(entry, review=replace(entry.review, text=text, title=text)),))
 
 
-PIECES = ["\x00", "his", "diff", "{{ slot('his') }}", "{% if 1 %}", "{#", "[", "]", "a"]
+PIECES = ["\x00", "his", "diff", "{{ virtual_token('his') }}", "{% if 1 %}", "{#", "[", "]", "a"]
 HOSTILE = st.lists(st.sampled_from(PIECES), min_size=1).map("".join)
 
 
 @settings(deadline=None)
 @given(text=HOSTILE)
-def test_no_text_forges_a_slot_or_runs_as_a_template(make_context, text):
+def test_no_text_forges_a_virtual_token_or_runs_as_a_template(make_context, text):
     plain = render("dep", forged(make_context(1), "honest"))
     prompt = render("dep", forged(make_context(1), text))
-    assert prompt.slots == plain.slots
+    assert prompt.virtual_tokens == plain.virtual_tokens
     assert f"Text: {text}\n" in user_text(prompt)
 
 
-def test_soft_rows_are_added_without_changing_the_prompt(make_context):
+def test_soft_prompt_embeddings_are_added_without_changing_the_prompt(make_context):
     prompt = render("dep", make_context(1))
     filled = with_soft(prompt, "rows")
     assert filled.soft == "rows"
@@ -227,7 +233,7 @@ def test_a_folder_of_own_words_is_used(make_context, own_templates):
         ("{{ colour }}", "'colour' is undefined"),
         ("{% if %}", "template 'rag'"),
         ("{% include 'nowhere.jinja' %}", r"rag/entry.jinja: 'nowhere.jinja' not found"),
-        ("{{ slot('hiss') }}", "did you mean 'his'"),
+        ("{{ virtual_token('hiss') }}", "did you mean 'his'"),
     ],
 )
 def test_a_wrong_template_is_refused_aloud(make_context, own_templates, words, complaint):

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from idiolect.errors import ConfigError, InputError
 from idiolect.prompts.rendering import render
 from idiolect.prompts.tokenization import ControlTokens, PromptTokenizer
-from idiolect.types import Block, Message, Prompt, Slot
+from idiolect.types import Block, Message, Prompt, VirtualToken
 
 HABITS = ("chat", "plain", "refuses_system", "omits_system", "llama", "other_end")
 CONTROL = ["<|im_end|>", "<|im_start|>", "<|endoftext|>", "<s>", "<tool_call>", "<|start_header_id|>", "<|end|>"]
@@ -57,7 +57,7 @@ def test_ids_are_the_segments_ids_one_after_another_whatever_was_seen_before(mak
     wanted = ids("<|im_start|>system\n") + ids(system.text) + ids("<|im_end|>\n<|im_start|>user\n")
     for block in user.blocks:
         for segment in block.segments:
-            wanted += [tokenizer.pad_token_id] if isinstance(segment, Slot) else ids(segment)
+            wanted += [tokenizer.pad_token_id] if isinstance(segment, VirtualToken) else ids(segment)
     wanted += ids("<|im_end|>\n<|im_start|>assistant\n")
     encoder = PromptTokenizer(tokenizer, max_tokens=4000)
     first = encoder.encode(prompt)
@@ -76,17 +76,17 @@ def test_changing_an_encoding_does_not_reach_the_cache(encoders, make_context):
 
 
 @pytest.mark.parametrize("habit", HABITS)
-def test_slots_are_exactly_between_their_brackets(encoders, make_context, habit):
+def test_virtual_tokens_are_exactly_between_their_brackets(encoders, make_context, habit):
     encoder = encoders[habit]
     prompt = render("dep", make_context(4, no_diff=[2]))
     encoded = encoder.encode(prompt)
-    assert encoded.slots == prompt.slots
-    assert encoded.slot_rows.tolist() == list(range(7))
-    assert (encoded.ids[encoded.slot_positions] == encoder.pad_id).all()
+    assert encoded.virtual_tokens == prompt.virtual_tokens
+    assert encoded.virtual_token_indices.tolist() == list(range(7))
+    assert (encoded.ids[encoded.virtual_token_positions] == encoder.pad_id).all()
     tokenizer = encoder.tokenizer
-    for slot, position in zip(encoded.slots, encoded.slot_positions, strict=True):
+    for token, position in zip(encoded.virtual_tokens, encoded.virtual_token_positions, strict=True):
         before, after = tokenizer.decode(encoded.ids[:position]), tokenizer.decode(encoded.ids[position + 1 :])
-        assert before.endswith({"his": "Voice: [", "diff": "Difference: ["}[slot.stream])
+        assert before.endswith({"his": "Voice: [", "diff": "Difference: ["}[token.stream])
         assert after.startswith("]\n")
 
 
@@ -130,12 +130,12 @@ def test_a_tokenizer_without_an_end_is_refused(tiny_tokenizer):
 @given(text=HOSTILE, habit=st.sampled_from(HABITS))
 def test_no_text_brings_in_a_control_token(encoders, text, habit):
     encoder = encoders[habit]
-    prompt = chat(Block((text, Slot("his", 0), text), entry=0), Block((text,)), system=(text,))
-    empty = chat(Block(("", Slot("his", 0), ""), entry=0), Block(("",)), system=("",))
+    prompt = chat(Block((text, VirtualToken("his", 0), text), entry=0), Block((text,)), system=(text,))
+    empty = chat(Block(("", VirtualToken("his", 0), ""), entry=0), Block(("",)), system=("",))
     control = control_ids(encoder.tokenizer)
     found, framed = (np.isin(encoder.encode(p).ids, control).sum() for p in (prompt, empty))
     assert found == framed
-    assert encoder.encode(prompt).slots == (Slot("his", 0),)
+    assert encoder.encode(prompt).virtual_tokens == (VirtualToken("his", 0),)
     assert np.isin(encoder.encode_reference(text), control).sum() == (encoder.end_id in control)
 
 
@@ -170,7 +170,9 @@ class TestBudget:
 
     @settings(max_examples=40, deadline=None)
     @given(entries=st.integers(0, 6), share=st.floats(0, 1.1))
-    def test_the_last_entries_go_first_with_their_slots_and_rows(self, tiny_tokenizer, make_context, entries, share):
+    def test_the_last_entries_go_first_with_their_virtual_tokens_and_rows(
+        self, tiny_tokenizer, make_context, entries, share
+    ):
         context = make_context(entries, no_diff=[1], words=12)
         prompt = render("dep", context)
         fixed = len(self.encode(tiny_tokenizer, render("dep", context), 10**6).ids) - sum(
@@ -182,9 +184,9 @@ class TestBudget:
         fitting = sum(fixed + sum(sizes[: k + 1]) <= budget for k in range(entries))
         assert encoded.kept_entries == tuple(range(fitting))
         assert len(encoded.ids) == fixed + sum(sizes[:fitting]) <= budget
-        kept = [(row, slot) for row, slot in enumerate(prompt.slots) if slot.entry < fitting]
-        assert encoded.slot_rows.tolist() == [row for row, _ in kept]
-        assert encoded.slots == tuple(slot for _, slot in kept)
+        kept = [(row, token) for row, token in enumerate(prompt.virtual_tokens) if token.entry < fitting]
+        assert encoded.virtual_token_indices.tolist() == [row for row, _ in kept]
+        assert encoded.virtual_tokens == tuple(token for _, token in kept)
         text = tiny_tokenizer.decode(encoded.ids)
         assert text.endswith("\nRating: 4.5\nTitle: New title<|im_end|>\n<|im_start|>assistant\n")
         assert "Item: New item\nAbout: New description\n" in text
@@ -209,7 +211,7 @@ class TestBudget:
 
     def block_sizes(self, tokenizer, prompt):
         def size(segment):
-            return 1 if isinstance(segment, Slot) else len(tokenizer(segment)["input_ids"])
+            return 1 if isinstance(segment, VirtualToken) else len(tokenizer(segment)["input_ids"])
 
         return [sum(map(size, b.segments)) for b in prompt.messages[1].blocks if b.entry is not None]
 
@@ -217,12 +219,12 @@ class TestBudget:
         long, short = Block(("x" * 400,), entry=0), Block(("y",), entry=1)
         assert self.encode(tiny_tokenizer, chat(long, short), 200).kept_entries == ()
 
-    def test_slots_after_a_dropped_entry_keep_their_own_rows(self, tiny_tokenizer):
-        dropped = Block(("x" * 400, Slot("his", 1)), entry=1)
-        late = Block((Slot("his", 0),), entry=0)
-        encoded = self.encode(tiny_tokenizer, chat(Block((Slot("diff", 0),), entry=0), dropped, late), 200)
-        assert encoded.slots == (Slot("diff", 0), Slot("his", 0))
-        assert encoded.slot_rows.tolist() == [0, 2]
+    def test_virtual_tokens_after_a_dropped_entry_keep_their_own_rows(self, tiny_tokenizer):
+        dropped = Block(("x" * 400, VirtualToken("his", 1)), entry=1)
+        late = Block((VirtualToken("his", 0),), entry=0)
+        encoded = self.encode(tiny_tokenizer, chat(Block((VirtualToken("diff", 0),), entry=0), dropped, late), 200)
+        assert encoded.virtual_tokens == (VirtualToken("diff", 0), VirtualToken("his", 0))
+        assert encoded.virtual_token_indices.tolist() == [0, 2]
         assert encoded.kept_entries == (0,)
 
     def test_history_may_have_less_room_than_the_prompt(self, tiny_tokenizer):

@@ -10,9 +10,9 @@ from safetensors.torch import load_file, save_file
 
 from idiolect.errors import ArtifactError, ConfigError, NotFoundError
 from idiolect.softprompt.adapter import Adapter
-from idiolect.softprompt.config import AdapterConfig, stream_codes
-from idiolect.softprompt.sae import SlotBatch
-from idiolect.types import Slot
+from idiolect.softprompt.config import AdapterConfig, stream_ids
+from idiolect.softprompt.sae import VirtualTokenBatch
+from idiolect.types import VirtualToken
 
 SMALL = {"d_in": 12, "d_sae": 24, "hidden_size": 16}
 
@@ -21,14 +21,14 @@ def adapter(**settings):
     return Adapter(AdapterConfig(**{**SMALL, **settings}), torch.Generator().manual_seed(1))
 
 
-def some_slots(n=9, seed=0):
+def some_tokens(n=9, seed=0):
     rng = np.random.default_rng(seed)
     return rng.normal(0.3, 0.1, (n, 12)).astype(np.float32), np.arange(n) % 2, np.arange(n) // 2
 
 
 def batch(n=9):
-    vectors, stream, entry = map(torch.from_numpy, some_slots(n))
-    return SlotBatch(vectors, stream, entry, torch.arange(n) // 4, n_samples=n // 4 + 1)
+    vectors, stream, entry = map(torch.from_numpy, some_tokens(n))
+    return VirtualTokenBatch(vectors, stream, entry, torch.arange(n) // 4, n_samples=n // 4 + 1)
 
 
 @pytest.mark.parametrize(
@@ -45,28 +45,28 @@ def batch(n=9):
 )
 def test_saved_and_loaded_adapters_write_the_same_rows(tmp_path, settings):
     ours = adapter(**settings)
-    ours.set_statistics(*some_slots(40, seed=2)[:2], token_norm=2.5)
+    ours.set_statistics(*some_tokens(40, seed=2)[:2], token_norm=2.5)
     ours.save_pretrained(tmp_path, provenance={"backbone": "tiny, revision 3"})
     loaded = Adapter.from_pretrained(tmp_path)
-    rows = ours.soft_rows(*some_slots())
+    rows = ours.soft_prompt_embeddings(*some_tokens())
     assert rows.shape == (9, 16)
     assert rows.dtype == np.float32
-    np.testing.assert_array_equal(loaded.soft_rows(*some_slots()), rows)
+    np.testing.assert_array_equal(loaded.soft_prompt_embeddings(*some_tokens()), rows)
     assert sorted(path.name for path in tmp_path.iterdir()) == ["README.md", "adapter.safetensors", "config.json"]
     assert "tiny, revision 3" in (tmp_path / "README.md").read_text()
 
 
 def test_rows_have_the_norm_of_tokens_times_the_gain_of_their_stream():
     ours = adapter()
-    ours.set_statistics(*some_slots()[:2], token_norm=3.0)
+    ours.set_statistics(*some_tokens()[:2], token_norm=3.0)
     ours.norm_match.gain.data = torch.tensor([1.0, 2.0])
-    norms = np.linalg.norm(ours.soft_rows(*some_slots()), axis=1)
-    np.testing.assert_allclose(norms, np.where(some_slots()[1] == 0, 3.0, 6.0), rtol=5e-3)
+    norms = np.linalg.norm(ours.soft_prompt_embeddings(*some_tokens()), axis=1)
+    np.testing.assert_allclose(norms, np.where(some_tokens()[1] == 0, 3.0, 6.0), rtol=5e-3)
 
 
 def test_what_a_row_norm_is_made_of_is_reported():
     ours = adapter()
-    ours.set_statistics(*some_slots()[:2], token_norm=3.0)
+    ours.set_statistics(*some_tokens()[:2], token_norm=3.0)
     ours.norm_match.gain.data = torch.tensor([1.0, 2.0])
     stats = {name: value.item() for name, value in ours(batch(10)).stats.items()}
     assert (stats["token_norm"], stats["gain_his"], stats["gain_diff"]) == (3.0, 1.0, 2.0)
@@ -83,7 +83,7 @@ def test_a_row_of_nothing_stays_nothing_with_a_bounded_gradient():
 
 def test_standardised_streams_have_mean_zero_and_deviation_one():
     ours = adapter()
-    vectors, stream, _ = some_slots(400)
+    vectors, stream, _ = some_tokens(400)
     ours.set_statistics(vectors, stream, token_norm=1.0)
     x = ours.source.standardiser(torch.from_numpy(vectors), torch.from_numpy(stream)).numpy()
     for code in (0, 1):
@@ -93,7 +93,7 @@ def test_standardised_streams_have_mean_zero_and_deviation_one():
 
 def test_components_constant_in_training_do_not_explode_in_use():
     ours = adapter()
-    vectors, stream, _ = some_slots(50)
+    vectors, stream, _ = some_tokens(50)
     vectors[:, 3] = 0.7
     ours.set_statistics(vectors, stream, token_norm=1.0)
     vectors[:, 3] = 0.8
@@ -103,7 +103,7 @@ def test_components_constant_in_training_do_not_explode_in_use():
 
 def test_statistics_of_a_stream_without_rows_are_the_identity():
     ours = adapter()
-    vectors, _, _ = some_slots()
+    vectors, _, _ = some_tokens()
     ours.set_statistics(vectors, np.zeros(9, np.int64), token_norm=1.0)
     assert ours.source.standardiser.sd[1].eq(1).all()
     assert ours.source.standardiser.mean[1].eq(0).all()
@@ -126,9 +126,10 @@ def test_losses_are_weighted_as_in_eq_11():
 
 def test_the_constant_does_not_see_vectors():
     control = adapter(kind="constant")
-    vectors, stream, entry = some_slots()
+    vectors, stream, entry = some_tokens()
     np.testing.assert_array_equal(
-        control.soft_rows(vectors, stream, entry), control.soft_rows(vectors * 0, stream, entry)
+        control.soft_prompt_embeddings(vectors, stream, entry),
+        control.soft_prompt_embeddings(vectors * 0, stream, entry),
     )
 
 
@@ -146,7 +147,7 @@ def test_the_constant_turns_within_a_short_fit():
     assert loss < -0.9
 
 
-def test_every_parameter_takes_part_in_a_batch_without_slots():
+def test_every_parameter_takes_part_in_a_batch_without_virtual_tokens():
     for settings in ({}, {"kind": "constant"}, {"refine": "none"}):
         ours = adapter(**settings)
         output = ours(batch(0))
@@ -156,19 +157,19 @@ def test_every_parameter_takes_part_in_a_batch_without_slots():
 
 def test_one_stream_has_one_projector_and_refuses_the_other():
     ours = adapter(streams="his")
-    vectors, stream, entry = some_slots()
+    vectors, stream, entry = some_tokens()
     assert list(ours.source.projectors) == ["his"]
-    assert ours.soft_rows(vectors, stream * 0, entry).shape == (9, 16)
+    assert ours.soft_prompt_embeddings(vectors, stream * 0, entry).shape == (9, 16)
     with pytest.raises(ValueError, match="no weights for streams other than"):
-        ours.soft_rows(vectors, stream, entry)
+        ours.soft_prompt_embeddings(vectors, stream, entry)
 
 
-def test_slots_that_fit_no_weights_are_refused():
-    vectors, stream, entry = some_slots()
+def test_virtual_tokens_that_fit_no_weights_are_refused():
+    vectors, stream, entry = some_tokens()
     with pytest.raises(ValueError, match="past the adapter's 2"):
-        adapter(kind="constant", max_entries=2).soft_rows(vectors, stream, entry)
+        adapter(kind="constant", max_entries=2).soft_prompt_embeddings(vectors, stream, entry)
     with pytest.raises(ValueError, match="need vectors"):
-        adapter().soft_rows(vectors[:, :5], stream, entry)
+        adapter().soft_prompt_embeddings(vectors[:, :5], stream, entry)
 
 
 def test_adapter_computes_in_float32_under_autocast():
@@ -261,6 +262,6 @@ def test_presets_are_checked_by_name():
         AdapterConfig.preset("papers", d_in=4, hidden_size=4)
 
 
-def test_stream_codes_follow_the_slots():
-    assert stream_codes([Slot("diff", 0), Slot("his", 0)]).tolist() == [1, 0]
-    assert stream_codes([]).shape == (0,)
+def test_stream_codes_follow_the_virtual_tokens():
+    assert stream_ids([VirtualToken("diff", 0), VirtualToken("his", 0)]).tolist() == [1, 0]
+    assert stream_ids([]).shape == (0,)

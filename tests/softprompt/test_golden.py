@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import torch
 
-from idiolect.softprompt.sae import Groups, SlotBatch, SparseAutoencoder, reconstruction_loss, sparsity_loss
+from idiolect.softprompt.sae import Groups, SparseAutoencoder, VirtualTokenBatch, reconstruction_loss, sparsity_loss
 
 WEIGHTS = ["base", "bias+0.8", "dead_zone", "clamp_high"]
 
@@ -28,12 +28,12 @@ def autoencoder(arrays, name, activation, decoder="linear"):
     return sae
 
 
-def slots_of(arrays, mask):
+def virtual_tokens_of(arrays, mask):
     """Both streams of every sample, his first, without the entries that are masked."""
     where = np.argwhere(np.concatenate([mask, mask], axis=1))
     both = np.concatenate([arrays["his"], arrays["diff"]], axis=1)
     sample, place = where.T
-    return SlotBatch(
+    return VirtualTokenBatch(
         torch.from_numpy(both[sample, place]),
         torch.from_numpy((place >= mask.shape[1]).astype(np.int64)),
         torch.from_numpy(place % mask.shape[1]),
@@ -42,10 +42,10 @@ def slots_of(arrays, mask):
     )
 
 
-def losses(sae, slots, pooling):
-    groups = Groups.of(slots, pooling)
-    code = sae.feature_acts(slots.vectors)
-    return reconstruction_loss(slots.vectors, sae.decode(code), groups), sparsity_loss(code, groups, 0.05)
+def losses(sae, virtual_tokens, pooling):
+    groups = Groups.of(virtual_tokens, pooling)
+    code = sae.feature_acts(virtual_tokens.vectors)
+    return reconstruction_loss(virtual_tokens.vectors, sae.decode(code), groups), sparsity_loss(code, groups, 0.05)
 
 
 @pytest.mark.parametrize("name", WEIGHTS)
@@ -64,10 +64,10 @@ def test_code_and_reconstruction_are_the_papers(case, name, activation):
 @pytest.mark.parametrize("activation", ["sigmoid", "relu"])
 def test_losses_are_the_papers_whatever_eq_9_averages_over(case, name, activation):
     expected, arrays = case
-    sae, slots = autoencoder(arrays, name, activation), slots_of(arrays, np.ones((3, 8), bool))
+    sae, virtual_tokens = autoencoder(arrays, name, activation), virtual_tokens_of(arrays, np.ones((3, 8), bool))
     reference = expected["cases"][name][f"paper_{activation}"]["sum"]
     for pooling, key in (("sample", "kl_mean_per_sample_mean"), ("batch", "kl_mean_over_hidden_batch_mean")):
-        reconstruction, sparsity = losses(sae, slots, pooling)
+        reconstruction, sparsity = losses(sae, virtual_tokens, pooling)
         assert reconstruction.item() == pytest.approx(reference["recon"], rel=1e-4)
         assert sparsity.loss.item() == pytest.approx(reference[key], rel=1e-4)
 
@@ -75,9 +75,9 @@ def test_losses_are_the_papers_whatever_eq_9_averages_over(case, name, activatio
 @pytest.mark.parametrize("name", WEIGHTS)
 def test_masked_entries_take_no_part(case, name):
     expected, arrays = case
-    sae, slots = autoencoder(arrays, name, "sigmoid"), slots_of(arrays, arrays["mask"])
+    sae, virtual_tokens = autoencoder(arrays, name, "sigmoid"), virtual_tokens_of(arrays, arrays["mask"])
     reference = expected["cases"][name]["paper_sigmoid_masked"]["sum"]
-    reconstruction, sparsity = losses(sae, slots, "batch")
+    reconstruction, sparsity = losses(sae, virtual_tokens, "batch")
     assert reconstruction.item() == pytest.approx(reference["recon"], rel=1e-4)
     assert sparsity.loss.item() == pytest.approx(reference["kl_mean_over_hidden_batch_mean"], rel=1e-4)
 
@@ -85,9 +85,9 @@ def test_masked_entries_take_no_part(case, name):
 @pytest.mark.parametrize("name", WEIGHTS)
 def test_authors_program_is_reproduced_by_its_options(case, name):
     expected, arrays = case
-    sae, slots = autoencoder(arrays, name, "gelu", "gelu"), slots_of(arrays, np.ones((3, 8), bool))
+    sae, virtual_tokens = autoencoder(arrays, name, "gelu", "gelu"), virtual_tokens_of(arrays, np.ones((3, 8), bool))
     reference = expected["cases"][name]["authors"]
-    reconstruction, sparsity = losses(sae, slots, "streams")
+    reconstruction, sparsity = losses(sae, virtual_tokens, "streams")
     assert reconstruction.item() == pytest.approx(reference["recon_loss"], rel=1e-4)
     assert sparsity.loss.item() == pytest.approx(reference["kl_loss"], rel=1e-2 if name == "clamp_high" else 1e-4)
     sparsity.loss.backward()
@@ -101,5 +101,5 @@ def test_authors_program_is_reproduced_by_its_options(case, name):
 @pytest.mark.parametrize("name", ["dead_zone", "clamp_high"])
 def test_clamp_rate_says_where_the_authors_loss_is_blind(case, name):
     _, arrays = case
-    sae, slots = autoencoder(arrays, name, "gelu", "gelu"), slots_of(arrays, np.ones((3, 8), bool))
-    assert losses(sae, slots, "streams")[1].clamp_rate.item() == 1
+    sae, virtual_tokens = autoencoder(arrays, name, "gelu", "gelu"), virtual_tokens_of(arrays, np.ones((3, 8), bool))
+    assert losses(sae, virtual_tokens, "streams")[1].clamp_rate.item() == 1

@@ -6,14 +6,14 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from idiolect.softprompt.sae import Groups, SlotBatch, code_stats, reconstruction_loss, sparsity_loss
+from idiolect.softprompt.sae import Groups, VirtualTokenBatch, code_stats, reconstruction_loss, sparsity_loss
 
 
-def slots(stream, sample, d=6, n_samples=None):
+def virtual_tokens(stream, sample, d=6, n_samples=None):
     stream, sample = (torch.tensor(x, dtype=torch.int64) for x in (stream, sample))
     vectors = torch.from_numpy(np.random.default_rng(0).normal(size=(len(stream), d)).astype(np.float32))
     n_samples = n_samples or (int(sample.max()) + 1 if len(sample) else 1)
-    return SlotBatch(vectors, stream, torch.zeros_like(stream), sample, n_samples)
+    return VirtualTokenBatch(vectors, stream, torch.zeros_like(stream), sample, n_samples)
 
 
 def both(batch, code, pooling="sample", **options):
@@ -23,9 +23,9 @@ def both(batch, code, pooling="sample", **options):
 
 
 def test_a_stream_without_rows_costs_nothing():
-    his = slots([0, 0, 0], [0, 0, 1])
+    his = virtual_tokens([0, 0, 0], [0, 0, 1])
     code = torch.rand(3, 4)
-    mixed = slots([0, 0, 0, 1], [0, 0, 1, 1])
+    mixed = virtual_tokens([0, 0, 0, 1], [0, 0, 1, 1])
     reconstruction, sparsity = both(his, code)
     parts = both(mixed, torch.cat([code, torch.full((1, 4), 0.05)]))
     assert parts[1].loss.item() == pytest.approx(sparsity.loss.item(), rel=1e-5)
@@ -40,7 +40,7 @@ def smooth_l1(x, x_hat):
 
 @pytest.mark.parametrize("stream", [[0, 0, 0, 0, 1], [1, 0, 1, 1, 1, 1, 0]])
 def test_each_stream_is_averaged_over_its_own_rows(stream):
-    batch = slots(stream, [0] * len(stream))
+    batch = virtual_tokens(stream, [0] * len(stream))
     x, labels = batch.vectors.numpy() * 3, np.array(stream)
     expected = sum(smooth_l1(x[labels == k], x[labels == k] * 0.2).mean() for k in (0, 1))
     pooled = smooth_l1(x, x * 0.2).mean()
@@ -62,14 +62,14 @@ def test_explained_variance_is_the_share_of_variance_that_comes_back(noise):
 
 def test_no_rows_at_all_cost_nothing_and_keep_the_graph():
     code = torch.zeros(0, 4, requires_grad=True)
-    reconstruction, sparsity = both(slots([], [], n_samples=3), code)
+    reconstruction, sparsity = both(virtual_tokens([], [], n_samples=3), code)
     assert reconstruction.item() == sparsity.loss.item() == sparsity.clamp_rate.item() == 0
     sparsity.loss.backward()
     assert code.grad is not None
 
 
 def test_a_code_at_its_target_has_no_sparsity_loss():
-    assert both(slots([0, 1], [0, 0]), torch.full((2, 4), 0.05))[1].loss.item() == pytest.approx(0, abs=1e-7)
+    assert both(virtual_tokens([0, 1], [0, 0]), torch.full((2, 4), 0.05))[1].loss.item() == pytest.approx(0, abs=1e-7)
 
 
 @given(st.data())
@@ -77,10 +77,10 @@ def test_a_code_at_its_target_has_no_sparsity_loss():
 def test_losses_do_not_depend_on_the_order_of_rows(data):
     n = data.draw(st.integers(1, 12))
     labels = st.lists(st.integers(0, 1), min_size=n, max_size=n)
-    batch = slots(data.draw(labels), data.draw(labels), n_samples=2)
+    batch = virtual_tokens(data.draw(labels), data.draw(labels), n_samples=2)
     code = torch.from_numpy(np.random.default_rng(n).random((n, 4), dtype=np.float32))
     order = torch.tensor(data.draw(st.permutations(range(n))))
-    shuffled = SlotBatch(*(x[order] for x in batch[:4]), n_samples=2)
+    shuffled = VirtualTokenBatch(*(x[order] for x in batch[:4]), n_samples=2)
     for pooling in ("sample", "batch", "streams"):
         one, other = both(batch, code, pooling), both(shuffled, code[order], pooling)
         assert one[0].item() == pytest.approx(other[0].item(), rel=1e-4, abs=1e-6)
@@ -88,12 +88,12 @@ def test_losses_do_not_depend_on_the_order_of_rows(data):
 
 
 def test_mean_of_shards_is_the_whole_batch_when_counts_are_averaged():
-    batch, code = slots([0, 0, 1, 0, 0, 1, 1], [0, 0, 0, 1, 2, 2, 2]), torch.rand(7, 4)
+    batch, code = virtual_tokens([0, 0, 1, 0, 0, 1, 1], [0, 0, 0, 1, 2, 2, 2]), torch.rand(7, 4)
     whole = both(batch, code)
     shards = [slice(0, 3), slice(3, 7)]
     samples = [torch.tensor([0, 0, 0]), torch.tensor([0, 1, 1, 1])]
     parts = [
-        SlotBatch(batch.vectors[s], batch.stream[s], batch.entry[s], sample, int(sample.max()) + 1)
+        VirtualTokenBatch(batch.vectors[s], batch.stream[s], batch.entry[s], sample, int(sample.max()) + 1)
         for s, sample in zip(shards, samples, strict=True)
     ]
     counts = [[], []]

@@ -8,20 +8,20 @@ from torch.nn import functional as F
 from idiolect.softprompt.adapter import Adapter
 from idiolect.softprompt.config import AdapterConfig
 from idiolect.softprompt.model import SoftPromptModel
-from idiolect.softprompt.sae import SlotBatch, mean_token_norm
+from idiolect.softprompt.sae import VirtualTokenBatch, mean_token_norm
 from idiolect.training.examples import Collator, Example
 
 FAMILIES = ("qwen2", "llama", "gpt2")
 
 
-def example(rng, length, target, slots):
+def example(rng, length, target, virtual_tokens):
     return Example(
         prompt=rng.integers(1, 64, length).astype(np.int32),
         target=rng.integers(1, 64, target).astype(np.int32),
-        slot_positions=np.sort(rng.choice(length, slots, replace=False)),
-        stream=np.arange(slots) % 2,
-        entry=np.arange(slots) // 2,
-        vectors=rng.normal(size=(slots, 12)).astype(np.float32),
+        virtual_token_positions=np.sort(rng.choice(length, virtual_tokens, replace=False)),
+        stream=np.arange(virtual_tokens) % 2,
+        entry=np.arange(virtual_tokens) // 2,
+        vectors=rng.normal(size=(virtual_tokens, 12)).astype(np.float32),
     )
 
 
@@ -46,8 +46,8 @@ def naive_generation_loss(ours, examples):
     for item in examples:
         ids = torch.from_numpy(np.concatenate([item.prompt, item.target])).long()
         embeds = embed(ids).clone()
-        rows = ours.adapter.soft_rows(item.vectors, item.stream, item.entry)
-        for place, row in zip(item.slot_positions, rows, strict=True):
+        rows = ours.adapter.soft_prompt_embeddings(item.vectors, item.stream, item.entry)
+        for place, row in zip(item.virtual_token_positions, rows, strict=True):
             embeds[place] = torch.from_numpy(row)
         logits = ours.backbone(inputs_embeds=embeds[None]).logits[0]
         start = len(item.prompt)
@@ -59,7 +59,7 @@ def naive_generation_loss(ours, examples):
 def sae_terms(ours, examples):
     flat = [np.concatenate([getattr(e, name) for e in examples]) for name in ("vectors", "stream", "entry")]
     sample = torch.tensor([row for row, e in enumerate(examples) for _ in e.stream])
-    return ours.adapter(SlotBatch(*map(torch.from_numpy, flat), sample, len(examples))).losses
+    return ours.adapter(VirtualTokenBatch(*map(torch.from_numpy, flat), sample, len(examples))).losses
 
 
 @pytest.mark.parametrize("family", FAMILIES)
@@ -74,10 +74,10 @@ def test_loss_is_that_of_unpadded_prompts_with_logits_everywhere(model, examples
 
 
 @torch.no_grad()
-def test_what_stands_at_slots_and_padding_does_not_matter(model, examples):
+def test_what_stands_at_virtual_tokens_and_padding_does_not_matter(model, examples):
     ours, batch = model(), Collator(pad_id=0, d_in=12)(examples)
     loss = ours(**batch)["loss"]
-    hidden = batch["slot_mask"] | (batch["attention_mask"] == 0)
+    hidden = batch["virtual_token_mask"] | (batch["attention_mask"] == 0)
     batch["input_ids"] = torch.where(hidden, 63, batch["input_ids"])
     assert torch.equal(ours(**batch)["loss"], loss)
 
@@ -109,7 +109,7 @@ def test_checkpointing_changes_no_gradient(model, examples):
         torch.testing.assert_close(one, other)
 
 
-def test_a_batch_without_slots_trains_nothing_but_runs(model, examples):
+def test_a_batch_without_virtual_tokens_trains_nothing_but_runs(model, examples):
     ours = model()
     ours(**Collator(pad_id=0, d_in=12)(examples[2:3]))["loss"].backward()
     assert all(p.grad.eq(0).all() for p in ours.adapter.parameters())

@@ -6,7 +6,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from idiolect.training.documents import Document
+from idiolect.training.documents import EncodedDocument
 from idiolect.training.pretrain import DocumentBatches
 
 PAD = 0
@@ -14,7 +14,7 @@ PAD = 0
 
 def batches(lengths, tokens, seed=0):
     """Document k repeats the id k + 1."""
-    docs = [Document(np.full(n, k + 1, dtype=np.int32), 1) for k, n in enumerate(lengths)]
+    docs = [EncodedDocument(np.full(n, k + 1, dtype=np.int32), 1) for k, n in enumerate(lengths)]
     return DocumentBatches(docs, pad_id=PAD, tokens=tokens, rng=np.random.default_rng(seed))
 
 
@@ -35,15 +35,21 @@ def test_a_batch_is_about_as_large_as_asked_and_hardly_padded():
     assert sum(sizes) < 1.1 * lengths.sum()
 
 
-def test_padding_and_slots_are_not_to_be_predicted():
-    docs = [Document(np.array([5, PAD, 6], dtype=np.int32), 2), Document(np.array([7], dtype=np.int32), 0)]
+def test_padding_and_virtual_tokens_are_not_to_be_predicted():
+    docs = [
+        EncodedDocument(np.array([5, PAD, 6], dtype=np.int32), 2),
+        EncodedDocument(np.array([7], dtype=np.int32), 0),
+    ]
     batch = DocumentBatches(docs, pad_id=PAD, tokens=100, rng=np.random.default_rng(0))[0]
     assert batch["labels"].tolist() == [[5, -100, 6], [7, -100, -100]]
     assert batch["input_ids"].dtype == torch.int64
 
 
 def test_prompts_need_not_be_learned():
-    docs = [Document(np.array([5, 8, 6, 9], dtype=np.int32), 2), Document(np.array([7, 7], dtype=np.int32), 1)]
+    docs = [
+        EncodedDocument(np.array([5, 8, 6, 9], dtype=np.int32), 2),
+        EncodedDocument(np.array([7, 7], dtype=np.int32), 1),
+    ]
     found = DocumentBatches(docs, pad_id=PAD, tokens=100, rng=np.random.default_rng(0), answers_only=True)
     assert found[0]["labels"].tolist() == [[-100, -100, 6, 9], [-100, 7, -100, -100]]
 

@@ -10,15 +10,15 @@ from idiolect.training.examples import Collator, Example
 PAD = 0
 
 
-def example(length, target, slots, seed):
+def example(length, target, virtual_tokens, seed):
     rng = np.random.default_rng(seed)
     return Example(
         prompt=rng.integers(1, 50, length).astype(np.int32),
         target=rng.integers(1, 50, target).astype(np.int32),
-        slot_positions=np.sort(rng.choice(length, min(slots, length), replace=False)),
-        stream=rng.integers(0, 2, min(slots, length)),
-        entry=rng.integers(0, 4, min(slots, length)),
-        vectors=rng.normal(size=(min(slots, length), 3)).astype(np.float32),
+        virtual_token_positions=np.sort(rng.choice(length, min(virtual_tokens, length), replace=False)),
+        stream=rng.integers(0, 2, min(virtual_tokens, length)),
+        entry=rng.integers(0, 4, min(virtual_tokens, length)),
+        vectors=rng.normal(size=(min(virtual_tokens, length), 3)).astype(np.float32),
     )
 
 
@@ -40,11 +40,13 @@ def test_every_example_can_be_read_back_from_its_batch(batch_of):
         labels = batch["labels"][row]
         np.testing.assert_array_equal(labels[labels != IGNORED], e.target)
         np.testing.assert_array_equal(labels[-len(e.target) :], e.target)
-        np.testing.assert_array_equal(np.flatnonzero(batch["slot_mask"][row]) - (width - len(text)), e.slot_positions)
-        mine = batch["slot_sample"] == row
-        np.testing.assert_array_equal(batch["slot_vectors"][mine], e.vectors)
-        np.testing.assert_array_equal(batch["slot_stream"][mine], e.stream)
-        np.testing.assert_array_equal(batch["slot_entry"][mine], e.entry)
+        np.testing.assert_array_equal(
+            np.flatnonzero(batch["virtual_token_mask"][row]) - (width - len(text)), e.virtual_token_positions
+        )
+        mine = batch["sample"] == row
+        np.testing.assert_array_equal(batch["vectors"][mine], e.vectors)
+        np.testing.assert_array_equal(batch["stream"][mine], e.stream)
+        np.testing.assert_array_equal(batch["entry"][mine], e.entry)
 
 
 @given(examples)

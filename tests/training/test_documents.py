@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from idiolect.errors import ConfigError
 from idiolect.prompts.rendering import render
 from idiolect.prompts.tokenization import PromptTokenizer
-from idiolect.training.documents import DocumentConfig, documents, drafts, tokenizer_texts
+from idiolect.training.documents import DocumentConfig, documents, encoded_documents, tokenizer_texts
 from idiolect.types import Item, ItemId, Review, ReviewId, UserId
 
 
@@ -38,8 +38,8 @@ ITEMS = {ItemId(f"i{k}"): Item(id=ItemId(f"i{k}"), title=f"Thing {k}") for k in 
 
 
 def built(reviews, config=None, seed=0):
-    found = drafts(reviews, ITEMS, config or DocumentConfig(), np.random.default_rng(seed))
-    return [(draft.template, draft.context) for draft in found]
+    found = documents(reviews, ITEMS, config or DocumentConfig(), np.random.default_rng(seed))
+    return [(document.template, document.context) for document in found]
 
 
 @settings(max_examples=30, deadline=None)
@@ -91,7 +91,10 @@ def test_the_same_seed_makes_the_same_documents(tiny_tokenizer):
 
     def made(seed):
         rng = np.random.default_rng(seed)
-        return [doc.ids.tolist() for doc in documents(corpus(), ITEMS, encoder, DocumentConfig(), rng, max_tokens=1000)]
+        return [
+            doc.ids.tolist()
+            for doc in encoded_documents(corpus(), ITEMS, encoder, DocumentConfig(), rng, max_tokens=1000)
+        ]
 
     assert made(1) == made(1)
     assert made(1) != made(2)
@@ -100,7 +103,7 @@ def test_the_same_seed_makes_the_same_documents(tiny_tokenizer):
 def test_a_document_is_the_methods_own_prompt_and_then_the_review(tiny_tokenizer):
     encoder, reviews = PromptTokenizer(tiny_tokenizer, max_tokens=900), corpus()
     rng = np.random.default_rng(0)
-    docs = list(documents(reviews, ITEMS, encoder, DocumentConfig(), rng, max_tokens=1000))
+    docs = list(encoded_documents(reviews, ITEMS, encoder, DocumentConfig(), rng, max_tokens=1000))
     for doc, (template, context) in zip(docs, built(reviews), strict=True):
         assert doc.ids[: doc.prompt_length].tolist() == encoder.encode(render(template, context)).ids.tolist()
         assert encoder.decode(doc.ids[doc.prompt_length :]) == context.sample.reference.strip()
@@ -112,7 +115,7 @@ def test_a_document_is_the_methods_own_prompt_and_then_the_review(tiny_tokenizer
 def test_a_document_is_never_longer_than_allowed_and_keeps_its_prompt_whole(tiny_tokenizer, max_tokens, share):
     encoder = PromptTokenizer(tiny_tokenizer, max_tokens=int(share * max_tokens))
     rng = np.random.default_rng(0)
-    for doc in documents(corpus(), ITEMS, encoder, DocumentConfig(), rng, max_tokens=max_tokens):
+    for doc in encoded_documents(corpus(), ITEMS, encoder, DocumentConfig(), rng, max_tokens=max_tokens):
         assert len(doc.ids) <= max_tokens
         assert doc.prompt_length <= encoder.max_tokens
         assert tiny_tokenizer.decode(doc.ids[: doc.prompt_length]).endswith("<|im_start|>assistant\n")
@@ -121,7 +124,7 @@ def test_a_document_is_never_longer_than_allowed_and_keeps_its_prompt_whole(tiny
 SHARES = dict.fromkeys(("nonpersonalized", "rag", "dep", "pplug", "pag", "dpl", "drp", "summarize"), 1.0)
 
 
-class ToyNotes:
+class ToyAnnotations:
     digest = "toy"
 
     def profile(self, user, rng):
@@ -137,58 +140,64 @@ class ToyNotes:
         return f"words of {review}" + (f" on {item}" if item else "")
 
 
-def drafted(**settings):
+def drawn(**settings):
     config = DocumentConfig(shares=SHARES, **settings)
-    return list(drafts(corpus([60]), ITEMS, config, np.random.default_rng(0), ToyNotes()))
+    return list(documents(corpus([60]), ITEMS, config, np.random.default_rng(0), ToyAnnotations()))
 
 
-def shown(draft):
-    return draft.prompt.messages[-1].text
+def shown(document):
+    return document.prompt.messages[-1].text
 
 
-def test_formats_with_a_profile_need_notes():
+def test_formats_with_a_profile_need_annotations():
     with pytest.raises(ConfigError, match="drp"):
-        list(drafts(corpus(), ITEMS, DocumentConfig(shares={"drp": 1.0}), np.random.default_rng(0)))
+        list(documents(corpus(), ITEMS, DocumentConfig(shares={"drp": 1.0}), np.random.default_rng(0)))
 
 
 def test_a_profile_is_shown_above_the_review_to_write():
-    found = [draft for draft in drafted() if draft.template in ("pag", "dpl", "drp")]
+    found = [document for document in drawn() if document.template in ("pag", "dpl", "drp")]
     assert found
-    for draft in found:
-        profile, asked = shown(draft).index("profile of u0"), shown(draft).index("The review to write:")
+    for document in found:
+        profile, asked = shown(document).index("profile of u0"), shown(document).index("The review to write:")
         assert 0 <= profile < asked
 
 
 def test_a_summary_is_asked_for_and_never_given_away():
-    found = [draft for draft in drafted() if draft.template == "summarize"]
-    assert all(draft.answer == "[Summary]: profile of u0" for draft in found)
-    assert not any("profile of" in shown(draft) for draft in found)
-    compared = [draft for draft in found if "difference of" in shown(draft)]
+    found = [document for document in drawn() if document.template == "summarize"]
+    assert all(document.answer == "[Summary]: profile of u0" for document in found)
+    assert not any("profile of" in shown(document) for document in found)
+    compared = [document for document in found if "difference of" in shown(document)]
     assert 0 < len(compared) < len(found)
-    for draft in compared:
-        assert all(f"difference of {e.review.id} on {e.review.item}" in shown(draft) for e in draft.context.entries)
+    for document in compared:
+        assert all(
+            f"difference of {e.review.id} on {e.review.item}" in shown(document) for e in document.context.entries
+        )
 
 
-def test_words_stand_in_slots_and_belong_to_the_review_beside_them():
-    found = [draft for draft in drafted(slot_words=1.0) if draft.template in ("dep", "pplug")]
-    for draft in found:
-        if draft.template == "pplug":
-            assert "[words of u0]" in shown(draft)
-            assert [slot.stream for slot in draft.prompt.slots] == ["instruction"]
+def test_words_stand_in_virtual_tokens_and_belong_to_the_review_beside_them():
+    found = [document for document in drawn(virtual_token_words=1.0) if document.template in ("dep", "pplug")]
+    for document in found:
+        if document.template == "pplug":
+            assert "[words of u0]" in shown(document)
+            assert [token.stream for token in document.prompt.virtual_tokens] == ["instruction"]
             continue
-        assert draft.prompt.slots == ()
-        for block in draft.prompt.messages[-1].blocks:
+        assert document.prompt.virtual_tokens == ()
+        for block in document.prompt.messages[-1].blocks:
             if block.entry is not None:
-                past, text = draft.context.entries[block.entry].review, "".join(block.segments)
+                past, text = document.context.entries[block.entry].review, "".join(block.segments)
                 assert f"Voice: [words of {past.id}]" in text
                 assert f"Difference: [words of {past.id} on {past.item}]" in text
 
 
-def test_without_words_slots_stay_slots():
-    assert all(draft.prompt.slots for draft in drafted(slot_words=0.0) if draft.template in ("dep", "pplug"))
+def test_without_words_virtual_tokens_stay_virtual_tokens():
+    assert all(
+        document.prompt.virtual_tokens
+        for document in drawn(virtual_token_words=0.0)
+        if document.template in ("dep", "pplug")
+    )
 
 
-def test_histories_can_be_left_out_beside_a_profile_and_their_text_beside_slots():
-    bare = [draft for draft in drafted(bare_share=1.0, textless_share=1.0)]
-    assert not any(draft.context.entries for draft in bare if draft.template in ("pag", "dpl", "drp"))
-    assert not any("Text: " in shown(draft) for draft in bare if draft.template == "dep")
+def test_histories_can_be_left_out_beside_a_profile_and_their_text_beside_virtual_tokens():
+    bare = [document for document in drawn(bare_share=1.0, textless_share=1.0)]
+    assert not any(document.context.entries for document in bare if document.template in ("pag", "dpl", "drp"))
+    assert not any("Text: " in shown(document) for document in bare if document.template == "dep")

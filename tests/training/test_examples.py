@@ -6,7 +6,7 @@ import pytest
 from idiolect.context import Context, Entry
 from idiolect.prompts.tokenization import EncodedPrompt
 from idiolect.training.examples import digest, make_example
-from idiolect.types import Item, ItemId, Review, ReviewId, Sample, Slot, UserId
+from idiolect.types import Item, ItemId, Review, ReviewId, Sample, UserId, VirtualToken
 
 
 def entry(k, e_diff=True):
@@ -22,12 +22,12 @@ CONTEXT = Context(
 )
 
 
-def encoded(*slots):
+def encoded(*virtual_tokens):
     return EncodedPrompt(
         ids=np.arange(10, dtype=np.int32),
-        slot_positions=np.arange(len(slots), dtype=np.int64),
-        slots=slots,
-        slot_rows=np.arange(len(slots), dtype=np.int64),
+        virtual_token_positions=np.arange(len(virtual_tokens), dtype=np.int64),
+        virtual_tokens=virtual_tokens,
+        virtual_token_indices=np.arange(len(virtual_tokens), dtype=np.int64),
         kept_entries=(0, 1, 2),
     )
 
@@ -35,17 +35,21 @@ def encoded(*slots):
 TARGET = np.array([5, 6], dtype=np.int32)
 
 
-def test_vectors_are_those_of_the_slots_entries_in_text_order():
-    made = make_example(encoded(Slot("his", 0), Slot("diff", 0), Slot("his", 1), Slot("diff", 2)), TARGET, CONTEXT)
+def test_vectors_are_those_of_the_virtual_tokens_entries_in_text_order():
+    made = make_example(
+        encoded(VirtualToken("his", 0), VirtualToken("diff", 0), VirtualToken("his", 1), VirtualToken("diff", 2)),
+        TARGET,
+        CONTEXT,
+    )
     assert made.vectors[:, 0].tolist() == [1, -1, 2, -3]
     assert made.vectors.dtype == np.float32
     assert made.stream.tolist() == [0, 1, 0, 1]
     assert made.entry.tolist() == [0, 0, 1, 2]
 
 
-def test_a_slot_for_a_difference_that_is_not_there_is_refused():
-    with pytest.raises(ValueError, match="'diff' slot for entry 1"):
-        make_example(encoded(Slot("diff", 1)), TARGET, CONTEXT)
+def test_a_virtual_token_for_a_difference_that_is_not_there_is_refused():
+    with pytest.raises(ValueError, match="'diff' virtual token for entry 1"):
+        make_example(encoded(VirtualToken("diff", 1)), TARGET, CONTEXT)
 
 
 def test_a_target_without_tokens_is_refused():
@@ -54,7 +58,7 @@ def test_a_target_without_tokens_is_refused():
 
 
 def test_digest_sees_every_field_and_the_order():
-    one, other = (make_example(encoded(Slot("his", k)), TARGET, CONTEXT) for k in (0, 1))
+    one, other = (make_example(encoded(VirtualToken("his", k)), TARGET, CONTEXT) for k in (0, 1))
     names = {digest(x) for x in ([one], [other], [one, other], [other, one])}
     assert len(names) == 4
-    assert digest([one]) == digest([make_example(encoded(Slot("his", 0)), TARGET, CONTEXT)])
+    assert digest([one]) == digest([make_example(encoded(VirtualToken("his", 0)), TARGET, CONTEXT)])

@@ -15,10 +15,10 @@ from idiolect.training.config import FitConfig
 from idiolect.training.examples import Collator, Example
 from idiolect.training.fit import fit_adapter
 
-SLOTLESS = Example(
+WITHOUT_TOKENS = Example(
     prompt=np.array([2, 3], dtype=np.int32),
     target=np.array([4], dtype=np.int32),
-    slot_positions=np.zeros(0, dtype=np.int64),
+    virtual_token_positions=np.zeros(0, dtype=np.int64),
     stream=np.zeros(0, dtype=np.int64),
     entry=np.zeros(0, dtype=np.int64),
     vectors=np.zeros((0, 0), dtype=np.float32),
@@ -239,15 +239,15 @@ def test_a_loss_that_is_no_number_stops_the_fit(tiny_backbone, make_adapter, exa
         fit_adapter(backbone, make_adapter(), examples, config=FitConfig(**QUICK), folder=tmp_path)
 
 
-@pytest.mark.parametrize("slotless", [[], [SLOTLESS]])
-def test_nothing_to_fit_by_is_refused(tiny_backbone, make_adapter, tmp_path, slotless):
-    with pytest.raises(InputError, match=f"none of {len(slotless)} examples has a slot"):
-        fit_adapter(tiny_backbone(), make_adapter(), slotless, config=FitConfig(**QUICK), folder=tmp_path)
+@pytest.mark.parametrize("without_tokens", [[], [WITHOUT_TOKENS]])
+def test_nothing_to_fit_by_is_refused(tiny_backbone, make_adapter, tmp_path, without_tokens):
+    with pytest.raises(InputError, match=f"none of {len(without_tokens)} examples has a virtual token"):
+        fit_adapter(tiny_backbone(), make_adapter(), without_tokens, config=FitConfig(**QUICK), folder=tmp_path)
 
 
-def test_examples_without_slots_may_be_among_the_others(tiny_backbone, make_adapter, examples, tmp_path):
+def test_examples_without_virtual_tokens_may_be_among_the_others(tiny_backbone, make_adapter, examples, tmp_path):
     config = FitConfig(**{**QUICK, "batch_size": 1})
-    mixed = [examples[0], SLOTLESS, examples[1], SLOTLESS]
+    mixed = [examples[0], WITHOUT_TOKENS, examples[1], WITHOUT_TOKENS]
     assert fit_adapter(tiny_backbone(), make_adapter(), mixed, config=config, folder=tmp_path).steps == 6
 
 

@@ -13,21 +13,21 @@ D_IN = 8
 
 
 def toy_examples(n, seed=0):
-    """Targets of 1 to 3 tokens, slots of one or both streams; the class decides every target token."""
+    """Targets of 1 to 3 tokens, virtual tokens of one or both streams; the class decides every target token."""
     rng = np.random.default_rng(seed)
     made = []
     for k in range(n):
-        kind, slots, target = int(rng.integers(4)), 1 + k % 2, 1 + k % 3
+        kind, virtual_tokens, target = int(rng.integers(4)), 1 + k % 2, 1 + k % 3
         center = np.zeros(D_IN)
         center[2 * kind] = 3.0
         made.append(
             Example(
-                prompt=np.array([2, 3, 4, 5, 6][: 3 + slots], dtype=np.int32),
+                prompt=np.array([2, 3, 4, 5, 6][: 3 + virtual_tokens], dtype=np.int32),
                 target=np.full(target, 10 + kind, dtype=np.int32),
-                slot_positions=np.arange(1, 1 + slots),
-                stream=np.arange(slots),
-                entry=np.zeros(slots, dtype=np.int64),
-                vectors=(center + rng.normal(0, 0.1, (slots, D_IN))).astype(np.float32),
+                virtual_token_positions=np.arange(1, 1 + virtual_tokens),
+                stream=np.arange(virtual_tokens),
+                entry=np.zeros(virtual_tokens, dtype=np.int64),
+                vectors=(center + rng.normal(0, 0.1, (virtual_tokens, D_IN))).astype(np.float32),
             )
         )
     return made

@@ -212,7 +212,7 @@ def settled_by(runs: Collection[str]) -> tuple[Claim, ...]:
     - That the *history* is personal: over Non-Perso, against ``wrong user``, of every method.
     - That the *vectors* are: over the same prompt without them, against another user's vectors and a trained constant.
       A wrong user is no rival there, for it changes the text too.
-    - That it is the *difference*: over the same, against adapters trained with as many slots but without it.
+    - That it is the *difference*: over the same, against adapters trained with as many virtual tokens but without it.
 
     Args:
         runs: Their names.
@@ -226,7 +226,7 @@ def _of(method: str, runs: Collection[str]) -> tuple[Claim, Claim, Claim]:
     def known(*controls: str) -> tuple[str, ...]:
         return tuple(name for name in (control_name(method, control) for control in controls) if name in runs)
 
-    # A prompt that shows text is RAG's once its slots are gone.
+    # A prompt that shows text is RAG's once its virtual tokens are gone.
     bare = next(iter(known(NO_ADAPTER)), "rag")
     return (
         Claim(method=method, baseline="nonpersonalized", rivals=known(WRONG_USER)),

@@ -134,7 +134,7 @@ def cache_keys(
 
     Args:
         identity: Endpoint, model and revision, and every setting that changes what is sent or how a reply is read.
-        prompts: Their messages block by block, slots and soft rows; what they were made from does not count.
+        prompts: Their messages block by block, virtual tokens and soft prompt embeddings. Their sources do not count.
         params: Every parameter; the seed is the index of a replicate.
         schema: As it is sent, for the order of properties shows in answers.
     """

@@ -69,11 +69,11 @@ class FakeLLM:
 
 
 def fingerprint(prompt: Prompt) -> str:
-    """A digest of text, slots and soft vectors: equal prompts, equal digests."""
+    """A digest of text, virtual tokens and soft vectors: equal prompts, equal digests."""
     digest = hashlib.blake2b(digest_size=16)
     for message in prompt.messages:
         digest.update(f"{message.role}\x00{message.text}\x00".encode())
-    digest.update(repr(prompt.slots).encode())
+    digest.update(repr(prompt.virtual_tokens).encode())
     if prompt.soft is not None:
         digest.update(np.ascontiguousarray(prompt.soft, dtype=np.float32).tobytes())
     return digest.hexdigest()

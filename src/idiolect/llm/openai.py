@@ -116,7 +116,7 @@ class OpenAILLM:
         self, prompts: Sequence[Prompt], params: SamplingParams, receive: Receive, *, schema: Schema | None = None
     ) -> None:
         """See ``StreamingLLM.stream`` and ``generate``."""
-        if any(prompt.slots for prompt in prompts):
+        if any(prompt.virtual_tokens for prompt in prompts):
             raise ConfigError(f"{self.name}: an endpoint takes no soft prompts", hint="use the backend 'transformers'")
         failures: list[Failure | None] = []
         with Progress(len(prompts), "ask", "prompt", shown=self.progress, keep=False) as bar:

@@ -1,4 +1,4 @@
-"""What the backends that run a model in this process share: its name, the check of soft rows, the finished answer.
+"""What the local backends share: the model's name, the check of soft prompt embeddings, the finished answer.
 
 Drawing tokens with numbers of each prompt's own, so that nobody's text depends on who else is asked about.
 
@@ -39,7 +39,7 @@ from idiolect.llm.registry import SANDBOX_BACKBONE, BackboneConfig
 from idiolect.llm.thinking import Tag, part, part_completion
 from idiolect.progress import Progress
 from idiolect.prompts.tokenization import ControlTokens, EncodedPrompt, PromptTokenizer
-from idiolect.softprompt.model import per_layer_inputs, splice
+from idiolect.softprompt.model import insert_embeddings, per_layer_inputs
 from idiolect.types import Prompt
 
 _log = logging.getLogger(__name__)
@@ -58,16 +58,16 @@ def model_name(model: str, where: Path, commit: str | None) -> str:
     return f"{model}@{(commit or '')[:12]}".removesuffix("@")
 
 
-def soft_rows(prompt: Prompt, width: int) -> np.ndarray | None:
-    """The prompt's soft rows, one a slot; splicing itself would take too many, or too wide ones, in silence.
+def soft_prompt_embeddings(prompt: Prompt, width: int) -> np.ndarray | None:
+    """The prompt's soft prompt embeddings, one per virtual token, checked because the insertion itself would not.
 
     Raises:
-        ArtifactError: There are more or fewer than slots, or they are not ``width`` wide.
+        ArtifactError: There are more or fewer than virtual tokens, or they are not ``width`` wide.
     """
-    wanted = (len(prompt.slots), width)
+    wanted = (len(prompt.virtual_tokens), width)
     if prompt.soft is not None and prompt.soft.shape != wanted:
         raise ArtifactError(
-            f"soft rows of shape {prompt.soft.shape} for {wanted[0]} slots of a model of width {wanted[1]}",
+            f"soft prompt embeddings of shape {prompt.soft.shape}, but the prompt and the model need {wanted}",
             hint="use the adapter that was fitted on this backbone",
         )
     return prompt.soft
@@ -216,7 +216,7 @@ _GREEDY = 1e-4
 
 class _Batch(NamedTuple):
     inputs: dict[str, torch.Tensor]
-    """Left-padded: ``input_ids`` (B, T), or ``inputs_embeds`` (B, T, H) if there are soft rows."""
+    """Left-padded: ``input_ids`` (B, T), or ``inputs_embeds`` (B, T, H) if there are soft prompt embeddings."""
     mask: torch.Tensor
     """int64 (B, T)."""
     beside: dict[str, torch.Tensor]
@@ -324,7 +324,7 @@ class TransformersLLM:
 
     @property
     def hidden_size(self) -> int:
-        """Width of the model's input space: what soft rows must have."""
+        """Width of the model's input space: what soft prompt embeddings must have."""
         return int(self.model.get_input_embeddings().weight.shape[1])
 
     @torch.inference_mode()
@@ -339,7 +339,7 @@ class TransformersLLM:
         if schema is not None:
             raise ConfigError(f"{self.name} cannot be held to a schema", hint="use the backend 'openai'")
         encoded = [self.prompts.encode(prompt) for prompt in prompts]
-        soft = [soft_rows(prompt, self.hidden_size) for prompt in prompts]
+        soft = [soft_prompt_embeddings(prompt, self.hidden_size) for prompt in prompts]
         done: list[Completion | None] = [None] * len(prompts)
         for chosen in self._batches([(len(e.ids), s is None) for e, s in zip(encoded, soft, strict=True)], "generate"):
             started = time.perf_counter()
@@ -357,7 +357,7 @@ class TransformersLLM:
     def negative_log_likelihood(self, prompts: Sequence[Prompt], references: Sequence[str]) -> np.ndarray:
         """See ``LLM.negative_log_likelihood``."""
         encoded = [self.prompts.encode(prompt) for prompt in prompts]
-        soft = [soft_rows(prompt, self.hidden_size) for prompt in prompts]
+        soft = [soft_prompt_embeddings(prompt, self.hidden_size) for prompt in prompts]
         targets = [self.prompts.encode_reference(text) for text in references]
         lengths = [(len(e.ids) + len(t), s is None) for e, t, s in zip(encoded, targets, soft, strict=True)]
         nats = np.zeros(len(prompts))
@@ -395,25 +395,27 @@ class TransformersLLM:
         soft: Sequence[np.ndarray | None],
         targets: Sequence[np.ndarray] | None = None,
     ) -> _Batch:
-        """Left-padded prompts (followed by targets): token ids, or embeddings with the soft rows in their slots."""
+        """Left-padded prompts (followed by targets): as token ids, or as input embeddings."""
         tails = targets if targets is not None else [np.zeros(0, np.int32)] * len(encoded)
         rows = [np.concatenate([e.ids, tail]) for e, tail in zip(encoded, tails, strict=True)]
         width = max(map(len, rows))
         ids = np.full((len(rows), width), self.prompts.pad_id, dtype=np.int64)
         mask = np.zeros((len(rows), width), dtype=np.int64)
-        slots = np.zeros((len(rows), width), dtype=bool)
+        virtual_tokens = np.zeros((len(rows), width), dtype=bool)
         for k, (e, row) in enumerate(zip(encoded, rows, strict=True)):
             ids[k, width - len(row) :] = row
             mask[k, width - len(row) :] = 1
-            slots[k, width - len(row) + e.slot_positions] = True
+            virtual_tokens[k, width - len(row) + e.virtual_token_positions] = True
         device = self.model.device
         tokens, attended = torch.from_numpy(ids).to(device), torch.from_numpy(mask).to(device)
-        kept = [s[e.slot_rows] for e, s in zip(encoded, soft, strict=True) if s is not None]
+        kept = [s[e.virtual_token_indices] for e, s in zip(encoded, soft, strict=True) if s is not None]
         if not kept:
             return _Batch({"input_ids": tokens}, attended, {}, width)
         values = torch.from_numpy(np.concatenate(kept).astype(np.float32)).to(device)
-        filled = slots & np.array([s is not None for s in soft])[:, None]
-        embeds = splice(self.model.get_input_embeddings()(tokens), torch.from_numpy(filled).to(device), values)
+        filled = virtual_tokens & np.array([s is not None for s in soft])[:, None]
+        embeds = insert_embeddings(
+            self.model.get_input_embeddings()(tokens), torch.from_numpy(filled).to(device), values
+        )
         return _Batch({"inputs_embeds": embeds}, attended, per_layer_inputs(self.model, tokens), 0)
 
     def _room(self, encoded: EncodedPrompt) -> int:
@@ -424,7 +426,7 @@ class TransformersLLM:
         """Indices in batches of like length, longest first, so that memory runs out at once or never.
 
         Args:
-            sizes: Of each prompt its length and whether it is without soft rows: no batch has both kinds.
+            sizes: Of each prompt its length and whether it is without soft prompt embeddings: no batch has both kinds.
             what: For the progress.
         """
         longest_first = sorted(range(len(sizes)), key=lambda i: (-sizes[i][0], i))

@@ -1,4 +1,4 @@
-"""A checkpoint's input embeddings without the rest of it: what turns token ids and soft rows into prompt embeddings.
+"""A checkpoint's input embeddings alone: they turn token ids and soft prompt embeddings into prompt embeddings.
 
 Any model that vLLM runs, in this process, with soft prompts as prompt embeddings: stock vLLM, no fork.
 """
@@ -28,7 +28,7 @@ from idiolect.llm.transformers import (
     model_name,
     own_identity,
     refuse_encoder_decoder,
-    soft_rows,
+    soft_prompt_embeddings,
     warn_of_template,
 )
 from idiolect.prompts.tokenization import EncodedPrompt, PromptTokenizer
@@ -67,16 +67,16 @@ class InputEmbeddings:
 
     @property
     def hidden_size(self) -> int:
-        """Width of the model's input space: what soft rows must have."""
+        """Width of the model's input space: what soft prompt embeddings must have."""
         return int(self._table.shape[1])
 
     def embed(self, ids: np.ndarray, positions: np.ndarray, rows: np.ndarray) -> torch.Tensor:
-        """(n, hidden), of the table's dtype: the rows of ``ids``, with ``rows`` in the places of the slots.
+        """(n, hidden), of the table's dtype: the rows of ``ids``, with ``rows`` in the places of the virtual tokens.
 
         Args:
-            ids: int (n,): token ids, anything at the slots.
-            positions: int (n_slots,): where the slots are.
-            rows: float (n_slots, hidden): what fills them.
+            ids: int (n,): token ids, anything at the virtual tokens.
+            positions: int (n_virtual_tokens,): where the virtual tokens are.
+            rows: float (n_virtual_tokens, hidden): what fills them.
         """
         embeds = self._table[torch.from_numpy(ids.astype(np.int64))]
         embeds[torch.from_numpy(positions)] = torch.from_numpy(rows.astype(np.float32)).to(embeds.dtype)
@@ -116,13 +116,13 @@ EXTRA = "vllm"
 class VllmLLM:
     """A causal language model behind vLLM's engine, which batches and schedules by itself.
 
-    A prompt without slots is sent as token ids, one with slots as embeddings: rows of the checkpoint's table with the
-    soft rows between them.
+    A prompt without virtual tokens is sent as token ids, one with virtual tokens as embeddings: those of the
+    checkpoint's table with the soft prompt embeddings inserted.
 
     Args:
         engine: A ``vllm.LLM`` made with ``enable_prompt_embeds`` and without prefix caching.
         tokenizer: The model's tokenizer.
-        embeddings: The model's input embeddings; only asked for where a prompt has slots.
+        embeddings: The model's input embeddings; only asked for where a prompt has virtual tokens.
         sampling: ``vllm.SamplingParams``.
         name: Model and revision, for records.
         settings: Of the engine, beside the model's own; they tell one record of answers from another.
@@ -225,7 +225,7 @@ class VllmLLM:
 
     @property
     def hidden_size(self) -> int:
-        """Width of the model's input space: what soft rows must have."""
+        """Width of the model's input space: what soft prompt embeddings must have."""
         return self.embeddings.hidden_size
 
     def generate(
@@ -235,7 +235,7 @@ class VllmLLM:
 
         Raises:
             ConfigError: A schema is asked for.
-            ArtifactError: The soft rows are another model's.
+            ArtifactError: The soft prompt embeddings are another model's.
         """
         if schema is not None:
             raise ConfigError(f"{self.name} cannot be held to a schema", hint="use the backend 'openai'")
@@ -270,13 +270,13 @@ class VllmLLM:
         self.close()
 
     def _request(self, encoded: EncodedPrompt, prompt: Prompt) -> dict[str, Any]:
-        soft = soft_rows(prompt, self.hidden_size)
+        soft = soft_prompt_embeddings(prompt, self.hidden_size)
         if soft is None:
             return {"prompt_token_ids": encoded.ids.tolist()}
         return {
-            "prompt_embeds": self.embeddings.embed(encoded.ids, encoded.slot_positions, soft[encoded.slot_rows]).to(
-                self._dtype
-            )
+            "prompt_embeds": self.embeddings.embed(
+                encoded.ids, encoded.virtual_token_positions, soft[encoded.virtual_token_indices]
+            ).to(self._dtype)
         }
 
     def _params(self, params: SamplingParams) -> Any:

@@ -72,10 +72,10 @@ class Requirements:
     """Negative controls, in the order of the table."""
 
 
-class SoftRows(Protocol):
+class SoftPromptAdapter(Protocol):
     """What a method asks of an adapter."""
 
-    def soft_rows(self, vectors: np.ndarray, stream: np.ndarray, entry: np.ndarray) -> np.ndarray:
+    def soft_prompt_embeddings(self, vectors: np.ndarray, stream: np.ndarray, entry: np.ndarray) -> np.ndarray:
         """Rows (n, hidden) for vectors (n, dim) of streams (n,) at history entries (n,)."""
         ...
 
@@ -108,7 +108,7 @@ class Resources:
     """The text encoder whose vectors are stored."""
     comparisons: Cases | None = None
     """Anchors with representatives of the peers, if ``requires.peers``."""
-    adapter: SoftRows | None = None
+    adapter: SoftPromptAdapter | None = None
     """The fitted adapter, if ``requires.adapter``."""
     stages: StageConfig | None = None
     """How differences are found; None: the defaults."""

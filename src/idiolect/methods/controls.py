@@ -4,10 +4,10 @@ Methods fed wrongly on purpose: whether a gain is personal shows in what it lose
 
 These need no training; ``variants`` has those that do.
 
-What the difference slots hold, in training as at test: the difference, or as much without what it is about.
+What the difference virtual tokens hold, in training as at test: the difference, or as much without what it is about.
 
-An adapter fitted on a variant learns what it can from as many slots and steps, so that what the right one gains beyond
-it is the difference's own.
+An adapter fitted on a variant learns what it can from as many virtual tokens and steps, so that what the right one
+gains beyond it is the difference's own.
 
 PAG, DPL and DRP in a table: a user is studied once for all that is asked of a method, its control included.
 """
@@ -74,7 +74,7 @@ class Named:
 
 
 class NoAdapter:
-    """DEP's prompt without its slots, their lines and the guidance that speaks of them.
+    """DEP's prompt without its virtual tokens, their lines and the guidance that speaks of them.
 
     What DEP gains over it is what its soft vectors bring. With text it is RAG's prompt to the letter; without, it says
     what the user reviewed and how they rated it.
@@ -100,7 +100,7 @@ class NoAdapter:
     ) -> None:
         self.name, self.llm, self.contexts = name, llm, contexts
         self.params = params or SamplingParams()
-        # Differences alone have slots, and no entry has a difference.
+        # Differences alone have virtual tokens, and no entry has a difference.
         self.prompt = (prompt or PromptConfig()).model_copy(update={"streams": "diff", "guidance": False})
 
     def prompts(self, samples: Sequence[Sample]) -> list[Prompt]:
@@ -156,7 +156,7 @@ class WrongUserCases:
 class OtherVectors:
     """The user's own text beside another user's vectors: whether the vectors themselves are read.
 
-    Every slot stays where it is; only what fills it changes.
+    Every virtual token stays where it is; only what fills it changes.
     """
 
     def __init__(self, contexts: Contexts, *, seed: int) -> None:
@@ -219,7 +219,7 @@ Vectors = Literal["right", "shuffled_peers", "his_twice"]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TrainedControl:
-    """An adapter fitted as DEP's is, on as many slots and steps, but for what its slots hold."""
+    """An adapter fitted as DEP's is, on as many virtual tokens and steps, but for what its virtual tokens hold."""
 
     label: str
     """Its run is called ``dep: label``."""
@@ -246,7 +246,7 @@ _CHUNK = 4096
 
 
 def with_vectors(contexts: ContextBuilder, vectors: Vectors, *, catalogue: Catalogue, seed: int) -> Contexts:
-    """The contexts with their difference slots filled as ``vectors`` says; every slot stays where it is.
+    """The contexts with their difference virtual tokens filled as ``vectors`` says; every token keeps its place.
 
     Args:
         contexts: Bring the right vectors.
@@ -260,7 +260,7 @@ def with_vectors(contexts: ContextBuilder, vectors: Vectors, *, catalogue: Catal
 
 
 class HisTwice:
-    """``e_his`` in both slots of an entry: as many slots, without the difference.
+    """``e_his`` in both virtual tokens of an entry: as many virtual tokens, without the difference.
 
     Args:
         contexts: Where the right contexts come from.

@@ -12,10 +12,10 @@ import numpy as np
 from idiolect.context import Context
 from idiolect.errors import ArtifactError, ConfigError
 from idiolect.llm.base import LLM, SamplingParams
-from idiolect.methods.base import Contexts, Requirements, Resources, SoftRows, check_support, write
+from idiolect.methods.base import Contexts, Requirements, Resources, SoftPromptAdapter, check_support, write
 from idiolect.prompts.rendering import PromptConfig, render, with_soft
-from idiolect.softprompt.config import stream_codes
-from idiolect.types import Prediction, Prompt, Sample, Slot
+from idiolect.softprompt.config import stream_ids
+from idiolect.types import Prediction, Prompt, Sample, VirtualToken
 
 _FITTED = "use an adapter with the encoder, the backbone and the settings that it was fitted with"
 
@@ -26,7 +26,7 @@ class DEP:
     Args:
         llm: Writes; must take soft prompts.
         contexts: Bring text, ``e_his`` and ``e_diff`` of the same reviews (Eq. 2-4).
-        adapter: Turns vectors into soft rows (Eq. 5-6).
+        adapter: Turns vectors into soft prompt embeddings (Eq. 5-6).
         params: How tokens are drawn.
         prompt: How the prompt is rendered; its streams must be the adapter's.
         name: For tables, where one run has several adapters.
@@ -43,7 +43,7 @@ class DEP:
         self,
         llm: LLM,
         contexts: Contexts,
-        adapter: SoftRows,
+        adapter: SoftPromptAdapter,
         *,
         params: SamplingParams | None = None,
         prompt: PromptConfig | None = None,
@@ -80,7 +80,7 @@ class DEP:
         """See ``Method.generate``.
 
         Raises:
-            ArtifactError: The adapter has no weights for these vectors, or gives rows that are not finite.
+            ArtifactError: The adapter has no weights for these vectors, or gives embeddings that are not finite.
         """
         contexts = self.contexts.build(samples)
         written = write(self.name, self.llm, self.params, samples, contexts, self._inject(contexts))
@@ -89,27 +89,26 @@ class DEP:
         return [_with_peer_scopes(*one) for one in zip(written, contexts, strict=True)]
 
     def _inject(self, contexts: Sequence[Context]) -> list[Prompt]:
-        """Prompts with their slots filled, all rows computed in one pass (Eq. 7)."""
+        """Prompts with their virtual tokens filled, all embeddings computed in one pass (Eq. 7)."""
         prompts = [render("dep", context, self.prompt) for context in contexts]
-        slots = [prompt.slots for prompt in prompts]
-        flat = [(context, slot) for context, own in zip(contexts, slots, strict=True) for slot in own]
+        virtual_tokens = [prompt.virtual_tokens for prompt in prompts]
+        flat = [(context, token) for context, own in zip(contexts, virtual_tokens, strict=True) for token in own]
         if not flat:
             return prompts
-        rows = self._rows(flat)
-        parts = np.split(rows, np.cumsum([len(own) for own in slots])[:-1])
+        parts = np.split(self._embeddings(flat), np.cumsum([len(own) for own in virtual_tokens])[:-1])
         return [with_soft(prompt, part) for prompt, part in zip(prompts, parts, strict=True)]
 
-    def _rows(self, flat: Sequence[tuple[Context, Slot]]) -> np.ndarray:
-        """Float (n, hidden): the adapter's rows for slots, refused where they would silence or crash the model."""
-        vectors = np.stack([context.vector(slot) for context, slot in flat])
-        entries = np.array([slot.entry for _, slot in flat], dtype=np.int64)
+    def _embeddings(self, flat: Sequence[tuple[Context, VirtualToken]]) -> np.ndarray:
+        """Float (n, hidden): soft prompt embeddings, refused if they would silence or crash the model."""
+        vectors = np.stack([context.vector(token) for context, token in flat])
+        entries = np.array([token.entry for _, token in flat], dtype=np.int64)
         try:
-            rows = self.adapter.soft_rows(vectors, stream_codes(slot for _, slot in flat), entries)
+            found = self.adapter.soft_prompt_embeddings(vectors, stream_ids(token for _, token in flat), entries)
         except ValueError as error:
             raise ArtifactError(f"the adapter does not fit: {error}", hint=_FITTED) from error
-        if not np.isfinite(rows).all():
-            raise ArtifactError("the adapter gives soft rows that are not finite", hint=_FITTED)
-        return rows
+        if not np.isfinite(found).all():
+            raise ArtifactError("the adapter gives soft prompt embeddings that are not finite", hint=_FITTED)
+        return found
 
 
 def _with_peer_scopes(prediction: Prediction, context: Context) -> Prediction:

@@ -24,7 +24,7 @@ from idiolect.llm.registry import BackboneConfig, backend_of, open_llm, require_
 from idiolect.pipeline.adapters import SETTINGS, contribution, digest_of, read_record, recorded_as
 from idiolect.pipeline.data import Data
 from idiolect.pipeline.settings import Settings
-from idiolect.sandbox.annotations import PlantedNotes
+from idiolect.sandbox.annotations import PlantedAnnotations
 from idiolect.sandbox.world import Truth
 from idiolect.store.engine import store_file
 from idiolect.store.outputs import check_folder, claim_folder
@@ -265,9 +265,15 @@ def pretrain_backbone(
         reviews = _visible(database, targets)
         items = database.items(sorted({ItemId(review.item) for review in reviews}))
         provenance = {"store": database.fingerprint(), "reviews": len(reviews), "targets": len(targets)}
-        notes = PlantedNotes(Truth.load(truth)) if truth else None
+        annotations = PlantedAnnotations(Truth.load(truth)) if truth else None
         return pretrain(
-            reviews, items, config=settings, folder=folder, notes=notes, provenance=provenance, progress=progress
+            reviews,
+            items,
+            config=settings,
+            folder=folder,
+            annotations=annotations,
+            provenance=provenance,
+            progress=progress,
         )
 
 

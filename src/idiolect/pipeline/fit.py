@@ -31,7 +31,7 @@ from idiolect.training.trainer import on_main
 def make_examples(
     tokenizer: PromptTokenizer, contexts: Sequence[Context], prompt: PromptConfig, *, max_target: int | None = None
 ) -> list[Example]:
-    """One training example a context: the DEP prompt, the reference (cut), and the vectors of the slots that fitted."""
+    """One training example per context: the DEP prompt, the reference (cut), the vectors of the virtual tokens kept."""
     return [
         make_example(
             tokenizer.encode(render("dep", context, prompt)),

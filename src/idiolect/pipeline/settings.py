@@ -140,8 +140,8 @@ class Settings(Config):
     context: ContextConfig = ContextConfig()
     """What a sample is written from."""
     vectors: Vectors = "right"
-    """What the difference slots hold: the difference, or, for an adapter trained as a control, the difference to the
-    peers of another item (``shuffled_peers``) or the review's own vector again (``his_twice``)."""
+    """What the difference virtual tokens hold: the difference or, for an adapter trained as a control, the difference
+    to the peers of another item (``shuffled_peers``) or the review's own vector again (``his_twice``)."""
     prompt: PromptConfig = PromptConfig()
     """What of it is shown."""
     methods: tuple[str, ...] = DEFAULT_METHODS
@@ -158,7 +158,7 @@ class Settings(Config):
     fit: FitConfig = FitConfig()
     """How the adapter is trained."""
     controls: tuple[str, ...] = ("constant",)
-    """Adapters trained beside DEP's, on as many slots and steps, but for what the slots hold: ``constant`` (a trained
+    """Adapters trained like DEP's, but with other contents of the virtual tokens: ``constant`` (a trained
     row each: what training as such gains), ``shuffled_peers`` and ``his_twice`` (see ``vectors``)."""
     negative_controls: bool = True
     """Whether ``evaluate`` also runs each method's controls (another user's history or vectors, trained controls)."""

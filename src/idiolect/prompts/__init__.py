@@ -1,1 +1,1 @@
-"""Contexts to segments of text and slots, and those to token ids."""
+"""Contexts to segments of text and virtual tokens, and those to token ids."""

@@ -1,13 +1,14 @@
-"""Template files to segments of text and slots.
+"""Template files to segments of text and virtual tokens.
 
-One file of a template: values in, text with marks where slots belong out.
+One file of a template: values in, text with marks where virtual tokens belong out.
 
 A context to a prompt, through the templates of one method.
 
 A template is a folder of four files: ``system``, ``head``, ``entry`` (rendered once a history entry, or once a compared
-review) and ``tail`` (what is asked). ``slot("his")`` leaves a slot. The fields are those of the DEP paper's Figure 6
-and of the DPL and DRP programs; the words are ours. Every part ends with its line breaks and begins with a word, so
-that a model reads the same tokens whether a prompt is tokenized part by part, as here, or as a whole, as by a server.
+review) and ``tail`` (what is asked). ``virtual_token("his")`` leaves a virtual token. The fields are those of
+the DEP paper's Figure 6 and of the DPL and DRP programs; the words are ours. Every part ends with its line breaks and
+begins with a word, so that a model reads the same tokens whether a prompt is tokenized part by part, as here, or as a
+whole, as by a server.
 """
 
 from __future__ import annotations
@@ -31,10 +32,10 @@ from idiolect.data.control_tokens import neutralised
 from idiolect.errors import ConfigError
 from idiolect.prompts.template_sandbox import TEMPLATE_ERRORS, TemplateSandbox, read_template, reason
 from idiolect.registry import suggest
-from idiolect.types import Block, Item, Message, Prompt, Review, ReviewId, Segment, Slot, Stream
+from idiolect.types import Block, Item, Message, Prompt, Review, ReviewId, Segment, Stream, VirtualToken
 
 STREAMS: Mapping[str, Stream] = {"his": "his", "diff": "diff", "user": "user", "instruction": "instruction"}
-"""What a template may ask a slot of."""
+"""What a template may ask a virtual token of."""
 _KNOWN = 2048
 """Texts of a part that are kept."""
 
@@ -46,13 +47,13 @@ class Part:
         template: Compiled.
         environment: What compiled it.
         source: Its text.
-        mark: What ``slot(stream)`` leaves before and after the stream's name.
+        mark: What ``virtual_token(stream)`` leaves before and after the stream's name.
     """
 
     def __init__(self, template: jinja2.Template, environment: TemplateSandbox, source: str, mark: str) -> None:
         self._template, self._environment = template, environment
         # Copied at every rendering, which takes long for a chain of mappings.
-        template.globals = {**template.globals, "slot": partial(_slot, mark)}
+        template.globals = {**template.globals, "virtual_token": partial(_virtual_token, mark)}
         parsed = environment.parse(source)
         includes = list(meta.find_referenced_templates(parsed))
         # What an included file reads is not known, so it may be everything.
@@ -85,9 +86,9 @@ class Part:
             raise ConfigError(message, hint="see the shipped templates") from error
 
 
-def _slot(mark: str, stream: str) -> str:
+def _virtual_token(mark: str, stream: str) -> str:
     if stream not in STREAMS:
-        raise ConfigError(f"a template asks for a slot of stream {stream!r}", hint=suggest(stream, STREAMS))
+        raise ConfigError(f"a template asks for a virtual token of stream {stream!r}", hint=suggest(stream, STREAMS))
     return f"{mark}{stream}{mark}"
 
 
@@ -100,8 +101,8 @@ class Files(NamedTuple):
 
     parts: Mapping[str, Part]
     mark: str
-    """What ``slot(stream)`` leaves in a rendered part, before and after the stream's name; nobody can guess it, so no
-    text can forge a slot."""
+    """What ``virtual_token(stream)`` writes before and after the stream's name. It is random, so no text can forge a
+    virtual token."""
 
     def segments(
         self, part: str, values: Mapping[str, Any], entry: int = -1, *, known: bool = False
@@ -111,7 +112,7 @@ class Files(NamedTuple):
         Args:
             part: ``system``, ``head``, ``entry`` or ``tail``.
             values: What the template may use.
-            entry: The history entry its slots belong to; -1: none.
+            entry: The history entry its virtual tokens belong to; -1: none.
             known: See ``Part.text``.
 
         Raises:
@@ -121,7 +122,7 @@ class Files(NamedTuple):
         if self.mark not in text:
             return (text,) if text else ()
         pieces = text.split(self.mark)
-        segments = (Slot(STREAMS[piece], entry) if k % 2 else piece for k, piece in enumerate(pieces))
+        segments = (VirtualToken(STREAMS[piece], entry) if k % 2 else piece for k, piece in enumerate(pieces))
         return tuple(segment for segment in segments if segment)
 
 
@@ -209,11 +210,11 @@ class PromptConfig(Config):
     """What of a context is shown."""
 
     with_text: bool = True
-    """Show the text of past reviews beside their slots (Table 2 of the DEP paper: w/ text, w/o text)."""
+    """Show the text of past reviews beside their virtual tokens (Table 2 of the DEP paper: w/ text, w/o text)."""
     streams: Streams = "both"
-    """Which vectors get a slot (Table 2)."""
+    """Which vectors get a virtual token (Table 2)."""
     guidance: bool = True
-    """Say in the system turn what the slots are (Table 9)."""
+    """Say in the system turn what the virtual tokens are (Table 9)."""
     description_chars: int = 1000
     """Longest item description; longer ones are cut at a word."""
     templates: Path | None = None
@@ -295,7 +296,7 @@ def render_comparison(
 
 
 def with_soft(prompt: Prompt, soft: Any) -> Prompt:
-    """The prompt with soft vectors (n_slots, hidden) for its slots."""
+    """The prompt with soft vectors (n_virtual_tokens, hidden) for its virtual tokens."""
     return replace(prompt, soft=soft)
 
 

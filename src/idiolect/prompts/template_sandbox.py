@@ -146,11 +146,11 @@ class TemplateSandbox(ImmutableSandboxedEnvironment):
         raise SecurityError(f"a template may not read {attribute!r} of {type(obj).__name__!r}")
 
     def is_safe_callable(self, obj: Any) -> bool:
-        """Whether a template may call something: macros, ``slot``, ``range``, loops, and methods of plain values."""
+        """Whether a template may call it: macros, ``virtual_token``, ``range``, loops, and methods of plain values."""
         if isinstance(obj, Macro | LoopContext) or obj == self._range:
             return True
         if isinstance(obj, partial):
-            return getattr(obj.func, "__name__", "") == "_slot"
+            return getattr(obj.func, "__name__", "") == "_virtual_token"
         owner, name = getattr(obj, "__self__", None), getattr(obj, "__name__", "")
         return any(name in names for kind, names in _METHODS.items() if isinstance(owner, kind))
 

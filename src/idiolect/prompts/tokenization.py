@@ -9,7 +9,7 @@ each of the expressions below begins a new piece at a space between a printable 
 whatever stands around it. So the ids of a text are the ids of its parts between such spaces, and few words of a review
 are new.
 
-Prompts to token ids: segment by segment through the model's own chat template, slot positions known exactly.
+Prompts to token ids: segment by segment through the model's own chat template, virtual token positions known exactly.
 
 The chat template is rendered once per sequence of roles around sentinels; what it puts between them is tokenized with
 its control tokens, what users wrote is tokenized without any (control tokens in it are broken up first). No id or
@@ -29,7 +29,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from idiolect.errors import ConfigError, InputError
-from idiolect.types import Block, Message, Prompt, Role, Segment, Slot
+from idiolect.types import Block, Message, Prompt, Role, Segment, VirtualToken
 
 
 class Frames(NamedTuple):
@@ -224,13 +224,13 @@ class EncodedPrompt:
     """A prompt as a model takes it, after what did not fit was dropped."""
 
     ids: np.ndarray
-    """int32 (n,): token ids; the pad id at slot positions."""
-    slot_positions: np.ndarray
-    """int64 (n_slots,): where the kept slots are in ``ids``."""
-    slots: tuple[Slot, ...]
-    """The kept slots, in text order."""
-    slot_rows: np.ndarray
-    """int64 (n_slots,): the kept slots' indices among all slots of the prompt (rows of ``Prompt.soft``)."""
+    """int32 (n,): token ids; the pad id at virtual token positions."""
+    virtual_token_positions: np.ndarray
+    """int64 (n_virtual_tokens,): where the kept virtual tokens are in ``ids``."""
+    virtual_tokens: tuple[VirtualToken, ...]
+    """The kept virtual tokens, in text order."""
+    virtual_token_indices: np.ndarray
+    """int64 (n_virtual_tokens,): their indices among all virtual tokens of the prompt (rows of ``Prompt.soft``)."""
     kept_entries: tuple[int, ...]
     """The history entries that fitted."""
     opening: str = ""
@@ -271,7 +271,7 @@ class PromptTokenizer:
         self._backend: Any = getattr(tokenizer, "backend_tokenizer", None)
         self._control = ControlTokens(tokenizer)
         self._words = Words(self._tokenize) if works_by_words(tokenizer) else None
-        self._slot = np.array([self.pad_id], dtype=np.int32)
+        self._virtual_token = np.array([self.pad_id], dtype=np.int32)
         # Per instance, so that a tokenizer and its cache die together; by text, so that a review is tokenized once
         # whatever place it takes in however many histories.
         self._ids = lru_cache(maxsize=65_536)(self._text_ids)
@@ -288,25 +288,25 @@ class PromptTokenizer:
         ids: list[np.ndarray] = []
         positions: list[int] = []
         rows: list[int] = []
-        slots: list[Slot] = []
+        virtual_tokens: list[VirtualToken] = []
         kept: dict[int, None] = {}
         length = row = 0
         for content, entry in layout:
             if entry is None or entry < limit:
-                if isinstance(content, Slot):
+                if isinstance(content, VirtualToken):
                     positions.append(length)
                     rows.append(row)
-                    slots.append(content)
+                    virtual_tokens.append(content)
                 ids.append(self._ids_of(content))
                 length += len(ids[-1])
                 if entry is not None:
                     kept[entry] = None
-            row += isinstance(content, Slot)
+            row += isinstance(content, VirtualToken)
         return EncodedPrompt(
             ids=np.concatenate(ids),
-            slot_positions=np.array(positions, dtype=np.int64),
-            slots=tuple(slots),
-            slot_rows=np.array(rows, dtype=np.int64),
+            virtual_token_positions=np.array(positions, dtype=np.int64),
+            virtual_tokens=tuple(virtual_tokens),
+            virtual_token_indices=np.array(rows, dtype=np.int64),
             kept_entries=tuple(kept),
             opening=self._frames(tuple(message.role for message in prompt.messages)).opening,
         )
@@ -393,7 +393,7 @@ class PromptTokenizer:
     def _ids_of(self, content: Segment | np.ndarray) -> np.ndarray:
         if isinstance(content, str):
             return self._ids(content)
-        return self._slot if isinstance(content, Slot) else content
+        return self._virtual_token if isinstance(content, VirtualToken) else content
 
     def _text_ids(self, text: str) -> np.ndarray:
         """Ids of text that may come from anybody: control tokens in it lose their meaning."""

@@ -17,7 +17,7 @@ _PRIMER = (10, 25)
 """Fewest and most traits named."""
 
 
-class PlantedNotes:
+class PlantedAnnotations:
     """True profiles and differences, of random length, so that a model learns to read short and long ones.
 
     Args:

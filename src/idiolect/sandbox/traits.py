@@ -105,7 +105,7 @@ class Trait:
     high: str
     low: str
     more: str
-    """The same in one word, for the short space of a slot."""
+    """The same in one word, for the short space of a virtual token."""
     less: str
 
 

@@ -1,8 +1,8 @@
 """From a code to a row in the backbone's input space (Eq. 6; one projector per stream, appendix C.2).
 
-Where soft rows come from: from vectors (the method) or from nowhere (the control).
+Where soft prompt embeddings come from: from vectors (the method) or from nowhere (the control).
 
-Vectors to soft rows: what is trained, saved and served. The backbone is not part of it.
+Vectors to soft prompt embeddings: what is trained, saved and served. The backbone is not part of it.
 """
 
 from __future__ import annotations
@@ -21,11 +21,11 @@ from idiolect.softprompt.sae import (
     Average,
     Groups,
     NormMatch,
-    SlotBatch,
     SparseAutoencoder,
     Standardiser,
+    VirtualTokenBatch,
     code_stats,
-    own,
+    identity,
     reconstruction_loss,
     sparsity_loss,
 )
@@ -51,14 +51,14 @@ class Projector(nn.Module):
 
 
 def _xavier(width_in: int, width_out: int, generator: torch.Generator | None) -> nn.Linear:
-    # Born on "meta", for Linear's own initialisation would draw from torch's global generator.
+    # Uses the meta device so that the global RNG is untouched.
     layer = nn.Linear(width_in, width_out, device="meta").to_empty(device="cpu")
     nn.init.xavier_uniform_(layer.weight, generator=generator)
     nn.init.zeros_(layer.bias)
     return layer
 
 
-class RefinedRows(nn.Module):
+class SoftPromptEncoder(nn.Module):
     """Standardise, refine (Eq. 5), project (Eq. 6).
 
     Args:
@@ -75,21 +75,21 @@ class RefinedRows(nn.Module):
             {stream: Projector(config.width, config.hidden_size, generator=generator) for stream in config.kept_streams}
         )
 
-    def forward(self, slots: SlotBatch, average: Average) -> AdapterOutput:
-        """See ``Adapter.forward``; the rows are at the projectors' own scale."""
-        x = slots.vectors if self.standardiser is None else self.standardiser(slots.vectors, slots.stream)
+    def forward(self, batch: VirtualTokenBatch, average: Average) -> AdapterOutput:
+        """See ``Adapter.forward``; not yet normalized."""
+        x = batch.vectors if self.standardiser is None else self.standardiser(batch.vectors, batch.stream)
         if self.sae is None:
-            return AdapterOutput(self._project(x, slots.stream), {}, {})
+            return AdapterOutput(self._project(x, batch.stream), {}, {})
         code = self.sae.feature_acts(x)
         x_hat = self.sae.decode(code)
-        config, groups = self.config, Groups.of(slots, self.config.pooling)
+        config, groups = self.config, Groups.of(batch, self.config.pooling)
         losses = {"reconstruction": config.recon_weight * reconstruction_loss(x, x_hat, groups, average)}
         stats = code_stats(x.detach(), x_hat.detach(), code.detach())
         if config.refine == "sae":
             sparsity = sparsity_loss(code, groups, config.rho, average)
             losses["sparsity"] = config.recon_weight * config.sparsity_weight * sparsity.loss
             stats["clamp_rate"] = sparsity.clamp_rate.detach()
-        return AdapterOutput(self._project(code, slots.stream), losses, stats)
+        return AdapterOutput(self._project(code, batch.stream), losses, stats)
 
     def _project(self, code: Tensor, stream: Tensor) -> Tensor:
         # Every projector sees every row: the product is small, no device waits for a row count, and each weight takes
@@ -100,7 +100,7 @@ class RefinedRows(nn.Module):
         return rows
 
 
-class ConstantRows(nn.Module):
+class ConstantPrompt(nn.Module):
     """One trained row per stream and entry, whatever the vectors: what training as such gains.
 
     Rows start small, as token embeddings do. Adam's steps have the size of the learning rate whatever the gradient, and
@@ -117,9 +117,9 @@ class ConstantRows(nn.Module):
         self.table = nn.Parameter(torch.empty(2, config.max_entries, config.hidden_size))
         nn.init.normal_(self.table, std=0.02, generator=generator)
 
-    def forward(self, slots: SlotBatch, average: Average) -> AdapterOutput:
+    def forward(self, batch: VirtualTokenBatch, average: Average) -> AdapterOutput:
         """See ``Adapter.forward``."""
-        return AdapterOutput(self.table[slots.stream, slots.entry], {}, {})
+        return AdapterOutput(self.table[batch.stream, batch.entry], {}, {})
 
 
 class Adapter(SavedAdapter):
@@ -133,22 +133,22 @@ class Adapter(SavedAdapter):
     def __init__(self, config: AdapterConfig, generator: torch.Generator | None = None) -> None:
         super().__init__()
         self.config = config
-        self.source = (RefinedRows if config.kind == "dep" else ConstantRows)(config, generator)
+        self.source = (SoftPromptEncoder if config.kind == "dep" else ConstantPrompt)(config, generator)
         self.norm_match = NormMatch() if config.match_norm else None
 
-    def forward(self, slots: SlotBatch, average: Average = own) -> AdapterOutput:
+    def forward(self, batch: VirtualTokenBatch, average: Average = identity) -> AdapterOutput:
         """Rows, weighted losses and statistics.
 
         In float32 whatever the autocast around it: in bfloat16 1 - 1e-6 is 1, and the KL of Eq. 10 infinite.
 
         Args:
-            slots: The slots; none at all is a valid batch.
+            batch: The virtual tokens; an empty batch is valid.
             average: Averages counts over processes.
         """
-        with torch.autocast(slots.vectors.device.type, enabled=False):
-            rows, losses, stats = self.source(slots, average)
+        with torch.autocast(batch.vectors.device.type, enabled=False):
+            rows, losses, stats = self.source(batch, average)
             if self.norm_match is not None:
-                rows = self.norm_match(rows, slots.stream)
+                rows = self.norm_match(rows, batch.stream)
                 stats = {**stats, **self.norm_match.stats()}
             norm = rows.detach().norm(dim=-1).sum() / max(len(rows), 1)
         return AdapterOutput(rows, losses, {**stats, "soft_norm": norm})
@@ -157,36 +157,38 @@ class Adapter(SavedAdapter):
         """Take the scales from training data.
 
         Args:
-            vectors: float (n, d_in), the vectors of the training slots.
+            vectors: float (n, d_in), the vectors of the training virtual tokens.
             stream: int (n,), their streams.
             token_norm: Mean norm of the backbone's token embeddings.
         """
-        if isinstance(self.source, RefinedRows) and self.source.standardiser is not None:
+        if isinstance(self.source, SoftPromptEncoder) and self.source.standardiser is not None:
             self.source.standardiser.fit(vectors, stream)
         if self.norm_match is not None:
             self.norm_match.token_norm.fill_(token_norm)
 
     def check(self, vectors: np.ndarray, stream: np.ndarray, entry: np.ndarray) -> None:
-        """Refuse slots that the adapter has no weights for.
+        """Refuse virtual tokens that the adapter has no weights for.
 
         Raises:
             ValueError: Wrong shape, a stream the configuration leaves out, or an entry past the constant's table.
         """
         n, config = len(stream), self.config
         if vectors.shape != (n, config.d_in) or entry.shape != (n,):
-            raise ValueError(f"{n} slots need vectors ({n}, {config.d_in}), got {vectors.shape} and {entry.shape}")
+            raise ValueError(
+                f"{n} virtual tokens need vectors ({n}, {config.d_in}), got {vectors.shape} and {entry.shape}"
+            )
         if not np.isin(stream, [STREAMS.index(name) for name in config.kept_streams]).all():
             raise ValueError(f"the adapter has no weights for streams other than {config.kept_streams!r}")
         if config.kind == "constant" and n and entry.max() >= config.max_entries:
             raise ValueError(f"entry {entry.max()} is past the adapter's {config.max_entries} (max_entries)")
 
     @torch.no_grad()
-    def soft_rows(self, vectors: np.ndarray, stream: np.ndarray, entry: np.ndarray) -> np.ndarray:
+    def soft_prompt_embeddings(self, vectors: np.ndarray, stream: np.ndarray, entry: np.ndarray) -> np.ndarray:
         """Rows for inference.
 
         Args:
-            vectors: float (n, d_in), row k for slot k.
-            stream: int (n,), see ``stream_codes``.
+            vectors: float (n, d_in), row k for virtual token k.
+            stream: int (n,), see ``stream_ids``.
             entry: int (n,), index of the history entry.
 
         Returns:
@@ -199,8 +201,8 @@ class Adapter(SavedAdapter):
         device = next(self.parameters()).device
         values = torch.as_tensor(vectors, dtype=torch.float32, device=device)
         codes, places = (torch.as_tensor(x, dtype=torch.int64, device=device) for x in (stream, entry))
-        slots = SlotBatch(values, codes, places, sample=torch.zeros_like(codes), n_samples=1)
-        return self(slots).rows.cpu().numpy()
+        batch = VirtualTokenBatch(values, codes, places, sample=torch.zeros_like(codes), n_samples=1)
+        return self(batch).rows.cpu().numpy()
 
     @classmethod
     def from_pretrained(cls, folder: Path) -> Adapter:

@@ -13,7 +13,7 @@ from pydantic import Field
 from idiolect.config import Config, build
 from idiolect.errors import ConfigError
 from idiolect.registry import suggest
-from idiolect.types import Slot, Stream
+from idiolect.types import Stream, VirtualToken
 
 STREAMS: tuple[Stream, Stream] = ("his", "diff")
 """A stream's place here is its code in every tensor."""
@@ -36,7 +36,7 @@ class AdapterConfig(Config):
     d_sae: int | None = Field(default=None, gt=0)
     """Width of the code; None: half of ``d_in``, as in the paper (1024 to 512)."""
     streams: Literal["both", "his", "diff"] = "both"
-    """Which streams have slots."""
+    """Which streams have virtual tokens."""
     refine: Literal["sae", "ae", "none"] = "sae"
     """``ae`` drops the sparsity loss, ``none`` projects the vectors themselves (the paper's Table 3)."""
     activation: Activation = "relu"
@@ -76,7 +76,7 @@ class AdapterConfig(Config):
 
     @property
     def kept_streams(self) -> tuple[Stream, ...]:
-        """The streams that have slots, in the order of their codes."""
+        """The streams that have virtual tokens, in the order of their codes."""
         return tuple(stream for stream in STREAMS if self.streams in ("both", stream))
 
     @classmethod
@@ -158,6 +158,6 @@ class UserInputs:
     """The text of the task, or its vector float32 (d_in,)."""
 
 
-def stream_codes(slots: Iterable[Slot]) -> np.ndarray:
-    """int64 (n,): the code of each slot's stream."""
-    return np.array([STREAMS.index(slot.stream) for slot in slots], dtype=np.int64)
+def stream_ids(virtual_tokens: Iterable[VirtualToken]) -> np.ndarray:
+    """int64 (n,): the code of each virtual token's stream."""
+    return np.array([STREAMS.index(token.stream) for token in virtual_tokens], dtype=np.int64)

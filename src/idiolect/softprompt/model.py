@@ -1,4 +1,4 @@
-"""Soft rows into the backbone's input space.
+"""Soft prompt embeddings into the backbone's input space.
 
 A frozen causal language model of any family, with an adapter that writes into its input.
 """
@@ -13,37 +13,37 @@ from torch.nn import functional as F
 
 from idiolect.errors import ConfigError
 from idiolect.softprompt.adapter import Adapter
-from idiolect.softprompt.sae import Average, SlotBatch, own
+from idiolect.softprompt.sae import Average, VirtualTokenBatch, identity
 
 
-def splice(inputs_embeds: Tensor, slot_mask: Tensor, rows: Tensor) -> Tensor:
-    """Token embeddings with a row at every slot, in order; differentiable in both (Eq. 7).
+def insert_embeddings(inputs_embeds: Tensor, virtual_token_mask: Tensor, rows: Tensor) -> Tensor:
+    """Token embeddings with a row at every virtual token, in order; differentiable in both (Eq. 7).
 
     Args:
         inputs_embeds: float (B, T, H).
-        slot_mask: bool (B, T), True at slots.
+        virtual_token_mask: bool (B, T), True at virtual tokens.
         rows: float (S, H), one a True, row by row of the mask; cast to the type of ``inputs_embeds``.
 
     Returns:
         float (B, T, H), a new tensor.
 
     Raises:
-        ValueError: The mask does not have exactly S slots (the scatter itself would drop rows in silence).
+        ValueError: The mask does not have exactly S virtual tokens (the scatter itself would drop rows in silence).
     """
-    n_slots = int(slot_mask.sum())
-    if n_slots != len(rows):
-        raise ValueError(f"{len(rows)} soft rows for {n_slots} slots")
-    return inputs_embeds.masked_scatter(slot_mask[..., None], rows.to(inputs_embeds.dtype))
+    n_virtual_tokens = int(virtual_token_mask.sum())
+    if n_virtual_tokens != len(rows):
+        raise ValueError(f"{len(rows)} soft prompt embeddings for {n_virtual_tokens} virtual tokens")
+    return inputs_embeds.masked_scatter(virtual_token_mask[..., None], rows.to(inputs_embeds.dtype))
 
 
 def per_layer_inputs(model: nn.Module, input_ids: Tensor) -> dict[str, Tensor]:
     """What the layers of some families (Gemma 4 E2B, Gemma 3n) read of the token ids beside the input embeddings.
 
-    Such a model cannot tell it from ``inputs_embeds``: soft rows are no token's embedding.
+    Such a model cannot tell it from ``inputs_embeds``: soft prompt embeddings are no token's embedding.
 
     Args:
         model: A causal language model.
-        input_ids: int64 (B, T), with any token, best the padding token, at slots.
+        input_ids: int64 (B, T), with any token, best the padding token, at virtual tokens.
 
     Returns:
         Further arguments of the model's ``forward`` beside ``inputs_embeds``; none for all other families.
@@ -88,7 +88,7 @@ class SoftPromptModel(nn.Module):
     accepts_loss_kwargs = False
     """The Trainer then divides the whole loss by the accumulation steps, once (Eq. 11 stays whole)."""
 
-    def __init__(self, backbone: Any, adapter: Adapter, average: Average = own) -> None:
+    def __init__(self, backbone: Any, adapter: Adapter, average: Average = identity) -> None:
         super().__init__()
         width = backbone.get_input_embeddings().weight.shape[1]
         if width != adapter.config.hidden_size:
@@ -121,33 +121,33 @@ class SoftPromptModel(nn.Module):
         self,
         input_ids: Tensor,
         attention_mask: Tensor,
-        slot_mask: Tensor,
+        virtual_token_mask: Tensor,
         labels: Tensor,
-        slot_vectors: Tensor,
-        slot_stream: Tensor,
-        slot_entry: Tensor,
-        slot_sample: Tensor,
+        vectors: Tensor,
+        stream: Tensor,
+        entry: Tensor,
+        sample: Tensor,
     ) -> dict[str, Tensor]:
         """Losses of a left-padded batch whose targets end every row (Eq. 11).
 
         Args:
-            input_ids: int64 (B, T); what stands at slots does not matter.
+            input_ids: int64 (B, T); what stands at virtual tokens does not matter.
             attention_mask: int64 (B, T), 0 at padding.
-            slot_mask: bool (B, T).
+            virtual_token_mask: bool (B, T).
             labels: int64 (B, L), L < T: the last L tokens of each row, ``IGNORED`` where they are no target.
-            slot_vectors: float32 (S, d_in).
-            slot_stream: int64 (S,).
-            slot_entry: int64 (S,).
-            slot_sample: int64 (S,), row of the batch.
+            vectors: float32 (S, d_in).
+            stream: int64 (S,).
+            entry: int64 (S,).
+            sample: int64 (S,), row of the batch.
 
         Returns:
             ``loss``, with gradient; detached: ``generation`` (nats a target token), each weighted term of the adapter,
             and its statistics.
         """
-        average = self.average if self.training else own
-        slots = SlotBatch(slot_vectors, slot_stream, slot_entry, slot_sample, n_samples=len(input_ids))
-        rows, terms, stats = self.adapter(slots, average)
-        embeds = splice(self.backbone.get_input_embeddings()(input_ids), slot_mask, rows)
+        average = self.average if self.training else identity
+        batch = VirtualTokenBatch(vectors, stream, entry, sample, n_samples=len(input_ids))
+        rows, terms, stats = self.adapter(batch, average)
+        embeds = insert_embeddings(self.backbone.get_input_embeddings()(input_ids), virtual_token_mask, rows)
         beside = per_layer_inputs(self.backbone, input_ids)
         generation = self._generation_loss(embeds, beside, attention_mask, labels, average)
         loss = generation + sum(terms.values())

@@ -28,7 +28,7 @@ from torch.nn import functional as F
 from idiolect.softprompt.adapter import Projector
 from idiolect.softprompt.artifact import SavedAdapter
 from idiolect.softprompt.config import USER_STREAMS, PPlugConfig, UserInputs
-from idiolect.softprompt.sae import AdapterOutput, Average, own
+from idiolect.softprompt.sae import AdapterOutput, Average, identity
 
 _STATISTICS = 256
 """Samples from which the scales are taken, spread evenly."""
@@ -253,7 +253,7 @@ class PPlugAdapter(SavedAdapter):
         encoder = self.source.input_encoder if isinstance(self.source, PersonalEmbeddings) else None
         return tensors if encoder is None else tensors | encoder.collate([one.query for one in inputs])
 
-    def forward(self, batch: Mapping[str, Tensor], average: Average = own) -> AdapterOutput:
+    def forward(self, batch: Mapping[str, Tensor], average: Average = identity) -> AdapterOutput:
         """Embeddings (S, hidden_size) of the virtual tokens, and statistics of the attention; there are no losses.
 
         In float32 whatever the autocast around it.

@@ -1,4 +1,4 @@
-"""A batch of slots laid flat, one row a slot, whatever sample it belongs to.
+"""A batch of virtual tokens laid flat, one row a virtual token, whatever sample it belongs to.
 
 The two scales that decide whether an adapter learns: that of its vectors and that of its rows.
 
@@ -29,13 +29,13 @@ Average = Callable[[Tensor], Tensor]
 """Turns this process's counts into the mean of all processes' counts."""
 
 
-def own(count: Tensor) -> Tensor:
-    """The ``Average`` of a single process: its own counts."""
+def identity(count: Tensor) -> Tensor:
+    """The ``Average`` of a single process: the counts themselves."""
     return count
 
 
-class SlotBatch(NamedTuple):
-    """Slots of ``n_samples`` samples, in the order in which they stand in the text."""
+class VirtualTokenBatch(NamedTuple):
+    """Virtual tokens of ``n_samples`` samples, in the order in which they stand in the text."""
 
     vectors: Tensor
     """float32 (S, d_in): ``e_his`` or ``e_diff``."""
@@ -49,7 +49,7 @@ class SlotBatch(NamedTuple):
 
 
 class AdapterOutput(NamedTuple):
-    """What an adapter makes of a ``SlotBatch``."""
+    """What an adapter makes of a ``VirtualTokenBatch``."""
 
     rows: Tensor
     """float32 (S, hidden_size)."""
@@ -95,7 +95,7 @@ class Standardiser(nn.Module):
         return (vectors - self.mean[stream]) / self.sd[stream]
 
 
-MIN_SCALE = 1e-4
+MIN_MEAN_SQUARE = 1e-4
 """Added to a row's mean square: a row of (almost) nothing stays small, and its gradient bounded."""
 
 
@@ -112,7 +112,7 @@ class NormMatch(nn.Module):
     def forward(self, rows: Tensor, stream: Tensor) -> Tensor:
         """(S, hidden_size) to (S, hidden_size)."""
         scale = self.token_norm * self.gain[stream] / rows.shape[-1] ** 0.5
-        return rows * (rows.square().mean(dim=-1) + MIN_SCALE).rsqrt()[:, None] * scale[:, None]
+        return rows * (rows.square().mean(dim=-1) + MIN_MEAN_SQUARE).rsqrt()[:, None] * scale[:, None]
 
     def stats(self) -> dict[str, Tensor]:
         """What the norm of a row is made of, to report beside it."""
@@ -142,12 +142,12 @@ class Groups(NamedTuple):
     n_samples: int
 
     @classmethod
-    def of(cls, slots: SlotBatch, pooling: Pooling = "sample") -> Groups:
+    def of(cls, batch: VirtualTokenBatch, pooling: Pooling = "sample") -> Groups:
         """The groups of ``AdapterConfig.pooling``: pooling gives all rows one label."""
-        one = torch.zeros_like(slots.stream)
+        one = torch.zeros_like(batch.stream)
         if pooling == "batch":
-            return cls(slots.stream, one, 1)
-        return cls(one if pooling == "streams" else slots.stream, slots.sample, slots.n_samples)
+            return cls(batch.stream, one, 1)
+        return cls(one if pooling == "streams" else batch.stream, batch.sample, batch.n_samples)
 
 
 class Sparsity(NamedTuple):
@@ -158,7 +158,7 @@ class Sparsity(NamedTuple):
     """Share of the mean activations outside [EPS, 1 - EPS]."""
 
 
-def reconstruction_loss(x: Tensor, x_hat: Tensor, groups: Groups, average: Average = own) -> Tensor:
+def reconstruction_loss(x: Tensor, x_hat: Tensor, groups: Groups, average: Average = identity) -> Tensor:
     """Smooth L1, mean over each stream's elements, summed over streams (Eq. 8).
 
     Args:
@@ -172,7 +172,7 @@ def reconstruction_loss(x: Tensor, x_hat: Tensor, groups: Groups, average: Avera
     return _sum_of_means(total, _rows(groups.stream, 2), average)
 
 
-def sparsity_loss(code: Tensor, groups: Groups, rho: float, average: Average = own) -> Sparsity:
+def sparsity_loss(code: Tensor, groups: Groups, rho: float, average: Average = identity) -> Sparsity:
     """KL(rho || mean activation), mean over units and samples, summed over streams (Eq. 9 and 10), in float32.
 
     Args:

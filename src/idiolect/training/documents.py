@@ -1,9 +1,9 @@
 """Reviews to pretraining documents: the library's own prompts, each followed by the text it asks for.
 
 A backbone that is to be steered by prompts must have read such prompts. Every review becomes one document an epoch, in
-a method's format drawn at random, with a random number of the same user's earlier reviews as history. Where notes on
-users are at hand (a sandbox world's planted truth), the formats with a profile are read too, and the places of soft
-vectors hold words, so that a backbone learns that what stands there tells how to write.
+a method's format drawn at random, with a random number of the same user's earlier reviews as history. With
+annotations of users (a sandbox world's planted truth), the formats with a profile are used too, and words stand in
+place of virtual tokens, so that a backbone learns that what stands there says how to write.
 """
 
 from __future__ import annotations
@@ -21,26 +21,26 @@ from idiolect.context import NO_VECTOR, Context, Entry
 from idiolect.errors import ConfigError
 from idiolect.prompts.rendering import PromptConfig, render
 from idiolect.prompts.tokenization import PromptTokenizer
-from idiolect.types import Item, ItemId, Prompt, Review, Sample, Segment, Slot
+from idiolect.types import Item, ItemId, Prompt, Review, Sample, Segment, VirtualToken
 
 PRIMERS = frozenset({"primer_words", "primer_profile"})
 """Short prompts that tell how the review is written; ``primer_item`` tells what it is about, ``primer_user`` that and
 how the user writes. They are no method's: a small model learns to look back only late, and the sooner the less there
 is to look at."""
 PROFILED = PRIMERS | {"primer_user", "pag", "dpl", "drp", "summarize"}
-"""Formats that are nothing without notes."""
+"""Formats that are nothing without annotations."""
 BARE = PRIMERS | {"primer_item", "primer_user", "nonpersonalized", "pplug"}
 """Formats that never show history."""
 HISTORICAL = frozenset({"rag", "dep", "summarize"})
 """Formats that are nothing without history."""
 
 
-class Notes(Protocol):
-    """What is known about how users write (see ``sandbox.notes.PlantedNotes``)."""
+class Annotations(Protocol):
+    """What is known about how users write (see ``sandbox.annotations.PlantedAnnotations``)."""
 
     @property
     def digest(self) -> str:
-        """A name for exactly these notes."""
+        """A name for exactly these annotations."""
         ...
 
     def profile(self, user: str, rng: np.random.Generator) -> str:
@@ -68,18 +68,18 @@ class DocumentConfig(Config):
     """The mixture of formats."""
 
     shares: dict[str, float] = Field(default={"nonpersonalized": 0.2, "rag": 0.5, "dep": 0.3}, min_length=1)
-    """Share of each prompt template; they are normalised. Some need notes (``PROFILED``)."""
+    """Share of each prompt template; they are normalised. Some need annotations (``PROFILED``)."""
     max_history: int = 8
     """History entries are drawn uniformly from 0 (1 where the format needs one) to this many."""
     bare_share: float = Field(default=0.75, ge=0, le=1)
     """Share of the ``pag``, ``dpl`` and ``drp`` documents without any history beside the profile."""
     textless_share: float = Field(default=0.0, ge=0, le=1)
     """Share of the ``dep`` documents without the text of past reviews."""
-    slot_words: float = Field(default=0.7, ge=0, le=1)
-    """Share of the documents with slots in which words stand in them, where there are notes."""
+    virtual_token_words: float = Field(default=0.7, ge=0, le=1)
+    """Share of the documents with virtual tokens in which words stand in their place, if there are annotations."""
 
 
-class Document(NamedTuple):
+class EncodedDocument(NamedTuple):
     """A prompt and the text it asks for."""
 
     ids: np.ndarray
@@ -89,7 +89,7 @@ class Document(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Draft:
+class Document:
     """A document before it is tokenized."""
 
     template: str
@@ -98,27 +98,29 @@ class Draft:
     answer: str
 
 
-def drafts(
+def documents(
     reviews: Sequence[Review],
     items: Mapping[ItemId, Item],
     config: DocumentConfig,
     rng: np.random.Generator,
-    notes: Notes | None = None,
-) -> Iterator[Draft]:
+    annotations: Annotations | None = None,
+) -> Iterator[Document]:
     """A prompt and its answer for every review, users in turn.
 
     Args:
         reviews: Visible text only; what is not passed is never seen.
         items: Their items; an unknown one is shown by its id.
         config: The mixture.
-        rng: Draws formats, history lengths and lengths of notes.
-        notes: On the users and reviews.
+        rng: Draws formats, history lengths and lengths of annotations.
+        annotations: On the users and reviews.
 
     Raises:
-        ConfigError: A format needs notes, and there are none.
+        ConfigError: A format needs annotations, and there are none.
     """
-    if notes is None and (missing := sorted(PROFILED & config.shares.keys())):
-        raise ConfigError(f"{', '.join(missing)}: no notes on the users", hint="pass --truth, or leave these formats")
+    if annotations is None and (missing := sorted(PROFILED & config.shares.keys())):
+        raise ConfigError(
+            f"{', '.join(missing)}: users have no annotations", hint="pass --truth, or leave these formats"
+        )
     names = sorted(config.shares)
     weights = np.array([config.shares[name] for name in names])
     ordered = sorted(reviews, key=lambda review: (review.user, review.moment))
@@ -132,10 +134,10 @@ def drafts(
             wanted = _history_length(template, config, rng)
             window = profile[max(0, position - wanted) : position][::-1]
             history = [past for past in window if past.moment < review.moment]
-            yield _draft(template, _context(review, history, items), config, rng, notes)
+            yield _document(template, _context(review, history, items), config, rng, annotations)
 
 
-def documents(
+def encoded_documents(
     reviews: Sequence[Review],
     items: Mapping[ItemId, Item],
     tokenizer: PromptTokenizer,
@@ -143,16 +145,16 @@ def documents(
     rng: np.random.Generator,
     *,
     max_tokens: int,
-    notes: Notes | None = None,
-) -> Iterator[Document]:
+    annotations: Annotations | None = None,
+) -> Iterator[EncodedDocument]:
     """Every review as a document of at most ``max_tokens`` tokens (a longer answer is cut).
 
-    A slot without words stands in the text as a padding token: the format is learned, no vector is.
+    A virtual token without words stands in the text as a padding token: the format is learned, no vector is.
     """
-    for draft in drafts(reviews, items, config, rng, notes):
-        shown = tokenizer.encode(draft.prompt).ids
-        answer = tokenizer.encode_reference(draft.answer)
-        yield Document(np.concatenate([shown, answer])[:max_tokens], len(shown))
+    for document in documents(reviews, items, config, rng, annotations):
+        shown = tokenizer.encode(document.prompt).ids
+        answer = tokenizer.encode_reference(document.answer)
+        yield EncodedDocument(np.concatenate([shown, answer])[:max_tokens], len(shown))
 
 
 def tokenizer_texts(
@@ -160,11 +162,11 @@ def tokenizer_texts(
     items: Mapping[ItemId, Item],
     config: DocumentConfig,
     rng: np.random.Generator,
-    notes: Notes | None = None,
+    annotations: Annotations | None = None,
 ) -> Iterator[str]:
     """The same documents as plain text, for training a tokenizer."""
-    for draft in drafts(reviews, items, config, rng, notes):
-        yield "\n".join(message.text for message in draft.prompt.messages) + draft.answer
+    for document in documents(reviews, items, config, rng, annotations):
+        yield "\n".join(message.text for message in document.prompt.messages) + document.answer
 
 
 def _history_length(template: str, config: DocumentConfig, rng: np.random.Generator) -> int:
@@ -175,40 +177,40 @@ def _history_length(template: str, config: DocumentConfig, rng: np.random.Genera
     return 0 if rng.random() < config.bare_share else int(rng.integers(1, config.max_history + 1))
 
 
-def _draft(
-    template: str, context: Context, config: DocumentConfig, rng: np.random.Generator, notes: Notes | None
-) -> Draft:
+def _document(
+    template: str, context: Context, config: DocumentConfig, rng: np.random.Generator, annotations: Annotations | None
+) -> Document:
     sample, answer, values = context.sample, context.sample.reference or "", {}
-    if notes is not None and template in PRIMERS:
-        values["profile"], values["words"] = notes.primer(sample.target or "", rng)
-    elif notes is not None and template in PROFILED:
-        values["profile"] = notes.profile(sample.user, rng)
-    if notes is not None and template == "summarize":
+    if annotations is not None and template in PRIMERS:
+        values["profile"], values["words"] = annotations.primer(sample.target or "", rng)
+    elif annotations is not None and template in PROFILED:
+        values["profile"] = annotations.profile(sample.user, rng)
+    if annotations is not None and template == "summarize":
         answer = f"[Summary]: {values['profile']}"
         past = [entry.review for entry in context.entries] if rng.random() < 0.5 else []
         values["compared"] = [
-            {"item": entry.item, "differences": notes.differences(review.id, review.item, rng)}
+            {"item": entry.item, "differences": annotations.differences(review.id, review.item, rng)}
             for entry, review in zip(context.entries, past, strict=False)
         ]
     with_text = template != "dep" or rng.random() >= config.textless_share
     prompt = render(template, context, PromptConfig(with_text=with_text), **values)
-    if notes is not None and prompt.slots and rng.random() < config.slot_words:
-        prompt = _with_words(prompt, context, notes, rng)
-    return Draft(template, context, prompt, answer)
+    if annotations is not None and prompt.virtual_tokens and rng.random() < config.virtual_token_words:
+        prompt = _with_words(prompt, context, annotations, rng)
+    return Document(template, context, prompt, answer)
 
 
-def _with_words(prompt: Prompt, context: Context, notes: Notes, rng: np.random.Generator) -> Prompt:
+def _with_words(prompt: Prompt, context: Context, annotations: Annotations, rng: np.random.Generator) -> Prompt:
     """The prompt with what a soft vector should say written out in its place."""
 
     def words(segment: Segment) -> Segment:
-        if not isinstance(segment, Slot):
+        if not isinstance(segment, VirtualToken):
             return segment
         if segment.stream == "user":
-            return notes.user_words(context.sample.user, rng)
+            return annotations.user_words(context.sample.user, rng)
         if segment.stream == "instruction":
             return segment
         past = context.entries[segment.entry].review
-        return notes.review_words(past.id, past.item if segment.stream == "diff" else None, rng)
+        return annotations.review_words(past.id, past.item if segment.stream == "diff" else None, rng)
 
     messages = (
         replace(

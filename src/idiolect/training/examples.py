@@ -1,4 +1,4 @@
-"""What an adapter is fitted on: token ids, slots and vectors of one sample.
+"""What an adapter is fitted on: token ids, virtual tokens and vectors of one sample.
 
 Examples to a batch, padded on the left to its own longest row, so that every target ends at the last position.
 """
@@ -15,7 +15,7 @@ import torch
 from torch import Tensor
 
 from idiolect.context import Context
-from idiolect.softprompt.config import stream_codes
+from idiolect.softprompt.config import stream_ids
 from idiolect.softprompt.model import IGNORED
 
 if TYPE_CHECKING:
@@ -24,42 +24,42 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True, eq=False, kw_only=True)
 class Example:
-    """A prompt with slots and the text that should follow it."""
+    """A prompt with virtual tokens and the text that should follow it."""
 
     prompt: np.ndarray
     """int32 (n,)"""
     target: np.ndarray
     """int32 (t,): the reference with the end-of-turn token."""
-    slot_positions: np.ndarray
+    virtual_token_positions: np.ndarray
     """int (s,): indices into ``prompt``, ascending."""
     stream: np.ndarray
     """int64 (s,): 0 his, 1 diff."""
     entry: np.ndarray
     """int64 (s,): index of the history entry."""
     vectors: np.ndarray
-    """float32 (s, d_in): ``e_his`` or ``e_diff`` of the entry; (0, 0) for a prompt without slots."""
+    """float32 (s, d_in): ``e_his`` or ``e_diff`` of the entry; (0, 0) for a prompt without virtual tokens."""
 
 
 def make_example(encoded: EncodedPrompt, reference_ids: np.ndarray, context: Context) -> Example:
-    """The example of one sample; its vectors are those of the entries whose slots fitted the prompt.
+    """The example of one sample; its vectors are those of the entries whose virtual tokens fitted the prompt.
 
     Args:
-        encoded: The prompt's ids and the slots that were kept.
+        encoded: The prompt's ids and the virtual tokens that were kept.
         reference_ids: int32 (t,), what the user wrote, end-of-turn token included.
-        context: Where the slots' vectors come from.
+        context: Where the virtual tokens' vectors come from.
 
     Raises:
-        ValueError: A slot asks for a difference that the context does not have, or there is no target.
+        ValueError: A virtual token asks for a difference that the context does not have, or there is no target.
     """
     if not len(reference_ids):
         raise ValueError("an example needs a target of at least one token")
-    vectors = [context.vector(slot) for slot in encoded.slots]
+    vectors = [context.vector(token) for token in encoded.virtual_tokens]
     return Example(
         prompt=encoded.ids,
         target=reference_ids,
-        slot_positions=encoded.slot_positions,
-        stream=stream_codes(encoded.slots),
-        entry=np.array([slot.entry for slot in encoded.slots], dtype=np.int64),
+        virtual_token_positions=encoded.virtual_token_positions,
+        stream=stream_ids(encoded.virtual_tokens),
+        entry=np.array([token.entry for token in encoded.virtual_tokens], dtype=np.int64),
         vectors=np.stack(vectors).astype(np.float32) if vectors else np.zeros((0, 0), dtype=np.float32),
     )
 
@@ -68,7 +68,7 @@ def digest(examples: Sequence[Example]) -> str:
     """A name for exactly these examples in this order, so that a fit is never resumed on others."""
     state = hashlib.blake2b(digest_size=16)
     for example in examples:
-        for array in (example.prompt, example.target, example.slot_positions, example.stream, example.vectors):
+        for array in (example.prompt, example.target, example.virtual_token_positions, example.stream, example.vectors):
             state.update(np.int64(array.size).tobytes())
             state.update(np.ascontiguousarray(array).tobytes())
     return state.hexdigest()
@@ -84,28 +84,28 @@ class Collator:
     """Width of the vectors."""
 
     def __call__(self, examples: Sequence[Example]) -> dict[str, Tensor]:
-        """The batch of ``examples``, row k for ``examples[k]``, slots flat in the order of the rows."""
+        """The batch of ``examples``, row k for ``examples[k]``, virtual tokens flat in the order of the rows."""
         rows = len(examples)
         ends = np.array([len(example.prompt) + len(example.target) for example in examples])
         width, n_labels = int(ends.max()), max(len(example.target) for example in examples)
         ids = np.full((rows, width), self.pad_id, dtype=np.int64)
-        slot_mask = np.zeros((rows, width), dtype=bool)
+        virtual_token_mask = np.zeros((rows, width), dtype=bool)
         labels = np.full((rows, n_labels), IGNORED, dtype=np.int64)
         for row, example in enumerate(examples):
             start = width - ends[row]
             ids[row, start:] = np.concatenate([example.prompt, example.target])
-            slot_mask[row, start + example.slot_positions] = True
+            virtual_token_mask[row, start + example.virtual_token_positions] = True
             labels[row, n_labels - len(example.target) :] = example.target
         counts = [len(example.stream) for example in examples]
         no_vectors = np.zeros((0, self.d_in), dtype=np.float32)
         batch = {
             "input_ids": ids,
             "attention_mask": (np.arange(width) >= (width - ends)[:, None]).astype(np.int64),
-            "slot_mask": slot_mask,
+            "virtual_token_mask": virtual_token_mask,
             "labels": labels,
-            "slot_vectors": np.concatenate([no_vectors, *(e.vectors for e in examples if len(e.vectors))]),
-            "slot_stream": np.concatenate([example.stream for example in examples]),
-            "slot_entry": np.concatenate([example.entry for example in examples]),
-            "slot_sample": np.repeat(np.arange(rows), counts),
+            "vectors": np.concatenate([no_vectors, *(e.vectors for e in examples if len(e.vectors))]),
+            "stream": np.concatenate([example.stream for example in examples]),
+            "entry": np.concatenate([example.entry for example in examples]),
+            "sample": np.repeat(np.arange(rows), counts),
         }
         return {name: torch.from_numpy(array) for name, array in batch.items()}

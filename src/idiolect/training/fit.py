@@ -26,9 +26,9 @@ from idiolect.training.config import FitConfig
 from idiolect.training.examples import Collator, Example, digest
 from idiolect.training.trainer import (
     AdapterTrainer,
-    Bar,
     EpochTimer,
     JsonLines,
+    ProgressBarCallback,
     Validate,
     kept_random_state,
     on_main,
@@ -77,7 +77,7 @@ class FitReport:
 CHECKPOINTS = "checkpoints"
 
 
-def identity(
+def run_fingerprint(
     adapter: AdapterConfig, fit: FitConfig, examples: Sequence[Example], depends: Mapping[str, str]
 ) -> dict[str, Any]:
     """What must be the same for a fit to go on: ``depends`` is what the examples do not show, the backbone first."""
@@ -98,7 +98,7 @@ def open_folder(folder: Path, wanted: Mapping[str, Any], *, resume: bool) -> Fol
 
     Args:
         folder: Of the fit.
-        wanted: The ``identity`` of the fit that is about to run.
+        wanted: The ``run_fingerprint`` of the fit that is about to run.
         resume: False removes what an earlier fit left.
 
     Raises:
@@ -162,14 +162,14 @@ def fit_adapter(
         depends: What else must be the same for a fit to go on: the backbone's name, the seed of the adapter, ...
 
     Raises:
-        InputError: No example has a slot.
+        InputError: No example has a virtual token.
         ConfigError: ``folder`` holds the checkpoints of another fit, or the loss is no longer a number.
-        ValueError: The examples' slots do not fit the adapter.
+        ValueError: The examples' virtual tokens do not fit the adapter.
     """
     with kept_random_state():
         _prepare(backbone, adapter, examples, config)
         trainer = _trainer(SoftPromptModel(backbone, adapter, process_mean), examples, config, folder, pad_id, validate)
-        wanted = identity(adapter.config, config, examples, depends or {})
+        wanted = run_fingerprint(adapter.config, config, examples, depends or {})
         state = on_main(lambda: open_folder(folder, wanted, resume=resume))
         if state.finished:
             adapter.load(folder)
@@ -181,17 +181,17 @@ def fit_adapter(
 
 
 def _prepare(backbone: Any, adapter: Adapter, examples: Sequence[Example], config: FitConfig) -> None:
-    slotted = [example for example in examples if len(example.stream)]
-    if not slotted:
+    with_tokens = [example for example in examples if len(example.stream)]
+    if not with_tokens:
         raise InputError(
-            f"none of {len(examples)} examples has a slot to fit an adapter by",
+            f"none of {len(examples)} examples has a virtual token to fit an adapter by",
             hint="check the split, its phase and the prompt's token budget",
         )
-    for example in slotted:
+    for example in with_tokens:
         adapter.check(example.vectors, example.stream, example.entry)
     if config.set_statistics:
         embedding = backbone.get_input_embeddings()
-        sample = slotted[:: max(1, len(slotted) // STATISTICS_SAMPLES)]
+        sample = with_tokens[:: max(1, len(with_tokens) // STATISTICS_SAMPLES)]
         vectors = np.concatenate([example.vectors for example in sample])
         stream = np.concatenate([example.stream for example in sample])
         adapter.set_statistics(vectors, stream, token_norm=mean_token_norm(embedding, embedding.weight.shape[0]))
@@ -229,7 +229,7 @@ def _trainer(
 
 def _train(trainer: AdapterTrainer, folder: Path, checkpoint: str | None, *, progress: bool) -> FitReport:
     timer = EpochTimer()
-    for callback in (timer, JsonLines(folder / "log.jsonl"), *([Bar()] if progress else [])):
+    for callback in (timer, JsonLines(folder / "log.jsonl"), *([ProgressBarCallback()] if progress else [])):
         trainer.add_callback(callback)
     trainer.train(resume_from_checkpoint=checkpoint)
     trainer.model.eval()

@@ -33,9 +33,9 @@ from idiolect.encoders import disable_progress_bars, folder_digest
 from idiolect.errors import ConfigError, InputError, NotFoundError, require
 from idiolect.prompts.tokenization import PromptTokenizer
 from idiolect.training.config import SHAPES, PretrainConfig, PretrainReport
-from idiolect.training.documents import Document, Notes, documents, tokenizer_texts
+from idiolect.training.documents import Annotations, EncodedDocument, encoded_documents, tokenizer_texts
 from idiolect.training.muon import make_optimizer
-from idiolect.training.trainer import Bar, kept_random_state
+from idiolect.training.trainer import ProgressBarCallback, kept_random_state
 from idiolect.types import Item, ItemId, Review
 
 if TYPE_CHECKING:
@@ -55,7 +55,7 @@ class DocumentBatches(Dataset[dict[str, torch.Tensor]]):
 
     def __init__(
         self,
-        docs: Sequence[Document],
+        docs: Sequence[EncodedDocument],
         *,
         pad_id: int,
         tokens: int,
@@ -87,7 +87,7 @@ class DocumentBatches(Dataset[dict[str, torch.Tensor]]):
         for row, doc in enumerate(docs):
             tokens = torch.from_numpy(doc.astype(np.int64))
             ids[row, : len(doc)] = tokens
-            # Padding tokens inside a document are slots: nothing to predict there.
+            # Padding tokens inside a document are virtual tokens: nothing to predict there.
             labels[row, : len(doc)] = torch.where(tokens == self._pad, -100, tokens)
             labels[row, : self._skip[chosen[row]]] = -100
         # Padding is on the right and attention causal, so no mask is needed (and the fast kernel can be used).
@@ -188,8 +188,8 @@ def digest(reviews: Sequence[Review], items: Mapping[ItemId, Item]) -> str:
 
 def measured(
     model: Any,
-    train: Sequence[Document],
-    held_out: Sequence[Document],
+    train: Sequence[EncodedDocument],
+    held_out: Sequence[EncodedDocument],
     batches: DocumentBatches,
     steps: int,
     seconds: float,
@@ -205,7 +205,7 @@ def measured(
         batches: How the documents were put together.
         steps: Optimiser steps.
         seconds: Of training.
-        pad_id: Of the tokens that stand at slots, which nobody predicts.
+        pad_id: Of the tokens that stand at virtual tokens, which nobody predicts.
     """
     perplexity, nats = _held_out(model, held_out, pad_id)
     return PretrainReport(
@@ -220,7 +220,7 @@ def measured(
 
 
 @torch.no_grad()
-def _held_out(model: Any, docs: Sequence[Document], pad_id: int) -> tuple[float, float]:
+def _held_out(model: Any, docs: Sequence[EncodedDocument], pad_id: int) -> tuple[float, float]:
     """Perplexity a token over whole documents, and mean nats of the review given its prompt."""
     total = tokens = 0.0
     reviews: list[float] = []
@@ -240,7 +240,7 @@ def pretrain(
     *,
     config: PretrainConfig,
     folder: Path,
-    notes: Notes | None = None,
+    annotations: Annotations | None = None,
     provenance: Mapping[str, Any] | None = None,
     progress: bool = True,
 ) -> PretrainReport:
@@ -251,14 +251,14 @@ def pretrain(
         items: Their items.
         config: Everything else.
         folder: Where model, tokenizer, ``pretrain.json`` (recipe, log, report) and checkpoints go.
-        notes: What is known about how the users write, for the formats with a profile.
+        annotations: What is known about how the users write, for the formats with a profile.
         provenance: Recorded beside the recipe (corpus, command).
         progress: Show a bar.
 
     Raises:
         InputError: Hardly more reviews than are held out.
         ConfigError: ``folder`` holds a backbone, whole or begun, of another recipe or other text; or a format needs
-            notes that are not there.
+            annotations and there are none.
         NotFoundError: There is no backbone in ``config.initial``.
     """
     if len(reviews) <= 2 * config.held_out:
@@ -266,12 +266,12 @@ def pretrain(
             f"{len(reviews)} reviews are too few to pretrain on with {config.held_out} held out",
             hint="ingest more text or lower held_out",
         )
-    wanted = _wanted(reviews, items, config, notes)
+    wanted = _wanted(reviews, items, config, annotations)
     if finished := open_folder(folder, wanted):
         return finished
-    tokenizer = _tokenizer(reviews, items, config, folder, notes)
+    tokenizer = _tokenizer(reviews, items, config, folder, annotations)
     encoder = PromptTokenizer(tokenizer, max_tokens=config.max_tokens - config.reference_tokens)
-    held_out, train = _documents(reviews, items, encoder, config, notes)
+    held_out, train = _documents(reviews, items, encoder, config, annotations)
     with kept_random_state():
         torch.manual_seed(config.seed)
         model = _model(config, len(tokenizer), encoder)
@@ -302,12 +302,12 @@ def _save(model: Any, tokenizer: Any, record: Mapping[str, Any], folder: Path) -
 
 
 def _wanted(
-    reviews: Sequence[Review], items: Mapping[ItemId, Item], config: PretrainConfig, notes: Notes | None
+    reviews: Sequence[Review], items: Mapping[ItemId, Item], config: PretrainConfig, annotations: Annotations | None
 ) -> dict[str, Any]:
     """What makes the run this run and no other."""
     wanted: dict[str, Any] = {"recipe": config.model_dump(mode="json"), "data": digest(reviews, items)}
-    if notes is not None:
-        wanted["notes"] = notes.digest
+    if annotations is not None:
+        wanted["notes"] = annotations.digest  # the name in records that already exist
     if config.initial is not None:
         wanted["initial"] = folder_digest(_existing(config.initial))
     return wanted
@@ -318,11 +318,15 @@ def _documents(
     items: Mapping[ItemId, Item],
     encoder: PromptTokenizer,
     config: PretrainConfig,
-    notes: Notes | None,
-) -> tuple[list[Document], list[Document]]:
+    annotations: Annotations | None,
+) -> tuple[list[EncodedDocument], list[EncodedDocument]]:
     """Documents that are held out, and those to train on."""
     rng = np.random.default_rng([config.seed, 1])
-    docs = list(documents(reviews, items, encoder, config.documents, rng, max_tokens=config.max_tokens, notes=notes))
+    docs = list(
+        encoded_documents(
+            reviews, items, encoder, config.documents, rng, max_tokens=config.max_tokens, annotations=annotations
+        )
+    )
     shuffled = [docs[i] for i in np.random.default_rng([config.seed, 2]).permutation(len(docs))]
     return shuffled[: config.held_out], shuffled[config.held_out :]
 
@@ -332,7 +336,7 @@ def _tokenizer(
     items: Mapping[ItemId, Item],
     config: PretrainConfig,
     folder: Path,
-    notes: Notes | None,
+    annotations: Annotations | None,
 ) -> transformers.PreTrainedTokenizerFast:
     """The run's tokenizer: trained once, read back when the run resumes."""
     if (folder / "tokenizer.json").is_file():
@@ -343,7 +347,7 @@ def _tokenizer(
         return tokenizer
     rng = np.random.default_rng([config.seed, 0])
     chosen = rng.permutation(len(reviews))[: config.tokenizer_reviews]
-    texts = tokenizer_texts([reviews[i] for i in chosen], items, config.documents, rng, notes)
+    texts = tokenizer_texts([reviews[i] for i in chosen], items, config.documents, rng, annotations)
     tokenizer = train_tokenizer(texts, vocab_size=config.vocab_size)
     tokenizer.save_pretrained(folder)
     return tokenizer
@@ -416,7 +420,7 @@ def _train(
     )
     trainer.remove_callback(transformers.PrinterCallback)
     if progress:
-        trainer.add_callback(Bar("pretrain"))
+        trainer.add_callback(ProgressBarCallback("pretrain"))
     trainer.train(resume_from_checkpoint=newest_checkpoint(folder))
     return trainer
 

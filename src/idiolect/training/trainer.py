@@ -153,7 +153,7 @@ def training_arguments(
         **_checkpoints(config, validated=validated),
         **_log(config),
     )
-    # Slots are flat, so torch's DataParallel, which cuts every tensor along its rows, is out: one process a device.
+    # Virtual tokens are flat: torch's DataParallel would cut them along their rows, so there is one process per device.
     arguments._n_gpu = min(arguments.n_gpu, 1)
     return arguments
 
@@ -228,7 +228,7 @@ class EpochTimer(TrainerCallback):
         self.seconds.append(time.perf_counter() - self._start)
 
 
-class Bar(TrainerCallback):
+class ProgressBarCallback(TrainerCallback):
     """Tells on the main process how many optimiser steps are done.
 
     Args:

@@ -33,7 +33,9 @@ def test_codes_are_what_the_adapter_projects(tmp_path, standardise):
         assert z.shape == (30, 6)
         assert (z >= 0).all()
         projected = adapter.source.projectors[stream](torch.from_numpy(z)).detach().numpy()
-        expected = adapter.soft_rows(vectors[rows].astype(np.float16), np.full(30, code), np.zeros(30, dtype=int))
+        expected = adapter.soft_prompt_embeddings(
+            vectors[rows].astype(np.float16), np.full(30, code), np.zeros(30, dtype=int)
+        )
         np.testing.assert_allclose(projected, expected, rtol=1e-4, atol=1e-5)
 
 

@@ -131,11 +131,11 @@ def adapter_codes(folder: Path) -> Codes:
     """
     torch = require("torch", extra="train")
     from idiolect.encoders import folder_digest
-    from idiolect.softprompt.adapter import Adapter, RefinedRows
+    from idiolect.softprompt.adapter import Adapter, SoftPromptEncoder
     from idiolect.softprompt.config import STREAMS
 
     source = Adapter.from_pretrained(folder).source
-    if not isinstance(source, RefinedRows) or source.sae is None:
+    if not isinstance(source, SoftPromptEncoder) or source.sae is None:
         raise ConfigError(f"the adapter in {str(folder)!r} has no autoencoder", hint="fit one with refine: sae")
     sae, standardiser = source.sae, source.standardiser
 

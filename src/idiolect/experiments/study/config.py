@@ -39,7 +39,7 @@ class Arm(Config):
     changes: dict[str, Any] = Field(default_factory=dict)
     """Settings laid on the study's."""
     constant: bool = False
-    """Also fit a constant soft prompt with as many slots and steps."""
+    """Also fit a constant soft prompt with as many virtual tokens and steps."""
     controls: bool = False
     """Also feed it another user's vectors, and another user's history."""
     main: bool = False
