@@ -181,7 +181,7 @@ def test_text_alone_needs_no_vector_and_chooses_the_same_reviews():
     assert ids(context) == ids(whole)
     assert [entry.peer_scope for entry in context.entries] == ["none"] * 3
     for stream in ("his", "diff"):
-        with pytest.raises(ValueError, match="no such vector"):
+        with pytest.raises(ValueError, match="has no vector"):
             context.vector(VirtualToken(stream, 0))
 
 

@@ -48,7 +48,7 @@ def test_vectors_are_those_of_the_virtual_tokens_entries_in_text_order():
 
 
 def test_a_virtual_token_for_a_difference_that_is_not_there_is_refused():
-    with pytest.raises(ValueError, match="'diff' virtual token for entry 1"):
+    with pytest.raises(ValueError, match="entry 1 has no vector for a 'diff'"):
         make_example(encoded(VirtualToken("diff", 1)), TARGET, CONTEXT)
 
 
