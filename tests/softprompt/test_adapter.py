@@ -140,7 +140,7 @@ def test_the_constant_turns_within_a_short_fit():
     )
     optimiser = torch.optim.Adam(control.parameters(), lr=5e-3)
     for _ in range(40):
-        loss = -torch.cosine_similarity(control(batch()).rows, wanted[None]).mean()
+        loss = -torch.cosine_similarity(control(batch()).embeddings, wanted[None]).mean()
         optimiser.zero_grad()
         loss.backward()
         optimiser.step()
@@ -151,7 +151,7 @@ def test_every_parameter_takes_part_in_a_batch_without_virtual_tokens():
     for settings in ({}, {"kind": "constant"}, {"refine": "none"}):
         ours = adapter(**settings)
         output = ours(batch(0))
-        (output.rows.sum() + sum(output.losses.values())).backward()
+        (output.embeddings.sum() + sum(output.losses.values())).backward()
         assert all(p.grad is not None and p.grad.eq(0).all() for p in ours.parameters())
 
 
@@ -175,8 +175,8 @@ def test_virtual_tokens_that_fit_no_weights_are_refused():
 def test_adapter_computes_in_float32_under_autocast():
     with torch.autocast("cpu", dtype=torch.bfloat16):
         output = adapter()(batch())
-    assert output.rows.dtype == torch.float32
-    assert torch.equal(output.rows, adapter()(batch()).rows)
+    assert output.embeddings.dtype == torch.float32
+    assert torch.equal(output.embeddings, adapter()(batch()).embeddings)
 
 
 def test_initial_weights_come_from_the_generator_alone():

@@ -175,7 +175,7 @@ class TestAdapter:
 
     def test_gradient_reaches_every_weight(self):
         ours = adapter()
-        ours(ours.collate([user(3), user(0), user(5)])).rows.square().sum().backward()
+        ours(ours.collate([user(3), user(0), user(5)])).embeddings.square().sum().backward()
         # The network starts silent, so its inner layer moves from the second step on.
         still = {name for name, weight in ours.named_parameters() if weight.grad is None or not weight.grad.any()}
         assert still == {"source.input_encoder.mlp.inner.weight", "source.input_encoder.mlp.inner.bias"}
@@ -188,8 +188,8 @@ class TestAdapter:
         ours.train()
         batch = ours.collate(users)
         assert set(batch) == {"stream", "sample", "history", "history_mask", "query_input_ids"}
-        rows = ours(batch).rows
-        torch.testing.assert_close(rows, ours(batch).rows)
+        rows = ours(batch).embeddings
+        torch.testing.assert_close(rows, ours(batch).embeddings)
         rows.square().sum().backward()
         assert ours.source.input_encoder.model.table.weight.grad.any()
         assert model.table.weight.grad is None

@@ -202,7 +202,7 @@ class Adapter(SavedAdapter):
         values = torch.as_tensor(vectors, dtype=torch.float32, device=device)
         codes, places = (torch.as_tensor(x, dtype=torch.int64, device=device) for x in (stream, entry))
         batch = VirtualTokenBatch(values, codes, places, sample=torch.zeros_like(codes), n_samples=1)
-        return self(batch).rows.cpu().numpy()
+        return self(batch).embeddings.cpu().numpy()
 
     @classmethod
     def from_pretrained(cls, folder: Path) -> Adapter:

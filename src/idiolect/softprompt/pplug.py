@@ -318,7 +318,7 @@ class PPlugAdapter(SavedAdapter):
         device, found = self.scale.device, []
         for start in range(0, len(inputs), batch_size):
             some = inputs[start : start + batch_size]
-            rows = self(_to(self.collate(some), device)).rows.cpu().numpy()
+            rows = self(_to(self.collate(some), device)).embeddings.cpu().numpy()
             found += np.split(rows, np.cumsum([len(one.stream) for one in some])[:-1])
         return found
 

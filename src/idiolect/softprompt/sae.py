@@ -51,7 +51,7 @@ class VirtualTokenBatch(NamedTuple):
 class AdapterOutput(NamedTuple):
     """What an adapter makes of a ``VirtualTokenBatch``."""
 
-    rows: Tensor
+    embeddings: Tensor
     """float32 (S, hidden_size)."""
     losses: dict[str, Tensor]
     """Scalars, already weighted: their sum is what is added to the generation loss (Eq. 11)."""
