@@ -116,7 +116,7 @@ def test_a_batch_without_virtual_tokens_trains_nothing_but_runs(model, examples)
 
 
 def test_hidden_sizes_must_agree(tiny_backbone):
-    with pytest.raises(ValueError, match="rows of 8, the backbone reads 32"):
+    with pytest.raises(ValueError, match="width 8, the backbone's 32"):
         SoftPromptModel(tiny_backbone(), Adapter(AdapterConfig(d_in=12, hidden_size=8)))
 
 

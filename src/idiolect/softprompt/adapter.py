@@ -1,8 +1,8 @@
-"""From a code to a row in the backbone's input space (Eq. 6; one projector per stream, appendix C.2).
+"""DEP's adapter: vectors to soft prompt embeddings (Eq. 5-6). It alone is trained, saved and served.
 
-Where soft prompt embeddings come from: from vectors (the method) or from nowhere (the control).
-
-Vectors to soft prompt embeddings: what is trained, saved and served. The backbone is not part of it.
+``Adapter`` runs the embeddings of its ``source`` through ``NormMatch``. The source is a ``SoftPromptEncoder`` (vectors
+float32 (S, d_in) to embeddings (S, hidden_size): standardise, autoencode, one projector per stream, appendix C.2) or,
+as a control, a ``ConstantPrompt`` that ignores the vectors.
 """
 
 from __future__ import annotations
@@ -76,7 +76,7 @@ class SoftPromptEncoder(nn.Module):
         )
 
     def forward(self, batch: VirtualTokenBatch, average: Average) -> AdapterOutput:
-        """See ``Adapter.forward``; not yet normalized."""
+        """See ``Adapter.forward``; the embeddings are not normalized."""
         x = batch.vectors if self.standardiser is None else self.standardiser(batch.vectors, batch.stream)
         if self.sae is None:
             return AdapterOutput(self._project(x, batch.stream), {}, {})
@@ -92,24 +92,24 @@ class SoftPromptEncoder(nn.Module):
         return AdapterOutput(self._project(code, batch.stream), losses, stats)
 
     def _project(self, code: Tensor, stream: Tensor) -> Tensor:
-        # Every projector sees every row: the product is small, no device waits for a row count, and each weight takes
-        # part in each step, as distributed training demands.
-        rows = code.new_zeros(len(code), self.config.hidden_size)
+        # Every projector computes every row: the product is small, no device waits for a row count, and each weight
+        # takes part in each step, as distributed training requires.
+        embeddings = code.new_zeros(len(code), self.config.hidden_size)
         for name, projector in self.projectors.items():
-            rows = torch.where((stream == STREAMS.index(name))[:, None], projector(code), rows)
-        return rows
+            embeddings = torch.where((stream == STREAMS.index(name))[:, None], projector(code), embeddings)
+        return embeddings
 
 
 class ConstantPrompt(nn.Module):
-    """One trained row per stream and entry, whatever the vectors: what training as such gains.
+    """One trained embedding per stream and entry that ignores the vectors: measures what training as such gains.
 
-    Rows start small, as token embeddings do. Adam's steps have the size of the learning rate whatever the gradient, and
-    a row whose norm is matched can only turn: from a table of unit deviation it turns by a few degrees in a whole fit
-    and gains nothing, from this one it gains what projectors fed with other users' vectors do.
+    The table starts as small as token embeddings. Adam's steps have the size of the learning rate, and an embedding of
+    fixed norm can only rotate: from unit standard deviation it rotates by a few degrees in a whole fit and gains
+    nothing, from 0.02 it gains as much as projectors trained on other users' vectors.
 
     Args:
         config: With ``kind: constant``.
-        generator: Draws the initial rows; None: torch's global one.
+        generator: Draws the initial embeddings; None: torch's global one.
     """
 
     def __init__(self, config: AdapterConfig, generator: torch.Generator | None = None) -> None:
@@ -123,7 +123,7 @@ class ConstantPrompt(nn.Module):
 
 
 class Adapter(SavedAdapter):
-    """The rows of ``config.kind``, at the scale of the backbone's token embeddings.
+    """Soft prompt embeddings of ``config.kind``, with the norm of the backbone's token embeddings.
 
     Args:
         config: What to build.
@@ -137,24 +137,24 @@ class Adapter(SavedAdapter):
         self.norm_match = NormMatch() if config.match_norm else None
 
     def forward(self, batch: VirtualTokenBatch, average: Average = identity) -> AdapterOutput:
-        """Rows, weighted losses and statistics.
+        """Embeddings, weighted losses and statistics.
 
-        In float32 whatever the autocast around it: in bfloat16 1 - 1e-6 is 1, and the KL of Eq. 10 infinite.
+        Computed in float32 also under autocast: in bfloat16 1 - 1e-6 is 1, and the KL of Eq. 10 would be infinite.
 
         Args:
             batch: The virtual tokens; an empty batch is valid.
             average: Averages counts over processes.
         """
         with torch.autocast(batch.vectors.device.type, enabled=False):
-            rows, losses, stats = self.source(batch, average)
+            embeddings, losses, stats = self.source(batch, average)
             if self.norm_match is not None:
-                rows = self.norm_match(rows, batch.stream)
+                embeddings = self.norm_match(embeddings, batch.stream)
                 stats = {**stats, **self.norm_match.stats()}
-            norm = rows.detach().norm(dim=-1).sum() / max(len(rows), 1)
-        return AdapterOutput(rows, losses, {**stats, "soft_norm": norm})
+            norm = embeddings.detach().norm(dim=-1).sum() / max(len(embeddings), 1)
+        return AdapterOutput(embeddings, losses, {**stats, "soft_norm": norm})
 
     def set_statistics(self, vectors: np.ndarray, stream: np.ndarray, *, token_norm: float) -> None:
-        """Take the scales from training data.
+        """Set the normalization from training data.
 
         Args:
             vectors: float (n, d_in), the vectors of the training virtual tokens.
@@ -184,10 +184,10 @@ class Adapter(SavedAdapter):
 
     @torch.no_grad()
     def soft_prompt_embeddings(self, vectors: np.ndarray, stream: np.ndarray, entry: np.ndarray) -> np.ndarray:
-        """Rows for inference.
+        """Embeddings for inference.
 
         Args:
-            vectors: float (n, d_in), row k for virtual token k.
+            vectors: float (n, d_in), of each virtual token.
             stream: int (n,), see ``stream_ids``.
             entry: int (n,), index of the history entry.
 

@@ -1,4 +1,4 @@
-"""What an adapter is made of; free of torch, so that it can be read and checked before torch is loaded."""
+"""Configurations of adapters. Does not import torch, so that an adapter can be checked before torch is loaded."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from idiolect.registry import suggest
 from idiolect.types import Stream, VirtualToken
 
 STREAMS: tuple[Stream, Stream] = ("his", "diff")
-"""A stream's place here is its code in every tensor."""
+"""A stream's index here is its id in every tensor."""
 USER_STREAMS: tuple[Stream, Stream] = ("user", "instruction")
 """The same for PPlug."""
 
@@ -28,7 +28,7 @@ class AdapterConfig(Config):
     """Shape and losses of an adapter. The defaults suit small backbones; ``preset("paper", ...)`` is the DEP paper."""
 
     kind: Literal["dep", "constant"] = "dep"
-    """``dep``: rows computed from vectors; ``constant``: one trained row per stream and entry, a control."""
+    """``dep``: embeddings computed from vectors; ``constant``: a trained one per stream and entry, a control."""
     d_in: int = Field(gt=0)
     """Width of the embeddings ``e_his`` and ``e_diff``."""
     hidden_size: int = Field(gt=0)
@@ -44,11 +44,11 @@ class AdapterConfig(Config):
     k: int = Field(default=32, gt=0)
     """Units kept by ``activation: topk``."""
     decoder_activation: Literal["linear", "gelu"] = "linear"
-    """``gelu`` is what the authors' released weights were trained with."""
+    """``gelu``: as the authors' released weights."""
     standardise: bool = True
     """Centre and scale each stream by its training mean and standard deviation; raw unit vectors do not learn."""
     match_norm: bool = True
-    """Scale each row to the mean token-embedding norm, times a learned gain per stream."""
+    """Scale each embedding to the mean norm of token embeddings, times a learned gain per stream."""
     rho: float = Field(default=0.05, gt=0, lt=1)
     """Target mean activation of a code unit."""
     recon_weight: float = Field(default=0.2, ge=0)
@@ -59,11 +59,11 @@ class AdapterConfig(Config):
     """What Eq. 9 averages over: one sample's entries by stream, the whole batch by stream, or (``streams``, what the
     authors' program does) one sample's entries of both streams together, which also halves the reconstruction loss."""
     max_entries: int = Field(default=32, gt=0)
-    """Rows per stream of ``kind: constant``."""
+    """Embeddings per stream of ``kind: constant``."""
 
     @property
     def width(self) -> int:
-        """Width of what is projected: the code, or the vector itself where nothing refines it."""
+        """Width of what is projected: the code, or the vector itself if ``refine`` is ``none``."""
         return self.d_in if self.refine == "none" else (self.d_sae or max(1, self.d_in // 2))
 
     @property
@@ -76,7 +76,7 @@ class AdapterConfig(Config):
 
     @property
     def kept_streams(self) -> tuple[Stream, ...]:
-        """The streams that have virtual tokens, in the order of their codes."""
+        """The streams that have virtual tokens, in the order of their ids."""
         return tuple(stream for stream in STREAMS if self.streams in ("both", stream))
 
     @classmethod
@@ -159,5 +159,5 @@ class UserInputs:
 
 
 def stream_ids(virtual_tokens: Iterable[VirtualToken]) -> np.ndarray:
-    """int64 (n,): the code of each virtual token's stream."""
+    """int64 (n,): the id of each virtual token's stream."""
     return np.array([STREAMS.index(token.stream) for token in virtual_tokens], dtype=np.int64)

@@ -1,6 +1,7 @@
-"""Soft prompt embeddings into the backbone's input space.
+"""A frozen causal language model of any family with an adapter that writes into its input (Eq. 7 and 11).
 
-A frozen causal language model of any family, with an adapter that writes into its input.
+``insert_embeddings`` puts soft prompt embeddings (S, H) into token embeddings (B, T, H); ``SoftPromptModel`` computes
+the training loss of a left-padded batch. Adapter and losses are float32, the backbone keeps its own type.
 """
 
 from __future__ import annotations
@@ -16,40 +17,40 @@ from idiolect.softprompt.adapter import Adapter
 from idiolect.softprompt.sae import Average, VirtualTokenBatch, identity
 
 
-def insert_embeddings(inputs_embeds: Tensor, virtual_token_mask: Tensor, rows: Tensor) -> Tensor:
-    """Token embeddings with a row at every virtual token, in order; differentiable in both (Eq. 7).
+def insert_embeddings(inputs_embeds: Tensor, virtual_token_mask: Tensor, embeddings: Tensor) -> Tensor:
+    """Token embeddings with a soft prompt embedding at every virtual token, in order; differentiable in both (Eq. 7).
 
     Args:
         inputs_embeds: float (B, T, H).
         virtual_token_mask: bool (B, T), True at virtual tokens.
-        rows: float (S, H), one a True, row by row of the mask; cast to the type of ``inputs_embeds``.
+        embeddings: float (S, H), in row order of the mask; cast to the type of ``inputs_embeds``.
 
     Returns:
         float (B, T, H), a new tensor.
 
     Raises:
-        ValueError: The mask does not have exactly S virtual tokens (the scatter itself would drop rows in silence).
+        ValueError: The mask does not have exactly S virtual tokens (the scatter itself would silently drop embeddings).
     """
     n_virtual_tokens = int(virtual_token_mask.sum())
-    if n_virtual_tokens != len(rows):
-        raise ValueError(f"{len(rows)} soft prompt embeddings for {n_virtual_tokens} virtual tokens")
-    return inputs_embeds.masked_scatter(virtual_token_mask[..., None], rows.to(inputs_embeds.dtype))
+    if n_virtual_tokens != len(embeddings):
+        raise ValueError(f"{len(embeddings)} soft prompt embeddings for {n_virtual_tokens} virtual tokens")
+    return inputs_embeds.masked_scatter(virtual_token_mask[..., None], embeddings.to(inputs_embeds.dtype))
 
 
 def per_layer_inputs(model: nn.Module, input_ids: Tensor) -> dict[str, Tensor]:
-    """What the layers of some families (Gemma 4 E2B, Gemma 3n) read of the token ids beside the input embeddings.
+    """Inputs that the layers of some families (Gemma 4 E2B, Gemma 3n) compute from token ids.
 
-    Such a model cannot tell it from ``inputs_embeds``: soft prompt embeddings are no token's embedding.
+    Such a model cannot derive them from ``inputs_embeds``, because soft prompt embeddings belong to no token.
 
     Args:
         model: A causal language model.
         input_ids: int64 (B, T), with any token, best the padding token, at virtual tokens.
 
     Returns:
-        Further arguments of the model's ``forward`` beside ``inputs_embeds``; none for all other families.
+        Further arguments of the model's ``forward``; empty for all other families.
 
     Raises:
-        ConfigError: The family has such inputs, and there is no known way to pass them.
+        ConfigError: The family has such inputs, and no known way to pass them.
     """
     config: Any = model.config
     if not getattr(config.get_text_config(), "hidden_size_per_layer_input", 0):
@@ -92,7 +93,9 @@ class SoftPromptModel(nn.Module):
         super().__init__()
         width = backbone.get_input_embeddings().weight.shape[1]
         if width != adapter.config.hidden_size:
-            raise ValueError(f"the adapter writes rows of {adapter.config.hidden_size}, the backbone reads {width}")
+            raise ValueError(
+                f"the adapter's embeddings have width {adapter.config.hidden_size}, the backbone's {width}"
+            )
         self.backbone = backbone.requires_grad_(False)
         self.adapter = adapter
         self.average = average
@@ -131,7 +134,7 @@ class SoftPromptModel(nn.Module):
         """Losses of a left-padded batch whose targets end every row (Eq. 11).
 
         Args:
-            input_ids: int64 (B, T); what stands at virtual tokens does not matter.
+            input_ids: int64 (B, T), with any token at virtual tokens.
             attention_mask: int64 (B, T), 0 at padding.
             virtual_token_mask: bool (B, T).
             labels: int64 (B, L), L < T: the last L tokens of each row, ``IGNORED`` where they are no target.
@@ -141,8 +144,8 @@ class SoftPromptModel(nn.Module):
             sample: int64 (S,), row of the batch.
 
         Returns:
-            ``loss``, with gradient; detached: ``generation`` (nats a target token), each weighted term of the adapter,
-            and its statistics.
+            ``loss``, with gradient; detached: ``generation`` (nats per target token), each weighted term and each
+            statistic of the adapter.
         """
         average = self.average if self.training else identity
         batch = VirtualTokenBatch(vectors, stream, entry, sample, n_samples=len(input_ids))
