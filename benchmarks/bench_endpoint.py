@@ -28,7 +28,8 @@ from idiolect.llm.cache import Cache, CachedLLM
 from idiolect.llm.endpoint import OpenAIConfig
 from idiolect.llm.openai import OpenAILLM
 from idiolect.methods.drp import DRP
-from idiolect.methods.stages import CaseBuilder, ComparisonConfig, Roles
+from idiolect.methods.peer_comparison import ComparisonConfig, PeerComparisonBuilder
+from idiolect.methods.roles import Roles
 from idiolect.store.sql import SqlStore
 from idiolect.types import Item, ItemId, Prediction, Review, ReviewId, Sample, UserId
 
@@ -75,9 +76,11 @@ def world(folder: str, n_users: int) -> SqlStore:
 
 def timed(llm: LLM, store: SqlStore, samples: list[Sample]) -> Timed:
     """DRP over all samples."""
-    cases = CaseBuilder(store, ComparisonConfig(retriever="recency"), encoder="e")
+    comparisons = PeerComparisonBuilder(store, ComparisonConfig(retriever="recency"), encoder="e")
     method = DRP(
-        Roles.alike(llm, SamplingParams(temperature=0)), ContextBuilder(store, ContextConfig(k=8), encoder=None), cases
+        Roles.shared(llm, SamplingParams(temperature=0)),
+        ContextBuilder(store, ContextConfig(k=8), encoder=None),
+        comparisons,
     )
     wall, processor = time.perf_counter(), time.process_time()
     found = method.generate(samples)

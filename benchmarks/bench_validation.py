@@ -27,7 +27,9 @@ from idiolect.llm.endpoint import OpenAIConfig
 from idiolect.llm.openai import OpenAILLM
 from idiolect.methods.comparing import StageConfig, extraction
 from idiolect.methods.extract import Extraction
-from idiolect.methods.stages import Case, CaseBuilder, ComparisonConfig, Portrait, Role, standard
+from idiolect.methods.peer_comparison import ComparisonConfig, PeerComparison, PeerComparisonBuilder, standard
+from idiolect.methods.roles import Role
+from idiolect.methods.stages import ProfileState
 from idiolect.methods.validate import Checks
 from idiolect.peers import InMemoryReviews
 from idiolect.prompts.rendering import PromptConfig
@@ -74,29 +76,36 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=60)
     options = parser.parse_args()
     world = World(WorldConfig(seed=options.seed, n_users=2 * options.users, n_items=2 * options.users))
-    cases = compared(world, options.users)
+    comparisons = compared(world, options.users)
     liar = Liar()
-    claimed, checked = lied(liar, cases)
+    claimed, checked = lied(liar, comparisons)
     show_kinds(liar.told, [one for own in checked for one in own])
-    by_case = [iter(claimed), iter(checked)]
-    before, after = ([[one for _ in own for one in next(rest)] for own in cases] for rest in by_case)
+    by_comparison = [iter(claimed), iter(checked)]
+    before, after = ([[one for _ in own for one in next(rest)] for own in comparisons] for rest in by_comparison)
     show_planted("scripted endpoint, before", world, before)
     show_planted("scripted endpoint, checked", world, after)
     show_planted("scripted endpoint, checked, support 2", world, [vote(own, min_support=2) for own in after])
-    show_planted("stylometry", world, measured(cases))
+    show_planted("stylometry", world, measured(comparisons))
 
 
-def compared(world: World, n: int) -> list[tuple[Case, ...]]:
+def compared(world: World, n: int) -> list[tuple[PeerComparison, ...]]:
     """The comparisons of the first ``n`` users, eight each where there are as many."""
     reader = InMemoryReviews([], world.reviews(), {}, encoder="none")
-    builder = CaseBuilder(reader, ComparisonConfig(retriever="recency", selector="random"), encoder=None)
+    builder = PeerComparisonBuilder(reader, ComparisonConfig(retriever="recency", selector="random"), encoder=None)
     return builder.build([Sample(user=world.user_id(k), item=ItemId("to come")) for k in range(n)])
 
 
-def lied(liar: Liar, cases: Sequence[Sequence[Case]]) -> tuple[list[list[Feature]], list[list[Feature]]]:
-    """What the liar's answers are read as, case by case, and what the checks make of it."""
-    flat = [case for own in cases for case in own]
-    answers = {case.own.text: liar.answer(case.own.text, case.shown.peers, case.whole.peers) for case in flat}
+def lied(
+    liar: Liar, comparisons: Sequence[Sequence[PeerComparison]]
+) -> tuple[list[list[Feature]], list[list[Feature]]]:
+    """What the liar's answers are read as, comparison by comparison, and what the checks make of it."""
+    flat = [comparison for own in comparisons for comparison in own]
+    answers = {
+        comparison.own.text: liar.answer(
+            comparison.own.text, comparison.visible_texts.peers, comparison.all_texts.peers
+        )
+        for comparison in flat
+    }
 
     def reply(prompt: str) -> str:
         asked = prompt.partition("Others' reviews")[0].replace("\n> ", "\n")
@@ -111,11 +120,14 @@ def lied(liar: Liar, cases: Sequence[Sequence[Case]]) -> tuple[list[list[Feature
     return claimed, Checks()(flat, claimed)
 
 
-def measured(cases: Sequence[Sequence[Case]]) -> list[list[Feature]]:
+def measured(comparisons: Sequence[Sequence[PeerComparison]]) -> list[list[Feature]]:
     """What the extractor without a model finds, user by user."""
     stage = extraction(None, "auto", StageConfig(), PromptConfig())
     nowhere = Context(sample=Sample(user=UserId(""), item=ItemId("")), item=Item(id=ItemId("")), entries=())
-    return [list(one.features) for one in stage([Portrait(context=nowhere, cases=tuple(own)) for own in cases])]
+    return [
+        list(one.features)
+        for one in stage([ProfileState(context=nowhere, comparisons=tuple(own)) for own in comparisons])
+    ]
 
 
 def fates(told: dict[str, Told], checked: Iterable[Feature]) -> dict[str, list[tuple[Told, str]]]:

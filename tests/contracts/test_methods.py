@@ -16,7 +16,7 @@ from idiolect.methods.drp import DRP
 from idiolect.methods.nonpersonalized import NonPersonalized
 from idiolect.methods.pag import PAG
 from idiolect.methods.rag import RAG
-from idiolect.methods.stages import Roles
+from idiolect.methods.roles import Roles
 from idiolect.types import ItemId, Sample, UserId
 
 PARAMS = SamplingParams(temperature=0, max_new_tokens=5)

@@ -19,7 +19,7 @@ from idiolect.evaluation.judge import (
 )
 from idiolect.evaluation.uvq import Unit, uvq
 from idiolect.llm.fake import FakeLLM
-from idiolect.methods.stages import Role
+from idiolect.methods.roles import Role
 from idiolect.types import ReviewId
 
 

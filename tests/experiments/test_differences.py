@@ -88,7 +88,7 @@ def test_stage_settings_reach_the_stages(method):
     drp = method("drp", FakeLLM(), dimensions=[{"name": "Rhythm", "definition": "its beat"}], **adaptive)
     assert isinstance(drp.extract, AdaptiveExtraction)
     assert drp.extract.config.max_calls == 5
-    assert [one.name for one in drp.extract.once.standard.dimensions] == ["Rhythm"]
+    assert [one.name for one in drp.extract.extraction.standard.dimensions] == ["Rhythm"]
 
 
 def test_norms_are_of_some_users_drawn_by_seed(data):
@@ -120,8 +120,8 @@ def test_a_model_that_is_on_record_already_is_not_recorded_twice(tmp_path):
         Models(CachedLLM(FakeLLM(), record), PARAMS, cache=tmp_path / "b") as all_,
     ):
         roles = all_.roles(DifferenceConfig(extractor=RoleConfig()))
-        assert roles.extract is not None
-        assert roles.extract.llm is roles.write.llm
+        assert roles.extractor is not None
+        assert roles.extractor.llm is roles.generator.llm
 
 
 def test_only_the_models_of_required_roles_are_loaded(method):

@@ -51,8 +51,8 @@ class Nearest(RAG):
 
     def choose(self, context):
         found, sample = self.resources, context.sample
-        assert found.roles.extract is None, "a role that is not required"
-        assert found.roles.summarize is not None
+        assert found.roles.extractor is None, "a role that is not required"
+        assert found.roles.summarizer is not None
         visible = {review.id for review in found.reader.profile(sample.user)}
         assert visible or context.entries
         asked = found.encoder.encode([context.item.title])[0]

@@ -14,7 +14,7 @@ from idiolect.llm.base import SamplingParams
 from idiolect.llm.fake import FakeLLM
 from idiolect.methods.base import DEFAULT_METHODS
 from idiolect.methods.controls import Once, Profiled, WrongUsers
-from idiolect.methods.stages import Portrait
+from idiolect.methods.stages import ProfileState
 from idiolect.pipeline.data import Data
 from idiolect.pipeline.models import MethodBuilder, Models
 from idiolect.pipeline.settings import DifferenceConfig, Settings
@@ -55,9 +55,9 @@ def made(data: Data, llm: FakeLLM, name: str, **config: Any) -> Any:
 def test_likelihoods_texts_and_control_cost_one_study_of_the_users(data: Data, samples, name: str) -> None:
     llm = FakeLLM(answer)
     method = made(data, llm, name, summarizer={}, extractor={})
-    own = Once(method.portraits)
-    right = Profiled(method=method, portraits=own, name=name)
-    wrong = Profiled(method=method, portraits=WrongUsers(own, seed=0), name=f"{name}: wrong user")
+    own = Once(method.states)
+    right = Profiled(method=method, states=own, name=name)
+    wrong = Profiled(method=method, states=WrongUsers(own, seed=0), name=f"{name}: wrong user")
     right.prompts(samples)
     studied = len(llm.seen)
     right.generate(samples)
@@ -66,9 +66,9 @@ def test_likelihoods_texts_and_control_cost_one_study_of_the_users(data: Data, s
 
 
 @pytest.mark.parametrize("name", DEFAULT_METHODS)
-def test_from_its_own_portraits_it_writes_what_the_method_writes(data: Data, samples, name: str) -> None:
+def test_from_its_own_states_it_writes_what_the_method_writes(data: Data, samples, name: str) -> None:
     method = made(data, FakeLLM(answer), name, summarizer={})
-    profiled = Profiled(method=method, portraits=Once(method.portraits), name=name)
+    profiled = Profiled(method=method, states=Once(method.states), name=name)
     assert [p.messages for p in profiled.prompts(samples)] == [p.messages for p in method.prompts(samples)]
     assert profiled.generate(samples) == method.generate(samples)
 
@@ -76,20 +76,21 @@ def test_from_its_own_portraits_it_writes_what_the_method_writes(data: Data, sam
 @pytest.mark.parametrize("name", DEFAULT_METHODS)
 def test_a_wrong_user_brings_history_comparisons_and_profile_but_not_the_item(data: Data, samples, name: str) -> None:
     method = made(data, FakeLLM(answer), name, summarizer={})
-    own = Once(method.portraits)
-    by_profile = {portrait.profile: portrait.context.sample.user for portrait in own(samples)}
+    own = Once(method.states)
+    by_profile = {state.profile: state.context.sample.user for state in own(samples)}
     for right, wrong in zip(own(samples), WrongUsers(own, seed=0)(samples), strict=True):
         assert wrong.context.sample == right.context.sample
         assert wrong.context.item == right.context.item
         assert by_profile[wrong.profile] != right.context.sample.user
-        strangers = {entry.review.user for entry in wrong.context.entries} | {case.own.user for case in wrong.cases}
+        strangers = {entry.review.user for entry in wrong.context.entries}
+        strangers |= {comparison.own.user for comparison in wrong.comparisons}
         assert strangers == {by_profile[wrong.profile]}
         assert right.context.sample.user not in strangers
 
 
 def test_what_a_stranger_brings_is_not_paid_twice(data: Data, samples) -> None:
-    own = Once(made(data, FakeLLM(answer), "drp", summarizer={}).portraits)
-    lent = [portrait.usage["summarize"] for portrait in WrongUsers(own, seed=0)(samples)]
+    own = Once(made(data, FakeLLM(answer), "drp", summarizer={}).states)
+    lent = [state.usage["summarize"] for state in WrongUsers(own, seed=0)(samples)]
     assert all(usage.cached == usage.calls for usage in lent)
     assert all(usage.spent == 0 for usage in lent)
 
@@ -97,9 +98,9 @@ def test_what_a_stranger_brings_is_not_paid_twice(data: Data, samples) -> None:
 def test_other_samples_are_studied_anew(data: Data, samples) -> None:
     asked: list[Sequence[Sample]] = []
 
-    def study(some: Sequence[Sample]) -> list[Portrait]:
+    def study(some: Sequence[Sample]) -> list[ProfileState]:
         asked.append(some)
-        return made(data, FakeLLM(answer), "pag").portraits(some)
+        return made(data, FakeLLM(answer), "pag").states(some)
 
     own = Once(study)
     assert own(samples) is own(list(samples))
@@ -108,7 +109,7 @@ def test_other_samples_are_studied_anew(data: Data, samples) -> None:
 
 
 def test_one_user_alone_has_no_stranger(data: Data, samples) -> None:
-    own = Once(made(data, FakeLLM(answer), "pag").portraits)
+    own = Once(made(data, FakeLLM(answer), "pag").states)
     with pytest.raises(InputError, match="two users"):
         WrongUsers(own, seed=0)(samples[:1])
 

@@ -11,7 +11,7 @@ import pytest
 from idiolect.context import ContextBuilder, ContextConfig
 from idiolect.llm.base import Completion, Failure, SamplingParams
 from idiolect.llm.fake import FakeLLM
-from idiolect.methods.stages import CaseBuilder, ComparisonConfig
+from idiolect.methods.peer_comparison import ComparisonConfig, PeerComparisonBuilder
 from idiolect.peers import InMemoryReviews
 from idiolect.types import Item, Review, Sample
 
@@ -35,8 +35,8 @@ class World:
     def contexts(self, **config: Any) -> ContextBuilder:
         return ContextBuilder(self.reader, ContextConfig(**config), encoder="e")
 
-    def cases(self, **config: Any) -> CaseBuilder:
-        return CaseBuilder(self.reader, ComparisonConfig(**{"selector": "farthest", **config}), encoder="e")
+    def comparisons(self, **config: Any) -> PeerComparisonBuilder:
+        return PeerComparisonBuilder(self.reader, ComparisonConfig(**{"selector": "farthest", **config}), encoder="e")
 
 
 @pytest.fixture(scope="session")

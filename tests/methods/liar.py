@@ -80,16 +80,16 @@ class Told:
 
 @dataclass(slots=True)
 class Liar:
-    """Answers about cases; ``told`` has every claim it made by the name it gave it."""
+    """Answers about comparisons; ``told`` has every claim it made by the name it gave it."""
 
     seed: int = 0
     told: dict[str, Told] = field(default_factory=dict)
     kinds: dict[str, int] = field(default_factory=dict)
 
-    def answer(self, own: str, shown: Sequence[str], crowd: Sequence[str]) -> str:
+    def answer(self, own: str, shown: Sequence[str], all_peers: Sequence[str]) -> str:
         """What an extractor says about a text beside others'; a third of the replies are broken off or only thought."""
         rng = np.random.default_rng([self.seed, len(self.told)])
-        clear = {trait: sign for trait in PHRASES if (sign := _clear(COUNTS[trait], own, crowd))}
+        clear = {trait: sign for trait in PHRASES if (sign := _clear(COUNTS[trait], own, all_peers))}
         claims: list[dict[str, object]] = []
         style = rng.choice(["json", "json", "blocks", "blocks", "broken", "thinking"])
         for trait in rng.permutation(list(clear)).tolist():
@@ -165,8 +165,8 @@ class Liar:
         self.told[str(claim["name"])] = Told(kind=kind, true=true)
 
 
-def _clear(count: Callable[[str], float], own: str, crowd: Sequence[str]) -> int:
-    values = [count(text) for text in crowd]
+def _clear(count: Callable[[str], float], own: str, all_peers: Sequence[str]) -> int:
+    values = [count(text) for text in all_peers]
     apart, spread = count(own) - fmean(values), pstdev([*values, count(own)])
     return 0 if abs(apart) <= max(spread, 1e-9) else (1 if apart > 0 else -1)
 

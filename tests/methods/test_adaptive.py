@@ -9,7 +9,9 @@ from idiolect.errors import ConfigError
 from idiolect.llm.base import Failure, Price, SamplingParams
 from idiolect.methods.adaptive import AdaptiveConfig, AdaptiveExtraction, Need, average_curve
 from idiolect.methods.extract import Extraction
-from idiolect.methods.stages import Role, portray, standard
+from idiolect.methods.peer_comparison import standard
+from idiolect.methods.roles import Role
+from idiolect.methods.stages import initial_states
 from idiolect.types import Block, CurvePoint, Message, Prompt
 
 PARAMS = SamplingParams(temperature=0.8, max_new_tokens=50)
@@ -20,16 +22,16 @@ PRICE = Price(prompt=50, completion=500)
 def run(world, llm, n=1, compare="joint", params=PARAMS, thinking_limit=16_384, price=PRICE, **config):
     samples = [world.sample] * n
     llm.price = price
-    cases = world.cases(retriever="recency", anchors=2, representatives=2).build(samples)
+    comparisons = world.comparisons(retriever="recency", anchors=2, representatives=2).build(samples)
     once = Extraction(
         role=Role(llm=llm, params=params, thinking_limit=thinking_limit), standard=standard("auto"), compare=compare
     )
-    stage = AdaptiveExtraction(once=once, config=AdaptiveConfig(**config))
-    return stage(portray(world.contexts(k=2).build(samples), cases))
+    stage = AdaptiveExtraction(extraction=once, config=AdaptiveConfig(**config))
+    return stage(initial_states(world.contexts(k=2).build(samples), comparisons))
 
 
-def curve(portrait):
-    return portrait.curve.points
+def curve(state):
+    return state.curve.points
 
 
 def invents(kit):
@@ -172,8 +174,8 @@ def test_samples_share_batches(world, kit):
 
 def test_who_has_nothing_to_compare_costs_nothing(world, kit):
     llm = kit.Scripted()
-    stage = AdaptiveExtraction(once=Extraction(role=Role(llm=llm), standard=standard("auto")))
-    (found,) = stage(portray(world.contexts(k=2).build([world.sample]), [()]))
+    stage = AdaptiveExtraction(extraction=Extraction(role=Role(llm=llm), standard=standard("auto")))
+    (found,) = stage(initial_states(world.contexts(k=2).build([world.sample]), [()]))
     assert curve(found) == ()
     assert llm.seen == []
 

@@ -14,7 +14,7 @@ from idiolect.llm.base import SamplingParams
 from idiolect.llm.endpoint import OpenAIConfig
 from idiolect.llm.openai import OpenAILLM
 from idiolect.methods.drp import DRP
-from idiolect.methods.stages import Roles
+from idiolect.methods.roles import Roles
 from idiolect.types import Sample
 
 SERVER = Path(__file__).parents[1] / "llm" / "chat_server.py"
@@ -42,10 +42,12 @@ def serve() -> Iterator[Any]:
 def run(world: Any, url: str) -> list[Any]:
     retry = {"attempts": 4, "base_s": 0.01, "cap_s": 0.05, "timeout_s": 1.2}
     config = OpenAIConfig.model_validate({"model": "m", "base_url": url, "retry": retry, "schemas": False})
-    cases = world.cases(retriever="recency", anchors=4, representatives=3)
+    comparisons = world.comparisons(retriever="recency", anchors=4, representatives=3)
     samples = [world.sample, *(Sample(user=f"o{k}", item="new") for k in range(5)), Sample(user="nobody", item="new")]
     with OpenAILLM(config) as llm:
-        found = DRP(Roles.alike(llm, SamplingParams(max_new_tokens=16)), world.contexts(k=2), cases).generate(samples)
+        found = DRP(Roles.shared(llm, SamplingParams(max_new_tokens=16)), world.contexts(k=2), comparisons).generate(
+            samples
+        )
     assert [one.sample for one in found] == samples
     return found
 

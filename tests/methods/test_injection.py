@@ -15,7 +15,7 @@ from idiolect.llm.base import SamplingParams
 from idiolect.methods.adaptive import AdaptiveConfig
 from idiolect.methods.comparing import StageConfig
 from idiolect.methods.drp import DRP
-from idiolect.methods.stages import Roles
+from idiolect.methods.roles import Roles
 from idiolect.peers import InMemoryReviews
 
 BREAKS = ["\n", "\n\n", "\r\n", "\u2028", "\x0b"]
@@ -54,8 +54,8 @@ def asked(world: Any, kit: Any, hostile: str) -> Any:
         ),
     )
     llm = kit.Scripted(E=kit.EXCLAIMS, V="1. keep")
-    cases = other.cases(retriever="recency", anchors=2, representatives=4)
-    DRP(Roles.alike(llm, SamplingParams(temperature=0)), other.contexts(k=2), cases).generate([other.sample])
+    comparisons = other.comparisons(retriever="recency", anchors=2, representatives=4)
+    DRP(Roles.shared(llm, SamplingParams(temperature=0)), other.contexts(k=2), comparisons).generate([other.sample])
     return llm
 
 
@@ -128,10 +128,17 @@ def parrot(way: str, *, structured: bool) -> Any:
 @pytest.mark.parametrize("config", CONFIGS)
 def test_what_the_extractor_repeats_of_the_others_does_not_reach_who_writes(config, structured, way, world, kit):
     llm = kit.Scripted(E=parrot(way, structured=structured), V="1. keep", S=lambda prompt, _: prompt.messages[1].text)
-    cases = world.cases(retriever="recency", anchors=2, representatives=4)
-    method = DRP(Roles.alike(llm, SamplingParams(temperature=0.5)), world.contexts(k=2), cases, config=CONFIGS[config])
+    comparisons = world.comparisons(retriever="recency", anchors=2, representatives=4)
+    method = DRP(
+        Roles.shared(llm, SamplingParams(temperature=0.5)), world.contexts(k=2), comparisons, config=CONFIGS[config]
+    )
     (found,) = method.generate([world.sample])
-    theirs = {run for case in cases.build([world.sample])[0] for other in case.others for run in runs(other.text)}
+    theirs = {
+        run
+        for comparison in comparisons.build([world.sample])[0]
+        for other in comparison.representatives
+        for run in runs(other.text)
+    }
     assert found.features
     for prompt in (*llm.asked("S"), *llm.asked("G")):
         shown = runs(prompt.messages[1].text)

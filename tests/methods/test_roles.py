@@ -5,7 +5,7 @@ import pytest
 from idiolect.errors import InputError
 from idiolect.llm.base import Failure, SamplingParams
 from idiolect.llm.fake import FakeLLM
-from idiolect.methods.stages import Role, Roles
+from idiolect.methods.roles import Role, Roles
 from idiolect.types import Block, Message, Prompt
 
 PARAMS = SamplingParams(temperature=0, max_new_tokens=100)
@@ -101,7 +101,7 @@ def test_a_schema_goes_only_to_models_that_take_one(kit, able):
 
 def test_one_model_can_play_all_roles_or_only_write():
     llm = FakeLLM()
-    alike, writing = Roles.alike(llm, PARAMS), Roles.writing(llm, PARAMS)
-    assert alike.extract is alike.validate is alike.summarize is alike.write
-    assert writing.extract is writing.validate is writing.summarize is None
-    assert writing.write == alike.write
+    shared, writing = Roles.shared(llm, PARAMS), Roles.writing(llm, PARAMS)
+    assert shared.extractor is shared.validator is shared.summarizer is shared.generator
+    assert writing.extractor is writing.validator is writing.summarizer is None
+    assert writing.generator == shared.generator

@@ -10,21 +10,22 @@ from idiolect.difference.claims.parse import parse
 from idiolect.difference.claims.stylometric import Norms
 from idiolect.difference.claims.vote import NOT_DISTINGUISHABLE
 from idiolect.llm.base import Failure, SamplingParams
-from idiolect.methods.stages import Role, portray
+from idiolect.methods.roles import Role
+from idiolect.methods.stages import initial_states
 from idiolect.methods.summarize import HistorySummary, Summary, TemplateSummary, shortened
 
 PARAMS = SamplingParams(temperature=0)
 
 
-def portrait(world, kit, text="", k=2):
-    cases = world.cases(retriever="recency", anchors=2, representatives=2).build([world.sample])
-    (blank,) = portray(world.contexts(k=k).build([world.sample]), cases)
+def state(world, kit, text="", k=2):
+    comparisons = world.comparisons(retriever="recency", anchors=2, representatives=2).build([world.sample])
+    (blank,) = initial_states(world.contexts(k=k).build([world.sample]), comparisons)
     return replace(blank, features=tuple(parse(text, comparison="u-i4")))
 
 
 def test_what_holds_is_shown_by_item_without_quotes_beside_past_reviews(world, kit):
     llm = kit.Scripted(S="[Summary]: Exclaims a lot.")
-    drawn = portrait(world, kit, kit.EXCLAIMS + kit.ASKS)
+    drawn = state(world, kit, kit.EXCLAIMS + kit.ASKS)
     dropped = replace(drawn.features[1], status="dropped", reason="rejected")
     (found,) = Summary(role=Role(llm=llm, params=PARAMS))([replace(drawn, features=(drawn.features[0], dropped))])
     shown = llm.seen[0].messages[1].text
@@ -32,7 +33,7 @@ def test_what_holds_is_shown_by_item_without_quotes_beside_past_reviews(world, k
     assert "rhetorical" not in shown
     assert shown.count("Really, it is grand!") == 2, "in the two past reviews, not as a quote"
     assert "Quote" not in shown
-    assert not any(other.text in shown for case in found.cases for other in case.crowd)
+    assert not any(other.text in shown for comparison in found.comparisons for other in comparison.all_peers)
     assert found.profile == "Exclaims a lot."
     assert set(llm.seen[0].sources) > {"u-i4", "o0-i4", "o4-i3"}
 
@@ -40,17 +41,17 @@ def test_what_holds_is_shown_by_item_without_quotes_beside_past_reviews(world, k
 @pytest.mark.parametrize("prefix", ["[Summary]:", "Summary: ", "**[Summary]:** ", "[summary] :\n", ""])
 def test_the_prefix_is_stripped_where_it_stands_first(world, kit, prefix):
     llm = kit.Scripted(S=f"{prefix}Writes a [Summary]: of all.")
-    (found,) = Summary(role=Role(llm=llm, params=PARAMS))([portrait(world, kit)])
+    (found,) = Summary(role=Role(llm=llm, params=PARAMS))([state(world, kit)])
     assert found.profile == "Writes a [Summary]: of all."
 
 
 def test_a_profile_that_is_too_long_is_cut_after_a_sentence_and_that_is_noted(world, kit):
     answer = "Writes warmly, and asks. " * 100
-    (found,) = Summary(role=Role(llm=kit.Scripted(S=answer), params=PARAMS), profile_chars=200)([portrait(world, kit)])
+    (found,) = Summary(role=Role(llm=kit.Scripted(S=answer), params=PARAMS), profile_chars=200)([state(world, kit)])
     assert found.profile == ("Writes warmly, and asks. " * 8).strip()
     assert found.stages[-1].notes[0].startswith("199 of 2499 characters")
     assert found.stages[-1].text == answer
-    (whole,) = Summary(role=Role(llm=kit.Scripted(), params=PARAMS))([portrait(world, kit)])
+    (whole,) = Summary(role=Role(llm=kit.Scripted(), params=PARAMS))([state(world, kit)])
     assert whole.stages[-1].notes == ()
 
 
@@ -64,14 +65,14 @@ def test_what_is_cut_is_a_beginning_that_fits(text, most):
 
 def test_differences_can_be_one_sentence(world, kit):
     llm = kit.Scripted()
-    Summary(role=Role(llm=llm, params=PARAMS), differences_as="sentence")([portrait(world, kit, kit.EXCLAIMS)])
+    Summary(role=Role(llm=llm, params=PARAMS), differences_as="sentence")([state(world, kit, kit.EXCLAIMS)])
     assert "Differences: Compared with others, this user uses more exclamation marks." in llm.seen[0].messages[1].text
 
 
 def test_without_differences_history_is_summarized_and_without_either_nobody_is_asked(world, kit):
     llm = kit.Scripted()
     stage = Summary(role=Role(llm=llm, params=PARAMS))
-    history, nothing = stage([portrait(world, kit), replace(portrait(world, kit), context=_empty(world))])
+    history, nothing = stage([state(world, kit), replace(state(world, kit), context=_empty(world))])
     assert history.profile == "Writes warmly."
     assert "Differences" not in llm.seen[0].messages[1].text
     assert nothing.profile == NOT_DISTINGUISHABLE
@@ -81,24 +82,24 @@ def test_without_differences_history_is_summarized_and_without_either_nobody_is_
 def test_where_the_model_fails_a_template_tells_what_was_found(world, kit):
     llm = kit.Scripted(S=Failure(kind="timeout"))
     stage = Summary(role=Role(llm=llm, params=PARAMS))
-    found, bare = stage([portrait(world, kit, kit.EXCLAIMS), portrait(world, kit, k=1)])
+    found, bare = stage([state(world, kit, kit.EXCLAIMS), state(world, kit, k=1)])
     assert found.profile == "Compared with others, this user uses more exclamation marks."
     assert found.stages[-1].failure == Failure(kind="timeout")
     assert bare.profile == NOT_DISTINGUISHABLE
 
 
 def test_the_template_says_what_holds(world, kit):
-    found, nothing = TemplateSummary()([portrait(world, kit, kit.EXCLAIMS), portrait(world, kit)])
+    found, nothing = TemplateSummary()([state(world, kit, kit.EXCLAIMS), state(world, kit)])
     assert found.profile == "Compared with others, this user uses more exclamation marks."
     assert nothing.profile == NOT_DISTINGUISHABLE
 
 
 def test_history_alone_is_compared_with_how_people_write_on_the_whole(world, kit):
-    crowd = [review.text for user in ("u", "o0", "o1", "o2", "o3") for review in world.reader.profile(user)]
-    (found,) = HistorySummary(norms=Norms(crowd), phrases=30)([portrait(world, kit, k=4)])
+    all_peers = [review.text for user in ("u", "o0", "o1", "o2", "o3") for review in world.reader.profile(user)]
+    (found,) = HistorySummary(norms=Norms(all_peers), phrases=30)([state(world, kit, k=4)])
     assert found.profile.startswith("Compared with others, this user ")
     assert "ends sentences with exclamation marks" in found.profile
-    (silent,) = HistorySummary(norms=None)([portrait(world, kit, k=4)])
+    (silent,) = HistorySummary(norms=None)([state(world, kit, k=4)])
     assert silent.profile == NOT_DISTINGUISHABLE
 
 

@@ -5,20 +5,22 @@ from dataclasses import replace
 from idiolect.difference.claims.validate import VERDICTS_SCHEMA
 from idiolect.llm.base import Failure, SamplingParams
 from idiolect.methods.extract import Extraction, MeasuredExtraction
-from idiolect.methods.stages import Role, portray, standard
+from idiolect.methods.peer_comparison import standard
+from idiolect.methods.roles import Role
+from idiolect.methods.stages import initial_states
 from idiolect.methods.validate import Checks, Validation
 
 PARAMS = SamplingParams(temperature=0)
 
 
 def claimed(world, llm, n=1):
-    cases = world.cases(retriever="recency", anchors=3, representatives=2).build([world.sample] * n)
-    blank = portray(world.contexts(k=2).build([world.sample] * n), cases)
+    comparisons = world.comparisons(retriever="recency", anchors=3, representatives=2).build([world.sample] * n)
+    blank = initial_states(world.contexts(k=2).build([world.sample] * n), comparisons)
     return Extraction(role=Role(llm=llm, params=PARAMS), standard=standard("auto"))(blank)
 
 
-def fates(portrait):
-    return {(one.comparison, one.name): (one.status, one.reason) for one in portrait.features}
+def fates(state):
+    return {(one.comparison, one.name): (one.status, one.reason) for one in state.features}
 
 
 def test_claims_are_held_against_what_everybody_wrote_about_the_item(world, kit):
@@ -99,8 +101,8 @@ def test_samples_do_not_mix(world, kit):
 
 
 def test_what_was_measured_in_the_first_place_is_not_judged_again(world):
-    cases = world.cases(retriever="recency", anchors=3, representatives=2).build([world.sample])
-    (measured,) = MeasuredExtraction()(portray(world.contexts(k=2).build([world.sample]), cases))
+    comparisons = world.comparisons(retriever="recency", anchors=3, representatives=2).build([world.sample])
+    (measured,) = MeasuredExtraction()(initial_states(world.contexts(k=2).build([world.sample]), comparisons))
     (found,) = Validation(checks=Checks())([measured])
     assert {one.status for one in found.features} == {"kept"}
     assert [f for f in found.features if not f.comparison] == [f for f in measured.features if not f.comparison]

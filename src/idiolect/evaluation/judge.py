@@ -91,7 +91,7 @@ class Answer(Protocol):
 
 
 class Judge(Protocol):
-    """Who is asked: ``idiolect.methods.stages.Role`` is one, which asks on where thinking did not end."""
+    """Who is asked: ``idiolect.methods.roles.Role`` is one, which asks on where thinking did not end."""
 
     def ask(self, prompts: Sequence[Prompt], *, schema: Schema | None = None) -> Sequence[Answer]:
         """One answer a prompt, in order, held to the schema where the model can be."""

@@ -36,7 +36,7 @@ from idiolect.methods.controls import (
     WrongUsers,
     control_name,
 )
-from idiolect.methods.stages import Role
+from idiolect.methods.roles import Role
 from idiolect.pipeline import results
 from idiolect.pipeline.adapters import check_adapter, read_record
 from idiolect.pipeline.commands import cache_path, load_settings, open_model
@@ -136,11 +136,11 @@ def _with_controls(data: Data, builder: MethodBuilder, name: str, adapter: Path 
 
 def _profiled(method: ProfileMethod, seed: int) -> Iterator[Condition]:
     """A method that writes from profiles, and its control with another user's; profiles are made once for both."""
-    own = Once(method.portraits)
-    yield Condition(method=Profiled(method=method, portraits=own, name=method.name))
+    own = Once(method.states)
+    yield Condition(method=Profiled(method=method, states=own, name=method.name))
     if WRONG_USER in method.requires.controls:
         label, wrong = control_name(method.name, WRONG_USER), WrongUsers(own, seed=seed)
-        yield Condition(method=Profiled(method=method, portraits=wrong, name=label), control=True)
+        yield Condition(method=Profiled(method=method, states=wrong, name=label), control=True)
 
 
 def _trained(data: Data, builder: MethodBuilder, name: str, adapter: Path) -> Iterator[Condition]:

@@ -1,1 +1,1 @@
-"""Conductors: one file a method, reading like its paper's figure."""
+"""Methods: one file per method, readable beside the figure of its paper, and the stages they share."""

@@ -1,16 +1,9 @@
-"""What further calls of an extractor bring: quality against cost, of one sample and in the mean of many.
+"""Adaptive sampling: extraction goes on while a further call is expected to find new differences.
 
-What extraction may cost a sample, and whether the next calls are sure to stay within it.
-
-What the draws for one sample have shown so far, what is worth asking next, and why it ended.
-
-Each draw is a sampling unit of a census: the share of differences that only one draw has shown tells how many the next
-would add (Good-Turing; for incidence data Chao and Colwell 2017).
-
-Extraction that goes on while it pays: the papers' open question of how many calls a user's differences are worth.
-
-Calls go through the anchors, best first, and then through them again as further independent draws. The result comes
-with its curve of quality against cost, and with why it ended.
+The papers leave open how many calls a user's differences are worth. Calls go through the anchors, best first, then
+through them again as independent draws. Every draw is a sampling unit: the share of differences that only one draw has
+shown estimates how many the next one adds (Good-Turing; for incidence data Chao and Colwell 2017). The result has the
+curve of quality against cost and the reason for the end. What a call may take at most is reserved before it is made.
 """
 
 from __future__ import annotations
@@ -29,7 +22,9 @@ from idiolect.difference.claims.feature import FEATURES_SCHEMA, Feature
 from idiolect.errors import ConfigError
 from idiolect.llm.base import Price, Usage, price_of
 from idiolect.methods.extract import Draw, Extraction, claim_of, merged
-from idiolect.methods.stages import About, Answer, Case, Portrait
+from idiolect.methods.peer_comparison import PeerComparison
+from idiolect.methods.roles import About, Answer
+from idiolect.methods.stages import ProfileState
 from idiolect.methods.validate import Checks
 from idiolect.types import Curve, CurvePoint, Prompt
 
@@ -37,10 +32,9 @@ _NOTHING = CurvePoint(calls=0, tokens=0, cost=0, found=0, expected=0)
 
 
 def average_curve(curves: Sequence[Sequence[CurvePoint]]) -> list[CurvePoint]:
-    """The mean curve of all samples, draw by draw; none where none of them has one.
+    """The mean curve of all samples, draw by draw; empty if no sample has a curve.
 
-    A sample that has stopped stays where it is, at its own cost; one with nothing to compare counts with nothing found
-    and nothing spent.
+    A sample that has ended stays at its last point; one with nothing to compare counts as nothing found, nothing spent.
     """
     if not any(curves):
         return []
@@ -58,32 +52,32 @@ def _mean(points: Sequence[CurvePoint]) -> CurvePoint:
     )
 
 
-# Fewer than in English prose, so that what is reserved is rather too much.
+# Fewer than in English prose, so that too much is reserved rather than too little.
 _CHARS_PER_TOKEN = 2
 _SCHEMA_TOKENS = len(json.dumps(FEATURES_SCHEMA)) // _CHARS_PER_TOKEN
 
 
 class AdaptiveConfig(Config):
-    """When extraction stops; budgets are a sample's and hold for E alone.
+    """When extraction ends. Budgets are per sample and cover the extractor's calls only.
 
-    What a call may take at most is reserved before it is made, so no budget is passed; only requests that an endpoint
-    bills without an answer, and that are made again, come on top.
+    The most that a call may take is reserved before it is made, so no budget is exceeded. Requests that an endpoint
+    bills without an answer, and that are repeated, are not counted.
     """
 
     threshold: float = Field(default=0.25, ge=0)
-    """Expected new valid unique differences a call below which no further call is made."""
+    """Extraction ends if the next call is expected to add fewer new valid differences than this."""
     first: int = Field(default=3, ge=2)
-    """Calls before the first estimate, made at once."""
+    """Calls before the first estimate, made together."""
     max_calls: int = Field(default=16, ge=1)
-    """Never more calls than this, those included in which thinking that did not end is asked for again."""
+    """Most calls, repeated calls for unfinished thinking included."""
     max_tokens: int | None = Field(default=None, gt=0)
-    """Never more tokens, prompts and answers together."""
+    """Most tokens, prompts and answers together."""
     max_cost: float | None = Field(default=None, gt=0)
-    """Never more money, in the currency of the endpoint's ``price``, which must then be set."""
+    """Most money, in the currency of the endpoint's ``price``, which must be set."""
 
 
 class Need(NamedTuple):
-    """What calls may take at most."""
+    """The most that some calls may take."""
 
     calls: int
     prompt_tokens: int
@@ -91,31 +85,31 @@ class Need(NamedTuple):
 
     @classmethod
     def of(cls, prompts: Sequence[Prompt], new_tokens: int, *, structured: bool) -> Need:
-        """Of one call a prompt, by a cautious count.
+        """One call per prompt, counted cautiously.
 
         Args:
-            prompts: What is asked.
-            new_tokens: Of an answer, at most.
-            structured: Whether answers are held to the schema, which endpoints count as part of the prompt.
+            prompts: The calls' prompts.
+            new_tokens: Most tokens of an answer.
+            structured: Whether answers follow the schema, which endpoints count as part of the prompt.
         """
         texts = [message.text for prompt in prompts for message in prompt.messages]
         schema = _SCHEMA_TOKENS if structured else 0
         return cls(len(prompts), sum(map(_tokens, texts)) + schema * len(prompts), new_tokens * len(prompts))
 
 
-class Allowance:
-    """What is left of a sample's budgets.
+class Budget:
+    """The budgets of one sample.
 
     Args:
-        config: The budgets.
-        price: What the endpoint charges; None: nothing is known of it, and ``max_cost`` is not held.
+        config: Calls, tokens and money.
+        price: What the endpoint charges; None: unknown, so that ``max_cost`` is ignored.
     """
 
     def __init__(self, config: AdaptiveConfig, price: Price | None) -> None:
         self._config, self._price = config, price or Price()
 
-    def covers(self, used: Usage, needs: Iterable[Need]) -> bool:
-        """Whether ``needs`` stay within every budget after what was used, whatever the answers are."""
+    def fits(self, used: Usage, needs: Iterable[Need]) -> bool:
+        """Whether ``needs`` on top of ``used`` stay within every budget, whatever the answers are."""
         calls, prompt, new = (sum(column) for column in zip(Need(0, 0, 0), *needs, strict=True))
         tokens = used.prompt_tokens + used.completion_tokens + prompt + new
         return (
@@ -126,17 +120,17 @@ class Allowance:
 
 
 def _tokens(text: str) -> int:
-    """More than a tokenizer would find: a byte a token where a script is none of the common one's."""
+    """An upper bound: outside of ASCII every byte counts as a token."""
     return len(text) // _CHARS_PER_TOKEN + len(text.encode("utf-8", "replace")) - len(text)
 
 
 class Question(NamedTuple):
-    """One call that is wanted."""
+    """One call to make."""
 
     draw: int
-    """Which draw of its census it belongs to."""
+    """Index of its draw among those under way."""
     place: int
-    """Which of the draw's calls it is."""
+    """Index of the call within the draw."""
     prompt: Prompt
     replicate: int
     new_tokens: int
@@ -144,9 +138,9 @@ class Question(NamedTuple):
 
 @dataclass(slots=True)
 class _Open:
-    """A draw that is under way: its calls, those answered so far, and what an answer may take next time."""
+    """A draw under way: its prompts, the answers so far, and the most tokens of the next answers."""
 
-    case: Case
+    comparison: PeerComparison
     replicate: int
     prompts: list[Prompt]
     answers: dict[int, Answer]
@@ -154,22 +148,22 @@ class _Open:
 
     @property
     def unanswered(self) -> list[int]:
-        """Places of the calls that are to be made (again)."""
+        """Indices of the calls to make, or to repeat."""
         return [k for k in range(len(self.prompts)) if k not in self.answers or self.answers[k].unfinished]
 
 
-class Census:
-    """One sample's.
+class AdaptiveSampling:
+    """The draws for one sample: what they have shown, which calls come next, and why they ended.
 
     Args:
-        portrait: With the comparisons.
-        config: When it ends.
-        once: How a draw is made.
+        state: The sample with its comparisons.
+        config: When sampling ends.
+        extraction: How a draw is made.
     """
 
-    def __init__(self, portrait: Portrait, config: AdaptiveConfig, once: Extraction) -> None:
-        self._portrait, self._config, self._once = portrait, config, once
-        self._allowance = Allowance(config, price_of(once.role.llm))
+    def __init__(self, state: ProfileState, config: AdaptiveConfig, extraction: Extraction) -> None:
+        self._state, self._config, self._extraction = state, config, extraction
+        self._budget = Budget(config, price_of(extraction.role.llm))
         self._open: list[_Open] = []
         self._sightings: Counter[object] = Counter()
         self._features: list[Feature] = []
@@ -179,7 +173,7 @@ class Census:
         self._end = ""
 
     def wanted(self) -> list[Question]:
-        """The next calls that are worth making and can be paid for; none when it has ended."""
+        """The next calls that are worth making and fit the budget; empty when sampling has ended."""
         if not self._open:
             self._open = self._worthwhile()
         return [
@@ -188,8 +182,8 @@ class Census:
             for k in draw.unanswered
         ]
 
-    def hear(self, question: Question, answer: Answer) -> None:
-        """Take the answer to a wanted call."""
+    def record_response(self, question: Question, answer: Answer) -> None:
+        """Record the answer to a call of ``wanted``."""
         answers = self._open[question.draw].answers
         self._used += answer.usage
         before = answers.get(question.place, Answer())
@@ -197,11 +191,11 @@ class Census:
             answer, usage=before.usage + answer.usage, thinking=answer.thinking or before.thinking
         )
 
-    def finished(self) -> list[tuple[Case, int, Draw]]:
-        """The draws that all answers are there for, each with its case and replicate; they are no longer under way.
+    def finished(self) -> list[tuple[PeerComparison, int, Draw]]:
+        """Remove and return the complete draws, each with its comparison and replicate.
 
-        Thinking that did not end is asked for again with twice the tokens, up to the role's limit, where that can be
-        paid for; else it stays a failed call.
+        Unfinished thinking is asked for again with twice the tokens, up to the role's limit, if the budget allows it;
+        else it stays a failed call.
         """
         again: list[_Open] = []
         done: list[_Open] = []
@@ -209,12 +203,16 @@ class Census:
             (again if self._grants_more(draw, again) else done).append(draw)
         self._open = again
         return [
-            (draw.case, draw.replicate, self._once.read(draw.case, [draw.answers[k] for k in sorted(draw.answers)]))
+            (
+                draw.comparison,
+                draw.replicate,
+                self._extraction.read(draw.comparison, [draw.answers[k] for k in sorted(draw.answers)]),
+            )
             for draw in done
         ]
 
     def add(self, replicate: int, draw: Draw, claims: Collection[object]) -> None:
-        """Count what a finished draw has shown."""
+        """Count the claims of a finished draw."""
         self._answers += [(about._replace(replicate=replicate), answer) for about, answer in draw.answers]
         self._features += draw.features
         self._sightings.update(claims)
@@ -230,47 +228,55 @@ class Census:
             )
         )
 
-    def portrait(self) -> Portrait:
-        """The portrait with everything that was found, each claim once a comparison."""
-        unheard = sum(answer.unheard for _, answer in self._answers)
+    def state(self) -> ProfileState:
+        """The state with everything that was found, each claim once per comparison."""
+        unanswered = sum(answer.unanswered for _, answer in self._answers)
         features = tuple(merged(self._features))
         curve = Curve(points=tuple(self._curve), end=self._end)
-        return self._portrait.heard("extract", self._answers, features=features, unheard=unheard, curve=curve)
+        return self._state.record_responses(
+            "extract", self._answers, features=features, unanswered=unanswered, curve=curve
+        )
 
     def _grants_more(self, draw: _Open, granted: Collection[_Open]) -> bool:
-        """Whether a draw's unfinished thoughts may go on, beside those granted; if so, with twice the tokens."""
-        limit = self._once.role.thinking_limit
+        """Whether a draw's unfinished thinking may continue in addition to ``granted``; doubles its tokens if so."""
+        limit = self._extraction.role.thinking_limit
         if not draw.unanswered or draw.new_tokens >= limit:
             return False
         before, draw.new_tokens = draw.new_tokens, min(2 * draw.new_tokens, limit)
-        if self._allowance.covers(self._used, [self._need(one) for one in (*granted, draw)]):
+        if self._budget.fits(self._used, [self._need(one) for one in (*granted, draw)]):
             return True
         draw.new_tokens = before
         return False
 
     def _worthwhile(self) -> list[_Open]:
-        """New draws: the first few at once, then one at a time while it pays."""
-        cases, made = self._portrait.cases, len(self._curve)
-        if not cases:
+        """New draws: the first few together, then one at a time while it pays."""
+        comparisons, made = self._state.comparisons, len(self._curve)
+        if not comparisons:
             return self._ended("there is nothing to compare")
         if made and self._curve[-1].expected < self._config.threshold:
             return self._ended("the next call is expected to add less than the threshold")
         several = range(made, made + (1 if made else self._config.first))
-        # A greedy model says the same again, for the same money.
-        fresh = [k for k in several if k < len(cases) or self._once.role.params.temperature > 0]
+        # A greedy model gives the same answer again, at the same price.
+        fresh = [k for k in several if k < len(comparisons) or self._extraction.role.params.temperature > 0]
         if not fresh:
             return self._ended("a greedy model was asked about every comparison: further draws would be copies")
-        coming = [self._draw(cases[k % len(cases)], k // len(cases)) for k in fresh]
-        while coming and not self._allowance.covers(self._used, map(self._need, coming)):
+        coming = [self._draw(comparisons[k % len(comparisons)], k // len(comparisons)) for k in fresh]
+        while coming and not self._budget.fits(self._used, map(self._need, coming)):
             coming.pop()
         return coming or self._ended("the budget does not cover another call")
 
-    def _draw(self, case: Case, replicate: int) -> _Open:
-        return _Open(case, replicate, self._once.questions(case), {}, self._once.role.params.max_new_tokens)
+    def _draw(self, comparison: PeerComparison, replicate: int) -> _Open:
+        return _Open(
+            comparison,
+            replicate,
+            self._extraction.questions(comparison),
+            {},
+            self._extraction.role.params.max_new_tokens,
+        )
 
     def _need(self, draw: _Open) -> Need:
         asked = [draw.prompts[k] for k in draw.unanswered]
-        return Need.of(asked, draw.new_tokens, structured=self._once.role.structured)
+        return Need.of(asked, draw.new_tokens, structured=self._extraction.role.structured)
 
     def _ended(self, why: str) -> list[_Open]:
         self._end = why
@@ -279,55 +285,55 @@ class Census:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AdaptiveExtraction:
-    """Draws in rounds; each round asks the next calls of every sample that is still worth some, in one batch.
+    """Adaptive sampling of many samples in rounds; the next calls of all samples are one batch.
 
-    A call that gave no answer counts as a call that found nothing.
+    A call without an answer counts as a call that found nothing.
 
     Raises:
-        ConfigError: Money is bounded and nothing is known of what a call costs.
+        ConfigError: ``max_cost`` is set and the extractor has no price.
     """
 
-    once: Extraction
+    extraction: Extraction
     checks: Checks | None = field(default_factory=Checks)
-    """What makes a difference valid while counting."""
+    """Which differences count as valid."""
     config: AdaptiveConfig = field(default_factory=AdaptiveConfig)
 
     def __post_init__(self) -> None:
-        if self.config.max_cost is not None and price_of(self.once.role.llm) is None:
+        if self.config.max_cost is not None and price_of(self.extraction.role.llm) is None:
             raise ConfigError(
-                f"adaptive.max_cost bounds money, and {self.once.role.llm.name} has no price",
+                f"adaptive.max_cost bounds money, and {self.extraction.role.llm.name} has no price",
                 hint="set the extractor's endpoint.price, or bound max_calls or max_tokens instead",
             )
 
-    def __call__(self, portraits: Sequence[Portrait]) -> list[Portrait]:
-        """See ``portrait.Stage``; the curve is recorded, too."""
-        censuses = [Census(portrait, self.config, self.once) for portrait in portraits]
-        while wanted := [(census, question) for census in censuses for question in census.wanted()]:
-            for (census, question), answer in zip(wanted, self._ask([one for _, one in wanted]), strict=True):
-                census.hear(question, answer)
-            self._count(censuses)
-        return [census.portrait() for census in censuses]
+    def __call__(self, states: Sequence[ProfileState]) -> list[ProfileState]:
+        """See ``stages.Stage``; the curve is recorded."""
+        samplings = [AdaptiveSampling(state, self.config, self.extraction) for state in states]
+        while wanted := [(sampling, question) for sampling in samplings for question in sampling.wanted()]:
+            for (sampling, question), answer in zip(wanted, self._ask([one for _, one in wanted]), strict=True):
+                sampling.record_response(question, answer)
+            self._count(samplings)
+        return [sampling.state() for sampling in samplings]
 
     def _ask(self, wanted: Sequence[Question]) -> list[Answer]:
-        """An answer each, in order; calls that are made in the same way go together."""
+        """One answer per question, in order; calls with equal parameters are one batch."""
         answers: dict[int, Answer] = {}
-        role = self.once.role
+        role = self.extraction.role
         for replicate, new_tokens in sorted({(one.replicate, one.new_tokens) for one in wanted}):
             places = [k for k, one in enumerate(wanted) if (one.replicate, one.new_tokens) == (replicate, new_tokens)]
-            # Whether thinking goes on is for the census to decide, which knows the budget.
+            # The sampling decides whether thinking goes on, because it knows the budget.
             params = role.params.model_copy(update={"max_new_tokens": new_tokens})
             asked = replace(role, params=params, thinking_limit=1)
             found = asked.ask([wanted[k].prompt for k in places], schema=FEATURES_SCHEMA, replicate=replicate)
             answers |= dict(zip(places, found, strict=True))
         return [answers[k] for k in range(len(wanted))]
 
-    def _count(self, censuses: Sequence[Census]) -> None:
-        """Every finished draw, its claims checked; all of a round together."""
-        draws = [(census, *one) for census in censuses for one in census.finished()]
-        valid = self._valid([case for _, case, _, _ in draws], [draw.features for *_, draw in draws])
-        for (census, _, replicate, draw), claims in zip(draws, valid, strict=True):
-            census.add(replicate, draw, claims)
+    def _count(self, samplings: Sequence[AdaptiveSampling]) -> None:
+        """Check the claims of all finished draws together, then count them."""
+        draws = [(sampling, *one) for sampling in samplings for one in sampling.finished()]
+        valid = self._valid([comparison for _, comparison, _, _ in draws], [draw.features for *_, draw in draws])
+        for (sampling, _, replicate, draw), claims in zip(draws, valid, strict=True):
+            sampling.add(replicate, draw, claims)
 
-    def _valid(self, cases: Sequence[Case], features: Sequence[Sequence[Feature]]) -> list[set[object]]:
-        checked = features if self.checks is None else self.checks(cases, features)
+    def _valid(self, comparisons: Sequence[PeerComparison], features: Sequence[Sequence[Feature]]) -> list[set[object]]:
+        checked = features if self.checks is None else self.checks(comparisons, features)
         return [{claim_of(feature) for feature in own if feature.valid} for own in checked]

@@ -1,8 +1,8 @@
-"""What a method is, what it declares that it needs, what it is built from, and the registry of methods.
+"""The method protocol, its declared requirements, the resources it is built from, and the registry of methods.
 
-Nothing outside this package names a method: what a run loads, which controls it adds and what it refuses follow from
-``Method.requires``. A class named as ``module:Class`` and an entry point of the group ``idiolect.methods`` are built as
-the methods of this package are.
+No other package names a method: what a run loads, which controls it adds and what it refuses follow from
+``Method.requires``. A class given as ``module:Class`` and an entry point of the group ``idiolect.methods`` are built
+like the methods of this package.
 """
 
 from __future__ import annotations
@@ -17,7 +17,8 @@ from idiolect.difference.claims.stylometric import Norms
 from idiolect.encoders import Encoder
 from idiolect.errors import ConfigError
 from idiolect.llm.base import LLM, SamplingParams, remarks
-from idiolect.methods.stages import Cases, Dimensions, Role, Roles
+from idiolect.methods.peer_comparison import Dimensions, PeerComparisons
+from idiolect.methods.roles import Role, Roles
 from idiolect.prompts.rendering import PromptConfig
 from idiolect.registry import Registry
 from idiolect.store.base import KnownUsers
@@ -29,9 +30,9 @@ if TYPE_CHECKING:
     from idiolect.methods.comparing import StageConfig
 
 UNPERSONALIZED = "nonpersonalized"
-"""The method that reads nothing of the user: every other one is compared with it."""
+"""The method without the user's reviews; every other method is compared with it."""
 BASELINE = "rag"
-"""The method that tests and tables compare with, and what ``write`` uses without an adapter."""
+"""The baseline of tests and tables; ``write`` uses it without an adapter."""
 BASELINES = (UNPERSONALIZED, BASELINE)
 """Part of every evaluation."""
 ADAPTER_METHOD = "dep"
@@ -40,7 +41,7 @@ DEFAULT_METHODS = ("pag", "dpl", "drp")
 """Evaluated with the baselines if the settings say nothing else."""
 
 RoleName = Literal["extractor", "validator", "summarizer", "generator"]
-"""A role, as ``DifferenceConfig`` calls it."""
+"""A role, as a field of ``DifferenceConfig``."""
 Control = Literal["wrong user", "another user's vectors", "no adapter"]
 """A negative control that needs no training."""
 
@@ -55,25 +56,25 @@ class Requirements:
     """
 
     history: bool = True
-    """Past reviews of the user; without, it also writes for a user who has none."""
+    """Past reviews of the user. If False, the method also writes for a user who has none."""
     vectors: bool = False
-    """Contexts with ``e_his`` and ``e_diff``, and the encoder that made them."""
+    """Contexts with ``e_his`` and ``e_diff``, and their encoder."""
     past_vectors: int = 0
-    """Vectors of the user's latest past reviews beside the entries, so many at most (``Context.past``)."""
+    """Most vectors of the user's latest past reviews, in addition to the entries' (``Context.past``)."""
     peers: bool = False
-    """Comparisons with what other users wrote about the same items."""
+    """Comparisons with peers' reviews of the same items."""
     adapter: bool = False
     """A fitted adapter, and its trained controls."""
     roles: frozenset[RoleName] = frozenset()
-    """Roles that may be played by models of their own. With ``generator``, ``Roles.write`` writes."""
+    """Roles that may have models of their own. With ``generator``, ``Roles.generator`` writes."""
     llm: frozenset[str] = frozenset()
-    """What the language model must support, for instance ``soft``."""
+    """Features that the language model must support, for instance ``soft``."""
     controls: tuple[Control, ...] = ("wrong user",)
     """Negative controls, in the order of the table."""
 
 
 class SoftPromptAdapter(Protocol):
-    """What a method asks of an adapter."""
+    """The part of an adapter that a method uses."""
 
     def soft_prompt_embeddings(self, vectors: np.ndarray, stream: np.ndarray, entry: np.ndarray) -> np.ndarray:
         """Rows (n, hidden) for vectors (n, dim) of streams (n,) at history entries (n,)."""
@@ -81,45 +82,45 @@ class SoftPromptAdapter(Protocol):
 
 
 class Contexts(Protocol):
-    """Where a method's contexts come from: a builder over a store or snapshot, or a control that alters them."""
+    """Source of a method's contexts: a builder over a store or snapshot, or a control that alters them."""
 
     def build(self, samples: Sequence[Sample]) -> list[Context]:
-        """One context a sample, in order."""
+        """One context per sample, in order."""
         ...
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Resources:
-    """What a method is built from. What ``requires`` does not name may be None."""
+    """What a method is built from. Resources that ``requires`` does not name may be None."""
 
     llm: LLM
     """The run's language model."""
     contexts: Contexts
-    """Past reviews of each sample's user, best first; in a control, another user's."""
+    """Builds contexts: past reviews of each sample's user, best first; in a control, another user's."""
     roles: Roles
-    """Models of the roles that are required; None for a role without a model."""
+    """Models of the required roles; None for a role without a model."""
     params: SamplingParams
-    """How tokens are drawn."""
+    """Sampling of tokens."""
     prompt: PromptConfig
-    """How prompts are rendered; with an adapter, for the streams that it has weights for."""
+    """Rendering of prompts; with an adapter, for the streams that it has weights for."""
     reader: KnownUsers | None = None
-    """What is visible: a phase's snapshot or the live store. Not exchanged in controls."""
+    """A phase's snapshot or the live store; the same in controls."""
     encoder: Encoder | None = None
     """The text encoder whose vectors are stored."""
-    comparisons: Cases | None = None
-    """Anchors with representatives of the peers, if ``requires.peers``."""
+    comparisons: PeerComparisons | None = None
+    """Builds peer comparisons, if ``requires.peers``."""
     adapter: SoftPromptAdapter | None = None
     """The fitted adapter, if ``requires.adapter``."""
     stages: StageConfig | None = None
-    """How differences are found; None: the defaults."""
+    """Settings of the stages; None: the defaults."""
     dimensions: Dimensions | None = None
-    """What differences are along; None: the method's own choice."""
+    """Dimensions of comparison; None: the method's own."""
     norms: Callable[[], Norms | None] = lambda: None
-    """Computes how a random sample of users writes."""
+    """Computes the average style of a random sample of users."""
     seed: int = 0
-    """Of everything that is drawn."""
+    """Seed of everything that is drawn."""
     name: str | None = None
-    """For tables; None: the method's own."""
+    """Name in tables; None: the method's own."""
 
 
 class Method(Protocol):
@@ -127,12 +128,12 @@ class Method(Protocol):
 
     @property
     def name(self) -> str:
-        """For records and tables."""
+        """Name in records and tables."""
         ...
 
     @property
     def requires(self) -> Requirements:
-        """What the method needs; the language model is checked when the method is built."""
+        """The method's requirements; the language model is checked when the method is built."""
         ...
 
     def prompts(self, samples: Sequence[Sample]) -> list[Prompt]:
@@ -140,12 +141,12 @@ class Method(Protocol):
         ...
 
     def generate(self, samples: Sequence[Sample]) -> list[Prediction]:
-        """One prediction a sample, in order."""
+        """One prediction per sample, in order."""
         ...
 
 
 class MethodClass(Protocol):
-    """What the registry holds and a setting names."""
+    """What the registry holds."""
 
     requires: ClassVar[Requirements]
 
@@ -156,7 +157,7 @@ class MethodClass(Protocol):
 
 
 def check_support(method: str, needs: frozenset[str], llm: LLM) -> None:
-    """Refuse a language model that cannot do what a method needs, before anything is computed.
+    """Check that the language model supports what a method needs.
 
     Raises:
         ConfigError: Naming what is missing.
@@ -176,7 +177,7 @@ def write(
     contexts: Sequence[Context],
     prompts: Sequence[Prompt],
 ) -> list[Prediction]:
-    """One answer of the model for every sample, with what it saw and took; thinking is dealt with as by any role."""
+    """Generate one prediction per prompt, with the visible prompt and the usage."""
     answers = Role(llm=llm, params=params).each(prompts)
     return [
         Prediction(
@@ -184,7 +185,7 @@ def write(
             method=name,
             text=answer.text,
             failure=answer.failure,
-            prompt=shown(prompt, frozenset(answer.kept_entries)),
+            prompt=visible_text(prompt, frozenset(answer.kept_entries)),
             stages=(answer.result("write"),),
             anchors=tuple(context.entries[entry].review.id for entry in answer.kept_entries),
             prompt_tokens=answer.usage.prompt_tokens,
@@ -197,20 +198,20 @@ def write(
     ]
 
 
-def shown(prompt: Prompt, kept: frozenset[int]) -> str:
-    """The prompt as it reached the model: without the entries that did not fit."""
+def visible_text(prompt: Prompt, kept: frozenset[int]) -> str:
+    """The prompt's text as the model received it, without the entries that did not fit."""
     turns = [[b for b in message.blocks if b.entry is None or b.entry in kept] for message in prompt.messages]
     return "\n\n".join("".join(s for b in blocks for s in b.segments if isinstance(s, str)) for blocks in turns)
 
 
 class PromptMethod(ABC):
-    """A method that is one prompt: choose from the context, render, write with one call per sample.
+    """A method that is one prompt: choose from the context, render, generate with one call per sample.
 
     Args:
-        llm: Writes.
-        contexts: Bring the past reviews.
-        params: How tokens are drawn.
-        prompt: How the prompt is rendered.
+        llm: The generator.
+        contexts: Source of the past reviews.
+        params: Sampling of tokens.
+        prompt: Rendering of the prompt.
     """
 
     name: str
@@ -235,7 +236,7 @@ class PromptMethod(ABC):
         """The prompt of one sample."""
 
     def choose(self, context: Context) -> Context:
-        """What of the context is used; all of it unless overridden."""
+        """The part of the context that is used; all of it unless overridden."""
         return context
 
     def prompts(self, samples: Sequence[Sample]) -> list[Prompt]:
@@ -260,14 +261,14 @@ METHODS: Registry[MethodClass] = Registry(
     },
     group="idiolect.methods",
 )
-"""Every method. One of your own joins by an entry point of the group, by ``register``, or is named ``module:Class``."""
+"""All methods. Add your own by an entry point of the group or by ``register``, or name it as ``module:Class``."""
 
 
 def method_class(name: str) -> MethodClass:
     """The class called ``name``.
 
     Raises:
-        ConfigError: There is none, or it does not declare what it requires.
+        ConfigError: There is no such method, or it does not declare its requirements.
     """
     found: Any = METHODS.get(name)
     if not isinstance(getattr(found, "requires", None), Requirements) or not callable(getattr(found, "build", None)):

@@ -1,4 +1,4 @@
-"""Groups of samples side by side: while an endpoint answers one, another is compared, checked and asked about."""
+"""Pipelined batches of samples: overlap local work with pending requests."""
 
 from __future__ import annotations
 
@@ -13,39 +13,42 @@ from typing import TypeVar
 from idiolect.llm.base import LLM
 from idiolect.llm.cache import StreamingLLM
 from idiolect.llm.openai import LOOK_UP_SECONDS
-from idiolect.methods.stages import Role
+from idiolect.methods.roles import Role
 
 P = TypeVar("P")
 S = TypeVar("S")
 R = TypeVar("R")
 
-_WAVES = 12
+_BATCHES = 12
 _GIVE_WAY_SECONDS = 0.001
 
 
-def in_waves(
+def run_pipelined(
     prepare: Callable[[Sequence[S]], list[P]],
     work: Callable[[Sequence[P]], list[R]],
     samples: Sequence[S],
-    waves: int,
+    batches: int,
     *,
     models: Collection[StreamingLLM] = (),
 ) -> list[R]:
-    """``work`` on what ``prepare`` makes of the samples, in groups; the results in the samples' order.
+    """Apply ``work`` to what ``prepare`` returns for the samples, batch by batch.
 
-    Groups are prepared one after another in this thread, and each is worked on in a thread of its own as soon as it is
-    ready: whatever reads the store never leaves this thread. The first error, or Ctrl-C, ends all groups.
+    Batches are prepared one after another in this thread, so that only this thread reads the store. Each prepared batch
+    is worked on in a thread of its own. The first error, or Ctrl-C, ends all batches.
 
     Args:
-        prepare: One value a sample.
-        work: One result a value, whatever other values it is done with.
-        samples: What is worked on.
-        waves: How many groups; 1: all samples in one, in this thread.
-        models: Whom ``work`` asks, so that nothing more is asked when it ends early.
+        prepare: Returns one value per sample.
+        work: Returns one result per value, independent of the other values of the batch.
+        samples: The samples.
+        batches: Number of batches; 1: no threads.
+        models: Models that ``work`` calls; their requests are cancelled on an early end.
+
+    Returns:
+        The results in the order of the samples.
     """
-    if waves < 2 or len(samples) < 2 * waves:
+    if batches < 2 or len(samples) < 2 * batches:
         return work(prepare(samples))
-    bounds = [len(samples) * k // waves for k in range(waves + 1)]
+    bounds = [len(samples) * k // batches for k in range(batches + 1)]
     working: list[Future[list[R]]] = []
     idents: set[int] = set()
 
@@ -53,7 +56,7 @@ def in_waves(
         idents.add(threading.get_ident())
         return work(group)
 
-    with _giving_way(), ThreadPoolExecutor(waves) as threads:
+    with _giving_way(), ThreadPoolExecutor(batches) as threads:
         try:
             for start, stop in pairwise(bounds):
                 working.append(threads.submit(worked, prepare(samples[start:stop])))
@@ -65,9 +68,9 @@ def in_waves(
 
 
 def _wait(working: Sequence[Future[list[R]]]) -> None:
-    """Return when all groups are done, or raise what the first of them raises.
+    """Return when all batches are done, or raise the first error.
 
-    It looks up now and then: Ctrl-C is noticed late where it comes just before a thread begins to wait.
+    It waits in short steps, because Ctrl-C just before a wait is otherwise noticed late.
     """
     while True:
         done, going_on = wait(working, timeout=LOOK_UP_SECONDS, return_when=FIRST_EXCEPTION)
@@ -78,7 +81,7 @@ def _wait(working: Sequence[Future[list[R]]]) -> None:
 
 
 def _end(working: Sequence[Future[list[R]]], models: Collection[StreamingLLM], idents: Collection[int]) -> None:
-    """Return when no group is worked on any more; one that goes on to its next stage is interrupted there."""
+    """Interrupt all batches, also those that reach their next stage, and return when none is running."""
     for one in working:
         one.cancel()
     while True:
@@ -90,9 +93,9 @@ def _end(working: Sequence[Future[list[R]]], models: Collection[StreamingLLM], i
 
 @contextmanager
 def _giving_way() -> Iterator[None]:
-    """Threads that compute give way sooner: else the one that sends and receives waits 5 ms behind each of them.
+    """Shorten the thread switch interval: else the thread that sends and receives waits 5 ms for each computing one.
 
-    The interval is the process's: whoever ends last of two at once may leave the short one, which harms nothing.
+    The interval is global to the process: two overlapping calls may leave the short one, which is harmless.
     """
     usual = sys.getswitchinterval()
     sys.setswitchinterval(min(usual, _GIVE_WAY_SECONDS))
@@ -102,18 +105,18 @@ def _giving_way() -> Iterator[None]:
         sys.setswitchinterval(usual)
 
 
-def waves_for(roles: Iterable[Role | None]) -> int:
-    """How many waves pay: one where a model is in this process, for it can do one thing at a time."""
+def batches_for(roles: Iterable[Role | None]) -> int:
+    """Number of batches: one if a model is in this process, because it can do one thing at a time."""
     asked = [role for role in roles if role is not None]
-    return _WAVES if asked and len(streaming(asked)) == len(asked) else 1
+    return _BATCHES if asked and len(streaming(asked)) == len(asked) else 1
 
 
 def streaming(roles: Iterable[Role | None]) -> list[StreamingLLM]:
-    """The models of these roles that can be asked many things at once."""
-    models = (_asked(role.llm) for role in roles if role is not None)
+    """The models of these roles that take concurrent requests."""
+    models = (_uncached(role.llm) for role in roles if role is not None)
     return [model for model in models if isinstance(model, StreamingLLM)]
 
 
-def _asked(llm: LLM) -> LLM:
-    """What stands behind a record of answers."""
+def _uncached(llm: LLM) -> LLM:
+    """The model behind an answer cache."""
     return getattr(llm, "llm", llm)

@@ -1,6 +1,6 @@
-"""How the language methods are set, and their stages made from roles and settings.
+"""The shared part of DPL and DRP: settings, the stages built from them, and the pipeline around ``profile``.
 
-What DPL and DRP share: everything but the way from a comparison to a profile.
+A subclass defines only the way from comparisons to a profile, in ``ComparingMethod.profile``.
 """
 
 from __future__ import annotations
@@ -19,9 +19,11 @@ from idiolect.difference.stylometry.style_difference import LEVEL
 from idiolect.errors import ConfigError
 from idiolect.methods.adaptive import AdaptiveConfig, AdaptiveExtraction
 from idiolect.methods.base import Contexts, Requirements, Resources
-from idiolect.methods.batching import in_waves, streaming, waves_for
+from idiolect.methods.batching import batches_for, run_pipelined, streaming
 from idiolect.methods.extract import Compare, Extraction, MeasuredExtraction
-from idiolect.methods.stages import Cases, Dimensions, Portrait, Role, Roles, Stage, portray, standard
+from idiolect.methods.peer_comparison import Dimensions, PeerComparisons, standard
+from idiolect.methods.roles import Role, Roles
+from idiolect.methods.stages import ProfileState, Stage, initial_states
 from idiolect.methods.summarize import (
     PROFILE_CHARS,
     DifferencesAs,
@@ -36,42 +38,42 @@ from idiolect.prompts.rendering import PromptConfig
 from idiolect.types import Prediction, Prompt, Sample
 
 _FIXED: tuple[Category, ...] = ("Writing", "Emotion", "Semantics")
-"""What DPL's three dimensions are in the five categories."""
+"""DPL's three dimensions among the five categories."""
 
 
 class StageConfig(Config):
-    """How differences are found and told."""
+    """How differences are found and summarized."""
 
     compare: Compare = "joint"
-    """One call an anchor (``joint``), or one for every representative (``pairwise``)."""
+    """One call per anchor (``joint``), or one per representative (``pairwise``)."""
     use_validation: bool = True
-    """Whether anything is validated at all; false is how the authors' released DRP program generates."""
+    """Whether differences are validated; false is what the authors' released DRP program does."""
     use_checks: bool = True
-    """Whether the checks that cost no call are made: criteria, quotes, measured style."""
+    """Whether the checks without a model are made: criteria, evidence, measured style."""
     checks: ValidationConfig = ValidationConfig()
-    """What they ask of a difference."""
+    """Settings of these checks."""
     level: float = Field(default=LEVEL, gt=0, lt=1)
-    """Coverage of the intervals that claims are held against."""
+    """Coverage of the measured intervals that claims are checked against."""
     fdr_level: float = Field(default=FDR_LEVEL, gt=0, lt=1)
-    """False discovery rate of the stylometric extractor; a higher one finds more differences."""
+    """False discovery rate of the stylometric extractor; a higher rate finds more differences."""
     min_support: int = Field(default=1, ge=1)
-    """Comparisons that must agree on a difference; 1 drops only what the others contradict."""
+    """Comparisons that must agree on a difference; 1 drops only differences that other comparisons contradict."""
     differences_as: DifferencesAs = "blocks"
     """How the summarizer reads differences."""
     phrases: int = Field(default=8, ge=1)
-    """Phrases at most where a template is the summarizer."""
+    """Most phrases of a profile by template."""
     profile_chars: int = Field(default=PROFILE_CHARS, ge=100)
-    """Longest profile that the writer is given, in characters; a longer one is cut after a sentence, for it would push
-    past reviews out of the prompt."""
+    """Longest profile in the generator's prompt, in characters. A longer one is cut after a sentence, because it would
+    push past reviews out of the prompt."""
     adaptive: AdaptiveConfig | None = None
-    """Extraction goes on while it pays, instead of one call an anchor."""
-    waves: int | None = Field(default=None, ge=1)
-    """Groups of samples that go through the stages side by side, so that work here and answers there overlap; None:
-    several where every model is behind an endpoint, else one."""
+    """Adaptive sampling instead of one call per anchor; null: off."""
+    pipelined_batches: int | None = Field(default=None, ge=1)
+    """Batches of samples that go through the stages concurrently, so that local work overlaps with pending requests;
+    null: several if every model is behind an endpoint, else one."""
 
 
 def extraction(role: Role | None, dimensions: Dimensions, config: StageConfig, prompt: PromptConfig) -> Stage:
-    """E: a model's, or measured."""
+    """The extraction stage: by a model, or measured."""
     if role is None:
         return MeasuredExtraction(
             categories=_FIXED if dimensions == "fixed" else CATEGORIES, fdr_level=config.fdr_level
@@ -79,18 +81,18 @@ def extraction(role: Role | None, dimensions: Dimensions, config: StageConfig, p
     once = Extraction(role=role, standard=standard(dimensions), compare=config.compare, prompt=prompt)
     if config.adaptive is None:
         return once
-    return AdaptiveExtraction(once=once, checks=_checks(config), config=config.adaptive)
+    return AdaptiveExtraction(extraction=once, checks=_checks(config), config=config.adaptive)
 
 
 def validation(role: Role | None, config: StageConfig, prompt: PromptConfig) -> Stage:
-    """V: what is not switched off."""
+    """The validation stage, without the parts that are switched off."""
     if not config.use_validation:
         return list
     return Validation(role=role, checks=_checks(config), min_support=config.min_support, prompt=prompt)
 
 
 def summary(role: Role | None, config: StageConfig, prompt: PromptConfig) -> Stage:
-    """S over differences and history: a model's, or a template."""
+    """The summary of differences and history: by a model or a template."""
     if role is None:
         return TemplateSummary(phrases=config.phrases)
     return Summary(
@@ -105,7 +107,7 @@ def summary(role: Role | None, config: StageConfig, prompt: PromptConfig) -> Sta
 def history_summary(
     role: Role | None, norms: Norms | None, phrases: int, profile_chars: int, prompt: PromptConfig
 ) -> Stage:
-    """S over history alone: a model's, or a template."""
+    """The summary of the history alone: by a model or a template."""
     if role is None:
         return HistorySummary(norms=norms, phrases=phrases)
     return Summary(role=role, phrases=phrases, profile_chars=profile_chars, prompt=prompt)
@@ -119,30 +121,30 @@ T = TypeVar("T")
 
 
 class ComparingMethod(ABC):
-    """Compares users with others on the same items and writes from what it makes of that.
+    """Compares users with peers on the same items and writes from the differences.
 
     Args:
-        roles: E, V, S and G, those that the method asks.
-        contexts: Bring the past reviews that S and G are shown (D_u* in DRP).
-        cases: Bring the anchors with their representatives.
-        dimensions: What E compares along; None: what the method's paper does.
-        config: How differences are found and told.
-        prompt: How prompts are rendered.
-        name: For tables, where one run has several; None: the method's own.
+        roles: Models of the roles.
+        contexts: Source of the past reviews that summarizer and generator read (D_u* in DRP).
+        comparisons: Source of anchors and representatives.
+        dimensions: Dimensions of comparison; None: those of the method's paper.
+        config: How differences are found and summarized.
+        prompt: Rendering of prompts.
+        name: Name in tables; None: the method's own.
     """
 
     requires: Requirements
     template: ClassVar[str]
-    """G's prompt, and the method's own name."""
+    """Template of the generator's prompt, and the method's own name."""
     usual_dimensions: ClassVar[Dimensions]
     asks_validator: ClassVar[bool]
-    """Whether V may be a model; else it is the checks that cost no call."""
+    """Whether the validator may be a model; else only the checks without a model are made."""
 
     def __init__(
         self,
         roles: Roles,
         contexts: Contexts,
-        cases: Cases,
+        comparisons: PeerComparisons,
         *,
         dimensions: Dimensions | None = None,
         config: StageConfig | None = None,
@@ -150,20 +152,25 @@ class ComparingMethod(ABC):
         name: str | None = None,
     ) -> None:
         config, self.prompt = config or StageConfig(), prompt or PromptConfig()
-        self.name, self.contexts, self.cases, self.writer = name or self.template, contexts, cases, roles.write
-        validator = roles.validate if self.asks_validator else None
-        self.extract = extraction(roles.extract, dimensions or self.usual_dimensions, config, self.prompt)
+        self.name, self.contexts, self.comparisons, self.writer = (
+            name or self.template,
+            contexts,
+            comparisons,
+            roles.generator,
+        )
+        validator = roles.validator if self.asks_validator else None
+        self.extract = extraction(roles.extractor, dimensions or self.usual_dimensions, config, self.prompt)
         self.validate = validation(validator, config, self.prompt)
-        self.summarize = summary(roles.summarize, config, self.prompt)
-        self.waves = config.waves or waves_for((roles.extract, validator, roles.summarize))
-        self._asked = streaming((roles.extract, validator, roles.summarize, roles.write))
+        self.summarize = summary(roles.summarizer, config, self.prompt)
+        self.pipelined_batches = config.pipelined_batches or batches_for((roles.extractor, validator, roles.summarizer))
+        self._asked = streaming((roles.extractor, validator, roles.summarizer, roles.generator))
 
     @classmethod
     def build(cls, resources: Resources) -> Self:
         """See ``MethodClass.build``.
 
         Raises:
-            ConfigError: There are no comparisons: the class does not declare ``peers``.
+            ConfigError: There are no comparisons, because the class does not declare ``peers``.
         """
         if resources.comparisons is None:
             raise ConfigError(f"{cls.__name__} compares with peers", hint="declare it: Requirements(peers=True, ...)")
@@ -178,30 +185,30 @@ class ComparingMethod(ABC):
         )
 
     @abstractmethod
-    def profile(self, compared: Sequence[Portrait]) -> list[Portrait]:
-        """How every sample's user differs, and the profile that is made of it."""
+    def profile(self, compared: Sequence[ProfileState]) -> list[ProfileState]:
+        """From comparisons to the profile of every sample's user."""
 
     def prompts(self, samples: Sequence[Sample]) -> list[Prompt]:
-        """See ``Method.prompts``; all roles but G are asked for it."""
-        return final_prompts(self.template, self.portraits(samples), self.prompt)
+        """See ``Method.prompts``; all roles but the generator are called."""
+        return final_prompts(self.template, self.states(samples), self.prompt)
 
     def generate(self, samples: Sequence[Sample]) -> list[Prediction]:
-        """See ``Method.generate``; where G is behind an endpoint too, a wave is written as soon as it is profiled."""
-        if waves_for((self.writer,)) > 1:
-            return self._in_waves(lambda compared: self.write(self.profile(compared)), samples)
-        return self.write(self.portraits(samples))
+        """See ``Method.generate``; with a generator behind an endpoint, every batch is written once it is profiled."""
+        if batches_for((self.writer,)) > 1:
+            return self._pipelined(lambda compared: self.write(self.profile(compared)), samples)
+        return self.write(self.states(samples))
 
-    def portraits(self, samples: Sequence[Sample]) -> list[Portrait]:
-        """What is found out about every sample's user; each stage asks for all samples (of a wave) at once."""
-        return self._in_waves(self.profile, samples)
+    def states(self, samples: Sequence[Sample]) -> list[ProfileState]:
+        """The profile state of every sample; each stage handles all samples of a batch together."""
+        return self._pipelined(self.profile, samples)
 
-    def _in_waves(self, work: Callable[[Sequence[Portrait]], list[T]], samples: Sequence[Sample]) -> list[T]:
-        return in_waves(self.compare, work, samples, self.waves, models=self._asked)
+    def _pipelined(self, work: Callable[[Sequence[ProfileState]], list[T]], samples: Sequence[Sample]) -> list[T]:
+        return run_pipelined(self.compare, work, samples, self.pipelined_batches, models=self._asked)
 
-    def compare(self, samples: Sequence[Sample]) -> list[Portrait]:
-        """Every sample's user beside others: past reviews, anchors and representatives."""
-        return portray(self.contexts.build(samples), self.cases.build(samples))
+    def compare(self, samples: Sequence[Sample]) -> list[ProfileState]:
+        """The initial states: past reviews, anchors and representatives."""
+        return initial_states(self.contexts.build(samples), self.comparisons.build(samples))
 
-    def write(self, portraits: Sequence[Portrait]) -> list[Prediction]:
-        """A review for every sample, from the past reviews and the profile of its user."""
-        return write_profiled(self.name, self.writer, portraits, final_prompts(self.template, portraits, self.prompt))
+    def write(self, states: Sequence[ProfileState]) -> list[Prediction]:
+        """Generate a review for every sample, from past reviews and profile."""
+        return write_profiled(self.name, self.writer, states, final_prompts(self.template, states, self.prompt))

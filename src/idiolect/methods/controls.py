@@ -28,7 +28,9 @@ from idiolect.context import COMPARISONS, Context, ContextBuilder, Entry
 from idiolect.errors import ConfigError, InputError
 from idiolect.llm.base import LLM, SamplingParams, Usage
 from idiolect.methods.base import Contexts, Method, Requirements, write
-from idiolect.methods.stages import Case, Cases, Portrait, Role
+from idiolect.methods.peer_comparison import PeerComparison, PeerComparisons
+from idiolect.methods.roles import Role
+from idiolect.methods.stages import ProfileState
 from idiolect.methods.summarize import final_prompts, write_profiled
 from idiolect.peers import time_cut
 from idiolect.prompts.rendering import PromptConfig, render
@@ -140,16 +142,16 @@ class WrongUserCases:
 
     Args:
         contexts: Where the right contexts come from.
-        cases: Where the right comparisons come from.
+        comparisons: Where the right comparisons come from.
         seed: That of ``WrongUser``.
     """
 
-    def __init__(self, contexts: Contexts, cases: Cases, *, seed: int) -> None:
-        self._contexts, self._cases, self._seed = contexts, cases, seed
+    def __init__(self, contexts: Contexts, comparisons: PeerComparisons, *, seed: int) -> None:
+        self._contexts, self._comparisons, self._seed = contexts, comparisons, seed
 
-    def build(self, samples: Sequence[Sample]) -> list[tuple[Case, ...]]:
+    def build(self, samples: Sequence[Sample]) -> list[tuple[PeerComparison, ...]]:
         """The donors' comparisons."""
-        own = self._cases.build(samples)
+        own = self._comparisons.build(samples)
         return [own[donor] for donor in donors(self._contexts.build(samples), self._seed)]
 
 
@@ -237,7 +239,7 @@ TRAINED_CONTROLS: Mapping[str, TrainedControl] = MappingProxyType(
 """By the name of their folder inside the adapter's."""
 
 Catalogue = Callable[[], Iterable[Item]]
-"""Returns every item that a crowd may be taken from; ids and categories are enough."""
+"""Returns every item that a peer group may be taken from; ids and categories are enough."""
 
 _TRIES = 64
 """Other items looked at, in the category and again in the whole catalogue, for one that has peers to compare with."""
@@ -252,7 +254,7 @@ def with_vectors(contexts: ContextBuilder, vectors: Vectors, *, catalogue: Catal
         contexts: Bring the right vectors.
         vectors: What to fill in.
         catalogue: For ``shuffled_peers``; not asked otherwise.
-        seed: Of which crowd stands in, for ``shuffled_peers``.
+        seed: Of which peer group stands in, for ``shuffled_peers``.
     """
     if vectors == "his_twice":
         return HisTwice(contexts)
@@ -279,10 +281,10 @@ def _twice(entry: Entry) -> Entry:
 
 
 class ShuffledPeers:
-    """The difference to the wrong crowd: own vector minus the peers' of another item of the same category.
+    """The difference to the wrong peer group: own vector minus the peers' of another item of the same category.
 
-    Which item is decided by the seed and the review alone, so that a review meets the same crowd in training and at
-    test, whatever it is built together with. It is never the item that is written about, whose crowd would help.
+    The seed and the review alone decide which item, so that a review meets the same peer group in training and at test,
+    whatever it is built together with. It is never the item that is written about, whose peers would help.
 
     Args:
         contexts: Where the right contexts come from.
@@ -306,9 +308,9 @@ class ShuffledPeers:
         Raises:
             InputError: There is no other item whose peers could stand in.
         """
-        return [self._to_wrong_crowds(context) for context in self._contexts.build(samples)]
+        return [self._to_wrong_groups(context) for context in self._contexts.build(samples)]
 
-    def _to_wrong_crowds(self, context: Context) -> Context:
+    def _to_wrong_groups(self, context: Context) -> Context:
         entries = list(context.entries)
         missing = [k for k, entry in enumerate(entries) if entry.e_diff is not None]
         others = {k: self._others(entries[k], context.sample) for k in missing}
@@ -326,7 +328,7 @@ class ShuffledPeers:
         """Items to try, at random: of the entry's category, then of any."""
         digest = blake2b(entry.review.id.encode(), digest_size=8).digest()
         rng = np.random.default_rng([self._seed, int.from_bytes(digest, "big")])
-        for pool in (self._crowds.get(entry.item.category, []), self._everywhere):
+        for pool in (self._groups.get(entry.item.category, []), self._everywhere):
             for place in rng.integers(len(pool), size=_TRIES).tolist() if pool else []:
                 if pool[place] not in (entry.review.item, sample.item):
                     yield pool[place]
@@ -344,28 +346,28 @@ class ShuffledPeers:
         return time_cut(context.sample) if self._contexts.config.peers_before else None
 
     @cached_property
-    def _crowds(self) -> dict[str, list[ItemId]]:
+    def _groups(self) -> dict[str, list[ItemId]]:
         """Items with enough reviews to be compared with, by category, in the order of their ids."""
         items = {item.id: item.category for item in self._catalogue()}
         ids = sorted(items)
         chunks = [ids[start : start + _CHUNK] for start in range(0, len(ids), _CHUNK)]
         enough = [n > 0 for chunk in chunks for n in self._counts(chunk)]
-        crowds: dict[str, list[ItemId]] = {}
+        groups: dict[str, list[ItemId]] = {}
         for item, usable in zip(ids, enough, strict=True):
             if usable:
-                crowds.setdefault(items[item], []).append(item)
-        return crowds
+                groups.setdefault(items[item], []).append(item)
+        return groups
 
     @cached_property
     def _everywhere(self) -> list[ItemId]:
-        return [item for crowd in self._crowds.values() for item in crowd]
+        return [item for group in self._groups.values() for item in group]
 
     def _counts(self, items: Sequence[ItemId]) -> list[int]:
         reader, min_peers = self._contexts.reader, self._contexts.config.min_peers
         return reader.peer_sums(items, exclude=UserId(""), encoder=self._encoder, at_least=min_peers).counts.tolist()
 
 
-Portraits = Callable[[Sequence[Sample]], list[Portrait]]
+ProfileStates = Callable[[Sequence[Sample]], list[ProfileState]]
 """What is known of every sample's user, in order."""
 
 
@@ -377,18 +379,18 @@ class ProfileMethod(Method, Protocol):
     prompt: PromptConfig
     writer: Role
 
-    def portraits(self, samples: Sequence[Sample]) -> list[Portrait]:
+    def states(self, samples: Sequence[Sample]) -> list[ProfileState]:
         """The profile of every sample's user."""
         ...
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Profiled:
-    """The last step of a method: it writes from portraits that come from anywhere."""
+    """The last step of a method: it writes from states that come from anywhere."""
 
     method: ProfileMethod
     """Whose prompt and writer are used."""
-    portraits: Portraits
+    states: ProfileStates
     name: str
     """For tables."""
 
@@ -399,27 +401,27 @@ class Profiled:
 
     def prompts(self, samples: Sequence[Sample]) -> list[Prompt]:
         """See ``Method.prompts``."""
-        return final_prompts(self.method.template, self.portraits(samples), self.method.prompt)
+        return final_prompts(self.method.template, self.states(samples), self.method.prompt)
 
     def generate(self, samples: Sequence[Sample]) -> list[Prediction]:
         """See ``Method.generate``."""
-        portraits = self.portraits(samples)
-        prompts = final_prompts(self.method.template, portraits, self.method.prompt)
-        return write_profiled(self.name, self.method.writer, portraits, prompts)
+        states = self.states(samples)
+        prompts = final_prompts(self.method.template, states, self.method.prompt)
+        return write_profiled(self.name, self.method.writer, states, prompts)
 
 
 class Once:
-    """Portraits that are made when they are first asked for and then kept, for E, V and S are what a method costs.
+    """Profile states that are made when they are first asked for and then kept, for E, V and S are what a method costs.
 
     Args:
-        portraits: Makes them.
+        states: Makes them.
     """
 
-    def __init__(self, portraits: Portraits) -> None:
-        self._make = portraits
-        self._made: tuple[tuple[Sample, ...], list[Portrait]] = ((), [])
+    def __init__(self, states: ProfileStates) -> None:
+        self._make = states
+        self._made: tuple[tuple[Sample, ...], list[ProfileState]] = ((), [])
 
-    def __call__(self, samples: Sequence[Sample]) -> list[Portrait]:
+    def __call__(self, samples: Sequence[Sample]) -> list[ProfileState]:
         """Of the samples that were asked about last; others are studied anew."""
         asked = tuple(samples)
         if self._made[0] != asked:
@@ -428,29 +430,29 @@ class Once:
 
 
 class WrongUsers:
-    """Another user's portrait for every sample: their past reviews, how they differ, their profile.
+    """Another user's state for every sample: their past reviews, how they differ, their profile.
 
     Args:
-        portraits: Of the right users.
+        states: Of the right users.
         seed: Of who stands in for whom.
     """
 
-    def __init__(self, portraits: Portraits, *, seed: int) -> None:
-        self._portraits, self._seed = portraits, seed
+    def __init__(self, states: ProfileStates, *, seed: int) -> None:
+        self._states, self._seed = states, seed
 
-    def __call__(self, samples: Sequence[Sample]) -> list[Portrait]:
-        """The donors' portraits, each made about the sample's own item.
+    def __call__(self, samples: Sequence[Sample]) -> list[ProfileState]:
+        """The donors' states, each made about the sample's own item.
 
         Raises:
             InputError: No two users have history.
         """
-        own = self._portraits(samples)
-        chosen = donors([portrait.context for portrait in own], self._seed)
-        return [_lent(own[donor], to=portrait) for portrait, donor in zip(own, chosen, strict=True)]
+        own = self._states(samples)
+        chosen = donors([state.context for state in own], self._seed)
+        return [_lent(own[donor], to=state) for state, donor in zip(own, chosen, strict=True)]
 
 
-def _lent(donor: Portrait, *, to: Portrait) -> Portrait:
-    """The donor's portrait with the sample of another; what it took was paid for when it was made."""
+def _lent(donor: ProfileState, *, to: ProfileState) -> ProfileState:
+    """The donor's state with the sample of another; what it took was paid for when it was made."""
     context = replace(to.context, entries=donor.context.entries)
     return replace(donor, context=context, usage={stage: _paid(took) for stage, took in donor.usage.items()})
 

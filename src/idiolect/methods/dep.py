@@ -1,4 +1,4 @@
-"""DEP: vectors of past reviews and of how they differ from peers, as soft prompts beside them (paper, Figure 1)."""
+"""DEP: vectors of past reviews and of their differences to peers, as soft prompts in the text (paper, Figure 1)."""
 
 from __future__ import annotations
 
@@ -21,15 +21,15 @@ _FITTED = "use an adapter with the encoder, the backbone and the settings that i
 
 
 class DEP:
-    """Retrieve (own reviews), compare (with peers), distil (SAE and projectors), inject (soft prompts), write.
+    """Retrieve own reviews, compare with peers, distil (SAE and projectors), inject soft prompts, write.
 
     Args:
-        llm: Writes; must take soft prompts.
-        contexts: Bring text, ``e_his`` and ``e_diff`` of the same reviews (Eq. 2-4).
-        adapter: Turns vectors into soft prompt embeddings (Eq. 5-6).
-        params: How tokens are drawn.
-        prompt: How the prompt is rendered; its streams must be the adapter's.
-        name: For tables, where one run has several adapters.
+        llm: The generator; must support soft prompts.
+        contexts: Source of text, ``e_his`` and ``e_diff`` of the same reviews (Eq. 2-4).
+        adapter: Turns vectors into embeddings (Eq. 5-6).
+        params: Sampling of tokens.
+        prompt: Rendering of the prompt; its streams must be the adapter's.
+        name: Name in tables.
     """
 
     requires: Requirements = Requirements(
@@ -112,6 +112,6 @@ class DEP:
 
 
 def _with_peer_scopes(prediction: Prediction, context: Context) -> Prediction:
-    """The prediction with whom its anchors were compared with."""
+    """The prediction with the peer scopes of its anchors."""
     peer_scopes = Counter(entry.peer_scope for entry in context.entries if entry.review.id in prediction.anchors)
     return replace(prediction, peer_scopes=dict(peer_scopes))

@@ -1,4 +1,4 @@
-"""DPL: differences along three fixed dimensions, summarized for the writer (arXiv 2503.02450, Figure 1)."""
+"""DPL: differences along three fixed dimensions, summarized for the generator (arXiv 2503.02450, Figure 1)."""
 
 from __future__ import annotations
 
@@ -7,15 +7,16 @@ from typing import ClassVar
 
 from idiolect.methods.base import Requirements
 from idiolect.methods.comparing import ComparingMethod
-from idiolect.methods.stages import Dimensions, Portrait
+from idiolect.methods.peer_comparison import Dimensions
+from idiolect.methods.stages import ProfileState
 
 
 class DPL(ComparingMethod):
-    """Compare with others on the same items, extract, summarize, write.
+    """Compare with peers on the same items, extract, summarize, write.
 
-    The paper has no validator, so no model is asked to be one; the checks that cost no call are made unless they are
-    switched off (``StageConfig.use_validation``). Arguments are those of ``ComparingMethod``; without ``dimensions``
-    they are ``fixed``: writing, emotional and semantic style.
+    The paper has no validator, so no model validates; the checks without a model are made unless
+    ``StageConfig.use_validation`` is false. Arguments are those of ``ComparingMethod``; the default dimensions are
+    ``fixed``: writing, emotional and semantic style.
     """
 
     requires: Requirements = Requirements(peers=True, roles=frozenset({"extractor", "summarizer", "generator"}))
@@ -23,7 +24,7 @@ class DPL(ComparingMethod):
     usual_dimensions: ClassVar[Dimensions] = "fixed"
     asks_validator: ClassVar[bool] = False
 
-    def profile(self, compared: Sequence[Portrait]) -> list[Portrait]:
+    def profile(self, compared: Sequence[ProfileState]) -> list[ProfileState]:
         """Extract, check, summarize."""
         claimed = self.extract(compared)
         return self.summarize(self.validate(claimed))

@@ -1,4 +1,4 @@
-"""DRP: differences that E finds and V reflects on, summarized by S for G (Chen et al. 2025, arXiv 2511.15389)."""
+"""DRP: differences are extracted, validated and summarized for the generator (Chen et al. 2025, arXiv 2511.15389)."""
 
 from __future__ import annotations
 
@@ -7,13 +7,14 @@ from typing import ClassVar
 
 from idiolect.methods.base import Requirements
 from idiolect.methods.comparing import ComparingMethod
-from idiolect.methods.stages import Dimensions, Portrait
+from idiolect.methods.peer_comparison import Dimensions
+from idiolect.methods.stages import ProfileState
 
 
 class DRP(ComparingMethod):
-    """Compare with others on the same items, extract, validate, summarize, write.
+    """Compare with peers on the same items, extract, validate, summarize, write.
 
-    Arguments are those of ``ComparingMethod``; without ``dimensions`` they are ``auto``: DPL's three, then whatever the
+    Arguments are those of ``ComparingMethod``; the default dimensions are ``auto``: DPL's three, then whatever the
     texts show.
     """
 
@@ -24,7 +25,7 @@ class DRP(ComparingMethod):
     usual_dimensions: ClassVar[Dimensions] = "auto"
     asks_validator: ClassVar[bool] = True
 
-    def profile(self, compared: Sequence[Portrait]) -> list[Portrait]:
+    def profile(self, compared: Sequence[ProfileState]) -> list[ProfileState]:
         """Extract, reflect, summarize."""
         claimed = self.extract(compared)
         reflected = self.validate(claimed)

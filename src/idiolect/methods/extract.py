@@ -1,4 +1,7 @@
-"""E: how the user's review differs from the representatives' (DRP, delta), asked of a model or measured."""
+"""Extraction: how the user's review differs from the representatives' reviews (DRP, delta).
+
+``Extraction`` asks a language model, ``MeasuredExtraction`` uses the stylometric extractor and no model.
+"""
 
 from __future__ import annotations
 
@@ -12,52 +15,57 @@ from idiolect.difference.claims.parse import parse, unreadable
 from idiolect.difference.claims.stylometric import FDR_LEVEL, MeasuredTexts, extract_measured
 from idiolect.difference.claims.taxonomy import CATEGORIES, Category
 from idiolect.difference.stylometry.english import are_english
-from idiolect.methods.stages import About, Answer, Case, Portrait, Role, Standard
+from idiolect.methods.peer_comparison import PeerComparison, Standard
+from idiolect.methods.roles import About, Answer, Role
+from idiolect.methods.stages import ProfileState
 from idiolect.prompts.rendering import PromptConfig, render_comparison
 from idiolect.types import Prompt, Review
 
 Compare = Literal["joint", "pairwise"]
-"""``joint``: one call an anchor, all representatives in it (the papers' programs). ``pairwise``: one call for each."""
+"""``joint``: one call per anchor with all representatives (the papers' programs). ``pairwise``: one call for each."""
 
 
 class Draw(NamedTuple):
-    """What E said once about a case."""
+    """The extractor's answers about one comparison, and the features in them."""
 
     answers: list[tuple[About, Answer]]
-    """By what they are about."""
+    """Each with the question it answers."""
     features: list[Feature]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Extraction:
-    """Asks a model; every call of all samples is in one batch."""
+    """Asks a language model; the calls of all samples are one batch."""
 
     role: Role
     standard: Standard
     compare: Compare = "joint"
     prompt: PromptConfig = field(default_factory=PromptConfig)
 
-    def __call__(self, portraits: Sequence[Portrait]) -> list[Portrait]:
-        """See ``portrait.Stage``."""
-        draws = iter(self.draw([case for portrait in portraits for case in portrait.cases]))
-        return [_settled(portrait, list(islice(draws, len(portrait.cases)))) for portrait in portraits]
+    def __call__(self, states: Sequence[ProfileState]) -> list[ProfileState]:
+        """See ``stages.Stage``."""
+        draws = iter(self.draw([comparison for state in states for comparison in state.comparisons]))
+        return [_settled(state, list(islice(draws, len(state.comparisons)))) for state in states]
 
-    def draw(self, cases: Sequence[Case], *, replicate: int = 0) -> list[Draw]:
-        """What E says about each case in its ``replicate``-th independent draw."""
-        questions = [self.questions(case) for case in cases]
+    def draw(self, comparisons: Sequence[PeerComparison], *, replicate: int = 0) -> list[Draw]:
+        """The ``replicate``-th independent draw for every comparison."""
+        questions = [self.questions(comparison) for comparison in comparisons]
         asked = [question for own in questions for question in own]
         answers = iter(self.role.ask(asked, schema=FEATURES_SCHEMA, replicate=replicate))
-        return [self.read(case, list(islice(answers, len(own)))) for case, own in zip(cases, questions, strict=True)]
+        return [
+            self.read(comparison, list(islice(answers, len(own))))
+            for comparison, own in zip(comparisons, questions, strict=True)
+        ]
 
-    def questions(self, case: Case) -> list[Prompt]:
-        """What E is asked about a case, call by call."""
-        return [self._question(case, others) for others in self._sides(case)]
+    def questions(self, comparison: PeerComparison) -> list[Prompt]:
+        """The prompts about a comparison, one per call."""
+        return [self._question(comparison, others) for others in self._sides(comparison)]
 
-    def read(self, case: Case, answers: Sequence[Answer]) -> Draw:
-        """What the answers to a case's questions say, in their order."""
-        own = case.own.id
-        about = [About(own)] if self.compare == "joint" else [About(own, one.id) for one in case.others]
-        read = [read_features(case, answer) for answer in answers]
+    def read(self, comparison: PeerComparison, answers: Sequence[Answer]) -> Draw:
+        """Parse the answers to the prompts of ``questions``, in their order."""
+        own = comparison.own.id
+        about = [About(own)] if self.compare == "joint" else [About(own, one.id) for one in comparison.representatives]
+        read = [read_features(comparison, answer) for answer in answers]
         features = [
             feature if self.compare == "joint" else _credited(feature, place)
             for place, found in enumerate(read)
@@ -66,11 +74,11 @@ class Extraction:
         marked = [_marked(answer, found) for answer, found in zip(answers, read, strict=True)]
         return Draw(list(zip(about, marked, strict=True)), features)
 
-    def _question(self, case: Case, others: Sequence[Review]) -> Prompt:
+    def _question(self, comparison: PeerComparison, others: Sequence[Review]) -> Prompt:
         return render_comparison(
             "extract",
-            case.item,
-            case.own,
+            comparison.item,
+            comparison.own,
             others,
             self.prompt,
             dimensions=self.standard.dimensions,
@@ -78,60 +86,75 @@ class Extraction:
             structured=self.role.structured,
         )
 
-    def _sides(self, case: Case) -> list[tuple[Review, ...]]:
-        """The representatives, call by call."""
-        return [case.others] if self.compare == "joint" else [(other,) for other in case.others]
+    def _sides(self, comparison: PeerComparison) -> list[tuple[Review, ...]]:
+        """The representatives of each call."""
+        return (
+            [comparison.representatives]
+            if self.compare == "joint"
+            else [(other,) for other in comparison.representatives]
+        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MeasuredExtraction:
-    """Asks nobody: what stylometry is sure of, in texts that are English.
+    """Significant stylometric differences in English texts, without a model.
 
-    Comparisons that are not are counted (``Prediction.not_measured``), and of them nothing is known.
+    Comparisons in other languages are counted (``Prediction.not_measured``) and give no difference.
     """
 
     categories: tuple[Category, ...] = CATEGORIES
     fdr_level: float = FDR_LEVEL
 
-    def __call__(self, portraits: Sequence[Portrait]) -> list[Portrait]:
-        """See ``portrait.Stage``."""
-        compared = _in_english(portraits)
+    def __call__(self, states: Sequence[ProfileState]) -> list[ProfileState]:
+        """See ``stages.Stage``."""
+        compared = _in_english(states)
         texts = MeasuredTexts(text for own in compared for one in own for text in (one.target, *one.peers))
-        return [self._measured(portrait, own, texts) for portrait, own in zip(portraits, compared, strict=True)]
+        return [self._measured(state, own, texts) for state, own in zip(states, compared, strict=True)]
 
-    def _measured(self, portrait: Portrait, own: Sequence[Comparison], texts: MeasuredTexts) -> Portrait:
+    def _measured(self, state: ProfileState, own: Sequence[Comparison], texts: MeasuredTexts) -> ProfileState:
         found = extract_measured(own, texts, categories=self.categories, fdr_level=self.fdr_level)
-        portrait = replace(portrait, features=tuple(found))
-        if not (left_out := len(portrait.cases) - len(own)):
-            return portrait
-        return replace(portrait, unheard=left_out, not_measured=left_out)
+        state = replace(state, features=tuple(found))
+        if not (left_out := len(state.comparisons) - len(own)):
+            return state
+        return replace(state, unanswered=left_out, not_measured=left_out)
 
 
-def _in_english(portraits: Sequence[Portrait]) -> list[list[Comparison]]:
-    """Every user's comparisons of which the user's text and some of the others', if there are any, are English."""
-    reviews = {one.id: one for portrait in portraits for case in portrait.cases for one in (case.own, *case.crowd)}
-    told = are_english([one.text for one in reviews.values()], [one.user for one in reviews.values()])
-    english = dict(zip(reviews, told.tolist(), strict=True))
+def _in_english(states: Sequence[ProfileState]) -> list[list[Comparison]]:
+    """Per state, the comparisons whose own text is English, without peers' texts that are not.
+
+    A comparison that had peers and keeps none is left out.
+    """
+    reviews = {
+        one.id: one
+        for state in states
+        for comparison in state.comparisons
+        for one in (comparison.own, *comparison.all_peers)
+    }
+    found = are_english([one.text for one in reviews.values()], [one.user for one in reviews.values()])
+    english = dict(zip(reviews, found.tolist(), strict=True))
     return [
         [
-            replace(case.whole, peers=peers)
-            for case in portrait.cases
-            if english[case.own.id]
-            and ((peers := tuple(one.text for one in case.crowd if english[one.id])) or not case.crowd)
+            replace(comparison.all_texts, peers=peers)
+            for comparison in state.comparisons
+            if english[comparison.own.id]
+            and (
+                (peers := tuple(one.text for one in comparison.all_peers if english[one.id]))
+                or not comparison.all_peers
+            )
         ]
-        for portrait in portraits
+        for state in states
     ]
 
 
-def read_features(case: Case, answer: Answer) -> list[Feature]:
-    """The features in an answer about a case; none where there is no answer, or where E saw nobody to compare with."""
+def read_features(comparison: PeerComparison, answer: Answer) -> list[Feature]:
+    """The features in an answer; empty if there is no answer, or if no representative fitted the prompt."""
     if answer.failure is not None or not answer.kept_entries:
         return []
-    return parse(answer.text, comparison=case.own.id, truncated=answer.truncated)
+    return parse(answer.text, comparison=comparison.own.id, truncated=answer.truncated)
 
 
 def merged(features: Iterable[Feature]) -> list[Feature]:
-    """Each claim once a comparison, with every quote that was given for it."""
+    """Each claim once per comparison, with all quotes given for it."""
     found: dict[object, Feature] = {}
     for feature in features:
         identity = (feature.comparison, claim_of(feature), feature.status)
@@ -141,23 +164,23 @@ def merged(features: Iterable[Feature]) -> list[Feature]:
 
 
 def claim_of(feature: Feature) -> object:
-    """What makes two features the same claim: the key of the taxonomy, or else the name."""
+    """Identity of a claim: the key of the taxonomy, else the name."""
     return feature.key or " ".join(feature.name.lower().split())
 
 
-def _settled(portrait: Portrait, draws: Sequence[Draw]) -> Portrait:
+def _settled(state: ProfileState, draws: Sequence[Draw]) -> ProfileState:
     answers = [answer for draw in draws for answer in draw.answers]
     features = tuple(feature for draw in draws for feature in draw.features)
-    unheard = sum(answer.unheard for _, answer in answers)
-    return portrait.heard("extract", answers, features=features, unheard=unheard)
+    unanswered = sum(answer.unanswered for _, answer in answers)
+    return state.record_responses("extract", answers, features=features, unanswered=unanswered)
 
 
 def _marked(answer: Answer, features: Sequence[Feature]) -> Answer:
-    """The answer with whether it could be read; where E saw nobody to compare with, nothing was looked for."""
+    """The answer, marked if it could not be read; not if no representative fitted the prompt."""
     return answer.marked(unreadable=bool(answer.kept_entries) and unreadable(answer.text, features))
 
 
 def _credited(feature: Feature, place: int) -> Feature:
-    """Quotes of the only other that a pairwise call showed, credited to that representative."""
+    """The feature with its peer quotes credited to the representative of a pairwise call."""
     quotes = (replace(quote, peer=place) if quote.side == "peer" else quote for quote in feature.quotes)
     return replace(feature, quotes=tuple(quotes))

@@ -1,4 +1,4 @@
-"""Non-Perso: the item, the rating and the title; nothing of the user (DEP paper, section 4.1)."""
+"""Non-Perso: item, rating and title in the prompt, no review of the user (DEP paper, section 4.1)."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from idiolect.types import Prompt
 
 
 class NonPersonalized(PromptMethod):
-    """What the model writes about the item for anybody. Arguments are those of ``PromptMethod``."""
+    """A review of the item for an unknown user. Arguments are those of ``PromptMethod``."""
 
     name = "nonpersonalized"
     requires: Requirements = Requirements(history=False, controls=())

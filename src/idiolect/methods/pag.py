@@ -1,4 +1,4 @@
-"""PAG: a summary of the user's history beside the retrieved reviews (Richardson et al. 2023, arXiv 2310.20081)."""
+"""PAG: retrieved reviews and a summary of them in the prompt (Richardson et al. 2023, arXiv 2310.20081)."""
 
 from __future__ import annotations
 
@@ -8,30 +8,31 @@ from typing import ClassVar, Self
 from idiolect.difference.claims.stylometric import Norms
 from idiolect.methods.base import Contexts, Requirements, Resources
 from idiolect.methods.comparing import StageConfig, history_summary
-from idiolect.methods.stages import Portrait, Roles, portray
+from idiolect.methods.roles import Roles
+from idiolect.methods.stages import ProfileState, initial_states
 from idiolect.methods.summarize import PROFILE_CHARS, final_prompts, write_profiled
 from idiolect.prompts.rendering import PromptConfig
 from idiolect.types import Prediction, Prompt, Sample
 
 
 class PAG:
-    """Retrieve, summarize, write; nobody is compared with.
+    """Retrieve, summarize, write; without peers.
 
-    As in the DEP paper's rows the summary is of the retrieved reviews, which also stand beside it.
+    As in the DEP paper's rows, the summary is of the retrieved reviews, which are in the prompt too.
 
     Args:
-        roles: S and G; E and V are not asked.
-        contexts: Bring the past reviews.
-        norms: How people write on the whole, for a summary without a model.
-        phrases: Of such a summary, at most.
-        profile_chars: Longest summary that the writer is given.
-        prompt: How prompts are rendered.
-        name: For tables, where one run has several.
+        roles: Summarizer and generator; the other roles are not used.
+        contexts: Source of the past reviews.
+        norms: Average style, for a summary without a model.
+        phrases: Most phrases of such a summary.
+        profile_chars: Longest summary in the generator's prompt.
+        prompt: Rendering of prompts.
+        name: Name in tables; None: the method's own.
     """
 
     requires: Requirements = Requirements(roles=frozenset({"summarizer", "generator"}))
     template: ClassVar[str] = "pag"
-    """The writer's prompt, and the method's own name."""
+    """Template of the generator's prompt, and the method's own name."""
 
     def __init__(
         self,
@@ -44,9 +45,9 @@ class PAG:
         prompt: PromptConfig | None = None,
         name: str | None = None,
     ) -> None:
-        self.name, self.contexts, self.writer = name or self.template, contexts, roles.write
+        self.name, self.contexts, self.writer = name or self.template, contexts, roles.generator
         self.prompt = prompt or PromptConfig()
-        self.summarize = history_summary(roles.summarize, norms, phrases, profile_chars, self.prompt)
+        self.summarize = history_summary(roles.summarizer, norms, phrases, profile_chars, self.prompt)
 
     @classmethod
     def build(cls, resources: Resources) -> Self:
@@ -55,7 +56,7 @@ class PAG:
         return cls(
             roles,
             resources.contexts,
-            norms=resources.norms() if roles.summarize is None else None,
+            norms=resources.norms() if roles.summarizer is None else None,
             phrases=stages.phrases,
             profile_chars=stages.profile_chars,
             prompt=resources.prompt,
@@ -63,14 +64,14 @@ class PAG:
         )
 
     def prompts(self, samples: Sequence[Sample]) -> list[Prompt]:
-        """See ``Method.prompts``; S is asked for it."""
-        return final_prompts(self.template, self.portraits(samples), self.prompt)
+        """See ``Method.prompts``; the summarizer is called."""
+        return final_prompts(self.template, self.states(samples), self.prompt)
 
     def generate(self, samples: Sequence[Sample]) -> list[Prediction]:
         """See ``Method.generate``."""
-        portraits = self.portraits(samples)
-        return write_profiled(self.name, self.writer, portraits, final_prompts(self.template, portraits, self.prompt))
+        states = self.states(samples)
+        return write_profiled(self.name, self.writer, states, final_prompts(self.template, states, self.prompt))
 
-    def portraits(self, samples: Sequence[Sample]) -> list[Portrait]:
-        """The summary of every sample's user, all of them asked for at once."""
-        return self.summarize(portray(self.contexts.build(samples)))
+    def states(self, samples: Sequence[Sample]) -> list[ProfileState]:
+        """The profile state of every sample, with the summary; one batch of calls."""
+        return self.summarize(initial_states(self.contexts.build(samples)))

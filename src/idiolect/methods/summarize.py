@@ -1,9 +1,8 @@
-"""S: what was found about a user as one profile for G (DRP, s), asked of a model or put into a sentence by template.
+"""Summary and generation: valid differences become a profile (DRP, s), and the profile a review (DRP, y).
 
-Peers' texts never come here, nor quotes: only past reviews of the user and claims that hold, cleared of every word that
-was copied from what was compared (``difference.language.redact_features``), whether or not anything was validated.
-
-G: the review itself, from past reviews and the profile (DRP, y), and what all the stages took.
+The summarizer is a model or a template. It never reads peers' texts or quotes: only past reviews of the user and valid
+claims, from which every phrase that was copied from a compared text is redacted (``difference.claims.evidence``). No
+setting switches the redaction off.
 """
 
 from __future__ import annotations
@@ -21,20 +20,23 @@ from idiolect.difference.claims.stylometric import FDR_LEVEL, Norms
 from idiolect.difference.claims.vote import NOT_DISTINGUISHABLE, UNKNOWN, verbalise
 from idiolect.difference.stylometry.english import are_english
 from idiolect.llm.base import Usage, remarks
-from idiolect.methods.base import shown
-from idiolect.methods.stages import About, Answer, Case, Portrait, Role, made_from
+from idiolect.methods.base import visible_text
+from idiolect.methods.peer_comparison import PeerComparison
+from idiolect.methods.roles import About, Answer, Role
+from idiolect.methods.stages import ProfileState
 from idiolect.prompts.rendering import PromptConfig, render
 from idiolect.types import PeerScope, Prediction, Prompt
 
 DifferencesAs = Literal["blocks", "sentence"]
-"""How S reads the differences of an item: the papers' blocks, or one sentence in the taxonomy's own phrases."""
+"""How the summarizer reads the differences of an item: the papers' blocks, or a sentence of the taxonomy's phrases."""
 
 PROFILE_CHARS = 1500
-"""Some 300 tokens: S is asked for one short paragraph."""
+"""Some 300 tokens: the summarizer is asked for one short paragraph."""
 
 _SENTENCE_END = re.compile(r"[.!?…]+[\"”'’)\]*_]*(?=\s)")
-_PREFIX = re.compile(r"[\s*_#]*\[?summary\]?[*_]*\s*:[*_]*\s*", re.IGNORECASE)
+_SUMMARY_LABEL = re.compile(r"[\s*_#]*\[?summary\]?[*_]*\s*:[*_]*\s*", re.IGNORECASE)
 
+_REVIEW_LABEL = re.compile(r"[\s*_#]*\[review\][*_]*\s*:[*_]*\s*", re.IGNORECASE)
 _FENCED = re.compile(r"\A```\w*[^\S\n]*\n(.*?)\n?```\Z", re.DOTALL)
 _LETTER = re.compile(r"[^\W\d_]")
 _KEYS = ("summary", "profile", "description")
@@ -42,90 +44,92 @@ _KEYS = ("summary", "profile", "description")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Summary:
-    """Asks a model, from differences and past reviews, or from past reviews alone where there are no differences."""
+    """Asks a model for a profile, from differences and past reviews, or from past reviews alone."""
 
     role: Role
     differences_as: DifferencesAs = "blocks"
     phrases: int = 8
-    """Phrases of the sentence that stands in where S gives no answer."""
+    """Most phrases of the sentence that replaces a missing answer."""
     profile_chars: int = PROFILE_CHARS
     """Longest profile; a longer answer is cut after a sentence."""
     prompt: PromptConfig = field(default_factory=PromptConfig)
 
-    def __call__(self, portraits: Sequence[Portrait]) -> list[Portrait]:
-        """See ``portrait.Stage``."""
-        asked = [k for k, one in enumerate(portraits) if one.context.entries or self._compared(one)]
-        answers = self.role.ask([self.question(portraits[k]) for k in asked])
-        told = dict(zip(asked, answers, strict=True))
+    def __call__(self, states: Sequence[ProfileState]) -> list[ProfileState]:
+        """See ``stages.Stage``."""
+        asked = [k for k, one in enumerate(states) if one.context.entries or self._compared(one)]
+        answers = dict(zip(asked, self.role.ask([self.question(states[k]) for k in asked]), strict=True))
         return [
-            self._told(portrait, told[k]) if k in told else replace(portrait, profile=_nothing(portrait))
-            for k, portrait in enumerate(portraits)
+            self._read(state, answers[k]) if k in answers else replace(state, profile=_nothing(state))
+            for k, state in enumerate(states)
         ]
 
-    def question(self, portrait: Portrait) -> Prompt:
-        """What S is asked about a user."""
-        prompt = render("summarize", portrait.context, self.prompt, compared=self._compared(portrait))
-        return made_from(prompt, portrait.sources)
+    def question(self, state: ProfileState) -> Prompt:
+        """The prompt about a user."""
+        prompt = render("summarize", state.context, self.prompt, compared=self._compared(state))
+        return replace(prompt, sources=state.sources)
 
-    def _compared(self, portrait: Portrait) -> list[dict[str, object]]:
-        """Every item with something to say about it."""
-        found = [(case, [one for one in portrait.of(case) if one.valid]) for case in portrait.cases]
-        said = [(case, self._said(case, features)) for case, features in found if features]
-        return [{"item": case.item, "differences": words} for case, words in said if words]
+    def _compared(self, state: ProfileState) -> list[dict[str, object]]:
+        """Every compared item with valid differences, and these in words."""
+        found = [(comparison, [one for one in state.of(comparison) if one.valid]) for comparison in state.comparisons]
+        described = [(comparison, self._in_words(comparison, features)) for comparison, features in found if features]
+        return [{"item": comparison.item, "differences": words} for comparison, words in described if words]
 
-    def _said(self, case: Case, features: Sequence[Feature]) -> str:
-        """What S reads of a comparison; empty where nothing is left to say."""
+    def _in_words(self, comparison: PeerComparison, features: Sequence[Feature]) -> str:
+        """The differences of a comparison in words; empty if nothing is left after redaction."""
         if self.differences_as == "sentence":
             return verbalise(features, k=self.phrases)
-        own = redact_features(features, [part for one in (case.own, *case.others) for part in (one.title, one.text)])
+        own = redact_features(
+            features, [part for one in (comparison.own, *comparison.representatives) for part in (one.title, one.text)]
+        )
         return "\n" + write_blocks(own, quotes=False) if own else ""
 
-    def _told(self, portrait: Portrait, answer: Answer) -> Portrait:
+    def _read(self, state: ProfileState, answer: Answer) -> ProfileState:
+        """The state with the profile in an answer; a template's, if the answer cannot be read."""
         read = read_summary(answer.text)
         answer = answer.marked(unreadable=not read)
-        whole = read or verbalise(portrait.features, k=self.phrases, nothing=_nothing(portrait))
+        whole = read or verbalise(state.features, k=self.phrases, nothing=_nothing(state))
         kept = shortened(whole, self.profile_chars)
-        told = portrait.heard("summarize", [(About(), answer)], profile=kept)
+        state = state.record_responses("summarize", [(About(), answer)], profile=kept)
         if kept == whole:
-            return told
+            return state
         note = f"{len(kept)} of {len(whole)} characters are given to the writer (profile_chars)"
-        last = told.stages[-1]
-        return replace(told, stages=(*told.stages[:-1], replace(last, notes=(*last.notes, note))))
+        last = state.stages[-1]
+        return replace(state, stages=(*state.stages[:-1], replace(last, notes=(*last.notes, note))))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TemplateSummary:
-    """Asks nobody: the valid differences in one sentence, or that there are none."""
+    """The valid differences in one sentence by template, without a model."""
 
     phrases: int = 8
 
-    def __call__(self, portraits: Sequence[Portrait]) -> list[Portrait]:
-        """See ``portrait.Stage``."""
-        return [_profiled(portrait, portrait.features, self.phrases) for portrait in portraits]
+    def __call__(self, states: Sequence[ProfileState]) -> list[ProfileState]:
+        """See ``stages.Stage``."""
+        return [_profiled(state, state.features, self.phrases) for state in states]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class HistorySummary:
-    """Asks nobody: how the past reviews depart from how people write on the whole (PAG without a model)."""
+    """Significant differences of the past reviews from the average style, by template (PAG without a model)."""
 
     norms: Norms | None
-    """None: nothing is known to compare with, and nothing is said."""
+    """Average style; None: no difference is found."""
     fdr_level: float = FDR_LEVEL
     phrases: int = 8
 
-    def __call__(self, portraits: Sequence[Portrait]) -> list[Portrait]:
-        """See ``portrait.Stage``."""
-        return [self._told(portrait) for portrait in portraits]
+    def __call__(self, states: Sequence[ProfileState]) -> list[ProfileState]:
+        """See ``stages.Stage``."""
+        return [self._compare(state) for state in states]
 
-    def _told(self, portrait: Portrait) -> Portrait:
-        own = [entry.review.text for entry in portrait.context.entries]
+    def _compare(self, state: ProfileState) -> ProfileState:
+        own = [entry.review.text for entry in state.context.entries]
         found = self.norms.differences(own, fdr_level=self.fdr_level) if self.norms else []
         left_out = int((~are_english(own, [0] * len(own))).sum())
-        return _profiled(replace(portrait, unheard=portrait.unheard + left_out), found, self.phrases)
+        return _profiled(replace(state, unanswered=state.unanswered + left_out), found, self.phrases)
 
 
 def read_summary(text: str) -> str:
-    """The profile in an answer of S, without a label, a code block or JSON around it; empty if there are no words.
+    """The profile in a summarizer's answer, without label, code block or JSON around it; empty if there are no words.
 
     Example:
         >>> read_summary('{"summary": "Writes warmly."}'), read_summary("[Summary]: ...")
@@ -134,74 +138,70 @@ def read_summary(text: str) -> str:
     said = _FENCED.sub(r"\1", text.strip())
     if said[:1] in ("{", "["):
         named = next(lenient.objects(lenient.read_values(said), *_KEYS), ("", {}))[1]
-        told = [one for key, one in named.items() if lenient.plain_key(key) in _KEYS and isinstance(one, str)]
-        said = told[0] if told else said
-    said = (_PREFIX.sub("", said, count=1) if _PREFIX.match(said) else said).strip()
+        texts = [one for key, one in named.items() if lenient.plain_key(key) in _KEYS and isinstance(one, str)]
+        said = texts[0] if texts else said
+    said = (_SUMMARY_LABEL.sub("", said, count=1) if _SUMMARY_LABEL.match(said) else said).strip()
     return lenient.whole(said) if _LETTER.search(said) else ""
 
 
 def shortened(text: str, most: int) -> str:
-    """The whole sentences of ``text`` that fit ``most`` characters; words, where not even the first one does."""
+    """The whole sentences of ``text`` that fit ``most`` characters; words, if not even the first sentence fits."""
     if len(text) <= most:
         return text
     ends = [end.end() for end in _SENTENCE_END.finditer(text, 0, most + 1)]
     return text[: ends[-1]] if ends else text[: most + 1].rpartition(" ")[0].rstrip() or text[:most]
 
 
-def _profiled(portrait: Portrait, features: Sequence[Feature], phrases: int) -> Portrait:
-    profile = verbalise(features, k=phrases, nothing=_nothing(portrait))
-    return replace(portrait, features=tuple(features), profile=profile)
+def _profiled(state: ProfileState, features: Sequence[Feature], phrases: int) -> ProfileState:
+    profile = verbalise(features, k=phrases, nothing=_nothing(state))
+    return replace(state, features=tuple(features), profile=profile)
 
 
-def _nothing(portrait: Portrait) -> str:
-    """What G is told where no difference is known: that there is none only where every comparison was looked at."""
-    return UNKNOWN if portrait.unheard else NOT_DISTINGUISHABLE
+def _nothing(state: ProfileState) -> str:
+    """The profile without differences; it states that there are none only if every comparison was answered."""
+    return UNKNOWN if state.unanswered else NOT_DISTINGUISHABLE
 
 
-_PREFIX_writing = re.compile(r"[\s*_#]*\[review\][*_]*\s*:[*_]*\s*", re.IGNORECASE)
+def final_prompts(template: str, states: Sequence[ProfileState], config: PromptConfig) -> list[Prompt]:
+    """The generator's prompt of every sample."""
+    return [render(template, state.context, config, sources=state.sources, profile=state.profile) for state in states]
 
 
-def final_prompts(template: str, portraits: Sequence[Portrait], config: PromptConfig) -> list[Prompt]:
-    """What G is asked for every sample."""
-    return [
-        render(template, portrait.context, config, sources=portrait.sources, profile=portrait.profile)
-        for portrait in portraits
-    ]
-
-
-def write_profiled(name: str, role: Role, portraits: Sequence[Portrait], prompts: Sequence[Prompt]) -> list[Prediction]:
-    """One review a sample; where G gives no answer the text is empty and ``failure`` is the reason."""
+def write_profiled(
+    name: str, role: Role, states: Sequence[ProfileState], prompts: Sequence[Prompt]
+) -> list[Prediction]:
+    """One prediction per sample; without an answer the text is empty and ``failure`` is the reason."""
     answers = role.ask(prompts)
-    return [_prediction(name, *one) for one in zip(portraits, prompts, answers, strict=True)]
+    return [_prediction(name, *one) for one in zip(states, prompts, answers, strict=True)]
 
 
-def _peer_scopes(portrait: Portrait) -> dict[PeerScope, int]:
-    """How many comparisons there were; where a method found nobody to compare with, how many past reviews it had."""
-    if portrait.cases:
-        return {"item": len(portrait.cases)}
-    return {"none": len(portrait.context.entries)} if portrait.compares and portrait.context.entries else {}
+def _peer_scopes(state: ProfileState) -> dict[PeerScope, int]:
+    """Number of comparisons; of past reviews, if a comparing method found no peers."""
+    if state.comparisons:
+        return {"item": len(state.comparisons)}
+    return {"none": len(state.context.entries)} if state.compares and state.context.entries else {}
 
 
-def _prediction(name: str, portrait: Portrait, prompt: Prompt, answer: Answer) -> Prediction:
-    told = portrait.heard("write", [(About(), answer)])
-    total = sum(told.usage.values(), Usage())
+def _prediction(name: str, state: ProfileState, prompt: Prompt, answer: Answer) -> Prediction:
+    state = state.record_responses("write", [(About(), answer)])
+    total = sum(state.usage.values(), Usage())
     return Prediction(
-        sample=portrait.context.sample,
+        sample=state.context.sample,
         method=name,
-        text=_PREFIX_writing.sub("", answer.text, count=1) if _PREFIX_writing.match(answer.text) else answer.text,
+        text=_REVIEW_LABEL.sub("", answer.text, count=1) if _REVIEW_LABEL.match(answer.text) else answer.text,
         failure=answer.failure,
-        prompt=shown(prompt, frozenset(answer.kept_entries)),
-        profile=portrait.profile,
-        stages=told.stages,
-        compared=portrait.compared,
-        not_measured=portrait.not_measured,
-        curve=portrait.curve,
-        anchors=tuple(portrait.context.entries[entry].review.id for entry in answer.kept_entries),
-        peer_scopes=_peer_scopes(portrait),
+        prompt=visible_text(prompt, frozenset(answer.kept_entries)),
+        profile=state.profile,
+        stages=state.stages,
+        compared=state.compared,
+        not_measured=state.not_measured,
+        curve=state.curve,
+        anchors=tuple(state.context.entries[entry].review.id for entry in answer.kept_entries),
+        peer_scopes=_peer_scopes(state),
         prompt_tokens=total.prompt_tokens,
         completion_tokens=total.completion_tokens,
         seconds=total.seconds,
-        usage=told.usage,
-        notes=(*remarks(told.usage), *filter(None, [answer.markup])),
-        features=portrait.features,
+        usage=state.usage,
+        notes=(*remarks(state.usage), *filter(None, [answer.markup])),
+        features=state.features,
     )

@@ -1,4 +1,4 @@
-"""V: which claimed differences hold (DRP, delta'): checks that cost no call, then a model, then the user's own vote."""
+"""Validation: which claimed differences hold (DRP, delta'). Rules first, then a model, then a vote over comparisons."""
 
 from __future__ import annotations
 
@@ -18,30 +18,36 @@ from idiolect.difference.claims.validate import (
 )
 from idiolect.difference.claims.vote import vote
 from idiolect.difference.stylometry.style_difference import LEVEL
-from idiolect.methods.stages import About, Answer, Case, Portrait, Role
+from idiolect.methods.peer_comparison import PeerComparison
+from idiolect.methods.roles import About, Answer, Role
+from idiolect.methods.stages import ProfileState
 from idiolect.prompts.rendering import PromptConfig, render_comparison
 from idiolect.types import Prompt
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Checks:
-    """What costs no call: the five criteria, quotes, and claims held against what is measured of the same item."""
+    """Checks without a model: the five criteria, evidence, and measurements of the same item."""
 
     config: ValidationConfig = field(default_factory=ValidationConfig)
     level: float = LEVEL
     """Coverage of the measured intervals."""
 
-    def __call__(self, cases: Sequence[Case], features: Sequence[Sequence[Feature]]) -> list[list[Feature]]:
-        """The features of every case, checked; what was measured in the first place is kept as it is."""
+    def __call__(
+        self, comparisons: Sequence[PeerComparison], features: Sequence[Sequence[Feature]]
+    ) -> list[list[Feature]]:
+        """The checked features of every comparison; features that were measured are kept unchanged."""
         claimed = [[feature for feature in own if feature.status != "kept"] for own in features]
         wanted = [place for place, own in enumerate(claimed) if own]
         attributes = {unit.attribute for own in claimed for feature in own for unit in atomize(feature)}
-        measured = measure_comparisons([cases[k].whole for k in wanted], level=self.level, attributes=attributes)
+        measured = measure_comparisons(
+            [comparisons[k].all_texts for k in wanted], level=self.level, attributes=attributes
+        )
         known = dict(zip(wanted, measured, strict=True))
         return [
             [
                 *(feature for feature in own if feature.status == "kept"),
-                *validate(claimed[k], cases[k].shown, measured=known.get(k, ()), config=self.config),
+                *validate(claimed[k], comparisons[k].visible_texts, measured=known.get(k, ()), config=self.config),
             ]
             for k, own in enumerate(features)
         ]
@@ -49,76 +55,85 @@ class Checks:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Validation:
-    """Checks, judges and votes; each can be left out. Only what survives is worth a call."""
+    """Checks, a validator model and a vote; each can be left out. Only claims that pass the checks cost a call."""
 
     role: Role | None = None
-    """V; None: no model is asked."""
+    """The validator; None: no model is asked."""
     checks: Checks | None = field(default_factory=Checks)
     min_support: int = 1
-    """Comparisons that must agree; 1 drops only what the user's other comparisons contradict."""
+    """Comparisons that must agree; 1 drops only claims that other comparisons of the user contradict."""
     prompt: PromptConfig = field(default_factory=PromptConfig)
 
-    def __call__(self, portraits: Sequence[Portrait]) -> list[Portrait]:
-        """See ``portrait.Stage``."""
+    def __call__(self, states: Sequence[ProfileState]) -> list[ProfileState]:
+        """See ``stages.Stage``."""
         if self.checks is not None:
-            portraits = self._checked(portraits, self.checks)
+            states = self._checked(states, self.checks)
         if self.role is not None:
-            portraits = self._judged(portraits, self.role)
-        return [replace(portrait, features=_voted(portrait.features, self.min_support)) for portrait in portraits]
+            states = self._judged(states, self.role)
+        return [replace(state, features=_voted(state.features, self.min_support)) for state in states]
 
-    def question(self, case: Case, features: Sequence[Feature], role: Role) -> Prompt:
-        """What V is asked about the claims of a case."""
+    def question(self, comparison: PeerComparison, features: Sequence[Feature], role: Role) -> Prompt:
+        """The prompt about the claims of a comparison."""
         return render_comparison(
             "validate",
-            case.item,
-            case.own,
-            case.others,
+            comparison.item,
+            comparison.own,
+            comparison.representatives,
             self.prompt,
             claims=[f"[{feature.name}] {feature.description}" for feature in features],
             structured=role.structured,
         )
 
-    def _checked(self, portraits: Sequence[Portrait], checks: Checks) -> list[Portrait]:
-        cases = [case for portrait in portraits for case in portrait.cases]
-        found = iter(checks(cases, [portrait.of(case) for portrait in portraits for case in portrait.cases]))
-        return [_with(portrait, islice(found, len(portrait.cases))) for portrait in portraits]
+    def _checked(self, states: Sequence[ProfileState], checks: Checks) -> list[ProfileState]:
+        comparisons = [comparison for state in states for comparison in state.comparisons]
+        found = iter(
+            checks(comparisons, [state.of(comparison) for state in states for comparison in state.comparisons])
+        )
+        return [_with_checked(state, islice(found, len(state.comparisons))) for state in states]
 
-    def _judged(self, portraits: Sequence[Portrait], role: Role) -> list[Portrait]:
-        """One call for every case with something left to judge."""
-        open_cases = [
-            [(case, claims) for case in portrait.cases if (claims := [one for one in portrait.of(case) if one.valid])]
-            for portrait in portraits
+    def _judged(self, states: Sequence[ProfileState], role: Role) -> list[ProfileState]:
+        """One call for every comparison with valid claims."""
+        to_judge = [
+            [
+                (comparison, claims)
+                for comparison in state.comparisons
+                if (claims := [one for one in state.of(comparison) if one.valid])
+            ]
+            for state in states
         ]
-        questions = [self.question(case, claims, role) for own in open_cases for case, claims in own]
+        questions = [self.question(comparison, claims, role) for own in to_judge for comparison, claims in own]
         answers = iter(role.ask(questions, schema=VERDICTS_SCHEMA))
         return [
-            _told(portrait, own, list(islice(answers, len(own))))
-            for portrait, own in zip(portraits, open_cases, strict=True)
+            _apply_answers(state, own, list(islice(answers, len(own))))
+            for state, own in zip(states, to_judge, strict=True)
         ]
 
 
-def _told(portrait: Portrait, judged: Sequence[tuple[Case, list[Feature]]], answers: Sequence[Answer]) -> Portrait:
-    """The portrait after V's answers; where V gave none, or none that can be read, the claims stay as they were."""
+def _apply_answers(
+    state: ProfileState, judged: Sequence[tuple[PeerComparison, list[Feature]]], answers: Sequence[Answer]
+) -> ProfileState:
+    """Apply the validator's answers; without a readable answer the claims stay unchanged."""
     read = [parse_verdicts(answer.text, len(claims)) for (_, claims), answer in zip(judged, answers, strict=True)]
     verdicts: dict[str, Iterator[Feature]] = {
-        case.own.id: iter(apply_verdicts(claims, said)) for (case, claims), said in zip(judged, read, strict=True)
+        comparison.own.id: iter(apply_verdicts(claims, said))
+        for (comparison, claims), said in zip(judged, read, strict=True)
     }
     features = tuple(
-        next(verdicts[one.comparison]) if one.valid and one.comparison in verdicts else one for one in portrait.features
+        next(verdicts[one.comparison]) if one.valid and one.comparison in verdicts else one for one in state.features
     )
     labelled = [
-        (About(case.own.id), answer.marked(unreadable=not said))
-        for (case, _), answer, said in zip(judged, answers, read, strict=True)
+        (About(comparison.own.id), answer.marked(unreadable=not said))
+        for (comparison, _), answer, said in zip(judged, answers, read, strict=True)
     ]
-    return portrait.heard("validate", labelled, features=features)
+    return state.record_responses("validate", labelled, features=features)
 
 
-def _with(portrait: Portrait, found: islice[list[Feature]]) -> Portrait:
-    pooled = [feature for feature in portrait.features if feature.comparison == POOLED]
-    return replace(portrait, features=(*(feature for own in found for feature in own), *pooled))
+def _with_checked(state: ProfileState, found: islice[list[Feature]]) -> ProfileState:
+    pooled = [feature for feature in state.features if feature.comparison == POOLED]
+    return replace(state, features=(*(feature for own in found for feature in own), *pooled))
 
 
 def _voted(features: Sequence[Feature], min_support: int) -> tuple[Feature, ...]:
-    """What was measured over all comparisons needs no vote of theirs."""
+    """Vote on the features of single comparisons; pooled measurements need no vote."""
     single = [feature for feature in features if feature.comparison != POOLED]
     return (*vote(single, min_support=min_support), *(one for one in features if one.comparison == POOLED))

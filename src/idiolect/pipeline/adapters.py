@@ -57,10 +57,10 @@ _CONTRIBUTED: Mapping[str, Any] = {
     "context": _scalars("k", "min_peers", "peers_before", "peer_weighting", "cold_start", "seed"),
     "prompt": _scalars("with_text", "streams", "guidance", "description_chars"),
     "differences": {
-        "comparison": _scalars("anchors", "representatives", "min_others", "max_crowd", "peers_before", "seed"),
+        "comparison": _scalars("anchors", "representatives", "min_others", "max_peers", "peers_before", "seed"),
         "stages": {
             **_scalars("compare", "use_validation", "use_checks", "level", "fdr_level", "min_support"),
-            **_scalars("differences_as", "phrases", "profile_chars", "waves"),
+            **_scalars("differences_as", "phrases", "profile_chars", "pipelined_batches"),
             "checks": _SCALARS,
             "adaptive": _SCALARS,
         },

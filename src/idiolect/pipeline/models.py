@@ -18,7 +18,8 @@ from idiolect.llm.base import LLM, SamplingParams
 from idiolect.llm.cache import Cache, CachedLLM
 from idiolect.llm.registry import open_llm
 from idiolect.methods.base import Contexts, Method, Resources, check_support, method_class
-from idiolect.methods.stages import CaseBuilder, Cases, Role, Roles
+from idiolect.methods.peer_comparison import PeerComparisonBuilder, PeerComparisons
+from idiolect.methods.roles import Role, Roles
 from idiolect.pipeline.settings import ROLES, DifferenceConfig, RoleConfig, Settings
 from idiolect.prompts.rendering import PromptConfig
 from idiolect.retrieval import make_retriever
@@ -59,10 +60,10 @@ class Models:
         """
         writer = Role(llm=self.own, params=self._sampling)
         return Roles(
-            extract=self._role(config.extractor if "extractor" in wanted else None),
-            validate=self._role(config.validator if "validator" in wanted else None),
-            summarize=self._role(config.summarizer if "summarizer" in wanted else None),
-            write=self._role(config.generator if "generator" in wanted else None) or writer,
+            extractor=self._role(config.extractor if "extractor" in wanted else None),
+            validator=self._role(config.validator if "validator" in wanted else None),
+            summarizer=self._role(config.summarizer if "summarizer" in wanted else None),
+            generator=self._role(config.generator if "generator" in wanted else None) or writer,
         )
 
     def judge(self, config: DifferenceConfig) -> Role | None:
@@ -96,7 +97,7 @@ class Models:
         return CachedLLM(self.own, self._open.enter_context(Cache(self._cache)))
 
 
-def make_cases(reader: ReviewReader, config: DifferenceConfig, encoder: Encoder | None) -> CaseBuilder:
+def make_comparisons(reader: ReviewReader, config: DifferenceConfig, encoder: Encoder | None) -> PeerComparisonBuilder:
     """Anchors and representatives, with the retriever that the settings name, dense ones included.
 
     Args:
@@ -112,7 +113,7 @@ def make_cases(reader: ReviewReader, config: DifferenceConfig, encoder: Encoder 
     how = config.comparison
     retriever = make_retriever(how.retriever, seed=how.seed, encoder=encoder, reader=reader)
     vectors = encoder.name if encoder and config.clusters else None
-    return CaseBuilder(reader, how, encoder=vectors, retriever=retriever)
+    return PeerComparisonBuilder(reader, how, encoder=vectors, retriever=retriever)
 
 
 def make_norms(reader: KnownUsers, config: DifferenceConfig, *, seed: int = 0) -> Norms | None:
@@ -138,9 +139,9 @@ class MethodBuilder:
         self._adapters: dict[Path, Adapter] = {}
 
     @cached_property
-    def comparisons(self) -> CaseBuilder:
+    def comparisons(self) -> PeerComparisonBuilder:
         """Anchors and representatives."""
-        return make_cases(self.reader, self.settings.differences, self.encoder)
+        return make_comparisons(self.reader, self.settings.differences, self.encoder)
 
     def build(
         self,
@@ -148,7 +149,7 @@ class MethodBuilder:
         contexts: Contexts,
         *,
         adapter: Path | None = None,
-        comparisons: Cases | None = None,
+        comparisons: PeerComparisons | None = None,
         label: str | None = None,
     ) -> Method:
         """The method called ``name``: of the registry, or ``module:Class``.

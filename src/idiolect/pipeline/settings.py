@@ -18,7 +18,7 @@ from idiolect.llm.registry import BACKENDS, BackboneConfig, backend_of
 from idiolect.methods.base import BASELINES, DEFAULT_METHODS, METHODS
 from idiolect.methods.comparing import StageConfig
 from idiolect.methods.controls import TRAINED_CONTROLS, Vectors
-from idiolect.methods.stages import ComparisonConfig, Dimensions
+from idiolect.methods.peer_comparison import ComparisonConfig, Dimensions
 from idiolect.metrics.fidelity import FIDELITY
 from idiolect.metrics.registry import DEFAULT_METRICS, METRICS, VARIANTS
 from idiolect.peers import SELECTORS

@@ -149,7 +149,7 @@ def write_review(
             contexts = make_contexts(reader, settings.context, vectors, vectors=needs.vectors, retrieving=retrieving)
             made = MethodBuilder(settings, models, reader, vectors).build(chosen, contexts, adapter=adapter)
             prediction = made.generate([sample])[0]
-            writer = models.roles(settings.differences, needs.roles).write.llm
+            writer = models.roles(settings.differences, needs.roles).generator.llm
     if prediction.failure is not None:
         reason, hint = reason_and_remedy(prediction.failure)
         raise EndpointError(f"{writer.name} gave no answer: {reason}", hint=hint)

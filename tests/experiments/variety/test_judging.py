@@ -12,7 +12,7 @@ from idiolect.erasure import Traces, erase_from
 from idiolect.evaluation.judge import Found, judge_found, write_judged
 from idiolect.llm.cache import Cache, CachedLLM
 from idiolect.llm.fake import FakeLLM
-from idiolect.methods.stages import Role
+from idiolect.methods.roles import Role
 from idiolect.peers import InMemoryReviews
 from idiolect.pipeline.results import read_lines
 from idiolect.types import ComparedReview, ItemId, Review, ReviewId, UserId

@@ -12,15 +12,15 @@ import pytest
 
 from idiolect.llm.base import SamplingParams
 from idiolect.llm.fake import FakeLLM
-from idiolect.methods.batching import in_waves, waves_for
+from idiolect.methods.batching import batches_for, run_pipelined
 from idiolect.methods.comparing import StageConfig
 from idiolect.methods.drp import DRP
-from idiolect.methods.stages import Role, Roles
+from idiolect.methods.roles import Role, Roles
 
 
-@pytest.mark.parametrize("waves", [1, 2, 3, 8])
+@pytest.mark.parametrize("batches", [1, 2, 3, 8])
 @pytest.mark.parametrize("n", [0, 1, 7, 50])
-def test_results_come_in_order_and_preparing_stays_in_this_thread(waves, n):
+def test_results_come_in_order_and_preparing_stays_in_this_thread(batches, n):
     here, sizes = threading.get_ident(), []
 
     def prepare(samples):
@@ -31,9 +31,9 @@ def test_results_come_in_order_and_preparing_stays_in_this_thread(waves, n):
         sizes.append(len(values))
         return [str(value) for value in values]
 
-    assert in_waves(prepare, work, range(n), waves) == [str(-k) for k in range(n)]
+    assert run_pipelined(prepare, work, range(n), batches) == [str(-k) for k in range(n)]
     assert sum(sizes) == n
-    assert len(sizes) == (waves if n >= 2 * waves else 1)
+    assert len(sizes) == (batches if n >= 2 * batches else 1)
 
 
 def test_an_error_in_a_wave_is_everybodys():
@@ -41,7 +41,7 @@ def test_an_error_in_a_wave_is_everybodys():
         raise ValueError("no")
 
     with pytest.raises(ValueError, match="no"):
-        in_waves(list, work, range(10), 2)
+        run_pipelined(list, work, range(10), 2)
 
 
 class Waiting:
@@ -89,7 +89,7 @@ def test_whatever_ends_one_wave_ends_all_of_them_wherever_they_are(how):
 
     before = set(threading.enumerate())
     with pytest.raises(how):
-        in_waves(list, work, range(8), 4, models=[llm])
+        run_pipelined(list, work, range(8), 4, models=[llm])
     assert not [thread for thread in set(threading.enumerate()) - before if thread.name.startswith("ThreadPool")]
 
 
@@ -100,11 +100,11 @@ def test_threads_give_way_sooner_while_waves_run_and_as_ever_afterwards():
         seen.append(sys.getswitchinterval())
         return values
 
-    in_waves(list, work, range(10), 1)
-    in_waves(list, work, range(10), 2)
+    run_pipelined(list, work, range(10), 1)
+    run_pipelined(list, work, range(10), 2)
     assert seen == [usual, pytest.approx(0.001), pytest.approx(0.001)]
     with pytest.raises(ZeroDivisionError):
-        in_waves(list, lambda values: [1 / 0], range(10), 2)
+        run_pipelined(list, lambda values: [1 / 0], range(10), 2)
     assert sys.getswitchinterval() == pytest.approx(usual)
 
 
@@ -120,9 +120,9 @@ def test_waves_pay_only_where_every_model_is_behind_an_endpoint():
         llm = Endpoint()
 
     local, far = Role(llm=FakeLLM()), Role(llm=Endpoint())
-    assert waves_for([far, None, replace(far, llm=Recorded())]) > 1
-    assert waves_for([far, local]) == 1
-    assert waves_for([None, None]) == 1
+    assert batches_for([far, None, replace(far, llm=Recorded())]) > 1
+    assert batches_for([far, local]) == 1
+    assert batches_for([None, None]) == 1
 
 
 def test_a_method_gives_the_same_in_waves_wherever_its_writer_is(world, kit):
@@ -135,10 +135,12 @@ def test_a_method_gives_the_same_in_waves_wherever_its_writer_is(world, kit):
 
     samples = [replace(world.sample, title=f"T i{k % 6}") for k in range(12)]
     found = []
-    for waves, kind in ((1, kit.Scripted), (3, kit.Scripted), (3, Far)):
+    for batches, kind in ((1, kit.Scripted), (3, kit.Scripted), (3, Far)):
         llm = kind(E=kit.EXCLAIMS + kit.ASKS, V="1. keep\n2. drop", S=lambda p, _: p.messages[1].text[:200])
-        roles = Roles.alike(llm, SamplingParams(temperature=0))
-        method = DRP(roles, world.contexts(k=2), world.cases(anchors=3), config=StageConfig(waves=waves))
+        roles = Roles.shared(llm, SamplingParams(temperature=0))
+        method = DRP(
+            roles, world.contexts(k=2), world.comparisons(anchors=3), config=StageConfig(pipelined_batches=batches)
+        )
         found.append([(p.text, p.profile, p.features) for p in method.generate(samples)])
         written = sum(kit.role_of(prompts[0]) == "G" for prompts, _, _ in llm.batches)
         assert written == (3 if kind is Far else 1)  # a model in this process is given all it can batch

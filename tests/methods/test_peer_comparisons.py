@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from idiolect.errors import ConfigError
-from idiolect.methods.stages import CaseBuilder, ComparisonConfig, Others
+from idiolect.methods.peer_comparison import AllPeers, ComparisonConfig, PeerComparisonBuilder
 from idiolect.peers import InMemoryReviews
 from idiolect.types import Item, Review, Sample
 
@@ -17,10 +17,10 @@ def ids(reviews):
 
 
 def test_anchors_are_only_reviews_whose_item_enough_others_wrote_about(world):
-    anchors = world.cases(retriever="recency").anchors(world.sample)
+    anchors = world.comparisons(retriever="recency").anchors(world.sample)
     assert ids(anchors) == ["u-i4", "u-i3", "u-i2", "u-i1", "u-i0"]
-    assert ids(world.cases(retriever="recency", min_others=1).anchors(world.sample))[0] == "u-i5"
-    assert world.cases(min_others=6).anchors(world.sample) == []
+    assert ids(world.comparisons(retriever="recency", min_others=1).anchors(world.sample))[0] == "u-i5"
+    assert world.comparisons(min_others=6).anchors(world.sample) == []
 
 
 def test_whoever_is_nobodys_peer_is_in_no_case(world):
@@ -29,72 +29,80 @@ def test_whoever_is_nobodys_peer_is_in_no_case(world):
     vectors = {review.id: world.reader.vectors([review.id], encoder="e")[0] for review in reviews}
     reader = InMemoryReviews(items, reviews, vectors, encoder="e", opted_out={"o2"})
     config = ComparisonConfig(retriever="recency", representatives=2, min_others=4)
-    (cases,) = CaseBuilder(reader, config, encoder="e").build([world.sample])
-    assert cases
-    assert "o2" not in {review.user for case in cases for review in (*case.crowd, *case.others)}
-    (none,) = CaseBuilder(reader, config.model_copy(update={"min_others": 5}), encoder="e").build([world.sample])
+    (comparisons,) = PeerComparisonBuilder(reader, config, encoder="e").build([world.sample])
+    assert comparisons
+    assert "o2" not in {
+        review.user for comparison in comparisons for review in (*comparison.all_peers, *comparison.representatives)
+    }
+    (none,) = PeerComparisonBuilder(reader, config.model_copy(update={"min_others": 5}), encoder="e").build(
+        [world.sample]
+    )
     assert none == ()
 
 
 def test_bm25_matches_the_targets_title_and_item(world):
-    assert ids(world.cases(anchors=2).anchors(world.sample)) == ["u-i3", "u-i2"]
+    assert ids(world.comparisons(anchors=2).anchors(world.sample)) == ["u-i3", "u-i2"]
 
 
 def test_the_review_that_is_asked_for_is_no_anchor(world):
     target = world.reader.profile("u")[3]
-    assert "u-i3" not in ids(world.cases(retriever="recency").anchors(Sample.of(target)))
+    assert "u-i3" not in ids(world.comparisons(retriever="recency").anchors(Sample.of(target)))
 
 
 def test_a_case_shows_the_representatives_and_knows_everybody(world):
-    (cases,) = world.cases(retriever="recency", anchors=2, representatives=3).build([world.sample])
-    assert [case.own.id for case in cases] == ["u-i4", "u-i3"]
-    for case in cases:
-        assert ids(case.crowd) == [f"o{k}-{case.item.id}" for k in range(5)]
-        assert len(case.others) == 3
-        assert set(case.others) < set(case.crowd)
-        assert case.item.title == f"Item {case.item.id}"
-        assert case.shown.peers == tuple(other.text for other in case.others)
-        assert len(case.whole.peers) == 5
+    (comparisons,) = world.comparisons(retriever="recency", anchors=2, representatives=3).build([world.sample])
+    assert [comparison.own.id for comparison in comparisons] == ["u-i4", "u-i3"]
+    for comparison in comparisons:
+        assert ids(comparison.all_peers) == [f"o{k}-{comparison.item.id}" for k in range(5)]
+        assert len(comparison.representatives) == 3
+        assert set(comparison.representatives) < set(comparison.all_peers)
+        assert comparison.item.title == f"Item {comparison.item.id}"
+        assert comparison.visible_texts.peers == tuple(other.text for other in comparison.representatives)
+        assert len(comparison.all_texts.peers) == 5
 
 
 def test_representatives_are_chosen_from_stored_vectors(world):
-    (cases,) = world.cases(retriever="recency", anchors=1, representatives=1, min_others=4).build([world.sample])
-    vectors = world.reader.vectors(ids([cases[0].own, *cases[0].crowd]), encoder="e").astype(np.float32)
+    (comparisons,) = world.comparisons(retriever="recency", anchors=1, representatives=1, min_others=4).build(
+        [world.sample]
+    )
+    vectors = world.reader.vectors(ids([comparisons[0].own, *comparisons[0].all_peers]), encoder="e").astype(np.float32)
     unit = vectors / np.linalg.norm(vectors, axis=1, keepdims=True)
-    assert cases[0].others == (cases[0].crowd[int(np.argmin(unit[1:] @ unit[0]))],)
+    assert comparisons[0].representatives == (comparisons[0].all_peers[int(np.argmin(unit[1:] @ unit[0]))],)
 
 
 def test_a_large_crowd_is_measured_by_a_draw_that_does_not_change(world):
-    config = {"retriever": "recency", "representatives": 4, "max_crowd": 3}
-    (cases,), (again,) = (world.cases(**config).build([world.sample]) for _ in range(2))
-    assert cases == again
-    assert all(len(case.crowd) == 3 and len(case.others) == 4 for case in cases)
-    assert all(ids(case.crowd) == sorted(ids(case.crowd)) for case in cases)
+    config = {"retriever": "recency", "representatives": 4, "max_peers": 3}
+    (comparisons,), (again,) = (world.comparisons(**config).build([world.sample]) for _ in range(2))
+    assert comparisons == again
+    assert all(len(comparison.all_peers) == 3 and len(comparison.representatives) == 4 for comparison in comparisons)
+    assert all(ids(comparison.all_peers) == sorted(ids(comparison.all_peers)) for comparison in comparisons)
 
 
 def test_clusters_choose_at_most_as_many_as_asked(world):
-    (cases,) = world.cases(retriever="recency", selector="kmeans", representatives=2).build([world.sample])
-    assert all(1 <= len(case.others) <= 2 for case in cases)
+    (comparisons,) = world.comparisons(retriever="recency", selector="kmeans", representatives=2).build([world.sample])
+    assert all(1 <= len(comparison.representatives) <= 2 for comparison in comparisons)
 
 
 def test_without_an_encoder_no_vector_is_read(world):
     reader = InMemoryReviews([], [r for u in ("u", "o0", "o1") for r in world.reader.profile(u)], {}, encoder="e")
-    (cases,) = CaseBuilder(reader, ComparisonConfig(representatives=2), encoder=None).build([world.sample])
-    assert len(cases) == 5
-    assert all(len(case.others) == 2 for case in cases)
+    (comparisons,) = PeerComparisonBuilder(reader, ComparisonConfig(representatives=2), encoder=None).build(
+        [world.sample]
+    )
+    assert len(comparisons) == 5
+    assert all(len(comparison.representatives) == 2 for comparison in comparisons)
 
 
 def test_a_user_without_history_has_no_cases_and_costs_nobody_else_theirs(world):
     stranger = Sample(user="nobody", item="new")
-    nothing, cases = world.cases().build([stranger, world.sample])
+    nothing, comparisons = world.comparisons().build([stranger, world.sample])
     assert nothing == ()
-    assert len(cases) == 5
+    assert len(comparisons) == 5
 
 
 def test_cases_are_the_same_whatever_samples_are_beside_them(world):
     samples = [world.sample, Sample(user="o0", item="new"), Sample(user="o1", item="i0"), world.sample] * 10
-    builder = world.cases(selector="kmeans", representatives=2)
-    assert builder.build(samples) == [cases for sample in samples for cases in builder.build([sample])]
+    builder = world.comparisons(selector="kmeans", representatives=2)
+    assert builder.build(samples) == [comparisons for sample in samples for comparisons in builder.build([sample])]
 
 
 def test_a_prolific_user_is_one_voice():
@@ -102,7 +110,7 @@ def test_a_prolific_user_is_one_voice():
         return Review(id=f"{user}{n}", user=user, item="i", text="", order=n)
 
     reader = InMemoryReviews([], [review("b", 0), review("a", 1), review("b", 2), review("u", 3)], {}, encoder="e")
-    assert ids(Others(reader).of(review("u", 3))) == ["a1", "b2"]
+    assert ids(AllPeers(reader).of(review("u", 3))) == ["a1", "b2"]
 
 
 def test_a_time_cut_leaves_out_whoever_wrote_later():
@@ -113,11 +121,11 @@ def test_a_time_cut_leaves_out_whoever_wrote_later():
     reader = InMemoryReviews([Item(id="i")], reviews, {}, encoder="e")
     target = Sample.of(Review(id="t", user="u", item="j", text="", timestamp=5))
     cut = ComparisonConfig(peers_before=True, representatives=2, min_others=1)
-    (cases,) = CaseBuilder(reader, cut, encoder=None).build([target])
-    assert ids(cases[0].crowd) == ["a"]
+    (comparisons,) = PeerComparisonBuilder(reader, cut, encoder=None).build([target])
+    assert ids(comparisons[0].all_peers) == ["a"]
     undated = Sample(user="u", item="j", target="t")
     with pytest.raises(ConfigError, match="no time cut"):
-        CaseBuilder(reader, cut, encoder=None).build([undated])
+        PeerComparisonBuilder(reader, cut, encoder=None).build([undated])
 
 
 @pytest.mark.parametrize("name", ["digital_music_desc_ge1", "digital_music_desc_off"])
@@ -140,7 +148,7 @@ def test_anchors_are_the_authors(shared, golden, name):
         for user, split in users.items()
         for item in [*split["profile"], *split["train"], split["val"]]
     ]
-    builder = CaseBuilder(InMemoryReviews(items, visible, {}, encoder="e"), encoder=None)
+    builder = PeerComparisonBuilder(InMemoryReviews(items, visible, {}, encoder="e"), encoder=None)
     expected = json.loads((golden / f"a2_anchors_{name}" / "expected.json").read_text())["samples"]
     for one in expected:
         anchors = builder.anchors(Sample.of(reviews[one["user_id"], one["target_asin"]]))
