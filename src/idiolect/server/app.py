@@ -1,0 +1,196 @@
+"""The application and how it is run."""
+
+from __future__ import annotations
+
+import asyncio
+import html
+import json
+import logging
+import sys
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
+from typing import Any
+
+import uvicorn
+from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
+from fastapi.middleware.cors import CORSMiddleware
+from fastapi.responses import HTMLResponse, JSONResponse, Response
+from fastapi.routing import APIRoute
+from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
+from starlette.concurrency import run_in_threadpool
+from starlette.exceptions import HTTPException
+
+from idiolect.server import openai_api
+from idiolect.server.http import (
+    PUBLIC,
+    Allow,
+    ApiError,
+    Gate,
+    Guard,
+    JsonLines,
+    MayAdmin,
+    Metrics,
+    Services,
+    handle,
+)
+from idiolect.server.settings import DEFAULT_TENANT, ServerConfig
+from idiolect.server.tenants import ApiKeys, Tenants
+from idiolect.server.voice import Voices
+from idiolect.version import __version__
+
+
+def create_app(config: ServerConfig) -> FastAPI:
+    """The server as an ASGI application.
+
+    Args:
+        config: Its settings.
+
+    Raises:
+        ConfigError: A setting is wrong.
+        NotFoundError: There is no such adapter.
+    """
+    metrics, voices = Metrics(), Voices(config)
+    keys = ApiKeys(config.data / "keys.db", master=config.key)
+    tenants = Tenants(config, voices.encoders)
+    gate = Gate(config.concurrency, config.waiting)
+    app = FastAPI(
+        title="idiolect",
+        version=__version__,
+        description="Any OpenAI client and any agent, in a person's voice.",
+        lifespan=_lifespan,
+        docs_url=None,
+        redoc_url=None,
+        openapi_url="/openapi.json",
+    )
+    app.state.services = Services(config, keys, tenants, voices, gate, metrics)
+    for kind in (ApiError, RequestValidationError, HTTPException, Exception):
+        app.add_exception_handler(kind, handle)
+    app.include_router(openai_api.router, tags=["OpenAI"])
+    _add_operation(app)
+    _check_routes(app)
+    app.add_middleware(Guard, config=config, keys=keys, metrics=metrics)
+    if config.origins:
+        app.add_middleware(
+            CORSMiddleware,
+            allow_origins=list(config.origins),
+            allow_methods=["*"],
+            allow_headers=["*"],
+            expose_headers=["x-request-id", "retry-after"],
+        )
+    return app
+
+
+@asynccontextmanager
+async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
+    services: Services = app.state.services
+    config = services.config
+    async with AsyncExitStack() as stack:
+        stack.callback(services.keys.close)
+        stack.callback(services.tenants.close)
+        stack.callback(services.voices.close)
+        if config.endpoint is not None:
+            limits = {"timeout": config.timeout_seconds, "connections": config.concurrency}
+            services.upstream = openai_api.Upstream(config.endpoint, **limits)
+            stack.push_async_callback(services.upstream.close)
+        await run_in_threadpool(services.tenants.get, DEFAULT_TENANT)
+        app.state.ready = True
+        yield
+        app.state.ready = False
+
+
+def _check_routes(app: FastAPI) -> None:
+    """Refuse to start with a route that lets anybody in."""
+    for route in app.routes:
+        if isinstance(route, APIRoute) and route.path not in PUBLIC:
+            if not any(isinstance(one.call, Allow) for one in route.dependant.dependencies):
+                raise RuntimeError(f"the route {route.path} asks for no scope")
+
+
+def _add_operation(app: FastAPI) -> None:
+    """Health, readiness, metrics and the page of routes."""
+
+    @app.get("/healthz", tags=["operation"], summary="Whether the process is alive")
+    async def health() -> dict[str, str]:
+        return {"status": "ok", "version": __version__}
+
+    @app.get("/readyz", tags=["operation"], summary="Whether requests can be answered", response_model=None)
+    async def ready(request: Request) -> Response:
+        services: Services = request.app.state.services
+        tenant = services.tenants.opened(DEFAULT_TENANT)
+        is_ready = bool(getattr(request.app.state, "ready", False)) and tenant is not None
+        if is_ready and tenant is not None:
+            await run_in_threadpool(tenant.store.counts)
+        model = "upstream" if services.upstream else "in process"
+        return JSONResponse({"ready": is_ready, "model": model}, 200 if is_ready else 503)
+
+    @app.get("/metrics", tags=["operation"], summary="Prometheus metrics", response_model=None)
+    async def metrics(request: Request, _: MayAdmin) -> Response:
+        services: Services = request.app.state.services
+        return Response(generate_latest(services.metrics.registry), media_type=CONTENT_TYPE_LATEST)
+
+    @app.get("/docs", include_in_schema=False)
+    async def docs(request: Request) -> HTMLResponse:
+        return HTMLResponse(_page(request.app.openapi()), headers={"content-security-policy": _POLICY})
+
+
+_POLICY = "default-src 'none'; style-src 'unsafe-inline'"
+
+
+def _page(schema: dict[str, Any]) -> str:
+    """The routes as a page without scripts, so that it needs no network and lets none in."""
+    rows = [
+        f"<tr><td><b>{method.upper()}</b></td><td><code>{html.escape(path)}</code></td>"
+        f"<td><b>{html.escape(route.get('summary', ''))}</b><br>{html.escape(route.get('description', ''))}</td></tr>"
+        for path, methods in schema["paths"].items()
+        for method, route in methods.items()
+    ]
+    style = "body{font:16px sans-serif;margin:2em}td{padding:.4em 1em .4em 0;vertical-align:top}"
+    return (
+        f"<!doctype html><meta charset=utf-8><title>idiolect</title><style>{style}</style><h1>idiolect {__version__}</h1>"
+        "<p>Machine-readable: <a href=/openapi.json>/openapi.json</a>. Keys are sent as <code>Authorization: Bearer "
+        f"idl_...</code></p><table>{''.join(rows)}</table>"
+    )
+
+
+class _Server(uvicorn.Server):
+    """Says where it listens, once it does."""
+
+    async def startup(self, sockets: Any = None) -> None:
+        await super().startup(sockets)
+        if self.started:
+            address = self.servers[0].sockets[0].getsockname()
+            logging.getLogger("idiolect.server").info(
+                "listening", extra={"fields": {"host": address[0], "port": address[1]}}
+            )
+
+
+def serve(config: ServerConfig) -> None:
+    """Answer requests until the process is asked to end; requests under way are finished first."""
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(JsonLines())
+    logging.basicConfig(level=logging.INFO, handlers=[handler], force=True)
+    asyncio.run(_Server(uvicorn_config(create_app(config), config)).serve())
+
+
+def uvicorn_config(app: FastAPI, config: ServerConfig) -> uvicorn.Config:
+    """How uvicorn runs the application."""
+    return uvicorn.Config(
+        app,
+        host=config.host,
+        port=config.port,
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        date_header=True,
+        proxy_headers=False,
+        timeout_keep_alive=15,
+        timeout_graceful_shutdown=int(config.shutdown_seconds),
+        h11_max_incomplete_event_size=64 * 1024,
+        limit_concurrency=max(1000, 8 * (config.concurrency + config.waiting)),
+    )
+
+
+def openapi(config: ServerConfig) -> str:
+    """The OpenAPI document as JSON."""
+    return json.dumps(create_app(config).openapi(), indent=1)

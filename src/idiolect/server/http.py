@@ -1,0 +1,420 @@
+"""What every request goes through: host and origin, body, key, rate and time; errors, logs and metrics.
+
+Errors have the form of OpenAI's on every route. Logs are JSON lines with the route's template instead of its path, and
+without anything that a user or a client wrote.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import logging
+import secrets
+import time
+import traceback
+from collections import OrderedDict
+from collections.abc import Awaitable, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Annotated, Any
+from urllib.parse import urlsplit
+
+from fastapi import Depends, Request
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import JSONResponse
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
+from starlette.concurrency import run_in_threadpool
+from starlette.datastructures import Headers, MutableHeaders
+from starlette.exceptions import HTTPException
+
+from idiolect.errors import ArtifactError, IdiolectError, NotFoundError
+from idiolect.llm.base import EndpointError
+from idiolect.server.settings import ServerConfig
+from idiolect.server.tenants import ApiKey, ApiKeys, Scope, Tenant, Tenants
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
+    from starlette.types import ASGIApp, Message, Receive, Send
+    from starlette.types import Scope as Connection
+
+    from idiolect.server.voice import Voices
+
+PUBLIC = frozenset({"/healthz", "/readyz", "/docs", "/openapi.json"})
+"""Paths that answer without a key; they hold nothing of a tenant."""
+
+_log = logging.getLogger("idiolect.server")
+_TYPES = {401: "authentication_error", 403: "permission_error", 429: "rate_limit_error"}
+_KEYS_IN_MEMORY = 10_000
+
+
+class ApiError(Exception):
+    """A refusal, as OpenAI's clients read it.
+
+    Args:
+        status: Of HTTP.
+        message: What is wrong, in one line, without a user's text.
+        code: For programs.
+        param: The field that is wrong.
+        headers: Further headers.
+    """
+
+    def __init__(
+        self,
+        status: int,
+        message: str,
+        *,
+        code: str | None = None,
+        param: str | None = None,
+        headers: dict[str, str] | None = None,
+    ) -> None:
+        super().__init__(message)
+        self.status, self.message, self.code, self.param, self.headers = status, message, code, param, headers or {}
+
+    @property
+    def body(self) -> dict[str, Any]:
+        """``{"error": {"message", "type", "param", "code"}}``."""
+        kind = _TYPES.get(self.status) or ("server_error" if self.status >= 500 else "invalid_request_error")
+        return {"error": {"message": self.message, "type": kind, "param": self.param, "code": self.code}}
+
+    def response(self) -> JSONResponse:
+        """The response."""
+        return JSONResponse(self.body, self.status, headers=self.headers)
+
+
+def api_error(error: Exception) -> ApiError:
+    """The refusal that stands for any error."""
+    if isinstance(error, ApiError):
+        return error
+    if isinstance(error, RequestValidationError):
+        first = error.errors()[0]
+        where = [str(part) for part in first["loc"] if part not in ("body", "query", "path")]
+        message = "the body is not JSON" if first["type"] == "json_invalid" else f"{'.'.join(where)}: {first['msg']}"
+        return ApiError(400, message, param=".".join(where) or None, code="invalid_value")
+    if isinstance(error, HTTPException):
+        return ApiError(error.status_code, str(error.detail), headers=dict(error.headers or {}))
+    if isinstance(error, NotFoundError):
+        return ApiError(404, error.message, code="not_found")
+    if isinstance(error, EndpointError):
+        return ApiError(502, "the upstream gave no answer", code="upstream_error")
+    if isinstance(error, ArtifactError):
+        _log.error("the store or an artifact cannot be used", extra={"fields": where_of(error)})
+        return ApiError(503, "the store cannot be used now", code="store_error", headers={"Retry-After": "5"})
+    if isinstance(error, IdiolectError):
+        return ApiError(400, error.message, code="invalid_value")
+    _log.error("unexpected error", extra={"fields": where_of(error)})
+    return ApiError(500, "the server failed; its log says where", code="internal_error")
+
+
+def where_of(error: Exception) -> dict[str, Any]:
+    """Kind and place of an error without its message, which may hold a user's text."""
+    frames = traceback.extract_tb(error.__traceback__)[-3:]
+    return {"error": type(error).__name__, "at": [f"{frame.filename}:{frame.lineno}" for frame in frames]}
+
+
+@dataclass(frozen=True, slots=True)
+class Caller:
+    """Who makes a request."""
+
+    key: ApiKey
+    tenant: Tenant
+    trace: str
+    """Id of the request."""
+
+
+class Allow:
+    """The dependency that lets a key with a scope in, and opens its tenant's store.
+
+    Args:
+        scope: What the route needs.
+    """
+
+    def __init__(self, scope: Scope) -> None:
+        self.scope: Scope = scope
+
+    async def __call__(self, request: Request) -> Caller:
+        """The caller.
+
+        Raises:
+            ApiError: The key has not the scope.
+        """
+        key: ApiKey | None = request.scope.get("idiolect.key")
+        if key is None:
+            raise ApiError(401, "no valid API key", code="invalid_api_key")
+        if self.scope not in key.scopes:
+            raise ApiError(403, f"the key has not the scope {self.scope}", code="missing_scope")
+        services: Services = request.app.state.services
+        tenant = services.tenants.opened(key.tenant) or await run_in_threadpool(services.tenants.get, key.tenant)
+        return Caller(key, tenant, request.scope["idiolect.trace"])
+
+
+MayRead = Annotated[Caller, Depends(Allow("read"))]
+MayWrite = Annotated[Caller, Depends(Allow("write"))]
+MayErase = Annotated[Caller, Depends(Allow("erase"))]
+MayAdmin = Annotated[Caller, Depends(Allow("admin"))]
+
+
+class Gate:
+    """Lets so many requests to a model go on, has some wait, and refuses more.
+
+    Args:
+        concurrency: At the same time.
+        waiting: That wait.
+    """
+
+    def __init__(self, concurrency: int, waiting: int) -> None:
+        self._slots, self._most, self._here = asyncio.Semaphore(concurrency), concurrency + waiting, 0
+
+    @asynccontextmanager
+    async def __call__(self) -> AsyncIterator[None]:
+        """A place among the requests under way.
+
+        Raises:
+            ApiError: Too many wait already.
+        """
+        if self._here >= self._most:
+            raise ApiError(
+                429, "too many requests to the model at once", code="overloaded", headers={"Retry-After": "1"}
+            )
+        self._here += 1
+        try:
+            async with self._slots:
+                yield
+        finally:
+            self._here -= 1
+
+
+class RateLimiter:
+    """Token buckets, one per key or address.
+
+    Args:
+        per_minute: Rate at which a bucket fills.
+        burst: Its size.
+        now: Seconds of a clock that never goes back.
+    """
+
+    def __init__(self, per_minute: float, burst: int, now: Callable[[], float] = time.monotonic) -> None:
+        self._rate, self._burst, self._now = per_minute / 60, burst, now
+        self._buckets: OrderedDict[str, tuple[float, float]] = OrderedDict()
+
+    def wait(self, who: str) -> float:
+        """Take a token; 0, or the seconds after which there is one."""
+        now = self._now()
+        left, since = self._buckets.pop(who, (float(self._burst), now))
+        left = min(self._burst, left + (now - since) * self._rate)
+        taken = left >= 1
+        self._buckets[who] = (left - 1 if taken else left, now)
+        if len(self._buckets) > _KEYS_IN_MEMORY:
+            self._buckets.popitem(last=False)
+        return 0.0 if taken else (1 - left) / self._rate
+
+
+class Metrics:
+    """What Prometheus scrapes."""
+
+    def __init__(self) -> None:
+        self.registry = registry = CollectorRegistry()
+        names = ("method", "route", "status")
+        self.requests = Counter("idiolect_requests", "Requests.", names, registry=registry)
+        self.seconds = Histogram("idiolect_request_seconds", "Time to the response.", ("route",), registry=registry)
+        self.in_flight = Gauge("idiolect_requests_in_flight", "Requests under way.", registry=registry)
+        self.tokens = Counter("idiolect_model_tokens", "Tokens of models.", ("kind",), registry=registry)
+        self.answers = Counter("idiolect_answers", "Answers of models.", ("method", "personalized"), registry=registry)
+        self.reviews = Counter("idiolect_reviews_added", "Reviews added.", registry=registry)
+        self.erasures = Counter("idiolect_users_forgotten", "Users forgotten.", registry=registry)
+
+
+@dataclass(slots=True)
+class Services:
+    """What the routes share."""
+
+    config: ServerConfig
+    keys: ApiKeys
+    tenants: Tenants
+    voices: Voices
+    gate: Gate
+    metrics: Metrics
+    upstream: Any = None
+    """``idiolect.server.openai_api.Upstream``; None: the model in this process answers."""
+
+
+class Guard:
+    """The middleware around all routes, MCP included: whatever is not allowed ends here.
+
+    Args:
+        app: What is inside.
+        config: Limits and whom to trust.
+        keys: The API keys.
+        metrics: Counts.
+    """
+
+    def __init__(self, app: ASGIApp, config: ServerConfig, keys: ApiKeys, metrics: Metrics) -> None:
+        self.app, self.config, self.keys, self.metrics = app, config, keys, metrics
+        self._limiter = RateLimiter(config.rate_per_minute, config.burst)
+
+    async def __call__(self, scope: Connection, receive: Receive, send: Send) -> None:
+        """One request."""
+        if scope["type"] != "http":
+            if scope["type"] == "lifespan":
+                await self.app(scope, receive, send)
+            return
+        trace = scope["idiolect.trace"] = f"req_{secrets.token_hex(12)}"
+        started, answered = time.perf_counter(), _Answered()
+
+        async def sent(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                answered.status, answered.seconds = message["status"], time.perf_counter() - started
+                headers = MutableHeaders(scope=message)
+                headers["x-request-id"] = trace
+                headers["x-content-type-options"] = "nosniff"
+                headers.setdefault("cache-control", "no-store")
+            await send(message)
+
+        self.metrics.in_flight.inc()
+        try:
+            await self._answer(scope, receive, sent, answered)
+        except asyncio.CancelledError:
+            answered.note = "the client went away"
+            raise
+        finally:
+            self.metrics.in_flight.dec()
+            self._record(scope, answered, time.perf_counter() - started)
+
+    async def _answer(self, scope: Connection, receive: Receive, send: Send, answered: _Answered) -> None:
+        try:
+            self._check_origin(Headers(scope=scope))
+            self._authenticate(scope)
+            body = await self._body(scope, receive)
+            async with asyncio.timeout(self.config.timeout_seconds) as limit:
+
+                async def sent(message: Message) -> None:
+                    if message["type"] == "http.response.start":
+                        limit.reschedule(None)  # a stream has its own limit
+                    await send(message)
+
+                await self.app(scope, _replayed(body, receive), sent)
+        except TimeoutError:
+            await self._refuse(ApiError(504, "not answered in time", code="timeout"), scope, receive, send, answered)
+        except Exception as error:
+            await self._refuse(api_error(error), scope, receive, send, answered)
+
+    async def _refuse(
+        self, error: ApiError, scope: Connection, receive: Receive, send: Send, answered: _Answered
+    ) -> None:
+        if answered.status is None:
+            await error.response()(scope, receive, send)
+
+    def _check_origin(self, headers: Headers) -> None:
+        """Refuse other hosts, as after DNS rebinding, and other sites' pages."""
+        host, origin = headers.get("host", ""), headers.get("origin", "")
+        if "*" not in self.config.trusted_hosts and _host(host) not in self.config.trusted_hosts:
+            raise ApiError(421, "this host is not served here", code="untrusted_host")
+        same = urlsplit(origin).netloc == host if origin else True
+        if not same and origin not in self.config.origins and "*" not in self.config.origins:
+            raise ApiError(403, "this origin is not allowed", code="untrusted_origin")
+
+    def _authenticate(self, scope: Connection) -> None:
+        if scope["path"] in PUBLIC:
+            return
+        kind, _, sent = Headers(scope=scope).get("authorization", "").partition(" ")
+        key = self.keys.find(sent.strip()) if kind.lower() == "bearer" else None
+        who = f"address {(scope.get('client') or ('',))[0]}" if key is None else f"key {key.id}"
+        if (wait := self._limiter.wait(who)) > 0:
+            retry = {"Retry-After": str(max(1, round(wait + 0.5)))}
+            raise ApiError(429, "too many requests", code="rate_limit_exceeded", headers=retry)
+        if key is None:
+            raise ApiError(
+                401, "no valid API key", code="invalid_api_key", headers={"WWW-Authenticate": 'Bearer realm="idiolect"'}
+            )
+        scope["idiolect.key"] = key
+
+    async def _body(self, scope: Connection, receive: Receive) -> bytes:
+        """The whole body, if it is small enough and arrives in time."""
+        most = self.config.max_body_bytes
+        stated = Headers(scope=scope).get("content-length", "0")
+        if stated.isdecimal() and int(stated[:18]) > most:
+            raise ApiError(413, f"the body is larger than {most} bytes", code="too_large")
+        parts, size, more = [], 0, True
+        try:
+            async with asyncio.timeout(self.config.body_seconds):
+                while more:
+                    message = await receive()
+                    if message["type"] == "http.disconnect":
+                        raise ApiError(400, "the body broke off", code="incomplete")
+                    parts.append(message.get("body", b""))
+                    size, more = size + len(parts[-1]), message.get("more_body", False)
+                    if size > most:
+                        raise ApiError(413, f"the body is larger than {most} bytes", code="too_large")
+        except TimeoutError:
+            raise ApiError(408, "the body did not arrive in time", code="timeout") from None
+        return b"".join(parts)
+
+    def _record(self, scope: Connection, answered: _Answered, seconds: float) -> None:
+        route = getattr(scope.get("route"), "path", None) or (scope["path"] if scope["path"] in PUBLIC else "other")
+        if scope["path"].startswith("/mcp"):
+            route = "/mcp"
+        status, key = answered.status or 499, scope.get("idiolect.key")
+        self.metrics.requests.labels(scope["method"], route, str(status)).inc()
+        self.metrics.seconds.labels(route).observe(answered.seconds or seconds)
+        fields = {
+            "trace": scope["idiolect.trace"],
+            "method": scope["method"],
+            "route": route,
+            "status": status,
+            "ms": round(1000 * seconds, 1),
+            **({"tenant": key.tenant, "key": key.id} if key else {}),
+            **({"note": answered.note} if answered.note else {}),
+        }
+        _log.info("request", extra={"fields": fields})
+
+
+@dataclass(slots=True)
+class _Answered:
+    status: int | None = None
+    seconds: float | None = None
+    note: str = ""
+
+
+def _host(header: str) -> str:
+    """The host of a Host header, without port and brackets."""
+    try:
+        return (urlsplit(f"//{header}").hostname or "").lower()
+    except ValueError:
+        return ""
+
+
+def _replayed(body: bytes, receive: Receive) -> Receive:
+    """Gives a body that was read, and then whatever comes."""
+    waiting = [body]
+
+    async def replay() -> Message:
+        if waiting:
+            return {"type": "http.request", "body": waiting.pop(), "more_body": False}
+        return await receive()
+
+    return replay
+
+
+class JsonLines(logging.Formatter):
+    """Log lines of the server as JSON; of other libraries only who logged and at which level.
+
+    Arguments of messages are left out, because libraries put ids and texts into them.
+    """
+
+    def format(self, record: logging.LogRecord) -> str:
+        """One line."""
+        line: dict[str, Any] = {"time": round(record.created, 3), "level": record.levelname, "logger": record.name}
+        if record.name.startswith(("idiolect", "uvicorn")):
+            line["message"] = str(record.msg)[:300]
+        line |= getattr(record, "fields", {})
+        if record.exc_info and isinstance(record.exc_info[1], Exception):
+            line |= where_of(record.exc_info[1])
+        return json.dumps(line, ensure_ascii=True)
+
+
+Handler = Callable[[Request, Exception], Awaitable[JSONResponse]]
+
+
+async def handle(_: Request, error: Exception) -> JSONResponse:
+    """Any error as a response."""
+    return api_error(error).response()

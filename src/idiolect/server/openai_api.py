@@ -1,0 +1,885 @@
+"""OpenAI's routes: models, chat completions and stateless responses, as the official clients expect them."""
+
+from __future__ import annotations
+
+import json
+import os
+import time
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
+from contextlib import aclosing, asynccontextmanager
+from dataclasses import dataclass, replace
+from typing import Any, Literal
+from urllib.parse import quote, urlsplit
+
+from fastapi import APIRouter, Request
+from fastapi.responses import JSONResponse, Response, StreamingResponse
+from pydantic import BaseModel, ConfigDict, Field, JsonValue
+from starlette.concurrency import run_in_threadpool
+
+from idiolect.errors import require, without_passwords
+from idiolect.llm.base import one_line
+from idiolect.llm.endpoint import OpenAIConfig
+from idiolect.server.http import ApiError, Caller, MayRead, Services, api_error
+from idiolect.server.voice import Answer, AnswerError, Personalization, Voice
+from idiolect.types import Role
+
+router = APIRouter(prefix="/v1")
+PREFIX = "idiolect/"
+_CREATED = 1_790_000_000
+"""Of the models; clients want a number."""
+
+PASSED_ON = frozenset(
+    {
+        "temperature", "top_p", "max_tokens", "max_completion_tokens", "n", "stop", "seed", "presence_penalty",
+        "frequency_penalty", "logit_bias", "logprobs", "top_logprobs", "response_format", "tools", "tool_choice",
+        "parallel_tool_calls", "reasoning_effort", "verbosity", "service_tier", "safety_identifier", "prompt_cache_key",
+    }
+)  # fmt: skip
+"""Fields that an upstream is sent; ``user`` is not among them."""
+_CONTENT = frozenset({"text", "image_url", "input_audio", "file", "refusal"})
+"""Parts of messages; embeddings are not among them, because a server that takes them trusts whoever sends them."""
+
+
+class VoiceFields(BaseModel):
+    """The object ``idiolect`` of a request."""
+
+    model_config = ConfigDict(extra="forbid")
+    user: str | None = Field(None, min_length=1, max_length=512, description="Whose voice.")
+    item: str | None = Field(None, max_length=512, description="What is written about.")
+    rating: float | None = Field(None, ge=0, le=100)
+    title: str = Field("", max_length=2000)
+    method: str | None = Field(None, max_length=64, description="rag, pag, dpl, drp, dep or nonpersonalized.")
+    k: int | None = Field(None, ge=1, le=100, description="Past texts that are shown.")
+    off: bool = Field(False, description="Pass the request through unchanged.")
+
+
+class StreamOptions(BaseModel):
+    """Options of a stream."""
+
+    include_usage: bool = False
+
+
+class ChatRequest(BaseModel):
+    """A chat completion; fields of the allow-list are passed on, all others are left out and named in the answer."""
+
+    model_config = ConfigDict(extra="allow")
+    model: str = Field(min_length=1, max_length=256)
+    messages: list[dict[str, JsonValue]] = Field(min_length=1, max_length=2048)
+    stream: bool | None = False
+    stream_options: StreamOptions | None = None
+    temperature: float | None = Field(None, ge=0, le=2)
+    top_p: float | None = Field(None, gt=0, le=1)
+    max_tokens: int | None = Field(None, ge=1, le=1_000_000)
+    max_completion_tokens: int | None = Field(None, ge=1, le=1_000_000)
+    n: int | None = Field(None, ge=1, le=16)
+    seed: int | None = None
+    user: str | None = Field(None, max_length=512)
+    idiolect: VoiceFields | None = None
+
+
+class ResponsesRequest(BaseModel):
+    """A response; nothing is stored, so that nothing earlier can be continued."""
+
+    model_config = ConfigDict(extra="allow")
+    model: str = Field(min_length=1, max_length=256)
+    input: str | list[dict[str, JsonValue]]
+    instructions: str | None = None
+    stream: bool | None = False
+    temperature: float | None = Field(None, ge=0, le=2)
+    top_p: float | None = Field(None, gt=0, le=1)
+    max_output_tokens: int | None = Field(None, ge=1, le=1_000_000)
+    tools: list[dict[str, JsonValue]] = Field(default_factory=list)
+    tool_choice: JsonValue = None
+    parallel_tool_calls: bool | None = None
+    text: dict[str, JsonValue] | None = None
+    reasoning: dict[str, JsonValue] | None = None
+    metadata: dict[str, str] | None = None
+    store: bool | None = None
+    previous_response_id: str | None = None
+    conversation: JsonValue = None
+    background: bool | None = None
+    user: str | None = Field(None, max_length=512)
+    idiolect: VoiceFields | None = None
+
+
+class Upstream:
+    """The endpoint that answers; requests are made once, because the client has its own retries.
+
+    Args:
+        config: Where, and with which key.
+        timeout: Seconds without a byte after which a request has failed.
+        connections: At most.
+    """
+
+    def __init__(self, config: OpenAIConfig, *, timeout: float, connections: int) -> None:
+        self.config, self._httpx = config, require("httpx2", extra="serve")
+        key = os.environ.get(config.api_key_env) or "none"
+        headers = {} if urlsplit(config.base_url).username else {"Authorization": f"Bearer {key}"}
+        self._http = self._httpx.AsyncClient(
+            headers=headers,
+            timeout=self._httpx.Timeout(timeout, connect=10),
+            limits=self._httpx.Limits(max_connections=connections, max_keepalive_connections=connections),
+        )
+        self._url = config.base_url.rstrip("/") + "/chat/completions"
+
+    async def close(self) -> None:
+        """End all connections."""
+        await self._http.aclose()
+
+    async def post(self, body: Mapping[str, Any]) -> dict[str, Any]:
+        """The chat completion that answers ``body``.
+
+        Raises:
+            ApiError: There is none.
+        """
+        async with self._sent(body) as response:
+            content = await response.aread()
+        try:
+            found = json.loads(content)
+            if not isinstance(found["choices"], list):
+                raise TypeError
+        except (ValueError, KeyError, TypeError, RecursionError):
+            raise ApiError(502, "the upstream's reply is no chat completion", code="upstream_error") from None
+        return found
+
+    async def chunks(self, body: Mapping[str, Any]) -> AsyncIterator[dict[str, Any]]:
+        """The chunks of a stream that answers ``body``.
+
+        Raises:
+            ApiError: There is none, or it breaks off.
+        """
+        async with self._sent({**body, "stream": True, "stream_options": {"include_usage": True}}) as response:
+            ended = False
+            async for line in response.aiter_lines():
+                name, _, value = line.partition(":")
+                if name != "data":
+                    continue
+                if value.strip() == "[DONE]":
+                    return
+                try:
+                    chunk = json.loads(value)
+                    if chunk.get("error"):
+                        raise ApiError(502, _said(chunk), code="upstream_error")
+                    ended = ended or any(choice.get("finish_reason") for choice in chunk.get("choices") or ())
+                except (ValueError, AttributeError, RecursionError):
+                    raise ApiError(502, "the upstream's stream cannot be read", code="upstream_error") from None
+                yield chunk
+            if not ended:
+                raise ApiError(502, "the upstream's stream broke off", code="upstream_error")
+
+    @asynccontextmanager
+    async def _sent(self, body: Mapping[str, Any]) -> AsyncIterator[Any]:
+        request = self._http.build_request("POST", self._url, json={**body, **self.config.request.extra})
+        try:
+            response = await self._http.send(request, stream=True)
+        except self._httpx.TimeoutException:
+            raise ApiError(504, "the upstream did not answer in time", code="upstream_timeout") from None
+        except self._httpx.HTTPError:
+            raise ApiError(502, "the upstream cannot be reached", code="upstream_error") from None
+        try:
+            if response.status_code != 200:
+                raise _upstream_error(response.status_code, response.headers, await response.aread())
+            yield response
+        except self._httpx.TimeoutException:
+            raise ApiError(504, "the upstream did not go on in time", code="upstream_timeout") from None
+        except self._httpx.HTTPError:
+            raise ApiError(502, "the upstream broke off", code="upstream_error") from None
+        finally:
+            await response.aclose()
+
+
+def _upstream_error(status: int, headers: Mapping[str, str], content: bytes) -> ApiError:
+    try:
+        body = json.loads(content[:65536])
+    except ValueError:
+        body = {}
+    error = body.get("error") if isinstance(body, dict) and isinstance(body.get("error"), dict) else {}
+    code, param = error.get("code"), error.get("param")
+    if status == 429:
+        wait = {"Retry-After": headers["retry-after"]} if headers.get("retry-after", "").isdecimal() else {}
+        return ApiError(429, "the upstream takes no more requests now", code="rate_limit_exceeded", headers=wait)
+    if status in (400, 404, 413, 422):
+        named = param if isinstance(param, str) else None
+        said = code if isinstance(code, str) else "upstream_refused"
+        return ApiError(400, f"the upstream refuses the request: {_said(body)}", code=said, param=named)
+    if status in (401, 402, 403):
+        return ApiError(502, "the upstream refuses the server's own key", code="upstream_error")
+    return ApiError(502, f"the upstream failed with status {status}", code="upstream_error")
+
+
+def _said(body: Any) -> str:
+    error = body.get("error") if isinstance(body, dict) else None
+    message = error.get("message") if isinstance(error, dict) else error
+    return without_passwords(one_line(message)) if isinstance(message, str) and message else "no reason is given"
+
+
+@dataclass(frozen=True, slots=True)
+class Chat:
+    """A request that is ready to be answered."""
+
+    services: Services
+    caller: Caller
+    voice: Voice
+    how: Personalization
+    body: dict[str, Any]
+    """What an upstream is sent, without stream fields."""
+    model: str
+    """As the client named it."""
+    query: str
+    dropped: tuple[str, ...]
+
+    @property
+    def id(self) -> str:
+        """One for the whole answer."""
+        return f"chatcmpl-{self.caller.trace.removeprefix('req_')}"
+
+    @property
+    def headers(self) -> dict[str, str]:
+        """What can be said before the answer is there."""
+        scope = ",".join(f"{scope}={n}" for scope, n in self.how.peer_scopes.items())
+        return {
+            "x-idiolect-trace": self.caller.trace,
+            "x-idiolect-method": self.how.method,
+            "x-idiolect-personalized": str(self.how.personalized).lower(),
+            **({"x-idiolect-reason": self.how.reason} if self.how.reason else {}),
+            **({"x-idiolect-peer-scope": scope} if scope else {}),
+            "x-idiolect-evidence": ",".join(quote(id, safe="") for id in self.how.evidence[:20]),
+        }
+
+    @property
+    def sampling(self) -> dict[str, Any]:
+        """The fields that the model in this process knows."""
+        most = self.body.get("max_completion_tokens") or self.body.get("max_tokens")
+        given = {"temperature": self.body.get("temperature"), "top_p": self.body.get("top_p"), "max_new_tokens": most}
+        given["seed"] = abs(self.body["seed"]) % 2**31 if self.body.get("seed") is not None else None
+        return {name: value for name, value in given.items() if value is not None}
+
+    def about(self, how: Personalization, usage: Mapping[str, Any] | None, model: str) -> dict[str, Any]:
+        """The object ``idiolect`` of an answer."""
+        found = {"trace_id": self.caller.trace, "model": model, **how.record()}
+        if self.dropped:
+            found["dropped"] = list(self.dropped)
+        if usage is not None:
+            found["cost"] = self._cost(usage)
+        return found
+
+    def _cost(self, usage: Mapping[str, Any]) -> dict[str, Any]:
+        prompt, completion = (_count(usage.get(name)) for name in ("prompt_tokens", "completion_tokens"))
+        endpoint = self.services.config.endpoint
+        price = 0.0 if endpoint is None or self.in_process else endpoint.price.of(prompt, completion)
+        return {"prompt_tokens": prompt, "completion_tokens": completion, "price": price}
+
+    @property
+    def in_process(self) -> bool:
+        """Whether the model in this process answers."""
+        return self.services.upstream is None or (
+            self.how.personalized and self.services.voices.in_process(self.how.method)
+        )
+
+    def counted(self, how: Personalization, usage: Mapping[str, Any]) -> None:
+        """Note an answer in the metrics."""
+        metrics = self.services.metrics
+        metrics.answers.labels(how.method, str(how.personalized).lower()).inc()
+        for kind in ("prompt", "completion"):
+            metrics.tokens.labels(kind).inc(_count(usage.get(f"{kind}_tokens")))
+
+
+def _count(value: Any) -> int:
+    return value if isinstance(value, int) and 0 <= value < 10_000_000 else 0
+
+
+async def prepare(request: Request, caller: Caller, asked: ChatRequest) -> Chat:
+    """Find out whose voice it is, and put it into the messages.
+
+    Raises:
+        ApiError: The request cannot be answered.
+    """
+    services: Services = request.app.state.services
+    texts = [_text(message, place) for place, message in enumerate(asked.messages)]
+    voice = _voice(services, request, asked)
+    if asked.idiolect is None and voice.user and voice.source == "user" and not asked.model.startswith(PREFIX):
+        voice = replace(voice, method="auto")
+    users = [text for message, text in zip(asked.messages, texts, strict=True) if message["role"] == "user"]
+    query = users[-1] if users else texts[-1]
+    voices = services.voices
+    how = await run_in_threadpool(voices.passed_through, caller.tenant, voice)
+    if how is None and voices.in_process(method := voices.chosen(voice.method)):
+        how = Personalization(method=method, personalized=True)
+    elif how is None:
+        how = await run_in_threadpool(voices.prepare, caller.tenant, voice, query)
+    sent = asked.model_dump(exclude_unset=True)
+    body = {name: value for name, value in sent.items() if name in PASSED_ON and value is not None}
+    known = {*PASSED_ON, "model", "messages", "stream", "stream_options", "user", "idiolect"}
+    if services.upstream is not None:
+        config = services.upstream.config
+        body["model"] = config.model if asked.model.startswith(PREFIX) else asked.model
+        body = {name: value for name, value in body.items() if name not in config.request.omit}
+    body["messages"] = with_system(asked.messages, how.system)
+    dropped = tuple(sorted(name for name in sent if name not in known))
+    return Chat(services, caller, voice, how, body, asked.model, query, dropped)
+
+
+def with_system(messages: Sequence[dict[str, Any]], system: str) -> list[dict[str, Any]]:
+    """The messages with a system turn, joined with the client's own if there is one: some models take only one."""
+    if not system:
+        return list(messages)
+    first, *others = messages
+    if first["role"] in ("system", "developer") and isinstance(first["content"], str):
+        return [{**first, "content": f"{first['content']}\n\n{system}"}, *others]
+    return [{"role": "system", "content": system}, *messages]
+
+
+def _text(message: Mapping[str, Any], place: int) -> str:
+    """The text of a message.
+
+    Raises:
+        ApiError: It is no message, or holds what is not passed on.
+    """
+    where = f"messages.{place}"
+    if message.get("role") not in ("system", "developer", "user", "assistant", "tool", "function"):
+        raise ApiError(400, f"{where}.role is none", param=f"{where}.role", code="invalid_value")
+    content = message.get("content")
+    if content is None and message["role"] == "assistant":
+        return ""
+    if isinstance(content, str):
+        return content
+    if not isinstance(content, list) or not all(isinstance(part, dict) for part in content):
+        raise ApiError(400, f"{where}.content is no text or list of parts", param=f"{where}.content")
+    for part in content:
+        if part.get("type") not in _CONTENT:
+            raise ApiError(400, f"{where}.content has a part of a kind that is not taken", param=f"{where}.content")
+        if part["type"] == "text" and not isinstance(part.get("text"), str):
+            raise ApiError(400, f"{where}.content has a part without text", param=f"{where}.content")
+    return "\n".join(part["text"] for part in content if part["type"] == "text")
+
+
+def _voice(services: Services, request: Request, asked: ChatRequest | ResponsesRequest) -> Voice:
+    """Whose voice: the body's, else the model name's, else a trusted proxy's header's, else the legacy ``user``.
+
+    Raises:
+        ApiError: There is no such model.
+    """
+    method, by_model = _of_model(services, asked.model)
+    fields = asked.idiolect or VoiceFields()
+    candidates = {
+        "body": fields.user or "",
+        "model": by_model,
+        "header": _by_proxy(services, request),
+        "user": asked.user or "",
+    }
+    source = next((name for name, user in candidates.items() if user), "")
+    return Voice(
+        user=candidates.get(source, ""),
+        source=source,
+        item=fields.item or "",
+        rating=fields.rating,
+        title=fields.title,
+        method=fields.method or method,
+        k=fields.k,
+        off=fields.off,
+    )
+
+
+def _of_model(services: Services, model: str) -> tuple[str, str]:
+    """Method and user of a model's name: ``idiolect/METHOD`` or ``idiolect/METHOD/USER``; others are the upstream's.
+
+    Raises:
+        ApiError: There is no such model.
+    """
+    if model.startswith(PREFIX):
+        method, _, user = model.removeprefix(PREFIX).partition("/")
+        if method == "auto" or method in services.voices.methods:
+            return method, user
+    elif model in served(services):
+        return "auto", ""
+    raise ApiError(404, "there is no such model", code="model_not_found", param="model")
+
+
+def served(services: Services) -> list[str]:
+    """The names of models."""
+    config = services.config
+    upstream = [config.endpoint.model, *config.models] if config.endpoint else []
+    return [*dict.fromkeys([*upstream, f"{PREFIX}auto", *(PREFIX + name for name in services.voices.methods)])]
+
+
+def _by_proxy(services: Services, request: Request) -> str:
+    config, client = services.config, request.client
+    if not config.user_header or client is None or client.host.lower() not in config.trusted_proxies:
+        return ""
+    return request.headers.get(config.user_header, "")
+
+
+async def answer(chat: Chat) -> dict[str, Any]:
+    """The whole answer as a chat completion.
+
+    Raises:
+        ApiError: There is none.
+    """
+    async with chat.services.gate():
+        if not chat.in_process:
+            found = await chat.services.upstream.post(chat.body)
+            how, model = chat.how, str(found.get("model") or chat.body["model"])
+        else:
+            found, how, model = await _own_answer(chat)
+    usage = found.get("usage") or {"prompt_tokens": 0, "completion_tokens": 0, "total_tokens": 0}
+    chat.counted(how, usage)
+    return {
+        **found,
+        "id": chat.id,
+        "object": "chat.completion",
+        "created": found.get("created") or int(time.time()),
+        "model": chat.model,
+        "usage": usage,
+        "idiolect": chat.about(how, usage, model),
+    }
+
+
+async def chunks(chat: Chat) -> AsyncIterator[dict[str, Any]]:
+    """The answer in chunks of one id; the last one has the usage, and no choices.
+
+    Raises:
+        ApiError: There is none, or it breaks off.
+    """
+    created, usage, how, model = int(time.time()), dict[str, Any](), chat.how, str(chat.body.get("model", ""))
+    frame = {"id": chat.id, "object": "chat.completion.chunk", "created": created, "model": chat.model}
+    async with chat.services.gate():
+        if chat.in_process:
+            found, how, model = await _own_answer(chat)
+            usage = found["usage"]
+            source = _pieces(found)
+        else:
+            source = chat.services.upstream.chunks(chat.body)
+        first: dict[str, Any] | None = {"idiolect": chat.about(how, None, model)}
+        async with aclosing(source) as pieces:
+            async for piece in pieces:
+                usage = piece.get("usage") or usage
+                if choices := piece.get("choices"):
+                    yield {**frame, "choices": choices, **(first or {})}
+                    first = None
+    usage = usage or {"prompt_tokens": 0, "completion_tokens": 0, "total_tokens": 0}
+    chat.counted(how, usage)
+    yield {**frame, "choices": [], "usage": usage, "idiolect": chat.about(how, usage, model)}
+
+
+async def _own_answer(chat: Chat) -> tuple[dict[str, Any], Personalization, str]:
+    """A chat completion of the model in this process."""
+    for name in ("tools", "response_format", "logprobs", "logit_bias"):
+        if chat.body.get(name) not in (None, False, {"type": "text"}):
+            raise ApiError(400, f"the model in this process takes no {name}", param=name, code="unsupported_parameter")
+    sampling, answers = chat.sampling, list[Answer]()
+    for place in range(chat.body.get("n") or 1):
+        drawn = {**sampling, "seed": sampling.get("seed", 0) + 1_000_003 * place} if place else sampling
+        try:
+            answers.append(await run_in_threadpool(_own, chat, drawn))
+        except AnswerError as error:
+            raise ApiError(502, one_line(str(error)), code="model_error") from None
+    asked, said = answers[0].usage.prompt_tokens, sum(one.usage.completion_tokens for one in answers)
+    choices = [
+        {
+            "index": place,
+            "message": {"role": "assistant", "content": _stopped(one.text, chat.body.get("stop"))},
+            "finish_reason": "length" if one.truncated else "stop",
+            "logprobs": None,
+        }
+        for place, one in enumerate(answers)
+    ]
+    usage = {"prompt_tokens": asked, "completion_tokens": said, "total_tokens": asked + said}
+    return {"choices": choices, "usage": usage}, answers[0].how, answers[0].model
+
+
+def _own(chat: Chat, sampling: Mapping[str, Any]) -> Answer:
+    voices, tenant = chat.services.voices, chat.caller.tenant
+    if chat.how.personalized:
+        return voices.write(tenant, chat.voice, chat.query, sampling)
+    turns = [(_role(message["role"]), _text(message, 0)) for message in chat.body["messages"]]
+    return voices.complete(turns, chat.how, sampling)
+
+
+def _role(role: str) -> Role:
+    return "system" if role == "developer" else "user" if role in ("tool", "function") else role  # type: ignore[return-value]
+
+
+def _stopped(text: str, stop: Any) -> str:
+    for mark in [stop] if isinstance(stop, str) else stop or ():
+        text = text.split(mark, 1)[0] if isinstance(mark, str) and mark else text
+    return text
+
+
+async def _pieces(found: Mapping[str, Any]) -> AsyncIterator[dict[str, Any]]:
+    """A whole answer as the chunks of a stream, a few words each."""
+    for choice in found["choices"]:
+        place, text = choice["index"], choice["message"]["content"]
+        yield {"choices": [_delta(place, {"role": "assistant", "content": ""})]}
+        for piece in _words(text):
+            yield {"choices": [_delta(place, {"content": piece})]}
+        yield {"choices": [_delta(place, {}, choice["finish_reason"])]}
+
+
+def _delta(place: int, delta: dict[str, Any], finish: str | None = None) -> dict[str, Any]:
+    return {"index": place, "delta": delta, "finish_reason": finish, "logprobs": None}
+
+
+def _words(text: str, at_once: int = 4) -> Iterator[str]:
+    words = text.split(" ")
+    for start in range(0, len(words), at_once):
+        yield ("" if start == 0 else " ") + " ".join(words[start : start + at_once])
+
+
+@router.get("/models", summary="List the models")
+async def list_models(request: Request, _: MayRead) -> dict[str, Any]:
+    """The upstream's models, and one per method."""
+    return {"object": "list", "data": [_model(name) for name in served(request.app.state.services)]}
+
+
+@router.get("/models/{model:path}", summary="One model")
+async def get_model(model: str, request: Request, _: MayRead) -> dict[str, Any]:
+    """A model by its name."""
+    _of_model(request.app.state.services, model)
+    return _model(model)
+
+
+def _model(name: str) -> dict[str, Any]:
+    owner = "idiolect" if name.startswith(PREFIX) else "upstream"
+    return {"id": name, "object": "model", "created": _CREATED, "owned_by": owner}
+
+
+@router.post("/chat/completions", summary="Answer a chat in a user's voice", response_model=None)
+async def chat_completions(asked: ChatRequest, request: Request, caller: MayRead) -> Response:
+    """A chat completion, whole or as a stream.
+
+    The voice is the user's whom `idiolect.user` names, else the model name (`idiolect/METHOD/USER`), else the header of a
+    trusted proxy, else `user`. Without a known user, or with `idiolect.off`, the request passes through unchanged.
+    """
+    chat = await prepare(request, caller, asked)
+    if not asked.stream:
+        found = await answer(chat)
+        cost = found["idiolect"]["cost"]
+        return JSONResponse(found, headers={**_headers(chat, found), "x-idiolect-cost": json.dumps(cost)})
+    include = asked.stream_options is not None and asked.stream_options.include_usage
+    first, rest = await _begun(chunks(chat))
+
+    async def events() -> AsyncIterator[str]:
+        async for chunk in _joined(first, rest):
+            if chunk["choices"] or include:
+                yield _event({"usage": None, **chunk} if include else chunk)
+        yield "data: [DONE]\n\n"
+
+    return StreamingResponse(_told(events()), media_type="text/event-stream", headers=chat.headers)
+
+
+def _headers(chat: Chat, found: Mapping[str, Any]) -> dict[str, str]:
+    """The headers of a whole answer, which knows more than its request."""
+    about = found["idiolect"]
+    how = replace(chat.how, evidence=tuple(about["evidence"]), peer_scopes=about["peer_scope"])
+    return replace(chat, how=how).headers
+
+
+def _event(data: Mapping[str, Any], name: str = "") -> str:
+    return (f"event: {name}\n" if name else "") + f"data: {json.dumps(data, ensure_ascii=False)}\n\n"
+
+
+async def _begun(source: AsyncIterator[dict[str, Any]]) -> tuple[dict[str, Any], AsyncIterator[dict[str, Any]]]:
+    """The first chunk and the others: an error before the first is a plain response with a status."""
+    return await anext(source), source
+
+
+async def _joined(first: dict[str, Any], rest: AsyncIterator[dict[str, Any]]) -> AsyncIterator[dict[str, Any]]:
+    async with aclosing(rest) as others:  # type: ignore[type-var]
+        yield first
+        async for one in others:
+            yield one
+
+
+async def _told(events: AsyncIterator[str]) -> AsyncIterator[str]:
+    """The events, and an error that breaks them off as an event."""
+    try:
+        async with aclosing(events) as source:  # type: ignore[type-var]
+            async for one in source:
+                yield one
+    except Exception as error:
+        yield _event(api_error(error).body)
+
+
+# --- responses ------------------------------------------------------------------------------------------------------
+
+
+@router.post("/responses", summary="Answer in a user's voice (Open Responses, stateless)", response_model=None)
+async def responses(asked: ResponsesRequest, request: Request, caller: MayRead) -> Response:
+    """A response, whole or as a stream of events; nothing is stored."""
+    for name in ("previous_response_id", "conversation", "background", "store"):
+        if getattr(asked, name) and name != "store":
+            raise ApiError(400, f"{name} is not supported: nothing is stored", param=name, code="unsupported_parameter")
+    chat = await prepare(request, caller, _as_chat(asked))
+    if not asked.stream:
+        found = await answer(chat)
+        done = _Response(chat, asked)
+        for choice in found["choices"][:1]:
+            done.take_message(choice["message"], choice.get("finish_reason"))
+        body = done.record("completed", found["usage"], found["idiolect"])
+        return JSONResponse(body, headers=_headers(chat, found))
+    first, rest = await _begun(chunks(chat))
+    events = _Response(chat, asked).events(_joined(first, rest))
+    return StreamingResponse(events, media_type="text/event-stream", headers=chat.headers)
+
+
+def _as_chat(asked: ResponsesRequest) -> ChatRequest:
+    """The same request as a chat completion.
+
+    Raises:
+        ApiError: An input item or tool is of a kind that a chat has not.
+    """
+    messages: list[dict[str, Any]] = []
+    if asked.instructions:
+        messages.append({"role": "system", "content": asked.instructions})
+    given = [{"role": "user", "content": asked.input}] if isinstance(asked.input, str) else asked.input
+    for place, item in enumerate(given):
+        messages.append(_message(item, f"input.{place}"))
+    if not messages:
+        raise ApiError(400, "input is empty", param="input")
+    fields: dict[str, Any] = {
+        "temperature": asked.temperature,
+        "top_p": asked.top_p,
+        "max_completion_tokens": asked.max_output_tokens,
+        "tools": [_tool(tool) for tool in asked.tools] or None,
+        "tool_choice": _tool_choice(asked.tool_choice) if asked.tools else None,
+        "parallel_tool_calls": asked.parallel_tool_calls if asked.tools else None,
+        "response_format": _format((asked.text or {}).get("format")),
+        "reasoning_effort": (asked.reasoning or {}).get("effort"),
+    }
+    passed = {name: value for name, value in (asked.model_extra or {}).items() if name in PASSED_ON}
+    given_fields = {name: value for name, value in {**passed, **fields}.items() if value is not None}
+    return ChatRequest(
+        model=asked.model, messages=_joined_calls(messages), user=asked.user, idiolect=asked.idiolect, **given_fields
+    )
+
+
+def _message(item: Mapping[str, Any], where: str) -> dict[str, Any]:
+    kind = item.get("type", "message")
+    if kind == "function_call":
+        call = {"name": str(item.get("name")), "arguments": str(item.get("arguments", ""))}
+        return {
+            "role": "assistant",
+            "content": None,
+            "tool_calls": [{"id": str(item.get("call_id")), "type": "function", "function": call}],
+        }
+    if kind == "function_call_output":
+        output = item.get("output")
+        text = output if isinstance(output, str) else json.dumps(output)
+        return {"role": "tool", "tool_call_id": str(item.get("call_id")), "content": text}
+    if kind != "message":
+        raise ApiError(400, f"{where} is of a kind that is not taken", param=where, code="unsupported_parameter")
+    content = item.get("content")
+    if isinstance(content, list):
+        content = [_part(part, where) for part in content]
+        if all(part["type"] == "text" for part in content):
+            content = "\n".join(part["text"] for part in content)
+    return {"role": item.get("role"), "content": content}
+
+
+def _part(part: Any, where: str) -> dict[str, Any]:
+    kind = part.get("type") if isinstance(part, dict) else None
+    if kind in ("input_text", "output_text", "text") and isinstance(part.get("text"), str):
+        return {"type": "text", "text": part["text"]}
+    if kind == "input_image" and isinstance(part.get("image_url"), str):
+        return {"type": "image_url", "image_url": {"url": part["image_url"], "detail": part.get("detail") or "auto"}}
+    raise ApiError(400, f"{where}.content has a part of a kind that is not taken", param=f"{where}.content")
+
+
+def _joined_calls(messages: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Function calls that follow each other, or a text, as one turn."""
+    joined: list[dict[str, Any]] = []
+    for message in messages:
+        before = joined[-1] if joined else None
+        if before is not None and message.get("tool_calls") and before["role"] == "assistant":
+            calls = [*before.get("tool_calls", ()), *message["tool_calls"]]
+            joined[-1] = {**before, "tool_calls": calls}
+        else:
+            joined.append(message)
+    return joined
+
+
+def _tool(tool: Mapping[str, Any]) -> dict[str, Any]:
+    if tool.get("type") != "function":
+        raise ApiError(400, "only function tools are supported", param="tools", code="unsupported_parameter")
+    named = ("name", "description", "parameters", "strict")
+    return {"type": "function", "function": {name: tool[name] for name in named if tool.get(name) is not None}}
+
+
+def _tool_choice(choice: Any) -> Any:
+    if isinstance(choice, dict) and choice.get("type") == "function":
+        return {"type": "function", "function": {"name": choice.get("name")}}
+    return choice
+
+
+def _format(given: Any) -> dict[str, Any] | None:
+    if not isinstance(given, dict) or given.get("type") == "text":
+        return None
+    if given.get("type") == "json_schema":
+        named = ("name", "description", "schema", "strict")
+        return {"type": "json_schema", "json_schema": {n: given[n] for n in named if given.get(n) is not None}}
+    return {"type": given.get("type")}
+
+
+class _Response:
+    """One response, filled while a chat is answered."""
+
+    def __init__(self, chat: Chat, asked: ResponsesRequest) -> None:
+        self.chat, self.asked, self.created = chat, asked, int(time.time())
+        self.tag = chat.caller.trace.removeprefix("req_")
+        self.output: list[dict[str, Any]] = []
+        self.incomplete, self._number = "", -1
+
+    def take_message(self, message: Mapping[str, Any], finish: str | None) -> None:
+        """Take a whole message of a chat completion."""
+        if message.get("content") or not message.get("tool_calls"):
+            self.output.append(self._text_item(message.get("content") or message.get("refusal") or ""))
+        for call in message.get("tool_calls") or ():
+            self.output.append(self._call_item(call.get("id", ""), call["function"]))
+        self._ended(finish)
+
+    def _ended(self, finish: str | None) -> None:
+        self.incomplete = {"length": "max_output_tokens", "content_filter": "content_filter"}.get(finish or "", "")
+
+    def _text_item(self, text: str, status: Literal["completed", "in_progress"] = "completed") -> dict[str, Any]:
+        content = [_output_text(text)] if status == "completed" else []
+        id = f"msg_{self.tag}{len(self.output)}"
+        return {"id": id, "type": "message", "status": status, "role": "assistant", "content": content}
+
+    def _call_item(self, call_id: str, call: Mapping[str, Any], status: str = "completed") -> dict[str, Any]:
+        return {
+            "id": f"fc_{self.tag}{len(self.output)}",
+            "type": "function_call",
+            "status": status,
+            "call_id": call_id,
+            "name": call.get("name") or "",
+            "arguments": call.get("arguments") or "",
+        }
+
+    def record(
+        self, status: str, usage: Mapping[str, Any] | None = None, about: Any = None, error: Any = None
+    ) -> dict[str, Any]:
+        """The response as plain data."""
+        asked, incomplete = self.asked, self.incomplete if status == "completed" else ""
+        return {
+            "id": f"resp_{self.tag}",
+            "object": "response",
+            "created_at": self.created,
+            "completed_at": int(time.time()) if status == "completed" else None,
+            "status": "incomplete" if incomplete else status,
+            "background": False,
+            "error": error,
+            "incomplete_details": {"reason": incomplete} if incomplete else None,
+            "instructions": asked.instructions,
+            "max_output_tokens": asked.max_output_tokens,
+            "metadata": asked.metadata or {},
+            "model": asked.model,
+            "output": list(self.output),
+            "parallel_tool_calls": asked.parallel_tool_calls is not False,
+            "previous_response_id": None,
+            "reasoning": asked.reasoning or {"effort": None, "summary": None},
+            "store": False,
+            "temperature": asked.temperature if asked.temperature is not None else 1.0,
+            "text": asked.text or {"format": {"type": "text"}},
+            "tool_choice": asked.tool_choice or "auto",
+            "tools": asked.tools,
+            "top_p": asked.top_p if asked.top_p is not None else 1.0,
+            "truncation": "disabled",
+            "usage": None if usage is None else _responses_usage(usage),
+            "user": None,
+            **({} if about is None else {"idiolect": about}),
+        }
+
+    async def events(self, source: AsyncIterator[dict[str, Any]]) -> AsyncIterator[str]:
+        """The events of a stream."""
+        yield self._event("response.created", response=self.record("in_progress"))
+        yield self._event("response.in_progress", response=self.record("in_progress"))
+        usage, about, text, calls = None, None, None, dict[int, dict[str, Any]]()
+        try:
+            async with aclosing(source) as parts:  # type: ignore[type-var]
+                async for chunk in parts:
+                    usage, about = chunk.get("usage") or usage, chunk.get("idiolect") or about
+                    for choice in [one for one in chunk["choices"] if one.get("index", 0) == 0]:
+                        delta = choice.get("delta") or {}
+                        if delta.get("content") or (choice.get("finish_reason") and not calls and text is None):
+                            if text is None:
+                                text = ""
+                                for event in self._begin_text():
+                                    yield event
+                            text += delta.get("content") or ""
+                            if delta.get("content"):
+                                yield self._text_event("response.output_text.delta", delta=delta["content"])
+                        for call in delta.get("tool_calls") or ():
+                            self._add(calls, call)
+                        if choice.get("finish_reason"):
+                            self._ended(choice["finish_reason"])
+        except Exception as error:
+            said = api_error(error).body["error"]
+            failed = {"code": said["code"] or "server_error", "message": said["message"]}
+            yield self._event("response.failed", response=self.record("failed", error=failed))
+            return
+        if text is not None:
+            for event in self._end_text(text):
+                yield event
+        for call in calls.values():
+            for event in self._whole_call(call):
+                yield event
+        kind = "response.incomplete" if self.incomplete else "response.completed"
+        yield self._event(kind, response=self.record("completed", usage, about))
+
+    @staticmethod
+    def _add(calls: dict[int, dict[str, Any]], call: Mapping[str, Any]) -> None:
+        """Add a piece of a function call to what is known of it."""
+        held = calls.setdefault(call.get("index", 0), {"id": "", "name": "", "arguments": ""})
+        function = call.get("function") or {}
+        held["id"] = call.get("id") or held["id"]
+        held["name"] += function.get("name") or ""
+        held["arguments"] += function.get("arguments") or ""
+
+    def _begin_text(self) -> Iterator[str]:
+        item = self._text_item("", "in_progress")
+        yield self._event("response.output_item.added", output_index=0, item=item)
+        yield self._text_event("response.content_part.added", part=_output_text(""))
+
+    def _end_text(self, text: str) -> Iterator[str]:
+        item = self._text_item(text)
+        yield self._text_event("response.output_text.done", text=text)
+        yield self._text_event("response.content_part.done", part=_output_text(text))
+        self.output.append(item)
+        yield self._event("response.output_item.done", output_index=0, item=item)
+
+    def _whole_call(self, call: Mapping[str, Any]) -> Iterator[str]:
+        place = len(self.output)
+        item = self._call_item(call["id"], call)
+        begun = {**item, "arguments": "", "status": "in_progress"}
+        about = {"item_id": item["id"], "output_index": place}
+        yield self._event("response.output_item.added", output_index=place, item=begun)
+        yield self._event("response.function_call_arguments.delta", delta=item["arguments"], **about)
+        done = {"arguments": item["arguments"], "name": item["name"]}
+        yield self._event("response.function_call_arguments.done", **done, **about)
+        self.output.append(item)
+        yield self._event("response.output_item.done", output_index=place, item=item)
+
+    def _text_event(self, kind: str, **fields: Any) -> str:
+        logprobs = {"logprobs": []} if "output_text" in kind else {}
+        where = {"item_id": f"msg_{self.tag}0", "output_index": 0, "content_index": 0}
+        return self._event(kind, **where, **fields, **logprobs)
+
+    def _event(self, kind: str, **fields: Any) -> str:
+        self._number += 1
+        return _event({"type": kind, "sequence_number": self._number, **fields}, kind)
+
+
+def _output_text(text: str) -> dict[str, Any]:
+    return {"type": "output_text", "text": text, "annotations": [], "logprobs": []}
+
+
+def _responses_usage(usage: Mapping[str, Any]) -> dict[str, Any]:
+    asked, said = _count(usage.get("prompt_tokens")), _count(usage.get("completion_tokens"))
+    details, more = usage.get("prompt_tokens_details") or {}, usage.get("completion_tokens_details") or {}
+    return {
+        "input_tokens": asked,
+        "input_tokens_details": {"cached_tokens": _count(details.get("cached_tokens"))},
+        "output_tokens": said,
+        "output_tokens_details": {"reasoning_tokens": _count(more.get("reasoning_tokens"))},
+        "total_tokens": asked + said,
+    }

@@ -1,0 +1,261 @@
+"""Who may do what, and where: API keys bound to tenants, and one store per tenant.
+
+A key is ``idl_<id>_<secret>``. Only a SHA-256 digest of the secret is kept: it has 256 random bits, so that no salt and no
+slow hash is needed. Whatever is not a valid key of a tenant with the scope that a route asks for is refused.
+"""
+
+from __future__ import annotations
+
+import hmac
+import json
+import os
+import re
+import secrets
+import sqlite3
+import threading
+import time
+from collections.abc import Collection, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from hashlib import sha256
+from pathlib import Path
+from typing import Literal, get_args
+
+from idiolect.api.store import Store
+from idiolect.encoders import Encoder, load_encoder
+from idiolect.errors import ConfigError, NotFoundError
+from idiolect.server.settings import DEFAULT_TENANT, ServerConfig
+from idiolect.store.embedding import embed_missing
+from idiolect.store.sql import SqlStore
+
+Scope = Literal["read", "write", "erase", "admin"]
+SCOPES: tuple[Scope, ...] = get_args(Scope)
+_TENANT = re.compile(r"[a-z0-9][a-z0-9-]{0,62}")
+_KEY = re.compile(r"idl_([0-9a-f]{12})_([A-Za-z0-9_-]{43})")
+_DAY = 86_400
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ApiKey:
+    """A key without its secret."""
+
+    id: str
+    tenant: str
+    scopes: frozenset[Scope]
+    created: int
+    """Seconds since 1970, as all times of keys."""
+    expires: int | None = None
+    note: str = ""
+
+    def record(self) -> dict[str, object]:
+        """As plain data."""
+        return {
+            "id": self.id,
+            "tenant": self.tenant,
+            "scopes": sorted(self.scopes),
+            "created": self.created,
+            "expires": self.expires,
+            "note": self.note,
+        }
+
+
+class ApiKeys:
+    """The keys of a server in an SQLite file that only its owner may read.
+
+    Args:
+        path: Of the file, made if there is none.
+        master: A key of the tenant ``default`` with all scopes that is in no file; empty: there is none.
+    """
+
+    def __init__(self, path: Path, *, master: str = "") -> None:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        if not path.exists():
+            os.close(os.open(path, os.O_CREAT | os.O_WRONLY, 0o600))
+        self._lock = threading.Lock()
+        self._master = _digest(master) if master else b""
+        self._database = sqlite3.connect(path, check_same_thread=False, isolation_level=None, timeout=30)
+        self._database.execute("PRAGMA journal_mode = WAL")
+        self._database.execute("PRAGMA secure_delete = ON")
+        self._database.execute(
+            "CREATE TABLE IF NOT EXISTS keys (id TEXT PRIMARY KEY, tenant TEXT NOT NULL, digest BLOB NOT NULL, "
+            "scopes TEXT NOT NULL, created INTEGER NOT NULL, expires INTEGER, note TEXT NOT NULL)"
+        )
+
+    def close(self) -> None:
+        """Close the file."""
+        self._database.close()
+
+    def add(
+        self, tenant: str, scopes: Collection[Scope] = SCOPES, *, days: float | None = None, note: str = ""
+    ) -> tuple[ApiKey, str]:
+        """Make a key.
+
+        Args:
+            tenant: Lower-case letters, digits and dashes.
+            scopes: What it may do.
+            days: After which it expires; None: never.
+            note: For people.
+
+        Returns:
+            The key, and what a client sends; it cannot be shown again.
+
+        Raises:
+            ConfigError: The tenant's name or a scope is none.
+        """
+        check_tenant(tenant)
+        if not scopes or (unknown := set(scopes) - set(SCOPES)):
+            raise ConfigError(f"unknown scope {min(unknown) if scopes else ''!r}", hint=f"any of {', '.join(SCOPES)}")
+        now, secret = int(time.time()), secrets.token_urlsafe(32)
+        expires = None if days is None else int(now + days * _DAY)
+        key = ApiKey(
+            id=secrets.token_hex(6), tenant=tenant, scopes=frozenset(scopes), created=now, expires=expires, note=note
+        )
+        row = (key.id, tenant, _digest(secret), json.dumps(sorted(scopes)), now, expires, note)
+        with self._lock:
+            self._database.execute("INSERT INTO keys VALUES (?, ?, ?, ?, ?, ?, ?)", row)
+        return key, f"idl_{key.id}_{secret}"
+
+    def rotate(self, id: str, *, tenant: str | None = None, grace_days: float = 0) -> tuple[ApiKey, str]:
+        """Make a key with the same tenant and scopes; the old one expires after ``grace_days``.
+
+        Raises:
+            NotFoundError: There is no such key (of this tenant).
+        """
+        old = self._get(id, tenant)
+        made = self.add(old.tenant, old.scopes, note=old.note)
+        with self._lock:
+            until = int(time.time() + grace_days * _DAY)
+            self._database.execute(
+                "UPDATE keys SET expires = min(coalesce(expires, ?1), ?1) WHERE id = ?2", (until, id)
+            )
+        return made
+
+    def revoke(self, id: str, *, tenant: str | None = None) -> None:
+        """Delete a key.
+
+        Raises:
+            NotFoundError: There is no such key (of this tenant).
+        """
+        self._get(id, tenant)
+        with self._lock:
+            self._database.execute("DELETE FROM keys WHERE id = ?", (id,))
+
+    def list(self, tenant: str | None = None) -> list[ApiKey]:
+        """All keys, or a tenant's, the oldest first."""
+        with self._lock:
+            rows = self._database.execute(f"SELECT {_COLUMNS} FROM keys ORDER BY created, id").fetchall()
+        return [key for key in map(_key, rows) if tenant in (None, key.tenant)]
+
+    def find(self, sent: str) -> ApiKey | None:
+        """The valid key that a client sent; None if there is none."""
+        if self._master and hmac.compare_digest(_digest(sent), self._master):
+            return ApiKey(id="environment", tenant=DEFAULT_TENANT, scopes=frozenset(SCOPES), created=0)
+        if (parts := _KEY.fullmatch(sent)) is None:
+            return None
+        with self._lock:
+            row = self._database.execute(f"SELECT {_COLUMNS}, digest FROM keys WHERE id = ?", (parts[1],)).fetchone()
+        if row is None or not hmac.compare_digest(row[-1], _digest(parts[2])):
+            return None
+        key = _key(row)
+        return None if key.expires is not None and key.expires <= time.time() else key
+
+    def _get(self, id: str, tenant: str | None) -> ApiKey:
+        for key in self.list(tenant):
+            if key.id == id:
+                return key
+        raise NotFoundError("there is no such key", hint="list the keys")
+
+
+_COLUMNS = "id, tenant, scopes, created, expires, note"
+
+
+def _key(row: tuple) -> ApiKey:
+    id, tenant, scopes, created, expires, note = row[:6]
+    return ApiKey(
+        id=id, tenant=tenant, scopes=frozenset(json.loads(scopes)), created=created, expires=expires, note=note
+    )
+
+
+def _digest(secret: str) -> bytes:
+    return sha256(secret.encode(errors="surrogatepass")).digest()
+
+
+def check_tenant(name: str) -> None:
+    """Refuse what is no tenant's name, and so could lead out of the folder of stores.
+
+    Raises:
+        ConfigError: It is none.
+    """
+    if not _TENANT.fullmatch(name):
+        raise ConfigError(f"{name[:80]!r} is no name of a tenant", hint="lower-case letters, digits and dashes")
+
+
+class Tenant:
+    """One tenant's store, kept open; threads share it.
+
+    Args:
+        name: Of the tenant.
+        where: Path or URL of the store, made if there is none.
+        encoders: Make the vectors of new reviews.
+    """
+
+    def __init__(self, name: str, where: str, encoders: Sequence[Encoder]) -> None:
+        if "://" not in where:
+            Path(where).parent.mkdir(parents=True, exist_ok=True)
+        self.name, self.where, self.encoders = name, where, encoders
+        self.front, self.store = Store(where), SqlStore(where)
+        self._write = threading.Lock()
+
+    @contextmanager
+    def writing(self) -> Iterator[SqlStore]:
+        """The store, for one writer of this process at a time: waiting here is fairer than at the database's lock."""
+        with self._write:
+            yield self.store
+
+    def embed(self) -> int:
+        """Compute the vectors of reviews that were ingested without; how many those were."""
+        with self._write:
+            return sum(embed_missing(self.store, encoder).embedded for encoder in self.encoders)
+
+    def close(self) -> None:
+        """Close the store."""
+        self.store.close()
+
+
+class Tenants:
+    """The tenants' stores, each opened when it is first used.
+
+    Args:
+        config: Where they are.
+        encoders: Names of the encoders whose vectors every review has.
+    """
+
+    def __init__(self, config: ServerConfig, encoders: Sequence[str]) -> None:
+        self._config, self._lock = config, threading.Lock()
+        self._open: dict[str, Tenant] = {}
+        self.encoders = tuple(map(load_encoder, encoders))
+
+    def opened(self, name: str) -> Tenant | None:
+        """The tenant, if its store is open."""
+        return self._open.get(name)
+
+    def get(self, name: str) -> Tenant:
+        """The tenant called ``name``, its store made if there is none.
+
+        Raises:
+            ConfigError: There can be no tenant of this name.
+        """
+        check_tenant(name)
+        with self._lock:
+            if name not in self._open:
+                tenant = Tenant(name, self._config.store_of(name), self.encoders)
+                tenant.embed()
+                self._open[name] = tenant
+            return self._open[name]
+
+    def close(self) -> None:
+        """Close all stores."""
+        with self._lock:
+            for tenant in self._open.values():
+                tenant.close()
+            self._open.clear()
