@@ -19,6 +19,7 @@ _EXTRAS = {
     "vllm": ("models through vLLM in this process", ("vllm",)),
     "plots": ("figures", ("matplotlib",)),
     "postgres": ("a store in PostgreSQL", ("psycopg",)),
+    "serve": ("the server and MCP", ("fastapi", "uvicorn", "prometheus_client", "httpx2", "mcp")),
     "pandas": ("results as pandas DataFrames", ("pandas",)),
     "hub": ("reviews from a dataset hub", ("datasets",)),
 }

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any, Literal, NamedTuple
 
 import numpy as np
 
+from idiolect.difference.claims.corrections import hidden_by, statements, without_corrected
 from idiolect.difference.claims.feature import Feature
 from idiolect.difference.stylometry import MEASURES
 from idiolect.explain.card import (
@@ -26,6 +27,7 @@ from idiolect.explain.card import (
     phrase,
 )
 from idiolect.explain.model_claims import ModelClaim, Rejected, filter_claims
+from idiolect.store.base import Correction
 from idiolect.store.sql import said_alike
 from idiolect.types import UserId
 
@@ -69,6 +71,8 @@ class Card:
     model_claims: tuple[ModelClaim, ...]
     """Claims of a language model, the best supported first."""
     rejected: tuple[Rejected, ...]
+    corrected: tuple[str, ...] = ()
+    """The user's own statements, in place of differences that they corrected."""
     alike: tuple[UserId, ...] = ()
     """Other users whose ids look the same: perhaps the same person, whose history is split then."""
 
@@ -138,15 +142,24 @@ class Card:
         }
 
 
-def make_card(result: UserDifferences, config: ExplainConfig, *, features: Sequence[Feature] = ()) -> Card:
+def make_card(
+    result: UserDifferences,
+    config: ExplainConfig,
+    *,
+    features: Sequence[Feature] = (),
+    corrections: Sequence[Correction] = (),
+) -> Card:
     """The card of one user.
 
     Args:
         result: What was measured.
         config: What is claimed.
         features: What a model claimed of the user's comparisons, validated (``difference.claims.validate``).
+        corrections: What the user corrected or muted.
     """
-    compared, claims = result.compared, result.claims
+    hidden, compared = hidden_by(corrections), result.compared
+    claims = [claim for claim in result.claims if claim.measure.name not in hidden]
+    features = without_corrected(features, corrections)
     sentences = Sentences(compared.own if claims and config.quotes else ())
     model_claims, refuted = filter_claims(features, result, config)
     return Card(
@@ -170,8 +183,18 @@ def make_card(result: UserDifferences, config: ExplainConfig, *, features: Seque
             for claim in claims
         ),
         model_claims=model_claims,
-        rejected=(*_not_significant(result, config), *refuted),
+        rejected=(*_muted(result, hidden), *_not_significant(result, config), *refuted),
+        corrected=tuple(statements(corrections)),
     )
+
+
+def _muted(result: UserDifferences, hidden: Collection[str]) -> list[Rejected]:
+    """Measured differences that the user muted or corrected."""
+    return [
+        Rejected(statement=phrase(claim.measure, claim.direction, claim.own), reason="muted")
+        for claim in result.claims
+        if claim.measure.name in hidden
+    ]
 
 
 def _not_significant(result: UserDifferences, config: ExplainConfig) -> list[Rejected]:
@@ -257,6 +280,7 @@ REASONS = {
     "rejected": "rejected by the validator",
     "unsupported": "claimed in too few comparisons",
     "outvoted": "other comparisons say the opposite",
+    "muted": "muted or corrected by the user",
 }
 """Reasons for a rejection, in words."""
 
@@ -270,6 +294,7 @@ def lines(card: Card) -> Iterator[Line]:
     if card.left_out:
         yield Line("note", card.left_out)
     yield Line("verdict", card.verdict)
+    yield from (Line("note", f"In the user's own words: {text}") for text in card.corrected)
     if card.measured:
         yield Line("heading", f"{LEAD} ...")
         for shown in card.measured:

@@ -13,7 +13,7 @@ from idiolect.explain.card import ExplainConfig, UserDifferences, find_differenc
 from idiolect.explain.layout import Card, make_card
 from idiolect.explain.model_claims import read_answers
 from idiolect.registry import suggest
-from idiolect.store.base import ReviewReader
+from idiolect.store.base import Correction, ReviewReader
 from idiolect.store.privacy import user_in
 from idiolect.store.sql import SqlStore, said_alike
 from idiolect.types import UserId
@@ -64,6 +64,7 @@ def explain(
     config: ExplainConfig | None = None,
     features: Sequence[Feature] = (),
     answers: Path | None = None,
+    corrections: Sequence[Correction] | None = None,
 ) -> Card:
     """The card of one user.
 
@@ -73,6 +74,7 @@ def explain(
         config: None: the defaults.
         features: What a model claimed of the user's comparisons, validated.
         answers: The same as a file of the model's answers.
+        corrections: What the user corrected or muted; None: what a live store knows of it.
 
     Raises:
         NotFoundError: The user has no review.
@@ -82,7 +84,10 @@ def explain(
     compared = gather(reader, user, config)
     claimed = [*features, *(read_answers(answers, compared) if answers else ())]
     compared = in_english(compared, config)
-    return make_card(find_differences(compared, MeasuredTexts(compared.texts), config), config, features=claimed)
+    found = find_differences(compared, MeasuredTexts(compared.texts), config)
+    if corrections is None:
+        corrections = reader.corrections(user) if isinstance(reader, SqlStore) else ()
+    return make_card(found, config, features=claimed, corrections=corrections)
 
 
 def find_all_differences(

@@ -17,6 +17,7 @@ from idiolect.difference.claims.stylometric import Norms
 from idiolect.encoders import Encoder
 from idiolect.errors import ConfigError
 from idiolect.llm.base import LLM, SamplingParams, remarks
+from idiolect.methods.corrections import Corrections
 from idiolect.methods.peer_comparison import Dimensions, PeerComparisons
 from idiolect.methods.roles import Role, Roles
 from idiolect.prompts.rendering import PromptConfig
@@ -115,6 +116,8 @@ class Resources:
     """Settings of the stages; None: the defaults."""
     dimensions: Dimensions | None = None
     """Dimensions of comparison; None: the method's own."""
+    corrections: Corrections | None = None
+    """Looks up what users corrected or muted; None: there are no corrections."""
     norms: Callable[[], Norms | None] = lambda: None
     """Computes the average style of a random sample of users."""
     seed: int = 0

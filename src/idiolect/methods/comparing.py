@@ -20,6 +20,7 @@ from idiolect.errors import ConfigError
 from idiolect.methods.adaptive import AdaptiveConfig, AdaptiveExtraction
 from idiolect.methods.base import Contexts, Requirements, Resources
 from idiolect.methods.batching import batches_for, run_pipelined, streaming
+from idiolect.methods.corrections import Corrections, corrected
 from idiolect.methods.extract import Compare, Extraction, MeasuredExtraction
 from idiolect.methods.peer_comparison import Dimensions, PeerComparisons, standard
 from idiolect.methods.roles import Role, Roles
@@ -130,6 +131,7 @@ class ComparingMethod(ABC):
         dimensions: Dimensions of comparison; None: those of the method's paper.
         config: How differences are found and summarized.
         prompt: Rendering of prompts.
+        corrections: Looks up what users corrected or muted.
         name: Name in tables; None: the method's own.
     """
 
@@ -149,6 +151,7 @@ class ComparingMethod(ABC):
         dimensions: Dimensions | None = None,
         config: StageConfig | None = None,
         prompt: PromptConfig | None = None,
+        corrections: Corrections | None = None,
         name: str | None = None,
     ) -> None:
         config, self.prompt = config or StageConfig(), prompt or PromptConfig()
@@ -161,7 +164,7 @@ class ComparingMethod(ABC):
         validator = roles.validator if self.asks_validator else None
         self.extract = extraction(roles.extractor, dimensions or self.usual_dimensions, config, self.prompt)
         self.validate = validation(validator, config, self.prompt)
-        self.summarize = summary(roles.summarizer, config, self.prompt)
+        self.summarize = corrected(summary(roles.summarizer, config, self.prompt), corrections, phrases=config.phrases)
         self.pipelined_batches = config.pipelined_batches or batches_for((roles.extractor, validator, roles.summarizer))
         self._asked = streaming((roles.extractor, validator, roles.summarizer, roles.generator))
 
@@ -181,6 +184,7 @@ class ComparingMethod(ABC):
             dimensions=resources.dimensions,
             config=resources.stages,
             prompt=resources.prompt,
+            corrections=resources.corrections,
             name=resources.name,
         )
 

@@ -8,6 +8,7 @@ from typing import ClassVar, Self
 from idiolect.difference.claims.stylometric import Norms
 from idiolect.methods.base import Contexts, Requirements, Resources
 from idiolect.methods.comparing import StageConfig, history_summary
+from idiolect.methods.corrections import Corrections, corrected
 from idiolect.methods.roles import Roles
 from idiolect.methods.stages import ProfileState, initial_states
 from idiolect.methods.summarize import PROFILE_CHARS, final_prompts, write_profiled
@@ -27,6 +28,7 @@ class PAG:
         phrases: Most phrases of such a summary.
         profile_chars: Longest summary in the generator's prompt.
         prompt: Rendering of prompts.
+        corrections: Looks up what users corrected or muted.
         name: Name in tables; None: the method's own.
     """
 
@@ -43,11 +45,13 @@ class PAG:
         phrases: int = 8,
         profile_chars: int = PROFILE_CHARS,
         prompt: PromptConfig | None = None,
+        corrections: Corrections | None = None,
         name: str | None = None,
     ) -> None:
         self.name, self.contexts, self.writer = name or self.template, contexts, roles.generator
         self.prompt = prompt or PromptConfig()
-        self.summarize = history_summary(roles.summarizer, norms, phrases, profile_chars, self.prompt)
+        made = history_summary(roles.summarizer, norms, phrases, profile_chars, self.prompt)
+        self.summarize = corrected(made, corrections, phrases=phrases)
 
     @classmethod
     def build(cls, resources: Resources) -> Self:
@@ -60,6 +64,7 @@ class PAG:
             phrases=stages.phrases,
             profile_chars=stages.profile_chars,
             prompt=resources.prompt,
+            corrections=resources.corrections,
             name=resources.name,
         )
 

@@ -183,6 +183,7 @@ class MethodBuilder:
                 adapter=fitted,
                 stages=config.stages,
                 dimensions=config.dimensions,
+                corrections=getattr(self.reader, "corrections", None),
                 norms=lambda: make_norms(self.reader, config, seed=settings.seed),
                 seed=settings.seed,
                 name=label,

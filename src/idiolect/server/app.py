@@ -21,7 +21,7 @@ from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 from starlette.concurrency import run_in_threadpool
 from starlette.exceptions import HTTPException
 
-from idiolect.server import openai_api
+from idiolect.server import openai_api, rest
 from idiolect.server.http import (
     PUBLIC,
     Allow,
@@ -67,6 +67,7 @@ def create_app(config: ServerConfig) -> FastAPI:
     for kind in (ApiError, RequestValidationError, HTTPException, Exception):
         app.add_exception_handler(kind, handle)
     app.include_router(openai_api.router, tags=["OpenAI"])
+    app.include_router(rest.router)
     _add_operation(app)
     _check_routes(app)
     app.add_middleware(Guard, config=config, keys=keys, metrics=metrics)
@@ -102,9 +103,11 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
 def _check_routes(app: FastAPI) -> None:
     """Refuse to start with a route that lets anybody in."""
     for route in app.routes:
-        if isinstance(route, APIRoute) and route.path not in PUBLIC:
-            if not any(isinstance(one.call, Allow) for one in route.dependant.dependencies):
-                raise RuntimeError(f"the route {route.path} asks for no scope")
+        guarded = isinstance(route, APIRoute) and any(
+            isinstance(one.call, Allow) for one in route.dependant.dependencies
+        )
+        if isinstance(route, APIRoute) and route.path not in PUBLIC and not guarded:
+            raise RuntimeError(f"the route {route.path} asks for no scope")
 
 
 def _add_operation(app: FastAPI) -> None:
@@ -147,9 +150,9 @@ def _page(schema: dict[str, Any]) -> str:
     ]
     style = "body{font:16px sans-serif;margin:2em}td{padding:.4em 1em .4em 0;vertical-align:top}"
     return (
-        f"<!doctype html><meta charset=utf-8><title>idiolect</title><style>{style}</style><h1>idiolect {__version__}</h1>"
-        "<p>Machine-readable: <a href=/openapi.json>/openapi.json</a>. Keys are sent as <code>Authorization: Bearer "
-        f"idl_...</code></p><table>{''.join(rows)}</table>"
+        f"<!doctype html><meta charset=utf-8><title>idiolect</title><style>{style}</style>"
+        f"<h1>idiolect {__version__}</h1><p>For programs: <a href=/openapi.json>/openapi.json</a>. Keys are sent as "
+        f"<code>Authorization: Bearer idl_...</code></p><table>{''.join(rows)}</table>"
     )
 
 

@@ -547,8 +547,8 @@ def _model(name: str) -> dict[str, Any]:
 async def chat_completions(asked: ChatRequest, request: Request, caller: MayRead) -> Response:
     """A chat completion, whole or as a stream.
 
-    The voice is the user's whom `idiolect.user` names, else the model name (`idiolect/METHOD/USER`), else the header of a
-    trusted proxy, else `user`. Without a known user, or with `idiolect.off`, the request passes through unchanged.
+    `idiolect.user` names the user, else the model name (`idiolect/METHOD/USER`), else a trusted proxy's header, else
+    `user`. Without a known user, or with `idiolect.off`, the request passes through unchanged.
     """
     chat = await prepare(request, caller, asked)
     if not asked.stream:
@@ -727,6 +727,8 @@ class _Response:
         self.chat, self.asked, self.created = chat, asked, int(time.time())
         self.tag = chat.caller.trace.removeprefix("req_")
         self.output: list[dict[str, Any]] = []
+        self.text: str | None = None
+        """Of a stream so far; None: it has not begun."""
         self.incomplete, self._number = "", -1
 
     def take_message(self, message: Mapping[str, Any], finish: str | None) -> None:
@@ -793,38 +795,41 @@ class _Response:
         """The events of a stream."""
         yield self._event("response.created", response=self.record("in_progress"))
         yield self._event("response.in_progress", response=self.record("in_progress"))
-        usage, about, text, calls = None, None, None, dict[int, dict[str, Any]]()
+        usage, about, calls = None, None, dict[int, dict[str, Any]]()
         try:
             async with aclosing(source) as parts:  # type: ignore[type-var]
                 async for chunk in parts:
                     usage, about = chunk.get("usage") or usage, chunk.get("idiolect") or about
                     for choice in [one for one in chunk["choices"] if one.get("index", 0) == 0]:
-                        delta = choice.get("delta") or {}
-                        if delta.get("content") or (choice.get("finish_reason") and not calls and text is None):
-                            if text is None:
-                                text = ""
-                                for event in self._begin_text():
-                                    yield event
-                            text += delta.get("content") or ""
-                            if delta.get("content"):
-                                yield self._text_event("response.output_text.delta", delta=delta["content"])
-                        for call in delta.get("tool_calls") or ():
-                            self._add(calls, call)
-                        if choice.get("finish_reason"):
-                            self._ended(choice["finish_reason"])
+                        for event in self._take(choice, calls):
+                            yield event
         except Exception as error:
             said = api_error(error).body["error"]
             failed = {"code": said["code"] or "server_error", "message": said["message"]}
             yield self._event("response.failed", response=self.record("failed", error=failed))
             return
-        if text is not None:
-            for event in self._end_text(text):
+        if self.text is not None:
+            for event in self._end_text(self.text):
                 yield event
-        for call in calls.values():
-            for event in self._whole_call(call):
-                yield event
+        for event in [one for call in calls.values() for one in self._whole_call(call)]:
+            yield event
         kind = "response.incomplete" if self.incomplete else "response.completed"
         yield self._event(kind, response=self.record("completed", usage, about))
+
+    def _take(self, choice: Mapping[str, Any], calls: dict[int, dict[str, Any]]) -> Iterator[str]:
+        """The events of one chunk."""
+        delta, finish = choice.get("delta") or {}, choice.get("finish_reason")
+        for call in delta.get("tool_calls") or ():
+            self._add(calls, call)
+        said = delta.get("content") or delta.get("refusal") or ""
+        if self.text is None and (said or (finish and not calls)):
+            self.text = ""
+            yield from self._begin_text()
+        if said and self.text is not None:
+            self.text += said
+            yield self._text_event("response.output_text.delta", delta=said)
+        if finish:
+            self._ended(finish)
 
     @staticmethod
     def _add(calls: dict[int, dict[str, Any]], call: Mapping[str, Any]) -> None:

@@ -27,8 +27,8 @@ class ServerConfig(Config):
     data: Path = Path("idiolect-data")
     """Folder of the API keys and, unless ``store`` says otherwise, of the tenants' stores."""
     store: str = ""
-    """Path or database URL of a tenant's store; ``{tenant}`` stands for its name. Without ``{tenant}`` the server has one
-    tenant, ``default``. Empty: ``<data>/tenants/{tenant}.db``."""
+    """Path or database URL of a tenant's store; ``{tenant}`` stands for its name. Without ``{tenant}`` there is one
+    tenant, ``default``. Empty: ``<data>/tenants/{tenant}/store.db``."""
     key: str = Field(default="", repr=False)
     """An API key of the tenant ``default`` with all scopes, known from the start; empty: only keys that were made."""
     encoder: str = "style"
@@ -43,7 +43,8 @@ class ServerConfig(Config):
     method: str = "auto"
     """Method of requests that name none; auto: rag with an upstream, dep with a model in this process."""
     settings: dict[str, Any] = Field(default_factory=dict)
-    """Settings of the methods (docs/settings.md): ``context.k``, ``differences.extractor``, ``sampling`` ..."""
+    """Settings of the methods (docs/settings.md): ``context.k``, ``differences.extractor``, ``sampling`` ... Without
+    ``context.retriever``, past texts are retrieved by BM25."""
     min_peers: int = Field(default=3, ge=1)
     """Different other users an item needs before anybody is compared with them; of fewer nothing is read."""
     user_header: str = ""
@@ -100,7 +101,7 @@ class ServerConfig(Config):
             ConfigError: The server has one store, and it is another tenant's.
         """
         if not self.store:
-            return str(self.data / "tenants" / f"{tenant}.db")
+            return str(self.data / "tenants" / tenant / "store.db")
         if "{tenant}" not in self.store and tenant != DEFAULT_TENANT:
             raise ConfigError(
                 f"the only store is that of the tenant {DEFAULT_TENANT!r}", hint="put {tenant} into the setting store"

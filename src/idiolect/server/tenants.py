@@ -1,7 +1,7 @@
 """Who may do what, and where: API keys bound to tenants, and one store per tenant.
 
-A key is ``idl_<id>_<secret>``. Only a SHA-256 digest of the secret is kept: it has 256 random bits, so that no salt and no
-slow hash is needed. Whatever is not a valid key of a tenant with the scope that a route asks for is refused.
+A key is ``idl_<id>_<secret>``. Only a SHA-256 digest of the secret is kept: it has 256 random bits, so that no salt
+and no slow hash is needed. Whatever is not a valid key of a tenant with the scope that a route asks for is refused.
 """
 
 from __future__ import annotations
@@ -26,7 +26,9 @@ from idiolect.encoders import Encoder, load_encoder
 from idiolect.errors import ConfigError, NotFoundError
 from idiolect.server.settings import DEFAULT_TENANT, ServerConfig
 from idiolect.store.embedding import embed_missing
+from idiolect.store.privacy import user_in
 from idiolect.store.sql import SqlStore
+from idiolect.types import UserId
 
 Scope = Literal["read", "write", "erase", "admin"]
 SCOPES: tuple[Scope, ...] = get_args(Scope)
@@ -211,6 +213,11 @@ class Tenant:
         """The store, for one writer of this process at a time: waiting here is fairer than at the database's lock."""
         with self._write:
             yield self.store
+
+    def user(self, name: str) -> UserId | None:
+        """The id of a user, as it was given or as ids are stored; None if there is no review by them."""
+        known = user_in(self.store, name, None)
+        return known if self.store.wrote(known) else None
 
     def embed(self) -> int:
         """Compute the vectors of reviews that were ingested without; how many those were."""

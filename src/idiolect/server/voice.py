@@ -1,8 +1,8 @@
 """Whose voice a request is answered in, and what makes the answer sound like them. Nothing here knows of HTTP.
 
-A text method becomes a system turn: the method is run with a model that answers nothing, and what it would have shown its
-writer - the user's own past texts and their profile - is put before the client's messages. A method with an adapter (DEP)
-writes with the model in this process, because only there soft prompts can be put in.
+A text method becomes a system turn: the method is run with a model that answers nothing, and what it would have shown
+its writer - the user's own past texts and their profile - is put before the client's messages. A method with an adapter
+(DEP) writes with the model in this process, because only there soft prompts can be put in.
 """
 
 from __future__ import annotations
@@ -52,9 +52,7 @@ from idiolect.types import (
 
 SHIPPED_ADAPTER = SANDBOX_BACKBONE.with_name("adapter")
 """The small adapter that ships with the package."""
-_TOY = (
-    "written by the toy model that ships with the package, which knows made-up reviews only: set endpoint or adapter"
-)
+_TOY = "written by the toy model that ships with the package, which knows made-up reviews only: set endpoint or adapter"
 _BLOCK_CHARS = 24_000
 """Of a system turn at most; the last past texts are left out beyond."""
 
@@ -196,9 +194,7 @@ class _NoAnswer:
                 text="-",
                 prompt_tokens=0,
                 completion_tokens=0,
-                kept_entries=tuple(
-                    sorted({b.entry for m in prompt.messages for b in m.blocks if b.entry is not None})
-                ),
+                kept_entries=tuple(sorted({b.entry for m in prompt.messages for b in m.blocks if b.entry is not None})),
             )
             for prompt in prompts
         ]
@@ -223,7 +219,7 @@ class Voices:
         self.config, self._loaded, self._model_lock = config, LoadedModels(), threading.Lock()
         if "cache" in config.settings:
             raise ConfigError("a server keeps no record of answers", hint="leave cache out of settings")
-        base: dict[str, Any] = {"encoder": config.encoder, "cache": None}
+        base: dict[str, Any] = {"encoder": config.encoder, "cache": None, "context": {"retriever": "bm25"}}
         if config.endpoint is not None:
             base["backbone"] = {"endpoint": config.endpoint.model_dump()}
         self.text = load_settings(changes=merge(base, config.settings))
@@ -287,7 +283,7 @@ class Voices:
             "the method is not personalized": method == UNPERSONALIZED,
         }
         reason = next((why for why, holds in reasons.items() if holds), "")
-        if not reason and not tenant.store.wrote(UserId(voice.user)):
+        if not reason and tenant.user(voice.user) is None:
             reason = "the user is not known"
         if not reason:
             return None
@@ -340,7 +336,9 @@ class Voices:
                 prediction = built.generate([sample])[0]
         return _answer(prediction, llm, method, (*notes, *self._toy(settings)))
 
-    def complete(self, messages: Sequence[tuple[Role, str]], how: Personalization, sampling: Mapping[str, Any]) -> Answer:
+    def complete(
+        self, messages: Sequence[tuple[Role, str]], how: Personalization, sampling: Mapping[str, Any]
+    ) -> Answer:
         """What the model in this process answers to a chat.
 
         Raises:
@@ -371,18 +369,25 @@ class Voices:
         self, tenant: Tenant, voice: Voice, query: str, settings: Settings, models: Models
     ) -> tuple[Method, Sample, Item, tuple[str, ...]]:
         """The method, what it is to write, about which item, and notes."""
-        name, database, user = self.chosen(voice.method), tenant.store, UserId(voice.user)
+        name, database, user = self.chosen(voice.method), tenant.store, tenant.user(voice.user)
+        if user is None:  # forgotten since
+            raise NotFoundError("the store knows no such user", hint="ids are case-sensitive")
         needs = requirements(name)
         if voice.k is not None:
             k = min(voice.k, settings.context.k) if needs.adapter and settings.context.k else voice.k
             settings = settings.model_copy(update={"context": settings.context.model_copy(update={"k": k})})
         id = ItemId(voice.item or "request")
         item = database.items([id]).get(id) if voice.item else None
-        notes = ("the item is not in the store",) if voice.item and item is None else ()
-        item = item or Item(id=id, title=" ".join(query.split())[:300] or voice.item)
+        reviewed = bool(voice.item and item is None and database.reviews_of(id, exclude=UserId("")))
+        notes = ("the item is not in the store",) if voice.item and item is None and not reviewed else ()
+        if item is None:
+            title = " ".join(query.split())
+            # Past texts are retrieved by descriptions; a prompt of the method shows title and description.
+            searched = title[:2000] if models is self._extraction else ""
+            item = Item(id=id) if reviewed else Item(id=id, title=title[:300], description=searched)
         own = [review.id for review in database.profile(user) if voice.item and review.item == item.id]
         reader = PrivateReader(
-            _Correctable(database, own, user=user), max(self.config.min_peers, settings.context.min_peers), item
+            WithoutReviews(database, own, user=user), max(self.config.min_peers, settings.context.min_peers), item
         )
         encoder = self._encoder(database, user, name, settings)
         contexts = make_contexts(reader, settings.context, encoder, vectors=needs.vectors)
@@ -408,14 +413,6 @@ class Voices:
         except NotFoundError:
             embed_missing(database, encoder)
         return encoder
-
-
-class _Correctable(WithoutReviews):
-    """``WithoutReviews`` that knows what users corrected."""
-
-    def __init__(self, reader: SqlStore, hidden: Sequence[ReviewId], *, user: UserId) -> None:
-        super().__init__(reader, hidden, user=user)
-        self.corrections = reader.corrections
 
 
 class _Unlocked:

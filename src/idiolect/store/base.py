@@ -219,6 +219,11 @@ class WithoutReviews:
         """See ``KnownUsers``."""
         return self._reader.peers()
 
+    def corrections(self, user: UserId) -> list[Correction]:
+        """What the user corrected or muted; nothing, if the reader is no live store."""
+        found = getattr(self._reader, "corrections", None)
+        return found(user) if found else []
+
     def profile(self, user: UserId, *, before: Moment | None = None) -> list[Review]:
         """See ``ReviewReader``."""
         return self._without_hidden(self._reader.profile(user, before=before))

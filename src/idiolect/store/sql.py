@@ -236,6 +236,10 @@ class SqlStore(StoreBase):
         _check_found(ids, found)
         return [found[review] for review in ids]
 
+    def reviews_if_known(self, ids: Sequence[ReviewId]) -> list[Review]:
+        """Those of the reviews of these ids that are in the store, in no order."""
+        return [to_review(row) for row in self._rows(_REVIEWS, ids)]
+
     def vectors(self, ids: Sequence[ReviewId], *, encoder: str) -> np.ndarray:
         """float16 (n, dim), row k for ``ids[k]``.
 

@@ -35,11 +35,12 @@ Reason = Literal[
     "rejected",
     "unsupported",
     "outvoted",
+    "muted",
 ]
 """Why a feature is not simply kept.
 
 ``measured_no_effect``, ``unmeasured`` and ``uncheckable`` (outside the taxonomy) leave it unconfirmed; ``unsupported``
-and ``outvoted`` come from the vote over comparisons, ``rejected`` from a validator model.
+and ``outvoted`` come from the vote over comparisons, ``rejected`` from a validator model, ``muted`` from the user.
 """
 
 

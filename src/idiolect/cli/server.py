@@ -1,0 +1,108 @@
+"""``idiolect serve``, ``idiolect keys`` and ``idiolect mcp``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from cyclopts import Parameter
+
+from idiolect.cli.options import Json, Set, given, overrides, say, show
+from idiolect.config import merge
+from idiolect.errors import ConfigError, require
+
+Scopes = Annotated[tuple[Literal["read", "write", "erase", "admin"], ...], Parameter(name="--scope", negative="")]
+
+
+def serve(
+    *,
+    store: str | None = None,
+    data: Path | None = None,
+    host: str | None = None,
+    port: int | None = None,
+    upstream: str | None = None,
+    model: str | None = None,
+    adapter: Path | None = None,
+    config: Path | None = None,
+    set: Set = (),
+) -> None:
+    """Serve OpenAI's routes, a REST API and MCP in users' voices.
+
+    Without any API key, one is made and printed once. Settings are also read from IDIOLECT_SERVE_* variables.
+
+    Args:
+        store: SQLite file or database URL; {tenant} stands for the tenant's name.
+        data: Folder of the API keys and, without --store, of the stores.
+        host: Address to listen on; 127.0.0.1 where not given.
+        port: Port; 8765 where not given.
+        upstream: Base URL of an OpenAI-compatible endpoint that answers, up to and with /v1.
+        model: What the endpoint calls its model.
+        adapter: Folder of a fitted adapter, for DEP with a model in this process.
+        config: YAML file of settings (docs/server.md).
+        set: A setting as name=value (min_peers=5, settings.context.k=4); may be repeated.
+    """
+    for package in ("fastapi", "uvicorn", "prometheus_client", "httpx2"):
+        require(package, extra="serve")
+    from idiolect.server.app import serve as run
+    from idiolect.server.settings import DEFAULT_TENANT, load_config
+    from idiolect.server.tenants import ApiKeys
+
+    if upstream and not model:
+        raise ConfigError("an upstream needs the name of its model", hint="pass --model")
+    endpoint = given(base_url=upstream, model=model)
+    flags = given(store=store, data=data, host=host, port=port, adapter=adapter, endpoint=endpoint)
+    settings = load_config(config, merge(flags, overrides(set)))
+    if not settings.key:
+        keys = ApiKeys(settings.data / "keys.db")
+        if not keys.list():
+            _, sent = keys.add(DEFAULT_TENANT, note="made at the first start")
+            say(f"API key of the tenant {DEFAULT_TENANT!r}, shown this once: {sent}")
+        keys.close()
+    run(settings)
+
+
+def keys(
+    action: Literal["add", "list", "rotate", "revoke"],
+    name: str = "",
+    *,
+    scope: Scopes = (),
+    days: float | None = None,
+    note: str = "",
+    grace_days: float = 0,
+    data: Path | None = None,
+    json: Json = False,
+) -> None:
+    """Make, list, rotate or revoke API keys.
+
+    Args:
+        action: add, list, rotate or revoke.
+        name: The tenant, or for rotate and revoke the key's id.
+        scope: What the key may do (read, write, erase, admin); may be repeated; all where not given.
+        days: After which the key expires.
+        note: For people.
+        grace_days: How long the old key still works after rotate.
+        data: Folder of the API keys.
+        json: Print one JSON object.
+    """
+    require("fastapi", extra="serve")
+    from idiolect.server.settings import load_config
+    from idiolect.server.tenants import SCOPES, ApiKeys
+
+    held = ApiKeys(load_config(None, given(data=data)).data / "keys.db")
+    if action == "list":
+        found = [key.record() for key in held.list(name or None)]
+        lines = [f"{key['id']}  {key['tenant']}  {','.join(key['scopes'])}  {key['note']}" for key in found]  # type: ignore[arg-type]
+        show({"keys": found}, "\n".join(lines) or "no keys", as_json=json)
+        return
+    if not name:
+        raise ConfigError(f"{action} needs a {'tenant' if action == 'add' else 'key id'}", hint=f"keys {action} NAME")
+    if action == "revoke":
+        held.revoke(name)
+        show({"revoked": name}, f"revoked {name}", as_json=json)
+        return
+    if action == "add":
+        key, sent = held.add(name, scope or SCOPES, days=days, note=note)
+    else:
+        key, sent = held.rotate(name, grace_days=grace_days)
+    record: dict[str, Any] = {**key.record(), "key": sent}
+    show(record, f"{sent}\nkey {key.id} of the tenant {key.tenant}; it cannot be shown again", as_json=json)

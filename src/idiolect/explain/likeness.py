@@ -1,0 +1,252 @@
+"""Does a text sound like a user, and has a user's style changed over time? Measured style, no model.
+
+A text is a vector of style measures (``style`` encoder). The direction from others' texts about the same items to the
+user's own is what is typical of the user; a text's score is how far it lies in that direction. The floor is the mean
+score of others' texts, the ceiling that of the user's own, each text scored without itself.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import numpy as np
+
+from idiolect.difference.stylometry import MEASURES, measure, within_item_sd
+from idiolect.difference.stylometry.encoder import StyleEncoder
+from idiolect.difference.stylometry.english import are_english
+from idiolect.errors import InputError, NotFoundError
+from idiolect.explain.card import ExplainConfig, gather, in_english
+from idiolect.store.base import ReviewReader
+from idiolect.types import Review, UserId
+
+MIN_REVIEWS = 3
+"""Of the user's own, on items that others wrote about too."""
+MIN_SEPARATION = 0.6
+"""Below, a user's own texts are not told from others', and nothing can be said of another text."""
+_MAX_OTHERS = 2000
+_PER_WINDOW = 4
+_WINDOWS = 6
+_DRAWS = 999
+_FDR_LEVEL = 0.1
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Departure:
+    """A measure on which a text is unlike the user's own texts."""
+
+    measure: str
+    phrase: str
+    """What the text does more or less than the user's own: "uses more exclamation marks"."""
+    text: float
+    """In the measure's unit."""
+    own: float
+    """Mean of the user's own texts."""
+    unit: str
+    effect: float
+    """Difference in standard deviations of reviews of one item."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Likeness:
+    """How much a text sounds like a user."""
+
+    likeness: float | None
+    """0: like others' texts about the user's items; 1: like the user's own. None: it cannot be said."""
+    reason: str
+    """Why it cannot be said; empty if it can."""
+    score: float | None = None
+    floor: float | None = None
+    """Mean score of others' texts."""
+    ceiling: float | None = None
+    """Mean score of the user's own texts."""
+    separation: float | None = None
+    """Probability that a text of the user scores higher than one of another; 0.5 is chance."""
+    n_own: int = 0
+    n_others: int = 0
+    departures: tuple[Departure, ...] = ()
+    """Where the text is least like the user, the largest first."""
+
+    def record(self) -> dict[str, Any]:
+        """As plain data."""
+        return asdict(self)
+
+
+def likeness(reader: ReviewReader, user: UserId, text: str, *, min_peers: int = 1) -> Likeness:
+    """How much a text sounds like a user.
+
+    Args:
+        reader: What is visible.
+        user: Whose voice.
+        text: The text.
+        min_peers: Others that an item needs to count.
+
+    Raises:
+        NotFoundError: The user has no review.
+        InputError: The text is empty.
+    """
+    if not text.strip():
+        raise InputError("there is no text", hint="pass one")
+    config = ExplainConfig(min_peers=min_peers)
+    compared = in_english(gather(reader, user, config), config)
+    own = [review.text for review in compared.own]
+    others = [review.text for of_item in compared.peers for review in of_item]
+    counts = {"n_own": len(own), "n_others": len(others)}
+    if len(own) < MIN_REVIEWS:
+        why = f"{len(own)} reviews of the user can be compared with others' of the same items; {MIN_REVIEWS} are needed"
+        return Likeness(likeness=None, reason=why, **counts)
+    if not are_english([text], [user])[0]:
+        return Likeness(likeness=None, reason="the text is not in English, and only English is measured", **counts)
+    weights = np.concatenate([np.full(len(peers), 1 / len(peers)) for peers in compared.peers])
+    rows = np.random.default_rng(0).permutation(len(others))[:_MAX_OTHERS]
+    found = _score(own, [others[row] for row in rows], weights[rows], text)
+    departures = _departures(text, own, compared.own, compared.peers)
+    return Likeness(**found, **counts, departures=departures)
+
+
+def _score(own: Sequence[str], others: Sequence[str], weights: np.ndarray, text: str) -> dict[str, Any]:
+    vectors = StyleEncoder().encode([*own, *others, text]).astype(np.float64)
+    mine, theirs, one = vectors[: len(own)], vectors[len(own) : -1], vectors[-1]
+    share = weights / weights.sum()
+    crowd, centre, n = share @ theirs, mine.mean(axis=0), len(mine)
+
+    def scores(rows: np.ndarray, centres: np.ndarray, crowds: np.ndarray) -> np.ndarray:
+        direction = centres - crowds
+        length = np.linalg.norm(direction, axis=-1)
+        return ((rows - crowds) * direction).sum(axis=-1) / np.maximum(length, 1e-12)
+
+    of_own = scores(mine, (centre * n - mine) / (n - 1), crowd)
+    left = 1 - share[:, None]
+    without = np.where(left > 1e-9, (crowd - share[:, None] * theirs) / np.maximum(left, 1e-9), crowd)
+    of_others = scores(theirs, centre, without)
+    ceiling, floor = float(of_own.mean()), float(share @ of_others)
+    separation = float((np.sign(of_own[:, None] - of_others) + 1).mean() / 2)
+    score = float(scores(one, centre, crowd))
+    known = {"score": score, "floor": floor, "ceiling": ceiling, "separation": separation}
+    if ceiling <= floor or separation < MIN_SEPARATION:
+        return {"likeness": None, "reason": "the user's own texts are not told from others'", **known}
+    return {"likeness": float(np.clip((score - floor) / (ceiling - floor), 0, 1)), "reason": "", **known}
+
+
+def _departures(
+    text: str, own: Sequence[str], reviews: Sequence[Review], peers: Sequence[Sequence[Review]], most: int = 3
+) -> tuple[Departure, ...]:
+    values = measure([*own, *(review.text for of_item in peers for review in of_item), text])
+    items = [*range(len(reviews)), *(k for k, of_item in enumerate(peers) for _ in of_item)]
+    sd = within_item_sd(values[:-1], np.array(items, dtype=np.int64))
+    mean = values[: len(own)].mean(axis=0)
+    effect = np.divide(values[-1] - mean, sd, out=np.zeros(len(sd)), where=sd > 0)
+    places = [int(k) for k in np.argsort(-np.abs(effect), kind="stable")[:most] if abs(effect[k]) >= 1]
+    return tuple(
+        Departure(
+            measure=MEASURES[k].name,
+            phrase=MEASURES[k].more if effect[k] > 0 else MEASURES[k].less,
+            text=float(values[-1, k]),
+            own=float(mean[k]),
+            unit=MEASURES[k].unit,
+            effect=float(effect[k]),
+        )
+        for k in places
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Window:
+    """A stretch of a user's reviews."""
+
+    start: int
+    """Seconds since 1970, of the first review."""
+    end: int
+    n_reviews: int
+    distance: float
+    """Of the window's mean style to that of all others, in style vectors' lengths (0 to 2)."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Trend:
+    """A measure that rises or falls with time."""
+
+    measure: str
+    direction: str
+    correlation: float
+    """Spearman's, with time."""
+    p: float
+    """Corrected for all measures (Benjamini and Hochberg)."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Drift:
+    """Whether a user's style has changed."""
+
+    changed: bool | None
+    """None: it cannot be said."""
+    reason: str
+    p: float | None = None
+    """Of a permutation test: how often reviews in random order differ as much between windows."""
+    windows: tuple[Window, ...] = ()
+    trends: tuple[Trend, ...] = ()
+    """Measures with a significant trend, the strongest first."""
+
+    def record(self) -> dict[str, Any]:
+        """As plain data."""
+        return asdict(self)
+
+
+def drift(reader: ReviewReader, user: UserId) -> Drift:
+    """Whether a user's style has changed over time.
+
+    Raises:
+        NotFoundError: The user has no review.
+    """
+    profile = reader.profile(user)
+    if not profile:
+        raise NotFoundError(f"no review by user {user!r} in the store", hint="check the id; ids are case-sensitive")
+    english = are_english([review.text for review in profile], [review.user for review in profile])
+    dated = [one for one, keep in zip(profile, english, strict=True) if keep and one.timestamp is not None]
+    n_windows = min(_WINDOWS, len(dated) // _PER_WINDOW)
+    if n_windows < 2:
+        why = f"{len(dated)} dated reviews in English; {2 * _PER_WINDOW} are needed"
+        return Drift(changed=None, reason=why)
+    texts = [review.text for review in dated]
+    vectors = StyleEncoder().encode(texts).astype(np.float64)
+    of = np.arange(len(dated)) * n_windows // len(dated)
+    observed = _between(vectors, of, n_windows)
+    rng = np.random.default_rng(0)
+    drawn = [_between(vectors[rng.permutation(len(vectors))], of, n_windows) for _ in range(_DRAWS)]
+    p = (1 + sum(one >= observed for one in drawn)) / (1 + _DRAWS)
+    windows = tuple(_window(dated, vectors, of == k) for k in range(n_windows))
+    return Drift(changed=p <= 0.05, reason="", p=p, windows=windows, trends=_trends(measure(texts)))
+
+
+def _between(vectors: np.ndarray, of: np.ndarray, n: int) -> float:
+    """Sum of squares between windows."""
+    centre = vectors.mean(axis=0)
+    return float(sum((of == k).sum() * ((vectors[of == k].mean(axis=0) - centre) ** 2).sum() for k in range(n)))
+
+
+def _window(dated: Sequence[Review], vectors: np.ndarray, inside: np.ndarray) -> Window:
+    times = [one.timestamp or 0 for one, here in zip(dated, inside, strict=True) if here]
+    apart = vectors[inside].mean(axis=0) - vectors[~inside].mean(axis=0)
+    return Window(start=times[0], end=times[-1], n_reviews=len(times), distance=float(np.linalg.norm(apart)))
+
+
+def _trends(values: np.ndarray) -> tuple[Trend, ...]:
+    from scipy.stats import false_discovery_control, spearmanr  # takes a second to import
+
+    places = [k for k in range(values.shape[1]) if np.ptp(values[:, k]) > 0]
+    if not places:
+        return ()
+    found = [spearmanr(np.arange(len(values)), values[:, k]) for k in places]
+    corrected = false_discovery_control([one.pvalue for one in found])
+    trends = [
+        Trend(
+            measure=MEASURES[place].name,
+            direction="rises" if one.statistic > 0 else "falls",
+            correlation=float(one.statistic),
+            p=float(p),
+        )
+        for place, one, p in zip(places, found, corrected, strict=True)
+        if p <= _FDR_LEVEL
+    ]
+    return tuple(sorted(trends, key=lambda one: -abs(one.correlation)))

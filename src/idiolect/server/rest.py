@@ -1,0 +1,519 @@
+"""The REST routes: reviews and items in; profiles, differences, texts, scores and receipts out.
+
+Users are named in the query or in the body, because an id may hold any character. No route returns another user's text.
+"""
+
+from __future__ import annotations
+
+import time
+from dataclasses import asdict, replace
+from hashlib import sha256
+from typing import Annotated, Any, Literal
+
+from fastapi import APIRouter, Header, Query, Request
+from pydantic import BaseModel, ConfigDict, Field
+
+from idiolect.data.records import clean_id, digest_id
+from idiolect.difference.claims.corrections import check_correction, hidden_by
+from idiolect.erasure import forget_user
+from idiolect.errors import NotFoundError
+from idiolect.explain.card import ExplainConfig
+from idiolect.explain.layout import Card
+from idiolect.explain.likeness import drift, likeness
+from idiolect.explain.run import explain
+from idiolect.server.http import ApiError, Caller, MayAdmin, MayErase, MayRead, MayWrite, Services
+from idiolect.server.openai_api import VoiceFields
+from idiolect.server.tenants import Scope, Tenant
+from idiolect.server.voice import AnswerError, PrivateReader, Voice
+from idiolect.store.base import Correction
+from idiolect.store.ingestion import check_said
+from idiolect.store.schema import refusal
+from idiolect.types import Item, ItemId, Review, ReviewId, UserId
+
+router = APIRouter(prefix="/v1")
+_Id = Annotated[str, Field(min_length=1, max_length=512)]
+UserQuery = Annotated[str, Query(alias="user", min_length=1, max_length=512, description="Whose.")]
+IdempotencyKey = Annotated[
+    str | None,
+    Header(alias="Idempotency-Key", min_length=1, max_length=255, description="The same request again adds nothing."),
+]
+
+
+class _Body(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+
+
+class ReviewIn(_Body):
+    """A text that a user wrote about an item."""
+
+    user: _Id
+    item: _Id
+    text: str = Field(min_length=1, max_length=200_000)
+    rating: float | None = Field(None, ge=0, le=100)
+    title: str = Field("", max_length=2000)
+    timestamp: int | None = Field(None, ge=0, description="Seconds since 1970; now, if not given.")
+    id: str | None = Field(None, min_length=1, max_length=512, description="Made, if not given.")
+
+
+class ItemIn(_Body):
+    """What is written about."""
+
+    id: _Id
+    title: str = Field("", max_length=2000)
+    description: str = Field("", max_length=20_000)
+    category: str = Field("", max_length=200)
+
+
+class BatchIn(_Body):
+    """Many reviews, and items."""
+
+    reviews: list[ReviewIn] = []
+    items: list[ItemIn] = []
+
+
+class Refused(_Body):
+    """A row that was not stored."""
+
+    id: str
+    reason: str
+
+
+class Added(_Body):
+    """What became of the rows."""
+
+    ids: list[str]
+    """Of the reviews, in their order."""
+    reviews_added: int
+    reviews_known: int
+    items_added: int
+    items_known: int
+    refused: list[Refused]
+
+
+class Profile(_Body):
+    """What is known of a user."""
+
+    user: str
+    reviews: int
+    items: int
+    first: int | None
+    """Seconds since 1970."""
+    last: int | None
+    peer: bool
+    """Whether others may be compared with the user."""
+    corrections: int
+
+
+class CorrectionIn(_Body):
+    """What a user says about a difference."""
+
+    state: Literal["muted", "corrected"]
+    text: str = Field("", max_length=500, description="The user's own statement, if corrected.")
+
+
+class WriteIn(VoiceFields):
+    """What is to be written."""
+
+    user: _Id
+    item: _Id
+    max_tokens: int | None = Field(None, ge=1, le=8192)
+    temperature: float | None = Field(None, ge=0, le=2)
+    seed: int | None = Field(None, ge=0, lt=2**31)
+
+
+class ScoreIn(_Body):
+    """A text, and whose it may be."""
+
+    user: _Id
+    text: str = Field(min_length=1, max_length=200_000)
+
+
+class PeerIn(_Body):
+    """Whether others may be compared with a user."""
+
+    user: _Id
+    peer: bool
+
+
+class UserExport(_Body):
+    """Everything a store knows of one user."""
+
+    format: Literal["idiolect-user-1"] = "idiolect-user-1"
+    user: _Id
+    peer: bool = True
+    items: list[ItemIn] = []
+    reviews: list[ReviewIn] = []
+    corrections: list[dict[Literal["difference", "text"], str]] = []
+
+
+class KeyIn(_Body):
+    """A new API key."""
+
+    scopes: list[Scope] = Field(min_length=1)
+    days: float | None = Field(None, gt=0, le=36_500, description="After which it expires; never, if not given.")
+    note: str = Field("", max_length=200)
+
+
+class RotateIn(_Body):
+    """How a key is replaced."""
+
+    grace_days: float = Field(0, ge=0, le=365, description="How long the old key still works.")
+
+
+# --- what the routes and the tools of MCP do ------------------------------------------------------------------------
+
+
+def add(tenant: Tenant, batch: BatchIn, *, most: int, key: str | None = None) -> Added:
+    """Store reviews and items with vectors and sums, all in one transaction.
+
+    Raises:
+        ApiError: There are too many rows, a text is empty, or the same idempotency key came with other rows.
+    """
+    if len(batch.reviews) + len(batch.items) > most:
+        raise ApiError(413, f"more than {most} rows in one request", code="too_large")
+    reviews = [_review(tenant, one, place, key) for place, one in enumerate(batch.reviews)]
+    items = [Item(id=ItemId(clean_id(i.id)), title=i.title, description=i.description, category=i.category)
+             for i in batch.items]  # fmt: skip
+    texts = [review.text for review in reviews]
+    vectors = {encoder.name: encoder.encode(texts) for encoder in tenant.encoders} if texts else {}
+    undated = {review.id for review, given in zip(reviews, batch.reviews, strict=True) if given.timestamp is None}
+    with tenant.writing() as store:
+        # An answer that was lost comes again with another time, if the client gave none.
+        known = {one.id: one for one in store.reviews_if_known(sorted(undated))}
+        reviews = [replace(one, timestamp=known[one.id].timestamp) if one.id in known else one for one in reviews]
+        report = store.add(items, reviews, vectors)
+    refused = [Refused(id=str(id), reason=reason) for id, reason in report.refused]
+    if key is not None and any(id in {review.id for review in reviews} for id, _ in report.refused_reviews):
+        raise ApiError(409, "this idempotency key came with other reviews", code="idempotency_conflict")
+    return Added(
+        ids=[str(review.id) for review in reviews],
+        reviews_added=report.reviews_added,
+        reviews_known=report.reviews_known,
+        items_added=report.items_added,
+        items_known=report.items_known,
+        refused=refused,
+    )
+
+
+def _review(tenant: Tenant, given: ReviewIn, place: int, key: str | None) -> Review:
+    check_said(given.rating, given.timestamp)
+    if not given.text.strip():
+        raise ApiError(400, "the review has no text", param=f"reviews.{place}.text", code="invalid_value")
+    user, item = UserId(clean_id(given.user)), ItemId(clean_id(given.item))
+    moment = int(time.time()) if given.timestamp is None else given.timestamp
+    made = None
+    if key is not None:
+        made = sha256(f"{tenant.name}\0{key}\0{place}".encode(errors="surrogatepass")).hexdigest()[:32]
+    id = given.id or made or digest_id(user, item, moment, given.title, given.text, given.rating)
+    review = Review(
+        id=ReviewId(id),
+        user=user,
+        item=item,
+        text=given.text,
+        rating=given.rating,
+        title=given.title,
+        timestamp=moment,
+    )
+    if reason := refusal(review):
+        raise ApiError(400, f"the review cannot be stored: {reason}", param=f"reviews.{place}", code="invalid_value")
+    return review
+
+
+def known_user(tenant: Tenant, user: str) -> UserId:
+    """The user's id.
+
+    Raises:
+        NotFoundError: There is no review by the user.
+    """
+    if (known := tenant.user(user)) is None:
+        raise NotFoundError("the store knows no such user", hint="ids are case-sensitive")
+    return known
+
+
+def differences(services: Services, tenant: Tenant, user: str) -> dict[str, Any]:
+    """A user's differences with evidence, muted and corrected ones marked."""
+    id = known_user(tenant, user)
+    config = ExplainConfig(min_peers=services.config.min_peers)
+    reader = PrivateReader(tenant.store, config.min_peers)
+    card: Card = explain(reader, id, config=config, corrections=())
+    corrections = tenant.store.corrections(id)
+    hidden = hidden_by(corrections)
+    states = {one.difference: one for one in corrections}
+    found = []
+    for claim in card.record()["measured"]:
+        name = claim.pop("measure")
+        claim["state"] = "active" if name not in hidden else "muted"
+        own = states.get(name) or states.get(claim["attribute"])
+        found.append({"difference": name, **claim, **({"state": own.state} if own else {})})
+    return {
+        "user": user,
+        "verdict": card.verdict,
+        "basis": card.basis,
+        "method": card.method,
+        "differences": found,
+        "corrections": [{"difference": c.difference, "state": c.state, "text": c.text} for c in corrections],
+    }
+
+
+def correct(tenant: Tenant, user: str, difference: str, given: CorrectionIn) -> dict[str, str]:
+    """Mute a difference, or put the user's own statement in its place."""
+    if given.state == "corrected" and not given.text.strip():
+        raise ApiError(400, "a correction needs a text", param="text", code="invalid_value")
+    if given.state == "muted" and given.text:
+        raise ApiError(400, "a muted difference has no text", param="text", code="invalid_value")
+    correction = Correction(difference=difference, text=given.text.strip())
+    check_correction(correction)
+    id = known_user(tenant, user)
+    with tenant.writing() as store:
+        store.correct(id, correction)
+    return {"difference": difference, "state": correction.state, "text": correction.text}
+
+
+def write(services: Services, tenant: Tenant, given: WriteIn, trace: str) -> dict[str, Any]:
+    """A text about an item as a user would write it, by the method's own prompt."""
+    known_user(tenant, given.user)
+    if given.off:
+        raise ApiError(400, "a text in nobody's voice: use the method nonpersonalized", param="off")
+    voice = Voice(
+        user=given.user,
+        source="body",
+        item=given.item,
+        rating=given.rating,
+        title=given.title,
+        method=given.method or "auto",
+        k=given.k,
+    )
+    sampling = {"max_new_tokens": given.max_tokens, "temperature": given.temperature, "seed": given.seed}
+    try:
+        answer = services.voices.write(
+            tenant, voice, given.item, {name: value for name, value in sampling.items() if value is not None}
+        )
+    except AnswerError as error:
+        raise ApiError(502, str(error)[:300], code="model_error") from None
+    usage = answer.usage
+    services.metrics.answers.labels(answer.how.method, "true").inc()
+    names = ("calls", "prompt_tokens", "completion_tokens")
+    cost = {**{name: getattr(usage, name) for name in names}, "price": usage.cost}
+    return {
+        "text": answer.text,
+        "truncated": answer.truncated,
+        "idiolect": {
+            "trace_id": trace,
+            "model": answer.model,
+            **answer.how.record(),
+            "cost": cost,
+        },
+    }
+
+
+def score(services: Services, tenant: Tenant, user: str, text: str) -> dict[str, Any]:
+    """How much a text sounds like a user."""
+    least = services.config.min_peers
+    reader = PrivateReader(tenant.store, least)
+    return {"user": user, **likeness(reader, known_user(tenant, user), text, min_peers=least).record()}
+
+
+def forget(services: Services, tenant: Tenant, user: str) -> dict[str, Any]:
+    """Erase a user, with a receipt that names no path of the server."""
+    with tenant.writing():
+        receipt = forget_user(tenant.where, user).record()
+    services.metrics.erasures.inc()
+    for name in ("absent", "not_unlearned"):
+        receipt[name] = len(receipt[name])
+    receipt["erased"] = [{"what": one["what"], "count": one["count"]} for one in receipt["erased"]]
+    receipt["not_reached"] = sorted({one["what"] for one in receipt["not_reached"]})
+    del receipt["alike"]  # ids of other users
+    return {"forgotten": receipt["reviews"] > 0, "receipt": receipt}
+
+
+def profile(tenant: Tenant, user: str) -> Profile:
+    """What is known of a user."""
+    id = known_user(tenant, user)
+    reviews = tenant.store.profile(id)
+    times = [one.timestamp for one in reviews if one.timestamp is not None]
+    return Profile(
+        user=user,
+        reviews=len(reviews),
+        items=len({one.item for one in reviews}),
+        first=min(times, default=None),
+        last=max(times, default=None),
+        peer=id not in tenant.store.opted_out(),
+        corrections=len(tenant.store.corrections(id)),
+    )
+
+
+# --- the routes -----------------------------------------------------------------------------------------------------
+
+
+def _services(request: Request) -> Services:
+    return request.app.state.services
+
+
+def _add(request: Request, caller: Caller, batch: BatchIn, key: str | None) -> Added:
+    services = _services(request)
+    added = add(caller.tenant, batch, most=services.config.max_batch, key=key)
+    services.metrics.reviews.inc(added.reviews_added)
+    return added
+
+
+@router.post("/reviews", tags=["reviews"], summary="Add a review")
+def add_review(given: ReviewIn, request: Request, caller: MayWrite, key: IdempotencyKey = None) -> Added:
+    """Stored with its vectors and sums in one transaction before the answer; the next text is written with it."""
+    added = _add(request, caller, BatchIn(reviews=[given]), key)
+    if added.refused:
+        raise ApiError(409, added.refused[0].reason, code="conflict", param="id")
+    return added
+
+
+@router.post("/reviews/batch", tags=["reviews"], summary="Add reviews and items")
+def add_batch(given: BatchIn, request: Request, caller: MayWrite, key: IdempotencyKey = None) -> Added:
+    """All in one transaction; refused rows are listed with the reason."""
+    return _add(request, caller, given, key)
+
+
+@router.post("/items", tags=["reviews"], summary="Add an item")
+def add_item(given: ItemIn, request: Request, caller: MayWrite) -> Added:
+    """Title, description and category of what is written about."""
+    added = _add(request, caller, BatchIn(items=[given]), None)
+    if added.refused:
+        raise ApiError(409, added.refused[0].reason, code="conflict", param="id")
+    return added
+
+
+@router.get("/reviews", tags=["reviews"], summary="A user's own reviews")
+def list_reviews(
+    user: UserQuery,
+    caller: MayRead,
+    limit: Annotated[int, Query(ge=1, le=1000)] = 100,
+    offset: Annotated[int, Query(ge=0, le=10**9)] = 0,
+) -> dict[str, Any]:
+    """Oldest first."""
+    reviews = caller.tenant.store.profile(known_user(caller.tenant, user))
+    return {"total": len(reviews), "reviews": [_plain(one) for one in reviews[offset : offset + limit]]}
+
+
+def _plain(review: Review) -> dict[str, Any]:
+    names = ("id", "user", "item", "text", "rating", "title", "timestamp")
+    return {name: getattr(review, name) for name in names}
+
+
+@router.get("/profile", tags=["users"], summary="What is known of a user")
+def get_profile(user: UserQuery, caller: MayRead) -> Profile:
+    """Counts, times and settings."""
+    return profile(caller.tenant, user)
+
+
+@router.get("/differences", tags=["users"], summary="How a user differs from others, with evidence")
+def get_differences(user: UserQuery, request: Request, caller: MayRead) -> dict[str, Any]:
+    """Measured against others on the same items; quotes are the user's own sentences."""
+    return differences(_services(request), caller.tenant, user)
+
+
+@router.put("/differences/{difference:path}", tags=["users"], summary="Mute or correct a difference")
+def put_correction(difference: str, given: CorrectionIn, user: UserQuery, caller: MayWrite) -> dict[str, str]:
+    """Kept until undone; honoured by the card and by every method that puts differences into words."""
+    return correct(caller.tenant, user, difference, given)
+
+
+@router.delete("/differences/{difference:path}", tags=["users"], summary="Undo a correction")
+def delete_correction(difference: str, user: UserQuery, caller: MayWrite) -> dict[str, Any]:
+    """The difference is claimed again, if it is measured."""
+    id = known_user(caller.tenant, user)
+    with caller.tenant.writing() as store:
+        undone = store.undo_correction(id, difference)
+    if not undone:
+        raise ApiError(404, "this difference was neither muted nor corrected", code="not_found")
+    return {"difference": difference, "state": "active"}
+
+
+@router.put("/peer", tags=["users"], summary="Let others be compared with a user, or not")
+def put_peer(given: PeerIn, caller: MayWrite) -> dict[str, Any]:
+    """A user who is no peer still has their own voice."""
+    id = known_user(caller.tenant, given.user)
+    with caller.tenant.writing() as store:
+        changed = store.set_peer(id, given.peer)
+    return {"user": given.user, "peer": given.peer, "changed": changed}
+
+
+@router.post("/write", tags=["texts"], summary="Write about an item as a user would")
+def post_write(given: WriteIn, request: Request, caller: MayRead) -> dict[str, Any]:
+    """By the method's own prompt, as in its paper."""
+    return write(_services(request), caller.tenant, given, caller.trace)
+
+
+@router.post("/score", tags=["texts"], summary="Does this sound like me?")
+def post_score(given: ScoreIn, request: Request, caller: MayRead) -> dict[str, Any]:
+    """Likeness of a text to a user's own texts: 0 is like others' about the same items, 1 like the user's."""
+    return score(_services(request), caller.tenant, given.user, given.text)
+
+
+@router.get("/drift", tags=["users"], summary="Has a user's style changed?")
+def get_drift(user: UserQuery, caller: MayRead) -> dict[str, Any]:
+    """Windows of the user's dated reviews against each other, with a permutation test."""
+    return {"user": user, **drift(caller.tenant.store, known_user(caller.tenant, user)).record()}
+
+
+@router.delete("/users", tags=["users"], summary="Forget a user")
+def delete_user(user: UserQuery, request: Request, caller: MayErase) -> dict[str, Any]:
+    """Texts, vectors, sums and corrections are removed before the answer, which is a receipt."""
+    return forget(_services(request), caller.tenant, user)
+
+
+@router.get("/export", tags=["users"], summary="Everything that is known of a user")
+def export_user(user: UserQuery, caller: MayRead) -> UserExport:
+    """As `POST /v1/import` takes it, also of another tenant."""
+    tenant, id = caller.tenant, known_user(caller.tenant, user)
+    reviews = tenant.store.profile(id)
+    items = tenant.store.items(list(dict.fromkeys(one.item for one in reviews)))
+    return UserExport(
+        user=user,
+        peer=id not in tenant.store.opted_out(),
+        items=[ItemIn(**asdict(item)) for item in items.values()],
+        reviews=[ReviewIn(**_plain(review)) for review in reviews],
+        corrections=[{"difference": c.difference, "text": c.text} for c in tenant.store.corrections(id)],
+    )
+
+
+@router.post("/import", tags=["users"], summary="Take a user's export in")
+def import_user(given: UserExport, request: Request, caller: MayWrite) -> Added:
+    """All reviews must be of the one user; what is known already is left as it is."""
+    if any(review.user != given.user for review in given.reviews):
+        raise ApiError(400, "a review is of another user", param="reviews", code="invalid_value")
+    corrections = [Correction(difference=c.get("difference", ""), text=c.get("text", "")) for c in given.corrections]
+    for correction in corrections:
+        check_correction(correction)
+    added = _add(request, caller, BatchIn(reviews=given.reviews, items=given.items), None)
+    user = UserId(clean_id(given.user))
+    with caller.tenant.writing() as store:
+        for correction in corrections:
+            store.correct(user, correction)
+        if not given.peer:
+            store.set_peer(user, False)
+    return added
+
+
+@router.get("/keys", tags=["keys"], summary="The tenant's API keys")
+def list_keys(request: Request, caller: MayAdmin) -> dict[str, Any]:
+    """Without their secrets."""
+    return {"keys": [key.record() for key in _services(request).keys.list(caller.tenant.name)]}
+
+
+@router.post("/keys", tags=["keys"], summary="Make an API key")
+def add_key(given: KeyIn, request: Request, caller: MayAdmin) -> dict[str, Any]:
+    """Of the same tenant; the answer shows it once."""
+    key, sent = _services(request).keys.add(caller.tenant.name, given.scopes, days=given.days, note=given.note)
+    return {**key.record(), "key": sent}
+
+
+@router.post("/keys/{id}/rotate", tags=["keys"], summary="Replace an API key")
+def rotate_key(id: str, given: RotateIn, request: Request, caller: MayAdmin) -> dict[str, Any]:
+    """A new key with the same scopes; the old one ends after the time of grace."""
+    key, sent = _services(request).keys.rotate(id, tenant=caller.tenant.name, grace_days=given.grace_days)
+    return {**key.record(), "key": sent}
+
+
+@router.delete("/keys/{id}", tags=["keys"], summary="Revoke an API key")
+def revoke_key(id: str, request: Request, caller: MayAdmin) -> dict[str, str]:
+    """At once."""
+    _services(request).keys.revoke(id, tenant=caller.tenant.name)
+    return {"revoked": id}

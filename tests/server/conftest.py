@@ -1,0 +1,204 @@
+"""A server on a loopback port, an upstream behind it that notes what it is sent, and clients."""
+
+from __future__ import annotations
+
+import json
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+httpx2 = pytest.importorskip("httpx2")
+openai = pytest.importorskip("openai")
+uvicorn = pytest.importorskip("uvicorn")
+pytest.importorskip("prometheus_client")
+
+from fastapi import FastAPI, Request  # noqa: E402
+from fastapi.responses import JSONResponse, StreamingResponse  # noqa: E402
+
+from idiolect.server.app import create_app, uvicorn_config  # noqa: E402
+from idiolect.server.settings import ServerConfig  # noqa: E402
+
+MASTER = "idl-master-key-of-the-tests"
+USERS = ("ann", "bob", "cyd", "dan", "eve")
+ITEMS = ("tea", "jam", "ale", "pie", "fig", "rye")
+SECRET = "zanzibarite"
+"""A word that only the reviews of ``ann`` hold."""
+
+
+def text_of(user: str, item: str) -> str:
+    """What a user writes of an item; ann shouts, and has a word of her own."""
+    if user == "ann":
+        return f"Wow!! I love the {item}! It is a {SECRET} thing, really! You must try it! Amazing!"
+    return f"The {item} was fine. I had it with {user} and it did what it should. It is not bad at all."
+
+
+def rows(users: tuple[str, ...] = USERS) -> list[dict[str, Any]]:
+    """The reviews of a tenant."""
+    return [
+        {"id": f"{user}-{item}", "user": user, "item": item, "text": text_of(user, item), "timestamp": 10**9 + n}
+        for user in users
+        for n, item in enumerate(ITEMS)
+    ]
+
+
+@contextmanager
+def listening(app: Any, config: Any = None) -> Iterator[str]:
+    """An application on a free port of this machine; its address."""
+    if config is None:
+        config = uvicorn.Config(app, port=0, log_config=None, timeout_graceful_shutdown=2)
+    server = uvicorn.Server(config)
+    ended = threading.Event()
+
+    def run() -> None:
+        try:
+            server.run()
+        finally:
+            ended.set()
+
+    thread = threading.Thread(target=run)
+    thread.start()
+    while not server.started:
+        assert not ended.wait(0.01), "the server did not start"
+    try:
+        yield f"http://127.0.0.1:{server.servers[0].sockets[0].getsockname()[1]}"
+    finally:
+        server.should_exit = True
+        thread.join()
+
+
+@dataclass
+class UpstreamApp:
+    """An OpenAI-compatible endpoint that answers with the number of messages, and fails on demand."""
+
+    bodies: list[dict[str, Any]] = field(default_factory=list)
+    address: str = ""
+
+    def app(self) -> FastAPI:
+        app = FastAPI()
+
+        @app.post("/v1/chat/completions")
+        async def answer(request: Request) -> Any:
+            body = await request.json()
+            self.bodies.append(body)
+            last = str(body["messages"][-1]["content"])
+            if last.startswith("fail "):
+                status = int(last.split()[1])
+                error = {"message": f"status {status}", "type": "x", "param": "temperature", "code": "bad"}
+                return JSONResponse({"error": error}, status, headers={"Retry-After": "7"})
+            usage = {"prompt_tokens": 11, "completion_tokens": 3, "total_tokens": 14}
+            if not body.get("stream"):
+                message: dict[str, Any] = {"role": "assistant", "content": "one two three"}
+                if body.get("tools"):
+                    call = {"name": "look", "arguments": '{"at": 1}'}
+                    message = {
+                        "role": "assistant",
+                        "content": None,
+                        "tool_calls": [{"id": "call_1", "type": "function", "function": call}],
+                    }
+                finish = "tool_calls" if body.get("tools") else "stop"
+                choice = {"index": 0, "message": message, "finish_reason": finish}
+                return {"id": "up", "created": 1, "model": "m-1", "choices": [choice], "usage": usage}
+
+            def events() -> Iterator[str]:
+                for n, word in enumerate(["one", " two", " three"]):
+                    choice = {"index": 0, "delta": {"content": word}, "finish_reason": None}
+                    yield f"data: {json.dumps({'id': f'other-{n}', 'model': 'm-1', 'choices': [choice]})}\n\n"
+                    if last == "break off":
+                        return
+                end = {"index": 0, "delta": {}, "finish_reason": "stop"}
+                yield f"data: {json.dumps({'id': 'z', 'choices': [end]})}\n\n"
+                yield f"data: {json.dumps({'id': 'z', 'choices': [], 'usage': usage})}\n\n"
+                yield "data: [DONE]\n\n"
+
+            return StreamingResponse(events(), media_type="text/event-stream")
+
+        return app
+
+
+@dataclass
+class Server:
+    """A running server with one tenant's reviews in it."""
+
+    url: str
+    config: ServerConfig
+    app: Any
+    key: str = MASTER
+    opened: list[Any] = field(default_factory=list)
+
+    def client(self, key: str | None = None, **options: Any) -> Any:
+        """The official client."""
+        how = {"base_url": f"{self.url}/v1", "api_key": key or self.key, "max_retries": 0, "timeout": 120}
+        self.opened.append(openai.OpenAI(**how, **options))
+        return self.opened[-1]
+
+    def http(self, key: str | None = None) -> Any:
+        """A plain HTTP client."""
+        headers = {"Authorization": f"Bearer {self.key if key is None else key}"}
+        return httpx2.Client(base_url=self.url, headers=headers, timeout=120)
+
+    @property
+    def services(self) -> Any:
+        return self.app.state.services
+
+
+@pytest.fixture(scope="session")
+def start() -> Callable[..., Any]:
+    """Starts a server: ``with start(folder, endpoint=...) as server``."""
+
+    @contextmanager
+    def run(folder: Path, **settings: Any) -> Iterator[Server]:
+        config = ServerConfig(data=folder, key=MASTER, port=0, **settings)
+        app = create_app(config)
+        with listening(app, uvicorn_config(app, config)) as url:
+            running = Server(url, config, app)
+            try:
+                yield running
+            finally:
+                for client in running.opened:
+                    client.close()
+
+    return run
+
+
+def fill(server: Server, users: tuple[str, ...] = USERS, key: str | None = None) -> None:
+    """Add the reviews of a tenant."""
+    items = [{"id": item, "title": item.title(), "description": f"{item} as one buys it"} for item in ITEMS]
+    with server.http(key) as http:
+        answer = http.post("/v1/reviews/batch", json={"reviews": rows(users), "items": items})
+        assert answer.status_code == 200, answer.text
+
+
+@pytest.fixture(scope="session")
+def upstream() -> Iterator[UpstreamApp]:
+    running = UpstreamApp()
+    with listening(running.app()) as address:
+        running.address = address
+        yield running
+
+
+@pytest.fixture(scope="session")
+def server(upstream: UpstreamApp, start: Any, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    """A server with an upstream, shared by tests that change nothing of its users."""
+    endpoint = {
+        "base_url": f"{upstream.address}/v1",
+        "model": "m-1",
+        "price": {"prompt": 1_000_000, "completion": 2_000_000},
+    }
+    with ExitStack() as stack:
+        running = stack.enter_context(start(tmp_path_factory.mktemp("served"), endpoint=endpoint, models=["m-2"]))
+        fill(running)
+        yield running
+
+
+@pytest.fixture
+def fresh(start: Any, tmp_path: Path, upstream: UpstreamApp) -> Iterator[Server]:
+    """A server of one test's own, with an upstream."""
+    endpoint = {"base_url": f"{upstream.address}/v1", "model": "m-1"}
+    with start(tmp_path / "data", endpoint=endpoint) as running:
+        fill(running)
+        yield running
