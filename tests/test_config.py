@@ -1,6 +1,8 @@
 from __future__ import annotations
 
+import sqlite3
 from collections.abc import Mapping
+from contextlib import closing
 from copy import deepcopy
 from pathlib import Path
 from typing import Self
@@ -10,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import Field, model_validator
 
-from idiolect.config import Config, build, load, merge, read_yaml
+from idiolect.config import Config, build, load, merge, parse_json, read_json, read_yaml
 from idiolect.errors import ConfigError
 
 
@@ -194,3 +196,23 @@ def test_a_value_too_long_to_show_is_cut() -> None:
     assert len(str(caught.value)) < 500
     with pytest.raises(ConfigError, match="cannot read"):
         load(Lists, Path("a\0b"))
+
+
+def test_json_with_one_key_twice_is_refused() -> None:
+    with pytest.raises(ValueError, match="'a' twice"):
+        parse_json('{"b": {"a": 1, "a": 2}}')
+    assert parse_json('{"a": 1, "a": 1}') == {"a": 1}
+
+
+def test_a_database_is_never_opened_as_a_configuration(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Perhaps it is the store: see ``is_sqlite``."""
+    with closing(sqlite3.connect(tmp_path / "s.db")) as database:
+        database.execute("CREATE TABLE t (a)")
+    opened = []
+    monkeypatch.setattr(Path, "read_text", lambda path, **_: opened.append(path))
+    monkeypatch.setattr(Path, "open", lambda path, *_, **__: opened.append(path))
+    with pytest.raises(ConfigError, match="SQLite database"):
+        read_yaml(tmp_path / "s.db")
+    with pytest.raises(ValueError, match="SQLite database"):
+        read_json(tmp_path / "s.db")
+    assert not opened

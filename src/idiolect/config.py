@@ -12,6 +12,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError, model_validator
 
 from idiolect.errors import ConfigError
 from idiolect.registry import suggest
+from idiolect.sqlite import is_sqlite
 
 
 class Config(BaseModel):
@@ -70,6 +71,8 @@ def read_yaml(path: Path) -> dict[str, Any]:
     Raises:
         ConfigError: No such file, not YAML, or not a mapping.
     """
+    if is_sqlite(path):  # perhaps a store, which nothing but SQLite may open
+        raise ConfigError(f"{str(path)!r} is an SQLite database, not a configuration", hint="name a YAML file")
     try:
         text = path.read_text(encoding="utf-8")
     except (OSError, ValueError) as error:  # not UTF-8, or a NUL character in the name
@@ -95,14 +98,14 @@ def parse_json(text: str | bytes, *, max_depth: int = MAX_JSON_DEPTH) -> Any:
         max_depth: Deepest nesting of objects and lists that is read.
 
     Raises:
-        ValueError: It is not JSON, or nested deeper than ``max_depth``.
+        ValueError: It is not JSON, nested deeper than ``max_depth``, or holds one key twice with different values.
 
     Example:
         >>> parse_json('{"k": 8}')
         {'k': 8}
     """
     try:
-        value = json.loads(text)
+        value = json.loads(text, object_pairs_hook=_each_once)
     except RecursionError:
         raise ValueError(f"it is nested deeper than {max_depth} levels") from None
     level = [value]
@@ -125,11 +128,21 @@ def read_json(path: Path, *, max_bytes: int = MAX_JSON_BYTES, max_depth: int = M
         OSError: The file cannot be read.
         ValueError: It is too large, not UTF-8, not JSON, or nested too deeply.
     """
+    if is_sqlite(path):
+        raise ValueError("it is an SQLite database")
     with path.open("rb") as file:
         content = file.read(max_bytes + 1)
     if len(content) > max_bytes:
         raise ValueError(f"it is larger than {max_bytes:,} bytes")
     return parse_json(content.decode("utf-8"), max_depth=max_depth)
+
+
+def _each_once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    found = dict(pairs)
+    for key, value in pairs if len(found) < len(pairs) else ():
+        if found[key] != value:
+            raise ValueError(f"it holds the key {key[:_LONGEST_SHOWN]!r} twice")
+    return found
 
 
 def _inside(value: Any) -> list[Any]:

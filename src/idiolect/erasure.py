@@ -19,9 +19,10 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from idiolect.data.files import BESIDE, atomic_write, is_sqlite
+from idiolect.data.files import atomic_write
 from idiolect.errors import ArtifactError, ConfigError, IdiolectError, NotFoundError
 from idiolect.llm.cache import Cache, is_cache
+from idiolect.sqlite import BESIDE, is_sqlite
 from idiolect.store.base import ErasureReceipt
 from idiolect.store.parquet import erase_from_export, export_files, is_export
 from idiolect.store.privacy import user_in

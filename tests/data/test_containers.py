@@ -322,3 +322,71 @@ def test_a_row_too_large_is_rejected_and_the_others_read(tmp_path: Path, monkeyp
         file = open_reviews(tmp_path / name, on_reject=rejects.append)
         assert [review.text for review in file] == [*TEXTS, "last"]
         assert [(one.line, one.reason) for one in rejects] == [(6, "line over 32 MiB")]
+
+
+DOUBLED = '{"user": "u", "item": "i", "text": "one", "text": "two"}'
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "format"),
+    [
+        ("r.jsonl", "{}\n", "auto"),
+        ("r.json", "[{}]", "auto"),
+        ("r.json", "{}\n", "amazon2014"),
+        ("r.json", "{}\n", "literal"),
+    ],
+)
+def test_a_key_that_stands_twice_with_different_values_rejects_the_row(
+    tmp_path: Path, name: str, content: str, format: str
+) -> None:
+    fine = {**ROWS[0], "text": "fine"}
+    inner = '{"user": "u", "item": "i", "text": "t", "more": [{"a": 1, "a": 2}]}'
+    same = '{"user": "u", "item": "i", "text": "same", "text": "same"}'
+    rows, literal = [DOUBLED, inner, same, json.dumps(fine)], format == "literal"
+    if format != "auto":
+        rows = [row.replace('"item"', '"asin"').replace('"user"', '"reviewerID"') for row in rows]
+        rows = [row.replace('"text"', '"reviewText"') for row in rows]
+    if literal:
+        rows = [row.replace('"', "'") for row in rows]
+    between = ",\n" if content.startswith("[") else "\n"
+    (tmp_path / name).write_text(content.replace("{}", between.join(rows)))
+    rejects = []
+    file = open_reviews(tmp_path / name, format="amazon2014" if literal else format, on_reject=rejects.append)
+    assert [review.text for review in file] == ["same", "fine"]
+    assert [(one.line, one.reason) for one in rejects] == [
+        (1, "one key twice with different values"),
+        (2, "one key twice with different values"),
+    ]
+
+
+def test_the_values_of_lists_may_all_be_in_one_row(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A row of many long texts beside many rows of none: their mean says nothing."""
+    monkeypatch.setattr(columnar, "_EXPANDS_FROM", 2**21)
+    monkeypatch.setattr(columnar, "MAX_LINE", 2**20)
+    n, many = 4000, 2000
+    texts = pa.DictionaryArray.from_arrays(pa.array([0] * many, pa.int32()), pa.array(["y" * 90_000]))
+    lists = pa.ListArray.from_arrays(pa.array([0] + [many] * n, pa.int32()), texts)
+    table = pa.table({"user": ["u"] * n, "item": ["i"] * n, "text": ["t"] * n, "more": lists})
+    pq.write_table(table, tmp_path / "r.parquet")
+    del table, texts, lists
+    before, most, made = pa.total_allocated_bytes(), 0, columnar._sizes
+
+    def measured(column: pa.Array) -> Any:
+        nonlocal most
+        most = max(most, pa.total_allocated_bytes() - before)
+        return made(column)
+
+    monkeypatch.setattr(columnar, "_sizes", measured)
+    with pytest.raises(InputError, match="expands to more than"):
+        list(columnar.parquet_rows(tmp_path / "r.parquet"))
+    assert most < 2**24
+
+
+def test_runs_of_one_value_that_expand_beyond_measure_are_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(columnar, "_EXPANDS_FROM", 2**21)
+    lists = pa.ListArray.from_arrays(pa.array([0, 2_000_000], pa.int32()), pa.array([0] * 2_000_000, pa.int8()))
+    pq.write_table(pa.table({"user": ["u"], "item": ["i"], "text": ["t"], "more": lists}), tmp_path / "r.parquet")
+    with pytest.raises(InputError, match=r"more\.list.* expands to more than"):
+        list(columnar.parquet_rows(tmp_path / "r.parquet"))

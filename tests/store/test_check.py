@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import sqlite3
 from contextlib import closing
+from pathlib import Path
 
 import pytest
 
+from idiolect.store.schema import _digest, review_row
 from idiolect.store.sql import SqlStore
-from idiolect.types import Item
+from idiolect.types import Item, Review
 
 
 def test_a_store_in_order_has_nothing_to_mend(store):
@@ -65,3 +67,24 @@ def test_a_torn_page_is_found(store, tmp_path):
         file.write(b"\xee" * 4096)
     with SqlStore(path) as again:
         assert any(not finding.ok for finding in again.check())
+
+
+def test_a_rating_of_minus_zero_that_an_earlier_version_stored_is_no_damage(tmp_path: Path) -> None:
+    """Its digest was that of -0.0; SQLite keeps 0.0."""
+    place = tmp_path / "store.db"
+    zero = Review(id="r", user="ann", item="tea", text="x", rating=0.0, timestamp=3)
+    with SqlStore(place) as store:
+        store.add([], [zero])
+    kept = _digest(b"review", ("r", "ann", "tea", "", "x"), -0.0, 3, 0)
+    assert kept != review_row(zero)["digest"]
+    with closing(sqlite3.connect(place)) as database, database:
+        database.execute("UPDATE reviews SET digest = ?", (kept,))
+        database.execute("UPDATE meta SET digest = ?", (f"{int.from_bytes(kept):032x}",))
+    with SqlStore(place) as store:
+        assert [finding.detail for finding in store.check() if not finding.ok] == []
+        store.forget("ann")
+        assert [finding.detail for finding in store.check() if not finding.ok] == []
+    with closing(sqlite3.connect(place)) as database, database:
+        database.execute("UPDATE meta SET digest = '00'")
+    with SqlStore(place) as store:
+        assert [finding.name for finding in store.check() if not finding.ok] == ["rows"]

@@ -16,6 +16,7 @@ import warnings
 from collections import Counter, deque
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from itertools import chain, islice
 from pathlib import Path
 from typing import IO, Any, Literal, NamedTuple
@@ -59,12 +60,12 @@ class Row(NamedTuple):
 
 def json_rows(path: Path) -> Iterator[Row]:
     """Rows of a file with one JSON object a line; blank lines are no rows."""
-    return _line_rows(path, json.loads)
+    return _line_rows(path, _Decoder().once)
 
 
 def literal_rows(path: Path) -> Iterator[Row]:
     """Rows of a file with one JSON object or Python literal a line (Amazon 2014 has both kinds of files)."""
-    return _line_rows(path, _json_or_literal)
+    return _line_rows(path, partial(_json_or_literal, decode=_Decoder().once))
 
 
 def _line_rows(path: Path, parse: Callable[[str], Any]) -> Iterator[Row]:
@@ -83,14 +84,51 @@ def _object(line: bytes, parse: Callable[[str], Any]) -> dict[str, Any] | str:
         value = parse(line.decode())
     except UnicodeDecodeError:
         return "not UTF-8"
+    except _TwiceError:
+        return TWICE
     except (ValueError, TypeError, SyntaxError, MemoryError, RecursionError):  # the last four are ast's refusals
         return "Python literal, not JSON" if line.lstrip().startswith(b"{'") else "not JSON"
     return value if isinstance(value, dict) else "not an object"
 
 
-def _json_or_literal(line: str) -> Any:
+TWICE = "one key twice with different values"
+"""Why a row is rejected of which a parser would keep the last value only."""
+
+
+class _TwiceError(ValueError):
+    """An object holds one key twice, with different values."""
+
+
+class _Decoder(json.JSONDecoder):
+    """A JSON decoder that notes whether an object holds one key twice, with different values."""
+
+    def __init__(self, *, strict: bool = True) -> None:
+        super().__init__(strict=strict, object_pairs_hook=self._object)
+        self.twice = False
+
+    def once(self, text: str) -> Any:
+        """The value that ``text`` is.
+
+        Raises:
+            _TwiceError: It holds an object with one key twice.
+        """
+        self.twice = False
+        value = self.decode(text)
+        if self.twice:
+            raise _TwiceError(TWICE)
+        return value
+
+    def _object(self, pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+        found = dict(pairs)
+        self.twice = self.twice or (len(found) < len(pairs) and any(found[key] != value for key, value in pairs))
+        return found
+
+
+def _json_or_literal(line: str, *, decode: Callable[[str], Any]) -> Any:
     try:
-        return json.loads(line)
+        return decode(line)
+    except _TwiceError:
+        raise
     except ValueError:
         return _literal(line)
 
@@ -101,11 +139,26 @@ def _literal(line: str) -> Any:
         raise ValueError("no dictionary")
     with warnings.catch_warnings():  # of escapes such as "\\/", which Python reads but frowns upon
         warnings.simplefilter("ignore")
-        return ast.literal_eval(line)
+        tree = ast.parse(line, mode="eval")
+        if _holds_twice(tree.body):
+            raise _TwiceError(TWICE)
+        return ast.literal_eval(tree)
+
+
+def _holds_twice(node: ast.expr) -> bool:
+    """Whether a dictionary in a literal holds one key twice, with different values."""
+    if isinstance(node, ast.Dict):
+        found: dict[Any, str] = {}
+        names = [key.value if isinstance(key, ast.Constant) else None for key in node.keys]
+        if len(set(names)) < len(names):
+            for name, value in zip(names, map(ast.dump, node.values), strict=True):
+                if found.setdefault(name, value) != value:
+                    return True
+        return any(map(_holds_twice, node.values))
+    return isinstance(node, (ast.List, ast.Tuple)) and any(map(_holds_twice, node.elts))
 
 
 _CHUNK = 2**20
-_DECODER = json.JSONDecoder(strict=False)  # a raw NUL in a string is then the row's own fault
 _BETWEEN = " \t\r\n,"
 
 
@@ -120,7 +173,8 @@ def array_rows(path: Path) -> Iterator[Row]:
         window.open()
         while window.has_value():
             line, value = window.line, window.take()
-            yield Row(line, value if isinstance(value, dict) else "not an object", window.taken)
+            cells = TWICE if window.twice else value if isinstance(value, dict) else "not an object"
+            yield Row(line, cells, window.taken)
         window.close()
 
 
@@ -130,11 +184,17 @@ class _Window:
     def __init__(self, source: io.TextIOWrapper, path: Path) -> None:
         self._source = source
         self._path = path
+        self._decoder = _Decoder(strict=False)  # a raw NUL in a string is then the row's own fault
         self.text = ""
         self.pos = 0
         self.line = 1
         self.taken = ""
         """How the latest value begins."""
+
+    @property
+    def twice(self) -> bool:
+        """Whether the latest value holds one key twice, with different values."""
+        return self._decoder.twice
 
     def open(self) -> None:
         """Steps over the opening bracket."""
@@ -151,8 +211,9 @@ class _Window:
     def take(self) -> Any:
         """The value at the position, which moves behind it."""
         while True:
+            self._decoder.twice = False
             try:
-                value, end = _DECODER.raw_decode(self.text, self.pos)
+                value, end = self._decoder.raw_decode(self.text, self.pos)
             except (ValueError, RecursionError) as error:
                 if isinstance(error, RecursionError) or not self._widen():
                     raise self._damaged() from error
@@ -355,6 +416,8 @@ _EXPANDS = 1000
 cell alone may be harmless, as where a million rows name the one text that a dictionary holds."""
 _MAX_VALUES = 2**28
 """Values of a column in a row group at most, those in lists counted one by one."""
+_PLAIN_VALUE = 8
+"""Bytes that a value takes in a column in memory, at least and roughly."""
 _PLAIN_CELL = 32
 """Bytes that a cell without text takes as a Python object, roughly."""
 ARROW_FILE = b"ARROW1"
@@ -391,7 +454,8 @@ def _chunks(metadata: pq.FileMetaData) -> Iterator[pq.ColumnChunkMetaData]:
 
 def _check_parquet(path: Path, metadata: pq.FileMetaData) -> None:
     for chunk in _chunks(metadata):
-        size, packed = chunk.total_uncompressed_size, chunk.total_compressed_size
+        packed = chunk.total_compressed_size
+        size = max(chunk.total_uncompressed_size, chunk.num_values * _PLAIN_VALUE)  # runs of one value take no room
         if size > max(_EXPANDS_FROM, _EXPANDS * packed) or chunk.num_values > _MAX_VALUES:
             raise _bomb(path, f"column {chunk.path_in_schema!r}")
 
@@ -411,7 +475,8 @@ def _long_texts(file: IO[bytes], metadata: pq.FileMetaData) -> tuple[list[str], 
         at a time.
     """
     columns = map(metadata.schema.column, range(metadata.num_columns))
-    texts = {column.path for column in columns if not _is_decimal(column)}
+    texts = {column.path: column for column in columns if not _is_decimal(column)}
+    nested = {path for path, column in texts.items() if column.max_repetition_level}
     found, batch_rows = set[str](), _batch_rows(metadata)
     for number in range(metadata.num_row_groups):
         group = metadata.row_group(number)
@@ -419,7 +484,8 @@ def _long_texts(file: IO[bytes], metadata: pq.FileMetaData) -> tuple[list[str], 
         shared = {c.path_in_schema: c.num_values for c in chunks if c.physical_type == "BYTE_ARRAY" and _is_shared(c)}
         looked_at = sorted((shared.keys() & texts) - found)
         for path, longest in zip(looked_at, _longest(file, metadata, number, looked_at), strict=True):
-            row_bytes = longest * max(1, shared[path] // max(1, group.num_rows))
+            # Of a list nobody knows how many of the values are in one row: it may be all.
+            row_bytes = longest * (shared[path] if path in nested else 1)
             if row_bytes > _EXPANDS_FROM:
                 found.add(path)
             else:

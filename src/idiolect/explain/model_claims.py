@@ -11,7 +11,6 @@ from typing import Any, Literal
 import numpy as np
 
 from idiolect.config import parse_json
-from idiolect.data.files import is_sqlite
 from idiolect.difference.claims.evidence import normalise, stands_in
 from idiolect.difference.claims.feature import Comparison, Feature
 from idiolect.difference.claims.parse import parse, unreadable
@@ -23,6 +22,7 @@ from idiolect.difference.stylometry import MEASURES
 from idiolect.errors import ArtifactError, InputError
 from idiolect.evaluation.judge import extractor_counts, found_by
 from idiolect.explain.card import Compared, ExplainConfig, UserDifferences, UserQuote
+from idiolect.sqlite import is_sqlite
 from idiolect.types import Review
 
 _log = logging.getLogger(__name__)

@@ -14,7 +14,7 @@ from typing import Any, Literal
 import numpy as np
 
 from idiolect.config import parse_json
-from idiolect.data.files import atomic_write, is_sqlite
+from idiolect.data.files import atomic_write
 from idiolect.difference.stylometry import MEASURES, NAMES
 from idiolect.errors import ConfigError, InputError, NotFoundError
 from idiolect.evaluation.agreement import MISSING, alpha_interval
@@ -22,6 +22,7 @@ from idiolect.evaluation.significance import RESAMPLES, Interval, Resamples, int
 from idiolect.explain.card import Claim, Direction, ExplainConfig, UserDifferences, phrase
 from idiolect.explain.run import find_all_differences
 from idiolect.metrics.base import AdditiveScore, Signature
+from idiolect.sqlite import is_sqlite
 from idiolect.store.sql import SqlStore
 
 Kind = Literal["claim", "reversed", "other user's"]
@@ -310,7 +311,7 @@ def _read(path: Path) -> str:
 
 
 def _entries(path: Path) -> list[Entry]:
-    if not path.is_file():
+    if not path.exists():
         raise NotFoundError(f"there is no key {str(path)!r}", hint=_KEY_HINT)
     try:
         rows: Any = parse_json(_read(path))["rows"]

@@ -29,9 +29,9 @@ from typing import NamedTuple, Protocol, runtime_checkable
 
 import numpy as np
 
-from idiolect.data.files import is_sqlite, untouched
 from idiolect.errors import ArtifactError, ConfigError
 from idiolect.llm.base import LLM, Capability, Completion, Failure, SamplingParams, Schema
+from idiolect.sqlite import is_sqlite, untouched
 from idiolect.types import Prompt, ReviewId
 
 
@@ -124,7 +124,8 @@ class Handover:
 
 
 # Part of every key: raise it when a reply comes to be read differently, so that old records are not taken for new ones.
-FORMAT = 1
+# 2: a broken-off text that had no or an unknown reason for its end used to be recorded as an answer.
+FORMAT = 2
 
 
 def cache_keys(

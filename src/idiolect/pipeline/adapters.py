@@ -159,6 +159,7 @@ def contribution(folder: Path, record: Record, given: Mapping[str, Any], *, own:
     where = f"the adapter in {str(folder)!r}"
     base: dict[str, Any] = _copied(record.settings) if own else {}
     ignored = () if own else tuple(_take(record.settings, _CONTRIBUTED, _defaults(), base, where, ""))
+    unnamed: dict[str, str] = {}
     for place, shipped, option in _names():
         value, named = _at(record.settings, place), _at(given, place)
         if place == "prompt.templates" and record.names["templates"] and value is None:
@@ -171,10 +172,12 @@ def contribution(folder: Path, record: Record, given: Mapping[str, Any], *, own:
         elif own or shipped(value):
             _put(base, place, value)
         else:
-            raise ConfigError(
-                f"{where} was fitted with the {place} {_shown(value)}, which an adapter from elsewhere cannot choose",
-                hint=f"name it yourself if you trust it: {option}",
-            )
+            unnamed[f"{place} {_shown(value)}"] = option
+    if unnamed:
+        raise ConfigError(
+            f"{where} was fitted with the {' and the '.join(unnamed)}, which an adapter from elsewhere cannot choose",
+            hint=f"name it yourself if you trust it: {' '.join(unnamed.values())}",
+        )
     if not own and (revision := _at(given, "backbone.revision")) is not None:
         _put(base, "backbone.revision", revision)
     named_here = {place for place, *_ in _names()}

@@ -24,6 +24,7 @@ from jinja2.sandbox import ImmutableSandboxedEnvironment
 
 from idiolect.config import Config
 from idiolect.errors import ConfigError
+from idiolect.sqlite import is_sqlite
 
 MAX_TEMPLATE_BYTES = 2**18
 """Largest template file."""
@@ -82,6 +83,8 @@ def read_template(path: Path, folder: Path) -> str:
     """
     if not path.resolve().is_relative_to(folder.resolve()):
         raise ConfigError(f"the template {str(path)!r} is a link that leads out of its folder", hint="copy the file")
+    if is_sqlite(path):  # perhaps a store, which nothing but SQLite may open
+        raise ConfigError(f"the template {str(path)!r} is an SQLite database", hint="name a folder of templates")
     with path.open("rb") as file:
         content = file.read(MAX_TEMPLATE_BYTES + 1)
     if len(content) > MAX_TEMPLATE_BYTES:

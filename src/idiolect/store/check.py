@@ -13,7 +13,7 @@ from idiolect.store import schema as tables
 from idiolect.store.base import PeerSums
 from idiolect.store.engine import ANY_OF
 from idiolect.store.metadata import flag_digest, is_vacuumed
-from idiolect.store.schema import ITEM, REVIEW, Refused, item_row, review_row, to_item, to_review
+from idiolect.store.schema import ITEM, REVIEW, Refused, has_digest, item_row, to_item, to_review
 from idiolect.store.sums import add_group_sums, category_sums_of_items
 
 _BATCH = 8192
@@ -89,15 +89,15 @@ def _rows(connection: sa.Connection) -> str:
     """Compare contents with their digests, and all rows with the totals."""
     digest = sum(flag_digest(user) for user in connection.scalars(sa.select(tables.opted_out.c.user)))
     counts, wrong = [0, 0, 0], []
-    for place, columns, stored, to_row in (
-        (0, ITEM, _item.digest, lambda row: item_row(to_item(row))),
-        (1, REVIEW, _review.digest, lambda row: review_row(to_review(row))),
+    for place, columns, stored, is_of in (
+        (0, ITEM, _item.digest, lambda row: item_row(to_item(row))["digest"] == row.digest),
+        (1, REVIEW, _review.digest, lambda row: has_digest(to_review(row), row.digest)),
     ):
         for row in _stream(connection, sa.select(*columns, stored)):
             counts[place] += 1
             counts[2] += place == 1 and row.timestamp is not None
             digest += int.from_bytes(row.digest)
-            if _digest_of(to_row, row) != row.digest:
+            if not _is_intact(is_of, row):
                 wrong.append(row.id)
     if wrong:
         return f"{len(wrong)} rows are not what their digests say, the first is {wrong[0]!r}"
@@ -108,11 +108,11 @@ def _rows(connection: sa.Connection) -> str:
     return "" if meta.digest == f"{digest % 2**128:032x}" else "the fingerprint is not that of the rows"
 
 
-def _digest_of(to_row: Callable[[sa.Row], dict[str, object]], row: sa.Row) -> object:
+def _is_intact(is_of: Callable[[sa.Row], bool], row: sa.Row) -> bool:
     try:
-        return to_row(row)["digest"]
+        return is_of(row)
     except Refused:
-        return None
+        return False
 
 
 def _orphans(connection: sa.Connection) -> str:

@@ -7,8 +7,9 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Literal
 
-from idiolect.data.files import is_sqlite, real_path
+from idiolect.data.files import real_path
 from idiolect.errors import ConfigError
+from idiolect.sqlite import is_sqlite
 from idiolect.store.engine import store_file
 from idiolect.store.sql import SqlStore
 

@@ -14,9 +14,9 @@ from pathlib import Path
 
 import sqlalchemy as sa
 
-from idiolect.data.files import is_sqlite
 from idiolect.data.records import clean_id
 from idiolect.errors import ArtifactError, ConfigError, NotFoundError
+from idiolect.sqlite import is_sqlite
 from idiolect.store import schema as tables
 from idiolect.store.base import ErasureReceipt
 from idiolect.store.ingest import adjust_totals
