@@ -20,13 +20,13 @@ from idiolect.version import __version__
 
 if TYPE_CHECKING:
     from idiolect.api.evaluation import Scores, compare, evaluate, score
-    from idiolect.api.personalizers import DEP, DPL, DRP, PAG, RAG, NonPersonalized, Personalizer
+    from idiolect.api.personalizers import DEP, DPL, DRP, PAG, RAG, NonPersonalized, Personalizer, PPlug
     from idiolect.api.store import Split, Store
 
 _LAZY = {
     **dict.fromkeys(("Store", "Split"), "idiolect.api.store"),
     **dict.fromkeys(
-        ("NonPersonalized", "RAG", "PAG", "DPL", "DRP", "DEP", "Personalizer"), "idiolect.api.personalizers"
+        ("NonPersonalized", "RAG", "PAG", "DPL", "DRP", "DEP", "PPlug", "Personalizer"), "idiolect.api.personalizers"
     ),
     **dict.fromkeys(("evaluate", "score", "compare", "Scores"), "idiolect.api.evaluation"),
 }
@@ -40,6 +40,7 @@ __all__ = [
     "RAG",
     "Item",
     "NonPersonalized",
+    "PPlug",
     "Personalizer",
     "Prediction",
     "Review",

@@ -232,6 +232,11 @@ class SentenceEncoder:
         """Length of a vector."""
         return self._dim
 
+    @property
+    def module(self) -> SentenceTransformer:
+        """The model itself, for methods that train a copy of it."""
+        return self._model
+
     def encode(self, texts: Sequence[str], *, batch_size: int = 32) -> np.ndarray:
         """float32 (len(texts), dim), L2-normalised, in the order of ``texts``; an empty text is a valid text.
 

@@ -7,16 +7,20 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from idiolect.context import PastVectors
 from idiolect.errors import ConfigError
 from idiolect.llm.base import SamplingParams
 from idiolect.llm.fake import FakeLLM, fingerprint
+from idiolect.methods.base import METHODS
 from idiolect.methods.dep import DEP
 from idiolect.methods.dpl import DPL
 from idiolect.methods.drp import DRP
 from idiolect.methods.nonpersonalized import NonPersonalized
 from idiolect.methods.pag import PAG
+from idiolect.methods.pplug import PPlug
 from idiolect.methods.rag import RAG
 from idiolect.methods.roles import Roles
+from idiolect.softprompt.config import PPlugConfig
 from idiolect.types import ItemId, Sample, UserId
 
 PARAMS = SamplingParams(temperature=0, max_new_tokens=5)
@@ -30,6 +34,15 @@ class Rows:
         return np.outer(vectors[:, 0] + stream + entry, np.ones(32)).astype(np.float32)
 
 
+class UserRows:
+    """PPlug's adapter for models of width 32."""
+
+    config = PPlugConfig(d_in=12, hidden_size=32, input_encoder="encoder", past_texts=2)
+
+    def embeddings(self, inputs):
+        return [np.outer(one.stream + len(one.history), np.ones(32)).astype(np.float32) for one in inputs]
+
+
 class NoCases:
     """Nobody can be compared with anybody."""
 
@@ -41,6 +54,7 @@ BUILD = {
     "nonpersonalized": NonPersonalized,
     "rag": RAG,
     "dep": lambda llm, contexts, **options: DEP(llm, contexts, Rows(), **options),
+    "pplug": lambda llm, contexts, **options: PPlug(llm, contexts, UserRows(), **options),
     "pag": lambda llm, contexts, params: PAG(Roles.writing(llm, params), contexts),
     "dpl": lambda llm, contexts, params: DPL(Roles.writing(llm, params), contexts, NoCases()),
     "drp": lambda llm, contexts, params: DRP(Roles.writing(llm, params), contexts, NoCases()),
@@ -53,7 +67,14 @@ def contexts(make_context):
 
     class Contexts:
         def build(self, samples):
-            return [replace(make_context(int(s.item[1:]), no_diff=[1]), sample=s) for s in samples]
+            return [self.one(s) for s in samples]
+
+        def one(self, sample):
+            made = make_context(int(sample.item[1:]), no_diff=[1])
+            entries = made.entries[::-1]
+            vectors = np.stack([entry.e_his for entry in entries]) if entries else np.zeros((0, 0), np.float32)
+            past = PastVectors(reviews=tuple(entry.review.id for entry in entries), vectors=vectors)
+            return replace(made, sample=sample, past=past)
 
     return Contexts()
 
@@ -100,6 +121,8 @@ class TestEveryMethod:
         anchors = [prediction.anchors for prediction in method.generate(SAMPLES)]
         if method.name == "nonpersonalized":
             assert anchors == [()] * 4
+        elif method.name == "pplug":
+            assert anchors == [("r0", "r1"), (), ("r0", "r1", "r2", "r3"), ("r0",)]
         else:
             assert anchors == [("r0", "r1"), (), ("r0", "r1"), ("r0",)]
 
@@ -108,7 +131,8 @@ class TestEveryMethod:
         sizes = [p.prompt_tokens for p in method.generate([SAMPLES[1], SAMPLES[0]])]
         tight = build(tiny_llm(max_prompt_tokens=max(sizes) - 1 if method.name != "nonpersonalized" else max(sizes)))
         found = tight.generate([SAMPLES[0]])[0]
-        assert found.anchors == (() if method.name == "nonpersonalized" else ("r0",))
+        expected = {"nonpersonalized": (), "pplug": ("r0", "r1")}  # pplug reads the vectors of what does not fit
+        assert found.anchors == expected.get(method.name, ("r0",))
 
     def test_takes_no_samples_at_all(self, build, llm):
         assert build(llm).generate([]) == []
@@ -127,13 +151,11 @@ class TestEveryMethod:
         if not build(FakeLLM()).requires.llm:
             assert build(Weak()).generate(SAMPLES)
             return
-        with pytest.raises(ConfigError, match=r"dep needs soft, which weak does not support \(use another backend\)"):
+        with pytest.raises(ConfigError, match=r"(dep|pplug) needs soft, which weak does not support"):
             build(Weak())
 
 
-def test_only_dep_needs_soft_prompts():
-    assert tuple(one.requires.llm for one in (NonPersonalized, RAG, DEP)) == (
-        frozenset(),
-        frozenset(),
-        frozenset({"soft"}),
-    )
+def test_only_methods_with_an_adapter_need_soft_prompts():
+    needs = {name: METHODS.get(name).requires for name in METHODS}
+    assert {name for name, one in needs.items() if one.llm} == {"dep", "pplug"}
+    assert {name: one.adapter for name, one in needs.items() if one.adapter} == {"dep": "dep", "pplug": "pplug"}

@@ -86,7 +86,7 @@ def test_a_roles_folder_is_recorded_in_full(tmp_path: Path, monkeypatch: pytest.
 
 def test_encoder_backbone_and_context_dictate_the_adapters_shape() -> None:
     config = build(Settings, {"context": {"k": 5}, "adapter": {"streams": "diff"}}).adapter_config(
-        d_in=48, hidden_size=96, kind="constant"
+        d_in=48, hidden_size=96, constant=True
     )
     assert (config.d_in, config.hidden_size, config.max_entries) == (48, 96, 5)
     assert (config.kind, config.streams) == ("constant", "diff")

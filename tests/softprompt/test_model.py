@@ -6,7 +6,7 @@ import torch
 from torch.nn import functional as F
 
 from idiolect.softprompt.adapter import Adapter
-from idiolect.softprompt.config import AdapterConfig
+from idiolect.softprompt.config import AdapterConfig, VectorInputs
 from idiolect.softprompt.model import SoftPromptModel
 from idiolect.softprompt.sae import VirtualTokenBatch, mean_token_norm
 from idiolect.training.examples import Collator, Example
@@ -19,9 +19,11 @@ def example(rng, length, target, virtual_tokens):
         prompt=rng.integers(1, 64, length).astype(np.int32),
         target=rng.integers(1, 64, target).astype(np.int32),
         virtual_token_positions=np.sort(rng.choice(length, virtual_tokens, replace=False)),
-        stream=np.arange(virtual_tokens) % 2,
-        entry=np.arange(virtual_tokens) // 2,
-        vectors=rng.normal(size=(virtual_tokens, 12)).astype(np.float32),
+        inputs=VectorInputs(
+            stream=np.arange(virtual_tokens) % 2,
+            entry=np.arange(virtual_tokens) // 2,
+            vectors=rng.normal(size=(virtual_tokens, 12)).astype(np.float32),
+        ),
     )
 
 
@@ -46,7 +48,7 @@ def naive_generation_loss(ours, examples):
     for item in examples:
         ids = torch.from_numpy(np.concatenate([item.prompt, item.target])).long()
         embeds = embed(ids).clone()
-        rows = ours.adapter.soft_prompt_embeddings(item.vectors, item.stream, item.entry)
+        rows = ours.adapter.soft_prompt_embeddings(item.inputs.vectors, item.inputs.stream, item.inputs.entry)
         for place, row in zip(item.virtual_token_positions, rows, strict=True):
             embeds[place] = torch.from_numpy(row)
         logits = ours.backbone(inputs_embeds=embeds[None]).logits[0]
@@ -57,8 +59,8 @@ def naive_generation_loss(ours, examples):
 
 
 def sae_terms(ours, examples):
-    flat = [np.concatenate([getattr(e, name) for e in examples]) for name in ("vectors", "stream", "entry")]
-    sample = torch.tensor([row for row, e in enumerate(examples) for _ in e.stream])
+    flat = [np.concatenate([getattr(e.inputs, name) for e in examples]) for name in ("vectors", "stream", "entry")]
+    sample = torch.tensor([row for row, e in enumerate(examples) for _ in e.inputs.stream])
     return ours.adapter(VirtualTokenBatch(*map(torch.from_numpy, flat), sample, len(examples))).losses
 
 
@@ -66,7 +68,7 @@ def sae_terms(ours, examples):
 @torch.no_grad()
 def test_loss_is_that_of_unpadded_prompts_with_logits_everywhere(model, examples, family):
     ours = model(family)
-    output = ours(**Collator(pad_id=0, d_in=12)(examples))
+    output = ours(**Collator(0, ours.adapter.collate)(examples))
     expected = naive_generation_loss(ours, examples)
     assert output["generation"].item() == pytest.approx(expected, rel=1e-5)
     whole = expected + sum(term.item() for term in sae_terms(ours, examples).values())
@@ -75,7 +77,8 @@ def test_loss_is_that_of_unpadded_prompts_with_logits_everywhere(model, examples
 
 @torch.no_grad()
 def test_what_stands_at_virtual_tokens_and_padding_does_not_matter(model, examples):
-    ours, batch = model(), Collator(pad_id=0, d_in=12)(examples)
+    ours = model()
+    batch = Collator(0, ours.adapter.collate)(examples)
     loss = ours(**batch)["loss"]
     hidden = batch["virtual_token_mask"] | (batch["attention_mask"] == 0)
     batch["input_ids"] = torch.where(hidden, 63, batch["input_ids"])
@@ -85,19 +88,20 @@ def test_what_stands_at_virtual_tokens_and_padding_does_not_matter(model, exampl
 @pytest.mark.parametrize("family", FAMILIES)
 def test_gradients_reach_the_adapter_only(model, examples, family):
     ours = model(family)
-    ours(**Collator(pad_id=0, d_in=12)(examples))["loss"].backward()
+    ours(**Collator(0, ours.adapter.collate)(examples))["loss"].backward()
     assert all(p.grad is None and not p.requires_grad for p in ours.backbone.parameters())
     assert all(p.grad is not None and p.grad.abs().sum() > 0 for p in ours.adapter.parameters())
 
 
 def test_training_has_no_dropout_in_the_backbone(model, examples):
-    ours, batch = model("gpt2"), Collator(pad_id=0, d_in=12)(examples)
+    ours = model("gpt2")
+    batch = Collator(0, ours.adapter.collate)(examples)
     assert ours.training
     assert torch.equal(ours(**batch)["loss"], ours(**batch)["loss"])
 
 
 def test_checkpointing_changes_no_gradient(model, examples):
-    batch, gradients = Collator(pad_id=0, d_in=12)(examples), []
+    batch, gradients = Collator(0, model().adapter.collate)(examples), []
     for checkpointed in (False, True):
         ours = model()
         if checkpointed:
@@ -111,7 +115,7 @@ def test_checkpointing_changes_no_gradient(model, examples):
 
 def test_a_batch_without_virtual_tokens_trains_nothing_but_runs(model, examples):
     ours = model()
-    ours(**Collator(pad_id=0, d_in=12)(examples[2:3]))["loss"].backward()
+    ours(**Collator(0, ours.adapter.collate)(examples[2:3]))["loss"].backward()
     assert all(p.grad.eq(0).all() for p in ours.adapter.parameters())
 
 
@@ -130,5 +134,5 @@ def test_mean_token_norm_is_that_of_the_table(tiny_backbone):
 def test_a_bfloat16_backbone_takes_the_rows(model, examples):
     ours = model()
     ours.backbone.to(torch.bfloat16)
-    batch = Collator(pad_id=0, d_in=12)(examples)
+    batch = Collator(0, ours.adapter.collate)(examples)
     assert ours(**batch)["loss"].item() == pytest.approx(model()(**batch)["loss"].item(), rel=0.02)

@@ -10,8 +10,8 @@ import torch
 from torch import nn
 
 from idiolect.errors import ArtifactError
-from idiolect.softprompt.artifact import load_adapter
 from idiolect.softprompt.config import PPlugConfig, UserInputs
+from idiolect.softprompt.model import load_adapter
 from idiolect.softprompt.pplug import PPlugAdapter, attention
 
 D = 6
@@ -19,7 +19,8 @@ D = 6
 
 def adapter(**settings):
     """The same initial weights at every call."""
-    config = PPlugConfig(**{"d_in": D, "hidden_size": 8, "input_encoder": "mlp", **settings})
+    usual = {"d_in": D, "hidden_size": 8, "input_encoder": "mlp", "query_instruction": "none"}
+    config = PPlugConfig(**{**usual, **settings})
     return PPlugAdapter(config, torch.Generator().manual_seed(0))
 
 
@@ -181,7 +182,7 @@ class TestAdapter:
         assert still == {"source.input_encoder.mlp.inner.weight", "source.input_encoder.mlp.inner.bias"}
 
     def test_gradient_reaches_a_trained_text_encoder_which_is_a_copy_without_dropout(self):
-        config = PPlugConfig(d_in=D, hidden_size=8, input_encoder="encoder", query_prefix="find: ")
+        config = PPlugConfig(d_in=D, hidden_size=8, input_encoder="encoder", query_instruction="bge")
         model = TinyEncoder()
         ours = PPlugAdapter(config, torch.Generator().manual_seed(0), model=model)
         users = [UserInputs(stream=np.array([1, 0]), history=user(4).history, query=text) for text in ("tea", "a mug")]
@@ -196,12 +197,12 @@ class TestAdapter:
 
     def test_scales_both_embeddings_to_the_norm_of_token_embeddings(self):
         ours, users = adapter(), [user(n, seed=n) for n in range(2, 22)]
-        ours.set_statistics(users, token_norm=3.0)
+        ours.fit_statistics(users, token_norm=3.0)
         norms = np.linalg.norm(np.stack(ours.embeddings(users)), axis=-1).mean(axis=0)
         np.testing.assert_allclose(norms, 3.0, rtol=1e-5)
         assert ours.source.sd.isfinite().all()
         unscaled = adapter(match_norm=False, standardise=False)
-        unscaled.set_statistics(users, token_norm=3.0)
+        unscaled.fit_statistics(users, token_norm=3.0)
         assert unscaled.scale.tolist() == [1.0, 1.0]
 
     def test_the_constant_is_the_same_for_everybody(self):
@@ -228,7 +229,7 @@ class TestArtifact:
     def test_comes_back_as_it_was(self, tmp_path):
         for kind in ("pplug", "pplug_constant"):
             ours = adapter(kind=kind, past_texts=2)
-            ours.set_statistics([user(n) for n in range(1, 9)], token_norm=2.0)
+            ours.fit_statistics([user(n) for n in range(1, 9)], token_norm=2.0)
             ours.save_pretrained(tmp_path / kind)
             again = load_adapter(tmp_path / kind)
             assert again.config == ours.config
@@ -236,7 +237,7 @@ class TestArtifact:
             assert json.loads((tmp_path / kind / "config.json").read_text())["kind"] == kind
 
     def test_brings_a_trained_text_encoder_and_is_refused_without_one(self, tmp_path):
-        config = PPlugConfig(d_in=D, hidden_size=8, input_encoder="encoder")
+        config = PPlugConfig(d_in=D, hidden_size=8, input_encoder="encoder", query_instruction="none")
         ours = PPlugAdapter(config, torch.Generator(), model=TinyEncoder())
         with torch.no_grad():
             ours.source.input_encoder.model.table.weight.add_(torch.linspace(0, 1, D))
@@ -256,7 +257,7 @@ class TestArtifact:
             ({"d_in": 10**9}, "smaller than the adapter"),
             ({"hidden_size": 10**9}, "smaller than the adapter"),
             ({"max_history": 10**9}, "does not describe an adapter"),
-            ({"input_encoder": "auto"}, "names no input encoder"),
+            ({"input_encoder": "auto"}, "leaves its input encoder open"),
             ({"input_encoder": "encoder"}, "a trained text encoder"),
             ({"kind": "pplug_constant"}, "does not fit its configuration"),
         ],

@@ -4,10 +4,13 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
+from idiolect.softprompt.adapter import Adapter
+from idiolect.softprompt.config import AdapterConfig, VectorInputs
 from idiolect.softprompt.model import IGNORED
 from idiolect.training.examples import Collator, Example
 
 PAD = 0
+ADAPTER = Adapter(AdapterConfig(d_in=3, hidden_size=4))
 
 
 def example(length, target, virtual_tokens, seed):
@@ -16,9 +19,11 @@ def example(length, target, virtual_tokens, seed):
         prompt=rng.integers(1, 50, length).astype(np.int32),
         target=rng.integers(1, 50, target).astype(np.int32),
         virtual_token_positions=np.sort(rng.choice(length, min(virtual_tokens, length), replace=False)),
-        stream=rng.integers(0, 2, min(virtual_tokens, length)),
-        entry=rng.integers(0, 4, min(virtual_tokens, length)),
-        vectors=rng.normal(size=(min(virtual_tokens, length), 3)).astype(np.float32),
+        inputs=VectorInputs(
+            stream=rng.integers(0, 2, min(virtual_tokens, length)),
+            entry=rng.integers(0, 4, min(virtual_tokens, length)),
+            vectors=rng.normal(size=(min(virtual_tokens, length), 3)).astype(np.float32),
+        ),
     )
 
 
@@ -29,7 +34,7 @@ examples = st.lists(
 
 @given(examples)
 def test_every_example_can_be_read_back_from_its_batch(batch_of):
-    batch = {name: tensor.numpy() for name, tensor in Collator(PAD, 3)(batch_of).items()}
+    batch = {name: tensor.numpy() for name, tensor in Collator(PAD, ADAPTER.collate)(batch_of).items()}
     width = max(len(e.prompt) + len(e.target) for e in batch_of)
     assert batch["input_ids"].shape == (len(batch_of), width)
     for row, e in enumerate(batch_of):
@@ -44,13 +49,13 @@ def test_every_example_can_be_read_back_from_its_batch(batch_of):
             np.flatnonzero(batch["virtual_token_mask"][row]) - (width - len(text)), e.virtual_token_positions
         )
         mine = batch["sample"] == row
-        np.testing.assert_array_equal(batch["vectors"][mine], e.vectors)
-        np.testing.assert_array_equal(batch["stream"][mine], e.stream)
-        np.testing.assert_array_equal(batch["entry"][mine], e.entry)
+        np.testing.assert_array_equal(batch["vectors"][mine], e.inputs.vectors)
+        np.testing.assert_array_equal(batch["stream"][mine], e.inputs.stream)
+        np.testing.assert_array_equal(batch["entry"][mine], e.inputs.entry)
 
 
 @given(examples)
 def test_padding_goes_no_further_than_the_longest_row(batch_of):
-    batch = Collator(PAD, 3)(batch_of)
+    batch = Collator(PAD, ADAPTER.collate)(batch_of)
     assert batch["attention_mask"][:, 0].any()
     assert (batch["labels"][:, 0] != IGNORED).any()

@@ -1,25 +1,22 @@
 from __future__ import annotations
 
+from typing import ClassVar
+
 import numpy as np
 import pytest
 
-from idiolect.context import Context, Entry
 from idiolect.prompts.tokenization import EncodedPrompt
-from idiolect.training.examples import digest, make_example
-from idiolect.types import Item, ItemId, Review, ReviewId, Sample, UserId, VirtualToken
+from idiolect.softprompt.config import UserInputs, VectorInputs
+from idiolect.training.examples import digest, make_example, with_sub_histories
+from idiolect.types import VirtualToken
 
 
-def entry(k, e_diff=True):
-    review = Review(id=ReviewId(f"r{k}"), user=UserId("u"), item=ItemId(f"i{k}"), text="good")
-    vector = np.full(4, k, dtype=np.float32)
-    return Entry(review=review, item=Item(id=review.item), e_his=vector, e_diff=-vector if e_diff else None, n_peers=3)
+def inputs(k):
+    return VectorInputs(stream=np.array([0]), entry=np.array([k]), vectors=np.full((1, 4), k, dtype=np.float32))
 
 
-CONTEXT = Context(
-    sample=Sample(user=UserId("u"), item=ItemId("i")),
-    item=Item(id=ItemId("i")),
-    entries=(entry(1), entry(2, e_diff=False), entry(3)),
-)
+def user(n, query="tea"):
+    return UserInputs(stream=np.array([1, 0]), history=np.arange(n, dtype=np.float32)[:, None], query=query)
 
 
 def encoded(*virtual_tokens):
@@ -35,30 +32,37 @@ def encoded(*virtual_tokens):
 TARGET = np.array([5, 6], dtype=np.int32)
 
 
-def test_vectors_are_those_of_the_virtual_tokens_entries_in_text_order():
-    made = make_example(
-        encoded(VirtualToken("his", 0), VirtualToken("diff", 0), VirtualToken("his", 1), VirtualToken("diff", 2)),
-        TARGET,
-        CONTEXT,
-    )
-    assert made.vectors[:, 0].tolist() == [1, -1, 2, -3]
-    assert made.vectors.dtype == np.float32
-    assert made.stream.tolist() == [0, 1, 0, 1]
-    assert made.entry.tolist() == [0, 0, 1, 2]
-
-
-def test_a_virtual_token_for_a_difference_that_is_not_there_is_refused():
-    with pytest.raises(ValueError, match="entry 1 has no vector for a 'diff'"):
-        make_example(encoded(VirtualToken("diff", 1)), TARGET, CONTEXT)
-
-
 def test_a_target_without_tokens_is_refused():
     with pytest.raises(ValueError, match="at least one token"):
-        make_example(encoded(), TARGET[:0], CONTEXT)
+        make_example(encoded(), TARGET[:0], inputs(0))
 
 
 def test_digest_sees_every_field_and_the_order():
-    one, other = (make_example(encoded(VirtualToken("his", k)), TARGET, CONTEXT) for k in (0, 1))
-    names = {digest(x) for x in ([one], [other], [one, other], [other, one])}
-    assert len(names) == 4
-    assert digest([one]) == digest([make_example(encoded(VirtualToken("his", 0)), TARGET, CONTEXT)])
+    one, other = (make_example(encoded(VirtualToken("his", k)), TARGET, inputs(k)) for k in (0, 1))
+    asked, told = (make_example(encoded(), TARGET, user(2, query)) for query in ("tea", "mug"))
+    found = ([one], [other], [one, other], [other, one], [asked], [told])
+    assert len({digest(x) for x in found}) == len(found)
+    assert digest([one]) == digest([make_example(encoded(VirtualToken("his", 0)), TARGET, inputs(0))])
+
+
+class TestSubHistories:
+    EXAMPLES: ClassVar = [make_example(encoded(), TARGET, user(n)) for n in (40, 3, 2, 0)]
+
+    def test_each_lacks_at_least_one_review_and_at_most_half_and_one_and_keeps_their_order(self):
+        found = with_sub_histories(self.EXAMPLES, 10, seed=0)
+        sizes = [len(example.inputs.history) for example in found]
+        assert sizes[10] == 40
+        assert all(19 < size < 40 for size in sizes[:10])
+        assert set(sizes[11:21]) <= {1, 2}
+        assert sizes[21:] == [3, 2, 0]
+        for example in found:
+            rows = example.inputs.history[:, 0].tolist()
+            assert rows == sorted(set(rows))
+
+    def test_short_histories_and_n_0_are_left_as_they_are(self):
+        assert with_sub_histories(self.EXAMPLES[2:], 10, seed=0) == self.EXAMPLES[2:]
+        assert with_sub_histories(self.EXAMPLES, 0, seed=0) == self.EXAMPLES
+
+    def test_the_seed_decides(self):
+        first, again, other = (digest(with_sub_histories(self.EXAMPLES, 5, seed)) for seed in (1, 1, 2))
+        assert first == again != other

@@ -10,6 +10,7 @@ from safetensors.torch import load_file
 
 from idiolect.errors import ConfigError, InputError
 from idiolect.softprompt.adapter import Adapter
+from idiolect.softprompt.config import VectorInputs
 from idiolect.softprompt.model import SoftPromptModel
 from idiolect.training.config import FitConfig
 from idiolect.training.examples import Collator, Example
@@ -19,9 +20,11 @@ WITHOUT_TOKENS = Example(
     prompt=np.array([2, 3], dtype=np.int32),
     target=np.array([4], dtype=np.int32),
     virtual_token_positions=np.zeros(0, dtype=np.int64),
-    stream=np.zeros(0, dtype=np.int64),
-    entry=np.zeros(0, dtype=np.int64),
-    vectors=np.zeros((0, 0), dtype=np.float32),
+    inputs=VectorInputs(
+        stream=np.zeros(0, dtype=np.int64),
+        entry=np.zeros(0, dtype=np.int64),
+        vectors=np.zeros((0, 0), dtype=np.float32),
+    ),
 )
 QUICK = {"batch_size": 8, "learning_rate": 5e-3, "bf16": "off", "log_every": 2, "max_steps": 6, "every": 3}
 
@@ -42,7 +45,7 @@ def states_equal(one, other, **tolerance):
 @torch.no_grad()
 def nats(backbone, adapter, examples):
     model = SoftPromptModel(backbone, adapter).eval()
-    return model(**Collator(0, 8)(examples))["generation"].item()
+    return model(**Collator(0, adapter.collate)(examples))["generation"].item()
 
 
 @pytest.mark.parametrize("family", ["qwen2", "gpt2"])
@@ -262,7 +265,7 @@ def test_progress_is_told_where_it_is_asked_for(tiny_backbone, make_adapter, exa
 
 
 def test_accumulated_batches_train_as_one_of_equal_targets(tiny_backbone, make_adapter, examples, tmp_path):
-    alike = [e for e in examples if len(e.target) == 1 and len(e.stream) == 2]
+    alike = [e for e in examples if len(e.target) == 1 and len(e.inputs.stream) == 2]
     adapters = []
     for batch_size, accumulation in ((8, 1), (4, 2)):
         adapter = make_adapter()

@@ -6,7 +6,7 @@ import numpy as np
 import torch
 
 from idiolect.softprompt.adapter import Adapter
-from idiolect.softprompt.config import AdapterConfig
+from idiolect.softprompt.config import AdapterConfig, VectorInputs
 from idiolect.training.examples import Example
 
 D_IN = 8
@@ -25,9 +25,11 @@ def toy_examples(n, seed=0):
                 prompt=np.array([2, 3, 4, 5, 6][: 3 + virtual_tokens], dtype=np.int32),
                 target=np.full(target, 10 + kind, dtype=np.int32),
                 virtual_token_positions=np.arange(1, 1 + virtual_tokens),
-                stream=np.arange(virtual_tokens),
-                entry=np.zeros(virtual_tokens, dtype=np.int64),
-                vectors=(center + rng.normal(0, 0.1, (virtual_tokens, D_IN))).astype(np.float32),
+                inputs=VectorInputs(
+                    stream=np.arange(virtual_tokens),
+                    entry=np.zeros(virtual_tokens, dtype=np.int64),
+                    vectors=(center + rng.normal(0, 0.1, (virtual_tokens, D_IN))).astype(np.float32),
+                ),
             )
         )
     return made

@@ -11,6 +11,7 @@ from idiolect.api.store import Split, Store
 from idiolect.config import merge
 from idiolect.data.files import atomic_write
 from idiolect.errors import ConfigError, NotFoundError
+from idiolect.methods.base import ADAPTER_METHOD
 from idiolect.pipeline.adapters import SETTINGS, read_record
 from idiolect.pipeline.write import LoadedModels, Written, write_review
 
@@ -165,16 +166,13 @@ class DRP(Personalizer):
     name = "drp"
 
 
-class DEP(Personalizer):
-    """Embeddings of past reviews, and their differences to peers', as soft prompts (arXiv 2507.20849).
+class FittedPersonalizer(Personalizer):
+    """Base of the methods whose soft prompts come from an adapter that is fitted; see ``Personalizer``."""
 
-    Example:
-        >>> dep = DEP("Qwen/Qwen2.5-7B-Instruct", encoder="BAAI/bge-m3").fit(split)  # doctest: +SKIP
-        >>> dep.write(store, user="ann", item="B1", rating=4).text  # doctest: +SKIP
-        >>> dep.save_pretrained("ann-dep")  # doctest: +SKIP
-    """
+    def __init__(self, model: str | Path | None = None, **how: Any) -> None:
+        super().__init__(model, **how)
+        self.settings = merge(self.settings, {"adapter_method": self.name})
 
-    name = "dep"
     _adapter: Path | None = None
     report: FitReport | None = None
     """What the fit measured; None before ``fit``."""
@@ -197,7 +195,7 @@ class DEP(Personalizer):
 
         Args:
             split: Of ``Store.split``.
-            out: Folder of the adapter, in which an interrupted fit goes on; None: ``<split>-dep`` beside the split.
+            out: Folder of the adapter, in which an interrupted fit goes on; None: ``<split>-<method>``.
             initial: Folder of an adapter that training goes on from.
             resume: Go on with a fit that was interrupted in ``out``.
             progress: Show bars.
@@ -260,9 +258,15 @@ class DEP(Personalizer):
         Raises:
             NotFoundError: There is no adapter in the folder.
             ArtifactError: It is damaged.
+            ConfigError: It was fitted for another method.
         """
         where = Path(folder)
-        read_record(where)
+        fitted = read_record(where).settings.get("adapter_method", ADAPTER_METHOD)
+        if fitted != cls.name:
+            raise ConfigError(
+                f"the adapter in {str(where)!r} was fitted for {str(fitted)[:80]!r}, not {cls.name!r}",
+                hint="use that method's class",
+            )
         if not (where / _WEIGHTS).is_file():
             raise NotFoundError(f"no weights in {str(where)!r}", hint="name a folder that holds adapter.safetensors")
         made = cls(model, encoder=encoder, **how)
@@ -282,6 +286,37 @@ class DEP(Personalizer):
         if self._adapter is None:
             raise ConfigError(f"this {type(self).__name__} is not fitted", hint="call fit(split), or from_pretrained")
         return self._adapter
+
+
+class DEP(FittedPersonalizer):
+    """Embeddings of past reviews, and their differences to peers', as soft prompts (arXiv 2507.20849).
+
+    Example:
+        >>> dep = DEP("Qwen/Qwen2.5-7B-Instruct", encoder="BAAI/bge-m3").fit(split)  # doctest: +SKIP
+        >>> dep.write(store, user="ann", item="B1", rating=4).text  # doctest: +SKIP
+        >>> dep.save_pretrained("ann-dep")  # doctest: +SKIP
+    """
+
+    name = "dep"
+
+
+class PPlug(FittedPersonalizer):
+    """One soft prompt embedding of the user's whole history, chosen by what is to be written (arXiv 2409.11901).
+
+    The text encoder is trained too, if it is a model. ``k`` past reviews stand in the prompt as text (the paper's
+    PPlug + retrieval); None: no text.
+
+    Example:
+        >>> pplug = PPlug("Qwen/Qwen2.5-7B-Instruct", encoder="BAAI/bge-base-en-v1.5").fit(split)  # doctest: +SKIP
+        >>> pplug.write(store, user="ann", item="B1", rating=4).text  # doctest: +SKIP
+    """
+
+    name = "pplug"
+
+    def __init__(self, model: str | Path | None = None, *, k: int | None = None, **how: Any) -> None:
+        super().__init__(model, k=k or None, **how)
+        if k is not None:
+            self.settings = merge({"adapter": {"past_texts": k}}, self.settings)
 
 
 def _is_artifact(path: Path) -> bool:

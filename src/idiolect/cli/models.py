@@ -14,6 +14,7 @@ from typing import Annotated, Any
 from cyclopts import Parameter
 
 from idiolect.cli.options import Json, KeyFile, Quiet, Set, StorePath, overrides, progress, show, warn
+from idiolect.config import merge
 from idiolect.pipeline.commands import pretrain_backbone, run_fit
 from idiolect.pipeline.write import Written, write_review
 from idiolect.training.fit import FitReport
@@ -60,6 +61,7 @@ def fit(
     split: Path,
     out: Path,
     store: StorePath = "idiolect.db",
+    method: str | None = None,
     backbone: str | None = None,
     encoder: str | None = None,
     initial: Path | None = None,
@@ -69,7 +71,7 @@ def fit(
     json: Json = False,
     quiet: Quiet = False,
 ) -> None:
-    """Fit a soft-prompt adapter to a split's train targets; the backbone stays frozen.
+    """Fit a method's soft-prompt adapter to a split's train targets; the backbone stays frozen.
 
     On several GPUs: torchrun --nproc-per-node=4 -m idiolect.cli.main fit ...
 
@@ -77,6 +79,7 @@ def fit(
         split: Folder of the split.
         out: Folder of the adapter; an interrupted fit goes on from its last checkpoint.
         store: SQLite file or database URL.
+        method: dep or pplug (or module:Class, one of your own); the settings' adapter_method where not given.
         backbone: Folder or hub name of a causal language model; the shipped sandbox model where not given.
         encoder: Whose vectors are used; minilm where not given.
         initial: Folder of an adapter to go on from, with its scales; from scratch where not given.
@@ -86,12 +89,14 @@ def fit(
         json: Print one JSON object.
         quiet: Show no progress.
     """
+    changes = overrides(set) if method is None else merge(overrides(set), {"adapter_method": method})
     reports = run_fit(
-        store, split, out, config=config, changes=overrides(set), backbone=backbone, encoder=encoder, initial=initial,
+        store, split, out, config=config, changes=changes, backbone=backbone, encoder=encoder, initial=initial,
         resume=not restart, progress=progress(quiet),
     )  # fmt: skip
     text = "\n".join([*(_text(name, report) for name, report in reports.items()), f"adapter in {out}"])
-    folders = {"dep": out, **{name: out / name for name in reports if name != "dep"}}
+    own, *controls = reports
+    folders = {own: out, **{name: out / name for name in controls}}
     show({name: _record(report, folders[name]) for name, report in reports.items()}, text, as_json=json)
 
 
@@ -144,8 +149,8 @@ def write(
         item: What about.
         store: SQLite file or database URL.
         adapter: Folder of a fitted adapter; its settings are used.
-        method: auto (dep with an adapter, rag without), nonpersonalized, rag, dep; pag, dpl or drp, which first put
-            the user into words; or module:Class, one of your own.
+        method: auto (the adapter's, or rag without one), nonpersonalized, rag, dep, pplug; pag, dpl or drp, which first
+            put the user into words; or module:Class, one of your own.
         rating: The rating to write to.
         title: The title to write to.
         backbone: Folder or hub name; with an adapter from elsewhere, the one it was fitted with.

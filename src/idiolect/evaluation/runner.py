@@ -20,7 +20,7 @@ from idiolect.evaluation.judge import Found, found_in, judge_found, write_judged
 from idiolect.evaluation.scoring import Evaluation, Scorer
 from idiolect.evaluation.usage import check_answered, settled, unheard
 from idiolect.llm.base import LLM
-from idiolect.methods.base import ADAPTER_METHOD, BASELINES, Method, check_support, requirements
+from idiolect.methods.base import BASELINES, Method, check_support, requirements
 from idiolect.methods.controls import (
     NO_ADAPTER,
     TRAINED_CONTROLS,
@@ -70,7 +70,7 @@ def evaluated_methods(settings: Settings, adapter: Path | None) -> list[str]:
     Raises:
         ConfigError: A method needs an adapter, and there is none.
     """
-    wanted = (*BASELINES, *settings.methods, *((ADAPTER_METHOD,) if adapter else ()))
+    wanted = (*BASELINES, *settings.methods, *((settings.adapter_method,) if adapter else ()))
     names = list(dict.fromkeys(wanted))
     needing = [name for name in names if requirements(name).adapter]
     if needing and adapter is None:
@@ -111,7 +111,8 @@ def conditions(data: Data, models: Models, adapter_folder: Path | None) -> list[
 
 def _with_controls(data: Data, builder: MethodBuilder, name: str, adapter: Path | None) -> Iterator[Condition]:
     """A method, its trained controls, and the controls that it declares."""
-    contexts, seed = data.contexts(data.evaluated), data.settings.seed
+    past = requirements(name).past_vectors
+    contexts, seed = data.contexts(data.evaluated, past=past), data.settings.seed
     method = builder.build(name, contexts, adapter=adapter)
     if isinstance(method, ProfileMethod):
         yield from _profiled(method, seed)
@@ -149,7 +150,7 @@ def _trained(data: Data, builder: MethodBuilder, name: str, adapter: Path) -> It
 
     for folder, control in TRAINED_CONTROLS.items():
         if (adapter / folder / WEIGHTS).is_file():
-            contexts = data.contexts(data.evaluated, vectors=control.vectors)
+            contexts = data.contexts(data.evaluated, vectors=control.vectors, past=requirements(name).past_vectors)
             method = builder.build(name, contexts, adapter=adapter / folder)
             yield Condition(method=Named(method, control_name(method.name, control.label)), control=True)
 

@@ -43,6 +43,8 @@ DEFAULT_METHODS = ("pag", "dpl", "drp")
 
 RoleName = Literal["extractor", "validator", "summarizer", "generator"]
 """A role, as a field of ``DifferenceConfig``."""
+AdapterKind = Literal["dep", "pplug"]
+"""``dep``: an embedding per vector of a past review; ``pplug``: one per user and an instruction's."""
 Control = Literal["wrong user", "another user's vectors", "no adapter"]
 """A negative control that needs no training."""
 
@@ -52,8 +54,8 @@ class Requirements:
     """What a method needs, declared once as its class attribute ``requires``.
 
     Example:
-        >>> Requirements(vectors=True, roles=frozenset({"summarizer"})).adapter
-        False
+        >>> Requirements(vectors=True, roles=frozenset({"summarizer"})).adapter is None
+        True
     """
 
     history: bool = True
@@ -64,8 +66,8 @@ class Requirements:
     """Most vectors of the user's latest past reviews, in addition to the entries' (``Context.past``)."""
     peers: bool = False
     """Comparisons with peers' reviews of the same items."""
-    adapter: bool = False
-    """A fitted adapter, and its trained controls."""
+    adapter: AdapterKind | None = None
+    """The kind of fitted adapter that it writes with, and that ``fit`` fits for it with its trained controls."""
     roles: frozenset[RoleName] = frozenset()
     """Roles that may have models of their own. With ``generator``, ``Roles.generator`` writes."""
     llm: frozenset[str] = frozenset()
@@ -261,6 +263,7 @@ METHODS: Registry[MethodClass] = Registry(
         "dpl": "idiolect.methods.dpl:DPL",
         "drp": "idiolect.methods.drp:DRP",
         "dep": "idiolect.methods.dep:DEP",
+        "pplug": "idiolect.methods.pplug:PPlug",
     },
     group="idiolect.methods",
 )

@@ -225,13 +225,15 @@ class TrainedControl:
 
     label: str
     """Its run is called ``dep: label``."""
-    kind: Literal["dep", "constant"] = "dep"
+    constant: bool = False
+    """Embeddings that are trained without any vectors."""
     vectors: Vectors = "right"
+    """What takes the place of ``e_diff``; only of adapters that read it (``dep``)."""
 
 
 TRAINED_CONTROLS: Mapping[str, TrainedControl] = MappingProxyType(
     {
-        "constant": TrainedControl(label=CONSTANT, kind="constant"),
+        "constant": TrainedControl(label=CONSTANT, constant=True),
         "shuffled_peers": TrainedControl(label=SHUFFLED_PEERS, vectors="shuffled_peers"),
         "his_twice": TrainedControl(label=HIS_TWICE, vectors="his_twice"),
     }

@@ -195,6 +195,7 @@ def _names() -> Iterator[tuple[str, Any, str]]:
     yield "context.retriever", text(RETRIEVERS.__contains__), "--set context.retriever=NAME"
     place = "context.retriever_encoder"
     yield place, text(_SHIPPED_ENCODER.fullmatch), f"--set {place}=NAME"
+    yield "adapter_method", text(METHODS.__contains__), "--set adapter_method=NAME"
     yield "prompt.templates", lambda _: False, "--set prompt.templates=FOLDER"
     for name, table in (("retriever", RETRIEVERS), ("selector", SELECTORS)):
         place = f"differences.comparison.{name}"

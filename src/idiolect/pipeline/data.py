@@ -69,13 +69,20 @@ class Data:
             self._snapshots[phase] = self._once(lambda: self._open(phase) or self._build(phase))
         return self._snapshots[phase]
 
-    def contexts(self, phase: Phase, *, vectors: Vectors | None = None) -> Contexts:
-        """Where a phase's contexts come from, with the vectors that are asked for here or else in the settings."""
+    def contexts(self, phase: Phase, *, vectors: Vectors | None = None, past: int = 0) -> Contexts:
+        """Where a phase's contexts come from.
+
+        Args:
+            phase: What is visible.
+            vectors: What takes the place of ``e_diff``; None: as the settings say.
+            past: Vectors of so many past reviews beside the entries (``Requirements.past_vectors``).
+        """
         snapshot, settings = self.snapshot(phase), self.settings
         # A snapshot holds one encoder's vectors; of a retriever's own only those of the reviews it ranks are read.
         right = make_contexts(
-            snapshot, settings.context, self.text_encoder, retrieving=self.retriever_encoder, ranked=self.store
-        )
+            snapshot, settings.context, self.text_encoder, retrieving=self.retriever_encoder, ranked=self.store,
+            past=past,
+        )  # fmt: skip
         return with_vectors(right, vectors or settings.vectors, catalogue=snapshot.catalogue, seed=settings.seed)
 
     @property
@@ -152,6 +159,7 @@ def make_contexts(
     vectors: bool = True,
     retrieving: Encoder | None = None,
     ranked: ReviewReader | None = None,
+    past: int = 0,
 ) -> ContextBuilder:
     """A builder with the retriever that the settings name, dense ones included; without ``vectors``, of text alone.
 
@@ -162,13 +170,15 @@ def make_contexts(
         vectors: Whether they have any.
         retrieving: Encoder of a dense retriever; None: ``encoder``.
         ranked: Holds its vectors; None: ``reader``.
+        past: See ``ContextBuilder``.
 
     Raises:
         ConfigError: The retriever encodes, and there is no encoder.
     """
     how = {"encoder": retrieving or encoder, "reader": reader if retrieving is encoder else ranked or reader}
     retriever = make_retriever(config.retriever, seed=config.seed, **how)
-    return ContextBuilder(reader, config, encoder=encoder.name if encoder and vectors else None, retriever=retriever)
+    name = encoder.name if encoder and vectors else None
+    return ContextBuilder(reader, config, encoder=name, retriever=retriever, past=past)
 
 
 def draw(values: list[T], limit: int | None, rng: np.random.Generator) -> list[T]:

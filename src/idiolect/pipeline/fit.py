@@ -2,44 +2,81 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 from collections.abc import Callable, Sequence
-from functools import lru_cache
 from pathlib import Path
-from typing import Any, Literal, NamedTuple
+from typing import Any, NamedTuple
 
 import torch
 
-from idiolect.context import Context
-from idiolect.encoders import folder_digest
+from idiolect.encoders import Encoder, folder_digest
+from idiolect.errors import ConfigError
 from idiolect.llm.transformers import TransformersLLM
+from idiolect.methods.base import method_class
 from idiolect.methods.controls import TRAINED_CONTROLS, Vectors
-from idiolect.methods.dep import DEP
+from idiolect.methods.soft_prompt import SoftPromptMethod
 from idiolect.metrics.registry import load_metrics
 from idiolect.pipeline.adapters import SETTINGS, check_adapter
 from idiolect.pipeline.data import Data
+from idiolect.pipeline.models import adapted
 from idiolect.pipeline.results import write_json
 from idiolect.pipeline.settings import Settings
-from idiolect.prompts.rendering import PromptConfig, digest, render
+from idiolect.prompts.rendering import digest
 from idiolect.prompts.tokenization import PromptTokenizer
-from idiolect.softprompt.adapter import Adapter
-from idiolect.training.examples import Example, make_example
+from idiolect.softprompt.artifact import AnyConfig, SavedAdapter
+from idiolect.softprompt.config import PPlugConfig
+from idiolect.softprompt.model import make_adapter
+from idiolect.training.examples import Example, make_example, with_sub_histories
 from idiolect.training.fit import FitReport, fit_adapter
 from idiolect.training.trainer import on_main
+from idiolect.types import Phase, Sample
 
 
 def make_examples(
-    tokenizer: PromptTokenizer, contexts: Sequence[Context], prompt: PromptConfig, *, max_target: int | None = None
+    method: SoftPromptMethod, tokenizer: PromptTokenizer, samples: Sequence[Sample], *, max_target: int | None = None
 ) -> list[Example]:
-    """One training example per context: the DEP prompt, the reference (cut), the vectors of the virtual tokens kept."""
+    """One training example per sample: the method's prompt, the reference (cut), and what the adapter reads."""
+    contexts = [method.choose(context) for context in method.contexts.build(samples)]
+    encoded = [tokenizer.encode(method.render(context)) for context in contexts]
+    inputs = method.inputs(contexts, [prompt.virtual_tokens for prompt in encoded])
     return [
-        make_example(
-            tokenizer.encode(render("dep", context, prompt)),
-            tokenizer.encode_reference(context.sample.reference or "")[:max_target],
-            context,
-        )
-        for context in contexts
+        make_example(prompt, tokenizer.encode_reference(context.sample.reference or "")[:max_target], own)
+        for context, prompt, own in zip(contexts, encoded, inputs, strict=True)
     ]
+
+
+def soft_prompt_method(name: str) -> type[SoftPromptMethod]:
+    """The class of a method that is fitted.
+
+    Raises:
+        ConfigError: It has no adapter, or is not derived from ``SoftPromptMethod``.
+    """
+    found: Any = method_class(name)
+    if not (isinstance(found, type) and issubclass(found, SoftPromptMethod)):
+        hint = "derive it from idiolect.methods.soft_prompt.SoftPromptMethod"
+        raise ConfigError(f"{name} cannot be fitted", hint=hint)
+    return found
+
+
+def resolve_input_encoder(config: AnyConfig, encoder: Encoder) -> AnyConfig:
+    """The configuration with the input encoder that ``auto`` means for this text encoder.
+
+    Raises:
+        ConfigError: The encoder is to be trained and has no weights.
+    """
+    if not isinstance(config, PPlugConfig):
+        return config
+    module = getattr(encoder, "module", None)
+    if config.input_encoder == "encoder" and module is None:
+        raise ConfigError(f"the encoder {encoder.name} has no weights to train", hint="--set adapter.input_encoder=mlp")
+    english_bge = bool(re.search(r"\bbge-(small|base|large)-en\b", encoder.name))
+    chosen: dict[str, str] = {}
+    if config.input_encoder == "auto":
+        chosen["input_encoder"] = "mlp" if module is None else "encoder"
+    if config.query_instruction == "auto":
+        chosen["query_instruction"] = "bge" if english_bge else "none"
+    return config.model_copy(update=chosen)
 
 
 def fit(
@@ -64,7 +101,7 @@ def fit(
         progress: Show bars.
 
     Returns:
-        Reports by name: ``dep``, then the controls.
+        Reports by name: the method's (``settings.adapter_method``), then the controls'.
 
     Raises:
         NotFoundError: ``initial`` lacks an adapter that is wanted.
@@ -74,29 +111,44 @@ def fit(
     if initial is not None:
         own = {"encoder": data.encoder, "backbone": llm.name, "templates": digest(settings.prompt.templates)}
         check_adapter(initial, **own, store=data.fingerprint, split=data.members)
-    config = settings.adapter_config(d_in=data.dim, hidden_size=llm.hidden_size)
-    prompt = settings.prompt.model_copy(update={"streams": config.streams})
+    made, module = soft_prompt_method(settings.adapter_method), getattr(data.text_encoder, "module", None)
+    past = made.requires.past_vectors
+
+    def method(adapter: SavedAdapter, phase: Phase, vectors: Vectors) -> SoftPromptMethod:
+        how = {"params": settings.sampling, "prompt": adapted(settings.prompt, adapter), "encoder": data.text_encoder}
+        return made(llm, data.contexts(phase, vectors=vectors, past=past), adapter, **how)
+
     on_main(lambda: _make_room(folder, resume=resume, controls=settings.controls))
     how = settings.fit if initial is None else settings.fit.model_copy(update={"set_statistics": False})
 
-    @lru_cache(maxsize=1)  # DEP's and the constant's are the same, and come one after the other
-    def examples(vectors: Vectors) -> list[Example]:
-        contexts = data.contexts("fit", vectors=vectors).build(data.samples("fit"))
-        return make_examples(llm.prompts, contexts, prompt, max_target=settings.fit.max_target_tokens)
+    known: dict[Vectors, list[Example]] = {}
+
+    def examples(adapter: SavedAdapter, vectors: Vectors) -> list[Example]:
+        if vectors not in known:  # the method's and the constant's are the same, and come one after the other
+            known.clear()
+            limit = settings.fit.max_target_tokens
+            found = make_examples(method(adapter, "fit", vectors), llm.prompts, data.samples("fit"), max_target=limit)
+            parts = getattr(adapter.config, "sub_histories", 0)
+            known[vectors] = with_sub_histories(found, parts, settings.seed) if parts else found
+        return known[vectors]
 
     reports: dict[str, FitReport] = {}
-    for name, (kind, vectors) in _wanted(settings).items():
-        adapter = Adapter(config.model_copy(update={"kind": kind}), torch.Generator().manual_seed(settings.seed))
+    for name, (constant, vectors) in _wanted(settings).items():
+        config = settings.adapter_config(d_in=data.dim, hidden_size=llm.hidden_size, constant=constant)
+        config = resolve_input_encoder(config, data.text_encoder)
+        adapter = make_adapter(config, torch.Generator().manual_seed(settings.seed), model=module)
         if initial is not None:
-            adapter.load(_where(initial, name))
+            adapter.load(_where(settings, initial, name))
         reports[name] = fit_adapter(
             llm.model,
             adapter,
-            examples(vectors),
+            examples(adapter, vectors),
             config=how,
-            folder=_where(folder, name),
+            folder=_where(settings, folder, name),
             pad_id=llm.prompts.pad_id,
-            validate=_validation(data, llm, adapter, prompt, vectors) if data.has("validation") else None,
+            validate=(
+                _validation(data, llm, method(adapter, "validation", vectors)) if data.has("validation") else None
+            ),
             resume=resume,
             progress=progress,
             provenance=_provenance(data, llm, vectors),
@@ -131,37 +183,33 @@ def _make_room(folder: Path, *, resume: bool, controls: Sequence[str]) -> None:
 class _Wanted(NamedTuple):
     """An adapter that is to be fitted."""
 
-    kind: Literal["dep", "constant"]
+    constant: bool
     vectors: Vectors
 
 
 def _wanted(settings: Settings) -> dict[str, _Wanted]:
-    """DEP's adapter and its controls', by name."""
+    """The method's adapter and its controls', by name."""
     controls = {name: one for name, one in TRAINED_CONTROLS.items() if name in settings.controls}
-    own = {"dep": _Wanted("dep", settings.vectors)}
-    return own | {name: _Wanted(control.kind, control.vectors) for name, control in controls.items()}
+    own = {settings.adapter_method: _Wanted(False, settings.vectors)}
+    return own | {name: _Wanted(control.constant, control.vectors) for name, control in controls.items()}
 
 
-def _where(folder: Path, name: str) -> Path:
+def _where(settings: Settings, folder: Path, name: str) -> Path:
     """Where an adapter goes."""
-    return folder if name == "dep" else folder / name
+    return folder if name == settings.adapter_method else folder / name
 
 
-def _validation(
-    data: Data, llm: TransformersLLM, adapter: Adapter, prompt: PromptConfig, vectors: Vectors
-) -> Callable[[], dict[str, float]]:
+def _validation(data: Data, llm: TransformersLLM, method: SoftPromptMethod) -> Callable[[], dict[str, float]]:
     """The references' likelihood on the validation targets and, if that is not what decides, generation and METEOR."""
     generated = load_metrics(["meteor"] if data.settings.fit.metric == "meteor" else [])
     samples = data.samples("validation")
-    contexts = data.contexts("validation", vectors=vectors)
     references = [sample.reference or "" for sample in samples]
 
     def validate() -> dict[str, float]:
-        dep = DEP(llm, contexts, adapter, params=data.settings.sampling, prompt=prompt)
-        nats = llm.negative_log_likelihood(dep.prompts(samples), references)
+        nats = llm.negative_log_likelihood(method.prompts(samples), references)
         scores = {"nll": float(nats.mean())}
         for metric in generated:
-            texts = [prediction.text for prediction in dep.generate(samples)]
+            texts = [prediction.text for prediction in method.generate(samples)]
             scores[metric.name] = metric.aggregate(metric.segments(texts, references))
         return scores
 

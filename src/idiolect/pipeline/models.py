@@ -13,7 +13,7 @@ import numpy as np
 from idiolect.difference.claims.stylometric import Norms
 from idiolect.difference.stylometry.english import are_english
 from idiolect.encoders import Encoder
-from idiolect.errors import ConfigError
+from idiolect.errors import ArtifactError, ConfigError
 from idiolect.llm.base import LLM, SamplingParams
 from idiolect.llm.cache import Cache, CachedLLM
 from idiolect.llm.registry import open_llm
@@ -23,10 +23,11 @@ from idiolect.methods.roles import Role, Roles
 from idiolect.pipeline.settings import ROLES, DifferenceConfig, RoleConfig, Settings
 from idiolect.prompts.rendering import PromptConfig
 from idiolect.retrieval import make_retriever
+from idiolect.softprompt.config import CONSTANTS
 from idiolect.store.base import KnownUsers, ReviewReader
 
 if TYPE_CHECKING:
-    from idiolect.softprompt.adapter import Adapter
+    from idiolect.softprompt.artifact import SavedAdapter
 
 NEEDS_ADAPTER = "pass --adapter FOLDER, or another --method"
 
@@ -136,7 +137,7 @@ class MethodBuilder:
 
     def __init__(self, settings: Settings, models: Models, reader: KnownUsers, encoder: Encoder | None) -> None:
         self.settings, self.models, self.reader, self.encoder = settings, models, reader, encoder
-        self._adapters: dict[Path, Adapter] = {}
+        self._adapters: dict[Path, SavedAdapter] = {}
 
     @cached_property
     def comparisons(self) -> PeerComparisonBuilder:
@@ -169,7 +170,7 @@ class MethodBuilder:
         made, settings = method_class(name), self.settings
         config, needs, llm = settings.differences, made.requires, self.models.own
         check_support(name, needs.llm, llm)
-        fitted = self._adapter(name, adapter) if needs.adapter else None
+        fitted = self._adapter(name, needs.adapter, adapter) if needs.adapter else None
         return made.build(
             Resources(
                 llm=llm,
@@ -190,24 +191,37 @@ class MethodBuilder:
             )
         )
 
-    def _adapter(self, name: str, folder: Path | None) -> Adapter:
+    def _adapter(self, name: str, kind: str, folder: Path | None) -> SavedAdapter:
         if folder is None:
             raise ConfigError(f"{name} needs an adapter", hint=NEEDS_ADAPTER)
         if folder not in self._adapters:
-            self._adapters[folder] = load_adapter(folder, self.models.own)
-        return self._adapters[folder]
+            self._adapters[folder] = load_adapter(folder, self.models.own, self.encoder)
+        found = self._adapters[folder]
+        if found.config.kind not in (kind, CONSTANTS[kind]):
+            raise ArtifactError(
+                f"the adapter in {str(folder)!r} is of the kind {found.config.kind!r}, {name} needs {kind!r}",
+                hint="use it with the method that it was fitted for (--method auto)",
+            )
+        return found
 
 
-def load_adapter(folder: Path, llm: LLM) -> Adapter:
-    """The adapter in ``folder``, on the model's device if the model is in this process."""
+def load_adapter(folder: Path, llm: LLM, encoder: Encoder | None = None) -> SavedAdapter:
+    """The adapter in ``folder``, on the model's device if the model is in this process.
+
+    Args:
+        folder: Of the adapter.
+        llm: The language model.
+        encoder: The text encoder, for an adapter that trained a copy of it.
+    """
     from idiolect.llm.transformers import TransformersLLM
-    from idiolect.softprompt.adapter import Adapter
+    from idiolect.softprompt import model as soft_prompts
 
-    adapter = Adapter.from_pretrained(folder)
+    adapter: SavedAdapter = soft_prompts.load_adapter(folder, model=getattr(encoder, "module", None))
     model = llm.llm if isinstance(llm, CachedLLM) else llm
     return adapter.to(model.model.device) if isinstance(model, TransformersLLM) else adapter
 
 
-def adapted(prompt: PromptConfig, adapter: Adapter) -> PromptConfig:
+def adapted(prompt: PromptConfig, adapter: SavedAdapter) -> PromptConfig:
     """The prompt with the streams that the adapter has weights for."""
-    return prompt.model_copy(update={"streams": adapter.config.streams})
+    streams = getattr(adapter.config, "streams", None)
+    return prompt if streams is None else prompt.model_copy(update={"streams": streams})

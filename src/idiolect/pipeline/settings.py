@@ -13,9 +13,10 @@ from pydantic import Field, field_validator, model_validator
 
 from idiolect.config import Config
 from idiolect.context import ContextConfig
+from idiolect.errors import ConfigError
 from idiolect.llm.base import SamplingParams
 from idiolect.llm.registry import BACKENDS, BackboneConfig, backend_of
-from idiolect.methods.base import BASELINES, DEFAULT_METHODS, METHODS
+from idiolect.methods.base import ADAPTER_METHOD, BASELINES, DEFAULT_METHODS, METHODS, requirements
 from idiolect.methods.comparing import StageConfig
 from idiolect.methods.controls import TRAINED_CONTROLS, Vectors
 from idiolect.methods.peer_comparison import ComparisonConfig, Dimensions
@@ -25,7 +26,7 @@ from idiolect.peers import SELECTORS
 from idiolect.prompts.rendering import PromptConfig
 from idiolect.registry import is_path, suggest
 from idiolect.retrieval import RETRIEVERS, encodes
-from idiolect.softprompt.config import AdapterConfig
+from idiolect.softprompt.config import CONSTANTS, AdapterConfig, PPlugConfig
 from idiolect.training.config import FitConfig
 
 ROLES = ("extractor", "validator", "summarizer", "generator")
@@ -151,6 +152,9 @@ class Settings(Config):
     """How these work, and which model plays which role in them."""
     targets: TargetConfig = TargetConfig()
     """Which samples."""
+    adapter_method: str = ADAPTER_METHOD
+    """The method whose adapter ``fit`` fits, and with which ``evaluate`` and ``write`` use it: ``dep``, ``pplug``, or
+    ``module:Class`` for one of your own."""
     adapter_preset: Literal["small", "paper"] = "small"
     """Starting point of the adapter's settings."""
     adapter: dict[str, Any] = Field(default_factory=dict)
@@ -194,13 +198,24 @@ class Settings(Config):
         """Every model of the run, its own first."""
         return (self.backbone, *self.differences.backbones)
 
-    def adapter_config(self, *, d_in: int, hidden_size: int, kind: Literal["dep", "constant"] = "dep") -> AdapterConfig:
+    def adapter_config(self, *, d_in: int, hidden_size: int, constant: bool = False) -> AdapterConfig | PPlugConfig:
         """The adapter's configuration: preset, then these settings, then what encoder, backbone and context dictate.
 
+        Args:
+            d_in: Of the encoder.
+            hidden_size: Of the backbone.
+            constant: The one of the trained constant.
+
         Raises:
-            ConfigError: An unknown or wrong setting under ``adapter``.
+            ConfigError: ``adapter_method`` has no adapter, or an unknown or wrong setting under ``adapter``.
         """
-        dictated = {"d_in": d_in, "hidden_size": hidden_size, "kind": kind, "max_entries": max(1, self.context.k)}
+        kind = requirements(self.adapter_method).adapter
+        if kind is None:
+            raise ConfigError(f"{self.adapter_method} has no adapter to fit", hint="--method dep, or pplug")
+        dictated = {"d_in": d_in, "hidden_size": hidden_size, "kind": CONSTANTS[kind] if constant else kind}
+        if kind == "pplug":
+            return PPlugConfig.preset(self.adapter_preset, **{**self.adapter, **dictated})
+        dictated["max_entries"] = max(1, self.context.k)
         return AdapterConfig.preset(self.adapter_preset, **{**self.adapter, **dictated})
 
     @field_validator("methods")
@@ -215,9 +230,9 @@ class Settings(Config):
         taken = {"d_in", "hidden_size", "kind", "max_entries"} & self.adapter.keys()
         if taken:
             raise ValueError(f"adapter.{min(taken)} follows from encoder, backbone and context; leave it out")
-        streams = self.adapter_config(d_in=1, hidden_size=1).streams
-        if self.prompt.streams not in ("both", streams):
-            raise ValueError("prompt.streams follows the adapter; set adapter.streams")
+        _check_known("adapter_method", METHODS, self.adapter_method)
+        _check_known("control", TRAINED_CONTROLS, *self.controls, paths=False)
+        _check_adapter(self, self.adapter_config(d_in=1, hidden_size=1))
         _check_controls(self)
         if self.fit.metric not in ("meteor", "nll"):
             raise ValueError(f"fit.metric is meteor or nll, not {self.fit.metric!r}")
@@ -230,9 +245,22 @@ class Settings(Config):
         return self
 
 
+def _check_adapter(settings: Settings, config: AdapterConfig | PPlugConfig) -> None:
+    """Refuse settings that the adapter contradicts, or that mean nothing for it."""
+    if isinstance(config, AdapterConfig):
+        if settings.prompt.streams not in ("both", config.streams):
+            raise ValueError("prompt.streams follows the adapter; set adapter.streams")
+        return
+    if config.past_texts > (settings.context.k or config.past_texts):
+        raise ValueError(f"adapter.past_texts = {config.past_texts} needs context.k of at least as many")
+    others = [name for name in settings.controls if TRAINED_CONTROLS[name].vectors != "right"]
+    if others or settings.vectors != "right":
+        raise ValueError(f"{settings.adapter_method} has no differences: leave out {', '.join(others) or 'vectors'}")
+
+
 def _check_controls(settings: Settings) -> None:
-    _check_known("control", TRAINED_CONTROLS, *settings.controls, paths=False)
-    if "constant" in settings.controls and settings.context.k == 0:
+    numbered = requirements(settings.adapter_method).adapter == "dep"
+    if "constant" in settings.controls and settings.context.k == 0 and numbered:
         raise ValueError("context.k = 0 (whole histories) needs controls without constant: its rows are numbered")
     others = [name for name in settings.controls if TRAINED_CONTROLS[name].vectors != "right"]
     if others and settings.vectors != "right":

@@ -105,7 +105,7 @@ def write_review(
     """Write one review from everything the store knows now, except the user's own reviews of this item.
 
     The user goes by their own id; where the store knows them by a pseudonym, ``pseudonyms`` is the file of its key.
-    The method is ``auto`` (DEP with an adapter, RAG without), a name of ``idiolect.methods.base.METHODS``, or
+    The method is ``auto`` (the adapter's, or RAG without an adapter), a name of ``idiolect.methods.base.METHODS``, or
     ``module:Class``.
 
     What the user already wrote about the item is the answer that is asked for, so no method is shown it, as text or as
@@ -129,6 +129,8 @@ def write_review(
     with SqlStore(store, create=False) as database, ExitStack() as stack:
         loaded = resources or stack.enter_context(LoadedModels())
         settings = load_settings(adapter, **named, store=database)
+        if method == "auto" and adapter is not None:
+            chosen = settings.adapter_method
         needs = requirements(chosen)
         if needs.adapter:
             _check_no_control(adapter, settings)
@@ -146,7 +148,10 @@ def write_review(
                 words = digest(settings.prompt.templates)
                 check_support(chosen, needs.llm, llm)
                 check_adapter(adapter, encoder=vectors.name, backbone=llm.name, templates=words)
-            contexts = make_contexts(reader, settings.context, vectors, vectors=needs.vectors, retrieving=retrieving)
+            contexts = make_contexts(
+                reader, settings.context, vectors, vectors=needs.vectors, retrieving=retrieving,
+                past=needs.past_vectors,
+            )  # fmt: skip
             made = MethodBuilder(settings, models, reader, vectors).build(chosen, contexts, adapter=adapter)
             prediction = made.generate([sample])[0]
             writer = models.roles(settings.differences, needs.roles).generator.llm

@@ -7,15 +7,15 @@ as a control, a ``ConstantPrompt`` that ignores the vectors.
 
 from __future__ import annotations
 
-from pathlib import Path
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from idiolect.softprompt.artifact import SavedAdapter, load_adapter
-from idiolect.softprompt.config import STREAMS, AdapterConfig
+from idiolect.softprompt.artifact import SavedAdapter
+from idiolect.softprompt.config import STREAMS, AdapterConfig, VectorInputs
 from idiolect.softprompt.sae import (
     AdapterOutput,
     Average,
@@ -29,6 +29,9 @@ from idiolect.softprompt.sae import (
     reconstruction_loss,
     sparsity_loss,
 )
+
+_STATISTICS = 4096
+"""Means and standard deviations are taken from about so many samples, spread evenly."""
 
 
 class Projector(nn.Module):
@@ -122,6 +125,10 @@ class ConstantPrompt(nn.Module):
         return AdapterOutput(self.table[batch.stream, batch.entry], {}, {})
 
 
+def _no_vectors(config: AdapterConfig) -> np.ndarray:
+    return np.zeros((0, config.d_in), dtype=np.float32)
+
+
 class Adapter(SavedAdapter):
     """Soft prompt embeddings of ``config.kind``, with the norm of the backbone's token embeddings.
 
@@ -129,6 +136,8 @@ class Adapter(SavedAdapter):
         config: What to build.
         generator: Draws the initial weights; None: torch's global one.
     """
+
+    kinds = ("dep", "constant")
 
     def __init__(self, config: AdapterConfig, generator: torch.Generator | None = None) -> None:
         super().__init__()
@@ -152,6 +161,30 @@ class Adapter(SavedAdapter):
                 stats = {**stats, **self.norm_match.stats()}
             norm = embeddings.detach().norm(dim=-1).sum() / max(len(embeddings), 1)
         return AdapterOutput(embeddings, losses, {**stats, "soft_norm": norm})
+
+    def collate(self, inputs: Sequence[VectorInputs]) -> dict[str, Tensor]:
+        """Arguments of ``embed_batch``: ``vectors`` (S, d_in), ``stream``, ``entry`` and ``sample`` (S,), laid flat."""
+        batch = {
+            "vectors": np.concatenate([_no_vectors(self.config), *(one.vectors for one in inputs if len(one.vectors))]),
+            "stream": np.concatenate([one.stream for one in inputs]),
+            "entry": np.concatenate([one.entry for one in inputs]),
+            "sample": np.repeat(np.arange(len(inputs)), [len(one.stream) for one in inputs]),
+        }
+        return {name: torch.from_numpy(array) for name, array in batch.items()}
+
+    def embed_batch(self, batch: Mapping[str, Tensor], n_samples: int, average: Average) -> AdapterOutput:
+        """``forward`` of a batch from ``collate``."""
+        return self(VirtualTokenBatch(**batch, n_samples=n_samples), average)
+
+    def fit_statistics(self, inputs: Sequence[VectorInputs], *, token_norm: float) -> None:
+        """``set_statistics`` from the inputs of training samples."""
+        some = inputs[:: max(1, len(inputs) // _STATISTICS)]
+        vectors, stream = (np.concatenate([getattr(one, name) for one in some]) for name in ("vectors", "stream"))
+        self.set_statistics(vectors, stream, token_norm=token_norm)
+
+    def check_inputs(self, inputs: VectorInputs) -> None:
+        """See ``check``."""
+        self.check(inputs.vectors, inputs.stream, inputs.entry)
 
     def set_statistics(self, vectors: np.ndarray, stream: np.ndarray, *, token_norm: float) -> None:
         """Set the normalization from training data.
@@ -203,13 +236,3 @@ class Adapter(SavedAdapter):
         codes, places = (torch.as_tensor(x, dtype=torch.int64, device=device) for x in (stream, entry))
         batch = VirtualTokenBatch(values, codes, places, sample=torch.zeros_like(codes), n_samples=1)
         return self(batch).embeddings.cpu().numpy()
-
-    @classmethod
-    def from_pretrained(cls, folder: Path) -> Adapter:
-        """The adapter saved in ``folder``, on the CPU, ready for inference.
-
-        Raises:
-            NotFoundError: There is none.
-            ArtifactError: It is damaged, or weights and configuration do not fit.
-        """
-        return load_adapter(folder)

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar, Self
 
 import torch
 from safetensors import SafetensorError
@@ -26,6 +26,24 @@ class SavedAdapter(nn.Module):
     """Base of adapters: what is trained, saved and served. The backbone is not part of it."""
 
     config: Any
+    kinds: ClassVar[tuple[str, ...]] = ()
+    """What ``config.kind`` may be."""
+
+    def collate(self, inputs: Sequence[Any]) -> dict[str, Tensor]:
+        """Tensors of the inputs of a batch, for ``embed_batch``."""
+        raise NotImplementedError
+
+    def embed_batch(self, batch: Mapping[str, Tensor], n_samples: int, average: Any) -> Any:
+        """``AdapterOutput`` for a batch from ``collate``; ``average`` averages counts over processes."""
+        raise NotImplementedError
+
+    def check_inputs(self, inputs: Any) -> None:
+        """Refuse inputs of a sample that the adapter has no weights for, by ``ValueError``."""
+        raise NotImplementedError
+
+    def fit_statistics(self, inputs: Sequence[Any], *, token_norm: float) -> None:
+        """Take scales from the inputs of training samples and the mean norm of the backbone's token embeddings."""
+        raise NotImplementedError
 
     def save_pretrained(
         self, folder: Path, *, provenance: Mapping[str, Any] | None = None, weights: Mapping[str, Tensor] | None = None
@@ -49,47 +67,28 @@ class SavedAdapter(nn.Module):
         """
         self.load_state_dict(read_weights(folder, expected=self.state_dict()))
 
+    @classmethod
+    def from_pretrained(cls, folder: Path, **given: Any) -> Self:
+        """The adapter saved in ``folder``, on the CPU, ready for inference.
 
-def make_adapter(config: AnyConfig, generator: torch.Generator | None = None, *, model: nn.Module | None = None) -> Any:
-    """A new adapter of the configuration's kind.
+        Args:
+            folder: Of the adapter.
+            **given: Further arguments of the class.
 
-    Args:
-        config: What to build.
-        generator: Draws the initial weights; None: torch's global one.
-        model: The text encoder's model, for an adapter that trains a copy of it.
-    """
-    from idiolect.softprompt.adapter import Adapter
-    from idiolect.softprompt.pplug import PPlugAdapter
-
-    if isinstance(config, PPlugConfig):
-        return PPlugAdapter(config, generator, model=model)
-    return Adapter(config, generator)
-
-
-def load_adapter(folder: Path, *, model: nn.Module | None = None) -> Any:
-    """The adapter saved in ``folder``, of whatever kind it says, on the CPU, ready for inference.
-
-    Args:
-        folder: Of the adapter.
-        model: See ``make_adapter``.
-
-    Raises:
-        NotFoundError: There is none.
-        ArtifactError: It is damaged, weights and configuration do not fit, or it trains an encoder that is not given.
-    """
-    config = read_config(folder)
-    check_size(folder, config)
-    if isinstance(config, PPlugConfig) and config.kind == "pplug":
-        if config.input_encoder == "auto":
-            raise ArtifactError(f"{str(folder / CONFIG)!r} names no input encoder", hint="fit it again")
-        if config.input_encoder == "encoder" and model is None:
+        Raises:
+            NotFoundError: There is none.
+            ArtifactError: It is damaged, of another kind, or weights and configuration do not fit.
+        """
+        config = read_config(folder)
+        if config.kind not in cls.kinds:
             raise ArtifactError(
-                f"the adapter in {str(folder)!r} has a trained text encoder, and the encoder in use is no model",
-                hint="use the encoder that it was fitted with",
+                f"the adapter in {str(folder)!r} is of the kind {config.kind!r}",
+                hint=f"use one of {' or '.join(cls.kinds)}",
             )
-    adapter = make_adapter(config, torch.Generator(), model=model)
-    adapter.load(folder)
-    return adapter.eval()
+        check_size(folder, config)
+        adapter = cls(config, torch.Generator(), **given)
+        adapter.load(folder)
+        return adapter.eval()
 
 
 def write_artifact(
@@ -193,7 +192,7 @@ def _readme(config: AnyConfig, weights: Mapping[str, Tensor], provenance: Mappin
         *(f"- {name}: {value}" for name, value in provenance.items()),
         "",
         "```python",
-        "from idiolect.softprompt.artifact import load_adapter",
+        "from idiolect.softprompt.model import load_adapter",
         "",
         'adapter = load_adapter(Path("this/folder"))',
         "```",

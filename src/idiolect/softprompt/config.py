@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
-from typing import Any, Literal
+from typing import Any, Literal, Protocol, TypeVar
 
 import numpy as np
 from pydantic import Field
@@ -86,9 +86,7 @@ class AdapterConfig(Config):
         Raises:
             ConfigError: There is no such preset, or a setting is wrong.
         """
-        if name not in PRESETS:
-            raise ConfigError(f"unknown adapter preset {name!r}", hint=suggest(name, PRESETS))
-        return build(cls, {**PRESETS[name], **settings}, where=f"adapter preset {name!r}")
+        return _from_preset(cls, PRESETS, name, settings)
 
 
 PRESETS: Mapping[str, Mapping[str, Any]] = MappingProxyType(
@@ -112,8 +110,9 @@ class PPlugConfig(Config):
     input_encoder: Literal["auto", "encoder", "mlp"] = "auto"
     """What is trained to read the task: ``encoder``: a copy of the text encoder, as in the paper; ``mlp``: a small
     network over its vectors, which stay frozen; ``auto``: ``encoder`` if the text encoder is a model."""
-    query_prefix: str = Field(default="", max_length=200)
-    """Put before the text of the task (``input_encoder: encoder``); the paper has BGE's retrieval instruction."""
+    query_instruction: Literal["auto", "none", "bge"] = "auto"
+    """Put before the text of the task (``input_encoder: encoder``): BGE's retrieval instruction, as in the paper, or
+    nothing; ``auto``: the instruction if the encoder is an English BGE."""
     masked: bool = True
     """Padding takes no part in the attention. False: it does, up to ``max_history``, as in the DEP authors' fork."""
     max_history: int = Field(default=512, gt=0, le=4096)
@@ -126,6 +125,15 @@ class PPlugConfig(Config):
     """Centre and scale what the projector reads by its training mean and standard deviation; not in the paper."""
     match_norm: bool = True
     """Scale both embeddings by the ratio of the token embeddings' mean norm to their own before training."""
+
+    @classmethod
+    def preset(cls, name: str, /, **settings: Any) -> PPlugConfig:
+        """The configuration called ``name`` with ``settings`` laid on top.
+
+        Raises:
+            ConfigError: There is no such preset, or a setting is wrong.
+        """
+        return _from_preset(cls, PPLUG_PRESETS, name, settings)
 
     @property
     def min_parameters(self) -> int:
@@ -140,15 +148,57 @@ CONFIGS: Mapping[str, type[AdapterConfig] | type[PPlugConfig]] = MappingProxyTyp
     {"dep": AdapterConfig, "constant": AdapterConfig, "pplug": PPlugConfig, "pplug_constant": PPlugConfig}
 )
 """By the ``kind`` that an adapter's ``config.json`` names."""
+CONSTANTS: Mapping[str, Any] = MappingProxyType({"dep": "constant", "pplug": "pplug_constant"})
+"""The kinds of adapter that methods declare, and the kind of each one's trained constant."""
+QUERY_INSTRUCTIONS = {"none": "", "bge": "Represent this sentence for searching relevant passages: "}
+"""By ``PPlugConfig.query_instruction``."""
+_Made = TypeVar("_Made", bound=Config)
+
+
+def _from_preset(
+    made: type[_Made], presets: Mapping[str, Mapping[str, Any]], name: str, settings: Mapping[str, Any]
+) -> _Made:
+    if name not in presets:
+        raise ConfigError(f"unknown adapter preset {name!r}", hint=suggest(name, presets))
+    return build(made, {**presets[name], **settings}, where=f"adapter preset {name!r}")
 
 
 PPLUG_PRESETS: Mapping[str, Mapping[str, Any]] = MappingProxyType({"small": {}, "paper": {"standardise": False}})
 """``small``: the defaults. ``paper``: as in the paper and the authors' program."""
 
 
+class Inputs(Protocol):
+    """What an adapter reads of one sample."""
+
+    @property
+    def stream(self) -> np.ndarray:
+        """int64 (s,): the stream's id of each virtual token, in the order of the text."""
+        ...
+
+    def arrays(self) -> Iterator[np.ndarray]:
+        """Everything that it holds, for a digest."""
+        ...
+
+
+@dataclass(frozen=True, slots=True, eq=False, kw_only=True)
+class VectorInputs:
+    """One vector per virtual token, of one sample."""
+
+    stream: np.ndarray
+    """int64 (s,): 0 his, 1 diff."""
+    entry: np.ndarray
+    """int64 (s,): index of the history entry."""
+    vectors: np.ndarray
+    """float32 (s, d_in): ``e_his`` or ``e_diff`` of the entry; (0, 0) for a prompt without virtual tokens."""
+
+    def arrays(self) -> Iterator[np.ndarray]:
+        """See ``Inputs.arrays``."""
+        yield from (self.stream, self.entry, self.vectors)
+
+
 @dataclass(frozen=True, slots=True, eq=False, kw_only=True)
 class UserInputs:
-    """What PPlug's adapter reads of one sample."""
+    """A user's history and what is to be written, of one sample (PPlug)."""
 
     stream: np.ndarray
     """int64 (s,): of each virtual token, its place in ``USER_STREAMS``."""
@@ -157,7 +207,12 @@ class UserInputs:
     query: str | np.ndarray
     """The text of the task, or its vector float32 (d_in,)."""
 
+    def arrays(self) -> Iterator[np.ndarray]:
+        """See ``Inputs.arrays``."""
+        query = np.frombuffer(self.query.encode(), dtype=np.uint8) if isinstance(self.query, str) else self.query
+        yield from (self.stream, self.history, query)
 
-def stream_ids(virtual_tokens: Iterable[VirtualToken]) -> np.ndarray:
-    """int64 (n,): the id of each virtual token's stream."""
-    return np.array([STREAMS.index(token.stream) for token in virtual_tokens], dtype=np.int64)
+
+def stream_ids(virtual_tokens: Iterable[VirtualToken], streams: Sequence[Stream] = STREAMS) -> np.ndarray:
+    """int64 (n,): the id of each virtual token's stream, its place in ``streams``."""
+    return np.array([streams.index(token.stream) for token in virtual_tokens], dtype=np.int64)

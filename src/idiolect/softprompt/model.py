@@ -7,14 +7,19 @@ the training loss of a left-padded batch. Adapter and losses are float32, the ba
 from __future__ import annotations
 
 import inspect
+from pathlib import Path
 from typing import Any
 
+import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
 from idiolect.errors import ConfigError
 from idiolect.softprompt.adapter import Adapter
-from idiolect.softprompt.sae import Average, VirtualTokenBatch, identity
+from idiolect.softprompt.artifact import AnyConfig, SavedAdapter, read_config
+from idiolect.softprompt.config import PPlugConfig
+from idiolect.softprompt.pplug import PPlugAdapter
+from idiolect.softprompt.sae import Average, identity
 
 
 def insert_embeddings(inputs_embeds: Tensor, virtual_token_mask: Tensor, embeddings: Tensor) -> Tensor:
@@ -89,7 +94,7 @@ class SoftPromptModel(nn.Module):
     accepts_loss_kwargs = False
     """The Trainer then divides the whole loss by the accumulation steps, once (Eq. 11 stays whole)."""
 
-    def __init__(self, backbone: Any, adapter: Adapter, average: Average = identity) -> None:
+    def __init__(self, backbone: Any, adapter: SavedAdapter, average: Average = identity) -> None:
         super().__init__()
         width = backbone.get_input_embeddings().weight.shape[1]
         if width != adapter.config.hidden_size:
@@ -126,10 +131,7 @@ class SoftPromptModel(nn.Module):
         attention_mask: Tensor,
         virtual_token_mask: Tensor,
         labels: Tensor,
-        vectors: Tensor,
-        stream: Tensor,
-        entry: Tensor,
-        sample: Tensor,
+        **inputs: Tensor,
     ) -> dict[str, Tensor]:
         """Losses of a left-padded batch whose targets end every row (Eq. 11).
 
@@ -138,18 +140,14 @@ class SoftPromptModel(nn.Module):
             attention_mask: int64 (B, T), 0 at padding.
             virtual_token_mask: bool (B, T).
             labels: int64 (B, L), L < T: the last L tokens of each row, ``IGNORED`` where they are no target.
-            vectors: float32 (S, d_in).
-            stream: int64 (S,).
-            entry: int64 (S,).
-            sample: int64 (S,), row of the batch.
+            **inputs: From the adapter's ``collate``.
 
         Returns:
             ``loss``, with gradient; detached: ``generation`` (nats per target token), each weighted term and each
             statistic of the adapter.
         """
         average = self.average if self.training else identity
-        batch = VirtualTokenBatch(vectors, stream, entry, sample, n_samples=len(input_ids))
-        rows, terms, stats = self.adapter(batch, average)
+        rows, terms, stats = self.adapter.embed_batch(inputs, len(input_ids), average)
         embeds = insert_embeddings(self.backbone.get_input_embeddings()(input_ids), virtual_token_mask, rows)
         beside = per_layer_inputs(self.backbone, input_ids)
         generation = self._generation_loss(embeds, beside, attention_mask, labels, average)
@@ -173,3 +171,34 @@ class SoftPromptModel(nn.Module):
         total = F.cross_entropy(logits.flatten(0, 1), labels.flatten(), ignore_index=IGNORED, reduction="sum")
         tokens = average((labels != IGNORED).sum().float())
         return total / tokens.clamp(min=1e-9)
+
+
+def make_adapter(
+    config: AnyConfig, generator: torch.Generator | None = None, *, model: nn.Module | None = None
+) -> SavedAdapter:
+    """A new adapter of the configuration's kind.
+
+    Args:
+        config: What to build.
+        generator: Draws the initial weights; None: torch's global one.
+        model: The text encoder's model, for an adapter that trains a copy of it.
+    """
+    if isinstance(config, PPlugConfig):
+        return PPlugAdapter(config, generator, model=model)
+    return Adapter(config, generator)
+
+
+def load_adapter(folder: Path, *, model: nn.Module | None = None) -> SavedAdapter:
+    """The adapter saved in ``folder``, of whatever kind it says, on the CPU, ready for inference.
+
+    Args:
+        folder: Of the adapter.
+        model: See ``make_adapter``.
+
+    Raises:
+        NotFoundError: There is none.
+        ArtifactError: It is damaged, weights and configuration do not fit, or it trains an encoder that is not given.
+    """
+    if isinstance(read_config(folder), PPlugConfig):
+        return PPlugAdapter.from_pretrained(folder, model=model)
+    return Adapter.from_pretrained(folder)

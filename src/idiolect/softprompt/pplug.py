@@ -18,6 +18,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -25,9 +26,10 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from idiolect.errors import ArtifactError
 from idiolect.softprompt.adapter import Projector
-from idiolect.softprompt.artifact import SavedAdapter
-from idiolect.softprompt.config import USER_STREAMS, PPlugConfig, UserInputs
+from idiolect.softprompt.artifact import CONFIG, SavedAdapter, read_config
+from idiolect.softprompt.config import QUERY_INSTRUCTIONS, USER_STREAMS, PPlugConfig, UserInputs
 from idiolect.softprompt.sae import AdapterOutput, Average, identity
 
 _STATISTICS = 256
@@ -111,6 +113,7 @@ class TrainedEncoder(nn.Module):
         super().__init__()
         self.model: Any = copy.deepcopy(model).requires_grad_(True)
         self.prefix = prefix
+        self._freeze_unused()
 
     def train(self, mode: bool = True) -> TrainedEncoder:
         """Set the mode of everything but dropout."""
@@ -119,6 +122,15 @@ class TrainedEncoder(nn.Module):
             if isinstance(module, nn.Dropout):
                 module.eval()
         return self
+
+    def _freeze_unused(self) -> None:
+        """Weights without a part in the vector (BERT's pooler) get no gradient, which distributed training refuses."""
+        with torch.enable_grad():
+            device = next(self.model.parameters()).device
+            self({name: value.to(device) for name, value in self.collate(["a text"]).items()}).sum().backward()
+        for weight in self.model.parameters():
+            weight.requires_grad_(weight.grad is not None)
+            weight.grad = None
 
     def collate(self, queries: Sequence[Any]) -> dict[str, Tensor]:
         """Token ids of the texts, cut at the encoder's own length, as ``query_<name>`` (B, T)."""
@@ -154,7 +166,8 @@ class PersonalEmbeddings(nn.Module):
         if config.input_encoder == "encoder":
             if model is None:
                 raise ValueError("the input encoder is trained, and no model of it is given")
-            self.input_encoder: MovedVector | TrainedEncoder = TrainedEncoder(model, config.query_prefix)
+            prefix = QUERY_INSTRUCTIONS[config.query_instruction]
+            self.input_encoder: MovedVector | TrainedEncoder = TrainedEncoder(model, prefix)
         else:
             self.input_encoder = MovedVector(config, generator)
         self.projector = PooledProjector(width, hidden, generator=generator)
@@ -210,6 +223,7 @@ class PPlugAdapter(SavedAdapter):
         model: See ``PersonalEmbeddings``.
     """
 
+    kinds = ("pplug", "pplug_constant")
     config: PPlugConfig
     scale: Tensor
 
@@ -225,6 +239,20 @@ class PPlugAdapter(SavedAdapter):
         )
         # Of the user and the instruction embedding; the authors' program has 539.9738 and a seventh of it.
         self.register_buffer("scale", torch.ones(2))
+
+    @classmethod
+    def from_pretrained(cls, folder: Path, *, model: nn.Module | None = None) -> PPlugAdapter:
+        """See ``SavedAdapter.from_pretrained``; also refuses a trained text encoder without ``model`` to copy."""
+        config = read_config(folder)
+        if isinstance(config, PPlugConfig) and config.kind == "pplug":
+            if "auto" in (config.input_encoder, config.query_instruction):
+                raise ArtifactError(f"{str(folder / CONFIG)!r} leaves its input encoder open", hint="fit it again")
+            if config.input_encoder == "encoder" and model is None:
+                raise ArtifactError(
+                    f"the adapter in {str(folder)!r} has a trained text encoder, and the encoder in use is no model",
+                    hint="use the encoder that it was fitted with",
+                )
+        return super().from_pretrained(folder, model=model)
 
     def collate(self, inputs: Sequence[UserInputs]) -> dict[str, Tensor]:
         """Arguments of ``forward`` for a batch.
@@ -268,8 +296,12 @@ class PPlugAdapter(SavedAdapter):
         means = {name: value.detach().norm(dim=-1).mean() if value.ndim else value for name, value in stats.items()}
         return AdapterOutput(chosen, {}, means)
 
+    def embed_batch(self, batch: Mapping[str, Tensor], n_samples: int, average: Average) -> AdapterOutput:
+        """``forward`` of a batch from ``collate``."""
+        return self(batch, average)
+
     @torch.no_grad()
-    def set_statistics(self, inputs: Sequence[UserInputs], *, token_norm: float) -> None:
+    def fit_statistics(self, inputs: Sequence[UserInputs], *, token_norm: float) -> None:
         """Take the scales from training data: the ratio of the token embeddings' mean norm to that of the outputs.
 
         Args:
@@ -288,7 +320,7 @@ class PPlugAdapter(SavedAdapter):
         for place, outputs in enumerate(([one.user for one in found], [one.instruction for one in found])):
             self.scale[place] = token_norm / torch.cat(outputs).norm(dim=-1).mean().clamp(min=1e-6)
 
-    def check(self, inputs: UserInputs) -> None:
+    def check_inputs(self, inputs: UserInputs) -> None:
         """Refuse inputs that the adapter has no weights for.
 
         Raises:
@@ -311,10 +343,10 @@ class PPlugAdapter(SavedAdapter):
         """Embeddings for inference: float32 (s, hidden_size) per sample, one row per virtual token.
 
         Raises:
-            ValueError: See ``check``.
+            ValueError: See ``check_inputs``.
         """
         for one in inputs:
-            self.check(one)
+            self.check_inputs(one)
         device, found = self.scale.device, []
         for start in range(0, len(inputs), batch_size):
             some = inputs[start : start + batch_size]

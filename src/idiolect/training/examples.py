@@ -6,16 +6,15 @@ Examples to a batch, padded on the left to its own longest row, so that every ta
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from idiolect.context import Context
-from idiolect.softprompt.config import stream_ids
+from idiolect.softprompt.config import Inputs
 from idiolect.softprompt.model import IGNORED
 
 if TYPE_CHECKING:
@@ -32,43 +31,59 @@ class Example:
     """int32 (t,): the reference with the end-of-turn token."""
     virtual_token_positions: np.ndarray
     """int (s,): indices into ``prompt``, ascending."""
-    stream: np.ndarray
-    """int64 (s,): 0 his, 1 diff."""
-    entry: np.ndarray
-    """int64 (s,): index of the history entry."""
-    vectors: np.ndarray
-    """float32 (s, d_in): ``e_his`` or ``e_diff`` of the entry; (0, 0) for a prompt without virtual tokens."""
+    inputs: Any
+    """What the adapter reads of the sample (``softprompt.config.Inputs``)."""
 
 
-def make_example(encoded: EncodedPrompt, reference_ids: np.ndarray, context: Context) -> Example:
-    """The example of one sample; its vectors are those of the entries whose virtual tokens fitted the prompt.
+def make_example(encoded: EncodedPrompt, reference_ids: np.ndarray, inputs: Inputs) -> Example:
+    """The example of one sample.
 
     Args:
         encoded: The prompt's ids and the virtual tokens that were kept.
         reference_ids: int32 (t,), what the user wrote, end-of-turn token included.
-        context: Where the virtual tokens' vectors come from.
+        inputs: What the adapter reads, of the virtual tokens that were kept.
 
     Raises:
-        ValueError: A virtual token asks for a difference that the context does not have, or there is no target.
+        ValueError: There is no target.
     """
     if not len(reference_ids):
         raise ValueError("an example needs a target of at least one token")
-    vectors = [context.vector(token) for token in encoded.virtual_tokens]
     return Example(
         prompt=encoded.ids,
         target=reference_ids,
         virtual_token_positions=encoded.virtual_token_positions,
-        stream=stream_ids(encoded.virtual_tokens),
-        entry=np.array([token.entry for token in encoded.virtual_tokens], dtype=np.int64),
-        vectors=np.stack(vectors).astype(np.float32) if vectors else np.zeros((0, 0), dtype=np.float32),
+        inputs=inputs,
     )
+
+
+def with_sub_histories(examples: Sequence[Example], n: int, seed: int) -> list[Example]:
+    """Each example after ``n`` copies with a random part of the user's history (PPlug's augmentation).
+
+    A part lacks 1 + floor(u * length) past reviews, u uniform in [0, 0.5), as in the authors' program. Histories of
+    fewer than three reviews have no parts. An example's parts depend on ``seed`` and its place alone.
+
+    Args:
+        examples: With ``UserInputs``.
+        n: Parts per example.
+        seed: Of the draws.
+    """
+    found: list[Example] = []
+    for place, example in enumerate(examples):
+        length, rng = len(example.inputs.history), np.random.default_rng([seed, place])
+        for _ in range(n if length > 2 else 0):
+            kept = length - int(length * rng.uniform(0, 0.5)) - 1
+            rows = np.sort(rng.choice(length, kept, replace=False))
+            found.append(replace(example, inputs=replace(example.inputs, history=example.inputs.history[rows])))
+        found.append(example)
+    return found
 
 
 def digest(examples: Sequence[Example]) -> str:
     """A name for exactly these examples in this order, so that a fit is never resumed on others."""
     state = hashlib.blake2b(digest_size=16)
     for example in examples:
-        for array in (example.prompt, example.target, example.virtual_token_positions, example.stream, example.vectors):
+        own = (example.prompt, example.target, example.virtual_token_positions)
+        for array in (*own, *example.inputs.arrays()):
             state.update(np.int64(array.size).tobytes())
             state.update(np.ascontiguousarray(array).tobytes())
     return state.hexdigest()
@@ -80,8 +95,8 @@ class Collator:
 
     pad_id: int
     """Any valid token id; padding is masked."""
-    d_in: int
-    """Width of the vectors."""
+    collate: Callable[[Sequence[Any]], dict[str, Tensor]]
+    """Makes tensors of the examples' inputs: the adapter's."""
 
     def __call__(self, examples: Sequence[Example]) -> dict[str, Tensor]:
         """The batch of ``examples``, row k for ``examples[k]``, virtual tokens flat in the order of the rows."""
@@ -96,16 +111,11 @@ class Collator:
             ids[row, start:] = np.concatenate([example.prompt, example.target])
             virtual_token_mask[row, start + example.virtual_token_positions] = True
             labels[row, n_labels - len(example.target) :] = example.target
-        counts = [len(example.stream) for example in examples]
-        no_vectors = np.zeros((0, self.d_in), dtype=np.float32)
         batch = {
             "input_ids": ids,
             "attention_mask": (np.arange(width) >= (width - ends)[:, None]).astype(np.int64),
             "virtual_token_mask": virtual_token_mask,
             "labels": labels,
-            "vectors": np.concatenate([no_vectors, *(e.vectors for e in examples if len(e.vectors))]),
-            "stream": np.concatenate([example.stream for example in examples]),
-            "entry": np.concatenate([example.entry for example in examples]),
-            "sample": np.repeat(np.arange(rows), counts),
         }
-        return {name: torch.from_numpy(array) for name, array in batch.items()}
+        own = {name: torch.from_numpy(array) for name, array in batch.items()}
+        return own | self.collate([example.inputs for example in examples])

@@ -14,12 +14,10 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
 
-import numpy as np
 from transformers import EarlyStoppingCallback, TrainerCallback
 
 from idiolect.errors import ConfigError, InputError
-from idiolect.softprompt.adapter import Adapter
-from idiolect.softprompt.config import AdapterConfig
+from idiolect.softprompt.artifact import AnyConfig, SavedAdapter
 from idiolect.softprompt.model import SoftPromptModel
 from idiolect.softprompt.sae import mean_token_norm
 from idiolect.training.config import FitConfig
@@ -78,7 +76,7 @@ CHECKPOINTS = "checkpoints"
 
 
 def run_fingerprint(
-    adapter: AdapterConfig, fit: FitConfig, examples: Sequence[Example], depends: Mapping[str, str]
+    adapter: AnyConfig, fit: FitConfig, examples: Sequence[Example], depends: Mapping[str, str]
 ) -> dict[str, Any]:
     """What must be the same for a fit to go on: ``depends`` is what the examples do not show, the backbone first."""
     own = {"fit": fit.model_dump(), "adapter": adapter.model_dump(), "examples": digest(examples)}
@@ -124,13 +122,9 @@ def open_folder(folder: Path, wanted: Mapping[str, Any], *, resume: bool) -> Fol
     return FolderState(None, finished=False)
 
 
-STATISTICS_SAMPLES = 4096
-"""Means and standard deviations are taken from about so many examples, spread evenly."""
-
-
 def fit_adapter(
     backbone: Any,
-    adapter: Adapter,
+    adapter: SavedAdapter,
     examples: Sequence[Example],
     *,
     config: FitConfig,
@@ -158,7 +152,7 @@ def fit_adapter(
         validate: Scores the adapter as it stands, by name; called at every checkpoint on the main process.
         resume: Go on from a checkpoint in ``folder``; False starts anew and removes what was there.
         progress: Show a bar.
-        provenance: For the adapter's README, see ``Adapter.save_pretrained``.
+        provenance: For the adapter's README, see ``SavedAdapter.save_pretrained``.
         depends: What else must be the same for a fit to go on: the backbone's name, the seed of the adapter, ...
 
     Raises:
@@ -180,21 +174,19 @@ def fit_adapter(
     return report
 
 
-def _prepare(backbone: Any, adapter: Adapter, examples: Sequence[Example], config: FitConfig) -> None:
-    with_tokens = [example for example in examples if len(example.stream)]
+def _prepare(backbone: Any, adapter: SavedAdapter, examples: Sequence[Example], config: FitConfig) -> None:
+    with_tokens = [example for example in examples if len(example.inputs.stream)]
     if not with_tokens:
         raise InputError(
             f"none of {len(examples)} examples has a virtual token to fit an adapter by",
             hint="check the split, its phase and the prompt's token budget",
         )
     for example in with_tokens:
-        adapter.check(example.vectors, example.stream, example.entry)
+        adapter.check_inputs(example.inputs)
     if config.set_statistics:
         embedding = backbone.get_input_embeddings()
-        sample = with_tokens[:: max(1, len(with_tokens) // STATISTICS_SAMPLES)]
-        vectors = np.concatenate([example.vectors for example in sample])
-        stream = np.concatenate([example.stream for example in sample])
-        adapter.set_statistics(vectors, stream, token_norm=mean_token_norm(embedding, embedding.weight.shape[0]))
+        token_norm = mean_token_norm(embedding, embedding.weight.shape[0])
+        adapter.fit_statistics([example.inputs for example in with_tokens], token_norm=token_norm)
 
 
 def _trainer(
@@ -219,7 +211,7 @@ def _trainer(
             validated=validate is not None,
             on_cpu=next(model.backbone.parameters()).device.type == "cpu",
         ),
-        data_collator=Collator(pad_id, model.adapter.config.d_in),
+        data_collator=Collator(pad_id, model.adapter.collate),
         train_dataset=examples,
         # Never read, for evaluation is ``validate``; the Trainer refuses to evaluate without it.
         eval_dataset=examples,
@@ -236,7 +228,7 @@ def _train(trainer: AdapterTrainer, folder: Path, checkpoint: str | None, *, pro
     return _report(trainer, timer)
 
 
-def _save(adapter: Adapter, report: FitReport, folder: Path, provenance: Mapping[str, Any]) -> None:
+def _save(adapter: SavedAdapter, report: FitReport, folder: Path, provenance: Mapping[str, Any]) -> None:
     adapter.save_pretrained(folder, provenance=provenance)
     report.write(folder)
 

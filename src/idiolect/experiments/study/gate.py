@@ -143,7 +143,7 @@ def _fit(
     fit_adapter(
         llm.model,
         adapter,
-        make_examples(llm.prompts, contexts.build(data.samples("fit")), settings.prompt),
+        make_examples(DEP(llm, contexts, adapter, prompt=settings.prompt), llm.prompts, data.samples("fit")),
         config=settings.fit.model_copy(update={"max_steps": config.gate.max_steps}),
         folder=_folder(world),
         pad_id=llm.prompts.pad_id,
