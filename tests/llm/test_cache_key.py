@@ -54,5 +54,8 @@ def test_keys_are_equal_where_texts_are(first, second):
     assert (cache_key("m", prompt(first), PARAMS) == cache_key("m", prompt(second), PARAMS)) == (first == second)
 
 
-def test_what_was_recorded_by_an_earlier_version_is_still_found():
+def test_what_was_recorded_in_this_format_is_found_until_the_format_changes(monkeypatch):
+    """Format 1 recorded broken-off texts as answers: these are asked again."""
+    assert cache_key("m", prompt(), PARAMS) == "4edbbe1986bdbf3f8dcb2953c606e0e450dc0d2c2966d934be15a3473fc1a9ff"
+    monkeypatch.setattr("idiolect.llm.cache.FORMAT", 1)
     assert cache_key("m", prompt(), PARAMS) == "5402e52c201748773977e63f5c1ec752a8420c8d2ac62d7c3d39786115b71393"
