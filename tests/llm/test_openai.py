@@ -22,7 +22,7 @@ from idiolect.errors import ConfigError, MissingDependencyError
 from idiolect.llm.base import EndpointError, SamplingParams
 from idiolect.llm.endpoint import OpenAIConfig
 from idiolect.llm.openai import OpenAILLM
-from idiolect.llm.retry import fault_of
+from idiolect.llm.retry import classify_exception
 from idiolect.types import Block, Message, Prompt, VirtualToken
 
 PARAMS = SamplingParams(temperature=0.5, top_p=0.9, max_new_tokens=7, seed=3)
@@ -125,8 +125,8 @@ def test_tls_and_streams_that_break_are_lost_connections():
         wrapped = openai.APIConnectionError(request=httpx.Request("POST", "http://a"))
         wrapped.__cause__ = cause
         for error in (cause, wrapped):
-            assert fault_of(error).failure.kind == "connection"
-    assert fault_of(KeyError("a slip")) is None
+            assert classify_exception(error).failure.kind == "connection"
+    assert classify_exception(KeyError("a slip")) is None
 
 
 @pytest.mark.parametrize("fault", ["429:3600", *FAULTS[2:], "nohttp", "nolength", "400", "422", "filtered"])
@@ -197,7 +197,7 @@ def test_thinking_is_kept_apart_and_counted(openai_llm, ask):
 
 
 def test_an_answer_of_a_model_that_always_thinks_is_unfinished_without_a_closing_tag(openai_llm, ask):
-    assert kinds(openai_llm(thinks=True).generate([ask("a plan=cut")], PARAMS)) == ["unfinished_thinking"]
+    assert kinds(openai_llm(reasoning_model=True).generate([ask("a plan=cut")], PARAMS)) == ["unfinished_thinking"]
 
 
 @pytest.mark.parametrize("status", ["401", "404"])

@@ -137,8 +137,8 @@ def test_absurd_counts_are_unknown_and_counted_from_the_text(prompt, completion,
 def test_thoughts_that_were_never_tagged_are_known_only_of_a_model_that_always_thinks():
     raw = body("raw thoughts", finish="length")
     assert (read(raw).text, read(raw).truncated) == ("raw thoughts", True)
-    assert read(raw, always_thinks=True).failure.kind == "unfinished_thinking"
-    assert read(body("answer", reasoning_content="hm"), always_thinks=True).text == "answer"
+    assert read(raw, reasoning_model=True).failure.kind == "unfinished_thinking"
+    assert read(body("answer", reasoning_content="hm"), reasoning_model=True).text == "answer"
 
 
 names = ["choices", "message", "content", "usage", "finish_reason", "error", "completion_tokens"]

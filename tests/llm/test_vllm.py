@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib.util
 import json
 from dataclasses import dataclass, field
+from functools import partial
 from types import SimpleNamespace
 from typing import Any
 
@@ -43,7 +44,7 @@ def behind(tiny_llm, tiny_tokenizer):
     def make(tokens: list[int]) -> tuple[VllmLLM, Any]:
         local = tiny_llm("qwen2")
         table = InputEmbeddings(local.model.get_input_embeddings().weight.detach())
-        return VllmLLM(Engine(tokens), tiny_tokenizer, table, sampling=SimpleNamespace, name="m"), local
+        return VllmLLM(Engine(tokens), tiny_tokenizer, lambda: table, sampling=SimpleNamespace, name="m"), local
 
     return make
 
@@ -103,7 +104,7 @@ def test_what_it_cannot_do_is_said(behind, make_context):
 def test_records_tell_its_settings_apart(tiny_tokenizer):
     def identity(**settings: Any) -> str:
         table = InputEmbeddings(torch.zeros(1, 1))
-        return VllmLLM(Engine([]), tiny_tokenizer, table, sampling=dict, name="m", settings=settings).identity
+        return VllmLLM(Engine([]), tiny_tokenizer, lambda: table, sampling=dict, name="m", settings=settings).identity
 
     assert identity() != identity(quantization="fp8")
     assert identity(a=1, b=2) == identity(b=2, a=1)
@@ -121,13 +122,18 @@ def test_the_table_is_read_out_of_a_checkpoint_of_any_layout(tiny_llm, tmp_path,
     assert torch.equal(found, model.get_input_embeddings()(torch.from_numpy(ids)))
 
 
-def test_a_model_that_scales_its_embeddings_is_refused(tmp_path):
+def test_a_model_that_scales_its_embeddings_is_refused_at_soft_prompts_alone(tmp_path, tiny_tokenizer, make_context):
     import transformers as tf
 
     small = {"hidden_size": 16, "intermediate_size": 16, "num_hidden_layers": 1, "num_attention_heads": 1}
     tf.Gemma3TextConfig(**small, vocab_size=8, num_key_value_heads=1, head_dim=16).save_pretrained(tmp_path)
+    loads = partial(InputEmbeddings.load, str(tmp_path))
+    llm = VllmLLM(Engine([1]), tiny_tokenizer, loads, sampling=SimpleNamespace, name="m")
+    assert len(llm.generate([render("rag", make_context(1))], GREEDY)) == 1
     with pytest.raises(ArtifactError, match="scales"):
-        InputEmbeddings.load(str(tmp_path))
+        llm.generate([filled(render("dep", make_context(1)), 16)], GREEDY)
+    with pytest.raises(ArtifactError, match="scales"):
+        assert llm.hidden_size
 
 
 def test_settings_of_the_engine_need_the_engine():

@@ -66,7 +66,7 @@ def test_only_what_is_unfinished_is_asked_again(kit):
 
 def test_a_model_that_always_thinks_has_not_answered_before_its_thinking_ends(kit):
     llm = kit.Scripted(E=lambda _, params: "Let me see" if params.max_new_tokens < 200 else "I see.</think>yes")
-    (answer,) = Role(llm=llm, params=PARAMS, thinks=True).ask([prompt("a")])
+    (answer,) = Role(llm=llm, params=PARAMS, reasoning_model=True).ask([prompt("a")])
     assert (answer.text, answer.thinking) == ("yes", "I see.")
 
 

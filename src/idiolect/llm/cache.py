@@ -66,11 +66,11 @@ class StreamingLLM(LLM, Protocol):
         ...
 
 
-class NotReceivedError(Exception):
+class DispatchClosedError(Exception):
     """What an answer is met with when nobody receives any more."""
 
 
-class Handover:
+class ResultDispatcher:
     """Passes on what tasks of an event loop give, all that is there at once, and holds each task until it is received.
 
     It is received in the loop's own thread: handing it to another and waiting for word from there would take longer
@@ -92,7 +92,7 @@ class Handover:
         """Return when the answer is received; for a task of the loop.
 
         Raises:
-            NotReceivedError: Nobody receives any more.
+            DispatchClosedError: Nobody receives any more.
         """
         loop = asyncio.get_running_loop()
         held = loop.create_future()
@@ -110,7 +110,7 @@ class Handover:
         arrived, self._arrived = self._arrived, []
         received = self._received([answer for answer, _ in arrived])
         for held in (held for _, held in arrived if not held.done()):
-            held.set_result(None) if received else held.set_exception(NotReceivedError())
+            held.set_result(None) if received else held.set_exception(DispatchClosedError())
 
     def _received(self, answers: list[Answer]) -> bool:
         """Whether somebody took them. No exception gets out, for that would end the loop, or leave the tasks held."""

@@ -28,7 +28,15 @@ from idiolect.llm.request import (
     request_body,
     seems_cut,
 )
-from idiolect.llm.retry import Backoff, ChatClient, LimitConfig, Pace, RetryConfig, fault_of, refusal
+from idiolect.llm.retry import (
+    Backoff,
+    ChatClient,
+    LimitConfig,
+    RateLimiter,
+    RetryConfig,
+    classify_exception,
+    classify_response,
+)
 from idiolect.llm.thinking import Tags
 from idiolect.types import Prompt
 
@@ -45,7 +53,7 @@ class OpenAIConfig(Config):
     and never written down: where settings are recorded they are left out."""
     api_key_env: str = "OPENAI_API_KEY"
     """Environment variable with the key; a server that asks for none needs none."""
-    thinks: bool = False
+    reasoning_model: bool = False
     """The model thinks before every answer: a reply without a closing tag is then unfinished thinking."""
     thinking_tags: Tags = ()
     """Further tags around thoughts, beside the known ones: ``plan`` for ``<plan>...</plan>``, ``[PLAN]``, or a pair of
@@ -72,7 +80,8 @@ class OpenAIConfig(Config):
     def identity(self) -> str:
         """Everything an answer depends on beside prompt, parameters and schema; no credentials."""
         where = without_passwords(self.base_url).rstrip("/")
-        settings = self.model_dump(mode="json", include={"model", "revision", "thinks", "request"})
+        settings = self.model_dump(mode="json", include={"model", "revision", "request"})
+        settings["thinks"] = self.reasoning_model  # the name in keys of answers that are already recorded
         settings |= {"thinking_tags": self.thinking_tags} if self.thinking_tags else {}
         settings["request"]["omit"].sort()
         return json.dumps({"endpoint": where, **settings}, sort_keys=True)
@@ -126,7 +135,7 @@ class Endpoint:
             concurrency=config.limits.concurrency,
             timeout=config.retry.timeout_s,
         )
-        self._slots, self._pace = asyncio.Semaphore(config.limits.concurrency), Pace(config.limits)
+        self._places, self._limiter = asyncio.Semaphore(config.limits.concurrency), RateLimiter(config.limits)
 
     @asynccontextmanager
     async def complete(self, prompt: Prompt, question: Question) -> AsyncIterator[Completion]:
@@ -174,17 +183,17 @@ class Endpoint:
         prompt_tokens, backoff = estimate_tokens(body), Backoff(self._config.retry, self._rng)
         received, most = _Received(Reply()), self._config.limits.reply_bytes(max_new_tokens)
         while True:
-            async with self._slots:
-                await self._pace.wait(prompt_tokens + max_new_tokens)
+            async with self._places:
+                await self._limiter.wait(prompt_tokens + max_new_tokens)
                 reply = await self._attempt(body, prompt_tokens, backoff, most)
                 received = received.then(reply)
-                self._pace.settle(prompt_tokens + max_new_tokens, reply.prompt_tokens + reply.completion_tokens)
+                self._limiter.reconcile(prompt_tokens + max_new_tokens, reply.prompt_tokens + reply.completion_tokens)
                 pause = backoff.pause(reply.failure.kind, reply.retry_after) if reply.failure else None
                 if pause is None:
                     yield received
                     return
             if reply.retry_after:
-                self._pace.hold(reply.retry_after)
+                self._limiter.pause(reply.retry_after)
             await asyncio.sleep(pause)
 
     async def _attempt(self, body: dict[str, Any], prompt_tokens: int, backoff: Backoff, max_bytes: int) -> Reply:
@@ -194,14 +203,18 @@ class Endpoint:
             async with asyncio.timeout(backoff.timeout):
                 response = await self._client.post(body, max_reply_bytes=max_bytes)
             if not response.is_success:
-                return failed(*refusal(response))
-            thinks, tags = self._config.thinks, self._config.thinking_tags
-            return read_reply(response.content, prompt_tokens=prompt_tokens, always_thinks=thinks, tags=tags)
+                return failed(*classify_response(response))
+            return read_reply(
+                response.content,
+                prompt_tokens=prompt_tokens,
+                reasoning_model=self._config.reasoning_model,
+                tags=self._config.thinking_tags,
+            )
         except Exception as error:
-            fault = fault_of(error)
-            if fault is None:
+            known = classify_exception(error)
+            if known is None:
                 raise
-            return failed(*fault)
+            return failed(*known)
         finally:
             backoff.spent += time.monotonic() - started
 

@@ -16,7 +16,7 @@ import numpy as np
 
 from idiolect.errors import ConfigError
 from idiolect.llm.base import Capability, Completion, EndpointError, Failure, SamplingParams, Schema, reason_and_remedy
-from idiolect.llm.cache import Answer, Handover, NotReceivedError, Receive
+from idiolect.llm.cache import Answer, DispatchClosedError, Receive, ResultDispatcher
 from idiolect.llm.endpoint import Endpoint, OpenAIConfig, Question, denied
 from idiolect.llm.registry import BackboneConfig
 from idiolect.progress import Progress
@@ -126,7 +126,7 @@ class OpenAILLM:
                 failures.extend(answer.completion.failure for answer in answers)
                 bar.update(len(answers))
 
-            self._hand_over(prompts, Question(params, schema), Handover(received))
+            self._hand_over(prompts, Question(params, schema), ResultDispatcher(received))
         self._refuse_if_denied(failures)
 
     def interrupt(self, threads: Collection[int]) -> None:
@@ -135,7 +135,7 @@ class OpenAILLM:
             if thread in threads:
                 run.cancel()
 
-    def _hand_over(self, prompts: Sequence[Prompt], question: Question, handover: Handover) -> None:
+    def _hand_over(self, prompts: Sequence[Prompt], question: Question, handover: ResultDispatcher) -> None:
         """Returns, or raises, when all answers are handed over or nobody receives any more."""
         run: Future[None] | None = None
         try:
@@ -171,7 +171,7 @@ class OpenAILLM:
     def __exit__(self, *_: object) -> None:
         self.close()
 
-    async def _run(self, prompts: Sequence[Prompt], question: Question, handover: Handover) -> None:
+    async def _run(self, prompts: Sequence[Prompt], question: Question, handover: ResultDispatcher) -> None:
         waiting = iter(enumerate(prompts))
         refusals: list[Failure] = []  # after the first, asking on would be refused all the same
 
@@ -191,7 +191,7 @@ class OpenAILLM:
                     group.create_task(work())
         except ExceptionGroup as errors:
             first = errors.exceptions[0]
-            if not isinstance(first, NotReceivedError):
+            if not isinstance(first, DispatchClosedError):
                 raise first from None
 
     def _refuse_if_denied(self, failures: Sequence[Failure | None]) -> None:

@@ -72,7 +72,7 @@ class BackboneConfig(Config):
     chat_template_kwargs: dict[str, JsonValue] = Field(default_factory=dict)
     """Further arguments of the model's chat template, for instance ``{"enable_thinking": false}``; they hold wherever a
     prompt is made for the model: for generation, for likelihoods and for fitting."""
-    thinks: bool = False
+    reasoning_model: bool = False
     """The model thinks before every answer: a reply without a closing tag is then unfinished thinking. Not needed where
     the chat template opens the thinking."""
     thinking_tags: Tags = ()
@@ -101,8 +101,8 @@ class BackboneConfig(Config):
             raise ValueError("the backend openai needs an endpoint: set endpoint.model and endpoint.base_url")
         if self.endpoint is not None and self.chat_template_kwargs:
             raise ValueError("an endpoint fills in its chat template itself: leave out chat_template_kwargs")
-        if self.endpoint is not None and (self.thinks or self.thinking_tags):
-            raise ValueError("of an endpoint, set endpoint.thinks and endpoint.thinking_tags instead")
+        if self.endpoint is not None and (self.reasoning_model or self.thinking_tags):
+            raise ValueError("of an endpoint, set endpoint.reasoning_model and endpoint.thinking_tags instead")
         if self.endpoint is not None and self.backend not in ("auto", "openai"):
             raise ValueError(f"the backend {self.backend} asks no endpoint; leave out one of the two")
         if self.endpoint is not None and self.model != type(self).model_fields["model"].default:

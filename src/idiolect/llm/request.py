@@ -17,7 +17,7 @@ from pydantic import Field, JsonValue
 from idiolect.config import Config
 from idiolect.data.control_tokens import neutralised
 from idiolect.llm.base import Failure, SamplingParams, Schema, one_line
-from idiolect.llm.retry import fault_in
+from idiolect.llm.retry import classify_error
 from idiolect.llm.thinking import Tag, part
 from idiolect.types import Block, Prompt
 
@@ -153,7 +153,7 @@ def failed(failure: Failure, retry_after: float | None = None) -> Reply:
     return Reply(failure=failure, retry_after=retry_after)
 
 
-def read_reply(body: bytes, *, prompt_tokens: int, always_thinks: bool = False, tags: Sequence[Tag] = ()) -> Reply:
+def read_reply(body: bytes, *, prompt_tokens: int, reasoning_model: bool = False, tags: Sequence[Tag] = ()) -> Reply:
     """The first choice of a chat completion. One that cannot be read still has the counts that the endpoint gave.
 
     A reply is an answer if the endpoint says that it ended as answers end: text beside an error, or beside a reason for
@@ -162,18 +162,18 @@ def read_reply(body: bytes, *, prompt_tokens: int, always_thinks: bool = False, 
     Args:
         body: As it came: JSON, or events of a stream that was not asked for.
         prompt_tokens: An estimate, used where the endpoint does not count.
-        always_thinks: See ``thinking.part``.
+        reasoning_model: See ``thinking.part``.
         tags: See ``thinking.part``.
     """
     data: Any = None
     try:
         data = _of_events(body) if _is_stream(body) else json.loads(body)
         if data.get("error"):  # some gateways report faults of what stands behind them with status 200
-            return _billed(data, *fault_in(data))
+            return _billed(data, *classify_error(data))
         choice = data["choices"][0]
         if choice.get("error"):
-            return _billed(data, *fault_in(choice))
-        return _read(choice, _usage(data), prompt_tokens, always_thinks, tags)
+            return _billed(data, *classify_error(choice))
+        return _read(choice, _usage(data), prompt_tokens, reasoning_model, tags)
     except (ValueError, LookupError, TypeError, AttributeError, ArithmeticError, RecursionError):
         shown = one_line(body[:300].decode("utf-8", "replace"))
         return _billed(data, Failure(kind="malformed", message=f"not a chat completion: {shown}"))
@@ -256,13 +256,13 @@ def _count(value: Any) -> int | None:
 
 
 def _read(
-    choice: dict[str, Any], usage: dict[str, Any], prompt_tokens: int, always_thinks: bool, tags: Sequence[Tag]
+    choice: dict[str, Any], usage: dict[str, Any], prompt_tokens: int, reasoning_model: bool, tags: Sequence[Tag]
 ) -> Reply:
     message, finish = choice["message"], choice.get("finish_reason") or ""
     ended = finish.lower()
     content = _content(message.get("content"))
     apart = str(message.get("reasoning_content") or message.get("reasoning") or "").strip()
-    inner = part(content, always=always_thinks and not apart, tags=tags)
+    inner = part(content, always=reasoning_model and not apart, tags=tags)
     thinking = "\n\n".join(filter(None, (apart, inner.thinking)))
     # Nobody reads a prompt of no tokens, or writes a text of none: 0 is how some servers say that they do not count.
     asked, said = _count(usage.get("prompt_tokens")), _count(usage.get("completion_tokens"))

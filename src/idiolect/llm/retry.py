@@ -211,7 +211,7 @@ class LimitConfig(Config):
         return self.max_reply_bytes or _REPLY_BYTES + _TOKEN_BYTES * max_new_tokens
 
 
-class Pace:
+class RateLimiter:
     """Lets requests through in the order they came, as fast as the limits allow.
 
     Args:
@@ -231,24 +231,24 @@ class Pace:
         self._token_s = 60.0 / config.tokens_per_minute if config.tokens_per_minute else 0.0
         self._clock, self._sleep = clock, sleep
         self._queue = asyncio.Lock()
-        self._next_request = self._next_token = self._held_until = 0.0
+        self._next_request = self._next_token = self._paused_until = 0.0
 
     async def wait(self, tokens: int) -> None:
         """Return when a request that may take ``tokens`` may be sent."""
         async with self._queue:
-            while (delay := max(self._next_request, self._next_token, self._held_until) - self._clock()) > 0:
+            while (delay := max(self._next_request, self._next_token, self._paused_until) - self._clock()) > 0:
                 await self._sleep(min(delay, _TICK_S))
             now = self._clock()
             self._next_request = max(self._next_request, now) + self._request_s
             self._next_token = max(self._next_token, now) + tokens * self._token_s
 
-    def settle(self, reserved: int, used: int) -> None:
+    def reconcile(self, reserved: int, used: int) -> None:
         """Correct a reservation by what was used."""
         self._next_token += (used - reserved) * self._token_s
 
-    def hold(self, seconds: float) -> None:
+    def pause(self, seconds: float) -> None:
         """Let nothing through for ``seconds``: the server asked for it."""
-        self._held_until = max(self._held_until, self._clock() + seconds)
+        self._paused_until = max(self._paused_until, self._clock() + seconds)
 
 
 RETRYABLE: frozenset[FailureKind] = frozenset(
@@ -474,30 +474,30 @@ _NAMED = re.compile(r"\b(max_completion_tokens|max_tokens|temperature|top_p|seed
 _ADDRESS = "check that endpoint.base_url is the server's address and ends in /v1"
 
 
-class Fault(NamedTuple):
+class ClassifiedError(NamedTuple):
     """A failure, and how long the endpoint asks to be left alone."""
 
     failure: Failure
     retry_after: float | None = None
 
 
-def fault_of(error: Any) -> Fault | None:
+def classify_exception(error: Any) -> ClassifiedError | None:
     """What an exception of a request means; None for one that is nobody's but a programmer's."""
     openai, httpx = require("openai", extra="openai"), require("httpx2", extra="openai")
     if isinstance(error, openai.APIStatusError):
-        return refusal(error.response)
+        return classify_response(error.response)
     wrapped = isinstance(error, openai.APIConnectionError)  # by the official client; the rest is by the HTTP client
     cause = error.__cause__ or error if wrapped else error
     if isinstance(cause, OversizedError):
-        return Fault(Failure(kind="oversized", message=str(cause)))
+        return ClassifiedError(Failure(kind="oversized", message=str(cause)))
     if isinstance(cause, ElsewhereError | httpx.TooManyRedirects):
         hint = "set endpoint.base_url to the address that answers, if you trust it"
-        return Fault(Failure(kind="denied", message=one_line(str(cause)), hint=hint))
+        return ClassifiedError(Failure(kind="denied", message=one_line(str(cause)), hint=hint))
     # A connection that was dropped arrives as one that could not be made in time when the client runs on aiohttp.
     if isinstance(cause, TimeoutError | httpx.TimeoutException) and not isinstance(cause, httpx.ConnectTimeout):
-        return Fault(Failure(kind="timeout", message="no reply in time"))
+        return ClassifiedError(Failure(kind="timeout", message="no reply in time"))
     if wrapped or isinstance(cause, (httpx.RequestError, OSError, *_of_the_layers_below())):
-        return Fault(Failure(kind="connection", message=one_line(str(cause) or type(cause).__name__)))
+        return ClassifiedError(Failure(kind="connection", message=one_line(str(cause) or type(cause).__name__)))
     return None
 
 
@@ -508,17 +508,17 @@ def _of_the_layers_below() -> tuple[type[Exception], ...]:
     return tuple(getattr(import_module(name), what) for name, what in below if find_spec(name))
 
 
-def refusal(response: Any) -> Fault:
+def classify_response(response: Any) -> ClassifiedError:
     """What a response with the status of an error means."""
     words = response.content.decode("utf-8", "replace")
     try:
         body: Any = json.loads(words)
     except (ValueError, RecursionError):
         body = words
-    return fault_in(body, status=response.status_code, headers=response.headers)
+    return classify_error(body, status=response.status_code, headers=response.headers)
 
 
-def fault_in(body: Any, *, status: int = 200, headers: Mapping[str, str] | None = None) -> Fault:
+def classify_error(body: Any, *, status: int = 200, headers: Mapping[str, str] | None = None) -> ClassifiedError:
     """What an error means that an endpoint reports, as the body of a refusal or inside a reply of status 200.
 
     Args:
@@ -532,7 +532,7 @@ def fault_in(body: Any, *, status: int = 200, headers: Mapping[str, str] | None 
     kind = _kind(own, said, wait)
     shown = f"status {own}: {said.message}" if own else said.message
     failure = Failure(kind=kind, message=one_line(shown), hint=_hint(kind, own, said))
-    return Fault(failure, wait if kind in ("rate_limited", "server_error") else None)
+    return ClassifiedError(failure, wait if kind in ("rate_limited", "server_error") else None)
 
 
 class _Said(NamedTuple):

@@ -58,19 +58,20 @@ def model_name(model: str, where: Path, commit: str | None) -> str:
     return f"{model}@{(commit or '')[:12]}".removesuffix("@")
 
 
-def soft_prompt_embeddings(prompt: Prompt, width: int) -> np.ndarray | None:
-    """The prompt's soft prompt embeddings, one per virtual token, checked because the insertion itself would not.
+def checked_soft(prompt: Prompt, width: int) -> np.ndarray:
+    """``prompt.soft``, one row per virtual token. The insertion itself would accept too many or too wide rows.
 
     Raises:
-        ArtifactError: There are more or fewer than virtual tokens, or they are not ``width`` wide.
+        ArtifactError: Another number of rows than of virtual tokens, or rows that are not ``width`` wide.
     """
-    wanted = (len(prompt.virtual_tokens), width)
-    if prompt.soft is not None and prompt.soft.shape != wanted:
+    soft, n_tokens = prompt.soft, len(prompt.virtual_tokens)
+    if soft is None or soft.shape != (n_tokens, width):
         raise ArtifactError(
-            f"soft prompt embeddings of shape {prompt.soft.shape}, but the prompt and the model need {wanted}",
+            f"soft prompt embeddings of shape {np.shape(soft)} "
+            f"for {n_tokens} virtual tokens of a model of width {width}",
             hint="use the adapter that was fitted on this backbone",
         )
-    return prompt.soft
+    return soft
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -85,7 +86,7 @@ class Thinking:
     @classmethod
     def of(cls, config: BackboneConfig) -> Self:
         """As the settings say."""
-        return cls(always=config.thinks, tags=config.thinking_tags)
+        return cls(always=config.reasoning_model, tags=config.thinking_tags)
 
     @property
     def identity(self) -> dict[str, Any]:
@@ -339,7 +340,7 @@ class TransformersLLM:
         if schema is not None:
             raise ConfigError(f"{self.name} cannot be held to a schema", hint="use the backend 'openai'")
         encoded = [self.prompts.encode(prompt) for prompt in prompts]
-        soft = [soft_prompt_embeddings(prompt, self.hidden_size) for prompt in prompts]
+        soft = [None if p.soft is None else checked_soft(p, self.hidden_size) for p in prompts]
         done: list[Completion | None] = [None] * len(prompts)
         for chosen in self._batches([(len(e.ids), s is None) for e, s in zip(encoded, soft, strict=True)], "generate"):
             started = time.perf_counter()
@@ -357,7 +358,7 @@ class TransformersLLM:
     def negative_log_likelihood(self, prompts: Sequence[Prompt], references: Sequence[str]) -> np.ndarray:
         """See ``LLM.negative_log_likelihood``."""
         encoded = [self.prompts.encode(prompt) for prompt in prompts]
-        soft = [soft_prompt_embeddings(prompt, self.hidden_size) for prompt in prompts]
+        soft = [None if p.soft is None else checked_soft(p, self.hidden_size) for p in prompts]
         targets = [self.prompts.encode_reference(text) for text in references]
         lengths = [(len(e.ids) + len(t), s is None) for e, t, s in zip(encoded, targets, soft, strict=True)]
         nats = np.zeros(len(prompts))

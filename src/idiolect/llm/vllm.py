@@ -9,6 +9,7 @@ import json
 import sys
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import cache, partial
 from pathlib import Path
 from typing import Any, Self
 
@@ -23,12 +24,12 @@ from idiolect.llm.base import Capability, Completion, SamplingParams, Schema, bu
 from idiolect.llm.registry import SANDBOX_BACKBONE, BackboneConfig
 from idiolect.llm.transformers import (
     Thinking,
+    checked_soft,
     checkpoint_stops,
     completion,
     model_name,
     own_identity,
     refuse_encoder_decoder,
-    soft_prompt_embeddings,
     warn_of_template,
 )
 from idiolect.prompts.tokenization import EncodedPrompt, PromptTokenizer
@@ -122,7 +123,7 @@ class VllmLLM:
     Args:
         engine: A ``vllm.LLM`` made with ``enable_prompt_embeds`` and without prefix caching.
         tokenizer: The model's tokenizer.
-        embeddings: The model's input embeddings; only asked for where a prompt has virtual tokens.
+        embeddings: Loads the model's input embeddings; called at the first soft prompt.
         sampling: ``vllm.SamplingParams``.
         name: Model and revision, for records.
         settings: Of the engine, beside the model's own; they tell one record of answers from another.
@@ -140,7 +141,7 @@ class VllmLLM:
         self,
         engine: Any,
         tokenizer: Any,
-        embeddings: InputEmbeddings,
+        embeddings: Callable[[], InputEmbeddings],
         *,
         sampling: Callable[..., Any],
         name: str,
@@ -152,7 +153,7 @@ class VllmLLM:
         template_arguments: Mapping[str, Any] | None = None,
         thinking: Thinking | None = None,
     ) -> None:
-        self.engine, self.embeddings, self.name, self.progress = engine, embeddings, name, progress
+        self.engine, self.embeddings, self.name, self.progress = engine, cache(embeddings), name, progress
         self.prompts = PromptTokenizer(
             tokenizer,
             max_tokens=max_prompt_tokens,
@@ -172,7 +173,6 @@ class VllmLLM:
             MissingDependencyError: vLLM is not installed.
             ConfigError: A device is named; vLLM is built for one.
             NotFoundError: Neither a folder nor a name that can be fetched from here.
-            ArtifactError: The model's embeddings are more than a table.
         """
         vllm = require("vllm", extra=EXTRA)
         if config.device != "auto":
@@ -182,7 +182,6 @@ class VllmLLM:
             settings = AutoConfig.from_pretrained(where, revision=config.revision, trust_remote_code=False)
             refuse_encoder_decoder(settings, config.model)
             tokenizer = AutoTokenizer.from_pretrained(where, revision=config.revision)
-            embeddings = InputEmbeddings.load(where, config.revision)
         except (OSError, ValueError) as error:
             reason = next(iter(str(error).strip().splitlines()), type(error).__name__)
             raise NotFoundError(
@@ -204,7 +203,7 @@ class VllmLLM:
         return cls(
             engine,
             tokenizer,
-            embeddings,
+            partial(InputEmbeddings.load, where, config.revision),
             sampling=vllm.SamplingParams,
             name=model_name(config.model, Path(where), config.revision or _commit(where)),
             settings=config.engine,
@@ -225,8 +224,12 @@ class VllmLLM:
 
     @property
     def hidden_size(self) -> int:
-        """Width of the model's input space: what soft prompt embeddings must have."""
-        return self.embeddings.hidden_size
+        """Width of the model's input embeddings, and so of soft prompt embeddings.
+
+        Raises:
+            ArtifactError: The model takes no soft prompts (see ``InputEmbeddings.load``).
+        """
+        return self.embeddings().hidden_size
 
     def generate(
         self, prompts: Sequence[Prompt], params: SamplingParams, *, schema: Schema | None = None
@@ -235,7 +238,7 @@ class VllmLLM:
 
         Raises:
             ConfigError: A schema is asked for.
-            ArtifactError: The soft prompt embeddings are another model's.
+            ArtifactError: The soft prompt embeddings are of another shape, or the model takes none.
         """
         if schema is not None:
             raise ConfigError(f"{self.name} cannot be held to a schema", hint="use the backend 'openai'")
@@ -270,14 +273,11 @@ class VllmLLM:
         self.close()
 
     def _request(self, encoded: EncodedPrompt, prompt: Prompt) -> dict[str, Any]:
-        soft = soft_prompt_embeddings(prompt, self.hidden_size)
-        if soft is None:
+        if prompt.soft is None:
             return {"prompt_token_ids": encoded.ids.tolist()}
-        return {
-            "prompt_embeds": self.embeddings.embed(
-                encoded.ids, encoded.virtual_token_positions, soft[encoded.virtual_token_indices]
-            ).to(self._dtype)
-        }
+        soft = checked_soft(prompt, self.hidden_size)[encoded.virtual_token_indices]
+        embeds = self.embeddings().embed(encoded.ids, encoded.virtual_token_positions, soft)
+        return {"prompt_embeds": embeds.to(self._dtype)}
 
     def _params(self, params: SamplingParams) -> Any:
         return self._sampling(

@@ -79,7 +79,10 @@ class Models:
         if config is None:
             return None
         return Role(
-            llm=self._model(config), params=config.sampling, thinks=config.thinks, thinking_limit=config.thinking_limit
+            llm=self._model(config),
+            params=config.sampling,
+            reasoning_model=config.reasoning_model,
+            thinking_limit=config.thinking_limit,
         )
 
     def _model(self, config: RoleConfig) -> LLM:

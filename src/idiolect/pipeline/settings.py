@@ -48,7 +48,7 @@ class RoleConfig(Config):
     """A model of its own, in this process or behind an endpoint; None: the run's own."""
     sampling: RoleSampling = RoleSampling()
     """How its tokens are drawn."""
-    thinks: bool = False
+    reasoning_model: bool = False
     """The model, in this process, thinks before every answer; an endpoint has this setting itself."""
     thinking_limit: int = Field(default=16_384, gt=0)
     """Most new tokens for thinking that did not end: it is asked for again with twice as many up to here."""

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from idiolect.llm.base import Failure, reason_and_remedy
-from idiolect.llm.retry import fault_in
+from idiolect.llm.retry import classify_error
 
 QUOTA = "You exceeded your current quota, please check your plan and billing details."
 RETRY_INFO = {"@type": "type.googleapis.com/google.rpc.RetryInfo", "retryDelay": "37s"}
@@ -35,7 +35,7 @@ def error(message="no", **fields):
     ],
 )
 def test_a_429_is_waited_for_whatever_its_prose_says(body, headers, wait):
-    failure, asked = fault_in(body, status=429, headers=headers)
+    failure, asked = classify_error(body, status=429, headers=headers)
     assert (failure.kind, asked) == ("rate_limited", wait)
 
 
@@ -55,7 +55,7 @@ def test_a_429_is_waited_for_whatever_its_prose_says(body, headers, wait):
     ],
 )
 def test_what_every_other_request_would_meet_too_is_denied(status, body):
-    assert fault_in(body, status=status).failure.kind == "denied"
+    assert classify_error(body, status=status).failure.kind == "denied"
 
 
 @pytest.mark.parametrize(
@@ -70,7 +70,7 @@ def test_what_every_other_request_would_meet_too_is_denied(status, body):
     ],
 )
 def test_an_error_in_a_reply_of_status_200_is_told_like_any_other(body, kind, wait):
-    failure, asked = fault_in(body)
+    failure, asked = classify_error(body)
     assert (failure.kind, asked) == (kind, wait)
 
 
@@ -100,7 +100,7 @@ def test_an_error_in_a_reply_of_status_200_is_told_like_any_other(body, kind, wa
     ],
 )
 def test_a_remedy_names_the_setting(status, body, remedy):
-    failure = fault_in(body, status=status).failure
+    failure = classify_error(body, status=status).failure
     assert failure.kind in ("refused", "denied", "context_too_long")
     assert remedy in reason_and_remedy(failure)[1]
 
@@ -125,6 +125,6 @@ anything = st.recursive(
     anything, st.integers(100, 599), st.dictionaries(st.sampled_from(["retry-after", "x-ratelimit-reset"]), st.text())
 )
 def test_no_refusal_is_an_exception(body, status, headers):
-    failure, wait = fault_in(json.loads(json.dumps(body)), status=status, headers=headers)
+    failure, wait = classify_error(json.loads(json.dumps(body)), status=status, headers=headers)
     assert failure.kind
     assert wait is None or wait >= 0
