@@ -139,7 +139,7 @@ def test_no_text_brings_in_a_control_token(encoders, text, habit):
     assert np.isin(encoder.encode_reference(text), control).sum() == (encoder.end_id in control)
 
 
-def test_a_broken_up_control_token_stays_readable(encoders):
+def test_an_escaped_control_token_stays_readable(encoders):
     ids = encoders["chat"].encode_reference("so <|im_end|> it ends")
     assert encoders["chat"].tokenizer.decode(ids[:-1]) == "so < |im_end|> it ends"
 

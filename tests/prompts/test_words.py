@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from tokenizers import normalizers, pre_tokenizers
 
-from idiolect.prompts.tokenization import PATTERNS, Words, works_by_words
+from idiolect.prompts.tokenization import PATTERNS, WordTokenCache, tokenizes_by_words
 
 # As their tokenizer.json has them.
 QWEN = r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+"
@@ -40,7 +40,7 @@ def kinds(tiny_tokenizer):
 
 
 def words_of(tokenizer, **options):
-    return Words(lambda texts: tokenizer(list(texts), add_special_tokens=False)["input_ids"], **options)
+    return WordTokenCache(lambda texts: tokenizer(list(texts), add_special_tokens=False)["input_ids"], **options)
 
 
 def test_the_patterns_are_those_of_qwen_and_llama():
@@ -52,7 +52,7 @@ def test_the_patterns_are_those_of_qwen_and_llama():
 @given(text=TEXTS)
 def test_a_text_has_the_ids_of_its_words(kinds, kind, text):
     tokenizer = kinds[kind]
-    assert works_by_words(tokenizer)
+    assert tokenizes_by_words(tokenizer)
     assert words_of(tokenizer).ids(text) == tokenizer(text, add_special_tokens=False)["input_ids"]
 
 
@@ -63,7 +63,7 @@ def test_a_word_is_tokenized_once_until_there_are_too_many():
         asked.extend(texts)
         return [[len(text)] for text in texts]
 
-    words = Words(tokenize, max_words=3)
+    words = WordTokenCache(tokenize, max_words=3)
     assert words.ids("a bb a bb ccc") == words.ids("a bb a bb ccc") == [1, 3, 2, 3, 4]
     assert sorted(asked) == [" a", " bb", " ccc", "a"]
     assert words.ids("dd bb") == [2, 3]
@@ -88,8 +88,8 @@ def test_a_word_is_tokenized_once_until_there_are_too_many():
 def test_a_tokenizer_that_may_look_beyond_a_word_is_not_taken_for_one_that_does_not(tiny_tokenizer, change):
     own = copy.deepcopy(tiny_tokenizer)
     change(own)
-    assert not works_by_words(own)
+    assert not tokenizes_by_words(own)
 
 
 def test_a_tokenizer_in_python_is_not_taken_for_one():
-    assert not works_by_words(object())
+    assert not tokenizes_by_words(object())

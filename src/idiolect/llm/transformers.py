@@ -237,7 +237,7 @@ class TransformersLLM:
         history_tokens: See ``PromptTokenizer``.
         batch_size: See ``BackboneConfig``.
         progress: Show progress while generating.
-        template_arguments: See ``chat.frames``.
+        template_arguments: See ``prompts.tokenization.chat_template_parts``.
         thinking: How thoughts are told from answers.
         positions: Longest text, prompt included, that the model has positions for; None: no limit is known.
     """

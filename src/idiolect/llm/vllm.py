@@ -131,7 +131,7 @@ class VllmLLM:
         history_tokens: See ``PromptTokenizer``.
         progress: Show a bar while generating.
         stops: Ids that end a text by the model's own settings.
-        template_arguments: See ``chat.frames``.
+        template_arguments: See ``prompts.tokenization.chat_template_parts``.
         thinking: How thoughts are told from answers.
     """
 

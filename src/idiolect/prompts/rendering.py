@@ -1,14 +1,10 @@
-"""Template files to segments of text and virtual tokens.
+"""Contexts to prompts, through the template folder of a method.
 
-One file of a template: values in, text with marks where virtual tokens belong out.
-
-A context to a prompt, through the templates of one method.
-
-A template is a folder of four files: ``system``, ``head``, ``entry`` (rendered once a history entry, or once a compared
-review) and ``tail`` (what is asked). ``virtual_token("his")`` leaves a virtual token. The fields are those of
-the DEP paper's Figure 6 and of the DPL and DRP programs; the words are ours. Every part ends with its line breaks and
-begins with a word, so that a model reads the same tokens whether a prompt is tokenized part by part, as here, or as a
-whole, as by a server.
+A template is a folder of four files: ``system``, ``head``, ``entry`` (rendered once per history entry, or once per
+compared review) and ``tail``. ``virtual_token("his")`` leaves a virtual token. The fields are those of the DEP paper's
+Figure 6 and of the DPL and DRP programs; the wording is ours. Every part ends with its line breaks and begins with a
+word, so that a model reads the same tokens whether a prompt is tokenized part by part, as here, or as a whole, as by a
+server.
 """
 
 from __future__ import annotations
@@ -34,29 +30,179 @@ from idiolect.prompts.template_sandbox import TEMPLATE_ERRORS, TemplateSandbox, 
 from idiolect.registry import suggest
 from idiolect.types import Block, Item, Message, Prompt, Review, ReviewId, Segment, Stream, VirtualToken
 
+Streams = Literal["both", "his", "diff"]
+_SECTION = re.compile(
+    r"(?:[^\w\s]|_|[ \t]){0,32}"
+    r"(?:(?:item|about|rating|title|text|differences?|voice|definition|quote|claims?(?:\s+\d+)?|other\s+\d+)\s*[:：]"
+    r"|the\s+user['’`´]?s\s+review\b|others?['’`´]?\s+reviews\s+of\b|past\s+reviews\s+of\s+this\s+user\b"
+    r"|the\s+review\s+to\s+write\b|how\s+(?:this|does\s+(?:the|this))\s+user\b|keys\s+by\s+category\b"
+    r"|judge\s+these\s+claims\b)",
+    re.IGNORECASE,
+)
+"""Beginnings of the templates' headings and fields."""
+
+
+class PromptConfig(Config):
+    """What a prompt shows of a context."""
+
+    with_text: bool = True
+    """Show the text of past reviews beside their virtual tokens (Table 2 of the DEP paper: w/ text, w/o text)."""
+    streams: Streams = "both"
+    """Which vectors get a virtual token (Table 2)."""
+    guidance: bool = True
+    """Say in the system turn what the virtual tokens are (Table 9)."""
+    description_chars: int = 1000
+    """Longest item description; longer ones are cut at a word."""
+    templates: Path | None = None
+    """Folder of template folders, for wording of your own; None: the shipped ones."""
+
+
+def render(
+    template: str,
+    context: Context,
+    config: PromptConfig | None = None,
+    *,
+    sources: Iterable[ReviewId] = (),
+    **values: Any,
+) -> Prompt:
+    """The prompt of a method for a context.
+
+    Args:
+        template: Name of a template folder: ``nonpersonalized``, ``rag``, ``dep``, ``pplug``; with ``profile="..."``
+            ``pag``, ``dpl``, ``drp``, ``primer_profile``; with ``compared=[{"item": ..., "differences": ...}, ...]``
+            ``summarize``.
+        context: Of the sample.
+        config: What to show; None: everything.
+        sources: Reviews that ``values`` were made from. The history and the sample's own review, whose title and rating
+            are shown, are added here.
+        values: Further variables of the template.
+
+    Raises:
+        ConfigError: There is no such template, or it uses an undefined name.
+    """
+    config = config or PromptConfig()
+    entries = [_entry_as_data(entry) for entry in context.entries]
+    values = {name: _unforged(value) if isinstance(value, str) else value for name, value in values.items()}
+    if "compared" in values:
+        values["compared"] = [{**one, "item": _as_data(one["item"])} for one in values["compared"]]
+    shared = {
+        "item": _as_data(context.item),
+        "sample": context.sample,
+        "entries": entries,
+        "guidance": config.guidance,
+        "with_text": config.with_text,
+        **values,
+    }
+    his, diff = (config.streams in ("both", stream) for stream in ("his", "diff"))
+    rows = [{"entry": entry, "his": his, "diff": diff and entry.e_diff is not None} for entry in entries]
+    target = [] if context.sample.target is None else [context.sample.target]
+    made_from = [*(entry.review.id for entry in context.entries), *target, *sources]
+    return _compose(_loaded(template, config), shared, rows, made_from)
+
+
+def render_comparison(
+    template: str,
+    item: Item,
+    own: Review,
+    others: Sequence[Review],
+    config: PromptConfig | None = None,
+    *,
+    sources: Iterable[ReviewId] = (),
+    **values: Any,
+) -> Prompt:
+    """The prompt of a role that compares a user's review with others' reviews of the same item.
+
+    Args:
+        template: ``extract`` (with ``dimensions`` and ``open``) or ``validate`` (with ``claims``), each with
+            ``structured``: whether the answer must conform to a JSON schema.
+        item: Of all reviews.
+        own: The user's review.
+        others: The representatives' reviews, at least one; the last are dropped first if the budget is too small.
+        config: Where the templates are, and how long a description may be.
+        sources: Further reviews that ``values`` were made from.
+        values: Further variables of the template.
+
+    Raises:
+        ConfigError: There is no such template, or it uses an undefined name.
+    """
+    rows = [{"other": other, "number": k} for k, other in enumerate(others, start=1)]
+    made_from = [own.id, *(other.id for other in others), *sources]
+    loaded, shared = _loaded(template, config or PromptConfig()), {"item": _as_data(item), "own": own, **values}
+    return _compose(loaded, shared, rows, made_from, known=True)
+
+
+def with_soft(prompt: Prompt, soft: Any) -> Prompt:
+    """The prompt with soft prompt embeddings, float32 (n_virtual_tokens, hidden)."""
+    return replace(prompt, soft=soft)
+
+
+@lru_cache(maxsize=4096)
+def _as_data(item: Item) -> Item:
+    """The item with a one-line title and a description that imitates no section of a prompt."""
+    title, description = " ".join((item.title or item.id).splitlines()), _unforged(item.description)
+    if title == (item.title or item.id) and description == item.description:
+        return item
+    return replace(item, title=title, description=description)
+
+
+def _entry_as_data(entry: Entry) -> Entry:
+    item = _as_data(entry.item)
+    return entry if item is entry.item else replace(entry, item=item)
+
+
+def _unforged(text: str) -> str:
+    """``text`` with ``>`` before every further line that imitates a heading or field of a prompt."""
+    first, *others = text.splitlines(keepends=True) or [""]
+    return "".join([first, *(f"> {line}" if _SECTION.match(line) else line for line in others)])
+
+
+def _loaded(template: str, config: PromptConfig) -> Template:
+    return load(template, config.templates or TEMPLATES, config.description_chars)
+
+
+def _compose(
+    template: Template,
+    shared: Mapping[str, Any],
+    rows: Sequence[Mapping[str, Any]],
+    made_from: Iterable[ReviewId],
+    *,
+    known: bool = False,
+) -> Prompt:
+    """System turn, then head, one droppable block per row, and tail; ``known``: see ``TemplatePart.text``."""
+    system, head = (Block(template.segments(part, shared, known=known)) for part in ("system", "head"))
+    tail = Block(template.segments("tail", shared))
+    blocks = [
+        Block(template.segments("entry", {**shared, **row}, k, known=known), entry=k) for k, row in enumerate(rows)
+    ]
+    shown = [block for block in blocks if block.segments]
+    user = Message("user", (head, *shown, tail))
+    messages = (Message("system", (system,)), user) if system.segments else (user,)
+    return Prompt(messages, sources=tuple(dict.fromkeys(made_from)))
+
+
 STREAMS: Mapping[str, Stream] = {"his": "his", "diff": "diff", "user": "user", "instruction": "instruction"}
-"""What a template may ask a virtual token of."""
+"""Streams of virtual tokens in templates."""
 _KNOWN = 2048
-"""Texts of a part that are kept."""
+"""Cached texts per part."""
 
 
-class Part:
+class TemplatePart:
     """One file of a template, compiled.
 
     Args:
         template: Compiled.
-        environment: What compiled it.
+        environment: That compiled it.
         source: Its text.
-        mark: What ``virtual_token(stream)`` leaves before and after the stream's name.
+        mark: See ``Template.mark``.
     """
 
     def __init__(self, template: jinja2.Template, environment: TemplateSandbox, source: str, mark: str) -> None:
         self._template, self._environment = template, environment
-        # Copied at every rendering, which takes long for a chain of mappings.
+        # A plain dictionary, because it is copied at every rendering.
         template.globals = {**template.globals, "virtual_token": partial(_virtual_token, mark)}
         parsed = environment.parse(source)
         includes = list(meta.find_referenced_templates(parsed))
-        # What an included file reads is not known, so it may be everything.
+        # An included file may read any variable.
         self._reads = None if includes else sorted(meta.find_undeclared_variables(parsed))
         self._known = lru_cache(maxsize=_KNOWN)(self._rendered)
 
@@ -64,16 +210,17 @@ class Part:
         """The part with values filled in.
 
         Args:
-            values: What it may use.
-            known: What the part reads of them was likely seen before, so the text is looked up.
+            values: Its variables.
+            known: Look the text up in a cache: the same reviews are shown to extractor and validator, and with many
+                others.
 
         Raises:
-            ConfigError: The template uses a name that it is not given, or what a template may not use.
+            ConfigError: The template uses an undefined name, or something that templates may not use.
         """
         names = values if self._reads is None else self._reads
         read = tuple((name, values[name]) for name in names if name in values)
         if known or not read:
-            with suppress(TypeError):  # a list, say, cannot be looked up
+            with suppress(TypeError):  # a list, for instance, cannot be a key
                 return self._known(read)
         return self._rendered(read)
 
@@ -96,10 +243,10 @@ TEMPLATES = Path(__file__).parent / "templates"
 PARTS = ("system", "head", "entry", "tail")
 
 
-class Files(NamedTuple):
-    """The four files of one template."""
+class Template(NamedTuple):
+    """The four parts of one template."""
 
-    parts: Mapping[str, Part]
+    parts: Mapping[str, TemplatePart]
     mark: str
     """What ``virtual_token(stream)`` writes before and after the stream's name. It is random, so no text can forge a
     virtual token."""
@@ -111,12 +258,12 @@ class Files(NamedTuple):
 
         Args:
             part: ``system``, ``head``, ``entry`` or ``tail``.
-            values: What the template may use.
-            entry: The history entry its virtual tokens belong to; -1: none.
-            known: See ``Part.text``.
+            values: Its variables.
+            entry: The history entry of its virtual tokens; -1: none.
+            known: See ``TemplatePart.text``.
 
         Raises:
-            ConfigError: The template uses a name it is not given.
+            ConfigError: The template uses an undefined name.
         """
         text = neutralised(_trimmed(part, self.parts[part].text(values, known=known)))
         if self.mark not in text:
@@ -127,8 +274,8 @@ class Files(NamedTuple):
 
 
 @lru_cache(maxsize=64)
-def load(template: str, folder: Path, description_chars: int) -> Files:
-    """The files of the template folder ``template`` in ``folder``; what is not there is the shipped one's.
+def load(template: str, folder: Path, description_chars: int) -> Template:
+    """The template ``template`` of ``folder``; files that it lacks are the shipped ones.
 
     Raises:
         ConfigError: There is none, or one of its files is not a template.
@@ -139,13 +286,13 @@ def load(template: str, folder: Path, description_chars: int) -> Files:
     if template not in known:
         raise ConfigError(f"unknown template {template!r} in {str(folder)!r}", hint=suggest(template, sorted(known)))
     try:
-        return _shelf(folder, description_chars).files(template)
+        return _loader(folder, description_chars).template(template)
     except TEMPLATE_ERRORS as error:
         raise ConfigError(f"template {template!r}: {reason(error)}", hint="see the shipped templates") from error
 
 
 def digest(folder: Path | None) -> str:
-    """16 hex digits that change with the words of one's own templates; empty for the shipped ones (None).
+    """16 hex digits over the contents of a folder of templates; empty for the shipped ones (None).
 
     Raises:
         ConfigError: A template is too large, not UTF-8, or a link that leads out of the folder.
@@ -159,11 +306,11 @@ def digest(folder: Path | None) -> str:
     return words.hexdigest()
 
 
-class Shelf:
-    """The templates of a folder. Files that read the same are one part: what E was shown is known when V is asked.
+class TemplateLoader:
+    """Loads templates of a folder. Files with the same text share a part, and so its cache.
 
     Args:
-        folder: Of template folders; what it lacks is the shipped one's.
+        folder: Of template folders; files that it lacks are the shipped ones.
         description_chars: Longest item description.
     """
 
@@ -172,174 +319,23 @@ class Shelf:
         with self._env.rendering():
             module = self._env.get_template("fields.jinja").module
         self._env.globals.update({name: getattr(module, name) for name in ("item_fields", "given_fields")})
-        self._parts: dict[str, Part] = {}
+        self._parts: dict[str, TemplatePart] = {}
 
-    def files(self, template: str) -> Files:
-        """The files of one template."""
-        return Files({part: self._part(f"{template}/{part}.jinja") for part in PARTS}, self._mark)
+    def template(self, name: str) -> Template:
+        """The parts of one template."""
+        return Template({part: self._part(f"{name}/{part}.jinja") for part in PARTS}, self._mark)
 
-    def _part(self, name: str) -> Part:
+    def _part(self, name: str) -> TemplatePart:
         template = self._env.get_template(name)
         source, *_ = self._env.sources.get_source(self._env, name)
-        return self._parts.setdefault(source, Part(template, self._env, source, self._mark))
+        return self._parts.setdefault(source, TemplatePart(template, self._env, source, self._mark))
 
 
-_shelf = lru_cache(maxsize=16)(Shelf)
+_loader = lru_cache(maxsize=16)(TemplateLoader)
 
 
 def _trimmed(part: str, text: str) -> str:
-    """A turn neither begins nor ends with a break: many chat templates would cut it off."""
+    """The text without a break at the start or end of its turn, which many chat templates would cut off."""
     if part == "system":
         return text.strip()
     return text.rstrip() if part == "tail" else text
-
-
-Streams = Literal["both", "his", "diff"]
-_SECTION = re.compile(
-    r"(?:[^\w\s]|_|[ \t]){0,32}"
-    r"(?:(?:item|about|rating|title|text|differences?|voice|definition|quote|claims?(?:\s+\d+)?|other\s+\d+)\s*[:：]"
-    r"|the\s+user['’`´]?s\s+review\b|others?['’`´]?\s+reviews\s+of\b|past\s+reviews\s+of\s+this\s+user\b"
-    r"|the\s+review\s+to\s+write\b|how\s+(?:this|does\s+(?:the|this))\s+user\b|keys\s+by\s+category\b"
-    r"|judge\s+these\s+claims\b)",
-    re.IGNORECASE,
-)
-"""How the headings and fields of the templates begin."""
-
-
-class PromptConfig(Config):
-    """What of a context is shown."""
-
-    with_text: bool = True
-    """Show the text of past reviews beside their virtual tokens (Table 2 of the DEP paper: w/ text, w/o text)."""
-    streams: Streams = "both"
-    """Which vectors get a virtual token (Table 2)."""
-    guidance: bool = True
-    """Say in the system turn what the virtual tokens are (Table 9)."""
-    description_chars: int = 1000
-    """Longest item description; longer ones are cut at a word."""
-    templates: Path | None = None
-    """Folder of template folders, to use your own words; None: the shipped ones."""
-
-
-def render(
-    template: str,
-    context: Context,
-    config: PromptConfig | None = None,
-    *,
-    sources: Iterable[ReviewId] = (),
-    **values: Any,
-) -> Prompt:
-    """The prompt of a method for a context.
-
-    Args:
-        template: Name of a template folder: ``nonpersonalized``, ``rag``, ``dep``, ``pplug``; with ``profile="..."``
-            ``pag``, ``dpl``, ``drp``, ``primer_profile``; with ``compared=[{"item": ..., "differences": ...}, ...]``
-            ``summarize``.
-        context: What the sample is written from.
-        config: What to show; defaults to everything.
-        sources: Reviews that ``values`` were made from; the history, and the review that the sample was made from
-            (its title and rating are shown), are known without.
-        values: What the template needs beside the context.
-
-    Raises:
-        ConfigError: No such template, or a template uses a name it is not given.
-    """
-    config = config or PromptConfig()
-    entries = [_entry_as_data(entry) for entry in context.entries]
-    values = {name: _unforged(value) if isinstance(value, str) else value for name, value in values.items()}
-    if "compared" in values:
-        values["compared"] = [{**one, "item": _as_data(one["item"])} for one in values["compared"]]
-    shared = {
-        "item": _as_data(context.item),
-        "sample": context.sample,
-        "entries": entries,
-        "guidance": config.guidance,
-        "with_text": config.with_text,
-        **values,
-    }
-    his, diff = (config.streams in ("both", stream) for stream in ("his", "diff"))
-    rows = [{"entry": entry, "his": his, "diff": diff and entry.e_diff is not None} for entry in entries]
-    target = [] if context.sample.target is None else [context.sample.target]
-    made_from = [*(entry.review.id for entry in context.entries), *target, *sources]
-    return _compose(_files(template, config), shared, rows, made_from)
-
-
-def render_comparison(
-    template: str,
-    item: Item,
-    own: Review,
-    others: Sequence[Review],
-    config: PromptConfig | None = None,
-    *,
-    sources: Iterable[ReviewId] = (),
-    **values: Any,
-) -> Prompt:
-    """The prompt of a role that compares a user's review with others' reviews of the same item.
-
-    Args:
-        template: ``extract`` (with ``dimensions`` and ``open``) or ``validate`` (with ``claims``), each with
-            ``structured``: whether the answer is held to a JSON schema.
-        item: What all of them are about.
-        own: The user's review.
-        others: The representatives', at least one; the last are dropped first where the budget is short.
-        config: Where the templates are, and how long a description may be.
-        sources: Further reviews that ``values`` were made from.
-        values: What the template needs beside the reviews.
-
-    Raises:
-        ConfigError: No such template, or a template uses a name it is not given.
-    """
-    rows = [{"other": other, "number": k} for k, other in enumerate(others, start=1)]
-    made_from = [own.id, *(other.id for other in others), *sources]
-    files, shared = _files(template, config or PromptConfig()), {"item": _as_data(item), "own": own, **values}
-    return _compose(files, shared, rows, made_from, known=True)
-
-
-def with_soft(prompt: Prompt, soft: Any) -> Prompt:
-    """The prompt with soft vectors (n_virtual_tokens, hidden) for its virtual tokens."""
-    return replace(prompt, soft=soft)
-
-
-@lru_cache(maxsize=4096)
-def _as_data(item: Item) -> Item:
-    """The item with a title on one line and a description that begins no section of a prompt; most are as they were."""
-    title, description = " ".join((item.title or item.id).splitlines()), _unforged(item.description)
-    if title == (item.title or item.id) and description == item.description:
-        return item
-    return replace(item, title=title, description=description)
-
-
-def _entry_as_data(entry: Entry) -> Entry:
-    item = _as_data(entry.item)
-    return entry if item is entry.item else replace(entry, item=item)
-
-
-def _unforged(text: str) -> str:
-    """``text`` with ``>`` before every further line that imitates a heading or field of a prompt."""
-    first, *others = text.splitlines(keepends=True) or [""]
-    return "".join([first, *(f"> {line}" if _SECTION.match(line) else line for line in others)])
-
-
-def _files(template: str, config: PromptConfig) -> Files:
-    return load(template, config.templates or TEMPLATES, config.description_chars)
-
-
-def _compose(
-    files: Files,
-    shared: Mapping[str, Any],
-    rows: Sequence[Mapping[str, Any]],
-    made_from: Iterable[ReviewId],
-    *,
-    known: bool = False,
-) -> Prompt:
-    """System turn, then head, one droppable block a row, and tail.
-
-    ``known``: the same reviews are shown again and again, to E and to V and beside each other's.
-    """
-    system, head = (Block(files.segments(part, shared, known=known)) for part in ("system", "head"))
-    tail = Block(files.segments("tail", shared))
-    blocks = [Block(files.segments("entry", {**shared, **row}, k, known=known), entry=k) for k, row in enumerate(rows)]
-    shown = [block for block in blocks if block.segments]
-    user = Message("user", (head, *shown, tail))
-    messages = (Message("system", (system,)), user) if system.segments else (user,)
-    return Prompt(messages, sources=tuple(dict.fromkeys(made_from)))

@@ -1,8 +1,7 @@
-"""Templates are data, also those of one's own folder, which may have come from somebody else.
+"""A sandbox for templates, because a folder of templates may come from anybody.
 
-A template reads the fields of the values that it is given, and formats text. It calls nothing else: no method that
-writes a file (arrays have some), nothing of Python's. Its work is bounded, so that it can exhaust neither memory nor
-time.
+A template can read the fields of its variables and format text. It can call no other method (those of arrays write
+files) and nothing of Python. Its steps and the length of its output are bounded.
 """
 
 from __future__ import annotations
@@ -29,22 +28,22 @@ from idiolect.sqlite import is_sqlite
 MAX_TEMPLATE_BYTES = 2**18
 """Largest template file."""
 MAX_CHARS = 4_000_000
-"""Longest text that a template makes, parts of it included."""
+"""Longest text that a template may make, intermediate ones included."""
 MAX_STEPS = 200_000
-"""Turns of loops, calls and included files in one rendering of a file."""
+"""Most iterations, calls and included files in one rendering of a file."""
 
 TEMPLATE_ERRORS = (
     jinja2.TemplateError, TypeError, ValueError, ArithmeticError, LookupError, AttributeError, RecursionError,
     MemoryError, SyntaxError, RuntimeError,
 )  # fmt: skip
-"""What compiling or rendering a template raises: its author chooses."""
+"""What compiling or rendering a template can raise."""
 
 _FILTERS = (
     "abs", "capitalize", "count", "d", "default", "dictsort", "first", "float", "int", "items", "last", "length",
     "list", "lower", "map", "max", "min", "reject", "rejectattr", "reverse", "round", "select", "selectattr", "sort",
     "title", "trim", "unique", "upper", "wordcount",
 )  # fmt: skip
-"""Of jinja's own. Their result is no longer than what they are given."""
+"""Filters of jinja whose result is no longer than their input."""
 _METHODS: Mapping[type, frozenset[str]] = {
     str: frozenset(
         ("capitalize", "casefold", "count", "endswith", "find", "isdigit", "isupper", "lower", "lstrip", "partition",
@@ -76,7 +75,7 @@ def read_template(path: Path, folder: Path) -> str:
 
     Args:
         path: The file.
-        folder: The templates'; a link that leads out of it is refused, because its text would become part of a prompt.
+        folder: Of the templates. A link that leads out of it is refused, because its text would get into a prompt.
 
     Raises:
         ConfigError: The file is too large, not UTF-8, or lies outside of the folder.
@@ -96,10 +95,10 @@ def read_template(path: Path, folder: Path) -> str:
 
 
 class TemplateSandbox(ImmutableSandboxedEnvironment):
-    """An environment in which a template can read and format, and nothing else.
+    """A jinja environment in which a template can only read and format.
 
     Args:
-        folders: Where templates are looked for, in this order.
+        folders: Searched for templates, in this order.
         description_chars: Longest item description (the filter ``shorten``).
     """
 
@@ -127,12 +126,12 @@ class TemplateSandbox(ImmutableSandboxedEnvironment):
             "_concatenated": _concatenated,
         }
         self.globals = {"range": self._range}
-        # Blocks, macros and whole files put their pieces together with it.
+        # Blocks, macros and whole files join their pieces with it.
         self.concat = _concat
 
     @contextmanager
     def rendering(self) -> Iterator[None]:
-        """Rendering takes place in it: counts the steps."""
+        """Counts the steps of the rendering inside the block."""
         token = _steps.set([0])
         try:
             yield
@@ -145,7 +144,7 @@ class TemplateSandbox(ImmutableSandboxedEnvironment):
         return kind == "method" or (kind == "field" and _is_plain(value))
 
     def unsafe_undefined(self, obj: Any, attribute: str) -> Any:
-        """Refuse at once: an undefined value would pass as one in ``is none``."""
+        """Refuse at once, because an undefined value could pass a test such as ``is none``."""
         raise SecurityError(f"a template may not read {attribute!r} of {type(obj).__name__!r}")
 
     def is_safe_callable(self, obj: Any) -> bool:
@@ -215,7 +214,7 @@ def _step() -> None:
 
 @jinja2.pass_context
 def _counted(context: Any, values: Iterable[Any]) -> Iterable[Any]:
-    """What a loop goes over, with every turn counted."""
+    """The values of a loop, with each iteration counted."""
     del context
     if isinstance(values, str | bytes) or not hasattr(values, "__len__"):
         return _stepping(values)
@@ -248,7 +247,7 @@ def _bounded(text: str) -> str:
 
 
 def _printable(value: Any) -> Any:
-    """What a template prints; text that Python makes of a list grows with what is in it, without bound."""
+    """The value if a template may print it; a list, for instance, could print as unbounded text."""
     if value is None or isinstance(value, str | bool | int | float | jinja2.Undefined):
         return value
     raise SecurityError(f"a template prints texts and numbers, not a {type(value).__name__}")
@@ -283,7 +282,7 @@ def _concatenated(values: Sequence[Any]) -> str:
 
 
 def _without_concat(node: Any) -> Any:
-    """The tree with every ``a ~ b`` as a filter of bounded length; jinja joins them without asking."""
+    """The tree with every ``a ~ b`` replaced by a filter of bounded length."""
     for field, value in list(node.iter_fields()):
         if isinstance(value, list):
             setattr(node, field, [_without_concat(one) if isinstance(one, nodes.Node) else one for one in value])

@@ -1,19 +1,13 @@
-"""What a chat template puts around the turns of a chat, whatever stands in them.
+"""Prompts to token ids, through the model's own chat template, with the exact positions of virtual tokens.
 
-Control tokens: what a model obeys, and what nobody's text may smuggle in.
+The chat template is rendered once per sequence of roles, around sentinels. What it puts between the turns is tokenized
+with its control tokens, and the segments of the turns without any (``ControlTokens.escape``), so that no text of a user
+can open or end a turn. Nothing is searched for in the result. If the token budget is too small, whole history entries
+are dropped, last first, with their virtual tokens. Ids are int32, positions int64.
 
-Token ids word by word, for tokenizers that work word by word themselves.
-
-Byte-level BPE (GPT-2, Qwen, Llama 3 and their kin) cuts a text by a regular expression before it looks anything up, and
-each of the expressions below begins a new piece at a space between a printable ASCII character and an ASCII letter,
-whatever stands around it. So the ids of a text are the ids of its parts between such spaces, and few words of a review
-are new.
-
-Prompts to token ids: segment by segment through the model's own chat template, virtual token positions known exactly.
-
-The chat template is rendered once per sequence of roles around sentinels; what it puts between them is tokenized with
-its control tokens, what users wrote is tokenized without any (control tokens in it are broken up first). No id or
-string is ever searched for in the result.
+Byte-level BPE (GPT-2, Qwen, Llama 3) splits a text by a regular expression before it merges, and each expression in
+``PATTERNS`` starts a new piece at a space between a printable ASCII character and an ASCII letter. So the ids of a text
+are those of its parts between such spaces, which ``WordTokenCache`` keeps.
 """
 
 from __future__ import annotations
@@ -32,22 +26,24 @@ from idiolect.errors import ConfigError, InputError
 from idiolect.types import Block, Message, Prompt, Role, Segment, VirtualToken
 
 
-class Frames(NamedTuple):
-    """The text before, between and after the turns."""
+class ChatTemplateParts(NamedTuple):
+    """What a chat template writes around the turns."""
 
     texts: list[str]
-    """One more than there are turns; the last one opens the answer."""
+    """Before, between and after the turns; the last one opens the answer."""
     merged: bool
-    """The template knows no system turn: it belongs in front of the user's."""
+    """The template has no system turn: its text is put in front of the user's."""
 
 
-def frames(tokenizer: Any, roles: Sequence[Role], arguments: Mapping[str, Any] | None = None) -> Frames:
-    """The frames of a chat of these roles, with the answer's turn opened.
+def chat_template_parts(
+    tokenizer: Any, roles: Sequence[Role], arguments: Mapping[str, Any] | None = None
+) -> ChatTemplateParts:
+    """The parts for a chat of these roles, with the answer's turn opened.
 
     Args:
-        tokenizer: A Hugging Face tokenizer; without a chat template the turns are paragraphs.
-        roles: Who speaks, turn by turn.
-        arguments: Of the template, beside the chat: for instance ``{"enable_thinking": False}``.
+        tokenizer: A Hugging Face tokenizer; without a chat template, turns are paragraphs.
+        roles: Of the turns.
+        arguments: Further arguments of the template, for instance ``{"enable_thinking": False}``.
 
     Raises:
         ConfigError: The template refuses the roles, with and without a system turn.
@@ -58,8 +54,8 @@ def frames(tokenizer: Any, roles: Sequence[Role], arguments: Mapping[str, Any] |
     refusals: list[Exception] = []
     for variant, merged in variants:
         try:
-            return Frames(_texts(tokenizer, variant, arguments, open_answer=True), merged)
-        except Exception as error:  # templates raise whatever their author chose, most often for a system turn
+            return ChatTemplateParts(_texts(tokenizer, variant, arguments, open_answer=True), merged)
+        except Exception as error:  # templates raise anything, most often because of a system turn
             refusals.append(error)
     raise ConfigError(
         f"the chat template refuses the roles {', '.join(roles)}: {refusals[-1]}",
@@ -68,7 +64,7 @@ def frames(tokenizer: Any, roles: Sequence[Role], arguments: Mapping[str, Any] |
 
 
 def closing(tokenizer: Any, arguments: Mapping[str, Any] | None = None) -> str:
-    """What the template puts after an answer; empty where it says nothing of answers."""
+    """What the template writes after an answer; empty if it has no such turn."""
     try:
         return _texts(tokenizer, ["user", "assistant"], arguments, open_answer=False)[-1]
     except Exception:  # as above
@@ -76,7 +72,7 @@ def closing(tokenizer: Any, arguments: Mapping[str, Any] | None = None) -> str:
 
 
 def merge_system(messages: tuple[Message, ...]) -> tuple[Message, ...]:
-    """The system turn's blocks in front of the user's, for templates that know no system turn."""
+    """Messages with the system turn's blocks in front of the user's, for templates without system turn."""
     system, user, *rest = messages
     return (Message("user", (*system.blocks, Block(("\n\n",)), *user.blocks)), *rest)
 
@@ -86,7 +82,7 @@ def _texts(
 ) -> list[str]:
     if tokenizer.chat_template is None:
         return [tokenizer.bos_token or "", *["\n\n"] * len(roles)]
-    # Private-use characters: nothing a template writes itself.
+    # Private-use characters, which no template writes itself.
     marks = [f"\ue000{k}\ue001" for k in range(len(roles))]
     chat = [{"role": role, "content": mark} for role, mark in zip(roles, marks, strict=True)]
     given = dict(arguments or {})
@@ -101,9 +97,7 @@ _MARKUP = re.compile(r"[<>|\[\]{}]")
 
 
 class ControlTokens:
-    """The tokens of a tokenizer that mean something to its model.
-
-    Words that somebody added to the vocabulary are none: they may stand in anybody's text.
+    """The tokens of a tokenizer that control its model. Ordinary words that were added to the vocabulary do not count.
 
     Args:
         tokenizer: A Hugging Face tokenizer.
@@ -116,11 +110,11 @@ class ControlTokens:
         self._by_text: dict[str, int] = {token: id for token, id in found.items() if token}
         longest_first = sorted(self._by_text, key=len, reverse=True)
         self._pattern = re.compile("|".join(map(re.escape, longest_first)))
-        # What a tokenizer does not know is an honest part of a text.
+        # The unknown token can come from any text.
         self._ids = frozenset(id for id in self._by_text.values() if id != tokenizer.unk_token_id)
 
     def first_in(self, text: str) -> int | None:
-        """The id of the first control token in what a chat template wrote."""
+        """The id of the first control token in a text of a chat template; None if there is none."""
         found = self._pattern.search(text)
         return self._by_text[found[0]] if found else None
 
@@ -132,12 +126,12 @@ class ControlTokens:
         """Whether an id is a control token's."""
         return id in self._ids
 
-    def broken_up(self, text: str) -> str:
-        """The text with a space inside every control token, so that it reads the same and means nothing."""
+    def escape(self, text: str) -> str:
+        """The text with a space inside every control token: it reads the same and controls nothing."""
         return self._pattern.sub(lambda match: f"{match[0][0]} {match[0][1:]}", text)
 
-    def removed(self, ids: Sequence[int]) -> Sequence[int]:
-        """Ids without control tokens: a normaliser may make one of what was none (NFKC, full-width brackets)."""
+    def remove(self, ids: Sequence[int]) -> Sequence[int]:
+        """Ids without control tokens, which a normalizer may create (NFKC, full-width brackets)."""
         return ids if self._ids.isdisjoint(ids) else [id for id in ids if id not in self._ids]
 
 
@@ -147,15 +141,15 @@ _CUT = re.compile(r" (?<=[!-~] )(?=[A-Za-z])")
 _ENDINGS = r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|"
 _REST = r"| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+"
 PATTERNS = frozenset({_ENDINGS + r"\p{N}" + _REST, _ENDINGS + r"\p{N}{1,3}" + _REST})
-"""Of Qwen 2 and later, and of Llama 3; GPT-2's is built into the byte-level step."""
+"""Of Qwen 2 and later, and of Llama 3. GPT-2's is part of the byte-level step."""
 
 
-class Words:
-    """Ids of texts by way of their words, each tokenized once.
+class WordTokenCache:
+    """Tokenizes texts word by word and keeps the ids of each word.
 
     Args:
         tokenize: Ids of several texts, without special tokens.
-        max_words: Of so many the ids are kept.
+        max_words: The cache is emptied when it holds more.
     """
 
     def __init__(self, tokenize: Tokenize, *, max_words: int = 65_536) -> None:
@@ -168,15 +162,15 @@ class Words:
         words = [first, *[f" {word}" for word in others]]
         new = list(set(words).difference(self._known))
         if new:
-            if len(self._known) > self._max_words:  # the frequent ones are back within a few texts
+            if len(self._known) > self._max_words:
                 self._known.clear()
                 new = list(set(words))
             self._known.update(zip(new, self._tokenize(new), strict=True))
         return list(chain.from_iterable(map(self._known.__getitem__, words)))
 
 
-def works_by_words(tokenizer: Any) -> bool:
-    """Whether a tokenizer surely gives a text the ids of its words; True only of kinds that are known to.
+def tokenizes_by_words(tokenizer: Any) -> bool:
+    """Whether a text's ids are known to be those of its words; False if in doubt.
 
     Args:
         tokenizer: A Hugging Face tokenizer.
@@ -204,24 +198,24 @@ def _cuts_by_pattern(pre_tokenizer: Any) -> bool:
 
 
 class _Part(NamedTuple):
-    """A segment of a turn, or the ids of what the chat template puts between two turns."""
+    """A segment of a turn, or the ids of a part of the chat template."""
 
     content: Segment | np.ndarray
     entry: int | None = None
 
 
-class _Frames(NamedTuple):
-    """The chat template's part of a prompt, which alone has control tokens."""
+class _EncodedParts(NamedTuple):
+    """``ChatTemplateParts`` as ids."""
 
     ids: list[np.ndarray]
     merged: bool
-    """It wants no system turn."""
+    """See ``ChatTemplateParts``."""
     opening: str
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class EncodedPrompt:
-    """A prompt as a model takes it, after what did not fit was dropped."""
+    """A prompt as token ids, without the history entries that did not fit."""
 
     ids: np.ndarray
     """int32 (n,): token ids; the pad id at virtual token positions."""
@@ -234,18 +228,18 @@ class EncodedPrompt:
     kept_entries: tuple[int, ...]
     """The history entries that fitted."""
     opening: str = ""
-    """What the chat template writes right before the answer; it may open or close the model's thinking."""
+    """What the chat template writes directly before the answer; it may open or close the model's thinking."""
 
 
 class PromptTokenizer:
     """Encodes prompts for one model.
 
     Args:
-        tokenizer: A Hugging Face tokenizer (of any model, with or without a chat template).
+        tokenizer: A Hugging Face tokenizer, with or without a chat template.
         max_tokens: Budget of a prompt; history entries that do not fit are dropped, last first.
         history_tokens: No entry is kept that would make the prompt longer than this; None: ``max_tokens``.
-        stops: Ids that end a text by the model's own settings, beside the tokenizer's and the chat template's.
-        template_arguments: See ``chat.frames``.
+        stops: Further ids that end a text, from the model's own settings.
+        template_arguments: See ``chat_template_parts``.
 
     Raises:
         ConfigError: The tokenizer has no end-of-sequence token.
@@ -270,12 +264,12 @@ class PromptTokenizer:
         self._stops = tuple(stops)
         self._backend: Any = getattr(tokenizer, "backend_tokenizer", None)
         self._control = ControlTokens(tokenizer)
-        self._words = Words(self._tokenize) if works_by_words(tokenizer) else None
+        self._word_cache = WordTokenCache(self._tokenize) if tokenizes_by_words(tokenizer) else None
         self._virtual_token = np.array([self.pad_id], dtype=np.int32)
-        # Per instance, so that a tokenizer and its cache die together; by text, so that a review is tokenized once
-        # whatever place it takes in however many histories.
+        # Per instance, so that the cache is freed with the tokenizer; by text, so that a review is tokenized once
+        # however many histories contain it.
         self._ids = lru_cache(maxsize=65_536)(self._text_ids)
-        self._frames = lru_cache(maxsize=64)(self._encode_frames)
+        self._template_parts = lru_cache(maxsize=64)(self._encode_parts)
 
     def encode(self, prompt: Prompt) -> EncodedPrompt:
         """Token ids of a prompt with as many history entries as fit.
@@ -308,32 +302,32 @@ class PromptTokenizer:
             virtual_tokens=tuple(virtual_tokens),
             virtual_token_indices=np.array(rows, dtype=np.int64),
             kept_entries=tuple(kept),
-            opening=self._frames(tuple(message.role for message in prompt.messages)).opening,
+            opening=self._template_parts(tuple(message.role for message in prompt.messages)).opening,
         )
 
     def encode_reference(self, text: str) -> np.ndarray:
-        """int32 (n,): the ids of what the model should write, end-of-turn token included."""
+        """int32 (n,): the ids of the target text, end-of-turn token included."""
         return np.append(self._ids(text), np.int32(self.end_id))
 
     def decode(self, ids: Sequence[int]) -> str:
         """The text of generated ids, up to the first token that ends it.
 
-        Control tokens within it are shown: they part thoughts from the answer, or tell that something went wrong.
+        Control tokens inside it are kept, because they separate thoughts from the answer or reveal a fault.
         """
         written = [id for id in list(ids)[: self.length(ids)] if id not in self._unseen]
         hidden = not any(self._control.is_control(id) for id in written)
         return self.tokenizer.decode(written, skip_special_tokens=hidden).strip()
 
     def length(self, ids: Sequence[int]) -> int:
-        """How many of the generated ids stand before the first token that ends the text."""
+        """Number of generated ids before the first token that ends the text."""
         return next((k for k, token in enumerate(ids) if token in self.stop_ids), len(ids))
 
     @cached_property
     def end_id(self) -> int:
         """The token that ends a turn; in some families (Gemma, Phi) it is not the end-of-sequence token.
 
-        It is the one that the chat template closes an answer with. Where the template has none (GLM), it is the
-        tokenizer's, if that ends a text by the model's own settings, and else the first that does.
+        The one with which the chat template closes an answer. If it has none (GLM): the tokenizer's end-of-sequence
+        token if the model's settings have it too, else the first of those settings.
         """
         found = self._control.first_in(closing(self.tokenizer, self.template_arguments))
         if found is not None and found not in self._between_channels:
@@ -343,24 +337,24 @@ class PromptTokenizer:
 
     @cached_property
     def stop_ids(self) -> tuple[int, ...]:
-        """Every token after which nothing more is to be written: of template, tokenizer and the model's settings."""
+        """All tokens that end a text: of the chat template, the tokenizer and the model's settings."""
         found = dict.fromkeys((self.end_id, self.tokenizer.eos_token_id, *self._stops))
         return tuple(id for id in found if id not in self._between_channels)
 
     @cached_property
     def _between_channels(self) -> frozenset[int]:
-        """What ends a message and not the turn: in harmony (gpt-oss) the answer follows after it."""
+        """Tokens that end a message but not the turn: in harmony (gpt-oss) the answer follows."""
         tokens = [self._control.known(token) for token in ("<|channel|>", "<|message|>", "<|return|>", "<|end|>")]
         return frozenset() if None in tokens else frozenset((tokens[-1] or 0,))
 
     @cached_property
     def _unseen(self) -> frozenset[int]:
-        """Control tokens that say nothing of a text."""
+        """Control tokens that are never part of an answer."""
         tokenizer = self.tokenizer
         return frozenset((tokenizer.pad_token_id, tokenizer.bos_token_id, tokenizer.unk_token_id)) - {None}
 
     def _layout(self, messages: tuple[Message, ...]) -> list[_Part]:
-        around, merged, _ = self._frames(tuple(message.role for message in messages))
+        around, merged, _ = self._template_parts(tuple(message.role for message in messages))
         turns = merge_system(messages) if merged else messages
         layout = [_Part(around[0])]
         for turn, frame in zip(turns, around[1:], strict=True):
@@ -383,7 +377,7 @@ class PromptTokenizer:
                 hint="raise backbone.max_prompt_tokens or lower prompt.description_chars",
             )
         fitting = 0
-        for entry in sorted(entries):  # what stands behind the first that does not fit is not even tokenized
+        for entry in sorted(entries):  # entries after the first that does not fit are not tokenized
             total += sum(len(self._ids_of(part.content)) for part in entries[entry])
             if total > self.history_tokens:
                 break
@@ -396,18 +390,18 @@ class PromptTokenizer:
         return self._virtual_token if isinstance(content, VirtualToken) else content
 
     def _text_ids(self, text: str) -> np.ndarray:
-        """Ids of text that may come from anybody: control tokens in it lose their meaning."""
-        plain = self._control.broken_up(text)
-        ids = self._words.ids(plain) if self._words else self._tokenize([plain])[0]
-        return np.array(self._control.removed(ids), dtype=np.int32)
+        """Ids of untrusted text, without control tokens."""
+        plain = self._control.escape(text)
+        ids = self._word_cache.ids(plain) if self._word_cache else self._tokenize([plain])[0]
+        return np.array(self._control.remove(ids), dtype=np.int32)
 
-    def _encode_frames(self, roles: tuple[Role, ...]) -> _Frames:
-        texts, merged = frames(self.tokenizer, roles, self.template_arguments)
-        return _Frames([np.array(ids, dtype=np.int32) for ids in self._tokenize(texts)], merged, texts[-1])
+    def _encode_parts(self, roles: tuple[Role, ...]) -> _EncodedParts:
+        texts, merged = chat_template_parts(self.tokenizer, roles, self.template_arguments)
+        return _EncodedParts([np.array(ids, dtype=np.int32) for ids in self._tokenize(texts)], merged, texts[-1])
 
     def _tokenize(self, texts: Sequence[str]) -> list[list[int]]:
         backend = self._backend
         if backend is not None and backend.truncation is None and backend.padding is None:
-            # A third less time than through the wrapper, which also counts characters.
+            # Takes two thirds of the wrapper's time, which also computes character offsets.
             return [encoding.ids for encoding in backend.encode_batch_fast(texts, add_special_tokens=False)]
         return self.tokenizer(list(texts), add_special_tokens=False)["input_ids"]
