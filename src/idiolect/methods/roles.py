@@ -92,9 +92,9 @@ class Role:
 
     llm: LLM
     params: SamplingParams = field(default_factory=SamplingParams)
-    thinks: bool = False
+    reasoning_model: bool = False
     """The model thinks before every answer, so that a reply without a closing tag is unfinished thinking. Only for
-    models that do not declare it themselves (``backbone.thinks``, ``endpoint.thinks``)."""
+    models that do not declare it themselves (``backbone.reasoning_model``, ``endpoint.reasoning_model``)."""
     thinking_limit: int = 16_384
     """Most new tokens of a repeated question."""
 
@@ -156,7 +156,9 @@ class Role:
 
     def _after(self, before: Answer, completion: Completion) -> Answer:
         """The answer in a completion, with the thinking and usage of earlier attempts."""
-        parted = part_completion(completion, always=self.thinks)  # a backend may return thinking and answer unseparated
+        parted = part_completion(
+            completion, always=self.reasoning_model
+        )  # a backend may return thinking and answer unseparated
         return Answer(
             text=parted.text if parted.failure is None else "",
             thinking=parted.thinking or before.thinking,
