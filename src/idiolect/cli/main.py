@@ -38,6 +38,7 @@ COMMANDS = {
     "export": "Write a store as Parquet files.",
     "import": "Read exported Parquet files into a store.",
     "serve": "Answer OpenAI's clients, REST and MCP in users' voices.",
+    "mcp": "Give an agent on this machine tools for users' voices (MCP).",
     "keys": "Make, list, rotate or revoke API keys of the server.",
     "doctor": "Say what works on this machine and what is missing, or look a store over.",
 }
@@ -45,7 +46,7 @@ _MODULES = {
     "data": ("ingest", "add", "split", "embed", "peer", "forget", "export", "import"),
     "models": ("pretrain", "fit", "write"),
     "results": ("evaluate", "score", "compare", "explain"),
-    "server": ("serve", "keys"),
+    "server": ("serve", "mcp", "keys"),
     "world": ("demo", "sandbox", "study", "doctor"),
 }
 """Where the commands are; each is a function of its name."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from cyclopts import Parameter
 
@@ -11,7 +11,21 @@ from idiolect.cli.options import Json, Set, given, overrides, say, show
 from idiolect.config import merge
 from idiolect.errors import ConfigError, require
 
+if TYPE_CHECKING:
+    from idiolect.server.settings import ServerConfig
+
 Scopes = Annotated[tuple[Literal["read", "write", "erase", "admin"], ...], Parameter(name="--scope", negative="")]
+
+
+def _settings(
+    config: Path | None, upstream: str | None, model: str | None, pairs: tuple[str, ...], **flags: Any
+) -> ServerConfig:
+    from idiolect.server.settings import load_config
+
+    if upstream and not model:
+        raise ConfigError("an upstream needs the name of its model", hint="pass --model")
+    endpoint = given(base_url=upstream, model=model)
+    return load_config(config, merge(given(**flags, endpoint=endpoint), overrides(pairs)))
 
 
 def serve(
@@ -44,14 +58,10 @@ def serve(
     for package in ("fastapi", "uvicorn", "prometheus_client", "httpx2"):
         require(package, extra="serve")
     from idiolect.server.app import serve as run
-    from idiolect.server.settings import DEFAULT_TENANT, load_config
+    from idiolect.server.settings import DEFAULT_TENANT
     from idiolect.server.tenants import ApiKeys
 
-    if upstream and not model:
-        raise ConfigError("an upstream needs the name of its model", hint="pass --model")
-    endpoint = given(base_url=upstream, model=model)
-    flags = given(store=store, data=data, host=host, port=port, adapter=adapter, endpoint=endpoint)
-    settings = load_config(config, merge(flags, overrides(set)))
+    settings = _settings(config, upstream, model, set, store=store, data=data, host=host, port=port, adapter=adapter)
     if not settings.key:
         keys = ApiKeys(settings.data / "keys.db")
         if not keys.list():
@@ -59,6 +69,34 @@ def serve(
             say(f"API key of the tenant {DEFAULT_TENANT!r}, shown this once: {sent}")
         keys.close()
     run(settings)
+
+
+def mcp(
+    *,
+    store: str | None = None,
+    data: Path | None = None,
+    upstream: str | None = None,
+    model: str | None = None,
+    adapter: Path | None = None,
+    config: Path | None = None,
+    set: Set = (),
+) -> None:
+    """Serve MCP over standard input and output, for an agent on this machine.
+
+    Args:
+        store: SQLite file or database URL.
+        data: Folder of the store, if --store is not given.
+        upstream: Base URL of an OpenAI-compatible endpoint that answers, up to and with /v1.
+        model: What the endpoint calls its model.
+        adapter: Folder of a fitted adapter, for DEP with a model in this process.
+        config: YAML file of settings (docs/server.md).
+        set: A setting as name=value (min_peers=5); may be repeated.
+    """
+    for package in ("fastapi", "prometheus_client", "httpx2", "mcp"):
+        require(package, extra="serve")
+    from idiolect.server.app import serve_mcp
+
+    serve_mcp(_settings(config, upstream, model, set, store=store, data=data, adapter=adapter))
 
 
 def keys(

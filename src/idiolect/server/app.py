@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import html
+import importlib.util
 import json
 import logging
 import sys
@@ -69,6 +70,7 @@ def create_app(config: ServerConfig) -> FastAPI:
     app.include_router(openai_api.router, tags=["OpenAI"])
     app.include_router(rest.router)
     _add_operation(app)
+    _mount_mcp(app)
     _check_routes(app)
     app.add_middleware(Guard, config=config, keys=keys, metrics=metrics)
     if config.origins:
@@ -95,9 +97,20 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
             services.upstream = openai_api.Upstream(config.endpoint, **limits)
             stack.push_async_callback(services.upstream.close)
         await run_in_threadpool(services.tenants.get, DEFAULT_TENANT)
+        if app.state.mcp is not None:
+            await stack.enter_async_context(app.state.mcp.session_manager.run())
         app.state.ready = True
         yield
         app.state.ready = False
+
+
+def _mount_mcp(app: FastAPI) -> None:
+    app.state.mcp = None
+    if app.state.services.config.mcp and importlib.util.find_spec("mcp") is not None:
+        from idiolect.server.mcp import make_mcp, routes
+
+        app.state.mcp = make_mcp(app.state.services)
+        app.router.routes.extend(routes(app.state.mcp))
 
 
 def _check_routes(app: FastAPI) -> None:
@@ -174,6 +187,24 @@ def serve(config: ServerConfig) -> None:
     handler.setFormatter(JsonLines())
     logging.basicConfig(level=logging.INFO, handlers=[handler], force=True)
     asyncio.run(_Server(uvicorn_config(create_app(config), config)).serve())
+
+
+def serve_mcp(config: ServerConfig) -> None:
+    """MCP over standard input and output, on the store of the tenant ``default``, for whoever started the process."""
+    from idiolect.server.mcp import make_mcp
+
+    logging.basicConfig(level=logging.WARNING, stream=sys.stderr, force=True)
+    voices = Voices(config)
+    tenants = Tenants(config, voices.encoders)
+    gate = Gate(config.concurrency, config.waiting)
+    keys = ApiKeys(config.data / "keys.db")
+    services = Services(config, keys, tenants, voices, gate, Metrics())
+    try:
+        make_mcp(services, tenants.get(DEFAULT_TENANT)).run("stdio")
+    finally:
+        tenants.close()
+        voices.close()
+        keys.close()
 
 
 def uvicorn_config(app: FastAPI, config: ServerConfig) -> uvicorn.Config:
