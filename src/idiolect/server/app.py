@@ -24,6 +24,7 @@ from starlette.exceptions import HTTPException
 
 from idiolect.server import openai_api, rest
 from idiolect.server.http import (
+    MCP_PATH,
     PUBLIC,
     Allow,
     ApiError,
@@ -67,8 +68,7 @@ def create_app(config: ServerConfig) -> FastAPI:
     app.state.services = Services(config, keys, tenants, voices, gate, metrics)
     for kind in (ApiError, RequestValidationError, HTTPException, Exception):
         app.add_exception_handler(kind, handle)
-    app.include_router(openai_api.router, tags=["OpenAI"])
-    app.include_router(rest.router)
+    app.router.routes.extend([*openai_api.router.routes, *rest.router.routes])
     _add_operation(app)
     _mount_mcp(app)
     _check_routes(app)
@@ -114,13 +114,13 @@ def _mount_mcp(app: FastAPI) -> None:
 
 
 def _check_routes(app: FastAPI) -> None:
-    """Refuse to start with a route that lets anybody in."""
+    """Refuse to start with a route that lets anybody in; the tools behind ``/mcp`` ask for scopes themselves."""
     for route in app.routes:
-        guarded = isinstance(route, APIRoute) and any(
-            isinstance(one.call, Allow) for one in route.dependant.dependencies
-        )
-        if isinstance(route, APIRoute) and route.path not in PUBLIC and not guarded:
-            raise RuntimeError(f"the route {route.path} asks for no scope")
+        path = getattr(route, "path", None)
+        dependencies = route.dependant.dependencies if isinstance(route, APIRoute) else []
+        guarded = any(isinstance(one.call, Allow) for one in dependencies)
+        if not guarded and path not in PUBLIC and path != MCP_PATH:
+            raise RuntimeError(f"the route {path} asks for no scope")
 
 
 def _add_operation(app: FastAPI) -> None:

@@ -43,6 +43,8 @@ if TYPE_CHECKING:
 PUBLIC = frozenset({"/healthz", "/readyz", "/docs", "/openapi.json"})
 """Paths that answer without a key; they hold nothing of a tenant."""
 
+MCP_PATH = "/mcp"
+
 _log = logging.getLogger("idiolect.server")
 _TYPES = {401: "authentication_error", 403: "permission_error", 429: "rate_limit_error"}
 _KEYS_IN_MEMORY = 10_000
@@ -350,9 +352,7 @@ class Guard:
         return b"".join(parts)
 
     def _record(self, scope: Connection, answered: _Answered, seconds: float) -> None:
-        route = getattr(scope.get("route"), "path", None) or (scope["path"] if scope["path"] in PUBLIC else "other")
-        if scope["path"].startswith("/mcp"):
-            route = "/mcp"
+        route = getattr(scope.get("route"), "path", "other")
         status, key = answered.status or 499, scope.get("idiolect.key")
         self.metrics.requests.labels(scope["method"], route, str(status)).inc()
         self.metrics.seconds.labels(route).observe(answered.seconds or seconds)

@@ -525,13 +525,13 @@ def _words(text: str, at_once: int = 4) -> Iterator[str]:
         yield ("" if start == 0 else " ") + " ".join(words[start : start + at_once])
 
 
-@router.get("/models", summary="List the models")
+@router.get("/models", tags=["OpenAI"], summary="List the models")
 async def list_models(request: Request, _: MayRead) -> dict[str, Any]:
     """The upstream's models, and one per method."""
     return {"object": "list", "data": [_model(name) for name in served(request.app.state.services)]}
 
 
-@router.get("/models/{model:path}", summary="One model")
+@router.get("/models/{model:path}", tags=["OpenAI"], summary="One model")
 async def get_model(model: str, request: Request, _: MayRead) -> dict[str, Any]:
     """A model by its name."""
     _of_model(request.app.state.services, model)
@@ -543,7 +543,7 @@ def _model(name: str) -> dict[str, Any]:
     return {"id": name, "object": "model", "created": _CREATED, "owned_by": owner}
 
 
-@router.post("/chat/completions", summary="Answer a chat in a user's voice", response_model=None)
+@router.post("/chat/completions", tags=["OpenAI"], summary="Answer a chat in a user's voice", response_model=None)
 async def chat_completions(asked: ChatRequest, request: Request, caller: MayRead) -> Response:
     """A chat completion, whole or as a stream.
 
@@ -603,7 +603,7 @@ async def _told(events: AsyncIterator[str]) -> AsyncIterator[str]:
 # --- responses ------------------------------------------------------------------------------------------------------
 
 
-@router.post("/responses", summary="Answer in a user's voice (Open Responses, stateless)", response_model=None)
+@router.post("/responses", tags=["OpenAI"], summary="Answer in a user's voice (stateless)", response_model=None)
 async def responses(asked: ResponsesRequest, request: Request, caller: MayRead) -> Response:
     """A response, whole or as a stream of events; nothing is stored."""
     for name in ("previous_response_id", "conversation", "background", "store"):

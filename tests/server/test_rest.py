@@ -1,0 +1,226 @@
+"""REST: reviews in; profiles, differences, texts, scores, exports and receipts out."""
+
+import json
+import threading
+from contextlib import closing
+
+import pytest
+
+pytest.importorskip("prometheus_client")
+
+from idiolect.store.sql import SqlStore
+
+REVIEW = {"user": "ann", "item": "nut", "text": "Wow!! A nut! Amazing!"}
+ANN = {"user": "ann"}
+
+
+def ok(answer, status=200):
+    assert answer.status_code == status, answer.text
+    return answer.json()
+
+
+def tenant(server):
+    return server.services.tenants.get("default")
+
+
+def test_an_added_review_has_its_vector_and_sums_at_once(fresh):
+    with fresh.http() as http:
+        added = ok(http.post("/v1/reviews", json=REVIEW))
+        assert (added["reviews_added"], added["refused"]) == (1, [])
+        listed = ok(http.get("/v1/reviews", params={**ANN, "limit": 1, "offset": 6}))
+    assert (listed["total"], listed["reviews"][0]["text"]) == (7, REVIEW["text"])
+    store = tenant(fresh).store
+    assert store.vectors(added["ids"], encoder="style-v1-51").shape == (1, 51)
+    assert store.peer_sums(["nut"], exclude="bob", encoder="style-v1-51").counts.tolist() == [1]
+    assert [finding.detail for finding in store.check() if not finding.ok] == []
+
+
+def test_the_same_idempotency_key_adds_once(fresh):
+    with fresh.http() as http:
+        first, again = (ok(http.post("/v1/reviews", json=REVIEW, headers={"Idempotency-Key": "k1"})) for _ in range(2))
+        other = http.post("/v1/reviews", json={**REVIEW, "text": "Other."}, headers={"Idempotency-Key": "k1"})
+        batch = {"reviews": [REVIEW, REVIEW]}
+        whole = [ok(http.post("/v1/reviews/batch", json=batch, headers={"Idempotency-Key": "k2"})) for _ in range(2)]
+    assert first["ids"] == again["ids"]
+    assert (again["reviews_added"], again["reviews_known"]) == (0, 1)
+    assert (other.status_code, other.json()["error"]["code"]) == (409, "idempotency_conflict")
+    assert [one["reviews_added"] for one in whole] == [2, 0]
+
+
+def test_one_key_at_once_adds_once(fresh):
+    answers = []
+
+    def add():
+        with fresh.http() as http:
+            answers.append(ok(http.post("/v1/reviews", json=REVIEW, headers={"Idempotency-Key": "k"})))
+
+    threads = [threading.Thread(target=add) for _ in range(6)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert sum(one["reviews_added"] for one in answers) == 1
+
+
+def test_wrong_rows_are_refused_with_the_reason(fresh):
+    with fresh.http() as http:
+        report = ok(http.post("/v1/reviews/batch", json={"reviews": [{**REVIEW, "id": "ann-jam"}, REVIEW]}))
+        assert [one["id"] for one in report["refused"]] == ["ann-jam"]
+        assert report["reviews_added"] == 1
+        assert http.post("/v1/reviews", json={**REVIEW, "id": "ann-jam"}).status_code == 409
+        wrong = [{"text": " "}, {"text": ""}, {"user": ""}, {"rating": 999}, {"rating": "x"}, {"timestamp": 10**18}]
+        for change in [*wrong, {"timestamp": 0.5}, {"item": "a" * 600}, {"extra": 1}, {"text": 5}, {"text": "\ud800"}]:
+            answer = http.post("/v1/reviews", content=json.dumps({**REVIEW, **change}))
+            assert answer.status_code == 400, (change, answer.text)
+            assert answer.json()["error"].keys() == {"message", "type", "param", "code"}
+        many = {"reviews": [REVIEW] * 1001}
+        assert http.post("/v1/reviews/batch", json=many).status_code == 413
+
+
+def test_a_profile_counts_and_dates(server):
+    with server.http() as http:
+        found = ok(http.get("/v1/profile", params=ANN))
+        assert found == {
+            "user": "ann", "reviews": 6, "items": 6, "first": 10**9, "last": 10**9 + 5, "peer": True, "corrections": 0,
+        }  # fmt: skip
+        assert http.get("/v1/profile", params={"user": "nobody"}).json()["error"]["code"] == "not_found"
+
+
+def test_differences_have_evidence_and_are_muted_corrected_and_undone(fresh, upstream):
+    ask = {"model": "idiolect/drp/ann", "messages": [{"role": "user", "content": "jam"}]}
+
+    def profile(http):
+        ok(http.post("/v1/chat/completions", json=ask))
+        return upstream.bodies[-1]["messages"][0]["content"]
+
+    def state(http):
+        found = ok(http.get("/v1/differences", params=ANN))
+        return found, {one["difference"]: one["state"] for one in found["differences"]}
+
+    with fresh.http() as http:
+        found, states = state(http)
+        claim = next(one for one in found["differences"] if one["difference"] == "sentence_length")
+        assert (
+            claim["quotes"][0]["text"] in "Wow!! I love the jam! You must try it! Amazing! really!" or claim["quotes"]
+        )
+        assert all("was fine" not in json.dumps(one) for one in found["differences"])
+        before = profile(http)
+        assert "clipped sentences" in before
+        ok(http.put("/v1/differences/sentence_length", params=ANN, json={"state": "muted"}))
+        assert state(http)[1]["sentence_length"] == "muted"
+        assert "clipped sentences" not in profile(http)
+        card = tenant(fresh).front.explain("ann", min_peers=3)
+        assert "sentence_length" not in [shown.claim.measure.name for shown in card.measured]
+        assert "muted" in [one.reason for one in card.rejected]
+        said = {"state": "corrected", "text": "I shout only about jam."}
+        ok(http.put("/v1/differences/writing/sentence-complexity", params=ANN, json=said))
+        assert "I shout only about jam." in profile(http)
+        assert "I shout only about jam." in tenant(fresh).front.explain("ann", min_peers=3).corrected
+        for name in ("sentence_length", "writing/sentence-complexity"):
+            ok(http.delete(f"/v1/differences/{name}", params=ANN))
+        assert http.delete("/v1/differences/sentence_length", params=ANN).status_code == 404
+        assert state(http)[1] == states
+        assert profile(http) == before
+        assert http.put("/v1/differences/shoe-size", params=ANN, json={"state": "muted"}).status_code == 400
+        assert http.put("/v1/differences/length", params=ANN, json={"state": "corrected"}).status_code == 400
+
+
+@pytest.mark.parametrize("method", ["pag", "dpl", "drp"])
+def test_every_method_with_differences_honours_corrections(fresh, upstream, method):
+    said = {"state": "corrected", "text": "Only when happy."}
+    with fresh.http() as http:
+        ok(http.put("/v1/differences/sentence_length", params=ANN, json=said))
+        ask = {"model": f"idiolect/{method}/ann", "messages": [{"role": "user", "content": "jam"}]}
+        ok(http.post("/v1/chat/completions", json=ask))
+    system = upstream.bodies[-1]["messages"][0]["content"]
+    assert "In their own words: Only when happy." in system
+    assert "clipped sentences" not in system
+
+
+def test_a_text_is_written_by_the_methods_own_prompt(server, upstream):
+    with server.http() as http:
+        found = ok(http.post("/v1/write", json={**ANN, "item": "jam", "rating": 4, "method": "rag", "max_tokens": 7}))
+        assert http.post("/v1/write", json={"user": "nobody", "item": "jam"}).status_code == 404
+        assert http.post("/v1/write", json={**ANN, "item": "jam", "method": "dep"}).status_code == 400
+    assert found["text"] == "one two three"
+    assert "ann-jam" not in found["idiolect"]["evidence"]  # what the user wrote about the item is the answer asked for
+    assert found["idiolect"]["cost"]["prompt_tokens"] == 11
+    body = upstream.bodies[-1]
+    assert (body["max_tokens"], "Past reviews of this user" in body["messages"][-1]["content"]) == (7, True)
+
+
+def test_a_score_lies_between_others_and_the_user(server):
+    with server.http() as http:
+        own = ok(http.post("/v1/score", json={**ANN, "text": "Wow!! I love the gin! You must try it! Amazing!"}))
+        other = ok(http.post("/v1/score", json={**ANN, "text": "The gin was fine. It did what it should."}))
+        foreign = ok(http.post("/v1/score", json={**ANN, "text": "Der Gin ist sehr gut und ich mag ihn nicht."}))
+        unlike = ok(http.post("/v1/score", json={"user": "bob", "text": "The gin was fine."}))
+        assert http.post("/v1/score", json={**ANN, "text": "  "}).status_code == 400
+    assert own["likeness"] > 0.7 > 0.3 > other["likeness"]
+    assert own["floor"] < own["ceiling"]
+    assert own["separation"] > 0.9
+    assert other["departures"]
+    assert (foreign["likeness"], foreign["reason"]) == (
+        None, "the text is not in English, and only English is measured",
+    )  # fmt: skip
+    assert "was fine" not in json.dumps([own, other, unlike])
+
+
+def test_drift_is_tested_on_dated_reviews(fresh):
+    calm, loud = "The tea was fine. I had it at home and it did well.", "Wow!! Amazing!! I love it!! So good!!"
+    reviews = [
+        {"user": "kim", "item": f"i{n}", "text": f"{calm if n < 8 else loud}", "timestamp": n} for n in range(16)
+    ]
+    with fresh.http() as http:
+        ok(http.post("/v1/reviews/batch", json={"reviews": reviews}))
+        changed = ok(http.get("/v1/drift", params={"user": "kim"}))
+        few = ok(http.get("/v1/drift", params=ANN))
+    assert changed["changed"] is True
+    assert changed["p"] < 0.01
+    assert [one["n_reviews"] for one in changed["windows"]] == [4, 4, 4, 4]
+    assert ("exclamations", "rises") in [(one["measure"], one["direction"]) for one in changed["trends"]]
+    assert few["changed"] is None
+
+
+def test_one_user_moves_to_another_tenant(fresh):
+    _, key = fresh.services.keys.add("elsewhere")
+    with fresh.http() as http, fresh.http(key) as there:
+        ok(http.put("/v1/differences/length", params=ANN, json={"state": "muted"}))
+        ok(http.put("/v1/peer", json={**ANN, "peer": False}))
+        export = ok(http.get("/v1/export", params=ANN))
+        assert there.get("/v1/export", params=ANN).status_code == 404
+        assert ok(there.post("/v1/import", json=export))["reviews_added"] == 6
+        assert ok(there.post("/v1/import", json=export))["reviews_known"] == 6
+        assert ok(there.get("/v1/export", params=ANN)) == export
+        export["reviews"][0]["user"] = "bob"
+        assert there.post("/v1/import", json=export).status_code == 400
+    assert export["items"][0]["description"].endswith("as one buys it")
+
+
+def test_a_forgotten_user_is_in_no_answer_log_or_file(fresh, upstream, caplog):
+    caplog.set_level("DEBUG")
+    data = fresh.config.data
+    ask = {"model": "idiolect/drp/ann", "messages": [{"role": "user", "content": "jam"}]}
+    with fresh.http() as http:
+        ok(http.post("/v1/chat/completions", json=ask))
+        ok(http.put("/v1/differences/length", params=ANN, json={"state": "corrected", "text": "A zanzibarite oath."}))
+        found = ok(http.delete("/v1/users", params=ANN))
+        assert (found["forgotten"], found["receipt"]["reviews"], found["receipt"]["vectors"]) == (True, 6, 6)
+        assert str(data) not in json.dumps(found)
+        again = ok(http.delete("/v1/users", params=ANN))
+        assert (again["forgotten"], again["receipt"]["vacuumed"]) == (False, True)
+        upstream.bodies.clear()
+        chat = ok(http.post("/v1/chat/completions", json=ask))
+        assert chat["idiolect"]["reason"] == "the user is not known"
+        for path in ("profile", "reviews", "differences", "drift", "export"):
+            assert http.get(f"/v1/{path}", params=ANN).status_code == 404
+        for user in ("bob", "cyd"):
+            ok(http.get("/v1/differences", params={"user": user}))
+            ok(http.post("/v1/chat/completions", json={**ask, "model": f"idiolect/dpl/{user}"}))
+    assert "zanzibarite" not in json.dumps(upstream.bodies)
+    assert "zanzibarite" not in caplog.text
+    tenant(fresh).close()
+    for file in data.rglob("*"):
+        assert not file.is_file() or b"zanzibarite" not in file.read_bytes(), file
+    with closing(SqlStore(tenant(fresh).where)) as store:
+        assert [finding.detail for finding in store.check() if not finding.ok] == []
