@@ -8,7 +8,7 @@ stands before every review that has one.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Literal, NamedTuple, NewType
 
 import numpy as np
@@ -246,6 +246,39 @@ class Curve:
     """Why no further call was made."""
 
 
+@dataclass(frozen=True, slots=True)
+class ConditionId:
+    """A method or one of its negative controls: the key of tables, outputs and files.
+
+    The name is for display only; nothing is read from it.
+
+    Example:
+        >>> str(ConditionId("drp", "wrong user", measured=True)), ConditionId("a: b").control
+        ('drp (measured): wrong user', None)
+    """
+
+    method: str
+    control: str | None = None
+    """What is wrong in it on purpose; None for the method itself."""
+    measured: bool = False
+    """The method's roles had no model: what it reports of users was measured (stylometry)."""
+
+    def __str__(self) -> str:
+        """Name in tables."""
+        method = f"{self.method} (measured)" if self.measured else self.method
+        return method if self.control is None else f"{method}: {self.control}"
+
+    @property
+    def plain_name(self) -> str:
+        """Name in files and on the command line: without ``(measured)``."""
+        return str(replace(self, measured=False))
+
+    @property
+    def of(self) -> ConditionId:
+        """The method itself."""
+        return replace(self, control=None)
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Prediction:
     """What a method wrote for a sample, and what it took."""
@@ -253,6 +286,8 @@ class Prediction:
     sample: Sample
     method: str
     text: str
+    control: str | None = None
+    """Which negative control of the method wrote it; None for the method itself."""
     failure: Failure | None = None
     """Why the model that writes gave no answer; ``text`` is then empty."""
     prompt: str = ""

@@ -11,6 +11,7 @@ from idiolect.evaluation.render import FIELDS, escape, to_csv, to_latex, to_mark
 from idiolect.evaluation.report import ScoreTable, score_table
 from idiolect.evaluation.significance import Resamples
 from idiolect.metrics.base import Mean, Signature, score_each
+from idiolect.types import ConditionId
 
 
 @pytest.fixture
@@ -77,7 +78,9 @@ def test_other_texts_in_csv_are_as_they_are(text: str) -> None:
 
 def test_a_name_stays_on_its_line_in_latex_and_markdown(table: ScoreTable) -> None:
     evil = "x\n\\input{/etc/passwd}\u2028[a](javascript:b)<script>`|"
-    renamed = replace(table, baseline=evil, rows=tuple(replace(row, method=evil) for row in table.rows))
+    renamed = replace(
+        table, baseline=ConditionId(evil), rows=tuple(replace(row, condition=ConditionId(evil)) for row in table.rows)
+    )
     assert not [line for line in to_latex(renamed).splitlines() if line.startswith(r"\input")]
     assert r"x \textbackslash{}input\{/etc/passwd\}" in to_latex(renamed)
     grid = [line for line in to_markdown(renamed).splitlines() if line.startswith("|")]

@@ -12,18 +12,22 @@ from hypothesis import strategies as st
 from idiolect.errors import ConfigError
 from idiolect.evaluation.attribution import Claim, judge
 from idiolect.evaluation.significance import Resamples
+from idiolect.types import ConditionId
 
 USERS, EACH = 60, 3
 N = USERS * EACH
 DRAWS = Resamples(N, np.random.default_rng(3), clusters=np.repeat(np.arange(USERS), EACH).tolist(), resamples=300)
-CLAIM = Claim(method="dep", baseline="rag", rivals=("other", "constant"))
+RAG, DEP, OTHER, CONSTANT = map(ConditionId, ("rag", "dep", "other", "constant"))
+CLAIM = Claim(method=DEP, baseline=RAG, controls=(OTHER, CONSTANT))
 
 
-def nats(dep: float, other: float, constant: float, *, noise: float = 0.5, rag: float = 0.0) -> dict[str, np.ndarray]:
+def nats(
+    dep: float, other: float, constant: float, *, noise: float = 0.5, rag: float = 0.0
+) -> dict[ConditionId, np.ndarray]:
     """Runs that are better than RAG by so many nats a review, give or take ``noise``."""
     rng = np.random.default_rng(5)
     base = rng.normal(90.0, 20.0, N)
-    means = {"rag": rag, "dep": dep, "other": other, "constant": constant}
+    means = {RAG: rag, DEP: dep, OTHER: other, CONSTANT: constant}
     return {name: base - mean + rng.normal(0.0, noise, N) for name, mean in means.items()}
 
 
@@ -48,25 +52,25 @@ def test_what_the_nats_say_is_what_was_planted(gains, outcome, opens) -> None:
 def test_figures_are_those_of_the_runs() -> None:
     runs = nats(2.0, 0.5, -1.0)
     verdict = judge(CLAIM, runs, DRAWS)
-    gain = (runs["rag"] - runs["dep"]).mean()
+    gain = (runs[RAG] - runs[DEP]).mean()
     assert verdict.gain.value == pytest.approx(gain)
     assert verdict.gain.low < gain < verdict.gain.high
-    other, constant = verdict.rivals
-    assert other.worse.value == pytest.approx((runs["other"] - runs["dep"]).mean())
-    assert other.kept.value == pytest.approx((runs["rag"] - runs["other"]).mean() / gain)
-    assert constant.kept.value < 0
+    other, constant = verdict.controls
+    assert other.worse.value == pytest.approx((runs[OTHER] - runs[DEP]).mean())
+    assert other.retained.value == pytest.approx((runs[RAG] - runs[OTHER]).mean() / gain)
+    assert constant.retained.value < 0
     assert f"constant is {constant.worse.value:.2f} nats" in verdict.sentence
     assert "keeps 0% of it" in verdict.sentence
 
 
-def test_a_failed_claim_names_only_the_rivals_that_are_as_good() -> None:
+def test_a_failed_claim_names_only_the_controls_that_are_as_good() -> None:
     sentence = judge(CLAIM, nats(2.0, 2.0, 0.0), DRAWS).sentence
     assert "other" in sentence
     assert "constant" not in sentence
 
 
 def test_a_claim_about_the_difference_says_so() -> None:
-    claim = Claim(method="dep", baseline="rag", rivals=("other",), source="difference")
+    claim = Claim(method=DEP, baseline=RAG, controls=(OTHER,), source="difference")
     assert judge(claim, nats(2.0, 2.0, 0.0), DRAWS).sentence.startswith("not from the difference: ")
     assert judge(claim, nats(2.0, 0.0, 0.0), DRAWS).sentence.startswith("from the difference: ")
 
@@ -80,24 +84,24 @@ def test_the_outcome_does_not_depend_on_how_hard_the_references_are(dep, other, 
 
 
 def test_a_method_that_is_its_baseline_gains_nothing_and_stays_plain_data() -> None:
-    same = dict.fromkeys(("rag", "dep", "other", "constant"), np.full(N, 90.0))
+    same = dict.fromkeys((RAG, DEP, OTHER, CONSTANT), np.full(N, 90.0))
     verdict = judge(CLAIM, same, DRAWS)
     assert verdict.outcome == "no gain"
-    assert json.loads(json.dumps(verdict.to_dict(), allow_nan=False))["rivals"]["other"]["kept"]["value"] == 0
+    assert json.loads(json.dumps(verdict.to_dict(), allow_nan=False))["controls"][0]["retained"]["value"] == 0
 
 
-def test_a_claim_without_rivals_or_with_unknown_runs_is_refused() -> None:
-    with pytest.raises(ConfigError, match="name a rival"):
-        judge(Claim(method="dep", baseline="rag", rivals=()), nats(1, 1, 1), DRAWS)
+def test_a_claim_without_controls_or_with_unknown_conditions_is_refused() -> None:
+    with pytest.raises(ConfigError, match="name a control"):
+        judge(Claim(method=DEP, baseline=RAG, controls=()), nats(1, 1, 1), DRAWS)
     with pytest.raises(ConfigError, match="did you mean 'other'"):
-        judge(Claim(method="dep", baseline="rag", rivals=("othr",)), nats(1, 1, 1), DRAWS)
+        judge(Claim(method=DEP, baseline=RAG, controls=(ConditionId("othr"),)), nats(1, 1, 1), DRAWS)
 
 
 @pytest.mark.parametrize("users", [2, 3, 5])
 def test_too_few_users_decide_nothing(users: int) -> None:
     draws = Resamples(users, np.random.default_rng(0), clusters=list(range(users)))
-    runs = {"rag": np.full(users, 5.0), "dep": np.arange(users) / 10, "other": np.full(users, 6.0)}
-    verdict = judge(Claim(method="dep", baseline="rag", rivals=("other",)), runs, draws)
+    runs = {RAG: np.full(users, 5.0), DEP: np.arange(users) / 10, OTHER: np.full(users, 6.0)}
+    verdict = judge(Claim(method=DEP, baseline=RAG, controls=(OTHER,)), runs, draws)
     assert verdict.outcome == "undecided"
     assert f"{users} users cannot tell" in verdict.sentence
 
@@ -107,6 +111,6 @@ def test_chance_makes_few_users_gain_seldom() -> None:
     for k in range(200):
         rng = np.random.default_rng(k)
         draws = Resamples(6, rng, clusters=list(range(6)), resamples=200)
-        runs = dict(zip(("rag", "dep", "other"), rng.normal(size=(3, 6)), strict=True))
-        claimed += judge(Claim(method="dep", baseline="rag", rivals=("other",)), runs, draws).outcome != "no gain"
+        runs = dict(zip((RAG, DEP, OTHER), rng.normal(size=(3, 6)), strict=True))
+        claimed += judge(Claim(method=DEP, baseline=RAG, controls=(OTHER,)), runs, draws).outcome != "no gain"
     assert claimed / 200 <= 0.05

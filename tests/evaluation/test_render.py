@@ -5,9 +5,12 @@ from dataclasses import replace
 
 import pytest
 
-from idiolect.evaluation.render import controls_to_text, to_dict, to_markdown, to_text
+from idiolect.evaluation.render import controls_to_text, to_dict, to_frame, to_markdown, to_text
 from idiolect.evaluation.report import Cell, Column, Row, ScoreTable
 from idiolect.evaluation.significance import Comparison, Interval
+from idiolect.types import ConditionId
+
+NONE, RAG = ConditionId("none"), ConditionId("rag")
 
 
 @pytest.fixture
@@ -19,15 +22,15 @@ def table() -> ScoreTable:
             Column(name="nll", greater_is_better=False, signature="metric:nll"),
         ),
         rows=(
-            Row(method="none", cells=(Cell(score=Interval(0.2, 0.15, 0.25)), Cell(score=Interval(90.5, 88, 93)))),
-            Row(method="a|b", cells=(better, None)),
+            Row(condition=NONE, cells=(Cell(score=Interval(0.2, 0.15, 0.25)), Cell(score=Interval(90.5, 88, 93)))),
+            Row(condition=ConditionId("a|b"), cells=(better, None)),
         ),
         segments=60,
         resamples=1000,
         clustered=True,
         units=20,
         min_p=1 / 1001,
-        baseline="none",
+        baseline=NONE,
     )
 
 
@@ -52,10 +55,12 @@ def test_text_is_aligned(table: ScoreTable) -> None:
 
 def test_controls_stand_below_their_methods_in_the_columns_that_they_have(table: ScoreTable) -> None:
     nll = Cell(score=Interval(95.0, 94, 96), versus=Comparison(4.5, 3, 6, 0.001), p_holm=0.001)
-    control = Row(method="none: wrong user", cells=(None, nll))
+    control = Row(condition=ConditionId("none", "wrong user"), cells=(None, nll))
     first = replace(table, rows=(table.rows[0], control))
-    other = replace(first, rows=(Row(method="rag", cells=(None, nll)), Row(method="rag: x", cells=(None, None))))
-    text = controls_to_text([first, replace(other, baseline="rag")])
+    other = replace(
+        first, rows=(Row(condition=RAG, cells=(None, nll)), Row(condition=ConditionId("rag", "x"), cells=(None, None)))
+    )
+    text = controls_to_text([first, replace(other, baseline=RAG)])
     head, rule, *lines = text.splitlines()
     assert head.split() == ["method", "nll", "↓"]
     assert len(rule) == len(head)
@@ -73,6 +78,18 @@ def test_the_dict_is_json_and_holds_every_number(table: ScoreTable) -> None:
     versus = data["methods"][1]["scores"]["rouge1"]["versus"]
     assert versus == {"difference": 0.05, "low": 0.01, "high": 0.09, "p": 0.004, "p_holm": 0.012}
     assert "nll" not in data["methods"][1]["scores"]
+
+
+def test_a_row_names_method_and_control_apart(table: ScoreTable) -> None:
+    conditions = [ConditionId("drp", "wrong user", measured=True), ConditionId("drp: wrong user")]
+    rows = tuple(Row(condition=one, cells=table.rows[0].cells) for one in conditions)
+    data = to_dict(replace(table, rows=rows))["methods"]
+    assert [(row["name"], row["method"], row["control"], row["measured"]) for row in data] == [
+        ("drp (measured): wrong user", "drp", "wrong user", True),
+        ("drp: wrong user", "drp: wrong user", None, False),
+    ]
+    frame = to_frame(replace(table, rows=rows)).unique("method", keep="first", maintain_order=True)
+    assert frame.select("method", "control").rows() == [("drp (measured)", "wrong user"), ("drp: wrong user", None)]
 
 
 def test_a_table_without_a_baseline_speaks_of_no_test(table: ScoreTable) -> None:
@@ -102,7 +119,9 @@ def test_a_table_in_which_no_difference_can_be_marked_says_so(table: ScoreTable)
 @pytest.mark.parametrize("comparisons", [1, 2, 3, 24])
 def test_what_a_mark_is_said_to_take_is_just_enough(table: ScoreTable, comparisons: int) -> None:
     tested = table.rows[1].cells[0]
-    many = replace(table, columns=table.columns[:1], rows=(Row(method="a", cells=(tested,)),) * comparisons)
+    many = replace(
+        table, columns=table.columns[:1], rows=(Row(condition=ConditionId("a"), cells=(tested,)),) * comparisons
+    )
     said = to_text(replace(many, min_p=1.0)).split("It takes ")[1]
     users, resamples = (int(word) for word in said.split() if word.isdigit())
     for least, marked in ((2.0 ** (1 - users), True), (2.0 ** (2 - users), False)):

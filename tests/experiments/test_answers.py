@@ -7,9 +7,11 @@ from typing import Any
 
 import pytest
 
-from idiolect.evaluation.usage import answered, check_answered, settled, unheard
+from idiolect.evaluation.usage import answered, check_answered, failure_notes, settled
 from idiolect.llm.base import EndpointError
-from idiolect.types import Failure, ReviewId, StageResult
+from idiolect.types import ConditionId, Failure, ReviewId, StageResult
+
+RAG, PAG, DPL, DRP = map(ConditionId, ("rag", "pag", "dpl", "drp"))
 
 
 def row(failure: Failure | None = None, *stages: StageResult, **calls: tuple[int, int]) -> dict[str, Any]:
@@ -48,7 +50,7 @@ def test_only_what_may_be_answered_another_day_is_asked_again(rows, expected):
 
 @pytest.mark.parametrize("rows", [[WRITTEN, DOWN], [WRITTEN, TOO_LONG], [HALF_HEARD, HALF_HEARD], [LIAR]])
 def test_some_answers_are_enough(rows):
-    check_answered("drp", rows)
+    check_answered(DRP, rows)
 
 
 @pytest.mark.parametrize(
@@ -62,33 +64,31 @@ def test_some_answers_are_enough(rows):
 )
 def test_a_stage_without_any_answer_ends_the_run(rows, stage):
     with pytest.raises(EndpointError, match=f"drp: none of the 2 calls of the stage {stage} was answered: "):
-        check_answered("drp", rows)
+        check_answered(DRP, rows)
 
 
 def test_a_reader_is_told_what_was_not_heard():
-    runs = {"rag": [WRITTEN, DOWN], "drp": [HALF_HEARD, HALF_HEARD], "dpl": [WRITTEN]}
-    assert list(unheard(runs, extractor=True)) == [
+    runs = {RAG: [WRITTEN, DOWN], DRP: [HALF_HEARD, HALF_HEARD], DPL: [WRITTEN]}
+    assert list(failure_notes(runs, extracting=("drp", "dpl"))) == [
         "rag: 1 of 2 texts are missing, because the model gave no answer; their samples are left out of every table: "
         "connection: refused (check endpoint.base_url, and that something answers there)",
         "drp: 2 of 4 calls of the stage extract brought no answer",
         "drp: 2 answers of the extractor name no difference",
         "dpl: the extractor was asked nothing: nobody to compare with, or no call fits the budget",
     ]
-    assert list(unheard({"dpl": [WRITTEN]}, extractor=False)) == []
+    assert list(failure_notes({DPL: [WRITTEN]})) == []
 
 
 def test_a_text_that_came_at_a_second_call_is_not_missing_and_markup_is_told():
     again = {**row(None, StageResult(name="write", notes=("<|im_end|>",)), write=(2, 1)), "text": "a text<|im_end|>"}
-    assert list(unheard({"rag": [again, WRITTEN]}, extractor=False)) == [
-        "rag: 1 of 2 texts still hold a model's control markup"
-    ]
+    assert list(failure_notes({RAG: [again, WRITTEN]})) == ["rag: 1 of 2 texts still hold a model's control markup"]
 
 
 def test_samples_without_a_text_in_some_condition_are_left_out_for_all():
-    assert answered({"rag": [WRITTEN, DOWN, WRITTEN], "pag": [WRITTEN, WRITTEN, WRITTEN]}).tolist() == [0, 2]
-    assert answered({"rag": [WRITTEN, UNHEARD]}).tolist() == [0, 1], "a stage before the last may go unheard"
+    assert answered({RAG: [WRITTEN, DOWN, WRITTEN], PAG: [WRITTEN, WRITTEN, WRITTEN]}).tolist() == [0, 2]
+    assert answered({RAG: [WRITTEN, UNHEARD]}).tolist() == [0, 1], "a stage before the last may go unheard"
     with pytest.raises(EndpointError, match="no sample was answered in every condition"):
-        answered({"rag": [WRITTEN, DOWN], "pag": [TOO_LONG, WRITTEN]})
+        answered({RAG: [WRITTEN, DOWN], PAG: [TOO_LONG, WRITTEN]})
 
 
 def counted(tokens: int, length: int, **further: int) -> dict[str, Any]:
@@ -108,7 +108,7 @@ def counted(tokens: int, length: int, **further: int) -> dict[str, Any]:
     ],
 )
 def test_equal_counts_for_prompts_of_other_lengths_are_told(rows, told):
-    notes = list(unheard({"rag": rows}, extractor=False))
+    notes = list(failure_notes({RAG: rows}))
     found = [note for note in notes if "the same number of tokens for prompts of very different lengths" in note]
     assert bool(found) == told
     assert all("request.max_prompt_chars" in note for note in found)
@@ -116,7 +116,7 @@ def test_equal_counts_for_prompts_of_other_lengths_are_told(rows, told):
 
 def test_answers_that_are_not_whole_are_told():
     cut = {"write": {"calls": 1, "truncated": 1, "cut_prompts": 1}, "extract": {"calls": 2, "truncated": 1}}
-    notes = list(unheard({"rag": [{"text": "t", "usage": cut}, WRITTEN]}, extractor=False))
+    notes = list(failure_notes({RAG: [{"text": "t", "usage": cut}, WRITTEN]}))
     assert [note.partition(":")[0] for note in notes] == ["rag"] * 4
     assert "1 of 2 texts were cut off" in notes[0]
     assert "a part of 1 of 2 prompts of the stage write" in notes[1]
@@ -127,9 +127,9 @@ def test_a_reader_is_told_what_could_not_be_read():
     unread = row(extract=(2, 0), write=(1, 0))
     unread["usage"]["extract"]["unreadable"] = 2
     said = "drp: unreadable: 2 of {} answers of the stage extract"
-    assert list(unheard({"drp": [unread]}, extractor=True)) == [
+    assert list(failure_notes({DRP: [unread]}, extracting=("drp",))) == [
         f"{said.format(2)}: the stage failed, and the texts were written without it"
     ]
-    half = list(unheard({"drp": [unread, row(extract=(2, 1), write=(1, 0))]}, extractor=True))
+    half = list(failure_notes({DRP: [unread, row(extract=(2, 1), write=(1, 0))]}, extracting=("drp",)))
     assert said.format(3) in half
     assert half[-1] == "drp: 1 answers of the extractor name no difference"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -10,9 +11,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from idiolect.context import Context, Entry
-from idiolect.errors import InputError
+from idiolect.errors import ArtifactError, InputError
+from idiolect.evaluation.runner import Condition, run_condition
 from idiolect.llm.fake import FakeLLM
-from idiolect.methods.controls import Named, NoAdapter, OtherVectors, WrongUser, donors
+from idiolect.methods.controls import WRONG_USER, NoAdapter, OtherVectors, WrongUser, donors
 from idiolect.methods.rag import RAG
 from idiolect.prompts.rendering import PromptConfig
 from idiolect.types import Item, ItemId, Review, ReviewId, Sample, UserId
@@ -108,8 +110,21 @@ def test_without_text_and_virtual_tokens_it_says_what_was_reviewed_and_nothing_o
     assert not any(word in shown for word in ("Text:", "Voice", "Difference"))
 
 
-def test_a_control_of_any_method_stands_under_its_own_name() -> None:
-    control = Named(RAG(FakeLLM(), WrongUser(Fixed(OWN), seed=0)), "rag: wrong user")
-    assert [prediction.method for prediction in control.generate(SAMPLES)] == ["rag: wrong user"] * 3
-    for prompt, own in zip(control.prompts(SAMPLES), OWN, strict=True):
+def test_predictions_and_rows_of_a_control_name_it_beside_the_method(tmp_path: Path) -> None:
+    control = Condition(method=RAG(FakeLLM(), WrongUser(Fixed(OWN), seed=0)), control=WRONG_USER)
+    assert [(one.method, one.control) for one in control.generate(SAMPLES)] == [("rag", "wrong user")] * 3
+    for texts in (True, False):
+        rows = run_condition(control, FakeLLM(), SAMPLES, tmp_path / str(texts), texts=texts)
+        assert [(row["method"], row["control"]) for row in rows] == [("rag", "wrong user")] * 3
+    for prompt, own in zip(control.method.prompts(SAMPLES), OWN, strict=True):
         assert f"Text: {own.sample.user}" not in prompt.messages[1].text
+
+
+def test_outputs_of_another_condition_under_the_same_file_name_are_refused(tmp_path: Path) -> None:
+    run_condition(Condition(method=RAG(FakeLLM(), Fixed(OWN))), FakeLLM(), SAMPLES, tmp_path, texts=True)
+    path = tmp_path / "samples" / "rag.jsonl"
+    own = path.rename(path.with_name("rag-wrong-user.jsonl"))
+    control = Condition(method=RAG(FakeLLM(), WrongUser(Fixed(OWN), seed=0)), control=WRONG_USER)
+    with pytest.raises(ArtifactError, match="another condition, or of an earlier version"):
+        run_condition(control, FakeLLM(), SAMPLES, tmp_path, texts=True)
+    assert own.is_file()

@@ -106,8 +106,8 @@ def test_methods_are_compared_by_their_texts_where_there_is_no_likelihood(evalua
 def test_controls_are_run_where_they_write(evaluate, tmp_path: Path) -> None:
     record = evaluate(tmp_path / "out", generate_controls=True)
     for name in ("pag", "dpl", "drp"):
-        rows = record["tables"][f"controls of {name}"]["methods"]
-        assert [row["name"] for row in rows] == [name, f"{name}: wrong user"]
+        rows = record["tables"][f"controls of {name} (measured)"]["methods"]
+        assert [(row["method"], row["control"]) for row in rows] == [(name, None), (name, "wrong user")]
     assert [row["name"] for row in record["tables"]["controls of rag"]["methods"]] == ["rag", "rag: wrong user"]
 
 

@@ -30,6 +30,7 @@ from idiolect.store.sql import SqlStore
 TRAINED = ["dep: trained constant", "dep: shuffled peers", "dep: his twice"]
 METHODS = ["nonpersonalized", "rag", "pag", "dpl", "drp"]
 """Those that need no adapter."""
+SHOWN = [name if name in METHODS[:2] else f"{name} (measured)" for name in METHODS]
 CONTROLS = [*TRAINED, "dep: another user's vectors", "dep: wrong user"]
 
 
@@ -64,13 +65,11 @@ def no_model(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_methods_and_controls_are_scored_with_what_their_numbers_depend_on(results: Path) -> None:
     record = json.loads((results / "results.json").read_text())
-    assert [row["name"] for row in record["tables"]["methods"]["methods"]] == [*METHODS, "dep"]
+    assert [row["name"] for row in record["tables"]["methods"]["methods"]] == [*SHOWN, "dep"]
     assert [row["name"] for row in record["tables"]["controls of dep"]["methods"]] == ["dep", *CONTROLS]
-    for name in METHODS[1:]:
-        assert [row["name"] for row in record["tables"][f"controls of {name}"]["methods"]] == [
-            name,
-            f"{name}: wrong user",
-        ]
+    for name, shown in zip(METHODS[1:], SHOWN[1:], strict=True):
+        rows = record["tables"][f"controls of {shown}"]["methods"]
+        assert [(row["method"], row["control"]) for row in rows] == [(name, None), (name, "wrong user")]
     assert {"settings", "versions", "device", "store", "backbone", "encoder", "split"} <= set(record)
     assert record["status"] == "complete"
     rows = read_lines(results / "samples" / "dep.jsonl")
@@ -78,7 +77,10 @@ def test_methods_and_controls_are_scored_with_what_their_numbers_depend_on(resul
     assert all(row["anchors"] and row["reference"] and row["nll"] > 0 for row in rows)
     report = (results / "report.md").read_text()
     assert "†" in report
-    settled = [(verdict["method"], verdict["baseline"], verdict["source"]) for verdict in record["verdicts"]]
+    settled = [
+        (verdict["method"]["method"], verdict["baseline"]["method"], verdict["source"])
+        for verdict in record["verdicts"]
+    ]
     assert settled == [
         *((name, "nonpersonalized", "user") for name in METHODS[1:]),
         ("dep", "nonpersonalized", "user"),
@@ -101,7 +103,7 @@ def test_without_text_the_bare_prompt_is_a_control_too(job: Any, adapter: Path) 
         data = Data(store, job.split, settings, encoder=load_encoder("hash:48"))
         llm = TransformersLLM.load(BackboneConfig(model=str(job.backbone)))
         with Models(llm, settings.sampling) as models:
-            names = [condition.name for condition in conditions(data, models, adapter) if condition.control]
+            names = [one.id.plain_name for one in conditions(data, models, adapter) if one.control]
         with (
             pytest.raises(ConfigError, match="dep needs soft, which plain does not support"),
             Models(Plain(), settings.sampling) as models,
@@ -126,7 +128,7 @@ def test_methods_may_be_left_out_of_a_table_and_come_back(job: Any, adapter: Pat
         run_evaluate(job.store, job.split, used, adapter=adapter, changes={"methods": chosen})
         record = json.loads((used / "results.json").read_text())
         named = [row["name"] for row in record["tables"]["methods"]["methods"]]
-        assert named == ["nonpersonalized", "rag", *chosen, "dep"]
+        assert named == ["nonpersonalized", "rag", *(f"{name} (measured)" for name in chosen), "dep"]
     other = {"differences": {"comparison": {"anchors": 2}}}
     with pytest.raises(ConfigError, match="another settings"):
         run_evaluate(job.store, job.split, used, adapter=adapter, changes=other)

@@ -56,8 +56,8 @@ def test_likelihoods_texts_and_control_cost_one_study_of_the_users(data: Data, s
     llm = FakeLLM(answer)
     method = made(data, llm, name, summarizer={}, extractor={})
     own = Once(method.states)
-    right = Profiled(method=method, states=own, name=name)
-    wrong = Profiled(method=method, states=WrongUsers(own, seed=0), name=f"{name}: wrong user")
+    right = Profiled(method=method, states=own)
+    wrong = Profiled(method=method, states=WrongUsers(own, seed=0))
     right.prompts(samples)
     studied = len(llm.seen)
     right.generate(samples)
@@ -68,7 +68,7 @@ def test_likelihoods_texts_and_control_cost_one_study_of_the_users(data: Data, s
 @pytest.mark.parametrize("name", DEFAULT_METHODS)
 def test_from_its_own_states_it_writes_what_the_method_writes(data: Data, samples, name: str) -> None:
     method = made(data, FakeLLM(answer), name, summarizer={})
-    profiled = Profiled(method=method, states=Once(method.states), name=name)
+    profiled = Profiled(method=method, states=Once(method.states))
     assert [p.messages for p in profiled.prompts(samples)] == [p.messages for p in method.prompts(samples)]
     assert profiled.generate(samples) == method.generate(samples)
 

@@ -121,7 +121,7 @@ def _record(report: DemoReport, study: RecordedStudy | None, out: Path) -> dict[
         "seconds": round(report.seconds, 1),
         "users": report.users,
         "methods": to_dict(found.methods),
-        "controls": {name: to_dict(table) for name, table in found.controls.items()},
+        "controls": {one.plain_name: to_dict(table) for one, table in found.controls.items()},
         "verdicts": [verdict.to_dict() for verdict in found.verdicts],
         "uvq": uvq_report.to_dict(found.uvq),
         "study": study and dict(study.record),

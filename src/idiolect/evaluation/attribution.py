@@ -1,22 +1,21 @@
-"""Which claims a set of runs can settle, by their names: ``method`` and ``method: control``.
+"""Attribution: whether a method's gain is personal, judged by its negative controls.
 
-Whether a gain is personal: what is left of it where nothing, or somebody else, tells the model who writes.
-
-A trained adapter gains by training as such, so a gain over a baseline says nothing yet about the user. It is personal
-where every run that lacks the user alone (another user's vectors or history, a trained constant) is worse than the
-method. The same test tells whether a gain comes from the difference to peers: by runs that lack that alone.
+A trained adapter gains by training as such, so a gain over a baseline alone says nothing about the user. The gain is
+personal if every control that lacks only the user (another user's vectors or history, a trained constant) is worse than
+the method. Controls that lack only the difference to peers show in the same way whether the gain comes from that.
 """
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
-from dataclasses import dataclass
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
 from typing import Any, Literal, NamedTuple
 
 import numpy as np
 
 from idiolect.errors import ConfigError
 from idiolect.evaluation.significance import SIGNIFICANT, Bootstrapped, Interval, Resamples, Score, compare, interval
+from idiolect.methods.base import BASELINE, UNPERSONALIZED
 from idiolect.methods.controls import (
     CONSTANT,
     HIS_TWICE,
@@ -24,17 +23,17 @@ from idiolect.methods.controls import (
     OTHER_VECTORS,
     SHUFFLED_PEERS,
     WRONG_USER,
-    control_name,
-    is_control,
 )
 from idiolect.metrics.base import Mean
 from idiolect.registry import suggest
+from idiolect.types import ConditionId
 
 Source = Literal["user", "difference"]
 Outcome = Literal["holds", "fails", "undecided", "no gain"]
 
 HALF = 0.5
-"""Share of a gain that a rival must surely keep for a claim to fail: not to find a loss is not yet to find none."""
+"""Share of a gain that a control must significantly retain for a claim to fail. Finding no loss does not show that
+there is none."""
 
 
 class _Words(NamedTuple):
@@ -53,27 +52,27 @@ _WORDS: Mapping[Source, _Words] = {
 class Claim:
     """That a method gains over a baseline because it knows the user, or how the user differs."""
 
-    method: str
-    baseline: str
-    rivals: tuple[str, ...]
-    """Runs that differ from the method only in lacking that; at least one."""
+    method: ConditionId
+    baseline: ConditionId
+    controls: tuple[ConditionId, ...]
+    """Conditions that differ from the method only in lacking that; at least one."""
     source: Source = "user"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Rival:
-    """What is left of a gain in a run that lacks what the gain is said to come from."""
+class ControlResult:
+    """What is left of a gain in a control that lacks what the gain is claimed to come from."""
 
-    name: str
+    condition: ConditionId
     worse: Interval
-    """Nats a review by which it is worse than the method."""
-    kept: Interval
-    """Share of the gain that it keeps: 1 all, 0 none, negative: worse than the baseline. Means little beside a gain
-    that is not clear of 0."""
+    """Nats per review by which it is worse than the method."""
+    retained: Interval
+    """Retained share of the gain: 1 all, 0 none, negative: worse than the baseline. Means little unless the gain is
+    significant."""
     loses: bool
-    """Surely worse than the method."""
+    """Significantly worse than the method."""
     as_good: bool
-    """Not surely worse than the method, and surely at least half of the gain is kept."""
+    """Not significantly worse than the method, and at least half of the gain is significantly retained."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -83,12 +82,12 @@ class Verdict:
     claim: Claim
     outcome: Outcome
     gain: Interval
-    """Nats a review by which the method is better than the baseline."""
-    rivals: tuple[Rival, ...]
+    """Nats per review by which the method is better than the baseline."""
+    controls: tuple[ControlResult, ...]
     units: int
     """Users, or samples, that it rests on."""
     decidable: bool = True
-    """Whether these are enough to be sure of anything."""
+    """Whether these are enough for any significant result."""
 
     @property
     def sentence(self) -> str:
@@ -101,79 +100,87 @@ class Verdict:
             return f"no gain: {method} is {found} {baseline}, by {_nats(self.gain)}"
         gain = f"{method} gains {_nats(self.gain)} over {baseline}"
         if self.outcome == "holds":
-            return f"{words.holds}: {gain}; {_each(self.rivals)}"
+            return f"{words.holds}: {gain}; {_each(self.controls)}"
         if self.outcome == "fails":
-            as_good = [rival for rival in self.rivals if rival.as_good]
+            as_good = [one for one in self.controls if one.as_good]
             return f"{words.fails}: {gain} and is as good {words.without}; {_each(as_good)}"
-        near = [rival for rival in self.rivals if not rival.loses]
+        near = [one for one in self.controls if not one.loses]
         return f"undecided: {gain}, perhaps as much {words.without}; {_each(near)}"
 
     def to_dict(self) -> dict[str, Any]:
         """Plain data for a result file."""
-        claim = self.claim
-        rivals = {r.name: {"worse": r.worse._asdict(), "kept": r.kept._asdict()} for r in self.rivals}
-        named = {"method": claim.method, "baseline": claim.baseline, "source": claim.source}
-        found = {"outcome": self.outcome, "gain": self.gain._asdict(), "rivals": rivals}
-        return {**named, **found, "sentence": self.sentence}
+        return {
+            "method": asdict(self.claim.method),
+            "baseline": asdict(self.claim.baseline),
+            "source": self.claim.source,
+            "outcome": self.outcome,
+            "gain": self.gain._asdict(),
+            "controls": [
+                {**asdict(one.condition), "worse": one.worse._asdict(), "retained": one.retained._asdict()}
+                for one in self.controls
+            ],
+            "sentence": self.sentence,
+        }
 
 
-def judge(claim: Claim, nats: Mapping[str, np.ndarray], resamples: Resamples) -> Verdict:
-    """Weigh a claim by paired intervals and tests.
+def judge(claim: Claim, nats: Mapping[ConditionId, np.ndarray], resamples: Resamples) -> Verdict:
+    """Test a claim with paired intervals and tests.
 
-    It ``holds`` where the method is surely better than the baseline and than every rival: all must be so at once, hence
-    no correction for their number. It ``fails`` where some rival is as good. A method whose gain is not clear of 0 has
-    nothing to claim. Sure is what has its whole interval above 0 and passes ``significance.compare``'s test too, for
-    intervals of few users are too narrow; where no difference could pass it, nothing is decided.
+    It ``holds`` if the method is significantly better than the baseline and than every control: all must be so at once,
+    so there is no correction for their number. It ``fails`` if some control is as good. Without a significant gain
+    there is nothing to attribute. Significant means that the whole interval is above 0 and that the test of
+    ``significance.compare`` agrees, because intervals of few users are too narrow; if no difference could pass the
+    test, the claim is undecided.
 
     Args:
         claim: What is claimed.
-        nats: Run to float (n,): each reference's negative log-likelihood in nats, the same samples in every run.
+        nats: Condition to float (n,): each reference's negative log-likelihood in nats, the same samples in every one.
         resamples: Draws over these samples; over users, for a claim about users.
 
     Raises:
-        ConfigError: A run of the claim is not among ``nats``, or the claim names no rival.
-        InputError: A run has another number of samples than the resamples.
+        ConfigError: A condition of the claim is not among ``nats``, or the claim names no control.
+        InputError: A condition has another number of samples than the resamples.
     """
-    if not claim.rivals:
-        raise ConfigError(f"there is nothing to tell where the gain of {claim.method!r} is from", hint="name a rival")
-    for name in (claim.method, claim.baseline, *claim.rivals):
-        if name not in nats:
-            raise ConfigError(f"there are no nats of {name!r}", hint=suggest(name, nats))
+    if not claim.controls:
+        raise ConfigError(f"the gain of {str(claim.method)!r} cannot be attributed", hint="name a control")
+    for one in (claim.method, claim.baseline, *claim.controls):
+        if one not in nats:
+            raise ConfigError(f"there are no nats of {str(one)!r}", hint=suggest(str(one), map(str, nats)))
     baseline = nats[claim.baseline]
-    won = baseline - nats[claim.method]
-    rivals = tuple(_rival(name, won, baseline - nats[name], resamples) for name in claim.rivals)
-    gain, decidable = _mean(won, resamples), resamples.min_p < SIGNIFICANT
+    gained = baseline - nats[claim.method]
+    controls = tuple(_control(one, gained, baseline - nats[one], resamples) for one in claim.controls)
+    gain, decidable = _mean(gained, resamples), resamples.min_p < SIGNIFICANT
     return Verdict(
         claim=claim,
-        outcome=_outcome(_surely_positive(gain), rivals) if decidable else "undecided",
+        outcome=_outcome(_positive(gain), controls) if decidable else "undecided",
         gain=interval(gain),
-        rivals=rivals,
+        controls=controls,
         units=resamples.units,
         decidable=decidable,
     )
 
 
-def _outcome(gains: bool, rivals: tuple[Rival, ...]) -> Outcome:
+def _outcome(gains: bool, controls: Sequence[ControlResult]) -> Outcome:
     if not gains:
         return "no gain"
-    if all(rival.loses for rival in rivals):
+    if all(one.loses for one in controls):
         return "holds"
-    return "fails" if any(rival.as_good for rival in rivals) else "undecided"
+    return "fails" if any(one.as_good for one in controls) else "undecided"
 
 
-def _rival(name: str, won: np.ndarray, kept: np.ndarray, resamples: Resamples) -> Rival:
-    """From what the method and the rival gain over the baseline, sample by sample."""
-    worse = _mean(won - kept, resamples)
+def _control(condition: ConditionId, gained: np.ndarray, retained: np.ndarray, resamples: Resamples) -> ControlResult:
+    """From what the method and the control gain over the baseline, sample by sample."""
+    worse = _mean(gained - retained, resamples)
     # Half of the gain as a difference, not a ratio: its interval is sound however small the gain.
-    half = _mean(kept - HALF * won, resamples)
-    share = _share(_mean(kept, resamples), _mean(won, resamples))
-    loses = _surely_positive(worse)
-    as_good = not loses and _surely_positive(half)
-    return Rival(name=name, worse=interval(worse), kept=share, loses=loses, as_good=as_good)
+    half = _mean(retained - HALF * gained, resamples)
+    share = _share(_mean(retained, resamples), _mean(gained, resamples))
+    loses = _positive(worse)
+    as_good = not loses and _positive(half)
+    return ControlResult(condition=condition, worse=interval(worse), retained=share, loses=loses, as_good=as_good)
 
 
-def _surely_positive(mean: Score) -> bool:
-    """By interval and by test against nothing at all; an exchange with 0 turns a user's sign."""
+def _positive(mean: Score) -> bool:
+    """Significantly above 0, by interval and by a test against 0, which permutes signs."""
     found = compare(mean, _mean(np.zeros(len(mean.rows)), mean.resamples))
     return found.low > 0 and found.p < SIGNIFICANT
 
@@ -195,10 +202,10 @@ def _nats(of: Interval) -> str:
     return f"{of.value:.2f} nats [{of.low:.2f}, {of.high:.2f}]"
 
 
-def _each(rivals: tuple[Rival, ...] | list[Rival]) -> str:
+def _each(controls: Sequence[ControlResult]) -> str:
     return "; ".join(
-        f"{rival.name} is {_nats(rival.worse)} worse and keeps {max(rival.kept.value, 0.0):.0%} of it"
-        for rival in rivals
+        f"{one.condition} is {_nats(one.worse)} worse and keeps {max(one.retained.value, 0.0):.0%} of it"
+        for one in controls
     )
 
 
@@ -206,30 +213,30 @@ _VECTORS = (OTHER_VECTORS, CONSTANT)
 _DIFFERENCE = (SHUFFLED_PEERS, HIS_TWICE)
 
 
-def settled_by(runs: Collection[str]) -> tuple[Claim, ...]:
-    """Every claim that the runs have a baseline and a rival for.
+def settled_by(conditions: Collection[ConditionId]) -> tuple[Claim, ...]:
+    """Every claim that the conditions have a baseline and a control for.
 
     - That the *history* is personal: over Non-Perso, against ``wrong user``, of every method.
     - That the *vectors* are: over the same prompt without them, against another user's vectors and a trained constant.
-      A wrong user is no rival there, for it changes the text too.
+      A wrong user is no control there, because it changes the text too.
     - That it is the *difference*: over the same, against adapters trained with as many virtual tokens but without it.
 
     Args:
-        runs: Their names.
+        conditions: Methods and controls that were run.
     """
-    methods = [run for run in runs if not is_control(run)]
-    found = [claim for method in methods for claim in _of(method, runs)]
-    return tuple(claim for claim in found if claim.baseline in runs and claim.rivals)
+    methods = [one for one in conditions if one.control is None]
+    found = [claim for method in methods for claim in _claims_of(method, conditions)]
+    return tuple(claim for claim in found if claim.baseline in conditions and claim.controls)
 
 
-def _of(method: str, runs: Collection[str]) -> tuple[Claim, Claim, Claim]:
-    def known(*controls: str) -> tuple[str, ...]:
-        return tuple(name for name in (control_name(method, control) for control in controls) if name in runs)
+def _claims_of(method: ConditionId, conditions: Collection[ConditionId]) -> tuple[Claim, Claim, Claim]:
+    def present(*controls: str) -> tuple[ConditionId, ...]:
+        return tuple(one for control in controls if (one := replace(method, control=control)) in conditions)
 
-    # A prompt that shows text is RAG's once its virtual tokens are gone.
-    bare = next(iter(known(NO_ADAPTER)), "rag")
+    # A prompt that shows text is the baseline's once its virtual tokens are gone.
+    bare = next(iter(present(NO_ADAPTER)), ConditionId(BASELINE))
     return (
-        Claim(method=method, baseline="nonpersonalized", rivals=known(WRONG_USER)),
-        Claim(method=method, baseline=bare, rivals=known(*_VECTORS)),
-        Claim(method=method, baseline=bare, rivals=known(*_DIFFERENCE), source="difference"),
+        Claim(method=method, baseline=ConditionId(UNPERSONALIZED), controls=present(WRONG_USER)),
+        Claim(method=method, baseline=bare, controls=present(*_VECTORS)),
+        Claim(method=method, baseline=bare, controls=present(*_DIFFERENCE), source="difference"),
     )

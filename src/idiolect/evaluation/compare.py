@@ -1,16 +1,9 @@
-"""Evaluations held against one another: folders, seeds and conditions.
-
-Evaluations read back: what each condition wrote and how likely it found the references, sample by sample.
-
-A condition of one evaluation, or of several that are taken for one, scored sample by sample.
-
-Evaluations against one another: any condition of any of them as the baseline, seeds pooled.
-"""
+"""Comparison of finished evaluations: any condition of any of them as the baseline, seeds pooled."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -32,13 +25,14 @@ from idiolect.evaluation.render import (
 from idiolect.evaluation.report import ScoreTable, check_names, score_table
 from idiolect.evaluation.scoring import NLL, Columns, Rows, columns
 from idiolect.evaluation.significance import RESAMPLES, Resamples
-from idiolect.methods.controls import is_control
+from idiolect.methods.base import BASELINE
 from idiolect.metrics.base import Aggregate, Metric, score_each
 from idiolect.metrics.fidelity import FIDELITY
 from idiolect.metrics.registry import DEFAULT_METRICS, METRICS, VARIANTS, load_metrics
 from idiolect.pipeline import results
 from idiolect.pipeline.results import lacks_text
 from idiolect.registry import suggest
+from idiolect.types import ConditionId
 
 _MAX_BYTES = 2**28
 _MOST_RESAMPLES = 1_000_000
@@ -52,7 +46,7 @@ class Recorded:
     folder: Path
     settings: Mapping[str, Any]
     """As they were recorded."""
-    runs: Mapping[str, Rows]
+    runs: Mapping[ConditionId, Rows]
     """By condition, in the order of its tables."""
 
     @property
@@ -79,10 +73,10 @@ def read_evaluation(folder: Path) -> Recorded:
         raise InputError(f"{str(folder)!r} holds no finished evaluation", hint="name a folder of idiolect evaluate")
     try:
         record = read_json(path, max_bytes=_MAX_BYTES)
-        names = dict.fromkeys(row["name"] for table in record["tables"].values() for row in table["methods"])
-        _check_record(record["settings"], list(names))
-        files = {name: results.output_file(folder, "samples", name) for name in names}
-        found = Recorded(folder, record["settings"], {name: results.read_outputs(path) for name, path in files.items()})
+        conditions = _conditions(record)
+        _check_record(record["settings"])
+        files = {one: results.output_file(folder, "samples", one.plain_name) for one in conditions}
+        found = Recorded(folder, record["settings"], {one: results.read_outputs(path) for one, path in files.items()})
         if any([row["target"] for row in rows] != [s[2] for s in found.samples] for rows in found.runs.values()):
             raise ValueError("its conditions have different samples")
     except (KeyError, TypeError, AttributeError, StopIteration, ValueError, OSError) as error:
@@ -90,10 +84,23 @@ def read_evaluation(folder: Path) -> Recorded:
     return found
 
 
-def _check_record(settings: Any, names: Sequence[Any]) -> None:
+def _conditions(record: Mapping[str, Any]) -> list[ConditionId]:
+    """The conditions of a result file, in the order of its tables; the folder may be somebody else's."""
+    if "conditions" not in record:
+        raise ValueError("an earlier version wrote it, which did not record which conditions are controls")
+    found = [ConditionId(one["method"], one["control"], bool(one["measured"])) for one in record["conditions"]]
+    for one in found:
+        if not _is_plain(one.method) or not (one.control is None or _is_plain(one.control)):
+            raise ValueError("a condition has no plain name")
+    return found
+
+
+def _is_plain(name: Any) -> bool:
+    return isinstance(name, str) and 0 < len(name) <= 200 and name.isprintable()
+
+
+def _check_record(settings: Any) -> None:
     """Refuse what is not a record of an evaluation; the folder may be somebody else's."""
-    if not all(isinstance(name, str) and 0 < len(name) <= 200 and name.isprintable() for name in names):
-        raise ValueError("a condition has no plain name")
     metrics = settings.get("metrics", [])
     if not isinstance(metrics, list) or not all(isinstance(name, str) for name in metrics):
         raise ValueError("its metrics are no names")
@@ -145,10 +152,21 @@ def _check_same(first: Recorded, other: Recorded) -> None:
 class Run(NamedTuple):
     """A condition of a group."""
 
-    name: str
-    """In tables: with the group's label where there are several."""
+    id: ConditionId
+    """In tables: with the group's label if there are several."""
     group: Group
-    condition: str
+    condition: ConditionId
+
+    @property
+    def name(self) -> str:
+        """For display."""
+        return str(self.id)
+
+    @property
+    def names(self) -> set[str]:
+        """What a user may call it: with or without label and ``(measured)``."""
+        label = f"{self.group.label}:"
+        return {prefix + name for prefix in ("", label) for name in (str(self.condition), self.condition.plain_name)}
 
     def parts(self, metrics: Sequence[Metric]) -> tuple[Columns, ...]:
         """What it scores, a member of the group after the other."""
@@ -163,7 +181,11 @@ def runs_of(groups: Sequence[Group]) -> list[Run]:
     """Every condition that all members of a group have."""
     shared = ((group, condition) for group in groups for condition in group.members[0].runs)
     return [
-        Run(condition if len(groups) == 1 else f"{group.label}:{condition}", group, condition)
+        Run(
+            condition if len(groups) == 1 else replace(condition, method=f"{group.label}:{condition.method}"),
+            group,
+            condition,
+        )
         for group, condition in shared
         if all(condition in member.runs for member in group.members)
     ]
@@ -177,7 +199,7 @@ def named(runs: Sequence[Run], name: str) -> list[Run]:
     """
     folder, _, condition = name.partition(":")
     meant = {name, f"{folder.rstrip('/').rpartition('/')[2]}:{condition}"}
-    found = [run for run in runs if run.condition == name or run.name in meant]
+    found = [run for run in runs if run.names & meant]
     if not found:
         raise ConfigError(f"no evaluation has {name!r}", hint=suggest(name, {run.name for run in runs}))
     return found
@@ -202,7 +224,7 @@ def chosen(runs: Sequence[Run], names: Sequence[str], baseline: str | None) -> l
         ConfigError: A name is no run's, or the baseline's is several runs'.
     """
     wanted = {run.name for name in names for run in named(runs, name)}
-    wanted = wanted or {run.name for run in runs if not is_control(run.condition)}
+    wanted = wanted or {run.name for run in runs if run.condition.control is None}
     wanted |= {the_one(runs, baseline).name} if baseline else set()
     return [run for run in runs if run.name in wanted]
 
@@ -241,10 +263,11 @@ def lines(run: Run, parts: Sequence[Columns], metrics: Sequence[Aggregate]) -> I
             for metric in metrics
         ]
         for (*ids, _), *own in zip(member.samples, *scores, strict=True):
-            yield [run.group.label, str(member.folder), run.condition, *ids, *own]
+            condition = (str(run.condition.of), run.condition.control or "")
+            yield [run.group.label, str(member.folder), *condition, *ids, *own]
 
 
-_HEAD = ("evaluation", "folder", "condition", "user", "item", "target")
+_HEAD = ("evaluation", "folder", "method", "control", "user", "item", "target")
 
 
 @dataclass(frozen=True, slots=True, eq=False, kw_only=True)
@@ -364,7 +387,7 @@ def compare_evaluations(
     scored = [column for column in shown if any(column.name in own for own in stats.values())]
     draws = _draws(first, most, resamples)
     tables = {
-        title: score_table(scored, {run.name: stats[run] for run in rows}, draws, baseline=against)
+        title: score_table(scored, {run.id: stats[run] for run in rows}, draws, baseline=against)
         for title, rows, against in _layout(list(parts), baseline, several=len(groups) > 1)
     }
     left_out = (note for own in parts.values() for part in own for note in part.notes)
@@ -402,15 +425,16 @@ def _draws(first: Recorded, n_members: int, resamples: int | None) -> Resamples:
 
 def _layout(
     runs: Sequence[Run], baseline: str | None, *, several: bool
-) -> Iterator[tuple[str, Sequence[Run], str | None]]:
+) -> Iterator[tuple[str, Sequence[Run], ConditionId | None]]:
     """Title, rows and baseline of every table."""
     if baseline or not several:
-        against = the_one(runs, baseline).name if baseline else next((r.name for r in runs if r.name == "rag"), None)
-        yield (f"against {against}" if against else "scores"), runs, against
+        usual = (run for run in runs if run.condition == ConditionId(BASELINE))
+        against = the_one(runs, baseline) if baseline else next(usual, None)
+        yield (f"against {against.name}" if against else "scores"), runs, against and against.id
         return
-    for condition in dict.fromkeys(run.condition for run in runs):
-        rows = [run for run in runs if run.condition == condition]
-        yield condition, rows, rows[0].name if len(rows) > 1 else None
+    for name in dict.fromkeys(run.condition.plain_name for run in runs):  # measured or not, it is the same method
+        rows = [run for run in runs if run.condition.plain_name == name]
+        yield name, rows, rows[0].id if len(rows) > 1 else None
 
 
 def write_text(path: Path, text: str) -> None:

@@ -22,11 +22,10 @@ from idiolect.difference.claims.stylometric import POOLED
 from idiolect.difference.claims.taxonomy import CATEGORIES, CONTROLLED, Key, by_pair, by_path
 from idiolect.evaluation.uvq import Unit, category_of, units_of
 from idiolect.llm.base import Failure, SamplingParams, Schema, Usage
-from idiolect.methods.controls import is_control
 from idiolect.pipeline import results
 from idiolect.prompts.rendering import TEMPLATES, load
 from idiolect.store.base import ReviewReader
-from idiolect.types import Block, ComparedReview, Message, Prompt, ReviewId, UserId
+from idiolect.types import Block, ComparedReview, ConditionId, Message, Prompt, ReviewId, UserId
 
 MOST_UNITS = 12
 """Units of one comparison that are read, as in the script."""
@@ -277,16 +276,16 @@ class Found:
         return list(found.values())
 
 
-def found_in(runs: Mapping[str, Sequence[Mapping[str, Any]]]) -> dict[str, Found]:
+def found_in(runs: Mapping[ConditionId, Sequence[Mapping[str, Any]]]) -> dict[ConditionId, Found]:
     """What every method that compared anything has found.
 
     Args:
         runs: By condition, its outputs sample by sample (see ``results.sample_row``); controls do not count.
     """
     return {
-        name: found_by(rows)
-        for name, rows in runs.items()
-        if not is_control(name) and any(row.get("compared") for row in rows)
+        condition: found_by(rows)
+        for condition, rows in runs.items()
+        if condition.control is None and any(row.get("compared") for row in rows)
     }
 
 
@@ -344,8 +343,8 @@ _NOBODY = UserId("")
 
 
 def judge_found(
-    who: Judge, found: Mapping[str, Found], reader: ReviewReader, *, templates: Path | None = None
-) -> dict[str, Found]:
+    who: Judge, found: Mapping[ConditionId, Found], reader: ReviewReader, *, templates: Path | None = None
+) -> dict[ConditionId, Found]:
     """What was found, with the judge's word on every comparison: one call for each with something valid.
 
     Args:

@@ -59,7 +59,7 @@ def differences_to_text(tables: Sequence[ScoreTable]) -> str:
     for table in tables:
         digits = [decimals(cells) for cells in table.by_column]
         tested = [row for row in table.rows if any(cell and cell.versus for cell in row.cells)]
-        grid += [[f"{row.method} - {table.baseline}", *map(_difference, row.cells, digits)] for row in tested]
+        grid += [[f"{row.name} - {table.baseline}", *map(_difference, row.cells, digits)] for row in tested]
     return "\n".join(_align(grid)) + "\n"
 
 
@@ -69,7 +69,7 @@ def controls_to_text(tables: Sequence[ScoreTable]) -> str:
     Args:
         tables: A method and its controls each, of the same columns and samples; their signatures stand elsewhere.
     """
-    controls = [row for table in tables for row in table.rows if row.method != table.baseline]
+    controls = [row for table in tables for row in table.rows if row.condition != table.baseline]
     shown = [place for place in range(len(tables[0].columns)) if any(row.cells[place] for row in controls)]
     one = joined(tables)
     one = replace(
@@ -106,7 +106,7 @@ def verdicts_to_markdown(verdicts: Sequence[Verdict]) -> str:
 def to_dict(table: ScoreTable) -> dict[str, Any]:
     """Plain lists, dicts, numbers and strings; a method has only the scores it has."""
     return {
-        "baseline": table.baseline,
+        "baseline": None if table.baseline is None else str(table.baseline),
         "segments": table.segments,
         "resamples": table.resamples,
         "test": "paired randomisation",
@@ -118,7 +118,10 @@ def to_dict(table: ScoreTable) -> dict[str, Any]:
         ],
         "methods": [
             {
-                "name": row.method,
+                "name": row.name,
+                "method": row.method,
+                "control": row.control,
+                "measured": row.condition.measured,
                 "scores": {c.name: _plain(cell) for c, cell in zip(table.columns, row.cells, strict=True) if cell},
             }
             for row in table.rows
@@ -147,7 +150,7 @@ def _grid(table: ScoreTable, *, bold: bool) -> list[list[str]]:
     digits, best = map(decimals, table.by_column), map(best_of, table.columns, table.by_column)
     how = [(places, top if bold else None) for places, top in zip(digits, best, strict=True)]
     head = [f"{c.name} {'↑' if c.greater_is_better else '↓'}" for c in table.columns]
-    rows = [[row.method, *(_show(cell, *of) for cell, of in zip(row.cells, how, strict=True))] for row in table.rows]
+    rows = [[row.name, *(_show(cell, *of) for cell, of in zip(row.cells, how, strict=True))] for row in table.rows]
     return [["method", *head], *rows]
 
 
@@ -190,8 +193,8 @@ def _line(cells: Sequence[str]) -> str:
 
 
 FIELDS = (
-    "method", "metric", "value", "low", "high", "baseline", "difference", "difference_low", "difference_high", "p",
-    "p_holm", "samples", "units", "resamples", "signature",
+    "method", "control", "metric", "value", "low", "high", "baseline", "difference", "difference_low",
+    "difference_high", "p", "p_holm", "samples", "units", "resamples", "signature",
 )  # fmt: skip
 _SPECIAL = re.compile(r"[\\&%$#_{}~^]")
 _FORMULA = re.compile(r"\s*[=+\-@\uff1d\uff0b\uff0d\uff20]|[\t\r\n]")
@@ -207,7 +210,7 @@ def to_csv(tables: Iterable[ScoreTable]) -> str:
 def to_frame(table: ScoreTable) -> pl.DataFrame:
     """One row per method and metric, with the columns ``FIELDS``; what was not tested is null."""
     rows = [[None if value == "" else value for value in line] for line in _scores(table)]
-    texts = {"method", "metric", "baseline", "signature"}
+    texts = {"method", "control", "metric", "baseline", "signature"}
     counts = {"samples", "units", "resamples"}
     schema = {name: pl.String if name in texts else pl.Int64 if name in counts else pl.Float64 for name in FIELDS}
     return pl.DataFrame(rows, schema=schema, orient="row")
@@ -252,8 +255,7 @@ def to_latex(table: ScoreTable) -> str:
     digits, best = map(decimals, table.by_column), map(best_of, table.columns, table.by_column)
     how = list(zip(digits, best, strict=True))
     rows = [
-        [escape(row.method), *(_latex(cell, *of) for cell, of in zip(row.cells, how, strict=True))]
-        for row in table.rows
+        [escape(row.name), *(_latex(cell, *of) for cell, of in zip(row.cells, how, strict=True))] for row in table.rows
     ]
     comments = [*table_notes(table), *(column.signature for column in table.columns)]
     lines = [rf"\begin{{tabular}}{{l{'r' * len(table.columns)}}}", r"\toprule", _row(head), r"\midrule"]
@@ -276,9 +278,9 @@ def _scores(table: ScoreTable) -> Iterator[Sequence[object]]:
             if cell:
                 tested = ("", "", "", "", "", "")
                 if cell.versus:
-                    tested = (table.baseline, *cell.versus, cell.p_holm)
+                    tested = (str(table.baseline), *cell.versus, cell.p_holm)
                 about = (table.segments, table.units, table.resamples, column.signature)
-                yield (row.method, column.name, *cell.score, *tested, *about)
+                yield (str(row.condition.of), row.control or "", column.name, *cell.score, *tested, *about)
 
 
 def _latex(cell: Cell | None, digits: int, best: float | None) -> str:

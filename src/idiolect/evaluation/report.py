@@ -23,6 +23,10 @@ from idiolect.evaluation.significance import (
 )
 from idiolect.metrics.base import Aggregate
 from idiolect.registry import suggest
+from idiolect.types import ConditionId
+
+Stats = Mapping[str, np.ndarray]
+"""By metric, float (n, n_stats) or (n,)."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -47,10 +51,25 @@ class Cell:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Row:
-    """One method; a cell is None where it has no such score."""
+    """One method or control; a cell is None where it has no such score."""
 
-    method: str
+    condition: ConditionId
     cells: tuple[Cell | None, ...]
+
+    @property
+    def name(self) -> str:
+        """Of the condition, for display."""
+        return str(self.condition)
+
+    @property
+    def method(self) -> str:
+        """Of the condition."""
+        return self.condition.method
+
+    @property
+    def control(self) -> str | None:
+        """Of the condition."""
+        return self.condition.control
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -67,7 +86,7 @@ class ScoreTable:
     """How many users, or samples, that are."""
     min_p: float
     """The smallest p that a comparison can have, before correction."""
-    baseline: str | None = None
+    baseline: ConditionId | None = None
 
     @property
     def by_column(self) -> list[list[Cell | None]]:
@@ -82,29 +101,32 @@ class ScoreTable:
 
 def score_table(
     metrics: Sequence[Aggregate],
-    stats: Mapping[str, Mapping[str, np.ndarray]],
+    stats: Mapping[ConditionId, Stats] | Mapping[str, Stats],
     resamples: Resamples,
     *,
-    baseline: str | None = None,
+    baseline: ConditionId | str | None = None,
 ) -> ScoreTable:
     """Score every method and test it against the baseline.
 
     Args:
         metrics: The columns.
-        stats: Method to metric name to float (n, n_stats) or (n,), rows aligned over methods; a metric may be missing.
+        stats: Condition to metric name to float (n, n_stats) or (n,), rows aligned over conditions; a metric may be
+            missing. A string names a method.
         resamples: Draws over the n segments, the same for every cell.
-        baseline: The method others are tested against; None: no tests.
+        baseline: The condition others are tested against; None: no tests.
 
     Raises:
         ConfigError: The baseline is not among the methods, or two metrics have one name.
         InputError: A method has another number of segments than the resamples, or scores that are not finite.
     """
     check_names(metrics)
-    if baseline is not None and baseline not in stats:
-        raise ConfigError(f"unknown baseline {baseline!r}", hint=suggest(baseline, stats))
+    runs = {_condition(key): own for key, own in stats.items()}
+    against = None if baseline is None else _condition(baseline)
+    if against is not None and against not in runs:
+        raise ConfigError(f"unknown baseline {str(against)!r}", hint=suggest(str(against), map(str, runs)))
     scores = {
-        (method, metric.name): _score(metric, own[metric.name], resamples)
-        for method, own in stats.items()
+        (condition, metric.name): _score(metric, own[metric.name], resamples)
+        for condition, own in runs.items()
         for metric in metrics
         if metric.name in own
     }
@@ -112,8 +134,8 @@ def score_table(
         Column(name=m.name, greater_is_better=m.greater_is_better, signature=str(m.signature())) for m in metrics
     )
     rows = tuple(
-        Row(method=method, cells=tuple(_cell(scores, method, column.name, baseline) for column in columns))
-        for method in stats
+        Row(condition=condition, cells=tuple(_cell(scores, condition, column.name, against) for column in columns))
+        for condition in runs
     )
     return ScoreTable(
         columns=columns,
@@ -123,8 +145,12 @@ def score_table(
         clustered=resamples.clustered,
         units=resamples.units,
         min_p=resamples.min_p,
-        baseline=baseline,
+        baseline=against,
     )
+
+
+def _condition(key: ConditionId | str) -> ConditionId:
+    return ConditionId(key) if isinstance(key, str) else key
 
 
 def check_names(metrics: Sequence[Aggregate]) -> None:
@@ -145,11 +171,13 @@ def _score(metric: Aggregate, stats: np.ndarray, resamples: Resamples) -> Score:
     return score
 
 
-def _cell(scores: Mapping[tuple[str, str], Score], method: str, metric: str, baseline: str | None) -> Cell | None:
-    own = scores.get((method, metric))
+def _cell(
+    scores: Mapping[tuple[ConditionId, str], Score], condition: ConditionId, metric: str, baseline: ConditionId | None
+) -> Cell | None:
+    own = scores.get((condition, metric))
     if own is None:
         return None
-    reference = scores.get((baseline, metric)) if baseline not in (None, method) else None
+    reference = None if baseline is None or baseline == condition else scores.get((baseline, metric))
     return Cell(score=interval(own), versus=compare(own, reference) if reference else None)
 
 
@@ -172,7 +200,7 @@ def table_notes(table: ScoreTable) -> list[str]:
     if table.units < FEW:
         notes.append(f"Intervals of fewer than {FEW} {units} are too narrow to be trusted.")
     if table.baseline is not None:
-        notes += [mark_note(table.baseline, "the table"), *unmarkable([table])]
+        notes += [mark_note(str(table.baseline), "the table"), *unmarkable([table])]
     return notes
 
 

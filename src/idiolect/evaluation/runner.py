@@ -1,6 +1,6 @@
-"""The rows of a result table: methods and their controls.
+"""Evaluation runner: from a split and an adapter to texts and likelihoods of every method and control, and a table.
 
-From a split and an adapter to a table: every condition's texts and likelihoods, recorded as they are finished.
+A condition's outputs are recorded when it is finished.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ import json
 import sys
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -18,14 +18,13 @@ from idiolect.encoders import folder_digest, load_encoder
 from idiolect.errors import ArtifactError, ConfigError, without_passwords
 from idiolect.evaluation.judge import Found, found_in, judge_found, write_judged
 from idiolect.evaluation.scoring import Evaluation, Scorer
-from idiolect.evaluation.usage import check_answered, settled, unheard
+from idiolect.evaluation.usage import check_answered, failure_notes, settled
 from idiolect.llm.base import LLM
-from idiolect.methods.base import BASELINES, Method, check_support, requirements
+from idiolect.methods.base import BASELINES, Method, Requirements, check_support, requirements
 from idiolect.methods.controls import (
     NO_ADAPTER,
     TRAINED_CONTROLS,
     WRONG_USER,
-    Named,
     NoAdapter,
     Once,
     OtherVectors,
@@ -34,7 +33,6 @@ from idiolect.methods.controls import (
     WrongUser,
     WrongUserCases,
     WrongUsers,
-    control_name,
 )
 from idiolect.methods.roles import Role
 from idiolect.pipeline import results
@@ -47,21 +45,31 @@ from idiolect.progress import Progress
 from idiolect.prompts.rendering import digest
 from idiolect.store.outputs import check_folder, claim_folder
 from idiolect.store.sql import SqlStore
-from idiolect.types import Sample
+from idiolect.types import ConditionId, Prediction, Sample
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Condition:
-    """A method under one way of feeding it."""
+    """A method, or one of its controls, that is run."""
 
     method: Method
-    control: bool = False
-    """Controls are compared with their method, methods with RAG."""
+    """With the inputs of the control, if it is one."""
+    control: str | None = None
+    """Which control; None for the method itself. Controls are compared with their method, methods with the baseline."""
+    registered: str = ""
+    """Name in the settings."""
+    measured: bool = False
+    """See ``ConditionId.measured``."""
 
     @property
-    def name(self) -> str:
-        """The method's, for tables and files."""
-        return self.method.name
+    def id(self) -> ConditionId:
+        """The key in tables and files."""
+        return ConditionId(self.method.name, self.control, self.measured)
+
+    def generate(self, samples: Sequence[Sample]) -> list[Prediction]:
+        """One prediction per sample, in order, that names method and control."""
+        written = self.method.generate(samples)
+        return [replace(prediction, method=self.id.method, control=self.control) for prediction in written]
 
 
 def evaluated_methods(settings: Settings, adapter: Path | None) -> list[str]:
@@ -70,7 +78,7 @@ def evaluated_methods(settings: Settings, adapter: Path | None) -> list[str]:
     Raises:
         ConfigError: A method needs an adapter, and there is none.
     """
-    wanted = (*BASELINES, *settings.methods, *((settings.adapter_method,) if adapter else ()))
+    wanted = (*BASELINES, settings.baseline, *settings.methods, *((settings.adapter_method,) if adapter else ()))
     names = list(dict.fromkeys(wanted))
     needing = [name for name in names if requirements(name).adapter]
     if needing and adapter is None:
@@ -102,11 +110,20 @@ def conditions(data: Data, models: Models, adapter_folder: Path | None) -> list[
         fits = {"templates": words, "store": data.fingerprint, "split": data.members}
         check_adapter(adapter_folder, encoder=data.encoder, backbone=llm.name, **fits)
     builder = MethodBuilder(data.settings, models, data.snapshot(data.evaluated), data.text_encoder)
-    found = [condition for name in names for condition in _with_controls(data, builder, name, adapter_folder)]
+    found = [
+        replace(condition, registered=name, measured=is_measured(requirements(name), data.settings))
+        for name in names
+        for condition in _with_controls(data, builder, name, adapter_folder)
+    ]
     if not data.settings.negative_controls:
-        found = [condition for condition in found if not condition.control]
-    _check_names([condition.name for condition in found])
+        found = [condition for condition in found if condition.control is None]
+    _check_names([condition.id for condition in found])
     return found
+
+
+def is_measured(needs: Requirements, settings: Settings) -> bool:
+    """Whether a method measures style because no model plays a role of its analysis."""
+    return needs.measures and not needs.analysis_roles & settings.differences.roles.keys()
 
 
 def _with_controls(data: Data, builder: MethodBuilder, name: str, adapter: Path | None) -> Iterator[Condition]:
@@ -122,26 +139,26 @@ def _with_controls(data: Data, builder: MethodBuilder, name: str, adapter: Path 
     if needs.adapter and adapter is not None:
         yield from _trained(data, builder, name, adapter)
     for control in needs.controls:
-        label = control_name(method.name, control)
         if control == NO_ADAPTER:
             if not data.settings.prompt.with_text:  # with text it would be the baseline's prompt
                 how = {"params": data.settings.sampling, "prompt": data.settings.prompt}
-                yield Condition(method=NoAdapter(builder.models.own, contexts, **how, name=label), control=True)
+                yield Condition(
+                    method=NoAdapter(builder.models.own, contexts, **how, name=method.name), control=control
+                )
             continue
         source = (WrongUser if control == WRONG_USER else OtherVectors)(contexts, seed=seed)
         wrong = control == WRONG_USER and needs.peers
         cases = WrongUserCases(contexts, builder.comparisons, seed=seed) if wrong else None
         stranger = builder.build(name, source, adapter=adapter, comparisons=cases)
-        yield Condition(method=Named(stranger, label), control=True)
+        yield Condition(method=stranger, control=control)
 
 
 def _profiled(method: ProfileMethod, seed: int) -> Iterator[Condition]:
     """A method that writes from profiles, and its control with another user's; profiles are made once for both."""
     own = Once(method.states)
-    yield Condition(method=Profiled(method=method, states=own, name=method.name))
+    yield Condition(method=Profiled(method=method, states=own))
     if WRONG_USER in method.requires.controls:
-        label, wrong = control_name(method.name, WRONG_USER), WrongUsers(own, seed=seed)
-        yield Condition(method=Profiled(method=method, states=wrong, name=label), control=True)
+        yield Condition(method=Profiled(method=method, states=WrongUsers(own, seed=seed)), control=WRONG_USER)
 
 
 def _trained(data: Data, builder: MethodBuilder, name: str, adapter: Path) -> Iterator[Condition]:
@@ -152,24 +169,25 @@ def _trained(data: Data, builder: MethodBuilder, name: str, adapter: Path) -> It
         if (adapter / folder / WEIGHTS).is_file():
             contexts = data.contexts(data.evaluated, vectors=control.vectors, past=requirements(name).past_vectors)
             method = builder.build(name, contexts, adapter=adapter / folder)
-            yield Condition(method=Named(method, control_name(method.name, control.label)), control=True)
+            yield Condition(method=method, control=control.label)
 
 
-def _check_names(names: Sequence[str]) -> None:
-    """Refuse a method of one's own that a table could not tell from another's rows."""
-    for name in names:
-        if names.count(name) > 1:
-            raise ConfigError(f"two methods are called {name!r}", hint="give yours a name of its own")
+def _check_names(conditions: Sequence[ConditionId]) -> None:
+    """Refuse conditions that tables or files could not tell apart."""
+    files = [results.file_name(one.plain_name).casefold() for one in conditions]
+    for one, file in zip(conditions, files, strict=True):
+        if files.count(file) > 1:
+            raise ConfigError(f"two methods are called {one.plain_name!r}", hint="give yours a name of its own")
 
 
 _FREE_OF_ENDPOINT = {"backbone": {"endpoint": {"limits": True, "retry": True, "price": True}}}
 _FREE = {
-    **dict.fromkeys(("metrics", "resamples", "fit", "cache", "methods"), True),
+    **dict.fromkeys(("metrics", "resamples", "fit", "cache", "methods", "baseline"), True),
     **dict.fromkeys(("negative_controls", "uniqueness_groups"), True),
     **_FREE_OF_ENDPOINT,
     "differences": {**dict.fromkeys(ROLES, _FREE_OF_ENDPOINT), "judge": True},
 }
-"""What may change between the calls of one evaluation: no output depends on it."""
+"""Settings that may change between calls for one evaluation, because no output depends on them."""
 
 
 def evaluate(
@@ -209,66 +227,73 @@ def evaluate(
         judge = models.judge(data.settings.differences) if data.settings.methods else None
         record = _record(data, models, adapter, provenance)
         if "likelihood" not in llm.supports and not generate_controls:
-            wanted = [condition for condition in wanted if not condition.control]  # they would have nothing to show
+            wanted = [condition for condition in wanted if condition.control is None]  # they would have nothing to show
         _claim(folder, _depends(data, record, adapter, generate_controls))
-        runs: dict[str, list[dict[str, Any]]] = {}
-        for one in _shown(wanted, progress):
-            runs[one.name] = run_condition(one, llm, samples, folder, texts=generate_controls or not one.control)
+        runs: dict[ConditionId, list[dict[str, Any]]] = {}
+        for one in _with_progress(wanted, progress):
+            texts = generate_controls or one.control is None
+            runs[one.id] = run_condition(one, llm, samples, folder, texts=texts)
         found = _found(data, runs, judge, folder)
-    evaluation = scorer.score(runs, folder, _notes(llm, record["roles"], runs, wanted), found)
+    baseline = next(one.id for one in wanted if one.registered == data.settings.baseline and one.control is None)
+    notes = _notes(llm, record["roles"], runs, wanted)
+    evaluation = scorer.score(runs, folder, notes, found, baseline=baseline)
     record |= {"judge": judge and judge.llm.name, "samples": len(samples)}
+    record["conditions"] = [{"name": str(one), **asdict(one)} for one in runs]
     evaluation.write({**record, "seconds": round(time.time() - started, 1)})
     return evaluation
 
 
-def _shown(wanted: Sequence[Condition], progress: bool) -> Iterator[Condition]:
-    """The conditions, one after another, each named while it is run."""
-    with Progress(len(wanted), "evaluate", "condition", shown=progress, keep=False) as told:
+def _with_progress(wanted: Sequence[Condition], shown: bool) -> Iterator[Condition]:
+    """The conditions in order, each named in the progress bar while it runs."""
+    with Progress(len(wanted), "evaluate", "condition", shown=shown, keep=False) as bar:
         for one in wanted:
-            told.note(one.name)
+            bar.note(str(one.id))
             yield one
-            told.update()
+            bar.update()
 
 
 def run_condition(
     condition: Condition, llm: LLM, samples: Sequence[Sample], folder: Path, *, texts: bool
 ) -> list[dict[str, Any]]:
-    """A condition's outputs, sample by sample; read back where asking again would bring nothing new.
+    """A condition's outputs, one row per sample; read back if repeating the calls would change nothing.
 
     Args:
         condition: What is run.
-        llm: Gives the likelihoods, where it can.
+        llm: Gives the likelihoods, if it can.
         samples: What is written.
         folder: Of the evaluation.
         texts: Whether texts are written too.
 
     Raises:
         EndpointError: Some model gave no answer at all.
-        ArtifactError: What is on record cannot be read, or is of other samples.
+        ArtifactError: The recorded outputs cannot be read, or are of another condition or other samples.
     """
-    path = results.output_file(folder, "samples", condition.name)
-    if path.is_file() and settled(rows := _read_back(path, samples)):
+    path = results.output_file(folder, "samples", condition.id.plain_name)
+    if path.is_file() and settled(rows := _read_back(path, samples, condition.id)):
         return rows
     references, nothing = [sample.reference or "" for sample in samples], [None] * len(samples)
     nats = nothing
     if "likelihood" in llm.supports:
         nats = llm.negative_log_likelihood(condition.method.prompts(samples), references).tolist()
-    written = condition.method.generate(samples) if texts else nothing
+    written = condition.generate(samples) if texts else nothing
     rows = [
         results.sample_row(
-            prediction, loss, user=sample.user, item=sample.item, target=sample.target, reference=reference
+            prediction, loss, user=sample.user, item=sample.item, target=sample.target, reference=reference,
+            method=condition.id.method, control=condition.control,
         )
         for sample, reference, prediction, loss in zip(samples, references, written, nats, strict=True)
-    ]
-    check_answered(condition.name, rows)
+    ]  # fmt: skip
+    check_answered(condition.id, rows)
     path.parent.mkdir(parents=True, exist_ok=True)
     results.write_lines(path, rows)
     return rows
 
 
-def _read_back(path: Path, samples: Sequence[Sample]) -> list[dict[str, Any]]:
+def _read_back(path: Path, samples: Sequence[Sample], condition: ConditionId) -> list[dict[str, Any]]:
     try:
         rows = results.read_outputs(path)
+        if any((row.get("method"), row.get("control")) != (condition.method, condition.control) for row in rows):
+            raise ValueError("it is of another condition, or of an earlier version")
         wanted = [(sample.user, sample.item, sample.target) for sample in samples]
         if [(row["user"], row["item"], row["target"]) for row in rows] != wanted:
             raise ValueError("it has other samples")
@@ -280,30 +305,32 @@ def _read_back(path: Path, samples: Sequence[Sample]) -> list[dict[str, Any]]:
 
 
 def _found(
-    data: Data, runs: Mapping[str, Sequence[Mapping[str, Any]]], judge: Role | None, folder: Path
-) -> dict[str, Found]:
-    """What the methods found to differ; with the judge's word, which goes to a file of its own, where there is one."""
+    data: Data, runs: Mapping[ConditionId, Sequence[Mapping[str, Any]]], judge: Role | None, folder: Path
+) -> dict[ConditionId, Found]:
+    """Differences that the methods found; judgements, if there is a judge, go to files of their own."""
     found = found_in(runs)
     if judge is not None:
         found = judge_found(judge, found, data.snapshot(data.evaluated), templates=data.settings.prompt.templates)
-    for name, one in found.items():
-        write_judged(one, results.output_file(folder, "judged", name))
+    for condition, one in found.items():
+        write_judged(one, results.output_file(folder, "judged", condition.plain_name))
     return found
 
 
 def _notes(
     llm: LLM,
     roles: Mapping[str, str],
-    runs: Mapping[str, Sequence[Mapping[str, Any]]],
+    runs: Mapping[ConditionId, Sequence[Mapping[str, Any]]],
     ran: Sequence[Condition],
 ) -> list[str]:
     notes: list[str] = []
     if "likelihood" not in llm.supports:
         notes.append(f"{llm.name} gives no likelihoods: no column nll, and no verdict on whether a gain is personal")
     if (writer := roles.get("generator", llm.name)) != llm.name:
-        told = ", ".join(one.name for one in ran if "generator" in one.method.requires.roles and not one.control)
-        notes.append(f"{told} are written by {writer}, the others by {llm.name}: they differ by the model, too")
-    return [*notes, *unheard(runs, extractor="extractor" in roles)]
+        methods = [one for one in ran if one.control is None and "generator" in one.method.requires.roles]
+        names = ", ".join(str(one.id) for one in methods)
+        notes.append(f"{names} are written by {writer}, the others by {llm.name}: they differ by the model, too")
+    extractors = [one for one in ran if "extractor" in roles and "extractor" in one.method.requires.roles]
+    return [*notes, *failure_notes(runs, extracting={one.id.method for one in extractors})]
 
 
 def _record(data: Data, models: Models, adapter: Path | None, provenance: Mapping[str, Any] | None) -> dict[str, Any]:

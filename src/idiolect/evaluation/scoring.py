@@ -1,11 +1,4 @@
-"""What trait fidelity is held against in an evaluation: the reviews that are visible at test.
-
-What a condition's outputs score, sample by sample: a column a metric, and what could not be scored.
-
-What an evaluation found, as a result file, a report and plain text.
-
-Outputs of conditions to tables, intervals and verdicts.
-"""
+"""Scoring: from the outputs of conditions to tables, intervals and attribution, as a result file, report and text."""
 
 from __future__ import annotations
 
@@ -20,8 +13,8 @@ import polars as pl
 
 from idiolect.errors import InputError
 from idiolect.evaluation import curves as curve_report
-from idiolect.evaluation import usage as spend_report
-from idiolect.evaluation import uvq_report as uvq_report
+from idiolect.evaluation import usage as usage_tables
+from idiolect.evaluation import uvq_report
 from idiolect.evaluation.attribution import Verdict, judge, settled_by
 from idiolect.evaluation.curves import Curves, curves
 from idiolect.evaluation.judge import Found
@@ -35,11 +28,18 @@ from idiolect.evaluation.render import (
     to_text,
     verdicts_to_markdown,
 )
-from idiolect.evaluation.report import ScoreTable, check_names, score_table
+from idiolect.evaluation.report import ScoreTable, Stats, check_names, score_table
 from idiolect.evaluation.significance import Interval, Resamples, interval
-from idiolect.evaluation.usage import PeerScopes, Spending, answered, count_peer_scopes, sentences, spending, with_stage
+from idiolect.evaluation.usage import (
+    PeerScopes,
+    UsageReport,
+    answered,
+    count_peer_scopes,
+    sentences,
+    usage_report,
+    with_stage,
+)
 from idiolect.evaluation.uvq_report import MethodUvq, UvqByMethod, judging, method_uvq, user_scores
-from idiolect.methods.controls import is_control
 from idiolect.metrics.base import Aggregate, Mean, Metric
 from idiolect.metrics.fidelity import FIDELITY, StyleTargets
 from idiolect.metrics.registry import load_metrics
@@ -47,7 +47,7 @@ from idiolect.metrics.scripts import WITH_TOKENS, note_of
 from idiolect.pipeline import results
 from idiolect.pipeline.data import Data
 from idiolect.store.base import is_history, is_peer
-from idiolect.types import Sample
+from idiolect.types import ConditionId, Sample
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -142,8 +142,6 @@ NLL = Mean("nll", greater_is_better=False, unit="nats/review")
 
 Rows = Sequence[Mapping[str, Any]]
 """A condition's outputs, one a sample."""
-Stats = Mapping[str, np.ndarray]
-"""By column, float (n, n_stats) or (n,)."""
 
 
 class Columns(NamedTuple):
@@ -219,19 +217,19 @@ class Evaluation:
     """What ``evaluate`` found."""
 
     methods: ScoreTable
-    """Methods, tested against RAG."""
-    controls: Mapping[str, ScoreTable]
+    """Methods, tested against the baseline."""
+    controls: Mapping[ConditionId, ScoreTable]
     """By method: it and its controls, tested against it; without methods that have none."""
     verdicts: tuple[Verdict, ...]
-    """Whether what the methods gain is personal, as far as the controls that were run can tell."""
+    """Attribution: whether the methods' gains are personal, as far as the controls that were run show it."""
     categories: Mapping[str, ScoreTable]
     """The methods' table of every category, where there are several, and of users by uniqueness, where asked for."""
     own_fidelity: Interval | None
     """Trait fidelity of the users' own texts, which is what can be hoped for; None where it is no metric."""
     uvq: UvqByMethod
     """How many different things the methods found of the users, by method; without those that compare nobody."""
-    spending: Spending
-    """Calls, tokens, latency and money, by condition and stage."""
+    usage: UsageReport
+    """Calls, tokens, latency and cost, by condition and stage."""
     curves: Curves
     """What further calls of the extractor brought, by condition; without those whose extraction was not adaptive."""
     peer_scopes: PeerScopes
@@ -277,8 +275,8 @@ class Evaluation:
         parts += [f"whether it is personal\n\n{verdicts_to_markdown(self.verdicts)}"] if self.verdicts else []
         if self.uvq:
             parts.append(f"what was found to differ\n\n{uvq_report.to_text(self.uvq)}")
-        if spend_report.worth_showing(self.spending):
-            parts.append(f"what it took\n\n{spend_report.to_text(self.spending)}")
+        if usage_tables.worth_showing(self.usage):
+            parts.append(f"what it took\n\n{usage_tables.to_text(self.usage)}")
         return "\n".join([*parts, *self.remarks]).rstrip("\n")
 
     @property
@@ -305,15 +303,14 @@ class Evaluation:
         own = {} if self.own_fidelity is None else {"users_own_fidelity": self.own_fidelity._asdict()}
         tables = {name: to_dict(table) for name, table in self._titled().items()}
         verdicts = [verdict.to_dict() for verdict in self.verdicts]
-        spent = spend_report.to_dict(self.spending)
         return {
             "tables": tables,
             "verdicts": verdicts,
             **own,
             "uvq": uvq_report.to_dict(self.uvq),
-            "usage": spent,
+            "usage": usage_tables.to_dict(self.usage),
             "curves": curve_report.to_dict(self.curves),
-            "peer_scopes": self.peer_scopes,
+            "peer_scopes": {one.plain_name: counts for one, counts in self.peer_scopes.items()},
             "notes": list(self.notes),
         }
 
@@ -326,8 +323,8 @@ class Evaluation:
         if self.uvq:
             shown = uvq_report.to_markdown(self.uvq, figures)
             sections.append(f"## What was found to differ\n\n{shown}")
-        if self.spending:
-            sections.append(f"## What it took\n\n{spend_report.to_markdown(self.spending)}")
+        if self.usage:
+            sections.append(f"## What it took\n\n{usage_tables.to_markdown(self.usage)}")
         if self.curves:
             sections.append(f"## What further calls found\n\n{curve_report.to_markdown(self.curves)}")
         if self.remarks:
@@ -375,32 +372,35 @@ class Scorer:
 
     def score(
         self,
-        runs: Mapping[str, Rows],
+        runs: Mapping[ConditionId, Rows],
         folder: Path,
         notes: Sequence[str] = (),
-        differing: Mapping[str, Found] | None = None,
+        differing: Mapping[ConditionId, Found] | None = None,
+        *,
+        baseline: ConditionId,
     ) -> Evaluation:
         """What the conditions' outputs say.
 
         Args:
-            runs: By condition; methods, RAG among them, and controls named ``method: control``.
+            runs: Outputs by condition, the baseline among them.
             folder: Where the evaluation is written.
             notes: What else there is to say.
-            differing: What the methods found to differ; None: nothing.
+            differing: Differences that the methods found; None: none.
+            baseline: The method that the others are tested against.
         """
         self._places = answered(runs)
-        scored = {name: columns(name, rows, self._metrics, self._references) for name, rows in runs.items()}
+        scored = {name: columns(str(name), rows, self._metrics, self._references) for name, rows in runs.items()}
         stats = {name: {**own.stats, **self._fidelity(runs[name])} for name, own in scored.items()}
-        methods = {name: own for name, own in stats.items() if not is_control(name)}
+        methods = {name: own for name, own in stats.items() if name.control is None}
         varied = self._method_uvq(differing or {}, stats)
         return Evaluation(
-            methods=self._table(methods, "rag", self._answered),
+            methods=self._table(methods, baseline, self._answered),
             controls=self._controls(stats),
             verdicts=self._verdicts(stats),
-            categories=self._by_category(methods),
+            categories=self._by_category(methods, baseline),
             own_fidelity=self._own_fidelity(),
             uvq=varied,
-            spending=with_stage(spending(runs), "judge", judging(varied)),
+            usage=with_stage(usage_report(runs), "judge", judging(varied)),
             curves=curves(runs),
             peer_scopes=count_peer_scopes(runs),
             notes=(*notes, *self._scripts(), *(note for own in scored.values() for note in own.notes)),
@@ -419,7 +419,9 @@ class Scorer:
             f"{FIDELITY.name} {of}: {n - known} of {n} samples are not in English, and only English is measured",
         ]
 
-    def _method_uvq(self, differing: Mapping[str, Found], stats: Mapping[str, Stats]) -> dict[str, MethodUvq]:
+    def _method_uvq(
+        self, differing: Mapping[ConditionId, Found], stats: Mapping[ConditionId, Stats]
+    ) -> dict[ConditionId, MethodUvq]:
         settings, users = self._data.settings, [sample.user for sample in self._samples]
         draws = Resamples(len(set(users)), np.random.default_rng([settings.seed, 19]), resamples=settings.resamples)
         scores = {name: user_scores(self._metrics, stats[name], users, self._places) for name in differing}
@@ -449,7 +451,7 @@ class Scorer:
         rng = np.random.default_rng([settings.seed, 11])
         return _Draws(places, Resamples(len(users), rng, clusters=users, resamples=settings.resamples))
 
-    def _table(self, stats: Mapping[str, Stats], baseline: str, draws: _Draws) -> ScoreTable:
+    def _table(self, stats: Mapping[ConditionId, Stats], baseline: ConditionId, draws: _Draws) -> ScoreTable:
         shown = [column for column in self._columns if any(column.name in own for own in stats.values())]
         chosen = {
             run: {name: rows for name, values in own.items() if _is_known(name, rows := values[draws.places])}
@@ -458,15 +460,15 @@ class Scorer:
         shown = [column for column in shown if any(column.name in own for own in chosen.values())]
         return score_table(shown, chosen, draws.resamples, baseline=baseline)
 
-    def _controls(self, stats: Mapping[str, Stats]) -> dict[str, ScoreTable]:
-        tables: dict[str, ScoreTable] = {}
-        for method in stats:
-            own = {name: values for name, values in stats.items() if name == method or name.startswith(f"{method}: ")}
+    def _controls(self, stats: Mapping[ConditionId, Stats]) -> dict[ConditionId, ScoreTable]:
+        tables: dict[ConditionId, ScoreTable] = {}
+        for method in (one for one in stats if one.control is None):
+            own = {one: values for one, values in stats.items() if one.of == method}
             if len(own) > 1:
                 tables[method] = self._table(own, method, self._answered)
         return tables
 
-    def _verdicts(self, stats: Mapping[str, Stats]) -> tuple[Verdict, ...]:
+    def _verdicts(self, stats: Mapping[ConditionId, Stats]) -> tuple[Verdict, ...]:
         nats = {name: own[NLL.name] for name, own in stats.items() if NLL.name in own}
         return tuple(judge(claim, nats, self._all.resamples) for claim in settled_by(nats))
 
@@ -477,7 +479,7 @@ class Scorer:
         own = rows[draws.places]
         return interval(draws.resamples.score(FIDELITY, own)) if _is_known(FIDELITY.name, own) else None
 
-    def _by_category(self, methods: Mapping[str, Stats]) -> dict[str, ScoreTable]:
+    def _by_category(self, methods: Mapping[ConditionId, Stats], baseline: ConditionId) -> dict[str, ScoreTable]:
         categories = categories_of(self._data, self._samples)
         category, names = np.array(categories), sorted(set(categories))
         places = {name: self._places[category[self._places] == name] for name in names} if len(names) > 1 else {}
@@ -486,7 +488,7 @@ class Scorer:
             groups = halves(uniqueness(self._data, self._samples), users, categories)
             places |= {name: np.intersect1d(self._places, own) for name, own in groups.items()}
         return {
-            name: self._table(methods, "rag", self._draws(own))
+            name: self._table(methods, baseline, self._draws(own))
             for name, own in places.items()
             if len({self._samples[place].user for place in own.tolist()}) > 1
         }

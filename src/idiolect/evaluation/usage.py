@@ -1,14 +1,13 @@
-"""What a run's texts took: calls, tokens, latency and money, by condition and stage.
+"""Usage report and failure notes of an evaluation.
 
-Whom the past reviews of every condition were compared with (see ``Prediction.peer_scopes``), counted.
-
-Which calls of an evaluation were not answered: what is asked again, what ends the run, what a reader must know.
+Calls, tokens, latency and cost by condition and stage; peer scopes of past reviews; calls that were not answered: which
+are repeated, which end the run, and what the report says of them.
 """
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import asdict
 from typing import Any, get_args
 
@@ -17,60 +16,61 @@ import numpy as np
 from idiolect.llm.base import CUT_PROMPT, EndpointError, Failure, Usage, reason_and_remedy, remarks
 from idiolect.llm.retry import RETRYABLE
 from idiolect.pipeline import results
-from idiolect.types import PeerScope
+from idiolect.types import ConditionId, PeerScope
 
-Spending = Mapping[str, Mapping[str, Usage]]
+Rows = Sequence[Mapping[str, Any]]
+"""A condition's outputs, one per sample (see ``results.sample_row``)."""
+UsageReport = Mapping[ConditionId, Mapping[str, Usage]]
 """Sums over a condition's samples, by condition and stage; without conditions that wrote nothing."""
 
 _HEAD = ("run", "stage", "calls", "on record", "failed", "prompt", "completion", "thinking", "s a call", "cost", "paid")
 
 
-def spending(runs: Mapping[str, Sequence[Mapping[str, Any]]]) -> Spending:
-    """What every condition took.
+def usage_report(runs: Mapping[ConditionId, Rows]) -> UsageReport:
+    """Usage of every condition.
 
     Args:
-        runs: By condition, its outputs sample by sample (see ``results.sample_row``).
+        runs: Outputs by condition.
     """
-    found = {name: _by_stage(rows) for name, rows in runs.items()}
-    return {name: stages for name, stages in found.items() if stages}
+    found = {condition: _by_stage(rows) for condition, rows in runs.items()}
+    return {condition: stages for condition, stages in found.items() if stages}
 
 
-def with_stage(spent: Spending, stage: str, took: Mapping[str, Usage]) -> Spending:
-    """The same with a further stage, which asked about what the conditions wrote.
-
-    Args:
-        spent: By condition.
-        stage: Its name.
-        took: By condition, what it took.
-    """
-    return {name: {**stages, **({stage: took[name]} if name in took else {})} for name, stages in spent.items()}
+def with_stage(report: UsageReport, stage: str, usage: Mapping[ConditionId, Usage]) -> UsageReport:
+    """The report with a further stage."""
+    return {one: {**stages, **({stage: usage[one]} if one in usage else {})} for one, stages in report.items()}
 
 
-def to_dict(spent: Spending) -> dict[str, Any]:
+def to_dict(report: UsageReport) -> dict[str, Any]:
     """Plain data for a result file."""
-    return {name: {stage: asdict(usage) for stage, usage in stages.items()} for name, stages in spent.items()}
+    return {one.plain_name: {stage: asdict(usage) for stage, usage in stages.items()} for one, stages in report.items()}
 
 
-def to_markdown(spent: Spending) -> str:
-    """A table, tokens and money summed, latency a call; answers on record count with what they took when made."""
-    rows = [_HEAD, ["---", "---", *["---:"] * (len(_HEAD) - 2)]]
-    rows += [[name, stage, *_shown(usage)] for name, stages in spent.items() for stage, usage in stages.items()]
-    return "\n".join(f"| {' | '.join(row)} |" for row in rows) + "\n"
+def to_markdown(report: UsageReport) -> str:
+    """A table: sums of tokens and cost, latency per call; cached answers count with the usage of their first call."""
+    head, *rows = _grid(report)
+    lines = [head, ["---", "---", *["---:"] * (len(_HEAD) - 2)], *rows]
+    return "\n".join(f"| {' | '.join(row)} |" for row in lines) + "\n"
 
 
-def to_text(spent: Spending) -> str:
+def to_text(report: UsageReport) -> str:
     """The same as aligned plain text."""
-    rows = [_HEAD, *([name, stage, *_shown(one)] for name, stages in spent.items() for stage, one in stages.items())]
+    rows = _grid(report)
     widths = [max(map(len, cells)) for cells in zip(*rows, strict=True)]
     return "\n".join(_line(row, widths) for row in rows) + "\n"
 
 
-def worth_showing(spent: Spending) -> bool:
-    """Whether there is more to it than one local call a text."""
-    return any(len(stages) > 1 or any(one.cost for one in stages.values()) for stages in spent.values())
+def worth_showing(report: UsageReport) -> bool:
+    """Whether some condition needed more than one local call per text."""
+    return any(len(stages) > 1 or any(one.cost for one in stages.values()) for stages in report.values())
 
 
-def _by_stage(rows: Sequence[Mapping[str, Any]]) -> dict[str, Usage]:
+def _grid(report: UsageReport) -> list[Sequence[str]]:
+    cells = ([str(one), stage, *_cells(usage)] for one, stages in report.items() for stage, usage in stages.items())
+    return [_HEAD, *cells]
+
+
+def _by_stage(rows: Rows) -> dict[str, Usage]:
     found: dict[str, Usage] = {}
     for row in rows:
         for stage, took in row.get("usage", {}).items():
@@ -78,7 +78,7 @@ def _by_stage(rows: Sequence[Mapping[str, Any]]) -> dict[str, Usage]:
     return found
 
 
-def _shown(usage: Usage) -> list[str]:
+def _cells(usage: Usage) -> list[str]:
     counts = (usage.calls, usage.cached, usage.failed)
     tokens = (usage.prompt_tokens, usage.completion_tokens, usage.thinking_tokens)
     latency = usage.seconds / max(usage.calls, 1)
@@ -91,29 +91,29 @@ def _line(row: Sequence[str], widths: Sequence[int]) -> str:
 
 
 PEER_SCOPES: tuple[PeerScope, ...] = get_args(PeerScope)
-PeerScopes = Mapping[str, Mapping[PeerScope, int]]
+PeerScopes = Mapping[ConditionId, Mapping[PeerScope, int]]
 """By condition; without conditions that compare nothing."""
 
 
-def count_peer_scopes(runs: Mapping[str, Sequence[Mapping[str, Any]]]) -> PeerScopes:
+def count_peer_scopes(runs: Mapping[ConditionId, Rows]) -> PeerScopes:
     """Past reviews per peer scope.
 
     Args:
-        runs: By condition, its outputs sample by sample (see ``results.sample_row``).
+        runs: Outputs by condition.
     """
-    found: dict[str, Mapping[PeerScope, int]] = {}
-    for name, rows in runs.items():
+    found: dict[ConditionId, Mapping[PeerScope, int]] = {}
+    for condition, rows in runs.items():
         total: Counter[PeerScope] = Counter()
         for row in rows:
             total.update(row.get("peer_scopes") or {})
         if total:
-            found[name] = {scope: total[scope] for scope in PEER_SCOPES if total[scope]}
+            found[condition] = {scope: total[scope] for scope in PEER_SCOPES if total[scope]}
     return found
 
 
 def sentences(peer_scopes: PeerScopes) -> list[str]:
-    """One a condition, for notes below a table."""
-    return [f"{name}: past reviews compared with {_scope_shares(counts)}" for name, counts in peer_scopes.items()]
+    """One per condition, for the notes below a table."""
+    return [f"{one}: past reviews compared with {_scope_shares(counts)}" for one, counts in peer_scopes.items()]
 
 
 _WORDS: Mapping[PeerScope, str] = {
@@ -129,30 +129,27 @@ def _scope_shares(counts: Mapping[PeerScope, int]) -> str:
     return ", ".join(f"{_WORDS[scope]} {n} ({n / total:.0%})" for scope, n in counts.items())
 
 
-Rows = Sequence[Mapping[str, Any]]
-"""A condition's outputs, one a sample."""
-
 _PASSING = frozenset({*RETRYABLE, "denied"})
-"""Kinds of failure that another day may be without."""
+"""Kinds of failure that may pass."""
 _VERY_DIFFERENT = 1.5
-"""Times the length of another prompt."""
+"""Ratio of prompt lengths."""
 
 
 def settled(rows: Rows) -> bool:
-    """Whether asking again would bring nothing new: every call was answered, or failed for a reason that stays.
+    """Whether repeating the calls would change nothing: each was answered, or failed for a permanent reason.
 
-    A stage without any answer is asked again whatever the reasons are, because settings may have changed since.
+    A stage without any answer is repeated whatever the reasons are, because settings may have changed since.
     """
-    return not any(_passing(row) for row in rows) and not list(_silent({"": rows}))
+    return not any(_passing(row) for row in rows) and not list(_unanswered_stages(rows))
 
 
-def check_answered(condition: str, rows: Rows) -> None:
-    """Refuse outputs that an endpoint had no part in, for tables would be made of them.
+def check_answered(condition: ConditionId, rows: Rows) -> None:
+    """Refuse outputs of which some stage was never answered, because tables would be made of them.
 
     Raises:
         EndpointError: Every call of some stage failed, for whatever reason.
     """
-    for stage, calls in _silent({condition: rows}):
+    for stage, calls in _unanswered_stages(rows):
         found = _stage_failures(rows, stage)
         reason, remedy = reason_and_remedy(found[0]) if found else ("no reason is on record", "try again later")
         raise EndpointError(
@@ -161,34 +158,34 @@ def check_answered(condition: str, rows: Rows) -> None:
         )
 
 
-def answered(runs: Mapping[str, Rows]) -> np.ndarray:
+def answered(runs: Mapping[ConditionId, Rows]) -> np.ndarray:
     """The samples whose text every condition has: int64 places.
 
-    A text that was asked for and not given is no empty text of the method's: such a sample is left out for all of
-    them, so that conditions are compared on the same samples.
+    A missing text is not an empty text: such a sample is left out for all conditions, so that they are compared on the
+    same samples.
 
     Raises:
         EndpointError: There is none.
     """
     missing = [[results.lacks_text(row) for row in rows] for rows in runs.values()]
-    kept = np.flatnonzero(~np.any(np.array(missing, dtype=bool), axis=0))
-    if missing and missing[0] and not len(kept):
+    places = np.flatnonzero(~np.any(np.array(missing, dtype=bool), axis=0))
+    if missing and missing[0] and not len(places):
         raise EndpointError(
             "no sample was answered in every condition, so there is nothing to compare",
             hint="see the failures in samples/*.jsonl, and run the same again to ask for what is missing",
         )
-    return kept
+    return places
 
 
-def unheard(runs: Mapping[str, Rows], *, extractor: bool) -> Iterator[str]:
-    """What was not asked, not answered or not to be read; before the last stage, the method went on without.
+def failure_notes(runs: Mapping[ConditionId, Rows], *, extracting: Collection[str] = ()) -> Iterator[str]:
+    """Calls that were not made, not answered or not readable; before the last stage, a method goes on without them.
 
     Args:
-        runs: By condition.
-        extractor: Whether a model was to find the differences.
+        runs: Outputs by condition.
+        extracting: Methods whose differences a model finds.
     """
     for name, rows in runs.items():
-        stages = spending({name: rows}).get(name, {})
+        stages = _by_stage(rows)
         if missing := sum(map(results.lacks_text, rows)):
             yield (
                 f"{name}: {missing} of {len(rows)} texts are missing, because the model gave no answer; their "
@@ -205,15 +202,15 @@ def unheard(runs: Mapping[str, Rows], *, extractor: bool) -> Iterator[str]:
                 f"{name}: the endpoint counts the same number of tokens for prompts of very different lengths, so it "
                 f"most likely read a part of the longer ones only: {CUT_PROMPT}"
             )
-        heard = stages.get("extract")
-        if extractor and heard is None and name in ("dpl", "drp"):
+        extract = stages.get("extract")
+        if extract is None and name.control is None and name.method in extracting:
             yield f"{name}: the extractor was asked nothing: nobody to compare with, or no call fits the budget"
         if left_out := sum(bool(row.get("not_measured")) for row in rows):
             yield (
                 f"{name}: {left_out} of {len(rows)} samples have comparisons that are not in English and were not "
                 "measured: let a model be the extractor (differences.extractor)"
             )
-        read = 0 if heard is None else heard.calls - heard.failed - heard.unreadable
+        read = 0 if extract is None else extract.calls - extract.failed - extract.unreadable
         if read and not any(row.get("features") for row in rows):
             yield f"{name}: {read} answers of the extractor name no difference"
 
@@ -223,19 +220,18 @@ def _passing(row: Mapping[str, Any]) -> bool:
 
 
 def _stage_failures(rows: Rows, stage: str) -> list[Failure]:
-    """Why calls of a stage failed, first those reasons that may pass."""
+    """Why calls of a stage failed, temporary reasons first."""
     found = [failure for row in rows for name, failure in _failures(row) if name == stage]
     return sorted(found, key=lambda failure: failure.kind not in _PASSING)
 
 
-def _silent(runs: Mapping[str, Rows]) -> Iterator[tuple[str, int]]:
-    """The stages that were answered nothing at all, with their number of calls."""
-    for stages in spending(runs).values():
-        yield from ((stage, took.calls) for stage, took in stages.items() if 0 < took.calls == took.failed)
+def _unanswered_stages(rows: Rows) -> Iterator[tuple[str, int]]:
+    """The stages of which no call was answered, with their number of calls."""
+    return ((stage, usage.calls) for stage, usage in _by_stage(rows).items() if 0 < usage.calls == usage.failed)
 
 
 def _why(rows: Rows) -> str:
-    """The first reason, and how it is remedied."""
+    """The first reason and its remedy."""
     found = _stage_failures(rows, "write")
     return ": {} ({})".format(*reason_and_remedy(found[0])) if found else ""
 

@@ -21,7 +21,7 @@ from idiolect.evaluation.uvq import Uvq, uvq
 from idiolect.llm.base import Usage
 from idiolect.metrics.base import AdditiveScore, Mean, Metric, Signature, SufficientStatistics
 from idiolect.pipeline.results import file_name
-from idiolect.types import UserId
+from idiolect.types import ConditionId, UserId
 
 
 class Correlation(AdditiveScore):
@@ -300,7 +300,7 @@ def _mean(counts: np.ndarray, known: np.ndarray, draws: Resamples) -> Interval |
     return interval(Bootstrapped(score.value, score.resampled[np.isfinite(score.resampled)]))
 
 
-def judging(found: Mapping[str, MethodUvq]) -> dict[str, Usage]:
+def judging(found: Mapping[ConditionId, MethodUvq]) -> dict[ConditionId, Usage]:
     """What the judge took, by method."""
     return {name: one.usage for name, one in found.items() if one.usage is not None}
 
@@ -343,7 +343,7 @@ def _related(counts: np.ndarray, scores: np.ndarray, draws: Resamples) -> Interv
     return correlation(counts, scores, draws) if defined else None
 
 
-UvqByMethod = Mapping[str, MethodUvq]
+UvqByMethod = Mapping[ConditionId, MethodUvq]
 """By method; without those that compare nobody."""
 
 _HEAD = ("run", "users", "comparisons", "UVQ", "frequent", "weighted", "claimed", "rejected", "conflicts", *CATEGORIES)
@@ -358,13 +358,14 @@ _LEGEND = (
 
 def to_dict(found: UvqByMethod) -> dict[str, Any]:
     """Plain data for a result file."""
-    return {name: _record(one) for name, one in found.items()}
+    return {condition.plain_name: _record(one) for condition, one in found.items()}
 
 
 def to_text(found: UvqByMethod) -> str:
     """A line a method, for a terminal."""
-    width = max(map(len, found), default=0)
-    return "\n".join(f"{name.ljust(width)}  {_sentence(one)}" for name, one in found.items()) + "\n"
+    named = {str(condition): one for condition, one in found.items()}
+    width = max(map(len, named), default=0)
+    return "\n".join(f"{name.ljust(width)}  {_sentence(one)}" for name, one in named.items()) + "\n"
 
 
 def warnings(found: UvqByMethod) -> list[str]:
@@ -374,7 +375,7 @@ def warnings(found: UvqByMethod) -> list[str]:
 
 def to_markdown(found: UvqByMethod, figures: Sequence[Path]) -> str:
     """A table with a row a method, what it means, and the figures that were drawn."""
-    rows = [_HEAD, ["---", *["---:"] * (len(_HEAD) - 1)], *(_row(name, one) for name, one in found.items())]
+    rows = [_HEAD, ["---", *["---:"] * (len(_HEAD) - 1)], *(_row(str(name), one) for name, one in found.items())]
     table = "\n".join(f"| {' | '.join(row)} |" for row in rows)
     beside = [f"- {name}: {line}" for name, one in found.items() for line in _beside(one)]
     shown = [f"![{path.stem}]({path.name})" for path in figures]
@@ -396,11 +397,11 @@ def draw_if_possible(found: UvqByMethod, folder: Path) -> list[Path]:
 
 def _drawn(found: UvqByMethod, folder: Path) -> Iterator[Path]:
     path = folder / _CATEGORIES
-    draw_categories({name: one.uvq for name, one in found.items()}, path)
+    draw_categories({str(name): one.uvq for name, one in found.items()}, path)
     yield path
     for name, one in found.items():
         for metric, related in one.related.items():
-            path = folder / f"uvq-{metric}-{file_name(name)}.svg"
+            path = folder / f"uvq-{metric}-{file_name(name.plain_name)}.svg"
             points = [System("", *pair) for pair in zip(one.uvq.per_user, one.scores[metric], strict=True)]
             draw_scatter(points, related, path, metric=f"{metric} of a user's texts")
             yield path

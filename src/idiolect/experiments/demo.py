@@ -112,9 +112,10 @@ class DemoReport:
 
     def side_by_side(self, count: int = 2) -> list[dict[str, str]]:
         """What a user wrote beside what the methods wrote for them."""
-        folder = self.evaluation.folder / "samples"
-        names = [row.method for row in self.evaluation.methods.rows]
-        rows = {name: results.read_lines(folder / f"{name}.jsonl") for name in names}
+        methods = [row.condition for row in self.evaluation.methods.rows]
+        names = list(map(str, methods))
+        files = [results.output_file(self.evaluation.folder, "samples", one.plain_name) for one in methods]
+        rows = {name: results.read_lines(file) for name, file in zip(names, files, strict=True)}
         return [
             {"user": first["user"], "reference": first["reference"]} | {name: rows[name][k]["text"] for name in names}
             for k, first in enumerate(rows[names[0]][:count])

@@ -70,10 +70,17 @@ class Requirements:
     """The kind of fitted adapter that it writes with, and that ``fit`` fits for it with its trained controls."""
     roles: frozenset[RoleName] = frozenset()
     """Roles that may have models of their own. With ``generator``, ``Roles.generator`` writes."""
+    measures: bool = False
+    """Without a model in any analysis role it measures style instead: tables then call it ``(measured)``."""
     llm: frozenset[str] = frozenset()
     """Features that the language model must support, for instance ``soft``."""
     controls: tuple[Control, ...] = ("wrong user",)
     """Negative controls, in the order of the table."""
+
+    @property
+    def analysis_roles(self) -> frozenset[RoleName]:
+        """The roles other than the one that writes."""
+        return self.roles - {"generator"}
 
 
 class SoftPromptAdapter(Protocol):

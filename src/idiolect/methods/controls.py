@@ -1,15 +1,10 @@
-"""Names of methods' negative controls.
+"""Negative controls: methods with mismatched inputs.
 
-Methods fed wrongly on purpose: whether a gain is personal shows in what it loses so.
+What a method loses under a control shows whether its gain is personal. Some controls need no training: another user's
+history or vectors, no adapter. Others are adapters fitted like DEP's, on as many slots and steps, whose difference
+slots hold something else, so that what DEP gains over them comes from the difference.
 
-These need no training; ``variants`` has those that do.
-
-What the difference virtual tokens hold, in training as at test: the difference, or as much without what it is about.
-
-An adapter fitted on a variant learns what it can from as many virtual tokens and steps, so that what the right one
-gains beyond it is the difference's own.
-
-PAG, DPL and DRP in a table: a user is studied once for all that is asked of a method, its control included.
+PAG, DPL and DRP write from profiles, which are made once for a method and its control.
 """
 
 from __future__ import annotations
@@ -27,7 +22,7 @@ import numpy as np
 from idiolect.context import COMPARISONS, Context, ContextBuilder, Entry
 from idiolect.errors import ConfigError, InputError
 from idiolect.llm.base import LLM, SamplingParams, Usage
-from idiolect.methods.base import Contexts, Method, Requirements, write
+from idiolect.methods.base import ADAPTER_METHOD, Contexts, Method, Requirements, write
 from idiolect.methods.peer_comparison import PeerComparison, PeerComparisons
 from idiolect.methods.roles import Role
 from idiolect.methods.stages import ProfileState
@@ -44,37 +39,6 @@ SHUFFLED_PEERS = "shuffled peers"
 HIS_TWICE = "his twice"
 
 
-def control_name(method: str, control: str) -> str:
-    """What a control of a method is called."""
-    return f"{method}: {control}"
-
-
-def is_control(run: str) -> bool:
-    """Whether a run is some method's control."""
-    return ": " in run
-
-
-@dataclass(frozen=True, slots=True)
-class Named:
-    """A method under another name, for tables in which it stands more than once."""
-
-    method: Method
-    name: str
-
-    @property
-    def requires(self) -> Requirements:
-        """See ``Method.requires``."""
-        return self.method.requires
-
-    def prompts(self, samples: Sequence[Sample]) -> list[Prompt]:
-        """See ``Method.prompts``."""
-        return self.method.prompts(samples)
-
-    def generate(self, samples: Sequence[Sample]) -> list[Prediction]:
-        """See ``Method.generate``."""
-        return [replace(prediction, method=self.name) for prediction in self.method.generate(samples)]
-
-
 class NoAdapter:
     """DEP's prompt without its virtual tokens, their lines and the guidance that speaks of them.
 
@@ -86,7 +50,7 @@ class NoAdapter:
         contexts: DEP's.
         params: How tokens are drawn.
         prompt: DEP's.
-        name: For tables.
+        name: Of the method whose adapter is left out.
     """
 
     requires: Requirements = Requirements(vectors=True)
@@ -98,7 +62,7 @@ class NoAdapter:
         *,
         params: SamplingParams | None = None,
         prompt: PromptConfig | None = None,
-        name: str = "dep: no adapter",
+        name: str = ADAPTER_METHOD,
     ) -> None:
         self.name, self.llm, self.contexts = name, llm, contexts
         self.params = params or SamplingParams()
@@ -224,7 +188,7 @@ class TrainedControl:
     """An adapter fitted as DEP's is, on as many virtual tokens and steps, but for what its virtual tokens hold."""
 
     label: str
-    """Its run is called ``dep: label``."""
+    """Name of the control in tables."""
     constant: bool = False
     """Embeddings that are trained without any vectors."""
     vectors: Vectors = "right"
@@ -393,8 +357,11 @@ class Profiled:
     method: ProfileMethod
     """Whose prompt and writer are used."""
     states: ProfileStates
-    name: str
-    """For tables."""
+
+    @property
+    def name(self) -> str:
+        """See ``Method.name``."""
+        return self.method.name
 
     @property
     def requires(self) -> Requirements:

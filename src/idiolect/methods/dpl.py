@@ -19,7 +19,9 @@ class DPL(ComparingMethod):
     ``fixed``: writing, emotional and semantic style.
     """
 
-    requires: Requirements = Requirements(peers=True, roles=frozenset({"extractor", "summarizer", "generator"}))
+    requires: Requirements = Requirements(
+        peers=True, measures=True, roles=frozenset({"extractor", "summarizer", "generator"})
+    )
     template: ClassVar[str] = "dpl"
     usual_dimensions: ClassVar[Dimensions] = "fixed"
     asks_validator: ClassVar[bool] = False

@@ -19,7 +19,7 @@ class DRP(ComparingMethod):
     """
 
     requires: Requirements = Requirements(
-        peers=True, roles=frozenset({"extractor", "validator", "summarizer", "generator"})
+        peers=True, measures=True, roles=frozenset({"extractor", "validator", "summarizer", "generator"})
     )
     template: ClassVar[str] = "drp"
     usual_dimensions: ClassVar[Dimensions] = "auto"

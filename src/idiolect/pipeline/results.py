@@ -82,6 +82,8 @@ class _Outputs(BaseModel):
     item: str
     target: str | None
     reference: str
+    method: str | None = None
+    control: str | None = None
     text: str | None
     nll: float | None
     failure: Failure | None = None

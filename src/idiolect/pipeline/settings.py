@@ -16,7 +16,7 @@ from idiolect.context import ContextConfig
 from idiolect.errors import ConfigError
 from idiolect.llm.base import SamplingParams
 from idiolect.llm.registry import BACKENDS, BackboneConfig, backend_of
-from idiolect.methods.base import ADAPTER_METHOD, BASELINES, DEFAULT_METHODS, METHODS, requirements
+from idiolect.methods.base import ADAPTER_METHOD, BASELINE, BASELINES, DEFAULT_METHODS, METHODS, requirements
 from idiolect.methods.comparing import StageConfig
 from idiolect.methods.controls import TRAINED_CONTROLS, Vectors
 from idiolect.methods.peer_comparison import ComparisonConfig, Dimensions
@@ -148,6 +148,8 @@ class Settings(Config):
     methods: tuple[str, ...] = DEFAULT_METHODS
     """Which methods are evaluated, besides Non-Perso, RAG and, with an adapter, DEP: names, or ``module:Class`` for a
     method of your own (docs/extending.md)."""
+    baseline: str = BASELINE
+    """The method that the others are tested against; it is evaluated in any case."""
     differences: DifferenceConfig = DifferenceConfig()
     """How these work, and which model plays which role in them."""
     targets: TargetConfig = TargetConfig()
@@ -242,6 +244,7 @@ class Settings(Config):
         _check_known("backend", BACKENDS, *map(backend_of, self.backbones))
         _check_known("metric", (*METRICS, *VARIANTS, FIDELITY.name), *self.metrics)
         _check_known("method", set(METHODS) - set(BASELINES), *self.methods)
+        _check_known("baseline", METHODS, self.baseline)
         return self
 
 

@@ -6,6 +6,7 @@ import csv
 import json
 import sys
 from collections.abc import Callable
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,7 @@ from idiolect.evaluation.compare import Compared, compare_evaluations
 from idiolect.evaluation.scoring import NLL
 from idiolect.evaluation.significance import Resamples, interval
 from idiolect.pipeline.results import output_file, read_lines, write_json, write_lines
+from idiolect.types import ConditionId
 
 USERS, EACH = 12, 2
 Write = Callable[..., str]
@@ -28,22 +30,23 @@ def write(tmp_path: Path) -> Write:
     """Writes an evaluation: by condition, so many nats less than the hardness of the reference."""
 
     def written(
-        name: str, gains: dict[str, float], *, seed: int = 0, samples: int = USERS * EACH, **settings: Any
+        name: str, gains: dict[str | ConditionId, float], *, seed: int = 0, samples: int = USERS * EACH, **settings: Any
     ) -> str:
         folder, noise = tmp_path / name, np.random.default_rng(seed)
         hard = np.random.default_rng(99).normal(90, 20, USERS * EACH)
         (folder / "samples").mkdir(parents=True)
-        for condition, gain in gains.items():
+        keyed = {ConditionId(one) if isinstance(one, str) else one: gain for one, gain in gains.items()}
+        for condition, gain in keyed.items():
             nats = hard - gain + noise.normal(0, 0.3, len(hard))
             rows = [
                 {"user": f"u{k % USERS}", "item": f"i{k}", "target": f"t{k}", "reference": f"it ran {k} miles",
                  "text": f"it ran {k} miles" if gain > 1 else f"it sat {seed} days", "nll": nats[k]}
                 for k in range(samples)
             ]  # fmt: skip
-            write_lines(output_file(folder, "samples", condition), rows)
+            write_lines(output_file(folder, "samples", condition.plain_name), rows)
         record = {
             "settings": {"seed": 3, "resamples": 400, "metrics": ["rouge1", "trait-fidelity"], **settings},
-            "tables": {"methods": {"methods": [{"name": name} for name in gains]}},
+            "conditions": [asdict(one) for one in keyed],
         }
         write_json(folder / "results.json", record)
         return str(folder)
@@ -54,10 +57,10 @@ def write(tmp_path: Path) -> Write:
 def cell(found: Compared, row: str, column: str = "nll", *, title: str | None = None) -> Any:
     table = found.tables[title] if title else next(iter(found.tables.values()))
     place = [column.name for column in table.columns].index(column)
-    return next(one for one in table.rows if one.method == row).cells[place]
+    return next(one for one in table.rows if one.name == row).cells[place]
 
 
-GAINS = {"nonpersonalized": 0.0, "rag": 1.0, "drp": 2.0, "rag: wrong user": -1.0}
+GAINS = {"nonpersonalized": 0.0, "rag": 1.0, "drp": 2.0, ConditionId("rag", "wrong user"): -1.0}
 
 
 def test_one_evaluation_is_held_against_rag_with_the_intervals_it_had(write: Write) -> None:
@@ -75,14 +78,36 @@ def test_one_evaluation_is_held_against_rag_with_the_intervals_it_had(write: Wri
 
 def test_any_condition_may_be_the_baseline_controls_too(write: Write) -> None:
     found = compare_evaluations([write("a", GAINS)], baseline="rag: wrong user", conditions=["drp"])
-    assert [row.method for row in found.tables["against rag: wrong user"].rows] == ["drp", "rag: wrong user"]
+    assert [row.name for row in found.tables["against rag: wrong user"].rows] == ["drp", "rag: wrong user"]
     assert cell(found, "drp").versus.difference == pytest.approx(-3, abs=0.3)
+
+
+def test_a_method_named_like_a_control_is_compared_as_a_method(write: Write) -> None:
+    found = compare_evaluations([write("a", {"rag": 0.0, "rag: hot": 1.0, ConditionId("rag", "wrong user"): -1.0})])
+    assert [row.name for row in found.tables["against rag"].rows] == ["rag", "rag: hot"]
+
+
+def test_a_measured_method_is_compared_with_the_same_method_of_models(write: Write) -> None:
+    measured = ConditionId("drp", measured=True)
+    found = compare_evaluations([write("a", {measured: 0.0}), write("b", {"drp": 2.0}, seed=1)])
+    assert [row.name for row in found.tables["drp"].rows] == ["a:drp (measured)", "b:drp"]
+    alone = compare_evaluations([write("c", {"rag": 0.0, measured: 1.0})], baseline="drp")
+    assert str(alone.tables["against drp (measured)"].baseline) == "drp (measured)"
+
+
+def test_results_without_recorded_controls_are_one_line(write: Write) -> None:
+    folder = Path(write("a", GAINS))
+    record = json.loads((folder / "results.json").read_text())
+    del record["conditions"]
+    write_json(folder / "results.json", record)
+    with pytest.raises(InputError, match=r"an earlier version wrote it, .* \(evaluate again\)"):
+        compare_evaluations([str(folder)])
 
 
 def test_of_several_evaluations_each_condition_is_held_against_the_first(write: Write) -> None:
     found = compare_evaluations([write("a", {"rag": 0.0, "drp": 0.0}), write("b", {"rag": 0.0, "drp": 2.0}, seed=1)])
     assert list(found.tables) == ["rag", "drp"]
-    assert {table.baseline for table in found.tables.values()} == {"a:rag", "a:drp"}
+    assert {str(table.baseline) for table in found.tables.values()} == {"a:rag", "a:drp"}
     assert cell(found, "b:drp", title="drp").p_holm < 0.05
     assert cell(found, "b:rag", title="rag").p_holm > 0.05
     assert "first of its condition" in found.text
@@ -194,7 +219,7 @@ def test_the_command_leaves_tables_and_scores_for_other_programs(write: Write, c
     with files["scores"].open(encoding="utf-8") as lines:
         scores = list(csv.DictReader(lines))
     assert len(scores) == 3 * USERS * EACH
-    own = [float(row["rouge1"]) for row in scores if row["condition"] == "drp"]
+    own = [float(row["rouge1"]) for row in scores if row["method"] == "drp"]
     assert own == [1.0] * USERS * EACH
 
 
@@ -232,7 +257,7 @@ class TestFromElsewhere:
     def test_conditions_without_plain_names_are_refused(self, write: Write, name: Any) -> None:
         folder = Path(write("a", GAINS))
         record = json.loads((folder / "results.json").read_text())
-        record["tables"]["methods"]["methods"].append({"name": name})
+        record["conditions"].append({"method": name, "control": None, "measured": False})
         write_json(folder / "results.json", record)
         with pytest.raises(InputError, match="cannot be read"):
             compare_evaluations([str(folder)])
@@ -241,7 +266,7 @@ class TestFromElsewhere:
         folder = Path(write("a", GAINS))
         write_lines(tmp_path / "secret.jsonl", [{"user": "secret"}])
         record = json.loads((folder / "results.json").read_text())
-        record["tables"]["methods"]["methods"].append({"name": "../../secret"})
+        record["conditions"].append({"method": "../../secret", "control": None, "measured": False})
         write_json(folder / "results.json", record)
         with pytest.raises(InputError) as found:
             compare_evaluations([str(folder)])

@@ -14,6 +14,7 @@ from idiolect.experiments.study.gate import OracleProfile, OracleVectors
 from idiolect.experiments.study.report import RecordedStudy, recorded_study
 from idiolect.experiments.study.run import run_study
 from idiolect.pipeline.results import read_lines
+from idiolect.types import ConditionId
 
 
 def configured(job, **changes):
@@ -71,16 +72,16 @@ def test_an_arm_that_changes_an_unknown_setting_is_refused(job):
 def test_every_run_is_there_for_every_sample_and_named_in_the_report(done, job):
     folder, report, _ = done
     config = configured(job)
-    shared = [run for run in run_names(config) if run != "his without text"]
+    shared = [run for run in run_names(config) if run.method != "his without text"]
     first, both = report.sections[1], report.sections[0]
-    assert [row.method for row in both.table.rows] == shared
-    assert [row.method for row in first.table.rows] == run_names(config)
+    assert [row.condition for row in both.table.rows] == shared
+    assert [row.condition for row in first.table.rows] == run_names(config)
     assert both.table.segments == 2 * first.table.segments == 12
     record = json.loads((folder / "study.json").read_text(encoding="utf-8"))
     assert record["status"] == "complete"
     assert set(record["gate"]["gains"]) == {"oracle profile", "oracle vectors"}
     text = (folder / "report.md").read_text(encoding="utf-8")
-    assert all(run in text for run in run_names(config))
+    assert all(str(run) in text for run in run_names(config))
 
 
 def test_a_recorded_study_shows_every_run_contrast_verdict_and_figure(done, tmp_path):
@@ -110,8 +111,9 @@ def test_the_published_figures_are_those_of_the_study_that_ships():
         pytest.skip("no recorded study, or not in the repository")
     text = page.read_text(encoding="utf-8")
     for one in recorded.main["contrasts"]:
+        better, than = ConditionId(**one["better"]), ConditionId(**one["than"])
         gain = f"{one['difference']:+.2f} | [{one['low']:+.2f}, {one['high']:+.2f}]"
-        assert f"| {one['better']} | {one['than']} | {gain} | {one['p_holm']:.3f} |" in text
+        assert f"| {better} | {than} | {gain} | {one['p_holm']:.3f} |" in text
     for row in recorded.main["table"]["methods"]:
         assert f"| {row['name']} | {row['scores']['nll']['value']:.2f} [" in text
 

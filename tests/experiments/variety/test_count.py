@@ -19,7 +19,9 @@ from idiolect.evaluation.uvq_report import MIN_USERS, MethodUvq, judging, method
 from idiolect.llm.base import Usage
 from idiolect.metrics.bleu import Bleu
 from idiolect.metrics.rouge import rouge_l
-from idiolect.types import UserId
+from idiolect.types import ConditionId, UserId
+
+DRP = ConditionId("drp")
 
 
 def made(numbers: list[int], *, keys=CONTROLLED[::-4], dropped: int = 0, judged=None) -> Found:
@@ -76,7 +78,7 @@ def test_a_judge_counts_in_validations_place_and_its_silence_is_told() -> None:
     heard = counted(made([1, 1], judged=Judged(units=units, usage=usage)))
     assert (heard.uvq.mean, heard.validated.mean) == (len(units), 1)
     assert (heard.judged, heard.unread, heard.warnings) == (4, 0, [])
-    assert judging({"drp": heard, "dpl": counted(made([1, 1]))}) == {"drp": Usage(calls=4, cost=2.0)}
+    assert judging({DRP: heard, ConditionId("dpl"): counted(made([1, 1]))}) == {DRP: Usage(calls=4, cost=2.0)}
     silent = counted(made([4, 4], judged=Judged(units=(), failed=True)))
     (warning,) = silent.warnings
     assert warning.startswith("4 of 4 comparisons have no judgement"), "the extractor is not to blame"
@@ -96,7 +98,7 @@ def test_scores_of_users_are_those_of_their_texts_together() -> None:
 
 
 def test_a_report_has_the_numbers_and_a_terminal_a_line_a_method() -> None:
-    found = {"dpl": counted(made([4] * 2)), "drp": counted(made(SPREAD, dropped=1), bleu=RISING)}
+    found = {ConditionId("dpl"): counted(made([4] * 2)), DRP: counted(made(SPREAD, dropped=1), bleu=RISING)}
     text = uvq_report.to_text(found).splitlines()
     assert len(text) == 2
     assert text[1].startswith("drp  UVQ 4.30 [")
@@ -109,15 +111,15 @@ def test_a_report_has_the_numbers_and_a_terminal_a_line_a_method() -> None:
     assert record["uvq"]["value"] == 4.3
     assert record["rejected"] == {"unclear": 20}
     assert set(record["correlation_over_users"]) == {"bleu"}
-    assert uvq_report.warnings({"drp": counted(made([0, 0]))})[0].startswith("warning: drp: low UVQ")
+    assert uvq_report.warnings({DRP: counted(made([0, 0]))})[0].startswith("warning: drp: low UVQ")
 
 
 def test_figures_are_drawn_where_they_can_be_and_name_nobody(tmp_path: Path, monkeypatch) -> None:
     pytest.importorskip("matplotlib")
-    found = {"My Method": counted(made(SPREAD), bleu=RISING)}
+    found = {ConditionId("My Method"): counted(made(SPREAD), bleu=RISING)}
     names = [path.name for path in uvq_report.draw_if_possible(found, tmp_path)]
     assert names == ["categories.svg", "uvq-bleu-My-Method.svg"]
-    assert uvq_report.draw_if_possible({"drp": counted(made([1, 2]))}, tmp_path) == [tmp_path / "categories.svg"]
+    assert uvq_report.draw_if_possible({DRP: counted(made([1, 2]))}, tmp_path) == [tmp_path / "categories.svg"]
     assert [path.name for path in tmp_path.iterdir()] == ["categories.svg"], "no figure of an earlier call is left"
     assert uvq_report.draw_if_possible({}, tmp_path) == []
     monkeypatch.setitem(sys.modules, "matplotlib", None)
@@ -134,6 +136,6 @@ def test_users_of_whom_nothing_could_be_read_are_left_out_and_not_counted_as_0()
     silent = counted(made([4, 4], judged=Judged(units=(), failed=True)))
     for one in (nobody, silent):
         assert (one.mean, one.users) == (None, 0)
-        assert "UVQ not known over 0 users" in uvq_report.to_text({"drp": one})
-        assert "| drp | 0 |" in uvq_report.to_markdown({"drp": one}, [])
-        assert uvq_report.to_dict({"drp": one})["drp"]["uvq"] is None
+        assert "UVQ not known over 0 users" in uvq_report.to_text({DRP: one})
+        assert "| drp | 0 |" in uvq_report.to_markdown({DRP: one}, [])
+        assert uvq_report.to_dict({DRP: one})["drp"]["uvq"] is None

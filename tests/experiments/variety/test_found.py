@@ -13,7 +13,18 @@ from idiolect.errors import ArtifactError
 from idiolect.evaluation.judge import found_by, found_in
 from idiolect.evaluation.uvq import uvq
 from idiolect.pipeline.results import features, read_lines, read_outputs, sample_row, write_lines
-from idiolect.types import ComparedReview, Curve, Failure, ItemId, Prediction, ReviewId, Sample, StageResult, UserId
+from idiolect.types import (
+    ComparedReview,
+    ConditionId,
+    Curve,
+    Failure,
+    ItemId,
+    Prediction,
+    ReviewId,
+    Sample,
+    StageResult,
+    UserId,
+)
 
 
 def feature(comparison: str, direction: str = "more", **changes) -> Feature:
@@ -63,13 +74,13 @@ def test_a_comparison_of_two_samples_of_a_user_counts_once() -> None:
 
 def test_only_methods_that_compare_are_looked_at() -> None:
     runs = {
-        "pag": [row("ann")],
-        "rag": [{"user": "ann", "text": "t"}],
-        "drp": [row("ann")],
-        "drp: wrong user": [row("ann", feature("r1"))],
+        ConditionId("pag"): [{**row("ann"), "compared": []}],
+        ConditionId("rag"): [{"user": "ann", "text": "t"}],
+        ConditionId("drp"): [row("ann")],
+        ConditionId("drp", "wrong user"): [row("ann", feature("r1"))],
+        ConditionId("mine: wrong user"): [row("ann", feature("r1"))],
     }
-    runs["pag"][0]["compared"] = []
-    assert list(found_in(runs)) == ["drp"]
+    assert list(map(str, found_in(runs))) == ["drp", "mine: wrong user"]
 
 
 @pytest.mark.parametrize(

@@ -15,7 +15,9 @@ from idiolect.llm.fake import FakeLLM
 from idiolect.methods.roles import Role
 from idiolect.peers import InMemoryReviews
 from idiolect.pipeline.results import read_lines
-from idiolect.types import ComparedReview, ItemId, Review, ReviewId, UserId
+from idiolect.types import ComparedReview, ConditionId, ItemId, Review, ReviewId, UserId
+
+DRP = ConditionId("drp")
 
 ANN = UserId("ann")
 KEY = "writing/exclamations/more"
@@ -45,17 +47,17 @@ LISTED = (
 
 
 @pytest.fixture
-def found() -> dict[str, Found]:
+def found() -> dict[ConditionId, Found]:
     features = {
         (ANN, "a-1"): (feature("a-1"), feature("a-1", name="secret", status="dropped", reason="peer_text")),
         (ANN, "a-2"): (feature("a-2", status="dropped", reason="unclear"),),
     }
-    return {"drp": Found(users=(ANN,), features=features, listed={ANN: LISTED})}
+    return {DRP: Found(users=(ANN,), features=features, listed={ANN: LISTED})}
 
 
 def test_the_judge_reads_what_validation_let_stand_and_counts_in_its_place(reader, found) -> None:
     llm = FakeLLM(lambda prompt: ANSWER)
-    one = judge_found(Role(llm=llm), found, reader)["drp"]
+    one = judge_found(Role(llm=llm), found, reader)[DRP]
     (asked,) = llm.seen
     assert "[marks] More marks." in asked.messages[-1].text
     assert "secret" not in asked.messages[-1].text
@@ -75,7 +77,7 @@ def test_erasing_a_review_erases_the_judgements_made_from_it(reader, found, tmp_
 
 
 def test_the_judges_word_on_every_comparison_is_left_behind(reader, found, tmp_path: Path) -> None:
-    one = judge_found(Role(llm=FakeLLM(lambda prompt: "Pardon?")), found, reader)["drp"]
+    one = judge_found(Role(llm=FakeLLM(lambda prompt: "Pardon?")), found, reader)[DRP]
     write_judged(one, tmp_path / "judged" / "drp.jsonl")
     first, second = read_lines(tmp_path / "judged" / "drp.jsonl")
     compared = [{"review": "a-1", "others": ["b, 1", "c-1"]}, {"review": "a-2", "others": ["b-2"]}]
@@ -86,7 +88,7 @@ def test_the_judges_word_on_every_comparison_is_left_behind(reader, found, tmp_p
     assert (second["claims"], second["failed"]) == ([], False)
     assert [one.count for one in erase_from(tmp_path, Traces.of(UserId("dan"), [review("d-1", "dan")]))] == []
     assert [one.count for one in erase_from(tmp_path, Traces.of(UserId("bob"), [review("b, 1", "bob")]))] == [2]
-    write_judged(found["drp"], tmp_path / "judged" / "drp.jsonl")
+    write_judged(found[DRP], tmp_path / "judged" / "drp.jsonl")
     assert not (tmp_path / "judged" / "drp.jsonl").exists(), "nobody was asked this time"
 
 

@@ -1,7 +1,4 @@
-"""One seed of the study: its world in a store, embedded and split.
-
-What is run on one seed: the arms' adapters, then every method and control on the test samples.
-"""
+"""One seed of the study: its world in a store, the arms' adapters, and every method and control on the test samples."""
 
 from __future__ import annotations
 
@@ -15,17 +12,15 @@ from idiolect.encoders import Encoder
 from idiolect.evaluation.runner import Condition, run_condition
 from idiolect.experiments.study.config import Arm, StudyConfig
 from idiolect.llm.transformers import TransformersLLM
-from idiolect.methods.base import Contexts, Method
+from idiolect.methods.base import BASELINE, UNPERSONALIZED, Contexts
 from idiolect.methods.controls import CONSTANT as CONSTANT_RUN
 from idiolect.methods.controls import (
     NO_ADAPTER,
     OTHER_VECTORS,
     WRONG_USER,
-    Named,
     NoAdapter,
     OtherVectors,
     WrongUser,
-    control_name,
 )
 from idiolect.methods.dep import DEP
 from idiolect.methods.nonpersonalized import NonPersonalized
@@ -39,6 +34,7 @@ from idiolect.sandbox.world import Truth, World
 from idiolect.store.embedding import embed_missing
 from idiolect.store.sql import SqlStore
 from idiolect.training.fit import FitReport
+from idiolect.types import ConditionId
 
 STORE, SPLIT, TRUTH = "reviews.db", "split", "truth.npz"
 
@@ -92,63 +88,60 @@ def fit_arm(
     return fit(
         world.data(config.settings_of(arm)),
         llm,
-        folder=adapter_folder(world, arm.name),
-        initial=adapter_folder(world, arm.after) if arm.after else None,
+        folder=adapter_folder(world, arm.id),
+        initial=adapter_folder(world, ConditionId(arm.after)) if arm.after else None,
         progress=progress,
     )
 
 
 def run_rows(world: SeedWorld, llm: TransformersLLM, config: StudyConfig) -> None:
-    """Every run of a seed whose adapters are fitted; outputs go to ``samples``, one file a run, and are kept."""
+    """Run every condition of a seed; outputs go to ``samples``, one file per condition."""
     samples = world.data(config.settings).samples("test")
+    writing = {ConditionId(UNPERSONALIZED), ConditionId(BASELINE), *(arm.id for arm in config.arms if arm.texts)}
     for condition in _conditions(world, llm, config):
-        run_condition(condition, llm, samples, world.folder, texts=not condition.control)
+        run_condition(condition, llm, samples, world.folder, texts=condition.id in writing)
 
 
-def run_names(config: StudyConfig) -> list[str]:
-    """Every run that some seed has, in the order of the table."""
-    names = ["nonpersonalized", "rag", control_name("rag", WRONG_USER)]
+def run_names(config: StudyConfig) -> list[ConditionId]:
+    """Every condition that some seed has, in the order of the table."""
+    found = [ConditionId(UNPERSONALIZED), ConditionId(BASELINE), ConditionId(BASELINE, WRONG_USER)]
     for arm in config.arms:
-        names.append(arm.name)
-        names += [control_name(arm.name, CONSTANT_RUN)] if arm.constant else []
         controls = (OTHER_VECTORS, WRONG_USER, NO_ADAPTER) if arm.controls else ()
-        names += [control_name(arm.name, control) for control in controls]
-    return names
+        constant = (CONSTANT_RUN,) if arm.constant else ()
+        found += [arm.id, *(ConditionId(arm.name, control) for control in (*constant, *controls))]
+    return found
 
 
-def adapter_folder(world: SeedWorld, arm: str) -> Path:
+def adapter_folder(world: SeedWorld, arm: ConditionId) -> Path:
     """Where an arm's adapters are."""
-    return world.folder / "adapters" / re.sub("[^a-z]+", "-", arm)
+    return world.folder / "adapters" / re.sub("[^a-z]+", "-", arm.plain_name)
 
 
 def _conditions(world: SeedWorld, llm: TransformersLLM, config: StudyConfig) -> Iterator[Condition]:
-    """Texts are written where ``control`` is False."""
     settings = config.settings
     contexts, shared = world.data(settings).contexts("test"), {"params": settings.sampling, "prompt": settings.prompt}
     stranger = WrongUser(contexts, seed=settings.seed)
     yield Condition(method=NonPersonalized(llm, contexts, **shared))
     yield Condition(method=RAG(llm, contexts, **shared))
-    yield Condition(method=Named(RAG(llm, stranger, **shared), control_name("rag", WRONG_USER)), control=True)
+    yield Condition(method=RAG(llm, stranger, **shared), control=WRONG_USER)
     for arm in config.arms_of(world.seed):
-        for method in _of_arm(world, llm, config, arm):
-            yield Condition(method=method, control=method.name != arm.name or not arm.texts)
+        yield from _of_arm(world, llm, config, arm)
 
 
-def _of_arm(world: SeedWorld, llm: TransformersLLM, config: StudyConfig, arm: Arm) -> Iterator[Method]:
+def _of_arm(world: SeedWorld, llm: TransformersLLM, config: StudyConfig, arm: Arm) -> Iterator[Condition]:
     settings = config.settings_of(arm)
-    contexts, folder, seed = world.data(settings).contexts("test"), adapter_folder(world, arm.name), settings.seed
+    contexts, folder, seed = world.data(settings).contexts("test"), adapter_folder(world, arm.id), settings.seed
 
-    def named(control: str) -> str:
-        return control_name(arm.name, control)
-
-    def dep(where: Path, source: Contexts, name: str) -> Method:
+    def dep(where: Path, source: Contexts, control: str | None) -> Condition:
         adapter = load_adapter(where, llm)
-        return DEP(llm, source, adapter, params=settings.sampling, prompt=adapted(settings.prompt, adapter), name=name)
+        how = {"params": settings.sampling, "prompt": adapted(settings.prompt, adapter), "name": arm.name}
+        return Condition(method=DEP(llm, source, adapter, **how), control=control)
 
-    yield dep(folder, contexts, arm.name)
+    yield dep(folder, contexts, arm.control)
     if arm.constant:
-        yield dep(folder / CONSTANT, contexts, named(CONSTANT_RUN))
+        yield dep(folder / CONSTANT, contexts, CONSTANT_RUN)
     if arm.controls:
-        yield dep(folder, OtherVectors(contexts, seed=seed), named(OTHER_VECTORS))
-        yield dep(folder, WrongUser(contexts, seed=seed), named(WRONG_USER))
-        yield NoAdapter(llm, contexts, params=settings.sampling, prompt=settings.prompt, name=named(NO_ADAPTER))
+        yield dep(folder, OtherVectors(contexts, seed=seed), OTHER_VECTORS)
+        yield dep(folder, WrongUser(contexts, seed=seed), WRONG_USER)
+        bare = NoAdapter(llm, contexts, params=settings.sampling, prompt=settings.prompt, name=arm.name)
+        yield Condition(method=bare, control=NO_ADAPTER)

@@ -12,10 +12,13 @@ from idiolect.data.split_config import SplitConfig
 from idiolect.experiments.study.probes import ProbeConfig
 from idiolect.llm.base import SamplingParams
 from idiolect.llm.registry import BackboneConfig
+from idiolect.methods.base import ADAPTER_METHOD
+from idiolect.methods.controls import HIS_TWICE, SHUFFLED_PEERS
 from idiolect.pipeline.settings import Settings, TargetConfig
 from idiolect.prompts.rendering import PromptConfig
 from idiolect.sandbox.domain import WorldConfig
 from idiolect.training.config import FitConfig
+from idiolect.types import ConditionId
 
 
 class GateConfig(Config):
@@ -32,10 +35,12 @@ class GateConfig(Config):
 
 
 class Arm(Config):
-    """An adapter that is fitted, and what is asked of it."""
+    """An adapter that is fitted, and what is run with it."""
 
     name: str
-    """For tables and folders."""
+    """Of the method that it is, or whose control it is."""
+    control: str | None = None
+    """Which control of the method it is; None: the method itself."""
     changes: dict[str, Any] = Field(default_factory=dict)
     """Settings laid on the study's."""
     constant: bool = False
@@ -45,18 +50,23 @@ class Arm(Config):
     main: bool = False
     """Fitted on every seed; the others on the first alone."""
     after: str | None = None
-    """The arm whose adapter it is trained on from; None: from scratch."""
+    """The method whose adapter it is trained on from; None: from scratch."""
     texts: bool = False
     """Whether it also writes texts, to be scored; the likelihood is always computed."""
+
+    @property
+    def id(self) -> ConditionId:
+        """The key in tables and files."""
+        return ConditionId(self.name, self.control)
 
 
 _BARE: dict[str, Any] = {"prompt": {"with_text": False}}
 ARMS: tuple[Arm, ...] = (
     Arm(name="dep without text", changes=_BARE, constant=True, controls=True, main=True, texts=True),
-    Arm(name="dep without text: his twice", changes={**_BARE, "vectors": "his_twice"}, main=True),
-    Arm(name="dep without text: shuffled peers", changes={**_BARE, "vectors": "shuffled_peers"}, main=True),
+    Arm(name="dep without text", control=HIS_TWICE, changes={**_BARE, "vectors": "his_twice"}, main=True),
+    Arm(name="dep without text", control=SHUFFLED_PEERS, changes={**_BARE, "vectors": "shuffled_peers"}, main=True),
     Arm(
-        name="dep",
+        name=ADAPTER_METHOD,
         changes={"fit": {"max_steps": 50}},
         after="dep without text",
         constant=True,
@@ -67,7 +77,6 @@ ARMS: tuple[Arm, ...] = (
     Arm(name="his without text", changes={**_BARE, "adapter": {"streams": "his"}}),
     Arm(name="diff without text", changes={**_BARE, "adapter": {"streams": "diff"}}),
 )
-"""Named as ``evaluation.claims`` reads them: what stands after a colon is a control of what stands before it."""
 
 
 class StudyConfig(Config):
@@ -114,7 +123,7 @@ class StudyConfig(Config):
             ConfigError: The arm changes a setting that there is not.
         """
         values = merge(self.settings.model_dump(), {"controls": ["constant"] if arm.constant else [], **arm.changes})
-        return build(Settings, values, where=f"arm {arm.name!r}")
+        return build(Settings, values, where=f"arm {str(arm.id)!r}")
 
     def arms_of(self, seed: int) -> tuple[Arm, ...]:
         """What is fitted on a seed."""
@@ -125,9 +134,9 @@ class StudyConfig(Config):
         shared = set(self.development_seeds) & set(self.report_seeds)
         if shared:
             raise ValueError(f"seed {min(shared)} is both for development and for the report")
-        seen: set[str] = set()
+        seen: set[ConditionId] = set()
         for arm in self.arms:
-            if arm.name in seen or (arm.after is not None and arm.after not in seen):
-                raise ValueError(f"arm {arm.name!r}: names differ, and an arm comes after the one it goes on from")
-            seen.add(arm.name)
+            if arm.id in seen or (arm.after is not None and ConditionId(arm.after) not in seen):
+                raise ValueError(f"arm {str(arm.id)!r}: names differ, and an arm comes after the one it goes on from")
+            seen.add(arm.id)
         return self

@@ -1,7 +1,4 @@
-"""The study's contrasts as a figure: who is ahead of whom, by how many nats a review.
-
-The probes as figures.
-"""
+"""Figures of the study: contrasts in nats per review, and probes."""
 
 from __future__ import annotations
 
@@ -16,7 +13,7 @@ import numpy as np
 from idiolect.errors import ConfigError
 from idiolect.evaluation.render import BLUE, VERMILLION, plotting
 from idiolect.experiments.study.probes import Estimate, Gap, ProbeResults
-from idiolect.methods.controls import is_control
+from idiolect.types import ConditionId
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -37,7 +34,7 @@ def draw_gains(contrasts: Sequence[Mapping[str, Any]], path: Path) -> None:
     with plotting(path, width=7.2, height=0.9 + 0.27 * len(rows)) as figure:
         axes = figure.subplots()
         for place, row in enumerate(rows):
-            colour = VERMILLION if is_control(row["than"]) else BLUE
+            colour = VERMILLION if row["than"]["control"] else BLUE
             axes.plot([row["low"], row["high"]], [place, place], color=colour, linewidth=1.6)
             axes.plot(row["difference"], place, "o", color=colour, markersize=5)
         axes.axvline(0, color="#999999", linewidth=0.8)
@@ -50,9 +47,9 @@ def draw_gains(contrasts: Sequence[Mapping[str, Any]], path: Path) -> None:
 
 def contrast_label(contrast: Mapping[str, Any]) -> str:
     """``dep over control "wrong user"`` for a method's own control, else both names."""
-    better, than = contrast["better"], contrast["than"]
-    own = f"{better}: "
-    return f'{better} over control "{than.removeprefix(own)}"' if than.startswith(own) else f"{better} over {than}"
+    better, than = ConditionId(**contrast["better"]), ConditionId(**contrast["than"])
+    own = than.control and better == than.of
+    return f'{better} over control "{than.control}"' if own else f"{better} over {than}"
 
 
 class Look(NamedTuple):

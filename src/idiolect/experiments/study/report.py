@@ -1,17 +1,14 @@
-"""Seeds put together: one row a test sample, users of different worlds being different users.
+"""Results of the study: tables, contrasts and attribution over all seeds, as data and as Markdown.
 
-Trait fidelity of what the methods wrote on one seed, and of the users' own texts, which is what can be hoped for.
-
-The study as it was recorded for this version: what the demo shows beside its own small run.
-
-The study's findings: tables, contrasts and verdicts over all seeds, as data and as Markdown.
+Seeds are pooled: users of different worlds are different users. ``RecordedStudy`` reads what the study wrote, and the
+record that ships with the package.
 """
 
 from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, replace
 from functools import cache
 from importlib import resources
 from pathlib import Path
@@ -28,9 +25,12 @@ from idiolect.evaluation.significance import Comparison, Resamples, compare, hol
 from idiolect.experiments.study.arms import SeedWorld, run_names
 from idiolect.experiments.study.config import StudyConfig
 from idiolect.experiments.study.probes import ProbeResults
+from idiolect.methods.base import ADAPTER_METHOD, BASELINE, UNPERSONALIZED
+from idiolect.methods.controls import CONSTANT, HIS_TWICE, NO_ADAPTER, OTHER_VECTORS, SHUFFLED_PEERS, WRONG_USER
 from idiolect.metrics.base import Aggregate, Mean, Metric
 from idiolect.metrics.registry import load_metrics
 from idiolect.pipeline import results
+from idiolect.types import ConditionId
 
 NLL = Mean("nll", greater_is_better=False, unit="nats/review")
 
@@ -39,20 +39,20 @@ Stats = Mapping[str, np.ndarray]
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Pool:
-    """The outputs of the runs that every one of some seeds has."""
+    """Outputs of the conditions that all of some seeds have."""
 
     users: tuple[str, ...]
     """Of each sample."""
-    runs: Mapping[str, Sequence[Mapping[str, Any]]]
-    """Run to its outputs, sample by sample, seed after seed."""
+    runs: Mapping[ConditionId, Sequence[Mapping[str, Any]]]
+    """Condition to its outputs, sample by sample, seed after seed."""
 
     @property
-    def nats(self) -> dict[str, np.ndarray]:
-        """Run to float64 (n,): negative log-likelihood of each reference."""
+    def nats(self) -> dict[ConditionId, np.ndarray]:
+        """Condition to float64 (n,): negative log-likelihood of each reference."""
         return {name: np.array([row["nll"] for row in rows]) for name, rows in self.runs.items()}
 
-    def texts(self, run: str) -> list[str] | None:
-        """What a run wrote; None where only likelihoods were asked for."""
+    def texts(self, run: ConditionId) -> list[str] | None:
+        """Texts of a condition; None if there are only likelihoods."""
         return results.texts(self.runs[run])
 
     def draws(self, *, seed: int, resamples: int) -> Resamples:
@@ -60,36 +60,40 @@ class Pool:
         return Resamples(len(self.users), np.random.default_rng([seed, 11]), clusters=self.users, resamples=resamples)
 
     def table(
-        self, metrics: Sequence[Metric], extra: Mapping[str, Stats], columns: Sequence[Aggregate], draws: Resamples
+        self,
+        metrics: Sequence[Metric],
+        extra: Mapping[ConditionId, Stats],
+        columns: Sequence[Aggregate],
+        draws: Resamples,
     ) -> ScoreTable:
-        """Likelihood, text metrics and further per-sample scores of every run, tested against RAG.
+        """Likelihood, text metrics and further per-sample scores of every condition, tested against RAG.
 
         Args:
             metrics: Of the texts against the references.
-            extra: Run to further columns' values, float (n,).
+            extra: Condition to further columns' values, float (n,).
             columns: What aggregates them.
             draws: From ``draws``.
         """
         references = [row["reference"] for row in next(iter(self.runs.values()))]
-        stats: dict[str, dict[str, np.ndarray]] = {}
+        stats: dict[ConditionId, dict[str, np.ndarray]] = {}
         for name, nats in self.nats.items():
             texts = self.texts(name)
             own = {} if texts is None else {m.name: m.segments(texts, references) for m in metrics}
             stats[name] = {NLL.name: nats, **own, **extra.get(name, {})}
-        return score_table([NLL, *metrics, *columns], stats, draws, baseline="rag")
+        return score_table([NLL, *metrics, *columns], stats, draws, baseline=BASELINE)
 
 
-def read_pool(folders: Sequence[Path], names: Sequence[str]) -> Pool:
-    """The outputs of ``names`` in the seeds' folders; runs that some seed lacks are left out."""
-    files = {name: [results.output_file(folder, "samples", name) for folder in folders] for name in names}
+def read_pool(folders: Sequence[Path], conditions: Sequence[ConditionId]) -> Pool:
+    """Outputs of ``conditions`` in the seeds' folders, without those that some seed lacks."""
+    files = {one: [results.output_file(folder, "samples", one.plain_name) for folder in folders] for one in conditions}
     whole = {name: paths for name, paths in files.items() if all(path.is_file() for path in paths)}
     runs = {name: [row for path in paths for row in results.read_lines(path)] for name, paths in whole.items()}
     users = tuple(row["user"] for row in next(iter(runs.values())))
     return Pool(users, runs)
 
 
-def seed_fidelity(world: SeedWorld, config: StudyConfig) -> dict[str, np.ndarray]:
-    """Run to float64 (n,): the cosine of every sample's text (see ``evaluation.fidelity``).
+def seed_fidelity(world: SeedWorld, config: StudyConfig) -> dict[ConditionId, np.ndarray]:
+    """Condition to float64 (n,): trait fidelity of every sample's text, and of the users' own texts.
 
     Args:
         world: The seed.
@@ -100,7 +104,7 @@ def seed_fidelity(world: SeedWorld, config: StudyConfig) -> dict[str, np.ndarray
     targets = style_targets(data, samples)
     pool = read_pool([world.folder], run_names(config))
     written = {name: texts for name in pool.runs if (texts := pool.texts(name)) is not None}
-    written[USERS_OWN] = [sample.reference or "" for sample in samples]
+    written[ConditionId(USERS_OWN)] = [sample.reference or "" for sample in samples]
     return {name: targets.score(texts).cosine for name, texts in written.items()}
 
 
@@ -170,7 +174,8 @@ class RecordedStudy:
     def _contrasts(self) -> Iterator[str]:
         yield "gain in nats a review (95 % interval, p by Holm)"
         for one in self.main["contrasts"]:
-            yield f"  {one['better']} over {one['than']}: {_gain(one)}, p {one['p_holm']:.3f}"
+            better, than = (ConditionId(**one[side]) for side in ("better", "than"))
+            yield f"  {better} over {than}: {_gain(one)}, p {one['p_holm']:.3f}"
 
     def _verdicts(self) -> Iterator[str]:
         return (f"- {verdict['sentence']}" for verdict in self.main["verdicts"])
@@ -203,32 +208,31 @@ def _gain(gain: Mapping[str, Any]) -> str:
     return f"{gain['difference']:+.2f} [{gain['low']:+.2f}, {gain['high']:+.2f}]"
 
 
-CONTRASTS: tuple[tuple[str, str], ...] = (
-    ("rag", "nonpersonalized"),
-    ("rag", "rag: wrong user"),
-    ("dep", "rag"),
-    ("dep", "dep: trained constant"),
-    ("dep", "dep: another user's vectors"),
-    ("dep", "dep: wrong user"),
-    ("dep without text", "nonpersonalized"),
-    ("dep without text", "dep without text: no adapter"),
-    ("dep without text", "dep without text: trained constant"),
-    ("dep without text", "dep without text: another user's vectors"),
-    ("dep without text", "dep without text: shuffled peers"),
-    ("dep without text", "dep without text: his twice"),
-    ("dep without text", "his without text"),
-    ("diff without text", "his without text"),
+_NONE, _RAG, _DEP = ConditionId(UNPERSONALIZED), ConditionId(BASELINE), ConditionId(ADAPTER_METHOD)
+_BARE, _HIS, _DIFF = (ConditionId(f"{name} without text") for name in ("dep", "his", "diff"))
+CONTRASTS: tuple[tuple[ConditionId, ConditionId], ...] = (
+    (_RAG, _NONE),
+    (_RAG, replace(_RAG, control=WRONG_USER)),
+    (_DEP, _RAG),
+    *((_DEP, replace(_DEP, control=control)) for control in (CONSTANT, OTHER_VECTORS, WRONG_USER)),
+    (_BARE, _NONE),
+    *(
+        (_BARE, replace(_BARE, control=control))
+        for control in (NO_ADAPTER, CONSTANT, OTHER_VECTORS, SHUFFLED_PEERS, HIS_TWICE)
+    ),
+    (_BARE, _HIS),
+    (_DIFF, _HIS),
 )
-"""Which run is compared with which; all of one set of seeds are corrected together."""
+"""Which condition is compared with which; all of one set of seeds are corrected together."""
 
 
 class Contrast(NamedTuple):
-    """How much better the first run is than the second."""
+    """How much better the first condition is than the second."""
 
-    better: str
-    than: str
+    better: ConditionId
+    than: ConditionId
     gain: Comparison
-    """Nats a review."""
+    """Nats per review."""
     p_holm: float
 
 
@@ -244,7 +248,8 @@ class Section:
     def to_dict(self) -> dict[str, Any]:
         """Plain data for a result file."""
         contrasts = [
-            {"better": c.better, "than": c.than, **c.gain._asdict(), "p_holm": c.p_holm} for c in self.contrasts
+            {"better": asdict(c.better), "than": asdict(c.than), **c.gain._asdict(), "p_holm": c.p_holm}
+            for c in self.contrasts
         ]
         verdicts = [verdict.to_dict() for verdict in self.verdicts]
         return {"title": self.title, "table": to_dict(self.table), "contrasts": contrasts, "verdicts": verdicts}
@@ -260,7 +265,9 @@ class Section:
 
 
 def sections(
-    config: StudyConfig, folders: Mapping[int, Path], further: Mapping[int, Mapping[str, np.ndarray]] | None = None
+    config: StudyConfig,
+    folders: Mapping[int, Path],
+    further: Mapping[int, Mapping[ConditionId, np.ndarray]] | None = None,
 ) -> list[Section]:
     """All seeds together, and the first seed, which alone has every run.
 
@@ -281,7 +288,7 @@ def _section(
     config: StudyConfig,
     folders: Mapping[int, Path],
     seeds: Sequence[int],
-    further: Mapping[int, Mapping[str, np.ndarray]],
+    further: Mapping[int, Mapping[ConditionId, np.ndarray]],
 ) -> Section:
     pool = read_pool([folders[seed] for seed in seeds], run_names(config))
     settings = config.settings
@@ -297,8 +304,8 @@ def _section(
 
 
 def _fidelity(
-    pool: Pool, further: Sequence[Mapping[str, np.ndarray]]
-) -> tuple[dict[str, dict[str, np.ndarray]], list[Aggregate]]:
+    pool: Pool, further: Sequence[Mapping[ConditionId, np.ndarray]]
+) -> tuple[dict[ConditionId, dict[str, np.ndarray]], list[Aggregate]]:
     """Trait fidelity of the runs that wrote texts on every seed."""
     names = [name for name in pool.runs if all(name in scores for scores in further)] if further else []
     if not names:
@@ -307,7 +314,7 @@ def _fidelity(
     return {name: {column.name: np.concatenate([scores[name] for scores in further])} for name in names}, [column]
 
 
-def _contrasts(nats: Mapping[str, np.ndarray], draws: Resamples) -> tuple[Contrast, ...]:
+def _contrasts(nats: Mapping[ConditionId, np.ndarray], draws: Resamples) -> tuple[Contrast, ...]:
     gained = Mean("nats", greater_is_better=True)
     known = [(a, b) for a, b in CONTRASTS if a in nats and b in nats]
     scored = {name: draws.score(gained, -nats[name]) for pair in known for name in pair}

@@ -107,10 +107,10 @@ def run_seed(folder: Path, config: StudyConfig, seed: int, say: Say = print) -> 
     world, llm = _open(folder, config, seed), TransformersLLM.load(config.settings.backbone)
     seconds: dict[str, float] = {}
     for arm in config.arms_of(seed):
-        say(f"seed {seed}: fitting {arm.name}")
+        say(f"seed {seed}: fitting {arm.id}")
         started = time.monotonic()
         fit_arm(world, llm, config, arm)
-        seconds[arm.name] = round(time.monotonic() - started, 1)
+        seconds[str(arm.id)] = round(time.monotonic() - started, 1)
     say(f"seed {seed}: methods and controls")
     started = time.monotonic()
     run_rows(world, llm, config)
@@ -140,7 +140,7 @@ def _gains(gate: Mapping[str, Any]) -> str:
 
 def _probes(folder: Path, config: StudyConfig, say: Say) -> dict[str, Any]:
     seed = config.seeds[0]
-    arm = next((arm.name for arm in config.arms if arm.main), None)
+    arm = next((arm.id for arm in config.arms if arm.main), None)
     where = adapter_folder(_open(folder, config, seed), arm) if arm else None
     found = run_probes(
         config.world.model_copy(update={"seed": seed}),
