@@ -190,7 +190,7 @@ def test_methods_without_adapter_are_evaluated_with_a_fake_and_no_torch(job: Any
     record = json.loads((tmp_path / "out" / "results.json").read_text())
     assert record["backbone"] == "fake"
     assert record["device"].startswith("cpu")
-    assert [row["name"] for row in record["tables"]["methods"]["methods"]] == METHODS
+    assert [row["name"] for row in record["tables"]["methods"]["methods"]] == SHOWN
     assert all(row["anchors"] for row in read_lines(tmp_path / "out" / "samples" / "rag.jsonl"))
 
 
