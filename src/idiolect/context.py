@@ -1,7 +1,7 @@
-"""Contexts: a sample with its item and the history entries it is written from, with vectors and differences.
+"""Contexts: a sample with its item and history entries, their vectors and differences (DEP, Eq. 2-4).
 
 Training, generation and explanation use the same contexts. One list of reviews gives the text, ``e_his`` and
-``e_diff`` of every entry, each found by the review's id and never by position. (The DEP authors' program keeps
+``e_diff`` of every entry, each found by the review's id and never by position. (The DEP authors' program has
 parallel lists and mixes up the reviews of 17 to 37 % of its virtual tokens.) Peers are compared by the paper's plain
 mean or its program's weighting; if an item has too few peers, ``PeerFallback`` compares with a larger group.
 """
@@ -24,33 +24,33 @@ from idiolect.store.base import ReviewReader
 from idiolect.types import UNDATED, Item, ItemId, Moment, PeerScope, Review, ReviewId, Sample, UserId, VirtualToken
 
 NO_VECTOR = np.zeros(0, dtype=np.float32)
-"""Stands where a vector was not read, for a prompt that is text alone."""
+"""Placeholder for a vector that was not read, for text-only prompts."""
 
 
 @dataclass(frozen=True, slots=True, eq=False, kw_only=True)
 class Entry:
-    """One review of the user's history with its vectors (text and vectors of the same review, always)."""
+    """One review of the user's history with its vectors."""
 
     review: Review
     item: Item
     e_his: np.ndarray
-    """float32 (dim,): the review's embedding (Eq. 2); ``NO_VECTOR`` where none was read."""
+    """float32 (dim,): the review's embedding (Eq. 2); ``NO_VECTOR`` if none was read."""
     e_diff: np.ndarray | None
-    """float32 (dim,): own embedding minus the peers' (Eq. 4); None if too few may be compared with."""
+    """float32 (dim,): own embedding minus the peers' mean (Eq. 4); None if there are too few peers."""
     n_peers: int
-    """Reviews that it is compared with; 0 if too few users wrote any."""
+    """Number of peers' reviews; 0 if there are too few peers."""
     peers: PeerScope = "item"
-    """Whose reviews these are."""
+    """The peer scope of these reviews."""
 
     @property
     def peer_scope(self) -> PeerScope:
-        """Whom the review is compared with; ``none`` if there is no difference."""
+        """The peer scope; ``none`` if there is no difference."""
         return "none" if self.e_diff is None else self.peers
 
 
 @dataclass(frozen=True, slots=True, eq=False, kw_only=True)
 class PastVectors:
-    """Vectors of the user's latest past reviews, oldest first, for methods that read more of them than entries."""
+    """Vectors of the user's latest past reviews, oldest first, for methods that read more than the entries."""
 
     reviews: tuple[ReviewId, ...] = ()
     vectors: np.ndarray = field(default_factory=lambda: np.zeros((0, 0), dtype=np.float32))
@@ -59,16 +59,16 @@ class PastVectors:
 
 @dataclass(frozen=True, slots=True, eq=False, kw_only=True)
 class Context:
-    """A sample, its item and the history it is written from, best entry first."""
+    """A sample, its item and its history entries, best first."""
 
     sample: Sample
     item: Item
     entries: tuple[Entry, ...]
     past: PastVectors = field(default_factory=PastVectors)
-    """Beside the entries; empty unless the builder has ``past``."""
+    """Vectors in addition to the entries'; empty unless the builder has ``past``."""
 
     def vector(self, token: VirtualToken) -> np.ndarray:
-        """float32 (dim,): what fills a virtual token.
+        """float32 (dim,): the vector of a virtual token.
 
         Raises:
             ValueError: The virtual token asks for a vector that its entry does not have.
@@ -84,25 +84,25 @@ PeerWeighting = Literal["mean", "profile_distance"]
 
 
 class Comparison(Protocol):
-    """Compares reviews of one user with what others wrote about the same items."""
+    """Compares reviews of one user with peers' reviews of the same items."""
 
     def __call__(
         self, chosen: Sequence[Review], own: np.ndarray, *, history: Sequence[Review], before: int | None
     ) -> Differences:
-        """One difference a review.
+        """One difference per review.
 
         Args:
             chosen: Reviews of one user, at least one.
             own: float (len(chosen), dim): their vectors.
             history: The user's visible reviews, of which ``chosen`` are some.
-            before: Only peers' reviews with timestamp < ``before`` (seconds) are known.
+            before: Only peers' reviews with timestamp < ``before`` (seconds) count.
         """
         ...
 
 
 @dataclass(frozen=True, slots=True)
 class MeanOfPeers:
-    """Eq. 4 of the DEP paper, by item sums: no peer is read."""
+    """Eq. 4 of the DEP paper, from item sums: no single peer is read."""
 
     reader: ReviewReader
     encoder: str
@@ -140,14 +140,14 @@ class ProfileDistance:
         return Differences(diff, np.array([len(pool) for pool in pools], dtype=np.int64))
 
     def _pool(self, review: Review, before: int | None) -> list[Review]:
-        """The review's peers; empty if they are too few."""
+        """The review's peers; empty if there are too few."""
         pool = peers_of(self.reader, review, before=before)
         return pool if len({peer.user for peer in pool}) >= self.min_peers else []
 
     def _history_mean(self, peer: Review, before: int | None) -> np.ndarray:
-        """The mean vector of the peer's history, or of the review itself where no history of theirs is visible."""
+        """The mean vector of the peer's history, or of the review itself if no history is visible."""
         history = self.reader.profile(peer.user, before=None if before is None else Moment(before, UNDATED))
-        if before is not None:  # what has no timestamp may be later than the cut
+        if before is not None:  # reviews without a timestamp may be later than the cut
             history = [review for review in history if review.timestamp is not None]
         return self._mean([review.id for review in history] or [peer.id])
 
@@ -174,16 +174,16 @@ class Compared:
     """Past reviews of one user and their differences; arrays have one row per review."""
 
     diff: np.ndarray
-    """float32 (n, dim): own vector minus the others' mean; a zero row where too few others wrote."""
+    """float32 (n, dim): own vector minus the peers' mean; a zero row if there are too few peers."""
     n_peers: np.ndarray
-    """int64 (n,): how many reviews of others that is; 0 if too few wrote any."""
+    """int64 (n,): numbers of peers' reviews; 0 if there are too few peers."""
     peer_scopes: list[PeerScope]
-    """Whose they are."""
+    """The peer scope of each row."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PeerFallback:
-    """Finds others to compare with for reviews that have too few peers."""
+    """Compares reviews with too few peers with larger groups."""
 
     reader: ReviewReader
     encoder: str
@@ -193,17 +193,17 @@ class PeerFallback:
     def apply(
         self, found: Compared, own: np.ndarray, items: Sequence[Item], *, user: UserId, before: int | None
     ) -> None:
-        """Compare the reviews that have no peers, or too few, with the mean of the next peer scope.
+        """Compare the reviews with too few peers with the mean of the next peer scope.
 
-        The mean is the plain one of Eq. 4, whatever the weighting of peers: who writes about a category is no group
-        whose histories could be told apart.
+        The mean is the plain one of Eq. 4 for every peer weighting, because the histories of all users of a category
+        cannot be weighted.
 
         Args:
-            found: What the items' own peers gave; its rows are changed in place.
+            found: Differences to the items' own peers; rows are changed in place.
             own: float32 (n, dim): the reviews' vectors.
             items: Their items, in order.
-            user: Whose reviews they are.
-            before: Only others' reviews with timestamp < ``before`` (seconds) count.
+            user: Author of the reviews.
+            before: Only peers' reviews with timestamp < ``before`` (seconds) count.
         """
         for scope in self.peer_scopes:
             groups = [None if scope == "corpus" else item.category for item in items]
@@ -222,7 +222,7 @@ class PeerFallback:
 
 
 class Chosen(NamedTuple):
-    """The reviews that a sample is written from, best first, and the history they were chosen from."""
+    """The reviews chosen for a sample, best first, and the history they were chosen from."""
 
     sample: Sample
     reviews: Sequence[Review]
@@ -236,14 +236,14 @@ class Entries(Protocol):
         """The entries of every sample, in order.
 
         Args:
-            chosen: What they are made from.
-            items: Of all chosen reviews.
+            chosen: Reviews per sample.
+            items: Items of all chosen reviews.
         """
         ...
 
 
-def text_alone(chosen: Sequence[Chosen], items: Mapping[ItemId, Item]) -> list[tuple[Entry, ...]]:
-    """See ``Entries``; nothing is read."""
+def text_only(chosen: Sequence[Chosen], items: Mapping[ItemId, Item]) -> list[tuple[Entry, ...]]:
+    """See ``Entries``; no vectors are read."""
     return [
         tuple(
             Entry(review=review, item=items[review.item], e_his=NO_VECTOR, e_diff=None, n_peers=0)
@@ -255,7 +255,7 @@ def text_alone(chosen: Sequence[Chosen], items: Mapping[ItemId, Item]) -> list[t
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ComparedEntries:
-    """Vectors by the review's id, never by its position in some other list, and differences to peers."""
+    """Entries with vectors, found by the review's id, and differences to peers."""
 
     reader: ReviewReader
     encoder: str
@@ -267,7 +267,7 @@ class ComparedEntries:
         """See ``Entries``.
 
         Raises:
-            NotFoundError: A vector is not there.
+            NotFoundError: A vector is missing.
             ConfigError: A time cut is set and a sample has no timestamp.
         """
         vectors = self._vectors([review.id for one in chosen for review in one.reviews])
@@ -301,7 +301,7 @@ class ComparedEntries:
 
 
 class ContextConfig(Config):
-    """What a sample is written from. The defaults are the DEP paper's."""
+    """Settings of contexts. The defaults are the DEP paper's."""
 
     k: int = Field(default=8, ge=0)
     """History entries per sample; 0 means the whole history."""
@@ -311,16 +311,16 @@ class ContextConfig(Config):
     """Encoder of the retriever ``dense`` (``facebook/contriever``), whose vectors the store holds too; None: the
     run's."""
     min_peers: int = Field(default=1, ge=1)
-    """Different users it takes before an entry is compared with what they wrote, in every peer scope."""
+    """Fewest peers (different users) that an entry is compared with, in every peer scope."""
     peers_before: bool = False
     """Whether peers must have written before the sample's time; the paper's program sets no such bound."""
     peer_weighting: PeerWeighting = "mean"
     """``mean``: Eq. 4. ``profile_distance``: softmax of profile distances, as in the authors' program."""
     cold_start: ColdStart = "none"
-    """Whom an entry with too few peers is compared with: nobody, everybody else who wrote about its item's
-    ``category``, or beyond that the whole ``corpus``. An adapter is trained with it and used with no other."""
+    """Peer scopes of an entry with too few peers: ``none``, all other users of its item's ``category``, or after that
+    the whole ``corpus``. An adapter is used only with the value that it was trained with."""
     seed: int = 0
-    """For retrievers that draw."""
+    """Seed of retrievers that draw."""
 
 
 class ContextBuilder:
@@ -328,7 +328,7 @@ class ContextBuilder:
 
     Args:
         reader: A live store or one phase's snapshot.
-        config: What goes into a context.
+        config: Settings of contexts.
         encoder: Name of the encoder whose stored vectors are used; None: no vector is read, for methods whose prompts
             are text alone (``NO_VECTOR``).
         retriever: Used instead of ``config.retriever``; needed for one that encodes (``dense``).
@@ -352,13 +352,13 @@ class ContextBuilder:
         self.encoder = encoder
         self.past = past
         self.retriever = retriever or make_retriever(config.retriever, seed=config.seed, reader=reader)
-        self._entries: Entries = text_alone if encoder is None else _compared(reader, config, encoder)
+        self._entries: Entries = text_only if encoder is None else _compared(reader, config, encoder)
 
     def build(self, samples: Sequence[Sample]) -> list[Context]:
-        """One context a sample, in order; one without history has no entries.
+        """One context per sample, in order; without history it has no entries.
 
         Raises:
-            NotFoundError: A vector is not there.
+            NotFoundError: A vector is missing.
             ConfigError: A time cut is set and a sample has no timestamp.
         """
         histories = [self._history(sample) for sample in samples]
@@ -393,7 +393,7 @@ class ContextBuilder:
     def _items(self, samples: Sequence[Sample], histories: Sequence[Sequence[Review]]) -> dict[ItemId, Item]:
         wanted = {sample.item for sample in samples} | {review.item for history in histories for review in history}
         known = self.reader.items(list(wanted))
-        # An item may be known by its id alone: a corpus need not bring titles.
+        # An item may have only an id, because a corpus need not have titles.
         return {id: known.get(id, Item(id=id)) for id in wanted}
 
 

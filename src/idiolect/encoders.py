@@ -2,8 +2,7 @@
 
 - ``hash``: words and character trigrams hashed to signs and places (Weinberger et al. 2009, "Feature Hashing for Large
   Scale Multitask Learning"). Nothing is learned or downloaded: for tests, dry runs and as a floor.
-- ``minilm``: all-MiniLM-L6-v2 from a third party's package that carries its weights. Their digest must be that of the
-  original file.
+- ``minilm``: all-MiniLM-L6-v2 from a third party's package that contains the weights; their digest is checked.
 - any sentence-transformers model, from a folder or a hub name.
 """
 
@@ -31,9 +30,9 @@ if TYPE_CHECKING:
 
 
 class Encoder(Protocol):
-    """Turns texts into vectors, one row a text.
+    """Turns texts into vectors, one row per text.
 
-    ``name`` carries model and revision, because it keys the stored vectors.
+    ``name`` has model and revision, because it is the key of the stored vectors.
     """
 
     @property
@@ -53,7 +52,7 @@ class Encoder(Protocol):
 
 @contextmanager
 def disable_progress_bars() -> Iterator[None]:
-    """Switch the bars of transformers off, and back on as they were."""
+    """Switch the progress bars of transformers off, and restore them."""
     logging = require("transformers.utils.logging", extra="train")
     shown = logging.is_progress_bar_enabled()
     logging.disable_progress_bar()
@@ -66,16 +65,16 @@ def disable_progress_bars() -> Iterator[None]:
 
 _SUFFIXES = (".json", ".txt", ".model", ".safetensors", ".bin")
 _RECORDS = {"pretrain.json", "settings.json", "fit.json", "report.json"}
-"""Files about its origin that this library writes next to a model: not part of the model."""
+"""Files that this library writes into a model's folder and that are not part of the model."""
 _PIECE = 4096
 _PIECES = 256
 
 
 def folder_digest(folder: Path) -> str:
-    """12 hex digits over the files that make a model: names, sizes, and contents.
+    """12 hex digits over the files of a model: names, sizes and contents.
 
-    Of a file above 1 MB evenly spread pieces are read: training moves nearly every weight, so other weights of the
-    same shape differ there.
+    Of a file above 1 MB evenly spaced pieces are read: training changes nearly every weight, so that other weights of
+    the same shape differ there.
     """
     digest = blake2b(digest_size=6)
     for path in sorted(path for path in folder.rglob("*") if _is_part(path.relative_to(folder)) and path.is_file()):
@@ -104,7 +103,7 @@ class HashEncoder:
     """Signed sums of hashed words and trigrams, L2-normalised; equal in every process and on every machine.
 
     Args:
-        dim: Of the vectors, 2 to 65536.
+        dim: Dimension, 2 to 65536.
 
     Raises:
         ConfigError: ``dim`` is out of range.
@@ -129,7 +128,7 @@ class HashEncoder:
         """float32 (len(texts), dim), L2-normalised, in the order of ``texts``; an empty text is a valid text.
 
         Args:
-            texts: What to encode.
+            texts: Texts to encode.
             batch_size: Without effect: texts are independent.
         """
         vectors = np.zeros((len(texts), self._dim), dtype=np.float32)
@@ -143,7 +142,7 @@ class HashEncoder:
 
 
 _DIGITS = 9
-"""Of a dimension, at most; ``HashEncoder`` has a lower bound of its own."""
+"""Most digits of a dimension; ``HashEncoder`` has a lower bound."""
 
 
 def load_hash(argument: str) -> HashEncoder:
@@ -175,17 +174,17 @@ def _hash(feature: str) -> int:
 
 def _normalised(vectors: np.ndarray) -> np.ndarray:
     norms = np.linalg.norm(vectors, axis=1, keepdims=True)
-    cancelled = norms[:, 0] < 1e-6  # possible where opposite signs meet in one place
+    cancelled = norms[:, 0] < 1e-6  # possible if opposite signs cancel
     vectors[cancelled, 0], norms[cancelled] = 1, 1
     return vectors / norms
 
 
 class SentenceEncoder:
-    """A sentence-transformers model behind the seam of encoders.
+    """A sentence-transformers model as an ``Encoder``.
 
     Args:
-        model: The loaded model; its device, prompts and maximal length are its own.
-        name: Keys the stored vectors, so it must change when the weights do.
+        model: The loaded model, with its device, prompts and maximal length.
+        name: Key of the stored vectors; it must change with the weights.
     """
 
     def __init__(self, model: SentenceTransformer, *, name: str) -> None:
@@ -195,15 +194,15 @@ class SentenceEncoder:
 
     @classmethod
     def load(cls, model: str, *, name: str | None = None) -> SentenceEncoder:
-        """A model by folder or hub name; offline, only what is in the cache or in a folder can be had.
+        """Load a model by folder or hub name; offline, from a folder or the cache only.
 
         Args:
             model: An existing folder, else a hub name such as ``BAAI/bge-m3``.
-            name: Keys the vectors; made of the model's name and its revision (a folder: a digest) where None.
+            name: Key of the vectors; None: the model's name and revision (a folder: a digest).
 
         Raises:
-            NotFoundError: There is no such model, or it cannot be had from here.
-            ArtifactError: The folder holds no model, or one that brings code of its own.
+            NotFoundError: There is no such model, or it cannot be downloaded.
+            ArtifactError: The folder has no model, or one with code of its own.
             MissingDependencyError: sentence-transformers is not installed.
         """
         library = require("sentence_transformers", extra="encoders")
@@ -241,8 +240,8 @@ class SentenceEncoder:
         """float32 (len(texts), dim), L2-normalised, in the order of ``texts``; an empty text is a valid text.
 
         Args:
-            texts: What to encode; what exceeds the model's length is cut by its tokenizer.
-            batch_size: Texts of one forward pass, taken longest first so that little of it is padding.
+            texts: Texts to encode; the tokenizer cuts them at the model's length.
+            batch_size: Texts per forward pass, longest first to reduce padding.
         """
         if not texts:
             return np.zeros((0, self._dim), dtype=np.float32)
@@ -256,7 +255,7 @@ class SentenceEncoder:
 
 
 def _check_modules(folder: Path) -> None:
-    """Refuse a folder that names classes outside of the library: loading it would run code of its author's choice."""
+    """Refuse a folder with classes outside of the library, because loading it would run its author's code."""
     path = folder / "modules.json"
     if not path.is_file():
         return
@@ -293,7 +292,7 @@ def load_minilm(argument: str) -> SentenceEncoder:
     Raises:
         ConfigError: An argument was given.
         MissingDependencyError: The package is not installed.
-        ArtifactError: Its weights are not the original's.
+        ArtifactError: The weights are not the original ones.
     """
     if argument:
         raise ConfigError(f"'minilm:{argument}': minilm takes no argument", hint="minilm")
@@ -314,7 +313,7 @@ ENCODERS: Registry[Callable[[str], Encoder]] = Registry(
         "style": "idiolect.difference.stylometry.encoder:load",
     },
 )
-"""Encoders with a name of their own: functions of what stands behind the colon of a spec; ``register`` adds one."""
+"""Encoders with a name: functions of the part of a spec after the colon; ``register`` adds one."""
 
 
 def load_encoder(spec: str) -> Encoder:
@@ -326,8 +325,8 @@ def load_encoder(spec: str) -> Encoder:
             as ``BAAI/bge-m3``. A function of your own is ``module:attribute``; it is called with an empty string.
 
     Raises:
-        ConfigError: The spec is empty, a slip of the pen, or has an argument that its encoder does not take.
-        NotFoundError: There is no such folder, and no such model that can be had from here.
+        ConfigError: The spec is empty, misspelled, or has an argument that its encoder does not take.
+        NotFoundError: There is no such folder, and no such model that can be downloaded.
         MissingDependencyError: The encoder needs an extra that is not installed.
     """
     if not spec:
@@ -337,9 +336,7 @@ def load_encoder(spec: str) -> Encoder:
         return ENCODERS.get(name)(argument)
     if is_path(spec):
         return ENCODERS.get(spec)("")
-    # Looked for on the hub, a slip of the pen would cost minutes if there is no network.
+    # Without a network, looking for a misspelled name on the hub would take minutes.
     if "/" not in spec and not Path(spec).exists() and difflib.get_close_matches(name, ENCODERS, n=1, cutoff=0.7):
         raise ConfigError(f"unknown encoder {spec!r}", hint=suggest(name, ENCODERS))
-    from idiolect.encoders import SentenceEncoder  # torch comes with it
-
     return SentenceEncoder.load(spec)

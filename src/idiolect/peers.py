@@ -1,11 +1,8 @@
-"""Peers of a user on an item, and the representatives that DPL and DRP choose among their reviews by clustering.
+"""Peers of a user on an item, and selectors of representatives among their reviews (DPL, DRP: clustering).
 
-A peer is any other user who wrote about the same item, optionally before a moment. Which reviews are visible is decided
-by the reader (a snapshot holds one phase's pool). Vectors are the caller's, one per distinct text.
-
-``kmeans`` computes what scikit-learn's ``KMeans`` does by default. Each review needs one clustering of a few dozen
-vectors, for which scikit-learn's argument checks cost several times the arithmetic; clusterings of one size are
-batched.
+A peer is any other user who wrote about the same item, optionally before a time. The reader decides which reviews are
+visible (a snapshot has one phase's pool). ``kmeans`` computes what scikit-learn's ``KMeans`` computes by default, for
+many small sets at once (docs/architecture.md has the times).
 """
 
 from __future__ import annotations
@@ -24,13 +21,13 @@ from idiolect.types import Item, ItemId, Moment, Review, ReviewId, Sample, UserI
 
 
 def time_cut(sample: Sample) -> int | None:
-    """The time (seconds) before which a peer must have written to be known when the sample was written.
+    """The time (seconds) before which peers must have written.
 
     Returns:
-        The sample's timestamp; None (no cut) when writing for real, where everything known is the past.
+        The sample's timestamp; None (no cut) for a new text, because all stored reviews are in the past.
 
     Raises:
-        ConfigError: The sample has no timestamp; its order tells nothing about other users' reviews.
+        ConfigError: The sample has no timestamp; its order is unrelated to other users' reviews.
     """
     if sample.target is None:
         return None
@@ -42,11 +39,11 @@ def time_cut(sample: Sample) -> int | None:
 
 
 def peers_of(reader: ReviewReader, review: Review, *, before: int | None = None) -> list[Review]:
-    """The visible reviews of the same item by others than the review's author, oldest first.
+    """The visible reviews of the same item by other users, oldest first.
 
     Args:
-        reader: What is visible.
-        review: The review that is compared.
+        reader: The visible reviews.
+        review: The compared review.
         before: Only reviews with timestamp < ``before`` (seconds).
     """
     return reader.reviews_of(review.item, exclude=review.user, before=before)
@@ -55,15 +52,14 @@ def peers_of(reader: ReviewReader, review: Review, *, before: int | None = None)
 def with_peers(
     reader: ReviewReader, profile: Sequence[Review], *, at_least: int, before: int | None = None
 ) -> list[Review]:
-    """The reviews of ``profile`` whose item at least ``at_least`` *other users* wrote about, in the same order.
+    """The reviews of ``profile`` whose items have at least ``at_least`` peers, in the same order.
 
-    Source: DRP, anchors for difference extraction (there with 4). Users are counted, not reviews: one prolific peer is
-    one voice.
+    Source: DRP, anchors for difference extraction (there with 4). Users are counted, not reviews.
 
     Args:
-        reader: What is visible.
+        reader: The visible reviews.
         profile: Reviews of one user.
-        at_least: Others that an item needs; 0 keeps everything.
+        at_least: Fewest other users of an item; 0 keeps everything.
         before: Only peers' reviews with timestamp < ``before`` (seconds) count.
     """
     return [
@@ -72,13 +68,13 @@ def with_peers(
 
 
 class InMemoryReviews:
-    """A ``ReviewReader`` over lists. Every look-up scans, which is right for hundreds of reviews and no more.
+    """A ``ReviewReader`` over lists. Every look-up is a scan, so use it for hundreds of reviews at most.
 
     Args:
         items: Known items.
         reviews: Visible reviews, in any order.
-        vectors: float (dim,) for every review that has one; one encoder's.
-        encoder: That encoder's name.
+        vectors: float (dim,) per review, of one encoder.
+        encoder: The encoder's name.
         opted_out: Users who opted out of comparison.
     """
 
@@ -176,12 +172,12 @@ def kmeans(points: np.ndarray, k: int, *, seed: int) -> Clusters:
     """Lloyd's algorithm from one greedy k-means++ start (Arthur and Vassilvitskii 2007), of many sets at once.
 
     Draws, arithmetic and stopping rule are those of ``KMeans(n_clusters=k, random_state=seed)`` on each set, so that
-    the clusters are the same ones in the same order. The other sets in the batch change nothing.
+    clusters and their order are equal. A result does not depend on the other sets of the batch.
 
     Args:
-        points: float (sets, n, dim), at least ``k`` of every set's distinct.
-        k: How many clusters, at least 1.
-        seed: Of every set's start; nothing is seeded globally.
+        points: float (sets, n, dim); every set has at least ``k`` distinct points.
+        k: Number of clusters, at least 1.
+        seed: Seed of every set's start; no global generator is seeded.
     """
     mean = points.mean(axis=1, keepdims=True)
     tolerance = points.var(axis=1).mean(axis=1).astype(np.float64) * _TOLERANCE
@@ -204,13 +200,13 @@ def kmeans(points: np.ndarray, k: int, *, seed: int) -> Clusters:
 
 
 def _starts(points: np.ndarray, k: int, seed: int) -> np.ndarray:
-    """int64 (sets, k): points far from each other: of a few draws by squared distance, each time the best one."""
+    """int64 (sets, k): initial centres by greedy k-means++: the best of a few draws by squared distance."""
     (sets, n, _), trials = points.shape, 2 + int(np.log(k))
     first, *draws = np.split(_draws(seed, 1 + trials * (k - 1)), range(1, 1 + trials * (k - 1), trials))
     exact, ones = points.astype(np.float64), np.ones((n, 1), dtype=points.dtype)
     norms = np.einsum("snd,snd->sn", exact, exact)
     chosen, rows = np.full((sets, k), int(first[0] * n)), np.arange(sets)
-    # Rounded to the points' own precision: of two points that are each other's nearest, rounding decides.
+    # Rounded to the points' precision as in scikit-learn: rounding decides between two mutual nearest points.
     nearest = _squared_distances(exact, norms, chosen[:, :1])[:, 0].astype(points.dtype)
     left = nearest @ ones
     for column, draw in enumerate(draws, start=1):
@@ -226,9 +222,9 @@ def _starts(points: np.ndarray, k: int, seed: int) -> np.ndarray:
 
 @lru_cache(maxsize=64)
 def _draws(seed: int, n: int) -> np.ndarray:
-    """float64 (n,) in [0, 1), of the legacy generator, for the papers' programs drew from it.
+    """float64 (n,) in [0, 1), from the legacy generator, which the papers' programs use.
 
-    They do not depend on the points, and seeding that generator costs as much as placing the centres.
+    They do not depend on the points, and seeding that generator costs as much as choosing the centres.
     """
     draws = np.random.RandomState(seed).random_sample(n)
     draws.flags.writeable = False
@@ -236,11 +232,11 @@ def _draws(seed: int, n: int) -> np.ndarray:
 
 
 def _squared_distances(points: np.ndarray, norms: np.ndarray, places: np.ndarray) -> np.ndarray:
-    """float64 (sets, m, n): of each set's points at ``places`` (sets, m) to all of that set."""
+    """float64 (sets, m, n): squared distances of each set's points at ``places`` (sets, m) to all points of the set."""
     chosen = np.take_along_axis(points, places[..., None], axis=1)
     own = np.take_along_axis(norms, places, axis=1)[..., None]
     distances = own - 2 * chosen @ points.swapaxes(1, 2) + norms[:, None, :]
-    # Rounding leaves something else, and a point is not drawn twice.
+    # Exactly 0 despite rounding, so that no point is drawn twice.
     np.put_along_axis(distances, places[..., None], 0, axis=2)
     return np.maximum(distances, 0, out=distances)
 
@@ -252,7 +248,7 @@ def _assign(points: np.ndarray, centres: np.ndarray) -> np.ndarray:
 
 
 def _means(points: np.ndarray, labels: np.ndarray, centres: np.ndarray) -> np.ndarray:
-    """The mean of every cluster; an empty one takes over a point that is far from its centre."""
+    """The mean of every cluster; an empty cluster takes a point that is far from its centre."""
     sets, k, dim = centres.shape
     sizes = _sizes(labels, k)
     short = np.flatnonzero(~sizes.all(axis=1))
@@ -264,17 +260,17 @@ def _means(points: np.ndarray, labels: np.ndarray, centres: np.ndarray) -> np.nd
     order = (labels + np.arange(0, sets * k, k)[:, None]).ravel().argsort(kind="stable")
     ends = sizes.ravel().cumsum()
     sums = np.add.reduceat(points.reshape(-1, dim)[order], ends - sizes.ravel(), axis=0).reshape(centres.shape)
-    # The reciprocal first, as scikit-learn rounds it: of a cluster of two, rounding decides which is nearer its centre.
+    # The reciprocal first, rounded as in scikit-learn: in a cluster of two, rounding decides which is nearer.
     return sums * (1 / sizes).astype(points.dtype)[..., None]
 
 
 def _sizes(labels: np.ndarray, k: int) -> np.ndarray:
-    """int64 (sets, k): members of every cluster."""
+    """int64 (sets, k): sizes of the clusters."""
     return (labels[..., None] == np.arange(k)).sum(axis=1)
 
 
 def _refilled(points: np.ndarray, labels: np.ndarray, centres: np.ndarray) -> np.ndarray:
-    """The labels with the point farthest from its centre given to each empty cluster, of clusters that can spare it."""
+    """The labels after each empty cluster took the point farthest from its centre, from clusters of two or more."""
     labels, sizes = labels.copy(), np.bincount(labels, minlength=len(centres))
     distances = ((points - centres[labels]) ** 2).sum(axis=1)
     for label in np.flatnonzero(sizes == 0):
@@ -285,35 +281,35 @@ def _refilled(points: np.ndarray, labels: np.ndarray, centres: np.ndarray) -> np
 
 
 _NUMBERS = 1 << 20
-"""Most numbers that are clustered side by side: as many vectors as a few megabytes hold."""
+"""Most numbers per batch of clusterings: a few megabytes."""
 
 
 class PeerSelector(Protocol):
     """Chooses representatives among the peers of one item, for many items at once."""
 
     def __call__(self, groups: Sequence[np.ndarray], k: int, *, seed: int = 42) -> list[list[int]]:
-        """Places of at most ``k`` peers in every group; the other groups in the batch change nothing.
+        """Choose at most ``k`` peers per group, independently of the other groups.
 
         Args:
-            groups: float (1 + n, dim), each: the vector of the user's own review, then those of the others' reviews.
-            k: How many, at least 1 (the papers: 4).
-            seed: Of everything that is drawn, for every group anew; nothing is seeded globally.
+            groups: float (1 + n, dim), each: the vector of the user's own review, then those of the peers' reviews.
+            k: Number of representatives, at least 1 (the papers: 4).
+            seed: Seed of every group's draws; no global generator is seeded.
 
         Returns:
-            Places among the others, the first of whom is 0.
+            Indices of the peers, from 0.
         """
         ...
 
 
 def nearest_to_centres(groups: Sequence[np.ndarray], k: int, *, seed: int = 42) -> list[list[int]]:
-    """The peer nearest the centre of each of ``k + 1`` clusters but the one the user's own review falls into.
+    """The peer nearest to the centre of each of ``k + 1`` clusters, without the cluster of the user's own review.
 
-    The review itself is clustered with its peers. Where there are no more than ``k`` distinct texts besides the user's
-    own there is nothing to cluster, and each is chosen. Source: DPL's and DRP's released programs, ``KMeans`` of
-    scikit-learn with its defaults and ``random_state = 42``; arguments as of ``PeerSelector``.
+    The review is clustered together with its peers. With at most ``k`` distinct texts besides the user's own, all are
+    chosen without clustering. Source: DPL's and DRP's released programs, ``KMeans`` of scikit-learn with its defaults
+    and ``random_state = 42``. Arguments: see ``PeerSelector``.
 
     Returns:
-        In the order of the clusters' labels; fewer than ``k`` where clusters stay empty.
+        In the order of the clusters' labels; fewer than ``k`` if clusters are empty.
     """
     chosen = [_distinct(texts) for texts in groups]
     for some in _batches(groups, (place for place, distinct in enumerate(chosen) if len(distinct) >= k)):
@@ -324,48 +320,48 @@ def nearest_to_centres(groups: Sequence[np.ndarray], k: int, *, seed: int = 42) 
 
 
 def at_random(groups: Sequence[np.ndarray], k: int, *, seed: int = 42) -> list[list[int]]:
-    """Any peers, drawn without replacement; arguments as of ``PeerSelector``."""
+    """Random peers, drawn without replacement. Arguments: see ``PeerSelector``."""
     return [np.random.default_rng(seed).permutation(len(texts) - 1)[:k].tolist() for texts in groups]
 
 
 def farthest(groups: Sequence[np.ndarray], k: int, *, seed: int = 42) -> list[list[int]]:
-    """The peers least like the user's own review by cosine, the least alike first; arguments as of ``PeerSelector``."""
-    return [_least_alike(texts[0], texts[1:])[:k] for texts in groups]
+    """The peers with the smallest cosine to the user's own review, smallest first. Arguments: see ``PeerSelector``."""
+    return [_by_cosine(texts[0], texts[1:])[:k] for texts in groups]
 
 
-def _least_alike(target: np.ndarray, peers: np.ndarray) -> list[int]:
+def _by_cosine(target: np.ndarray, peers: np.ndarray) -> list[int]:
     lengths = np.linalg.norm(peers, axis=1) * np.linalg.norm(target)
-    alike = (peers @ target) / np.where(lengths > 0, lengths, 1)
-    return np.argsort(alike, kind="stable").tolist()
+    cosines = (peers @ target) / np.where(lengths > 0, lengths, 1)
+    return np.argsort(cosines, kind="stable").tolist()
 
 
 def _distinct(texts: np.ndarray) -> list[int]:
-    """Places of the others' texts, each distinct one once, none that is the user's own."""
+    """Indices of the peers' distinct texts, without the user's own text."""
     first = {text.tobytes(): row for row, text in reversed(list(enumerate(texts)))}
     return sorted(row - 1 for row in first.values() if row > 0)
 
 
 def _batches(groups: Sequence[np.ndarray], places: Iterable[int]) -> Iterator[list[int]]:
-    """The places of groups of one shape, no more at once than memory has room for."""
+    """Batches of indices of groups with one shape, at most ``_NUMBERS`` numbers per batch."""
     shapes: defaultdict[tuple[int, ...], list[int]] = defaultdict(list)
     for place in places:
         shapes[groups[place].shape].append(place)
-    for alike in shapes.values():
-        step = max(1, _NUMBERS // groups[alike[0]].size)
-        yield from (alike[start : start + step] for start in range(0, len(alike), step))
+    for same in shapes.values():
+        step = max(1, _NUMBERS // groups[same[0]].size)
+        yield from (same[start : start + step] for start in range(0, len(same), step))
 
 
 def _nearest_in_batch(texts: np.ndarray, k: int, seed: int) -> list[list[int]]:
     """``nearest_to_centres`` of groups (groups, 1 + n, dim) with enough distinct texts."""
     labels, centres = kmeans(texts, k + 1, seed=seed)
     apart = texts[:, 1:] - np.take_along_axis(centres, labels[:, 1:, None], axis=1)
-    # The dot product of single vectors, as the authors' program: two members are equally far; rounding decides.
+    # The dot product per vector, as in the authors' program: two members are equally far, and rounding decides.
     order = np.sqrt(np.vecdot(apart, apart)).argsort(axis=1, kind="stable")
     return [_firsts(*one) for one in zip(labels.tolist(), order.tolist(), strict=True)]
 
 
 def _firsts(labels: Sequence[int], order: Sequence[int]) -> list[int]:
-    """The first peer in ``order`` of every cluster but the user's own, whose label is the first."""
+    """The first peer in ``order`` of every cluster but the user's own, whose label comes first."""
     own, *theirs = labels
     firsts = {theirs[place]: place for place in reversed(order)}
     return [firsts[label] for label in sorted(firsts) if label != own]

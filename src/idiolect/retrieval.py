@@ -1,7 +1,7 @@
-"""Retrievers: which of the user's own reviews go into the prompt and are compared with peers.
+"""Retrievers: choose the user's own reviews that go into the prompt and are compared with peers.
 
-``recency`` is the DEP paper's; ``bm25`` is that of DPL and DRP, with the scores of their programs; ``dense`` compares
-stored vectors with the encoded sample; ``random`` is the baseline.
+``recency`` is the DEP paper's choice; ``bm25`` is that of DPL and DRP, with the scores of their programs; ``dense``
+compares stored vectors with the encoded sample; ``random`` is the baseline.
 """
 
 from __future__ import annotations
@@ -30,16 +30,16 @@ class Retriever(Protocol):
         """The ``k`` best of ``profile``, best first; fewer if there are fewer.
 
         Args:
-            sample: What is to be written.
+            sample: The sample.
             profile: The user's visible reviews, oldest first.
             items: Titles and descriptions of the sample's and the profile's items.
-            k: How many; 0 means the whole profile, ranked.
+            k: Number of reviews; 0: the whole profile, ranked.
         """
         ...
 
 
 def query_text(sample: Sample, items: Mapping[ItemId, Item]) -> str:
-    """The title asked for and the description of what is to be written about (DRP, anchor choice)."""
+    """The sample's title and its item's description (DRP, anchor choice)."""
     return f"{sample.title} {items[sample.item].description}"
 
 
@@ -54,11 +54,11 @@ def best(profile: Sequence[Review], scores: np.ndarray, k: int) -> list[Review]:
     Args:
         profile: Oldest first.
         scores: float (len(profile),).
-        k: How many; 0 means all.
+        k: Number of reviews; 0: all.
 
     Returns:
-        Of equal scores the later profile entry comes first, on every machine: numpy's default sort orders ties
-        differently from one processor to the next.
+        Of equal scores the later profile entry comes first. The sort is stable, because numpy's default sort orders
+        ties differently on different processors.
     """
     order = np.argsort(scores, kind="stable")[::-1]
     return [profile[row] for row in order[: k or None]]
@@ -66,7 +66,7 @@ def best(profile: Sequence[Review], scores: np.ndarray, k: int) -> list[Review]:
 
 @dataclass(frozen=True, slots=True)
 class Recency:
-    """The user's latest reviews, whatever is to be written."""
+    """The user's latest reviews."""
 
     def retrieve(self, sample: Sample, profile: Sequence[Review], items: Mapping[ItemId, Item], k: int) -> list[Review]:
         """The ``k`` newest of ``profile``, newest first; see ``Retriever``."""
@@ -75,7 +75,7 @@ class Recency:
 
 @dataclass(frozen=True, slots=True)
 class Random:
-    """A shuffle of the profile, drawn anew for every sample and the same on every machine, in every batch."""
+    """A shuffle of the profile per sample, equal on every machine and in every batch."""
 
     seed: int = 0
 
@@ -85,21 +85,21 @@ class Random:
         return [profile[row] for row in order[: k or None]]
 
     def _generator(self, sample: Sample) -> np.random.Generator:
-        # Python's own hash of strings differs from process to process.
+        # Python's hash of strings differs between processes.
         identity = json.dumps([self.seed, sample.user, sample.item, sample.target]).encode()
         return np.random.default_rng(int.from_bytes(hashlib.blake2b(identity, digest_size=16).digest(), "big"))
 
 
 def bm25_scores(sample: Sample, profile: Sequence[Review], items: Mapping[ItemId, Item]) -> np.ndarray:
-    """How well each review matches the sample, by Okapi BM25 on whitespace tokens, case kept (DRP, anchor choice).
+    """Okapi BM25 of each review for the sample, on whitespace tokens with case (DRP, anchor choice).
 
     Args:
-        sample: What is to be written.
-        profile: The pool; the index is built over it alone, so its word statistics are the pool's.
+        sample: The sample.
+        profile: The pool; the index has only its documents.
         items: Descriptions of the sample's and the pool's items.
 
     Returns:
-        float64 (len(profile),). All 0 if no document has a word, a case in which BM25 is undefined.
+        float64 (len(profile),). All 0 if no document has a word, because BM25 is undefined then.
     """
     documents = [document_text(review, items).split() for review in profile]
     if not any(documents):
@@ -109,7 +109,7 @@ def bm25_scores(sample: Sample, profile: Sequence[Review], items: Mapping[ItemId
 
 @dataclass(frozen=True, slots=True)
 class BM25:
-    """The user's reviews whose title and item read most like the sample's."""
+    """The user's reviews with the highest BM25 of title and item description."""
 
     def retrieve(self, sample: Sample, profile: Sequence[Review], items: Mapping[ItemId, Item], k: int) -> list[Review]:
         """The ``k`` of ``profile`` with the highest ``bm25_scores``; see ``Retriever``."""
@@ -120,13 +120,13 @@ class BM25:
 class Dense:
     """The user's reviews whose vectors are nearest to the sample's.
 
-    Reviews are compared by the vectors of their texts that ``reader`` holds, so that one text a sample is encoded.
+    Reviews have stored vectors, so that one text per sample is encoded.
     """
 
     encoder: Encoder
-    """Encodes the sample; its name is the key of the reviews' vectors."""
+    """Encoder of the sample; its name is the key of the reviews' vectors."""
     reader: ReviewReader
-    """Holds a vector of every review that is ranked."""
+    """Has a vector of every review in the profile."""
 
     def retrieve(self, sample: Sample, profile: Sequence[Review], items: Mapping[ItemId, Item], k: int) -> list[Review]:
         """The ``k`` of ``profile`` with the highest cosine; see ``Retriever``.
@@ -168,10 +168,10 @@ RETRIEVERS: Registry[Callable[..., Retriever]] = Registry(
 
 
 def encodes(name: str) -> bool:
-    """Whether the retriever called ``name`` embeds what it looks for.
+    """Whether the retriever called ``name`` needs an encoder.
 
     Raises:
-        ConfigError: There is none of that name.
+        ConfigError: There is no retriever of that name.
     """
     return "encoder" in inspect.signature(RETRIEVERS.get(name)).parameters
 
@@ -179,7 +179,7 @@ def encodes(name: str) -> bool:
 def make_retriever(
     name: str, *, seed: int = 0, encoder: Encoder | None = None, reader: ReviewReader | None = None
 ) -> Retriever:
-    """The retriever called ``name``, given those of the arguments that its constructor names.
+    """The retriever called ``name``, made with the arguments that its constructor has.
 
     Args:
         name: A name in ``RETRIEVERS``.
@@ -188,7 +188,7 @@ def make_retriever(
         reader: For retrievers that read stored vectors.
 
     Raises:
-        ConfigError: There is none of that name, or it needs an argument that is None.
+        ConfigError: There is no retriever of that name, or it needs an argument that is None.
     """
     make = RETRIEVERS.get(name)
     offered = {"seed": seed, "encoder": encoder, "reader": reader}

@@ -48,15 +48,15 @@ def test_a_text_in_the_users_manner_is_faithful_and_one_in_the_crowds_is_not() -
 
 def test_the_target_itself_changes_neither_crowd_nor_profile() -> None:
     without, leaked = (targets([ASKED], CROWD + LOUD[k:]) for k in (1, 0))
-    np.testing.assert_array_equal(without.crowd, leaked.crowd)
+    np.testing.assert_array_equal(without.peer_mean, leaked.peer_mean)
     assert without.n_items.tolist() == leaked.n_items.tolist() == [4]
 
 
 def test_the_crowd_is_the_mean_of_the_others_on_the_item() -> None:
     found = targets([ASKED, Sample(user="calm", item="a")], CROWD + LOUD)
     texts = {r.user: r.text for r in CROWD + LOUD if r.item == "a"}
-    np.testing.assert_allclose(found.crowd[0], measure([texts[u] for u in ("calm", "dry", "meek")]).mean(0))
-    np.testing.assert_allclose(found.crowd[1], measure([texts[u] for u in ("loud", "dry", "meek")]).mean(0))
+    np.testing.assert_allclose(found.peer_mean[0], measure([texts[u] for u in ("calm", "dry", "meek")]).mean(0))
+    np.testing.assert_allclose(found.peer_mean[1], measure([texts[u] for u in ("loud", "dry", "meek")]).mean(0))
 
 
 def test_unknown_users_and_items_are_defined() -> None:
@@ -122,7 +122,7 @@ def test_of_texts_that_are_not_english_nothing_is_known():
     hans = Sample(user="hans", item="a", reference=GERMAN)
     alone, both = targets([ASKED], [*CROWD, *LOUD]), targets([ASKED, hans], [*CROWD, *LOUD, *german])
     assert (alone.known.tolist(), both.known.tolist()) == ([True], [True, False])
-    np.testing.assert_array_equal(both.crowd[0], alone.crowd[0])
+    np.testing.assert_array_equal(both.peer_mean[0], alone.peer_mean[0])
     np.testing.assert_array_equal(both.profile[0], alone.profile[0])
     said = "It plays! So loud!"
     assert alone.rows([said]).tolist() == alone.score([said]).cosine.tolist()

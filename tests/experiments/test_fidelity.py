@@ -45,7 +45,7 @@ def test_texts_are_held_against_what_is_visible_at_test(data_of, peers: str, mon
     assert (peers == "corpus") >= bool(ids - set(data.split.members["review_id"]))
 
 
-def test_whoever_is_nobodys_peer_is_in_nobodys_crowd(job: Any, tmp_path: Any) -> None:
+def test_whoever_is_nobodys_peer_is_in_any_peer_mean(job: Any, tmp_path: Any) -> None:
     """The targets of the others are those of a store that never saw them, to the last number."""
     whole, flagged, never = (SqlStore(where) for where in (job.store, tmp_path / "flagged.db", tmp_path / "never.db"))
     with whole, flagged, never:
@@ -60,7 +60,7 @@ def test_whoever_is_nobodys_peer_is_in_nobodys_crowd(job: Any, tmp_path: Any) ->
             data = SimpleNamespace(store=store, split=SimpleNamespace(members=rows), settings=Settings())
             targets = [id for id, user in frame.filter(role="test").select("review_id", "user").rows() if user != apart]
             found.append(style_targets(data, [Sample.of(review) for review in store.reviews(targets)]))
-        for field in ("crowd", "profile", "n_items", "sd", "centre"):
+        for field in ("peer_mean", "profile", "n_items", "sd", "centre"):
             np.testing.assert_allclose(getattr(found[0], field), getattr(found[1], field), atol=1e-12)
 
 
@@ -69,5 +69,5 @@ def test_items_that_nobody_asked_about_wrote_about_change_nothing(data_of) -> No
     samples = data.samples("test")[:1]
     whole = data.store.review_frame().filter(~pl.col("review_id").is_in(data.split.ids("test")))
     some, every = style_targets(data, samples), StyleTargets.of(samples, whole)
-    np.testing.assert_allclose(some.crowd, every.crowd)
+    np.testing.assert_allclose(some.peer_mean, every.peer_mean)
     assert some.n_items.tolist() == every.n_items.tolist() != [0]

@@ -1,4 +1,4 @@
-"""Difference of a text from others' texts on the same item, as a vector (DEP, Eq. 2-4); for one text or a corpus."""
+"""Difference of a text to peers' texts on the same item, as a vector (DEP, Eq. 2-4); for one text or a corpus."""
 
 from __future__ import annotations
 
@@ -14,24 +14,24 @@ from idiolect.errors import InputError
 
 
 class Differences(NamedTuple):
-    """Difference vectors, one row a review."""
+    """Difference vectors, one row per review."""
 
     diff: np.ndarray
-    """float32 (n, dim): own vector minus the peers' mean; a zero row where there are too few peers."""
+    """float32 (n, dim): own vector minus the peers' mean; a zero row if there are too few peers."""
     n_peers: np.ndarray
-    """int64 (n,): how many peer reviews the row was compared with."""
+    """int64 (n,): number of peer reviews."""
 
 
 def peer_mean_difference(own: np.ndarray, sums: np.ndarray, counts: np.ndarray, *, min_peers: int = 1) -> Differences:
     """Own vectors minus the plain mean of the peers' (DEP, Eq. 4, by sums).
 
-    The mean of ``e_own - e_peer`` over the peers is ``e_own - sum(e_peer) / m``, so no peer is read one by one.
+    The mean of ``e_own - e_peer`` over the peers is ``e_own - sum(e_peer) / m``, so that no single peer is read.
 
     Args:
         own: float (n, dim): the user's vectors.
-        sums: float (n, dim): for each the sum of the peers' vectors.
-        counts: int (n,): for each the number of peers' reviews summed.
-        min_peers: Below so many, at least 1, there is no difference (a zero row).
+        sums: float (n, dim): sums of the peers' vectors.
+        counts: int (n,): numbers of peers' reviews in the sums.
+        min_peers: Fewest peers, at least 1; with fewer the row is zero.
     """
     means = sums / np.maximum(counts, 1).astype(sums.dtype)[:, None]
     diff = (own - means).astype(np.float32, copy=False)
@@ -51,7 +51,7 @@ def weighted_difference(own: np.ndarray, peers: np.ndarray, distances: np.ndarra
         distances: float (m,), each >= 0: L2 distance between the mean vectors of the user's and each peer's history.
 
     Returns:
-        float32 (dim,). Peers count equally where all distances are 0 (the authors' program yields NaN).
+        float32 (dim,). Peers count equally if all distances are 0 (the authors' program returns NaN).
     """
     total = distances.sum(dtype=np.float64)
     weights = np.exp(distances / total if total > 0 else np.zeros(len(distances)))
@@ -59,14 +59,14 @@ def weighted_difference(own: np.ndarray, peers: np.ndarray, distances: np.ndarra
 
 
 BLOCK = 1 << 16
-"""Numbers worked on at once: a quarter of a megabyte in float32, which stays in a core's second-level cache."""
+"""Numbers per block: a quarter of a megabyte in float32, which fits a core's second-level cache."""
 
 _SIGN_AND_MAGNITUDE = np.array(0x8FFFE000, dtype=np.uint32).view(np.int32)
 _BIAS = 2.0**112
 
 
 def all_differences(vectors: np.ndarray, users: np.ndarray, items: np.ndarray, *, threads: int = 0) -> Differences:
-    """The difference of every review to all others of its item (DEP, Eq. 4), in O(n dim).
+    """The difference of every review to all other reviews of its item (DEP, Eq. 4), in O(n dim).
 
     Reviews are sorted by item, and items with equally many reviews are stacked to ``(items, reviews, dim)``: sums over
     an item's reviews then run along a regular axis. A user's further reviews of the same item are not peers.
@@ -75,19 +75,19 @@ def all_differences(vectors: np.ndarray, users: np.ndarray, items: np.ndarray, *
         vectors: float16 or float32 (n, dim), each component within [-1, 1].
         users: int (n,): each review's user as a code within [0, 2**31).
         items: int (n,): each review's item, likewise.
-        threads: How many work at it; 0 means one a core, at most 4 (memory is the limit then). Any number gives the
-            same result.
+        threads: Number of threads; 0: one per core, at most 4 (memory is the limit then). The result does not depend
+            on it.
 
     Returns:
-        One row for each of ``vectors``, in their order. Beside this, a few numbers a review and, for each thread, the
-        vectors of an item are held in memory.
+        One row for each of ``vectors``, in their order. In addition, memory holds a few numbers per review and, per
+        thread, the vectors of an item.
 
     Raises:
         InputError: The lengths differ or a code is out of range.
     """
     _check(vectors, users, items)
     users, items = users.astype(np.int64), items.astype(np.int64)
-    # One integer a review sorts several times faster than two keys in turn.
+    # One integer per review sorts several times faster than two keys.
     pairs = (items << 32) | users
     order = np.argsort(pairs)
     n_peers = np.empty(len(vectors), dtype=np.int64)
@@ -107,7 +107,7 @@ def _check(vectors: np.ndarray, users: np.ndarray, items: np.ndarray) -> None:
 
 
 def _share_out(step: Callable[[np.ndarray], None], stacks: Sequence[np.ndarray], threads: int) -> None:
-    """Run ``step`` on every stack; each of n threads takes every n-th, for the last stacks hold the largest items."""
+    """Run ``step`` on every stack; each thread takes every n-th, because the last stacks have the largest items."""
     threads = threads or min(4, os.cpu_count() or 1)
 
     def work(first: int) -> None:
@@ -119,7 +119,7 @@ def _share_out(step: Callable[[np.ndarray], None], stacks: Sequence[np.ndarray],
 
 
 def _run_lengths(values: np.ndarray) -> np.ndarray:
-    """For each value (>= 0) how many equal ones stand beside it, itself included: int64 (n,)."""
+    """int64 (n,): length of the run of equal values (>= 0) that each value is in."""
     lengths = np.diff(np.flatnonzero(np.diff(values, prepend=-1)), append=len(values))
     return np.repeat(lengths, lengths)
 
@@ -130,7 +130,7 @@ def _stacks(values: np.ndarray, order: np.ndarray, dim: int) -> Iterator[np.ndar
     Args:
         values: int (n,), ascending.
         order: int (n,): the row that each value belongs to.
-        dim: Numbers a row.
+        dim: Numbers per row.
 
     Yields:
         int64 (n_runs, length): the rows of each run.
@@ -151,13 +151,13 @@ def _stacks(values: np.ndarray, order: np.ndarray, dim: int) -> Iterator[np.ndar
 def _compare_with_others(found: Differences, vectors: np.ndarray, rows: np.ndarray) -> None:
     """Write the difference of each row to the other rows of its item.
 
-    The difference to the mean of the ``n - 1`` others is ``n / (n - 1)`` times the difference to everybody's mean, a
+    The difference to the mean of the ``n - 1`` others is ``n / (n - 1)`` times the difference to the mean of all, a
     factor that costs nothing while float16 is widened.
 
     Args:
         found: Written to.
         vectors: All vectors.
-        rows: int64 (n_items, n_reviews), at least two reviews an item.
+        rows: int64 (n_items, n_reviews), at least two reviews per item.
     """
     n_items, n_reviews = rows.shape
     own = _widen(vectors[rows.ravel()], n_reviews / (n_reviews - 1)).reshape(n_items, n_reviews, -1)
@@ -191,8 +191,8 @@ def _leave_out_own(found: Differences, vectors: np.ndarray, rows: np.ndarray) ->
 def _widen(vectors: np.ndarray, factor: float) -> np.ndarray:
     """``vectors * factor`` in float32.
 
-    numpy converts float16 one number at a time. Moving the bits into place and multiplying by the difference of the
-    exponents' biases is exact for all finite numbers and runs on whole registers, which is about three times faster.
+    numpy converts float16 one number at a time. Shifting the bits and multiplying by the difference of the exponents'
+    biases is exact for all finite numbers and is vectorized, which is about three times faster.
     """
     if vectors.dtype != np.float16:
         return np.multiply(vectors, np.float32(factor), dtype=np.float32)

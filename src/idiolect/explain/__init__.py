@@ -1,3 +1,3 @@
-"""How a user differs from others, as a card for people; and what people say of such cards."""
+"""Cards that explain how a user differs from peers, and human ratings of cards."""
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""The data of a card: reviews to compare, measured differences, their wording, and sentences that show them."""
+"""The data of a card: compared reviews, significant differences, their wording, and sentences as evidence."""
 
 from __future__ import annotations
 
@@ -34,43 +34,43 @@ class ExplainConfig(Config):
     min_support: int = Field(default=2, ge=1)
     """Comparisons in which a difference that a model claimed must recur."""
     min_peers: int = Field(default=1, ge=1)
-    """Others who must have written about an item for it to count: different users, not reviews."""
+    """Fewest other users of an item."""
     max_items: int = Field(default=200, ge=2)
-    """Items compared, those the user wrote about last."""
+    """Most items compared: those of the user's latest reviews."""
     max_peers: int = Field(default=100, ge=1)
-    """Others' reviews of an item that are read; drawn at random where there are more."""
+    """Most peers' reviews of an item; drawn at random if there are more."""
     draws: int = Field(default=10_000, ge=1000)
-    """Draws of the test."""
+    """Draws of the permutation test."""
     quotes: int = Field(default=2, ge=0)
-    """Sentences of the user's own quoted for a claim, at most."""
+    """Most sentences of the user quoted for a claim."""
     seed: int = Field(default=0, ge=0)
-    """Of the draws."""
+    """Seed of the draws."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Compared:
-    """A user's reviews and others' reviews of the same items."""
+    """A user's reviews and peers' reviews of the same items."""
 
     user: UserId
     n_reviews: int
-    """All of the user's reviews, comparable or not."""
+    """All reviews of the user."""
     own: tuple[Review, ...]
-    """The user's newest review of each item that others wrote about too, oldest first."""
+    """The user's newest review of each item with peers, oldest first."""
     peers: tuple[tuple[Review, ...], ...]
-    """For each, others' reviews of the item; these are measured and never shown."""
+    """Peers' reviews of each item; they are measured and never shown."""
     own_left_out: int = 0
-    """The user's reviews that could be compared and are not measured: they are not in English, or no other's is."""
+    """The user's reviews that are not measured because they, or all peers' reviews, are not in English."""
     peers_left_out: int = 0
-    """Others' reviews that are not measured, because they are not in English."""
+    """Peers' reviews that are not measured because they are not in English."""
 
     @property
     def n_peer_reviews(self) -> int:
-        """Others' reviews compared with."""
+        """Number of peers' reviews."""
         return sum(map(len, self.peers))
 
     @property
     def n_others(self) -> int:
-        """Users who wrote them."""
+        """Number of peers."""
         return len({peer.user for peer in chain.from_iterable(self.peers)})
 
     @property
@@ -80,7 +80,7 @@ class Compared:
 
 
 def gather(reader: ReviewReader, user: UserId, config: ExplainConfig) -> Compared:
-    """Collect a user's newest review of each item and others' reviews of it.
+    """Collect a user's newest review of each item and peers' reviews of it.
 
     Raises:
         NotFoundError: The user has no review.
@@ -103,12 +103,12 @@ def gather(reader: ReviewReader, user: UserId, config: ExplainConfig) -> Compare
 
 
 def in_english(compared: Compared, config: ExplainConfig) -> Compared:
-    """The same without texts that are not English, and with how many those are: measures would tell nothing of them."""
+    """Remove and count texts that are not English, because the measures do not apply to them."""
     reviews = [*compared.own, *chain.from_iterable(compared.peers)]
-    model_claims = are_english([one.text for one in reviews], [one.user for one in reviews])
-    if model_claims.all():
+    is_english = are_english([one.text for one in reviews], [one.user for one in reviews])
+    if is_english.all():
         return compared
-    english = {one.id for one, keep in zip(reviews, model_claims.tolist(), strict=True) if keep}
+    english = {one.id for one, keep in zip(reviews, is_english.tolist(), strict=True) if keep}
     peers = [tuple(one for one in of_item if one.id in english) for of_item in compared.peers]
     kept = [
         (own, others)
@@ -142,22 +142,22 @@ class Claim:
     own: float
     """The user's mean over items, in the measure's unit."""
     others: float
-    """The others' mean over the same items, each item's crowd counting once."""
+    """The peers' mean over the same items, every item with equal weight."""
     effect: float
-    """Own minus others', in standard deviations of reviews of one item."""
+    """Own minus peers' mean, in standard deviations of reviews of one item."""
     low: float
     """Lower end of the effect's interval, at ``UserDifferences.level``."""
     high: float
     """Upper end."""
     support: int
-    """Items on which the user lies on that side of the others' mean."""
+    """Items on which the user is on that side of the peers' mean."""
     n_items: int
     p: float
-    """Corrected for the number of measures."""
+    """p value, corrected for the number of measures."""
     own_showing: float
     """Share of the user's reviews whose value is not 0."""
     others_showing: float
-    """The same of the others', each item counting once."""
+    """Share of peers' reviews whose value is not 0, every item with equal weight."""
 
     @property
     def sign(self) -> int:
@@ -167,36 +167,36 @@ class Claim:
 
 @dataclass(frozen=True, slots=True, eq=False, kw_only=True)
 class UserDifferences:
-    """A user on every measure; all arrays (n_measures,) in the order of ``MEASURES``."""
+    """Differences of a user on every measure; arrays are (n_measures,) in the order of ``MEASURES``."""
 
     compared: Compared
     own: np.ndarray
-    """float64: the user's means over items, in the measures' units."""
+    """float64: means of the user's values over items, in the measures' units."""
     others: np.ndarray
-    """float64: the others'."""
+    """float64: means of the peers' values."""
     effect: np.ndarray
-    """float64, standard deviations."""
+    """float64: effect sizes, in standard deviations."""
     low: np.ndarray
     high: np.ndarray
     p: np.ndarray
-    """float64: not corrected."""
+    """float64: p values, not corrected."""
     corrected: np.ndarray
-    """float64: corrected for all measures that vary on these items."""
+    """float64: p values, corrected for all measures that vary on these items."""
     claimed: np.ndarray
-    """bool: significant and large enough."""
+    """bool: significant and at least ``ExplainConfig.min_effect``."""
     small: np.ndarray
     """bool: significant, but smaller than ``ExplainConfig.min_effect``."""
     support: np.ndarray
-    """int64: items on which the user lies on the side of the mean difference."""
+    """int64: items on which the user is on the side of the mean difference."""
     showing: np.ndarray
-    """float64 (2, n_measures): share of texts whose value is not 0, the user's and the others'."""
+    """float64 (2, n_measures): share of texts whose value is not 0, the user's and the peers'."""
     n_tested: int
     """Measures that vary on these items."""
     level: float
-    """Coverage of the intervals: that of Benjamini and Yekutieli (2005) for parameters that were selected, so that of
-    the intervals shown the expected share that misses is at most ``fdr_level``."""
+    """Coverage of the intervals, by Benjamini and Yekutieli (2005) for selected parameters: of the shown intervals, at
+    most a share ``fdr_level`` is expected to miss."""
     too_few: bool
-    """With these items no difference, however large, could be significant."""
+    """Whether the items are too few for any difference to be significant."""
 
     @property
     def claims(self) -> tuple[Claim, ...]:
@@ -227,13 +227,13 @@ def find_differences(compared: Compared, texts: MeasuredTexts, config: ExplainCo
     """Compare a user on every measure.
 
     Args:
-        compared: The user's reviews and others'.
+        compared: The user's and peers' reviews.
         texts: Holds all of these texts.
         config: Significance and size of a claim.
     """
     own = texts[[review.text for review in compared.own]]
     peers = [texts[[peer.text for peer in of_item]] for of_item in compared.peers]
-    crowds = np.array([values.mean(axis=0) for values in peers]).reshape(own.shape)
+    peer_means = np.array([values.mean(axis=0) for values in peers]).reshape(own.shape)
     sd = _within_item_sd(own, peers)
     null = permutation_test(own, peers, np.random.default_rng(config.seed), draws=config.draws)
     tested = find_significant(null, sd, fdr_level=config.fdr_level)
@@ -241,7 +241,7 @@ def find_differences(compared: Compared, texts: MeasuredTexts, config: ExplainCo
     return UserDifferences(
         compared=compared,
         own=_mean(own),
-        others=_mean(crowds),
+        others=_mean(peer_means),
         effect=tested.effect,
         low=tested.low,
         high=tested.high,
@@ -249,7 +249,7 @@ def find_differences(compared: Compared, texts: MeasuredTexts, config: ExplainCo
         corrected=tested.corrected,
         claimed=tested.significant & large,
         small=tested.significant & ~large,
-        support=((own - crowds) * np.sign(null.observed) > 0).sum(axis=0),
+        support=((own - peer_means) * np.sign(null.observed) > 0).sum(axis=0),
         showing=np.stack([_mean(own != 0), _mean(np.array([(values != 0).mean(axis=0) for values in peers]))]),
         n_tested=tested.n_tested,
         level=tested.level,
@@ -264,7 +264,7 @@ def _within_item_sd(own: np.ndarray, peers: list[np.ndarray]) -> np.ndarray:
 
 
 def _mean(rows: np.ndarray) -> np.ndarray:
-    """Over rows, an item each; 0 where there is none."""
+    """Mean over items; 0 without items."""
     return rows.mean(axis=0) if len(rows) else np.zeros(len(MEASURES))
 
 
@@ -273,15 +273,15 @@ LEAD = "Compared with others who wrote about the same items, this user"
 _ABSOLUTE = re.compile(r"\b(?:never|no|nobody|nothing|not|without|every|one block|just stops)\b")
 _OFTEN = ("per 100 words", "% of sentences", "% of texts", "per text", "per sentence")
 _SIGNED = ("tone", "british_spelling")
-"""Balances of two counts, of which there are no multiples."""
+"""Differences of two counts, for which ratios have no meaning."""
 
 
 def phrase(of: Measure, direction: Direction, own: float) -> str:
-    """What finishes ``LEAD``: the measure's own words, or "rarely" where they would say "never" of one who does it.
+    """The end of ``LEAD``: the measure's phrase, but "rarely" instead of "never" if the user's mean is above 0.
 
     Args:
         of: The measure.
-        direction: Which way the user departs.
+        direction: Sign of the difference.
         own: The user's mean, in the measure's unit.
     """
     if direction == "more":
@@ -303,12 +303,12 @@ def figures(claim: Claim) -> str:
 
 
 def counts(of: Measure) -> bool:
-    """Whether a measure counts something, so that there are multiples of it and texts without it."""
+    """Whether a measure is a count, so that ratios and texts without it have a meaning."""
     return of.unit in _OFTEN and of.name not in _SIGNED
 
 
 def amount(value: float) -> str:
-    """A number as short as it can be told apart: two digits that count below 10, one place below 100."""
+    """A number in short: two significant digits below 10, one decimal place below 100."""
     size = abs(value)
     if size >= 99.95:
         return f"{value:.0f}"
@@ -326,23 +326,23 @@ def chance(p: float) -> str:
 
 
 LONGEST = 240
-"""Characters of a quote at most; a longer sentence is not quoted, for a cut could take away what it shows."""
+"""Longest quote, in characters; longer sentences are not quoted, because a cut could remove the evidence."""
 LEAST_WORDS = 4
-"""Shorter sentences are quoted last: one mark in two words is a high rate and shows little."""
+"""Shorter sentences are quoted last: one mark in two words is a high rate but weak evidence."""
 
 _WHOLE = frozenset({"length", "sentence_variety", "word_variety", "repetition", "paragraphs"})
-"""Shown by no single sentence."""
+"""Measures that no single sentence shows."""
 _LOW_SHOWS = frozenset({"sentence_length", "word_length", "information", "tone", "british_spelling"})
-"""Measures whose low end can be quoted; of the others a sentence cannot show what is not there."""
+"""Measures whose low values a sentence can show; for other measures it would show an absence."""
 _OF_LISTS = frozenset({"list_lines"})
-"""What shows in points of a list; anything else is quoted from sentences."""
+"""Measures that list items show; others are quoted from sentences."""
 _JUDGED_BY = {"verdict_first": "judging_words"}
-"""What shows in a sentence where the measure is of a whole text."""
+"""The measure that a sentence is judged by, for measures of whole texts."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class UserQuote:
-    """Words of the user's own."""
+    """A quote of the user's own words."""
 
     text: str
     review: ReviewId
@@ -353,7 +353,7 @@ class Sentences:
     """The sentences of a user's reviews, measured once.
 
     Args:
-        reviews: The user's own.
+        reviews: The user's own reviews.
     """
 
     def __init__(self, reviews: Sequence[Review]) -> None:
@@ -373,7 +373,7 @@ class Sentences:
         self._values = measure(self._texts)
 
     def showing(self, claim: Claim, k: int) -> tuple[UserQuote, ...]:
-        """At most ``k`` sentences that show a claim, best first, of as many reviews; none where none can."""
+        """At most ``k`` sentences that show a claim, best first, at most one per review."""
         name = claim.measure.name
         if name in _WHOLE or (claim.direction == "less" and name not in _LOW_SHOWS | _JUDGED_BY.keys()):
             return ()
@@ -389,7 +389,7 @@ class Sentences:
         return tuple(self._evidence(place) for place in best.values())
 
     def _place(self, claim: Claim) -> np.ndarray:
-        """Where in a text the claim can show."""
+        """Bool (n,): sentences whose position can show the claim."""
         if claim.measure.name == "verdict_first":
             return self._first if claim.direction == "more" else self._last
         return self._last if claim.measure.name == "sign_offs" else np.ones(len(self._texts), dtype=bool)

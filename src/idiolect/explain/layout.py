@@ -1,4 +1,4 @@
-"""The card of one user: differences from others, their evidence, and what was rejected, as lines and as Markdown."""
+"""The card of one user: differences, evidence and rejected claims, as lines, Markdown and plain data."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ class CardClaim:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Card:
-    """How one user differs from others. No text of another user is on it."""
+    """How one user differs from peers. It has no text of other users."""
 
     user: UserId
     n_reviews: int
@@ -61,24 +61,24 @@ class Card:
     level: float
     """Coverage of the intervals."""
     own_left_out: int
-    """The user's reviews that could be compared and were not measured, for want of English."""
+    """See ``Compared.own_left_out``."""
     peers_left_out: int
-    """Others' reviews that were not measured, for want of English."""
+    """See ``Compared.peers_left_out``."""
     too_few: bool
     """Too few reviews for any difference to be significant."""
     measured: tuple[CardClaim, ...]
     """Sorted by the interval end nearer 0, largest first."""
     model_claims: tuple[ModelClaim, ...]
-    """Claims of a language model, the best supported first."""
+    """Verified claims of a language model, the best supported first."""
     rejected: tuple[Rejected, ...]
     corrected: tuple[str, ...] = ()
     """The user's own statements, in place of differences that they corrected."""
     alike: tuple[UserId, ...] = ()
-    """Other users whose ids look the same: perhaps the same person, whose history is split then."""
+    """Other users with ids that look the same: perhaps the same person with a split history."""
 
     @property
     def abstains(self) -> bool:
-        """Whether nothing can be said of the user."""
+        """Whether there is no claim about the user."""
         return not self.measured and not self.model_claims
 
     @property
@@ -98,7 +98,7 @@ class Card:
 
     @property
     def basis(self) -> str:
-        """What the card rests on."""
+        """The compared reviews, in words."""
         if not self.n_items and not self.own_left_out:
             return f"{self.n_reviews} reviews, none of an item that others wrote about too"
         return (
@@ -108,7 +108,7 @@ class Card:
 
     @property
     def left_out(self) -> str:
-        """What was not measured; empty where everything was."""
+        """Reviews that were not measured, in words; empty if there are none."""
         if not self.own_left_out + self.peers_left_out:
             return ""
         return (
@@ -130,7 +130,7 @@ class Card:
         """Plain data for programs."""
         plain = asdict(self)
         plain["measured"] = [_plain(shown) for shown in self.measured]
-        plain["told"] = [_plain_model_claim(model_claims) for model_claims in self.model_claims]
+        plain["model_claims"] = [_plain_model_claim(claim) for claim in self.model_claims]
         if not self.alike:
             del plain["alike"]
         return {
@@ -152,10 +152,10 @@ def make_card(
     """The card of one user.
 
     Args:
-        result: What was measured.
-        config: What is claimed.
-        features: What a model claimed of the user's comparisons, validated (``difference.claims.validate``).
-        corrections: What the user corrected or muted.
+        result: Measured differences.
+        config: Significance and size of a claim.
+        features: A model's claims about the user's comparisons, validated (``difference.claims.validate``).
+        corrections: The user's corrections and muted claims.
     """
     hidden, compared = hidden_by(corrections), result.compared
     claims = [claim for claim in result.claims if claim.measure.name not in hidden]
@@ -198,7 +198,7 @@ def _muted(result: UserDifferences, hidden: Collection[str]) -> list[Rejected]:
 
 
 def _not_significant(result: UserDifferences, config: ExplainConfig) -> list[Rejected]:
-    """Measures that are significant only without correction, smallest p first."""
+    """Measures that are significant without correction but not claimed, smallest p first."""
     alone = (result.p <= config.fdr_level) & ~result.claimed
     places = sorted(np.flatnonzero(alone), key=lambda place: result.p[place])
     return [_rejected(result, int(place), config) for place in places]
@@ -231,16 +231,16 @@ def _plain(shown: CardClaim) -> dict[str, Any]:
     }
 
 
-def _plain_model_claim(model_claims: ModelClaim) -> dict[str, Any]:
+def _plain_model_claim(claim: ModelClaim) -> dict[str, Any]:
     return {
-        "phrase": model_claims.key.phrase,
-        "category": model_claims.key.category,
-        "attribute": model_claims.key.attribute,
-        "direction": model_claims.key.direction,
-        "support": model_claims.support,
-        "opposition": model_claims.opposition,
-        "check": model_claims.check,
-        "quotes": [asdict(quote) for quote in model_claims.quotes],
+        "phrase": claim.key.phrase,
+        "category": claim.key.category,
+        "attribute": claim.key.attribute,
+        "direction": claim.key.direction,
+        "support": claim.support,
+        "opposition": claim.opposition,
+        "check": claim.check,
+        "quotes": [asdict(quote) for quote in claim.quotes],
     }
 
 
@@ -248,7 +248,7 @@ Part = Literal["title", "note", "verdict", "heading", "claim", "figures", "quote
 
 
 MOST_REJECTED = 8
-"""Rejected claims printed; the record holds all of them."""
+"""Rejected claims that are printed; the record has all of them."""
 
 
 class Line(NamedTuple):
@@ -301,8 +301,8 @@ def lines(card: Card) -> Iterator[Line]:
             yield from _measured(shown)
     if card.model_claims:
         yield Line("heading", "Claimed by a model" + (" beside" if card.measured else ""))
-        for model_claims in card.model_claims:
-            yield from _model_claim_lines(model_claims)
+        for claim in card.model_claims:
+            yield from _model_claim_lines(claim)
     if card.rejected:
         yield Line("heading", "Not claimed")
         yield from map(_rejected_layout, card.rejected[:MOST_REJECTED])
@@ -322,16 +322,16 @@ def _measured(shown: CardClaim) -> Iterator[Line]:
     yield from map(_quote, shown.quotes)
 
 
-def _model_claim_lines(model_claims: ModelClaim) -> Iterator[Line]:
-    yield Line("claim", model_claims.key.phrase, model_claims.key.category)
-    against = f", the opposite in {model_claims.opposition}" if model_claims.opposition else ""
+def _model_claim_lines(claim: ModelClaim) -> Iterator[Line]:
+    yield Line("claim", claim.key.phrase, claim.key.category)
+    against = f", the opposite in {claim.opposition}" if claim.opposition else ""
     checks = {
         "confirmed": "confirmed by measures",
         "unclear": "measures show no significant difference",
         "unmeasured": "not measurable",
     }
-    yield Line("figures", f"claimed in {model_claims.support} comparisons{against} · {checks[model_claims.check]}")
-    yield from map(_quote, model_claims.quotes)
+    yield Line("figures", f"claimed in {claim.support} comparisons{against} · {checks[claim.check]}")
+    yield from map(_quote, claim.quotes)
 
 
 def _quote(quote: UserQuote) -> Line:
@@ -349,7 +349,7 @@ _SPECIAL = re.compile(r"([\\`*_\[\]<>#|~])")
 
 
 def to_markdown(card: Card) -> str:
-    """The card as a page; what users wrote is escaped, so that it can be no markup."""
+    """The card as Markdown; users' text is escaped."""
     page, before, number = "", "", 0
     for line in lines(card):
         number = 0 if line.part == "heading" else number + (line.part == "claim")
@@ -359,7 +359,7 @@ def to_markdown(card: Card) -> str:
 
 
 def escape(text: str) -> str:
-    """Text without markup, on one line."""
+    """Text with escaped markup, on one line."""
     return _SPECIAL.sub(r"\\\1", " ".join(text.split()))
 
 

@@ -1,4 +1,4 @@
-"""Differences that a language model claimed: read from an evaluation or a file of answers, checked by measurement."""
+"""Model claims: differences claimed by a language model, read from samples or a file, checked by measurement."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from typing import Any, Literal
 import numpy as np
 
 from idiolect.config import parse_json
-from idiolect.difference.claims.evidence import normalise, stands_in
+from idiolect.difference.claims.evidence import is_in, normalise
 from idiolect.difference.claims.feature import Comparison, Feature
 from idiolect.difference.claims.parse import parse, unreadable
 from idiolect.difference.claims.stylometric import CHECKS, measure_comparisons
@@ -34,17 +34,17 @@ _HINT = (
 
 
 def read_answers(path: Path, compared: Compared) -> list[Feature]:
-    """The features in a file, each checked against the texts it was claimed from.
+    """The features in a file of answers, checked against the compared texts.
 
     Args:
-        path: JSON lines: the samples of an evaluation, whose features were checked there, or each with ``review`` (of
-            the user compared) and ``answer``.
-        compared: The user's reviews and others'.
+        path: JSON lines: the samples of an evaluation, whose features were checked there, or objects with ``review``
+            (id of the user's review) and ``answer``.
+        compared: The user's and peers' reviews.
 
     Raises:
-        InputError: The file cannot be read, a line is none such, or no model said anything of the user that can be
-            read. If only some answers are unreadable, a warning says how many.
-        ArtifactError: It holds the samples of another version.
+        InputError: The file cannot be read, has a line of another kind, or has no readable answer about the user. If
+            only some answers are unreadable, a warning says how many.
+        ArtifactError: It has the samples of another version.
     """
     rows = [(f"{path}, line {n}", _row(line, f"{path}, line {n}")) for n, line in _lines(path) if line.strip()]
     known = {str(review.id) for review in compared.own}
@@ -60,15 +60,15 @@ def read_answers(path: Path, compared: Compared) -> list[Feature]:
         features = parse(answer, comparison=review)
         unread += unreadable(answer, features)
         found.setdefault(review, []).extend(features)
-    _tell_unreadable(unread, len(rows), str(path))
+    _report_unreadable(unread, len(rows), str(path))
     return _checked(found, compared)
 
 
-def _tell_unreadable(unread: int, answers: int, where: str) -> None:
-    """Warn of answers that could not be read, which is not the same as answers without a difference.
+def _report_unreadable(unread: int, answers: int, where: str) -> None:
+    """Warn of unreadable answers, which differ from answers without a difference.
 
     Raises:
-        InputError: None could be read.
+        InputError: All answers are unreadable.
     """
     if not unread:
         return
@@ -81,7 +81,7 @@ def _tell_unreadable(unread: int, answers: int, where: str) -> None:
 
 
 def _evaluated(rows: Sequence[dict[str, Any]], known: set[str], where: str) -> list[Feature]:
-    """What a method claimed in the comparisons that a card makes too."""
+    """A method's claims about the card's comparisons."""
     if not rows:
         raise InputError(f"{where} has no sample in it", hint="another user, or the samples of another evaluation")
     if not all(_is_typed(row["stages"] or []) for row in rows):
@@ -91,7 +91,7 @@ def _evaluated(rows: Sequence[dict[str, Any]], known: set[str], where: str) -> l
             f"{where}: no model was asked how the user differs", hint="evaluate with --set differences.extractor={}"
         )
     counts = [extractor_counts(row) for row in rows]
-    _tell_unreadable(sum(n for *_, n in counts), sum(calls - failed for calls, failed, _ in counts), where)
+    _report_unreadable(sum(n for *_, n in counts), sum(calls - failed for calls, failed, _ in counts), where)
     found = found_by(rows).features
     return [feature for (_, comparison), own in found.items() if comparison in known for feature in own]
 
@@ -111,8 +111,8 @@ def _checked(found: dict[str, list[Feature]], compared: Compared) -> list[Featur
 
 
 def _lines(path: Path) -> Iterator[tuple[int, str]]:
-    """Numbered; only a line feed ends a line (texts may hold other separators)."""
-    if is_sqlite(path):  # perhaps the store, which nothing but SQLite may open
+    """Numbered lines; only a line feed ends a line (texts may have other separators)."""
+    if is_sqlite(path):  # perhaps the store, which only SQLite may open
         raise InputError(f"cannot read answers {str(path)!r}: it is an SQLite database", hint=_HINT)
     try:
         return enumerate(path.read_text(encoding="utf-8").split("\n"), start=1)
@@ -128,12 +128,12 @@ def _row(line: str, where: str) -> Any:
 
 
 def _is_sample(row: Any) -> bool:
-    """Whether a line is one of a method's that looks for differences (``results.sample_row``)."""
+    """Whether a line is a sample of a method with stages (``results.sample_row``)."""
     return isinstance(row, dict) and {"user", "stages", "features"} <= row.keys()
 
 
 def _is_typed(stages: Any) -> bool:
-    """Whether they are results of stages, and not the texts by name of an older version."""
+    """Whether stages are a list of results, not the texts by name of an older version."""
     return isinstance(stages, list) and all(isinstance(stage, dict) for stage in stages)
 
 
@@ -146,12 +146,12 @@ def _answer(row: Any, where: str) -> tuple[str, str]:
 Check = Literal["confirmed", "unclear", "unmeasured"]
 
 _NAME_WORDS = 6
-"""Words of a name that are repeated: fewer than make a copy of somebody's text."""
+"""Most words of a claim's name on the card: fewer than make a copy of a text."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ModelClaim:
-    """A difference that recurs in what a model claimed and that nothing speaks against."""
+    """A difference that recurs in a model's claims and that no measurement contradicts."""
 
     key: Key
     support: int
@@ -159,31 +159,34 @@ class ModelClaim:
     opposition: int
     """Comparisons that claim the opposite."""
     check: Check
-    """``confirmed``: measured to be so over all items; ``unclear``: measured without a sure sign."""
+    """``confirmed``: a significant measurement over all items agrees; ``unclear``: no measurement is significant."""
     quotes: tuple[UserQuote, ...]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Rejected:
-    """What does not stand on the card."""
+    """A claim that is not on the card."""
 
     statement: str
     reason: str
-    """One of ``feature.Reason``, ``null`` or ``small``."""
+    """One of ``feature.Reason``, ``not_significant`` or ``small``."""
     detail: str = ""
     count: int = 1
-    """How often it was claimed."""
+    """Number of claims."""
 
 
 def filter_claims(
     features: Sequence[Feature], result: UserDifferences, config: ExplainConfig
 ) -> tuple[tuple[ModelClaim, ...], tuple[Rejected, ...]]:
-    """What a model claimed, sorted into what stands, the best supported first, and what does not.
+    """Filter a model's claims by support and by the measurements over all items.
 
     Args:
         features: Validated features of the user's comparisons.
-        result: What was measured over all items.
-        config: Support asked for, and quotes shown.
+        result: Measured differences over all items.
+        config: Required support and number of quotes.
+
+    Returns:
+        Accepted claims, the best supported first, and rejected ones.
     """
     own = result.compared.own
     model_claims: list[ModelClaim] = []
@@ -201,7 +204,7 @@ def filter_claims(
 
 
 def _check(key: Key, result: UserDifferences) -> Check | None:
-    """What the measures of a key's attribute say; None: the opposite."""
+    """The result of the measures of a key's attribute; None: they show the opposite."""
     places = [k for k, of in enumerate(MEASURES) if CHECKS.get(of.name, of.attribute) == key.attribute]
     if not places or not key.sign:
         return "unmeasured"
@@ -213,14 +216,14 @@ def _check(key: Key, result: UserDifferences) -> Check | None:
 
 
 def _quotes(one: Difference, own: Sequence[Review], k: int) -> tuple[UserQuote, ...]:
-    """The user's own words among the quotes; whatever is credited to others, or stands nowhere, is left out."""
+    """At most ``k`` quotes that are in the user's own review."""
     reviews = {review.id: review for review in own}
     found: dict[str, UserQuote] = {}
     for feature in one.features:
         review = next((reviews[known] for known in reviews if known == feature.comparison), None)
         for quote in feature.quotes if review else ():
             words = normalise(quote.text)
-            if review and quote.side == "target" and words and stands_in(words, normalise(review.text)):
+            if review and quote.side == "target" and words and is_in(words, normalise(review.text)):
                 found.setdefault(words, UserQuote(text=words, review=review.id, item=review.item))
     return tuple(found.values())[:k]
 

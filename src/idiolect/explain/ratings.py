@@ -26,22 +26,22 @@ from idiolect.sqlite import is_sqlite
 from idiolect.store.sql import SqlStore
 
 Kind = Literal["claim", "reversed", "other user's"]
-"""``claim``: on the user's card. Decoys: one of them turned round; or another user's, where this user's own reviews do
-not even lean that way."""
+"""``claim``: a claim of the user's card. Decoys: a claim with the opposite direction, or a claim of another user that
+this user's reviews do not lean to."""
 
 COLUMNS = ("row", "person", "reviews", "statement", "answer")
 QUESTION = "Compared with others who review such things, this person"
 _REVERSED = 3
-"""One claim in so many is shown turned round, and then not as it is: seen together, one would give the other away."""
+"""One claim in so many is reversed. It is not also shown unchanged, because the pair would reveal the decoy."""
 _LEANS = 0.5
-"""A decoy of another user is one that this user's measures lean to with a p value above this, or not at all."""
+"""Another user's claim is a decoy if this user's measure has the other sign or a p value above this."""
 _SAMPLES, _SAMPLE_CHARS = 4, 700
 _FORMULA = ("=", "+", "-", "@", "\t", "\r")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Entry:
-    """One row of a sheet, with what the raters do not see."""
+    """One row of a sheet, with the data that raters do not see."""
 
     row: str
     kind: Kind
@@ -53,19 +53,19 @@ class Entry:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SheetReport:
-    """What was written."""
+    """Result of ``write_sheet``."""
 
     sheet: Path
     key: Path
     users: int
     users_asked: int
-    """Users looked at until enough had a claim."""
+    """Users examined until enough had a claim."""
     claims: int
     decoys: int
 
     @property
     def text(self) -> str:
-        """What was written, and what to do with it."""
+        """The report in words, with the next step."""
         return (
             f"{self.claims} claims and {self.decoys} decoys about {self.users} users in {self.sheet}\n"
             f"the key is {self.key}; keep it from the raters\n"
@@ -85,21 +85,21 @@ def key_path(sheet: Path) -> Path:
 def write_sheet(
     store: str, sheet: Path, *, users: int = 20, seed: int = 0, config: ExplainConfig | None = None
 ) -> SheetReport:
-    """Write a sheet about random users that have claims, and its key beside it.
+    """Write a sheet about random users with claims, and its key in the same folder.
 
-    Raters see a few of each person's own reviews, in full or cut, and no text of anybody that they could be compared
-    with by name; the order is random, and there are as many decoys as claims as far as other users' claims suffice.
+    Raters see a few of each person's own reviews, in full or cut, and no peers' text. The order is random, and there
+    are as many decoys as claims if other users' claims suffice.
 
     Args:
         store: SQLite file or database URL.
-        sheet: The CSV file that is made.
-        users: How many users, at least 2.
-        seed: Of the choice, the decoys and the order.
-        config: What a card claims; None: the defaults.
+        sheet: The CSV file to write.
+        users: Number of users, at least 2.
+        seed: Seed of users, decoys and order.
+        config: Significance and size of a claim; None: the defaults.
 
     Raises:
         NotFoundError: There is no such store.
-        ConfigError: Fewer than two users are asked for, or the sheet is no CSV file, or is there already.
+        ConfigError: ``users`` is below two, or the sheet is no CSV file or exists.
         InputError: Fewer than two users have a claim.
     """
     _check(sheet, users)
@@ -132,7 +132,7 @@ def write_sheet(
 
 
 def _check(sheet: Path, users: int) -> None:
-    """Refuse what cannot be a sheet, before anything is looked at."""
+    """Check the arguments before anything is read."""
     if users < 2:
         raise ConfigError(f"a sheet about {users} users has nobody to take decoys from", hint="ask for two or more")
     if sheet.suffix != ".csv":
@@ -164,7 +164,7 @@ def _of_user(result: UserDifferences, chosen: Sequence[UserDifferences], rng: np
 
 
 def _foreign(result: UserDifferences, chosen: Iterable[UserDifferences]) -> list[tuple[str, Direction]]:
-    """Claims of the others that this user gives no reason for, on measures that this user has no claim on."""
+    """Claims of other users that fit as decoys: this user does not lean to them and has no claim on the measure."""
     others: dict[tuple[str, Direction], Claim] = {
         (claim.measure.name, claim.direction): claim
         for one in chosen
@@ -214,7 +214,7 @@ def _write(sheet: Path, entries: Sequence[Entry], samples: dict[str, str], seed:
 
 
 def _harmless(text: str) -> str:
-    """Text that no spreadsheet takes for a formula."""
+    """Text that no spreadsheet reads as a formula."""
     return f"'{text}" if text.startswith(_FORMULA) else text
 
 
@@ -225,16 +225,16 @@ _ANSWERS: Mapping[str, Answer] = {
     **dict.fromkeys(("no", "n", "0", "false"), "no"),
     **dict.fromkeys(("unsure", "?", "don't know", "dont know"), "unsure"),
 }
-_KEY_HINT = "name it with --key; it was written beside the sheet"
+_KEY_HINT = "name it with --key; it is in the folder of the sheet"
 
 
 def read_sheet(path: Path) -> dict[str, Answer]:
-    """The answers of one rater by row; rows left empty are not among them.
+    """The answers of one rater by row, without empty rows.
 
-    Commas, semicolons and tabs may part the columns, as spreadsheets choose.
+    Columns are separated by commas, semicolons or tabs.
 
     Raises:
-        InputError: No such file, no such columns, a row twice, an answer that is none, or no answer at all.
+        InputError: No such file, missing columns, a repeated row, an invalid answer, or no answer at all.
     """
     text = _read(path)
     table = csv.DictReader(text.splitlines(keepends=True), delimiter=_delimiter(text))
@@ -269,12 +269,12 @@ def read_key(key: Path | None, sheet: Path, answers: Mapping[str, Answer]) -> li
     """The entries of a key.
 
     Args:
-        key: Its file; None: the one beside ``sheet`` that knows these rows.
+        key: Its file; None: the one in the folder of ``sheet`` that has these rows.
         sheet: A rated sheet.
         answers: That sheet's answers.
 
     Raises:
-        NotFoundError: There is none.
+        NotFoundError: There is no key.
         InputError: It cannot be read.
     """
     if key is not None:
@@ -283,7 +283,7 @@ def read_key(key: Path | None, sheet: Path, answers: Mapping[str, Answer]) -> li
         entries = _entries(path)
         if answers.keys() <= {entry.row for entry in entries}:
             return entries
-    raise NotFoundError(f"there is no key of {str(sheet)!r} beside it", hint=_KEY_HINT)
+    raise NotFoundError(f"there is no key of {str(sheet)!r} in its folder", hint=_KEY_HINT)
 
 
 def _answer(word: str, where: str) -> Answer:
@@ -326,7 +326,7 @@ _CODES: Mapping[Answer, int] = {"no": 0, "yes": 1, "unsure": MISSING}
 
 
 class YesRate(AdditiveScore):
-    """Yes among yes and no; nan without either."""
+    """Share of yes among yes and no; nan without either."""
 
     name = "yes_rate"
     greater_is_better = True
@@ -344,19 +344,19 @@ class YesRate(AdditiveScore):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RatingsReport:
-    """What the raters said. Intervals are percentile bootstraps over users, those of agreement over statements."""
+    """The raters' answers. Intervals are percentile bootstraps over users; those of agreement are over statements."""
 
     raters: int
     statements: int
     answers: int
-    """Yes and no together."""
+    """Number of yes and no."""
     unsure: int
     precision: Interval
-    """Share of the card's claims that raters uphold."""
+    """Share of the card's claims that raters confirm."""
     false_alarms: Interval
-    """Share of the decoys that raters uphold."""
+    """Share of the decoys that raters confirm."""
     by_kind: Mapping[str, float]
-    """Share upheld by kind of statement; nan where nobody answered."""
+    """Share confirmed per kind of statement; nan without answers."""
     alpha: Interval
     """Krippendorff's alpha of yes and no; nan below two raters."""
 
@@ -374,19 +374,19 @@ class RatingsReport:
         )
 
     def record(self) -> dict[str, Any]:
-        """Plain data; what is not defined is null."""
+        """Plain data; undefined values are null."""
         plain = asdict(self)
         intervals = {name: getattr(self, name)._asdict() for name in ("precision", "false_alarms", "alpha")}
         return _finite({**plain, **intervals})
 
 
 def rate(files: Sequence[Path], *, key: Path | None = None, seed: int = 0) -> RatingsReport:
-    """Read rated sheets of one key, a file a rater.
+    """Read rated sheets of one key, one file per rater.
 
     Args:
-        files: The sheets as they came back, at least one.
-        key: The sheet's key; None: the one key beside the first file that knows its rows.
-        seed: Of the bootstrap.
+        files: The rated sheets, at least one.
+        key: The sheet's key; None: the key in the folder of the first file that has its rows.
+        seed: Seed of the bootstrap.
 
     Raises:
         InputError: A file is named twice, cannot be read as a sheet, has unknown, repeated or unreadable rows, or no
@@ -407,12 +407,12 @@ def rate(files: Sequence[Path], *, key: Path | None = None, seed: int = 0) -> Ra
 
 
 def report(entries: Sequence[Entry], sheets: Sequence[Mapping[str, Answer]], rng: np.random.Generator) -> RatingsReport:
-    """What raters said of the entries of a key.
+    """Summarize the raters' answers to the entries of a key.
 
     Args:
         entries: The key.
-        sheets: For each rater the answers by row.
-        rng: Of the bootstrap.
+        sheets: Each rater's answers by row.
+        rng: Generator of the bootstrap.
     """
     ratings = np.array([[_CODES[sheet[e.row]] if e.row in sheet else MISSING for sheet in sheets] for e in entries])
     votes = np.stack([(ratings == 1).sum(axis=1), (ratings == 0).sum(axis=1)], axis=1)
@@ -433,12 +433,12 @@ def report(entries: Sequence[Entry], sheets: Sequence[Mapping[str, Answer]], rng
 
 
 def _comparable(ratings: np.ndarray) -> bool:
-    """Whether some statement was answered twice, and there are statements to draw from."""
+    """Whether agreement is defined: more than one statement, and one with two answers."""
     return len(ratings) > 1 and bool(((ratings != MISSING).sum(axis=1) > 1).any())
 
 
 def _share(votes: np.ndarray, users: Sequence[str], among: np.ndarray, rng: np.random.Generator) -> Interval:
-    """The share of yes among the chosen statements that somebody answered, so that every resample has an answer."""
+    """The share of yes among the chosen statements with an answer, so that every resample has an answer."""
     answered = among & (votes.sum(axis=1) > 0)
     chosen = [user for user, wanted in zip(users, answered, strict=True) if wanted]
     if not chosen:

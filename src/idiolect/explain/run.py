@@ -1,4 +1,4 @@
-"""Cards from a store."""
+"""Make cards from a store."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from idiolect.store.sql import SqlStore, said_alike
 from idiolect.types import UserId
 
 _TOGETHER = 50
-"""Users whose texts are measured at once."""
+"""Users whose texts are measured together."""
 
 
 def explain_user(
@@ -30,18 +30,18 @@ def explain_user(
     answers: Path | None = None,
     pseudonyms: Path | None = None,
 ) -> Card:
-    """The card of one user of a store; where the store knows them by a pseudonym, so does the card.
+    """The card of one user of a store; with pseudonyms, the card has the pseudonym.
 
     Args:
         store: SQLite file or database URL.
-        user: Whose.
+        user: The user's id.
         config: None: the defaults.
-        answers: JSON lines of what an extractor said about the user's reviews.
-        pseudonyms: File of the key, where the store knows users by pseudonyms.
+        answers: JSON lines of an extractor's answers about the user's reviews.
+        pseudonyms: Key file, if the store has pseudonyms.
 
     Raises:
         NotFoundError: There is no such store or user.
-        ConfigError: The store knows users by other names.
+        ConfigError: The pseudonyms do not match the store.
         InputError: The answers cannot be read.
     """
     config = config or ExplainConfig()
@@ -69,12 +69,12 @@ def explain(
     """The card of one user.
 
     Args:
-        reader: What is visible.
-        user: Whose.
+        reader: The visible reviews.
+        user: The user's id.
         config: None: the defaults.
-        features: What a model claimed of the user's comparisons, validated.
-        answers: The same as a file of the model's answers.
-        corrections: What the user corrected or muted; None: what a live store knows of it.
+        features: A model's claims about the user's comparisons, validated.
+        answers: A file of the model's answers.
+        corrections: The user's corrections and muted claims; None: those of a live store.
 
     Raises:
         NotFoundError: The user has no review.
@@ -93,7 +93,7 @@ def explain(
 def find_all_differences(
     reader: ReviewReader, users: Iterable[UserId], config: ExplainConfig | None = None
 ) -> Iterator[UserDifferences]:
-    """Many users' findings, in order; every distinct text of fifty users is measured once.
+    """The measured differences of many users, in order; texts of fifty users are measured together.
 
     Raises:
         NotFoundError: A user has no review.

@@ -1,7 +1,7 @@
-"""Trait fidelity: does a generated text depart from its item's crowd the way its user does?
+"""Trait fidelity: does a generated text differ from its item's peers in the way its user does?
 
-Likelihood and overlap with one reference mix style with content. Here a text is reduced to measured style, and the
-item's crowd is taken off, so that what the item makes everybody do earns nothing.
+Likelihood and overlap with one reference mix style with content. Here a text is reduced to measured style, and the mean
+of the item's peers is subtracted, so that style caused by the item does not count.
 """
 
 from __future__ import annotations
@@ -24,13 +24,13 @@ from idiolect.difference.stylometry import (
     measure,
     within_item_sd,
 )
-from idiolect.difference.stylometry.english import are_english, tell
+from idiolect.difference.stylometry.english import are_english, detect
 from idiolect.errors import InputError
 from idiolect.metrics.base import Mean
 from idiolect.types import Sample
 
 CLIP = 3.0
-"""Standard deviations beyond which a departure says no more: rare marks are 0 in most texts and far out in the rest."""
+"""Differences are clipped at so many standard deviations: rare marks are 0 in most texts and extreme in the rest."""
 
 
 class _MeanOfKnown(Mean):
@@ -52,27 +52,28 @@ class Fidelity(NamedTuple):
     """One value a sample."""
 
     cosine: np.ndarray
-    """float64 (n,), -1 to 1: of the text's departure and the user's. 0 for a text like the crowd's, and on average for
-    one like another user's; also where either departure is unknown."""
+    """float64 (n,), -1 to 1: between the text's difference and the user's. 0 for a text like the peers', and on average
+    for one like another user's; also if either difference is unknown."""
     distance: np.ndarray
-    """float64 (n,), spreads: mean absolute difference of the two over the measures. Read it beside the cosine: a text
-    without any style of its own has a small one."""
+    """float64 (n,), in SD: mean absolute difference of the two over the measures. Read it together with the cosine: a
+    text without any style has a small distance."""
 
 
 @dataclass(frozen=True, slots=True, eq=False, kw_only=True)
 class StyleTargets:
-    """What a text of each sample is held against; the same for all methods, so that comparisons are paired."""
+    """Reference style of each sample; the same for all methods, so that comparisons are paired."""
 
-    crowd: np.ndarray
-    """float64 (n, n_measures): mean of the others' reviews of the sample's item; of all reviews where it has none."""
+    peer_mean: np.ndarray
+    """float64 (n, n_measures): mean of peers' reviews of the sample's item; of all reviews if there are none."""
     profile: np.ndarray
-    """float64 (n, n_measures), spreads: the user's departure from the crowd on other items, shrunk; 0 if unknown."""
+    """float64 (n, n_measures), in SD: the user's shrunken difference to peers on other items; 0 if
+    unknown."""
     n_items: np.ndarray
     """int64 (n,): items that the profile was estimated from."""
     sd: np.ndarray
     """float64 (n_measures,)."""
     centre: np.ndarray
-    """float64 (n_measures,), spreads: the mean clipped departure, which is not 0 where a measure is skewed."""
+    """float64 (n_measures,), in SD: the mean clipped difference, which is not 0 if a measure is skewed."""
     known: np.ndarray
     """bool (n,): samples whose users write in English, of which alone style is measured."""
 
@@ -82,8 +83,8 @@ class StyleTargets:
 
         Reviews that are not in English are left out.
 
-        The user's own reviews of the sample's item count neither as crowd nor as profile, so a target that stands among
-        ``reviews`` by mistake does not leak into what its sample is held against.
+        The user's own reviews of the sample's item count neither as peers nor as profile, so that a target among
+        ``reviews`` by mistake does not leak into its sample's reference.
 
         Args:
             samples: What is to be written, user and item of each.
@@ -96,8 +97,8 @@ class StyleTargets:
         if reviews.is_empty():
             raise InputError("no reviews to compare with", hint="pass the reviews visible in the phase")
         texts = [*reviews["text"].to_list(), *(sample.reference or "" for sample in samples)]
-        told = are_english(texts, [*reviews["user"].to_list(), *(str(sample.user) for sample in samples)])
-        reviews, known = reviews.filter(pl.Series(told[: len(reviews)])), told[len(reviews) :]
+        english = are_english(texts, [*reviews["user"].to_list(), *(str(sample.user) for sample in samples)])
+        reviews, known = reviews.filter(pl.Series(english[: len(reviews)])), english[len(reviews) :]
         if reviews.is_empty():
             return cls._unknown(len(samples))
         values, n = measure(reviews["text"].to_list()), len(reviews)
@@ -107,25 +108,27 @@ class StyleTargets:
         differences = _clipped(pairs.difference, sd)
         centre = differences.mean(axis=0) if len(differences) else np.zeros(values.shape[1])
         profile, n_items = _profiles(differences - centre, pairs, users[n:], items[n:])
-        crowd = _crowds(values, users, items)
-        return cls(crowd=crowd, profile=profile, n_items=n_items, sd=sd, centre=centre, known=known)
+        peer_mean = _peer_means(values, users, items)
+        return cls(peer_mean=peer_mean, profile=profile, n_items=n_items, sd=sd, centre=centre, known=known)
 
     @classmethod
     def _unknown(cls, n: int) -> StyleTargets:
         """Of samples about which there is nothing in English."""
         rows, nothing = np.zeros((n, N_MEASURES)), np.zeros(N_MEASURES)
         counts = np.zeros(n, dtype=np.int64)
-        return cls(crowd=rows, profile=rows, n_items=counts, sd=nothing, centre=nothing, known=np.zeros(n, dtype=bool))
+        return cls(
+            peer_mean=rows, profile=rows, n_items=counts, sd=nothing, centre=nothing, known=np.zeros(n, dtype=bool)
+        )
 
     def differences(self, texts: Sequence[str]) -> np.ndarray:
-        """float64 (n, n_measures), spreads: how each sample's text departs from its item's crowd, clipped, centred.
+        """float64 (n, n_measures), in SD: clipped, centred difference of each text to its item's peers.
 
-        An empty text departs nowhere: it is nobody's way of writing, and no answer must not look like a short one. Nor
-        does a text that is not English, of which the measures say nothing.
+        The difference of an empty text is 0, so that a missing answer does not look like a short one; so is that of a
+        text that is not English, to which the measures do not apply.
         """
-        found = _clipped(measure(texts) - self.crowd, self.sd) - self.centre
+        found = _clipped(measure(texts) - self.peer_mean, self.sd) - self.centre
         found[[not text.strip() for text in texts]] = 0
-        found[tell(texts) < 0] = 0
+        found[detect(texts) < 0] = 0
         return found
 
     def rows(self, texts: Sequence[str]) -> np.ndarray:
@@ -143,8 +146,8 @@ class StyleTargets:
         Raises:
             InputError: There is another number of texts than of samples.
         """
-        if len(texts) != len(self.crowd):
-            raise InputError(f"{len(texts)} texts for {len(self.crowd)} samples", hint="one text a sample")
+        if len(texts) != len(self.peer_mean):
+            raise InputError(f"{len(texts)} texts for {len(self.peer_mean)} samples", hint="one text a sample")
         found = self.differences(texts)
         norms = np.linalg.norm(found, axis=1) * np.linalg.norm(self.profile, axis=1)
         cosine = np.divide((found * self.profile).sum(axis=1), norms, out=np.zeros(len(found)), where=norms > 0)
@@ -163,7 +166,7 @@ def _clipped(differences: np.ndarray, sd: np.ndarray) -> np.ndarray:
 def _profiles(
     differences: np.ndarray, pairs: Pairs, users: np.ndarray, items: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray]:
-    """The shrunk mean departure of each sample's user on other items than the sample's, and how many those are."""
+    """The shrunken mean difference of each sample's user on other items than the sample's, and their number."""
     n_users = 1 + int(max(users.max(initial=-1), pairs.users.max(initial=-1)))
     sums = group_sums(differences, pairs.users, n_users)[users]
     counts = np.bincount(pairs.users, minlength=n_users)[users]
@@ -175,8 +178,8 @@ def _profiles(
     return Shrinkage.of(differences, pairs.users)(sums / np.maximum(counts, 1)[:, None], counts), counts
 
 
-def _crowds(values: np.ndarray, users: np.ndarray, items: np.ndarray) -> np.ndarray:
-    """Mean of the others' reviews of each sample's item; the codes are of the reviews and, after them, the samples."""
+def _peer_means(values: np.ndarray, users: np.ndarray, items: np.ndarray) -> np.ndarray:
+    """Mean of peers' reviews of each sample's item; codes are those of the reviews, then of the samples."""
     n, pairs = len(values), (users.astype(np.int64) << 32) | items
     others, counts = _sums_of(values, items[:n], items[n:])
     own, n_own = _sums_of(values, pairs[:n], pairs[n:])

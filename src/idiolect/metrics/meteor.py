@@ -25,7 +25,7 @@ from nltk.stem.porter import PorterStemmer
 from nltk.tokenize import NLTKWordTokenizer
 from nltk.translate.meteor_score import single_meteor_score
 
-from idiolect.difference.stylometry.english import tell
+from idiolect.difference.stylometry.english import detect
 from idiolect.errors import NotFoundError
 from idiolect.metrics import scripts
 from idiolect.metrics.base import AdditiveScore, Signature, check_pairs, column
@@ -210,7 +210,7 @@ class Meteor(AdditiveScore):
 
 def is_english(references: Sequence[str]) -> list[bool]:
     """Which references are matched the English way: those in Latin script that do not tell another language."""
-    told = tell(references).tolist()
+    told = detect(references).tolist()
     return [scripts.kind_of(text) == "latin" and one >= 0 for text, one in zip(references, told, strict=True)]
 
 

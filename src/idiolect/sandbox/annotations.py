@@ -59,7 +59,7 @@ class PlantedAnnotations:
         return sentence(describe(departure, k=k)), ", ".join(keywords(departure, k=k))
 
     def _departure(self, review: str, item: str | None) -> np.ndarray:
-        """(n_traits,), logits: from the base rates, and from the item's crowd where one is named."""
+        """(n_traits,), logits: from the base rates, and from the item's peers if one is named."""
         shown = self._truth.realised[self._reviews[review]].astype(np.float64).clip(1e-3, 1 - 1e-3)
         departure = np.log(shown / (1 - shown)) - _BASES
         return departure if item is None else departure - self._truth.item_effects[self._items[item]]

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from idiolect.difference.claims.parse import about_target, claims, map_feature, quotations, redact, voices
+from idiolect.difference.claims.parse import about_target, claims, map_feature, quotations, redact, split_by_subject
 from idiolect.difference.claims.taxonomy import ANY, RULES
 
 
@@ -129,7 +129,7 @@ def test_quotations_are_credited_to_whom_the_sentence_speaks_of():
     | st.lists(st.sampled_from(["others", "the user", "than", ", ", ". ", "who ", '"a b c"', " "])).map("".join)
 )
 def test_any_text_is_parted_without_loss(text: str):
-    assert "".join(part for part, _ in voices(text)) == text
+    assert "".join(part for part, _ in split_by_subject(text)) == text
     assert all(part in text or '"' in text or "“" in text or "”" in text for part in about_target(text))
     claims(text)
 

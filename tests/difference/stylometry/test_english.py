@@ -6,7 +6,7 @@ import pytest
 
 from idiolect.difference.claims.feature import Comparison
 from idiolect.difference.claims.stylometric import in_english, measure_comparisons
-from idiolect.difference.stylometry.english import are_english, tell
+from idiolect.difference.stylometry.english import are_english, detect
 from idiolect.sandbox.domain import WorldConfig
 from idiolect.sandbox.world import World
 
@@ -28,7 +28,7 @@ SHORT = ["Nice!", "10/10", "🙂", "", "Perfetto", "Sehr gut.", "Dobry produkt"]
 
 @pytest.mark.parametrize(("texts", "told"), [(ENGLISH, 1), (OTHERS, -1), (SHORT, 0)])
 def test_texts_tell_their_language_or_do_not(texts: list[str], told: int):
-    assert dict(zip(texts, tell(texts).tolist(), strict=True)) == dict.fromkeys(texts, told)
+    assert dict(zip(texts, detect(texts).tolist(), strict=True)) == dict.fromkeys(texts, told)
 
 
 def test_a_short_text_is_in_its_authors_language_or_else_in_that_of_most():
@@ -45,7 +45,7 @@ def test_every_text_of_a_made_up_world_is_english():
     world = World(WorldConfig(n_users=30, n_items=20, seed=3))
     texts = [review.text for review in world.reviews()]
     assert len(texts) > 100
-    assert not (tell(texts) < 0).any()
+    assert not (detect(texts) < 0).any()
     assert are_english(texts).all()
 
 

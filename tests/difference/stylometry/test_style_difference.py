@@ -86,7 +86,7 @@ def test_a_corpus_says_of_each_user_what_their_own_comparison_says() -> None:
     assert found.users.tolist() == [0, 1, 2, 3, 7]
     assert found.n_items.tolist() == [2, 3, 1, 4, 0]
     alone = compare(LOUD, CALM, sd=within_item_sd(values, items))
-    assert found.findings(3) == alone
+    assert found.of_user(3) == alone
     assert not found.difference[4].any()
     assert np.isinf(found.standard_error[[2, 4]]).all()
     assert np.isfinite(found.effects()).all()
@@ -98,5 +98,5 @@ def test_intervals_hold_the_truth_as_often_as_they_promise() -> None:
     users, items = np.repeat(np.arange(n_users), 6), rng.integers(n_items, size=6 * n_users)
     values = rng.normal(size=(len(users), N_MEASURES))
     found = style_differences(values, users, items)
-    covered = [f.low <= 0 <= f.high for row in np.flatnonzero(found.n_items >= 4)[:60] for f in found.findings(row)]
+    covered = [f.low <= 0 <= f.high for row in np.flatnonzero(found.n_items >= 4)[:60] for f in found.of_user(row)]
     assert np.mean(covered) == pytest.approx(0.95, abs=0.02)

@@ -1,3 +1,3 @@
-"""Differences as records: taxonomy, parsing, checks and votes over text, without a language model."""
+"""Claimed differences as records: taxonomy, parser, checks, redaction and vote. Needs no language model."""
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
-"""Checks of quotes against the compared texts, and redaction of copied text.
+"""Evidence and redaction: check quotes against the compared texts, and remove copied text from claims.
 
-An extractor has read the others' texts and may repeat them, by itself or because one of them instructs it to.
-``redact_features`` cuts everything copied word for word out of names, definitions and descriptions.
+An extractor has read peers' texts and may repeat them, by itself or because a text instructs it to. ``redact_features``
+removes everything copied word for word from names, definitions and descriptions.
 """
 
 from __future__ import annotations
@@ -17,14 +17,14 @@ from idiolect.difference.claims.feature import Comparison, Feature, Quote, Reaso
 from idiolect.difference.claims.taxonomy import KEYS
 from idiolect.difference.stylometry.lexicons import FUNCTION_WORDS
 
-_MARKS = str.maketrans(dict.fromkeys('"“”„‟″«»‘’‚‛′`´', "'"))
+_QUOTE_MARKS = str.maketrans(dict.fromkeys('"“”„‟″«»‘’‚‛′`´', "'"))
 _WORD = re.compile(r"\w+(?:'\w+)*")
 
 
 class Evidence:
-    """The texts of one comparison, made ready for looking words up.
+    """The texts of one comparison, prepared for searching quotes.
 
-    Whitespace and the kind of quotation marks make no difference; every other character does, capitals too.
+    Whitespace and the kind of quotation marks are ignored; every other character counts, capitals included.
 
     Args:
         comparison: The texts that were compared.
@@ -35,22 +35,19 @@ class Evidence:
         self._peers = [normalise(peer) for peer in comparison.peers]
 
     def fault(self, quote: Quote) -> Reason | None:
-        """What is wrong with a quote: ``peer_quote`` (another's words), ``invented_quote`` (nobody's), or None."""
+        """The fault of a quote: ``peer_quote`` (a peer's words), ``invented_quote`` (in no text), or None."""
         words = normalise(quote.text)
         if not words:
             return "invented_quote"
         if quote.side == "target":
-            if stands_in(words, self._target):
+            if is_in(words, self._target):
                 return None
             return "peer_quote" if self._in_peers(words, self._peers) else "invented_quote"
         credited = self._peers if quote.peer is None else self._peers[quote.peer : quote.peer + 1]
         return None if self._in_peers(words, credited) else "invented_quote"
 
-    def tells(self, quote: Quote) -> bool:
-        """Whether a quote that stands shows anything: two words at least, or one that only that side uses.
-
-        "it" stands in every text.
-        """
+    def is_informative(self, quote: Quote) -> bool:
+        """Whether a quote shows anything: at least two words, or one word that only that side uses."""
         words = _WORD.findall(normalise(quote.text).lower())
         if len(words) != 1:
             return len(words) > 1
@@ -58,12 +55,12 @@ class Evidence:
         return not any(f" {words[0]} " in text for text in elsewhere)
 
     def copied_from_peers(self, text: str, run: int) -> bool:
-        """Whether ``run`` words in a row of ``text`` are a peer's, and not the user's too."""
+        """Whether ``run`` consecutive words of ``text`` are in a peer's text and not in the user's."""
         words = _WORD.findall(normalise(text).lower())
         return any(self._is_copied(one) for one in self._known_runs(words, run) if self._may_be_copied(one))
 
     def _known_runs(self, words: Sequence[str], run: int) -> Iterator[Sequence[str]]:
-        """Runs whose every word is somewhere among the peers': few, and found by looking each word up once."""
+        """Runs whose words all occur in peers' texts: few, and each word is looked up once."""
         known, length = "\n".join(self._peers_lower), 0
         for end, word in enumerate(words, start=1):
             length = length + 1 if word in known else 0
@@ -71,7 +68,7 @@ class Evidence:
                 yield words[end - run : end]
 
     def _may_be_copied(self, run: Sequence[str]) -> bool:
-        """Whether one peer has all the words somewhere: hardly ever, and found without taking any text to pieces."""
+        """Whether one peer has all the words somewhere: a cheap test without tokenizing, and rarely true."""
         return any(all(word in peer for word in run) for peer in self._peers_lower)
 
     def _is_copied(self, run: Sequence[str]) -> bool:
@@ -92,40 +89,43 @@ class Evidence:
 
     @staticmethod
     def _in_peers(words: str, peers: Sequence[str]) -> bool:
-        return any(stands_in(words, peer) for peer in peers)
+        return any(is_in(words, peer) for peer in peers)
 
 
-def check_quotes(feature: Feature, evidence: Evidence, *, required: bool = False) -> Feature:
-    """The feature with its false quotes set aside; dropped where it gave quotes for itself and none of them stands.
+def check_evidence(feature: Feature, evidence: Evidence, *, required: bool = False) -> Feature:
+    """Verify the quotes of a feature; it is dropped if it has quotes and none of the user's is verified.
 
-    What stands but shows nothing (``Evidence.tells``) is set aside too, and is no fault: evidence it is not.
+    Quotes that show nothing (``Evidence.is_informative``) are rejected too, but are no fault.
 
     Args:
-        feature: What is claimed.
+        feature: The claim.
         evidence: The texts of its comparison.
-        required: Whether a feature without any quote of the user's is dropped too.
+        required: Whether a feature without a quote of the user is dropped.
+
+    Returns:
+        The feature with the verified quotes in ``quotes`` and the others in ``rejected_quotes``.
     """
     if not feature.quotes:
         return replace(feature, status="dropped", reason="no_quote") if required else feature
     faults: dict[Quote, Reason | None] = {quote: evidence.fault(quote) for quote in feature.quotes}
-    standing = tuple(quote for quote, fault in faults.items() if fault is None and evidence.tells(quote))
+    verified = tuple(quote for quote, fault in faults.items() if fault is None and evidence.is_informative(quote))
     false = tuple(quote for quote, fault in faults.items() if fault is not None)
-    aside = tuple(quote for quote in faults if quote not in standing)
-    checked = replace(feature, quotes=standing, rejected_quotes=feature.rejected_quotes + aside)
-    if false and not any(quote.side == "target" for quote in standing):
+    rejected = tuple(quote for quote in faults if quote not in verified)
+    checked = replace(feature, quotes=verified, rejected_quotes=feature.rejected_quotes + rejected)
+    if false and not any(quote.side == "target" for quote in verified):
         return replace(checked, status="dropped", reason=_worst(faults))
-    if required and not any(quote.side == "target" for quote in standing):
+    if required and not any(quote.side == "target" for quote in verified):
         return replace(checked, status="dropped", reason="no_quote")
     return checked
 
 
 def normalise(text: str) -> str:
-    """On one line, with one kind of quotation mark, and none around it; control tokens as prompts show them."""
-    return " ".join(neutralised(text).translate(_MARKS).split()).strip("' ")
+    """The text on one line, with one kind of quotation mark and none around it; control tokens as in prompts."""
+    return " ".join(neutralised(text).translate(_QUOTE_MARKS).split()).strip("' ")
 
 
-def stands_in(words: str, text: str) -> bool:
-    """Whether ``words`` stand in ``text`` as whole words; both normalised."""
+def is_in(words: str, text: str) -> bool:
+    """Whether ``words`` are in ``text`` as whole words; both normalised."""
     place = text.find(words)
     while place >= 0:
         before, after = text[place - 1 : place], text[place + len(words) : place + len(words) + 1]
@@ -136,7 +136,7 @@ def stands_in(words: str, text: str) -> bool:
 
 
 def _worded(text: str) -> str:
-    """The words of a text, one blank around each."""
+    """The words of a text, separated by single spaces."""
     return f" {' '.join(_WORD.findall(text.lower()))} "
 
 
@@ -149,7 +149,7 @@ def _worst(faults: Mapping[Quote, Reason | None]) -> Reason:
 
 
 CUT = "…"
-"""Stands where something was cut out."""
+"""Replaces redacted text."""
 
 _RUN = 3
 _WHOLE_RUN = 6
@@ -165,20 +165,20 @@ _PLAIN = frozenset(FUNCTION_WORDS).union(
     *(_PLAIN_WORD.findall(f"{key.phrase} {key.attribute} {key.direction}".lower()) for key in KEYS),
     ("user", "user's", "reviewer", "others", "others'", "peers", "reviews"),
 )
-"""Words that say nothing of what a review was about: closed classes, and those of the taxonomy."""
+"""Words without content of a review: closed-class words and those of the taxonomy."""
 
 
 def redact_features(features: Iterable[Feature], texts: Sequence[str]) -> list[Feature]:
-    """The features without anything that is quoted, or copied word for word, from ``texts``.
+    """The features without text that is quoted, or copied word for word, from ``texts``.
 
-    Cut out of definition and description is what stands in quotation marks, whoever is quoted; three words or more in a
-    row that stand in a text, unless all but one are closed-class words or the taxonomy's; and six words whatever they
-    are. Out of a name two in a row are cut, and one that is long or has nothing left becomes its place in the taxonomy.
-    A feature whose description has nothing left is left out.
+    Removed from definition and description: everything in quotation marks; three or more consecutive words of a text,
+    unless all but one are closed-class words or words of the taxonomy; any six consecutive words. From a name two
+    consecutive words are enough; a name that is long or empty becomes its attribute. Features with an empty description
+    are left out.
 
     Args:
-        features: Of one comparison.
-        texts: Everything of reviews that the extractor was shown: titles too, the user's own as well.
+        features: Features of one comparison.
+        texts: All review texts and titles in the extractor's prompt, the user's own included.
     """
     copies = _Copies(texts)
     found = (
@@ -194,13 +194,13 @@ def redact_features(features: Iterable[Feature], texts: Sequence[str]) -> list[F
 
 
 class _Copies:
-    """Finds runs of words that stand in some texts."""
+    """Finds runs of words that are in some texts."""
 
     def __init__(self, texts: Sequence[str]) -> None:
         self._line = "|".join(map(_line, texts))
 
     def spans(self, text: str, n: int) -> Iterator[tuple[int, int, list[str]]]:
-        """Start, end and words of every longest stretch of ``text`` in which all ``n`` words in a row are known."""
+        """Start, end and words of every maximal span of ``text`` whose ``n``-word runs are all in the texts."""
         matches = list(_PLAIN_WORD.finditer(text))
         words = [_plain(match[0]) for match in matches]
         runs = enumerate(zip(*(words[k:] for k in range(n)), strict=False))
@@ -214,7 +214,7 @@ class _Copies:
 
 @lru_cache(maxsize=4096)  # a review is compared with many users'
 def _line(text: str) -> str:
-    """The words of a text between single spaces, in which a run of words is found as a string."""
+    """The words of a text separated by single spaces, so that a run of words is found as a string."""
     return f" {_plain(' '.join(_PLAIN_WORD.findall(text)))} "
 
 

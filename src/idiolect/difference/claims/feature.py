@@ -1,6 +1,6 @@
-"""A difference as a record: what is claimed, on which evidence, and what became of it.
+"""A claimed difference as a record: the claim, its evidence and its status; and its JSON form.
 
-The JSON form of features: the schema for backends that can enforce one, and a reader for what others return.
+``FEATURES_SCHEMA`` is for backends that enforce a schema, ``read_objects`` reads what other models return.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ Reason = Literal[
     "outvoted",
     "muted",
 ]
-"""Why a feature is not simply kept.
+"""Why a feature is dropped or unconfirmed.
 
 ``measured_no_effect``, ``unmeasured`` and ``uncheckable`` (outside the taxonomy) leave it unconfirmed; ``unsupported``
 and ``outvoted`` come from the vote over comparisons, ``rejected`` from a validator model, ``muted`` from the user.
@@ -46,22 +46,22 @@ and ``outvoted`` come from the vote over comparisons, ``rejected`` from a valida
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Comparison:
-    """The texts one extraction looked at: a review of the user and others' reviews of the same item."""
+    """The texts of one extraction: a review of the user and peers' reviews of the same item."""
 
     id: str
-    """Of the anchor: the user's own review."""
+    """Id of the anchor, the user's own review."""
     target: str
     peers: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Measured:
-    """How far a measured attribute of the user's text lies from the others' in one comparison."""
+    """Measured difference of an attribute between the user's text and peers' texts in one comparison."""
 
     attribute: str
     """One of ``taxonomy.ATTRIBUTES``."""
     difference: float
-    """The user's minus the others', in the measure's unit; positive: higher on the attribute's scale."""
+    """The user's value minus the peers' mean, in the measure's unit; positive: higher on the attribute's scale."""
     low: float
     """Lower end of the difference's interval."""
     high: float
@@ -70,47 +70,47 @@ class Measured:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Quote:
-    """Words said to stand in a text."""
+    """Evidence: words that the claim quotes from a text."""
 
     text: str
     side: Side = "target"
-    """Whose text it is credited to."""
+    """The quoted text: the user's or a peer's."""
     peer: int | None = None
-    """Which of the others, counted from 0; None: any of them."""
+    """Index of the peer, from 0; None: any."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Feature:
-    """One claimed difference between a user and others who wrote about the same item.
+    """One claimed difference between a user and peers on the same item.
 
-    Source: DRP, whose extractor emits name, definition and difference description; the rest is what makes it checkable.
+    Name, definition and description are what DRP's extractor returns; the other fields make the claim checkable.
     """
 
     name: str
     definition: str = ""
     description: str = ""
-    """How the user differs from the others."""
+    """How the user differs from peers."""
     category: Category | None = None
     attribute: str | None = None
-    """One of ``taxonomy.ATTRIBUTES``; None: outside the taxonomy, so that nothing about it can be checked or voted."""
+    """One of ``taxonomy.ATTRIBUTES``; None: outside the taxonomy, so that it can be neither checked nor voted on."""
     direction: str | None = None
     stated: bool = False
-    """Attribute and direction were given by the model, not read off the description."""
+    """Whether the model gave attribute and direction; else they were read from the description."""
     quotes: tuple[Quote, ...] = ()
-    """The evidence that stands; before validation, all of it."""
+    """Evidence; after validation, the verified part."""
     rejected_quotes: tuple[Quote, ...] = ()
-    """Quotes that do not stand in the text they are credited to, or show nothing: a word that everybody uses."""
+    """Quotes that are not in the quoted text, or that show nothing (a word that everybody uses)."""
     comparison: str = ""
-    """Id of the comparison it was claimed from."""
+    """Id of the comparison."""
     measured: Measured | None = None
-    """What was measured of the attribute in that comparison."""
+    """Measurement of the attribute in that comparison."""
     status: Status = "unconfirmed"
     reason: Reason | None = None
-    """Why it is dropped or unconfirmed; None where it is kept, or where nobody has looked yet."""
+    """Why it is dropped or unconfirmed; None if it is kept or not validated yet."""
     detail: str = ""
-    """What a validator model said about it."""
+    """Comment of a validator model."""
     support: int = 1
-    """In how many of the user's comparisons it was claimed and not dropped."""
+    """Number of the user's comparisons with this claim, dropped ones not counted."""
 
     @property
     def key(self) -> Key | None:
@@ -119,12 +119,12 @@ class Feature:
 
     @property
     def valid(self) -> bool:
-        """Whether it may reach a summary: kept, or merely not confirmed."""
+        """Whether it may be summarized: kept or unconfirmed."""
         return self.status != "dropped"
 
 
 OTHER = "other"
-"""Attribute or category of a difference that the taxonomy has no place for."""
+"""Attribute, category or direction outside the taxonomy."""
 
 _QUOTE: dict[str, Any] = {
     "type": "object",
@@ -156,7 +156,7 @@ FEATURES_SCHEMA: dict[str, Any] = {
     "required": ["features"],
     "properties": {"features": {"type": "array", "items": _FEATURE}},
 }
-"""JSON schema of an extraction; every property is required, as strict structured outputs ask. Do not change it."""
+"""JSON schema of an extraction; every property is required, as in strict structured outputs. Do not change it."""
 
 _NAMES = ("name", "feature_name", "feature", "title", "dimension")
 _DESCRIPTIONS = ("description", "difference", "difference_description", "explanation")
@@ -170,15 +170,14 @@ _NOTHING = re.compile(
 )
 _BUT = re.compile(r"\b(?:but|however|although|though|while|whereas|except|only|unlike)\b", re.IGNORECASE)
 _LONGEST_NOTHING = 400
-"""Characters of an answer in prose that says there is no difference; a longer one is about to name some."""
+"""Longest prose answer that is read as "no difference"; a longer one probably names some."""
 
 
 def read_objects(text: str) -> list[dict[str, Any]]:
-    """The objects in ``text`` that may be features: in a list, under any key, or bare, with anything around them.
+    """The objects in ``text`` that may be features, in a list, under any key or bare.
 
-    Fields are under the names of the schema, also where the model used others (``title``, ``difference_description``);
-    an object without a name that stands under a key has that key as its name. A list that breaks off gives the objects
-    that are whole (see ``lenient.read_values``).
+    Fields are renamed to those of the schema (``title`` to ``name``, ``difference_description`` to ``description``). An
+    object without a name takes the key that it is under. Of a truncated list the complete objects are returned.
     """
     found = lenient.objects(lenient.read_values(text), *_NAMES, *_DESCRIPTIONS)
     return [_renamed(value, under) for under, value in found]
@@ -202,13 +201,13 @@ def _renamed(value: dict[str, Any], under: str) -> dict[str, Any]:
 
 
 def text_of(value: dict[str, Any], name: str) -> str:
-    """A field as one line of text; empty where it is missing or of another type."""
+    """A field as one line of text; empty if it is missing or of another type."""
     content = value.get(name)
     return lenient.whole(" ".join(content.split())) if isinstance(content, str) else ""
 
 
 def quotes_of(value: dict[str, Any]) -> list[Quote]:
-    """The quotes of a feature's object; texts alone are credited to the user."""
+    """The quotes of a feature's object; plain strings are quotes of the user."""
     listed = value.get("quotes")
     return [quote for one in (listed if isinstance(listed, list) else [listed]) if (quote := _quote(one))]
 

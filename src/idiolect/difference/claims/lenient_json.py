@@ -1,9 +1,9 @@
-"""JSON as language models write it: with fences and prose around it, damaged, or cut off. Time is linear in the text.
+"""Tolerant reader of JSON written by language models: surrounded by prose, damaged or truncated. Linear time.
 
-What is read beyond the standard: raw line breaks in strings, escapes of any character, single and curly quotes,
+Read in addition to the standard: raw line breaks in strings, escapes of any character, single and curly quotes,
 unescaped quotes inside a string, keys without quotes, Python's ``True``, ``False`` and ``None``, comments, trailing
-commas, missing closing brackets, several values one after another. An object that is damaged otherwise, or that breaks
-off, is left out; those around it are read.
+commas, missing closing brackets, several values in sequence. An object that is damaged otherwise, or truncated, is left
+out; those around it are read.
 """
 
 from __future__ import annotations
@@ -16,13 +16,13 @@ from typing import Any
 
 _STRICT = json.JSONDecoder(strict=False)
 _STRICT_TRIES = 3
-"""Failed attempts of the standard decoder, each of which may read the whole text: a bound keeps the time linear."""
+"""Failed attempts of the standard decoder. Each may read the whole text, so the bound keeps the time linear."""
 
 _OPENERS = "\"'“”„‟‘’«`"
 _CLOSERS = {'"': '"', "'": "'", "`": "`", "«": "»", **dict.fromkeys("“”„‟", '"“”„‟'), **dict.fromkeys("‘’", "'‘’")}
 _QUOTE = f"[{_OPENERS}]"
 _START = re.compile(rf"\[(?=\s*(?:[\[\]{{]|{_QUOTE}))|\{{(?=\s*(?:\}}|{_QUOTE}|\w[\w ]{{0,40}}\s*[:：]|//|/\*|\#))")
-"""Where a value may begin in prose; a bracket with a plain word in it is none."""
+"""Where a value may begin in prose; a bracket before a plain word does not begin one."""
 _TOKEN = re.compile(
     rf"(?P<open>[\[{{])|(?P<close>[\]}}])|(?P<colon>[:：])|(?P<comma>[,，])|(?P<quote>{_QUOTE})"
     r"|(?P<number>-?\d+(?:\.\d+)?(?:[eE][+-]?\d+)?(?![\w.]))|(?P<comment>//[^\n]*|/\*|\#[^\n]*)"
@@ -33,11 +33,11 @@ _ENDS = re.compile(
     rf"|[,，]\s*+(?:{_QUOTE}|[\[{{\]}}]|$|-?\d|//|/\*|(?:true|false|null|True|False|None)\b|\w{{1,40}}\s*+[:：])"
     rf"|{_QUOTE}\w{{1,40}}{_QUOTE}\s*+[:：])"
 )
-"""What follows a quotation mark that ends a string; any other mark is one inside it."""
-_MARKS = {opener: re.compile(rf"\\.|[{closers}]", re.DOTALL) for opener, closers in _CLOSERS.items()}
-"""By the mark that begins a string: escapes in it, and the marks that may end it."""
+"""What follows a quotation mark that ends a string; other marks are part of the string."""
+_STRING_ENDS = {opener: re.compile(rf"\\.|[{closers}]", re.DOTALL) for opener, closers in _CLOSERS.items()}
+"""By opening mark: escapes, and the marks that may end the string."""
 _DEEPEST = 100
-"""Levels of nesting that are followed; no answer that means something has more."""
+"""Deepest nesting that is read; real answers have less."""
 _ESCAPE = re.compile(r"\\(?:u([0-9a-fA-F]{4})|(.))", re.DOTALL)
 _ESCAPED = {"n": "\n", "t": "\t", "r": "\r", "b": "\b", "f": "\f"}
 _WORDS = {"true": True, "false": False, "null": None, "none": None}
@@ -50,11 +50,11 @@ class _Open:
 
     value: dict[str, Any] | list[Any]
     key: str | None = None
-    """Of an object: what the next value belongs to; None: a key comes next."""
+    """Key of an object's next value; None: a key comes next."""
     filled: bool = False
-    """The key has its value, and no comma came since."""
+    """Whether the key has its value and no comma followed."""
     damaged: bool = False
-    """Something stands where nothing can: the object is not used."""
+    """Whether something is out of place: the object is not used."""
 
     def put(self, value: Any) -> None:
         if isinstance(self.value, list):
@@ -69,16 +69,16 @@ class _Open:
 
 @dataclass(slots=True)
 class _Reader:
-    """Reads one value from a place on, as far as it can be read."""
+    """Reads one value, as far as possible."""
 
     text: str
     stack: list[_Open] = field(default_factory=list)
     counts: dict[type, int] = field(default_factory=lambda: {dict: 0, list: 0})
     unclosed: set[str] = field(default_factory=set)
-    """Marks of which no further one ends a string: such a string is not looked for twice."""
+    """Opening marks without a further closing mark, so that none is searched twice."""
 
     def read(self, place: int) -> tuple[list[Any], int]:
-        """The value at ``place``, or the parts that are whole where it is cut off; and where it ends."""
+        """The value at ``place``, or its complete parts if it is truncated; and its end."""
         while token := _TOKEN.search(self.text, place):
             kind, place = token.lastgroup, token.end()
             if kind == "quote":
@@ -107,7 +107,7 @@ class _Reader:
         self.counts[type(value)] += 1
 
     def _close(self, kind: type) -> list[Any]:
-        """Close the innermost container of a kind, and those in it that were left open; none: pass over the mark.
+        """Close the innermost container of a kind, and the open ones inside it; without one the mark is ignored.
 
         Returns:
             The container closed last, unless it is damaged.
@@ -134,9 +134,9 @@ class _Reader:
             top.key, top.filled = None, False
 
     def _string(self, opener: str, start: int) -> tuple[str | None, int]:
-        """The string after its opening mark, and where it ends; None where the text breaks off in it."""
+        """The string after its opening mark, and its end; None if it is truncated."""
         first = None
-        for mark in _MARKS[opener].finditer(self.text, start):
+        for mark in _STRING_ENDS[opener].finditer(self.text, start):
             if mark[0][0] == "\\":
                 continue
             if opener in self.unclosed or _ENDS.match(self.text, mark.end()):
@@ -148,13 +148,13 @@ class _Reader:
         return _unescaped(self.text[start : first.start()]), first.end()
 
     def _whole(self) -> Iterator[Any]:
-        """What is whole in the containers that the text broke off in, outermost first."""
+        """The complete values in the unclosed containers, outermost first."""
         for one in self.stack:
             yield from one.value.values() if isinstance(one.value, dict) else one.value
 
 
 def read_values(text: str) -> list[Any]:
-    """Every JSON value (object or list) in a text, in order; of one that is cut off, the parts that are whole.
+    """All JSON objects and lists in a text, in order; of a truncated one, its complete parts.
 
     Never raises on any text. Strings have no lone surrogates, so that they can be written as UTF-8.
 
@@ -180,9 +180,9 @@ def read_values(text: str) -> list[Any]:
 
 
 def objects(values: Iterable[Any], *names: str) -> Iterator[tuple[str, dict[str, Any]]]:
-    """The outermost objects that have one of these keys, in order, each with the key it stands under ("" in a list).
+    """The outermost objects with one of these keys, in order, each with the key that it is under ("" in a list).
 
-    Keys are compared without case, blanks, hyphens and underscores.
+    Keys are compared without case, spaces, hyphens and underscores.
     """
     wanted = {plain_key(name) for name in names}
     waiting: list[tuple[str, Any]] = [("", value) for value in reversed(list(values))]
@@ -198,7 +198,7 @@ def objects(values: Iterable[Any], *names: str) -> Iterator[tuple[str, dict[str,
 
 
 def plain_key(key: str) -> str:
-    """A key as it is compared: "Feature Name", "feature-name" and "feature_name" are one."""
+    """A key in its compared form: "Feature Name", "feature-name" and "feature_name" are equal."""
     return re.sub(r"[\s_-]+", "", key).lower()
 
 
@@ -222,5 +222,5 @@ def whole(text: str) -> str:
 def _unescaped(said: str) -> str:
     if "\\" not in said:
         return said
-    told = _ESCAPE.sub(lambda found: chr(int(found[1], 16)) if found[1] else _ESCAPED.get(found[2], found[2]), said)
-    return told.encode("utf-16", "surrogatepass").decode("utf-16", "replace") if _LONE.search(told) else told
+    plain = _ESCAPE.sub(lambda found: chr(int(found[1], 16)) if found[1] else _ESCAPED.get(found[2], found[2]), said)
+    return plain.encode("utf-16", "surrogatepass").decode("utf-16", "replace") if _LONE.search(plain) else plain

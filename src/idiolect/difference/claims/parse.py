@@ -2,8 +2,8 @@
 
 A block is a fence, a bracketed name, a definition, a description of the difference, and a fence. Missing fences, bold
 labels, other capitals, single lines and truncated text are read as far as possible. ``Quote:`` lines are an optional
-addition of this library. Keys of the taxonomy are read from the parts of a description that are about the user: in
-"Unlike others, who write long sentences, the user keeps them short" only the second half counts.
+addition of this library. Keys of the taxonomy are read only from the parts of a description that are about the user:
+in "Unlike others, who write long sentences, the user keeps them short" only the second half counts.
 """
 
 from __future__ import annotations
@@ -60,7 +60,7 @@ _KINDS = {
     "quote": "quote",
 }
 _NESTED = re.compile(r'"((?:[^"]*\s)?"\S.*)"')
-"""One quotation with another inside: after the first mark comes one that opens, not one that closes."""
+"""One quotation with another inside."""
 _QUOTED = re.compile(r"[\"“”«]([^\"“”«»]+)[\"“”»]")
 _NO_QUOTE = re.compile(r"[\W_]*(?:none|n/?a|not?\s+applicable|no\s+quotes?)?[\W_]*", re.IGNORECASE)
 _ELLIPSIS = re.compile(r"\s*(?:…|\.\.\.|\[\.\.\.\]|\[…\])\s*")
@@ -68,25 +68,25 @@ _ELLIPSIS = re.compile(r"\s*(?:…|\.\.\.|\[\.\.\.\]|\[…\])\s*")
 
 @dataclass(slots=True)
 class Block:
-    """What one block says."""
+    """One block."""
 
     name: str = ""
     definition: str = ""
     description: str = ""
     quotes: list[Quote] = field(default_factory=list)
     loose: str = ""
-    """Text behind the name without a label."""
+    """Text after the name, without a label."""
     closed: bool = False
-    """A fence or a next block follows, so that nothing is cut off."""
+    """Whether a fence or another block follows, so that the block is complete."""
 
     @property
     def empty(self) -> bool:
-        """Whether nothing in it is a feature."""
+        """Whether it has no feature."""
         return not (self.definition or self.description or (self.name and self.loose))
 
 
 def read_blocks(text: str) -> list[Block]:
-    """Every block in ``text``, in order, also damaged ones; prose between blocks is passed over."""
+    """All blocks in ``text``, in order, damaged ones too; prose between blocks is ignored."""
     blocks, current = [], Block()
     first = _TOKEN.search(text)
     header = _last_line(text[: first.start()]) if first else ""
@@ -100,18 +100,18 @@ def read_blocks(text: str) -> list[Block]:
             current = Block(name=header if repeated else "")
         header = _fill(current, kind, label, value, header)
     blocks.append(current)
-    return [_settled(block) for block in blocks if not block.empty]
+    return [_tidied(block) for block in blocks if not block.empty]
 
 
 def write_blocks(features: Iterable[Feature], *, quotes: bool = True) -> str:
-    """Features in the block format, as ``read_blocks`` reads it, with the user's own quotes or none."""
+    """Features in the block format of ``read_blocks``, with the user's own quotes or none."""
     return "\n".join(_written(feature, feature.quotes if quotes else ()) for feature in features)
 
 
 def split_quotes(value: str, side: Side, peer: int | None) -> list[Quote]:
-    """The quotes in a quote line: what stands in quotation marks if it begins with one, else the line itself.
+    """The quotes in a quote line: the quoted strings if it begins with a quotation mark, else the whole line.
 
-    Ellipses part a quote into pieces that must each stand in the text.
+    A quote with ellipses becomes one quote per piece.
     """
     value = _plain(value)
     nested = _NESTED.fullmatch(value)
@@ -122,7 +122,7 @@ def split_quotes(value: str, side: Side, peer: int | None) -> list[Quote]:
 
 
 def _fields(text: str) -> Iterator[tuple[str, re.Match[str], str]]:
-    """Kind, label and value of every labelled stretch of the text."""
+    """Kind, label and value of every labelled span of the text."""
     tokens = list(_TOKEN.finditer(text))
     ends = [token.start() for token in tokens[1:]] + [len(text)]
     for token, end in zip(tokens, ends[: len(tokens)], strict=True):
@@ -131,7 +131,7 @@ def _fields(text: str) -> Iterator[tuple[str, re.Match[str], str]]:
 
 
 def _fill(block: Block, kind: str, label: re.Match[str], value: str, header: str) -> str:
-    """Put a field into its block; returns the line that may turn out to be the next block's name."""
+    """Put a field into its block; returns the last line, which may be the next block's name."""
     if kind == "name":
         block.name, block.loose = _plain(label["bracket"] or label["named"] or ""), _plain(value)
     elif kind == "definition":
@@ -150,7 +150,7 @@ def _fill(block: Block, kind: str, label: re.Match[str], value: str, header: str
 
 
 def _detach_header(block: Block) -> str:
-    """A name without brackets that stands on the last line of the block before: cut it off there."""
+    """Remove and return a name without brackets on the last line of the previous block."""
     lines = (block.description or block.definition).rstrip().split("\n")
     if len(lines) < 2:
         return ""
@@ -161,7 +161,7 @@ def _detach_header(block: Block) -> str:
     return _last_line(lines[-1])
 
 
-def _settled(block: Block) -> Block:
+def _tidied(block: Block) -> Block:
     block.definition, block.description = _plain(block.definition), _plain(block.description)
     if not block.description and not block.definition:
         block.description = block.loose
@@ -180,7 +180,7 @@ def _one_line(text: str) -> str:
 
 
 def _plain(value: str) -> str:
-    """On one line, without markup around it."""
+    """The value on one line, without markup around it."""
     return _one_line(value.strip("*_#>`: \t\r\n").removesuffix(" -"))
 
 
@@ -190,8 +190,8 @@ def _last_line(value: str) -> str:
     return line if len(line) <= _LONGEST_NAME else ""
 
 
-_Voice = Literal["target", "others", "comparand", "relative"]
-"""``comparand``: whom the user is held against ("than others"); ``relative``: what is said of these in passing."""
+_Subject = Literal["target", "others", "comparand", "relative"]
+"""``comparand``: the reference of a comparison ("than others"); ``relative``: a relative clause about it."""
 
 _OTHERS = (
     r"other(?:s'?|\s+(?:users?|reviewers?|reviews?|people|writers?|peers?|ones))\b(?:'s?)?"
@@ -214,7 +214,7 @@ _RELATIVE = re.compile(r"\s*(?:who|which|whose|that)\b", re.IGNORECASE)
 _BEFORE_OBJECT = re.compile(r"\b(?:from|of|to|by|among|with|over|like)\s+$", re.IGNORECASE)
 _SENTENCE_END = re.compile(r"[.;!?](?=\s|$)|\n")
 _APART = re.compile(rf"\W*(?:{_TARGET}\W*)?{_AGAINST}", re.IGNORECASE)
-"""A sentence that sets the others apart before it has said anything of the user: "The user, unlike others who ..."."""
+"""A sentence that mentions the others before it describes the user: "The user, unlike others who ..."."""
 _DOES = re.compile(
     rf"\W*(?:{_TARGET}\s+)?(?:(?P<never>never|hardly|rarely|seldom)\s+)?(?:does|do|is|has|did)"
     r"(?P<not>n't|\s+not|\s+so\s+(?:rarely|less))?\W*",
@@ -224,75 +224,79 @@ _LONG_QUOTATION = re.compile(r"[\"“”]((?:[^\"“”\s]+\s+){2,}[^\"“”]*)
 
 
 def about_target(text: str) -> list[str]:
-    """The parts of ``text`` that speak of the user, in order; quotations of three words and more are left out."""
-    return [part for part, voice in voices(_LONG_QUOTATION.sub(" ", text)) if voice == "target" and part.strip()]
+    """The parts of ``text`` about the user, in order, without quotations of three or more words."""
+    return [
+        part
+        for part, subject in split_by_subject(_LONG_QUOTATION.sub(" ", text))
+        if subject == "target" and part.strip()
+    ]
 
 
 def quotations(text: str) -> list[tuple[str, bool]]:
-    """Quotations of three words and more in ``text``, each with whether it illustrates the user (else the others)."""
+    """Quotations of three or more words in ``text``, each with whether it is in a part about the user."""
     spans = [(match.start(), match[1].strip()) for match in _LONG_QUOTATION.finditer(text)]
     if not spans:
         return []
     masked = _LONG_QUOTATION.sub(lambda match: "x" * len(match[0]), text)
     found, end = [], 0
-    for part, voice in voices(masked):
+    for part, subject in split_by_subject(masked):
         start, end = end, end + len(part)
-        found += [(quote, voice == "target") for place, quote in spans if start <= place < end]
+        found += [(quote, subject == "target") for place, quote in spans if start <= place < end]
     return found
 
 
 def redact(text: str) -> str:
-    """``text`` without the words it quotes of the others: those must not travel on inside a description."""
+    """``text`` without quotations of the others, which must not be copied with a description."""
     for quote, own in quotations(text):
         text = text if own else text.replace(quote, "…")
     return text
 
 
-def voices(text: str) -> Iterator[tuple[str, _Voice]]:
-    """Consecutive parts of ``text``, each with whom it speaks of."""
-    voice: _Voice = "target"
+def split_by_subject(text: str) -> Iterator[tuple[str, _Subject]]:
+    """Consecutive parts of ``text``, each with its subject."""
+    subject: _Subject = "target"
     start = 0
     for mark in _MARK.finditer(text):
-        heard = _next(voice, mark, text)
-        if heard != voice:
-            yield text[start : mark.start()], voice
-            voice, start = heard, mark.start()
-    yield text[start:], voice
+        next_subject = _next(subject, mark, text)
+        if next_subject != subject:
+            yield text[start : mark.start()], subject
+            subject, start = next_subject, mark.start()
+    yield text[start:], subject
 
 
 def contrasted(text: str) -> tuple[str, bool] | None:
-    """What is said of the others and denied of the user, or denied of them and said of the user, in so few words.
+    """A contrast whose part about the user is only "does" or "does not".
 
-    "Whereas others use exclamation marks, the user does not" says nothing of the user by itself.
+    Example: "Whereas others use exclamation marks, the user does not".
 
     Returns:
-        The words about the others, and whether the user is said *not* to do so; None where there is no such contrast.
+        The words about the others, and whether the user does *not* do so; None if there is no such contrast.
     """
-    parts = [(part, voice) for part, voice in voices(text) if re.search(r"\w", part)]
-    about = [match for part, voice in parts if voice == "target" and (match := _DOES.fullmatch(part))]
-    others = [part for part, voice in parts if voice == "others"]
+    parts = [(part, subject) for part, subject in split_by_subject(text) if re.search(r"\w", part)]
+    about = [match for part, subject in parts if subject == "target" and (match := _DOES.fullmatch(part))]
+    others = [part for part, subject in parts if subject == "others"]
     return (others[0], bool(about[0]["never"] or about[0]["not"])) if len(about) == len(others) == 1 else None
 
 
-def _next(voice: _Voice, mark: re.Match[str], text: str) -> _Voice:
+def _next(subject: _Subject, mark: re.Match[str], text: str) -> _Subject:
     if mark["stop"] or mark["target"]:
         return "target"
     if mark["comparand"]:
-        return voice if voice in ("others", "relative") else "comparand"
+        return subject if subject in ("others", "relative") else "comparand"
     if mark["others"]:
-        is_object = voice == "comparand" or _BEFORE_OBJECT.search(text, 0, mark.start())
-        if voice == "relative" or not is_object:
-            return voice if voice == "relative" else "others"
+        is_object = subject == "comparand" or _BEFORE_OBJECT.search(text, 0, mark.start())
+        if subject == "relative" or not is_object:
+            return subject if subject == "relative" else "others"
         return "relative" if _RELATIVE.match(text, mark.end()) else "comparand"
-    if voice == "comparand":
+    if subject == "comparand":
         return "relative" if _RELATIVE.match(text, mark.end()) else "target"
-    return "target" if voice == "relative" and _closes(mark, text) else voice
+    return "target" if subject == "relative" and _closes(mark, text) else subject
 
 
 def _closes(pause: re.Match[str], text: str) -> bool:
-    """Whether a pause within what is said of the others leads back to the user: unsure, so seldom.
+    """Whether a pause ends a relative clause about the others, so that the user is the subject again.
 
-    Only a comma does, where the sentence has not spoken of the user before and does not name the user again.
+    Only a comma does, if the sentence has not mentioned the user before and does not name the user again.
     """
     begin = max((end.end() for end in _SENTENCE_END.finditer(text, 0, pause.start())), default=0)
     after = _SENTENCE_END.search(text, pause.end())
@@ -305,7 +309,7 @@ _NOT_ONLY = re.compile(r"\bnot\s+(?:only|just|merely)\b", re.IGNORECASE)
 
 
 _LONGEST = 2000
-"""Characters of a description that are read; none that is longer is clear."""
+"""Characters of a description that are read; a longer one is not clear."""
 
 
 class Claim(NamedTuple):
@@ -317,18 +321,17 @@ class Claim(NamedTuple):
 
 
 def claims(text: str) -> list[Claim]:
-    """Every key that ``text`` claims of the user, in the order of the text, each once.
+    """The distinct keys that ``text`` claims of the user, in the order of the text.
 
-    Only what is said of the user counts, not what is said of the others. An attribute that is claimed in two directions
-    is left out: it says nothing.
+    Parts about the others do not count. An attribute that is claimed in two directions is left out.
     """
     return list(_claims(text[:_LONGEST]))
 
 
 def map_feature(name: str, description: str) -> list[Claim]:
-    """The keys of a named feature: those its description claims, else those its name does.
+    """The keys of a feature: those that its description claims, else those of its name.
 
-    A description that speaks of its subject only as "them" or "it" says how much: the name then says of what.
+    A description may call its subject "them" or "it": then the name gives the attribute and the description the sign.
     """
     return claims(description) or [
         Claim(key, description)
@@ -337,7 +340,7 @@ def map_feature(name: str, description: str) -> list[Claim]:
     ]
 
 
-@lru_cache(maxsize=8192)  # extraction, criteria and splitting each read a description
+@lru_cache(maxsize=8192)  # parsing, checking and splitting each read a description
 def _claims(text: str) -> tuple[Claim, ...]:
     found = [claim for part in about_target(text) for claim in _claims_in(_NOT_ONLY.sub("", part))] or _contrary(text)
     distinct = list({claim.key: claim for claim in reversed(found)}.values())[::-1]
@@ -345,7 +348,7 @@ def _claims(text: str) -> tuple[Claim, ...]:
 
 
 def _contrary(text: str) -> list[Claim]:
-    """The opposite of what is claimed of the others, where no more is said of the user than "does not" or "does"."""
+    """The opposite of the claims about the others, if the part about the user is only "does" or "does not"."""
     said = contrasted(text)
     if said is None or (NEGATIVE.search(said[0]) is None) != said[1]:
         return []
@@ -371,14 +374,14 @@ def _claims_in(part: str) -> list[Claim]:
 
 
 def _piece(part: str, start: int, stop: int) -> tuple[int, int]:
-    """Where the stretch around a match begins and ends: between commas and conjunctions."""
+    """Start and end of the clause around a match, between commas and conjunctions."""
     begin = max((mark.end() for mark in _PIECE.finditer(part, 0, start)), default=0)
     end = _PIECE.search(part, stop)
     return begin, end.start() if end else len(part)
 
 
 def _polarity(part: str, begin: int, start: int, stop: int, end: int) -> int:
-    """+1 or -1: whether the words at start:stop are affirmed or denied in their piece, or else in the one before."""
+    """+1 or -1: whether the words at start:stop are affirmed or negated, in their clause or else in the one before."""
     own = part[begin:start] + " " + part[stop:end]
     if NEGATIVE.search(own):
         return -1
@@ -394,7 +397,7 @@ def _last_is_negative(text: str) -> bool:
 
 
 def _turned(part: str, start: int, stop: int) -> bool:
-    """Whether a claim of neutral tone is denied: "less neutral" says neither positive nor negative."""
+    """Whether a claim of neutral tone is negated: "less neutral" is neither positive nor negative."""
     return NEGATIVE.search(part, start, stop) is not None
 
 
@@ -406,13 +409,13 @@ def _overall(description: str) -> int:
 def parse(text: str, *, comparison: str = "", truncated: bool = False) -> list[Feature]:
     """The features in an extractor's answer, in its order.
 
-    A block that cannot be a feature (no name, no description, or the last one of an answer that was cut off) is there
-    too, dropped with ``format_error``, so that everything is accounted for. Prose gives no features.
+    A block without a name or description, and the last block of a truncated answer, become features that are dropped
+    with ``format_error``. Prose gives no features.
 
     Args:
-        text: The answer, without the reasoning before it.
-        comparison: Id of the comparison that was asked about.
-        truncated: The answer ended because its token budget did.
+        text: The answer, without thinking.
+        comparison: Id of the comparison.
+        truncated: Whether the answer was cut off at the token limit.
     """
     objects = [_from_object(value, comparison) for value in read_objects(text)]
     if any(map(is_read, objects)):
@@ -425,16 +428,16 @@ def parse(text: str, *, comparison: str = "", truncated: bool = False) -> list[F
 
 
 def is_read(feature: Feature) -> bool:
-    """Whether a feature could be read, whatever was made of it since."""
+    """Whether a feature could be parsed."""
     return feature.reason != "format_error"
 
 
 def unreadable(text: str, features: Sequence[Feature]) -> bool:
-    """Whether an answer could not be read, which says nothing of whether there are differences.
+    """Whether an answer could not be parsed, so that it is unknown whether there are differences.
 
     Args:
-        text: The answer, without the reasoning before it.
-        features: What ``parse`` made of it.
+        text: The answer, without thinking.
+        features: The result of ``parse``.
 
     Example:
         >>> unreadable('{"features": []}', []), unreadable("Certainly!", [])
@@ -469,7 +472,7 @@ def _from_object(value: dict[str, Any], comparison: str) -> Feature:
 
 
 def _checked(feature: Feature, stated: Key | None, *, broken: bool) -> Feature:
-    """With its place in the taxonomy, where it has exactly one; dropped where it is no feature."""
+    """The feature with its key, if it claims exactly one; dropped if it is incomplete."""
     if broken or not (feature.name and feature.description):
         return replace(feature, status="dropped", reason="format_error")
     claimed = [stated] if stated else [claim.key for claim in map_feature(feature.name, feature.description)]
@@ -483,7 +486,7 @@ def _checked(feature: Feature, stated: Key | None, *, broken: bool) -> Feature:
 
 
 def _with_quotations(quotes: Sequence[Quote], description: str) -> tuple[Quote, ...]:
-    """The given quotes and those inside the description: what stands in quotation marks is credited to somebody."""
+    """The given quotes, and the quotations inside the description."""
     inside = [Quote(text=text, side="target" if own else "peer") for text, own in quotations(description)]
     return tuple(dict.fromkeys([*quotes, *inside]))
 

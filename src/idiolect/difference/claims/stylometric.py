@@ -1,10 +1,10 @@
 """The stylometric extractor, and measurements that check claims of a language model.
 
-One comparison (``gap``): the user's text against the others' of the same item, with a Student's t interval over the
-others. The standard deviation includes the user's text, because a trait that no other text shows has none otherwise;
-so at least four others are needed for a significant difference.
+One comparison (``gap``): the user's text against peers' texts of the same item, with a Student's t interval over the
+peers. The standard deviation includes the user's text, because a trait that no peer shows has none otherwise; so at
+least four peers are needed for a significant difference.
 
-All comparisons of a user (``extract_measured``): a baseline without a language model. It knows only punctuation,
+All comparisons of a user (``extract_measured``): a baseline without a language model. It uses only punctuation,
 closed-class words and layout, and reports the differences that pass a permutation test, corrected for all measures.
 """
 
@@ -29,33 +29,32 @@ from idiolect.errors import InputError
 CHECKS: Mapping[str, str | None] = MappingProxyType(
     {"length": "semantics/info-density", "repetition": None, "sentence_variety": None}
 )
-"""Measures that check another attribute than their own.
+"""Measures that check another attribute than their own, or none.
 
-People who say that somebody packs in more information mean length as often as density, so both speak of it. Returning
-to a few words makes a vocabulary neither richer nor simpler, and mixing long sentences with short ones none of them
-longer.
+"Packs in more information" means length as often as density, so both check it. Repetition makes a vocabulary neither
+richer nor simpler, and varied sentence lengths make no sentence longer.
 """
-_SPEAKING = tuple(
+_CHECKING = tuple(
     (place, attribute)
     for place, of in enumerate(MEASURES)
     if (attribute := CHECKS.get(of.name, of.attribute)) is not None
 )
-"""Places of the measures that speak of an attribute, with that attribute."""
+"""Indices of the measures that check an attribute, with that attribute."""
 
 
 class Gap(NamedTuple):
-    """One text against the others on every measure, in the measures' units."""
+    """One text against peers' texts on every measure, in the measures' units."""
 
     difference: np.ndarray
-    """float64 (..., n_measures): own minus the others' mean; 0 without others."""
+    """float64 (..., n_measures): own value minus the peers' mean; 0 without peers."""
     reach: np.ndarray
-    """float64 (..., n_measures): how far the interval goes to either side; infinite below two others."""
+    """float64 (..., n_measures): half width of the interval; infinite below two peers."""
     sd: np.ndarray
     """float64 (..., n_measures): standard deviation of all the texts; 0 below two."""
 
 
 class MeasuredTexts:
-    """Texts with their measures, each distinct one read once.
+    """Texts with their measures; every distinct text is measured once.
 
     Args:
         texts: English, as their users wrote them.
@@ -71,12 +70,12 @@ class MeasuredTexts:
 
 
 def gap(own: np.ndarray, others: np.ndarray, *, level: float = LEVEL) -> Gap:
-    """A text's values against the others', or those of many texts at once, each against as many others.
+    """A text's values against peers' values, or those of many texts, each against as many peers.
 
     Args:
-        own: float64 (..., n_measures), of the user's text.
-        others: float64 (..., n, n_measures), of the others'.
-        level: Coverage of the intervals, one measure at a time.
+        own: float64 (..., n_measures): values of the user's text.
+        others: float64 (..., n, n_measures): values of the peers' texts.
+        level: Coverage of the interval of each measure.
     """
     n = others.shape[-2]
     if n == 0:
@@ -91,17 +90,17 @@ def gap(own: np.ndarray, others: np.ndarray, *, level: float = LEVEL) -> Gap:
 def measure_comparisons(
     comparisons: Sequence[Comparison], *, level: float = LEVEL, attributes: Collection[str | None] | None = None
 ) -> list[tuple[Measured, ...]]:
-    """What is measured on the texts of every comparison, an entry a measure that speaks of an attribute.
+    """The measurements of every comparison, one per measure that checks an attribute.
 
-    Below two others there is no interval, so nothing is measured. Texts that are not English are left out (see
+    Below two peers there is no interval, so nothing is measured. Texts that are not English are left out (see
     ``in_english``).
 
     Args:
-        comparisons: The texts; with all the others who wrote about the item where they are known, for few tell little.
+        comparisons: The texts; with all peers of the item if they are known, because few peers show little.
         level: Coverage of the intervals.
-        attributes: Those that are asked about; None: every one.
+        attributes: Attributes to measure; None: all.
     """
-    speaking = [(k, attribute) for k, attribute in _SPEAKING if attributes is None or attribute in attributes]
+    checking = [(k, attribute) for k, attribute in _CHECKING if attributes is None or attribute in attributes]
     english = in_english(comparisons)
     wanted = {place: one for place, one in enumerate(english) if one is not None}
     texts = MeasuredTexts(text for one in wanted.values() for text in (one.target, *one.peers))
@@ -112,16 +111,16 @@ def measure_comparisons(
         others = texts[[peer for place in places for peer in wanted[place].peers]]
         gaps = gap(own, others.reshape(len(places), n, N_MEASURES), level=level)
         for place, difference, reach in zip(places, gaps.difference.tolist(), gaps.reach.tolist(), strict=True):
-            found[place] = tuple(measured_on(attribute, difference[k], reach[k]) for k, attribute in speaking)
+            found[place] = tuple(measured_on(attribute, difference[k], reach[k]) for k, attribute in checking)
     return found
 
 
 def in_english(comparisons: Sequence[Comparison], english: Mapping[str, bool] | None = None) -> list[Comparison | None]:
-    """The comparisons without those of the others' texts that are not English; None where the user's own is not.
+    """The comparisons without peers' texts that are not English; None if the user's own text is not.
 
     Args:
         comparisons: The texts.
-        english: By text whether it is; None: told from these texts alone.
+        english: Whether each text is English; None: detected from these texts.
     """
     if english is None:
         texts = list(dict.fromkeys(text for one in comparisons for text in (one.target, *one.peers)))
@@ -139,11 +138,11 @@ def measured_on(attribute: str, difference: float, reach: float) -> Measured:
 
 
 POOLED = ""
-"""Comparison of a feature that was measured over all of a user's comparisons together."""
+"""The ``comparison`` of a feature that was measured over all of a user's comparisons."""
 
 FDR_LEVEL = 0.2
-"""False discovery rate. In sandbox worlds with eight items 96 % of the findings on measures of planted traits have the
-planted sign; where users are alike, one user in eight gets a finding."""
+"""False discovery rate. In sandbox worlds with eight items 96 % of the significant differences on measures of planted
+traits have the planted sign; if users do not differ, one user in eight has a significant difference."""
 
 MIN_EFFECT = 0.2
 """Smallest effect reported, in standard deviations of reviews of one item; Cohen calls 0.2 small."""
@@ -151,7 +150,7 @@ MIN_EFFECT = 0.2
 _DRAWS = 4000
 
 _ATTRIBUTES = {**CHECKS, "information": None}
-"""Measures that claim another attribute than their own: few words say little, but small words say no less."""
+"""Measures that claim another attribute than their own, or none: few words say little, but small words say no less."""
 
 
 def extract_measured(
@@ -161,17 +160,17 @@ def extract_measured(
     categories: Collection[Category] = CATEGORIES,
     fdr_level: float = FDR_LEVEL,
 ) -> list[Feature]:
-    """Significant differences of a user over all comparisons, and each comparison that shows them.
+    """Significant differences of a user over all comparisons, and the comparisons that show them.
 
-    What is found over all of them has the comparison ``POOLED`` and stands last, the strongest first: the user's texts
-    against texts drawn at random from the same items (see ``stylometry.null``). One text against a few others is too
-    little to find anything in, so a comparison only shows what all of them together have found.
+    Pooled features have the comparison ``POOLED`` and come last, the strongest first. They come from a permutation
+    test: the user's texts against random texts of the same items (``stylometry.permutation``). One text against a few
+    peers is too little for a test, so features of single comparisons only repeat significant pooled ones.
 
     Args:
-        comparisons: One user's, each with others' texts about the same item; without any it does not count.
+        comparisons: Comparisons of one user; those without peers are ignored.
         texts: Holds all of these texts.
-        categories: Of what is looked for.
-        fdr_level: Highest expected share of false findings.
+        categories: Categories of the differences.
+        fdr_level: False discovery rate.
     """
     counted = [one for one in comparisons if one.peers]
     if not counted:
@@ -183,41 +182,41 @@ def extract_measured(
     apart = own - np.stack([values.mean(axis=0) for values in peers])
     return [
         *(feature for one, row in zip(counted, apart, strict=True) for feature in _shown(found, one, row, sd)),
-        *(_feature(measure_found, POOLED, f"over {len(own)} items") for measure_found in found),
+        *(_feature(one_measure, POOLED, f"over {len(own)} items") for one_measure in found),
     ]
 
 
 class Norms:
-    """How people write on the whole, whatever it is about: what a history alone can be compared with.
+    """Average style over all items, the reference for a history without peers.
 
-    The difference to it is the user's and their items' together, which is what a profile from history confounds.
+    A difference to it confounds the user with the user's items, as every profile from history does.
 
     Args:
         texts: Reviews of many users; those that are not English are left out.
 
     Raises:
-        InputError: There are fewer than two in English.
+        InputError: Fewer than two are in English.
     """
 
     def __init__(self, texts: Iterable[str]) -> None:
         distinct = list(dict.fromkeys(texts))
-        crowd = [text for text, english in zip(distinct, are_english(distinct), strict=True) if english]
-        if len(crowd) < 2:
-            raise InputError(f"{len(crowd)} texts say nothing of how people write", hint="give some hundred")
-        self.values = MeasuredTexts(crowd)[crowd]
-        self.sd = within_item_sd(self.values, np.zeros(len(crowd), dtype=np.int64))
+        kept = [text for text, english in zip(distinct, are_english(distinct), strict=True) if english]
+        if len(kept) < 2:
+            raise InputError(f"{len(kept)} texts say nothing of how people write", hint="give some hundred")
+        self.values = MeasuredTexts(kept)[kept]
+        self.sd = within_item_sd(self.values, np.zeros(len(kept), dtype=np.int64))
 
     def differences(
         self, own: Sequence[str], *, categories: Collection[Category] = CATEGORIES, fdr_level: float = FDR_LEVEL
     ) -> list[Feature]:
-        """A user's significant differences from the norm, the strongest first; none if there are too few texts.
+        """A user's significant differences to the average, the strongest first; empty if there are too few texts.
 
         Texts that are not English are left out.
         """
         own = [text for text, english in zip(own, are_english(own, [0] * len(own)), strict=True) if english]
         values = MeasuredTexts(own)[own]
         found = _significant_measures(values, [self.values] * len(own), self.sd, categories, fdr_level)
-        return [_feature(measure_found, POOLED, f"over {len(own)} past reviews") for measure_found in found]
+        return [_feature(one_measure, POOLED, f"over {len(own)} past reviews") for one_measure in found]
 
 
 class _SignificantMeasure(NamedTuple):
@@ -228,7 +227,7 @@ class _SignificantMeasure(NamedTuple):
     key: Key | None
     measured: Measured
     effect: float
-    """In SD."""
+    """In standard deviations."""
 
 
 def _significant_measures(
@@ -248,7 +247,7 @@ def _significant_measures(
             continue
         key = _key(of, effect)
         if key is not None and any(isinstance(other, Key) and key.excludes(other) for other in found):
-            continue  # the stronger measure of the attribute has said the opposite
+            continue  # a stronger measure of the attribute shows the opposite
         low, high = (float(end[place] * sd[place]) for end in (tested.low, tested.high))
         attribute = key.attribute if key else of.name
         measured = Measured(attribute=attribute, difference=float(null.observed[place]), low=low, high=high)
@@ -257,35 +256,35 @@ def _significant_measures(
 
 
 def _shown(found: Iterable[_SignificantMeasure], one: Comparison, apart: np.ndarray, sd: np.ndarray) -> list[Feature]:
-    """The part of ``found`` that one comparison shows: more than one standard deviation on the same side."""
+    """The measures of ``found`` that one comparison shows: more than one standard deviation to the same side."""
     return [
         _feature(
-            measure_found._replace(
-                measured=measured_on(measure_found.measured.attribute, apart[place], sd[place]),
+            one_measure._replace(
+                measured=measured_on(one_measure.measured.attribute, apart[place], sd[place]),
                 effect=float(apart[place] / sd[place]),
             ),
             one.id,
             f"against {len(one.peers)} others",
         )
-        for measure_found in found
-        if np.sign(measure_found.effect) * apart[place := measure_found.place] > sd[place]
+        for one_measure in found
+        if np.sign(one_measure.effect) * apart[place := one_measure.place] > sd[place]
     ]
 
 
-def _feature(measure_found: _SignificantMeasure, comparison: str, over: str) -> Feature:
-    of, key = MEASURES[measure_found.place], measure_found.key
+def _feature(one_measure: _SignificantMeasure, comparison: str, over: str) -> Feature:
+    of, key = MEASURES[one_measure.place], one_measure.key
     return Feature(
         name=of.name,
         definition=f"measured, {of.unit}",
-        description=f"{LEAD} {of.more if measure_found.effect > 0 else of.less}.",
+        description=f"{LEAD} {of.more if one_measure.effect > 0 else of.less}.",
         category=of.category,
         attribute=key.attribute if key else None,
         direction=key.direction if key else None,
         stated=key is not None,
         comparison=comparison,
-        measured=measure_found.measured,
+        measured=one_measure.measured,
         status="kept",
-        detail=f"{measure_found.effect:+.2f} SD {over}",
+        detail=f"{one_measure.effect:+.2f} SD {over}",
     )
 
 

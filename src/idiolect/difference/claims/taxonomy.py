@@ -1,24 +1,22 @@
-"""What can differ: five categories of expression, 25 attributes, and the directions of each.
+"""Taxonomy of differences: five categories, 25 attributes with their directions, and the words that express them.
 
-The 35 controlled keys are those of the DRP authors' released analysis script. The script writes them as paths and reads
-a direction off the path's end, which leaves five keys without one and lets opposites pass as different attributes. Here
-every key is an explicit (attribute, direction) pair with a sign, keys of one attribute exclude each other, and the 16
-opposites that the script has no path for exist too, so that "asks no questions" is a difference; only the 35 count in
-UVQ.
+The 35 controlled keys are those of the DRP authors' released analysis script. The script has paths and takes a
+direction from the end of a path, which leaves five keys without a direction and treats opposites as different
+attributes. Here every key is an (attribute, direction) pair with a sign, keys of one attribute exclude each other, and
+the 16 opposites without a path exist too, so that "asks no questions" is a difference. Only the 35 count in UVQ.
 
-Which words speak of which attribute, and from which end of its scale.
-
-One line a rule, the special before the general: what a rule has matched is not read again. A rule's end says what its
-words mean as they stand ("short sentences": the low end); a "fewer" or "avoids" before them turns it round.
+``RULES`` map words to attributes, specific rules before general ones: matched words are not read again. A rule's
+``end`` is the direction of its words alone ("short sentences": -1); "fewer" or "avoids" before them negates it.
 """
 
 from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from typing import Literal, NamedTuple, cast, get_args
+from typing import NamedTuple, cast, get_args
 
-Category = Literal["Writing", "Emotion", "Semantics", "Structure", "Pragmatics"]
+from idiolect.difference.stylometry.measures import Category
+
 CATEGORIES: tuple[Category, ...] = get_args(Category)
 
 
@@ -27,7 +25,7 @@ class Key:
     """One way in which a user can differ from others."""
 
     attribute: str
-    """``category/property``; the property is measured on a scale of its own."""
+    """``category/property``."""
     direction: str
     sign: int
     """+1: the user stands higher on the attribute's scale than others; -1: lower; 0: in the middle (neutral tone)."""
@@ -47,7 +45,7 @@ class Key:
         return bool(self.path)
 
     def excludes(self, other: Key) -> bool:
-        """Whether both cannot hold: another direction of the same attribute."""
+        """Whether both cannot hold: they are different directions of one attribute."""
         return self.attribute == other.attribute and self.direction != other.direction
 
 
@@ -112,7 +110,7 @@ KEYS: tuple[Key, ...] = (
     _key("pragmatics/imperatives", "more", 1, "tells the reader what to do more often"),
     _opposite("pragmatics/imperatives", "fewer", "tells the reader what to do less often"),
 )
-"""Every key; those of one attribute stand together and exclude each other."""
+"""All keys, grouped by attribute."""
 
 CONTROLLED: tuple[Key, ...] = tuple(key for key in KEYS if key.controlled)
 ATTRIBUTES: tuple[str, ...] = tuple(dict.fromkeys(key.attribute for key in KEYS))
@@ -127,12 +125,12 @@ _SIGNS = {
 
 
 def by_path(path: str) -> Key | None:
-    """The key of a path of the released script, whatever its case and surrounding blanks; None where there is none."""
+    """The key of a path of the released script, in any case; None if there is none."""
     return _BY_PATH.get(path.strip().lower())
 
 
 def by_pair(attribute: str, direction: str) -> Key | None:
-    """The key of an attribute and a direction, each as a model may write it; None where there is none.
+    """The key of an attribute and a direction, as a model may write them; None if there is none.
 
     The attribute may come without its category, with blanks or underscores, or with other capitals; the direction may
     be a synonym ("higher" for "more").
@@ -149,12 +147,12 @@ def by_pair(attribute: str, direction: str) -> Key | None:
 
 
 def by_sign(attribute: str, sign: int) -> Key | None:
-    """The key of an attribute on one side of its scale (+1, -1; 0: the middle); None where there is none."""
+    """The key of an attribute with a sign (+1, -1; 0: the middle); None if there is none."""
     return _BY_SIGN.get((attribute, sign))
 
 
 class Rule(NamedTuple):
-    """Words that speak of an attribute."""
+    """Words that express an attribute."""
 
     attribute: str
     end: int
@@ -236,7 +234,7 @@ def _whole(words: str) -> re.Pattern[str]:
 
 RULES: tuple[Rule, ...] = tuple(Rule(attribute, end, _whole(words)) for attribute, end, words in _TABLE)
 ANY = _whole("|".join(words for _, _, words in _TABLE))
-"""Stands in a text exactly where some rule does; one search instead of one a rule for what no rule speaks of."""
+"""Matches exactly where some rule matches: one search instead of one per rule for texts that match none."""
 
 NEGATIVE = re.compile(
     r"\b(?:fewer|less|lower|rare|rarely|seldom|never|no|not|nor|none|nobody|nothing|without|avoid\w*|lack\w*|omit\w*|absen\w+|minimal\w*"
@@ -244,10 +242,10 @@ NEGATIVE = re.compile(
     r"|n't\b",
     re.IGNORECASE,
 )
-"""Turns what stands beside it round."""
+"""Negates the claim that it is next to."""
 POSITIVE = re.compile(
     r"\b(?:more|greater|higher|often|frequent\w*|heav(?:y|ily|ier)|many|much|stronger|uses?|using|employs?|adds?"
     r"|includes?|favou?rs?|prefers?|relies|clearer|deeper|richer|is|are|has|shows?|writes?|increas\w+|keeps?)\b",
     re.IGNORECASE,
 )
-"""Ends the reach of an earlier negation."""
+"""Ends the scope of an earlier negation."""

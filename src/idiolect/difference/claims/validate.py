@@ -1,8 +1,8 @@
-"""Rules that keep or drop claimed differences, with a reason for each, and the verdicts of a validator model.
+"""Validation rules for claimed differences, conflict resolution, and the verdicts of a validator model.
 
 The five criteria of DRP's validation: comparative, atomic, clear, categorized (which excludes content and opinion) and
-consistent (names from the paper, meaning after the authors' analysis script). The rules cost no model call; verdicts
-of a model are applied on top (``apply_verdicts``). The list of words for content and opinion is not complete.
+consistent (names from the paper, meaning after the authors' analysis script). The rules need no model; verdicts of a
+model are applied afterwards (``apply_verdicts``). The word list for content and opinion is not complete.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from pydantic import Field
 
 from idiolect.config import Config
 from idiolect.difference.claims import lenient_json as lenient
-from idiolect.difference.claims.evidence import Evidence, check_quotes
+from idiolect.difference.claims.evidence import Evidence, check_evidence
 from idiolect.difference.claims.feature import Comparison, Feature, Measured, Reason
 from idiolect.difference.claims.parse import claims, map_feature
 
@@ -70,13 +70,13 @@ _QUANTITIES = """
     assembly reply jelly belly apparently previously actually exclusively solely chiefly
 """
 _OF_NO_MANNER = frozenset(_QUANTITIES.split())
-"""Words in -ly that say how much, how often or what, and not how."""
+"""Words in -ly that express quantity or frequency, not manner."""
 _BY_MEANS = re.compile(
     r"\b(?:through|with\s+(?:more|less|greater|much|some|a)|in\s+(?:passing|private|public|full|general|a\s+few|the\s+same)"
     r"|by\s+(?:\w+ing)|one\s+by\s+one|point\s+by\s+point)\b",
     re.IGNORECASE,
 )
-"""Says how as well: "with more caution", "through images"."""
+"""Expressions of manner: "with more caution", "through images"."""
 _NO_OBJECT = re.compile(
     r"\b(?:more|less|most|much|far|often|even|the|an?|it|them|this|that|lot|so|too|fault|\w+sel(?:f|ves)|\w+ly"
     r"|(?:every|some|any|no)?things?|points?|feelings?|ideas|thoughts|both|sides|and\s+\w+s\b|(?:in|with|as|by|through)\b.*)\b"
@@ -85,9 +85,9 @@ _NO_OBJECT = re.compile(
 )
 
 
-@lru_cache(maxsize=8192)  # splitting and judging a feature each ask
+@lru_cache(maxsize=8192)  # called when a feature is split and when it is checked
 def is_content_bias(description: str) -> bool:
-    """Whether it speaks of what the user likes or writes about, and not also of how the user writes."""
+    """Whether a description is about what the user likes or writes about, and not about how the user writes."""
     topics = [match for match in _TOPIC.finditer(description) if _RATING.search(match[0]) or _names(match["object"])]
     if not topics or any(_is_of_style(match) for match in topics):
         return False
@@ -96,7 +96,7 @@ def is_content_bias(description: str) -> bool:
 
 
 def _names(words: str) -> bool:
-    """Whether an object is named, not only how much or how: "praises more warmly" has none."""
+    """Whether the words name an object, not only degree or manner: "praises more warmly" has none."""
     return bool(_NO_OBJECT.sub("", words))
 
 
@@ -121,12 +121,12 @@ _PLACEHOLDER = re.compile(r"\[(?:explain|describe|insert|how|feature)|^\W*(?:n/?
 
 
 def fault(feature: Feature, *, max_words: int, categorized: bool) -> Reason | None:
-    """The first criterion a single feature fails, as its reason; None where it passes.
+    """The reason of the first criterion that a feature fails; None if it passes all.
 
     Args:
-        feature: What is claimed.
-        max_words: Longest description that is still clear.
-        categorized: Whether a place in the taxonomy is required.
+        feature: The claim.
+        max_words: Longest clear description, in words.
+        categorized: Whether a key of the taxonomy is required.
     """
     if not is_clear(feature.description, max_words=max_words):
         return "unclear"
@@ -142,18 +142,18 @@ def fault(feature: Feature, *, max_words: int, categorized: bool) -> Reason | No
 
 
 def is_clear(description: str, *, max_words: int) -> bool:
-    """Whether it says something in words: at least two of them, no more than ``max_words``, no blank to fill in."""
+    """Whether a description has 2 to ``max_words`` words and no placeholder."""
     words = re.findall(r"[^\W\d_]{2,}", description)
     return 2 <= len(words) <= max_words and not _PLACEHOLDER.search(description)
 
 
 def is_comparative(description: str) -> bool:
-    """Whether it sets the user against the others: more, fewer, longer, unlike them."""
+    """Whether a description compares the user with peers: more, fewer, longer, unlike."""
     return _COMPARES.search(description) is not None
 
 
 def contradicts_itself(feature: Feature) -> bool:
-    """Whether its stated direction is not the one its description speaks of."""
+    """Whether the stated direction differs from that of the description."""
     if not feature.stated or feature.key is None:
         return False
     said = [claim.key for claim in claims(feature.description) if claim.key.attribute == feature.attribute]
@@ -161,19 +161,22 @@ def contradicts_itself(feature: Feature) -> bool:
 
 
 class _Weight(NamedTuple):
-    """How well a feature is evidenced; compares in this order."""
+    """Strength of a feature's evidence; compared field by field."""
 
     confirmed: bool
     leans: bool
-    """Something was measured, and on the claimed side, however unsurely."""
+    """The measured difference has the claimed sign, significant or not."""
     quotes: int
 
 
 def resolve(features: Sequence[Feature]) -> list[Feature]:
-    """The features of one comparison without repetitions and contradictions, in order.
+    """Conflict resolution: drop duplicates and contradictions among the features of one comparison.
 
-    Of several features with one key the best evidenced stays and takes over the others' quotes; of opposite directions
-    the better evidenced stays, and neither where they are evidenced alike.
+    Of several features with one key the one with the strongest evidence stays and takes over the others' quotes. Of
+    opposite directions the stronger stays; if they are equally strong, none does.
+
+    Returns:
+        The features in the same order.
     """
     result = list(features)
     for places in _groups(features, lambda feature: (feature.attribute, feature.direction)):
@@ -190,7 +193,7 @@ def resolve(features: Sequence[Feature]) -> list[Feature]:
 
 
 def _groups(features: Iterable[Feature], of: Callable[[Feature], object]) -> list[list[int]]:
-    """Places of the valid features of the taxonomy that share a property."""
+    """Indices of the valid features with a key, grouped by ``of``."""
     groups: defaultdict[object, list[int]] = defaultdict(list)
     for place, feature in enumerate(features):
         if feature.valid and feature.key is not None:
@@ -210,16 +213,16 @@ def _drop(features: list[Feature], places: Iterable[int], reason: Reason) -> Non
 
 
 class ValidationConfig(Config):
-    """What a feature must satisfy beyond the checks that always hold."""
+    """Options of the checks without a model."""
 
     require_quote: bool = False
-    """Drop features that quote nothing of the user's text. The papers' format has no quotes."""
+    """Drop features without a quote of the user's text. The papers' format has no quotes."""
     require_category: bool = False
-    """Drop features outside the taxonomy, as the authors' judge does; else they stay, unconfirmed."""
+    """Drop features outside the taxonomy, as the authors' judge does; else they stay unconfirmed."""
     max_words: int = Field(default=80, ge=2)
-    """Longest description that is still clear, in words."""
+    """Longest clear description, in words."""
     copied_run: int = Field(default=8, ge=3)
-    """As many words in a row of a peer's text make a description a copy, which must not reach a summary."""
+    """Consecutive words of a peer's text that make a description a copy, which is dropped."""
 
 
 def validate(
@@ -229,18 +232,20 @@ def validate(
     measured: Sequence[Measured] = (),
     config: ValidationConfig | None = None,
 ) -> list[Feature]:
-    """The features of one comparison with status and reason, in order; one with several properties becomes several.
+    """Check the features of one comparison.
 
-    Dropped: what fails a criterion; what quotes nothing but words that do not stand in the text they are credited to;
-    what was measured to be the opposite; of opposite directions the worse evidenced. Kept: what was measured to be so.
-    Unconfirmed: what was measured without a sure sign, or cannot be measured. A feature that is already dropped stays
-    so.
+    Dropped: features that fail a criterion, whose quotes are all false, whose opposite was measured, or that lose
+    conflict resolution. Kept: features that a significant measurement confirms. Unconfirmed: features with a
+    non-significant measurement or none. A dropped feature stays dropped.
 
     Args:
-        features: As parsed from the answer about ``comparison``.
-        comparison: The texts that were compared.
-        measured: What was measured on the same texts, any number an attribute.
+        features: Features parsed from the answer about ``comparison``.
+        comparison: The compared texts.
+        measured: Measurements of the same texts, any number per attribute.
         config: None: the defaults.
+
+    Returns:
+        The features in order, with status and reason; a feature with several properties becomes several features.
     """
     rules = config or ValidationConfig()
     evidence = Evidence(comparison)
@@ -249,9 +254,9 @@ def validate(
 
 
 def atomize(feature: Feature) -> list[Feature]:
-    """One feature a property: a description that claims several is split, each part in the taxonomy's own words.
+    """Split a feature whose description claims several keys into one feature per key, in the taxonomy's phrases.
 
-    A description that fails a criterion as a whole is left whole, so that the reason is told once.
+    A description that fails a criterion is not split, so that the reason is given once.
     """
     found = map_feature(feature.name, feature.description) if feature.valid and feature.attribute is None else []
     if len(found) < 2 or fault(feature, max_words=len(feature.description) + 1, categorized=False):
@@ -275,15 +280,15 @@ def _checked(feature: Feature, evidence: Evidence, measured: Sequence[Measured],
     said = f"{feature.name}. {feature.definition} {feature.description}"
     if evidence.copied_from_peers(said, rules.copied_run):
         return replace(feature, status="dropped", reason="peer_text")
-    feature = check_quotes(feature, evidence, required=rules.require_quote)
+    feature = check_evidence(feature, evidence, required=rules.require_quote)
     return confirm(feature, measured) if feature.valid else feature
 
 
 def confirm(feature: Feature, measured: Iterable[Measured]) -> Feature:
-    """The feature held against what was measured of its attribute in the same comparison.
+    """Compare a feature with the measurements of its attribute in the same comparison.
 
-    Dropped only where an interval lies wholly on the opposite side (and none on the claimed one); kept where one lies
-    wholly on the claimed side; unconfirmed otherwise.
+    Kept if an interval is wholly on the claimed side and none on the opposite side; dropped in the reverse case;
+    unconfirmed otherwise.
     """
     key = feature.key
     if key is None:
@@ -320,7 +325,7 @@ VERDICTS_SCHEMA: dict[str, Any] = {
         }
     },
 }
-"""JSON schema of a validation. Do not change it."""
+"""JSON schema of a validator's answer. Do not change it."""
 
 _LINE = re.compile(
     r"^[^\w\n]*(?:claim|feature)?[ #]*(\d{1,4})[ .):*_-]*(?:\[[^\]\n]*\][ :*_-]*)?"
@@ -330,13 +335,13 @@ _LINE = re.compile(
 _KEEP = frozenset({"keep", "kept", "valid", "yes", "true"})
 _DROP = frozenset({"drop", "dropped", "remove", "removed", "reject", "rejected", "invalid", "no", "false"})
 _CLAIMS = ("claim", "feature", "number", "id")
-_WORDS = ("keep", "verdict", "decision", "valid")
+_VERDICT_KEYS = ("keep", "verdict", "decision", "valid")
 _EVERY = re.compile(
     r"\W*(?:(keep)|(drop|reject|remove))\s+(?:all|every|each)\b[^.!?\n]*\W*"
     r"|\W*all\s+(?:the\s+|\d+\s+)?(?:claims?\s+)?(?:are\s+)?(?:(kept|keep|valid)|(dropped|drop|invalid))\W*",
     re.IGNORECASE,
 )
-"""One verdict on all claims."""
+"""One verdict about all claims."""
 _REASONS: tuple[tuple[str, Reason], ...] = (
     (r"compar", "no_comparison"),
     (r"atomic|several|two properties", "not_atomic"),
@@ -348,10 +353,10 @@ _REASONS: tuple[tuple[str, Reason], ...] = (
 
 
 class Verdict(NamedTuple):
-    """Keep or drop one feature."""
+    """A verdict about one feature."""
 
     feature: int
-    """Place of the feature in the list that was shown, from 0."""
+    """Index of the feature in the prompt, from 0."""
     keep: bool
     reason: str
 
@@ -359,8 +364,8 @@ class Verdict(NamedTuple):
 def parse_verdicts(text: str, n: int) -> list[Verdict]:
     """The verdicts in a validator's answer about ``n`` features, numbered from 1: JSON, or one line each.
 
-    The last verdict about a feature counts; numbers out of range are passed over. No verdict at all about a feature or
-    more is an answer that could not be read. Never raises on any text.
+    The last verdict about a feature counts; numbers out of range are ignored. An empty result means that the answer
+    could not be read. Never raises on any text.
     """
     lines = ((number, word, reason) for number, word, reason in _LINE.findall(text))
     read = _from_json(text) or [
@@ -371,9 +376,9 @@ def parse_verdicts(text: str, n: int) -> list[Verdict]:
 
 
 def apply_verdicts(features: Sequence[Feature], verdicts: Iterable[Verdict]) -> list[Feature]:
-    """The features, those dropped that the validator drops; what was dropped before stays so, with its own reason.
+    """The features after the verdicts: rejected ones are dropped; features without a verdict stay unchanged.
 
-    A feature without a verdict stays as it is: silence is no objection.
+    Features that were dropped before keep their reason.
     """
     result = list(features)
     for verdict in verdicts:
@@ -399,7 +404,7 @@ def _from_json(text: str) -> list[Verdict]:
 def _verdict(value: dict[str, Any]) -> Verdict | None:
     fields = {lenient.plain_key(key): said for key, said in value.items()}
     number = next((said for name in _CLAIMS if (said := _number(fields.get(name))) is not None), None)
-    keep = next((kept for name in _WORDS if (kept := _truth(fields.get(name))) is not None), None)
+    keep = next((kept for name in _VERDICT_KEYS if (kept := _truth(fields.get(name))) is not None), None)
     if number is None or keep is None:
         return None
     return Verdict(number - 1, keep, lenient.whole(str(fields.get("reason") or "")))

@@ -1,11 +1,8 @@
-"""A user's comparisons against each other: a direction holds where enough of them agree (DRP's analysis script).
+"""Vote over a user's comparisons (DRP's analysis script), and accepted differences as one sentence by template.
 
-The rule is the script's: accepted if its side leads by ``min_support`` comparisons, or has that many while the opposite
-has at most one. What is voted on are explicit directions that exclude each other, and support is a key's own.
-
-Features in one sentence by template: compared with others, this user does A, B and C.
-
-Only phrases of the taxonomy and of the measures are used, never a word that a model or a user wrote.
+A direction is accepted if it leads the opposite by ``min_support`` comparisons, or has that many while the opposite has
+at most one. Unlike in the script, votes are for explicit directions that exclude each other. The sentence uses only
+phrases of the taxonomy and of the measures, never a word that a model or a user wrote.
 """
 
 from __future__ import annotations
@@ -22,7 +19,7 @@ from idiolect.difference.claims.taxonomy import KEYS, Key
 from idiolect.difference.stylometry import MEASURES
 
 MIN_SUPPORT = 2
-"""As in the authors' script: a difference is one that recurs."""
+"""As in the authors' script: a difference must recur."""
 
 EXCLUDES = np.array([[key.excludes(other) for other in KEYS] for key in KEYS])
 """bool (n_keys, n_keys), symmetric: which keys cannot both hold."""
@@ -31,10 +28,10 @@ _PLACE = {key: place for place, key in enumerate(KEYS)}
 
 
 class Tally(NamedTuple):
-    """How the comparisons of every user voted."""
+    """Votes of every user's comparisons."""
 
     support: np.ndarray
-    """int64 (n_users, n_keys): comparisons that claim the key, and no direction that it excludes."""
+    """int64 (n_users, n_keys): comparisons that claim the key and no direction that it excludes."""
     opposition: np.ndarray
     """int64 (n_users, n_keys): comparisons that claim an excluded direction."""
     accepted: np.ndarray
@@ -48,8 +45,8 @@ def tally(claimed: np.ndarray, users: np.ndarray, n_users: int, *, min_support: 
         claimed: bool (n_comparisons, n_keys) in the order of ``taxonomy.KEYS``. A comparison that claims two directions
             of one attribute counts for neither.
         users: int (n_comparisons,): the user of each, 0 to ``n_users`` - 1.
-        n_users: How many users there are.
-        min_support: Comparisons that are enough, at least 1.
+        n_users: Number of users.
+        min_support: Comparisons needed, at least 1.
     """
     votes = claimed & ~(claimed @ EXCLUDES)
     support = np.zeros((n_users, claimed.shape[1]), dtype=np.int64)
@@ -60,14 +57,16 @@ def tally(claimed: np.ndarray, users: np.ndarray, n_users: int, *, min_support: 
 
 
 def vote(features: Sequence[Feature], *, min_support: int = MIN_SUPPORT) -> list[Feature]:
-    """One user's features over all comparisons, in order, with support counted and the losers dropped.
+    """Count the support of one user's features and drop those that are not accepted.
 
-    Features outside the taxonomy have no direction to vote on: those of one name support each other, and none is
-    dropped.
+    Features outside the taxonomy have no direction: those of one name support each other, and none is dropped.
 
     Args:
-        features: Validated features; those already dropped do not vote and stay as they are.
-        min_support: Comparisons that are enough; 1 drops only what the user's other comparisons contradict.
+        features: Validated features of all comparisons; dropped ones do not vote and stay unchanged.
+        min_support: Comparisons needed; 1 drops only features that other comparisons contradict.
+
+    Returns:
+        The features in the same order.
     """
     result = _tally_of(features, min_support)
     named = Counter(name for _, name in {(f.comparison, _name(f)) for f in features if f.valid and f.key is None})
@@ -76,7 +75,7 @@ def vote(features: Sequence[Feature], *, min_support: int = MIN_SUPPORT) -> list
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Difference:
-    """A user's difference from others, with everything that speaks for it."""
+    """An accepted difference of a user, with its evidence."""
 
     key: Key
     support: int
@@ -84,16 +83,16 @@ class Difference:
     opposition: int
     """Comparisons that claim the opposite."""
     confirmed: int
-    """Comparisons in which it was measured to be so."""
+    """Comparisons in which measurement confirms it."""
     features: tuple[Feature, ...]
 
 
 def differences(features: Sequence[Feature], *, min_support: int = MIN_SUPPORT) -> list[Difference]:
-    """A user's accepted differences, the best supported first: lead in the vote, then confirmations.
+    """A user's accepted differences, sorted by lead in the vote, then by confirmations.
 
     Args:
-        features: Validated features of all the user's comparisons, voted on or not.
-        min_support: As for ``vote``.
+        features: Validated features of all comparisons, before or after ``vote``.
+        min_support: See ``vote``.
     """
     result = _tally_of(features, min_support)
     found = [_difference(KEYS[place], result, features) for place in np.flatnonzero(result.accepted[0])]
@@ -111,7 +110,7 @@ def _tally_of(features: Iterable[Feature], min_support: int) -> Tally:
 
 
 def _votes(feature: Feature) -> bool:
-    """What an earlier vote dropped votes again, so that voting twice changes nothing."""
+    """Whether a feature votes; those that an earlier vote dropped do, so that voting is idempotent."""
     return feature.valid or feature.reason in ("unsupported", "outvoted")
 
 
@@ -145,9 +144,9 @@ def _name(feature: Feature) -> str:
 
 LEAD = "Compared with others, this user"
 NOT_DISTINGUISHABLE = f"{LEAD} is not distinguishable on these items."
-"""What is said where nothing was found."""
+"""The sentence if there is no difference."""
 UNKNOWN = "How this user differs from others on these items is not known."
-"""What is said where nobody could look: no answer about the comparisons could be had or read."""
+"""The sentence if the comparisons have no readable answer."""
 
 _MEASURES = {measure.name: measure for measure in MEASURES}
 
@@ -155,14 +154,14 @@ _MEASURES = {measure.name: measure for measure in MEASURES}
 def verbalise(features: Sequence[Feature], *, k: int = 8, nothing: str = NOT_DISTINGUISHABLE) -> str:
     """One user's valid features as a sentence.
 
-    What was measured over all comparisons comes first, in its order; then what single comparisons claim, the best
-    supported first, unless its attribute was already spoken of. What was measured in one of several comparisons is left
-    out, for all of them together have the better word on it.
+    Pooled measurements come first, in their order; then claims of single comparisons, the best supported first, unless
+    a pooled measurement has the same attribute. Measurements of one of several comparisons are left out, because the
+    pooled ones are better.
 
     Args:
-        features: Of all the user's comparisons.
-        k: Phrases at most.
-        nothing: What is said where there is nothing to say.
+        features: Features of all comparisons.
+        k: Most phrases.
+        nothing: The sentence if there are no phrases.
     """
     valid = [feature for feature in features if feature.valid]
     pooled = [feature for feature in valid if not feature.comparison]
@@ -185,7 +184,7 @@ def sentence(phrases: Iterable[str], *, k: int = 8, nothing: str = NOT_DISTINGUI
 
 
 def phrase(feature: Feature) -> str | None:
-    """What finishes the sentence: the measure's own words where it was measured, else its key's; None without both."""
+    """The end of the sentence: the measure's phrase if it was measured, else the key's phrase; None without both."""
     of = _MEASURES.get(feature.name) if feature.measured else None
     if of is not None and feature.measured is not None:
         return of.more if feature.measured.difference > 0 else of.less

@@ -1,6 +1,7 @@
-"""Measures of style in plain numbers, and how a user's differ from those of others who wrote about the same items.
+"""Measures of style, and the differences between a user's values and those of peers on the same items.
 
-They are counts of marks, closed-class words and layout in English text; no generator's phrases were looked at.
+The measures count punctuation, closed-class words and layout in English text. They were made without looking at any
+generator's phrases.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
-"""The measures of style as a text encoder: vectors that say how a text is written and nothing of what it is about.
+"""The measures of style as a text encoder: its vectors encode how a text is written, not what it is about.
 
-Fifty-one named coordinates, no model, thousands of texts a second. Where a sentence encoder sees topics first, these
-see the habits that the papers' differences are made of, so an adapter needs fewer examples to read them; and every
-coordinate of a vector, and of a difference, has a name.
+51 named coordinates, no model, thousands of texts per second. A sentence encoder mainly encodes topics; these vectors
+encode the style that the papers' differences consist of, so that an adapter needs fewer examples. Every coordinate of a
+vector, and of a difference, has a name.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from idiolect.difference.stylometry.measures import N_MEASURES, NAMES, measure
 from idiolect.errors import ConfigError
 
 LIMIT = 4.0
-"""Standard deviations at which a coordinate is cut off, lest one rare mark be the whole vector."""
+"""Standard deviations at which a coordinate is clipped, so that one rare mark does not dominate the vector."""
 TYPICAL: Mapping[str, tuple[float, float]] = MappingProxyType(
     {
         "sentence_length": (3.75, 1.19),
@@ -72,23 +72,24 @@ TYPICAL: Mapping[str, tuple[float, float]] = MappingProxyType(
         "recommendations": (0.17, 0.43),
     }
 )
-"""Centre and spread of each measure's signed square root, over 12,000 real reviews (beers and albums, half each); the
-root because most measures are counts. A spread is at least 0.1."""
+"""Mean and standard deviation of each measure's signed square root over 12,000 real reviews (half beers, half albums).
+
+The root, because most measures are counts. A standard deviation is at least 0.1."""
 
 
 class StyleEncoder:
-    """Measures, their signed roots in SD from the centre, cut off and L2-normalised."""
+    """Signed roots of the measures, standardised, clipped and L2-normalised."""
 
     name = f"style-v1-{N_MEASURES}"
     """Kind, version and dimension."""
     dim = N_MEASURES
-    """Length of a vector: one coordinate a measure, in the order of ``NAMES``."""
+    """Length of a vector: one coordinate per measure, in the order of ``NAMES``."""
 
     def encode(self, texts: Sequence[str], *, batch_size: int = 32) -> np.ndarray:
         """float32 (len(texts), dim), L2-normalised, in the order of ``texts``; an empty text is a valid text.
 
         Args:
-            texts: What to encode.
+            texts: Texts to encode.
             batch_size: Without effect: texts are independent.
         """
         if not len(texts):
@@ -103,7 +104,7 @@ def load(argument: str) -> StyleEncoder:
     """The encoder of ``style``.
 
     Raises:
-        ConfigError: Something stands behind a colon.
+        ConfigError: There is an argument.
     """
     if argument:
         raise ConfigError(f"'style:{argument}': the style encoder takes no argument", hint="style")

@@ -1,8 +1,8 @@
-"""Which texts are English, so that measures made of English words are not taken of others.
+"""Detect English texts, because the measures count English words.
 
-Told by script and by closed-class words, English ones against those of other languages in Latin script. Content words
-and names do not count, so a review of a Belgian beer stays English. Many short texts show neither; they are taken to be
-in the language of their author's other texts, or else in that of most texts beside them.
+By script and by closed-class words, English ones against those of other languages in Latin script. Content words and
+names do not count, so that a review of a Belgian beer is English. Many short texts show neither: they count as in the
+language of their author's other texts, else of most texts of the batch.
 """
 
 from __future__ import annotations
@@ -14,9 +14,9 @@ import polars as pl
 
 _CHUNK = 1 << 15
 _SHARE = 0.08
-"""Of a text's words, how many must be another language's closed-class words before it is one of that language."""
+"""Smallest share of a text's words that are closed-class words of another language if it is in that language."""
 _LONG = 25
-"""A text of so many words without a single English closed-class word is in another language, listed or not."""
+"""A text of so many words without an English closed-class word is in another language, listed or not."""
 
 _ENGLISH = """
     the and of it this that with you are but not have they be from my your what which there their would could should
@@ -25,11 +25,11 @@ _ENGLISH = """
     more most well good great nice one two never always ever being does did doing him her his she our us them we'll
     you'll that's i is was to in on at for by as an a so or no do he me
 """
-"""Closed-class words, and four adjectives that short reviews consist of."""
+"""Closed-class words, and four adjectives that are common in short reviews."""
 _AMBIGUOUS = """
     i is was to in on at for by as an a so or no do he me of we over all will had her been has up well most nice
 """
-"""English words that are words of some other language too: they make a text no less, and hardly more, English."""
+"""English words that are words of another language too: no evidence against English, and little for it."""
 _OTHERS = """
     der das und ist nicht ich ein eine einen einem einer dem mit auf für auch sich wir sie aber sehr zu haben wie dass
     kann noch nur schon wenn oder bei nach aus wird wurde sind waren habe hatte mir uns kein keine immer mehr le la
@@ -51,49 +51,49 @@ Croatian, without those that are English words."""
 
 
 def are_english(texts: Sequence[str], authors: Sequence[Hashable] | None = None) -> np.ndarray:
-    """Which texts are to be read as English.
+    """Which texts are English.
 
     Args:
-        texts: As they were written.
-        authors: Of each text; None: nothing is known of them.
+        texts: Unchanged texts.
+        authors: Author of each text; None: unknown.
 
     Returns:
-        bool (n,). What no text tells is English.
+        bool (n,). Texts without any evidence are English.
 
     Example:
         >>> are_english(["The soup was good.", "Die Suppe war nicht gut.", "Soup!"]).tolist()
         [True, False, True]
     """
-    told = tell(texts)
-    if not len(told) or (told >= 0).all():
-        return told >= 0
-    majority = 1 if (told > 0).sum() >= (told < 0).sum() else -1
-    known = np.full(len(told), majority, dtype=np.int64)
+    found = detect(texts)
+    if not len(found) or (found >= 0).all():
+        return found >= 0
+    majority = 1 if (found > 0).sum() >= (found < 0).sum() else -1
+    known = np.full(len(found), majority, dtype=np.int64)
     if authors is not None:
         places: dict[Hashable, int] = {}
         owner = np.array([places.setdefault(author, len(places)) for author in authors], dtype=np.int64)
-        votes = np.bincount(owner, weights=told, minlength=len(places))[owner]
+        votes = np.bincount(owner, weights=found, minlength=len(places))[owner]
         known = np.where(votes != 0, np.sign(votes), majority).astype(np.int64)
-    return np.where(told == 0, known, told) > 0
+    return np.where(found == 0, known, found) > 0
 
 
-def tell(texts: Sequence[str]) -> np.ndarray:
-    """What each text shows by itself: 1 English, -1 another language, 0 neither.
+def detect(texts: Sequence[str]) -> np.ndarray:
+    """The language evidence of each text: 1 English, -1 another language, 0 none. Some 100,000 texts per second.
 
     Args:
-        texts: As they were written; some 100,000 a second.
+        texts: Unchanged texts.
 
     Returns:
         int64 (n,).
     """
-    told = np.zeros(len(texts), dtype=np.int64)
+    found = np.zeros(len(texts), dtype=np.int64)
     for start in range(0, len(texts), _CHUNK):
         part = texts[start : start + _CHUNK]
-        told[start : start + len(part)] = _tell(part)
-    return told
+        found[start : start + len(part)] = _detect(part)
+    return found
 
 
-def _tell(texts: Sequence[str]) -> np.ndarray:
+def _detect(texts: Sequence[str]) -> np.ndarray:
     lower = pl.col("text").str.replace_all("[’‘`]", "'").str.to_lowercase()
     word = pl.element()
     frame = pl.DataFrame({"text": pl.Series(texts, dtype=pl.String)}).select(
@@ -115,10 +115,10 @@ def _tell(texts: Sequence[str]) -> np.ndarray:
     letters, latin, words, clear, english, other, distinct = counts.cast(pl.Int64).to_numpy().T
     foreign = (distinct >= 2) & (other > clear) & (other >= _SHARE * words)
     unlisted = (words >= _LONG) & (clear == 0) & (english == 0)
-    told = np.where((clear > other) | ((clear > 0) & ~foreign), 1, 0)
-    told[foreign | unlisted] = -1
-    told[2 * latin < letters] = -1
-    return told
+    found = np.where((clear > other) | ((clear > 0) & ~foreign), 1, 0)
+    found[foreign | unlisted] = -1
+    found[2 * latin < letters] = -1
+    return found
 
 
 _WORDS = frozenset(_ENGLISH.split())

@@ -1,7 +1,7 @@
-"""Short lists of English words and phrases, in lower case; ``*`` stands for any ending.
+"""Lexicons: short lists of English words and phrases, in lower case; ``*`` matches any ending.
 
-Most are closed classes: the words a speaker chooses whatever the subject. The lists of praise and blame and of abstract
-nouns are open classes cut down to words that suit reviews of anything. "'" is the straight apostrophe.
+Most are closed classes, which are independent of the topic. The lists of praise, blame and abstract nouns are open
+classes, limited to words that suit reviews of anything. "'" is the straight apostrophe.
 """
 
 from __future__ import annotations
@@ -211,7 +211,7 @@ IMPERATIVE_LEADS = _listed("""
     and, but, so, then, please, just, also, now, or, well, definitely, seriously, first, next, finally, always,
     kindly
 """)
-"""What may stand before an imperative."""
+"""Words that may precede an imperative."""
 
 DISCLOSURES = _listed("""
     disclosure, full disclosure, disclaimer, in exchange for, free copy, review copy, advance copy, complimentary,
@@ -231,7 +231,7 @@ NUMBER_WORDS = _listed("""
     two, three, four, five, six, seven, eight, nine, ten, eleven, twelve, fifteen, twenty, thirty, forty, fifty,
     sixty, hundred, hundreds, thousand, thousands, million, dozen, dozens, half, twice, percent, per cent, stars
 """)
-"""Without "one", which is most often a pronoun."""
+"""Without "one", which is usually a pronoun."""
 
 BRITISH = _listed("""
     colour*, flavour*, favour*, honour*, humour*, labour*, neighbour*, rumour*, behaviour*, vapour*, harbour*,

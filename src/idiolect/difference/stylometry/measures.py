@@ -1,19 +1,8 @@
-"""What a measure of style is.
+"""The 51 measures of style: texts to numbers.
 
-Regular expressions of what is counted, for polars (Rust's syntax: no look-around).
-
-Texts are in lower case, with single blanks, where a list of words is looked for. Word boundaries are ASCII, which is
-several times faster.
-
-Texts to sentences.
-
-Everything that is counted in a text, from which the measures follow.
-
-The measures of style.
-
-Texts to numbers.
-
-The table of measures for the documents, made from the measures themselves.
+``measure`` counts patterns per text and per sentence in polars and divides them by words or sentences. Patterns are in
+Rust's syntax (no look-around) with ASCII word boundaries, which are several times faster; lexicon patterns match text
+in lower case with single spaces. ``table`` writes the measures for the docs.
 """
 
 from __future__ import annotations
@@ -27,11 +16,11 @@ from typing import Literal
 import numpy as np
 import polars as pl
 
-from idiolect.difference.stylometry import lexicons as words
+from idiolect.difference.stylometry import lexicons
 from idiolect.errors import InputError
 
 Category = Literal["Writing", "Emotion", "Semantics", "Structure", "Pragmatics"]
-"""The five categories of expression (DRP, UVQ's taxonomy)."""
+"""The five categories of expression (DRP, taxonomy of UVQ)."""
 
 Unit = Literal[
     "per 100 words",
@@ -51,20 +40,20 @@ Unit = Literal[
 
 @dataclass(frozen=True, slots=True)
 class Measure:
-    """One number that says how a text is written, whatever it is about.
+    """One number about the style of a text, independent of its topic.
 
-    ``more`` and ``less`` finish the sentence "Compared with others, this user ...".
+    ``more`` and ``less`` complete the sentence "Compared with others, this user ...".
     """
 
     name: str
     category: Category
     unit: Unit
     more: str
-    """Said of a user whose values are higher."""
+    """Phrase for users with higher values."""
     less: str
-    """Said of a user whose values are lower."""
+    """Phrase for users with lower values."""
     attribute: str | None = None
-    """The attribute of UVQ's taxonomy that it measures, such as "writing/vocabulary"; None where there is none."""
+    """The attribute of the taxonomy that it measures, such as "writing/vocabulary"; None if there is none."""
 
 
 EDGE = r"(?-u:\b)"
@@ -80,9 +69,9 @@ _NOT = rf"(?:{EDGE}(?:not|never|no|hardly)|n't) (?:[a-z]+ )?"
 
 
 def one_of(entries: Iterable[str]) -> str:
-    """An expression for any of these words and phrases, standing alone; ``*`` at an end stands for any ending.
+    """A pattern that matches any of these words and phrases as whole words; a final ``*`` matches any ending.
 
-    Longer entries are tried first, so that "first of all" is not read as "first".
+    Longer entries come first, so that "first of all" is not read as "first".
     """
     escaped = (re.escape(entry).replace(r"\*", "[a-z]*").replace(r"\ ", " ") for entry in by_length(entries))
     return f"{EDGE}(?:{'|'.join(escaped)}){EDGE}"
@@ -94,40 +83,40 @@ def by_length(entries: Iterable[str]) -> list[str]:
 
 
 LOWER: Mapping[str, str] = {
-    "function_words": one_of(words.FUNCTION_WORDS),
-    "praise": one_of(words.PRAISE),
-    "blame": one_of(words.BLAME),
-    "negated_praise": _NOT + one_of(words.PRAISE),
-    "negated_blame": _NOT + one_of(words.BLAME),
-    "subordinators": one_of(words.SUBORDINATORS),
-    "british": one_of(words.BRITISH),
-    "american": one_of(words.AMERICAN),
+    "function_words": one_of(lexicons.FUNCTION_WORDS),
+    "praise": one_of(lexicons.PRAISE),
+    "blame": one_of(lexicons.BLAME),
+    "negated_praise": _NOT + one_of(lexicons.PRAISE),
+    "negated_blame": _NOT + one_of(lexicons.BLAME),
+    "subordinators": one_of(lexicons.SUBORDINATORS),
+    "british": one_of(lexicons.BRITISH),
+    "american": one_of(lexicons.AMERICAN),
     "latinate_words": rf"{EDGE}[a-z]{{3,}}{_LATINATE}s?{EDGE}",
     "contractions": rf"[a-z](?:n't|'re|'ll|'ve|'d|'m){EDGE}|{EDGE}(?:it|that|he|she|there|what|here|who|let)'s{EDGE}",
-    "casual_words": one_of(words.CASUAL),
-    "intensifiers": one_of(words.INTENSIFIERS),
-    "superlatives": one_of(words.SUPERLATIVES),
-    "hedges": one_of(words.HEDGES),
-    "courtesies": one_of(words.COURTESIES),
-    "own_feelings": one_of(words.FEELINGS),
-    "number_words": one_of(words.NUMBER_WORDS),
-    "causes": one_of(words.CAUSES),
-    "comparisons": one_of(words.COMPARISONS),
-    "contrasts": one_of(words.CONTRASTS),
-    "story_words": one_of(words.STORY),
-    "past_tense": one_of(words.PAST_VERBS) + rf"|{EDGE}[a-z]{{3,}}[a-df-z]ed{EDGE}",
-    "depth_words": one_of(words.DEPTH),
-    "analysis_words": one_of(words.ANALYSIS),
-    "negations": one_of(words.NEGATIONS) + "|n't" + EDGE,
-    "signposts": one_of(words.SIGNPOSTS),
-    "summing_up": one_of(words.SUMMARIES),
-    "examples": one_of(words.EXAMPLES),
-    "reader_address": one_of(words.SECOND_PERSON),
-    "first_person": one_of(words.FIRST_PERSON),
-    "disclosures": one_of(words.DISCLOSURES),
-    "recommendations": one_of(words.RECOMMENDATIONS),
+    "casual_words": one_of(lexicons.CASUAL),
+    "intensifiers": one_of(lexicons.INTENSIFIERS),
+    "superlatives": one_of(lexicons.SUPERLATIVES),
+    "hedges": one_of(lexicons.HEDGES),
+    "courtesies": one_of(lexicons.COURTESIES),
+    "own_feelings": one_of(lexicons.FEELINGS),
+    "number_words": one_of(lexicons.NUMBER_WORDS),
+    "causes": one_of(lexicons.CAUSES),
+    "comparisons": one_of(lexicons.COMPARISONS),
+    "contrasts": one_of(lexicons.CONTRASTS),
+    "story_words": one_of(lexicons.STORY),
+    "past_tense": one_of(lexicons.PAST_VERBS) + rf"|{EDGE}[a-z]{{3,}}[a-df-z]ed{EDGE}",
+    "depth_words": one_of(lexicons.DEPTH),
+    "analysis_words": one_of(lexicons.ANALYSIS),
+    "negations": one_of(lexicons.NEGATIONS) + "|n't" + EDGE,
+    "signposts": one_of(lexicons.SIGNPOSTS),
+    "summing_up": one_of(lexicons.SUMMARIES),
+    "examples": one_of(lexicons.EXAMPLES),
+    "reader_address": one_of(lexicons.SECOND_PERSON),
+    "first_person": one_of(lexicons.FIRST_PERSON),
+    "disclosures": one_of(lexicons.DISCLOSURES),
+    "recommendations": one_of(lexicons.RECOMMENDATIONS),
 }
-"""Counted in each text in lower case, with single blanks."""
+"""Counted in each text in lower case with single spaces."""
 
 CASED: Mapping[str, str] = {
     "capitals": rf"{EDGE}\p{{Lu}}{{4,}}{EDGE}",
@@ -141,40 +130,40 @@ CASED: Mapping[str, str] = {
     "list_lines": f"(?m){LIST_LINE}",
     "headings": f"(?m){HEADING}",
 }
-"""Counted in each text as it is."""
+"""Counted in the unchanged text."""
 
 SENTENCE: Mapping[str, str] = {
     "exclamations": r"!['\")\]]*$",
     "questions": r"\?['\")\]]*$",
     "lowercase_starts": r"^['\"(\[]*\p{Ll}",
     "labels": r"^[^\w]*\p{Lu}[^.!?:,\n]{1,30}:\s",
-    "imperatives": rf"(?i)^\W*(?:{one_of(words.IMPERATIVE_LEADS)},?\s+)?{one_of(words.IMPERATIVES)}",
-    "parting": rf"(?i){one_of(words.PARTING)}",
-    "opinion": rf"(?i){one_of((*words.PRAISE, *words.BLAME, *words.SUMMARIES, *words.RECOMMENDATIONS))}",
+    "imperatives": rf"(?i)^\W*(?:{one_of(lexicons.IMPERATIVE_LEADS)},?\s+)?{one_of(lexicons.IMPERATIVES)}",
+    "parting": rf"(?i){one_of(lexicons.PARTING)}",
+    "opinion": rf"(?i){one_of((*lexicons.PRAISE, *lexicons.BLAME, *lexicons.SUMMARIES, *lexicons.RECOMMENDATIONS))}",
 }
-"""Looked for in each sentence."""
+"""Tested in each sentence."""
 
 
 _ABBREVIATION = r"(?i)(?-u:\b)(mr|mrs|ms|dr|st|vs|jr|sr|vol|feat|e\.g|i\.e|a\.m|p\.m|approx)\.(\s)"
 _END = r"([.!?…]+['\")\]*]*)\s+"
 _GLUED = r"(\p{Ll}[.!?]+)(\p{Lu})"
-"""No blank after the end mark, as is common where line breaks were lost."""
+"""No space after the end mark, as is common if line breaks were lost."""
 
 
 def split(text: pl.Expr) -> pl.Expr:
-    """Each text as the list of its sentences; a line break ends one too."""
+    """Each text as a list of sentences; a line break ends one too."""
     ended = text.str.replace_all(_ABBREVIATION, "$1$2").str.replace_all(_END, "$1\n").str.replace_all(_GLUED, "$1\n$2")
     return ended.str.split("\n")
 
 
 def per_text(frame: pl.DataFrame) -> pl.DataFrame:
-    """What the sentences of each text show, for the texts that have any; headings and points of a list are none.
+    """Counts over the sentences of each text; headings and list items are not sentences.
 
     Args:
-        frame: ``row`` (a number a text) and ``text``.
+        frame: ``row`` (number of the text) and ``text``.
 
     Returns:
-        ``row`` and counts over the row's sentences, in no order.
+        ``row`` and counts, for texts with sentences, in any order.
     """
     sentences = (
         frame.lazy()
@@ -191,10 +180,10 @@ def per_text(frame: pl.DataFrame) -> pl.DataFrame:
 
 
 def _summaries() -> list[pl.Expr]:
-    """Numbers of sentences that show something, and how the first and the last stand out."""
+    """Numbers of matching sentences, and comparisons of the first and the last sentence."""
     length, last = pl.col("length"), pl.col("length").last()
     opinion = pl.col("opinion").cast(pl.Int8)
-    # Half as long as the rest, for who writes short sentences parts in no shorter ones; and a verdict is no parting.
+    # Relative to the other sentences, because some users write only short ones; and a verdict is no sign-off.
     last_is_short = (pl.len() >= 3) & (2 * last * (pl.len() - 1) <= length.sum() - last) & (opinion.last() == 0)
     return [
         pl.len().alias("sentences"),
@@ -206,13 +195,13 @@ def _summaries() -> list[pl.Expr]:
     ]
 
 
-_MARKS = {"’": "'", "‘": "'", "`": "'", "“": '"', "”": '"', "&quot;": '"', "&#34;": '"', "&#39;": "'", "&amp;": "&"}
+_ENTITIES = {"’": "'", "‘": "'", "`": "'", "“": '"', "”": '"', "&quot;": '"', "&#34;": '"', "&#39;": "'", "&amp;": "&"}
 _BREAK = r"(?i)<br\s*/?>|\r\n?"
 
 
 def count(texts: Sequence[str]) -> pl.DataFrame:
-    """Float64 counts, one row a text in their order; 0 where a text has no word."""
-    text = pl.col("text").str.replace_many(_MARKS).str.replace_all(_BREAK, "\n")
+    """float64 counts, one row per text, in order; 0 if a text has no word."""
+    text = pl.col("text").str.replace_many(_ENTITIES).str.replace_all(_BREAK, "\n")
     frame = pl.DataFrame({"text": pl.Series(texts, dtype=pl.String)}).with_row_index("row").with_columns(text)
     frame = frame.with_columns(pl.col("text").str.to_lowercase().str.replace_all(r"\s+", " ").alias("lower"))
     counted = frame.select("row", *_counted()).join(per_text(frame), on="row", how="left", maintain_order="left")
@@ -235,7 +224,7 @@ def _counted() -> list[pl.Expr]:
 
 
 def _derived() -> list[pl.Expr]:
-    """Counts that are made of others; each bears the name of the measure it is for."""
+    """Counts derived from others, named after their measures."""
     # Counts are unsigned; differences of them are not.
     col = {name: pl.col(name).cast(pl.Float64) for name in ("words", "praise", "blame", "british", "american")}
     long_words = pl.col("long_words").cast(pl.Float64)
@@ -440,7 +429,7 @@ N_MEASURES = len(MEASURES)
 
 
 _CHUNK = 1 << 15
-"""Texts worked on at once."""
+"""Texts per polars frame."""
 
 _PER: Mapping[Unit, tuple[float, str]] = {
     "per 100 words": (100.0, "words"),
@@ -450,23 +439,22 @@ _PER: Mapping[Unit, tuple[float, str]] = {
     "words per sentence": (1.0, "sentences"),
     "per sentence": (1.0, "sentences"),
 }
-"""Factor and denominator; a count in any other unit stands as it is."""
+"""Factor and denominator; counts in other units are unchanged."""
 
 
 def measure(texts: Sequence[str]) -> np.ndarray:
     """Every measure of every text.
 
-    All values are finite. A text without a letter or digit has 0 everywhere; beyond that a measure depends on its own
-    text alone, so texts may be measured in any portions.
+    All values are finite; a text without a letter or digit has 0 everywhere. A value depends on its text only.
 
     Args:
-        texts: English, as their users wrote them: line breaks, capitals and marks count.
+        texts: English texts, unchanged: line breaks, capitals and punctuation count.
 
     Returns:
         float64 (len(texts), n_measures), columns in the order of ``MEASURES``.
 
     Raises:
-        InputError: A single text was given for a list.
+        InputError: ``texts`` is a single string.
     """
     if isinstance(texts, str):
         raise InputError("measure takes a list of texts, not one text", hint="put the text into a list")
@@ -486,7 +474,7 @@ def _value(of: Measure) -> pl.Expr:
     factor, denominator = _PER.get(of.unit, (1.0, ""))
     value = pl.col(of.name) * factor
     value = value / pl.col(denominator).clip(1.0) if denominator else value
-    # Marks alone are no text; a rate of them per word would have no meaning.
+    # A rate per word has no meaning without words.
     return pl.when(pl.col("words") > 0).then(value).otherwise(0.0).alias(of.name)
 
 

@@ -1,9 +1,9 @@
 """Permutation test: the null distribution comes from random reviews of the same items.
 
-Null hypothesis: the user writes like everybody else, so the user's review of an item could be any of its reviews. The
-mean difference is recomputed thousands of times with one random review per item in the user's place. The test holds for
-any distribution. Student's t does not: with marks that few texts contain it calls more than a third of all users
-different in worlds without any user effect (level 5 %, Holm).
+Null hypothesis: the user writes like everybody else, so that the user's review of an item could be any of its reviews.
+The mean difference is recomputed thousands of times with one random review per item in the user's place. The test is
+valid for any distribution. Student's t is not: with punctuation that few texts contain it rejects for more than a third
+of all users in worlds without any user effect (level 5 %, Holm).
 """
 
 from __future__ import annotations
@@ -17,12 +17,12 @@ import numpy as np
 from idiolect.difference.stylometry.style_difference import effect_sizes
 
 _TIE = 1e-5
-"""Relative to the largest difference: what float32 sums cannot tell apart."""
+"""Relative to the largest difference: the precision of float32 sums."""
 
 
 @dataclass(frozen=True, slots=True, eq=False, kw_only=True)
 class NullDistribution:
-    """An observed mean difference, and those of random reviews of the same items."""
+    """An observed mean difference, and the differences of random reviews of the same items."""
 
     observed: np.ndarray
     """float64 (n_measures,): own minus others', mean over items."""
@@ -31,14 +31,14 @@ class NullDistribution:
 
     @property
     def p(self) -> np.ndarray:
-        """float64 (n_measures,): two-sided, twice the smaller tail, ties in both; not corrected."""
+        """float64 (n_measures,): two-sided p values, twice the smaller tail, ties in both; not corrected."""
         tie = _TIE * np.maximum(np.abs(self.drawn).max(axis=0), 1e-12)
         above = (self.drawn >= self.observed - tie).sum(axis=0)
         below = (self.drawn <= self.observed + tie).sum(axis=0)
         return np.minimum(1.0, 2 * (1 + np.minimum(above, below)) / (1 + len(self.drawn)))
 
     def interval(self, level: float) -> np.ndarray:
-        """float64 (2, n_measures): the differences that the test would not reject (it is inverted by shifts)."""
+        """float64 (2, n_measures): interval of the differences that the test does not reject (inverted by shifts)."""
         tail = (1 - level) / 2
         return self.observed - np.quantile(self.drawn, [1 - tail, tail], axis=0)
 
@@ -49,17 +49,17 @@ def permutation_test(
     """Draw the null distribution: random reviews of each item take the place of the user's.
 
     Args:
-        own: float (n_items, n_measures): of the user's review of each item.
-        peers: For each item float (n_peers, n_measures), at least one row: of the others' reviews.
+        own: float (n_items, n_measures): values of the user's review of each item.
+        peers: For each item float (n_peers, n_measures), at least one row: values of the peers' reviews.
         rng: Source of the draws.
         draws: Number of draws.
     """
     total = np.zeros((draws, own.shape[1]), dtype=np.float32)
     observed = np.zeros(own.shape[1])
     for mine, others in zip(own, peers, strict=True):
-        crowd = np.vstack([mine, others])
-        n = len(crowd)
-        apart = (crowd * n - crowd.sum(axis=0)) / (n - 1)  # each review minus the mean of the n - 1 others
+        pool = np.vstack([mine, others])
+        n = len(pool)
+        apart = (pool * n - pool.sum(axis=0)) / (n - 1)  # each review minus the mean of the n - 1 others
         observed += apart[0]
         total += apart.astype(np.float32)[rng.integers(n, size=draws)]
     n_items = max(1, len(own))
@@ -85,8 +85,8 @@ class Significance:
     n_tested: int
     """Measures that vary."""
     level: float
-    """Coverage of the intervals: the one of Benjamini and Yekutieli (2005) for selected parameters, so that at most a
-    share ``fdr_level`` of the significant effects' intervals is expected to miss."""
+    """Coverage of the intervals, by Benjamini and Yekutieli (2005) for selected parameters: of the significant effects'
+    intervals, at most a share ``fdr_level`` is expected to miss."""
 
 
 def find_significant(null: NullDistribution, sd: np.ndarray, *, fdr_level: float) -> Significance:
@@ -95,9 +95,9 @@ def find_significant(null: NullDistribution, sd: np.ndarray, *, fdr_level: float
     Args:
         null: Null distribution of every measure.
         sd: float (n_measures,): the unit of effects (see ``within_item_sd``).
-        fdr_level: Highest expected share of false findings.
+        fdr_level: False discovery rate.
     """
-    from scipy.stats import false_discovery_control  # here, because importing it takes longer than most calls
+    from scipy.stats import false_discovery_control  # lazy, because importing it takes longer than most calls
 
     varying = sd > 0
     p, corrected = np.where(varying, null.p, 1.0), np.ones(len(sd))
@@ -119,6 +119,6 @@ def find_significant(null: NullDistribution, sd: np.ndarray, *, fdr_level: float
     )
 
 
-def min_p(crowds: Sequence[int]) -> float:
-    """The smallest two-sided p value that items with so many reviews (the user's with them) can give."""
-    return min(1.0, 2 * math.exp(-sum(math.log(n) for n in crowds)))
+def min_p(sizes: Sequence[int]) -> float:
+    """The smallest possible two-sided p value, given the number of reviews of each item (the user's included)."""
+    return min(1.0, 2 * math.exp(-sum(math.log(n) for n in sizes)))

@@ -1,8 +1,8 @@
-"""How users' styles differ from those of others who wrote about the same items.
+"""Style differences: how a user's measures differ from those of peers on the same items.
 
 For one user (``compare``), all users (``style_differences``) and data frames (``style_difference_frame``): mean
 differences over items with Student's t intervals, in standard deviations of reviews of one item. ``Shrinkage``
-estimates how much of a user's mean difference is noise of few reviews.
+estimates how much of a user's mean difference is noise.
 """
 
 from __future__ import annotations
@@ -21,14 +21,14 @@ from idiolect.errors import InputError
 
 
 def half_width(n: np.ndarray, level: float) -> np.ndarray:
-    """How many standard errors an interval of a mean of ``n`` values reaches to either side (Student's t).
+    """Half width of the interval of a mean of ``n`` values, in standard errors (Student's t).
 
     Args:
         n: int (any shape): numbers of values.
         level: Coverage, within (0, 1).
 
     Returns:
-        float64, the shape of ``n``; infinite below two values, which say nothing of their spread.
+        float64, the shape of ``n``; infinite below two values.
 
     Raises:
         InputError: The level is not a coverage.
@@ -46,7 +46,7 @@ def half_width(n: np.ndarray, level: float) -> np.ndarray:
 
 @dataclass(frozen=True, slots=True, eq=False, kw_only=True)
 class Pairs:
-    """Every user and item of a corpus where others wrote about the item too, by user."""
+    """All pairs of user and item with peers, sorted by user."""
 
     users: np.ndarray
     """int64 (n_pairs,): the user's code, ascending."""
@@ -55,19 +55,19 @@ class Pairs:
     difference: np.ndarray
     """float64 (n_pairs, n_measures): mean of the user's reviews of the item minus mean of the others'."""
     n_peers: np.ndarray
-    """int64 (n_pairs,): how many reviews of others it is a difference to."""
+    """int64 (n_pairs,): number of peers' reviews."""
 
 
 def item_pairs(values: np.ndarray, users: np.ndarray, items: np.ndarray, *, min_peers: int = 1) -> Pairs:
-    """Each user's difference to the crowd, item by item, from item sums: O(n n_measures).
+    """Each user's difference to all peers per item, from item sums: O(n n_measures).
 
     As in Eq. 4 of DEP a peer is a review, and a user's further reviews of an item are not peers.
 
     Args:
-        values: float (n, n_measures), row by row a review.
+        values: float (n, n_measures), one row per review.
         users: int (n,): each review's user as a code >= 0.
         items: int (n,): each review's item, likewise, below 2**31.
-        min_peers: Others who must have written about an item, at least 1; users are counted, not reviews.
+        min_peers: Fewest other users of an item, at least 1.
 
     Raises:
         InputError: The lengths differ or a code is out of range.
@@ -89,18 +89,18 @@ def item_pairs(values: np.ndarray, users: np.ndarray, items: np.ndarray, *, min_
 
 
 def within_item_sd(values: np.ndarray, items: np.ndarray) -> np.ndarray:
-    """How far reviews of the same item usually lie apart: the unit in which measures become comparable.
+    """Standard deviation of reviews of one item, estimated robustly: the unit of effect sizes.
 
-    It is sqrt(pi / 2) times the mean absolute distance of a review to the mean of its item, with ``sqrt(n / (n - 1))``
-    for the mean's own share; under normality this is the standard deviation. Few wild texts move it less than they move
-    a standard deviation, and unlike the median absolute deviation it is not 0 for what most reviews do not show at all.
+    sqrt(pi / 2) times the mean absolute distance of a review to the mean of its item, times ``sqrt(n / (n - 1))`` for
+    the mean's own share; under normality this is the standard deviation. Outliers change it less than they change the
+    sample standard deviation, and unlike the median absolute deviation it is not 0 if most reviews have the value 0.
 
     Args:
         values: float (n, n_measures).
         items: int (n,): each review's item as a code >= 0.
 
     Returns:
-        float64 (n_measures,); 0 for what does not vary within items.
+        float64 (n_measures,); 0 for measures that do not vary within items.
     """
     counts = np.bincount(items)
     means = group_sums(values, items, len(counts)) / np.maximum(counts, 1)[:, None]
@@ -111,7 +111,7 @@ def within_item_sd(values: np.ndarray, items: np.ndarray) -> np.ndarray:
 
 
 def effect_sizes(differences: np.ndarray, sd: np.ndarray) -> np.ndarray:
-    """``differences`` (..., n_measures) divided by ``sd`` (n_measures,); 0 where those are 0."""
+    """``differences`` (..., n_measures) divided by ``sd`` (n_measures,); 0 where ``sd`` is 0."""
     return np.divide(differences, sd, out=np.zeros_like(differences, dtype=np.float64), where=sd > 0)
 
 
@@ -124,7 +124,7 @@ def group_sums(values: np.ndarray, groups: np.ndarray, n_groups: int) -> np.ndar
 
 
 def check_codes(values: np.ndarray, users: np.ndarray, items: np.ndarray) -> None:
-    """Refuse rows and codes that do not go together.
+    """Check lengths and codes.
 
     Raises:
         InputError: The lengths differ or a code is out of range.
@@ -141,9 +141,9 @@ class Shrinkage:
     """Variances of each measure, by the method of moments for a one-way layout with random users."""
 
     within: np.ndarray
-    """float64 (n_measures,): of a user's differences around the user's mean."""
+    """float64 (n_measures,): variance of a user's differences around the user's mean."""
     between: np.ndarray
-    """float64 (n_measures,): of the users' true means; 0 where they vary no more than luck lets them."""
+    """float64 (n_measures,): variance of the users' true means; 0 if they vary no more than noise."""
 
     @classmethod
     def of(cls, values: np.ndarray, users: np.ndarray) -> Shrinkage:
@@ -152,16 +152,16 @@ class Shrinkage:
         means = group_sums(values, users, len(sizes)) / np.maximum(sizes, 1)[:, None]
         known = sizes > 0
         within = ((values - means[users]) ** 2).sum(axis=0) / max(len(values) - known.sum(), 1)
-        luck = within * np.mean(1 / sizes[known]) if known.any() else within
-        between = np.maximum((means[known] ** 2).sum(axis=0) / max(known.sum(), 1) - luck, 0)
+        noise = within * np.mean(1 / sizes[known]) if known.any() else within
+        between = np.maximum((means[known] ** 2).sum(axis=0) / max(known.sum(), 1) - noise, 0)
         return cls(within, between)
 
     def __call__(self, means: np.ndarray, n: np.ndarray) -> np.ndarray:
-        """Means of ``n`` values each, drawn towards 0 by their share of luck: the best linear guess at the truth.
+        """Shrink means of ``n`` values towards 0 by their share of noise: the best linear predictor of the true means.
 
         Args:
             means: float (n_users, n_measures).
-            n: int (n_users,); a mean of none becomes 0.
+            n: int (n_users,); the mean of no values becomes 0.
         """
         total = self.between * n[:, None] + self.within
         return means * np.divide(self.between * n[:, None], total, out=np.zeros_like(means), where=total > 0)
@@ -172,29 +172,29 @@ LEVEL = 0.95
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StyleDifference:
-    """One user against the crowd on one measure."""
+    """Difference of one user to all peers on one measure."""
 
     measure: Measure
     difference: float
-    """Own minus others', mean over items, in the measure's unit."""
+    """Own value minus peers' mean, averaged over items, in the measure's unit."""
     effect: float
-    """``difference`` in SD (see ``within_item_sd``); comparable between measures. 0 where nothing varies."""
+    """``difference`` in standard deviations (``within_item_sd``); 0 if nothing varies."""
     low: float
     high: float
-    """Ends of the effect's interval, SD; infinite below two items."""
+    """Ends of the effect's interval; infinite below two items."""
     n_items: int
-    """Items on which the user could be compared."""
+    """Items with peers."""
 
     @property
     def direction(self) -> Literal["more", "less"] | None:
-        """Which way the user departs; None where the interval holds 0, so that nothing can be said."""
+        """Sign of a significant difference; None if the interval contains 0."""
         if self.low > 0:
             return "more"
         return "less" if self.high < 0 else None
 
     @property
     def phrase(self) -> str | None:
-        """What finishes "Compared with others, this user ..."; None where nothing can be said."""
+        """The end of "Compared with others, this user ..."; None if the difference is not significant."""
         return None if self.direction is None else getattr(self.measure, self.direction)
 
 
@@ -205,57 +205,56 @@ def compare(
     sd: np.ndarray | None = None,
     level: float = LEVEL,
 ) -> tuple[StyleDifference, ...]:
-    """One user's reviews against others' reviews of the same items, on every measure.
+    """Compare one user's reviews with peers' reviews of the same items, on every measure.
 
-    Each item gives one difference, own value minus the mean of the others'. The interval is Student's t over items:
-    items are what would be drawn anew, they are few (a percentile bootstrap over five is far too narrow), and the same
-    formula serves all users of a corpus at once. It holds for one measure at a time; among 51, two or three exceed a
-    95 % interval by chance, so ask for a higher level where the strongest are picked.
+    Each item gives one difference: own value minus the peers' mean. The interval is Student's t over items, because
+    items are the sampling unit, they are few (a percentile bootstrap over five is far too narrow), and the formula
+    serves all users of a corpus at once. Intervals are per measure: of 51, two or three exclude 0 at 95 % by chance, so
+    use a higher level to select the strongest.
 
     Args:
-        own: The user's reviews, one an item.
-        peers: For each, others' reviews of that item; where there are none, the item does not count.
-        sd: float (n_measures,): of a whole corpus, which are better known than those of few reviews; None: of the
-            reviews given, the user's among them.
+        own: The user's reviews, one per item.
+        peers: Peers' reviews of each item; items without peers are ignored.
+        sd: float (n_measures,): from a whole corpus, which is more precise; None: from the given reviews.
         level: Coverage of the intervals.
 
     Returns:
-        One a measure, in the order of ``MEASURES``.
+        One difference per measure, in the order of ``MEASURES``.
 
     Raises:
         InputError: ``own`` and ``peers`` are of different lengths.
     """
     if len(own) != len(peers):
-        raise InputError(f"{len(own)} own reviews but peers of {len(peers)} items", hint="one list of peers a review")
+        raise InputError(f"{len(own)} own reviews but peers of {len(peers)} items", hint="one list of peers per review")
     values = measure([*own, *chain.from_iterable(peers)])
     sizes = np.array([len(texts) for texts in peers], dtype=np.int64)
     items = np.concatenate([np.arange(len(own)), np.repeat(np.arange(len(own)), sizes)])
     users = (np.arange(len(values)) >= len(own)).astype(np.int64)
     sd = within_item_sd(values, items) if sd is None else sd
-    return StyleDifferences.of(item_pairs(values, users, items), np.arange(2), sd).findings(0, level=level)
+    return StyleDifferences.of(item_pairs(values, users, items), np.arange(2), sd).of_user(0, level=level)
 
 
 @dataclass(frozen=True, slots=True, eq=False, kw_only=True)
 class StyleDifferences:
-    """All users of a corpus against the crowd on every measure."""
+    """Differences of all users of a corpus to all peers, on every measure."""
 
     users: np.ndarray
-    """int64 (n_users,): codes, ascending; one row each below."""
+    """int64 (n_users,): codes, ascending; one row per user in the other arrays."""
     difference: np.ndarray
-    """float64 (n_users, n_measures): own minus others', mean over items, in the measures' units; 0 without items."""
+    """float64 (n_users, n_measures): mean over items of own minus peers' mean, measures' units; 0 without items."""
     standard_error: np.ndarray
-    """float64 (n_users, n_measures): of ``difference`` over items; infinite below two items."""
+    """float64 (n_users, n_measures): standard error of ``difference`` over items; infinite below two items."""
     n_items: np.ndarray
-    """int64 (n_users,): items on which the user could be compared."""
+    """int64 (n_users,): items with peers."""
     sd: np.ndarray
     """float64 (n_measures,): the unit of effects (see ``within_item_sd``)."""
 
     @classmethod
     def of(cls, pairs: Pairs, users: np.ndarray, sd: np.ndarray) -> StyleDifferences:
-        """The means of ``pairs`` by user.
+        """Average ``pairs`` per user.
 
         Args:
-            pairs: Of these users alone.
+            pairs: Pairs of these users only.
             users: int (n_users,): codes, ascending; some may have no pair.
             sd: float64 (n_measures,).
         """
@@ -269,11 +268,11 @@ class StyleDifferences:
         return cls(users=users, difference=mean, standard_error=error, n_items=n, sd=sd)
 
     def effects(self) -> np.ndarray:
-        """float64 (n_users, n_measures): the differences in SD."""
+        """float64 (n_users, n_measures): the differences in standard deviations."""
         return effect_sizes(self.difference, self.sd)
 
-    def findings(self, row: int, *, level: float = LEVEL) -> tuple[StyleDifference, ...]:
-        """One user's departures, in the order of ``MEASURES``.
+    def of_user(self, row: int, *, level: float = LEVEL) -> tuple[StyleDifference, ...]:
+        """One user's differences, in the order of ``MEASURES``.
 
         Args:
             row: The user's row.
@@ -299,13 +298,13 @@ class StyleDifferences:
 def style_differences(
     values: np.ndarray, users: np.ndarray, items: np.ndarray, *, min_peers: int = 1
 ) -> StyleDifferences:
-    """Every user of a corpus against the others on the same items, without reading any review twice.
+    """Differences of every user of a corpus to peers on the same items.
 
     Args:
-        values: float (n, n_measures) from ``measure``, a row a review.
+        values: float (n, n_measures) from ``measure``, one row per review.
         users: int (n,): each review's user as a code within [0, 2**31).
         items: int (n,): each review's item, likewise.
-        min_peers: Others who must have written about an item for it to count.
+        min_peers: Fewest other users of an item.
 
     Raises:
         InputError: The lengths differ or a code is out of range.
@@ -315,7 +314,7 @@ def style_differences(
 
 
 def _run_sums(values: np.ndarray, from_: np.ndarray, to: np.ndarray) -> np.ndarray:
-    """Sums of ``values[from_[k]:to[k]]`` for runs that follow each other; 0 for empty ones."""
+    """Sums of ``values[from_[k]:to[k]]`` for consecutive runs; 0 for empty runs."""
     sums = np.zeros((len(from_), values.shape[1]))
     filled = to > from_
     if filled.any():
@@ -324,21 +323,21 @@ def _run_sums(values: np.ndarray, from_: np.ndarray, to: np.ndarray) -> np.ndarr
 
 
 def codes(ids: pl.Series) -> np.ndarray:
-    """int64 (n,): each id as its place among the distinct ones, in their order."""
+    """int64 (n,): rank of each id among the distinct ids."""
     return ids.rank("dense").cast(pl.Int64).to_numpy() - 1
 
 
 def style_difference_frame(reviews: pl.DataFrame, *, min_peers: int = 1) -> pl.DataFrame:
-    """How every user of a corpus departs from the others on the same items.
+    """Style differences of every user of a corpus to peers on the same items, as a data frame.
 
     Args:
-        reviews: ``user``, ``item`` and ``text``, a row a review.
-        min_peers: Others who must have written about an item for it to count.
+        reviews: ``user``, ``item`` and ``text``, one row per review.
+        min_peers: Fewest other users of an item.
 
     Returns:
-        A row a user and measure, users in order and measures in that of ``MEASURES``: ``user``, ``measure``,
-        ``difference`` (in the measure's unit), ``standard_error`` (infinite below two items), ``effect`` (in SD)
-        and ``n_items``.
+        One row per user and measure, users sorted and measures in the order of ``MEASURES``: ``user``, ``measure``,
+        ``difference`` (in the measure's unit), ``standard_error`` (infinite below two items), ``effect`` (in standard
+        deviations) and ``n_items``.
     """
     found = style_differences(
         measure(reviews["text"].to_list()), codes(reviews["user"]), codes(reviews["item"]), min_peers=min_peers
