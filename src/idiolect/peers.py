@@ -2,7 +2,7 @@
 
 A peer is any other user who wrote about the same item, optionally before a time. The reader decides which reviews are
 visible (a snapshot has one phase's pool). ``kmeans`` computes what scikit-learn's ``KMeans`` computes by default, for
-many small sets at once (docs/architecture.md has the times).
+many small sets at once.
 """
 
 from __future__ import annotations
