@@ -178,6 +178,16 @@ def test_methods_of_different_models_are_not_compared(store, tmp_path):
         idl.evaluate([idl.RAG("fake"), idl.PAG()], split, tmp_path / "out")
 
 
+def test_budgets_do_not_make_another_model(store, tmp_path):
+    split = store.split(tmp_path / "split")
+    larger = idl.DEP("fake", settings={"backbone": {"max_prompt_tokens": 900, "batch_size": 4}})
+    with pytest.raises(ConfigError, match="is not fitted"):
+        idl.evaluate([idl.RAG("fake"), larger], split, tmp_path / "out")
+    other = idl.DEP("fake", settings={"backbone": {"max_prompt_tokens": 900, "revision": "x"}})
+    with pytest.raises(ConfigError, match="different models"):
+        idl.evaluate([idl.RAG("fake"), other], split, tmp_path / "out")
+
+
 PREDICTIONS = {"a": ["good green tea", "no", "well said"], "b": ["tea", "yes", "said"]}
 REFERENCES = ["good green tea", "no", "well said indeed"]
 

@@ -95,7 +95,12 @@ def test_methods_are_compared_by_their_texts_where_there_is_no_likelihood(evalua
     assert not any(name.startswith("controls") for name in record["tables"])
     assert [set(row["scores"]) for row in record["tables"]["methods"]["methods"]] == [{"rougeL"}] * 5
     assert record["verdicts"] == []
-    (note,) = record["notes"]
+    note, *measured = record["notes"]
+    assert [line.partition(":")[0] for line in measured] == [f"{name} (measured)" for name in ("pag", "dpl", "drp")]
+    assert measured[2].endswith(
+        "no model is extractor or validator or summarizer: differences are measured (stylometry); rules alone check "
+        "them; a template writes the profile"
+    )
     assert note.startswith("m gives no likelihoods: no column nll")
     assert note in (tmp_path / "out" / "report.md").read_text()
     assert server.requests.total() <= 5 * 6

@@ -11,6 +11,7 @@ import pytest
 from idiolect.config import merge
 from idiolect.errors import ArtifactError, ConfigError
 from idiolect.evaluation.runner import run_evaluate
+from idiolect.methods.base import METHODS
 from idiolect.pipeline.adapters import read_record
 from idiolect.pipeline.commands import load_settings, run_fit
 from idiolect.pipeline.results import read_lines
@@ -121,6 +122,24 @@ def test_ones_own_method_gets_the_resources_that_it_requires(job: Any, tmp_path:
     changes = {"methods": ["ownwork:Nearest"], "metrics": [], "differences": {"extractor": {}, "summarizer": {}}}
     record = evaluated(job, tmp_path / "out", **changes)
     assert [row["name"] for row in record["tables"]["methods"]["methods"]] == ["nonpersonalized", "rag", "nearest"]
+
+
+def test_an_installed_methods_entry_point_makes_it_one_of_the_methods(
+    job: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    installed = tmp_path / "site" / "closest-1.0.dist-info"
+    installed.mkdir(parents=True)
+    (installed / "METADATA").write_text("Metadata-Version: 2.1\nName: closest\nVersion: 1.0\n")
+    (installed / "entry_points.txt").write_text("[idiolect.methods]\nclosest = ownwork:Nearest\n")
+    monkeypatch.syspath_prepend(str(installed.parent))
+    METHODS.__dict__.pop("_installed", None)  # read once per process
+    try:
+        changes = {"methods": ["closest"], "metrics": [], "differences": {"extractor": {}, "summarizer": {}}}
+        record = evaluated(job, tmp_path / "out", **changes)
+    finally:
+        METHODS.__dict__.pop("_installed", None)
+    rows = [(row["method"], row["control"]) for row in record["tables"]["controls of nearest"]["methods"]]
+    assert rows == [("nearest", None), ("nearest", "wrong user")]
 
 
 def test_a_class_without_requirements_is_no_method(job: Any, tmp_path: Path) -> None:

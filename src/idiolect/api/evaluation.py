@@ -54,7 +54,7 @@ def evaluate(
     """Compare methods and their controls on a split's test targets, with intervals, tests and attribution.
 
     Non-Perso and RAG are the baselines of every evaluation and always run. A fitted ``DEP`` brings its settings; the
-    others take theirs from the first method.
+    others take theirs from the first method, among them budgets such as ``max_prompt_tokens``.
 
     Args:
         methods: Of the same language model; ``module:Class`` names a method of your own.
@@ -108,7 +108,7 @@ def _first(methods: Sequence[Personalizer | str]) -> tuple[Personalizer | None, 
     ours = [one for one in methods if isinstance(one, Personalizer)]
     if odd := next((one for one in methods if not isinstance(one, (Personalizer, str))), None):
         raise ConfigError(f"{type(odd).__name__} is no method", hint="pass RAG(...), DEP(...) or 'module:Class'")
-    models = {repr((one.model, one.settings.get("backbone"))): one for one in ours}
+    models = {repr((one.model, _model_settings(one))): one for one in ours}
     if len(models) > 1:
         told = " and ".join(map(repr, models.values()))
         raise ConfigError(f"the methods have different models: {told}", hint="evaluate each model by itself")
@@ -120,6 +120,18 @@ def _first(methods: Sequence[Personalizer | str]) -> tuple[Personalizer | None, 
             raise ConfigError(f"{one!r} is not fitted", hint="call fit(split), or from_pretrained")
         return one, one.adapter
     return (ours[0] if ours else None), None
+
+
+_BUDGETS = {"max_prompt_tokens", "batch_size", "limits", "retry", "price"}
+"""Settings of a backbone or its endpoint that do not change which model it is."""
+
+
+def _model_settings(method: Personalizer) -> dict[str, Any]:
+    """The method's own settings of the language model, without budgets."""
+    own = {name: value for name, value in method.settings.get("backbone", {}).items() if name not in _BUDGETS}
+    if isinstance(endpoint := own.get("endpoint"), Mapping):
+        own["endpoint"] = {name: value for name, value in endpoint.items() if name not in _BUDGETS}
+    return own
 
 
 @dataclass(frozen=True, slots=True)

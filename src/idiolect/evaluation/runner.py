@@ -330,7 +330,23 @@ def _notes(
         names = ", ".join(str(one.id) for one in methods)
         notes.append(f"{names} are written by {writer}, the others by {llm.name}: they differ by the model, too")
     extractors = [one for one in ran if "extractor" in roles and "extractor" in one.method.requires.roles]
-    return [*notes, *failure_notes(runs, extracting={one.id.method for one in extractors})]
+    failures = failure_notes(runs, extracting={one.id.method for one in extractors})
+    return [*notes, *failures, *(note for one in ran if one.control is None for note in _modelless(one, roles))]
+
+
+_WITHOUT_MODEL = {
+    "extractor": "differences are measured (stylometry)",
+    "validator": "rules alone check them",
+    "summarizer": "a template writes the profile",
+}
+
+
+def _modelless(condition: Condition, roles: Mapping[str, str]) -> Iterator[str]:
+    """A note on the roles of a method that no model plays."""
+    needs = condition.method.requires
+    missing = [role for role in _WITHOUT_MODEL if role in needs.roles and role not in roles] if needs.measures else []
+    if missing:
+        yield f"{condition.id}: no model is {' or '.join(missing)}: {'; '.join(_WITHOUT_MODEL[one] for one in missing)}"
 
 
 def _record(data: Data, models: Models, adapter: Path | None, provenance: Mapping[str, Any] | None) -> dict[str, Any]:
