@@ -162,6 +162,7 @@ def start() -> Callable[..., Any]:
                 for client in running.opened:
                     client.close()
 
+    run.listening = listening
     return run
 
 

@@ -7,6 +7,7 @@ import html
 import importlib.util
 import json
 import logging
+import signal
 import sys
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
@@ -186,6 +187,8 @@ def serve(config: ServerConfig) -> None:
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(JsonLines())
     logging.basicConfig(level=logging.INFO, handlers=[handler], force=True)
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda *_: None)  # raised again by uvicorn when everything has ended
     asyncio.run(_Server(uvicorn_config(create_app(config), config)).serve())
 
 
