@@ -19,7 +19,7 @@ from idiolect.llm.endpoint import OpenAIConfig
 from idiolect.methods.adaptive import AdaptiveConfig
 from idiolect.pipeline.settings import RoleConfig, Settings
 from idiolect.sandbox.domain import WorldConfig
-from idiolect.softprompt.config import AdapterConfig
+from idiolect.softprompt.config import AdapterConfig, PPlugConfig
 from idiolect.store.embedding import EmbedConfig
 from idiolect.store.ingestion import IngestConfig
 from idiolect.training.config import PretrainConfig
@@ -59,12 +59,19 @@ SECTIONS: tuple[tuple[str, str, type[Config], tuple[str, ...]], ...] = (
         Settings,
         ("methods", "differences"),
     ),
-    ("Fit DEP", _COMMANDS, Settings, ("fit", "adapter_preset", "adapter", "controls", "targets.train_per_user")),
+    ("Fit DEP or PPlug", _COMMANDS, Settings, ("fit", "adapter_method", "adapter_preset", "adapter", "controls", "targets.train_per_user")),
     ("Evaluate", _COMMANDS, Settings, ("targets", "metrics", "resamples", "seed")),
     (
         "DEP's adapter",
-        "under `adapter.` of *Fit DEP*; encoder and backbone fill in their dimensions",
+        "under `adapter.` of *Fit DEP or PPlug*; encoder and backbone fill in their dimensions",
         AdapterConfig,
+        (),
+    ),
+    (
+        "PPlug's adapter",
+        "under `adapter.` of *Fit DEP or PPlug* with `adapter_method: pplug`; encoder and backbone fill in their "
+        "dimensions",
+        PPlugConfig,
         (),
     ),
     (
