@@ -59,8 +59,18 @@ SECTIONS: tuple[tuple[str, str, type[Config], tuple[str, ...]], ...] = (
         Settings,
         ("methods", "differences"),
     ),
-    ("Fit DEP or PPlug", _COMMANDS, Settings, ("fit", "adapter_method", "adapter_preset", "adapter", "controls", "targets.train_per_user")),
-    ("Evaluate", _COMMANDS, Settings, ("targets", "metrics", "resamples", "seed")),
+    (
+        "Fit DEP or PPlug",
+        _COMMANDS,
+        Settings,
+        ("fit", "adapter_method", "adapter_preset", "adapter", "controls", "targets.train_per_user"),
+    ),
+    (
+        "Evaluate",
+        _COMMANDS,
+        Settings,
+        ("targets", "metrics", "baseline", "negative_controls", "uniqueness_groups", "resamples", "seed"),
+    ),
     (
         "DEP's adapter",
         "under `adapter.` of *Fit DEP or PPlug*; encoder and backbone fill in their dimensions",
