@@ -190,6 +190,11 @@ def test_methods_without_adapter_are_evaluated_with_a_fake_and_no_torch(job: Any
     record = json.loads((tmp_path / "out" / "results.json").read_text())
     assert record["backbone"] == "fake"
     assert record["device"].startswith("cpu")
+    report = (tmp_path / "out" / "report.md").read_text()
+    assert report.splitlines()[2].startswith("**The model `fake` copies its prompt")
+    assert "backbone fake; encoder " in report.splitlines()[4] and "; split " in report.splitlines()[4]
+    signatures = [column["signature"] for column in record["tables"]["methods"]["metrics"]]
+    assert [report.count(f"- `{signature}`") for signature in signatures] == [1] * len(signatures)
     assert [row["name"] for row in record["tables"]["methods"]["methods"]] == SHOWN
     assert all(row["anchors"] for row in read_lines(tmp_path / "out" / "samples" / "rag.jsonl"))
 

@@ -27,14 +27,19 @@ if TYPE_CHECKING:
 _MARKUP = re.compile(r"[\\`<>\[\]]")
 
 
-def to_markdown(table: ScoreTable) -> str:
+def to_markdown(table: ScoreTable, *, signatures: bool = True) -> str:
     """A Markdown table: the best of each column in bold, significant differences from the baseline with a dagger."""
     grid = [[plain(name), *cells] for name, *cells in _grid(table, bold=True)]
     lines = [_line(grid[0]), _line(["---", *["---:"] * len(table.columns)]), *map(_line, grid[1:])]
     return (
-        "\n".join([*lines, "", *table_notes(table), "", *(f"- `{column.signature}`" for column in table.columns)])
+        "\n".join([*lines, "", *table_notes(table), *(["", signature_list(table.columns)] if signatures else [])])
         + "\n"
     )
+
+
+def signature_list(columns: Iterable[Column]) -> str:
+    """Every signature once, as a Markdown list."""
+    return "\n".join(f"- `{signature}`" for signature in dict.fromkeys(column.signature for column in columns))
 
 
 def plain(text: str) -> str:

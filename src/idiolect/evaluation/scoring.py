@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -21,6 +21,7 @@ from idiolect.evaluation.judge import Found
 from idiolect.evaluation.render import (
     controls_to_text,
     plain,
+    signature_list,
     to_dict,
     to_frame,
     to_markdown,
@@ -297,7 +298,7 @@ class Evaluation:
         self.folder.mkdir(parents=True, exist_ok=True)
         results.write_json(self.folder / "results.json", {"status": "complete", **record, **self._found()})
         figures = uvq_report.draw_if_possible(self.uvq, self.folder)
-        (self.folder / "report.md").write_text(self._report(figures), encoding="utf-8")
+        (self.folder / "report.md").write_text(self._report(record, figures), encoding="utf-8")
 
     def _found(self) -> dict[str, Any]:
         own = {} if self.own_fidelity is None else {"users_own_fidelity": self.own_fidelity._asdict()}
@@ -314,9 +315,10 @@ class Evaluation:
             "notes": list(self.notes),
         }
 
-    def _report(self, figures: Sequence[Path]) -> str:
+    def _report(self, record: Mapping[str, Any], figures: Sequence[Path]) -> str:
         sections = [
-            f"## {plain(name[0].upper() + name[1:])}\n\n{to_markdown(table)}" for name, table in self._titled().items()
+            f"## {plain(name[0].upper() + name[1:])}\n\n{to_markdown(table, signatures=False)}"
+            for name, table in self._titled().items()
         ]
         if self.verdicts:
             sections.append(f"## Whether it is personal\n\n{verdicts_to_markdown(self.verdicts)}")
@@ -330,10 +332,26 @@ class Evaluation:
         if self.remarks:
             remarks = "".join(f"- {remark}\n" for remark in self.remarks)
             sections.append(f"## Notes\n\n{remarks}")
-        return "# Evaluation\n\n" + "\n".join(sections)
+        columns = (column for table in self._titled().values() for column in table.columns)
+        sections.append(f"## Metrics\n\n{signature_list(columns)}\n")
+        return "\n".join(["# Evaluation\n", *(f"{line}\n" for line in _head(record)), *sections])
 
     def _titled(self) -> dict[str, ScoreTable]:
         return self.tables | {f"methods, {name}": table for name, table in self.categories.items()}
+
+
+def _head(record: Mapping[str, Any]) -> Iterator[str]:
+    """What a reader must know first: models that say nothing of real reviews; then backbone, encoder and split."""
+    models = (record.get("backbone"), *(record.get("roles") or {}).values())
+    if "fake" in models:
+        yield "**The model `fake` copies its prompt: no score below says anything about a language model.**"
+    if (record.get("settings") or {}).get("backbone", {}).get("model") == "sandbox":
+        yield "**The shipped sandbox model was trained on made-up reviews only: scores on real reviews mean nothing.**"
+    names = [f"{name} {plain(str(record[name]))}" for name in ("backbone", "encoder") if name in record]
+    counts = [f"{record[name]} {name}" for name in ("users", "samples") if name in record]
+    split = [f"split {', '.join(f'{k}={v}' for k, v in record['split'].items())}"] if "split" in record else []
+    if names:
+        yield "; ".join([*names, *(plain(one) for one in split), ", ".join(counts)]) + "."
 
 
 @dataclass(frozen=True, slots=True, eq=False)
