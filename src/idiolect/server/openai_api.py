@@ -297,16 +297,9 @@ async def prepare(request: Request, caller: Caller, asked: ChatRequest) -> Chat:
     services: Services = request.app.state.services
     texts = [_text(message, place) for place, message in enumerate(asked.messages)]
     voice = _voice(services, request, asked)
-    if asked.idiolect is None and voice.user and voice.source == "user" and not asked.model.startswith(PREFIX):
-        voice = replace(voice, method="auto")
     users = [text for message, text in zip(asked.messages, texts, strict=True) if message["role"] == "user"]
     query = users[-1] if users else texts[-1]
-    voices = services.voices
-    how = await run_in_threadpool(voices.passed_through, caller.tenant, voice)
-    if how is None and voices.in_process(method := voices.chosen(voice.method)):
-        how = Personalization(method=method, personalized=True)
-    elif how is None:
-        how = await run_in_threadpool(voices.prepare, caller.tenant, voice, query)
+    how = await run_in_threadpool(services.voices.personalize, caller.tenant, voice, query)
     sent = asked.model_dump(exclude_unset=True)
     body = {name: value for name, value in sent.items() if name in PASSED_ON and value is not None}
     known = {*PASSED_ON, "model", "messages", "stream", "stream_options", "user", "idiolect"}

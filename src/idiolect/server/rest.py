@@ -271,11 +271,11 @@ def correct(tenant: Tenant, user: str, difference: str, given: CorrectionIn) -> 
 
 def write(services: Services, tenant: Tenant, given: WriteIn, trace: str) -> dict[str, Any]:
     """A text about an item as a user would write it, by the method's own prompt."""
-    known_user(tenant, given.user)
+    user = known_user(tenant, given.user)
     if given.off:
         raise ApiError(400, "a text in nobody's voice: use the method nonpersonalized", param="off")
     voice = Voice(
-        user=given.user,
+        user=user,
         source="body",
         item=given.item,
         rating=given.rating,

@@ -22,11 +22,12 @@ from pathlib import Path
 from typing import Literal, get_args
 
 from idiolect.api.store import Store
+from idiolect.data.records import clean_id
 from idiolect.encoders import Encoder, load_encoder
 from idiolect.errors import ConfigError, NotFoundError
 from idiolect.server.settings import DEFAULT_TENANT, ServerConfig
 from idiolect.store.embedding import embed_missing
-from idiolect.store.privacy import user_in
+from idiolect.store.privacy import check_names
 from idiolect.store.sql import SqlStore
 from idiolect.types import UserId
 
@@ -199,6 +200,9 @@ class Tenant:
         name: Of the tenant.
         where: Path or URL of the store, made if there is none.
         encoders: Make the vectors of new reviews.
+
+    Raises:
+        ConfigError: The store knows users by pseudonyms, whose key a server does not have.
     """
 
     def __init__(self, name: str, where: str, encoders: Sequence[Encoder]) -> None:
@@ -206,6 +210,7 @@ class Tenant:
             Path(where).parent.mkdir(parents=True, exist_ok=True)
         self.name, self.where, self.encoders = name, where, encoders
         self.front, self.store = Store(where), SqlStore(where)
+        check_names(self.store, None)
         self._write = threading.Lock()
 
     @contextmanager
@@ -216,8 +221,8 @@ class Tenant:
 
     def user(self, name: str) -> UserId | None:
         """The id of a user, as it was given or as ids are stored; None if there is no review by them."""
-        known = user_in(self.store, name, None)
-        return known if self.store.wrote(known) else None
+        ids = [UserId(one) for one in dict.fromkeys((name, clean_id(name)))]
+        return next((id for id in ids if self.store.wrote(id)), None)
 
     def embed(self) -> int:
         """Compute the vectors of reviews that were ingested without; how many those were."""

@@ -123,10 +123,17 @@ class PrivateReader:
         reader: What is visible otherwise.
         least: Other users.
         item: An item that the store does not know; None: there is none.
+        read: Reviews of users that were read already.
     """
 
-    def __init__(self, reader: KnownUsers, least: int, item: Item | None = None) -> None:
-        self._reader, self._least, self._item = reader, least, item
+    def __init__(
+        self,
+        reader: KnownUsers,
+        least: int,
+        item: Item | None = None,
+        read: Mapping[UserId, Sequence[Review]] | None = None,
+    ) -> None:
+        self._reader, self._least, self._item, self._read = reader, least, item, read or {}
 
     def peers(self) -> list[UserId]:
         """See ``KnownUsers``."""
@@ -134,6 +141,8 @@ class PrivateReader:
 
     def profile(self, user: UserId, *, before: Moment | None = None) -> list[Review]:
         """See ``ReviewReader``."""
+        if before is None and user in self._read:
+            return list(self._read[user])
         return self._reader.profile(user, before=before)
 
     def reviews_of(self, item: ItemId, *, exclude: UserId, before: int | None = None) -> list[Review]:
@@ -270,8 +279,13 @@ class Voices:
         """Whether the model in this process answers."""
         return self.upstream is None or requirements(method).adapter
 
-    def passed_through(self, tenant: Tenant, voice: Voice) -> Personalization | None:
-        """Why nothing is personalized; None if it is.
+    def personalize(self, tenant: Tenant, voice: Voice, query: str) -> Personalization:
+        """What is put into a chat, or why nothing is.
+
+        Args:
+            tenant: Whose store.
+            voice: Whose voice.
+            query: What the client asks for: past texts are retrieved for it.
 
         Raises:
             ConfigError: There is no such method.
@@ -283,28 +297,21 @@ class Voices:
             "the method is not personalized": method == UNPERSONALIZED,
         }
         reason = next((why for why, holds in reasons.items() if holds), "")
-        if not reason and tenant.user(voice.user) is None:
-            reason = "the user is not known"
-        if not reason:
-            return None
+        if not reason and (user := tenant.user(voice.user)) is not None:
+            if self.in_process(method):  # it is personalized where it is written
+                return Personalization(method=method, personalized=True)
+            return self._system_turn(tenant, replace(voice, user=user), query, method)
         notes = (_TOY,) if self.upstream is None and self.adapter == SHIPPED_ADAPTER else ()
-        return Personalization(reason=reason, notes=notes)
+        return Personalization(reason=reason or "the user is not known", notes=notes)
 
-    def prepare(self, tenant: Tenant, voice: Voice, query: str) -> Personalization:
-        """The system turn that puts a user's voice into a chat.
-
-        Args:
-            tenant: Whose store.
-            voice: Whose voice; a user that the store knows.
-            query: What the client asks for: past texts are retrieved for it.
-        """
-        method = self.chosen(voice.method)
-        built, sample, item, notes = self._build(tenant, voice, query, self.text, self._extraction)
+    def _system_turn(self, tenant: Tenant, voice: Voice, query: str, method: str) -> Personalization:
+        """The system turn that puts a user's voice into a chat."""
+        built, sample, reader, notes = self._build(tenant, voice, query, self.text, self._extraction)
         prediction = built.generate([sample])[0]
-        found = {review.id: review for review in tenant.store.profile(sample.user)}
+        found = {review.id: review for review in reader.profile(sample.user)}
         shown = [found[id] for id in prediction.anchors if id in found]
-        items = tenant.store.items(list(dict.fromkeys(review.item for review in shown)))
-        text, kept = _system_turn(prediction.profile, shown, items, item if voice.item else None, voice)
+        items = reader.items(list(dict.fromkeys([sample.item, *(review.item for review in shown)])))
+        text, kept = _system_turn(prediction.profile, shown, items, items[sample.item] if voice.item else None, voice)
         return Personalization(
             method=method,
             personalized=True,
@@ -326,7 +333,7 @@ class Voices:
         Raises:
             AnswerError: The model gave no answer.
         """
-        method = self.chosen(voice.method)
+        method, voice = self.chosen(voice.method), replace(voice, user=tenant.user(voice.user) or "")
         settings = self.dep if self.dep is not None and requirements(method).adapter else self.text
         settings = settings.model_copy(update={"sampling": settings.sampling.model_copy(update=dict(sampling))})
         with self._model_lock if self.in_process(method) else _UNLOCKED:
@@ -367,27 +374,22 @@ class Voices:
 
     def _build(
         self, tenant: Tenant, voice: Voice, query: str, settings: Settings, models: Models
-    ) -> tuple[Method, Sample, Item, tuple[str, ...]]:
-        """The method, what it is to write, about which item, and notes."""
-        name, database, user = self.chosen(voice.method), tenant.store, tenant.user(voice.user)
-        if user is None:  # forgotten since
+    ) -> tuple[Method, Sample, PrivateReader, tuple[str, ...]]:
+        """The method, what it is to write, what it reads, and notes."""
+        name, database, user = self.chosen(voice.method), tenant.store, UserId(voice.user)
+        if not (profile := database.profile(user)):  # forgotten since
             raise NotFoundError("the store knows no such user", hint="ids are case-sensitive")
         needs = requirements(name)
         if voice.k is not None:
             k = min(voice.k, settings.context.k) if needs.adapter and settings.context.k else voice.k
             settings = settings.model_copy(update={"context": settings.context.model_copy(update={"k": k})})
-        id = ItemId(voice.item or "request")
-        item = database.items([id]).get(id) if voice.item else None
-        reviewed = bool(voice.item and item is None and database.reviews_of(id, exclude=UserId("")))
-        notes = ("the item is not in the store",) if voice.item and item is None and not reviewed else ()
-        if item is None:
-            title = " ".join(query.split())
-            # Past texts are retrieved by descriptions; a prompt of the method shows title and description.
-            searched = title[:2000] if models is self._extraction else ""
-            item = Item(id=id) if reviewed else Item(id=id, title=title[:300], description=searched)
-        own = [review.id for review in database.profile(user) if voice.item and review.item == item.id]
+        item, notes = self._item(database, voice, query, searched=models is self._extraction)
+        own = [review.id for review in profile if voice.item and review.item == item.id]
         reader = PrivateReader(
-            WithoutReviews(database, own, user=user), max(self.config.min_peers, settings.context.min_peers), item
+            WithoutReviews(database, own, user=user),
+            max(self.config.min_peers, settings.context.min_peers),
+            item,
+            {user: [review for review in profile if review.id not in own]},
         )
         encoder = self._encoder(database, user, name, settings)
         contexts = make_contexts(reader, settings.context, encoder, vectors=needs.vectors)
@@ -399,7 +401,21 @@ class Voices:
             check_adapter(self.adapter, encoder=encoder.name, backbone=models.own.name, templates=words)
         built = MethodBuilder(settings, models, reader, encoder).build(name, contexts, adapter=self.adapter)
         sample = Sample(user=user, item=item.id, rating=voice.rating, title=voice.title)
-        return built, sample, item, notes
+        return built, sample, reader, notes
+
+    @staticmethod
+    def _item(database: SqlStore, voice: Voice, query: str, *, searched: bool) -> tuple[Item, tuple[str, ...]]:
+        """What is written about, and notes: without a known item, what the client asks for stands in its place."""
+        id = ItemId(voice.item or "request")
+        item = database.items([id]).get(id) if voice.item else None
+        if item is not None:
+            return item, ()
+        if voice.item and database.reviews_of(id, exclude=UserId("")):
+            return Item(id=id), ()
+        title = " ".join(query.split())
+        # Past texts are retrieved by descriptions; a prompt of the method shows title and description.
+        item = Item(id=id, title=title[:300], description=title[:2000] if searched else "")
+        return item, ("the item is not in the store",) if voice.item else ()
 
     def _encoder(self, database: SqlStore, user: UserId, method: str, settings: Settings) -> Encoder | None:
         """The encoder, once the user's reviews have its vectors; None if the method reads text alone."""
