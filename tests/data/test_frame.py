@@ -1,4 +1,10 @@
+import pandas as pd
+import pyarrow as pa
+import pytest
+
 from idiolect.data import ITEM_SCHEMA, REVIEW_SCHEMA, item_frame, review_frame
+from idiolect.data.tables import table_parts
+from idiolect.errors import InputError
 from idiolect.types import Item, ItemId, Review, ReviewId, UserId
 
 
@@ -22,3 +28,10 @@ def test_frames_keep_the_order_across_chunks(monkeypatch):
 def test_item_frame_holds_every_field():
     item = Item(id=ItemId("i"), title="t", description="d", category="c")
     assert item_frame([item]).row(0) == ("i", "t", "d", "c")
+
+
+def test_two_columns_of_one_name_are_refused() -> None:
+    names, row = ["user", "user", "item", "text"], ["a", "b", "i", "t"]
+    for table in (pd.DataFrame([row], columns=names), pa.table([[cell] for cell in row], names=names)):
+        with pytest.raises(InputError, match="two columns called 'user'"):
+            list(table_parts(table).parts[0].rows(None))

@@ -266,3 +266,10 @@ def test_what_is_not_text_is_nobodys_output(tmp_path: Path) -> None:
         RejectsWriter(tmp_path / "r")
     with pytest.raises(OutputError):
         check_output(Path("a\0b"), ours=lambda _: True, what="a list")
+
+
+def test_rejects_in_a_folder_without_a_name_are_refused(place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(place)
+    for name in (".", "..", "/"):
+        with pytest.raises(OutputError, match="a folder"):
+            ingest_files(Path("in.jsonl"), store="s.db", rejects=Path(name))

@@ -12,6 +12,7 @@ import pyarrow as pa
 
 from idiolect.data.containers import Row, batch_cells
 from idiolect.data.parts import Parts
+from idiolect.data.records import check_names
 from idiolect.errors import InputError
 
 _CHUNK = 4096
@@ -96,6 +97,8 @@ def _columns(data: Mapping[Any, Any]) -> list[dict[str, Any]]:
 
 def _arrow(data: Any) -> Iterator[pa.RecordBatch] | None:
     """The table's record batches; None if Arrow has no type for a column (pandas' mixed ones)."""
+    if hasattr(data, "columns") and hasattr(data, "to_dict"):
+        check_names([str(name) for name in data.columns], "the table")
     if not hasattr(data, "__arrow_c_stream__"):
         return None
     try:
@@ -109,6 +112,7 @@ def _arrow(data: Any) -> Iterator[pa.RecordBatch] | None:
 def _arrow_rows(batches: Iterator[pa.RecordBatch]) -> Iterator[Row]:
     line = 0
     for batch in batches:
+        check_names(batch.schema.names, "the table")
         for start in range(0, batch.num_rows, _CHUNK):
             for cells in batch_cells(batch.slice(start, _CHUNK)):
                 line += 1

@@ -324,7 +324,7 @@ def ingest_files(
             f"{_stream_name(reviews)} holds the reviews or the items, not both", hint="name a file for one"
         )
     rejects = rejects or default_rejects("table" if isinstance(reviews, Parts) else reviews)
-    item_rejects = rejects.with_name("items." + rejects.name)
+    item_rejects = rejects.parent / ("items." + rejects.name)  # a folder such as "." has no name, and is refused below
     named = [None if isinstance(reviews, Parts) else _path(reviews), _path(items), store_file(store), pseudonyms]
     for path in (rejects, item_rejects):  # before anything is read
         RejectsWriter(path, apart=named)

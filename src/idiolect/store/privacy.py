@@ -114,10 +114,12 @@ def user_in(store: StoreBase, user: str, key: Path | None) -> UserId:
         key: File of the key of the store's pseudonyms; None: it has none.
 
     Raises:
-        ConfigError: The store knows users by other names.
+        ConfigError: The store knows users by other names, or no user is named.
         NotFoundError: There is no such file.
         ArtifactError: The file holds no key.
     """
+    if not clean_id(user):
+        raise ConfigError("no user is named", hint="give the user's id; is a variable empty?")
     pseudonyms = Pseudonyms.open(key, create=False) if key else None
     check_names(store, pseudonyms)
     ids = [pseudonyms(name) if pseudonyms else UserId(name) for name in dict.fromkeys((user, clean_id(user)))]

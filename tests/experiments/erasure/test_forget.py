@@ -414,3 +414,12 @@ def test_a_record_of_an_item_without_texts_stays(tmp_path):
     with SqlStore(store) as database:
         assert database.item_frame()["item"].to_list() == ["bare"]
     assert pl.read_parquet(tmp_path / "export" / "items.parquet")["item"].to_list() == ["bare"]
+
+
+@pytest.mark.parametrize("name", ["", "  ", "\ufeff"])
+def test_a_user_without_a_name_is_not_forgotten_in_silence(tmp_path: Path, name: str) -> None:
+    """An unset variable in a shell must not look like an erasure."""
+    with SqlStore(tmp_path / "s.db") as store:
+        store.add([], others())
+    with pytest.raises(ConfigError, match="no user is named"):
+        forget_user(str(tmp_path / "s.db"), name)
