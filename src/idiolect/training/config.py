@@ -44,6 +44,8 @@ class FitConfig(Config):
     """Autocast of the backbone; ``auto``: on a GPU that has it. The adapter always computes in float32."""
     checkpointing: bool = False
     """Recompute the backbone's activations: slower, far less memory."""
+    prefix_cache_gb: float = Field(default=2.0, ge=0)
+    """Host memory for keys and values of the text before the first soft prompt, which are the same in every epoch."""
     seed: int = 0
     """Of the order of the examples."""
     every: int | None = Field(default=None, gt=0)

@@ -75,6 +75,8 @@ class DocumentConfig(Config):
     """Share of the ``pag``, ``dpl`` and ``drp`` documents without any history beside the profile."""
     textless_share: float = Field(default=0.0, ge=0, le=1)
     """Share of the ``dep`` documents without the text of past reviews."""
+    grouped_share: float = Field(default=0.0, ge=0, le=1)
+    """Share of the ``dep`` documents in the grouped layout (``prompt.layout``)."""
     virtual_token_words: float = Field(default=0.7, ge=0, le=1)
     """Share of the documents with virtual tokens in which words stand in their place, if there are annotations."""
 
@@ -193,7 +195,9 @@ def _document(
             for entry, review in zip(context.entries, past, strict=False)
         ]
     with_text = template != "dep" or rng.random() >= config.textless_share
-    prompt = render(template, context, PromptConfig(with_text=with_text), **values)
+    grouped = template == "dep" and config.grouped_share > 0 and rng.random() < config.grouped_share
+    layout = PromptConfig(with_text=with_text, layout="grouped" if grouped else "interleaved")
+    prompt = render(template, context, layout, **values)
     if annotations is not None and prompt.virtual_tokens and rng.random() < config.virtual_token_words:
         prompt = _with_words(prompt, context, annotations, rng)
     return Document(template, context, prompt, answer)

@@ -97,9 +97,35 @@ class Collator:
     """Any valid token id; padding is masked."""
     collate: Callable[[Sequence[Any]], dict[str, Tensor]]
     """Makes tensors of the examples' inputs: the adapter's."""
+    split_prefix: bool = False
+    """Split the tokens before a row's first virtual token from the rest (see ``softprompt.prefix``)."""
 
     def __call__(self, examples: Sequence[Example]) -> dict[str, Tensor]:
         """The batch of ``examples``, row k for ``examples[k]``, virtual tokens flat in the order of the rows."""
+        inputs = self.collate([example.inputs for example in examples])
+        prefixes = [example.prompt[: _prefix_length(example)] for example in examples] if self.split_prefix else []
+        if not any(map(len, prefixes)):
+            return self._text(examples) | inputs
+        rest = [_without(example, len(prefix)) for example, prefix in zip(examples, prefixes, strict=True)]
+        return self._prefixes(prefixes) | self._text(rest) | inputs
+
+    def _prefixes(self, prefixes: Sequence[np.ndarray]) -> dict[str, Tensor]:
+        """``prefix_ids`` and ``prefix_mask`` (B, P), padded on the left, and ``prefix_name`` (B,)."""
+        lengths = np.array([len(prefix) for prefix in prefixes])
+        width = int(lengths.max())
+        ids = np.full((len(prefixes), width), self.pad_id, dtype=np.int64)
+        for row, prefix in enumerate(prefixes):
+            ids[row, width - len(prefix) :] = prefix
+        hashes = [hashlib.blake2b(np.ascontiguousarray(one).tobytes(), digest_size=8).digest() for one in prefixes]
+        arrays = {
+            "prefix_ids": ids,
+            "prefix_mask": (np.arange(width) >= (width - lengths)[:, None]).astype(np.int64),
+            "prefix_name": np.frombuffer(b"".join(hashes), dtype=np.int64).copy(),
+        }
+        return {name: torch.from_numpy(array) for name, array in arrays.items()}
+
+    def _text(self, examples: Sequence[Example]) -> dict[str, Tensor]:
+        """Ids, masks and labels."""
         rows = len(examples)
         ends = np.array([len(example.prompt) + len(example.target) for example in examples])
         width, n_labels = int(ends.max()), max(len(example.target) for example in examples)
@@ -117,5 +143,17 @@ class Collator:
             "virtual_token_mask": virtual_token_mask,
             "labels": labels,
         }
-        own = {name: torch.from_numpy(array) for name, array in batch.items()}
-        return own | self.collate([example.inputs for example in examples])
+        return {name: torch.from_numpy(array) for name, array in batch.items()}
+
+
+def _prefix_length(example: Example) -> int:
+    """Tokens before the first virtual token; the prompt's last token stays, which predicts the target's first."""
+    last = len(example.prompt) - 1
+    positions = example.virtual_token_positions
+    return min(int(positions[0]), last) if len(positions) else last
+
+
+def _without(example: Example, n: int) -> Example:
+    """The example without the first ``n`` tokens of its prompt."""
+    positions = example.virtual_token_positions - n
+    return replace(example, prompt=example.prompt[n:], virtual_token_positions=positions)

@@ -19,6 +19,7 @@ from transformers import EarlyStoppingCallback, TrainerCallback
 from idiolect.errors import ConfigError, InputError
 from idiolect.softprompt.artifact import AnyConfig, SavedAdapter
 from idiolect.softprompt.model import SoftPromptModel
+from idiolect.softprompt.prefix import PrefixCache, supports_prefix
 from idiolect.softprompt.sae import mean_token_norm
 from idiolect.training.config import FitConfig
 from idiolect.training.examples import Collator, Example, digest
@@ -162,7 +163,11 @@ def fit_adapter(
     """
     with kept_random_state():
         _prepare(backbone, adapter, examples, config)
-        trainer = _trainer(SoftPromptModel(backbone, adapter, process_mean), examples, config, folder, pad_id, validate)
+        # Checkpointing recomputes layers and works without a cache only.
+        split = supports_prefix(backbone) and not config.checkpointing
+        prefixes = PrefixCache(backbone, int(config.prefix_cache_gb * 2**30)) if split else None
+        model = SoftPromptModel(backbone, adapter, process_mean, prefixes)
+        trainer = _trainer(model, examples, config, folder, pad_id, validate)
         wanted = run_fingerprint(adapter.config, config, examples, depends or {})
         state = on_main(lambda: open_folder(folder, wanted, resume=resume))
         if state.finished:
@@ -211,7 +216,7 @@ def _trainer(
             validated=validate is not None,
             on_cpu=next(model.backbone.parameters()).device.type == "cpu",
         ),
-        data_collator=Collator(pad_id, model.adapter.collate),
+        data_collator=Collator(pad_id, model.adapter.collate, split_prefix=model.prefixes is not None),
         train_dataset=examples,
         # Never read, for evaluation is ``validate``; the Trainer refuses to evaluate without it.
         eval_dataset=examples,
