@@ -92,7 +92,7 @@ def likeness(reader: ReviewReader, user: UserId, text: str, *, min_peers: int = 
     compared = in_english(gather(reader, user, config), config)
     own = [review.text for review in compared.own]
     others = [review.text for of_item in compared.peers for review in of_item]
-    counts = {"n_own": len(own), "n_others": len(others)}
+    counts: dict[str, Any] = {"n_own": len(own), "n_others": len(others)}
     if len(own) < MIN_REVIEWS:
         why = f"{len(own)} reviews of the user can be compared with others' of the same items; {MIN_REVIEWS} are needed"
         return Likeness(likeness=None, reason=why, **counts)
@@ -237,7 +237,7 @@ def _trends(values: np.ndarray) -> tuple[Trend, ...]:
     places = [k for k in range(values.shape[1]) if np.ptp(values[:, k]) > 0]
     if not places:
         return ()
-    found = [spearmanr(np.arange(len(values)), values[:, k]) for k in places]
+    found: list[Any] = [spearmanr(np.arange(len(values)), values[:, k]) for k in places]
     corrected = false_discovery_control([one.pvalue for one in found])
     trends = [
         Trend(

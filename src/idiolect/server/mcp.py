@@ -103,7 +103,8 @@ class Tools:
     ) -> Remembered:
         """Store a text that the user wrote themselves about an item; their next text is written with it."""
         tenant = self._tenant(context, "write")
-        review = rest.ReviewIn(user=user, item=item, text=text, rating=rating, title=title)
+        given = {"user": user, "item": item, "text": text, "rating": rating, "title": title}
+        review = rest.ReviewIn.model_validate(given)
         added = rest.add(tenant, rest.BatchIn(reviews=[review]), most=1, key=f"mcp\0{review.model_dump_json()}")
         return Remembered(id=added.ids[0], added=added.reviews_added == 1)
 
@@ -128,7 +129,8 @@ class Tools:
         method: str = "auto",
     ) -> WrittenText:
         """A text about an item in the user's voice."""
-        asked = rest.WriteIn(user=user, item=item, rating=rating, title=title, method=method)
+        given = {"user": user, "item": item, "rating": rating, "title": title, "method": method}
+        asked = rest.WriteIn.model_validate(given)
         found = rest.write(self._services, self._tenant(context, "read"), asked, "")
         kept = {name: found["idiolect"].get(name, []) for name in ("method", "model", "evidence", "notes")}
         return WrittenText(text=found["text"], **kept)

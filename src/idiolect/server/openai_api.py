@@ -193,7 +193,8 @@ def _upstream_error(status: int, headers: Mapping[str, str], content: bytes) -> 
         body = json.loads(content[:65536])
     except ValueError:
         body = {}
-    error = body.get("error") if isinstance(body, dict) and isinstance(body.get("error"), dict) else {}
+    said_of = body.get("error") if isinstance(body, dict) else None
+    error: dict[str, Any] = said_of if isinstance(said_of, dict) else {}
     code, param = error.get("code"), error.get("param")
     if status == 429:
         wait = {"Retry-After": headers["retry-after"]} if headers.get("retry-after", "").isdecimal() else {}
@@ -353,7 +354,7 @@ def _voice(services: Services, request: Request, asked: ChatRequest | ResponsesR
         ApiError: There is no such model.
     """
     method, by_model = _of_model(services, asked.model)
-    fields = asked.idiolect or VoiceFields()
+    fields = asked.idiolect or VoiceFields.model_validate({})
     candidates = {
         "body": fields.user or "",
         "model": by_model,
@@ -443,7 +444,7 @@ async def chunks(chat: Chat) -> AsyncIterator[dict[str, Any]]:
         else:
             source = chat.services.upstream.chunks(chat.body)
         first: dict[str, Any] | None = {"idiolect": chat.about(how, None, model)}
-        async with aclosing(source) as pieces:
+        async with aclosing(source) as pieces:  # type: ignore[type-var]
             async for piece in pieces:
                 usage = piece.get("usage") or usage
                 if choices := piece.get("choices"):
@@ -484,7 +485,7 @@ def _own(chat: Chat, sampling: Mapping[str, Any]) -> Answer:
     voices, tenant = chat.services.voices, chat.caller.tenant
     if chat.how.personalized:
         return voices.write(tenant, chat.voice, chat.query, sampling)
-    turns = [(_role(message["role"]), _text(message, 0)) for message in chat.body["messages"]]
+    turns: list[tuple[Role, str]] = [(_role(message["role"]), _text(message, 0)) for message in chat.body["messages"]]
     return voices.complete(turns, chat.how, sampling)
 
 

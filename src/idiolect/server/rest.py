@@ -22,7 +22,6 @@ from idiolect.explain.layout import Card
 from idiolect.explain.likeness import drift, likeness
 from idiolect.explain.run import explain
 from idiolect.server.http import ApiError, Caller, MayAdmin, MayErase, MayRead, MayWrite, Services
-from idiolect.server.openai_api import VoiceFields
 from idiolect.server.tenants import Scope, Tenant
 from idiolect.server.voice import AnswerError, PrivateReader, Voice
 from idiolect.store.base import Correction
@@ -111,11 +110,15 @@ class CorrectionIn(_Body):
     text: str = Field("", max_length=500, description="The user's own statement, if corrected.")
 
 
-class WriteIn(VoiceFields):
+class WriteIn(_Body):
     """What is to be written."""
 
     user: _Id
     item: _Id
+    rating: float | None = Field(None, ge=0, le=100)
+    title: str = Field("", max_length=2000)
+    method: str = Field("auto", max_length=64, description="rag, pag, dpl, drp, dep or nonpersonalized.")
+    k: int | None = Field(None, ge=1, le=100, description="Past texts that are shown.")
     max_tokens: int | None = Field(None, ge=1, le=8192)
     temperature: float | None = Field(None, ge=0, le=2)
     seed: int | None = Field(None, ge=0, lt=2**31)
@@ -272,15 +275,13 @@ def correct(tenant: Tenant, user: str, difference: str, given: CorrectionIn) -> 
 def write(services: Services, tenant: Tenant, given: WriteIn, trace: str) -> dict[str, Any]:
     """A text about an item as a user would write it, by the method's own prompt."""
     user = known_user(tenant, given.user)
-    if given.off:
-        raise ApiError(400, "a text in nobody's voice: use the method nonpersonalized", param="off")
     voice = Voice(
         user=user,
         source="body",
         item=given.item,
         rating=given.rating,
         title=given.title,
-        method=given.method or "auto",
+        method=given.method,
         k=given.k,
     )
     sampling = {"max_new_tokens": given.max_tokens, "temperature": given.temperature, "seed": given.seed}

@@ -106,8 +106,8 @@ class ApiKeys:
             ConfigError: The tenant's name or a scope is none.
         """
         check_tenant(tenant)
-        if not scopes or (unknown := set(scopes) - set(SCOPES)):
-            raise ConfigError(f"unknown scope {min(unknown) if scopes else ''!r}", hint=f"any of {', '.join(SCOPES)}")
+        if not scopes or set(scopes) - set(SCOPES):
+            raise ConfigError(f"scopes are {', '.join(SCOPES)}, not {', '.join(scopes)!r}", hint="name at least one")
         now, secret = int(time.time()), secrets.token_urlsafe(32)
         expires = None if days is None else int(now + days * _DAY)
         key = ApiKey(

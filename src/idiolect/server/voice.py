@@ -20,7 +20,7 @@ from idiolect.encoders import Encoder
 from idiolect.errors import ConfigError, NotFoundError
 from idiolect.llm.base import LLM, Capability, Completion, SamplingParams, Schema, Usage, reason_and_remedy
 from idiolect.llm.registry import SANDBOX_BACKBONE
-from idiolect.methods.base import ADAPTER_METHOD, BASELINE, METHODS, UNPERSONALIZED, Method, check_support, requirements
+from idiolect.methods.base import BASELINE, METHODS, UNPERSONALIZED, Method, check_support, requirements
 from idiolect.pipeline.adapters import check_adapter
 from idiolect.pipeline.commands import load_settings
 from idiolect.pipeline.data import make_contexts
@@ -233,7 +233,7 @@ class Voices:
             base["backbone"] = {"endpoint": config.endpoint.model_dump()}
         self.text = load_settings(changes=merge(base, config.settings))
         self.adapter = config.adapter or (None if config.endpoint else SHIPPED_ADAPTER)
-        self.dep = load_settings(self.adapter, changes={"cache": None}) if self.adapter else None
+        self.fitted = load_settings(self.adapter, changes={"cache": None}) if self.adapter else None
         self._extraction = Models(_NoAnswer(), self.text.sampling)
         self.upstream = config.endpoint
 
@@ -245,19 +245,22 @@ class Voices:
     @property
     def encoders(self) -> tuple[str, ...]:
         """Whose vectors every review needs."""
-        return tuple(dict.fromkeys([self.text.encoder, *([self.dep.encoder] if self.dep else [])]))
+        used = [self.text, *([self.fitted] if self.fitted else [])]
+        names = [name for one in used for name in (one.encoder, one.context.retriever_encoder) if name]
+        return tuple(dict.fromkeys(names))
 
     @property
     def methods(self) -> tuple[str, ...]:
         """The methods that can be asked for."""
-        return tuple(name for name in METHODS if self.dep is not None or not requirements(name).adapter)
+        kind = requirements(self.fitted.adapter_method).adapter if self.fitted else None
+        return tuple(name for name in METHODS if requirements(name).adapter in (None, kind))
 
     @property
     def model_name(self) -> str:
         """What answers: the upstream's model, or the one in this process."""
         if self.upstream is not None:
             return self.upstream.model
-        return (self.dep or self.text).backbone.model
+        return (self.fitted or self.text).backbone.model
 
     def chosen(self, method: str) -> str:
         """The method that is meant.
@@ -268,16 +271,16 @@ class Voices:
         if method == "auto":
             method = self.config.method
         if method == "auto":
-            return ADAPTER_METHOD if self.upstream is None and self.dep is not None else BASELINE
+            return self.fitted.adapter_method if self.upstream is None and self.fitted is not None else BASELINE
         if method not in METHODS:
             raise ConfigError(f"unknown method {method!r}", hint=suggest(method, self.methods))
         if method not in self.methods:
-            raise ConfigError(f"{method} needs an adapter, and the server has none", hint="another method")
+            raise ConfigError(f"{method} needs an adapter, and the server has no such", hint="another method")
         return method
 
     def in_process(self, method: str) -> bool:
         """Whether the model in this process answers."""
-        return self.upstream is None or requirements(method).adapter
+        return self.upstream is None or requirements(method).adapter is not None
 
     def personalize(self, tenant: Tenant, voice: Voice, query: str) -> Personalization:
         """What is put into a chat, or why nothing is.
@@ -317,7 +320,7 @@ class Voices:
             personalized=True,
             system=text,
             evidence=tuple(str(review.id) for review in kept),
-            peer_scopes=prediction.peer_scopes,
+            peer_scopes={str(scope): n for scope, n in prediction.peer_scopes.items()},
             notes=notes,
         )
 
@@ -334,7 +337,7 @@ class Voices:
             AnswerError: The model gave no answer.
         """
         method, voice = self.chosen(voice.method), replace(voice, user=tenant.user(voice.user) or "")
-        settings = self.dep if self.dep is not None and requirements(method).adapter else self.text
+        settings = self.fitted if self.fitted is not None and requirements(method).adapter else self.text
         settings = settings.model_copy(update={"sampling": settings.sampling.model_copy(update=dict(sampling))})
         with self._model_lock if self.in_process(method) else _UNLOCKED:
             llm = self._loaded.model(settings, tenant.where)
@@ -351,7 +354,7 @@ class Voices:
         Raises:
             AnswerError: The model gave no answer.
         """
-        settings = self.text if self.config.settings.get("backbone") or self.dep is None else self.dep
+        settings = self.text if self.config.settings.get("backbone") or self.fitted is None else self.fitted
         params = settings.sampling.model_copy(update=dict(sampling))
         with self._model_lock:
             llm = self._loaded.model(settings, "server")
@@ -391,8 +394,19 @@ class Voices:
             item,
             {user: [review for review in profile if review.id not in own]},
         )
-        encoder = self._encoder(database, user, name, settings)
-        contexts = make_contexts(reader, settings.context, encoder, vectors=needs.vectors)
+        retrieves, own_encoder = encodes(settings.context.retriever), settings.context.retriever_encoder
+        compared = needs.peers and settings.differences.reads_vectors
+        read = needs.vectors or compared or (retrieves and own_encoder is None)
+        encoder = self._encoder(database, user, settings.encoder) if read else None
+        retrieving = self._encoder(database, user, own_encoder) if retrieves and own_encoder else None
+        contexts = make_contexts(
+            reader,
+            settings.context,
+            encoder,
+            vectors=needs.vectors,
+            retrieving=retrieving,
+            past=needs.past_vectors,
+        )
         if models is self._extraction:
             settings = settings.model_copy(update={"differences": _own_models(settings.differences, settings)})
         if needs.adapter and self.adapter is not None and encoder is not None:
@@ -417,13 +431,9 @@ class Voices:
         item = Item(id=id, title=title[:300], description=title[:2000] if searched else "")
         return item, ("the item is not in the store",) if voice.item else ()
 
-    def _encoder(self, database: SqlStore, user: UserId, method: str, settings: Settings) -> Encoder | None:
-        """The encoder, once the user's reviews have its vectors; None if the method reads text alone."""
-        needs = requirements(method)
-        compared = needs.peers and settings.differences.reads_vectors
-        if not (needs.vectors or compared or encodes(settings.context.retriever)):
-            return None
-        encoder = self._loaded.encoder(settings.encoder)
+    def _encoder(self, database: SqlStore, user: UserId, name: str) -> Encoder:
+        """The encoder, once the user's reviews have its vectors: they lack them if another program added them."""
+        encoder = self._loaded.encoder(name)
         try:
             database.vectors([review.id for review in database.profile(user)], encoder=encoder.name)
         except NotFoundError:
@@ -457,7 +467,7 @@ def _answer(prediction: Prediction, llm: LLM, method: str, notes: tuple[str, ...
         method=method,
         personalized=method != UNPERSONALIZED,
         evidence=tuple(map(str, prediction.anchors)),
-        peer_scopes=prediction.peer_scopes,
+        peer_scopes={str(scope): n for scope, n in prediction.peer_scopes.items()},
         notes=(*notes, *prediction.notes),
     )
     written = prediction.usage.get("write")
