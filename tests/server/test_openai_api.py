@@ -1,5 +1,6 @@
 """OpenAI's routes through the official client."""
 
+import asyncio
 import json
 import threading
 
@@ -276,3 +277,19 @@ def test_without_an_upstream_the_shipped_toy_answers_and_says_so(start, tmp_path
         first = next(iter(stream))
         assert first.idiolect["reason"] == "no user was named"
         assert "toy" in json.dumps(first.idiolect["notes"])
+
+
+def test_the_asynchronous_client_and_a_client_that_goes_away(server):
+    async def run():
+        how = {"base_url": f"{server.url}/v1", "api_key": server.key, "max_retries": 0, "timeout": 120}
+        async with openai.AsyncOpenAI(**how) as client:
+            ask = {"model": "idiolect/rag/ann", "messages": ASK}
+            chats = await asyncio.gather(*(client.chat.completions.create(**ask) for _ in range(20)))
+            stream = await client.chat.completions.create(**ask, stream=True)
+            async for _ in stream:
+                break
+            await stream.close()
+            left = await client.chat.completions.create(**ask)
+            return [chat.choices[0].message.content for chat in [*chats, left]]
+
+    assert asyncio.run(run()) == ["one two three"] * 21
