@@ -1,9 +1,4 @@
-"""``idiolect pretrain``.
-
-``idiolect fit``.
-
-``idiolect write``.
-"""
+"""``idiolect fit``, ``write`` and ``pretrain``."""
 
 from __future__ import annotations
 
