@@ -62,7 +62,7 @@ def fit(
     initial: Path | None = None,
     config: Path | None = None,
     set: Set = (),
-    restart: bool = False,
+    restart: Annotated[bool, Parameter(negative="")] = False,
     json: Json = False,
     quiet: Quiet = False,
 ) -> None:

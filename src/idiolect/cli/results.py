@@ -74,7 +74,7 @@ def evaluate(
     encoder: str | None = None,
     config: Path | None = None,
     set: Set = (),
-    generate_controls: bool = False,
+    generate_controls: Annotated[bool, Parameter(negative="")] = False,
     json: Json = False,
     quiet: Quiet = False,
 ) -> None:
