@@ -58,6 +58,9 @@ EXAMPLES = {
     "explain": "idiolect explain ann",
     "study": "idiolect study --out study --jobs 2",
     "peer": "idiolect peer ann --exclude",
+    "serve": "idiolect serve --store idiolect.db",
+    "keys": "idiolect keys list",
+    "mcp": "idiolect mcp --store idiolect.db",
     "forget": "idiolect forget ann",
     "export": "idiolect export --out folder",
     "import": "idiolect import folder --store copy.db",
@@ -66,8 +69,7 @@ EXAMPLES = {
 """A line per command, shown below its help."""
 _GROUPS = {
     "Reviews": ("ingest", "add", "embed", "split", "export", "import", "doctor"),
-    "Write as a user": ("fit", "write"),
-    "Measure": ("evaluate", "score", "compare"),
+    "Write and measure": ("fit", "write", "evaluate", "score", "compare", "serve", "keys", "mcp"),
     "Users": ("explain", "peer", "forget"),
     "Try it on made-up users": ("demo", "sandbox", "pretrain", "study"),
 }
@@ -116,9 +118,9 @@ def build_app() -> App:
             f"idiolect.cli.{modules[name]}:{_FUNCTIONS.get(name, name)}",
             name=name,
             help=summary,
-            group=groups[name],
-            sort_key=list(groups).index(name),
-            help_epilogue=f"Example:\n  {EXAMPLES[name]}",
+            group=groups.get(name),
+            sort_key=list(groups).index(name) if name in groups else None,
+            help_epilogue=f"Example:\n  {EXAMPLES[name]}" if name in EXAMPLES else None,
         )
     app["--help"].group = app["--version"].group = Group("Options", sort_key=len(titled))
     return app
