@@ -7,12 +7,16 @@ from pathlib import Path
 import pytest
 
 from idiolect.config import load
+from idiolect.experiments.tables.spec import TableSpec
 from idiolect.pipeline.settings import Settings
 from idiolect.training.config import PretrainConfig
 
-RECIPES = sorted((Path(__file__).parents[1] / "recipes").glob("*.yaml"))
+RECIPES = sorted((Path(__file__).parents[1] / "recipes").rglob("*.yaml"))
 
 
-@pytest.mark.parametrize("path", RECIPES, ids=lambda path: path.stem)
+@pytest.mark.parametrize("path", RECIPES, ids=lambda path: f"{path.parent.name}/{path.stem}")
 def test_recipe_is_valid(path: Path) -> None:
-    load(PretrainConfig if path.stem.endswith("_backbone") else Settings, path)
+    if path.stem.startswith(("table-", "figure-")):
+        load(TableSpec, path)
+    else:
+        load(PretrainConfig if path.stem.endswith("_backbone") else Settings, path)

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from idiolect.api.evaluation import Scores, compare, evaluate, score
     from idiolect.api.personalizers import DEP, DPL, DRP, PAG, RAG, NonPersonalized, Personalizer, PPlug
     from idiolect.api.store import Split, Store
+    from idiolect.api.tables import table
 
 _LAZY = {
     **dict.fromkeys(("Store", "Split"), "idiolect.api.store"),
@@ -29,6 +30,7 @@ _LAZY = {
         ("NonPersonalized", "RAG", "PAG", "DPL", "DRP", "DEP", "PPlug", "Personalizer"), "idiolect.api.personalizers"
     ),
     **dict.fromkeys(("evaluate", "score", "compare", "Scores"), "idiolect.api.evaluation"),
+    "table": "idiolect.api.tables",
 }
 """Imported when first used, so that ``import idiolect`` takes milliseconds and loads no torch."""
 
@@ -52,6 +54,7 @@ __all__ = [
     "compare",
     "evaluate",
     "score",
+    "table",
 ]
 
 

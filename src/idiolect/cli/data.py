@@ -1,4 +1,19 @@
-"""``idiolect ingest``, ``add``, ``split``, ``embed``, ``peer``, ``forget``, ``export`` and ``import``."""
+"""``idiolect ingest``.
+
+``idiolect add``.
+
+``idiolect split``.
+
+``idiolect embed``.
+
+``idiolect peer``.
+
+``idiolect forget``.
+
+``idiolect export``.
+
+``idiolect import``.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,9 @@
-"""``idiolect fit``, ``write`` and ``pretrain``."""
+"""``idiolect pretrain``.
+
+``idiolect fit``.
+
+``idiolect write``.
+"""
 
 from __future__ import annotations
 
@@ -62,7 +67,7 @@ def fit(
     initial: Path | None = None,
     config: Path | None = None,
     set: Set = (),
-    restart: Annotated[bool, Parameter(negative="")] = False,
+    restart: bool = False,
     json: Json = False,
     quiet: Quiet = False,
 ) -> None:

@@ -1,11 +1,18 @@
-"""``idiolect demo``, ``sandbox``, ``study`` and ``doctor``."""
+"""``idiolect sandbox``.
+
+``idiolect demo``.
+
+``idiolect study``.
+
+``idiolect doctor``.
+"""
 
 from __future__ import annotations
 
 import sys
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from cyclopts import Parameter
 
@@ -65,33 +72,47 @@ def demo(
         quiet: Show no progress.
     """
     require("torch", extra="all")
-    from idiolect.cli.screens import print_demo
-    from idiolect.experiments.demo import DemoConfig, gains, run_demo
+    from idiolect.experiments.demo import DemoConfig, run_demo
     from idiolect.experiments.study.report import recorded_study
 
     chosen = load(DemoConfig, config, overrides(set), base=DemoConfig().model_dump())
     report = run_demo(out, chosen, say=lambda line: None if quiet else say(line), progress=not quiet)
-    found = gains(report.evaluation)
     study = recorded_study()
-    if not json:
-        print_demo(report.example, found)
-    show(
-        _record(report, study, out), "\n".join(_places(report, out, study.write(out) if study else None)), as_json=json
-    )
+    figures = study.draw_if_possible(out) if study else []
+    lines = [*_live(report), *_recorded(study), *_places(report, out, figures)]
+    show(_record(report, study, out), "\n".join(lines), as_json=json)
 
 
-def _places(report: DemoReport, out: Path, recorded: Path | None) -> Iterator[str]:
-    yield f"\n5/5  done in {report.seconds:.0f} s: {report.users} users, {report.reviews} reviews"
-    yield f"report   {report.evaluation.report} (all scores, controls, tests, what was found)"
-    yield f"texts    {report.evaluation.folder / 'samples'}"
+def _live(report: DemoReport) -> Iterator[str]:
+    """What was fitted just now, the tables, and texts side by side."""
+    yield ""
+    for name, fitted in report.fits.items():
+        seconds = ", ".join(f"{s:.0f}" for s in fitted.seconds_per_epoch)
+        yield f"{name}: {fitted.trainable_share:.1%} of all parameters trained, {seconds} s per epoch"
+    yield f"\nWhat {report.users} users would write ({report.reviews} reviews in the world):\n"
+    yield f"{report.evaluation.text}\n"
+    for sample in report.side_by_side():
+        yield f"--- {sample['user']}"
+        yield from (f"{name:>16}: {text}" for name, text in sample.items() if name != "user")
+
+
+def _recorded(study: RecordedStudy | None) -> Iterator[str]:
+    if study:
+        yield f"\nBeside it, the recorded study ({study.title}):\n"
+        yield study.to_text()
+
+
+def _places(report: DemoReport, out: Path, figures: list[Path]) -> Iterator[str]:
+    yield f"\n5/5  done in {report.seconds:.0f} s"
+    yield f"report   {report.evaluation.folder / 'report.md'}"
+    yield f"samples  {report.evaluation.folder / 'samples'}"
     yield f"store    {out / 'reviews.db'}"
-    if recorded:
-        yield f"study    {recorded} (three larger worlds, recorded for this version)"
-    yield f"next     idiolect explain {report.example.card.user} --store {out / 'reviews.db'}"
+    yield from (f"figure   {path}" for path in [*sorted(report.evaluation.folder.glob("*.svg")), *figures])
+    yield "next     idiolect --help, or README.md: the same on your own reviews"
 
 
 def _record(report: DemoReport, study: RecordedStudy | None, out: Path) -> dict[str, Any]:
-    from idiolect.evaluation import uvq_report
+    from idiolect.evaluation import uvq_report as uvq_report
     from idiolect.evaluation.render import to_dict
 
     found = report.evaluation
@@ -105,6 +126,55 @@ def _record(report: DemoReport, study: RecordedStudy | None, out: Path) -> dict[
         "uvq": uvq_report.to_dict(found.uvq),
         "study": study and dict(study.record),
     }
+
+
+def table(
+    recipe: Annotated[str | None, Parameter(allow_leading_hyphen=False)] = None,
+    /,
+    *,
+    profile: Literal["sandbox", "full"] = "sandbox",
+    out: Path | None = None,
+    seeds: Annotated[tuple[int, ...], Parameter(consume_multiple=True, negative="")] = (),
+    controls: Annotated[bool, Parameter(negative="")] = False,
+    config: Path | None = None,
+    set: Set = (),
+    json: Json = False,
+    quiet: Quiet = False,
+) -> None:
+    """Run a table or figure of the papers, and show it beside the published one.
+
+    Without RECIPE the shipped ones are listed. What an earlier call finished is not done again, and rows that several
+    tables share are run once. Text, Markdown, LaTeX, CSV, figures and one HTML report of all tables are left in the
+    folder.
+
+    Args:
+        recipe: A shipped table's name (dep/table-1), or a YAML file of one.
+        profile: sandbox runs made-up reviews through the shipped model, without network, in minutes to an hour; full
+            runs the papers' data and models, which takes GPUs.
+        out: Folder that tables of a profile share; idiolect-tables-PROFILE if not given.
+        seeds: Of training, sampling and draws; every row is run with each.
+        controls: Also run every row's negative controls.
+        config: YAML file of settings of the profile.
+        set: A setting of the profile as name=value (settings.targets.max_test=16); may be repeated.
+        json: Print one JSON object.
+        quiet: Show no progress.
+    """
+    from idiolect.experiments.tables.spec import load_table, tables
+
+    if recipe is None:
+        known = {name: load_table(name)[1].title for name in tables()}
+        show(known, "\n".join(f"{name.ljust(20)} {title}" for name, title in known.items()), as_json=json)
+        return
+    load_table(recipe)  # a slip is found before anything heavy is imported
+    from idiolect.experiments.tables.run import reproduce
+
+    changes = merge(read_yaml(config) if config else {}, overrides(set))
+    found = reproduce(
+        recipe, out=out, name=profile, changes=changes, seeds=seeds, controls=controls,
+        say=_silent if quiet else say, progress=not quiet,
+    )  # fmt: skip
+    places = "\n".join(f"written  {path}" for path in found.files)
+    show(found.to_dict(), f"{found.table()}\n\n{places}", as_json=json)
 
 
 def study(

@@ -113,7 +113,7 @@ def conditions(data: Data, models: Models, adapter_folder: Path | None) -> list[
     found = [
         replace(condition, registered=name, measured=is_measured(requirements(name), data.settings))
         for name in names
-        for condition in _with_controls(data, builder, name, adapter_folder)
+        for condition in with_controls(data, builder, name, adapter_folder)
     ]
     if not data.settings.negative_controls:
         found = [condition for condition in found if condition.control is None]
@@ -126,7 +126,7 @@ def is_measured(needs: Requirements, settings: Settings) -> bool:
     return needs.measures and not needs.analysis_roles & settings.differences.roles.keys()
 
 
-def _with_controls(data: Data, builder: MethodBuilder, name: str, adapter: Path | None) -> Iterator[Condition]:
+def with_controls(data: Data, builder: MethodBuilder, name: str, adapter: Path | None) -> Iterator[Condition]:
     """A method, its trained controls, and the controls that it declares."""
     past = requirements(name).past_vectors
     contexts, seed = data.contexts(data.evaluated, past=past), data.settings.seed

@@ -157,7 +157,7 @@ class Settings(Config):
     adapter_method: str = ADAPTER_METHOD
     """The method whose adapter ``fit`` fits, and with which ``evaluate`` and ``write`` use it: ``dep``, ``pplug``, or
     ``module:Class`` for one of your own."""
-    adapter_preset: Literal["small", "paper"] = "small"
+    adapter_preset: Literal["small", "paper", "authors"] = "small"
     """Starting point of the adapter's settings."""
     adapter: dict[str, Any] = Field(default_factory=dict)
     """Settings of the adapter laid on its preset (``activation``, ``refine``, ``streams``, ...)."""

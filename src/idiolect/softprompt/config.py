@@ -89,13 +89,16 @@ class AdapterConfig(Config):
         return _from_preset(cls, PRESETS, name, settings)
 
 
+_PAPER = {"standardise": False, "match_norm": False, "recon_weight": 100.0, "sparsity_weight": 1e-3}
 PRESETS: Mapping[str, Mapping[str, Any]] = MappingProxyType(
     {
         "small": {},
-        "paper": {"standardise": False, "match_norm": False, "recon_weight": 100.0, "sparsity_weight": 1e-3},
+        "paper": _PAPER,
+        "authors": {**_PAPER, "activation": "gelu", "decoder_activation": "gelu", "pooling": "streams"},
     }
 )
-"""``small``: the defaults. ``paper``: raw scale and the weights of the DEP paper, section 4.1."""
+"""``small``: the defaults. ``paper``: raw scale and the weights of the DEP paper, section 4.1. ``authors``: the same
+with the activations and the pooling of the authors' program."""
 
 
 class PPlugConfig(Config):

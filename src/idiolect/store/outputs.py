@@ -21,6 +21,7 @@ _MARKS: dict[str, tuple[str, frozenset[str]]] = {
     "backbone": ("pretrain.json", frozenset({"recipe", "data"})),
     "demo": ("demo.json", frozenset({"config", "backbone", "version"})),
     "study": ("claim.json", frozenset({"config", "backbone"})),
+    "tables": ("tables.json", frozenset({"profile", "data"})),
 }
 """What each kind of output has in it, however it got there: a file, and what this says if it is JSON."""
 _OWN = "give the output a folder of its own"

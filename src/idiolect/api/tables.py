@@ -1,0 +1,48 @@
+"""Tables and figures of the papers."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+if TYPE_CHECKING:
+    from idiolect.experiments.tables.run import TableResult
+
+
+def table(
+    recipe: str,
+    *,
+    out: str | Path | None = None,
+    profile: Literal["sandbox", "full"] = "sandbox",
+    seeds: Sequence[int] = (),
+    controls: bool = False,
+    progress: bool = False,
+    **changes: Any,
+) -> TableResult:
+    """Run what a table or figure of a paper lacks; its figures stand beside the published ones.
+
+    Args:
+        recipe: A shipped one's name (``dep/table-1``), or a YAML file.
+        out: Folder that tables of a profile share; None: ``idiolect-tables-<profile>``. Interrupted, call again.
+        profile: ``sandbox``: made-up reviews and the shipped model, no network; ``full``: the papers' data and models.
+        seeds: Instead of the profile's.
+        controls: Also run every row's negative controls.
+        progress: Show bars.
+        **changes: Settings of the profile (``settings={"targets": {"max_test": 16}}``).
+
+    Returns:
+        ``.table()``, ``.files`` (Markdown, LaTeX, CSV, figures) and ``.report``, an HTML page that opens offline.
+
+    Raises:
+        NotFoundError: There is no such table.
+        ConfigError: A setting is wrong, or ``out`` holds something else.
+
+    Example:
+        >>> print(table("dep/table-9"))  # doctest: +SKIP
+    """
+    from idiolect.experiments.tables.run import reproduce
+
+    laid: Mapping[str, Any] = changes
+    place = None if out is None else Path(out)
+    return reproduce(recipe, out=place, name=profile, changes=laid, seeds=seeds, controls=controls, progress=progress)
