@@ -8,7 +8,7 @@ import pytest
 from rich.console import Console
 
 from idiolect.cli.main import main
-from idiolect.cli.results import print_card
+from idiolect.cli.screens import print_card
 from idiolect.experiments.demo import store_world
 from idiolect.explain.run import explain_user
 from idiolect.sandbox.domain import WorldConfig

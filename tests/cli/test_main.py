@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 import subprocess
 import sys
 
@@ -10,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from idiolect.cli.main import COMMANDS, main
+from idiolect.cli.main import COMMANDS, EXAMPLES, build_app, main
 from idiolect.cli.options import overrides
 from idiolect.errors import ConfigError, json_safe, visible
 from idiolect.store.sql import SqlStore
@@ -39,10 +40,21 @@ def test_help_names_every_command_and_loads_no_torch() -> None:
     assert all(name in done.stdout for name in COMMANDS)
 
 
+def test_the_help_fits_on_one_screen(capsys: pytest.CaptureFixture[str], monkeypatch) -> None:
+    monkeypatch.setenv("COLUMNS", "100")
+    _, out, _ = run(capsys, "--help")
+    assert len(out.splitlines()) <= 40
+    assert "Example: idiolect" in out
+
+
 @pytest.mark.parametrize("command", sorted(COMMANDS))
-def test_every_command_explains_itself(command: str, capsys: pytest.CaptureFixture[str]) -> None:
+def test_every_command_explains_itself(command: str, capsys: pytest.CaptureFixture[str], monkeypatch) -> None:
+    monkeypatch.setenv("COLUMNS", "100")
     code, out, _ = run(capsys, command, "--help")
     assert code == 0
+    assert len(out.splitlines()) <= 40
+    assert f"Example: {EXAMPLES[command]}" in " ".join(out.split())
+    build_app().parse_args(shlex.split(EXAMPLES[command])[1:])
     assert COMMANDS[command].split(":")[0].split(",")[0] in " ".join(out.split()) or "Usage" in out
 
 

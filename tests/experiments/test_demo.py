@@ -10,8 +10,8 @@ import pytest
 
 from idiolect.cli.main import main
 from idiolect.config import build, merge
-from idiolect.errors import ConfigError
-from idiolect.experiments.demo import DemoConfig, DemoReport, run_demo
+from idiolect.errors import ArtifactError, ConfigError
+from idiolect.experiments.demo import DemoConfig, DemoReport, gains, run_demo
 from idiolect.pipeline.adapters import CONSTANT, SANDBOX_ADAPTER, check_adapter
 from idiolect.types import ConditionId
 
@@ -41,9 +41,10 @@ def test_it_compares_methods_and_says_what_it_does(demo) -> None:
     controls = {row.control for row in report.evaluation.controls[ConditionId("dep")].rows}
     assert controls >= {"no adapter", "trained constant"}
     assert {path.name for path in folder.iterdir()} >= {"reviews.db", "truth.npz", "split", "adapter", "results"}
-    (shown,) = report.side_by_side(1)
-    measured = {f"{name} (measured)" for name in ("pag", "dpl", "drp")}
-    assert set(shown) == {"user", "reference", "nonpersonalized", "rag", *measured, "dep"}
+    assert [gain.method for gain in gains(report.evaluation)] == ["nonpersonalized", "rag", "pag", "dpl", "drp", "dep"]
+    tested, validated = report.example.items
+    assert set(tested.texts) == set(validated.texts) == {"nonpersonalized", "rag", "dep"}
+    assert tested.reference != validated.reference
 
 
 def test_a_second_call_reads_back_what_the_first_one_did(config, demo, monkeypatch, capsys) -> None:
@@ -64,10 +65,25 @@ def test_a_second_call_reads_back_what_the_first_one_did(config, demo, monkeypat
     assert set(record) >= {"methods", "controls", "verdicts", "seconds"}
     main(["demo", "--out", str(folder), "--quiet", *flags])
     shown = capsys.readouterr().out
-    assert "nonpersonalized" in shown
-    for verdict in record["verdicts"]:
-        assert verdict["sentence"][1:] in shown
+    assert all(name in shown for name in ("Non-Perso", "RAG", "PAG", "DPL", "DRP", "DEP"))
+    assert report.example.card.verdict in " ".join(shown.split())
+    assert "personal" in shown
     assert str(folder / "results" / "report.md") in shown
+    assert (folder / "recorded-study.txt").is_file()
+
+
+def test_damaged_records_end_in_one_line(config: DemoConfig, demo) -> None:
+    folder, _, _ = demo
+    for name in ("demo.json", "example.json"):
+        path = folder / name
+        whole = path.read_text()
+        for damaged in (whole[: len(whole) // 2], "[1]", '{"a": 1}'):
+            path.write_text(damaged)
+            with pytest.raises((ArtifactError, ConfigError)) as found:
+                run_demo(folder, config, say=lambda _: None)
+            assert "\n" not in found.value.message
+            assert found.value.hint
+        path.write_text(whole)
 
 
 def test_another_world_is_refused_in_its_folder(config: DemoConfig, demo) -> None:

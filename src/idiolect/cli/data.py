@@ -1,19 +1,4 @@
-"""``idiolect ingest``.
-
-``idiolect add``.
-
-``idiolect split``.
-
-``idiolect embed``.
-
-``idiolect peer``.
-
-``idiolect forget``.
-
-``idiolect export``.
-
-``idiolect import``.
-"""
+"""``idiolect ingest``, ``add``, ``split``, ``embed``, ``peer``, ``forget``, ``export`` and ``import``."""
 
 from __future__ import annotations
 

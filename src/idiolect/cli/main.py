@@ -10,7 +10,7 @@ import sys
 from collections.abc import Sequence
 from typing import NoReturn
 
-from cyclopts import App, CycloptsError, Parameter, UnusedCliTokensError, ValidationError
+from cyclopts import App, CycloptsError, Group, Parameter, UnusedCliTokensError, ValidationError
 from rich.console import Console
 from rich.text import Text
 
@@ -31,7 +31,7 @@ COMMANDS = {
     "evaluate": "Compare methods and controls on a split's test targets.",
     "score": "Score texts that were made elsewhere, with intervals and tests.",
     "compare": "Compare evaluations, or any two conditions of one.",
-    "explain": "Show how a user differs from others, on what evidence; or have people judge such claims.",
+    "explain": "Show how a user differs from others and on what evidence; or have people rate that.",
     "table": "Run a table or figure of the papers, and show it beside the published one.",
     "study": "Measure, in worlds with planted truth, whether differences identify a user.",
     "peer": "Say whether others may be compared with a user, or change it.",
@@ -43,6 +43,41 @@ COMMANDS = {
     "keys": "Make, list, rotate or revoke API keys of the server.",
     "doctor": "Say what works on this machine and what is missing, or look a store over.",
 }
+EXAMPLES = {
+    "demo": "idiolect demo --out demo",
+    "sandbox": "idiolect sandbox --store world.db --set n_users=300",
+    "ingest": "idiolect ingest reviews.jsonl.gz --items meta.jsonl.gz --column user=reviewerID",
+    "add": 'idiolect add --user ann --item B2 --text "Not bad, I guess." --rating 4',
+    "split": "idiolect split --out split --preset dpl --set min_user_reviews=10",
+    "embed": "idiolect embed --encoder BAAI/bge-m3 --split split",
+    "pretrain": "idiolect pretrain --out backbone --split split --set size=9m",
+    "fit": "idiolect fit --split split --out adapter --backbone Qwen/Qwen2.5-7B-Instruct --encoder BAAI/bge-m3",
+    "write": "idiolect write --user ann --item B1 --rating 4 --adapter adapter",
+    "evaluate": "idiolect evaluate --split split --adapter adapter --out results",
+    "score": "idiolect score predictions.jsonl --baseline rag --metrics rougeL meteor",
+    "compare": "idiolect compare results other-results --metrics rougeL",
+    "explain": "idiolect explain ann",
+    "table": "idiolect table dep/table-1 --profile sandbox",
+    "study": "idiolect study --out study --jobs 2",
+    "peer": "idiolect peer ann --exclude",
+    "serve": "idiolect serve --store idiolect.db",
+    "keys": "idiolect keys list",
+    "mcp": "idiolect mcp --store idiolect.db",
+    "forget": "idiolect forget ann",
+    "export": "idiolect export --out folder",
+    "import": "idiolect import folder --store copy.db",
+    "doctor": "idiolect doctor --store idiolect.db",
+}
+"""A line per command, shown below its help."""
+_GROUPS = {
+    "Reviews": ("ingest", "add", "embed", "split", "export", "import", "doctor"),
+    "Write and measure": ("fit", "write", "evaluate", "score", "compare", "serve", "keys", "mcp"),
+    "Users": ("explain", "peer", "forget"),
+    "Try it on made-up users": ("demo", "sandbox", "pretrain", "study", "table"),
+}
+"""Order of the commands in the help."""
+_START = """Example:
+  idiolect ingest reviews.csv && idiolect write --user ann --item B1 --method rag"""
 _MODULES = {
     "data": ("ingest", "add", "split", "embed", "peer", "forget", "export", "import"),
     "models": ("pretrain", "fit", "write"),
@@ -64,21 +99,39 @@ _REMEDIES = {
 
 
 def build_app() -> App:
-    """The command line, nothing of it imported but names and summaries."""
+    """The command line; commands are imported when they are called."""
     app = App(
         name="idiolect",
         help="Difference-aware personalization: learn a user from how they differ from others on the same thing.",
+        help_epilogue=_START,
         version=__version__,
         result_action="return_value",
-        default_parameter=Parameter(allow_leading_hyphen=True),  # ids, texts and titles may begin with a dash
+        # Ids, texts and titles may begin with a dash. Of the defaults only those that say something are shown.
+        default_parameter=Parameter(allow_leading_hyphen=True, show_default=_shown_default),
         print_error=False,
         exit_on_error=False,
         suppress_keyboard_interrupt=False,  # ``main`` says what to do next
     )
     modules = {name: module for module, names in _MODULES.items() for name in names}
+    titled = {title: Group(title, sort_key=at) for at, title in enumerate(_GROUPS)}
+    groups = {name: titled[title] for title, names in _GROUPS.items() for name in names}
     for name, summary in COMMANDS.items():
-        app.command(f"idiolect.cli.{modules[name]}:{_FUNCTIONS.get(name, name)}", name=name, help=summary)
+        app.command(
+            f"idiolect.cli.{modules[name]}:{_FUNCTIONS.get(name, name)}",
+            name=name,
+            help=summary,
+            group=groups.get(name),
+            sort_key=list(groups).index(name) if name in groups else None,
+            help_epilogue=f"Example:\n  {EXAMPLES[name]}" if name in EXAMPLES else None,
+        )
+    app["--help"].group = app["--version"].group = Group("Options", sort_key=len(titled))
     return app
+
+
+def _shown_default(value: object) -> str | None:
+    if value is None or value is False or value in ("", ()):
+        return None
+    return ", ".join(map(str, value)) if isinstance(value, tuple) else str(value)
 
 
 def main(tokens: Sequence[str] | None = None) -> None:

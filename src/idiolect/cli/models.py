@@ -1,9 +1,4 @@
-"""``idiolect pretrain``.
-
-``idiolect fit``.
-
-``idiolect write``.
-"""
+"""``idiolect fit``, ``write`` and ``pretrain``."""
 
 from __future__ import annotations
 
@@ -67,7 +62,7 @@ def fit(
     initial: Path | None = None,
     config: Path | None = None,
     set: Set = (),
-    restart: bool = False,
+    restart: Annotated[bool, Parameter(negative="")] = False,
     json: Json = False,
     quiet: Quiet = False,
 ) -> None:

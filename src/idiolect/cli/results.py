@@ -1,13 +1,4 @@
-"""``idiolect score``.
-
-``idiolect evaluate``.
-
-``idiolect compare``.
-
-A card on the terminal: styles where there is a terminal, plain lines where there is none.
-
-``idiolect explain``.
-"""
+"""``idiolect evaluate``, ``score``, ``compare`` and ``explain``."""
 
 from __future__ import annotations
 
@@ -17,19 +8,16 @@ from typing import Annotated
 
 from cyclopts import Parameter
 from cyclopts.validators import Number
-from rich.console import Console
-from rich.padding import Padding
-from rich.text import Text
 
 from idiolect.api.evaluation import score as score_texts
 from idiolect.cli.options import Json, KeyFile, Quiet, Set, StorePath, UserName, columns, overrides, progress, show
 from idiolect.config import load
-from idiolect.errors import ConfigError, visible
+from idiolect.errors import ConfigError
 from idiolect.evaluation.compare import check_files, compare_evaluations, write_text
 from idiolect.evaluation.runner import run_evaluate
 from idiolect.evaluation.significance import RESAMPLES
 from idiolect.explain.card import ExplainConfig
-from idiolect.explain.layout import Card, Line, lines, to_markdown
+from idiolect.explain.layout import to_markdown
 from idiolect.explain.ratings import rate, write_sheet
 from idiolect.explain.run import explain_user
 from idiolect.metrics.registry import DEFAULT_METRICS
@@ -86,7 +74,7 @@ def evaluate(
     encoder: str | None = None,
     config: Path | None = None,
     set: Set = (),
-    generate_controls: bool = False,
+    generate_controls: Annotated[bool, Parameter(negative="")] = False,
     json: Json = False,
     quiet: Quiet = False,
 ) -> None:
@@ -167,49 +155,6 @@ def compare(
     show(found.record(), found.text, as_json=json)
 
 
-_INDENT = {"claim": 1, "figures": 4, "quote": 4, "rejected": 1}
-_SPACED = ("verdict", "heading", "claim")
-"""Parts with an empty line before."""
-
-
-def print_card(card: Card, console: Console | None = None) -> None:
-    """Print a card, wrapped to a terminal's width; piped, one line each and no colours.
-
-    Args:
-        card: What to print.
-        console: Where; None: standard output.
-    """
-    console = console or Console(highlight=False)
-    before, number = "", 0
-    for line in lines(card):
-        number = 0 if line.part == "heading" else number + (line.part == "claim")
-        if line.part in _SPACED or (line.part == "note" and before not in ("title", "")):
-            console.print()
-        text = _styled(line, number)
-        if console.is_terminal:
-            console.print(Padding(text, (0, 0, 0, _INDENT.get(line.part, 0))))
-        else:
-            console.print(" " * _INDENT.get(line.part, 0) + text.plain, markup=False, soft_wrap=True)
-        before = line.part
-
-
-def _styled(line: Line, number: int) -> Text:
-    """Text of users is appended, never parsed, so that it can be no markup; and a terminal obeys none of it."""
-    line = line._replace(text=visible(line.text), aside=visible(line.aside))
-    if line.part == "claim":
-        return Text.assemble((f"{number}. ", "dim"), (line.text, "bold"), (f"  {line.aside}", "cyan"))
-    if line.part == "quote":
-        return Text.assemble((f"“{line.text}”", "italic green"), (f"  {line.aside}", "dim"))
-    if line.part == "rejected":
-        return Text.assemble((f"- {line.text}", ""), (f"  {line.aside}", "dim"))
-    return Text(
-        line.text, style={"title": "bold", "verdict": "bold cyan", "heading": "underline"}.get(line.part, "dim")
-    )
-
-
-_Sheets = Annotated[tuple[Path, ...], Parameter(consume_multiple=True, negative="", allow_leading_hyphen=False)]
-
-
 def explain(
     user: UserName | None = None,
     /,
@@ -266,4 +211,6 @@ def explain(
         elif markdown:
             show({}, to_markdown(card).rstrip("\n"), as_json=False)
         else:
+            from idiolect.cli.screens import print_card
+
             print_card(card)

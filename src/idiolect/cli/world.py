@@ -1,11 +1,4 @@
-"""``idiolect sandbox``.
-
-``idiolect demo``.
-
-``idiolect study``.
-
-``idiolect doctor``.
-"""
+"""``idiolect demo``, ``sandbox``, ``study`` and ``doctor``."""
 
 from __future__ import annotations
 
@@ -72,47 +65,33 @@ def demo(
         quiet: Show no progress.
     """
     require("torch", extra="all")
-    from idiolect.experiments.demo import DemoConfig, run_demo
+    from idiolect.cli.screens import print_demo
+    from idiolect.experiments.demo import DemoConfig, gains, run_demo
     from idiolect.experiments.study.report import recorded_study
 
     chosen = load(DemoConfig, config, overrides(set), base=DemoConfig().model_dump())
     report = run_demo(out, chosen, say=lambda line: None if quiet else say(line), progress=not quiet)
+    found = gains(report.evaluation)
     study = recorded_study()
-    figures = study.draw_if_possible(out) if study else []
-    lines = [*_live(report), *_recorded(study), *_places(report, out, figures)]
-    show(_record(report, study, out), "\n".join(lines), as_json=json)
+    if not json:
+        print_demo(report.example, found)
+    show(
+        _record(report, study, out), "\n".join(_places(report, out, study.write(out) if study else None)), as_json=json
+    )
 
 
-def _live(report: DemoReport) -> Iterator[str]:
-    """What was fitted just now, the tables, and texts side by side."""
-    yield ""
-    for name, fitted in report.fits.items():
-        seconds = ", ".join(f"{s:.0f}" for s in fitted.seconds_per_epoch)
-        yield f"{name}: {fitted.trainable_share:.1%} of all parameters trained, {seconds} s per epoch"
-    yield f"\nWhat {report.users} users would write ({report.reviews} reviews in the world):\n"
-    yield f"{report.evaluation.text}\n"
-    for sample in report.side_by_side():
-        yield f"--- {sample['user']}"
-        yield from (f"{name:>16}: {text}" for name, text in sample.items() if name != "user")
-
-
-def _recorded(study: RecordedStudy | None) -> Iterator[str]:
-    if study:
-        yield f"\nBeside it, the recorded study ({study.title}):\n"
-        yield study.to_text()
-
-
-def _places(report: DemoReport, out: Path, figures: list[Path]) -> Iterator[str]:
-    yield f"\n5/5  done in {report.seconds:.0f} s"
-    yield f"report   {report.evaluation.folder / 'report.md'}"
-    yield f"samples  {report.evaluation.folder / 'samples'}"
+def _places(report: DemoReport, out: Path, recorded: Path | None) -> Iterator[str]:
+    yield f"\n5/5  done in {report.seconds:.0f} s: {report.users} users, {report.reviews} reviews"
+    yield f"report   {report.evaluation.report} (all scores, controls, tests, what was found)"
+    yield f"texts    {report.evaluation.folder / 'samples'}"
     yield f"store    {out / 'reviews.db'}"
-    yield from (f"figure   {path}" for path in [*sorted(report.evaluation.folder.glob("*.svg")), *figures])
-    yield "next     idiolect --help, or README.md: the same on your own reviews"
+    if recorded:
+        yield f"study    {recorded} (three larger worlds, recorded for this version)"
+    yield f"next     idiolect explain {report.example.card.user} --store {out / 'reviews.db'}"
 
 
 def _record(report: DemoReport, study: RecordedStudy | None, out: Path) -> dict[str, Any]:
-    from idiolect.evaluation import uvq_report as uvq_report
+    from idiolect.evaluation import uvq_report
     from idiolect.evaluation.render import to_dict
 
     found = report.evaluation

@@ -1,16 +1,11 @@
-"""A made-up world into a store.
-
-The main job, live, on a small world made up for it: reviews in, text in the user's voice out, and what it gains.
-"""
+"""The main job, live, on a small made-up world: reviews in, text in the user's style out, and what it gains."""
 
 from __future__ import annotations
 
-import json
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from idiolect.config import Config
 from idiolect.context import ContextConfig
@@ -18,16 +13,22 @@ from idiolect.data.files import atomic_write, check_output
 from idiolect.data.split import make_split
 from idiolect.data.split_config import SplitConfig
 from idiolect.encoders import load_encoder
-from idiolect.errors import ConfigError, OutputError
+from idiolect.errors import ArtifactError, OutputError
+from idiolect.evaluation.attribution import Verdict
 from idiolect.evaluation.runner import Evaluation, evaluate
+from idiolect.evaluation.scoring import NLL
+from idiolect.explain.layout import Card
+from idiolect.explain.run import explain, find_all_differences
 from idiolect.llm.base import SamplingParams
 from idiolect.llm.registry import BackboneConfig
 from idiolect.llm.transformers import TransformersLLM
+from idiolect.methods.base import ADAPTER_METHOD, BASELINE, UNPERSONALIZED
 from idiolect.pipeline import results
 from idiolect.pipeline.adapters import SANDBOX_ADAPTER
 from idiolect.pipeline.commands import require_weights
 from idiolect.pipeline.data import Data
 from idiolect.pipeline.fit import fit
+from idiolect.pipeline.models import MethodBuilder, Models
 from idiolect.pipeline.settings import Settings, TargetConfig
 from idiolect.prompts.rendering import PromptConfig
 from idiolect.sandbox.domain import WorldConfig
@@ -40,22 +41,24 @@ from idiolect.store.privacy import check_names
 from idiolect.store.sql import SqlStore
 from idiolect.training.config import FitConfig
 from idiolect.training.fit import FitReport
+from idiolect.types import ConditionId, Sample
 from idiolect.version import __version__
 
 
 def store_world(store: str, config: WorldConfig, *, truth: Path | None = None) -> AddReport:
-    """Add a world's items and reviews to a store, and save what was planted.
+    """Add a world's items and reviews to a store, and save the ground truth.
 
     Args:
-        store: SQLite file (made where absent) or database URL.
+        store: SQLite file (made if absent) or database URL.
         config: The world.
-        truth: Where the planted effects go; None: nowhere.
+        truth: File for the true effects; None: they are not saved.
 
     Raises:
-        ConfigError: The store knows users by pseudonyms, or something else is where the truth is to go.
+        ConfigError: The store knows users by pseudonyms, or ``truth`` is another kind of file.
+        OutputError: The folder of ``truth`` does not exist.
     """
     if truth is not None:
-        truth = check_output(truth, ours=is_truth, what="a planted truth", apart=(store_file(store),))
+        truth = check_output(truth, ours=is_truth, what="a ground truth", apart=(store_file(store),))
         if not truth.parent.is_dir():
             raise OutputError(f"there is no folder {str(truth.parent)!r} for the truth", hint="make it first")
     world = World(config)
@@ -68,13 +71,15 @@ def store_world(store: str, config: WorldConfig, *, truth: Path | None = None) -
 
 
 Say = Callable[[str], None]
+SHOWN = (UNPERSONALIZED, BASELINE, ADAPTER_METHOD)
+"""Methods whose texts are shown beside the user's own."""
 
 
 class DemoConfig(Config):
     """A world and a run that take minutes on two cores."""
 
     world: WorldConfig = WorldConfig(seed=20, n_users=150, n_items=110, reviews_per_user=(9, 13), user_sd=5.0)
-    """Not the one that the shipped backbone was pretrained on: other users, other items."""
+    """Other users and items than the shipped backbone was pretrained on."""
     split: SplitConfig = SplitConfig.preset("small", min_profile=4)
     """What is held out."""
     settings: Settings = Settings(
@@ -101,72 +106,147 @@ class DemoConfig(Config):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class ItemTexts:
+    """The user's own text about one item, and what methods wrote in their place."""
+
+    title: str
+    rating: float | None
+    reference: str
+    texts: Mapping[str, str]
+    """By method."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Example:
+    """One user: how they differ from others, and held-out texts of theirs beside generated ones."""
+
+    card: Card
+    items: tuple[ItemTexts, ...]
+    """The test target; then the validation target, which methods saw only when the best checkpoint was chosen."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Gain:
+    """What one method gains over Non-Perso, in nats per review."""
+
+    method: str
+    nats: float
+    """Mean negative log-likelihood of the users' own texts under the method."""
+    verdict: Verdict | None
+    """Gain over Non-Perso and whether it is personal; None for Non-Perso itself."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class DemoReport:
     """What the demo found."""
 
     evaluation: Evaluation
     fits: dict[str, FitReport]
+    example: Example
     users: int
     reviews: int
     seconds: float
 
-    def side_by_side(self, count: int = 2) -> list[dict[str, str]]:
-        """What a user wrote beside what the methods wrote for them."""
-        methods = [row.condition for row in self.evaluation.methods.rows]
-        names = list(map(str, methods))
-        files = [results.output_file(self.evaluation.folder, "samples", one.plain_name) for one in methods]
-        rows = {name: results.read_lines(file) for name, file in zip(names, files, strict=True)}
-        return [
-            {"user": first["user"], "reference": first["reference"]} | {name: rows[name][k]["text"] for name in names}
-            for k, first in enumerate(rows[names[0]][:count])
-        ]
+
+def gains(evaluation: Evaluation) -> tuple[Gain, ...]:
+    """What each method of an evaluation gains over Non-Perso, in the order of its table."""
+    settled = {
+        verdict.claim.method: verdict
+        for verdict in evaluation.verdicts
+        if (verdict.claim.baseline, verdict.claim.source) == (ConditionId(UNPERSONALIZED), "user")
+    }
+    place = [column.name for column in evaluation.methods.columns].index(NLL.name)
+    return tuple(
+        Gain(method=row.condition.method, nats=cell.score.value, verdict=settled.get(row.condition))
+        for row in evaluation.methods.rows
+        if (cell := row.cells[place])
+    )
 
 
 def run_demo(folder: Path, config: DemoConfig | None = None, *, say: Say, progress: bool = False) -> DemoReport:
-    """World, store, split, vectors, fit, evaluation; everything lands in ``folder`` and is taken up again there.
+    """World, store, split, vectors, fit, evaluation; a second call with the same folder goes on there.
 
     Args:
-        folder: Where store, split, adapter and results go.
-        config: How large.
-        say: Told what happens, a line a step.
+        folder: Gets store, split, adapter and results.
+        config: World and settings; None: the defaults.
+        say: Called with a line per step.
         progress: Show bars.
 
     Raises:
         ConfigError: ``folder`` holds another demo or other files, or no adapter can be fitted to the backbone.
+        ArtifactError: A record in ``folder`` is damaged.
     """
     config = config or DemoConfig()
     started = time.monotonic()
     require_weights(config.settings.backbone)
     check_own(folder, "demo")
     llm = TransformersLLM.load(config.settings.backbone, progress=progress)
-    _claim(folder, {"config": config.model_dump(mode="json"), "version": __version__, "backbone": llm.name})
+    depends = {"config": config.model_dump(mode="json"), "version": __version__, "backbone": llm.name}
+    results.claim(folder / "demo.json", depends, "demo")
     world = World(config.world)
     with SqlStore(folder / "reviews.db") as store:
         say("1/5  making up a world of users, items and reviews")
         store.add(world.items(), world.reviews())
         counts = store.counts()
         world.save_truth(folder / "truth.npz")
-        say(f"2/5  turning {counts.reviews} reviews into vectors")
+        say(f"2/5  computing the vectors of {counts.reviews} reviews")
         encoder = load_encoder(config.settings.encoder)
         embed_missing(store, encoder, progress=progress)
         made = make_split(store.review_frame(), store.item_frame(), config.split)
         made.save(folder / "split", fingerprint=store.fingerprint())
         users = len(made.users)
         data = Data(store, folder / "split", config.settings, encoder=encoder)
-        known = " on from adapters of other users" if config.initial else ""
-        say(f"3/5  fitting DEP, and a constant soft prompt to compare with, on {users} users{known} (backbone frozen)")
+        known = ", continuing from adapters of other users" if config.initial else ""
+        say(f"3/5  fitting DEP, and a constant soft prompt as a control, on {users} users{known} (backbone frozen)")
         fits = fit(data, llm, folder=folder / "adapter", initial=config.initial, progress=progress)
-        say("4/5  writing and scoring: methods, then each fed wrongly on purpose")
+        say("4/5  writing and scoring: methods and their negative controls")
         found = evaluate(data, llm, folder=folder / "results", adapter=folder / "adapter")
+        shown = _example(data, llm, folder)
     return DemoReport(
-        evaluation=found, fits=fits, users=users, reviews=counts.reviews, seconds=time.monotonic() - started
+        evaluation=found,
+        fits=fits,
+        example=shown,
+        users=users,
+        reviews=counts.reviews,
+        seconds=time.monotonic() - started,
     )
 
 
-def _claim(folder: Path, demo: Mapping[str, Any]) -> None:
-    """Make the folder this demo's own; the same demo goes on in it, another is refused."""
-    path = folder / "demo.json"
-    if path.is_file() and json.loads(path.read_text(encoding="utf-8")) != json.loads(json.dumps(demo)):
-        raise ConfigError(f"{str(folder)!r} holds another demo", hint="choose another --out, or remove that folder")
-    folder.mkdir(parents=True, exist_ok=True)
-    results.write_json(path, demo)
+def _example(data: Data, llm: TransformersLLM, folder: Path) -> Example:
+    """The first test user who differs significantly from others; without any, the first test user."""
+    samples = data.samples("test")
+    found = find_all_differences(data.store, [sample.user for sample in samples])
+    place = next((place for place, one in enumerate(found) if one.claims), 0)
+    user = samples[place].user
+    files = {name: results.output_file(folder / "results", "samples", name) for name in SHOWN}
+    tested = {name: results.read_lines(path)[place]["text"] for name, path in files.items()}
+    items = [_item_texts(data, samples[place], tested)]
+    held_out = set(data.split.ids("validation"))
+    for review in data.store.profile(user):
+        if review.id in held_out:
+            sample = Sample.of(review)
+            items.append(_item_texts(data, sample, _written(data, llm, sample, folder)))
+    return Example(card=explain(data.store, user), items=tuple(items[:2]))
+
+
+def _item_texts(data: Data, sample: Sample, texts: Mapping[str, str]) -> ItemTexts:
+    item = data.store.items([sample.item]).get(sample.item)
+    title = item.title if item and item.title else sample.item
+    return ItemTexts(title=title, rating=sample.rating, reference=sample.reference or "", texts=texts)
+
+
+def _written(data: Data, llm: TransformersLLM, sample: Sample, folder: Path) -> Mapping[str, str]:
+    """What the shown methods write for a validation target, by method."""
+    path = folder / "example.json"
+    if path.is_file():
+        texts = results.read_json(path).get("texts")
+        if isinstance(texts, dict) and set(texts) == set(SHOWN) and all(isinstance(one, str) for one in texts.values()):
+            return texts
+        raise ArtifactError(f"{str(path)!r} holds no texts", hint="delete it, and run the same command again")
+    with Models(llm, data.settings.sampling) as models:
+        builder = MethodBuilder(data.settings, models, data.snapshot("validation"), data.text_encoder)
+        contexts = data.contexts("validation")
+        methods = {name: builder.build(name, contexts, adapter=folder / "adapter") for name in SHOWN}
+        texts = {name: method.generate([sample])[0].text for name, method in methods.items()}
+    results.write_json(path, {"target": sample.target, "texts": texts})
+    return texts

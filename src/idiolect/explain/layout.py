@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any, Literal, NamedTuple
 
@@ -12,6 +12,7 @@ import numpy as np
 from idiolect.difference.claims.corrections import hidden_by, statements, without_corrected
 from idiolect.difference.claims.feature import Feature
 from idiolect.difference.stylometry import MEASURES
+from idiolect.errors import visible
 from idiolect.explain.card import (
     LEAD,
     Claim,
@@ -44,9 +45,13 @@ class CardClaim:
     quotes: tuple[UserQuote, ...]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True, kw_only=True, repr=False)
 class Card:
-    """How one user differs from peers. It has no text of other users."""
+    """How one user differs from peers. It has no text of other users.
+
+    Example:
+        >>> print(store.explain("ann").text)  # doctest: +SKIP
+    """
 
     user: UserId
     n_reviews: int
@@ -75,6 +80,17 @@ class Card:
     """The user's own statements, in place of differences that they corrected."""
     alike: tuple[UserId, ...] = ()
     """Other users with ids that look the same: perhaps the same person with a split history."""
+
+    def __repr__(self) -> str:
+        return self.text
+
+    def _repr_markdown_(self) -> str:
+        return to_markdown(self)
+
+    @property
+    def text(self) -> str:
+        """The card as plain text, control characters escaped."""
+        return "\n".join(text_lines(self))
 
     @property
     def abstains(self) -> bool:
@@ -342,6 +358,35 @@ def _rejected_layout(one: Rejected) -> Line:
     often = f" ({one.count} times)" if one.count > 1 else ""
     why = REASONS.get(one.reason, one.reason)
     return Line("rejected", f"{one.statement}{often}", f"{why}: {one.detail}" if one.detail else why)
+
+
+INDENT: Mapping[Part, int] = {"claim": 1, "figures": 4, "quote": 4, "rejected": 1}
+SPACED: tuple[Part, ...] = ("verdict", "heading", "claim")
+"""Parts with an empty line before."""
+
+
+def numbered(card: Card) -> Iterator[tuple[Line, int, bool]]:
+    """Every line with its number among the claims of its heading, and whether an empty line goes before it."""
+    before, number = "", 0
+    for line in lines(card):
+        number = 0 if line.part == "heading" else number + (line.part == "claim")
+        yield line, number, line.part in SPACED or (line.part == "note" and before not in ("title", ""))
+        before = line.part
+
+
+def text_lines(card: Card) -> Iterator[str]:
+    """The card as lines of plain text; what users wrote is escaped, so that no terminal obeys it."""
+    for line, number, spaced in numbered(card):
+        if spaced:
+            yield ""
+        yield " " * INDENT.get(line.part, 0) + plain_line(line, number)
+
+
+def plain_line(line: Line, number: int) -> str:
+    """One line without its indent."""
+    text, aside = visible(line.text), visible(line.aside)
+    drawn = {"claim": f"{number}. {text}  {aside}", "quote": f"“{text}”  {aside}", "rejected": f"- {text}  {aside}"}
+    return drawn.get(line.part, text)
 
 
 _LISTED = ("claim", "figures", "quote", "rejected")

@@ -18,7 +18,7 @@ from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError
 from idiolect.config import parse_json
 from idiolect.data.files import atomic_write
 from idiolect.difference.claims.feature import Feature
-from idiolect.errors import ArtifactError
+from idiolect.errors import ArtifactError, ConfigError
 from idiolect.types import ComparedReview, Curve, Failure, Prediction, StageResult
 from idiolect.version import __version__
 
@@ -68,9 +68,56 @@ def _json(value: Any, *, indent: int | None = None) -> str:
         return json.dumps(plain, indent=indent, ensure_ascii=False)
 
 
+def read_json(path: Path) -> dict[str, Any]:
+    """The object in a JSON file of a run.
+
+    Raises:
+        ArtifactError: The file is damaged.
+    """
+    return _object(path.read_bytes(), str(path))
+
+
 def read_lines(path: Path) -> list[dict[str, Any]]:
-    """The rows of a JSON lines file; only a line feed ends a line (texts may hold other separators)."""
-    return [json.loads(line) for line in path.read_text(encoding="utf-8").split("\n") if line]
+    """The rows of a JSON lines file; only a line feed ends a line, because texts may hold other separators.
+
+    Raises:
+        ArtifactError: A line is damaged.
+    """
+    lines = enumerate(path.read_bytes().split(b"\n"), start=1)
+    return [_object(line, f"{path}, line {number}") for number, line in lines if line]
+
+
+def _object(text: bytes, place: str) -> dict[str, Any]:
+    try:
+        value = parse_json(text)
+    except ValueError as error:
+        raise ArtifactError(f"{place} is damaged: {error}", hint=_REMEDY) from error
+    if not isinstance(value, dict):
+        raise ArtifactError(f"{place} holds no JSON object", hint=_REMEDY)
+    return value
+
+
+_REMEDY = "delete the file, and run the same command again"
+
+
+def claim(path: Path, record: Mapping[str, Any], what: str) -> None:
+    """Mark a folder as this run's by the file ``path`` in it; the same run continues there.
+
+    Args:
+        path: The file that marks it.
+        record: Everything the run depends on.
+        what: Kind of run, for the message.
+
+    Raises:
+        ConfigError: Another run has marked it.
+        ArtifactError: The file is damaged.
+    """
+    if path.is_file() and read_json(path) != json.loads(json.dumps(record)):
+        raise ConfigError(
+            f"{str(path.parent)!r} holds another {what}", hint="choose another --out, or remove that folder"
+        )
+    path.parent.mkdir(parents=True, exist_ok=True)
+    write_json(path, record)
 
 
 class _Outputs(BaseModel):
@@ -111,6 +158,8 @@ def read_outputs(path: Path) -> list[dict[str, Any]]:
             continue
         try:
             row = parse_json(line)
+            if "rungs" in row:
+                raise ValueError("an older version wrote it ('rungs' is called 'peer_scopes' now)")
             _Outputs.model_validate_json(line)  # in JSON, a list may be a tuple's value
         except ValidationError as error:
             place = ".".join(map(str, error.errors()[0]["loc"]))[:80]

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import asdict, dataclass, replace
 from functools import cache
 from importlib import resources
@@ -16,6 +17,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from idiolect.data.files import atomic_write
 from idiolect.errors import ArtifactError, MissingDependencyError
 from idiolect.evaluation.attribution import Verdict, judge, settled_by
 from idiolect.evaluation.render import to_dict, to_markdown, verdicts_to_markdown
@@ -108,8 +110,8 @@ def seed_fidelity(world: SeedWorld, config: StudyConfig) -> dict[ConditionId, np
     return {name: targets.score(texts).cosine for name, texts in written.items()}
 
 
-FILE = "study.json"
-"""In ``idiolect.sandbox``: what ``idiolect study sandbox`` wrote."""
+FILE, RECORDED = "study.json", "recorded-study.txt"
+"""In ``idiolect.sandbox``: what ``idiolect study sandbox`` wrote; and its text in a folder."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -153,12 +155,14 @@ class RecordedStudy:
         draw_traits(self.probes, traits)
         return [gains, curves, traits]
 
-    def draw_if_possible(self, folder: Path) -> list[Path]:
-        """``draw``; nothing where matplotlib is not installed."""
-        try:
-            return self.draw(folder)
-        except MissingDependencyError:
-            return []
+    def write(self, folder: Path) -> Path:
+        """Leave ``to_text`` in ``folder``, and the figures if matplotlib is installed; returns the text's file."""
+        path = folder / RECORDED
+        text = f"{self.title}\n\n{self.to_text()}\n"
+        atomic_write(path, lambda part: part.write_text(text, encoding="utf-8"))
+        with suppress(MissingDependencyError):
+            self.draw(folder)
+        return path
 
     def _gate(self) -> Iterator[str]:
         gate = self.record["gate"]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import time
 from collections.abc import Callable, Mapping
@@ -15,7 +14,7 @@ from typing import Any
 import torch
 
 from idiolect.encoders import load_encoder
-from idiolect.errors import ConfigError, require
+from idiolect.errors import ArtifactError, ConfigError, require
 from idiolect.experiments.study.arms import SeedWorld, adapter_folder, fit_arm, open_seed, run_rows
 from idiolect.experiments.study.arrays import adapter_codes
 from idiolect.experiments.study.config import StudyConfig
@@ -27,7 +26,7 @@ from idiolect.pipeline import results
 from idiolect.store.outputs import check_own
 
 Say = Callable[[str], None]
-RESULT, REPORT, GATE = "study.json", "report.md", "gate.json"
+RESULT, REPORT, GATE, CLAIM = "study.json", "report.md", "gate.json", "claim.json"
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -57,7 +56,7 @@ def run_study(folder: Path, config: StudyConfig, *, jobs: int = 1, say: Say) -> 
     require("matplotlib", extra="plots")  # before the work, not after it
     check_own(folder, "study")
     llm = TransformersLLM.load(config.settings.backbone)
-    _claim(folder, {"config": config.model_dump(mode="json"), "backbone": llm.name})
+    results.claim(folder / CLAIM, {"config": config.model_dump(mode="json"), "backbone": llm.name}, "study")
     say(f"gate: can {llm.name} be steered by the truth?")
     gate = _gate(folder, config, llm, say)
     if not gate["passed"] and config.gate.required:
@@ -125,7 +124,9 @@ def _gate(folder: Path, config: StudyConfig, llm: TransformersLLM, say: Say) -> 
     path = folder / GATE
     if not path.is_file():
         results.write_json(path, run_gate(_open(folder, config, config.seeds[0]), llm, config).to_dict())
-    found = json.loads(path.read_text(encoding="utf-8"))
+    found = results.read_json(path)
+    if not {"passed", "gains", "threshold"} <= found.keys():
+        raise ArtifactError(f"{str(path)!r} is damaged", hint="delete it, and run the same command again")
     say(f"gate {'passed' if found['passed'] else 'not passed'}: {_gains(found)}")
     return found
 
@@ -155,12 +156,3 @@ def _probes(folder: Path, config: StudyConfig, say: Say) -> dict[str, Any]:
 
 def _single_thread() -> None:
     torch.set_num_threads(max(1, (os.cpu_count() or 1) // 2))
-
-
-def _claim(folder: Path, study: Mapping[str, Any]) -> None:
-    """Make the folder this study's own; the same study goes on in it, another is refused."""
-    path = folder / "claim.json"
-    if path.is_file() and json.loads(path.read_text(encoding="utf-8")) != json.loads(json.dumps(study)):
-        raise ConfigError(f"{str(folder)!r} holds another study", hint="choose another --out")
-    folder.mkdir(parents=True, exist_ok=True)
-    results.write_json(path, study)

@@ -1,0 +1,172 @@
+"""Rich output: a user's card, and the demo's last screen."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+
+from rich import box
+from rich.console import Console, RenderableType
+from rich.padding import Padding
+from rich.panel import Panel
+from rich.table import Table
+from rich.text import Text
+
+from idiolect.errors import visible
+from idiolect.experiments.demo import Example, Gain, ItemTexts
+from idiolect.explain.layout import INDENT, Card, Line, numbered, plain_line
+
+_STYLES = {"title": "bold", "verdict": "bold cyan", "heading": "underline"}
+_NARROWEST = 36
+"""Columns of the terminal that a text beside others gets at least."""
+_MOST_CLAIMS = 3
+"""Claims of the card on the demo's screen; ``idiolect explain`` prints all of them."""
+_METHODS = {
+    "nonpersonalized": ("Non-Perso", "nothing"),
+    "rag": ("RAG", "past reviews"),
+    "pag": ("PAG", "past reviews, a summary"),
+    "dpl": ("DPL", "past reviews, differences in words"),
+    "drp": ("DRP", "past reviews, differences, checked"),
+    "dep": ("DEP", "vectors of past reviews and differences"),
+}
+"""What a method is called on the screen, and what it gets of the user."""
+_LEGEND = (
+    "Gain: how much likelier the users' own texts become than under Non-Perso, with a 95 % interval over users. "
+    "Personal: the gain is lost with another user's history."
+)
+_GAINED = {"holds": "yes", "fails": "no", "undecided": "open", "no gain": "no gain"}
+
+
+def print_card(card: Card, console: Console | None = None) -> None:
+    """Print a card, wrapped to a terminal's width; piped, one line per entry and no colours.
+
+    Args:
+        card: What to print.
+        console: None: standard output.
+    """
+    console = console or Console(highlight=False)
+    for line, number, spaced in numbered(card):
+        if spaced:
+            console.print()
+        indent = INDENT.get(line.part, 0)
+        if console.is_terminal:
+            console.print(Padding(_styled(line, number), (0, 0, 0, indent)))
+        else:
+            console.print(" " * indent + plain_line(line, number), markup=False, soft_wrap=True)
+
+
+def _styled(line: Line, number: int) -> Text:
+    """Text of users is appended, never parsed, so that it can be no markup; control characters are escaped."""
+    text, aside = visible(line.text), visible(line.aside)
+    if line.part == "claim":
+        return Text.assemble((f"{number}. ", "dim"), (text, "bold"), (f"  {aside}", "cyan"))
+    if line.part == "quote":
+        return Text.assemble((f"“{text}”", "italic green"), (f"  {aside}", "dim"))
+    if line.part == "rejected":
+        return Text.assemble((f"- {text}", ""), (f"  {aside}", "dim"))
+    return Text(text, style=_STYLES.get(line.part, "dim"))
+
+
+def print_demo(example: Example, gains: Sequence[Gain], console: Console | None = None) -> None:
+    """Print the demo's last screen: one user's card, texts beside the user's own, what each method gains.
+
+    Args:
+        example: The user and the texts.
+        gains: One per method.
+        console: None: standard output. Texts stand in as many columns as fit.
+    """
+    console = console or Console(highlight=False)
+    for part in demo_parts(example, gains, console.width):
+        console.print(part)
+
+
+def demo_parts(example: Example, gains: Sequence[Gain], width: int) -> Iterator[RenderableType]:
+    """The screen, part by part, for a terminal of ``width`` columns."""
+    yield from _card(example.card)
+    for item in example.items:
+        yield Text()
+        yield _heading(f"{item.title}{_rated(item)}: the user's own text, and what methods wrote")
+        yield _texts(item, width)
+    yield Text()
+    yield _heading("What each method gains")
+    yield _table(gains)
+    yield Text(_LEGEND, style="dim")
+    yield Text()
+    yield Text(what_is_personal(gains))
+
+
+def _card(card: Card) -> Iterator[Text | Padding]:
+    left = len(card.measured) - _MOST_CLAIMS
+    short = replace(card, measured=card.measured[:_MOST_CLAIMS], model_claims=(), rejected=(), n_measures=0)
+    for line, number, spaced in numbered(short):
+        if spaced:
+            yield Text()
+        text = card.verdict if line.part == "verdict" else line.text
+        yield Padding(_styled(line._replace(text=text), number), (0, 0, 0, INDENT.get(line.part, 0)))
+    if left > 0:
+        yield Text(f"{left} more: idiolect explain {card.user}", style="dim")
+
+
+def _rated(item: ItemTexts) -> str:
+    return "" if item.rating is None else f" (rated {item.rating:g})"
+
+
+def _heading(text: str) -> Text:
+    return Text(visible(text, one_line=True), style="bold")
+
+
+def _texts(item: ItemTexts, width: int) -> Table:
+    """The user's own text and the methods', in one, two or four columns."""
+    panels = [_panel("the user's own text", item.reference, "green")]
+    panels += [_panel(_name(method), text, "blue") for method, text in item.texts.items()]
+    fit = max(1, width // _NARROWEST)
+    n_columns = next(n for n in (4, 2, 1) if n <= fit)
+    grid = Table.grid(expand=True)
+    for _ in range(n_columns):
+        grid.add_column(ratio=1)
+    for start in range(0, len(panels), n_columns):
+        grid.add_row(*panels[start : start + n_columns])
+    return grid
+
+
+def _panel(title: str, text: str, style: str) -> Panel:
+    return Panel(Text(visible(text)), title=Text(title), title_align="left", border_style=style, box=box.ROUNDED)
+
+
+def _name(method: str) -> str:
+    return _METHODS.get(method, (method, ""))[0]
+
+
+def _table(gains: Sequence[Gain]) -> Table:
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
+    for heading in ("method", "what it gets of the user"):
+        table.add_column(heading, overflow="fold")
+    table.add_column("gain, nats per review", justify="right", no_wrap=True)
+    table.add_column("personal?", no_wrap=True)
+    for one in gains:
+        name, given = _METHODS.get(one.method, (one.method, ""))
+        if one.verdict is None:
+            table.add_row(name, given, "", "")
+            continue
+        gain, outcome = one.verdict.gain, one.verdict.outcome
+        shown = f"{gain.value:+.2f} [{gain.low:+.2f}, {gain.high:+.2f}]"
+        table.add_row(name, given, shown, _GAINED[outcome], style="bold" if outcome == "holds" else None)
+    return table
+
+
+def what_is_personal(gains: Sequence[Gain]) -> str:
+    """One sentence: whose gains over Non-Perso come from knowing the user.
+
+    Args:
+        gains: One per method.
+    """
+    personal, others = _listed(gains, personal=True), _listed(gains, personal=False)
+    if not personal:
+        return "No gain was shown to be personal."
+    found = f"The gain of {personal} is personal: it is lost with another user's history"
+    return f"{found}; not shown for {others}." if others else f"{found}."
+
+
+def _listed(gains: Sequence[Gain], *, personal: bool) -> str:
+    names = [_name(one.method) for one in gains if one.verdict and (one.verdict.outcome == "holds") == personal]
+    return " and ".join(filter(None, [", ".join(names[:-1]), *names[-1:]]))
