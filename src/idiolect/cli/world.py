@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from cyclopts import Parameter
 
-from idiolect.cli.options import Json, Quiet, Set, StorePath, overrides, say, show
+from idiolect.cli.options import Json, Quiet, Set, StorePath, columns, overrides, say, show
 from idiolect.config import build, load, merge, read_yaml
 from idiolect.doctor import examine, examine_store
 from idiolect.errors import ArtifactError, ConfigError, require, without_passwords
@@ -157,8 +157,11 @@ def table(
 
 
 def study(
-    name: Annotated[str, Parameter(allow_leading_hyphen=False)] = "sandbox",
+    name: Annotated[Literal["sandbox", "real"], Parameter(allow_leading_hyphen=False)] = "sandbox",
     *,
+    corpus: str | None = None,
+    items: str | None = None,
+    column: Annotated[Set, Parameter(name="--column")] = (),
     out: Path = Path("idiolect-study"),
     config: Path | None = None,
     set: Set = (),
@@ -166,28 +169,64 @@ def study(
     json: Json = False,
     quiet: Quiet = False,
 ) -> None:
-    """Measure, in worlds with planted truth, whether differences identify a user and whether DEP uses them.
+    """Measure whether differences identify a user and whether DEP uses them: in made-up worlds, or on real reviews.
+
+    Example: idiolect study real --corpus reviews.jsonl --out my-study
 
     Args:
-        name: Which study; there is one, sandbox.
-        out: Where worlds, adapters, outputs and the report go; an interrupted study goes on there.
+        name: sandbox (worlds with planted truth) or real (a corpus of yours, all sizes chosen from it; hours).
+        corpus: Of real: reviews, in any format that ingest reads.
+        items: Of real: items, for titles and descriptions.
+        column: Of real: field=name of a column that is not found by itself; may be repeated.
+        out: Where everything goes; an interrupted study goes on there.
         config: YAML file of settings.
-        set: A setting as name=value (phase=development, settings.fit.max_steps=60); may be repeated.
-        jobs: Seeds run at once, each in a process of its own.
+        set: A setting as name=value (seed=1, pretrain_tokens=10000000); may be repeated.
+        jobs: Of sandbox: seeds run at once, each in a process of its own.
         json: Print one JSON object.
         quiet: Say nothing until the end.
     """
-    if name != "sandbox":
-        raise ConfigError(f"unknown study {name!r}", hint="idiolect study sandbox")
+    if (name == "real") != (corpus is not None):
+        raise ConfigError("a study of real reviews needs a corpus", hint="idiolect study real --corpus FILE")
     require("torch", extra="all")
+    given, where = merge(read_yaml(config) if config else {}, overrides(set)), str(config or "--set")
+    tell = _silent if quiet else say
+    if corpus is not None:
+        _study_real(corpus, items, columns(column), out, given, where, tell, as_json=json)
+        return
     from idiolect.experiments.study.config import StudyConfig
     from idiolect.experiments.study.run import REPORT, RESULT, run_study
 
-    given = merge(read_yaml(config) if config else {}, overrides(set))
-    settings = build(StudyConfig, merge(StudyConfig().model_dump(), given), where=str(config or "--set"))
-    report = run_study(out, settings, jobs=jobs, say=_silent if quiet else say)
+    settings = build(StudyConfig, merge(StudyConfig().model_dump(), given), where=where)
+    report = run_study(out, settings, jobs=jobs, say=tell)
     text = "\n\n".join(section.to_markdown() for section in report.sections)
     show(report.record, f"{text}\nreport   {out / REPORT}\nresult   {out / RESULT}", as_json=json)
+
+
+def _study_real(
+    corpus: str,
+    items: str | None,
+    columns: Mapping[str, str],
+    out: Path,
+    given: Any,
+    where: str,
+    tell: Callable[[str], None],
+    *,
+    as_json: bool,
+) -> None:
+    from idiolect.evaluation.render import to_dict
+    from idiolect.experiments.real import RealConfig, run_real
+
+    settings = build(RealConfig, given, where=where)
+    report = run_real(
+        out, corpus, items=items, columns=columns, config=settings, say=tell, progress=tell is not _silent
+    )
+    verdicts = [verdict.sentence for found in report.evaluations.values() for verdict in found.verdicts]
+    record = {name: to_dict(found.methods) for name, found in report.evaluations.items()}
+    show(
+        {"page": str(report.page), "seconds": round(report.seconds, 1), **record},
+        "\n".join([*verdicts, f"page     {report.page}"]),
+        as_json=as_json,
+    )
 
 
 def _silent(line: str) -> None:

@@ -6,11 +6,13 @@ A store to a small backbone, on text that no adapter is fitted or tested on.
 from __future__ import annotations
 
 import logging
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import polars as pl
 
 from idiolect.config import build, load, merge, read_yaml
@@ -262,7 +264,7 @@ def pretrain_backbone(
         if split is not None:
             targets = Split.load(split, fingerprint=database.fingerprint()).ids("train", "validation", "test")
         claim_folder(database, store, folder, "backbone")
-        reviews = _visible(database, targets)
+        reviews = _of_some_users(_visible(database, targets), settings.max_reviews, settings.seed)
         items = database.items(sorted({ItemId(review.item) for review in reviews}))
         provenance = {"store": database.fingerprint(), "reviews": len(reviews), "targets": len(targets)}
         annotations = PlantedAnnotations(Truth.load(truth)) if truth else None
@@ -275,6 +277,18 @@ def pretrain_backbone(
             provenance=provenance,
             progress=progress,
         )
+
+
+def _of_some_users(reviews: list[Review], limit: int | None, seed: int) -> list[Review]:
+    """All reviews of users drawn at random until there are ``limit`` reviews; None: of all users."""
+    if limit is None or len(reviews) <= limit:
+        return reviews
+    counts = Counter(review.user for review in reviews)
+    users = sorted(counts)
+    order = np.random.default_rng([seed, 4]).permutation(len(users))
+    totals = np.cumsum([counts[users[k]] for k in order])
+    drawn = {users[k] for k in order[: int(np.searchsorted(totals, limit)) + 1]}
+    return [review for review in reviews if review.user in drawn]
 
 
 def _visible(store: SqlStore, targets: Sequence[ReviewId]) -> list[Review]:

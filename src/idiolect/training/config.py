@@ -122,6 +122,8 @@ class PretrainConfig(Config):
     """Reviews the tokenizer is trained on."""
     documents: DocumentConfig = DocumentConfig()
     """The mixture of prompt formats."""
+    max_reviews: int | None = Field(default=None, gt=0)
+    """About so many reviews, all those of users drawn at random; None: all."""
     answers_only: bool = False
     """Learn the reviews alone, not the prompts before them: for a part that goes on from one that knows them."""
     max_tokens: int = 1024

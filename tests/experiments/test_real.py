@@ -1,0 +1,88 @@
+"""A study of real reviews, on a small made-up corpus without titles, ratings or times."""
+
+from __future__ import annotations
+
+import json
+
+import numpy as np
+import pytest
+
+from idiolect.data.kcore import item_frame, review_frame
+from idiolect.errors import ConfigError, InputError
+from idiolect.experiments.real import RealConfig, choose_filters, choose_sizes, run_real
+from idiolect.types import Review
+
+HABITS = ("honestly", "frankly", "well", "so", "indeed", "truly")
+TINY = RealConfig(
+    encoder="hash:16",
+    enough_users=10,
+    size="1m",
+    pretrain_tokens=8_192,
+    k=2,
+    steps=(2, 2),
+    max_test=4,
+)
+
+
+def rows(n_users=14, n_items=12, per_user=12):
+    rng = np.random.default_rng(0)
+    for user in range(n_users):
+        for order, item in enumerate(rng.choice(n_items, per_user, replace=False)):
+            habit = HABITS[user % len(HABITS)]
+            words = " ".join(rng.choice(["good", "bad", "beer", "hops", "malt", "bitter", "sweet"], 24))
+            yield {"user": f"u{user}", "item": f"i{item}", "text": f"{habit}, {words} {order}.", "order": order}
+
+
+@pytest.fixture
+def corpus(tmp_path):
+    path = tmp_path / "corpus.jsonl"
+    path.write_text("".join(json.dumps(row) + "\n" for row in rows()), encoding="utf-8")
+    return path
+
+
+def test_a_study_ends_in_a_page_and_goes_on_where_it_was(corpus, tmp_path):
+    said: list[str] = []
+    report = run_real(tmp_path / "study", corpus, config=TINY, say=said.append)
+    page = report.page.read_text(encoding="utf-8")
+    assert [line[:3] for line in said] == [f"{k}/6" for k in range(1, 7)]
+    for name in ("without text", "with text"):
+        assert f"## DEP {name} of past reviews" in page
+        conditions = {str(row.condition) for row in report.evaluations[name].methods.rows}
+        assert {"nonpersonalized", "rag", "dep"} <= conditions
+        controls = {str(row.condition) for table in report.evaluations[name].controls.values() for row in table.rows}
+        assert {"dep: trained constant", "dep: another user's vectors", "rag: wrong user"} <= controls
+    assert "honestly" not in page  # figures only, no text of a user
+    adapters = sorted((tmp_path / "study").glob("adapter-*/adapter.safetensors"))
+    written = [path.stat().st_mtime_ns for path in adapters]
+    assert len(adapters) == 2
+    again = run_real(tmp_path / "study", corpus, config=TINY, say=said.append)
+    assert [path.stat().st_mtime_ns for path in adapters] == written
+    assert again.page.read_text(encoding="utf-8") == page
+    with pytest.raises(ConfigError, match="study"):
+        run_real(tmp_path / "study", corpus, config=TINY.model_copy(update={"seed": 1}), say=said.append)
+
+
+def frames(users, items, per_user, chars):
+    rng = np.random.default_rng(1)
+    made = (
+        Review(id=f"{user}-{item}", user=f"u{user}", item=f"i{item}", text=f"{user} {item} ".ljust(chars, "x"))
+        for user in range(users)
+        for item in rng.choice(items, per_user, replace=False)
+    )
+    return review_frame(made), item_frame(())
+
+
+def test_filters_are_as_strict_as_the_corpus_allows():
+    assert choose_filters(*frames(40, 20, 18, 120), enough=30)["min_user_reviews"] == 16
+    assert choose_filters(*frames(40, 20, 11, 120), enough=30)["min_user_reviews"] == 10
+    assert choose_filters(*frames(40, 20, 11, 60), enough=30)["min_text_chars"] == 50
+
+
+def test_too_thin_a_corpus_is_refused_in_one_line():
+    with pytest.raises(InputError, match="no user has enough"):
+        choose_filters(*frames(5, 4, 3, 50), enough=10)
+
+
+@pytest.mark.parametrize(("chars", "expected"), [(10, (384, 48)), (350, (656, 100)), (100_000, (1536, 320))])
+def test_budgets_follow_the_lengths_of_reviews_within_bounds(chars, expected):
+    assert tuple(choose_sizes(np.full(50, chars), k=4))[:2] == expected
