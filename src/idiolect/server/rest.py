@@ -6,7 +6,7 @@ Users are named in the query or in the body, because an id may hold any characte
 from __future__ import annotations
 
 import time
-from dataclasses import asdict, replace
+from dataclasses import asdict
 from hashlib import sha256
 from typing import Annotated, Any, Literal
 
@@ -177,14 +177,8 @@ def add(tenant: Tenant, batch: BatchIn, *, most: int, key: str | None = None) ->
     reviews = [_review(tenant, one, place, key) for place, one in enumerate(batch.reviews)]
     items = [Item(id=ItemId(clean_id(i.id)), title=i.title, description=i.description, category=i.category)
              for i in batch.items]  # fmt: skip
-    texts = [review.text for review in reviews]
-    vectors = {encoder.name: encoder.encode(texts) for encoder in tenant.encoders} if texts else {}
     undated = {review.id for review, given in zip(reviews, batch.reviews, strict=True) if given.timestamp is None}
-    with tenant.writing() as store:
-        # An answer that was lost comes again with another time, if the client gave none.
-        known = {one.id: one for one in store.reviews_if_known(sorted(undated))}
-        reviews = [replace(one, timestamp=known[one.id].timestamp) if one.id in known else one for one in reviews]
-        report = store.add(items, reviews, vectors)
+    report = tenant.add(items, reviews, undated)
     refused = [Refused(id=str(id), reason=reason) for id, reason in report.refused]
     if key is not None and any(id in {review.id for review in reviews} for id, _ in report.refused_reviews):
         raise ApiError(409, "this idempotency key came with other reviews", code="idempotency_conflict")

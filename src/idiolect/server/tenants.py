@@ -16,7 +16,7 @@ import threading
 import time
 from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from hashlib import sha256
 from pathlib import Path
 from typing import Literal, get_args
@@ -26,10 +26,11 @@ from idiolect.data.records import clean_id
 from idiolect.encoders import Encoder, load_encoder
 from idiolect.errors import ConfigError, NotFoundError
 from idiolect.server.settings import DEFAULT_TENANT, ServerConfig
+from idiolect.store.base import AddReport
 from idiolect.store.embedding import embed_missing
 from idiolect.store.privacy import check_names
 from idiolect.store.sql import SqlStore
-from idiolect.types import UserId
+from idiolect.types import Item, Review, ReviewId, UserId
 
 Scope = Literal["read", "write", "erase", "admin"]
 SCOPES: tuple[Scope, ...] = get_args(Scope)
@@ -193,6 +194,17 @@ def check_tenant(name: str) -> None:
         raise ConfigError(f"{name[:80]!r} is no name of a tenant", hint="lower-case letters, digits and dashes")
 
 
+@dataclass(slots=True)
+class _Waiting:
+    """What a thread wants to add, and what became of it."""
+
+    items: Sequence[Item]
+    reviews: Sequence[Review]
+    undated: frozenset[ReviewId]
+    report: AddReport | None = None
+    error: Exception | None = None
+
+
 class Tenant:
     """One tenant's store, kept open; threads share it.
 
@@ -211,7 +223,53 @@ class Tenant:
         self.name, self.where, self.encoders = name, where, encoders
         self.front, self.store = Store(where), SqlStore(where)
         check_names(self.store, None)
-        self._write = threading.Lock()
+        self._write, self._queue = threading.Lock(), list[_Waiting]()
+
+    def add(self, items: Sequence[Item], reviews: Sequence[Review], undated: Collection[ReviewId]) -> AddReport:
+        """Store items and reviews with their vectors in one transaction, together with what other threads add.
+
+        Whoever comes first encodes and commits everything that waits: one text costs as much as some dozen.
+
+        Args:
+            items: Any number.
+            reviews: Any number.
+            undated: Reviews whose time was not given: that of the same review in the store is theirs.
+        """
+        mine = _Waiting(items, reviews, frozenset(undated))
+        self._queue.append(mine)
+        with self._write:
+            if mine.report is None and mine.error is None:
+                waiting = self._queue[:]
+                del self._queue[: len(waiting)]  # others only append
+                self._store(waiting)
+        if mine.error is not None:
+            raise mine.error
+        assert mine.report is not None
+        return mine.report
+
+    def _store(self, waiting: Sequence[_Waiting]) -> None:
+        try:
+            texts = [review.text for one in waiting for review in one.reviews]
+            vectors = {encoder.name: encoder.encode(texts) for encoder in self.encoders} if texts else {}
+            # An answer that was lost comes again with another time, if the client gave none.
+            undated = sorted({id for one in waiting for id in one.undated})
+            times = {review.id: review.timestamp for review in self.store.reviews_if_known(undated)}
+            batches, start = [], 0
+            for one in waiting:
+                reviews = [
+                    replace(review, timestamp=times.setdefault(review.id, review.timestamp))
+                    if review.id in one.undated
+                    else review
+                    for review in one.reviews
+                ]
+                end = start + len(reviews)
+                batches.append((one.items, reviews, {name: rows[start:end] for name, rows in vectors.items()}))
+                start = end
+            for one, report in zip(waiting, self.store.add_many(batches), strict=True):
+                one.report = report
+        except Exception as error:
+            for one in waiting:
+                one.error = error
 
     @contextmanager
     def writing(self) -> Iterator[SqlStore]:

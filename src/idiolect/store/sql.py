@@ -140,16 +140,24 @@ class SqlStore(StoreBase):
         Raises:
             InputError: Vectors are unfit (see ``add_vectors``); nothing is stored.
         """
-        tried_items, tried_reviews = tried(items, item_row), tried(reviews, review_row)
+        return self.add_many([(items, reviews, vectors or {})])[0]
+
+    def add_many(
+        self, batches: Sequence[tuple[Iterable[Item], Iterable[Review], Mapping[str, np.ndarray]]]
+    ) -> list[AddReport]:
+        """Store several batches in one transaction: it costs one commit, and each batch has its own report.
+
+        Args:
+            batches: The arguments of ``add``.
+        """
+        rows = [(tried(items, item_row), tried(reviews, review_row)) for items, reviews, _ in batches]
         with writing(self._engine) as connection:
-            report = ingest(connection, tried_items, tried_reviews)
-            if vectors and isinstance(reviews, Sequence):
-                refused = {id for id, _ in report.refused_reviews}
-                rows = [row for row, review in enumerate(reviews) if review.id not in refused]
-                ids = [reviews[row].id for row in rows]
-                for encoder, of_reviews in vectors.items() if ids else ():
-                    add_vectors(connection, ids, of_reviews[rows], encoder)
-            return report
+            reports = []
+            for (items, reviews), (_, given, vectors) in zip(rows, batches, strict=True):
+                reports.append(ingest(connection, items, reviews))
+                if vectors and isinstance(given, Sequence):
+                    _add_vectors_of(connection, given, vectors, reports[-1])
+            return reports
 
     def add_vectors(self, ids: Sequence[ReviewId], vectors: np.ndarray, *, encoder: str) -> int:
         """Store vectors as float16 and add them to the item sums, in one transaction.
@@ -381,6 +389,17 @@ class SqlStore(StoreBase):
         with self.reading() as connection:
             for some in key_chunks(ids):
                 yield from connection.execute(query, some).all()
+
+
+def _add_vectors_of(
+    connection: sa.Connection, reviews: Sequence[Review], vectors: Mapping[str, np.ndarray], report: AddReport
+) -> None:
+    """Store the vectors of the reviews that were not refused."""
+    refused = {id for id, _ in report.refused_reviews}
+    rows = [row for row, review in enumerate(reviews) if review.id not in refused]
+    ids = [reviews[row].id for row in rows]
+    for encoder, of_reviews in vectors.items() if ids else ():
+        add_vectors(connection, ids, of_reviews[rows], encoder)
 
 
 def looks_of(id: str) -> str:
