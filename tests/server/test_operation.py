@@ -172,7 +172,8 @@ def test_metrics_count_requests_answers_and_tokens(server):
         paths = http.get("/openapi.json").json()["paths"]
     assert 'idiolect_requests_total{method="POST",route="/v1/chat/completions",status="200"}' in text
     assert 'idiolect_model_tokens_total{kind="prompt"}' in text
-    assert "idiolect_reviews_added_total 30.0" in text
+    added = next(line for line in text.splitlines() if line.startswith("idiolect_reviews_added_total "))
+    assert float(added.split()[1]) >= 30  # other tests of the shared server add some
     assert "ann" not in text
     assert "/v1/score" in paths
 
