@@ -168,8 +168,18 @@ def test_virtual_tokens_that_fit_no_weights_are_refused():
     vectors, stream, entry = some_tokens()
     with pytest.raises(ValueError, match="past the adapter's 2"):
         adapter(kind="constant", max_entries=2).soft_prompt_embeddings(vectors, stream, entry)
-    with pytest.raises(ValueError, match="need vectors"):
-        adapter().soft_prompt_embeddings(vectors[:, :5], stream, entry)
+    wide, long = np.concatenate([vectors, vectors], axis=1), np.concatenate([vectors, vectors])
+    for wrong in (vectors[:, :5], wide, vectors[:-1], long):
+        with pytest.raises(ValueError, match="need vectors"):
+            adapter().soft_prompt_embeddings(wrong, stream, entry)
+    for places in (entry[:-1], np.append(entry, 0)):
+        with pytest.raises(ValueError, match="need vectors"):
+            adapter().soft_prompt_embeddings(vectors, stream, places)
+
+
+def test_the_constant_has_32_entries_per_stream_unless_said_otherwise():
+    assert adapter(kind="constant").source.table.shape == (2, 32, 16)
+    assert adapter(kind="constant", max_entries=3).source.table.shape == (2, 3, 16)
 
 
 def test_adapter_computes_in_float32_under_autocast():
@@ -204,6 +214,27 @@ def test_missing_unexpected_and_misshapen_tensors_are_named(tmp_path):
     save_file({**whole, "source.sae.b_enc": torch.zeros(3)}, path)
     with pytest.raises(ArtifactError, match="another shape or type"):
         Adapter.from_pretrained(tmp_path)
+
+
+def test_each_tensor_that_does_not_fit_is_named_once_and_the_others_are_not(tmp_path):
+    path = saved(tmp_path)
+    whole = load_file(path)
+    start = f"{str(path)!r} does not fit its configuration: "
+    kept = {name: t for name, t in whole.items() if name != "source.sae.b_enc"}
+    for weights, expected in (
+        (kept, "missing: source.sae.b_enc"),
+        ({**whole, "extra": torch.zeros(1)}, "unexpected: extra"),
+        ({**kept, "extra": torch.zeros(1)}, "missing: source.sae.b_enc; unexpected: extra"),
+    ):
+        save_file(weights, path)
+        with pytest.raises(ArtifactError) as found:
+            Adapter.from_pretrained(tmp_path)
+        assert found.value.message == start + expected
+    save_file({"extra": torch.zeros(10_000)}, path)
+    with pytest.raises(ArtifactError) as found:
+        Adapter.from_pretrained(tmp_path)
+    shown = ", ".join(sorted(whole)[:5])
+    assert found.value.message == f"{start}missing: {shown} and {len(whole) - 5} more; unexpected: extra"
 
 
 def test_damaged_and_absent_files_are_told_apart(tmp_path):

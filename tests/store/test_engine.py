@@ -10,6 +10,7 @@ import sqlalchemy as sa
 from idiolect.errors import ArtifactError, ConfigError, MissingDependencyError, NotFoundError
 from idiolect.store import engine as engines
 from idiolect.store.engine import store_file
+from idiolect.store.ingestion import ingest_files
 from idiolect.store.sql import SqlStore
 from idiolect.types import Review
 
@@ -207,6 +208,12 @@ def test_a_store_where_nothing_can_be_written_is_read(tmp_path, monkeypatch, wit
         with pytest.raises(ArtifactError, match="only read") as caught:
             store.add([], [Review(id="2", user="ann", item="tea", text="Hot.")])
         assert "copy it" in caught.value.hint
+        reviews = tmp_path / "more.jsonl"
+        reviews.write_text('{"user": "bob", "item": "tea", "text": "Hot."}\n')
+        with pytest.raises(ArtifactError, match="only read"):
+            ingest_files(reviews, store=str(path))
+        assert not caplog.text
+        assert not list(tmp_path.glob("*.rejects.jsonl"))
         store.record_output(tmp_path / "out", "export")
         assert "--outputs" in caplog.text
     writer.close()

@@ -114,6 +114,16 @@ def is_read_only(engine: sa.Engine) -> bool:
     return engine.dialect.name == "sqlite" and "uri" in engine.url.query
 
 
+def check_writable(engine: sa.Engine) -> None:
+    """Refuse a store that is only read.
+
+    Raises:
+        ArtifactError: It is.
+    """
+    if is_read_only(engine):
+        raise ArtifactError("the store is where nothing can be written, and is only read", hint=_COPY)
+
+
 def _opened(url: sa.URL, named: sa.URL, *, create: bool) -> sa.Engine:
     engine = _engine(url)
     try:
@@ -170,8 +180,7 @@ def writing(engine: sa.Engine) -> Iterator[sa.Connection]:
     Raises:
         ArtifactError: The database refuses, for instance because another process keeps it locked.
     """
-    if is_read_only(engine):
-        raise ArtifactError("the store is where nothing can be written, and is only read", hint=_COPY)
+    check_writable(engine)
     try:
         with engine.execution_options(idiolect_write=True).begin() as connection:
             connection.execute(_LOCK).one()

@@ -342,6 +342,7 @@ def ingest_files(
             item_listed.write = stack.enter_context(RejectsWriter(item_rejects, apart=apart, keep_empty=False))
         listed.write = stack.enter_context(RejectsWriter(rejects, apart=apart, keep_empty=False))
         database = stack.enter_context(SqlStore(store))
+        database.check_writable()
         check_names(database, hashed, take=True)
         # Before a row is in them, because an erasure must find what an interrupted call leaves.
         for path in (rejects, item_rejects):

@@ -22,7 +22,7 @@ import sqlalchemy as sa
 from idiolect.errors import ArtifactError
 from idiolect.store import schema as tables
 from idiolect.store.base import Correction
-from idiolect.store.engine import is_read_only, open_engine, plain_cursor, writing
+from idiolect.store.engine import check_writable, is_read_only, open_engine, plain_cursor, writing
 from idiolect.store.ingest import adjust_totals
 from idiolect.store.sums import change_sums
 from idiolect.types import UserId
@@ -255,6 +255,10 @@ class StoreBase:
         """The users who opted out of comparison, sorted."""
         with self.reading() as connection:
             return sorted(connection.scalars(sa.select(tables.opted_out.c.user)))
+
+    def check_writable(self) -> None:
+        """Refuse a store that is only read, before anything is written for it elsewhere (``ArtifactError``)."""
+        check_writable(self._engine)
 
     def record_output(self, path: Path, kind: str) -> None:
         """Note that a file or folder was made from this store, so that an erasure finds it; known ones cost a read."""
