@@ -131,11 +131,13 @@ class TestHostile:
             ({"prompt": {"templates": "/tmp"}}, "--set prompt.templates=FOLDER"),
             ({"differences": {"comparison": {"retriever": "this:s"}}}, "comparison.retriever"),
             ({"differences": {"comparison": {"selector": "this:s"}}}, "comparison.selector"),
+            ({"adapter_method": "this:s"}, "--set adapter_method="),
         ],
     )
     def test_what_only_the_person_may_name_is_asked_for(
         self, store: str, tmp_path: Path, change: dict[str, Any], message: str
     ) -> None:
+        assert tried(adapter(tmp_path / "warm"), store) is None  # imports the library's own modules
         with watched(store) as events:
             error = tried(adapter(tmp_path / "a", change), store)
         assert isinstance(error, ConfigError)
