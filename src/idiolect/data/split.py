@@ -196,7 +196,7 @@ def make_split(reviews: pl.DataFrame, items: pl.DataFrame, config: SplitConfig) 
         **{role: members.filter(role=role).height for role in ROLES},
     )
     if not counts.users:
-        raise InputError(f"no user is left: {_story(counts)}", hint=f"with --set, {_remedy(counts, config)}")
+        raise InputError(f"no user is left: {_story(counts)}", hint=_remedy(counts, config))
     named = fit.select("review_id", "user")[members["place"]].with_columns(members["role"])
     return Split(members=named, config=config, counts=counts)
 
@@ -283,7 +283,11 @@ def _by_user(members: pl.DataFrame, core: pl.DataFrame) -> pl.DataFrame:
 def _remedy(counts: SplitCounts, config: SplitConfig) -> str:
     """Settings of the filter step that removed the last user."""
     if not counts.reviews:
-        return "nothing helps: the store holds no reviews"
+        return "the store holds no reviews: ingest some first"
+    return f"among the settings of the split, {_to_change(counts, config)}"
+
+
+def _to_change(counts: SplitCounts, config: SplitConfig) -> str:
     if not counts.eligible:
         required = [f"{name}=false" for name in _REQUIRED if getattr(config, name)]
         bounds = [f"min_text_chars (now {config.min_text_chars})"]
