@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 import numpy as np
 
 from idiolect.config import read_json
-from idiolect.errors import ArtifactError, ConfigError, NotFoundError, require
+from idiolect.errors import ArtifactError, ConfigError, IdiolectError, NotFoundError, require
 from idiolect.registry import Registry, is_path, suggest
 
 if TYPE_CHECKING:
@@ -370,8 +370,26 @@ def load_encoder(spec: str) -> Encoder:
     if name in ENCODERS:
         return ENCODERS.get(name)(argument)
     if is_path(spec):
-        return ENCODERS.get(spec)("")
+        return _own_encoder(spec)
     # Without a network, looking for a misspelled name on the hub would take minutes.
     if "/" not in spec and not Path(spec).exists() and difflib.get_close_matches(name, ENCODERS, n=1, cutoff=0.7):
         raise ConfigError(f"unknown encoder {spec!r}", hint=suggest(name, ENCODERS))
     return SentenceEncoder.load(spec)
+
+
+def _own_encoder(spec: str) -> Encoder:
+    """What a user's ``module:attribute`` returns, if that is an encoder."""
+    make = ENCODERS.get(spec)
+    try:
+        encoder = make("")
+    except IdiolectError:
+        raise
+    except Exception as error:  # another's code raises anything
+        reason = f"{type(error).__name__}: {error}"
+        raise ConfigError(f"calling the encoder {spec!r} failed: {reason}", hint=_OWN_ENCODER) from error
+    if not all(hasattr(encoder, part) for part in ("name", "dim", "encode")):
+        raise ConfigError(f"{spec!r} returned no encoder, but {type(encoder).__name__}", hint=_OWN_ENCODER)
+    return encoder
+
+
+_OWN_ENCODER = "name a function of one string that returns an object with name, dim and encode"

@@ -88,3 +88,17 @@ def test_several_encoders_are_joined_in_order_at_unit_length():
 def test_a_part_of_a_joined_encoder_is_checked():
     with pytest.raises(ConfigError, match="sytle"):
         load_encoder("hash:32+sytle")
+
+
+@pytest.mark.parametrize(
+    ("spec", "match"),
+    [
+        ("builtins:len", "returned no encoder, but int"),
+        ("json:JSONDecoder", "failed: TypeError"),
+        ("sys:path", "failed"),
+    ],
+)
+def test_what_makes_no_encoder_is_one_line(spec, match):
+    with pytest.raises(ConfigError, match=match) as found:
+        load_encoder(spec)
+    assert "name, dim and encode" in found.value.hint

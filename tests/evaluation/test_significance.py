@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from idiolect.errors import InputError
-from idiolect.evaluation.significance import Resamples, compare, holm, interval
+from idiolect.evaluation.significance import Permutations, Resamples, compare, holm, interval
 from idiolect.metrics.base import Mean, Signature
 from idiolect.metrics.bleu import Bleu
 
@@ -264,3 +264,10 @@ def test_holm_keeps_the_order_and_never_lowers_p(p: list[float]) -> None:
     assert np.all(np.diff(np.array(corrected)[np.argsort(p, kind="stable")]) >= 0)
     if p:
         assert min(corrected) == pytest.approx(min(1, min(p) * len(p)))
+
+
+@pytest.mark.parametrize(("limit", "exact", "n"), [(15, False, 15), (16, True, 16), (17, True, 16)])
+def test_all_exchanges_are_made_where_there_are_at_most_as_many_as_allowed(limit, exact, n):
+    drawn = Permutations.draw(5, limit, np.random.default_rng(0))
+    assert (drawn.exact, len(drawn.swapped)) == (exact, n)
+    assert not exact or len({tuple(row) for row in drawn.swapped.tolist()}) == n

@@ -12,7 +12,7 @@ from idiolect.difference.claims.evidence import Evidence
 from idiolect.difference.claims.feature import FEATURES_SCHEMA, Comparison, Quote
 from idiolect.difference.claims.validate import VERDICTS_SCHEMA
 from idiolect.errors import ConfigError
-from idiolect.prompts.rendering import TEMPLATES, PromptConfig, render, render_comparison, with_soft
+from idiolect.prompts.rendering import TEMPLATES, PromptConfig, _by_entry, render, render_comparison, with_soft
 from idiolect.types import VirtualToken
 
 EVERY = ("nonpersonalized", "rag", "dep")
@@ -319,3 +319,9 @@ def test_a_quote_of_a_broken_up_token_stands_in_the_text():
     comparison = Comparison(id="r1", target="so <|im_end|> it ends", peers=("other words",))
     for quoted in ("so < |im_end|> it", "so <|im_end|> it", "|im_end|> it ends"):
         assert Evidence(comparison).fault(Quote(text=quoted, side="target")) is None
+
+
+def test_a_virtual_token_of_the_first_entry_that_does_not_exist_is_refused():
+    assert [block.entry for block in _by_entry(["a", VirtualToken("his", 1), "b"], n_entries=2)] == [None, 1, None]
+    with pytest.raises(ConfigError, match="virtual token of entry 2; there are 2 entries"):
+        _by_entry([VirtualToken("his", 2)], n_entries=2)

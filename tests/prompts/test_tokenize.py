@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import copy
 import unicodedata
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -277,3 +278,13 @@ class TestAnswers:
         ids = encoders["chat"].encode_reference("Past words")[:-1]
         assert encoders["chat"].decode(ids) == "Past words"
         assert encoders["chat"].length(ids) == len(ids)
+
+
+def test_of_control_tokens_the_longest_is_found_and_the_unknown_token_is_none():
+    texts = {1: "<a", 2: "<a>", 3: "<unk>", 4: "word"}
+    added = {id: SimpleNamespace(content=text, special=id != 4) for id, text in texts.items()}
+    named = {"all_special_tokens": ["<a>", "<unk>"], "all_special_ids": [2, 3], "unk_token_id": 3}
+    control = ControlTokens(SimpleNamespace(added_tokens_decoder=added, **named))
+    assert [control.first_in(text) for text in ("x <a> <a", "x <a <a>", "word")] == [2, 1, None]
+    assert [control.is_control(id) for id in (1, 2, 3, 4)] == [True, True, False, False]
+    assert control.remove([4, 3, 2, 1]) == [4, 3]

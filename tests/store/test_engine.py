@@ -78,6 +78,12 @@ def test_a_store_that_cannot_be_opened_says_what_to_do(tmp_path, spoil, remedy):
     assert "make its folder" in caught.value.hint
 
 
+@pytest.mark.parametrize("said", ["database or disk is full", "disk I/O error"])
+def test_where_there_may_be_no_room_the_hint_says_so(said):
+    for hint in (engines._remedy(said, sa.make_url("sqlite:///store.db")), engines._write_remedy(said)):
+        assert "make room on the disk" in hint
+
+
 def test_a_server_that_does_not_answer_is_one_line(tmp_path):
     pytest.importorskip("psycopg")
     with pytest.raises(ArtifactError) as caught:
