@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import itertools
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from decimal import Decimal
 from fractions import Fraction
 
@@ -228,3 +229,14 @@ def test_a_time_of_numpy_is_compared_as_the_plain_one(tmp_path):
         assert len(store.reviews_of("tea", exclude="u1", before=np.int64(4))) == 2
         assert store.peer_sums(["tea"], exclude="u1", encoder="e", before=np.int64(3)).counts.tolist() == [1]
         assert store.peer_group_sums([None], exclude="u1", encoder="e", before=np.int64(3)).counts.tolist() == [1]
+
+
+def test_rows_of_one_call_that_share_an_id_are_told_apart_from_new_ones(tmp_path):
+    tea = Review(id="1", user="ann", item="tea", text="Mild.")
+    with SqlStore(tmp_path / "s.db") as store:
+        report = store.add([], [tea, tea, replace(tea, text="Hot."), replace(tea, id="2")])
+        assert (report.reviews_added, report.reviews_known) == (2, 1)
+        assert [id for id, _ in report.refused_reviews] == ["1"]
+        assert [review.text for review in store.reviews(["1", "2"])] == ["Mild.", "Mild."]
+        assert store.counts().reviews == 2
+        assert all(finding.ok for finding in store.check())
