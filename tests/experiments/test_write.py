@@ -75,7 +75,7 @@ def test_writing_names_what_is_missing(job: Any, adapter: Path) -> None:
         write_review(job.store, user="s3-u00000", item="s3-i00000", adapter=adapter, rating=-1)
     with pytest.raises(ConfigError, match="adapter"):
         write_review(job.store, user="s3-u00000", item="s3-i00000", method="dep")
-    names = "one of: auto, dep, dpl, drp, nonpersonalized, pag, rag"
+    names = "one of: auto, dep, dpl, drp, nonpersonalized, pag, pplug, rag"
     with pytest.raises(ConfigError, match=f"unknown method 'drpp' .{names}"):
         write_review(job.store, user="s3-u00000", item="s3-i00000", method=cast(Any, "drpp"))
 
