@@ -14,7 +14,7 @@ from idiolect.context import Context, Entry
 from idiolect.errors import ArtifactError, InputError
 from idiolect.evaluation.runner import Condition, run_condition
 from idiolect.llm.fake import FakeLLM
-from idiolect.methods.controls import WRONG_USER, NoAdapter, OtherVectors, WrongUser, donors
+from idiolect.methods.controls import WRONG_USER, NoAdapter, OtherVectors, WrongUser, mismatched_users
 from idiolect.methods.rag import RAG
 from idiolect.prompts.rendering import PromptConfig
 from idiolect.types import Item, ItemId, Review, ReviewId, Sample, UserId
@@ -77,7 +77,7 @@ people = st.lists(
 @given(people, st.integers(0, 5))
 def test_a_donor_is_another_user_and_of_the_same_category_where_there_is_one(rows, seed: int) -> None:
     own = [context(user, 1.0, category=kind, peers=peers, about=about) for user, kind, peers, about in rows]
-    for (user, kind, _, _), donor in zip(rows, donors(own, seed), strict=True):
+    for (user, kind, _, _), donor in zip(rows, mismatched_users(own, seed), strict=True):
         assert rows[donor][0] != user
         assert rows[donor][2]
         if any(u != user and k == kind and peers and about == "past" for u, k, peers, about in rows):
@@ -87,13 +87,13 @@ def test_a_donor_is_another_user_and_of_the_same_category_where_there_is_one(row
 
 def test_who_stands_in_is_decided_by_the_seed() -> None:
     own = [context(f"u{k}", float(k)) for k in range(12)]
-    np.testing.assert_array_equal(donors(own, 1), donors(own, 1))
-    assert (donors(own, 1) != donors(own, 2)).any()
+    np.testing.assert_array_equal(mismatched_users(own, 1), mismatched_users(own, 1))
+    assert (mismatched_users(own, 1) != mismatched_users(own, 2)).any()
 
 
 def test_one_user_alone_has_no_donor() -> None:
     with pytest.raises(InputError, match="two users"):
-        donors([context("a", 1.0), context("a", 2.0)], 0)
+        mismatched_users([context("a", 1.0), context("a", 2.0)], 0)
 
 
 def test_without_its_virtual_tokens_the_prompt_of_dep_is_that_of_rag() -> None:

@@ -13,7 +13,7 @@ from idiolect.errors import InputError
 from idiolect.llm.base import SamplingParams
 from idiolect.llm.fake import FakeLLM
 from idiolect.methods.base import DEFAULT_METHODS
-from idiolect.methods.controls import Once, Profiled, WrongUsers
+from idiolect.methods.controls import Memoized, Profiled, WrongUsers
 from idiolect.methods.stages import ProfileState
 from idiolect.pipeline.data import Data
 from idiolect.pipeline.models import MethodBuilder, Models
@@ -55,7 +55,7 @@ def made(data: Data, llm: FakeLLM, name: str, **config: Any) -> Any:
 def test_likelihoods_texts_and_control_cost_one_study_of_the_users(data: Data, samples, name: str) -> None:
     llm = FakeLLM(answer)
     method = made(data, llm, name, summarizer={}, extractor={})
-    own = Once(method.states)
+    own = Memoized(method.states)
     right = Profiled(method=method, states=own)
     wrong = Profiled(method=method, states=WrongUsers(own, seed=0))
     right.prompts(samples)
@@ -68,7 +68,7 @@ def test_likelihoods_texts_and_control_cost_one_study_of_the_users(data: Data, s
 @pytest.mark.parametrize("name", DEFAULT_METHODS)
 def test_from_its_own_states_it_writes_what_the_method_writes(data: Data, samples, name: str) -> None:
     method = made(data, FakeLLM(answer), name, summarizer={})
-    profiled = Profiled(method=method, states=Once(method.states))
+    profiled = Profiled(method=method, states=Memoized(method.states))
     assert [p.messages for p in profiled.prompts(samples)] == [p.messages for p in method.prompts(samples)]
     assert profiled.generate(samples) == method.generate(samples)
 
@@ -76,7 +76,7 @@ def test_from_its_own_states_it_writes_what_the_method_writes(data: Data, sample
 @pytest.mark.parametrize("name", DEFAULT_METHODS)
 def test_a_wrong_user_brings_history_comparisons_and_profile_but_not_the_item(data: Data, samples, name: str) -> None:
     method = made(data, FakeLLM(answer), name, summarizer={})
-    own = Once(method.states)
+    own = Memoized(method.states)
     by_profile = {state.profile: state.context.sample.user for state in own(samples)}
     for right, wrong in zip(own(samples), WrongUsers(own, seed=0)(samples), strict=True):
         assert wrong.context.sample == right.context.sample
@@ -89,7 +89,7 @@ def test_a_wrong_user_brings_history_comparisons_and_profile_but_not_the_item(da
 
 
 def test_what_a_stranger_brings_is_not_paid_twice(data: Data, samples) -> None:
-    own = Once(made(data, FakeLLM(answer), "drp", summarizer={}).states)
+    own = Memoized(made(data, FakeLLM(answer), "drp", summarizer={}).states)
     lent = [state.usage["summarize"] for state in WrongUsers(own, seed=0)(samples)]
     assert all(usage.cached == usage.calls for usage in lent)
     assert all(usage.spent == 0 for usage in lent)
@@ -102,14 +102,14 @@ def test_other_samples_are_studied_anew(data: Data, samples) -> None:
         asked.append(some)
         return made(data, FakeLLM(answer), "pag").states(some)
 
-    own = Once(study)
+    own = Memoized(study)
     assert own(samples) is own(list(samples))
     assert [p.context.sample for p in own(samples[:1])] == samples[:1]
     assert len(asked) == 2
 
 
 def test_one_user_alone_has_no_stranger(data: Data, samples) -> None:
-    own = Once(made(data, FakeLLM(answer), "pag").states)
+    own = Memoized(made(data, FakeLLM(answer), "pag").states)
     with pytest.raises(InputError, match="two users"):
         WrongUsers(own, seed=0)(samples[:1])
 

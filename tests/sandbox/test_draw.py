@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from idiolect.sandbox.traits import Draw, Menu, stream
+from idiolect.sandbox.traits import Draw, WeightedChoice, stream
 
 seeds = st.integers(0, 2**32)
 
@@ -27,11 +27,11 @@ def test_shuffling_keeps_every_element(seed, options):
 
 
 def test_a_menu_serves_by_weight_and_appetite():
-    draw, menu = Draw(stream(1)), Menu(("a", "b", "c"), (0.6, 0.0, 0.2), appetite=0.5)
+    draw, menu = Draw(stream(1)), WeightedChoice(("a", "b", "c"), (0.6, 0.0, 0.2), choice_probability=0.5)
     served = [menu.choose(draw) for _ in range(20_000)]
     shares = np.array([served.count(name) for name in ("a", "b", "c", None)]) / len(served)
     assert shares == pytest.approx([0.3, 0.0, 0.1, 0.6], abs=0.02)
 
 
 def test_a_menu_of_nothing_serves_nothing():
-    assert Menu(("a",), (0.0,)).choose(Draw(stream(0))) is None
+    assert WeightedChoice(("a",), (0.0,)).choose(Draw(stream(0))) is None

@@ -99,7 +99,7 @@ def test_length_follows_the_configuration():
 
 
 def test_items_say_what_reviews_speak_of(world, reviews):
-    topics = {about.item.id: about.gaps["topic"] for about in world.catalogue.subjects}
+    topics = {about.item.id: about.fields["topic"] for about in world.catalogue.subjects}
     described = {item.id: item.description.lower() for item in world.items()}
     assert all(topic.lower() in described[item] for item, topic in topics.items())
     assert np.mean([topics[r.item].lower() in r.text.lower() for r in reviews]) > 0.8

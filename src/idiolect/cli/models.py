@@ -32,7 +32,7 @@ def pretrain(
         out: Folder of the model; an interrupted run goes on from its last checkpoint.
         store: SQLite file or database URL.
         split: A split whose targets are kept out of the text.
-        truth: Planted truth of a sandbox world, for the prompt formats that show a user's profile.
+        truth: Ground truth of a sandbox world, for the prompt formats that show a user's profile.
         config: YAML file of settings.
         set: A setting as name=value (size=9m, epochs=2); may be repeated.
         json: Print one JSON object.

@@ -174,7 +174,7 @@ def study(
     Example: idiolect study real --corpus reviews.jsonl --out my-study
 
     Args:
-        name: sandbox (worlds with planted truth) or real (a corpus of yours, all sizes chosen from it; hours).
+        name: sandbox (worlds with ground truth) or real (a corpus of yours, all sizes chosen from it; hours).
         corpus: Of real: reviews, in any format that ingest reads.
         items: Of real: items, for titles and descriptions.
         column: Of real: field=name of a column that is not found by itself; may be repeated.

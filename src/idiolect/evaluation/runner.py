@@ -25,8 +25,8 @@ from idiolect.methods.controls import (
     NO_ADAPTER,
     TRAINED_CONTROLS,
     WRONG_USER,
+    Memoized,
     NoAdapter,
-    Once,
     OtherVectors,
     Profiled,
     ProfileMethod,
@@ -155,7 +155,7 @@ def with_controls(data: Data, builder: MethodBuilder, name: str, adapter: Path |
 
 def _profiled(method: ProfileMethod, seed: int) -> Iterator[Condition]:
     """A method that writes from profiles, and its control with another user's; profiles are made once for both."""
-    own = Once(method.states)
+    own = Memoized(method.states)
     yield Condition(method=Profiled(method=method, states=own))
     if WRONG_USER in method.requires.controls:
         yield Condition(method=Profiled(method=method, states=WrongUsers(own, seed=seed)), control=WRONG_USER)

@@ -95,9 +95,9 @@ class WrongUser:
         self._contexts, self._seed = contexts, seed
 
     def build(self, samples: Sequence[Sample]) -> list[Context]:
-        """The samples with their donors' entries."""
+        """The samples with their mismatched_users' entries."""
         own = self._contexts.build(samples)
-        lent = [own[donor] for donor in donors(own, self._seed)]
+        lent = [own[donor] for donor in mismatched_users(own, self._seed)]
         return [replace(c, entries=d.entries, past=d.past) for c, d in zip(own, lent, strict=True)]
 
 
@@ -114,9 +114,9 @@ class WrongUserCases:
         self._contexts, self._comparisons, self._seed = contexts, comparisons, seed
 
     def build(self, samples: Sequence[Sample]) -> list[tuple[PeerComparison, ...]]:
-        """The donors' comparisons."""
+        """The mismatched_users' comparisons."""
         own = self._comparisons.build(samples)
-        return [own[donor] for donor in donors(self._contexts.build(samples), self._seed)]
+        return [own[donor] for donor in mismatched_users(self._contexts.build(samples), self._seed)]
 
 
 class OtherVectors:
@@ -133,11 +133,11 @@ class OtherVectors:
         own = self._contexts.build(samples)
         return [
             replace(context, entries=_with_vectors(context.entries, own[donor].entries), past=own[donor].past)
-            for context, donor in zip(own, donors(own, self._seed), strict=True)
+            for context, donor in zip(own, mismatched_users(own, self._seed), strict=True)
         ]
 
 
-def donors(contexts: Sequence[Context], seed: int) -> np.ndarray:
+def mismatched_users(contexts: Sequence[Context], seed: int) -> np.ndarray:
     """int64 (n,): for every context another user's, of the same category and not about the sample's own item.
 
     Where nobody of the category has history (and a difference), anybody else stands in: a wrong user who reviews other
@@ -379,7 +379,7 @@ class Profiled:
         return write_profiled(self.name, self.method.writer, states, prompts)
 
 
-class Once:
+class Memoized:
     """Profile states that are made when they are first asked for and then kept, for E, V and S are what a method costs.
 
     Args:
@@ -410,13 +410,13 @@ class WrongUsers:
         self._states, self._seed = states, seed
 
     def __call__(self, samples: Sequence[Sample]) -> list[ProfileState]:
-        """The donors' states, each made about the sample's own item.
+        """The mismatched_users' states, each made about the sample's own item.
 
         Raises:
             InputError: No two users have history.
         """
         own = self._states(samples)
-        chosen = donors([state.context for state in own], self._seed)
+        chosen = mismatched_users([state.context for state in own], self._seed)
         return [_lent(own[donor], to=state) for state, donor in zip(own, chosen, strict=True)]
 
 

@@ -241,7 +241,7 @@ def pretrain_backbone(
 ) -> PretrainReport:
     """Pretrain on all of a store's reviews but a split's train, validation and test targets.
 
-    With the planted truth of a sandbox world, the formats that show a user's profile are read too.
+    With the ground truth of a sandbox world, the formats that show a user's profile are read too.
 
     Raises:
         NotFoundError: There is no store.

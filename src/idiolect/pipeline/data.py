@@ -24,7 +24,7 @@ from idiolect.store.sql import SqlStore
 from idiolect.types import Phase, Review, Sample
 
 T = TypeVar("T")
-Once = Callable[[Callable[[], Snapshot]], Snapshot]
+Memoized = Callable[[Callable[[], Snapshot]], Snapshot]
 ROLE: dict[Phase, MemberRole] = {"fit": "train", "validation": "validation", "test": "test"}
 
 
@@ -48,7 +48,7 @@ class Data:
     """
 
     def __init__(
-        self, store: SqlStore, folder: Path, settings: Settings, *, encoder: Encoder, once: Once = _alone
+        self, store: SqlStore, folder: Path, settings: Settings, *, encoder: Encoder, once: Memoized = _alone
     ) -> None:
         self.store, self.folder, self.settings, self._once = store, folder, settings, once
         self.text_encoder, self.encoder = encoder, encoder.name

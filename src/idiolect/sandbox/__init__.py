@@ -1,4 +1,4 @@
-"""A seeded world of reviews with planted truth."""
+"""A seeded world of reviews with ground truth."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
 """The written phrases: text files of ``[section]`` headings with a phrase a line.
 
-What the gaps of a phrase are filled with.
+What the fields of a phrase are filled with.
 
 What is reviewed: a domain's words, genres, aspects and phrases.
 
@@ -54,8 +54,8 @@ def read(name: str) -> Sections:
 def merged(*banks: Sections) -> Sections:
     """The sections of all ``banks``, phrases of equal headings one after the other."""
     out: Sections = {}
-    for bank in banks:
-        for key, lines in bank.items():
+    for phrases in banks:
+        for key, lines in phrases.items():
             out[key] = out.get(key, ()) + lines
     return out
 
@@ -80,7 +80,7 @@ def capital(text: str) -> str:
     return f"{text[:start]}{text[start].upper()}{text[start + 1 :]}"
 
 
-class Gaps(dict[str, str]):
+class TemplateFields(dict[str, str]):
     """Values by name; ``a_x`` is ``x`` with its article, and an upper-case first letter capitalises the value."""
 
     def __missing__(self, name: str) -> str:

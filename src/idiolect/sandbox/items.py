@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from idiolect.sandbox.domain import Aspect, Domain, Gaps, Genre, WorldConfig, article, load_domain, read
+from idiolect.sandbox.domain import Aspect, Domain, Genre, TemplateFields, WorldConfig, article, load_domain, read
 from idiolect.sandbox.traits import N_TRAITS, Draw, stream
 from idiolect.types import Item, ItemId
 
@@ -23,8 +23,8 @@ class Fact:
 
     aspect: Aspect
     plural: bool
-    gaps: dict[str, str]
-    """The fact and what agrees with it, for the gaps of a phrase."""
+    fields: dict[str, str]
+    """The fact and what agrees with it, for the fields of a phrase."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -38,7 +38,7 @@ class Subject:
     effect: np.ndarray
     """float32 (n_traits,): what the item adds to everybody's trait logits beyond its genre."""
     facts: tuple[Fact, ...]
-    gaps: Gaps
+    fields: TemplateFields
     """What does not change from sentence to sentence."""
 
 
@@ -58,20 +58,20 @@ def subject(index: int, genre: Genre, domain: Domain, *, seed: int, item_sd: flo
     quality = float(rng.standard_normal())
     draw = Draw(rng)
     facts = tuple(_fact(draw, aspect) for aspect in domain.aspects)
-    gaps = _gaps(draw, genre, domain, facts, rival)
+    fields = _fields(draw, genre, domain, facts, rival)
     item = Item(
         id=ItemId(f"s{seed}-i{index:05d}"),
-        title=gaps["title"],
-        description=draw.pick(domain.formal["description"]).format_map(gaps),
+        title=fields["title"],
+        description=draw.pick(domain.formal["description"]).format_map(fields),
         category=domain.name,
     )
-    return Subject(item=item, domain=domain, quality=quality, effect=effect, facts=facts, gaps=gaps)
+    return Subject(item=item, domain=domain, quality=quality, effect=effect, facts=facts, fields=fields)
 
 
 def _fact(draw: Draw, aspect: Aspect) -> Fact:
     written = draw.pick(aspect.facts)
     many = written.endswith("+")
-    gaps = {
+    fields = {
         "fact": written.removesuffix("+"),
         "is": "are" if many else "is",
         "was": "were" if many else "was",
@@ -81,14 +81,14 @@ def _fact(draw: Draw, aspect: Aspect) -> Fact:
         "aspect": aspect.name,
         "aspect_is": "are" if aspect.plural else "is",
     }
-    return Fact(aspect=aspect, plural=many, gaps=gaps)
+    return Fact(aspect=aspect, plural=many, fields=fields)
 
 
-def _gaps(draw: Draw, genre: Genre, domain: Domain, facts: Sequence[Fact], rival: str) -> Gaps:
+def _fields(draw: Draw, genre: Genre, domain: Domain, facts: Sequence[Fact], rival: str) -> TemplateFields:
     names, own = read("names"), domain.formal
     first, last = draw.pick(names["first"]), draw.pick(names["last"])
-    gaps = Gaps(domain.words)
-    gaps |= {
+    fields = TemplateFields(domain.words)
+    fields |= {
         "genre": genre.name,
         "genres": genre.plural,
         "rival": rival,
@@ -97,7 +97,7 @@ def _gaps(draw: Draw, genre: Genre, domain: Domain, facts: Sequence[Fact], rival
         "maker_last": last,
         "year": str(draw.integer(1962, 2009)),
         "number": str(draw.integer(2, 99)),
-        "n": str(draw.integer(int(gaps["low"]), int(gaps["high"]))),
+        "n": str(draw.integer(int(fields["low"]), int(fields["high"]))),
         "place": draw.pick(own["places"]),
         "theme": draw.pick(own["themes"]),
         "a": draw.pick(own["title a"]),
@@ -105,14 +105,14 @@ def _gaps(draw: Draw, genre: Genre, domain: Domain, facts: Sequence[Fact], rival
         "b2": draw.pick(own["title b"]),
     }
     for k, fact in enumerate(draw.shuffled(facts)[:2], start=1):
-        phrase = fact.gaps["fact"]
-        gaps |= {
+        phrase = fact.fields["fact"]
+        fields |= {
             f"fact{k}": phrase,
             f"a_fact{k}": phrase if fact.plural else article(phrase),
-            f"is{k}": fact.gaps["is"],
+            f"is{k}": fact.fields["is"],
         }
-    gaps["title"] = draw.pick(own["title"]).format_map(gaps)
-    return gaps
+    fields["title"] = draw.pick(own["title"]).format_map(fields)
+    return fields
 
 
 _STREAM = 0

@@ -57,24 +57,24 @@ def _numbers(rng: np.random.Generator) -> Iterator[float]:
         yield from rng.random(256).tolist()
 
 
-class Menu:
+class WeightedChoice:
     """Names that compete for one place in a sentence, each as often as its weight; most often none where all are low.
 
     Args:
         names: What may be chosen.
         weights: One non-negative weight a name.
-        appetite: Share of the total weight that goes into choosing anything at all.
+        choice_probability: Share of the total weight that goes into choosing anything at all.
         most: Upper bound of the probability that anything is chosen.
     """
 
     __slots__ = ("_limits", "_names", "_p")
 
     def __init__(
-        self, names: Sequence[str], weights: Sequence[float], *, appetite: float = 0.6, most: float = 0.85
+        self, names: Sequence[str], weights: Sequence[float], *, choice_probability: float = 0.6, most: float = 0.85
     ) -> None:
         self._names = names
         self._limits = list(accumulate(weights))
-        self._p = min(most, appetite * self._limits[-1])
+        self._p = min(most, choice_probability * self._limits[-1])
 
     def choose(self, draw: Draw) -> str | None:
         """A name, or nothing."""

@@ -10,9 +10,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from idiolect.sandbox.domain import Aspect, Gaps, Sections, WorldConfig, read
+from idiolect.sandbox.domain import Aspect, Sections, TemplateFields, WorldConfig, read
 from idiolect.sandbox.items import Fact, Subject
-from idiolect.sandbox.traits import N_TRAITS, NAMES, Draw, Menu, Scores, stream
+from idiolect.sandbox.traits import N_TRAITS, NAMES, Draw, Scores, WeightedChoice, stream
 
 _STREAM = 2
 
@@ -66,40 +66,52 @@ class Marks:
 
     Args:
         names: Traits that have phrases for the place.
-        appetite: How readily the place is filled (see ``Menu``).
+        choice_probability: How readily the place is filled (see ``WeightedChoice``).
     """
 
     __slots__ = ("_appetite", "_names", "_places")
 
-    def __init__(self, *names: str, appetite: float) -> None:
+    def __init__(self, *names: str, choice_probability: float) -> None:
         self._names = names
         self._places = tuple(NAMES.index(name) for name in names)
-        self._appetite = appetite
+        self._appetite = choice_probability
 
-    def menu(self, scores: Scores) -> Menu:
+    def menu(self, scores: Scores) -> WeightedChoice:
         """The choice for a review of these scores."""
-        return Menu(self._names, [scores[place] for place in self._places], appetite=self._appetite)
+        return WeightedChoice(self._names, [scores[place] for place in self._places], choice_probability=self._appetite)
 
 
-_HEADLINES = Marks("questions", "hedging", "exclamation", "fancy_words", "informality", appetite=0.35)
+_HEADLINES = Marks("questions", "hedging", "exclamation", "fancy_words", "informality", choice_probability=0.35)
 _LEADS = Marks(
     "hedging", "informality", "politeness", "transitions", "transitions", "exclamation", "address", "disclosure",
-    "narrative", "imperatives", appetite=0.4,
+    "narrative", "imperatives", choice_probability=0.4,
 )  # fmt: skip
-_FIRM_LEADS = Marks("informality", "transitions", "exclamation", "address", appetite=0.45)
+_FIRM_LEADS = Marks("informality", "transitions", "exclamation", "address", choice_probability=0.45)
 _TAILS = Marks(
     "causal_talk", "comparison", "specificity", "narrative", "thematic_depth", "long_sentences", "hedging",
-    appetite=0.4,
+    choice_probability=0.4,
 )  # fmt: skip
-_MODES = Marks("hedging", "questions", "address", "quoting", "imperatives", "politeness", appetite=0.4)
+_MODES = Marks("hedging", "questions", "address", "quoting", "imperatives", "politeness", choice_probability=0.4)
 
 
-class Voice:
+class StyleSampler:
     """The words of one review; everything random comes from ``draw``."""
 
     __slots__ = (
-        "_bank", "_casual", "_firm_leads", "_gaps", "_leads", "_modes", "_person", "_praise", "_tails", "draw",
-        "headlines", "level", "scores", "subject",
+        "_casual",
+        "_fields",
+        "_firm_leads",
+        "_leads",
+        "_modes",
+        "_person",
+        "_phrases",
+        "_praise",
+        "_tails",
+        "draw",
+        "headlines",
+        "level",
+        "scores",
+        "subject",
     )  # fmt: skip
 
     def __init__(self, draw: Draw, subject: Subject, person: Person, scores: Scores, *, rating: int) -> None:
@@ -109,9 +121,9 @@ class Voice:
         self.level = "good" if rating > 3 else "bad" if rating < 3 else "mid"
         self._person = person
         self._praise = min(0.98, max(0.02, _PRAISE[rating - 1] + 0.3 * (scores.positivity - 0.5)))
-        self._bank = subject.domain.formal
+        self._phrases = subject.domain.formal
         self._casual = subject.domain.casual
-        self._gaps = Gaps(subject.gaps)
+        self._fields = TemplateFields(subject.fields)
         self._leads = _LEADS.menu(scores)
         self._firm_leads = _FIRM_LEADS.menu(scores)
         self._tails = _TAILS.menu(scores)
@@ -127,31 +139,31 @@ class Voice:
         return self.praises() if self.level == "mid" else self.level == "good"
 
     def phrase(self, section: str) -> str:
-        """A phrase of ``section`` with its gaps filled."""
+        """A phrase of ``section`` with its fields filled."""
         return self.fill(self.draw.pick(self.sections()[section]))
 
     def styled(self, section: str) -> str:
         """Like ``phrase``, in elevated or casual wording where the traits ask for it."""
-        bank = self.sections()
+        phrases = self.sections()
         for style, score in (("fancy", self.scores.fancy_words), ("casual", self.scores.informality)):
-            options = bank.get(f"{section} {style}")
+            options = phrases.get(f"{section} {style}")
             if options and self.draw.uniform() < 0.6 * score:
                 return self.fill(self.draw.pick(options))
-        return self.fill(self.draw.pick(bank[section]))
+        return self.fill(self.draw.pick(phrases[section]))
 
     def sections(self) -> Sections:
-        """The phrase bank for the next sentence, with contractions or without."""
-        return self._casual if self.draw.uniform() < self.scores.informality else self._bank
+        """The phrase phrases for the next sentence, with contractions or without."""
+        return self._casual if self.draw.uniform() < self.scores.informality else self._phrases
 
     def fill(self, phrase: str) -> str:
-        """``phrase`` with its gaps filled."""
+        """``phrase`` with its fields filled."""
         if "{" not in phrase:
             return phrase
         if "{num" in phrase:
-            self._gaps["num"] = str(self.draw.integer(2, 9))
-            self._gaps["num2"] = str(self.draw.integer(2, 9))
-            self._gaps["num9"] = str(self.draw.integer(9, 12))
-        return phrase.format_map(self._gaps)
+            self._fields["num"] = str(self.draw.integer(2, 9))
+            self._fields["num2"] = str(self.draw.integer(2, 9))
+            self._fields["num9"] = str(self.draw.integer(9, 12))
+        return phrase.format_map(self._fields)
 
     def mode(self) -> str | None:
         """A trait that shapes the next judgement as a whole, or none."""
@@ -170,33 +182,33 @@ class Voice:
         trait = self._tails.choose(self.draw)
         if trait is None:
             return clause
-        return f"{clause}, {self.phrase(_sided(f'tail {trait}', good, self._bank))}"
+        return f"{clause}, {self.phrase(_sided(f'tail {trait}', good, self._phrases))}"
 
     def judge(self, aspect: Aspect, *, good: bool, fact: Fact | None = None) -> None:
-        """Fill the gaps that judge ``aspect``, and those that speak of ``fact``."""
-        gaps = self._gaps
+        """Fill the fields that judge ``aspect``, and those that speak of ``fact``."""
+        fields = self._fields
         if fact:
-            gaps |= fact.gaps
+            fields |= fact.fields
         adj = self._adjective(good, aspect.adjectives if fact else aspect.attributes)
-        attr = gaps["bare"] = adj if " " not in adj else self._adjective(good, aspect.attributes)
+        attr = fields["bare"] = adj if " " not in adj else self._adjective(good, aspect.attributes)
         if self.draw.uniform() < self.scores.intensity:
             fancy = self.draw.uniform() < self.scores.fancy_words
-            adverb = self.draw.pick(self._bank["intensity fancy" if fancy else "intensity"])
+            adverb = self.draw.pick(self._phrases["intensity fancy" if fancy else "intensity"])
             attr = f"{adverb} {attr}"
             adj = adj if " " in adj else attr
-        gaps["adj"] = adj
-        gaps["attr"] = attr
+        fields["adj"] = adj
+        fields["attr"] = attr
 
     def another(self, aspect: Aspect, *, good: bool) -> None:
         """Fill the gap for a second adjective of ``aspect``."""
         options = aspect.attributes[good, self.draw.uniform() < self.scores.fancy_words]
-        self._gaps["adj2"] = self.draw.pick([word for word in options if word != self._gaps["bare"]])
+        self._fields["adj2"] = self.draw.pick([word for word in options if word != self._fields["bare"]])
 
     def _led(self, trait: str | None, clause: str, good: bool, place: str) -> str:
         if trait is None:
             return clause
         section = f"lead {trait} {place}" if trait == "transitions" and place else f"lead {trait}"
-        return f"{self.phrase(_sided(section, good, self._bank))} {clause}"
+        return f"{self.phrase(_sided(section, good, self._phrases))} {clause}"
 
     def _adjective(self, good: bool, table: Mapping[tuple[bool, bool], Sequence[str]]) -> str:
         uniform = self.draw.uniform
@@ -205,6 +217,6 @@ class Voice:
         return self.draw.pick(table[good, uniform() < self.scores.fancy_words])
 
 
-def _sided(section: str, good: bool, bank: Sections) -> str:
+def _sided(section: str, good: bool, phrases: Sections) -> str:
     """``section``, or its half for praise or blame where it has two."""
-    return section if section in bank else f"{section} {'good' if good else 'bad'}"
+    return section if section in phrases else f"{section} {'good' if good else 'bad'}"

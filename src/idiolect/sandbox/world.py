@@ -145,7 +145,7 @@ class Truth:
                     realised=data["realised"],
                 )
         except (OSError, ValueError, KeyError, TypeError, BadZipFile) as error:
-            raise ArtifactError(f"{str(path)!r} holds no planted truth: {error}", hint="save it again") from error
+            raise ArtifactError(f"{str(path)!r} holds no ground truth: {error}", hint="save it again") from error
 
 
 __all__ = ["World", "WorldConfig"]

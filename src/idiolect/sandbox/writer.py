@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from idiolect.sandbox.domain import WorldConfig, capital
 from idiolect.sandbox.items import Fact, Subject
 from idiolect.sandbox.traits import NAMES, Draw, Scores
-from idiolect.sandbox.users import Person, Voice
+from idiolect.sandbox.users import Person, StyleSampler
 
 _JOINTS = (", and ", ", while ", "; ")
 
@@ -61,7 +61,7 @@ def lay_out(draw: Draw, sentences: list[Sentence], scores: Scores, parting: str)
     return _BREAK.sub(lambda found: "\n\n" if found[0].count("\n") > 1 else "\n", "".join(parts)).strip()
 
 
-def headline(voice: Voice) -> str:
+def headline(voice: StyleSampler) -> str:
     """The review's title."""
     trait = voice.headlines.choose(voice.draw)
     whole, good = voice.subject.domain.whole, voice.approves()
@@ -70,19 +70,19 @@ def headline(voice: Voice) -> str:
     return capital(voice.phrase(f"headline {trait or voice.level}"))
 
 
-def opening(voice: Voice) -> Sentence:
+def opening(voice: StyleSampler) -> Sentence:
     """A first sentence before the matter: how it came about."""
     if voice.draw.chance(voice.scores.narrative):
         return extra(voice, "narrative")
     return _marked(voice, voice.styled("opening"))
 
 
-def content(voice: Voice, *, first: bool) -> Sentence:
+def content(voice: StyleSampler, *, first: bool) -> Sentence:
     """What the item is about."""
     return _marked(voice, voice.led_firmly(voice.phrase("content"), place="first" if first else ""), joins=True)
 
 
-def verdict(voice: Voice, *, first: bool) -> Sentence:
+def verdict(voice: StyleSampler, *, first: bool) -> Sentence:
     """The overall opinion: as the first sentence, often behind a label such as "Bottom line:", or as the last."""
     good = voice.approves()
     voice.judge(voice.subject.domain.whole, good=good)
@@ -93,7 +93,7 @@ def verdict(voice: Voice, *, first: bool) -> Sentence:
     return _marked(voice, voice.tailed(clause, good=good), joins=True)
 
 
-def aspect(voice: Voice, fact: Fact) -> Sentence:
+def aspect(voice: StyleSampler, fact: Fact) -> Sentence:
     """A judgement of one fact of the item."""
     good = voice.praises()
     voice.judge(fact.aspect, good=good, fact=fact)
@@ -107,7 +107,7 @@ def aspect(voice: Voice, fact: Fact) -> Sentence:
     return _marked(voice, voice.tailed(clause, good=good), joins=True)
 
 
-def points(voice: Voice, facts: Sequence[Fact]) -> Sentence:
+def points(voice: StyleSampler, facts: Sequence[Fact]) -> Sentence:
     """Facts as a list of points for and against, one a line."""
     lines: dict[str, list[str]] = {"good": [], "bad": []}
     for fact in facts:
@@ -118,16 +118,16 @@ def points(voice: Voice, facts: Sequence[Fact]) -> Sentence:
     return Sentence("\n".join(line for half in halves for line in half), mark="", block=True)
 
 
-def extra(voice: Voice, trait: str) -> Sentence:
+def extra(voice: StyleSampler, trait: str) -> Sentence:
     """A sentence that only shows ``trait``."""
-    bank = voice.sections()
-    options = bank.get(trait, ()) + bank.get(f"{trait} {'good' if voice.approves() else 'bad'}", ())
+    phrases = voice.sections()
+    options = phrases.get(trait, ()) + phrases.get(f"{trait} {'good' if voice.approves() else 'bad'}", ())
     clause = voice.fill(voice.draw.pick(options))
     signpost = not clause.endswith("?") and voice.draw.uniform() < 0.4 * voice.scores.transitions
     return _marked(voice, f"{voice.phrase('lead transitions')} {clause}" if signpost else clause)
 
 
-def mood(voice: Voice, *, bright: bool) -> Sentence:
+def mood(voice: StyleSampler, *, bright: bool) -> Sentence:
     """A feeling that leans one way whatever the rating."""
     return _marked(voice, voice.phrase("positivity" if bright else "negativity"))
 
@@ -137,7 +137,7 @@ def signed(sentence: Sentence, signature: str) -> Sentence:
     return Sentence(f"{sentence.clause}, {signature}", sentence.mark)
 
 
-def _marked(voice: Voice, clause: str, *, joins: bool = False) -> Sentence:
+def _marked(voice: StyleSampler, clause: str, *, joins: bool = False) -> Sentence:
     if clause.endswith("?"):
         return Sentence(clause, mark="")
     return Sentence(clause, mark="!" if voice.draw.uniform() < 0.75 * voice.scores.exclamation else ".", joins=joins)
@@ -179,7 +179,7 @@ def write(draw: Draw, subject: Subject, person: Person, scores: Scores, config: 
         config: For the length aimed at, which verbosity moves by a third either way, and the signature's share.
         rating: 1 to 5 stars; decides what is praised.
     """
-    voice = Voice(draw, subject, person, scores, rating=rating)
+    voice = StyleSampler(draw, subject, person, scores, rating=rating)
     title = headline(voice)
     verdict_first = draw.chance(scores.verdict_first)
     opinion, matter = verdict(voice, first=verdict_first), content(voice, first=not verdict_first)
@@ -197,11 +197,11 @@ def write(draw: Draw, subject: Subject, person: Person, scores: Scores, config: 
     return Written(title, lay_out(draw, body, scores, parting))
 
 
-def _opening(voice: Voice) -> list[Sentence]:
+def _opening(voice: StyleSampler) -> list[Sentence]:
     return [opening(voice)] if voice.draw.chance(0.3) else []
 
 
-def _extras(voice: Voice, room: float) -> list[Sentence]:
+def _extras(voice: StyleSampler, room: float) -> list[Sentence]:
     """Sentences of the traits that show, the clearest first, until ``room`` (words) is filled."""
     scores, uniform = voice.scores, voice.draw.uniform
     sentences: list[Sentence] = []
@@ -215,7 +215,7 @@ def _extras(voice: Voice, room: float) -> list[Sentence]:
     return sentences
 
 
-def _details(voice: Voice, room: float) -> list[Sentence]:
+def _details(voice: StyleSampler, room: float) -> list[Sentence]:
     """Judgements of the item's facts, one at least, until ``room`` (words) is filled."""
     facts = voice.draw.shuffled(voice.subject.facts)
     if voice.draw.chance(voice.scores.lists):

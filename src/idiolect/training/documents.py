@@ -2,7 +2,7 @@
 
 A backbone that is to be steered by prompts must have read such prompts. Every review becomes one document an epoch, in
 a method's format drawn at random, with a random number of the same user's earlier reviews as history. With
-annotations of users (a sandbox world's planted truth), the formats with a profile are used too, and words stand in
+annotations of users (a sandbox world's ground truth), the formats with a profile are used too, and words stand in
 place of virtual tokens, so that a backbone learns that what stands there says how to write.
 """
 

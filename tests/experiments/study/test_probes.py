@@ -10,7 +10,7 @@ from idiolect.config import build
 from idiolect.encoders import HashEncoder
 from idiolect.errors import ArtifactError, ConfigError, InputError
 from idiolect.experiments.study import probes
-from idiolect.experiments.study.arrays import Codes, load_panel
+from idiolect.experiments.study.arrays import SAECodes, load_world_arrays
 from idiolect.experiments.study.probes import ProbeConfig, ProbeResults, measure, run_probes
 from idiolect.sandbox.traits import NAMES
 from idiolect.sandbox.world import World
@@ -105,8 +105,8 @@ def test_a_damaged_point_is_refused(results, oracle, cache, tmp_path, world, con
 
 
 def test_codes_are_two_more_inputs(oracle, cache, world, config):
-    panel = load_panel(World(world.model_copy(update={"n_users": 90})), oracle, cache)
-    codes = Codes(name="signs", streams=("his", "diff"), encode=lambda x, stream: np.maximum(x, 0))
+    panel = load_world_arrays(World(world.model_copy(update={"n_users": 90})), oracle, cache)
+    codes = SAECodes(name="signs", streams=("his", "diff"), encode=lambda x, stream: np.maximum(x, 0))
     point = measure(panel, config, anchors=1, codes=codes)
     assert set(point.scores) == {"e_his", "e_diff", "both", "shuffled", "z_his", "z_diff"}
     assert "z_diff - z_his" in point.gaps
@@ -123,7 +123,7 @@ def test_it_says_what_it_found(results, oracle, cache, world, config):
 
 def test_too_few_users_and_too_many_anchors_are_refused(tmp_path, world, config):
     lonely = world.model_copy(update={"n_users": 20, "reviews_per_user": (2, 3)})
-    panel = load_panel(World(lonely), HashEncoder(16), tmp_path)
+    panel = load_world_arrays(World(lonely), HashEncoder(16), tmp_path)
     with pytest.raises(InputError, match="cannot be probed"):
         measure(panel, config, anchors=1)
     with pytest.raises(ConfigError, match="9 anchors"):

@@ -10,9 +10,9 @@ from idiolect.config import build, merge
 from idiolect.errors import ConfigError
 from idiolect.experiments.study.arms import open_seed, run_names
 from idiolect.experiments.study.config import StudyConfig
-from idiolect.experiments.study.gate import OracleProfile, OracleVectors
 from idiolect.experiments.study.report import RecordedStudy, recorded_study
 from idiolect.experiments.study.run import run_study
+from idiolect.experiments.study.sanity_check import OracleProfile, OracleVectors
 from idiolect.pipeline.results import read_lines
 from idiolect.types import ConditionId
 
@@ -34,7 +34,7 @@ def configured(job, **changes):
             "controls": [],
             "resamples": 100,
         },
-        "gate": {"max_steps": 1, "required": False},
+        "sanity_check": {"max_steps": 1, "required": False},
         "probes": {
             "n_users": 20, "curve_users": 20, "anchors": [1, 2], "peers": [1], "confounding": [1.0], "noise_sd": [0.5],
             "curve_anchors": 2, "draws": 2, "folds": 3, "resamples": 20,
@@ -79,7 +79,7 @@ def test_every_run_is_there_for_every_sample_and_named_in_the_report(done, job):
     assert both.table.segments == 2 * first.table.segments == 12
     record = json.loads((folder / "study.json").read_text(encoding="utf-8"))
     assert record["status"] == "complete"
-    assert set(record["gate"]["gains"]) == {"oracle profile", "oracle vectors"}
+    assert set(record["sanity_check"]["gains"]) == {"oracle profile", "oracle vectors"}
     text = (folder / "report.md").read_text(encoding="utf-8")
     assert all(str(run) in text for run in run_names(config))
 
@@ -96,13 +96,13 @@ def test_a_recorded_study_shows_every_run_contrast_verdict_and_figure(done, tmp_
     assert all((folder / path.name).read_bytes() == path.read_bytes() for path in drawn)
 
 
-def test_the_study_that_ships_was_made_on_the_report_seeds_and_passed_its_gate():
+def test_the_study_that_ships_was_made_on_the_report_seeds_and_passed_its_sanity_check():
     recorded = recorded_study()
     if recorded is None:
         pytest.skip("this version ships no recorded study")
     assert recorded.record["config"]["phase"] == "report"
     assert recorded.record["config"]["report_seeds"] == list(StudyConfig().report_seeds)
-    assert recorded.record["gate"]["passed"] or not recorded.record["config"]["gate"]["required"]
+    assert recorded.record["sanity_check"]["passed"] or not recorded.record["config"]["sanity_check"]["required"]
 
 
 def test_the_published_figures_are_those_of_the_study_that_ships():
@@ -143,11 +143,11 @@ def test_a_finished_study_is_read_back_and_another_is_refused(done, job):
     assert {path: path.stat().st_mtime_ns for path in stamps} == stamps
     assert again.sections[0].to_dict() == report.sections[0].to_dict()
     with pytest.raises(ConfigError, match="another study"):
-        run_study(folder, configured(job, gate={"max_steps": 2}), say=lambda line: None)
+        run_study(folder, configured(job, sanity_check={"max_steps": 2}), say=lambda line: None)
 
 
 def test_a_backbone_that_the_truth_does_not_steer_ends_the_study(job, tmp_path):
-    config = configured(job, gate={"required": True, "nats": 50.0})
+    config = configured(job, sanity_check={"required": True, "nats": 50.0})
     with pytest.raises(ConfigError, match="not steered"):
         run_study(tmp_path, config, say=lambda line: None)
     assert not list(tmp_path.glob("seed-*/samples"))

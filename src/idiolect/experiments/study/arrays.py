@@ -24,7 +24,7 @@ from idiolect.types import Stream
 
 
 @dataclass(frozen=True, slots=True, eq=False, kw_only=True)
-class Panel:
+class WorldArrays:
     """The reviews of a world, one row each, in the order of ``World.reviews``."""
 
     vectors: np.ndarray
@@ -45,7 +45,7 @@ class Panel:
     """Of the encoder, all texts, who wrote them about what, and what was planted."""
 
 
-def load_panel(world: World, encoder: Encoder, cache: Path) -> Panel:
+def load_world_arrays(world: World, encoder: Encoder, cache: Path) -> WorldArrays:
     """The arrays of a world; its texts are embedded once and kept in ``cache``.
 
     Args:
@@ -67,7 +67,7 @@ def load_panel(world: World, encoder: Encoder, cache: Path) -> Panel:
     truth = world.truth
     categories = np.unique([item.category for item in items], return_inverse=True)[1]
     planted = (users.tobytes(), about.tobytes(), categories.tobytes(), truth.user_effects.tobytes())
-    return Panel(
+    return WorldArrays(
         vectors=vectors,
         users=users,
         items=about,
@@ -109,7 +109,7 @@ def _digest(*parts: bytes) -> str:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Codes:
+class SAECodes:
     """Vectors to codes."""
 
     name: str
@@ -120,7 +120,7 @@ class Codes:
     """float32 (n, dim) of a stream to float32 (n, d_sae)."""
 
 
-def adapter_codes(folder: Path) -> Codes:
+def adapter_codes(folder: Path) -> SAECodes:
     """The codes (DEP, Eq. 5) of the adapter in ``folder``.
 
     Raises:
@@ -146,7 +146,7 @@ def adapter_codes(folder: Path) -> Codes:
             x = standardiser(x, torch.full((len(x),), STREAMS.index(stream)))
         return sae.feature_acts(x).numpy()
 
-    return Codes(name=f"sae@{folder_digest(folder)}", streams=source.config.kept_streams, encode=encode)
+    return SAECodes(name=f"sae@{folder_digest(folder)}", streams=source.config.kept_streams, encode=encode)
 
 
 class Anchors(NamedTuple):

@@ -21,7 +21,7 @@ from idiolect.training.config import FitConfig
 from idiolect.types import ConditionId
 
 
-class GateConfig(Config):
+class SanityCheckConfig(Config):
     """Whether the backbone can be steered at all: asked before any adapter is fitted."""
 
     nats: float = Field(default=2.0, ge=0)
@@ -31,7 +31,7 @@ class GateConfig(Config):
     max_steps: int = Field(default=300, ge=1)
     """Steps of the oracle's soft prompt."""
     required: bool = True
-    """Stop where the gate is not passed."""
+    """Stop where the sanity check fails."""
 
 
 class Arm(Config):
@@ -106,7 +106,7 @@ class StudyConfig(Config):
     """Of every arm, before its own changes."""
     arms: tuple[Arm, ...] = ARMS
     """Fitted in this order."""
-    gate: GateConfig = GateConfig()
+    sanity_check: SanityCheckConfig = SanityCheckConfig()
     """Steerability of the backbone."""
     probes: ProbeConfig = ProbeConfig()
     """Of the first seed's world, and of worlds of the same seed with other knobs."""

@@ -26,10 +26,10 @@ from idiolect.errors import ArtifactError, ConfigError
 from idiolect.evaluation.probe import Recovery, probe
 from idiolect.evaluation.significance import Bootstrapped, compare, interval
 from idiolect.experiments.study.arrays import (
-    Codes,
-    Panel,
+    SAECodes,
+    WorldArrays,
     draw_anchors,
-    load_panel,
+    load_world_arrays,
     sampled_differences,
     shuffled_pools,
 )
@@ -171,7 +171,7 @@ def run_probes(
     cache: Path,
     config: ProbeConfig | None = None,
     *,
-    codes: Codes | None = None,
+    codes: SAECodes | None = None,
     say: Callable[[str], None] = lambda line: None,
 ) -> ProbeResults:
     """All curves of one world; what an earlier call left in ``cache`` is not computed again.
@@ -216,14 +216,14 @@ def run_probes(
 
 
 def measure(
-    panel: Panel, config: ProbeConfig, *, anchors: int, peers: int | None = None, codes: Codes | None = None
+    arrays: WorldArrays, config: ProbeConfig, *, anchors: int, peers: int | None = None, codes: SAECodes | None = None
 ) -> Point:
     """Probe every input of one world at one setting.
 
     All settings share folds, resamples and draws: fewer anchors are a part of more.
 
     Args:
-        panel: The world.
+        arrays: The world.
         config: Draws, folds, resamples and seed.
         anchors: Reviews averaged to stand for a user, at most ``config.most_anchors``.
         peers: Most peers of a review; None: all.
@@ -235,17 +235,17 @@ def measure(
     """
     if not 1 <= anchors <= config.most_anchors:
         raise ConfigError(f"{anchors} anchors of users with {config.most_anchors}", hint="raise ProbeConfig.anchors")
-    compared = panel.differences.n_peers > 0
+    compared = arrays.differences.n_peers > 0
     drawn = draw_anchors(
-        panel.users, compared, config.most_anchors, n_draws=config.draws, rng=np.random.default_rng([config.seed, 0])
+        arrays.users, compared, config.most_anchors, n_draws=config.draws, rng=np.random.default_rng([config.seed, 0])
     )
     rows = drawn.rows[:, :, :anchors]
-    differences, inputs = _inputs(panel, peers, config.seed, codes)
+    differences, inputs = _inputs(arrays, peers, config.seed, codes)
     features = {name: _means(vectors, rows) for name, vectors in inputs.items()}
     features["both"] = np.concatenate([features["e_his"], features["e_diff"]], axis=2)
     found = probe(
         features,
-        panel.effects[drawn.users],
+        arrays.effects[drawn.users],
         rng=np.random.default_rng([config.seed, 1]),
         n_folds=config.folds,
         resamples=config.resamples,
@@ -256,7 +256,7 @@ def measure(
         peers=peers,
         mean_peers=float(differences.n_peers[rows].mean()),
         scores={name: _estimate(recovery.mean) for name, recovery in found.items()},
-        traits={name: dict(zip(panel.traits, map(_estimate, r.traits), strict=True)) for name, r in found.items()},
+        traits={name: dict(zip(arrays.traits, map(_estimate, r.traits), strict=True)) for name, r in found.items()},
         gaps={f"{a} - {b}": _gap(found[a], found[b]) for a, b in GAPS if a in found and b in found},
     )
 
@@ -265,16 +265,16 @@ class _Bench:
     """Points by setting: from the cache, else measured and kept there."""
 
     def __init__(
-        self, encoder: Encoder, cache: Path, config: ProbeConfig, codes: Codes | None, say: Callable[[str], None]
+        self, encoder: Encoder, cache: Path, config: ProbeConfig, codes: SAECodes | None, say: Callable[[str], None]
     ) -> None:
         self._encoder, self._cache, self._config, self._codes, self._say = encoder, cache, config, codes, say
-        self._panels: dict[str, Panel] = {}
+        self._arrays: dict[str, WorldArrays] = {}
         cache.mkdir(parents=True, exist_ok=True)
 
     def point(self, world: WorldConfig, anchors: int, peers: int | None = None) -> Point:
-        panel, path = self._panel(world), self._path(world, anchors, peers)
+        arrays, path = self._world_arrays(world), self._path(world, anchors, peers)
         if not path.is_file():
-            point = measure(panel, self._config, anchors=anchors, peers=peers, codes=self._codes)
+            point = measure(arrays, self._config, anchors=anchors, peers=peers, codes=self._codes)
             write_json(path, asdict(point))
         try:
             point = read_point(json.loads(path.read_text(encoding="utf-8")))
@@ -284,18 +284,18 @@ class _Bench:
         self._say(f"{anchors} anchors, {'all' if peers is None else peers} peers, {point.users} users: R2 {shown}")
         return point
 
-    def _panel(self, world: WorldConfig) -> Panel:
+    def _world_arrays(self, world: WorldConfig) -> WorldArrays:
         """The last two worlds are kept: neighbouring points of a curve share theirs."""
         key = world.model_dump_json()
-        if key not in self._panels:
-            self._panels = dict([*self._panels.items()][-1:])
-            self._panels[key] = load_panel(World(world), self._encoder, self._cache)
-        return self._panels[key]
+        if key not in self._arrays:
+            self._arrays = dict([*self._arrays.items()][-1:])
+            self._arrays[key] = load_world_arrays(World(world), self._encoder, self._cache)
+        return self._arrays[key]
 
     def _path(self, world: WorldConfig, anchors: int, peers: int | None) -> Path:
         """Named by all that a point depends on."""
         config = self._config
-        depends = [_VERSION, self._panel(world).fingerprint, anchors, peers, self._codes and self._codes.name]
+        depends = [_VERSION, self._world_arrays(world).fingerprint, anchors, peers, self._codes and self._codes.name]
         depends += [config.most_anchors, config.draws, config.folds, config.resamples, config.seed]
         digest = blake2b(json.dumps(depends).encode(), digest_size=12).hexdigest()
         return self._cache / f"point-{digest}.json"
@@ -306,13 +306,13 @@ def _confounded(world: WorldConfig, factor: float) -> WorldConfig:
 
 
 def _inputs(
-    panel: Panel, peers: int | None, seed: int, codes: Codes | None
+    arrays: WorldArrays, peers: int | None, seed: int, codes: SAECodes | None
 ) -> tuple[Differences, dict[str, np.ndarray]]:
     """The differences of every review, and all vectors by input, (n_reviews, dim) each."""
-    vectors, users, items = panel.vectors, panel.users, panel.items
+    vectors, users, items = arrays.vectors, arrays.users, arrays.items
     true, wrong = (np.random.default_rng([seed, stream]) for stream in (2, 3))
-    found = panel.differences if peers is None else sampled_differences(vectors, users, items, k=peers, rng=true)
-    pools = shuffled_pools(items, panel.categories, rng=wrong)
+    found = arrays.differences if peers is None else sampled_differences(vectors, users, items, k=peers, rng=true)
+    pools = shuffled_pools(items, arrays.categories, rng=wrong)
     shuffled = sampled_differences(vectors, users, items, pools=pools, k=peers, rng=wrong)
     inputs = {"e_his": vectors, "e_diff": found.diff, "shuffled": shuffled.diff}
     if codes:

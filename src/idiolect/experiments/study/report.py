@@ -138,7 +138,7 @@ class RecordedStudy:
 
     def to_text(self) -> str:
         """Likelihood of every run, the contrasts, the verdicts and the probes, aligned."""
-        lines = [*self._gate(), "", *self._runs(), "", *self._contrasts(), "", *self._verdicts()]
+        lines = [*self._sanity_check(), "", *self._runs(), "", *self._contrasts(), "", *self._verdicts()]
         return "\n".join([*lines, "", *self._probed()])
 
     def draw(self, folder: Path) -> list[Path]:
@@ -164,9 +164,9 @@ class RecordedStudy:
             self.draw(folder)
         return path
 
-    def _gate(self) -> Iterator[str]:
-        gate = self.record["gate"]
-        for name, gain in gate["gains"].items():
+    def _sanity_check(self) -> Iterator[str]:
+        sanity_check = self.record["sanity_check"]
+        for name, gain in sanity_check["gains"].items():
             yield f"{name}: {_gain(gain)} nats a review over Non-Perso"
 
     def _runs(self) -> Iterator[str]:

@@ -1,4 +1,4 @@
-"""The whole study as one command that can be interrupted anywhere: worlds, gate, adapters, runs, probes, report."""
+"""The whole study as one resumable command: worlds, sanity check, adapters, runs, probes, report."""
 
 from __future__ import annotations
 
@@ -18,15 +18,15 @@ from idiolect.errors import ArtifactError, ConfigError, require
 from idiolect.experiments.study.arms import SeedWorld, adapter_folder, fit_arm, open_seed, run_rows
 from idiolect.experiments.study.arrays import adapter_codes
 from idiolect.experiments.study.config import StudyConfig
-from idiolect.experiments.study.gate import run_gate
 from idiolect.experiments.study.probes import run_probes
 from idiolect.experiments.study.report import RecordedStudy, Section, sections, seed_fidelity
+from idiolect.experiments.study.sanity_check import run_sanity_check
 from idiolect.llm.transformers import TransformersLLM
 from idiolect.pipeline import results
 from idiolect.store.outputs import check_own
 
 Say = Callable[[str], None]
-RESULT, REPORT, GATE, CLAIM = "study.json", "report.md", "gate.json", "claim.json"
+RESULT, REPORT, SANITY_CHECK, CLAIM = "study.json", "report.md", "sanity_check.json", "claim.json"
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -49,7 +49,7 @@ def run_study(folder: Path, config: StudyConfig, *, jobs: int = 1, say: Say) -> 
         say: Told what happens, a line a step.
 
     Raises:
-        ConfigError: ``folder`` holds another study or other files, or the backbone cannot be steered (see ``gate``).
+        ConfigError: ``folder`` holds another study or other files, or the sanity check fails.
         MissingDependencyError: matplotlib is not installed.
     """
     started = time.monotonic()
@@ -57,12 +57,12 @@ def run_study(folder: Path, config: StudyConfig, *, jobs: int = 1, say: Say) -> 
     check_own(folder, "study")
     llm = TransformersLLM.load(config.settings.backbone)
     results.claim(folder / CLAIM, {"config": config.model_dump(mode="json"), "backbone": llm.name}, "study")
-    say(f"gate: can {llm.name} be steered by the truth?")
-    gate = _gate(folder, config, llm, say)
-    if not gate["passed"] and config.gate.required:
+    say(f"sanity check: can {llm.name} be steered by the truth?")
+    sanity_check = _sanity_check(folder, config, llm, say)
+    if not sanity_check["passed"] and config.sanity_check.required:
         raise ConfigError(
-            f"the backbone is not steered by the truth (gate: {_gains(gate)}), so adapters would show nothing",
-            hint="pretrain it longer, or set gate.required=false",
+            f"the sanity check failed ({_gains(sanity_check)}): the backbone is not steered by the truth",
+            hint="pretrain it longer, or set sanity_check.required=false",
         )
     seconds = dict(zip(config.seeds, _each_seed(folder, config, jobs, say), strict=True))
     say("probes: can the planted effects be read from the vectors?")
@@ -75,7 +75,7 @@ def run_study(folder: Path, config: StudyConfig, *, jobs: int = 1, say: Say) -> 
         "status": "complete",
         "config": config.model_dump(mode="json"),
         "backbone": llm.name,
-        "gate": gate,
+        "sanity_check": sanity_check,
         "sections": [section.to_dict() for section in found],
         "probes": probes,
         "seconds": {"seeds": seconds, "this call": round(time.monotonic() - started, 1)},
@@ -83,7 +83,8 @@ def run_study(folder: Path, config: StudyConfig, *, jobs: int = 1, say: Say) -> 
         "versions": results.versions(),
     }
     results.write_json(folder / RESULT, record)
-    text = "\n\n".join(["# The sandbox study", f"Gate: {_gains(gate)}.", *(section.to_markdown() for section in found)])
+    head = ["# The sandbox study", f"Sanity check: {_gains(sanity_check)}."]
+    text = "\n\n".join([*head, *(section.to_markdown() for section in found)])
     (folder / REPORT).write_text(text, encoding="utf-8")
     RecordedStudy(record).draw(folder)
     return StudyReport(record, found, folder)
@@ -120,23 +121,23 @@ def _open(folder: Path, config: StudyConfig, seed: int) -> SeedWorld:
     return open_seed(folder / f"seed-{seed}", seed, config, load_encoder(config.settings.encoder))
 
 
-def _gate(folder: Path, config: StudyConfig, llm: TransformersLLM, say: Say) -> dict[str, Any]:
-    path = folder / GATE
+def _sanity_check(folder: Path, config: StudyConfig, llm: TransformersLLM, say: Say) -> dict[str, Any]:
+    path = folder / SANITY_CHECK
     if not path.is_file():
-        results.write_json(path, run_gate(_open(folder, config, config.seeds[0]), llm, config).to_dict())
+        results.write_json(path, run_sanity_check(_open(folder, config, config.seeds[0]), llm, config).to_dict())
     found = results.read_json(path)
     if not {"passed", "gains", "threshold"} <= found.keys():
         raise ArtifactError(f"{str(path)!r} is damaged", hint="delete it, and run the same command again")
-    say(f"gate {'passed' if found['passed'] else 'not passed'}: {_gains(found)}")
+    say(f"sanity check {'passed' if found['passed'] else 'failed'}: {_gains(found)}")
     return found
 
 
-def _gains(gate: Mapping[str, Any]) -> str:
+def _gains(found: Mapping[str, Any]) -> str:
     gains = (
         f"{name} {gain['difference']:+.2f} nats [{gain['low']:+.2f}, {gain['high']:+.2f}]"
-        for name, gain in gate["gains"].items()
+        for name, gain in found["gains"].items()
     )
-    return f"{', '.join(gains)}, each to be at least {gate['threshold']:g}"
+    return f"{', '.join(gains)}, each to be at least {found['threshold']:g}"
 
 
 def _probes(folder: Path, config: StudyConfig, say: Say) -> dict[str, Any]:

@@ -4,7 +4,7 @@ import re
 
 import pytest
 
-from idiolect.sandbox.domain import DOMAINS, Gaps, WorldConfig, article, contract, load_domain, read
+from idiolect.sandbox.domain import DOMAINS, TemplateFields, WorldConfig, article, contract, load_domain, read
 from idiolect.sandbox.items import Catalogue
 
 TABLES = ("words", "genres", "aspects", "places", "themes", "title a", "title b")
@@ -19,7 +19,7 @@ def test_every_gap_of_every_phrase_can_be_filled(domain):
         for section, phrases in loaded.formal.items():
             if section not in TABLES and section not in judged:
                 for phrase in phrases:
-                    filled = phrase.format_map(Gaps(about.gaps | about.facts[0].gaps | SENTENCE_GAPS))
+                    filled = phrase.format_map(TemplateFields(about.fields | about.facts[0].fields | SENTENCE_GAPS))
                     assert filled.strip(), (section, phrase)
 
 
@@ -67,7 +67,7 @@ def test_articles_follow_the_sound(phrase, expected):
 
 
 def test_gaps_derive_articles_and_capitals():
-    gaps = Gaps(genre="ale")
-    assert "{A_genre}, {a_genre}, {Genre}".format_map(gaps) == "An ale, an ale, Ale"
+    fields = TemplateFields(genre="ale")
+    assert "{A_genre}, {a_genre}, {Genre}".format_map(fields) == "An ale, an ale, Ale"
     with pytest.raises(KeyError):
-        "{unknown}".format_map(gaps)
+        "{unknown}".format_map(fields)

@@ -1,6 +1,6 @@
 """Methods that are told the truth: the most that text, and the most that soft vectors, can say about a user here.
 
-The gate: can the backbone be steered by words, and by soft vectors, when both say the truth?
+Sanity check: can the backbone be steered by words, and by soft vectors, when both say the truth?
 
 Asked before any adapter is fitted to embeddings: a backbone that does not follow an oracle shows nothing about DEP.
 """
@@ -104,7 +104,9 @@ class GateResult:
         return {**asdict(self), "gains": gains, "passed": self.passed}
 
 
-def run_gate(world: SeedWorld, llm: TransformersLLM, config: StudyConfig, *, progress: bool = False) -> GateResult:
+def run_sanity_check(
+    world: SeedWorld, llm: TransformersLLM, config: StudyConfig, *, progress: bool = False
+) -> GateResult:
     """Measure both oracles against Non-Perso on the test samples of one seed.
 
     Args:
@@ -122,7 +124,7 @@ def run_gate(world: SeedWorld, llm: TransformersLLM, config: StudyConfig, *, pro
     adapter = _fit(world, llm, config, OracleVectors(data.contexts("fit"), effects), progress=progress)
     methods = {
         PLAIN: NonPersonalized(llm, contexts, prompt=settings.prompt),
-        TEXT: OracleProfile(contexts, effects, prompt=settings.prompt, traits=config.gate.traits),
+        TEXT: OracleProfile(contexts, effects, prompt=settings.prompt, traits=config.sanity_check.traits),
         SOFT: DEP(llm, OracleVectors(contexts, effects), adapter, prompt=settings.prompt),
     }
     references = [sample.reference or "" for sample in samples]
@@ -144,7 +146,7 @@ def _fit(
         llm.model,
         adapter,
         make_examples(DEP(llm, contexts, adapter, prompt=settings.prompt), llm.prompts, data.samples("fit")),
-        config=settings.fit.model_copy(update={"max_steps": config.gate.max_steps}),
+        config=settings.fit.model_copy(update={"max_steps": config.sanity_check.max_steps}),
         folder=_folder(world),
         pad_id=llm.prompts.pad_id,
         progress=progress,
@@ -165,6 +167,6 @@ def _result(nats: Mapping[str, np.ndarray], users: list[str], config: StudyConfi
     return GateResult(
         nats={name: float(values.mean()) for name, values in nats.items()},
         gains={name: compare(scored[name], scored[PLAIN]) for name in (TEXT, SOFT)},
-        threshold=config.gate.nats,
+        threshold=config.sanity_check.nats,
         samples=len(users),
     )
