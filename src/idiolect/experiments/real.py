@@ -250,6 +250,7 @@ def _settings(config: RealConfig, sizes: Sizes, backbone: Path, *, with_text: bo
         "backbone": {"model": str(backbone), "max_prompt_tokens": sizes.prompt},
         "context": {"k": config.k},
         "prompt": {"layout": "grouped", "with_text": with_text},
+        "adapter": {"d_sae": 48},
         "targets": {"max_validation": 60, "max_test": config.max_test, "train_per_user": "all"},
         "fit": {
             "max_steps": steps,
