@@ -236,9 +236,9 @@ def test_what_is_no_number_is_refused_by_the_metrics_name(value: float) -> None:
 @pytest.mark.parametrize(
     ("n", "clusters", "message"),
     [
-        (1, None, "cannot resample 1"),
-        (0, None, "cannot resample 0"),
-        (3, ["u"] * 3, "cannot resample 1"),
+        (1, None, "^1 samples or users"),
+        (0, None, "^0 samples or users"),
+        (3, ["u"] * 3, "^1 samples or users"),
         (3, ["u"], "1 cluster"),
     ],
 )

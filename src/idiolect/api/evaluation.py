@@ -11,7 +11,7 @@ import numpy as np
 import polars as pl
 
 from idiolect.api.personalizers import Personalizer
-from idiolect.api.store import Split
+from idiolect.api.store import Split, check_split
 from idiolect.config import merge
 from idiolect.data.parts import find_parts
 from idiolect.data.tables import is_table, table_parts
@@ -78,6 +78,7 @@ def evaluate(
     from idiolect.evaluation.runner import run_evaluate
     from idiolect.pipeline.commands import load_settings
 
+    check_split(split)
     first, adapter = _first(methods)
     names = [one if isinstance(one, str) else one.name for one in methods]
     fitted = [one.name for one in methods if isinstance(one, Personalizer) and one.adapter is not None]
@@ -230,14 +231,15 @@ def _scored(
     resamples: int,
     seed: int,
 ) -> Scores:
-    found = {
-        name: columns(name, [{"nll": None, "text": text} for text in texts], metrics, references)
-        for name, texts in runs.items()
-    }
+    # First, because it refuses too few samples before any metric is computed.
     draws = Resamples(
         len(references), np.random.default_rng([seed, 11]), clusters=None if users is None else list(users),
         resamples=resamples,
     )  # fmt: skip
+    found = {
+        name: columns(name, [{"nll": None, "text": text} for text in texts], metrics, references)
+        for name, texts in runs.items()
+    }
     stats = {name: own.stats for name, own in found.items()}
     scored: list[Aggregate] = [metric for metric in metrics if any(metric.name in own for own in stats.values())]
     table = score_table(scored, stats, draws, baseline=baseline)

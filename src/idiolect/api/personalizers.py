@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Self
 
-from idiolect.api.store import Split, Store
+from idiolect.api.store import Split, Store, check_split
 from idiolect.config import merge
 from idiolect.data.files import atomic_write
 from idiolect.errors import ConfigError, NotFoundError
@@ -205,6 +205,7 @@ class FittedPersonalizer(Personalizer):
         """
         from idiolect.pipeline.commands import load_settings, run_fit
 
+        check_split(split)
         folder = split.path.with_name(f"{split.path.name}-{self.name}") if out is None else Path(out)
         how = {"config": self.config, "changes": self.settings, "backbone": self.model, "encoder": self.encoder}
         settings = load_settings(**how)

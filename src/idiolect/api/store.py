@@ -373,3 +373,15 @@ def _row(one: object) -> dict[str, Any]:
     if isinstance(one, Item):
         return {"item": one.id, "title": one.title, "description": one.description, "category": one.category}
     raise InputError(f"a row is a {type(one).__name__}", hint="pass Review objects, or dicts, not both")
+
+
+def check_split(split: object) -> None:
+    """Refuse anything but a ``Split``.
+
+    Raises:
+        InputError: It is something else, such as the path of a split's folder.
+    """
+    if not isinstance(split, Split):
+        raise InputError(
+            f"a split is needed, not {type(split).__name__}", hint="pass store.split(FOLDER), or Split(FOLDER, store)"
+        )

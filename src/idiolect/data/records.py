@@ -514,7 +514,7 @@ def resolve_columns(
         elif field in required and present:
             raise InputError(
                 f"{where} has no column for {field!r} (it has {', '.join(known.top())})",
-                hint=f"name it: --column {field}=NAME, or columns={{{field!r}: 'NAME'}}",
+                hint=f"name it: --column {field}=NAME; in Python {field}='NAME'",
             )
         elif names:
             absent.append(field)

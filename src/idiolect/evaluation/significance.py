@@ -166,7 +166,10 @@ class Resamples:
         self._groups = np.arange(n) if clusters is None else number(clusters)
         self.units = int(self._groups.max(initial=-1)) + 1
         if self.units < 2:
-            raise InputError(f"cannot resample {self.units} units", hint="score at least two segments or users")
+            raise InputError(
+                f"{self.units} samples or users are too few for intervals and tests",
+                hint="score at least two samples or users",
+            )
         self._draws = draw_counts(self.units, resamples, rng)
         (self._rng,) = rng.spawn(1)
 
