@@ -240,3 +240,13 @@ def test_rows_of_one_call_that_share_an_id_are_told_apart_from_new_ones(tmp_path
         assert [review.text for review in store.reviews(["1", "2"])] == ["Mild.", "Mild."]
         assert store.counts().reviews == 2
         assert all(finding.ok for finding in store.check())
+
+
+def test_what_was_summed_before_an_item_had_a_record_moves_to_its_category(tmp_path):
+    with SqlStore(tmp_path / "s.db") as store:
+        store.add([], [Review(id="1", user="ann", item="tea", text="Mild.")])
+        store.add_vectors(["1"], np.full((1, 2), 0.5), encoder="e")
+        store.add([Item(id="tea", category="Drinks")], [])
+        assert all(finding.ok for finding in store.check())
+        found = store.peer_group_sums(["Drinks", ""], exclude="bob", encoder="e")
+        assert found.counts.tolist() == [1, 0]
