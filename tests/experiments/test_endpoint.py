@@ -396,4 +396,4 @@ def test_what_some_server_did_not_answer_is_asked_again_and_nothing_else(evaluat
 def test_another_writer_for_some_methods_is_told(evaluate, server, tmp_path: Path) -> None:
     other = {"backbone": {"endpoint": {"model": "other", "base_url": server.url}}}
     record = evaluate(tmp_path / "out", changes={"methods": ["pag"], "differences": {"generator": other}})
-    assert "pag are written by other, the others by m: they differ by the model, too" in record["notes"]
+    assert "pag (measured) are written by other, the others by m: they differ by the model, too" in record["notes"]
