@@ -142,7 +142,7 @@ def test_write_evaluate_explain_and_forget(store, tmp_path, caplog):
         assert len(written.anchors) == 2
         assert "already reviewed" in caplog.text
         result = idl.evaluate([rag, idl.PAG("fake", k=2)], split, tmp_path / "out", settings={"encoder": "hash"})
-    assert {"rag", "pag", "nonpersonalized"} == set(result.to_pandas()["method"])
+    assert {"rag", "pag (measured)", "nonpersonalized"} == set(result.to_pandas()["method"])
     assert "rouge1" in result.table() == repr(result)
     assert result.report.is_file()
     assert result.to_polars().filter(pl.col("method") == "rag")["baseline"].is_null().all()
