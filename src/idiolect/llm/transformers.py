@@ -67,7 +67,7 @@ def checked_soft(prompt: Prompt, width: int) -> np.ndarray:
     soft, n_tokens = prompt.soft, len(prompt.virtual_tokens)
     if soft is None or soft.shape != (n_tokens, width):
         raise ArtifactError(
-            f"soft prompt embeddings of shape {np.shape(soft)} "
+            f"soft prompt embeddings of shape {getattr(soft, 'shape', ())} "
             f"for {n_tokens} virtual tokens of a model of width {width}",
             hint="use the adapter that was fitted on this backbone",
         )

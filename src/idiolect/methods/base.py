@@ -26,8 +26,6 @@ from idiolect.store.base import KnownUsers
 from idiolect.types import Prediction, Prompt, Sample
 
 if TYPE_CHECKING:
-    import numpy as np
-
     from idiolect.methods.comparing import StageConfig
 
 UNPERSONALIZED = "nonpersonalized"
@@ -83,14 +81,6 @@ class Requirements:
         return self.roles - {"generator"}
 
 
-class SoftPromptAdapter(Protocol):
-    """The part of an adapter that a method uses."""
-
-    def soft_prompt_embeddings(self, vectors: np.ndarray, stream: np.ndarray, entry: np.ndarray) -> np.ndarray:
-        """Rows (n, hidden) for vectors (n, dim) of streams (n,) at history entries (n,)."""
-        ...
-
-
 class Contexts(Protocol):
     """Source of a method's contexts: a builder over a store or snapshot, or a control that alters them."""
 
@@ -119,8 +109,8 @@ class Resources:
     """The text encoder whose vectors are stored."""
     comparisons: PeerComparisons | None = None
     """Builds peer comparisons, if ``requires.peers``."""
-    adapter: SoftPromptAdapter | None = None
-    """The fitted adapter, if ``requires.adapter``."""
+    adapter: Any = None
+    """The fitted adapter, of the kind that ``requires.adapter`` names; None if it names none."""
     stages: StageConfig | None = None
     """Settings of the stages; None: the defaults."""
     dimensions: Dimensions | None = None

@@ -241,7 +241,7 @@ class PPlugAdapter(SavedAdapter):
         self.register_buffer("scale", torch.ones(2))
 
     @classmethod
-    def from_pretrained(cls, folder: Path, *, model: nn.Module | None = None) -> PPlugAdapter:
+    def from_pretrained(cls, folder: Path, *, model: nn.Module | None = None, **given: Any) -> PPlugAdapter:
         """See ``SavedAdapter.from_pretrained``; also refuses a trained text encoder without ``model`` to copy."""
         config = read_config(folder)
         if isinstance(config, PPlugConfig) and config.kind == "pplug":
@@ -252,7 +252,7 @@ class PPlugAdapter(SavedAdapter):
                     f"the adapter in {str(folder)!r} has a trained text encoder, and the encoder in use is no model",
                     hint="use the encoder that it was fitted with",
                 )
-        return super().from_pretrained(folder, model=model)
+        return super().from_pretrained(folder, model=model, **given)
 
     def collate(self, inputs: Sequence[UserInputs]) -> dict[str, Tensor]:
         """Arguments of ``forward`` for a batch.
