@@ -50,7 +50,7 @@ def test_from_a_file_of_reviews_to_a_table_and_a_text(job: Any, plain: Path, cal
 
     result = call("evaluate", "--split", split, "--out", out, "--adapter", adapter, "--set", "targets.max_test=4")
     assert result["samples"] == 4
-    methods = ["nonpersonalized", "rag", "pag", "dpl", "drp", "dep"]
+    methods = ["nonpersonalized", "rag", "pag (measured)", "dpl (measured)", "drp (measured)", "dep"]
     assert [row["name"] for row in result["tables"]["methods"]["methods"]] == methods
 
     user, item = (json.loads(plain.read_text().splitlines()[0])[field] for field in ("user", "item"))

@@ -207,7 +207,7 @@ def test_tables_replace_no_other_file(place: Path, name: str, option: str) -> No
 
 
 def test_tables_replace_earlier_ones_and_not_each_other(tmp_path: Path) -> None:
-    (tmp_path / "a").write_text("evaluation,folder,condition,user,item,target,meteor\n")
+    (tmp_path / "a").write_text("evaluation,folder,method,control,user,item,target,meteor\n")
     (tmp_path / "b").write_text("% a note\n\\begin{tabular}{lr}\n")
     found = check_files(scores=tmp_path / "a", latex=tmp_path / "b", csv=tmp_path / "new")
     assert found == {"scores": tmp_path / "a", "latex": tmp_path / "b", "csv": tmp_path / "new"}

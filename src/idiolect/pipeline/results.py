@@ -158,7 +158,7 @@ def read_outputs(path: Path) -> list[dict[str, Any]]:
             continue
         try:
             row = parse_json(line)
-            if "rungs" in row:
+            if isinstance(row, dict) and "rungs" in row:
                 raise ValueError("an older version wrote it ('rungs' is called 'peer_scopes' now)")
             _Outputs.model_validate_json(line)  # in JSON, a list may be a tuple's value
         except ValidationError as error:

@@ -182,7 +182,7 @@ class Settings(Config):
     resamples: int = Field(default=1000, ge=100)
     """Bootstrap resamples over users, and exchanges of a test."""
     seed: int = 0
-    """Of adapter initialisation, mismatched_users and peer groups of the controls, and the bootstrap."""
+    """Of adapter initialisation, mismatched users and peer groups of the controls, and the bootstrap."""
 
     @property
     def text_metrics(self) -> tuple[str, ...]:
