@@ -57,12 +57,12 @@ _FILTERS = tuple(
 )
 """Filters from strict to lenient: the first that leaves enough users is used."""
 _CHARS_PER_TOKEN = 3.5
-"""Of a tokenizer of a few thousand entries that was trained on the corpus; measured on three corpora: 3.2 to 3.9."""
+"""Of a tokenizer of a few thousand entries that was trained on the corpus; 3.6 to 4.0 on three corpora."""
 _TOKENS_PER_STEP = 4096
 
 
 class RealConfig(Config):
-    """Budget of a study on real reviews. The defaults take about three hours on two cores."""
+    """Budget of a study on real reviews. The defaults are meant for about three hours on two cores."""
 
     encoder: str = "style"
     """Whose vectors are used; ``style+minilm`` joins style and meaning."""

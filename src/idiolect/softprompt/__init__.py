@@ -1,1 +1,1 @@
-"""Vectors to soft prompts: sparse autoencoder, projectors, splice, adapter."""
+"""Vectors to soft prompts: sparse autoencoder, projectors, insertion, adapter."""
