@@ -7,7 +7,7 @@ import io
 import pytest
 from rich.console import Console
 
-from idiolect.cli.screens import print_demo, what_is_personal
+from idiolect.cli.screens import _table, print_demo, what_is_personal
 from idiolect.difference.stylometry import MEASURES
 from idiolect.evaluation.attribution import Claim as Claimed
 from idiolect.evaluation.attribution import Outcome, Verdict
@@ -116,3 +116,11 @@ def test_a_card_is_its_text(card: Card) -> None:
     assert "\x1b" not in card.text
     assert card._repr_markdown_().startswith("# How u1")
     assert card.record()["model_claims"] == []
+
+
+def test_a_method_without_a_model_in_its_roles_is_named_as_measured():
+    console = Console(width=80, file=io.StringIO(), force_terminal=False)
+    drp = Gain(method="drp", nats=78.1, verdict=None, measured=True)
+    console.print(_table([drp, Gain(method="rag", nats=79.0, verdict=None)]))
+    shown = console.file.getvalue()
+    assert shown.count("(measured)") == 1

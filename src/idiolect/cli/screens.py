@@ -144,7 +144,8 @@ def _table(gains: Sequence[Gain]) -> Table:
     table.add_column("gain, nats per review", justify="right", no_wrap=True)
     table.add_column("personal?", no_wrap=True)
     for one in gains:
-        name, given = _METHODS.get(one.method, (one.method, ""))
+        given = _METHODS.get(one.method, ("", ""))[1]
+        name = f"{_name(one.method)} (measured)" if one.measured else _name(one.method)
         if one.verdict is None:
             table.add_row(name, given, "", "")
             continue

@@ -134,6 +134,8 @@ class Gain:
     """Mean negative log-likelihood of the users' own texts under the method."""
     verdict: Verdict | None
     """Gain over Non-Perso and whether it is personal; None for Non-Perso itself."""
+    measured: bool = False
+    """Whether no model extracts, validates or summarizes."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -157,7 +159,12 @@ def gains(evaluation: Evaluation) -> tuple[Gain, ...]:
     }
     place = [column.name for column in evaluation.methods.columns].index(NLL.name)
     return tuple(
-        Gain(method=row.condition.method, nats=cell.score.value, verdict=settled.get(row.condition))
+        Gain(
+            method=row.condition.method,
+            nats=cell.score.value,
+            verdict=settled.get(row.condition),
+            measured=row.condition.measured,
+        )
         for row in evaluation.methods.rows
         if (cell := row.cells[place])
     )
