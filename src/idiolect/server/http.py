@@ -270,6 +270,10 @@ class Guard:
                 headers["x-request-id"] = trace
                 headers["x-content-type-options"] = "nosniff"
                 headers.setdefault("cache-control", "no-store")
+            elif message["type"] == "http.response.body" and not message.get(
+                "more_body", False
+            ):  # before the client can see the end of the answer
+                self._record(scope, answered, time.perf_counter() - started)
             await send(message)
 
         self.metrics.in_flight.inc()
@@ -352,6 +356,10 @@ class Guard:
         return b"".join(parts)
 
     def _record(self, scope: Connection, answered: _Answered, seconds: float) -> None:
+        """Log and count a request, once."""
+        if answered.recorded:
+            return
+        answered.recorded = True
         route = getattr(scope.get("route"), "path", "other")
         status, key = answered.status or 499, scope.get("idiolect.key")
         self.metrics.requests.labels(scope["method"], route, str(status)).inc()
@@ -373,6 +381,7 @@ class _Answered:
     status: int | None = None
     seconds: float | None = None
     note: str = ""
+    recorded: bool = False
 
 
 def _host(header: str) -> str:
