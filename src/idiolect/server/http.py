@@ -270,9 +270,8 @@ class Guard:
                 headers["x-request-id"] = trace
                 headers["x-content-type-options"] = "nosniff"
                 headers.setdefault("cache-control", "no-store")
-            elif message["type"] == "http.response.body" and not message.get(
-                "more_body", False
-            ):  # before the client can see the end of the answer
+            elif not message.get("more_body", False):
+                # Recorded before the client sees the end, so that whoever has an answer finds it counted.
                 self._record(scope, answered, time.perf_counter() - started)
             await send(message)
 
