@@ -83,6 +83,26 @@ def test_too_thin_a_corpus_is_refused_in_one_line():
         choose_filters(*frames(5, 4, 3, 50), enough=10)
 
 
-@pytest.mark.parametrize(("chars", "expected"), [(10, (384, 48)), (350, (656, 100)), (100_000, (1536, 320))])
-def test_budgets_follow_the_lengths_of_reviews_within_bounds(chars, expected):
-    assert tuple(choose_sizes(np.full(50, chars), k=4))[:2] == expected
+def texts(words, n=60):
+    rng = np.random.default_rng(1)
+    return [" ".join(rng.choice(["good", "bad", "beer", "hops", "malt", "bitter"], words)) for _ in range(n)]
+
+
+@pytest.mark.parametrize(("words", "expected"), [(2, (384, 48)), (100, (696, 100)), (20_000, (1536, 320))])
+def test_budgets_follow_the_lengths_of_reviews_within_bounds(words, expected):
+    assert choose_sizes(texts(words), [], k=4)[:2] == expected
+
+
+def test_long_descriptions_beside_short_reviews_are_cut_and_fit():
+    sizes = choose_sizes(texts(20), texts(500, n=30), k=4)
+    short = choose_sizes(texts(20), [], k=4)
+    assert sizes.description_chars <= 250
+    assert sizes.prompt >= short.prompt + 200 / 10
+
+
+def test_descriptions_with_a_token_per_character_leave_room():
+    rng = np.random.default_rng(2)
+    rare = ["".join(map(chr, rng.integers(0x4E00, 0x9FFF, 1000))) for _ in range(40)]
+    sizes = choose_sizes(texts(300), rare, k=4)
+    assert sizes.description_chars < 1000
+    assert sizes.prompt == 1536

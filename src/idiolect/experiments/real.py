@@ -9,7 +9,7 @@ controls. Every step is resumable, so the same command goes on where it was inte
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -34,6 +34,7 @@ from idiolect.store.outputs import check_own
 from idiolect.store.splitting import split_store
 from idiolect.store.sql import SqlStore
 from idiolect.training.config import PretrainReport, Size
+from idiolect.training.pretrain import train_tokenizer
 from idiolect.types import ConditionId
 from idiolect.version import __version__
 
@@ -56,8 +57,15 @@ _FILTERS = tuple(
     )
 )
 """Filters from strict to lenient: the first that leaves enough users is used."""
-_CHARS_PER_TOKEN = 3.5
-"""Of a tokenizer of a few thousand entries that was trained on the corpus; 3.6 to 4.0 on three corpora."""
+_ENTRY_TOKENS = 24
+"""Of a past review's heading, title and rating, with a tokenizer trained on the corpus."""
+_SCAFFOLD_TOKENS = 200
+"""Of a prompt's headings, instructions, titles and fields, with such a tokenizer."""
+_VOCAB_SIZE = 4096
+_MAX_DESCRIPTION_TOKENS = 512
+"""Descriptions in a script with many tokens per character are cut shorter."""
+_TEXTS_MEASURED = 4000
+"""Reviews, and descriptions, that are tokenized to choose budgets."""
 _TOKENS_PER_STEP = 4096
 
 
@@ -93,6 +101,8 @@ class Sizes(NamedTuple):
     """Longest review that the backbone learns from and writes."""
     held_out: int
     """Documents on which the backbone's perplexity is measured."""
+    description_chars: int
+    """Longest item description that a prompt shows, in characters."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -141,17 +151,43 @@ def choose_filters(reviews: pl.DataFrame, items: pl.DataFrame, enough: int) -> d
     return best[1]
 
 
-def choose_sizes(chars: np.ndarray, k: int) -> Sizes:
-    """Budgets for prompts of ``k`` past reviews and for a review.
+def choose_sizes(texts: Sequence[str], descriptions: Sequence[str], k: int) -> Sizes:
+    """Budgets for prompts of ``k`` past reviews and for a review, in tokens of a tokenizer trained on the texts.
+
+    An item's description gets at most the room of two reviews, so that long descriptions beside short reviews do not
+    take most of what a small backbone reads.
 
     Args:
-        chars: int (n,), lengths of the reviews in characters.
+        texts: Reviews; a sample of them is tokenized.
+        descriptions: Of the items; may be empty.
         k: Past reviews in a prompt.
     """
-    tokens = chars / _CHARS_PER_TOKEN
-    prompt = 256 + k * min(400.0, float(np.quantile(tokens, 0.75)))
-    review = int(np.clip(np.quantile(tokens, 0.9), 48, 320))
-    return Sizes(int(np.clip(prompt, 384, 1536)), review, int(np.clip(len(chars) // 20, 4, 200)))
+    texts, descriptions = _sample(texts), _sample(descriptions)
+    chars = int(np.clip(2 * np.quantile([len(text) for text in texts], 0.75), 200, 1000))
+    shown = [description[:chars] for description in descriptions]
+    tokenizer = train_tokenizer([*texts, *shown], vocab_size=_VOCAB_SIZE)
+    lengths = _lengths(tokenizer, texts)
+    described = int(_lengths(tokenizer, shown).max(initial=0))
+    if described > _MAX_DESCRIPTION_TOKENS:
+        chars = chars * _MAX_DESCRIPTION_TOKENS // described
+        described = _MAX_DESCRIPTION_TOKENS
+    past = min(400.0, float(np.quantile(lengths, 0.75)) + _ENTRY_TOKENS)
+    return Sizes(
+        prompt=int(np.clip(_SCAFFOLD_TOKENS + described + k * past, 384, 1536)),
+        review=int(np.clip(np.quantile(lengths, 0.9), 48, 320)),
+        held_out=int(np.clip(len(texts) // 20, 4, 200)),
+        description_chars=chars,
+    )
+
+
+def _sample(texts: Sequence[str]) -> list[str]:
+    step = max(1, len(texts) // _TEXTS_MEASURED)
+    return list(texts[::step])
+
+
+def _lengths(tokenizer: Any, texts: list[str]) -> np.ndarray:
+    ids = tokenizer(texts, add_special_tokens=False)["input_ids"] if texts else []
+    return np.array([len(row) for row in ids], dtype=np.int64)
 
 
 def run_real(
@@ -218,20 +254,21 @@ def _split(store: str, folder: Path, config: RealConfig) -> tuple[dict[str, Any]
     if not folder.is_dir():
         split_store(store, folder, preset="small", changes=filters)
     split = Split.load(folder, fingerprint=fingerprint)
-    chars = reviews["text"].str.len_chars().to_numpy()
-    return filters, choose_sizes(chars, config.k), len(split.users)
+    sizes = choose_sizes(reviews["text"].to_list(), items["description"].drop_nulls().to_list(), config.k)
+    return filters, sizes, len(split.users)
 
 
 def _pretraining(config: RealConfig, sizes: Sizes) -> dict[str, Any]:
     """The backbone reads all prompts that it is asked with, those without the text of past reviews included."""
     return {
         "size": config.size,
-        "vocab_size": 4096,
+        "vocab_size": _VOCAB_SIZE,
         "documents": {
             "shares": {"nonpersonalized": 0.15, "rag": 0.35, "dep": 0.5},
             "max_history": config.k,
             "textless_share": 0.5,
             "grouped_share": 0.8,
+            "description_chars": sizes.description_chars,
         },
         "max_tokens": sizes.prompt + sizes.review,
         "reference_tokens": sizes.review,
@@ -249,7 +286,7 @@ def _settings(config: RealConfig, sizes: Sizes, backbone: Path, *, with_text: bo
         "encoder": config.encoder,
         "backbone": {"model": str(backbone), "max_prompt_tokens": sizes.prompt},
         "context": {"k": config.k},
-        "prompt": {"layout": "grouped", "with_text": with_text},
+        "prompt": {"layout": "grouped", "with_text": with_text, "description_chars": sizes.description_chars},
         "adapter": {"d_sae": 48},
         "targets": {"max_validation": 60, "max_test": config.max_test, "train_per_user": "all"},
         "fit": {

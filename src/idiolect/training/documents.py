@@ -79,6 +79,8 @@ class DocumentConfig(Config):
     """Share of the ``dep`` documents in the grouped layout (``prompt.layout``)."""
     virtual_token_words: float = Field(default=0.7, ge=0, le=1)
     """Share of the documents with virtual tokens in which words stand in their place, if there are annotations."""
+    description_chars: int = Field(default=1000, ge=0)
+    """Longest item description (``prompt.description_chars``)."""
 
 
 class EncodedDocument(NamedTuple):
@@ -196,8 +198,12 @@ def _document(
         ]
     with_text = template != "dep" or rng.random() >= config.textless_share
     grouped = template == "dep" and config.grouped_share > 0 and rng.random() < config.grouped_share
-    layout = PromptConfig(with_text=with_text, layout="grouped" if grouped else "interleaved")
-    prompt = render(template, context, layout, **values)
+    shown = PromptConfig(
+        with_text=with_text,
+        layout="grouped" if grouped else "interleaved",
+        description_chars=config.description_chars,
+    )
+    prompt = render(template, context, shown, **values)
     if annotations is not None and prompt.virtual_tokens and rng.random() < config.virtual_token_words:
         prompt = _with_words(prompt, context, annotations, rng)
     return Document(template, context, prompt, answer)
