@@ -124,8 +124,8 @@ def test_a_model_that_is_on_record_already_is_not_recorded_twice(tmp_path):
         assert roles.extractor.llm is roles.generator.llm
 
 
-def test_only_the_models_of_required_roles_are_loaded(method):
-    nowhere = {"extractor": {"backbone": {"model": "nowhere"}}}
+def test_only_the_models_of_required_roles_are_loaded(method, tmp_path):
+    nowhere = {"extractor": {"backbone": {"model": str(tmp_path / "nowhere")}}}
     assert method("pag", FakeLLM(), **nowhere).name == "pag"
     with pytest.raises(NotFoundError):
         method("dpl", FakeLLM(), **nowhere)

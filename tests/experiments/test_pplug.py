@@ -195,6 +195,7 @@ def test_the_command_line_fits_by_method(job: Any, tmp_path: Path, capsys: pytes
     assert list(json.loads(capsys.readouterr().out)) == ["pplug"]
 
 
+@pytest.mark.slow
 def test_minilm_is_trained_itself(job: Any, tmp_path: Path) -> None:
     store = str(tmp_path / "s.db")
     shutil.copy(job.store, store)

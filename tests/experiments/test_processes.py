@@ -39,7 +39,7 @@ def in_two_processes(job: Any, split: Path, folder: Path, settings: dict[str, An
     launch = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node=2"]
     command = ["-m", "idiolect.cli.main", "fit", "--store", job.store, "--split", str(split), "--out", str(folder)]
     environment = {**os.environ, "OMP_NUM_THREADS": "1", "CUDA_VISIBLE_DEVICES": ""}
-    options = {"env": environment, "capture_output": True, "text": True, "timeout": 280}
+    options = {"env": environment, "capture_output": True, "text": True}
     return subprocess.run([*launch, *command, "--config", str(file), "--json"], check=False, **options)
 
 
@@ -62,6 +62,7 @@ def test_two_processes_fit_the_adapters_that_one_does(
             torch.testing.assert_close(two[key], one[key], rtol=1e-4, atol=1e-4)
 
 
+@pytest.mark.slow
 def test_a_mistake_that_the_first_process_meets_ends_them_all(
     job: Any, split: Path, settings: dict[str, Any], copied: Path
 ) -> None:

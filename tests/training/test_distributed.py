@@ -29,6 +29,7 @@ def two_processes(tmp_path, tiny_backbone):
     return Adapter.from_pretrained(tmp_path / "fit")
 
 
+@pytest.mark.slow
 def test_two_processes_fit_the_adapter_that_one_does(two_processes, tiny_backbone, make_adapter, examples, tmp_path):
     alone = make_adapter()
     config = FitConfig(batch_size=8, **CONFIG)

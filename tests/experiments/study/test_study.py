@@ -28,7 +28,7 @@ def configured(job, **changes):
             **job.settings,
             "backbone": {"model": str(job.backbone), "max_prompt_tokens": 700, "batch_size": 16},
             "context": {"k": 2},
-            "targets": {"train_per_user": "last", "max_validation": 2, "max_test": 6},
+            "targets": {"train_per_user": "last", "max_validation": 2, "max_test": 4},
             "fit": {"max_steps": 1, "batch_size": 2, "metric": "nll", "learning_rate": 0.01},
             "sampling": {"max_new_tokens": 4},
             "controls": [],
@@ -76,7 +76,7 @@ def test_every_run_is_there_for_every_sample_and_named_in_the_report(done, job):
     first, both = report.sections[1], report.sections[0]
     assert [row.condition for row in both.table.rows] == shared
     assert [row.condition for row in first.table.rows] == run_names(config)
-    assert both.table.segments == 2 * first.table.segments == 12
+    assert both.table.segments == 2 * first.table.segments == 8
     record = json.loads((folder / "study.json").read_text(encoding="utf-8"))
     assert record["status"] == "complete"
     assert set(record["sanity_check"]["gains"]) == {"oracle profile", "oracle vectors"}
