@@ -38,6 +38,7 @@ COMMANDS = {
     "forget": "Erase a user for good, with a receipt.",
     "export": "Write a store as Parquet files.",
     "import": "Read exported Parquet files into a store.",
+    "studio": "Open a page that shows how users differ and what methods write.",
     "serve": "Answer OpenAI's clients, REST and MCP in users' voices.",
     "mcp": "Give an agent on this machine tools for users' voices (MCP).",
     "keys": "Make, list, rotate or revoke API keys of the server.",
@@ -60,6 +61,7 @@ EXAMPLES = {
     "table": "idiolect table dep/table-1 --profile sandbox",
     "study": "idiolect study --out study --jobs 2",
     "peer": "idiolect peer ann --exclude",
+    "studio": "idiolect studio --store idiolect.db",
     "serve": "idiolect serve --store idiolect.db",
     "keys": "idiolect keys list",
     "mcp": "idiolect mcp --store idiolect.db",
@@ -72,7 +74,7 @@ EXAMPLES = {
 _GROUPS = {
     "Reviews": ("ingest", "add", "embed", "split", "export", "import", "doctor"),
     "Write and measure": ("fit", "write", "evaluate", "score", "compare", "serve", "keys", "mcp"),
-    "Users": ("explain", "peer", "forget"),
+    "Users": ("studio", "explain", "peer", "forget"),
     "Try it on made-up users": ("demo", "sandbox", "pretrain", "study", "table"),
 }
 """Order of the commands in the help."""
@@ -82,7 +84,7 @@ _MODULES = {
     "data": ("ingest", "add", "split", "embed", "peer", "forget", "export", "import"),
     "models": ("pretrain", "fit", "write"),
     "results": ("evaluate", "score", "compare", "explain"),
-    "server": ("serve", "mcp", "keys"),
+    "server": ("serve", "studio", "mcp", "keys"),
     "world": ("demo", "sandbox", "table", "study", "doctor"),
 }
 """Where the commands are; each is a function of its name."""

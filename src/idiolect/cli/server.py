@@ -1,4 +1,4 @@
-"""``idiolect serve``, ``idiolect keys`` and ``idiolect mcp``."""
+"""``idiolect serve``, ``idiolect studio``, ``idiolect keys`` and ``idiolect mcp``."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from cyclopts import Parameter
 
-from idiolect.cli.options import Json, Set, given, overrides, say, show
+from idiolect.cli.options import Json, Set, StorePath, given, overrides, say, show
 from idiolect.config import merge
 from idiolect.errors import ConfigError, require
 
@@ -69,6 +69,46 @@ def serve(
             say(f"API key of the tenant {DEFAULT_TENANT!r}, shown this once: {sent}")
         keys.close()
     run(settings)
+
+
+def studio(
+    *,
+    store: StorePath = "idiolect.db",
+    results: Annotated[tuple[Path, ...], Parameter(negative="")] = (),
+    port: int = 8766,
+    browser: bool = True,
+    show_peers: Annotated[bool, Parameter(negative="")] = False,
+    upstream: str | None = None,
+    model: str | None = None,
+    adapter: Path | None = None,
+    config: Path | None = None,
+    set: Set = (),
+) -> None:
+    """Open a page that shows how users differ and what methods write, on this machine alone.
+
+    It is the page of ``idiolect serve`` without keys to manage: the link that is opened and printed holds one of this
+    process. Reviews, corrections and erasures are those of the store.
+
+    Args:
+        store: SQLite file or database URL.
+        results: Folders of evaluations to look at; may be repeated.
+        port: Port on 127.0.0.1; another free one, if it is taken.
+        browser: Open the browser.
+        show_peers: Show texts of others on the same items as evidence, too.
+        upstream: Base URL of an OpenAI-compatible endpoint that answers, up to and with /v1.
+        model: What the endpoint calls its model.
+        adapter: Folder of a fitted adapter, for DEP with a model in this process.
+        config: YAML file of settings (docs/server.md).
+        set: A setting as name=value (min_peers=5, settings.context.k=4); may be repeated.
+    """
+    for package in ("fastapi", "uvicorn", "prometheus_client", "httpx2"):
+        require(package, extra="serve")
+    from idiolect.server.studio import run_studio
+    from idiolect.store.sql import SqlStore
+
+    SqlStore(store, create=False).close()
+    flags = {"store": store, "results": results, "port": port, "show_peers": show_peers, "adapter": adapter}
+    run_studio(_settings(config, upstream, model, set, **flags), browser=browser, say=say)
 
 
 def mcp(

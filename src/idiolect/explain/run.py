@@ -90,6 +90,17 @@ def explain(
     return make_card(found, config, features=claimed, corrections=corrections)
 
 
+def user_differences(reader: ReviewReader, user: UserId, config: ExplainConfig | None = None) -> UserDifferences:
+    """The measured differences of one user on every measure, claimed or not.
+
+    Raises:
+        NotFoundError: The user has no review.
+    """
+    config = config or ExplainConfig()
+    compared = in_english(gather(reader, user, config), config)
+    return find_differences(compared, MeasuredTexts(compared.texts), config)
+
+
 def find_all_differences(
     reader: ReviewReader, users: Iterable[UserId], config: ExplainConfig | None = None
 ) -> Iterator[UserDifferences]:

@@ -9,7 +9,7 @@ import json
 import logging
 import signal
 import sys
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from typing import Any
 
@@ -23,10 +23,11 @@ from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 from starlette.concurrency import run_in_threadpool
 from starlette.exceptions import HTTPException
 
-from idiolect.server import openai_api, rest
+from idiolect.server import explore, openai_api, rest, studio
 from idiolect.server.http import (
     MCP_PATH,
     PUBLIC,
+    STUDIO_FILES,
     Allow,
     ApiError,
     Gate,
@@ -69,8 +70,10 @@ def create_app(config: ServerConfig) -> FastAPI:
     app.state.services = Services(config, keys, tenants, voices, gate, metrics)
     for kind in (ApiError, RequestValidationError, HTTPException, Exception):
         app.add_exception_handler(kind, handle)
-    app.router.routes.extend([*openai_api.router.routes, *rest.router.routes])
+    app.router.routes.extend([*openai_api.router.routes, *rest.router.routes, *explore.router.routes])
     _add_operation(app)
+    if config.studio:
+        app.router.routes.extend(studio.routes())
     _mount_mcp(app)
     _check_routes(app)
     app.add_middleware(Guard, config=config, keys=keys, metrics=metrics)
@@ -119,8 +122,9 @@ def _check_routes(app: FastAPI) -> None:
     for route in app.routes:
         path = getattr(route, "path", None)
         dependencies = route.dependant.dependencies if isinstance(route, APIRoute) else []
+        is_public = path in PUBLIC or str(path).startswith(STUDIO_FILES)
         guarded = any(isinstance(one.call, Allow) for one in dependencies)
-        if not guarded and path not in PUBLIC and path != MCP_PATH:
+        if not guarded and not is_public and path != MCP_PATH:
             raise RuntimeError(f"the route {path} asks for no scope")
 
 
@@ -171,7 +175,16 @@ def _page(schema: dict[str, Any]) -> str:
 
 
 class _Server(uvicorn.Server):
-    """Says where it listens, once it does."""
+    """Says where it listens, once it does.
+
+    Args:
+        config: How uvicorn runs.
+        ready: Called with host and port.
+    """
+
+    def __init__(self, config: uvicorn.Config, ready: Callable[[str, int], None] | None = None) -> None:
+        super().__init__(config)
+        self._ready = ready
 
     async def startup(self, sockets: Any = None) -> None:
         await super().startup(sockets)
@@ -180,16 +193,24 @@ class _Server(uvicorn.Server):
             logging.getLogger("idiolect.server").info(
                 "listening", extra={"fields": {"host": address[0], "port": address[1]}}
             )
+            if self._ready is not None:
+                self._ready(address[0], address[1])
 
 
-def serve(config: ServerConfig) -> None:
-    """Answer requests until the process is asked to end; requests under way are finished first."""
+def serve(config: ServerConfig, *, ready: Callable[[str, int], None] | None = None, quiet: bool = False) -> None:
+    """Answer requests until the process is asked to end; requests under way are finished first.
+
+    Args:
+        config: The server's settings.
+        ready: Called with host and port once requests are answered.
+        quiet: Log warnings only.
+    """
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(JsonLines())
-    logging.basicConfig(level=logging.INFO, handlers=[handler], force=True)
+    logging.basicConfig(level=logging.WARNING if quiet else logging.INFO, handlers=[handler], force=True)
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: None)  # raised again by uvicorn when everything has ended
-    asyncio.run(_Server(uvicorn_config(create_app(config), config)).serve())
+    asyncio.run(_Server(uvicorn_config(create_app(config), config), ready).serve())
 
 
 def serve_mcp(config: ServerConfig) -> None:

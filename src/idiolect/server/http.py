@@ -40,8 +40,11 @@ if TYPE_CHECKING:
 
     from idiolect.server.voice import Voices
 
-PUBLIC = frozenset({"/healthz", "/readyz", "/docs", "/openapi.json"})
+PUBLIC = frozenset({"/", "/healthz", "/readyz", "/docs", "/openapi.json"})
 """Paths that answer without a key; they hold nothing of a tenant."""
+
+STUDIO_FILES = "/studio/"
+"""Where the studio's own files are: the same for everybody, so that they need no key."""
 
 MCP_PATH = "/mcp"
 
@@ -319,7 +322,7 @@ class Guard:
             raise ApiError(403, "this origin is not allowed", code="untrusted_origin")
 
     def _authenticate(self, scope: Connection) -> None:
-        if scope["path"] in PUBLIC:
+        if scope["path"] in PUBLIC or scope["path"].startswith(STUDIO_FILES):
             return
         kind, _, sent = Headers(scope=scope).get("authorization", "").partition(" ")
         key = self.keys.find(sent.strip()) if kind.lower() == "bearer" else None

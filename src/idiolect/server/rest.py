@@ -15,12 +15,13 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from idiolect.data.records import clean_id, digest_id
 from idiolect.difference.claims.corrections import check_correction, hidden_by
+from idiolect.difference.stylometry import MEASURES
 from idiolect.erasure import forget_user
 from idiolect.errors import NotFoundError
-from idiolect.explain.card import ExplainConfig
-from idiolect.explain.layout import Card
+from idiolect.explain.card import ExplainConfig, UserDifferences
+from idiolect.explain.layout import REASONS, make_card
 from idiolect.explain.likeness import drift, likeness
-from idiolect.explain.run import explain
+from idiolect.explain.run import user_differences
 from idiolect.server.http import ApiError, Caller, MayAdmin, MayErase, MayRead, MayWrite, Services
 from idiolect.server.tenants import Scope, Tenant
 from idiolect.server.voice import AnswerError, PrivateReader, Voice
@@ -231,8 +232,8 @@ def differences(services: Services, tenant: Tenant, user: str) -> dict[str, Any]
     """A user's differences with evidence, muted and corrected ones marked."""
     id = known_user(tenant, user)
     config = ExplainConfig(min_peers=services.config.min_peers)
-    reader = PrivateReader(tenant.store, config.min_peers)
-    card: Card = explain(reader, id, config=config, corrections=())
+    result = user_differences(PrivateReader(tenant.store, config.min_peers), id, config)
+    card = make_card(result, config)
     corrections = tenant.store.corrections(id)
     hidden = hidden_by(corrections)
     states = {one.difference: one for one in corrections}
@@ -246,10 +247,44 @@ def differences(services: Services, tenant: Tenant, user: str) -> dict[str, Any]
         "user": user,
         "verdict": card.verdict,
         "basis": card.basis,
+        "left_out": card.left_out,
         "method": card.method,
+        "abstains": card.abstains,
+        "counts": {
+            "reviews": card.n_reviews,
+            "items": card.n_items,
+            "peer_reviews": card.n_peer_reviews,
+            "others": card.n_others,
+            "measures": card.n_measures,
+        },
+        "rejected": [
+            {"phrase": one.statement, "reason": REASONS.get(one.reason, one.reason), "detail": one.detail}
+            for one in card.rejected
+        ],
+        "measures": _every_measure(result),
         "differences": found,
         "corrections": [{"difference": c.difference, "state": c.state, "text": c.text} for c in corrections],
     }
+
+
+def _every_measure(result: UserDifferences) -> list[dict[str, Any]]:
+    """The effect on every measure, claimed or not; none, if nothing was compared."""
+    if not result.compared.own:
+        return []
+    columns = (result.effect, result.low, result.high, result.claimed)
+    return [
+        {
+            "measure": of.name,
+            "category": of.category,
+            "more": of.more,
+            "less": of.less,
+            "effect": float(effect),
+            "low": float(low),
+            "high": float(high),
+            "claimed": bool(claimed),
+        }
+        for of, effect, low, high, claimed in zip(MEASURES, *columns, strict=True)
+    ]
 
 
 def correct(tenant: Tenant, user: str, difference: str, given: CorrectionIn) -> dict[str, str]:
@@ -312,6 +347,7 @@ def forget(services: Services, tenant: Tenant, user: str) -> dict[str, Any]:
     """Erase a user, with a receipt that names no path of the server."""
     with tenant.writing():
         receipt = forget_user(tenant.where, user).record()
+    tenant.forgot()
     services.metrics.erasures.inc()
     for name in ("absent", "not_unlearned"):
         receipt[name] = len(receipt[name])
@@ -384,7 +420,13 @@ def list_reviews(
 ) -> dict[str, Any]:
     """Oldest first."""
     reviews = caller.tenant.store.profile(known_user(caller.tenant, user))
-    return {"total": len(reviews), "reviews": [_plain(one) for one in reviews[offset : offset + limit]]}
+    shown = reviews[offset : offset + limit]
+    items = caller.tenant.store.items(list(dict.fromkeys(one.item for one in shown)))
+    titles = {id: item.title for id, item in items.items()}
+    return {
+        "total": len(reviews),
+        "reviews": [{**_plain(one), "item_title": titles.get(one.item, "")} for one in shown],
+    }
 
 
 def _plain(review: Review) -> dict[str, Any]:
@@ -427,6 +469,7 @@ def put_peer(given: PeerIn, caller: MayWrite) -> dict[str, Any]:
     id = known_user(caller.tenant, given.user)
     with caller.tenant.writing() as store:
         changed = store.set_peer(id, given.peer)
+    caller.tenant.forgot()
     return {"user": given.user, "peer": given.peer, "changed": changed}
 
 
@@ -484,6 +527,7 @@ def import_user(given: UserExport, request: Request, caller: MayWrite) -> Added:
             store.correct(user, correction)
         if not given.peer:
             store.set_peer(user, False)
+    caller.tenant.forgot()
     return added
 
 

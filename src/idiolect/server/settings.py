@@ -47,6 +47,12 @@ class ServerConfig(Config):
     ``context.retriever``, past texts are retrieved by BM25."""
     min_peers: int = Field(default=3, ge=1)
     """Different other users an item needs before anybody is compared with them; of fewer nothing is read."""
+    show_peers: bool = False
+    """Whether the texts of others on the same items may be shown (without names) as evidence of a difference."""
+    studio: bool = True
+    """Whether the studio, the page at ``/``, is served."""
+    results: tuple[Path, ...] = ()
+    """Folders of evaluations that the studio shows to keys of the tenant ``default`` with the scope ``admin``."""
     user_header: str = ""
     """Header in which a trusted proxy names the user; empty: none is read."""
     trusted_proxies: tuple[str, ...] = ()

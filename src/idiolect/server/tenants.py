@@ -25,6 +25,7 @@ from idiolect.api.store import Store
 from idiolect.data.records import clean_id
 from idiolect.encoders import Encoder, load_encoder
 from idiolect.errors import ConfigError, NotFoundError
+from idiolect.explain.people_map import PeopleMap, people_map
 from idiolect.server.settings import DEFAULT_TENANT, ServerConfig
 from idiolect.store.base import AddReport
 from idiolect.store.embedding import embed_missing
@@ -194,6 +195,32 @@ def check_tenant(name: str) -> None:
         raise ConfigError(f"{name[:80]!r} is no name of a tenant", hint="lower-case letters, digits and dashes")
 
 
+class _CachedMap:
+    """The last map of a store's users, and when it was made."""
+
+    def __init__(self) -> None:
+        self._lock, self._made = threading.Lock(), None
+
+    _made: tuple[str, int, PeopleMap, float, float] | None
+
+    def get(self, store: SqlStore, min_peers: int) -> PeopleMap:
+        with self._lock:
+            mark = store.fingerprint()
+            if self._made is not None:
+                made_of, least, found, seconds, at = self._made
+                if least == min_peers and (made_of == mark or time.monotonic() - at < 10 * seconds):
+                    return found
+            started = time.monotonic()
+            found = people_map(store, min_peers=min_peers)
+            ended = time.monotonic()
+            self._made = (mark, min_peers, found, ended - started, ended)
+            return found
+
+    def drop(self) -> None:
+        with self._lock:
+            self._made = None
+
+
 @dataclass(slots=True)
 class _Waiting:
     """What a thread wants to add, and what became of it."""
@@ -224,6 +251,7 @@ class Tenant:
         self.front, self.store = Store(where), SqlStore(where)
         check_names(self.store, None)
         self._write, self._queue = threading.Lock(), list[_Waiting]()
+        self._map = _CachedMap()
 
     def add(self, items: Sequence[Item], reviews: Sequence[Review], undated: Collection[ReviewId]) -> AddReport:
         """Store items and reviews with their vectors in one transaction, together with what other threads add.
@@ -281,6 +309,18 @@ class Tenant:
         """The id of a user, as it was given or as ids are stored; None if there is no review by them."""
         ids = [UserId(one) for one in dict.fromkeys((name, clean_id(name)))]
         return next((id for id in ids if self.store.wrote(id)), None)
+
+    def people(self, min_peers: int) -> PeopleMap:
+        """All users in difference space; made anew when the store has changed, in a tenth of the time at most.
+
+        Raises:
+            NotFoundError: The store has no vectors of the style encoder.
+        """
+        return self._map.get(self.store, min_peers)
+
+    def forgot(self) -> None:
+        """Drop what is kept in memory of all users, because one was erased or opted out."""
+        self._map.drop()
 
     def embed(self) -> int:
         """Compute the vectors of reviews that were ingested without; how many those were."""

@@ -340,6 +340,26 @@ class SqlStore(StoreBase):
         with self.reading() as connection:
             return sorted(connection.scalars(sa.select(_reviews.user).distinct()))
 
+    def find_users(self, text: str = "", limit: int = 20) -> list[tuple[UserId, int]]:
+        """Users whose id holds ``text`` in any case, with their number of reviews: exact first, then most reviews."""
+        n = sa.func.count()
+        query = sa.select(_reviews.user, n).group_by(_reviews.user)
+        if text:
+            query = query.where(_reviews.user.icontains(text, autoescape=True))
+        query = query.order_by(_reviews.user != text, n.desc(), _reviews.user).limit(limit)
+        with self.reading() as connection:
+            return [(UserId(user), count) for user, count in connection.execute(query)]
+
+    def find_items(self, text: str = "", limit: int = 20) -> list[Item]:
+        """Items whose id or title holds ``text`` in any case, the exact id first, then by title."""
+        query = sa.select(*ITEM)
+        if text:
+            holds = [column.icontains(text, autoescape=True) for column in (_item.id, _item.title)]
+            query = query.where(sa.or_(*holds))
+        query = query.order_by(_item.id != text, _item.title, _item.id).limit(limit)
+        with self.reading() as connection:
+            return list(map(to_item, connection.execute(query)))
+
     def peers(self) -> list[UserId]:
         """Every user with whom others may be compared, sorted."""
         return sorted(set(self.users()).difference(self.opted_out()))

@@ -1,0 +1,174 @@
+"""REST routes to look around: users and items by name, evidence of a difference, similar users, the map of all users.
+
+Other users are numbers and ids; their texts are returned only where the operator allows it (``show_peers``).
+"""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from typing import Annotated, Any
+
+import numpy as np
+from fastapi import APIRouter, Query, Request
+from fastapi.responses import Response
+from pydantic import BaseModel, ConfigDict, Field
+
+from idiolect.difference.stylometry import MEASURES, NAMES
+from idiolect.errors import ConfigError
+from idiolect.explain.card import ExplainConfig
+from idiolect.explain.evidence import evidence
+from idiolect.explain.marking import stretches
+from idiolect.explain.people_map import strongest
+from idiolect.methods.base import requirements
+from idiolect.registry import suggest
+from idiolect.server.http import MayRead, Services
+from idiolect.server.rest import UserQuery, known_user
+from idiolect.server.settings import DEFAULT_TENANT
+from idiolect.server.voice import SHIPPED_ADAPTER, PrivateReader
+from idiolect.version import __version__
+
+router = APIRouter(prefix="/v1")
+SearchQuery = Annotated[str, Query(max_length=512, description="Part of a name, in any case.")]
+Limit = Annotated[int, Query(ge=1, le=200)]
+
+
+class MarksIn(BaseModel):
+    """A text, and what to look for in it."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    text: str = Field(max_length=200_000)
+    differences: list[str] = Field(max_length=len(NAMES), description="Names of measures.")
+
+
+def _services(request: Request) -> Services:
+    return request.app.state.services
+
+
+@router.get("/overview", tags=["explore"], summary="What is here")
+def get_overview(request: Request, caller: MayRead) -> dict[str, Any]:
+    """Counts of the store, methods and models that can be asked for, and what the key may do."""
+    services, counts = _services(request), caller.tenant.store.counts()
+    voices, config = services.voices, services.config
+    sees_results = caller.tenant.name == DEFAULT_TENANT and "admin" in caller.key.scopes
+    return {
+        "version": __version__,
+        "items": counts.items,
+        "reviews": counts.reviews,
+        "methods": [
+            {"name": name, "adapter": bool(requirements(name).adapter), "streams": not voices.in_process(name)}
+            for name in voices.methods
+        ],
+        "default_method": voices.chosen("auto"),
+        "model": voices.model_name,
+        "toy": voices.upstream is None and voices.adapter == SHIPPED_ADAPTER,
+        "min_peers": config.min_peers,
+        "show_peers": config.show_peers,
+        "scopes": sorted(caller.key.scopes),
+        "results": bool(config.results) and sees_results,
+    }
+
+
+@router.get("/users", tags=["explore"], summary="Find users")
+def list_users(caller: MayRead, q: SearchQuery = "", limit: Limit = 20) -> dict[str, Any]:
+    """By a part of their id, with their number of reviews."""
+    found = caller.tenant.store.find_users(q, limit)
+    return {"users": [{"user": user, "reviews": reviews} for user, reviews in found]}
+
+
+@router.get("/items", tags=["explore"], summary="Find items")
+def list_items(caller: MayRead, q: SearchQuery = "", limit: Limit = 20) -> dict[str, Any]:
+    """By a part of their id or title."""
+    return {"items": [asdict(item) for item in caller.tenant.store.find_items(q, limit)]}
+
+
+@router.get("/evidence", tags=["explore"], summary="What a difference rests on")
+def get_evidence(
+    user: UserQuery,
+    request: Request,
+    caller: MayRead,
+    difference: Annotated[str, Query(max_length=64, description="Name of a measure.")],
+) -> dict[str, Any]:
+    """The user's value on every compared item beside the others' mean, and how many of them lie above and below."""
+    config = _services(request).config
+    least = ExplainConfig(min_peers=config.min_peers)
+    reader = PrivateReader(caller.tenant.store, config.min_peers)
+    found = evidence(reader, known_user(caller.tenant, user), difference, least, texts=config.show_peers)
+    return {
+        "difference": difference,
+        "unit": found.measure.unit,
+        "histogram": found.histogram,
+        "edges": found.edges,
+        "items": [
+            {
+                "item": one.item.id,
+                "title": one.item.title,
+                "review": one.review.id,
+                "text": one.review.text,
+                "rating": one.review.rating,
+                "own": one.own,
+                "others": one.others,
+                "above": one.above,
+                "below": one.below,
+                "equal": one.equal,
+                **({"peer_texts": one.texts} if config.show_peers else {}),
+            }
+            for one in found.items
+        ],
+    }
+
+
+@router.post("/marks", tags=["explore"], summary="Where a text shows measures of style")
+def post_marks(given: MarksIn, caller: MayRead) -> dict[str, Any]:
+    """Stretches as `[difference, start, end]`, counted in Unicode code points."""
+    return {"marks": stretches(given.text, given.differences)}
+
+
+@router.get("/nearest", tags=["explore"], summary="Users who differ from others in a similar way")
+def get_nearest(
+    user: UserQuery, request: Request, caller: MayRead, k: Annotated[int, Query(ge=1, le=50)] = 5
+) -> dict[str, Any]:
+    """By the cosine of their differences; with what they have in common."""
+    people = caller.tenant.people(_services(request).config.min_peers)
+    phrases = {(one.name, way): getattr(one, way) for one in MEASURES for way in ("more", "less")}
+    return {
+        "nearest": [
+            {
+                "user": one.user,
+                "similarity": one.similarity,
+                "shared": [{"difference": name, "phrase": phrases[name, way]} for name, way in one.shared],
+            }
+            for one in people.nearest(known_user(caller.tenant, user), k)
+        ]
+    }
+
+
+@router.get("/map", tags=["explore"], summary="All users in difference space")
+def get_map(request: Request, caller: MayRead) -> dict[str, Any]:
+    """The users in the order of the columns of `GET /v1/map/columns`, and what the two axes consist of."""
+    people = caller.tenant.people(_services(request).config.min_peers)
+    return {
+        "users": people.users,
+        "measures": [
+            {"name": one.name, "category": one.category, "more": one.more, "less": one.less} for one in MEASURES
+        ],
+        "axes": [
+            {"explained": share, "measures": strongest(loadings)}
+            for share, loadings in zip(people.explained, people.loadings, strict=True)
+        ],
+    }
+
+
+@router.get("/map/columns", tags=["explore"], summary="A column of the map", response_class=Response)
+def get_map_column(
+    request: Request,
+    caller: MayRead,
+    name: Annotated[str, Query(max_length=64, description="x, y, items or a measure.")],
+) -> Response:
+    """One little-endian 32-bit float per user: a coordinate, the number of compared items, or an effect."""
+    people = caller.tenant.people(_services(request).config.min_peers)
+    special = {"x": people.points[:, 0], "y": people.points[:, 1], "items": people.n_items}
+    if name not in special and name not in NAMES:
+        raise ConfigError(f"unknown column {name!r}", hint=suggest(name, (*special, *NAMES)))
+    column = special[name] if name in special else people.effects[:, NAMES.index(name)]
+    return Response(np.ascontiguousarray(column, dtype="<f4").tobytes(), media_type="application/octet-stream")

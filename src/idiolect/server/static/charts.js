@@ -1,0 +1,98 @@
+// Small pictures of numbers, as SVG with a text that says the same.
+
+import { h, svg } from "./dom.js";
+import { amount, day, signed } from "./format.js";
+
+const REACH = 2.5;
+
+/**
+ * The place of a value on an axis from -REACH to REACH, 0 to 100.
+ * @param {number} value
+ */
+function place(value) {
+  return 50 + (50 * Math.max(-REACH, Math.min(REACH, value))) / REACH;
+}
+
+const BELL = (() => {
+  const points = [];
+  for (let z = -REACH; z <= REACH + 1e-9; z += 0.1) points.push(`${place(z).toFixed(2)},${(28 - 24 * Math.exp(-z * z / 2)).toFixed(2)}`);
+  return `M0,28L${points.join("L")}L100,28Z`;
+})();
+
+/**
+ * A difference against the spread of others on the same items: the bell is others, the mark is the user.
+ * @param {{effect: number, low: number, high: number}} one
+ */
+export function effectChart(one) {
+  const way = one.effect > 0 ? "more" : "less";
+  const text = `${signed(one.effect)} standard deviations from others, interval ${signed(one.low)} to ${signed(one.high)}`;
+  return h("div", { class: `effect ${way}`, role: "img", "aria-label": text },
+    svg("svg", { viewBox: "0 0 100 28", preserveAspectRatio: "none", "aria-hidden": "true" }, svg("path", { d: BELL, class: "bell" })),
+    h("span", { class: "zero" }),
+    h("span", { class: "whisker", style: { left: `${place(one.low)}%`, width: `${Math.max(place(one.high) - place(one.low), 0.5)}%` } }),
+    h("span", { class: "user", style: { left: `${place(one.effect)}%` } }));
+}
+
+/**
+ * All measures of a user, by category: what is claimed stands out.
+ * @param {{measure: string, category: string, more: string, less: string, effect: number, low: number, high: number, claimed: boolean}[]} measures
+ * @param {(measure: string) => void} choose
+ */
+export function voiceprint(measures, choose) {
+  const groups = [...new Set(measures.map((one) => one.category))];
+  return h("div", { class: "voiceprint" },
+    h("div", { class: "scale", "aria-hidden": "true" }, h("span", null, "less than others"), h("span", null, "more than others")),
+    groups.map((group) => h("div", { class: "group" }, h("h3", null, group),
+      h("ul", null, measures.filter((one) => one.category === group).map((one) => {
+        const way = one.effect > 0 ? "more" : "less";
+        const name = one.measure.replaceAll("_", " ");
+        const bar = [h("span", { class: "whisker", style: { left: `${place(one.low)}%`, width: `${place(one.high) - place(one.low)}%` } }),
+          h("span", { class: "user", style: { left: `${place(one.effect)}%` } })];
+        const title = `${name}: ${signed(one.effect)} SD [${signed(one.low)}, ${signed(one.high)}]${one.claimed ? "" : ", not claimed"}`;
+        return h("li", null, h("button", {
+          type: "button", class: `${way} ${one.claimed ? "claimed" : ""}`, title, "aria-label": `${title}. Show evidence`, onclick: () => choose(one.measure),
+        }, h("span", { class: "name" }, name), h("span", { class: "track" }, bar)));
+      })))));
+}
+
+/**
+ * The user's value per item beside the others' mean.
+ * @param {number} own
+ * @param {number} others
+ * @param {number} low end of the axis
+ * @param {number} high
+ */
+export function pairChart(own, others, low, high) {
+  const at = (/** @type {number} */ value) => 2 + (96 * (value - low)) / Math.max(high - low, 1e-9);
+  const [a, b] = [at(others), at(own)];
+  return svg("svg", { class: `pair ${own > others ? "more" : own < others ? "less" : ""}`, viewBox: "0 0 100 12", preserveAspectRatio: "none", "aria-hidden": "true" },
+    svg("line", { x1: 0, x2: 100, y1: 6, y2: 6, class: "axis" }),
+    svg("line", { x1: a, x2: b, y1: 6, y2: 6, class: "gap" }),
+    svg("line", { x1: a, x2: a, y1: 1, y2: 11, class: "others" }),
+    svg("line", { x1: b, x2: b, y1: 0, y2: 12, class: "own" }));
+}
+
+/**
+ * How far each stretch of a user's reviews lies from the rest.
+ * @param {{start: number, end: number, n_reviews: number, distance: number}[]} windows
+ */
+export function timelineChart(windows) {
+  const most = Math.max(...windows.map((one) => one.distance), 1e-9);
+  return h("ol", { class: "timeline" }, windows.map((one) => h("li", null,
+    h("span", { class: "bar", style: { height: `${Math.max(6, (100 * one.distance) / most)}%` }, title: `distance ${amount(one.distance)}` }),
+    h("span", { class: "quiet" }, day(one.start)), h("span", { class: "sr" }, `${one.n_reviews} reviews, distance ${amount(one.distance)} from the rest`))));
+}
+
+/**
+ * How much a text sounds like the user: between others and the user's own texts.
+ * @param {{likeness: number | null, reason: string, separation: number | null}} score
+ */
+export function likenessMeter(score) {
+  if (score.likeness === null) return h("p", { class: "quiet small" }, `Likeness cannot be said: ${score.reason}.`);
+  const value = Math.round(100 * score.likeness);
+  return h("div", { class: "meter" },
+    h("div", { class: "row between" }, h("span", null, "sounds like the user"), h("strong", null, `${value} %`)),
+    h("div", { class: "bar", role: "meter", "aria-label": "sounds like the user", "aria-valuemin": 0, "aria-valuemax": 100, "aria-valuenow": value, "aria-valuetext": `${value} %: 0 is like others on the same items, 100 like the user's own texts` },
+      h("span", { class: "fill", style: { width: `${value}%` } })),
+    h("div", { class: "row between quiet small", "aria-hidden": "true" }, h("span", null, "like others"), h("span", null, "like their own")));
+}

@@ -1,0 +1,62 @@
+// Numbers and dates as people read them.
+
+/** @param {number} value */
+export function amount(value) {
+  const size = Math.abs(value);
+  if (size >= 99.95) return value.toFixed(0);
+  if (size >= 9.95) return value.toFixed(1);
+  if (size >= 0.995) return value.toFixed(1);
+  return value === 0 ? "0" : value.toPrecision(2).replace(/\.?0+$/, "");
+}
+
+/** @param {number} value */
+export function signed(value) {
+  return `${value < 0 ? "\u2212" : "+"}${Math.abs(value).toFixed(2)}`;
+}
+
+/** @param {number} value */
+export function percent(value) {
+  return `${Math.round(100 * value)} %`;
+}
+
+/** @param {number} value */
+export function count(value) {
+  return value.toLocaleString("en-US");
+}
+
+/**
+ * @param {number} n
+ * @param {string} one
+ * @param {string} [many]
+ */
+export function plural(n, one, many = `${one}s`) {
+  return `${count(n)} ${n === 1 ? one : many}`;
+}
+
+/** @param {number | null | undefined} seconds since 1970 */
+export function day(seconds) {
+  if (seconds === null || seconds === undefined) return "undated";
+  const date = new Date(seconds * 1000);
+  return Number.isNaN(date.getTime()) ? "undated" : date.toISOString().slice(0, 10);
+}
+
+/** @param {number} ms */
+export function duration(ms) {
+  return ms < 1000 ? `${Math.round(ms)} ms` : `${(ms / 1000).toFixed(1)} s`;
+}
+
+/** @type {Record<string, [string, string]>} */
+const METHODS = {
+  nonpersonalized: ["Non-Perso", "the item only, nothing of the user"],
+  rag: ["RAG", "past reviews as text"],
+  pag: ["PAG", "past reviews and a summary"],
+  dpl: ["DPL", "differences in words"],
+  drp: ["DRP", "differences in words, checked"],
+  dep: ["DEP", "differences as soft prompts"],
+  pplug: ["PPlug", "the history as a soft prompt"],
+};
+
+/** @param {string} name @returns {[string, string]} */
+export function method(name) {
+  return METHODS[name] ?? [name, ""];
+}

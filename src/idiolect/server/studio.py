@@ -1,0 +1,114 @@
+"""The studio: a page that shows people, texts and evaluations, as static files of the package.
+
+The page holds nothing of a tenant: it calls the REST routes with the key that the visitor brings. Its policy lets it
+load its own files only, runs no script or style of a document, and lets no other site frame it.
+"""
+
+from __future__ import annotations
+
+import secrets
+import socket
+import tempfile
+import threading
+import webbrowser
+from collections.abc import Callable
+from hashlib import sha256
+from importlib.resources import files
+from pathlib import Path
+
+from fastapi import Request
+from fastapi.responses import Response
+from starlette.routing import Route
+
+from idiolect.server.http import STUDIO_FILES, ApiError
+from idiolect.server.settings import ServerConfig
+
+POLICY = (
+    "default-src 'self'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'; "
+    "object-src 'none'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'; "
+    "require-trusted-types-for 'script'; trusted-types 'none'"
+)
+"""Content-Security-Policy of the page."""
+_HEADERS = {
+    "content-security-policy": POLICY,
+    "referrer-policy": "no-referrer",
+    "cross-origin-opener-policy": "same-origin",
+    "cross-origin-resource-policy": "same-origin",
+    "permissions-policy": "camera=(), geolocation=(), microphone=()",
+    "cache-control": "no-cache",
+}
+_KINDS = {
+    "html": "text/html; charset=utf-8",
+    "css": "text/css; charset=utf-8",
+    "js": "text/javascript; charset=utf-8",
+    "svg": "image/svg+xml",
+}
+PAGE = "index.html"
+
+
+def page_files() -> dict[str, bytes]:
+    """The studio's files by name."""
+    folder = files("idiolect.server") / "static"
+    return {one.name: one.read_bytes() for one in folder.iterdir() if one.name.rpartition(".")[2] in _KINDS}
+
+
+def routes() -> list[Route]:
+    """The page at ``/``, and its files."""
+    held = page_files()
+    tags = {name: f'"{sha256(content).hexdigest()[:32]}"' for name, content in held.items()}
+
+    def send(request: Request, name: str) -> Response:
+        if name not in held:
+            raise ApiError(404, "there is no such file", code="not_found")
+        headers = {**_HEADERS, "etag": tags[name]}
+        if request.headers.get("if-none-match") == tags[name]:
+            return Response(status_code=304, headers=headers)
+        return Response(held[name], media_type=_KINDS[name.rpartition(".")[2]], headers=headers)
+
+    def page(request: Request) -> Response:
+        return send(request, PAGE)
+
+    def file(request: Request) -> Response:
+        return send(request, request.path_params["name"])
+
+    return [Route("/", page), Route(f"{STUDIO_FILES}{{name}}", file)]
+
+
+LOOPBACK = "127.0.0.1"
+
+
+def run_studio(config: ServerConfig, *, browser: bool = True, say: Callable[[str], None]) -> None:
+    """Serve the studio on this machine until the process is asked to end.
+
+    The link holds a key of this process in its fragment, which browsers send to nobody: other users and other sites'
+    pages on this machine cannot read the store.
+
+    Args:
+        config: Settings; host, keys and MCP are those of the studio.
+        browser: Open the link.
+        say: Gets the link.
+    """
+    from idiolect.server.app import serve  # which imports this module
+
+    key = secrets.token_urlsafe(32)
+
+    def ready(host: str, port: int) -> None:
+        link = f"http://{host}:{port}/#key={key}"
+        say(f"studio of {config.store}: {link}")
+        if browser:
+            threading.Thread(target=webbrowser.open, args=(link,), daemon=True).start()
+
+    with tempfile.TemporaryDirectory(prefix="idiolect-studio-") as folder:
+        own = {"host": LOOPBACK, "port": _free(config.port), "data": Path(folder), "key": key, "mcp": False}
+        serve(config.model_copy(update={**own, "studio": True}), ready=ready, quiet=True)
+
+
+def _free(port: int) -> int:
+    """The port, or 0 (any) if it is taken."""
+    with socket.socket() as trial:
+        trial.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            trial.bind((LOOPBACK, port))
+        except OSError:
+            return 0
+    return port

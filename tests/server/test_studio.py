@@ -1,0 +1,338 @@
+"""The studio in a real browser: what a person sees, by mouse and by keyboard, and what must never happen."""
+
+import json
+import os
+import re
+import shutil
+import subprocess
+from contextlib import ExitStack
+from pathlib import Path
+
+import pytest
+
+pytest.importorskip("prometheus_client")
+
+from fastapi import FastAPI, Request
+from fastapi.responses import StreamingResponse
+
+from idiolect.server.studio import PAGE, POLICY, page_files
+
+ROOT = Path(__file__).parents[2]
+TOOLS = Path(os.environ.get("IDIOLECT_NODE_TOOLS", ROOT / "build" / "node")) / "node_modules"
+"""Where TypeScript and axe are, if they were installed (.ci/run)."""
+HOSTILE = "<img src=x onerror=alert(1)>"
+REVERSED = "eve\u202egnp.exe\u0007"
+SCRIPT = "<script>alert(1)</script>"
+
+
+# --- without a browser ---------------------------------------------------------------------------------------------
+
+
+def test_the_page_and_its_files_need_no_key_and_have_a_strict_policy(server):
+    with server.http("none") as http:
+        for path in ("/", *(f"/studio/{name}" for name in page_files())):
+            answer = http.get(path)
+            assert answer.status_code == 200, path
+            assert answer.headers["content-security-policy"] == POLICY
+            assert answer.headers["x-content-type-options"] == "nosniff"
+            again = http.get(path, headers={"if-none-match": answer.headers["etag"]})
+            assert (again.status_code, again.content) == (304, b"")
+        assert http.get("/", headers={"host": "evil.example"}).status_code == 421
+        assert http.get("/studio/app.js", headers={"origin": "https://evil.example"}).status_code == 403
+        assert http.get("/studio/none.js").json()["error"]["code"] == "not_found"
+        assert http.get("/studio/../app.py").status_code in (401, 404)
+        assert http.get("/v1/overview").status_code == 401
+    assert "unsafe" not in POLICY
+    assert "default-src 'self'" in POLICY
+    assert "frame-ancestors 'none'" in POLICY
+
+
+def test_nothing_is_loaded_from_elsewhere_and_nothing_becomes_markup():
+    for name, content in page_files().items():
+        text = content.decode()
+        addresses = re.findall(r"https?://[^\s\"'`)]+", text)
+        assert set(addresses) <= {"http://www.w3.org/2000/svg"}, name
+        if name.endswith(".js"):
+            assert not re.search(
+                r"innerHTML|outerHTML|insertAdjacentHTML|document\.write|\beval\(|new Function", text
+            ), name
+    page = page_files()[PAGE].decode()
+    assert not re.search(r"<style|\sstyle=|\son\w+=|<script(?![^>]*\ssrc=)", page)
+
+
+def test_the_page_can_be_switched_off(start, tmp_path, upstream):
+    endpoint = {"base_url": f"{upstream.address}/v1", "model": "m-1"}
+    with start(tmp_path, endpoint=endpoint, studio=False) as own, own.http() as http:
+        assert http.get("/").status_code == 404
+        assert http.get("/v1/overview").status_code == 200
+
+
+def test_types():
+    tsc = TOOLS / ".bin" / "tsc"
+    if not tsc.exists():
+        pytest.skip("TypeScript is not installed in build/node (npm install --prefix build/node typescript)")
+    done = subprocess.run([tsc, "-p", ROOT / "tests" / "studio"], capture_output=True, text=True, check=False)
+    assert done.stdout == ""
+
+
+# --- in a browser --------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def browser():
+    api = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
+    found = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
+    if found is None:
+        pytest.skip("there is no Chromium (Debian: apt-get install chromium fonts-dejavu-core)")
+    with api.sync_playwright() as playwright:
+        running = playwright.chromium.launch(executable_path=found, args=["--no-sandbox"])
+        yield running
+        running.close()
+
+
+def writer():
+    """An endpoint that streams, and shouts exactly if the prompt says that the user does."""
+    app = FastAPI()
+
+    @app.post("/v1/chat/completions")
+    async def answer(request: Request):
+        body = await request.json()
+        shouts = "exclamation marks" in json.dumps(body["messages"])
+        text = f"I love it! You must try it! {SCRIPT}" if shouts else f"It is fine and it did its work. {SCRIPT}"
+        usage = {"prompt_tokens": 11, "completion_tokens": 3, "total_tokens": 14}
+        if not body.get("stream"):
+            choice = {"index": 0, "message": {"role": "assistant", "content": text}, "finish_reason": "stop"}
+            return {"id": "a", "model": "m-1", "choices": [choice], "usage": usage}
+
+        def events():
+            for word in text.split(" "):
+                choice = {"index": 0, "delta": {"content": f"{word} "}, "finish_reason": None}
+                yield f"data: {json.dumps({'id': 'a', 'model': 'm-1', 'choices': [choice]})}\n\n"
+            end = {"index": 0, "delta": {}, "finish_reason": "stop"}
+            yield f"data: {json.dumps({'id': 'a', 'choices': [end], 'usage': usage})}\n\n"
+            yield "data: [DONE]\n\n"
+
+        return StreamingResponse(events(), media_type="text/event-stream")
+
+    return app
+
+
+USERS, ITEMS = ("ann", "bob", "cyd", REVERSED, HOSTILE), 8
+
+
+def reviews():
+    for user in USERS:
+        for n in range(ITEMS):
+            loud = f"Wow! I love the item {n}! You must try it! It is so good! {SCRIPT}"
+            calm = f"The item {n} was fine. I had it with bread and it did what it should. It is not bad at all."
+            yield {"user": user, "item": f"i{n}", "text": loud if user in ("ann", HOSTILE) else calm, "rating": 4,
+                   "title": SCRIPT, "timestamp": 10**9 + 10**6 * n}  # fmt: skip
+    yield {"user": "lone", "item": "nobody-else", "text": "Only I wrote about this, and calmly."}
+
+
+@pytest.fixture(scope="module")
+def studio(start, tmp_path_factory):
+    with ExitStack() as stack:
+        address = stack.enter_context(start.listening(writer()))
+        endpoint = {"base_url": f"{address}/v1", "model": "m-1", "price": {"prompt": 10**6, "completion": 10**6}}
+        running = stack.enter_context(start(tmp_path_factory.mktemp("studio"), endpoint=endpoint))
+        items = [{"id": f"i{n}", "title": f"{SCRIPT} {n}"} for n in range(ITEMS)]
+        with running.http() as http:
+            answer = http.post("/v1/reviews/batch", json={"reviews": list(reviews()), "items": items})
+            assert answer.json()["reviews_added"] == len(USERS) * ITEMS + 1
+        yield running
+
+
+@pytest.fixture
+def page(browser, studio):
+    """A page with the key of the studio's link; it fails if the console said anything, or a text became a script."""
+    context = browser.new_context(viewport={"width": 1280, "height": 900})
+    opened, said = context.new_page(), []
+    opened.set_default_timeout(15_000)
+    opened.on("console", lambda line: said.append(line.text))
+    opened.on("pageerror", lambda error: said.append(str(error)))
+    opened.on("dialog", lambda dialog: (said.append(f"dialog {dialog.message}"), dialog.dismiss()))
+    opened.goto(f"{studio.url}/#key={studio.key}")
+    opened.wait_for_selector("h1")
+    opened.said = said
+    yield opened
+    context.close()
+    assert said == []
+
+
+def person(page, studio, user, **params):
+    query = page.evaluate("given => new URLSearchParams(given).toString()", {"user": user, **params})
+    page.goto(f"{studio.url}/#/person?{query}")
+    page.wait_for_function("user => document.title.slice(0, 3) === user.slice(0, 3)", arg=user)
+    page.wait_for_selector("#main[aria-busy=false] .personhead h1")
+
+
+def texts(page, selector):
+    return [one.inner_text() for one in page.query_selector_all(selector)]
+
+
+def test_a_key_is_asked_for_and_kept_out_of_the_address(browser, studio):
+    context = browser.new_context()
+    page = context.new_page()
+    page.goto(studio.url)
+    page.get_by_label("API key").fill("idl_wrong")
+    page.get_by_role("button", name="Open").click()
+    page.get_by_text("This key is not valid").wait_for()
+    page.get_by_label("API key").fill(studio.key)
+    page.keyboard.press("Enter")
+    page.get_by_role("heading", name="The difference is the person.").wait_for()
+    page.goto(f"{studio.url}/#key={studio.key}")
+    page.wait_for_url(f"{studio.url}/")
+    context.close()
+
+
+def test_by_keyboard_from_search_to_evidence_and_a_text(page, studio):
+    page.keyboard.press("Tab")
+    assert page.evaluate("document.activeElement.className") == "skip"
+    page.focus("#search")
+    page.keyboard.type("AN")
+    page.get_by_role("option", name="ann").wait_for()
+    page.keyboard.press("ArrowDown")
+    page.keyboard.press("Enter")
+    page.get_by_role("heading", name="ann", exact=True).wait_for()
+    assert "user=ann" in page.url
+    assert "exclamation marks" in page.inner_text(".claims")
+    claim = page.locator('[data-difference="exclamations"]')
+    assert "“" in claim.locator("blockquote").first.evaluate("one => getComputedStyle(one, '::before').content")
+    claim.get_by_role("button", name="Evidence").focus()
+    page.keyboard.press("Enter")
+    claim.locator(".items summary").first.wait_for()
+    assert "difference=exclamations" in page.url
+    first = claim.locator(".items details").first
+    first.locator("summary").focus()
+    page.keyboard.press("Enter")
+    first.get_by_text("Others' texts are not shown on this server.").wait_for()
+    assert "was fine" not in page.inner_text(".differences")
+    first.locator("mark.more").first.wait_for()
+    assert first.locator("mark.more").first.inner_text() == "!"
+
+
+def test_two_voices_and_a_muted_difference_changes_the_next_text(page, studio):
+    person(page, studio, "ann")
+    page.get_by_role("checkbox", name="DRP").check()
+    page.get_by_role("button", name="Write", exact=True).click()
+    voices = page.locator(".voice")
+    page.locator(".voice .meter, .voice .small", has_text="like").first.wait_for()
+    assert texts(page, ".voice h3") == ["The user's own text", "Non-Perso", "DRP"]
+    drp = voices.nth(2)
+    drp.locator("footer", has_text="tokens").wait_for()
+    drp.locator(".chip", has_text="exclamations ×2").wait_for()
+    assert f"I love it! You must try it! {SCRIPT}" in drp.inner_text()
+    assert "price 14" in drp.inner_text()
+    assert "item=i7" in page.url
+    page.locator('[data-difference="exclamations"]').get_by_role("button", name="Mute").click()
+    drp = page.locator(".voice").nth(2)
+    drp.get_by_text("Another text than before.").wait_for()
+    assert "It is fine" in drp.inner_text()
+    page.get_by_role("button", name="Undo").first.click()
+    page.locator(".voice").nth(2).get_by_text("I love it!").wait_for()
+    claim = page.locator('[data-difference="exclamations"]')
+    claim.get_by_role("button", name="Correct").click()
+    page.get_by_label("In the user's own words").fill(f"I shout at jam only {SCRIPT}")
+    page.get_by_role("button", name="Put it in place").click()
+    page.locator(".ownwords", has_text=f"I shout at jam only {SCRIPT}").wait_for()
+    page.get_by_role("button", name="Undo").first.click()
+    page.locator(".ownwords").wait_for(state="detached")
+
+
+def test_texts_names_and_titles_are_shown_and_never_run(page, studio):
+    person(page, studio, HOSTILE)
+    assert page.inner_text("h1") == HOSTILE
+    page.wait_for_selector(".reviewlist")
+    assert page.locator("#main script, #main img").count() == 0
+    assert SCRIPT in page.inner_text(".reviewlist")
+    person(page, studio, REVERSED)
+    assert page.inner_text("h1") == "eve⟨U+202E⟩gnp.exe␇"
+    assert page.evaluate("() => document.querySelector('h1 bdi') !== null")
+    refused = page.evaluate(
+        "() => { try { document.body.innerHTML = '<b>x</b>'; return false } catch { return true } }"
+    )
+    assert refused
+    page.said.clear()  # the browser reports the refusal
+
+
+def test_a_review_is_added_and_a_user_is_forgotten_with_a_receipt(page, studio):
+    with studio.http() as http:
+        rows = [{"user": "zed", "item": f"i{n}", "text": "Short and dry.", "timestamp": 10**9 + n} for n in range(4)]
+        assert http.post("/v1/reviews/batch", json={"reviews": rows}).status_code == 200
+    person(page, studio, "zed")
+    page.get_by_text("Add a review and see the card change").click()
+    form = page.locator(".add")
+    form.get_by_label("Item").fill("i5")
+    form.get_by_label("What they wrote").fill("Wow! This one is so good! Buy it! Now!")
+    form.get_by_role("button", name="Add the review").click()
+    page.locator(".toast", has_text="Added. The card moved most on").wait_for()
+    assert "5 reviews" in page.inner_text(".facts")
+    page.get_by_role("button", name="Forget …").click()
+    confirm = page.get_by_role("button", name="Forget", exact=True)
+    assert confirm.is_disabled()
+    page.get_by_label("Type the user's id to confirm").fill("zed")
+    confirm.click()
+    page.get_by_role("heading", name="Forgotten").wait_for()
+    assert "5 reviews and everything made from them are gone." in page.inner_text("main")
+    person_url = f"{studio.url}/#/person?user=zed"
+    page.goto(person_url)
+    page.get_by_role("heading", name="Not found").wait_for()
+    page.said.clear()  # the browser reports the 404
+
+
+def test_without_peers_and_in_little_text_the_page_says_so(page, studio):
+    person(page, studio, "lone")
+    assert "Nothing is claimed" in page.inner_text("main")
+    assert "nobody else wrote about the same items" in page.inner_text(".facts")
+    page.get_by_text("The user cannot be compared with anybody.").wait_for()
+    page.said.clear()  # the browser reports the 404 of the nearest people
+
+
+def test_an_empty_store_says_how_to_fill_it(browser, start, tmp_path, upstream):
+    endpoint = {"base_url": f"{upstream.address}/v1", "model": "m-1"}
+    with start(tmp_path, endpoint=endpoint) as empty:
+        context = browser.new_context()
+        page = context.new_page()
+        page.goto(f"{empty.url}/#key={empty.key}")
+        page.get_by_role("heading", name="No reviews yet").wait_for()
+        url = empty.url
+    page.goto(f"{url}/#/person?user=ann")  # the server is gone: only the address changes
+    page.get_by_text("The server does not answer.").wait_for()
+    page.get_by_role("button", name="Try again").click()
+    page.get_by_text("The server does not answer.").wait_for()
+    context.close()
+
+
+@pytest.mark.parametrize(("scheme", "width"), [("light", 1280), ("dark", 390)])
+def test_accessible_and_within_the_window(browser, studio, scheme, width):
+    context = browser.new_context(
+        viewport={"width": width, "height": 844}, color_scheme=scheme, reduced_motion="reduce"
+    )
+    page = context.new_page()
+    page.goto(f"{studio.url}/#key={studio.key}")
+    page.wait_for_selector(".people")
+    _check_access(page)
+    person(page, studio, "ann", difference="exclamations", item="i7", methods="nonpersonalized,drp")
+    page.wait_for_selector(".voice .meter")
+    page.locator(".items summary").first.click()
+    page.wait_for_selector(".compare mark")
+    _check_access(page)
+    assert page.evaluate("document.documentElement.scrollWidth") <= width
+    context.close()
+
+
+def _check_access(page):
+    """axe, WCAG 2.2 AA, if it is installed; and that every control has a name, in any case."""
+    unnamed = page.evaluate("""() => [...document.querySelectorAll("button, a[href], input, select, textarea, summary")]
+        .filter((one) => !(one.textContent.trim() || one.getAttribute("aria-label") || one.labels?.length))
+        .map((one) => one.outerHTML)""")
+    assert unnamed == []
+    axe = TOOLS / "axe-core" / "axe.min.js"
+    if axe.exists():
+        page.evaluate(axe.read_text(encoding="utf-8"))
+        tags = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]
+        found = page.evaluate("tags => axe.run(document, {runOnly: tags})", tags)
+        assert [
+            (one["id"], one["nodes"][0]["html"], one["nodes"][0]["failureSummary"]) for one in found["violations"]
+        ] == []
