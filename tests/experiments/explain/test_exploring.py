@@ -1,0 +1,110 @@
+"""Marks, evidence and the map of users say what the measures say."""
+
+from __future__ import annotations
+
+import re
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from idiolect.difference.stylometry import NAMES, measure
+from idiolect.encoders import load_encoder
+from idiolect.errors import ConfigError, NotFoundError
+from idiolect.experiments.demo import store_world
+from idiolect.explain.evidence import evidence
+from idiolect.explain.marking import SHOWN_BY, stretches
+from idiolect.explain.people_map import people_map, strongest
+from idiolect.sandbox.domain import WorldConfig
+from idiolect.store.embedding import embed_missing
+from idiolect.store.sql import SqlStore
+
+
+@pytest.fixture(scope="module")
+def store(tmp_path_factory):
+    path = str(tmp_path_factory.mktemp("world") / "reviews.db")
+    store_world(path, WorldConfig(seed=9, n_users=40, n_items=24, reviews_per_user=(12, 14)))
+    with SqlStore(path) as opened:
+        embed_missing(opened, load_encoder("style"))
+        yield opened
+
+
+TEXT = "Wow!! I don\u2019t  love THIS jam, really!\nGood:\n- ripe plums\nBuy it, you must. \u0130t costs 12."
+
+
+def test_stretches_are_what_is_counted():
+    found = {
+        TEXT[one.start : one.end] for one in stretches(TEXT, ["contractions", "headings", "list_lines", "capitals"])
+    }
+    assert found == {"don\u2019t", "Good:", "- ripe plums", "THIS"}
+    assert [TEXT[one.start : one.end] for one in stretches(TEXT, ["exclamations"])] == ["!", "!"]
+    assert stretches(TEXT, ["length", "word_variety"]) == []
+    assert set(SHOWN_BY) < set(NAMES)
+    with pytest.raises(ConfigError, match="unknown measure"):
+        stretches(TEXT, ["shoe-size"])
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.text(max_size=200), st.lists(st.sampled_from(NAMES), max_size=6))
+def test_stretches_lie_within_any_text(text, names):
+    for one in stretches(text, names):
+        assert 0 <= one.start < one.end <= len(text)
+
+
+def test_a_text_without_a_trait_shows_no_stretch_of_it():
+    texts = ["It was fine. I had it with bread.", "So good! Buy it (now)! Really!", TEXT]
+    values = measure(texts)
+    for name in ("exclamations", "capitals", "asides", "questions", "quotations", "ellipses", "headings"):
+        for text, value in zip(texts, values[:, NAMES.index(name)], strict=True):
+            assert bool(stretches(text, [name])) == (value != 0), (name, text)
+
+
+def test_evidence_counts_the_others(store):
+    user = store.users()[0]
+    found = evidence(store, user, "exclamations")
+    assert found.items
+    for one in found.items:
+        others = store.reviews_of(one.review.item, exclude=user)
+        assert one.above + one.below + one.equal == len(others)
+        assert one.texts == ()
+        assert one.own == measure([one.review.text])[0, NAMES.index("exclamations")]
+    assert sum(found.histogram) == sum(one.above + one.below + one.equal for one in found.items)
+    shown = evidence(store, user, "exclamations", texts=True)
+    assert set(shown.items[0].texts) <= {one.text for one in store.reviews_of(shown.items[0].review.item, exclude=user)}
+
+
+def test_the_map_has_everybody_once_and_the_nearest_are_the_most_similar(store):
+    found = people_map(store)
+    assert list(found.users) == store.users()
+    assert found.points.shape == (40, 2)
+    assert np.isfinite(found.effects).all()
+    assert 0 < found.explained[1] <= found.explained[0] <= 1
+    assert all(re.fullmatch("more|less", way) for _, way in strongest(found.loadings[0]))
+    user = found.users[3]
+    nearest = found.nearest(user, 39)
+    assert len({one.user for one in nearest} | {user}) == 40
+    similar = [one.similarity for one in nearest]
+    assert similar == sorted(similar, reverse=True)
+    of = found.effects / np.linalg.norm(found.effects, axis=1, keepdims=True)
+    assert np.isclose(similar[0], np.delete(of @ of[3], 3).max(), atol=1e-5)
+
+
+def test_who_opted_out_is_not_on_the_map(store):
+    user = store.users()[5]
+    store.set_peer(user, False)
+    found = people_map(store)
+    store.set_peer(user, True)
+    assert user not in found.users
+    with pytest.raises(NotFoundError):
+        found.nearest(user, 3)
+
+
+def test_users_and_items_are_found_by_a_part_of_their_name(store):
+    users = store.users()
+    assert store.find_users(users[7].upper())[0][0] == users[7]
+    assert len(store.find_users("", limit=5)) == 5
+    assert store.find_users("%") == []
+    item = store.find_items(limit=1)[0]
+    assert store.find_items(item.title.lower())[0].title == item.title
+    assert store.find_items("_____none") == []
