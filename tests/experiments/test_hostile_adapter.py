@@ -324,5 +324,5 @@ def _changed(value: Any, place: tuple[str, ...], new: Any) -> Any:
 
 
 def test_the_record_of_the_shipped_adapter_needs_nothing_named() -> None:
-    assert read_record(SANDBOX_ADAPTER).names["encoder"] == "style-v1-51"
+    assert read_record(SANDBOX_ADAPTER).names["encoder"] == "style-v2-51"
     assert load_settings(SANDBOX_ADAPTER).backbone.model == "sandbox"

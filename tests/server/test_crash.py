@@ -70,7 +70,7 @@ def test_what_was_acknowledged_survives_a_kill_and_sums_are_exact(tmp_path):
     assert len(ids) >= 60
     with SqlStore(tmp_path / "tenants" / "default" / "store.db", create=False) as store:
         assert len(store.reviews(ids)) == len(set(ids)) == len(ids)
-        assert store.vectors(ids, encoder="style-v1-51").shape == (len(ids), 51)
+        assert store.vectors(ids, encoder="style-v2-51").shape == (len(ids), 51)
         assert [finding.detail for finding in store.check() if not finding.ok] == []
         total = store.counts().reviews
     with process(tmp_path) as (server, url, _):

@@ -18,6 +18,7 @@ from idiolect.difference.stylometry import MEASURES, NAMES, Measure, measure, wi
 from idiolect.difference.stylometry.english import are_english
 from idiolect.difference.stylometry.measures import LIST_LINE, split
 from idiolect.difference.stylometry.permutation import find_significant, min_p, permutation_test
+from idiolect.difference.stylometry.prose import prose, recurring_lines, without_lines
 from idiolect.errors import NotFoundError
 from idiolect.peers import peers_of
 from idiolect.store.base import ReviewReader
@@ -102,8 +103,17 @@ def gather(reader: ReviewReader, user: UserId, config: ExplainConfig) -> Compare
     return Compared(user=user, n_reviews=len(profile), own=tuple(own[::-1]), peers=tuple(peers[::-1]))
 
 
-def in_english(compared: Compared, config: ExplainConfig) -> Compared:
-    """Remove and count texts that are not English, because the measures do not apply to them."""
+def measurable(compared: Compared, config: ExplainConfig) -> Compared:
+    """Leave out lines that the user pastes, and count and leave out texts that are not English.
+
+    The measures do not apply to other languages, and a disclaimer under every text is no style.
+    """
+    pasted = recurring_lines([review.text for review in compared.own])
+    own = tuple(replace(review, text=without_lines(review.text, pasted)) for review in compared.own)
+    return _in_english(replace(compared, own=own), config)
+
+
+def _in_english(compared: Compared, config: ExplainConfig) -> Compared:
     reviews = [*compared.own, *chain.from_iterable(compared.peers)]
     is_english = are_english([one.text for one in reviews], [one.user for one in reviews])
     if is_english.all():
@@ -274,6 +284,16 @@ _ABSOLUTE = re.compile(r"\b(?:never|no|nobody|nothing|not|without|every|one bloc
 _OFTEN = ("per 100 words", "% of sentences", "% of texts", "per text", "per sentence")
 _SIGNED = ("tone", "british_spelling")
 """Differences of two counts, for which ratios have no meaning."""
+_COUNTED = {
+    "british_spelling": "British less American spellings",
+    "tone": "praise less blame",
+    "joints": "clauses joined",
+    "length": "words",
+    "information": "content words",
+    "verdict_first": "verdict in the first less the last sentence",
+    "lowercase_starts": "starts in lower case",
+}
+"""What was counted, where the measure's name does not say it."""
 
 
 def phrase(of: Measure, direction: Direction, own: float) -> str:
@@ -290,16 +310,22 @@ def phrase(of: Measure, direction: Direction, own: float) -> str:
 
 
 def figures(claim: Claim) -> str:
-    """The measured values in plain words: "3.1 times as often as others on the same 12 items (4.2 per 100 ...)"."""
+    """The measured values in plain words: "3.1 times as often as others on the same 12 items (4.2 per 100 ...)".
+
+    For a user with lower values the measure is named, because the phrase says the opposite of what was counted:
+    "first person 0.2 per 100 words, others 1.4, on the same 12 items".
+    """
     where = f"on the same {claim.n_items} items"
     own, others, unit = amount(claim.own), amount(claim.others), claim.measure.unit
-    if not counts(claim.measure):
-        return f"{own} against others' {others} ({unit}) {where}"
-    if claim.own == 0:
-        return f"not once {where}; others {others} {unit}"
-    if claim.others == 0:
-        return f"{own} {unit} {where}; others not once"
-    return f"{amount(claim.own / claim.others)} times as often as others {where} ({own} {unit}, others {others})"
+    if claim.direction == "more" and counts(claim.measure):
+        if claim.others == 0:
+            return f"{own} {unit} {where}; others not once"
+        return f"{amount(claim.own / claim.others)} times as often as others {where} ({own} {unit}, others {others})"
+    counted = _COUNTED.get(claim.measure.name, claim.measure.name.replace("_", " "))
+    if claim.own == 0 and counts(claim.measure):
+        return f"{counted} not once {where}; others {others} {unit}"
+    unit = f" {unit}" if counts(claim.measure) else f" ({unit})"
+    return f"{counted} {own}{unit}, others {others}, {where}"
 
 
 def counts(of: Measure) -> bool:
@@ -349,8 +375,11 @@ class UserQuote:
     item: ItemId
 
 
+_LINE_BREAK = re.compile(r"<br\s*/?>|\r\n?", re.IGNORECASE)
+
+
 class Sentences:
-    """The sentences of a user's reviews, measured once.
+    """The sentences of a user's reviews, measured once; each is quoted at most once.
 
     Args:
         reviews: The user's own reviews.
@@ -359,10 +388,8 @@ class Sentences:
     def __init__(self, reviews: Sequence[Review]) -> None:
         self._reviews = reviews
         frame = _sentences([review.text for review in reviews])
-        literal = [
-            sentence in reviews[row].text
-            for row, sentence in zip(frame["row"].to_list(), frame["sentence"].to_list(), strict=True)
-        ]
+        lines = [" ".join(review.text.split()) for review in reviews]
+        literal = [sentence in lines[row] for row, sentence in frame.select("row", "sentence").iter_rows()]
         frame = frame.filter(pl.Series(literal, dtype=pl.Boolean))
         self._texts: list[str] = frame["sentence"].to_list()
         self._rows = frame["row"].to_numpy()
@@ -371,9 +398,10 @@ class Sentences:
         self._quotable = np.array([len(text) <= LONGEST for text in self._texts], dtype=bool)
         self._listed = np.array([re.match(LIST_LINE, text) is not None for text in self._texts], dtype=bool)
         self._values = measure(self._texts)
+        self._quoted: set[str] = set()
 
     def showing(self, claim: Claim, k: int) -> tuple[UserQuote, ...]:
-        """At most ``k`` sentences that show a claim, best first, at most one per review."""
+        """At most ``k`` sentences that show a claim and were not returned before, best first, one per review."""
         name = claim.measure.name
         if name in _WHOLE or (claim.direction == "less" and name not in _LOW_SHOWS | _JUDGED_BY.keys()):
             return ()
@@ -382,11 +410,16 @@ class Sentences:
         fits &= np.full(len(fits), name in _OF_LISTS) | ~self._listed
         towards = values if name in _JUDGED_BY else claim.sign * values
         order = np.lexsort((self._words, -towards, self._words < LEAST_WORDS))
-        best: dict[int, int] = {}
-        for place in order:
-            if fits[place] and len(best) < k:
-                best.setdefault(int(self._rows[place]), int(place))
-        return tuple(self._evidence(place) for place in best.values())
+        chosen: list[int] = []
+        rows: set[int] = set()
+        for place in map(int, order[fits[order]]):
+            if len(chosen) == k:
+                break
+            if self._rows[place] not in rows and self._texts[place] not in self._quoted:
+                chosen.append(place)
+                rows.add(int(self._rows[place]))
+                self._quoted.add(self._texts[place])
+        return tuple(map(self._evidence, chosen))
 
     def _place(self, claim: Claim) -> np.ndarray:
         """Bool (n,): sentences whose position can show the claim."""
@@ -410,11 +443,11 @@ class Sentences:
 
 def _sentences(texts: Sequence[str]) -> pl.DataFrame:
     """``row``, ``sentence`` and whether it is the text's ``first`` or ``last``."""
-    lines = pl.col("text").str.replace_all(r"(?i)<br\s*/?>", "\n")
+    written = [prose(_LINE_BREAK.sub("\n", text)) for text in texts]
     return (
-        pl.DataFrame({"text": pl.Series(texts, dtype=pl.String)})
+        pl.DataFrame({"text": pl.Series(written, dtype=pl.String)})
         .with_row_index("row")
-        .select("row", split(lines).alias("sentence"))
+        .select("row", split(pl.col("text")).alias("sentence"))
         .explode("sentence", empty_as_null=True, keep_nulls=True)
         .with_columns(pl.col("sentence").str.strip_chars())
         .filter(pl.col("sentence").str.contains(r"[\p{L}\p{N}]"))

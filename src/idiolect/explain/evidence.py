@@ -10,7 +10,7 @@ import numpy as np
 from idiolect.difference.claims.stylometric import MeasuredTexts
 from idiolect.difference.stylometry import MEASURES, NAMES, Measure
 from idiolect.errors import ConfigError
-from idiolect.explain.card import ExplainConfig, gather, in_english
+from idiolect.explain.card import ExplainConfig, gather, measurable
 from idiolect.registry import suggest
 from idiolect.store.base import ReviewReader
 from idiolect.types import Item, Review, UserId
@@ -74,7 +74,7 @@ def evidence(
     if measure not in NAMES:
         raise ConfigError(f"unknown measure {measure!r}", hint=suggest(measure, NAMES))
     config, place = config or ExplainConfig(), NAMES.index(measure)
-    compared = in_english(gather(reader, user, config), config)
+    compared = measurable(gather(reader, user, config), config)
     measured = MeasuredTexts(compared.texts)
     items = reader.items([review.item for review in compared.own])
     found, values = [], []

@@ -263,6 +263,8 @@ def _plain_model_claim(claim: ModelClaim) -> dict[str, Any]:
 Part = Literal["title", "note", "verdict", "heading", "claim", "figures", "quote", "rejected"]
 
 
+MOST_CLAIMS = 10
+"""Measured differences that are printed with figures and quotes; weaker ones are named, and the record has them all."""
 MOST_REJECTED = 8
 """Rejected claims that are printed; the record has all of them."""
 
@@ -312,9 +314,7 @@ def lines(card: Card) -> Iterator[Line]:
     yield Line("verdict", card.verdict)
     yield from (Line("note", f"In the user's own words: {text}") for text in card.corrected)
     if card.measured:
-        yield Line("heading", f"{LEAD} ...")
-        for shown in card.measured:
-            yield from _measured(shown)
+        yield from _all_measured(card.measured)
     if card.model_claims:
         yield Line("heading", "Claimed by a model" + (" beside" if card.measured else ""))
         for claim in card.model_claims:
@@ -326,6 +326,14 @@ def lines(card: Card) -> Iterator[Line]:
             yield Line("rejected", f"{more} more", "listed with --json")
     if card.n_measures:
         yield Line("note", card.method)
+
+
+def _all_measured(claims: Sequence[CardClaim]) -> Iterator[Line]:
+    yield Line("heading", f"{LEAD} ...")
+    for shown in claims[:MOST_CLAIMS]:
+        yield from _measured(shown)
+    if weaker := [shown.phrase for shown in claims[MOST_CLAIMS:]]:
+        yield Line("note", f"Significant too, but weaker: {'; '.join(weaker)}.")
 
 
 def _measured(shown: CardClaim) -> Iterator[Line]:

@@ -17,7 +17,7 @@ from idiolect.difference.stylometry import MEASURES, measure, within_item_sd
 from idiolect.difference.stylometry.encoder import StyleEncoder
 from idiolect.difference.stylometry.english import are_english
 from idiolect.errors import InputError, NotFoundError
-from idiolect.explain.card import ExplainConfig, gather, in_english
+from idiolect.explain.card import ExplainConfig, gather, measurable
 from idiolect.store.base import ReviewReader
 from idiolect.types import Review, UserId
 
@@ -89,7 +89,7 @@ def likeness(reader: ReviewReader, user: UserId, text: str, *, min_peers: int = 
     if not text.strip():
         raise InputError("there is no text", hint="pass one")
     config = ExplainConfig(min_peers=min_peers)
-    compared = in_english(gather(reader, user, config), config)
+    compared = measurable(gather(reader, user, config), config)
     own = [review.text for review in compared.own]
     others = [review.text for of_item in compared.peers for review in of_item]
     counts: dict[str, Any] = {"n_own": len(own), "n_others": len(others)}

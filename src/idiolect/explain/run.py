@@ -9,7 +9,7 @@ from pathlib import Path
 from idiolect.difference.claims.feature import Feature
 from idiolect.difference.claims.stylometric import MeasuredTexts
 from idiolect.errors import NotFoundError
-from idiolect.explain.card import ExplainConfig, UserDifferences, find_differences, gather, in_english
+from idiolect.explain.card import ExplainConfig, UserDifferences, find_differences, gather, measurable
 from idiolect.explain.layout import Card, make_card
 from idiolect.explain.model_claims import read_answers
 from idiolect.registry import suggest
@@ -83,7 +83,7 @@ def explain(
     config = config or ExplainConfig()
     compared = gather(reader, user, config)
     claimed = [*features, *(read_answers(answers, compared) if answers else ())]
-    compared = in_english(compared, config)
+    compared = measurable(compared, config)
     found = find_differences(compared, MeasuredTexts(compared.texts), config)
     if corrections is None:
         corrections = reader.corrections(user) if isinstance(reader, SqlStore) else ()
@@ -97,7 +97,7 @@ def user_differences(reader: ReviewReader, user: UserId, config: ExplainConfig |
         NotFoundError: The user has no review.
     """
     config = config or ExplainConfig()
-    compared = in_english(gather(reader, user, config), config)
+    compared = measurable(gather(reader, user, config), config)
     return find_differences(compared, MeasuredTexts(compared.texts), config)
 
 
@@ -112,6 +112,6 @@ def find_all_differences(
     config = config or ExplainConfig()
     waiting = list(users)
     for start in range(0, len(waiting), _TOGETHER):
-        compared = [in_english(gather(reader, user, config), config) for user in waiting[start : start + _TOGETHER]]
+        compared = [measurable(gather(reader, user, config), config) for user in waiting[start : start + _TOGETHER]]
         texts = MeasuredTexts(text for one in compared for text in one.texts)
         yield from (find_differences(one, texts, config) for one in compared)

@@ -8,8 +8,8 @@ import pytest
 
 from idiolect.difference.claims.feature import Feature, Quote
 from idiolect.errors import ArtifactError, InputError, NotFoundError
-from idiolect.explain.card import ExplainConfig
-from idiolect.explain.layout import ABSTAINS, Card, escape, lines, make_card, to_markdown
+from idiolect.explain.card import _COUNTED, ExplainConfig, figures
+from idiolect.explain.layout import ABSTAINS, MOST_CLAIMS, Card, escape, lines, make_card, to_markdown
 from idiolect.explain.run import explain, find_all_differences
 from idiolect.peers import InMemoryReviews
 from idiolect.pipeline.results import sample_row, write_lines
@@ -377,3 +377,37 @@ def test_a_card_of_english_texts_says_nothing_of_languages():
     card = explain(InMemoryReviews([], english, {}, encoder="none"), UserId("ann"))
     assert (card.left_out, card.own_left_out, card.peers_left_out) == ("", 0, 0)
     assert "left out" not in to_markdown(card)
+
+
+def test_figures_never_contradict_their_phrase(town):
+    for shown in card_of(town, "loud").measured:
+        said = figures(shown.claim)
+        if shown.claim.direction == "less":  # the phrase names the opposite of what was counted
+            assert "times as often" not in said
+            assert shown.claim.measure.name.replace("_", " ") in said or shown.claim.measure.name in _COUNTED
+
+
+def test_no_sentence_is_quoted_twice(town):
+    quotes = [quote.text for shown in card_of(town, "loud").measured for quote in shown.quotes]
+    assert quotes
+    assert len(quotes) == len(set(quotes))
+
+
+def test_ten_claims_have_figures_and_weaker_ones_are_named(town):
+    card = card_of(town, "loud")
+    assert len(card.measured) > MOST_CLAIMS
+    shown = list(lines(card))
+    assert sum(line.part == "claim" for line in shown) == MOST_CLAIMS
+    named = next(line.text for line in shown if line.text.startswith("Significant too"))
+    assert all(claim.phrase in named for claim in card.measured[MOST_CLAIMS:])
+    assert len(card.record()["measured"]) == len(card.measured)
+
+
+def test_lines_that_a_user_pastes_are_no_style(town):
+    users = ("plain", "peer1", "peer2", "peer3", "peer4")
+    reviews = [review for user in users for review in town.profile(UserId(user))]
+    pasted = "\nWARNING!!! MY OPINIONS ARE MY OWN!!!"
+    signed = [replace(one, text=one.text + pasted) if one.user == "plain" else one for one in reviews]
+    reader = InMemoryReviews([Item(id=f"i{k}") for k in range(N_ITEMS)], signed, {}, encoder="none")
+    names = {shown.claim.measure.name for shown in card_of(reader, "plain").measured}
+    assert not names & {"exclamations", "stacked_marks", "capitals"}

@@ -80,7 +80,7 @@ The root, because most measures are counts. A standard deviation is at least 0.1
 class StyleEncoder:
     """Signed roots of the measures, standardised, clipped and L2-normalised."""
 
-    name = f"style-v1-{N_MEASURES}"
+    name = f"style-v2-{N_MEASURES}"
     """Kind, version and dimension."""
     dim = N_MEASURES
     """Length of a vector: one coordinate per measure, in the order of ``NAMES``."""

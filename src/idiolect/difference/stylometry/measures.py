@@ -17,6 +17,7 @@ import numpy as np
 import polars as pl
 
 from idiolect.difference.stylometry import lexicons
+from idiolect.difference.stylometry.prose import prose
 from idiolect.errors import InputError
 
 Category = Literal["Writing", "Emotion", "Semantics", "Structure", "Pragmatics"]
@@ -118,6 +119,9 @@ LOWER: Mapping[str, str] = {
 }
 """Counted in each text in lower case with single spaces."""
 
+_TITLE_WORD = r"[\p{Lu}\d][\w'.&:]*,?"
+_SMALL_WORD = "(?:of|the|a|an|and|in|on|to|for|with|from|at|by|or|&|n')"
+
 CASED: Mapping[str, str] = {
     "capitals": rf"{EDGE}\p{{Lu}}{{4,}}{EDGE}",
     "names": r"[\p{Ll}\d,;:] \p{Lu}\p{Ll}+",
@@ -126,18 +130,24 @@ CASED: Mapping[str, str] = {
     "stacked_marks": r"[!?]{2,}",
     "asides": r"\([^()]*\)| --? |[ \w][–—]",
     "quotations": r"\"[^\"\n]{1,300}\"|(?:^|[\s(])'[^'\n]{2,120}'(?:$|[\s.,;:!?)])",
+    "quoted_titles": rf"\"{_TITLE_WORD}(?:[ -](?:{_TITLE_WORD}|{_SMALL_WORD}))+[.,!?]?\"",
     "paragraph_breaks": r"\S[ \t]*\n(?:[ \t]*\n)+\s*\S",
     "list_lines": f"(?m){LIST_LINE}",
     "headings": f"(?m){HEADING}",
 }
 """Counted in the unchanged text."""
 
+_LEAD = rf"(?i)^\W*(?:{one_of(lexicons.IMPERATIVE_LEADS)},?\s+)?"
+_FINITE = rf"\s+(?:\w+ly\s+)?{one_of(('is', 'was', 'are', 'were', 'has', 'had', 'seems', 'seemed'))}"
+"""After a word that is its sentence's subject: "Taste is bitter" tells nobody to taste."""
+
 SENTENCE: Mapping[str, str] = {
     "exclamations": r"!['\")\]]*$",
     "questions": r"\?['\")\]]*$",
     "lowercase_starts": r"^['\"(\[]*\p{Ll}",
     "labels": r"^[^\w]*\p{Lu}[^.!?:,\n]{1,30}:\s",
-    "imperatives": rf"(?i)^\W*(?:{one_of(lexicons.IMPERATIVE_LEADS)},?\s+)?{one_of(lexicons.IMPERATIVES)}",
+    "imperatives": _LEAD + one_of(lexicons.IMPERATIVES),
+    "subjects": f"{_LEAD}(?:{one_of(lexicons.IMPERATIVES)}{_FINITE}|{one_of(('taste', 'look', 'start', 'set'))} of)",
     "parting": rf"(?i){one_of(lexicons.PARTING)}",
     "opinion": rf"(?i){one_of((*lexicons.PRAISE, *lexicons.BLAME, *lexicons.SUMMARIES, *lexicons.RECOMMENDATIONS))}",
 }
@@ -187,7 +197,8 @@ def _summaries() -> list[pl.Expr]:
     last_is_short = (pl.len() >= 3) & (2 * last * (pl.len() - 1) <= length.sum() - last) & (opinion.last() == 0)
     return [
         pl.len().alias("sentences"),
-        *(pl.col(name).sum() for name in ("exclamations", "questions", "lowercase_starts", "labels", "imperatives")),
+        *(pl.col(name).sum() for name in ("exclamations", "questions", "lowercase_starts", "labels")),
+        (pl.col("imperatives") & ~pl.col("subjects")).sum(),
         pl.col("length").sum().alias("sentence_length"),
         pl.col("length").std(ddof=0).alias("sentence_variety"),
         (last_is_short | pl.col("parting").last()).alias("sign_offs"),
@@ -199,10 +210,19 @@ _ENTITIES = {"’": "'", "‘": "'", "`": "'", "“": '"', "”": '"', "&quot;":
 _BREAK = r"(?i)<br\s*/?>|\r\n?"
 
 
+def plain(texts: Sequence[str]) -> list[str]:
+    """The prose of each text (``prose``), with plain quotation marks and line breaks."""
+    text = (
+        pl.Series("text", texts, dtype=pl.String)
+        .to_frame()
+        .select(pl.col("text").str.replace_many(_ENTITIES).str.replace_all(_BREAK, "\n"))
+    )
+    return [prose(one) for one in text["text"].to_list()]
+
+
 def count(texts: Sequence[str]) -> pl.DataFrame:
     """float64 counts, one row per text, in order; 0 if a text has no word."""
-    text = pl.col("text").str.replace_many(_ENTITIES).str.replace_all(_BREAK, "\n")
-    frame = pl.DataFrame({"text": pl.Series(texts, dtype=pl.String)}).with_row_index("row").with_columns(text)
+    frame = pl.DataFrame({"text": pl.Series(plain(texts), dtype=pl.String)}).with_row_index("row")
     frame = frame.with_columns(pl.col("text").str.to_lowercase().str.replace_all(r"\s+", " ").alias("lower"))
     counted = frame.select("row", *_counted()).join(per_text(frame), on="row", how="left", maintain_order="left")
     return counted.with_columns(*_derived()).select(pl.exclude("row").cast(pl.Float64).fill_null(0.0))
@@ -241,6 +261,8 @@ def _derived() -> list[pl.Expr]:
         (col["praise"] + col["blame"]).alias("judging_words"),
         (col["words"] - pl.col("function_words")).clip(0).alias("information"),
         (pl.col("digits") + pl.col("number_words")).alias("numbers"),
+        # A title in quotation marks quotes nobody.
+        (pl.col("quotations").cast(pl.Float64) - pl.col("quoted_titles")).clip(0).alias("quotations"),
         (pl.col("paragraph_breaks") + 1).mul(has_words).alias("paragraphs"),
         (pl.col("sign_offs").cast(pl.Float64) * 100).alias("sign_offs"),
     ]
