@@ -16,9 +16,9 @@ from idiolect.config import Config
 from idiolect.difference.claims.stylometric import MeasuredTexts
 from idiolect.difference.stylometry import MEASURES, NAMES, Measure, measure, within_item_sd
 from idiolect.difference.stylometry.english import are_english
-from idiolect.difference.stylometry.measures import LIST_LINE, split
+from idiolect.difference.stylometry.measures import LIST_LINE, plain, split
 from idiolect.difference.stylometry.permutation import find_significant, min_p, permutation_test
-from idiolect.difference.stylometry.prose import prose, recurring_lines, without_lines
+from idiolect.difference.stylometry.prose import recurring_lines, without_lines
 from idiolect.errors import NotFoundError
 from idiolect.peers import peers_of
 from idiolect.store.base import ReviewReader
@@ -288,7 +288,6 @@ _COUNTED = {
     "british_spelling": "British less American spellings",
     "tone": "praise less blame",
     "joints": "clauses joined",
-    "length": "words",
     "information": "content words",
     "verdict_first": "verdict in the first less the last sentence",
     "lowercase_starts": "starts in lower case",
@@ -321,6 +320,8 @@ def figures(claim: Claim) -> str:
         if claim.others == 0:
             return f"{own} {unit} {where}; others not once"
         return f"{amount(claim.own / claim.others)} times as often as others {where} ({own} {unit}, others {others})"
+    if claim.measure.name == "length":
+        return f"{own} words, others {others}, {where}"
     counted = _COUNTED.get(claim.measure.name, claim.measure.name.replace("_", " "))
     if claim.own == 0 and counts(claim.measure):
         return f"{counted} not once {where}; others {others} {unit}"
@@ -375,9 +376,6 @@ class UserQuote:
     item: ItemId
 
 
-_LINE_BREAK = re.compile(r"<br\s*/?>|\r\n?", re.IGNORECASE)
-
-
 class Sentences:
     """The sentences of a user's reviews, measured once; each is quoted at most once.
 
@@ -387,8 +385,8 @@ class Sentences:
 
     def __init__(self, reviews: Sequence[Review]) -> None:
         self._reviews = reviews
-        frame = _sentences([review.text for review in reviews])
-        lines = [" ".join(review.text.split()) for review in reviews]
+        texts = plain([review.text for review in reviews])
+        frame, lines = _sentences(texts), [" ".join(text.split()) for text in texts]
         literal = [sentence in lines[row] for row, sentence in frame.select("row", "sentence").iter_rows()]
         frame = frame.filter(pl.Series(literal, dtype=pl.Boolean))
         self._texts: list[str] = frame["sentence"].to_list()
@@ -443,9 +441,8 @@ class Sentences:
 
 def _sentences(texts: Sequence[str]) -> pl.DataFrame:
     """``row``, ``sentence`` and whether it is the text's ``first`` or ``last``."""
-    written = [prose(_LINE_BREAK.sub("\n", text)) for text in texts]
     return (
-        pl.DataFrame({"text": pl.Series(written, dtype=pl.String)})
+        pl.DataFrame({"text": pl.Series(texts, dtype=pl.String)})
         .with_row_index("row")
         .select("row", split(pl.col("text")).alias("sentence"))
         .explode("sentence", empty_as_null=True, keep_nulls=True)

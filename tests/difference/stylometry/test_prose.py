@@ -74,6 +74,13 @@ def test_a_sentences_subject_is_no_order():
     assert values("Taste the malt. Think of it.", "imperatives") == [100]
 
 
+def test_a_sentence_goes_on_after_dots_and_abbreviations():
+    assert values("It was cool... the trade-off is fine. Play Sgt. Pepper.", "lowercase_starts", "sentence_length") == [
+        0,
+        5,
+    ]
+
+
 @given(st.text(alphabet="ab. >-\n", max_size=300))
 def test_prose_adds_nothing_and_is_stable(text):
     found = prose(text)

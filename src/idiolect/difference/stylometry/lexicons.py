@@ -158,8 +158,8 @@ DEPTH = _listed("""
 ANALYSIS = _listed("""
     means, mean that, meant, suggest*, impl*, indicate*, demonstrate*, reveal*, show that, shows that, show how,
     shows how, prove*, evident*, clearly, obviously, in fact, essentially, basically, specifically, technically,
-    depends, depending, aspect*, element*, factor*, effect*, structure*, approach*, technique*, quality, qualities,
-    detail*, consider*, whether, in terms of, with regard to, regarding, analys*, analyz*, logic*, point is,
+    depends, depending, aspect*, element*, factor*, structure*, approach*, technique*, detail*, consider*,
+    whether, in terms of, with regard to, regarding, analys*, analyz*, logic*, point is,
     assume*, argument*, conclu*
 """)
 

@@ -154,16 +154,21 @@ SENTENCE: Mapping[str, str] = {
 """Tested in each sentence."""
 
 
-_ABBREVIATION = r"(?i)(?-u:\b)(mr|mrs|ms|dr|st|vs|jr|sr|vol|feat|e\.g|i\.e|a\.m|p\.m|approx)\.(\s)"
+_ABBREVIATION = (
+    r"(?i)(?-u:\b)(mr|mrs|ms|dr|st|sgt|prof|capt|rev|vs|jr|sr|vol|pt|ft|feat|inc|ltd|e\.g|i\.e|a\.m|p\.m|approx)\.(\s)"
+)
 _END = r"([.!?…]+['\")\]*]*)\s+"
+_TRAIL = r"(\.\.+|…)\s+(\p{Ll})"
+"""A sentence that goes on after dots."""
 _GLUED = r"(\p{Ll}[.!?]+)(\p{Lu})"
 """No space after the end mark, as is common if line breaks were lost."""
 
 
 def split(text: pl.Expr) -> pl.Expr:
     """Each text as a list of sentences; a line break ends one too."""
-    ended = text.str.replace_all(_ABBREVIATION, "$1$2").str.replace_all(_END, "$1\n").str.replace_all(_GLUED, "$1\n$2")
-    return ended.str.split("\n")
+    whole = text.str.replace_all(_ABBREVIATION, "$1$2").str.replace_all(_TRAIL, "$1\x01$2")
+    ended = whole.str.replace_all(_END, "$1\n").str.replace_all(_GLUED, "$1\n$2")
+    return ended.str.replace_all("\x01", " ", literal=True).str.split("\n")
 
 
 def per_text(frame: pl.DataFrame) -> pl.DataFrame:
