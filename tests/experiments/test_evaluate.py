@@ -153,7 +153,10 @@ def test_other_metrics_are_computed_of_the_same_outputs(job: Any, adapter: Path,
     assert scored(metrics=["trait-fidelity"]) == {"nll", "trait-fidelity"}
     record = json.loads((used / "results.json").read_text())
     assert -1 <= record["users_own_fidelity"]["low"] <= record["users_own_fidelity"]["value"] <= 1
-    assert "users' own texts: trait-fidelity" in (used / "report.md").read_text()
+    report = (used / "report.md").read_text()
+    assert "users' own texts: trait-fidelity" in report
+    assert {"the users' own texts", "others' texts on the same items", "rag"} <= record["calibration"]["rows"].keys()
+    assert "## Style between others' texts and the users' own" in report
 
 
 @pytest.mark.usefixtures("no_model")

@@ -16,6 +16,7 @@ from idiolect.evaluation import curves as curve_report
 from idiolect.evaluation import usage as usage_tables
 from idiolect.evaluation import uvq_report
 from idiolect.evaluation.attribution import Verdict, judge, settled_by
+from idiolect.evaluation.calibration import Calibration, calibrate
 from idiolect.evaluation.curves import Curves, curves
 from idiolect.evaluation.judge import Found
 from idiolect.evaluation.render import (
@@ -59,10 +60,14 @@ USERS_OWN = "users' own texts"
 
 
 def style_targets(data: Data, samples: Sequence[Sample]) -> StyleTargets:
-    """What the texts of test samples are held against, the same for every method.
+    """The reference style of test samples, the same for every method; see ``visible_reviews``."""
+    return StyleTargets.of(samples, visible_reviews(data, samples))
 
-    Only the reviews of items that matter are measured: those written about, and those their users wrote about before.
-    Whoever is nobody's peer is left out of every crowd, and what is faithful to them is not known.
+
+def visible_reviews(data: Data, samples: Sequence[Sample]) -> pl.DataFrame:
+    """``user``, ``item`` and ``text`` of visible reviews of the samples' items, and of items that their users reviewed.
+
+    Users who opted out of being peers are left out, and their own style is unknown.
 
     Args:
         data: Store, split and settings.
@@ -77,7 +82,7 @@ def style_targets(data: Data, samples: Sequence[Sample]) -> StyleTargets:
     users = pl.Series([sample.user for sample in samples], dtype=pl.String)
     asked = pl.Series([sample.item for sample in samples], dtype=pl.String)
     items = pl.concat([asked, visible.filter(pl.col("user").is_in(users.implode()))["item"]])
-    return StyleTargets.of(samples, visible.filter(pl.col("item").is_in(items.implode())))
+    return visible.filter(pl.col("item").is_in(items.implode())).select("review_id", "user", "item", "text")
 
 
 UNIQUE, OTHERS = "unique users", "other users"
@@ -225,6 +230,8 @@ class Evaluation:
     """Attribution: whether the methods' gains are personal, as far as the controls that were run show it."""
     categories: Mapping[str, ScoreTable]
     """The methods' table of every category, where there are several, and of users by uniqueness, where asked for."""
+    calibration: Calibration | None
+    """Style between floor and ceiling; None without texts, or without real texts to compare with."""
     own_fidelity: Interval | None
     """Trait fidelity of the users' own texts, which is what can be hoped for; None where it is no metric."""
     uvq: UvqByMethod
@@ -308,6 +315,7 @@ class Evaluation:
             "tables": tables,
             "verdicts": verdicts,
             **own,
+            "calibration": None if self.calibration is None else self.calibration.to_dict(),
             "uvq": uvq_report.to_dict(self.uvq),
             "usage": usage_tables.to_dict(self.usage),
             "curves": curve_report.to_dict(self.curves),
@@ -322,6 +330,8 @@ class Evaluation:
         ]
         if self.verdicts:
             sections.append(f"## Whether it is personal\n\n{verdicts_to_markdown(self.verdicts)}")
+        if self.calibration:
+            sections.append(f"## Style between others' texts and the users' own\n\n{self.calibration.to_markdown()}")
         if self.uvq:
             shown = uvq_report.to_markdown(self.uvq, figures)
             sections.append(f"## What was found to differ\n\n{shown}")
@@ -416,6 +426,7 @@ class Scorer:
             controls=self._controls(stats),
             verdicts=self._verdicts(stats),
             categories=self._by_category(methods, baseline),
+            calibration=self._calibration(runs),
             own_fidelity=self._own_fidelity(),
             uvq=varied,
             usage=with_stage(usage_report(runs), "judge", judging(varied)),
@@ -489,6 +500,15 @@ class Scorer:
     def _verdicts(self, stats: Mapping[ConditionId, Stats]) -> tuple[Verdict, ...]:
         nats = {name: own[NLL.name] for name, own in stats.items() if NLL.name in own}
         return tuple(judge(claim, nats, self._all.resamples) for claim in settled_by(nats))
+
+    def _calibration(self, runs: Mapping[ConditionId, Rows]) -> Calibration | None:
+        """Of the samples that every condition has a text of, if trait fidelity is a metric."""
+        written = {one: texts for one, rows in runs.items() if (texts := results.texts(rows)) is not None}
+        if not self._faithful or not written:
+            return None
+        settings, reviews = self._data.settings, visible_reviews(self._data, self._samples)
+        options = {"seed": settings.seed, "resamples": settings.resamples, "places": self._places.tolist()}
+        return calibrate(self._samples, reviews, written, self._targets, **options)
 
     def _own_fidelity(self) -> Interval | None:
         if not self._faithful:
