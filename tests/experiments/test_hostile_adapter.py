@@ -24,7 +24,7 @@ from idiolect.pipeline import write as writing
 from idiolect.pipeline.adapters import MAX_BYTES, SANDBOX_ADAPTER, read_record
 from idiolect.pipeline.commands import load_settings, record_fit
 from idiolect.pipeline.write import write_review
-from idiolect.prompts.rendering import digest
+from idiolect.prompts.rendering import PromptConfig, digest
 from idiolect.store.sql import SqlStore
 from idiolect.types import ItemId, Review, ReviewId, UserId
 
@@ -196,9 +196,13 @@ class TestHostile:
         folder = adapter(tmp_path / "a", templates="0123456789abcdef")
         assert "prompt.templates" in str(tried(folder, store))
         assert tried(folder, store, changes={"prompt": {"templates": str(words)}}) is None
-        assert digest(words) != "0123456789abcdef"
+        assert digest(PromptConfig(templates=words)) != "0123456789abcdef"
         error = tried(folder, store, changes={"prompt": {"templates": str(words)}}, method="dep")
         assert isinstance(error, ArtifactError)
+
+    def test_a_file_of_a_task_is_named_by_the_person(self, store: str, tmp_path: Path) -> None:
+        assert "prompt.task" in str(tried(adapter(tmp_path / "a", {"prompt": {"task": "/etc/task.yaml"}}), store))
+        assert tried(adapter(tmp_path / "b", {"prompt": {"task": "headline"}}), store) is None
 
     def test_own_adapters_bring_everything_until_another_lies_in_their_place(self, store: str, tmp_path: Path) -> None:
         (lm := tmp_path / "lm").mkdir()

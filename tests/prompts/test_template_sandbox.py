@@ -129,7 +129,7 @@ def test_a_link_that_leads_out_of_the_folder_is_not_read(make_context, own: Path
     with pytest.raises(ConfigError, match="leads out of its folder"):
         render("rag", make_context(1), PromptConfig(templates=own))
     with pytest.raises(ConfigError, match="leads out of its folder"):
-        digest(own)
+        digest(PromptConfig(templates=own))
 
 
 @pytest.mark.parametrize("content", [b"\xff\xfe", b"x" * (2**18 + 1)])
@@ -138,13 +138,13 @@ def test_a_file_that_is_no_template_is_one_line(make_context, own: Path, content
     with pytest.raises(ConfigError, match=r"not UTF-8|larger than"):
         render("rag", make_context(1), PromptConfig(templates=own))
     with pytest.raises(ConfigError, match=r"not UTF-8|larger than"):
-        digest(own)
+        digest(PromptConfig(templates=own))
 
 
 def test_a_folder_named_like_a_template_is_none(own: Path) -> None:
-    before = digest(own)
+    before = digest(PromptConfig(templates=own))
     (own / "more.jinja").mkdir()
-    assert digest(own) == before
+    assert digest(PromptConfig(templates=own)) == before
 
 
 def test_no_vector_reaches_a_template(make_context, own: Path) -> None:

@@ -106,7 +106,7 @@ def conditions(data: Data, models: Models, adapter_folder: Path | None) -> list[
     for name in names:
         check_support(name, requirements(name).llm, llm)
     if adapter_folder is not None:
-        words = digest(data.settings.prompt.templates)
+        words = digest(data.settings.prompt)
         fits = {"templates": words, "store": data.fingerprint, "split": data.members}
         check_adapter(adapter_folder, encoder=data.encoder, backbone=llm.name, **fits)
     builder = MethodBuilder(data.settings, models, data.snapshot(data.evaluated), data.text_encoder)
@@ -372,7 +372,7 @@ def _depends(data: Data, record: Mapping[str, Any], adapter: Path | None, genera
         **{key: record[key] for key in ("backbone", "roles", "encoder", "store", "split")},
         "settings": data.settings.model_dump(mode="json", exclude=_FREE),
         "adapter": None if adapter is None else folder_digest(adapter),
-        "templates": digest(data.settings.prompt.templates),
+        "templates": digest(data.settings.prompt),
         "peers": [pool.pool, pool.pool_without_vector],
         "generate_controls": generate_controls,
     }

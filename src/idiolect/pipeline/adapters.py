@@ -20,6 +20,7 @@ from idiolect.metrics.fidelity import FIDELITY
 from idiolect.metrics.registry import METRICS, VARIANTS
 from idiolect.peers import SELECTORS
 from idiolect.pipeline.settings import Settings
+from idiolect.prompts import tasks
 from idiolect.retrieval import RETRIEVERS
 
 SETTINGS = "settings.json"
@@ -196,6 +197,7 @@ def _names() -> Iterator[tuple[str, Any, str]]:
     place = "context.retriever_encoder"
     yield place, text(_SHIPPED_ENCODER.fullmatch), f"--set {place}=NAME"
     yield "adapter_method", text(METHODS.__contains__), "--set adapter_method=NAME"
+    yield "prompt.task", text(tasks.NAMES.__contains__), "--set prompt.task=NAME"
     yield "prompt.templates", lambda _: False, "--set prompt.templates=FOLDER"
     for name, table in (("retriever", RETRIEVERS), ("selector", SELECTORS)):
         place = f"differences.comparison.{name}"

@@ -26,6 +26,7 @@ from idiolect.llm.registry import BackboneConfig, backend_of, open_llm, require_
 from idiolect.pipeline.adapters import SETTINGS, contribution, digest_of, read_record, recorded_as
 from idiolect.pipeline.data import Data
 from idiolect.pipeline.settings import Settings
+from idiolect.prompts import tasks
 from idiolect.sandbox.annotations import PlantedAnnotations
 from idiolect.sandbox.world import Truth
 from idiolect.store.engine import store_file
@@ -135,12 +136,19 @@ def _located(settings: Settings) -> Settings:
         for name, role in settings.differences.asked.items()
         if role.backbone is not None
     }
+    task = settings.prompt.task
+    task = task if task in tasks.NAMES else str(Path(task).resolve())
     return settings.model_copy(
         update={
             "backbone": placed(settings.backbone),
             "differences": settings.differences.model_copy(update=roles),
             "encoder": absolute(settings.encoder),
-            "prompt": settings.prompt.model_copy(update={"templates": resolved(settings.prompt.templates)}),
+            "prompt": settings.prompt.model_copy(
+                update={
+                    "templates": resolved(settings.prompt.templates),
+                    "task": task,
+                }
+            ),
             "cache": settings.cache if settings.cache == "auto" else resolved(settings.cache),
         }
     )

@@ -109,7 +109,7 @@ def fit(
     """
     settings = data.settings
     if initial is not None:
-        own = {"encoder": data.encoder, "backbone": llm.name, "templates": digest(settings.prompt.templates)}
+        own = {"encoder": data.encoder, "backbone": llm.name, "templates": digest(settings.prompt)}
         check_adapter(initial, **own, store=data.fingerprint, split=data.members)
     made, module = soft_prompt_method(settings.adapter_method), getattr(data.text_encoder, "module", None)
     past = made.requires.past_vectors
@@ -161,13 +161,13 @@ def fit(
 def _record(data: Data, llm: TransformersLLM) -> dict[str, Any]:
     """What the adapter must be used with."""
     own = {"settings": data.settings.model_dump(mode="json"), "encoder": data.encoder, "backbone": llm.name}
-    templates = digest(data.settings.prompt.templates)
+    templates = digest(data.settings.prompt)
     return {**own, "templates": templates, "store": data.fingerprint, "split": data.members}
 
 
 def _depends(data: Data, llm: TransformersLLM, initial: Path | None) -> dict[str, str]:
     """What else must be the same for a fit to go on."""
-    templates = digest(data.settings.prompt.templates)
+    templates = digest(data.settings.prompt)
     depends = {"backbone": llm.name, "seed": str(data.settings.seed), "split": data.members, "templates": templates}
     return depends if initial is None else {**depends, "initial": folder_digest(initial)}
 

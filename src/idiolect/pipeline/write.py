@@ -145,7 +145,7 @@ def write_review(
         llm = loaded.model(settings, store)
         with Models(llm, settings.sampling, cache=answers) as models:
             if adapter is not None and needs.adapter and vectors is not None:
-                words = digest(settings.prompt.templates)
+                words = digest(settings.prompt)
                 check_support(chosen, needs.llm, llm)
                 check_adapter(adapter, encoder=vectors.name, backbone=llm.name, templates=words)
             contexts = make_contexts(

@@ -26,21 +26,29 @@ from idiolect.config import Config
 from idiolect.context import Context, Entry
 from idiolect.data.control_tokens import neutralised
 from idiolect.errors import ConfigError
+from idiolect.prompts import tasks
+from idiolect.prompts.tasks import DEFAULT, Task, load_task
 from idiolect.prompts.template_sandbox import TEMPLATE_ERRORS, TemplateSandbox, read_template, reason
 from idiolect.registry import suggest
 from idiolect.types import Block, Item, Message, Prompt, Review, ReviewId, Segment, Stream, VirtualToken
 
 Streams = Literal["both", "his", "diff"]
 Layout = Literal["interleaved", "grouped"]
-_SECTION = re.compile(
-    r"(?:[^\w\s]|_|[ \t]){0,32}"
-    r"(?:(?:item|about|rating|title|text|differences?|voice|definition|quote|claims?(?:\s+\d+)?|other\s+\d+)\s*[:：]"
-    r"|the\s+user['’`´]?s\s+review\b|others?['’`´]?\s+reviews\s+of\b|past\s+reviews\s+of\s+this\s+user\b"
-    r"|the\s+review\s+to\s+write\b|how\s+(?:this|does\s+(?:the|this))\s+user\b|keys\s+by\s+category\b"
-    r"|judge\s+these\s+claims\b)",
-    re.IGNORECASE,
-)
-"""Beginnings of the templates' headings and fields."""
+
+
+@lru_cache(maxsize=64)
+def _sections(task: Task) -> re.Pattern[str]:
+    """Beginnings of the templates' headings and fields."""
+    text, texts = map(re.escape, (task.text, task.texts))
+    headings = "|".join(re.escape(heading) for heading in (task.item_heading, task.about_heading))
+    return re.compile(
+        r"(?:[^\w\s]|_|[ \t]){0,32}"
+        rf"(?:(?:{headings}|rating|title|text|differences?|voice|definition|quote|claims?(?:\s+\d+)?|other\s+\d+)\s*[:：]"
+        rf"|the\s+user['’`´]?s\s+{text}\b|others?['’`´]?\s+{texts}\s+of\b|past\s+{texts}\s+of\s+this\s+user\b"
+        rf"|the\s+{text}\s+to\s+write\b|how\s+(?:this|does\s+(?:the|this))\s+user\b|keys\s+by\s+category\b"
+        r"|judge\s+these\s+claims\b)",
+        re.IGNORECASE,
+    )
 
 
 class PromptConfig(Config):
@@ -57,6 +65,9 @@ class PromptConfig(Config):
     """Say in the system turn what the virtual tokens are (Table 9)."""
     description_chars: int = 1000
     """Longest item description; longer ones are cut at a word."""
+    task: str = DEFAULT
+    """What is written, which decides the nouns and headings of prompts: ``review``, ``headline``, ``title``, ``tweet``,
+    ``abstract``, ``post``, ``reply``, ``email``, or a YAML file of your own."""
     templates: Path | None = None
     """Folder of template folders, for wording of your own; None: the shipped ones."""
 
@@ -85,12 +96,13 @@ def render(
         ConfigError: There is no such template, or it uses an undefined name.
     """
     config = config or PromptConfig()
-    entries = [_entry_as_data(entry) for entry in context.entries]
-    values = {name: _unforged(value) if isinstance(value, str) else value for name, value in values.items()}
+    task = load_task(config.task)
+    entries = [_entry_as_data(entry, task) for entry in context.entries]
+    values = {name: _unforged(value, task) if isinstance(value, str) else value for name, value in values.items()}
     if "compared" in values:
-        values["compared"] = [{**one, "item": _as_data(one["item"])} for one in values["compared"]]
+        values["compared"] = [{**one, "item": _as_data(one["item"], task)} for one in values["compared"]]
     shared = {
-        "item": _as_data(context.item),
+        "item": _as_data(context.item, task),
         "sample": context.sample,
         "entries": entries,
         "guidance": config.guidance,
@@ -133,7 +145,9 @@ def render_comparison(
     """
     rows = [{"other": other, "number": k} for k, other in enumerate(others, start=1)]
     made_from = [own.id, *(other.id for other in others), *sources]
-    loaded, shared = _loaded(template, config or PromptConfig()), {"item": _as_data(item), "own": own, **values}
+    config = config or PromptConfig()
+    shown = _as_data(item, load_task(config.task))
+    loaded, shared = _loaded(template, config), {"item": shown, "own": own, **values}
     return _compose(loaded, shared, rows, made_from, known=True)
 
 
@@ -143,27 +157,27 @@ def with_soft(prompt: Prompt, soft: Any) -> Prompt:
 
 
 @lru_cache(maxsize=4096)
-def _as_data(item: Item) -> Item:
+def _as_data(item: Item, task: Task) -> Item:
     """The item with a one-line title and a description that imitates no section of a prompt."""
-    title, description = " ".join((item.title or item.id).splitlines()), _unforged(item.description)
+    title, description = " ".join((item.title or item.id).splitlines()), _unforged(item.description, task)
     if title == (item.title or item.id) and description == item.description:
         return item
     return replace(item, title=title, description=description)
 
 
-def _entry_as_data(entry: Entry) -> Entry:
-    item = _as_data(entry.item)
+def _entry_as_data(entry: Entry, task: Task) -> Entry:
+    item = _as_data(entry.item, task)
     return entry if item is entry.item else replace(entry, item=item)
 
 
-def _unforged(text: str) -> str:
+def _unforged(text: str, task: Task) -> str:
     """``text`` with ``>`` before every further line that imitates a heading or field of a prompt."""
     first, *others = text.splitlines(keepends=True) or [""]
-    return "".join([first, *(f"> {line}" if _SECTION.match(line) else line for line in others)])
+    return "".join([first, *(f"> {line}" if _sections(task).match(line) else line for line in others)])
 
 
 def _loaded(template: str, config: PromptConfig) -> Template:
-    return load(template, config.templates or TEMPLATES, config.description_chars)
+    return load(template, config.templates or TEMPLATES, config.description_chars, config.task)
 
 
 def _compose(
@@ -304,7 +318,7 @@ class Template(NamedTuple):
 
 
 @lru_cache(maxsize=64)
-def load(template: str, folder: Path, description_chars: int) -> Template:
+def load(template: str, folder: Path, description_chars: int, task: str = DEFAULT) -> Template:
     """The template ``template`` of ``folder``; files that it lacks are the shipped ones.
 
     Raises:
@@ -316,23 +330,27 @@ def load(template: str, folder: Path, description_chars: int) -> Template:
     if template not in known:
         raise ConfigError(f"unknown template {template!r} in {str(folder)!r}", hint=suggest(template, sorted(known)))
     try:
-        return _loader(folder, description_chars).template(template)
+        return _loader(folder, description_chars, load_task(task)).template(template)
     except TEMPLATE_ERRORS as error:
         raise ConfigError(f"template {template!r}: {reason(error)}", hint="see the shipped templates") from error
 
 
-def digest(folder: Path | None) -> str:
-    """16 hex digits over the contents of a folder of templates; empty for the shipped ones (None).
+def digest(config: PromptConfig) -> str:
+    """16 hex digits over one's own templates and task; empty if both are shipped ones.
 
     Raises:
-        ConfigError: A template is too large, not UTF-8, or a link that leads out of the folder.
+        ConfigError: A template is too large, not UTF-8, or a link that leads out of the folder; or the task cannot be
+            read.
     """
-    if folder is None:
+    folder, words = config.templates, blake2b(digest_size=8)
+    own_task = config.task not in tasks.NAMES
+    if folder is None and not own_task:
         return ""
-    words = blake2b(digest_size=8)
-    for path in sorted(path for path in folder.rglob("*.jinja") if path.is_file()):
+    for path in sorted(path for path in folder.rglob("*.jinja") if path.is_file()) if folder else ():
         content = read_template(path, folder).encode()
         words.update(f"{path.relative_to(folder).as_posix()}|{len(content)}|".encode() + content)
+    if own_task:
+        words.update(repr(load_task(config.task)).encode())
     return words.hexdigest()
 
 
@@ -342,10 +360,12 @@ class TemplateLoader:
     Args:
         folder: Of template folders; files that it lacks are the shipped ones.
         description_chars: Longest item description.
+        task: The variable ``task`` of every template.
     """
 
-    def __init__(self, folder: Path, description_chars: int) -> None:
+    def __init__(self, folder: Path, description_chars: int, task: Task) -> None:
         self._env, self._mark = TemplateSandbox([folder, TEMPLATES], description_chars), secrets.token_hex(16)
+        self._env.globals["task"] = task
         with self._env.rendering():
             module = self._env.get_template("fields.jinja").module
         self._env.globals.update({name: getattr(module, name) for name in ("item_fields", "given_fields")})

@@ -411,7 +411,7 @@ class Voices:
             settings = settings.model_copy(update={"differences": _own_models(settings.differences, settings)})
         if needs.adapter and self.adapter is not None and encoder is not None:
             check_support(name, needs.llm, models.own)
-            words = digest(settings.prompt.templates)
+            words = digest(settings.prompt)
             check_adapter(self.adapter, encoder=encoder.name, backbone=models.own.name, templates=words)
         built = MethodBuilder(settings, models, reader, encoder).build(name, contexts, adapter=self.adapter)
         sample = Sample(user=user, item=item.id, rating=voice.rating, title=voice.title)
