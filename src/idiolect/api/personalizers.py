@@ -16,6 +16,7 @@ from idiolect.pipeline.adapters import SETTINGS, read_record
 from idiolect.pipeline.write import LoadedModels, Written, write_review
 
 if TYPE_CHECKING:
+    from idiolect.explain.units import LatentReport
     from idiolect.training.fit import FitReport
 
 _WEIGHTS = "adapter.safetensors"
@@ -94,6 +95,7 @@ class Personalizer:
         rating: float | None = None,
         title: str = "",
         include_own_review: bool = False,
+        units: Mapping[int, float] | None = None,
     ) -> Written:
         """Write one review as the user would, from everything the store knows now.
 
@@ -104,12 +106,14 @@ class Personalizer:
             rating: The rating to write to.
             title: The title to write to.
             include_own_review: Show the model what the user already wrote about this item, if they did.
+            units: Of DEP: factors of units of its sparse code (``DEP.inspect``); 0 mutes a unit, 2 doubles it.
 
         Returns:
             The text, with everything it was written from.
 
         Raises:
             NotFoundError: No such store, user, item or model.
+            ConfigError: There is no such unit, or the method has none.
             EndpointError: The model gave no answer.
         """
         place = store if isinstance(store, Store) else Store(store)
@@ -128,6 +132,7 @@ class Personalizer:
             changes=self.settings,
             pseudonyms=place.pseudonyms,
             include_own_review=include_own_review,
+            units=units,
             resources=self._resources,
         )
 
@@ -299,6 +304,78 @@ class DEP(FittedPersonalizer):
     """
 
     name = "dep"
+
+    @classmethod
+    def from_released(
+        cls,
+        source: str | Path,
+        out: str | Path,
+        model: str | Path | None = None,
+        *,
+        encoder: str | Path | None = None,
+        **how: Any,
+    ) -> Self:
+        """The weights that the authors' program wrote, as an adapter in ``out``.
+
+        Args:
+            source: Their checkpoint, downloaded: a folder, or a safetensors file.
+            out: Folder of the adapter, for ``from_pretrained`` from then on.
+            model: The language model they were fitted with; None: Qwen2.5-7B-Instruct.
+            encoder: The encoder, likewise; None: bge-m3.
+            **how: Further arguments of the class.
+
+        Raises:
+            NotFoundError: There is no such checkpoint, model or encoder.
+            ArtifactError: The checkpoint is damaged, or does not fit them.
+
+        Example:
+            >>> dep = DEP.from_released("DEP-model", "adapter")  # doctest: +SKIP
+        """
+        from idiolect.pipeline.released import BACKBONE, ENCODER, import_released
+
+        with_model, with_encoder = str(model or BACKBONE), str(encoder or ENCODER)
+        import_released(Path(source), Path(out), backbone=with_model, encoder=with_encoder)
+        return cls.from_pretrained(out, with_model, encoder=with_encoder, **how)
+
+    def inspect(
+        self, store: Store | str | Path, split: Split | None = None, *, progress: bool = False, **settings: Any
+    ) -> LatentReport:
+        """What the units of the adapter's sparse code stand for, on a store's reviews.
+
+        Args:
+            store: With vectors of the adapter's encoder.
+            split: Whose validation targets show what is lost when a unit is silenced; None: no model is loaded.
+            progress: Show a bar.
+            **settings: Of ``LatentConfig`` (``shown=20``, ``units=(3, 7)``, ``stream="his"``).
+
+        Returns:
+            ``.text``, ``.to_markdown()``, ``.record()``, ``.units``; it shows texts of many users.
+
+        Raises:
+            ConfigError: It is not fitted, or has no autoencoder or no such unit.
+            NotFoundError: There are too few reviews with vectors.
+
+        Example:
+            >>> print(dep.inspect(store, shown=3))  # doctest: +SKIP
+            >>> dep.write(store, user="ann", item="B1", units={17: 0.0, 3: 2.0})  # doctest: +SKIP
+        """
+        from idiolect.config import build
+        from idiolect.explain.latent import LatentConfig
+        from idiolect.explain.units import inspect_adapter
+
+        folder, place = self._fitted(), store if isinstance(store, Store) else Store(store)
+        if split is not None:
+            check_split(split)
+        return inspect_adapter(
+            place.path,
+            folder,
+            split=None if split is None else split.path,
+            config=build(LatentConfig, settings, where="inspect"),
+            changes=self.settings,
+            backbone=self.model,
+            encoder=self.encoder,
+            progress=progress,
+        )
 
 
 class PPlug(FittedPersonalizer):

@@ -27,6 +27,7 @@ COMMANDS = {
     "embed": "Compute the vectors that a store is missing.",
     "pretrain": "Train a small language model from scratch on a store's reviews.",
     "fit": "Fit a soft-prompt adapter on a split.",
+    "import-adapter": "Make an adapter of the DEP authors' released weights.",
     "write": "Write a review as a user would.",
     "evaluate": "Compare methods and controls on a split's test targets.",
     "score": "Score texts that were made elsewhere, with intervals and tests.",
@@ -53,6 +54,7 @@ EXAMPLES = {
     "embed": "idiolect embed --encoder BAAI/bge-m3 --split split",
     "pretrain": "idiolect pretrain --out backbone --split split --set size=9m",
     "fit": "idiolect fit --split split --out adapter --backbone Qwen/Qwen2.5-7B-Instruct --encoder BAAI/bge-m3",
+    "import-adapter": "idiolect import-adapter DEP-model --out adapter",
     "write": "idiolect write --user ann --item B1 --rating 4 --adapter adapter",
     "evaluate": "idiolect evaluate --split split --adapter adapter --out results",
     "score": "idiolect score predictions.jsonl --baseline rag --metrics rougeL meteor",
@@ -73,7 +75,7 @@ EXAMPLES = {
 """A line per command, shown below its help."""
 _GROUPS = {
     "Reviews": ("ingest", "add", "embed", "split", "export", "import", "doctor"),
-    "Write and measure": ("fit", "write", "evaluate", "score", "compare", "serve", "keys", "mcp"),
+    "Write and measure": ("fit", "import-adapter", "write", "evaluate", "score", "compare", "serve", "keys", "mcp"),
     "Users": ("studio", "explain", "peer", "forget"),
     "Try it on made-up users": ("demo", "sandbox", "pretrain", "study", "table"),
 }
@@ -82,14 +84,14 @@ _START = """Example:
   idiolect ingest reviews.csv && idiolect write --user ann --item B1 --method rag"""
 _MODULES = {
     "data": ("ingest", "add", "split", "embed", "peer", "forget", "export", "import"),
-    "models": ("pretrain", "fit", "write"),
+    "models": ("pretrain", "fit", "import-adapter", "write"),
     "results": ("evaluate", "score", "compare", "explain"),
     "server": ("serve", "studio", "mcp", "keys"),
     "world": ("demo", "sandbox", "table", "study", "doctor"),
 }
 """Where the commands are; each is a function of its name."""
-_FUNCTIONS = {"import": "import_"}
-"""Commands whose names are reserved words of Python."""
+_FUNCTIONS = {"import": "import_", "import-adapter": "import_adapter"}
+"""Commands whose names are no names of Python's."""
 _TAKE_IDS = ("explain", "forget", "peer")
 _NOT_UNDERSTOOD, _BAD_INPUT, _NO_ACCESS = 1, 3, 8
 _REMEDIES = {

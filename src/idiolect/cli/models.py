@@ -10,7 +10,9 @@ from cyclopts import Parameter
 
 from idiolect.cli.options import Json, KeyFile, Quiet, Set, StorePath, overrides, progress, show, warn
 from idiolect.config import merge
+from idiolect.errors import ConfigError
 from idiolect.pipeline.commands import pretrain_backbone, run_fit
+from idiolect.pipeline.released import BACKBONE, ENCODER, import_released
 from idiolect.pipeline.write import Written, write_review
 from idiolect.training.fit import FitReport
 
@@ -120,6 +122,36 @@ def _record(report: FitReport, folder: Path) -> dict[str, Any]:
     }
 
 
+def import_adapter(
+    source: Path,
+    /,
+    *,
+    out: Path,
+    backbone: str = BACKBONE,
+    encoder: str = ENCODER,
+    revision: str | None = None,
+    json: Json = False,
+) -> None:
+    """Make an adapter of a checkpoint that the DEP authors' program wrote.
+
+    Only the adapter's tensors are read, not the language model's. The adapter is one from elsewhere: name --backbone
+    and --encoder when it is used.
+
+    Args:
+        source: Folder of the checkpoint, with its model*.safetensors, or one such file.
+        out: Folder of the adapter.
+        backbone: Folder or hub name of the language model that it was fitted with.
+        encoder: The encoder that it was fitted with.
+        revision: Branch, tag or commit of a hub model.
+        json: Print one JSON object.
+    """
+    adapter = import_released(source, out, backbone=backbone, encoder=encoder, revision=revision)
+    config = adapter.config
+    parameters = sum(tensor.numel() for tensor in adapter.parameters())
+    text = f"{parameters:,} parameters, {config.d_in} to {config.d_sae} to {config.hidden_size}\nadapter in {out}"
+    show({"folder": str(out), "parameters": parameters, "config": config.model_dump(mode="json")}, text, as_json=json)
+
+
 def write(
     *,
     user: str,
@@ -135,6 +167,8 @@ def write(
     config: Path | None = None,
     set: Set = (),
     include_own_review: Annotated[bool, Parameter(negative="")] = False,
+    mute: Annotated[tuple[int, ...], Parameter(negative="")] = (),
+    boost: Annotated[Set, Parameter(name="--boost")] = (),
     json: Json = False,
 ) -> None:
     """Write a review of an item as a user would.
@@ -154,16 +188,36 @@ def write(
         config: YAML file of settings, where there is no adapter.
         set: A setting as name=value (sampling.temperature=0); may be repeated.
         include_own_review: Show the model what the user already wrote about this item; otherwise it is left out.
+        mute: A unit of DEP's sparse code that is silenced (explain --latent lists them); may be repeated.
+        boost: A unit and the factor that it is multiplied by, as unit=factor; may be repeated.
         json: Print one JSON object, with everything the text was written from.
     """
     prediction = write_review(
         store, user=user, item=item, adapter=adapter, method=method, rating=rating, title=title,
         backbone=backbone, encoder=encoder, config=config, changes=overrides(set), pseudonyms=pseudonyms,
-        include_own_review=include_own_review,
+        include_own_review=include_own_review, units=_units(mute, boost),
     )  # fmt: skip
     for note in prediction.notes:
         warn(note)
     show({"user": user, "item": item, **_record_write(prediction)}, prediction.text, as_json=json)
+
+
+def _units(mute: tuple[int, ...], boost: tuple[str, ...]) -> dict[int, float]:
+    """``(12,)`` and ``("7=2.5",)`` as ``{12: 0.0, 7: 2.5}``.
+
+    Raises:
+        ConfigError: A pair is no unit and factor, or a unit stands twice.
+    """
+    units = dict.fromkeys(mute, 0.0)
+    for pair in boost:
+        try:
+            unit, factor = (kind(part) for kind, part in zip((int, float), pair.split("="), strict=True))
+        except ValueError as error:
+            raise ConfigError(f"--boost {pair!r} is not unit=factor", hint="for instance --boost 12=2") from error
+        if unit in units:
+            raise ConfigError(f"unit {unit} is named twice", hint="mute or boost it once")
+        units[int(unit)] = factor
+    return units
 
 
 def _record_write(prediction: Written) -> dict[str, Any]:
@@ -182,6 +236,7 @@ def _record_write(prediction: Written) -> dict[str, Any]:
         "peer_scopes": dict(prediction.peer_scopes),
         "own_reviews": list(prediction.own_reviews),
         "own_reviews_shown": prediction.own_reviews_shown,
+        "units": dict(prediction.units),
         "prompt_tokens": prediction.prompt_tokens,
         "completion_tokens": prediction.completion_tokens,
         "notes": list(prediction.notes),

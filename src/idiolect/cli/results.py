@@ -168,16 +168,21 @@ def explain(
         tuple[Path, ...], Parameter(consume_multiple=True, negative="", allow_leading_hyphen=False)
     ] = (),
     key: Path | None = None,
+    latent: Annotated[bool, Parameter(negative="")] = False,
+    adapter: Path | None = None,
+    split: Path | None = None,
+    unit: Annotated[tuple[int, ...], Parameter(negative="")] = (),
     pseudonyms: KeyFile = None,
     config: Path | None = None,
     set: Set = (),
     markdown: Annotated[bool, Parameter(negative="")] = False,
     json: Json = False,
+    quiet: Quiet = False,
 ) -> None:
     """Show how a user differs from others who wrote about the same items, and on what evidence.
 
     No model is needed. Instead of USER: --rating-sheet writes a blinded sheet that people can rate, --ratings reads
-    rated sheets back.
+    rated sheets back, --latent shows what the units of a fitted DEP adapter's sparse code stand for.
 
     Args:
         user: Whose card. An id that begins with -- goes last, behind a -- of its own.
@@ -189,14 +194,26 @@ def explain(
         seed: Of the sheet's choices, or of the intervals of the ratings.
         ratings: Sheets that came back, a file a rater.
         key: Key of the sheet, where it is not beside the first of them.
+        latent: Show the units of --adapter, with reviews of many users; not those of one user.
+        adapter: Folder of a fitted DEP adapter, for --latent.
+        split: Folder of a split, for --latent: also say what its validation targets lose when a unit is silenced.
+        unit: A unit to show, for --latent; may be repeated. Otherwise those that change the soft prompts most.
         pseudonyms: File of the key, where the store knows users by pseudonyms.
         config: YAML file of settings.
-        set: A setting as name=value (min_effect=0.5, quotes=3); may be repeated.
-        markdown: Print the card as Markdown.
+        set: A setting as name=value (min_effect=0.5, quotes=3; of --latent: shown=20, stream=his); may be repeated.
+        markdown: Print the card, or the units, as Markdown.
         json: Print one JSON object.
+        quiet: Show no progress.
     """
-    if sum((user is not None, rating_sheet is not None, bool(ratings))) != 1:
-        raise ConfigError("explain takes one of USER, --rating-sheet and --ratings", hint="idiolect explain USER")
+    if sum((user is not None, rating_sheet is not None, bool(ratings), latent)) != 1:
+        raise ConfigError(
+            "explain takes one of USER, --rating-sheet, --ratings and --latent", hint="idiolect explain USER"
+        )
+    if latent:
+        _explain_units(store, adapter, split, unit, config, set, markdown=markdown, json=json, quiet=quiet)
+        return
+    if adapter or split or unit:
+        raise ConfigError("--adapter, --split and --unit belong to --latent", hint="explain --latent --adapter FOLDER")
     settings = load(ExplainConfig, config, overrides(set))
     if ratings:
         found = rate(ratings, key=key, seed=seed)
@@ -214,3 +231,25 @@ def explain(
             from idiolect.cli.screens import print_card
 
             print_card(card)
+
+
+def _explain_units(
+    store: str,
+    adapter: Path | None,
+    split: Path | None,
+    units: tuple[int, ...],
+    config: Path | None,
+    set: tuple[str, ...],
+    *,
+    markdown: bool,
+    json: bool,
+    quiet: bool,
+) -> None:
+    from idiolect.explain.latent import LatentConfig
+    from idiolect.explain.units import inspect_adapter
+
+    if adapter is None:
+        raise ConfigError("--latent looks at a fitted adapter", hint="idiolect explain --latent --adapter FOLDER")
+    settings = load(LatentConfig, config, {**overrides(set), **({"units": units} if units else {})})
+    found = inspect_adapter(store, adapter, split=split, config=settings, progress=progress(quiet))
+    show(found.record(), found.to_markdown().rstrip("\n") if markdown else found.text, as_json=json)

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from cyclopts import Parameter
+from cyclopts.validators import Number
 
 from idiolect.cli.options import Json, Quiet, Set, StorePath, columns, overrides, say, show
 from idiolect.config import build, load, merge, read_yaml
@@ -233,15 +234,35 @@ def _silent(line: str) -> None:
     pass
 
 
-def doctor(*, store: Annotated[str | None, Parameter(name="--store")] = None, json: Json = False) -> None:
+def doctor(
+    *,
+    store: Annotated[str | None, Parameter(name="--store")] = None,
+    plan: Annotated[str | None, Parameter(name="--plan")] = None,
+    device: str = "h100",
+    train: Annotated[int, Parameter(validator=Number(gte=1))] = 1000,
+    test: Annotated[int, Parameter(validator=Number(gte=1))] = 1000,
+    dim: Annotated[int, Parameter(validator=Number(gte=1))] = 1024,
+    set: Set = (),
+    json: Json = False,
+) -> None:
     """Say what works on this machine and what is missing, with the line that mends it; or look a store over.
 
-    A store that is not in order ends with exit code 5.
+    A store that is not in order ends with exit code 5. --plan says instead what memory and time fit and evaluate would
+    take, with the arithmetic; nothing is loaded.
 
     Args:
         store: SQLite file or database URL: its pages, totals, fingerprint, vectors and sums, every row read.
+        plan: YAML file of settings, or a language model: a size of Qwen2.5 (7b) or a folder.
+        device: Of --plan: h100, h200, a100-40, a100-80, l40s, rtx4090 or cpu.
+        train: Of --plan: training examples.
+        test: Of --plan: evaluated targets.
+        dim: Of --plan: width of the encoder's vectors.
+        set: Of --plan: a setting as name=value (fit.checkpointing=true); may be repeated.
         json: Print one JSON object.
     """
+    if plan is not None:
+        _plan(plan, set, device=device, train=train, test=test, dim=dim, json=json)
+        return
     checks = examine() if store is None else examine_store(store)
     bad = "missing" if store is None else "wrong"
     width = max(len(check.name) for check in checks)
@@ -254,3 +275,13 @@ def doctor(*, store: Annotated[str | None, Parameter(name="--store")] = None, js
     show(record, "\n".join(lines), as_json=json)
     if store is not None and not all(check.ok for check in checks):
         sys.exit(ArtifactError.exit_code)
+
+
+def _plan(what: str, set: tuple[str, ...], *, device: str, train: int, test: int, dim: int, json: bool) -> None:
+    from idiolect.pipeline.settings import Settings
+    from idiolect.planning import plan
+
+    config = Path(what) if what.endswith((".yaml", ".yml")) else None
+    changes = overrides(set) if config else merge({"backbone": {"model": what}}, overrides(set))
+    found = plan(load(Settings, config, changes), device=device, train=train, test=test, dim=dim)
+    show(found.record(), found.text, as_json=json)

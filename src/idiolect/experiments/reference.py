@@ -15,6 +15,7 @@ from pydantic import BaseModel
 from idiolect.config import Config
 from idiolect.data.split_config import SplitConfig
 from idiolect.explain.card import ExplainConfig
+from idiolect.explain.latent import LatentConfig
 from idiolect.llm.endpoint import OpenAIConfig
 from idiolect.methods.adaptive import AdaptiveConfig
 from idiolect.pipeline.settings import RoleConfig, Settings
@@ -100,6 +101,7 @@ SECTIONS: tuple[tuple[str, str, type[Config], tuple[str, ...]], ...] = (
     ),
     ("Pretrain a backbone: `pretrain`", _RUN, PretrainConfig, ()),
     ("Explain a user: `explain`", _RUN, ExplainConfig, ()),
+    ("Units of an adapter: `explain --latent`", _RUN, LatentConfig, ()),
     ("Make up a world: `sandbox`", _RUN, WorldConfig, ()),
 )
 """Heading, how the settings are given, the class, and (for a part of a class) the names or beginnings of names."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from contextlib import ExitStack
 from functools import cached_property
 from pathlib import Path
@@ -136,10 +136,20 @@ class MethodBuilder:
         models: The run's models; a role's is loaded when a method requires the role.
         reader: What is visible: a phase's snapshot or a live store.
         encoder: Whose vectors are stored; None only if no method reads any.
+        units: Factors of the adapter's units (``SavedAdapter.scale_units``); None: none.
     """
 
-    def __init__(self, settings: Settings, models: Models, reader: KnownUsers, encoder: Encoder | None) -> None:
+    def __init__(
+        self,
+        settings: Settings,
+        models: Models,
+        reader: KnownUsers,
+        encoder: Encoder | None,
+        *,
+        units: Mapping[int, float] | None = None,
+    ) -> None:
         self.settings, self.models, self.reader, self.encoder = settings, models, reader, encoder
+        self._units = units or {}
         self._adapters: dict[Path, SavedAdapter] = {}
 
     @cached_property
@@ -205,6 +215,7 @@ class MethodBuilder:
                 f"the adapter in {str(folder)!r} is of the kind {found.config.kind!r}, {name} needs {kind!r}",
                 hint="use it with the method that it was fitted for (--method auto)",
             )
+        found.scale_units(self._units)
         return found
 
 

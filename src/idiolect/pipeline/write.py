@@ -6,7 +6,7 @@ import difflib
 import logging
 from collections.abc import Mapping
 from contextlib import ExitStack
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any, Self
 
@@ -83,6 +83,8 @@ class Written(Prediction):
     """The user's own reviews of the item, oldest first."""
     own_reviews_shown: bool = False
     """Whether the model may have seen them."""
+    units: Mapping[int, float] = field(default_factory=dict)
+    """What units of the adapter's code were multiplied by."""
 
 
 def write_review(
@@ -100,6 +102,7 @@ def write_review(
     changes: Mapping[str, Any] | None = None,
     pseudonyms: Path | None = None,
     include_own_review: bool = False,
+    units: Mapping[int, float] | None = None,
     resources: LoadedModels | None = None,
 ) -> Written:
     """Write one review from everything the store knows now, except the user's own reviews of this item.
@@ -111,11 +114,14 @@ def write_review(
     What the user already wrote about the item is the answer that is asked for, so no method is shown it, as text or as
     a vector, unless ``include_own_review``. ``Written.own_reviews`` says that it exists, and so does a warning.
 
+    ``units`` multiplies units of DEP's code before it is projected: 0 mutes a unit, 2 doubles it (docs/explain.md).
+
     With ``resources``, models stay loaded for the next call; without, they are loaded and freed here.
 
     Raises:
         NotFoundError: No such store, user, item, model or adapter.
-        ConfigError: No such method, DEP without an adapter, a backbone that takes no soft prompts, or no such names.
+        ConfigError: No such method, DEP without an adapter, a backbone that takes no soft prompts, no such names, or no
+            such unit.
         ArtifactError: The adapter was trained as a control, or does not fit encoder or backbone.
         EndpointError: The model that writes gave no answer.
     """
@@ -134,6 +140,8 @@ def write_review(
         needs = requirements(chosen)
         if needs.adapter:
             _check_no_control(adapter, settings)
+        elif units:
+            raise ConfigError(f"{chosen} has no units to mute or boost", hint="write with DEP: --adapter FOLDER")
         sample = Sample(user=user_in(database, user, pseudonyms), item=ItemId(item), rating=rating, title=title)
         _check_known(database, sample, needs)
         if (answers := cache_path(settings, store)) is not None:
@@ -152,7 +160,9 @@ def write_review(
                 reader, settings.context, vectors, vectors=needs.vectors, retrieving=retrieving,
                 past=needs.past_vectors,
             )  # fmt: skip
-            made = MethodBuilder(settings, models, reader, vectors).build(chosen, contexts, adapter=adapter)
+            made = MethodBuilder(settings, models, reader, vectors, units=units).build(
+                chosen, contexts, adapter=adapter
+            )
             prediction = made.generate([sample])[0]
             writer = models.roles(settings.differences, needs.roles).generator.llm
     if prediction.failure is not None:
@@ -165,7 +175,7 @@ def write_review(
             item,
         )
     given = {one.name: getattr(prediction, one.name) for one in fields(prediction)}
-    return Written(**given, own_reviews=tuple(own), own_reviews_shown=include_own_review)
+    return Written(**given, own_reviews=tuple(own), own_reviews_shown=include_own_review, units=dict(units or {}))
 
 
 def _chosen(method: str, adapter: Path | None) -> str:

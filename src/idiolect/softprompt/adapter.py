@@ -7,6 +7,7 @@ as a control, a ``ConstantPrompt`` that ignores the vectors.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 
 import numpy as np
@@ -14,6 +15,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from idiolect.errors import ConfigError
 from idiolect.softprompt.artifact import SavedAdapter
 from idiolect.softprompt.config import STREAMS, AdapterConfig, VectorInputs
 from idiolect.softprompt.sae import (
@@ -29,6 +31,7 @@ from idiolect.softprompt.sae import (
     reconstruction_loss,
     sparsity_loss,
 )
+from idiolect.types import Stream
 
 _STATISTICS = 4096
 """Means and standard deviations are taken from about so many samples, spread evenly."""
@@ -69,6 +72,9 @@ class SoftPromptEncoder(nn.Module):
         generator: Draws the initial weights; None: torch's global one.
     """
 
+    unit_factors: Tensor | None
+    """float32 (width,): what each unit of the code is multiplied by before the projection; None: nothing. Not saved."""
+
     def __init__(self, config: AdapterConfig, generator: torch.Generator | None = None) -> None:
         super().__init__()
         self.config = config
@@ -77,12 +83,17 @@ class SoftPromptEncoder(nn.Module):
         self.projectors = nn.ModuleDict(
             {stream: Projector(config.width, config.hidden_size, generator=generator) for stream in config.kept_streams}
         )
+        self.register_buffer("unit_factors", None, persistent=False)
+
+    def standardised(self, vectors: Tensor, stream: Tensor) -> Tensor:
+        """(S, d_in) to (S, d_in): what the autoencoder reads."""
+        return vectors if self.standardiser is None else self.standardiser(vectors, stream)
 
     def forward(self, batch: VirtualTokenBatch, average: Average) -> AdapterOutput:
         """See ``Adapter.forward``; the embeddings are not normalized."""
-        x = batch.vectors if self.standardiser is None else self.standardiser(batch.vectors, batch.stream)
+        x = self.standardised(batch.vectors, batch.stream)
         if self.sae is None:
-            return AdapterOutput(self._project(x, batch.stream), {}, {})
+            return AdapterOutput(self.project(x, batch.stream), {}, {})
         code = self.sae.feature_acts(x)
         x_hat = self.sae.decode(code)
         config, groups = self.config, Groups.of(batch, self.config.pooling)
@@ -92,9 +103,12 @@ class SoftPromptEncoder(nn.Module):
             sparsity = sparsity_loss(code, groups, config.rho, average)
             losses["sparsity"] = config.recon_weight * config.sparsity_weight * sparsity.loss
             stats["clamp_rate"] = sparsity.clamp_rate.detach()
-        return AdapterOutput(self._project(code, batch.stream), losses, stats)
+        return AdapterOutput(self.project(code, batch.stream), losses, stats)
 
-    def _project(self, code: Tensor, stream: Tensor) -> Tensor:
+    def project(self, code: Tensor, stream: Tensor) -> Tensor:
+        """(S, width) to (S, hidden_size): each row by its stream's projector, after ``unit_factors`` (Eq. 6)."""
+        if self.unit_factors is not None:
+            code = code * self.unit_factors
         # Every projector computes every row: the product is small, no device waits for a row count, and each weight
         # takes part in each step, as distributed training requires.
         embeddings = code.new_zeros(len(code), self.config.hidden_size)
@@ -185,6 +199,57 @@ class Adapter(SavedAdapter):
     def check_inputs(self, inputs: VectorInputs) -> None:
         """See ``check``."""
         self.check(inputs.vectors, inputs.stream, inputs.entry)
+
+    def scale_units(self, factors: Mapping[int, float]) -> None:
+        """See ``SavedAdapter.scale_units``; losses and statistics see the code as it is."""
+        source = self._with_units()
+        source.unit_factors = None
+        if not factors:
+            return
+        scale = torch.ones(self.config.width)
+        for unit, factor in factors.items():
+            if not 0 <= unit < self.config.width:
+                last = self.config.width - 1
+                raise ConfigError(f"the adapter has no unit {unit}", hint=f"its units are 0 to {last}")
+            if not (math.isfinite(factor) and factor >= 0):
+                raise ConfigError(f"unit {unit} cannot be multiplied by {factor}", hint="a factor is 0 or more")
+            scale[unit] = factor
+        source.unit_factors = scale.to(next(self.parameters()).device)
+
+    def _with_units(self) -> SoftPromptEncoder:
+        if not isinstance(self.source, SoftPromptEncoder) or self.source.sae is None:
+            raise ConfigError("the adapter has no autoencoder and so no units", hint="fit one with adapter.refine=sae")
+        return self.source
+
+    @torch.no_grad()
+    def codes(self, vectors: np.ndarray, stream: Stream) -> tuple[Tensor, Tensor, Tensor]:
+        """What the autoencoder makes of vectors of one stream (Eq. 5); units are not scaled.
+
+        Args:
+            vectors: float (n, d_in): ``e_his`` or ``e_diff``.
+            stream: Which of the two.
+
+        Returns:
+            float32, on the CPU: its input (n, d_in), the code (n, width), the reconstruction (n, d_in).
+
+        Raises:
+            ConfigError: The adapter has no autoencoder.
+        """
+        source = self._with_units()
+        assert source.sae is not None
+        device = next(self.parameters()).device
+        values = torch.as_tensor(np.asarray(vectors, dtype=np.float32), device=device)
+        x = source.standardised(values, torch.full((len(values),), STREAMS.index(stream), device=device))
+        code = source.sae.feature_acts(x)
+        return x.cpu(), code.cpu(), source.sae.decode(code).cpu()
+
+    @torch.no_grad()
+    def embed_codes(self, code: Tensor, stream: Stream) -> Tensor:
+        """(n, width) to float32 (n, hidden_size), on the CPU: soft prompt embeddings of codes of one stream (Eq. 6)."""
+        source, device = self._with_units(), next(self.parameters()).device
+        streams = torch.full((len(code),), STREAMS.index(stream), device=device)
+        embeddings = source.project(code.to(device), streams)
+        return (embeddings if self.norm_match is None else self.norm_match(embeddings, streams)).cpu()
 
     def set_statistics(self, vectors: np.ndarray, stream: np.ndarray, *, token_norm: float) -> None:
         """Set the normalization from training data.

@@ -45,6 +45,20 @@ class SavedAdapter(nn.Module):
         """Take scales from the inputs of training samples and the mean norm of the backbone's token embeddings."""
         raise NotImplementedError
 
+    def scale_units(self, factors: Mapping[int, float]) -> None:
+        """Multiply units of the code before it is projected, until the next call: 0 mutes a unit, 2 doubles it.
+
+        Args:
+            factors: By the unit's number, each finite and >= 0; empty: none.
+
+        Raises:
+            ConfigError: The adapter has no autoencoder, or no such unit, or a factor is out of range.
+        """
+        if factors:
+            raise ConfigError(
+                f"an adapter of the kind {self.config.kind!r} has no units", hint="use one of DEP's with an autoencoder"
+            )
+
     def save_pretrained(
         self, folder: Path, *, provenance: Mapping[str, Any] | None = None, weights: Mapping[str, Tensor] | None = None
     ) -> None:

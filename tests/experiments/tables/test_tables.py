@@ -178,6 +178,8 @@ def test_adapters_are_fitted_once_for_rows_that_share_them(job: Any, tmp_path: P
     record = found.to_dict()
     assert {line["control"] for line in record["controls"]} >= {"dep: wrong user", "dep: another user's vectors"}
     assert record["cost"][1]["trained"] > 0
+    assert (record["units"]["adapter"], record["units"]["width"]) == ("greedy", 8)
+    assert "Units of the sparse code" in found.report.read_text()
     with SqlStore(str(tmp_path / "out" / "reviews.db")) as store:
         kinds = list(store.outputs().values())
     assert kinds.count("fit") == 2

@@ -70,6 +70,8 @@ class Run(NamedTuple):
     """Outputs of the row's negative controls, where they were asked for."""
     cost: Mapping[str, Any]
     """Wall and processor seconds, calls, tokens, and of a fitted adapter its size and seconds."""
+    adapter: Path | None = None
+    """Folder of the row's adapter."""
 
 
 @dataclass(frozen=True, slots=True, eq=False, kw_only=True)
@@ -203,7 +205,7 @@ class Bench:
             raise InputError(f"the outputs in {str(place)!r} are of other samples", hint="remove that folder")
         took = time.monotonic() - started[0], time.process_time() - started[1]
         cost = self._cost(place, name, rows, report, took)
-        return Run(row, seed, settings, rows, controls, cost)
+        return Run(row, seed, settings, rows, controls, cost, adapter)
 
     def _cost(
         self,

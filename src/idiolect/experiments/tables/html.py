@@ -33,7 +33,7 @@ def page(records: Sequence[Record], figures: Mapping[str, Path]) -> str:
     """The report of tables that were run.
 
     Args:
-        records: Of each table, from ``render.to_dict`` with ``samples``, ``controls`` and ``cost``.
+        records: Of each table, from ``render.to_dict`` with ``samples``, ``controls``, ``cost`` and ``units``.
         figures: SVG files by table.
     """
     links = " ".join(f'<a href="#{_id(one["name"])}">{_text(one["name"])}</a>' for one in records)
@@ -68,6 +68,8 @@ def _section(record: Record, figure: Path | None) -> Iterator[str]:
     yield from _samples(record.get("samples", ()))
     if record.get("controls"):
         yield f"<h3>Controls</h3>{_plain_table(_CONTROLS, record['controls'])}"
+    if record.get("units"):
+        yield from _units(record["units"])
     if record.get("cost"):
         yield f"<h3>Cost</h3>{_plain_table(_COST, record['cost'])}"
 
@@ -117,6 +119,48 @@ def _samples(samples: Sequence[Record]) -> Iterator[str]:
         yield f'<p>{_text(about)}</p><div class="wide"><table>{cells}</table></div>'
 
 
+def _units(record: Record) -> Iterator[str]:
+    """What the units of an adapter's sparse code stand for (``explain.units``)."""
+    yield f"<h3>Units of the sparse code: {_text(record['adapter'])}</h3>"
+    yield f"<p>{_text(record['reviews'])} reviews by {_text(record['users'])} users; units of the stream "
+    yield f"{_text(record['stream'])}; detection is of same-item pairs of held-out users, 0.5 is chance.</p>"
+    yield _plain_table(
+        ("stream", "rows", "L0", "explained variance", "dead", "dense"),
+        [
+            {
+                "stream": one["stream"],
+                "rows": one["rows"],
+                "L0": f"{one['l0']:.1f}",
+                "explained variance": f"{one['explained_variance']:.2f}",
+                "dead": f"{len(one['dead'])} of {record['width']}",
+                "dense": f"{len(one['dense'])} of {record['width']}",
+            }
+            for one in record["streams"]
+        ],
+    )
+    yield _plain_table(_UNITS, [_unit(one) for one in record["units"]])
+
+
+def _unit(one: Record) -> Record:
+    share = {"active": "active", "soft prompt": "shift", "between users": "user_share", "between items": "item_share"}
+    style = ", ".join(f"{name} {rho:+.2f}" for name, rho in one["style"].items())
+    top = one["top"][0]["text"] if one["top"] else ""
+    peer = (one["top"][0]["peer_text"] or "") if one["top"] else ""
+    return {
+        "unit": one["number"],
+        "label": ", ".join(one["label"]) or "none",
+        "AUC": "-" if one["auc"] is None else f"{one['auc']:.2f}",
+        "style": style,
+        "strongest in": top,
+        "a peer on the same item": peer,
+        **{title: f"{one[name]:.0%}" for title, name in share.items()},
+    }
+
+
+_UNITS = (
+    *("unit", "label", "AUC", "active", "soft prompt", "between users", "between items", "style"),
+    *("strongest in", "a peer on the same item"),
+)
 _CONTROLS = ("row", "control", "nats worse", "low", "high", "p")
 _COST = (
     *("row", "seed", "seconds", "processor seconds", "calls", "prompt tokens", "completion tokens"),

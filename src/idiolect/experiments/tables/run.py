@@ -18,10 +18,14 @@ from idiolect.experiments.tables.figures import draw
 from idiolect.experiments.tables.html import page
 from idiolect.experiments.tables.render import to_csv, to_dict, to_latex, to_markdown, to_text
 from idiolect.experiments.tables.spec import load_table, profile, rows_of
+from idiolect.explain.latent import LatentConfig
+from idiolect.explain.units import chosen_units, look_at, make_report
 from idiolect.pipeline import results
 
 REPORT = "report.html"
 _SHOWN_SAMPLES = 4
+_LATENT = LatentConfig(shown=6, top=2)
+"""How the units of a table's adapter are looked at."""
 
 
 @dataclass(frozen=True, slots=True, eq=False, kw_only=True, repr=False)
@@ -31,6 +35,8 @@ class TableResult:
     found: Found
     files: tuple[Path, ...]
     """What was written: the formats, the figures and the report."""
+    units: Mapping[str, Any] | None = None
+    """What the units of the last adapter with an autoencoder stand for; None: no row has one."""
 
     def __repr__(self) -> str:
         return self.table()
@@ -49,7 +55,7 @@ class TableResult:
 
     def to_dict(self) -> dict[str, Any]:
         """Plain data."""
-        return record_of(self.found)
+        return record_of(self.found, self.units)
 
 
 def reproduce(
@@ -87,14 +93,33 @@ def reproduce(
         found = run_table(bench, table, spec, folder, say=say)
         for path in (place / "tables", place / REPORT):
             bench.store.record_output(path, "evaluation")
-        return TableResult(found=found, files=write(found, place))
+        units = _units(bench, found)
+        return TableResult(found=found, files=write(found, place, units), units=units)
 
 
-def write(found: Found, folder: Path) -> tuple[Path, ...]:
+def _units(bench: Bench, found: Found) -> dict[str, Any] | None:
+    """The record of ``explain --latent`` for the last row whose adapter has an autoencoder."""
+    for run in reversed(found.runs):
+        if run.adapter is not None and _has_units(run.adapter):
+            codes, streams, units = look_at(bench.store, run.adapter, _LATENT)
+            shown = chosen_units(units, _LATENT)
+            report = make_report(run.row.name, codes, streams, units, _LATENT, numbers=shown)
+            return report.record()
+    return None
+
+
+def _has_units(adapter: Path) -> bool:
+    from idiolect.softprompt.artifact import read_config  # imports torch, which most tables do without
+
+    config = read_config(adapter)
+    return config.kind == "dep" and config.refine != "none"
+
+
+def write(found: Found, folder: Path, units: Mapping[str, Any] | None = None) -> tuple[Path, ...]:
     """Leave a table in every format, its figure, and the report of all tables in the folder; the report comes last."""
     stem = folder / "tables" / found.name.replace("/", "-")
     stem.parent.mkdir(parents=True, exist_ok=True)
-    record = record_of(found)
+    record = record_of(found, units)
     results.write_json(stem.with_suffix(".json"), record)
     texts = {".txt": to_text, ".md": to_markdown, ".tex": to_latex, ".csv": to_csv}
     files = [stem.with_suffix(".json")]
@@ -114,13 +139,14 @@ def _all(folder: Path) -> tuple[list[Mapping[str, Any]], dict[str, Path]]:
     return records, {one["name"]: path.with_suffix(".svg") for one, path in zip(records, paths, strict=True)}
 
 
-def record_of(found: Found) -> dict[str, Any]:
-    """The table as plain data, with samples side by side, controls and cost."""
+def record_of(found: Found, units: Mapping[str, Any] | None = None) -> dict[str, Any]:
+    """The table as plain data, with samples side by side, controls, cost and an adapter's units."""
     return {
         **to_dict(found),
         "samples": _samples(found),
         "controls": _controls(found),
         "cost": [_cost(run) for run in found.runs],
+        "units": units,
     }
 
 

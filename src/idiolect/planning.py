@@ -1,0 +1,437 @@
+"""What fitting and evaluating would take, before any weight is loaded: memory item by item, tokens, hours on a device.
+
+Every figure is a product that is shown beside it. Memory is an upper bound at the settings' token budgets, without the
+allocator's slack; hours assume the utilisation that is stated, so they are a scale, not a promise.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any, NamedTuple
+
+from idiolect.config import read_json
+from idiolect.errors import ConfigError, NotFoundError
+from idiolect.llm.registry import SANDBOX_BACKBONE, BackboneConfig, backend_of
+from idiolect.methods.base import BASELINES, requirements
+from idiolect.pipeline.settings import Settings
+from idiolect.registry import suggest
+from idiolect.softprompt.config import AdapterConfig, PPlugConfig
+
+GB = 1e9
+MFU, BANDWIDTH_SHARE = 0.35, 0.6
+"""Shares of a device's peak arithmetic and memory bandwidth that hours are computed with."""
+_PROMPT, _TARGET = 2048, 512
+"""Tokens of a prompt and of a target where the settings set no bound."""
+_ROOM = 0.9
+"""Share of a device's memory that may be planned with; the rest is the allocator's and the framework's."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Shape:
+    """Dimensions of a decoder-only language model with gated feed-forward layers (Qwen2, Llama)."""
+
+    name: str
+    layers: int
+    hidden: int
+    heads: int
+    kv_heads: int
+    head_dim: int
+    intermediate: int
+    vocabulary: int
+    tied: bool = False
+    """Whether input and output embeddings are one matrix."""
+    attention_bias: bool = True
+    """Whether query, key and value projections have biases, as in Qwen2."""
+
+    @property
+    def query(self) -> int:
+        """Width of a layer's queries."""
+        return self.heads * self.head_dim
+
+    @property
+    def key(self) -> int:
+        """Width of a layer's keys, and of its values."""
+        return self.kv_heads * self.head_dim
+
+    @property
+    def layer_parameters(self) -> int:
+        """Parameters of all layers and norms, without embeddings: what each token is multiplied with."""
+        attention = self.hidden * (2 * self.query + 2 * self.key)
+        biases = self.query + 2 * self.key if self.attention_bias else 0
+        return self.layers * (attention + biases + 3 * self.hidden * self.intermediate + 2 * self.hidden) + self.hidden
+
+    @property
+    def parameters(self) -> int:
+        """All parameters."""
+        return self.layer_parameters + self.vocabulary * self.hidden * (1 if self.tied else 2)
+
+    @property
+    def activation_bytes(self) -> Mapping[int, int]:
+        """Bytes that the backward pass keeps per token and layer, by bytes per number (2 or 4); weights are frozen.
+
+        Two norms keep their input in float32 (8 H). Attention keeps queries, keys and values, repeated for all heads,
+        and its output. The feed-forward layer keeps gate, activated gate and up.
+        """
+        return {b: 8 * self.hidden + b * (4 * self.query + 3 * self.intermediate) for b in (2, 4)}
+
+
+def _qwen(name: str, layers: int, hidden: int, heads: int, kv: int, inner: int, *, tied: bool = False) -> Shape:
+    vocabulary = 151_936 if tied or hidden < 3584 else 152_064
+    return Shape(
+        name=name, layers=layers, hidden=hidden, heads=heads, kv_heads=kv, head_dim=hidden // heads, intermediate=inner,
+        vocabulary=vocabulary, tied=tied,
+    )  # fmt: skip
+
+
+SHAPES: Mapping[str, Shape] = MappingProxyType(
+    {
+        "0.5b": _qwen("Qwen2.5-0.5B", 24, 896, 14, 2, 4864, tied=True),
+        "1.5b": _qwen("Qwen2.5-1.5B", 28, 1536, 12, 2, 8960, tied=True),
+        "3b": _qwen("Qwen2.5-3B", 36, 2048, 16, 2, 11_008, tied=True),
+        "7b": _qwen("Qwen2.5-7B", 28, 3584, 28, 4, 18_944),
+        "14b": _qwen("Qwen2.5-14B", 48, 5120, 40, 8, 13_824),
+        "32b": _qwen("Qwen2.5-32B", 64, 5120, 40, 8, 27_648),
+        "72b": _qwen("Qwen2.5-72B", 80, 8192, 64, 8, 29_568),
+    }
+)
+"""Qwen2.5 by size. A name that ends in a size, such as Qwen/Qwen2.5-7B-Instruct, has its shape."""
+
+
+class Device(NamedTuple):
+    """An accelerator, by its data sheet."""
+
+    name: str
+    gigabytes: float
+    teraflops: float
+    """Dense, in bfloat16 (float32 on a CPU)."""
+    bandwidth: float
+    """GB a second."""
+
+
+DEVICES: Mapping[str, Device] = MappingProxyType(
+    {
+        "a100-40": Device("A100 40 GB", 40, 312, 1555),
+        "a100-80": Device("A100 80 GB", 80, 312, 2039),
+        "h100": Device("H100 80 GB", 80, 989, 3350),
+        "h200": Device("H200 141 GB", 141, 989, 4800),
+        "l40s": Device("L40S 48 GB", 48, 362, 864),
+        "rtx4090": Device("RTX 4090 24 GB", 24, 165, 1008),
+        "cpu": Device("two CPU cores, 16 GB", 16, 0.1, 20),
+    }
+)
+
+
+class Item(NamedTuple):
+    """One figure and how it comes about."""
+
+    name: str
+    value: float
+    """Bytes, tokens or hours."""
+    arithmetic: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Part:
+    """What one command takes."""
+
+    command: str
+    batch: int
+    memory: tuple[Item, ...]
+    """In bytes."""
+    tokens: float
+    hours: tuple[Item, ...]
+    fits: bool
+    largest_batch: int
+    """That fits; 0: not even one example does."""
+
+    @property
+    def bytes(self) -> float:
+        """All of the memory."""
+        return sum(item.value for item in self.memory)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, repr=False)
+class Plan:
+    """What a run would take on a device."""
+
+    shape: Shape
+    device: Device
+    dtype: str
+    adapter: int
+    """Parameters of the adapter; 0: there is none."""
+    parts: tuple[Part, ...]
+    notes: tuple[str, ...]
+
+    def __repr__(self) -> str:
+        return self.text
+
+    @property
+    def text(self) -> str:
+        """A line per figure, with its arithmetic."""
+        return "\n".join(_lines(self))
+
+    def record(self) -> dict[str, Any]:
+        """Plain data."""
+        return asdict(self) | {
+            "device": self.device._asdict(),
+            "shape": asdict(self.shape) | {"parameters": self.shape.parameters},
+            "parts": [
+                asdict(part)
+                | {name: [item._asdict() for item in getattr(part, name)] for name in ("memory", "hours")}
+                | {"bytes": part.bytes}
+                for part in self.parts
+            ],
+        }
+
+
+def plan(settings: Settings, *, device: str = "h100", train: int = 1000, test: int = 1000, dim: int = 1024) -> Plan:
+    """What ``fit`` and ``evaluate`` with these settings would take.
+
+    Args:
+        settings: As of both commands.
+        device: A name of ``DEVICES``.
+        train: Training examples.
+        test: Evaluated targets.
+        dim: Width of the encoder's vectors.
+
+    Raises:
+        ConfigError: An unknown device, or a model behind an endpoint, whose memory is not ours.
+        NotFoundError: The backbone's shape is not known, and it is no folder with a configuration.
+
+    Example:
+        >>> plan(Settings.model_validate({"backbone": {"model": "7b"}})).shape.parameters
+        7615616512
+    """
+    if device not in DEVICES:
+        raise ConfigError(f"unknown device {device!r}", hint=suggest(device, DEVICES))
+    shape, chosen = shape_of(settings.backbone), DEVICES[device]
+    dtype = settings.backbone.dtype if settings.backbone.dtype != "auto" else _dtype(chosen)
+    found = _Planner(settings, shape, chosen, 4 if dtype == "float32" else 2, dim)
+    parts = [found.evaluate(test)]
+    if requirements(settings.adapter_method).adapter and backend_of(settings.backbone) == "transformers":
+        parts.insert(0, found.fit(train))
+    return Plan(
+        shape=shape, device=chosen, dtype=dtype, adapter=found.adapter, parts=tuple(parts), notes=tuple(found.notes())
+    )
+
+
+def _dtype(device: Device) -> str:
+    return "float32" if device is DEVICES["cpu"] else "bfloat16"
+
+
+def shape_of(backbone: BackboneConfig) -> Shape:
+    """The dimensions of a backbone: by its size, or from the configuration in its folder.
+
+    Raises:
+        ConfigError: It is behind an endpoint, or ``fake``.
+        NotFoundError: Its dimensions are not known here.
+    """
+    if backend_of(backbone) in ("openai", "fake"):
+        raise ConfigError("a model behind an endpoint takes no memory here", hint="plan for a model in this process")
+    name = backbone.model
+    folder = SANDBOX_BACKBONE if name == "sandbox" else Path(name)
+    if (folder / "config.json").is_file():
+        return _read_shape(name, folder / "config.json")
+    size = next((part for part in reversed(name.lower().replace("_", "-").split("-")) if part in SHAPES), None)
+    if size is None or not ("qwen2.5" in name.lower() or name.lower() in SHAPES):
+        known = f"a Qwen2.5 size ({', '.join(SHAPES)}), or a folder with config.json"
+        raise NotFoundError(f"the shape of {name!r} is not known", hint=known)
+    return SHAPES[size]
+
+
+def _read_shape(name: str, path: Path) -> Shape:
+    try:
+        stated = read_json(path)
+        heads, hidden = int(stated["num_attention_heads"]), int(stated["hidden_size"])
+        shape = Shape(
+            name=name,
+            layers=int(stated["num_hidden_layers"]),
+            hidden=hidden,
+            heads=heads,
+            kv_heads=int(stated.get("num_key_value_heads") or heads),
+            head_dim=int(stated.get("head_dim") or hidden // heads),
+            intermediate=int(stated["intermediate_size"]),
+            vocabulary=int(stated["vocab_size"]),
+            tied=bool(stated.get("tie_word_embeddings", False)),
+            attention_bias=stated.get("model_type") == "qwen2" or bool(stated.get("attention_bias", False)),
+        )
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, ZeroDivisionError) as error:
+        raise NotFoundError(f"{str(path)!r} states no shape of a decoder: {error!r}", hint="name a size: 7b") from error
+    return shape
+
+
+def adapter_parameters(config: AdapterConfig | PPlugConfig) -> int:
+    """Parameters of an adapter; of PPlug without a copy of the text encoder."""
+    if isinstance(config, PPlugConfig):
+        return config.min_parameters
+    autoencoder = 0 if config.refine == "none" else 2 * config.d_in * config.width + config.d_in + config.width
+    projector = (config.width + config.hidden_size + 2) * config.hidden_size
+    return autoencoder + len(config.kept_streams) * projector + (2 if config.match_norm else 0)
+
+
+class _Planner:
+    """Figures of one run on one device."""
+
+    def __init__(self, settings: Settings, shape: Shape, device: Device, width: int, dim: int) -> None:
+        self.settings, self.shape, self.device, self.width = settings, shape, device, width
+        needs = requirements(settings.adapter_method).adapter
+        config = settings.adapter_config(d_in=dim, hidden_size=shape.hidden) if needs else None
+        self.adapter = adapter_parameters(config) if config else 0
+        self.prompt = settings.backbone.max_prompt_tokens or _PROMPT
+        self.target = settings.fit.max_target_tokens or _TARGET
+        self.new = settings.sampling.max_new_tokens
+
+    def notes(self) -> Iterator[str]:
+        """What the figures rest on."""
+        yield (
+            f"prompts of {self.prompt:,}, targets of {self.target:,} and texts of {self.new:,} tokens are upper "
+            "bounds; most are shorter, and memory and hours with them"
+        )
+        yield (
+            f"{self.device.name}: {self.device.teraflops:g} TFLOP/s at {MFU:.0%}, {self.device.bandwidth:g} GB/s at "
+            f"{BANDWIDTH_SHARE:.0%}; {_ROOM:.0%} of {self.device.gigabytes:g} GB is planned with"
+        )
+        own = [name for name, role in self.settings.differences.asked.items() if role.backbone is not None]
+        if own:
+            yield f"models that play a role to themselves are not counted: {', '.join(own)}"
+        if self.settings.adapter_method == "pplug":
+            yield "a trained copy of the text encoder is not counted"
+
+    def fit(self, examples: int) -> Part:
+        """``fit``: forward and backward passes of one device."""
+        how, tokens = self.settings.fit, self.prompt + self.target
+        # Frozen weights get no gradient: a token costs 2 P forward and 2 P back, and 2 P again if recomputed.
+        passes = 6 if how.checkpointing else 4
+        flops = self._flops(tokens, passes)
+        total = float(
+            examples * how.epochs if how.max_steps is None else how.max_steps * how.batch_size * how.accumulation
+        )
+        hours = total * flops / (self.device.teraflops * 1e12 * MFU) / 3600
+        each = f"{passes} x {self._billions} x {tokens:,} tokens, attention"
+        said = f"{total:,.0f} examples x {flops / 1e12:,.1f} TFLOP ({each})"
+        return self._part(
+            "fit", how.batch_size, self._fit_memory, total * tokens, (Item("forward and backward", hours, said),)
+        )
+
+    def _fit_memory(self, batch: int) -> tuple[Item, ...]:
+        s, b, how, tokens = self.shape, self.width, self.settings.fit, self.prompt + self.target
+        layer = s.activation_bytes[b]
+        kept = s.layers * s.hidden * b + layer if how.checkpointing else s.layers * layer
+        what = "one layer, and inputs of all" if how.checkpointing else f"{s.layers} layers x {layer:,} bytes"
+        return (
+            self._weights(),
+            Item("adapter", 16.0 * self.adapter, f"{self.adapter / 1e6:.2f} M x 16 bytes: float32, gradient, AdamW"),
+            Item("activations", float(batch * tokens * kept), f"{batch} x {tokens:,} tokens x {what}"),
+            Item(
+                "logits", 14.0 * batch * self.target * s.vocabulary,
+                f"{batch} x {self.target:,} targets x {s.vocabulary:,} x 14 bytes: logits, float32, softmax, gradient",
+            ),
+        )  # fmt: skip
+
+    def evaluate(self, targets: int) -> Part:
+        """``evaluate``: a likelihood and a text of every target and method."""
+        methods = list(dict.fromkeys((*BASELINES, *self.settings.methods, *self._fitted())))
+        calls = {name: self._calls(name) for name in methods}
+        n_calls, batch = sum(calls.values()), self.settings.backbone.batch_size
+        read = targets * len(methods) * self._flops(self.prompt + self.target, 2)
+        prefill = targets * n_calls * self._flops(self.prompt, 2)
+        per_second = self.device.teraflops * 1e12 * MFU
+        # Each new token of a batch reads all weights and the batch's keys and values once.
+        step = (self._weights().value + self._cache(batch)) / (self.device.bandwidth * 1e9 * BANDWIDTH_SHARE)
+        decode = targets * n_calls * self.new / batch * max(step, batch * self._flops(1, 2) / per_second)
+        shown = ", ".join(f"{name} {n}" for name, n in calls.items())
+        hours = (
+            Item(
+                "likelihoods",
+                read / per_second / 3600,
+                f"{targets:,} targets x {len(methods)} methods, one forward pass",
+            ),
+            Item("prompts", prefill / per_second / 3600, f"{targets:,} targets x {n_calls} calls ({shown})"),
+            Item("new tokens", decode / 3600, f"{self.new:,} a call, {batch} at once, {step * 1e3:.0f} ms a step"),
+        )
+        tokens = targets * (len(methods) * (self.prompt + self.target) + n_calls * (self.prompt + self.new))
+        return self._part("evaluate", batch, self._evaluate_memory, float(tokens), hours)
+
+    def _fitted(self) -> tuple[str, ...]:
+        in_process = backend_of(self.settings.backbone) == "transformers"
+        return (self.settings.adapter_method,) if in_process and self.adapter else ()
+
+    def _calls(self, method: str) -> int:
+        """Calls of the run's model per target: roles that other models play are not counted."""
+        roles, needs = self.settings.differences.roles, requirements(method)
+        own = [name for name in needs.roles if name in roles and roles[name].backbone is None]
+        anchors = self.settings.differences.comparison.anchors
+        return 1 + sum(anchors if name in ("extractor", "validator") else 1 for name in own if name != "generator")
+
+    def _evaluate_memory(self, batch: int) -> tuple[Item, ...]:
+        s, b, tokens = self.shape, self.width, self.prompt + max(self.new, self.target)
+        logits = batch * self.target * s.vocabulary * b + 8 * self.target * s.vocabulary
+        working = batch * tokens * b * (3 * s.intermediate + 4 * s.hidden)
+        layer = f"(3 x {s.intermediate:,} + 4 x {s.hidden:,}) x {b}"
+        rows = f"{batch} x {self.target:,} targets x {s.vocabulary:,} x {b} bytes"
+        return (
+            self._weights(),
+            Item("adapter", 4.0 * self.adapter, f"{self.adapter / 1e6:.2f} M x 4 bytes"),
+            Item(
+                "keys and values", self._cache(batch),
+                f"{batch} x {self.prompt + self.new:,} tokens x {s.layers} layers x 2 x {s.key:,} x {b} bytes",
+            ),
+            Item("one layer's work", float(working), f"{batch} x {tokens:,} tokens x {layer}"),
+            Item("logits", float(logits), f"{rows}, one row in float32"),
+        )  # fmt: skip
+
+    def _cache(self, batch: int) -> float:
+        s = self.shape
+        return float(batch * (self.prompt + self.new) * s.layers * 2 * s.key * self.width)
+
+    def _weights(self) -> Item:
+        return Item("weights", float(self.shape.parameters * self.width), f"{self._billions} x {self.width} bytes")
+
+    @property
+    def _billions(self) -> str:
+        n = self.shape.parameters
+        return f"{n / 1e9:.2f} B" if n >= 1e9 else f"{n / 1e6:.1f} M"
+
+    def _flops(self, tokens: int, passes: int) -> float:
+        """Operations of one text: 2 per parameter and token for each forward pass, and attention's two products."""
+        s = self.shape
+        dense = s.layer_parameters + s.vocabulary * s.hidden * (self.target / max(tokens, 1) if tokens > 1 else 1)
+        return passes * tokens * (dense + s.layers * s.query * tokens)
+
+    def _part(self, command: str, batch: int, memory: Any, tokens: float, hours: tuple[Item, ...]) -> Part:
+        room = _ROOM * self.device.gigabytes * GB
+
+        def needs(size: int) -> float:
+            return sum(item.value for item in memory(size))
+
+        each = needs(2) - needs(1)  # everything but weights grows with the batch
+        largest = max(0, int((room - needs(1)) // each) + 1) if needs(1) <= room else 0
+        return Part(
+            command=command, batch=batch, memory=memory(batch), tokens=tokens, hours=hours, fits=needs(batch) <= room,
+            largest_batch=largest,
+        )  # fmt: skip
+
+
+def _lines(found: Plan) -> Iterator[str]:
+    s = found.shape
+    share = f", adapter {found.adapter / 1e6:.2f} M ({found.adapter / (s.parameters + found.adapter):.2%} of all)"
+    yield (
+        f"{s.name}: {s.parameters:,} parameters in {found.dtype} ({s.layers} layers, width {s.hidden:,}, vocabulary "
+        f"{s.vocabulary:,}){share if found.adapter else ''}"
+    )
+    for part in found.parts:
+        verdict = "fits" if part.fits else "does not fit"
+        most = f"largest batch that fits: {part.largest_batch}" if part.largest_batch else _SMALLER
+        yield ""
+        yield f"{part.command} on {found.device.name}: {part.bytes / GB:,.1f} GB, {verdict}; {most}"
+        yield from (f"  {item.name:<20} {item.value / GB:>9,.2f} GB  {item.arithmetic}" for item in part.memory)
+        yield from (f"  {item.name:<20} {item.value:>9,.2f} h   {item.arithmetic}" for item in part.hours)
+        yield f"  {'tokens':<20} {part.tokens / 1e6:>9,.1f} M"
+    yield ""
+    yield from (f"- {note}" for note in found.notes)
+
+
+_SMALLER = "not even one example fits: fit.checkpointing=true, smaller budgets, or a larger device"

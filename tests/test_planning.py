@@ -1,0 +1,138 @@
+"""The estimate of memory and time: its parameters and activations are those of the models themselves."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+import transformers as tf
+
+from idiolect.cli.main import main
+from idiolect.config import load
+from idiolect.errors import ConfigError, NotFoundError
+from idiolect.llm.registry import BackboneConfig
+from idiolect.pipeline.settings import Settings
+from idiolect.planning import DEVICES, SHAPES, Shape, plan, shape_of
+from idiolect.softprompt.model import make_adapter
+
+DEP = Path(__file__).parents[1] / "recipes" / "dep" / "dep.yaml"
+
+
+def made(shape: Shape, **more: Any) -> Any:
+    config = tf.Qwen2Config(
+        hidden_size=shape.hidden,
+        intermediate_size=shape.intermediate,
+        num_hidden_layers=shape.layers,
+        num_attention_heads=shape.heads,
+        num_key_value_heads=shape.kv_heads,
+        vocab_size=shape.vocabulary,
+        tie_word_embeddings=shape.tied,
+        **more,
+    )
+    return tf.AutoModelForCausalLM.from_config(config)
+
+
+@pytest.mark.parametrize("size", SHAPES)
+def test_parameters_are_those_of_the_architecture(size: str) -> None:
+    shape = SHAPES[size]
+    with torch.device("meta"):
+        model = made(shape)
+    assert sum(one.numel() for one in model.parameters()) == shape.parameters
+    assert f"{shape.parameters / 1e9:.1f}"[0] != "0" or size == "0.5b"
+
+
+def test_the_adapter_is_0_40_percent_of_the_7b_model_as_the_paper_says() -> None:
+    settings = load(Settings, DEP)
+    found = plan(settings)
+    config: Any = settings.adapter_config(d_in=1024, hidden_size=found.shape.hidden)
+    assert found.adapter == sum(one.numel() for one in make_adapter(config).parameters())
+    assert f"{found.adapter / (found.adapter + found.shape.parameters):.2%}" == "0.40%"
+    assert "0.40% of all" in found.text
+
+
+@pytest.mark.parametrize(("dtype", "width"), [(torch.bfloat16, 2), (torch.float32, 4)])
+def test_activations_are_what_the_backward_pass_keeps(dtype: torch.dtype, width: int) -> None:
+    shape = Shape(name="tiny", layers=3, hidden=64, heads=4, kv_heads=2, head_dim=16, intermediate=160, vocabulary=50)
+    model, tokens = made(shape).to(dtype).requires_grad_(False), 128
+    weights = {one.untyped_storage().data_ptr() for one in model.parameters()}
+    kept: dict[int, int] = {}
+
+    def keep(tensor: torch.Tensor) -> torch.Tensor:
+        storage = tensor.untyped_storage()
+        if storage.data_ptr() not in weights:
+            kept[storage.data_ptr()] = storage.nbytes()
+        held.append(tensor)  # so that no storage is used again
+        return tensor
+
+    held: list[torch.Tensor] = []
+    embeds = torch.randn(1, tokens, 64, dtype=dtype, requires_grad=True)
+    with torch.autograd.graph.saved_tensors_hooks(keep, lambda tensor: tensor):
+        model.model(inputs_embeds=embeds, attention_mask=torch.ones(1, tokens, dtype=torch.long), use_cache=False)
+    estimated = shape.layers * tokens * shape.activation_bytes[width]
+    assert 0.75 < sum(kept.values()) / estimated < 1.15
+
+
+def test_a_plan_states_its_arithmetic_and_what_fits(capsys: pytest.CaptureFixture[str]) -> None:
+    main(["doctor", "--plan", str(DEP), "--device", "h100", "--train", "3996", "--test", "3996"])
+    text = capsys.readouterr().out
+    assert "7,615,616,512 parameters in bfloat16" in text
+    assert "7.62 B x 2 bytes" in text
+    main(["doctor", "--plan", str(DEP), "--device", "rtx4090", "--json"])
+    record = json.loads(capsys.readouterr().out)
+    fit = next(part for part in record["parts"] if part["command"] == "fit")
+    assert fit["bytes"] == pytest.approx(sum(item["value"] for item in fit["memory"]))
+    assert not fit["fits"]
+    assert fit["largest_batch"] == 0
+    main(["doctor", "--plan", "7b", "--device", "rtx4090", "--set", "fit.checkpointing=true",
+          "--set", "fit.batch_size=1", "--json"])  # fmt: skip
+    (fit, _) = json.loads(capsys.readouterr().out)["parts"]
+    assert fit["fits"]
+    assert fit["largest_batch"] >= 1
+
+
+def test_more_work_takes_more_and_a_faster_device_less() -> None:
+    settings = Settings.model_validate({"backbone": {"model": "Qwen/Qwen2.5-7B-Instruct"}})
+    (fit, evaluate), (longer, more) = (plan(settings, train=n, test=n).parts for n in (100, 200))
+    assert sum(h.value for h in longer.hours) == pytest.approx(2 * sum(h.value for h in fit.hours))
+    assert more.tokens == pytest.approx(2 * evaluate.tokens)
+    slow, fast = (plan(settings, device=name).parts[0].hours[0].value for name in ("a100-80", "h100"))
+    assert fast < slow
+    sizes = [plan(Settings.model_validate({"backbone": {"model": size}})).parts[0].bytes for size in SHAPES]
+    assert sizes == sorted(sizes)
+    wide = plan(settings.model_copy(update={"backbone": settings.backbone.model_copy(update={"batch_size": 64})}))
+    assert wide.parts[1].bytes > evaluate.bytes
+
+
+def test_the_largest_batch_is_the_largest_that_fits() -> None:
+    settings = Settings.model_validate({"backbone": {"model": "1.5b"}})
+    room = 0.9 * DEVICES["h100"].gigabytes * 1e9
+    most = plan(settings).parts[0].largest_batch
+    for size, fits in ((most, True), (most + 1, False)):
+        changed = settings.model_copy(update={"fit": settings.fit.model_copy(update={"batch_size": size})})
+        part = plan(changed).parts[0]
+        assert part.fits is fits
+        assert (part.bytes <= room) is fits
+
+
+def test_calls_are_counted_by_role() -> None:
+    roles = {"extractor": {}, "validator": {}, "summarizer": {}}
+    settings = {"backbone": {"model": "7b"}, "methods": ["drp"], "differences": roles}
+    hours = {item.name: item for item in plan(Settings.model_validate(settings)).parts[-1].hours}
+    assert "drp 18" in hours["prompts"].arithmetic
+
+
+def test_shapes_come_from_folders_too(tmp_path: Path) -> None:
+    shape = shape_of(BackboneConfig())
+    assert shape.parameters == 3_064_128 or shape.parameters > 2e6
+    (tmp_path / "config.json").write_text('{"hidden_size": 8}')
+    with pytest.raises(NotFoundError, match="states no shape"):
+        shape_of(BackboneConfig(model=str(tmp_path)))
+    with pytest.raises(NotFoundError, match="the shape of 'gpt-9' is not known"):
+        shape_of(BackboneConfig(model="gpt-9"))
+    with pytest.raises(ConfigError, match="behind an endpoint"):
+        shape_of(BackboneConfig(model="fake"))
+    with pytest.raises(ConfigError, match="unknown device 'h10'"):
+        plan(Settings.model_validate({"backbone": {"model": "7b"}}), device="h10")
