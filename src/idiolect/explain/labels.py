@@ -64,7 +64,9 @@ def read_words(texts: Sequence[str], users: np.ndarray, *, min_users: int) -> Wo
         min_users: So that no label holds what only one or two people write, such as a name.
     """
     numbers: dict[str, int] = {}
-    found = [[numbers.setdefault(word, len(numbers)) for word in set(_TOKEN.findall(t.lower()))] for t in texts]
+    found = [
+        [numbers.setdefault(word, len(numbers)) for word in dict.fromkeys(_TOKEN.findall(t.lower()))] for t in texts
+    ]
     columns = np.fromiter((number for row in found for number in row), dtype=np.int64)
     rows = np.repeat(np.arange(len(texts)), [len(row) for row in found])
     by_user = np.unique(np.stack([columns, users[rows]]), axis=1)[0] if len(rows) else columns
@@ -103,7 +105,7 @@ def make_labels(words: Words, strong: np.ndarray, weak: np.ndarray, items: np.nd
     for unit in range(strong.shape[1]):
         best = np.argsort(-z[:, unit], kind="stable")[:size]
         best = best[z[best, unit] >= _LEAST_Z]
-        labels.append(Label(tuple(words.names[k] for k in best.tolist()), odds[best, unit]))
+        labels.append(Label(tuple(words.names[k] for k in best.tolist()), odds[best, unit].astype(np.float64)))
     return labels
 
 

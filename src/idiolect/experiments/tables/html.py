@@ -10,6 +10,7 @@ from typing import Any
 
 from idiolect.errors import visible
 from idiolect.experiments.tables.render import title_of
+from idiolect.explain.units import clip
 
 Record = Mapping[str, Any]
 _STYLE = """
@@ -144,19 +145,20 @@ def _units(record: Record) -> Iterator[str]:
 def _unit(one: Record) -> Record:
     share = {"active": "active", "soft prompt": "shift", "between users": "user_share", "between items": "item_share"}
     style = ", ".join(f"{name} {rho:+.2f}" for name, rho in one["style"].items())
-    top = one["top"][0]["text"] if one["top"] else ""
-    peer = (one["top"][0]["peer_text"] or "") if one["top"] else ""
+    top = one["top"][0] if one["top"] else {"text": "", "peer_text": None}
     return {
         "unit": one["number"],
         "label": ", ".join(one["label"]) or "none",
         "AUC": "-" if one["auc"] is None else f"{one['auc']:.2f}",
         "style": style,
-        "strongest in": top,
-        "a peer on the same item": peer,
+        "strongest in": clip(top["text"]),
+        "a peer on the same item": clip(top["peer_text"] or ""),
         **{title: f"{one[name]:.0%}" for title, name in share.items()},
     }
 
 
+_LONG = 40
+"""Characters from which a cell is text, set from the left."""
 _UNITS = (
     *("unit", "label", "AUC", "active", "soft prompt", "between users", "between items", "style"),
     *("strongest in", "a peer on the same item"),
@@ -168,7 +170,12 @@ _COST = (
 )
 
 
+def _plain_cell(value: object) -> str:
+    kind = ' class="text"' if len(str(value)) > _LONG else ""
+    return f"<td{kind}>{_text(value)}</td>"
+
+
 def _plain_table(head: Sequence[str], rows: Sequence[Record]) -> str:
     lines = ["".join(f"<th>{_text(name)}</th>" for name in head)]
-    lines += ["".join(f"<td>{_text(row.get(name, ''))}</td>" for name in head) for row in rows]
+    lines += ["".join(_plain_cell(row.get(name, "")) for name in head) for row in rows]
     return f'<div class="wide"><table>{"".join(f"<tr>{line}</tr>" for line in lines)}</table></div>'
