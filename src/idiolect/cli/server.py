@@ -78,6 +78,7 @@ def studio(
     port: int = 8766,
     browser: bool = True,
     show_peers: Annotated[bool, Parameter(negative="")] = False,
+    export: Path | None = None,
     upstream: str | None = None,
     model: str | None = None,
     adapter: Path | None = None,
@@ -95,6 +96,7 @@ def studio(
         port: Port on 127.0.0.1; another free one, if it is taken.
         browser: Open the browser.
         show_peers: Show texts of others on the same items as evidence, too.
+        export: Write the evaluations of --results as one HTML file that opens without a server, and end.
         upstream: Base URL of an OpenAI-compatible endpoint that answers, up to and with /v1.
         model: What the endpoint calls its model.
         adapter: Folder of a fitted adapter, for DEP with a model in this process.
@@ -103,7 +105,13 @@ def studio(
     """
     for package in ("fastapi", "uvicorn", "prometheus_client", "httpx2"):
         require(package, extra="serve")
-    from idiolect.server.studio import run_studio
+    if export is not None:
+        from idiolect.server.export import export_evaluations
+
+        written = export_evaluations(results, export)
+        say(f"{export}: {written} {'evaluation' if written == 1 else 'evaluations'}; it holds users' texts")
+        return
+    from idiolect.server.launch import run_studio
     from idiolect.store.sql import SqlStore
 
     SqlStore(store, create=False).close()

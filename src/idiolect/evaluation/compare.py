@@ -34,7 +34,8 @@ from idiolect.pipeline.results import lacks_text
 from idiolect.registry import suggest
 from idiolect.types import ConditionId
 
-_MAX_BYTES = 2**28
+MAX_BYTES = 2**28
+"""Of a record of results."""
 _MOST_RESAMPLES = 1_000_000
 _KEY = ("user", "item", "target", "reference")
 
@@ -72,7 +73,7 @@ def read_evaluation(folder: Path) -> Recorded:
     if not path.is_file():
         raise InputError(f"{str(folder)!r} holds no finished evaluation", hint="name a folder of idiolect evaluate")
     try:
-        record = read_json(path, max_bytes=_MAX_BYTES)
+        record = read_json(path, max_bytes=MAX_BYTES)
         conditions = _conditions(record)
         _check_record(record["settings"])
         files = {one: results.output_file(folder, "samples", one.plain_name) for one in conditions}
@@ -377,7 +378,7 @@ def compare_evaluations(
     """
     groups = read_groups(evaluations, pool=pool)
     first, runs = groups[0].members[0], runs_of(groups)
-    names = tuple(metrics) or _recorded_metrics(first)
+    names = tuple(metrics) or recorded_metrics(first)
     texts = load_metrics(names)
     shown: list[Aggregate] = [NLL, *texts]
     check_names(shown)
@@ -410,7 +411,7 @@ def _missing(runs: Iterable[Run]) -> Iterator[str]:
                 )
 
 
-def _recorded_metrics(first: Recorded) -> tuple[str, ...]:
+def recorded_metrics(first: Recorded) -> tuple[str, ...]:
     """Those that need only a text and its reference, and whose code the folder does not choose."""
     recorded = first.settings.get("metrics", DEFAULT_METRICS)
     return tuple(name for name in recorded if name in METRICS)

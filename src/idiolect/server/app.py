@@ -23,7 +23,7 @@ from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 from starlette.concurrency import run_in_threadpool
 from starlette.exceptions import HTTPException
 
-from idiolect.server import explore, openai_api, rest, studio
+from idiolect.server import evaluations, explore, openai_api, rest, studio
 from idiolect.server.http import (
     MCP_PATH,
     PUBLIC,
@@ -70,7 +70,8 @@ def create_app(config: ServerConfig) -> FastAPI:
     app.state.services = Services(config, keys, tenants, voices, gate, metrics)
     for kind in (ApiError, RequestValidationError, HTTPException, Exception):
         app.add_exception_handler(kind, handle)
-    app.router.routes.extend([*openai_api.router.routes, *rest.router.routes, *explore.router.routes])
+    for one in (openai_api, rest, explore, evaluations):
+        app.router.routes.extend(one.router.routes)
     _add_operation(app)
     if config.studio:
         app.router.routes.extend(studio.routes())

@@ -5,10 +5,12 @@ Other users are numbers and ids; their texts are returned only where the operato
 
 from __future__ import annotations
 
+import io
 from dataclasses import asdict
 from typing import Annotated, Any
 
 import numpy as np
+import polars as pl
 from fastapi import APIRouter, Query, Request
 from fastapi.responses import Response
 from pydantic import BaseModel, ConfigDict, Field
@@ -172,3 +174,14 @@ def get_map_column(
         raise ConfigError(f"unknown column {name!r}", hint=suggest(name, (*special, *NAMES)))
     column = special[name] if name in special else people.effects[:, NAMES.index(name)]
     return Response(np.ascontiguousarray(column, dtype="<f4").tobytes(), media_type="application/octet-stream")
+
+
+@router.get("/map/parquet", tags=["explore"], summary="The map as a file", response_class=Response)
+def get_map_file(request: Request, caller: MayRead) -> Response:
+    """A Parquet file for other tools: user, x, y, items, and an effect per measure."""
+    people = caller.tenant.people(_services(request).config.min_peers)
+    places = {"user": people.users, "x": people.points[:, 0], "y": people.points[:, 1], "items": people.n_items}
+    effects = {name: people.effects[:, place] for place, name in enumerate(NAMES)}
+    file = io.BytesIO()
+    pl.DataFrame({**places, **effects}).write_parquet(file)
+    return Response(file.getvalue(), media_type="application/vnd.apache.parquet")

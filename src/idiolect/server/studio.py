@@ -6,22 +6,14 @@ load its own files only, runs no script or style of a document, and lets no othe
 
 from __future__ import annotations
 
-import secrets
-import socket
-import tempfile
-import threading
-import webbrowser
-from collections.abc import Callable
 from hashlib import sha256
 from importlib.resources import files
-from pathlib import Path
 
 from fastapi import Request
 from fastapi.responses import Response
 from starlette.routing import Route
 
 from idiolect.server.http import STUDIO_FILES, ApiError
-from idiolect.server.settings import ServerConfig
 
 POLICY = (
     "default-src 'self'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'; "
@@ -72,43 +64,3 @@ def routes() -> list[Route]:
         return send(request, request.path_params["name"])
 
     return [Route("/", page), Route(f"{STUDIO_FILES}{{name}}", file)]
-
-
-LOOPBACK = "127.0.0.1"
-
-
-def run_studio(config: ServerConfig, *, browser: bool = True, say: Callable[[str], None]) -> None:
-    """Serve the studio on this machine until the process is asked to end.
-
-    The link holds a key of this process in its fragment, which browsers send to nobody: other users and other sites'
-    pages on this machine cannot read the store.
-
-    Args:
-        config: Settings; host, keys and MCP are those of the studio.
-        browser: Open the link.
-        say: Gets the link.
-    """
-    from idiolect.server.app import serve  # which imports this module
-
-    key = secrets.token_urlsafe(32)
-
-    def ready(host: str, port: int) -> None:
-        link = f"http://{host}:{port}/#key={key}"
-        say(f"studio of {config.store}: {link}")
-        if browser:
-            threading.Thread(target=webbrowser.open, args=(link,), daemon=True).start()
-
-    with tempfile.TemporaryDirectory(prefix="idiolect-studio-") as folder:
-        own = {"host": LOOPBACK, "port": _free(config.port), "data": Path(folder), "key": key, "mcp": False}
-        serve(config.model_copy(update={**own, "studio": True}), ready=ready, quiet=True)
-
-
-def _free(port: int) -> int:
-    """The port, or 0 (any) if it is taken."""
-    with socket.socket() as trial:
-        trial.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            trial.bind((LOOPBACK, port))
-        except OSError:
-            return 0
-    return port

@@ -82,7 +82,26 @@ async function send(method, path, how = {}) {
  * @returns {Promise<any>}
  */
 export async function get(path, query, signal) {
+  const file = document.getElementById("held");
+  if (file) return fromFile(file, path, query ?? {});
   return (await send("GET", path, { query, signal })).json();
+}
+
+/** @type {Record<string, any> | null} */
+let held = null;
+
+/**
+ * What an exported file holds in place of a server.
+ * @param {HTMLElement} file
+ * @param {string} path
+ * @param {Record<string, unknown>} query
+ */
+function fromFile(file, path, query) {
+  held ??= /** @type {Record<string, any>} */ (JSON.parse(file.textContent ?? "{}"));
+  const named = Object.fromEntries(Object.entries(query).sort(([a], [b]) => (a < b ? -1 : 1)).map(([name, value]) => [name, String(value)]));
+  const found = held[`${path} ${JSON.stringify(named)}`];
+  if (found === undefined) throw new ApiError(404, "This file does not hold that.");
+  return found;
 }
 
 /**
@@ -92,6 +111,11 @@ export async function get(path, query, signal) {
  */
 export async function column(path, query, signal) {
   return new Float32Array(await (await send("GET", path, { query, signal })).arrayBuffer());
+}
+
+/** A file of the server. @param {string} path */
+export function raw(path) {
+  return send("GET", path);
 }
 
 /**

@@ -13,6 +13,8 @@ import { searchBox } from "./search.js";
 const PAGES = {
   "": startPage,
   person: personPage,
+  map: async (place, context) => (await import("./map.js")).mapPage(place, context),
+  evaluations: async (place, context) => (await import("./evaluations.js")).evaluationsPage(place, context),
 };
 
 /** @type {Record<string, any> | null} */
@@ -93,9 +95,11 @@ function wordmark() {
  */
 function header(about, here) {
   const top = /** @type {HTMLElement} */ (document.getElementById("top"));
+  /** @param {string} name @param {string} text */
+  const link = (name, text) => h("a", { href: to(name), "aria-current": here === name ? "page" : null }, text);
   fill(top, wordmark(),
     here === "" ? h("span", { class: "grow" }) : searchBox({ id: "search", label: "Find a user", small: true }),
-    h("nav", { "aria-label": "Pages" }, about["results"] ? null : null,
+    h("nav", { "aria-label": "Pages" }, link("map", "Map"), about["results"] ? link("evaluations", "Evaluations") : null,
       h("a", { href: "/docs" }, "API")), themeButton());
 }
 

@@ -73,6 +73,7 @@ function drawHead(place, { user, card, profile, context }) {
     h("div", null, h("p", { class: "eyebrow" }, "How this user differs"), h("h1", null, said(user)), h("p", { class: "lead" }, sentence(card.verdict)),
       h("p", { class: "facts" }, facts.join(" · "))),
     h("div", { class: "actions" },
+      h("a", { class: "button ghost", href: to("map", { user }) }, "Find on the map"),
       button("Download everything", { class: "ghost", onclick: () => void download(user) }),
       may("erase") ? button("Forget …", { class: "ghost danger", onclick: () => void forget(user) }) : null));
 }

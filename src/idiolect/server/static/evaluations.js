@@ -1,0 +1,239 @@
+// Evaluations: tables with intervals, controls, samples with the prompts that models got, two runs compared.
+
+import { get } from "./api.js";
+import { fill, h, newId, said } from "./dom.js";
+import { amount, count, duration, method, plural } from "./format.js";
+import { to } from "./nav.js";
+
+/** @typedef {Record<string, any>} Json */
+const PAGE = 50;
+
+/**
+ * @param {HTMLElement} main
+ * @param {import("./nav.js").Context} context
+ */
+export async function evaluationsPage(main, { params, signal }) {
+  const [run, sample, other] = ["run", "sample", "with"].map((name) => params.get(name));
+  if (run && other) return comparePage(main, run, other, signal);
+  if (run && sample) return samplePage(main, run, sample, signal);
+  if (run) return reportPage(main, run, params, signal);
+  const { evaluations } = await get("evaluations", {}, signal);
+  fill(main, h("h1", { class: "h2" }, "Evaluations"),
+    evaluations.length ? h("ul", { class: "runs" }, evaluations.map(runCard)) : h("p", { class: "quiet" }, "No finished evaluation in the folders of this server."),
+    evaluations.length > 1 ? compareForm(evaluations) : null);
+}
+
+/** @param {Json} one */
+function runCard(one) {
+  return h("li", { class: "card" },
+    h("h2", null, one.unreadable ? said(one.name) : h("a", { href: to("evaluations", { run: one.name }) }, said(one.name))),
+    one.unreadable ? h("p", { class: "error" }, said(one.unreadable)) : [
+      h("p", null, one.methods.map((/** @type {string} */ name) => method(name)[0]).join(", ")),
+      h("p", { class: "quiet small" }, `${plural(one.samples, "sample")} of ${plural(one.users, "user")} · `, said(one.backbone ?? ""), " · ", said(one.encoder ?? ""))]);
+}
+
+/** @param {Json[]} evaluations */
+function compareForm(evaluations) {
+  const names = evaluations.filter((one) => !one["unreadable"]).map((one) => one["name"]);
+  const [a, b] = [newId(), newId()];
+  const pick = (/** @type {string} */ id, /** @type {number} */ k) => {
+    const select = h("select", { id }, names.map((name) => h("option", { value: name }, name)));
+    select.value = names[k] ?? names[0];
+    return select;
+  };
+  const [first, second] = [pick(a, 0), pick(b, 1)];
+  return h("form", { class: "card compose", onsubmit: (/** @type {Event} */ event) => {
+    event.preventDefault();
+    location.hash = to("evaluations", { run: first.value, with: second.value });
+  } }, h("h2", null, "Compare two"), h("div", { class: "fields" }, h("div", null, h("label", { for: a }, "This"), first), h("div", null, h("label", { for: b }, "with"), second), h("button", { class: "primary" }, "Compare")));
+}
+
+/**
+ * @param {HTMLElement} main
+ * @param {string} run
+ * @param {URLSearchParams} params
+ * @param {AbortSignal} signal
+ */
+async function reportPage(main, run, params, signal) {
+  const report = await get("evaluations/report", { run }, signal);
+  const tables = Object.entries(report.tables ?? {});
+  const samples = h("section", { class: "samples" });
+  const others = tables.filter(([title]) => title.startsWith("methods") && title !== "methods");
+  const controls = tables.filter(([title]) => title.startsWith("controls"));
+  fill(main, crumbs([["Evaluations", to("evaluations")]]), h("h1", { class: "h2" }, said(run)),
+    h("p", { class: "facts" }, `${plural(report.samples, "sample")} of ${plural(report.users, "user")} · `, said(report.backbone ?? ""), " · ", said(report.encoder ?? ""), ` · ${duration(1000 * (report.seconds ?? 0))}`),
+    report.verdicts?.length ? h("section", null, h("h2", null, "Is the gain personal?"), forest(report.verdicts)) : null,
+    tables.length ? h("section", null, h("h2", null, "Scores"), scoreTable(report.tables["methods"] ?? tables[0]?.[1])) : null,
+    controls.length ? h("section", null, h("h2", null, "Controls"), h("p", { class: "quiet" }, "A method with wrong inputs. If it does as well, the gain is not personal."), controls.map(([title, table]) => disclosure(title, scoreTable(table)))) : null,
+    others.length ? h("section", null, h("h2", null, "By category"), others.map(([title, table]) => disclosure(title.replace("methods, ", ""), scoreTable(table)))) : null,
+    report.notes?.length ? h("section", null, h("h2", null, "What a reader has to know"), h("ul", { class: "notes" }, report.notes.map((/** @type {string} */ one) => h("li", null, said(one))))) : null,
+    samples,
+    disclosure("Settings and versions", h("pre", null, JSON.stringify({ settings: report.settings, split: report.split, versions: report.versions, provenance: report.provenance }, null, 2))));
+  await drawSamples(samples, run, report, params.get("condition") ?? "", signal);
+}
+
+/** @param {[string, string][]} links */
+function crumbs(links) {
+  return h("nav", { class: "crumbs", "aria-label": "Where this is" }, links.map(([text, href]) => [h("a", { href }, said(text)), " / "]));
+}
+
+/** @param {string} title @param {import("./dom.js").Child} body */
+function disclosure(title, body) {
+  return h("details", { class: "card fold" }, h("summary", null, said(title)), body);
+}
+
+/**
+ * Gains over the baseline, each with its interval and what the wrong user's history leaves of it.
+ * @param {Json[]} verdicts
+ */
+function forest(verdicts) {
+  const own = verdicts.filter((one) => one["baseline"].method === "nonpersonalized" && one["source"] === "user");
+  const rows = own.length ? own : verdicts;
+  const ends = rows.flatMap((one) => [one["gain"]?.low ?? 0, one["gain"]?.high ?? 0, ...one["controls"].map((/** @type {Json} */ c) => (one["gain"]?.value ?? 0) - (c["worse"]?.value ?? 0))]);
+  const [low, high] = [Math.min(0, ...ends), Math.max(0, ...ends)];
+  const at = (/** @type {number} */ value) => `${2 + (96 * (value - low)) / Math.max(high - low, 1e-9)}%`;
+  return h("div", { class: "card" }, h("ul", { class: "forest" }, rows.map((one) => {
+    const gain = one["gain"] ?? { value: 0, low: 0, high: 0 };
+    return h("li", null, h("strong", null, name(one["method"])),
+      h("div", { class: "strip", "aria-hidden": "true" }, h("span", { class: "zero", style: { left: at(0) } }),
+        h("span", { class: `whisker ${gain.low > 0 ? "sure" : ""}`, style: { left: at(gain.low), width: `calc(${at(gain.high)} - ${at(gain.low)})` } }),
+        h("span", { class: `user ${gain.low > 0 ? "sure" : ""}`, style: { left: at(gain.value) } }),
+        one["controls"].map((/** @type {Json} */ c) => c["worse"] ? h("span", { class: "control", title: name(c), style: { left: at(gain.value - c["worse"].value) } }) : null)),
+      h("span", { class: "quiet" }, sentenceOf(one["sentence"])));
+  })), h("p", { class: "quiet small" }, "Gain over ", name(rows[0]?.["baseline"]), ", nats per review, with a 95 % interval over users. ◇ the same method with wrong inputs: left of the dot, the gain is lost."));
+}
+
+/** @param {string} text */
+function sentenceOf(text) {
+  return `${text.charAt(0).toUpperCase()}${text.slice(1)}.`;
+}
+
+/** @param {Json | undefined} condition */
+function name(condition) {
+  if (!condition) return "";
+  const of = condition["method"];
+  return `${method(of)[0]}${condition["measured"] ? " (measured)" : ""}${condition["control"] ? `: ${condition["control"]}` : ""}`;
+}
+
+/** @param {Json | undefined} table */
+function scoreTable(table) {
+  if (!table) return null;
+  const metrics = table["metrics"];
+  const rows = table["methods"];
+  const columns = new Map(metrics.map((/** @type {Json} */ metric) => {
+    const cells = rows.map((/** @type {Json} */ row) => row["scores"][metric["name"]]).filter(Boolean);
+    const [low, high] = [Math.min(...cells.map((/** @type {Json} */ one) => one["low"])), Math.max(...cells.map((/** @type {Json} */ one) => one["high"]))];
+    const values = cells.map((/** @type {Json} */ one) => one["value"]);
+    return [metric["name"], { low, high, best: metric["greater_is_better"] ? Math.max(...values) : Math.min(...values) }];
+  }));
+  return h("div", { class: "scroll", tabindex: 0, role: "region", "aria-label": "Scores" }, h("table", { class: "scores" },
+    h("thead", null, h("tr", null, h("th", { scope: "col" }, "condition"), metrics.map((/** @type {Json} */ one) => h("th", { scope: "col", title: one["signature"] }, said(one["name"]), one["greater_is_better"] ? " ↑" : " ↓")))),
+    h("tbody", null, rows.map((/** @type {Json} */ row) => h("tr", null, h("th", { scope: "row" }, name(row)),
+      metrics.map((/** @type {Json} */ metric) => scoreCell(row["scores"][metric["name"]], columns.get(metric["name"]))))))),
+  h("p", { class: "quiet small" }, `${plural(table["segments"], "sample")}, intervals over ${plural(table["units"], table["clustered"] ? "user" : "sample")}; * significant against ${said2(table["baseline"])} after Holm's correction (${table["test"]}).`));
+}
+
+/** @param {unknown} value */
+function said2(value) {
+  return String(value ?? "the baseline");
+}
+
+/** @param {Json | undefined} cell @param {any} column */
+function scoreCell(cell, column) {
+  if (!cell) return h("td", null, "–");
+  const at = (/** @type {number} */ value) => (100 * (value - column.low)) / Math.max(column.high - column.low, 1e-9);
+  const versus = cell["versus"];
+  const clear = versus?.p_holm !== undefined && versus.p_holm !== null && versus.p_holm <= 0.05;
+  const title = `${amount(cell["value"])} [${amount(cell["low"])}, ${amount(cell["high"])}]${versus ? `; against the baseline ${amount(versus.difference)} [${amount(versus.low)}, ${amount(versus.high)}]` : ""}`;
+  return h("td", { title }, h("span", { class: cell["value"] === column.best ? "best" : "" }, digits(cell["value"]), clear ? "*" : ""),
+    h("span", { class: "interval", "aria-hidden": "true" }, h("span", { class: "range", style: { left: `${at(cell["low"])}%`, width: `${at(cell["high"]) - at(cell["low"])}%` } }), h("span", { class: "tick", style: { left: `${at(cell["value"])}%` } })),
+    h("span", { class: "sr" }, title));
+}
+
+/** @param {number} value */
+function digits(value) {
+  return Math.abs(value) < 1 ? value.toFixed(3) : value.toFixed(2);
+}
+
+/**
+ * @param {HTMLElement} place
+ * @param {string} run
+ * @param {Json} report
+ * @param {string} condition
+ * @param {AbortSignal} signal
+ */
+async function drawSamples(place, run, report, condition, signal) {
+  const conditions = report["conditions"].filter((/** @type {Json} */ one) => one["control"] === null);
+  const id = newId();
+  const select = h("select", { id, onchange: () => void draw(select.value, 0) }, conditions.map((/** @type {Json} */ one) => h("option", { value: one["name"] }, name(one))));
+  select.value = conditions.some((/** @type {Json} */ one) => one["name"] === condition) ? condition : conditions[conditions.length - 1]?.["name"];
+  const list = h("div", null);
+  const draw = async (/** @type {string} */ of, /** @type {number} */ offset) => {
+    const found = await get("evaluations/samples", { run, condition: of, offset, limit: PAGE }, signal);
+    fill(list, h("div", { class: "scroll", tabindex: 0, role: "region", "aria-label": "Samples" }, h("table", null, h("thead", null, h("tr", null, ["user", "nats", "written", "the user's own text"].map((text) => h("th", { scope: "col" }, text)))),
+      h("tbody", null, found.samples.map((/** @type {Json} */ one) => h("tr", null, h("td", null, h("a", { href: to("evaluations", { run, sample: one["target"] }) }, said(one["user"]))),
+        h("td", { class: "numbers" }, one["nll"] === null ? "–" : one["nll"].toFixed(1)), h("td", { class: "cut" }, one["failure"] ? h("span", { class: "error" }, said(one["failure"])) : said(one["text"] ?? "")), h("td", { class: "cut quiet" }, said(one["reference"]))))))),
+    found.total > PAGE ? h("p", { class: "row" }, pager("Earlier", offset > 0, () => void draw(of, offset - PAGE)), h("span", { class: "quiet" }, `${offset + 1} to ${Math.min(offset + PAGE, found.total)} of ${count(found.total)}`), pager("Later", offset + PAGE < found.total, () => void draw(of, offset + PAGE))) : null);
+  };
+  fill(place, h("div", { class: "row between" }, h("h2", null, "Samples"), h("div", { class: "row" }, h("label", { for: id }, "written by"), select)), list);
+  if (select.value) await draw(select.value, 0);
+}
+
+/** @param {string} text @param {boolean} may @param {() => void} act */
+function pager(text, may, act) {
+  return h("button", { type: "button", class: "ghost small", disabled: !may, onclick: act }, text);
+}
+
+/**
+ * @param {HTMLElement} main
+ * @param {string} run
+ * @param {string} target
+ * @param {AbortSignal} signal
+ */
+async function samplePage(main, run, target, signal) {
+  const sample = await get("evaluations/sample", { run, target }, signal);
+  const [methods, controls] = [sample.conditions.filter((/** @type {Json} */ one) => one["control"] === null), sample.conditions.filter((/** @type {Json} */ one) => one["control"] !== null)];
+  fill(main, crumbs([["Evaluations", to("evaluations")], [run, to("evaluations", { run })]]),
+    h("h1", { class: "h2" }, said(sample.user), " on ", said(sample.item)),
+    document.getElementById("held") ? null : h("p", { class: "facts" }, h("a", { href: to("person", { user: sample.user }) }, "How this user differs")),
+    h("div", { class: "voices" }, h("article", { class: "voice own" }, h("header", null, h("h3", null, "The user's own text"), h("span", { class: "quiet" }, "held out")), h("p", { class: "text" }, said(sample.reference))), methods.map(conditionCard)),
+    controls.length ? h("section", null, h("h2", null, "Controls"), h("div", { class: "scroll", tabindex: 0, role: "region", "aria-label": "Controls" }, h("table", null, h("thead", null, h("tr", null, h("th", { scope: "col" }, "condition"), h("th", { scope: "col" }, "nats of the user's own text"))),
+      h("tbody", null, controls.map((/** @type {Json} */ one) => h("tr", null, h("th", { scope: "row" }, name(one)), h("td", { class: "numbers" }, one["nll"] === null ? "–" : one["nll"].toFixed(2)))))))) : null);
+}
+
+/** @param {Json} one */
+function conditionCard(one) {
+  const scores = Object.entries(one["scores"]).filter(([, value]) => typeof value === "number");
+  return h("article", { class: "voice" }, h("header", null, h("h3", null, name(one)), h("span", { class: "quiet" }, method(one["method"])[1])),
+    one["failure"] ? h("p", { class: "error" }, said(one["failure"])) : h("p", { class: "text" }, said(one["text"] ?? "(no text was written)")),
+    h("dl", { class: "scorelist" }, scores.map(([metric, value]) => h("div", null, h("dt", null, said(metric)), h("dd", null, digits(/** @type {number} */ (value)))))),
+    one["claims"].length ? disclosure(`What was found of the user: ${plural(one["claims"].length, "difference")}`, h("ul", { class: "plain" }, unique(one["claims"]).map((text) => h("li", null, said(text))))) : null,
+    one["profile"] ? disclosure("Profile that the writer got", h("p", { class: "text" }, said(one["profile"]))) : null,
+    one["prompt"] ? disclosure("Prompt as the model got it", [one["soft"] ? h("p", { class: "quiet small" }, "Between the marked brackets stand soft tokens: vectors, not text.") : null, h("pre", null, softened(one["prompt"], one["soft"]))]) : null,
+    h("footer", { class: "quiet small" }, one["prompt_tokens"] ? `${count(one["prompt_tokens"])} + ${count(one["completion_tokens"] ?? 0)} tokens · ${duration(1000 * (one["seconds"] ?? 0))}` : "", (one["anchors"] ?? []).length ? ` · from ${plural(one["anchors"].length, "review")}` : ""));
+}
+
+/** @param {Json[]} claims */
+function unique(claims) {
+  return [...new Set(claims.map((one) => String(one["description"])))];
+}
+
+/** A prompt with the places of its soft tokens marked. @param {string} prompt @param {boolean} soft */
+function softened(prompt, soft) {
+  if (!soft) return said(prompt);
+  return h("bdi", null, prompt.split(/(?<=: )(\[\])/).map((part) => part === "[]" ? h("mark", { class: "more", title: "a soft token stands here" }, "[soft token]") : part));
+}
+
+/**
+ * @param {HTMLElement} main
+ * @param {string} run
+ * @param {string} other
+ * @param {AbortSignal} signal
+ */
+async function comparePage(main, run, other, signal) {
+  fill(main, crumbs([["Evaluations", to("evaluations")]]), h("h1", { class: "h2" }, said(run), " with ", said(other)), h("p", { class: "quiet" }, "Scoring and testing …"));
+  const found = await get("evaluations/compare", { run, with: other }, signal);
+  main.lastElementChild?.remove();
+  main.append(...Object.entries(found.tables).map(([title, table]) => h("section", null, h("h2", null, said(title)), scoreTable(/** @type {Json} */ (table)))),
+    h("ul", { class: "notes" }, found.notes.map((/** @type {string} */ one) => h("li", null, said(one)))));
+}
