@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import shutil
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
@@ -203,3 +205,45 @@ def fresh(start: Any, tmp_path: Path, upstream: UpstreamApp) -> Iterator[Server]
     with start(tmp_path / "data", endpoint=endpoint) as running:
         fill(running)
         yield running
+
+
+@pytest.fixture(scope="session")
+def node_tools() -> Path:
+    """Where TypeScript and axe are, if they were installed (.ci/run)."""
+    root = Path(__file__).parents[2]
+    return Path(os.environ.get("IDIOLECT_NODE_TOOLS", root / "build" / "node")) / "node_modules"
+
+
+@pytest.fixture(scope="session")
+def browser() -> Iterator[Any]:
+    """Chromium, without a window."""
+    api = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
+    found = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
+    if found is None:
+        pytest.skip("there is no Chromium (Debian: apt-get install chromium fonts-dejavu-core)")
+    with api.sync_playwright() as playwright:
+        running = playwright.chromium.launch(executable_path=found, args=["--no-sandbox"])
+        yield running
+        running.close()
+
+
+@pytest.fixture(scope="session")
+def check_access(node_tools: Path) -> Callable[[Any], None]:
+    """Checks the accessibility of a page."""
+
+    def check(page: Any) -> None:
+        """axe, WCAG 2.2 AA, if it is installed; and that every control has a name, in any case."""
+        unnamed = page.evaluate("""() => [...document.querySelectorAll("button, a[href], input, select, summary")]
+            .filter((one) => !(one.textContent.trim() || one.getAttribute("aria-label") || one.labels?.length))
+            .map((one) => one.outerHTML)""")
+        assert unnamed == []
+        axe = node_tools / "axe-core" / "axe.min.js"
+        if axe.exists():
+            page.evaluate(axe.read_text(encoding="utf-8"))
+            tags = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]
+            found = page.evaluate("tags => axe.run(document, {runOnly: tags})", tags)
+            assert [
+                (one["id"], one["nodes"][0]["html"], one["nodes"][0]["failureSummary"]) for one in found["violations"]
+            ] == []
+
+    return check

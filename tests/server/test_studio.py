@@ -1,9 +1,7 @@
 """The studio in a real browser: what a person sees, by mouse and by keyboard, and what must never happen."""
 
 import json
-import os
 import re
-import shutil
 import subprocess
 from contextlib import ExitStack
 from pathlib import Path
@@ -18,8 +16,6 @@ from fastapi.responses import StreamingResponse
 from idiolect.server.studio import PAGE, POLICY, page_files
 
 ROOT = Path(__file__).parents[2]
-TOOLS = Path(os.environ.get("IDIOLECT_NODE_TOOLS", ROOT / "build" / "node")) / "node_modules"
-"""Where TypeScript and axe are, if they were installed (.ci/run)."""
 HOSTILE = "<img src=x onerror=alert(1)>"
 REVERSED = "eve\u202egnp.exe\u0007"
 SCRIPT = "<script>alert(1)</script>"
@@ -67,8 +63,8 @@ def test_the_page_can_be_switched_off(start, tmp_path, upstream):
         assert http.get("/v1/overview").status_code == 200
 
 
-def test_types():
-    tsc = TOOLS / ".bin" / "tsc"
+def test_types(node_tools):
+    tsc = node_tools / ".bin" / "tsc"
     if not tsc.exists():
         pytest.skip("TypeScript is not installed in build/node (npm install --prefix build/node typescript)")
     done = subprocess.run([tsc, "-p", ROOT / "tests" / "studio"], capture_output=True, text=True, check=False)
@@ -76,18 +72,6 @@ def test_types():
 
 
 # --- in a browser --------------------------------------------------------------------------------------------------
-
-
-@pytest.fixture(scope="module")
-def browser():
-    api = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
-    found = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
-    if found is None:
-        pytest.skip("there is no Chromium (Debian: apt-get install chromium fonts-dejavu-core)")
-    with api.sync_playwright() as playwright:
-        running = playwright.chromium.launch(executable_path=found, args=["--no-sandbox"])
-        yield running
-        running.close()
 
 
 def writer():
@@ -305,34 +289,18 @@ def test_an_empty_store_says_how_to_fill_it(browser, start, tmp_path, upstream):
 
 
 @pytest.mark.parametrize(("scheme", "width"), [("light", 1280), ("dark", 390)])
-def test_accessible_and_within_the_window(browser, studio, scheme, width):
+def test_accessible_and_within_the_window(browser, studio, check_access, scheme, width):
     context = browser.new_context(
         viewport={"width": width, "height": 844}, color_scheme=scheme, reduced_motion="reduce"
     )
     page = context.new_page()
     page.goto(f"{studio.url}/#key={studio.key}")
     page.wait_for_selector(".people")
-    _check_access(page)
+    check_access(page)
     person(page, studio, "ann", difference="exclamations", item="i7", methods="nonpersonalized,drp")
     page.wait_for_selector(".voice .meter")
     page.locator(".items summary").first.click()
     page.wait_for_selector(".compare mark")
-    _check_access(page)
+    check_access(page)
     assert page.evaluate("document.documentElement.scrollWidth") <= width
     context.close()
-
-
-def _check_access(page):
-    """axe, WCAG 2.2 AA, if it is installed; and that every control has a name, in any case."""
-    unnamed = page.evaluate("""() => [...document.querySelectorAll("button, a[href], input, select, textarea, summary")]
-        .filter((one) => !(one.textContent.trim() || one.getAttribute("aria-label") || one.labels?.length))
-        .map((one) => one.outerHTML)""")
-    assert unnamed == []
-    axe = TOOLS / "axe-core" / "axe.min.js"
-    if axe.exists():
-        page.evaluate(axe.read_text(encoding="utf-8"))
-        tags = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]
-        found = page.evaluate("tags => axe.run(document, {runOnly: tags})", tags)
-        assert [
-            (one["id"], one["nodes"][0]["html"], one["nodes"][0]["failureSummary"]) for one in found["violations"]
-        ] == []

@@ -63,12 +63,12 @@ async function reportPage(main, run, params, signal) {
   fill(main, crumbs([["Evaluations", to("evaluations")]]), h("h1", { class: "h2" }, said(run)),
     h("p", { class: "facts" }, `${plural(report.samples, "sample")} of ${plural(report.users, "user")} · `, said(report.backbone ?? ""), " · ", said(report.encoder ?? ""), ` · ${duration(1000 * (report.seconds ?? 0))}`),
     report.verdicts?.length ? h("section", null, h("h2", null, "Is the gain personal?"), forest(report.verdicts)) : null,
-    tables.length ? h("section", null, h("h2", null, "Scores"), scoreTable(report.tables["methods"] ?? tables[0]?.[1])) : null,
-    controls.length ? h("section", null, h("h2", null, "Controls"), h("p", { class: "quiet" }, "A method with wrong inputs. If it does as well, the gain is not personal."), controls.map(([title, table]) => disclosure(title, scoreTable(table)))) : null,
-    others.length ? h("section", null, h("h2", null, "By category"), others.map(([title, table]) => disclosure(title.replace("methods, ", ""), scoreTable(table)))) : null,
+    tables.length ? h("section", null, h("h2", null, "Scores"), scoreTable("methods", report.tables["methods"] ?? tables[0]?.[1])) : null,
+    controls.length ? h("section", null, h("h2", null, "Controls"), h("p", { class: "quiet" }, "A method with wrong inputs. If it does as well, the gain is not personal."), controls.map(([title, table]) => disclosure(title, scoreTable(title, table)))) : null,
+    others.length ? h("section", null, h("h2", null, "By category"), others.map(([title, table]) => disclosure(title.replace("methods, ", ""), scoreTable(title, table)))) : null,
     report.notes?.length ? h("section", null, h("h2", null, "What a reader has to know"), h("ul", { class: "notes" }, report.notes.map((/** @type {string} */ one) => h("li", null, said(one))))) : null,
     samples,
-    disclosure("Settings and versions", h("pre", null, JSON.stringify({ settings: report.settings, split: report.split, versions: report.versions, provenance: report.provenance }, null, 2))));
+    disclosure("Settings and versions", h("pre", { tabindex: 0, role: "region", "aria-label": "Settings" }, JSON.stringify({ settings: report.settings, split: report.split, versions: report.versions, provenance: report.provenance }, null, 2))));
   await drawSamples(samples, run, report, params.get("condition") ?? "", signal);
 }
 
@@ -115,8 +115,8 @@ function name(condition) {
   return `${method(of)[0]}${condition["measured"] ? " (measured)" : ""}${condition["control"] ? `: ${condition["control"]}` : ""}`;
 }
 
-/** @param {Json | undefined} table */
-function scoreTable(table) {
+/** @param {string} title @param {Json | undefined} table */
+function scoreTable(title, table) {
   if (!table) return null;
   const metrics = table["metrics"];
   const rows = table["methods"];
@@ -126,7 +126,7 @@ function scoreTable(table) {
     const values = cells.map((/** @type {Json} */ one) => one["value"]);
     return [metric["name"], { low, high, best: metric["greater_is_better"] ? Math.max(...values) : Math.min(...values) }];
   }));
-  return h("div", { class: "scroll", tabindex: 0, role: "region", "aria-label": "Scores" }, h("table", { class: "scores" },
+  return h("div", { class: "scroll", tabindex: 0, role: "region", "aria-label": `Scores: ${title}` }, h("table", { class: "scores" },
     h("thead", null, h("tr", null, h("th", { scope: "col" }, "condition"), metrics.map((/** @type {Json} */ one) => h("th", { scope: "col", title: one["signature"] }, said(one["name"]), one["greater_is_better"] ? " ↑" : " ↓")))),
     h("tbody", null, rows.map((/** @type {Json} */ row) => h("tr", null, h("th", { scope: "row" }, name(row)),
       metrics.map((/** @type {Json} */ metric) => scoreCell(row["scores"][metric["name"]], columns.get(metric["name"]))))))),
@@ -196,6 +196,7 @@ async function samplePage(main, run, target, signal) {
   fill(main, crumbs([["Evaluations", to("evaluations")], [run, to("evaluations", { run })]]),
     h("h1", { class: "h2" }, said(sample.user), " on ", said(sample.item)),
     document.getElementById("held") ? null : h("p", { class: "facts" }, h("a", { href: to("person", { user: sample.user }) }, "How this user differs")),
+    h("h2", { class: "sr" }, "Texts"),
     h("div", { class: "voices" }, h("article", { class: "voice own" }, h("header", null, h("h3", null, "The user's own text"), h("span", { class: "quiet" }, "held out")), h("p", { class: "text" }, said(sample.reference))), methods.map(conditionCard)),
     controls.length ? h("section", null, h("h2", null, "Controls"), h("div", { class: "scroll", tabindex: 0, role: "region", "aria-label": "Controls" }, h("table", null, h("thead", null, h("tr", null, h("th", { scope: "col" }, "condition"), h("th", { scope: "col" }, "nats of the user's own text"))),
       h("tbody", null, controls.map((/** @type {Json} */ one) => h("tr", null, h("th", { scope: "row" }, name(one)), h("td", { class: "numbers" }, one["nll"] === null ? "–" : one["nll"].toFixed(2)))))))) : null);
@@ -209,7 +210,7 @@ function conditionCard(one) {
     h("dl", { class: "scorelist" }, scores.map(([metric, value]) => h("div", null, h("dt", null, said(metric)), h("dd", null, digits(/** @type {number} */ (value)))))),
     one["claims"].length ? disclosure(`What was found of the user: ${plural(one["claims"].length, "difference")}`, h("ul", { class: "plain" }, unique(one["claims"]).map((text) => h("li", null, said(text))))) : null,
     one["profile"] ? disclosure("Profile that the writer got", h("p", { class: "text" }, said(one["profile"]))) : null,
-    one["prompt"] ? disclosure("Prompt as the model got it", [one["soft"] ? h("p", { class: "quiet small" }, "Between the marked brackets stand soft tokens: vectors, not text.") : null, h("pre", null, softened(one["prompt"], one["soft"]))]) : null,
+    one["prompt"] ? disclosure("Prompt as the model got it", [one["soft"] ? h("p", { class: "quiet small" }, "Between the marked brackets stand soft tokens: vectors, not text.") : null, h("pre", { tabindex: 0, role: "region", "aria-label": `Prompt of ${name(one)}` }, softened(one["prompt"], one["soft"]))]) : null,
     h("footer", { class: "quiet small" }, one["prompt_tokens"] ? `${count(one["prompt_tokens"])} + ${count(one["completion_tokens"] ?? 0)} tokens · ${duration(1000 * (one["seconds"] ?? 0))}` : "", (one["anchors"] ?? []).length ? ` · from ${plural(one["anchors"].length, "review")}` : ""));
 }
 
@@ -234,6 +235,6 @@ async function comparePage(main, run, other, signal) {
   fill(main, crumbs([["Evaluations", to("evaluations")]]), h("h1", { class: "h2" }, said(run), " with ", said(other)), h("p", { class: "quiet" }, "Scoring and testing …"));
   const found = await get("evaluations/compare", { run, with: other }, signal);
   main.lastElementChild?.remove();
-  main.append(...Object.entries(found.tables).map(([title, table]) => h("section", null, h("h2", null, said(title)), scoreTable(/** @type {Json} */ (table)))),
+  main.append(...Object.entries(found.tables).map(([title, table]) => h("section", null, h("h2", null, said(title)), scoreTable(title, /** @type {Json} */ (table)))),
     h("ul", { class: "notes" }, found.notes.map((/** @type {string} */ one) => h("li", null, said(one)))));
 }

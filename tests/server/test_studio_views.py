@@ -1,0 +1,201 @@
+"""The map of all users, evaluations, and their export to a file, in a real browser."""
+
+import json
+import re
+import shutil
+from contextlib import ExitStack
+
+import numpy as np
+import polars as pl
+import pytest
+
+pytest.importorskip("prometheus_client")
+
+import idiolect as idl
+from idiolect.cli.main import main
+from idiolect.difference.stylometry import MEASURES
+from idiolect.errors import InputError, OutputError
+from idiolect.experiments.demo import store_world
+from idiolect.sandbox.domain import WorldConfig
+from idiolect.server.export import MODULES, export_evaluations, script_of
+from idiolect.server.studio import page_files
+
+MANY = 100_000
+
+
+@pytest.fixture(scope="module")
+def world(tmp_path_factory):
+    """A made-up world with one evaluation, by way of the library."""
+    folder = tmp_path_factory.mktemp("world")
+    store_world(str(folder / "r.db"), WorldConfig(seed=9, n_users=30, n_items=20, reviews_per_user=(9, 11)))
+    split = idl.Store(folder / "r.db").split(folder / "split", preset="small")
+    changes = {"metrics": ["rouge1"], "encoder": "style", "resamples": 100}
+    idl.evaluate([idl.RAG("fake")], split, out=folder / "runs" / "first", settings=changes)
+    shutil.copytree(folder / "runs" / "first", folder / "runs" / "second")
+    return folder
+
+
+@pytest.fixture(scope="module")
+def studio(start, world, tmp_path_factory, upstream):
+    with ExitStack() as stack:
+        endpoint = {"base_url": f"{upstream.address}/v1", "model": "m-1"}
+        settings = {"store": str(world / "r.db"), "results": (world / "runs",), "endpoint": endpoint}
+        yield stack.enter_context(start(tmp_path_factory.mktemp("views"), **settings))
+
+
+@pytest.fixture
+def page(browser, studio):
+    context = browser.new_context(viewport={"width": 1280, "height": 860})
+    opened, said = context.new_page(), []
+    opened.set_default_timeout(15_000)
+    opened.on("console", lambda line: "GL Driver" in line.text or said.append(line.text))
+    opened.on("pageerror", lambda error: said.append(str(error)))
+    opened.goto(f"{studio.url}/#key={studio.key}")
+    opened.wait_for_selector("h1")
+    yield opened
+    context.close()
+    assert said == []
+
+
+def go(page, studio, address, until):
+    page.goto(f"{studio.url}/#/{address}")
+    page.wait_for_selector(until)
+
+
+def shades(page):
+    """How many different colours the map has."""
+    return page.evaluate("""() => { const one = document.querySelector("canvas"); const gl = one.getContext("webgl");
+        const data = new Uint8Array(4 * one.width * one.height);
+        gl.readPixels(0, 0, one.width, one.height, gl.RGBA, gl.UNSIGNED_BYTE, data);
+        return new Set(new Uint32Array(data.buffer)).size }""")
+
+
+def test_the_map_is_searched_hovered_and_cut_out(page, studio, check_access):
+    go(page, studio, "map?colour=exclamations", ".maptable tbody tr")
+    page.wait_for_function("() => document.querySelector('canvas').width > 300")
+    page.wait_for_timeout(50)
+    assert shades(page) > 10
+    assert page.locator(".maptable tbody tr").count() == 30
+    effects = [float(one.replace("\u2212", "-")) for one in page.locator("tbody td:nth-child(2)").all_inner_texts()]
+    assert effects == sorted(effects, reverse=True)
+    page.get_by_role("combobox", name="Find a user on the map").fill("u00003")
+    page.keyboard.press("Enter")
+    page.locator(".near li").first.wait_for()
+    assert "user=s9-u00003" in page.url
+    page.get_by_role("button", name="Show all").click()
+    page.wait_for_timeout(50)
+    box = page.locator("canvas").bounding_box()
+    page.get_by_role("button", name="Lasso").click()
+    corners = [(0.01, 0.01), (0.99, 0.01), (0.99, 0.99), (0.01, 0.99)]
+    x, y = (
+        [box[side] + part[k] * box[size] for part in corners]
+        for k, side, size in ((0, "x", "width"), (1, "y", "height"))
+    )
+    page.mouse.move(x[0], y[0])
+    page.mouse.down()
+    for place in (1, 2, 3):
+        page.mouse.move(x[place], y[place], steps=4)
+    page.mouse.up()
+    page.get_by_text("30 users chosen (100 %)").wait_for()
+    page.locator(".histogram svg").click(position={"x": 3, "y": 10})
+    page.get_by_text(re.compile(r"^\d+ users? chosen \(\d+ %\)")).wait_for()
+    page.get_by_label("Across").select_option("length")
+    page.get_by_label("Colour", exact=True).select_option("length")
+    page.get_by_role("columnheader", name="length").wait_for()
+    page.locator("canvas").focus()
+    for key in ("+", "ArrowLeft", "0"):
+        page.keyboard.press(key)
+    check_access(page)
+    with page.expect_download() as download:
+        page.get_by_role("button", name="Parquet").click()
+    found = pl.read_parquet(download.value.path())
+    assert found.columns == ["user", "x", "y", "items", *(one.name for one in MEASURES)]
+    assert len(found) == 30
+
+
+def test_a_hundred_thousand_users_are_drawn_and_found(page, studio):
+    """How fast that is, benchmarks/bench_studio.py measures."""
+    rng = np.random.default_rng(0)
+    columns = {name: rng.normal(size=MANY).astype("<f4").tobytes() for name in ("x", "y", "items", "exclamations")}
+    measures = [{"name": "exclamations", "category": "Writing", "more": "shouts", "less": "does not"}]
+    axes = [{"explained": 0.2, "measures": [["exclamations", "more"]]}] * 2
+    people = json.dumps({"users": [f"u{k}" for k in range(MANY)], "measures": measures, "axes": axes})
+    page.route("**/v1/map", lambda route: route.fulfill(body=people, content_type="application/json"))
+    page.route("**/v1/map/columns?name=*", lambda route: route.fulfill(body=columns[route.request.url.split("=")[1]]))
+    go(page, studio, "map", ".maptable tbody tr")
+    assert "100,000 users" in page.inner_text("main")
+    assert page.locator(".maptable tbody tr").count() == 100
+    box = page.locator("canvas").bounding_box()
+    page.mouse.move(box["x"] + box["width"] / 2, box["y"] + box["height"] / 2)
+    page.locator(".tip .name").wait_for()
+    assert re.fullmatch(r"u\d+", page.inner_text(".tip .name"))
+
+
+def test_an_evaluation_leads_from_the_table_to_a_prompt(page, studio, check_access):
+    go(page, studio, "evaluations", ".runs a")
+    check_access(page)
+    page.get_by_role("link", name="first").click()
+    page.get_by_role("heading", name="Is the gain personal?").wait_for()
+    assert page.locator(".scores tbody tr").first.inner_text().startswith("Non-Perso")
+    page.get_by_text("controls of rag").click()
+    page.get_by_role("rowheader", name="RAG: wrong user").wait_for()
+    page.locator(".samples tbody a").first.wait_for()
+    check_access(page)
+    page.locator(".samples tbody a").first.click()
+    page.locator(".voice").nth(2).wait_for()
+    assert "run=first&sample=" in page.url
+    page.locator(".voice").nth(2).get_by_text("Prompt as the model got it").click()
+    assert "You write the review" in page.locator(".voice").nth(2).inner_text()
+    assert "rouge1" in page.locator(".voice").nth(2).inner_text()
+    check_access(page)
+    page.goto(f"{studio.url}/#/evaluations?run=first&with=second")
+    page.get_by_role("rowheader", name="first:rag").first.wait_for()
+
+
+def test_evaluations_are_for_the_operators_key_alone(studio):
+    _, reader = studio.services.keys.add("default", ["read", "write", "erase"])
+    _, foreign = studio.services.keys.add("foreign") if "{tenant}" in studio.config.store else (None, None)
+    with studio.http(reader) as http:
+        assert http.get("/v1/evaluations").json()["error"]["code"] == "missing_scope"
+        assert http.get("/v1/overview").json()["results"] is False
+    assert foreign is None
+    with studio.http() as http:
+        assert [one["name"] for one in http.get("/v1/evaluations").json()["evaluations"]] == ["first", "second"]
+        for name in ("none", "../world", "first/../second", "/etc"):
+            assert http.get("/v1/evaluations/report", params={"run": name}).status_code == 404
+
+
+def test_an_exported_file_opens_without_a_server_and_loads_nothing(browser, world, tmp_path, capsys):
+    path = tmp_path / "out.html"
+    main(["studio", "--export", str(path), "--results", str(world / "runs")])
+    assert "2 evaluations; it holds users' texts" in capsys.readouterr().err
+    said, asked = [], []
+    page = browser.new_page()
+    page.on("console", lambda line: said.append(line.text))
+    page.on("request", lambda request: asked.append(request.url))
+    page.goto(path.as_uri())
+    page.get_by_role("link", name="second").click()
+    page.locator(".samples tbody a").first.click()
+    page.locator(".voice").nth(2).get_by_text("Prompt as the model got it").click()
+    page.goto(f"{path.as_uri()}#/evaluations?run=first&with=second")
+    page.get_by_role("rowheader", name="first:rag").first.wait_for()
+    page.close()
+    assert said == []
+    assert {url.partition("#")[0] for url in asked} == {path.as_uri()}
+    assert export_evaluations([world / "runs" / "first"], path) == 1  # an earlier export is replaced
+    other = tmp_path / "notes.html"
+    other.write_text("mine", encoding="utf-8")
+    with pytest.raises(OutputError):
+        export_evaluations([world / "runs"], other)
+    with pytest.raises(InputError):
+        export_evaluations([tmp_path / "none"], tmp_path / "x.html")
+
+
+def test_the_modules_of_an_export_do_not_clash():
+    text = script_of(page_files())
+    names = re.findall(r"^(?:async )?(?:function|const|let|class) (\w+)", text, flags=re.MULTILINE)
+    assert len(names) == len(set(names))
+    assert not re.search(r"^(?:import|export) ", text, flags=re.MULTILINE)
+    files = page_files()
+    for place, name in enumerate(MODULES):
+        assert set(re.findall(r'from "\./([\w.]+)"', files[name].decode())) <= set(MODULES[:place])
