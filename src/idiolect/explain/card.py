@@ -16,7 +16,8 @@ from idiolect.config import Config
 from idiolect.difference.claims.stylometric import MeasuredTexts
 from idiolect.difference.stylometry import MEASURES, NAMES, Measure, measure, within_item_sd
 from idiolect.difference.stylometry.english import are_english
-from idiolect.difference.stylometry.measures import LIST_LINE, plain, split
+from idiolect.difference.stylometry.measures import plain, split
+from idiolect.difference.stylometry.patterns import LIST_LINE
 from idiolect.difference.stylometry.permutation import find_significant, min_p, permutation_test
 from idiolect.difference.stylometry.prose import recurring_lines, without_lines
 from idiolect.errors import NotFoundError

@@ -13,7 +13,8 @@ from typing import NamedTuple
 
 import polars as pl
 
-from idiolect.difference.stylometry.measures import CASED, LOWER, NAMES, SENTENCE, split
+from idiolect.difference.stylometry.measures import NAMES, split
+from idiolect.difference.stylometry.patterns import CASED, LOWER, SENTENCE
 from idiolect.errors import ConfigError
 from idiolect.registry import suggest
 

@@ -3,7 +3,7 @@ from __future__ import annotations
 import polars as pl
 import pytest
 
-from idiolect.difference.stylometry.measures import one_of
+from idiolect.difference.stylometry.patterns import one_of
 
 
 def hits(entries: list[str], text: str) -> int:

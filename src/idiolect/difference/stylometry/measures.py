@@ -1,14 +1,12 @@
 """The 51 measures of style: texts to numbers.
 
-``measure`` counts patterns per text and per sentence in polars and divides them by words or sentences. Patterns are in
-Rust's syntax (no look-around) with ASCII word boundaries, which are several times faster; lexicon patterns match text
-in lower case with single spaces. ``table`` writes the measures for the docs.
+``measure`` counts patterns per text and per sentence, in polars or, for a few short texts, in ``direct``, and divides
+them by words or sentences. ``table`` writes the measures for the docs.
 """
 
 from __future__ import annotations
 
-import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from typing import Literal
@@ -16,7 +14,20 @@ from typing import Literal
 import numpy as np
 import polars as pl
 
-from idiolect.difference.stylometry import lexicons
+from idiolect.difference.stylometry import direct
+from idiolect.difference.stylometry.patterns import (
+    BREAK,
+    CASED,
+    ENDS,
+    ENTITIES,
+    IN_SENTENCES,
+    LETTER,
+    LONG_WORD,
+    LOWER,
+    NO_SENTENCE,
+    SENTENCE,
+    WORD,
+)
 from idiolect.difference.stylometry.prose import prose
 from idiolect.errors import InputError
 
@@ -57,118 +68,11 @@ class Measure:
     """The attribute of the taxonomy that it measures, such as "writing/vocabulary"; None if there is none."""
 
 
-EDGE = r"(?-u:\b)"
-
-WORD = r"[\p{L}\p{N}]+(?:['-][\p{L}\p{N}]+)*"
-LETTER = r"[\p{L}\p{N}]"
-LONG_WORD = r"\p{L}{5,}"
-LIST_LINE = r"^[ \t]*(?:[-*•+–]|\d{1,2}[.)])[ \t]+\S"
-HEADING = r"^[ \t]*[^\s.!?][^.!?:\n]{0,40}:[ \t]*$"
-
-_LATINATE = "(?:tion|sion|ity|ment|ance|ence|ious|eous|uous|ive|ible|able|ical|ate)"
-_NOT = rf"(?:{EDGE}(?:not|never|no|hardly)|n't) (?:[a-z]+ )?"
-
-
-def one_of(entries: Iterable[str]) -> str:
-    """A pattern that matches any of these words and phrases as whole words; a final ``*`` matches any ending.
-
-    Longer entries come first, so that "first of all" is not read as "first".
-    """
-    escaped = (re.escape(entry).replace(r"\*", "[a-z]*").replace(r"\ ", " ") for entry in by_length(entries))
-    return f"{EDGE}(?:{'|'.join(escaped)}){EDGE}"
-
-
-def by_length(entries: Iterable[str]) -> list[str]:
-    """Distinct entries, the longest first."""
-    return sorted(set(entries), key=lambda entry: (-len(entry), entry))
-
-
-LOWER: Mapping[str, str] = {
-    "function_words": one_of(lexicons.FUNCTION_WORDS),
-    "praise": one_of(lexicons.PRAISE),
-    "blame": one_of(lexicons.BLAME),
-    "negated_praise": _NOT + one_of(lexicons.PRAISE),
-    "negated_blame": _NOT + one_of(lexicons.BLAME),
-    "subordinators": one_of(lexicons.SUBORDINATORS),
-    "british": one_of(lexicons.BRITISH),
-    "american": one_of(lexicons.AMERICAN),
-    "latinate_words": rf"{EDGE}[a-z]{{3,}}{_LATINATE}s?{EDGE}",
-    "contractions": rf"[a-z](?:n't|'re|'ll|'ve|'d|'m){EDGE}|{EDGE}(?:it|that|he|she|there|what|here|who|let)'s{EDGE}",
-    "casual_words": one_of(lexicons.CASUAL),
-    "intensifiers": one_of(lexicons.INTENSIFIERS),
-    "superlatives": one_of(lexicons.SUPERLATIVES),
-    "hedges": one_of(lexicons.HEDGES),
-    "courtesies": one_of(lexicons.COURTESIES),
-    "own_feelings": one_of(lexicons.FEELINGS),
-    "number_words": one_of(lexicons.NUMBER_WORDS),
-    "causes": one_of(lexicons.CAUSES),
-    "comparisons": one_of(lexicons.COMPARISONS),
-    "contrasts": one_of(lexicons.CONTRASTS),
-    "story_words": one_of(lexicons.STORY),
-    "past_tense": one_of(lexicons.PAST_VERBS) + rf"|{EDGE}[a-z]{{3,}}[a-df-z]ed{EDGE}",
-    "depth_words": one_of(lexicons.DEPTH),
-    "analysis_words": one_of(lexicons.ANALYSIS),
-    "negations": one_of(lexicons.NEGATIONS) + "|n't" + EDGE,
-    "signposts": one_of(lexicons.SIGNPOSTS),
-    "summing_up": one_of(lexicons.SUMMARIES),
-    "examples": one_of(lexicons.EXAMPLES),
-    "reader_address": one_of(lexicons.SECOND_PERSON),
-    "first_person": one_of(lexicons.FIRST_PERSON),
-    "disclosures": one_of(lexicons.DISCLOSURES),
-    "recommendations": one_of(lexicons.RECOMMENDATIONS),
-}
-"""Counted in each text in lower case with single spaces."""
-
-_TITLE_WORD = r"[\p{Lu}\d][\w'.&:]*,?"
-_SMALL_WORD = "(?:of|the|a|an|and|in|on|to|for|with|from|at|by|or|&|n')"
-
-CASED: Mapping[str, str] = {
-    "capitals": rf"{EDGE}\p{{Lu}}{{4,}}{EDGE}",
-    "names": r"[\p{Ll}\d,;:] \p{Lu}\p{Ll}+",
-    "digits": r"\d[\d.,:/]*",
-    "ellipses": r"\.\.+|…",
-    "stacked_marks": r"[!?]{2,}",
-    "asides": r"\([^()]*\)| --? |[ \w][–—]",
-    "quotations": r"\"[^\"\n]{1,300}\"|(?:^|[\s(])'[^'\n]{2,120}'(?:$|[\s.,;:!?)])",
-    "quoted_titles": rf"\"{_TITLE_WORD}(?:[ -](?:{_TITLE_WORD}|{_SMALL_WORD}))+[.,!?]?\"",
-    "paragraph_breaks": r"\S[ \t]*\n(?:[ \t]*\n)+\s*\S",
-    "list_lines": f"(?m){LIST_LINE}",
-    "headings": f"(?m){HEADING}",
-}
-"""Counted in the unchanged text."""
-
-_LEAD = rf"(?i)^\W*(?:{one_of(lexicons.IMPERATIVE_LEADS)},?\s+)?"
-_FINITE = rf"\s+(?:\w+ly\s+)?{one_of(('is', 'was', 'are', 'were', 'has', 'had', 'seems', 'seemed'))}"
-"""After a word that is its sentence's subject: "Taste is bitter" tells nobody to taste."""
-
-SENTENCE: Mapping[str, str] = {
-    "exclamations": r"!['\")\]]*$",
-    "questions": r"\?['\")\]]*$",
-    "lowercase_starts": r"^['\"(\[]*\p{Ll}",
-    "labels": r"^[^\w]*\p{Lu}[^.!?:,\n]{1,30}:\s",
-    "imperatives": _LEAD + one_of(lexicons.IMPERATIVES),
-    "subjects": f"{_LEAD}(?:{one_of(lexicons.IMPERATIVES)}{_FINITE}|{one_of(('taste', 'look', 'start', 'set'))} of)",
-    "parting": rf"(?i){one_of(lexicons.PARTING)}",
-    "opinion": rf"(?i){one_of((*lexicons.PRAISE, *lexicons.BLAME, *lexicons.SUMMARIES, *lexicons.RECOMMENDATIONS))}",
-}
-"""Tested in each sentence."""
-
-
-_ABBREVIATION = (
-    r"(?i)(?-u:\b)(mr|mrs|ms|dr|st|sgt|prof|capt|rev|vs|jr|sr|vol|pt|ft|feat|inc|ltd|e\.g|i\.e|a\.m|p\.m|approx)\.(\s)"
-)
-_END = r"([.!?…]+['\")\]*]*)\s+"
-_TRAIL = r"(\.\.+|…)\s+(\p{Ll})"
-"""A sentence that goes on after dots."""
-_GLUED = r"(\p{Ll}[.!?]+)(\p{Lu})"
-"""No space after the end mark, as is common if line breaks were lost."""
-
-
 def split(text: pl.Expr) -> pl.Expr:
     """Each text as a list of sentences; a line break ends one too."""
-    whole = text.str.replace_all(_ABBREVIATION, "$1$2").str.replace_all(_TRAIL, "$1\x01$2")
-    ended = whole.str.replace_all(_END, "$1\n").str.replace_all(_GLUED, "$1\n$2")
-    return ended.str.replace_all("\x01", " ", literal=True).str.split("\n")
+    for pattern, by in ENDS:
+        text = text.str.replace_all(pattern, by)
+    return text.str.split("\n")
 
 
 def per_text(frame: pl.DataFrame) -> pl.DataFrame:
@@ -185,7 +89,7 @@ def per_text(frame: pl.DataFrame) -> pl.DataFrame:
         .select("row", split(pl.col("text")).alias("sentence"))
         .explode("sentence", empty_as_null=True, keep_nulls=True)
         .with_columns(pl.col("sentence").str.strip_chars())
-        .filter(pl.col("sentence").str.contains(LETTER), ~pl.col("sentence").str.contains(f"{LIST_LINE}|{HEADING}"))
+        .filter(pl.col("sentence").str.contains(LETTER), ~pl.col("sentence").str.contains(NO_SENTENCE))
         .with_columns(
             pl.col("sentence").str.count_matches(WORD).cast(pl.Float64).alias("length"),
             *(pl.col("sentence").str.contains(pattern).alias(name) for name, pattern in SENTENCE.items()),
@@ -202,17 +106,16 @@ def _summaries() -> list[pl.Expr]:
     last_is_short = (pl.len() >= 3) & (2 * last * (pl.len() - 1) <= length.sum() - last) & (opinion.last() == 0)
     return [
         pl.len().alias("sentences"),
-        *(pl.col(name).sum() for name in ("exclamations", "questions", "lowercase_starts", "labels")),
+        *(pl.col(name).sum() for name in IN_SENTENCES),
         (pl.col("imperatives") & ~pl.col("subjects")).sum(),
         pl.col("length").sum().alias("sentence_length"),
-        pl.col("length").std(ddof=0).alias("sentence_variety"),
+        # The standard deviation of whole numbers without rounding before the root: the same in any order.
+        ((pl.len() * (length * length).sum() - length.sum() * length.sum()).sqrt() / pl.len()).alias(
+            "sentence_variety"
+        ),
         (last_is_short | pl.col("parting").last()).alias("sign_offs"),
         (opinion.first() - opinion.last()).alias("verdict_first"),
     ]
-
-
-_ENTITIES = {"’": "'", "‘": "'", "`": "'", "“": '"', "”": '"', "&quot;": '"', "&#34;": '"', "&#39;": "'", "&amp;": "&"}
-_BREAK = r"(?i)<br\s*/?>|\r\n?"
 
 
 def plain(texts: Sequence[str]) -> list[str]:
@@ -220,7 +123,7 @@ def plain(texts: Sequence[str]) -> list[str]:
     text = (
         pl.Series("text", texts, dtype=pl.String)
         .to_frame()
-        .select(pl.col("text").str.replace_many(_ENTITIES).str.replace_all(_BREAK, "\n"))
+        .select(pl.col("text").str.replace_many(ENTITIES).str.replace_all(BREAK, "\n"))
     )
     return [prose(one) for one in text["text"].to_list()]
 
@@ -485,6 +388,24 @@ def measure(texts: Sequence[str]) -> np.ndarray:
     """
     if isinstance(texts, str):
         raise InputError("measure takes a list of texts, not one text", hint="put the text into a list")
+    if direct.takes(texts):
+        return np.array([_of_counts(direct.count(text)) for text in texts]).reshape(-1, N_MEASURES)
+    return _in_polars(texts)
+
+
+def _of_counts(counts: Mapping[str, float]) -> list[float]:
+    """The measures of one text; see ``_value``."""
+    if not counts["words"]:
+        return [0.0] * N_MEASURES
+    found = []
+    for of in MEASURES:
+        factor, denominator = _PER.get(of.unit, (1.0, ""))
+        value = counts[of.name] * factor
+        found.append(value / max(counts[denominator], 1.0) if denominator else value)
+    return found
+
+
+def _in_polars(texts: Sequence[str]) -> np.ndarray:
     values = np.zeros((len(texts), N_MEASURES))
     for start in range(0, len(texts), _CHUNK):
         chunk = count(texts[start : start + _CHUNK])
