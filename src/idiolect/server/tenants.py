@@ -307,8 +307,11 @@ class Tenant:
 
     def user(self, name: str) -> UserId | None:
         """The id of a user, as it was given or as ids are stored; None if there is no review by them."""
-        ids = [UserId(one) for one in dict.fromkeys((name, clean_id(name)))]
-        return next((id for id in ids if self.store.wrote(id)), None)
+        return next((id for id in _ids(name) if self.store.wrote(id)), None)
+
+    def profile(self, name: str) -> list[Review]:
+        """All reviews of a user, oldest first; the user is named as for ``user``."""
+        return next(filter(None, map(self.store.profile, _ids(name))), [])
 
     def people(self, min_peers: int) -> PeopleMap:
         """All users in difference space; made anew when the store has changed, in a tenth of the time at most.
@@ -330,6 +333,10 @@ class Tenant:
     def close(self) -> None:
         """Close the store."""
         self.store.close()
+
+
+def _ids(name: str) -> list[UserId]:
+    return [UserId(one) for one in dict.fromkeys((name, clean_id(name)))]
 
 
 class Tenants:

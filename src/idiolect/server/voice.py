@@ -10,6 +10,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -122,18 +123,18 @@ class PrivateReader:
     Args:
         reader: What is visible otherwise.
         least: Other users.
-        item: An item that the store does not know; None: there is none.
         read: Reviews of users that were read already.
+        items: Items that were read already, by id; None: the store does not know it.
     """
 
     def __init__(
         self,
         reader: KnownUsers,
         least: int,
-        item: Item | None = None,
         read: Mapping[UserId, Sequence[Review]] | None = None,
+        items: Mapping[ItemId, Item | None] | None = None,
     ) -> None:
-        self._reader, self._least, self._item, self._read = reader, least, item, read or {}
+        self._reader, self._least, self._read, self._items = reader, least, read or {}, items or {}
 
     def peers(self) -> list[UserId]:
         """See ``KnownUsers``."""
@@ -153,10 +154,9 @@ class PrivateReader:
 
     def items(self, ids: Sequence[ItemId]) -> dict[ItemId, Item]:
         """See ``ReviewReader``."""
-        found = self._reader.items(ids)
-        if self._item is not None and self._item.id in ids:
-            found.setdefault(self._item.id, self._item)
-        return found
+        unread = [id for id in ids if id not in self._items]
+        found = self._reader.items(unread) if unread else {}
+        return found | {id: item for id in ids if (item := self._items.get(id)) is not None}
 
     def vectors(self, ids: Sequence[ReviewId], *, encoder: str) -> np.ndarray:
         """See ``ReviewReader``."""
@@ -249,7 +249,7 @@ class Voices:
         names = [name for one in used for name in (one.encoder, one.context.retriever_encoder) if name]
         return tuple(dict.fromkeys(names))
 
-    @property
+    @cached_property
     def methods(self) -> tuple[str, ...]:
         """The methods that can be asked for."""
         kind = requirements(self.fitted.adapter_method).adapter if self.fitted else None
@@ -300,16 +300,18 @@ class Voices:
             "the method is not personalized": method == UNPERSONALIZED,
         }
         reason = next((why for why, holds in reasons.items() if holds), "")
-        if not reason and (user := tenant.user(voice.user)) is not None:
+        if not reason and (profile := tenant.profile(voice.user)):
             if self.in_process(method):  # it is personalized where it is written
                 return Personalization(method=method, personalized=True)
-            return self._system_turn(tenant, replace(voice, user=user), query, method)
+            return self._system_turn(tenant, voice, profile, query, method)
         notes = (_TOY,) if self.upstream is None and self.adapter == SHIPPED_ADAPTER else ()
         return Personalization(reason=reason or "the user is not known", notes=notes)
 
-    def _system_turn(self, tenant: Tenant, voice: Voice, query: str, method: str) -> Personalization:
+    def _system_turn(
+        self, tenant: Tenant, voice: Voice, profile: Sequence[Review], query: str, method: str
+    ) -> Personalization:
         """The system turn that puts a user's voice into a chat."""
-        built, sample, reader, notes = self._build(tenant, voice, query, self.text, self._extraction)
+        built, sample, reader, notes = self._build(tenant, voice, profile, query, self.text, self._extraction)
         prediction = built.generate([sample])[0]
         found = {review.id: review for review in reader.profile(sample.user)}
         shown = [found[id] for id in prediction.anchors if id in found]
@@ -335,14 +337,17 @@ class Voices:
 
         Raises:
             AnswerError: The model gave no answer.
+            NotFoundError: The store knows no such user.
         """
-        method, voice = self.chosen(voice.method), replace(voice, user=tenant.user(voice.user) or "")
+        method = self.chosen(voice.method)
+        if not (profile := tenant.profile(voice.user)):  # forgotten since
+            raise NotFoundError("the store knows no such user", hint="ids are case-sensitive")
         settings = self.fitted if self.fitted is not None and requirements(method).adapter else self.text
         settings = settings.model_copy(update={"sampling": settings.sampling.model_copy(update=dict(sampling))})
         with self._model_lock if self.in_process(method) else _UNLOCKED:
             llm = self._loaded.model(settings, tenant.where)
             with Models(llm, settings.sampling) as models:
-                built, sample, _, notes = self._build(tenant, voice, query, settings, models)
+                built, sample, _, notes = self._build(tenant, voice, profile, query, settings, models)
                 prediction = built.generate([sample])[0]
         return _answer(prediction, llm, method, (*notes, *self._toy(settings)))
 
@@ -376,29 +381,34 @@ class Voices:
         return (_TOY,) if shipped else ()
 
     def _build(
-        self, tenant: Tenant, voice: Voice, query: str, settings: Settings, models: Models
+        self,
+        tenant: Tenant,
+        voice: Voice,
+        profile: Sequence[Review],
+        query: str,
+        settings: Settings,
+        models: Models,
     ) -> tuple[Method, Sample, PrivateReader, tuple[str, ...]]:
-        """The method, what it is to write, what it reads, and notes."""
-        name, database, user = self.chosen(voice.method), tenant.store, UserId(voice.user)
-        if not (profile := database.profile(user)):  # forgotten since
-            raise NotFoundError("the store knows no such user", hint="ids are case-sensitive")
+        """The method, what it is to write, what it reads, and notes; ``profile`` is not empty."""
+        name, database, user = self.chosen(voice.method), tenant.store, profile[0].user
         needs = requirements(name)
         if voice.k is not None:
             k = min(voice.k, settings.context.k) if needs.adapter and settings.context.k else voice.k
             settings = settings.model_copy(update={"context": settings.context.model_copy(update={"k": k})})
-        item, notes = self._item(database, voice, query, searched=models is self._extraction)
+        items = _items(database, profile, voice)
+        item, notes = self._item(database, items, voice, query, searched=models is self._extraction)
         own = [review.id for review in profile if voice.item and review.item == item.id]
         reader = PrivateReader(
             WithoutReviews(database, own, user=user),
             max(self.config.min_peers, settings.context.min_peers),
-            item,
             {user: [review for review in profile if review.id not in own]},
+            items | {item.id: item},
         )
         retrieves, own_encoder = encodes(settings.context.retriever), settings.context.retriever_encoder
         compared = needs.peers and settings.differences.reads_vectors
         read = needs.vectors or compared or (retrieves and own_encoder is None)
-        encoder = self._encoder(database, user, settings.encoder) if read else None
-        retrieving = self._encoder(database, user, own_encoder) if retrieves and own_encoder else None
+        encoder = self._encoder(database, profile, settings.encoder) if read else None
+        retrieving = self._encoder(database, profile, own_encoder) if retrieves and own_encoder else None
         contexts = make_contexts(
             reader,
             settings.context,
@@ -418,10 +428,12 @@ class Voices:
         return built, sample, reader, notes
 
     @staticmethod
-    def _item(database: SqlStore, voice: Voice, query: str, *, searched: bool) -> tuple[Item, tuple[str, ...]]:
+    def _item(
+        database: SqlStore, items: Mapping[ItemId, Item | None], voice: Voice, query: str, *, searched: bool
+    ) -> tuple[Item, tuple[str, ...]]:
         """What is written about, and notes: without a known item, what the client asks for stands in its place."""
         id = ItemId(voice.item or "request")
-        item = database.items([id]).get(id) if voice.item else None
+        item = items[id] if voice.item else None
         if item is not None:
             return item, ()
         if voice.item and database.reviews_of(id, exclude=UserId("")):
@@ -431,11 +443,11 @@ class Voices:
         item = Item(id=id, title=title[:300], description=title[:2000] if searched else "")
         return item, ("the item is not in the store",) if voice.item else ()
 
-    def _encoder(self, database: SqlStore, user: UserId, name: str) -> Encoder:
+    def _encoder(self, database: SqlStore, profile: Sequence[Review], name: str) -> Encoder:
         """The encoder, once the user's reviews have its vectors: they lack them if another program added them."""
         encoder = self._loaded.encoder(name)
         try:
-            database.vectors([review.id for review in database.profile(user)], encoder=encoder.name)
+            database.vectors([review.id for review in profile], encoder=encoder.name)
         except NotFoundError:
             embed_missing(database, encoder)
         return encoder
@@ -448,6 +460,12 @@ class _Unlocked:
 
 
 _UNLOCKED = _Unlocked()
+
+
+def _items(database: SqlStore, profile: Sequence[Review], voice: Voice) -> dict[ItemId, Item | None]:
+    """The items of the profile and of the request; None: the store does not know it."""
+    wanted = dict.fromkeys([*((ItemId(voice.item),) if voice.item else ()), *(review.item for review in profile)])
+    return {**wanted, **database.items(list(wanted))}
 
 
 def _own_models(config: DifferenceConfig, settings: Settings) -> DifferenceConfig:
