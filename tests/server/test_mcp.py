@@ -1,6 +1,7 @@
 """The tools through the official MCP client, over HTTP and over standard input and output."""
 
 import os
+import re
 import sys
 
 import anyio
@@ -11,6 +12,8 @@ httpx2 = pytest.importorskip("httpx2")
 
 from mcp.client.stdio import StdioServerParameters  # noqa: E402
 from mcp.client.streamable_http import streamable_http_client  # noqa: E402
+
+from idiolect.server.mcp import KeyVerifier  # noqa: E402
 
 TOOLS = ["remember", "differences", "write_as", "score", "forget"]
 
@@ -41,6 +44,43 @@ def test_tools_have_schemas_and_hints(fresh):
     assert [name for name, tool in tools.items() if tool.annotations.read_only_hint] == [
         "differences", "write_as", "score",
     ]  # fmt: skip
+
+
+def test_hosts_of_apps_get_the_card_as_a_page_that_loads_nothing(fresh):
+    async def work(client):
+        tools = {tool.name: tool.meta for tool in (await client.list_tools()).tools}
+        listed = (await client.list_resources()).resources
+        return tools, listed, (await client.read_resource("ui://idiolect/card.html")).contents[0]
+
+    tools, listed, page = over_http(fresh, work)
+    assert tools["differences"]["ui"] == {"resourceUri": "ui://idiolect/card.html"}
+    assert [tools[name] for name in TOOLS if name != "differences"] == [None] * 4
+    assert [(str(one.uri), one.mime_type) for one in listed] == [
+        ("ui://idiolect/card.html", "text/html;profile=mcp-app")
+    ]
+    assert "ui/initialize" in page.text
+    assert not [sign for sign in ("http:", "https:", "innerHTML", "src=") if sign in page.text]
+
+
+def test_a_client_without_a_key_is_told_what_is_asked_for(fresh):
+    with fresh.http("none") as http:
+        refused = http.post("/mcp", json={"jsonrpc": "2.0", "id": 1, "method": "tools/list"})
+        where = re.search(r'resource_metadata="(.*?)"', refused.headers["www-authenticate"])[1]
+        assert where == f"{fresh.url}/.well-known/oauth-protected-resource/mcp"
+        found = http.get(where).json()
+        odd = http.get(where, headers={"host": 'localhost:1"x'})
+    assert (found["resource"], found["bearer_methods_supported"]) == (f"{fresh.url}/mcp", ["header"])
+    assert found["scopes_supported"] == ["read", "write", "erase", "admin"]
+    assert '"x' not in str(odd.headers) + odd.json().get("resource", "")
+
+
+def test_a_key_is_a_token_of_its_tenant(fresh):
+    verifier = KeyVerifier(fresh.services.keys)
+    made, sent = fresh.services.keys.add("other", ["read"], days=1)
+    token = anyio.run(verifier.verify_token, sent)
+    assert (token.client_id, token.subject, token.scopes) == (made.id, "other", ["read"])
+    assert token.expires_at == made.expires
+    assert anyio.run(verifier.verify_token, sent[:-1]) is None
 
 
 def test_an_agent_remembers_writes_scores_and_forgets(fresh):

@@ -212,6 +212,24 @@ def test_responses_are_answered_and_streamed(server, upstream):
     assert (final.output_text, final.usage.output_tokens) == ("one two three", 3)
 
 
+def test_a_response_has_every_field_of_open_responses(server):
+    tool = {"type": "function", "name": "look"}
+    given = {"model": "m-1", "input": "x", "tools": [tool], "presence_penalty": 0.5, "top_logprobs": "many"}
+    with server.http() as http:
+        found = http.post("/v1/responses", json=given | {"text": {"verbosity": "low"}, "safety_identifier": "s"}).json()
+    fields = (
+        "id object created_at completed_at status incomplete_details model previous_response_id instructions output "
+        "error tools tool_choice truncation parallel_tool_calls text top_p presence_penalty frequency_penalty "
+        "top_logprobs temperature reasoning usage max_output_tokens max_tool_calls store background service_tier "
+        "metadata safety_identifier prompt_cache_key"
+    )
+    assert set(fields.split()) <= found.keys()
+    assert found["tools"] == [{**tool, "description": None, "parameters": None, "strict": None}]
+    assert (found["presence_penalty"], found["frequency_penalty"], found["top_logprobs"]) == (0.5, 0.0, 0)
+    assert found["text"] == {"format": {"type": "text"}, "verbosity": "low"}
+    assert (found["safety_identifier"], found["service_tier"]) == ("s", "default")
+
+
 def test_responses_keep_nothing(server):
     for name, value in (("previous_response_id", "resp_1"), ("background", True), ("conversation", "c")):
         with pytest.raises(openai.BadRequestError) as error:

@@ -26,6 +26,7 @@ from starlette.exceptions import HTTPException
 from idiolect.server import evaluations, explore, openai_api, rest, studio
 from idiolect.server.http import (
     MCP_PATH,
+    METADATA_PATH,
     PUBLIC,
     STUDIO_FILES,
     Allow,
@@ -36,10 +37,11 @@ from idiolect.server.http import (
     MayAdmin,
     Metrics,
     Services,
+    address,
     handle,
 )
 from idiolect.server.settings import DEFAULT_TENANT, ServerConfig
-from idiolect.server.tenants import ApiKeys, Tenants
+from idiolect.server.tenants import SCOPES, ApiKeys, Tenants
 from idiolect.server.voice import Voices
 from idiolect.version import __version__
 
@@ -116,6 +118,24 @@ def _mount_mcp(app: FastAPI) -> None:
 
         app.state.mcp = make_mcp(app.state.services)
         app.router.routes.extend(routes(app.state.mcp))
+        _add_metadata(app)
+
+
+def _add_metadata(app: FastAPI) -> None:
+    """What clients of MCP look up when they are refused (RFC 9728)."""
+
+    @app.get(METADATA_PATH, include_in_schema=False)
+    @app.get(METADATA_PATH + MCP_PATH, include_in_schema=False)
+    async def metadata(request: Request) -> dict[str, Any]:
+        where = address(request.app.state.services.config, request.scope)
+        # Keys are made by this server, not by an authorization server, so that none is named.
+        return {
+            "resource": where + MCP_PATH,
+            "resource_name": "idiolect",
+            "resource_documentation": f"{where}/docs",
+            "scopes_supported": list(SCOPES),
+            "bearer_methods_supported": ["header"],
+        }
 
 
 def _check_routes(app: FastAPI) -> None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
+import re
 import secrets
 import time
 import traceback
@@ -40,17 +41,19 @@ if TYPE_CHECKING:
 
     from idiolect.server.voice import Voices
 
-PUBLIC = frozenset({"/", "/healthz", "/readyz", "/docs", "/openapi.json"})
-"""Paths that answer without a key; they hold nothing of a tenant."""
-
 STUDIO_FILES = "/studio/"
 """Where the studio's own files are: the same for everybody, so that they need no key."""
 
 MCP_PATH = "/mcp"
+METADATA_PATH = "/.well-known/oauth-protected-resource"
+"""Where clients look up what a resource asks for (RFC 9728), the resource's path behind it."""
+PUBLIC = frozenset({"/", "/healthz", "/readyz", "/docs", "/openapi.json", METADATA_PATH, METADATA_PATH + MCP_PATH})
+"""Paths that answer without a key; they hold nothing of a tenant."""
 
 _log = logging.getLogger("idiolect.server")
 _TYPES = {401: "authentication_error", 403: "permission_error", 429: "rate_limit_error"}
 _KEYS_IN_MEMORY = 10_000
+_NETLOC = re.compile(r"[a-z0-9.\-]+(:\d+)?|\[[0-9a-f:.]+\](:\d+)?", re.IGNORECASE)
 
 
 class ApiError(Exception):
@@ -262,6 +265,8 @@ class Guard:
         if scope["type"] != "http":
             if scope["type"] == "lifespan":
                 await self.app(scope, receive, send)
+            else:
+                await send({"type": "websocket.close", "code": 1008})  # nothing is served over WebSocket
             return
         trace = scope["idiolect.trace"] = f"req_{secrets.token_hex(12)}"
         started, answered = time.perf_counter(), _Answered()
@@ -331,9 +336,10 @@ class Guard:
             retry = {"Retry-After": str(max(1, round(wait + 0.5)))}
             raise ApiError(429, "too many requests", code="rate_limit_exceeded", headers=retry)
         if key is None:
-            raise ApiError(
-                401, "no valid API key", code="invalid_api_key", headers={"WWW-Authenticate": 'Bearer realm="idiolect"'}
-            )
+            asked = 'Bearer realm="idiolect"'
+            if self.config.mcp and scope["path"].startswith(MCP_PATH):
+                asked += f', resource_metadata="{address(self.config, scope)}{METADATA_PATH}{MCP_PATH}"'
+            raise ApiError(401, "no valid API key", code="invalid_api_key", headers={"WWW-Authenticate": asked})
         scope["idiolect.key"] = key
 
     async def _body(self, scope: Connection, receive: Receive) -> bytes:
@@ -384,6 +390,12 @@ class _Answered:
     seconds: float | None = None
     note: str = ""
     recorded: bool = False
+
+
+def address(config: ServerConfig, scope: Connection) -> str:
+    """Where clients reach the server, without a final slash; the Host header was checked."""
+    host = Headers(scope=scope).get("host", "")
+    return config.public_url or f"{scope['scheme']}://{host if _NETLOC.fullmatch(host) else _host(host)}"
 
 
 def _host(header: str) -> str:

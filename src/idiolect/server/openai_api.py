@@ -764,26 +764,40 @@ class _Response:
             "status": "incomplete" if incomplete else status,
             "background": False,
             "error": error,
+            "frequency_penalty": self._given("frequency_penalty", 0.0),
             "incomplete_details": {"reason": incomplete} if incomplete else None,
             "instructions": asked.instructions,
             "max_output_tokens": asked.max_output_tokens,
+            "max_tool_calls": None,
             "metadata": asked.metadata or {},
             "model": asked.model,
             "output": list(self.output),
             "parallel_tool_calls": asked.parallel_tool_calls is not False,
+            "presence_penalty": self._given("presence_penalty", 0.0),
             "previous_response_id": None,
-            "reasoning": asked.reasoning or {"effort": None, "summary": None},
+            "prompt_cache_key": self._given("prompt_cache_key", None),
+            "reasoning": {"effort": None, "summary": None, **(asked.reasoning or {})},
+            "safety_identifier": self._given("safety_identifier", None),
+            "service_tier": self._given("service_tier", "default"),
             "store": False,
             "temperature": asked.temperature if asked.temperature is not None else 1.0,
-            "text": asked.text or {"format": {"type": "text"}},
+            "text": {"format": {"type": "text"}, **(asked.text or {})},
             "tool_choice": asked.tool_choice or "auto",
-            "tools": asked.tools,
+            "tools": [_whole_tool(tool) for tool in asked.tools],
+            "top_logprobs": self._given("top_logprobs", 0),
             "top_p": asked.top_p if asked.top_p is not None else 1.0,
             "truncation": "disabled",
             "usage": None if usage is None else _responses_usage(usage),
             "user": None,
             **({} if about is None else {"idiolect": about}),
         }
+
+    def _given(self, name: str, default: Any) -> Any:
+        """A field that is passed on as it was given; what no client can have meant is not repeated."""
+        value, kind = (self.asked.model_extra or {}).get(name), str if default is None else type(default)
+        if isinstance(value, bool) or not isinstance(value, (int, float) if kind is float else kind):
+            return default
+        return value
 
     async def events(self, source: AsyncIterator[dict[str, Any]]) -> AsyncIterator[str]:
         """The events of a stream."""
@@ -866,6 +880,11 @@ class _Response:
     def _event(self, kind: str, **fields: Any) -> str:
         self._number += 1
         return _event({"type": kind, "sequence_number": self._number, **fields}, kind)
+
+
+def _whole_tool(tool: Mapping[str, Any]) -> dict[str, Any]:
+    """A function tool with all its fields, as a response repeats it."""
+    return {"description": None, "parameters": None, "strict": None, **tool}
 
 
 def _output_text(text: str) -> dict[str, Any]:

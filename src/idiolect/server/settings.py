@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Self
@@ -57,6 +58,8 @@ class ServerConfig(Config):
     """Header in which a trusted proxy names the user; empty: none is read."""
     trusted_proxies: tuple[str, ...] = ()
     """Addresses of the proxies whose ``user_header`` is read."""
+    public_url: str = ""
+    """Address at which clients reach the server, as the metadata for MCP clients say; empty: that of the request."""
     trusted_hosts: tuple[str, ...] = ("localhost", "127.0.0.1", "::1")
     """Values of the Host header that are answered, without port; ``*``: any."""
     origins: tuple[str, ...] = ()
@@ -88,6 +91,13 @@ class ServerConfig(Config):
         if value and len(value) < 24:
             raise ValueError("a key of fewer than 24 characters can be guessed")
         return value
+
+    @field_validator("public_url")
+    @classmethod
+    def _is_url(cls, value: str) -> str:
+        if value and not re.fullmatch(r"https?://[^\s/?#]+(/[^\s?#]*)?", value):
+            raise ValueError("no address of http or https")
+        return value.rstrip("/")
 
     @field_validator("trusted_proxies", "trusted_hosts")
     @classmethod
