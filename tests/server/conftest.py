@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 import os
 import shutil
+import subprocess
+import sys
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
@@ -247,3 +249,35 @@ def check_access(node_tools: Path) -> Callable[[Any], None]:
             ] == []
 
     return check
+
+
+@contextmanager
+def served(folder: Path, **settings: str) -> Iterator[tuple[Any, str, str]]:
+    """``idiolect serve`` as a process; its address and the key that it printed at its first start."""
+    command = [sys.executable, "-m", "idiolect.cli.main", "serve", "--data", str(folder), "--port", "0"]
+    environment = {**os.environ, "IDIOLECT_SERVE_SETTINGS__BACKBONE__MODEL": "fake"}
+    environment |= {f"IDIOLECT_SERVE_{name.upper()}": value for name, value in settings.items()}
+    running = subprocess.Popen(command, stderr=subprocess.PIPE, text=True, env=environment)
+    drain = threading.Thread(target=running.stderr.read)
+    try:
+        url, key = "", ""
+        for line in running.stderr:
+            if "idl_" in line and not line.startswith("{"):
+                key = line.rsplit(" ", 1)[1].strip()
+            elif line.startswith("{") and (found := json.loads(line)).get("message") == "listening":
+                url = f"http://127.0.0.1:{found['port']}"
+                break
+        drain.start()
+        yield running, url, key
+    finally:
+        running.kill()
+        running.wait()
+        if drain.ident is not None:
+            drain.join()
+        running.stderr.close()
+
+
+@pytest.fixture
+def process() -> Callable[..., Any]:
+    """``with process(folder, store=...) as (process, address, key)``."""
+    return served

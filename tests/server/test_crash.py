@@ -1,13 +1,8 @@
 """The server as a process: killed under load it has lost nothing; asked to end it ends."""
 
-import json
-import os
 import queue
 import signal
-import subprocess
-import sys
 import threading
-from contextlib import contextmanager
 
 import pytest
 
@@ -17,32 +12,7 @@ pytest.importorskip("prometheus_client")
 from idiolect.store.sql import SqlStore  # noqa: E402
 
 
-@contextmanager
-def process(folder):
-    """A server of its own; its address and the key that it printed at its first start."""
-    command = [sys.executable, "-m", "idiolect.cli.main", "serve", "--data", str(folder), "--port", "0"]
-    environment = {**os.environ, "IDIOLECT_SERVE_SETTINGS__BACKBONE__MODEL": "fake"}
-    running = subprocess.Popen(command, stderr=subprocess.PIPE, text=True, env=environment)
-    drain = threading.Thread(target=running.stderr.read)
-    try:
-        url, key = "", ""
-        for line in running.stderr:
-            if "idl_" in line and not line.startswith("{"):
-                key = line.rsplit(" ", 1)[1].strip()
-            elif line.startswith("{") and (found := json.loads(line)).get("message") == "listening":
-                url = f"http://127.0.0.1:{found['port']}"
-                break
-        drain.start()
-        yield running, url, key
-    finally:
-        running.kill()
-        running.wait()
-        if drain.ident is not None:
-            drain.join()
-        running.stderr.close()
-
-
-def test_what_was_acknowledged_survives_a_kill_and_sums_are_exact(tmp_path):
+def test_what_was_acknowledged_survives_a_kill_and_sums_are_exact(tmp_path, process):
     acknowledged, enough = queue.Queue(), threading.Event()
 
     def write(url, key, who):

@@ -293,11 +293,26 @@ class Tenant:
                 end = start + len(reviews)
                 batches.append((one.items, reviews, {name: rows[start:end] for name, rows in vectors.items()}))
                 start = end
-            for one, report in zip(waiting, self.store.add_many(batches), strict=True):
-                one.report = report
+            for one, (_, reviews, _), report in zip(waiting, batches, self.store.add_many(batches), strict=True):
+                one.report = self._settled(reviews, one.undated, report)
         except Exception as error:
             for one in waiting:
                 one.error = error
+
+    def _settled(self, reviews: Sequence[Review], undated: Collection[ReviewId], report: AddReport) -> AddReport:
+        """The report, without refusals of reviews that another process added meanwhile with a time of its own."""
+        late = {id for id, _ in report.refused_reviews} & set(undated)
+        if not late:
+            return report
+        times = {review.id: review.timestamp for review in self.store.reviews_if_known(sorted(late))}
+        again = [replace(one, timestamp=times[one.id]) for one in reviews if one.id in late and one.id in times]
+        second = self.store.add([], again)
+        kept = [one for one in report.refused_reviews if one[0] not in late]
+        return replace(
+            report,
+            reviews_known=report.reviews_known + second.reviews_known,
+            refused_reviews=(*kept, *second.refused_reviews),
+        )
 
     @contextmanager
     def writing(self) -> Iterator[SqlStore]:
