@@ -225,3 +225,31 @@ def test_a_forgotten_user_is_in_no_answer_log_or_file(fresh, upstream, caplog):
         assert not file.is_file() or b"zanzibarite" not in file.read_bytes(), file
     with closing(SqlStore(tenant(fresh).where)) as store:
         assert [finding.detail for finding in store.check() if not finding.ok] == []
+
+
+def test_the_openapi_page_says_how_requests_are_refused(server):
+    schema = server.app.openapi()
+    for path, methods in schema["paths"].items():
+        for method, one in methods.items():
+            assert {"4XX", "5XX"} <= one["responses"].keys(), (method, path)
+            assert "422" not in one["responses"]
+    assert list(schema["paths"]["/metrics"]["get"]["responses"]["200"]["content"]) == ["text/plain"]
+    with server.http() as http:
+        answer = http.options("/v1/reviews")
+    assert (answer.status_code, answer.headers["allow"]) == (405, "GET, POST")
+
+
+def test_values_of_another_type_are_refused_and_whole_numbers_taken(server):
+    review = {"user": "ann", "item": "jam", "text": "x"}
+    with server.http() as http:
+        for path, body in (
+            ("/v1/reviews", {**review, "timestamp": "12"}),
+            ("/v1/reviews", {**review, "timestamp": 1.5}),
+            ("/v1/reviews", {**review, "rating": "5"}),
+            ("/v1/items", {"id": 5}),
+            ("/v1/keys/0123456789ab/rotate", {"grace_days": "1"}),
+        ):
+            assert http.post(path, json=body).status_code == 400, body
+        assert http.put("/v1/peer", json={"user": "ann", "peer": 0}).status_code == 400
+        same = {"id": "ann-jam", "user": "nobody", "item": "jam", "text": "x", "timestamp": 12.0, "rating": 5}
+        assert http.post("/v1/reviews", json=same).json()["error"]["code"] == "conflict"

@@ -17,7 +17,7 @@ import uvicorn
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.middleware.cors import CORSMiddleware
-from fastapi.responses import HTMLResponse, JSONResponse, Response
+from fastapi.responses import HTMLResponse, JSONResponse, PlainTextResponse, Response
 from fastapi.routing import APIRoute
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 from starlette.concurrency import run_in_threadpool
@@ -25,6 +25,7 @@ from starlette.exceptions import HTTPException
 
 from idiolect.server import evaluations, explore, openai_api, rest, studio
 from idiolect.server.http import (
+    ERRORS,
     MCP_PATH,
     METADATA_PATH,
     PUBLIC,
@@ -68,6 +69,7 @@ def create_app(config: ServerConfig) -> FastAPI:
         docs_url=None,
         redoc_url=None,
         openapi_url="/openapi.json",
+        responses=ERRORS,
     )
     app.state.services = Services(config, keys, tenants, voices, gate, metrics)
     for kind in (ApiError, RequestValidationError, HTTPException, Exception):
@@ -166,7 +168,10 @@ def _add_operation(app: FastAPI) -> None:
         model = "upstream" if services.upstream else "in process"
         return JSONResponse({"ready": is_ready, "model": model}, 200 if is_ready else 503)
 
-    @app.get("/metrics", tags=["operation"], summary="Prometheus metrics", response_model=None)
+    text = {"content": {"text/plain": {"schema": {"type": "string"}}}, "description": "In Prometheus' format."}
+
+    @app.get("/metrics", tags=["operation"], summary="Prometheus metrics", response_class=PlainTextResponse,
+             responses={200: text})  # fmt: skip
     async def metrics(request: Request, _: MayAdmin) -> Response:
         services: Services = request.app.state.services
         return Response(generate_latest(services.metrics.registry), media_type=CONTENT_TYPE_LATEST)

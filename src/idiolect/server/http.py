@@ -24,9 +24,11 @@ from fastapi import Depends, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
+from pydantic import BaseModel
 from starlette.concurrency import run_in_threadpool
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.exceptions import HTTPException
+from starlette.routing import Match
 
 from idiolect.errors import ArtifactError, IdiolectError, NotFoundError
 from idiolect.llm.base import EndpointError
@@ -54,6 +56,28 @@ _log = logging.getLogger("idiolect.server")
 _TYPES = {401: "authentication_error", 403: "permission_error", 429: "rate_limit_error"}
 _KEYS_IN_MEMORY = 10_000
 _NETLOC = re.compile(r"[a-z0-9.\-]+(:\d+)?|\[[0-9a-f:.]+\](:\d+)?", re.IGNORECASE)
+
+
+class ErrorDetails(BaseModel):
+    """What is wrong."""
+
+    message: str
+    type: str
+    param: str | None
+    code: str | None
+
+
+class ErrorBody(BaseModel):
+    """A refusal, as OpenAI's clients read it."""
+
+    error: ErrorDetails
+
+
+ERRORS: dict[int | str, dict[str, Any]] = {
+    "4XX": {"model": ErrorBody, "description": "The request is refused."},
+    "5XX": {"model": ErrorBody, "description": "The server or the model failed."},
+}
+"""For the OpenAPI page."""
 
 
 class ApiError(Exception):
@@ -438,6 +462,10 @@ class JsonLines(logging.Formatter):
 Handler = Callable[[Request, Exception], Awaitable[JSONResponse]]
 
 
-async def handle(_: Request, error: Exception) -> JSONResponse:
+async def handle(request: Request, error: Exception) -> JSONResponse:
     """Any error as a response."""
-    return api_error(error).response()
+    response = api_error(error).response()
+    if response.status_code == 405:  # the router names the methods of one route; others may have the same path
+        found = [route.methods or () for route in request.app.routes if route.matches(request.scope)[0] != Match.NONE]
+        response.headers["allow"] = ", ".join(sorted({method for methods in found for method in methods}))
+    return response

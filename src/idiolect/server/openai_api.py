@@ -19,11 +19,11 @@ from starlette.concurrency import run_in_threadpool
 from idiolect.errors import require, without_passwords
 from idiolect.llm.base import one_line
 from idiolect.llm.endpoint import OpenAIConfig
-from idiolect.server.http import ApiError, Caller, MayRead, Services, api_error
+from idiolect.server.http import ERRORS, ApiError, Caller, MayRead, Services, api_error
 from idiolect.server.voice import Answer, AnswerError, Personalization, Voice
 from idiolect.types import Role
 
-router = APIRouter(prefix="/v1")
+router = APIRouter(prefix="/v1", responses=ERRORS)
 PREFIX = "idiolect/"
 _CREATED = 1_790_000_000
 """Of the models; clients want a number."""

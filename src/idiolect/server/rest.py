@@ -11,7 +11,7 @@ from hashlib import sha256
 from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Header, Query, Request
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
 from idiolect.data.records import clean_id, digest_id
 from idiolect.difference.claims.corrections import check_correction, hidden_by
@@ -22,7 +22,7 @@ from idiolect.explain.card import ExplainConfig, UserDifferences
 from idiolect.explain.layout import REASONS, make_card
 from idiolect.explain.likeness import drift, likeness
 from idiolect.explain.run import user_differences
-from idiolect.server.http import ApiError, Caller, MayAdmin, MayErase, MayRead, MayWrite, Services
+from idiolect.server.http import ERRORS, ApiError, Caller, MayAdmin, MayErase, MayRead, MayWrite, Services
 from idiolect.server.tenants import Scope, Tenant
 from idiolect.server.voice import AnswerError, PrivateReader, Voice
 from idiolect.store.base import Correction
@@ -30,7 +30,7 @@ from idiolect.store.ingestion import check_said
 from idiolect.store.schema import refusal
 from idiolect.types import Item, ItemId, Review, ReviewId, UserId
 
-router = APIRouter(prefix="/v1")
+router = APIRouter(prefix="/v1", responses=ERRORS)
 _Id = Annotated[str, Field(min_length=1, max_length=512)]
 UserQuery = Annotated[str, Query(alias="user", min_length=1, max_length=512, description="Whose.")]
 IdempotencyKey = Annotated[
@@ -39,8 +39,16 @@ IdempotencyKey = Annotated[
 ]
 
 
+def _whole(value: object) -> object:
+    return int(value) if isinstance(value, float) and value.is_integer() else value
+
+
+_Int = Annotated[int, BeforeValidator(_whole)]
+"""A whole number; JSON knows no difference between 1 and 1.0."""
+
+
 class _Body(BaseModel):
-    model_config = ConfigDict(extra="forbid")
+    model_config = ConfigDict(extra="forbid", strict=True)
 
 
 class ReviewIn(_Body):
@@ -51,7 +59,7 @@ class ReviewIn(_Body):
     text: str = Field(min_length=1, max_length=200_000)
     rating: float | None = Field(None, ge=0, le=100)
     title: str = Field("", max_length=2000)
-    timestamp: int | None = Field(None, ge=0, description="Seconds since 1970; now, if not given.")
+    timestamp: _Int | None = Field(None, ge=0, description="Seconds since 1970; now, if not given.")
     id: str | None = Field(None, min_length=1, max_length=512, description="Made, if not given.")
 
 
@@ -119,10 +127,10 @@ class WriteIn(_Body):
     rating: float | None = Field(None, ge=0, le=100)
     title: str = Field("", max_length=2000)
     method: str = Field("auto", max_length=64, description="rag, pag, dpl, drp, dep or nonpersonalized.")
-    k: int | None = Field(None, ge=1, le=100, description="Past texts that are shown.")
-    max_tokens: int | None = Field(None, ge=1, le=8192)
+    k: _Int | None = Field(None, ge=1, le=100, description="Past texts that are shown.")
+    max_tokens: _Int | None = Field(None, ge=1, le=8192)
     temperature: float | None = Field(None, ge=0, le=2)
-    seed: int | None = Field(None, ge=0, lt=2**31)
+    seed: _Int | None = Field(None, ge=0, lt=2**31)
 
 
 class ScoreIn(_Body):
