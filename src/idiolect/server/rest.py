@@ -240,7 +240,7 @@ def differences(services: Services, tenant: Tenant, user: str) -> dict[str, Any]
     """A user's differences with evidence, muted and corrected ones marked."""
     id = known_user(tenant, user)
     config = ExplainConfig(min_peers=services.config.min_peers)
-    result = user_differences(PrivateReader(tenant.store, config.min_peers), id, config)
+    result = user_differences(PrivateReader(tenant.store, services.voices.limits), id, config)
     card = make_card(result, config)
     corrections = tenant.store.corrections(id)
     hidden = hidden_by(corrections)
@@ -347,7 +347,7 @@ def write(services: Services, tenant: Tenant, given: WriteIn, trace: str) -> dic
 def score(services: Services, tenant: Tenant, user: str, text: str) -> dict[str, Any]:
     """How much a text sounds like a user."""
     least = services.config.min_peers
-    reader = PrivateReader(tenant.store, least)
+    reader = PrivateReader(tenant.store, services.voices.limits)
     return {"user": user, **likeness(reader, known_user(tenant, user), text, min_peers=least).record()}
 
 

@@ -54,6 +54,14 @@ class ServerConfig(Config):
     """Whether the studio, the page at ``/``, is served."""
     results: tuple[Path, ...] = ()
     """Folders of evaluations that the studio shows to keys of the tenant ``default`` with the scope ``admin``."""
+    peer_cap: int = Field(default=0, ge=0)
+    """Reviews of one item by one other user that count, their latest; 0: all. With a cap sums are computed from the
+    item's reviews instead of read."""
+    peer_epsilon: float = Field(default=0, ge=0)
+    """Gaussian noise makes the sum of an item's vectors (epsilon, delta)-differentially private; 0: no noise. Needs
+    ``peer_cap``."""
+    peer_delta: float = Field(default=1e-6, gt=0, lt=0.1)
+    """See ``peer_epsilon``."""
     user_header: str = ""
     """Header in which a trusted proxy names the user; empty: none is read."""
     trusted_proxies: tuple[str, ...] = ()
@@ -108,6 +116,12 @@ class ServerConfig(Config):
     def _proxies_are_named(self) -> Self:
         if self.user_header and not self.trusted_proxies:
             raise ValueError("user_header needs trusted_proxies: else any client could name any user")
+        return self
+
+    @model_validator(mode="after")
+    def _noise_is_bounded(self) -> Self:
+        if self.peer_epsilon and not self.peer_cap:
+            raise ValueError("peer_epsilon needs peer_cap: else one user's part in a sum has no bound")
         return self
 
     def store_of(self, tenant: str) -> str:

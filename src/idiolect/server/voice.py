@@ -10,7 +10,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from functools import cached_property
+from functools import cached_property, partial
 from typing import Any
 
 import numpy as np
@@ -31,6 +31,7 @@ from idiolect.pipeline.write import LoadedModels
 from idiolect.prompts.rendering import digest
 from idiolect.registry import suggest
 from idiolect.retrieval import encodes
+from idiolect.server.peer_privacy import Noise, PeerLimits, capped, private_sum, read_secret
 from idiolect.server.settings import ServerConfig
 from idiolect.server.tenants import Tenant
 from idiolect.store.base import Correction, KnownUsers, PeerSums, WithoutReviews
@@ -118,11 +119,11 @@ class AnswerError(Exception):
 
 
 class PrivateReader:
-    """A reader that shows nothing of an item that fewer than ``least`` other users wrote about.
+    """A reader that shows nothing of an item that too few other users wrote about, and of each of them a limited part.
 
     Args:
         reader: What is visible otherwise.
-        least: Other users.
+        limits: Of peers.
         read: Reviews of users that were read already.
         items: Items that were read already, by id; None: the store does not know it.
     """
@@ -130,11 +131,11 @@ class PrivateReader:
     def __init__(
         self,
         reader: KnownUsers,
-        least: int,
+        limits: PeerLimits,
         read: Mapping[UserId, Sequence[Review]] | None = None,
         items: Mapping[ItemId, Item | None] | None = None,
     ) -> None:
-        self._reader, self._least, self._read, self._items = reader, least, read or {}, items or {}
+        self._reader, self._limits, self._read, self._items = reader, limits, read or {}, items or {}
 
     def peers(self) -> list[UserId]:
         """See ``KnownUsers``."""
@@ -149,8 +150,8 @@ class PrivateReader:
     def reviews_of(self, item: ItemId, *, exclude: UserId, before: int | None = None) -> list[Review]:
         """See ``ReviewReader``."""
         found = self._reader.reviews_of(item, exclude=exclude, before=before)
-        least = self._least if exclude else self._least + 1  # the user who is compared is among them
-        return found if len({review.user for review in found}) >= least else []
+        least = self._limits.least + (not exclude)  # the user who is compared is among them
+        return capped(found, self._limits.cap) if len({review.user for review in found}) >= least else []
 
     def items(self, ids: Sequence[ItemId]) -> dict[ItemId, Item]:
         """See ``ReviewReader``."""
@@ -166,8 +167,21 @@ class PrivateReader:
         self, items: Sequence[ItemId], *, exclude: UserId, encoder: str, before: int | None = None, at_least: int = 1
     ) -> PeerSums:
         """See ``ReviewReader``."""
-        least = max(at_least, self._least)
-        return self._reader.peer_sums(items, exclude=exclude, encoder=encoder, before=before, at_least=least)
+        limits = replace(self._limits, least=max(at_least, self._limits.least))
+        if not limits.cap:
+            return self._reader.peer_sums(items, exclude=exclude, encoder=encoder, before=before, at_least=limits.least)
+        vectors = partial(self._reader.vectors, encoder=encoder)
+        found = [
+            private_sum(
+                self._reader.reviews_of(item, exclude=UserId(""), before=before),
+                vectors,
+                exclude=exclude,
+                encoder=encoder,
+                limits=limits,
+            )
+            for item in items
+        ]
+        return PeerSums(*(np.concatenate(parts) for parts in zip(*found, strict=True)))
 
     def peer_group_sums(
         self,
@@ -179,7 +193,7 @@ class PrivateReader:
         at_least: int = 1,
     ) -> PeerSums:
         """See ``ReviewReader``."""
-        least = max(at_least, self._least)
+        least = max(at_least, self._limits.least)
         return self._reader.peer_group_sums(groups, exclude=exclude, encoder=encoder, before=before, at_least=least)
 
     def corrections(self, user: UserId) -> list[Correction]:
@@ -234,6 +248,7 @@ class Voices:
         self.text = load_settings(changes=merge(base, config.settings))
         self.adapter = config.adapter or (None if config.endpoint else SHIPPED_ADAPTER)
         self.fitted = load_settings(self.adapter, changes={"cache": None}) if self.adapter else None
+        self.limits = _limits(config, [self.text, *([self.fitted] if self.fitted else [])])
         self._extraction = Models(_NoAnswer(), self.text.sampling)
         self.upstream = config.endpoint
 
@@ -400,7 +415,7 @@ class Voices:
         own = [review.id for review in profile if voice.item and review.item == item.id]
         reader = PrivateReader(
             WithoutReviews(database, own, user=user),
-            max(self.config.min_peers, settings.context.min_peers),
+            replace(self.limits, least=max(self.limits.least, settings.context.min_peers)),
             {user: [review for review in profile if review.id not in own]},
             items | {item.id: item},
         )
@@ -451,6 +466,30 @@ class Voices:
         except NotFoundError:
             embed_missing(database, encoder)
         return encoder
+
+
+def _limits(config: ServerConfig, settings: Sequence[Settings]) -> PeerLimits:
+    """What may be read of peers.
+
+    Raises:
+        ConfigError: Sums are to be limited that cannot be.
+    """
+    context = [one.context for one in settings]
+    if config.peer_cap and any(one.cold_start != "none" or one.peer_weighting != "mean" for one in context):
+        raise ConfigError(
+            "peer_cap holds for means over an item's reviews only",
+            hint="leave context.cold_start and context.peer_weighting at their defaults, and fit the adapter with them",
+        )
+    if not config.peer_epsilon:
+        return PeerLimits(least=config.min_peers, cap=config.peer_cap)
+    config.data.mkdir(parents=True, exist_ok=True)
+    noise = Noise(
+        epsilon=config.peer_epsilon,
+        delta=config.peer_delta,
+        cap=config.peer_cap,
+        secret=read_secret(config.data / "noise.key"),
+    )
+    return PeerLimits(least=config.min_peers, cap=config.peer_cap, noise=noise)
 
 
 class _Unlocked:

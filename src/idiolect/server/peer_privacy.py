@@ -1,0 +1,161 @@
+"""How much of one peer reaches anybody else: caps on contributions, and optional Gaussian noise on sums of vectors.
+
+A cap bounds what one user contributes to an item: their latest reviews of it, so many at most. With the cap, one user
+changes the sum of an item's vectors (each clipped to length 1) by at most ``cap``, and the number of its reviews too.
+
+The noise makes the sum and the number of an item (epsilon, delta)-differentially private for the addition or removal
+of one user with all their reviews, by the analytic Gaussian mechanism (Balle and Wang 2018, Theorem 8, arXiv
+1805.06530). It is drawn from a secret and from which reviews the item has. The same sum asked for again therefore has
+the same noise: asking often does not average it out. Every change of an item's reviews is a further release of it.
+"""
+
+from __future__ import annotations
+
+import hmac
+import os
+import secrets
+from collections import Counter
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from hashlib import sha256
+from pathlib import Path
+
+import numpy as np
+
+from idiolect.errors import ArtifactError
+from idiolect.store.base import PeerSums
+from idiolect.types import Review, ReviewId, UserId
+
+_SECRET_BYTES = 32
+
+
+@lru_cache(maxsize=64)
+def gaussian_sd(epsilon: float, delta: float, sensitivity: float) -> float:
+    """The least standard deviation with which Gaussian noise is (epsilon, delta)-differentially private.
+
+    Args:
+        epsilon: More than 0.
+        delta: Within (0, 1).
+        sensitivity: Largest L2 distance that one user makes.
+
+    Example:
+        >>> round(gaussian_sd(1.0, 1e-5, 1.0), 2)
+        3.73
+    """
+    from scipy.optimize import brentq  # costs 100 ms, and most servers draw no noise
+    from scipy.special import log_ndtr
+
+    def excess(log_sd: float) -> float:
+        ratio = float(np.exp(-log_sd))  # of the sensitivity to the standard deviation
+        high, low = log_ndtr(ratio / 2 - epsilon / ratio), log_ndtr(-ratio / 2 - epsilon / ratio)
+        return float(np.exp(high) - np.exp(epsilon + low)) - delta
+
+    return sensitivity * float(np.exp(brentq(excess, -12.0, 12.0, xtol=1e-10)))
+
+
+def capped(reviews: Sequence[Review], cap: int) -> list[Review]:
+    """At most ``cap`` reviews of each user, their latest; 0: all.
+
+    Args:
+        reviews: Oldest first.
+        cap: Of one user.
+    """
+    if not cap:
+        return list(reviews)
+    seen, kept = Counter[UserId](), []
+    for review in reversed(reviews):
+        seen[review.user] += 1
+        if seen[review.user] <= cap:
+            kept.append(review)
+    return kept[::-1]
+
+
+def read_secret(path: Path) -> bytes:
+    """The secret that noise is drawn from, made at the first call; only its owner may read the file.
+
+    Raises:
+        ArtifactError: The file holds no secret.
+    """
+    try:
+        with os.fdopen(os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600), "wb") as file:
+            file.write(secrets.token_bytes(_SECRET_BYTES))
+            os.fsync(file.fileno())
+    except FileExistsError:
+        pass
+    found = path.read_bytes()
+    if len(found) != _SECRET_BYTES:
+        raise ArtifactError(
+            f"{path.name} holds no secret of {_SECRET_BYTES} bytes", hint="delete it: noise is drawn anew"
+        )
+    return found
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Noise:
+    """The noise of every sum."""
+
+    epsilon: float
+    delta: float
+    cap: int
+    """Reviews of one user on one item, at most; at least 1."""
+    secret: bytes
+
+    @property
+    def sd(self) -> float:
+        """Of each component of a sum, and of a number of reviews."""
+        return gaussian_sd(self.epsilon, self.delta, self.cap * 2**0.5)  # of the sum and the number together
+
+    def draw(self, dim: int, encoder: str, ids: Sequence[ReviewId]) -> np.ndarray:
+        """float64 (dim + 1,): the noise of the sum of these reviews' vectors, and of their number."""
+        said = "\0".join([encoder, *sorted(map(str, ids))]).encode(errors="surrogatepass")
+        seed = hmac.new(self.secret, said, sha256).digest()
+        return np.random.default_rng(int.from_bytes(seed, "big")).normal(0.0, self.sd, dim + 1)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PeerLimits:
+    """What is read of peers."""
+
+    least: int = 1
+    """Other users of an item, of fewer nothing is read."""
+    cap: int = 0
+    """See ``capped``."""
+    noise: Noise | None = None
+
+
+def private_sum(
+    reviews: Sequence[Review],
+    vectors: Callable[[Sequence[ReviewId]], np.ndarray],
+    *,
+    exclude: UserId,
+    encoder: str,
+    limits: PeerLimits,
+) -> PeerSums:
+    """Sum and number of one item's vectors without those of one user.
+
+    The noise is that of all users' sum: the user's own part, which they know, is taken off afterwards, so that one
+    release serves every user. Whether there are enough others is counted without noise.
+
+    Args:
+        reviews: Of the item, by all users, oldest first.
+        vectors: Gives the vectors of reviews, float (n, dim).
+        exclude: Who is compared.
+        encoder: Name of the vectors' encoder.
+        limits: Of too few other users the sum and the number are 0.
+
+    Returns:
+        Sums float64 (1, dim), counts int64 (1,).
+    """
+    kept = capped(reviews, limits.cap)
+    ids = [review.id for review in kept]
+    rows = vectors(ids).astype(np.float64)
+    others = np.array([review.user != exclude for review in kept], dtype=bool)
+    if len({review.user for review in kept} - {exclude}) < limits.least:
+        return PeerSums(np.zeros((1, rows.shape[1])), np.zeros(1, dtype=np.int64))
+    if limits.noise is None:
+        return PeerSums(rows[others].sum(axis=0, keepdims=True), np.array([others.sum()]))
+    rows /= np.maximum(1.0, np.linalg.norm(rows, axis=1, keepdims=True))
+    drawn = limits.noise.draw(rows.shape[1], encoder, ids)
+    total = rows[others].sum(axis=0) + drawn[:-1]
+    return PeerSums(total[None], np.array([max(0, round(float(others.sum() + drawn[-1])))]))
