@@ -11,11 +11,12 @@ from contextlib import AbstractContextManager, ExitStack, contextmanager
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any, Literal, Protocol, Self
+from urllib.parse import urlsplit
 
-from pydantic import Field, JsonValue, field_validator, model_validator
+from pydantic import Field, JsonValue, field_serializer, field_validator, model_validator
 
 from idiolect.config import Config
-from idiolect.errors import require
+from idiolect.errors import require, without_passwords
 from idiolect.llm.base import LLM
 from idiolect.llm.cache import Cache, CachedLLM
 from idiolect.llm.endpoint import OpenAIConfig
@@ -45,18 +46,48 @@ SANDBOX_BACKBONE = Path(__file__).parents[1] / "sandbox" / "backbone"
 """The small model that ships with the package; ``pretrain.json`` beside it is its recipe and log."""
 
 
+class PromptEmbedsServer(Config):
+    """A vLLM server that runs ``backbone.model`` with ``--enable-prompt-embeds``, for nobody but this program."""
+
+    base_url: str
+    """Up to and with ``/v1``."""
+    model: str
+    """What the server calls the model."""
+    api_key_env: str = "VLLM_API_KEY"
+    """Environment variable with the key; a server that asks for none needs none."""
+    timeout_s: float = Field(default=120, gt=0)
+    """Seconds in which an answer must have come."""
+    concurrency: int = Field(default=16, ge=1)
+    """Requests at once."""
+
+    @field_validator("base_url")
+    @classmethod
+    def _is_web_address(cls, value: str) -> str:
+        url = urlsplit(value)
+        if url.scheme not in ("http", "https") or not url.hostname or url.query or url.fragment:
+            raise ValueError(f"{without_passwords(value)!r} is no address such as http://localhost:8000/v1")
+        return value
+
+    @field_serializer("base_url", when_used="json")
+    def _without_password(self, value: str) -> str:
+        return without_passwords(value)
+
+
 class BackboneConfig(Config):
     """Which model, and how it is run."""
 
     model: str = "sandbox"
     """Folder, hub name, ``sandbox`` for the small model that ships with the package, or ``fake`` for none at all."""
     backend: str = "auto"
-    """What runs it: ``transformers``; ``vllm``, faster on a GPU, without likelihoods; ``openai``, which asks
-    ``endpoint``; or ``fake``, which needs no weights and no torch and repeats what it is shown. auto tells it from the
-    model and the endpoint, and is never vLLM."""
+    """What runs it: ``transformers``; ``vllm``, faster on a GPU, without likelihoods; ``vllm-server``, which sends
+    embeddings of whole prompts to ``prompt_embeds``; ``openai``, which asks ``endpoint``; or ``fake``, which needs no
+    weights and no torch and repeats what it is shown. auto tells it from the model and the endpoint, and is never
+    vLLM."""
     endpoint: OpenAIConfig | None = None
     """An OpenAI-compatible endpoint instead of a model in this process; it names its own model, and of the settings
     here no other one concerns it. It takes no soft prompts, so there is no DEP with it."""
+    prompt_embeds: PromptEmbedsServer | None = None
+    """The server of the backend ``vllm-server``. Unlike an endpoint it takes soft prompts."""
     revision: str | None = None
     """Branch, tag or commit of a hub model."""
     device: str = "auto"
@@ -97,6 +128,8 @@ class BackboneConfig(Config):
     def _one_model(self) -> Self:
         if self.engine and self.backend != "vllm":
             raise ValueError("engine has settings of vLLM: set backend to vllm, or leave them out")
+        if (self.backend == "vllm-server") != (self.prompt_embeds is not None):
+            raise ValueError("prompt_embeds and the backend vllm-server go together: set both, or none")
         if self.backend == "openai" and self.endpoint is None:
             raise ValueError("the backend openai needs an endpoint: set endpoint.model and endpoint.base_url")
         if self.endpoint is not None and self.chat_template_kwargs:
@@ -125,6 +158,7 @@ BACKENDS: Registry[Backend] = Registry(
         "openai": "idiolect.llm.openai:OpenAILLM",
         "transformers": "idiolect.llm.transformers:TransformersLLM",
         "vllm": "idiolect.llm.vllm:VllmLLM",
+        "vllm-server": "idiolect.llm.vllm_server:VllmServerLLM",
     },
 )
 """What runs a model; ``register`` adds one."""
@@ -134,6 +168,7 @@ PACKAGES: Mapping[str, tuple[str, tuple[str, ...]]] = MappingProxyType(
         "openai": ("openai", ("openai", "httpx2")),
         "transformers": ("train", ("torch", "transformers", "accelerate", "safetensors")),
         "vllm": ("vllm", ("vllm", "torch", "transformers", "safetensors")),
+        "vllm-server": ("train", ("torch", "transformers", "safetensors", "httpx2")),
     }
 )
 """The extra of a backend and what has to be there of it."""

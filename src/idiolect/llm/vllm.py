@@ -205,12 +205,12 @@ class VllmLLM:
             tokenizer,
             partial(InputEmbeddings.load, where, config.revision),
             sampling=vllm.SamplingParams,
-            name=model_name(config.model, Path(where), config.revision or _commit(where)),
+            name=model_name(config.model, Path(where), config.revision or checkpoint_commit(where)),
             settings=config.engine,
             max_prompt_tokens=min(allowed.prompt, room),
             history_tokens=allowed.history,
             progress=progress,
-            stops=checkpoint_stops(settings, _generation(where, config.revision), tokenizer),
+            stops=checkpoint_stops(settings, generation_settings(where, config.revision), tokenizer),
             template_arguments=config.chat_template_kwargs,
             thinking=Thinking.of(config),
         )
@@ -290,13 +290,14 @@ class VllmLLM:
         )
 
 
-def _generation(where: str, revision: str | None) -> GenerationConfig | None:
+def generation_settings(where: str, revision: str | None) -> GenerationConfig | None:
+    """A model's ``GenerationConfig``, if it has one."""
     try:
         return GenerationConfig.from_pretrained(where, revision=revision or "main")
     except (OSError, ValueError):  # most have one, none must
         return None
 
 
-def _commit(where: str) -> str | None:
+def checkpoint_commit(where: str) -> str | None:
     """Of a hub model, as its configuration tells it."""
     return None if Path(where).is_dir() else getattr(AutoConfig.from_pretrained(where), "_commit_hash", None)

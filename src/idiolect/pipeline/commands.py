@@ -51,7 +51,7 @@ _FREE = {
 _OF_FITTING = ("fit", "controls")
 """What an adapter was fitted with and nothing else reads: taken from the adapter, not from a file."""
 _SHIPPED_MODELS = ("sandbox", "fake")
-_FREE_OF_BACKBONE = {"backend", "device", "dtype", "batch_size"}
+_FREE_OF_BACKBONE = {"backend", "device", "dtype", "batch_size", "prompt_embeds"}
 """What may change under a fitted adapter; everything else is part of what it was fitted with."""
 
 

@@ -267,14 +267,15 @@ class Chat:
     def _cost(self, usage: Mapping[str, Any]) -> dict[str, Any]:
         prompt, completion = (_count(usage.get(name)) for name in ("prompt_tokens", "completion_tokens"))
         endpoint = self.services.config.endpoint
-        price = 0.0 if endpoint is None or self.in_process else endpoint.price.of(prompt, completion)
+        own = self.in_process and not self.services.config.prompt_embeds
+        price = 0.0 if endpoint is None or own else endpoint.price.of(prompt, completion)
         return {"prompt_tokens": prompt, "completion_tokens": completion, "price": price}
 
     @property
     def in_process(self) -> bool:
         """Whether the model in this process answers."""
         return self.services.upstream is None or (
-            self.how.personalized and self.services.voices.in_process(self.how.method)
+            self.how.personalized and self.services.voices.writes(self.how.method)
         )
 
     def counted(self, how: Personalization, usage: Mapping[str, Any]) -> None:

@@ -41,6 +41,9 @@ class ServerConfig(Config):
     adapter: Path | None = None
     """Fitted adapter for DEP, with the model it was fitted to in this process; None: the shipped toy, if there is no
     upstream."""
+    prompt_embeds: bool = False
+    """The upstream is a vLLM server with ``--enable-prompt-embeds`` that runs the model of ``adapter``, and that nobody
+    else can reach: methods with an adapter are written there instead of in this process."""
     method: str = "auto"
     """Method of requests that name none; auto: rag with an upstream, dep with a model in this process."""
     settings: dict[str, Any] = Field(default_factory=dict)
@@ -116,6 +119,12 @@ class ServerConfig(Config):
     def _proxies_are_named(self) -> Self:
         if self.user_header and not self.trusted_proxies:
             raise ValueError("user_header needs trusted_proxies: else any client could name any user")
+        return self
+
+    @model_validator(mode="after")
+    def _embeds_are_of_an_adapter(self) -> Self:
+        if self.prompt_embeds and (self.endpoint is None or self.adapter is None):
+            raise ValueError("prompt_embeds needs endpoint and adapter: their embeddings are sent to the upstream")
         return self
 
     @model_validator(mode="after")

@@ -7,6 +7,8 @@ its writer - the user's own past texts and their profile - is put before the cli
 
 from __future__ import annotations
 
+import hmac
+import secrets
 import threading
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -247,7 +249,9 @@ class Voices:
             base["backbone"] = {"endpoint": config.endpoint.model_dump()}
         self.text = load_settings(changes=merge(base, config.settings))
         self.adapter = config.adapter or (None if config.endpoint else SHIPPED_ADAPTER)
-        self.fitted = load_settings(self.adapter, changes={"cache": None}) if self.adapter else None
+        self.fitted = load_settings(self.adapter, changes=_fitted_changes(config)) if self.adapter else None
+        self._loading = threading.Lock()
+        self._salt = secrets.token_bytes(16)
         self.limits = _limits(config, [self.text, *([self.fitted] if self.fitted else [])])
         self._extraction = Models(_NoAnswer(), self.text.sampling)
         self.upstream = config.endpoint
@@ -286,15 +290,16 @@ class Voices:
         if method == "auto":
             method = self.config.method
         if method == "auto":
-            return self.fitted.adapter_method if self.upstream is None and self.fitted is not None else BASELINE
+            fits = self.upstream is None or self.config.prompt_embeds
+            return self.fitted.adapter_method if fits and self.fitted is not None else BASELINE
         if method not in METHODS:
             raise ConfigError(f"unknown method {method!r}", hint=suggest(method, self.methods))
         if method not in self.methods:
             raise ConfigError(f"{method} needs an adapter, and the server has no such", hint="another method")
         return method
 
-    def in_process(self, method: str) -> bool:
-        """Whether the model in this process answers."""
+    def writes(self, method: str) -> bool:
+        """Whether ``write`` answers, not the upstream's chat: soft prompts are made in this process."""
         return self.upstream is None or requirements(method).adapter is not None
 
     def personalize(self, tenant: Tenant, voice: Voice, query: str) -> Personalization:
@@ -316,7 +321,7 @@ class Voices:
         }
         reason = next((why for why, holds in reasons.items() if holds), "")
         if not reason and (profile := tenant.profile(voice.user)):
-            if self.in_process(method):  # it is personalized where it is written
+            if self.writes(method):  # it is personalized where it is written
                 return Personalization(method=method, personalized=True)
             return self._system_turn(tenant, voice, profile, query, method)
         notes = (_TOY,) if self.upstream is None and self.adapter == SHIPPED_ADAPTER else ()
@@ -359,8 +364,9 @@ class Voices:
             raise NotFoundError("the store knows no such user", hint="ids are case-sensitive")
         settings = self.fitted if self.fitted is not None and requirements(method).adapter else self.text
         settings = settings.model_copy(update={"sampling": settings.sampling.model_copy(update=dict(sampling))})
-        with self._model_lock if self.in_process(method) else _UNLOCKED:
-            llm = self._loaded.model(settings, tenant.where)
+        here = settings.backbone.endpoint is None and settings.backbone.prompt_embeds is None
+        with self._model_lock if here else _UNLOCKED:
+            llm = self._model(settings, tenant)
             with Models(llm, settings.sampling) as models:
                 built, sample, _, notes = self._build(tenant, voice, profile, query, settings, models)
                 prediction = built.generate([sample])[0]
@@ -377,7 +383,8 @@ class Voices:
         settings = self.text if self.config.settings.get("backbone") or self.fitted is None else self.fitted
         params = settings.sampling.model_copy(update=dict(sampling))
         with self._model_lock:
-            llm = self._loaded.model(settings, "server")
+            with self._loading:
+                llm = self._loaded.model(settings, "server")
             prompt = Prompt(tuple(Message(role, (Block((neutralised(text),)),)) for role, text in messages))
             completion = llm.generate([prompt], params)[0]
         if completion.failure is not None:
@@ -390,6 +397,15 @@ class Voices:
             model=llm.name,
             how=how,
         )
+
+    def _model(self, settings: Settings, tenant: Tenant) -> LLM:
+        """The model that writes; what a server of embeddings keeps of a prompt is of no use to another tenant."""
+        with self._loading:
+            llm = self._loaded.model(settings, tenant.where)
+        if settings.backbone.prompt_embeds is None:
+            return llm
+        salted: Any = llm
+        return salted.salted(hmac.new(self._salt, tenant.name.encode(), "sha256").hexdigest())
 
     def _toy(self, settings: Settings) -> tuple[str, ...]:
         shipped = settings.backbone.model == "sandbox" and settings.backbone.endpoint is None
@@ -466,6 +482,19 @@ class Voices:
         except NotFoundError:
             embed_missing(database, encoder)
         return encoder
+
+
+def _fitted_changes(config: ServerConfig) -> dict[str, Any]:
+    """Settings of an adapter's model that are the server's."""
+    if not config.prompt_embeds or config.endpoint is None:
+        return {"cache": None}
+    server = {
+        "base_url": config.endpoint.base_url,
+        "model": config.endpoint.model,
+        "api_key_env": config.endpoint.api_key_env,
+        "timeout_s": config.timeout_seconds,
+    }
+    return {"cache": None, "backbone": {"backend": "vllm-server", "prompt_embeds": server}}
 
 
 def _limits(config: ServerConfig, settings: Sequence[Settings]) -> PeerLimits:
