@@ -94,7 +94,7 @@ def get_evidence(
     """The user's value on every compared item beside the others' mean, and how many of them lie above and below."""
     config = _services(request).config
     least = ExplainConfig(min_peers=config.min_peers)
-    reader = PrivateReader(caller.tenant.store, config.min_peers)
+    reader = PrivateReader(caller.tenant.store, services.voices.limits)
     found = evidence(reader, known_user(caller.tenant, user), difference, least, texts=config.show_peers)
     return {
         "difference": difference,
