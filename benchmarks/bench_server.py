@@ -206,8 +206,8 @@ def compared(proxy: Started, served: Sequence[Started], users: Sequence[str], cl
     """The three loads of so many clients, and what is to be in the store."""
     asyncio.run(load(served, users, clients, 2))  # warm
     asyncio.run(load([proxy], users, clients, 1))
-    plain = asyncio.run(load([proxy], users, clients, seconds))
-    chats = asyncio.run(load(served, users, clients, seconds))
+    plain = asyncio.run(load([proxy], users, clients, min(seconds, 20)))
+    chats = asyncio.run(load(served, users, clients, min(seconds, 20)))
     mixed = asyncio.run(load(served, users, clients, seconds, writes=True))
     base = quantiles(plain.chat)
     overhead = {
