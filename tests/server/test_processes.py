@@ -109,6 +109,6 @@ def test_two_servers_share_a_store(tmp_path, process, postgres):
         ids = kill_one(first[0], urls)
     with SqlStore(where, create=False) as store:
         assert len(store.reviews(ids)) == len(set(ids)) == len(ids)
-        assert store.vectors(ids, encoder="style-v1-51").shape == (len(ids), 51)
+        assert store.vectors(ids, encoder="style-v2-51").shape == (len(ids), 51)
         assert [finding.detail for finding in store.check() if not finding.ok] == []
         assert "ann" not in store.users()

@@ -23,13 +23,13 @@ from idiolect.explain.marking import stretches
 from idiolect.explain.people_map import strongest
 from idiolect.methods.base import requirements
 from idiolect.registry import suggest
-from idiolect.server.http import MayRead, Services
+from idiolect.server.http import ERRORS, MayRead, Services
 from idiolect.server.rest import UserQuery, known_user
 from idiolect.server.settings import DEFAULT_TENANT
 from idiolect.server.voice import SHIPPED_ADAPTER, PrivateReader
 from idiolect.version import __version__
 
-router = APIRouter(prefix="/v1")
+router = APIRouter(prefix="/v1", responses=ERRORS)
 SearchQuery = Annotated[str, Query(max_length=512, description="Part of a name, in any case.")]
 Limit = Annotated[int, Query(ge=1, le=200)]
 
@@ -92,7 +92,8 @@ def get_evidence(
     difference: Annotated[str, Query(max_length=64, description="Name of a measure.")],
 ) -> dict[str, Any]:
     """The user's value on every compared item beside the others' mean, and how many of them lie above and below."""
-    config = _services(request).config
+    services = _services(request)
+    config = services.config
     least = ExplainConfig(min_peers=config.min_peers)
     reader = PrivateReader(caller.tenant.store, services.voices.limits)
     found = evidence(reader, known_user(caller.tenant, user), difference, least, texts=config.show_peers)
