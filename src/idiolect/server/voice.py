@@ -2,7 +2,7 @@
 
 A text method becomes a system turn: the method is run with a model that answers nothing, and what it would have shown
 its writer - the user's own past texts and their profile - is put before the client's messages. A method with an adapter
-(DEP) writes with the model in this process, because only there soft prompts can be put in.
+(DEP, PPlug) writes with the model in this process, or with a vLLM server that takes the embeddings made here.
 """
 
 from __future__ import annotations
