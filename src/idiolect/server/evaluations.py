@@ -19,11 +19,11 @@ from idiolect.evaluation.scoring import NLL, columns
 from idiolect.methods.base import METHODS, requirements
 from idiolect.metrics.base import score_each
 from idiolect.metrics.registry import load_metrics
-from idiolect.server.http import ApiError, Caller, MayAdmin, Services
+from idiolect.server.http import ERRORS, ApiError, Caller, MayAdmin, Services
 from idiolect.server.settings import DEFAULT_TENANT
 from idiolect.types import ConditionId
 
-router = APIRouter(prefix="/v1/evaluations")
+router = APIRouter(prefix="/v1/evaluations", responses=ERRORS)
 RunQuery = Annotated[str, Query(max_length=300, description="Name of an evaluation, as listed.")]
 _RECORD = "results.json"
 _SHOWN = ("backbone", "encoder", "roles", "users", "samples", "seconds", "device", "versions", "settings", "split",
