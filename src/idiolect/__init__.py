@@ -20,14 +20,25 @@ from idiolect.version import __version__
 
 if TYPE_CHECKING:
     from idiolect.api.evaluation import Scores, compare, evaluate, score
-    from idiolect.api.personalizers import DEP, DPL, DRP, PAG, RAG, NonPersonalized, Personalizer, PPlug
+    from idiolect.api.personalizers import (
+        DEP,
+        DPL,
+        DRP,
+        PAG,
+        RAG,
+        FittedPersonalizer,
+        NonPersonalized,
+        Personalizer,
+        PPlug,
+    )
     from idiolect.api.store import Split, Store
     from idiolect.api.tables import table
 
 _LAZY = {
     **dict.fromkeys(("Store", "Split"), "idiolect.api.store"),
     **dict.fromkeys(
-        ("NonPersonalized", "RAG", "PAG", "DPL", "DRP", "DEP", "PPlug", "Personalizer"), "idiolect.api.personalizers"
+        ("NonPersonalized", "RAG", "PAG", "DPL", "DRP", "DEP", "PPlug", "Personalizer", "FittedPersonalizer"),
+        "idiolect.api.personalizers",
     ),
     **dict.fromkeys(("evaluate", "score", "compare", "Scores"), "idiolect.api.evaluation"),
     "table": "idiolect.api.tables",
@@ -40,6 +51,7 @@ __all__ = [
     "DRP",
     "PAG",
     "RAG",
+    "FittedPersonalizer",
     "Item",
     "NonPersonalized",
     "PPlug",

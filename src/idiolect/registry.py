@@ -31,7 +31,8 @@ def is_path(name: str) -> bool:
     return _PATH.fullmatch(name) is not None
 
 
-def _attribute(target: str) -> Any:
+def imported(target: str) -> Any:
+    """The attribute that ``"module:attribute"`` names."""
     module, _, attribute = target.partition(":")
     return getattr(importlib.import_module(module), attribute)
 
@@ -68,13 +69,13 @@ class Registry(Generic[T]):
         if name not in self._targets:
             return self._imported(self._installed.get(name, name))
         target = self._targets[name]
-        return cast(T, _attribute(target)) if isinstance(target, str) else target
+        return cast(T, imported(target)) if isinstance(target, str) else target
 
     def _imported(self, name: str) -> T:
         if not is_path(name):
             raise ConfigError(f"unknown {self.kind} {name!r}", hint=suggest(name, self))
         try:
-            return cast(T, _attribute(name))
+            return cast(T, imported(name))
         except (ImportError, AttributeError) as error:
             raise ConfigError(
                 f"cannot import the {self.kind} {name!r}: {error}", hint="the module must be on PYTHONPATH"

@@ -18,7 +18,6 @@ from idiolect.errors import ArtifactError, ConfigError
 from idiolect.evaluation.runner import run_evaluate
 from idiolect.pipeline.commands import load_settings, run_fit
 from idiolect.pipeline.data import Data
-from idiolect.pipeline.fit import resolve_input_encoder
 from idiolect.pipeline.results import read_lines
 from idiolect.pipeline.settings import Settings
 from idiolect.pipeline.write import write_review
@@ -162,15 +161,12 @@ class TestSettings:
     def test_an_encoder_without_weights_cannot_be_trained(self) -> None:
         encoder = load_encoder("hash:8")
         auto = PPlugConfig(d_in=8, hidden_size=8)
-        assert resolve_input_encoder(auto, encoder).input_encoder == "mlp"
+        assert auto.resolved(encoder.name, trainable=False).input_encoder == "mlp"
         with pytest.raises(ConfigError, match="has no weights to train"):
-            resolve_input_encoder(PPlugConfig(d_in=8, hidden_size=8, input_encoder="encoder"), encoder)
+            PPlugConfig(d_in=8, hidden_size=8, input_encoder="encoder").resolved(encoder.name, trainable=False)
 
     def test_bge_gets_its_instruction(self) -> None:
-        class BGE:
-            name, module = "BAAI/bge-base-en-v1.5@abc", object()
-
-        found = resolve_input_encoder(PPlugConfig(d_in=8, hidden_size=8), BGE())
+        found = PPlugConfig(d_in=8, hidden_size=8).resolved("BAAI/bge-base-en-v1.5@abc", trainable=True)
         assert (found.input_encoder, found.query_instruction) == ("encoder", "bge")
 
 

@@ -172,7 +172,10 @@ class DRP(Personalizer):
 
 
 class FittedPersonalizer(Personalizer):
-    """Base of the methods whose soft prompts come from an adapter that is fitted; see ``Personalizer``."""
+    """Base of the methods whose soft prompts come from an adapter that is fitted; see ``Personalizer``.
+
+    For a fitted method of your own, subclass it with ``name`` set to the method's registered name.
+    """
 
     def __init__(self, model: str | Path | None = None, **how: Any) -> None:
         super().__init__(model, **how)

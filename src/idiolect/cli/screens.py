@@ -15,21 +15,13 @@ from rich.text import Text
 from idiolect.errors import visible
 from idiolect.experiments.demo import Example, Gain, ItemTexts
 from idiolect.explain.layout import INDENT, Card, Line, numbered, plain_line
+from idiolect.methods.base import METHODS, Requirements, requirements
 
 _STYLES = {"title": "bold", "verdict": "bold cyan", "heading": "underline"}
 _NARROWEST = 36
 """Columns of the terminal that a text beside others gets at least."""
 _MOST_CLAIMS = 3
 """Claims of the card on the demo's screen; ``idiolect explain`` prints all of them."""
-_METHODS = {
-    "nonpersonalized": ("Non-Perso", "nothing"),
-    "rag": ("RAG", "past reviews"),
-    "pag": ("PAG", "past reviews, a summary"),
-    "dpl": ("DPL", "past reviews, differences in words"),
-    "drp": ("DRP", "past reviews, differences, checked"),
-    "dep": ("DEP", "vectors of past reviews and differences"),
-}
-"""What a method is called on the screen, and what it gets of the user."""
 _LEGEND = (
     "Gain: how much likelier the users' own texts become than under Non-Perso, with a 95 % interval over users. "
     "Personal: the gain is lost with another user's history."
@@ -134,7 +126,12 @@ def _panel(title: str, text: str, style: str) -> Panel:
 
 
 def _name(method: str) -> str:
-    return _METHODS.get(method, (method, ""))[0]
+    return _declared(method).title or method
+
+
+def _declared(method: str) -> Requirements:
+    """What the method declares of itself; nothing for one that is not registered."""
+    return requirements(method) if method in METHODS else Requirements()
 
 
 def _table(gains: Sequence[Gain]) -> Table:
@@ -144,7 +141,7 @@ def _table(gains: Sequence[Gain]) -> Table:
     table.add_column("gain, nats per review", justify="right", no_wrap=True)
     table.add_column("personal?", no_wrap=True)
     for one in gains:
-        given = _METHODS.get(one.method, ("", ""))[1]
+        given = _declared(one.method).reads
         name = f"{_name(one.method)} (measured)" if one.measured else _name(one.method)
         if one.verdict is None:
             table.add_row(name, given, "", "")

@@ -141,10 +141,10 @@ def with_controls(data: Data, builder: MethodBuilder, name: str, adapter: Path |
     for control in needs.controls:
         if control == NO_ADAPTER:
             if not data.settings.prompt.with_text:  # with text it would be the baseline's prompt
-                how = {"params": data.settings.sampling, "prompt": data.settings.prompt}
-                yield Condition(
-                    method=NoAdapter(builder.models.own, contexts, **how, name=method.name), control=control
-                )
+                how = {"params": data.settings.sampling, "prompt": data.settings.prompt, "name": method.name}
+                template: str = getattr(method, "template", method.name)
+                bare = NoAdapter(builder.models.own, contexts, **how, template=template)
+                yield Condition(method=bare, control=control)
             continue
         source = (WrongUser if control == WRONG_USER else OtherVectors)(contexts, seed=seed)
         wrong = control == WRONG_USER and needs.peers

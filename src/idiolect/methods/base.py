@@ -41,8 +41,6 @@ DEFAULT_METHODS = ("pag", "dpl", "drp")
 
 RoleName = Literal["extractor", "validator", "summarizer", "generator"]
 """A role, as a field of ``DifferenceConfig``."""
-AdapterKind = Literal["dep", "pplug"]
-"""``dep``: an embedding per vector of a past review; ``pplug``: one per user and an instruction's."""
 Control = Literal["wrong user", "another user's vectors", "no adapter"]
 """A negative control that needs no training."""
 
@@ -56,6 +54,10 @@ class Requirements:
         True
     """
 
+    title: str = ""
+    """Name for readers, for instance in the demo; empty: the method's name."""
+    reads: str = ""
+    """What it gets of the user, in a few words for readers."""
     history: bool = True
     """Past reviews of the user. If False, the method also writes for a user who has none."""
     vectors: bool = False
@@ -64,8 +66,9 @@ class Requirements:
     """Most vectors of the user's latest past reviews, in addition to the entries' (``Context.past``)."""
     peers: bool = False
     """Comparisons with peers' reviews of the same items."""
-    adapter: AdapterKind | None = None
-    """The kind of fitted adapter that it writes with, and that ``fit`` fits for it with its trained controls."""
+    adapter: str | None = None
+    """The kind of fitted adapter that it writes with, and that ``fit`` fits for it with its trained controls: a name in
+    ``softprompt.config.ADAPTERS`` (``dep``, ``pplug``), or ``module:ConfigClass`` for one of your own."""
     roles: frozenset[RoleName] = frozenset()
     """Roles that may have models of their own. With ``generator``, ``Roles.generator`` writes."""
     measures: bool = False

@@ -51,6 +51,7 @@ class NoAdapter:
         params: How tokens are drawn.
         prompt: DEP's.
         name: Of the method whose adapter is left out.
+        template: Of that method's prompt.
     """
 
     requires: Requirements = Requirements(vectors=True)
@@ -63,8 +64,9 @@ class NoAdapter:
         params: SamplingParams | None = None,
         prompt: PromptConfig | None = None,
         name: str = ADAPTER_METHOD,
+        template: str = ADAPTER_METHOD,
     ) -> None:
-        self.name, self.llm, self.contexts = name, llm, contexts
+        self.name, self.llm, self.contexts, self.template = name, llm, contexts, template
         self.params = params or SamplingParams()
         # Differences alone have virtual tokens, and no entry has a difference.
         self.prompt = (prompt or PromptConfig()).model_copy(update={"streams": "diff", "guidance": False})
@@ -80,7 +82,7 @@ class NoAdapter:
 
     def _render(self, context: Context) -> Prompt:
         bare = tuple(replace(entry, e_diff=None) for entry in context.entries)
-        return render("dep", replace(context, entries=bare), self.prompt)
+        return render(self.template, replace(context, entries=bare), self.prompt)
 
 
 class WrongUser:

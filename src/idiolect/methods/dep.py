@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import replace
+from typing import ClassVar
 
 import numpy as np
 
@@ -24,7 +25,10 @@ class DEP(SoftPromptMethod):
     """
 
     name = "dep"
+    template: ClassVar[str] = "dep"
     requires: Requirements = Requirements(
+        title="DEP",
+        reads="vectors of past reviews and differences",
         vectors=True,
         adapter="dep",
         llm=frozenset({"soft"}),
@@ -33,7 +37,7 @@ class DEP(SoftPromptMethod):
 
     def render(self, context: Context) -> Prompt:
         """See ``SoftPromptMethod.render``."""
-        return render("dep", context, self.prompt)
+        return render(self.template, context, self.prompt)
 
     def inputs(self, contexts: Sequence[Context], tokens: Sequence[Sequence[VirtualToken]]) -> list[VectorInputs]:
         """The vector of every virtual token: ``e_his`` or ``e_diff`` of its entry.

@@ -20,7 +20,11 @@ class DPL(ComparingMethod):
     """
 
     requires: Requirements = Requirements(
-        peers=True, measures=True, roles=frozenset({"extractor", "summarizer", "generator"})
+        title="DPL",
+        reads="past reviews, differences in words",
+        peers=True,
+        measures=True,
+        roles=frozenset({"extractor", "summarizer", "generator"}),
     )
     template: ClassVar[str] = "dpl"
     usual_dimensions: ClassVar[Dimensions] = "fixed"

@@ -19,7 +19,11 @@ class DRP(ComparingMethod):
     """
 
     requires: Requirements = Requirements(
-        peers=True, measures=True, roles=frozenset({"extractor", "validator", "summarizer", "generator"})
+        title="DRP",
+        reads="past reviews, differences, checked",
+        peers=True,
+        measures=True,
+        roles=frozenset({"extractor", "validator", "summarizer", "generator"}),
     )
     template: ClassVar[str] = "drp"
     usual_dimensions: ClassVar[Dimensions] = "auto"

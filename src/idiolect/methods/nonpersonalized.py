@@ -14,7 +14,7 @@ class NonPersonalized(PromptMethod):
     """A review of the item for an unknown user. Arguments are those of ``PromptMethod``."""
 
     name = "nonpersonalized"
-    requires: Requirements = Requirements(history=False, controls=())
+    requires: Requirements = Requirements(title="Non-Perso", reads="nothing", history=False, controls=())
 
     def choose(self, context: Context) -> Context:
         """The item alone."""

@@ -32,7 +32,12 @@ class PAG:
         name: Name in tables; None: the method's own.
     """
 
-    requires: Requirements = Requirements(measures=True, roles=frozenset({"summarizer", "generator"}))
+    requires: Requirements = Requirements(
+        title="PAG",
+        reads="past reviews, a summary",
+        measures=True,
+        roles=frozenset({"summarizer", "generator"}),
+    )
     template: ClassVar[str] = "pag"
     """Template of the generator's prompt, and the method's own name."""
 

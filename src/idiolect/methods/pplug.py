@@ -29,6 +29,8 @@ class PPlug(SoftPromptMethod):
 
     name = "pplug"
     requires: Requirements = Requirements(
+        title="PPlug",
+        reads="vectors of all past reviews",
         vectors=True,
         past_vectors=MAX_HISTORY,
         adapter="pplug",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from idiolect.context import Context
-from idiolect.methods.base import PromptMethod
+from idiolect.methods.base import PromptMethod, Requirements
 from idiolect.prompts.rendering import render
 from idiolect.types import Prompt
 
@@ -12,6 +12,7 @@ class RAG(PromptMethod):
     """Retrieve, prepend, write. Arguments are those of ``PromptMethod``."""
 
     name = "rag"
+    requires: Requirements = Requirements(title="RAG", reads="past reviews")
 
     def render(self, context: Context) -> Prompt:
         """See ``PromptMethod.render``."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import shutil
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -10,10 +9,10 @@ from typing import Any, NamedTuple
 
 import torch
 
-from idiolect.encoders import Encoder, folder_digest
+from idiolect.encoders import folder_digest
 from idiolect.errors import ConfigError
 from idiolect.llm.transformers import TransformersLLM
-from idiolect.methods.base import method_class
+from idiolect.methods.base import method_class, requirements
 from idiolect.methods.controls import TRAINED_CONTROLS, Vectors
 from idiolect.methods.soft_prompt import SoftPromptMethod
 from idiolect.metrics.registry import load_metrics
@@ -24,8 +23,8 @@ from idiolect.pipeline.results import write_json
 from idiolect.pipeline.settings import Settings
 from idiolect.prompts.rendering import digest
 from idiolect.prompts.tokenization import PromptTokenizer
-from idiolect.softprompt.artifact import AnyConfig, SavedAdapter
-from idiolect.softprompt.config import PPlugConfig
+from idiolect.softprompt.artifact import SavedAdapter
+from idiolect.softprompt.config import adapter_config_class
 from idiolect.softprompt.model import make_adapter
 from idiolect.training.examples import Example, make_example, with_sub_histories
 from idiolect.training.fit import FitReport, fit_adapter
@@ -57,26 +56,6 @@ def soft_prompt_method(name: str) -> type[SoftPromptMethod]:
         hint = "derive it from idiolect.methods.soft_prompt.SoftPromptMethod"
         raise ConfigError(f"{name} cannot be fitted", hint=hint)
     return found
-
-
-def resolve_input_encoder(config: AnyConfig, encoder: Encoder) -> AnyConfig:
-    """The configuration with the input encoder that ``auto`` means for this text encoder.
-
-    Raises:
-        ConfigError: The encoder is to be trained and has no weights.
-    """
-    if not isinstance(config, PPlugConfig):
-        return config
-    module = getattr(encoder, "module", None)
-    if config.input_encoder == "encoder" and module is None:
-        raise ConfigError(f"the encoder {encoder.name} has no weights to train", hint="--set adapter.input_encoder=mlp")
-    english_bge = bool(re.search(r"\bbge-(small|base|large)-en\b", encoder.name))
-    chosen: dict[str, str] = {}
-    if config.input_encoder == "auto":
-        chosen["input_encoder"] = "mlp" if module is None else "encoder"
-    if config.query_instruction == "auto":
-        chosen["query_instruction"] = "bge" if english_bge else "none"
-    return config.model_copy(update=chosen)
 
 
 def fit(
@@ -135,7 +114,7 @@ def fit(
     reports: dict[str, FitReport] = {}
     for name, (constant, vectors) in _wanted(settings).items():
         config = settings.adapter_config(d_in=data.dim, hidden_size=llm.hidden_size, constant=constant)
-        config = resolve_input_encoder(config, data.text_encoder)
+        config = config.resolved(data.text_encoder.name, trainable=module is not None)
         adapter = make_adapter(config, torch.Generator().manual_seed(settings.seed), model=module)
         if initial is not None:
             adapter.load(_where(settings, initial, name))
@@ -189,7 +168,12 @@ class _Wanted(NamedTuple):
 
 def _wanted(settings: Settings) -> dict[str, _Wanted]:
     """The method's adapter and its controls', by name."""
-    controls = {name: one for name, one in TRAINED_CONTROLS.items() if name in settings.controls}
+    has_constant = adapter_config_class(requirements(settings.adapter_method).adapter or "").constant is not None
+    controls = {
+        name: one
+        for name, one in TRAINED_CONTROLS.items()
+        if name in settings.controls and (has_constant or not one.constant)
+    }
     own = {settings.adapter_method: _Wanted(False, settings.vectors)}
     return own | {name: _Wanted(control.constant, control.vectors) for name, control in controls.items()}
 

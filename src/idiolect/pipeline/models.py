@@ -23,7 +23,7 @@ from idiolect.methods.roles import Role, Roles
 from idiolect.pipeline.settings import ROLES, DifferenceConfig, RoleConfig, Settings
 from idiolect.prompts.rendering import PromptConfig
 from idiolect.retrieval import make_retriever
-from idiolect.softprompt.config import CONSTANTS
+from idiolect.softprompt.config import SoftPromptConfig, adapter_config_class
 from idiolect.store.base import KnownUsers, ReviewReader
 
 if TYPE_CHECKING:
@@ -207,10 +207,11 @@ class MethodBuilder:
     def _adapter(self, name: str, kind: str, folder: Path | None) -> SavedAdapter:
         if folder is None:
             raise ConfigError(f"{name} needs an adapter", hint=NEEDS_ADAPTER)
+        expected = adapter_config_class(kind)
         if folder not in self._adapters:
-            self._adapters[folder] = load_adapter(folder, self.models.own, self.encoder)
+            self._adapters[folder] = load_adapter(folder, self.models.own, self.encoder, expected)
         found = self._adapters[folder]
-        if found.config.kind not in (kind, CONSTANTS[kind]):
+        if found.config.kind not in expected.kinds():
             raise ArtifactError(
                 f"the adapter in {str(folder)!r} is of the kind {found.config.kind!r}, {name} needs {kind!r}",
                 hint="use it with the method that it was fitted for (--method auto)",
@@ -219,18 +220,21 @@ class MethodBuilder:
         return found
 
 
-def load_adapter(folder: Path, llm: LLM, encoder: Encoder | None = None) -> SavedAdapter:
+def load_adapter(
+    folder: Path, llm: LLM, encoder: Encoder | None = None, expected: type[SoftPromptConfig] | None = None
+) -> SavedAdapter:
     """The adapter in ``folder``, on the model's device if the model is in this process.
 
     Args:
         folder: Of the adapter.
         llm: The language model.
         encoder: The text encoder, for an adapter that trained a copy of it.
+        expected: See ``softprompt.artifact.read_config``.
     """
     from idiolect.llm.transformers import TransformersLLM
     from idiolect.softprompt import model as soft_prompts
 
-    adapter: SavedAdapter = soft_prompts.load_adapter(folder, model=getattr(encoder, "module", None))
+    adapter: SavedAdapter = soft_prompts.load_adapter(folder, model=getattr(encoder, "module", None), expected=expected)
     model = llm.llm if isinstance(llm, CachedLLM) else llm
     return adapter.to(model.model.device) if isinstance(model, TransformersLLM) else adapter
 

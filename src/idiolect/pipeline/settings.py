@@ -26,7 +26,7 @@ from idiolect.peers import SELECTORS
 from idiolect.prompts.rendering import PromptConfig
 from idiolect.registry import is_path, suggest
 from idiolect.retrieval import RETRIEVERS, encodes
-from idiolect.softprompt.config import CONSTANTS, AdapterConfig, PPlugConfig
+from idiolect.softprompt.config import SoftPromptConfig, adapter_config_class
 from idiolect.training.config import FitConfig
 
 ROLES = ("extractor", "validator", "summarizer", "generator")
@@ -165,7 +165,8 @@ class Settings(Config):
     """How the adapter is trained."""
     controls: tuple[str, ...] = ("constant",)
     """Adapters trained like DEP's, but with other contents of the virtual tokens: ``constant`` (a trained
-    row each: what training as such gains), ``shuffled_peers`` and ``his_twice`` (see ``vectors``)."""
+    row each: what training as such gains; skipped for an adapter that has none), ``shuffled_peers`` and ``his_twice``
+    (see ``vectors``)."""
     negative_controls: bool = True
     """Whether ``evaluate`` also runs each method's controls (another user's history or vectors, trained controls)."""
     uniqueness_groups: bool = False
@@ -200,7 +201,7 @@ class Settings(Config):
         """Every model of the run, its own first."""
         return (self.backbone, *self.differences.backbones)
 
-    def adapter_config(self, *, d_in: int, hidden_size: int, constant: bool = False) -> AdapterConfig | PPlugConfig:
+    def adapter_config(self, *, d_in: int, hidden_size: int, constant: bool = False) -> SoftPromptConfig:
         """The adapter's configuration: preset, then these settings, then what encoder, backbone and context dictate.
 
         Args:
@@ -209,16 +210,21 @@ class Settings(Config):
             constant: The one of the trained constant.
 
         Raises:
-            ConfigError: ``adapter_method`` has no adapter, or an unknown or wrong setting under ``adapter``.
+            ConfigError: ``adapter_method`` has no adapter or, with ``constant``, an adapter without a trained constant;
+                an unknown or wrong setting under ``adapter``.
         """
-        kind = requirements(self.adapter_method).adapter
+        needed = requirements(self.adapter_method).adapter
+        if needed is None:
+            fitted = sorted(name for name in METHODS if requirements(name).adapter)
+            raise ConfigError(f"{self.adapter_method} has no adapter to fit", hint=f"--method {' or '.join(fitted)}")
+        made = adapter_config_class(needed)
+        kind = made.constant if constant else made.kinds()[0]
         if kind is None:
-            raise ConfigError(f"{self.adapter_method} has no adapter to fit", hint="--method dep, or pplug")
-        dictated = {"d_in": d_in, "hidden_size": hidden_size, "kind": CONSTANTS[kind] if constant else kind}
-        if kind == "pplug":
-            return PPlugConfig.preset(self.adapter_preset, **{**self.adapter, **dictated})
-        dictated["max_entries"] = max(1, self.context.k)
-        return AdapterConfig.preset(self.adapter_preset, **{**self.adapter, **dictated})
+            raise ConfigError(f"the adapter of {self.adapter_method} has no constant", hint="leave out this control")
+        dictated: dict[str, Any] = {"d_in": d_in, "hidden_size": hidden_size, "kind": kind}
+        if "max_entries" in made.model_fields:
+            dictated["max_entries"] = max(1, self.context.k)
+        return made.preset(self.adapter_preset, **{**self.adapter, **dictated})
 
     @field_validator("methods")
     @classmethod
@@ -234,8 +240,9 @@ class Settings(Config):
             raise ValueError(f"adapter.{min(taken)} follows from encoder, backbone and context; leave it out")
         _check_known("adapter_method", METHODS, self.adapter_method)
         _check_known("control", TRAINED_CONTROLS, *self.controls, paths=False)
-        _check_adapter(self, self.adapter_config(d_in=1, hidden_size=1))
-        _check_controls(self)
+        config = self.adapter_config(d_in=1, hidden_size=1)
+        _check_adapter(self, config)
+        _check_controls(self, numbered="max_entries" in type(config).model_fields)
         if self.fit.metric not in ("meteor", "nll"):
             raise ValueError(f"fit.metric is meteor or nll, not {self.fit.metric!r}")
         _check_known("retriever", RETRIEVERS, self.context.retriever)
@@ -248,21 +255,19 @@ class Settings(Config):
         return self
 
 
-def _check_adapter(settings: Settings, config: AdapterConfig | PPlugConfig) -> None:
+def _check_adapter(settings: Settings, config: SoftPromptConfig) -> None:
     """Refuse settings that the adapter contradicts, or that mean nothing for it."""
-    if isinstance(config, AdapterConfig):
-        if settings.prompt.streams not in ("both", config.streams):
-            raise ValueError("prompt.streams follows the adapter; set adapter.streams")
-        return
-    if config.past_texts > (settings.context.k or config.past_texts):
-        raise ValueError(f"adapter.past_texts = {config.past_texts} needs context.k of at least as many")
+    if settings.prompt.streams not in ("both", getattr(config, "streams", settings.prompt.streams)):
+        raise ValueError("prompt.streams follows the adapter; set adapter.streams")
+    past_texts = getattr(config, "past_texts", 0)
+    if past_texts > (settings.context.k or past_texts):
+        raise ValueError(f"adapter.past_texts = {past_texts} needs context.k of at least as many")
     others = [name for name in settings.controls if TRAINED_CONTROLS[name].vectors != "right"]
-    if others or settings.vectors != "right":
+    if not config.reads_differences and (others or settings.vectors != "right"):
         raise ValueError(f"{settings.adapter_method} has no differences: leave out {', '.join(others) or 'vectors'}")
 
 
-def _check_controls(settings: Settings) -> None:
-    numbered = requirements(settings.adapter_method).adapter == "dep"
+def _check_controls(settings: Settings, *, numbered: bool) -> None:
     if "constant" in settings.controls and settings.context.k == 0 and numbered:
         raise ValueError("context.k = 0 (whole histories) needs controls without constant: its rows are numbered")
     others = [name for name in settings.controls if TRAINED_CONTROLS[name].vectors != "right"]

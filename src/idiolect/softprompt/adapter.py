@@ -151,7 +151,7 @@ class Adapter(SavedAdapter):
         generator: Draws the initial weights; None: torch's global one.
     """
 
-    kinds = ("dep", "constant")
+    config_class = AdapterConfig
 
     def __init__(self, config: AdapterConfig, generator: torch.Generator | None = None) -> None:
         super().__init__()

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, ClassVar, Self
 
+import numpy as np
 import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
@@ -14,20 +15,24 @@ from torch import Tensor, nn
 
 from idiolect.config import build, read_json
 from idiolect.errors import ArtifactError, ConfigError, NotFoundError
-from idiolect.softprompt.config import CONFIGS, AdapterConfig, PPlugConfig
+from idiolect.softprompt.config import ADAPTERS, SoftPromptConfig, adapter_config_class
+from idiolect.softprompt.sae import identity
 
 CONFIG, WEIGHTS, README = "config.json", "adapter.safetensors", "README.md"
 _MAX_CONFIG_BYTES = 2**16
-
-AnyConfig = AdapterConfig | PPlugConfig
 
 
 class SavedAdapter(nn.Module):
     """Base of adapters: what is trained, saved and served. The backbone is not part of it."""
 
     config: Any
-    kinds: ClassVar[tuple[str, ...]] = ()
-    """What ``config.kind`` may be."""
+    config_class: ClassVar[type[SoftPromptConfig]]
+    """What ``config`` is an instance of."""
+
+    @classmethod
+    def build(cls, config: Any, generator: torch.Generator | None = None, *, model: nn.Module | None = None) -> Self:
+        """A new adapter; see ``softprompt.model.make_adapter``. Override it to use ``model``."""
+        return cls(config, generator)
 
     def collate(self, inputs: Sequence[Any]) -> dict[str, Tensor]:
         """Tensors of the inputs of a batch, for ``embed_batch``."""
@@ -40,6 +45,23 @@ class SavedAdapter(nn.Module):
     def check_inputs(self, inputs: Any) -> None:
         """Refuse inputs of a sample that the adapter has no weights for, by ``ValueError``."""
         raise NotImplementedError
+
+    @torch.no_grad()
+    def embeddings(self, inputs: Sequence[Any], *, batch_size: int = 32) -> list[np.ndarray]:
+        """Embeddings for inference: float32 (s, hidden_size) per sample, one row per virtual token.
+
+        Raises:
+            ValueError: See ``check_inputs``.
+        """
+        for one in inputs:
+            self.check_inputs(one)
+        device, found = next(self.parameters()).device, []
+        for start in range(0, len(inputs), batch_size):
+            some = inputs[start : start + batch_size]
+            batch = {name: tensor.to(device) for name, tensor in self.collate(some).items()}
+            rows = self.embed_batch(batch, len(some), identity).embeddings.cpu().numpy()
+            found += np.split(rows, np.cumsum([len(one.stream) for one in some])[:-1])
+        return found
 
     def fit_statistics(self, inputs: Sequence[Any], *, token_norm: float) -> None:
         """Take scales from the inputs of training samples and the mean norm of the backbone's token embeddings."""
@@ -82,31 +104,31 @@ class SavedAdapter(nn.Module):
         self.load_state_dict(read_weights(folder, expected=self.state_dict()))
 
     @classmethod
-    def from_pretrained(cls, folder: Path, **given: Any) -> Self:
+    def from_pretrained(cls, folder: Path, *, model: nn.Module | None = None) -> Self:
         """The adapter saved in ``folder``, on the CPU, ready for inference.
 
         Args:
             folder: Of the adapter.
-            **given: Further arguments of the class.
+            model: The text encoder's model, for an adapter that trained a copy of it.
 
         Raises:
             NotFoundError: There is none.
             ArtifactError: It is damaged, of another kind, or weights and configuration do not fit.
         """
-        config = read_config(folder)
-        if config.kind not in cls.kinds:
+        config, kinds = read_config(folder, cls.config_class), cls.config_class.kinds()
+        if config.kind not in kinds:
             raise ArtifactError(
                 f"the adapter in {str(folder)!r} is of the kind {config.kind!r}",
-                hint=f"use one of {' or '.join(cls.kinds)}",
+                hint=f"use one of {' or '.join(kinds)}",
             )
         check_size(folder, config)
-        adapter = cls(config, torch.Generator(), **given)
+        adapter = cls.build(config, torch.Generator(), model=model)
         adapter.load(folder)
         return adapter.eval()
 
 
 def write_artifact(
-    folder: Path, config: AnyConfig, weights: Mapping[str, Tensor], provenance: Mapping[str, Any]
+    folder: Path, config: SoftPromptConfig, weights: Mapping[str, Tensor], provenance: Mapping[str, Any]
 ) -> None:
     """Write the three files, the weights through a temporary one so that an interrupt leaves no half of them."""
     folder.mkdir(parents=True, exist_ok=True)
@@ -117,8 +139,14 @@ def write_artifact(
     os.replace(partial, folder / WEIGHTS)
 
 
-def read_config(folder: Path) -> AnyConfig:
+def read_config(folder: Path, expected: type[SoftPromptConfig] | None = None) -> SoftPromptConfig:
     """The configuration in ``folder``, of the kind that it names.
+
+    The file is data: its kind is looked up among the registered ones and ``expected``, and never imported.
+
+    Args:
+        folder: Of the adapter.
+        expected: The kind that the method in use declares; needed only for a kind that is not registered.
 
     Raises:
         NotFoundError: There is no adapter.
@@ -127,15 +155,17 @@ def read_config(folder: Path) -> AnyConfig:
     path = _existing(folder / CONFIG)
     try:
         given = read_json(path, max_bytes=_MAX_CONFIG_BYTES)
-        kind = given.get("kind", "dep")
-        if kind not in CONFIGS:
-            raise ConfigError(f"unknown kind {str(kind)[:80]!r}", hint=f"one of: {', '.join(CONFIGS)}")
-        return build(CONFIGS[kind], given, where=str(path))
+        known = [*([] if expected is None else [expected]), *map(adapter_config_class, ADAPTERS)]
+        by_kind = {kind: made for made in reversed(known) for kind in made.kinds()}
+        kind = given.get("kind", "dep")  # files of older versions name none
+        if kind not in by_kind:
+            raise ConfigError(f"unknown kind {str(kind)[:80]!r}", hint=f"one of: {', '.join(sorted(by_kind))}")
+        return build(by_kind[kind], given, where=str(path))
     except (ConfigError, ValueError, TypeError, AttributeError, OSError) as error:
         raise ArtifactError(f"{str(path)!r} does not describe an adapter: {error}", hint="fit it again") from error
 
 
-def check_size(folder: Path, config: AnyConfig) -> None:
+def check_size(folder: Path, config: SoftPromptConfig) -> None:
     """Refuse a configuration that asks for other sizes than the weights have, before anything is allocated for it.
 
     Raises:
@@ -195,7 +225,7 @@ def _kind(tensor: Tensor) -> tuple[tuple[int, ...], torch.dtype]:
     return tuple(tensor.shape), tensor.dtype
 
 
-def _readme(config: AnyConfig, weights: Mapping[str, Tensor], provenance: Mapping[str, Any]) -> str:
+def _readme(config: SoftPromptConfig, weights: Mapping[str, Tensor], provenance: Mapping[str, Any]) -> str:
     size = sum(tensor.numel() for tensor in weights.values())
     lines = [
         "# Soft-prompt adapter",

@@ -1,18 +1,22 @@
-"""Configurations of adapters. Does not import torch, so that an adapter can be checked before torch is loaded."""
+"""Configurations of adapters, and the registry of kinds of adapter.
+
+Does not import torch, so that an adapter can be checked before torch is loaded.
+"""
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
-from typing import Any, Literal, Protocol, TypeVar
+from typing import Any, ClassVar, Literal, Protocol, Self
 
 import numpy as np
 from pydantic import Field
 
 from idiolect.config import Config, build
 from idiolect.errors import ConfigError
-from idiolect.registry import suggest
+from idiolect.registry import Registry, suggest
 from idiolect.types import Stream, VirtualToken
 
 STREAMS: tuple[Stream, Stream] = ("his", "diff")
@@ -24,15 +28,84 @@ Pooling = Literal["sample", "batch", "streams"]
 Activation = Literal["relu", "sigmoid", "topk", "gelu"]
 
 
-class AdapterConfig(Config):
-    """Shape and losses of an adapter. The defaults suit small backbones; ``preset("paper", ...)`` is the DEP paper."""
+class SoftPromptConfig(Config):
+    """Base of the configurations of adapters; a subclass is one kind of adapter.
 
-    kind: Literal["dep", "constant"] = "dep"
-    """``dep``: embeddings computed from vectors; ``constant``: a trained one per stream and entry, a control."""
+    The class variables say how the adapter is built and used. See docs/extending.md for an adapter of your own.
+    """
+
+    adapter_class: ClassVar[str]
+    """``"module:Class"`` of the ``softprompt.artifact.SavedAdapter`` that it configures; imported with torch."""
+    constant: ClassVar[str | None] = None
+    """The ``kind`` of its trained constant, a control; None: it has none."""
+    reads_differences: ClassVar[bool] = False
+    """Whether it reads ``e_diff``, so that the controls that replace it apply."""
+    presets: ClassVar[Mapping[str, Mapping[str, Any]]] = MappingProxyType({"small": {}})
+    """Settings by preset (``adapter_preset``); ``small``: the defaults."""
+
+    kind: str
+    """Which kind of adapter, as recorded in ``config.json``."""
     d_in: int = Field(gt=0)
-    """Width of the embeddings ``e_his`` and ``e_diff``."""
+    """Width of the text encoder's vectors."""
     hidden_size: int = Field(gt=0)
     """Width of the backbone's token embeddings."""
+
+    @property
+    def min_parameters(self) -> int:
+        """A lower bound of the numbers that its weights hold; a smaller file is refused before memory is allocated."""
+        return 0
+
+    @classmethod
+    def kinds(cls) -> tuple[str, ...]:
+        """What ``kind`` may be: the adapter, then its trained constant."""
+        own = cls.model_fields["kind"].default
+        return (own,) if cls.constant is None else (own, cls.constant)
+
+    @classmethod
+    def preset(cls, name: str, /, **settings: Any) -> Self:
+        """The configuration called ``name`` with ``settings`` laid on top.
+
+        Raises:
+            ConfigError: There is no such preset, or a setting is wrong.
+        """
+        if name not in cls.presets:
+            raise ConfigError(f"unknown adapter preset {name!r}", hint=suggest(name, cls.presets))
+        return build(cls, {**cls.presets[name], **settings}, where=f"adapter preset {name!r}")
+
+    def resolved(self, encoder: str, *, trainable: bool) -> Self:
+        """The configuration with every ``auto`` replaced by what it means for a text encoder.
+
+        Args:
+            encoder: The encoder's name.
+            trainable: Whether the encoder is a model that can be trained.
+
+        Raises:
+            ConfigError: The encoder would have to be trained and cannot be.
+        """
+        return self
+
+
+_PAPER = {"standardise": False, "match_norm": False, "recon_weight": 100.0, "sparsity_weight": 1e-3}
+
+
+class AdapterConfig(SoftPromptConfig):
+    """Shape and losses of an adapter. The defaults suit small backbones; ``preset("paper", ...)`` is the DEP paper."""
+
+    adapter_class: ClassVar[str] = "idiolect.softprompt.adapter:Adapter"
+    constant: ClassVar[str | None] = "constant"
+    reads_differences: ClassVar[bool] = True
+    presets: ClassVar[Mapping[str, Mapping[str, Any]]] = MappingProxyType(
+        {
+            "small": {},
+            "paper": _PAPER,
+            "authors": {**_PAPER, "activation": "gelu", "decoder_activation": "gelu", "pooling": "streams"},
+        }
+    )
+    """``small``: the defaults. ``paper``: raw scale and the weights of the DEP paper, section 4.1. ``authors``: the
+    same with the activations and the pooling of the authors' program."""
+
+    kind: Literal["dep", "constant"] = "dep"  # pyright: ignore[reportIncompatibleVariableOverride]
+    """``dep``: embeddings computed from vectors; ``constant``: a trained one per stream and entry, a control."""
     d_sae: int | None = Field(default=None, gt=0)
     """Width of the code; None: half of ``d_in``, as in the paper (1024 to 512)."""
     streams: Literal["both", "his", "diff"] = "both"
@@ -79,37 +152,19 @@ class AdapterConfig(Config):
         """The streams that have virtual tokens, in the order of their ids."""
         return tuple(stream for stream in STREAMS if self.streams in ("both", stream))
 
-    @classmethod
-    def preset(cls, name: str, /, **settings: Any) -> AdapterConfig:
-        """The configuration called ``name`` with ``settings`` laid on top.
 
-        Raises:
-            ConfigError: There is no such preset, or a setting is wrong.
-        """
-        return _from_preset(cls, PRESETS, name, settings)
+class PPlugConfig(SoftPromptConfig):
+    """What PPlug's adapter is made of. The defaults suit small backbones; ``preset("paper", ...)`` is the paper."""
 
+    adapter_class: ClassVar[str] = "idiolect.softprompt.pplug:PPlugAdapter"
+    constant: ClassVar[str | None] = "pplug_constant"
+    presets: ClassVar[Mapping[str, Mapping[str, Any]]] = MappingProxyType(
+        {"small": {}, "paper": {"standardise": False}}
+    )
+    """``small``: the defaults. ``paper``: as in the paper and the authors' program."""
 
-_PAPER = {"standardise": False, "match_norm": False, "recon_weight": 100.0, "sparsity_weight": 1e-3}
-PRESETS: Mapping[str, Mapping[str, Any]] = MappingProxyType(
-    {
-        "small": {},
-        "paper": _PAPER,
-        "authors": {**_PAPER, "activation": "gelu", "decoder_activation": "gelu", "pooling": "streams"},
-    }
-)
-"""``small``: the defaults. ``paper``: raw scale and the weights of the DEP paper, section 4.1. ``authors``: the same
-with the activations and the pooling of the authors' program."""
-
-
-class PPlugConfig(Config):
-    """What PPlug's adapter is made of. The defaults suit small backbones; ``PPLUG_PRESETS["paper"]`` is the paper."""
-
-    kind: Literal["pplug", "pplug_constant"] = "pplug"
+    kind: Literal["pplug", "pplug_constant"] = "pplug"  # pyright: ignore[reportIncompatibleVariableOverride]
     """``pplug``: embeddings computed from the user's history; ``pplug_constant``: two trained embeddings, a control."""
-    d_in: int = Field(gt=0)
-    """Width of the history's vectors, of the input's and of the instruction vector."""
-    hidden_size: int = Field(gt=0)
-    """Width of the backbone's token embeddings."""
     input_encoder: Literal["auto", "encoder", "mlp"] = "auto"
     """What is trained to read the task: ``encoder``: a copy of the text encoder, as in the paper; ``mlp``: a small
     network over its vectors, which stay frozen; ``auto``: ``encoder`` if the text encoder is a model."""
@@ -129,15 +184,6 @@ class PPlugConfig(Config):
     match_norm: bool = True
     """Scale both embeddings by the ratio of the token embeddings' mean norm to their own before training."""
 
-    @classmethod
-    def preset(cls, name: str, /, **settings: Any) -> PPlugConfig:
-        """The configuration called ``name`` with ``settings`` laid on top.
-
-        Raises:
-            ConfigError: There is no such preset, or a setting is wrong.
-        """
-        return _from_preset(cls, PPLUG_PRESETS, name, settings)
-
     @property
     def min_parameters(self) -> int:
         """A lower bound of the numbers that its weights hold."""
@@ -146,28 +192,41 @@ class PPlugConfig(Config):
         moved = 2 * self.d_in * self.d_in if self.input_encoder == "mlp" else 0
         return 2 * (self.d_in + self.hidden_size) * self.hidden_size + moved
 
+    def resolved(self, encoder: str, *, trainable: bool) -> Self:
+        """See ``SoftPromptConfig.resolved``: the input encoder, and the instruction before its text."""
+        if self.input_encoder == "encoder" and not trainable:
+            raise ConfigError(f"the encoder {encoder} has no weights to train", hint="--set adapter.input_encoder=mlp")
+        chosen: dict[str, str] = {}
+        if self.input_encoder == "auto":
+            chosen["input_encoder"] = "encoder" if trainable else "mlp"
+        if self.query_instruction == "auto":
+            chosen["query_instruction"] = "bge" if _ENGLISH_BGE.search(encoder) else "none"
+        return self.model_copy(update=chosen)
 
-CONFIGS: Mapping[str, type[AdapterConfig] | type[PPlugConfig]] = MappingProxyType(
-    {"dep": AdapterConfig, "constant": AdapterConfig, "pplug": PPlugConfig, "pplug_constant": PPlugConfig}
-)
-"""By the ``kind`` that an adapter's ``config.json`` names."""
-CONSTANTS: Mapping[str, Any] = MappingProxyType({"dep": "constant", "pplug": "pplug_constant"})
-"""The kinds of adapter that methods declare, and the kind of each one's trained constant."""
+
+_ENGLISH_BGE = re.compile(r"\bbge-(small|base|large)-en\b")
 QUERY_INSTRUCTIONS = {"none": "", "bge": "Represent this sentence for searching relevant passages: "}
 """By ``PPlugConfig.query_instruction``."""
-_Made = TypeVar("_Made", bound=Config)
+
+ADAPTERS: Registry[type[SoftPromptConfig]] = Registry(
+    "adapter",
+    {"dep": "idiolect.softprompt.config:AdapterConfig", "pplug": "idiolect.softprompt.config:PPlugConfig"},
+    group="idiolect.adapters",
+)
+"""Kinds of adapter, by the name that ``Requirements.adapter`` gives; ``module:ConfigClass`` names one of your own."""
 
 
-def _from_preset(
-    made: type[_Made], presets: Mapping[str, Mapping[str, Any]], name: str, settings: Mapping[str, Any]
-) -> _Made:
-    if name not in presets:
-        raise ConfigError(f"unknown adapter preset {name!r}", hint=suggest(name, presets))
-    return build(made, {**presets[name], **settings}, where=f"adapter preset {name!r}")
+def adapter_config_class(name: str) -> type[SoftPromptConfig]:
+    """The configuration of the kind of adapter called ``name``.
 
-
-PPLUG_PRESETS: Mapping[str, Mapping[str, Any]] = MappingProxyType({"small": {}, "paper": {"standardise": False}})
-"""``small``: the defaults. ``paper``: as in the paper and the authors' program."""
+    Raises:
+        ConfigError: There is none of that name, or it is no ``SoftPromptConfig``.
+    """
+    found: Any = ADAPTERS.get(name)
+    if not (isinstance(found, type) and issubclass(found, SoftPromptConfig)):
+        hint = "derive its configuration from idiolect.softprompt.config.SoftPromptConfig"
+        raise ConfigError(f"{name!r} is no kind of adapter", hint=hint)
+    return found
 
 
 class Inputs(Protocol):

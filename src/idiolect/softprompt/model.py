@@ -15,10 +15,9 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from idiolect.errors import ConfigError
-from idiolect.softprompt.adapter import Adapter
-from idiolect.softprompt.artifact import AnyConfig, SavedAdapter, read_config
-from idiolect.softprompt.config import PPlugConfig
-from idiolect.softprompt.pplug import PPlugAdapter
+from idiolect.registry import imported
+from idiolect.softprompt.artifact import SavedAdapter, read_config
+from idiolect.softprompt.config import SoftPromptConfig
 from idiolect.softprompt.prefix import PrefixCache
 from idiolect.softprompt.sae import Average, identity
 
@@ -194,7 +193,7 @@ class SoftPromptModel(nn.Module):
 
 
 def make_adapter(
-    config: AnyConfig, generator: torch.Generator | None = None, *, model: nn.Module | None = None
+    config: SoftPromptConfig, generator: torch.Generator | None = None, *, model: nn.Module | None = None
 ) -> SavedAdapter:
     """A new adapter of the configuration's kind.
 
@@ -203,22 +202,25 @@ def make_adapter(
         generator: Draws the initial weights; None: torch's global one.
         model: The text encoder's model, for an adapter that trains a copy of it.
     """
-    if isinstance(config, PPlugConfig):
-        return PPlugAdapter(config, generator, model=model)
-    return Adapter(config, generator)
+    return _class_of(config).build(config, generator, model=model)
 
 
-def load_adapter(folder: Path, *, model: nn.Module | None = None) -> SavedAdapter:
-    """The adapter saved in ``folder``, of whatever kind it says, on the CPU, ready for inference.
+def load_adapter(
+    folder: Path, *, model: nn.Module | None = None, expected: type[SoftPromptConfig] | None = None
+) -> SavedAdapter:
+    """The adapter saved in ``folder``, of the kind that it names, on the CPU, ready for inference.
 
     Args:
         folder: Of the adapter.
         model: See ``make_adapter``.
+        expected: See ``read_config``.
 
     Raises:
         NotFoundError: There is none.
         ArtifactError: It is damaged, weights and configuration do not fit, or it trains an encoder that is not given.
     """
-    if isinstance(read_config(folder), PPlugConfig):
-        return PPlugAdapter.from_pretrained(folder, model=model)
-    return Adapter.from_pretrained(folder)
+    return _class_of(read_config(folder, expected)).from_pretrained(folder, model=model)
+
+
+def _class_of(config: SoftPromptConfig) -> type[SavedAdapter]:
+    return imported(type(config).adapter_class)

@@ -19,7 +19,7 @@ from __future__ import annotations
 import copy
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Self
 
 import numpy as np
 import torch
@@ -223,7 +223,7 @@ class PPlugAdapter(SavedAdapter):
         model: See ``PersonalEmbeddings``.
     """
 
-    kinds = ("pplug", "pplug_constant")
+    config_class = PPlugConfig
     config: PPlugConfig
     scale: Tensor
 
@@ -241,7 +241,12 @@ class PPlugAdapter(SavedAdapter):
         self.register_buffer("scale", torch.ones(2))
 
     @classmethod
-    def from_pretrained(cls, folder: Path, *, model: nn.Module | None = None, **given: Any) -> PPlugAdapter:
+    def build(cls, config: Any, generator: torch.Generator | None = None, *, model: nn.Module | None = None) -> Self:
+        """See ``SavedAdapter.build``."""
+        return cls(config, generator, model=model)
+
+    @classmethod
+    def from_pretrained(cls, folder: Path, *, model: nn.Module | None = None) -> Self:
         """See ``SavedAdapter.from_pretrained``; also refuses a trained text encoder without ``model`` to copy."""
         config = read_config(folder)
         if isinstance(config, PPlugConfig) and config.kind == "pplug":
@@ -252,7 +257,7 @@ class PPlugAdapter(SavedAdapter):
                     f"the adapter in {str(folder)!r} has a trained text encoder, and the encoder in use is no model",
                     hint="use the encoder that it was fitted with",
                 )
-        return super().from_pretrained(folder, model=model, **given)
+        return super().from_pretrained(folder, model=model)
 
     def collate(self, inputs: Sequence[UserInputs]) -> dict[str, Tensor]:
         """Arguments of ``forward`` for a batch.
@@ -337,22 +342,6 @@ class PPlugAdapter(SavedAdapter):
             raise ValueError("the input encoder reads texts, not vectors")
         if wants_vector and np.shape(inputs.query) != (d_in,):
             raise ValueError(f"the input needs a vector ({d_in},), got {np.shape(inputs.query)}")
-
-    @torch.no_grad()
-    def embeddings(self, inputs: Sequence[UserInputs], *, batch_size: int = 32) -> list[np.ndarray]:
-        """Embeddings for inference: float32 (s, hidden_size) per sample, one row per virtual token.
-
-        Raises:
-            ValueError: See ``check_inputs``.
-        """
-        for one in inputs:
-            self.check_inputs(one)
-        device, found = self.scale.device, []
-        for start in range(0, len(inputs), batch_size):
-            some = inputs[start : start + batch_size]
-            rows = self(_to(self.collate(some), device)).embeddings.cpu().numpy()
-            found += np.split(rows, np.cumsum([len(one.stream) for one in some])[:-1])
-        return found
 
 
 def _to(batch: Mapping[str, Tensor], device: torch.device) -> dict[str, Tensor]:

@@ -11,7 +11,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import groupby
-from typing import NamedTuple, Protocol
+from types import MappingProxyType
+from typing import Literal, NamedTuple, Protocol
 
 import numpy as np
 from pydantic import Field
@@ -23,16 +24,41 @@ from idiolect.prompts.rendering import PromptConfig, render
 from idiolect.prompts.tokenization import PromptTokenizer
 from idiolect.types import Item, ItemId, Prompt, Review, Sample, Segment, VirtualToken
 
-PRIMERS = frozenset({"primer_words", "primer_profile"})
-"""Short prompts that tell how the review is written; ``primer_item`` tells what it is about, ``primer_user`` that and
-how the user writes. They are no method's: a small model learns to look back only late, and the sooner the less there
-is to look at."""
-PROFILED = PRIMERS | {"primer_user", "pag", "dpl", "drp", "summarize"}
-"""Formats that are nothing without annotations."""
-BARE = PRIMERS | {"primer_item", "primer_user", "nonpersonalized", "pplug"}
-"""Formats that never show history."""
-HISTORICAL = frozenset({"rag", "dep", "summarize"})
-"""Formats that are nothing without history."""
+
+class DocumentFormat(NamedTuple):
+    """What documents in one prompt template need and may leave out."""
+
+    annotated: bool = False
+    """Needs annotations of users."""
+    history: Literal["optional", "never", "required"] = "optional"
+    """Whether past reviews are shown."""
+    primer: bool = False
+    """Says how the very review that is asked for is written. A small model learns to use its prompt late, and earlier
+    the shorter the prompt is."""
+    textless: bool = False
+    """May show virtual tokens without the text of past reviews, and in the grouped layout."""
+
+
+FORMATS: Mapping[str, DocumentFormat] = MappingProxyType(
+    {
+        "primer_words": DocumentFormat(annotated=True, history="never", primer=True),
+        "primer_profile": DocumentFormat(annotated=True, history="never", primer=True),
+        "primer_item": DocumentFormat(history="never"),
+        "primer_user": DocumentFormat(annotated=True, history="never"),
+        "nonpersonalized": DocumentFormat(history="never"),
+        "rag": DocumentFormat(history="required"),
+        "pag": DocumentFormat(annotated=True),
+        "dpl": DocumentFormat(annotated=True),
+        "drp": DocumentFormat(annotated=True),
+        "summarize": DocumentFormat(annotated=True, history="required"),
+        "dep": DocumentFormat(history="required", textless=True),
+        "pplug": DocumentFormat(history="never"),
+    }
+)
+"""By prompt template. The ``primer_*`` templates belong to no method: they are short prompts about the review itself
+(``words``, ``profile``), its item, or its item and user."""
+UNPERSONALIZED = "nonpersonalized"
+"""The format of a first review, if the drawn one needs history."""
 
 
 class Annotations(Protocol):
@@ -68,7 +94,7 @@ class DocumentConfig(Config):
     """The mixture of formats."""
 
     shares: dict[str, float] = Field(default={"nonpersonalized": 0.2, "rag": 0.5, "dep": 0.3}, min_length=1)
-    """Share of each prompt template; they are normalised. Some need annotations (``PROFILED``)."""
+    """Share of each prompt template; they are normalised. Some need annotations (``FORMATS``)."""
     max_history: int = 8
     """History entries are drawn uniformly from 0 (1 where the format needs one) to this many."""
     bare_share: float = Field(default=0.75, ge=0, le=1)
@@ -121,7 +147,7 @@ def documents(
     Raises:
         ConfigError: A format needs annotations, and there are none.
     """
-    if annotations is None and (missing := sorted(PROFILED & config.shares.keys())):
+    if annotations is None and (missing := sorted(name for name in config.shares if _format(name).annotated)):
         raise ConfigError(
             f"{', '.join(missing)}: users have no annotations", hint="pass --truth, or leave these formats"
         )
@@ -133,8 +159,8 @@ def documents(
         formats = rng.choice(len(names), size=len(profile), p=weights / weights.sum())
         for position, review in enumerate(profile):
             template = names[formats[position]]
-            if position == 0 and template in HISTORICAL:
-                template = "nonpersonalized"
+            if position == 0 and _format(template).history == "required":
+                template = UNPERSONALIZED
             wanted = _history_length(template, config, rng)
             window = profile[max(0, position - wanted) : position][::-1]
             history = [past for past in window if past.moment < review.moment]
@@ -173,10 +199,15 @@ def tokenizer_texts(
         yield "\n".join(message.text for message in document.prompt.messages) + document.answer
 
 
+def _format(template: str) -> DocumentFormat:
+    return FORMATS.get(template, DocumentFormat())
+
+
 def _history_length(template: str, config: DocumentConfig, rng: np.random.Generator) -> int:
-    if template in BARE:
+    history = _format(template).history
+    if history == "never":
         return 0
-    if template in HISTORICAL:
+    if history == "required":
         return int(rng.integers(1, config.max_history + 1))
     return 0 if rng.random() < config.bare_share else int(rng.integers(1, config.max_history + 1))
 
@@ -184,10 +215,11 @@ def _history_length(template: str, config: DocumentConfig, rng: np.random.Genera
 def _document(
     template: str, context: Context, config: DocumentConfig, rng: np.random.Generator, annotations: Annotations | None
 ) -> Document:
+    form = _format(template)
     sample, answer, values = context.sample, context.sample.reference or "", {}
-    if annotations is not None and template in PRIMERS:
+    if annotations is not None and form.primer:
         values["profile"], values["words"] = annotations.primer(sample.target or "", rng)
-    elif annotations is not None and template in PROFILED:
+    elif annotations is not None and form.annotated:
         values["profile"] = annotations.profile(sample.user, rng)
     if annotations is not None and template == "summarize":
         answer = f"[Summary]: {values['profile']}"
@@ -196,8 +228,8 @@ def _document(
             {"item": entry.item, "differences": annotations.differences(review.id, review.item, rng)}
             for entry, review in zip(context.entries, past, strict=False)
         ]
-    with_text = template != "dep" or rng.random() >= config.textless_share
-    grouped = template == "dep" and config.grouped_share > 0 and rng.random() < config.grouped_share
+    with_text = not form.textless or rng.random() >= config.textless_share
+    grouped = form.textless and config.grouped_share > 0 and rng.random() < config.grouped_share
     shown = PromptConfig(
         with_text=with_text,
         layout="grouped" if grouped else "interleaved",

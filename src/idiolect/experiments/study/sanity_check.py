@@ -22,6 +22,7 @@ from idiolect.experiments.study.config import StudyConfig
 from idiolect.llm.transformers import TransformersLLM
 from idiolect.methods.base import Contexts
 from idiolect.methods.dep import DEP
+from idiolect.methods.drp import DRP
 from idiolect.methods.nonpersonalized import NonPersonalized
 from idiolect.metrics.base import Mean
 from idiolect.pipeline.fit import make_examples
@@ -52,7 +53,7 @@ class OracleProfile:
     def prompts(self, samples: Sequence[Sample]) -> list[Prompt]:
         """One prompt a sample."""
         return [
-            render("drp", replace(context, entries=()), self._prompt, profile=self._profile(context.sample.user))
+            render(DRP.template, replace(context, entries=()), self._prompt, profile=self._profile(context.sample.user))
             for context in self._contexts.build(samples)
         ]
 
