@@ -1,16 +1,13 @@
 """Peers of a user on an item, and selectors of representatives among their reviews (DPL, DRP: clustering).
 
 A peer is any other user who wrote about the same item, optionally before a time. The reader decides which reviews are
-visible (a snapshot has one phase's pool). ``kmeans`` computes what scikit-learn's ``KMeans`` computes by default, for
-many small sets at once.
+visible (a snapshot has one phase's pool).
 """
 
 from __future__ import annotations
 
-from collections import defaultdict
-from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
-from functools import lru_cache
-from typing import NamedTuple, Protocol
+from collections.abc import Container, Iterable, Mapping, Sequence
+from typing import Any, Protocol
 
 import numpy as np
 
@@ -155,135 +152,6 @@ class InMemoryReviews:
         return PeerSums(sums, counts)
 
 
-_MAX_ITERATIONS = 300
-_TOLERANCE = 1e-4
-
-
-class Clusters(NamedTuple):
-    """A clustering of each set."""
-
-    labels: np.ndarray
-    """int64 (sets, n): the cluster of every point."""
-    centres: np.ndarray
-    """float (sets, k, dim), of the points' dtype."""
-
-
-def kmeans(points: np.ndarray, k: int, *, seed: int) -> Clusters:
-    """Lloyd's algorithm from one greedy k-means++ start (Arthur and Vassilvitskii 2007), of many sets at once.
-
-    Draws, arithmetic and stopping rule are those of ``KMeans(n_clusters=k, random_state=seed)`` on each set, so that
-    clusters and their order are equal. A result does not depend on the other sets of the batch.
-
-    Args:
-        points: float (sets, n, dim); every set has at least ``k`` distinct points.
-        k: Number of clusters, at least 1.
-        seed: Seed of every set's start; no global generator is seeded.
-    """
-    mean = points.mean(axis=1, keepdims=True)
-    tolerance = points.var(axis=1).mean(axis=1).astype(np.float64) * _TOLERANCE
-    centred = points - mean
-    chosen = _starts(centred, k, seed)
-    centres, labels = np.take_along_axis(centred, chosen[..., None], axis=1), np.full(points.shape[:2], -1)
-    moving, unsettled = np.arange(len(points)), np.ones(len(points), dtype=bool)
-    for _ in range(_MAX_ITERATIONS):
-        own, before = centred[moving], centres[moving]
-        assigned = _assign(own, before)
-        moved = _means(own, assigned, before)
-        unsettled[moving] = (assigned != labels[moving]).any(axis=1)
-        labels[moving], centres[moving] = assigned, moved
-        shift = ((moved - before) ** 2).reshape(len(moving), -1).sum(axis=1)
-        moving = moving[unsettled[moving] & (shift > tolerance[moving])]
-        if not len(moving):
-            break
-    labels[unsettled] = _assign(centred[unsettled], centres[unsettled])
-    return Clusters(labels, centres + mean)
-
-
-def _starts(points: np.ndarray, k: int, seed: int) -> np.ndarray:
-    """int64 (sets, k): initial centres by greedy k-means++: the best of a few draws by squared distance."""
-    (sets, n, _), trials = points.shape, 2 + int(np.log(k))
-    first, *draws = np.split(_draws(seed, 1 + trials * (k - 1)), range(1, 1 + trials * (k - 1), trials))
-    exact, ones = points.astype(np.float64), np.ones((n, 1), dtype=points.dtype)
-    norms = np.einsum("snd,snd->sn", exact, exact)
-    chosen, rows = np.full((sets, k), int(first[0] * n)), np.arange(sets)
-    # Rounded to the points' precision as in scikit-learn: rounding decides between two mutual nearest points.
-    nearest = _squared_distances(exact, norms, chosen[:, :1])[:, 0].astype(points.dtype)
-    left = nearest @ ones
-    for column, draw in enumerate(draws, start=1):
-        sums = np.cumsum(nearest, axis=1)
-        below = sums[:, None, :] < (draw * left.astype(np.float64))[..., None]
-        drawn = np.minimum(below.sum(axis=2), n - 1)
-        reached = np.minimum(nearest[:, None, :], _squared_distances(exact, norms, drawn).astype(points.dtype))
-        would_be_left = reached @ ones
-        best = would_be_left[..., 0].argmin(axis=1)
-        nearest, left, chosen[:, column] = reached[rows, best], would_be_left[rows, best], drawn[rows, best]
-    return chosen
-
-
-@lru_cache(maxsize=64)
-def _draws(seed: int, n: int) -> np.ndarray:
-    """float64 (n,) in [0, 1), from the legacy generator, which the papers' programs use.
-
-    They do not depend on the points, and seeding that generator costs as much as choosing the centres.
-    """
-    draws = np.random.RandomState(seed).random_sample(n)
-    draws.flags.writeable = False
-    return draws
-
-
-def _squared_distances(points: np.ndarray, norms: np.ndarray, places: np.ndarray) -> np.ndarray:
-    """float64 (sets, m, n): squared distances of each set's points at ``places`` (sets, m) to all points of the set."""
-    chosen = np.take_along_axis(points, places[..., None], axis=1)
-    own = np.take_along_axis(norms, places, axis=1)[..., None]
-    distances = own - 2 * chosen @ points.swapaxes(1, 2) + norms[:, None, :]
-    # Exactly 0 despite rounding, so that no point is drawn twice.
-    np.put_along_axis(distances, places[..., None], 0, axis=2)
-    return np.maximum(distances, 0, out=distances)
-
-
-def _assign(points: np.ndarray, centres: np.ndarray) -> np.ndarray:
-    """int64 (sets, n): the nearest centre of every point."""
-    norms = np.einsum("skd,skd->sk", centres, centres)[:, None, :]
-    return (norms - 2 * points @ centres.swapaxes(1, 2)).argmin(axis=2)
-
-
-def _means(points: np.ndarray, labels: np.ndarray, centres: np.ndarray) -> np.ndarray:
-    """The mean of every cluster; an empty cluster takes a point that is far from its centre."""
-    sets, k, dim = centres.shape
-    sizes = _sizes(labels, k)
-    short = np.flatnonzero(~sizes.all(axis=1))
-    if len(short):
-        labels = labels.copy()
-        for row in short:
-            labels[row] = _refilled(points[row], labels[row], centres[row])
-        sizes = _sizes(labels, k)
-    order = (labels + np.arange(0, sets * k, k)[:, None]).ravel().argsort(kind="stable")
-    ends = sizes.ravel().cumsum()
-    sums = np.add.reduceat(points.reshape(-1, dim)[order], ends - sizes.ravel(), axis=0).reshape(centres.shape)
-    # The reciprocal first, rounded as in scikit-learn: in a cluster of two, rounding decides which is nearer.
-    return sums * (1 / sizes).astype(points.dtype)[..., None]
-
-
-def _sizes(labels: np.ndarray, k: int) -> np.ndarray:
-    """int64 (sets, k): sizes of the clusters."""
-    return (labels[..., None] == np.arange(k)).sum(axis=1)
-
-
-def _refilled(points: np.ndarray, labels: np.ndarray, centres: np.ndarray) -> np.ndarray:
-    """The labels after each empty cluster took the point farthest from its centre, from clusters of two or more."""
-    labels, sizes = labels.copy(), np.bincount(labels, minlength=len(centres))
-    distances = ((points - centres[labels]) ** 2).sum(axis=1)
-    for label in np.flatnonzero(sizes == 0):
-        place = int(np.where(sizes[labels] > 1, distances, -1).argmax())
-        sizes[labels[place]] -= 1
-        sizes[label], labels[place], distances[place] = 1, label, 0
-    return labels
-
-
-_NUMBERS = 1 << 20
-"""Most numbers per batch of clusterings: a few megabytes."""
-
-
 class PeerSelector(Protocol):
     """Chooses representatives among the peers of one item, for many items at once."""
 
@@ -311,12 +179,24 @@ def nearest_to_centres(groups: Sequence[np.ndarray], k: int, *, seed: int = 42) 
     Returns:
         In the order of the clusters' labels; fewer than ``k`` if clusters are empty.
     """
-    chosen = [_distinct(texts) for texts in groups]
-    for some in _batches(groups, (place for place, distinct in enumerate(chosen) if len(distinct) >= k)):
-        found = _nearest_in_batch(np.stack([groups[place] for place in some]), k, seed)
-        for place, clusters in zip(some, found, strict=True):
-            chosen[place] = clusters
-    return chosen
+    from sklearn.cluster import KMeans
+    from threadpoolctl import threadpool_limits
+
+    # OpenMP's threads would be started for every group, which takes longer than clustering a small one.
+    with threadpool_limits(1):
+        return [_nearest(texts, k, KMeans(n_clusters=k + 1, random_state=seed)) for texts in groups]
+
+
+def _nearest(texts: np.ndarray, k: int, kmeans: Any) -> list[int]:
+    """``nearest_to_centres`` of one group."""
+    distinct = _distinct(texts)
+    if len(distinct) < k:
+        return distinct
+    kmeans.fit(texts)
+    apart = texts[1:] - kmeans.cluster_centers_[kmeans.labels_[1:]]
+    # The dot product per vector, as in the authors' program: two members are equally far, and rounding decides.
+    order = np.sqrt(np.vecdot(apart, apart)).argsort(kind="stable")
+    return _firsts(kmeans.labels_.tolist(), order.tolist())
 
 
 def at_random(groups: Sequence[np.ndarray], k: int, *, seed: int = 42) -> list[list[int]]:
@@ -339,25 +219,6 @@ def _distinct(texts: np.ndarray) -> list[int]:
     """Indices of the peers' distinct texts, without the user's own text."""
     first = {text.tobytes(): row for row, text in reversed(list(enumerate(texts)))}
     return sorted(row - 1 for row in first.values() if row > 0)
-
-
-def _batches(groups: Sequence[np.ndarray], places: Iterable[int]) -> Iterator[list[int]]:
-    """Batches of indices of groups with one shape, at most ``_NUMBERS`` numbers per batch."""
-    shapes: defaultdict[tuple[int, ...], list[int]] = defaultdict(list)
-    for place in places:
-        shapes[groups[place].shape].append(place)
-    for same in shapes.values():
-        step = max(1, _NUMBERS // groups[same[0]].size)
-        yield from (same[start : start + step] for start in range(0, len(same), step))
-
-
-def _nearest_in_batch(texts: np.ndarray, k: int, seed: int) -> list[list[int]]:
-    """``nearest_to_centres`` of groups (groups, 1 + n, dim) with enough distinct texts."""
-    labels, centres = kmeans(texts, k + 1, seed=seed)
-    apart = texts[:, 1:] - np.take_along_axis(centres, labels[:, 1:, None], axis=1)
-    # The dot product per vector, as in the authors' program: two members are equally far, and rounding decides.
-    order = np.sqrt(np.vecdot(apart, apart)).argsort(axis=1, kind="stable")
-    return [_firsts(*one) for one in zip(labels.tolist(), order.tolist(), strict=True)]
 
 
 def _firsts(labels: Sequence[int], order: Sequence[int]) -> list[int]:

@@ -115,7 +115,8 @@ def test_an_installed_method_with_its_own_adapter_is_fitted_saved_loaded_and_use
     store = idl.Store(job.store)
     model = Mean(str(job.backbone), encoder="hash:48", settings=settings)
     model.fit(idl.Split(job.split, store), tmp_path / "fitted")
-    assert model.report is not None and model.report.steps == 2
+    assert model.report is not None
+    assert model.report.steps == 2
     model.save_pretrained(tmp_path / "saved")
     record = json.loads((tmp_path / "saved" / "config.json").read_text())
     assert (record["kind"], record["bias"]) == ("mean", False)
