@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
@@ -17,43 +18,57 @@ if TYPE_CHECKING:
 Scopes = Annotated[tuple[Literal["read", "write", "erase", "admin"], ...], Parameter(name="--scope", negative="")]
 
 
-def _settings(
-    config: Path | None, upstream: str | None, model: str | None, pairs: tuple[str, ...], **flags: Any
-) -> ServerConfig:
-    from idiolect.server.settings import load_config
+@Parameter(name="*")
+@dataclass(frozen=True, kw_only=True)
+class ModelOptions:
+    """What ``serve``, ``studio`` and ``mcp`` have in common."""
 
-    if upstream and not model:
-        raise ConfigError("an upstream needs the name of its model", hint="pass --model")
-    endpoint = given(base_url=upstream, model=model)
-    return load_config(config, merge(given(**flags, endpoint=endpoint), overrides(pairs)))
+    upstream: str | None = None
+    """Base URL of an OpenAI-compatible endpoint that answers, up to and with /v1."""
+    model: str | None = None
+    """Name of the endpoint's model."""
+    adapter: Path | None = None
+    """Folder of a fitted adapter, for DEP with a model in this process."""
+    config: Path | None = None
+    """YAML file of settings (docs/server.md)."""
+    set: Set = ()
+    """A setting as name=value (min_peers=5, settings.context.k=4); may be repeated."""
+
+    def settings(self, **flags: Any) -> ServerConfig:
+        """The server's settings, with further flags."""
+        from idiolect.server.settings import load_config
+
+        if self.upstream and not self.model:
+            raise ConfigError("an upstream needs the name of its model", hint="pass --model")
+        endpoint = given(base_url=self.upstream, model=self.model)
+        own = given(**flags, adapter=self.adapter, endpoint=endpoint)
+        return load_config(self.config, merge(own, overrides(self.set)))
 
 
-def serve(
-    *,
-    store: str | None = None,
-    data: Path | None = None,
-    host: str | None = None,
-    port: int | None = None,
-    upstream: str | None = None,
-    model: str | None = None,
-    adapter: Path | None = None,
-    config: Path | None = None,
-    set: Set = (),
-) -> None:
+@Parameter(name="*")
+@dataclass(frozen=True, kw_only=True)
+class ServerOptions(ModelOptions):
+    """Options of ``serve`` and ``mcp``: also where the data is."""
+
+    store: str | None = None
+    """SQLite file or database URL; {tenant} stands for the tenant's name."""
+    data: Path | None = None
+    """Folder of the API keys and, without --store, of the stores."""
+
+    def settings(self, **flags: Any) -> ServerConfig:
+        """See ``ModelOptions``."""
+        return super().settings(**flags, store=self.store, data=self.data)
+
+
+def serve(*, options: ServerOptions | None = None, host: str | None = None, port: int | None = None) -> None:
     """Serve OpenAI's routes, a REST API and MCP in users' voices.
 
     Without any API key, one is made and printed once. Settings are also read from IDIOLECT_SERVE_* variables.
 
     Args:
-        store: SQLite file or database URL; {tenant} stands for the tenant's name.
-        data: Folder of the API keys and, without --store, of the stores.
+        options: Of the server.
         host: Address to listen on; 127.0.0.1 where not given.
         port: Port; 8765 where not given.
-        upstream: Base URL of an OpenAI-compatible endpoint that answers, up to and with /v1.
-        model: What the endpoint calls its model.
-        adapter: Folder of a fitted adapter, for DEP with a model in this process.
-        config: YAML file of settings (docs/server.md).
-        set: A setting as name=value (min_peers=5, settings.context.k=4); may be repeated.
     """
     for package in ("fastapi", "uvicorn", "prometheus_client", "httpx2"):
         require(package, extra="serve")
@@ -61,7 +76,7 @@ def serve(
     from idiolect.server.settings import DEFAULT_TENANT
     from idiolect.server.tenants import ApiKeys
 
-    settings = _settings(config, upstream, model, set, store=store, data=data, host=host, port=port, adapter=adapter)
+    settings = (options or ServerOptions()).settings(host=host, port=port)
     if not settings.key:
         keys = ApiKeys(settings.data / "keys.db")
         if not keys.list():
@@ -79,11 +94,7 @@ def studio(
     browser: bool = True,
     show_peers: Annotated[bool, Parameter(negative="")] = False,
     export: Path | None = None,
-    upstream: str | None = None,
-    model: str | None = None,
-    adapter: Path | None = None,
-    config: Path | None = None,
-    set: Set = (),
+    options: ModelOptions | None = None,
 ) -> None:
     """Open a page that shows how users differ and what methods write, on this machine alone.
 
@@ -97,11 +108,7 @@ def studio(
         browser: Open the browser.
         show_peers: Show texts of others on the same items as evidence, too.
         export: Write the evaluations of --results as one HTML file that opens without a server, and end.
-        upstream: Base URL of an OpenAI-compatible endpoint that answers, up to and with /v1.
-        model: What the endpoint calls its model.
-        adapter: Folder of a fitted adapter, for DEP with a model in this process.
-        config: YAML file of settings (docs/server.md).
-        set: A setting as name=value (min_peers=5, settings.context.k=4); may be repeated.
+        options: Of the model.
     """
     for package in ("fastapi", "uvicorn", "prometheus_client", "httpx2"):
         require(package, extra="serve")
@@ -115,36 +122,21 @@ def studio(
     from idiolect.store.sql import SqlStore
 
     SqlStore(store, create=False).close()
-    flags = {"store": store, "results": results, "port": port, "show_peers": show_peers, "adapter": adapter}
-    run_studio(_settings(config, upstream, model, set, **flags), browser=browser, say=say)
+    settings = (options or ModelOptions()).settings(store=store, results=results, port=port, show_peers=show_peers)
+    run_studio(settings, browser=browser, say=say)
 
 
-def mcp(
-    *,
-    store: str | None = None,
-    data: Path | None = None,
-    upstream: str | None = None,
-    model: str | None = None,
-    adapter: Path | None = None,
-    config: Path | None = None,
-    set: Set = (),
-) -> None:
+def mcp(*, options: ServerOptions | None = None) -> None:
     """Serve MCP over standard input and output, for an agent on this machine.
 
     Args:
-        store: SQLite file or database URL.
-        data: Folder of the store, if --store is not given.
-        upstream: Base URL of an OpenAI-compatible endpoint that answers, up to and with /v1.
-        model: What the endpoint calls its model.
-        adapter: Folder of a fitted adapter, for DEP with a model in this process.
-        config: YAML file of settings (docs/server.md).
-        set: A setting as name=value (min_peers=5); may be repeated.
+        options: Of the server.
     """
     for package in ("fastapi", "prometheus_client", "httpx2", "mcp"):
         require(package, extra="serve")
     from idiolect.server.app import serve_mcp
 
-    serve_mcp(_settings(config, upstream, model, set, store=store, data=data, adapter=adapter))
+    serve_mcp((options or ServerOptions()).settings())
 
 
 def keys(

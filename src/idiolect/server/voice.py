@@ -36,7 +36,7 @@ from idiolect.retrieval import encodes
 from idiolect.server.peer_privacy import Noise, PeerLimits, capped, private_sum, read_secret
 from idiolect.server.settings import ServerConfig
 from idiolect.server.tenants import Tenant
-from idiolect.store.base import Correction, KnownUsers, PeerSums, WithoutReviews
+from idiolect.store.base import KnownUsers, PeerSums, WithoutReviews, WrappedReader
 from idiolect.store.embedding import embed_missing
 from idiolect.store.sql import SqlStore
 from idiolect.types import (
@@ -48,7 +48,6 @@ from idiolect.types import (
     Prediction,
     Prompt,
     Review,
-    ReviewId,
     Role,
     Sample,
     UserId,
@@ -120,7 +119,7 @@ class AnswerError(Exception):
     """The model gave no answer; the message says why."""
 
 
-class PrivateReader:
+class PrivateReader(WrappedReader):
     """A reader that shows nothing of an item that too few other users wrote about, and of each of them a limited part.
 
     Args:
@@ -137,11 +136,8 @@ class PrivateReader:
         read: Mapping[UserId, Sequence[Review]] | None = None,
         items: Mapping[ItemId, Item | None] | None = None,
     ) -> None:
-        self._reader, self._limits, self._read, self._items = reader, limits, read or {}, items or {}
-
-    def peers(self) -> list[UserId]:
-        """See ``KnownUsers``."""
-        return self._reader.peers()
+        super().__init__(reader)
+        self._limits, self._read, self._items = limits, read or {}, items or {}
 
     def profile(self, user: UserId, *, before: Moment | None = None) -> list[Review]:
         """See ``ReviewReader``."""
@@ -160,10 +156,6 @@ class PrivateReader:
         unread = [id for id in ids if id not in self._items]
         found = self._reader.items(unread) if unread else {}
         return found | {id: item for id in ids if (item := self._items.get(id)) is not None}
-
-    def vectors(self, ids: Sequence[ReviewId], *, encoder: str) -> np.ndarray:
-        """See ``ReviewReader``."""
-        return self._reader.vectors(ids, encoder=encoder)
 
     def peer_sums(
         self, items: Sequence[ItemId], *, exclude: UserId, encoder: str, before: int | None = None, at_least: int = 1
@@ -197,11 +189,6 @@ class PrivateReader:
         """See ``ReviewReader``."""
         least = max(at_least, self._limits.least)
         return self._reader.peer_group_sums(groups, exclude=exclude, encoder=encoder, before=before, at_least=least)
-
-    def corrections(self, user: UserId) -> list[Correction]:
-        """What the user corrected or muted."""
-        found = getattr(self._reader, "corrections", None)
-        return found(user) if found else []
 
 
 class _NoAnswer:

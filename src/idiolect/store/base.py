@@ -203,17 +203,15 @@ class KnownUsers(ReviewReader, Protocol):
         ...
 
 
-class WithoutReviews:
-    """A reader that hides some reviews of one user; sums over others do not change.
+class WrappedReader:
+    """Base of readers that show less than another reader; by itself it changes nothing.
 
     Args:
         reader: What is visible otherwise.
-        hidden: The reviews that are not shown.
-        user: Who wrote them. Sums and vectors of others never hold them, since they are asked for without this user.
     """
 
-    def __init__(self, reader: KnownUsers, hidden: Collection[ReviewId], *, user: UserId) -> None:
-        self._reader, self._hidden, self._user = reader, frozenset(hidden), user
+    def __init__(self, reader: KnownUsers) -> None:
+        self._reader = reader
 
     def peers(self) -> list[UserId]:
         """See ``KnownUsers``."""
@@ -226,11 +224,11 @@ class WithoutReviews:
 
     def profile(self, user: UserId, *, before: Moment | None = None) -> list[Review]:
         """See ``ReviewReader``."""
-        return self._without_hidden(self._reader.profile(user, before=before))
+        return self._reader.profile(user, before=before)
 
     def reviews_of(self, item: ItemId, *, exclude: UserId, before: int | None = None) -> list[Review]:
         """See ``ReviewReader``."""
-        return self._without_hidden(self._reader.reviews_of(item, exclude=exclude, before=before))
+        return self._reader.reviews_of(item, exclude=exclude, before=before)
 
     def items(self, ids: Sequence[ItemId]) -> dict[ItemId, Item]:
         """See ``ReviewReader``."""
@@ -243,13 +241,9 @@ class WithoutReviews:
     def peer_sums(
         self, items: Sequence[ItemId], *, exclude: UserId, encoder: str, before: int | None = None, at_least: int = 1
     ) -> PeerSums:
-        """See ``ReviewReader``.
-
-        Raises:
-            ValueError: The user is not the one who is excluded, so that the sums would hold the hidden reviews.
-        """
-        self._check(exclude)
-        return self._reader.peer_sums(items, exclude=exclude, encoder=encoder, before=before, at_least=at_least)
+        """See ``ReviewReader``."""
+        least = self._least(exclude, at_least)
+        return self._reader.peer_sums(items, exclude=exclude, encoder=encoder, before=before, at_least=least)
 
     def peer_group_sums(
         self,
@@ -260,13 +254,42 @@ class WithoutReviews:
         before: int | None = None,
         at_least: int = 1,
     ) -> PeerSums:
-        """See ``peer_sums``."""
-        self._check(exclude)
-        return self._reader.peer_group_sums(groups, exclude=exclude, encoder=encoder, before=before, at_least=at_least)
+        """See ``ReviewReader``."""
+        least = self._least(exclude, at_least)
+        return self._reader.peer_group_sums(groups, exclude=exclude, encoder=encoder, before=before, at_least=least)
 
-    def _without_hidden(self, reviews: list[Review]) -> list[Review]:
+    def _least(self, exclude: UserId, at_least: int) -> int:
+        """The ``at_least`` of sums without ``exclude``; called before every sum."""
+        return at_least
+
+
+class WithoutReviews(WrappedReader):
+    """A reader that hides some reviews of one user; sums over others do not change.
+
+    Sums raise ``ValueError`` if the user is not the one who is excluded, because they would hold the hidden reviews.
+
+    Args:
+        reader: What is visible otherwise.
+        hidden: The reviews that are not shown.
+        user: Their author.
+    """
+
+    def __init__(self, reader: KnownUsers, hidden: Collection[ReviewId], *, user: UserId) -> None:
+        super().__init__(reader)
+        self._hidden, self._user = frozenset(hidden), user
+
+    def profile(self, user: UserId, *, before: Moment | None = None) -> list[Review]:
+        """See ``ReviewReader``."""
+        return self._visible(super().profile(user, before=before))
+
+    def reviews_of(self, item: ItemId, *, exclude: UserId, before: int | None = None) -> list[Review]:
+        """See ``ReviewReader``."""
+        return self._visible(super().reviews_of(item, exclude=exclude, before=before))
+
+    def _visible(self, reviews: list[Review]) -> list[Review]:
         return [review for review in reviews if review.id not in self._hidden]
 
-    def _check(self, exclude: UserId) -> None:
+    def _least(self, exclude: UserId, at_least: int) -> int:
         if exclude != self._user:
             raise ValueError(f"sums without {exclude!r} would hold the hidden reviews of {self._user!r}")
+        return at_least

@@ -17,7 +17,8 @@ from typing import Any, NamedTuple
 from transformers import EarlyStoppingCallback, TrainerCallback
 
 from idiolect.errors import ConfigError, InputError
-from idiolect.softprompt.artifact import AnyConfig, SavedAdapter
+from idiolect.softprompt.artifact import SavedAdapter
+from idiolect.softprompt.config import SoftPromptConfig
 from idiolect.softprompt.model import SoftPromptModel
 from idiolect.softprompt.prefix import PrefixCache, supports_prefix
 from idiolect.softprompt.sae import mean_token_norm
@@ -77,7 +78,7 @@ CHECKPOINTS = "checkpoints"
 
 
 def run_fingerprint(
-    adapter: AnyConfig, fit: FitConfig, examples: Sequence[Example], depends: Mapping[str, str]
+    adapter: SoftPromptConfig, fit: FitConfig, examples: Sequence[Example], depends: Mapping[str, str]
 ) -> dict[str, Any]:
     """What must be the same for a fit to go on: ``depends`` is what the examples do not show, the backbone first."""
     own = {"fit": fit.model_dump(), "adapter": adapter.model_dump(), "examples": digest(examples)}
