@@ -1,10 +1,6 @@
-"""The seam of language models: a list of prompts in, a list of completions of the same length and order out.
+"""The interface of language models: a list of prompts in, completions in the same order out.
 
-Why a prompt has no answer: a value, so that one bad reply never costs a batch.
-
-What completions took, summed: per stage, per method, per run.
-
-How long prompts may be where nobody says: as in the DEP paper, and no longer than the model can read.
+Also sampling parameters, usage and prices, remedies for failures, and the default length of prompts.
 """
 
 from __future__ import annotations
@@ -24,10 +20,10 @@ from idiolect.errors import ArtifactError, IdiolectError
 from idiolect.types import Failure, Prompt
 
 _REMEDIES = {
-    "rate_limited": "ask less at once (endpoint.limits), or wait longer (endpoint.retry.deadline_s)",
-    "connection": "check endpoint.base_url, and that something answers there",
+    "rate_limited": "lower the request rate (endpoint.limits), or wait longer (endpoint.retry.deadline_s)",
+    "connection": "check endpoint.base_url, and that a server is running there",
     "timeout": "try again, or raise endpoint.retry.timeout_s",
-    "malformed": "check endpoint.base_url: what answers there is no chat endpoint",
+    "malformed": "check endpoint.base_url: the server there is no chat endpoint",
     "context_too_long": "set endpoint.request.max_prompt_chars, or a smaller context.k",
     "unfinished_thinking": "raise sampling.max_new_tokens",
     "wrong_field": "turn the server's reasoning parser off, or the model's thinking on",
@@ -54,38 +50,38 @@ def one_line(text: str, limit: int = 300) -> str:
 
 
 class EndpointError(IdiolectError):
-    """An endpoint refuses everything it is asked: wrong key, unknown model, no credit."""
+    """An endpoint refuses every request: wrong key, unknown model, no credit."""
 
     exit_code = 7
 
 
 Capability = Literal["soft", "likelihood", "schema", "seed"]
 Schema = Mapping[str, Any]
-"""A JSON schema that an answer is held to."""
+"""A JSON schema that an answer must conform to."""
 
 # Replicates of neighbouring seeds must not meet: a prime above any number of draws.
 _REPLICATE_STRIDE = 1_000_003
 
 
 class SamplingParams(Config):
-    """How tokens are drawn. The defaults are the DEP paper's (appendix C.2.3)."""
+    """Sampling of tokens. The defaults are the DEP paper's (appendix C.2.3)."""
 
     temperature: float = Field(default=0.8, ge=0)
     """0 is greedy."""
     top_p: float = Field(default=0.95, gt=0, le=1)
     max_new_tokens: int = Field(default=512, gt=0)
     seed: int = 0
-    """Of the sampling alone; nothing is seeded globally. Equal questions with other seeds are other questions to the
-    cache, so it is also the index of a repeated draw where a backend takes no seed."""
+    """Seed of the sampling alone; no global generator is seeded. It is part of the cache key, so it is also the index
+    of a repeated draw if a backend takes no seed."""
 
     def replicate(self, k: int) -> SamplingParams:
-        """The parameters of the ``k``-th independent draw of the same question; the 0-th has these."""
+        """The parameters of the ``k``-th independent draw for the same prompt; the 0-th has these."""
         return self.model_copy(update={"seed": self.seed + k * _REPLICATE_STRIDE})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Completion:
-    """One answer and what it took."""
+    """One answer and its usage."""
 
     text: str
     prompt_tokens: int
@@ -93,25 +89,25 @@ class Completion:
     kept_entries: tuple[int, ...] = ()
     """History entries that fitted the budget."""
     seconds: float = 0.0
-    """Wall time of the batch divided by its size; at an endpoint the prompt's own, pauses and retries included."""
+    """Wall time of the batch divided by its size; for an endpoint, of the prompt itself, pauses and retries included."""
     thinking: str = ""
-    """What a reasoning model thought before it answered; never part of ``text``."""
+    """The thinking of a reasoning model before its answer; never part of ``text``."""
     thinking_tokens: int = 0
-    """How many of the completion's tokens that took."""
+    """How many of the completion's tokens are thinking."""
     parted: bool = False
-    """Markup of thinking was found and taken out of ``text``, which is not to be searched for it again."""
+    """Thinking was found and removed from ``text``; the text is not searched for it again."""
     truncated: bool = False
     """The answer was cut off at ``max_new_tokens``."""
     cut_prompt: bool = False
-    """The endpoint counts far fewer tokens of the prompt than it was sent: most likely it read a part of it."""
+    """The endpoint counts far fewer prompt tokens than were sent: most likely it cut the prompt."""
     failure: Failure | None = None
     """Why there is no answer; ``text`` is then empty."""
     requests: int = 1
-    """How often the endpoint was asked, retries included."""
+    """Number of requests, retries included."""
     cost: float = 0.0
     """In the currency of the endpoint's price."""
     cached: bool = False
-    """Answered from the record of an earlier call; counts are those of that call."""
+    """Read from the answer cache; counts are those of the original call."""
 
 
 class LLM(Protocol):
@@ -124,18 +120,18 @@ class LLM(Protocol):
 
     @property
     def supports(self) -> frozenset[Capability]:
-        """What a method may ask of it; checked when the method is built."""
+        """Supported features; checked when a method is built."""
         ...
 
     def generate(
         self, prompts: Sequence[Prompt], params: SamplingParams, *, schema: Schema | None = None
     ) -> list[Completion]:
-        """One completion a prompt, in the prompts' order, whatever order they were computed in.
+        """One completion per prompt, in order.
 
         Args:
             prompts: What to continue.
-            params: How.
-            schema: What every answer must conform to; only where ``supports`` has ``schema``.
+            params: Sampling of tokens.
+            schema: Schema of every answer; only if ``supports`` has ``schema``.
         """
         ...
 
@@ -145,7 +141,7 @@ class LLM(Protocol):
 
 
 class Price(Config):
-    """What an endpoint charges, in any one currency."""
+    """Price of an endpoint, in any currency."""
 
     prompt: float = Field(default=0.0, ge=0)
     """Per million prompt tokens."""
@@ -158,26 +154,26 @@ class Price(Config):
 
 
 def price_of(llm: object) -> Price | None:
-    """What a language model charges, behind a record of answers too; None where nothing is known of a price."""
+    """The price of a language model, also one behind a cache; None if it is unknown."""
     price = getattr(getattr(llm, "llm", llm), "price", None)
     return price if isinstance(price, Price) and price != Price() else None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Usage:
-    """A sum over completions. Answers from the cache count with what they took when they were made."""
+    """Usage summed over completions. A cached answer counts with the usage of its original call."""
 
     calls: int = 0
     """Completions asked for."""
     cached: int = 0
-    """Of these, answered without a request."""
+    """Calls that were answered without a request."""
     failed: int = 0
     truncated: int = 0
     """Answers that were cut off at the token limit."""
     cut_prompts: int = 0
-    """Answers to prompts of which the endpoint seems to have read a part only."""
+    """Answers to prompts that the endpoint seems to have cut."""
     unreadable: int = 0
-    """Answers that could not be read as what was asked for; counted by whoever reads them."""
+    """Answers that could not be parsed; counted by the stage that parses them."""
     retries: int = 0
     """Requests beyond the first of each call."""
     prompt_tokens: int = 0
@@ -185,11 +181,11 @@ class Usage:
     """Thinking included."""
     thinking_tokens: int = 0
     seconds: float = 0.0
-    """Sum of ``Completion.seconds``: at an endpoint of the latencies, which overlap."""
+    """Sum of ``Completion.seconds``; for an endpoint these are latencies, which overlap."""
     cost: float = 0.0
-    """What the answers are worth, in the currency of ``Price``."""
+    """Cost of the answers, cached ones included, in the currency of ``Price``."""
     spent: float = 0.0
-    """The part of ``cost`` that was paid now."""
+    """The part of ``cost`` that this run paid."""
 
     @classmethod
     def of(cls, completions: Iterable[Completion]) -> Usage:
@@ -227,14 +223,14 @@ _NAMES = tuple(field.name for field in fields(Usage))
 _values = attrgetter(*_NAMES)
 
 CUT_PROMPT = "set endpoint.request.max_prompt_chars, or raise the server's context (num_ctx of Ollama)"
-"""What to do about an endpoint that does not read all of a prompt."""
+"""The remedy for an endpoint that cuts prompts."""
 
 
 def remarks(took: Mapping[str, Usage]) -> Iterator[str]:
-    """What a reader has to know of answers that came and are not whole, one sentence each.
+    """Notes on incomplete answers, one sentence each.
 
     Args:
-        took: By stage.
+        took: Usage by stage.
 
     Example:
         >>> list(remarks({"write": Usage(calls=3, truncated=1)}))
@@ -252,36 +248,36 @@ def remarks(took: Mapping[str, Usage]) -> Iterator[str]:
             yield said + (failed if one.unreadable == answers and stage != "judge" else "")
         if one.cut_prompts:
             yield (
-                f"the endpoint seems to have read only a part of {one.cut_prompts} of {one.calls} prompts of the stage "
-                f"{stage}, because it counts far fewer tokens than it was sent: {CUT_PROMPT}"
+                f"the endpoint seems to have cut {one.cut_prompts} of {one.calls} prompts of the stage {stage}: it "
+                f"counts far fewer tokens than were sent: {CUT_PROMPT}"
             )
 
 
 _USUAL = 2048
 """Source: DEP paper, appendix C.2.3."""
 _ANSWER = 256
-"""Tokens of a model's context that are left for its answer."""
+"""Tokens of a model's context that are reserved for its answer."""
 
 
 class Budget(NamedTuple):
     """Lengths in tokens."""
 
     prompt: int
-    """No prompt is longer."""
+    """Longest prompt, in tokens."""
     history: int
-    """No history entry is kept that would make a prompt longer than this."""
+    """Longest prompt with history entries; further entries are dropped."""
 
 
 def budget(asked: int | None, where: Path, positions: int | None) -> Budget:
-    """The budget that is asked for, or else one that fits the model.
+    """The configured budget, or one that fits the model.
 
-    A model that was pretrained on short documents garbles what comes behind longer ones, though it has positions for
-    more: of one that ``pretrain`` made, history reaches only as far as its documents did.
+    A model that was pretrained on short documents writes garbage after longer prompts, even if it has more positions.
+    For a model of ``pretrain``, history is therefore limited to the length of its documents.
 
     Args:
         asked: ``BackboneConfig.max_prompt_tokens``.
         where: The model's folder, if it is one.
-        positions: How many tokens the model has positions for; None: it does not say.
+        positions: How many tokens the model has positions for; None: unknown.
 
     Raises:
         ArtifactError: The record that ``pretrain`` left in the folder cannot be read.
@@ -293,7 +289,7 @@ def budget(asked: int | None, where: Path, positions: int | None) -> Budget:
 
 
 def _learnt(where: Path) -> int | None:
-    """The longest prompt that a model of ``pretrain`` has seen whole, whatever the length of the text behind it."""
+    """The longest prompt that a model of ``pretrain`` was trained on."""
     path = where / "pretrain.json"
     if not path.is_file():
         return None
@@ -301,4 +297,4 @@ def _learnt(where: Path) -> int | None:
         recipe = json.loads(path.read_text(encoding="utf-8"))["recipe"]
         return int(recipe["max_tokens"]) - int(recipe["reference_tokens"])
     except (ValueError, KeyError, TypeError) as error:
-        raise ArtifactError(f"{str(path)!r} is not what pretrain leaves beside a model", hint="restore it") from error
+        raise ArtifactError(f"{str(path)!r} is no record of pretrain", hint="restore it") from error

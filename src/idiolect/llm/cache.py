@@ -1,16 +1,9 @@
-"""Language models that hand over every answer as it arrives, so that it is recorded before anything else happens.
+"""A cache of language models' answers on disk: ``Cache`` is the file, ``CachedLLM`` a model with a cache.
 
-What an answer depends on, as one digest: equal questions, equal keys.
-
-A record of every answer of a language model, so that none is asked for twice; erasing a review erases its answers.
-
-Answers lie in one SQLite file under the key of their question, beside the ids of the reviews the question was made
-from. What is put is on the disk when ``put`` returns; any number of threads and processes may share a file.
-
-Any language model behind a cache: what was answered once is never asked again, also after a crash.
-
-An endpoint's answer is on the disk before its place is free for another question: a process that is killed has lost at
-most what was under way, one question a place.
+Answers are stored in one SQLite file by the key of their prompt, with the ids of the reviews that the prompt was made
+from, so that erasing a review erases its answers. Answers are on disk when ``put`` returns; threads and processes may
+share a file. An endpoint's answer is recorded before its connection sends another request, so a killed process loses at
+most the requests in flight.
 """
 
 from __future__ import annotations
@@ -36,45 +29,45 @@ from idiolect.types import Prompt, ReviewId
 
 
 class Answer(NamedTuple):
-    """A completion and the place of its prompt among those asked."""
+    """A completion and the index of its prompt."""
 
     place: int
     completion: Completion
 
 
 Receive = Callable[[list[Answer]], None]
-"""Takes all answers that arrived since it was last called, never none. It is called in another thread, one call at a
-time, and asks nothing of the model that calls it."""
+"""Receives all answers that arrived since its last call, at least one. It is called from another thread, one call at a
+time, and must not call the model."""
 
 
 @runtime_checkable
 class StreamingLLM(LLM, Protocol):
-    """A language model whose answers can be had one by one."""
+    """A language model that returns answers as they arrive."""
 
     def stream(
         self, prompts: Sequence[Prompt], params: SamplingParams, receive: Receive, *, schema: Schema | None = None
     ) -> None:
-        """Ask, and hand over one answer a prompt in the order of arrival; returns when all are handed over.
+        """Pass one answer per prompt to ``receive``, in the order of arrival; return after the last one.
 
-        An answer counts as under way until ``receive`` returns, so one that records loses at most what is under way.
-        What ``receive`` raises ends the asking and is raised here; it is not called again.
+        A request is in flight until ``receive`` returns. An exception of ``receive`` cancels the rest and is raised
+        here.
         """
         ...
 
     def interrupt(self, threads: Collection[int]) -> None:
-        """End what these threads (by ``threading.get_ident``) wait for: ``stream`` raises ``CancelledError`` there."""
+        """Cancel the calls of these threads (``threading.get_ident``): ``stream`` raises ``CancelledError`` there."""
         ...
 
 
 class DispatchClosedError(Exception):
-    """What an answer is met with when nobody receives any more."""
+    """The dispatcher is closed and receives no more answers."""
 
 
 class ResultDispatcher:
-    """Passes on what tasks of an event loop give, all that is there at once, and holds each task until it is received.
+    """Passes results of an event loop's tasks to ``receive`` in batches; a task waits until its result is received.
 
-    It is received in the loop's own thread: handing it to another and waiting for word from there would take longer
-    than recording it does. While it is received, nothing else happens in the loop.
+    ``receive`` runs in the loop's thread and blocks the loop, because a round trip to another thread takes longer than
+    recording the answers.
 
     Args:
         receive: See ``Receive``.
@@ -86,13 +79,13 @@ class ResultDispatcher:
         self._receiving = threading.Lock()
         self._open = True
         self.fault: BaseException | None = None
-        """What ``receive`` raised, after which it is not called again."""
+        """The exception of ``receive``, after which it is not called again."""
 
     async def give(self, answer: Answer) -> None:
-        """Return when the answer is received; for a task of the loop.
+        """Wait until the answer is received; called by a task of the loop.
 
         Raises:
-            DispatchClosedError: Nobody receives any more.
+            DispatchClosedError: The dispatcher is closed.
         """
         loop = asyncio.get_running_loop()
         held = loop.create_future()
@@ -102,7 +95,7 @@ class ResultDispatcher:
         await held
 
     def close(self) -> None:
-        """Nothing is passed on when this has returned; from any other thread."""
+        """Stop passing on results; may be called from any other thread."""
         with self._receiving:
             self._open = False
 
@@ -113,7 +106,7 @@ class ResultDispatcher:
             held.set_result(None) if received else held.set_exception(DispatchClosedError())
 
     def _received(self, answers: list[Answer]) -> bool:
-        """Whether somebody took them. No exception gets out, for that would end the loop, or leave the tasks held."""
+        """Whether the results were received. Exceptions are kept, because they would end the loop or block the tasks."""
         with self._receiving:
             if self._open:
                 try:
@@ -123,7 +116,7 @@ class ResultDispatcher:
             return self._open
 
 
-# Part of every key: raise it when a reply comes to be read differently, so that old records are not taken for new ones.
+# Part of every key: raise it when replies are parsed differently, so that old answers are not reused.
 # 2: a broken-off text that had no or an unknown reason for its end used to be recorded as an answer.
 FORMAT = 2
 
@@ -131,13 +124,13 @@ FORMAT = 2
 def cache_keys(
     identity: str, prompts: Sequence[Prompt], params: SamplingParams, schema: Schema | None = None
 ) -> list[str]:
-    """The keys of questions, 64 hexadecimal digits each.
+    """The cache keys of prompts, 64 hexadecimal digits each.
 
     Args:
-        identity: Endpoint, model and revision, and every setting that changes what is sent or how a reply is read.
-        prompts: Their messages block by block, virtual tokens and soft prompt embeddings. Their sources do not count.
+        identity: Endpoint, model and revision, and every setting that changes the request or the parsing of a reply.
+        prompts: Messages, virtual tokens and soft prompt embeddings are part of a key, sources are not.
         params: Every parameter; the seed is the index of a replicate.
-        schema: As it is sent, for the order of properties shows in answers.
+        schema: As it is sent, because the order of properties affects answers.
     """
     asked_with = json.dumps([FORMAT, identity, params.model_dump(), schema]).removesuffix("]")
     return [_key(asked_with, prompt) for prompt in prompts]
@@ -165,8 +158,8 @@ _TABLES = (
     f"PRAGMA user_version = {_VERSION}",
 )
 _FIELDS = tuple(field.name for field in fields(Completion))
-# Lists are one JSON value: SQLite bounds the parameters of a statement, and its driver lets other threads run between
-# statements, so that one a row would make a writer wait for each of them each time.
+# Lists are passed as one JSON value: SQLite limits the parameters of a statement, and its driver releases the GIL per
+# statement, so that one statement per row would make a writer wait for other threads each time.
 _GIVEN = "(SELECT value FROM json_each(?))"
 _PUT = (
     "INSERT INTO entries (key, answer) SELECT json_extract(value, '$[0]'), json_extract(value, '$[1]')"
@@ -180,19 +173,19 @@ _LINK = (
 
 
 class Record(NamedTuple):
-    """An answer on its way into the cache."""
+    """An answer to be recorded."""
 
     key: str
     completion: Completion
     reviews: frozenset[ReviewId]
-    """Every review that the question was made from, directly or through earlier answers."""
+    """Every review that the prompt was made from, directly or through earlier answers."""
 
 
 class Cache:
     """Answers on disk.
 
     Args:
-        path: A file made by this class, or of a new one.
+        path: An existing cache, or a new file.
 
     Raises:
         ArtifactError: The file is something else, or of another version.
@@ -201,7 +194,7 @@ class Cache:
     def __init__(self, path: str | Path) -> None:
         self.path = Path(path)
         self.vacuumed = True
-        """Whether no byte of an erased answer is left in the file, as far as this object erased any."""
+        """Whether the bytes of all answers erased by this object are gone from the file."""
         self._lock = threading.Lock()
         try:
             self.path.parent.mkdir(parents=True, exist_ok=True)
@@ -222,7 +215,7 @@ class Cache:
             raise
 
     def get(self, keys: Iterable[str]) -> dict[str, Completion]:
-        """The recorded answers among ``keys``, marked as cached."""
+        """The recorded answers among ``keys``, with ``cached`` set."""
         given = json.dumps(list(keys))
         with self._lock:
             rows = self._connection.execute(
@@ -231,10 +224,10 @@ class Cache:
         return {key: _load(answer) for key, answer in rows}
 
     def put(self, records: Sequence[Record]) -> dict[str, Completion]:
-        """Record answers, durably and all or none; an answer that is there already stays.
+        """Record answers in one durable transaction; existing answers stay.
 
         Returns:
-            The answers now recorded under the keys that were taken, by another process for instance.
+            The answers that were already recorded under these keys, for instance by another process.
         """
         entries = json.dumps([(record.key, _dump(record.completion)) for record in records])
         with self._writing() as connection:
@@ -244,7 +237,7 @@ class Cache:
         return self.get(record.key for record in records) if taken else {}
 
     def link(self, made_from: Iterable[tuple[str, frozenset[ReviewId]]]) -> None:
-        """Add reviews to recorded answers: the same question can be made from other reviews with the same text."""
+        """Add reviews to recorded answers: other reviews with the same text give the same prompt."""
         wanted = {key: reviews for key, reviews in made_from if reviews}
         query = "SELECT key, review FROM entries JOIN entry_reviews ON entry = id WHERE key IN"
         with self._lock:
@@ -257,8 +250,8 @@ class Cache:
     def forget_reviews(self, ids: Iterable[ReviewId]) -> int:
         """Erase every answer made from any of these reviews; the file is rewritten without their bytes.
 
-        Answers to questions that are under way are not known yet: forget when no run is. ``vacuumed`` says whether the
-        file could be rewritten; a second call does so where another process prevented it.
+        Answers of requests in flight are not included, so no run should be active. ``vacuumed`` says whether the file
+        could be rewritten; if another process prevented it, call this again.
 
         Returns:
             How many answers were erased.
@@ -272,10 +265,10 @@ class Cache:
     def _secure_vacuum(self) -> bool:
         """Rewrite the file without the bytes of erased answers.
 
-        Overwriting what is deleted is not enough: SQLite leaves copies of rows that it moved between pages.
+        Overwriting deleted rows is not enough, because SQLite leaves copies of rows that it moved between pages.
 
         Returns:
-            Whether it is done; another process that uses the file can prevent that, and a full disk.
+            Whether it was rewritten; another process that uses the file, or a full disk, can prevent it.
         """
         with self._lock:
             try:
@@ -293,7 +286,7 @@ class Cache:
             return int(self._connection.execute("SELECT count(*) FROM entries").fetchone()[0])
 
     def close(self) -> None:
-        """Close the file; a second time does nothing."""
+        """Close the file; further calls do nothing."""
         self._connection.close()
 
     def __enter__(self) -> Cache:
@@ -304,7 +297,7 @@ class Cache:
 
     @contextmanager
     def _writing(self) -> Iterator[sqlite3.Connection]:
-        """One transaction, committed whole or not at all; writers of all processes queue at its beginning."""
+        """One transaction; writers of all processes wait for their turn at its beginning."""
         try:
             with self._lock, self._connection:
                 self._connection.execute("BEGIN IMMEDIATE")
@@ -314,13 +307,13 @@ class Cache:
 
 
 def is_cache(path: Path) -> bool:
-    """Whether a file is a record of answers; only SQLite opens it, for another process may be using it."""
+    """Whether a file is an answer cache. It is opened by SQLite only, because another process may be using it."""
     if not is_sqlite(path):
         return False
     try:
         with closing(sqlite3.connect(untouched(path), uri=True)) as connection:
             application = connection.execute("PRAGMA application_id").fetchone()[0]
-        if not application:  # what makes a new file a cache may still be in its log
+        if not application:  # the header of a new cache may still be in the write-ahead log
             with closing(sqlite3.connect(path, timeout=_BUSY_SECONDS)) as connection:
                 application = connection.execute("PRAGMA application_id").fetchone()[0]
     except sqlite3.Error:
@@ -346,7 +339,7 @@ def _prepare(connection: sqlite3.Connection, path: Path) -> None:
 
 
 def _log_ahead(connection: sqlite3.Connection) -> None:
-    """Switch to write-ahead logging; SQLite does not wait for a process that is doing the same, so this does."""
+    """Switch to write-ahead logging, waiting for other processes that do the same, which SQLite does not."""
     deadline = time.monotonic() + _BUSY_SECONDS
     while True:
         try:
@@ -364,7 +357,7 @@ def _link(connection: sqlite3.Connection, made_from: Sequence[tuple[str, frozens
 
 def _dump(completion: Completion) -> str:
     failure = None if completion.failure is None else asdict(completion.failure)
-    # ``asdict`` of the whole would copy every field deeply, which takes longer than writing it.
+    # ``asdict`` would copy every field deeply, which takes longer than writing the answer.
     return json.dumps({name: getattr(completion, name) for name in _FIELDS} | {"failure": failure})
 
 
@@ -375,19 +368,19 @@ def _load(answer: str) -> Completion:
     return Completion(**{**kept, "cached": True})
 
 
-# Models that answer whole batches are given this many prompts at once, which is then the most a crash can cost.
+# Models that answer whole batches get this many prompts at once, which is then the most that a crash can lose.
 _CHUNK = 64
 
 
 class CachedLLM:
-    """A language model that looks into its record first.
+    """A language model with an answer cache.
 
-    Equal prompts of one call are asked once; for independent draws use ``SamplingParams.replicate``.
+    Equal prompts of one call are sent once; for independent draws use ``SamplingParams.replicate``.
 
     Args:
-        llm: What answers. Its ``identity`` (else its name) must tell it from any model or setting that would answer
-            otherwise.
-        cache: Where answers are kept.
+        llm: The model. Its ``identity`` (else its name) must differ from that of any model or setting with other
+            answers.
+        cache: Stores the answers.
     """
 
     def __init__(self, llm: LLM, cache: Cache) -> None:
@@ -402,13 +395,13 @@ class CachedLLM:
 
     @property
     def supports(self) -> frozenset[Capability]:
-        """What the model does."""
+        """Those of the model."""
         return self.llm.supports
 
     def generate(
         self, prompts: Sequence[Prompt], params: SamplingParams, *, schema: Schema | None = None
     ) -> list[Completion]:
-        """See ``LLM.generate``. Failures are not recorded, but for unfinished thinking, which more tokens may finish.
+        """See ``LLM.generate``. Failures are not recorded, except unfinished thinking, which more tokens may finish.
 
         Raises:
             ConfigError: A schema for a model that takes none.
@@ -446,13 +439,13 @@ class CachedLLM:
     def _record(
         self, named: Mapping[str, Completion], made_from: Mapping[str, frozenset[ReviewId]]
     ) -> dict[str, Completion]:
-        """Put what is worth keeping on disk; the answers of others who were first, by key."""
+        """Record what is worth keeping; return the answers that other processes recorded first, by key."""
         kept = [Record(key, completion, made_from[key]) for key, completion in named.items() if _final(completion)]
         return self.cache.put(kept) if kept else {}
 
 
 def _made_from(keys: Sequence[str], prompts: Sequence[Prompt]) -> dict[str, frozenset[ReviewId]]:
-    """Every distinct key with the reviews of all prompts that have it."""
+    """Each distinct key with the reviews of all its prompts."""
     made_from: dict[str, frozenset[ReviewId]] = {}
     for key, prompt in zip(keys, prompts, strict=True):
         made_from[key] = made_from.get(key, frozenset()).union(prompt.sources)
@@ -460,5 +453,5 @@ def _made_from(keys: Sequence[str], prompts: Sequence[Prompt]) -> dict[str, froz
 
 
 def _final(completion: Completion) -> bool:
-    """Whether asking again would be asking for an answer that was received and paid for."""
+    """Whether the answer was received and paid for, so that it is recorded."""
     return completion.failure is None or completion.failure.kind == "unfinished_thinking"

@@ -1,4 +1,4 @@
-"""One OpenAI-compatible chat endpoint: a prompt in, a completion or the reason for its absence out; free of openai."""
+"""One OpenAI-compatible chat endpoint: a prompt in, a completion or a failure out. Does not import openai."""
 
 from __future__ import annotations
 
@@ -42,24 +42,24 @@ from idiolect.types import Prompt
 
 
 class OpenAIConfig(Config):
-    """An endpoint, a model it serves, and how it is asked."""
+    """An endpoint, one of its models, and the settings of requests."""
 
     model: str
-    """What the endpoint calls it."""
+    """The endpoint's name of the model."""
     revision: str = ""
-    """Which weights stand behind the name; change it when they change, for it keys recorded answers."""
+    """Version of the weights behind the name; change it when they change, because it is part of the cache keys."""
     base_url: str = "https://api.openai.com/v1"
-    """Up to and with ``/v1``, without a query. A name and password in it (``https://name:password@host/v1``) are sent
-    and never written down: where settings are recorded they are left out."""
+    """Up to and with ``/v1``, without a query. A name and password in it (``https://name:password@host/v1``) are sent,
+    but never recorded."""
     api_key_env: str = "OPENAI_API_KEY"
-    """Environment variable with the key; a server that asks for none needs none."""
+    """Environment variable with the key, if the server needs one."""
     reasoning_model: bool = False
-    """The model thinks before every answer: a reply without a closing tag is then unfinished thinking."""
+    """The model thinks before every answer, so a reply without a closing tag is unfinished thinking."""
     thinking_tags: Tags = ()
-    """Further tags around thoughts, beside the known ones: ``plan`` for ``<plan>...</plan>``, ``[PLAN]``, or a pair of
+    """Further tags around thinking, in addition to the known ones: ``plan`` for ``<plan>...</plan>``, ``[PLAN]``, or a pair of
     an opening and a closing mark."""
     schemas: bool = True
-    """The endpoint holds replies to a JSON schema (``response_format``)."""
+    """The endpoint can enforce a JSON schema (``response_format``)."""
     request: RequestConfig = RequestConfig()
     limits: LimitConfig = LimitConfig()
     retry: RetryConfig = RetryConfig()
@@ -78,10 +78,10 @@ class OpenAIConfig(Config):
         return without_passwords(value)
 
     def identity(self) -> str:
-        """Everything an answer depends on beside prompt, parameters and schema; no credentials."""
+        """Everything that an answer depends on, except prompt, parameters and schema; without credentials."""
         where = without_passwords(self.base_url).rstrip("/")
         settings = self.model_dump(mode="json", include={"model", "revision", "request"})
-        settings["thinks"] = self.reasoning_model  # the name in keys of answers that are already recorded
+        settings["thinks"] = self.reasoning_model  # the name in the keys of existing caches
         settings |= {"thinking_tags": self.thinking_tags} if self.thinking_tags else {}
         settings["request"]["omit"].sort()
         return json.dumps({"endpoint": where, **settings}, sort_keys=True)
@@ -89,14 +89,14 @@ class OpenAIConfig(Config):
 
 @dataclass(frozen=True, slots=True)
 class Question:
-    """What every prompt of a batch is asked with."""
+    """Parameters and schema of a batch."""
 
     params: SamplingParams
     schema: Schema | None = None
 
 
 class _Received(NamedTuple):
-    """The last reply to a prompt, how often it was asked for, and what all the replies took."""
+    """The last reply to a prompt, the number of requests, and the usage of all replies."""
 
     reply: Reply
     requests: int = 0
@@ -105,7 +105,7 @@ class _Received(NamedTuple):
     thinking_tokens: int = 0
 
     def then(self, reply: Reply) -> _Received:
-        """After one more request and its reply: a reply that was of no use is billed like any other."""
+        """The state after one more request; replies that cannot be used are billed, too."""
         return _Received(
             reply,
             self.requests + 1,
@@ -116,10 +116,10 @@ class _Received(NamedTuple):
 
 
 class Endpoint:
-    """Asks one prompt at a time, as often as need be; any number of tasks of one event loop may share it.
+    """Sends one prompt per call, with retries; any number of tasks of one event loop may share it.
 
     Args:
-        config: Where and how.
+        config: Endpoint, model and requests.
         rng: Jitter of retries.
 
     Raises:
@@ -139,10 +139,10 @@ class Endpoint:
 
     @asynccontextmanager
     async def complete(self, prompt: Prompt, question: Question) -> AsyncIterator[Completion]:
-        """The answer to a prompt, or in ``Completion.failure`` why there is none.
+        """The completion of a prompt, or its ``Completion.failure``.
 
-        The prompt's place among the requests under way is free for another only when the ``async with`` block ends: so
-        there are never more answers in memory alone than there are places.
+        The prompt keeps its place in the limit of concurrent requests until the ``async with`` block ends, so that at
+        most that many answers are unrecorded.
         """
         started, config = time.perf_counter(), self._config
         kept = kept_entries(prompt, config.request.max_prompt_chars)
@@ -179,7 +179,7 @@ class Endpoint:
 
     @asynccontextmanager
     async def _answered(self, body: dict[str, Any], max_new_tokens: int) -> AsyncIterator[_Received]:
-        """The last reply to a request, its place still taken; while it waits to be made again it has none."""
+        """The last reply to a request, which keeps its place; it gives up the place while it waits for a retry."""
         prompt_tokens, backoff = estimate_tokens(body), Backoff(self._config.retry, self._rng)
         received, most = _Received(Reply()), self._config.limits.reply_bytes(max_new_tokens)
         while True:
@@ -197,7 +197,7 @@ class Endpoint:
             await asyncio.sleep(pause)
 
     async def _attempt(self, body: dict[str, Any], prompt_tokens: int, backoff: Backoff, max_bytes: int) -> Reply:
-        """One request: its reply, or why there is none."""
+        """One request: its reply, or a failure."""
         started = time.monotonic()
         try:
             async with asyncio.timeout(backoff.timeout):
@@ -220,12 +220,12 @@ class Endpoint:
 
 
 def denied(failure: Failure) -> Completion:
-    """The completion of a prompt that was not sent, for the endpoint refuses everything."""
+    """The completion of a prompt that was not sent, because the endpoint refuses every request."""
     return Completion(text="", prompt_tokens=0, completion_tokens=0, failure=failure, requests=0)
 
 
 def _truncated(reply: Reply, max_new_tokens: int) -> bool:
-    """Whether the text was cut off: the endpoint says so, or does not say how it ended and counts as many tokens."""
+    """Whether the text was cut off: by the finish reason or, without one, by the number of tokens."""
     if reply.truncated is not None:
         return reply.truncated
     return reply.counted and reply.completion_tokens >= max_new_tokens

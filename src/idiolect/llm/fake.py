@@ -15,17 +15,17 @@ Reply = Callable[[Prompt], str]
 
 
 def echo(prompt: Prompt) -> str:
-    """The first line of the best past review shown, or the item's title: what a lazy imitator would write."""
+    """The first line of the best past review in the prompt, or the item's title."""
     lines = prompt.messages[-1].text.splitlines()
     past = [line.removeprefix("Text: ") for line in lines if line.startswith("Text: ")]
     return past[0] if past else "".join(lines[:1]).removeprefix("Item: ")
 
 
 class FakeLLM:
-    """Answers deterministically and remembers every prompt it was given.
+    """Answers deterministically and records every prompt.
 
     Args:
-        reply: Makes the answer of a prompt.
+        reply: Computes the answer to a prompt.
         max_entries: History entries that "fit"; later ones are reported as dropped.
     """
 
@@ -39,19 +39,19 @@ class FakeLLM:
 
     @classmethod
     def load(cls, config: BackboneConfig, *, progress: bool = False) -> FakeLLM:
-        """The fake; no setting changes it and there is nothing to wait for. See ``table.Backend``."""
+        """The fake model, whatever the settings. See ``registry.Backend``."""
         del config, progress
         return cls()
 
     def generate(
         self, prompts: Sequence[Prompt], params: SamplingParams, *, schema: Schema | None = None
     ) -> list[Completion]:
-        """See ``LLM.generate``; words stand for tokens, and a schema is the business of ``reply``."""
+        """See ``LLM.generate``; words count as tokens, and ``reply`` must follow the schema."""
         self.seen.extend(prompts)
         return [self._complete(prompt, params) for prompt in prompts]
 
     def negative_log_likelihood(self, prompts: Sequence[Prompt], references: Sequence[str]) -> np.ndarray:
-        """Nats of a unigram model over the prompt's words: a reference is likelier the more of it the prompt shows."""
+        """Nats of a unigram model over the prompt's words: the more of a reference is in the prompt, the likelier it is."""
         return np.array([_unigram_nats(p, r) for p, r in zip(prompts, references, strict=True)])
 
     def _complete(self, prompt: Prompt, params: SamplingParams) -> Completion:

@@ -1,6 +1,7 @@
-"""An event loop in a thread of its own, so that a plain function can wait for many requests, inside a loop or not.
+"""Any OpenAI-compatible chat endpoint as a language model: concurrent requests, results in the order of the prompts.
 
-Any OpenAI-compatible chat endpoint as a language model: many requests at once, order kept, no prompt lost.
+Requests run in an event loop in a thread of its own, so that the synchronous interface also works inside a running
+loop.
 """
 
 from __future__ import annotations
@@ -24,11 +25,11 @@ from idiolect.types import Prompt
 
 T = TypeVar("T")
 LOOK_UP_SECONDS = 0.5
-"""How long a thread waits at most before it lets a signal be handled."""
+"""Seconds between the checks for signals of a waiting thread."""
 
 
 class LoopThread:
-    """Runs coroutines until it is closed; the thread does not keep the interpreter alive."""
+    """Runs coroutines in a daemon thread until it is closed."""
 
     def __init__(self, name: str) -> None:
         self.events = asyncio.new_event_loop()
@@ -36,14 +37,14 @@ class LoopThread:
         self._thread.start()
 
     def submit(self, work: Coroutine[Any, Any, T]) -> Future[T]:
-        """Start ``work`` from any other thread.
+        """Start ``work``; called from any other thread.
 
         Raises:
-            RuntimeError: It would be waited for in the thread that has to do it.
+            RuntimeError: The call comes from the loop's own thread, which would wait for itself.
         """
         if threading.current_thread() is self._thread:
             work.close()
-            raise RuntimeError("what receives answers must not ask for others")
+            raise RuntimeError("the receiver of answers must not call the model")
         return asyncio.run_coroutine_threadsafe(work, self.events)
 
     def close(self, last: Coroutine[Any, Any, object]) -> None:
@@ -65,7 +66,7 @@ class LoopThread:
 
 
 class OpenAILLM:
-    """Asks an endpoint through the official client. Threads may share one; its limits hold for all of them together.
+    """A model behind an endpoint. Threads may share one; its limits hold for all of them together.
 
     Args:
         config: The endpoint and the model.
@@ -90,7 +91,7 @@ class OpenAILLM:
 
     @classmethod
     def load(cls, config: BackboneConfig, *, progress: bool = False) -> OpenAILLM:
-        """The model behind the settings' endpoint; nothing is asked yet. See ``table.Backend``.
+        """The model of the settings' endpoint; no request is sent yet. See ``registry.Backend``.
 
         Raises:
             ConfigError: The settings name no endpoint.
@@ -103,10 +104,10 @@ class OpenAILLM:
     def generate(
         self, prompts: Sequence[Prompt], params: SamplingParams, *, schema: Schema | None = None
     ) -> list[Completion]:
-        """See ``LLM.generate``. A prompt that could not be answered has a ``Completion.failure``.
+        """See ``LLM.generate``. A prompt without an answer has a ``Completion.failure``.
 
         Raises:
-            EndpointError: The endpoint refused every prompt, and for a reason that would hold for any other.
+            EndpointError: The endpoint refused every prompt, for a reason that applies to any request.
         """
         answers: list[Answer] = []
         self.stream(prompts, params, answers.extend, schema=schema)
@@ -136,16 +137,16 @@ class OpenAILLM:
                 run.cancel()
 
     def _hand_over(self, prompts: Sequence[Prompt], question: Question, handover: ResultDispatcher) -> None:
-        """Returns, or raises, when all answers are handed over or nobody receives any more."""
+        """Return, or raise, when all answers were received or the receiver is closed."""
         run: Future[None] | None = None
         try:
             run = self._loop.submit(self._run(prompts, question, handover))
             self._runs[run] = threading.get_ident()
             while wait([run], timeout=LOOK_UP_SECONDS).not_done:
-                pass  # Ctrl-C is noticed late where it comes just before a thread begins to wait
+                pass  # Ctrl-C just before a thread begins to wait is handled late
             run.result()
         finally:
-            # An interruption may come before there is a run to cancel: then the first answer that nobody takes ends it.
+            # If the interrupt comes before there is a run to cancel, the first answer that is not received ends the run.
             handover.close()
             if run is not None:
                 run.cancel()
@@ -154,7 +155,7 @@ class OpenAILLM:
             raise handover.fault
 
     def negative_log_likelihood(self, prompts: Sequence[Prompt], references: Sequence[str]) -> np.ndarray:
-        """Not to be had from a chat endpoint, as ``supports`` says.
+        """Not supported by chat endpoints.
 
         Raises:
             ConfigError: Always.
@@ -162,7 +163,7 @@ class OpenAILLM:
         raise ConfigError(f"{self.name}: a chat endpoint gives no likelihoods", hint="use the backend 'transformers'")
 
     def close(self) -> None:
-        """End thread and connections; what is under way is cancelled. Nothing can be asked afterwards."""
+        """Cancel requests in flight, close connections and end the thread; the model cannot be used afterwards."""
         self._closer()
 
     def __enter__(self) -> OpenAILLM:
@@ -173,7 +174,7 @@ class OpenAILLM:
 
     async def _run(self, prompts: Sequence[Prompt], question: Question, handover: ResultDispatcher) -> None:
         waiting = iter(enumerate(prompts))
-        refusals: list[Failure] = []  # after the first, asking on would be refused all the same
+        refusals: list[Failure] = []  # after the first one, further requests would be refused as well
 
         async def work() -> None:
             for place, prompt in waiting:

@@ -1,7 +1,4 @@
-"""Which backbone and how it is run; free of torch.
-
-Backends by name.
-"""
+"""The backbone's settings, and the registry of backends. Does not import torch."""
 
 from __future__ import annotations
 
@@ -40,10 +37,10 @@ _OWN_ARGUMENTS = frozenset(
         "processor_kwargs",
     ]
 )
-"""Arguments of ``apply_chat_template`` that are no business of the template, or that prompts set themselves."""
+"""Arguments of ``apply_chat_template`` that are not the template's, or that prompts set themselves."""
 
 SANDBOX_BACKBONE = Path(__file__).parents[1] / "sandbox" / "backbone"
-"""The small model that ships with the package; ``pretrain.json`` beside it is its recipe and log."""
+"""The small model that ships with the package; ``pretrain.json`` in the same folder is its recipe and log."""
 
 
 class PromptEmbedsServer(Config):
@@ -74,7 +71,7 @@ class PromptEmbedsServer(Config):
 
 
 class BackboneConfig(Config):
-    """Which model, and how it is run."""
+    """The language model and how it runs."""
 
     model: str = "sandbox"
     """Folder, hub name, ``sandbox`` for the small model that ships with the package, or ``fake`` for none at all."""
@@ -91,23 +88,23 @@ class BackboneConfig(Config):
     revision: str | None = None
     """Branch, tag or commit of a hub model."""
     device: str = "auto"
-    """``cpu``, ``cuda``, ...; auto: a GPU where there is one."""
+    """``cpu``, ``cuda``, ...; auto: a GPU if there is one."""
     dtype: Literal["auto", "float32", "bfloat16", "float16"] = "auto"
     """auto: the checkpoint's own on a GPU, float32 on a CPU."""
     max_prompt_tokens: int | None = Field(default=None, gt=0)
     """Budget of a prompt; history that does not fit is dropped, last entry first. None: 2048 (DEP paper, appendix
-    C.2.3), or what the model has positions for; of a model that ``pretrain`` made, the shipped one among them, history
-    is kept only as far as the documents that it learnt from were long."""
+    C.2.3), or what the model has positions for. For a model made by ``pretrain``, such as the shipped one, history is
+    limited to the length of its training documents."""
     batch_size: int = Field(default=16, gt=0)
     """Prompts computed together."""
     chat_template_kwargs: dict[str, JsonValue] = Field(default_factory=dict)
-    """Further arguments of the model's chat template, for instance ``{"enable_thinking": false}``; they hold wherever a
-    prompt is made for the model: for generation, for likelihoods and for fitting."""
+    """Further arguments of the model's chat template, for instance ``{"enable_thinking": false}``; used for generation,
+    likelihoods and fitting."""
     reasoning_model: bool = False
-    """The model thinks before every answer: a reply without a closing tag is then unfinished thinking. Not needed where
-    the chat template opens the thinking."""
+    """The model thinks before every answer, so a reply without a closing tag is unfinished thinking. Not needed if the
+    chat template opens the thinking."""
     thinking_tags: Tags = ()
-    """Further tags around thoughts, beside the known ones: ``plan`` for ``<plan>...</plan>``, ``[PLAN]``, or a pair of
+    """Further tags around thinking, in addition to the known ones: ``plan`` for ``<plan>...</plan>``, ``[PLAN]``, or a pair of
     an opening and a closing mark."""
     engine: dict[str, Any] = Field(default_factory=dict)
     """Further arguments of vLLM's ``LLM``, for instance ``gpu_memory_utilization`` or ``tensor_parallel_size``."""
@@ -135,19 +132,19 @@ class BackboneConfig(Config):
         if self.endpoint is not None and self.chat_template_kwargs:
             raise ValueError("an endpoint fills in its chat template itself: leave out chat_template_kwargs")
         if self.endpoint is not None and (self.reasoning_model or self.thinking_tags):
-            raise ValueError("of an endpoint, set endpoint.reasoning_model and endpoint.thinking_tags instead")
+            raise ValueError("with an endpoint, set endpoint.reasoning_model and endpoint.thinking_tags instead")
         if self.endpoint is not None and self.backend not in ("auto", "openai"):
-            raise ValueError(f"the backend {self.backend} asks no endpoint; leave out one of the two")
+            raise ValueError(f"the backend {self.backend} uses no endpoint; leave out one of the two")
         if self.endpoint is not None and self.model != type(self).model_fields["model"].default:
             raise ValueError("an endpoint names its own model: set endpoint.model, and leave out model")
         return self
 
 
 class Backend(Protocol):
-    """A class of language models, as far as loading goes."""
+    """A class of language models that can be loaded from settings."""
 
     def load(self, config: BackboneConfig, *, progress: bool = False) -> LLM:
-        """The model that the settings name; with ``progress`` it shows bars while it works."""
+        """The model that the settings name; with ``progress`` it shows progress bars."""
         ...
 
 
@@ -161,7 +158,7 @@ BACKENDS: Registry[Backend] = Registry(
         "vllm-server": "idiolect.llm.vllm_server:VllmServerLLM",
     },
 )
-"""What runs a model; ``register`` adds one."""
+"""Backends by name; ``register`` adds one."""
 
 PACKAGES: Mapping[str, tuple[str, tuple[str, ...]]] = MappingProxyType(
     {
@@ -171,13 +168,13 @@ PACKAGES: Mapping[str, tuple[str, tuple[str, ...]]] = MappingProxyType(
         "vllm-server": ("train", ("torch", "transformers", "safetensors", "httpx2")),
     }
 )
-"""The extra of a backend and what has to be there of it."""
+"""The extra of a backend and the packages that it needs."""
 
 
 def backend_of(config: BackboneConfig) -> str:
     """The backend's name, ``auto`` resolved.
 
-    An endpoint is asked, the model ``fake`` has its own, all others are Hugging Face models.
+    ``openai`` with an endpoint, ``fake`` for the model ``fake``, ``transformers`` for all others.
     """
     if config.backend != "auto":
         return config.backend
@@ -187,7 +184,7 @@ def backend_of(config: BackboneConfig) -> str:
 
 
 def require_packages(backend: str) -> None:
-    """Refuse a backend before anything is computed where it cannot run.
+    """Check that the backend's packages are installed, before anything is computed.
 
     Raises:
         MissingDependencyError: It needs an extra that is not installed.
@@ -201,13 +198,13 @@ def load_llm(config: BackboneConfig, *, progress: bool = False) -> LLM:
     """The language model that the settings name.
 
     Args:
-        config: Which, and how it is run.
-        progress: Show bars while it works.
+        config: The model and how it runs.
+        progress: Show progress bars.
 
     Raises:
         ConfigError: There is no such backend.
         MissingDependencyError: The backend needs an extra that is not installed.
-        NotFoundError: There is no such model, or none that can be had from here.
+        NotFoundError: There is no such model, or it cannot be downloaded.
     """
     name = backend_of(config)
     require_packages(name)
@@ -216,12 +213,12 @@ def load_llm(config: BackboneConfig, *, progress: bool = False) -> LLM:
 
 @contextmanager
 def open_llm(config: BackboneConfig, *, cache: Path | None = None, progress: bool = False) -> Iterator[LLM]:
-    """The language model that the settings name; what it holds open is closed at the end.
+    """The language model that the settings name, as a context manager that closes its resources.
 
     Args:
-        config: Which, and how it is run.
-        cache: File of its recorded answers, made where absent; None: every question is asked anew.
-        progress: Show bars while it works.
+        config: The model and how it runs.
+        cache: File of recorded answers, created if absent; None: no answer is recorded or reused.
+        progress: Show progress bars.
 
     Raises:
         ArtifactError: The file is no cache.

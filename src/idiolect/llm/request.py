@@ -1,7 +1,4 @@
-"""A prompt as an OpenAI-compatible chat endpoint takes it.
-
-The body of an endpoint's reply, read into text, thoughts and counts, or into what is wrong with it.
-"""
+"""Requests and replies of an OpenAI-compatible chat endpoint: a prompt to a body, a body to a reply or a failure."""
 
 from __future__ import annotations
 
@@ -22,24 +19,24 @@ from idiolect.llm.thinking import Tag, part
 from idiolect.types import Block, Prompt
 
 CHARS_PER_TOKEN = 4
-"""Of English text under common tokenizers; used only where an endpoint's own count is not to be had."""
+"""For English text and common tokenizers; used only if the endpoint gives no count."""
 
 _MOST_CHARS_PER_TOKEN = 12
 _FEWEST_CHARS = 300
-"""Of shorter prompts the count says little."""
+"""For shorter prompts the count is not reliable."""
 
 
 class RequestConfig(Config):
-    """What is sent beside the messages, and how."""
+    """How requests are made."""
 
     max_prompt_chars: int | None = Field(default=None, gt=0)
     """Budget of a prompt; history that does not fit is dropped, last entry first. None: the endpoint decides."""
     merge_system: bool = False
-    """Put the system turn in front of the first user turn, as reasoning models ask for."""
+    """Put the system turn at the beginning of the first user turn, as some reasoning models need."""
     omit: tuple[str, ...] = ()
     """Fields not to send (``temperature``, ``top_p``, ``seed``), for endpoints that refuse them."""
     limit_field: str = "max_tokens"
-    """What the endpoint calls the longest reply; OpenAI's own reasoning models take ``max_completion_tokens``."""
+    """The field that limits the reply; OpenAI's own reasoning models take ``max_completion_tokens``."""
     extra: dict[str, JsonValue] = Field(default_factory=dict)
     """Further fields of every request, for instance ``chat_template_kwargs``."""
 
@@ -68,7 +65,7 @@ def request_body(
     kept: tuple[int, ...],
     schema: Schema | None = None,
 ) -> dict[str, Any]:
-    """The body of one request, with the entries of ``kept`` alone."""
+    """The body of one request, with the entries of ``kept`` only."""
     fields: dict[str, Any] = {
         "temperature": params.temperature,
         "top_p": params.top_p,
@@ -83,22 +80,22 @@ def request_body(
 
 
 def estimate_tokens(body: Mapping[str, Any]) -> int:
-    """About how many tokens a request's messages are."""
+    """Estimated number of tokens of a request's messages."""
     return math.ceil(sum(len(message["content"]) for message in body["messages"]) / CHARS_PER_TOKEN)
 
 
 def seems_cut(body: Mapping[str, Any], prompt_tokens: int) -> bool:
-    """Whether an endpoint that counts so many tokens can hardly have read all of a request's messages.
+    """Whether the endpoint's count is so low that it must have cut the request's messages.
 
-    No tokenizer in use takes twelve characters for a token of running text, white space aside: English takes four to
-    six, other scripts fewer. A prompt that lost less than half may go unnoticed.
+    Common tokenizers take at most six characters of running text per token, white space aside; the threshold is twelve.
+    A prompt that lost less than half may go unnoticed.
     """
     read = sum(len(" ".join(message["content"].split())) for message in body["messages"])
     return read > _FEWEST_CHARS and read > _MOST_CHARS_PER_TOKEN * prompt_tokens
 
 
 def valid_unicode(text: str) -> str:
-    """``text`` with ``?`` for halves of surrogate pairs, which broken files have and no request or file can carry."""
+    """``text`` with ``?`` for lone surrogates, which cannot be encoded as UTF-8."""
     return text.encode("utf-8", "replace").decode()
 
 
@@ -121,21 +118,21 @@ _WHOLE = frozenset(
     {"stop", "stop_sequence", "end_turn", "end_of_turn", "eos", "eos_token", "complete", "tool_calls", "tool_call"}
     | {"tool_use", "function_call", "finish"}
 )
-"""How a reply says, in lower case, that its model had no more to say."""
+"""Finish reasons, in lower case, of a complete reply."""
 _CUT_OFF = frozenset({"length", "max_tokens", "max_output_tokens", "max_length", "model_length"})
 _FILTERED = frozenset({"content_filter", "content_filtered", "safety", "recitation", "refusal", "sensitive"})
 _MOST_TOKENS = 10_000_000
-"""No model reads or writes more in one call: a larger count is no count."""
+"""A larger count of tokens is not plausible and is ignored."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Reply:
-    """One reply; ``text`` is empty where there is a failure."""
+    """One reply; ``text`` is empty if it is a failure."""
 
     text: str = ""
     thinking: str = ""
     truncated: bool | None = False
-    """Whether the text was cut off at the token limit; None: the endpoint does not say how it ended."""
+    """Whether the text was cut off at the token limit; None: there is no finish reason."""
     prompt_tokens: int = 0
     completion_tokens: int = 0
     thinking_tokens: int = 0
@@ -145,30 +142,29 @@ class Reply:
     """So is ``completion_tokens``."""
     failure: Failure | None = None
     retry_after: float | None = None
-    """Seconds that the endpoint asks to be left alone for."""
+    """Seconds that the endpoint asks to wait."""
 
 
 def failed(failure: Failure, retry_after: float | None = None) -> Reply:
-    """A reply that never came."""
+    """A failed request as a reply."""
     return Reply(failure=failure, retry_after=retry_after)
 
 
 def read_reply(body: bytes, *, prompt_tokens: int, reasoning_model: bool = False, tags: Sequence[Tag] = ()) -> Reply:
-    """The first choice of a chat completion. One that cannot be read still has the counts that the endpoint gave.
+    """The first choice of a chat completion. A failure still has the endpoint's counts.
 
-    A reply is an answer if the endpoint says that it ended as answers end: text beside an error, or beside a reason for
-    its end that is not known, is what was left when something broke.
+    A reply is an answer only if it has a known finish reason and no error; other text is incomplete.
 
     Args:
-        body: As it came: JSON, or events of a stream that was not asked for.
-        prompt_tokens: An estimate, used where the endpoint does not count.
+        body: JSON, or the events of a stream that was not requested.
+        prompt_tokens: An estimate, used if the endpoint gives no count.
         reasoning_model: See ``thinking.part``.
         tags: See ``thinking.part``.
     """
     data: Any = None
     try:
         data = _of_events(body) if _is_stream(body) else json.loads(body)
-        if data.get("error"):  # some gateways report faults of what stands behind them with status 200
+        if data.get("error"):  # some gateways report errors of their upstream with status 200
             return _billed(data, *classify_error(data))
         choice = data["choices"][0]
         if choice.get("error"):
@@ -184,10 +180,10 @@ def _is_stream(body: bytes) -> bool:
 
 
 def _of_events(body: bytes) -> dict[str, Any]:
-    """The reply that the events of a stream add up to.
+    """The reply that the events of a stream make up.
 
     Raises:
-        ValueError: An event is no JSON.
+        ValueError: An event is not JSON.
     """
     texts: dict[str, list[str]] = {"content": [], "reasoning_content": []}
     whole: dict[str, Any] = {"usage": None}
@@ -212,7 +208,7 @@ def _of_events(body: bytes) -> dict[str, Any]:
 
 
 def _events(body: bytes) -> Iterator[dict[str, Any] | None]:
-    """The events with data in them, each parsed; None: the end of the stream is announced."""
+    """The parsed events that have data; None marks the end of the stream."""
     kind = ""
     for line in body.decode("utf-8").splitlines():
         name, _, value = line.partition(":")
@@ -225,7 +221,7 @@ def _events(body: bytes) -> Iterator[dict[str, Any] | None]:
             yield {"error": event.get("error") or event} if kind == "error" else event
         elif not line:
             kind = ""
-    # A line that broke off is no JSON, so it has raised above.
+    # An incomplete line is not JSON, so it raised above.
 
 
 def _choices(event: dict[str, Any]) -> list[dict[str, Any]]:
@@ -233,7 +229,7 @@ def _choices(event: dict[str, Any]) -> list[dict[str, Any]]:
 
 
 def _billed(data: Any, failure: Failure, retry_after: float | None = None) -> Reply:
-    """A reply that is no answer, with the tokens that the endpoint counted all the same."""
+    """A reply that is a failure, with the endpoint's counts."""
     usage = _usage(data)
     return Reply(
         failure=failure,
@@ -249,7 +245,7 @@ def _usage(data: Any) -> dict[str, Any]:
 
 
 def _count(value: Any) -> int | None:
-    """A count of tokens; None where it cannot be one: absent, negative, no number or beyond any model."""
+    """A count of tokens; None if it is absent, negative, not a number or implausible."""
     if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value <= _MOST_TOKENS:
         return None
     return int(value)
@@ -264,7 +260,7 @@ def _read(
     apart = str(message.get("reasoning_content") or message.get("reasoning") or "").strip()
     inner = part(content, always=reasoning_model and not apart, tags=tags)
     thinking = "\n\n".join(filter(None, (apart, inner.thinking)))
-    # Nobody reads a prompt of no tokens, or writes a text of none: 0 is how some servers say that they do not count.
+    # Some servers that do not count report 0.
     asked, said = _count(usage.get("prompt_tokens")), _count(usage.get("completion_tokens"))
     completion = said or math.ceil((len(content) + len(apart)) / CHARS_PER_TOKEN)
     told = _Told(message, ended, inner.answer, thinking, apart, inner.finished)
@@ -292,20 +288,20 @@ def _content(content: Any) -> str:
 
 
 class _Told(NamedTuple):
-    """What a reply says, and how it ended."""
+    """A reply's message and finish reason."""
 
     message: dict[str, Any]
     ended: str
     answer: str
     thinking: str
     apart: str
-    """Thinking in a field of its own."""
+    """Thinking in a separate field."""
     finished: bool
-    """Thinking within the text was closed."""
+    """Thinking within the text has a closing tag."""
 
 
 def _failure(told: _Told) -> Failure | None:
-    """Why a reply is no answer; None: it is one."""
+    """The failure of a reply; None: it is an answer."""
     if told.message.get("refusal"):
         return Failure(kind="refused", message=one_line(str(told.message["refusal"])))
     if told.ended in _FILTERED:
@@ -315,7 +311,7 @@ def _failure(told: _Told) -> Failure | None:
     if not told.finished or (told.ended in _CUT_OFF and told.thinking and not told.answer):
         return Failure(kind="unfinished_thinking", message="the reply ended within its thinking; allow more tokens")
     if told.apart and not told.answer and not told.message.get("tool_calls"):
-        return Failure(kind="wrong_field", message="the reply stands in reasoning_content, and content has no text")
+        return Failure(kind="wrong_field", message="the reply is in reasoning_content, and content has no text")
     if not told.answer:
         return Failure(kind="empty", message="the reply has no text")
     return None

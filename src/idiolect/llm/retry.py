@@ -1,13 +1,10 @@
-"""The official client, relieved of what is the same for every request to an endpoint.
+"""Transport of requests to an endpoint: connections, rate limits, retries, and the classification of errors.
 
-Keeping to an endpoint's requests and tokens a minute.
-
-When a request is made again: exponential backoff with jitter, never before the server says so, within a deadline.
-
-Exceptions and refusals as failures: every way in which a request can go wrong, in one place.
-
-What a refusal means is told by its status, code, type, parameter and by the time it asks to wait for; by its prose only
-where an endpoint gives nothing else.
+- ``Transport`` sends bodies with the official client's HTTP client.
+- ``RateLimiter`` keeps to requests and tokens per minute.
+- ``Retries`` is exponential backoff with jitter within a deadline, never before the server's requested wait.
+- ``classify*`` turn exceptions and error responses into failures: by status, code, type, parameter and requested wait;
+  by the text of the message only if an endpoint gives nothing else.
 """
 
 from __future__ import annotations
@@ -40,11 +37,11 @@ from idiolect.types import FailureKind
 
 _EXTRA = "openai"
 _ABOUT_US = "x-stainless-"
-"""What headers begin with that tell the endpoint of this machine, its Python and its retries."""
+"""Prefix of headers that describe this machine, its Python and its retries; they are removed."""
 _ITS_OWN = ("content-length", "content-encoding", "transfer-encoding", "cookie")
-"""Headers that no other request may be sent with."""
+"""Headers that are not copied from the first request to later ones."""
 _REFUSAL_BYTES = 64 * 1024
-"""What is read of a refusal, whose first words are enough."""
+"""Bytes that are read of an error response."""
 _limit: ContextVar[int] = ContextVar("max_reply_bytes", default=_REFUSAL_BYTES)
 
 
@@ -57,18 +54,17 @@ class ElsewhereError(Exception):
 
 
 class ChatClient:
-    """Posts JSON bodies to one address, over aiohttp where that is installed, for it halves what a request costs.
+    """Posts JSON bodies to one address, over aiohttp if it is installed, which halves the cost of a request.
 
-    The official client makes requests until one is answered. It would check its options, make copies of them and take
-    the reply apart for every other, which costs as much as sending it: a later request is the first with a body of its
-    own, sent by the same HTTP client.
+    The official client makes requests until one is answered. Later requests copy the first one with another body and
+    use the same HTTP client, because the official client's processing per request costs as much as sending it.
 
-    Prompts go to ``base_url``'s server alone: a redirect is followed within it, and to its ``https``.
+    Prompts are sent to ``base_url``'s server only: a redirect is followed within that server, or to its ``https``.
 
     Args:
         base_url: Up to and with ``/v1``.
-        key: Sent as the bearer.
-        path: What is posted to, below ``base_url``.
+        key: The bearer token.
+        path: Path of the route, below ``base_url``.
         concurrency: Connections that are kept open.
         timeout: Seconds without a byte after which a request has failed.
 
@@ -84,7 +80,7 @@ class ChatClient:
         account, base_url = _account(base_url), without_passwords(base_url)
         hooks = {"request": [partial(_stay, self._httpx.URL(base_url))], "response": [self._bound]}
         self._http = layer(limits=limits, event_hooks=hooks)
-        # Retries are ours, so that they are counted and end at a deadline.
+        # No retries here: they are counted, and end at a deadline, in ``Retries``.
         self._client = openai.AsyncOpenAI(
             base_url=base_url,
             api_key=key,
@@ -96,7 +92,7 @@ class ChatClient:
         named = (*self._client.default_headers, f"{_ABOUT_US}retry-count", f"{_ABOUT_US}read-timeout")
         unsaid = {name: openai.Omit() for name in named if name.lower().startswith(_ABOUT_US)}
         headers = {**unsaid, "Accept-Encoding": "identity"}
-        # The typed method walks and validates every message, which costs more than all else here.
+        # The typed method validates every message, which costs more than everything else here.
         self._first = partial(self._client.post, path, cast_to=self._httpx.Response, options={"headers": headers})
         self._later: Any = None
 
@@ -105,11 +101,11 @@ class ChatClient:
 
         Args:
             body: Of the request.
-            max_reply_bytes: No more is read of a reply.
+            max_reply_bytes: Largest reply.
 
         Raises:
-            openai.APIError: The official client's request failed, or was refused.
-            httpx2.RequestError: A later one failed; where that was refused, the response says so.
+            openai.APIError: The official client's request failed, or got an error response.
+            httpx2.RequestError: A later request failed; error responses are returned.
             OversizedError: The reply is longer; the official client wraps it.
             ElsewhereError: The endpoint redirects to another server; the official client wraps it.
         """
@@ -125,14 +121,14 @@ class ChatClient:
         await self._client.close()
 
     def _like(self, request: Any) -> Any:
-        """Makes requests that differ from ``request`` in nothing but the body."""
+        """Makes copies of ``request`` with another body."""
         headers = request.headers.copy()
         for name in _ITS_OWN:
             headers.pop(name, None)
         return partial(self._httpx.Request, request.method, request.url, headers=headers, extensions=request.extensions)
 
     async def _bound(self, response: Any) -> None:
-        """Read no more of a reply than the bound, packed or not; of a refusal the first words."""
+        """Read at most the limit of a reply, also when decompressed; of an error response the first bytes."""
         packed, stream = response.headers.pop("content-encoding", "identity").strip().lower(), response.stream
         limit = _limit.get() if response.is_success else _REFUSAL_BYTES
         try:
@@ -145,10 +141,10 @@ class ChatClient:
 
 
 async def _read(stream: AsyncIterable[bytes], packed: str, limit: int) -> bytes:
-    """The first bytes of a reply, at most one more than the bound, so that it can be told whether there are more."""
+    """The first bytes of a reply, at most one more than the limit, which shows that it is longer."""
     if packed not in ("identity", "", "gzip", "x-gzip", "deflate"):
         return b"(a reply that is packed, which was not asked for)"
-    unpack = None if packed in ("identity", "") else zlib.decompressobj(wbits=47)  # gzip or zlib, told by the header
+    unpack = None if packed in ("identity", "") else zlib.decompressobj(wbits=47)  # gzip or zlib, by the header
     content = bytearray()
     async for piece in stream:
         missing = limit + 1 - len(content)
@@ -162,7 +158,7 @@ async def _read(stream: AsyncIterable[bytes], packed: str, limit: int) -> bytes:
 
 
 def _account(url: str) -> dict[str, str]:
-    """The header of the name and password in an address; sent in the address they would be logged with it."""
+    """The header for the name and password in an address; in the address they would be logged."""
     parts = urlsplit(url)
     if parts.username is None and parts.password is None:
         return {}
@@ -171,7 +167,7 @@ def _account(url: str) -> dict[str, str]:
 
 
 async def _stay(home: Any, request: Any) -> None:
-    """Refuse a request that would take the prompt, or the key, to another server."""
+    """Refuse a redirect that would send the prompt or the key to another server."""
     url = request.url
     same = (url.scheme, url.host, _port(url)) == (home.scheme, home.host, _port(home))
     safer = (home.scheme, url.scheme) == ("http", "https") and url.host == home.host
@@ -186,33 +182,33 @@ def _port(url: Any) -> int:
     return url.port or (443 if url.scheme == "https" else 80)
 
 
-# A waiter looks again this often, for replies that took less than was reserved let it go earlier.
+# A waiting request checks again this often, because smaller replies than reserved free tokens early.
 _TICK_S = 0.1
 _REPLY_BYTES = 256 * 1024
 _TOKEN_BYTES = 512
-"""An event of a stream, which holds one token, takes some 300."""
+"""Bytes per token; an event of a stream with one token has about 300."""
 
 
 class LimitConfig(Config):
-    """What an endpoint may be asked; None: as fast as it answers."""
+    """Limits of an endpoint; None: no limit."""
 
     concurrency: int = Field(default=64, gt=0)
-    """Requests under way at once."""
+    """Concurrent requests."""
     requests_per_minute: float | None = Field(default=None, gt=0)
     """Spread evenly."""
     tokens_per_minute: float | None = Field(default=None, gt=0)
-    """Prompt and completion together; what a reply may take is reserved, and corrected when it is there."""
+    """Prompt and completion together; the longest reply is reserved and corrected after the answer."""
     max_reply_bytes: int | None = Field(default=None, gt=0)
-    """No more is read of a reply, and a longer one is a failure. None: 256 KiB, and 512 bytes for every token that the
-    reply may take; more than that is needed where ``request.extra`` asks for likelihoods of tokens."""
+    """Largest reply; a larger one is a failure. None: 256 KiB plus 512 bytes per token that the reply may have. Raise it
+    if ``request.extra`` asks for token likelihoods."""
 
     def reply_bytes(self, max_new_tokens: int) -> int:
-        """The bound of a reply that may take so many tokens."""
+        """The largest reply of so many tokens, in bytes."""
         return self.max_reply_bytes or _REPLY_BYTES + _TOKEN_BYTES * max_new_tokens
 
 
 class RateLimiter:
-    """Lets requests through in the order they came, as fast as the limits allow.
+    """Admits requests in order, as fast as the limits allow.
 
     Args:
         config: See ``LimitConfig``.
@@ -234,7 +230,7 @@ class RateLimiter:
         self._next_request = self._next_token = self._paused_until = 0.0
 
     async def wait(self, tokens: int) -> None:
-        """Return when a request that may take ``tokens`` may be sent."""
+        """Wait until a request of up to ``tokens`` tokens may be sent."""
         async with self._queue:
             while (delay := max(self._next_request, self._next_token, self._paused_until) - self._clock()) > 0:
                 await self._sleep(min(delay, _TICK_S))
@@ -243,11 +239,11 @@ class RateLimiter:
             self._next_token = max(self._next_token, now) + tokens * self._token_s
 
     def reconcile(self, reserved: int, used: int) -> None:
-        """Correct a reservation by what was used."""
+        """Correct a reservation to the actual usage."""
         self._next_token += (used - reserved) * self._token_s
 
     def pause(self, seconds: float) -> None:
-        """Let nothing through for ``seconds``: the server asked for it."""
+        """Admit no request for ``seconds``, as the server asked."""
         self._paused_until = max(self._paused_until, self._clock() + seconds)
 
 
@@ -257,17 +253,17 @@ RETRYABLE: frozenset[FailureKind] = frozenset(
 
 
 class RetryConfig(Config):
-    """How long a prompt is tried for."""
+    """Attempts, timeouts and pauses of a prompt."""
 
     attempts: int = Field(default=6, gt=0)
-    """Requests a prompt may take; those the server put off by rate limiting (429) are not counted."""
+    """Most requests per prompt; those answered by rate limiting (429) are not counted."""
     timeout_s: float = Field(default=300.0, gt=0)
-    """Of one request, from sending to the last byte of its reply. Longer than another process may keep the record of
-    answers locked (30 s): replies are not read meanwhile."""
+    """Of one request, from sending to the last byte of its reply. Keep it above 30 s, for which another process may lock
+    the answer cache; meanwhile no reply is read."""
     deadline_s: float = Field(default=900.0, gt=0)
-    """Of all requests of a prompt and the pauses between them; waiting for a free place is not counted."""
+    """Of all requests of a prompt with the pauses between them; waiting for the limits is not counted."""
     base_s: float = Field(default=0.5, gt=0)
-    """First pause; each further one is twice as long."""
+    """First pause; each later one is twice as long."""
     cap_s: float = Field(default=60.0, gt=0)
     """Longest pause, unless the server asks for a longer one."""
 
@@ -277,7 +273,7 @@ class Backoff:
 
     Args:
         config: See ``RetryConfig``.
-        rng: Jitter, so that many clients do not come back at once; no result depends on it.
+        rng: Jitter, so that many clients do not retry at once; no result depends on it.
     """
 
     def __init__(self, config: RetryConfig, rng: np.random.Generator) -> None:
@@ -286,7 +282,7 @@ class Backoff:
         self._counted = 0
         self._pauses = 0
         self.spent = 0.0
-        """Seconds of the deadline used up; the caller adds what its requests took."""
+        """Seconds of the deadline that are used up; the caller adds the time of its requests."""
 
     @property
     def timeout(self) -> float:
@@ -294,7 +290,7 @@ class Backoff:
         return min(self._config.timeout_s, max(0.0, self._config.deadline_s - self.spent))
 
     def pause(self, kind: FailureKind, retry_after: float | None) -> float | None:
-        """Seconds to wait after a failure, already counted as spent; None: give up."""
+        """Seconds to wait after a failure, already added to ``spent``; None: give up."""
         self._counted += kind != "rate_limited"
         if kind not in RETRYABLE or self._counted >= self._config.attempts:
             return None
@@ -308,16 +304,16 @@ class Backoff:
 
 
 def wait_asked_for(headers: Mapping[str, str], body: Any = None, *, limited: bool = False) -> float | None:
-    """Seconds a server asks to be left alone for; None: it does not say.
+    """Seconds that a server asks to wait; None: it does not say.
 
-    Read in this order: ``retry-after-ms`` and ``Retry-After`` (seconds or a date); ``RetryInfo.retryDelay``, then "try
+    Sources, in this order: ``retry-after-ms`` and ``Retry-After`` (seconds or a date); ``RetryInfo.retryDelay``, then "try
     again in 1.2s" and the like, in the body; the reset times of the rate limits.
 
     Args:
         headers: Of the response.
         body: Of the response, parsed, or its text.
-        limited: The response is about a rate limit, so that ``x-ratelimit-reset-*``, which stand on every reply of some
-            servers, say when to come back.
+        limited: The response is about a rate limit, so ``x-ratelimit-reset-*`` counts; some servers send it with every
+            reply.
 
     Example:
         >>> wait_asked_for({"retry-after": "2"})
@@ -347,7 +343,7 @@ _DEEPEST = 8
 
 
 def _asked_in(body: Any) -> float | None:
-    """The wait that the body of a refusal names, in a field or in its prose."""
+    """The wait in the body of an error response, in a field or in its message."""
     texts: list[str] = []
     for name, value in _leaves(body):
         if name in ("retrydelay", "retry_delay", "retry_after", "retryafter") and isinstance(value, str | int | float):
@@ -362,7 +358,7 @@ def _asked_in(body: Any) -> float | None:
 
 
 def _leaves(value: Any, name: str = "", depth: int = 0) -> Iterator[tuple[str, Any]]:
-    """What stands in parsed JSON, with the name of its field in lower case."""
+    """The values in parsed JSON, with the names of their fields in lower case."""
     if depth < _DEEPEST and isinstance(value, dict):
         for key, inner in value.items():
             yield from _leaves(inner, str(key).lower(), depth + 1)
@@ -374,7 +370,7 @@ def _leaves(value: Any, name: str = "", depth: int = 0) -> Iterator[tuple[str, A
 
 
 def _reset(headers: Mapping[str, str]) -> float | None:
-    """When the limits that are used up begin anew; those of which something is left are not in the way."""
+    """Seconds until the used-up limits are reset."""
     waits: dict[bool, list[float]] = {True: [], False: []}
     for name, value in headers.items():
         if not _RESET.fullmatch(name) or (wait := _seconds(value)) is None:
@@ -475,25 +471,27 @@ _ADDRESS = "check that endpoint.base_url is the server's address and ends in /v1
 
 
 class ClassifiedError(NamedTuple):
-    """A failure, and how long the endpoint asks to be left alone."""
+    """A failure, and the wait that the endpoint asks for."""
 
     failure: Failure
     retry_after: float | None = None
 
 
 def classify_exception(error: Any) -> ClassifiedError | None:
-    """What an exception of a request means; None for one that is nobody's but a programmer's."""
+    """The failure that an exception of a request means; None for a programming error."""
     openai, httpx = require("openai", extra="openai"), require("httpx2", extra="openai")
     if isinstance(error, openai.APIStatusError):
         return classify_response(error.response)
-    wrapped = isinstance(error, openai.APIConnectionError)  # by the official client; the rest is by the HTTP client
+    wrapped = isinstance(
+        error, openai.APIConnectionError
+    )  # raised by the official client; the others by the HTTP client
     cause = error.__cause__ or error if wrapped else error
     if isinstance(cause, OversizedError):
         return ClassifiedError(Failure(kind="oversized", message=str(cause)))
     if isinstance(cause, ElsewhereError | httpx.TooManyRedirects):
-        hint = "set endpoint.base_url to the address that answers, if you trust it"
+        hint = "set endpoint.base_url to that address, if you trust it"
         return ClassifiedError(Failure(kind="denied", message=one_line(str(cause)), hint=hint))
-    # A connection that was dropped arrives as one that could not be made in time when the client runs on aiohttp.
+    # With aiohttp, a dropped connection is reported as a connect timeout.
     if isinstance(cause, TimeoutError | httpx.TimeoutException) and not isinstance(cause, httpx.ConnectTimeout):
         return ClassifiedError(Failure(kind="timeout", message="no reply in time"))
     if wrapped or isinstance(cause, (httpx.RequestError, OSError, *_of_the_layers_below())):
@@ -503,13 +501,13 @@ def classify_exception(error: Any) -> ClassifiedError | None:
 
 @lru_cache
 def _of_the_layers_below() -> tuple[type[Exception], ...]:
-    """What the HTTP client lets through: a reply that is no HTTP, a stream that ends too soon."""
+    """Errors that the HTTP client does not wrap: a reply that is not HTTP, a stream that ends too soon."""
     below = (("aiohttp", "ClientError"), ("anyio", "EndOfStream"))
     return tuple(getattr(import_module(name), what) for name, what in below if find_spec(name))
 
 
 def classify_response(response: Any) -> ClassifiedError:
-    """What a response with the status of an error means."""
+    """The failure that an error response means."""
     words = response.content.decode("utf-8", "replace")
     try:
         body: Any = json.loads(words)
@@ -519,11 +517,11 @@ def classify_response(response: Any) -> ClassifiedError:
 
 
 def classify_error(body: Any, *, status: int = 200, headers: Mapping[str, str] | None = None) -> ClassifiedError:
-    """What an error means that an endpoint reports, as the body of a refusal or inside a reply of status 200.
+    """The failure that an endpoint's error means, from the body of an error response or of a reply with status 200.
 
     Args:
-        body: Parsed JSON, or the text of what is none.
-        status: Of the response; where that is 200 the status that the body gives counts.
+        body: Parsed JSON, or the text if it is not JSON.
+        status: Of the response; if it is 200, the status in the body counts.
         headers: Of the response.
     """
     said = _Said.of(body)
@@ -536,13 +534,13 @@ def classify_error(body: Any, *, status: int = 200, headers: Mapping[str, str] |
 
 
 class _Said(NamedTuple):
-    """What an error says in the fields that endpoints use."""
+    """An error in the fields that endpoints use."""
 
     message: str
     codes: frozenset[str]
     """Codes and types, in lower case."""
     fields: frozenset[str]
-    """The fields of the request that it is about."""
+    """The fields of the request that it names."""
     status: int
     """A status in the body; 0: none."""
     all: Any
@@ -561,12 +559,12 @@ class _Said(NamedTuple):
         return cls(_message(error, details), _codes(error), frozenset(places | fields), _status(error), body)
 
     def about(self, pattern: re.Pattern[str]) -> bool:
-        """Whether the message says something."""
+        """Whether the message matches a pattern."""
         return bool(pattern.search(self.message[:4000]))
 
     @property
     def field(self) -> str:
-        """The field of ours that the endpoint does not take, by the error's fields or else by its message."""
+        """The request field that the endpoint does not accept, by the error's fields or else by its message."""
         (named, *_) = (*(field for field in sorted(self.fields) if _NAMED.fullmatch(field)), "")
         if not named and self.about(_UNSUPPORTED) and (found := _NAMED.search(self.message[:4000])):
             named = found[0]
@@ -578,7 +576,7 @@ def _listed(value: Any) -> list[Any]:
 
 
 def _message(error: Mapping[str, Any], details: list[dict[str, Any]]) -> str:
-    """The endpoint's own words."""
+    """The endpoint's message."""
     if details:
         return "; ".join(f"{'.'.join(map(str, _listed(one.get('loc'))))}: {one.get('msg')}" for one in details)
     (said, *_) = (*(error[name] for name in ("message", "detail", "msg") if isinstance(error.get(name), str)), "")
@@ -600,7 +598,7 @@ def _status(error: Mapping[str, Any]) -> int:
 
 
 def _kind(status: int, said: _Said, wait: float | None) -> FailureKind:
-    """Codes before statuses, for many endpoints answer 400 or 429 to everything."""
+    """Codes count before statuses, because many endpoints answer 400 or 429 to everything."""
     if status == 402 or "insufficient_quota" in said.codes or (wait is None and said.codes & _NO_CREDIT_CODES):
         return "denied"
     if status == 429 or said.codes & _RATE_CODES:
@@ -620,12 +618,12 @@ def _kind_of_refusal(status: int, said: _Said) -> FailureKind:
     if not status and said.about(_WRONG_PATH):
         return "denied"
     if any(_NAMED.fullmatch(field) for field in said.fields) and said.field in said.fields and said.about(_UNSUPPORTED):
-        return "denied"  # every prompt of the run is sent with this field
+        return "denied"  # every request of the run has this field
     return "refused" if status or "invalid_request_error" in said.codes else "server_error"
 
 
 def _hint(kind: FailureKind, status: int, said: _Said) -> str:
-    """The setting that helps, where one does."""
+    """The setting that helps; empty if there is none."""
     if kind in ("refused", "denied"):
         return "".join(_hints(status, said))
     return ""
@@ -636,7 +634,7 @@ def _hints(status: int, said: _Said) -> Iterator[str]:
     if status == 402 or said.codes & _NO_CREDIT_CODES:
         yield "the account has no credit left: see the provider's billing page"
     elif status in (401, 403):
-        yield "check the key in the variable that endpoint.api_key_env names, and what it may use"
+        yield "check the key in the variable that endpoint.api_key_env names, and its permissions"
     elif said.field:
         yield _without(said.field, unsupported=said.about(_UNSUPPORTED))
     elif said.about(_NO_SYSTEM):
@@ -648,7 +646,7 @@ def _hints(status: int, said: _Said) -> Iterator[str]:
 
 
 def _without(field: str, *, unsupported: bool) -> str:
-    """How a request is made without a field."""
+    """The setting that leaves a field out of requests."""
     if field == "max_tokens" and unsupported:
         return "set endpoint.request.limit_field=max_completion_tokens"
     if field == "max_completion_tokens" and unsupported:

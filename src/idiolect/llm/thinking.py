@@ -1,7 +1,7 @@
-"""Parting a reasoning model's thoughts from its answer; thoughts are kept for the trace and never read as an answer.
+"""Separates a reasoning model's thinking from its answer.
 
 The markup of many families is known: XML-like tags (``<think>``, ``<seed:think>``, ...), ``[THINK]`` (Magistral),
-channels (harmony of gpt-oss, Gemma 4), and what is left of harmony where a server drops control tokens.
+channels (harmony of gpt-oss, Gemma 4), and the remains of harmony if a server drops control tokens.
 """
 
 from __future__ import annotations
@@ -18,29 +18,29 @@ from pydantic import AfterValidator
 from idiolect.llm.base import Completion, Failure
 
 Tag = str | tuple[str, str]
-"""A tag that encloses thoughts: ``plan`` for ``<plan>...</plan>``, ``[PLAN]`` for ``[PLAN]...[/PLAN]``, or a pair of
-whole opening and closing marks."""
+"""A tag around thinking: ``plan`` for ``<plan>...</plan>``, ``[PLAN]`` for ``[PLAN]...[/PLAN]``, or a pair of an
+opening and a closing mark."""
 
 
 class Parted(NamedTuple):
-    """A reply in its two parts, both stripped."""
+    """Thinking and answer of a reply, both stripped."""
 
     thinking: str
     answer: str
     finished: bool
-    """The thinking was closed; an answer may follow."""
+    """Whether the thinking is complete."""
 
 
 def part(text: str, *, always: bool = False, tags: Sequence[Tag] = ()) -> Parted:
-    """Split thoughts from what is said outside of them.
+    """Split a reply into thinking and answer.
 
-    A closing tag without an opening one closes everything before it, because chat templates may have opened the
-    thinking already. A tag that is only mentioned (in quotes, or as a word of a sentence) stays in the answer.
+    A closing tag without an opening one ends thinking that began with the reply, because chat templates may have opened
+    it. A tag that is only mentioned (in quotes, or as a word of a sentence) stays in the answer.
 
     Args:
         text: The reply.
         always: The model thinks before every answer, so a reply without a closing tag is unfinished thinking.
-        tags: Further tags that enclose thoughts, beside the known ones.
+        tags: Further tags around thinking, in addition to the known ones.
 
     Example:
         >>> part("<think>Short, they like it short.</think>Good tea.")
@@ -51,12 +51,12 @@ def part(text: str, *, always: bool = False, tags: Sequence[Tag] = ()) -> Parted
 
 
 def part_completion(completion: Completion, *, always: bool = False, tags: Sequence[Tag] = ()) -> Completion:
-    """The completion with its thoughts apart; one whose thoughts do not end, or that says nothing after them, failed.
+    """The completion with thinking and text separated; a failure, if the thinking does not end or no text follows.
 
-    A completion that was parted before, or failed, is returned as it is.
+    A completion that was split before, or failed, is returned unchanged.
 
     Args:
-        completion: An answer as a model gave it.
+        completion: A model's answer.
         always: See ``part``.
         tags: See ``part``.
     """
@@ -82,7 +82,7 @@ def part_completion(completion: Completion, *, always: bool = False, tags: Seque
 
 
 def leftovers(text: str) -> tuple[str, ...]:
-    """Control markup that an answer still holds, each once, in order: the model or its server uses an unknown form."""
+    """Control markup left in an answer, each once, in order: a sign of an unknown markup of thinking."""
     return tuple(dict.fromkeys(match[0] for match in _CONTROL.finditer(text)))
 
 
@@ -110,7 +110,7 @@ _STOPS = frozenset(".,;:!?")
 _SENTENCE_ENDS = frozenset(".!?…。！？")
 _WORD = re.compile(r"\S")
 _WINDOW = 200
-"""Characters around a tag that are looked at: what tells a mention from a tag is near, and the time stays linear."""
+"""Characters around a tag that are examined, so that the time stays linear."""
 
 
 class _Mark(NamedTuple):
@@ -123,7 +123,7 @@ class _Mark(NamedTuple):
 
 
 class _Tagged:
-    """A reply with tags around its thoughts, read from left to right in linear time."""
+    """A reply with tags around its thinking, read from left to right in linear time."""
 
     def __init__(self, text: str, always: bool, tags: tuple[Tag, ...]) -> None:
         self._text, self._always = text, always
@@ -131,9 +131,9 @@ class _Tagged:
         self._closes = Counter(mark.name for mark in self._marks if not mark.opens)
         self._open: list[str] = []
         self._owed = 0
-        """Openings within thoughts that may have a closing tag of their own after the first one."""
+        """Opening tags within thinking that may have their own closing tag after the first one."""
         self._mentioned: dict[str, int] = {}
-        """Where each tag was last mentioned."""
+        """Position of the last mention of each tag."""
         self._thoughts: list[str] = []
         self._said: list[str] = []
         self._place = 0
@@ -179,12 +179,12 @@ class _Tagged:
             self._open.clear()
 
     def _counts(self, mark: _Mark) -> bool:
-        """Whether a tag is meant, and not only mentioned."""
+        """Whether a tag is used, not mentioned."""
         quoted = _quoted(self._text, mark)
         if mark.opens:
             return not quoted if self._open else self._begins(mark, quoted)
         if self._open:
-            # One that is quoted, or belongs to other thoughts, counts only if no better one follows.
+            # A tag that is quoted, or belongs to other thinking, counts only if no better one follows.
             return not (quoted or mark.name not in self._open) or not self._closes[self._open[-1]]
         if self._owed or (self._always and not self._found):
             return True
@@ -199,7 +199,7 @@ class _Tagged:
         return near and "\n" not in self._text[opened : mark.start]
 
     def _begins(self, mark: _Mark, quoted: bool) -> bool:
-        """Whether an opening tag outside of thoughts opens some."""
+        """Whether an opening tag outside of thinking opens some."""
         if quoted:
             return False
         start, closes = max(self._place, mark.start - _WINDOW), bool(self._closes[mark.name])
@@ -213,11 +213,11 @@ class _Tagged:
         return closes and (ends_line or before.rstrip()[-1] in _SENTENCE_ENDS)
 
     def _answered(self, place: int) -> bool:
-        """Whether anything is said before a place outside of thoughts."""
+        """Whether there is text before a position outside of thinking."""
         return bool(_WORD.search(self._text, self._place, place)) or any(map(str.strip, self._said))
 
     def _goes_on(self, mark: _Mark) -> bool:
-        """Whether a sentence goes on behind a tag."""
+        """Whether a sentence continues after a tag."""
         following = self._text[mark.end : mark.end + 2]
         return len(following) == 2 and following[0] == " " and following[1].islower()
 
@@ -279,16 +279,16 @@ def _checked(tags: tuple[Tag, ...]) -> tuple[Tag, ...]:
 
 
 Tags = Annotated[tuple[Tag, ...], AfterValidator(_checked)]
-"""Tags as a setting, checked."""
+"""Tags of a setting, checked."""
 
 
 def _quoted(text: str, mark: _Mark) -> bool:
-    """Whether a tag stands in quotes, brackets or emphasis: it is mentioned, not meant."""
+    """Whether a tag is in quotes, brackets or emphasis, and so only mentioned."""
     return text[mark.start - 1 : mark.start] in _QUOTES and text[mark.end : mark.end + 1] in _QUOTES | _STOPS
 
 
 def _within_sentence(text: str, mark: _Mark) -> bool:
-    """Whether a tag stands between words like a word: a space before it, and a space or a stop behind it."""
+    """Whether a tag is used like a word: with a space before it, and a space or a stop after it."""
     before, behind = text[mark.start - 1 : mark.start], text[mark.end : mark.end + 1]
     return before in (" ", "\t") and bool(behind) and behind in " \t.,;:!?)"
 
@@ -302,12 +302,12 @@ _HARMONY_ENDS = re.compile(r"\s{0,9}(?:<\|(?:end|return|call|endoftext)\|>\s{0,9
 
 
 def _harmony(text: str) -> Parted | None:
-    """Channels of gpt-oss: the answer is what the last ``final`` message says; None: there are no channels."""
+    """Channels of gpt-oss: the answer is the last ``final`` message; None: there are no channels."""
     headers = list(_HEADER.finditer(text)) if "<|" in text else []
     headers = [header for header in headers if "<|channel|>" in header[0] or "<|message|>" in header[0]]
     if not headers:
         return None
-    # What stands before the first header was never declared an answer.
+    # Text before the first header is not marked as an answer.
     thoughts, answer, finished = [text[: headers[0].start()]], "", False
     ends = [header.start() for header in headers[1:]] + [len(text)]
     for header, end in zip(headers, ends, strict=True):
@@ -329,7 +329,7 @@ def _bare_harmony(text: str) -> Parted | None:
     stripped = text.lstrip()
     thinking, found, answer = stripped.rpartition("assistantfinal")
     started = re.match(r"(?:assistant)?(?:analysis|commentary)", stripped)
-    # Somebody who writes of it puts a space or a quote before it.
+    # A mere mention has a space or a quote before it.
     if found and (started or not thinking or thinking[-1] == "\n" or thinking[-1] in _SENTENCE_ENDS):
         thoughts = [_BARE_LABEL.sub("", one).strip() for one in _BARE_NEXT.split(thinking)]
         return Parted("\n\n".join(filter(None, thoughts)), answer.strip(), True)
@@ -343,7 +343,7 @@ _ANSWER_IN_WORDS = re.compile(r"(?:Here is|Here's) my response:", re.IGNORECASE)
 
 
 def _in_words(text: str) -> Parted | None:
-    """Thoughts that are announced by a sentence (Granite)."""
+    """Thinking that is introduced by a sentence (Granite)."""
     opening = _THOUGHTS_IN_WORDS.match(text)
     if opening is None:
         return None

@@ -1,8 +1,7 @@
-"""What the local backends share: the model's name, the check of soft prompt embeddings, the finished answer.
+"""Any Hugging Face causal language model, by folder or hub name, with soft prompts in its input embeddings.
 
-Drawing tokens with numbers of each prompt's own, so that nobody's text depends on who else is asked about.
-
-Any Hugging Face causal language model, by folder or hub name, with soft prompts in its input embeddings.
+Also what the local backends share, and sampling with one random stream per prompt, so that a text does not depend on
+the other prompts of its batch.
 """
 
 from __future__ import annotations
@@ -46,12 +45,12 @@ _log = logging.getLogger(__name__)
 
 
 def model_name(model: str, where: Path, commit: str | None) -> str:
-    """Model and revision, for records; of a folder its own name, not its path, for an adapter moves with its backbone.
+    """Model and revision, for records. A folder counts by its name and digest, not its path, so that it may be moved.
 
     Args:
         model: As configured: a folder, a hub name or ``sandbox``.
         where: The folder, if it is one.
-        commit: Of a hub model.
+        commit: Commit of a hub model.
     """
     if where.is_dir():
         return f"{Path(model).name}@{folder_digest(where)}"
@@ -59,10 +58,10 @@ def model_name(model: str, where: Path, commit: str | None) -> str:
 
 
 def checked_soft(prompt: Prompt, width: int) -> np.ndarray:
-    """``prompt.soft``, one row per virtual token. The insertion itself would accept too many or too wide rows.
+    """``prompt.soft``, one row per virtual token, after a check of its shape.
 
     Raises:
-        ArtifactError: Another number of rows than of virtual tokens, or rows that are not ``width`` wide.
+        ArtifactError: The shape is not (virtual tokens, ``width``).
     """
     soft, n_tokens = prompt.soft, len(prompt.virtual_tokens)
     if soft is None or soft.shape != (n_tokens, width):
@@ -76,39 +75,39 @@ def checked_soft(prompt: Prompt, width: int) -> np.ndarray:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Thinking:
-    """How a model's thinking is told from its answers."""
+    """How thinking is separated from answers."""
 
     always: bool = False
-    """It thinks before every answer."""
+    """Whether the model thinks before every answer."""
     tags: tuple[Tag, ...] = ()
-    """Further tags around thoughts."""
+    """Further tags around thinking."""
 
     @classmethod
     def of(cls, config: BackboneConfig) -> Self:
-        """As the settings say."""
+        """From the settings."""
         return cls(always=config.reasoning_model, tags=config.thinking_tags)
 
     @property
     def identity(self) -> dict[str, Any]:
-        """What tells records of answers apart; empty where nothing is set."""
+        """Its part of the cache key; empty for the defaults."""
         return {"thinks": self.always, "thinking_tags": self.tags} if self != type(self)() else {}
 
 
 def checkpoint_stops(config: Any, generation: Any, tokenizer: Any) -> tuple[int, ...]:
-    """The ids that end a text by a checkpoint's own settings, each once.
+    """The end-of-text ids of a checkpoint's settings, each once.
 
     Args:
         config: The model's configuration, nested ones included.
         generation: Its ``GenerationConfig``, if it has one.
-        tokenizer: Of what stands in ``config`` alone only its control tokens count, because configuration classes have
-            defaults that are some word of another vocabulary.
+        tokenizer: Ids that are only in ``config`` count if they are control tokens, because configuration classes have
+            defaults from other vocabularies.
     """
     stated = [] if generation is None or getattr(generation, "_from_model_config", False) else [generation]
     configs = [config, config.get_text_config()]
     control = ControlTokens(tokenizer)
     found = [id for one in stated for id in _ids(one)]
     found += [id for one in configs for id in _ids(one) if control.is_control(id)]
-    # A checkpoint may have room for more tokens than its tokenizer knows.
+    # A checkpoint may have more embeddings than its tokenizer has tokens.
     known = max(len(tokenizer), int(getattr(config.get_text_config(), "vocab_size", 0)))
     return tuple(dict.fromkeys(id for id in found if id < known))
 
@@ -120,7 +119,7 @@ def _ids(settings: Any) -> list[int]:
 
 
 def own_identity(prompts: PromptTokenizer, thinking: Thinking) -> dict[str, Any]:
-    """What settings and checkpoint add to the identity of a model's answers; empty where they change nothing."""
+    """The part of the cache key from settings and checkpoint; empty for the defaults."""
     usual = {prompts.end_id, prompts.tokenizer.eos_token_id}
     stops = {} if usual >= set(prompts.stop_ids) else {"stops": prompts.stop_ids}
     template = {"chat_template_kwargs": prompts.template_arguments} if prompts.template_arguments else {}
@@ -128,7 +127,7 @@ def own_identity(prompts: PromptTokenizer, thinking: Thinking) -> dict[str, Any]
 
 
 def refuse_encoder_decoder(config: Any, name: str) -> None:
-    """Refuse a model that does not continue its prompt.
+    """Check that a model is a causal language model.
 
     Raises:
         ConfigError: It is an encoder with a decoder.
@@ -141,7 +140,7 @@ def refuse_encoder_decoder(config: Any, name: str) -> None:
 
 
 def warn_of_template(tokenizer: Any, arguments: Mapping[str, Any], name: str) -> None:
-    """Say what a user may not expect of a chat template: that there is none, or that it does not read an argument."""
+    """Warn if there is no chat template, or if it does not read an argument."""
     template = tokenizer.chat_template
     if template is None:
         _log.warning("%s has no chat template: turns are separated by blank lines, as for a base model", name)
@@ -154,14 +153,14 @@ def warn_of_template(tokenizer: Any, arguments: Mapping[str, Any], name: str) ->
 def completion(
     prompts: PromptTokenizer, encoded: EncodedPrompt, row: Sequence[int], seconds: float, thinking: Thinking
 ) -> Completion:
-    """An answer as ids, its thoughts apart, with what it took.
+    """The completion of generated ids, with thinking separated and usage.
 
     Args:
-        prompts: The model's.
-        encoded: What was answered.
-        row: Ids of the answer, its end included where there is one.
-        seconds: It took.
-        thinking: How thoughts are told from the answer. A chat template that opens thinking counts as always thinking.
+        prompts: The model's prompt tokenizer.
+        encoded: The encoded prompt.
+        row: Generated ids, with the end token if there is one.
+        seconds: Time of the generation.
+        thinking: How thinking is separated; with a chat template that opens thinking, ``always`` holds.
     """
     written = prompts.length(row)
     always = thinking.always or not part(encoded.opening, tags=thinking.tags).finished
@@ -177,14 +176,14 @@ def completion(
 
 
 class OwnDraws(LogitsProcessor):
-    """Draws every row's next token itself and leaves only that one to choose.
+    """A logits processor that draws each row's next token and masks all others.
 
-    A row draws by the inverse of its cumulative distribution, from a stream of numbers that depends on the seed and on
-    its prompt alone: neither the batch nor its size matter, up to the rounding of logits.
+    A row is drawn by inverting its cumulative distribution, with random numbers that depend on the seed and its prompt
+    only, so that the batch does not matter, up to rounding of logits.
 
     Args:
         params: Temperature, above 0, nucleus and seed.
-        prompts: int (n,), the token ids of each row's prompt.
+        prompts: n arrays of int: the token ids of each row's prompt.
     """
 
     def __init__(self, params: SamplingParams, prompts: Sequence[np.ndarray]) -> None:
@@ -194,14 +193,14 @@ class OwnDraws(LogitsProcessor):
         self._rngs = [np.random.default_rng(_seed(params.seed, ids)) for ids in prompts]
 
     def __call__(self, input_ids: Any, scores: Any) -> Any:
-        """Float (n, vocabulary): minus infinity but for the token that each row draws.
+        """Float (n, vocabulary): minus infinity except for the token that each row draws.
 
         Args:
-            input_ids: int64 (n, t): what was drawn before.
+            input_ids: int64 (n, t): the tokens so far.
             scores: float (n, vocabulary): logits.
         """
         below = self._warpers(input_ids, scores).double().softmax(-1).cumsum(-1)
-        # In (0, 1]: at 0 a token of no probability would be drawn.
+        # In (0, 1]: at 0 a token of probability 0 could be drawn.
         levels = torch.tensor([[1 - rng.random()] for rng in self._rngs], device=scores.device, dtype=torch.float64)
         drawn = (below < levels * below[:, -1:]).sum(-1, keepdim=True)
         return torch.full_like(scores, -torch.inf).scatter_(1, drawn, 0.0)
@@ -211,7 +210,7 @@ def _seed(seed: int, ids: np.ndarray) -> int:
     return int.from_bytes(blake2b(f"{seed}|".encode() + ids.astype(np.int64).tobytes(), digest_size=16).digest())
 
 
-# Below this temperature sampling is greedy in all but name, and division by it overflows.
+# Below this temperature sampling is practically greedy, and division by it overflows.
 _GREEDY = 1e-4
 
 
@@ -223,14 +222,14 @@ class _Batch(NamedTuple):
     beside: dict[str, torch.Tensor]
     """See ``per_layer_inputs``."""
     width: int
-    """Positions of the batch that generation repeats before the new tokens."""
+    """Positions at the beginning of the output that repeat the input."""
 
 
 class TransformersLLM:
     """A causal language model in this process.
 
     Args:
-        model: The Hugging Face model, used as it is and never changed.
+        model: The Hugging Face model; it is not changed.
         tokenizer: Its tokenizer.
         name: Model and revision, for records.
         max_prompt_tokens: See ``BackboneConfig``.
@@ -238,8 +237,8 @@ class TransformersLLM:
         batch_size: See ``BackboneConfig``.
         progress: Show progress while generating.
         template_arguments: See ``prompts.tokenization.chat_template_parts``.
-        thinking: How thoughts are told from answers.
-        positions: Longest text, prompt included, that the model has positions for; None: no limit is known.
+        thinking: How thinking is separated from answers.
+        positions: Longest text, prompt included, that the model has positions for; None: unknown.
     """
 
     supports: frozenset[Capability] = frozenset({"soft", "likelihood", "seed"})
@@ -278,7 +277,7 @@ class TransformersLLM:
         """Load a model and its tokenizer.
 
         Raises:
-            NotFoundError: Neither a folder nor a name that can be fetched from here.
+            NotFoundError: Neither a folder nor a model that can be downloaded.
             ConfigError: The model is an encoder-decoder.
         """
         where = str(SANDBOX_BACKBONE) if config.model == "sandbox" else config.model
@@ -287,7 +286,7 @@ class TransformersLLM:
         device = ("cuda" if cuda else "cpu") if config.device == "auto" else config.device
         dtype = config.dtype if config.dtype != "auto" else ("auto" if device.startswith("cuda") else "float32")
         try:
-            # A model is data: no code of its own is run, and nothing is unpickled.
+            # A model is data: its own code is never run, and nothing is unpickled.
             given: dict[str, Any] = {"revision": config.revision, "trust_remote_code": False}
             refuse_encoder_decoder(AutoConfig.from_pretrained(where, **given), config.model)
             tokenizer = AutoTokenizer.from_pretrained(where, **given)
@@ -312,30 +311,30 @@ class TransformersLLM:
             progress=progress,
             template_arguments=config.chat_template_kwargs,
             thinking=Thinking.of(config),
-            # Whoever asks for longer prompts than that knows of a model that reads on (rotary positions, scaled).
+            # A larger configured budget is kept, for models with scaled rotary positions.
             positions=None if allowed.prompt >= (positions or sys.maxsize) else positions,
         )
 
     @property
     def identity(self) -> str:
-        """What its answers depend on beside prompt and parameters: what a record of them is kept under."""
+        """What answers depend on, except prompt and parameters; part of the cache keys."""
         how = {"dtype": str(self.model.dtype), "device": self.model.device.type}
         limits = {"max_prompt_tokens": self.prompts.max_tokens, "history_tokens": self.prompts.history_tokens}
         return json.dumps({"model": self.name, **limits, **how, **own_identity(self.prompts, self._thinking)})
 
     @property
     def hidden_size(self) -> int:
-        """Width of the model's input space: what soft prompt embeddings must have."""
+        """Width of the model's input embeddings, and so of soft prompt embeddings."""
         return int(self.model.get_input_embeddings().weight.shape[1])
 
     @torch.inference_mode()
     def generate(
         self, prompts: Sequence[Prompt], params: SamplingParams, *, schema: Schema | None = None
     ) -> list[Completion]:
-        """See ``LLM.generate``. A prompt's sample depends on the seed and on itself, not on what else is in the batch.
+        """See ``LLM.generate``. A sample depends on the seed and its prompt, not on the rest of the batch.
 
         Raises:
-            ConfigError: A schema is asked for.
+            ConfigError: A schema is given.
         """
         if schema is not None:
             raise ConfigError(f"{self.name} cannot be held to a schema", hint="use the backend 'openai'")
@@ -372,7 +371,7 @@ class TransformersLLM:
     ) -> np.ndarray:
         batch = self._inputs(encoded, soft, targets)
         longest = max(map(len, targets))
-        # Left padding puts every target at the end, so the last positions are all the logits that are needed.
+        # Left padding puts every target at the end, so only the logits of the last positions are needed.
         options: dict[str, Any] = {
             "position_ids": (batch.mask.cumsum(1) - 1).clamp(min=0),
             "logits_to_keep": longest + 1,
@@ -380,12 +379,12 @@ class TransformersLLM:
         }
         options = {name: value for name, value in options.items() if name in self._takes}
         logits = self.model(**batch.inputs, **batch.beside, attention_mask=batch.mask, **options).logits
-        # A position predicts the token after it, so the logits that count end one before the last.
+        # A position predicts the next token, so the relevant logits end one before the last.
         logits = logits[:, -longest - 1 : -1]
         wanted = torch.full((len(targets), longest), -100, device=logits.device)
         for row, target in enumerate(targets):
             wanted[row, longest - len(target) :] = torch.from_numpy(target.astype(np.int64))
-        # Row by row: in float32 the logits of a whole batch over a large vocabulary would not fit.
+        # Row by row, because the float32 logits of a whole batch over a large vocabulary would not fit into memory.
         pairs = zip(logits, wanted, strict=True)
         nats = [torch.nn.functional.cross_entropy(row.float(), ids, reduction="sum") for row, ids in pairs]
         return torch.stack(nats).cpu().double().numpy()
@@ -420,15 +419,15 @@ class TransformersLLM:
         return _Batch({"inputs_embeds": embeds}, attended, per_layer_inputs(self.model, tokens), 0)
 
     def _room(self, encoded: EncodedPrompt) -> int:
-        """How many new tokens the model has positions for after a prompt."""
+        """The number of new tokens that the model has positions for after a prompt."""
         return sys.maxsize if self._positions is None else max(1, self._positions - len(encoded.ids))
 
     def _batches(self, sizes: Sequence[tuple[int, bool]], what: str) -> Iterator[list[int]]:
-        """Indices in batches of like length, longest first, so that memory runs out at once or never.
+        """Indices in batches of similar length, longest first, so that memory runs out at once or never.
 
         Args:
-            sizes: Of each prompt its length and whether it is without soft prompt embeddings: no batch has both kinds.
-            what: For the progress.
+            sizes: Length of each prompt, and whether it has no soft prompt embeddings; a batch has one kind only.
+            what: Label of the progress bar.
         """
         longest_first = sorted(range(len(sizes)), key=lambda i: (-sizes[i][0], i))
         with Progress(len(sizes), what, "review", shown=self.progress, keep=False) as told:
@@ -447,7 +446,7 @@ class TransformersLLM:
             "max_new_tokens": min(params.max_new_tokens, room),
             "pad_token_id": self.prompts.pad_id,
             "eos_token_id": list(self.prompts.stop_ids),
-            # Some checkpoints bring penalties and beams of their own; only what the parameters say is to count.
+            # Some checkpoints set penalties and beams; only ``params`` may count.
             "repetition_penalty": 1.0,
             "no_repeat_ngram_size": 0,
             "num_beams": 1,
@@ -456,9 +455,9 @@ class TransformersLLM:
 
 @contextmanager
 def _given_once(model: Any, beside: Mapping[str, torch.Tensor]) -> Iterator[None]:
-    """Within the block, what goes beside ``inputs_embeds`` is passed with them; later steps pass the ids of new tokens.
+    """Within the block, further inputs are passed with ``inputs_embeds`` only, not with the ids of later steps.
 
-    ``generate`` would pass it at every step.
+    ``generate`` alone would pass them at every step.
     """
 
     def add(_: Any, args: Any, kwargs: dict[str, Any]) -> Any:
@@ -473,5 +472,5 @@ def _given_once(model: Any, beside: Mapping[str, torch.Tensor]) -> Iterator[None
 
 
 def _positions(model: Any) -> int | None:
-    """How many tokens the model has positions for, where its configuration says so."""
+    """The number of positions of the model, if its configuration names it."""
     return getattr(model.config.get_text_config(), "max_position_embeddings", None)

@@ -1,6 +1,6 @@
-"""A checkpoint's input embeddings alone: they turn token ids and soft prompt embeddings into prompt embeddings.
+"""Any model that vLLM runs, in this process, with soft prompts as prompt embeddings; no fork of vLLM.
 
-Any model that vLLM runs, in this process, with soft prompts as prompt embeddings: stock vLLM, no fork.
+``InputEmbeddings`` reads a checkpoint's input embeddings, from which prompt embeddings are made.
 """
 
 from __future__ import annotations
@@ -39,10 +39,10 @@ _WHOLE, _INDEX = "model.safetensors", "model.safetensors.index.json"
 
 
 class InputEmbeddings:
-    """Token ids to the rows that a model's first layer sees.
+    """Maps token ids to the inputs of a model's first layer.
 
     Args:
-        table: float (vocabulary, hidden): one row a token.
+        table: float (vocabulary, hidden): one row per token.
     """
 
     def __init__(self, table: torch.Tensor) -> None:
@@ -50,16 +50,16 @@ class InputEmbeddings:
 
     @classmethod
     def load(cls, model: str, revision: str | None = None) -> InputEmbeddings:
-        """Read the one tensor out of a folder or a hub model.
+        """Read the embedding tensor of a folder or a hub model.
 
         Raises:
-            ArtifactError: The model does more with its embeddings than look them up, or has no such tensor.
+            ArtifactError: The model transforms its embeddings, or has no such tensor.
             NotFoundError: There are no safetensors.
         """
         name = _layer_name(model, revision)
         for file in _files(model, revision, name):
             with safe_open(file, framework="pt") as tensors:
-                # Checkpoints of a bare model leave out the prefix that the causal model puts before its names.
+                # Checkpoints of a base model leave out the prefix of the causal model's names.
                 known: list[str] = tensors.keys()
                 stored = next((key for key in known if name == key or name.endswith(f".{key}")), None)
                 if stored is not None:
@@ -72,12 +72,12 @@ class InputEmbeddings:
         return int(self._table.shape[1])
 
     def embed(self, ids: np.ndarray, positions: np.ndarray, rows: np.ndarray) -> torch.Tensor:
-        """(n, hidden), of the table's dtype: the rows of ``ids``, with ``rows`` in the places of the virtual tokens.
+        """(n, hidden), of the table's dtype: the embeddings of ``ids``, with ``rows`` at the virtual tokens.
 
         Args:
-            ids: int (n,): token ids, anything at the virtual tokens.
-            positions: int (n_virtual_tokens,): where the virtual tokens are.
-            rows: float (n_virtual_tokens, hidden): what fills them.
+            ids: int (n,): token ids, any at the virtual tokens.
+            positions: int (n_virtual_tokens,): indices of the virtual tokens.
+            rows: float (n_virtual_tokens, hidden): their soft prompt embeddings.
         """
         embeds = self._table[torch.from_numpy(ids.astype(np.int64))]
         embeds[torch.from_numpy(positions)] = torch.from_numpy(rows.astype(np.float32)).to(embeds.dtype)
@@ -85,7 +85,7 @@ class InputEmbeddings:
 
 
 def _layer_name(model: str, revision: str | None) -> str:
-    """What the table is called among the model's parameters, told from its code without its weights."""
+    """The name of the table among the model's parameters, from the model's class without its weights."""
     config = AutoConfig.from_pretrained(model, revision=revision)
     with torch.device("meta"):
         empty: Any = AutoModelForCausalLM.from_config(config)
@@ -99,7 +99,7 @@ def _layer_name(model: str, revision: str | None) -> str:
 
 
 def _files(model: str, revision: str | None, name: str) -> Iterator[Path]:
-    """The files that may hold a tensor: of a checkpoint in parts the one that its index names."""
+    """The files that may hold a tensor: for a sharded checkpoint the one in its index."""
     found = {"revision": revision, "_raise_exceptions_for_missing_entries": False}
     index = cached_file(model, _INDEX, **found)
     parts = json.loads(Path(index).read_text(encoding="utf-8"))["weight_map"] if index else {}
@@ -115,7 +115,7 @@ EXTRA = "vllm"
 
 
 class VllmLLM:
-    """A causal language model behind vLLM's engine, which batches and schedules by itself.
+    """A causal language model in vLLM's engine, which batches and schedules.
 
     A prompt without virtual tokens is sent as token ids, one with virtual tokens as embeddings: those of the
     checkpoint's table with the soft prompt embeddings inserted.
@@ -126,13 +126,13 @@ class VllmLLM:
         embeddings: Loads the model's input embeddings; called at the first soft prompt.
         sampling: ``vllm.SamplingParams``.
         name: Model and revision, for records.
-        settings: Of the engine, beside the model's own; they tell one record of answers from another.
+        settings: Further settings of the engine; part of the cache keys.
         max_prompt_tokens: See ``BackboneConfig``.
         history_tokens: See ``PromptTokenizer``.
         progress: Show a bar while generating.
-        stops: Ids that end a text by the model's own settings.
+        stops: End-of-text ids of the model's settings.
         template_arguments: See ``prompts.tokenization.chat_template_parts``.
-        thinking: How thoughts are told from answers.
+        thinking: How thinking is separated from answers.
     """
 
     supports: frozenset[Capability] = frozenset({"soft", "seed"})
@@ -171,8 +171,8 @@ class VllmLLM:
 
         Raises:
             MissingDependencyError: vLLM is not installed.
-            ConfigError: A device is named; vLLM is built for one.
-            NotFoundError: Neither a folder nor a name that can be fetched from here.
+            ConfigError: A device is named; vLLM is built for a single kind of device.
+            NotFoundError: Neither a folder nor a model that can be downloaded.
         """
         vllm = require("vllm", extra=EXTRA)
         if config.device != "auto":
@@ -194,7 +194,7 @@ class VllmLLM:
             tokenizer_revision=config.revision,
             dtype=config.dtype,
             enable_prompt_embeds=True,
-            # Blocks of embeddings have no token ids to be told apart by, and a wrong hit is a wrong answer.
+            # Blocks of embeddings have no token ids as keys, and a wrong hit would give a wrong answer.
             enable_prefix_caching=False,
             **{"disable_log_stats": True, **config.engine},
         )
@@ -217,7 +217,7 @@ class VllmLLM:
 
     @property
     def identity(self) -> str:
-        """What its answers depend on beside prompt and parameters: what a record of them is kept under."""
+        """What answers depend on, except prompt and parameters; part of the cache keys."""
         limits = {"max_prompt_tokens": self.prompts.max_tokens, "history_tokens": self.prompts.history_tokens}
         how = {"dtype": str(self._dtype), "engine": self._settings, **own_identity(self.prompts, self._thinking)}
         return json.dumps({"backend": "vllm", "model": self.name, **limits, **how}, sort_keys=True, default=str)
@@ -234,10 +234,10 @@ class VllmLLM:
     def generate(
         self, prompts: Sequence[Prompt], params: SamplingParams, *, schema: Schema | None = None
     ) -> list[Completion]:
-        """See ``LLM.generate``. Every prompt is sampled with the seed itself, whatever is computed beside it.
+        """See ``LLM.generate``. Every prompt is sampled with the seed, independently of the rest of the batch.
 
         Raises:
-            ConfigError: A schema is asked for.
+            ConfigError: A schema is given.
             ArtifactError: The soft prompt embeddings are of another shape, or the model takes none.
         """
         if schema is not None:
@@ -255,7 +255,7 @@ class VllmLLM:
         ]
 
     def negative_log_likelihood(self, prompts: Sequence[Prompt], references: Sequence[str]) -> np.ndarray:
-        """Not to be had for prompt embeddings, so not offered at all, as ``supports`` says.
+        """Not supported, because vLLM gives no likelihoods for prompt embeddings.
 
         Raises:
             ConfigError: Always.
@@ -263,7 +263,7 @@ class VllmLLM:
         raise ConfigError(f"{self.name}: vLLM gives no likelihoods here", hint="use the backend 'transformers'")
 
     def close(self) -> None:
-        """End the engine's process and free its memory; nothing can be asked afterwards."""
+        """End the engine's process and free its memory; the model cannot be used afterwards."""
         self.engine.llm_engine.engine_core.shutdown()
 
     def __enter__(self) -> Self:
