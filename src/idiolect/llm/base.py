@@ -89,7 +89,8 @@ class Completion:
     kept_entries: tuple[int, ...] = ()
     """History entries that fitted the budget."""
     seconds: float = 0.0
-    """Wall time of the batch divided by its size; for an endpoint, of the prompt itself, pauses and retries included."""
+    """Wall time of the batch divided by its size; for an endpoint, of the prompt itself, pauses and retries
+    included."""
     thinking: str = ""
     """The thinking of a reasoning model before its answer; never part of ``text``."""
     thinking_tokens: int = 0

@@ -106,7 +106,7 @@ class ResultDispatcher:
             held.set_result(None) if received else held.set_exception(DispatchClosedError())
 
     def _received(self, answers: list[Answer]) -> bool:
-        """Whether the results were received. Exceptions are kept, because they would end the loop or block the tasks."""
+        """Whether the results were received. Exceptions are kept: raised here, they would end the loop."""
         with self._receiving:
             if self._open:
                 try:

@@ -56,8 +56,8 @@ class OpenAIConfig(Config):
     reasoning_model: bool = False
     """The model thinks before every answer, so a reply without a closing tag is unfinished thinking."""
     thinking_tags: Tags = ()
-    """Further tags around thinking, in addition to the known ones: ``plan`` for ``<plan>...</plan>``, ``[PLAN]``, or a pair of
-    an opening and a closing mark."""
+    """Further tags around thinking, in addition to the known ones: ``plan`` for ``<plan>...</plan>``, ``[PLAN]``, or a
+    pair of an opening and a closing mark."""
     schemas: bool = True
     """The endpoint can enforce a JSON schema (``response_format``)."""
     request: RequestConfig = RequestConfig()

@@ -51,7 +51,7 @@ class FakeLLM:
         return [self._complete(prompt, params) for prompt in prompts]
 
     def negative_log_likelihood(self, prompts: Sequence[Prompt], references: Sequence[str]) -> np.ndarray:
-        """Nats of a unigram model over the prompt's words: the more of a reference is in the prompt, the likelier it is."""
+        """Nats of a unigram model over the prompt's words."""
         return np.array([_unigram_nats(p, r) for p, r in zip(prompts, references, strict=True)])
 
     def _complete(self, prompt: Prompt, params: SamplingParams) -> Completion:

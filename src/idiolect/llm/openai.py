@@ -146,7 +146,8 @@ class OpenAILLM:
                 pass  # Ctrl-C just before a thread begins to wait is handled late
             run.result()
         finally:
-            # If the interrupt comes before there is a run to cancel, the first answer that is not received ends the run.
+            # If the interrupt comes before there is a run to cancel, the first answer that is not received ends the
+            # run.
             handover.close()
             if run is not None:
                 run.cancel()

@@ -104,8 +104,8 @@ class BackboneConfig(Config):
     """The model thinks before every answer, so a reply without a closing tag is unfinished thinking. Not needed if the
     chat template opens the thinking."""
     thinking_tags: Tags = ()
-    """Further tags around thinking, in addition to the known ones: ``plan`` for ``<plan>...</plan>``, ``[PLAN]``, or a pair of
-    an opening and a closing mark."""
+    """Further tags around thinking, in addition to the known ones: ``plan`` for ``<plan>...</plan>``, ``[PLAN]``, or a
+    pair of an opening and a closing mark."""
     engine: dict[str, Any] = Field(default_factory=dict)
     """Further arguments of vLLM's ``LLM``, for instance ``gpu_memory_utilization`` or ``tensor_parallel_size``."""
 

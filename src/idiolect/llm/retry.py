@@ -1,8 +1,8 @@
 """Transport of requests to an endpoint: connections, rate limits, retries, and the classification of errors.
 
-- ``Transport`` sends bodies with the official client's HTTP client.
+- ``ChatClient`` sends bodies with the official client's HTTP client.
 - ``RateLimiter`` keeps to requests and tokens per minute.
-- ``Retries`` is exponential backoff with jitter within a deadline, never before the server's requested wait.
+- ``Backoff`` is exponential backoff with jitter within a deadline, never before the server's requested wait.
 - ``classify*`` turn exceptions and error responses into failures: by status, code, type, parameter and requested wait;
   by the text of the message only if an endpoint gives nothing else.
 """
@@ -80,7 +80,7 @@ class ChatClient:
         account, base_url = _account(base_url), without_passwords(base_url)
         hooks = {"request": [partial(_stay, self._httpx.URL(base_url))], "response": [self._bound]}
         self._http = layer(limits=limits, event_hooks=hooks)
-        # No retries here: they are counted, and end at a deadline, in ``Retries``.
+        # No retries here: they are counted, and end at a deadline, in ``Backoff``.
         self._client = openai.AsyncOpenAI(
             base_url=base_url,
             api_key=key,
@@ -199,8 +199,8 @@ class LimitConfig(Config):
     tokens_per_minute: float | None = Field(default=None, gt=0)
     """Prompt and completion together; the longest reply is reserved and corrected after the answer."""
     max_reply_bytes: int | None = Field(default=None, gt=0)
-    """Largest reply; a larger one is a failure. None: 256 KiB plus 512 bytes per token that the reply may have. Raise it
-    if ``request.extra`` asks for token likelihoods."""
+    """Largest reply; a larger one is a failure. None: 256 KiB plus 512 bytes per token that the reply may have. Raise
+    it if ``request.extra`` asks for token likelihoods."""
 
     def reply_bytes(self, max_new_tokens: int) -> int:
         """The largest reply of so many tokens, in bytes."""
@@ -258,8 +258,8 @@ class RetryConfig(Config):
     attempts: int = Field(default=6, gt=0)
     """Most requests per prompt; those answered by rate limiting (429) are not counted."""
     timeout_s: float = Field(default=300.0, gt=0)
-    """Of one request, from sending to the last byte of its reply. Keep it above 30 s, for which another process may lock
-    the answer cache; meanwhile no reply is read."""
+    """Of one request, from sending to the last byte of its reply. Keep it above 30 s, for which another process may
+    lock the answer cache; meanwhile no reply is read."""
     deadline_s: float = Field(default=900.0, gt=0)
     """Of all requests of a prompt with the pauses between them; waiting for the limits is not counted."""
     base_s: float = Field(default=0.5, gt=0)
@@ -306,8 +306,8 @@ class Backoff:
 def wait_asked_for(headers: Mapping[str, str], body: Any = None, *, limited: bool = False) -> float | None:
     """Seconds that a server asks to wait; None: it does not say.
 
-    Sources, in this order: ``retry-after-ms`` and ``Retry-After`` (seconds or a date); ``RetryInfo.retryDelay``, then "try
-    again in 1.2s" and the like, in the body; the reset times of the rate limits.
+    Sources, in this order: ``retry-after-ms`` and ``Retry-After`` (seconds or a date); ``RetryInfo.retryDelay``, then
+    "try again in 1.2s" and the like, in the body; the reset times of the rate limits.
 
     Args:
         headers: Of the response.
