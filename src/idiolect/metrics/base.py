@@ -1,9 +1,7 @@
-"""The seam of metrics: per-segment statistics apart from aggregation, so that bootstrap and paired tests come free.
+"""The interface of metrics: statistics per segment, aggregated separately, as bootstrap and paired tests need it.
 
-What the metrics share: aggregates that need only the sum of the rows, and the checks of their inputs.
-
-An aggregate that is a function of ``stats.sum(axis=0)`` is computed for a thousand bootstrap resamples with one matrix
-product; every metric of this package is one.
+Also the base of aggregates that are a function of ``stats.sum(axis=0)``: they are computed for a thousand bootstrap
+resamples with one matrix product. Every metric of this package is one.
 """
 
 from __future__ import annotations
@@ -19,7 +17,7 @@ from idiolect.errors import InputError
 
 @dataclass(frozen=True, slots=True)
 class Signature:
-    """Everything a number depends on, as ``key:value|key:value`` (after sacrebleu)."""
+    """Everything that a score depends on, as ``key:value|key:value`` (after sacrebleu)."""
 
     fields: tuple[tuple[str, str], ...]
 
@@ -41,11 +39,11 @@ class Metric(Protocol):
         ...
 
     def segments(self, predictions: Sequence[str], references: Sequence[str]) -> np.ndarray:
-        """float64 (n, n_stats): sufficient statistics of every pair; an empty prediction is a valid one."""
+        """float64 (n, n_stats): sufficient statistics of every pair; a prediction may be empty."""
         ...
 
     def aggregate(self, stats: np.ndarray) -> float:
-        """The corpus score of rows of ``segments`` (any subset or resample of them)."""
+        """The overall score of rows of ``segments``, or of any subset or resample of them."""
         ...
 
     def signature(self) -> Signature:
@@ -54,7 +52,7 @@ class Metric(Protocol):
 
 
 class Aggregate(Protocol):
-    """The half of a ``Metric`` that needs no texts: per-segment statistics to one number."""
+    """The part of a ``Metric`` that needs no texts: statistics per segment to one score."""
 
     @property
     def name(self) -> str:
@@ -77,14 +75,14 @@ class Aggregate(Protocol):
 
 @runtime_checkable
 class SufficientStatistics(Protocol):
-    """An aggregate that is known from sums alone."""
+    """An aggregate that needs only the sums of the statistics."""
 
     def score_totals(self, totals: np.ndarray, counts: np.ndarray) -> np.ndarray:
         """Scores of many sets of segments at once.
 
         Args:
             totals: float64 (n_sets, n_stats): the sum of each set's rows.
-            counts: float64 (n_sets,): how many rows each set has; at least 1.
+            counts: float64 (n_sets,): the number of rows of each set; at least 1.
 
         Returns:
             float64 (n_sets,).
@@ -93,7 +91,7 @@ class SufficientStatistics(Protocol):
 
 
 class AdditiveScore:
-    """Base of aggregates that define ``score_totals`` and get ``aggregate`` from it."""
+    """Base of aggregates: ``aggregate`` follows from ``score_totals``."""
 
     def score_totals(self, totals: np.ndarray, counts: np.ndarray) -> np.ndarray:
         """Means of the first statistic; see ``SufficientStatistics``."""
@@ -111,10 +109,10 @@ class AdditiveScore:
 
 
 class Mean(AdditiveScore):
-    """The mean of numbers that come with the samples, such as a reference's negative log-likelihood.
+    """The mean of given numbers, such as a reference's negative log-likelihood.
 
     Args:
-        name: What the numbers are, for tables.
+        name: Name in tables.
         greater_is_better: Whether a higher mean is the better one.
         unit: Unit of the numbers, for the signature ("nats/text").
     """
@@ -131,14 +129,14 @@ class Mean(AdditiveScore):
 
 
 def score_each(metric: Aggregate, stats: np.ndarray) -> np.ndarray:
-    """float64 (n,): what each of float64 (n, n_stats) rows scores on its own."""
+    """float64 (n,): the score of each row of float64 (n, n_stats) on its own."""
     if isinstance(metric, SufficientStatistics):
         return metric.score_totals(stats, np.ones(len(stats)))
     return np.array([metric.aggregate(stats[place : place + 1]) for place in range(len(stats))])
 
 
 def check_pairs(predictions: Sequence[str], references: Sequence[str]) -> None:
-    """Refuse predictions and references that cannot be pairs.
+    """Check that predictions and references are pairs.
 
     Raises:
         InputError: A single text was given for a list, or the two are of different lengths.
@@ -147,10 +145,10 @@ def check_pairs(predictions: Sequence[str], references: Sequence[str]) -> None:
         raise InputError("a metric takes lists of texts, not one text", hint="put the text into a list")
     if len(predictions) != len(references):
         raise InputError(
-            f"{len(predictions)} predictions but {len(references)} references", hint="one of each a sample"
+            f"{len(predictions)} predictions but {len(references)} references", hint="pass one of each per sample"
         )
 
 
 def column(values: Sequence[float]) -> np.ndarray:
-    """float64 (n, 1) of one number a segment."""
+    """float64 (n, 1) of one number per segment."""
     return np.asarray(values, dtype=np.float64).reshape(-1, 1)

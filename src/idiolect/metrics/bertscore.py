@@ -22,15 +22,14 @@ MINILM_LAYERS = 6
 class BertScore(AdditiveScore):
     """Mean BERTScore F1 (Zhang et al. 2020) over samples, about 0 to 1: no idf weights, no rescaling.
 
-    bert_score lets padding count as similarity 0, so that a poor pair's score moves in the fifth decimal with the texts
-    it is batched with.
+    In bert_score padding counts as similarity 0, so the score of a poor pair depends on its batch in the fifth decimal.
 
     Args:
         model: Name or folder of a Hugging Face model; None: the MiniLM that ships as a package, which needs no network.
-        layers: Layer whose vectors are compared; None: bert_score's own choice for the model, the last for MiniLM.
+        layers: Layer whose vectors are compared; None: bert_score's choice for the model, the last one for MiniLM.
         batch_size: Texts encoded at once.
         device: Torch device; None: the first GPU if there is one.
-        name: What tables call it.
+        name: Name in tables.
 
     Raises:
         ConfigError: No layer was named and bert_score knows none for the model.
@@ -56,7 +55,7 @@ class BertScore(AdditiveScore):
         self._device = device
 
     def segments(self, predictions: Sequence[str], references: Sequence[str]) -> np.ndarray:
-        """float64 (n, 1): F1 of each pair; 0 where either text is blank."""
+        """float64 (n, 1): F1 of each pair; 0 if either text is blank."""
         check_pairs(predictions, references)
         scores = np.zeros((len(predictions), 1))
         for chunk in self._chunks(predictions, references):
@@ -71,7 +70,7 @@ class BertScore(AdditiveScore):
         return Signature((*fields, ("idf", "no"), ("rescale", "no"), ("aggregate", "mean"), *versions))
 
     def _chunks(self, predictions: Sequence[str], references: Sequence[str]) -> Iterator[list[int]]:
-        """Places of pairs that can be scored (bert_score fails on blank texts), alike in length to save padding."""
+        """Indices of pairs that can be scored (bert_score fails on blank texts), sorted by length to save padding."""
         full = [k for k in range(len(predictions)) if predictions[k].strip() and references[k].strip()]
         full.sort(key=lambda k: len(predictions[k]) + len(references[k]), reverse=True)
         return (full[start : start + CHUNK] for start in range(0, len(full), CHUNK))

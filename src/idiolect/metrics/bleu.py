@@ -52,7 +52,7 @@ class Bleu(AdditiveScore):
         return np.array(rows, dtype=np.float64).reshape(-1, 2 + 2 * ORDER)
 
     def unscored(self, references: Sequence[str]) -> np.ndarray:
-        """Bool (n,): references without a token, against which a score means nothing."""
+        """Bool (n,): references without a token, for which a score is meaningless."""
         return scripts.blank(references)
 
     def score_totals(self, totals: np.ndarray, counts: np.ndarray) -> np.ndarray:
@@ -67,7 +67,7 @@ class Bleu(AdditiveScore):
         return np.where(defined, 100 * np.exp(brevity + precision), 0.0)
 
     def signature(self) -> Signature:
-        """Sacrebleu's own fields and version; the tokenizers are those of the samples scored so far."""
+        """The fields and version of sacrebleu; the tokenizers are those of the samples scored so far."""
         tokens = "+".join(sorted(self._counters)) or "13a"
         fields = (("nrefs", "1"), ("case", "mixed"), ("eff", "no"), ("tok", tokens), ("smooth", "exp"))
         return Signature((("metric", "bleu"), *fields, ("sacrebleu", version("sacrebleu"))))
@@ -96,7 +96,7 @@ class ChrF(AdditiveScore):
         return np.array(rows, dtype=np.float64).reshape(-1, 3 * CHARACTERS)
 
     def unscored(self, references: Sequence[str]) -> np.ndarray:
-        """Bool (n,): references without a character, against which a score means nothing."""
+        """Bool (n,): references without a character, for which a score is meaningless."""
         return scripts.blank(references)
 
     def score_totals(self, totals: np.ndarray, counts: np.ndarray) -> np.ndarray:
@@ -110,7 +110,7 @@ class ChrF(AdditiveScore):
         return 100 * (1 + BETA**2) * precision * recall / np.where(weighted > 0, weighted, 1)
 
     def signature(self) -> Signature:
-        """Sacrebleu's own fields and version."""
+        """The fields and version of sacrebleu."""
         fields = (
             ("nrefs", "1"),
             ("case", "mixed"),
@@ -135,8 +135,8 @@ def _counter(tokenize: str) -> BLEU:
     if tokenize not in BLEU.TOKENIZERS:
         raise ConfigError(f"unknown tokenizer {tokenize!r}", hint=suggest(tokenize, BLEU.TOKENIZERS))
     try:
-        # The effective order changes the sentence score, which is not used, not the counts: without it sacrebleu
-        # warns at every sentence.
+        # The effective order changes only sentence scores, which are not used; without it sacrebleu warns at every
+        # sentence.
         return BLEU(tokenize=tokenize, effective_order=True)
     except (ImportError, RuntimeError) as error:
         raise MissingDependencyError(

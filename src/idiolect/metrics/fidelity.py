@@ -34,10 +34,10 @@ CLIP = 3.0
 
 
 class _MeanOfKnown(Mean):
-    """A mean of plain numbers, or over those samples of which it is known: rows of a number and 1, or of 0 and 0."""
+    """A mean over known values: of one column, or of rows (value, 1) if it is known and (0, 0) if not."""
 
     def score_totals(self, totals: np.ndarray, counts: np.ndarray) -> np.ndarray:
-        """See ``SufficientStatistics``; 0 for a set of samples without a known one."""
+        """See ``SufficientStatistics``; 0 for a set without known values."""
         known = totals[:, 1] if totals.shape[1] > 1 else counts
         return np.divide(totals[:, 0], known, out=np.zeros(len(known)), where=known > 0)
 
@@ -49,7 +49,7 @@ DISTANCE = Mean("trait-distance", greater_is_better=False, unit="SD")
 
 
 class Fidelity(NamedTuple):
-    """One value a sample."""
+    """One value per sample."""
 
     cosine: np.ndarray
     """float64 (n,), -1 to 1: between the text's difference and the user's. 0 for a text like the peers', and on average
@@ -75,7 +75,7 @@ class StyleTargets:
     centre: np.ndarray
     """float64 (n_measures,), in SD: the mean clipped difference, which is not 0 if a measure is skewed."""
     known: np.ndarray
-    """bool (n,): samples whose users write in English, of which alone style is measured."""
+    """bool (n,): samples whose users write in English; only for them style is measured."""
 
     @classmethod
     def of(cls, samples: Sequence[Sample], reviews: pl.DataFrame) -> StyleTargets:
@@ -83,13 +83,12 @@ class StyleTargets:
 
         Reviews that are not in English are left out.
 
-        The user's own reviews of the sample's item count neither as peers nor as profile, so that a target among
+        The user's own reviews of the sample's item count neither as peers nor as profile, so that a target that is in
         ``reviews`` by mistake does not leak into its sample's reference.
 
         Args:
-            samples: What is to be written, user and item of each.
-            reviews: ``user``, ``item`` and ``text``, a row a review: everybody's, the users' own earlier ones among
-                them.
+            samples: The samples that are written.
+            reviews: ``user``, ``item`` and ``text``, one row per review, of all users.
 
         Raises:
             InputError: There are no reviews.
@@ -113,7 +112,7 @@ class StyleTargets:
 
     @classmethod
     def _unknown(cls, n: int) -> StyleTargets:
-        """Of samples about which there is nothing in English."""
+        """Targets of samples without any English review."""
         rows, nothing = np.zeros((n, N_MEASURES)), np.zeros(N_MEASURES)
         counts = np.zeros(n, dtype=np.int64)
         return cls(
@@ -123,7 +122,7 @@ class StyleTargets:
     def differences(self, texts: Sequence[str]) -> np.ndarray:
         """float64 (n, n_measures), in SD: clipped, centred difference of each text to its item's peers.
 
-        The difference of an empty text is 0, so that a missing answer does not look like a short one; so is that of a
+        The difference of an empty text is 0, so that a missing answer does not count as a short one. It is also 0 for a
         text that is not English, to which the measures do not apply.
         """
         found = _clipped(measure(texts) - self.peer_mean, self.sd) - self.centre
@@ -132,7 +131,7 @@ class StyleTargets:
         return found
 
     def rows(self, texts: Sequence[str]) -> np.ndarray:
-        """The cosines of one text a sample as ``FIDELITY`` aggregates them.
+        """The cosines of one text per sample as ``FIDELITY`` aggregates them.
 
         Returns:
             float64 (n,) if every sample's is known, else float64 (n, 2): the cosine and 1, or 0 and 0.
@@ -141,13 +140,13 @@ class StyleTargets:
         return cosine if self.known.all() else np.column_stack([np.where(self.known, cosine, 0), self.known])
 
     def score(self, texts: Sequence[str]) -> Fidelity:
-        """How faithful one text a sample is; the users' own texts give the score that can be hoped for.
+        """The fidelity of one text per sample; the users' own texts give an upper reference.
 
         Raises:
             InputError: There is another number of texts than of samples.
         """
         if len(texts) != len(self.peer_mean):
-            raise InputError(f"{len(texts)} texts for {len(self.peer_mean)} samples", hint="one text a sample")
+            raise InputError(f"{len(texts)} texts for {len(self.peer_mean)} samples", hint="pass one text per sample")
         found = self.differences(texts)
         norms = np.linalg.norm(found, axis=1) * np.linalg.norm(self.profile, axis=1)
         cosine = np.divide((found * self.profile).sum(axis=1), norms, out=np.zeros(len(found)), where=norms > 0)
@@ -155,7 +154,7 @@ class StyleTargets:
 
 
 def _codes(known: pl.Series, asked: Sequence[str]) -> np.ndarray:
-    """Codes of the ids in ``known`` and, after them, in ``asked``."""
+    """Codes of the ids in ``known``, then of those in ``asked``."""
     return codes(pl.concat([known.cast(pl.String), pl.Series(known.name, asked, dtype=pl.String)]))
 
 
@@ -188,7 +187,7 @@ def _peer_means(values: np.ndarray, users: np.ndarray, items: np.ndarray) -> np.
 
 
 def _sums_of(values: np.ndarray, groups: np.ndarray, asked: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Sum and number of the rows of each group asked for; 0 for a group without rows."""
+    """Sum and number of the rows of each requested group; 0 for a group without rows."""
     _, places = np.unique(np.concatenate([groups, asked]), return_inverse=True)
     n_groups, of_rows, of_asked = int(places.max()) + 1, places[: len(values)], places[len(values) :]
     return group_sums(values, of_rows, n_groups)[of_asked], np.bincount(of_rows, minlength=n_groups)[of_asked]

@@ -1,9 +1,8 @@
-"""Where METEOR's synonyms come from: nltk's own data, a WordNet folder of the system, or nowhere.
+"""METEOR as nltk computes it, with every choice that changes the score in its signature.
 
-nltk reads WordNet only out of its data folders and wants files that Debian's ``wordnet-base`` leaves out. The reader
-here takes a folder as it is: it overrides how files are opened and supplies the one missing file it needs.
-
-METEOR as nltk computes it, with every choice that changes the number in its signature.
+Synonyms come from nltk's data or a WordNet folder of the system; without either only words and stems match. nltk reads
+WordNet only from its data folders, and needs files that Debian's ``wordnet-base`` leaves out; the reader here takes any
+folder and supplies the one missing file.
 """
 
 from __future__ import annotations
@@ -33,26 +32,26 @@ from idiolect.metrics.base import AdditiveScore, Signature, check_pairs, column
 VARIABLE = "IDIOLECT_WORDNET"
 """Environment variable that names a folder with WordNet's ``data.*`` and ``index.*`` files."""
 SYSTEM_FOLDER = Path("/usr/share/wordnet")
-"""Where Debian and its kin install it."""
+"""Where Debian-based systems install WordNet."""
 
 _LEXICOGRAPHER_FILES = 45
 _LOG = logging.getLogger(__name__)
 
 
 class Synonyms(Protocol):
-    """What METEOR asks of WordNet."""
+    """The part of WordNet that METEOR uses."""
 
     def synsets(self, word: str, /) -> Sequence[Any]:
-        """The synonym sets that hold ``word``."""
+        """The synonym sets with ``word``."""
         ...
 
 
 class WordNet:
-    """A source of synonyms that looks each word up once.
+    """A source of synonyms with a cache.
 
     Args:
-        source: The reader asked.
-        label: Which WordNet it is, for signatures ("3.0-system"; "none").
+        source: The reader.
+        label: The WordNet's version and origin, for signatures ("3.0-system"; "none").
     """
 
     def __init__(self, source: Synonyms, label: str) -> None:
@@ -64,10 +63,10 @@ def find_wordnet(folder: Path | None = None) -> WordNet:
     """The WordNet of a named folder, else nltk's own, else the system's, else none.
 
     Args:
-        folder: A folder with WordNet's files; None: what ``IDIOLECT_WORDNET`` names, else search.
+        folder: A folder with WordNet's files; None: the one that ``IDIOLECT_WORDNET`` names, else search.
 
     Raises:
-        NotFoundError: A folder was named and has no WordNet in it.
+        NotFoundError: The named folder has no WordNet.
     """
     named = folder or (Path(os.environ[VARIABLE]) if os.environ.get(VARIABLE) else None)
     if named is not None and not _has_wordnet(named):
@@ -92,11 +91,11 @@ class _NoSynonyms:
 
 
 NO_SYNONYMS = _NoSynonyms()
-"""For words of languages that WordNet does not know."""
+"""For languages other than WordNet's."""
 
 
 class _Unused(PathPointer):
-    """A root for a reader that opens its files itself; a path as root would have to lie in nltk's data folders."""
+    """The root of a reader that opens its files itself; a path would have to be in nltk's data folders."""
 
     path = "WordNet"
 
@@ -113,12 +112,12 @@ class _Unused(PathPointer):
 class _FolderReader(WordNetCorpusReader):
     def __init__(self, folder: Path) -> None:
         self._folder = folder
-        # Any reader but None keeps nltk from warning that there are no other languages; it is never asked.
+        # Any reader but None keeps nltk from warning that there are no other languages; it is never used.
         super().__init__(_Unused(), omw_reader=())
 
     def open(self, file: str) -> io.TextIOBase:
-        """A stream over the file's bytes in memory: seekable by byte, and no handle to leak."""
-        if file == "lexnames":  # not shipped by Debian; only its length is used in looking synonyms up
+        """A stream over the file's bytes in memory, seekable by byte."""
+        if file == "lexnames":  # not shipped by Debian; only its length matters for synonyms
             return io.StringIO("".join(f"{number:02d}\tunnamed\t0\n" for number in range(_LEXICOGRAPHER_FILES)))
         return io.TextIOWrapper(io.BytesIO((self._folder / file).read_bytes()), encoding="latin-1")
 
@@ -153,12 +152,12 @@ ALPHA, BETA, GAMMA = 0.9, 3.0, 0.5
 class Meteor(AdditiveScore):
     """Mean METEOR (Lavie and Agarwal 2007) over samples, 0 to 1: words, then Porter stems, then WordNet synonyms.
 
-    Tokens are nltk's word tokenizer's on the whole text, because its sentence splitter needs a download. Porter's stems
-    and WordNet are English: if a reference is in another language or script, words match exactly or not at all
+    Tokens are from nltk's word tokenizer on the whole text, because its sentence splitter needs a download. Porter's
+    stems and WordNet are English: if a reference is in another language or script, only equal words match
     (``scripts.unicode_tokens``).
 
     Args:
-        wordnet: A folder with WordNet's files; None: see ``wordnet.find_wordnet``.
+        wordnet: A folder with WordNet's files; None: see ``find_wordnet``.
     """
 
     name = "meteor"
@@ -171,20 +170,20 @@ class Meteor(AdditiveScore):
         self._met: set[str] = set()
 
     def segments(self, predictions: Sequence[str], references: Sequence[str]) -> np.ndarray:
-        """float64 (n, 1): METEOR of each pair; 0 where nothing matches, or there is no token (see ``unscored``)."""
+        """float64 (n, 1): METEOR of each pair; 0 if nothing matches, or without a token (see ``unscored``)."""
         check_pairs(predictions, references)
         english = is_english(references)
         self._met.update("latin" if one else "other" for one in english)
         return column([self._score(*one) for one in zip(predictions, references, english, strict=True)])
 
     def unscored(self, references: Sequence[str]) -> np.ndarray:
-        """Bool (n,): references without a token, against which a score means nothing."""
+        """Bool (n,): references without a token, for which a score is meaningless."""
         return scripts.blank(references)
 
     def signature(self) -> Signature:
         """Tokenizer, stemmer, WordNet (``none``: words and stems only), parameters and version.
 
-        Where samples scored so far were matched by words alone, that stands beside the English way.
+        If samples so far were matched by words only, both ways are named.
         """
         ways = (("NLTKWordTokenizer", "unicode"), ("porter", "none"), (self._synonyms.label, "none"))
         said = [scripts.label(usual, other, self._met) for usual, other in ways]
@@ -195,7 +194,7 @@ class Meteor(AdditiveScore):
     def _score(self, prediction: str, reference: str, english: bool) -> float:
         tokenize = self._tokenizer.tokenize if english else scripts.unicode_tokens
         stemmer: Any = self._stemmer if english else _AsItIs()
-        # nltk's annotation asks for its reader; it calls nothing but ``synsets``
+        # nltk's annotation wants its reader; only ``synsets`` is called
         wordnet: Any = self._synonyms if english else NO_SYNONYMS
         return single_meteor_score(
             tokenize(reference),
@@ -209,7 +208,7 @@ class Meteor(AdditiveScore):
 
 
 def is_english(references: Sequence[str]) -> list[bool]:
-    """Which references are matched the English way: those in Latin script that do not tell another language."""
+    """Which references are matched as English: those in Latin script without signs of another language."""
     told = detect(references).tolist()
     return [scripts.kind_of(text) == "latin" and one >= 0 for text, one in zip(references, told, strict=True)]
 
@@ -222,7 +221,7 @@ class _AsItIs:
 
 
 class _CachedStemmer(PorterStemmer):
-    """Porter's stemmer, each word stemmed once."""
+    """Porter's stemmer with a cache."""
 
     def __init__(self) -> None:
         super().__init__()

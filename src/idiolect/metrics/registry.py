@@ -1,4 +1,4 @@
-"""Which metrics there are, and which package each needs."""
+"""The registry of metrics, and the package that each needs."""
 
 from __future__ import annotations
 
@@ -28,8 +28,7 @@ VARIANTS: Mapping[str, tuple[str, str, str]] = MappingProxyType(
         **{f"{of}-{how}": (of, "tokens", how) for of in ("rouge1", "rougeL") for how in ("rouge_score", "unicode")},
     }
 )
-"""Metrics with one tokenizer for all samples, not that of each reference's script: by name the metric, whose name
-tables use, and its setting."""
+"""Metrics with one tokenizer for all samples instead of one per reference's script: the metric and its setting."""
 
 DEFAULT_METRICS = ("rouge1", "rougeL", "meteor", "bleu")
 """The papers' metrics that need no model."""
@@ -46,12 +45,12 @@ _PACKAGES = {
 
 
 def load_metrics(names: Iterable[str] = DEFAULT_METRICS) -> list[Metric]:
-    """The metrics of these names, ready to score, in order.
+    """The metrics of these names, in order.
 
-    Call it before generating: a name that does not exist or a package that is not installed shows here.
+    Call it before generating, so that a wrong name or a missing package shows at once.
 
     Raises:
-        ConfigError: There is no metric of a name.
+        ConfigError: A metric does not exist.
         MissingDependencyError: A metric's package is not installed.
     """
     return [_load(name) for name in names]

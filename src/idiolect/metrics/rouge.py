@@ -1,9 +1,9 @@
-"""ROUGE-1 and ROUGE-L as rouge_score computes them, with a longest common subsequence that is fast.
+"""ROUGE-1 and ROUGE-L as rouge_score computes them, with a fast longest common subsequence.
 
-Tokens and F-measure are rouge_score's own (lower-cased, runs of ``[a-z0-9]``, no stemming); where a reference is not in
-Latin script, the tokens are those of ``scripts.unicode_tokens``. rouge_score's table of the longest common subsequence
-is filled cell by cell in Python, which takes longer than generating the text; the bit-parallel
-recurrence here gives the same length with one big-integer step a token.
+Tokens and F-measure are those of rouge_score (lower-cased, runs of ``[a-z0-9]``, no stemming); if a reference is not in
+Latin script, tokens are those of ``scripts.unicode_tokens``. rouge_score fills the table of the longest common
+subsequence cell by cell in Python, which takes longer than generating the text; the bit-parallel recurrence here gives
+the same length with one big-integer step per token.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ class Rouge(AdditiveScore):
         self._matches = unigram_matches if kind == "rouge1" else longest_common_subsequence
 
     def segments(self, predictions: Sequence[str], references: Sequence[str]) -> np.ndarray:
-        """float64 (n, 1): the F-measure of each pair; 0 where either text has no token (see ``unscored``)."""
+        """float64 (n, 1): the F-measure of each pair; 0 if either text has no token (see ``unscored``)."""
         check_pairs(predictions, references)
         return column([self._score(*pair) for pair in zip(predictions, references, strict=True)])
 
@@ -51,7 +51,7 @@ class Rouge(AdditiveScore):
         return Signature((*fields, ("rouge_score", version("rouge-score"))))
 
     def unscored(self, references: Sequence[str]) -> np.ndarray:
-        """Bool (n,): references without a token, against which a score means nothing."""
+        """Bool (n,): references without a token, for which a score is meaningless."""
         if self._tokens == "rouge_score":
             return np.array([not self._tokenizer.tokenize(reference) for reference in references], dtype=bool)
         return scripts.blank(references)
@@ -85,12 +85,12 @@ def rouge_l(tokens: Tokens = "auto") -> Rouge:
 
 
 def unigram_matches(a: Sequence[str], b: Sequence[str]) -> int:
-    """How many tokens two sequences share, each counted as often as both have it."""
+    """The number of tokens that two sequences share, counted with multiplicity."""
     return (Counter(a) & Counter(b)).total()
 
 
 def longest_common_subsequence(a: Sequence[str], b: Sequence[str]) -> int:
-    """Length of the longest common subsequence (Hyyrö 2004: one addition over ``len(b)`` bits a token of ``a``)."""
+    """Length of the longest common subsequence (Hyyrö 2004: one addition over ``len(b)`` bits per token of ``a``)."""
     places: dict[str, int] = {}
     for position, token in enumerate(b):
         places[token] = places.get(token, 0) | 1 << position

@@ -1,8 +1,8 @@
-"""Tokens of any script: which kind a text needs, and what they are.
+"""Tokens of any script.
 
-The papers' tokenizers were made for English: rouge_score's knows ``[a-z0-9]`` alone and gives every text in another
-script 0, also against itself. The reference of each sample decides which tokenizer is taken, so that methods are
-compared by the same tokens.
+The papers' tokenizers are made for English: rouge_score's knows only ``[a-z0-9]`` and scores every text in another
+script 0, also against itself. The reference of each sample decides which tokenizer is used, so that all methods are
+scored with the same tokens.
 """
 
 from __future__ import annotations
@@ -16,10 +16,10 @@ import regex
 
 Kind = Literal["latin", "spaced", "chinese", "unspaced"]
 """``latin``: mostly Latin letters, or no letters at all. ``spaced``: another script that puts blanks between words.
-``chinese``: Han characters without kana. ``unspaced``: Japanese, Thai, Lao, Khmer, Burmese, Tibetan and their like."""
+``chinese``: Han characters without kana. ``unspaced``: Japanese, Thai, Lao, Khmer, Burmese, Tibetan and similar."""
 
 WITH_TOKENS = frozenset({"rouge1", "rougeL", "meteor", "bleu"})
-"""Metrics that take their tokens by the script of each reference."""
+"""Metrics whose tokens depend on the script of each reference."""
 
 _HAN = r"\p{Han}"
 _UNSPACED = r"\p{Hiragana}\p{Katakana}\p{Bopomofo}\p{Thai}\p{Lao}\p{Khmer}\p{Myanmar}\p{Tibetan}\p{Javanese}\p{Yi}"
@@ -33,7 +33,7 @@ _VISIBLE = regex.compile(r"[^\s\p{C}\p{Z}]", regex.V1)
 
 @lru_cache(maxsize=1 << 16)
 def kind_of(text: str) -> Kind:
-    """Which tokens a text needs, by the script of most of its letters."""
+    """The kind of tokens for a text, by the script of most of its letters."""
     if text.isascii():
         return "latin"
     latin, han, unspaced, letters = (sum(1 for _ in pattern.finditer(text)) for pattern in _COUNTED)
@@ -46,9 +46,9 @@ def kind_of(text: str) -> Kind:
 
 
 def unicode_tokens(text: str) -> list[str]:
-    """Words in any script, without case; in scripts without blanks between words, characters.
+    """Lower-cased words in any script; characters in scripts without blanks between words.
 
-    A text without any word gives its visible characters, so that only a blank text has no token.
+    A text without words gives its visible characters, so that only a blank text has no token.
 
     Example:
         >>> unicode_tokens("Очень вкусно, 很好吃!")
@@ -59,12 +59,12 @@ def unicode_tokens(text: str) -> list[str]:
 
 
 def blank(texts: Sequence[str]) -> np.ndarray:
-    """Bool (n,): the texts without any visible character, of which no tokenizer makes a token."""
+    """Bool (n,): texts without any visible character, and so without tokens."""
     return np.array([_VISIBLE.search(text) is None for text in texts], dtype=bool)
 
 
 def note_of(references: Iterable[str]) -> str:
-    """What a reader has to know of references that are not in Latin script; empty where all are."""
+    """A note on references that are not in Latin script; empty if all are."""
     kinds = [kind_of(reference) for reference in references]
     spaced, unspaced = kinds.count("spaced"), kinds.count("chinese") + kinds.count("unspaced")
     if not spaced + unspaced:
@@ -76,12 +76,12 @@ def note_of(references: Iterable[str]) -> str:
 
 
 def label(usual: str, other: str, kinds: Iterable[str]) -> str:
-    """The tokenizer's name for a signature: the usual one, the other one, or both where samples needed both.
+    """The tokenizer's name for a signature: the usual one, the other one, or both if samples needed both.
 
     Args:
-        usual: Of Latin script.
-        other: Of what else was met.
-        kinds: What was met so far.
+        usual: For Latin script.
+        other: For other scripts.
+        kinds: Kinds of the texts so far.
     """
     met = set(kinds)
     return "+".join([usual] * (not met or "latin" in met) + [other] * bool(met - {"latin"}))

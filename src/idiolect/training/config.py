@@ -1,7 +1,4 @@
-"""How an adapter is fitted; free of torch.
-
-What a pretraining run is made of; free of torch.
-"""
+"""Settings of fitting and of pretraining. Does not import torch."""
 
 from __future__ import annotations
 
@@ -18,7 +15,7 @@ from idiolect.registry import suggest
 from idiolect.training.documents import DocumentConfig
 
 LOWER_IS_BETTER = frozenset({"nll", "loss", "perplexity"})
-"""Validation metrics of which the least is the best."""
+"""Validation metrics of which less is better."""
 
 
 class FitConfig(Config):
@@ -29,25 +26,25 @@ class FitConfig(Config):
     max_steps: int | None = Field(default=None, gt=0)
     """Optimiser steps, instead of epochs."""
     learning_rate: float = Field(default=1e-3, gt=0)
-    """Peak; the paper's 1e-5 moves nothing on a small backbone."""
+    """Peak learning rate; the paper's 1e-5 is too small for a small backbone."""
     weight_decay: float = Field(default=0.025, ge=0)
-    """Of AdamW, on all but biases."""
+    """Weight decay of AdamW, for all parameters but biases."""
     warmup_ratio: float = Field(default=0.01, ge=0, lt=1)
-    """Share of the steps over which the rate rises."""
+    """Share of the steps for warm-up."""
     max_grad_norm: float = Field(default=1.0, gt=0)
-    """The gradient is clipped to it."""
+    """Largest norm of the gradient, to which it is clipped."""
     batch_size: int = Field(default=8, gt=0)
-    """Examples a device and a forward pass."""
+    """Examples per device and forward pass."""
     accumulation: int = Field(default=1, gt=0)
-    """Forward passes an optimiser step."""
+    """Forward passes per optimiser step."""
     bf16: Literal["auto", "on", "off"] = "auto"
-    """Autocast of the backbone; ``auto``: on a GPU that has it. The adapter always computes in float32."""
+    """Autocast of the backbone to bfloat16; ``auto``: on GPUs that support it. The adapter always uses float32."""
     checkpointing: bool = False
     """Recompute the backbone's activations: slower, far less memory."""
     prefix_cache_gb: float = Field(default=2.0, ge=0)
-    """Host memory for keys and values of the text before the first soft prompt, which are the same in every epoch."""
+    """Host memory for cached keys and values of the text before the first soft prompt, which all epochs share."""
     seed: int = 0
-    """Of the order of the examples."""
+    """Seed of the order of the examples."""
     every: int | None = Field(default=None, gt=0)
     """Steps between validations and checkpoints; None: once an epoch."""
     max_target_tokens: int | None = Field(default=None, gt=0)
@@ -55,15 +52,15 @@ class FitConfig(Config):
     log_every: int = Field(default=10, gt=0)
     """Steps between lines of ``log.jsonl``."""
     metric: str = "meteor"
-    """Key of what ``validate`` returns by which the best checkpoint is chosen."""
+    """Validation score by which the best checkpoint is chosen."""
     patience: int | None = Field(default=None, gt=0)
-    """Stop after so many validations without a better one; None: never."""
+    """Stop after so many validations without improvement; None: never."""
     set_statistics: bool = True
-    """Take the adapter's scales from the examples; False when an adapter is trained further."""
+    """Set the adapter's scales from the examples; False if an adapter is trained further."""
 
     @property
     def greater_is_better(self) -> bool:
-        """Whether more of ``metric`` is better."""
+        """Whether a higher ``metric`` is better."""
         return self.metric not in LOWER_IS_BETTER
 
     @classmethod
@@ -84,7 +81,7 @@ PRESETS: Mapping[str, Mapping[str, Any]] = MappingProxyType(
         "paper": {"learning_rate": 1e-5, "batch_size": 1, "accumulation": 16, "epochs": 5, "seed": 42},
     }
 )
-"""``paper``: batch 16 as one example a forward pass; on several devices lower ``accumulation`` accordingly."""
+"""``paper``: batch 16 as one example per forward pass; on several devices lower ``accumulation`` accordingly."""
 
 
 Size = Literal["1m", "3m", "9m", "27m"]
@@ -113,9 +110,9 @@ class PretrainConfig(Config):
     """Model, data and budget of a pretraining run."""
 
     initial: str | None = None
-    """Folder of an earlier backbone to go on from, its tokenizer and shape included; None: from scratch."""
+    """Folder of an earlier backbone to continue from, with its tokenizer and shape; None: from scratch."""
     size: Size = "3m"
-    """Shape of the model: about that many parameters."""
+    """Shape of the model: approximate number of parameters."""
     vocab_size: int = 2048
     """Entries of the tokenizer."""
     tokenizer_reviews: int = 20_000
@@ -123,42 +120,43 @@ class PretrainConfig(Config):
     documents: DocumentConfig = DocumentConfig()
     """The mixture of prompt formats."""
     max_reviews: int | None = Field(default=None, gt=0)
-    """About so many reviews, all those of users drawn at random; None: all."""
+    """Approximate number of reviews, all of randomly drawn users; None: all."""
     answers_only: bool = False
-    """Learn the reviews alone, not the prompts before them: for a part that goes on from one that knows them."""
+    """Compute the loss on the reviews only, not on their prompts: for a run that continues from one that learned
+    them."""
     max_tokens: int = 1024
     """Longest document; its prompt loses history, last entry first, to fit."""
     reference_tokens: int = 256
-    """Of ``max_tokens``, kept free for the review itself; longer reviews are cut in pretraining only."""
+    """Part of ``max_tokens`` that is reserved for the review; longer reviews are cut, in pretraining only."""
     tokens_per_step: int = 4096
-    """Target tokens a step, padding included; documents of like length share a step."""
+    """Target tokens per step, padding included; documents of similar length share a step."""
     epochs: float = 1.0
     """Passes over the documents."""
     max_steps: int = -1
-    """Stop after so many steps; -1: as ``epochs`` says."""
+    """Stop after so many steps; -1: ``epochs`` decides."""
     stop_after: int | None = Field(default=None, gt=0)
-    """End at this step although the learning rate is planned for ``max_steps``: a part that another goes on from."""
+    """End at this step although the learning rate is planned for ``max_steps``, so that another run can continue."""
     optimizer: Literal["muon", "adamw"] = "muon"
     """Muon for the layers' matrices and AdamW for the rest, or AdamW for everything."""
     learning_rate: float = 4e-3
-    """Peak, after warm-up; cosine to a tenth. AdamW alone wants about half."""
+    """Peak, after warm-up, with cosine decay to a tenth. AdamW alone needs about half."""
     warmup_ratio: float = 0.02
-    """Share of the steps spent warming up."""
+    """Share of the steps for warm-up."""
     weight_decay: float = 0.05
-    """Of what the optimizer decays."""
+    """Weight decay."""
     held_out: int = 200
     """Documents kept for the reported perplexity."""
     bf16: bool | Literal["auto"] = "auto"
-    """Autocast to bfloat16; auto: on GPUs that have it (on CPUs without AMX it is slower)."""
+    """Autocast to bfloat16; auto: on GPUs that support it (on CPUs without AMX it is slower)."""
     save_minutes: float = 3.0
     """Minutes between checkpoints; an interrupted run resumes from the last."""
     seed: int = 0
-    """Of initialisation, formats, and order."""
+    """Seed of initialisation, formats and order."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PretrainReport:
-    """What a pretraining run did."""
+    """Figures of a pretraining run."""
 
     parameters: int
     documents: int

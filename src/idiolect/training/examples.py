@@ -1,6 +1,6 @@
-"""What an adapter is fitted on: token ids, virtual tokens and vectors of one sample.
+"""Training examples of adapters: token ids, virtual tokens and adapter inputs; and their collation into batches.
 
-Examples to a batch, padded on the left to its own longest row, so that every target ends at the last position.
+A batch is padded on the left to its longest row, so that every target ends at the last position.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ class Example:
     virtual_token_positions: np.ndarray
     """int (s,): indices into ``prompt``, ascending."""
     inputs: Any
-    """What the adapter reads of the sample (``softprompt.config.Inputs``)."""
+    """The adapter's inputs (``softprompt.config.Inputs``)."""
 
 
 def make_example(encoded: EncodedPrompt, reference_ids: np.ndarray, inputs: Inputs) -> Example:
@@ -40,8 +40,8 @@ def make_example(encoded: EncodedPrompt, reference_ids: np.ndarray, inputs: Inpu
 
     Args:
         encoded: The prompt's ids and the virtual tokens that were kept.
-        reference_ids: int32 (t,), what the user wrote, end-of-turn token included.
-        inputs: What the adapter reads, of the virtual tokens that were kept.
+        reference_ids: int32 (t,), the user's text with the end-of-turn token.
+        inputs: The adapter's inputs for these virtual tokens.
 
     Raises:
         ValueError: There is no target.
@@ -60,12 +60,12 @@ def with_sub_histories(examples: Sequence[Example], n: int, seed: int) -> list[E
     """Each example after ``n`` copies with a random part of the user's history (PPlug's augmentation).
 
     A part lacks 1 + floor(u * length) past reviews, u uniform in [0, 0.5), as in the authors' program. Histories of
-    fewer than three reviews have no parts. An example's parts depend on ``seed`` and its place alone.
+    fewer than three reviews have no parts. An example's parts depend on ``seed`` and its index only.
 
     Args:
         examples: With ``UserInputs``.
         n: Parts per example.
-        seed: Of the draws.
+        seed: Seed of the draws.
     """
     found: list[Example] = []
     for place, example in enumerate(examples):
@@ -79,7 +79,7 @@ def with_sub_histories(examples: Sequence[Example], n: int, seed: int) -> list[E
 
 
 def digest(examples: Sequence[Example]) -> str:
-    """A name for exactly these examples in this order, so that a fit is never resumed on others."""
+    """A digest of the examples in this order, so that a fit is not resumed with others."""
     state = hashlib.blake2b(digest_size=16)
     for example in examples:
         own = (example.prompt, example.target, example.virtual_token_positions)
@@ -96,7 +96,7 @@ class Collator:
     pad_id: int
     """Any valid token id; padding is masked."""
     collate: Callable[[Sequence[Any]], dict[str, Tensor]]
-    """Makes tensors of the examples' inputs: the adapter's."""
+    """The adapter's ``collate``."""
     split_prefix: bool = False
     """Split the tokens before a row's first virtual token from the rest (see ``softprompt.prefix``)."""
 

@@ -1,8 +1,6 @@
-"""What a fit did and what it took; kept beside the adapter, so that a finished fit is read back, not run again.
+"""Fits an adapter to examples, from the start or from the last checkpoint.
 
-Whether a folder holds an interrupted fit, and whether it is this one.
-
-Fitting an adapter to examples, from start or from where it was interrupted.
+``FitReport`` is stored with the adapter, so that a finished fit is read back instead of run again.
 """
 
 from __future__ import annotations
@@ -41,22 +39,22 @@ REPORT = "report.json"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FitReport:
-    """Numbers of one fit."""
+    """Figures of one fit."""
 
     steps: int
-    """Optimiser steps, those before an interruption included."""
+    """Optimiser steps, including those before an interruption."""
     trainable_parameters: int
     total_parameters: int
-    """Of backbone and adapter together."""
+    """Number of parameters of backbone and adapter together."""
     seconds_per_epoch: tuple[float, ...]
-    """Of the epochs, or parts of them, since the last interruption; validation at an epoch's end not included."""
+    """Seconds of each epoch, or part of one, since the last interruption, without validation."""
     losses: Mapping[str, float]
     """The last logged mean of the whole loss, each weighted term and each statistic."""
     best_metric: float | None
-    """Of the adapter that was kept; None without validation."""
+    """The validation metric of the adapter that was kept; None without validation."""
     best_step: int | None
     metric: str = ""
-    """What validation measured (``FitConfig.metric``)."""
+    """Name of the validation metric (``FitConfig.metric``)."""
 
     @property
     def trainable_share(self) -> float:
@@ -64,12 +62,12 @@ class FitReport:
         return self.trainable_parameters / self.total_parameters
 
     def write(self, folder: Path) -> None:
-        """Keep the report in ``folder``."""
+        """Write the report to ``folder``."""
         (folder / REPORT).write_text(json.dumps(asdict(self), indent=2) + "\n", encoding="utf-8")
 
     @classmethod
     def read(cls, folder: Path) -> FitReport:
-        """The report kept in ``folder``."""
+        """The report in ``folder``."""
         data = json.loads((folder / REPORT).read_text(encoding="utf-8"))
         return cls(**{**data, "seconds_per_epoch": tuple(data["seconds_per_epoch"])})
 
@@ -80,29 +78,29 @@ CHECKPOINTS = "checkpoints"
 def run_fingerprint(
     adapter: SoftPromptConfig, fit: FitConfig, examples: Sequence[Example], depends: Mapping[str, str]
 ) -> dict[str, Any]:
-    """What must be the same for a fit to go on: ``depends`` is what the examples do not show, the backbone first."""
+    """What must be unchanged to resume a fit; ``depends`` is what the examples do not contain, such as the backbone."""
     own = {"fit": fit.model_dump(), "adapter": adapter.model_dump(), "examples": digest(examples)}
     return {**own, **depends}
 
 
 class FolderState(NamedTuple):
-    """How far a fit has come."""
+    """Progress of a fit."""
 
     checkpoint: str | None
-    """The newest whole checkpoint; None: none yet."""
+    """The newest complete checkpoint; None: there is none."""
     finished: bool
 
 
 def open_folder(folder: Path, wanted: Mapping[str, Any], *, resume: bool) -> FolderState:
-    """How far the fit in ``folder`` has come; a folder without one is made ready.
+    """Progress of the fit in ``folder``; a new folder is prepared.
 
     Args:
         folder: Of the fit.
         wanted: The ``run_fingerprint`` of the fit that is about to run.
-        resume: False removes what an earlier fit left.
+        resume: False removes the files of an earlier fit.
 
     Raises:
-        ConfigError: The folder is another fit's.
+        ConfigError: The folder belongs to another fit.
     """
     path, checkpoints, finished = folder / "fit.json", folder / CHECKPOINTS, (folder / REPORT).is_file()
     # The Trainer writes its state last, so a checkpoint without it was interrupted.
@@ -113,7 +111,7 @@ def open_folder(folder: Path, wanted: Mapping[str, Any], *, resume: bool) -> Fol
         if changed:
             raise ConfigError(
                 f"{str(folder)!r} holds another fit: {', '.join(changed)} changed",
-                hint="name another folder, or start anew (--restart, resume=False)",
+                hint="name another folder, or start again (--restart, resume=False)",
             )
         newest = max(whole, key=lambda checkpoint: int(checkpoint.name.rpartition("-")[2]), default=None)
         return FolderState(newest and str(newest), finished)
@@ -140,22 +138,22 @@ def fit_adapter(
 ) -> FitReport:
     """Train ``adapter`` in place and save it in ``folder``: the best by ``config.metric``, else the last.
 
-    Interrupted, it goes on from its last checkpoint when called again with the same arguments; finished, it is read
-    back. Under ``torchrun`` each process takes its share of every batch. Global random state is left as it was found.
+    An interrupted fit is resumed from its last checkpoint by a call with the same arguments; a finished one is read
+    back. Under ``torchrun`` each process takes its share of every batch. The global random state is restored.
     The folder holds the adapter, ``log.jsonl`` (every loss term), ``report.json`` and the best and the last checkpoint.
 
     Args:
-        backbone: A Hugging Face causal language model; frozen in place; it trains on the CPU if it lies there.
+        backbone: A Hugging Face causal language model; frozen in place. If it is on the CPU, training stays there.
         adapter: Of the backbone's hidden size.
         examples: In any order.
-        config: How.
-        folder: Made where absent.
+        config: Optimiser, schedule and budget.
+        folder: Created if absent.
         pad_id: Any valid token id.
-        validate: Scores the adapter as it stands, by name; called at every checkpoint on the main process.
-        resume: Go on from a checkpoint in ``folder``; False starts anew and removes what was there.
+        validate: Returns the current adapter's scores by name; called at every checkpoint on the main process.
+        resume: Resume from a checkpoint in ``folder``; False starts again and removes earlier files.
         progress: Show a bar.
         provenance: For the adapter's README, see ``SavedAdapter.save_pretrained``.
-        depends: What else must be the same for a fit to go on: the backbone's name, the seed of the adapter, ...
+        depends: What else must be unchanged to resume: the backbone's name, the seed of the adapter, ...
 
     Raises:
         InputError: No example has a virtual token.
@@ -164,7 +162,7 @@ def fit_adapter(
     """
     with kept_random_state():
         _prepare(backbone, adapter, examples, config)
-        # Checkpointing recomputes layers and works without a cache only.
+        # Checkpointing recomputes layers and does not work with a cache.
         split = supports_prefix(backbone) and not config.checkpointing
         prefixes = PrefixCache(backbone, int(config.prefix_cache_gb * 2**30)) if split else None
         model = SoftPromptModel(backbone, adapter, process_mean, prefixes)
@@ -184,7 +182,7 @@ def _prepare(backbone: Any, adapter: SavedAdapter, examples: Sequence[Example], 
     with_tokens = [example for example in examples if len(example.inputs.stream)]
     if not with_tokens:
         raise InputError(
-            f"none of {len(examples)} examples has a virtual token to fit an adapter by",
+            f"none of {len(examples)} examples has a virtual token to fit an adapter with",
             hint="check the split, its phase and the prompt's token budget",
         )
     for example in with_tokens:
@@ -219,7 +217,7 @@ def _trainer(
         ),
         data_collator=Collator(pad_id, model.adapter.collate, split_prefix=model.prefixes is not None),
         train_dataset=examples,
-        # Never read, for evaluation is ``validate``; the Trainer refuses to evaluate without it.
+        # Never read, because ``validate`` evaluates; the Trainer requires it.
         eval_dataset=examples,
         callbacks=early,
     )

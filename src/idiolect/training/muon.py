@@ -27,7 +27,7 @@ class Muon(torch.optim.Optimizer):
     Args:
         groups: Parameter groups.
         lr: Learning rate of both, on AdamW's scale.
-        weight_decay: Decoupled; of groups that set none themselves.
+        weight_decay: Decoupled weight decay, for groups that set none.
     """
 
     def __init__(self, groups: Iterable[dict[str, Any]], *, lr: float, weight_decay: float) -> None:
@@ -48,13 +48,13 @@ class Muon(torch.optim.Optimizer):
     def _orthogonal(self, parameters: list[nn.Parameter], lr: float) -> None:
         by_shape = sorted(parameters, key=lambda p: tuple(p.shape))
         for shape, same in groupby(by_shape, key=lambda p: tuple(p.shape)):
-            alike = list(same)
-            update = orthogonalised(torch.stack([self._momentum(p) for p in alike]))
-            for p, direction in zip(alike, update, strict=True):
+            group = list(same)
+            update = orthogonalised(torch.stack([self._momentum(p) for p in group]))
+            for p, direction in zip(group, update, strict=True):
                 p.add_(direction, alpha=-0.2 * max(shape) ** 0.5 * lr)
 
     def _momentum(self, p: nn.Parameter) -> Tensor:
-        """Nesterov's: the gradient leant towards the running mean that includes it."""
+        """Nesterov momentum: the gradient interpolated towards the running mean that includes it."""
         state = self.state[p]
         if not state:
             state["mean"] = torch.zeros_like(p)
@@ -77,7 +77,7 @@ class Muon(torch.optim.Optimizer):
 
 
 def orthogonalised(matrices: Tensor) -> Tensor:
-    """The nearest semi-orthogonal matrices, roughly: (n, rows, columns) to the same shape, singular values near 1."""
+    """Approximate nearest semi-orthogonal matrices: (n, rows, columns) to the same shape, singular values near 1."""
     a, b, c = _COEFFICIENTS
     tall = matrices.shape[-2] > matrices.shape[-1]
     x = matrices.mT if tall else matrices

@@ -1,12 +1,4 @@
-"""Documents in batches of like length.
-
-A byte-level BPE tokenizer in Qwen2's form, chat markup included, trained on any text.
-
-Whether a folder holds a pretraining run, how far it has come, and whether it is this one.
-
-What a pretraining run did: its size, its text, and how well it predicts documents it was not trained on.
-
-A small Qwen2-architecture language model from scratch, on documents of the library's own prompts.
+"""Pretrains a small Qwen2-architecture language model and its tokenizer, on documents of the library's own prompts.
 
 For machines without a model hub, and for the shipped demo. The result is an ordinary Hugging Face folder, loaded by the
 same code as ``Qwen/Qwen2.5-7B-Instruct``.
@@ -43,14 +35,14 @@ if TYPE_CHECKING:
 
 
 class DocumentBatches(Dataset[dict[str, torch.Tensor]]):
-    """Documents of like length in padded batches of about ``tokens_per_step`` tokens each.
+    """Documents of similar length in padded batches of about ``tokens_per_step`` tokens each.
 
     Args:
         docs: The documents.
         pad_id: The padding token.
-        tokens: Tokens a batch, padding included.
-        rng: Draws who shares a batch, and the order.
-        answers_only: Predict nothing of the prompts.
+        tokens: Tokens per batch, padding included.
+        rng: Draws the batches and their order.
+        answers_only: Compute no loss on the prompts.
     """
 
     def __init__(
@@ -64,7 +56,7 @@ class DocumentBatches(Dataset[dict[str, torch.Tensor]]):
     ) -> None:
         self._docs, self._pad = [doc.ids for doc in docs], pad_id
         self._skip = [doc.prompt_length if answers_only else 0 for doc in docs]
-        # Sorting on a blurred length keeps padding small without fixing who shares a batch with whom.
+        # Sorting by a blurred length keeps padding small, and batches differ between epochs.
         blurred = np.array([len(doc.ids) for doc in docs]) * rng.uniform(0.95, 1.05, size=len(docs))
         order = np.argsort(blurred, kind="stable")[::-1]
         self._batches: list[np.ndarray] = []
@@ -87,7 +79,7 @@ class DocumentBatches(Dataset[dict[str, torch.Tensor]]):
         for row, doc in enumerate(docs):
             tokens = torch.from_numpy(doc.astype(np.int64))
             ids[row, : len(doc)] = tokens
-            # Padding tokens inside a document are virtual tokens: nothing to predict there.
+            # Padding tokens inside a document are virtual tokens, which are not predicted.
             labels[row, : len(doc)] = torch.where(tokens == self._pad, -100, tokens)
             labels[row, : self._skip[chosen[row]]] = -100
         # Padding is on the right and attention causal, so no mask is needed (and the fast kernel can be used).
@@ -106,7 +98,7 @@ def train_tokenizer(texts: Iterable[str], *, vocab_size: int, min_frequency: int
     """Train a tokenizer.
 
     Args:
-        texts: What it should be good at; include the prompts' own words.
+        texts: Training texts; they should include the prompts' own words.
         vocab_size: Entries, the 256 bytes and 3 control tokens included.
         min_frequency: A merge must occur this often.
 
@@ -116,8 +108,8 @@ def train_tokenizer(texts: Iterable[str], *, vocab_size: int, min_frequency: int
     tokenizers = require("tokenizers", extra="train")
     transformers = require("transformers", extra="train")
     bpe = tokenizers.Tokenizer(tokenizers.models.BPE())
-    # Beside a Qwen2 model AutoTokenizer puts the family's own rules in the place of whatever a folder says, without a
-    # word: the model would then read other tokens than it was trained on.
+    # In a folder with a Qwen2 model, AutoTokenizer silently replaces the folder's rules by those of the family, without
+    # a word: the model would then read other tokens than it was trained on.
     family = transformers.Qwen2Tokenizer().backend_tokenizer
     bpe.normalizer, bpe.pre_tokenizer, bpe.decoder = family.normalizer, family.pre_tokenizer, family.decoder
     trainer = tokenizers.trainers.BpeTrainer(
@@ -139,14 +131,14 @@ RECORD, CHECKPOINTS = "pretrain.json", "checkpoints"
 
 
 def open_folder(folder: Path, wanted: Mapping[str, Any]) -> PretrainReport | None:
-    """The report of a run that is already whole; None where there is work to do, begun or not.
+    """The report of a finished run; None if there is work left.
 
     Args:
-        folder: Of the run; made where absent.
-        wanted: What must be the same for a run to go on or to count as done.
+        folder: Of the run; created if absent.
+        wanted: What must be unchanged to resume a run or to count it as finished.
 
     Raises:
-        ConfigError: The folder is another run's.
+        ConfigError: The folder belongs to another run.
     """
     folder.mkdir(parents=True, exist_ok=True)
     path = folder / RECORD
@@ -159,14 +151,14 @@ def open_folder(folder: Path, wanted: Mapping[str, Any]) -> PretrainReport | Non
         raise ConfigError(
             f"{str(folder)!r} holds another backbone: its {' and '.join(changed)} changed", hint="choose another folder"
         )
-    if changed:  # an attempt that came to nothing
+    if changed:  # an attempt without any checkpoint
         (folder / "tokenizer.json").unlink(missing_ok=True)
         write_record(folder, wanted)
     return PretrainReport(**record["report"]) if "report" in record else None
 
 
 def newest_checkpoint(folder: Path) -> str | None:
-    """Where an interrupted run goes on from; None: at the start."""
+    """The checkpoint to resume from; None: start from scratch."""
     # The Trainer writes its state last, so a checkpoint without it was interrupted.
     whole = [state.parent for state in (folder / CHECKPOINTS).glob("checkpoint-*/trainer_state.json")]
     newest = max(whole, key=lambda checkpoint: int(checkpoint.name.rpartition("-")[2]), default=None)
@@ -174,12 +166,12 @@ def newest_checkpoint(folder: Path) -> str | None:
 
 
 def write_record(folder: Path, record: Mapping[str, Any]) -> None:
-    """Keep what a run is, and once it is whole what it did."""
+    """Write the record of a run, and of a finished run the report."""
     (folder / RECORD).write_text(json.dumps(record, indent=1) + "\n", encoding="utf-8")
 
 
 def digest(reviews: Sequence[Review], items: Mapping[ItemId, Item]) -> str:
-    """A name for exactly this text, so that a run is never taken for one on other text (its targets may differ)."""
+    """A digest of the text, so that a run on other text, whose targets may differ, is not resumed."""
     state = hashlib.blake2b(digest_size=16)
     for value in (*reviews, *(items[id] for id in sorted(items))):
         state.update(repr(value).encode())
@@ -198,14 +190,14 @@ def measured(
     """The report of a run whose model is in evaluation mode.
 
     Args:
-        model: As trained.
+        model: The trained model.
         train: The documents it was trained on.
-        held_out: Those it was not. A review asked for in them may still have been read, as history in a later document
-            of its user, so the figure flatters; the study's are of other worlds.
-        batches: How the documents were put together.
+        held_out: Documents it was not trained on. Their reviews may be in the history of later documents of the same
+            user, so the perplexity is optimistic; the study evaluates on other worlds.
+        batches: Makes the batches.
         steps: Optimiser steps.
-        seconds: Of training.
-        pad_id: Of the tokens that stand at virtual tokens, which nobody predicts.
+        seconds: Time of training.
+        pad_id: The token at virtual tokens, which is not predicted.
     """
     perplexity, nats = _held_out(model, held_out, pad_id)
     return PretrainReport(
@@ -221,7 +213,7 @@ def measured(
 
 @torch.no_grad()
 def _held_out(model: Any, docs: Sequence[EncodedDocument], pad_id: int) -> tuple[float, float]:
-    """Perplexity a token over whole documents, and mean nats of the review given its prompt."""
+    """Perplexity per token over whole documents, and mean nats of the review given its prompt."""
     total = tokens = 0.0
     reviews: list[float] = []
     for doc in docs:
@@ -247,17 +239,17 @@ def pretrain(
     """Train a tokenizer and a backbone and save them to ``folder``.
 
     Args:
-        reviews: The text to learn from; keep every target that adapters will be fitted or tested on out of it.
+        reviews: The training text; leave out every target that adapters will be fitted or tested on.
         items: Their items.
-        config: Everything else.
-        folder: Where model, tokenizer, ``pretrain.json`` (recipe, log, report) and checkpoints go.
-        annotations: What is known about how the users write, for the formats with a profile.
-        provenance: Recorded beside the recipe (corpus, command).
+        config: Model, data and budget.
+        folder: For model, tokenizer, ``pretrain.json`` (recipe, log, report) and checkpoints.
+        annotations: How the users write, for the formats with a profile.
+        provenance: Recorded with the recipe (data, command).
         progress: Show a bar.
 
     Raises:
-        InputError: Hardly more reviews than are held out.
-        ConfigError: ``folder`` holds a backbone, whole or begun, of another recipe or other text; or a format needs
+        InputError: There are not many more reviews than are held out.
+        ConfigError: ``folder`` holds a finished or interrupted run of another recipe or other text; or a format needs
             annotations and there are none.
         NotFoundError: There is no backbone in ``config.initial``.
     """
@@ -293,7 +285,7 @@ def pretrain(
 
 
 def _save(model: Any, tokenizer: Any, record: Mapping[str, Any], folder: Path) -> None:
-    """The record last, for it says that the run is whole."""
+    """Write the model, then the record, which marks the run as finished."""
     with disable_progress_bars():
         model.to(torch.bfloat16).save_pretrained(folder)
     tokenizer.save_pretrained(folder)
@@ -304,10 +296,10 @@ def _save(model: Any, tokenizer: Any, record: Mapping[str, Any], folder: Path) -
 def _wanted(
     reviews: Sequence[Review], items: Mapping[ItemId, Item], config: PretrainConfig, annotations: Annotations | None
 ) -> dict[str, Any]:
-    """What makes the run this run and no other."""
+    """What identifies the run."""
     wanted: dict[str, Any] = {"recipe": config.model_dump(mode="json"), "data": digest(reviews, items)}
     if annotations is not None:
-        wanted["notes"] = annotations.digest  # the name in records that already exist
+        wanted["notes"] = annotations.digest  # the name in existing records
     if config.initial is not None:
         wanted["initial"] = folder_digest(_existing(config.initial))
     return wanted
@@ -320,7 +312,7 @@ def _documents(
     config: PretrainConfig,
     annotations: Annotations | None,
 ) -> tuple[list[EncodedDocument], list[EncodedDocument]]:
-    """Documents that are held out, and those to train on."""
+    """Held-out and training documents."""
     rng = np.random.default_rng([config.seed, 1])
     docs = list(
         encoded_documents(
@@ -338,7 +330,7 @@ def _tokenizer(
     folder: Path,
     annotations: Annotations | None,
 ) -> transformers.PreTrainedTokenizerFast:
-    """The run's tokenizer: trained once, read back when the run resumes."""
+    """The run's tokenizer: trained once, read back by a resumed run."""
     if (folder / "tokenizer.json").is_file():
         return transformers.PreTrainedTokenizerFast.from_pretrained(folder)
     if config.initial is not None:
@@ -432,14 +424,14 @@ def _optimizer(model: transformers.PreTrainedModel, config: PretrainConfig) -> t
 
 
 class _SaveByTime(transformers.TrainerCallback):
-    """A checkpoint every so many minutes, whatever a step takes on this machine."""
+    """Saves a checkpoint every so many minutes."""
 
     def __init__(self, minutes: float) -> None:
         self._interval = 60 * minutes
         self._last = time.monotonic()
 
     def on_step_end(self, args: Any, state: Any, control: Any, **kwargs: Any) -> Any:
-        """Ask for a checkpoint when the interval is over."""
+        """Save a checkpoint if the interval is over."""
         if time.monotonic() - self._last > self._interval:
             self._last = time.monotonic()
             control.should_save = True
@@ -447,12 +439,12 @@ class _SaveByTime(transformers.TrainerCallback):
 
 
 class _StopAfter(transformers.TrainerCallback):
-    """Ends a run at a step, wherever its schedule ends."""
+    """Ends a run at a step before the end of its schedule."""
 
     def __init__(self, step: int) -> None:
         self._step = step
 
     def on_step_end(self, args: Any, state: Any, control: Any, **kwargs: Any) -> Any:
-        """Stop when the step is reached."""
+        """Stop if the step is reached."""
         control.should_training_stop = control.should_training_stop or state.global_step >= self._step
         return control

@@ -1,12 +1,7 @@
-"""Keeping the caller's random state: the Trainer seeds every global generator, which is not ours to do.
+"""The Hugging Face Trainer for adapters: it saves and loads adapters only, and validates by a given function.
 
-The little that several processes have to agree on.
-
-A ``FitConfig`` in the words of the Hugging Face Trainer.
-
-What a fit writes down and shows while it runs.
-
-The Hugging Face Trainer, narrowed: it saves and loads adapters only, and validates by a given function.
+Also its arguments from a ``FitConfig``, callbacks for log and progress, helpers for several processes, and
+``keep_random_state``, because the Trainer seeds every global generator.
 """
 
 from __future__ import annotations
@@ -44,7 +39,7 @@ from idiolect.training.config import FitConfig
 
 @contextmanager
 def kept_random_state() -> Iterator[None]:
-    """Put the global generators of Python, NumPy and torch (all devices) back as they were."""
+    """Restore the global generators of Python, NumPy and torch (all devices) afterwards."""
     python, legacy = random.getstate(), np.random.get_state()  # noqa: NPY002 - the global one is what is kept
     try:
         with torch.random.fork_rng(devices=range(torch.cuda.device_count())):
@@ -57,17 +52,17 @@ def kept_random_state() -> Iterator[None]:
 T = TypeVar("T")
 
 PATIENCE = timedelta(hours=4)
-"""The other processes wait so long while the first one builds a snapshot or validates."""
+"""How long the other processes wait while the first one builds a snapshot or validates."""
 
 
 @contextmanager
 def process_group(*, on_cpu: bool) -> Iterator[None]:
-    """The group of the processes that a launcher such as ``torchrun`` started, formed before any of them writes.
+    """Initialise the process group of a launcher such as ``torchrun``, before any process writes.
 
-    A single process, and a group that was formed before, are left as they are.
+    Nothing is done for a single process, or if there is a group already.
 
     Args:
-        on_cpu: Whether the processes keep to the CPU although there are GPUs.
+        on_cpu: Whether the processes stay on the CPU although there are GPUs.
     """
     if int(os.environ.get("WORLD_SIZE", "1")) == 1 or distributed.is_initialized():
         yield
@@ -85,7 +80,7 @@ def process_group(*, on_cpu: bool) -> Iterator[None]:
 def process_mean(value: Tensor) -> Tensor:
     """The mean of all processes' ``value``, without gradient.
 
-    Of counts it is the divisor that makes the mean of the processes' gradients that of the whole batch.
+    With averaged counts as divisors, the mean of the processes' gradients is the gradient of the whole batch.
     """
     if not _several():
         return value
@@ -95,10 +90,10 @@ def process_mean(value: Tensor) -> Tensor:
 
 
 def on_main(compute: Callable[[], T]) -> T:
-    """What ``compute`` returns on the first process, on all of them; the others wait and do not call it.
+    """Call ``compute`` on the first process only, and return its result on all of them.
 
     Raises:
-        IdiolectError: What the first process raised, on all of them.
+        IdiolectError: On all processes, if the first one raised it.
     """
     if not _several():
         return compute()
@@ -121,13 +116,13 @@ def _several() -> bool:
 def training_arguments(
     config: FitConfig, checkpoints: Path, *, validated: bool, on_cpu: bool = False
 ) -> TrainingArguments:
-    """Arguments that write into ``checkpoints`` and keep the best adapter where the fit is validated.
+    """The Trainer's arguments: checkpoints in ``checkpoints``, the best adapter kept if the fit is validated.
 
     Args:
         config: The fit.
         checkpoints: Folder of the checkpoints.
-        validated: Whether there is a validation to choose the best by.
-        on_cpu: Whether the backbone is to stay on the CPU although there is a GPU.
+        validated: Whether there is a validation.
+        on_cpu: Whether the backbone stays on the CPU although there is a GPU.
     """
     cuda = torch.cuda.is_available() and not on_cpu
     arguments = TrainingArguments(
@@ -145,7 +140,7 @@ def training_arguments(
         data_seed=config.seed,
         remove_unused_columns=False,
         dataloader_pin_memory=cuda,
-        # Said outright, for without it several processes on CPUs would each train alone.
+        # Explicit, because without it several processes on CPUs would each train alone.
         use_cpu=on_cpu or not torch.accelerator.is_available(),
         ddp_find_unused_parameters=False,
         ddp_broadcast_buffers=False,
@@ -159,7 +154,7 @@ def training_arguments(
 
 
 def _checkpoints(config: FitConfig, *, validated: bool) -> dict[str, Any]:
-    """When to validate and save, and by what the best is chosen."""
+    """When to validate and save, and how the best checkpoint is chosen."""
     rhythm = "steps" if config.every else "epoch"
     return {
         "save_strategy": rhythm,
@@ -171,7 +166,7 @@ def _checkpoints(config: FitConfig, *, validated: bool) -> dict[str, Any]:
         "greater_is_better": config.greater_is_better if validated else None,
         # The best and the last.
         "save_total_limit": 2,
-        # Patience goes on counting after an interruption.
+        # Patience continues counting after an interruption.
         "restore_callback_states_from_checkpoint": True,
     }
 
@@ -180,7 +175,7 @@ def _log(config: FitConfig) -> dict[str, Any]:
     return {
         "logging_steps": config.log_every,
         "logging_first_step": True,
-        # A loss that is no number has to be seen, not averaged away.
+        # A loss of nan must show, not be replaced by an average.
         "logging_nan_inf_filter": False,
         "report_to": "none",
         "disable_tqdm": True,
@@ -196,7 +191,7 @@ class JsonLines(TrainerCallback):
     def on_train_begin(
         self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any
     ) -> None:
-        """Write the records of the checkpoint."""
+        """Write the records up to the checkpoint."""
         if state.is_world_process_zero:
             lines = (json.dumps(record) + "\n" for record in state.log_history)
             self.path.write_text("".join(lines), encoding="utf-8")
@@ -209,7 +204,7 @@ class JsonLines(TrainerCallback):
 
 
 class EpochTimer(TrainerCallback):
-    """Wall seconds of each epoch of this run, without the validation after it."""
+    """Wall time of each epoch of this run, without validation."""
 
     def __init__(self) -> None:
         self.seconds: list[float] = []
@@ -229,10 +224,10 @@ class EpochTimer(TrainerCallback):
 
 
 class ProgressBarCallback(TrainerCallback):
-    """Tells on the main process how many optimiser steps are done.
+    """Shows the number of optimiser steps on the main process.
 
     Args:
-        what: What is trained: ``fit`` or ``pretrain``.
+        what: Label: ``fit`` or ``pretrain``.
     """
 
     def __init__(self, what: str = "fit") -> None:
@@ -242,7 +237,7 @@ class ProgressBarCallback(TrainerCallback):
     def on_train_begin(
         self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any
     ) -> None:
-        """Open it where the run starts."""
+        """Open the bar."""
         if state.is_world_process_zero:
             self._bar = Progress(state.max_steps, self._what, "step", shown=True, done=state.global_step)
 
@@ -252,7 +247,7 @@ class ProgressBarCallback(TrainerCallback):
             self._bar.update()
 
     def on_log(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any) -> None:
-        """The newest losses beside it."""
+        """Show the newest losses."""
         record = state.log_history[-1]
         if self._bar is not None:
             self._bar.note(", ".join(f"{k} {record[k]:.3f}" for k in ("loss", "generation") if k in record))
@@ -273,8 +268,8 @@ class AdapterTrainer(Trainer):
 
     Args:
         model: The model, on any device.
-        validate: Scores the adapter as it stands; called on the main process. None: no validation.
-        options: Of ``transformers.Trainer``.
+        validate: Returns the current adapter's scores; called on the main process. None: no validation.
+        options: Further arguments of ``transformers.Trainer``.
     """
 
     model: SoftPromptModel
@@ -295,7 +290,7 @@ class AdapterTrainer(Trainer):
         return_outputs: bool = False,
         num_items_in_batch: Tensor | int | None = None,
     ) -> Any:
-        """The whole loss; its terms are kept, on the device, for the log."""
+        """The total loss; its terms are kept on the device for the log."""
         outputs = model(**inputs)
         for name, value in outputs.items():
             if name != "loss":
@@ -309,7 +304,7 @@ class AdapterTrainer(Trainer):
         inputs: dict[str, Tensor | Any],
         num_items_in_batch: Tensor | int | None = None,
     ) -> Tensor:
-        """One forward and backward pass; after the first, that gradients reached the adapter and nothing else."""
+        """One forward and backward pass; the first one checks that only the adapter has gradients."""
         loss = super().training_step(model, inputs, num_items_in_batch)
         if not self._gradients_checked:
             self._gradients_checked = True
@@ -322,7 +317,7 @@ class AdapterTrainer(Trainer):
         """Add the mean of each loss term since the last record.
 
         Raises:
-            ConfigError: The loss is no longer a number.
+            ConfigError: The loss is not finite.
         """
         if "loss" in logs and self._terms:
             means = torch.stack([value.float() for value in self._terms.values()]) / self._n_terms
@@ -335,10 +330,10 @@ class AdapterTrainer(Trainer):
     def evaluate(
         self, eval_dataset: Any = None, ignore_keys: list[str] | None = None, metric_key_prefix: str = "eval"
     ) -> dict[str, float]:
-        """What ``validate`` returns, under the names that the choice of the best checkpoint expects.
+        """The scores of ``validate``, under the names that the Trainer expects.
 
         Raises:
-            ConfigError: The metric to choose by is not among them.
+            ConfigError: The metric of the best checkpoint is missing.
         """
         if self._validate is None:
             return {}
