@@ -71,7 +71,7 @@ def test_a_reader_is_told_what_was_not_heard():
     runs = {RAG: [WRITTEN, DOWN], DRP: [HALF_HEARD, HALF_HEARD], DPL: [WRITTEN]}
     assert list(failure_notes(runs, extracting=("drp", "dpl"))) == [
         "rag: 1 of 2 texts are missing, because the model gave no answer; their samples are left out of every table: "
-        "connection: refused (check endpoint.base_url, and that something answers there)",
+        "connection: refused (check endpoint.base_url, and that a server is running there)",
         "drp: 2 of 4 calls of the stage extract brought no answer",
         "drp: 2 answers of the extractor name no difference",
         "dpl: the extractor was asked nothing: nobody to compare with, or no call fits the budget",

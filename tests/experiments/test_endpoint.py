@@ -184,7 +184,7 @@ def test_a_prompt_of_which_a_part_was_read_is_told(job: Any, changes, evaluate, 
     server.count = lambda text: min(len(text) // 4, 8)
     record = evaluate(tmp_path / "out", changes={"methods": []})
     (seems, *_) = (note for note in record["notes"] if note.startswith("rag: "))
-    assert seems.startswith("rag: the endpoint seems to have read only a part of ")
+    assert seems.startswith("rag: the endpoint seems to have cut ")
     assert "request.max_prompt_chars" in seems
     assert "num_ctx" in seems
     assert any(row["notes"] for row in read_lines(tmp_path / "out" / "samples" / "rag.jsonl"))

@@ -28,7 +28,7 @@ from idiolect.pipeline.settings import Settings
         ({"controls": ["his_twise"]}, "did you mean 'his_twice'"),
         ({"vectors": "his_twice", "controls": ["shuffled_peers"]}, "held against vectors = right, not 'his_twice'"),
         ({"backbone": {"backend": "openai"}}, "set endpoint.model and endpoint.base_url"),
-        ({"backbone": {"endpoint": {"model": "m"}, "backend": "fake"}}, "the backend fake asks no endpoint"),
+        ({"backbone": {"endpoint": {"model": "m"}, "backend": "fake"}}, "the backend fake uses no endpoint"),
         ({"backbone": {"endpoint": {"model": "m"}, "model": "fake"}}, "leave out model"),
         ({"backbone": {"endpoint": {"base_url": "http://here/v1"}}}, "backbone.endpoint.model"),
         ({"backbone": {"endpoint": {"model": "m", "typo": 1}}}, "unknown setting 'backbone.endpoint.typo'"),

@@ -108,8 +108,8 @@ def train_tokenizer(texts: Iterable[str], *, vocab_size: int, min_frequency: int
     tokenizers = require("tokenizers", extra="train")
     transformers = require("transformers", extra="train")
     bpe = tokenizers.Tokenizer(tokenizers.models.BPE())
-    # In a folder with a Qwen2 model, AutoTokenizer silently replaces the folder's rules by those of the family, without
-    # a word: the model would then read other tokens than it was trained on.
+    # In a folder with a Qwen2 model, AutoTokenizer silently replaces the folder's rules by those of the
+    # family, and the model would read other tokens than it was trained on.
     family = transformers.Qwen2Tokenizer().backend_tokenizer
     bpe.normalizer, bpe.pre_tokenizer, bpe.decoder = family.normalizer, family.pre_tokenizer, family.decoder
     trainer = tokenizers.trainers.BpeTrainer(
