@@ -211,12 +211,12 @@ def test_a_store_where_nothing_can_be_written_is_read(tmp_path, monkeypatch, wit
     with SqlStore(path) as store:
         assert store.profile("ann")[0].text == "Mild."
         assert all(finding.ok for finding in store.check())
-        with pytest.raises(ArtifactError, match="only read") as caught:
+        with pytest.raises(ArtifactError, match="read-only") as caught:
             store.add([], [Review(id="2", user="ann", item="tea", text="Hot.")])
         assert "copy it" in caught.value.hint
         reviews = tmp_path / "more.jsonl"
         reviews.write_text('{"user": "bob", "item": "tea", "text": "Hot."}\n')
-        with pytest.raises(ArtifactError, match="only read"):
+        with pytest.raises(ArtifactError, match="read-only"):
             ingest_files(reviews, store=str(path))
         assert not caplog.text
         assert not list(tmp_path.glob("*.rejects.jsonl"))

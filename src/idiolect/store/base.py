@@ -28,7 +28,7 @@ class PeerSums(NamedTuple):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AddReport:
-    """What an ``add`` did."""
+    """Counts of an ``add``."""
 
     items_added: int = 0
     items_known: int = 0
@@ -56,12 +56,13 @@ class ErasureReceipt:
     items_shared: int = 0
     """Records with texts of items that stay because others wrote about them too."""
     vacuumed: bool = True
-    """Whether no deleted byte is left in the database files; another process that reads them can prevent that."""
+    """Whether the database files were rewritten without deleted bytes; other processes that read them can prevent
+    it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Correction:
-    """What a user said about a difference that is claimed of them."""
+    """A user's correction of a claimed difference."""
 
     difference: str
     """Name of a measure, or an attribute of the taxonomy."""
@@ -143,7 +144,7 @@ class ReviewStore(ReviewReader, Protocol):
         """Store vectors (float, (n, dim), each component within [-1, 1]) and add them to the item sums.
 
         Returns:
-            How many were new; a review that already has a vector of this encoder is left as it is.
+            The number of new ones; a review that has a vector of this encoder keeps it.
         """
         ...
 
@@ -218,7 +219,7 @@ class WrappedReader:
         return self._reader.peers()
 
     def corrections(self, user: UserId) -> list[Correction]:
-        """What the user corrected or muted; nothing, if the reader is no live store."""
+        """The user's corrections; none, if the reader is no live store."""
         found = getattr(self._reader, "corrections", None)
         return found(user) if found else []
 

@@ -33,16 +33,16 @@ _CATEGORY_SUMS = sa.select(tables.category_sums)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Finding:
-    """One thing that was looked at."""
+    """The result of one check."""
 
     name: str
     ok: bool
     detail: str
-    """In one line: what was found."""
+    """The result in one line."""
 
 
 def check_store(connection: sa.Connection) -> list[Finding]:
-    """Look at a whole store; it reads every row once or twice, and holds the names of the items in memory.
+    """Check a whole store; it reads every row once or twice, and keeps the names of the items in memory.
 
     Args:
         connection: All of whose reads see the same commit (``SqlStore.reading``).
@@ -71,14 +71,14 @@ _GOOD = {
     "rows": "totals and fingerprint are those of the rows",
     "orphans": "every vector has its review and its encoder",
     "vectors": "every vector has its encoder's length, and they are as many as its total says",
-    "sums": "every item sum is that of its vectors, to the bit",
-    "categories": "every category's sum is that of its items, to the bit",
+    "sums": "every item sum is exactly that of its vectors",
+    "categories": "every category's sum is exactly that of its items",
     "erasures": "no erasure is unfinished",
 }
 
 
 def _database(connection: sa.Connection) -> str:
-    """SQLite's own check of pages, indexes and keys; a server looks after itself."""
+    """SQLite's own check of pages, indexes and keys; nothing for a database server."""
     if connection.dialect.name != "sqlite":
         return ""
     said = connection.exec_driver_sql("PRAGMA integrity_check(3)").scalars().all()
@@ -100,7 +100,7 @@ def _rows(connection: sa.Connection) -> str:
             if not _is_intact(is_of, row):
                 wrong.append(row.id)
     if wrong:
-        return f"{len(wrong)} rows are not what their digests say, the first is {wrong[0]!r}"
+        return f"{len(wrong)} rows do not match their digests, the first is {wrong[0]!r}"
     meta = connection.execute(sa.select(tables.meta)).one()
     kept = [meta.n_items, meta.n_reviews, meta.n_dated]
     if kept != counts:

@@ -26,7 +26,7 @@ from idiolect.types import ReviewId
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EmbedReport:
-    """What an ``embed_missing`` did."""
+    """Counts of an ``embed_missing``."""
 
     encoder: str
     embedded: int
@@ -52,17 +52,17 @@ def embed_missing(
     """Encode the texts of all reviews that have no vector of ``encoder``, equal texts of a chunk once.
 
     Args:
-        store: Where the reviews are and the vectors go.
-        encoder: What makes the vectors.
-        ids: Only these reviews; all where None.
+        store: Source of the reviews, and destination of the vectors.
+        encoder: The text encoder.
+        ids: Only these reviews; None: all.
         batch_size: Texts encoded at once.
         chunk: Reviews between two commits; after an interruption at most one chunk is encoded again. The longest come
-            first, so that little is padding, equal texts meet, and what is too long for the memory fails at once.
-        progress: Say on standard error how far it is.
+            first, so that there is little padding, equal texts are adjacent, and a lack of memory shows at once.
+        progress: Show progress on standard error.
 
     Raises:
         NotFoundError: One of ``ids`` is not in the store.
-        ArtifactError: The encoder gives other vectors than it says.
+        ArtifactError: The encoder's vectors have another shape than it declares.
     """
     started = time.perf_counter()
     wanted = store.counts().reviews if ids is None else len(set(ids))
@@ -83,7 +83,7 @@ def embed_missing(
 
 
 def _checked(vectors: np.ndarray, encoder: Encoder, n: int) -> np.ndarray:
-    """The vectors, one per text and as wide as the encoder says: whatever comes of others would be of no use."""
+    """The vectors, after a check of their shape."""
     if vectors.shape != (n, encoder.dim):
         raise ArtifactError(
             f"the encoder {encoder.name!r} gave vectors of shape {vectors.shape}, not {(n, encoder.dim)}",
@@ -93,7 +93,7 @@ def _checked(vectors: np.ndarray, encoder: Encoder, n: int) -> np.ndarray:
 
 
 def _distinct(texts: Sequence[str]) -> tuple[list[str], list[int]]:
-    """The distinct texts, and for every text its place among them."""
+    """The distinct texts, and the index of every text among them."""
     places = {text: place for place, text in enumerate(dict.fromkeys(texts))}
     return list(places), [places[text] for text in texts]
 
@@ -104,7 +104,7 @@ class EmbedConfig(Config):
     encoder: str = "minilm"
     """``minilm``, ``style``, ``hash``, or any sentence-transformers name or folder."""
     peers: Literal["corpus", "split"] = "corpus"
-    """With a split: whose reviews peers are, everybody's or the split's users' (the setting ``peers`` of fit)."""
+    """With a split: whose reviews are peers, all users' or the split's users' (the setting ``peers`` of fit)."""
     batch_size: int = Field(default=32, gt=0)
     """Texts encoded together."""
 

@@ -23,14 +23,14 @@ from idiolect.store import schema as tables
 from idiolect.store.schema import migrate, read_version
 
 _KEYS = 1000
-"""Keys in one query; every database takes that many parameters."""
+"""Keys per query; every database supports that many parameters."""
 
 ANY_OF = sa.bindparam("keys", expanding=True)
 """For ``column.in_(ANY_OF)``, with the parameters that ``key_chunks`` yields."""
 
 
 def key_chunks(keys: Sequence[str], **others: object) -> Iterator[dict[str, Any]]:
-    """The parameters of as many queries as it takes to look up all ``keys``, each together with ``others``."""
+    """Parameters of the queries that look up all ``keys`` in chunks, each with ``others``."""
     for start in range(0, len(keys), _KEYS):
         yield {"keys": list(keys[start : start + _KEYS]), **others}
 
@@ -38,8 +38,8 @@ def key_chunks(keys: Sequence[str], **others: object) -> Iterator[dict[str, Any]
 def insert_rows(connection: sa.Connection, table: sa.Table, rows: Sequence[dict[str, Any]]) -> None:
     """Insert rows that all have the same columns.
 
-    The statement is compiled once and its rows go to the driver as they are: SQLAlchemy's own handling of parameters
-    would take as long as the insertion itself.
+    The statement is compiled once and the rows go directly to the driver, because SQLAlchemy's processing of parameters
+    takes as long as the insertion itself.
     """
     if not rows:
         return
@@ -57,7 +57,7 @@ _HINT = "give the path of a file made by `idiolect ingest`, or of a new one"
 _COPY = "copy it to where you may write, with the files next to it whose names begin with its own"
 _DAMAGED = "it is damaged: restore a copy, or ingest and embed into a new store"
 _SEEN = "idiolect_file"
-"""Under this name a connection notes which file it has open."""
+"""Key in a connection's info for the file that it has open."""
 _LOCK = sa.select(tables.meta.c.version).with_for_update()
 _PRAGMAS = (
     "foreign_keys = ON",
@@ -77,7 +77,7 @@ def open_engine(where: str | Path, *, create: bool) -> sa.Engine:
 
     Raises:
         NotFoundError: There is no store and ``create`` is off.
-        ArtifactError: What is there is not a store, or was made by a later version.
+        ArtifactError: It is not a store, or was made by a later version.
         ConfigError: The URL names an unknown database.
         MissingDependencyError: The database's driver is not installed.
     """
@@ -110,18 +110,18 @@ def store_file(where: str | Path) -> Path | None:
 
 
 def is_read_only(engine: sa.Engine) -> bool:
-    """Whether a store was opened where nothing can be written, so that it is only read."""
+    """Whether a store is open read-only, because its folder or file cannot be written."""
     return engine.dialect.name == "sqlite" and "uri" in engine.url.query
 
 
 def check_writable(engine: sa.Engine) -> None:
-    """Refuse a store that is only read.
+    """Check that a store can be written.
 
     Raises:
-        ArtifactError: It is.
+        ArtifactError: It is read-only.
     """
     if is_read_only(engine):
-        raise ArtifactError("the store is where nothing can be written, and is only read", hint=_COPY)
+        raise ArtifactError("the store cannot be written, and is open read-only", hint=_COPY)
 
 
 def _opened(url: sa.URL, named: sa.URL, *, create: bool) -> sa.Engine:
@@ -139,7 +139,7 @@ def _file(url: sa.URL) -> Path | None:
 
 
 def _check_place(file: Path, *, create: bool) -> None:
-    """Refuse what is no regular file, before SQLite looks at it."""
+    """Refuse a path that is not a regular file, before SQLite opens it."""
     try:
         mode = os.stat(file).st_mode
     except ValueError as error:  # a NUL character
@@ -156,10 +156,10 @@ def _check_place(file: Path, *, create: bool) -> None:
 
 
 def _read_only_url(file: Path) -> sa.URL | None:
-    """How a store is opened that lies where nothing can be written; None if something can, or if there is no file.
+    """The URL of a store that cannot be written; None if it can, or if there is no file.
 
-    SQLite needs its log (``-wal``) and index (``-shm``) next to the store. If it cannot make them, a store without a
-    log is read as it is; one with a log is read together with it, if the index is there too.
+    SQLite needs its log (``-wal``) and index (``-shm``) next to the store. If it cannot create them, a store without a
+    log is opened as immutable, and a store with a log and an index read-only.
     """
     folder = file.parent
     if not file.is_file() or (os.access(file, os.W_OK) and os.access(folder, os.W_OK)):
@@ -172,13 +172,13 @@ def _read_only_url(file: Path) -> sa.URL | None:
 
 @contextmanager
 def writing(engine: sa.Engine) -> Iterator[sa.Connection]:
-    """One write transaction: committed whole, or not at all.
+    """One write transaction.
 
-    Writers queue at the row of ``meta`` (PostgreSQL) or at ``BEGIN IMMEDIATE`` (SQLite), so what a writer has read
-    stays true until it commits.
+    Writers wait for each other at the row of ``meta`` (PostgreSQL) or at ``BEGIN IMMEDIATE`` (SQLite), so what a writer
+    has read stays valid until it commits.
 
     Raises:
-        ArtifactError: The database refuses, for instance because another process keeps it locked.
+        ArtifactError: The database cannot be written, for instance because another process keeps it locked.
     """
     check_writable(engine)
     try:
@@ -238,7 +238,7 @@ def _parsed(where: str | Path) -> sa.URL:
 
 def _remedy(said: str, url: sa.URL) -> str:
     if url.get_backend_name() != "sqlite":
-        return "check the URL, and that the server runs and lets you in"
+        return "check the URL, and that the server runs and accepts your login"
     if "readonly" in said:
         return _COPY
     if "malformed" in said:
@@ -296,7 +296,7 @@ def _check_same(connection: sa.Connection) -> None:
 
 
 def _check_file(info: Mapping[Any, Any]) -> None:
-    """Refuse to go on with a file that is no longer at its path: what is written to it would be lost with it.
+    """Check that the open file is still at its path; otherwise what is written would be lost.
 
     Raises:
         ArtifactError: It was deleted, moved or replaced.
@@ -364,7 +364,7 @@ def _create(engine: sa.Engine) -> None:
 
 @contextmanager
 def plain_cursor(engine: sa.Engine) -> Iterator[Any]:
-    """A cursor of SQLite's own driver, outside any transaction: for what cannot be done in one."""
+    """A cursor of SQLite's own driver outside any transaction, for statements that cannot run in one."""
     connection = engine.raw_connection()
     try:
         with closing(connection.cursor()) as cursor:

@@ -21,7 +21,7 @@ _meta = tables.meta.c
 
 T = TypeVar("T")
 Tried = Row | tuple[Any, str]
-"""A row, or the id of a refused one and why it is refused (see ``store.rows.tried``)."""
+"""A row, or the id of a refused row and the reason (see ``schema.tried``)."""
 
 
 @dataclass(slots=True)
@@ -34,7 +34,7 @@ class _Tally:
 
 
 def ingest(connection: sa.Connection, items: Iterable[Tried], reviews: Iterable[Tried]) -> AddReport:
-    """Store what is new of both, holding one chunk in memory at a time."""
+    """Store new items and reviews, with one chunk in memory at a time."""
     item_tally = _ingest(connection, tables.items, items)
     review_tally = _ingest(connection, tables.reviews, reviews)
     adjust_totals(
@@ -55,7 +55,7 @@ def ingest(connection: sa.Connection, items: Iterable[Tried], reviews: Iterable[
 
 
 def adjust_totals(connection: sa.Connection, *, digest: int, items: int = 0, reviews: int = 0, dated: int = 0) -> None:
-    """Add to the totals in ``meta``; ``digest`` is a sum of row digests, negative for rows taken out."""
+    """Add to the totals in ``meta``; ``digest`` is a sum of row digests, negative for removed rows."""
     before = int(connection.execute(sa.select(_meta.digest)).scalar_one(), 16)
     connection.execute(
         sa.update(tables.meta).values(

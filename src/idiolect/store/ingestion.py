@@ -44,13 +44,13 @@ def reconcile(
     listed: OnReject,
     item_listed: OnReject,
 ) -> AddReport:
-    """List every refused row with its line, and count as known what differs from the stored review in its place only.
+    """List every refused row with its line, and count a row as known if only its place in the file differs.
 
-    The files are read once more, and only where something was refused. A row without an ``order`` of its own has its
-    place instead, so that a row that stands twice, or elsewhere than at first, is not the same to the store.
+    The files are read again, but only if rows were refused. A row without an ``order`` field has its place in the file
+    as order, so a row that is repeated or moved differs from the stored one.
 
     Returns:
-        ``stored`` with what is left of its refused rows.
+        ``stored`` with the remaining refused rows.
     """
     if not stored.refused:
         return stored
@@ -82,7 +82,7 @@ def _conflicts(
 def _with_kept(
     file: RecordFile[Record], ids: Container[str], lookup: Callable[[list[Any]], Mapping[Any, Record]]
 ) -> Iterator[tuple[Located[Record], Record | None]]:
-    """The records that have one of ``ids``, each with what the store has under its id."""
+    """The records with one of ``ids``, each with the stored value of its id."""
     read = islice(file.located(), file.summary.accepted)
     suspects = (found for found in read if found.record.id in ids)
     while chunk := list(islice(suspects, _CHUNK)):
@@ -91,7 +91,7 @@ def _with_kept(
 
 
 def _known_reviews(store: SqlStore, ids: Iterable[ReviewId]) -> dict[ReviewId, Review]:
-    """Those of ``ids`` that are stored: nearly always all, and a store answers for all or for none."""
+    """Those of ``ids`` that are stored. One query for all first, because nearly always all of them are."""
     wanted = list(dict.fromkeys(ids))
     try:
         return dict(zip(wanted, store.reviews(wanted), strict=True))
@@ -113,27 +113,27 @@ T = TypeVar("T")
 
 
 _NAMED = 5
-"""How many files that were not read the summary names."""
+"""Number of unread files that the summary names."""
 
 
 class IngestConfig(Config):
     """How files are read."""
 
     format: str = "auto"
-    """How they are written; ``auto`` tells it from the file."""
+    """Format of the files; ``auto``: detected."""
     columns: dict[str, str] = Field(default_factory=dict)
     """A field's column in the reviews' file: ``{user: reviewer, text: body}``; ``-`` for none."""
     item_columns: dict[str, str] = Field(default_factory=dict)
     """The same of the items' file."""
     category: str = ""
-    """Prefix of item ids, where files of several categories go into one store."""
+    """Prefix of item ids, for files of several categories in one store."""
     max_rejects: float = Field(default=0.5, ge=0, le=1)
-    """Share of rows that may be rejected before reading fails; from 10,000 rows on it stops where it stands."""
+    """Share of rows that may be rejected; above it reading fails, after 10,000 rows at once."""
 
 
 @dataclass(frozen=True, slots=True)
 class Taken:
-    """What the columns of a file were taken for."""
+    """The columns of a file and their fields."""
 
     file: str
     """The first file of these columns; empty if there is only one file."""
@@ -150,7 +150,7 @@ class Taken:
         }
 
     def text(self, what: str, expected: tuple[str, ...]) -> str:
-        """For people; the fields ``expected`` are named if they have no column."""
+        """One line; the fields ``expected`` are named if they have no column."""
         return printable(f"{what}{f' in {self.file}' if self.file else ''}: {self.columns.text(expected)}")
 
 
@@ -163,7 +163,7 @@ _MOST_TAKEN = 3
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class IngestReport:
-    """What became of every row."""
+    """An account of every row."""
 
     format: str
     reviews: ReadSummary
@@ -176,23 +176,23 @@ class IngestReport:
     files: int = 1
     """Files (or splits) of reviews that were read."""
     skipped: Mapping[str, str] = field(default_factory=dict)
-    """Files of a folder or archive that were not read, and why."""
+    """Files of a folder or archive that were not read, and the reasons."""
     columns: tuple[Taken, ...] = ()
-    """What the columns were taken for, once for all files alike; empty for formats that are no tables."""
+    """Columns and their fields, once for files with equal columns; empty for formats that are not tables."""
     item_columns: tuple[Taken, ...] = ()
-    """The same of the items."""
+    """The same for the items."""
     known: KnownItems = _NO_REVIEWS
-    """How many of the added reviews are of known items; of all in the store if none was added."""
+    """How many of the added reviews (of all, if none was added) are of items with a record."""
     an_item: str = ""
     """The id of one of the items that were read."""
     undated: int = 0
     """Reviews without a timestamp."""
     early: int = 0
-    """Reviews whose timestamp is before March 1973: hardly ever a true one."""
+    """Reviews whose timestamp is before March 1973, which is most likely wrong."""
 
     @property
     def warnings(self) -> tuple[str, ...]:
-        """What the user should look at though nothing failed."""
+        """Warnings to check, although nothing failed."""
         if self.known.known or not self.known.reviews:
             return ()
         spelled = f": reviews are of {self.known.unknown_item!r}"
@@ -291,7 +291,7 @@ class IngestReport:
         if self.early:
             yield (
                 f"{self.early} of {read} reviews have a timestamp before March 1973: if it is not in seconds since "
-                "1970, only the order means something"
+                "1970, only the order is meaningful"
             )
 
 
@@ -376,23 +376,23 @@ def ingest_files(
     return report
 
 
-_OTHER_CONTENT = "the store has these ids with other content, as another reading left them: ingest into a new store"
+_OTHER_CONTENT = "the store has other content under these ids, from an earlier ingest: ingest into a new store"
 
 
 class _Seen:
-    """Notes what goes by on its way into the store."""
+    """Counts records on their way into the store."""
 
     def __init__(self) -> None:
         self.undated, self.early, self.an_item = 0, 0, ""
 
     def items(self, items: Iterable[Item]) -> Iterator[Item]:
-        """The items, as they come."""
+        """The items, counted."""
         for item in items:
             self.an_item = self.an_item or item.id
             yield item
 
     def reviews(self, reviews: Iterable[Review]) -> Iterator[Review]:
-        """The reviews, as they come."""
+        """The reviews, counted."""
         for review in reviews:
             self.undated += review.timestamp is None
             self.early += review.timestamp is not None and review.timestamp < FIRST_SECOND
@@ -400,7 +400,7 @@ class _Seen:
 
 
 def _taken(file: RecordFile[Any]) -> tuple[Taken, ...]:
-    """What the columns were taken for, once for parts alike."""
+    """Columns and their fields, once for parts with equal columns."""
     found: dict[tuple[object, ...], Taken] = {}
     for part in file.parts:
         if part.unnest is None:
@@ -410,7 +410,7 @@ def _taken(file: RecordFile[Any]) -> tuple[Taken, ...]:
 
 
 def _lost_field_line(lost: LostField) -> str:
-    """For people: how many rows lack the field and why."""
+    """One line: how many rows lack the field, and the reason."""
     remedy = REMEDIES.get(lost.reason)
     return (
         f"{lost.rows} rows read without their {lost.name}: {lost.reason} "
@@ -444,10 +444,10 @@ def _items_of(
     listed: _Late,
     max_rejects: float,
 ) -> ItemFile | None:
-    """The items' own file; else the reviews' where it holds the items too."""
+    """The file of the items; else that of the reviews, if it also holds items."""
     if items is None and not file.carries_items:
         return None
-    # The authors' sets tell the category by the names of files, from which alone the items' format is detected.
+    # In the authors' data sets the category, and so the items' format, follows from the file names only.
     item_format = file.format if items is None or file.format == "dpl" else "auto"
     where = file.where if items is None else items
     return open_items(
@@ -468,7 +468,7 @@ def _stream_name(where: Path | str | Parts) -> str:
 
 
 def _path(where: Path | str | Parts | None) -> Path | None:
-    """A place as a path; None if it is standard input or a table, or if there is none."""
+    """The path of a source; None if it is standard input or a table, or if there is none."""
     return None if where is None or isinstance(where, Parts) or str(where) == STDIN else Path(where)
 
 
@@ -477,7 +477,7 @@ def _files_of(file: RecordFile[T] | None) -> list[Path | None]:
 
 
 def _check_key(key: Path | None, store: Path | None) -> None:
-    """Refuse to make the key of pseudonyms where the store is, or is to be."""
+    """Refuse to create the key of pseudonyms at the store's own path."""
     if key is not None and store is not None and real_path(key) == real_path(store):
         raise ConfigError(f"--pseudonyms and --store both name {str(key)!r}", hint="name another file for the key")
 
@@ -511,7 +511,7 @@ def _check_share(report: IngestReport, max_rejects: float) -> None:
 
 
 _MOST = 100
-"""The greatest rating of any scale in use."""
+"""The highest rating of any common scale."""
 
 
 def add_review(
@@ -529,15 +529,15 @@ def add_review(
 ) -> Review:
     """Add one review written now; vector and item sum are stored in the same transaction.
 
-    With an ``id`` of its own, a review that was added already, now or at another moment, is left as it is; without one
-    every call adds another review, because it was written at another moment.
+    With an ``id``, a review that was added before is left unchanged; without one every call adds another review,
+    because its time differs.
 
-    The store is then another one to the splits made of it: see ``split_store``. With ``pseudonyms``, the file of a key
-    that is made if there is none, the user's id is hashed before anything is made of it.
+    Splits made before are then out of date: see ``split_store``. With ``pseudonyms``, the file of a key (created if
+    absent), the user's id is hashed first.
 
     Raises:
-        ConfigError: The text is empty, or the store holds other encoders' vectors only, or names users otherwise.
-        InputError: The store refuses the review; if there is no store yet, none is made.
+        ConfigError: The text is empty, or the store has only vectors of other encoders, or uses another id scheme.
+        InputError: The store refuses the review; a store that does not exist is then not created.
     """
     check_said(rating, timestamp)
     user, item = clean_id(user), clean_id(item)
@@ -555,14 +555,14 @@ def add_review(
         title=title,
         timestamp=moment,
     )
-    # Everything that can fail comes before the first write: a review without its vector would be half known.
+    # Everything that can fail comes before the first write, so that no review is stored without its vector.
     if reason := refusal(review):
         raise InputError(f"the review cannot be stored: {reason}", hint="change it and try again")
     return _store(store, review, load_encoder(encoder), hashed, dated=timestamp is not None)
 
 
 def check_said(rating: float | None, timestamp: int | None = None) -> None:
-    """Refuse what is no rating or moment, or is implausible, because no file check sees a single review."""
+    """Check rating and time for plausibility, as the checks of files do."""
     hint = "ratings are 0 to 100, timestamps seconds since 1970"
     if rating is not None and not 0 <= rating <= _MOST:
         raise InputError("rating out of range", hint=hint)
@@ -571,7 +571,7 @@ def check_said(rating: float | None, timestamp: int | None = None) -> None:
 
 
 def _store(store: str, review: Review, encoder: Encoder, hashed: Pseudonyms | None, *, dated: bool) -> Review:
-    """Store review and vector, or neither; the stored review is returned if only an unset time differs."""
+    """Store review and vector in one transaction; return the stored review if only an unset time differs."""
     vector = encoder.encode([review.text])
     with SqlStore(store) as database:
         check_names(database, hashed, take=True)

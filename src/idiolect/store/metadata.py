@@ -1,7 +1,7 @@
 """Store metadata: opt-outs, id scheme, output paths, erasures; and the secure vacuum after an erasure.
 
-``secure_delete`` overwrites what is deleted, but not the copies that SQLite leaves in a page when it moves rows to
-another page to balance its trees. Only rewriting the file removes those.
+``secure_delete`` overwrites deleted rows, but not the copies that SQLite leaves in a page when it moves rows to another
+page to balance its trees. Only rewriting the file removes those.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ _OWN = (
 
 
 def set_peer(connection: sa.Connection, user: UserId, peer: bool) -> bool:
-    """Put the user's vectors into the item sums or take them out; the digest of the store tells both states apart.
+    """Add the user's vectors to the item sums or remove them; the digest of the store differs between the states.
 
     Returns:
         Whether that was a change.
@@ -55,12 +55,12 @@ def set_peer(connection: sa.Connection, user: UserId, peer: bool) -> bool:
 
 
 def flag_digest(user: UserId) -> int:
-    """What a user who opted out adds to the digest of the store."""
+    """The share of an opted-out user in the digest of the store."""
     return int.from_bytes(blake2b(user.encode(), digest_size=16, person=b"not a peer").digest())
 
 
 def record_output(connection: sa.Connection, path: Path, kind: str) -> None:
-    """Note a file or folder by its absolute path; a second time changes its kind."""
+    """Record a file or folder by its absolute path; a repeated call changes its kind."""
     kept = as_text(path.resolve())
     where = tables.outputs.c.path == kept
     if not connection.execute(sa.update(tables.outputs).where(where).values(kind=kind)).rowcount:
@@ -83,7 +83,7 @@ def as_path(text: str) -> Path:
 
 
 def set_id_scheme(connection: sa.Connection, names: str) -> str:
-    """Note how users are named, unless a review is stored already; how they are named then."""
+    """Set the id scheme if no review is stored yet; return the scheme in use."""
     meta = connection.execute(sa.select(tables.meta)).one()
     if meta.n_reviews or meta.names == names:
         return meta.names
@@ -100,24 +100,23 @@ def _change_own_sums(connection: sa.Connection, user: UserId, *, sign: int) -> N
 
 
 _READERS_MS = 5_000
-"""How long the log may wait for readers of other processes before the rewrite is left pending."""
+"""Milliseconds to wait for readers of other processes before the rewrite is left pending."""
 
 _noted = tables.meta.c.unscrubbed
 
 
 def secure_vacuum(engine: sa.Engine) -> bool:
-    """Rewrite the database without the space of deleted rows, and empty its log.
+    """Rewrite the database without deleted rows, and empty its log.
 
-    It takes a copy's time and, for that time, a copy's space. Other processes may go on reading and writing: they are
-    waited for, but no longer than a bound. On PostgreSQL the tables are rewritten; its archived log and its backups are
-    beyond reach.
+    It takes the time and, temporarily, the space of a copy. Other processes may read and write meanwhile; they are
+    waited for up to a limit. On PostgreSQL the tables are rewritten; its archived log and its backups are not reached.
 
     Returns:
-        Whether it is done; where another process holds the file, what was erased may still lie in it, and the store
-        says so (``is_vacuumed``) until a later call is done.
+        Whether it is done. If another process holds the file, erased bytes may still be in it, and ``is_vacuumed`` is
+        false until a later call succeeds.
 
     Raises:
-        ArtifactError: There is no room for the copy; a later call goes on.
+        ArtifactError: There is no space for the copy; call it again later.
     """
     with engine.connect() as connection:
         before = _erasures(connection)
@@ -138,12 +137,12 @@ def is_vacuumed(connection: sa.Connection) -> bool:
 
 
 def erasures(connection: sa.Connection) -> int:
-    """How many erasures there were: what was read before one is out of date after it."""
+    """The number of erasures; what was read before one is out of date."""
     return _erasures(connection) // 2
 
 
 def note_erasure(connection: sa.Connection) -> None:
-    """Count an erasure, and note that its bytes are in the file until the next ``secure_vacuum``."""
+    """Count an erasure; its bytes stay in the file until the next ``secure_vacuum``."""
     connection.execute(sa.update(tables.meta).values(unscrubbed=(_erasures(connection) // 2 + 1) * 2 + 1))
 
 
@@ -188,7 +187,7 @@ _DROP_CORRECTION = sa.delete(tables.corrections).where(
 
 
 class StoreBase:
-    """A database that is known to be a store; arguments and errors as of ``SqlStore``."""
+    """Metadata of an open store; arguments and errors are those of ``SqlStore``."""
 
     def __init__(self, where: str | Path, *, create: bool = True) -> None:
         self._engine = open_engine(where, create=create)
@@ -200,7 +199,7 @@ class StoreBase:
         self.close()
 
     def close(self) -> None:
-        """Give all connections back; the store can still be used and then opens new ones."""
+        """Close all connections; using the store again opens new ones."""
         self._engine.dispose()
 
     @contextmanager
@@ -212,7 +211,7 @@ class StoreBase:
             yield connection
 
     def set_peer(self, user: UserId, peer: bool) -> bool:
-        """Let others be compared with a user (the default), or not: neither their texts nor their vectors are used.
+        """Set whether others may be compared with a user (the default), with texts and vectors.
 
         The user may still be written for, with their own history. Snapshots and splits made before are out of date.
 
@@ -223,7 +222,7 @@ class StoreBase:
             return set_peer(connection, user, peer)
 
     def correct(self, user: UserId, correction: Correction) -> None:
-        """Keep what a user said about a difference, instead of what they said about it before."""
+        """Store a user's correction of a difference; it replaces an earlier one."""
         row = {"of": user, "about": correction.difference}
         with writing(self._engine) as connection:
             connection.execute(_DROP_CORRECTION, row)
@@ -231,10 +230,10 @@ class StoreBase:
             connection.execute(sa.insert(tables.corrections).values(**values))
 
     def undo_correction(self, user: UserId, difference: str) -> bool:
-        """Claim a difference again.
+        """Remove the correction of a difference.
 
         Returns:
-            Whether it was corrected or muted.
+            Whether there was one.
         """
         with writing(self._engine) as connection:
             return bool(connection.execute(_DROP_CORRECTION, {"of": user, "about": difference}).rowcount)
@@ -257,16 +256,16 @@ class StoreBase:
             return sorted(connection.scalars(sa.select(tables.opted_out.c.user)))
 
     def check_writable(self) -> None:
-        """Refuse a store that is only read, before anything is written for it elsewhere (``ArtifactError``)."""
+        """Raise ``ArtifactError`` if the store is read-only, before anything is written for it elsewhere."""
         check_writable(self._engine)
 
     def record_output(self, path: Path, kind: str) -> None:
-        """Note that a file or folder was made from this store, so that an erasure finds it; known ones cost a read."""
+        """Record that a file or folder was made from this store, so that an erasure finds it."""
         if self.outputs().get(path.resolve()) == kind:
             return
         if is_read_only(self._engine):
             _log.warning(
-                "the store is only read, so it does not note %r: name it with --outputs to erase a user from it",
+                "the store is read-only, so %r is not recorded: name it with --outputs to erase a user from it",
                 str(path),
             )
             return
@@ -274,7 +273,7 @@ class StoreBase:
             record_output(connection, path, kind)
 
     def drop_outputs(self, paths: Iterable[Path]) -> None:
-        """No longer note these files and folders: they are not there, and were not moved."""
+        """Remove the records of these files and folders, which no longer exist."""
         known = self.outputs()
         wanted = [{"of": as_text(path.resolve())} for path in paths if path.resolve() in known]
         if wanted:
@@ -282,13 +281,13 @@ class StoreBase:
                 connection.execute(sa.delete(tables.outputs).where(tables.outputs.c.path == sa.bindparam("of")), wanted)
 
     def outputs(self) -> dict[Path, str]:
-        """Every recorded file or folder, and what it is."""
+        """Every recorded file or folder, and its kind."""
         with self.reading() as connection:
             return {as_path(row.path): row.kind for row in connection.execute(sa.select(tables.outputs))}
 
     @contextmanager
     def unerased(self, since: int) -> Iterator[None]:
-        """Holds erasures back while what was read from the store is put into its place.
+        """Block erasures while an output that was read from the store is moved into place.
 
         Args:
             since: Number of erasures (``secure_vacuum.erasures``) when it was read.
@@ -309,15 +308,15 @@ class StoreBase:
             yield
 
     def names(self) -> str:
-        """How users are named: empty for their own ids, else by what the key of their pseudonyms is known."""
+        """The id scheme: empty for plain ids, else the check value of the pseudonyms' key."""
         with self.reading() as connection:
             return connection.execute(sa.select(tables.meta.c.names)).scalar_one()
 
     def set_id_scheme(self, names: str) -> str:
-        """Settle how users are named, where no review is stored yet.
+        """Set the id scheme if no review is stored yet.
 
         Returns:
-            How they are named now (see ``names``).
+            The scheme in use (see ``names``).
         """
         with writing(self._engine) as connection:
             return set_id_scheme(connection, names)

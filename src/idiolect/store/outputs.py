@@ -23,21 +23,21 @@ _MARKS: dict[str, tuple[str, frozenset[str]]] = {
     "study": ("claim.json", frozenset({"config", "backbone"})),
     "tables": ("tables.json", frozenset({"profile", "data"})),
 }
-"""What each kind of output has in it, however it got there: a file, and what this says if it is JSON."""
+"""How each kind of output is recognized: a file, and keys in it if it is JSON."""
 _OWN = "give the output a folder of its own"
 
 
 def check_folder(
     database: SqlStore, store: str, folder: Path, kind: Kind, *, apart: Iterable[Path | None] = ()
 ) -> None:
-    """Refuse a folder for an output that holds anything else, before any work is done for it.
+    """Check that a folder can be used for an output, before any work is done.
 
     Args:
-        database: What is written comes from it.
+        database: The store that the output is made from.
         store: Its file or URL.
-        folder: Where the output goes.
-        kind: What it will be.
-        apart: What the command reads; it may not be the folder, or be in it.
+        folder: Folder of the output.
+        kind: Kind of the output.
+        apart: Inputs of the command, which must not be the folder or be in it.
 
     Raises:
         ConfigError: The folder holds the store, or anything else that is no output; or it is a file.
@@ -68,14 +68,14 @@ def check_own(folder: Path, kind: str) -> None:
 def claim_folder(database: SqlStore, store: str, folder: Path, kind: Kind) -> None:
     """Record a folder as an output of the store, before anything is written to it.
 
-    An erasure removes from such a folder every file with a trace of the user. So it is taken only where it is new,
-    empty, or an output already.
+    An erasure removes every file with a trace of the user from such a folder. Therefore the folder must be new, empty,
+    or an earlier output.
 
     Args:
-        database: What is written comes from it.
+        database: The store that the output is made from.
         store: Its file or URL.
-        folder: Where the output goes.
-        kind: What it will be.
+        folder: Folder of the output.
+        kind: Kind of the output.
 
     Raises:
         ConfigError: The folder holds the store, or anything else that is no output.

@@ -46,7 +46,7 @@ _REVIEWS = pa.schema(
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ImportReport:
-    """What an ``import_store`` did."""
+    """Counts of an ``import_store``."""
 
     added: AddReport
     vectors: int
@@ -56,10 +56,10 @@ class ImportReport:
 
 
 def export_store(store: SqlStore, folder: str | Path) -> dict[str, Any]:
-    """Write everything as of one commit; the folder appears whole or not at all, an export of that name is replaced.
+    """Write everything as of one commit; the folder is replaced atomically.
 
     Returns:
-        What stands in ``store.json``: format, fingerprint, counts and the encoders.
+        The contents of ``store.json``: format, fingerprint, counts and encoders.
 
     Raises:
         InputError: ``folder`` exists and is no export.
@@ -90,19 +90,19 @@ def export_store(store: SqlStore, folder: str | Path) -> dict[str, Any]:
 
 
 def check_export(folder: Path) -> Path:
-    """A folder for an export with links followed, refused if it holds anything but an earlier export.
+    """The resolved folder for an export.
 
     Raises:
-        InputError: It does.
+        InputError: It holds anything but an earlier export.
     """
     return check_replaced(folder, mark=HEAD, what="an export", parts=_PARTS)
 
 
 def import_store(folder: str | Path, store: SqlStore) -> ImportReport:
-    """Add an export to a store, empty or not; a second time changes nothing, and goes on where the first was cut off.
+    """Add an export to a store, empty or not. It is idempotent, and continues an interrupted import.
 
-    Items and reviews come in one transaction, vectors in one for every 8192. A review of which the store has another
-    version is refused, and its vectors with it.
+    Items and reviews are one transaction, vectors one per 8192. A review that the store has with other content is
+    refused with its vectors.
 
     Raises:
         NotFoundError: There is no export in ``folder``.
@@ -146,7 +146,7 @@ def _write(path: Path, schema: pa.Schema, parts: Iterable[Iterable[sa.Row[Any]]]
 
 
 def read_head(folder: Path) -> dict[str, Any]:
-    """What ``store.json`` of an export says, once every file of it has a head and an end.
+    """The contents of ``store.json``, after a check that every file is complete.
 
     Raises:
         NotFoundError: There is no export in ``folder``.
@@ -185,7 +185,7 @@ def _read(path: Path, schema: pa.Schema | None = None) -> Iterator[tuple[Any, ..
 
 
 def _plain(schema: pa.Schema) -> pa.Schema:
-    """The schema with one type for every way to hold texts: other tools write another than they read."""
+    """The schema with one type for all string types, because other tools write another one than they read."""
     return pa.schema([(field.name, pa.string() if _is_text(field.type) else field.type) for field in schema])
 
 
@@ -211,18 +211,18 @@ def export_files(folder: Path) -> list[Path]:
 
 
 def erase_from_export(folder: Path, users: Collection[str], reviews: Collection[str]) -> int:
-    """Take users out of an export: reviews, vectors, flags, and texts of items that no other user in it wrote about.
+    """Remove users from an export: reviews, vectors, opt-outs, and texts of items that no other user wrote about.
 
-    What is left is an export of the store without them: ``store.json`` says its numbers and its fingerprint. It can be
-    called again where it was interrupted.
+    The result is an export of the store without them, with updated counts and fingerprint in ``store.json``. An
+    interrupted call can be repeated.
 
     Args:
         folder: The export.
         users: Ids of users.
-        reviews: Ids of reviews, whosever they are by the export.
+        reviews: Ids of reviews, of any user.
 
     Returns:
-        How many rows were taken out.
+        The number of removed rows.
 
     Raises:
         ArtifactError: The export is damaged, or of a later version.
@@ -244,7 +244,7 @@ def _erase_from_export(folder: Path, users: Collection[str], reviews: Collection
     alone -= {item for item, *texts in _columns(item_file, "item", "title", "description") if not any(texts)}
     count = sum(_without(folder / encoder["file"], "review_id", gone) for encoder in head["encoders"])
     count += _without(item_file, "item", alone) + _without(flag_file, "user", users)
-    count += _without(review_file, "review_id", gone)  # last but one: a call that goes on finds by it what to do
+    count += _without(review_file, "review_id", gone)  # last but one, because a repeated call needs it
     n_items, n_reviews = (pq.read_metadata(path).num_rows for path in (item_file, review_file))
     if count or (n_items, n_reviews) != (head.get("items"), head.get("reviews")):
         head |= {"fingerprint": _fingerprint(folder), "items": n_items, "reviews": n_reviews}
@@ -259,7 +259,7 @@ def _columns(path: Path, *names: str) -> Iterator[tuple[Any, ...]]:
 
 
 def _without(path: Path, column: str, values: Collection[str]) -> int:
-    """Rewrite a table without the rows that have one of these values; how many these were."""
+    """Rewrite a table without the rows that have one of these values; return their number."""
     count = sum(value in values for (value,) in _columns(path, column))
 
     def keep(part: Path) -> None:
@@ -273,7 +273,7 @@ def _without(path: Path, column: str, values: Collection[str]) -> int:
 
 
 def _fingerprint(folder: Path) -> str:
-    """That of a store that holds this export and nothing else."""
+    """The fingerprint of a store that holds only this export."""
     items, reviews, flags = (folder / name for name in _TABLES)
     digests = [item_row(to_item(row))["digest"] for row in _read(items, _ITEMS)]
     digests += [review_row(to_review(row))["digest"] for row in _read(reviews, _REVIEWS)]
@@ -282,7 +282,7 @@ def _fingerprint(folder: Path) -> str:
 
 
 def _add_vectors(path: Path, store: SqlStore, encoder: str, dim: int, others: Collection[ReviewId]) -> int:
-    """Add the vectors of a file but those of ``others``: under these ids the store has other reviews."""
+    """Add the vectors of a file, except those of ``others``, under whose ids the store has other reviews."""
     new = 0
     with pq.ParquetFile(path) as file:
         for batch in file.iter_batches(_BATCH):
@@ -294,9 +294,9 @@ def _add_vectors(path: Path, store: SqlStore, encoder: str, dim: int, others: Co
 
 
 def export_folder(store: str, folder: Path) -> dict[str, Any]:
-    """Write a store as Parquet files and note the folder in it, so that an erasure finds it.
+    """Write a store as Parquet files and record the folder, so that an erasure finds it.
 
-    What exports left that were killed is removed first.
+    Unfinished folders of killed exports are removed first.
 
     Returns:
         Format, fingerprint, numbers of items and reviews, and the encoders.
@@ -321,6 +321,6 @@ def import_folder(folder: Path, store: str) -> ImportReport:
         NotFoundError: There is no export in ``folder``.
         ArtifactError: It is damaged, or of a later version.
     """
-    read_head(folder)  # before a store is made for nothing
+    read_head(folder)  # before a store is created
     with SqlStore(store) as database:
         return import_store(folder, database)

@@ -34,7 +34,7 @@ class Pseudonyms:
         key: 32 secret bytes.
 
     Raises:
-        ArtifactError: It is not of that length.
+        ArtifactError: It has another length.
     """
 
     def __init__(self, key: bytes) -> None:
@@ -44,18 +44,18 @@ class Pseudonyms:
 
     @classmethod
     def open(cls, path: str | Path, *, create: bool = True) -> Pseudonyms:
-        """Those of a key's file, which only its owner may read; keep it away from the store.
+        """Read the key from a file, which only its owner may read; keep it away from the store.
 
         Args:
-            path: Of the file; 64 hexadecimal digits.
-            create: Make the file, with a new random key, if there is none.
+            path: The file, with 64 hexadecimal digits.
+            create: Create the file with a new random key if there is none.
 
         Raises:
-            NotFoundError: There is none and ``create`` is off.
+            NotFoundError: There is no file and ``create`` is off.
             ArtifactError: The file holds no key.
         """
         path = Path(path)
-        if is_sqlite(path):  # perhaps the store itself, which nothing but SQLite may open
+        if is_sqlite(path):  # perhaps the store itself, which only SQLite may open
             raise ArtifactError(
                 f"{str(path)!r} is an SQLite database, not a key", hint="give the file that ingest used"
             )
@@ -76,20 +76,20 @@ class Pseudonyms:
 
     @property
     def name(self) -> str:
-        """What the key is known by in a store: tells it from other keys, and gives nothing of it away."""
+        """The key's check value, which a store keeps; the key cannot be computed from it."""
         return blake2b(digest_size=8, key=self._key, person=b"name of the key").hexdigest()
 
 
 def check_names(store: StoreBase, pseudonyms: Pseudonyms | None, *, take: bool = False) -> None:
-    """Refuse to look for users by other names than a store knows them by.
+    """Check that users are named by the store's id scheme.
 
     Args:
         store: The store.
-        pseudonyms: What users' ids are turned into; None: they are left as they are.
-        take: Whether a store without reviews takes these names from now on.
+        pseudonyms: Turns ids into pseudonyms; None: plain ids.
+        take: Whether a store without reviews adopts this scheme.
 
     Raises:
-        ConfigError: They are others than the store's.
+        ConfigError: The store uses another scheme or key.
     """
     wanted, held = pseudonyms.name if pseudonyms else "", store.names()
     if held != wanted and take:
@@ -106,15 +106,15 @@ def check_names(store: StoreBase, pseudonyms: Pseudonyms | None, *, take: bool =
 
 
 def user_in(store: StoreBase, user: str, key: Path | None) -> UserId:
-    """The id by which a store knows a user: the one that was named, or if no user has it, as it is read from files.
+    """A user's id in the store: the given one or, if no user has it, the one that reading files makes of it.
 
     Args:
         store: The store.
-        user: Their own id.
-        key: File of the key of the store's pseudonyms; None: it has none.
+        user: The user's id.
+        key: File of the key of the store's pseudonyms; None: plain ids.
 
     Raises:
-        ConfigError: The store knows users by other names, or no user is named.
+        ConfigError: The store uses another id scheme, or the id is empty.
         NotFoundError: There is no such file.
         ArtifactError: The file holds no key.
     """
@@ -139,10 +139,10 @@ _items, _reviews, _vectors, _encoders = tables.items.c, tables.reviews.c, tables
 
 
 def erase(connection: sa.Connection, user: UserId) -> ErasureReceipt:
-    """Take a user out of every table; a second time there is nothing left to take out."""
-    set_peer(connection, user, False)  # which takes them out of the sums
+    """Remove a user from every table; repeated calls change nothing."""
+    set_peer(connection, user, False)  # which removes them from the sums
     vectors = _erase_vectors(connection, user)
-    set_peer(connection, user, True)  # with nothing left to put back
+    set_peer(connection, user, True)  # with no vectors left to add to the sums
     items_removed, items_shared = _erase_items(connection, user)
     columns = (_reviews.item, _reviews.timestamp, _reviews.digest)
     rows = connection.execute(sa.select(*columns).where(_reviews.user == user)).all()
@@ -166,7 +166,7 @@ def erase(connection: sa.Connection, user: UserId) -> ErasureReceipt:
 
 
 def items_alone(connection: sa.Connection, user: UserId) -> list[Item]:
-    """The records with texts of items that only this user wrote about: they may be the user's own."""
+    """The records with texts of items that only this user wrote about, which may be the user's own texts."""
     return [to_item(row) for row in connection.execute(sa.select(*ITEM).where(_written_about(user), _alone(user)))]
 
 
@@ -189,10 +189,10 @@ def _alone(user: UserId) -> sa.ColumnElement[bool]:
 
 
 def _erase_items(connection: sa.Connection, user: UserId) -> tuple[int, int]:
-    """Take out the records with texts of items that only this user wrote about; nothing else refers to them.
+    """Remove the records with texts of items that only this user wrote about; nothing else refers to them.
 
     Returns:
-        How many, and how many stay because others wrote about them too.
+        The number of removed records, and of those that stay because others wrote about them.
     """
     counted = sa.select(sa.func.count()).select_from(tables.items).where(_written_about(user))
     touched = connection.execute(counted).scalar_one()
@@ -206,7 +206,7 @@ def _erase_items(connection: sa.Connection, user: UserId) -> tuple[int, int]:
 
 
 def _erase_vectors(connection: sa.Connection, user: UserId) -> int:
-    """Take out the vectors; an encoder is left with the number of the others', and without any it is not known."""
+    """Remove the vectors and update each encoder's count; an encoder without vectors is removed."""
     of_user = _vectors.review.in_(sa.select(_reviews.seq).where(_reviews.user == user))
     counts = sa.select(_vectors.encoder, sa.func.count().label("n")).where(of_user).group_by(_vectors.encoder)
     found = connection.execute(counts).all()

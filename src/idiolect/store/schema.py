@@ -1,8 +1,8 @@
 """The tables of a store in SQL that SQLite and PostgreSQL share, their rows, and migrations.
 
-``seq`` is the order of arrival and the key inside the database; ``id`` is the key outside it. An item may be known by
-its id alone (a review file without an item file), so reviews name items without a foreign key. Each migration and its
-version number are one transaction.
+``seq`` is the order of arrival and the internal key; ``id`` is the external key. An item may be known by its id only (a
+review file without an item file), so reviews refer to items without a foreign key. Each migration and its version
+number are one transaction.
 """
 
 from __future__ import annotations
@@ -34,9 +34,9 @@ from sqlalchemy import (
 from idiolect.types import Item, ItemId, Review, ReviewId, UserId
 
 SCHEMA_VERSION = 5
-"""Raised with every entry of ``migrations.MIGRATIONS``."""
+"""Incremented with every entry of ``MIGRATIONS``."""
 
-# SQLite numbers rows by itself only where the type is spelled INTEGER.
+# SQLite numbers rows by itself only if the type is spelled INTEGER.
 _Key = BigInteger().with_variant(Integer, "sqlite")
 
 metadata = MetaData()
@@ -56,7 +56,7 @@ meta = Table(
         server_default="0",
         doc="Twice the erasures, plus 1 if bytes may be left.",
     ),
-    Column("names", Text, nullable=False, server_default="", doc="What the key of users' pseudonyms is known by."),
+    Column("names", Text, nullable=False, server_default="", doc="Check value of the key of the users' pseudonyms."),
 )
 
 items = Table(
@@ -126,13 +126,13 @@ category_sums = Table(
 opted_out = Table(
     "not_peers",
     metadata,
-    Column("user", Text, primary_key=True, doc="Nobody is compared with their reviews; no sum holds their vectors."),
+    Column("user", Text, primary_key=True, doc="Opted-out users: not compared with, and in no sum."),
 )
 
 corrections = Table(
     "corrections",
     metadata,
-    Column("user", Text, primary_key=True, doc="Who corrected what is said of them."),
+    Column("user", Text, primary_key=True, doc="The user who made the correction."),
     Column("difference", Text, primary_key=True, doc="Name of a measure, or an attribute of the taxonomy."),
     Column("text", Text, nullable=False, doc="The user's own statement; empty: the difference is muted."),
 )
@@ -145,7 +145,7 @@ outputs = Table(
 )
 
 V1 = frozenset({"meta", "items", "reviews", "encoders", "vectors", "item_sums"})
-"""Tables that a store of any version has: by them it is known."""
+"""Tables that a store of any version has, by which it is recognized."""
 
 
 Row = dict[str, Any]
@@ -155,7 +155,7 @@ REVIEW = tuple(reviews.c[name] for name in ("id", "user", "item", "rating", "tit
 
 _INT64 = 2**63
 _NOT_NUMBERS = (bool, np.bool_, np.timedelta64)
-"""Types that Python or NumPy count as numbers, and that are no rating, time or order."""
+"""Types that Python or NumPy count as numbers, but that are not valid as rating, time or order."""
 
 T = TypeVar("T", Item, Review)
 
@@ -168,7 +168,7 @@ def item_row(item: Item) -> Row:
     """The row of ``items`` that holds ``item``.
 
     Raises:
-        Refused: No database can hold it.
+        Refused: No database can store it.
     """
     texts = _texts(item, "id", "title", "description", "category")
     return {**texts, "digest": _digest(b"item", tuple(texts.values()))}
@@ -178,7 +178,7 @@ def review_row(review: Review) -> Row:
     """The row of ``reviews`` that holds ``review``.
 
     Raises:
-        Refused: No database can hold it, or its rating is not a number.
+        Refused: No database can store it, or its rating is not a number.
     """
     texts = _texts(review, "id", "user", "item", "title", "text")
     if not (texts["user"] and texts["item"]):
@@ -191,7 +191,7 @@ def review_row(review: Review) -> Row:
 
 
 def has_digest(review: Review, digest: bytes) -> bool:
-    """Whether a digest is a review's; an earlier version told a rating of -0.0 from 0.0, which no database does."""
+    """Whether a digest is a review's, also with a rating of -0.0, which an earlier version distinguished from 0.0."""
     row = review_row(review)
     if digest == row["digest"] or row["rating"] != 0:
         return digest == row["digest"]
@@ -200,10 +200,9 @@ def has_digest(review: Review, digest: bytes) -> bool:
 
 
 def tried(values: Iterable[T], to_row: Callable[[T], Row]) -> Iterable[Row | tuple[Any, str]]:
-    """The row of every value, or its id and why it is refused.
+    """The row of every value, or its id and the reason why it is refused.
 
-    Sequences are converted at once, so that nothing is looked at while a transaction is open. Other iterables are read
-    as they are used.
+    Sequences are converted at once, before a transaction is open; other iterables lazily.
     """
     rows = (_try(value, to_row) for value in values)
     return list(rows) if isinstance(values, Sequence) else rows
@@ -217,7 +216,7 @@ def _try(value: T, to_row: Callable[[T], Row]) -> Row | tuple[Any, str]:
 
 
 def refusal(review: Review) -> str:
-    """Why no store takes a review; empty if one may."""
+    """The reason why a review cannot be stored; empty if it can."""
     try:
         review_row(review)
     except Refused as reason:
@@ -251,7 +250,7 @@ def by_time(review: Review) -> tuple[int, int, str]:
 
 
 def _texts(value: Item | Review, *names: str) -> dict[str, str]:
-    """These fields as plain strings; NumPy's strings count as such."""
+    """These fields as plain strings; NumPy's strings are converted."""
     texts = {}
     for name in names:
         text = getattr(value, name)
@@ -277,7 +276,7 @@ def _rating(value: object) -> float | None:
 
 
 def _whole(value: object, what: str) -> int:
-    """A whole number of any type, as an int. Never ``in range``: for other types than int that counts to 2**64."""
+    """A whole number of any type, as an int. ``in range`` is not used, because for other types it counts to 2**64."""
     if isinstance(value, _NOT_NUMBERS):
         raise Refused(f"its {what} is a {type(value).__name__}, not a whole number")
     try:
@@ -293,7 +292,7 @@ def _whole(value: object, what: str) -> int:
 
 
 def _digest(kind: bytes, texts: Sequence[str], *numbers: float | int | None) -> bytes:
-    # The lengths say where each text ends, so that no two rows spell the same bytes.
+    # With the lengths, different rows give different bytes.
     joined = "".join(texts)
     head = f"{','.join(str(len(text)) for text in texts)}|{numbers!r}|"
     if not texts[0]:
@@ -311,7 +310,7 @@ Migration = Callable[[sa.Connection], None]
 
 
 def _privacy_and_outputs(connection: sa.Connection) -> None:
-    """2: users who opted out, what was written from the store, unfinished erasures, vectors of an encoder."""
+    """2: opted-out users, outputs, unfinished erasures, vectors per encoder."""
     connection.exec_driver_sql("ALTER TABLE meta ADD COLUMN unscrubbed INTEGER NOT NULL DEFAULT 0")
     connection.exec_driver_sql("ALTER TABLE encoders ADD COLUMN n_vectors BIGINT NOT NULL DEFAULT 0")
     connection.exec_driver_sql(
@@ -322,12 +321,12 @@ def _privacy_and_outputs(connection: sa.Connection) -> None:
 
 
 def _names(connection: sa.Connection) -> None:
-    """3: whether users are known by pseudonyms, and by which key's."""
+    """3: the id scheme."""
     connection.exec_driver_sql("ALTER TABLE meta ADD COLUMN names TEXT NOT NULL DEFAULT ''")
 
 
 def _category_sums(connection: sa.Connection) -> None:
-    """4: a sum for every category, added up from those of its items."""
+    """4: a sum per category, from the item sums."""
     blob, key = ("BLOB", "INTEGER") if connection.dialect.name == "sqlite" else ("BYTEA", "BIGINT")
     connection.exec_driver_sql("CREATE INDEX items_by_category ON items (category, id)")
     connection.exec_driver_sql(
@@ -356,16 +355,16 @@ def _corrections(connection: sa.Connection) -> None:
 
 
 MIGRATIONS: tuple[Migration, ...] = (_privacy_and_outputs, _names, _category_sums, _corrections)
-"""Entry k leads from version k + 1 to k + 2. Each is written in its own SQL, for ``tables`` will have moved on."""
+"""Entry k leads from version k + 1 to k + 2. Each has its own SQL, because the tables above change later."""
 
 
 def read_version(connection: sa.Connection) -> int:
-    """The version a store was written by or last brought to."""
+    """The schema version of a store."""
     return connection.execute(sa.select(meta.c.version)).scalar_one()
 
 
 def migrate(connection: sa.Connection) -> int:
-    """Take every step that is missing.
+    """Run the missing migrations.
 
     Args:
         connection: An open write transaction on a store of version 1 or later; another process may have been first.

@@ -1,8 +1,8 @@
-"""Snapshots: what one phase may see, memory-mapped. They open in milliseconds and processes share them.
+"""Snapshots: the visible reviews of one phase, memory-mapped. They open in milliseconds, and processes share them.
 
-Sums over whole categories stand in for an item's peers if there are too few. Without a time cut they are the item sums,
-added up once. With one they are running sums in time order with a checkpoint every 4096 rows, so that any moment costs
-at most that many vectors.
+Sums over whole categories replace those of an item's peers if these are too few. Without a time cut they are the sum of
+the item sums. With a time cut they are running sums in time order with a checkpoint every 4096 rows, so that a query
+reads at most that many vectors.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ _STEP = 4096
 
 
 class PeerGroups:
-    """A snapshot's pool by category, and as a whole; nothing is computed before it is asked for.
+    """A snapshot's pool by category, and as a whole; computed when first used.
 
     Args:
         categories: Of every item.
@@ -78,7 +78,7 @@ class PeerGroups:
         return PeerSums(self._totals.sums[[code]], self._totals.counts[[code]])
 
     def user_counts(self, group: str | None, before: int | None) -> int:
-        """How many different users a group has; with ``before`` those with a review strictly before this time."""
+        """The number of distinct users of a group; with ``before``, those with a review strictly before this time."""
         code = self._codes.get(group)
         return 0 if code is None else self._first_seen.number(code, before)
 
@@ -108,14 +108,14 @@ class PeerGroups:
 
     @property
     def _groups(self) -> np.ndarray:
-        """The pool's groups, twice over: by category, then everybody's."""
+        """The pool's groups: one per category, then one of all users."""
         about = np.repeat(self._of_item, np.diff(self._offsets))
         return np.concatenate([about, np.full(len(about), self._codes[None])])
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class FirstSeen:
-    """When every user first wrote in every group, so that users are counted at any moment by bisection."""
+    """The time of each user's first review in each group, so that bisection counts the users at any time."""
 
     times: np.ndarray
     """int64 (k,): one per user and group, by group, ascending; seconds."""
@@ -140,14 +140,14 @@ class FirstSeen:
         return cls(times[np.lexsort((times, groups))], offsets)
 
     def number(self, group: int, before: int | None) -> int:
-        """Users of a group; with ``before`` those first seen strictly before it (seconds)."""
+        """Number of users of a group; with ``before``, those with a first review strictly before it (seconds)."""
         first, last = self.offsets[group : group + 2].tolist()
         return last - first if before is None else int(np.searchsorted(self.times[first:last], before))
 
 
 @dataclass(frozen=True, slots=True, eq=False, kw_only=True)
 class RunningSums:
-    """Every group's vectors in the order of time, with sums on the way."""
+    """Every group's vectors in time order, with running sums."""
 
     vectors: np.ndarray
     """float16 (m, dim); memory-mapped."""
@@ -196,7 +196,7 @@ class RunningSums:
 class Snapshot:
     """A read-only ``ReviewReader`` of one phase and one encoder; made by ``build_snapshot``.
 
-    Threads may share it, and it can be pickled: another process then opens the same folder.
+    Threads may share it, and it can be pickled for another process, which then opens the same folder.
 
     Args:
         folder: Of the snapshot.
@@ -249,7 +249,7 @@ class Snapshot:
         return self._users.column("user").filter(pa.array(np.diff(self._own_offsets) > 0)).to_pylist()
 
     def catalogue(self) -> list[Item]:
-        """Every item of a visible review, in the order of the folder; known by its id alone where it has no record."""
+        """Every item of a visible review, in the order of the folder; without a record it has only an id."""
         rows = zip(*(column.to_pylist() for column in self._items.columns), strict=True)
         return [to_item(row) if row[-1] else Item(id=row[0]) for row in rows]
 
@@ -299,7 +299,7 @@ class Snapshot:
     ) -> PeerSums:
         """Sums and counts of the others' vectors in the pool, row k for ``items[k]``.
 
-        The item sum minus the user's own part; with ``before``, the sum over the item's rows that are early enough.
+        The item sum minus the user's own part; with ``before``, the sum over the item's earlier rows.
 
         Raises:
             NotFoundError: The snapshot is of another encoder.
@@ -333,7 +333,7 @@ class Snapshot:
         before: int | None = None,
         at_least: int = 1,
     ) -> PeerSums:
-        """Sums and counts of the others' vectors in the pool, one row a group: a category, or None for everybody.
+        """Sums and counts of the others' vectors in the pool, one row per group: a category, or None for all.
 
         Raises:
             NotFoundError: The snapshot is of another encoder.
@@ -354,7 +354,7 @@ class Snapshot:
             rows = rows[times.to_numpy() < before]
         mine = group_sums(self._vectors, np.zeros(len(rows), dtype=np.int64), 1, rows=rows)
         found = PeerSums(total.sums - mine.sums, total.counts - mine.counts)
-        if at_least == 1:  # one review is enough, so that no users need be counted
+        if at_least == 1:  # one review is enough, so users are not counted
             return found
         return suppress_small_groups(found, self._groups.user_counts(group, before) - (mine.counts > 0) >= at_least)
 
@@ -371,18 +371,18 @@ class Snapshot:
         )
 
     def _own_places(self, user: UserId) -> slice:
-        """Where the user's reviews stand in ``own_*``."""
+        """The slice of the user's reviews in ``own_*``."""
         code = int(self._user_keys.find([user])[0])
         return slice(*self._own_offsets[code : code + 2]) if code >= 0 else slice(0)
 
     def _own_sums(self, codes: np.ndarray, user: UserId) -> PeerSums:
-        """What the user's own rows put into the sums of the items of these codes."""
+        """The user's own part of the sums of the items of these codes."""
         own = self._own_places(user)
         which, groups = np.nonzero(self._own_items[own, None] == codes)
         return group_sums(self._vectors, groups, len(codes), rows=self._own_rows[own][which])
 
     def _entries(self, codes: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Places in ``pool_*`` of all peers of these items, and for each place which of ``codes`` it is of."""
+        """Indices in ``pool_*`` of all peers of these items, and for each the index of its item in ``codes``."""
         known = np.flatnonzero(codes >= 0)
         starts = self._pool_offsets[codes[known]]
         lengths = self._pool_offsets[codes[known] + 1] - starts
@@ -390,7 +390,7 @@ class Snapshot:
         return np.arange(lengths.sum()) + np.repeat(shifts, lengths), np.repeat(known, lengths)
 
     def _others(self, entries: np.ndarray, exclude: UserId, before: int | None) -> np.ndarray:
-        """Which places are not the user's own, and early enough: bool (n,)."""
+        """Bool (n,): which entries are not the user's own, and early enough."""
         others = self._pool_users[entries] != self._user_keys.find([exclude])[0]
         if before is None:
             return others
@@ -425,17 +425,16 @@ def build_snapshot(
     folder: str | Path,
     peers: PeerPool = "corpus",
 ) -> Snapshot:
-    """Write what a phase may see as a memory-mapped folder.
+    """Write the visible reviews of a phase as a memory-mapped folder.
 
-    The folder appears whole or not at all; a snapshot of that name is replaced. Reviews of no role are nobody's
-    history and may be peers.
+    The folder is replaced atomically. Reviews without a role are in no history, and may be peers.
 
     Args:
-        store: Where the reviews and vectors are.
+        store: The store with reviews and vectors.
         members: The split: review_id, user, role (``SplitRole``), one row per review.
-        phase: Whose view it is.
+        phase: The phase.
         encoder: Name of an encoder with vectors in the store.
-        folder: Where to write.
+        folder: Folder of the snapshot.
         peers: "corpus": every review that the phase does not hide may be a peer; "split": of these only members.
 
     Raises:
@@ -474,7 +473,7 @@ def build_snapshot(
 def _candidates(
     connection: sa.Connection, members: pl.DataFrame, encoder: EncoderRow, phase: Phase, peers: PeerPool
 ) -> pl.DataFrame:
-    """Every visible review with the columns seq, history, peer and has_vector besides its own."""
+    """Every visible review, with the additional columns seq, history, peer and has_vector."""
     reviews = _with_roles(frames.review_frame(connection, with_seq=True), members)
     apart = connection.scalars(sa.select(tables.opted_out.c.user)).all()
     stored = connection.scalars(sa.select(tables.vectors.c.review).where(tables.vectors.c.encoder == encoder.key)).all()

@@ -40,28 +40,28 @@ except ImportError:  # Windows
 FORMAT = 2
 META = "meta.json"
 PARTIAL = ".partial"
-"""What the name of an unfinished folder ends with, as that of an unfinished file: an erasure takes both whole."""
+"""Suffix of unfinished folders, as of unfinished files: an erasure removes both."""
 _UNFINISHED = re.compile(r"\.\d+\.[0-9a-f]{8}\.partial$")
-"""What the name of a file that an erasure is rewriting has behind it."""
+"""Suffix of a file that an erasure is rewriting."""
 
 
 class SnapshotMeta(Config):
-    """What a snapshot was made from and what it holds."""
+    """Source and contents of a snapshot."""
 
     format: int = FORMAT
     """Of the folder."""
     phase: Phase
-    """Whose view it is."""
+    """The phase whose reviews are visible."""
     peers: PeerPool
-    """Who may be a peer."""
+    """Whose reviews may be peers."""
     encoder: str
     """Name of the encoder of the vectors."""
     dim: int
     """Of a vector."""
     fingerprint: str
-    """Of the store when the snapshot was made."""
+    """Fingerprint of the store when the snapshot was made."""
     dated: bool
-    """Whether the corpus has timestamps, so that a time cut between users means something."""
+    """Whether there are timestamps, so that a time cut between users is possible."""
     users: int
     """Users with a visible review."""
     items: int
@@ -71,7 +71,7 @@ class SnapshotMeta(Config):
     pool: int
     """Reviews that may be peers."""
     pool_without_vector: int
-    """Reviews that could have been peers but have no vector, and so are none."""
+    """Reviews that are not peers because they have no vector."""
 
 
 def write_table(path: Path, frame: pl.DataFrame) -> None:
@@ -109,7 +109,7 @@ _SNAPSHOT = re.compile(r"meta\.json|\w+\.arrow|\w+(\.keys)?\.npy")
 def check_replaced(
     folder: Path, *, mark: str = META, what: str = "a snapshot", parts: re.Pattern[str] = _SNAPSHOT
 ) -> Path:
-    """A folder with links followed, once it is sure that it is new or wholly of one kind (see ``whole_folder``).
+    """The resolved folder, after a check that it is new or of one kind (see ``whole_folder``).
 
     Raises:
         InputError: It exists and is of another kind, or holds other files too.
@@ -133,16 +133,16 @@ def whole_folder(
     parts: re.Pattern[str] = _SNAPSHOT,
     placing: Callable[[], AbstractContextManager[object]] = nullcontext,
 ) -> Iterator[Path]:
-    """An empty folder that becomes ``folder`` when all went well, and vanishes otherwise, on a signal to end too.
+    """An empty folder that replaces ``folder`` if the block succeeds, and is removed otherwise, also on a signal.
 
-    Until then it is next to ``folder``; other processes see whether its own still runs (``is_running``).
+    Until then it is next to ``folder``, and locked while this process runs (``is_running``).
 
     Args:
-        folder: Made or replaced.
-        mark: A file that tells folders of this kind from any other.
-        what: Their name, for messages.
-        parts: Matches the names of the files that such a folder has.
-        placing: Entered for the moment in which it becomes ``folder``; it may raise.
+        folder: Created or replaced.
+        mark: A file by which folders of this kind are recognized.
+        what: Name of the kind, for messages.
+        parts: Matches the names of the files of such a folder.
+        placing: Context in which ``folder`` is replaced; it may raise.
 
     Raises:
         InputError: ``folder`` exists and is of another kind, or holds other files too; it is left alone.
@@ -165,7 +165,7 @@ def _unfinished_folder(folder: Path) -> Iterator[Path]:
     made = Path(mkdtemp(prefix=f".{folder.name}-", dir=folder.parent))
     work = made.with_name(made.name + PARTIAL)
     try:
-        with _locked(made) if fcntl else nullcontext():  # before it has the name by which it is found
+        with _locked(made) if fcntl else nullcontext():  # locked before it has its final name
             os.rename(made, work)
             yield work
     finally:
@@ -175,7 +175,7 @@ def _unfinished_folder(folder: Path) -> Iterator[Path]:
 
 @contextmanager
 def _locked(folder: Path) -> Iterator[bool]:
-    """Hold a folder's lock, unless another process does or there are no such locks; whether it is held."""
+    """Lock a folder; return whether it worked: not if another process holds it, or without support for locks."""
     handle = os.open(folder, os.O_RDONLY)
     try:
         yield _lock(handle)
@@ -195,17 +195,16 @@ def _lock(handle: int) -> bool:
 
 @contextmanager
 def held(folder: Path) -> Iterator[None]:
-    """Keep other processes from replacing a folder, or rewriting a file of it, that this one is rewriting.
+    """Wait for the lock of a folder, and keep other processes from replacing it or rewriting its files.
 
-    Two that read a file and write it back without different rows would else undo each other's work. It waits for the
-    others. Only to put a folder into its place is a store's
-    lock taken while it is held, and never the other way round.
+    Otherwise two processes that rewrite a file without different rows would undo each other's work. Lock order: a
+    store's lock may be taken while this one is held, never the other way round.
 
     Args:
-        folder: It may be replaced while this waits; then the new one is held.
+        folder: If it is replaced meanwhile, the new folder is locked.
 
     Raises:
-        OSError: It is not there, or cannot be read.
+        OSError: It does not exist, or cannot be read.
     """
     with ExitStack() as stack:
         while fcntl is not None:
@@ -219,7 +218,7 @@ def held(folder: Path) -> Iterator[None]:
 
 
 def is_running(part: Path) -> bool:
-    """Whether a running process writes an unfinished folder; the lock of one that was killed is gone."""
+    """Whether a running process writes an unfinished folder; a killed process loses its lock."""
     if fcntl is None:
         return False
     try:
@@ -230,7 +229,7 @@ def is_running(part: Path) -> bool:
 
 
 def unfinished(outputs: Iterable[Path]) -> Iterator[Path]:
-    """What calls that were killed, or still run, left next to recorded outputs: parts of files and of folders."""
+    """Unfinished files and folders next to recorded outputs, of killed or running processes."""
     for path in outputs:
         name = glob.escape(path.name)
         for pattern in (f"{name}{PARTIAL}", f"{name}.[0-9]*{PARTIAL}", f".{name}-*{PARTIAL}"):
@@ -238,7 +237,7 @@ def unfinished(outputs: Iterable[Path]) -> Iterator[Path]:
 
 
 def remove_abandoned(outputs: Iterable[Path]) -> list[Path]:
-    """Remove the unfinished folders next to recorded outputs whose processes are gone; they hold texts of the store."""
+    """Remove the unfinished folders of killed processes next to recorded outputs; they hold texts of the store."""
     if fcntl is None:  # nothing tells
         return []
     gone = [part for part in unfinished(outputs) if part.is_dir() and not part.is_symlink() and not is_running(part)]
@@ -261,8 +260,8 @@ class IdIndex:
     """Finds the row of an id by bisection over hashes.
 
     Args:
-        entries: What ``write_keys`` wrote, memory-mapped or not.
-        ids: The ids in row order; tells ids of equal hash apart.
+        entries: From ``write_keys``, memory-mapped or not.
+        ids: The ids in row order, to distinguish ids of equal hash.
     """
 
     def __init__(self, entries: np.ndarray, ids: pa.Array) -> None:
@@ -288,7 +287,7 @@ def _hashes(ids: Sequence[str]) -> np.ndarray:
 
 
 NEVER = np.iinfo(np.int64).max
-"""Stands in ``pool_times`` for no timestamp: it is before no time cut."""
+"""Value in ``pool_times`` of a review without a timestamp; it is before no time cut."""
 
 
 def write_items(folder: Path, records: pl.DataFrame, rows: pl.DataFrame) -> pl.DataFrame:
@@ -360,7 +359,7 @@ def write_pool(folder: Path, rows: pl.DataFrame, vectors: np.ndarray, items: pl.
 
 
 def _user_counts(pool: pl.DataFrame, n_items: int) -> np.ndarray:
-    """int64 (n_items,): how many different users wrote about each item."""
+    """int64 (n_items,): the number of distinct users of each item."""
     user_counts = np.zeros(n_items, dtype=np.int64)
     counted = pool.group_by("item_code").agg(pl.col("user_code").n_unique())
     user_counts[counted["item_code"].to_numpy()] = counted["user_code"].to_numpy()

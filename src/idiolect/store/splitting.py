@@ -28,16 +28,16 @@ def split_store(
 ) -> Split:
     """Split a store and save the split.
 
-    With ``source`` among the settings, the roles that a published data set gives its reviews are taken as they are.
+    With the setting ``source``, the roles of the reviews are those of a published data set.
 
-    The split is of the store as it is now: once the store has changed, the split is refused and has to be made again.
+    After any change of the store the split is out of date: it is refused and must be made again.
 
     Args:
         store: SQLite file or database URL.
         folder: Of the split.
-        preset: Thresholds to start from; None: what the file says under ``preset``, else ``small``.
-        config: YAML file of thresholds, laid on the preset.
-        changes: Thresholds laid on top.
+        preset: Thresholds to start from; None: ``preset`` of the file, else ``small``.
+        config: YAML file of thresholds that override the preset.
+        changes: Thresholds that override the file.
         pseudonyms: File of the key, if the store knows users by pseudonyms and a ``source`` is read.
 
     Raises:
@@ -54,7 +54,7 @@ def split_store(
             hashed = Pseudonyms.open(pseudonyms, create=False) if pseudonyms else None
             check_names(database, hashed)
             made = split_as_published(database.review_frame(), published_roles(rules.source, pseudonym=hashed), rules)
-        claim_folder(database, store, folder, "split")  # first, because an erasure must find what a killed call leaves
+        claim_folder(database, store, folder, "split")  # first, so that an erasure finds what a killed call leaves
         made.save(folder, fingerprint=database.fingerprint())
     return made
 
@@ -66,7 +66,7 @@ def _rules(preset: str | None, settings: Mapping[str, Any]) -> SplitConfig:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PeerReport:
-    """How it stands, without naming the user."""
+    """A user's opt-out state, without the user's id."""
 
     peer: bool
     """Whether others may be compared with them."""
@@ -80,7 +80,7 @@ class PeerReport:
 
     def text(self) -> str:
         """For people."""
-        now = "may be compared with" if self.peer else "is nobody's peer"
+        now = "may be compared with" if self.peer else "is not compared with others"
         again = "; splits made before are refused: split again, and fit again" if self.changed else ""
         return f"this user, with {self.reviews} reviews, {now}{again}"
 
@@ -90,8 +90,8 @@ def set_peer(store: str, user: str, peer: bool | None, *, pseudonyms: Path | Non
 
     Args:
         store: SQLite file or database URL.
-        user: Whom.
-        peer: Whether others may be compared with them; None: as it is.
+        user: The user.
+        peer: Whether others may be compared with them; None: unchanged.
         pseudonyms: File of the key, where the store knows users by pseudonyms.
 
     Raises:

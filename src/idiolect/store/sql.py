@@ -39,7 +39,7 @@ def item_frame(connection: sa.Connection) -> pl.DataFrame:
 
 
 def review_frame(connection: sa.Connection, *, with_seq: bool = False) -> pl.DataFrame:
-    """All reviews (``REVIEW_SCHEMA``); ``with_seq`` puts the database's own key before."""
+    """All reviews (``REVIEW_SCHEMA``); with ``with_seq``, the internal key is the first column."""
     columns = (_review.id, *(_review[name] for name in list(REVIEW_SCHEMA)[1:]))
     query = sa.select(*([_review.seq] if with_seq else []), *columns).order_by(_review.seq)
     return _frame(connection, query, pl.Schema({"seq": pl.Int64(), **REVIEW_SCHEMA}) if with_seq else REVIEW_SCHEMA)
@@ -86,7 +86,7 @@ _ITEMS = sa.select(*ITEM).where(tables.items.c.id.in_(ANY_OF))
 
 
 class StoreCounts(NamedTuple):
-    """How much a store holds."""
+    """Counts of a store."""
 
     items: int
     reviews: int
@@ -99,7 +99,7 @@ class KnownItems(NamedTuple):
 
     known: int
     reviews: int
-    """All that were looked at."""
+    """All reviews that were counted."""
     unknown_item: str = ""
     """An item without a record, if there is one."""
 
@@ -115,8 +115,8 @@ class SqlStore(StoreBase):
 
     Raises:
         NotFoundError: There is no store and ``create`` is off.
-        ArtifactError: What is there is not a store, or was made by a later version.
-        ConfigError: The path is empty or a name of a database in memory, or the URL names an unknown database.
+        ArtifactError: It is not a store, or was made by a later version.
+        ConfigError: The path is empty or names a database in memory, or the URL names an unknown database.
 
     Example:
         >>> with SqlStore("reviews.db") as store:
@@ -128,8 +128,8 @@ class SqlStore(StoreBase):
     ) -> AddReport:
         """Store items and reviews, and their vectors if given, in one transaction; iterators are read chunk by chunk.
 
-        What is stored already with the same content is known; the same id with another content is refused, and so is a
-        value of another type than ``Item`` and ``Review`` say. Numbers and strings of NumPy are taken.
+        A row that is stored with the same content counts as known. Another content under a stored id is refused, and so
+        is a value of another type than ``Item`` and ``Review`` declare. NumPy's numbers and strings are accepted.
 
         Args:
             items: Any number.
@@ -138,14 +138,14 @@ class SqlStore(StoreBase):
                 review is left out.
 
         Raises:
-            InputError: Vectors are unfit (see ``add_vectors``); nothing is stored.
+            InputError: Vectors are invalid (see ``add_vectors``); nothing is stored.
         """
         return self.add_many([(items, reviews, vectors or {})])[0]
 
     def add_many(
         self, batches: Sequence[tuple[Iterable[Item], Iterable[Review], Mapping[str, np.ndarray]]]
     ) -> list[AddReport]:
-        """Store several batches in one transaction: it costs one commit, and each batch has its own report.
+        """Store several batches in one transaction, with a report per batch.
 
         Args:
             batches: The arguments of ``add``.
@@ -168,7 +168,7 @@ class SqlStore(StoreBase):
             encoder: Name of the encoder that made them.
 
         Returns:
-            How many were new; a review that already has a vector of this encoder is left as it is.
+            The number of new ones; a review that has a vector of this encoder keeps it.
 
         Raises:
             InputError: A component is no number within [-1, 1], or the dimension is not the encoder's.
@@ -180,11 +180,11 @@ class SqlStore(StoreBase):
             return add_vectors(connection, ids, vectors, encoder)
 
     def forget(self, user: UserId, *, vacuum: bool = True) -> ErasureReceipt:
-        """Remove a user's reviews, vectors and items of theirs alone, and rewrite the file without their bytes.
+        """Remove a user's reviews, vectors and own items, and rewrite the file without their bytes.
 
         Args:
-            user: Whom; one who is not there is no error.
-            vacuum: Whether to ``secure_vacuum`` now; switched off for all but the last of several users.
+            user: The user; an unknown one is no error.
+            vacuum: Whether to ``secure_vacuum`` now; for several users, only with the last one.
         """
         with writing(self._engine) as connection:
             receipt = erase(connection, user)
@@ -201,7 +201,7 @@ class SqlStore(StoreBase):
             yield from other_item_texts(connection, user)
 
     def secure_vacuum(self) -> bool:
-        """Rewrite the file without what was erased, bytes of deleted rows included; takes a copy's time and space.
+        """Rewrite the file without the bytes of erased rows; takes the time and space of a copy.
 
         Returns:
             Whether it is done; another process that reads the store can prevent it.
@@ -245,7 +245,7 @@ class SqlStore(StoreBase):
         return [found[review] for review in ids]
 
     def reviews_if_known(self, ids: Sequence[ReviewId]) -> list[Review]:
-        """Those of the reviews of these ids that are in the store, in no order."""
+        """The stored reviews among these ids, in any order."""
         return [to_review(row) for row in self._rows(_REVIEWS, ids)]
 
     def vectors(self, ids: Sequence[ReviewId], *, encoder: str) -> np.ndarray:
@@ -262,8 +262,7 @@ class SqlStore(StoreBase):
     ) -> PeerSums:
         """Sums and counts of the others' vectors, row k for ``items[k]``: the item sum minus the user's own part.
 
-        With ``before`` the items' own rows are read instead, so it costs what the items hold. Users are counted no
-        further than ``at_least``.
+        With ``before`` the items' rows are read instead. Users are counted up to ``at_least`` only.
 
         Raises:
             NotFoundError: No vector of this encoder was ever stored.
@@ -285,9 +284,9 @@ class SqlStore(StoreBase):
         before: int | None = None,
         at_least: int = 1,
     ) -> PeerSums:
-        """Sums and counts of the others' vectors on all items of a category (None: on all items), one row a group.
+        """Sums and counts of the others' vectors on all items of a category (None: on all items), one row per group.
 
-        It reads the categories' sums and the user's own vectors; with ``before`` the rows of every review concerned.
+        It reads the categories' sums and the user's own vectors; with ``before``, the rows of all these reviews.
 
         Raises:
             NotFoundError: No vector of this encoder was ever stored.
@@ -301,12 +300,12 @@ class SqlStore(StoreBase):
             return read_peer_group_sums(connection, row, groups, exclude, before, at_least)
 
     def review_frame(self) -> pl.DataFrame:
-        """All reviews in table order, with the columns of ``corpus.frame.REVIEW_SCHEMA``."""
+        """All reviews in table order, with the columns of ``data.REVIEW_SCHEMA``."""
         with self.reading() as connection:
             return review_frame(connection)
 
     def item_frame(self) -> pl.DataFrame:
-        """All items in table order, with the columns of ``corpus.frame.ITEM_SCHEMA``."""
+        """All items in table order, with the columns of ``data.ITEM_SCHEMA``."""
         with self.reading() as connection:
             return item_frame(connection)
 
@@ -315,7 +314,7 @@ class SqlStore(StoreBase):
 
         Args:
             encoder: Name of an encoder, known to the store or not.
-            ids: Only these, at a cost that depends on their number alone; all where None.
+            ids: Only these, at a cost that depends on their number only; None: all.
 
         Raises:
             NotFoundError: One of ``ids`` is not in the store.
@@ -326,12 +325,12 @@ class SqlStore(StoreBase):
             return missing_frame(connection, encoder, ids).drop("seq")
 
     def check(self) -> list[Finding]:
-        """Everything that writes keep up to date, computed anew and compared; reads the whole store."""
+        """Recompute everything that writes keep up to date, and compare; reads the whole store."""
         with self.reading() as connection:
             return check_store(connection)
 
     def alike(self, user: str) -> list[UserId]:
-        """Other users whose ids look like this one to people, sorted: other case, blanks or Unicode form."""
+        """Other users whose ids look the same, sorted: they differ in case, blanks or Unicode form."""
         looks = looks_of(user)
         return [other for other in self.users() if other != user and looks_of(other) == looks]
 
@@ -378,12 +377,12 @@ class SqlStore(StoreBase):
             return StoreCounts(*connection.execute(sa.select(meta.n_items, meta.n_reviews, meta.n_dated)).one())
 
     def last_seq(self) -> int:
-        """A mark that reviews added later are beyond."""
+        """The internal key of the newest review."""
         with self.reading() as connection:
             return connection.execute(sa.select(sa.func.coalesce(sa.func.max(_reviews.seq), 0))).scalar_one()
 
     def known_items(self, *, after: int = 0) -> KnownItems:
-        """How many of the reviews beyond a mark (see ``last_seq``) are of items with a record."""
+        """How many of the reviews after a key (see ``last_seq``) are of items with a record."""
         joined = tables.reviews.outerjoin(tables.items, tables.items.c.id == _reviews.item)
         found = sa.select(sa.func.count(), sa.func.count(tables.items.c.id)).select_from(joined)
         lacking = sa.select(_reviews.item).select_from(joined).where(tables.items.c.id.is_(None), _reviews.seq > after)
@@ -423,13 +422,13 @@ def _add_vectors_of(
 
 
 def looks_of(id: str) -> str:
-    """What people see of an id: the same for ids that differ in case, blanks, invisible signs or Unicode form."""
+    """A normalized id: equal for ids that differ in case, blanks, invisible characters or Unicode form."""
     plain = unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", id).casefold())
     return " ".join("".join(sign for sign in plain if unicodedata.category(sign) != "Cf").split())
 
 
 def said_alike(users: Sequence[str]) -> str:
-    """Users whose ids look the same, written for a message so that they differ; empty if there are none."""
+    """Users whose ids look the same, escaped for a message; empty if there are none."""
     if not users:
         return ""
     one = "a user whose id looks" if len(users) == 1 else f"{len(users)} users whose ids look"

@@ -1,8 +1,9 @@
 """Exact sums of vectors per item and per category: ``P = S_item - (the user's own sum)`` and its ``m`` (DEP, Eq. 4).
 
 A float16 within [-1, 1] is a multiple of 2**-24, so a float64 holds every sum of up to 2**29 of them without rounding:
-sums do not depend on order, and adding then subtracting a vector changes nothing. Category sums stand in for an item's
-peers if there are too few; items without a category share the empty one. Sums of too few distinct users are suppressed.
+sums do not depend on order, and adding then subtracting a vector changes nothing. Category sums replace those of an
+item's peers if these are too few; items without a category share the empty one. Sums of too few distinct users are
+suppressed.
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ from idiolect.store.schema import Row
 from idiolect.types import ItemId, UserId
 
 _ROWS = 4096
-"""Rows converted to float64 at a time: 12 MB at 384 dimensions, about a processor's cache."""
+"""Rows converted to float64 at a time: 12 MB at 384 dimensions, about the size of a processor's cache."""
 
 
 def group_sums(vectors: np.ndarray, groups: np.ndarray, n: int, *, rows: np.ndarray | None = None) -> PeerSums:
@@ -32,7 +33,7 @@ def group_sums(vectors: np.ndarray, groups: np.ndarray, n: int, *, rows: np.ndar
         vectors: float16 (m, dim); may be memory-mapped.
         groups: int (k,) within [0, n): the group of each summed row.
         n: Number of groups.
-        rows: int (k,): the summed rows of ``vectors``, all of them in order where None.
+        rows: int (k,): the summed rows of ``vectors``; None: all in order.
 
     Returns:
         float64 (n, dim) and int64 (n,); a group without rows is zero.
@@ -45,7 +46,7 @@ def group_sums(vectors: np.ndarray, groups: np.ndarray, n: int, *, rows: np.ndar
 def add_group_sums(
     sums: np.ndarray, vectors: np.ndarray, groups: np.ndarray, *, rows: np.ndarray | None = None
 ) -> None:
-    """Add to ``sums`` (float64 (n, dim), may be memory-mapped) what ``group_sums`` would return; for large n."""
+    """Add the sums of ``group_sums`` to ``sums`` (float64 (n, dim), may be memory-mapped); for large n."""
     order = np.argsort(groups, kind="stable")
     ranked = groups[order]
     picked = order if rows is None else rows[order]
@@ -57,22 +58,24 @@ def add_group_sums(
 
 
 def suppress_small_groups(found: PeerSums, enough: np.ndarray) -> PeerSums:
-    """``found`` with nothing in the rows that are not ``enough`` (bool (n,)): no sum of few people leaves a store."""
+    """``found`` with zeros in the rows that are not ``enough`` (bool (n,)), so that small groups are suppressed."""
     return PeerSums(np.where(enough[:, None], found.sums, 0.0), np.where(enough, found.counts, 0))
 
 
 def to_float16(vectors: np.ndarray, *, n: int) -> np.ndarray:
-    """Vectors as they are stored.
+    """Vectors as stored (float16), after checks.
 
     Args:
         vectors: Any float (n, dim).
-        n: How many there must be.
+        n: Expected number.
 
     Raises:
         InputError: Another shape, or a component that is not a number within [-1, 1] (sums would not be exact).
     """
     if vectors.ndim != 2 or len(vectors) != n or not vectors.shape[1]:
-        raise InputError(f"{n} reviews came with vectors of shape {vectors.shape}", hint="one row of numbers a review")
+        raise InputError(
+            f"{n} reviews came with vectors of shape {vectors.shape}", hint="pass one row of numbers per review"
+        )
     with np.errstate(over="ignore"):
         halves = np.ascontiguousarray(vectors, dtype="<f2")
     good = (np.abs(halves) <= 1).all(axis=1)
@@ -86,7 +89,7 @@ def to_float16(vectors: np.ndarray, *, n: int) -> np.ndarray:
 
 
 def group_codes(names: Iterable[str]) -> tuple[list[str], np.ndarray]:
-    """The distinct names, first come first, and int64 (n,): which of them each name is."""
+    """The distinct names by first occurrence, and int64 (n,): the index of each name among them."""
     names = list(names)
     place = {name: k for k, name in enumerate(dict.fromkeys(names))}
     return list(place), np.fromiter((place[name] for name in names), dtype=np.int64, count=len(names))
@@ -112,7 +115,7 @@ _IN_NONE = _OTHER_USERS.outerjoin_from(tables.reviews, tables.items, _items.id =
 
 
 def _everybody() -> sa.Select:
-    """Users from the index one by one, each by its first review: who wrote thousands costs no more than others."""
+    """Users from the index one by one, each by its first review, so that users with many reviews cost no more."""
     user = sa.select(sa.func.min(_reviews.user).label("user")).cte("other_user", recursive=True)
     following = sa.select(sa.func.min(_reviews.user)).where(_reviews.user > user.c.user).scalar_subquery()
     user = user.union_all(sa.select(following).where(user.c.user.is_not(None)))
@@ -131,14 +134,14 @@ def enough_on_items(
 
     Args:
         connection: An open transaction.
-        key: Of the encoder.
-        items: Whose sums.
-        counts: int (n,): how many of the others' reviews each holds; where these are too few no row is read.
-        exclude: Who is not counted.
-        at_least: Different users it takes.
+        key: Key of the encoder.
+        items: The items.
+        counts: int (n,): the number of the others' reviews of each; if it is too small, no row is read.
+        exclude: The user who is not counted.
+        at_least: Minimum number of distinct users.
     """
     enough = counts >= at_least
-    if at_least > 1:  # else a review is all it takes
+    if at_least > 1:  # else one review is enough
         given = {"by": key, "of": exclude, "enough": at_least}
         for row in np.flatnonzero(enough).tolist():
             enough[row] = _are_enough(connection, _ON_ITEM, {**given, "on": items[row]}, at_least)
@@ -171,13 +174,13 @@ _ITEM_SUMS = sa.select(_sums.item, _sums.encoder, _sums["count"].label("n"), _su
 
 
 def change_category_sums(connection: sa.Connection, key: int, items: Sequence[str], delta: PeerSums) -> None:
-    """Add to the sums of the items' categories what was added to the items'.
+    """Add the changes of item sums to the sums of their categories.
 
     Args:
         connection: An open write transaction.
-        key: Of the encoder.
+        key: Key of the encoder.
         items: Distinct items, with a record or without.
-        delta: One row an item.
+        delta: One row per item.
     """
     known = {row.id: row.category for some in key_chunks(items) for row in connection.execute(_CATEGORIES, some)}
     names, groups = group_codes(known.get(item, "") for item in items)
@@ -185,7 +188,7 @@ def change_category_sums(connection: sa.Connection, key: int, items: Sequence[st
 
 
 def take_categories(connection: sa.Connection, items: Sequence[Row]) -> None:
-    """Move the sums of new items that were written about before they had a record to their categories.
+    """Move the sums of items that got a record after their reviews to their categories.
 
     Args:
         connection: An open write transaction.
@@ -213,7 +216,7 @@ def read_category_sums(connection: sa.Connection, key: int, dim: int, group: str
 
 
 def category_sums_of_items(connection: sa.Connection) -> Mapping[tuple[str, int], tuple[int, np.ndarray]]:
-    """What the table should hold, computed from the item sums: count and float64 (dim,) by category and encoder."""
+    """The correct contents of the table, from the item sums: count and float64 (dim,) by category and encoder."""
     joined = tables.item_sums.outerjoin(tables.items, _items.id == _sums.item)
     category = sa.func.coalesce(_items.category, "")
     query = sa.select(category, _sums.encoder, _sums.count, _sums.sum).select_from(joined)
@@ -253,7 +256,7 @@ _this_item = (_sums.item == sa.bindparam("of"), _sums.encoder == sa.bindparam("b
 _CHANGE_ITEM = sa.update(tables.item_sums).where(*_this_item).values(count=sa.bindparam("m"), sum=sa.bindparam("s"))
 _DROP_ITEM = sa.delete(tables.item_sums).where(*_this_item)
 
-# Built once: SQLAlchemy takes longer to build and key a query than SQLite to answer it.
+# Built once, because SQLAlchemy takes longer to build a query than SQLite to answer it.
 _STORED_ITEMS = sa.select(_sums.item, _sums.count, _sums.sum).where(
     _sums.encoder == sa.bindparam("by"), _sums.item.in_(ANY_OF)
 )
@@ -270,14 +273,14 @@ _EARLIER = _ITEM_ROWS.where(
 
 
 def change_sums(connection: sa.Connection, key: int, items: Sequence[str], vectors: np.ndarray, *, sign: int) -> None:
-    """Add vectors to the sums of their items and categories, or take them out; what is left without vectors has no row.
+    """Add vectors to the sums of their items and categories, or subtract them; sums without vectors are deleted.
 
     Args:
         connection: An open write transaction.
-        key: Of the encoder.
+        key: Key of the encoder.
         items: The item of each vector.
         vectors: float16 (n, dim).
-        sign: 1 adds, -1 takes out.
+        sign: 1 adds, -1 subtracts.
     """
     names, groups = group_codes(items)
     found = group_sums(vectors, groups, len(names))
@@ -323,13 +326,13 @@ def read_peer_sums_before(
 
 
 def check_dated(dated: int | bool) -> None:
-    """Refuse a time cut between users where order in a file is all the time order there is.
+    """Check that a time cut between users is possible.
 
     Raises:
         ConfigError: No review has a timestamp.
     """
     if not dated:
-        message = "a time cut between users needs timestamps, and this corpus has none"
+        message = "a time cut between users needs timestamps, and the reviews have none"
         raise ConfigError(message, hint="leave `before` out")
 
 
@@ -378,7 +381,7 @@ def _blob(total: np.ndarray) -> bytes:
 
 
 _BATCH = 8192
-# An outer join, so that an item may lack a record, and so that a database begins with the user's few reviews.
+# An outer join, because an item may lack a record, and so that the database begins with the user's few reviews.
 _known = tables.reviews.join(tables.vectors, _vectors.review == _reviews.seq).outerjoin(
     tables.items, _items.id == _reviews.item
 )
@@ -400,7 +403,7 @@ def read_peer_group_sums(
     before: int | None,
     at_least: int,
 ) -> PeerSums:
-    """One row a group (see ``ReviewReader.peer_group_sums``); each distinct one is read once.
+    """One row per group (see ``ReviewReader.peer_group_sums``); each distinct group is read once.
 
     Without ``before`` it is a category's sum minus the user's own vectors; else the rows of the reviews.
     """
@@ -436,7 +439,7 @@ def _earlier_group(
 def _added_up(
     connection: sa.Connection, query: sa.Select, group: str | None, given: Mapping[str, Any], dim: int
 ) -> tuple[PeerSums, set[str]]:
-    """The sum and number of a query's vectors, and who wrote what they are of."""
+    """The sum and number of a query's vectors, and the users of their reviews."""
     sums, counts, users = np.zeros((1, dim)), np.zeros(1, dtype=np.int64), set[str]()
     query = query if group is None else query.where(_about)
     for part in _streamed(connection, query, {**given, "about": group}):

@@ -61,13 +61,13 @@ def add_vectors(connection: sa.Connection, ids: Sequence[ReviewId], vectors: np.
         connection: An open write transaction.
         ids: Reviews of the store.
         vectors: Any float (n, dim) within [-1, 1], row k for ``ids[k]``.
-        encoder: Name of what made them.
+        encoder: Name of the encoder.
 
     Returns:
-        How many were new.
+        The number of new ones.
 
     Raises:
-        InputError: The vectors are unfit, or not of the encoder's dimension.
+        InputError: The vectors are invalid, or not of the encoder's dimension.
         NotFoundError: A review is not in the store.
     """
     halves = to_float16(vectors, n=len(ids))
@@ -127,7 +127,7 @@ def _register(connection: sa.Connection, name: str, dim: int) -> int:
         return connection.execute(_ENCODER, {"name": name}).one().key
     if row.dim != dim and row.n_vectors:
         raise InputError(f"vectors of encoder {name!r} have {row.dim} numbers, not {dim}", hint="use the same encoder")
-    if row.dim != dim:  # whoever had vectors of it was forgotten
+    if row.dim != dim:  # all users with vectors of it were forgotten
         connection.execute(sa.update(tables.encoders).where(_encoders.key == row.key).values(dim=dim))
     return row.key
 
