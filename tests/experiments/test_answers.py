@@ -29,7 +29,7 @@ WRITTEN = row(write=(1, 0))
 DOWN = row(Failure(kind="connection", message="refused"), write=(1, 1))
 TOO_LONG = row(Failure(kind="context_too_long", message="9 tokens"), write=(1, 1))
 HALF_HEARD = row(None, extracted(failure=Failure(kind="timeout")), extract=(2, 1), write=(1, 0))
-UNHEARD = row(None, extracted(failure=Failure(kind="server_error")), extract=(1, 1), write=(1, 0))
+UNANSWERED = row(None, extracted(failure=Failure(kind="server_error")), extract=(1, 1), write=(1, 0))
 LIAR = row(None, extracted(text="failed: connection: was lost"), extract=(1, 0), write=(1, 0))
 
 
@@ -59,7 +59,7 @@ def test_some_answers_are_enough(rows):
         ([DOWN, DOWN], "write"),
         ([TOO_LONG, TOO_LONG], "write"),
         ([TOO_LONG, DOWN], "write"),
-        ([UNHEARD, UNHEARD], "extract"),
+        ([UNANSWERED, UNANSWERED], "extract"),
     ],
 )
 def test_a_stage_without_any_answer_ends_the_run(rows, stage):
@@ -86,7 +86,7 @@ def test_a_text_that_came_at_a_second_call_is_not_missing_and_markup_is_told():
 
 def test_samples_without_a_text_in_some_condition_are_left_out_for_all():
     assert answered({RAG: [WRITTEN, DOWN, WRITTEN], PAG: [WRITTEN, WRITTEN, WRITTEN]}).tolist() == [0, 2]
-    assert answered({RAG: [WRITTEN, UNHEARD]}).tolist() == [0, 1], "a stage before the last may go unheard"
+    assert answered({RAG: [WRITTEN, UNANSWERED]}).tolist() == [0, 1], "a stage before the last may go unanswered"
     with pytest.raises(EndpointError, match="no sample was answered in every condition"):
         answered({RAG: [WRITTEN, DOWN], PAG: [TOO_LONG, WRITTEN]})
 

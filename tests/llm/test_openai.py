@@ -270,9 +270,9 @@ def test_what_a_receiver_raises_stops_the_asking_and_is_raised(fault, server, op
     assert server.requests.total() < 20
 
 
-def test_a_receiver_that_asks_is_told_not_to(openai_llm, ask):
+def test_a_receiver_must_not_call_the_model(openai_llm, ask):
     llm = openai_llm()
-    with pytest.raises(RuntimeError, match="must not ask"):
+    with pytest.raises(RuntimeError, match="must not call the model"):
         llm.stream([ask("a")], PARAMS, lambda answers: llm.generate([ask("b")], PARAMS))
 
 

@@ -1,4 +1,4 @@
-"""How far raters agree beyond chance: Krippendorff's alpha for categories, with an interval over what was rated."""
+"""Agreement of raters beyond chance: Krippendorff's alpha for categories, with an interval over the rated units."""
 
 from __future__ import annotations
 
@@ -9,17 +9,17 @@ from idiolect.evaluation.significance import LEVEL, Bootstrapped, Interval, Resa
 from idiolect.metrics.base import AdditiveScore, Signature
 
 MISSING = -1
-"""What stands in a table of ratings where a rater gave none."""
+"""Marks a missing rating."""
 
 
 class Alpha(AdditiveScore):
-    """Krippendorff's alpha from sums of coincidences (Krippendorff 2011, nominal); any raters, any gaps.
+    """Krippendorff's alpha from sums of coincidences (Krippendorff 2011, nominal), with missing ratings.
 
-    1 is full agreement, 0 what chance would give, negative systematic disagreement. Where everybody says the same of
-    everything there is nothing to tell agreement from: nan.
+    1 is full agreement, 0 is chance level, negative values are systematic disagreement. If all ratings are equal, alpha
+    is undefined: nan.
 
     Args:
-        n_categories: How many categories.
+        n_categories: Number of categories.
     """
 
     name = "krippendorff_alpha"
@@ -45,11 +45,11 @@ class Alpha(AdditiveScore):
 
 
 def coincidences(ratings: np.ndarray, n_categories: int) -> np.ndarray:
-    """Which categories met in each unit: every ordered pair of raters counts 1 / (raters of the unit - 1).
+    """Coincidences of each unit: every ordered pair of raters counts 1 / (raters of the unit - 1).
 
     Args:
-        ratings: int (n_units, n_raters): categories from 0, ``MISSING`` where a rater gave none.
-        n_categories: How many categories.
+        ratings: int (n_units, n_raters): categories from 0, or ``MISSING``.
+        n_categories: Number of categories.
 
     Returns:
         float64 (n_units, n_categories squared); zeros for units with fewer than two ratings.
@@ -67,16 +67,16 @@ def coincidences(ratings: np.ndarray, n_categories: int) -> np.ndarray:
 
 
 def alpha(ratings: np.ndarray, n_categories: int) -> float:
-    """Krippendorff's alpha; arguments as of ``coincidences``, nan where it is not defined."""
+    """Krippendorff's alpha; arguments are those of ``coincidences``; nan if it is undefined."""
     return Alpha(n_categories).aggregate(coincidences(ratings, n_categories))
 
 
 def alpha_interval(ratings: np.ndarray, n_categories: int, resamples: Resamples, *, level: float = LEVEL) -> Interval:
-    """Alpha with its percentile bootstrap interval over units; resamples that leave it undefined are passed over.
+    """Alpha with its percentile bootstrap interval over units; resamples without a defined alpha are skipped.
 
     Args:
-        ratings: As of ``coincidences``.
-        n_categories: How many categories.
+        ratings: See ``coincidences``.
+        n_categories: Number of categories.
         resamples: Over the same units, or over groups of them.
         level: Coverage of the interval.
     """

@@ -1,8 +1,8 @@
 """Attribution: whether a method's gain is personal, judged by its negative controls.
 
-A trained adapter gains by training as such, so a gain over a baseline alone says nothing about the user. The gain is
-personal if every control that lacks only the user (another user's vectors or history, a trained constant) is worse than
-the method. Controls that lack only the difference to peers show in the same way whether the gain comes from that.
+Training alone can give a gain, so a gain over a baseline does not show that the user matters. The gain is personal if
+every control that lacks only the user (another user's vectors or history, a trained constant) is worse than the method.
+Controls that lack only the difference to peers show in the same way whether the gain comes from the difference.
 """
 
 from __future__ import annotations
@@ -32,8 +32,8 @@ Source = Literal["user", "difference"]
 Outcome = Literal["holds", "fails", "undecided", "no gain"]
 
 HALF = 0.5
-"""Share of a gain that a control must significantly retain for a claim to fail. Finding no loss does not show that
-there is none."""
+"""Share of a gain that a control must significantly retain for a claim to fail; a loss that is not significant is not
+evidence of no loss."""
 
 
 class _Words(NamedTuple):
@@ -50,24 +50,24 @@ _WORDS: Mapping[Source, _Words] = {
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Claim:
-    """That a method gains over a baseline because it knows the user, or how the user differs."""
+    """A claim that a method gains over a baseline because it knows the user, or how the user differs."""
 
     method: ConditionId
     baseline: ConditionId
     controls: tuple[ConditionId, ...]
-    """Conditions that differ from the method only in lacking that; at least one."""
+    """Conditions that differ from the method only in lacking this; at least one."""
     source: Source = "user"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ControlResult:
-    """What is left of a gain in a control that lacks what the gain is claimed to come from."""
+    """The share of a gain that a control retains without the claimed source."""
 
     condition: ConditionId
     worse: Interval
     """Nats per review by which it is worse than the method."""
     retained: Interval
-    """Retained share of the gain: 1 all, 0 none, negative: worse than the baseline. Means little unless the gain is
+    """Retained share of the gain: 1 all, 0 none, negative: worse than the baseline. Not meaningful unless the gain is
     significant."""
     loses: bool
     """Significantly worse than the method."""
@@ -77,7 +77,7 @@ class ControlResult:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Verdict:
-    """What the nats say of a claim."""
+    """The test result of a claim."""
 
     claim: Claim
     outcome: Outcome
@@ -85,13 +85,13 @@ class Verdict:
     """Nats per review by which the method is better than the baseline."""
     controls: tuple[ControlResult, ...]
     units: int
-    """Users, or samples, that it rests on."""
+    """Number of users, or samples."""
     decidable: bool = True
     """Whether these are enough for any significant result."""
 
     @property
     def sentence(self) -> str:
-        """The verdict in plain words, with its figures."""
+        """The verdict as a sentence, with its figures."""
         words, method, baseline = _WORDS[self.claim.source], self.claim.method, self.claim.baseline
         if not self.decidable:
             return f"undecided: {self.units} users cannot tell; over {baseline}, {method} gains {_nats(self.gain)}"
@@ -126,16 +126,16 @@ class Verdict:
 def judge(claim: Claim, nats: Mapping[ConditionId, np.ndarray], resamples: Resamples) -> Verdict:
     """Test a claim with paired intervals and tests.
 
-    It ``holds`` if the method is significantly better than the baseline and than every control: all must be so at once,
-    so there is no correction for their number. It ``fails`` if some control is as good. Without a significant gain
-    there is nothing to attribute. Significant means that the whole interval is above 0 and that the test of
+    It ``holds`` if the method is significantly better than the baseline and than every control; all must be significant
+    at once, so there is no correction for their number. It ``fails`` if some control is as good. Without a significant
+    gain there is nothing to attribute. Significant means that the whole interval is above 0 and that the test of
     ``significance.compare`` agrees, because intervals of few users are too narrow; if no difference could pass the
     test, the claim is undecided.
 
     Args:
-        claim: What is claimed.
-        nats: Condition to float (n,): each reference's negative log-likelihood in nats, the same samples in every one.
-        resamples: Draws over these samples; over users, for a claim about users.
+        claim: The claim.
+        nats: Condition to float (n,): each reference's negative log-likelihood in nats, for the same samples.
+        resamples: Resamples of these samples; by user, for a claim about users.
 
     Raises:
         ConfigError: A condition of the claim is not among ``nats``, or the claim names no control.
@@ -169,7 +169,7 @@ def _outcome(gains: bool, controls: Sequence[ControlResult]) -> Outcome:
 
 
 def _control(condition: ConditionId, gained: np.ndarray, retained: np.ndarray, resamples: Resamples) -> ControlResult:
-    """From what the method and the control gain over the baseline, sample by sample."""
+    """From the gains of method and control over the baseline, per sample."""
     worse = _mean(gained - retained, resamples)
     # Half of the gain as a difference, not a ratio: its interval is sound however small the gain.
     half = _mean(retained - HALF * gained, resamples)
@@ -186,7 +186,7 @@ def _positive(mean: Score) -> bool:
 
 
 def _share(part: Bootstrapped, whole: Bootstrapped) -> Interval:
-    """Part over whole; 0 of nothing."""
+    """Part over whole; 0 if the whole is 0."""
     value, resampled = (
         np.divide(a, b, out=np.zeros_like(a), where=b != 0)
         for a, b in ((np.array(part.value), np.array(whole.value)), (part.resampled, whole.resampled))
@@ -214,12 +214,12 @@ _DIFFERENCE = (SHUFFLED_PEERS, HIS_TWICE)
 
 
 def settled_by(conditions: Collection[ConditionId]) -> tuple[Claim, ...]:
-    """Every claim that the conditions have a baseline and a control for.
+    """Every claim for which the conditions include a baseline and a control.
 
-    - That the *history* is personal: over Non-Perso, against ``wrong user``, of every method.
-    - That the *vectors* are: over the same prompt without them, against another user's vectors and a trained constant.
-      A wrong user is no control there, because it changes the text too.
-    - That it is the *difference*: over the same, against adapters trained with as many virtual tokens but without it.
+    - The gain comes from the *history*: over Non-Perso, against ``wrong user``, for every method.
+    - The gain comes from the *vectors*: over the same prompt without them, against another user's vectors and a trained
+      constant. A wrong user is no control here, because it changes the text too.
+    - The gain comes from the *difference*: over the same prompt, against adapters trained without it.
 
     Args:
         conditions: Methods and controls that were run.
@@ -233,7 +233,7 @@ def _claims_of(method: ConditionId, conditions: Collection[ConditionId]) -> tupl
     def present(*controls: str) -> tuple[ConditionId, ...]:
         return tuple(one for control in controls if (one := replace(method, control=control)) in conditions)
 
-    # A prompt that shows text is the baseline's once its virtual tokens are gone.
+    # Without its virtual tokens, a prompt with text is the baseline's prompt.
     bare = next(iter(present(NO_ADAPTER)), ConditionId(BASELINE))
     return (
         Claim(method=method, baseline=ConditionId(UNPERSONALIZED), controls=present(WRONG_USER)),

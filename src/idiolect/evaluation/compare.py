@@ -1,4 +1,4 @@
-"""Comparison of finished evaluations: any condition of any of them as the baseline, seeds pooled."""
+"""Comparison of finished evaluations: any condition of any of them as the baseline, optionally with pooled seeds."""
 
 from __future__ import annotations
 
@@ -46,9 +46,9 @@ class Recorded:
 
     folder: Path
     settings: Mapping[str, Any]
-    """As they were recorded."""
+    """Settings as recorded."""
     runs: Mapping[ConditionId, Rows]
-    """By condition, in the order of its tables."""
+    """Outputs by condition, in the order of its tables."""
 
     @property
     def samples(self) -> list[tuple[str, ...]]:
@@ -57,7 +57,7 @@ class Recorded:
 
 
 class Group(NamedTuple):
-    """Evaluations that are taken for one: the same but for the seed."""
+    """Evaluations that are pooled; they differ in the seed only."""
 
     label: str
     members: tuple[Recorded, ...]
@@ -67,7 +67,7 @@ def read_evaluation(folder: Path) -> Recorded:
     """A finished evaluation's outputs.
 
     Raises:
-        InputError: The folder holds none, or one of its files is not whole.
+        InputError: The folder holds none, or one of its files is incomplete.
     """
     path = folder / "results.json"
     if not path.is_file():
@@ -86,7 +86,7 @@ def read_evaluation(folder: Path) -> Recorded:
 
 
 def _conditions(record: Mapping[str, Any]) -> list[ConditionId]:
-    """The conditions of a result file, in the order of its tables; the folder may be somebody else's."""
+    """The conditions of a result file, in the order of its tables; the file is not trusted."""
     if "conditions" not in record:
         raise ValueError("an earlier version wrote it, which did not record which conditions are controls")
     found = [ConditionId(one["method"], one["control"], bool(one["measured"])) for one in record["conditions"]]
@@ -101,7 +101,7 @@ def _is_plain(name: Any) -> bool:
 
 
 def _check_record(settings: Any) -> None:
-    """Refuse what is not a record of an evaluation; the folder may be somebody else's."""
+    """Check the record of an evaluation; the file is not trusted."""
     metrics = settings.get("metrics", [])
     if not isinstance(metrics, list) or not all(isinstance(name, str) for name in metrics):
         raise ValueError("its metrics are no names")
@@ -112,11 +112,11 @@ def _check_record(settings: Any) -> None:
 
 
 def read_groups(given: Sequence[str], *, pool: bool = False) -> list[Group]:
-    """The evaluations that were named, as groups of the same samples.
+    """The named evaluations, as groups with the same samples.
 
     Args:
-        given: Folders, ``LABEL=FOLDER``, or several with commas between them, which are pooled.
-        pool: Take all that is named for one group.
+        given: Folders, ``LABEL=FOLDER``, or several separated by commas, which are pooled.
+        pool: Pool all of them.
 
     Raises:
         ConfigError: Two groups have one label.
@@ -154,7 +154,7 @@ class Run(NamedTuple):
     """A condition of a group."""
 
     id: ConditionId
-    """In tables: with the group's label if there are several."""
+    """Name in tables, with the group's label if there are several."""
     group: Group
     condition: ConditionId
 
@@ -165,12 +165,12 @@ class Run(NamedTuple):
 
     @property
     def names(self) -> set[str]:
-        """What a user may call it: with or without label and ``(measured)``."""
+        """Accepted names: with or without label and ``(measured)``."""
         label = f"{self.group.label}:"
         return {prefix + name for prefix in ("", label) for name in (str(self.condition), self.condition.plain_name)}
 
     def parts(self, metrics: Sequence[Metric]) -> tuple[Columns, ...]:
-        """What it scores, a member of the group after the other."""
+        """Its outputs, one member of the group after the other."""
         return tuple(
             columns(f"{member.folder.name}:{self.condition}", member.runs[self.condition], metrics, references)
             for member in self.group.members
@@ -193,7 +193,7 @@ def runs_of(groups: Sequence[Group]) -> list[Run]:
 
 
 def named(runs: Sequence[Run], name: str) -> list[Run]:
-    """The runs that a user means by ``CONDITION`` or ``LABEL:CONDITION``, the label perhaps a folder.
+    """The runs named ``CONDITION`` or ``LABEL:CONDITION``; the label may be a folder.
 
     Raises:
         ConfigError: There is none.
@@ -207,7 +207,7 @@ def named(runs: Sequence[Run], name: str) -> list[Run]:
 
 
 def the_one(runs: Sequence[Run], name: str) -> Run:
-    """The run that a user means.
+    """The run of that name.
 
     Raises:
         ConfigError: There is none, or more than one.
@@ -219,10 +219,10 @@ def the_one(runs: Sequence[Run], name: str) -> Run:
 
 
 def chosen(runs: Sequence[Run], names: Sequence[str], baseline: str | None) -> list[Run]:
-    """The runs that are named, or all but controls; and the baseline.
+    """The named runs, or all except controls; and the baseline.
 
     Raises:
-        ConfigError: A name is no run's, or the baseline's is several runs'.
+        ConfigError: There is no run of a name, or several for the baseline.
     """
     wanted = {run.name for name in names for run in named(runs, name)}
     wanted = wanted or {run.name for run in runs if run.condition.control is None}
@@ -231,15 +231,15 @@ def chosen(runs: Sequence[Run], names: Sequence[str], baseline: str | None) -> l
 
 
 def pooled(run: Run, parts: Sequence[Columns], n_members: int) -> dict[str, np.ndarray]:
-    """A run's columns, the samples of one member after those of another.
+    """A run's columns, with the samples of its members concatenated.
 
-    A single evaluation is held against several seeds by being repeated: every seed weighs the same, and users are drawn
-    with all that was written for them.
+    A single evaluation is repeated to be compared with several seeds: every seed has the same weight, and users are
+    drawn with all their texts.
 
     Args:
-        run: What is scored.
+        run: The run.
         parts: From its ``parts``.
-        n_members: Of the largest group.
+        n_members: Size of the largest group.
 
     Raises:
         InputError: The group has another number of members, and more than one.
@@ -255,7 +255,7 @@ def pooled(run: Run, parts: Sequence[Columns], n_members: int) -> dict[str, np.n
 
 
 def lines(run: Run, parts: Sequence[Columns], metrics: Sequence[Aggregate]) -> Iterator[list[object]]:
-    """A line for each sample of each member: label, folder, condition, user, item, target, and what it scores alone."""
+    """One line per sample of each member: label, folder, condition, user, item, target, and its own scores."""
     for member, part in zip(run.group.members, parts, strict=True):
         scores = [
             score_each(metric, part.stats[metric.name].reshape(len(member.samples), -1)).tolist()
@@ -276,11 +276,11 @@ class Compared:
     """What ``compare_evaluations`` found."""
 
     tables: Mapping[str, ScoreTable]
-    """By title; each has a baseline of its own."""
+    """Tables by title; each has its own baseline."""
     scores: Sequence[Sequence[object]]
-    """What every text scores on its own: a header, then a line a sample of every evaluation and condition."""
+    """Scores of single texts: a header, then one line per sample, evaluation and condition."""
     notes: tuple[str, ...]
-    """What a reader of the tables has to know."""
+    """Notes for readers of the tables."""
 
     @property
     def text(self) -> str:
@@ -295,10 +295,10 @@ class Compared:
         return {"tables": {title: to_dict(table) for title, table in self.tables.items()}, "notes": list(self.notes)}
 
     def write(self, *, csv: Path | None = None, latex: Path | None = None, scores: Path | None = None) -> None:
-        """Leave the tables, or what every text scores on its own, in files.
+        """Write the tables, or the scores of single texts, to files.
 
         Raises:
-            OutputError: One of them is there already and holds something else (see ``check_files``).
+            OutputError: One of them exists with other contents (see ``check_files``).
         """
         places = check_files(csv=csv, latex=latex, scores=scores)
         if csv:
@@ -310,10 +310,10 @@ class Compared:
 
 
 def check_files(**files: Path | None) -> dict[str, Path]:
-    """Where ``csv``, ``latex`` and ``scores`` go, links followed.
+    """The resolved paths of ``csv``, ``latex`` and ``scores``.
 
     Raises:
-        OutputError: A file is there already and holds something else, or two of them are the same.
+        OutputError: A file exists with other contents, or two of them are the same.
     """
     given = {name: path for name, path in files.items() if path is not None}
     return {
@@ -345,7 +345,7 @@ def _is_latex(path: Path) -> bool:
 
 _HEAD_CHARS = 1000
 _BEGINNINGS = {"csv": _begins(",".join(FIELDS)), "latex": _is_latex, "scores": _begins(",".join(_HEAD))}
-"""What tells a file that an earlier comparison wrote."""
+"""By which a file of an earlier comparison is recognized."""
 
 
 def compare_evaluations(
@@ -357,22 +357,22 @@ def compare_evaluations(
     metrics: Sequence[str] = (),
     resamples: int | None = None,
 ) -> Compared:
-    """Score and test what evaluations of the same samples wrote.
+    """Score and test the texts of evaluations with the same samples.
 
-    Metrics are computed anew, by this version. Resamples are drawn as ``evaluate`` draws them, so that one evaluation
+    Metrics are recomputed by this version. Resamples are drawn as ``evaluate`` draws them, so that one evaluation
     compared with RAG gives its own table.
 
     Args:
         evaluations: Folders, see ``read_groups``.
-        pool: Take all of them for one, run with several seeds.
-        baseline: A condition, as ``LABEL:CONDITION`` where several evaluations have it. None: RAG; of several
-            evaluations each condition in the first that has it.
-        conditions: Which; none: all but controls.
-        metrics: Of texts; none: the first evaluation's.
-        resamples: How many; None: as many as the first has.
+        pool: Pool all of them, as runs with several seeds.
+        baseline: A condition, as ``LABEL:CONDITION`` if several evaluations have it. None: RAG; for several
+            evaluations, the same condition in the first evaluation that has it.
+        conditions: Compared conditions; none: all except controls.
+        metrics: Text metrics; none: the first evaluation's.
+        resamples: Number of resamples; None: as in the first evaluation.
 
     Raises:
-        ConfigError: A baseline, condition or metric is not there, or is there more than once.
+        ConfigError: A baseline, condition or metric does not exist, or exists more than once.
         InputError: A folder holds no evaluation, or one of other samples than the first.
         MissingDependencyError: A metric's package is not installed.
     """
@@ -400,7 +400,7 @@ def compare_evaluations(
 
 
 def _missing(runs: Iterable[Run]) -> Iterator[str]:
-    """Texts that a model did not give, which are compared as empty ones: evaluations keep their samples here."""
+    """A note on missing texts, which count as empty here, so that all evaluations keep their samples."""
     for run in runs:
         for member in run.group.members:
             rows = member.runs[run.condition]
@@ -412,7 +412,7 @@ def _missing(runs: Iterable[Run]) -> Iterator[str]:
 
 
 def recorded_metrics(first: Recorded) -> tuple[str, ...]:
-    """Those that need only a text and its reference, and whose code the folder does not choose."""
+    """The metrics that need only a text and its reference, and that are not named by a path in the folder."""
     recorded = first.settings.get("metrics", DEFAULT_METRICS)
     return tuple(name for name in recorded if name in METRICS)
 
@@ -433,13 +433,13 @@ def _layout(
         against = the_one(runs, baseline) if baseline else next(usual, None)
         yield (f"against {against.name}" if against else "scores"), runs, against and against.id
         return
-    for name in dict.fromkeys(run.condition.plain_name for run in runs):  # measured or not, it is the same method
+    for name in dict.fromkeys(run.condition.plain_name for run in runs):  # measured or not, the method is the same
         rows = [run for run in runs if run.condition.plain_name == name]
         yield name, rows, rows[0].id if len(rows) > 1 else None
 
 
 def write_text(path: Path, text: str) -> None:
-    """Write one text file, whole or not at all."""
+    """Write one text file atomically."""
     atomic_write(path, lambda part: part.write_text(text, encoding="utf-8"))
 
 

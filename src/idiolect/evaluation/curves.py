@@ -10,16 +10,16 @@ from idiolect.methods.adaptive import average_curve
 from idiolect.types import ConditionId, CurvePoint
 
 Curves = Mapping[ConditionId, Sequence[CurvePoint]]
-"""The mean over a condition's samples, call by call; without conditions whose extraction was not adaptive."""
+"""The mean over a condition's samples, per call; only conditions with adaptive extraction."""
 
 _HEAD = ("run", "calls", "tokens", "cost", "valid differences found", "expected of the next call")
 
 
 def curves(runs: Mapping[ConditionId, Sequence[Mapping[str, Any]]]) -> Curves:
-    """Quality against cost of every method that extracted adaptively.
+    """Quality against cost of every method with adaptive extraction.
 
     Args:
-        runs: By condition, its outputs sample by sample (see ``results.sample_row``).
+        runs: Outputs by condition, one per sample (see ``results.sample_row``).
     """
     found = {one: average_curve(_of_samples(rows)) for one, rows in runs.items() if one.control is None}
     return {one: points for one, points in found.items() if points}
@@ -31,7 +31,7 @@ def to_dict(found: Curves) -> dict[str, Any]:
 
 
 def to_markdown(found: Curves) -> str:
-    """A table with a row a call; a sample that needed no further call counts on with what it has."""
+    """A table with one row per call; a sample that needs no further call keeps its values."""
     rows = [_HEAD, ["---", *["---:"] * (len(_HEAD) - 1)]]
     rows += [[str(one), *_shown(point)] for one, points in found.items() for point in points]
     return "\n".join(f"| {' | '.join(row)} |" for row in rows) + "\n"

@@ -1,11 +1,7 @@
-"""A language model as the judge of UVQ: what it is asked about the differences of one comparison, and what it answers.
+"""A language model as the judge of UVQ, and the claims of a run's methods, read from its outputs.
 
-Source: the DRP authors' analysis script (METHODS 1.5): one call a comparison over the validated text, greedily, at most
-2048 new tokens and 12 units. The words of the prompt are ours.
-
-What a method claimed of every user, comparison by comparison, read from its outputs.
-
-A language model as the judge of what a run's methods found: who is asked, about what, made from which reviews.
+Source: the DRP authors' analysis script: one call per comparison over the validated text, greedy, at most 2048 new
+tokens and 12 units. The wording of the prompt is ours.
 """
 
 from __future__ import annotations
@@ -28,7 +24,7 @@ from idiolect.store.base import ReviewReader
 from idiolect.types import Block, ComparedReview, ConditionId, Message, Prompt, ReviewId, UserId
 
 MOST_UNITS = 12
-"""Units of one comparison that are read, as in the script."""
+"""Most units per comparison, as in the script."""
 REASONS = ("no_comparison", "not_atomic", "unclear", "format_error", "uncategorized", "content_bias", "inconsistent")
 PARAMS = SamplingParams(temperature=0, max_new_tokens=2048)
 """As in the script."""
@@ -71,63 +67,63 @@ _YES, _NO = ("true", "yes", "valid", "1"), ("false", "no", "invalid", "0")
 
 
 class Answer(Protocol):
-    """What a judge answered in the end, its thinking apart."""
+    """A judge's final answer, without thinking."""
 
     @property
     def text(self) -> str:
-        """Empty where there is a failure."""
+        """Empty if there is a failure."""
         ...
 
     @property
     def failure(self) -> Failure | None:
-        """Why there is no answer."""
+        """The failure, if there is no answer."""
         ...
 
     @property
     def usage(self) -> Usage:
-        """What all attempts took."""
+        """Usage of all attempts."""
         ...
 
 
 class Judge(Protocol):
-    """Who is asked: ``idiolect.methods.roles.Role`` is one, which asks on where thinking did not end."""
+    """The judge: for instance an ``idiolect.methods.roles.Role``, which repeats calls with unfinished thinking."""
 
     def ask(self, prompts: Sequence[Prompt], *, schema: Schema | None = None) -> Sequence[Answer]:
-        """One answer a prompt, in order, held to the schema where the model can be."""
+        """One answer per prompt, in order; the schema is enforced if the model supports it."""
         ...
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Claimed:
-    """What was claimed of one comparison."""
+    """The claims of one comparison."""
 
     claims: tuple[str, ...]
     """The differences, one text each, or all of them as one text."""
     sources: tuple[ReviewId, ...] = ()
-    """The reviews that were compared: what the erasure of a recorded answer follows."""
+    """The compared reviews, by which an erasure finds recorded answers."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Judged:
-    """What a judge said of one comparison."""
+    """A judge's answer on one comparison."""
 
     units: tuple[Unit, ...]
     failed: bool = False
-    """There was no answer, or it could not be read; not the same as an answer without units."""
+    """There was no answer, or it could not be parsed; different from an answer without units."""
     usage: Usage = field(default_factory=Usage)
-    """What it took; nothing where the same claims were judged before."""
+    """Its usage; zero if the same claims were judged before."""
 
 
 def judge_prompt(claims: Sequence[str], *, sources: Sequence[ReviewId] = (), templates: Path | None = None) -> Prompt:
-    """What the judge is asked about one comparison.
+    """The judge's prompt for one comparison.
 
     Args:
-        claims: The differences that were claimed, one text each, or all of them as one text.
-        sources: The reviews that were compared.
-        templates: Folder of template folders, to use your own words; None: the shipped ones.
+        claims: The claimed differences, one text each, or all as one text.
+        sources: The compared reviews.
+        templates: Folder of template folders, for your own wording; None: the shipped ones.
 
     Raises:
-        ConfigError: A template uses a name it is not given.
+        ConfigError: A template uses an unknown name.
     """
     files = load("judge", templates or TEMPLATES, 0)
     keys = {name: [key.path for key in CONTROLLED if key.category == name] for name in CATEGORIES}
@@ -141,17 +137,17 @@ def judge_prompt(claims: Sequence[str], *, sources: Sequence[ReviewId] = (), tem
 
 
 def judge(who: Judge, comparisons: Sequence[Claimed], *, templates: Path | None = None) -> list[Judged]:
-    """Have every comparison's claims judged; one without claims is not asked about and has no units.
+    """Judge the claims of every comparison; one without claims needs no call and has no units.
 
-    The same claims are asked about once, for all the comparisons that made them.
+    Equal claims are judged once.
 
     Args:
         who: The judge; the script's is greedy (``PARAMS``).
-        comparisons: What was claimed of each.
-        templates: As of ``judge_prompt``.
+        comparisons: The claims of each.
+        templates: See ``judge_prompt``.
 
     Returns:
-        One each, in order.
+        One per comparison, in order.
     """
     sources: dict[tuple[str, ...], dict[ReviewId, None]] = {}
     for one in comparisons:
@@ -178,9 +174,9 @@ def _judged(answer: Answer) -> Judged:
 def read_judgement(text: str) -> Judged:
     """The units in a judge's answer; never raises on any text.
 
-    The object may stand between other words or in a code block, and may break off: units that are whole count. Only the
-    first twelve do, a key that was used before is a ``duplicate``, and a unit that does not say whether it is valid is
-    a ``format_error``.
+    The JSON object may be in a code block or between other text, and may be cut off: complete units count. Only the
+    first twelve count, a repeated key is a ``duplicate``, and a unit that does not say whether it is valid is a
+    ``format_error``.
     """
     units, seen = [], set[str]()
     values = lenient.read_values(text)
@@ -210,7 +206,7 @@ def _unit(value: dict[str, Any]) -> Unit:
 
 
 def _key(written: str) -> Key | None:
-    """The controlled key of a path, whether or not the category and blanks are as they should be."""
+    """The controlled key of a path, even if category or blanks are wrong."""
     path = written.lower().replace(" ", "").strip("/")
     attribute, _, direction = path.rpartition("/")
     key = by_path(path) or (by_pair(attribute, direction) if attribute else None)
@@ -235,39 +231,39 @@ Cell = tuple[UserId, str]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Found:
-    """The differences of one method's users, and what a judge made of them."""
+    """The differences of one method's users, and their judgements."""
 
     users: tuple[UserId, ...]
     """In the order of the samples."""
     features: Mapping[Cell, tuple[Feature, ...]]
-    """Of every comparison that claims something, whatever became of it; without what was measured over all of them."""
+    """Features of every comparison with claims, dropped ones included; without those measured over all comparisons."""
     listed: Mapping[UserId, tuple[ComparedReview, ...]]
-    """The reviews that were compared."""
+    """The compared reviews."""
     judged: Mapping[Cell, Judged] | None = None
-    """None: nobody was asked."""
-    unheard: frozenset[UserId] = frozenset()
-    """Users of whom the extractor said nothing that could be read: what differs is not known, which is not 0."""
+    """None: there is no judge."""
+    unread: frozenset[UserId] = frozenset()
+    """Users for whom no answer of the extractor could be parsed: their differences are unknown, which is not 0."""
 
     @property
     def validated(self) -> list[list[list[Unit]]]:
-        """For each user the comparisons, for each of these the features as units: valid unless dropped."""
+        """Per user and comparison the features as units: valid unless dropped."""
         return self._by_user({cell: units_of(own) for cell, own in self.features.items()})
 
     @property
     def units(self) -> list[list[list[Unit]]]:
-        """The same by the judge's word, where there is one."""
+        """The same by the judge's answer, if there is one."""
         if self.judged is None:
             return self.validated
         return self._by_user({cell: list(one.units) for cell, one in self.judged.items()})
 
     @property
     def unknown(self) -> frozenset[UserId]:
-        """Users of whom no number is known: nothing was heard of them, or the judge's answers could all not be read."""
+        """Users without a known number: no answer of the extractor, or none of the judge, could be parsed."""
         asked: dict[UserId, list[bool]] = {}
         for cell, one in (self.judged or {}).items():
             if any(feature.valid for feature in self.features[cell]):
                 asked.setdefault(cell[0], []).append(one.failed)
-        return self.unheard | {user for user, failed in asked.items() if all(failed)}
+        return self.unread | {user for user, failed in asked.items() if all(failed)}
 
     def _by_user(self, units: Mapping[Cell, list[Unit]]) -> list[list[list[Unit]]]:
         found: dict[UserId, list[list[Unit]]] = {user: [] for user in self.users}
@@ -277,10 +273,10 @@ class Found:
 
 
 def found_in(runs: Mapping[ConditionId, Sequence[Mapping[str, Any]]]) -> dict[ConditionId, Found]:
-    """What every method that compared anything has found.
+    """The differences that each method found.
 
     Args:
-        runs: By condition, its outputs sample by sample (see ``results.sample_row``); controls do not count.
+        runs: Outputs by condition, one per sample (see ``results.sample_row``); controls do not count.
     """
     return {
         condition: found_by(rows)
@@ -290,14 +286,14 @@ def found_in(runs: Mapping[ConditionId, Sequence[Mapping[str, Any]]]) -> dict[Co
 
 
 def found_by(rows: Sequence[Mapping[str, Any]]) -> Found:
-    """What one method has found. A comparison that serves several samples of a user counts once, as in the first.
+    """The differences that one method found. A comparison in several samples of a user counts once, as in the first.
 
     Raises:
-        ArtifactError: The rows are not what this version writes.
+        ArtifactError: The rows are not of this version's format.
     """
     features: dict[Cell, tuple[Feature, ...]] = {}
     listed: dict[UserId, tuple[ComparedReview, ...]] = {}
-    heard: dict[UserId, bool] = {}
+    read: dict[UserId, bool] = {}
     for row in rows:
         user, own = row["user"], dict[str, list[Feature]]()
         for feature in results.features(row):
@@ -305,23 +301,23 @@ def found_by(rows: Sequence[Mapping[str, Any]]) -> Found:
                 own.setdefault(feature.comparison, []).append(feature)
         for comparison, claimed in own.items():
             features.setdefault((user, comparison), tuple(claimed))
-        heard[user] = heard.get(user, False) or _was_heard(row)
+        read[user] = read.get(user, False) or _was_read(row)
         listed[user] = (*listed.get(user, ()), *_compared(row))
-    unheard = frozenset(user for user, known in heard.items() if not known)
-    return Found(users=tuple(listed), features=features, listed=listed, unheard=unheard)
+    unread = frozenset(user for user, known in read.items() if not known)
+    return Found(users=tuple(listed), features=features, listed=listed, unread=unread)
 
 
-def _was_heard(row: Mapping[str, Any]) -> bool:
-    """Whether the extractor was not asked, or some answer of it could be read."""
+def _was_read(row: Mapping[str, Any]) -> bool:
+    """Whether some answer of the extractor could be parsed, or none was needed."""
     calls, failed, unreadable = extractor_counts(row)
     return calls == 0 or failed + unreadable < calls
 
 
 def extractor_counts(row: Mapping[str, Any]) -> tuple[int, int, int]:
-    """Calls of the extractor for a sample, those that failed, and answers that could not be read; 0 where none is told.
+    """Calls of the extractor for a sample, failed calls, and answers that could not be parsed; 0 if unknown.
 
     Args:
-        row: As it was made, or as it was read back, from whatever file.
+        row: An output, perhaps from a file that is not trusted.
     """
     usage = row.get("usage")
     took = usage.get("extract") if isinstance(usage, Mapping) else None
@@ -345,12 +341,12 @@ _NOBODY = UserId("")
 def judge_found(
     who: Judge, found: Mapping[ConditionId, Found], reader: ReviewReader, *, templates: Path | None = None
 ) -> dict[ConditionId, Found]:
-    """What was found, with the judge's word on every comparison: one call for each with something valid.
+    """The findings with the judge's answers: one call per comparison with valid claims.
 
     Args:
         who: The judge.
         found: By method.
-        reader: Shows the reviews that were compared.
+        reader: Reads the compared reviews.
         templates: Folder of template folders; None: the shipped ones.
     """
     sources = _Sources(reader)
@@ -358,7 +354,7 @@ def judge_found(
 
 
 def write_judged(found: Found, path: Path) -> None:
-    """Leave what the judge said of a method, a line a comparison; no file where nobody was asked."""
+    """Write the judge's answers for a method, one line per comparison; no file without a judge."""
     if found.judged is None:
         path.unlink(missing_ok=True)
     else:
@@ -371,7 +367,7 @@ def _lines(found: Found, judged: Mapping[Cell, Judged]) -> Iterator[dict[str, An
         yield {
             "user": user,
             "comparison": comparison,
-            "compared": [asdict(one) for one in found.listed[user]],  # by which an erasure finds a line
+            "compared": [asdict(one) for one in found.listed[user]],  # by these an erasure finds a line
             "claims": _claims(found.features[user, comparison]),
             "failed": one.failed,
             "units": [asdict(unit) for unit in one.units],
@@ -388,15 +384,15 @@ def _judged_judging(who: Judge, found: Found, sources: _Sources, templates: Path
 
 
 def _claims(features: Sequence[Feature]) -> tuple[str, ...]:
-    """What validation let stand (METHODS 1.5), as V reads it; no quotes, so that nobody else's words are in it."""
+    """A valid claim as the validator reads it; without quotes, so without words of other users."""
     return tuple(f"[{feature.name}] {feature.description}" for feature in features if feature.valid)
 
 
 class _Sources:
-    """Which reviews a comparison was made from: the user's own, and the listed ones among others' of its item.
+    """The reviews of a comparison: the user's own, and the listed reviews of the same item by others.
 
     Args:
-        reader: What is visible.
+        reader: The visible reviews.
     """
 
     def __init__(self, reader: ReviewReader) -> None:
@@ -404,7 +400,7 @@ class _Sources:
         self._item = lru_cache(maxsize=4096)(lambda item: reader.reviews_of(item, exclude=_NOBODY))
 
     def of(self, cell: Cell, listed: Sequence[ComparedReview]) -> tuple[ReviewId, ...]:
-        """Every such review's id."""
+        """The ids of these reviews."""
         user, comparison = cell
         own = self._own(user).get(comparison)
         wanted = {other for one in listed if one.review == comparison for other in one.others}

@@ -1,8 +1,8 @@
-"""Linear probes: how much of what is planted in users can be read from their vectors by ridge regression.
+"""Linear probes: how much of the ground truth about users their vectors contain, by ridge regression.
 
-Users are held out: the users are cut into folds, and each fold is predicted by a probe fitted on the others, whose
-penalty was chosen on those others alone. The score is R2, the mean over traits. It is known from sums over users, so
-the bootstrap over held-out users costs one matrix product and all inputs are compared in pairs.
+Users are held out in folds: each fold is predicted by a probe fitted on the others, whose penalty was chosen on the
+others only. The score is R2, the mean over traits. It follows from sums over users, so the bootstrap over held-out
+users costs one matrix product, and all inputs are compared in pairs.
 """
 
 from __future__ import annotations
@@ -22,14 +22,14 @@ PENALTIES = np.logspace(-2, 4, 25)
 FOLDS = 5
 
 _LEAST_SD = 0.01
-"""No feature's standard deviation is taken below this share of the features' root mean square."""
+"""Lower bound of a feature's standard deviation, as a share of the features' root mean square."""
 
 
 class MeanR2(AdditiveScore):
-    """The mean over traits of R2, from rows of ``r2_stats``; 0 is what the users' mean achieves.
+    """The mean over traits of R2, from rows of ``r2_stats``; predicting the users' mean gives 0.
 
     Args:
-        n_traits: Traits the rows are of.
+        n_traits: Number of traits.
     """
 
     name = "R2"
@@ -49,7 +49,7 @@ class MeanR2(AdditiveScore):
 
 
 class Recovery(NamedTuple):
-    """How well one input predicts what was planted in held-out users."""
+    """How well one input predicts the ground truth of held-out users."""
 
     mean: Score
     """R2, mean over traits."""
@@ -68,15 +68,15 @@ def probe(
     """Probe every input on the same folds and resamples of users, so that ``significance.compare`` pairs them.
 
     Args:
-        inputs: By name float (n_draws, n_users, dim): a user's features in several draws of, say, their reviews.
-            Probes are fitted on all draws, and each draw is predicted on its own.
-        targets: float (n_users, n_traits): what was planted.
-        rng: Deals users to folds and draws the resamples.
+        inputs: By name float (n_draws, n_users, dim): a user's features in several draws, for instance of reviews.
+            Probes are fitted on all draws; each draw is predicted separately.
+        targets: float (n_users, n_traits): the ground truth.
+        rng: Assigns users to folds and draws the resamples.
         n_folds: Parts of the users, at least 3: one is held out, another chooses the penalty.
         resamples: Bootstrap resamples of users.
 
     Raises:
-        InputError: Too few users for the folds, a trait that does not vary, or inputs of another number of users.
+        InputError: Too few users for the folds, a constant trait, or inputs with another number of users.
     """
     _check(inputs, targets, n_folds)
     folds = rng.permutation(np.arange(len(targets)) % n_folds)
@@ -87,10 +87,10 @@ def probe(
 def cross_predict(
     features: np.ndarray, targets: np.ndarray, folds: np.ndarray, *, penalties: np.ndarray = PENALTIES
 ) -> np.ndarray:
-    """Predictions for users by ridge regressions that have not seen them.
+    """Predictions for held-out users by ridge regressions.
 
-    Each trait has its own penalty. The fit without folds a and b chooses, on b, for the probe that holds out a, and on
-    a for the one that holds out b. All fits are made from sums of products by fold.
+    Each trait has its own penalty. The fit without folds a and b is validated on b for the probe that holds out a, and
+    on a for the probe that holds out b. All fits are computed from sums of products per fold.
 
     Args:
         features: float (n_draws, n_users, dim).
@@ -102,7 +102,7 @@ def cross_predict(
         float64 (n_draws, n_users, n_traits).
     """
     x = features.astype(np.float64)
-    x -= x.mean(axis=(0, 1))  # changes no prediction; sums of squares of large numbers would lose digits
+    x -= x.mean(axis=(0, 1))  # changes no prediction, and avoids loss of precision in sums of squares
     y = targets.astype(np.float64)
     members = [np.flatnonzero(folds == fold) for fold in range(folds.max() + 1)]
     products = [_products(x[:, users], y[users]) for users in members]
@@ -121,7 +121,7 @@ def cross_predict(
 
 
 def r2_stats(predicted: np.ndarray, targets: np.ndarray) -> np.ndarray:
-    """What R2 needs of every user.
+    """Statistics of every user for R2.
 
     Args:
         predicted: float (n_draws, n_users, n_traits).
@@ -129,14 +129,14 @@ def r2_stats(predicted: np.ndarray, targets: np.ndarray) -> np.ndarray:
 
     Returns:
         float64 (n_users, 2 n_traits): squared errors (mean over draws), then squared distances from the mean of all
-        users. That mean stays in resamples: their own would lie nearer to them and bias R2 downwards.
+        users. The mean is not recomputed in resamples, because their own mean is nearer and would bias R2 downwards.
     """
     y = targets.astype(np.float64)
     return np.concatenate([np.square(predicted - y).mean(axis=0), np.square(y - y.mean(axis=0))], axis=1)
 
 
 def _products(x: np.ndarray, y: np.ndarray) -> np.ndarray:
-    """All that least squares needs of users' rows in all draws; of two sets of users they add up.
+    """Sufficient statistics of least squares over all draws; they are additive over users.
 
     Args:
         x: float64 (n_draws, n_users, dim).
@@ -151,7 +151,7 @@ def _products(x: np.ndarray, y: np.ndarray) -> np.ndarray:
 
 
 class _Fits(NamedTuple):
-    """Ridge regressions of one set of rows, one a penalty."""
+    """Ridge regressions of one set of rows, one per penalty."""
 
     weights: np.ndarray
     """float64 (n_penalties, dim, n_traits)."""
@@ -160,7 +160,7 @@ class _Fits(NamedTuple):
 
 
 def _solve(products: np.ndarray, dim: int, penalties: np.ndarray) -> _Fits:
-    """Ridge regressions on ``dim`` standardised features: one eigendecomposition serves all penalties and traits."""
+    """Ridge regressions on ``dim`` standardised features: one eigendecomposition for all penalties and traits."""
     means = products[0, 1:] / products[0, 0]
     covariances = products[1:, 1:] / products[0, 0] - np.outer(means, means)
     covariance = covariances[:dim, :dim]

@@ -128,11 +128,11 @@ def test_figures_are_drawn_where_they_can_be_and_name_nobody(tmp_path: Path, mon
 
 def test_users_of_whom_nothing_could_be_read_are_left_out_and_not_counted_as_0() -> None:
     found = made(SPREAD)
-    partly = counted(replace(found, unheard=frozenset({UserId("u0"), UserId("u1")})), bleu=RISING)
+    partly = counted(replace(found, unread=frozenset({UserId("u0"), UserId("u1")})), bleu=RISING)
     assert partly.mean is not None
     assert (partly.users, partly.unknown, partly.mean.value) == (8, 2, np.mean(SPREAD[2:]))
     assert partly.warnings == ["2 users are left out: no answer about them could be read"]
-    nobody = counted(replace(found, unheard=frozenset(found.users)), bleu=RISING)
+    nobody = counted(replace(found, unread=frozenset(found.users)), bleu=RISING)
     silent = counted(made([4, 4], judged=Judged(units=(), failed=True)))
     for one in (nobody, silent):
         assert (one.mean, one.users) == (None, 0)

@@ -84,14 +84,14 @@ def test_only_methods_that_compare_are_looked_at() -> None:
 
 
 @pytest.mark.parametrize(
-    ("took", "unheard"), [((2, 0, 2), True), ((2, 1, 1), True), ((2, 1, 0), False), ((0, 0, 0), False)]
+    ("took", "unread"), [((2, 0, 2), True), ((2, 1, 1), True), ((2, 1, 0), False), ((0, 0, 0), False)]
 )
-def test_who_was_not_heard_of_is_known(took: tuple[int, int, int], unheard: bool) -> None:
+def test_who_was_not_heard_of_is_known(took: tuple[int, int, int], unread: bool) -> None:
     calls, failed, unreadable = took
     one = {**row("ann"), "usage": {"extract": {"calls": calls, "failed": failed, "unreadable": unreadable}}}
-    assert (UserId("ann") in found_by([one]).unheard) == unheard
-    assert found_by([one, {**row("ann"), "usage": {"extract": {"calls": 1, "failed": 0}}}]).unheard == frozenset()
-    assert found_by([row("ann")]).unheard == frozenset(), "nobody was asked"
+    assert (UserId("ann") in found_by([one]).unread) == unread
+    assert found_by([one, {**row("ann"), "usage": {"extract": {"calls": 1, "failed": 0}}}]).unread == frozenset()
+    assert found_by([row("ann")]).unread == frozenset(), "no call was needed"
 
 
 def test_rows_of_an_older_version_are_refused_in_one_line(tmp_path: Path) -> None:
