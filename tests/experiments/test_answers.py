@@ -114,12 +114,12 @@ def test_equal_counts_for_prompts_of_other_lengths_are_told(rows, told):
     assert all("request.max_prompt_chars" in note for note in found)
 
 
-def test_answers_that_are_not_whole_are_told():
+def test_incomplete_answers_are_noted():
     cut = {"write": {"calls": 1, "truncated": 1, "cut_prompts": 1}, "extract": {"calls": 2, "truncated": 1}}
     notes = list(failure_notes({RAG: [{"text": "t", "usage": cut}, WRITTEN]}))
     assert [note.partition(":")[0] for note in notes] == ["rag"] * 4
     assert "1 of 2 texts were cut off" in notes[0]
-    assert "a part of 1 of 2 prompts of the stage write" in notes[1]
+    assert "have cut 1 of 2 prompts of the stage write" in notes[1]
     assert "1 of 2 answers of the stage extract were cut off" in notes[2]
 
 
