@@ -74,7 +74,7 @@ def test_a_reader_is_told_what_was_not_heard():
         "connection: refused (check endpoint.base_url, and that a server is running there)",
         "drp: 2 of 4 calls of the stage extract brought no answer",
         "drp: 2 answers of the extractor name no difference",
-        "dpl: the extractor was asked nothing: nobody to compare with, or no call fits the budget",
+        "dpl: no call of the extractor: there are no peers, or no call fits the budget",
     ]
     assert list(failure_notes({DPL: [WRITTEN]})) == []
 

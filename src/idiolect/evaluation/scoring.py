@@ -56,7 +56,7 @@ if TYPE_CHECKING:
 
 
 USERS_OWN = "users' own texts"
-"""Whose score is what can be hoped for."""
+"""Row name of the users' own texts, whose score is the upper reference."""
 
 
 def style_targets(data: Data, samples: Sequence[Sample]) -> StyleTargets:
@@ -114,12 +114,12 @@ def uniqueness(data: Data, samples: Sequence[Sample]) -> np.ndarray:
 
 
 def halves(distances: np.ndarray, users: Sequence[str], categories: Sequence[str]) -> dict[str, np.ndarray]:
-    """The places of the samples of the more unique half of each category's users, and of the other half.
+    """Indices of the samples of the more unique half of each category's users, and of the other half.
 
     Args:
         distances: From ``uniqueness``.
-        users: Of each sample.
-        categories: Of each sample.
+        users: User of each sample.
+        categories: Category of each sample.
     """
     known = {
         (category, user): distance
@@ -138,42 +138,41 @@ def halves(distances: np.ndarray, users: Sequence[str], categories: Sequence[str
 
 
 def categories_of(data: Data, samples: Sequence[Sample]) -> list[str]:
-    """The category of each sample's item; empty where it has none."""
+    """The category of each sample's item; empty if it has none."""
     items = data.store.items(sorted({sample.item for sample in samples}))
     return [items[sample.item].category if sample.item in items else "" for sample in samples]
 
 
 NLL = Mean("nll", greater_is_better=False, unit="nats/review")
-"""The reference's negative log-likelihood: far less noisy than any score of one sampled text."""
+"""The reference's negative log-likelihood, which is far less noisy than scores of a sampled text."""
 
 Rows = Sequence[Mapping[str, Any]]
-"""A condition's outputs, one a sample."""
+"""A condition's outputs, one per sample."""
 
 
 class Columns(NamedTuple):
     """A condition's columns."""
 
     stats: dict[str, np.ndarray]
-    """By metric; without those that were not asked for or are no numbers."""
+    """Statistics by metric; without missing or non-finite ones."""
     notes: tuple[str, ...]
-    """What was left out, and why."""
+    """Notes on columns that are left out."""
 
 
 def columns(name: str, rows: Rows, metrics: Sequence[Metric], references: Sequence[str]) -> Columns:
     """The likelihoods of a condition, and the metrics of its texts.
 
-    A column with a value that is no finite number is left out and noted, and so is a metric that finds no token in a
-    reference (``unscored``, which a metric need not have): a mean over the others would be of other
-    samples than its baseline's.
+    A column with a value that is not finite is left out with a note, and so is a metric that finds no token in a
+    reference (``unscored``, which is optional), because its mean would be over other samples than the baseline's.
 
     Args:
-        name: The condition's, for the notes.
+        name: Name of the condition, for the notes.
         rows: Its outputs.
-        metrics: Of a text and a reference.
-        references: One a row.
+        metrics: Metrics of a text and a reference.
+        references: One per row.
 
     Raises:
-        InputError: A metric gives another number of rows than there are texts.
+        InputError: A metric returns another number of rows than there are texts.
     """
     nats, texts = [row["nll"] for row in rows], results.texts(rows)
     asked = any(value is not None for value in nats)
@@ -202,7 +201,7 @@ def columns(name: str, rows: Rows, metrics: Sequence[Metric], references: Sequen
 
 
 def _unscored(metric: Metric, references: Sequence[str]) -> int:
-    """How many references a metric finds no token in; a score against them would be 0 and say nothing of the text."""
+    """The number of references without a token for a metric; a score against them would always be 0."""
     unscored: Callable[[Sequence[str]], np.ndarray] | None = getattr(metric, "unscored", None)
     return 0 if unscored is None else int(np.sum(unscored(references)))
 
@@ -213,7 +212,7 @@ def _segments(metric: Metric, texts: Sequence[str], references: Sequence[str]) -
         shape = " x ".join(map(str, values.shape)) or "no"
         raise InputError(
             f"metric {metric.name!r} gave {shape} values for {len(texts)} texts",
-            hint="Metric.segments returns one row a text",
+            hint="Metric.segments returns one row per text",
         )
     return values.reshape(len(texts), -1)
 
@@ -225,25 +224,25 @@ class Evaluation:
     methods: ScoreTable
     """Methods, tested against the baseline."""
     controls: Mapping[ConditionId, ScoreTable]
-    """By method: it and its controls, tested against it; without methods that have none."""
+    """By method with controls: the controls, tested against it."""
     verdicts: tuple[Verdict, ...]
-    """Attribution: whether the methods' gains are personal, as far as the controls that were run show it."""
+    """Attribution: whether the methods' gains are personal, according to the controls that were run."""
     categories: Mapping[str, ScoreTable]
-    """The methods' table of every category, where there are several, and of users by uniqueness, where asked for."""
+    """The methods' table per category, if there are several, and of users by uniqueness, if requested."""
     calibration: Calibration | None
     """Style between floor and ceiling; None without texts, or without real texts to compare with."""
     own_fidelity: Interval | None
-    """Trait fidelity of the users' own texts, which is what can be hoped for; None where it is no metric."""
+    """Trait fidelity of the users' own texts, as the upper reference; None if it is not a metric of the run."""
     uvq: UvqByMethod
-    """How many different things the methods found of the users, by method; without those that compare nobody."""
+    """The unique valid quantity of differences by method; only methods that compare users."""
     usage: UsageReport
     """Calls, tokens, latency and cost, by condition and stage."""
     curves: Curves
-    """What further calls of the extractor brought, by condition; without those whose extraction was not adaptive."""
+    """Differences found per call of the extractor, by condition; only with adaptive extraction."""
     peer_scopes: PeerScopes
-    """Whom the past reviews were compared with, by condition."""
+    """Peer scopes of past reviews, by condition."""
     notes: tuple[str, ...]
-    """What a reader of the tables has to know: what could not be computed, and why."""
+    """Notes for readers of the tables: what could not be computed, and the reason."""
     folder: Path
     """Holds ``results.json``, ``report.md`` and ``samples/<condition>.jsonl``."""
 
@@ -272,7 +271,7 @@ class Evaluation:
 
     @property
     def tables(self) -> dict[str, ScoreTable]:
-        """Every table by its title, but for those of the categories."""
+        """Every table by its title, except those of the categories."""
         return {"methods": self.methods} | {f"controls of {name}": table for name, table in self.controls.items()}
 
     @property
@@ -289,7 +288,7 @@ class Evaluation:
 
     @property
     def remarks(self) -> tuple[str, ...]:
-        """What stands below the tables: the users' own score, whom they were compared with, warnings and notes."""
+        """The lines below the tables: the users' own score, peer scopes, warnings and notes."""
         below = (*sentences(self.peer_scopes), *uvq_report.warnings(self.uvq), *self.notes)
         if self.own_fidelity is None:
             return below
@@ -297,10 +296,10 @@ class Evaluation:
         return (f"users' own texts: trait-fidelity {value:.4f} [{low:.4f}, {high:.4f}]", *below)
 
     def write(self, record: Mapping[str, Any]) -> None:
-        """Leave ``results.json``, ``report.md`` and, where matplotlib is installed, figures in the folder.
+        """Write ``results.json``, ``report.md`` and, if matplotlib is installed, figures to the folder.
 
         Args:
-            record: Everything that the numbers depend on.
+            record: Everything that the scores depend on.
         """
         self.folder.mkdir(parents=True, exist_ok=True)
         results.write_json(self.folder / "results.json", {"status": "complete", **record, **self._found()})
@@ -351,7 +350,7 @@ class Evaluation:
 
 
 def _head(record: Mapping[str, Any]) -> Iterator[str]:
-    """What a reader must know first: models that say nothing of real reviews; then backbone, encoder and split."""
+    """The first lines of the report: warnings about toy models; then backbone, encoder and split."""
     models = (record.get("backbone"), *(record.get("roles") or {}).values())
     if "fake" in models:
         yield "**The model `fake` copies its prompt: no score below says anything about a language model.**"
@@ -373,7 +372,7 @@ class _Draws:
 
 
 def _is_known(column: str, rows: np.ndarray) -> bool:
-    """Whether there is a figure of some samples: trait fidelity is known of those in English alone."""
+    """Whether a score can be computed for some samples: trait fidelity is known only for English ones."""
     return column != FIDELITY.name or rows.ndim == 1 or bool(rows[:, 1].any())
 
 
@@ -407,12 +406,12 @@ class Scorer:
         *,
         baseline: ConditionId,
     ) -> Evaluation:
-        """What the conditions' outputs say.
+        """Score the conditions' outputs.
 
         Args:
-            runs: Outputs by condition, the baseline among them.
-            folder: Where the evaluation is written.
-            notes: What else there is to say.
+            runs: Outputs by condition, including the baseline.
+            folder: Folder of the evaluation.
+            notes: Further notes.
             differing: Differences that the methods found; None: none.
             baseline: The method that the others are tested against.
         """
@@ -437,7 +436,7 @@ class Scorer:
         )
 
     def _scripts(self) -> list[str]:
-        """What there is to say of references that are not in Latin script, or not in English."""
+        """Notes on references that are not in Latin script, or not in English."""
         tokens = any(metric.name in WITH_TOKENS for metric in self._metrics)
         notes = [note] if tokens and (note := note_of(self._references)) else []
         if not self._faithful or (known := int(self._targets.known.sum())) == (n := len(self._samples)):
@@ -470,11 +469,11 @@ class Scorer:
 
     @property
     def _answered(self) -> _Draws:
-        """Of the samples that every condition has a text of."""
+        """Resamples of the samples that have a text in every condition."""
         return self._all if len(self._places) == len(self._samples) else self._draws(self._places)
 
     def _draws(self, places: np.ndarray) -> _Draws:
-        """Users are resampled, not reviews: samples of one user are alike."""
+        """Resamples of users, not reviews, because samples of one user are correlated."""
         settings = self._data.settings
         users = [self._samples[place].user for place in places.tolist()]
         rng = np.random.default_rng([settings.seed, 11])

@@ -23,24 +23,24 @@ _BLOCK = 1 << 22
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Permutations:
-    """Of which units two systems' outputs change places, many times over: what a randomisation test compares with."""
+    """Permutations of a paired randomisation test: for which units two systems' outputs are exchanged."""
 
     swapped: np.ndarray
-    """uint8 (n_permutations, n_units): 1 where a unit's outputs change places."""
+    """uint8 (n_permutations, n_units): 1 if a unit's outputs are exchanged."""
     exact: bool
-    """Whether these are all there are."""
+    """Whether these are all permutations."""
 
     @classmethod
     def draw(cls, n_units: int, limit: int, rng: np.random.Generator) -> Permutations:
-        """All exchanges where there are at most ``limit``, else as many drawn at random.
+        """All permutations if there are at most ``limit``, else that many random ones.
 
-        Exchanging everybody else turns a difference round and leaves it as far from 0, so the last unit keeps its
-        place among all 2^(n_units - 1).
+        A permutation and its complement give differences of opposite sign, so the last unit is never exchanged, and
+        there are 2^(n_units - 1) permutations.
 
         Args:
-            n_units: Users or segments.
-            limit: How many at most.
-            rng: Where random ones come from.
+            n_units: Number of users or segments.
+            limit: Most permutations.
+            rng: Draws random permutations.
         """
         if n_units - 1 < limit.bit_length() and 1 << (n_units - 1) <= limit:
             numbers = np.arange(1 << (n_units - 1), dtype=np.int64)
@@ -49,13 +49,13 @@ class Permutations:
 
     @property
     def min_p(self) -> float:
-        """No difference, however clear, can have a smaller p."""
+        """The smallest possible p value."""
         return self.p(1 if self.exact else 0)
 
     def p(self, n_as_far: int) -> float:
-        """The p value of a difference that so many exchanges are as far from 0 as.
+        """The p value from the number of permutations with a difference at least as far from 0.
 
-        What was observed is one of all exchanges; to randomly drawn ones it is added (Phipson and Smyth 2010).
+        The observed difference is among all permutations, and is added to random ones (Phipson and Smyth 2010).
         """
         n = len(self.swapped)
         return n_as_far / n if self.exact else (n_as_far + 1) / (n + 1)
@@ -88,17 +88,17 @@ def sums_of(drawn: np.ndarray, sums: np.ndarray) -> np.ndarray:
 RESAMPLES = 1000
 LEVEL = 0.95
 SIGNIFICANT = 0.05
-"""p below which a difference is taken for one."""
+"""p below which a difference is significant."""
 FEW = 8
-"""Users below which a percentile interval is not worth its name: of 5 it covers the truth 83 times in 100, not 95."""
+"""Users below which a percentile interval is too narrow: with 5 users its coverage is 83 %, not 95 %."""
 
 _ROUNDING = 1e-10
-"""Of the largest score: by so little two sums of the same numbers, added in another order, may differ."""
+"""Tolerance relative to the largest score, for sums of the same numbers in another order."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Bootstrapped:
-    """A number, and what it would have been on every resample."""
+    """A score, on the sample and on every resample."""
 
     value: float
     resampled: np.ndarray
@@ -107,7 +107,7 @@ class Bootstrapped:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Score(Bootstrapped):
-    """A system's score, with what it is tested by."""
+    """A system's score, with what tests need."""
 
     metric: Aggregate
     rows: np.ndarray
@@ -124,7 +124,7 @@ class Interval(NamedTuple):
 
 
 class Comparison(NamedTuple):
-    """How much a system differs from a baseline on the same segments."""
+    """Difference of a system from a baseline on the same segments."""
 
     difference: float
     """System minus baseline, in the metric's units."""
@@ -135,20 +135,20 @@ class Comparison(NamedTuple):
 
 
 class Resamples:
-    """How often each segment, or each user with all of theirs, was drawn in every bootstrap resample; and exchanges.
+    """Bootstrap resamples of segments or users, and permutations for tests.
 
-    With ``clusters`` whole users are drawn and exchanged: segments of one user are alike, and intervals over segments
-    are too narrow for a claim about users. With few users (below about 20) percentile intervals are still too narrow;
-    the test is exact for any number.
+    With ``clusters`` whole users are drawn and permuted, because segments of one user are correlated, and intervals
+    over segments are too narrow for a claim about users. With few users (below about 20) percentile intervals are still
+    too narrow; the test is exact for any number.
 
     Args:
         n: Number of segments.
-        rng: Where the draws come from; its seed belongs in the result's provenance.
-        clusters: The user of each segment, length n; None: each segment is drawn on its own.
-        resamples: How many, and how many exchanges at most.
+        rng: Source of the draws; its seed belongs in the result's provenance.
+        clusters: The user of each segment, length n; None: segments are drawn independently.
+        resamples: Number of resamples, and most permutations.
 
     Raises:
-        InputError: ``clusters`` has another length, or there are fewer than two segments or users to draw from.
+        InputError: ``clusters`` has another length, or there are fewer than two segments or users.
     """
 
     def __init__(
@@ -160,7 +160,7 @@ class Resamples:
         resamples: int = RESAMPLES,
     ) -> None:
         if clusters is not None and len(clusters) != n:
-            raise InputError(f"{len(clusters)} cluster labels for {n} segments", hint="one label a segment")
+            raise InputError(f"{len(clusters)} cluster labels for {n} segments", hint="pass one label per segment")
         self.n = n
         self.clustered = clusters is not None
         self._groups = np.arange(n) if clusters is None else number(clusters)
@@ -178,12 +178,12 @@ class Resamples:
 
     @cached_property
     def exchanges(self) -> Permutations:
-        """Whose outputs two systems exchange in a test; drawn apart from the resamples."""
+        """The permutations of tests; drawn separately from the resamples."""
         return Permutations.draw(self.units, len(self), self._rng)
 
     @property
     def min_p(self) -> float:
-        """The smallest p that a comparison can have here, by the number of units or of exchanges."""
+        """The smallest possible p, given the number of units or of permutations."""
         return self.exchanges.min_p
 
     def score(self, metric: Aggregate, stats: np.ndarray) -> Score:
@@ -194,7 +194,7 @@ class Resamples:
             stats: float (n, n_stats) from ``Metric.segments``, or (n,) plain numbers with a ``Mean``.
 
         Raises:
-            InputError: There is another number of rows than of segments, or some of them are no finite numbers.
+            InputError: The number of rows is not that of the segments, or a value is not finite.
         """
         if len(stats) != self.n:
             raise InputError(f"{len(stats)} segments, but the resamples are of {self.n}", hint="score the same samples")
@@ -203,7 +203,7 @@ class Resamples:
         return Score(metric.aggregate(rows), self._resampled(metric, rows), metric, rows, self)
 
     def exchanged(self, system: Score, baseline: Score) -> np.ndarray:
-        """float64 (n_permutations,): what system minus baseline would be, had they changed places for some users."""
+        """float64 (n_permutations,): system minus baseline after each permutation."""
         metric, ours, theirs = system.metric, system.rows, baseline.rows
         if isinstance(metric, SufficientStatistics):
             (own, other), counts = map(self._sums, (ours, theirs)), np.full(len(self.exchanges.swapped), float(self.n))
@@ -239,15 +239,15 @@ def interval(score: Bootstrapped, *, level: float = LEVEL) -> Interval:
 def compare(system: Score, baseline: Score, *, level: float = LEVEL) -> Comparison:
     """A paired bootstrap interval of the difference, and the p value of a paired randomisation test.
 
-    Were the systems alike, it would not matter which of two outputs is whose. ``p`` is the share of exchanges, user by
-    user, after which the difference lies as far from 0 as the observed one (Noreen 1989; Riezler and Maxwell 2005;
-    sacrebleu's paired approximate randomisation). It holds for corpus scores such as BLEU, which are no means, and for
-    any number of users: of few all exchanges are made, and 2 to 5 users cannot reach p < 0.05. A bootstrap's p value
-    (Koehn 2004) falls below 0.05 for every second pair of equal systems on 2 users.
+    Under the null hypothesis the two outputs of a user are exchangeable. ``p`` is the share of permutations after which
+    the difference is at least as far from 0 as the observed one (Noreen 1989; Riezler and Maxwell 2005; sacrebleu's
+    paired approximate randomisation). It is valid for corpus scores such as BLEU, which are not means, and for any
+    number of users; with 2 to 5 users p < 0.05 is impossible. A bootstrap's p value (Koehn 2004) would be below 0.05
+    for every second pair of equal systems on 2 users.
 
     Args:
         system: Scored by the same ``Resamples`` as the baseline, segment by segment for the same samples.
-        baseline: What it is compared with.
+        baseline: The baseline's score.
         level: Coverage of the difference's interval.
 
     Raises:
@@ -264,10 +264,10 @@ def compare(system: Score, baseline: Score, *, level: float = LEVEL) -> Comparis
 
 
 def check_finite(metric: Aggregate, values: np.ndarray) -> None:
-    """Refuse what has no place in a table.
+    """Check that all values are finite.
 
     Raises:
-        InputError: A value is infinite or no number.
+        InputError: A value is not.
     """
     if not np.isfinite(values).all():
         raise InputError(f"{metric.name!r} is not a finite number everywhere", hint="leave that score out")

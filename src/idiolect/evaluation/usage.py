@@ -1,7 +1,7 @@
 """Usage report and failure notes of an evaluation.
 
-Calls, tokens, latency and cost by condition and stage; peer scopes of past reviews; calls that were not answered: which
-are repeated, which end the run, and what the report says of them.
+Calls, tokens, latency and cost by condition and stage; peer scopes of past reviews; and failed calls: which are
+repeated, which end the run, and the notes in the report.
 """
 
 from __future__ import annotations
@@ -144,7 +144,7 @@ def settled(rows: Rows) -> bool:
 
 
 def check_answered(condition: ConditionId, rows: Rows) -> None:
-    """Refuse outputs of which some stage was never answered, because tables would be made of them.
+    """Check that every stage has some answer, before tables are computed.
 
     Raises:
         EndpointError: Every call of some stage failed, for whatever reason.
@@ -159,7 +159,7 @@ def check_answered(condition: ConditionId, rows: Rows) -> None:
 
 
 def answered(runs: Mapping[ConditionId, Rows]) -> np.ndarray:
-    """The samples whose text every condition has: int64 places.
+    """Indices (int64) of the samples that have a text in every condition.
 
     A missing text is not an empty text: such a sample is left out for all conditions, so that they are compared on the
     same samples.
@@ -178,7 +178,7 @@ def answered(runs: Mapping[ConditionId, Rows]) -> np.ndarray:
 
 
 def failure_notes(runs: Mapping[ConditionId, Rows], *, extracting: Collection[str] = ()) -> Iterator[str]:
-    """Calls that were not made, not answered or not readable; before the last stage, a method goes on without them.
+    """Notes on calls that were not made, not answered or not parsed; before the last stage a method continues.
 
     Args:
         runs: Outputs by condition.
@@ -204,7 +204,7 @@ def failure_notes(runs: Mapping[ConditionId, Rows], *, extracting: Collection[st
             )
         extract = stages.get("extract")
         if extract is None and name.control is None and name.method in extracting:
-            yield f"{name}: the extractor was asked nothing: nobody to compare with, or no call fits the budget"
+            yield f"{name}: no call of the extractor: there are no peers, or no call fits the budget"
         if left_out := sum(bool(row.get("not_measured")) for row in rows):
             yield (
                 f"{name}: {left_out} of {len(rows)} samples have comparisons that are not in English and were not "
@@ -220,7 +220,7 @@ def _passing(row: Mapping[str, Any]) -> bool:
 
 
 def _stage_failures(rows: Rows, stage: str) -> list[Failure]:
-    """Why calls of a stage failed, temporary reasons first."""
+    """Reasons of a stage's failed calls, temporary ones first."""
     found = [failure for row in rows for name, failure in _failures(row) if name == stage]
     return sorted(found, key=lambda failure: failure.kind not in _PASSING)
 
@@ -237,7 +237,7 @@ def _why(rows: Rows) -> str:
 
 
 def _counted_alike(rows: Rows) -> bool:
-    """Whether the largest count of tokens that prompts have is that of prompts whose lengths differ much."""
+    """Whether prompts of very different lengths have the same, largest count of tokens."""
     counted: dict[int, list[int]] = {}
     for row in rows:
         took, prompt = row.get("usage", {}).get("write", {}), row.get("prompt")

@@ -1,19 +1,16 @@
-"""The two rules by which recurring differences are accepted, for all users at once; and the script's weighted score.
+"""UVQ, the Unique Valid Quantity: how many distinct differences hold for a user across the user's comparisons.
 
-UVQ, the Unique Valid Quantity: how many distinct differences hold for a user across the user's comparisons.
+The DRP paper names the measure and its five criteria; the formula is only in the authors' analysis script, as
+``row_unique_valid``. By default its defects are corrected; the preset ``script`` keeps them:
 
-The DRP paper names the measure and its five criteria; the formula is only in the authors' analysis script, where it is
-called ``row_unique_valid``. Its defects are corrected by default and kept behind the preset ``script``:
-
-- A direction was read off the end of a key's path, so that five of the 35 keys had none and could never count;
-  positive, neutral and negative tone had one and the same, and "no headings" was an attribute of its own. Here
-  directions are explicit and exclude each other.
-- Support was tested per attribute, so a key seen once counted where its siblings recurred. Here it is the key's own.
-- A comparison that claims both directions counted for both. Here it counts for neither.
-- What merely lacked support was reported as a conflict. Here only attributes claimed in two directions are.
-- Repetitions and keys outside the taxonomy entered the category distribution. Here each key counts once a comparison.
-
-What was found to differ, counted: UVQ, with or without a judge.
+- The script takes a direction from the end of a key's path, so five of the 35 keys have none and can never count;
+  positive, neutral and negative tone have the same one, and "no headings" is a separate attribute. Here directions are
+  explicit and exclude each other.
+- The script tests support per attribute, so a key with one claim counts if its siblings recur. Here it is per key.
+- In the script a comparison that claims both directions counts for both. Here it counts for neither.
+- The script reports missing support as a conflict. Here only attributes claimed in two directions conflict.
+- In the script repetitions and keys outside the taxonomy enter the category distribution. Here each key counts once per
+  comparison.
 """
 
 from __future__ import annotations
@@ -34,14 +31,14 @@ from idiolect.errors import ConfigError
 from idiolect.registry import suggest
 
 ALPHA = {"Semantics": 0.16, "Emotion": 0.15, "Structure": 0.14, "Pragmatics": 0.13, "Writing": 0.12}
-"""By category: what recurrence adds, per log comparison."""
+"""Weight of recurrence by category, per log comparison."""
 FREQUENCY_CAPS = {"writing/sentence-complexity": 2, "writing/exclamations": 1, "writing/vocabulary": 2}
 """Comparisons beyond which recurrence of an attribute adds no more."""
 SOURCE_GAIN, MOST_SOURCE_GAIN = 0.05, 1.15
 COVERAGE_BONUS = 0.1
 """For every category in which a user has a difference."""
 LEAST_RELIABILITY = 0.85
-"""An attribute's weight where all users' comparisons of it conflict."""
+"""An attribute's weight if all users' comparisons of it conflict."""
 
 _PLACE = {key: place for place, key in enumerate(CONTROLLED)}
 _CONTROLLED = np.array([KEYS.index(key) for key in CONTROLLED])
@@ -49,7 +46,7 @@ _CONTROLLED = np.array([KEYS.index(key) for key in CONTROLLED])
 
 @dataclass(frozen=True, slots=True, eq=False, kw_only=True)
 class Voted:
-    """How every user's comparisons voted on the 35 keys and on their attributes."""
+    """Votes of every user's comparisons on the 35 keys and their attributes."""
 
     frequency: np.ndarray
     """int64 (n_users, 35): comparisons that claim a key."""
@@ -68,7 +65,7 @@ class Voted:
 
 
 def category_of(word: str) -> Category | None:
-    """The category in a judge's word for it, which may have a path behind it; None where there is none."""
+    """The category in a judge's answer, which may be followed by a path; None if there is none."""
     wanted = word.strip().split("/", 1)[0].strip().lower()
     return next((name for name in CATEGORIES if name.lower() == wanted), None)
 
@@ -196,7 +193,7 @@ def _sums(values: np.ndarray, users: np.ndarray, n_users: int) -> np.ndarray:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Unit:
-    """One difference as it is counted: what a judge returned, or a validated feature."""
+    """One counted difference: from a judge, or a validated feature."""
 
     category: str
     path: str
@@ -207,7 +204,7 @@ class Unit:
 
 
 class Aggregation(Config):
-    """How judged comparisons become a number. The defaults have the script's defects corrected."""
+    """How UVQ is computed from judged comparisons. The defaults correct the script's defects."""
 
     min_support: int = Field(default=2, ge=1)
     """Comparisons in which a difference must recur."""
@@ -224,7 +221,7 @@ class Aggregation(Config):
 
     @classmethod
     def preset(cls, name: str) -> Aggregation:
-        """``default``, or ``script``: as the released program counts, to compare with its numbers.
+        """``default``, or ``script``: the released program's rules, to compare with its numbers.
 
         Raises:
             ConfigError: There is no preset of that name.
@@ -277,7 +274,7 @@ class Uvq:
 
     @property
     def rejection_rate(self) -> float:
-        """Share of the claimed differences that were not valid; 0 where none was claimed."""
+        """Share of the claimed differences that were not valid; 0 if there are none."""
         return self.n_rejected / self.n_units if self.n_units else 0.0
 
     def paths(self, user: int) -> list[str]:

@@ -25,7 +25,7 @@ from idiolect.types import ConditionId, UserId
 
 
 class Correlation(AdditiveScore):
-    """Pearson's r as an aggregate of the five sums it needs; 0 where one of the two does not vary."""
+    """Pearson's r as an aggregate of five sums; 0 if one of the two does not vary."""
 
     name = "correlation"
     greater_is_better = True
@@ -49,7 +49,7 @@ def correlation(
     ranks: bool = False,
     level: float = LEVEL,
 ) -> Interval:
-    """How far UVQ and a score of the texts go together, with a percentile bootstrap interval (the paper's Figure 2).
+    """Correlation of UVQ with a score of the texts, with a percentile bootstrap interval (the paper's Figure 2).
 
     Args:
         counts: float (n,): UVQ of each user, or of each system.
@@ -63,7 +63,7 @@ def correlation(
     """
     x, y = (np.asarray(values, dtype=np.float64) for values in (counts, scores))
     if x.shape != y.shape:
-        raise InputError(f"{len(x)} UVQ values but {len(y)} scores", hint="one of each a user")
+        raise InputError(f"{len(x)} UVQ values but {len(y)} scores", hint="pass one of each per user")
     if ranks:
         from scipy.stats import rankdata  # here, because importing it takes longer than the correlation
 
@@ -75,7 +75,7 @@ def correlation(
 
 
 class Thresholds(Config):
-    """From where on a run is suspicious. The signs are the paper's, the numbers ours: it gives none."""
+    """Thresholds of failure signs. The signs are the paper's; the thresholds are ours, because it gives none."""
 
     min_uvq: float = Field(default=2.0, ge=0)
     """Mean UVQ below which the extractor finds too little that is different and holds."""
@@ -83,16 +83,16 @@ class Thresholds(Config):
     """Share of Writing and Emotion among valid differences above which extraction stays on the surface (they have 13 of
     35 keys)."""
     max_rejected: float = Field(default=0.5, gt=0, le=1)
-    """Share of rejected differences above which extractor and validator are at odds."""
+    """Share of rejected differences above which extractor and validator disagree."""
 
 
 def failure_signs(result: Uvq, alarms: Thresholds | None = None, *, validated: Uvq | None = None) -> list[str]:
-    """The paper's failure signatures that a run shows, one sentence each, with what it may come from.
+    """The paper's failure signs in a run, one sentence each, with a possible cause.
 
     Args:
-        result: Of a run.
-        alarms: From where on; None: the defaults.
-        validated: The same as validation left it, where ``result`` is a judge's; None: it is ``result``.
+        result: UVQ of a run.
+        alarms: Thresholds; None: the defaults.
+        validated: UVQ of the validated features, if ``result`` is a judge's; None: ``result``.
     """
     limits, before = alarms or Thresholds(), validated or result
     if not len(result.kept):
@@ -120,14 +120,14 @@ def failure_signs(result: Uvq, alarms: Thresholds | None = None, *, validated: U
 
 _COLOURS = dict(zip(CATEGORIES, (BLUE, VERMILLION, GREEN, ORANGE, PURPLE), strict=True))
 _LEAST_WRITTEN = 0.06
-"""Shares below this have no room for their number."""
+"""Smaller shares are drawn without their number."""
 
 
 class System(NamedTuple):
     """One system, or one user, as a point: UVQ against a score of the texts."""
 
     name: str
-    """Beside the point; empty: none."""
+    """Label of the point; empty: none."""
     uvq: float
     score: float
 
@@ -202,7 +202,7 @@ def draw_scatter(points: Sequence[System], found: Interval, path: Path, *, metri
 
 
 RELATED = ("bleu", "meteor")
-"""The scores that UVQ is held against, as in the paper's Figure 2."""
+"""The scores that UVQ is correlated with, as in the paper's Figure 2."""
 MIN_USERS = 10
 """Below it a correlation's interval says nothing."""
 
