@@ -39,7 +39,7 @@ _LONGEST_SHOWN = 200
 
 
 class _EachOnce(yaml.SafeLoader):
-    """Refuses a name that stands twice in a mapping: YAML would forget the first in silence."""
+    """Refuses duplicate names in a mapping, of which YAML would silently drop the first."""
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
         """See ``yaml.SafeLoader``."""
@@ -91,7 +91,7 @@ MAX_JSON_DEPTH = 32
 
 
 def parse_json(text: str | bytes, *, max_depth: int = MAX_JSON_DEPTH) -> Any:
-    """JSON that somebody else may have written, with a bound on its nesting.
+    """JSON that is not trusted, with a limit on its nesting.
 
     Args:
         text: What to parse.
@@ -117,7 +117,7 @@ def parse_json(text: str | bytes, *, max_depth: int = MAX_JSON_DEPTH) -> Any:
 
 
 def read_json(path: Path, *, max_bytes: int = MAX_JSON_BYTES, max_depth: int = MAX_JSON_DEPTH) -> Any:
-    """The JSON in a file that somebody else may have written, with bounds on its size and nesting.
+    """The JSON in a file that is not trusted, with limits on its size and nesting.
 
     Args:
         path: The file; read up to ``max_bytes`` and no further.

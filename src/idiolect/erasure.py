@@ -1,7 +1,7 @@
 """Erase a user from everything made from a store: recorded answers, snapshots, rejects, outputs, then the store.
 
-The store comes last, so that an interrupted erasure can be continued. In files a user is found by ids and by their own
-words; rows are removed if the file has rows, else the file.
+The store comes last, so that an interrupted erasure can be continued. In files a user is found by ids and by runs of
+words of their texts; rows are removed if the file has rows, else the file.
 """
 
 from __future__ import annotations
@@ -34,25 +34,25 @@ _WORD = re.compile(r"\w+")
 _TOKEN = re.compile(r"""[^\s"'`<>|,;()\[\]{}]+""")
 _RUN = 6
 _ODD = 8
-"""Characters of an id that is found by chance nowhere."""
+"""Minimum length of an id that is unlikely to occur by chance."""
 _UNLIKELY = 16
-"""Characters of a text of fewer words that make it somebody's own rather than anybody's ("Great!")."""
+"""Minimum characters of a text with fewer words; shorter ones ("Great!") are not specific to a user."""
 _LISTING = frozenset({"compared"})
-"""Keys of texts that list reviews' ids, however short these are: stages of predictions."""
+"""Keys of texts that list reviews' ids, also short ones: stages of predictions."""
 
-Words = tuple[str, ...]
+WordRun = tuple[str, ...]
 
 
 @dataclass(frozen=True, kw_only=True)
 class Traces:
-    """What tells that something was made from a user's reviews."""
+    """Traces by which data made from a user's reviews is found."""
 
     ids: frozenset[str]
-    """Of the user and of every review of theirs."""
-    runs: dict[int, frozenset[Words]]
-    """Words in a row by their number: six, or a whole shorter text; without regard to case and punctuation."""
+    """Ids of the user and of all their reviews."""
+    runs: dict[int, frozenset[WordRun]]
+    """Runs of words by length: six words, or a whole shorter text; without case and punctuation."""
     users: frozenset[str] = frozenset()
-    """The ids of the user alone."""
+    """The ids of the user only."""
     items: frozenset[str] = frozenset()
     """Ids of items that no other user wrote about."""
 
@@ -69,12 +69,12 @@ class Traces:
         """The traces of a user.
 
         Args:
-            user: Whose.
-            reviews: All of theirs.
-            aliases: By what else the user is known.
-            items: Those that no other user wrote about; their texts may be the user's own.
-            others: Texts of all other items. Words that stand there too, as an instruction does that many texts begin
-                with, are not the user's own.
+            user: The user.
+            reviews: All their reviews.
+            aliases: Further ids of the user.
+            items: Items that no other user wrote about; their texts may be the user's own.
+            others: Texts of all other items. Runs of words that occur there, such as an instruction at the beginning of
+                many texts, are not the user's own.
         """
         runs = _runs(text for review in reviews for text in (review.text, review.title))
         of_items = _runs(text for item in items for text in (item.title, item.description))
@@ -93,16 +93,16 @@ class Traces:
         )
 
     def in_text(self, text: str) -> bool:
-        """Whether running text holds an id between delimiters, or words of theirs."""
+        """Whether a text contains an id between delimiters, or the user's words."""
         return _named(text, self.ids) or self.in_words(text)
 
     def in_words(self, text: str) -> bool:
-        """Whether a text holds words of theirs; ids do not count, for a user's name may be anybody's word."""
+        """Whether a text contains the user's words; ids do not count, because they may be common words."""
         words = _WORD.findall(text.casefold())
         return any(not some.isdisjoint(_in_a_row(words, length)) for length, some in self.runs.items())
 
     def in_value(self, value: object) -> bool:
-        """Whether decoded JSON holds one of the ids as a whole string, or one that is no word, or words, inside one."""
+        """Whether decoded JSON contains an id as a whole string, or a specific id or words within a string."""
         if isinstance(value, str):
             return value in self.ids or _named(value, self._odd_ids) or self.in_words(value)
         if isinstance(value, dict):
@@ -115,16 +115,16 @@ class Traces:
 
     @cached_property
     def _odd_ids(self) -> frozenset[str]:
-        """The ids that nobody writes by chance: a user may be called as anybody's word is."""
+        """The ids that do not occur by chance; a user's id may be a common word."""
         return frozenset(id for id in self.ids if len(id) >= _ODD and not id.isalpha())
 
     def in_bytes(self, content: bytes) -> bool:
-        """Whether a file of unknown form holds an id; of one below eight bytes that would be chance."""
+        """Whether a file of unknown format contains an id of at least eight bytes."""
         return any(len(raw) >= _ODD and raw in content for raw in map(str.encode, self.ids))
 
 
-def _runs(texts: Iterable[str]) -> dict[int, set[Words]]:
-    runs: dict[int, set[Words]] = {}
+def _runs(texts: Iterable[str]) -> dict[int, set[WordRun]]:
+    runs: dict[int, set[WordRun]] = {}
     for text in texts:
         words = _WORD.findall(text.casefold())
         if len(words) >= _RUN or (words and len(text) >= _UNLIKELY):
@@ -138,7 +138,7 @@ def _named(text: str, ids: Set[str]) -> bool:
     return not tokens.isdisjoint(ids) or any(id in text for id in ids if not _TOKEN.fullmatch(id))
 
 
-def _in_a_row(words: Sequence[str], length: int) -> Iterable[Words]:
+def _in_a_row(words: Sequence[str], length: int) -> Iterable[WordRun]:
     return zip(*(words[start:] for start in range(length)), strict=False)
 
 
@@ -172,16 +172,16 @@ def erase_from(
 ) -> Iterator[Erased]:
     """Erase a user from a file, or from everything in a folder.
 
-    A snapshot is removed whole, because it can be made again, and so is a list of rejected rows, because it has the
-    beginnings of rows and cannot say whose each was. From an export, JSON lines and Parquet the rows with a trace go,
-    from a cache the answers; any other file with a trace goes, and whole what a killed call left unfinished. Weights
-    and stores are left alone. Links are not followed.
+    Snapshots are removed, because they can be rebuilt, and so are lists of rejected rows, because the user of a
+    rejected row is unknown. From exports, JSON lines and Parquet the rows with a trace are removed, from a cache the
+    answers; any other file with a trace is removed, and unfinished files of killed calls. Weights and stores are not
+    touched. Links are not followed.
 
     Args:
         place: The file or folder.
-        traces: By what the user is found.
-        kind: What the store recorded it as, if it did: a list of ``rejects`` may have any name.
-        left: Called with each file that was not looked into, or could not be changed.
+        traces: Traces of the user.
+        kind: The kind that the store recorded, if any: a list of ``rejects`` may have any name.
+        left: Called with each file that was not inspected, or could not be changed.
     """
     try:
         yield from _erase_from(place, traces, kind, left)
@@ -209,14 +209,14 @@ def _erase_from(place: Path, traces: Traces, kind: str, left: Callable[[Left], o
 
 
 def _goes_whole(folder: Path) -> str:
-    """What a folder is that goes whole; empty if it is none, or holds a database, which only SQLite may touch."""
+    """The kind of a folder that is removed completely; empty for others, or if it holds a database."""
     snapshot = all((folder / name).is_file() for name in _SNAPSHOT)
     what = "snapshot" if snapshot else "folder" if folder.suffix == PARTIAL else ""
     return "" if what and any(map(is_sqlite, folder.rglob("*"))) else what
 
 
 def _erase_export(folder: Path, traces: Traces) -> Generator[Erased, None, tuple[Path, ...]]:
-    """Take the user's rows out of an export; which files are done with, none where it is damaged."""
+    """Remove the user's rows from an export; return the files that are done: none if it is damaged."""
     try:
         files = export_files(folder)
         count = erase_from_export(folder, traces.users, traces.ids - traces.users)
@@ -246,7 +246,7 @@ def _erase_file(path: Path, traces: Traces, left: Callable[[Left], object], *, w
         try:
             with held(path.parent):
                 count = _ROWS[path.suffix](path, traces)
-        except (pa.ArrowException, UnicodeDecodeError):  # damaged: nothing says whose its rows are
+        except (pa.ArrowException, UnicodeDecodeError):  # damaged: the users of its rows are unknown
             path.unlink()
             count, what = 1, "file"
     if count:
@@ -254,11 +254,11 @@ def _erase_file(path: Path, traces: Traces, left: Callable[[Left], object], *, w
 
 
 def _erase_answers(path: Path, traces: Traces, left: Callable[[Left], object]) -> Iterator[Erased]:
-    """From a record of answers; any other database is left alone."""
-    if path.name.endswith(BESIDE):  # part of a database that is looked at itself
+    """Erase from an answer cache; other databases are not touched."""
+    if path.name.endswith(BESIDE):  # part of a database that is handled itself
         return
     if not is_cache(path):
-        left(Left(path=path, why="a database that is no record of answers"))
+        left(Left(path=path, why="a database that is no answer cache"))
         return
     try:
         with Cache(path) as cache:
@@ -330,7 +330,7 @@ def _erase_rows(path: Path, traces: Traces) -> int:
 
 
 def _texts(batch: pa.RecordBatch) -> list[Any]:
-    """Row by row what may hold texts: a list of values, and a mapping with the item, if there is such a column."""
+    """The values of each row that may contain texts: a list, and a mapping with the item, if there is such a column."""
     numbers = (pa.types.is_primitive, pa.types.is_binary, pa.types.is_large_binary, pa.types.is_fixed_size_binary)
     named = {
         field.name: batch.column(place).to_pylist()
@@ -346,7 +346,7 @@ _ROWS: dict[str, Callable[[Path, Traces], int]] = {".jsonl": _erase_lines, ".par
 
 
 _REMADE = frozenset({"export", "snapshot", "split"})
-"""Kinds of output that another process may have finished while they were looked through."""
+"""Kinds of output that another process may have finished meanwhile."""
 _BEYOND = (
     "the files that the reviews were read from, and other stores that they or an export were read into",
     "backups and copies of the store, and outputs and records of answers that were moved or that no store records",
@@ -359,23 +359,23 @@ _BEYOND = (
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Receipt:
-    """What was removed where, without naming the user."""
+    """What was removed from where, without the user's id."""
 
     store: ErasureReceipt
     erased: tuple[Erased, ...]
-    """From recorded answers, snapshots, rejects and outputs."""
+    """Removed from answer caches, snapshots, rejects and outputs."""
     absent: tuple[Path, ...]
-    """Recorded outputs that are not where they were written: moved, removed before, or never finished."""
+    """Recorded outputs that no longer exist at their path: moved, removed, or never finished."""
     not_unlearned: tuple[Path, ...]
     """Adapters and backbones that may have been trained on them. Erasing a review does not take it out of weights."""
     left: tuple[Left, ...] = ()
-    """Places that could not be looked into or changed."""
+    """Files that could not be inspected or changed."""
     alike: tuple[UserId, ...] = ()
-    """Users whose ids look the same as the one that was named; nothing of theirs was removed."""
+    """Users with similar ids, whose data was not removed."""
 
     @property
     def not_reached(self) -> list[dict[str, str]]:
-        """Everything that may still hold the user's texts: what it is, and its path where that is known."""
+        """Everything that may still contain the user's texts: a description, and the path if it is known."""
         found = [{"what": left.why, "path": str(left.path)} for left in self.left]
         found += [{"what": "not where it was written", "path": str(path)} for path in self.absent]
         found += [{"what": "weights that may have been trained on them", "path": str(p)} for p in self.not_unlearned]
@@ -425,21 +425,21 @@ class Receipt:
 
 
 def forget_user(store: str, user: str, *, outputs: Sequence[Path] = (), pseudonyms: Path | None = None) -> Receipt:
-    """Erase a user from a store, from what was recorded as written from it, and from ``outputs``.
+    """Erase a user from a store, from its recorded outputs, and from ``outputs``.
 
-    Other processes may use the store meanwhile; what a run writes that is under way may still hold the user's texts. An
-    erasure that was interrupted is completed by a second one.
+    Other processes may use the store meanwhile; outputs of a running process may still contain the user's texts. An
+    interrupted erasure is completed by another call.
 
     Args:
         store: SQLite file or database URL.
-        user: Whom.
-        outputs: Further files and folders of the library's: those written by a version that recorded none, moved ones,
-            or caches that lie elsewhere than next to the store.
-        pseudonyms: File of the key, where the store knows users by pseudonyms.
+        user: The user.
+        outputs: Further files and folders of the library: moved ones, those of a version that recorded none, or caches
+            outside the store's folder.
+        pseudonyms: File of the key, if the store has pseudonyms.
 
     Raises:
         NotFoundError: There is no store, no such key, or nothing at one of ``outputs``.
-        ConfigError: The store knows users by other names, or one of ``outputs`` holds the store, and so other things.
+        ConfigError: The store has another id scheme, or one of ``outputs`` contains the store.
         ArtifactError: The store cannot be written.
     """
     with SqlStore(store, create=False) as database:
@@ -449,11 +449,11 @@ def forget_user(store: str, user: str, *, outputs: Sequence[Path] = (), pseudony
         others = database.other_item_texts(known)
         traces = Traces.of(known, database.profile(known), aliases=(user,), items=items, others=others)
         recorded, left = database.outputs(), dict[Path, Left]()
-        # What was recorded as a list of rejects is one wherever else it is named.
+        # A file that is recorded as rejects is one under any other name, too.
         places = dict.fromkeys([*unfinished(recorded), *given, *_caches_next_to(store)], "") | recorded
         erased = list(_erase(places, traces, left))
         receipt = database.forget(known, vacuum=False)
-        # Exports and snapshots that were read before this moment are in their places now, or never will be.
+        # Exports and snapshots that were read before this moment are in place now, or fail.
         later = {p: kind for p, kind in database.outputs().items() if p not in recorded or kind in _REMADE}
         erased += _erase(later, traces, left)
         absent = [path for path in recorded if not path.exists()]
@@ -480,12 +480,12 @@ def _erase(places: Mapping[Path, str], traces: Traces, left: dict[Path, Left]) -
 
 
 def _alike(database: SqlStore, user: str, known: UserId, pseudonyms: Path | None) -> list[UserId]:
-    """Users whose ids look the same; none look like a pseudonym."""
+    """Users whose ids look the same; none with pseudonyms."""
     return [] if pseudonyms else [other for other in database.alike(user) if other != known]
 
 
 def _output(path: Path, store: str) -> Path:
-    """The path in full; what is found there is taken for the library's, and removed."""
+    """The resolved path; traces in it will be removed."""
     place = path.resolve()
     if not place.exists():
         raise NotFoundError(f"there is nothing at {str(path)!r}", hint="check --outputs; nothing was removed")
@@ -498,9 +498,9 @@ def _output(path: Path, store: str) -> Path:
 
 
 def _caches_next_to(store: str) -> Iterator[Path]:
-    """Records of answers in the store's folder, or in the current one if the store is no file.
+    """Answer caches in the store's folder, or in the current one if the store is not a file.
 
-    Earlier versions recorded none. The store is left out without a look: only its own connections may open it.
+    Earlier versions did not record them. The store itself is left out, because only its connections may open it.
     """
     folder = Path() if "://" in store else Path(store).parent
     for path in sorted(folder.glob("*.db")):
@@ -521,5 +521,5 @@ def _unnamed(found: Erased, traces: Traces) -> Erased:
 
 
 def _redacted_path(path: Path, traces: Traces) -> Path:
-    """The path, or its folder where its name is one of the user's ids."""
+    """The path, or its folder if its name is one of the user's ids."""
     return path.parent if any(id in path.name for id in traces.ids) else path

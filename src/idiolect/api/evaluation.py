@@ -111,8 +111,8 @@ def _first(methods: Sequence[Personalizer | str]) -> tuple[Personalizer | None, 
         raise ConfigError(f"{type(odd).__name__} is no method", hint="pass RAG(...), DEP(...) or 'module:Class'")
     models = {repr((one.model, _model_settings(one))): one for one in ours}
     if len(models) > 1:
-        told = " and ".join(map(repr, models.values()))
-        raise ConfigError(f"the methods have different models: {told}", hint="evaluate each model by itself")
+        listed = " and ".join(map(repr, models.values()))
+        raise ConfigError(f"the methods have different models: {listed}", hint="evaluate each model by itself")
     fitted = [one for one in ours if requirements(one.name).adapter]
     if len(fitted) > 1:
         raise ConfigError("two adapters in one evaluation", hint="evaluate each by itself, then idiolect compare")

@@ -150,7 +150,7 @@ class RAG(Personalizer):
 
 
 class PAG(Personalizer):
-    """A summary of the user's history beside the retrieved reviews (arXiv 2310.20081)."""
+    """A summary of the user's history in addition to the retrieved reviews (arXiv 2310.20081)."""
 
     name = "pag"
 
@@ -255,7 +255,7 @@ class FittedPersonalizer(Personalizer):
     ) -> Self:
         """A fitted adapter.
 
-        An adapter is data: from one that somebody else fitted, only numbers and names of shipped or hub models are
+        An adapter is data: from one that was fitted elsewhere, only numbers and names of shipped or hub models are
         taken. ``model`` and ``encoder`` name local folders where it was fitted with such.
 
         Args:

@@ -98,8 +98,8 @@ class Store:
             order: Column of the order within equal times.
             category: Column of the item's category, which prefixes item ids.
             item_columns: The column of each field (item, title, description, category) of ``items``.
-            format: The format of a file; told from its content by default.
-            rejects: Where unusable rows are listed; by default beside the file, or beside the store for a table.
+            format: The format of a file; detected from its content by default.
+            rejects: File that lists unusable rows; by default next to the file, or next to the store for a table.
             max_rejects: Share of unusable rows above which an error is raised.
             progress: Show a bar.
 

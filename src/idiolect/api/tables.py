@@ -20,7 +20,7 @@ def table(
     progress: bool = False,
     **changes: Any,
 ) -> TableResult:
-    """Run what a table or figure of a paper lacks; its figures stand beside the published ones.
+    """Run the missing parts of a paper's table or figure; results are shown next to the published figures.
 
     Args:
         recipe: A shipped one's name (``dep/table-1``), or a YAML file.

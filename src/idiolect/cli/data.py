@@ -66,7 +66,7 @@ def ingest(
         reviews: A file, a folder, a pattern in quotes, - for standard input, or hf://owner/name[/config[/split]].
         store: SQLite file (made where absent) or database URL.
         items: The same of the items, for titles and descriptions; LaMP and LongLaMP hold them with the reviews.
-        format: jsonl, json, csv, parquet, arrow, amazon2014, amazon2023, yelp, dpl, lamp or longlamp; told from the
+        format: jsonl, json, csv, parquet, arrow, amazon2014, amazon2023, yelp, dpl, lamp or longlamp; detected from the
             content if not given.
         columns_: A field's column in the reviews' file, as field=column (fields: user, item, text, rating, title,
             timestamp, review_id, order; - for no column); may be repeated.
@@ -74,7 +74,7 @@ def ingest(
         category: Prefix of item ids, where files of several categories go into one store.
         max_rejects: Share of rows that may be rejected before the command fails, 0 to 1; half if not given. From
             10,000 rows on it stops where the share is exceeded.
-        rejects: Where rows that cannot be used are listed; beside the reviews if not given.
+        rejects: File that lists rows that cannot be used; default: next to the reviews.
         pseudonyms: File of a secret key, made where there is none: users' ids are hashed with it, so that nobody who
             has the store but not the key can read or guess them. Every command that names a user then needs it.
         config: YAML file with any of format, columns, item_columns, category and max_rejects.
@@ -232,7 +232,7 @@ def peer(
     Args:
         user: Whom. An id that begins with -- goes last, behind a -- of its own.
         store: SQLite file or database URL.
-        exclude: Compare nobody with them from now on; --include lets others be compared with them again.
+        exclude: Do not compare others with them any more; --include allows it again.
         pseudonyms: File of the key, where the store knows users by pseudonyms.
         json: Print one JSON object.
     """

@@ -81,7 +81,7 @@ def evaluate(
     """Compare methods and controls on a split's test targets, with intervals, tests and whether gains are personal.
 
     An OpenAI-compatible endpoint is named by --set backbone.endpoint.model=NAME and backbone.endpoint.base_url=URL; its
-    answers are recorded in idiolect-cache.db beside the store, so that none is asked for twice. So are those of models
+    answers are recorded in idiolect-cache.db in the store's folder and reused. So are those of models
     that play a role in PAG, DPL or DRP (--set differences.extractor.backbone.endpoint.model=NAME); --set methods=[drp]
     chooses among these. What they find is counted (UVQ); --set differences.judge.backbone.endpoint.model=NAME has it
     judged.
@@ -189,11 +189,11 @@ def explain(
         store: SQLite file or database URL.
         answers: What a model said of the user, checked and added: the samples of an evaluation in which a model was the
             extractor (samples/drp.jsonl), or JSON lines, each with review and answer.
-        rating_sheet: CSV file to write; its key is written beside it and is not for the raters.
+        rating_sheet: CSV file to write; its key is written next to it and is not for the raters.
         users: Users on the sheet.
         seed: Of the sheet's choices, or of the intervals of the ratings.
         ratings: Sheets that came back, a file a rater.
-        key: Key of the sheet, where it is not beside the first of them.
+        key: Key of the sheet, if it is not next to the first of them.
         latent: Show the units of --adapter, with reviews of many users; not those of one user.
         adapter: Folder of a fitted DEP adapter, for --latent.
         split: Folder of a split, for --latent: also say what its validation targets lose when a unit is silenced.

@@ -19,7 +19,7 @@ from idiolect.methods.base import METHODS, Requirements, requirements
 
 _STYLES = {"title": "bold", "verdict": "bold cyan", "heading": "underline"}
 _NARROWEST = 36
-"""Columns of the terminal that a text beside others gets at least."""
+"""Minimum width of a text that is shown next to others."""
 _MOST_CLAIMS = 3
 """Claims of the card on the demo's screen; ``idiolect explain`` prints all of them."""
 _LEGEND = (
@@ -60,7 +60,7 @@ def _styled(line: Line, number: int) -> Text:
 
 
 def print_demo(example: Example, gains: Sequence[Gain], console: Console | None = None) -> None:
-    """Print the demo's last screen: one user's card, texts beside the user's own, what each method gains.
+    """Print the demo's last screen: one user's card, generated texts next to the user's own, gains per method.
 
     Args:
         example: The user and the texts.

@@ -34,7 +34,7 @@ def sandbox(
 
     Args:
         store: SQLite file (made where absent) or database URL.
-        truth: Where the planted effects are written (.npz).
+        truth: File for the true effects (.npz).
         config: YAML file of settings.
         set: A setting as name=value (n_users=1000, seed=7, genre_sd=2); may be repeated.
         json: Print one JSON object.
@@ -121,7 +121,7 @@ def table(
     json: Json = False,
     quiet: Quiet = False,
 ) -> None:
-    """Run a table or figure of the papers, and show it beside the published one.
+    """Run a table or figure of the papers, and compare it with the published one.
 
     Without RECIPE the shipped ones are listed. What an earlier call finished is not done again, and rows that several
     tables share are run once. Text, Markdown, LaTeX, CSV, figures and one HTML report of all tables are left in the

@@ -484,7 +484,7 @@ def _long_texts(file: IO[bytes], metadata: pq.FileMetaData) -> tuple[list[str], 
         shared = {c.path_in_schema: c.num_values for c in chunks if c.physical_type == "BYTE_ARRAY" and _is_shared(c)}
         looked_at = sorted((shared.keys() & texts) - found)
         for path, longest in zip(looked_at, _longest(file, metadata, number, looked_at), strict=True):
-            # Of a list nobody knows how many of the values are in one row: it may be all.
+            # All values of a list may be in one row.
             row_bytes = longest * (shared[path] if path in nested else 1)
             if row_bytes > _EXPANDS_FROM:
                 found.add(path)

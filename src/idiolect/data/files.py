@@ -233,7 +233,7 @@ def shown(path: Path) -> str:
 
 
 def printable(name: str) -> str:
-    """A name that somebody else chose, without what a terminal would obey or could not show."""
+    """A name that is not trusted, without control characters and what a terminal cannot show."""
     return "".join(letter if letter.isprintable() else "?" for letter in name)
 
 

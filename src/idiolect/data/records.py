@@ -131,7 +131,7 @@ __all__ = [
 ]
 
 MAX_TEXT = 1_000_000
-"""Characters of a text at most (two thick novels); what is longer is not a text that somebody wrote about an item."""
+"""Most characters of a text (two thick novels); longer cells are not reviews."""
 
 MAX_ID = 1000
 """Characters of an id at most."""

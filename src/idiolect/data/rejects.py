@@ -169,7 +169,7 @@ def _is_list(path: Path) -> bool:
 
 
 def _state(path: Path) -> tuple[int, ...] | None:
-    """What changes when somebody else writes a file; None: there is none."""
+    """A file's identity, which changes if another process writes it; None: there is no file."""
     try:
         found = path.stat()
     except OSError:

@@ -18,7 +18,7 @@ from idiolect.evaluation.significance import SIGNIFICANT, Bootstrapped, Interval
 from idiolect.methods.base import BASELINE, UNPERSONALIZED
 from idiolect.methods.controls import (
     CONSTANT,
-    HIS_TWICE,
+    HISTORY_TWICE,
     NO_ADAPTER,
     OTHER_VECTORS,
     SHUFFLED_PEERS,
@@ -210,7 +210,7 @@ def _each(controls: Sequence[ControlResult]) -> str:
 
 
 _VECTORS = (OTHER_VECTORS, CONSTANT)
-_DIFFERENCE = (SHUFFLED_PEERS, HIS_TWICE)
+_DIFFERENCE = (SHUFFLED_PEERS, HISTORY_TWICE)
 
 
 def settled_by(conditions: Collection[ConditionId]) -> tuple[Claim, ...]:

@@ -194,7 +194,7 @@ def _check(inputs: Mapping[str, np.ndarray], targets: np.ndarray, n_folds: int) 
             f"{len(targets)} users cannot be probed in {n_folds} folds", hint="at least 3 folds of 2 users each"
         )
     if not (np.ptp(targets, axis=0) > 0).all():
-        raise InputError("a trait is the same for all users", hint="plant effects (user_sd above 0)")
+        raise InputError("a trait is the same for all users", hint="raise user_sd above 0")
     for name, x in inputs.items():
         if x.ndim != 3 or x.shape[1] != len(targets):
             raise InputError(f"input {name!r} has shape {x.shape}, which is not (draws, {len(targets)} users, dim)")

@@ -302,7 +302,7 @@ def _row(cells: Sequence[str]) -> str:
 
 
 BLUE, VERMILLION, GREEN, ORANGE, PURPLE = "#0072B2", "#D55E00", "#009E73", "#E69F00", "#CC79A7"
-"""Okabe and Ito's colours, told apart by the colour-blind."""
+"""Okabe and Ito's colours, which colour-blind readers can distinguish."""
 GREY = "#7A7A7A"
 
 _FORMATS: Mapping[str, Mapping[str, None]] = {".svg": {"Date": None, "Creator": None}, ".png": {"Software": None}}

@@ -228,7 +228,7 @@ class MethodUvq:
     validated: Uvq
     """Of the validated features."""
     mean: Interval | None
-    """UVQ a user, resampled over users; None where it is known of nobody."""
+    """UVQ per user, resampled over users; None if it is known for no user."""
     comparisons: int
     """Those that claim something."""
     reasons: Mapping[str, int]
@@ -344,7 +344,7 @@ def _related(counts: np.ndarray, scores: np.ndarray, draws: Resamples) -> Interv
 
 
 UvqByMethod = Mapping[ConditionId, MethodUvq]
-"""By method; without those that compare nobody."""
+"""By method; only methods that compare users."""
 
 _HEAD = ("run", "users", "comparisons", "UVQ", "frequent", "weighted", "claimed", "rejected", "conflicts", *CATEGORIES)
 _CATEGORIES = "categories.svg"
@@ -377,9 +377,9 @@ def to_markdown(found: UvqByMethod, figures: Sequence[Path]) -> str:
     """A table with a row a method, what it means, and the figures that were drawn."""
     rows = [_HEAD, ["---", *["---:"] * (len(_HEAD) - 1)], *(_row(str(name), one) for name, one in found.items())]
     table = "\n".join(f"| {' | '.join(row)} |" for row in rows)
-    beside = [f"- {name}: {line}" for name, one in found.items() for line in _beside(one)]
+    notes = [f"- {name}: {line}" for name, one in found.items() for line in _notes(one)]
     shown = [f"![{path.stem}]({path.name})" for path in figures]
-    return "\n\n".join([table, _LEGEND, "\n".join(beside), *shown]) + "\n"
+    return "\n\n".join([table, _LEGEND, "\n".join(notes), *shown]) + "\n"
 
 
 def draw_if_possible(found: UvqByMethod, folder: Path) -> list[Path]:
@@ -448,10 +448,10 @@ def _row(name: str, one: MethodUvq) -> list[str]:
     return [name, *counts, *means, *lost, *(f"{one.uvq.distribution[category] / total:.0%}" for category in CATEGORIES)]
 
 
-def _beside(one: MethodUvq) -> Iterator[str]:
+def _notes(one: MethodUvq) -> Iterator[str]:
     if one.judged is not None:
-        told = f"{one.uvq.n_rejected} of {one.uvq.n_units} units not valid, {one.unread} answers unread"
-        yield f"judged, {one.judged} comparisons: {told}"
+        counts = f"{one.uvq.n_rejected} of {one.uvq.n_units} units not valid, {one.unread} answers unread"
+        yield f"judged, {one.judged} comparisons: {counts}"
     if one.reasons:
         yield "rejected as " + ", ".join(f"{reason} ({count})" for reason, count in one.reasons.items())
     if one.related:

@@ -72,7 +72,7 @@ def store_world(store: str, config: WorldConfig, *, truth: Path | None = None) -
 
 Say = Callable[[str], None]
 SHOWN = (UNPERSONALIZED, BASELINE, ADAPTER_METHOD)
-"""Methods whose texts are shown beside the user's own."""
+"""Methods whose texts are shown next to the user's own."""
 
 
 class DemoConfig(Config):
@@ -118,7 +118,7 @@ class ItemTexts:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Example:
-    """One user: how they differ from others, and held-out texts of theirs beside generated ones."""
+    """One user: differences from others, and held-out texts next to generated ones."""
 
     card: Card
     items: tuple[ItemTexts, ...]

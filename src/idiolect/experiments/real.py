@@ -1,4 +1,4 @@
-"""The whole comparison on a corpus that nobody tuned anything on: sizes chosen from the corpus, one command.
+"""The whole comparison on a new corpus by one command, with sizes chosen from the corpus.
 
 Reviews in; then a split, vectors of style, a small backbone pretrained on the corpus (no target of the split is read),
 an adapter fitted without the text of past reviews, one fitted on from it with that text, and both evaluated with their

@@ -316,7 +316,7 @@ def lines(card: Card) -> Iterator[Line]:
     if card.measured:
         yield from _all_measured(card.measured)
     if card.model_claims:
-        yield Line("heading", "Claimed by a model" + (" beside" if card.measured else ""))
+        yield Line("heading", "Claimed by a model" + (", in addition" if card.measured else ""))
         for claim in card.model_claims:
             yield from _model_claim_lines(claim)
     if card.rejected:

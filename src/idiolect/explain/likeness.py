@@ -24,7 +24,7 @@ from idiolect.types import Review, UserId
 MIN_REVIEWS = 3
 """Of the user's own, on items that others wrote about too."""
 MIN_SEPARATION = 0.6
-"""Below, a user's own texts are not told from others', and nothing can be said of another text."""
+"""Below it, a user's own texts cannot be distinguished from others', and no text is scored."""
 _MAX_OTHERS = 2000
 _PER_WINDOW = 4
 _WINDOWS = 6
@@ -109,23 +109,23 @@ def _score(own: Sequence[str], others: Sequence[str], weights: np.ndarray, text:
     vectors = StyleEncoder().encode([*own, *others, text]).astype(np.float64)
     mine, theirs, one = vectors[: len(own)], vectors[len(own) : -1], vectors[-1]
     share = weights / weights.sum()
-    crowd, centre, n = share @ theirs, mine.mean(axis=0), len(mine)
+    peer_mean, centre, n = share @ theirs, mine.mean(axis=0), len(mine)
 
-    def scores(rows: np.ndarray, centres: np.ndarray, crowds: np.ndarray) -> np.ndarray:
-        direction = centres - crowds
+    def scores(rows: np.ndarray, centres: np.ndarray, peer_means: np.ndarray) -> np.ndarray:
+        direction = centres - peer_means
         length = np.linalg.norm(direction, axis=-1)
-        return ((rows - crowds) * direction).sum(axis=-1) / np.maximum(length, 1e-12)
+        return ((rows - peer_means) * direction).sum(axis=-1) / np.maximum(length, 1e-12)
 
-    of_own = scores(mine, (centre * n - mine) / (n - 1), crowd)
+    of_own = scores(mine, (centre * n - mine) / (n - 1), peer_mean)
     left = 1 - share[:, None]
-    without = np.where(left > 1e-9, (crowd - share[:, None] * theirs) / np.maximum(left, 1e-9), crowd)
+    without = np.where(left > 1e-9, (peer_mean - share[:, None] * theirs) / np.maximum(left, 1e-9), peer_mean)
     of_others = scores(theirs, centre, without)
     ceiling, floor = float(of_own.mean()), float(share @ of_others)
     separation = float((np.sign(of_own[:, None] - of_others) + 1).mean() / 2)
-    score = float(scores(one, centre, crowd))
+    score = float(scores(one, centre, peer_mean))
     known = {"score": score, "floor": floor, "ceiling": ceiling, "separation": separation}
     if ceiling <= floor or separation < MIN_SEPARATION:
-        return {"likeness": None, "reason": "the user's own texts are not told from others'", **known}
+        return {"likeness": None, "reason": "the user's own texts cannot be distinguished from others'", **known}
     return {"likeness": float(np.clip((score - floor) / (ceiling - floor), 0, 1)), "reason": "", **known}
 
 

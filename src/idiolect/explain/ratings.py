@@ -134,7 +134,7 @@ def write_sheet(
 def _check(sheet: Path, users: int) -> None:
     """Check the arguments before anything is read."""
     if users < 2:
-        raise ConfigError(f"a sheet about {users} users has nobody to take decoys from", hint="ask for two or more")
+        raise ConfigError(f"a sheet about {users} users has no other users for decoys", hint="ask for two or more")
     if sheet.suffix != ".csv":
         raise ConfigError(f"the sheet {sheet.name!r} is no CSV file", hint="a name that ends in .csv")
     if taken := next((path for path in (sheet, key_path(sheet)) if os.path.lexists(path)), None):
@@ -451,7 +451,7 @@ def _share(votes: np.ndarray, users: Sequence[str], among: np.ndarray, rng: np.r
 
 def _shown(of: Interval, form: str) -> str:
     if not np.isfinite(of.value):
-        return "not defined: nobody answered, or all answers are the same"
+        return "not defined: no rater answered, or all answers are the same"
     ends = f" [{form.format(of.low)}, {form.format(of.high)}]" if np.isfinite([of.low, of.high]).all() else ""
     return form.format(of.value) + ends
 

@@ -263,8 +263,8 @@ def _read(
     # Some servers that do not count report 0.
     asked, said = _count(usage.get("prompt_tokens")), _count(usage.get("completion_tokens"))
     completion = said or math.ceil((len(content) + len(apart)) / CHARS_PER_TOKEN)
-    told = _Told(message, ended, inner.answer, thinking, apart, inner.finished)
-    failure = _failure(told)
+    parsed = _Parsed(message, ended, inner.answer, thinking, apart, inner.finished)
+    failure = _failure(parsed)
     return Reply(
         text="" if failure else inner.answer,
         thinking=thinking,
@@ -287,7 +287,7 @@ def _content(content: Any) -> str:
     return valid_unicode(content or "")
 
 
-class _Told(NamedTuple):
+class _Parsed(NamedTuple):
     """A reply's message and finish reason."""
 
     message: dict[str, Any]
@@ -300,19 +300,21 @@ class _Told(NamedTuple):
     """Thinking within the text has a closing tag."""
 
 
-def _failure(told: _Told) -> Failure | None:
+def _failure(parsed: _Parsed) -> Failure | None:
     """The failure of a reply; None: it is an answer."""
-    if told.message.get("refusal"):
-        return Failure(kind="refused", message=one_line(str(told.message["refusal"])))
-    if told.ended in _FILTERED:
+    if parsed.message.get("refusal"):
+        return Failure(kind="refused", message=one_line(str(parsed.message["refusal"])))
+    if parsed.ended in _FILTERED:
         return Failure(kind="refused", message="the endpoint's content filter stopped the reply")
-    if told.ended and told.ended not in _WHOLE | _CUT_OFF:
-        return Failure(kind="server_error", message=one_line(f"the reply broke off: finish_reason {told.ended!r}", 120))
-    if not told.finished or (told.ended in _CUT_OFF and told.thinking and not told.answer):
+    if parsed.ended and parsed.ended not in _WHOLE | _CUT_OFF:
+        return Failure(
+            kind="server_error", message=one_line(f"the reply broke off: finish_reason {parsed.ended!r}", 120)
+        )
+    if not parsed.finished or (parsed.ended in _CUT_OFF and parsed.thinking and not parsed.answer):
         return Failure(kind="unfinished_thinking", message="the reply ended within its thinking; allow more tokens")
-    if told.apart and not told.answer and not told.message.get("tool_calls"):
+    if parsed.apart and not parsed.answer and not parsed.message.get("tool_calls"):
         return Failure(kind="wrong_field", message="the reply is in reasoning_content, and content has no text")
-    if not told.answer:
+    if not parsed.answer:
         return Failure(kind="empty", message="the reply has no text")
     return None
 

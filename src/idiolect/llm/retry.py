@@ -162,8 +162,8 @@ def _account(url: str) -> dict[str, str]:
     parts = urlsplit(url)
     if parts.username is None and parts.password is None:
         return {}
-    told = f"{unquote(parts.username or '')}:{unquote(parts.password or '')}".encode()
-    return {"Authorization": f"Basic {base64.b64encode(told).decode()}"}
+    account = f"{unquote(parts.username or '')}:{unquote(parts.password or '')}".encode()
+    return {"Authorization": f"Basic {base64.b64encode(account).decode()}"}
 
 
 async def _stay(home: Any, request: Any) -> None:
@@ -585,15 +585,15 @@ def _message(error: Mapping[str, Any], details: list[dict[str, Any]]) -> str:
 
 def _codes(error: Mapping[str, Any]) -> frozenset[str]:
     reasons = [one.get("reason") for one in _listed(error.get("details")) if isinstance(one, dict)]
-    told = [error.get(name) for name in ("code", "type", "status")]
-    return frozenset(one.lower() for one in (*told, *reasons) if isinstance(one, str))
+    codes = [error.get(name) for name in ("code", "type", "status")]
+    return frozenset(one.lower() for one in (*codes, *reasons) if isinstance(one, str))
 
 
 def _status(error: Mapping[str, Any]) -> int:
     for value in (error.get("code"), error.get("status"), error.get("status_code")):
-        told = int(value) if isinstance(value, str) and re.fullmatch(r"[1-9]\d\d", value) else value
-        if type(told) is int and 300 <= told < 600:
-            return told
+        status = int(value) if isinstance(value, str) and re.fullmatch(r"[1-9]\d\d", value) else value
+        if type(status) is int and 300 <= status < 600:
+            return status
     return 0
 
 

@@ -219,7 +219,7 @@ class _Batch(NamedTuple):
     """Left-padded: ``input_ids`` (B, T), or ``inputs_embeds`` (B, T, H) if there are soft prompt embeddings."""
     mask: torch.Tensor
     """int64 (B, T)."""
-    beside: dict[str, torch.Tensor]
+    extra: dict[str, torch.Tensor]
     """See ``per_layer_inputs``."""
     width: int
     """Positions at the beginning of the output that repeat the input."""
@@ -346,7 +346,7 @@ class TransformersLLM:
             batch = self._inputs([encoded[i] for i in chosen], [soft[i] for i in chosen])
             rooms = [self._room(encoded[i]) for i in chosen]
             how = self._how(params, [encoded[i].ids for i in chosen], max(rooms))
-            with _given_once(self.model, batch.beside):
+            with _given_once(self.model, batch.extra):
                 tokens = self.model.generate(**batch.inputs, attention_mask=batch.mask, **how)
             seconds = (time.perf_counter() - started) / len(chosen)
             for i, row, room in zip(chosen, tokens[:, batch.width :].tolist(), rooms, strict=True):
@@ -378,7 +378,7 @@ class TransformersLLM:
             "use_cache": False,
         }
         options = {name: value for name, value in options.items() if name in self._takes}
-        logits = self.model(**batch.inputs, **batch.beside, attention_mask=batch.mask, **options).logits
+        logits = self.model(**batch.inputs, **batch.extra, attention_mask=batch.mask, **options).logits
         # A position predicts the next token, so the relevant logits end one before the last.
         logits = logits[:, -longest - 1 : -1]
         wanted = torch.full((len(targets), longest), -100, device=logits.device)
@@ -430,12 +430,12 @@ class TransformersLLM:
             what: Label of the progress bar.
         """
         longest_first = sorted(range(len(sizes)), key=lambda i: (-sizes[i][0], i))
-        with Progress(len(sizes), what, "review", shown=self.progress, keep=False) as told:
+        with Progress(len(sizes), what, "review", shown=self.progress, keep=False) as bar:
             for order in ([i for i in longest_first if sizes[i][1] is bare] for bare in (False, True)):
                 for start in range(0, len(order), self.batch_size):
                     chosen = order[start : start + self.batch_size]
                     yield chosen
-                    told.update(len(chosen))
+                    bar.update(len(chosen))
 
     def _how(self, params: SamplingParams, prompts: Sequence[np.ndarray], room: int) -> dict[str, Any]:
         greedy = params.temperature < _GREEDY
@@ -454,16 +454,16 @@ class TransformersLLM:
 
 
 @contextmanager
-def _given_once(model: Any, beside: Mapping[str, torch.Tensor]) -> Iterator[None]:
+def _given_once(model: Any, extra: Mapping[str, torch.Tensor]) -> Iterator[None]:
     """Within the block, further inputs are passed with ``inputs_embeds`` only, not with the ids of later steps.
 
     ``generate`` alone would pass them at every step.
     """
 
     def add(_: Any, args: Any, kwargs: dict[str, Any]) -> Any:
-        return (args, {**kwargs, **beside} if kwargs.get("inputs_embeds") is not None else kwargs)
+        return (args, {**kwargs, **extra} if kwargs.get("inputs_embeds") is not None else kwargs)
 
-    handle = model.register_forward_pre_hook(add, with_kwargs=True) if beside else None
+    handle = model.register_forward_pre_hook(add, with_kwargs=True) if extra else None
     try:
         yield
     finally:

@@ -1,1 +1,1 @@
-"""Methods: one file per method, readable beside the figure of its paper, and the stages they share."""
+"""Methods: one file per method, which follows the figure of its paper, and shared stages."""

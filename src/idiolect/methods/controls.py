@@ -1,8 +1,8 @@
 """Negative controls: methods with mismatched inputs.
 
 What a method loses under a control shows whether its gain is personal. Some controls need no training: another user's
-history or vectors, no adapter. Others are adapters fitted like DEP's, on as many slots and steps, whose difference
-slots hold something else, so that what DEP gains over them comes from the difference.
+history or vectors, no adapter. Others are adapters fitted like DEP's, with as many virtual tokens and steps, whose
+difference virtual tokens have other contents, so that DEP's gain over them comes from the difference.
 
 PAG, DPL and DRP write from profiles, which are made once for a method and its control.
 """
@@ -36,7 +36,7 @@ OTHER_VECTORS = "another user's vectors"
 WRONG_USER = "wrong user"
 CONSTANT = "trained constant"
 SHUFFLED_PEERS = "shuffled peers"
-HIS_TWICE = "his twice"
+HISTORY_TWICE = "his twice"
 
 
 class NoAdapter:
@@ -97,7 +97,7 @@ class WrongUser:
         self._contexts, self._seed = contexts, seed
 
     def build(self, samples: Sequence[Sample]) -> list[Context]:
-        """The samples with their mismatched_users' entries."""
+        """The samples with the entries of mismatched users."""
         own = self._contexts.build(samples)
         lent = [own[donor] for donor in mismatched_users(own, self._seed)]
         return [replace(c, entries=d.entries, past=d.past) for c, d in zip(own, lent, strict=True)]
@@ -116,15 +116,15 @@ class WrongUserCases:
         self._contexts, self._comparisons, self._seed = contexts, comparisons, seed
 
     def build(self, samples: Sequence[Sample]) -> list[tuple[PeerComparison, ...]]:
-        """The mismatched_users' comparisons."""
+        """The comparisons of the mismatched users."""
         own = self._comparisons.build(samples)
         return [own[donor] for donor in mismatched_users(self._contexts.build(samples), self._seed)]
 
 
 class OtherVectors:
-    """The user's own text beside another user's vectors: whether the vectors themselves are read.
+    """The user's own text with another user's vectors, to test whether the vectors are used.
 
-    Every virtual token stays where it is; only what fills it changes.
+    The virtual tokens stay; only their contents change.
     """
 
     def __init__(self, contexts: Contexts, *, seed: int) -> None:
@@ -142,8 +142,8 @@ class OtherVectors:
 def mismatched_users(contexts: Sequence[Context], seed: int) -> np.ndarray:
     """int64 (n,): for every context another user's, of the same category and not about the sample's own item.
 
-    Where nobody of the category has history (and a difference), anybody else stands in: a wrong user who reviews other
-    things would be wrong for that alone.
+    If no user of the category has history (and a difference), a user of another category is taken; otherwise other
+    topics alone would make the user wrong.
 
     Raises:
         InputError: No two users have history.
@@ -201,7 +201,7 @@ TRAINED_CONTROLS: Mapping[str, TrainedControl] = MappingProxyType(
     {
         "constant": TrainedControl(label=CONSTANT, constant=True),
         "shuffled_peers": TrainedControl(label=SHUFFLED_PEERS, vectors="shuffled_peers"),
-        "his_twice": TrainedControl(label=HIS_TWICE, vectors="his_twice"),
+        "his_twice": TrainedControl(label=HISTORY_TWICE, vectors="his_twice"),
     }
 )
 """By the name of their folder inside the adapter's."""

@@ -209,8 +209,8 @@ class Meteor(AdditiveScore):
 
 def is_english(references: Sequence[str]) -> list[bool]:
     """Which references are matched as English: those in Latin script without signs of another language."""
-    told = detect(references).tolist()
-    return [scripts.kind_of(text) == "latin" and one >= 0 for text, one in zip(references, told, strict=True)]
+    detected = detect(references).tolist()
+    return [scripts.kind_of(text) == "latin" and one >= 0 for text, one in zip(references, detected, strict=True)]
 
 
 class _AsItIs:

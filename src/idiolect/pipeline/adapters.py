@@ -1,6 +1,6 @@
 """A fitted adapter's folder: the settings it contributes, and the check that it is used as it was fitted; no torch.
 
-The folder may come from somebody else, so it is data. It contributes numbers and names of what ships with this package.
+The folder is not trusted. It contributes numbers, and names of what ships with this package.
 Endpoints, key names, modules, paths, the cache and roles come from the person who runs the command, or from an adapter
 that this store recorded as its own output.
 """
@@ -24,9 +24,9 @@ from idiolect.prompts import tasks
 from idiolect.retrieval import RETRIEVERS
 
 SETTINGS = "settings.json"
-"""Beside an adapter: what it was fitted with."""
+"""File in an adapter's folder: what it was fitted with."""
 SANDBOX_ADAPTER = Path(__file__).parents[1] / "sandbox" / "adapter"
-"""The adapter that ships with the package, of the shipped backbone and encoder; README.md beside it says how it was
+"""The adapter that ships with the package, for the shipped backbone and encoder; its README.md says how it was
 fitted."""
 CONSTANT = "constant"
 """Folder of the trained constant inside the adapter's; other controls are named as in ``variants``, too."""
@@ -68,7 +68,7 @@ _CONTRIBUTED: Mapping[str, Any] = {
         "norm_users": _SCALAR,
     },
 }
-"""What an adapter of somebody else contributes: numbers, and names that the settings themselves hold to a list. What
+"""What an adapter from elsewhere contributes: numbers, and names that the settings themselves restrict to a list. What
 is not here it does not contribute, names of what ships with the package excepted (``_names``)."""
 
 _MOST = {
@@ -79,11 +79,11 @@ _MOST = {
     "resamples": 100_000,
     "differences.norm_users": 10_000,
 }
-"""Largest values that are taken from an adapter of somebody else: a larger one could only exhaust the machine."""
+"""Largest values that are taken from an adapter from elsewhere; larger ones could exhaust the machine."""
 
 
 class Record(NamedTuple):
-    """What ``fit`` recorded beside an adapter."""
+    """The record of ``fit`` in an adapter's folder."""
 
     settings: dict[str, Any]
     """As they were written; not checked."""
@@ -94,7 +94,7 @@ class Record(NamedTuple):
 
 
 def read_record(folder: Path) -> Record:
-    """What ``fit`` recorded beside an adapter.
+    """The record of ``fit`` in an adapter's folder.
 
     Raises:
         NotFoundError: No adapter was fitted there.

@@ -72,7 +72,7 @@ def load_settings(
         changes: Settings that go before the file and the adapter.
         backbone: Folder or hub name of the model.
         encoder: Name of the encoder.
-        store: Knows its own adapters, whose settings are taken whole; None: the adapter is somebody else's.
+        store: Its own adapters' settings are taken completely; None: the adapter is not trusted.
 
     Raises:
         NotFoundError: There is no fitted adapter in ``adapter``.
@@ -175,7 +175,7 @@ def require_weights(backbone: BackboneConfig) -> None:
 
 
 def cache_path(settings: Settings, store: str) -> Path | None:
-    """Where answers are recorded; None: nowhere. Of a store that is no file, beside means in the current folder.
+    """Where answers are recorded; None: nowhere. If the store is not a file, ``auto`` means the current folder.
 
     Raises:
         OutputError: The file is the store, or holds something else than recorded answers.

@@ -37,7 +37,7 @@ class Data:
 
     Args:
         store: Reviews and vectors.
-        folder: A split of that store; snapshots are kept beside it and reused while they fit.
+        folder: A split of that store; snapshots are stored in it and reused while they fit.
         settings: Encoder, peers, targets and contexts.
         encoder: Whose vectors the store holds.
         once: Does what one of several processes has to do for all of them; alone, a process just does it.
@@ -75,7 +75,7 @@ class Data:
         Args:
             phase: What is visible.
             vectors: What takes the place of ``e_diff``; None: as the settings say.
-            past: Vectors of so many past reviews beside the entries (``Requirements.past_vectors``).
+            past: Number of further vectors of past reviews (``Requirements.past_vectors``).
         """
         snapshot, settings = self.snapshot(phase), self.settings
         # A snapshot holds one encoder's vectors; of a retriever's own only those of the reviews it ranks are read.
@@ -120,7 +120,7 @@ class Data:
         """A snapshot from an earlier run, if the store holds nothing that it lacks.
 
         Only one that was built from this store: its arrays are mapped and indexed without a check of every number, so
-        one that came with somebody else's split is built anew.
+        one that came with a split from elsewhere is rebuilt.
         """
         where = self._where(phase)
         if not where.is_dir() or self.store.outputs().get(where.resolve()) != "snapshot":

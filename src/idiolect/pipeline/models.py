@@ -68,7 +68,7 @@ class Models:
         )
 
     def judge(self, config: DifferenceConfig) -> Role | None:
-        """Who counts what the methods found; None: nobody is asked."""
+        """The judge of UVQ; None: there is none."""
         return self._role(config.judge)
 
     def names(self, config: DifferenceConfig) -> dict[str, str]:

@@ -146,7 +146,7 @@ class _Outputs(BaseModel):
 
 
 def read_outputs(path: Path) -> list[dict[str, Any]]:
-    """A condition's outputs, read back from a folder that may be somebody else's.
+    """A condition's outputs from a folder that is not trusted.
 
     Raises:
         OSError: The file cannot be read.

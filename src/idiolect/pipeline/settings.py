@@ -1,7 +1,4 @@
-"""PAG, DPL and DRP as settings name them: who plays which role, what is compared, how it is told.
-
-Everything a run depends on, in one file: what ``fit`` and ``evaluate`` read and record.
-"""
+"""Everything that a run depends on: the settings that ``fit`` and ``evaluate`` read and record."""
 
 from __future__ import annotations
 
@@ -76,7 +73,7 @@ class DifferenceConfig(Config):
     dimensions: Dimensions | None = None
     """What E compares along: ``fixed``, ``auto`` or a list; None: fixed for DPL, auto for DRP."""
     stages: StageConfig = StageConfig()
-    """How differences are found and told."""
+    """How differences are found, checked and summarized."""
     norm_users: int = Field(default=200, ge=2)
     """Users whose reviews are the norm for PAG without a summarizer."""
 
@@ -136,7 +133,7 @@ class Settings(Config):
     """The frozen language model."""
     cache: Literal["auto"] | Path | None = "auto"
     """File of the language models' recorded answers, so that none is asked for twice, also by another run or after a
-    crash. ``auto``: ``idiolect-cache.db`` beside the store where some model of the run is behind an endpoint, else
+    crash. ``auto``: ``idiolect-cache.db`` in the store's folder if some model of the run is behind an endpoint, else
     none."""
     context: ContextConfig = ContextConfig()
     """What a sample is written from."""

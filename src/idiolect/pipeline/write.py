@@ -224,7 +224,7 @@ def _embedded(
         read += _others(database, user)
     embed_missing(database, encoder, ids=read)
     if not_embedded := database.missing_vectors(encoder.name).height:
-        _log.warning("%d reviews have no vector and are nobody's peers; run idiolect embed", not_embedded)
+        _log.warning("%d reviews have no vector and are not used as peers; run idiolect embed", not_embedded)
     return encoder
 
 

@@ -55,7 +55,7 @@ class PromptConfig(Config):
     """What a prompt shows of a context."""
 
     with_text: bool = True
-    """Show the text of past reviews beside their virtual tokens (Table 2 of the DEP paper: w/ text, w/o text)."""
+    """Show the text of past reviews with their virtual tokens (Table 2 of the DEP paper: w/ text, w/o text)."""
     streams: Streams = "both"
     """Which vectors get a virtual token (Table 2)."""
     layout: Layout = "interleaved"

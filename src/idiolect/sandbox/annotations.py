@@ -21,7 +21,7 @@ class PlantedAnnotations:
     """True profiles and differences, of random length, so that a model learns to read short and long ones.
 
     Args:
-        truth: What was planted, with each review's realised traits.
+        truth: The ground truth, with each review's realised traits.
     """
 
     def __init__(self, truth: Truth) -> None:

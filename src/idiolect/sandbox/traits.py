@@ -1,6 +1,6 @@
 """Seeded choices: one stream of numbers for each thing in the world.
 
-The planted traits: what a user can do differently from others who write about the same item.
+The traits: what a user can do differently from others who write about the same item.
 """
 
 from __future__ import annotations
@@ -264,7 +264,7 @@ def describe(effect: np.ndarray, *, k: int = 6) -> tuple[str, ...]:
     """A user's strongest differences in plain words, the strongest first: an oracle's text profile.
 
     Args:
-        effect: (n_traits,), logits; the user's planted effect.
+        effect: (n_traits,), logits; the user's true effect.
         k: How many.
     """
     return tuple(TRAITS[i].high if effect[i] > 0 else TRAITS[i].low for i in _strongest(effect, k))

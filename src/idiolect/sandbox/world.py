@@ -1,8 +1,8 @@
 """What a user reviews, when, and how: decided before a word is written.
 
-A seeded world of items, users and reviews in which how each user differs is planted, and so known.
+A seeded world of items, users and reviews whose ground truth, how each user differs, is known.
 
-What was planted: the answer sheet of a world.
+The ground truth of a world.
 """
 
 from __future__ import annotations
@@ -217,17 +217,17 @@ class World:
         return ReviewId(f"{self.user_id(user)}-{k:03d}")
 
     def save_truth(self, path: Path) -> None:
-        """Write the planted effects (see ``Truth.load``)."""
+        """Write the true effects (see ``Truth.load``)."""
         self.truth.save(path)
 
     @cached_property
     def catalogue(self) -> Catalogue:
-        """The items with what is planted in them."""
+        """The items with their ground truth."""
         return Catalogue(self.config)
 
     @cached_property
     def truth(self) -> Truth:
-        """The planted effects of every user and item, and every review's realised traits."""
+        """The true effects of every user and item, and every review's realised traits."""
         users = range(self.config.n_users)
         realised = [self.realised(user).astype(np.float16) for user in users]
         return Truth(

@@ -65,7 +65,7 @@ class Voice:
     """Whose voice is asked for, about what, and how."""
 
     user: str = ""
-    """Empty: nobody's."""
+    """Empty: no user."""
     source: str = ""
     """Where the user was named: ``body``, ``model``, ``header`` or ``user``."""
     item: str = ""

@@ -163,28 +163,28 @@ class SoftPromptModel(nn.Module):
         average = self.average if self.training else identity
         rows, terms, stats = self.adapter.embed_batch(inputs, len(input_ids), average)
         embeds = insert_embeddings(self.backbone.get_input_embeddings()(input_ids), virtual_token_mask, rows)
-        beside = per_layer_inputs(self.backbone, input_ids)
+        extra = per_layer_inputs(self.backbone, input_ids)
         if prefix_ids is not None and prefix_mask is not None and prefix_name is not None:
             if self.prefixes is None:
                 raise ValueError("a batch with prefixes needs a model with a PrefixCache")
             attention_mask = torch.cat([prefix_mask, attention_mask], dim=1)
-            beside = {**beside, "past_key_values": self.prefixes(prefix_ids, prefix_mask, prefix_name)}
-        generation = self._generation_loss(embeds, beside, attention_mask, labels, average)
+            extra = {**extra, "past_key_values": self.prefixes(prefix_ids, prefix_mask, prefix_name)}
+        generation = self._generation_loss(embeds, extra, attention_mask, labels, average)
         loss = generation + sum(terms.values())
         reported = {"generation": generation, **terms, **stats}
         return {"loss": loss, **{name: value.detach() for name, value in reported.items()}}
 
     def _generation_loss(
-        self, embeds: Tensor, beside: dict[str, Any], attention_mask: Tensor, labels: Tensor, average: Average
+        self, embeds: Tensor, extra: dict[str, Any], attention_mask: Tensor, labels: Tensor, average: Average
     ) -> Tensor:
         n_labels = labels.shape[1]
         options: dict[str, Any] = {
             "position_ids": (attention_mask.cumsum(dim=1) - 1).clamp(min=0)[:, -embeds.shape[1] :],
             "logits_to_keep": n_labels + 1,
-            "use_cache": "past_key_values" in beside,
+            "use_cache": "past_key_values" in extra,
         }
         options = {name: value for name, value in options.items() if name in self._takes}
-        logits = self.backbone(inputs_embeds=embeds, attention_mask=attention_mask, **beside, **options).logits
+        logits = self.backbone(inputs_embeds=embeds, attention_mask=attention_mask, **extra, **options).logits
         # A position predicts the token after it, so the logits that count end one before the last.
         logits = logits[:, -n_labels - 1 : -1].float()
         total = F.cross_entropy(logits.flatten(0, 1), labels.flatten(), ignore_index=IGNORED, reduction="sum")

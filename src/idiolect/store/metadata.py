@@ -126,7 +126,7 @@ def secure_vacuum(engine: sa.Engine) -> bool:
         _vacuum_tables(engine)
         done = True
     if done and before % 2:
-        with writing(engine) as connection:  # unless another process has erased somebody in the meantime
+        with writing(engine) as connection:  # unless another process erased a user in the meantime
             connection.execute(sa.update(tables.meta).where(_noted == before).values(unscrubbed=before - 1))
     return done
 

@@ -98,7 +98,7 @@ class DocumentConfig(Config):
     max_history: int = 8
     """History entries are drawn uniformly from 0 (1 where the format needs one) to this many."""
     bare_share: float = Field(default=0.75, ge=0, le=1)
-    """Share of the ``pag``, ``dpl`` and ``drp`` documents without any history beside the profile."""
+    """Share of the ``pag``, ``dpl`` and ``drp`` documents without any history in addition to the profile."""
     textless_share: float = Field(default=0.0, ge=0, le=1)
     """Share of the ``dep`` documents without the text of past reviews."""
     grouped_share: float = Field(default=0.0, ge=0, le=1)

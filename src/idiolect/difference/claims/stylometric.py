@@ -142,7 +142,7 @@ POOLED = ""
 
 FDR_LEVEL = 0.2
 """False discovery rate. In sandbox worlds with eight items 96 % of the significant differences on measures of planted
-traits have the planted sign; if users do not differ, one user in eight has a significant difference."""
+traits have the true sign; if users do not differ, one user in eight has a significant difference."""
 
 MIN_EFFECT = 0.2
 """Smallest effect reported, in standard deviations of reviews of one item; Cohen calls 0.2 small."""

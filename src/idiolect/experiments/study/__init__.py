@@ -1,1 +1,1 @@
-"""The study: whether differences identify a user, measured in worlds where the truth is planted."""
+"""The study: whether differences identify a user, measured in worlds with ground truth."""

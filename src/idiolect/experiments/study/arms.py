@@ -54,7 +54,7 @@ class SeedWorld:
         return Data(self.store, self.folder / SPLIT, settings, encoder=self.encoder)
 
     def effects(self) -> dict[str, int]:
-        """Row of each user's planted effect."""
+        """Row of each user's true effect."""
         return {user: row for row, user in enumerate(self.truth.users)}
 
 

@@ -1,4 +1,4 @@
-"""A world as arrays: every review's vector, who wrote it, about what, and what was planted.
+"""A world as arrays: every review's vector, its user, its item, and the ground truth.
 
 The codes that a fitted adapter's autoencoder gives vectors: ``z_his`` and ``z_diff``.
 
@@ -36,13 +36,13 @@ class WorldArrays:
     categories: np.ndarray
     """int64 (n_items,): each item's category as a code."""
     effects: np.ndarray
-    """float32 (n_users, n_traits): what was planted in each user."""
+    """float32 (n_users, n_traits): the ground truth of each user."""
     traits: tuple[str, ...]
     """Names of the columns of ``effects``."""
     differences: Differences
     """To all peers: ``e_diff``."""
     fingerprint: str
-    """Of the encoder, all texts, who wrote them about what, and what was planted."""
+    """Of the encoder, all texts, their users and items, and the ground truth."""
 
 
 def load_world_arrays(world: World, encoder: Encoder, cache: Path) -> WorldArrays:
@@ -66,7 +66,7 @@ def load_world_arrays(world: World, encoder: Encoder, cache: Path) -> WorldArray
     vectors = _vectors(texts, encoder, cache / f"vectors-{key}.npy")
     truth = world.truth
     categories = np.unique([item.category for item in items], return_inverse=True)[1]
-    planted = (users.tobytes(), about.tobytes(), categories.tobytes(), truth.user_effects.tobytes())
+    content = (users.tobytes(), about.tobytes(), categories.tobytes(), truth.user_effects.tobytes())
     return WorldArrays(
         vectors=vectors,
         users=users,
@@ -75,7 +75,7 @@ def load_world_arrays(world: World, encoder: Encoder, cache: Path) -> WorldArray
         effects=truth.user_effects,
         traits=truth.traits,
         differences=all_differences(vectors, users, about),
-        fingerprint=_digest(key.encode(), *planted),
+        fingerprint=_digest(key.encode(), *content),
     )
 
 
@@ -100,7 +100,7 @@ def _vectors(texts: list[str], encoder: Encoder, path: Path) -> np.ndarray:
 
 
 def _digest(*parts: bytes) -> str:
-    """24 hex digits; parts are told apart by their lengths."""
+    """24 hex digits; the lengths of the parts are included."""
     digest = blake2b(digest_size=12)
     for part in parts:
         digest.update(len(part).to_bytes(8, "little"))

@@ -13,7 +13,7 @@ from idiolect.experiments.study.probes import ProbeConfig
 from idiolect.llm.base import SamplingParams
 from idiolect.llm.registry import BackboneConfig
 from idiolect.methods.base import ADAPTER_METHOD
-from idiolect.methods.controls import HIS_TWICE, SHUFFLED_PEERS
+from idiolect.methods.controls import HISTORY_TWICE, SHUFFLED_PEERS
 from idiolect.pipeline.settings import Settings, TargetConfig
 from idiolect.prompts.rendering import PromptConfig
 from idiolect.sandbox.domain import WorldConfig
@@ -63,7 +63,7 @@ class Arm(Config):
 _BARE: dict[str, Any] = {"prompt": {"with_text": False}}
 ARMS: tuple[Arm, ...] = (
     Arm(name="dep without text", changes=_BARE, constant=True, controls=True, main=True, texts=True),
-    Arm(name="dep without text", control=HIS_TWICE, changes={**_BARE, "vectors": "his_twice"}, main=True),
+    Arm(name="dep without text", control=HISTORY_TWICE, changes={**_BARE, "vectors": "his_twice"}, main=True),
     Arm(name="dep without text", control=SHUFFLED_PEERS, changes={**_BARE, "vectors": "shuffled_peers"}, main=True),
     Arm(
         name=ADAPTER_METHOD,

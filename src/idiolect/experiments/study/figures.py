@@ -53,7 +53,7 @@ def contrast_label(contrast: Mapping[str, Any]) -> str:
 
 
 class Look(NamedTuple):
-    """How an input is drawn: by colour (Okabe and Ito's, told apart by the colour-blind), marker and dash."""
+    """How an input is drawn: by colour (Okabe and Ito's, for colour-blind readers), marker and dash."""
 
     label: str
     colour: str
@@ -225,7 +225,7 @@ def _draw(axes: Axes, panel: Panel, *, named: bool) -> None:
 
 
 def _label_ends(axes: Axes, panel: Panel) -> None:
-    """Each line's name beside its last point, moved apart where they would meet."""
+    """Each line's name next to its last point, moved apart if they would overlap."""
     named = [line for line in panel.lines if line.look.label]
     low, high = axes.get_ylim()
     wanted = np.array([line.points[-1].value for line in named])

@@ -1,6 +1,6 @@
 """What the probes found, as plain values: written to JSON by the study, read by figures and the demo.
 
-How well differences tell what was planted in users, against history alone: the study's linear probes.
+The study's linear probes: how well differences predict the ground truth of users, compared with history alone.
 
 A user is a mean over some of their reviews. Item effects partly cancel in that mean, the more so the more reviews it is
 taken over, so where reviews are few differences add most in proportion to what history tells; the curve over anchors

@@ -28,7 +28,7 @@ from idiolect.experiments.study.arms import SeedWorld, run_names
 from idiolect.experiments.study.config import StudyConfig
 from idiolect.experiments.study.probes import ProbeResults
 from idiolect.methods.base import ADAPTER_METHOD, BASELINE, UNPERSONALIZED
-from idiolect.methods.controls import CONSTANT, HIS_TWICE, NO_ADAPTER, OTHER_VECTORS, SHUFFLED_PEERS, WRONG_USER
+from idiolect.methods.controls import CONSTANT, HISTORY_TWICE, NO_ADAPTER, OTHER_VECTORS, SHUFFLED_PEERS, WRONG_USER
 from idiolect.metrics.base import Aggregate, Mean, Metric
 from idiolect.metrics.registry import load_metrics
 from idiolect.pipeline import results
@@ -127,7 +127,7 @@ class RecordedStudy:
 
     @property
     def probes(self) -> ProbeResults:
-        """How well each input tells the planted effects."""
+        """How well each input predicts the true effects."""
         return ProbeResults.from_dict(self.record["probes"])
 
     @property
@@ -186,7 +186,7 @@ class RecordedStudy:
 
     def _probed(self) -> Iterator[str]:
         points = self.probes.curves["anchors"]
-        yield f"planted effects read from vectors: R2 on held-out users, {points[0].users} users"
+        yield f"true effects predicted from vectors: R2 on held-out users, {points[0].users} users"
         for point in points:
             scores = ", ".join(f"{name} {point.scores[name].value:.3f}" for name in ("e_his", "e_diff", "shuffled"))
             yield f"  {point.anchors} reviews a user: {scores}"
@@ -222,7 +222,7 @@ CONTRASTS: tuple[tuple[ConditionId, ConditionId], ...] = (
     (_BARE, _NONE),
     *(
         (_BARE, replace(_BARE, control=control))
-        for control in (NO_ADAPTER, CONSTANT, OTHER_VECTORS, SHUFFLED_PEERS, HIS_TWICE)
+        for control in (NO_ADAPTER, CONSTANT, OTHER_VECTORS, SHUFFLED_PEERS, HISTORY_TWICE)
     ),
     (_BARE, _HIS),
     (_DIFF, _HIS),

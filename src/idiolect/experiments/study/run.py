@@ -65,7 +65,7 @@ def run_study(folder: Path, config: StudyConfig, *, jobs: int = 1, say: Say) -> 
             hint="pretrain it longer, or set sanity_check.required=false",
         )
     seconds = dict(zip(config.seeds, _each_seed(folder, config, jobs, say), strict=True))
-    say("probes: can the planted effects be read from the vectors?")
+    say("probes: can the true effects be predicted from the vectors?")
     probes = _probes(folder, config, say)
     say("report")
     folders = {seed: folder / f"seed-{seed}" for seed in config.seeds}

@@ -1,4 +1,4 @@
-"""Methods that are told the truth: the most that text, and the most that soft vectors, can say about a user here.
+"""Methods with ground truth as input: upper references for what text, and what soft vectors, say about a user.
 
 Sanity check: can the backbone be steered by words, and by soft vectors, when both say the truth?
 
@@ -40,7 +40,7 @@ class OracleProfile:
 
     Args:
         contexts: Only their items are used.
-        effects: User to planted effect, float (n_traits,).
+        effects: User to true effect, float (n_traits,).
         prompt: How the prompt is rendered.
         traits: How many of the strongest are named.
     """
@@ -62,11 +62,11 @@ class OracleProfile:
 
 
 class OracleVectors:
-    """The user's planted effect in the place of every vector: what a perfect encoder and difference would give.
+    """The user's true effect instead of every vector: what a perfect encoder and difference would give.
 
     Args:
         contexts: Where the right contexts come from.
-        effects: User to planted effect, float (n_traits,).
+        effects: User to true effect, float (n_traits,).
     """
 
     def __init__(self, contexts: Contexts, effects: Mapping[str, np.ndarray]) -> None:
@@ -78,8 +78,8 @@ class OracleVectors:
 
     def _told(self, context: Context) -> Context:
         effect = self._effects[context.sample.user].astype(np.float32)
-        told = (replace(e, e_his=effect, e_diff=None if e.e_diff is None else effect) for e in context.entries)
-        return replace(context, entries=tuple(told))
+        entries = (replace(e, e_his=effect, e_diff=None if e.e_diff is None else effect) for e in context.entries)
+        return replace(context, entries=tuple(entries))
 
 
 PLAIN, TEXT, SOFT = "Non-Perso", "oracle profile", "oracle vectors"

@@ -1,4 +1,4 @@
-"""A table that was run, beside the published figures: text, Markdown, LaTeX, CSV and plain data."""
+"""A table that was run, with the published figures: text, Markdown, LaTeX, CSV and plain data."""
 
 from __future__ import annotations
 

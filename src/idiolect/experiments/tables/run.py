@@ -50,7 +50,7 @@ class TableResult:
         return self.files[-1]
 
     def table(self) -> str:
-        """Aligned text: our figures beside the published ones."""
+        """Aligned text: our figures with the published ones."""
         return to_text(self.found)
 
     def to_dict(self) -> dict[str, Any]:

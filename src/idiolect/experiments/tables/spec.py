@@ -40,7 +40,7 @@ class Row(Config):
     method: str | None = None
     """Name of a method; None: nothing is run, the published figures are quoted."""
     recipe: str | None = None
-    """File of settings beside the specification, of the full profile; None: the specification's."""
+    """File of settings in the specification's folder, for the full profile; None: the specification's."""
     settings: dict[str, Any] = Field(default_factory=dict)
     """Laid on the recipe's and on the sandbox profile's settings alike."""
     full: dict[str, Any] | None = Field(default_factory=dict)
@@ -65,7 +65,7 @@ class TableSpec(Config):
     expected: str
     """Key of the published figures in ``expected.json``."""
     recipe: str
-    """File of settings beside the specification, of the full profile."""
+    """File of settings in the specification's folder, for the full profile."""
     datasets: tuple[str, ...] = CONFIGS
     """Which, by configuration."""
     groups: Literal["none", "uniqueness"] = "none"
