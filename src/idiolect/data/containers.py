@@ -55,16 +55,16 @@ class Row(NamedTuple):
     cells: dict[str, Any] | str
     """The cells by column, or the reason why there are none."""
     raw: object
-    """The row as it stands in the file, for the rejects."""
+    """The raw row, for the rejects."""
 
 
 def json_rows(path: Path) -> Iterator[Row]:
-    """Rows of a file with one JSON object a line; blank lines are no rows."""
+    """Rows of a file with one JSON object per line; blank lines are skipped."""
     return _line_rows(path, _Decoder().once)
 
 
 def literal_rows(path: Path) -> Iterator[Row]:
-    """Rows of a file with one JSON object or Python literal a line (Amazon 2014 has both kinds of files)."""
+    """Rows of a file with one JSON object or Python literal per line (Amazon 2014 has both kinds of files)."""
     return _line_rows(path, partial(_json_or_literal, decode=_Decoder().once))
 
 
@@ -92,7 +92,7 @@ def _object(line: bytes, parse: Callable[[str], Any]) -> dict[str, Any] | str:
 
 
 TWICE = "one key twice with different values"
-"""Why a row is rejected of which a parser would keep the last value only."""
+"""Why a row with a duplicate key is rejected."""
 
 
 class _TwiceError(ValueError):
@@ -166,7 +166,7 @@ def array_rows(path: Path) -> Iterator[Row]:
     """Rows of a file that is one JSON array of objects.
 
     Raises:
-        InputError: It is damaged; where one value is no JSON, nothing tells where the next begins.
+        InputError: It is damaged; after a value that is not JSON, the beginning of the next one is unknown.
     """
     with readable(path), open_bytes(path) as file:
         window = _Window(io.TextIOWrapper(file, "utf-8-sig", errors="surrogateescape", newline=""), path)
@@ -200,7 +200,7 @@ class _Window:
         """Steps over the opening bracket."""
         self._skip(_BETWEEN)
         if self.text[self.pos : self.pos + 1] != "[":
-            raise InputError(f"{shown(self._path)} is no JSON array", hint="one object a line is --format jsonl")
+            raise InputError(f"{shown(self._path)} is no JSON array", hint="one object per line is --format jsonl")
         self._step(self.pos + 1)
 
     def has_value(self) -> bool:
@@ -230,7 +230,7 @@ class _Window:
         self._step(self.pos + 1)
         self._skip(" \t\r\n")
         if self.pos < len(self.text):
-            hint = "one object a line is --format jsonl"
+            hint = "one object per line is --format jsonl"
             raise InputError(f"{shown(self._path)} goes on after its array ends (line {self.line})", hint=hint)
 
     def _skip(self, what: str) -> None:
@@ -255,7 +255,7 @@ class _Window:
     def _damaged(self) -> InputError:
         return InputError(
             f"{shown(self._path)} is cut short or no JSON from line {self.line} on: {self.text[self.pos :][:60]!r}",
-            hint="mend or fetch it again; one object a line (JSONL) loses only the bad lines",
+            hint="repair or fetch it again; with one object per line (JSONL) only the bad lines are lost",
         )
 
 
@@ -263,7 +263,7 @@ _PEEKED = 50
 """Lines that are looked at for the separator."""
 _UNEVEN = "wrong number of columns"
 _MAX_RECORD = 4 * 2**20
-"""Characters of a row that spans lines at most: as far as the end of an open quote is looked for."""
+"""Most characters of a row that spans lines; the end of an open quote is searched up to here."""
 
 
 def csv_rows(path: Path) -> Iterator[Row]:
@@ -272,7 +272,7 @@ def csv_rows(path: Path) -> Iterator[Row]:
     The separator is the one by which most of the first rows have as many cells as the header, whatever the file's name
     says; a first line ``sep=;``, as Excel writes it, names it.
 
-    A row that is no CSV (an open quote above all) is rejected alone: reading goes on at the line after its first.
+    A row that is not CSV (mostly an open quote) is rejected alone: reading continues at the line after its first.
 
     Raises:
         InputError: The first line is empty or no CSV, so that nothing tells what the rest is.
@@ -386,12 +386,12 @@ class _Lines:
         return list(self._returned)
 
     def begin(self) -> None:
-        """Here a row ends and the next begins."""
+        """Mark the end of a row."""
         self.first += len(self._taken)
         self._taken, self._size = [], 0
 
     def raw(self) -> str:
-        """The row as it stands in the file, or as much as was read of it."""
+        """The raw row, as far as it was read."""
         return "".join(self._taken[:8])
 
     def put_back(self) -> None:
@@ -415,7 +415,7 @@ _EXPANDS = 1000
 """A file is refused that comes to more bytes than ``_EXPANDS_FROM`` and to more than ``_EXPANDS`` times its own: each
 cell alone may be harmless, as where a million rows name the one text that a dictionary holds."""
 _MAX_VALUES = 2**28
-"""Values of a column in a row group at most, those in lists counted one by one."""
+"""Most values of a column in a row group, with the values in lists counted."""
 _PLAIN_VALUE = 8
 """Bytes that a value takes in a column in memory, at least and roughly."""
 _PLAIN_CELL = 32
@@ -551,7 +551,7 @@ def _unpacked(path: Path) -> Iterator[IO[bytes]]:
 
 
 def _rows(path: Path, batches: Iterator[pa.RecordBatch]) -> Iterator[Row]:
-    """Rows in pieces of a few megabytes; one that is larger than ``MAX_LINE`` is rejected without being taken out."""
+    """Rows in batches of a few megabytes; a row larger than ``MAX_LINE`` is rejected without being decoded."""
     line, total, most = 0, 0, max(_EXPANDS_FROM, _EXPANDS * path.stat().st_size)
     for batch in batches:
         check_names(batch.schema.names, shown(path))
@@ -572,7 +572,7 @@ def _rows(path: Path, batches: Iterator[pa.RecordBatch]) -> Iterator[Row]:
 
 
 def batch_cells(batch: pa.RecordBatch) -> Iterator[dict[str, Any] | str]:
-    """The rows of a record batch as mappings of columns to cells; a row that has none is the reason why."""
+    """The rows of a record batch as mappings of columns to cells, or the reason why a row has none."""
     return _batch_cells(_in_microseconds(_decoded(batch)))
 
 
@@ -680,16 +680,16 @@ SUFFIXES: dict[str, Container] = {
     ".parquet": "parquet",
     ".arrow": "arrow",
 }
-"""What files of these names hold, where their first bytes do not say otherwise."""
+"""Contents of files by name, unless their first bytes differ."""
 
 _HEADER = re.compile(rb"""["']?[A-Za-z_][\w .-]*["']?([,;\t|]["']?[A-Za-z_][\w .-]*["']?){2,}[ \t]*\r?\n""")
-"""Three or more names in the first line of a file whose own name says nothing."""
+"""Three or more names in the first line of a file without a known suffix."""
 
 _MAGIC: dict[bytes, Container] = {b"PAR1": "parquet", ARROW_FILE: "arrow", b"\xff\xff\xff\xff": "arrow"}
 
 
 def detect_container(path: Path) -> Container:
-    """How ``path`` holds its rows: by its first bytes, its name, or a line of column names; else as JSON lines.
+    """The container of ``path``: by its first bytes, its name, or a line of column names; else JSON lines.
 
     Raises:
         InputError: The file cannot be read or is empty.

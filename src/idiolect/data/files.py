@@ -54,7 +54,7 @@ def partial_of(path: Path) -> Path:
 
 
 def check_output(path: Path, *, ours: Callable[[Path], bool], what: str, apart: Iterable[Path | None] = ()) -> Path:
-    """Where an output file goes, once it is sure that nothing of anybody else's is replaced.
+    """The path of an output file, after a check that no other file is replaced.
 
     Args:
         path: What the user named. It may be new, empty, or hold an earlier output of the same kind.
@@ -82,7 +82,7 @@ def check_output(path: Path, *, ours: Callable[[Path], bool], what: str, apart: 
 
 
 def check_apart(path: Path, apart: Iterable[Path | None], *, what: str) -> Path:
-    """The path with links followed, once it is sure that it is none of the files ``apart``; as in ``check_output``.
+    """The resolved path, after a check that it is none of the files ``apart``; see ``check_output``.
 
     Raises:
         OutputError: It is one of them, by whatever name.
@@ -96,7 +96,7 @@ def check_apart(path: Path, apart: Iterable[Path | None], *, what: str) -> Path:
 
 
 def real_path(path: Path) -> Path:
-    """The absolute path with links followed, whether or not there is anything.
+    """The resolved absolute path, which need not exist.
 
     Raises:
         OutputError: The links lead nowhere, or the name holds a NUL character.
@@ -111,7 +111,7 @@ def real_path(path: Path) -> Path:
 
 
 def _same(place: Path, other: Path) -> bool:
-    """Whether a path is another one, or a file that SQLite keeps next to it, by any name."""
+    """Whether a path is the same file as another one, or one of SQLite's files next to it."""
     known = os.path.realpath(other)
     for suffix in ("", *BESIDE):
         if str(place) == known + suffix or (os.path.exists(known + suffix) and _samefile(place, known + suffix)):
@@ -135,7 +135,7 @@ def _is_ours(place: Path, ours: Callable[[Path], bool]) -> bool:
 
 @contextmanager
 def cleaning_up() -> Iterator[None]:
-    """Let SIGTERM and SIGHUP raise ``SystemExit`` inside the block, so that ``finally`` removes what is unfinished.
+    """Let SIGTERM and SIGHUP raise ``SystemExit`` inside the block, so that ``finally`` removes unfinished files.
 
     Without it these signals end the process at once. A handler that somebody else has set is left alone, and so are
     threads other than the main one, where Python handles no signals.
@@ -154,7 +154,7 @@ def cleaning_up() -> Iterator[None]:
 
 @contextmanager
 def named_errors(path: Path) -> Iterator[None]:
-    """Give errors of the system the name of what is written where they have none, as those of Arrow and of a full disk.
+    """Add the written file's name to system errors without one, such as those of Arrow and of a full disk.
 
     Args:
         path: What is written.
@@ -221,7 +221,7 @@ _DESCRIPTOR = re.compile(r"/dev/stdin|/(?:dev|proc/self)/fd/(\d+)")
 _SPOOLED: dict[Path, str] = {}
 """What the user calls the input that a temporary file holds."""
 _PATIENCE = 2.0
-"""Seconds after which a message says that no input has come yet."""
+"""Seconds without input after which a message is shown."""
 _RESERVE = 2**28
 """Bytes that stay free on the disk where input is kept; a tenth of a disk that is smaller than 2.5 GiB."""
 
@@ -248,7 +248,7 @@ class OtherContentError(InputError):
 
 @contextmanager
 def readable(path: Path) -> Iterator[None]:
-    """Turns what goes wrong while ``path`` is read into one ``InputError``."""
+    """Turns errors while ``path`` is read into one ``InputError``."""
     try:
         yield
     except FileNotFoundError as error:
@@ -266,7 +266,7 @@ def readable(path: Path) -> Iterator[None]:
 
 
 def packing(path: Path) -> Packing:
-    """How ``path`` is packed, by its first bytes, whatever its name says.
+    """The compression of ``path``, by its first bytes, not its name.
 
     Raises:
         InputError: It is packed or encoded in a way that is not read.
@@ -288,7 +288,7 @@ def packing(path: Path) -> Packing:
 
 
 def open_bytes(path: Path) -> io.BufferedReader:
-    """``path`` opened for reading, unpacked on the way where it is packed.
+    """``path`` opened for reading, decompressed if necessary.
 
     Raises:
         InputError: It is, packed or not, of a kind that is not read.
@@ -310,7 +310,7 @@ def is_tar(path: Path) -> bool:
 
 
 def open_tar(path: Path) -> io.BufferedReader:
-    """The bytes of a tar archive, unpacked on the way where it is packed."""
+    """The bytes of a tar archive, decompressed if necessary."""
     return _open_packed(path, packing(path))
 
 
@@ -331,7 +331,7 @@ def plain_name(path: Path) -> str:
 
 
 def is_stream(path: Path) -> bool:
-    """Whether ``path`` gives its bytes once only: a pipe, a terminal or another device, a socket."""
+    """Whether ``path`` can be read only once: a pipe, a terminal or another device, a socket."""
     try:
         mode = path.stat().st_mode
     except OSError:
@@ -340,7 +340,7 @@ def is_stream(path: Path) -> bool:
 
 
 def stream_id(where: Path | str) -> tuple[int, int] | None:
-    """What tells two names of one stream (``-`` is standard input) from names of two; None for what is no stream."""
+    """An identity of a stream, equal for two names of it (``-`` is standard input); None for other files."""
     try:
         found = os.fstat(0) if str(where) == "-" else os.stat(where)
     except (OSError, ValueError):
@@ -488,7 +488,7 @@ def _line(error: BaseException) -> str:
 
 
 MAX_LINE = 32 * 2**20
-"""Bytes of a line or row at most; what is longer is rejected, and read over without being held."""
+"""Most bytes of a line or row; a longer one is rejected and skipped without being kept in memory."""
 
 TOO_LONG = "line over 32 MiB"
 

@@ -37,7 +37,7 @@ from idiolect.registry import suggest
 Unnest = Callable[[Row], Iterator[Row]]
 
 TARGET = "is_target"
-"""The cell that marks the text a row asks for."""
+"""The cell that marks the target of a row."""
 
 PublishedRole = Literal["train", "validation", "test"]
 _ROLE_WORDS: Mapping[str, PublishedRole] = {
@@ -62,12 +62,12 @@ def role_of(part: Part) -> PublishedRole | None:
 
 
 class Layout(NamedTuple):
-    """How the rows of a format are taken apart."""
+    """How the rows of a format become records."""
 
     reviews: Callable[[Part], Unnest]
     """Makes what takes apart the rows of a part that holds reviews."""
     items: Callable[[Part], Unnest] | None = None
-    """The same for the items that stand in the same rows; None if items have files of their own."""
+    """The same for items in the same rows; None if items have their own files."""
 
 
 class About(NamedTuple):
@@ -99,14 +99,14 @@ def relabelled(row: Row, cells: dict[str, Any] | str) -> Row:
 
 
 class Past:
-    """The known times of the entries of a profile: what is written after them is dated by the last."""
+    """The known times of the entries of a profile; a later text is dated by the last one."""
 
     def __init__(self) -> None:
         self._last: dict[bool, int] = {}
         """The last one, and the last tick of what is no time but a mere clock."""
 
     def note(self, timestamp: Any) -> None:
-        """An entry of this time; one that cannot be read tells nothing."""
+        """Add an entry's time; one that cannot be parsed is ignored."""
         for clock in (False, True):
             with suppress(UnusableRow):
                 seconds = parse_timestamp(timestamp, clock=clock)
@@ -157,7 +157,7 @@ def is_dpl(cells: dict[str, object]) -> bool:
 
 
 def category_of(part: Part) -> str:
-    """The category that a part of DPL-main or DPL-meta is of; empty if its name does not tell."""
+    """The category of a part of DPL-main or DPL-meta, by its name; empty if unknown."""
     return config_in(part.path_parts, CONFIGS)
 
 
@@ -184,7 +184,7 @@ def reviews_in(_: Part) -> Unnest:
 
 
 def _cells(entry: Row) -> dict[str, object]:
-    """The fields of a review, and nothing else that might pass for one."""
+    """The fields of a review, without other keys that could be taken for fields."""
     if isinstance(entry.cells, str):
         return {}
     names = {"item": "asin", "text": "text", "rating": "rating", "title": "title", "timestamp": "timestamp"}
@@ -212,7 +212,7 @@ def is_longlamp(cells: Cells) -> bool:
 
 
 def lamp_in(kind: Kind) -> Callable[[Part], Unnest]:
-    """Takes apart LaMP questions; their answers are read from the file next to them if there is one."""
+    """Splits LaMP questions into records; answers are read from the file next to them, if there is one."""
 
     def make(part: Part) -> Unnest:
         answer_file = answers_of(part.path) if part.path else None
@@ -315,7 +315,7 @@ def _key(question: Any) -> str:
 
 
 def _text(value: Any) -> str:
-    """A text, or the texts of a list; what is neither is left to stand for itself in the item's id."""
+    """A text, or the texts of a list; other values are used unchanged in the item's id."""
     if isinstance(value, list):
         return " ".join(map(str, value))
     return "" if value is None else str(value)
@@ -332,7 +332,7 @@ LAYOUTS: Mapping[Format, Layout] = {
     "lamp": Layout(lamp_in("reviews"), lamp_in("items")),
     "longlamp": Layout(longlamp_in("reviews"), longlamp_in("items")),
 }
-"""The formats whose rows hold several records."""
+"""The formats with several records per row."""
 
 _HELD: Mapping[Format, Container] = {
     "jsonl": "jsonl",

@@ -124,13 +124,13 @@ def with_texts(rows: pl.DataFrame, texts: pl.Series) -> pl.DataFrame:
         texts: String, one per row.
     """
     hashed = rows.select(_within_user(texts.hash() % _USER_BITS)).to_series()
-    # 32 bits of the hash tell most of a user's texts apart; only those that are left alike are compared.
-    alike = hashed.is_duplicated().arg_true()
-    repeats = pl.DataFrame({"user": rows["user"][alike], "text": texts[alike], "k": alike.cast(pl.Int64)})
+    # 32 bits of the hash distinguish most of a user's texts; only texts with equal hashes are compared.
+    equal = hashed.is_duplicated().arg_true()
+    repeats = pl.DataFrame({"user": rows["user"][equal], "text": texts[equal], "k": equal.cast(pl.Int64)})
     # Negative, so that no compared saying equals a hashed one.
     compared = repeats.select(-1 - pl.col("k").min().over("user", "text")).to_series()
-    rival = rows["pair"].is_duplicated().scatter(alike.filter(compared.is_duplicated()), True)
-    return rows.with_columns(saying=hashed.scatter(alike, compared), rival=rival)
+    rival = rows["pair"].is_duplicated().scatter(equal.filter(compared.is_duplicated()), True)
+    return rows.with_columns(saying=hashed.scatter(equal, compared), rival=rival)
 
 
 def newest_unique(rows: pl.DataFrame) -> pl.DataFrame:

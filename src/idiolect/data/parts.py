@@ -42,7 +42,7 @@ class Part(Protocol):
 
     @property
     def path(self) -> Path | None:
-        """The file, where it is one."""
+        """The file, if it is one."""
         ...
 
     def container(self) -> Container | None:
@@ -111,7 +111,7 @@ def find_parts(where: Path | str | Parts) -> Parts:
 
 
 def default_rejects(where: Path | str) -> Path:
-    """Where rejects are listed by default: next to what is read, never in it."""
+    """The default path of the rejects: next to the input, never in it."""
     text = str(where)
     if text == STDIN or hub.is_hub(text):
         stem = "stdin" if text == STDIN else text.removeprefix(hub.SCHEME).strip("/").replace("/", ".")
@@ -202,7 +202,7 @@ def _spooled(open_input: Callable[[], AbstractContextManager[IO[bytes]]], name: 
 
 
 def _opened(part: FilePart) -> Parts:
-    """The part, or its members where it is a tar archive."""
+    """The part, or its members if it is a tar archive."""
     if not part.path.exists() or not is_tar(part.path):
         return Parts((part,))
     found: dict[str, FilePart] = {}
@@ -246,7 +246,7 @@ _MAX_MEMBERS = 256
 _UNTAR = "unpack it (tar -xf) and name the folder"
 _MAX_SKIPPED = 10_000
 _MAX_TAR_NAME = 2**20
-"""Bytes of a header at most that says a long name."""
+"""Most bytes of a header with a long name."""
 
 
 class _Member(tarfile.TarInfo):

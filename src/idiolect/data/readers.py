@@ -40,7 +40,7 @@ _CONTROLS = re.compile("[\\x80-\\x84\\x86-\\x9f]")
 """All of them but U+0085, which is a line end in some texts."""
 
 JUDGED_FROM = 10_000
-"""Rows after which too many rejects end the reading; before, bad rows may merely stand first."""
+"""Rows after which too many rejects end the reading; before, bad rows may just be at the beginning."""
 
 
 class OpenPart(NamedTuple, Generic[T]):
@@ -79,7 +79,7 @@ def rows_of(part: Part, written: Written, unnest: Unnest | None) -> Iterator[Row
 
 
 class Located(NamedTuple, Generic[T]):
-    """A record and where it stands."""
+    """A record and its place in the files."""
 
     record: T
     file: str
@@ -143,7 +143,7 @@ class RecordFile(Generic[T]):
                     yield record
 
     def located(self) -> Iterator[Located[T]]:
-        """The same records with where each stands; this counts and rejects nothing."""
+        """The same records with their places; counts and rejects are not updated."""
         rows = ((part, row) for part in self.parts for row in part.rows())
         for place, (part, row) in enumerate(rows):
             with suppress(UnusableRow):
@@ -151,7 +151,7 @@ class RecordFile(Generic[T]):
 
     @property
     def where(self) -> Parts:
-        """What was read, to be read in another way: input that comes once is kept as long as this is."""
+        """The input, to be read again; input that can be read once is kept meanwhile."""
         return Parts(tuple(part.part for part in self.parts), dict(self.skipped))
 
     @property
@@ -188,7 +188,7 @@ class RecordFile(Generic[T]):
         )
 
     def _counted(self, part: OpenPart[T]) -> Iterator[Row]:
-        """The rows of a part; where it turns out damaged, the error says how many came before."""
+        """The rows of a part; if it is damaged, the error has the number of rows before."""
         before = self._read
         try:
             yield from part.rows()
@@ -284,7 +284,7 @@ def open_reviews(
 
 
 MemberRole = Literal["profile", "train", "validation", "test"]
-"""What a review is to its user, in the order in which a later role replaces an earlier one."""
+"""Roles of a review, in the order in which a later role replaces an earlier one."""
 _RANK: Mapping[MemberRole, int] = {"profile": 0, "train": 1, "validation": 2, "test": 3}
 
 

@@ -104,7 +104,7 @@ def _array_of_strings(text: str) -> list[str] | None:
 
 
 def _literal(text: str) -> Any:
-    """None for what is no literal."""
+    """None if it is not a literal."""
     with warnings.catch_warnings():  # of escapes such as "\\/", which Python reads but frowns upon
         warnings.simplefilter("ignore")
         try:
@@ -144,11 +144,11 @@ FLOAT_ID = re.compile(r"-?(0|[1-9]\d*)\.0", re.ASCII)
 
 _INT64 = 2**63
 _EXACT = 2**53
-"""From here on a float no longer tells an integer from the next."""
+"""From here on floats cannot represent all integers."""
 _ROUNDED_ID = re.compile(r"\d(\.\d+)?[eE]\+\d+", re.ASCII)
 """How a table writes an id that it held as a float and that is too large for one."""
 _NOTHING_SAID = frozenset({"nan", "NaN", "NAN"})
-"""What a float that is no number leaves where it is written as a string."""
+"""Strings that a missing float is written as."""
 _NO_ID = _NOTHING_SAID | {"None", "none", "NONE", "null", "Null", "NULL", "<NA>", "NaT"}
 _AROUND_IDS = "\ufeff\u200b"
 """Marks that look like nothing and that ``str.strip`` leaves: byte order mark, zero width space."""
@@ -184,7 +184,7 @@ def parse_text(value: Any, field: str) -> str:
 
 
 def parse_required(value: Any, field: str) -> str:
-    """A string that says something, kept as it stands; ``nan``, as a number or spelled out, says nothing."""
+    """A non-empty string, unchanged; ``nan``, as a number or a string, counts as empty."""
     text = "" if _is_nan(value) else parse_text(value, field)
     if not text or text.isspace() or text in _NOTHING_SAID:
         raise UnusableRow(f"missing {field}")
@@ -388,7 +388,7 @@ REVIEW_ALIASES: Aliases = {
     "order": ("order",),
     "category": (),
 }
-"""Names each field of a review goes by, best first. The category prefixes item ids, so it is taken only when named."""
+"""Column names of each field of a review, best first. The category prefixes item ids, so it must be named."""
 
 NONE = "-"
 """Named as a field's column: the file's usual one is something else, and the field stays empty."""
@@ -399,10 +399,10 @@ ITEM_ALIASES: Aliases = {
     "description": ("description",),
     "category": ("main_category", "category", "categories"),
 }
-"""Names each field of an item goes by, best first."""
+"""Column names of each field of an item, best first."""
 
 _OF_REVIEW = re.compile(r"reviews?[./](.+)", re.IGNORECASE | re.DOTALL)
-"""Columns that say themselves that they are of the review, where others may be of the item."""
+"""Prefixes of columns of the review, in files where others may be of the item."""
 _NESTED = 3
 """Levels of objects in objects whose members are columns, as ``outer.inner``."""
 _MOST_SHOWN = 20
@@ -410,7 +410,7 @@ _MOST_SHOWN = 20
 
 @dataclass(frozen=True)
 class Columns:
-    """What the columns of a file are taken for."""
+    """The fields of a file's columns."""
 
     of: Mapping[str, str]
     """The column of every field that has one, or may get one further down."""
@@ -421,7 +421,7 @@ class Columns:
 
     @property
     def key(self) -> tuple[object, ...]:
-        """Equal for files whose columns are alike."""
+        """Equal for files with the same columns."""
         return tuple(self.of.items()), self.absent, self.unused
 
     def text(self, expected: Iterable[str]) -> str:
@@ -554,7 +554,7 @@ class _Known:
         return self._one(field, meant)
 
     def usual(self, field: str, names: tuple[str, ...]) -> str | None:
-        """The column that goes by one of the names, the best first; None if there is none."""
+        """The column with one of the names, the best first; None if there is none."""
         for called in (self._of_review, self._folded):
             for name in names:
                 if meant := called.get(fold(name)):
@@ -581,11 +581,11 @@ T = TypeVar("T")
 T_co = TypeVar("T_co", covariant=True)
 Cells = Mapping[str, Any]
 OnLost = Callable[[str, str], None]
-"""Called with a field and the reason why the record has none, though the row has a cell for it."""
+"""Called with a field and the reason why it is missing although the row has a cell for it."""
 
 
 class Build(Protocol[T_co]):
-    """Makes a record of a row."""
+    """Converts a row to a record."""
 
     def __call__(self, cells: Cells, place: int, lost: OnLost) -> T_co:
         """The record of ``cells``, the row at ``place`` (from 0).
@@ -600,7 +600,7 @@ class Build(Protocol[T_co]):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ReviewBuilder:
-    """Makes a ``Review`` of a row."""
+    """Converts a row to a ``Review``."""
 
     columns: Mapping[str, str]
     category: str = ""
@@ -644,7 +644,7 @@ class ReviewBuilder:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ItemBuilder:
-    """Makes an ``Item`` of a row."""
+    """Converts a row to an ``Item``."""
 
     columns: Mapping[str, str]
     category: str = ""

@@ -36,7 +36,7 @@ class Rejected:
     """Line of the file, from 1; for Parquet the row, from 1."""
     reason: str
     raw_start: str
-    """The first 200 characters of the row as it stands in the file."""
+    """The first 200 characters of the raw row."""
     file: str = ""
     """The file it is in."""
 
@@ -86,7 +86,7 @@ _LONGEST = 65_536
 """Bytes of an entry at most."""
 
 REMEDIES: Mapping[str, str] = {
-    "not JSON": "one object a line is read; name what the file is with --format",
+    "not JSON": "one object per line is expected; name the file's format with --format",
     "Python literal, not JSON": "--format amazon2014 reads these",
     # Never LATIN1: it turns the quotes and dashes of CP1252 into control characters, for good and without an error.
     "not UTF-8": "convert it: iconv -f CP1252 -t UTF-8 (or from the encoding it is in)",
@@ -110,7 +110,7 @@ NOTED: Mapping[str, str] = {
 
 
 class RejectsWriter:
-    """Collects rejected rows in a JSONL file, one ``{"file", "line", "reason", "raw_start"}`` a line.
+    """Collects rejected rows in a JSONL file, one ``{"file", "line", "reason", "raw_start"}`` per line.
 
     Used as a context manager and handed to a reader as ``on_reject``. The file appears whole when the block is left
     without an error; an empty file says that nothing was rejected.

@@ -2,8 +2,8 @@
 
 K. Jordan et al., "Muon: An optimizer for hidden layers in neural networks" (2024); the step's scale is that of Liu et
 al., "Muon is scalable for LLM training" (arXiv 2502.16982), so that one learning rate serves both parts. On sandbox
-documents it reaches AdamW's loss in about two thirds of the tokens (docs/benchmarks.md). ``torch.optim.Muon`` iterates
-in bfloat16, which a CPU without matrix units computes an order of magnitude slower than float32.
+documents it reaches AdamW's loss in about two thirds of the tokens (docs/benchmarks.md). ``torch.optim.Muon`` takes
+matrices only, while the Hugging Face Trainer takes one optimizer for all parameters.
 """
 
 from __future__ import annotations
