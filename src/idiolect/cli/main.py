@@ -33,7 +33,7 @@ COMMANDS = {
     "score": "Score texts that were made elsewhere, with intervals and tests.",
     "compare": "Compare evaluations, or any two conditions of one.",
     "explain": "Show how a user differs from others and on what evidence; or have people rate that.",
-    "table": "Run a table or figure of the papers, and compare it with the published one.",
+    "table": "Run a table or figure of the papers, next to the published one.",
     "study": "Measure, in worlds with ground truth, whether differences identify a user.",
     "peer": "Say whether others may be compared with a user, or change it.",
     "forget": "Erase a user for good, with a receipt.",
