@@ -46,24 +46,6 @@ def peers_of(reader: ReviewReader, review: Review, *, before: int | None = None)
     return reader.reviews_of(review.item, exclude=review.user, before=before)
 
 
-def with_peers(
-    reader: ReviewReader, profile: Sequence[Review], *, at_least: int, before: int | None = None
-) -> list[Review]:
-    """The reviews of ``profile`` whose items have at least ``at_least`` peers, in the same order.
-
-    Source: DRP, anchors for difference extraction (there with 4). Users are counted, not reviews.
-
-    Args:
-        reader: The visible reviews.
-        profile: Reviews of one user.
-        at_least: Fewest other users of an item; 0 keeps everything.
-        before: Only peers' reviews with timestamp < ``before`` (seconds) count.
-    """
-    return [
-        review for review in profile if len({peer.user for peer in peers_of(reader, review, before=before)}) >= at_least
-    ]
-
-
 class InMemoryReviews:
     """A ``ReviewReader`` over lists. Every look-up is a scan, so use it for hundreds of reviews at most.
 

@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 
 from idiolect.errors import ConfigError
-from idiolect.peers import InMemoryReviews, peers_of, time_cut, with_peers
+from idiolect.peers import InMemoryReviews, peers_of, time_cut
 from idiolect.types import Item, ItemId, Review, ReviewId, Sample, UserId
 
 
@@ -33,20 +33,6 @@ def test_peers_are_the_others_on_the_item_oldest_first(reader):
 
 def test_a_time_cut_is_strict(reader):
     assert [peer.id for peer in peers_of(reader, OWN[0], before=5)] == ["bob-x-4"]
-
-
-def test_users_are_counted_not_reviews(reader):
-    assert with_peers(reader, OWN, at_least=2) == OWN[:2]
-    assert with_peers(reader, OWN, at_least=3) == []
-
-
-def test_a_time_cut_leaves_fewer_reviews_with_peers(reader):
-    assert with_peers(reader, OWN, at_least=2, before=5) == []
-    assert with_peers(reader, OWN, at_least=1, before=5) == OWN[:2]
-
-
-def test_none_needed_keeps_everything(reader):
-    assert with_peers(reader, OWN, at_least=0) == OWN
 
 
 def test_the_time_of_a_sample_is_its_cut():

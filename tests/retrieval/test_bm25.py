@@ -6,7 +6,7 @@ import json
 import numpy as np
 import pytest
 
-from idiolect.peers import InMemoryReviews, with_peers
+from idiolect.peers import InMemoryReviews, peers_of
 from idiolect.retrieval import BM25, bm25_scores
 from idiolect.types import Item, ItemId, Review, ReviewId, Sample, UserId
 
@@ -71,7 +71,7 @@ def test_lists_and_scores_are_the_authors(case, reviews, items, which):
         profile = case.profiles[sample.user]
         assert len(profile) == expected["n_profile"]
         if which == "anchor_top8":
-            profile = with_peers(case.reader, profile, at_least=4)
+            profile = [own for own in profile if len({peer.user for peer in peers_of(case.reader, own)}) >= 4]
             assert len(profile) == expected["n_anchor_pool"]
         found = BM25().retrieve(sample, profile, items, 8)
         scores = dict(zip([review.id for review in profile], bm25_scores(sample, profile, items), strict=True))

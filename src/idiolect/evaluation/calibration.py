@@ -132,7 +132,7 @@ def _placed(targets: StyleTargets, texts: Sequence[str], kept: Sequence[int], n:
     whole = [""] * n
     for place, text in zip(kept, texts, strict=True):
         whole[place] = text
-    return targets.score(whole).cosine[list(kept)]
+    return targets.score(whole)[list(kept)]
 
 
 def _scores(stats: Mapping[str, Mapping[Mean, np.ndarray]], draws: Resamples) -> dict[str, dict[str, CalibratedScore]]:

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import NamedTuple
 
 import numpy as np
 import polars as pl
@@ -43,20 +42,7 @@ class _MeanOfKnown(Mean):
 
 
 FIDELITY = _MeanOfKnown("trait-fidelity", greater_is_better=True, unit="cosine")
-"""Aggregates ``Fidelity.cosine``, or ``StyleTargets.rows``."""
-DISTANCE = Mean("trait-distance", greater_is_better=False, unit="SD")
-"""Aggregates ``Fidelity.distance``."""
-
-
-class Fidelity(NamedTuple):
-    """One value per sample."""
-
-    cosine: np.ndarray
-    """float64 (n,), -1 to 1: between the text's difference and the user's. 0 for a text like the peers', and on average
-    for one like another user's; also if either difference is unknown."""
-    distance: np.ndarray
-    """float64 (n,), in SD: mean absolute difference of the two over the measures. Read it together with the cosine: a
-    text without any style has a small distance."""
+"""Aggregates ``StyleTargets.score``, or ``StyleTargets.rows``."""
 
 
 @dataclass(frozen=True, slots=True, eq=False, kw_only=True)
@@ -136,11 +122,15 @@ class StyleTargets:
         Returns:
             float64 (n,) if every sample's is known, else float64 (n, 2): the cosine and 1, or 0 and 0.
         """
-        cosine = self.score(texts).cosine
+        cosine = self.score(texts)
         return cosine if self.known.all() else np.column_stack([np.where(self.known, cosine, 0), self.known])
 
-    def score(self, texts: Sequence[str]) -> Fidelity:
+    def score(self, texts: Sequence[str]) -> np.ndarray:
         """The fidelity of one text per sample; the users' own texts give an upper reference.
+
+        Returns:
+            float64 (n,), -1 to 1: the cosine between the text's difference and the user's. 0 for a text like the
+            peers', and on average for one like another user's; also if either difference is unknown.
 
         Raises:
             InputError: There is another number of texts than of samples.
@@ -149,8 +139,7 @@ class StyleTargets:
             raise InputError(f"{len(texts)} texts for {len(self.peer_mean)} samples", hint="pass one text per sample")
         found = self.differences(texts)
         norms = np.linalg.norm(found, axis=1) * np.linalg.norm(self.profile, axis=1)
-        cosine = np.divide((found * self.profile).sum(axis=1), norms, out=np.zeros(len(found)), where=norms > 0)
-        return Fidelity(cosine, np.abs(found - self.profile).mean(axis=1))
+        return np.divide((found * self.profile).sum(axis=1), norms, out=np.zeros(len(found)), where=norms > 0)
 
 
 def _codes(known: pl.Series, asked: Sequence[str]) -> np.ndarray:

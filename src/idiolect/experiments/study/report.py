@@ -107,7 +107,7 @@ def seed_fidelity(world: SeedWorld, config: StudyConfig) -> dict[ConditionId, np
     pool = read_pool([world.folder], run_names(config))
     written = {name: texts for name in pool.runs if (texts := pool.texts(name)) is not None}
     written[ConditionId(USERS_OWN)] = [sample.reference or "" for sample in samples]
-    return {name: targets.score(texts).cosine for name, texts in written.items()}
+    return {name: targets.score(texts) for name, texts in written.items()}
 
 
 FILE, RECORDED = "study.json", "recorded-study.txt"
