@@ -17,5 +17,5 @@ def test_peer_scopes_are_counted_by_condition_and_in_order():
     assert list(found[DEP]) == ["item", "category", "none"]
     assert sentences(found) == [
         "dep: past reviews compared with others on the same item 2 (50%), others on items of its category 1 (25%), "
-        "nobody 1 (25%)"
+        "no users 1 (25%)"
     ]

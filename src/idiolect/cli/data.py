@@ -71,12 +71,12 @@ def ingest(
         columns_: A field's column in the reviews' file, as field=column (fields: user, item, text, rating, title,
             timestamp, review_id, order; - for no column); may be repeated.
         item_columns: The same for the items' file (item, title, description, category).
-        category: Prefix of item ids, where files of several categories go into one store.
+        category: Prefix of item ids, for files of several categories in one store.
         max_rejects: Share of rows that may be rejected before the command fails, 0 to 1; half if not given. From
             10,000 rows on it stops where the share is exceeded.
         rejects: File that lists rows that cannot be used; default: next to the reviews.
-        pseudonyms: File of a secret key, made where there is none: users' ids are hashed with it, so that nobody who
-            has the store but not the key can read or guess them. Every command that names a user then needs it.
+        pseudonyms: File of a secret key, created if absent: users' ids are hashed with it, so that without the key they
+            cannot be read from the store or guessed. Every command that names a user then needs it.
         config: YAML file with any of format, columns, item_columns, category and max_rejects.
         json: Print one JSON object.
         quiet: Show no progress.
@@ -105,11 +105,11 @@ def add(
     pseudonyms: KeyFile = None,
     json: Json = False,
 ) -> None:
-    """Add one review to a store, vector and sums included: the next text written for the user knows it.
+    """Add one review to a store, with vector and sums; the next text for the user uses it.
 
-    Splits made of the store before are then refused, for they are of another state of it; adapters fitted on them go
-    on writing. To measure again, split and fit again; to measure and serve from one corpus, keep a copy of the file for
-    each.
+    Splits made before are then refused, because they belong to another state of the store; adapters fitted on them
+    still write. To measure again, split and fit again; to measure and serve from the same reviews, keep a copy of the
+    file for each.
 
     Args:
         user: Who wrote it.
@@ -224,13 +224,13 @@ def peer(
     pseudonyms: KeyFile = None,
     json: Json = False,
 ) -> None:
-    """Say whether others may be compared with a user, or change it.
+    """Show or set whether others may be compared with a user.
 
-    Whoever is excluded is nobody's peer: their texts and vectors are in no difference, no norm and no card but their
-    own. Their own history goes on serving them. Splits made before are then refused: split again, and fit again.
+    The texts and vectors of an excluded user are in no difference, no norm and no card but their own. Their own history
+    is still used for them. Splits made before are then refused: split again, and fit again.
 
     Args:
-        user: Whom. An id that begins with -- goes last, behind a -- of its own.
+        user: The user. An id that begins with -- goes last, after a separate --.
         store: SQLite file or database URL.
         exclude: Do not compare others with them any more; --include allows it again.
         pseudonyms: File of the key, where the store knows users by pseudonyms.

@@ -137,7 +137,7 @@ def _is_ours(place: Path, ours: Callable[[Path], bool]) -> bool:
 def cleaning_up() -> Iterator[None]:
     """Let SIGTERM and SIGHUP raise ``SystemExit`` inside the block, so that ``finally`` removes unfinished files.
 
-    Without it these signals end the process at once. A handler that somebody else has set is left alone, and so are
+    Without it these signals end the process at once. A handler that is already set is kept, and so are
     threads other than the main one, where Python handles no signals.
     """
     wanted = [getattr(signal, name) for name in ("SIGTERM", "SIGHUP") if hasattr(signal, name)]
@@ -372,8 +372,8 @@ def spool(open_input: Callable[[], AbstractContextManager[IO[bytes]]], name: str
     that is killed leaves nothing.
 
     Args:
-        open_input: Opens the input; may wait until somebody writes to it. After two seconds without a byte a message
-            says so.
+        open_input: Opens the input; may wait until another process writes to it. After two seconds without a byte a
+            message says so.
         name: What the user calls it.
 
     Returns:

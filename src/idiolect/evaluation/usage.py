@@ -120,7 +120,7 @@ _WORDS: Mapping[PeerScope, str] = {
     "item": "others on the same item",
     "category": "others on items of its category",
     "corpus": "everybody else",
-    "none": "nobody",
+    "none": "no users",
 }
 
 

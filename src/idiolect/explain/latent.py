@@ -1,7 +1,7 @@
 """Codes of a store's reviews under an adapter's autoencoder (DEP, Eq. 5), and statistics of its units.
 
 A row is a review of the stream that is looked at: its own vector (``his``) or its difference to the mean of its peers'
-(``diff``, Eq. 4, over all reviews of the store). Users whom nobody may be compared with are left out.
+(``diff``, Eq. 4, over all reviews of the store). Opted-out users are left out.
 """
 
 from __future__ import annotations

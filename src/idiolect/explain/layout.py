@@ -282,7 +282,7 @@ REASONS = {
     "not_significant": "not significant",
     "small": "too small to matter",
     "format_error": "not in a readable form",
-    "no_comparison": "compares with nobody",
+    "no_comparison": "makes no comparison",
     "no_difference": "states no difference",
     "not_atomic": "claims several things at once",
     "unclear": "unclear",

@@ -44,16 +44,16 @@ SANDBOX_BACKBONE = Path(__file__).parents[1] / "sandbox" / "backbone"
 
 
 class PromptEmbedsServer(Config):
-    """A vLLM server that runs ``backbone.model`` with ``--enable-prompt-embeds``, for nobody but this program."""
+    """A vLLM server that runs ``backbone.model`` with ``--enable-prompt-embeds``, for this program only."""
 
     base_url: str
     """Up to and with ``/v1``."""
     model: str
-    """What the server calls the model."""
+    """The server's name of the model."""
     api_key_env: str = "VLLM_API_KEY"
     """Environment variable with the key; a server that asks for none needs none."""
     timeout_s: float = Field(default=120, gt=0)
-    """Seconds in which an answer must have come."""
+    """Seconds until an answer must arrive."""
     concurrency: int = Field(default=16, ge=1)
     """Requests at once."""
 

@@ -240,7 +240,7 @@ def serve(config: ServerConfig, *, ready: Callable[[str, int], None] | None = No
 
 
 def serve_mcp(config: ServerConfig) -> None:
-    """MCP over standard input and output, on the store of the tenant ``default``, for whoever started the process."""
+    """MCP over standard input and output, on the store of the tenant ``default``."""
     from idiolect.server.mcp import make_mcp
 
     logging.basicConfig(level=logging.WARNING, stream=sys.stderr, force=True)

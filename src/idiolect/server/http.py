@@ -303,7 +303,7 @@ class Guard:
                 headers["x-content-type-options"] = "nosniff"
                 headers.setdefault("cache-control", "no-store")
             elif not message.get("more_body", False):
-                # Recorded before the client sees the end, so that whoever has an answer finds it counted.
+                # Recorded before the client sees the end, so that a finished answer is always counted.
                 self._record(scope, answered, time.perf_counter() - started)
             await send(message)
 

@@ -37,7 +37,7 @@ PASSED_ON = frozenset(
 )  # fmt: skip
 """Fields that an upstream is sent; ``user`` is not among them."""
 _CONTENT = frozenset({"text", "image_url", "input_audio", "file", "refusal"})
-"""Parts of messages; embeddings are not among them, because a server that takes them trusts whoever sends them."""
+"""Accepted parts of messages; embeddings are not, because a server that accepts them must trust its clients."""
 
 
 class VoiceFields(BaseModel):
