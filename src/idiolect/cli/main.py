@@ -32,7 +32,7 @@ COMMANDS = {
     "evaluate": "Compare methods and controls on a split's test targets.",
     "score": "Score texts that were made elsewhere, with intervals and tests.",
     "compare": "Compare evaluations, or any two conditions of one.",
-    "explain": "Show how a user differs from others and on what evidence; or have people rate that.",
+    "explain": "Show how a user differs and on what evidence, or what an adapter's units stand for.",
     "table": "Run a table or figure of the papers, next to the published one.",
     "study": "Measure, in worlds with ground truth, whether differences identify a user.",
     "peer": "Say whether others may be compared with a user, or change it.",
