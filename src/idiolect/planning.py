@@ -18,7 +18,7 @@ from idiolect.llm.registry import SANDBOX_BACKBONE, BackboneConfig, backend_of
 from idiolect.methods.base import BASELINES, requirements
 from idiolect.pipeline.settings import Settings
 from idiolect.registry import suggest
-from idiolect.softprompt.config import AdapterConfig, PPlugConfig
+from idiolect.softprompt.config import AdapterConfig, SoftPromptConfig
 
 GB = 1e9
 MFU, BANDWIDTH_SHARE = 0.35, 0.6
@@ -263,9 +263,9 @@ def _read_shape(name: str, path: Path) -> Shape:
     return shape
 
 
-def adapter_parameters(config: AdapterConfig | PPlugConfig) -> int:
-    """Parameters of an adapter; of PPlug without a copy of the text encoder."""
-    if isinstance(config, PPlugConfig):
+def adapter_parameters(config: SoftPromptConfig) -> int:
+    """Parameters of an adapter; of PPlug without a copy of the text encoder, and of kinds of your own at least."""
+    if not isinstance(config, AdapterConfig):
         return config.min_parameters
     autoencoder = 0 if config.refine == "none" else 2 * config.d_in * config.width + config.d_in + config.width
     projector = (config.width + config.hidden_size + 2) * config.hidden_size

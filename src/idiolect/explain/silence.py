@@ -80,7 +80,7 @@ def silence(
         with open_model(settings, store, progress=progress) as llm, Models(llm, settings.sampling) as models:
             if "likelihood" not in llm.supports:
                 raise ConfigError(f"{llm.name} gives no likelihoods", hint="leave out --split, or use --backbone MODEL")
-            words = digest(settings.prompt.templates)
+            words = digest(settings.prompt)
             fits = {"templates": words, "store": data.fingerprint, "split": data.members}
             check_adapter(folder, encoder=data.encoder, backbone=llm.name, **fits)
             builder = MethodBuilder(settings, models, data.snapshot(phase), data.text_encoder)

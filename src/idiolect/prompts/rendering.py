@@ -346,9 +346,10 @@ def digest(config: PromptConfig) -> str:
     own_task = config.task not in tasks.NAMES
     if folder is None and not own_task:
         return ""
-    for path in sorted(path for path in folder.rglob("*.jinja") if path.is_file()) if folder else ():
-        content = read_template(path, folder).encode()
-        words.update(f"{path.relative_to(folder).as_posix()}|{len(content)}|".encode() + content)
+    if folder is not None:
+        for path in sorted(path for path in folder.rglob("*.jinja") if path.is_file()):
+            content = read_template(path, folder).encode()
+            words.update(f"{path.relative_to(folder).as_posix()}|{len(content)}|".encode() + content)
     if own_task:
         words.update(repr(load_task(config.task)).encode())
     return words.hexdigest()
@@ -365,7 +366,7 @@ class TemplateLoader:
 
     def __init__(self, folder: Path, description_chars: int, task: Task) -> None:
         self._env, self._mark = TemplateSandbox([folder, TEMPLATES], description_chars), secrets.token_hex(16)
-        self._env.globals["task"] = task
+        self._env.globals.update(task=task)
         with self._env.rendering():
             module = self._env.get_template("fields.jinja").module
         self._env.globals.update({name: getattr(module, name) for name in ("item_fields", "given_fields")})

@@ -125,7 +125,7 @@ class TemplateSandbox(ImmutableSandboxedEnvironment):
             "_counted": _counted,
             "_concatenated": _concatenated,
         }
-        self.globals = {"range": self._range}
+        self.globals: dict[str, Any] = {"range": self._range}
         # Blocks, macros and whole files join their pieces with it.
         self.concat = _concat
 

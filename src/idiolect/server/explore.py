@@ -58,7 +58,7 @@ def get_overview(request: Request, caller: MayRead) -> dict[str, Any]:
         "items": counts.items,
         "reviews": counts.reviews,
         "methods": [
-            {"name": name, "adapter": bool(requirements(name).adapter), "streams": not voices.in_process(name)}
+            {"name": name, "adapter": bool(requirements(name).adapter), "streams": not voices.writes(name)}
             for name in voices.methods
         ],
         "default_method": voices.chosen("auto"),

@@ -20,6 +20,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from hashlib import sha256
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -51,7 +52,8 @@ def gaussian_sd(epsilon: float, delta: float, sensitivity: float) -> float:
         high, low = log_ndtr(ratio / 2 - epsilon / ratio), log_ndtr(-ratio / 2 - epsilon / ratio)
         return float(np.exp(high) - np.exp(epsilon + low)) - delta
 
-    return sensitivity * float(np.exp(brentq(excess, -12.0, 12.0, xtol=1e-10)))
+    log_sd: Any = brentq(excess, -12.0, 12.0, xtol=1e-10)
+    return sensitivity * float(np.exp(log_sd))
 
 
 def capped(reviews: Sequence[Review], cap: int) -> list[Review]:

@@ -110,9 +110,10 @@ def _units(bench: Bench, found: Found) -> dict[str, Any] | None:
 
 def _has_units(adapter: Path) -> bool:
     from idiolect.softprompt.artifact import read_config  # imports torch, which most tables do without
+    from idiolect.softprompt.config import AdapterConfig
 
     config = read_config(adapter)
-    return config.kind == "dep" and config.refine != "none"
+    return isinstance(config, AdapterConfig) and config.refine != "none"
 
 
 def write(found: Found, folder: Path, units: Mapping[str, Any] | None = None) -> tuple[Path, ...]:

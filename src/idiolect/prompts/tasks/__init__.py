@@ -74,11 +74,13 @@ def load_task(name: str) -> Task:
     return _task(read_yaml(path), name)
 
 
-def _task(values: Any, name: str) -> Task:
+def _task(values: dict[str, Any], name: str) -> Task:
     known = {field.name for field in fields(Task)}
-    if not isinstance(values, dict) or (unknown := sorted(map(str, values.keys() - known))):
-        what = f"unknown field {unknown[0]!r}" if isinstance(values, dict) else "no fields"
-        raise ConfigError(f"task {name!r}: {what}", hint=f"the fields are {', '.join(sorted(known))}")
+    unknown = sorted(map(str, values.keys() - known))
+    if unknown:
+        raise ConfigError(
+            f"task {name!r}: unknown field {unknown[0]!r}", hint=f"the fields are {', '.join(sorted(known))}"
+        )
     for field, value in values.items():
         if not isinstance(value, str) or len(value) > _MOST_CHARS or (value and not _PLAIN.match(value)):
             raise ConfigError(
