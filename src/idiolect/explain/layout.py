@@ -242,6 +242,7 @@ def _plain(shown: CardClaim) -> dict[str, Any]:
         "category": of["category"],
         "unit": of["unit"],
         "attribute": of["attribute"],
+        "figures": figures(shown.claim),
         **claim,
         "quotes": [asdict(quote) for quote in shown.quotes],
     }

@@ -143,14 +143,11 @@ function claim(one, person) {
 
 /** @param {Json} one */
 function figures(one) {
-  const where = `on ${one.support} of ${one.n_items} items`;
-  const ratio = /^(per |% of (sentences|texts))/.test(one.unit) && !["tone", "british_spelling"].includes(one.difference);
+  const counted = /^(per |% of (sentences|texts))/.test(one.unit) && !["tone", "british_spelling"].includes(one.difference);
   const p = one.p < 0.001 ? "corrected p < 0.001" : `corrected p = ${one.p.toFixed(3)}`;
-  const lead = ratio && one.own > 0 && one.others > 0
-    ? [h("strong", null, `${amount(one.own / one.others)}×`), ` as often as others: ${amount(one.own)} ${one.unit}, others ${amount(one.others)}`]
-    : ratio && one.own === 0 ? [h("strong", null, "not once"), `; others ${amount(one.others)} ${one.unit}`]
-      : [h("strong", null, amount(one.own)), ` against others' ${amount(one.others)} (${one.unit})`];
-  return [lead, ` · ${where}`, ratio ? ` · in ${percent(one.own_showing)} of their reviews, ${percent(one.others_showing)} of others'` : "",
+  const often = /^(\S+) times as often(.*)$/.exec(one.figures);
+  return [often ? [h("strong", null, `${often[1]}×`), ` as often${often[2]}`] : one.figures, ` · on ${one.support} of them`,
+    counted ? ` · in ${percent(one.own_showing)} of their reviews, ${percent(one.others_showing)} of others'` : "",
     h("span", { class: "quiet" }, ` · effect ${signed(one.effect)} SD [${signed(one.low)}, ${signed(one.high)}] · ${p}`)];
 }
 
