@@ -191,7 +191,7 @@ def plan(settings: Settings, *, device: str = "h100", train: int = 1000, test: i
     """What ``fit`` and ``evaluate`` with these settings would take.
 
     Args:
-        settings: As of both commands.
+        settings: Those of both commands.
         device: A name of ``DEVICES``.
         train: Training examples.
         test: Evaluated targets.

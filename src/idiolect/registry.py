@@ -41,7 +41,7 @@ class Registry(Generic[T]):
     """Names to lazily imported ``"module:attribute"`` targets; such a target is a name itself, of one's own code.
 
     Args:
-        kind: What the names stand for, for messages ("encoder").
+        kind: What the names name, for messages ("encoder").
         targets: The built-in table.
         group: Entry point group of installed packages that add implementations; a built-in name is never replaced.
     """

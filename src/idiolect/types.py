@@ -63,7 +63,7 @@ class Review:
 
     @property
     def moment(self) -> Moment:
-        """Where the review stands in time order."""
+        """The review's place in time order."""
         return _moment(self.timestamp, self.order)
 
 
@@ -84,7 +84,7 @@ class Sample:
 
     @property
     def moment(self) -> Moment | None:
-        """Where the target stands in time order; None when writing for real (everything known is the past)."""
+        """The target's place in time order; None for a new text, for which all reviews are in the past."""
         return None if self.target is None else _moment(self.timestamp, self.order)
 
     @classmethod

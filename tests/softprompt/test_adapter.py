@@ -296,3 +296,10 @@ def test_presets_are_checked_by_name():
 def test_stream_codes_follow_the_virtual_tokens():
     assert stream_ids([VirtualToken("diff", 0), VirtualToken("his", 0)]).tolist() == [1, 0]
     assert stream_ids([]).shape == (0,)
+
+
+def test_a_constant_has_no_units_to_scale():
+    constant = adapter(kind="constant")
+    constant.scale_units({})
+    with pytest.raises(ConfigError, match="no units"):
+        constant.scale_units({0: 2.0})

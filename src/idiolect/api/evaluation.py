@@ -59,7 +59,7 @@ def evaluate(
     Args:
         methods: Of the same language model; ``module:Class`` names a method of your own.
         split: What is held out.
-        out: Folder of the results; an interrupted evaluation goes on there.
+        out: Folder of the results; an interrupted evaluation is resumed there.
         generate_controls: Let controls write texts too; their likelihood is always computed.
         progress: Show bars.
         settings: Settings laid on the methods' (``{"targets": {"max_test": 100}}``).
@@ -193,7 +193,7 @@ def score(
 
     Args:
         predictions: Texts; or several methods' texts by name; or a path or table with a row per text and columns
-            ``prediction``, ``reference``, and where there are any ``user``, ``method`` and ``id``.
+            ``prediction``, ``reference``, and optionally ``user``, ``method`` and ``id``.
         references: The users' own texts, one per sample; None if ``predictions`` is a path or table.
         users: Who wrote each reference: users are resampled rather than samples. None: samples are.
         baseline: The method that the others are tested against; None: no tests.

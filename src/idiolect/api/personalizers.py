@@ -203,8 +203,8 @@ class FittedPersonalizer(Personalizer):
 
         Args:
             split: Of ``Store.split``.
-            out: Folder of the adapter, in which an interrupted fit goes on; None: ``<split>-<method>``.
-            initial: Folder of an adapter that training goes on from.
+            out: Folder of the adapter, in which an interrupted fit is resumed; None: ``<split>-<method>``.
+            initial: Folder of an adapter to continue training from.
             resume: Go on with a fit that was interrupted in ``out``.
             progress: Show bars.
 
@@ -343,7 +343,7 @@ class DEP(FittedPersonalizer):
     def inspect(
         self, store: Store | str | Path, split: Split | None = None, *, progress: bool = False, **settings: Any
     ) -> LatentReport:
-        """What the units of the adapter's sparse code stand for, on a store's reviews.
+        """What the units of the adapter's sparse code mean, on a store's reviews.
 
         Args:
             store: With vectors of the adapter's encoder.
@@ -384,7 +384,7 @@ class DEP(FittedPersonalizer):
 class PPlug(FittedPersonalizer):
     """One soft prompt embedding of the user's whole history, chosen by what is to be written (arXiv 2409.11901).
 
-    The text encoder is trained too, if it is a model. ``k`` past reviews stand in the prompt as text (the paper's
+    The text encoder is trained too, if it is a model. ``k`` past reviews are in the prompt as text (the paper's
     PPlug + retrieval); None: no text.
 
     Example:

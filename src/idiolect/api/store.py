@@ -177,7 +177,7 @@ class Store:
         batch_size: int = 32,
         progress: bool = False,
     ) -> EmbedReport:
-        """Compute missing vectors; interrupted, a second call goes on.
+        """Compute missing vectors; a second call resumes an interrupted one.
 
         Args:
             encoder: ``minilm``, ``style``, ``hash``, or any sentence-transformers name or folder.
@@ -236,7 +236,7 @@ class Store:
         """Erase a user for good: texts, vectors, sums, recorded answers, snapshots, rejects and outputs.
 
         Args:
-            user: Whom.
+            user: The user.
             outputs: Further files and folders that were written from the store and moved since.
 
         Returns:

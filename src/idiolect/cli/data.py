@@ -64,7 +64,7 @@ def ingest(
 
     Args:
         reviews: A file, a folder, a pattern in quotes, - for standard input, or hf://owner/name[/config[/split]].
-        store: SQLite file (made where absent) or database URL.
+        store: SQLite file (created if absent) or database URL.
         items: The same of the items, for titles and descriptions; LaMP and LongLaMP hold them with the reviews.
         format: jsonl, json, csv, parquet, arrow, amazon2014, amazon2023, yelp, dpl, lamp or longlamp; detected from the
             content if not given.
@@ -115,11 +115,11 @@ def add(
         user: Who wrote it.
         item: What about; a new item is made of its id alone.
         text: What they wrote.
-        store: SQLite file (made where absent) or database URL.
+        store: SQLite file (created if absent) or database URL.
         rating: How they rated it.
         title: Its title.
-        timestamp: When, in seconds since the epoch; now where not given.
-        id: The review's own, so that adding it again changes nothing; made of what it says and when where not given.
+        timestamp: When, in seconds since the epoch; default: now.
+        id: The review's own, so that adding it again changes nothing; default: made of its text and time.
         encoder: Whose vectors the store holds.
         pseudonyms: File of the key, where the store knows users by pseudonyms; made for a new store.
         json: Print one JSON object.
@@ -150,7 +150,7 @@ def split(
     Args:
         out: Folder of the split.
         store: SQLite file or database URL.
-        preset: small (also where not given), or dpl for the DPL authors' thresholds.
+        preset: small (default), or dpl for the DPL authors' thresholds.
         from_source: The published data set that was ingested (DPL-main, LongLaMP, LaMP; a path or hf://owner/name): its
             own train, validation and test roles are taken as they are, and no threshold applies.
         config: YAML file of thresholds, and of the preset under preset.
@@ -196,14 +196,14 @@ def embed(
     json: Json = False,
     quiet: Quiet = False,
 ) -> None:
-    """Compute the vectors that a store is missing; interrupted, it goes on where it was.
+    """Compute the vectors that a store is missing; an interrupted run is resumed.
 
     Args:
         store: SQLite file or database URL.
-        encoder: minilm (also where not given), style, hash, or any sentence-transformers name or folder.
+        encoder: minilm (default), style, hash, or any sentence-transformers name or folder.
         split: Embed only what this split needs: its users' reviews and the peers' of their items.
         peers: With a split: whose reviews peers are, everybody's or the split's users' (the setting peers of fit).
-        batch_size: Texts encoded together; 32 where not given.
+        batch_size: Texts encoded together; default: 32.
         config: YAML file with any of encoder, peers and batch_size.
         json: Print one JSON object.
         quiet: Show no progress.
@@ -256,7 +256,7 @@ def forget(
     the store meanwhile, but a run that is under way may still write what it has read. Interrupted, run it again.
 
     Args:
-        user: Whom. An id that begins with -- goes last, behind a -- of its own.
+        user: The user. An id that begins with -- goes last, after a separate --.
         store: SQLite file or database URL.
         outputs: Further files and folders that idiolect wrote, where they were moved or are not recorded in the store;
             may be repeated. Rows and files with the user's ids or words are removed from them.
@@ -294,7 +294,7 @@ def import_(
 
     Args:
         folder: Of the Parquet files.
-        store: SQLite file (made where absent) or database URL.
+        store: SQLite file (created if absent) or database URL.
         json: Print one JSON object.
     """
     report = import_folder(folder, store)

@@ -31,7 +31,7 @@ def pretrain(
     """Train a small language model and its tokenizer from scratch on a store's reviews, in the library's own prompts.
 
     Args:
-        out: Folder of the model; an interrupted run goes on from its last checkpoint.
+        out: Folder of the model; an interrupted run is resumed from its last checkpoint.
         store: SQLite file or database URL.
         split: A split whose targets are kept out of the text.
         truth: Ground truth of a sandbox world, for the prompt formats that show a user's profile.
@@ -74,12 +74,12 @@ def fit(
 
     Args:
         split: Folder of the split.
-        out: Folder of the adapter; an interrupted fit goes on from its last checkpoint.
+        out: Folder of the adapter; an interrupted fit is resumed from its last checkpoint.
         store: SQLite file or database URL.
-        method: dep or pplug (or module:Class, one of your own); the settings' adapter_method where not given.
-        backbone: Folder or hub name of a causal language model; the shipped sandbox model where not given.
-        encoder: Whose vectors are used; minilm where not given.
-        initial: Folder of an adapter to go on from, with its scales; from scratch where not given.
+        method: dep or pplug (or module:Class, one of your own); default: the settings' adapter_method.
+        backbone: Folder or hub name of a causal language model; default: the shipped sandbox model.
+        encoder: Whose vectors are used; default: minilm.
+        initial: Folder of an adapter to continue from, with its scales; default: from scratch.
         config: YAML file of settings; flags go before it.
         set: A setting as name=value (fit.epochs=3, context.k=4); may be repeated.
         restart: Begin anew instead of going on.
@@ -185,7 +185,7 @@ def write(
         backbone: Folder or hub name; with an adapter from elsewhere, the one it was fitted with.
         encoder: Whose vectors are used; with an adapter from elsewhere, the one it was fitted with.
         pseudonyms: File of the key, where the store knows users by pseudonyms.
-        config: YAML file of settings, where there is no adapter.
+        config: YAML file of settings, if there is no adapter.
         set: A setting as name=value (sampling.temperature=0); may be repeated.
         include_own_review: Show the model what the user already wrote about this item; otherwise it is left out.
         mute: A unit of DEP's sparse code that is silenced (explain --latent lists them); may be repeated.

@@ -98,7 +98,7 @@ def warn(note: str) -> None:
 
 
 def progress(quiet: bool) -> bool:
-    """Whether to say how far a command is: a bar in a terminal, else a line a minute."""
+    """Whether to say how far a command is: a bar in a terminal, else one line per minute."""
     return not quiet
 
 

@@ -88,11 +88,11 @@ def evaluate(
 
     Args:
         split: Folder of the split.
-        out: Folder of the results; an interrupted evaluation goes on.
+        out: Folder of the results; an interrupted evaluation is resumed.
         store: SQLite file or database URL.
         adapter: Folder of a fitted adapter; its settings are used, and DEP and its controls join the table.
-        backbone: Folder or hub name, where there is no adapter.
-        encoder: Whose vectors are used, where there is no adapter.
+        backbone: Folder or hub name, if there is no adapter.
+        encoder: Whose vectors are used, if there is no adapter.
         config: YAML file of settings; with an adapter it goes before the adapter's own, but for how that was fitted.
         set: A setting as name=value (sampling.temperature=0, targets.max_test=200); may be repeated.
         generate_controls: Let the controls write texts too; their likelihood is always computed.
@@ -182,7 +182,7 @@ def explain(
     """Show how a user differs from others who wrote about the same items, and on what evidence.
 
     No model is needed. Instead of USER: --rating-sheet writes a blinded sheet that people can rate, --ratings reads
-    rated sheets back, --latent shows what the units of a fitted DEP adapter's sparse code stand for.
+    rated sheets back, --latent shows what the units of a fitted DEP adapter's sparse code mean.
 
     Args:
         user: Whose card. An id that begins with -- goes last, behind a -- of its own.
@@ -192,7 +192,7 @@ def explain(
         rating_sheet: CSV file to write; its key is written next to it and is not for the raters.
         users: Users on the sheet.
         seed: Of the sheet's choices, or of the intervals of the ratings.
-        ratings: Sheets that came back, a file a rater.
+        ratings: Filled-in sheets, one file per rater.
         key: Key of the sheet, if it is not next to the first of them.
         latent: Show the units of --adapter, with reviews of many users; not those of one user.
         adapter: Folder of a fitted DEP adapter, for --latent.

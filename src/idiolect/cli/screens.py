@@ -65,7 +65,7 @@ def print_demo(example: Example, gains: Sequence[Gain], console: Console | None 
     Args:
         example: The user and the texts.
         gains: One per method.
-        console: None: standard output. Texts stand in as many columns as fit.
+        console: None: standard output. Texts are shown in as many columns as fit.
     """
     console = console or Console(highlight=False)
     for part in demo_parts(example, gains, console.width):

@@ -51,7 +51,7 @@ class ServerOptions(ModelOptions):
     """Options of ``serve`` and ``mcp``: also where the data is."""
 
     store: str | None = None
-    """SQLite file or database URL; {tenant} stands for the tenant's name."""
+    """SQLite file or database URL; {tenant} is replaced by the tenant's name."""
     data: Path | None = None
     """Folder of the API keys and, without --store, of the stores."""
 
@@ -67,8 +67,8 @@ def serve(*, options: ServerOptions | None = None, host: str | None = None, port
 
     Args:
         options: Of the server.
-        host: Address to listen on; 127.0.0.1 where not given.
-        port: Port; 8765 where not given.
+        host: Address to listen on; default: 127.0.0.1.
+        port: Port; default: 8765.
     """
     for package in ("fastapi", "uvicorn", "prometheus_client", "httpx2"):
         require(package, extra="serve")
@@ -155,7 +155,7 @@ def keys(
     Args:
         action: add, list, rotate or revoke.
         name: The tenant, or for rotate and revoke the key's id.
-        scope: What the key may do (read, write, erase, admin); may be repeated; all where not given.
+        scope: What the key may do (read, write, erase, admin); may be repeated; default: all.
         days: After which the key expires.
         note: For people.
         grace_days: How long the old key still works after rotate.

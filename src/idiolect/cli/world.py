@@ -33,7 +33,7 @@ def sandbox(
     """Fill a store with a made-up world of users, items and reviews whose differences are known.
 
     Args:
-        store: SQLite file (made where absent) or database URL.
+        store: SQLite file (created if absent) or database URL.
         truth: File for the true effects (.npz).
         config: YAML file of settings.
         set: A setting as name=value (n_users=1000, seed=7, genre_sd=2); may be repeated.
@@ -179,7 +179,7 @@ def study(
         corpus: Of real: reviews, in any format that ingest reads.
         items: Of real: items, for titles and descriptions.
         column: Of real: field=name of a column that is not found by itself; may be repeated.
-        out: Where everything goes; an interrupted study goes on there.
+        out: Where everything goes; an interrupted study is resumed there.
         config: YAML file of settings.
         set: A setting as name=value (seed=1, pretrain_tokens=10000000); may be repeated.
         jobs: Of sandbox: seeds run at once, each in a process of its own.

@@ -278,7 +278,7 @@ def packing(path: Path) -> Packing:
     with path.open("rb") as file:
         start = file.read(_START)
         skips = bool(_SKIPPABLE.match(start))
-        while _SKIPPABLE.match(start):  # a frame of zstd that holds no data, and says how long it is
+        while _SKIPPABLE.match(start):  # a zstd frame without data, with its length
             file.seek(int.from_bytes(start[4:8], "little") + 8 - len(start), os.SEEK_CUR)
             start = file.read(_START)
         _refuse_foreign(path, start)

@@ -225,7 +225,7 @@ def parse_id(value: Any, field: str) -> str:
 
     Raises:
         UnusableRow: It is missing (blank, ``nan``, ``None``, ``null``), no id, too long, or a number that has lost
-            digits: from 2**53 on one float stands for several integers.
+            digits: from 2**53 on a float represents several integers.
     """
     if not isinstance(value, str):
         if _is_nan(value):
@@ -651,7 +651,7 @@ class ItemBuilder:
     by_row: bool = False
     """Whether item ids are prefixed by the row's own category (the user named its column)."""
     floats: frozenset[str] = frozenset()
-    """As of ``ReviewBuilder``."""
+    """See ``ReviewBuilder``."""
 
     def __call__(self, cells: Cells, place: int, lost: OnLost) -> Item:
         """See ``Build``; ``place`` plays no part."""

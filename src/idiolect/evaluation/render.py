@@ -104,7 +104,7 @@ def joined(tables: Sequence[ScoreTable]) -> ScoreTable:
 
 
 def verdicts_to_markdown(verdicts: Sequence[Verdict]) -> str:
-    """A list of what the controls say of the methods' gains, in nats a review."""
+    """A list of the verdicts on the methods' gains, in nats per review."""
     return "\n".join(f"- {verdict.sentence[0].upper()}{verdict.sentence[1:]}." for verdict in verdicts) + "\n"
 
 

@@ -203,7 +203,8 @@ def evaluate(
 ) -> Evaluation:
     """Run every condition on the test samples, score, test and record.
 
-    A condition whose outputs are already in ``folder`` is not run again, so that an interrupted evaluation goes on.
+    A condition whose outputs are already in ``folder`` is not run again, so that an interrupted evaluation can be
+    resumed.
 
     Args:
         data: Store, split and settings.

@@ -204,7 +204,7 @@ def draw_scatter(points: Sequence[System], found: Interval, path: Path, *, metri
 RELATED = ("bleu", "meteor")
 """The scores that UVQ is correlated with, as in the paper's Figure 2."""
 MIN_USERS = 10
-"""Below it a correlation's interval says nothing."""
+"""Below it a correlation's interval is not meaningful."""
 
 
 class _MeanOfKnown(Mean):
@@ -374,7 +374,7 @@ def warnings(found: UvqByMethod) -> list[str]:
 
 
 def to_markdown(found: UvqByMethod, figures: Sequence[Path]) -> str:
-    """A table with a row a method, what it means, and the figures that were drawn."""
+    """A table with one row per method, its legend, and the figures."""
     rows = [_HEAD, ["---", *["---:"] * (len(_HEAD) - 1)], *(_row(str(name), one) for name, one in found.items())]
     table = "\n".join(f"| {' | '.join(row)} |" for row in rows)
     notes = [f"- {name}: {line}" for name, one in found.items() for line in _notes(one)]

@@ -171,7 +171,7 @@ def gains(evaluation: Evaluation) -> tuple[Gain, ...]:
 
 
 def run_demo(folder: Path, config: DemoConfig | None = None, *, say: Say, progress: bool = False) -> DemoReport:
-    """World, store, split, vectors, fit, evaluation; a second call with the same folder goes on there.
+    """World, store, split, vectors, fit, evaluation; a second call with the same folder resumes it.
 
     Args:
         folder: Gets store, split, adapter and results.

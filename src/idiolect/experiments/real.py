@@ -2,7 +2,7 @@
 
 Reviews in; then a split, vectors of style, a small backbone pretrained on the corpus (no target of the split is read),
 an adapter fitted without the text of past reviews, one fitted on from it with that text, and both evaluated with their
-controls. Every step is resumable, so the same command goes on where it was interrupted. The protocol is in
+controls. Every step is resumable, so the same command resumes an interrupted run. The protocol is in
 ``docs/real.md``.
 """
 
@@ -200,7 +200,7 @@ def run_real(
     say: Say,
     progress: bool = False,
 ) -> RealReport:
-    """Run the study; a second call with the same folder goes on there.
+    """Run the study; a second call with the same folder resumes it.
 
     Args:
         folder: Gets store, split, backbone, adapters, results and the page.

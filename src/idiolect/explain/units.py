@@ -1,4 +1,4 @@
-"""The report on an adapter's autoencoder: how sparse it is, and what each unit stands for.
+"""The report on an adapter's autoencoder: how sparse it is, and what each unit means.
 
 Nothing is claimed of a unit from its top reviews alone: its label has a detection score on other users' reviews, and
 with a split the report says what the targets lose when the unit is silenced.

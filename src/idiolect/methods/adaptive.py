@@ -1,4 +1,4 @@
-"""Adaptive sampling: extraction goes on while a further call is expected to find new differences.
+"""Adaptive sampling: extraction continues while a further call is expected to find new differences.
 
 The papers leave open how many calls a user's differences are worth. Calls go through the anchors, best first, then
 through them again as independent draws. Every draw is a sampling unit: the share of differences that only one draw has
@@ -320,7 +320,7 @@ class AdaptiveExtraction:
         role = self.extraction.role
         for replicate, new_tokens in sorted({(one.replicate, one.new_tokens) for one in wanted}):
             places = [k for k, one in enumerate(wanted) if (one.replicate, one.new_tokens) == (replicate, new_tokens)]
-            # The sampling decides whether thinking goes on, because it knows the budget.
+            # The sampling decides whether thinking continues, because it knows the budget.
             params = role.params.model_copy(update={"max_new_tokens": new_tokens})
             asked = replace(role, params=params, thinking_limit=1)
             found = asked.ask([wanted[k].prompt for k in places], schema=FEATURES_SCHEMA, replicate=replicate)

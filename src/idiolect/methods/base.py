@@ -37,7 +37,7 @@ BASELINES = (UNPERSONALIZED, BASELINE)
 ADAPTER_METHOD = "dep"
 """The method whose adapter ``fit`` trains; used wherever there is an adapter."""
 DEFAULT_METHODS = ("pag", "dpl", "drp")
-"""Evaluated with the baselines if the settings say nothing else."""
+"""Evaluated with the baselines by default."""
 
 RoleName = Literal["extractor", "validator", "summarizer", "generator"]
 """A role, as a field of ``DifferenceConfig``."""

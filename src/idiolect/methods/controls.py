@@ -90,7 +90,7 @@ class WrongUser:
 
     Args:
         contexts: Where the right contexts come from.
-        seed: Of who stands in for whom.
+        seed: Seed of the mismatched users.
     """
 
     def __init__(self, contexts: Contexts, *, seed: int) -> None:
@@ -166,7 +166,7 @@ def _donor(context: Context, contexts: Sequence[Context], ring: Sequence[int]) -
 
 
 def _strange(donor: Context, context: Context) -> bool:
-    """Whether the donor's history says nothing about the sample's item."""
+    """Whether the donor did not review the sample's item."""
     return all(entry.review.item != context.sample.item for entry in donor.entries)
 
 
@@ -222,7 +222,7 @@ def with_vectors(contexts: ContextBuilder, vectors: Vectors, *, catalogue: Catal
         contexts: Bring the right vectors.
         vectors: What to fill in.
         catalogue: For ``shuffled_peers``; not asked otherwise.
-        seed: Of which peer group stands in, for ``shuffled_peers``.
+        seed: Seed of the other peer group, for ``shuffled_peers``.
     """
     if vectors == "his_twice":
         return HisTwice(contexts)
@@ -257,7 +257,7 @@ class ShuffledPeers:
     Args:
         contexts: Where the right contexts come from.
         catalogue: See ``Catalogue``; read when first needed.
-        seed: Of which item stands in.
+        seed: Seed of the other item.
 
     Raises:
         ConfigError: The contexts bring no vectors.
@@ -274,7 +274,7 @@ class ShuffledPeers:
         """The samples with their own entries, each difference taken to another item's peers.
 
         Raises:
-            InputError: There is no other item whose peers could stand in.
+            InputError: No other item has peers.
         """
         return [self._to_wrong_groups(context) for context in self._contexts.build(samples)]
 
@@ -405,7 +405,7 @@ class WrongUsers:
 
     Args:
         states: Of the right users.
-        seed: Of who stands in for whom.
+        seed: Seed of the mismatched users.
     """
 
     def __init__(self, states: ProfileStates, *, seed: int) -> None:

@@ -23,7 +23,7 @@ MAX_HISTORY = 512
 class PPlug(SoftPromptMethod):
     """Encode the task, attend to the user's past reviews, project, write after ``[I; P]``.
 
-    With ``past_texts`` of the adapter's configuration, the best past reviews also stand in the prompt as text (the
+    With ``past_texts`` of the adapter's configuration, the best past reviews are also in the prompt as text (the
     paper's PPlug + retrieval). Arguments are those of ``SoftPromptMethod``.
     """
 

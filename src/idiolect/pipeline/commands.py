@@ -214,7 +214,7 @@ def run_fit(
     """Fit an adapter (and its trained controls) on a split of a store.
 
     Under ``torchrun`` each process fits its share of every batch, and the first one alone writes. With
-    ``initial`` training goes on from another fit's adapters.
+    ``initial`` training continues from another fit's adapters.
 
     Raises:
         ConfigError: A setting is wrong, the backend has no weights to train against, or ``folder`` holds other files.

@@ -64,7 +64,7 @@ class Data:
         self._snapshots: dict[Phase, Snapshot] = {}
 
     def snapshot(self, phase: Phase) -> Snapshot:
-        """What is visible in a phase; built where there is none that fits."""
+        """What is visible in a phase; built if no existing one fits."""
         if phase not in self._snapshots:
             self._snapshots[phase] = self._once(lambda: self._open(phase) or self._build(phase))
         return self._snapshots[phase]

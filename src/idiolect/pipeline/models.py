@@ -37,7 +37,7 @@ class Models:
 
     Args:
         own: The run's model.
-        sampling: How the run samples where a role says nothing else.
+        sampling: Sampling of the run, unless a role has its own.
         cache: File of recorded answers, for E, V, S and a G of its own; None: none are kept.
     """
 
@@ -121,7 +121,7 @@ def make_comparisons(reader: ReviewReader, config: DifferenceConfig, encoder: En
 
 
 def make_norms(reader: KnownUsers, config: DifferenceConfig, *, seed: int = 0) -> Norms | None:
-    """How some users, drawn at random, write; None where there are not two reviews in English to be seen."""
+    """How some users, drawn at random, write; None without at least two reviews in English."""
     users = sorted(reader.peers())
     drawn = np.random.default_rng([seed, 17]).permutation(len(users))[: config.norm_users]
     texts = {review.text for place in sorted(drawn.tolist()) for review in reader.profile(users[place])}

@@ -85,7 +85,7 @@ class DifferenceConfig(Config):
 
     @property
     def asked(self) -> Mapping[str, RoleConfig]:
-        """The same, and the judge where there is one."""
+        """The same, and the judge if there is one."""
         return {**self.roles, **({} if self.judge is None else {"judge": self.judge})}
 
     @property

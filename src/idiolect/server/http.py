@@ -115,7 +115,7 @@ class ApiError(Exception):
 
 
 def api_error(error: Exception) -> ApiError:
-    """The refusal that stands for any error."""
+    """The API error for any exception."""
     if isinstance(error, ApiError):
         return error
     if isinstance(error, RequestValidationError):

@@ -28,7 +28,7 @@ class ServerConfig(Config):
     data: Path = Path("idiolect-data")
     """Folder of the API keys and, unless ``store`` says otherwise, of the tenants' stores."""
     store: str = ""
-    """Path or database URL of a tenant's store; ``{tenant}`` stands for its name. Without ``{tenant}`` there is one
+    """Path or database URL of a tenant's store; ``{tenant}`` is replaced by its name. Without ``{tenant}`` there is one
     tenant, ``default``. Empty: ``<data>/tenants/{tenant}/store.db``."""
     key: str = Field(default="", repr=False)
     """An API key of the tenant ``default`` with all scopes, known from the start; empty: only keys that were made."""

@@ -339,7 +339,7 @@ class Voices:
         Args:
             tenant: Whose store.
             voice: Whose voice.
-            query: What the client asks for; stands for the item, if none is named.
+            query: What the client asks for; replaces the item, if none is named.
             sampling: Changes of the sampling settings.
 
         Raises:

@@ -202,10 +202,11 @@ class Adapter(SavedAdapter):
 
     def scale_units(self, factors: Mapping[int, float]) -> None:
         """See ``SavedAdapter.scale_units``; losses and statistics see the code as it is."""
-        source = self._with_units()
-        source.unit_factors = None
-        if not factors:
+        if not factors:  # also for a constant, which has no units
+            if isinstance(self.source, SoftPromptEncoder):
+                self.source.unit_factors = None
             return
+        source = self._with_units()
         scale = torch.ones(self.config.width)
         for unit, factor in factors.items():
             if not 0 <= unit < self.config.width:

@@ -87,7 +87,7 @@ class SavedAdapter(nn.Module):
         """Write ``config.json``, ``adapter.safetensors`` and ``README.md``; nothing is pickled.
 
         Args:
-            folder: Made where absent.
+            folder: Created if absent.
             provenance: What the adapter was made from and measured at (backbone and revision, encoder, data,
                 visibility, cold-start scope, metrics), for the README.
             weights: The state to write; None: the adapter's own (sharded training gathers it first).

@@ -200,7 +200,7 @@ def _write_remedy(said: str) -> str:
         return "another process is writing; try again when it has finished"
     if "full" in said:
         return "make room on the disk, and run the same again"
-    if "disk I/O" in said:  # also where there is no room for the log's index
+    if "disk I/O" in said:  # also if there is no space for the log's index
         return "make room on the disk if it is full, or check it, and run the same again"
     if "readonly" in said:
         return _COPY
@@ -245,7 +245,7 @@ def _remedy(said: str, url: sa.URL) -> str:
         return _DAMAGED
     if "full" in said:
         return "make room on the disk, and run the same again"
-    if "disk I/O" in said:  # also where there is no room for the log's index
+    if "disk I/O" in said:  # also if there is no space for the log's index
         return "make room on the disk if it is full, or check it, and run the same again"
     return "make its folder first, or check that you may write there" if "unable to open" in said else _HINT
 

@@ -2,8 +2,8 @@
 
 A backbone that is to be steered by prompts must have read such prompts. Every review becomes one document an epoch, in
 a method's format drawn at random, with a random number of the same user's earlier reviews as history. With
-annotations of users (a sandbox world's ground truth), the formats with a profile are used too, and words stand in
-place of virtual tokens, so that a backbone learns that what stands there says how to write.
+annotations of users (a sandbox world's ground truth), the formats with a profile are used too, and words replace
+virtual tokens, so that a backbone learns to follow what is in their place.
 """
 
 from __future__ import annotations
@@ -104,7 +104,7 @@ class DocumentConfig(Config):
     grouped_share: float = Field(default=0.0, ge=0, le=1)
     """Share of the ``dep`` documents in the grouped layout (``prompt.layout``)."""
     virtual_token_words: float = Field(default=0.7, ge=0, le=1)
-    """Share of the documents with virtual tokens in which words stand in their place, if there are annotations."""
+    """Share of the documents with virtual tokens in which words replace them, if there are annotations."""
     description_chars: int = Field(default=1000, ge=0)
     """Longest item description (``prompt.description_chars``)."""
 
@@ -179,7 +179,7 @@ def encoded_documents(
 ) -> Iterator[EncodedDocument]:
     """Every review as a document of at most ``max_tokens`` tokens (a longer answer is cut).
 
-    A virtual token without words stands in the text as a padding token: the format is learned, no vector is.
+    A virtual token without words is a padding token in the text: the format is learned, but no vectors.
     """
     for document in documents(reviews, items, config, rng, annotations):
         shown = tokenizer.encode(document.prompt).ids

@@ -84,7 +84,7 @@ def open_seed(folder: Path, seed: int, config: StudyConfig, encoder: Encoder, *,
 def fit_arm(
     world: SeedWorld, llm: TransformersLLM, config: StudyConfig, arm: Arm, *, progress: bool = False
 ) -> dict[str, FitReport]:
-    """Fit an arm's adapters, on from another arm's where it says so; what is fitted is not fitted again."""
+    """Fit an arm's adapters, from another arm's if it names one; finished fits are not repeated."""
     return fit(
         world.data(config.settings_of(arm)),
         llm,

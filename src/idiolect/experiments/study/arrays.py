@@ -2,7 +2,7 @@
 
 The codes that a fitted adapter's autoencoder gives vectors: ``z_his`` and ``z_diff``.
 
-Which reviews stand for a user, and which peers they are compared with, where not all are taken.
+Which reviews of a user are averaged, and which peers they are compared with, if not all.
 """
 
 from __future__ import annotations
@@ -150,7 +150,7 @@ def adapter_codes(folder: Path) -> SAECodes:
 
 
 class Anchors(NamedTuple):
-    """Reviews that stand for their users."""
+    """The averaged reviews of users."""
 
     users: np.ndarray
     """int64 (n_users,): who has enough of them, ascending."""

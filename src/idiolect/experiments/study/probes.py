@@ -64,7 +64,7 @@ class Point:
     users: int
     """Who was probed: all with enough reviews that have peers."""
     anchors: int
-    """Reviews averaged to stand for a user."""
+    """Reviews averaged per user."""
     peers: int | None
     """Most peers a review was compared with; None: all."""
     mean_peers: float
@@ -79,7 +79,7 @@ class Point:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ProbeResults:
-    """All curves; the points of a curve stand in the order of its settings."""
+    """All curves; the points of a curve are in the order of its settings."""
 
     encoder: str
     codes: str | None
@@ -141,7 +141,7 @@ class ProbeConfig(Config):
     curve_users: int = Field(default=400, ge=20)
     """Users of the worlds that are made anew for confounding and noise."""
     anchors: tuple[int, ...] = Field(default=(1, 2, 4, 8), min_length=1)
-    """Reviews averaged to stand for a user. Users with fewer than the most of these are left out everywhere."""
+    """Reviews averaged per user. Users with fewer than the most of these are left out everywhere."""
     peers: tuple[int, ...] = (1, 2, 4, 8, 16)
     """Peers a review is compared with; all of them is always the last point."""
     confounding: tuple[float, ...] = (0.0, 0.5, 1.0, 1.5)
@@ -179,7 +179,7 @@ def run_probes(
     Args:
         world: The main world; its number of users is the configuration's.
         encoder: Of the reviews' texts.
-        cache: A folder, made where absent: vectors a world, one JSON a point.
+        cache: A folder, created if absent: vectors a world, one JSON a point.
         config: Which probes; None: the defaults.
         codes: Gives ``z_his`` and ``z_diff``; None: these inputs are left out.
         say: Told of every point.
@@ -225,7 +225,7 @@ def measure(
     Args:
         arrays: The world.
         config: Draws, folds, resamples and seed.
-        anchors: Reviews averaged to stand for a user, at most ``config.most_anchors``.
+        anchors: Reviews averaged per user, at most ``config.most_anchors``.
         peers: Most peers of a review; None: all.
         codes: Gives ``z_his`` and ``z_diff``.
 

@@ -46,7 +46,7 @@ def run_study(folder: Path, config: StudyConfig, *, jobs: int = 1, say: Say) -> 
         folder: Gets a folder a seed, ``study.json``, ``report.md`` and the figures.
         config: The study.
         jobs: Seeds that are run at once, each in a process of its own.
-        say: Told what happens, a line a step.
+        say: Called with one line per step.
 
     Raises:
         ConfigError: ``folder`` holds another study or other files, or the sanity check fails.

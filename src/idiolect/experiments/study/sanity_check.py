@@ -136,7 +136,7 @@ def run_sanity_check(
 def _fit(
     world: SeedWorld, llm: TransformersLLM, config: StudyConfig, contexts: OracleVectors, *, progress: bool
 ) -> Adapter:
-    """A soft prompt of the true effects: projected as they are, for there is nothing to refine."""
+    """A soft prompt of the true effects: projected without refinement."""
     settings = config.settings.model_copy(
         update={"prompt": config.settings.prompt.model_copy(update={"with_text": False})}
     )

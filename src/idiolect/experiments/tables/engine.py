@@ -100,10 +100,10 @@ class Bench:
     """The folder that tables share: a store with its split, adapters and outputs by what they depend on.
 
     Args:
-        folder: Made where it does not exist; an interrupted run goes on there.
+        folder: Created if absent; an interrupted run is resumed there.
         profile: Which data, and how large.
         controls: Also run the rows' negative controls.
-        say: Told what happens, a line a step.
+        say: Called with one line per step.
         progress: Show bars.
 
     Raises:
@@ -296,7 +296,7 @@ def run_table(bench: Bench, name: str, spec: TableSpec, recipes: Path, *, say: S
         name: Of the table.
         spec: What it is made of.
         recipes: Folder of the specification's recipes.
-        say: Told what happens, a line a step.
+        say: Called with one line per step.
 
     Raises:
         ConfigError: Rows have different targets, or a setting is wrong.

@@ -121,7 +121,7 @@ def _samples(samples: Sequence[Record]) -> Iterator[str]:
 
 
 def _units(record: Record) -> Iterator[str]:
-    """What the units of an adapter's sparse code stand for (``explain.units``)."""
+    """What the units of an adapter's sparse code mean (``explain.units``)."""
     yield f"<h3>Units of the sparse code: {_text(record['adapter'])}</h3>"
     yield f"<p>{_text(record['reviews'])} reviews by {_text(record['users'])} users; units of the stream "
     yield f"{_text(record['stream'])}; detection is of same-item pairs of held-out users, 0.5 is chance.</p>"

@@ -268,7 +268,7 @@ def to_dict(found: Found) -> dict[str, Any]:
 
 
 def notes(found: Found, *, best: str, second: str) -> list[str]:
-    """What stands below a table."""
+    """The notes below a table."""
     one = next(iter(blocks(found)), None)
     seeds = found.profile.seeds
     lines = [

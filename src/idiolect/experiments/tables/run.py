@@ -36,7 +36,7 @@ class TableResult:
     files: tuple[Path, ...]
     """What was written: the formats, the figures and the report."""
     units: Mapping[str, Any] | None = None
-    """What the units of the last adapter with an autoencoder stand for; None: no row has one."""
+    """What the units of the last adapter with an autoencoder mean; None: no row has one."""
 
     def __repr__(self) -> str:
         return self.table()
@@ -78,7 +78,7 @@ def reproduce(
         changes: Laid on the profile (``{"settings": {"targets": {"max_test": 16}}}``).
         seeds: Instead of the profile's.
         controls: Also run every row's negative controls.
-        say: Told what happens, a line a step.
+        say: Called with one line per step.
         progress: Show bars.
 
     Raises:

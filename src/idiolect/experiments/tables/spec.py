@@ -98,7 +98,7 @@ class Profile(Config):
 
     name: ProfileName
     worlds: dict[str, WorldConfig] = Field(default_factory=dict)
-    """Made-up worlds by the data set that each stands for; empty: the published data."""
+    """Made-up worlds by the data set that each replaces; empty: the published data."""
     source: str = "hf://SnowCharmQ/DPL-main"
     """The published reviews, with their own train, validation and test targets: a folder, or a data set of the hub."""
     items: str = "hf://SnowCharmQ/DPL-meta"
