@@ -1,7 +1,7 @@
-"""What every request goes through: host and origin, body, key, rate and time; errors, logs and metrics.
+"""Processing of every request: checks of host, origin, body, key, rate and time; errors, logs and metrics.
 
-Errors have the form of OpenAI's on every route. Logs are JSON lines with the route's template instead of its path, and
-without anything that a user or a client wrote.
+Errors have OpenAI's form on every route. Logs are JSON lines with the route's template instead of the path, and without
+any text of users or clients.
 """
 
 from __future__ import annotations
@@ -50,7 +50,7 @@ MCP_PATH = "/mcp"
 METADATA_PATH = "/.well-known/oauth-protected-resource"
 """Where clients look up what a resource asks for (RFC 9728), the resource's path behind it."""
 PUBLIC = frozenset({"/", "/healthz", "/readyz", "/docs", "/openapi.json", METADATA_PATH, METADATA_PATH + MCP_PATH})
-"""Paths that answer without a key; they hold nothing of a tenant."""
+"""Paths that need no key; they contain no data of a tenant."""
 
 _log = logging.getLogger("idiolect.server")
 _TYPES = {401: "authentication_error", 403: "permission_error", 429: "rate_limit_error"}
@@ -81,11 +81,11 @@ ERRORS: dict[int | str, dict[str, Any]] = {
 
 
 class ApiError(Exception):
-    """A refusal, as OpenAI's clients read it.
+    """An error in OpenAI's form.
 
     Args:
-        status: Of HTTP.
-        message: What is wrong, in one line, without a user's text.
+        status: HTTP status.
+        message: The error in one line, without a user's text.
         code: For programs.
         param: The field that is wrong.
         headers: Further headers.
@@ -139,7 +139,7 @@ def api_error(error: Exception) -> ApiError:
 
 
 def where_of(error: Exception) -> dict[str, Any]:
-    """Kind and place of an error without its message, which may hold a user's text."""
+    """Type and place of an error without its message, which may contain a user's text."""
     frames = traceback.extract_tb(error.__traceback__)[-3:]
     return {"error": type(error).__name__, "at": [f"{frame.filename}:{frame.lineno}" for frame in frames]}
 
@@ -155,10 +155,10 @@ class Caller:
 
 
 class Allow:
-    """The dependency that lets a key with a scope in, and opens its tenant's store.
+    """The dependency that checks the key's scope and opens its tenant's store.
 
     Args:
-        scope: What the route needs.
+        scope: Scope of the route.
     """
 
     def __init__(self, scope: Scope) -> None:
@@ -168,13 +168,13 @@ class Allow:
         """The caller.
 
         Raises:
-            ApiError: The key has not the scope.
+            ApiError: The key lacks the scope.
         """
         key: ApiKey | None = request.scope.get("idiolect.key")
         if key is None:
             raise ApiError(401, "no valid API key", code="invalid_api_key")
         if self.scope not in key.scopes:
-            raise ApiError(403, f"the key has not the scope {self.scope}", code="missing_scope")
+            raise ApiError(403, f"the key lacks the scope {self.scope}", code="missing_scope")
         services: Services = request.app.state.services
         tenant = services.tenants.opened(key.tenant) or await run_in_threadpool(services.tenants.get, key.tenant)
         return Caller(key, tenant, request.scope["idiolect.trace"])
@@ -187,11 +187,11 @@ MayAdmin = Annotated[Caller, Depends(Allow("admin"))]
 
 
 class Gate:
-    """Lets so many requests to a model go on, has some wait, and refuses more.
+    """Limits concurrent requests to a model; some more wait, and others are refused.
 
     Args:
-        concurrency: At the same time.
-        waiting: That wait.
+        concurrency: Concurrent requests.
+        waiting: Waiting requests.
     """
 
     def __init__(self, concurrency: int, waiting: int) -> None:
@@ -199,7 +199,7 @@ class Gate:
 
     @asynccontextmanager
     async def __call__(self) -> AsyncIterator[None]:
-        """A place among the requests under way.
+        """A place among the concurrent requests.
 
         Raises:
             ApiError: Too many wait already.
@@ -222,7 +222,7 @@ class RateLimiter:
     Args:
         per_minute: Rate at which a bucket fills.
         burst: Its size.
-        now: Seconds of a clock that never goes back.
+        now: Monotonic clock, in seconds.
     """
 
     def __init__(self, per_minute: float, burst: int, now: Callable[[], float] = time.monotonic) -> None:
@@ -230,7 +230,7 @@ class RateLimiter:
         self._buckets: OrderedDict[str, tuple[float, float]] = OrderedDict()
 
     def wait(self, who: str) -> float:
-        """Take a token; 0, or the seconds after which there is one."""
+        """Take a token; return 0, or the seconds until there is one."""
         now = self._now()
         left, since = self._buckets.pop(who, (float(self._burst), now))
         left = min(self._burst, left + (now - since) * self._rate)
@@ -258,7 +258,7 @@ class Metrics:
 
 @dataclass(slots=True)
 class Services:
-    """What the routes share."""
+    """Shared state of the routes."""
 
     config: ServerConfig
     keys: ApiKeys
@@ -271,13 +271,13 @@ class Services:
 
 
 class Guard:
-    """The middleware around all routes, MCP included: whatever is not allowed ends here.
+    """The middleware around all routes, including MCP, which refuses what is not allowed.
 
     Args:
-        app: What is inside.
-        config: Limits and whom to trust.
+        app: The application.
+        config: Limits, trusted proxies and hosts.
         keys: The API keys.
-        metrics: Counts.
+        metrics: The metrics.
     """
 
     def __init__(self, app: ASGIApp, config: ServerConfig, keys: ApiKeys, metrics: Metrics) -> None:
@@ -367,7 +367,7 @@ class Guard:
         scope["idiolect.key"] = key
 
     async def _body(self, scope: Connection, receive: Receive) -> bytes:
-        """The whole body, if it is small enough and arrives in time."""
+        """The complete body, if it is small enough and arrives in time."""
         most = self.config.max_body_bytes
         stated = Headers(scope=scope).get("content-length", "0")
         if stated.isdecimal() and int(stated[:18]) > most:
@@ -431,7 +431,7 @@ def _host(header: str) -> str:
 
 
 def _replayed(body: bytes, receive: Receive) -> Receive:
-    """Gives a body that was read, and then whatever comes."""
+    """Replays a body that was read, then the further messages."""
     waiting = [body]
 
     async def replay() -> Message:
@@ -443,9 +443,9 @@ def _replayed(body: bytes, receive: Receive) -> Receive:
 
 
 class JsonLines(logging.Formatter):
-    """Log lines of the server as JSON; of other libraries only who logged and at which level.
+    """Log lines of the server as JSON; for other libraries only logger and level.
 
-    Arguments of messages are left out, because libraries put ids and texts into them.
+    Arguments of messages are left out, because they may contain ids and texts.
     """
 
     def format(self, record: logging.LogRecord) -> str:

@@ -191,7 +191,7 @@ class Tools:
         """The tenant of the key that a request came with.
 
         Raises:
-            ApiError: There is none, or it has not the scope.
+            ApiError: There is none, or it lacks the scope.
         """
         if self._local is not None:
             return self._local
@@ -199,7 +199,7 @@ class Tools:
         if token is None or token.subject is None:
             raise ApiError(401, "no valid API key", code="invalid_api_key")
         if scope not in token.scopes:
-            raise ApiError(403, f"the key has not the scope {scope}", code="missing_scope")
+            raise ApiError(403, f"the key lacks the scope {scope}", code="missing_scope")
         return self._services.tenants.get(token.subject)
 
 

@@ -1,7 +1,7 @@
-"""Who may do what, and where: API keys bound to tenants, and one store per tenant.
+"""API keys with scopes, bound to tenants; and one store per tenant.
 
-A key is ``idl_<id>_<secret>``. Only a SHA-256 digest of the secret is kept: it has 256 random bits, so that no salt
-and no slow hash is needed. Whatever is not a valid key of a tenant with the scope that a route asks for is refused.
+A key is ``idl_<id>_<secret>``. Only a SHA-256 digest of the secret is stored: the secret has 256 random bits, so no
+salt and no slow hash is needed.
 """
 
 from __future__ import annotations
@@ -68,8 +68,8 @@ class ApiKeys:
     """The keys of a server in an SQLite file that only its owner may read.
 
     Args:
-        path: Of the file, made if there is none.
-        master: A key of the tenant ``default`` with all scopes that is in no file; empty: there is none.
+        path: The file, created if absent.
+        master: A key of the tenant ``default`` with all scopes that is not in the file; empty: there is none.
     """
 
     def __init__(self, path: Path, *, master: str = "") -> None:
@@ -97,15 +97,15 @@ class ApiKeys:
 
         Args:
             tenant: Lower-case letters, digits and dashes.
-            scopes: What it may do.
-            days: After which it expires; None: never.
-            note: For people.
+            scopes: What the key may do.
+            days: Days until it expires; None: never.
+            note: A note for readers.
 
         Returns:
-            The key, and what a client sends; it cannot be shown again.
+            The key, and the text that a client sends, which cannot be shown again.
 
         Raises:
-            ConfigError: The tenant's name or a scope is none.
+            ConfigError: The tenant's name or a scope is invalid.
         """
         check_tenant(tenant)
         if not scopes or set(scopes) - set(SCOPES):
@@ -186,10 +186,10 @@ def _digest(secret: str) -> bytes:
 
 
 def check_tenant(name: str) -> None:
-    """Refuse what is no tenant's name, and so could lead out of the folder of stores.
+    """Check a tenant's name, which must not lead out of the folder of stores.
 
     Raises:
-        ConfigError: It is none.
+        ConfigError: It is invalid.
     """
     if not _TENANT.fullmatch(name):
         raise ConfigError(f"{name[:80]!r} is no name of a tenant", hint="lower-case letters, digits and dashes")
@@ -223,7 +223,7 @@ class _CachedMap:
 
 @dataclass(slots=True)
 class _Waiting:
-    """What a thread wants to add, and what became of it."""
+    """A thread's request to add reviews, and its result."""
 
     items: Sequence[Item]
     reviews: Sequence[Review]
@@ -236,12 +236,12 @@ class Tenant:
     """One tenant's store, kept open; threads share it.
 
     Args:
-        name: Of the tenant.
-        where: Path or URL of the store, made if there is none.
-        encoders: Make the vectors of new reviews.
+        name: Name of the tenant.
+        where: Path or URL of the store, created if absent.
+        encoders: Encode new reviews.
 
     Raises:
-        ConfigError: The store knows users by pseudonyms, whose key a server does not have.
+        ConfigError: The store has pseudonyms, whose key a server does not have.
     """
 
     def __init__(self, name: str, where: str, encoders: Sequence[Encoder]) -> None:
@@ -254,14 +254,14 @@ class Tenant:
         self._map = _CachedMap()
 
     def add(self, items: Sequence[Item], reviews: Sequence[Review], undated: Collection[ReviewId]) -> AddReport:
-        """Store items and reviews with their vectors in one transaction, together with what other threads add.
+        """Store items and reviews with their vectors in one transaction, together with those of other threads.
 
-        Whoever comes first encodes and commits everything that waits: one text costs as much as some dozen.
+        The first thread encodes and commits everything that waits, because a dozen texts take no longer than one.
 
         Args:
             items: Any number.
             reviews: Any number.
-            undated: Reviews whose time was not given: that of the same review in the store is theirs.
+            undated: Reviews without a given time, which keep the time of the same review in the store.
         """
         mine = _Waiting(items, reviews, frozenset(undated))
         self._queue.append(mine)
@@ -279,7 +279,7 @@ class Tenant:
         try:
             texts = [review.text for one in waiting for review in one.reviews]
             vectors = {encoder.name: encoder.encode(texts) for encoder in self.encoders} if texts else {}
-            # An answer that was lost comes again with another time, if the client gave none.
+            # A repeated request has another time, if the client gave none.
             undated = sorted({id for one in waiting for id in one.undated})
             times = {review.id: review.timestamp for review in self.store.reviews_if_known(undated)}
             batches, start = [], 0
@@ -316,12 +316,12 @@ class Tenant:
 
     @contextmanager
     def writing(self) -> Iterator[SqlStore]:
-        """The store, for one writer of this process at a time: waiting here is fairer than at the database's lock."""
+        """The store, for one writer of this process at a time; waiting here is fairer than at the database's lock."""
         with self._write:
             yield self.store
 
     def user(self, name: str) -> UserId | None:
-        """The id of a user, as it was given or as ids are stored; None if there is no review by them."""
+        """The stored id of a user; None if there is no review by the user."""
         return next((id for id in _ids(name) if self.store.wrote(id)), None)
 
     def profile(self, name: str) -> list[Review]:
@@ -341,7 +341,7 @@ class Tenant:
         self._map.drop()
 
     def embed(self) -> int:
-        """Compute the vectors of reviews that were ingested without; how many those were."""
+        """Compute the missing vectors of ingested reviews; return their number."""
         with self._write:
             return sum(embed_missing(self.store, encoder).embedded for encoder in self.encoders)
 
@@ -358,7 +358,7 @@ class Tenants:
     """The tenants' stores, each opened when it is first used.
 
     Args:
-        config: Where they are.
+        config: Location of the stores.
         encoders: Names of the encoders whose vectors every review has.
     """
 
@@ -372,10 +372,10 @@ class Tenants:
         return self._open.get(name)
 
     def get(self, name: str) -> Tenant:
-        """The tenant called ``name``, its store made if there is none.
+        """The tenant called ``name``; its store is created if absent.
 
         Raises:
-            ConfigError: There can be no tenant of this name.
+            ConfigError: The name is invalid.
         """
         check_tenant(name)
         with self._lock:

@@ -57,12 +57,12 @@ SHIPPED_ADAPTER = SANDBOX_BACKBONE.with_name("adapter")
 """The small adapter that ships with the package."""
 _TOY = "written by the toy model that ships with the package, which knows made-up reviews only: set endpoint or adapter"
 _BLOCK_CHARS = 24_000
-"""Of a system turn at most; the last past texts are left out beyond."""
+"""Longest system turn; the last past texts are left out."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Voice:
-    """Whose voice is asked for, about what, and how."""
+    """The user, the item and the options of a request."""
 
     user: str = ""
     """Empty: no user."""
@@ -73,13 +73,13 @@ class Voice:
     title: str = ""
     method: str = "auto"
     k: int | None = None
-    """Past texts that are shown; None: the setting."""
+    """Past texts in the prompt; None: the setting."""
     off: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Personalization:
-    """What was put into a request, and why not if nothing was."""
+    """The personalization of a request, or the reason why there is none."""
 
     method: str = UNPERSONALIZED
     personalized: bool = False
@@ -106,7 +106,7 @@ class Personalization:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Answer:
-    """What the model in this process wrote."""
+    """A text of the model in this process."""
 
     text: str
     truncated: bool
@@ -192,7 +192,7 @@ class PrivateReader(WrappedReader):
 
 
 class _NoAnswer:
-    """Answers nothing, so that a method ends with what it would have shown its writer."""
+    """A model without answers, so that a method stops at the prompt of its writer."""
 
     name = "none"
     supports: frozenset[Capability] = frozenset({"seed"})
@@ -220,7 +220,7 @@ class Voices:
     """Turns requests into prompts, and with a model in this process into texts.
 
     Args:
-        config: Of the server.
+        config: Settings of the server.
 
     Raises:
         ConfigError: The settings of the methods are wrong.
@@ -250,14 +250,14 @@ class Voices:
 
     @property
     def encoders(self) -> tuple[str, ...]:
-        """Whose vectors every review needs."""
+        """Encoders whose vectors every review needs."""
         used = [self.text, *([self.fitted] if self.fitted else [])]
         names = [name for one in used for name in (one.encoder, one.context.retriever_encoder) if name]
         return tuple(dict.fromkeys(names))
 
     @cached_property
     def methods(self) -> tuple[str, ...]:
-        """The methods that can be asked for."""
+        """The available methods."""
         kind = requirements(self.fitted.adapter_method).adapter if self.fitted else None
         return tuple(name for name in METHODS if requirements(name).adapter in (None, kind))
 
@@ -269,10 +269,10 @@ class Voices:
         return (self.fitted or self.text).backbone.model
 
     def chosen(self, method: str) -> str:
-        """The method that is meant.
+        """The method for a name, with ``auto`` resolved.
 
         Raises:
-            ConfigError: It is none, or needs an adapter and there is none.
+            ConfigError: There is no such method, or it needs an adapter and there is none.
         """
         if method == "auto":
             method = self.config.method
