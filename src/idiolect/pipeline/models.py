@@ -216,7 +216,8 @@ class MethodBuilder:
                 f"the adapter in {str(folder)!r} is of the kind {found.config.kind!r}, {name} needs {kind!r}",
                 hint="use it with the method that it was fitted for (--method auto)",
             )
-        found.scale_units(self._units)
+        if self._units:
+            found.scale_units(self._units)
         return found
 
 
