@@ -6,6 +6,7 @@ import importlib.util
 from pathlib import Path
 
 import pytest
+import torch
 
 # Test folders are no packages; the script of the distributed test imports the same file by its path.
 _spec = importlib.util.spec_from_file_location("toy", Path(__file__).with_name("toy.py"))
@@ -23,3 +24,12 @@ def examples():
 @pytest.fixture(scope="session")
 def make_adapter():
     return _toy.toy_adapter
+
+
+@pytest.fixture(autouse=True)
+def one_thread():
+    """Small models are faster on one thread, and the sums do not depend on the machine."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)

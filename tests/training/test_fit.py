@@ -29,14 +29,6 @@ WITHOUT_TOKENS = Example(
 QUICK = {"batch_size": 8, "learning_rate": 5e-3, "bf16": "off", "log_every": 2, "max_steps": 6, "every": 3}
 
 
-@pytest.fixture(autouse=True)
-def one_thread():
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
-
-
 def states_equal(one, other, **tolerance):
     for name, tensor in one.state_dict().items():
         torch.testing.assert_close(tensor, other.state_dict()[name], **tolerance)

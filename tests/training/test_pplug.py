@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 
 import numpy as np
-import pytest
 import torch
 
 from idiolect.softprompt.config import PPlugConfig, UserInputs
@@ -17,14 +16,6 @@ from idiolect.training.fit import fit_adapter
 
 D_IN = 8
 QUICK = {"batch_size": 8, "learning_rate": 5e-3, "bf16": "off", "log_every": 2}
-
-
-@pytest.fixture(autouse=True)
-def one_thread():
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
 
 
 def toy(n, seed=0):

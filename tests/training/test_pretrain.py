@@ -45,14 +45,6 @@ REVIEWS = [
 ITEMS = {ItemId(f"i{k}"): Item(id=ItemId(f"i{k}"), title=f"Thing {k}") for k in range(3)}
 
 
-@pytest.fixture(autouse=True)
-def one_thread():
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
-
-
 def run(folder, config=CONFIG, reviews=REVIEWS, **options):
     return pretrain(reviews, ITEMS, config=config, folder=folder, progress=False, **options)
 
