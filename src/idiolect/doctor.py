@@ -71,14 +71,14 @@ def examine_store(store: str) -> list[Check]:
     from idiolect.store.sql import SqlStore
 
     with SqlStore(store, create=False) as database:
-        findings = database.check()
+        results = database.check()
         holds = f"{database.counts().reviews} reviews, fingerprint {database.fingerprint()}"
         removed = remove_abandoned(database.outputs())
     checks = [Check(name="store", ok=True, detail=holds)]
     if removed:
         detail = f"removed what killed processes left: {', '.join(map(str, removed))}"
         checks.append(Check(name="unfinished", ok=True, detail=detail))
-    return [*checks, *(Check(name=f.name, ok=f.ok, detail=f.detail, remedy=_REMEDIES[f.name]) for f in findings)]
+    return [*checks, *(Check(name=f.name, ok=f.ok, detail=f.detail, remedy=_REMEDIES[f.name]) for f in results)]
 
 
 def _extra(name: str, use: str, modules: tuple[str, ...]) -> Check:

@@ -1,6 +1,6 @@
 """What fitting and evaluating would take, before any weight is loaded: memory item by item, tokens, hours on a device.
 
-Every figure is a product that is shown beside it. Memory is an upper bound at the settings' token budgets, without the
+Every figure is shown with its arithmetic. Memory is an upper bound at the settings' token budgets, without the
 allocator's slack; hours assume the utilisation that is stated, so they are a scale, not a promise.
 """
 

@@ -183,7 +183,7 @@ def test_texts_of_cp1252_read_as_latin1_are_counted(tmp_path: Path) -> None:
     path.write_text(path.read_bytes().decode("latin-1"), encoding="utf-8")  # what iconv -f LATIN1 does
     report = ingest_files(path, store=str(tmp_path / "s.db"))
     assert report.stored.reviews_added == 3
-    assert report.record()["noted"] == {CONTROLS: 1}
+    assert report.record()["suspicious"] == {CONTROLS: 1}
     assert "1 rows stored with control characters U+0080 to U+009F" in report.text()
     assert "CP1252" in report.text()
 

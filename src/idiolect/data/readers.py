@@ -114,7 +114,7 @@ class RecordFile(Generic[T]):
         self._max_rejects = max_rejects
         self._read = 0
         self._rejected: Counter[str] = Counter()
-        self._noted: Counter[str] = Counter()
+        self._suspicious: Counter[str] = Counter()
         self._lost: dict[tuple[str, str], LostField] = {}
         self._stopped = False
 
@@ -124,7 +124,7 @@ class RecordFile(Generic[T]):
         Raises:
             InputError: A file is cut short or damaged.
         """
-        self._read, self._rejected, self._noted, self._stopped = 0, Counter(), Counter(), False
+        self._read, self._rejected, self._suspicious, self._stopped = 0, Counter(), Counter(), False
         self._lost = {}
         for part in self.parts:
             for row in self._counted(part):
@@ -139,7 +139,7 @@ class RecordFile(Generic[T]):
                 else:
                     self._note(gone, part, row)
                     if _holds_controls(record):
-                        self._noted[CONTROLS] += 1
+                        self._suspicious[CONTROLS] += 1
                     yield record
 
     def located(self) -> Iterator[Located[T]]:
@@ -183,7 +183,7 @@ class RecordFile(Generic[T]):
             accepted=accepted,
             rejected=dict(self._rejected),
             stopped=self._stopped,
-            noted=dict(self._noted),
+            suspicious=dict(self._suspicious),
             lost_fields=tuple(self._lost.values()),
         )
 

@@ -72,7 +72,7 @@ class ReadSummary:
     """Optional fields that accepted rows lack because their cell could not be read."""
     stopped: bool = False
     """Whether reading ended early, because too many were rejected."""
-    noted: Mapping[str, int] = field(default_factory=dict)
+    suspicious: Mapping[str, int] = field(default_factory=dict)
     """Number of accepted rows that look damaged, by what they hold."""
 
     @property
@@ -103,7 +103,7 @@ REMEDIES: Mapping[str, str] = {
 mistaken."""
 
 CONTROLS = "control characters U+0080 to U+009F"
-NOTED: Mapping[str, str] = {
+SUSPICIOUS: Mapping[str, str] = {
     CONTROLS: "CP1252 read as Latin-1 loses quotes and dashes; convert the original: iconv -f CP1252 -t UTF-8"
 }
 """What to do about accepted rows that look damaged."""

@@ -143,7 +143,7 @@ class Ticks:
 
     @property
     def found(self) -> bool:
-        """Whether they are, as far as was noted."""
+        """Whether they are, for the values so far."""
         return self._ticks > self._read and not self._others
 
 

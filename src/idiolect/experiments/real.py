@@ -154,7 +154,7 @@ def choose_filters(reviews: pl.DataFrame, items: pl.DataFrame, enough: int) -> d
 def choose_sizes(texts: Sequence[str], descriptions: Sequence[str], k: int) -> Sizes:
     """Budgets for prompts of ``k`` past reviews and for a review, in tokens of a tokenizer trained on the texts.
 
-    An item's description gets at most the room of two reviews, so that long descriptions beside short reviews do not
+    An item's description gets at most the room of two reviews, so that long descriptions with short reviews do not
     take most of what a small backbone reads.
 
     Args:

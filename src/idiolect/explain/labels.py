@@ -85,7 +85,7 @@ def read_words(texts: Sequence[str], users: np.ndarray, *, min_users: int) -> Wo
 def make_labels(words: Words, strong: np.ndarray, weak: np.ndarray, items: np.ndarray, *, size: int) -> list[Label]:
     """The label of every unit: its words by the z of their log odds between strong and weak reviews of the same items.
 
-    Within an item both kinds weigh the same, as many as there are of the rarer, so that no item's topic is a label.
+    Within an item both kinds have the same weight, the number of the rarer, so that no item's topic is a label.
 
     Args:
         words: Of n texts.

@@ -33,7 +33,7 @@ _FDR_LEVEL = 0.1
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Departure:
+class StyleDeviation:
     """A measure on which a text is unlike the user's own texts."""
 
     measure: str
@@ -65,7 +65,7 @@ class Likeness:
     """Probability that a text of the user scores higher than one of another; 0.5 is chance."""
     n_own: int = 0
     n_others: int = 0
-    departures: tuple[Departure, ...] = ()
+    departures: tuple[StyleDeviation, ...] = ()
     """Where the text is least like the user, the largest first."""
 
     def record(self) -> dict[str, Any]:
@@ -131,7 +131,7 @@ def _score(own: Sequence[str], others: Sequence[str], weights: np.ndarray, text:
 
 def _departures(
     text: str, own: Sequence[str], reviews: Sequence[Review], peers: Sequence[Sequence[Review]], most: int = 3
-) -> tuple[Departure, ...]:
+) -> tuple[StyleDeviation, ...]:
     values = measure([*own, *(review.text for of_item in peers for review in of_item), text])
     items = [*range(len(reviews)), *(k for k, of_item in enumerate(peers) for _ in of_item)]
     sd = within_item_sd(values[:-1], np.array(items, dtype=np.int64))
@@ -139,7 +139,7 @@ def _departures(
     effect = np.divide(values[-1] - mean, sd, out=np.zeros(len(sd)), where=sd > 0)
     places = [int(k) for k in np.argsort(-np.abs(effect), kind="stable")[:most] if abs(effect[k]) >= 1]
     return tuple(
-        Departure(
+        StyleDeviation(
             measure=MEASURES[k].name,
             phrase=MEASURES[k].more if effect[k] > 0 else MEASURES[k].less,
             text=float(values[-1, k]),

@@ -56,7 +56,7 @@ class VllmServerLLM:
         history_tokens: See ``PromptTokenizer``.
         stops: Ids that end a text by the model's own settings.
         template_arguments: See ``prompts.tokenization.chat_template_parts``.
-        thinking: How thoughts are told from answers.
+        thinking: How thinking is separated from answers.
         cache_salt: Prompts of another salt share no cached blocks with these.
     """
 
@@ -148,7 +148,7 @@ class VllmServerLLM:
 
     @property
     def identity(self) -> str:
-        """What its answers depend on beside prompt and parameters: what a record of them is kept under."""
+        """What answers depend on, except prompt and parameters; part of the cache keys."""
         limits = {"max_prompt_tokens": self.prompts.max_tokens, "history_tokens": self.prompts.history_tokens}
         how = own_identity(self.prompts, self._thinking)
         return json.dumps({"backend": "vllm-server", "model": self.name, **limits, **how}, sort_keys=True, default=str)

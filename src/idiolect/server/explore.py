@@ -91,7 +91,7 @@ def get_evidence(
     caller: MayRead,
     difference: Annotated[str, Query(max_length=64, description="Name of a measure.")],
 ) -> dict[str, Any]:
-    """The user's value on every compared item beside the others' mean, and how many of them lie above and below."""
+    """The user's value and the others' mean on every compared item, and how many of the others are above and below."""
     services = _services(request)
     config = services.config
     least = ExplainConfig(min_peers=config.min_peers)

@@ -97,7 +97,7 @@ def _places(source: Path) -> dict[str, Path]:
     try:
         if index.is_file():
             shards = read_json(index)["weight_map"]
-            # A shard lies beside its index: a path in it would lead elsewhere.
+            # A shard is in the folder of its index: a path in it would lead elsewhere.
             return {name: source / Path(shards[name]).name for name in NAMES if name in shards}
         if not one.is_file():
             raise NotFoundError(f"no {_WEIGHTS} in {str(source)!r}", hint=f"{_GET}; pickled weights are not read")

@@ -56,14 +56,14 @@ def check_store(connection: sa.Connection) -> list[Finding]:
         "categories": _category_sums,
         "erasures": _erasures,
     }
-    findings = []
+    results = []
     for name, look in looks.items():
         try:
             wrong = look(connection)
         except DBAPIError as error:
             wrong = f"cannot be read: {' '.join(str(error.orig).split())}"
-        findings.append(Finding(name=name, ok=not wrong, detail=wrong or _GOOD[name]))
-    return findings
+        results.append(Finding(name=name, ok=not wrong, detail=wrong or _GOOD[name]))
+    return results
 
 
 _GOOD = {

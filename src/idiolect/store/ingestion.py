@@ -18,7 +18,7 @@ from idiolect.data.files import STDIN_NAME, cleaning_up, printable, real_path, s
 from idiolect.data.parts import STDIN, Parts, default_rejects
 from idiolect.data.readers import ItemFile, Located, OnReject, RecordFile, ReviewFile, open_items, open_reviews
 from idiolect.data.records import Columns, clean_id, digest_id
-from idiolect.data.rejects import NOTED, REMEDIES, LostField, ReadSummary, Rejected, RejectsWriter
+from idiolect.data.rejects import REMEDIES, SUSPICIOUS, LostField, ReadSummary, Rejected, RejectsWriter
 from idiolect.data.times import FIRST_SECOND, LATEST
 from idiolect.encoders import Encoder, load_encoder
 from idiolect.errors import ConfigError, InputError, NotFoundError
@@ -227,7 +227,7 @@ class IngestReport:
             "read": self.reviews.read,
             "accepted": self.reviews.accepted,
             "rejected": dict(self.reviews.rejected),
-            "noted": dict(self.reviews.noted),
+            "suspicious": dict(self.reviews.suspicious),
             "lost_fields": [asdict(lost) for lost in self.reviews.lost_fields],
             "undated": self.undated,
             "dated_before_1973": self.early,
@@ -260,7 +260,9 @@ class IngestReport:
         summaries = [self.reviews, *([self.items] if self.items else [])]
         lines += [_lost_field_line(lost) for s in summaries for lost in s.lost_fields]
         lines += [f"{n} rows rejected: {reason}" for s in summaries for reason, n in s.rejected.items()]
-        lines += [f"{n} rows stored with {what}: {NOTED[what]}" for s in summaries for what, n in s.noted.items()]
+        lines += [
+            f"{n} rows stored with {what}: {SUSPICIOUS[what]}" for s in summaries for what, n in s.suspicious.items()
+        ]
         if stored.refused:
             lines.append(f"{len(stored.refused)} refused: {stored.refused[0][1]} (first: {stored.refused[0][0]})")
         lines += [f"they are listed in {path}" for path in (self.rejects, self.item_rejects) if path]

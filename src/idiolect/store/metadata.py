@@ -102,7 +102,7 @@ def _change_own_sums(connection: sa.Connection, user: UserId, *, sign: int) -> N
 _READERS_MS = 5_000
 """Milliseconds to wait for readers of other processes before the rewrite is left pending."""
 
-_noted = tables.meta.c.unscrubbed
+_state = tables.meta.c.unscrubbed
 
 
 def secure_vacuum(engine: sa.Engine) -> bool:
@@ -127,7 +127,7 @@ def secure_vacuum(engine: sa.Engine) -> bool:
         done = True
     if done and before % 2:
         with writing(engine) as connection:  # unless another process erased a user in the meantime
-            connection.execute(sa.update(tables.meta).where(_noted == before).values(unscrubbed=before - 1))
+            connection.execute(sa.update(tables.meta).where(_state == before).values(unscrubbed=before - 1))
     return done
 
 
@@ -147,7 +147,7 @@ def note_erasure(connection: sa.Connection) -> None:
 
 
 def _erasures(connection: sa.Connection) -> int:
-    return connection.execute(sa.select(_noted)).scalar_one()
+    return connection.execute(sa.select(_state)).scalar_one()
 
 
 def _vacuum_sqlite(engine: sa.Engine) -> bool:
