@@ -132,7 +132,7 @@ def page(browser, studio):
     """A page with the key of the studio's link; it fails if the console said anything, or a text became a script."""
     context = browser.new_context(viewport={"width": 1280, "height": 900})
     opened, said = context.new_page(), []
-    opened.set_default_timeout(15_000)
+    opened.set_default_timeout(60_000)
     opened.on("console", lambda line: said.append(line.text))
     opened.on("pageerror", lambda error: said.append(str(error)))
     opened.on("dialog", lambda dialog: (said.append(f"dialog {dialog.message}"), dialog.dismiss()))

@@ -19,6 +19,7 @@ from idiolect.experiments.demo import store_world
 from idiolect.sandbox.domain import WorldConfig
 from idiolect.server.export import MODULES, export_evaluations, script_of
 from idiolect.server.studio import page_files
+from idiolect.server.voice import SHIPPED_ADAPTER
 
 MANY = 100_000
 
@@ -40,6 +41,7 @@ def studio(start, world, tmp_path_factory, upstream):
     with ExitStack() as stack:
         endpoint = {"base_url": f"{upstream.address}/v1", "model": "m-1"}
         settings = {"store": str(world / "r.db"), "results": (world / "runs",), "endpoint": endpoint}
+        settings["adapter"] = SHIPPED_ADAPTER
         yield stack.enter_context(start(tmp_path_factory.mktemp("views"), **settings))
 
 
@@ -47,7 +49,7 @@ def studio(start, world, tmp_path_factory, upstream):
 def page(browser, studio):
     context = browser.new_context(viewport={"width": 1280, "height": 860})
     opened, said = context.new_page(), []
-    opened.set_default_timeout(15_000)
+    opened.set_default_timeout(60_000)
     opened.on("console", lambda line: "GL Driver" in line.text or said.append(line.text))
     opened.on("pageerror", lambda error: said.append(str(error)))
     opened.goto(f"{studio.url}/#key={studio.key}")
@@ -129,6 +131,41 @@ def test_a_hundred_thousand_users_are_drawn_and_found(page, studio):
     page.mouse.move(box["x"] + box["width"] / 2, box["y"] + box["height"] / 2)
     page.locator(".tip .name").wait_for()
     assert re.fullmatch(r"u\d+", page.inner_text(".tip .name"))
+
+
+def test_units_have_labels_users_and_sliders(page, studio, check_access):
+    go(page, studio, "units", ".units tbody tr")
+    assert page.locator(".units tbody tr").count() == 48
+    check_access(page)
+    page.locator(".units tbody a").first.click()
+    page.get_by_role("heading", name="Who has it").wait_for()
+    assert page.locator(".near a").count() > 3
+    page.get_by_text("Texts of several users are not shown on this server").wait_for()
+    check_access(page)
+    page.get_by_role("link", name="Colour the map by it").click()
+    page.get_by_role("columnheader", name="unit").wait_for()
+    go(page, studio, "person?user=s9-u00003", ".reviewlist")
+    page.get_by_text("Steer DEP").click()
+    page.get_by_label("all units: strength of the code").wait_for()
+    assert page.locator(".sliders input").count() > 2
+    check_access(page)
+
+
+def test_a_steered_text_is_another_one(studio):
+    ask = {"user": "s9-u00003", "item": "s9-i00001", "method": "dep", "max_tokens": 24, "seed": 1}
+    with studio.http() as http:
+        texts = [
+            http.post("/v1/write", json={**ask, "units": units}).json()["text"]
+            for units in ({}, {}, {str(k): 0 for k in range(48)})
+        ]
+        refused = http.post("/v1/write", json={**ask, "method": "rag", "units": {"1": 0}})
+        unknown = http.post("/v1/write", json={**ask, "units": {"48": 0}})
+        assert http.get("/v1/map/columns", params={"name": "unit:48"}).status_code == 400
+        top = http.get("/v1/units/unit", params={"number": 3}).json()["top"]
+    assert texts[0] == texts[1] != texts[2]
+    assert (refused.status_code, unknown.status_code) == (400, 400)
+    assert top
+    assert not any("text" in one or "peer_text" in one for one in top)
 
 
 def test_an_evaluation_leads_from_the_table_to_a_prompt(page, studio, check_access):

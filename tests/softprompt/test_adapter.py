@@ -109,6 +109,15 @@ def test_statistics_of_a_stream_without_rows_are_the_identity():
     assert ours.source.standardiser.mean[1].eq(0).all()
 
 
+def test_scaling_no_units_does_nothing_to_any_kind():
+    for settings in ({}, {"kind": "constant"}, {"refine": "none"}):
+        made = adapter(**settings)
+        made.scale_units({})
+        if settings:
+            with pytest.raises(ConfigError, match="no autoencoder"):
+                made.scale_units({0: 2.0})
+
+
 def test_topk_keeps_k_units():
     code = adapter(activation="topk", k=2, d_sae=8).source.sae.feature_acts(torch.randn(20, 12))
     assert ((code > 0).sum(dim=1) <= 2).all()

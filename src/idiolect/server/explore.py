@@ -21,12 +21,13 @@ from idiolect.explain.card import ExplainConfig
 from idiolect.explain.evidence import evidence
 from idiolect.explain.marking import stretches
 from idiolect.explain.people_map import strongest
-from idiolect.methods.base import requirements
+from idiolect.methods.base import ADAPTER_METHOD, requirements
 from idiolect.registry import suggest
-from idiolect.server.http import ERRORS, MayRead, Services
+from idiolect.server.http import ERRORS, Caller, MayRead, Services
 from idiolect.server.rest import UserQuery, known_user
 from idiolect.server.settings import DEFAULT_TENANT
-from idiolect.server.voice import SHIPPED_ADAPTER, PrivateReader
+from idiolect.server.units import Units
+from idiolect.server.voice import SHIPPED_ADAPTER, PrivateReader, Voices
 from idiolect.version import __version__
 
 router = APIRouter(prefix="/v1", responses=ERRORS)
@@ -64,11 +65,17 @@ def get_overview(request: Request, caller: MayRead) -> dict[str, Any]:
         "default_method": voices.chosen("auto"),
         "model": voices.model_name,
         "toy": voices.upstream is None and voices.adapter == SHIPPED_ADAPTER,
+        "units": _has_units(voices),
         "min_peers": config.min_peers,
         "show_peers": config.show_peers,
         "scopes": sorted(caller.key.scopes),
         "results": bool(config.results) and sees_results,
     }
+
+
+def _has_units(voices: Voices) -> bool:
+    """Whether the adapter may have a sparse code; looking at it loads torch, which the overview does not."""
+    return voices.adapter is not None and voices.fitted is not None and voices.fitted.adapter_method == ADAPTER_METHOD
 
 
 @router.get("/users", tags=["explore"], summary="Find users")
@@ -166,15 +173,51 @@ def get_map(request: Request, caller: MayRead) -> dict[str, Any]:
 def get_map_column(
     request: Request,
     caller: MayRead,
-    name: Annotated[str, Query(max_length=64, description="x, y, items or a measure.")],
+    name: Annotated[str, Query(max_length=64, description="x, y, items, a measure, or unit:NUMBER.")],
 ) -> Response:
     """One little-endian 32-bit float per user: a coordinate, the number of compared items, or an effect."""
     people = caller.tenant.people(_services(request).config.min_peers)
+    if name.startswith("unit:"):
+        return _floats(_units(request, caller).column(_number(name), people.users))
     special = {"x": people.points[:, 0], "y": people.points[:, 1], "items": people.n_items}
     if name not in special and name not in NAMES:
         raise ConfigError(f"unknown column {name!r}", hint=suggest(name, (*special, *NAMES)))
     column = special[name] if name in special else people.effects[:, NAMES.index(name)]
+    return _floats(column)
+
+
+def _floats(column: np.ndarray) -> Response:
     return Response(np.ascontiguousarray(column, dtype="<f4").tobytes(), media_type="application/octet-stream")
+
+
+def _number(name: str) -> int:
+    digits = name.removeprefix("unit:")
+    return int(digits) if digits.isdecimal() and len(digits) < 8 else -1
+
+
+def _units(request: Request, caller: Caller) -> Units:
+    adapter = _services(request).voices.adapter
+    if adapter is None:
+        raise ConfigError("the server has no adapter, and so no units", hint="set adapter")
+    return caller.tenant.units(adapter)
+
+
+@router.get("/units", tags=["explore"], summary="The units of the adapter's code")
+def list_units(request: Request, caller: MayRead) -> dict[str, Any]:
+    """With their statistics on the tenant's reviews, and labels for those that change soft prompts most."""
+    return _units(request, caller).listed()
+
+
+@router.get("/units/unit", tags=["explore"], summary="One unit")
+def get_unit(request: Request, caller: MayRead, number: Annotated[int, Query(ge=0, lt=10**7)]) -> dict[str, Any]:
+    """Label with its detection score, users who have it, and top reviews; their texts if `show_peers` is set."""
+    return _units(request, caller).unit(number, texts=_services(request).config.show_peers)
+
+
+@router.get("/units/user", tags=["explore"], summary="The units in which a user stands out")
+def get_units_of_user(user: UserQuery, request: Request, caller: MayRead) -> dict[str, Any]:
+    """Those to silence or boost in `POST /v1/write`."""
+    return {"units": _units(request, caller).of_user(known_user(caller.tenant, user))}
 
 
 @router.get("/map/parquet", tags=["explore"], summary="The map as a file", response_class=Response)

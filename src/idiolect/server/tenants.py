@@ -14,12 +14,12 @@ import secrets
 import sqlite3
 import threading
 import time
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from hashlib import sha256
 from pathlib import Path
-from typing import Literal, get_args
+from typing import Generic, Literal, TypeVar, get_args
 
 from idiolect.api.store import Store
 from idiolect.data.records import clean_id
@@ -27,6 +27,7 @@ from idiolect.encoders import Encoder, load_encoder
 from idiolect.errors import ConfigError, NotFoundError
 from idiolect.explain.people_map import PeopleMap, people_map
 from idiolect.server.settings import DEFAULT_TENANT, ServerConfig
+from idiolect.server.units import Units
 from idiolect.store.base import AddReport
 from idiolect.store.embedding import embed_missing
 from idiolect.store.privacy import check_names
@@ -38,6 +39,7 @@ SCOPES: tuple[Scope, ...] = get_args(Scope)
 _TENANT = re.compile(r"[a-z0-9][a-z0-9-]{0,62}")
 _KEY = re.compile(r"idl_([0-9a-f]{12})_([A-Za-z0-9_-]{43})")
 _DAY = 86_400
+Made = TypeVar("Made")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -195,30 +197,28 @@ def check_tenant(name: str) -> None:
         raise ConfigError(f"{name[:80]!r} is no name of a tenant", hint="lower-case letters, digits and dashes")
 
 
-class _CachedMap:
-    """The last map of a store's users, and when it was made."""
+class _Cached(Generic[Made]):
+    """What was last made from a store; made anew when the store has changed, in a tenth of the time at most."""
 
     def __init__(self) -> None:
-        self._lock, self._made = threading.Lock(), None
+        self._lock = threading.Lock()
+        self._last: tuple[str, Made, float, float] | None = None
 
-    _made: tuple[str, int, PeopleMap, float, float] | None
-
-    def get(self, store: SqlStore, min_peers: int) -> PeopleMap:
+    def get(self, key: str, make: Callable[[], Made]) -> Made:
         with self._lock:
-            mark = store.fingerprint()
-            if self._made is not None:
-                made_of, least, found, seconds, at = self._made
-                if least == min_peers and (made_of == mark or time.monotonic() - at < 10 * seconds):
+            if self._last is not None:
+                of, found, seconds, at = self._last
+                if of == key or (of.split()[1:] == key.split()[1:] and time.monotonic() - at < 10 * seconds):
                     return found
             started = time.monotonic()
-            found = people_map(store, min_peers=min_peers)
+            found = make()
             ended = time.monotonic()
-            self._made = (mark, min_peers, found, ended - started, ended)
+            self._last = (key, found, ended - started, ended)
             return found
 
     def drop(self) -> None:
         with self._lock:
-            self._made = None
+            self._last = None
 
 
 @dataclass(slots=True)
@@ -251,7 +251,8 @@ class Tenant:
         self.front, self.store = Store(where), SqlStore(where)
         check_names(self.store, None)
         self._write, self._queue = threading.Lock(), list[_Waiting]()
-        self._map = _CachedMap()
+        self._map = _Cached[PeopleMap]()
+        self._units = _Cached[Units]()
 
     def add(self, items: Sequence[Item], reviews: Sequence[Review], undated: Collection[ReviewId]) -> AddReport:
         """Store items and reviews with their vectors in one transaction, together with those of other threads.
@@ -334,11 +335,23 @@ class Tenant:
         Raises:
             NotFoundError: The store has no vectors of the style encoder.
         """
-        return self._map.get(self.store, min_peers)
+        return self._map.get(
+            f"{self.store.fingerprint()} {min_peers}", lambda: people_map(self.store, min_peers=min_peers)
+        )
+
+    def units(self, adapter: Path) -> Units:
+        """What the units of an adapter do with the store's reviews; kept as ``people`` is.
+
+        Raises:
+            ConfigError: The adapter has no units.
+            NotFoundError: There are too few reviews with vectors.
+        """
+        return self._units.get(f"{self.store.fingerprint()} {adapter}", lambda: Units.of(self.store, adapter))
 
     def forgot(self) -> None:
         """Drop what is kept in memory of all users, because one was erased or opted out."""
         self._map.drop()
+        self._units.drop()
 
     def embed(self) -> int:
         """Compute the missing vectors of ingested reviews; return their number."""

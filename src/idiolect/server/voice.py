@@ -75,6 +75,8 @@ class Voice:
     k: int | None = None
     """Past texts in the prompt; None: the setting."""
     off: bool = False
+    units: Mapping[int, float] = field(default_factory=dict)
+    """Factors of units of the adapter's code: 0 silences a unit, 2 doubles it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -441,7 +443,10 @@ class Voices:
             check_support(name, needs.llm, models.own)
             words = digest(settings.prompt)
             check_adapter(self.adapter, encoder=encoder.name, backbone=models.own.name, templates=words)
-        built = MethodBuilder(settings, models, reader, encoder).build(name, contexts, adapter=self.adapter)
+        if voice.units and not needs.adapter:
+            raise ConfigError(f"{name} has no units to silence or boost", hint="dep")
+        builder = MethodBuilder(settings, models, reader, encoder, units=voice.units)
+        built = builder.build(name, contexts, adapter=self.adapter)
         sample = Sample(user=user, item=item.id, rating=voice.rating, title=voice.title)
         return built, sample, reader, notes
 

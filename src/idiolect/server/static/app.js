@@ -14,6 +14,7 @@ const PAGES = {
   "": startPage,
   person: personPage,
   map: async (place, context) => (await import("./map.js")).mapPage(place, context),
+  units: async (place, context) => (await import("./units.js")).unitsPage(place, context),
   evaluations: async (place, context) => (await import("./evaluations.js")).evaluationsPage(place, context),
 };
 
@@ -99,7 +100,7 @@ function header(about, here) {
   const link = (name, text) => h("a", { href: to(name), "aria-current": here === name ? "page" : null }, text);
   fill(top, wordmark(),
     here === "" ? h("span", { class: "grow" }) : searchBox({ id: "search", label: "Find a user", small: true }),
-    h("nav", { "aria-label": "Pages" }, link("map", "Map"), about["results"] ? link("evaluations", "Evaluations") : null,
+    h("nav", { "aria-label": "Pages" }, link("map", "Map"), about["units"] ? link("units", "Units") : null, about["results"] ? link("evaluations", "Evaluations") : null,
       h("a", { href: "/docs" }, "API")), themeButton());
 }
 

@@ -86,13 +86,14 @@ export async function mapPage(main, { params, signal }) {
     rows.length > ROWS ? h("p", { class: "quiet small" }, `The first ${ROWS} of ${count(rows.length)}, by ${label(state.colour)}.`) : null);
   };
   const caption = h("p", { class: "quiet small" });
+  const unit = /^unit:\d+$/.test(state.colour) ? state.colour : "";
   const recolour = async (/** @type {string} */ name) => {
     state.values = name === "items" ? items : await column("map/columns", { name }, signal);
     state.colour = name;
     note({ colour: name });
     chart.setValues(normal(state.values, name === "items"));
     const of = measures.find((/** @type {Json} */ one) => one["name"] === name);
-    fill(caption, of ? [h("span", { class: "key less" }, of["less"]), h("span", { class: "key more" }, of["more"])] : [h("span", { class: "key more" }, "more compared items")]);
+    fill(caption, of ? [h("span", { class: "key less" }, of["less"]), h("span", { class: "key more" }, of["more"])] : [h("span", { class: "key more" }, name === unit ? `more of ${label(unit)}` : "more compared items")]);
     drawHistogram();
     drawTable();
   };
@@ -118,7 +119,7 @@ export async function mapPage(main, { params, signal }) {
   } });
   canvas.addEventListener("lasso", (event) => line.setAttribute("points", /** @type {CustomEvent<[number, number][]>} */ (event).detail.map((one) => one.join(",")).join(" ")));
   fill(main, h("div", { class: "row between" }, h("h1", { class: "h2" }, "Everybody, by how they differ"), h("p", { class: "quiet small" }, `${plural(users.length, "user")} · the axes show ${percent(about.axes[0].explained + about.axes[1].explained)} of what they differ in`)),
-    h("div", { class: "maptools" }, picker("Colour", measures, state.colour, (name) => void recolour(name), [["items", "compared items"]]),
+    h("div", { class: "maptools" }, picker("Colour", measures, state.colour, (name) => void recolour(name), [...(unit ? [/** @type {[string, string]} */ ([unit, label(unit)])] : []), ["items", "compared items"]]),
       picker("Across", measures, "shape", (name) => void axes("x", name), [["shape", axisName(about.axes[0])]]),
       picker("Up", measures, "shape", (name) => void axes("y", name), [["shape", axisName(about.axes[1])]]), search.root,
       h("div", { class: "row" }, lasso, button("Show all", { class: "ghost small", onclick: () => { chart.reset(); select([]); } }),
@@ -129,7 +130,7 @@ export async function mapPage(main, { params, signal }) {
   if (title) title.textContent = "How many are how";
   chart.setPlaces(places);
   paintStates();
-  await recolour(measures.some((/** @type {Json} */ one) => one["name"] === state.colour) ? state.colour : "items");
+  await recolour(unit || measures.some((/** @type {Json} */ one) => one["name"] === state.colour) ? state.colour : "items");
   if (state.ringed >= 0) ring(state.ringed, users.length > 1000);
   const again = () => chart.themed();
   window.addEventListener("themechange", again, { signal });
@@ -141,7 +142,7 @@ export async function mapPage(main, { params, signal }) {
 
 /** @param {string} name */
 function label(name) {
-  return name.replaceAll("_", " ");
+  return name.replaceAll("_", " ").replace("unit:", "unit ");
 }
 
 /** @param {Json} axis */

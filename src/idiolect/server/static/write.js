@@ -39,6 +39,7 @@ export function writingPanel(place, person) {
   const name = (/** @type {{text: string, value: string}} */ choice) => { Object.assign(named, choice); itemBox.input.value = choice.text; };
   const typed = () => (itemBox.input.value.trim() === named.text ? named.value : itemBox.input.value.trim());
   const outputs = h("div", { class: "voices" });
+  const steering = overview["units"] && state.methods.length ? steer(person) : null;
   const setItem = async (/** @type {string} */ item, keep = false) => {
     state.item = item;
     state.own = item ? (await ownReview(user, item, signal)) : undefined;
@@ -55,7 +56,9 @@ export function writingPanel(place, person) {
     state.started = true;
     const both = AbortSignal.any([state.running.signal, signal]);
     const asked = { item: state.item, ...(fields.rating.value ? { rating: Number(fields.rating.value) } : {}), title: fields.title.value };
-    fill(outputs, state.own ? ownCard(state.own, person, both) : null, state.methods.map((name) => voice(name, asked, person, both, state.texts, why)));
+    const units = steering?.factors() ?? {};
+    fill(outputs, state.own ? ownCard(state.own, person, both) : null, state.methods.map((name) => voice(name, asked, person, both, state.texts, why)),
+      Object.keys(units).length ? voice("dep", { ...asked, units }, person, both, state.texts, why) : null);
   };
   fill(place, h("div", { class: "row between" }, h("h2", null, "Hear the voice"), overview["toy"] ? h("p", { class: "quiet small toy" }, "A toy model writes here: it knows made-up reviews only.") : null),
     h("form", { class: "compose card", onsubmit: async (/** @type {Event} */ event) => {
@@ -66,6 +69,7 @@ export function writingPanel(place, person) {
     h("div", { class: "fields" }, h("div", { class: "wide" }, h("label", { for: itemBox.input.id, "aria-hidden": "true" }, "Item"), itemBox.root),
       h("div", null, h("label", { for: rating }, "Rating"), fields.rating), h("div", { class: "wide" }, h("label", { for: title }, "Title"), fields.title)),
     h("fieldset", null, h("legend", null, "Methods"), h("div", { class: "row" }, overview["methods"].map((/** @type {Json} */ one) => methodChoice(one["name"], state)))),
+    steering?.root ?? null,
     h("div", { class: "row" }, h("button", { class: "primary" }, "Write"), h("span", { class: "quiet small" }, "Marked: words and signs that carry this user's differences."))),
     outputs);
   void (async () => {
@@ -79,6 +83,47 @@ export function writingPanel(place, person) {
     if (params.get("item") && params.get("methods")) run("");
   })();
   return (why) => { if (state.started) run(why); };
+}
+
+/**
+ * Sliders for units of DEP's code: those in which the user stands out, and all of them together.
+ * @param {Person} person
+ */
+function steer(person) {
+  /** @type {Map<string, number>} */
+  const factors = new Map();
+  const sliders = h("div", { class: "sliders" }, h("p", { class: "quiet" }, "Looking …"));
+  const details = h("details", { class: "steer" }, h("summary", null, "Steer DEP: silence or boost parts of the difference"), sliders);
+  let width = 0;
+  /** @param {string} name @param {import("./dom.js").Child} text */
+  const slider = (name, text) => {
+    const id = newId();
+    const value = h("output", { for: id, class: "numbers" }, "×1");
+    const input = h("input", { id, type: "range", min: 0, max: 3, step: 0.25, oninput: () => {
+      value.textContent = Number(input.value) === 0 ? "silent" : `×${Number(input.value)}`;
+      if (Number(input.value) === 1) factors.delete(name); else factors.set(name, Number(input.value));
+    } });
+    input.value = "1";
+    return h("div", null, h("label", { for: id }, text), input, value);
+  };
+  details.addEventListener("toggle", async () => {
+    if (!details.open || width) return;
+    try {
+      const [{ units }, all] = await Promise.all([get("units/user", { user: person.user }, person.context.signal), get("units", {}, person.context.signal)]);
+      width = all.width;
+      fill(sliders, slider("all", "all units: strength of the code"), units.map((/** @type {Json} */ one) => slider(String(one["number"]),
+        [h("a", { href: `#/units?unit=${one["number"]}` }, `unit ${one["number"]}`), " ", one["label"].map((/** @type {string} */ word) => [said(word), " "]), h("span", { class: "quiet" }, one["style"].slice(0, 2).map((/** @type {[string, number]} */ [name]) => name.replaceAll("_", " ")).join(", "))])),
+      h("p", { class: "quiet small" }, "A steered text stands beside the one that is not."));
+    } catch (error) { fill(sliders, h("p", { class: "quiet" }, said(error instanceof Error ? error.message : String(error)))); }
+  });
+  const chosen = () => {
+    const whole = factors.get("all") ?? 1;
+    /** @type {Record<string, number>} */
+    const found = whole === 1 ? {} : Object.fromEntries(Array.from({ length: width }, (_, k) => [String(k), whole]));
+    for (const [name, value] of factors) if (name !== "all") found[name] = value * whole;
+    return found;
+  };
+  return { root: details, factors: chosen };
 }
 
 /** @param {Json} overview */
@@ -150,7 +195,8 @@ function ownCard(review, person, signal) {
  * @param {string} why it is written again
  */
 function voice(name, asked, person, signal, before, why) {
-  const [label, what] = method(name);
+  const [label, what] = asked["units"] ? ["DEP, steered", "units silenced or boosted"] : method(name);
+  const kept = asked["units"] ? `${name} steered` : name;
   const body = h("p", { class: "text", "aria-live": "polite", "aria-busy": "true" }, h("span", { class: "writing" }, "writing …"));
   const [chips, meter, foot] = [h("p", { class: "chips" }), h("div", null), h("footer", { class: "quiet small" })];
   const root = h("article", { class: "voice" }, h("header", null, h("h3", null, label), h("span", { class: "quiet" }, what)), body, chips, meter, foot);
@@ -159,8 +205,8 @@ function voice(name, asked, person, signal, before, why) {
     try {
       const found = await written(name, asked, person, signal, (text) => fill(body, said(text)));
       const took = performance.now() - started;
-      const old = before.get(name);
-      before.set(name, found["text"]);
+      const old = before.get(kept);
+      before.set(kept, found["text"]);
       fill(body, said(found["text"]));
       if (!found["text"].trim()) fill(body, h("span", { class: "quiet" }, "(nothing was written)"));
       const { cost, notes, evidence } = found["idiolect"];
@@ -194,7 +240,7 @@ function unmoved(name) {
  */
 async function written(name, asked, person, signal, show) {
   const of = person.context.overview["methods"].find((/** @type {Json} */ one) => one["name"] === name);
-  if (!of?.["streams"] || name === "nonpersonalized") return call("POST", "write", { user: person.user, method: name, ...asked }, {}, signal);
+  if (asked["units"] || !of?.["streams"] || name === "nonpersonalized") return call("POST", "write", { user: person.user, method: name, ...asked }, {}, signal);
   let text = "";
   const content = "Write this person's review of what is described above. Answer with the review only.";
   const about = await chat({ model: `idiolect/${name}`, stream: true, stream_options: { include_usage: true },

@@ -1,0 +1,67 @@
+// Units of an adapter's sparse code: what each stands for, how well that is known, and who has it.
+
+import { get } from "./api.js";
+import { fill, h, said } from "./dom.js";
+import { amount, count, percent, plural, signed } from "./format.js";
+import { to } from "./nav.js";
+
+/** @typedef {Record<string, any>} Json */
+
+/**
+ * @param {HTMLElement} main
+ * @param {import("./nav.js").Context} context
+ */
+export async function unitsPage(main, { params, signal, overview }) {
+  fill(main, h("p", { class: "quiet pad" }, "Looking at all units …"));
+  const number = params.get("unit");
+  if (number !== null) return unitPage(main, Number(number), overview, signal);
+  const found = await get("units", {}, signal);
+  fill(main, h("h1", { class: "h2" }, "Units"),
+    h("p", { class: "lead" }, "DEP puts a user's difference through a sparse code. Each of its units is a direction in which people differ; a few are active for each review."),
+    h("p", { class: "facts" }, `${plural(found.width, "unit")} of `, said(found.adapter), ` on ${plural(found.reviews, "review")} by ${plural(found.users, "user")}`),
+    h("ul", { class: "streams" }, found.streams.map((/** @type {Json} */ one) => h("li", { class: "card" }, h("strong", null, one.stream === "his" ? "own vectors" : "differences to peers"),
+      h("span", null, `${one.l0.toFixed(1)} units active per review`), h("span", null, `${percent(one.explained_variance)} of the variance explained`), h("span", { class: "quiet" }, `${one.dead} dead, ${one.dense} dense`)))),
+    h("div", { class: "scroll", tabindex: 0, role: "region", "aria-label": "All units" }, h("table", { class: "units" },
+      h("thead", null, h("tr", null, [["unit", ""], ["label", "words that set its reviews apart from peers' reviews of the same items"], ["found again", "AUC of the label on other users' reviews; 0.5 is chance"],
+        ["silenced", "change of the soft prompts"], ["active", "share of reviews"], ["between users", "share of its variance"], ["goes with", "measures of style, Spearman's correlation"]].map(([text, title]) => h("th", { scope: "col", title: title || null }, text)))),
+      h("tbody", null, found.units.map((/** @type {Json} */ one) => h("tr", null,
+        h("th", { scope: "row" }, h("a", { href: to("units", { unit: String(one.number) }) }, String(one.number))),
+        h("td", null, one.label ? labelOf(one.label) : h("span", { class: "quiet" }, "open it for a label")),
+        h("td", { class: "numbers" }, one.auc === null || one.auc === undefined ? "–" : `${one.auc.toFixed(2)}${one.auc_sd ? ` ± ${one.auc_sd.toFixed(2)}` : ""}`),
+        h("td", { class: "numbers" }, percent(one.shift)), h("td", { class: "numbers" }, percent(one.active)), h("td", { class: "numbers" }, percent(one.user_share)), h("td", { class: "quiet" }, styleOf(one.style))))))));
+}
+
+/** @param {string[]} label */
+function labelOf(label) {
+  return label.length ? label.map((word) => [h("span", { class: "chip" }, said(word)), " "]) : h("span", { class: "quiet" }, "no word sets it apart");
+}
+
+/** @param {[string, number][]} style */
+function styleOf(style) {
+  return style.map(([name, rho]) => `${name.replaceAll("_", " ")} ${signed(rho)}`).join(", ");
+}
+
+/**
+ * @param {HTMLElement} main
+ * @param {number} number
+ * @param {Json} overview
+ * @param {AbortSignal} signal
+ */
+async function unitPage(main, number, overview, signal) {
+  const one = await get("units/unit", { number }, signal);
+  fill(main, h("nav", { class: "crumbs", "aria-label": "Where this is" }, h("a", { href: to("units") }, "Units"), " / "),
+    h("h1", { class: "h2" }, `Unit ${number}`), h("p", { class: "lead" }, labelOf(one.label)),
+    h("p", { class: "facts" }, one.auc === null ? `the label is not tested: ${one.pairs} pairs of other users' texts` : `the label finds its reviews among other users' with AUC ${one.auc.toFixed(2)} on ${plural(one.pairs, "same-item pair")}; 0.5 is chance`),
+    h("dl", { class: "scorelist card" }, [["active", percent(one.active), "of the reviews"], ["silenced", percent(one.shift), "change of the soft prompts"], ["between users", percent(one.user_share), "of its variance"], ["between items", percent(one.item_share), "of its variance"],
+      ["where strong", `${one.contrast >= 0 ? "+" : ""}${one.contrast.toFixed(1)} SD`, "above peers on the same item"]].map(([name, value, what]) => h("div", null, h("dt", null, name), h("dd", null, h("strong", null, value), ` ${what}`)))),
+    one.style.length ? h("p", null, "Goes with: ", styleOf(one.style), ".") : null,
+    h("p", { class: "row" }, h("a", { class: "button ghost", href: to("map", { colour: `unit:${number}` }) }, "Colour the map by it")),
+    h("div", { class: "columns" }, h("section", null, h("h2", null, "Top reviews, beside a peer's on the same item"),
+      one.top.length ? h("ul", { class: "tops" }, one.top.map((/** @type {Json} */ top) => h("li", { class: "card" }, h("p", { class: "row between" }, h("a", { href: to("person", { user: top.user }) }, said(top.user)), h("span", { class: "quiet" }, said(top.item))),
+        top.text === undefined ? null : h("p", { class: "text" }, said(top.text)),
+        h("p", { class: "quiet small" }, `code ${amount(top.code)}${top.peers_mean === null ? "" : `, peers ${amount(top.peers_mean)}`}`),
+        top.peer_text ? h("p", { class: "text other" }, said(top.peer_text), h("span", { class: "small" }, ` (a peer, code ${amount(top.peer_code)})`)) : null))) : h("p", { class: "quiet" }, "It is active in no review."),
+      overview["show_peers"] ? null : h("p", { class: "quiet small" }, "Texts of several users are not shown on this server (show_peers).")),
+    h("section", null, h("h2", null, "Who has it"), h("ol", { class: "near" }, one.have.map((/** @type {Json} */ who) => h("li", null, h("a", { href: to("person", { user: who.user }) }, said(who.user)), h("span", { class: "numbers" }, who.code.toFixed(2))))),
+      h("p", { class: "quiet small" }, `Mean code over a user's reviews. Open somebody and choose Steer to silence or boost it. ${count(one.have.length)} shown.`))));
+}
