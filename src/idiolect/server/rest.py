@@ -131,7 +131,7 @@ class WriteIn(_Body):
     max_tokens: _Int | None = Field(None, ge=1, le=8192)
     temperature: float | None = Field(None, ge=0, le=2)
     seed: _Int | None = Field(None, ge=0, lt=2**31)
-    units: dict[int, Annotated[float, Field(ge=0, le=10)]] = Field(
+    units: dict[Annotated[str, Field(pattern=r"^\d{1,7}$")], Annotated[float, Field(ge=0, le=10)]] = Field(
         default={}, max_length=100_000, description="Of DEP: factors of units of its code; 0 silences one."
     )
 
@@ -323,7 +323,7 @@ def write(services: Services, tenant: Tenant, given: WriteIn, trace: str) -> dic
         title=given.title,
         method=given.method,
         k=given.k,
-        units=given.units,
+        units={int(unit): factor for unit, factor in given.units.items()},
     )
     sampling = {"max_new_tokens": given.max_tokens, "temperature": given.temperature, "seed": given.seed}
     try:

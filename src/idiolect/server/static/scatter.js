@@ -30,7 +30,7 @@ void main() {
  * @param {{hover: (row: number) => void, choose: (row: number) => void, lasso: (rows: number[]) => void}} tell
  */
 export function scatter(canvas, tell) {
-  const gl = canvas.getContext("webgl", { antialias: true, premultipliedAlpha: true, preserveDrawingBuffer: true });
+  const gl = canvas.getContext("webgl", { antialias: false, premultipliedAlpha: true });
   if (!gl) throw new Error("This browser has no WebGL, so there is no map; the table below has everybody.");
   const program = built(gl);
   const at = (/** @type {string} */ name) => gl.getUniformLocation(program, name);
@@ -76,9 +76,22 @@ export function scatter(canvas, tell) {
     gl.uniform1f(at("size"), Math.max(2, Math.min(16, (n > 20000 ? 3 : n > 2000 ? 5 : n > 500 ? 8 : 11) * Math.sqrt(view.zoom))) * ratio);
     gl.uniform1f(at("alpha"), n > 20000 ? 0.5 : 0.85);
     for (const [name, colour] of Object.entries(colours)) gl.uniform3f(at(name), colour[0], colour[1], colour[2]);
-    gl.drawArrays(gl.POINTS, 0, n);
+    gl.drawArrays(gl.POINTS, 0, settled ? n : Math.min(n, most));
   };
   const draw = () => { wanted ||= requestAnimationFrame(paint); };
+  /** Points drawn while the map moves: fewer where frames come late, as without a graphics processor. */
+  let most = 100000;
+  let settled = true;
+  let last = 0;
+  let resting = 0;
+  const move = () => {
+    const now = performance.now();
+    if (!settled && now - last < 1000) most = Math.max(8000, Math.min(400000, now - last > 34 ? most * 0.7 : most * 1.1));
+    [last, settled] = [now, false];
+    clearTimeout(resting);
+    resting = window.setTimeout(() => { settled = true; draw(); }, 160);
+    draw();
+  };
 
   /** Where a pointer is, in places. @param {MouseEvent} event @returns {[number, number]} */
   const placeOf = (event) => {
@@ -98,7 +111,7 @@ export function scatter(canvas, tell) {
     const next = Math.max(0.8, Math.min(400, view.zoom * factor));
     const by = next / view.zoom;
     view = { zoom: next, x: cx + (view.x - cx) * by, y: cy + (view.y - cy) * by };
-    draw();
+    move();
   };
 
   /** @type {{id: number, x: number, y: number, moved: boolean, lasso: boolean} | null} */
@@ -117,7 +130,7 @@ export function scatter(canvas, tell) {
     if (path) { path.push(placeOf(event)); canvas.dispatchEvent(new CustomEvent("lasso", { detail: path.map(onScreen) })); return; }
     view = { ...view, x: view.x + (2 * dx) / canvas.clientWidth, y: view.y - (2 * dy) / canvas.clientHeight };
     [drag.x, drag.y] = [event.clientX, event.clientY];
-    draw();
+    move();
   });
   canvas.addEventListener("pointerup", (event) => {
     if (drag && !drag.moved) { const row = rowAt(event); if (row >= 0) tell.choose(row); }
