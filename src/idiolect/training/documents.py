@@ -20,6 +20,7 @@ from pydantic import Field
 from idiolect.config import Config
 from idiolect.context import NO_VECTOR, Context, Entry
 from idiolect.errors import ConfigError
+from idiolect.methods.base import UNPERSONALIZED
 from idiolect.prompts.rendering import PromptConfig, render
 from idiolect.prompts.tokenization import PromptTokenizer
 from idiolect.types import Item, ItemId, Prompt, Review, Sample, Segment, VirtualToken
@@ -57,8 +58,6 @@ FORMATS: Mapping[str, DocumentFormat] = MappingProxyType(
 )
 """By prompt template. The ``primer_*`` templates belong to no method: they are short prompts about the review itself
 (``words``, ``profile``), its item, or its item and user."""
-UNPERSONALIZED = "nonpersonalized"
-"""The format of a first review, if the drawn one needs history."""
 
 
 class Annotations(Protocol):
@@ -159,7 +158,7 @@ def documents(
         formats = rng.choice(len(names), size=len(profile), p=weights / weights.sum())
         for position, review in enumerate(profile):
             template = names[formats[position]]
-            if position == 0 and _format(template).history == "required":
+            if position == 0 and _format(template).history == "required":  # a first review has no history
                 template = UNPERSONALIZED
             wanted = _history_length(template, config, rng)
             window = profile[max(0, position - wanted) : position][::-1]
