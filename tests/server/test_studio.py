@@ -2,7 +2,9 @@
 
 import json
 import re
+import socket
 import subprocess
+import time
 from contextlib import ExitStack
 from pathlib import Path
 
@@ -13,7 +15,10 @@ pytest.importorskip("prometheus_client")
 from fastapi import FastAPI, Request
 from fastapi.responses import StreamingResponse
 
+from idiolect.cli.main import main
+from idiolect.server import launch
 from idiolect.server.studio import PAGE, POLICY, page_files
+from idiolect.store.sql import SqlStore
 
 ROOT = Path(__file__).parents[2]
 HOSTILE = "<img src=x onerror=alert(1)>"
@@ -61,6 +66,41 @@ def test_the_page_can_be_switched_off(start, tmp_path, upstream):
     with start(tmp_path, endpoint=endpoint, studio=False) as own, own.http() as http:
         assert http.get("/").status_code == 404
         assert http.get("/v1/overview").status_code == 200
+
+
+def test_the_studio_of_this_machine_listens_to_it_alone_with_a_key_of_its_own(tmp_path, monkeypatch, capsys):
+    served, opened = [], []
+
+    def serve(config, *, ready, quiet):
+        served.append(config)
+        ready(config.host, config.port or 12345)
+
+    monkeypatch.setattr(launch, "serve", serve)
+    monkeypatch.setattr(launch.webbrowser, "open", opened.append)
+    store = str(tmp_path / "s.db")
+    SqlStore(store).close()
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = str(taken.getsockname()[1])
+        main(["studio", "--store", store, "--port", port, "--set", "host=0.0.0.0"])
+    main(["studio", "--store", store, "--no-browser", "--show-peers"])
+    assert [(one.host, one.mcp, one.show_peers) for one in served] == [
+        ("127.0.0.1", False, False),
+        ("127.0.0.1", False, True),
+    ]
+    assert served[0].port == 0  # the port is taken
+    assert len({one.key for one in served} | {""}) == 3
+    links = re.findall(r"http://127\.0\.0\.1:\d+/#key=([\w-]+)", capsys.readouterr().err)
+    assert links == [one.key for one in served]
+    for _ in range(100):
+        if opened:
+            break
+        time.sleep(0.02)
+    assert [link.partition("=")[2] for link in opened] == links[:1]
+    with pytest.raises(SystemExit):
+        main(["studio", "--store", str(tmp_path / "none.db")])
+    assert "none.db" in capsys.readouterr().err
 
 
 def test_types(node_tools):

@@ -14,7 +14,7 @@ import numpy as np
 import sqlalchemy as sa
 
 from idiolect.difference.stylometry import NAMES
-from idiolect.difference.stylometry.encoder import StyleEncoder
+from idiolect.difference.stylometry.encoder import LIMIT, StyleEncoder
 from idiolect.difference.stylometry.style_difference import (
     Shrinkage,
     effect_sizes,
@@ -51,8 +51,9 @@ class PeopleMap:
     n_items: np.ndarray
     """int32 (n_users,): items that a user's place rests on."""
     effects: np.ndarray
-    """float32 (n_users, n_measures): shrunk differences in standard deviations of reviews of one item, in the order of
-    ``NAMES``."""
+    """float32 (n_users, n_measures): shrunk means of differences in standard deviations of reviews of one item, each
+    clipped as the encoder clips coordinates, because one heading where nobody writes any is a hundred of them; in the
+    order of ``NAMES``."""
     points: np.ndarray
     """float32 (n_users, 2): principal components of ``effects``."""
     explained: tuple[float, ...]
@@ -107,7 +108,7 @@ def people_map(store: SqlStore, *, min_peers: int = 1) -> PeopleMap:
     names, user_codes = np.unique(users, return_inverse=True)
     _, item_codes = np.unique(items, return_inverse=True)
     pairs = item_pairs(vectors, user_codes, item_codes, min_peers=min_peers)
-    effects = effect_sizes(pairs.difference, within_item_sd(vectors, item_codes))
+    effects = effect_sizes(pairs.difference, within_item_sd(vectors, item_codes)).clip(-LIMIT, LIMIT)
     present, codes, n_items = np.unique(pairs.users, return_inverse=True, return_counts=True)
     means = group_sums(effects, codes, len(present)) / np.maximum(n_items, 1)[:, None]
     shrunk = Shrinkage.of(effects, codes)(means, n_items) if len(codes) else means
