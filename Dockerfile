@@ -1,12 +1,22 @@
-# The server with a text upstream; for DEP with a model in the process, build with --build-arg EXTRAS=serve,postgres,train
+# The server with a text upstream:
+#   docker build -t idiolect .
+# With a model in the process (DEP), on the CPU:
+#   docker build -t idiolect:cpu --build-arg EXTRAS=serve,postgres,train .
+# The same on NVIDIA GPUs; PyTorch's own wheels bring CUDA, the host needs its driver and the container toolkit:
+#   docker build -t idiolect:gpu --build-arg EXTRAS=serve,postgres,train --build-arg TORCH_INDEX= .
+#   docker run --gpus all ... idiolect:gpu
 FROM python:3.12-slim AS build
 ARG EXTRAS=serve,postgres
+ARG TORCH_INDEX=https://download.pytorch.org/whl/cpu
 WORKDIR /src
 RUN python -m venv /opt/idiolect
 ENV PATH=/opt/idiolect/bin:$PATH
-COPY pyproject.toml constraints.txt README.md LICENSE ./
+COPY pyproject.toml constraints.txt README.md LICENSE THIRD_PARTY.md ./
 COPY src src
-RUN pip install --no-cache-dir -c constraints.txt ".[${EXTRAS}]"
+COPY recipes recipes
+# The index of CPU builds is asked only if PyTorch is wanted. "==2.13.0" takes "2.13.0+cpu" there, before PyPI's build.
+RUN case ",$EXTRAS," in *,train,* | *,encoders,* | *,minilm,* | *,all,*) extra=$TORCH_INDEX ;; *) extra= ;; esac; \
+    pip install --no-cache-dir -c constraints.txt ${extra:+--extra-index-url "$extra"} ".[${EXTRAS}]"
 
 FROM python:3.12-slim
 RUN useradd --system --uid 10001 --home-dir /data --no-create-home idiolect && install -d -o idiolect -m 0700 /data
@@ -15,6 +25,8 @@ ENV PATH=/opt/idiolect/bin:$PATH \
     PYTHONUNBUFFERED=1 \
     PYTHONDONTWRITEBYTECODE=1 \
     HF_HUB_OFFLINE=1 \
+    NVIDIA_VISIBLE_DEVICES=all \
+    NVIDIA_DRIVER_CAPABILITIES=compute,utility \
     IDIOLECT_SERVE_HOST=0.0.0.0 \
     IDIOLECT_SERVE_DATA=/data
 USER idiolect

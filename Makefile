@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --quiet --disable-pip-version-check
 
-.PHONY: demo test lint types imports docs check slow bench backbone clean
+.PHONY: demo test lint types imports docs check slow bench backbone dist sbom test-wheel test-oldest clean
 
 $(VENV)/.installed: pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
@@ -38,6 +38,34 @@ slow: $(VENV)/.installed  ## tests that take minutes
 bench: $(VENV)/.installed  ## every benchmark, as ratios against a plain baseline
 	for script in benchmarks/bench_*.py; do $(BIN)/python $$script || exit 1; done
 
+# Releases: CONTRIBUTING.md. The tests run in a folder of their own, so that nothing but the wheel can be imported.
+TESTS := OMP_NUM_THREADS=1 python -m pytest -n auto --maxprocesses 4 --dist loadfile
+TEST_TOOLS := hypothesis playwright psutil pytest pytest-timeout pytest-xdist scikit-learn
+
+dist:  ## wheel and sdist, in dist; the wheel is built from the sdist
+	$(PYTHON) -m venv build/tools
+	build/tools/bin/python -m pip install --quiet build twine
+	rm -rf dist && build/tools/bin/python -m build
+	build/tools/bin/python -m twine check --strict dist/*
+
+sbom:  ## what 'idiolect[all]' brings, as CycloneDX, in build/sbom
+	$(PYTHON) -m venv --clear build/sbom-env && mkdir -p build/sbom
+	build/sbom-env/bin/python -m pip install --quiet -c constraints.txt "$$(ls dist/*.whl)[all]"
+	build/tools/bin/python -m pip install --quiet cyclonedx-bom
+	build/tools/bin/cyclonedx-py environment --pyproject pyproject.toml --output-reproducible \
+	  --output-format JSON --output-file build/sbom/idiolect.cdx.json build/sbom-env
+
+test-wheel:  ## the tests against the wheel in dist, without the repository
+	$(PYTHON) -m venv --clear build/wheel/venv
+	build/wheel/venv/bin/python -m pip install --quiet -c constraints.txt "$$(ls dist/*.whl)[all]" $(TEST_TOOLS)
+	rm -rf build/wheel/tests && cp -r tests pyproject.toml build/wheel/
+	cd build/wheel && PATH=$$PWD/venv/bin:$$PATH && $(TESTS)
+
+test-oldest:  ## the tests with the oldest dependencies that pyproject.toml allows
+	$(PYTHON) -m venv --clear build/oldest
+	build/oldest/bin/python -m pip install --quiet -c constraints-min.txt '.[all]' $(TEST_TOOLS)
+	PATH=$$PWD/build/oldest/bin:$$PATH && $(TESTS) -W default
+
 # Worlds the backbone is pretrained on: name, then settings. In the primer worlds the user alone decides.
 PRIMER := --set user_sd=6 --set genre_sd=0 --set item_sd=0 --set noise_sd=0 --set signature_share=0 \
   --set "reviews_per_user=[2,3]" --set n_items=3000
@@ -62,4 +90,4 @@ backbone: $(VENV)/.installed  ## train the shipped sandbox backbone anew (some f
 	$(call PART,8,full)
 
 clean:
-	rm -rf $(VENV) .pytest_cache .ruff_cache .hypothesis .import_linter_cache
+	rm -rf $(VENV) build dist .pytest_cache .ruff_cache .hypothesis .import_linter_cache

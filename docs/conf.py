@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+
 from idiolect.version import __version__
 
 project = "idiolect"
@@ -28,3 +30,17 @@ napoleon_use_ivar = True
 html_theme = "furo"
 html_title = f"idiolect {__version__}"
 html_show_sphinx = False
+
+# The published site has a folder per version, "stable" and "dev" (tools/publish_docs.py); its root lists them all.
+if os.environ.get("IDIOLECT_DOCS_VERSIONED"):
+    templates_path = ["_templates"]
+    html_sidebars = {
+        "**": [
+            "sidebar/brand.html",
+            "versions.html",
+            "sidebar/search.html",
+            "sidebar/scroll-start.html",
+            "sidebar/navigation.html",
+            "sidebar/scroll-end.html",
+        ]
+    }

@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import Field, model_validator
 
-from idiolect.config import Config, build, load, merge, parse_json, read_json, read_yaml
+from idiolect.config import Config, build, load, merge, parse_json, read_json, read_yaml, recipes
 from idiolect.errors import ConfigError
 
 
@@ -216,3 +216,16 @@ def test_a_database_is_never_opened_as_a_configuration(tmp_path: Path, monkeypat
     with pytest.raises(ValueError, match="SQLite database"):
         read_json(tmp_path / "s.db")
     assert not opened
+
+
+def test_a_shipped_recipe_is_found_from_any_folder_unless_the_user_has_one(tmp_path, monkeypatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    shipped = read_yaml(Path("recipes/dep/dep.yaml"))
+    assert shipped == read_yaml(recipes() / "dep" / "dep.yaml")
+    own = tmp_path / "recipes" / "dep" / "dep.yaml"
+    own.parent.mkdir(parents=True)
+    own.write_text("encoder: own\n")
+    assert read_yaml(Path("recipes/dep/dep.yaml")) == {"encoder": "own"}
+    for name in ("recipes/dep/none.yaml", "recipes/../config.py", "recipes", "other/dep/dep.yaml"):
+        with pytest.raises(ConfigError, match="cannot read configuration"):
+            read_yaml(Path(name))

@@ -22,6 +22,8 @@ from idiolect.pipeline.settings import Settings
 
 ROOT = Path(__file__).parents[1]
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+if not PAGES[0].is_file():
+    pytest.skip("the documents are not beside the tests", allow_module_level=True)
 
 
 def blocks(page: Path, language: str) -> list[str]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from importlib import resources
 from pathlib import Path
 from typing import Any, TypeVar, get_args, get_origin
 
@@ -65,8 +66,23 @@ def parse_yaml(text: str, *, where: str) -> Any:
         raise ConfigError(f"{where} is not YAML: {said}", hint="quote what is no number, list or mapping") from error
 
 
+def recipes() -> Path:
+    """The folder of the shipped recipes: in an installed package, or in the repository."""
+    package = Path(str(resources.files("idiolect")))
+    inside = package / "recipes"
+    return inside if inside.is_dir() else package.parents[1] / "recipes"
+
+
+def _shipped(path: Path) -> Path:
+    """The shipped recipe for ``recipes/NAME.yaml``, unless there is such a file where the user is."""
+    if path.parts[:1] == ("recipes",) and ".." not in path.parts and not path.exists():
+        found = recipes().joinpath(*path.parts[1:])
+        return found if found.is_file() else path
+    return path
+
+
 def read_yaml(path: Path) -> dict[str, Any]:
-    """The mapping in a YAML file.
+    """The mapping in a YAML file. ``recipes/NAME.yaml`` is the shipped recipe if there is no such file.
 
     Raises:
         ConfigError: No such file, not YAML, or not a mapping.
@@ -74,7 +90,7 @@ def read_yaml(path: Path) -> dict[str, Any]:
     if is_sqlite(path):  # perhaps a store, which nothing but SQLite may open
         raise ConfigError(f"{str(path)!r} is an SQLite database, not a configuration", hint="name a YAML file")
     try:
-        text = path.read_text(encoding="utf-8")
+        text = _shipped(path).read_text(encoding="utf-8")
     except (OSError, ValueError) as error:  # not UTF-8, or a NUL character in the name
         said = getattr(error, "strerror", None) or str(error)
         raise ConfigError(f"cannot read configuration {str(path)!r}: {said}", hint="name a YAML file") from error

@@ -11,7 +11,7 @@ from typing import Any, Literal, Self
 
 from pydantic import Field, model_validator
 
-from idiolect.config import Config, build, merge, read_yaml
+from idiolect.config import Config, build, merge, read_yaml, recipes
 from idiolect.data.formats import CONFIGS
 from idiolect.errors import NotFoundError
 from idiolect.pipeline.settings import Settings
@@ -165,13 +165,6 @@ def profile(name: str, changes: Mapping[str, Any] | None = None) -> Profile:
     if name not in known:
         raise NotFoundError(f"unknown profile {name!r}", hint=suggest(name, known))
     return build(Profile, merge(known[name], changes or {}), where=f"profile {name!r}")
-
-
-def recipes() -> Path:
-    """The folder of the recipes: in an installed package, or in the repository."""
-    package = Path(str(resources.files("idiolect")))
-    inside = package / "recipes"
-    return inside if inside.is_dir() else package.parents[1] / "recipes"
 
 
 def tables() -> dict[str, Path]:
