@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from idiolect.data import open_reviews
 from idiolect.data.records import REVIEW_ALIASES, Columns, resolve_columns
+from idiolect.data.rejects import Rejected
 from idiolect.errors import InputError
 
 REQUIRED = ("user", "item", "text")
@@ -73,6 +74,19 @@ def test_two_columns_that_may_be_meant_are_refused_unless_one_is_named() -> None
     assert of(taken("user", "item", "Text", "text", text="text"))["text"] == "text"
     assert of(taken("user", "item", "text", "Helpful", "helpful"))["text"] == "text"
     assert of(taken("user", "item", "Body", text="body"))["text"] == "Body"
+
+
+@pytest.mark.parametrize("mark", ["{", '"', "'", ",", "\\\\", "\\t"])
+def test_a_damaged_row_brings_no_second_column(tmp_path: Path, mark: str) -> None:
+    rows = [f'{{"user": "u", "item": "i{k}", "{mark if k == 1 else ""}text": "words {k}"}}\n' for k in range(3)]
+    if mark == '"':
+        rows[1] = rows[1].replace('""text', '"\\"text')
+    (tmp_path / "r.jsonl").write_text("".join(rows))
+    rejects: list[Rejected] = []
+    source = open_reviews(tmp_path / "r.jsonl", on_reject=rejects.append)
+    assert [review.text for review in source] == ["words 0", "words 2"]
+    assert [(reject.line, reject.reason) for reject in rejects] == [(2, "missing text")]
+    assert len(source.parts[0].columns.unused) == 1
 
 
 def test_a_table_with_two_columns_of_one_name_is_refused(tmp_path: Path) -> None:

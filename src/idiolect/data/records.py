@@ -403,6 +403,8 @@ ITEM_ALIASES: Aliases = {
 
 _OF_REVIEW = re.compile(r"reviews?[./](.+)", re.IGNORECASE | re.DOTALL)
 """Prefixes of columns of the review, in files where others may be of the item."""
+_OF_DAMAGED_ROW = re.compile(r"[{}\[\]\"'\\,\x00-\x1f\x7f]")
+"""In a name: what stands between names where rows bring their own, so that a damaged row may have put it there."""
 _NESTED = 3
 """Levels of objects in objects whose members are columns, as ``outer.inner``."""
 _MOST_SHOWN = 20
@@ -562,6 +564,8 @@ class _Known:
         return None
 
     def _one(self, field: str, meant: list[str]) -> str:
+        """The only one of ``meant``, or the only one that no damaged row may have brought."""
+        meant = [name for name in meant if not _OF_DAMAGED_ROW.search(name)] or meant
         if len(meant) > 1:
             raise InputError(
                 f"{self._where} has several columns that may hold {field!r}: {', '.join(map(repr, meant))}",
