@@ -9,7 +9,8 @@ from types import ModuleType
 _UNSHOWN = "\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069\ud800-\udfff"
 """Control characters but line feed and tab, overrides of the writing direction, and halves of surrogate pairs."""
 _IN_TEXTS, _IN_LINES = re.compile(f"[{_UNSHOWN}]"), re.compile(f"[{_UNSHOWN}\t\n\u2028\u2029]")
-_ACCOUNT = re.compile(r"(?<=://)[^/\s]*@")
+_ACCOUNT = re.compile(r"(://|\b[A-Za-z][A-Za-z0-9+.-]+:/)[^/\s]*@")
+"""In an address; a path takes one of its slashes away."""
 _SECRET = re.compile(
     r"([?&;](?:[a-z]*password|passwd|pwd|api_?key|access_?token|token|secret)=)[^&;\s'\"]+", re.IGNORECASE
 )
@@ -22,7 +23,7 @@ def without_passwords(text: str) -> str:
         >>> without_passwords("cannot open postgresql://me:secret@host/reviews?password=x")
         'cannot open postgresql://host/reviews?password=***'
     """
-    return _SECRET.sub(r"\1***", _ACCOUNT.sub("", text)) if "://" in text else text
+    return _SECRET.sub(r"\1***", _ACCOUNT.sub(r"\1", text)) if ":/" in text else text
 
 
 class IdiolectError(Exception):

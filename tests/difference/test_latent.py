@@ -28,6 +28,11 @@ def test_too_few_peers_give_a_zero_row_and_still_their_number():
     assert found.n_peers.tolist() == [0, 1, 2]
 
 
+def test_nobody_to_compare_with_is_no_difference_however_few_are_enough():
+    found = peer_mean_difference(np.ones((2, 3)), np.zeros((2, 3)), np.array([0, 1]), min_peers=0)
+    assert found.diff.tolist() == [[0, 0, 0], [1, 1, 1]]
+
+
 def test_no_reviews_give_no_rows():
     assert peer_mean_difference(np.zeros((0, 4)), np.zeros((0, 4)), np.zeros(0, dtype=int)).diff.shape == (0, 4)
 

@@ -69,6 +69,17 @@ def test_a_failed_claim_names_only_the_controls_that_are_as_good() -> None:
     assert "constant" not in sentence
 
 
+def test_a_control_that_is_worse_is_not_as_good_however_much_of_the_gain_it_keeps() -> None:
+    runs, rng = nats(2.0, 1.5, 0.0), np.random.default_rng(8)
+    runs[CONSTANT] = runs[RAG] - 1.2 + rng.normal(0.0, 12.0, N)
+    verdict = judge(CLAIM, runs, DRAWS)
+    other, constant = verdict.controls
+    assert (other.loses, other.as_good) == (True, False)
+    assert other.retained.low > 0.5
+    assert (constant.loses, constant.as_good) == (False, False)
+    assert verdict.outcome == "undecided"
+
+
 def test_a_claim_about_the_difference_says_so() -> None:
     claim = Claim(method=DEP, baseline=RAG, controls=(OTHER,), source="difference")
     assert judge(claim, nats(2.0, 2.0, 0.0), DRAWS).sentence.startswith("not from the difference: ")

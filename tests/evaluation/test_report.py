@@ -1,11 +1,14 @@
 from __future__ import annotations
 
+import re
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 
 from idiolect.errors import ConfigError, InputError
-from idiolect.evaluation.report import score_table
-from idiolect.evaluation.significance import Resamples, holm
+from idiolect.evaluation.report import score_table, unmarkable
+from idiolect.evaluation.significance import SIGNIFICANT, Resamples, holm
 from idiolect.metrics.base import Mean
 
 SCORE = Mean("score", greater_is_better=True)
@@ -80,3 +83,17 @@ def test_a_score_that_some_resample_does_not_have_is_refused() -> None:
     stats = {"rag": {"ratio": np.array([1.0, 0.0, 0.0])}}
     with pytest.raises(InputError, match="'ratio' is not a finite number"):
         score_table([Ratio("ratio", greater_is_better=True)], stats, Resamples(3, np.random.default_rng(0)))
+
+
+@pytest.mark.parametrize("comparisons", [1, 2, 3, 5, 7, 12, 13, 40, 99])
+def test_as_many_users_as_it_is_said_to_take_are_enough_and_one_fewer_are_not(comparisons: int) -> None:
+    (note,) = unmarkable([SimpleNamespace(min_p=1.0, comparisons=comparisons, clustered=True)])
+    users = int(re.search(r"It takes (\d+) users", note)[1])
+    resamples = int(re.search(r"(\d+) resamples", note)[1])
+    assert 2.0 ** (1 - users) * comparisons < SIGNIFICANT <= 2.0 ** (2 - users) * comparisons
+    assert comparisons / (resamples + 1) < SIGNIFICANT <= comparisons / resamples
+
+
+def test_a_difference_of_exactly_the_level_cannot_be_marked() -> None:
+    assert list(unmarkable([SimpleNamespace(min_p=0.01, comparisons=5, clustered=False)]))
+    assert not list(unmarkable([SimpleNamespace(min_p=0.01, comparisons=4, clustered=False)]))

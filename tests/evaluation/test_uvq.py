@@ -95,6 +95,13 @@ def test_tones_and_headings_conflict_by_default():
     assert uvq([row]).conflict_drop_rate == 1.0
 
 
+@pytest.mark.parametrize(("often", "once"), [("more", "less"), ("less", "more")])
+def test_one_comparison_to_the_contrary_does_not_cost_a_difference_in_the_script(often, once):
+    rows = [[f"semantics/specificity/{often}"] * 2 + [f"semantics/specificity/{once}"] * n for n in range(3)]
+    found = uvq([user(*row) for row in rows], SCRIPT)
+    assert [found.paths(one) for one in range(3)] == [[rows[0][0]], [rows[0][0]], []]
+
+
 def test_a_lack_of_support_is_no_conflict():
     row = user("pragmatics/quotes/more", "semantics/specificity/more", "semantics/specificity/less")
     assert uvq([row], SCRIPT).conflict_drop_rate == pytest.approx(2 / 5)

@@ -279,6 +279,16 @@ class TestAnswers:
         assert encoders["chat"].decode(ids) == "Past words"
         assert encoders["chat"].length(ids) == len(ids)
 
+    @pytest.mark.parametrize("name", ["bos_token", "pad_token"])
+    def test_tokens_that_open_or_pad_a_text_are_no_part_of_an_answer(self, encoders, name):
+        encoder = encoders["llama"]
+        tokenizer, words = encoder.tokenizer, encoder.encode_reference("Past words")[:-1].tolist()
+        opening = tokenizer.convert_tokens_to_ids(getattr(tokenizer, name))
+        control = tokenizer.convert_tokens_to_ids("<|start_header_id|>")
+        if opening not in encoder.stop_ids:  # some tokenizers pad with what ends a text
+            assert encoder.decode([opening, *words]) == "Past words"
+            assert encoder.decode([opening, *words, control]) == "Past words<|start_header_id|>"
+
 
 def test_of_control_tokens_the_longest_is_found_and_the_unknown_token_is_none():
     texts = {1: "<a", 2: "<a>", 3: "<unk>", 4: "word"}

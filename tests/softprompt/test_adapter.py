@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 import random
+from contextlib import nullcontext
 
 import numpy as np
 import pytest
@@ -118,6 +119,17 @@ def test_scaling_no_units_does_nothing_to_any_kind():
                 made.scale_units({0: 2.0})
 
 
+def test_one_row_or_equal_rows_scale_nothing():
+    ours = adapter()
+    vectors, _, _ = some_tokens()
+    vectors[1:] = vectors[1]
+    ours.set_statistics(vectors, np.array([1, *[0] * 8]), token_norm=1.0)
+    standardiser = ours.source.standardiser
+    assert standardiser.sd.eq(1).all()
+    assert standardiser.mean[1].eq(0).all()
+    np.testing.assert_allclose(standardiser.mean[0].numpy(), vectors[1], rtol=1e-6)
+
+
 def test_topk_keeps_k_units():
     code = adapter(activation="topk", k=2, d_sae=8).source.sae.feature_acts(torch.randn(20, 12))
     assert ((code > 0).sum(dim=1) <= 2).all()
@@ -177,6 +189,9 @@ def test_virtual_tokens_that_fit_no_weights_are_refused():
     vectors, stream, entry = some_tokens()
     with pytest.raises(ValueError, match="past the adapter's 2"):
         adapter(kind="constant", max_entries=2).soft_prompt_embeddings(vectors, stream, entry)
+    for last, taken in ((1, True), (2, False)):
+        with nullcontext() if taken else pytest.raises(ValueError, match="entry 2 is past the adapter's 2"):
+            adapter(kind="constant", max_entries=2).soft_prompt_embeddings(vectors[:1], stream[:1], np.array([last]))
     wide, long = np.concatenate([vectors, vectors], axis=1), np.concatenate([vectors, vectors])
     for wrong in (vectors[:, :5], wide, vectors[:-1], long):
         with pytest.raises(ValueError, match="need vectors"):

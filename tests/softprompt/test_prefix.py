@@ -90,6 +90,28 @@ def test_a_prefix_is_computed_once_and_only_what_fits_is_kept():
     assert len(calls) == 3
 
 
+def test_prefixes_are_kept_while_their_states_fit_to_the_byte():
+    net = backbone()
+    calls = []
+    net.base_model.register_forward_hook(lambda *_, **__: calls.append(1))
+    batch = Collator(PAD, COLLATE, split_prefix=True)([example(9, 2, 1, 3), example(9, 2, 1, 4)])
+    of = [batch[name] for name in ("prefix_ids", "prefix_mask", "prefix_name")]
+    lengths = of[1].sum(dim=1).tolist()
+    assert min(lengths) > 0
+    size = 2 * 2 * 2 * 4 * 4  # layers, keys and values, heads, width, bytes of a number
+
+    def computed(prefixes, row):
+        calls.clear()
+        for _ in range(2):
+            prefixes(*(part[row : row + 1] for part in of))
+        return len(calls)
+
+    tight, roomy, small = (PrefixCache(net, size * n) for n in (lengths[0], sum(lengths), lengths[0] - 1 / size))
+    assert [computed(tight, row) for row in (0, 1)] == [1, 2]
+    assert [computed(roomy, row) for row in (0, 1)] == [1, 1]
+    assert computed(small, 0) == 2
+
+
 def test_what_the_caller_adds_to_a_cache_is_not_kept():
     net = backbone()
     batch = Collator(PAD, COLLATE, split_prefix=True)([example(9, 2, 1, 3)])

@@ -19,7 +19,7 @@ from idiolect.errors import ConfigError, InputError
 from idiolect.evaluation.render import to_csv, to_dict, to_frame, to_latex, to_markdown, to_pandas, to_text
 from idiolect.evaluation.report import ScoreTable, score_table
 from idiolect.evaluation.scoring import columns
-from idiolect.evaluation.significance import RESAMPLES, Resamples
+from idiolect.evaluation.significance import RESAMPLES, Resamples, check_draws
 from idiolect.methods.base import BASELINES, requirements
 from idiolect.metrics.base import Aggregate
 from idiolect.metrics.registry import DEFAULT_METRICS, load_metrics
@@ -38,6 +38,8 @@ _ALIASES: Mapping[str, tuple[str, ...]] = {
     "method": ("method", "model", "system", "name"),
     "id": ("id", "sample", "sample_id", "item", "target_id"),
 }
+_SHOWN = 400
+"""Characters of a message at most."""
 _ONE = "predictions"
 """Name of the only method, if it has no other."""
 
@@ -205,12 +207,13 @@ def score(
 
     Raises:
         InputError: Lengths differ, a column is missing, or methods have other samples.
-        ConfigError: An unknown metric or baseline.
+        ConfigError: An unknown metric or baseline, or no number of resamples or seed.
 
     Example:
         >>> score({"a": ["good tea"], "b": ["bad"]}, ["good green tea"], metrics=["rouge1"]).scores.rows[0].method
         'a'
     """
+    check_draws(resamples=resamples, seed=seed)
     if references is None:
         runs, references, users = _read(predictions, columns or {})
     else:
@@ -242,8 +245,10 @@ def _scored(
     }
     stats = {name: own.stats for name, own in found.items()}
     scored: list[Aggregate] = [metric for metric in metrics if any(metric.name in own for own in stats.values())]
-    table = score_table(scored, stats, draws, baseline=baseline)
-    return Scores(table, tuple(note for own in found.values() for note in own.notes))
+    notes = tuple(note for own in found.values() for note in own.notes)
+    if not scored:
+        raise InputError(f"no metric gives a figure: {'; '.join(notes)}"[:_SHOWN], hint="check the references")
+    return Scores(score_table(scored, stats, draws, baseline=baseline), notes)
 
 
 def _named(predictions: Any) -> dict[str, list[str]]:
@@ -286,14 +291,21 @@ def _read(where: Any, named: Mapping[str, str]) -> tuple[dict[str, list[str]], l
             raise InputError(f"{_name(where)}, line {row.line}: {cells}", hint="mend or remove the row")
         got = {field: cells.get(column) for field, column in places.items()}
         for field in ("prediction", "reference"):
-            if not isinstance(got[field], str):
-                raise InputError(
-                    f"{_name(where)}, line {row.line}: {places[field]!r} is no text", hint="mend or remove the row"
-                )
+            _check_text(got[field], f"{_name(where)}, line {row.line}: {places[field]!r}")
         method = str(got.get("method") or _ONE)
         methods.setdefault(method, []).append((str(got.get("user")), str(got.get("id")), str(got["reference"])))
         texts.setdefault(method, []).append(str(got["prediction"]))
     return _aligned(methods, texts, has_users="user" in places)
+
+
+def _check_text(value: Any, where: str) -> None:
+    if not isinstance(value, str):
+        raise InputError(f"{where} is no text", hint="mend or remove the row")
+    try:
+        value.encode()
+    except UnicodeEncodeError:  # its bytes were no UTF-8
+        hint = "convert it: iconv -f CP1252 -t UTF-8 (or from the encoding it is in)"
+        raise InputError(f"{where} is not UTF-8", hint=hint) from None
 
 
 def _places(rows: Sequence[Any], named: Mapping[str, str], where: Any) -> dict[str, str]:
@@ -308,7 +320,7 @@ def _places(rows: Sequence[Any], named: Mapping[str, str], where: Any) -> dict[s
         ]
         if column is not None
     }
-    for field in ("prediction", "reference"):
+    for field in ("prediction", "reference", *named):
         if found.get(field) not in present:
             raise InputError(
                 f"{_name(where)} has no column for the {field}",

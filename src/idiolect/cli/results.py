@@ -54,13 +54,13 @@ def score(
         latex: File to write the table to.
         json: Print one JSON object.
     """
+    places = check_files(Path(predictions), csv=csv, latex=latex)  # before the work
     found = score_texts(
         predictions, baseline=baseline, metrics=metrics, resamples=resamples, seed=seed, columns=columns(columns_)
     )
-    if csv is not None:
-        write_text(csv, found.to_csv())
-    if latex is not None:
-        write_text(latex, found.to_latex())
+    for name, text in (("csv", found.to_csv), ("latex", found.to_latex)):
+        if name in places:
+            write_text(places[name], text())
     show(found.to_dict(), found.table(), as_json=json)
 
 

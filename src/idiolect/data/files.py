@@ -154,7 +154,9 @@ def cleaning_up() -> Iterator[None]:
 
 @contextmanager
 def named_errors(path: Path) -> Iterator[None]:
-    """Add the written file's name to system errors without one, such as those of Arrow and of a full disk.
+    """Add the written file's name to system errors.
+
+    Those of Arrow and of a full disk have none, others that of an unfinished file next to it.
 
     Args:
         path: What is written.
@@ -162,7 +164,8 @@ def named_errors(path: Path) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        if error.filename is not None or error.errno is None:
+        unfinished = str(error.filename).endswith(".partial")
+        if error.errno is None or (error.filename is not None and not unfinished):
             raise
         raise OSError(error.errno, os.strerror(error.errno), str(path)) from error
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import glob
 import os
+import re
 import sys
 import tarfile
 import weakref
@@ -23,6 +24,8 @@ from idiolect.errors import InputError
 STDIN = "-"
 
 _OURS = ".rejects.jsonl"
+_ADDRESS = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+:/{1,2}(?=[^/])")
+"""Of something on the network; ``Path`` takes one of the slashes away."""
 _BOOKKEEPING = {"dataset_info.json", "dataset_dict.json", "dataset_infos.json", "state.json"}
 """What Hugging Face writes next to a saved data set."""
 
@@ -100,6 +103,8 @@ def find_parts(where: Path | str | Parts) -> Parts:
         return _opened(_spooled(_standard_input, STDIN_NAME))
     if hub.is_hub(text):
         return Parts(tuple(hub.find_parts(text)))
+    if _ADDRESS.match(text):
+        raise InputError(f"{text!r} is an address, not a file", hint="download it, and name the file or folder")
     path = Path(where)
     if path.is_dir():
         return _several(path, sorted(_walk(path)))

@@ -24,7 +24,7 @@ from idiolect.evaluation.render import (
 )
 from idiolect.evaluation.report import ScoreTable, check_names, score_table
 from idiolect.evaluation.scoring import NLL, Columns, Rows, columns
-from idiolect.evaluation.significance import RESAMPLES, Resamples
+from idiolect.evaluation.significance import RESAMPLES, Resamples, check_draws
 from idiolect.methods.base import BASELINE
 from idiolect.metrics.base import Aggregate, Metric, score_each
 from idiolect.metrics.fidelity import FIDELITY
@@ -36,7 +36,6 @@ from idiolect.types import ConditionId
 
 MAX_BYTES = 2**28
 """Of a record of results."""
-_MOST_RESAMPLES = 1_000_000
 _KEY = ("user", "item", "target", "reference")
 
 
@@ -105,10 +104,13 @@ def _check_record(settings: Any) -> None:
     metrics = settings.get("metrics", [])
     if not isinstance(metrics, list) or not all(isinstance(name, str) for name in metrics):
         raise ValueError("its metrics are no names")
-    for name, most in (("resamples", _MOST_RESAMPLES), ("seed", 2**63 - 1)):
-        value = settings.get(name, 1)
-        if not isinstance(value, int) or not 0 <= value <= most:
-            raise ValueError(f"its {name} is no number from 0 to {most}")
+    draws = {name: settings.get(name, 1) for name in ("resamples", "seed")}
+    if not all(isinstance(value, int) for value in draws.values()):
+        raise ValueError("its resamples or seed is no number")
+    try:
+        check_draws(**draws)
+    except ConfigError as error:
+        raise ValueError(str(error)) from None
 
 
 def read_groups(given: Sequence[str], *, pool: bool = False) -> list[Group]:
@@ -309,11 +311,19 @@ class Compared:
             write_text(places["scores"], write_csv(self.scores))
 
 
-def check_files(**files: Path | None) -> dict[str, Path]:
+def check_files(*read: Path, **files: Path | None) -> dict[str, Path]:
     """The resolved paths of ``csv``, ``latex`` and ``scores``.
 
+    Args:
+        *read: Files that the command reads.
+        **files: By option.
+
+    Args:
+        *read: Files that the command reads.
+        **files: By option.
+
     Raises:
-        OutputError: A file exists with other contents, or two of them are the same.
+        OutputError: A file exists with other contents, is read, or two of them are the same.
     """
     given = {name: path for name, path in files.items() if path is not None}
     return {
@@ -321,7 +331,7 @@ def check_files(**files: Path | None) -> dict[str, Path]:
             path,
             ours=_BEGINNINGS[name],
             what=f"a file of --{name}",
-            apart=[other for another, other in given.items() if another != name],
+            apart=[*read, *(other for another, other in given.items() if another != name)],
         )
         for name, path in given.items()
     }
@@ -372,10 +382,13 @@ def compare_evaluations(
         resamples: Number of resamples; None: as in the first evaluation.
 
     Raises:
-        ConfigError: A baseline, condition or metric does not exist, or exists more than once.
+        ConfigError: A baseline, condition or metric does not exist, or exists more than once; or no resamples can be
+            drawn.
         InputError: A folder holds no evaluation, or one of other samples than the first.
         MissingDependencyError: A metric's package is not installed.
     """
+    if resamples is not None:
+        check_draws(resamples=resamples)
     groups = read_groups(evaluations, pool=pool)
     first, runs = groups[0].members[0], runs_of(groups)
     names = tuple(metrics) or recorded_metrics(first)

@@ -14,7 +14,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from idiolect.errors import InputError
+from idiolect.errors import ConfigError, InputError
 from idiolect.metrics.base import Aggregate, SufficientStatistics
 
 _BLOCK = 1 << 22
@@ -86,6 +86,7 @@ def sums_of(drawn: np.ndarray, sums: np.ndarray) -> np.ndarray:
 
 
 RESAMPLES = 1000
+MOST_RESAMPLES = 1_000_000
 LEVEL = 0.95
 SIGNIFICANT = 0.05
 """p below which a difference is significant."""
@@ -94,6 +95,17 @@ FEW = 8
 
 _ROUNDING = 1e-10
 """Tolerance relative to the largest score, for sums of the same numbers in another order."""
+
+
+def check_draws(*, resamples: int, seed: int = 0) -> None:
+    """Refuse numbers that no resamples can be drawn with.
+
+    Raises:
+        ConfigError: With the number and what it may be.
+    """
+    for name, value, least, most in (("resamples", resamples, 1, MOST_RESAMPLES), ("seed", seed, 0, 2**63 - 1)):
+        if not least <= value <= most:
+            raise ConfigError(f"{name} is {value}", hint=f"give a number from {least} to {most}")
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -88,7 +88,7 @@ class RealConfig(Config):
     """Optimiser steps of 8 samples without and with the text of past reviews."""
     max_test: int = Field(default=120, gt=0)
     """Test users."""
-    seed: int = 0
+    seed: int = Field(default=0, ge=0)
     """Of backbone, adapters and bootstrap; every seed needs a folder of its own."""
 
 

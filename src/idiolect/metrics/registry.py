@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 from types import MappingProxyType
 
-from idiolect.errors import require
+from idiolect.errors import ConfigError, IdiolectError, require
 from idiolect.metrics.base import Metric
 from idiolect.registry import Registry
 
@@ -50,7 +50,7 @@ def load_metrics(names: Iterable[str] = DEFAULT_METRICS) -> list[Metric]:
     Call it before generating, so that a wrong name or a missing package shows at once.
 
     Raises:
-        ConfigError: A metric does not exist.
+        ConfigError: A metric does not exist, or what one of your own returns is none.
         MissingDependencyError: A metric's package is not installed.
     """
     return [_load(name) for name in names]
@@ -62,4 +62,22 @@ def _load(name: str) -> Metric:
         package, extra = _PACKAGES[metric]
         require(package, extra=extra)
     make = METRICS.get(metric)
+    if metric not in METRICS:
+        return _own_metric(name, make)
     return make(**{setting: value}) if setting else make()
+
+
+def _own_metric(name: str, make: Callable[..., Metric]) -> Metric:
+    """What a user's ``module:attribute`` returns, if that is a metric."""
+    try:
+        found = make()
+    except IdiolectError:
+        raise
+    except Exception as error:  # another's code raises anything
+        raise ConfigError(f"calling the metric {name!r} failed: {type(error).__name__}: {error}", hint=_OWN) from error
+    if not all(hasattr(found, part) for part in ("name", "greater_is_better", "segments", "aggregate", "signature")):
+        raise ConfigError(f"{name!r} returned no metric, but {type(found).__name__}", hint=_OWN)
+    return found
+
+
+_OWN = "name a class or function without arguments that gives a Metric (docs/extending.md)"

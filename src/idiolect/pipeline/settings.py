@@ -116,7 +116,7 @@ class TargetConfig(Config):
     """Test targets drawn at random; None: all."""
     evaluated: Literal["test", "validation"] = "test"
     """Which targets ``evaluate`` writes: choose settings on ``validation``, report on ``test``."""
-    seed: int = 42
+    seed: int = Field(default=42, ge=0)
     """Of the draws."""
 
 
@@ -179,7 +179,7 @@ class Settings(Config):
     wrote?"""
     resamples: int = Field(default=1000, ge=100)
     """Bootstrap resamples over users, and exchanges of a test."""
-    seed: int = 0
+    seed: int = Field(default=0, ge=0)
     """Of adapter initialisation, mismatched users and peer groups of the controls, and the bootstrap."""
 
     @property

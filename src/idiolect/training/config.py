@@ -43,7 +43,7 @@ class FitConfig(Config):
     """Recompute the backbone's activations: slower, far less memory."""
     prefix_cache_gb: float = Field(default=2.0, ge=0)
     """Host memory for cached keys and values of the text before the first soft prompt, which all epochs share."""
-    seed: int = 0
+    seed: int = Field(default=0, ge=0)
     """Seed of the order of the examples."""
     every: int | None = Field(default=None, gt=0)
     """Steps between validations and checkpoints; None: once an epoch."""
@@ -150,7 +150,7 @@ class PretrainConfig(Config):
     """Autocast to bfloat16; auto: on GPUs that support it (on CPUs without AMX it is slower)."""
     save_minutes: float = 3.0
     """Minutes between checkpoints; an interrupted run resumes from the last."""
-    seed: int = 0
+    seed: int = Field(default=0, ge=0)
     """Seed of initialisation, formats and order."""
 
 

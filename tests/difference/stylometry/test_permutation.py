@@ -47,6 +47,16 @@ def test_a_shift_is_found_with_its_size():
     assert (null.observed < high).all()
 
 
+def test_what_is_observed_is_the_difference_to_the_mean_of_the_others():
+    own, peers = np.array([[1.0], [4.0]]), [np.array([[0.0], [2.0]]), np.array([[1.0]])]
+    null = permutation_test(own, peers, np.random.default_rng(0), draws=100)
+    assert null.observed.tolist() == [(0 + 3) / 2]
+    # Of the first item the other two differ by -1.5 and 1.5 from theirs, of the second by -3.
+    assert {round(float(value), 4) for value in null.drawn[:, 0]} <= {
+        (first + second) / 2 for first in (0, -1.5, 1.5) for second in (3, -3)
+    }
+
+
 def test_an_interval_leaves_0_out_where_the_test_rejects():
     rng = np.random.default_rng(4)
     null = draw(rng, rng.normal(size=(8, 6, 400)) + np.linspace(0, 1.5, 400) * (np.arange(6) == 0)[:, None])
@@ -80,3 +90,11 @@ def test_the_correction_is_that_of_benjamini_and_hochberg():
     assert found.n_tested == 2
     assert found.p[[0, 2]].tolist() == [0.002, 1]
     assert found.corrected.tolist() == [0.004, found.p[1], 1]  # 2/1 of the smaller p, 2/2 of the larger
+
+
+@pytest.mark.parametrize(("far", "n_found"), [((0.0, 0.1, 0.2), 0), ((2.0, 0.1, 0.2), 1), ((2.0, 2.0, 0.2), 2)])
+def test_intervals_are_as_wide_as_benjamini_and_yekutieli_say(far, n_found):
+    drawn = np.tile(np.linspace(-1, 1, 999, dtype=np.float32)[:, None], (1, 3))
+    found = find_significant(NullDistribution(observed=np.array(far), drawn=drawn), np.ones(3), fdr_level=0.1)
+    assert found.significant.sum() == n_found
+    assert found.level == pytest.approx(1 - 0.1 * max(1, n_found) / 3)
