@@ -318,10 +318,6 @@ def check_files(*read: Path, **files: Path | None) -> dict[str, Path]:
         *read: Files that the command reads.
         **files: By option.
 
-    Args:
-        *read: Files that the command reads.
-        **files: By option.
-
     Raises:
         OutputError: A file exists with other contents, is read, or two of them are the same.
     """

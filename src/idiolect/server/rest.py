@@ -23,7 +23,7 @@ from idiolect.explain.layout import REASONS, make_card
 from idiolect.explain.likeness import drift, likeness
 from idiolect.explain.run import user_differences
 from idiolect.server.http import ERRORS, ApiError, Caller, MayAdmin, MayErase, MayRead, MayWrite, Services
-from idiolect.server.tenants import Scope, Tenant
+from idiolect.server.tenants import MOST_DAYS, MOST_GRACE_DAYS, Scope, Tenant
 from idiolect.server.voice import AnswerError, PrivateReader, Voice
 from idiolect.store.base import Correction
 from idiolect.store.ingestion import check_said
@@ -165,14 +165,14 @@ class KeyIn(_Body):
     """A new API key."""
 
     scopes: list[Scope] = Field(min_length=1)
-    days: float | None = Field(None, gt=0, le=36_500, description="After which it expires; never, if not given.")
+    days: float | None = Field(None, gt=0, le=MOST_DAYS, description="After which it expires; never, if not given.")
     note: str = Field("", max_length=200)
 
 
 class RotateIn(_Body):
     """How a key is replaced."""
 
-    grace_days: float = Field(0, ge=0, le=365, description="How long the old key still works.")
+    grace_days: float = Field(0, ge=0, le=MOST_GRACE_DAYS, description="How long the old key still works.")
 
 
 # --- what the routes and the tools of MCP do ------------------------------------------------------------------------

@@ -24,7 +24,7 @@ from typing import Generic, Literal, TypeVar, get_args
 from idiolect.api.store import Store
 from idiolect.data.records import clean_id
 from idiolect.encoders import Encoder, load_encoder
-from idiolect.errors import ConfigError, NotFoundError
+from idiolect.errors import ArtifactError, ConfigError, NotFoundError
 from idiolect.explain.people_map import PeopleMap, people_map
 from idiolect.server.settings import DEFAULT_TENANT, ServerConfig
 from idiolect.server.units import Units
@@ -39,6 +39,7 @@ SCOPES: tuple[Scope, ...] = get_args(Scope)
 _TENANT = re.compile(r"[a-z0-9][a-z0-9-]{0,62}")
 _KEY = re.compile(r"idl_([0-9a-f]{12})_([A-Za-z0-9_-]{43})")
 _DAY = 86_400
+MOST_DAYS, MOST_GRACE_DAYS = 36_500, 365
 Made = TypeVar("Made")
 
 
@@ -72,21 +73,43 @@ class ApiKeys:
     Args:
         path: The file, created if absent.
         master: A key of the tenant ``default`` with all scopes that is not in the file; empty: there is none.
+
+    Raises:
+        ArtifactError: The file is another's or damaged.
     """
 
     def __init__(self, path: Path, *, master: str = "") -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
         if not path.exists():
             os.close(os.open(path, os.O_CREAT | os.O_WRONLY, 0o600))
-        self._lock = threading.Lock()
+        self._lock, self._path = threading.Lock(), path
         self._master = _digest(master) if master else b""
-        self._database = sqlite3.connect(path, check_same_thread=False, isolation_level=None, timeout=30)
-        self._database.execute("PRAGMA journal_mode = WAL")
-        self._database.execute("PRAGMA secure_delete = ON")
-        self._database.execute(
-            "CREATE TABLE IF NOT EXISTS keys (id TEXT PRIMARY KEY, tenant TEXT NOT NULL, digest BLOB NOT NULL, "
-            "scopes TEXT NOT NULL, created INTEGER NOT NULL, expires INTEGER, note TEXT NOT NULL)"
-        )
+        with self._errors():
+            self._database = sqlite3.connect(path, check_same_thread=False, isolation_level=None, timeout=30)
+            if {name for (name,) in self._database.execute("SELECT name FROM sqlite_schema WHERE type = 'table'")} - {
+                "keys"
+            }:
+                raise sqlite3.DatabaseError("it holds something else")
+            self._database.execute("PRAGMA journal_mode = WAL")
+            self._database.execute("PRAGMA secure_delete = ON")
+            self._database.execute(
+                "CREATE TABLE IF NOT EXISTS keys (id TEXT PRIMARY KEY, tenant TEXT NOT NULL, digest BLOB NOT NULL, "
+                "scopes TEXT NOT NULL, created INTEGER NOT NULL, expires INTEGER, note TEXT NOT NULL)"
+            )
+
+    @contextmanager
+    def _errors(self) -> Iterator[None]:
+        """One line for what the database says."""
+        try:
+            yield
+        except sqlite3.Error as error:
+            raise ArtifactError(
+                f"{str(self._path)!r} cannot be used as the file of API keys: {error}", hint="name another --data"
+            ) from error
+
+    def _run(self, query: str, parameters: Sequence[object] = ()) -> list[tuple]:
+        with self._lock, self._errors():
+            return self._database.execute(query, parameters).fetchall()
 
     def close(self) -> None:
         """Close the file."""
@@ -107,34 +130,32 @@ class ApiKeys:
             The key, and the text that a client sends, which cannot be shown again.
 
         Raises:
-            ConfigError: The tenant's name or a scope is invalid.
+            ConfigError: The tenant's name or a scope is invalid, or ``days`` is no number above 0 and at most 36,500.
         """
         check_tenant(tenant)
         if not scopes or set(scopes) - set(SCOPES):
             raise ConfigError(f"scopes are {', '.join(SCOPES)}, not {', '.join(scopes)!r}", hint="name at least one")
         now, secret = int(time.time()), secrets.token_urlsafe(32)
-        expires = None if days is None else int(now + days * _DAY)
+        expires = None if days is None else now + _seconds(days, "days", least=1 / _DAY, most=MOST_DAYS)
         key = ApiKey(
             id=secrets.token_hex(6), tenant=tenant, scopes=frozenset(scopes), created=now, expires=expires, note=note
         )
         row = (key.id, tenant, _digest(secret), json.dumps(sorted(scopes)), now, expires, note)
-        with self._lock:
-            self._database.execute("INSERT INTO keys VALUES (?, ?, ?, ?, ?, ?, ?)", row)
+        self._run("INSERT INTO keys VALUES (?, ?, ?, ?, ?, ?, ?)", row)
         return key, f"idl_{key.id}_{secret}"
 
     def rotate(self, id: str, *, tenant: str | None = None, grace_days: float = 0) -> tuple[ApiKey, str]:
         """Make a key with the same tenant and scopes; the old one expires after ``grace_days``.
 
         Raises:
+            ConfigError: ``grace_days`` is no number from 0 to 365.
             NotFoundError: There is no such key (of this tenant).
         """
+        grace = _seconds(grace_days, "grace_days", least=0, most=MOST_GRACE_DAYS)
         old = self._get(id, tenant)
         made = self.add(old.tenant, old.scopes, note=old.note)
-        with self._lock:
-            until = int(time.time() + grace_days * _DAY)
-            self._database.execute(
-                "UPDATE keys SET expires = min(coalesce(expires, ?1), ?1) WHERE id = ?2", (until, id)
-            )
+        until = int(time.time()) + grace
+        self._run("UPDATE keys SET expires = min(coalesce(expires, ?1), ?1) WHERE id = ?2", (until, id))
         return made
 
     def revoke(self, id: str, *, tenant: str | None = None) -> None:
@@ -144,13 +165,11 @@ class ApiKeys:
             NotFoundError: There is no such key (of this tenant).
         """
         self._get(id, tenant)
-        with self._lock:
-            self._database.execute("DELETE FROM keys WHERE id = ?", (id,))
+        self._run("DELETE FROM keys WHERE id = ?", (id,))
 
     def list(self, tenant: str | None = None) -> list[ApiKey]:
         """All keys, or a tenant's, the oldest first."""
-        with self._lock:
-            rows = self._database.execute(f"SELECT {_COLUMNS} FROM keys ORDER BY created, id").fetchall()
+        rows = self._run(f"SELECT {_COLUMNS} FROM keys ORDER BY created, id")
         return [key for key in map(_key, rows) if tenant in (None, key.tenant)]
 
     def find(self, sent: str) -> ApiKey | None:
@@ -159,11 +178,10 @@ class ApiKeys:
             return ApiKey(id="environment", tenant=DEFAULT_TENANT, scopes=frozenset(SCOPES), created=0)
         if (parts := _KEY.fullmatch(sent)) is None:
             return None
-        with self._lock:
-            row = self._database.execute(f"SELECT {_COLUMNS}, digest FROM keys WHERE id = ?", (parts[1],)).fetchone()
-        if row is None or not hmac.compare_digest(row[-1], _digest(parts[2])):
+        found = self._run(f"SELECT {_COLUMNS}, digest FROM keys WHERE id = ?", (parts[1],))
+        if not found or not hmac.compare_digest(found[0][-1], _digest(parts[2])):
             return None
-        key = _key(row)
+        key = _key(found[0])
         return None if key.expires is not None and key.expires <= time.time() else key
 
     def _get(self, id: str, tenant: str | None) -> ApiKey:
@@ -181,6 +199,12 @@ def _key(row: tuple) -> ApiKey:
     return ApiKey(
         id=id, tenant=tenant, scopes=frozenset(json.loads(scopes)), created=created, expires=expires, note=note
     )
+
+
+def _seconds(days: float, name: str, *, least: float, most: float) -> int:
+    if not least <= days <= most:  # nor is nan
+        raise ConfigError(f"{name} is {days:g}", hint=f"give a number from {least:g} to {most:g}")
+    return int(days * _DAY)
 
 
 def _digest(secret: str) -> bytes:
