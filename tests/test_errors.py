@@ -54,6 +54,8 @@ def test_what_an_installed_package_misses_itself_is_not_blamed_on_the_extra(
         ("{'base_url': 'https://me:s3cr@et@host/v1'}", "{'base_url': 'https://host/v1'}"),
         ("mysql://host/db?user=me&password=s3cret&x=1", "mysql://host/db?user=me&password=***&x=1"),
         ("https://host/a@b and me@host", "https://host/a@b and me@host"),
+        ("no such file: 'https:/me:s3cret@host/x.csv'", "no such file: 'https:/host/x.csv'"),
+        ("C:/notes@home and a:/b@c", "C:/notes@home and a:/b@c"),
         ("a plain message: 1 // 2 @ 3", "a plain message: 1 // 2 @ 3"),
     ],
 )

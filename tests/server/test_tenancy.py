@@ -1,7 +1,9 @@
 """Keys and tenants: whatever is not allowed ends in a refusal, on every route there is."""
 
 import json
+import math
 import re
+import socket
 import sqlite3
 import time
 
@@ -11,8 +13,10 @@ pytest.importorskip("prometheus_client")
 
 from fastapi.routing import APIRoute
 
-from idiolect.errors import ConfigError
+from idiolect.errors import ArtifactError, ConfigError
+from idiolect.server.app import serve
 from idiolect.server.http import PUBLIC, STUDIO_FILES, Allow, RateLimiter
+from idiolect.server.settings import ServerConfig
 from idiolect.server.studio import page_files
 from idiolect.server.tenants import SCOPES, ApiKeys
 
@@ -165,3 +169,42 @@ def test_a_bucket_refills_with_time():
     assert limiter.wait("a") == pytest.approx(1)
     now[0] = 1.0
     assert limiter.wait("a") == 0
+
+
+@pytest.mark.parametrize("number", [math.nan, math.inf, -1, 1e300])
+def test_a_key_lasts_for_a_number_of_days(tmp_path, number):
+    keys = ApiKeys(tmp_path / "keys.db")
+    for days in (number, 0):
+        with pytest.raises(ConfigError, match=r"^days is .* \(give a number from .* to 36500\)$"):
+            keys.add("default", days=days)
+    made, _ = keys.add("default", days=1)
+    assert made.expires == made.created + 86_400
+    with pytest.raises(ConfigError, match=r"^grace_days is .* \(give a number from 0 to 365\)$"):
+        keys.rotate(made.id, grace_days=number)
+    assert [key.id for key in keys.list()] == [made.id]
+    keys.close()
+
+
+def test_a_file_of_another_kind_is_not_taken_for_keys(tmp_path):
+    (tmp_path / "text.db").write_text("my notes " * 200)
+    with sqlite3.connect(tmp_path / "other.db") as other:
+        other.execute("CREATE TABLE mine (x)")
+    other.close()
+    for name in ("text.db", "other.db"):
+        before = (tmp_path / name).read_bytes()
+        with pytest.raises(ArtifactError, match="cannot be used as the file of API keys"):
+            ApiKeys(tmp_path / name)
+        assert (tmp_path / name).read_bytes() == before
+
+
+def test_what_keeps_a_server_from_starting_is_one_line(tmp_path):
+    (tmp_path / "bad.db").write_text("not a store " * 100)
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        config = ServerConfig(store=str(tmp_path / "s.db"), data=tmp_path, port=port)
+        with pytest.raises(ConfigError, match=rf"cannot listen at 127.0.0.1, port {port}: "):
+            serve(config)
+    with pytest.raises(ConfigError, match="cannot listen at 203.0.113.1, port"):
+        serve(config.model_copy(update={"host": "203.0.113.1"}))
+    with pytest.raises(ArtifactError, match="cannot be opened as a store"):
+        serve(ServerConfig(store=str(tmp_path / "bad.db"), data=tmp_path, port=0))

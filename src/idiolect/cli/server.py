@@ -38,6 +38,9 @@ class ModelOptions:
         """The server's settings, with further flags."""
         from idiolect.server.settings import load_config
 
+        store = flags.get("store")
+        if store is not None and not store.strip():
+            raise ConfigError("'' names no store", hint="leave --store out, or name a file; is a variable empty?")
         if self.upstream and not self.model:
             raise ConfigError("an upstream needs the name of its model", hint="pass --model")
         endpoint = given(base_url=self.upstream, model=self.model)

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import html
 import importlib.util
 import json
 import logging
+import os
 import signal
+import socket
 import sys
 from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
@@ -23,6 +26,7 @@ from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 from starlette.concurrency import run_in_threadpool
 from starlette.exceptions import HTTPException
 
+from idiolect.errors import ConfigError
 from idiolect.server import evaluations, explore, openai_api, rest, studio
 from idiolect.server.http import (
     ERRORS,
@@ -230,13 +234,44 @@ def serve(config: ServerConfig, *, ready: Callable[[str, int], None] | None = No
         config: The server's settings.
         ready: Called with host and port once requests are answered.
         quiet: Log warnings only.
+
+    Raises:
+        ConfigError: Host and port are none to listen at, or another process does.
+        IdiolectError: The store cannot be used.
     """
+    _check_address(config.host, config.port)
+    app = create_app(config)
+    app.state.services.tenants.get(DEFAULT_TENANT)  # here, where what is wrong with the store is one line
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(JsonLines())
     logging.basicConfig(level=logging.WARNING if quiet else logging.INFO, handlers=[handler], force=True)
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: None)  # raised again by uvicorn when everything has ended
-    asyncio.run(_Server(uvicorn_config(create_app(config), config), ready).serve())
+    asyncio.run(_Server(uvicorn_config(app, config), ready).serve())
+
+
+def _check_address(host: str, port: int) -> None:
+    """Refuse an address that cannot be listened at, before anything is loaded."""
+    failed: list[OSError | UnicodeError] = []
+    try:
+        found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+    except (OSError, UnicodeError) as error:
+        found, failed = [], [error]
+    for family, kind, protocol, _, address in found:
+        try:
+            with socket.socket(family, kind, protocol) as tried:
+                if os.name == "posix":  # elsewhere the option lets two processes share a port
+                    tried.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+                tried.bind(address)
+        except OSError as error:
+            failed.append(error)
+    # A name may stand for an address that the machine does not have, such as that of localhost in IPv6.
+    taken = next((one for one in failed if getattr(one, "errno", None) == errno.EADDRINUSE), None)
+    if error := taken or (failed[0] if len(failed) >= max(1, len(found)) else None):
+        raise ConfigError(
+            f"cannot listen at {host}, port {port}: {getattr(error, 'strerror', None) or error}",
+            hint="name another --host or --port; perhaps a server is running there already",
+        ) from error
 
 
 def serve_mcp(config: ServerConfig) -> None:
