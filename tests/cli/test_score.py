@@ -79,7 +79,7 @@ def test_bytes_that_are_no_utf8_are_not_scored(tmp_path: Path) -> None:
 
 
 def test_a_table_without_any_figure_is_none() -> None:
-    with pytest.raises(InputError, match="no metric gives a figure: .*rouge1 is left out"):
+    with pytest.raises(InputError, match=r"no metric gives a figure: .*rouge1 is left out"):
         score(["words", "words"], [" ", ""], metrics=["rouge1"])
 
 

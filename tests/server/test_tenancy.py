@@ -204,7 +204,7 @@ def test_what_keeps_a_server_from_starting_is_one_line(tmp_path):
         config = ServerConfig(store=str(tmp_path / "s.db"), data=tmp_path, port=port)
         with pytest.raises(ConfigError, match=rf"cannot listen at 127.0.0.1, port {port}: "):
             serve(config)
-    with pytest.raises(ConfigError, match="cannot listen at 203.0.113.1, port"):
+    with pytest.raises(ConfigError, match=r"cannot listen at 203.0.113.1, port"):
         serve(config.model_copy(update={"host": "203.0.113.1"}))
     with pytest.raises(ArtifactError, match="cannot be opened as a store"):
         serve(ServerConfig(store=str(tmp_path / "bad.db"), data=tmp_path, port=0))

@@ -72,6 +72,7 @@ def test_what_a_row_norm_is_made_of_is_reported():
     stats = {name: value.item() for name, value in ours(batch(10)).stats.items()}
     assert (stats["token_norm"], stats["gain_his"], stats["gain_diff"]) == (3.0, 1.0, 2.0)
     assert stats["soft_norm"] == pytest.approx(3.0 * 1.5, rel=5e-3)
+    assert ours(batch(1)).stats["soft_norm"].item() == pytest.approx(3.0, rel=5e-3)
 
 
 def test_a_row_of_nothing_stays_nothing_with_a_bounded_gradient():

@@ -268,3 +268,27 @@ class TestArtifact:
         path.write_text(json.dumps({**json.loads(path.read_text()), **change}))
         with pytest.raises(ArtifactError, match=message):
             load_adapter(tmp_path)
+
+
+def test_a_projector_of_a_weighted_mean_is_the_weighted_mean_of_projections():
+    """Whatever the weights sum to."""
+    projector, rng = adapter().source.projector, np.random.default_rng(4)
+    nn.init.normal_(projector.outer.bias, generator=torch.Generator().manual_seed(2))
+    x = torch.from_numpy(rng.normal(size=(3, 5, D)).astype(np.float32))
+    weights = torch.from_numpy(rng.uniform(0, 1, (3, 5)).astype(np.float32))
+    each = torch.stack([projector(one) for one in x])
+    torch.testing.assert_close(projector.pooled(x, weights), (weights[..., None] * each).sum(dim=1))
+
+
+@pytest.mark.parametrize("n", [1, 4])
+def test_the_projector_reads_centred_and_scaled_vectors_and_attention_raw_ones(n):
+    ours, one = adapter(match_norm=False), user(n)
+    ours.fit_statistics([one], token_norm=1.0)
+    source = ours.source
+    centre, spread = (one.history.mean(axis=0), one.history.std(axis=0)) if n > 1 else (np.zeros(D), np.ones(D))
+    np.testing.assert_allclose(source.mean.numpy(), centre, atol=1e-6)
+    np.testing.assert_allclose(source.sd.numpy(), spread, rtol=1e-5)
+    batch = ours.collate([one])
+    weights = attention(source.input_encoder(batch), batch["history"], batch["history_mask"])
+    scaled = torch.from_numpy(((one.history - centre) / spread).astype(np.float32))[None]
+    torch.testing.assert_close(source(batch).user, source.projector.pooled(scaled, weights))
