@@ -149,3 +149,14 @@ def test_lamp_questions_have_the_role_of_their_file(tmp_path: Path) -> None:
         golds = {"task": "LaMP_4", "golds": [{"id": user, "output": f"headline {user}"}]}
         (tmp_path / f"{split}_outputs.json").write_text(json.dumps(golds))
     assert sorted(published_roles(tmp_path).values()) == ["profile", "profile", "train", "validation"]
+
+
+@pytest.mark.parametrize("given", [("--preset", "dpl"), ("--set", "min_user_reviews=2")])
+def test_a_threshold_that_would_change_nothing_is_refused(tmp_path: Path, given: tuple[str, str], capsys) -> None:
+    idl.Store(tmp_path / "s.db").add([{"user": "u", "item": "i", "text": "words"}])
+    where = ["--store", str(tmp_path / "s.db"), "--out", str(tmp_path / "split")]
+    with pytest.raises(SystemExit) as stop:
+        main(["split", *where, "--from-source", str(tmp_path), *given])
+    assert stop.value.code == 2
+    assert "would change nothing" in capsys.readouterr().err
+    assert not (tmp_path / "split").exists()

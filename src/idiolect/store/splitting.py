@@ -11,7 +11,7 @@ from idiolect.config import merge, read_yaml
 from idiolect.data.readers import published_roles
 from idiolect.data.split import Split, make_split, split_as_published
 from idiolect.data.split_config import SplitConfig
-from idiolect.errors import NotFoundError
+from idiolect.errors import ConfigError, NotFoundError
 from idiolect.store.outputs import check_folder, claim_folder
 from idiolect.store.privacy import Pseudonyms, check_names, user_in
 from idiolect.store.sql import SqlStore
@@ -42,10 +42,11 @@ def split_store(
 
     Raises:
         NotFoundError: There is no store.
-        ConfigError: An unknown preset or threshold, or ``folder`` holds other files.
+        ConfigError: An unknown preset or threshold, one that changes nothing, or ``folder`` holds other files.
         InputError: Nothing is left.
     """
-    rules = _rules(preset, merge(read_yaml(config) if config else {}, changes or {}))
+    given = merge(read_yaml(config) if config else {}, changes or {})
+    rules = _rules(given if preset is None else {**given, "preset": preset})
     with SqlStore(store, create=False) as database:
         check_folder(database, store, folder, "split")
         if rules.source is None:
@@ -59,9 +60,15 @@ def split_store(
     return made
 
 
-def _rules(preset: str | None, settings: Mapping[str, Any]) -> SplitConfig:
+def _rules(settings: Mapping[str, Any]) -> SplitConfig:
     thresholds = {str(name): value for name, value in settings.items() if name != "preset"}
-    return SplitConfig.preset(preset or str(settings.get("preset", "small")), **thresholds)
+    rules = SplitConfig.preset(str(settings.get("preset", "small")), **thresholds)
+    if rules.source is not None and (idle := sorted(map(str, settings.keys() - {"source"}))):
+        raise ConfigError(
+            f"{', '.join(idle)} would change nothing: the roles of a published data set are taken as they are",
+            hint="leave it out, or the data set (source, --from-source)",
+        )
+    return rules
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
