@@ -10,6 +10,7 @@ import ast
 import csv
 import io
 import json
+import os
 import re
 import tempfile
 import warnings
@@ -28,6 +29,7 @@ import pyarrow.parquet as pq
 
 from idiolect.data.files import (
     MAX_LINE,
+    OPEN_FILES,
     TOO_LONG,
     OtherContentError,
     bounded_lines,
@@ -421,6 +423,7 @@ _PLAIN_VALUE = 8
 _PLAIN_CELL = 32
 """Bytes that a cell without text takes as a Python object, roughly."""
 ARROW_FILE = b"ARROW1"
+_Source = IO[bytes] | pa.NativeFile
 
 
 def parquet_rows(path: Path) -> Iterator[Row]:
@@ -467,7 +470,7 @@ def _bomb(path: Path, what: str) -> InputError:
     )
 
 
-def _long_texts(file: IO[bytes], metadata: pq.FileMetaData) -> tuple[list[str], int]:
+def _long_texts(file: _Source, metadata: pq.FileMetaData) -> tuple[list[str], int]:
     """What keeps a batch in memory where many rows share a long text of a dictionary.
 
     Returns:
@@ -493,7 +496,7 @@ def _long_texts(file: IO[bytes], metadata: pq.FileMetaData) -> tuple[list[str], 
     return sorted(found), batch_rows
 
 
-def _longest(file: IO[bytes], metadata: pq.FileMetaData, group: int, paths: list[str]) -> Iterator[int]:
+def _longest(file: _Source, metadata: pq.FileMetaData, group: int, paths: list[str]) -> Iterator[int]:
     """Bytes of the longest text in the dictionary of each of these columns."""
     for path in paths:
         with pq.ParquetFile(file, metadata=metadata, read_dictionary=[path], buffer_size=2**20) as table:
@@ -528,7 +531,7 @@ def _batch_rows(metadata: pq.FileMetaData) -> int:
     return min(_BATCH_ROWS, max(1, min(_PIECE_BYTES * 4 // max(1, mean), _EXPANDS_FROM // max([1, *delta]))))
 
 
-def _arrow_batches(file: IO[bytes], is_file: bool) -> Iterator[pa.RecordBatch]:
+def _arrow_batches(file: _Source, is_file: bool) -> Iterator[pa.RecordBatch]:
     if not is_file:
         yield from pa.ipc.open_stream(file)
         return
@@ -538,16 +541,24 @@ def _arrow_batches(file: IO[bytes], is_file: bool) -> Iterator[pa.RecordBatch]:
 
 
 @contextmanager
-def _unpacked(path: Path) -> Iterator[IO[bytes]]:
-    """``path`` opened for reading by position; a packed one is unpacked to disk first."""
+def _unpacked(path: Path) -> Iterator[_Source]:
+    """``path`` opened for reading by position; a packed one is unpacked to disk first.
+
+    Arrow opens it: a file of Python's may be let go by one of Arrow's threads when the interpreter is ending already,
+    which aborts the process.
+    """
     if not packing(path):
-        with path.open("rb") as plain:
+        with pa.OSFile(os.fsencode(path)) as plain:
             yield plain
         return
     with open_bytes(path) as file, tempfile.TemporaryFile() as unpacked:
         copy_bounded(file, unpacked, path)
         unpacked.seek(0)
-        yield unpacked
+        if not OPEN_FILES.is_dir():
+            yield unpacked
+            return
+        with pa.OSFile(str(OPEN_FILES / str(unpacked.fileno()))) as again:
+            yield again
 
 
 def _rows(path: Path, batches: Iterator[pa.RecordBatch]) -> Iterator[Row]:
