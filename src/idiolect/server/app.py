@@ -257,12 +257,12 @@ def _check_address(host: str, port: int) -> None:
         found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
     except (OSError, UnicodeError) as error:
         found, failed = [], [error]
-    for family, kind, protocol, _, address in found:
+    for family, kind, protocol, _, place in found:
         try:
             with socket.socket(family, kind, protocol) as tried:
                 if os.name == "posix":  # elsewhere the option lets two processes share a port
                     tried.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-                tried.bind(address)
+                tried.bind(place)
         except OSError as error:
             failed.append(error)
     # A name may stand for an address that the machine does not have, such as that of localhost in IPv6.
