@@ -85,7 +85,7 @@ LANGUAGES = {
     "tee": (
         "Wir haben lange auf den Tee gewartet, aber er war gut und {} war sehr nett!",
         "Ich denke, dass das der beste Tee ist, den {} je gemacht hat, und er ist nicht teuer.",
-        "Er war in Ordnung, obwohl {} ihn uns etwas früher hätte bringen können.",
+        "Ich habe ihn auch gern getrunken, aber {} hat ihn uns leider nicht sehr schnell gebracht.",
     ),
 }
 

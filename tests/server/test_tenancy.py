@@ -55,7 +55,10 @@ def call(http, method, path, **options):
 
 def test_every_route_fails_closed(server):
     keys = server.services.keys
-    expired = keys.add("default", days=-1)[1]
+    old, expired = keys.add("default", days=1)
+    with sqlite3.connect(server.config.data / "keys.db") as database:
+        database.execute("UPDATE keys SET expires = created - 1 WHERE id = ?", (old.id,))
+    database.close()
     revoked, gone = keys.add("default")
     keys.revoke(revoked.id)
     made = keys.add("default")[1]
