@@ -90,6 +90,8 @@ def test_a_reference_without_a_token_gives_no_figure_and_a_note(text: str, metri
     found = columns("rag", rows, metrics, ["words", text])
     assert found.stats == {}
     assert "rag: rouge1 is left out, because it finds no token in 1 of 2 references" in found.notes
+    silent = columns("rag: wrong user", [{"nll": 1.0, "text": None}] * 2, metrics, ["words", text])
+    assert (list(silent.stats), silent.notes) == (["nll"], ()), "nothing was written that could be scored"
     only = columns("rag", rows, [Rouge("rouge1", tokens="rouge_score")], ["words", TEXTS["Russian"]])
     assert (only.stats, len(only.notes)) == ({}, 1)
 
