@@ -124,6 +124,8 @@ def test_of_texts_that_are_not_english_nothing_is_known():
     said = "It plays! So loud!"
     assert alone.rows([said]).tolist() == alone.score([said]).tolist()
     assert FIDELITY.aggregate(both.rows([said, GERMAN])) == FIDELITY.aggregate(alone.rows([said])[:, None])
+    assert FIDELITY.aggregate(np.array([[0.5, 1.0], [0.0, 0.0]])) == 0.5
+    assert FIDELITY.aggregate(np.array([[0.0, 0.0], [0.0, 0.0]])) == 0.0
     assert alone.score([GERMAN]).tolist() == [0.0], "it departs nowhere that is known"
 
 

@@ -28,7 +28,7 @@ _COUNTED = tuple(
 )
 _TOKEN = regex.compile(rf"[{_HAN}{_UNSPACED}]\p{{M}}*|[[\p{{L}}\p{{M}}\p{{N}}]--[{_HAN}{_UNSPACED}]]+", regex.V1)
 _MARK = regex.compile(r"[^\s\p{C}]\p{M}*", regex.V1)
-_VISIBLE = regex.compile(r"[^\s\p{C}\p{Z}]", regex.V1)
+_VISIBLE = regex.compile(r"[^\p{C}\p{Z}]", regex.V1)
 
 
 @lru_cache(maxsize=1 << 16)
