@@ -195,7 +195,9 @@ def server(upstream: UpstreamApp, start: Any, tmp_path_factory: pytest.TempPathF
         "price": {"prompt": 1_000_000, "completion": 2_000_000},
     }
     with ExitStack() as stack:
-        running = stack.enter_context(start(tmp_path_factory.mktemp("served"), endpoint=endpoint, models=["m-2"]))
+        running = stack.enter_context(
+            start(tmp_path_factory.mktemp("served"), endpoint=endpoint, models=["m-2"], burst=5000)
+        )
         fill(running)
         yield running
 

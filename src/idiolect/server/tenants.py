@@ -86,16 +86,22 @@ class ApiKeys:
         self._master = _digest(master) if master else b""
         with self._errors():
             self._database = sqlite3.connect(path, check_same_thread=False, isolation_level=None, timeout=30)
-            if {name for (name,) in self._database.execute("SELECT name FROM sqlite_schema WHERE type = 'table'")} - {
-                "keys"
-            }:
-                raise sqlite3.DatabaseError("it holds something else")
-            self._database.execute("PRAGMA journal_mode = WAL")
-            self._database.execute("PRAGMA secure_delete = ON")
-            self._database.execute(
-                "CREATE TABLE IF NOT EXISTS keys (id TEXT PRIMARY KEY, tenant TEXT NOT NULL, digest BLOB NOT NULL, "
-                "scopes TEXT NOT NULL, created INTEGER NOT NULL, expires INTEGER, note TEXT NOT NULL)"
-            )
+            try:
+                self._prepare()
+            except sqlite3.Error:
+                self._database.close()
+                raise
+
+    def _prepare(self) -> None:
+        tables = {name for (name,) in self._database.execute("SELECT name FROM sqlite_schema WHERE type = 'table'")}
+        if tables - {"keys"}:
+            raise sqlite3.DatabaseError("it holds something else")
+        self._database.execute("PRAGMA journal_mode = WAL")
+        self._database.execute("PRAGMA secure_delete = ON")
+        self._database.execute(
+            "CREATE TABLE IF NOT EXISTS keys (id TEXT PRIMARY KEY, tenant TEXT NOT NULL, digest BLOB NOT NULL, "
+            "scopes TEXT NOT NULL, created INTEGER NOT NULL, expires INTEGER, note TEXT NOT NULL)"
+        )
 
     @contextmanager
     def _errors(self) -> Iterator[None]:
