@@ -41,8 +41,12 @@ def studio(demo: Path) -> Iterator[str]:
 
 
 def small(picture: bytes) -> Image.Image:
-    """With 128 colours: a page has few."""
-    return Image.open(io.BytesIO(picture)).convert("RGB").quantize(128, dither=Image.Dither.NONE)
+    """With 256 colours, spread evenly so that rare ones are kept."""
+    return (
+        Image.open(io.BytesIO(picture))
+        .convert("RGB")
+        .quantize(256, method=Image.Quantize.FASTOCTREE, dither=Image.Dither.NONE)
+    )
 
 
 def main(demo: Path) -> None:
@@ -81,6 +85,7 @@ def main(demo: Path) -> None:
         shoot("person", opened(person, ".reviewlist", height=860))
         shoot("voices", opened(texts, ".voice:nth-child(3) .meter", height=860, scheme="dark"), scroll("#write"))
         shoot("map", opened(f"map?colour=exclamations&user={USER}", ".near", height=860))
+        shoot("units", opened("units", ".units tbody tr", height=700, scheme="dark"))
         shoot("evaluation", opened("evaluations?run=results", ".samples table", height=860))
         shoot("phone", opened(person, ".reviewlist", width=390, height=800))
         film(opened("", ".people", width=1180, height=720))

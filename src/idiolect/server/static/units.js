@@ -20,7 +20,7 @@ export async function unitsPage(main, { params, signal, overview }) {
     h("p", { class: "lead" }, "DEP puts a user's difference through a sparse code. Each of its units is a direction in which people differ; a few are active for each review."),
     h("p", { class: "facts" }, `${plural(found.width, "unit")} of `, said(found.adapter), ` on ${plural(found.reviews, "review")} by ${plural(found.users, "user")}`),
     h("ul", { class: "streams" }, found.streams.map((/** @type {Json} */ one) => h("li", { class: "card" }, h("strong", null, one.stream === "his" ? "own vectors" : "differences to peers"),
-      h("span", null, `${one.l0.toFixed(1)} units active per review`), h("span", null, `${percent(one.explained_variance)} of the variance explained`), h("span", { class: "quiet" }, `${one.dead} dead, ${one.dense} dense`)))),
+      h("span", null, `${one.l0.toFixed(1)} units active per review`), h("span", null, one.explained_variance > 0 ? `${percent(one.explained_variance)} of the variance explained` : "explains nothing of these vectors: it was fitted to others"), h("span", { class: "quiet" }, `${one.dead} dead, ${one.dense} dense`)))),
     h("div", { class: "scroll", tabindex: 0, role: "region", "aria-label": "All units" }, h("table", { class: "units" },
       h("thead", null, h("tr", null, [["unit", ""], ["label", "words that set its reviews apart from peers' reviews of the same items"], ["found again", "AUC of the label on other users' reviews; 0.5 is chance"],
         ["silenced", "change of the soft prompts"], ["active", "share of reviews"], ["between users", "share of its variance"], ["goes with", "measures of style, Spearman's correlation"]].map(([text, title]) => h("th", { scope: "col", title: title || null }, text)))),
