@@ -24,6 +24,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections import Counter
 from collections.abc import Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
@@ -90,14 +91,16 @@ class Load:
     add: list[float] = field(default_factory=list)
     ids: list[str] = field(default_factory=list)
     """Of acknowledged reviews."""
-    errors: int = 0
+    errors: Counter[str] = field(default_factory=Counter)
+    """By status and code."""
     cpu: float = 0.0
     """Seconds of all processes that answered."""
 
     def record(self) -> dict[str, Any]:
         """As plain data."""
         n = max(1, len(self.chat) + len(self.add))
-        found = {"chat": quantiles(self.chat), "cpu_ms": round(1000 * self.cpu / n, 2), "errors": self.errors}
+        found = {"chat": quantiles(self.chat), "cpu_ms": round(1000 * self.cpu / n, 2)}
+        found["errors"] = dict(self.errors)
         return found | ({"add": quantiles(self.add)} if self.add else {})
 
 
@@ -178,9 +181,14 @@ async def load(
             if adds:
                 body = {"user": user, "item": item, "text": f"New {seed} {n}: " + " ".join(rng.choice(WORDS, 40))}
             began = time.perf_counter()
-            answer = await http.post(url + ("/v1/reviews" if adds else "/v1/chat/completions"), json=body)
+            try:
+                answer = await http.post(url + ("/v1/reviews" if adds else "/v1/chat/completions"), json=body)
+            except httpx2.HTTPError as error:
+                found.errors[type(error).__name__] += 1
+                continue
             (found.add if adds else found.chat).append(time.perf_counter() - began)
-            found.errors += answer.status_code != 200
+            if answer.status_code != 200:
+                found.errors[f"{answer.status_code} {answer.text[:200]}"] += 1
             if adds and answer.status_code == 200:
                 found.ids += answer.json()["ids"]
 

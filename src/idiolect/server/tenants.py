@@ -260,6 +260,7 @@ class _Waiting:
     undated: frozenset[ReviewId]
     report: AddReport | None = None
     error: Exception | None = None
+    done: bool = False
 
 
 class Tenant:
@@ -280,7 +281,8 @@ class Tenant:
         self.name, self.where, self.encoders = name, where, encoders
         self.front, self.store = Store(where), SqlStore(where)
         check_names(self.store, None)
-        self._write, self._queue = threading.Lock(), list[_Waiting]()
+        self._write, self._adding = threading.Lock(), threading.Condition()
+        self._queue, self._busy = list[_Waiting](), False
         self._map = _Cached[PeopleMap]()
         self._units = _Cached[Units]()
 
@@ -295,15 +297,27 @@ class Tenant:
             undated: Reviews without a given time, which keep the time of the same review in the store.
         """
         mine = _Waiting(items, reviews, frozenset(undated))
-        self._queue.append(mine)
-        with self._write:
-            if mine.report is None and mine.error is None:
-                waiting = self._queue[:]
-                del self._queue[: len(waiting)]  # others only append
-                self._store(waiting)
+        with self._adding:
+            self._queue.append(mine)
+            while self._busy and not mine.done:
+                self._adding.wait()
+            waiting = [] if mine.done else self._queue
+            if waiting:
+                self._queue, self._busy = [], True
+        if waiting:
+            try:
+                with self._write:
+                    self._store(waiting)
+            finally:
+                with self._adding:
+                    self._busy = False
+                    for one in waiting:
+                        one.done = True
+                    self._adding.notify_all()
         if mine.error is not None:
             raise mine.error
-        assert mine.report is not None
+        if mine.report is None:
+            raise RuntimeError("the thread that stores reviews was interrupted")
         return mine.report
 
     def _store(self, waiting: Sequence[_Waiting]) -> None:
@@ -313,7 +327,7 @@ class Tenant:
             # A repeated request has another time, if the client gave none.
             undated = sorted({id for one in waiting for id in one.undated})
             times = {review.id: review.timestamp for review in self.store.reviews_if_known(undated)}
-            batches, start = [], 0
+            batches = []
             for one in waiting:
                 reviews = [
                     replace(review, timestamp=times.setdefault(review.id, review.timestamp))
@@ -321,10 +335,9 @@ class Tenant:
                     else review
                     for review in one.reviews
                 ]
-                end = start + len(reviews)
-                batches.append((one.items, reviews, {name: rows[start:end] for name, rows in vectors.items()}))
-                start = end
-            for one, (_, reviews, _), report in zip(waiting, batches, self.store.add_many(batches), strict=True):
+                batches.append((one.items, reviews))
+            reports = self.store.add_many(batches, vectors)
+            for one, (_, reviews), report in zip(waiting, batches, reports, strict=True):
                 one.report = self._settled(reviews, one.undated, report)
         except Exception as error:
             for one in waiting:

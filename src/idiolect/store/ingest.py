@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import islice
 from typing import Any, TypeVar
@@ -24,6 +24,10 @@ Tried = Row | tuple[Any, str]
 """A row, or the id of a refused row and the reason (see ``schema.tried``)."""
 
 
+Outcome = bool | tuple[Any, str]
+"""What happened to a row: True if it was added, False if it was known, or the id and the reason of a refusal."""
+
+
 @dataclass(slots=True)
 class _Tally:
     added: int = 0
@@ -32,11 +36,56 @@ class _Tally:
     digest: int = 0
     refused: list[tuple[Any, str]] = field(default_factory=list)
 
+    def take(self, outcomes: Iterable[Outcome]) -> None:
+        """Count the outcomes of some rows."""
+        for outcome in outcomes:
+            if isinstance(outcome, tuple):
+                self.refused.append(outcome)
+            elif outcome:
+                self.added += 1
+            else:
+                self.known += 1
+
 
 def ingest(connection: sa.Connection, items: Iterable[Tried], reviews: Iterable[Tried]) -> AddReport:
     """Store new items and reviews, with one chunk in memory at a time."""
-    item_tally = _ingest(connection, tables.items, items)
-    review_tally = _ingest(connection, tables.reviews, reviews)
+    return _report(*_ingest_both(connection, items, reviews))
+
+
+def ingest_together(
+    connection: sa.Connection, batches: Sequence[tuple[Sequence[Tried], Sequence[Tried]]]
+) -> list[tuple[AddReport, list[Outcome]]]:
+    """Store several batches with as many SQL statements as one; all items are stored before all reviews.
+
+    Args:
+        connection: An open write transaction.
+        batches: Items and reviews.
+
+    Returns:
+        Per batch, the report that one ``ingest`` per batch would give, and the outcome of each review.
+    """
+    items, reviews = ([row for batch in batches for row in batch[kind]] for kind in (0, 1))
+    of_items, of_reviews = list[Outcome](), list[Outcome]()
+    _ingest_both(connection, items, reviews, (of_items, of_reviews))
+    found, taken = [], iter(of_items)
+    rest = iter(of_reviews)
+    for some_items, some_reviews in batches:
+        mine, own = _Tally(), list(islice(rest, len(some_reviews)))
+        mine.take(islice(taken, len(some_items)))
+        written = _Tally()
+        written.take(own)
+        found.append((_report(mine, written), own))
+    return found
+
+
+def _ingest_both(
+    connection: sa.Connection,
+    items: Iterable[Tried],
+    reviews: Iterable[Tried],
+    outcomes: tuple[list[Outcome] | None, list[Outcome] | None] = (None, None),
+) -> tuple[_Tally, _Tally]:
+    item_tally = _ingest(connection, tables.items, items, outcomes[0])
+    review_tally = _ingest(connection, tables.reviews, reviews, outcomes[1])
     adjust_totals(
         connection,
         digest=item_tally.digest + review_tally.digest,
@@ -44,6 +93,10 @@ def ingest(connection: sa.Connection, items: Iterable[Tried], reviews: Iterable[
         reviews=review_tally.added,
         dated=review_tally.dated,
     )
+    return item_tally, review_tally
+
+
+def _report(item_tally: _Tally, review_tally: _Tally) -> AddReport:
     return AddReport(
         items_added=item_tally.added,
         items_known=item_tally.known,
@@ -67,16 +120,21 @@ def adjust_totals(connection: sa.Connection, *, digest: int, items: int = 0, rev
     )
 
 
-def _ingest(connection: sa.Connection, table: sa.Table, values: Iterable[Tried]) -> _Tally:
+def _ingest(
+    connection: sa.Connection, table: sa.Table, values: Iterable[Tried], outcomes: list[Outcome] | None
+) -> _Tally:
+    """Store new rows; the outcome of each row is appended to ``outcomes``."""
     tally = _Tally()
     for chunk in _chunks(values):
-        rows = [row for row in chunk if isinstance(row, dict)]
-        tally.refused += [refused for refused in chunk if isinstance(refused, tuple)]
-        new = _unknown(connection, table, rows, tally)
+        new, judged = _unknown(connection, table, [row for row in chunk if isinstance(row, dict)])
+        in_turn = iter(judged)
+        found = [next(in_turn) if isinstance(row, dict) else row for row in chunk]
+        tally.take(found)
+        if outcomes is not None:
+            outcomes += found
         insert_rows(connection, table, new)
         if table is tables.items:
             take_categories(connection, new)
-        tally.added += len(new)
         tally.dated += sum(row.get("timestamp") is not None for row in new)
         tally.digest += sum(int.from_bytes(row["digest"]) for row in new)
     return tally
@@ -88,18 +146,20 @@ def _chunks(values: Iterable[T]) -> Iterator[list[T]]:
         yield chunk
 
 
-def _unknown(connection: sa.Connection, table: sa.Table, rows: list[Row], tally: _Tally) -> list[Row]:
+def _unknown(connection: sa.Connection, table: sa.Table, rows: list[Row]) -> tuple[list[Row], list[Outcome]]:
+    """The new rows, and the outcome of every row."""
     stored = _digests(connection, table, [row["id"] for row in rows])
-    new = []
+    new, outcomes = list[Row](), list[Outcome]()
     for row in rows:
         if row["id"] not in stored:
             stored[row["id"]] = row["digest"]
             new.append(row)
+            outcomes.append(True)
         elif stored[row["id"]] == row["digest"]:
-            tally.known += 1
+            outcomes.append(False)
         else:
-            tally.refused.append((row["id"], f"another {table.name[:-1]} of this id is stored"))
-    return new
+            outcomes.append((row["id"], f"another {table.name[:-1]} of this id is stored"))
+    return new, outcomes
 
 
 def _digests(connection: sa.Connection, table: sa.Table, ids: list[str]) -> dict[str, bytes]:

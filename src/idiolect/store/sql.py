@@ -19,7 +19,7 @@ from idiolect.store import schema as tables
 from idiolect.store.base import AddReport, ErasureReceipt, PeerSums
 from idiolect.store.check import Finding, check_store
 from idiolect.store.engine import ANY_OF, key_chunks, writing
-from idiolect.store.ingest import ingest
+from idiolect.store.ingest import ingest, ingest_together
 from idiolect.store.metadata import StoreBase, secure_vacuum
 from idiolect.store.privacy import erase, items_alone, other_item_texts
 from idiolect.store.schema import ITEM, REVIEW, by_time, item_row, review_row, to_item, to_review, tried
@@ -140,24 +140,32 @@ class SqlStore(StoreBase):
         Raises:
             InputError: Vectors are invalid (see ``add_vectors``); nothing is stored.
         """
-        return self.add_many([(items, reviews, vectors or {})])[0]
+        rows = tried(items, item_row), tried(reviews, review_row)
+        with writing(self._engine) as connection:
+            report = ingest(connection, *rows)
+            if vectors and isinstance(reviews, Sequence):
+                refused = {id for id, _ in report.refused_reviews}
+                kept = [row for row, review in enumerate(reviews) if review.id not in refused]
+                _add_vectors_of(connection, [reviews[row].id for row in kept], vectors, kept)
+            return report
 
     def add_many(
-        self, batches: Sequence[tuple[Iterable[Item], Iterable[Review], Mapping[str, np.ndarray]]]
+        self, batches: Sequence[tuple[Sequence[Item], Sequence[Review]]], vectors: Mapping[str, np.ndarray]
     ) -> list[AddReport]:
-        """Store several batches in one transaction, with a report per batch.
+        """Store several batches in one transaction with as many SQL statements as one; each has its own report.
 
         Args:
-            batches: The arguments of ``add``.
+            batches: Items and reviews.
+            vectors: By encoder, float (n, dim), a row for each review of all batches.
         """
-        rows = [(tried(items, item_row), tried(reviews, review_row)) for items, reviews, _ in batches]
+        rows = [(list(tried(items, item_row)), list(tried(reviews, review_row))) for items, reviews in batches]
+        ids = [review.id for _, reviews in batches for review in reviews]
         with writing(self._engine) as connection:
-            reports = []
-            for (items, reviews), (_, given, vectors) in zip(rows, batches, strict=True):
-                reports.append(ingest(connection, items, reviews))
-                if vectors and isinstance(given, Sequence):
-                    _add_vectors_of(connection, given, vectors, reports[-1])
-            return reports
+            found = ingest_together(connection, rows)
+            outcomes = [outcome for _, some in found for outcome in some]
+            kept = [row for row, outcome in enumerate(outcomes) if not isinstance(outcome, tuple)]
+            _add_vectors_of(connection, [ids[row] for row in kept], vectors, kept)
+            return [report for report, _ in found]
 
     def add_vectors(self, ids: Sequence[ReviewId], vectors: np.ndarray, *, encoder: str) -> int:
         """Store vectors as float16 and add them to the item sums, in one transaction.
@@ -411,14 +419,11 @@ class SqlStore(StoreBase):
 
 
 def _add_vectors_of(
-    connection: sa.Connection, reviews: Sequence[Review], vectors: Mapping[str, np.ndarray], report: AddReport
+    connection: sa.Connection, ids: Sequence[ReviewId], vectors: Mapping[str, np.ndarray], rows: Sequence[int]
 ) -> None:
-    """Store the vectors of the reviews that were not refused."""
-    refused = {id for id, _ in report.refused_reviews}
-    rows = [row for row, review in enumerate(reviews) if review.id not in refused]
-    ids = [reviews[row].id for row in rows]
-    for encoder, of_reviews in vectors.items() if ids else ():
-        add_vectors(connection, ids, of_reviews[rows], encoder)
+    """Store some rows of vectors, those of the reviews ``ids``."""
+    for encoder, found in vectors.items() if ids else ():
+        add_vectors(connection, ids, found[list(rows)], encoder)
 
 
 def looks_of(id: str) -> str:
