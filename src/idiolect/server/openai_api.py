@@ -36,6 +36,9 @@ PASSED_ON = frozenset(
     }
 )  # fmt: skip
 """Fields that an upstream is sent; ``user`` is not among them."""
+_IDLE_SECONDS = 2.0
+"""After which a connection to an upstream is not used again: at five seconds, servers (uvicorn, vLLM) close theirs, and
+a request that is sent just then fails."""
 _CONTENT = frozenset({"text", "image_url", "input_audio", "file", "refusal"})
 """Accepted parts of messages; embeddings are not, because a server that accepts them must trust its clients."""
 
@@ -118,7 +121,11 @@ class Upstream:
         self._http = self._httpx.AsyncClient(
             headers=headers,
             timeout=self._httpx.Timeout(timeout, connect=10),
-            limits=self._httpx.Limits(max_connections=connections, max_keepalive_connections=connections),
+            limits=self._httpx.Limits(
+                max_connections=connections,
+                max_keepalive_connections=connections,
+                keepalive_expiry=_IDLE_SECONDS,
+            ),
         )
         self._url = config.base_url.rstrip("/") + "/chat/completions"
 
