@@ -13,7 +13,6 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 from functools import cache
-from math import sqrt
 
 from idiolect.difference.stylometry import patterns
 from idiolect.difference.stylometry.prose import prose
@@ -118,7 +117,7 @@ def _sentences(text: str) -> list[str]:
 def _per_sentence(text: str) -> dict[str, float]:
     sentences = _sentences(text)
     if not sentences:
-        others = ("imperatives", "sentences", "sentence_length", "sentence_variety", "sign_offs", "verdict_first")
+        others = ("imperatives", "sentences", "sentence_length", "squares", "sign_offs", "verdict_first")
         return dict.fromkeys((*patterns.IN_SENTENCES, *others), 0.0)
     word, (*_, tested) = _compiled(patterns.WORD), _patterns()
     lengths = [len(word.findall(sentence)) for sentence in sentences]
@@ -130,7 +129,7 @@ def _per_sentence(text: str) -> dict[str, float]:
         "imperatives": sum(a and not b for a, b in zip(holds["imperatives"], holds["subjects"], strict=True)),
         "sentences": n,
         "sentence_length": total,
-        "sentence_variety": sqrt(n * sum(one * one for one in lengths) - total * total) / n,
+        "squares": sum(one * one for one in lengths),
         "sign_offs": last_is_short or holds["parting"][-1],
         "verdict_first": opinion[0] - opinion[-1],
     }
@@ -138,13 +137,10 @@ def _per_sentence(text: str) -> dict[str, float]:
 
 def _derived(of: Mapping[str, float]) -> dict[str, float]:
     """See ``measures._derived``."""
-    repeated = of["long_words"] - of["distinct_long_words"]
     return {
         "length": of["words"],
         "joints": of["inner_marks"] + of["subordinators"],
         "word_length": of["letters"],
-        "word_variety": of["distinct"] / sqrt(max(of["words"], 1)),
-        "repetition": 100 * repeated / max(of["long_words"], 1),
         "british_spelling": of["british"] - of["american"],
         "tone": of["praise"] - of["blame"] - 2 * (of["negated_praise"] - of["negated_blame"]),
         "judging_words": of["praise"] + of["blame"],

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from functools import cache
 from typing import Literal
 
 import numpy as np
@@ -109,10 +108,7 @@ def _summaries() -> list[pl.Expr]:
         *(pl.col(name).sum() for name in IN_SENTENCES),
         (pl.col("imperatives") & ~pl.col("subjects")).sum(),
         pl.col("length").sum().alias("sentence_length"),
-        # The standard deviation of whole numbers without rounding before the root: the same in any order.
-        ((pl.len() * (length * length).sum() - length.sum() * length.sum()).sqrt() / pl.len()).alias(
-            "sentence_variety"
-        ),
+        (length * length).sum().alias("squares"),
         (last_is_short | pl.col("parting").last()).alias("sign_offs"),
         (opinion.first() - opinion.last()).alias("verdict_first"),
     ]
@@ -155,15 +151,12 @@ def _derived() -> list[pl.Expr]:
     """Counts derived from others, named after their measures."""
     # Counts are unsigned; differences of them are not.
     col = {name: pl.col(name).cast(pl.Float64) for name in ("words", "praise", "blame", "british", "american")}
-    long_words = pl.col("long_words").cast(pl.Float64)
     negated = pl.col("negated_praise").cast(pl.Float64) - pl.col("negated_blame").cast(pl.Float64)
     has_words = pl.col("words") > 0
     return [
         col["words"].alias("length"),
         (pl.col("inner_marks") + pl.col("subordinators")).alias("joints"),
         pl.col("letters").alias("word_length"),
-        (pl.col("distinct") / col["words"].clip(1).sqrt()).alias("word_variety"),
-        (100 * (long_words - pl.col("distinct_long_words")) / long_words.clip(1)).alias("repetition"),
         (col["british"] - col["american"]).alias("british_spelling"),
         (col["praise"] - col["blame"] - 2 * negated).alias("tone"),
         (col["praise"] + col["blame"]).alias("judging_words"),
@@ -389,41 +382,47 @@ def measure(texts: Sequence[str]) -> np.ndarray:
     if isinstance(texts, str):
         raise InputError("measure takes a list of texts, not one text", hint="put the text into a list")
     if direct.takes(texts):
-        return np.array([_of_counts(direct.count(text)) for text in texts]).reshape(-1, N_MEASURES)
+        found = [direct.count(text) for text in texts]
+        return _measured({name: np.array([one[name] for one in found], float) for name in (found[0] if found else ())})
     return _in_polars(texts)
-
-
-def _of_counts(counts: Mapping[str, float]) -> list[float]:
-    """The measures of one text; see ``_value``."""
-    if not counts["words"]:
-        return [0.0] * N_MEASURES
-    found = []
-    for of in MEASURES:
-        factor, denominator = _PER.get(of.unit, (1.0, ""))
-        value = counts[of.name] * factor
-        found.append(value / max(counts[denominator], 1.0) if denominator else value)
-    return found
 
 
 def _in_polars(texts: Sequence[str]) -> np.ndarray:
     values = np.zeros((len(texts), N_MEASURES))
     for start in range(0, len(texts), _CHUNK):
         chunk = count(texts[start : start + _CHUNK])
-        values[start : start + len(chunk)] = chunk.select(*_values()).to_numpy()
+        values[start : start + len(chunk)] = _measured({name: chunk[name].to_numpy() for name in chunk.columns})
     return values
 
 
-@cache
-def _values() -> tuple[pl.Expr, ...]:
-    return tuple(map(_value, MEASURES))
+def _measured(counts: Mapping[str, np.ndarray]) -> np.ndarray:
+    """The measures of texts, from float64 (n,) for every count.
 
-
-def _value(of: Measure) -> pl.Expr:
-    factor, denominator = _PER.get(of.unit, (1.0, ""))
-    value = pl.col(of.name) * factor
-    value = value / pl.col(denominator).clip(1.0) if denominator else value
+    Every quotient is NumPy's: polars multiplies by the reciprocal of a column with one value, so that the last bit of
+    a text's measures would depend on the other texts.
+    """
+    if not counts:
+        return np.zeros((0, N_MEASURES))
+    counts = {**counts, **_quotients(counts)}
+    columns = []
+    for of in MEASURES:
+        factor, denominator = _PER.get(of.unit, (1.0, ""))
+        value = counts[of.name] * factor
+        columns.append(value / np.maximum(counts[denominator], 1.0) if denominator else value)
     # A rate per word has no meaning without words.
-    return pl.when(pl.col("words") > 0).then(value).otherwise(0.0).alias(of.name)
+    return np.where((counts["words"] > 0)[:, None], np.stack(columns, axis=1), 0.0)
+
+
+def _quotients(of: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+    """Measures that are no counts."""
+    sentences = of["sentences"]
+    # The variance of whole numbers, without rounding before the root.
+    spread = sentences * of["squares"] - of["sentence_length"] * of["sentence_length"]
+    return {
+        "sentence_variety": np.sqrt(spread) / np.maximum(sentences, 1.0),
+        "word_variety": of["distinct"] / np.sqrt(np.maximum(of["words"], 1.0)),
+        "repetition": 100 * (of["long_words"] - of["distinct_long_words"]) / np.maximum(of["long_words"], 1.0),
+    }
 
 
 HEAD = "| measure | category | unit | more: this user ... | less: this user ... | UVQ's attribute |"
