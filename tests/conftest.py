@@ -60,7 +60,7 @@ class Job:
 @pytest.fixture(scope="session")
 def job(tmp_path_factory: pytest.TempPathFactory) -> Job:
     """The main job up to fitting, on a world of 14 users; never change what it points to."""
-    from idiolect.experiments.demo import store_world
+    from idiolect.experiments.world import store_world
     from idiolect.pipeline.commands import pretrain_backbone
     from idiolect.sandbox.domain import WorldConfig
     from idiolect.store.embedding import embed_store

@@ -9,7 +9,7 @@ from rich.console import Console
 
 from idiolect.cli.main import main
 from idiolect.cli.screens import print_card
-from idiolect.experiments.demo import store_world
+from idiolect.experiments.world import store_world
 from idiolect.explain.run import explain_user
 from idiolect.sandbox.domain import WorldConfig
 

@@ -58,6 +58,21 @@ def test_every_command_explains_itself(command: str, capsys: pytest.CaptureFixtu
     assert COMMANDS[command].split(":")[0].split(",")[0] in " ".join(out.split()) or "Usage" in out
 
 
+def test_every_command_explains_itself_in_an_installation_without_extras() -> None:
+    script = (
+        "import contextlib, io, sys\n"
+        "for name in ('torch', 'transformers', 'sentence_transformers', 'nltk', 'fastapi', 'openai', 'pandas'):\n"
+        "    sys.modules[name] = None\n"
+        "from idiolect.cli.main import COMMANDS, main\n"
+        "for command in COMMANDS:\n"
+        "    with contextlib.redirect_stdout(io.StringIO()) as out, contextlib.suppress(SystemExit):\n"
+        "        main([command, '--help'])\n"
+        "    assert 'Usage' in out.getvalue(), command\n"
+    )
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+
+
 def test_an_interrupted_command_says_what_to_do(capsys: pytest.CaptureFixture[str], monkeypatch) -> None:
     def interrupted(*_: object, **__: object) -> None:
         raise KeyboardInterrupt

@@ -16,9 +16,10 @@ from idiolect.data.rejects import Rejected, RejectsWriter
 from idiolect.errors import ConfigError, InputError, OutputError
 from idiolect.evaluation.compare import check_files
 from idiolect.evaluation.runner import run_evaluate
-from idiolect.experiments.demo import run_demo, store_world
+from idiolect.experiments.demo import run_demo
 from idiolect.experiments.study.config import StudyConfig
 from idiolect.experiments.study.run import run_study
+from idiolect.experiments.world import store_world
 from idiolect.pipeline.commands import cache_path, pretrain_backbone, run_fit
 from idiolect.pipeline.settings import Settings
 from idiolect.sandbox.domain import WorldConfig

@@ -16,7 +16,7 @@ import idiolect as idl
 from idiolect.cli.main import main
 from idiolect.difference.stylometry import MEASURES
 from idiolect.errors import InputError, OutputError
-from idiolect.experiments.demo import store_world
+from idiolect.experiments.world import store_world
 from idiolect.sandbox.domain import WorldConfig
 from idiolect.server.export import MODULES, export_evaluations, script_of
 from idiolect.server.studio import page_files

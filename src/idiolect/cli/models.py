@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import asdict
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 from cyclopts import Parameter
 
@@ -14,7 +14,9 @@ from idiolect.errors import ConfigError
 from idiolect.pipeline.commands import pretrain_backbone, run_fit
 from idiolect.pipeline.released import BACKBONE, ENCODER, import_released
 from idiolect.pipeline.write import Written, write_review
-from idiolect.training.fit import FitReport
+
+if TYPE_CHECKING:
+    from idiolect.training.fit import FitReport
 
 
 def pretrain(

@@ -14,7 +14,7 @@ from idiolect.cli.options import Json, Quiet, Set, StorePath, columns, overrides
 from idiolect.config import build, load, merge, read_yaml
 from idiolect.doctor import examine, examine_store
 from idiolect.errors import ArtifactError, ConfigError, require, without_passwords
-from idiolect.experiments.demo import store_world
+from idiolect.experiments.world import store_world
 from idiolect.sandbox.domain import WorldConfig
 
 if TYPE_CHECKING:

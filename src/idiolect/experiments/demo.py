@@ -9,11 +9,10 @@ from pathlib import Path
 
 from idiolect.config import Config
 from idiolect.context import ContextConfig
-from idiolect.data.files import atomic_write, check_output
 from idiolect.data.split import make_split
 from idiolect.data.split_config import SplitConfig
 from idiolect.encoders import load_encoder
-from idiolect.errors import ArtifactError, OutputError
+from idiolect.errors import ArtifactError
 from idiolect.evaluation.attribution import Verdict
 from idiolect.evaluation.runner import Evaluation, evaluate
 from idiolect.evaluation.scoring import NLL
@@ -32,43 +31,14 @@ from idiolect.pipeline.models import MethodBuilder, Models
 from idiolect.pipeline.settings import Settings, TargetConfig
 from idiolect.prompts.rendering import PromptConfig
 from idiolect.sandbox.domain import WorldConfig
-from idiolect.sandbox.world import World, is_truth
-from idiolect.store.base import AddReport
+from idiolect.sandbox.world import World
 from idiolect.store.embedding import embed_missing
-from idiolect.store.engine import store_file
 from idiolect.store.outputs import check_own
-from idiolect.store.privacy import check_names
 from idiolect.store.sql import SqlStore
 from idiolect.training.config import FitConfig
 from idiolect.training.fit import FitReport
 from idiolect.types import ConditionId, Sample
 from idiolect.version import __version__
-
-
-def store_world(store: str, config: WorldConfig, *, truth: Path | None = None) -> AddReport:
-    """Add a world's items and reviews to a store, and save the ground truth.
-
-    Args:
-        store: SQLite file (made if absent) or database URL.
-        config: The world.
-        truth: File for the true effects; None: they are not saved.
-
-    Raises:
-        ConfigError: The store knows users by pseudonyms, or ``truth`` is another kind of file.
-        OutputError: The folder of ``truth`` does not exist.
-    """
-    if truth is not None:
-        truth = check_output(truth, ours=is_truth, what="a ground truth", apart=(store_file(store),))
-        if not truth.parent.is_dir():
-            raise OutputError(f"there is no folder {str(truth.parent)!r} for the truth", hint="make it first")
-    world = World(config)
-    with SqlStore(store) as database:
-        check_names(database, None, take=True)
-        report = database.add(world.items(), world.reviews())
-    if truth is not None:
-        atomic_write(truth, world.save_truth)
-    return report
-
 
 Say = Callable[[str], None]
 SHOWN = (UNPERSONALIZED, BASELINE, ADAPTER_METHOD)

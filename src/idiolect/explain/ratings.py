@@ -395,9 +395,9 @@ def rate(files: Sequence[Path], *, key: Path | None = None, seed: int = 0) -> Ra
     """
     if not files:
         raise InputError("there are no ratings to read", hint="name the sheets that came back")
+    sheets = [read_sheet(path) for path in files]
     if len({path.resolve() for path in files}) < len(files):
         raise InputError("a sheet is named twice, and would agree with itself", hint="name each rater's sheet once")
-    sheets = [read_sheet(path) for path in files]
     entries = read_key(key, files[0], sheets[0])
     for path, sheet in zip(files, sheets, strict=True):
         strange = sorted(sheet.keys() - {entry.row for entry in entries})

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from idiolect.difference.stylometry import NAMES, measure
 from idiolect.encoders import load_encoder
 from idiolect.errors import ConfigError, NotFoundError
-from idiolect.experiments.demo import store_world
+from idiolect.experiments.world import store_world
 from idiolect.explain.evidence import evidence
 from idiolect.explain.marking import SHOWN_BY, stretches
 from idiolect.explain.people_map import people_map, strongest

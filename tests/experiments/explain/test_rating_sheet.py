@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from idiolect.errors import ConfigError, InputError, NotFoundError
-from idiolect.experiments.demo import store_world
+from idiolect.experiments.world import store_world
 from idiolect.explain.card import ExplainConfig
 from idiolect.explain.ratings import COLUMNS, Entry, key_path, rate, read_key, read_sheet, report, write_sheet
 from idiolect.explain.run import find_all_differences
