@@ -171,7 +171,7 @@ def _unusable(error: Exception) -> tuple[str, str, int] | None:
         return "something that was read is nested too deeply", "take out the row or setting that nests", _BAD_INPUT
     if isinstance(error, MemoryError):
         return "there is not enough memory for this", "close other programs, or take less at once", _NO_ACCESS
-    if "null byte" in str(error):
+    if "embedded null" in str(error):  # "null byte", and "null character" since Python 3.13
         return "a name holds a NUL character, which no file has", "take it out", _BAD_INPUT
     return None
 
