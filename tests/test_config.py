@@ -5,14 +5,26 @@ from collections.abc import Mapping
 from contextlib import closing
 from copy import deepcopy
 from pathlib import Path
-from typing import Self
+from typing import ClassVar, Self
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import Field, model_validator
 
-from idiolect.config import Config, build, load, merge, parse_json, read_json, read_yaml, recipes
+from idiolect.config import (
+    ANY_VALUE,
+    Config,
+    Retired,
+    build,
+    load,
+    merge,
+    parse_json,
+    read_json,
+    read_yaml,
+    recipes,
+    upgraded,
+)
 from idiolect.errors import ConfigError
 
 
@@ -90,6 +102,64 @@ def test_a_configuration_cannot_be_changed() -> None:
 
 def test_the_docstring_under_a_field_is_its_description() -> None:
     assert Inner.model_fields["top_p"].description == "Nucleus."
+
+
+class Now(Config):
+    """What is left of settings that an earlier version had."""
+
+    k: int = 8
+    inner: Inner = Inner()
+
+    retired: ClassVar = {
+        "rate": 0.5,
+        "stops": ("a", "b"),
+        "checks": {"words": 80, "quote": False},
+        "before": Retired(False, "set k"),
+        "flag": ANY_VALUE,
+    }
+
+
+class Within(Config):
+    now: Now | None = None
+
+
+@pytest.mark.parametrize(
+    "old",
+    [
+        {"rate": 0.5},
+        {"stops": ["a", "b"]},
+        {"checks": {"words": 80}},
+        {"checks": {"words": 80, "quote": False}},
+        {"before": False},
+        {"flag": "anything"},
+    ],
+)
+def test_a_setting_that_is_a_constant_now_may_still_be_named_with_its_value(old: dict) -> None:
+    assert build(Within, {"now": {"k": 3, **old}}) == Within(now=Now(k=3))
+    assert upgraded(Within, {"now": old}) == {"now": {"k": 8, "inner": {"top_p": 0.95, "seed": 0}}}
+
+
+@pytest.mark.parametrize(
+    ("old", "message", "hint"),
+    [
+        ({"rate": 0.6}, "file.yaml: now.rate is no longer a setting: it is always 0.5 (got 0.6)", "leave it out"),
+        ({"stops": ["a"]}, 'it is always ["a", "b"]', "leave it out"),
+        ({"checks": {"words": 9}}, 'always {"words": 80, "quote": false}', "leave it out"),
+        ({"checks": {"else": 1}}, "now.checks is no longer a setting", "leave it out"),
+        ({"before": True}, "it is always false (got True)", "set k"),
+    ],
+)
+def test_another_value_is_refused_in_one_line_that_names_the_constant(old: dict, message: str, hint: str) -> None:
+    with pytest.raises(ConfigError) as caught:
+        build(Within, {"now": old}, where="file.yaml")
+    assert message in caught.value.message
+    assert caught.value.hint == hint
+
+
+def test_a_record_of_other_settings_stays_another() -> None:
+    assert upgraded(Now, {"k": 9}) != upgraded(Now, {"k": 8})
+    assert upgraded(Now, {"rate": 9}) == {"rate": 9}
+    assert upgraded(Now, {"k": 8}, exclude={"inner"}) == {"k": 8}
 
 
 @given(MAPPINGS, MAPPINGS)

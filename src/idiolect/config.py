@@ -6,7 +6,7 @@ import json
 from collections.abc import Mapping
 from importlib import resources
 from pathlib import Path
-from typing import Any, TypeVar, get_args, get_origin
+from typing import Any, ClassVar, NamedTuple, TypeVar, get_args, get_origin
 
 import yaml
 from pydantic import BaseModel, ConfigDict, ValidationError, model_validator
@@ -21,6 +21,10 @@ class Config(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True, protected_namespaces=())
 
+    retired: ClassVar[Mapping[str, Any]] = {}
+    """Settings of earlier versions that are constants now, with their values: files and adapters that name them keep
+    opening as long as they name that value (see ``without_retired``). A ``Retired`` also says what to do instead."""
+
     @model_validator(mode="before")
     @classmethod
     def _split_lists(cls, data: Any) -> Any:
@@ -33,6 +37,18 @@ class Config(BaseModel):
             for name, value in data.items()
         }
 
+
+class Retired(NamedTuple):
+    """A setting of earlier versions that another setting replaces."""
+
+    value: Any
+    """What may still be said: it is the default."""
+    instead: str
+    """What to do."""
+
+
+ANY_VALUE = object()
+"""The value of a retired setting that any value may be given for, because nothing depends on it any more."""
 
 C = TypeVar("C", bound=Config)
 _LONGEST_SHOWN = 200
@@ -176,14 +192,87 @@ def merge(base: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
     return merged
 
 
+def without_retired(
+    cls: type[BaseModel], data: Mapping[str, Any], *, where: str = "configuration", prefix: str = ""
+) -> dict[str, Any]:
+    """``data`` without the settings of earlier versions that are constants now.
+
+    Args:
+        cls: What ``data`` is for; the classes of its fields are searched as well.
+        data: Settings that a file, a record or a user gives; not changed.
+        where: What holds them, for messages.
+        prefix: Place of ``data`` in it, with a dot at the end.
+
+    Raises:
+        ConfigError: A retired setting has another value than the constant.
+    """
+    kept: dict[str, Any] = {}
+    retired: Mapping[str, Any] = getattr(cls, "retired", {})
+    for name, value in data.items():
+        if name in retired and name not in cls.model_fields:
+            _check_retired(value, retired[name], f"{where}: {prefix}{name}")
+            continue
+        field = cls.model_fields.get(name)
+        models = _models_in(field.annotation) if field is not None and isinstance(value, Mapping) else []
+        kept[name] = without_retired(models[0], value, where=where, prefix=f"{prefix}{name}.") if models else value
+    return kept
+
+
+def _check_retired(value: Any, constant: Any, place: str) -> None:
+    if constant is ANY_VALUE:
+        return
+    constant, instead = constant if isinstance(constant, Retired) else (constant, "leave it out")
+    if not _agrees(value, constant):
+        raise ConfigError(
+            f"{place} is no longer a setting: it is always {json.dumps(constant)} (got {_shown(value)})", hint=instead
+        )
+
+
+def _agrees(value: Any, constant: Any) -> bool:
+    """Whether a given value is the constant; of a group of settings, those that are given."""
+    if isinstance(constant, Mapping):
+        return isinstance(value, Mapping) and all(
+            name in constant and _agrees(inner, constant[name]) for name, inner in value.items()
+        )
+    if isinstance(constant, list | tuple):
+        return isinstance(value, list | tuple) and list(value) == list(constant)
+    return bool(value == constant)
+
+
+def upgraded(cls: type[Config], recorded: Any, *, exclude: Any = None) -> Any:
+    """A configuration on record as this version would record it, so that it can be compared with today's.
+
+    Settings that were added since have their defaults, and settings that are constants now are left out.
+
+    Args:
+        cls: Its class.
+        recorded: As JSON; returned unchanged if it is no configuration of this class.
+        exclude: Settings that the record leaves out, as ``model_dump`` takes them.
+
+    Example:
+        >>> class Steps(Config):
+        ...     n: int = 5
+        ...     seed: int = 0
+        >>> upgraded(Steps, {"n": 6}), upgraded(Steps, None)
+        ({'n': 6, 'seed': 0}, None)
+    """
+    if not isinstance(recorded, Mapping):
+        return recorded
+    try:
+        return build(cls, recorded).model_dump(mode="json", exclude=exclude)
+    except ConfigError:
+        return recorded
+
+
 def build(cls: type[C], data: Mapping[str, Any], *, where: str = "configuration") -> C:
     """``data`` as a checked ``cls``.
 
     Raises:
         ConfigError: Naming the first setting that is wrong, with the nearest known name for an unknown one.
     """
+    data = without_retired(cls, data, where=where)
     try:
-        return cls.model_validate(dict(data))
+        return cls.model_validate(data)
     except ValidationError as error:
         first = error.errors()[0]
         name = ".".join(str(part) for part in first["loc"])
@@ -225,7 +314,7 @@ def load(
         ConfigError: The file cannot be read, or a setting is unknown or wrong.
     """
     data = merge(base or {}, read_yaml(path) if path else {})
-    return build(cls, merge(data, overrides or {}), where=str(path) if path else "flags")
+    return build(cls, merge(data, overrides or {}), where=str(path) if path else "settings")
 
 
 def _fields_at(cls: type[BaseModel], loc: tuple[int | str, ...]) -> list[str]:

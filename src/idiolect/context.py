@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from types import MappingProxyType
-from typing import Literal, NamedTuple, Protocol
+from typing import ClassVar, Literal, NamedTuple, Protocol
 
 import numpy as np
 from pydantic import Field
@@ -300,6 +300,11 @@ class ComparedEntries:
         )
 
 
+SEED = 0
+"""Of retrievers that draw: which reviews stand in a prompt depends on the sample alone, so that runs with other seeds
+are compared on the same prompts."""
+
+
 class ContextConfig(Config):
     """Settings of contexts. The defaults are the DEP paper's."""
 
@@ -319,8 +324,8 @@ class ContextConfig(Config):
     cold_start: ColdStart = "none"
     """Peer scopes of an entry with too few peers: ``none``, all other users of its item's ``category``, or after that
     the whole ``corpus``. An adapter is used only with the value that it was trained with."""
-    seed: int = 0
-    """Seed of retrievers that draw."""
+
+    retired: ClassVar = {"seed": SEED}
 
 
 class ContextBuilder:
@@ -351,7 +356,7 @@ class ContextBuilder:
         self.config = config
         self.encoder = encoder
         self.past = past
-        self.retriever = retriever or make_retriever(config.retriever, seed=config.seed, reader=reader)
+        self.retriever = retriever or make_retriever(config.retriever, seed=SEED, reader=reader)
         self._entries: Entries = text_only if encoder is None else _compared(reader, config, encoder)
 
     def build(self, samples: Sequence[Sample]) -> list[Context]:

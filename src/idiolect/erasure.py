@@ -353,6 +353,7 @@ _BEYOND = (
     "log files, and what a shell wrote to a file",
     "quotes of fewer than six words, and other users' reviews that quote this user",
     "a database server's archived log, and blocks that the file system has freed",
+    "what endpoints keep of the prompts that they were sent: logs, and prefix caches until they are overwritten",
 )
 """What an erasure can neither reach nor inspect."""
 
@@ -372,6 +373,9 @@ class Receipt:
     """Files that could not be inspected or changed."""
     alike: tuple[UserId, ...] = ()
     """Users with similar ids, whose data was not removed."""
+
+    def __repr__(self) -> str:
+        return self.text
 
     @property
     def not_reached(self) -> list[dict[str, str]]:
@@ -401,6 +405,7 @@ class Receipt:
             "not_reached": self.not_reached,
         }
 
+    @property
     def text(self) -> str:
         """For people."""
         store = self.store
@@ -488,7 +493,7 @@ def _output(path: Path, store: str) -> Path:
     """The resolved path; traces in it will be removed."""
     place = path.resolve()
     if not place.exists():
-        raise NotFoundError(f"there is nothing at {str(path)!r}", hint="check --outputs; nothing was removed")
+        raise NotFoundError(f"there is nothing at {str(path)!r}", hint="check outputs=; nothing was removed")
     if "://" not in store and Path(store).resolve().is_relative_to(place):
         raise ConfigError(
             f"{str(path)!r} holds the store, and other things than outputs",

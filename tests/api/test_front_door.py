@@ -6,6 +6,7 @@ import json
 import random
 import subprocess
 import sys
+from datetime import date
 from pathlib import Path
 
 import numpy as np
@@ -172,10 +173,86 @@ def test_dep_is_fitted_saved_and_read_back(store, tmp_path):
         dep.save_pretrained(tmp_path / "mine")
 
 
+def test_the_least_table_of_the_readme_can_be_split(tmp_path):
+    small = idl.Store(tmp_path / "small.db")
+    small.add([{"user": u, "item": i, "text": f"{u} has a thing to say about {i}."} for u in "abc" for i in "wxyz"])
+    with pytest.raises(InputError, match="no user is left"):
+        small.split(tmp_path / "none")
+    least = {"min_user_reviews": 4, "min_item_users": 2, "min_peers": 2, "min_profile": 1, "min_text_chars": 1}
+    assert small.split(tmp_path / "split", **least).users == ["a", "b", "c"]
+
+
+def test_results_are_readable_and_say_what_was_new(tmp_path):
+    table = pd.DataFrame(
+        {
+            "user": ["ann", "ann", "bob", "bob"],
+            "item": ["tea", "tea", "tea", "mug"],
+            "text": ["Fine.", "Fine.", "Good.", "Well."],
+            "rating": [4.0, 4.0, float("nan"), 2.0],
+        }
+    )
+    small = idl.Store(tmp_path / "small.db")
+    report = small.add(table)
+    assert (report.read, report.accepted, report.added, report.unchanged, report.rejected) == (4, 4, 3, 1, 0)
+    assert repr(report) == report.text
+    assert "1 rows are in the store already, or twice in the data" in report.text
+    assert "1 of 4 reviews have no rating" in report.text
+    receipt = small.forget("ann")
+    assert repr(receipt) == receipt.text
+    assert receipt.text.startswith("1 reviews and 0 vectors removed")
+
+
+@pytest.mark.parametrize(
+    ("wrong", "message"),
+    [
+        ({"timestamp": "yesterday"}, "the timestamp cannot be read: 'yesterday'"),
+        ({"timestamp": [1]}, "the timestamp is a list, not a number"),
+        ({"timestamp": True}, "the timestamp is a bool"),
+        ({"rating": "good"}, "the rating is a str, not a number"),
+        ({"title": 3}, "the title is a int, not a text"),
+    ],
+)
+def test_a_review_of_wrong_types_is_refused_in_one_line(tmp_path, wrong, message):
+    small = idl.Store(tmp_path / "small.db")
+    with pytest.raises(InputError, match=message):
+        small.add_review("ann", "tea", "Fine.", encoder="hash", **wrong)
+    with pytest.raises(InputError, match="timestamp is a int, not a column's name"):
+        small.add([{"user": "ann", "item": "tea", "text": "Fine."}], timestamp=3)
+
+
+def test_a_review_takes_dates(tmp_path):
+    small = idl.Store(tmp_path / "small.db")
+    for at, item in ((date(2018, 11, 10), "a"), ("2018-11-10", "b"), (np.int64(1_541_808_000), "c")):
+        assert small.add_review("ann", item, "Fine.", encoder="hash", timestamp=at).timestamp == 1_541_808_000
+
+
+def test_a_store_without_items_says_that_bm25_had_nothing_to_go_by(tmp_path):
+    small = idl.Store(tmp_path / "small.db")
+    texts = [{"user": u, "item": i, "text": f"{u} has a thing to say about {i}."} for u in "abcde" for i in "xy"]
+    small.add(texts, items=[{"item": "y", "title": "Tea", "description": "Green tea."}])
+    drp = idl.DRP("fake", encoder="hash")
+    assert any("BM25" in note for note in drp.write(small, user="a", item="x").notes)
+    assert not drp.write(small, user="a", item="y").notes
+    assert not idl.RAG("fake").write(small, user="a", item="x").notes
+
+
 def test_methods_of_different_models_are_not_compared(store, tmp_path):
     split = store.split(tmp_path / "split")
     with pytest.raises(ConfigError, match=r"different models: RAG\('fake'\) and PAG\('sandbox'\)"):
         idl.evaluate([idl.RAG("fake"), idl.PAG()], split, tmp_path / "out")
+
+
+def test_an_adapter_is_compared_with_methods_of_the_model_it_was_fitted_to(store, tmp_path):
+    split = store.split(tmp_path / "split")
+    settings = {"fit": {"max_steps": 1, "metric": "nll"}, "controls": [], "sampling": {"max_new_tokens": 8}}
+    settings |= {"targets": {"max_test": 2, "max_validation": 2}, "backbone": {"max_prompt_tokens": 256}}
+    idl.DEP("sandbox", encoder="hash", k=1, settings=settings).fit(split)
+    dep = idl.DEP.from_pretrained(tmp_path / "split-dep")
+    assert repr(dep) == "DEP('sandbox')"
+    result = idl.evaluate([idl.RAG("sandbox"), dep], split, tmp_path / "out", settings={"negative_controls": False})
+    assert {"rag", "dep"} <= set(result.to_pandas()["method"])
+    with pytest.raises(ConfigError, match=r"different models: RAG\('fake'\) and DEP\('sandbox'\)"):
+        idl.evaluate([idl.RAG("fake"), dep], split, tmp_path / "other")
 
 
 def test_budgets_do_not_make_another_model(store, tmp_path):

@@ -70,7 +70,7 @@ def test_what_was_taken_and_what_was_left_is_told() -> None:
 def test_two_columns_that_may_be_meant_are_refused_unless_one_is_named() -> None:
     with pytest.raises(InputError, match=r"several columns that may hold 'text': 'Text', 'text'") as caught:
         taken("user", "item", "Text", "text")
-    assert "--column text=Text" in str(caught.value.hint)
+    assert "text='Text'" in str(caught.value.hint)
     assert of(taken("user", "item", "Text", "text", text="text"))["text"] == "text"
     assert of(taken("user", "item", "text", "Helpful", "helpful"))["text"] == "text"
     assert of(taken("user", "item", "Body", text="body"))["text"] == "Body"

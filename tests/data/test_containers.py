@@ -184,8 +184,8 @@ def test_texts_of_cp1252_read_as_latin1_are_counted(tmp_path: Path) -> None:
     report = ingest_files(path, store=str(tmp_path / "s.db"))
     assert report.stored.reviews_added == 3
     assert report.record()["suspicious"] == {CONTROLS: 1}
-    assert "1 rows stored with control characters U+0080 to U+009F" in report.text()
-    assert "CP1252" in report.text()
+    assert "1 rows stored with control characters U+0080 to U+009F" in report.text
+    assert "CP1252" in report.text
 
 
 def test_a_file_cut_short_says_how_many_rows_came_before(tmp_path: Path) -> None:

@@ -55,7 +55,7 @@ def test_an_encoder_that_fails_leaves_nothing_behind(store: str, monkeypatch: py
             add_review(store, **ANN)
     assert not Path(store).exists()
     add_review(store, **ANN)
-    with pytest.raises(ConfigError, match="--encoder"):
+    with pytest.raises(ConfigError, match="encoder="):
         add_review(store, **{**ANN, "user": "bob", "encoder": "hash:64"})
     with SqlStore(store) as database:
         assert database.users() == ["ann"]

@@ -14,6 +14,7 @@ from idiolect.llm.fake import FakeLLM
 from idiolect.llm.registry import BackboneConfig
 from idiolect.methods.adaptive import AdaptiveExtraction
 from idiolect.methods.base import DEFAULT_METHODS
+from idiolect.pipeline import models
 from idiolect.pipeline.data import Data
 from idiolect.pipeline.models import MethodBuilder, Models, make_norms
 from idiolect.pipeline.settings import DifferenceConfig, RoleConfig, Settings
@@ -91,11 +92,12 @@ def test_stage_settings_reach_the_stages(method):
     assert [one.name for one in drp.extract.extraction.standard.dimensions] == ["Rhythm"]
 
 
-def test_norms_are_of_some_users_drawn_by_seed(data):
+def test_norms_are_of_some_users_drawn_by_seed(data, monkeypatch):
     reader = data.snapshot("test")
-    few, all_of_them = DifferenceConfig(norm_users=2), DifferenceConfig()
-    assert make_norms(reader, few, seed=1).sd.tolist() == make_norms(reader, few, seed=1).sd.tolist()
-    assert make_norms(reader, few).sd.tolist() != make_norms(reader, all_of_them).sd.tolist()
+    everybody = make_norms(reader).sd.tolist()
+    monkeypatch.setattr(models, "NORM_USERS", 2)
+    assert make_norms(reader, seed=1).sd.tolist() == make_norms(reader, seed=1).sd.tolist()
+    assert make_norms(reader).sd.tolist() != everybody
 
 
 def test_whoever_is_nobodys_peer_is_in_no_norm(data, tmp_path):
@@ -109,7 +111,7 @@ def test_whoever_is_nobodys_peer_is_in_no_norm(data, tmp_path):
         embed_missing(flagged, encoder)
         members = flagged.review_frame().select("review_id", "user", role=pl.lit("profile"))
         frozen = build_snapshot(flagged, members, phase="test", encoder=encoder.name, folder=tmp_path / "snapshot")
-        norms = [make_norms(reader, DifferenceConfig()) for reader in (flagged, frozen, never, data.store)]
+        norms = [make_norms(reader) for reader in (flagged, frozen, never, data.store)]
     assert norms[0].values.tolist() == norms[1].values.tolist() == norms[2].values.tolist()
     assert len(norms[3].values) > len(norms[2].values)
 

@@ -181,7 +181,7 @@ def test_texts_that_were_cut_off_are_told(job: Any, changes, evaluate, server: S
 
 
 def test_a_prompt_of_which_a_part_was_read_is_told(job: Any, changes, evaluate, server: Server, tmp_path: Path) -> None:
-    server.count = lambda text: min(len(text) // 4, 8)
+    server.count = lambda text: min(len(text) // 4, 8 + len(text) % 2)
     record = evaluate(tmp_path / "out", changes={"methods": []})
     (seems, *_) = (note for note in record["notes"] if note.startswith("rag: "))
     assert seems.startswith("rag: the endpoint seems to have cut ")
@@ -361,7 +361,7 @@ def test_a_judge_counts_what_was_found_and_may_come_change_and_go(
     assert found["judge"]["unread"] == 0 < found["judge"]["units"]
     assert (took["calls"], took["failed"]) == (asked, 0)
     assert found["warnings"] == []
-    counted(backbone={"endpoint": named}, thinking_limit=4096)
+    counted(backbone={"endpoint": named})
     assert len(server.asked("Judge these claims.")) == asked, "on record"
     (one, *_) = read_lines(out / "judged" / "drp.jsonl")
     with Cache(changes["cache"]) as cache:

@@ -86,7 +86,7 @@ def test_it_writes_from_a_live_store_with_no_method_named(job: Any, pplug: Path)
 def test_an_adapter_of_another_kind_is_refused(job: Any, pplug: Path, adapter: Path) -> None:
     with SqlStore(job.store) as store:
         asked: dict[str, Any] = {"user": store.users()[0], "item": store.item_frame()["item"][0]}
-    with pytest.raises(ArtifactError, match=r"of the kind 'pplug', dep needs 'dep' .*--method auto"):
+    with pytest.raises(ArtifactError, match=r"of the kind 'pplug', dep needs 'dep' .*method=auto"):
         write_review(job.store, **asked, adapter=pplug, method="dep")
     with pytest.raises(ArtifactError, match="of the kind 'dep', pplug needs 'pplug'"):
         write_review(job.store, **asked, adapter=adapter, method="pplug")

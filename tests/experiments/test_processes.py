@@ -28,7 +28,7 @@ def split(job: Any, tmp_path: Path) -> Path:
 @pytest.fixture
 def settings(job: Any) -> dict[str, Any]:
     """Settings of one process: a batch of four examples, the control too."""
-    exact = {"fit": {"bf16": "off", "log_every": 1, "every": 2}, "backbone": {"model": str(job.backbone)}}
+    exact = {"fit": {"bf16": "off", "every": 2}, "backbone": {"model": str(job.backbone)}}
     return merge(job.settings, exact)
 
 

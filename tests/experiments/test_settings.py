@@ -41,6 +41,7 @@ from idiolect.pipeline.settings import Settings
         ({"sampling": {"top_p": 0}}, "top_p"),
         ({"sampling": {"max_new_tokens": 0}}, "max_new_tokens"),
         ({"methods": ["drpp"]}, "unknown method 'drpp': did you mean 'drp'"),
+        ({"methods": ["ragg"]}, "unknown method 'ragg': did you mean 'rag'"),
         ({"differences": {"comparison": {"retriever": "recentcy"}}}, "did you mean 'recency'"),
         ({"differences": {"extractor": {"backbone": {"backend": "fakes"}}}}, "unknown backend 'fakes'"),
         ({"differences": {"summarizer": {"samplings": {}}}}, "did you mean 'sampling'"),
@@ -108,5 +109,5 @@ def test_methods_may_name_those_that_are_evaluated_anyway() -> None:
     assert build(Settings, {"methods": ["rag"]}).methods == ()
     named = build(Settings, {"methods": ["dep", "pag"]})
     assert evaluated_methods(named, Path("adapter")) == ["nonpersonalized", "rag", "pag", "dep"]
-    with pytest.raises(ConfigError, match="pass --adapter"):
+    with pytest.raises(ConfigError, match="pass adapter="):
         evaluated_methods(named, None)

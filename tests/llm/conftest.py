@@ -57,14 +57,17 @@ def ask() -> Callable[..., Prompt]:
 
 
 @pytest.fixture
-def openai_llm(server: Any) -> Iterator[Callable[..., Any]]:
+def openai_llm(server: Any, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., Any]]:
     """Makes an ``OpenAILLM`` for ``server`` with short pauses: ``openai_llm(retry={...}, limits={...})``."""
     pytest.importorskip("openai", reason="the extra 'openai' is not installed")
     from idiolect.config import merge
+    from idiolect.llm import retry
     from idiolect.llm.endpoint import OpenAIConfig
     from idiolect.llm.openai import OpenAILLM
 
-    quick = {"base_s": 0.01, "cap_s": 0.05, "timeout_s": 5.0, "deadline_s": 20.0, "attempts": 4}
+    monkeypatch.setattr(retry, "FIRST_PAUSE_S", 0.01)
+    monkeypatch.setattr(retry, "LONGEST_PAUSE_S", 0.05)
+    quick = {"timeout_s": 5.0, "deadline_s": 20.0, "attempts": 4}
     with ExitStack() as stack:
 
         def make(**settings: Any) -> OpenAILLM:

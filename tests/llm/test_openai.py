@@ -19,6 +19,7 @@ from hypothesis import strategies as st
 
 from idiolect.config import build
 from idiolect.errors import ConfigError, MissingDependencyError
+from idiolect.llm import retry
 from idiolect.llm.base import EndpointError, SamplingParams
 from idiolect.llm.endpoint import OpenAIConfig
 from idiolect.llm.openai import OpenAILLM
@@ -138,8 +139,10 @@ def test_a_fault_is_the_same_whether_it_meets_the_first_request_or_a_later_one(f
 
 
 @pytest.fixture
-def impatient(openai_llm):
-    return openai_llm(retry={"attempts": 2, "deadline_s": 0.5, "base_s": 0.001, "cap_s": 0.002})
+def impatient(openai_llm, monkeypatch):
+    monkeypatch.setattr(retry, "FIRST_PAUSE_S", 0.001)
+    monkeypatch.setattr(retry, "LONGEST_PAUSE_S", 0.002)
+    return openai_llm(retry={"attempts": 2, "deadline_s": 0.5})
 
 
 @settings(max_examples=10, deadline=None, suppress_health_check=list(HealthCheck))
@@ -462,9 +465,17 @@ def test_a_password_in_the_address_is_sent_and_never_told(server, openai_llm, as
 
 
 def test_a_prompt_that_the_server_cut_is_noticed_by_its_count(server, openai_llm, ask):
+    server.count = lambda text: min(64, len(text.split()))
+    llm = openai_llm()
+    counted, whole, short = llm.generate([ask("word " * 20), ask("word " * 120), ask(" " * 900)], PARAMS)
+    (cut,) = llm.generate([ask("word " * 280)], PARAMS)
+    assert [one.cut_prompt for one in (counted, whole, short, cut)] == [False, False, False, True]
+    server.count = lambda text: 2048
+    (cut,) = openai_llm().generate([ask("word " * 6000)], PARAMS)
+    assert cut.cut_prompt, "as many tokens as a context has"
     server.count = lambda text: 64
-    whole, cut, short = openai_llm().generate([ask("word " * 120), ask("word " * 280), ask(" " * 900)], PARAMS)
-    assert (whole.cut_prompt, cut.cut_prompt, short.cut_prompt) == (False, True, False)
+    fixed = openai_llm().generate([ask("word " * 280), ask("word " * 900)], PARAMS)
+    assert not any(one.cut_prompt for one in fixed), "a number that never varies is no count"
     server.count = lambda text: 0
     (unknown,) = openai_llm().generate([ask("word " * 280)], PARAMS)
     assert not unknown.cut_prompt

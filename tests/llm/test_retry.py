@@ -6,6 +6,7 @@ import time
 import numpy as np
 import pytest
 
+from idiolect.llm import retry
 from idiolect.llm.retry import Backoff, RetryConfig, wait_asked_for
 
 
@@ -14,14 +15,16 @@ def pauses(config, kinds, asked=None):
     return [backoff.pause(kind, asked) for kind in kinds]
 
 
-def test_pauses_double_up_to_a_cap_with_jitter_below():
-    config = RetryConfig(attempts=9, base_s=1, cap_s=4)
+def test_pauses_double_up_to_a_cap_with_jitter_below(monkeypatch):
+    monkeypatch.setattr(retry, "FIRST_PAUSE_S", 1)
+    monkeypatch.setattr(retry, "LONGEST_PAUSE_S", 4)
+    config = RetryConfig(attempts=9)
     for got, full in zip(pauses(config, ["server_error"] * 5), (1, 2, 4, 4, 4), strict=True):
         assert full / 2 <= got <= full
 
 
 def test_attempts_end_and_rate_limiting_does_not_count():
-    config = RetryConfig(attempts=2, base_s=0.01)
+    config = RetryConfig(attempts=2)
     assert pauses(config, ["server_error", "server_error"])[1] is None
     assert None not in pauses(config, ["rate_limited"] * 8)
 
@@ -32,11 +35,11 @@ def test_no_request_is_repeated_that_would_fail_again():
 
 
 def test_a_server_is_never_asked_before_it_wants_to_be():
-    assert pauses(RetryConfig(base_s=0.01), ["rate_limited"], asked=7.0)[0] >= 7.0
+    assert pauses(RetryConfig(), ["rate_limited"], asked=7.0)[0] >= 7.0
 
 
 def test_a_pause_that_would_pass_the_deadline_is_not_waited_for():
-    config = RetryConfig(deadline_s=10, timeout_s=8, base_s=0.01)
+    config = RetryConfig(deadline_s=10, timeout_s=8)
     assert pauses(config, ["rate_limited"], asked=11.0) == [None]
     backoff = Backoff(config, np.random.default_rng(0))
     assert backoff.timeout == 8

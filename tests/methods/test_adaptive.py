@@ -78,7 +78,7 @@ def test_only_valid_differences_count(world, kit):
 @given(calls=st.integers(1, 9), tokens=st.integers(1, 20_000), cost=st.floats(0.001, 1.0))
 def test_no_budget_is_ever_passed(world, kit, compare, calls, tokens, cost):
     llm = kit.Scripted(E=invents(kit))
-    (found,) = run(world, llm, compare=compare, first=2, max_calls=calls, max_tokens=tokens, max_cost=cost)
+    (found,) = run(world, llm, compare=compare, max_calls=calls, max_tokens=tokens, max_cost=cost)
     used = found.usage["extract"]
     assert len(llm.seen) == used.calls <= calls
     assert used.prompt_tokens + used.completion_tokens <= tokens
@@ -114,19 +114,19 @@ def test_only_the_calls_whose_thinking_did_not_end_are_made_again(world, kit):
         return Failure(kind="unfinished_thinking") if prompt.messages in stuck and params.max_new_tokens < 100 else ""
 
     llm = kit.Scripted(E=answer)
-    run(world, llm, compare="pairwise", max_calls=40, first=2)
+    run(world, llm, compare="pairwise", max_calls=40)
     again = [
         prompt.messages for prompts, params, _ in llm.batches if params.max_new_tokens == 100 for prompt in prompts
     ]
-    assert again == stuck
-    assert len(llm.seen) == 2 * 2 + 1
+    assert again == stuck * 2, "the third draw is of the first anchor again"
+    assert len(llm.seen) == 3 * 2 + 2
 
 
 @settings(max_examples=15, deadline=None)
 @given(calls=st.integers(1, 12), tokens=st.integers(1, 30_000), cost=st.floats(0.001, 1.0), needed=st.integers(1, 900))
 def test_asking_again_passes_no_budget_either(world, kit, calls, tokens, cost, needed):
     llm = kit.Scripted(E=thinks(kit, needed))
-    (found,) = run(world, llm, first=2, threshold=0, max_calls=calls, max_tokens=tokens, max_cost=cost)
+    (found,) = run(world, llm, threshold=0, max_calls=calls, max_tokens=tokens, max_cost=cost)
     used = found.usage["extract"]
     assert len(llm.seen) == used.calls <= calls
     assert used.prompt_tokens + used.completion_tokens <= tokens

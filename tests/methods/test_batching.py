@@ -13,7 +13,6 @@ import pytest
 from idiolect.llm.base import SamplingParams
 from idiolect.llm.fake import FakeLLM
 from idiolect.methods.batching import batches_for, run_pipelined
-from idiolect.methods.comparing import StageConfig
 from idiolect.methods.drp import DRP
 from idiolect.methods.roles import Role, Roles
 
@@ -138,9 +137,8 @@ def test_a_method_gives_the_same_in_waves_wherever_its_writer_is(world, kit):
     for batches, kind in ((1, kit.Scripted), (3, kit.Scripted), (3, Far)):
         llm = kind(E=kit.EXCLAIMS + kit.ASKS, V="1. keep\n2. drop", S=lambda p, _: p.messages[1].text[:200])
         roles = Roles.shared(llm, SamplingParams(temperature=0))
-        method = DRP(
-            roles, world.contexts(k=2), world.comparisons(anchors=3), config=StageConfig(pipelined_batches=batches)
-        )
+        method = DRP(roles, world.contexts(k=2), world.comparisons(anchors=3))
+        method.pipelined_batches = batches
         found.append([(p.text, p.profile, p.features) for p in method.generate(samples)])
         written = sum(kit.role_of(prompts[0]) == "G" for prompts, _, _ in llm.batches)
         assert written == (3 if kind is Far else 1)  # a model in this process is given all it can batch

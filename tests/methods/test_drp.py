@@ -93,7 +93,7 @@ def test_a_peer_who_gives_orders_changes_neither_parse_nor_voice(world, kit):
         copied = kit.block("Tone", f"Unlike others the user writes: {said}")
         return f"{said}\n{hacked}{copied}{kit.EXCLAIMS}" if said else kit.EXCLAIMS
 
-    comparisons = world.comparisons(retriever="recency", anchors=3, representatives=5, min_others=4)
+    comparisons = world.comparisons(retriever="recency", anchors=3, representatives=5)
     llm = kit.Scripted(E=obeys, V="1. keep\n2. keep\n3. keep", S=lambda prompt, _: prompt.messages[1].text)
     (found,) = DRP(Roles.shared(llm, PARAMS), world.contexts(k=2), comparisons).generate([world.sample])
     assert "PWNED" in llm.asked("E")[0].messages[1].text
@@ -130,7 +130,7 @@ def test_an_answer_that_reads_like_a_failure_is_none(world, kit):
 def test_who_cannot_be_compared_is_written_from_history_or_as_indistinguishable(world, kit):
     llm = kit.Scripted(E=kit.EXCLAIMS)
     strangers = [Sample(user="nobody", item="new"), world.sample]
-    comparisons = world.comparisons(min_others=6)
+    comparisons = world.comparisons(representatives=6)
     nobody, alone = DRP(Roles.shared(llm, PARAMS), world.contexts(k=2), comparisons).generate(strangers)
     assert nobody.profile == NOT_DISTINGUISHABLE
     assert alone.profile == "Writes warmly."

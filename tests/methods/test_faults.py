@@ -40,7 +40,7 @@ def serve() -> Iterator[Any]:
 
 
 def run(world: Any, url: str) -> list[Any]:
-    retry = {"attempts": 4, "base_s": 0.01, "cap_s": 0.05, "timeout_s": 1.2}
+    retry = {"attempts": 4, "timeout_s": 1.2}
     config = OpenAIConfig.model_validate({"model": "m", "base_url": url, "retry": retry, "schemas": False})
     comparisons = world.comparisons(retriever="recency", anchors=4, representatives=3)
     samples = [world.sample, *(Sample(user=f"o{k}", item="new") for k in range(5)), Sample(user="nobody", item="new")]

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from idiolect.errors import ConfigError
+from idiolect.methods import peer_comparison
 from idiolect.methods.peer_comparison import AllPeers, ComparisonConfig, PeerComparisonBuilder
 from idiolect.peers import InMemoryReviews
 from idiolect.types import Item, Review, Sample
@@ -19,8 +20,8 @@ def ids(reviews):
 def test_anchors_are_only_reviews_whose_item_enough_others_wrote_about(world):
     anchors = world.comparisons(retriever="recency").anchors(world.sample)
     assert ids(anchors) == ["u-i4", "u-i3", "u-i2", "u-i1", "u-i0"]
-    assert ids(world.comparisons(retriever="recency", min_others=1).anchors(world.sample))[0] == "u-i5"
-    assert world.comparisons(min_others=6).anchors(world.sample) == []
+    assert ids(world.comparisons(retriever="recency", representatives=1).anchors(world.sample))[0] == "u-i5"
+    assert world.comparisons(representatives=6).anchors(world.sample) == []
 
 
 def test_whoever_is_nobodys_peer_is_in_no_case(world):
@@ -28,13 +29,13 @@ def test_whoever_is_nobodys_peer_is_in_no_case(world):
     reviews = [review for user in ("u", "o0", "o1", "o2", "o3", "o4") for review in world.reader.profile(user)]
     vectors = {review.id: world.reader.vectors([review.id], encoder="e")[0] for review in reviews}
     reader = InMemoryReviews(items, reviews, vectors, encoder="e", opted_out={"o2"})
-    config = ComparisonConfig(retriever="recency", representatives=2, min_others=4)
+    config = ComparisonConfig(retriever="recency", representatives=4)
     (comparisons,) = PeerComparisonBuilder(reader, config, encoder="e").build([world.sample])
     assert comparisons
     assert "o2" not in {
         review.user for comparison in comparisons for review in (*comparison.all_peers, *comparison.representatives)
     }
-    (none,) = PeerComparisonBuilder(reader, config.model_copy(update={"min_others": 5}), encoder="e").build(
+    (none,) = PeerComparisonBuilder(reader, config.model_copy(update={"representatives": 5}), encoder="e").build(
         [world.sample]
     )
     assert none == ()
@@ -62,16 +63,15 @@ def test_a_case_shows_the_representatives_and_knows_everybody(world):
 
 
 def test_representatives_are_chosen_from_stored_vectors(world):
-    (comparisons,) = world.comparisons(retriever="recency", anchors=1, representatives=1, min_others=4).build(
-        [world.sample]
-    )
+    (comparisons,) = world.comparisons(retriever="recency", anchors=1, representatives=1).build([world.sample])
     vectors = world.reader.vectors(ids([comparisons[0].own, *comparisons[0].all_peers]), encoder="e").astype(np.float32)
     unit = vectors / np.linalg.norm(vectors, axis=1, keepdims=True)
     assert comparisons[0].representatives == (comparisons[0].all_peers[int(np.argmin(unit[1:] @ unit[0]))],)
 
 
-def test_a_large_crowd_is_measured_by_a_draw_that_does_not_change(world):
-    config = {"retriever": "recency", "representatives": 4, "max_peers": 3}
+def test_a_large_crowd_is_measured_by_a_draw_that_does_not_change(world, monkeypatch):
+    monkeypatch.setattr(peer_comparison, "MAX_PEERS", 3)
+    config = {"retriever": "recency", "representatives": 4}
     (comparisons,), (again,) = (world.comparisons(**config).build([world.sample]) for _ in range(2))
     assert comparisons == again
     assert all(len(comparison.all_peers) == 3 and len(comparison.representatives) == 4 for comparison in comparisons)
@@ -120,12 +120,12 @@ def test_a_time_cut_leaves_out_whoever_wrote_later():
     reviews = [review("u", 1), review("a", 2), review("b", 9)]
     reader = InMemoryReviews([Item(id="i")], reviews, {}, encoder="e")
     target = Sample.of(Review(id="t", user="u", item="j", text="", timestamp=5))
-    cut = ComparisonConfig(peers_before=True, representatives=2, min_others=1)
-    (comparisons,) = PeerComparisonBuilder(reader, cut, encoder=None).build([target])
+    cut = ComparisonConfig(representatives=1)
+    (comparisons,) = PeerComparisonBuilder(reader, cut, encoder=None, peers_before=True).build([target])
     assert ids(comparisons[0].all_peers) == ["a"]
     undated = Sample(user="u", item="j", target="t")
     with pytest.raises(ConfigError, match="no time cut"):
-        PeerComparisonBuilder(reader, cut, encoder=None).build([undated])
+        PeerComparisonBuilder(reader, cut, encoder=None, peers_before=True).build([undated])
 
 
 @pytest.mark.parametrize("name", ["digital_music_desc_ge1", "digital_music_desc_off"])

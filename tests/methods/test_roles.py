@@ -64,12 +64,6 @@ def test_only_what_is_unfinished_is_asked_again(kit):
     assert [len(prompts) for prompts, _, _ in llm.batches] == [3, 1]
 
 
-def test_a_model_that_always_thinks_has_not_answered_before_its_thinking_ends(kit):
-    llm = kit.Scripted(E=lambda _, params: "Let me see" if params.max_new_tokens < 200 else "I see.</think>yes")
-    (answer,) = Role(llm=llm, params=PARAMS, reasoning_model=True).ask([prompt("a")])
-    assert (answer.text, answer.thinking) == ("yes", "I see.")
-
-
 def test_an_endpoints_own_failure_of_thinking_is_retried_and_others_are_not(kit):
     for kind, calls in (("unfinished_thinking", 3), ("server_error", 1)):
         llm = kit.Scripted(E=Failure(kind=kind))

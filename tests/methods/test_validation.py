@@ -81,15 +81,6 @@ def test_what_the_users_other_comparisons_contradict_is_voted_down(world, kit):
     assert fates(found)["u-i3", "Exclamations"][0] == "unconfirmed"
 
 
-def test_support_can_be_asked_for(world, kit):
-    def answer(prompt, _):
-        return kit.EXCLAIMS + (kit.ASKS if "Item i4" in prompt.messages[1].text else "")
-
-    (found,) = Validation(min_support=2)(claimed(world, kit.Scripted(E=answer)))
-    assert fates(found)["u-i4", "Questions"] == ("dropped", "unsupported")
-    assert fates(found)["u-i4", "Exclamations"] == ("kept", None)
-
-
 def test_samples_do_not_mix(world, kit):
     llm = kit.Scripted(E=kit.EXCLAIMS, V="1. drop: unclear")
     first, second = claimed(world, llm, 2)

@@ -221,5 +221,5 @@ def test_a_store_where_nothing_can_be_written_is_read(tmp_path, monkeypatch, wit
         assert not caplog.text
         assert not list(tmp_path.glob("*.rejects.jsonl"))
         store.record_output(tmp_path / "out", "export")
-        assert "--outputs" in caplog.text
+        assert "outputs=" in caplog.text
     writer.close()

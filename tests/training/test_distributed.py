@@ -14,7 +14,7 @@ from idiolect.training.fit import fit_adapter
 from idiolect.training.trainer import on_main, process_mean
 
 SCRIPT = Path(__file__).with_name("two_processes.py")
-CONFIG = {"learning_rate": 5e-3, "bf16": "off", "max_steps": 5, "every": 3, "log_every": 1}
+CONFIG = {"learning_rate": 5e-3, "bf16": "off", "max_steps": 5, "every": 3}
 
 
 @pytest.fixture

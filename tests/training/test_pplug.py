@@ -15,7 +15,7 @@ from idiolect.training.examples import Collator, Example, with_sub_histories
 from idiolect.training.fit import fit_adapter
 
 D_IN = 8
-QUICK = {"batch_size": 8, "learning_rate": 5e-3, "bf16": "off", "log_every": 2}
+QUICK = {"batch_size": 8, "learning_rate": 5e-3, "bf16": "off"}
 
 
 def toy(n, seed=0):

@@ -15,6 +15,7 @@ from idiolect.llm.base import SamplingParams
 from idiolect.llm.registry import BackboneConfig
 from idiolect.llm.transformers import TransformersLLM
 from idiolect.prompts.rendering import render
+from idiolect.training import pretrain as pretraining
 from idiolect.training.config import PretrainConfig
 from idiolect.training.pretrain import pretrain
 from idiolect.types import Item, ItemId, Review, ReviewId, UserId
@@ -27,8 +28,6 @@ CONFIG = PretrainConfig(
     tokens_per_step=1500,
     max_steps=6,
     held_out=5,
-    save_minutes=0.0,
-    bf16=False,
 )
 REVIEWS = [
     Review(
@@ -43,6 +42,11 @@ REVIEWS = [
     for k in range(3)
 ]
 ITEMS = {ItemId(f"i{k}"): Item(id=ItemId(f"i{k}"), title=f"Thing {k}") for k in range(3)}
+
+
+@pytest.fixture(autouse=True)
+def checkpoint_after_every_step(monkeypatch):
+    monkeypatch.setattr(pretraining, "SAVE_MINUTES", 0.0)
 
 
 def run(folder, config=CONFIG, reviews=REVIEWS, **options):

@@ -86,7 +86,8 @@ def evaluate(
     fitted = [one.name for one in methods if isinstance(one, Personalizer) and one.adapter is not None]
     others = [name for name in dict.fromkeys(names) if name not in (*BASELINES, *fitted)]
     changes = merge(merge(first.settings if first else {}, settings or {}), {"methods": others})
-    model, encoder = (first.model, first.encoder) if first else (None, None)
+    named = (one.model for one in methods if isinstance(one, Personalizer) and one.model is not None)
+    model, encoder = next(named, None), first.encoder if first else None
     config = first.config if first and adapter is None else None
     if adapter is None:
         needed = load_settings(config=config, changes=changes, backbone=model, encoder=encoder)
@@ -111,7 +112,7 @@ def _first(methods: Sequence[Personalizer | str]) -> tuple[Personalizer | None, 
     ours = [one for one in methods if isinstance(one, Personalizer)]
     if odd := next((one for one in methods if not isinstance(one, (Personalizer, str))), None):
         raise ConfigError(f"{type(odd).__name__} is no method", hint="pass RAG(...), DEP(...) or 'module:Class'")
-    models = {repr((one.model, _model_settings(one))): one for one in ours}
+    models = {repr((_model_of(one), _model_settings(one))): one for one in ours if not _takes_any(one, ours)}
     if len(models) > 1:
         listed = " and ".join(map(repr, models.values()))
         raise ConfigError(f"the methods have different models: {listed}", hint="evaluate each model by itself")
@@ -123,6 +124,18 @@ def _first(methods: Sequence[Personalizer | str]) -> tuple[Personalizer | None, 
             raise ConfigError(f"{one!r} is not fitted", hint="call fit(split), or from_pretrained")
         return one, one.adapter
     return (ours[0] if ours else None), None
+
+
+def _model_of(method: Personalizer) -> str | None:
+    """The method's model; a folder by its full path, as adapters record it."""
+    known = method.known_model
+    return str(Path(known).resolve()) if known is not None and Path(known).is_dir() else known
+
+
+def _takes_any(method: Personalizer, methods: Sequence[Personalizer]) -> bool:
+    """Whether a method names no model and so takes that of the fitted one beside it."""
+    beside = any(one.adapter is not None and one is not method for one in methods)
+    return beside and method.adapter is None and method.model is None and not _model_settings(method)
 
 
 _BUDGETS = {"max_prompt_tokens", "batch_size", "limits", "retry", "price"}
@@ -324,7 +337,7 @@ def _places(rows: Sequence[Any], named: Mapping[str, str], where: Any) -> dict[s
         if found.get(field) not in present:
             raise InputError(
                 f"{_name(where)} has no column for the {field}",
-                hint=f"name it: --column {field}=COLUMN (there are: {', '.join(sorted(present))})",
+                hint=f"name it: {field}='COLUMN' (there are: {', '.join(sorted(present))})",
             )
     return {field: column for field, column in found.items() if column in present}
 

@@ -68,8 +68,13 @@ class Personalizer:
         self._resources = LoadedModels()
 
     def __repr__(self) -> str:
-        model = self.model or (self.settings.get("backbone", {}).get("endpoint") or {}).get("model") or "sandbox"
+        model = self.known_model or (self.settings.get("backbone", {}).get("endpoint") or {}).get("model") or "sandbox"
         return f"{type(self).__name__}({model!r})"
+
+    @property
+    def known_model(self) -> str | None:
+        """The model that was named, or that the adapter was fitted to; None for the default, or an endpoint."""
+        return self.model
 
     def __enter__(self) -> Self:
         return self
@@ -189,6 +194,15 @@ class FittedPersonalizer(Personalizer):
     def adapter(self) -> Path | None:
         """Folder of the fitted adapter; None before ``fit``."""
         return self._adapter
+
+    @property
+    def known_model(self) -> str | None:
+        """See ``Personalizer.known_model``."""
+        if self.model is not None or self._adapter is None:
+            return self.model
+        backbone = read_record(self._adapter).settings.get("backbone")
+        model = backbone.get("model") if isinstance(backbone, Mapping) else None
+        return model if isinstance(model, str) else None
 
     def fit(
         self,

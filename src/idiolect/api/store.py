@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from datetime import date
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -104,7 +105,8 @@ class Store:
             progress: Show a bar.
 
         Returns:
-            What became of every row: ``read``, ``accepted``, ``rejected``.
+            What became of every row: ``read`` is ``accepted`` and ``rejected``; of the accepted, ``added`` are new and
+            ``unchanged`` were in the store already, or are in the data twice.
 
         Raises:
             InputError: The data cannot be read, lacks a column, or too many rows are unusable.
@@ -112,6 +114,11 @@ class Store:
         """
         named = (user, item, text, rating, title, timestamp, review_id, order, category)
         columns = {field: name for field, name in zip(_REVIEW_FIELDS, named, strict=True) if name is not None}
+        for field, name in columns.items():
+            if not isinstance(name, str):
+                raise InputError(
+                    f"{field} is a {type(name).__name__}, not a column's name", hint=f"pass {field}='NAME'"
+                )
         reviews, listed = self._location(data, "table")
         about, _ = (None, None) if items is None else self._location(items, "items")
         return ingest_files(
@@ -135,7 +142,7 @@ class Store:
         *,
         rating: float | None = None,
         title: str = "",
-        timestamp: int | None = None,
+        timestamp: int | str | date | None = None,
         id: str | None = None,
         encoder: str = "minilm",
     ) -> Review:
@@ -147,7 +154,7 @@ class Store:
             text: What they wrote.
             rating: Their rating.
             title: Its title.
-            timestamp: Seconds since 1970; None: now.
+            timestamp: Seconds since 1970, a date, or one in words (ISO 8601); None: now.
             id: Its id; None: made from its content, so that the same review twice is one.
             encoder: Which encoder's vector is stored; it must be the store's.
 

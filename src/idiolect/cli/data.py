@@ -9,6 +9,7 @@ from typing import Annotated, Any, Literal
 from cyclopts import Parameter
 
 from idiolect.cli.options import (
+    OPTIONS,
     Json,
     KeyFile,
     Quiet,
@@ -88,7 +89,7 @@ def ingest(
         reviews, store=store, items=items, rejects=rejects, pseudonyms=pseudonyms, progress=progress(quiet),
         **settings.model_dump(),
     )  # fmt: skip
-    show(report.record(), report.text(), as_json=json)
+    show(report.record(), OPTIONS.spell(report.text), as_json=json)
 
 
 def add(
@@ -237,7 +238,7 @@ def peer(
         json: Print one JSON object.
     """
     found = set_peer(store, user, None if exclude is None else not exclude, pseudonyms=pseudonyms)
-    show(found.record(), found.text(), as_json=json)
+    show(found.record(), found.text, as_json=json)
 
 
 def forget(
@@ -264,7 +265,7 @@ def forget(
         json: Print one JSON object.
     """
     receipt = forget_user(store, user, outputs=outputs, pseudonyms=pseudonyms)
-    show(receipt.record(), receipt.text(), as_json=json)
+    show(receipt.record(), receipt.text, as_json=json)
 
 
 def export(*, out: Path, store: StorePath = "idiolect.db", json: Json = False) -> None:

@@ -8,13 +8,14 @@ import logging
 import os
 import sys
 from collections.abc import Sequence
+from functools import partial
 from typing import NoReturn
 
 from cyclopts import App, CycloptsError, Group, Parameter, UnusedCliTokensError, ValidationError
 from rich.console import Console
 from rich.text import Text
 
-from idiolect.cli.options import BEHIND_DASHES
+from idiolect.cli.options import BEHIND_DASHES, OPTIONS
 from idiolect.errors import IdiolectError, visible
 from idiolect.version import __version__
 
@@ -74,10 +75,13 @@ EXAMPLES = {
 }
 """A line per command, shown below its help."""
 _GROUPS = {
-    "Reviews": ("ingest", "add", "embed", "split", "export", "import", "doctor"),
-    "Write and measure": ("fit", "import-adapter", "write", "evaluate", "score", "compare", "serve", "keys", "mcp"),
-    "Users": ("studio", "explain", "peer", "forget"),
-    "Try it on made-up users": ("demo", "sandbox", "pretrain", "study", "table"),
+    "Reviews and users": ("ingest", "add", "embed", "split", "export", "import", "peer", "forget", "doctor"),
+    "Write, explain and measure": (
+        *("fit", "import-adapter", "write", "studio", "explain"),
+        *("evaluate", "score", "compare"),
+    ),
+    "Serve": ("serve", "mcp", "keys"),
+    "Tables of the papers, studies, made-up users": ("demo", "table", "study", "sandbox", "pretrain"),
 }
 """Order of the commands in the help."""
 _START = """Example:
@@ -143,10 +147,11 @@ def main(tokens: Sequence[str] | None = None) -> None:
     words = list(sys.argv[1:] if tokens is None else tokens)
     _make_safe(words)
     app = build_app()
+    OPTIONS.of = partial(_options, app, words)
     try:
         app(words)
     except IdiolectError as error:
-        _end(error.message, error.hint, error.exit_code)
+        _end(OPTIONS.spell(error.message), OPTIONS.spell(error.hint), error.exit_code)
     except CycloptsError as error:
         _end(*_misread(app, words, error), _NOT_UNDERSTOOD)
     except KeyboardInterrupt:
@@ -189,7 +194,7 @@ def _make_safe(words: list[str]) -> None:
 
 class _Visible(logging.Formatter):
     def format(self, record: logging.LogRecord) -> str:
-        return visible(super().format(record))
+        return OPTIONS.spell(visible(super().format(record)))
 
 
 def _end(message: str, hint: str, code: int) -> NoReturn:
@@ -213,10 +218,18 @@ def _misread(app: App, words: list[str], error: CycloptsError) -> tuple[str, str
     return " ".join(str(error).split()), hint
 
 
+def _options(app: App, words: list[str]) -> frozenset[str]:
+    """The options of the command that the words call; none if they call none."""
+    command = next((word for word in words if not word.startswith("-")), "")
+    if command not in COMMANDS:
+        return frozenset()
+    return frozenset(name for argument in app[command].assemble_argument_collection() for name in argument.names)
+
+
 def _unknown_option(app: App, command: str, words: list[str]) -> str:
     """The first word that looks like an option of the command and is none; it was taken for an id."""
     head = words[: words.index("--")] if "--" in words else words
-    known = {name for argument in app[command].assemble_argument_collection() for name in argument.names}
+    known = _options(app, [command])
     return next((w for w in head if w.startswith("--") and w.partition("=")[0] not in {*known, "--help"}), "")
 
 

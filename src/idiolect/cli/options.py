@@ -5,18 +5,32 @@ from __future__ import annotations
 import json
 import os
 import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Collection, Mapping
 from pathlib import Path
 from typing import Annotated, Any
 
 from cyclopts import Parameter
 from rich.console import Console
 
+from idiolect.cli.spelling import as_flags
 from idiolect.config import merge, parse_yaml
 from idiolect.errors import ConfigError, json_safe, visible
 
 BEHIND_DASHES: set[str] = set()
 """The words of the command line behind ``--``, which are no options whatever they begin with."""
+
+
+class _Options:
+    """The options of the command that runs, for messages that name its arguments."""
+
+    of: Callable[[], Collection[str]] = frozenset
+
+    def spell(self, text: str) -> str:
+        """A message of the library, with its arguments as the command's options (``spelling.as_flags``)."""
+        return as_flags(text, self.of()) if "=" in text else text
+
+
+OPTIONS = _Options()
 
 
 def _no_option(_: Any, value: str | None) -> None:
@@ -94,7 +108,7 @@ def say(line: str) -> None:
 def warn(note: str) -> None:
     """Tell a person what the result alone does not show; programs find it in the JSON."""
     if int(os.environ.get("RANK", "0")) == 0:
-        print(f"note: {note}", file=sys.stderr)
+        print(f"note: {OPTIONS.spell(note)}", file=sys.stderr)
 
 
 def progress(quiet: bool) -> bool:

@@ -202,7 +202,7 @@ class _Window:
         """Steps over the opening bracket."""
         self._skip(_BETWEEN)
         if self.text[self.pos : self.pos + 1] != "[":
-            raise InputError(f"{shown(self._path)} is no JSON array", hint="one object per line is --format jsonl")
+            raise InputError(f"{shown(self._path)} is no JSON array", hint="one object per line is format=jsonl")
         self._step(self.pos + 1)
 
     def has_value(self) -> bool:
@@ -232,7 +232,7 @@ class _Window:
         self._step(self.pos + 1)
         self._skip(" \t\r\n")
         if self.pos < len(self.text):
-            hint = "one object per line is --format jsonl"
+            hint = "one object per line is format=jsonl"
             raise InputError(f"{shown(self._path)} goes on after its array ends (line {self.line})", hint=hint)
 
     def _skip(self, what: str) -> None:
@@ -285,7 +285,7 @@ def csv_rows(path: Path) -> Iterator[Row]:
         lines = _Lines(file)
         names, delimiter = _header(lines, path)
         if not names:
-            raise InputError(f"line 1 of {shown(path)} names no columns", hint="give it a header, or --format")
+            raise InputError(f"line 1 of {shown(path)} names no columns", hint="give it a header, or name the format=")
         check_names(names, shown(path))
         reader = csv.reader(lines, delimiter=delimiter, strict=True)
         while True:

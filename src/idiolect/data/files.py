@@ -197,7 +197,7 @@ _FOREIGN = {
     b"\x04\x22\x4d\x18": ("packed with lz4", "unpack it: lz4 -d"),
     b"\xff\x06\x00\x00sNaPpY": ("packed with snappy", "unpack it, or pack it with gzip or zstd"),
     b"\x1f\x9d": ("packed with compress", "unpack it: uncompress"),
-    b"SQLite format 3\x00": ("an SQLite database", "name a store with --store; export other tables as CSV"),
+    b"SQLite format 3\x00": ("an SQLite database", "name a store with store=; export other tables as CSV"),
     b"%PDF-": ("a PDF document", _TO_CSV),
     b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1": ("an old Office document", "save it as CSV in UTF-8"),
     b"Obj\x01": ("an Avro file", _TO_CSV),

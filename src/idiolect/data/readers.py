@@ -406,7 +406,7 @@ def _check_kind(part: Part, written: Written, present: Mapping[str, Any], wanted
     elif holds == "items" and "text" in present:  # reviews of one's own, with what they are about
         holds = wanted
     if written.format == "yelp" and holds != wanted:
-        name = "businesses (name them with --items)" if holds == "items" else holds
+        name = "businesses (name them with items=)" if holds == "items" else holds
         raise OtherContentError(f"holds Yelp's {name}, not {wanted}", hint="name the file itself to read it as such")
     if not present and written.format == "jsonl" and part.path and plain_name(part.path).endswith(".json"):
         raise OtherContentError("holds no JSON object in a line, and no array of them", hint="check what it is")

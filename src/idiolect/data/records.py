@@ -516,7 +516,7 @@ def resolve_columns(
         elif field in required and present:
             raise InputError(
                 f"{where} has no column for {field!r} (it has {', '.join(known.top())})",
-                hint=f"name it: --column {field}=NAME; in Python {field}='NAME'",
+                hint=f"name it: {field}='NAME'",
             )
         elif names:
             absent.append(field)
@@ -569,7 +569,7 @@ class _Known:
         if len(meant) > 1:
             raise InputError(
                 f"{self._where} has several columns that may hold {field!r}: {', '.join(map(repr, meant))}",
-                hint=f"name one: --column {field}={meant[0]}",
+                hint=f"name one: {field}={meant[0]!r}",
             )
         return meant[0]
 

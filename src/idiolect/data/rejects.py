@@ -86,8 +86,8 @@ _LONGEST = 65_536
 """Bytes of an entry at most."""
 
 REMEDIES: Mapping[str, str] = {
-    "not JSON": "one object per line is expected; name the file's format with --format",
-    "Python literal, not JSON": "--format amazon2014 reads these",
+    "not JSON": "one object per line is expected; name the file's format with format=",
+    "Python literal, not JSON": "format=amazon2014 reads these",
     # Never LATIN1: it turns the quotes and dashes of CP1252 into control characters, for good and without an error.
     "not UTF-8": "convert it: iconv -f CP1252 -t UTF-8 (or from the encoding it is in)",
     "NUL byte": "take them out: tr -d '\\000'",
@@ -95,8 +95,8 @@ REMEDIES: Mapping[str, str] = {
     "wrong number of columns": "quote texts that hold the separator",
     "user lost digits as a float": "write the file again with the ids as text",
     "item lost digits as a float": "write the file again with the ids as text",
-    "bad rating": "name the rating's column: --column rating=NAME, or - for none",
-    "bad timestamp": "write times as ISO 8601; if they are only an order, --column timestamp=- --column order=NAME",
+    "bad rating": "name the rating's column: rating='NAME', or '-' for none",
+    "bad timestamp": "write times as ISO 8601; if they are only an order, timestamp='-', order='NAME'",
     "timestamp with day or month first": "write times as ISO 8601: 2018-11-10",
 }
 """What to do where most rows are rejected for one of these reasons, or lose a field; for any other, a column is likely

@@ -219,7 +219,7 @@ def split_as_published(reviews: pl.DataFrame, roles: Mapping[ReviewId, MemberRol
     if not ordered.filter(pl.col("role") != "profile").height:
         raise InputError(
             f"the store has none of the {len(roles)} reviews of {config.source!r}",
-            hint="ingest the same files first, with the same --category and --pseudonyms",
+            hint="ingest the same files first, with the same category= and pseudonyms=",
         )
     counts = SplitCounts(
         reviews=reviews.height,

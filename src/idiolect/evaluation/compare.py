@@ -148,7 +148,7 @@ def _check_same(first: Recorded, other: Recorded) -> None:
         raise InputError(
             f"{str(other.folder)!r} has other samples than {str(first.folder)!r}: {same} of {len(theirs)} and "
             f"{len(ours)} are shared",
-            hint="evaluate both on one split, with the same targets.max_test and targets.seed",
+            hint="evaluate both on one split, with the same targets.max_test",
         )
 
 
@@ -462,6 +462,6 @@ def _notes(groups: Sequence[Group], most: int, *, named: bool) -> Iterator[str]:
     recorded = {name for group in groups for member in group.members for name in member.settings.get("metrics", ())}
     known = {*METRICS, *VARIANTS, FIDELITY.name}
     if (own := sorted(recorded - known)) and not named:
-        yield f"{', '.join(own)[:200]} left out: an evaluation does not choose code; name yours with --metrics"
+        yield f"{', '.join(own)[:200]} left out: an evaluation does not choose code; name yours with metrics="
     if FIDELITY.name in recorded and not named:
         yield f"{FIDELITY.name} is left out: it needs the store, see each evaluation's own report"

@@ -13,7 +13,8 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from idiolect.config import read_json
+from idiolect.config import read_json, upgraded
+from idiolect.data.split_config import SplitConfig
 from idiolect.encoders import folder_digest, load_encoder
 from idiolect.errors import ArtifactError, ConfigError, without_passwords
 from idiolect.evaluation.judge import Found, found_in, judge_found, write_judged
@@ -38,7 +39,7 @@ from idiolect.methods.roles import Role
 from idiolect.pipeline import results
 from idiolect.pipeline.adapters import check_adapter, read_record
 from idiolect.pipeline.commands import cache_path, load_settings, open_model
-from idiolect.pipeline.data import Data
+from idiolect.pipeline.data import Data, unranked_notes
 from idiolect.pipeline.models import MethodBuilder, Models
 from idiolect.pipeline.settings import ROLES, Settings
 from idiolect.progress import Progress
@@ -84,7 +85,7 @@ def evaluated_methods(settings: Settings, adapter: Path | None) -> list[str]:
     if needing and adapter is None:
         raise ConfigError(
             f"{needing[0]} is evaluated if there is an adapter",
-            hint="pass --adapter FOLDER, or leave it out of the methods",
+            hint="pass adapter=FOLDER, or leave it out of the methods",
         )
     return [*(name for name in names if name not in needing), *needing]
 
@@ -230,13 +231,17 @@ def evaluate(
         if "likelihood" not in llm.supports and not generate_controls:
             wanted = [condition for condition in wanted if condition.control is None]  # they would have nothing to show
         _claim(folder, _depends(data, record, adapter, generate_controls))
-        runs: dict[ConditionId, list[dict[str, Any]]] = {}
-        for one in _with_progress(wanted, progress):
-            texts = generate_controls or one.control is None
-            runs[one.id] = run_condition(one, llm, samples, folder, texts=texts)
+        runs = {
+            one.id: run_condition(one, llm, samples, folder, texts=generate_controls or one.control is None)
+            for one in _with_progress(wanted, progress)
+        }
         found = _found(data, runs, judge, folder)
-    baseline = next(one.id for one in wanted if one.registered == data.settings.baseline and one.control is None)
-    notes = _notes(llm, record["roles"], runs, wanted)
+    methods = [one for one in wanted if one.control is None]
+    baseline = next(one.id for one in methods if one.registered == data.settings.baseline)
+    unranked = unranked_notes(
+        data.settings, samples, data.snapshot(data.evaluated), [one.method.requires for one in methods]
+    )
+    notes = [*_notes(llm, record["roles"], runs, wanted), *unranked]
     evaluation = scorer.score(runs, folder, notes, found, baseline=baseline)
     record |= {"judge": judge and judge.llm.name, "samples": len(samples)}
     record["conditions"] = [{"name": str(one), **asdict(one)} for one in runs]
@@ -387,6 +392,8 @@ def _claim(folder: Path, depends: Mapping[str, Any]) -> None:
     except (OSError, ValueError) as error:
         raise ArtifactError(f"{str(path)!r} is damaged: {error}", hint="choose another folder") from error
     known = known if isinstance(known, dict) else {}
+    for key, cls, exclude in (("settings", Settings, _FREE), ("split", SplitConfig, None)):
+        known |= {key: upgraded(cls, known.get(key), exclude=exclude)}
     changed = sorted(key for key, value in depends.items() if json.loads(json.dumps(value)) != known.get(key))
     if changed and any((folder / "samples").glob("*.jsonl")):
         raise ConfigError(

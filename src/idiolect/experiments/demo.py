@@ -159,7 +159,7 @@ def run_demo(folder: Path, config: DemoConfig | None = None, *, say: Say, progre
     check_own(folder, "demo")
     llm = TransformersLLM.load(config.settings.backbone, progress=progress)
     depends = {"config": config.model_dump(mode="json"), "version": __version__, "backbone": llm.name}
-    results.claim(folder / "demo.json", depends, "demo")
+    results.claim(folder / "demo.json", depends, "demo", DemoConfig)
     world = World(config.world)
     with SqlStore(folder / "reviews.db") as store:
         say("1/5  making up a world of users, items and reviews")

@@ -218,7 +218,8 @@ def run_real(
     config, started = config or RealConfig(), time.monotonic()
     check_own(folder, "study")
     depends = {"config": config.model_dump(mode="json"), "corpus": str(corpus), "items": str(items or "")}
-    results.claim(folder / "claim.json", {**depends, "version": __version__, "backbone": "of its own"}, "study")
+    depends |= {"version": __version__, "backbone": "of its own"}
+    results.claim(folder / "claim.json", depends, "study", RealConfig)
     store, split = str(folder / "reviews.db"), folder / "split"
     say("1/6  reading the reviews")
     ingest_files(corpus, store=store, items=items, columns=columns, rejects=folder / "rejects.jsonl", progress=progress)

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator, Mapping
 from pathlib import Path
 
 from pydantic import BaseModel
@@ -16,11 +16,13 @@ from idiolect.config import Config
 from idiolect.data.split_config import SplitConfig
 from idiolect.explain.card import ExplainConfig
 from idiolect.explain.latent import LatentConfig
+from idiolect.llm.base import SamplingParams
 from idiolect.llm.endpoint import OpenAIConfig
 from idiolect.methods.adaptive import AdaptiveConfig
-from idiolect.pipeline.settings import RoleConfig, Settings
+from idiolect.pipeline.settings import RoleConfig, RoleSampling, Settings
+from idiolect.prompts.rendering import PromptConfig
 from idiolect.sandbox.domain import WorldConfig
-from idiolect.softprompt.config import AdapterConfig, PPlugConfig
+from idiolect.softprompt.config import DICTATED, AdapterConfig, PPlugConfig
 from idiolect.store.embedding import EmbedConfig
 from idiolect.store.ingestion import IngestConfig
 from idiolect.training.config import PretrainConfig
@@ -144,18 +146,32 @@ def _is_chosen(name: str, chosen: tuple[str, ...]) -> bool:
     return not chosen or any(name == one or name.startswith(f"{one}.") for one in chosen)
 
 
+_FOLLOWS: Mapping[type[BaseModel], Collection[str]] = {
+    AdapterConfig: DICTATED,
+    PPlugConfig: DICTATED,
+    PromptConfig: {"streams"},
+}
+"""Fields that the program fills in: what is given for them has to agree with what they follow from."""
+
+
 def _rows(cls: type[BaseModel], prefix: str = "") -> Iterator[tuple[str, str, str]]:
     for name, field in cls.model_fields.items():
         kind = field.annotation
+        if name in _FOLLOWS.get(cls, ()):
+            continue
+        if kind is RoleSampling:  # the run's own, with other defaults
+            changed = {key: value for key, value in RoleSampling() if value != getattr(SamplingParams(), key)}
+            yield f"{prefix}{name}", f"`{_shown(changed)}`", _meaning(field.description)
+            continue
         if isinstance(kind, type) and issubclass(kind, BaseModel):
             yield from _rows(kind, f"{prefix}{name}.")
         else:
             default = "" if field.is_required() else f"`{_shown(field.get_default(call_default_factory=True))}`"
-            yield (
-                f"{prefix}{name}",
-                default,
-                " ".join((field.description or "").split()).replace("|", r"\|").replace("``", "`"),
-            )
+            yield f"{prefix}{name}", default, _meaning(field.description)
+
+
+def _meaning(description: str | None) -> str:
+    return " ".join((description or "").split()).replace("|", r"\|").replace("``", "`")
 
 
 def _shown(value: object) -> str:

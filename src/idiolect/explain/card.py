@@ -6,7 +6,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from itertools import chain
-from typing import Literal
+from typing import ClassVar, Literal
 
 import numpy as np
 import polars as pl
@@ -25,6 +25,15 @@ from idiolect.peers import peers_of
 from idiolect.store.base import ReviewReader
 from idiolect.types import ItemId, Review, ReviewId, UserId
 
+MAX_ITEMS = 200
+"""Most items compared, those of the user's latest reviews: what is small enough to need more is not worth a claim."""
+MAX_PEERS = 100
+"""Most peers' reviews of an item, drawn at random if there are more: their mean is then known well enough."""
+DRAWS = 10_000
+"""Of the permutation test. The smallest p value is 1e-4, below what the correction for all measures asks for."""
+SEED = 0
+"""Of the draws: the same reviews give the same card."""
+
 
 class ExplainConfig(Config):
     """Significance and size that a difference needs to be on a card."""
@@ -37,16 +46,10 @@ class ExplainConfig(Config):
     """Comparisons in which a difference that a model claimed must recur."""
     min_peers: int = Field(default=1, ge=1)
     """Fewest other users of an item."""
-    max_items: int = Field(default=200, ge=2)
-    """Most items compared: those of the user's latest reviews."""
-    max_peers: int = Field(default=100, ge=1)
-    """Most peers' reviews of an item; drawn at random if there are more."""
-    draws: int = Field(default=10_000, ge=1000)
-    """Draws of the permutation test."""
     quotes: int = Field(default=2, ge=0)
     """Most sentences of the user quoted for a claim."""
-    seed: int = Field(default=0, ge=0)
-    """Seed of the draws."""
+
+    retired: ClassVar = {"max_items": MAX_ITEMS, "max_peers": MAX_PEERS, "draws": DRAWS, "seed": SEED}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -93,14 +96,14 @@ def gather(reader: ReviewReader, user: UserId, config: ExplainConfig) -> Compare
     newest: dict[ItemId, Review] = {review.item: review for review in profile}
     own: list[Review] = []
     peers: list[tuple[Review, ...]] = []
-    rng = np.random.default_rng(config.seed)
+    rng = np.random.default_rng(SEED)
     for review in sorted(newest.values(), key=lambda one: one.moment, reverse=True):
-        if len(own) == config.max_items:
+        if len(own) == MAX_ITEMS:
             break
         others = peers_of(reader, review)
         if len({other.user for other in others}) >= config.min_peers:
             own.append(review)
-            peers.append(_some(others, config.max_peers, rng))
+            peers.append(_some(others, MAX_PEERS, rng))
     return Compared(user=user, n_reviews=len(profile), own=tuple(own[::-1]), peers=tuple(peers[::-1]))
 
 
@@ -246,7 +249,7 @@ def find_differences(compared: Compared, texts: MeasuredTexts, config: ExplainCo
     peers = [texts[[peer.text for peer in of_item]] for of_item in compared.peers]
     peer_means = np.array([values.mean(axis=0) for values in peers]).reshape(own.shape)
     sd = _within_item_sd(own, peers)
-    null = permutation_test(own, peers, np.random.default_rng(config.seed), draws=config.draws)
+    null = permutation_test(own, peers, np.random.default_rng(SEED), draws=DRAWS)
     tested = find_significant(null, sd, fdr_level=config.fdr_level)
     large = np.abs(tested.effect) >= config.min_effect
     return UserDifferences(

@@ -324,7 +324,7 @@ def lines(card: Card) -> Iterator[Line]:
         yield Line("heading", "Not claimed")
         yield from map(_rejected_layout, card.rejected[:MOST_REJECTED])
         if (more := len(card.rejected) - MOST_REJECTED) > 0:
-            yield Line("rejected", f"{more} more", "listed with --json")
+            yield Line("rejected", f"{more} more", "listed in the record (JSON)")
     if card.n_measures:
         yield Line("note", card.method)
 

@@ -88,7 +88,7 @@ def _evaluated(rows: Sequence[dict[str, Any]], known: set[str], where: str) -> l
         raise ArtifactError(f"{where}: the samples are of an older version", hint="evaluate again")
     if not any(stage.get("name") == "extract" for row in rows for stage in row["stages"] or ()):
         raise InputError(
-            f"{where}: no model was asked how the user differs", hint="evaluate with --set differences.extractor={}"
+            f"{where}: no model was asked how the user differs", hint="evaluate with differences.extractor={}"
         )
     counts = [extractor_counts(row) for row in rows]
     _report_unreadable(sum(n for *_, n in counts), sum(calls - failed for calls, failed, _ in counts), where)

@@ -225,7 +225,7 @@ _ANSWERS: Mapping[str, Answer] = {
     **dict.fromkeys(("no", "n", "0", "false"), "no"),
     **dict.fromkeys(("unsure", "?", "don't know", "dont know"), "unsure"),
 }
-_KEY_HINT = "name it with --key; it is in the folder of the sheet"
+_KEY_HINT = "name it with key=; it is in the folder of the sheet"
 
 
 def read_sheet(path: Path) -> dict[str, Answer]:

@@ -79,7 +79,7 @@ def silence(
         chosen = data.samples(phase)[:samples]
         with open_model(settings, store, progress=progress) as llm, Models(llm, settings.sampling) as models:
             if "likelihood" not in llm.supports:
-                raise ConfigError(f"{llm.name} gives no likelihoods", hint="leave out --split, or use --backbone MODEL")
+                raise ConfigError(f"{llm.name} gives no likelihoods", hint="leave out split=, or use model=MODEL")
             words = digest(settings.prompt)
             fits = {"templates": words, "store": data.fingerprint, "split": data.members}
             check_adapter(folder, encoder=data.encoder, backbone=llm.name, **fits)

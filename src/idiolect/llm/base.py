@@ -69,7 +69,9 @@ class SamplingParams(Config):
     temperature: float = Field(default=0.8, ge=0)
     """0 is greedy."""
     top_p: float = Field(default=0.95, gt=0, le=1)
+    """Tokens are drawn among the likeliest that together have this probability."""
     max_new_tokens: int = Field(default=512, gt=0)
+    """Longest text that is written, thinking included."""
     seed: int = 0
     """Seed of the sampling alone; no global generator is seeded. It is part of the cache key, so it is also the index
     of a repeated draw if a backend takes no seed."""

@@ -87,6 +87,12 @@ class OpenAIConfig(Config):
         return json.dumps({"endpoint": where, **settings}, sort_keys=True)
 
 
+_ENOUGH_COUNTS = 2
+"""Different counts of prompts that show that an endpoint counts: some report one number whatever they are sent."""
+_SMALLEST_CONTEXT = 1024
+"""Tokens. A prompt that is cut counts as many tokens as the context has, and no placeholder is as large."""
+
+
 @dataclass(frozen=True, slots=True)
 class Question:
     """Parameters and schema of a batch."""
@@ -135,6 +141,7 @@ class Endpoint:
             concurrency=config.limits.concurrency,
             timeout=config.retry.timeout_s,
         )
+        self._counts: set[int] = set()
         self._places, self._limiter = asyncio.Semaphore(config.limits.concurrency), RateLimiter(config.limits)
 
     @asynccontextmanager
@@ -151,13 +158,20 @@ class Endpoint:
         )
         async with self._answered(body, question.params.max_new_tokens) as received:
             done = self._completion(received, question.params, kept, time.perf_counter() - started)
-            yield replace(
-                done, cut_prompt=received.reply.counted_prompt and seems_cut(body, received.reply.prompt_tokens)
-            )
+            yield replace(done, cut_prompt=self._cut(body, received.reply))
 
     async def close(self) -> None:
         """End all connections."""
         await self._client.close()
+
+    def _cut(self, body: dict[str, Any], reply: Reply) -> bool:
+        """Whether the endpoint's count says that it read a part of the prompt, and is a count and no placeholder."""
+        if not reply.counted_prompt:
+            return False
+        if len(self._counts) < _ENOUGH_COUNTS:
+            self._counts.add(reply.prompt_tokens)
+        counts = len(self._counts) == _ENOUGH_COUNTS or reply.prompt_tokens >= _SMALLEST_CONTEXT
+        return counts and seems_cut(body, reply.prompt_tokens)
 
     def _completion(
         self, received: _Received, params: SamplingParams, kept: tuple[int, ...], seconds: float

@@ -24,7 +24,7 @@ from datetime import datetime
 from functools import lru_cache, partial
 from importlib import import_module
 from importlib.util import find_spec
-from typing import Any, NamedTuple
+from typing import Any, ClassVar, NamedTuple
 from urllib.parse import unquote, urlsplit
 
 import numpy as np
@@ -252,6 +252,12 @@ RETRYABLE: frozenset[FailureKind] = frozenset(
 )
 
 
+FIRST_PAUSE_S = 0.5
+"""Before a prompt is sent again; each further pause is twice as long, as the clients of hosted models do it."""
+LONGEST_PAUSE_S = 60.0
+"""Unless the server asks for a longer one: most limits are per minute."""
+
+
 class RetryConfig(Config):
     """Attempts, timeouts and pauses of a prompt."""
 
@@ -262,10 +268,8 @@ class RetryConfig(Config):
     lock the answer cache; meanwhile no reply is read."""
     deadline_s: float = Field(default=900.0, gt=0)
     """Of all requests of a prompt with the pauses between them; waiting for the limits is not counted."""
-    base_s: float = Field(default=0.5, gt=0)
-    """First pause; each later one is twice as long."""
-    cap_s: float = Field(default=60.0, gt=0)
-    """Longest pause, unless the server asks for a longer one."""
+
+    retired: ClassVar = {"base_s": FIRST_PAUSE_S, "cap_s": LONGEST_PAUSE_S}
 
 
 class Backoff:
@@ -294,7 +298,7 @@ class Backoff:
         self._counted += kind != "rate_limited"
         if kind not in RETRYABLE or self._counted >= self._config.attempts:
             return None
-        grown = min(self._config.cap_s, self._config.base_s * 2.0 ** min(self._pauses, 30))
+        grown = min(LONGEST_PAUSE_S, FIRST_PAUSE_S * 2.0 ** min(self._pauses, 30))
         wait = max(retry_after or 0.0, grown * self._rng.uniform(0.5, 1.0))
         if self.spent + wait >= self._config.deadline_s:
             return None

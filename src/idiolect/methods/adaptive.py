@@ -13,7 +13,7 @@ from collections import Counter
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from statistics import fmean
-from typing import NamedTuple
+from typing import ClassVar, NamedTuple
 
 from pydantic import Field
 
@@ -57,6 +57,11 @@ _CHARS_PER_TOKEN = 2
 _SCHEMA_TOKENS = len(json.dumps(FEATURES_SCHEMA)) // _CHARS_PER_TOKEN
 
 
+FIRST = 3
+"""Calls before the first estimate, made together: the estimate is from what was seen once and twice, and two calls
+hardly show the latter."""
+
+
 class AdaptiveConfig(Config):
     """When extraction ends. Budgets are per sample and cover the extractor's calls only.
 
@@ -66,14 +71,14 @@ class AdaptiveConfig(Config):
 
     threshold: float = Field(default=0.25, ge=0)
     """Extraction ends if the next call is expected to add fewer new valid differences than this."""
-    first: int = Field(default=3, ge=2)
-    """Calls before the first estimate, made together."""
     max_calls: int = Field(default=16, ge=1)
     """Most calls, repeated calls for unfinished thinking included."""
     max_tokens: int | None = Field(default=None, gt=0)
     """Most tokens, prompts and answers together."""
     max_cost: float | None = Field(default=None, gt=0)
     """Most money, in the currency of the endpoint's ``price``, which must be set."""
+
+    retired: ClassVar = {"first": FIRST}
 
 
 class Need(NamedTuple):
@@ -255,7 +260,7 @@ class AdaptiveSampling:
             return self._ended("there is nothing to compare")
         if made and self._curve[-1].expected < self._config.threshold:
             return self._ended("the next call is expected to add less than the threshold")
-        several = range(made, made + (1 if made else self._config.first))
+        several = range(made, made + (1 if made else FIRST))
         # A greedy model gives the same answer again, at the same price.
         fresh = [k for k in several if k < len(comparisons) or self._extraction.role.params.temperature > 0]
         if not fresh:

@@ -14,7 +14,8 @@ from pydantic import Field
 from idiolect.config import Config
 from idiolect.difference.claims.stylometric import FDR_LEVEL, Norms
 from idiolect.difference.claims.taxonomy import CATEGORIES, Category
-from idiolect.difference.claims.validate import ValidationConfig
+from idiolect.difference.claims.validate import COPIED_RUN, MAX_WORDS
+from idiolect.difference.claims.vote import PHRASES
 from idiolect.difference.stylometry.style_difference import LEVEL
 from idiolect.errors import ConfigError
 from idiolect.methods.adaptive import AdaptiveConfig, AdaptiveExtraction
@@ -51,34 +52,33 @@ class StageConfig(Config):
     """Whether differences are validated; false is what the authors' released DRP program does."""
     use_checks: bool = True
     """Whether the checks without a model are made: criteria, evidence, measured style."""
-    checks: ValidationConfig = ValidationConfig()
-    """Settings of these checks."""
-    level: float = Field(default=LEVEL, gt=0, lt=1)
-    """Coverage of the measured intervals that claims are checked against."""
-    fdr_level: float = Field(default=FDR_LEVEL, gt=0, lt=1)
-    """False discovery rate of the stylometric extractor; a higher rate finds more differences."""
-    min_support: int = Field(default=1, ge=1)
-    """Comparisons that must agree on a difference; 1 drops only differences that other comparisons contradict."""
     differences_as: DifferencesAs = "blocks"
     """How the summarizer reads differences."""
-    phrases: int = Field(default=8, ge=1)
-    """Most phrases of a profile by template."""
     profile_chars: int = Field(default=PROFILE_CHARS, ge=100)
     """Longest profile in the generator's prompt, in characters. A longer one is cut after a sentence, because it would
     push past reviews out of the prompt."""
     adaptive: AdaptiveConfig | None = None
     """Adaptive sampling instead of one call per anchor; null: off."""
-    pipelined_batches: int | None = Field(default=None, ge=1)
-    """Batches of samples that go through the stages concurrently, so that local work overlaps with pending requests;
-    null: several if every model is behind an endpoint, else one."""
+
+    retired: ClassVar = {
+        "checks": {
+            "require_quote": False,
+            "require_category": False,
+            "max_words": MAX_WORDS,
+            "copied_run": COPIED_RUN,
+        },
+        "level": LEVEL,
+        "fdr_level": FDR_LEVEL,
+        "min_support": 1,
+        "phrases": PHRASES,
+        "pipelined_batches": None,
+    }
 
 
 def extraction(role: Role | None, dimensions: Dimensions, config: StageConfig, prompt: PromptConfig) -> Stage:
     """The extraction stage: by a model, or measured."""
     if role is None:
-        return MeasuredExtraction(
-            categories=_FIXED if dimensions == "fixed" else CATEGORIES, fdr_level=config.fdr_level
-        )
+        return MeasuredExtraction(categories=_FIXED if dimensions == "fixed" else CATEGORIES)
     once = Extraction(role=role, standard=standard(dimensions), compare=config.compare, prompt=prompt)
     if config.adaptive is None:
         return once
@@ -89,33 +89,30 @@ def validation(role: Role | None, config: StageConfig, prompt: PromptConfig) -> 
     """The validation stage, without the parts that are switched off."""
     if not config.use_validation:
         return list
-    return Validation(role=role, checks=_checks(config), min_support=config.min_support, prompt=prompt)
+    return Validation(role=role, checks=_checks(config), prompt=prompt)
 
 
 def summary(role: Role | None, config: StageConfig, prompt: PromptConfig) -> Stage:
     """The summary of differences and history: by a model or a template."""
     if role is None:
-        return TemplateSummary(phrases=config.phrases)
+        return TemplateSummary()
     return Summary(
         role=role,
         differences_as=config.differences_as,
-        phrases=config.phrases,
         profile_chars=config.profile_chars,
         prompt=prompt,
     )
 
 
-def history_summary(
-    role: Role | None, norms: Norms | None, phrases: int, profile_chars: int, prompt: PromptConfig
-) -> Stage:
+def history_summary(role: Role | None, norms: Norms | None, profile_chars: int, prompt: PromptConfig) -> Stage:
     """The summary of the history alone: by a model or a template."""
     if role is None:
-        return HistorySummary(norms=norms, phrases=phrases)
-    return Summary(role=role, phrases=phrases, profile_chars=profile_chars, prompt=prompt)
+        return HistorySummary(norms=norms)
+    return Summary(role=role, profile_chars=profile_chars, prompt=prompt)
 
 
 def _checks(config: StageConfig) -> Checks | None:
-    return Checks(config=config.checks, level=config.level) if config.use_checks and config.use_validation else None
+    return Checks() if config.use_checks and config.use_validation else None
 
 
 T = TypeVar("T")
@@ -164,8 +161,8 @@ class ComparingMethod(ABC):
         validator = roles.validator if self.asks_validator else None
         self.extract = extraction(roles.extractor, dimensions or self.usual_dimensions, config, self.prompt)
         self.validate = validation(validator, config, self.prompt)
-        self.summarize = corrected(summary(roles.summarizer, config, self.prompt), corrections, phrases=config.phrases)
-        self.pipelined_batches = config.pipelined_batches or batches_for((roles.extractor, validator, roles.summarizer))
+        self.summarize = corrected(summary(roles.summarizer, config, self.prompt), corrections)
+        self.pipelined_batches = batches_for((roles.extractor, validator, roles.summarizer))
         self._asked = streaming((roles.extractor, validator, roles.summarizer, roles.generator))
 
     @classmethod

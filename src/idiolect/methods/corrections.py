@@ -15,13 +15,12 @@ Corrections = Callable[[UserId], Sequence[Correction]]
 """Looks up what a user corrected or muted."""
 
 
-def corrected(summarize: Stage, corrections: Corrections | None, *, phrases: int = 8) -> Stage:
+def corrected(summarize: Stage, corrections: Corrections | None) -> Stage:
     """The stage, with muted differences left out and users' own statements in the profile.
 
     Args:
         summarize: Makes profiles.
         corrections: None: there are none, and the stage is as it was.
-        phrases: Phrases at most in a profile that is made again.
     """
     if corrections is None:
         return summarize
@@ -29,7 +28,7 @@ def corrected(summarize: Stage, corrections: Corrections | None, *, phrases: int
     def apply(states: Sequence[ProfileState]) -> list[ProfileState]:
         found = [corrections(state.context.sample.user) for state in states]
         without = [_without(state, own) for state, own in zip(states, found, strict=True)]
-        return [_finished(one, own, phrases) for one, own in zip(summarize(without), found, strict=True)]
+        return [_finished(one, own) for one, own in zip(summarize(without), found, strict=True)]
 
     return apply
 
@@ -38,12 +37,12 @@ def _without(state: ProfileState, own: Sequence[Correction]) -> ProfileState:
     return replace(state, features=tuple(without_corrected(state.features, own))) if own else state
 
 
-def _finished(state: ProfileState, own: Sequence[Correction], phrases: int) -> ProfileState:
+def _finished(state: ProfileState, own: Sequence[Correction]) -> ProfileState:
     """The state after its summary, which may have found features itself, as PAG's does."""
     if not own:
         return state
     kept = _without(state, own)
     again = kept.features != state.features
-    profile = verbalise(kept.features, k=phrases, nothing=UNKNOWN) if again else state.profile
+    profile = verbalise(kept.features, nothing=UNKNOWN) if again else state.profile
     said = [f"In their own words: {text}" for text in statements(own)]
     return replace(kept, profile=" ".join([profile, *said]))

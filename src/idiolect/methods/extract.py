@@ -12,7 +12,7 @@ from typing import Literal, NamedTuple
 
 from idiolect.difference.claims.feature import FEATURES_SCHEMA, Comparison, Feature
 from idiolect.difference.claims.parse import parse, unreadable
-from idiolect.difference.claims.stylometric import FDR_LEVEL, MeasuredTexts, extract_measured
+from idiolect.difference.claims.stylometric import MeasuredTexts, extract_measured
 from idiolect.difference.claims.taxonomy import CATEGORIES, Category
 from idiolect.difference.stylometry.english import are_english
 from idiolect.methods.peer_comparison import PeerComparison, Standard
@@ -103,7 +103,6 @@ class MeasuredExtraction:
     """
 
     categories: tuple[Category, ...] = CATEGORIES
-    fdr_level: float = FDR_LEVEL
 
     def __call__(self, states: Sequence[ProfileState]) -> list[ProfileState]:
         """See ``stages.Stage``."""
@@ -112,7 +111,7 @@ class MeasuredExtraction:
         return [self._measured(state, own, texts) for state, own in zip(states, compared, strict=True)]
 
     def _measured(self, state: ProfileState, own: Sequence[Comparison], texts: MeasuredTexts) -> ProfileState:
-        found = extract_measured(own, texts, categories=self.categories, fdr_level=self.fdr_level)
+        found = extract_measured(own, texts, categories=self.categories)
         state = replace(state, features=tuple(found))
         if not (left_out := len(state.comparisons) - len(own)):
             return state

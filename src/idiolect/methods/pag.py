@@ -25,7 +25,6 @@ class PAG:
         roles: Summarizer and generator; the other roles are not used.
         contexts: Source of the past reviews.
         norms: Average style, for a summary without a model.
-        phrases: Most phrases of such a summary.
         profile_chars: Longest summary in the generator's prompt.
         prompt: Rendering of prompts.
         corrections: Looks up what users corrected or muted.
@@ -47,7 +46,6 @@ class PAG:
         contexts: Contexts,
         *,
         norms: Norms | None = None,
-        phrases: int = 8,
         profile_chars: int = PROFILE_CHARS,
         prompt: PromptConfig | None = None,
         corrections: Corrections | None = None,
@@ -55,8 +53,8 @@ class PAG:
     ) -> None:
         self.name, self.contexts, self.writer = name or self.template, contexts, roles.generator
         self.prompt = prompt or PromptConfig()
-        made = history_summary(roles.summarizer, norms, phrases, profile_chars, self.prompt)
-        self.summarize = corrected(made, corrections, phrases=phrases)
+        made = history_summary(roles.summarizer, norms, profile_chars, self.prompt)
+        self.summarize = corrected(made, corrections)
 
     @classmethod
     def build(cls, resources: Resources) -> Self:
@@ -66,7 +64,6 @@ class PAG:
             roles,
             resources.contexts,
             norms=resources.norms() if roles.summarizer is None else None,
-            phrases=stages.phrases,
             profile_chars=stages.profile_chars,
             prompt=resources.prompt,
             corrections=resources.corrections,

@@ -10,12 +10,12 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from itertools import islice
-from typing import Literal, Protocol
+from typing import ClassVar, Literal, Protocol
 
 import numpy as np
 from pydantic import Field
 
-from idiolect.config import Config
+from idiolect.config import Config, Retired
 from idiolect.difference.claims.feature import Comparison
 from idiolect.peers import SELECTORS, PeerSelector, time_cut
 from idiolect.retrieval import Retriever, make_retriever
@@ -56,6 +56,13 @@ def standard(dimensions: Dimensions) -> Standard:
     return Standard(dimensions=dimensions)
 
 
+MAX_PEERS = 64
+"""Most peers' reviews of an item that are measured, drawn at random if there are more: beyond it the intervals hardly
+narrow, and a popular item may have thousands."""
+SEED = 42
+"""Of clusterings and draws, as in the DPL and DRP programs. A run is repeated with other sampling seeds."""
+
+
 class ComparisonConfig(Config):
     """Which comparisons are made. The defaults are those of the DPL and DRP programs; there may be fewer than asked."""
 
@@ -63,20 +70,19 @@ class ComparisonConfig(Config):
     """Own reviews that are compared (N)."""
     representatives: int = Field(default=4, ge=1)
     """Peers' reviews that an anchor is compared with (M)."""
-    min_others: int | None = Field(default=None, ge=1)
-    """Other users who must have written about an anchor's item; null: as many as ``representatives``."""
     retriever: str = "bm25"
     """Which reviews are anchors: ``bm25`` as in the DPL and DRP programs, ``recency`` as in the DEP paper's rows of
     these methods, or another name in ``idiolect.retrieval.RETRIEVERS``."""
     selector: str = "kmeans"
     """Which peers' reviews are representatives: one near each cluster's centre (``kmeans``), random ones (``random``),
     the least similar (``farthest``), or another name in ``idiolect.peers.SELECTORS``."""
-    max_peers: int = Field(default=64, ge=1)
-    """Most peers' reviews of an item that are measured; drawn at random if there are more."""
-    peers_before: bool = False
-    """Whether peers must have written before the sample's time; the papers' programs set no such bound."""
-    seed: int = 42
-    """Seed of clusterings and draws."""
+
+    retired: ClassVar = {
+        "min_others": None,
+        "max_peers": MAX_PEERS,
+        "seed": SEED,
+        "peers_before": Retired(False, "set context.peers_before"),
+    }
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -88,7 +94,7 @@ class PeerComparison:
     representatives: tuple[Review, ...]
     """Peers' reviews in the prompts."""
     all_peers: tuple[Review, ...]
-    """Peers' reviews that are measured, one per user; at most ``ComparisonConfig.max_peers``."""
+    """Peers' reviews that are measured, one per user; at most ``MAX_PEERS``."""
 
     @property
     def visible_texts(self) -> Comparison:
@@ -148,6 +154,7 @@ class PeerComparisonBuilder:
         encoder: Name of the encoder whose stored vectors are clustered; None: no vectors are read, and the selector
             is ``random``.
         retriever: Used instead of ``config.retriever``; needed for one that encodes (``dense``).
+        peers_before: Peers must have written before the sample's time.
 
     Raises:
         ConfigError: No such retriever or selector, or the retriever cannot be made from the configuration alone.
@@ -160,9 +167,11 @@ class PeerComparisonBuilder:
         *,
         encoder: str | None,
         retriever: Retriever | None = None,
+        peers_before: bool = False,
     ) -> None:
+        self._peers_before = peers_before
         self.reader, self.config, self.encoder = reader, config or ComparisonConfig(), encoder
-        self.retriever = retriever or make_retriever(self.config.retriever, seed=self.config.seed, reader=reader)
+        self.retriever = retriever or make_retriever(self.config.retriever, seed=SEED, reader=reader)
         chosen: PeerSelector = SELECTORS.get(self.config.selector)
         self._select = chosen if encoder else SELECTORS.get("random")
 
@@ -191,7 +200,7 @@ class PeerComparisonBuilder:
             for own in chosen
         ]
         vectors = self._vectors([[own, *all_peers] for own, all_peers in compared])
-        chosen = self._select(vectors, self.config.representatives, seed=self.config.seed)
+        chosen = self._select(vectors, self.config.representatives, seed=SEED)
         comparisons = (
             self._comparison_of(items[own.item], own, all_peers, some)
             for (own, all_peers), some in zip(compared, chosen, strict=True)
@@ -213,7 +222,7 @@ class PeerComparisonBuilder:
 
     def _pool(self, sample: Sample, peers: AllPeers) -> list[Review]:
         """The user's reviews of items with enough peers, oldest first."""
-        before, enough = self._before(sample), self.config.min_others or self.config.representatives
+        before, enough = self._before(sample), self.config.representatives
         history = self.reader.profile(sample.user, before=sample.moment)
         return [one for one in history if one.id != sample.target and len(peers.of(one, before=before)) >= enough]
 
@@ -228,9 +237,9 @@ class PeerComparisonBuilder:
         )
 
     def _drawn(self, all_peers: Sequence[Review]) -> Sequence[Review]:
-        if len(all_peers) <= self.config.max_peers:
+        if len(all_peers) <= MAX_PEERS:
             return all_peers
-        order = np.random.default_rng(self.config.seed).permutation(len(all_peers))[: self.config.max_peers]
+        order = np.random.default_rng(SEED).permutation(len(all_peers))[:MAX_PEERS]
         return [all_peers[place] for place in sorted(order.tolist())]
 
     def _vectors(self, groups: Sequence[Sequence[Review]]) -> list[np.ndarray]:
@@ -249,4 +258,4 @@ class PeerComparisonBuilder:
         return {id: known.get(id, Item(id=id)) for id in wanted}
 
     def _before(self, sample: Sample) -> int | None:
-        return time_cut(sample) if self.config.peers_before else None
+        return time_cut(sample) if self._peers_before else None

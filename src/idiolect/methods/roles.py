@@ -82,6 +82,11 @@ class Answer:
         )
 
 
+THINKING_LIMIT = 16_384
+"""Most new tokens of a question that is repeated because its thinking did not end: reasoning models in use think in
+fewer, and one that does not end by then goes in circles."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Role:
     """A language model, its sampling parameters, and how its thinking is handled.
@@ -92,10 +97,7 @@ class Role:
 
     llm: LLM
     params: SamplingParams = field(default_factory=SamplingParams)
-    reasoning_model: bool = False
-    """The model thinks before every answer, so that a reply without a closing tag is unfinished thinking. Only for
-    models that do not declare it themselves (``backbone.reasoning_model``, ``endpoint.reasoning_model``)."""
-    thinking_limit: int = 16_384
+    thinking_limit: int = THINKING_LIMIT
     """Most new tokens of a repeated question."""
 
     def ask(self, prompts: Sequence[Prompt], *, schema: Schema | None = None, replicate: int = 0) -> list[Answer]:
@@ -156,9 +158,7 @@ class Role:
 
     def _after(self, before: Answer, completion: Completion) -> Answer:
         """The answer in a completion, with the thinking and usage of earlier attempts."""
-        parted = part_completion(
-            completion, always=self.reasoning_model
-        )  # a backend may return thinking and answer unseparated
+        parted = part_completion(completion)  # a backend may return thinking and answer unseparated
         return Answer(
             text=parted.text if parted.failure is None else "",
             thinking=parted.thinking or before.thinking,

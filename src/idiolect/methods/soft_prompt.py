@@ -61,7 +61,7 @@ class SoftPromptMethod(ABC):
             ConfigError: There is no adapter.
         """
         if resources.adapter is None:
-            raise ConfigError(f"{cls.name} needs an adapter", hint="pass --adapter FOLDER, or another --method")
+            raise ConfigError(f"{cls.name} needs an adapter", hint="pass adapter=FOLDER, or another method=")
         return cls(
             resources.llm,
             resources.contexts,

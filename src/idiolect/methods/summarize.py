@@ -16,7 +16,7 @@ from idiolect.difference.claims import lenient_json as lenient
 from idiolect.difference.claims.evidence import redact_features
 from idiolect.difference.claims.feature import Feature
 from idiolect.difference.claims.parse import write_blocks
-from idiolect.difference.claims.stylometric import FDR_LEVEL, Norms
+from idiolect.difference.claims.stylometric import Norms
 from idiolect.difference.claims.vote import NOT_DISTINGUISHABLE, UNKNOWN, verbalise
 from idiolect.difference.stylometry.english import are_english
 from idiolect.llm.base import Usage, remarks
@@ -48,8 +48,6 @@ class Summary:
 
     role: Role
     differences_as: DifferencesAs = "blocks"
-    phrases: int = 8
-    """Most phrases of the sentence that replaces a missing answer."""
     profile_chars: int = PROFILE_CHARS
     """Longest profile; a longer answer is cut after a sentence."""
     prompt: PromptConfig = field(default_factory=PromptConfig)
@@ -77,7 +75,7 @@ class Summary:
     def _in_words(self, comparison: PeerComparison, features: Sequence[Feature]) -> str:
         """The differences of a comparison in words; empty if nothing is left after redaction."""
         if self.differences_as == "sentence":
-            return verbalise(features, k=self.phrases)
+            return verbalise(features)
         own = redact_features(
             features, [part for one in (comparison.own, *comparison.representatives) for part in (one.title, one.text)]
         )
@@ -87,7 +85,7 @@ class Summary:
         """The state with the profile in an answer; a template's, if the answer cannot be read."""
         read = read_summary(answer.text)
         answer = answer.marked(unreadable=not read)
-        whole = read or verbalise(state.features, k=self.phrases, nothing=_nothing(state))
+        whole = read or verbalise(state.features, nothing=_nothing(state))
         kept = shortened(whole, self.profile_chars)
         state = state.record_responses("summarize", [(About(), answer)], profile=kept)
         if kept == whole:
@@ -101,11 +99,9 @@ class Summary:
 class TemplateSummary:
     """The valid differences in one sentence by template, without a model."""
 
-    phrases: int = 8
-
     def __call__(self, states: Sequence[ProfileState]) -> list[ProfileState]:
         """See ``stages.Stage``."""
-        return [_profiled(state, state.features, self.phrases) for state in states]
+        return [_profiled(state, state.features) for state in states]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -114,8 +110,6 @@ class HistorySummary:
 
     norms: Norms | None
     """Average style; None: no difference is found."""
-    fdr_level: float = FDR_LEVEL
-    phrases: int = 8
 
     def __call__(self, states: Sequence[ProfileState]) -> list[ProfileState]:
         """See ``stages.Stage``."""
@@ -123,9 +117,9 @@ class HistorySummary:
 
     def _compare(self, state: ProfileState) -> ProfileState:
         own = [entry.review.text for entry in state.context.entries]
-        found = self.norms.differences(own, fdr_level=self.fdr_level) if self.norms else []
+        found = self.norms.differences(own) if self.norms else []
         left_out = int((~are_english(own, [0] * len(own))).sum())
-        return _profiled(replace(state, unanswered=state.unanswered + left_out), found, self.phrases)
+        return _profiled(replace(state, unanswered=state.unanswered + left_out), found)
 
 
 def read_summary(text: str) -> str:
@@ -152,8 +146,8 @@ def shortened(text: str, most: int) -> str:
     return text[: ends[-1]] if ends else text[: most + 1].rpartition(" ")[0].rstrip() or text[:most]
 
 
-def _profiled(state: ProfileState, features: Sequence[Feature], phrases: int) -> ProfileState:
-    profile = verbalise(features, k=phrases, nothing=_nothing(state))
+def _profiled(state: ProfileState, features: Sequence[Feature]) -> ProfileState:
+    profile = verbalise(features, nothing=_nothing(state))
     return replace(state, features=tuple(features), profile=profile)
 
 

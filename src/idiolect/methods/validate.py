@@ -10,7 +10,6 @@ from idiolect.difference.claims.feature import Feature
 from idiolect.difference.claims.stylometric import POOLED, measure_comparisons
 from idiolect.difference.claims.validate import (
     VERDICTS_SCHEMA,
-    ValidationConfig,
     apply_verdicts,
     atomize,
     parse_verdicts,
@@ -29,10 +28,6 @@ from idiolect.types import Prompt
 class Checks:
     """Checks without a model: the five criteria, evidence, and measurements of the same item."""
 
-    config: ValidationConfig = field(default_factory=ValidationConfig)
-    level: float = LEVEL
-    """Coverage of the measured intervals."""
-
     def __call__(
         self, comparisons: Sequence[PeerComparison], features: Sequence[Sequence[Feature]]
     ) -> list[list[Feature]]:
@@ -40,14 +35,12 @@ class Checks:
         claimed = [[feature for feature in own if feature.status != "kept"] for own in features]
         wanted = [place for place, own in enumerate(claimed) if own]
         attributes = {unit.attribute for own in claimed for feature in own for unit in atomize(feature)}
-        measured = measure_comparisons(
-            [comparisons[k].all_texts for k in wanted], level=self.level, attributes=attributes
-        )
+        measured = measure_comparisons([comparisons[k].all_texts for k in wanted], level=LEVEL, attributes=attributes)
         known = dict(zip(wanted, measured, strict=True))
         return [
             [
                 *(feature for feature in own if feature.status == "kept"),
-                *validate(claimed[k], comparisons[k].visible_texts, measured=known.get(k, ()), config=self.config),
+                *validate(claimed[k], comparisons[k].visible_texts, measured=known.get(k, ())),
             ]
             for k, own in enumerate(features)
         ]
@@ -60,8 +53,6 @@ class Validation:
     role: Role | None = None
     """The validator; None: no model is asked."""
     checks: Checks | None = field(default_factory=Checks)
-    min_support: int = 1
-    """Comparisons that must agree; 1 drops only claims that other comparisons of the user contradict."""
     prompt: PromptConfig = field(default_factory=PromptConfig)
 
     def __call__(self, states: Sequence[ProfileState]) -> list[ProfileState]:
@@ -70,7 +61,7 @@ class Validation:
             states = self._checked(states, self.checks)
         if self.role is not None:
             states = self._judged(states, self.role)
-        return [replace(state, features=_voted(state.features, self.min_support)) for state in states]
+        return [replace(state, features=_voted(state.features)) for state in states]
 
     def question(self, comparison: PeerComparison, features: Sequence[Feature], role: Role) -> Prompt:
         """The prompt about the claims of a comparison."""
@@ -133,7 +124,12 @@ def _with_checked(state: ProfileState, found: islice[list[Feature]]) -> ProfileS
     return replace(state, features=(*(feature for own in found for feature in own), *pooled))
 
 
-def _voted(features: Sequence[Feature], min_support: int) -> tuple[Feature, ...]:
+_MIN_SUPPORT = 1
+"""Comparisons that must agree: the papers keep what one comparison shows, so only what other comparisons of the user
+contradict is dropped."""
+
+
+def _voted(features: Sequence[Feature]) -> tuple[Feature, ...]:
     """Vote on the features of single comparisons; pooled measurements need no vote."""
     single = [feature for feature in features if feature.comparison != POOLED]
-    return (*vote(single, min_support=min_support), *(one for one in features if one.comparison == POOLED))
+    return (*vote(single, min_support=_MIN_SUPPORT), *(one for one in features if one.comparison == POOLED))

@@ -13,7 +13,7 @@ from hashlib import blake2b
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from idiolect.config import parse_json
+from idiolect.config import parse_json, without_retired
 from idiolect.errors import ArtifactError, ConfigError, NotFoundError
 from idiolect.methods.base import METHODS
 from idiolect.metrics.fidelity import FIDELITY
@@ -55,17 +55,14 @@ _CONTRIBUTED: Mapping[str, Any] = {
     "sampling": _SCALARS,
     **dict.fromkeys(("methods", "metrics", "controls"), _NAMES),
     "backbone": _scalars("dtype", "max_prompt_tokens", "batch_size"),
-    "context": _scalars("k", "min_peers", "peers_before", "peer_weighting", "cold_start", "seed"),
+    "context": _scalars("k", "min_peers", "peers_before", "peer_weighting", "cold_start"),
     "prompt": _scalars("with_text", "streams", "guidance", "description_chars"),
     "differences": {
-        "comparison": _scalars("anchors", "representatives", "min_others", "max_peers", "peers_before", "seed"),
+        "comparison": _scalars("anchors", "representatives"),
         "stages": {
-            **_scalars("compare", "use_validation", "use_checks", "level", "fdr_level", "min_support"),
-            **_scalars("differences_as", "phrases", "profile_chars", "pipelined_batches"),
-            "checks": _SCALARS,
+            **_scalars("compare", "use_validation", "use_checks", "differences_as", "profile_chars"),
             "adaptive": _SCALARS,
         },
-        "norm_users": _SCALAR,
     },
 }
 """What an adapter from elsewhere contributes: numbers, and names that the settings themselves restrict to a list. What
@@ -77,7 +74,6 @@ _MOST = {
     "backbone.batch_size": 4096,
     "context.k": 10_000,
     "resamples": 100_000,
-    "differences.norm_users": 10_000,
 }
 """Largest values that are taken from an adapter from elsewhere; larger ones could exhaust the machine."""
 
@@ -158,11 +154,12 @@ def contribution(folder: Path, record: Record, given: Mapping[str, Any], *, own:
         ConfigError: The adapter was fitted with something that only the person may name, and they did not.
     """
     where = f"the adapter in {str(folder)!r}"
-    base: dict[str, Any] = _copied(record.settings) if own else {}
-    ignored = () if own else tuple(_take(record.settings, _CONTRIBUTED, _defaults(), base, where, ""))
+    recorded = without_retired(Settings, record.settings, where=where)
+    base: dict[str, Any] = _copied(recorded) if own else {}
+    ignored = () if own else tuple(_take(recorded, _CONTRIBUTED, _defaults(), base, where, ""))
     unnamed: dict[str, str] = {}
     for place, shipped, option in _names():
-        value, named = _at(record.settings, place), _at(given, place)
+        value, named = _at(recorded, place), _at(given, place)
         if place == "prompt.templates" and record.names["templates"] and value is None:
             value = record.names["templates"]
         if value is None:
@@ -177,7 +174,7 @@ def contribution(folder: Path, record: Record, given: Mapping[str, Any], *, own:
     if unnamed:
         raise ConfigError(
             f"{where} was fitted with the {' and the '.join(unnamed)}, which an adapter from elsewhere cannot choose",
-            hint=f"name it yourself if you trust it: {' '.join(unnamed.values())}",
+            hint=f"name it yourself if you trust it: {', '.join(unnamed.values())}",
         )
     if not own and (revision := _at(given, "backbone.revision")) is not None:
         _put(base, "backbone.revision", revision)
@@ -191,17 +188,17 @@ def _names() -> Iterator[tuple[str, Any, str]]:
     def text(known: Any) -> Any:
         return lambda value: isinstance(value, str) and known(value)
 
-    yield "encoder", text(_SHIPPED_ENCODER.fullmatch), "--encoder NAME"
-    yield "backbone.model", text(_SHIPPED_MODELS.__contains__), "--backbone MODEL"
-    yield "context.retriever", text(RETRIEVERS.__contains__), "--set context.retriever=NAME"
+    yield "encoder", text(_SHIPPED_ENCODER.fullmatch), "encoder=NAME"
+    yield "backbone.model", text(_SHIPPED_MODELS.__contains__), "model=MODEL"
+    yield "context.retriever", text(RETRIEVERS.__contains__), "context.retriever=NAME"
     place = "context.retriever_encoder"
-    yield place, text(_SHIPPED_ENCODER.fullmatch), f"--set {place}=NAME"
-    yield "adapter_method", text(METHODS.__contains__), "--set adapter_method=NAME"
-    yield "prompt.task", text(tasks.NAMES.__contains__), "--set prompt.task=NAME"
-    yield "prompt.templates", lambda _: False, "--set prompt.templates=FOLDER"
+    yield place, text(_SHIPPED_ENCODER.fullmatch), f"{place}=NAME"
+    yield "adapter_method", text(METHODS.__contains__), "adapter_method=NAME"
+    yield "prompt.task", text(tasks.NAMES.__contains__), "prompt.task=NAME"
+    yield "prompt.templates", lambda _: False, "prompt.templates=FOLDER"
     for name, table in (("retriever", RETRIEVERS), ("selector", SELECTORS)):
         place = f"differences.comparison.{name}"
-        yield place, text(table.__contains__), f"--set {place}=NAME"
+        yield place, text(table.__contains__), f"{place}=NAME"
 
 
 def _take(

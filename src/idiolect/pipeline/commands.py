@@ -94,12 +94,12 @@ def load_settings(
     found = contribution(adapter, record, flags, own=own)
     if ignored := [place for place in found.ignored if not _named(flags, place)]:
         _log.warning(
-            "not taken from the adapter in %r, which this store did not fit: %s; name them with --set if you need them",
+            "not taken from the adapter in %r, which this store did not fit: %s; name them in settings= if needed",
             str(adapter),
             ", ".join(ignored),
         )
     fitted = build(Settings, found.settings, where=str(adapter))
-    settings = _located(build(Settings, merge(found.settings, flags), where="flags"))
+    settings = _located(build(Settings, merge(found.settings, flags), where="settings"))
     _check_free(_located(fitted), settings)
     return settings
 
@@ -169,7 +169,7 @@ def require_weights(backbone: BackboneConfig) -> None:
     if backend != "transformers":
         raise ConfigError(
             f"an adapter is fitted through a model's weights; the backend {backend!r} has none to offer",
-            hint="name a folder or a hub model with --backbone",
+            hint="name a folder or a hub model with model=",
         )
     require_packages(backend)
 

@@ -3,25 +3,25 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from hashlib import blake2b
 from pathlib import Path
 from typing import TypeVar
 
 import numpy as np
 
-from idiolect.context import ContextBuilder, ContextConfig
+from idiolect.context import SEED, ContextBuilder, ContextConfig
 from idiolect.data.split import MemberRole, Split
 from idiolect.encoders import Encoder, load_encoder
 from idiolect.errors import ArtifactError, InputError, NotFoundError
-from idiolect.methods.base import Contexts
+from idiolect.methods.base import Contexts, Requirements
 from idiolect.methods.controls import Vectors, with_vectors
-from idiolect.pipeline.settings import Settings, TargetConfig
-from idiolect.retrieval import encodes, make_retriever
+from idiolect.pipeline.settings import TARGET_SEED, Settings, TargetConfig
+from idiolect.retrieval import encodes, make_retriever, query_text
 from idiolect.store.base import ReviewReader
 from idiolect.store.snapshot import Snapshot, build_snapshot
 from idiolect.store.sql import SqlStore
-from idiolect.types import Phase, Review, Sample
+from idiolect.types import Item, Phase, Review, Sample
 
 T = TypeVar("T")
 Memoized = Callable[[Callable[[], Snapshot]], Snapshot]
@@ -56,7 +56,10 @@ class Data:
         named = {self.retriever_encoder.name: settings.context.retriever_encoder, encoder.name: settings.encoder}
         for name, spec in named.items():
             if name not in store.encoders():
-                raise NotFoundError(f"the store has no vectors of {name!r}", hint=f"idiolect embed --encoder {spec}")
+                raise NotFoundError(
+                    f"the store has no vectors of {name!r}",
+                    hint=f"store.embed({spec!r}), or idiolect embed --encoder {spec}",
+                )
         self.dim = encoder.dim
         self.fingerprint = store.fingerprint()
         self.split = Split.load(folder, fingerprint=self.fingerprint)
@@ -137,7 +140,7 @@ class Data:
         if phase == "fit":
             return reviews if targets.train_per_user == "all" else self._last_per_category(reviews)
         limit = targets.max_validation if phase == "validation" else targets.max_test
-        return draw(reviews, limit, np.random.default_rng([targets.seed, phase == "test"]))
+        return draw(reviews, limit, np.random.default_rng([TARGET_SEED, phase == "test"]))
 
     def _last_per_category(self, reviews: list[Review]) -> list[Review]:
         items = self.store.items(sorted({review.item for review in reviews}))
@@ -176,9 +179,36 @@ def make_contexts(
         ConfigError: The retriever encodes, and there is no encoder.
     """
     how = {"encoder": retrieving or encoder, "reader": reader if retrieving is encoder else ranked or reader}
-    retriever = make_retriever(config.retriever, seed=config.seed, **how)
+    retriever = make_retriever(config.retriever, seed=SEED, **how)
     name = encoder.name if encoder and vectors else None
     return ContextBuilder(reader, config, encoder=name, retriever=retriever, past=past)
+
+
+def unranked_notes(
+    settings: Settings, samples: Sequence[Sample], reader: ReviewReader, needs: Iterable[Requirements]
+) -> Iterator[str]:
+    """A note if BM25 ranks a user's reviews for samples that have no word to rank by.
+
+    Args:
+        settings: Which retrievers are used.
+        samples: What is written.
+        reader: Holds the items.
+        needs: Of the methods that run.
+    """
+    asked = list(needs)
+    shown = settings.context.retriever == "bm25" and any(one.history for one in asked)
+    compared = settings.differences.comparison.retriever == "bm25" and any(one.peers and one.measures for one in asked)
+    if not (shown or compared):
+        return
+    wanted = list(dict.fromkeys(sample.item for sample in samples))
+    items = {id: Item(id=id) for id in wanted} | dict(reader.items(wanted))
+    blank = sum(not query_text(sample, items).split() for sample in samples)
+    if blank:
+        what = "the past reviews in the prompt" if not compared else "the reviews that are compared with peers"
+        yield (
+            f"BM25 chooses {what} by title and item description; {blank} of {len(samples)} samples have neither, so "
+            "the latest reviews were taken: add items with descriptions, or set the retriever to recency"
+        )
 
 
 def draw(values: list[T], limit: int | None, rng: np.random.Generator) -> list[T]:

@@ -90,51 +90,70 @@ def fit(
     if initial is not None:
         own = {"encoder": data.encoder, "backbone": llm.name, "templates": digest(settings.prompt)}
         check_adapter(initial, **own, store=data.fingerprint, split=data.members)
-    made, module = soft_prompt_method(settings.adapter_method), getattr(data.text_encoder, "module", None)
-    past = made.requires.past_vectors
-
-    def method(adapter: SavedAdapter, phase: Phase, vectors: Vectors) -> SoftPromptMethod:
-        how = {"params": settings.sampling, "prompt": adapted(settings.prompt, adapter), "encoder": data.text_encoder}
-        return made(llm, data.contexts(phase, vectors=vectors, past=past), adapter, **how)
-
+    fits = _Fits(data, llm)
     on_main(lambda: _make_room(folder, resume=resume, controls=settings.controls))
-    how = settings.fit if initial is None else settings.fit.model_copy(update={"set_statistics": False})
-
-    known: dict[Vectors, list[Example]] = {}
-
-    def examples(adapter: SavedAdapter, vectors: Vectors) -> list[Example]:
-        if vectors not in known:  # the method's and the constant's are the same, and come one after the other
-            known.clear()
-            limit = settings.fit.max_target_tokens
-            found = make_examples(method(adapter, "fit", vectors), llm.prompts, data.samples("fit"), max_target=limit)
-            parts = getattr(adapter.config, "sub_histories", 0)
-            known[vectors] = with_sub_histories(found, parts, settings.seed) if parts else found
-        return known[vectors]
-
     reports: dict[str, FitReport] = {}
     for name, (constant, vectors) in _wanted(settings).items():
-        config = settings.adapter_config(d_in=data.dim, hidden_size=llm.hidden_size, constant=constant)
-        config = config.resolved(data.text_encoder.name, trainable=module is not None)
-        adapter = make_adapter(config, torch.Generator().manual_seed(settings.seed), model=module)
+        adapter = fits.adapter(constant=constant)
         if initial is not None:
             adapter.load(_where(settings, initial, name))
         reports[name] = fit_adapter(
             llm.model,
             adapter,
-            examples(adapter, vectors),
-            config=how,
+            fits.examples(adapter, vectors),
+            config=settings.fit,
             folder=_where(settings, folder, name),
             pad_id=llm.prompts.pad_id,
-            validate=(
-                _validation(data, llm, method(adapter, "validation", vectors)) if data.has("validation") else None
-            ),
+            validate=fits.validation(adapter, vectors),
             resume=resume,
             progress=progress,
             provenance=_provenance(data, llm, vectors),
             depends=_depends(data, llm, initial),
+            continued=initial is not None,
         )
     on_main(lambda: write_json(folder / SETTINGS, _record(data, llm)))
     return reports
+
+
+class _Fits:
+    """What the adapters of one call share: their method, and the examples of those that come one after the other."""
+
+    def __init__(self, data: Data, llm: TransformersLLM) -> None:
+        self._data, self._llm, self._settings = data, llm, data.settings
+        self._made = soft_prompt_method(data.settings.adapter_method)
+        self._examples: dict[Vectors, list[Example]] = {}
+
+    def adapter(self, *, constant: bool) -> SavedAdapter:
+        """A new adapter: the method's, or the trained constant."""
+        data, settings = self._data, self._settings
+        config = settings.adapter_config(d_in=data.dim, hidden_size=self._llm.hidden_size, constant=constant)
+        module = getattr(data.text_encoder, "module", None)
+        config = config.resolved(data.text_encoder.name, trainable=module is not None)
+        return make_adapter(config, torch.Generator().manual_seed(settings.seed), model=module)
+
+    def method(self, adapter: SavedAdapter, phase: Phase, vectors: Vectors) -> SoftPromptMethod:
+        """The method with an adapter, on a phase's contexts."""
+        data, settings = self._data, self._settings
+        how = {"params": settings.sampling, "prompt": adapted(settings.prompt, adapter), "encoder": data.text_encoder}
+        contexts = data.contexts(phase, vectors=vectors, past=self._made.requires.past_vectors)
+        return self._made(self._llm, contexts, adapter, **how)
+
+    def examples(self, adapter: SavedAdapter, vectors: Vectors) -> list[Example]:
+        """What an adapter is trained on; the method's and the constant's are the same."""
+        if vectors not in self._examples:
+            self._examples.clear()
+            method, prompts = self.method(adapter, "fit", vectors), self._llm.prompts
+            limit = self._settings.fit.max_target_tokens
+            found = make_examples(method, prompts, self._data.samples("fit"), max_target=limit)
+            parts = getattr(adapter.config, "sub_histories", 0)
+            self._examples[vectors] = with_sub_histories(found, parts, self._settings.seed) if parts else found
+        return self._examples[vectors]
+
+    def validation(self, adapter: SavedAdapter, vectors: Vectors) -> Callable[[], dict[str, float]] | None:
+        """Scores an adapter on the validation targets; None if there are none."""
+        if not self._data.has("validation"):
+            return None
+        return _validation(self._data, self._llm, self.method(adapter, "validation", vectors))
 
 
 def _record(data: Data, llm: TransformersLLM) -> dict[str, Any]:

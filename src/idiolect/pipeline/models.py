@@ -18,7 +18,7 @@ from idiolect.llm.base import LLM, SamplingParams
 from idiolect.llm.cache import Cache, CachedLLM
 from idiolect.llm.registry import open_llm
 from idiolect.methods.base import Contexts, Method, Resources, check_support, method_class
-from idiolect.methods.peer_comparison import PeerComparisonBuilder, PeerComparisons
+from idiolect.methods.peer_comparison import SEED, PeerComparisonBuilder, PeerComparisons
 from idiolect.methods.roles import Role, Roles
 from idiolect.pipeline.settings import ROLES, DifferenceConfig, RoleConfig, Settings
 from idiolect.prompts.rendering import PromptConfig
@@ -29,7 +29,7 @@ from idiolect.store.base import KnownUsers, ReviewReader
 if TYPE_CHECKING:
     from idiolect.softprompt.artifact import SavedAdapter
 
-NEEDS_ADAPTER = "pass --adapter FOLDER, or another --method"
+NEEDS_ADAPTER = "pass adapter=FOLDER, or another method="
 
 
 class Models:
@@ -78,12 +78,7 @@ class Models:
     def _role(self, config: RoleConfig | None) -> Role | None:
         if config is None:
             return None
-        return Role(
-            llm=self._model(config),
-            params=config.sampling,
-            reasoning_model=config.reasoning_model,
-            thinking_limit=config.thinking_limit,
-        )
+        return Role(llm=self._model(config), params=config.sampling)
 
     def _model(self, config: RoleConfig) -> LLM:
         name = repr(config.backbone) if config.backbone else ""  # JSON leaves passwords out
@@ -101,13 +96,16 @@ class Models:
         return CachedLLM(self.own, self._open.enter_context(Cache(self._cache)))
 
 
-def make_comparisons(reader: ReviewReader, config: DifferenceConfig, encoder: Encoder | None) -> PeerComparisonBuilder:
+def make_comparisons(
+    reader: ReviewReader, config: DifferenceConfig, encoder: Encoder | None, *, peers_before: bool = False
+) -> PeerComparisonBuilder:
     """Anchors and representatives, with the retriever that the settings name, dense ones included.
 
     Args:
         reader: What is visible.
         config: Which and how many.
         encoder: Whose vectors are stored; None only where none are read.
+        peers_before: Peers must have written before the sample's time.
 
     Raises:
         ConfigError: Vectors are read, and there is no encoder.
@@ -115,15 +113,20 @@ def make_comparisons(reader: ReviewReader, config: DifferenceConfig, encoder: En
     if encoder is None and config.reads_vectors:
         raise ConfigError("representatives or anchors are chosen by vectors", hint="pass encoder=")
     how = config.comparison
-    retriever = make_retriever(how.retriever, seed=how.seed, encoder=encoder, reader=reader)
+    retriever = make_retriever(how.retriever, seed=SEED, encoder=encoder, reader=reader)
     vectors = encoder.name if encoder and config.clusters else None
-    return PeerComparisonBuilder(reader, how, encoder=vectors, retriever=retriever)
+    return PeerComparisonBuilder(reader, how, encoder=vectors, retriever=retriever, peers_before=peers_before)
 
 
-def make_norms(reader: KnownUsers, config: DifferenceConfig, *, seed: int = 0) -> Norms | None:
+NORM_USERS = 200
+"""Users whose reviews are the norm for PAG without a summarizer, drawn at random: enough that the standard errors of
+the means are small beside differences between users."""
+
+
+def make_norms(reader: KnownUsers, *, seed: int = 0) -> Norms | None:
     """How some users, drawn at random, write; None without at least two reviews in English."""
     users = sorted(reader.peers())
-    drawn = np.random.default_rng([seed, 17]).permutation(len(users))[: config.norm_users]
+    drawn = np.random.default_rng([seed, 17]).permutation(len(users))[:NORM_USERS]
     texts = {review.text for place in sorted(drawn.tolist()) for review in reader.profile(users[place])}
     return Norms(sorted(texts)) if are_english(sorted(texts)).sum() > 1 else None
 
@@ -155,7 +158,8 @@ class MethodBuilder:
     @cached_property
     def comparisons(self) -> PeerComparisonBuilder:
         """Anchors and representatives."""
-        return make_comparisons(self.reader, self.settings.differences, self.encoder)
+        before = self.settings.context.peers_before
+        return make_comparisons(self.reader, self.settings.differences, self.encoder, peers_before=before)
 
     def build(
         self,
@@ -198,7 +202,7 @@ class MethodBuilder:
                 stages=config.stages,
                 dimensions=config.dimensions,
                 corrections=getattr(self.reader, "corrections", None),
-                norms=lambda: make_norms(self.reader, config, seed=settings.seed),
+                norms=lambda: make_norms(self.reader, seed=settings.seed),
                 seed=settings.seed,
                 name=label,
             )
@@ -214,7 +218,7 @@ class MethodBuilder:
         if found.config.kind not in expected.kinds():
             raise ArtifactError(
                 f"the adapter in {str(folder)!r} is of the kind {found.config.kind!r}, {name} needs {kind!r}",
-                hint="use it with the method that it was fitted for (--method auto)",
+                hint="use it with the method that it was fitted for (method=auto)",
             )
         if self._units:
             found.scale_units(self._units)

@@ -15,7 +15,7 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError
 
-from idiolect.config import parse_json
+from idiolect.config import Config, parse_json, upgraded
 from idiolect.data.files import atomic_write
 from idiolect.difference.claims.feature import Feature
 from idiolect.errors import ArtifactError, ConfigError
@@ -100,24 +100,30 @@ def _object(text: bytes, place: str) -> dict[str, Any]:
 _REMEDY = "delete the file, and run the same command again"
 
 
-def claim(path: Path, record: Mapping[str, Any], what: str) -> None:
+def claim(path: Path, record: Mapping[str, Any], what: str, config: type[Config]) -> None:
     """Mark a folder as this run's by the file ``path`` in it; the same run continues there.
 
     Args:
         path: The file that marks it.
         record: Everything the run depends on.
         what: Kind of run, for the message.
+        config: Class of the record's ``config``: an earlier version may have recorded fewer settings, or more.
 
     Raises:
         ConfigError: Another run has marked it.
         ArtifactError: The file is damaged.
     """
-    if path.is_file() and read_json(path) != json.loads(json.dumps(record)):
+    known = read_json(path) if path.is_file() else None
+    if known is not None and {**known, "config": upgraded(config, known.get("config"))} != _plain(record):
         raise ConfigError(
-            f"{str(path.parent)!r} holds another {what}", hint="choose another --out, or remove that folder"
+            f"{str(path.parent)!r} holds another {what}", hint="choose another folder, or remove that one"
         )
     path.parent.mkdir(parents=True, exist_ok=True)
     write_json(path, record)
+
+
+def _plain(record: Mapping[str, Any]) -> dict[str, Any]:
+    return json.loads(json.dumps(record))
 
 
 class _Outputs(BaseModel):

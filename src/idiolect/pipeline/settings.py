@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Any, Literal, Self
+from typing import Any, ClassVar, Literal, Self
 
 from pydantic import Field, field_validator, model_validator
 
-from idiolect.config import Config
+from idiolect.config import Config, Retired
 from idiolect.context import ContextConfig
 from idiolect.errors import ConfigError
 from idiolect.llm.base import SamplingParams
@@ -17,17 +17,22 @@ from idiolect.methods.base import ADAPTER_METHOD, BASELINE, BASELINES, DEFAULT_M
 from idiolect.methods.comparing import StageConfig
 from idiolect.methods.controls import TRAINED_CONTROLS, Vectors
 from idiolect.methods.peer_comparison import ComparisonConfig, Dimensions
+from idiolect.methods.roles import THINKING_LIMIT
 from idiolect.metrics.fidelity import FIDELITY
 from idiolect.metrics.registry import DEFAULT_METRICS, METRICS, VARIANTS
 from idiolect.peers import SELECTORS
 from idiolect.prompts.rendering import PromptConfig
 from idiolect.registry import is_path, suggest
 from idiolect.retrieval import RETRIEVERS, encodes
-from idiolect.softprompt.config import SoftPromptConfig, adapter_config_class
+from idiolect.softprompt.config import DICTATED, SoftPromptConfig, adapter_config_class
 from idiolect.training.config import FitConfig
 
 ROLES = ("extractor", "validator", "summarizer", "generator")
 """E, V, S and G: the fields of ``DifferenceConfig`` that hold a ``RoleConfig``."""
+
+
+TARGET_SEED = 42
+"""Of the draws of targets, as in the DEP paper's program: runs with other seeds are compared on the same targets."""
 
 
 class RoleSampling(SamplingParams):
@@ -44,11 +49,12 @@ class RoleConfig(Config):
     backbone: BackboneConfig | None = None
     """A model of its own, in this process or behind an endpoint; None: the run's own."""
     sampling: RoleSampling = RoleSampling()
-    """How its tokens are drawn."""
-    reasoning_model: bool = False
-    """The model, in this process, thinks before every answer; an endpoint has this setting itself."""
-    thinking_limit: int = Field(default=16_384, gt=0)
-    """Most new tokens for thinking that did not end: it is asked for again with twice as many up to here."""
+    """How its tokens are drawn: the settings of the run's ``sampling``, greedily by default."""
+
+    retired: ClassVar = {
+        "thinking_limit": THINKING_LIMIT,
+        "reasoning_model": Retired(False, "set reasoning_model of the backbone or endpoint"),
+    }
 
 
 class DifferenceConfig(Config):
@@ -74,8 +80,8 @@ class DifferenceConfig(Config):
     """What E compares along: ``fixed``, ``auto`` or a list; None: fixed for DPL, auto for DRP."""
     stages: StageConfig = StageConfig()
     """How differences are found, checked and summarized."""
-    norm_users: int = Field(default=200, ge=2)
-    """Users whose reviews are the norm for PAG without a summarizer."""
+
+    retired: ClassVar = {"norm_users": 200}
 
     @property
     def roles(self) -> Mapping[str, RoleConfig]:
@@ -116,8 +122,8 @@ class TargetConfig(Config):
     """Test targets drawn at random; None: all."""
     evaluated: Literal["test", "validation"] = "test"
     """Which targets ``evaluate`` writes: choose settings on ``validation``, report on ``test``."""
-    seed: int = Field(default=42, ge=0)
-    """Of the draws."""
+
+    retired: ClassVar = {"seed": TARGET_SEED}
 
 
 class Settings(Config):
@@ -213,7 +219,8 @@ class Settings(Config):
         needed = requirements(self.adapter_method).adapter
         if needed is None:
             fitted = sorted(name for name in METHODS if requirements(name).adapter)
-            raise ConfigError(f"{self.adapter_method} has no adapter to fit", hint=f"--method {' or '.join(fitted)}")
+            hint = f"choose adapter_method={' or adapter_method='.join(fitted)}"
+            raise ConfigError(f"{self.adapter_method} has no adapter to fit", hint=hint)
         made = adapter_config_class(needed)
         kind = made.constant if constant else made.kinds()[0]
         if kind is None:
@@ -232,24 +239,29 @@ class Settings(Config):
     @model_validator(mode="after")
     def _fail_early(self) -> Self:
         """Refuse now what would be refused, or ignored, after hours."""
-        taken = {"d_in", "hidden_size", "kind", "max_entries"} & self.adapter.keys()
+        taken = DICTATED & self.adapter.keys()
         if taken:
             raise ValueError(f"adapter.{min(taken)} follows from encoder, backbone and context; leave it out")
-        _check_known("adapter_method", METHODS, self.adapter_method)
-        _check_known("control", TRAINED_CONTROLS, *self.controls, paths=False)
+        if self.fit.metric not in ("meteor", "nll"):
+            raise ValueError(f"fit.metric is meteor or nll, not {self.fit.metric!r}")
+        _check_names(self)
         config = self.adapter_config(d_in=1, hidden_size=1)
         _check_adapter(self, config)
         _check_controls(self, numbered="max_entries" in type(config).model_fields)
-        if self.fit.metric not in ("meteor", "nll"):
-            raise ValueError(f"fit.metric is meteor or nll, not {self.fit.metric!r}")
-        _check_known("retriever", RETRIEVERS, self.context.retriever)
-        _check_known("retriever", RETRIEVERS, self.differences.comparison.retriever)
-        _check_known("selector", SELECTORS, self.differences.comparison.selector)
-        _check_known("backend", BACKENDS, *map(backend_of, self.backbones))
-        _check_known("metric", (*METRICS, *VARIANTS, FIDELITY.name), *self.metrics)
-        _check_known("method", set(METHODS) - set(BASELINES), *self.methods)
-        _check_known("baseline", METHODS, self.baseline)
         return self
+
+
+def _check_names(settings: Settings) -> None:
+    """Refuse names that are in no table and, where there may be code of one's own, no path of it."""
+    comparison = settings.differences.comparison
+    _check_known("adapter_method", METHODS, settings.adapter_method)
+    _check_known("control", TRAINED_CONTROLS, *settings.controls, paths=False)
+    _check_known("retriever", RETRIEVERS, settings.context.retriever, comparison.retriever)
+    _check_known("selector", SELECTORS, comparison.selector)
+    _check_known("backend", BACKENDS, *map(backend_of, settings.backbones))
+    _check_known("metric", (*METRICS, *VARIANTS, FIDELITY.name), *settings.metrics)
+    _check_known("method", METHODS, *settings.methods)
+    _check_known("baseline", METHODS, settings.baseline)
 
 
 def _check_adapter(settings: Settings, config: SoftPromptConfig) -> None:

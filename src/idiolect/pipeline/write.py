@@ -6,7 +6,7 @@ import difflib
 import logging
 from collections.abc import Mapping
 from contextlib import ExitStack
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any, Self
 
@@ -24,11 +24,11 @@ from idiolect.methods.base import (
 )
 from idiolect.pipeline.adapters import check_adapter, read_record
 from idiolect.pipeline.commands import cache_path, load_settings, open_model
-from idiolect.pipeline.data import make_contexts
+from idiolect.pipeline.data import make_contexts, unranked_notes
 from idiolect.pipeline.models import NEEDS_ADAPTER, MethodBuilder, Models
 from idiolect.pipeline.settings import Settings
 from idiolect.prompts.rendering import digest
-from idiolect.registry import is_path
+from idiolect.registry import is_path, suggest
 from idiolect.retrieval import encodes
 from idiolect.store.base import WithoutReviews
 from idiolect.store.embedding import embed_missing
@@ -126,51 +126,23 @@ def write_review(
         EndpointError: The model that writes gave no answer.
     """
     check_said(rating)
-    chosen = _chosen(method, adapter)
-    if adapter is not None:
-        read_record(adapter)
+    _chosen(method, adapter)
     named = {"config": config, "changes": changes, "backbone": backbone, "encoder": encoder}
     if adapter is None:
         load_settings(**named)  # a wrong setting is an error before anything is opened
+    else:
+        read_record(adapter)
     with SqlStore(store, create=False) as database, ExitStack() as stack:
         loaded = resources or stack.enter_context(LoadedModels())
         settings = load_settings(adapter, **named, store=database)
-        if method == "auto" and adapter is not None:
-            chosen = settings.adapter_method
-        needs = requirements(chosen)
-        if needs.adapter:
-            _check_no_control(adapter, settings)
-        elif units:
-            raise ConfigError(f"{chosen} has no units to mute or boost", hint="write with DEP: --adapter FOLDER")
+        job = _Job(store, database, settings, loaded, _method(method, adapter, settings), adapter, units)
         sample = Sample(user=user_in(database, user, pseudonyms), item=ItemId(item), rating=rating, title=title)
-        _check_known(database, sample, needs)
-        if (answers := cache_path(settings, store)) is not None:
-            database.record_output(answers, "cache")
-        vectors = _embedded(database, sample.user, needs, settings, loaded)
-        retrieving = _retrieving(database, sample.user, settings, loaded)
         own = [review.id for review in database.profile(sample.user) if review.item == sample.item]
         reader = database if include_own_review else WithoutReviews(database, own, user=sample.user)
-        llm = loaded.model(settings, store)
-        with Models(llm, settings.sampling, cache=answers) as models:
-            if adapter is not None and needs.adapter and vectors is not None:
-                words = digest(settings.prompt)
-                check_support(chosen, needs.llm, llm)
-                check_adapter(adapter, encoder=vectors.name, backbone=llm.name, templates=words)
-            contexts = make_contexts(
-                reader, settings.context, vectors, vectors=needs.vectors, retrieving=retrieving,
-                past=needs.past_vectors,
-            )  # fmt: skip
-            made = MethodBuilder(settings, models, reader, vectors, units=units).build(
-                chosen, contexts, adapter=adapter
-            )
-            prediction = made.generate([sample])[0]
-            writer = models.roles(settings.differences, needs.roles).generator.llm
-    if prediction.failure is not None:
-        reason, hint = reason_and_remedy(prediction.failure)
-        raise EndpointError(f"{writer.name} gave no answer: {reason}", hint=hint)
+        prediction = job.write(sample, reader)
     if own and not include_own_review:
         _log.warning(
-            "%r has already reviewed %r; that review was not shown to the model (include it with --include-own-review)",
+            "%r has already reviewed %r; that review was not shown to the model (show it: include_own_review=True)",
             user,
             item,
         )
@@ -178,10 +150,70 @@ def write_review(
     return Written(**given, own_reviews=tuple(own), own_reviews_shown=include_own_review, units=dict(units or {}))
 
 
+@dataclass(frozen=True, slots=True)
+class _Job:
+    """One method on an open store, with the models that it needs."""
+
+    store: str
+    database: SqlStore
+    settings: Settings
+    loaded: LoadedModels
+    method: str
+    adapter: Path | None
+    units: Mapping[int, float] | None
+
+    def write(self, sample: Sample, reader: SqlStore | WithoutReviews) -> Prediction:
+        """The text for a sample.
+
+        Raises:
+            EndpointError: The model that writes gave no answer.
+        """
+        needs, settings = requirements(self.method), self.settings
+        if needs.adapter:
+            _check_no_control(self.adapter, settings)
+        elif self.units:
+            raise ConfigError(f"{self.method} has no units to mute or boost", hint="write with DEP: adapter=FOLDER")
+        _check_known(self.database, sample, needs)
+        if (answers := cache_path(settings, self.store)) is not None:
+            self.database.record_output(answers, "cache")
+        vectors = _embedded(self.database, sample.user, needs, settings, self.loaded)
+        contexts = make_contexts(
+            reader,
+            settings.context,
+            vectors,
+            vectors=needs.vectors,
+            retrieving=_retrieving(self.database, sample.user, settings, self.loaded),
+            past=needs.past_vectors,
+        )
+        llm = self.loaded.model(settings, self.store)
+        self._check_adapter(needs, vectors, llm)
+        with Models(llm, settings.sampling, cache=answers) as models:
+            builder = MethodBuilder(settings, models, reader, vectors, units=self.units)
+            made = builder.build(self.method, contexts, adapter=self.adapter)
+            prediction = made.generate([sample])[0]
+            writer = models.roles(settings.differences, needs.roles).generator.llm
+        if prediction.failure is not None:
+            reason, hint = reason_and_remedy(prediction.failure)
+            raise EndpointError(f"{writer.name} gave no answer: {reason}", hint=hint)
+        notes = unranked_notes(settings, [sample], reader, [needs])
+        return replace(prediction, notes=(*prediction.notes, *notes))
+
+    def _check_adapter(self, needs: Requirements, vectors: Encoder | None, llm: LLM) -> None:
+        if self.adapter is not None and needs.adapter and vectors is not None:
+            words = digest(self.settings.prompt)
+            check_support(self.method, needs.llm, llm)
+            check_adapter(self.adapter, encoder=vectors.name, backbone=llm.name, templates=words)
+
+
+def _method(method: str, adapter: Path | None, settings: Settings) -> str:
+    """The method that writes: with ``auto``, the adapter's own."""
+    return settings.adapter_method if method == "auto" and adapter is not None else _chosen(method, adapter)
+
+
 def _chosen(method: str, adapter: Path | None) -> str:
     known = ("auto", *METHODS)
     if method not in known and not is_path(method):
-        raise ConfigError(f"unknown method {method!r}", hint=f"one of: {', '.join(known)}")
+        raise ConfigError(f"unknown method {method!r}", hint=suggest(method, known))
     chosen = (ADAPTER_METHOD if adapter else BASELINE) if method == "auto" else method
     if adapter is None and not is_path(chosen) and requirements(chosen).adapter:
         raise ConfigError(f"{chosen} needs an adapter", hint=NEEDS_ADAPTER)
@@ -199,14 +231,14 @@ def _check_no_control(adapter: Path | None, settings: Settings) -> None:
 def _check_known(database: SqlStore, sample: Sample, needs: Requirements) -> None:
     """Refuse what the store knows nothing of."""
     if not database.items([sample.item]) and not database.reviews_of(sample.item, exclude=UserId("")):
-        raise NotFoundError(f"no item {sample.item!r} in the store", hint="check the id, or ingest items with --items")
+        raise NotFoundError(f"no item {sample.item!r} in the store", hint="check the id, or add the item to the store")
     if needs.history and not database.profile(sample.user):
         near = difflib.get_close_matches(sample.user, database.users(), n=1)
         alike = said_alike(database.alike(sample.user))
         hint = f"there is {alike}; " if alike else f"did you mean {near[0]!r}? " if near else ""
         raise NotFoundError(
             f"no review by user {sample.user!r} in the store",
-            hint=f"{hint}--method {UNPERSONALIZED} writes for a user who is not known",
+            hint=f"{hint}method={UNPERSONALIZED} writes for a user who is not known",
         )
 
 

@@ -13,7 +13,7 @@ import re
 from dataclasses import dataclass
 from functools import cache
 from importlib import resources
-from typing import Literal, Self, get_args
+from typing import ClassVar, Literal, Self, get_args
 
 from pydantic import Field, model_validator
 
@@ -181,13 +181,18 @@ def _split(text: str) -> tuple[str, ...]:
     return tuple(part.strip() for part in text.split(";"))
 
 
+LAW_SEED = 0
+"""Of the genre effects: all worlds agree on how a genre makes people write, so that a backbone that learned it in one
+world knows it in another."""
+N_FAVOURITES = 2
+"""Favourite genres of a user; ``favourite_share`` says how much they confound genre and user."""
+
+
 class WorldConfig(Config):
     """A world; the same values give the same bytes everywhere."""
 
     seed: int = Field(default=0, ge=0)
     """Of everything but the genre effects; worlds of different seeds share no user and no item."""
-    law_seed: int = Field(default=0, ge=0)
-    """Of the genre effects: worlds that share it agree on how a genre makes people write."""
     n_users: int = Field(default=200, ge=1)
     n_items: int = Field(default=160, ge=1)
     """Genres take turns: item k has genre k modulo their number."""
@@ -205,14 +210,14 @@ class WorldConfig(Config):
     """Standard deviation of the items' own effects, logits."""
     noise_sd: float = Field(default=0.5, ge=0)
     """Standard deviation of a review's own deviation, logits."""
-    n_favourites: int = Field(default=2, ge=1)
-    """Favourite genres of a user."""
     favourite_share: float = Field(default=0.85, ge=0, le=1)
     """Share of a user's reviews that are about favourite genres: what confounds genre and user."""
     signature_share: float = Field(default=0.25, ge=0, le=1)
     """Share of a user's reviews that hold the user's signature phrase."""
     trait_strength: float = Field(default=1.0, ge=0)
     """Factor of all effects; 0 leaves only each trait's base rate."""
+
+    retired: ClassVar = {"law_seed": LAW_SEED, "n_favourites": N_FAVOURITES}
 
     @model_validator(mode="after")
     def _fewest_before_most(self) -> Self:

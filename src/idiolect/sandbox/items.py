@@ -10,7 +10,17 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from idiolect.sandbox.domain import Aspect, Domain, Genre, TemplateFields, WorldConfig, article, load_domain, read
+from idiolect.sandbox.domain import (
+    LAW_SEED,
+    Aspect,
+    Domain,
+    Genre,
+    TemplateFields,
+    WorldConfig,
+    article,
+    load_domain,
+    read,
+)
 from idiolect.sandbox.traits import N_TRAITS, Draw, stream
 from idiolect.types import Item, ItemId
 
@@ -134,7 +144,7 @@ class Catalogue:
         self.subjects: list[Subject] = []
         for k in range(config.n_items):
             self.subjects.append(self._next(k, config))
-        effects = [stream(config.law_seed, _STREAM, *g.name.encode()).standard_normal(N_TRAITS) for g in self.genres]
+        effects = [stream(LAW_SEED, _STREAM, *g.name.encode()).standard_normal(N_TRAITS) for g in self.genres]
         self.genre_effects = (config.genre_sd * np.stack(effects)).astype(np.float32)
         own = np.stack([about.effect for about in self.subjects])
         self.effects = own + self.genre_effects[np.arange(config.n_items) % len(self.genres)]

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from idiolect.sandbox.domain import Aspect, Sections, TemplateFields, WorldConfig, read
+from idiolect.sandbox.domain import N_FAVOURITES, Aspect, Sections, TemplateFields, WorldConfig, read
 from idiolect.sandbox.items import Fact, Subject
 from idiolect.sandbox.traits import N_TRAITS, NAMES, Draw, Scores, WeightedChoice, stream
 
@@ -45,7 +45,7 @@ def person(user: int, config: WorldConfig, *, n_genres: int) -> Person:
     return Person(
         effect=effect,
         leniency=leniency,
-        favourites=tuple(draw.shuffled(range(n_genres))[: config.n_favourites]),
+        favourites=tuple(draw.shuffled(range(n_genres))[:N_FAVOURITES]),
         pet_good=_two(draw, common["favourite good"]),
         pet_bad=_two(draw, common["favourite bad"]),
         closing=draw.pick(traits["closing"]),

@@ -17,7 +17,7 @@ from torch.nn import functional as F
 
 from idiolect.errors import ConfigError
 from idiolect.softprompt.artifact import SavedAdapter
-from idiolect.softprompt.config import STREAMS, AdapterConfig, VectorInputs
+from idiolect.softprompt.config import RHO, STREAMS, AdapterConfig, VectorInputs
 from idiolect.softprompt.sae import (
     AdapterOutput,
     Average,
@@ -100,7 +100,7 @@ class SoftPromptEncoder(nn.Module):
         losses = {"reconstruction": config.recon_weight * reconstruction_loss(x, x_hat, groups, average)}
         stats = code_stats(x.detach(), x_hat.detach(), code.detach())
         if config.refine == "sae":
-            sparsity = sparsity_loss(code, groups, config.rho, average)
+            sparsity = sparsity_loss(code, groups, RHO, average)
             losses["sparsity"] = config.recon_weight * config.sparsity_weight * sparsity.loss
             stats["clamp_rate"] = sparsity.clamp_rate.detach()
         return AdapterOutput(self.project(code, batch.stream), losses, stats)

@@ -28,6 +28,13 @@ Pooling = Literal["sample", "batch", "streams"]
 Activation = Literal["relu", "sigmoid", "topk", "gelu"]
 
 
+DICTATED = frozenset({"kind", "d_in", "hidden_size", "max_entries"})
+"""What follows from method, encoder, backbone and context; it is on record and no setting."""
+RHO = 0.05
+"""Target mean activation of a code unit (Eq. 9), as in the DEP paper, which does not vary it; ``sparsity_weight`` says
+how much it counts."""
+
+
 class SoftPromptConfig(Config):
     """Base of the configurations of adapters; a subclass is one kind of adapter.
 
@@ -122,8 +129,6 @@ class AdapterConfig(SoftPromptConfig):
     """Centre and scale each stream by its training mean and standard deviation; raw unit vectors do not learn."""
     match_norm: bool = True
     """Scale each embedding to the mean norm of token embeddings, times a learned gain per stream."""
-    rho: float = Field(default=0.05, gt=0, lt=1)
-    """Target mean activation of a code unit."""
     recon_weight: float = Field(default=0.2, ge=0)
     """Lambda of Eq. 11, on the per-element mean."""
     sparsity_weight: float = Field(default=1e-3, ge=0)
@@ -133,6 +138,8 @@ class AdapterConfig(SoftPromptConfig):
     authors' program does) one sample's entries of both streams together, which also halves the reconstruction loss."""
     max_entries: int = Field(default=32, gt=0)
     """Embeddings per stream of ``kind: constant``."""
+
+    retired: ClassVar = {"rho": RHO}
 
     @property
     def width(self) -> int:
@@ -181,8 +188,8 @@ class PPlugConfig(SoftPromptConfig):
     """Past reviews whose text is in the prompt (PPlug + retrieval); they are the best of ``context``."""
     standardise: bool = True
     """Centre and scale what the projector reads by its training mean and standard deviation; not in the paper."""
-    match_norm: bool = True
-    """Scale both embeddings by the ratio of the token embeddings' mean norm to their own before training."""
+
+    retired: ClassVar = {"match_norm": True}
 
     @property
     def min_parameters(self) -> int:
@@ -195,7 +202,7 @@ class PPlugConfig(SoftPromptConfig):
     def resolved(self, encoder: str, *, trainable: bool) -> Self:
         """See ``SoftPromptConfig.resolved``: the input encoder, and the instruction before its text."""
         if self.input_encoder == "encoder" and not trainable:
-            raise ConfigError(f"the encoder {encoder} has no weights to train", hint="--set adapter.input_encoder=mlp")
+            raise ConfigError(f"the encoder {encoder} has no weights to train", hint="set adapter.input_encoder=mlp")
         chosen: dict[str, str] = {}
         if self.input_encoder == "auto":
             chosen["input_encoder"] = "encoder" if trainable else "mlp"

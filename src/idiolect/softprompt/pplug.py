@@ -318,8 +318,6 @@ class PPlugAdapter(SavedAdapter):
             vectors = [one.history for one in some if len(one.history)]
             if sum(map(len, vectors)) > 1:
                 self.source.fit_standardiser(np.concatenate(vectors))
-        if not self.config.match_norm:
-            return
         device = self.scale.device
         found = [self.source(_to(self.collate(some[k : k + 16]), device)) for k in range(0, len(some), 16)]
         for place, outputs in enumerate(([one.user for one in found], [one.instruction for one in found])):

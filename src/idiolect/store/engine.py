@@ -215,7 +215,7 @@ def _url(where: str | Path) -> sa.URL:
     if not name.strip() or name == ":memory:":
         raise ConfigError(
             f"{str(where)!r} names no file: a store in memory would be gone when the command ends",
-            hint="name a file, for example --store reviews.db; is a variable empty?",
+            hint="name a file, for example store=reviews.db; is a variable empty?",
         )
     if name.startswith("file:") or url.query:
         raise ConfigError(

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import time
 from collections import Counter
-from collections.abc import Callable, Container, Iterable, Iterator, Mapping
+from collections.abc import Callable, Container, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import asdict, dataclass, field, replace
+from datetime import date
 from itertools import islice
+from numbers import Integral, Real
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -18,8 +20,8 @@ from idiolect.data.files import STDIN_NAME, cleaning_up, printable, real_path, s
 from idiolect.data.parts import STDIN, Parts, default_rejects
 from idiolect.data.readers import ItemFile, Located, OnReject, RecordFile, ReviewFile, open_items, open_reviews
 from idiolect.data.records import Columns, clean_id, digest_id
-from idiolect.data.rejects import REMEDIES, SUSPICIOUS, LostField, ReadSummary, Rejected, RejectsWriter
-from idiolect.data.times import FIRST_SECOND, LATEST
+from idiolect.data.rejects import REMEDIES, SUSPICIOUS, LostField, ReadSummary, Rejected, RejectsWriter, UnusableRow
+from idiolect.data.times import FIRST_SECOND, LATEST, parse_timestamp
 from idiolect.encoders import Encoder, load_encoder
 from idiolect.errors import ConfigError, InputError, NotFoundError
 from idiolect.progress import Progress
@@ -189,6 +191,11 @@ class IngestReport:
     """Reviews without a timestamp."""
     early: int = 0
     """Reviews whose timestamp is before March 1973, which is most likely wrong."""
+    unrated: int = 0
+    """Reviews without a rating."""
+
+    def __repr__(self) -> str:
+        return self.text
 
     @property
     def warnings(self) -> tuple[str, ...]:
@@ -199,7 +206,7 @@ class IngestReport:
         remedy = (
             f"{spelled}, items are called {self.an_item!r}; compare how the ids are written"
             if self.an_item
-            else f"{spelled}; name the file of the items with --items"
+            else f"{spelled}; name the file of the items with items="
         )
         return (f"0 of {self.known.reviews} reviews are of known items, so prompts show ids, not titles{remedy}",)
 
@@ -210,8 +217,18 @@ class IngestReport:
 
     @property
     def accepted(self) -> int:
-        """Rows of reviews that are in the store now."""
+        """Rows of reviews that are in the store now: ``added`` and ``unchanged``."""
         return self.reviews.accepted - len(self.stored.refused_reviews)
+
+    @property
+    def added(self) -> int:
+        """Rows that are new in the store."""
+        return self.stored.reviews_added
+
+    @property
+    def unchanged(self) -> int:
+        """Rows that the store held already, or that are in the data more than once."""
+        return self.stored.reviews_known
 
     @property
     def rejected(self) -> int:
@@ -230,6 +247,7 @@ class IngestReport:
             "suspicious": dict(self.reviews.suspicious),
             "lost_fields": [asdict(lost) for lost in self.reviews.lost_fields],
             "undated": self.undated,
+            "unrated": self.unrated,
             "dated_before_1973": self.early,
             "columns": [taken.record() for taken in self.columns],
             "item_columns": [taken.record() for taken in self.item_columns],
@@ -247,6 +265,7 @@ class IngestReport:
             "item_rejects": self.item_rejects,
         }
 
+    @property
     def text(self) -> str:
         """For people."""
         stored = self.stored
@@ -255,6 +274,8 @@ class IngestReport:
             f"{self.reviews.read} rows of {self.format}{held}: {stored.reviews_added} reviews added, "
             f"{stored.reviews_known} known before, {stored.items_added} items added"
         ]
+        if stored.reviews_known and stored.reviews_added:
+            lines.append(f"{stored.reviews_known} rows are in the store already, or twice in the data: unchanged")
         lines += [*self._column_lines(), *self._review_lines()]
         lines += [f"warning: {warning}" for warning in self.warnings]
         summaries = [self.reviews, *([self.items] if self.items else [])]
@@ -279,7 +300,7 @@ class IngestReport:
         ):
             yield from (one.text(what, expected) for one in taken[:_MOST_TAKEN])
             if len(taken) > _MOST_TAKEN:
-                yield f"other {what} in {len(taken) - _MOST_TAKEN} more kinds of files: see --json"
+                yield f"other {what} in {len(taken) - _MOST_TAKEN} more kinds of files: all are in the record (JSON)"
 
     def _review_lines(self) -> Iterator[str]:
         read = self.reviews.accepted
@@ -290,6 +311,8 @@ class IngestReport:
                 f"{self.undated} of {read} reviews have no timestamp: each counts as older than the dated reviews of "
                 "its user, in the order of the file"
             )
+        if 0 < self.unrated < read:
+            yield f"{self.unrated} of {read} reviews have no rating"
         if self.early:
             yield (
                 f"{self.early} of {read} reviews have a timestamp before March 1973: if it is not in seconds since "
@@ -321,16 +344,9 @@ def ingest_files(
         InputError: A file cannot be read, or more than ``max_rejects`` of its rows were rejected.
         ConfigError: An unknown format or field, standard input is named twice, or the store names users otherwise.
     """
-    if items is not None and _is_one_stream(reviews, items):
-        raise ConfigError(
-            f"{_stream_name(reviews)} holds the reviews or the items, not both", hint="name a file for one"
-        )
     rejects = rejects or default_rejects("table" if isinstance(reviews, Parts) else reviews)
     item_rejects = rejects.parent / ("items." + rejects.name)  # a folder such as "." has no name, and is refused below
-    named = [None if isinstance(reviews, Parts) else _path(reviews), _path(items), store_file(store), pseudonyms]
-    for path in (rejects, item_rejects):  # before anything is read
-        RejectsWriter(path, apart=named)
-    _check_key(pseudonyms, store_file(store))
+    named = _check_places(reviews, items, store, (rejects, item_rejects), pseudonyms)
     hashed = Pseudonyms.open(pseudonyms) if pseudonyms else None
     # Opening checks the files before anything is made or written.
     with ExitStack() as stack:
@@ -353,29 +369,50 @@ def ingest_files(
         stored = database.add(
             seen.items(_counted(item_file, "items", progress)), seen.reviews(_counted(file, "reviews", progress))
         )
-        summary, item_summary = file.summary, item_file.summary if item_file else None
-        stored = reconcile(database, stored, file, item_file, listed=listed, item_listed=item_listed)
-        known = database.known_items(after=mark if stored.reviews_added else 0)
+        report = IngestReport(
+            reviews=file.summary,  # before ``reconcile``, which reads files again
+            items=item_file.summary if item_file else None,
+            stored=reconcile(database, stored, file, item_file, listed=listed, item_listed=item_listed),
+            rejects=rejects if listed.used else None,
+            item_rejects=item_rejects if item_listed.used else None,
+            known=database.known_items(after=mark if stored.reviews_added else 0),
+            **_read_from(file, item_file),
+            **seen.counts(),
+        )
     with SqlStore(store) as database:
         database.drop_outputs(path for path in (rejects, item_rejects) if not path.exists())
-    report = IngestReport(
-        format=file.format,
-        reviews=summary,
-        items=item_summary,
-        stored=stored,
-        rejects=rejects if listed.used else None,
-        item_rejects=item_rejects if item_listed.used else None,
-        files=len(file.parts),
-        skipped={**(item_file.skipped if item_file else {}), **file.skipped},
-        columns=_taken(file),
-        item_columns=_taken(item_file) if item_file else (),
-        known=known,
-        an_item=seen.an_item,
-        undated=seen.undated,
-        early=seen.early,
-    )
     _check_share(report, max_rejects)
     return report
+
+
+def _check_places(
+    reviews: Path | str | Parts,
+    items: Path | str | Parts | None,
+    store: str,
+    listed: Sequence[Path],
+    pseudonyms: Path | None,
+) -> list[Path | None]:
+    """Refuse, before anything is read, places that are one and the same; the places that nothing may be written to."""
+    if items is not None and _is_one_stream(reviews, items):
+        raise ConfigError(
+            f"{_stream_name(reviews)} holds the reviews or the items, not both", hint="name a file for one"
+        )
+    named = [None if isinstance(reviews, Parts) else _path(reviews), _path(items), store_file(store), pseudonyms]
+    for path in listed:
+        RejectsWriter(path, apart=named)
+    _check_key(pseudonyms, store_file(store))
+    return named
+
+
+def _read_from(file: ReviewFile, item_file: ItemFile | None) -> dict[str, Any]:
+    """What a report says of the files themselves."""
+    return {
+        "format": file.format,
+        "files": len(file.parts),
+        "skipped": {**(item_file.skipped if item_file else {}), **file.skipped},
+        "columns": _taken(file),
+        "item_columns": _taken(item_file) if item_file else (),
+    }
 
 
 _OTHER_CONTENT = "the store has other content under these ids, from an earlier ingest: ingest into a new store"
@@ -385,7 +422,11 @@ class _Seen:
     """Counts records on their way into the store."""
 
     def __init__(self) -> None:
-        self.undated, self.early, self.an_item = 0, 0, ""
+        self.undated, self.early, self.unrated, self.an_item = 0, 0, 0, ""
+
+    def counts(self) -> dict[str, Any]:
+        """What a report says of it."""
+        return {"undated": self.undated, "early": self.early, "unrated": self.unrated, "an_item": self.an_item}
 
     def items(self, items: Iterable[Item]) -> Iterator[Item]:
         """The items, counted."""
@@ -397,6 +438,7 @@ class _Seen:
         """The reviews, counted."""
         for review in reviews:
             self.undated += review.timestamp is None
+            self.unrated += review.rating is None
             self.early += review.timestamp is not None and review.timestamp < FIRST_SECOND
             yield review
 
@@ -481,7 +523,9 @@ def _files_of(file: RecordFile[T] | None) -> list[Path | None]:
 def _check_key(key: Path | None, store: Path | None) -> None:
     """Refuse to create the key of pseudonyms at the store's own path."""
     if key is not None and store is not None and real_path(key) == real_path(store):
-        raise ConfigError(f"--pseudonyms and --store both name {str(key)!r}", hint="name another file for the key")
+        raise ConfigError(
+            f"the key of the pseudonyms and the store are both {str(key)!r}", hint="name another file for the key"
+        )
 
 
 def _counted(file: RecordFile[T] | None, what: str, progress: bool) -> Iterator[T]:
@@ -503,12 +547,12 @@ def _check_share(report: IngestReport, max_rejects: float) -> None:
             rest = "reading stopped there; the usable ones are stored" if summary.stopped else "the rest is stored"
             reasons = Counter(summary.rejected) + Counter(reason for _, reason in refused)
             reason = max(reasons, key=lambda name: reasons[name], default="")
-            other = _OTHER_CONTENT if reason in dict(refused).values() else "map columns with --column field=column"
+            other = _OTHER_CONTENT if reason in dict(refused).values() else "map columns: text='COLUMN', user='COLUMN'"
             remedy = REMEDIES.get(reason, other)
             raise InputError(
                 f"{lost} of {summary.read} rows of {what} were rejected ({rest}), most for {reason!r}; "
                 f"see {str(listed)!r}",
-                hint=f"{remedy}; or raise --max-rejects",
+                hint=f"{remedy}; or raise max_rejects=",
             )
 
 
@@ -524,7 +568,7 @@ def add_review(
     text: str,
     rating: float | None = None,
     title: str = "",
-    timestamp: int | None = None,
+    timestamp: int | str | date | None = None,
     id: str | None = None,
     encoder: str = "minilm",
     pseudonyms: Path | None = None,
@@ -541,11 +585,13 @@ def add_review(
         ConfigError: The text is empty, or the store has only vectors of other encoders, or uses another id scheme.
         InputError: The store refuses the review; a store that does not exist is then not created.
     """
-    check_said(rating, timestamp)
+    when = _moment(timestamp)
+    check_said(rating, when)
+    _check_texts(user=user, item=item, text=text, title=title)
     user, item = clean_id(user), clean_id(item)
     if not text.strip():
-        raise ConfigError("the review has no text", hint="pass --text")
-    moment = int(time.time()) if timestamp is None else timestamp
+        raise ConfigError("the review has no text", hint="pass text=")
+    moment = int(time.time()) if when is None else when
     hashed = Pseudonyms.open(pseudonyms) if pseudonyms else None
     author = hashed(user) if hashed else UserId(user)
     review = Review(
@@ -560,16 +606,36 @@ def add_review(
     # Everything that can fail comes before the first write, so that no review is stored without its vector.
     if reason := refusal(review):
         raise InputError(f"the review cannot be stored: {reason}", hint="change it and try again")
-    return _store(store, review, load_encoder(encoder), hashed, dated=timestamp is not None)
+    return _store(store, review, load_encoder(encoder), hashed, dated=when is not None)
 
 
 def check_said(rating: float | None, timestamp: int | None = None) -> None:
     """Check rating and time for plausibility, as the checks of files do."""
     hint = "ratings are 0 to 100, timestamps seconds since 1970"
+    for name, value, kinds in (("rating", rating, Real), ("timestamp", timestamp, Integral)):
+        if value is not None and (isinstance(value, bool) or not isinstance(value, kinds)):
+            raise InputError(f"the {name} is a {type(value).__name__}, not a number", hint=hint)
     if rating is not None and not 0 <= rating <= _MOST:
         raise InputError("rating out of range", hint=hint)
     if timestamp is not None and not 0 <= timestamp < LATEST:
         raise InputError("timestamp out of range", hint=hint)
+
+
+def _check_texts(**values: str) -> None:
+    for name, value in values.items():
+        if not isinstance(value, str):
+            raise InputError(f"the {name} is a {type(value).__name__}, not a text", hint=f"pass {name}= as a string")
+
+
+def _moment(timestamp: int | str | date | None) -> int | None:
+    """Seconds since 1970; dates and dates in words are read as in files."""
+    if not isinstance(timestamp, str | date):
+        return timestamp
+    try:
+        return parse_timestamp(timestamp)
+    except UnusableRow as error:
+        hint = "pass seconds since 1970, a date, or one as ISO 8601"
+        raise InputError(f"the timestamp cannot be read: {timestamp!r}", hint=hint) from error
 
 
 def _store(store: str, review: Review, encoder: Encoder, hashed: Pseudonyms | None, *, dated: bool) -> Review:
@@ -579,7 +645,7 @@ def _store(store: str, review: Review, encoder: Encoder, hashed: Pseudonyms | No
         check_names(database, hashed, take=True)
         held = database.encoders()
         if held and encoder.name not in held:
-            raise ConfigError(f"the store holds vectors of {', '.join(held)}", hint="name their encoder with --encoder")
+            raise ConfigError(f"the store holds vectors of {', '.join(held)}", hint="name their encoder with encoder=")
         known = _known(database, review.id)
         if known is not None and not dated:
             review = replace(review, timestamp=known.timestamp)

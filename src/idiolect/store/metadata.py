@@ -265,7 +265,7 @@ class StoreBase:
             return
         if is_read_only(self._engine):
             _log.warning(
-                "the store is read-only, so %r is not recorded: name it with --outputs to erase a user from it",
+                "the store is read-only, so %r is not recorded: name it with outputs= to erase a user from it",
                 str(path),
             )
             return

@@ -97,11 +97,9 @@ def check_names(store: StoreBase, pseudonyms: Pseudonyms | None, *, take: bool =
     if held == wanted:
         return
     if not held:
-        raise ConfigError("the store knows users by their own ids", hint="leave --pseudonyms out, or use a new store")
+        raise ConfigError("the store knows users by their own ids", hint="leave pseudonyms= out, or use a new store")
     if not wanted:
-        raise ConfigError(
-            "the store knows users by pseudonyms", hint="name the key that ingest used: --pseudonyms FILE"
-        )
+        raise ConfigError("the store knows users by pseudonyms", hint="name the key that ingest used: pseudonyms=FILE")
     raise ConfigError("the store's pseudonyms are of another key", hint="name the file that ingest used")
 
 

@@ -85,6 +85,10 @@ class PeerReport:
         """As plain data."""
         return asdict(self)
 
+    def __repr__(self) -> str:
+        return self.text
+
+    @property
     def text(self) -> str:
         """For people."""
         now = "may be compared with" if self.peer else "is not compared with others"

@@ -5,17 +5,28 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
-from typing import Any, Literal, NamedTuple
+from typing import Any, ClassVar, Literal, NamedTuple
 
 from pydantic import Field
 
-from idiolect.config import Config, build
+from idiolect.config import ANY_VALUE, Config, Retired, build
 from idiolect.errors import ConfigError
 from idiolect.registry import suggest
 from idiolect.training.documents import DocumentConfig
 
 LOWER_IS_BETTER = frozenset({"nll", "loss", "perplexity"})
 """Validation metrics of which less is better."""
+
+
+MAX_GRAD_NORM = 1.0
+"""The gradient is clipped to it, in fitting and in pretraining: the default of the Trainer, which the papers keep."""
+LOG_EVERY = 10
+"""Steps between lines of a fit's ``log.jsonl``: a few hundred lines for the longest fit of the papers."""
+
+
+PREFIX_CACHE_GB = 2.0
+"""Host memory for keys and values of the text before the first soft prompt, which are the same in every epoch; what
+does not fit is computed again. A machine that fits an adapter has as much to spare beside the backbone."""
 
 
 class FitConfig(Config):
@@ -31,8 +42,6 @@ class FitConfig(Config):
     """Weight decay of AdamW, for all parameters but biases."""
     warmup_ratio: float = Field(default=0.01, ge=0, lt=1)
     """Share of the steps for warm-up."""
-    max_grad_norm: float = Field(default=1.0, gt=0)
-    """Largest norm of the gradient, to which it is clipped."""
     batch_size: int = Field(default=8, gt=0)
     """Examples per device and forward pass."""
     accumulation: int = Field(default=1, gt=0)
@@ -41,22 +50,22 @@ class FitConfig(Config):
     """Autocast of the backbone to bfloat16; ``auto``: on GPUs that support it. The adapter always uses float32."""
     checkpointing: bool = False
     """Recompute the backbone's activations: slower, far less memory."""
-    prefix_cache_gb: float = Field(default=2.0, ge=0)
-    """Host memory for cached keys and values of the text before the first soft prompt, which all epochs share."""
     seed: int = Field(default=0, ge=0)
     """Seed of the order of the examples."""
     every: int | None = Field(default=None, gt=0)
     """Steps between validations and checkpoints; None: once an epoch."""
     max_target_tokens: int | None = Field(default=None, gt=0)
     """Tokens of a training target; a longer one is cut. None: whole."""
-    log_every: int = Field(default=10, gt=0)
-    """Steps between lines of ``log.jsonl``."""
     metric: str = "meteor"
     """Validation score by which the best checkpoint is chosen."""
-    patience: int | None = Field(default=None, gt=0)
-    """Stop after so many validations without improvement; None: never."""
-    set_statistics: bool = True
-    """Set the adapter's scales from the examples; False if an adapter is trained further."""
+
+    retired: ClassVar = {
+        "max_grad_norm": MAX_GRAD_NORM,
+        "log_every": LOG_EVERY,
+        "prefix_cache_gb": PREFIX_CACHE_GB,
+        "patience": None,
+        "set_statistics": ANY_VALUE,
+    }
 
     @property
     def greater_is_better(self) -> bool:
@@ -106,6 +115,16 @@ SHAPES: Mapping[Size, Shape] = {
 """Parameters without the embedding matrix, roughly; it adds ``vocab_size * hidden`` (input and output are tied)."""
 
 
+TOKENIZER_REVIEWS = 20_000
+"""Reviews the tokenizer is trained on: of a vocabulary of a few thousand entries more of them change nothing."""
+WARMUP_RATIO = 0.02
+"""Share of a pretraining run's steps spent warming up: some twenty steps, enough for the optimizer's averages."""
+WEIGHT_DECAY = 0.05
+"""Of the layers' matrices in pretraining. Runs read their text about once, so that little depends on it."""
+SAVE_MINUTES = 3.0
+"""Minutes between checkpoints of a pretraining run; an interrupted run loses no more."""
+
+
 class PretrainConfig(Config):
     """Model, data and budget of a pretraining run."""
 
@@ -115,8 +134,6 @@ class PretrainConfig(Config):
     """Shape of the model: approximate number of parameters."""
     vocab_size: int = 2048
     """Entries of the tokenizer."""
-    tokenizer_reviews: int = 20_000
-    """Reviews the tokenizer is trained on."""
     documents: DocumentConfig = DocumentConfig()
     """The mixture of prompt formats."""
     max_reviews: int | None = Field(default=None, gt=0)
@@ -130,28 +147,26 @@ class PretrainConfig(Config):
     """Part of ``max_tokens`` that is reserved for the review; longer reviews are cut, in pretraining only."""
     tokens_per_step: int = 4096
     """Target tokens per step, padding included; documents of similar length share a step."""
-    epochs: float = 1.0
-    """Passes over the documents."""
     max_steps: int = -1
-    """Stop after so many steps; -1: ``epochs`` decides."""
+    """Stop after so many steps; -1: after one pass over the documents."""
     stop_after: int | None = Field(default=None, gt=0)
     """End at this step although the learning rate is planned for ``max_steps``, so that another run can continue."""
-    optimizer: Literal["muon", "adamw"] = "muon"
-    """Muon for the layers' matrices and AdamW for the rest, or AdamW for everything."""
     learning_rate: float = 4e-3
-    """Peak, after warm-up, with cosine decay to a tenth. AdamW alone needs about half."""
-    warmup_ratio: float = 0.02
-    """Share of the steps for warm-up."""
-    weight_decay: float = 0.05
-    """Weight decay."""
+    """Peak, after warm-up, with cosine decay to a tenth. Muon trains the layers' matrices, AdamW the rest."""
     held_out: int = 200
     """Documents kept for the reported perplexity."""
-    bf16: bool | Literal["auto"] = "auto"
-    """Autocast to bfloat16; auto: on GPUs that support it (on CPUs without AMX it is slower)."""
-    save_minutes: float = 3.0
-    """Minutes between checkpoints; an interrupted run resumes from the last."""
     seed: int = Field(default=0, ge=0)
     """Seed of initialisation, formats and order."""
+
+    retired: ClassVar = {
+        "tokenizer_reviews": TOKENIZER_REVIEWS,
+        "epochs": Retired(1.0, "say how long with max_steps"),
+        "optimizer": "muon",
+        "warmup_ratio": WARMUP_RATIO,
+        "weight_decay": WEIGHT_DECAY,
+        "bf16": "auto",
+        "save_minutes": SAVE_MINUTES,
+    }
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -148,7 +148,7 @@ def documents(
     """
     if annotations is None and (missing := sorted(name for name in config.shares if _format(name).annotated)):
         raise ConfigError(
-            f"{', '.join(missing)}: users have no annotations", hint="pass --truth, or leave these formats"
+            f"{', '.join(missing)}: users have no annotations", hint="pass truth=FILE, or leave these formats"
         )
     names = sorted(config.shares)
     weights = np.array([config.shares[name] for name in names])

@@ -12,15 +12,14 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from transformers import EarlyStoppingCallback, TrainerCallback
-
+from idiolect.config import upgraded
 from idiolect.errors import ConfigError, InputError
 from idiolect.softprompt.artifact import SavedAdapter
 from idiolect.softprompt.config import SoftPromptConfig
 from idiolect.softprompt.model import SoftPromptModel
 from idiolect.softprompt.prefix import PrefixCache, supports_prefix
 from idiolect.softprompt.sae import mean_token_norm
-from idiolect.training.config import FitConfig
+from idiolect.training.config import PREFIX_CACHE_GB, FitConfig
 from idiolect.training.examples import Collator, Example, digest
 from idiolect.training.trainer import (
     AdapterTrainer,
@@ -91,13 +90,16 @@ class FolderState(NamedTuple):
     finished: bool
 
 
-def open_folder(folder: Path, wanted: Mapping[str, Any], *, resume: bool) -> FolderState:
+def open_folder(
+    folder: Path, wanted: Mapping[str, Any], *, resume: bool, adapter: type[SoftPromptConfig]
+) -> FolderState:
     """Progress of the fit in ``folder``; a new folder is prepared.
 
     Args:
         folder: Of the fit.
         wanted: The ``run_fingerprint`` of the fit that is about to run.
         resume: False removes the files of an earlier fit.
+        adapter: Class of the adapter's configuration.
 
     Raises:
         ConfigError: The folder belongs to another fit.
@@ -107,11 +109,13 @@ def open_folder(folder: Path, wanted: Mapping[str, Any], *, resume: bool) -> Fol
     whole = [state.parent for state in checkpoints.glob("checkpoint-*/trainer_state.json")]
     if resume and (whole or finished):
         known = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
+        classes = {"fit": FitConfig, "adapter": adapter}
+        known |= {name: upgraded(cls, known.get(name)) for name, cls in classes.items()}
         changed = sorted(name for name in wanted if wanted[name] != known.get(name))
         if changed:
             raise ConfigError(
                 f"{str(folder)!r} holds another fit: {', '.join(changed)} changed",
-                hint="name another folder, or start again (--restart, resume=False)",
+                hint="name another folder, or start again with resume=False",
             )
         newest = max(whole, key=lambda checkpoint: int(checkpoint.name.rpartition("-")[2]), default=None)
         return FolderState(newest and str(newest), finished)
@@ -135,6 +139,7 @@ def fit_adapter(
     progress: bool = False,
     provenance: Mapping[str, Any] | None = None,
     depends: Mapping[str, str] | None = None,
+    continued: bool = False,
 ) -> FitReport:
     """Train ``adapter`` in place and save it in ``folder``: the best by ``config.metric``, else the last.
 
@@ -154,6 +159,7 @@ def fit_adapter(
         progress: Show a bar.
         provenance: For the adapter's README, see ``SavedAdapter.save_pretrained``.
         depends: What else must be unchanged to resume: the backbone's name, the seed of the adapter, ...
+        continued: The adapter was trained before: it keeps its scales, which are otherwise taken from the examples.
 
     Raises:
         InputError: No example has a virtual token.
@@ -161,14 +167,14 @@ def fit_adapter(
         ValueError: The examples' virtual tokens do not fit the adapter.
     """
     with kept_random_state():
-        _prepare(backbone, adapter, examples, config)
+        _prepare(backbone, adapter, examples, continued=continued)
         # Checkpointing recomputes layers and does not work with a cache.
         split = supports_prefix(backbone) and not config.checkpointing
-        prefixes = PrefixCache(backbone, int(config.prefix_cache_gb * 2**30)) if split else None
+        prefixes = PrefixCache(backbone, int(PREFIX_CACHE_GB * 2**30)) if split else None
         model = SoftPromptModel(backbone, adapter, process_mean, prefixes)
         trainer = _trainer(model, examples, config, folder, pad_id, validate)
         wanted = run_fingerprint(adapter.config, config, examples, depends or {})
-        state = on_main(lambda: open_folder(folder, wanted, resume=resume))
+        state = on_main(lambda: open_folder(folder, wanted, resume=resume, adapter=type(adapter.config)))
         if state.finished:
             adapter.load(folder)
             return FitReport.read(folder)
@@ -178,7 +184,7 @@ def fit_adapter(
     return report
 
 
-def _prepare(backbone: Any, adapter: SavedAdapter, examples: Sequence[Example], config: FitConfig) -> None:
+def _prepare(backbone: Any, adapter: SavedAdapter, examples: Sequence[Example], *, continued: bool) -> None:
     with_tokens = [example for example in examples if len(example.inputs.stream)]
     if not with_tokens:
         raise InputError(
@@ -187,7 +193,7 @@ def _prepare(backbone: Any, adapter: SavedAdapter, examples: Sequence[Example], 
         )
     for example in with_tokens:
         adapter.check_inputs(example.inputs)
-    if config.set_statistics:
+    if not continued:
         embedding = backbone.get_input_embeddings()
         token_norm = mean_token_norm(embedding, embedding.weight.shape[0])
         adapter.fit_statistics([example.inputs for example in with_tokens], token_norm=token_norm)
@@ -203,9 +209,6 @@ def _trainer(
 ) -> AdapterTrainer:
     if config.checkpointing:
         model.activation_checkpointing_enable()
-    early: list[TrainerCallback] = []
-    if config.patience and validate is not None:
-        early.append(EarlyStoppingCallback(early_stopping_patience=config.patience))
     return AdapterTrainer(
         model,
         validate=validate,
@@ -219,7 +222,6 @@ def _trainer(
         train_dataset=examples,
         # Never read, because ``validate`` evaluates; the Trainer requires it.
         eval_dataset=examples,
-        callbacks=early,
     )
 
 

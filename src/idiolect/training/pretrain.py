@@ -21,10 +21,20 @@ import torch
 import transformers
 from torch.utils.data import Dataset
 
+from idiolect.config import upgraded
 from idiolect.encoders import disable_progress_bars, folder_digest
 from idiolect.errors import ConfigError, InputError, NotFoundError, require
 from idiolect.prompts.tokenization import PromptTokenizer
-from idiolect.training.config import SHAPES, PretrainConfig, PretrainReport
+from idiolect.training.config import (
+    MAX_GRAD_NORM,
+    SAVE_MINUTES,
+    SHAPES,
+    TOKENIZER_REVIEWS,
+    WARMUP_RATIO,
+    WEIGHT_DECAY,
+    PretrainConfig,
+    PretrainReport,
+)
 from idiolect.training.documents import Annotations, EncodedDocument, encoded_documents, tokenizer_texts
 from idiolect.training.muon import make_optimizer
 from idiolect.training.trainer import ProgressBarCallback, kept_random_state
@@ -146,6 +156,7 @@ def open_folder(folder: Path, wanted: Mapping[str, Any]) -> PretrainReport | Non
         write_record(folder, wanted)
         return None
     record = json.loads(path.read_text(encoding="utf-8"))
+    record |= {"recipe": upgraded(PretrainConfig, record.get("recipe"))}
     changed = [name for name in wanted if wanted[name] != record.get(name)]
     if changed and ("report" in record or newest_checkpoint(folder)):
         raise ConfigError(
@@ -338,7 +349,7 @@ def _tokenizer(
         tokenizer.save_pretrained(folder)
         return tokenizer
     rng = np.random.default_rng([config.seed, 0])
-    chosen = rng.permutation(len(reviews))[: config.tokenizer_reviews]
+    chosen = rng.permutation(len(reviews))[:TOKENIZER_REVIEWS]
     texts = tokenizer_texts([reviews[i] for i in chosen], items, config.documents, rng, annotations)
     tokenizer = train_tokenizer(texts, vocab_size=config.vocab_size)
     tokenizer.save_pretrained(folder)
@@ -381,7 +392,7 @@ def _train(
     *,
     progress: bool,
 ) -> transformers.Trainer:
-    steps = config.max_steps if config.max_steps > 0 else math.ceil(len(batches) * config.epochs)
+    steps = config.max_steps if config.max_steps > 0 else len(batches)
     arguments = transformers.TrainingArguments(
         output_dir=str(folder / CHECKPOINTS),
         per_device_train_batch_size=1,
@@ -389,10 +400,11 @@ def _train(
         learning_rate=config.learning_rate,
         lr_scheduler_type="cosine_with_min_lr",
         lr_scheduler_kwargs={"min_lr_rate": 0.1},
-        warmup_steps=math.ceil(config.warmup_ratio * steps),
-        weight_decay=config.weight_decay,
-        max_grad_norm=1.0,
-        bf16=torch.cuda.is_available() and torch.cuda.is_bf16_supported() if config.bf16 == "auto" else config.bf16,
+        warmup_steps=math.ceil(WARMUP_RATIO * steps),
+        weight_decay=WEIGHT_DECAY,
+        max_grad_norm=MAX_GRAD_NORM,
+        # On CPUs without AMX autocast is slower.
+        bf16=torch.cuda.is_available() and torch.cuda.is_bf16_supported(),
         use_cpu=not torch.cuda.is_available(),
         logging_steps=max(1, steps // 100),
         save_strategy="no",
@@ -407,20 +419,14 @@ def _train(
         args=arguments,
         train_dataset=batches,
         data_collator=lambda rows: rows[0],
-        optimizers=(_optimizer(model, config), None),
-        callbacks=[_SaveByTime(config.save_minutes), _StopAfter(config.stop_after or steps)],
+        optimizers=(make_optimizer(model, lr=config.learning_rate, weight_decay=WEIGHT_DECAY), None),
+        callbacks=[_SaveByTime(SAVE_MINUTES), _StopAfter(config.stop_after or steps)],
     )
     trainer.remove_callback(transformers.PrinterCallback)
     if progress:
         trainer.add_callback(ProgressBarCallback("pretrain"))
     trainer.train(resume_from_checkpoint=newest_checkpoint(folder))
     return trainer
-
-
-def _optimizer(model: transformers.PreTrainedModel, config: PretrainConfig) -> torch.optim.Optimizer:
-    if config.optimizer == "muon":
-        return make_optimizer(model, lr=config.learning_rate, weight_decay=config.weight_decay)
-    return torch.optim.AdamW(model.parameters(), lr=config.learning_rate, weight_decay=config.weight_decay)
 
 
 class _SaveByTime(transformers.TrainerCallback):

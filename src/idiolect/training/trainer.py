@@ -34,7 +34,7 @@ from idiolect.errors import ConfigError, IdiolectError
 from idiolect.progress import Progress
 from idiolect.registry import suggest
 from idiolect.softprompt.model import SoftPromptModel
-from idiolect.training.config import FitConfig
+from idiolect.training.config import LOG_EVERY, MAX_GRAD_NORM, FitConfig
 
 
 @contextmanager
@@ -132,7 +132,7 @@ def training_arguments(
         learning_rate=config.learning_rate,
         weight_decay=config.weight_decay,
         warmup_steps=config.warmup_ratio,
-        max_grad_norm=config.max_grad_norm,
+        max_grad_norm=MAX_GRAD_NORM,
         per_device_train_batch_size=config.batch_size,
         gradient_accumulation_steps=config.accumulation,
         bf16=cuda and torch.cuda.is_bf16_supported() if config.bf16 == "auto" else config.bf16 == "on",
@@ -146,7 +146,7 @@ def training_arguments(
         ddp_broadcast_buffers=False,
         ddp_timeout=int(PATIENCE.total_seconds()),
         **_checkpoints(config, validated=validated),
-        **_log(config),
+        **_log(),
     )
     # Virtual tokens are flat: torch's DataParallel would cut them along their rows, so there is one process per device.
     arguments._n_gpu = min(arguments.n_gpu, 1)
@@ -166,14 +166,12 @@ def _checkpoints(config: FitConfig, *, validated: bool) -> dict[str, Any]:
         "greater_is_better": config.greater_is_better if validated else None,
         # The best and the last.
         "save_total_limit": 2,
-        # Patience continues counting after an interruption.
-        "restore_callback_states_from_checkpoint": True,
     }
 
 
-def _log(config: FitConfig) -> dict[str, Any]:
+def _log() -> dict[str, Any]:
     return {
-        "logging_steps": config.log_every,
+        "logging_steps": LOG_EVERY,
         "logging_first_step": True,
         # A loss of nan must show, not be replaced by an average.
         "logging_nan_inf_filter": False,

@@ -213,8 +213,8 @@ def test_outputs_that_are_not_there_or_hold_more_than_outputs_are_refused_before
 
 def test_a_name_that_nobody_has_is_said(tmp_path):
     fill(tmp_path / "store.db", own())
-    assert "misspelled" in forget_user(str(tmp_path / "store.db"), "nobody").text()
-    assert "misspelled" not in forget_user(str(tmp_path / "store.db"), USER).text()
+    assert "misspelled" in forget_user(str(tmp_path / "store.db"), "nobody").text
+    assert "misspelled" not in forget_user(str(tmp_path / "store.db"), USER).text
 
 
 def test_without_a_store_there_is_nothing_to_forget_from(tmp_path):
@@ -297,7 +297,7 @@ def test_texts_that_became_items_go_with_their_only_author(tmp_path):
     samples.write_text("".join(json.dumps(row) + "\n" for row in rows))
     receipt = forget_user(store, USER)
     assert (receipt.store.items_removed, receipt.store.items_shared) == (2, 1)
-    assert "1 items that others wrote about too" in receipt.text()
+    assert "1 items that others wrote about too" in receipt.text
     assert samples.read_text() == "".join(json.dumps(row) + "\n" for row in rows[2:])
     with SqlStore(store) as database:
         assert sorted(row["description"][:3] for row in database.item_frame().to_dicts()) == ["An ", "Wri", "bob"]
@@ -354,7 +354,7 @@ def test_users_whose_ids_look_the_same_are_named_and_left(tmp_path, capsys, name
     assert "looks the same" in (out := capsys.readouterr().out) or "look the same" in out
     receipt = forget_user(store, named)
     assert list(receipt.alike) == receipt.record()["alike"] == sorted(others)
-    assert ascii(sorted(others)[0]) in receipt.text()
+    assert ascii(sorted(others)[0]) in receipt.text
     with SqlStore(store) as database:
         assert set(database.users()) == set(users) - {named}
     for call in (lambda: explain_user(store, named), lambda: write_review(store, user=named, item="i")):
@@ -389,7 +389,7 @@ def test_what_was_not_reached_is_listed(place, monkeypatch):
     assert "Permission denied" in listed["cards.html"]
     assert "same command again" in listed["idiolect-cache.db"]
     assert receipt.record()["not_reached"][-5:] == [{"what": what} for what in _BEYOND]
-    assert all(one["what"] in receipt.text() for one in receipt.record()["not_reached"][-5:])
+    assert all(one["what"] in receipt.text for one in receipt.record()["not_reached"][-5:])
     with SqlStore(place / "store.db") as store:
         assert [finding.name for finding in store.check() if not finding.ok] == ["erasures"]
 

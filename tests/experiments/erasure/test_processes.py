@@ -312,7 +312,7 @@ def test_a_rewrite_that_waits_for_a_reader_is_pending_until_a_later_one_is_done(
         connection.exec_driver_sql("SELECT count(*) FROM reviews").all()
         receipt = forget_user(str(path), "victim0")
         assert not receipt.store.vacuumed
-        assert "same command again" in receipt.text()
+        assert "same command again" in receipt.text
         assert [check.name for check in examine_store(str(path)) if not check.ok] == ["erasures"]
     assert forget_user(str(path), "victim0").store.vacuumed
     assert all(check.ok for check in examine_store(str(path)))

@@ -8,6 +8,7 @@ import pytest
 
 from idiolect.difference.claims.feature import Feature, Quote
 from idiolect.errors import ArtifactError, InputError, NotFoundError
+from idiolect.explain import card as cards
 from idiolect.explain.card import _COUNTED, ExplainConfig, figures
 from idiolect.explain.layout import ABSTAINS, MOST_CLAIMS, Card, escape, lines, make_card, to_markdown
 from idiolect.explain.run import explain, find_all_differences
@@ -55,7 +56,7 @@ def town() -> InMemoryReviews:
 
 
 def card_of(reader, user: str, **settings) -> Card:
-    return explain(reader, UserId(user), config=ExplainConfig(draws=4000, **settings))
+    return explain(reader, UserId(user), config=ExplainConfig(**settings))
 
 
 def claimed(card: Card) -> dict[str, str]:
@@ -130,19 +131,21 @@ def test_nobody_is_nobody(town):
         card_of(town, "nobody")
 
 
-def test_the_newest_review_of_an_item_counts_and_old_items_are_left_out(town):
+def test_the_newest_review_of_an_item_counts_and_old_items_are_left_out(town, monkeypatch):
     again = [
         replace(one, id=f"{one.id}-old", text=SECRET, order=one.order - 100) for one in town.profile(UserId("loud"))
     ]
     both = InMemoryReviews([], [*again, *town._reviews], {}, encoder="none")
-    card = card_of(both, "loud", max_items=7)
+    monkeypatch.setattr(cards, "MAX_ITEMS", 7)
+    card = card_of(both, "loud")
     assert (card.n_reviews, card.n_items) == (2 * N_ITEMS, 7)
     assert claimed(card)["exclamations"] == "more"
     assert SECRET not in json.dumps(card.record())
 
 
-def test_of_many_peers_some_are_drawn(town):
-    card = card_of(town, "loud", max_peers=3)
+def test_of_many_peers_some_are_drawn(town, monkeypatch):
+    monkeypatch.setattr(cards, "MAX_PEERS", 3)
+    card = card_of(town, "loud")
     assert card.n_peer_reviews == 3 * N_ITEMS
 
 
@@ -173,7 +176,7 @@ def test_a_card_is_the_same_every_time(town):
 
 
 def test_many_users_at_once_are_found_what_each_is_found_alone(town):
-    config = ExplainConfig(draws=4000)
+    config = ExplainConfig()
     loud, plain = find_all_differences(town, [UserId("loud"), UserId("plain")], config)
     assert {claim.measure.name: claim.direction for claim in loud.claims} == claimed(card_of(town, "loud"))
     assert not plain.claims
@@ -187,7 +190,7 @@ def feature(direction: str, review: str, *quotes: Quote, attribute: str = "writi
 
 
 def model_claims(town, features):
-    return explain(town, UserId("loud"), config=ExplainConfig(draws=4000), features=features)
+    return explain(town, UserId("loud"), config=ExplainConfig(), features=features)
 
 
 def test_a_models_claim_is_confirmed_by_measures_and_quotes_only_the_user(town):
@@ -223,7 +226,7 @@ def test_answers_of_a_model_are_checked_and_added(town, tmp_path):
     answer = "---\n[Exclamation marks]\nDifference Description: The user uses more exclamation marks than others.\n---"
     rows = [json.dumps({"review": f"loud-{k}", "answer": answer}) for k in range(3)]
     (tmp_path / "a.jsonl").write_text("\n".join([*rows, ""]))
-    card = explain(town, UserId("loud"), config=ExplainConfig(draws=4000), answers=tmp_path / "a.jsonl")
+    card = explain(town, UserId("loud"), config=ExplainConfig(), answers=tmp_path / "a.jsonl")
     assert [(one.key.path, one.support, one.check) for one in card.model_claims] == [
         ("writing/exclamations/more", 3, "confirmed")
     ]
@@ -264,7 +267,7 @@ def test_an_evaluations_samples_are_answers_of_a_model_too(town, tmp_path):
         sample("rare", feature("more", "rare-0")),
     ]
     write_lines(tmp_path / "drp.jsonl", rows)
-    card = explain(town, UserId("loud"), config=ExplainConfig(draws=4000), answers=tmp_path / "drp.jsonl")
+    card = explain(town, UserId("loud"), config=ExplainConfig(), answers=tmp_path / "drp.jsonl")
     assert [(one.key.direction, one.support, one.opposition) for one in card.model_claims] == [("more", 3, 0)]
     assert "invented_quote" in {one.reason for one in card.rejected}
     with pytest.raises(InputError, match=r"no model was asked .* differs .*extractor"):

@@ -47,7 +47,7 @@ N_USERS = 100
 def all_differences(world: World, reviews: Iterable[Review]) -> Iterator[UserDifferences]:
     reader = InMemoryReviews([], reviews, {}, encoder="none")
     users = [world.user_id(user) for user in range(N_USERS)]
-    return find_all_differences(reader, users, ExplainConfig(draws=4000))
+    return find_all_differences(reader, users, ExplainConfig())
 
 
 def test_what_a_card_claims_was_planted_and_claims_are_not_rare():

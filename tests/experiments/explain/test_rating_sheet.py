@@ -17,7 +17,7 @@ from idiolect.sandbox.domain import WorldConfig
 from idiolect.store.sql import SqlStore
 from idiolect.types import UserId
 
-CONFIG = ExplainConfig(draws=4000)
+CONFIG = ExplainConfig()
 
 
 @pytest.fixture(scope="module")
@@ -116,7 +116,7 @@ def test_a_sheet_needs_two_users_with_claims_and_a_csv_name(store, tmp_path):
     with pytest.raises(ConfigError, match="no CSV"):
         write_sheet(store, tmp_path / "a.xlsx")
     with pytest.raises(InputError, match="0 of 50 users"):
-        write_sheet(store, tmp_path / "a.csv", config=ExplainConfig(draws=1000, min_effect=99))
+        write_sheet(store, tmp_path / "a.csv", config=ExplainConfig(min_effect=99))
     with pytest.raises(NotFoundError):
         write_sheet(str(tmp_path / "none.db"), tmp_path / "a.csv")
     assert not list(tmp_path.iterdir())

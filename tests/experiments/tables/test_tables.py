@@ -70,7 +70,12 @@ def write_spec(folder: Path, **changes: Any) -> Path:
         "rows": [
             {"name": "Non-P", "method": "nonpersonalized"},
             {"name": "RAG", "method": "rag"},
-            {"name": "DPL", "method": "pag", "sandbox": {"differences": {"norm_users": 3}}, "stands_for": "style"},
+            {
+                "name": "DPL",
+                "method": "pag",
+                "sandbox": {"sampling": {"top_p": 0.9}},
+                "stands_for": "style",
+            },
             {"name": "CICL"},
             {"name": "large", "method": "rag", "sandbox": None},
         ],

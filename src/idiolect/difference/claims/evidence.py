@@ -92,7 +92,7 @@ class Evidence:
         return any(is_in(words, peer) for peer in peers)
 
 
-def check_evidence(feature: Feature, evidence: Evidence, *, required: bool = False) -> Feature:
+def check_evidence(feature: Feature, evidence: Evidence) -> Feature:
     """Verify the quotes of a feature; it is dropped if it has quotes and none of the user's is verified.
 
     Quotes that show nothing (``Evidence.is_informative``) are rejected too, but are no fault.
@@ -100,13 +100,12 @@ def check_evidence(feature: Feature, evidence: Evidence, *, required: bool = Fal
     Args:
         feature: The claim.
         evidence: The texts of its comparison.
-        required: Whether a feature without a quote of the user is dropped.
 
     Returns:
         The feature with the verified quotes in ``quotes`` and the others in ``rejected_quotes``.
     """
     if not feature.quotes:
-        return replace(feature, status="dropped", reason="no_quote") if required else feature
+        return feature
     faults: dict[Quote, Reason | None] = {quote: evidence.fault(quote) for quote in feature.quotes}
     verified = tuple(quote for quote, fault in faults.items() if fault is None and evidence.is_informative(quote))
     false = tuple(quote for quote, fault in faults.items() if fault is not None)
@@ -114,8 +113,6 @@ def check_evidence(feature: Feature, evidence: Evidence, *, required: bool = Fal
     checked = replace(feature, quotes=verified, rejected_quotes=feature.rejected_quotes + rejected)
     if false and not any(quote.side == "target" for quote in verified):
         return replace(checked, status="dropped", reason=_worst(faults))
-    if required and not any(quote.side == "target" for quote in verified):
-        return replace(checked, status="dropped", reason="no_quote")
     return checked
 
 

@@ -14,9 +14,6 @@ from dataclasses import replace
 from functools import lru_cache
 from typing import Any, NamedTuple
 
-from pydantic import Field
-
-from idiolect.config import Config
 from idiolect.difference.claims import lenient_json as lenient
 from idiolect.difference.claims.evidence import Evidence, check_evidence
 from idiolect.difference.claims.feature import Comparison, Feature, Measured, Reason
@@ -120,15 +117,14 @@ _SAME = re.compile(
 _PLACEHOLDER = re.compile(r"\[(?:explain|describe|insert|how|feature)|^\W*(?:n/?a|none|tbd|\.{3}|…)\W*$", re.IGNORECASE)
 
 
-def fault(feature: Feature, *, max_words: int, categorized: bool) -> Reason | None:
+def fault(feature: Feature, *, max_words: int | None = None) -> Reason | None:
     """The reason of the first criterion that a feature fails; None if it passes all.
 
     Args:
         feature: The claim.
-        max_words: Longest clear description, in words.
-        categorized: Whether a key of the taxonomy is required.
+        max_words: Longest clear description, in words; None: ``MAX_WORDS``.
     """
-    if not is_clear(feature.description, max_words=max_words):
+    if not is_clear(feature.description, max_words=max_words or MAX_WORDS):
         return "unclear"
     if _SAME.search(feature.description):
         return "no_difference"
@@ -138,7 +134,7 @@ def fault(feature: Feature, *, max_words: int, categorized: bool) -> Reason | No
         return "no_comparison"
     if contradicts_itself(feature):
         return "inconsistent"
-    return "uncategorized" if categorized and feature.key is None else None
+    return None
 
 
 def is_clear(description: str, *, max_words: int) -> bool:
@@ -212,17 +208,10 @@ def _drop(features: list[Feature], places: Iterable[int], reason: Reason) -> Non
         features[place] = replace(features[place], status="dropped", reason=reason)
 
 
-class ValidationConfig(Config):
-    """Options of the checks without a model."""
-
-    require_quote: bool = False
-    """Drop features without a quote of the user's text. The papers' format has no quotes."""
-    require_category: bool = False
-    """Drop features outside the taxonomy, as the authors' judge does; else they stay unconfirmed."""
-    max_words: int = Field(default=80, ge=2)
-    """Longest clear description, in words."""
-    copied_run: int = Field(default=8, ge=3)
-    """Consecutive words of a peer's text that make a description a copy, which is dropped."""
+MAX_WORDS = 80
+"""Longest clear description, in words: the prompts ask for one sentence, and a longer one names several properties."""
+COPIED_RUN = 8
+"""Consecutive words of a peer's text that make a description a copy: descriptions of style share fewer by chance."""
 
 
 def validate(
@@ -230,7 +219,6 @@ def validate(
     comparison: Comparison,
     *,
     measured: Sequence[Measured] = (),
-    config: ValidationConfig | None = None,
 ) -> list[Feature]:
     """Check the features of one comparison.
 
@@ -242,15 +230,13 @@ def validate(
         features: Features parsed from the answer about ``comparison``.
         comparison: The compared texts.
         measured: Measurements of the same texts, any number per attribute.
-        config: None: the defaults.
 
     Returns:
         The features in order, with status and reason; a feature with several properties becomes several features.
     """
-    rules = config or ValidationConfig()
     evidence = Evidence(comparison)
     units = [unit for feature in features for unit in atomize(feature)]
-    return resolve([_checked(unit, evidence, measured, rules) if unit.valid else unit for unit in units])
+    return resolve([_checked(unit, evidence, measured) if unit.valid else unit for unit in units])
 
 
 def atomize(feature: Feature) -> list[Feature]:
@@ -259,7 +245,7 @@ def atomize(feature: Feature) -> list[Feature]:
     A description that fails a criterion is not split, so that the reason is given once.
     """
     found = map_feature(feature.name, feature.description) if feature.valid and feature.attribute is None else []
-    if len(found) < 2 or fault(feature, max_words=len(feature.description) + 1, categorized=False):
+    if len(found) < 2 or fault(feature, max_words=len(feature.description) + 1):
         return [feature]
     return [
         replace(
@@ -273,14 +259,14 @@ def atomize(feature: Feature) -> list[Feature]:
     ]
 
 
-def _checked(feature: Feature, evidence: Evidence, measured: Sequence[Measured], rules: ValidationConfig) -> Feature:
-    reason = fault(feature, max_words=rules.max_words, categorized=rules.require_category)
+def _checked(feature: Feature, evidence: Evidence, measured: Sequence[Measured]) -> Feature:
+    reason = fault(feature)
     if reason is not None:
         return replace(feature, status="dropped", reason=reason)
     said = f"{feature.name}. {feature.definition} {feature.description}"
-    if evidence.copied_from_peers(said, rules.copied_run):
+    if evidence.copied_from_peers(said, COPIED_RUN):
         return replace(feature, status="dropped", reason="peer_text")
-    feature = check_evidence(feature, evidence, required=rules.require_quote)
+    feature = check_evidence(feature, evidence)
     return confirm(feature, measured) if feature.valid else feature
 
 

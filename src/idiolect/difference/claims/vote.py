@@ -145,13 +145,15 @@ def _name(feature: Feature) -> str:
 LEAD = "Compared with others, this user"
 NOT_DISTINGUISHABLE = f"{LEAD} is not distinguishable on these items."
 """The sentence if there is no difference."""
+PHRASES = 8
+"""Most phrases of a profile by template: about as many as the summarizer's short paragraph names."""
 UNKNOWN = "How this user differs from others on these items is not known."
 """The sentence if the comparisons have no readable answer."""
 
 _MEASURES = {measure.name: measure for measure in MEASURES}
 
 
-def verbalise(features: Sequence[Feature], *, k: int = 8, nothing: str = NOT_DISTINGUISHABLE) -> str:
+def verbalise(features: Sequence[Feature], *, nothing: str = NOT_DISTINGUISHABLE) -> str:
     """One user's valid features as a sentence.
 
     Pooled measurements come first, in their order; then claims of single comparisons, the best supported first, unless
@@ -160,7 +162,6 @@ def verbalise(features: Sequence[Feature], *, k: int = 8, nothing: str = NOT_DIS
 
     Args:
         features: Features of all comparisons.
-        k: Most phrases.
         nothing: The sentence if there are no phrases.
     """
     valid = [feature for feature in features if feature.valid]
@@ -168,7 +169,7 @@ def verbalise(features: Sequence[Feature], *, k: int = 8, nothing: str = NOT_DIS
     spoken = {feature.attribute for feature in pooled if feature.attribute}
     claimed = [one.features[0] for one in differences(_single(valid), min_support=1) if one.key.attribute not in spoken]
     said = dict.fromkeys(one for feature in [*pooled, *claimed] if (one := phrase(feature)))
-    return sentence(said, k=k, nothing=nothing)
+    return sentence(said, nothing=nothing)
 
 
 def _single(valid: Sequence[Feature]) -> list[Feature]:
@@ -177,7 +178,7 @@ def _single(valid: Sequence[Feature]) -> list[Feature]:
     return [feature for feature in single if not (several and feature.measured and feature.name in _MEASURES)]
 
 
-def sentence(phrases: Iterable[str], *, k: int = 8, nothing: str = NOT_DISTINGUISHABLE) -> str:
+def sentence(phrases: Iterable[str], *, k: int = PHRASES, nothing: str = NOT_DISTINGUISHABLE) -> str:
     """The first ``k`` phrases that finish "Compared with others, this user" as one sentence; else ``nothing``."""
     chosen = list(phrases)[:k]
     return f"{LEAD} {'; '.join(chosen)}." if chosen else nothing

@@ -56,7 +56,8 @@ def run_study(folder: Path, config: StudyConfig, *, jobs: int = 1, say: Say) -> 
     require("matplotlib", extra="plots")  # before the work, not after it
     check_own(folder, "study")
     llm = TransformersLLM.load(config.settings.backbone)
-    results.claim(folder / CLAIM, {"config": config.model_dump(mode="json"), "backbone": llm.name}, "study")
+    depends = {"config": config.model_dump(mode="json"), "backbone": llm.name}
+    results.claim(folder / CLAIM, depends, "study", StudyConfig)
     say(f"sanity check: can {llm.name} be steered by the truth?")
     sanity_check = _sanity_check(folder, config, llm, say)
     if not sanity_check["passed"] and config.sanity_check.required:

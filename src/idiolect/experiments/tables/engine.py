@@ -446,7 +446,7 @@ def _contexts(data: Data, method: str) -> Contexts:
 
 
 def _draw_of(settings: Settings) -> dict[str, Any]:
-    return {"targets": settings.targets.model_dump(include={"max_test", "evaluated", "seed"})}
+    return {"targets": settings.targets.model_dump(include={"max_test", "evaluated"})}
 
 
 def _depends(names: Sequence[str], data: Data, settings: Settings) -> dict[str, Any]:
@@ -454,7 +454,7 @@ def _depends(names: Sequence[str], data: Data, settings: Settings) -> dict[str, 
     shown = settings.model_dump(mode="json", include=set(names))
     shown["backbone"] = {key: value for key, value in shown["backbone"].items() if key not in _FREE_OF_BACKBONE}
     if "fit" in names:
-        targets = settings.targets.model_dump(mode="json", include={"train_per_user", "max_validation", "seed"})
+        targets = settings.targets.model_dump(mode="json", include={"train_per_user", "max_validation"})
         drawn = settings.sampling.model_dump(mode="json") if settings.fit.metric == "meteor" else None
         shown |= {"targets": targets, "sampling": drawn}
     elif "differences" in shown:
@@ -470,6 +470,6 @@ def _claim(folder: Path, profile: Profile) -> None:
     """Make the folder the tables' own; other data is refused, other settings are other runs in it."""
     path, own = folder / CLAIM, json.loads(json.dumps({"profile": profile.name, "data": profile.data}))
     if path.is_file() and read_json(path) != own:
-        raise ConfigError(f"{str(folder)!r} holds tables of other data", hint="choose another --out")
+        raise ConfigError(f"{str(folder)!r} holds tables of other data", hint="choose another folder")
     folder.mkdir(parents=True, exist_ok=True)
     results.write_json(path, own)
