@@ -39,7 +39,7 @@ def _spelled(found: re.Match[str], options: Collection[str]) -> str:
     name, value = found[1], found[2].strip("'")
     whole = f"{name}={value}"
     known = _ELSEWHERE.get(whole) or _ELSEWHERE.get(f"{name}=")
-    option = known if known in options else f"--{name.replace('_', '-')}"
+    option = known if known is not None and known in options else f"--{name.replace('_', '-')}"
     if option in options:
         return option if value in ("", "True", "False") else f"{option} {value}"
     if "--column" in options and "." not in name:
