@@ -237,6 +237,7 @@ def check_access(node_tools: Path) -> Callable[[Any], None]:
 
     def check(page: Any) -> None:
         """axe, WCAG 2.2 AA, if it is installed; and that every control has a name, in any case."""
+        page.evaluate("scrollTo({top: 0, behavior: 'instant'})")  # else the header covers a part of a control
         unnamed = page.evaluate("""() => [...document.querySelectorAll("button, a[href], input, select, summary")]
             .filter((one) => !(one.textContent.trim() || one.getAttribute("aria-label") || one.labels?.length))
             .map((one) => one.outerHTML)""")
