@@ -146,7 +146,7 @@ def test_an_earlier_list_is_replaced_or_removed_and_a_link_to_it_stays(place: Pa
 
 
 def test_the_key_of_pseudonyms_is_not_made_where_the_store_is(place: Path) -> None:
-    with pytest.raises(ConfigError, match="both name"):
+    with pytest.raises(ConfigError, match="are both"):
         ingest_files(place / "in.jsonl", store=str(place / "n.db"), pseudonyms=place / "n.db")
     assert not (place / "n.db").exists()
 

@@ -218,9 +218,9 @@ def node_tools() -> Path:
     return Path(os.environ.get("IDIOLECT_NODE_TOOLS", root / "build" / "node")) / "node_modules"
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def browser() -> Iterator[Any]:
-    """Chromium, without a window."""
+    """Chromium, without a window. It ends with the module, because its event loop stops others in this thread."""
     api = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
     found = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
     if found is None:

@@ -279,7 +279,7 @@ def test_a_projector_of_a_weighted_mean_is_the_weighted_mean_of_projections():
 
 @pytest.mark.parametrize("n", [1, 4])
 def test_the_projector_reads_centred_and_scaled_vectors_and_attention_raw_ones(n):
-    ours, one = adapter(match_norm=False), user(n)
+    ours, one = adapter(), user(n)
     ours.fit_statistics([one], token_norm=1.0)
     source = ours.source
     centre, spread = (one.history.mean(axis=0), one.history.std(axis=0)) if n > 1 else (np.zeros(D), np.ones(D))
