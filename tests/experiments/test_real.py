@@ -106,3 +106,11 @@ def test_descriptions_with_a_token_per_character_leave_room():
     sizes = choose_sizes(texts(300), rare, k=4)
     assert sizes.description_chars < 1000
     assert sizes.prompt == 1536
+
+
+def test_a_password_in_an_address_is_not_kept(tmp_path):
+    with pytest.raises(InputError, match="address"):
+        run_real(tmp_path / "study", "https://me:hunter2@host/x.jsonl", config=TINY, say=lambda _: None)
+    kept = [path.read_bytes() for path in (tmp_path / "study").rglob("*") if path.is_file()]
+    assert kept
+    assert not any(b"hunter2" in content for content in kept)

@@ -18,7 +18,7 @@ from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError
 from idiolect.config import Config, parse_json, upgraded
 from idiolect.data.files import atomic_write
 from idiolect.difference.claims.feature import Feature
-from idiolect.errors import ArtifactError, ConfigError
+from idiolect.errors import ArtifactError, ConfigError, without_passwords
 from idiolect.types import ComparedReview, Curve, Failure, Prediction, StageResult
 from idiolect.version import __version__
 
@@ -114,16 +114,17 @@ def claim(path: Path, record: Mapping[str, Any], what: str, config: type[Config]
         ArtifactError: The file is damaged.
     """
     known = read_json(path) if path.is_file() else None
-    if known is not None and {**known, "config": upgraded(config, known.get("config"))} != _plain(record):
+    if known is not None and {**known, "config": upgraded(config, known.get("config"))} != plain(record):
         raise ConfigError(
             f"{str(path.parent)!r} holds another {what}", hint="choose another folder, or remove that one"
         )
     path.parent.mkdir(parents=True, exist_ok=True)
-    write_json(path, record)
+    write_json(path, plain(record))
 
 
-def _plain(record: Mapping[str, Any]) -> dict[str, Any]:
-    return json.loads(json.dumps(record))
+def plain(record: Mapping[str, Any]) -> dict[str, Any]:
+    """As it is read back from JSON, without passwords in addresses."""
+    return json.loads(without_passwords(json.dumps(record)))
 
 
 class _Outputs(BaseModel):

@@ -170,3 +170,9 @@ def test_oracles_tell_the_truth(job, tmp_path):
         for entry in context.entries:
             np.testing.assert_array_equal(entry.e_his, effects[context.sample.user].astype(np.float32))
             assert entry.e_diff is None or (entry.e_diff == entry.e_his).all()
+
+
+def test_no_jobs_are_refused_before_anything_is_loaded(tmp_path):
+    with pytest.raises(ConfigError, match="jobs must be 1 or more"):
+        run_study(tmp_path / "study", StudyConfig(), jobs=0, say=print)
+    assert not (tmp_path / "study").exists()

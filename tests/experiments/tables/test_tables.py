@@ -14,7 +14,7 @@ import yaml
 
 from idiolect.cli.main import main
 from idiolect.data.formats import CONFIGS
-from idiolect.errors import ConfigError, NotFoundError
+from idiolect.errors import ConfigError, InputError, NotFoundError
 from idiolect.experiments.tables import engine
 from idiolect.experiments.tables.html import page
 from idiolect.experiments.tables.render import blocks, to_csv, to_latex, to_markdown, to_text
@@ -369,3 +369,12 @@ def test_short_tables_repeat_the_long_ones_and_improvements_add_up() -> None:
     for figure in ("dep/figure-2", "dep/figure-3", "dep/figure-5"):
         assert not expected()[figure]["rows"]
         assert "not available" in expected()[figure]["source"]
+
+
+def test_a_password_in_the_address_of_the_data_is_not_kept_or_said(tmp_path: Path) -> None:
+    said: list[str] = []
+    changes = {"source": "https://me:hunter2@host/x"}
+    with pytest.raises(InputError, match="address"):
+        reproduce("dep/table-1", out=tmp_path / "out", profile="full", changes=changes, say=said.append)
+    assert "hunter2" not in "".join(said)
+    assert not any(b"hunter2" in path.read_bytes() for path in (tmp_path / "out").rglob("*") if path.is_file())

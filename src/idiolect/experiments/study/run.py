@@ -45,13 +45,15 @@ def run_study(folder: Path, config: StudyConfig, *, jobs: int = 1, say: Say) -> 
     Args:
         folder: Gets a folder a seed, ``study.json``, ``report.md`` and the figures.
         config: The study.
-        jobs: Seeds that are run at once, each in a process of its own.
+        jobs: Seeds that are run at once, each in a process of its own; at least 1.
         say: Called with one line per step.
 
     Raises:
         ConfigError: ``folder`` holds another study or other files, or the sanity check fails.
         MissingDependencyError: matplotlib is not installed.
     """
+    if jobs < 1:
+        raise ConfigError(f"jobs must be 1 or more (got {jobs})")
     started = time.monotonic()
     require("matplotlib", extra="plots")  # before the work, not after it
     check_own(folder, "study")

@@ -17,7 +17,7 @@ from idiolect.config import merge, read_json
 from idiolect.data.split import Split, make_split
 from idiolect.data.split_config import SplitConfig
 from idiolect.encoders import Encoder, load_encoder
-from idiolect.errors import ConfigError, InputError
+from idiolect.errors import ConfigError, InputError, without_passwords
 from idiolect.evaluation.judge import found_by, judge_found
 from idiolect.evaluation.report import ScoreTable, score_table
 from idiolect.evaluation.runner import Condition, run_condition, with_controls
@@ -145,7 +145,7 @@ class Bench:
         if not self.profile.worlds:
             from idiolect.store.ingestion import ingest_files
 
-            self._say(f"reading {self.profile.source}")
+            self._say(without_passwords(f"reading {self.profile.source}"))
             ingest_files(
                 self.profile.source,
                 store=str(self.folder / "reviews.db"),
@@ -468,7 +468,7 @@ def _key(depends: Mapping[str, Any]) -> str:
 
 def _claim(folder: Path, profile: Profile) -> None:
     """Make the folder the tables' own; other data is refused, other settings are other runs in it."""
-    path, own = folder / CLAIM, json.loads(json.dumps({"profile": profile.name, "data": profile.data}))
+    path, own = folder / CLAIM, results.plain({"profile": profile.name, "data": profile.data})
     if path.is_file() and read_json(path) != own:
         raise ConfigError(f"{str(folder)!r} holds tables of other data", hint="choose another folder")
     folder.mkdir(parents=True, exist_ok=True)
