@@ -375,6 +375,6 @@ def test_a_password_in_the_address_of_the_data_is_not_kept_or_said(tmp_path: Pat
     said: list[str] = []
     changes = {"source": "https://me:hunter2@host/x"}
     with pytest.raises(InputError, match="address"):
-        reproduce("dep/table-1", out=tmp_path / "out", profile="full", changes=changes, say=said.append)
+        reproduce("dep/table-1", name="full", out=tmp_path / "out", changes=changes, say=said.append)
     assert "hunter2" not in "".join(said)
     assert not any(b"hunter2" in path.read_bytes() for path in (tmp_path / "out").rglob("*") if path.is_file())
