@@ -410,7 +410,7 @@ def test_ten_claims_have_figures_and_weaker_ones_are_named(town):
 def test_lines_that_a_user_pastes_are_no_style(town):
     users = ("plain", "peer1", "peer2", "peer3", "peer4")
     reviews = [review for user in users for review in town.profile(UserId(user))]
-    pasted = "\nWARNING!!! MY OPINIONS ARE MY OWN!!!"
+    pasted = "\nWARNING!!! ALL THAT STANDS HERE IS MY OWN OPINION!!!"
     signed = [replace(one, text=one.text + pasted) if one.user == "plain" else one for one in reviews]
     reader = InMemoryReviews([Item(id=f"i{k}") for k in range(N_ITEMS)], signed, {}, encoder="none")
     names = {shown.claim.measure.name for shown in card_of(reader, "plain").measured}

@@ -25,7 +25,9 @@ _BROKEN = re.compile(rf"^.{{{_FULL_LINE},}}[\w,;]\n(?=[^\W\d_A-Z])", re.MULTILIN
 """A full line that ends within a sentence."""
 _LIST_ITEM = re.compile(r"[ \t]*(?:[-*•+–]|\d{1,2}[.)])[ \t]")
 
-_RECURRING_SHARE, _RECURRING_TEXTS, _RECURRING_CHARS = 0.2, 3, 12
+_RECURRING_SHARE, _RECURRING_TEXTS = 0.2, 3
+_RECURRING_CHARS = 40
+"""Shorter lines may be a user's way to sign off, which is style; disclaimers are longer."""
 
 
 def prose(text: str) -> str:
@@ -65,7 +67,7 @@ def _unwrapped(text: str) -> str:
 
 
 def recurring_lines(texts: Sequence[str]) -> frozenset[str]:
-    """Lines that a user pastes: the same in at least three texts and a fifth of those with several lines.
+    """Long lines that a user pastes: the same in at least three texts and a fifth of those with several lines.
 
     Args:
         texts: All texts of one user.
