@@ -341,7 +341,7 @@ _NOBODY = UserId("")
 def judge_found(
     who: Judge, found: Mapping[ConditionId, Found], reader: ReviewReader, *, templates: Path | None = None
 ) -> dict[ConditionId, Found]:
-    """The findings with the judge's answers: one call per comparison with valid claims.
+    """The evaluation results with the judge's answers: one call per comparison with valid claims.
 
     Args:
         who: The judge.

@@ -127,7 +127,7 @@ class OpenAILLM:
                 failures.extend(answer.completion.failure for answer in answers)
                 bar.update(len(answers))
 
-            self._hand_over(prompts, Question(params, schema), ResultDispatcher(received))
+            self._dispatch(prompts, Question(params, schema), ResultDispatcher(received))
         self._refuse_if_denied(failures)
 
     def interrupt(self, threads: Collection[int]) -> None:
@@ -136,11 +136,11 @@ class OpenAILLM:
             if thread in threads:
                 run.cancel()
 
-    def _hand_over(self, prompts: Sequence[Prompt], question: Question, handover: ResultDispatcher) -> None:
+    def _dispatch(self, prompts: Sequence[Prompt], question: Question, dispatcher: ResultDispatcher) -> None:
         """Return, or raise, when all answers were received or the receiver is closed."""
         run: Future[None] | None = None
         try:
-            run = self._loop.submit(self._run(prompts, question, handover))
+            run = self._loop.submit(self._run(prompts, question, dispatcher))
             self._runs[run] = threading.get_ident()
             while wait([run], timeout=LOOK_UP_SECONDS).not_done:
                 pass  # Ctrl-C just before a thread begins to wait is handled late
@@ -148,12 +148,12 @@ class OpenAILLM:
         finally:
             # If the interrupt comes before there is a run to cancel, the first answer that is not received ends the
             # run.
-            handover.close()
+            dispatcher.close()
             if run is not None:
                 run.cancel()
                 self._runs.pop(run, None)
-        if handover.fault is not None:
-            raise handover.fault
+        if dispatcher.fault is not None:
+            raise dispatcher.fault
 
     def negative_log_likelihood(self, prompts: Sequence[Prompt], references: Sequence[str]) -> np.ndarray:
         """Not supported by chat endpoints.
@@ -173,19 +173,19 @@ class OpenAILLM:
     def __exit__(self, *_: object) -> None:
         self.close()
 
-    async def _run(self, prompts: Sequence[Prompt], question: Question, handover: ResultDispatcher) -> None:
+    async def _run(self, prompts: Sequence[Prompt], question: Question, dispatcher: ResultDispatcher) -> None:
         waiting = iter(enumerate(prompts))
         refusals: list[Failure] = []  # after the first one, further requests would be refused as well
 
         async def work() -> None:
             for place, prompt in waiting:
                 if refusals:
-                    await handover.give(Answer(place, denied(refusals[0])))
+                    await dispatcher.give(Answer(place, denied(refusals[0])))
                     continue
                 async with self._endpoint.complete(prompt, question) as completion:
                     if completion.failure and completion.failure.kind == "denied":
                         refusals.append(completion.failure)
-                    await handover.give(Answer(place, completion))
+                    await dispatcher.give(Answer(place, completion))
 
         try:
             async with asyncio.TaskGroup() as group:

@@ -76,7 +76,7 @@ class Marks:
         self._places = tuple(NAMES.index(name) for name in names)
         self._appetite = choice_probability
 
-    def menu(self, scores: Scores) -> WeightedChoice:
+    def choice(self, scores: Scores) -> WeightedChoice:
         """The choice for a review of these scores."""
         return WeightedChoice(self._names, [scores[place] for place in self._places], choice_probability=self._appetite)
 
@@ -124,11 +124,11 @@ class StyleSampler:
         self._phrases = subject.domain.formal
         self._casual = subject.domain.casual
         self._fields = TemplateFields(subject.fields)
-        self._leads = _LEADS.menu(scores)
-        self._firm_leads = _FIRM_LEADS.menu(scores)
-        self._tails = _TAILS.menu(scores)
-        self._modes = _MODES.menu(scores)
-        self.headlines = _HEADLINES.menu(scores)
+        self._leads = _LEADS.choice(scores)
+        self._firm_leads = _FIRM_LEADS.choice(scores)
+        self._tails = _TAILS.choice(scores)
+        self._modes = _MODES.choice(scores)
+        self.headlines = _HEADLINES.choice(scores)
 
     def praises(self) -> bool:
         """Whether the next detail is praised; most often as the rating has it."""

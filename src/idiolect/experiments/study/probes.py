@@ -182,7 +182,7 @@ def run_probes(
         cache: A folder, created if absent: vectors a world, one JSON a point.
         config: Which probes; None: the defaults.
         codes: Gives ``z_his`` and ``z_diff``; None: these inputs are left out.
-        say: Told of every point.
+        say: Called with a line per point.
 
     Raises:
         InputError: Too few users have enough reviews.
