@@ -80,7 +80,7 @@ function drawHead(place, { user, card, profile, context }) {
 
 /** @param {string} text */
 function sentence(text) {
-  return text ? `${text[0]?.toUpperCase()}${text.slice(1)}.` : "";
+  return text ? `${text[0]?.toUpperCase()}${text.slice(1)}${text.endsWith(".") ? "" : "."}` : "";
 }
 
 /**
@@ -128,7 +128,7 @@ function claim(one, person) {
     effectChart(/** @type {any} */ (one)),
     h("p", { class: "figures" }, figures(one)),
     one.quotes.map((/** @type {Json} */ quote) => h("blockquote", null, markedText(quote.text, person.context.signal, [one.difference], way))),
-    state === "active" ? null : h("p", { class: "state" }, state === "muted" ? "Muted: no text is written with it." : "Corrected by the user: their own words stand in its place."),
+    state === "active" ? null : h("p", { class: "state" }, state === "muted" ? "Muted: PAG, DPL and DRP, which write from differences in words, leave it out. DEP and RAG know no single difference." : "Corrected by the user: their own words stand in its place."),
     h("div", { class: "row" }, toggle, ...corrections(one, person)),
     evidence);
   toggle.addEventListener("click", () => {
@@ -173,7 +173,7 @@ function corrections(one, person) {
       : [h("span", { class: "quiet small" }, "hidden together with another difference of the same kind")];
   }
   return [
-    button("Mute", { class: "ghost small", "aria-label": `Mute: ${one.phrase}`, onclick: () => void change("PUT", { state: "muted" }, `“${one.phrase}” is muted.`) }),
+    button("Mute", { class: "ghost small", "aria-label": `Mute: ${one.phrase}`, onclick: () => void change("PUT", { state: "muted" }, `“${one.phrase}” is muted for PAG, DPL and DRP.`) }),
     button("Correct", { class: "ghost small", "aria-label": `Correct: ${one.phrase}`, onclick: async () => {
       const id = newId();
       const field = h("textarea", { id, rows: 3, maxlength: 500, placeholder: "I shout about jam only." });
@@ -197,9 +197,11 @@ async function showEvidence(place, one, person) {
     const values = found.items.flatMap((/** @type {Json} */ item) => [item.own, item.others]);
     const [low, high] = [Math.min(...values), Math.max(...values)];
     const least = person.context.overview["min_peers"];
+    const sign = one.direction === "less" ? -1 : 1;
+    const items = found.items.toSorted((/** @type {Json} */ a, /** @type {Json} */ b) => sign * (b.own - b.others - a.own + a.others));
     fill(place,
       h("p", { class: "legend small" }, h("span", { class: "key own" }, "this user"), h("span", { class: "key others" }, "mean of others"), h("span", { class: "quiet" }, `${found.unit} · others are counts, at least ${least} an item`)),
-      h("ul", { class: "items" }, found.items.map((/** @type {Json} */ item) => evidenceItem(item, one, low, high, person))));
+      h("ul", { class: "items" }, items.map((/** @type {Json} */ item) => evidenceItem(item, one, low, high, person))));
   } catch (error) { if (!signal.aborted) fill(place, h("p", { class: "error" }, said(message(error)))); }
 }
 

@@ -142,7 +142,7 @@ function methodChoice(name, state) {
   const box = h("input", { type: "checkbox", checked: state.methods.includes(name), onchange: () => {
     state.methods = box.checked ? [...state.methods, name] : state.methods.filter((one) => one !== name);
   } });
-  return h("label", { class: "pill", title: what }, box, h("span", null, label));
+  return h("label", { class: "pill", title: what }, box, h("span", null, label), h("span", { class: "quiet small" }, what));
 }
 
 /**
@@ -198,12 +198,14 @@ function voice(name, asked, person, signal, before, why) {
   const [label, what] = asked["units"] ? ["DEP, steered", "units silenced or boosted"] : method(name);
   const kept = asked["units"] ? `${name} steered` : name;
   const body = h("p", { class: "text", "aria-live": "polite", "aria-busy": "true" }, h("span", { class: "writing" }, "writing …"));
+  const slow = setTimeout(() => fill(body, h("span", { class: "writing" }, "writing … The model is loaded at the first text, which can take a minute.")), 4000);
   const [chips, meter, foot] = [h("p", { class: "chips" }), h("div", null), h("footer", { class: "quiet small" })];
   const root = h("article", { class: "voice" }, h("header", null, h("h3", null, label), h("span", { class: "quiet" }, what)), body, chips, meter, foot);
   void (async () => {
     const started = performance.now();
     try {
-      const found = await written(name, asked, person, signal, (text) => fill(body, said(text)));
+      const found = await written(name, asked, person, signal, (text) => { clearTimeout(slow); fill(body, said(text)); });
+      clearTimeout(slow);
       const took = performance.now() - started;
       const old = before.get(kept);
       before.set(kept, found["text"]);
@@ -216,6 +218,7 @@ function voice(name, asked, person, signal, before, why) {
       if (why) foot.prepend(h("p", { class: "again" }, old === found["text"] ? `The same text as before: ${unmoved(name)}` : "Another text than before."));
       await Promise.all([decorate(body, chips, found["text"], person, signal), likeness(meter, found["text"], person, signal)]);
     } catch (error) {
+      clearTimeout(slow);
       if (signal.aborted) return;
       fill(body, h("span", { class: "error" }, said(error instanceof Error ? error.message : String(error))));
     } finally { body.setAttribute("aria-busy", "false"); }
