@@ -1,6 +1,7 @@
 """REST: reviews in; profiles, differences, texts, scores, exports and receipts out."""
 
 import json
+import shutil
 import threading
 from contextlib import closing
 
@@ -8,6 +9,7 @@ import pytest
 
 pytest.importorskip("prometheus_client")
 
+from idiolect.server.voice import SHIPPED_ADAPTER
 from idiolect.store.sql import SqlStore
 
 REVIEW = {"user": "ann", "item": "nut", "text": "Wow!! A nut! Amazing!"}
@@ -253,3 +255,25 @@ def test_values_of_another_type_are_refused_and_whole_numbers_taken(server):
         assert http.put("/v1/peer", json={"user": "ann", "peer": 0}).status_code == 400
         same = {"id": "ann-jam", "user": "nobody", "item": "jam", "text": "x", "timestamp": 12.0, "rating": 5}
         assert http.post("/v1/reviews", json=same).json()["error"]["code"] == "conflict"
+
+
+def test_an_adapter_that_does_not_fit_is_named_as_such(start, tmp_path):
+    adapter = tmp_path / "secret-place"
+    shutil.copytree(SHIPPED_ADAPTER, adapter)
+    with start(tmp_path / "data", adapter=adapter) as own, own.http() as http:
+        ok(http.post("/v1/reviews", json=REVIEW))
+        ask = {**ANN, "item": "tea", "method": "dep", "max_tokens": 2}
+        record = json.loads((adapter / "settings.json").read_text(encoding="utf-8"))
+        record["encoder"] = "another-encoder"
+        (adapter / "settings.json").write_text(json.dumps(record), encoding="utf-8")
+        refused = [http.post("/v1/write", json=ask)]
+        shutil.rmtree(adapter)
+        refused.append(http.post("/v1/write", json=ask))
+        other = http.post("/v1/write", json={**ask, "method": "rag"})
+    for answer in refused:
+        assert (answer.status_code, answer.json()["error"]["code"]) == (503, "adapter_error")
+        said = answer.json()["error"]["message"]
+        assert said.startswith("the server's adapter does not fit")
+        assert "secret" not in said
+        assert "\n" not in said
+    assert other.status_code == 200, other.text

@@ -34,14 +34,13 @@ from idiolect.errors import ArtifactError, IdiolectError, NotFoundError
 from idiolect.llm.base import EndpointError
 from idiolect.server.settings import ServerConfig
 from idiolect.server.tenants import ApiKey, ApiKeys, Scope, Tenant, Tenants
+from idiolect.server.voice import AdapterError, Voices
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
     from starlette.types import ASGIApp, Message, Receive, Send
     from starlette.types import Scope as Connection
-
-    from idiolect.server.voice import Voices
 
 STUDIO_FILES = "/studio/"
 """Where the studio's own files are: the same for everybody, so that they need no key."""
@@ -129,6 +128,10 @@ def api_error(error: Exception) -> ApiError:
         return ApiError(404, error.message, code="not_found")
     if isinstance(error, EndpointError):
         return ApiError(502, "the upstream gave no answer", code="upstream_error")
+    if isinstance(error, AdapterError):
+        _log.error("the adapter cannot be used", extra={"fields": {**where_of(error), "reason": str(error)}})
+        message = "the server's adapter does not fit its model, encoder or templates, or is damaged; its log says more"
+        return ApiError(503, message, code="adapter_error")
     if isinstance(error, ArtifactError):
         _log.error("the store or an artifact cannot be used", extra={"fields": where_of(error)})
         return ApiError(503, "the store cannot be used now", code="store_error", headers={"Retry-After": "5"})

@@ -10,7 +10,8 @@ from __future__ import annotations
 import hmac
 import secrets
 import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field, replace
 from functools import cached_property, partial
 from typing import Any
@@ -20,7 +21,7 @@ import numpy as np
 from idiolect.config import merge
 from idiolect.data.control_tokens import neutralised
 from idiolect.encoders import Encoder
-from idiolect.errors import ConfigError, NotFoundError
+from idiolect.errors import ArtifactError, ConfigError, NotFoundError
 from idiolect.llm.base import LLM, Capability, Completion, SamplingParams, Schema, Usage, reason_and_remedy
 from idiolect.llm.registry import SANDBOX_BACKBONE
 from idiolect.methods.base import BASELINE, METHODS, UNPERSONALIZED, Method, check_support, requirements
@@ -119,6 +120,10 @@ class Answer:
 
 class AnswerError(Exception):
     """The model gave no answer; the message says why."""
+
+
+class AdapterError(Exception):
+    """The server's adapter is damaged or does not fit; the message, which is for the operator's log, says where."""
 
 
 class PrivateReader(WrappedReader):
@@ -345,6 +350,7 @@ class Voices:
             sampling: Changes of the sampling settings.
 
         Raises:
+            AdapterError: The adapter cannot be used.
             AnswerError: The model gave no answer.
             NotFoundError: The store knows no such user.
         """
@@ -354,7 +360,7 @@ class Voices:
         settings = self.fitted if self.fitted is not None and requirements(method).adapter else self.text
         settings = settings.model_copy(update={"sampling": settings.sampling.model_copy(update=dict(sampling))})
         here = settings.backbone.endpoint is None and settings.backbone.prompt_embeds is None
-        with self._model_lock if here else _UNLOCKED:
+        with self._model_lock if here else nullcontext():
             llm = self._model(settings, tenant)
             with Models(llm, settings.sampling) as models:
                 built, sample, _, notes = self._build(tenant, voice, profile, query, settings, models)
@@ -442,11 +448,13 @@ class Voices:
         if needs.adapter and self.adapter is not None and encoder is not None:
             check_support(name, needs.llm, models.own)
             words = digest(settings.prompt)
-            check_adapter(self.adapter, encoder=encoder.name, backbone=models.own.name, templates=words)
+            with _of_adapter():
+                check_adapter(self.adapter, encoder=encoder.name, backbone=models.own.name, templates=words)
         if voice.units and not needs.adapter:
             raise ConfigError(f"{name} has no units to silence or boost", hint="dep")
         builder = MethodBuilder(settings, models, reader, encoder, units=voice.units)
-        built = builder.build(name, contexts, adapter=self.adapter)
+        with _of_adapter() if needs.adapter else nullcontext():  # model, encoder and store were read before
+            built = builder.build(name, contexts, adapter=self.adapter)
         sample = Sample(user=user, item=item.id, rating=voice.rating, title=voice.title)
         return built, sample, reader, notes
 
@@ -474,6 +482,15 @@ class Voices:
         except NotFoundError:
             embed_missing(database, encoder)
         return encoder
+
+
+@contextmanager
+def _of_adapter() -> Iterator[None]:
+    """What cannot be used or found here is the adapter, not the store."""
+    try:
+        yield
+    except (ArtifactError, NotFoundError) as error:
+        raise AdapterError(str(error)) from error
 
 
 def _fitted_changes(config: ServerConfig) -> dict[str, Any]:
@@ -511,15 +528,6 @@ def _limits(config: ServerConfig, settings: Sequence[Settings]) -> PeerLimits:
         secret=read_secret(config.data / "noise.key"),
     )
     return PeerLimits(least=config.min_peers, cap=config.peer_cap, noise=noise)
-
-
-class _Unlocked:
-    def __enter__(self) -> None: ...
-
-    def __exit__(self, *_: object) -> None: ...
-
-
-_UNLOCKED = _Unlocked()
 
 
 def _items(database: SqlStore, profile: Sequence[Review], voice: Voice) -> dict[ItemId, Item | None]:
