@@ -1,0 +1,148 @@
+"""The studio on reviews that real people wrote, which are untidy where those of a made-up world are not."""
+
+import gzip
+from collections import Counter
+
+import numpy as np
+import polars as pl
+import pytest
+
+pytest.importorskip("prometheus_client")
+
+import idiolect as idl
+
+N_ITEMS, N_USERS = 40, 110
+
+
+@pytest.fixture(scope="module")
+def frames(shared):
+    """The reviews of the most reviewed beers by those who wrote most of them, and these beers."""
+
+    def read(name):
+        return pl.read_ndjson(gzip.decompress((shared / "data" / "ratebeer" / f"{name}.jsonl.gz").read_bytes()))
+
+    def most(field, among, n):
+        return among[field].value_counts().sort(["count", field], descending=[True, False])[field].head(n).to_list()
+
+    reviews = read("reviews")
+    reviews = reviews.filter(pl.col("item_id").is_in(most("item_id", reviews, N_ITEMS)))
+    reviews = reviews.filter(pl.col("user_id").is_in(most("user_id", reviews, N_USERS)))
+    return reviews, read("items").filter(pl.col("item_id").is_in(reviews["item_id"].unique().to_list()))
+
+
+@pytest.fixture(scope="module")
+def rows(frames):
+    return [frame.to_dicts() for frame in frames]
+
+
+@pytest.fixture(scope="module")
+def studio(start, frames, tmp_path_factory):
+    """A server without an upstream: the model that ships with the package writes."""
+    folder = tmp_path_factory.mktemp("real")
+    store = idl.Store(folder / "r.db")
+    reviews, beers = frames
+    assert store.add(reviews, items=beers).accepted == len(reviews) > 500
+    store.embed("style")
+    with start(folder / "served", store=store.path) as running:
+        yield running
+
+
+@pytest.fixture
+def page(browser, studio):
+    """A page that fails if the console said anything."""
+    context = browser.new_context(viewport={"width": 1280, "height": 900})
+    opened, said = context.new_page(), []
+    opened.set_default_timeout(60_000)
+    opened.on("console", lambda line: "GL Driver" in line.text or said.append(line.text))
+    opened.on("pageerror", lambda error: said.append(str(error)))
+    opened.goto(f"{studio.url}/#key={studio.key}")
+    opened.wait_for_selector("h1")
+    yield opened
+    context.close()
+    assert said == []
+
+
+@pytest.fixture(scope="module")
+def people(studio, rows):
+    """A user of whom something is claimed and one of whom nothing is, among those who wrote most."""
+    found = {}
+    with studio.http() as http:
+        for user, _ in Counter(row["user_id"] for row in rows[0]).most_common(20):
+            card = http.get("/v1/differences", params={"user": user}).json()
+            found.setdefault(bool(card["differences"]), (user, card))
+            if len(found) == 2:
+                return found
+    raise AssertionError(f"of all of them something is claimed, or of none: {list(found)}")
+
+
+def person(page, studio, user):
+    page.goto(f"{studio.url}/#/person?user={user}")
+    page.wait_for_selector("#main[aria-busy=false] .reviewlist")
+    assert page.inner_text("h1") == user
+
+
+def test_a_real_person_is_shown_with_what_they_wrote(page, studio, rows, people, check_access):
+    user, card = people[True]
+    own = {row["text"] for row in rows[0] if row["user_id"] == user}
+    person(page, studio, user)
+    claims = page.locator(".claim")
+    assert claims.count() == len(card["differences"])
+    quotes = page.locator(".claim blockquote").all_text_contents()
+    assert quotes
+    assert [quote for quote in quotes if not any(quote in text for text in own)] == []
+    claims.first.get_by_role("button", name="Evidence").click()
+    evidence = claims.first.locator(".items details").first
+    evidence.locator("summary").click()
+    evidence.locator("h4", has_text="The user wrote").wait_for()
+    assert evidence.locator(".compare .text").first.text_content() in own
+    evidence.get_by_text("Others' texts are not shown on this server.").wait_for()
+    page.locator("#history .near a").first.wait_for()
+    check_access(page)
+
+
+def test_of_a_real_person_who_cannot_be_told_apart_nothing_is_claimed(page, studio, people):
+    user, _ = people[False]
+    person(page, studio, user)
+    page.get_by_role("heading", name="Nothing is claimed").wait_for()
+    page.get_by_text("What is seen could be chance").wait_for()
+    assert page.locator(".claim").count() == 0
+
+
+def test_a_beer_is_found_by_its_name_and_the_toy_writes_of_it_and_says_what_it_is(
+    page, studio, rows, people, check_access
+):
+    user, _ = people[True]
+    known = {row["item_id"] for row in rows[0] if row["user_id"] == user}
+    beer = next(row for row in rows[1] if row["item_id"] not in known)
+    person(page, studio, user)
+    page.get_by_text("A toy model writes here: it knows made-up reviews only.").wait_for()
+    page.get_by_role("combobox", name="Item").fill(beer["title"][:-1].upper())
+    page.get_by_role("option", name=beer["title"]).first.click()
+    page.locator("#write").get_by_label("Rating").fill("4")
+    page.get_by_role("button", name="Write", exact=True).click()
+    voices = page.locator(".voice")
+    for place in (0, 1):
+        voices.nth(place).locator("footer", has_text="tokens").wait_for()
+        voices.nth(place).locator(".text[aria-busy=false]").wait_for()
+        assert voices.nth(place).locator(".text").inner_text().strip()
+        assert voices.nth(place).locator(".error").count() == 0
+    assert page.locator(".voice h3").all_inner_texts() == ["Non-Perso", "DEP"]
+    assert f"item={beer['item_id']}" in page.url
+    check_access(page)
+
+
+def test_the_map_has_every_real_user_who_can_be_compared(page, studio, rows, check_access):
+    page.goto(f"{studio.url}/#/map")
+    page.wait_for_selector(".maptable tbody tr")
+    with studio.http() as http:
+        users = http.get("/v1/map").json()["users"]
+        columns = {
+            name: np.frombuffer(http.get("/v1/map/columns", params={"name": name}).content, dtype="<f4")
+            for name in ("x", "y", "items")
+        }
+    assert set(users) == {row["user_id"] for row in rows[0]}
+    assert f"{N_USERS} users" in page.inner_text("main")
+    assert all(len(column) == N_USERS and np.isfinite(column).all() for column in columns.values())
+    assert all(len(np.unique(columns[axis].round(3))) > N_USERS / 2 for axis in ("x", "y"))
+    assert abs(np.corrcoef(columns["x"], columns["y"])[0, 1]) < 0.9
+    check_access(page)
