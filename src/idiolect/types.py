@@ -292,6 +292,8 @@ class Prediction:
     """Why the model that writes gave no answer; ``text`` is then empty."""
     prompt: str = ""
     """What the model that writes was given, without the past reviews that did not fit."""
+    virtual_tokens: tuple[tuple[int, Stream], ...] = ()
+    """Where soft prompts stand in ``prompt``: the characters before each, and its stream, in the order of the text."""
     profile: str | None = None
     """How the user writes, in words for the model; None if the method makes no profile."""
     stages: tuple[StageResult, ...] = ()

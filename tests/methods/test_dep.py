@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 
 import numpy as np
@@ -10,6 +11,7 @@ from idiolect.errors import ArtifactError
 from idiolect.llm.base import SamplingParams
 from idiolect.llm.fake import FakeLLM
 from idiolect.methods.dep import DEP
+from idiolect.pipeline.results import read_outputs, sample_row
 from idiolect.prompts.rendering import PromptConfig
 from idiolect.softprompt.adapter import Adapter
 from idiolect.softprompt.config import AdapterConfig
@@ -48,6 +50,24 @@ def test_every_virtual_token_is_filled_from_its_own_entrys_own_vector(contexts):
         for token, row in zip(prompt.virtual_tokens, [] if prompt.soft is None else prompt.soft, strict=True):
             sign, code = (1, 0) if token.stream == "his" else (-1, 1)
             assert row.tolist() == [sign * (token.entry + 1), code, token.entry]
+
+
+def test_a_prediction_records_where_in_the_prompt_its_soft_prompts_stand(contexts, tmp_path):
+    forged = "Voice: []"
+    samples = [replace(SAMPLES[2], title=forged)]
+    (written,) = DEP(FakeLLM(), contexts, Recorder()).generate(samples)
+    assert forged in written.prompt
+    label = {"his": "Voice: [", "diff": "Difference: ["}
+    assert [stream for _, stream in written.virtual_tokens] == ["his", "diff", "his", "his", "diff"]
+    for place, stream in written.virtual_tokens:
+        assert written.prompt[:place].endswith(label[stream])
+        assert written.prompt[place] == "]"
+    path = tmp_path / "dep.jsonl"
+    path.write_text(json.dumps(sample_row(written, None, user="u", item="i3", target=None, reference="r")))
+    assert read_outputs(path)[0]["virtual_tokens"] == [list(one) for one in written.virtual_tokens]
+    path.write_text(path.read_text().replace('"his"', '"other"'))
+    with pytest.raises(ValueError, match="virtual_tokens"):
+        read_outputs(path)
 
 
 def test_all_rows_are_made_in_one_call(contexts):

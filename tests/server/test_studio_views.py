@@ -189,6 +189,30 @@ def test_an_evaluation_leads_from_the_table_to_a_prompt(page, studio, check_acce
     page.get_by_role("rowheader", name="first:rag").first.wait_for()
 
 
+def test_soft_tokens_are_shown_where_the_record_has_them_and_never_where_a_user_wrote_brackets(page, studio):
+    prompt = "Text: \U0001f37a Voice: []\nVoice: []\nDifference: []"
+    places = [[prompt.rindex("Voice: []") + 8, "his"], [len(prompt) - 1, "diff"]]
+
+    def answer(route):
+        sample = route.fetch().json()
+        changed = {"soft": True, "prompt": prompt}
+        sample["conditions"][0] |= {**changed, "virtual_tokens": places}
+        sample["conditions"][1] |= {**changed, "virtual_tokens": None}
+        route.fulfill(json=sample)
+
+    page.route("**/v1/evaluations/sample?*", answer)
+    go(page, studio, "evaluations?run=first", ".samples tbody a")
+    page.locator(".samples tbody a").first.click()
+    recorded, unknown = (page.locator(".voice").nth(place) for place in (1, 2))
+    for voice in (recorded, unknown):
+        voice.get_by_text("Prompt as the model got it").click()
+    shown = "Text: \U0001f37a Voice: []\nVoice: [soft token]\nDifference: [soft token]"
+    assert recorded.locator("pre").text_content() == shown
+    assert recorded.locator("pre mark").count() == 2
+    unknown.get_by_text("did not record where they stand").wait_for()
+    assert unknown.locator("pre").text_content() == prompt
+
+
 def test_evaluations_are_for_the_operators_key_alone(studio):
     _, reader = studio.services.keys.add("default", ["read", "write", "erase"])
     _, foreign = studio.services.keys.add("foreign") if "{tenant}" in studio.config.store else (None, None)

@@ -229,6 +229,7 @@ def _record_write(prediction: Written) -> dict[str, Any]:
         "text": prediction.text,
         "profile": prediction.profile,
         "prompt": prediction.prompt,
+        "virtual_tokens": list(prediction.virtual_tokens),
         "stages": [asdict(stage) for stage in prediction.stages],
         "compared": [asdict(one) for one in prediction.compared],
         "not_measured": prediction.not_measured,

@@ -23,7 +23,7 @@ from idiolect.methods.roles import Role, Roles
 from idiolect.prompts.rendering import PromptConfig
 from idiolect.registry import Registry
 from idiolect.store.base import KnownUsers
-from idiolect.types import Prediction, Prompt, Sample
+from idiolect.types import Prediction, Prompt, Sample, Stream
 
 if TYPE_CHECKING:
     from idiolect.methods.comparing import StageConfig
@@ -184,13 +184,17 @@ def write(
 ) -> list[Prediction]:
     """Generate one prediction per prompt, with the visible prompt and the usage."""
     answers = Role(llm=llm, params=params).each(prompts)
+    seen = [
+        visible_prompt(prompt, frozenset(answer.kept_entries)) for prompt, answer in zip(prompts, answers, strict=True)
+    ]
     return [
         Prediction(
             sample=sample,
             method=name,
             text=answer.text,
             failure=answer.failure,
-            prompt=visible_text(prompt, frozenset(answer.kept_entries)),
+            prompt=text,
+            virtual_tokens=tokens,
             stages=(answer.result("write"),),
             anchors=tuple(context.entries[entry].review.id for entry in answer.kept_entries),
             prompt_tokens=answer.usage.prompt_tokens,
@@ -199,14 +203,29 @@ def write(
             usage={"write": answer.usage},
             notes=(*remarks({"write": answer.usage}), *filter(None, [answer.markup])),
         )
-        for sample, context, prompt, answer in zip(samples, contexts, prompts, answers, strict=True)
+        for sample, context, (text, tokens), answer in zip(samples, contexts, seen, answers, strict=True)
     ]
 
 
-def visible_text(prompt: Prompt, kept: frozenset[int]) -> str:
-    """The prompt's text as the model received it, without the entries that did not fit."""
-    turns = [[b for b in message.blocks if b.entry is None or b.entry in kept] for message in prompt.messages]
-    return "\n\n".join("".join(s for b in blocks for s in b.segments if isinstance(s, str)) for blocks in turns)
+def visible_prompt(prompt: Prompt, kept: frozenset[int]) -> tuple[str, tuple[tuple[int, Stream], ...]]:
+    """The prompt's text as the model received it, without the entries that did not fit, and where its soft prompts are.
+
+    Returns:
+        The text, with an empty line between turns, and for each virtual token the number of characters before it and
+        its stream.
+    """
+    parts: list[str] = []
+    tokens: list[tuple[int, Stream]] = []
+    size = 0
+    for number, message in enumerate(prompt.messages):
+        shown = [s for block in message.blocks if block.entry is None or block.entry in kept for s in block.segments]
+        for segment in ["\n\n", *shown] if number else shown:
+            if isinstance(segment, str):
+                parts.append(segment)
+                size += len(segment)
+            else:
+                tokens.append((size, segment.stream))
+    return "".join(parts), tuple(tokens)
 
 
 class PromptMethod(ABC):

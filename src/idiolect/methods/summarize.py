@@ -20,7 +20,7 @@ from idiolect.difference.claims.stylometric import Norms
 from idiolect.difference.claims.vote import NOT_DISTINGUISHABLE, UNKNOWN, verbalise
 from idiolect.difference.stylometry.english import are_english
 from idiolect.llm.base import Usage, remarks
-from idiolect.methods.base import visible_text
+from idiolect.methods.base import visible_prompt
 from idiolect.methods.peer_comparison import PeerComparison
 from idiolect.methods.roles import About, Answer, Role
 from idiolect.methods.stages import ProfileState
@@ -184,7 +184,7 @@ def _prediction(name: str, state: ProfileState, prompt: Prompt, answer: Answer) 
         method=name,
         text=_REVIEW_LABEL.sub("", answer.text, count=1) if _REVIEW_LABEL.match(answer.text) else answer.text,
         failure=answer.failure,
-        prompt=visible_text(prompt, frozenset(answer.kept_entries)),
+        prompt=visible_prompt(prompt, frozenset(answer.kept_entries))[0],
         profile=state.profile,
         stages=state.stages,
         compared=state.compared,

@@ -13,13 +13,13 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
-from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError
+from pydantic import BaseModel, ConfigDict, NonNegativeInt, TypeAdapter, ValidationError
 
 from idiolect.config import Config, parse_json, upgraded
 from idiolect.data.files import atomic_write
 from idiolect.difference.claims.feature import Feature
 from idiolect.errors import ArtifactError, ConfigError, without_passwords
-from idiolect.types import ComparedReview, Curve, Failure, Prediction, StageResult
+from idiolect.types import ComparedReview, Curve, Failure, Prediction, StageResult, Stream
 from idiolect.version import __version__
 
 _PACKAGES = (
@@ -142,6 +142,8 @@ class _Outputs(BaseModel):
     nll: float | None
     failure: Failure | None = None
     prompt: str = ""
+    virtual_tokens: list[tuple[NonNegativeInt, Stream]] | None = None
+    """None: an earlier version wrote it, which did not record them."""
     profile: str | None = None
     stages: list[StageResult] = []
     compared: list[ComparedReview] = []

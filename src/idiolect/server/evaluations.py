@@ -28,8 +28,8 @@ RunQuery = Annotated[str, Query(max_length=300, description="Name of an evaluati
 _RECORD = "results.json"
 _SHOWN = ("backbone", "encoder", "roles", "users", "samples", "seconds", "device", "versions", "settings", "split",
           "provenance", "conditions", "tables", "verdicts", "notes", "usage", "uvq", "users_own_fidelity")  # fmt: skip
-_OF_SAMPLE = ("text", "nll", "failure", "prompt", "profile", "anchors", "peer_scopes", "prompt_tokens",
-              "completion_tokens", "seconds", "notes")  # fmt: skip
+_OF_SAMPLE = ("text", "nll", "failure", "prompt", "virtual_tokens", "profile", "anchors", "peer_scopes",
+              "prompt_tokens", "completion_tokens", "seconds", "notes")  # fmt: skip
 
 
 def find_evaluations(folders: Sequence[Path]) -> dict[str, Path]:

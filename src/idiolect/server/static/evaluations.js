@@ -210,7 +210,7 @@ function conditionCard(one) {
     h("dl", { class: "scorelist" }, scores.map(([metric, value]) => h("div", null, h("dt", null, said(metric)), h("dd", null, digits(/** @type {number} */ (value)))))),
     one["claims"].length ? disclosure(`What was found of the user: ${plural(one["claims"].length, "difference")}`, h("ul", { class: "plain" }, unique(one["claims"]).map((text) => h("li", null, said(text))))) : null,
     one["profile"] ? disclosure("Profile that the writer got", h("p", { class: "text" }, said(one["profile"]))) : null,
-    one["prompt"] ? disclosure("Prompt as the model got it", [one["soft"] ? h("p", { class: "quiet small" }, "Between the marked brackets stand soft tokens: vectors, not text.") : null, h("pre", { tabindex: 0, role: "region", "aria-label": `Prompt of ${name(one)}` }, softened(one["prompt"], one["soft"]))]) : null,
+    one["prompt"] ? disclosure("Prompt as the model got it", [one["soft"] ? h("p", { class: "quiet small" }, softNote(one["virtual_tokens"])) : null, h("pre", { tabindex: 0, role: "region", "aria-label": `Prompt of ${name(one)}` }, softened(one["prompt"], one["virtual_tokens"] ?? []))]) : null,
     h("footer", { class: "quiet small" }, one["prompt_tokens"] ? `${count(one["prompt_tokens"])} + ${count(one["completion_tokens"] ?? 0)} tokens · ${duration(1000 * (one["seconds"] ?? 0))}` : "", (one["anchors"] ?? []).length ? ` · from ${plural(one["anchors"].length, "review")}` : ""));
 }
 
@@ -219,10 +219,19 @@ function unique(claims) {
   return [...new Set(claims.map((one) => String(one["description"])))];
 }
 
-/** A prompt with the places of its soft tokens marked. @param {string} prompt @param {boolean} soft */
-function softened(prompt, soft) {
-  if (!soft) return said(prompt);
-  return h("bdi", null, prompt.split(/(?<=: )(\[\])/).map((part) => part === "[]" ? h("mark", { class: "more", title: "a soft token stands here" }, "[soft token]") : part));
+/** @param {[number, string][] | null} tokens */
+function softNote(tokens) {
+  if (!tokens) return "The model got soft tokens, too: vectors, not text. An earlier version wrote this evaluation and did not record where they stand.";
+  return tokens.length ? "Where it is marked stand soft tokens: vectors, not text." : "There are no soft tokens in this prompt.";
+}
+
+/** A prompt with its soft tokens. @param {string} prompt @param {[number, string][]} tokens characters before each, and its stream */
+function softened(prompt, tokens) {
+  if (!tokens.length) return said(prompt);
+  const characters = [...prompt];  // code points, as they are counted on record
+  const ends = [...tokens.map(([place]) => place), characters.length];
+  return [said(characters.slice(0, ends[0]).join("")), tokens.map(([place, stream], k) => [
+    h("mark", { class: "more", title: `a vector of the stream “${stream}” stands here` }, "soft token"), said(characters.slice(place, ends[k + 1]).join(""))])];
 }
 
 /**
