@@ -280,6 +280,7 @@ class _Planner:
         needs = requirements(settings.adapter_method).adapter
         config = settings.adapter_config(d_in=dim, hidden_size=shape.hidden) if needs else None
         self.adapter = adapter_parameters(config) if config else 0
+        self.copies_encoder = getattr(config, "input_encoder", None) == "encoder"
         self.prompt = settings.backbone.max_prompt_tokens or _PROMPT
         self.target = settings.fit.max_target_tokens or _TARGET
         self.new = settings.sampling.max_new_tokens
@@ -297,7 +298,7 @@ class _Planner:
         own = [name for name, role in self.settings.differences.asked.items() if role.backbone is not None]
         if own:
             yield f"models that play a role to themselves are not counted: {', '.join(own)}"
-        if self.settings.adapter_method == "pplug":
+        if self.copies_encoder:
             yield "a trained copy of the text encoder is not counted"
 
     def fit(self, examples: int) -> Part:
