@@ -9,11 +9,11 @@ import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
-from typing import Any, NamedTuple
+from typing import Annotated, Any, NamedTuple
 from urllib.parse import urlsplit
 
 import numpy as np
-from pydantic import field_serializer, field_validator
+from pydantic import AfterValidator, PlainSerializer
 
 from idiolect.config import Config
 from idiolect.errors import without_passwords
@@ -41,6 +41,17 @@ from idiolect.llm.thinking import Tags
 from idiolect.types import Prompt
 
 
+def _web_address(value: str) -> str:
+    url = urlsplit(value)
+    if url.scheme not in ("http", "https") or not url.hostname or url.query or url.fragment:
+        raise ValueError(f"{without_passwords(value)!r} is no address such as http://localhost:8000/v1")
+    return value
+
+
+WebAddress = Annotated[str, AfterValidator(_web_address), PlainSerializer(without_passwords, when_used="json")]
+"""An address of a server; JSON gets it without a password."""
+
+
 class OpenAIConfig(Config):
     """An endpoint, one of its models, and the settings of requests."""
 
@@ -48,7 +59,7 @@ class OpenAIConfig(Config):
     """The endpoint's name of the model."""
     revision: str = ""
     """Version of the weights behind the name; change it when they change, because it is part of the cache keys."""
-    base_url: str = "https://api.openai.com/v1"
+    base_url: WebAddress = "https://api.openai.com/v1"
     """Up to and with ``/v1``, without a query. A name and password in it (``https://name:password@host/v1``) are sent,
     but never recorded."""
     api_key_env: str = "OPENAI_API_KEY"
@@ -64,18 +75,6 @@ class OpenAIConfig(Config):
     limits: LimitConfig = LimitConfig()
     retry: RetryConfig = RetryConfig()
     price: Price = Price()
-
-    @field_validator("base_url")
-    @classmethod
-    def _is_web_address(cls, value: str) -> str:
-        url = urlsplit(value)
-        if url.scheme not in ("http", "https") or not url.hostname or url.query or url.fragment:
-            raise ValueError(f"{without_passwords(value)!r} is no address such as http://localhost:8000/v1")
-        return value
-
-    @field_serializer("base_url", when_used="json")
-    def _without_password(self, value: str) -> str:
-        return without_passwords(value)
 
     def identity(self) -> str:
         """Everything that an answer depends on, except prompt, parameters and schema; without credentials."""

@@ -8,15 +8,14 @@ from contextlib import AbstractContextManager, ExitStack, contextmanager
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any, Literal, Protocol, Self
-from urllib.parse import urlsplit
 
-from pydantic import Field, JsonValue, field_serializer, field_validator, model_validator
+from pydantic import Field, JsonValue, field_validator, model_validator
 
 from idiolect.config import Config
-from idiolect.errors import require, without_passwords
+from idiolect.errors import require
 from idiolect.llm.base import LLM
 from idiolect.llm.cache import Cache, CachedLLM
-from idiolect.llm.endpoint import OpenAIConfig
+from idiolect.llm.endpoint import OpenAIConfig, WebAddress
 from idiolect.llm.thinking import Tags
 from idiolect.registry import Registry
 
@@ -46,7 +45,7 @@ SANDBOX_BACKBONE = Path(__file__).parents[1] / "sandbox" / "backbone"
 class PromptEmbedsServer(Config):
     """A vLLM server that runs ``backbone.model`` with ``--enable-prompt-embeds``, for this program only."""
 
-    base_url: str
+    base_url: WebAddress
     """Up to and with ``/v1``."""
     model: str
     """The server's name of the model."""
@@ -56,18 +55,6 @@ class PromptEmbedsServer(Config):
     """Seconds until an answer must arrive."""
     concurrency: int = Field(default=16, ge=1)
     """Requests at once."""
-
-    @field_validator("base_url")
-    @classmethod
-    def _is_web_address(cls, value: str) -> str:
-        url = urlsplit(value)
-        if url.scheme not in ("http", "https") or not url.hostname or url.query or url.fragment:
-            raise ValueError(f"{without_passwords(value)!r} is no address such as http://localhost:8000/v1")
-        return value
-
-    @field_serializer("base_url", when_used="json")
-    def _without_password(self, value: str) -> str:
-        return without_passwords(value)
 
 
 class BackboneConfig(Config):

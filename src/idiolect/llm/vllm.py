@@ -114,6 +114,27 @@ def _files(model: str, revision: str | None, name: str) -> Iterator[Path]:
 EXTRA = "vllm"
 
 
+def load_tokenizer(config: BackboneConfig) -> tuple[str, Any, Any]:
+    """Where a checkpoint is, its configuration and its tokenizer; the weights are not loaded.
+
+    Raises:
+        ConfigError: It is an encoder-decoder.
+        NotFoundError: Neither a folder nor a model that can be downloaded.
+    """
+    where = str(SANDBOX_BACKBONE) if config.model == "sandbox" else config.model
+    try:
+        settings = AutoConfig.from_pretrained(where, revision=config.revision, trust_remote_code=False)
+        refuse_encoder_decoder(settings, config.model)
+        tokenizer = AutoTokenizer.from_pretrained(where, revision=config.revision)
+    except (OSError, ValueError) as error:
+        reason = next(iter(str(error).strip().splitlines()), type(error).__name__)
+        raise NotFoundError(
+            f"cannot load the model {config.model!r}: {reason}", hint="give a folder, or a hub name with network"
+        ) from error
+    warn_of_template(tokenizer, config.chat_template_kwargs, config.model)
+    return where, settings, tokenizer
+
+
 class VllmLLM:
     """A causal language model in vLLM's engine, which batches and schedules.
 
@@ -177,17 +198,7 @@ class VllmLLM:
         vllm = require("vllm", extra=EXTRA)
         if config.device != "auto":
             raise ConfigError(f"vLLM chooses its device, not {config.device!r}", hint="leave out backbone.device")
-        where = str(SANDBOX_BACKBONE) if config.model == "sandbox" else config.model
-        try:
-            settings = AutoConfig.from_pretrained(where, revision=config.revision, trust_remote_code=False)
-            refuse_encoder_decoder(settings, config.model)
-            tokenizer = AutoTokenizer.from_pretrained(where, revision=config.revision)
-        except (OSError, ValueError) as error:
-            reason = next(iter(str(error).strip().splitlines()), type(error).__name__)
-            raise NotFoundError(
-                f"cannot load the model {config.model!r}: {reason}", hint="give a folder, or a hub name with network"
-            ) from error
-        warn_of_template(tokenizer, config.chat_template_kwargs, config.model)
+        where, settings, tokenizer = load_tokenizer(config)
         engine = vllm.LLM(
             model=where,
             revision=config.revision,

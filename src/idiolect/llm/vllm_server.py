@@ -21,11 +21,10 @@ from typing import Any, Self
 
 import numpy as np
 import torch
-from transformers import AutoConfig, AutoTokenizer
 
 from idiolect.errors import ConfigError, NotFoundError, require
 from idiolect.llm.base import Capability, Completion, Failure, SamplingParams, Schema, budget, one_line
-from idiolect.llm.registry import SANDBOX_BACKBONE, BackboneConfig, PromptEmbedsServer
+from idiolect.llm.registry import BackboneConfig, PromptEmbedsServer
 from idiolect.llm.transformers import (
     Thinking,
     checked_soft,
@@ -33,10 +32,8 @@ from idiolect.llm.transformers import (
     completion,
     model_name,
     own_identity,
-    refuse_encoder_decoder,
-    warn_of_template,
 )
-from idiolect.llm.vllm import InputEmbeddings, checkpoint_commit, generation_settings
+from idiolect.llm.vllm import InputEmbeddings, checkpoint_commit, generation_settings, load_tokenizer
 from idiolect.prompts.tokenization import EncodedPrompt, PromptTokenizer
 from idiolect.types import FailureKind, Prompt
 
@@ -98,17 +95,7 @@ class VllmServerLLM:
         """
         if (server := config.prompt_embeds) is None:
             raise ConfigError("the backend vllm-server needs a server", hint="set backbone.prompt_embeds.base_url")
-        where = str(SANDBOX_BACKBONE) if config.model == "sandbox" else config.model
-        try:
-            settings = AutoConfig.from_pretrained(where, revision=config.revision, trust_remote_code=False)
-            refuse_encoder_decoder(settings, config.model)
-            tokenizer = AutoTokenizer.from_pretrained(where, revision=config.revision)
-        except (OSError, ValueError) as error:
-            reason = next(iter(str(error).strip().splitlines()), type(error).__name__)
-            raise NotFoundError(
-                f"cannot load the model {config.model!r}: {reason}", hint="give a folder, or a hub name with network"
-            ) from error
-        warn_of_template(tokenizer, config.chat_template_kwargs, config.model)
+        where, settings, tokenizer = load_tokenizer(config)
         made = cls(
             server,
             tokenizer,
