@@ -161,16 +161,22 @@ def started(stack: ExitStack, command: list[str], path: str, **variables: str) -
 
 
 async def load(
-    servers: Sequence[Started], users: Sequence[str], clients: int, seconds: float, *, writes: bool = False
+    servers: Sequence[Started],
+    users: Sequence[str],
+    clients: int,
+    seconds: float,
+    *,
+    spread: float = 0.0,
+    writes: bool = False,
 ) -> Load:
-    """Send chats and, one in five, reviews; each client keeps to one server."""
+    """Send chats and, one in five, reviews; each client keeps to one server and begins within ``spread`` seconds."""
     found, before = Load(), sum(server.cpu() for server in servers)
     end = time.perf_counter() + seconds
     limits = httpx2.Limits(max_connections=clients, max_keepalive_connections=clients)
 
     async def client(http: httpx2.AsyncClient, url: str, seed: int) -> None:
         rng = np.random.default_rng(seed)
-        await asyncio.sleep(seconds / 50 * seed / clients)  # so that they do not move in step
+        await asyncio.sleep(max(spread, seconds / 50) * seed / clients)  # so that they do not move in step
         for n in range(10**9):
             if time.perf_counter() > end:
                 return
@@ -210,13 +216,14 @@ def serve(stack: ExitStack, folder: Path, store: str, upstream: str, n: int) -> 
     ]
 
 
-def compared(proxy: Started, served: Sequence[Started], users: Sequence[str], clients: int, seconds: float) -> Any:
+def compared(proxy: Started, served: Sequence[Started], users: Sequence[str], clients: int, asked: Any) -> Any:
     """The three loads of so many clients, and what is to be in the store."""
+    seconds, spread = asked.seconds, asked.model_ms / 1000  # an answer's time apart, or they would ask all at once
     asyncio.run(load(served, users, clients, 2))  # warm
     asyncio.run(load([proxy], users, clients, 1))
-    plain = asyncio.run(load([proxy], users, clients, min(seconds, 20)))
-    chats = asyncio.run(load(served, users, clients, min(seconds, 20)))
-    mixed = asyncio.run(load(served, users, clients, seconds, writes=True))
+    plain = asyncio.run(load([proxy], users, clients, min(seconds, 20), spread=spread))
+    chats = asyncio.run(load(served, users, clients, min(seconds, 20), spread=spread))
+    mixed = asyncio.run(load(served, users, clients, seconds, spread=spread, writes=True))
     base = quantiles(plain.chat)
     overhead = {
         name: {p: round(quantiles(one.chat)[f"{p}_ms"] - base[f"{p}_ms"], 2) for p in ("p50", "p99")}
@@ -258,7 +265,7 @@ def main() -> None:
         result |= {"cores": os.cpu_count(), "runs": []}
         acknowledged: list[str] = []
         for clients in asked.clients:
-            found, ids = compared(proxy, served, users, clients, asked.seconds)
+            found, ids = compared(proxy, served, users, clients, asked)
             result["runs"].append(found)
             acknowledged += ids
         with SqlStore(store, create=False) as database:
