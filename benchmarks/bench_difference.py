@@ -1,21 +1,32 @@
-"""All difference vectors of a corpus against one copy of its vectors.
+"""All difference vectors of a corpus against the same arithmetic without what a corpus needs around it.
 
-    python benchmarks/bench_difference.py [--reviews 1000000] [--dim 384]
+    python benchmarks/bench_difference.py [--reviews 1000000] [--dim 384] [--dtype float32]
 
-Prints one JSON object; ``ratio`` is what counts (target: at most 5), for both times are taken on the same machine.
+Baselines, in the same run and in one thread:
+
+- ``arithmetic``: Eq. 4 on rows that already lie in the order of their items: sum per item (``np.add.reduceat``), mean
+  of the others, subtraction, in blocks that fit a core's cache. It does not sort, gather, put rows back, count a
+  user's further reviews of an item, or check anything. This is the yardstick: any program for Eq. 4 must read, add,
+  divide and write every number once.
+- ``convert``: ``astype(np.float32)`` of the float16 matrix, which no arithmetic is done with.
+- ``copy``: of the matrix as it is.
+
+Prints one JSON object. Calls take turns. ``ratio`` divides the median processor times (target: at most 3), because
+processor time does not depend on what else the machine does; ``ratio_of_least`` divides the least ones, and
+``spread`` is the least and the largest ratio of single turns.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
-import math
 import time
 from collections.abc import Callable
+from statistics import median
 
 import numpy as np
 
-from idiolect.difference.latent import all_differences
+from idiolect.difference.latent import BLOCK, all_differences
 
 
 def corpus(n: int, dim: int, seed: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -32,40 +43,84 @@ def corpus(n: int, dim: int, seed: int) -> tuple[np.ndarray, np.ndarray, np.ndar
     return vectors, users, items
 
 
-def best_of(repeats: int, *calls: Callable[[], object]) -> list[float]:
-    """Seconds of each call's fastest run; the calls take turns, so that a busy moment hits all of them."""
-    seconds = [[math.inf] for _ in calls]
+def arithmetic(vectors: np.ndarray, sizes: np.ndarray, rows_per_block: int) -> np.ndarray:
+    """Eq. 4 on rows in the order of their items.
+
+    Args:
+        vectors: float (n, dim).
+        sizes: int (n_items,): rows of each item, at least one.
+        rows_per_block: Rows computed at a time; a larger item is a block of its own.
+    """
+    found = np.empty(vectors.shape, dtype=np.float32)
+    ends = np.cumsum(sizes)
+    starts, first = ends - sizes, 0
+    while first < len(sizes):
+        last = max(first + 1, int(np.searchsorted(ends, starts[first] + rows_per_block, side="right")))
+        begin, end, n = starts[first], ends[last - 1], sizes[first:last]
+        own = vectors[begin:end].astype(np.float32, copy=False)
+        others = np.repeat(np.add.reduceat(own, starts[first:last] - begin, axis=0), n, axis=0)
+        others -= own
+        others /= np.repeat(np.maximum(n - 1, 1), n).astype(np.float32)[:, None]
+        np.subtract(own, others, out=found[begin:end])
+        first = last
+    return found
+
+
+def in_turn(repeats: int, calls: dict[str, Callable[[], object]]) -> dict[str, list[float]]:
+    """Processor seconds of each call, several times; the calls take turns, so that a busy moment hits all of them."""
+    seconds: dict[str, list[float]] = {name: [] for name in calls}
     for _ in range(repeats):
-        for times, call in zip(seconds, calls, strict=True):
-            start = time.perf_counter()
+        for name, call in calls.items():
+            start = time.process_time()
             call()
-            times.append(time.perf_counter() - start)
-    return [min(times) for times in seconds]
+            seconds[name].append(time.process_time() - start)
+    return seconds
+
+
+def ratios(own: list[float], baseline: list[float]) -> dict[str, object]:
+    """Of the medians and of the least times, and the range over turns."""
+    each = [a / b for a, b in zip(own, baseline, strict=True)]
+    return {
+        "ratio": round(median(own) / median(baseline), 2),
+        "ratio_of_least": round(min(own) / min(baseline), 2),
+        "spread": [round(min(each), 2), round(max(each), 2)],
+    }
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--reviews", type=int, default=1_000_000)
     parser.add_argument("--dim", type=int, default=384)
+    parser.add_argument("--dtype", choices=["float16", "float32"], default="float32")
+    parser.add_argument("--threads", type=int, default=1, help="of all_differences; 0: one per core")
     parser.add_argument("--repeats", type=int, default=5)
     parser.add_argument("--seed", type=int, default=0)
     args = parser.parse_args()
-    vectors, users, items = corpus(args.reviews, args.dim, args.seed)
-    copy, differences = best_of(args.repeats, vectors.copy, lambda: all_differences(vectors, users, items))
+    halves, users, items = corpus(args.reviews, args.dim, args.seed)
+    vectors = halves.astype(args.dtype)
     sizes = np.unique(items, return_counts=True)[1]
-    print(
-        json.dumps(
-            {
-                "reviews": args.reviews,
-                "dim": args.dim,
-                "items": len(sizes),
-                "largest_item": int(sizes.max()),
-                "copy_seconds": round(copy, 3),
-                "differences_seconds": round(differences, 3),
-                "ratio": round(differences / copy, 2),
-            }
-        )
+    block = max(1, BLOCK // args.dim)
+    seconds = in_turn(
+        args.repeats,
+        {
+            "differences": lambda: all_differences(vectors, users, items, threads=args.threads),
+            "arithmetic": lambda: arithmetic(vectors, sizes, block),
+            "convert": lambda: halves.astype(np.float32),
+            "copy": vectors.copy,
+        },
     )
+    own = seconds.pop("differences")
+    found = {
+        "reviews": args.reviews,
+        "dim": args.dim,
+        "dtype": args.dtype,
+        "items": len(sizes),
+        "largest_item": int(sizes.max()),
+        "repeats": args.repeats,
+        "processor_seconds": round(median(own), 3),
+    }
+    against = {name: {"seconds": round(median(s), 3), **ratios(own, s)} for name, s in seconds.items()}
+    print(json.dumps({**found, "against": against}, indent=2))
 
 
 if __name__ == "__main__":

@@ -64,7 +64,7 @@ def test_all_peers_of_the_golden_corpus(golden, shared):
 def test_widening_is_exact_for_every_finite_float16():
     every = np.arange(1 << 16, dtype=np.uint16).view(np.float16)
     finite = every[np.isfinite(every)].reshape(1, -1)
-    widened = bulk._widen(finite, 1.0)
+    widened = bulk._widened(finite, np.zeros(1, dtype=np.int64), 1.0)
     assert (widened == finite.astype(np.float32)).all()
     assert (np.signbit(widened) == np.signbit(finite)).all()
 

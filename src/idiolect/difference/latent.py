@@ -160,11 +160,12 @@ def _compare_with_others(found: Differences, vectors: np.ndarray, rows: np.ndarr
         rows: int64 (n_items, n_reviews), at least two reviews per item.
     """
     n_items, n_reviews = rows.shape
-    own = _widen(vectors[rows.ravel()], n_reviews / (n_reviews - 1)).reshape(n_items, n_reviews, -1)
+    flat = rows.ravel()
+    own = _widened(vectors, flat, n_reviews / (n_reviews - 1)).reshape(n_items, n_reviews, -1)
     # float32 adds twice as fast, but its error grows with the number of terms.
     total = own.sum(axis=1, keepdims=True, dtype=np.float32 if n_reviews <= 1024 else np.float64)
     own -= (total / n_reviews).astype(np.float32)
-    found.diff[rows] = own
+    found.diff[flat] = own.reshape(len(flat), -1)
 
 
 def _leave_out_own(found: Differences, vectors: np.ndarray, rows: np.ndarray) -> None:
@@ -179,7 +180,7 @@ def _leave_out_own(found: Differences, vectors: np.ndarray, rows: np.ndarray) ->
         rows: int64 (n_pairs, n_reviews): the reviews of one user on one item, at least two.
     """
     flat = rows.ravel()
-    own = _widen(vectors[flat], 1.0)
+    own = _widened(vectors, flat, 1.0)
     n_peers = found.n_peers[flat]
     n_others = (n_peers + rows.shape[1] - 1).astype(np.float32)
     stacked = own.reshape(*rows.shape, -1)
@@ -188,17 +189,23 @@ def _leave_out_own(found: Differences, vectors: np.ndarray, rows: np.ndarray) ->
     found.diff[flat] = peer_mean_difference(own, peer_sums, n_peers).diff
 
 
-def _widen(vectors: np.ndarray, factor: float) -> np.ndarray:
-    """``vectors * factor`` in float32.
+def _widened(vectors: np.ndarray, rows: np.ndarray, factor: float) -> np.ndarray:
+    """float32 (k, dim), new: ``vectors[rows] * factor``.
 
     numpy converts float16 one number at a time. Shifting the bits and multiplying by the difference of the exponents'
     biases is exact for all finite numbers and is vectorized, which is about three times faster.
+
+    Args:
+        vectors: float16 or float32 (n, dim).
+        rows: int64 (k,).
+        factor: Multiplied with; float32 is enough.
     """
-    if vectors.dtype != np.float16:
-        return np.multiply(vectors, np.float32(factor), dtype=np.float32)
-    bits = vectors.view(np.int16).astype(np.int32)
-    bits <<= 13
-    bits &= _SIGN_AND_MAGNITUDE
-    wide = bits.view(np.float32)
-    wide *= np.float32(_BIAS * factor)
-    return wide
+    taken = vectors.take(rows, axis=0)
+    if taken.dtype == np.float16:
+        bits = taken.view(np.int16).astype(np.int32)
+        bits <<= 13
+        bits &= _SIGN_AND_MAGNITUDE
+        taken, factor = bits.view(np.float32), _BIAS * factor
+    taken = taken.astype(np.float32, copy=False)
+    taken *= np.float32(factor)
+    return taken
