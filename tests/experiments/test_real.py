@@ -18,7 +18,8 @@ TINY = RealConfig(
     enough_users=10,
     size="1m",
     pretrain_tokens=8_192,
-    k=2,
+    k=3,
+    shown=2,
     steps=(2, 2),
     max_test=4,
 )
@@ -88,7 +89,7 @@ def texts(words, n=60):
     return [" ".join(rng.choice(["good", "bad", "beer", "hops", "malt", "bitter"], words)) for _ in range(n)]
 
 
-@pytest.mark.parametrize(("words", "expected"), [(2, (384, 48)), (100, (696, 100)), (20_000, (1536, 320))])
+@pytest.mark.parametrize(("words", "expected"), [(2, (384, 48)), (100, (728, 100)), (20_000, (1536, 320))])
 def test_budgets_follow_the_lengths_of_reviews_within_bounds(words, expected):
     assert choose_sizes(texts(words), [], k=4)[:2] == expected
 

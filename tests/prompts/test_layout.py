@@ -74,3 +74,23 @@ def test_a_template_cannot_name_an_entry_that_there_is_not(tmp_path):
     (tmp_path / "dep" / "tail.jinja").write_text('{{ virtual_token("his", 7) }}', encoding="utf-8")
     with pytest.raises(ConfigError, match="entry 7"):
         render("dep", context(2), PromptConfig(templates=tmp_path))
+
+
+@pytest.mark.parametrize("template", ["dep", "rag"])
+def test_past_reviews_beyond_the_limit_are_virtual_tokens_only(template):
+    config = PromptConfig(layout="grouped", max_shown=1)
+    prompt = render(template, context(3), config)
+    text = "".join(segment for segment in flat(prompt) if isinstance(segment, str))
+    assert "Past text 0" in text
+    assert "Past text 1" not in text
+    assert "Item: i1" not in text
+    entries = [token.entry for token in prompt.virtual_tokens]
+    assert entries == ([0, 0, 1, 1, 2, 2] if template == "dep" else [])
+
+
+def test_beside_each_token_the_item_stays_where_the_text_is_left_out():
+    prompt = render("dep", context(3), PromptConfig(max_shown=1))
+    text = "".join(segment for segment in flat(prompt) if isinstance(segment, str))
+    assert "Item: i2" in text
+    assert "Past text 2" not in text
+    assert prompt.virtual_tokens == render("dep", context(3)).virtual_tokens

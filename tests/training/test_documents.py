@@ -201,3 +201,15 @@ def test_histories_can_be_left_out_beside_a_profile_and_their_text_beside_virtua
     bare = [document for document in drawn(bare_share=1.0, textless_share=1.0)]
     assert not any(document.context.entries for document in bare if document.template in ("pag", "dpl", "drp"))
     assert not any("Text: " in shown(document) for document in bare if document.template == "dep")
+
+
+def test_documents_show_no_more_past_reviews_than_asked():
+    shares, config = {"rag": 0.5, "dep": 0.5}, {"max_history": 6, "max_shown": 2, "grouped_share": 1.0}
+    made = documents(corpus((12, 9)), ITEMS, DocumentConfig(shares=shares, **config), np.random.default_rng(0))
+    longest = 0
+    for document in made:
+        text = "".join(message.text for message in document.prompt.messages)
+        assert sum(f"written {entry.review.id} " in text for entry in document.context.entries) <= 2
+        if document.template == "dep":
+            longest = max(longest, len({token.entry for token in document.prompt.virtual_tokens}))
+    assert longest > 2

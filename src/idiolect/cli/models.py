@@ -25,6 +25,7 @@ def pretrain(
     store: StorePath = "idiolect.db",
     split: Path | None = None,
     truth: Path | None = None,
+    annotate: bool = False,
     config: Path | None = None,
     set: Set = (),
     json: Json = False,
@@ -37,13 +38,21 @@ def pretrain(
         store: SQLite file or database URL.
         split: A split whose targets are kept out of the text.
         truth: Ground truth of a sandbox world, for the prompt formats that show a user's profile.
+        annotate: Describe users and reviews from the measures of style, for these formats (English).
         config: YAML file of settings.
         set: A setting as name=value (size=9m, epochs=2); may be repeated.
         json: Print one JSON object.
         quiet: Show no progress.
     """
     report = pretrain_backbone(
-        store, out, split=split, truth=truth, config=config, changes=overrides(set), progress=progress(quiet)
+        store,
+        out,
+        split=split,
+        truth=truth,
+        annotate=annotate,
+        config=config,
+        changes=overrides(set),
+        progress=progress(quiet),
     )
     millions, tokens = report.parameters / 1e6, report.tokens_seen / 1e6
     perplexity, nats = report.held_out_perplexity, report.held_out_review_nats

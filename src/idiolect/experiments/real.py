@@ -22,6 +22,7 @@ from idiolect.config import Config
 from idiolect.data.files import atomic_write
 from idiolect.data.split import Split, make_split
 from idiolect.data.split_config import SplitConfig
+from idiolect.difference.stylometry.english import are_english
 from idiolect.errors import InputError
 from idiolect.evaluation.render import to_markdown
 from idiolect.evaluation.runner import run_evaluate
@@ -59,6 +60,8 @@ _FILTERS = tuple(
 """Filters from strict to lenient: the first that leaves enough users is used."""
 _ENTRY_TOKENS = 24
 """Of a past review's heading, title and rating, with a tokenizer trained on the corpus."""
+_SLOT_TOKENS = 8
+"""Of a past review's two virtual tokens, or of the words in their place."""
 _SCAFFOLD_TOKENS = 200
 """Of a prompt's headings, instructions, titles and fields, with such a tokenizer."""
 _VOCAB_SIZE = 4096
@@ -82,8 +85,12 @@ class RealConfig(Config):
     """Tokens that the backbone reads, about."""
     max_reviews: int | None = Field(default=60_000, gt=0)
     """Reviews that the backbone is pretrained on, of users drawn at random; None: all."""
-    k: int = Field(default=4, gt=0)
-    """Past reviews in a prompt."""
+    k: int = Field(default=12, gt=0)
+    """Past reviews whose vectors DEP reads."""
+    shown: int = Field(default=4, gt=0)
+    """Past reviews whose text a prompt shows, of every method."""
+    annotate: bool = True
+    """Describe style in words, from its measures, in the backbone's documents (English corpora)."""
     steps: tuple[int, int] = (250, 150)
     """Optimiser steps of 8 samples without and with the text of past reviews."""
     max_test: int = Field(default=120, gt=0)
@@ -151,7 +158,7 @@ def choose_filters(reviews: pl.DataFrame, items: pl.DataFrame, enough: int) -> d
     return best[1]
 
 
-def choose_sizes(texts: Sequence[str], descriptions: Sequence[str], k: int) -> Sizes:
+def choose_sizes(texts: Sequence[str], descriptions: Sequence[str], k: int, shown: int | None = None) -> Sizes:
     """Budgets for prompts of ``k`` past reviews and for a review, in tokens of a tokenizer trained on the texts.
 
     An item's description gets at most the room of two reviews, so that long descriptions with short reviews do not
@@ -161,19 +168,21 @@ def choose_sizes(texts: Sequence[str], descriptions: Sequence[str], k: int) -> S
         texts: Reviews; a sample of them is tokenized.
         descriptions: Of the items; may be empty.
         k: Past reviews in a prompt.
+        shown: Those of them whose text is shown; None: all.
     """
+    shown = k if shown is None else min(k, shown)
     texts, descriptions = _sample(texts), _sample(descriptions)
     chars = int(np.clip(2 * np.quantile([len(text) for text in texts], 0.75), 200, 1000))
-    shown = [description[:chars] for description in descriptions]
-    tokenizer = train_tokenizer([*texts, *shown], vocab_size=_VOCAB_SIZE)
+    starts = [description[:chars] for description in descriptions]
+    tokenizer = train_tokenizer([*texts, *starts], vocab_size=_VOCAB_SIZE)
     lengths = _lengths(tokenizer, texts)
-    described = int(_lengths(tokenizer, shown).max(initial=0))
+    described = int(_lengths(tokenizer, starts).max(initial=0))
     if described > _MAX_DESCRIPTION_TOKENS:
         chars = chars * _MAX_DESCRIPTION_TOKENS // described
         described = _MAX_DESCRIPTION_TOKENS
     past = min(400.0, float(np.quantile(lengths, 0.75)) + _ENTRY_TOKENS)
     return Sizes(
-        prompt=int(np.clip(_SCAFFOLD_TOKENS + described + k * past, 384, 1536)),
+        prompt=int(np.clip(_SCAFFOLD_TOKENS + described + shown * past + _SLOT_TOKENS * k, 384, 1536)),
         review=int(np.clip(np.quantile(lengths, 0.9), 48, 320)),
         held_out=int(np.clip(len(texts) // 20, 4, 200)),
         description_chars=chars,
@@ -227,8 +236,11 @@ def run_real(
     say(f"2/6  {n_users} users; computing vectors ({config.encoder})")
     embed_store(store, config.encoder, split=split, peers="split", progress=progress)
     say(f"3/6  pretraining a backbone on {config.pretrain_tokens / 1e6:.1f} M tokens (no target is read)")
-    recipe = _pretraining(config, sizes)
-    backbone = pretrain_backbone(store, folder / "backbone", split=split, changes=recipe, progress=progress)
+    annotate = config.annotate and _is_english(store)
+    recipe = _pretraining(config, sizes, annotate=annotate)
+    backbone = pretrain_backbone(
+        store, folder / "backbone", split=split, annotate=annotate, changes=recipe, progress=progress
+    )
     evaluations: dict[str, Evaluation] = {}
     initial: Path | None = None
     for number, (name, steps) in enumerate(zip(PASSES, config.steps, strict=True), start=4):
@@ -255,20 +267,34 @@ def _split(store: str, folder: Path, config: RealConfig) -> tuple[dict[str, Any]
     if not folder.is_dir():
         split_store(store, folder, preset="small", changes=filters)
     split = Split.load(folder, fingerprint=fingerprint)
-    sizes = choose_sizes(reviews["text"].to_list(), items["description"].drop_nulls().to_list(), config.k)
+    sizes = choose_sizes(reviews["text"].to_list(), items["description"].drop_nulls().to_list(), config.k, config.shown)
     return filters, sizes, len(split.users)
 
 
-def _pretraining(config: RealConfig, sizes: Sizes) -> dict[str, Any]:
+def _is_english(store: str) -> bool:
+    """Most of a sample of the reviews."""
+    with SqlStore(store, create=False) as database:
+        return bool(are_english(_sample(database.review_frame()["text"].to_list())).mean() > 0.5)
+
+
+_SHARES: Mapping[bool, Mapping[str, float]] = {
+    False: {"nonpersonalized": 0.15, "rag": 0.35, "dep": 0.5},
+    True: {"nonpersonalized": 0.12, "rag": 0.3, "dep": 0.46, "drp": 0.04, "primer_words": 0.08},
+}
+"""Formats of the backbone's documents, without and with descriptions of style."""
+
+
+def _pretraining(config: RealConfig, sizes: Sizes, *, annotate: bool) -> dict[str, Any]:
     """The backbone reads all prompts that it is asked with, those without the text of past reviews included."""
     return {
         "size": config.size,
         "vocab_size": _VOCAB_SIZE,
         "documents": {
-            "shares": {"nonpersonalized": 0.15, "rag": 0.35, "dep": 0.5},
+            "shares": dict(_SHARES[annotate]),
             "max_history": config.k,
-            "textless_share": 0.5,
-            "grouped_share": 0.8,
+            "max_shown": config.shown,
+            "textless_share": 0.4,
+            "grouped_share": 1.0,
             "description_chars": sizes.description_chars,
         },
         "max_tokens": sizes.prompt + sizes.review,
@@ -287,7 +313,12 @@ def _settings(config: RealConfig, sizes: Sizes, backbone: Path, *, with_text: bo
         "encoder": config.encoder,
         "backbone": {"model": str(backbone), "max_prompt_tokens": sizes.prompt},
         "context": {"k": config.k},
-        "prompt": {"layout": "grouped", "with_text": with_text, "description_chars": sizes.description_chars},
+        "prompt": {
+            "layout": "grouped",
+            "with_text": with_text,
+            "max_shown": config.shown,
+            "description_chars": sizes.description_chars,
+        },
         "adapter": {"d_sae": 48},
         "targets": {"max_validation": 60, "max_test": config.max_test, "train_per_user": "all"},
         "fit": {

@@ -17,7 +17,9 @@ import polars as pl
 
 from idiolect.config import build, load, merge, read_yaml
 from idiolect.data.files import check_apart, check_output
+from idiolect.data.kcore import review_frame
 from idiolect.data.split import Split, collapse_whitespace
+from idiolect.difference.stylometry.annotations import MeasuredAnnotations
 from idiolect.encoders import ENCODERS, load_encoder
 from idiolect.errors import ConfigError, require
 from idiolect.llm.base import LLM
@@ -243,20 +245,25 @@ def pretrain_backbone(
     *,
     split: Path | None = None,
     truth: Path | None = None,
+    annotate: bool = False,
     config: Path | None = None,
     changes: Mapping[str, Any] | None = None,
     progress: bool = False,
 ) -> PretrainReport:
     """Pretrain on all of a store's reviews but a split's train, validation and test targets.
 
-    With the ground truth of a sandbox world, the formats that show a user's profile are read too.
+    With the ground truth of a sandbox world, or with ``annotate`` from the measures of style, the formats that describe
+    how a user writes are read too, and words stand in the place of virtual tokens.
 
     Raises:
         NotFoundError: There is no store.
         ArtifactError: The split is of another state of the store, or ``truth`` holds none.
-        ConfigError: A setting is wrong, or ``folder`` holds a backbone of another recipe.
+        ConfigError: A setting is wrong, ``folder`` holds a backbone of another recipe, or both ``truth`` and
+            ``annotate`` are given.
     """
     settings = load(PretrainConfig, config, changes)
+    if truth and annotate:
+        raise ConfigError("truth and annotate both describe the users", hint="give one of them")
     require("torch", extra="train")
     from idiolect.training.pretrain import pretrain
 
@@ -276,6 +283,8 @@ def pretrain_backbone(
         items = database.items(sorted({ItemId(review.item) for review in reviews}))
         provenance = {"store": database.fingerprint(), "reviews": len(reviews), "targets": len(targets)}
         annotations = PlantedAnnotations(Truth.load(truth)) if truth else None
+        if annotate:
+            annotations = MeasuredAnnotations(review_frame(reviews))
         return pretrain(
             reviews,
             items,

@@ -21,6 +21,7 @@ from typing import Any, Literal, NamedTuple
 
 import jinja2
 from jinja2 import meta
+from pydantic import Field
 
 from idiolect.config import Config
 from idiolect.context import Context, Entry
@@ -61,6 +62,8 @@ class PromptConfig(Config):
     layout: Layout = "interleaved"
     """Where the soft prompts are: ``interleaved``, each with its past review (the DEP paper, Figure 6), or ``grouped``,
     all of them after the past reviews, so that the text before them is computed once while an adapter is fitted."""
+    max_shown: int | None = Field(default=None, ge=0)
+    """Past reviews that are shown; further ones are in the prompt as virtual tokens only. None: all that fit."""
     guidance: bool = True
     """Say in the system turn what the virtual tokens are (Table 9)."""
     description_chars: int = 1000
@@ -115,7 +118,7 @@ def render(
     shared["soft"] = [{"his": row["his"], "diff": row["diff"]} for row in rows]
     target = [] if context.sample.target is None else [context.sample.target]
     made_from = [*(entry.review.id for entry in context.entries), *target, *sources]
-    return _compose(_loaded(template, config), shared, rows, made_from)
+    return _compose(_loaded(template, config), shared, rows, made_from, max_shown=config.max_shown)
 
 
 def render_comparison(
@@ -187,17 +190,30 @@ def _compose(
     made_from: Iterable[ReviewId],
     *,
     known: bool = False,
+    max_shown: int | None = None,
 ) -> Prompt:
-    """System turn, then head, one droppable block per row, and tail; ``known``: see ``TemplatePart.text``."""
+    """System turn, then head, one droppable block per row, and tail; ``known``: see ``TemplatePart.text``.
+
+    Rows after ``max_shown`` are shown without text where they hold virtual tokens, else not at all.
+    """
     system, head = (Block(template.segments(part, shared, known=known)) for part in ("system", "head"))
     tail = _by_entry(template.segments("tail", shared), n_entries=len(rows))
+    limit = len(rows) if max_shown is None else max_shown
     blocks = [
-        Block(template.segments("entry", {**shared, **row}, k, known=known), entry=k) for k, row in enumerate(rows)
+        Block(template.segments("entry", {**shared, **row, **({} if k < limit else _HIDDEN)}, k, known=known), entry=k)
+        for k, row in enumerate(rows)
     ]
-    shown = [block for block in blocks if block.segments]
+    shown = [block for k, block in enumerate(blocks) if block.segments and (k < limit or _holds_tokens(block))]
     user = Message("user", (head, *shown, *tail))
     messages = (Message("system", (system,)), user) if system.segments else (user,)
     return Prompt(messages, sources=tuple(dict.fromkeys(made_from)))
+
+
+_HIDDEN: Mapping[str, Any] = {"with_text": False}
+
+
+def _holds_tokens(block: Block) -> bool:
+    return any(isinstance(segment, VirtualToken) for segment in block.segments)
 
 
 def _by_entry(segments: Sequence[Segment], n_entries: int) -> list[Block]:

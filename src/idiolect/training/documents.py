@@ -96,6 +96,8 @@ class DocumentConfig(Config):
     """Share of each prompt template; they are normalised. Some need annotations (``FORMATS``)."""
     max_history: int = 8
     """History entries are drawn uniformly from 0 (1 where the format needs one) to this many."""
+    max_shown: int | None = Field(default=None, ge=0)
+    """Past reviews that a document shows (``prompt.max_shown``)."""
     bare_share: float = Field(default=0.75, ge=0, le=1)
     """Share of the ``pag``, ``dpl`` and ``drp`` documents without any history in addition to the profile."""
     textless_share: float = Field(default=0.0, ge=0, le=1)
@@ -232,6 +234,7 @@ def _document(
     shown = PromptConfig(
         with_text=with_text,
         layout="grouped" if grouped else "interleaved",
+        max_shown=config.max_shown,
         description_chars=config.description_chars,
     )
     prompt = render(template, context, shown, **values)

@@ -94,10 +94,15 @@ class StyleEncoder:
         """
         if not len(texts):
             return np.zeros((0, self.dim), dtype=np.float32)
-        centre, sd = np.array([TYPICAL[name] for name in NAMES]).T
-        found = measure(texts)
-        z = ((np.sign(found) * np.sqrt(np.abs(found)) - centre) / sd).clip(-LIMIT, LIMIT)
+        z = standardised(texts)
         return (z / np.linalg.norm(z, axis=1, keepdims=True)).astype(np.float32)
+
+
+def standardised(texts: Sequence[str]) -> np.ndarray:
+    """float64 (len(texts), n_measures): signed roots of the measures in standard deviations from what is typical."""
+    centre, sd = np.array([TYPICAL[name] for name in NAMES]).T
+    found = measure(texts)
+    return ((np.sign(found) * np.sqrt(np.abs(found)) - centre) / sd).clip(-LIMIT, LIMIT)
 
 
 def load(argument: str) -> StyleEncoder:
