@@ -35,7 +35,7 @@ from idiolect.data.split import make_split
 from idiolect.difference.latent import all_differences
 from idiolect.store.ingestion import ingest_files
 from idiolect.store.snapshot import build_snapshot
-from idiolect.store.sql import SqlStore, review_frame
+from idiolect.store.sql import SqlStore, StoreScan, item_frame, review_frame
 from idiolect.store.vectors import find_encoder, vector_batches
 from idiolect.types import ReviewId
 
@@ -129,7 +129,8 @@ def measure(n: int, dim: int, folder: Path) -> dict[str, Any]:
     stages.done("ingest")
     with SqlStore(where, create=False) as store:
         stages.done("vectors", but=add_all_vectors(store, n, dim))
-        split = make_split(store.review_frame(), store.item_frame(), RULES)
+        with store.reading() as connection:
+            split = make_split(StoreScan(connection), item_frame(connection), RULES)
         stages.done("split")
         build_snapshot(store, split.members, phase="test", encoder=ENCODER, folder=folder / "snapshot")
         stages.done("snapshot")

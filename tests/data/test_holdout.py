@@ -1,10 +1,13 @@
+import re
+from collections.abc import Iterator
+
 import numpy as np
 import polars as pl
 import pytest
 from hypothesis import event, given, settings
 from hypothesis import strategies as st
 
-from idiolect.data import ITEM_SCHEMA, REVIEW_SCHEMA, SplitConfig, make_split
+from idiolect.data import ITEM_SCHEMA, REVIEW_SCHEMA, SplitConfig, make_split, scan
 from idiolect.data.kcore import eligible, k_core, newest_first, newest_unique, numbered, oldest_first, with_texts
 from idiolect.data.split import collapse_whitespace
 from idiolect.errors import InputError
@@ -57,7 +60,8 @@ def greedy(frame: pl.DataFrame) -> list[str]:
 
 
 def rows_of(frame: pl.DataFrame) -> pl.DataFrame:
-    return with_texts(numbered(frame), frame["text"])
+    codes = (frame[name].rank("dense").cast(pl.Int32) for name in ("user", "item"))
+    return with_texts(numbered(*codes), frame["text"].hash() % 2**32, lambda at: frame["text"].gather(at))
 
 
 def kept_of(frame: pl.DataFrame) -> pl.DataFrame:
@@ -121,6 +125,49 @@ def test_split_roles_are_disjoint_and_ordered(frame):
         assert times.equals(times.sort("timestamp"))
     profile = members.filter(pl.col("role") == "profile")
     assert (profile.group_by("item").len()["len"] >= OPEN.min_peers).all()
+
+
+class Slices:
+    """The reviews of a frame, three at a time."""
+
+    def __init__(self, frame: pl.DataFrame) -> None:
+        self.frame = frame
+
+    def batches(self, *columns: str) -> Iterator[pl.DataFrame]:
+        return self.frame.select(columns).iter_slices(3)
+
+
+@settings(deadline=None, max_examples=30)
+@given(tables(), st.sampled_from([1, 3, 2**32]))
+def test_reviews_read_in_batches_split_as_in_memory_also_if_hashes_of_texts_collide(frame, hashes):
+    try:
+        split = make_split(frame, NO_ITEMS, OPEN)
+    except InputError as error:
+        event("no user is left")
+        with pytest.raises(InputError, match=re.escape(error.message)):
+            make_split(Slices(frame), NO_ITEMS, OPEN)
+        return
+    event("users are left")
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(scan, "_HASHES", hashes)
+        read = make_split(Slices(frame), NO_ITEMS, OPEN)
+    assert read.members.equals(split.members)
+    assert read.counts == split.counts
+
+
+def test_a_parquet_file_splits_as_its_table_does(tmp_path):
+    rows = [(f"u{user}", f"i{item}", f"text {user} {item}", item) for item in range(9) for user in range(6)]
+    table(*rows).write_parquet(tmp_path / "reviews.parquet")
+    split = make_split(scan.ParquetScan(tmp_path / "reviews.parquet"), NO_ITEMS, OPEN)
+    assert split.members.equals(make_split(table(*rows), NO_ITEMS, OPEN).members)
+
+
+@pytest.mark.parametrize("written", [None, "text"])
+def test_what_is_no_parquet_of_reviews_is_refused(tmp_path, written):
+    path = tmp_path / "reviews.parquet"
+    pl.DataFrame({"text": ["a"]}).write_parquet(path) if written else path.write_text("{}")
+    with pytest.raises(InputError, match="no column 'review_id'" if written else "not a readable Parquet file"):
+        scan.ParquetScan(path)
 
 
 def test_no_user_left_is_an_error_that_tells_what_was_left():

@@ -74,7 +74,13 @@ def oldest_first(reviews: pl.DataFrame) -> pl.DataFrame:
     Args:
         reviews: Table with the Int64 columns ``timestamp`` (seconds, may be null) and ``order``.
     """
-    return reviews[np.lexsort((reviews["order"], _clock(reviews), _dated(reviews)))]
+    return reviews[by_time(reviews)]
+
+
+def by_time(reviews: pl.DataFrame, *, within: pl.Series | None = None) -> np.ndarray:
+    """int64 (n,): the rows in the order of ``oldest_first``; with ``within`` (integers), group by group."""
+    keys = (reviews["order"].to_numpy(), _clock(reviews), _dated(reviews))
+    return np.lexsort(keys if within is None else (*keys, within.to_numpy()))
 
 
 def newest_first(reviews: pl.DataFrame) -> pl.DataFrame:
@@ -97,22 +103,25 @@ _USER_BITS = 2**32
 """Codes of items and texts are below this, so that ``user * _USER_BITS + code`` is the pair's own number."""
 
 
-def numbered(reviews: pl.DataFrame) -> pl.DataFrame:
-    """The integers the rules work on; texts and names stay where they are.
+def numbered(users: pl.Series, items: pl.Series) -> pl.DataFrame:
+    """The integers the rules work on.
+
+    Args:
+        users: Int32: a code per review.
+        items: Int32: a code per review.
 
     Returns:
-        Row k for row k, with the columns
+        Row k for review k, with the columns
 
-        - ``place`` (UInt32): the row's index in ``reviews``;
-        - ``user``, ``item`` (Int32): numbers by first appearance;
-        - ``timestamp``, ``order``: as in ``reviews``;
+        - ``place`` (UInt32): k;
+        - ``user``, ``item``: the codes;
         - ``pair`` (Int64): equal for two reviews exactly when user and item are.
     """
-    rows = reviews.select("timestamp", "order", user=_codes(reviews["user"]), item=_codes(reviews["item"]))
+    rows = pl.DataFrame({"user": users, "item": items})
     return rows.with_row_index("place").with_columns(pair=_within_user(pl.col("item")))
 
 
-def with_texts(rows: pl.DataFrame, texts: pl.Series) -> pl.DataFrame:
+def with_texts(rows: pl.DataFrame, hashes: pl.Series, texts: Callable[[pl.Series], pl.Series]) -> pl.DataFrame:
     """``rows`` with what their texts say of repeats.
 
     Adds or replaces:
@@ -121,30 +130,51 @@ def with_texts(rows: pl.DataFrame, texts: pl.Series) -> pl.DataFrame:
 
     Args:
         rows: Table of ``numbered``, in any order.
-        texts: String, one per row.
+        hashes: Integers below 2**32, one per row: equal if the texts are.
+        texts: The texts at some values of ``place``. Only texts of one user with equal hashes are read.
     """
-    hashed = rows.select(_within_user(texts.hash() % _USER_BITS)).to_series()
-    # 32 bits of the hash distinguish most of a user's texts; only texts with equal hashes are compared.
-    equal = hashed.is_duplicated().arg_true()
-    repeats = pl.DataFrame({"user": rows["user"][equal], "text": texts[equal], "k": equal.cast(pl.Int64)})
-    # Negative, so that no compared saying equals a hashed one.
-    compared = repeats.select(-1 - pl.col("k").min().over("user", "text")).to_series()
-    rival = rows["pair"].is_duplicated().scatter(equal.filter(compared.is_duplicated()), True)
-    return rows.with_columns(saying=hashed.scatter(equal, compared), rival=rival)
+    hashed = rows.select(_within_user(hashes)).to_series()
+    equal = _repeated(hashed).arg_true()
+    rival = _repeated(rows["pair"])
+    if len(equal):
+        repeats = {"user": rows["user"].gather(equal), "text": texts(rows["place"].gather(equal))}
+        # Negative, so that no compared saying equals a hashed one.
+        first = -1 - pl.col("k").min().over("user", "text")
+        compared = pl.DataFrame({**repeats, "k": equal.cast(pl.Int64)}).select(first).to_series()
+        hashed = hashed.scatter(equal, compared)
+        rival = rival.scatter(equal.filter(compared.is_duplicated()), True)
+    return rows.with_columns(saying=hashed, rival=rival)
+
+
+def rivals_newest_first(rows: pl.DataFrame, times: pl.DataFrame) -> pl.DataFrame:
+    """``rows`` as ``newest_unique`` wants them: first those without a rival, then the others, newest first.
+
+    Args:
+        rows: Table of ``with_texts``, by ``place``.
+        times: ``timestamp`` and ``order``, by ``place``.
+    """
+    rivals = rows.filter("rival")
+    timed = rivals.hstack(times[rivals["place"]])
+    return pl.concat([rows.filter(~pl.col("rival")), newest_first(timed).drop(times.columns)])
 
 
 def newest_unique(rows: pl.DataFrame) -> pl.DataFrame:
     """The rows that are kept, in no particular order.
 
+    Args:
+        rows: Table of ``with_texts``; rivals newest first.
+    """
+    return pl.concat([rows.filter(~pl.col("rival")), _undisplaced(rows.filter("rival"))])
+
+
+def _undisplaced(undecided: pl.DataFrame) -> pl.DataFrame:
+    """The rivals that are kept.
+
     Each round keeps the rivals that come first both in their pair and in their saying (nothing that could displace
     them is left) and drops what these displace. Rounds are as many as the longest chain of reviews that repeat now
     the item, now the text of the next.
-
-    Args:
-        rows: Table of ``with_texts``, newest first.
     """
-    kept = [rows.filter(~pl.col("rival"))]
-    undecided = rows.filter("rival")
+    kept = [undecided.clear()]
     while undecided.height:
         first = undecided.filter(pl.col("pair").is_first_distinct() & pl.col("saying").is_first_distinct())
         kept.append(first)
@@ -154,9 +184,11 @@ def newest_unique(rows: pl.DataFrame) -> pl.DataFrame:
     return pl.concat(kept)
 
 
-def _codes(names: pl.Series) -> pl.Series:
-    """Int32: ``names`` numbered by first appearance."""
-    return pl.Series(names.to_arrow().dictionary_encode().indices)
+def _repeated(values: pl.Series) -> pl.Series:
+    """Boolean: whether another value is equal. As ``is_duplicated``, which needs several times the memory."""
+    ordered = values.sort().to_numpy()
+    twice = pl.Series(ordered[1:][ordered[1:] == ordered[:-1]], dtype=values.dtype)
+    return values.is_in(twice.unique().implode())
 
 
 def _within_user(code: pl.Expr | pl.Series) -> pl.Expr:
@@ -225,11 +257,13 @@ def k_core(rows: pl.DataFrame, config: SplitConfig) -> Core:
     its reviews, a user by those of their reviews that ``newest_unique`` keeps.
 
     Args:
-        rows: Table of ``with_texts``, newest first.
+        rows: Table of ``with_texts``; rivals newest first.
         config: ``min_item_users``, ``min_user_reviews``, ``max_user_reviews``.
     """
-    # A pair of user and item stays or goes as a whole, so its first review may speak for it in every round.
-    left = rows.with_columns(first=pl.col("pair").is_first_distinct())
+    # A pair of user and item stays or goes as a whole, so one review may speak for it in every round.
+    again = rows["pair"].filter(rows["rival"]).is_first_distinct()
+    first = pl.repeat(True, rows.height, eager=True).scatter(rows["rival"].arg_true(), again)
+    left = rows.with_columns(first=first)
     rounds: list[int] = []
     before = -1
     while left.height != before:
@@ -240,12 +274,16 @@ def k_core(rows: pl.DataFrame, config: SplitConfig) -> Core:
 
 
 def _round(rows: pl.DataFrame, config: SplitConfig) -> pl.DataFrame:
-    fans = _support(rows["item"], rows.filter("first")["item"])
-    own = _support(rows["user"], newest_unique(rows.select("user", "pair", "saying", "rival"))["user"])
+    fans = _counts(rows["item"].filter(rows["first"]))
+    kept = _undisplaced(rows.lazy().filter("rival").select("user", "pair", "saying").collect())["user"]
+    # Users of whom nothing is kept there may have the highest codes.
+    own = _counts(rows["user"].filter(~rows["rival"]), kept, n=(rows["user"].max() or 0) + 1)
     most = config.max_user_reviews or rows.height
-    return rows.filter((fans >= config.min_item_users) & (own >= config.min_user_reviews) & (own <= most))
+    popular, active = fans >= config.min_item_users, (own >= config.min_user_reviews) & (own <= most)
+    return rows.filter(popular[rows["item"].to_numpy()] & active[rows["user"].to_numpy()])
 
 
-def _support(codes: pl.Series, supporters: pl.Series) -> np.ndarray:
-    """int64 (n,): how often each of ``codes`` stands among ``supporters``, where each stands at least once."""
-    return np.bincount(supporters.to_numpy())[codes.to_numpy()]
+def _counts(*codes: pl.Series, n: int = 0) -> np.ndarray:
+    """int64: how often each code occurs, for at least ``n`` codes."""
+    n = max([n, *(int(some.max() or 0) + 1 for some in codes)])
+    return np.sum([np.bincount(some.to_numpy(), minlength=n) for some in codes], axis=0, dtype=np.int64)

@@ -5,17 +5,27 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
-from hashlib import blake2b
+from hashlib import blake2b, file_digest
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
+import numpy as np
 import polars as pl
 import polars.exceptions as pl_errors
 
 from idiolect.config import build, read_json
 from idiolect.data.files import atomic_write
-from idiolect.data.kcore import eligible, k_core, newest_first, newest_unique, numbered, oldest_first, with_texts
+from idiolect.data.kcore import (
+    by_time,
+    k_core,
+    newest_unique,
+    numbered,
+    oldest_first,
+    rivals_newest_first,
+    with_texts,
+)
 from idiolect.data.readers import MemberRole
+from idiolect.data.scan import Corpus, FrameScan, ReviewScan, collapse_whitespace, read_corpus
 from idiolect.data.split_config import SplitConfig
 from idiolect.errors import ArtifactError, ConfigError, InputError, NotFoundError
 from idiolect.types import ReviewId, UserId
@@ -154,51 +164,63 @@ def _read_members(path: Path, *, digest: str) -> pl.DataFrame:
 
 
 def _digest(path: Path) -> str:
-    return blake2b(path.read_bytes(), digest_size=16).hexdigest()
+    with path.open("rb") as file:
+        return file_digest(file, lambda: blake2b(digest_size=16)).hexdigest()
 
 
 def _damaged(path: Path, why: object) -> ArtifactError:
     return ArtifactError(f"cannot use {str(path)!r}: {why}", hint="make the split again")
 
 
-class _Peered(NamedTuple):
-    profiles: pl.DataFrame
-    rounds: tuple[int, ...]
-    """Users before the first round and after each."""
-
-
-def make_split(reviews: pl.DataFrame, items: pl.DataFrame, config: SplitConfig) -> Split:
+def make_split(reviews: pl.DataFrame | ReviewScan, items: pl.DataFrame, config: SplitConfig) -> Split:
     """Filter, narrow to the k-core, de-duplicate, hold out, and keep profile items that have peers.
 
     Args:
-        reviews: Table of ``REVIEW_SCHEMA``; the order of its rows breaks what ties time leaves.
+        reviews: Table of ``REVIEW_SCHEMA``, in memory or read batch by batch (``data.scan``), with the same result; the
+            order of its rows breaks what ties time leaves.
         items: Table of ``ITEM_SCHEMA``; may be empty if ``config`` asks nothing of items.
         config: Thresholds.
 
     Raises:
         InputError: No user is left.
     """
-    fit = eligible(reviews, items, config)
-    core = k_core(newest_first(with_texts(numbered(fit), fit["text"])), config)
-    unique = newest_unique(with_texts(core.rows, collapse_whitespace(fit["text"][core.rows["place"]])))
-    assigned = _with_roles(unique, config)
-    peered = _with_peers(assigned.filter(role="profile"), core.rows["user"].n_unique(), config)
-    targets = assigned.filter(pl.col("role") != "profile", pl.col("user").is_in(peered.profiles["user"].implode()))
-    members = _by_user(pl.concat([peered.profiles, targets]), core.rows)
-    counts = SplitCounts(
-        reviews=reviews.height,
-        eligible=fit.height,
-        core_rounds=core.rounds,
-        core_items=core.rows["item"].n_unique(),
-        peer_rounds=peered.rounds,
-        users=members["user"].n_unique(),
-        undated=fit["timestamp"][members["place"]].null_count(),
-        **{role: members.filter(role=role).height for role in ROLES},
-    )
+    scan = FrameScan(reviews) if isinstance(reviews, pl.DataFrame) else reviews
+    corpus = read_corpus(scan, items, config)
+    members, found = _members(corpus, config)
+    counts = SplitCounts(reviews=corpus.read, eligible=corpus.height, **found)
     if not counts.users:
         raise InputError(f"no user is left: {_story(counts)}", hint=_remedy(counts, config))
-    named = fit.select("review_id", "user")[members["place"]].with_columns(members["role"])
-    return Split(members=named, config=config, counts=counts)
+    named = {
+        "review_id": corpus.take("review_id", members["place"]),
+        "user": corpus.user_names.gather(members["user"]),
+        "role": members["role"].cast(pl.String),
+    }
+    return Split(members=pl.DataFrame(named), config=config, counts=counts)
+
+
+def _members(corpus: Corpus, config: SplitConfig) -> tuple[pl.DataFrame, dict[str, Any]]:
+    """Place, user and role of the split's reviews, user by user and oldest first; and the counts."""
+    rows = with_texts(numbered(corpus.users, corpus.items), corpus.said, lambda at: corpus.take("text", at))
+    core = k_core(rivals_newest_first(rows, corpus.times), config)
+    del rows
+    rows = core.rows.sort("place")
+    appeared = rows.group_by("user").agg(appeared=pl.col("place").min())
+    core_items = rows["item"].n_unique()
+    rows = with_texts(
+        rows, corpus.collapsed.gather(rows["place"]), lambda at: collapse_whitespace(corpus.take("text", at))
+    )
+    assigned = _with_roles(newest_unique(rivals_newest_first(rows, corpus.times)), corpus.times, appeared, config)
+    del rows
+    members, peer_rounds = _with_peers(assigned, config)
+    counts = {
+        "core_rounds": core.rounds,
+        "core_items": core_items,
+        "peer_rounds": peer_rounds,
+        "users": members["user"].n_unique(),
+        "undated": corpus.times["timestamp"].gather(members["place"]).null_count(),
+        **{role: int((members["role"] == role).sum()) for role in ROLES},
+    }
+    return members, counts
 
 
 def split_as_published(reviews: pl.DataFrame, roles: Mapping[ReviewId, MemberRole], config: SplitConfig) -> Split:
@@ -239,45 +261,47 @@ _REQUIRED = ("require_title", "require_rating", "require_timestamp", "require_it
 _DESCRIBED = ("min_description_chars", "max_description_chars")
 
 
-def collapse_whitespace(texts: pl.Series) -> pl.Series:
-    """Each run of whitespace (in Python's sense) as one space, none at the ends.
+def _with_roles(unique: pl.DataFrame, times: pl.DataFrame, appeared: pl.DataFrame, config: SplitConfig) -> pl.DataFrame:
+    """``place``, ``user``, ``item`` and ``role`` (what is newest is tested).
 
-    The pattern leaves single spaces alone: in most texts it finds nothing, which is several times faster.
+    Users are in the order in which they appear in the table of the core, and each user's reviews oldest first; ties in
+    time keep the table's order.
     """
-    return texts.str.replace_all(r"[\s\x1c-\x1f]{2,}|[[\s\x1c-\x1f]--[ ]]", " ").str.strip_chars(" ")
+    rows = unique.select("place", "user", "item").sort("place")
+    first = rows.select("user").join(appeared, on="user", maintain_order="left")["appeared"]
+    rows = rows[by_time(times[rows["place"]], within=first)]
+    users = rows["user"].to_numpy()
+    ends = np.append(np.flatnonzero(users[1:] != users[:-1]), max(len(users) - 1, 0))
+    newer = np.repeat(ends, np.diff(ends, prepend=-1))[: len(users)] - np.arange(len(users))
+    bounds = np.cumsum([config.test, config.validation, config.train])
+    held = np.array(ROLES[::-1])[np.searchsorted(bounds, newer, side="right")]
+    return rows.with_columns(role=pl.Series(held, dtype=pl.Enum(ROLES)))
 
 
-def _with_roles(rows: pl.DataFrame, config: SplitConfig) -> pl.DataFrame:
-    """Oldest first, with ``moment`` (the place in that order) and ``role`` (what is newest is tested)."""
-    # Table order first: time order keeps it among ties.
-    rows = oldest_first(rows.sort("place")).select("place", "user", "item").with_row_index("moment")
-    newer = pl.int_range(pl.len()).reverse().over("user")
-    role = (
-        pl.when(newer < config.test)
-        .then(pl.lit("test"))
-        .when(newer < config.test + config.validation)
-        .then(pl.lit("validation"))
-        .when(newer < config.held_out)
-        .then(pl.lit("train"))
-        .otherwise(pl.lit("profile"))
-    )
-    return rows.with_columns(role=role)
+def _with_peers(assigned: pl.DataFrame, config: SplitConfig) -> tuple[pl.DataFrame, tuple[int, ...]]:
+    """Drop profile items of too few users and users of too few profile items, until no more users go.
 
-
-def _with_peers(profiles: pl.DataFrame, users: int, config: SplitConfig) -> _Peered:
-    """Drop profile items of too few users and users of too few profile items, until no more users go."""
-    rounds = [users]
+    Returns:
+        The rows that are left, and the number of users before the first round and after each.
+    """
+    profiles, others = assigned.filter(role="profile"), assigned["role"] != "profile"
+    rounds = [assigned["user"].n_unique()]
     while len(rounds) == 1 or rounds[-1] != rounds[-2]:
-        profiles = profiles.filter(pl.len().over("item") >= config.min_peers)
-        profiles = profiles.filter(pl.len().over("user") >= config.min_profile)
+        profiles = _frequent(profiles, "item", config.min_peers)
+        profiles = _frequent(profiles, "user", config.min_profile)
         rounds.append(profiles["user"].n_unique())
-    return _Peered(profiles, tuple(rounds))
+    left = np.zeros(int(assigned["user"].max() or 0) + 1, dtype=bool)
+    left[profiles["user"].to_numpy()] = True
+    kept = (others & pl.Series(left[assigned["user"].to_numpy()])) | assigned["place"].is_in(
+        profiles["place"].implode()
+    )
+    return assigned.filter(kept), tuple(rounds)
 
 
-def _by_user(members: pl.DataFrame, core: pl.DataFrame) -> pl.DataFrame:
-    """``members`` user by user, in the order in which the users appear in the table of the core."""
-    appeared = core.group_by("user").agg(appeared=pl.col("place").min())
-    return members.join(appeared, on="user").sort("appeared", "moment")
+def _frequent(rows: pl.DataFrame, column: str, at_least: int) -> pl.DataFrame:
+    """The rows whose code in a column occurs often enough."""
+    codes = rows[column].to_numpy()
+    return rows.filter((np.bincount(codes) >= at_least)[codes])
 
 
 def _remedy(counts: SplitCounts, config: SplitConfig) -> str:

@@ -14,7 +14,7 @@ from idiolect.data.split_config import SplitConfig
 from idiolect.errors import ConfigError, NotFoundError
 from idiolect.store.outputs import check_folder, claim_folder
 from idiolect.store.privacy import Pseudonyms, check_names, user_in
-from idiolect.store.sql import SqlStore
+from idiolect.store.sql import SqlStore, StoreScan, item_frame
 
 
 def split_store(
@@ -50,7 +50,8 @@ def split_store(
     with SqlStore(store, create=False) as database:
         check_folder(database, store, folder, "split")
         if rules.source is None:
-            made = make_split(database.review_frame(), database.item_frame(), rules)
+            with database.reading() as connection:
+                made = make_split(StoreScan(connection), item_frame(connection), rules)
         else:
             hashed = Pseudonyms.open(pseudonyms, create=False) if pseudonyms else None
             check_names(database, hashed)

@@ -45,6 +45,23 @@ def review_frame(connection: sa.Connection, *, with_seq: bool = False) -> pl.Dat
     return _frame(connection, query, pl.Schema({"seq": pl.Int64(), **REVIEW_SCHEMA}) if with_seq else REVIEW_SCHEMA)
 
 
+class StoreScan:
+    """A store's reviews, batch by batch, all of one commit (a ``data.scan.ReviewScan``).
+
+    Args:
+        connection: From ``SqlStore.reading``, open as long as the scan is used.
+    """
+
+    def __init__(self, connection: sa.Connection) -> None:
+        self._connection = connection
+
+    def batches(self, *columns: str) -> Iterator[pl.DataFrame]:
+        """The reviews in table order, with these columns of ``REVIEW_SCHEMA``."""
+        wanted = [_review.id if name == "review_id" else _review[name] for name in columns]
+        schema = pl.Schema({name: REVIEW_SCHEMA[name] for name in columns})
+        yield from _frames(self._connection, sa.select(*wanted).order_by(_review.seq), schema)
+
+
 def missing_frame(connection: sa.Connection, encoder: str, ids: Sequence[str] | None = None) -> pl.DataFrame:
     """Reviews (all, or those of ``ids``) without a vector of the encoder: seq, review_id, length (characters)."""
     vector, name = tables.vectors.c, tables.encoders.c
@@ -62,12 +79,16 @@ def missing_frame(connection: sa.Connection, encoder: str, ids: Sequence[str] | 
 def _frame(
     connection: sa.Connection, query: sa.Select, schema: pl.Schema, keys: Mapping[str, Any] | None = None
 ) -> pl.DataFrame:
-    parts = [schema.to_frame()]
+    return pl.concat([schema.to_frame(), *_frames(connection, query, schema, keys)])
+
+
+def _frames(
+    connection: sa.Connection, query: sa.Select, schema: pl.Schema, keys: Mapping[str, Any] | None = None
+) -> Iterator[pl.DataFrame]:
     result = connection.execution_options(stream_results=True).execute(query, keys)
     for rows in result.partitions(_BATCH):
         columns = zip(schema.items(), zip(*rows, strict=True), strict=True)
-        parts.append(pl.DataFrame([pl.Series(name, values, dtype) for (name, dtype), values in columns]))
-    return pl.concat(parts)
+        yield pl.DataFrame([pl.Series(name, values, dtype) for (name, dtype), values in columns])
 
 
 _log = logging.getLogger(__name__)
