@@ -1,5 +1,8 @@
 from __future__ import annotations
 
+import hashlib
+import json
+import re
 from collections import Counter
 
 import numpy as np
@@ -7,9 +10,16 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from idiolect.config import build, load, recipes
 from idiolect.errors import ConfigError
+from idiolect.llm.registry import SANDBOX_BACKBONE
+from idiolect.methods.base import PromptFormat, PromptMethod, Requirements
 from idiolect.prompts.rendering import render
 from idiolect.prompts.tokenization import PromptTokenizer
+from idiolect.sandbox.annotations import PlantedAnnotations
+from idiolect.sandbox.domain import WorldConfig
+from idiolect.sandbox.world import World
+from idiolect.training.config import PretrainConfig
 from idiolect.training.documents import DocumentConfig, documents, encoded_documents, tokenizer_texts
 from idiolect.types import Item, ItemId, Review, ReviewId, UserId
 
@@ -39,7 +49,7 @@ ITEMS = {ItemId(f"i{k}"): Item(id=ItemId(f"i{k}"), title=f"Thing {k}") for k in 
 
 def built(reviews, config=None, seed=0):
     found = documents(reviews, ITEMS, config or DocumentConfig(), np.random.default_rng(seed))
-    return [(document.template, document.context) for document in found]
+    return [(document.format, document.context) for document in found]
 
 
 @settings(max_examples=30, deadline=None)
@@ -155,7 +165,7 @@ def test_formats_with_a_profile_need_annotations():
 
 
 def test_a_profile_is_shown_above_the_review_to_write():
-    found = [document for document in drawn() if document.template in ("pag", "dpl", "drp")]
+    found = [document for document in drawn() if document.format in ("pag", "dpl", "drp")]
     assert found
     for document in found:
         profile, asked = shown(document).index("profile of u0"), shown(document).index("The review to write:")
@@ -163,7 +173,7 @@ def test_a_profile_is_shown_above_the_review_to_write():
 
 
 def test_a_summary_is_asked_for_and_never_given_away():
-    found = [document for document in drawn() if document.template == "summarize"]
+    found = [document for document in drawn() if document.format == "summarize"]
     assert all(document.answer == "[Summary]: profile of u0" for document in found)
     assert not any("profile of" in shown(document) for document in found)
     compared = [document for document in found if "difference of" in shown(document)]
@@ -175,9 +185,9 @@ def test_a_summary_is_asked_for_and_never_given_away():
 
 
 def test_words_stand_in_virtual_tokens_and_belong_to_the_review_beside_them():
-    found = [document for document in drawn(virtual_token_words=1.0) if document.template in ("dep", "pplug")]
+    found = [document for document in drawn(virtual_token_words=1.0) if document.format in ("dep", "pplug")]
     for document in found:
-        if document.template == "pplug":
+        if document.format == "pplug":
             assert "[words of u0]" in shown(document)
             assert [token.stream for token in document.prompt.virtual_tokens] == ["instruction"]
             continue
@@ -193,14 +203,14 @@ def test_without_words_virtual_tokens_stay_virtual_tokens():
     assert all(
         document.prompt.virtual_tokens
         for document in drawn(virtual_token_words=0.0)
-        if document.template in ("dep", "pplug")
+        if document.format in ("dep", "pplug")
     )
 
 
 def test_histories_can_be_left_out_beside_a_profile_and_their_text_beside_virtual_tokens():
     bare = [document for document in drawn(bare_share=1.0, textless_share=1.0)]
-    assert not any(document.context.entries for document in bare if document.template in ("pag", "dpl", "drp"))
-    assert not any("Text: " in shown(document) for document in bare if document.template == "dep")
+    assert not any(document.context.entries for document in bare if document.format in ("pag", "dpl", "drp"))
+    assert not any("Text: " in shown(document) for document in bare if document.format == "dep")
 
 
 def test_documents_show_no_more_past_reviews_than_asked():
@@ -210,6 +220,87 @@ def test_documents_show_no_more_past_reviews_than_asked():
     for document in made:
         text = "".join(message.text for message in document.prompt.messages)
         assert sum(f"written {entry.review.id} " in text for entry in document.context.entries) <= 2
-        if document.template == "dep":
+        if document.format == "dep":
             longest = max(longest, len({token.entry for token in document.prompt.virtual_tokens}))
     assert longest > 2
+
+
+def said(segment):
+    return segment if isinstance(segment, str) else f"<{segment.stream} {segment.entry}>"
+
+
+MADE = {
+    "digital_music": "6319f55066b83ccd",
+    "ratebeer": "04acc95c0ff4af59",
+    "real": "cbd608932e308c73",
+    "sandbox_1": "8708f9a595ba52f7",
+    "sandbox_2": "e41e1eded6c47f57",
+    "sandbox_3": "4ec5c36e63c0837d",
+    "sandbox_4": "a4ee80ecdfaf1ae1",
+    "sandbox_5": "32e3a0a9f5f58045",
+    "sandbox_6": "b5abcad3601142b2",
+    "sandbox_7": "239634c2000576c1",
+    "sandbox_8": "239634c2000576c1",
+}
+"""Digests of the documents of the shipped recipes, from when formats were a table by the methods' names."""
+
+
+@pytest.fixture(scope="module")
+def world():
+    return World(WorldConfig(seed=3, n_users=6, n_items=30))
+
+
+@pytest.mark.parametrize("recipe", MADE)
+def test_shipped_recipes_make_the_documents_that_the_shipped_backbones_read(world, recipe):
+    config = load(PretrainConfig, recipes() / f"{recipe}_backbone.yaml").documents
+    items = {item.id: item for item in world.items()}
+    made, rng = hashlib.sha256(), np.random.default_rng(5)
+    for one in documents(list(world.reviews()), items, config, rng, PlantedAnnotations(world.truth)):
+        parts = [said(part) for message in one.prompt.messages for block in message.blocks for part in block.segments]
+        made.update(json.dumps([*parts, one.answer]).encode())
+    assert made.hexdigest()[:16] == MADE[recipe]
+
+
+@pytest.mark.parametrize("part", range(1, 9))
+def test_the_record_of_a_shipped_backbone_is_its_recipe(part):
+    """Under the settings' names of today, so that the backbone's folder opens and its record says what was done."""
+    record = SANDBOX_BACKBONE / ("pretrain.json" if part == 8 else f"pretrain_part_{part}.json")
+    if not record.is_file():
+        pytest.skip("the sandbox backbone is not in this checkout")
+    recorded = build(PretrainConfig, json.loads(record.read_text())["recipe"])
+    assert recorded == load(PretrainConfig, recipes() / f"sandbox_{part}_backbone.yaml")
+
+
+class Similar(PromptMethod):
+    """A method of one's own."""
+
+    name = "similar"
+    requires = Requirements(format=PromptFormat(template="mine", history="required"))
+
+    def render(self, context):
+        return render("mine", context, self.prompt)
+
+
+class Undeclared(Similar):
+    requires = Requirements()
+
+
+def test_a_method_of_ones_own_is_read_in_its_own_words(tmp_path):
+    for part in ("system", "head", "tail"):
+        (tmp_path / "mine").mkdir(exist_ok=True)
+        (tmp_path / "mine" / f"{part}.jinja").write_text(f"Words of my own, {part}.\n")
+    (tmp_path / "mine" / "entry.jinja").write_text("Before: {{ entry.review.text }}\n")
+    config = DocumentConfig(shares={f"{__name__}:Similar": 1.0}, templates=tmp_path)
+    found = list(documents(corpus(), ITEMS, config, np.random.default_rng(0)))
+    own = [document for document in found if document.format != "nonpersonalized"]
+    assert len(own) == len(found) - 3  # first reviews have no history
+    for document in own:
+        assert "Words of my own" in shown(document)
+        assert all(f"Before: {entry.review.text}" in shown(document) for entry in document.context.entries)
+
+
+def test_an_unknown_format_and_a_method_without_one_are_refused():
+    for name, complaint in (("rga", "did you mean 'rag'"), (f"{__name__}:Undeclared", "declares no prompts")):
+        with pytest.raises(ConfigError, match=re.escape(complaint)) as raised:
+            list(documents(corpus(), ITEMS, DocumentConfig(shares={name: 1.0}), np.random.default_rng(0)))
+        assert raised.value.hint

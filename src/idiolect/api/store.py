@@ -25,7 +25,6 @@ if TYPE_CHECKING:
     from idiolect.store.parquet import ImportReport
 
 _REVIEW_FIELDS = ("user", "item", "text", "rating", "title", "timestamp", "review_id", "order", "category")
-_ITEM_FIELDS = ("item", "title", "description", "category")
 
 
 class Store:

@@ -40,7 +40,7 @@ def pretrain(
         truth: Ground truth of a sandbox world, for the prompt formats that show a user's profile.
         annotate: Describe users and reviews from the measures of style, for these formats (English).
         config: YAML file of settings.
-        set: A setting as name=value (size=9m, epochs=2); may be repeated.
+        set: A setting as name=value (size=9m, max_steps=2000); may be repeated.
         json: Print one JSON object.
         quiet: Show no progress.
     """

@@ -27,6 +27,7 @@ from idiolect.errors import InputError
 from idiolect.evaluation.render import to_markdown
 from idiolect.evaluation.runner import run_evaluate
 from idiolect.evaluation.scoring import Evaluation
+from idiolect.methods.base import ADAPTER_METHOD, BASELINE, UNPERSONALIZED, requirements
 from idiolect.pipeline import results
 from idiolect.pipeline.commands import pretrain_backbone, run_fit
 from idiolect.store.embedding import embed_store
@@ -42,7 +43,7 @@ from idiolect.version import __version__
 Say = Callable[[str], None]
 PAGE = "real.md"
 PASSES = ("without text", "with text")
-"""DEP's prompts: soft prompts alone; soft prompts and the text of past reviews."""
+"""Prompts of the method with an adapter: soft prompts alone; soft prompts and the text of past reviews."""
 
 _FILTERS = tuple(
     {"min_user_reviews": reviews, "min_item_users": users, "min_text_chars": chars, "min_profile": profile}
@@ -245,7 +246,7 @@ def run_real(
     initial: Path | None = None
     for number, (name, steps) in enumerate(zip(PASSES, config.steps, strict=True), start=4):
         adapter = folder / f"adapter {name}".replace(" ", "-")
-        say(f"{number}/6  fitting and evaluating DEP {name} of past reviews")
+        say(f"{number}/6  fitting and evaluating {requirements(ADAPTER_METHOD).title} {name} of past reviews")
         changes = _settings(config, sizes, folder / "backbone", with_text=name == PASSES[1], steps=steps)
         run_fit(store, split, adapter, changes=changes, initial=initial, progress=progress)
         out = folder / f"results {name}".replace(" ", "-")
@@ -278,8 +279,8 @@ def _is_english(store: str) -> bool:
 
 
 _SHARES: Mapping[bool, Mapping[str, float]] = {
-    False: {"nonpersonalized": 0.15, "rag": 0.35, "dep": 0.5},
-    True: {"nonpersonalized": 0.12, "rag": 0.3, "dep": 0.46, "drp": 0.04, "primer_words": 0.08},
+    False: {UNPERSONALIZED: 0.15, BASELINE: 0.35, ADAPTER_METHOD: 0.5},
+    True: {UNPERSONALIZED: 0.12, BASELINE: 0.3, ADAPTER_METHOD: 0.46, "drp": 0.04, "primer_words": 0.08},
 }
 """Formats of the backbone's documents, without and with descriptions of style."""
 
@@ -338,7 +339,7 @@ def _page(
     """The study as Markdown: verdicts first, then tables, then what was chosen."""
     lines = [f"# Study on {facts['corpus']}", ""]
     for name, found in evaluations.items():
-        lines += [f"## DEP {name} of past reviews", ""]
+        lines += [f"## {requirements(ADAPTER_METHOD).title} {name} of past reviews", ""]
         lines += [f"- {verdict.sentence}" for verdict in found.verdicts]
         lines += [f"- {sentence}" for sentence in [_against_baseline(found)] if sentence]
         lines += ["", to_markdown(found.methods), ""]
@@ -360,13 +361,14 @@ def _page(
 
 
 def _against_baseline(found: Evaluation) -> str:
-    """How much DEP gains over RAG, in nats per review; empty without likelihoods."""
+    """How much the soft prompts gain over the baseline, in nats per review; empty without likelihoods."""
     names = [column.name for column in found.methods.columns]
     if "nll" not in names:
         return ""
     rows = {row.condition: row.cells[names.index("nll")] for row in found.methods.rows}
-    cell = rows.get(ConditionId("dep"))
+    cell = rows.get(ConditionId(ADAPTER_METHOD))
     if cell is None or cell.versus is None:
         return ""
     versus = cell.versus
-    return f"DEP against RAG: {-versus.difference:+.2f} nats per review [{-versus.high:.2f}, {-versus.low:.2f}]"
+    ours, other = requirements(ADAPTER_METHOD).title, requirements(BASELINE).title
+    return f"{ours} against {other}: {-versus.difference:+.2f} nats per review [{-versus.high:.2f}, {-versus.low:.2f}]"

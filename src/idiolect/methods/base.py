@@ -46,6 +46,26 @@ Control = Literal["wrong user", "another user's vectors", "no adapter"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class PromptFormat:
+    """What a method's prompts look like, for documents that a backbone is pretrained on (``training.documents``).
+
+    Example:
+        >>> PromptFormat(template="rag", history="required").profile is None
+        True
+    """
+
+    template: str
+    """Template folder (``prompts.rendering``)."""
+    history: Literal["optional", "never", "required"] = "optional"
+    """Whether past reviews are shown."""
+    profile: Literal["user", "text"] | None = None
+    """Whether the template takes a ``profile`` in words: of the user, or (with ``words``) of the very text to write.
+    Such a profile comes from annotations of the users."""
+    textless: bool = False
+    """May show virtual tokens without the text of past reviews, and in the grouped layout."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Requirements:
     """What a method needs, declared once as its class attribute ``requires``.
 
@@ -77,6 +97,8 @@ class Requirements:
     """Features that the language model must support, for instance ``soft``."""
     controls: tuple[Control, ...] = ("wrong user",)
     """Negative controls, in the order of the table."""
+    format: PromptFormat | None = None
+    """Its prompts in pretraining, which reads them by the method's name; None: no backbone is pretrained on them."""
 
     @property
     def analysis_roles(self) -> frozenset[RoleName]:

@@ -10,7 +10,7 @@ from typing import ClassVar
 import numpy as np
 
 from idiolect.context import Context
-from idiolect.methods.base import Requirements
+from idiolect.methods.base import PromptFormat, Requirements
 from idiolect.methods.soft_prompt import SoftPromptMethod
 from idiolect.prompts.rendering import render
 from idiolect.softprompt.config import VectorInputs, stream_ids
@@ -33,6 +33,7 @@ class DEP(SoftPromptMethod):
         adapter="dep",
         llm=frozenset({"soft"}),
         controls=("another user's vectors", "wrong user", "no adapter"),
+        format=PromptFormat(template="dep", history="required", textless=True),
     )
 
     def render(self, context: Context) -> Prompt:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import ClassVar
 
-from idiolect.methods.base import Requirements
+from idiolect.methods.base import PromptFormat, Requirements
 from idiolect.methods.comparing import ComparingMethod
 from idiolect.methods.peer_comparison import Dimensions
 from idiolect.methods.stages import ProfileState
@@ -25,6 +25,7 @@ class DPL(ComparingMethod):
         peers=True,
         measures=True,
         roles=frozenset({"extractor", "summarizer", "generator"}),
+        format=PromptFormat(template="dpl", profile="user"),
     )
     template: ClassVar[str] = "dpl"
     usual_dimensions: ClassVar[Dimensions] = "fixed"

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import ClassVar
 
-from idiolect.methods.base import Requirements
+from idiolect.methods.base import PromptFormat, Requirements
 from idiolect.methods.comparing import ComparingMethod
 from idiolect.methods.peer_comparison import Dimensions
 from idiolect.methods.stages import ProfileState
@@ -24,6 +24,7 @@ class DRP(ComparingMethod):
         peers=True,
         measures=True,
         roles=frozenset({"extractor", "validator", "summarizer", "generator"}),
+        format=PromptFormat(template="drp", profile="user"),
     )
     template: ClassVar[str] = "drp"
     usual_dimensions: ClassVar[Dimensions] = "auto"

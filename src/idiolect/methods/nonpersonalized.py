@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from idiolect.context import Context
-from idiolect.methods.base import PromptMethod, Requirements
+from idiolect.methods.base import PromptFormat, PromptMethod, Requirements
 from idiolect.prompts.rendering import render
 from idiolect.types import Prompt
 
@@ -14,7 +14,13 @@ class NonPersonalized(PromptMethod):
     """A review of the item for an unknown user. Arguments are those of ``PromptMethod``."""
 
     name = "nonpersonalized"
-    requires: Requirements = Requirements(title="Non-Perso", reads="nothing", history=False, controls=())
+    requires: Requirements = Requirements(
+        title="Non-Perso",
+        reads="nothing",
+        history=False,
+        controls=(),
+        format=PromptFormat(template="nonpersonalized", history="never"),
+    )
 
     def choose(self, context: Context) -> Context:
         """The item alone."""

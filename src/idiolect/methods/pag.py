@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import ClassVar, Self
 
 from idiolect.difference.claims.stylometric import Norms
-from idiolect.methods.base import Contexts, Requirements, Resources
+from idiolect.methods.base import Contexts, PromptFormat, Requirements, Resources
 from idiolect.methods.comparing import StageConfig, history_summary
 from idiolect.methods.corrections import Corrections, corrected
 from idiolect.methods.roles import Roles
@@ -36,6 +36,7 @@ class PAG:
         reads="past reviews, a summary",
         measures=True,
         roles=frozenset({"summarizer", "generator"}),
+        format=PromptFormat(template="pag", profile="user"),
     )
     template: ClassVar[str] = "pag"
     """Template of the generator's prompt, and the method's own name."""

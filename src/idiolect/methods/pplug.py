@@ -10,7 +10,7 @@ import numpy as np
 
 from idiolect.context import Context
 from idiolect.errors import ConfigError
-from idiolect.methods.base import Requirements
+from idiolect.methods.base import PromptFormat, Requirements
 from idiolect.methods.soft_prompt import SoftPromptMethod
 from idiolect.prompts.rendering import render
 from idiolect.softprompt.config import USER_STREAMS, UserInputs, stream_ids
@@ -36,6 +36,7 @@ class PPlug(SoftPromptMethod):
         adapter="pplug",
         llm=frozenset({"soft"}),
         controls=("another user's vectors", "wrong user"),
+        format=PromptFormat(template="pplug", history="never"),
     )
 
     def __init__(self, *args: Any, **options: Any) -> None:

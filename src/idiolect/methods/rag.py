@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from idiolect.context import Context
-from idiolect.methods.base import PromptMethod, Requirements
+from idiolect.methods.base import PromptFormat, PromptMethod, Requirements
 from idiolect.prompts.rendering import render
 from idiolect.types import Prompt
 
@@ -12,7 +12,9 @@ class RAG(PromptMethod):
     """Retrieve, prepend, write. Arguments are those of ``PromptMethod``."""
 
     name = "rag"
-    requires: Requirements = Requirements(title="RAG", reads="past reviews")
+    requires: Requirements = Requirements(
+        title="RAG", reads="past reviews", format=PromptFormat(template="rag", history="required")
+    )
 
     def render(self, context: Context) -> Prompt:
         """See ``PromptMethod.render``."""

@@ -1,9 +1,10 @@
 """Reviews to pretraining documents: the library's own prompts, each followed by the text it asks for.
 
-A backbone that is to be steered by prompts must have read such prompts. Every review becomes one document an epoch, in
-a method's format drawn at random, with a random number of the same user's earlier reviews as history. With
-annotations of users (a sandbox world's ground truth), the formats with a profile are used too, and words replace
-virtual tokens, so that a backbone learns to follow what is in their place.
+A backbone that is to be steered by prompts must have read such prompts. Every review becomes one document, in a format
+drawn at random, with a random number of the same user's earlier reviews as history. A method declares its format
+(``Requirements.format``), so a method of your own is read like the built-in ones. With annotations of users (a sandbox
+world's ground truth), the formats with a profile are used too, and words replace virtual tokens, so that a backbone
+learns to follow what is in their place.
 """
 
 from __future__ import annotations
@@ -11,8 +12,9 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import groupby
+from pathlib import Path
 from types import MappingProxyType
-from typing import Literal, NamedTuple, Protocol
+from typing import NamedTuple, Protocol
 
 import numpy as np
 from pydantic import Field
@@ -20,44 +22,49 @@ from pydantic import Field
 from idiolect.config import Config
 from idiolect.context import NO_VECTOR, Context, Entry
 from idiolect.errors import ConfigError
-from idiolect.methods.base import UNPERSONALIZED
+from idiolect.methods.base import (
+    ADAPTER_METHOD,
+    BASELINE,
+    METHODS,
+    UNPERSONALIZED,
+    PromptFormat,
+    requirements,
+)
 from idiolect.prompts.rendering import PromptConfig, render
 from idiolect.prompts.tokenization import PromptTokenizer
+from idiolect.registry import is_path, suggest
 from idiolect.types import Item, ItemId, Prompt, Review, Sample, Segment, VirtualToken
 
+SUMMARY = "summarize"
+"""The summarizer's question; its answer is a profile, not a review."""
 
-class DocumentFormat(NamedTuple):
-    """What documents in one prompt template need and may leave out."""
-
-    annotated: bool = False
-    """Needs annotations of users."""
-    history: Literal["optional", "never", "required"] = "optional"
-    """Whether past reviews are shown."""
-    primer: bool = False
-    """Says how the very review that is asked for is written. A small model learns to use its prompt late, and earlier
-    the shorter the prompt is."""
-    textless: bool = False
-    """May show virtual tokens without the text of past reviews, and in the grouped layout."""
-
-
-FORMATS: Mapping[str, DocumentFormat] = MappingProxyType(
+OTHER_FORMATS: Mapping[str, PromptFormat] = MappingProxyType(
     {
-        "primer_words": DocumentFormat(annotated=True, history="never", primer=True),
-        "primer_profile": DocumentFormat(annotated=True, history="never", primer=True),
-        "primer_item": DocumentFormat(history="never"),
-        "primer_user": DocumentFormat(annotated=True, history="never"),
-        "nonpersonalized": DocumentFormat(history="never"),
-        "rag": DocumentFormat(history="required"),
-        "pag": DocumentFormat(annotated=True),
-        "dpl": DocumentFormat(annotated=True),
-        "drp": DocumentFormat(annotated=True),
-        "summarize": DocumentFormat(annotated=True, history="required"),
-        "dep": DocumentFormat(history="required", textless=True),
-        "pplug": DocumentFormat(history="never"),
+        "primer_words": PromptFormat(template="primer_words", history="never", profile="text"),
+        "primer_profile": PromptFormat(template="primer_profile", history="never", profile="text"),
+        "primer_item": PromptFormat(template="primer_item", history="never"),
+        "primer_user": PromptFormat(template="primer_user", history="never", profile="user"),
+        SUMMARY: PromptFormat(template=SUMMARY, history="required", profile="user"),
     }
 )
-"""By prompt template. The ``primer_*`` templates belong to no method: they are short prompts about the review itself
-(``words``, ``profile``), its item, or its item and user."""
+"""Formats that belong to no method. Primers are short prompts about the review itself, its item, or its item and user:
+a small model learns to use its prompt late, and earlier the shorter the prompt is."""
+
+
+def prompt_format(name: str) -> PromptFormat:
+    """The format called ``name``: one of ``OTHER_FORMATS``, or a method's.
+
+    Raises:
+        ConfigError: There is no such method, or it declares no format.
+    """
+    if found := OTHER_FORMATS.get(name):
+        return found
+    if name not in METHODS and not is_path(name):
+        raise ConfigError(f"unknown prompt format {name!r}", hint=suggest(name, [*OTHER_FORMATS, *METHODS]))
+    found = requirements(name).format
+    if found is None:
+        raise ConfigError(f"{name} declares no prompts for pretraining", hint="give its requires a format")
+    return found
 
 
 class Annotations(Protocol):
@@ -92,22 +99,25 @@ class Annotations(Protocol):
 class DocumentConfig(Config):
     """The mixture of formats."""
 
-    shares: dict[str, float] = Field(default={"nonpersonalized": 0.2, "rag": 0.5, "dep": 0.3}, min_length=1)
-    """Share of each prompt template; they are normalised. Some need annotations (``FORMATS``)."""
+    shares: dict[str, float] = Field(default={UNPERSONALIZED: 0.2, BASELINE: 0.5, ADAPTER_METHOD: 0.3}, min_length=1)
+    """Share of each method's prompts, by the method's name (``module:Class`` for one of your own), or of a format of
+    ``training.documents.OTHER_FORMATS``; they are normalised. Formats with a profile need annotations."""
     max_history: int = 8
     """History entries are drawn uniformly from 0 (1 where the format needs one) to this many."""
     max_shown: int | None = Field(default=None, ge=0)
     """Past reviews that a document shows (``prompt.max_shown``)."""
     bare_share: float = Field(default=0.75, ge=0, le=1)
-    """Share of the ``pag``, ``dpl`` and ``drp`` documents without any history in addition to the profile."""
+    """Share of documents without any history, in formats that need none (those with a profile)."""
     textless_share: float = Field(default=0.0, ge=0, le=1)
-    """Share of the ``dep`` documents without the text of past reviews."""
+    """Share of documents without the text of past reviews, in formats with a virtual token per review."""
     grouped_share: float = Field(default=0.0, ge=0, le=1)
-    """Share of the ``dep`` documents in the grouped layout (``prompt.layout``)."""
+    """Share of documents in the grouped layout (``prompt.layout``), in formats with a virtual token per review."""
     virtual_token_words: float = Field(default=0.7, ge=0, le=1)
     """Share of the documents with virtual tokens in which words replace them, if there are annotations."""
     description_chars: int = Field(default=1000, ge=0)
     """Longest item description (``prompt.description_chars``)."""
+    templates: Path | None = None
+    """Folder of template folders, for wording of your own (``prompt.templates``); None: the shipped ones."""
 
 
 class EncodedDocument(NamedTuple):
@@ -123,7 +133,8 @@ class EncodedDocument(NamedTuple):
 class Document:
     """A document before it is tokenized."""
 
-    template: str
+    format: str
+    """As ``DocumentConfig.shares`` names it."""
     context: Context
     prompt: Prompt
     answer: str
@@ -146,9 +157,10 @@ def documents(
         annotations: On the users and reviews.
 
     Raises:
-        ConfigError: A format needs annotations, and there are none.
+        ConfigError: A format is unknown, or needs annotations and there are none.
     """
-    if annotations is None and (missing := sorted(name for name in config.shares if _format(name).annotated)):
+    formats = {name: prompt_format(name) for name in (UNPERSONALIZED, *config.shares)}
+    if annotations is None and (missing := sorted(name for name in config.shares if formats[name].profile)):
         raise ConfigError(
             f"{', '.join(missing)}: users have no annotations", hint="pass truth=FILE, or leave these formats"
         )
@@ -157,15 +169,17 @@ def documents(
     ordered = sorted(reviews, key=lambda review: (review.user, review.moment))
     for _, group in groupby(ordered, key=lambda review: review.user):
         profile = list(group)
-        formats = rng.choice(len(names), size=len(profile), p=weights / weights.sum())
+        drawn = rng.choice(len(names), size=len(profile), p=weights / weights.sum())
         for position, review in enumerate(profile):
-            template = names[formats[position]]
-            if position == 0 and _format(template).history == "required":  # a first review has no history
-                template = UNPERSONALIZED
-            wanted = _history_length(template, config, rng)
+            name = names[drawn[position]]
+            if position == 0 and formats[name].history == "required":  # a first review has no history
+                name = UNPERSONALIZED
+            wanted = _history_length(formats[name], config, rng)
             window = profile[max(0, position - wanted) : position][::-1]
             history = [past for past in window if past.moment < review.moment]
-            yield _document(template, _context(review, history, items), config, rng, annotations)
+            context = _context(review, history, items)
+            prompt, answer = _prompt_and_answer(formats[name], context, config, rng, annotations)
+            yield Document(name, context, prompt, answer)
 
 
 def encoded_documents(
@@ -200,29 +214,27 @@ def tokenizer_texts(
         yield "\n".join(message.text for message in document.prompt.messages) + document.answer
 
 
-def _format(template: str) -> DocumentFormat:
-    return FORMATS.get(template, DocumentFormat())
-
-
-def _history_length(template: str, config: DocumentConfig, rng: np.random.Generator) -> int:
-    history = _format(template).history
-    if history == "never":
+def _history_length(form: PromptFormat, config: DocumentConfig, rng: np.random.Generator) -> int:
+    if form.history == "never":
         return 0
-    if history == "required":
+    if form.history == "required":
         return int(rng.integers(1, config.max_history + 1))
     return 0 if rng.random() < config.bare_share else int(rng.integers(1, config.max_history + 1))
 
 
-def _document(
-    template: str, context: Context, config: DocumentConfig, rng: np.random.Generator, annotations: Annotations | None
-) -> Document:
-    form = _format(template)
+def _prompt_and_answer(
+    form: PromptFormat,
+    context: Context,
+    config: DocumentConfig,
+    rng: np.random.Generator,
+    annotations: Annotations | None,
+) -> tuple[Prompt, str]:
     sample, answer, values = context.sample, context.sample.reference or "", {}
-    if annotations is not None and form.primer:
+    if annotations is not None and form.profile == "text":
         values["profile"], values["words"] = annotations.primer(sample.target or "", rng)
-    elif annotations is not None and form.annotated:
+    elif annotations is not None and form.profile == "user":
         values["profile"] = annotations.profile(sample.user, rng)
-    if annotations is not None and template == "summarize":
+    if annotations is not None and form.template == SUMMARY:
         answer = f"[Summary]: {values['profile']}"
         past = [entry.review for entry in context.entries] if rng.random() < 0.5 else []
         values["compared"] = [
@@ -236,11 +248,12 @@ def _document(
         layout="grouped" if grouped else "interleaved",
         max_shown=config.max_shown,
         description_chars=config.description_chars,
+        templates=config.templates,
     )
-    prompt = render(template, context, shown, **values)
+    prompt = render(form.template, context, shown, **values)
     if annotations is not None and prompt.virtual_tokens and rng.random() < config.virtual_token_words:
         prompt = _with_words(prompt, context, annotations, rng)
-    return Document(template, context, prompt, answer)
+    return prompt, answer
 
 
 def _with_words(prompt: Prompt, context: Context, annotations: Annotations, rng: np.random.Generator) -> Prompt:

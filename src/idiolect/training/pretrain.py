@@ -24,6 +24,8 @@ from torch.utils.data import Dataset
 from idiolect.config import upgraded
 from idiolect.encoders import disable_progress_bars, folder_digest
 from idiolect.errors import ConfigError, InputError, NotFoundError, require
+from idiolect.prompts.rendering import PromptConfig
+from idiolect.prompts.rendering import digest as templates_digest
 from idiolect.prompts.tokenization import PromptTokenizer
 from idiolect.training.config import (
     MAX_GRAD_NORM,
@@ -313,6 +315,8 @@ def _wanted(
         wanted["notes"] = annotations.digest  # the name in existing records
     if config.initial is not None:
         wanted["initial"] = folder_digest(_existing(config.initial))
+    if config.documents.templates is not None:
+        wanted["templates"] = templates_digest(PromptConfig(templates=config.documents.templates))
     return wanted
 
 
