@@ -66,11 +66,20 @@ def arithmetic(vectors: np.ndarray, sizes: np.ndarray, rows_per_block: int) -> n
     return found
 
 
-def in_turn(repeats: int, calls: dict[str, Callable[[], object]]) -> dict[str, list[float]]:
-    """Processor seconds of each call, several times; the calls take turns, so that a busy moment hits all of them."""
+def in_turn(
+    repeats: int, calls: dict[str, Callable[[], object]], before: Callable[[], object] = lambda: None
+) -> dict[str, list[float]]:
+    """Processor seconds of each call, several times; the calls take turns, so that a busy moment hits all of them.
+
+    Args:
+        repeats: Turns.
+        calls: By name.
+        before: Called before each of them, outside its time.
+    """
     seconds: dict[str, list[float]] = {name: [] for name in calls}
     for _ in range(repeats):
         for name, call in calls.items():
+            before()
             start = time.process_time()
             call()
             seconds[name].append(time.process_time() - start)

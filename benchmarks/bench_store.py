@@ -1,10 +1,9 @@
-"""The store against plain sqlite3, and one user's reads on a live store and on a snapshot.
+"""One user's reads on a live store and on a snapshot. ``bench_ingest.py`` compares ingest with plain sqlite3.
 
     python benchmarks/bench_store.py [--reviews 1000000] [--dim 384] [--calls 1000]
 
 Prints one JSON object; durations are [wall, processor] seconds, for the second does not depend on what else the machine
-does. ``plain`` writes the same reviews and vectors with the sqlite3 module alone: no check of what is stored, no
-digest, no sums. A read is what one sample needs: the profile, the vectors of its last eight reviews, and the peer sums
+does. A read is what one sample needs: the profile, the vectors of its last eight reviews, and the peer sums
 of their items.
 """
 
@@ -12,11 +11,9 @@ from __future__ import annotations
 
 import argparse
 import json
-import sqlite3
 import tempfile
 import time
 from collections.abc import Callable, Iterator
-from contextlib import closing
 from pathlib import Path
 
 import numpy as np
@@ -30,12 +27,6 @@ from idiolect.types import ItemId, Review, ReviewId, UserId
 ENCODER = "random"
 BLOCK = 100_000
 TEXT = "The first half drags, but the strings at the end are worth every minute of it. " * 5
-PLAIN = """
-    CREATE TABLE reviews (id TEXT PRIMARY KEY, user TEXT, item TEXT, text TEXT, timestamp INTEGER);
-    CREATE TABLE vectors (id TEXT PRIMARY KEY, vector BLOB);
-    CREATE INDEX by_user ON reviews (user, item);
-    CREATE INDEX by_item ON reviews (item);
-"""
 
 
 def reviews(n: int) -> Iterator[Review]:
@@ -69,22 +60,6 @@ class Stopwatch:
         """Both, in this order."""
         now = time.perf_counter(), time.process_time()
         return [round(after - before, 2) for after, before in zip(now, self._started, strict=True)]
-
-
-def plain(path: Path, n: int, dim: int) -> list[float]:
-    """Seconds to write the same with sqlite3 alone."""
-    blocks = list(vectors(n, dim))
-    rows = [(r.id, r.user, r.item, r.text, r.timestamp) for r in reviews(n)]
-    watch = Stopwatch()
-    with closing(sqlite3.connect(path)) as connection:
-        connection.execute("PRAGMA journal_mode = WAL")
-        connection.executescript(PLAIN)
-        connection.executemany("INSERT INTO reviews VALUES (?, ?, ?, ?, ?)", rows)
-        connection.commit()
-        for ids, block in blocks:
-            connection.executemany("INSERT INTO vectors VALUES (?, ?)", zip(ids, map(bytes, block), strict=True))
-            connection.commit()
-    return watch.read()
 
 
 def ingest(store: SqlStore, n: int, dim: int) -> dict[str, list[float]]:
@@ -125,8 +100,7 @@ def live_add(store: SqlStore, user: UserId, dim: int) -> None:
 
 def measure(n: int, dim: int, calls: int, folder: Path) -> dict[str, object]:
     """Everything, once, in ``folder``."""
-    result: dict[str, object] = {"reviews": n, "dim": dim, "plain_sqlite3_s": plain(folder / "plain.db", n, dim)}
-    (folder / "plain.db").unlink()
+    result: dict[str, object] = {"reviews": n, "dim": dim}
     with SqlStore(folder / "store.db") as store:
         result |= ingest(store, n, dim)
         result["file_mb"] = sum(path.stat().st_size for path in folder.iterdir()) / 1e6

@@ -101,6 +101,9 @@ class _TwiceError(ValueError):
     """An object holds one key twice, with different values."""
 
 
+_LINE_ENDS = frozenset(["", "\n", "\r\n"])
+
+
 class _Decoder(json.JSONDecoder):
     """A JSON decoder that notes whether an object holds one key twice, with different values."""
 
@@ -115,7 +118,12 @@ class _Decoder(json.JSONDecoder):
             _TwiceError: It holds an object with one key twice.
         """
         self.twice = False
-        value = self.decode(text)
+        try:  # what ``decode`` does, without looking for blanks where there are none
+            value, end = self.scan_once(text, 0)
+        except StopIteration:
+            value, end = None, -1
+        if end < 0 or text[end:] not in _LINE_ENDS:
+            value = self.decode(text)
         if self.twice:
             raise _TwiceError(TWICE)
         return value

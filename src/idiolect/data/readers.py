@@ -126,18 +126,25 @@ class RecordFile(Generic[T]):
         """
         self._read, self._rejected, self._suspicious, self._stopped = 0, Counter(), Counter(), False
         self._lost = {}
+        gone: list[tuple[str, str]] = []
+
+        def lost(field: str, reason: str) -> None:
+            gone.append((field, reason))
+
         for part in self.parts:
             for row in self._counted(part):
                 place, self._read = self._read, self._read + 1
-                gone: list[tuple[str, str]] = []
                 try:
-                    record = part.record(row, place, lambda field, reason, gone=gone: gone.append((field, reason)))
+                    record = part.record(row, place, lost)
                 except UnusableRow as unusable:
+                    gone.clear()
                     self._reject(part, row, unusable.reason)
                     if self._stopped:
                         return
                 else:
-                    self._note(gone, part, row)
+                    if gone:
+                        self._note(gone, part, row)
+                        gone.clear()
                     if _holds_controls(record):
                         self._suspicious[CONTROLS] += 1
                     yield record
@@ -213,8 +220,11 @@ class RecordFile(Generic[T]):
 
 def _holds_controls(record: object) -> bool:
     """Whether a text of a review or item holds U+0080 to U+009F: the quotes and dashes of CP1252, read as Latin-1."""
-    texts = (getattr(record, name, "") for name in ("text", "title", "description"))
-    return any(not text.isascii() and _CONTROLS.search(text) for text in texts)
+    for name in ("text", "title", "description"):
+        text = getattr(record, name, "")
+        if not text.isascii() and _CONTROLS.search(text):
+            return True
+    return False
 
 
 def _start(raw: object) -> str:

@@ -16,6 +16,7 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from decimal import Decimal
 from fractions import Fraction
+from functools import partial
 from hashlib import blake2b
 from numbers import Integral
 from typing import Any, Protocol, TypeVar
@@ -165,6 +166,8 @@ _MAX_RATING = 100
 
 def parse_text(value: Any, field: str) -> str:
     """A string, ``""`` for null; without NUL bytes (databases cut there) or lone surrogates (not UTF-8)."""
+    if _is_plain(value):
+        return value
     if value is None:
         return ""
     if isinstance(value, bytes):
@@ -185,7 +188,7 @@ def parse_text(value: Any, field: str) -> str:
 
 def parse_required(value: Any, field: str) -> str:
     """A non-empty string, unchanged; ``nan``, as a number or a string, counts as empty."""
-    text = "" if _is_nan(value) else parse_text(value, field)
+    text = value if _is_plain(value) else "" if _is_nan(value) else parse_text(value, field)
     if not text or text.isspace() or text in _NOTHING_SAID:
         raise UnusableRow(f"missing {field}")
     return text
@@ -227,6 +230,10 @@ def parse_id(value: Any, field: str) -> str:
         UnusableRow: It is missing (blank, ``nan``, ``None``, ``null``), no id, too long, or a number that has lost
             digits: from 2**53 on a float represents several integers.
     """
+    if _is_plain(value):
+        text = value.strip()
+        if text and len(text) <= MAX_ID and "+" not in text and text not in _NO_ID:
+            return text
     if not isinstance(value, str):
         if _is_nan(value):
             raise UnusableRow(f"missing {field}")
@@ -265,6 +272,9 @@ def parse_optional_id(value: Any, field: str) -> str:
         raise
 
 
+_review_id = partial(parse_optional_id, field="review_id")
+
+
 def parse_rating(value: Any) -> float | None:
     """A finite number, or None if there is none.
 
@@ -272,10 +282,10 @@ def parse_rating(value: Any) -> float | None:
         value: A number; or a string such as ``"4"``, ``"4,5"``, ``"3/5"`` (read as 3), ``"4.0 out of 5 stars"`` or
             ``"★★★★☆"``.
     """
-    if _is_blank(value):
-        return None
     if type(value) is float and math.isfinite(value):
         return value + 0.0
+    if _is_blank(value):
+        return None
     number = exact_number(value, "rating")
     if number is None and isinstance(value, str):
         number = _spelled_rating(value.strip())
@@ -320,6 +330,11 @@ def parse_category(value: Any) -> str:
     while isinstance(value, (list, tuple, dict)):
         value = next(iter(value), "")
     return "" if _is_nan(value) else parse_text(value, "category")
+
+
+def _is_plain(value: Any) -> bool:
+    """Whether a cell is what most are: an ASCII string of which nothing else needs to be checked."""
+    return type(value) is str and value.isascii() and len(value) <= MAX_TEXT and "\0" not in value
 
 
 def _is_blank(value: Any) -> bool:
@@ -620,17 +635,20 @@ class ReviewBuilder:
     def __call__(self, cells: Cells, place: int, lost: OnLost) -> Review:
         """See ``Build``."""
         found = _cells(cells, self.columns, self.floats)
-        category = parse_category(found.get("category")) or self.category
+        category = (
+            self.category if found.get("category") is None else parse_category(found["category"]) or self.category
+        )
         user = parse_id(found.get("user"), "user")
         if self.users_of_category:
             user = _prefixed(user, category)
         item = _prefixed(parse_id(found.get("item"), "item"), category)
         text = parse_required(found.get("text"), "text")
-        optional = _Optional(found, lost)
+        optional = partial(_optional, found, lost)
         title = optional("title", parse_title, "")
         rating = optional("rating", parse_rating, None)
-        timestamp = optional("timestamp", lambda cell: parse_timestamp(cell, clock=self.clock), None)
-        own_id = optional("review_id", lambda cell: parse_optional_id(cell, "review_id"), "")
+        read_time = partial(parse_timestamp, clock=True) if self.clock else parse_timestamp
+        timestamp = optional("timestamp", read_time, None)
+        own_id = optional("review_id", _review_id, "")
         if self.pseudonym:  # a review's id may be made of its user's
             own_id = self.pseudonym(own_id) if user in own_id else own_id
             user = self.pseudonym(user)
@@ -660,7 +678,7 @@ class ItemBuilder:
     def __call__(self, cells: Cells, place: int, lost: OnLost) -> Item:
         """See ``Build``; ``place`` plays no part."""
         found = _cells(cells, self.columns, self.floats)
-        optional = _Optional(found, lost)
+        optional = partial(_optional, found, lost)
         # Where it is part of the item's id, it is not optional.
         read = parse_category
         own_category = read(found.get("category")) if self.by_row else optional("category", read, "")
@@ -684,24 +702,21 @@ def digest_id(user: str, item: str, timestamp: int | None, title: str, text: str
     return blake2b("\0".join(parts).encode(), digest_size=16).hexdigest()
 
 
-@dataclass(frozen=True, slots=True)
-class _Optional:
-    """Reads the fields that a record may lack."""
-
-    found: Cells
-    lost: OnLost
-
-    def __call__(self, field: str, read: Callable[[Any], T], default: T) -> T:
-        try:
-            return read(self.found.get(field))
-        except UnusableRow as unusable:
-            self.lost(field, unusable.reason)
-            return default
+def _optional(found: Cells, lost: OnLost, field: str, read: Callable[[Any], T], default: T) -> T:
+    """A field that a record may lack; a cell that is None gives the default without being read."""
+    cell = found.get(field)
+    if cell is None:
+        return default
+    try:
+        return read(cell)
+    except UnusableRow as unusable:
+        lost(field, unusable.reason)
+        return default
 
 
 def _cells(cells: Cells, columns: Mapping[str, str], floats: frozenset[str]) -> dict[str, Any]:
     """The cells by field."""
-    found = {field: cell_of(cells, column) for field, column in columns.items()}
+    found = {field: cells[column] if column in cells else cell_of(cells, column) for field, column in columns.items()}
     for field in floats:
         found[field] = without_fraction(found.get(field))
     return found

@@ -106,6 +106,8 @@ def parse_timestamp(value: Any, *, clock: bool = False) -> int | None:
         >>> parse_timestamp("November 10, 2018") == parse_timestamp(20181110) == parse_timestamp("2018-11-10")
         True
     """
+    if type(value) is int and FIRST_SECOND <= value < LATEST:  # seconds, as nearly always
+        return value
     if value is None or (isinstance(value, str) and not value.strip()):
         return None
     if isinstance(value, date):

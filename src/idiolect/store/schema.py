@@ -180,7 +180,7 @@ def review_row(review: Review) -> Row:
     Raises:
         Refused: No database can store it, or its rating is not a number.
     """
-    texts = _texts(review, "id", "user", "item", "title", "text")
+    texts = _texts(review, *_REVIEW_TEXTS)
     if not (texts["user"] and texts["item"]):
         raise Refused("it names no user or no item")
     rating = _rating(review.rating)
@@ -190,12 +190,15 @@ def review_row(review: Review) -> Row:
     return {**texts, "rating": rating, "timestamp": timestamp, "order": order, "digest": digest}
 
 
+_REVIEW_TEXTS = ("id", "user", "item", "title", "text")
+
+
 def has_digest(review: Review, digest: bytes) -> bool:
     """Whether a digest is a review's, also with a rating of -0.0, which an earlier version distinguished from 0.0."""
     row = review_row(review)
     if digest == row["digest"] or row["rating"] != 0:
         return digest == row["digest"]
-    texts = tuple(row[name] for name in ("id", "user", "item", "title", "text"))
+    texts = tuple(row[name] for name in _REVIEW_TEXTS)
     return digest == _digest(b"review", texts, -0.0, row["timestamp"], row["order"])
 
 
@@ -254,9 +257,11 @@ def _texts(value: Item | Review, *names: str) -> dict[str, str]:
     texts = {}
     for name in names:
         text = getattr(value, name)
-        if not isinstance(text, str):
-            raise Refused(f"its {name} is a {type(text).__name__}, not a string")
-        texts[name] = str(text)
+        if type(text) is not str:
+            if not isinstance(text, str):
+                raise Refused(f"its {name} is a {type(text).__name__}, not a string")
+            text = str(text)
+        texts[name] = text
     return texts
 
 
@@ -264,6 +269,8 @@ def _rating(value: object) -> float | None:
     """A finite number of any type, as a float; -0.0 is 0.0, as SQLite keeps it."""
     if value is None:
         return None
+    if type(value) is float and math.isfinite(value):  # nearly always, and asking an abstract class is slow
+        return value + 0.0
     if not isinstance(value, Real | Decimal) or isinstance(value, _NOT_NUMBERS):
         raise Refused(f"its rating is a {type(value).__name__}, not a number")
     try:
@@ -277,6 +284,8 @@ def _rating(value: object) -> float | None:
 
 def _whole(value: object, what: str) -> int:
     """A whole number of any type, as an int. ``in range`` is not used, because for other types it counts to 2**64."""
+    if type(value) is int and -_INT64 <= value < _INT64:
+        return value
     if isinstance(value, _NOT_NUMBERS):
         raise Refused(f"its {what} is a {type(value).__name__}, not a whole number")
     try:
@@ -294,15 +303,15 @@ def _whole(value: object, what: str) -> int:
 def _digest(kind: bytes, texts: Sequence[str], *numbers: float | int | None) -> bytes:
     # With the lengths, different rows give different bytes.
     joined = "".join(texts)
-    head = f"{','.join(str(len(text)) for text in texts)}|{numbers!r}|"
+    head = f"{','.join(map(str, map(len, texts)))}|{numbers!r}|"
     if not texts[0]:
         raise Refused("it has no id")
-    if "\0" in joined:
-        raise Refused("it holds a NUL character")
     try:
         content = (head + joined).encode()
     except UnicodeEncodeError as error:
         raise Refused("it holds half of a surrogate pair") from error
+    if b"\0" in content:
+        raise Refused("it holds a NUL character")
     return blake2b(content, digest_size=16, person=kind).digest()
 
 
