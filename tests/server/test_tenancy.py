@@ -13,7 +13,7 @@ pytest.importorskip("prometheus_client")
 
 from fastapi.routing import APIRoute
 
-from idiolect.errors import ArtifactError, ConfigError
+from idiolect.errors import ArtifactError, ConfigError, NotFoundError
 from idiolect.server.app import serve
 from idiolect.server.http import PUBLIC, STUDIO_FILES, Allow, RateLimiter
 from idiolect.server.settings import ServerConfig
@@ -211,3 +211,12 @@ def test_what_keeps_a_server_from_starting_is_one_line(tmp_path):
         serve(config.model_copy(update={"host": "203.0.113.1"}))
     with pytest.raises(ArtifactError, match="cannot be opened as a store"):
         serve(ServerConfig(store=str(tmp_path / "bad.db"), data=tmp_path, port=0))
+
+
+def test_looking_for_keys_makes_no_file(tmp_path):
+    keys = ApiKeys(tmp_path / "data" / "keys.db", create=False)
+    assert keys.list() == []
+    with pytest.raises(NotFoundError, match="no such key"):
+        keys.revoke("0" * 12)
+    keys.close()
+    assert list(tmp_path.iterdir()) == []

@@ -12,6 +12,7 @@ from idiolect.errors import ConfigError, InputError
 from idiolect.softprompt.adapter import Adapter
 from idiolect.softprompt.config import VectorInputs
 from idiolect.softprompt.model import SoftPromptModel
+from idiolect.training import fit as fitting
 from idiolect.training import trainer
 from idiolect.training.config import FitConfig
 from idiolect.training.examples import Collator, Example
@@ -128,6 +129,33 @@ def test_an_interrupted_fit_ends_where_an_uninterrupted_one_does(
     lines = (tmp_path / "b" / "log.jsonl").read_text().splitlines()
     steps = [json.loads(line)["step"] for line in lines if '"loss"' in line]
     assert steps == sorted(set(steps))
+    states_equal(straight, resumed)
+
+
+class Failing(list):
+    """Examples whose 50th one cannot be read, as if the run were killed there."""
+
+    read = 0
+
+    def __getitem__(self, index):
+        self.read += 1
+        if self.read == 50:
+            raise Interrupt
+        return super().__getitem__(index)
+
+
+def test_a_fit_that_is_interrupted_within_its_first_epoch_is_resumed(
+    tiny_backbone, make_adapter, examples, tmp_path, monkeypatch
+):
+    monkeypatch.setattr(fitting, "SAVE_MINUTES", 0.0)
+    config = FitConfig(**{**QUICK, "max_steps": 9, "every": None})  # an epoch has 12 steps
+    straight, resumed = make_adapter(), make_adapter()
+    fit_adapter(tiny_backbone(), straight, examples, config=config, folder=tmp_path / "a")
+    with pytest.raises(Interrupt):
+        fit_adapter(tiny_backbone(), make_adapter(), Failing(examples), config=config, folder=tmp_path / "b")
+    rest = Failing(examples)  # read from the start it would fail again
+    report = fit_adapter(tiny_backbone(), resumed, rest, config=config, folder=tmp_path / "b")
+    assert report.steps == 9
     states_equal(straight, resumed)
 
 

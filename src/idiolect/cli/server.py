@@ -169,7 +169,7 @@ def keys(
     from idiolect.server.settings import load_config
     from idiolect.server.tenants import SCOPES, ApiKeys
 
-    held = ApiKeys(load_config(None, given(data=data)).data / "keys.db")
+    held = ApiKeys(load_config(None, given(data=data)).data / "keys.db", create=action == "add")
     if action == "list":
         found = [key.record() for key in held.list(name or None)]
         lines = [f"{key['id']}  {key['tenant']}  {','.join(key['scopes'])}  {key['note']}" for key in found]  # type: ignore[arg-type]

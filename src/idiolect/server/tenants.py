@@ -71,21 +71,24 @@ class ApiKeys:
     """The keys of a server in an SQLite file that only its owner may read.
 
     Args:
-        path: The file, created if absent.
+        path: The file.
         master: A key of the tenant ``default`` with all scopes that is not in the file; empty: there is none.
+        create: Create the file if it is absent; otherwise there are no keys then.
 
     Raises:
         ArtifactError: The file is another's or damaged.
     """
 
-    def __init__(self, path: Path, *, master: str = "") -> None:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        if not path.exists():
+    def __init__(self, path: Path, *, master: str = "", create: bool = True) -> None:
+        absent = not path.exists()
+        if absent and create:
+            path.parent.mkdir(parents=True, exist_ok=True)
             os.close(os.open(path, os.O_CREAT | os.O_WRONLY, 0o600))
+        where = path if create or not absent else ":memory:"
         self._lock, self._path = threading.Lock(), path
         self._master = _digest(master) if master else b""
         with self._errors():
-            self._database = sqlite3.connect(path, check_same_thread=False, isolation_level=None, timeout=30)
+            self._database = sqlite3.connect(where, check_same_thread=False, isolation_level=None, timeout=30)
             try:
                 self._prepare()
             except sqlite3.Error:

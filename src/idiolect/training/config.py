@@ -20,6 +20,8 @@ LOWER_IS_BETTER = frozenset({"nll", "loss", "perplexity"})
 
 MAX_GRAD_NORM = 1.0
 """The gradient is clipped to it, in fitting and in pretraining: the default of the Trainer, which the papers keep."""
+SAVE_MINUTES = 3.0
+"""Minutes between checkpoints of a fit or a pretraining run; an interrupted one loses no more."""
 LOG_EVERY = 10
 """Steps between lines of a fit's ``log.jsonl``: a few hundred lines for the longest fit of the papers."""
 
@@ -53,7 +55,7 @@ class FitConfig(Config):
     seed: int = Field(default=0, ge=0)
     """Seed of the order of the examples."""
     every: int | None = Field(default=None, gt=0)
-    """Steps between validations and checkpoints; None: once an epoch."""
+    """Steps between validations; None: once an epoch. Checkpoints are also saved every three minutes."""
     max_target_tokens: int | None = Field(default=None, gt=0)
     """Tokens of a training target; a longer one is cut. None: whole."""
     metric: str = "meteor"
@@ -121,8 +123,6 @@ WARMUP_RATIO = 0.02
 """Share of a pretraining run's steps spent warming up: some twenty steps, enough for the optimizer's averages."""
 WEIGHT_DECAY = 0.05
 """Of the layers' matrices in pretraining. Runs read their text about once, so that little depends on it."""
-SAVE_MINUTES = 3.0
-"""Minutes between checkpoints of a pretraining run; an interrupted run loses no more."""
 
 
 class PretrainConfig(Config):

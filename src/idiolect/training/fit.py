@@ -19,13 +19,14 @@ from idiolect.softprompt.config import SoftPromptConfig
 from idiolect.softprompt.model import SoftPromptModel
 from idiolect.softprompt.prefix import PrefixCache, supports_prefix
 from idiolect.softprompt.sae import mean_token_norm
-from idiolect.training.config import PREFIX_CACHE_GB, FitConfig
+from idiolect.training.config import PREFIX_CACHE_GB, SAVE_MINUTES, FitConfig
 from idiolect.training.examples import Collator, Example, digest
 from idiolect.training.trainer import (
     AdapterTrainer,
     EpochTimer,
     JsonLines,
     ProgressBarCallback,
+    SaveByTime,
     Validate,
     kept_random_state,
     on_main,
@@ -227,7 +228,8 @@ def _trainer(
 
 def _train(trainer: AdapterTrainer, folder: Path, checkpoint: str | None, *, progress: bool) -> FitReport:
     timer = EpochTimer()
-    for callback in (timer, JsonLines(folder / "log.jsonl"), *([ProgressBarCallback()] if progress else [])):
+    callbacks = (timer, JsonLines(folder / "log.jsonl"), SaveByTime(SAVE_MINUTES))
+    for callback in (*callbacks, *([ProgressBarCallback()] if progress else [])):
         trainer.add_callback(callback)
     trainer.train(resume_from_checkpoint=checkpoint)
     trainer.model.eval()

@@ -39,7 +39,7 @@ from idiolect.training.config import (
 )
 from idiolect.training.documents import Annotations, EncodedDocument, encoded_documents, tokenizer_texts
 from idiolect.training.muon import make_optimizer
-from idiolect.training.trainer import ProgressBarCallback, kept_random_state
+from idiolect.training.trainer import ProgressBarCallback, SaveByTime, kept_random_state
 from idiolect.types import Item, ItemId, Review
 
 if TYPE_CHECKING:
@@ -424,28 +424,13 @@ def _train(
         train_dataset=batches,
         data_collator=lambda rows: rows[0],
         optimizers=(make_optimizer(model, lr=config.learning_rate, weight_decay=WEIGHT_DECAY), None),
-        callbacks=[_SaveByTime(SAVE_MINUTES), _StopAfter(config.stop_after or steps)],
+        callbacks=[SaveByTime(SAVE_MINUTES), _StopAfter(config.stop_after or steps)],
     )
     trainer.remove_callback(transformers.PrinterCallback)
     if progress:
         trainer.add_callback(ProgressBarCallback("pretrain"))
     trainer.train(resume_from_checkpoint=newest_checkpoint(folder))
     return trainer
-
-
-class _SaveByTime(transformers.TrainerCallback):
-    """Saves a checkpoint every so many minutes."""
-
-    def __init__(self, minutes: float) -> None:
-        self._interval = 60 * minutes
-        self._last = time.monotonic()
-
-    def on_step_end(self, args: Any, state: Any, control: Any, **kwargs: Any) -> Any:
-        """Save a checkpoint if the interval is over."""
-        if time.monotonic() - self._last > self._interval:
-            self._last = time.monotonic()
-            control.should_save = True
-        return control
 
 
 class _StopAfter(transformers.TrainerCallback):

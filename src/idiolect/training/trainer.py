@@ -258,6 +258,21 @@ class ProgressBarCallback(TrainerCallback):
             self._bar.close()
 
 
+class SaveByTime(TrainerCallback):
+    """Saves a checkpoint every so many minutes, on all processes at once by the clock of the first."""
+
+    def __init__(self, minutes: float) -> None:
+        self._interval = 60 * minutes
+        self._last = time.monotonic()
+
+    def on_step_end(self, args: Any, state: Any, control: Any, **kwargs: Any) -> Any:
+        """Save a checkpoint if the interval is over."""
+        if on_main(lambda: time.monotonic() - self._last > self._interval):
+            self._last = time.monotonic()
+            control.should_save = True
+        return control
+
+
 Validate = Callable[[], dict[str, float]]
 
 
