@@ -32,7 +32,8 @@ docs: $(VENV)/.installed  ## the documentation site, in build/docs; a warning is
 
 check: lint types imports docs test  ## what CI runs
 
-slow: $(VENV)/.installed  ## tests that take minutes
+slow: $(VENV)/.installed  ## tests that take minutes, those on a Ray cluster too
+	$(PIP) install -c constraints.txt -e '.[dev,ray]'
 	$(BIN)/python -m pytest -m slow
 
 bench: $(VENV)/.installed  ## every benchmark, as ratios against a plain baseline

@@ -11,6 +11,7 @@ from idiolect.data.parts import Parts, default_rejects
 from idiolect.data.split import Split as Members
 from idiolect.data.split import SplitCounts
 from idiolect.data.tables import is_table, table_parts
+from idiolect.engine import EngineName
 from idiolect.errors import InputError
 from idiolect.store.embedding import EmbedReport, embed_store
 from idiolect.store.ingestion import IngestReport, add_review, ingest_files
@@ -182,6 +183,8 @@ class Store:
         peers: Literal["corpus", "split"] = "corpus",
         batch_size: int = 32,
         progress: bool = False,
+        engine: EngineName = "local",
+        workers: int | None = None,
     ) -> EmbedReport:
         """Compute missing vectors; a second call resumes an interrupted one.
 
@@ -191,9 +194,11 @@ class Store:
             peers: With a split: whose reviews peers are (the setting ``peers`` of ``fit``).
             batch_size: Texts encoded together.
             progress: Show a bar.
+            engine: ``local``, or ``ray``: the cluster at ``RAY_ADDRESS``, else one that is started on this machine.
+            workers: Of a Ray cluster; None: one per GPU, else one per processor.
         """
-        folder = None if split is None else _folder(split)
-        return embed_store(self.path, encoder, split=folder, peers=peers, batch_size=batch_size, progress=progress)
+        how = {"peers": peers, "batch_size": batch_size, "progress": progress, "engine": engine, "workers": workers}
+        return embed_store(self.path, encoder, split=None if split is None else _folder(split), **how)
 
     def split(
         self,

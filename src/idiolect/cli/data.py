@@ -10,6 +10,7 @@ from cyclopts import Parameter
 
 from idiolect.cli.options import (
     OPTIONS,
+    Engine,
     Json,
     KeyFile,
     Quiet,
@@ -193,6 +194,8 @@ def embed(
     split: Path | None = None,
     peers: Literal["corpus", "split"] | None = None,
     batch_size: int | None = None,
+    engine: Engine = None,
+    workers: int | None = None,
     config: Path | None = None,
     json: Json = False,
     quiet: Quiet = False,
@@ -205,11 +208,15 @@ def embed(
         split: Embed only what this split needs: its users' reviews and the peers' of their items.
         peers: With a split: whose reviews peers are, everybody's or the split's users' (the setting peers of fit).
         batch_size: Texts encoded together; default: 32.
-        config: YAML file with any of encoder, peers and batch_size.
+        engine: local (default), or ray: the cluster at RAY_ADDRESS, else one that is started on this machine.
+        workers: Of a Ray cluster; default: one per GPU, else one per processor.
+        config: YAML file with any of encoder, peers, batch_size, engine and workers.
         json: Print one JSON object.
         quiet: Show no progress.
     """
-    settings = load(EmbedConfig, config, given(encoder=encoder, peers=peers, batch_size=batch_size))
+    settings = load(
+        EmbedConfig, config, given(encoder=encoder, peers=peers, batch_size=batch_size, engine=engine, workers=workers)
+    )
     report = embed_store(store, split=split, progress=progress(quiet), **settings.model_dump())
     known = f"{report.known} had a vector of {report.encoder}"
     text = f"{report.embedded} reviews embedded in {report.seconds:.1f} s, {known}"

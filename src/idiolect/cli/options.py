@@ -14,6 +14,7 @@ from rich.console import Console
 
 from idiolect.cli.spelling import as_flags
 from idiolect.config import merge, parse_yaml
+from idiolect.engine import EngineName
 from idiolect.errors import ConfigError, json_safe, visible
 
 BEHIND_DASHES: set[str] = set()
@@ -47,6 +48,8 @@ Set = Annotated[tuple[str, ...], Parameter(name="--set", negative="")]
 """``key=value`` pairs, dots descend."""
 KeyFile = Annotated[Path | None, Parameter(name="--pseudonyms")]
 """File of the key that users' ids are hashed with."""
+Engine = Annotated[EngineName | None, Parameter(name="--engine")]
+"""What does bulk work."""
 Json = Annotated[bool, Parameter(name="--json", negative="")]
 Quiet = Annotated[bool, Parameter(name=["--quiet", "-q"], negative="")]
 

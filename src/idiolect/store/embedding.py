@@ -1,13 +1,16 @@
 """Encode reviews that have no vector yet: those of a whole store, or those a split needs.
 
-Chunks are committed one by one, so that an interrupted run can be continued.
+Chunks are committed one by one, so that an interrupted run can be continued. An engine encodes them (``engine``); this
+process reads the texts and writes the vectors.
 """
 
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Literal
 
@@ -18,6 +21,7 @@ from pydantic import Field
 from idiolect.config import Config
 from idiolect.data.split import Split
 from idiolect.encoders import Encoder, load_encoder
+from idiolect.engine import LOCAL, Engine, EngineName, open_engine
 from idiolect.errors import ArtifactError
 from idiolect.progress import Progress
 from idiolect.store.sql import SqlStore
@@ -48,6 +52,8 @@ def embed_missing(
     batch_size: int = 32,
     chunk: int = 1024,
     progress: bool = False,
+    engine: Engine = LOCAL,
+    load: Callable[[], Encoder] | None = None,
 ) -> EmbedReport:
     """Encode the texts of all reviews that have no vector of ``encoder``, equal texts of a chunk once.
 
@@ -59,20 +65,32 @@ def embed_missing(
         chunk: Reviews between two commits; after an interruption at most one chunk is encoded again. The longest come
             first, so that there is little padding, equal texts are adjacent, and a lack of memory shows at once.
         progress: Show progress on standard error.
+        engine: What encodes.
+        load: Loads the encoder where it is used; None: it is sent there.
 
     Raises:
         NotFoundError: One of ``ids`` is not in the store.
         ArtifactError: The encoder's vectors have another shape than it declares.
+        EngineError: A chunk was lost with its worker several times.
     """
     started = time.perf_counter()
     wanted = store.counts().reviews if ids is None else len(set(ids))
     missing = store.missing_vectors(encoder.name, ids).sort("length", "review_id", descending=[True, False])
-    with Progress(missing.height, "embed", "text", shown=progress) as bar:
+    sent: deque[tuple[list[ReviewId], list[int], int]] = deque()
+
+    def chunks() -> Iterator[list[str]]:
         for part in missing.iter_slices(chunk):
             some = part["review_id"].to_list()
             texts, of_review = _distinct([review.text for review in store.reviews(some)])
-            vectors = _checked(encoder.encode(texts, batch_size=batch_size), encoder, len(texts))[of_review]
-            store.add_vectors(some, vectors, encoder=encoder.name)
+            sent.append((some, of_review, len(texts)))
+            yield texts
+
+    loaded = partial(_given, encoder) if load is None or engine is LOCAL else load
+    encoded = engine.map(partial(_encoding, loaded, batch_size, encoder.name), chunks(), gpu=True)
+    with Progress(missing.height, "embed", "text", shown=progress) as bar:
+        for vectors in encoded if missing.height else ():
+            some, of_review, n = sent.popleft()
+            store.add_vectors(some, _checked(vectors, encoder, n)[of_review], encoder=encoder.name)
             bar.update(len(some))
     return EmbedReport(
         encoder=encoder.name,
@@ -80,6 +98,19 @@ def embed_missing(
         known=wanted - missing.height,
         seconds=time.perf_counter() - started,
     )
+
+
+def _given(encoder: Encoder) -> Encoder:
+    return encoder
+
+
+def _encoding(load: Callable[[], Encoder], batch_size: int, name: str) -> Callable[[list[str]], np.ndarray]:
+    """What a worker does with a chunk, after a check that its encoder is the driver's."""
+    encoder = load()
+    if encoder.name != name:
+        message = f"a worker has the encoder {encoder.name!r}, not {name!r}"
+        raise ArtifactError(message, hint="put the same model on every node")
+    return partial(encoder.encode, batch_size=batch_size)
 
 
 def _checked(vectors: np.ndarray, encoder: Encoder, n: int) -> np.ndarray:
@@ -107,6 +138,10 @@ class EmbedConfig(Config):
     """With a split: whose reviews are peers, all users' or the split's users' (the setting ``peers`` of fit)."""
     batch_size: int = Field(default=32, gt=0)
     """Texts encoded together."""
+    engine: EngineName = "local"
+    """What encodes: this process, or the workers of a Ray cluster (docs/scale.md)."""
+    workers: int | None = Field(default=None, gt=0)
+    """Of a Ray cluster; None: one per GPU, else one per processor."""
 
 
 def embed_store(
@@ -117,16 +152,27 @@ def embed_store(
     peers: Literal["corpus", "split"] = "corpus",
     batch_size: int = 32,
     progress: bool = False,
+    engine: EngineName = "local",
+    workers: int | None = None,
 ) -> EmbedReport:
     """Compute missing vectors, of the whole store or of what a split needs.
 
     Raises:
         NotFoundError: There is no store, or no such encoder.
+        MissingDependencyError: The encoder or the engine needs an extra that is not installed.
         ArtifactError: The split is of another state of the store.
     """
     with SqlStore(store, create=False) as database:
         ids = _needed(database, split, peers) if split else None
-        return embed_missing(database, load_encoder(encoder), ids=ids, batch_size=batch_size, progress=progress)
+        return embed_missing(
+            database,
+            load_encoder(encoder),
+            ids=ids,
+            batch_size=batch_size,
+            progress=progress,
+            engine=open_engine(engine, workers=workers),
+            load=partial(load_encoder, encoder),
+        )
 
 
 def _needed(store: SqlStore, split: Path, peers: Literal["corpus", "split"]) -> list[ReviewId]:

@@ -1,0 +1,70 @@
+"""What the workers of the tests do. On the workers' path."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import numpy as np
+
+from idiolect.encoders import HashEncoder
+from idiolect.errors import InputError
+
+
+def squares(folder: Path) -> Callable[[int], tuple[int, int]]:
+    """Squares, and the process that computed them; task 5 ends its first process."""
+
+    def work(task: int) -> tuple[int, int]:
+        if task == 5:
+            _die_once(folder / "squares")
+        return task * task, os.getpid()
+
+    return work
+
+
+def streams(folder: Path) -> Callable[[int], Iterator[tuple[int, int]]]:
+    """Twenty results per task; task 1 ends its first process after seven."""
+
+    def work(task: int) -> Iterator[tuple[int, int]]:
+        for k in range(20):
+            if (task, k) == (1, 7):
+                _die_once(folder / "streams")
+            yield task, k
+
+    return work
+
+
+def deadly() -> Callable[[int], int]:
+    """Always ends its process."""
+    return lambda task: os._exit(1)
+
+
+def refusing() -> Callable[[int], int]:
+    """Raises an error of the library."""
+
+    def work(task: int) -> int:
+        raise InputError("no such thing", hint="try another")
+
+    return work
+
+
+class SlowEncoder(HashEncoder):
+    """Takes a fifth of a second per call."""
+
+    def encode(self, texts: list[str], *, batch_size: int = 32) -> np.ndarray:
+        """See ``HashEncoder``."""
+        time.sleep(0.2)
+        return super().encode(texts)
+
+
+def slow(argument: str) -> SlowEncoder:
+    """An encoder by the name ``ray_work:slow``."""
+    return SlowEncoder(16)
+
+
+def _die_once(mark: Path) -> None:
+    if not mark.exists():
+        mark.write_text("")
+        os._exit(1)

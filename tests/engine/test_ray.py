@@ -1,0 +1,134 @@
+"""Bulk work on a cluster of two nodes: the same results as in one process, also if workers or the driver are killed."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from idiolect.encoders import HashEncoder
+from idiolect.engine import EngineError, RayEngine
+from idiolect.errors import InputError
+from idiolect.store.embedding import embed_missing, embed_store
+from idiolect.store.sql import SqlStore
+from idiolect.types import ItemId, Review, ReviewId, UserId
+
+pytest.importorskip("ray", reason="needs the extra ray: pip install 'idiolect[ray]'")
+pytestmark = [pytest.mark.slow, pytest.mark.filterwarnings("ignore::DeprecationWarning:ray.*")]
+
+HERE = str(Path(__file__).parent)
+sys.path.insert(0, HERE)
+import ray_work  # noqa: E402
+
+
+@pytest.fixture(scope="module")
+def cluster() -> Iterator[str]:
+    """The address of a cluster of two nodes with one processor each; ``RAY_ADDRESS`` names it."""
+    import ray
+    from ray.cluster_utils import Cluster
+
+    with pytest.MonkeyPatch.context() as patched:
+        paths = [HERE, *filter(None, [os.environ.get("PYTHONPATH")])]
+        patched.setenv("PYTHONPATH", os.pathsep.join(paths))  # workers find ray_work
+        patched.setenv("RAY_USAGE_STATS_ENABLED", "0")
+        nodes = Cluster(initialize_head=True, head_node_args={"num_cpus": 1, "include_dashboard": False})
+        nodes.add_node(num_cpus=1)
+        patched.setenv("RAY_ADDRESS", nodes.address)
+        try:
+            yield nodes.address
+        finally:
+            ray.shutdown()
+            nodes.shutdown()
+
+
+@pytest.fixture(scope="module")
+def engine(cluster: str) -> RayEngine:
+    return RayEngine()
+
+
+def filled(path: Path, n: int = 60) -> str:
+    """A store of ``n`` reviews by ten users about six items."""
+    reviews = [
+        Review(
+            id=ReviewId(f"r{k}"),
+            user=UserId(f"u{k % 10}"),
+            item=ItemId(f"i{k % 6}"),
+            text=f"text {k} " * (1 + k % 7),
+            timestamp=k,
+            order=k,
+        )
+        for k in range(n)
+    ]
+    with SqlStore(str(path)) as store:
+        store.add([], reviews)
+    return str(path)
+
+
+def contents(path: str, encoder: str = "hash-v1-16") -> list[bytes]:
+    """Vectors and sums, bit by bit."""
+    with SqlStore(path, create=False) as store:
+        ids = store.review_frame()["review_id"].to_list()
+        sums = store.peer_sums([ItemId(f"i{k}") for k in range(6)], exclude=UserId("u1"), encoder=encoder)
+        return [store.vectors(ids, encoder=encoder).tobytes(), sums.sums.tobytes(), sums.counts.tobytes()]
+
+
+def test_results_are_in_order_and_from_both_nodes_and_a_killed_worker_costs_its_batch(engine, tmp_path):
+    assert engine.workers == 2
+    results = list(engine.map(partial(ray_work.squares, tmp_path), range(40)))
+    assert [square for square, _ in results] == [task * task for task in range(40)]
+    assert len({process for _, process in results}) == 3  # two, and the one that was killed
+    assert (tmp_path / "squares").exists()
+
+
+def test_a_stream_goes_on_where_its_killed_worker_was(engine, tmp_path):
+    results = list(engine.flat_map(partial(ray_work.streams, tmp_path), range(4)))
+    assert results == [(task, k) for task in range(4) for k in range(20)]
+    assert (tmp_path / "streams").exists()
+
+
+def test_a_batch_that_kills_every_worker_is_an_error(engine):
+    with pytest.raises(EngineError, match="lost with its worker 3 times"):
+        list(engine.map(ray_work.deadly, [1]))
+
+
+def test_an_error_of_a_worker_is_raised_as_it_is(engine):
+    with pytest.raises(InputError) as caught:
+        list(engine.map(ray_work.refusing, [1]))
+    assert (caught.value.message, caught.value.hint) == ("no such thing", "try another")
+
+
+def test_vectors_and_sums_are_those_of_one_process(engine, tmp_path):
+    one, two = filled(tmp_path / "one.db"), filled(tmp_path / "two.db")
+    for path, how in ((one, {}), (two, {"engine": engine})):
+        with SqlStore(path, create=False) as store:
+            embed_missing(store, HashEncoder(16), chunk=7, **how)
+    assert contents(one) == contents(two)
+
+
+def test_a_killed_driver_loses_at_most_the_batches_under_way(cluster, tmp_path):
+    one, two = filled(tmp_path / "one.db", 6000), filled(tmp_path / "two.db", 6000)
+    command = [sys.executable, "-m", "idiolect.cli.main", "embed", "--store", two, "--encoder", "ray_work:slow"]
+    driver = subprocess.Popen([*command, "--engine", "ray", "--quiet"], start_new_session=True)
+    for _ in range(1200):
+        with SqlStore(two, create=False) as store:
+            if "hash-v1-16" in store.encoders() or driver.poll() is not None:
+                break
+        time.sleep(0.1)
+    os.killpg(driver.pid, signal.SIGKILL)
+    driver.wait()
+    with SqlStore(two, create=False) as store:
+        before = len(store.missing_vectors("hash-v1-16"))
+    assert 0 < before < 6000
+    report = embed_store(two, "ray_work:slow", engine="ray")
+    assert report.embedded == before
+    embed_store(one, "ray_work:slow")
+    assert contents(one) == contents(two)
+    np.testing.assert_equal(report.known, 6000 - before)
