@@ -126,7 +126,8 @@ class Stages:
 def measure(n: int, stages: list[str], folder: Path) -> dict[str, Any]:
     """Everything, once."""
     source = folder / "reviews.parquet"
-    subprocess.run([sys.executable, __file__, "--write", str(source), "--sizes", str(n)], check=True)
+    if not source.exists():  # --inside can be given a folder that has one
+        subprocess.run([sys.executable, __file__, "--write", str(source), "--sizes", str(n)], check=True)
     found = Stages()
     if "split" in stages:
         with found.stage("split") as said:

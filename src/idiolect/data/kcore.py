@@ -77,16 +77,21 @@ def oldest_first(reviews: pl.DataFrame) -> pl.DataFrame:
     return reviews[by_time(reviews)]
 
 
-def by_time(reviews: pl.DataFrame, *, within: pl.Series | None = None) -> np.ndarray:
+def by_time(reviews: pl.DataFrame, *, within: np.ndarray | None = None) -> np.ndarray:
     """int64 (n,): the rows in the order of ``oldest_first``; with ``within`` (integers), group by group."""
     keys = (reviews["order"].to_numpy(), _clock(reviews), _dated(reviews))
-    return np.lexsort(keys if within is None else (*keys, within.to_numpy()))
+    return np.lexsort(keys if within is None else (*keys, within))
 
 
 def newest_first(reviews: pl.DataFrame) -> pl.DataFrame:
     """``reviews`` from the newest on, ties as in ``oldest_first``."""
+    return reviews[newest(reviews)]
+
+
+def newest(reviews: pl.DataFrame) -> np.ndarray:
+    """int64 (n,): the rows in the order of ``newest_first``."""
     # ~ is a minus sign that cannot overflow.
-    return reviews[np.lexsort((reviews["order"], ~_clock(reviews), ~_dated(reviews)))]
+    return np.lexsort((reviews["order"], ~_clock(reviews), ~_dated(reviews)))
 
 
 def _dated(reviews: pl.DataFrame) -> np.ndarray:
@@ -103,68 +108,73 @@ _USER_BITS = 2**32
 """Codes of items and texts are below this, so that ``user * _USER_BITS + code`` is the pair's own number."""
 
 
+class Rows(NamedTuple):
+    """The integers the rules work on: ``place`` (UInt32: the review's index), ``user`` and ``item`` (Int32: codes)."""
+
+    plain: pl.DataFrame
+    """Reviews that no other review of their user shares item or text with."""
+    rivals: pl.DataFrame
+    """The others, with the columns ``pair`` (Int64: equal for two reviews exactly when user and item are) and
+    ``saying`` (Int64: exactly when user and text are)."""
+
+    @property
+    def height(self) -> int:
+        """The number of reviews."""
+        return self.plain.height + self.rivals.height
+
+
 def numbered(users: pl.Series, items: pl.Series) -> pl.DataFrame:
-    """The integers the rules work on.
+    """The columns ``place``, ``user`` and ``item``, row k for review k.
 
     Args:
         users: Int32: a code per review.
         items: Int32: a code per review.
-
-    Returns:
-        Row k for review k, with the columns
-
-        - ``place`` (UInt32): k;
-        - ``user``, ``item``: the codes;
-        - ``pair`` (Int64): equal for two reviews exactly when user and item are.
     """
-    rows = pl.DataFrame({"user": users, "item": items})
-    return rows.with_row_index("place").with_columns(pair=_within_user(pl.col("item")))
+    return pl.DataFrame({"user": users, "item": items}).with_row_index("place")
 
 
-def with_texts(rows: pl.DataFrame, hashes: pl.Series, texts: Callable[[pl.Series], pl.Series]) -> pl.DataFrame:
-    """``rows`` with what their texts say of repeats.
-
-    Adds or replaces:
-        saying (Int64): Equal for two reviews exactly when user and text are.
-        rival (Boolean): Another review has the pair or the saying; once false, false in any subset.
+def with_texts(rows: pl.DataFrame, hashes: pl.Series, texts: Callable[[pl.Series], pl.Series]) -> Rows:
+    """``rows``, and which of them repeat an item or a text.
 
     Args:
         rows: Table of ``numbered``, in any order.
         hashes: Integers below 2**32, one per row: equal if the texts are.
         texts: The texts at some values of ``place``. Only texts of one user with equal hashes are read.
     """
-    hashed = rows.select(_within_user(hashes)).to_series()
-    equal = _repeated(hashed).arg_true()
-    rival = _repeated(rows["pair"])
+    users = rows["user"].cast(pl.Int64) * _USER_BITS
+    sayings = users + hashes.cast(pl.Int64)
+    equal = _repeated(sayings).arg_true()
+    pairs = users + rows["item"].cast(pl.Int64)
+    rival = _repeated(pairs)
+    compared = pl.Series([], dtype=pl.Int64)
     if len(equal):
         repeats = {"user": rows["user"].gather(equal), "text": texts(rows["place"].gather(equal))}
         # Negative, so that no compared saying equals a hashed one.
         first = -1 - pl.col("k").min().over("user", "text")
         compared = pl.DataFrame({**repeats, "k": equal.cast(pl.Int64)}).select(first).to_series()
-        hashed = hashed.scatter(equal, compared)
         rival = rival.scatter(equal.filter(compared.is_duplicated()), True)
-    return rows.with_columns(saying=hashed, rival=rival)
+    at = rival.arg_true()
+    said = sayings.scatter(equal, compared).gather(at) if len(equal) else sayings.gather(at)
+    return Rows(rows.filter(~rival), rows[at].with_columns(pair=pairs.gather(at), saying=said))
 
 
-def rivals_newest_first(rows: pl.DataFrame, times: pl.DataFrame) -> pl.DataFrame:
-    """``rows`` as ``newest_unique`` wants them: first those without a rival, then the others, newest first.
+def rivals_newest_first(rows: Rows, times: pl.DataFrame) -> Rows:
+    """``rows`` as ``newest_unique`` wants them.
 
     Args:
-        rows: Table of ``with_texts``, by ``place``.
+        rows: From ``with_texts``.
         times: ``timestamp`` and ``order``, by ``place``.
     """
-    rivals = rows.filter("rival")
-    timed = rivals.hstack(times[rivals["place"]])
-    return pl.concat([rows.filter(~pl.col("rival")), newest_first(timed).drop(times.columns)])
+    return Rows(rows.plain, rows.rivals[newest(times[rows.rivals["place"]])])
 
 
-def newest_unique(rows: pl.DataFrame) -> pl.DataFrame:
-    """The rows that are kept, in no particular order.
+def newest_unique(rows: Rows) -> pl.DataFrame:
+    """``place``, ``user`` and ``item`` of the reviews that are kept, in no particular order.
 
     Args:
-        rows: Table of ``with_texts``; rivals newest first.
+        rows: Rivals newest first.
     """
-    return pl.concat([rows.filter(~pl.col("rival")), _undisplaced(rows.filter("rival"))])
+    return pl.concat([rows.plain, _undisplaced(rows.rivals).select(rows.plain.columns)])
 
 
 def _undisplaced(undecided: pl.DataFrame) -> pl.DataFrame:
@@ -186,13 +196,10 @@ def _undisplaced(undecided: pl.DataFrame) -> pl.DataFrame:
 
 def _repeated(values: pl.Series) -> pl.Series:
     """Boolean: whether another value is equal. As ``is_duplicated``, which needs several times the memory."""
-    ordered = values.sort().to_numpy()
+    ordered = np.sort(values.to_numpy())
     twice = pl.Series(ordered[1:][ordered[1:] == ordered[:-1]], dtype=values.dtype)
+    del ordered
     return values.is_in(twice.unique().implode())
-
-
-def _within_user(code: pl.Expr | pl.Series) -> pl.Expr:
-    return pl.col("user").cast(pl.Int64) * _USER_BITS + code.cast(pl.Int64)
 
 
 def eligible(reviews: pl.DataFrame, items: pl.DataFrame, config: SplitConfig) -> pl.DataFrame:
@@ -245,42 +252,42 @@ class Core(NamedTuple):
     """What the rounds left."""
 
     rows: pl.DataFrame
-    """In the order they came in; repeated items and texts are still there."""
+    """``place``, ``user`` and ``item``, by place; repeated items and texts are still there."""
     rounds: tuple[int, ...]
     """Rows left after each round; the last round removed nothing."""
 
 
-def k_core(rows: pl.DataFrame, config: SplitConfig) -> Core:
+def k_core(rows: Rows, config: SplitConfig) -> Core:
     """The largest part of ``rows`` in which items and users support each other.
 
     Both thresholds are applied at once in each round (the authors' order). An item is supported by the users of *all*
     its reviews, a user by those of their reviews that ``newest_unique`` keeps.
 
     Args:
-        rows: Table of ``with_texts``; rivals newest first.
+        rows: Rivals newest first.
         config: ``min_item_users``, ``min_user_reviews``, ``max_user_reviews``.
     """
-    # A pair of user and item stays or goes as a whole, so one review may speak for it in every round.
-    again = rows["pair"].filter(rows["rival"]).is_first_distinct()
-    first = pl.repeat(True, rows.height, eager=True).scatter(rows["rival"].arg_true(), again)
-    left = rows.with_columns(first=first)
     rounds: list[int] = []
     before = -1
-    while left.height != before:
-        before = left.height
-        left = _round(left, config)
-        rounds.append(left.height)
-    return Core(left.drop("first"), tuple(rounds))
+    while rows.height != before:
+        before = rows.height
+        rows = _round(rows, config)
+        rounds.append(rows.height)
+    left = pl.concat([rows.plain, rows.rivals.select(rows.plain.columns)])
+    return Core(left[np.argsort(left["place"].to_numpy(), kind="stable")], tuple(rounds))
 
 
-def _round(rows: pl.DataFrame, config: SplitConfig) -> pl.DataFrame:
-    fans = _counts(rows["item"].filter(rows["first"]))
-    kept = _undisplaced(rows.lazy().filter("rival").select("user", "pair", "saying").collect())["user"]
+def _round(rows: Rows, config: SplitConfig) -> Rows:
+    plain, rivals = rows
+    # A pair of user and item stays or goes as a whole, so one review may speak for it.
+    fans = _counts(plain["item"], rivals.filter(pl.col("pair").is_first_distinct())["item"])
     # Users of whom nothing is kept there may have the highest codes.
-    own = _counts(rows["user"].filter(~rows["rival"]), kept, n=(rows["user"].max() or 0) + 1)
+    own = _counts(plain["user"], _undisplaced(rivals)["user"], n=int(rivals["user"].max() or 0) + 1)
     most = config.max_user_reviews or rows.height
     popular, active = fans >= config.min_item_users, (own >= config.min_user_reviews) & (own <= most)
-    return rows.filter(popular[rows["item"].to_numpy()] & active[rows["user"].to_numpy()])
+    return Rows(
+        *(some.filter(popular[some["item"].to_numpy()] & active[some["user"].to_numpy()]) for some in (plain, rivals))
+    )
 
 
 def _counts(*codes: pl.Series, n: int = 0) -> np.ndarray:

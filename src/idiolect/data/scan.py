@@ -87,7 +87,7 @@ class Corpus:
     read: int
     """Reviews of the scan, eligible or not."""
     positions: np.ndarray
-    """int64 (n,): the place of each in the scan."""
+    """uint32 (n,): the place of each in the scan."""
     users: pl.Series
     """Int32 (n,): codes into ``user_names``."""
     items: pl.Series
@@ -121,8 +121,9 @@ class Corpus:
             last = int(np.searchsorted(ordered, start + batch.height))
             found.append(batch[column].gather(ordered[first:last] - start))
             start, first = start + batch.height, last
-        back = np.empty(len(wanted), dtype=np.int64)
-        back[order] = np.arange(len(wanted))
+        back = np.empty(len(wanted), dtype=np.uint32)
+        back[order] = np.arange(len(wanted), dtype=np.uint32)
+        del wanted, ordered, order
         return pl.concat(found).gather(back)
 
 
@@ -135,10 +136,10 @@ def read_corpus(scan: ReviewScan, items: pl.DataFrame, config: SplitConfig) -> C
         config: The filters.
     """
     users, authors, about = _Codes(), _Codes(), list[pl.DataFrame]()
-    positions, read = [np.zeros(0, dtype=np.int64)], 0
+    positions, read = [np.zeros(0, dtype=np.uint32)], 0
     for batch in scan.batches(*(name for name in REVIEW_SCHEMA if name != "review_id")):
         fit = eligible(batch.with_row_index("position"), items, config)
-        positions.append(fit["position"].to_numpy().astype(np.int64) + read)
+        positions.append(fit["position"].to_numpy() + np.uint32(read))
         users.add(fit["user"])
         authors.add(fit["item"])
         hashes = {"said": _hashed(fit["text"]), "collapsed": _hashed(collapse_whitespace(fit["text"]))}

@@ -190,6 +190,8 @@ def make_split(reviews: pl.DataFrame | ReviewScan, items: pl.DataFrame, config: 
     counts = SplitCounts(reviews=corpus.read, eligible=corpus.height, **found)
     if not counts.users:
         raise InputError(f"no user is left: {_story(counts)}", hint=_remedy(counts, config))
+    corpus.times, corpus.items = corpus.times.clear(), corpus.items.clear()  # names need the memory now
+    corpus.said, corpus.collapsed = corpus.said.clear(), corpus.collapsed.clear()
     named = {
         "review_id": corpus.take("review_id", members["place"]),
         "user": corpus.user_names.gather(members["user"]),
@@ -201,26 +203,21 @@ def make_split(reviews: pl.DataFrame | ReviewScan, items: pl.DataFrame, config: 
 def _members(corpus: Corpus, config: SplitConfig) -> tuple[pl.DataFrame, dict[str, Any]]:
     """Place, user and role of the split's reviews, user by user and oldest first; and the counts."""
     rows = with_texts(numbered(corpus.users, corpus.items), corpus.said, lambda at: corpus.take("text", at))
-    core = k_core(rivals_newest_first(rows, corpus.times), config)
+    core, rounds = k_core(rivals_newest_first(rows, corpus.times), config)
     del rows
-    rows = core.rows.sort("place")
-    appeared = rows.group_by("user").agg(appeared=pl.col("place").min())
-    core_items = rows["item"].n_unique()
-    rows = with_texts(
-        rows, corpus.collapsed.gather(rows["place"]), lambda at: collapse_whitespace(corpus.take("text", at))
-    )
-    assigned = _with_roles(newest_unique(rivals_newest_first(rows, corpus.times)), corpus.times, appeared, config)
+    found: dict[str, Any] = {"core_rounds": rounds, "core_items": core["item"].n_unique()}
+    # The last assignment holds: the user's first place.
+    appeared = np.zeros(len(corpus.user_names), dtype=np.uint32)
+    appeared[core["user"].to_numpy()[::-1]] = core["place"].to_numpy()[::-1]
+    hashes = corpus.collapsed.gather(core["place"])
+    rows = with_texts(core, hashes, lambda at: collapse_whitespace(corpus.take("text", at)))
+    del core, hashes
+    unique = newest_unique(rivals_newest_first(rows, corpus.times))
     del rows
-    members, peer_rounds = _with_peers(assigned, config)
-    counts = {
-        "core_rounds": core.rounds,
-        "core_items": core_items,
-        "peer_rounds": peer_rounds,
-        "users": members["user"].n_unique(),
-        "undated": corpus.times["timestamp"].gather(members["place"]).null_count(),
-        **{role: int((members["role"] == role).sum()) for role in ROLES},
-    }
-    return members, counts
+    members, found["peer_rounds"] = _with_peers(_with_roles(unique, corpus.times, appeared, config), config)
+    found["users"] = members["user"].n_unique()
+    found["undated"] = corpus.times["timestamp"].gather(members["place"]).null_count()
+    return members, found | {role: int((members["role"] == role).sum()) for role in ROLES}
 
 
 def split_as_published(reviews: pl.DataFrame, roles: Mapping[ReviewId, MemberRole], config: SplitConfig) -> Split:
@@ -261,21 +258,26 @@ _REQUIRED = ("require_title", "require_rating", "require_timestamp", "require_it
 _DESCRIBED = ("min_description_chars", "max_description_chars")
 
 
-def _with_roles(unique: pl.DataFrame, times: pl.DataFrame, appeared: pl.DataFrame, config: SplitConfig) -> pl.DataFrame:
+def _with_roles(unique: pl.DataFrame, times: pl.DataFrame, appeared: np.ndarray, config: SplitConfig) -> pl.DataFrame:
     """``place``, ``user``, ``item`` and ``role`` (what is newest is tested).
 
     Users are in the order in which they appear in the table of the core, and each user's reviews oldest first; ties in
     time keep the table's order.
+
+    Args:
+        unique: From ``newest_unique``.
+        times: ``timestamp`` and ``order``, by place.
+        appeared: int (n,): the place at which each user appears.
+        config: How many reviews are held out.
     """
-    rows = unique.select("place", "user", "item").sort("place")
-    first = rows.select("user").join(appeared, on="user", maintain_order="left")["appeared"]
-    rows = rows[by_time(times[rows["place"]], within=first)]
+    rows = unique[np.argsort(unique["place"].to_numpy(), kind="stable")]
+    rows = rows[by_time(times[rows["place"]], within=appeared[rows["user"].to_numpy()])]
     users = rows["user"].to_numpy()
     ends = np.append(np.flatnonzero(users[1:] != users[:-1]), max(len(users) - 1, 0))
     newer = np.repeat(ends, np.diff(ends, prepend=-1))[: len(users)] - np.arange(len(users))
     bounds = np.cumsum([config.test, config.validation, config.train])
-    held = np.array(ROLES[::-1])[np.searchsorted(bounds, newer, side="right")]
-    return rows.with_columns(role=pl.Series(held, dtype=pl.Enum(ROLES)))
+    held = np.searchsorted(bounds, newer, side="right").astype(np.uint8)
+    return rows.with_columns(role=pl.Series(ROLES, dtype=pl.Enum(ROLES)).gather(len(bounds) - held))
 
 
 def _with_peers(assigned: pl.DataFrame, config: SplitConfig) -> tuple[pl.DataFrame, tuple[int, ...]]:
