@@ -66,6 +66,8 @@ def disable_progress_bars() -> Iterator[None]:
 _SUFFIXES = (".json", ".txt", ".model", ".safetensors", ".bin")
 _RECORDS = {"pretrain.json", "settings.json", "fit.json", "report.json"}
 """Files that this library writes into a model's folder and that are not part of the model."""
+_PART_RECORD = "pretrain_part_"
+"""The same of an earlier part of the pretraining, in the folder of the shipped backbone."""
 _PIECE = 4096
 _PIECES = 256
 
@@ -85,7 +87,8 @@ def folder_digest(folder: Path) -> str:
 
 
 def _is_part(path: Path) -> bool:
-    return path.suffix in _SUFFIXES and path.name not in _RECORDS and "checkpoints" not in path.parts
+    record = path.name in _RECORDS or path.name.startswith(_PART_RECORD)
+    return path.suffix in _SUFFIXES and not record and "checkpoints" not in path.parts
 
 
 def _update(digest: blake2b, path: Path, size: int) -> None:
