@@ -12,12 +12,15 @@ from functools import partial
 from pathlib import Path
 
 import numpy as np
+import pyarrow.parquet as pq
 import pytest
 
+from idiolect.difference.bulk import bulk_differences
 from idiolect.encoders import HashEncoder
 from idiolect.engine import EngineError, RayEngine
 from idiolect.errors import InputError
 from idiolect.store.embedding import embed_missing, embed_store
+from idiolect.store.parquet import export_folder
 from idiolect.store.sql import SqlStore
 from idiolect.types import ItemId, Review, ReviewId, UserId
 
@@ -111,6 +114,21 @@ def test_vectors_and_sums_are_those_of_one_process(engine, tmp_path):
         with SqlStore(path, create=False) as store:
             embed_missing(store, HashEncoder(16), chunk=7, **how)
     assert contents(one) == contents(two)
+
+
+def test_sums_and_differences_are_those_of_one_process(engine, tmp_path):
+    path = filled(tmp_path / "store.db", 400)
+    embed_store(path, "hash:16")
+    export_folder(path, tmp_path / "export")
+    reports = [
+        bulk_differences(tmp_path / "export", tmp_path / name, bucket_rows=100, **how)
+        for name, how in (("one", {}), ("two", {"engine": engine}))
+    ]
+    assert reports[0] == reports[1]
+    files = sorted(path.name for path in (tmp_path / "one").glob("*.parquet"))
+    assert len(files) == 2 * 4 + 2
+    for name in files:
+        assert pq.read_table(tmp_path / "one" / name).equals(pq.read_table(tmp_path / "two" / name))
 
 
 def test_a_killed_driver_loses_at_most_the_batches_under_way(cluster, tmp_path):

@@ -26,6 +26,8 @@ from idiolect.cli.options import (
 from idiolect.config import load
 from idiolect.data.parts import STDIN
 from idiolect.data.split import Split
+from idiolect.difference.bulk import bulk_differences
+from idiolect.engine import open_engine
 from idiolect.erasure import forget_user
 from idiolect.store.embedding import EmbedConfig, embed_store
 from idiolect.store.ingestion import IngestConfig, add_review, ingest_files
@@ -313,3 +315,41 @@ def import_(
     text += f", {len(added.refused)} rows refused: {added.refused[0][1]}" if added.refused else ""
     record = {"reviews_added": added.reviews_added, "items_added": added.items_added, "vectors_added": report.vectors}
     show({**record, "known": known, "refused": len(added.refused), "equal": report.equal}, text, as_json=json)
+
+
+def differences(
+    export: Path,
+    /,
+    *,
+    out: Path,
+    encoder: str | None = None,
+    min_peers: int = 1,
+    engine: Engine = None,
+    workers: int | None = None,
+    json: Json = False,
+    quiet: Quiet = False,
+) -> None:
+    """Write the sums of items, categories and the corpus, and every review's difference to its peers, as Parquet.
+
+    Out of core: a worker has one bucket of items in memory. A killed run continues. An erasure of a user from the
+    export removes the result.
+
+    Args:
+        export: Folder of `idiolect export`; every review needs a vector.
+        out: New folder, or that of a killed run.
+        encoder: Whose vectors; default: the only one.
+        min_peers: Fewest users that a review is compared with; with fewer its difference is zero.
+        engine: local (default), or ray: the cluster at RAY_ADDRESS, else one that is started on this machine.
+        workers: Of a Ray cluster; default: one per processor.
+        json: Print one JSON object.
+        quiet: Show no progress.
+    """
+    done = bulk_differences(
+        export, out, encoder=encoder, min_peers=min_peers, progress=progress(quiet),
+        engine=open_engine(engine or "local", workers=workers),
+    )  # fmt: skip
+    text = (
+        f"{done.compared} of {done.reviews} reviews compared with their peers; sums of {done.items} items and "
+        f"{done.categories} categories, in {done.buckets} buckets\nin {out}"
+    )
+    show({"folder": str(out), **asdict(done)}, text, as_json=json)

@@ -40,6 +40,7 @@ COMMANDS = {
     "forget": "Erase a user for good, with a receipt.",
     "export": "Write a store as Parquet files.",
     "import": "Read exported Parquet files into a store.",
+    "differences": "Compare every review of an export with its peers, as Parquet.",
     "studio": "Open a page that shows how users differ and what methods write.",
     "serve": "Answer OpenAI's clients, REST and MCP in users' voices.",
     "mcp": "Give an agent on this machine tools for users' voices (MCP).",
@@ -71,11 +72,23 @@ EXAMPLES = {
     "forget": "idiolect forget ann",
     "export": "idiolect export --out folder",
     "import": "idiolect import folder --store copy.db",
+    "differences": "idiolect differences folder --out differences --engine ray",
     "doctor": "idiolect doctor --store idiolect.db",
 }
 """A line per command, shown below its help."""
 _GROUPS = {
-    "Reviews and users": ("ingest", "add", "embed", "split", "export", "import", "peer", "forget", "doctor"),
+    "Reviews and users": (
+        "ingest",
+        "add",
+        "embed",
+        "split",
+        "export",
+        "import",
+        "differences",
+        "peer",
+        "forget",
+        "doctor",
+    ),
     "Write, explain and measure": (
         *("fit", "import-adapter", "write", "studio", "explain"),
         *("evaluate", "score", "compare"),
@@ -87,7 +100,7 @@ _GROUPS = {
 _START = """Example:
   idiolect ingest reviews.csv && idiolect write --user ann --item B1 --method rag"""
 _MODULES = {
-    "data": ("ingest", "add", "split", "embed", "peer", "forget", "export", "import"),
+    "data": ("ingest", "add", "split", "embed", "peer", "forget", "export", "import", "differences"),
     "models": ("pretrain", "fit", "import-adapter", "write"),
     "results": ("evaluate", "score", "compare", "explain"),
     "server": ("serve", "studio", "mcp", "keys"),

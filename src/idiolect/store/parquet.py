@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Collection, Iterable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -19,7 +20,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import sqlalchemy as sa
 
-from idiolect.data.files import atomic_write
+from idiolect.data.files import atomic_write, real_path
 from idiolect.data.kcore import ITEM_SCHEMA, REVIEW_SCHEMA
 from idiolect.errors import ArtifactError, ConfigError, NotFoundError
 from idiolect.store import schema as tables
@@ -32,6 +33,8 @@ from idiolect.types import ReviewId, UserId
 
 FORMAT = 1
 HEAD = "store.json"
+DERIVED = "differences.json"
+"""Marks a folder of differences, and names the export that they are of."""
 _TABLES = ("items.parquet", "reviews.parquet", "not_peers.parquet")
 _PARTS = re.compile(r"store\.json|(items|reviews|not_peers|vectors-\d+)\.parquet")
 _BATCH = 8192
@@ -232,6 +235,41 @@ def erase_from_export(folder: Path, users: Collection[str], reviews: Collection[
         return _erase_from_export(folder, users, reviews)
 
 
+def record_derived(folder: Path, made: Path) -> None:
+    """Note in an export that a folder of differences is made of it, so that an erasure finds it."""
+    with held(folder):
+        head = read_head(folder)
+        known = head.get("derived", [])
+        if str(made) not in known:
+            _write_head(folder, {**head, "derived": [*known, str(made)]})
+
+
+def _remove_derived(folder: Path, head: dict[str, Any]) -> int:
+    """Remove the folders of differences that are made of an export; return their number.
+
+    A folder is removed only if its own record names this export: what an export says is not trusted.
+    """
+    gone = 0
+    for made in map(Path, map(str, head.get("derived", []))):
+        try:
+            mine = json.loads((made / DERIVED).read_text(encoding="utf-8"))["export"] == str(real_path(folder))
+        except (OSError, ValueError, KeyError, TypeError):
+            continue
+        if mine:
+            for path in [*made.glob("*.parquet"), *made.glob("scatter/*.parquet"), made / DERIVED]:
+                path.unlink(missing_ok=True)
+            for path in (made / "scatter", made):
+                with suppress(OSError):  # it holds something else, which stays
+                    path.rmdir()
+            gone += 1
+    return gone
+
+
+def _write_head(folder: Path, head: dict[str, Any]) -> None:
+    text = json.dumps(head, indent=1) + "\n"
+    atomic_write(folder / HEAD, lambda part: part.write_text(text, encoding="utf-8"))
+
+
 def _erase_from_export(folder: Path, users: Collection[str], reviews: Collection[str]) -> int:
     head, (item_file, review_file, flag_file) = read_head(folder), (folder / name for name in _TABLES)
     gone, touched, others = set(reviews), set(), set()
@@ -245,10 +283,12 @@ def _erase_from_export(folder: Path, users: Collection[str], reviews: Collection
     count = sum(_without(folder / encoder["file"], "review_id", gone) for encoder in head["encoders"])
     count += _without(item_file, "item", alone) + _without(flag_file, "user", users)
     count += _without(review_file, "review_id", gone)  # last but one, because a repeated call needs it
+    if gone:
+        count += _remove_derived(folder, head)
     n_items, n_reviews = (pq.read_metadata(path).num_rows for path in (item_file, review_file))
     if count or (n_items, n_reviews) != (head.get("items"), head.get("reviews")):
         head |= {"fingerprint": _fingerprint(folder), "items": n_items, "reviews": n_reviews}
-        atomic_write(folder / HEAD, lambda part: part.write_text(json.dumps(head, indent=1) + "\n", encoding="utf-8"))
+        _write_head(folder, {name: value for name, value in head.items() if name != "derived"})
     return count
 
 
