@@ -6,8 +6,8 @@
 3. *merge*: sums of categories and of the corpus.
 
 Every sum of float16 vectors is exact in float64 (``store.sums``), and a difference is rounded once. So results do not
-depend on the number of buckets and workers, and are those of a store, to the last bit. Every file is written as a whole;
-a run that was killed continues after the files that are there.
+depend on the number of buckets and workers, and are those of a store, to the last bit. Every file is written as a
+whole; a run that was killed continues after the files that are there.
 """
 
 from __future__ import annotations
