@@ -55,6 +55,25 @@ def test_a_server_that_asks_for_time_stops_all():
     assert limited(LimitConfig(), [1, 1], pause=3.0) == pytest.approx([3, 3])
 
 
+def test_sleeps_that_end_late_cost_nothing_of_the_limit():
+    clock = Time()
+
+    async def late(seconds):
+        await clock.sleep(seconds + 0.003)
+
+    async def run():
+        limiter = RateLimiter(LimitConfig(requests_per_minute=12000), clock=lambda: clock.now, sleep=late)
+        times = []
+        for _ in range(201):
+            await limiter.wait(1)
+            times.append(clock.now - 100)
+        return times
+
+    times = asyncio.run(run())
+    assert times[-1] == pytest.approx(1.0, abs=0.01)
+    assert all(time >= 0.005 * k - 1e-9 for k, time in enumerate(times))
+
+
 def test_requests_go_in_the_order_they_came():
     async def run():
         limiter, order = RateLimiter(LimitConfig(requests_per_minute=6000)), []

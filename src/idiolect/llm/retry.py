@@ -235,8 +235,8 @@ class RateLimiter:
             while (delay := max(self._next_request, self._next_token, self._paused_until) - self._clock()) > 0:
                 await self._sleep(min(delay, _TICK_S))
             now = self._clock()
-            self._next_request = max(self._next_request, now) + self._request_s
-            self._next_token = max(self._next_token, now) + tokens * self._token_s
+            self._next_request = _due(self._next_request, now) + self._request_s
+            self._next_token = _due(self._next_token, now) + tokens * self._token_s
 
     def reconcile(self, reserved: int, used: int) -> None:
         """Correct a reservation to the actual usage."""
@@ -245,6 +245,11 @@ class RateLimiter:
     def pause(self, seconds: float) -> None:
         """Admit no request for ``seconds``, as the server asked."""
         self._paused_until = max(self._paused_until, self._clock() + seconds)
+
+
+def _due(planned: float, now: float) -> float:
+    """The moment that the next one is counted from: as planned if a sleep merely ended late, else now."""
+    return planned if now - planned < _TICK_S else now
 
 
 RETRYABLE: frozenset[FailureKind] = frozenset(
