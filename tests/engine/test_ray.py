@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import subprocess
@@ -20,6 +21,7 @@ from idiolect.encoders import HashEncoder
 from idiolect.engine import EngineError, RayEngine
 from idiolect.errors import InputError
 from idiolect.store.embedding import embed_missing, embed_store
+from idiolect.store.ingestion import ingest_files
 from idiolect.store.parquet import export_folder
 from idiolect.store.sql import SqlStore
 from idiolect.types import ItemId, Review, ReviewId, UserId
@@ -114,6 +116,36 @@ def test_vectors_and_sums_are_those_of_one_process(engine, tmp_path):
         with SqlStore(path, create=False) as store:
             embed_missing(store, HashEncoder(16), chunk=7, **how)
     assert contents(one) == contents(two)
+
+
+def test_files_that_workers_read_give_the_store_rejects_and_report_of_one_process(cluster, tmp_path):
+    folder = tmp_path / "reviews"
+    folder.mkdir()
+    for number in range(3):
+        rows = [
+            {
+                "user": f"u{k % 7}",
+                "item": f"i{k % 5}",
+                "text": f"file {number}, row {k}" * (k % 11 > 0),
+                "rating": k % 6,
+            }
+            for k in range(2500)
+        ]
+        (folder / f"{number}.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    reports = [
+        ingest_files(folder, store=str(tmp_path / f"{name}.db"), rejects=tmp_path / f"{name}.jsonl", engine=name)
+        for name in ("local", "ray")
+    ]
+    one, two = (report.record() | {"rejects": None} for report in reports)
+    assert one == two
+    assert one["rejected"] == {"no text": 3 * 228}
+    assert (tmp_path / "local.jsonl").read_text() == (tmp_path / "ray.jsonl").read_text()
+    frames = []
+    for name in ("local", "ray"):
+        with SqlStore(str(tmp_path / f"{name}.db"), create=False) as store:
+            frames.append((store.fingerprint(), store.review_frame()))
+    assert frames[0][0] == frames[1][0]
+    assert frames[0][1].equals(frames[1][1])
 
 
 def test_sums_and_differences_are_those_of_one_process(engine, tmp_path):

@@ -57,6 +57,8 @@ def ingest(
     max_rejects: float | None = None,
     rejects: Path | None = None,
     pseudonyms: KeyFile = None,
+    engine: Engine = None,
+    workers: int | None = None,
     config: Path | None = None,
     json: Json = False,
     quiet: Quiet = False,
@@ -81,11 +83,14 @@ def ingest(
         rejects: File that lists rows that cannot be used; default: next to the reviews.
         pseudonyms: File of a secret key, created if absent: users' ids are hashed with it, so that without the key they
             cannot be read from the store or guessed. Every command that names a user then needs it.
-        config: YAML file with any of format, columns, item_columns, category and max_rejects.
+        engine: local (default), or ray: the workers of the cluster at RAY_ADDRESS, else of one that is started on this
+            machine, read several files at once.
+        workers: Of a Ray cluster; default: one per processor.
+        config: YAML file with any of format, columns, item_columns, category, max_rejects, engine and workers.
         json: Print one JSON object.
         quiet: Show no progress.
     """
-    flags = given(format=format, category=category, max_rejects=max_rejects)
+    flags = given(format=format, category=category, max_rejects=max_rejects, engine=engine, workers=workers)
     flags |= given(columns=columns(columns_), item_columns=columns(item_columns))
     settings = load(IngestConfig, config, flags)
     report = ingest_files(

@@ -6,6 +6,7 @@ import re
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
+from functools import partial
 from itertools import islice
 from pathlib import Path
 from typing import Any, Generic, Literal, NamedTuple, TypeVar
@@ -13,6 +14,7 @@ from typing import Any, Generic, Literal, NamedTuple, TypeVar
 from idiolect.data.containers import Row
 from idiolect.data.files import OtherContentError, plain_name
 from idiolect.data.formats import LAYOUTS, TARGET, Format, Unnest, Written, category_of, detect_format, role_of
+from idiolect.data.parallel import is_shareable, parsing
 from idiolect.data.parts import Part, Parts, find_parts
 from idiolect.data.records import (
     ITEM_ALIASES,
@@ -30,6 +32,7 @@ from idiolect.data.records import (
 )
 from idiolect.data.rejects import CONTROLS, RAW_CHARS, LostField, ReadSummary, Rejected, UnusableRow
 from idiolect.data.times import Ticks
+from idiolect.engine import Engine
 from idiolect.errors import InputError
 from idiolect.types import Item, Review, ReviewId
 
@@ -124,8 +127,7 @@ class RecordFile(Generic[T]):
         Raises:
             InputError: A file is cut short or damaged.
         """
-        self._read, self._rejected, self._suspicious, self._stopped = 0, Counter(), Counter(), False
-        self._lost = {}
+        self._begin()
         gone: list[tuple[str, str]] = []
 
         def lost(field: str, reason: str) -> None:
@@ -148,6 +150,39 @@ class RecordFile(Generic[T]):
                     if _holds_controls(record):
                         self._suspicious[CONTROLS] += 1
                     yield record
+
+    def read(self, engine: Engine) -> Iterator[T]:
+        """The same records, counts and rejects, with the files read by an engine's workers.
+
+        Input that only this process has (a pipe, an archive, a table in memory) is read here.
+
+        Raises:
+            InputError: A file is cut short or damaged.
+            EngineError: A file was lost with its worker several times.
+        """
+        if engine.workers == 1 or len(self.parts) == 1 or not all(is_shareable(part.part) for part in self.parts):
+            yield from self
+            return
+        self._begin()
+        number, before = 0, 0
+        for part, outcomes in engine.flat_map(partial(parsing, self.parts), range(len(self.parts))):
+            number, before = (number, before) if part == number else (part, self._read)
+            for outcome in outcomes:
+                self._read += 1
+                row = Row(outcome.line, "", outcome.raw)
+                if outcome.record is None:
+                    self._reject(self.parts[part], row, outcome.reason)
+                    if self._stopped:
+                        return
+                else:
+                    self._note(list(outcome.gone), self.parts[part], row)
+                    if _holds_controls(outcome.record):
+                        self._suspicious[CONTROLS] += 1
+                    yield outcome.moved(before)
+
+    def _begin(self) -> None:
+        self._read, self._rejected, self._suspicious, self._stopped = 0, Counter(), Counter(), False
+        self._lost = {}
 
     def located(self) -> Iterator[Located[T]]:
         """The same records with their places; counts and rejects are not updated."""

@@ -23,6 +23,7 @@ from idiolect.data.records import Columns, clean_id, digest_id
 from idiolect.data.rejects import REMEDIES, SUSPICIOUS, LostField, ReadSummary, Rejected, RejectsWriter, UnusableRow
 from idiolect.data.times import FIRST_SECOND, LATEST, parse_timestamp
 from idiolect.encoders import Encoder, load_encoder
+from idiolect.engine import Engine, EngineName, open_engine
 from idiolect.errors import ConfigError, InputError, NotFoundError
 from idiolect.progress import Progress
 from idiolect.store.base import AddReport
@@ -131,6 +132,10 @@ class IngestConfig(Config):
     """Prefix of item ids, for files of several categories in one store."""
     max_rejects: float = Field(default=0.5, ge=0, le=1)
     """Share of rows that may be rejected; above it reading fails, after 10,000 rows at once."""
+    engine: EngineName = "local"
+    """What reads several files: this process, or the workers of a Ray cluster (docs/scale.md)."""
+    workers: int | None = Field(default=None, gt=0)
+    """Of a Ray cluster; None: one per processor."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -333,12 +338,15 @@ def ingest_files(
     max_rejects: float = 0.5,
     pseudonyms: Path | None = None,
     progress: bool = False,
+    engine: EngineName = "local",
+    workers: int | None = None,
 ) -> IngestReport:
     """Read reviews and items into a store; reading the same files again changes nothing.
 
     Both may be a file, folder, pattern, ``-`` or data set of the hub (see ``open_reviews``). Rejected rows go to
     ``rejects`` (items to another); usable rows are stored either way. With ``pseudonyms``, the file of a key
     that is made if there is none, users' ids are hashed before anything is stored, and rejects list no raw row.
+    With ``engine="ray"`` the files of a folder or pattern are read by workers; this process alone writes.
 
     Raises:
         InputError: A file cannot be read, or more than ``max_rejects`` of its rows were rejected.
@@ -348,6 +356,7 @@ def ingest_files(
     item_rejects = rejects.parent / ("items." + rejects.name)  # a folder such as "." has no name, and is refused below
     named = _check_places(reviews, items, store, (rejects, item_rejects), pseudonyms)
     hashed = Pseudonyms.open(pseudonyms) if pseudonyms else None
+    reader = open_engine(engine, workers=workers)
     # Opening checks the files before anything is made or written.
     with ExitStack() as stack:
         listed, item_listed = _Late(bare=hashed is not None), _Late(bare=hashed is not None)
@@ -367,7 +376,8 @@ def ingest_files(
             database.record_output(path, "rejects")
         seen, mark = _Seen(), database.last_seq()
         stored = database.add(
-            seen.items(_counted(item_file, "items", progress)), seen.reviews(_counted(file, "reviews", progress))
+            seen.items(_counted(item_file, "items", progress, reader)),
+            seen.reviews(_counted(file, "reviews", progress, reader)),
         )
         report = IngestReport(
             reviews=file.summary,  # before ``reconcile``, which reads files again
@@ -528,8 +538,8 @@ def _check_key(key: Path | None, store: Path | None) -> None:
         )
 
 
-def _counted(file: RecordFile[T] | None, what: str, progress: bool) -> Iterator[T]:
-    rows: Iterable[T] = file if file is not None else []
+def _counted(file: RecordFile[T] | None, what: str, progress: bool, engine: Engine) -> Iterator[T]:
+    rows: Iterable[T] = file.read(engine) if file is not None else []
     with Progress(None, what, "row", shown=progress) as bar:
         for row in rows:
             yield row
