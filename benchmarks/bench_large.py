@@ -1,10 +1,12 @@
-"""The split rules on a corpus whose texts do not fit into memory, at growing sizes.
+"""The split rules, all sums and all differences of a corpus that does not fit into memory, at growing sizes.
 
-    python benchmarks/bench_large.py [--sizes 1000000 10000000] [--stages split] [--folder DIRECTORY]
+    python benchmarks/bench_large.py [--sizes 1000000 10000000] [--stages split differences] [--folder DIRECTORY]
 
 A corpus is a Parquet file with the columns of an export (``reviews.parquet``): short made-up reviews by n/15 users of
 n/40 items, both with a popularity that follows a power law. Every size is a process of its own. ``split`` filters,
-narrows to the k-core and holds out (preset ``small``), then saves the split.
+narrows to the k-core and holds out (preset ``small``), then saves the split. ``differences`` adds up the vectors of all
+items and categories and compares every review with its peers, out of core and in this process, from an export with
+64-dimensional random vectors.
 
 Seconds are [wall, processor of all threads]; making the corpus is not timed. Memory is, in GB, the highest anonymous
 memory of the process (RssAnon: what cannot be dropped) and the highest resident memory (VmHWM, with mapped files), both
@@ -25,17 +27,21 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import polars as pl
+import pyarrow as pa
 import pyarrow.parquet as pq
 
 from idiolect.data import ITEM_SCHEMA, REVIEW_SCHEMA, SplitConfig, make_split
 from idiolect.data.scan import ParquetScan
+from idiolect.difference.bulk import bulk_differences
 
 BLOCK = 1_000_000
+DIM = 64
 RULES = SplitConfig.preset("small")
 
 
@@ -81,6 +87,28 @@ def write_corpus(path: Path, n: int) -> None:
         writer.write_table(table, row_group_size=BLOCK // 4)
     if writer is not None:
         writer.close()
+
+
+def complete_export(folder: Path, n: int) -> None:
+    """What an export has beside ``reviews.parquet``: items of twenty categories, and random vectors."""
+    rng = np.random.default_rng(1)
+    items = pl.DataFrame({"item": pl.int_range(n // 40, eager=True)})
+    items = items.select(
+        item=pl.concat_str(pl.lit("i"), "item"), category=pl.concat_str(pl.lit("c"), pl.col("item") % 20)
+    )
+    items.write_parquet(folder / "items.parquet")
+    pl.DataFrame(schema={"user": pl.String}).write_parquet(folder / "not_peers.parquet")
+    schema = pa.schema([("review_id", pa.string()), ("vector", pa.binary(2 * DIM))])
+    with (
+        pq.ParquetFile(folder / "reviews.parquet") as file,
+        pq.ParquetWriter(folder / "vectors-0.parquet", schema, compression="zstd") as writer,
+    ):
+        for batch in file.iter_batches(65_536, columns=["review_id"]):
+            halves = (rng.uniform(-1.7, 1.7, (len(batch), DIM)) / DIM**0.5).astype("<f2")
+            vectors = pa.Array.from_buffers(schema.field(1).type, len(batch), [None, pa.py_buffer(halves.tobytes())])
+            writer.write_batch(pa.record_batch([batch.column(0).cast(pa.string()), vectors], schema=schema))
+    head = {"format": 1, "fingerprint": "", "encoders": [{"name": "random", "dim": DIM, "file": "vectors-0.parquet"}]}
+    (folder / "store.json").write_text(json.dumps(head))
 
 
 class Peak(threading.Thread):
@@ -136,6 +164,11 @@ def measure(n: int, stages: list[str], folder: Path) -> dict[str, Any]:
             counts = split.counts
             said.update(users=counts.users, members=split.members.height, core=counts.core_rounds)
             del split
+    if "differences" in stages:
+        complete_export(folder, n)
+        with found.stage("differences") as said:
+            said.update(asdict(bulk_differences(folder, folder / "differences")))
+        said["output_gb"] = round(sum(p.stat().st_size for p in (folder / "differences").iterdir()) / 1e9, 2)
     return {"reviews": n, "parquet_gb": round(source.stat().st_size / 1e9, 2), "stages": found.found}
 
 
@@ -160,7 +193,7 @@ def exponents(small: dict[str, Any], large: dict[str, Any]) -> dict[str, float]:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--sizes", type=int, nargs="+", default=[1_000_000, 10_000_000])
-    parser.add_argument("--stages", nargs="+", default=["split"])
+    parser.add_argument("--stages", nargs="+", default=["split", "differences"])
     parser.add_argument("--folder", type=Path, help="where there is room; the system's own if not given")
     parser.add_argument("--inside", type=Path, help=argparse.SUPPRESS)
     parser.add_argument("--write", type=Path, help=argparse.SUPPRESS)

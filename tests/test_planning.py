@@ -136,3 +136,17 @@ def test_shapes_come_from_folders_too(tmp_path: Path) -> None:
         shape_of(BackboneConfig(model="fake"))
     with pytest.raises(ConfigError, match="unknown device 'h10'"):
         plan(Settings.model_validate({"backbone": {"model": "7b"}}), device="h10")
+
+
+def test_several_devices_share_examples_and_sharded_ones_the_layers_too() -> None:
+    settings = load(Settings, DEP, {"backbone": {"model": "32b"}, "fit": {"checkpointing": True, "batch_size": 1}})
+    one, eight, sharded = (
+        plan(settings, devices=n, sharded=cut).parts[0] for n, cut in ((1, False), (8, False), (8, True))
+    )
+    assert eight.hours[0].value == pytest.approx(one.hours[0].value / 8)
+    assert eight.memory == one.memory
+    assert sharded.memory[0].value < one.memory[0].value / 4
+    assert (one.fits, sharded.fits) == (False, True)
+    assert [item.name for item in sharded.hours] == ["forward and backward", "gathering layers"]
+    with pytest.raises(ConfigError, match="1 devices"):
+        plan(settings, sharded=True)

@@ -134,6 +134,7 @@ class RayEngine:
     Raises:
         MissingDependencyError: Ray is not installed.
         ConfigError: There is no cluster at ``RAY_ADDRESS``.
+        EngineError: Ray cannot be started on this machine.
     """
 
     def __init__(self, workers: int | None = None) -> None:
@@ -147,12 +148,16 @@ class RayEngine:
         # Nothing is reported to Ray's makers, and a worker without a GPU sees none.
         os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
         os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
+        os.environ.setdefault("RAY_raylet_start_wait_time_s", "300")  # a busy machine takes its time
         address = os.environ.get("RAY_ADDRESS") or "local"
         how: dict[str, Any] = {"include_dashboard": False} if address == "local" else {}
         try:
             self._ray.init(address=address, log_to_driver=False, logging_level="ERROR", **how)
-        except (ConnectionError, ValueError, RuntimeError) as error:
+        except Exception as error:  # Ray raises anything here
             said = next(iter(str(error).splitlines()), "")
+            if address == "local":
+                hint = "run it again, or start a cluster with `ray start --head` and set RAY_ADDRESS=auto"
+                raise EngineError(f"Ray could not be started on this machine: {said}", hint=hint) from error
             hint = "start one with `ray start --head`, or unset RAY_ADDRESS"
             raise ConfigError(f"there is no Ray cluster at {address!r}: {said}", hint=hint) from error
 

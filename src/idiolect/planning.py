@@ -109,17 +109,19 @@ class Device(NamedTuple):
     """Dense, in bfloat16 (float32 on a CPU)."""
     bandwidth: float
     """GB a second."""
+    link: float
+    """GB a second to the other devices of the machine, each way: NVLink, or PCIe 4.0 x16."""
 
 
 DEVICES: Mapping[str, Device] = MappingProxyType(
     {
-        "a100-40": Device("A100 40 GB", 40, 312, 1555),
-        "a100-80": Device("A100 80 GB", 80, 312, 2039),
-        "h100": Device("H100 80 GB", 80, 989, 3350),
-        "h200": Device("H200 141 GB", 141, 989, 4800),
-        "l40s": Device("L40S 48 GB", 48, 362, 864),
-        "rtx4090": Device("RTX 4090 24 GB", 24, 165, 1008),
-        "cpu": Device("two CPU cores, 16 GB", 16, 0.1, 20),
+        "a100-40": Device("A100 40 GB", 40, 312, 1555, 300),
+        "a100-80": Device("A100 80 GB", 80, 312, 2039, 300),
+        "h100": Device("H100 80 GB", 80, 989, 3350, 450),
+        "h200": Device("H200 141 GB", 141, 989, 4800, 450),
+        "l40s": Device("L40S 48 GB", 48, 362, 864, 32),
+        "rtx4090": Device("RTX 4090 24 GB", 24, 165, 1008, 32),
+        "cpu": Device("two CPU cores, 16 GB", 16, 0.1, 20, 10),
     }
 )
 
@@ -187,18 +189,29 @@ class Plan:
         }
 
 
-def plan(settings: Settings, *, device: str = "h100", train: int = 1000, test: int = 1000, dim: int = 1024) -> Plan:
+def plan(
+    settings: Settings,
+    *,
+    device: str = "h100",
+    devices: int = 1,
+    sharded: bool = False,
+    train: int = 1000,
+    test: int = 1000,
+    dim: int = 1024,
+) -> Plan:
     """What ``fit`` and ``evaluate`` with these settings would take.
 
     Args:
         settings: Those of both commands.
         device: A name of ``DEVICES``.
+        devices: How many of them ``fit`` runs on, with its own examples each; ``evaluate`` runs on one.
+        sharded: Whether the backbone's layers are spread over them (FSDP), and not copied to each.
         train: Training examples.
         test: Evaluated targets.
         dim: Width of the encoder's vectors.
 
     Raises:
-        ConfigError: An unknown device, or a model behind an endpoint, whose memory is not ours.
+        ConfigError: An unknown device, too few devices, or a model behind an endpoint, whose memory is not ours.
         NotFoundError: The backbone's shape is not known, and it is no folder with a configuration.
 
     Example:
@@ -207,9 +220,11 @@ def plan(settings: Settings, *, device: str = "h100", train: int = 1000, test: i
     """
     if device not in DEVICES:
         raise ConfigError(f"unknown device {device!r}", hint=suggest(device, DEVICES))
+    if devices < (2 if sharded else 1):
+        raise ConfigError(f"{devices} devices cannot be planned with", hint="devices=8, for instance")
     shape, chosen = shape_of(settings.backbone), DEVICES[device]
     dtype = settings.backbone.dtype if settings.backbone.dtype != "auto" else _dtype(chosen)
-    found = _Planner(settings, shape, chosen, 4 if dtype == "float32" else 2, dim)
+    found = _Planner(settings, shape, chosen, 4 if dtype == "float32" else 2, dim, devices=devices, sharded=sharded)
     parts = [found.evaluate(test)]
     if requirements(settings.adapter_method).adapter and backend_of(settings.backbone) == "transformers":
         parts.insert(0, found.fit(train))
@@ -275,8 +290,11 @@ def adapter_parameters(config: SoftPromptConfig) -> int:
 class _Planner:
     """Figures of one run on one device."""
 
-    def __init__(self, settings: Settings, shape: Shape, device: Device, width: int, dim: int) -> None:
+    def __init__(
+        self, settings: Settings, shape: Shape, device: Device, width: int, dim: int, *, devices: int, sharded: bool
+    ) -> None:
         self.settings, self.shape, self.device, self.width = settings, shape, device, width
+        self.devices, self.sharded = devices, sharded
         needs = requirements(settings.adapter_method).adapter
         config = settings.adapter_config(d_in=dim, hidden_size=shape.hidden) if needs else None
         self.adapter = adapter_parameters(config) if config else 0
@@ -298,6 +316,11 @@ class _Planner:
         own = [name for name, role in self.settings.differences.asked.items() if role.backbone is not None]
         if own:
             yield f"models that play a role to themselves are not counted: {', '.join(own)}"
+        if self.devices > 1:
+            yield (
+                f"fit: {self.devices} devices, each with its own examples; memory is that of one of them"
+                f"{', with its share of the layers' if self.sharded else ''}; evaluate: one device"
+            )
         if self.copies_encoder:
             yield "a trained copy of the text encoder is not counted"
 
@@ -310,12 +333,25 @@ class _Planner:
         total = float(
             examples * how.epochs if how.max_steps is None else how.max_steps * how.batch_size * how.accumulation
         )
-        hours = total * flops / (self.device.teraflops * 1e12 * MFU) / 3600
+        hours = total * flops / (self.device.teraflops * 1e12 * MFU) / 3600 / self.devices
         each = f"{passes} x {self._billions} x {tokens:,} tokens, attention"
-        said = f"{total:,.0f} examples x {flops / 1e12:,.1f} TFLOP ({each})"
-        return self._part(
-            "fit", how.batch_size, self._fit_memory, total * tokens, (Item("forward and backward", hours, said),)
+        share = f" / {self.devices} devices" if self.devices > 1 else ""
+        took = [
+            Item("forward and backward", hours, f"{total:,.0f} examples x {flops / 1e12:,.1f} TFLOP ({each}){share}")
+        ]
+        if self.sharded:
+            took.append(self._gathering(total / self.devices / how.batch_size))
+        return self._part("fit", how.batch_size, self._fit_memory, total * tokens, tuple(took))
+
+    def _gathering(self, steps: float) -> Item:
+        """Every step gathers all layers twice, forward and backward; the adapter's gradients are small beside them."""
+        n, b = self.shape.layer_parameters, self.width
+        moved = 2 * n * b * (self.devices - 1) / self.devices
+        said = (
+            f"{steps:,.0f} steps x 2 x {n * b / GB:,.1f} GB x {self.devices - 1}/{self.devices} at "
+            f"{self.device.link:g} GB/s; it overlaps with the computation"
         )
+        return Item("gathering layers", steps * moved / (self.device.link * GB) / 3600, said)
 
     def _fit_memory(self, batch: int) -> tuple[Item, ...]:
         s, b, how, tokens = self.shape, self.width, self.settings.fit, self.prompt + self.target
@@ -323,7 +359,7 @@ class _Planner:
         kept = s.layers * s.hidden * b + layer if how.checkpointing else s.layers * layer
         what = "one layer, and inputs of all" if how.checkpointing else f"{s.layers} layers x {layer:,} bytes"
         return (
-            self._weights(),
+            self._shard() if self.sharded else self._weights(),
             Item("adapter", 16.0 * self.adapter, f"{self.adapter / 1e6:.2f} M x 16 bytes: float32, gradient, AdamW"),
             Item("activations", float(batch * tokens * kept), f"{batch} x {tokens:,} tokens x {what}"),
             Item(
@@ -390,6 +426,13 @@ class _Planner:
 
     def _weights(self) -> Item:
         return Item("weights", float(self.shape.parameters * self.width), f"{self._billions} x {self.width} bytes")
+
+    def _shard(self) -> Item:
+        """A device's share of the layers, all embeddings, and two layers that are gathered at once."""
+        s, b = self.shape, self.width
+        layers, embeddings = s.layer_parameters * b / GB, (s.parameters - s.layer_parameters) * b / GB
+        said = f"{layers:,.1f} GB / {self.devices} + embeddings {embeddings:,.1f} GB + 2 of {s.layers} layers"
+        return Item("weights", (layers / self.devices + embeddings + 2 * layers / s.layers) * GB, said)
 
     @property
     def _billions(self) -> str:

@@ -65,8 +65,8 @@ def test_files_read_by_workers_give_the_records_counts_and_rejects_of_one_proces
 
 
 def test_a_damaged_file_among_several_is_named_with_the_rows_before(tmp_path):
-    good = "".join(ROW.format(k=k, text=f"{k * k * 7919:x}", rating=1) for k in range(4000))
-    (tmp_path / "a.jsonl").write_text(good)
+    good = "".join(ROW.format(k=k, text=f"{k * k * 7919:x}", rating=1) for k in range(25_000))
+    (tmp_path / "a.jsonl").write_text(good[:300])
     (tmp_path / "b.jsonl.gz").write_bytes(gzip.compress(good.encode(), mtime=0)[:-2000])
     said = []
     for engine in (LOCAL, TwoWorkers()):

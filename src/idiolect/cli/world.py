@@ -239,6 +239,8 @@ def doctor(
     store: Annotated[str | None, Parameter(name="--store")] = None,
     plan: Annotated[str | None, Parameter(name="--plan")] = None,
     device: str = "h100",
+    devices: Annotated[int, Parameter(validator=Number(gte=1))] = 1,
+    sharded: Annotated[bool, Parameter(negative="")] = False,
     train: Annotated[int, Parameter(validator=Number(gte=1))] = 1000,
     test: Annotated[int, Parameter(validator=Number(gte=1))] = 1000,
     dim: Annotated[int, Parameter(validator=Number(gte=1))] = 1024,
@@ -254,6 +256,8 @@ def doctor(
         store: SQLite file or database URL: its pages, totals, fingerprint, vectors and sums, every row read.
         plan: YAML file of settings, or a language model: a size of Qwen2.5 (7b) or a folder.
         device: Of --plan: h100, h200, a100-40, a100-80, l40s, rtx4090 or cpu.
+        devices: Of --plan: how many of them fit runs on.
+        sharded: Of --plan: the backbone's layers are spread over the devices (FSDP), not copied to each.
         train: Of --plan: training examples.
         test: Of --plan: evaluated targets.
         dim: Of --plan: width of the encoder's vectors.
@@ -261,7 +265,8 @@ def doctor(
         json: Print one JSON object.
     """
     if plan is not None:
-        _plan(plan, set, device=device, train=train, test=test, dim=dim, json=json)
+        how = {"device": device, "devices": devices, "sharded": sharded, "train": train, "test": test, "dim": dim}
+        _plan(plan, set, how, json=json)
         return
     checks = examine() if store is None else examine_store(store)
     bad = "missing" if store is None else "wrong"
@@ -277,11 +282,11 @@ def doctor(
         sys.exit(ArtifactError.exit_code)
 
 
-def _plan(what: str, set: tuple[str, ...], *, device: str, train: int, test: int, dim: int, json: bool) -> None:
+def _plan(what: str, set: tuple[str, ...], how: dict[str, Any], *, json: bool) -> None:
     from idiolect.pipeline.settings import Settings
     from idiolect.planning import plan
 
     config = Path(what) if what.endswith((".yaml", ".yml")) else None
     changes = overrides(set) if config else merge({"backbone": {"model": what}}, overrides(set))
-    found = plan(load(Settings, config, changes), device=device, train=train, test=test, dim=dim)
+    found = plan(load(Settings, config, changes), **how)
     show(found.record(), found.text, as_json=json)
