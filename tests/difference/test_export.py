@@ -75,6 +75,15 @@ def test_sums_and_differences_are_the_stores_to_the_last_bit(store, export, tmp_
     assert (item["sum"], item["count"]) == (sums.sums[0].tobytes(), sums.counts[0])
 
 
+def test_tables_that_another_tool_wrote_are_read_too(export, tmp_path):
+    bulk_differences(export, tmp_path / "one")
+    for name in ("reviews", "items"):
+        pl.read_parquet(export / f"{name}.parquet").write_parquet(export / f"{name}.parquet", row_group_size=70)
+    bulk_differences(export, tmp_path / "two")
+    for kind in ("differences", "sums", "categories", "corpus"):
+        assert read(tmp_path / "one", kind).equals(read(tmp_path / "two", kind))
+
+
 def test_a_run_goes_on_after_the_buckets_that_are_there(export, tmp_path, monkeypatch):
     bulk_differences(export, tmp_path / "whole", bucket_rows=50)
     gather, calls = bulk._gather, []

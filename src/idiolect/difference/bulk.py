@@ -190,7 +190,10 @@ def _read(path: Path, columns: Sequence[str], start: int, stop: int) -> pa.Table
         ends = np.cumsum(counts)
         first, last = np.searchsorted(ends, start, side="right"), np.searchsorted(ends, stop)
         table = file.read_row_groups(range(first, min(last + 1, len(ends))), columns=list(columns))
-        return table.slice(start - (int(ends[first]) - counts[first]), stop - start)
+        rows = table.slice(start - (int(ends[first]) - counts[first]), stop - start)
+        # Other tools write other types of strings.
+        fields = [one if pa.types.is_fixed_size_binary(one.type) else one.with_type(pa.string()) for one in rows.schema]
+        return rows.cast(pa.schema(fields))
 
 
 def _scattering(plan: _Plan) -> Callable[[_Range], None]:
