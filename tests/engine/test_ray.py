@@ -138,7 +138,7 @@ def test_files_that_workers_read_give_the_store_rejects_and_report_of_one_proces
     ]
     one, two = (report.record() | {"rejects": None} for report in reports)
     assert one == two
-    assert one["rejected"] == {"no text": 3 * 228}
+    assert one["rejected"] == {"missing text": 3 * 228}
     assert (tmp_path / "local.jsonl").read_text() == (tmp_path / "ray.jsonl").read_text()
     frames = []
     for name in ("local", "ray"):
