@@ -14,6 +14,7 @@ import idiolect
 PACKAGE = Path(idiolect.__file__).parent
 FILES = sorted(PACKAGE.rglob("*.py"))
 HEAVY = {"torch", "transformers", "sentence_transformers", "nltk", "sacrebleu", "rouge_score", "bert_score", "datasets"}
+HEAVY |= {"regex"}  # of the extra "metrics", which a server does not have
 
 
 def name_of(file: Path) -> str:
@@ -32,6 +33,11 @@ def imported(code: str) -> set[str]:
 )
 def test_importing_loads_no_heavy_package(module: str) -> None:
     assert not imported(f"import {module}") & HEAVY
+
+
+def test_a_server_starts_without_the_packages_of_other_extras() -> None:
+    pytest.importorskip("prometheus_client")
+    assert not imported("import idiolect.server.app, idiolect.cli.server") & HEAVY
 
 
 def test_importing_the_root_loads_none_of_its_packages_but_the_words() -> None:

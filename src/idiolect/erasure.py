@@ -20,6 +20,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from idiolect.data.files import atomic_write
+from idiolect.difference.stylometry.known import clear as clear_known_texts
 from idiolect.errors import ArtifactError, ConfigError, IdiolectError, NotFoundError
 from idiolect.llm.cache import Cache, is_cache
 from idiolect.sqlite import BESIDE, is_sqlite
@@ -458,6 +459,7 @@ def forget_user(store: str, user: str, *, outputs: Sequence[Path] = (), pseudony
         places = dict.fromkeys([*unfinished(recorded), *given, *_caches_next_to(store)], "") | recorded
         erased = list(_erase(places, traces, left))
         receipt = database.forget(known, vacuum=False)
+        clear_known_texts()
         # Exports and snapshots that were read before this moment are in place now, or fail.
         later = {p: kind for p, kind in database.outputs().items() if p not in recorded or kind in _REMADE}
         erased += _erase(later, traces, left)

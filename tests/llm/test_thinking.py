@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from idiolect.llm.thinking import leftovers, marks_of, part
+from idiolect.llm.thinking import leftovers, marks_of, part, settled
 
 CASES = {
     "plain": ("", "plain", True),
@@ -157,6 +157,41 @@ def test_no_word_is_lost_or_said_twice(text, always):
         assert (parted.thinking + parted.answer).count(word) == text.count(word)
     assert parted.answer == parted.answer.strip()
     assert parted.thinking == parted.thinking.strip()
+
+
+MARKUPS = [
+    ("", ""), ("<think>", "</think>"), ("[THINK]", "[/THINK]"), ("◁think▷", "◁/think▷"), ("<plan>", "</plan>"),
+    ("<|channel>thought\n", "<channel|>"), ("Here is my thought process:", "Here is my response:"),
+    ("<|channel|>analysis<|message|>", "<|end|><|start|>assistant<|channel|>final<|message|>"),
+    ("analysis", "assistantfinal"),
+]  # fmt: skip
+
+
+@given(
+    st.sampled_from(MARKUPS),
+    st.lists(st.sampled_from(["So", " b ", "\n", ". ", "1 < 2 "]), min_size=1).map("".join).filter(str.strip),
+    st.lists(st.sampled_from(["So", " b ", "\n", ". ", "<b>x</b>", "a [1] b", "1 < 2 ", "`<think>`"]), min_size=1)
+    .map("".join).filter(str.strip),
+)  # fmt: skip
+def test_what_is_settled_stays(form, thought, said):
+    text = form[0] + thought * bool(form[0]) + form[1] + said
+    answer, seen = part(text, tags=["plan"]), ""
+    for size in range(len(text) + 1):
+        now = settled(text[:size], tags=["plan"])
+        assert not now or now.startswith(seen)
+        seen = now or seen
+    assert answer.answer.startswith(seen)
+
+
+def test_text_is_settled_while_it_is_written():
+    text = "<think>Short, they like it short.</think>Good tea, [1] says. I had it <b>hot</b> at 1 < 2 pounds a cup."
+    seen = [settled(text[:size]) for size in range(len(text) + 1)]
+    assert len(set(seen)) > 40
+    assert seen[-1] == "Good tea, [1] says. I had it <b>hot</b> at 1 < 2 pounds a cup."
+    assert settled("Good </thi") == settled("Good [TH") == settled("Good <|im_") == "Good"
+    assert settled("Finally here. <thi") == "Finally here."
+    assert settled("Here is my tea") == "Here is my tea"
+    assert settled("Good", always=True) == settled("Here is my") == settled("<plan>a", tags=["plan"]) == ""
 
 
 @given(st.text(alphabet=st.characters(exclude_characters="<[◁")))

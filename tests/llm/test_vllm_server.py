@@ -129,3 +129,38 @@ def test_a_server_that_is_not_there_or_serves_another_model():
         PromptEmbedsServer(base_url="ftp://host", model="toy")
     with pytest.raises(ConfigError, match="likelihoods"):
         VllmServerLLM.negative_log_likelihood(llm, [], [])
+
+
+def events(*choices, end=b"data: [DONE]\n\n"):
+    return b"".join(b"data: " + json.dumps({"choices": [one]}).encode() + b"\n\n" for one in choices) + end
+
+
+def test_a_streamed_reply_is_heard_and_can_be_ended(tiny_llm, tiny_tokenizer, make_context):
+    local, prompt = tiny_llm("qwen2"), filled(render("dep", make_context(2)), 32)
+    words = tiny_tokenizer("Past words and more and more").input_ids
+    pieces = [{"token_ids": words[:2]}, {"token_ids": [], "text": ""}, {"token_ids": words[2:]}]
+    with listening(events(*pieces)) as (url, bodies), asking(url, local, tiny_tokenizer) as llm:
+        heard = []
+        found = llm.stream_text(prompt, GREEDY, lambda text: heard.append(text) or True)
+        assert (found.text, found.failure) == ("Past words and more and more", None)
+        assert heard[0] != heard[-1] == found.text
+        ended = llm.stream_text(prompt, GREEDY, lambda text: False)
+        assert found.text.startswith(ended.text)
+        assert ended.completion_tokens == 2
+    assert bodies[0]["stream"] is True
+
+
+@pytest.mark.parametrize(
+    ("reply", "status", "kind"),
+    [
+        (b"data: {\n\n", 200, "malformed"),
+        (events({"text": "no ids"}), 200, "malformed"),
+        (events({"token_ids": [1] * 99}), 200, "oversized"),
+        (events({"token_ids": [1]}, end=b""), 200, "connection"),
+        ({"error": {"message": "no"}}, 400, "refused"),
+    ],
+)
+def test_a_stream_that_is_none_is_a_failure(tiny_llm, tiny_tokenizer, make_context, reply, status, kind):
+    with listening(reply, status) as (url, _), asking(url, tiny_llm("qwen2"), tiny_tokenizer) as llm:
+        found = llm.stream_text(render("rag", make_context(1)), GREEDY, lambda _: True)
+    assert (found.failure.kind, found.text) == (kind, "")

@@ -14,8 +14,9 @@ from pydantic import Field
 
 from idiolect.config import Config
 from idiolect.difference.claims.stylometric import MeasuredTexts
-from idiolect.difference.stylometry import MEASURES, NAMES, Measure, measure, within_item_sd
+from idiolect.difference.stylometry import MEASURES, NAMES, Measure, within_item_sd
 from idiolect.difference.stylometry.english import are_english
+from idiolect.difference.stylometry.known import known_languages, known_measures
 from idiolect.difference.stylometry.measures import plain, split
 from idiolect.difference.stylometry.patterns import LIST_LINE
 from idiolect.difference.stylometry.permutation import find_significant, min_p, permutation_test
@@ -119,7 +120,8 @@ def measurable(compared: Compared, config: ExplainConfig) -> Compared:
 
 def _in_english(compared: Compared, config: ExplainConfig) -> Compared:
     reviews = [*compared.own, *chain.from_iterable(compared.peers)]
-    is_english = are_english([one.text for one in reviews], [one.user for one in reviews])
+    texts = [one.text for one in reviews]
+    is_english = are_english(texts, [one.user for one in reviews], known_languages(texts))
     if is_english.all():
         return compared
     english = {one.id for one, keep in zip(reviews, is_english.tolist(), strict=True) if keep}
@@ -399,7 +401,7 @@ class Sentences:
         self._words = np.array([len(text.split()) for text in self._texts], dtype=np.int64)
         self._quotable = np.array([len(text) <= LONGEST for text in self._texts], dtype=bool)
         self._listed = np.array([re.match(LIST_LINE, text) is not None for text in self._texts], dtype=bool)
-        self._values = measure(self._texts)
+        self._values = known_measures(self._texts)
         self._quoted: set[str] = set()
 
     def showing(self, claim: Claim, k: int) -> tuple[UserQuote, ...]:

@@ -13,9 +13,10 @@ from typing import Any
 
 import numpy as np
 
-from idiolect.difference.stylometry import MEASURES, measure, within_item_sd
+from idiolect.difference.stylometry import MEASURES, within_item_sd
 from idiolect.difference.stylometry.encoder import StyleEncoder
 from idiolect.difference.stylometry.english import are_english
+from idiolect.difference.stylometry.known import known_measures
 from idiolect.errors import InputError, NotFoundError
 from idiolect.explain.card import ExplainConfig, gather, measurable
 from idiolect.store.base import ReviewReader
@@ -132,7 +133,7 @@ def _score(own: Sequence[str], others: Sequence[str], weights: np.ndarray, text:
 def _departures(
     text: str, own: Sequence[str], reviews: Sequence[Review], peers: Sequence[Sequence[Review]], most: int = 3
 ) -> tuple[StyleDeviation, ...]:
-    values = measure([*own, *(review.text for of_item in peers for review in of_item), text])
+    values = known_measures([*own, *(review.text for of_item in peers for review in of_item), text])
     items = [*range(len(reviews)), *(k for k, of_item in enumerate(peers) for _ in of_item)]
     sd = within_item_sd(values[:-1], np.array(items, dtype=np.int64))
     mean = values[: len(own)].mean(axis=0)
@@ -216,7 +217,7 @@ def drift(reader: ReviewReader, user: UserId) -> Drift:
     drawn = [_between(vectors[rng.permutation(len(vectors))], of, n_windows) for _ in range(_DRAWS)]
     p = (1 + sum(one >= observed for one in drawn)) / (1 + _DRAWS)
     windows = tuple(_window(dated, vectors, of == k) for k in range(n_windows))
-    return Drift(changed=p <= 0.05, reason="", p=p, windows=windows, trends=_trends(measure(texts)))
+    return Drift(changed=p <= 0.05, reason="", p=p, windows=windows, trends=_trends(known_measures(texts)))
 
 
 def _between(vectors: np.ndarray, of: np.ndarray, n: int) -> float:

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 
 import numpy as np
 
 from idiolect.llm.base import Capability, Completion, SamplingParams, Schema
 from idiolect.llm.registry import BackboneConfig
+from idiolect.llm.streaming import Listener
 from idiolect.types import Prompt
 
 Reply = Callable[[Prompt], str]
@@ -49,6 +51,17 @@ class FakeLLM:
         """See ``LLM.generate``; words count as tokens, and ``reply`` must follow the schema."""
         self.seen.extend(prompts)
         return [self._complete(prompt, params) for prompt in prompts]
+
+    def stream_text(self, prompt: Prompt, params: SamplingParams, listener: Listener) -> Completion:
+        """See ``TextStreamer.stream_text``; word by word."""
+        self.seen.append(prompt)
+        whole = self._complete(prompt, params)
+        words = whole.text.split(" ")
+        for size in range(1, len(words) + 1):
+            said = " ".join(words[:size])
+            if not listener(said) and size < len(words):
+                return replace(whole, text=said, completion_tokens=size, truncated=True)
+        return whole
 
     def negative_log_likelihood(self, prompts: Sequence[Prompt], references: Sequence[str]) -> np.ndarray:
         """Nats of a unigram model over the prompt's words."""

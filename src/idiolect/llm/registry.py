@@ -147,6 +147,9 @@ BACKENDS: Registry[Backend] = Registry(
 )
 """Backends by name; ``register`` adds one."""
 
+STREAMING = frozenset({"fake", "transformers", "vllm-server"})
+"""Backends whose replies can be read while they are generated (``streaming.TextStreamer``)."""
+
 PACKAGES: Mapping[str, tuple[str, tuple[str, ...]]] = MappingProxyType(
     {
         "openai": ("openai", ("openai", "httpx2")),

@@ -81,6 +81,50 @@ def part_completion(completion: Completion, *, always: bool = False, tags: Seque
     )
 
 
+def settled(text: str, *, always: bool = False, tags: Sequence[Tag] = ()) -> str:
+    """The beginning of the answer in an unfinished reply that further text does not change.
+
+    Nothing is settled while the reply thinks, or behind what may become a tag. Only a closing tag whose opening one was
+    never written can still turn settled text into thinking.
+
+    Args:
+        text: The reply so far.
+        always: See ``part``.
+        tags: See ``part``.
+
+    Example:
+        >>> settled("<think>Short.</think>Good tea. <thi"), settled("<think>Short")
+        ('Good tea.', '')
+    """
+    found = part(text, always=always, tags=tags)
+    answer = found.answer
+    if not found.finished or (not found.thinking and _may_introduce_thinking(answer)):
+        return ""
+    marks = [match.start() for pattern in (_pattern(tuple(tags)), _CONTROL) for match in pattern.finditer(answer)]
+    own = [mark.lower() for tag in tags for mark in marks_of(tag)]
+    begun = [len(answer) - size for mark in own for size in range(1, len(mark)) if answer.lower().endswith(mark[:size])]
+    if (partial := _PARTIAL_TAG.search(answer, max(0, len(answer) - _LONGEST_TAG))) is not None:
+        begun.append(partial.start())
+    unsettled = [*marks, *begun]
+    return answer[: min(unsettled, default=len(answer))].rstrip()
+
+
+_LONGEST_TAG = 64
+"""Characters from the beginning of a known tag to its end, at most."""
+_PARTIAL_TAG = re.compile(
+    r"(?:<(?:/?\s*[\w:-]*\s*|[|｜][\w▁ |｜/-]*|[\w▁]*[|｜])|\[/?[a-z]{0,6}|◁/?\w*)\Z", re.IGNORECASE
+)
+"""What may become a tag with further characters."""
+_INTRODUCTIONS = ("analysis", "commentary", "assistant", "Here is my thought", "Here's my thought")
+"""With which thinking begins that has no tags."""
+
+
+def _may_introduce_thinking(answer: str) -> bool:
+    """Whether an answer begins like thinking without tags, or may still do so."""
+    begins = answer[:_LONGEST_TAG]
+    return any(begins.startswith(one) or one.lower().startswith(begins.lower()) for one in _INTRODUCTIONS)
+
+
 def leftovers(text: str) -> tuple[str, ...]:
     """Control markup left in an answer, each once, in order: a sign of an unknown markup of thinking."""
     return tuple(dict.fromkeys(match[0] for match in _CONTROL.finditer(text)))

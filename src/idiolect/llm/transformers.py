@@ -27,6 +27,8 @@ from transformers import (
     AutoTokenizer,
     LogitsProcessor,
     LogitsProcessorList,
+    StoppingCriteria,
+    StoppingCriteriaList,
     TemperatureLogitsWarper,
     TopPLogitsWarper,
 )
@@ -35,6 +37,7 @@ from idiolect.encoders import disable_progress_bars, folder_digest
 from idiolect.errors import ArtifactError, ConfigError, NotFoundError
 from idiolect.llm.base import Capability, Completion, SamplingParams, Schema, budget
 from idiolect.llm.registry import SANDBOX_BACKBONE, BackboneConfig
+from idiolect.llm.streaming import Listener, TokenListener
 from idiolect.llm.thinking import Tag, part, part_completion
 from idiolect.progress import Progress
 from idiolect.prompts.tokenization import ControlTokens, EncodedPrompt, PromptTokenizer
@@ -163,7 +166,6 @@ def completion(
         thinking: How thinking is separated; with a chat template that opens thinking, ``always`` holds.
     """
     written = prompts.length(row)
-    always = thinking.always or not part(encoded.opening, tags=thinking.tags).finished
     found = Completion(
         text=prompts.decode(row),
         prompt_tokens=len(encoded.ids),
@@ -172,7 +174,41 @@ def completion(
         seconds=seconds,
         truncated=written == len(row),
     )
-    return part_completion(found, always=always, tags=thinking.tags)
+    return part_completion(found, always=_thinks(encoded, thinking), tags=thinking.tags)
+
+
+def token_listener(
+    prompts: PromptTokenizer, encoded: EncodedPrompt, listener: Listener, thinking: Thinking
+) -> TokenListener:
+    """Turns generated ids into what ``listener`` hears; arguments are those of ``completion``."""
+    always = _thinks(encoded, thinking)
+    return TokenListener(prompts.tokenizer, prompts.decode, listener, always=always, tags=thinking.tags)
+
+
+def _thinks(encoded: EncodedPrompt, thinking: Thinking) -> bool:
+    return thinking.always or not part(encoded.opening, tags=thinking.tags).finished
+
+
+class _Ends(StoppingCriteria):
+    """Ends a batch of one row when its listener says so.
+
+    Args:
+        listener: Gets the generated ids.
+        width: Positions at the beginning that repeat the input.
+    """
+
+    def __init__(self, listener: TokenListener, width: int) -> None:
+        self._listener, self._width = listener, width
+
+    def __call__(self, input_ids: Any, scores: Any, **_: Any) -> Any:
+        """Bool (1,): whether the row has ended.
+
+        Args:
+            input_ids: int64 (1, t): the tokens so far.
+            scores: Ignored.
+        """
+        ended = not self._listener(input_ids[0, self._width :].tolist())
+        return torch.full((len(input_ids),), ended, device=input_ids.device)
 
 
 class OwnDraws(LogitsProcessor):
@@ -338,6 +374,16 @@ class TransformersLLM:
         """
         if schema is not None:
             raise ConfigError(f"{self.name} cannot be held to a schema", hint="use the backend 'openai'")
+        return self._generate(prompts, params)
+
+    @torch.inference_mode()
+    def stream_text(self, prompt: Prompt, params: SamplingParams, listener: Listener) -> Completion:
+        """See ``TextStreamer.stream_text``."""
+        return self._generate([prompt], params, listener)[0]
+
+    def _generate(
+        self, prompts: Sequence[Prompt], params: SamplingParams, listener: Listener | None = None
+    ) -> list[Completion]:
         encoded = [self.prompts.encode(prompt) for prompt in prompts]
         soft = [None if p.soft is None else checked_soft(p, self.hidden_size) for p in prompts]
         done: list[Completion | None] = [None] * len(prompts)
@@ -346,6 +392,9 @@ class TransformersLLM:
             batch = self._inputs([encoded[i] for i in chosen], [soft[i] for i in chosen])
             rooms = [self._room(encoded[i]) for i in chosen]
             how = self._how(params, [encoded[i].ids for i in chosen], max(rooms))
+            if listener is not None:
+                ends = _Ends(token_listener(self.prompts, encoded[0], listener, self._thinking), batch.width)
+                how["stopping_criteria"] = StoppingCriteriaList([ends])
             with _given_once(self.model, batch.extra):
                 tokens = self.model.generate(**batch.inputs, attention_mask=batch.mask, **how)
             seconds = (time.perf_counter() - started) / len(chosen)

@@ -25,6 +25,7 @@ import torch
 from idiolect.errors import ConfigError, NotFoundError, require
 from idiolect.llm.base import Capability, Completion, Failure, SamplingParams, Schema, budget, one_line
 from idiolect.llm.registry import BackboneConfig, PromptEmbedsServer
+from idiolect.llm.streaming import Listener, TokenListener
 from idiolect.llm.transformers import (
     Thinking,
     checked_soft,
@@ -32,6 +33,7 @@ from idiolect.llm.transformers import (
     completion,
     model_name,
     own_identity,
+    token_listener,
 )
 from idiolect.llm.vllm import InputEmbeddings, checkpoint_commit, generation_settings, load_tokenizer
 from idiolect.prompts.tokenization import EncodedPrompt, PromptTokenizer
@@ -161,6 +163,17 @@ class VllmServerLLM:
         with ThreadPoolExecutor(min(self.server.concurrency, len(prompts))) as pool:
             return list(pool.map(lambda prompt: self._answer(prompt, params), prompts))
 
+    def stream_text(self, prompt: Prompt, params: SamplingParams, listener: Listener) -> Completion:
+        """See ``TextStreamer.stream_text``. If the listener ends the reply, the connection is closed, and vLLM stops.
+
+        Raises:
+            ArtifactError: The soft prompt embeddings are of another shape.
+        """
+        encoded = self.prompts.encode(prompt)
+        started, heard = time.perf_counter(), token_listener(self.prompts, encoded, listener, self._thinking)
+        found = self._streamed({**self._request(encoded, prompt, params), "stream": True}, heard)
+        return self._completion(encoded, found, time.perf_counter() - started)
+
     def negative_log_likelihood(self, prompts: Sequence[Prompt], references: Sequence[str]) -> np.ndarray:
         """Not to be had for prompt embeddings, so not offered at all, as ``supports`` says.
 
@@ -192,7 +205,9 @@ class VllmServerLLM:
         encoded = self.prompts.encode(prompt)
         started = time.perf_counter()
         found = self._asked(self._request(encoded, prompt, params))
-        seconds = time.perf_counter() - started
+        return self._completion(encoded, found, time.perf_counter() - started)
+
+    def _completion(self, encoded: EncodedPrompt, found: list[int] | Failure, seconds: float) -> Completion:
         if isinstance(found, Failure):
             return Completion(text="", prompt_tokens=0, completion_tokens=0, seconds=seconds, failure=found)
         return completion(self.prompts, encoded, found, seconds, self._thinking)
@@ -223,17 +238,56 @@ class VllmServerLLM:
         except self._httpx.HTTPError as error:
             return Failure(kind="connection", message=type(error).__name__)
         if reply.status_code != 200:
-            kind = _KINDS.get(reply.status_code, "server_error")
-            return Failure(kind=kind, message=one_line(f"status {reply.status_code}: {_said(reply.content)}"))
+            return _refusal(reply.status_code, reply.content)
         if len(reply.content) > _REPLY_BYTES:
             return Failure(kind="oversized", message=f"{len(reply.content)} bytes")
         try:
-            ids = json.loads(reply.content)["choices"][0]["token_ids"]
-            if not isinstance(ids, list) or not all(type(id) is int and 0 <= id < self._n_tokens for id in ids):
-                raise TypeError
-        except (ValueError, KeyError, IndexError, TypeError, RecursionError):
-            return Failure(kind="malformed", message="the reply has no token ids", hint="vLLM 0.11 or later is needed")
+            return self._ids(json.loads(reply.content)["choices"][0])
+        except _MALFORMED:
+            return _NO_IDS
+
+    def _streamed(self, body: dict[str, Any], heard: TokenListener) -> list[int] | Failure:
+        """The ids of a streamed answer until it ends or ``heard`` ends it, or why there is none."""
+        ids: list[int] = []
+        try:
+            with self._http.stream("POST", "/completions", json=body) as reply:
+                if reply.status_code != 200:
+                    return _refusal(reply.status_code, reply.read())
+                for line in reply.iter_lines():
+                    name, _, value = line.partition(":")
+                    if name != "data":
+                        continue
+                    if value.strip() == "[DONE]":
+                        return ids
+                    choice = json.loads(value)["choices"][0]
+                    ids += self._ids(choice)
+                    if len(ids) > body["max_tokens"]:
+                        return Failure(kind="oversized", message=f"more than {body['max_tokens']} tokens")
+                    if not heard(ids):
+                        return ids
+        except self._httpx.TimeoutException:
+            return Failure(kind="timeout", message="no reply in time")
+        except self._httpx.HTTPError as error:
+            return Failure(kind="connection", message=type(error).__name__)
+        except _MALFORMED:
+            return _NO_IDS
+        return Failure(kind="connection", message="the reply broke off")
+
+    def _ids(self, choice: Any) -> list[int]:
+        """The token ids of a choice of a reply; TypeError or KeyError if there are none."""
+        ids = choice["token_ids"]
+        if not isinstance(ids, list) or not all(type(id) is int and 0 <= id < self._n_tokens for id in ids):
+            raise TypeError
         return ids
+
+
+_MALFORMED = (ValueError, KeyError, IndexError, TypeError, RecursionError)
+_NO_IDS = Failure(kind="malformed", message="the reply has no token ids", hint="vLLM 0.11 or later is needed")
+
+
+def _refusal(status: int, content: bytes) -> Failure:
+    kind = _KINDS.get(status, "server_error")
+    return Failure(kind=kind, message=one_line(f"status {status}: {_said(content)}"))
 
 
 def packed(tensor: torch.Tensor) -> str:

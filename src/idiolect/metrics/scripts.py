@@ -8,11 +8,12 @@ scored with the same tokens.
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from functools import lru_cache
-from typing import Literal
+from functools import cache, lru_cache
+from typing import Any, Literal
 
 import numpy as np
-import regex
+
+from idiolect.errors import require
 
 Kind = Literal["latin", "spaced", "chinese", "unspaced"]
 """``latin``: mostly Latin letters, or no letters at all. ``spaced``: another script that puts blanks between words.
@@ -23,12 +24,16 @@ WITH_TOKENS = frozenset({"rouge1", "rougeL", "meteor", "bleu"})
 
 _HAN = r"\p{Han}"
 _UNSPACED = r"\p{Hiragana}\p{Katakana}\p{Bopomofo}\p{Thai}\p{Lao}\p{Khmer}\p{Myanmar}\p{Tibetan}\p{Javanese}\p{Yi}"
-_COUNTED = tuple(
-    regex.compile(pattern, regex.V1) for pattern in (r"\p{Latin}", f"[{_HAN}]", f"[{_UNSPACED}]", r"\p{L}")
-)
-_TOKEN = regex.compile(rf"[{_HAN}{_UNSPACED}]\p{{M}}*|[[\p{{L}}\p{{M}}\p{{N}}]--[{_HAN}{_UNSPACED}]]+", regex.V1)
-_MARK = regex.compile(r"[^\s\p{C}]\p{M}*", regex.V1)
-_VISIBLE = regex.compile(r"[^\p{C}\p{Z}]", regex.V1)
+_COUNTED = (r"\p{Latin}", f"[{_HAN}]", f"[{_UNSPACED}]", r"\p{L}")
+_TOKEN = rf"[{_HAN}{_UNSPACED}]\p{{M}}*|[[\p{{L}}\p{{M}}\p{{N}}]--[{_HAN}{_UNSPACED}]]+"
+_MARK = r"[^\s\p{C}]\p{M}*"
+_VISIBLE = r"[^\p{C}\p{Z}]"
+
+
+@cache
+def _compiled(pattern: str) -> Any:
+    regex = require("regex", extra="metrics")  # a server has no metrics, and imports this module
+    return regex.compile(pattern, regex.V1)
 
 
 @lru_cache(maxsize=1 << 16)
@@ -36,7 +41,7 @@ def kind_of(text: str) -> Kind:
     """The kind of tokens for a text, by the script of most of its letters."""
     if text.isascii():
         return "latin"
-    latin, han, unspaced, letters = (sum(1 for _ in pattern.finditer(text)) for pattern in _COUNTED)
+    latin, han, unspaced, letters = (sum(1 for _ in _compiled(one).finditer(text)) for one in _COUNTED)
     others = max(letters - latin - han - unspaced, 0)
     if latin >= max(han + unspaced, others):
         return "latin"
@@ -55,12 +60,13 @@ def unicode_tokens(text: str) -> list[str]:
         ['очень', 'вкусно', '很', '好', '吃']
     """
     lower = text.casefold()
-    return _TOKEN.findall(lower) or _MARK.findall(lower)
+    return _compiled(_TOKEN).findall(lower) or _compiled(_MARK).findall(lower)
 
 
 def blank(texts: Sequence[str]) -> np.ndarray:
     """Bool (n,): texts without any visible character, and so without tokens."""
-    return np.array([_VISIBLE.search(text) is None for text in texts], dtype=bool)
+    visible = _compiled(_VISIBLE)
+    return np.array([visible.search(text) is None for text in texts], dtype=bool)
 
 
 def note_of(references: Iterable[str]) -> str:

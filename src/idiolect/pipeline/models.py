@@ -17,6 +17,7 @@ from idiolect.errors import ArtifactError, ConfigError
 from idiolect.llm.base import LLM, SamplingParams
 from idiolect.llm.cache import Cache, CachedLLM
 from idiolect.llm.registry import open_llm
+from idiolect.llm.streaming import Listened, Listener
 from idiolect.methods.base import Contexts, Method, Resources, check_support, method_class
 from idiolect.methods.peer_comparison import SEED, PeerComparisonBuilder, PeerComparisons
 from idiolect.methods.roles import Role, Roles
@@ -39,10 +40,15 @@ class Models:
         own: The run's model.
         sampling: Sampling of the run, unless a role has its own.
         cache: File of recorded answers, for E, V, S and a G of its own; None: none are kept.
+        listener: Hears what ``own`` writes while it is generated, one text at a time; not what it answers in another
+            role. None: nobody.
     """
 
-    def __init__(self, own: LLM, sampling: SamplingParams, *, cache: Path | None = None) -> None:
-        self.own, self._sampling, self._cache = own, sampling, cache
+    def __init__(
+        self, own: LLM, sampling: SamplingParams, *, cache: Path | None = None, listener: Listener | None = None
+    ) -> None:
+        self.own = own if listener is None else Listened(own, listener)
+        self._unheard, self._sampling, self._cache = own, sampling, cache
         self._loaded: dict[str, LLM] = {}
         self._open = ExitStack()
 
@@ -91,9 +97,9 @@ class Models:
         return self._loaded[name]
 
     def _recorded_own(self) -> LLM:
-        if self._cache is None or isinstance(self.own, CachedLLM):
-            return self.own
-        return CachedLLM(self.own, self._open.enter_context(Cache(self._cache)))
+        if self._cache is None or isinstance(self._unheard, CachedLLM):
+            return self._unheard
+        return CachedLLM(self._unheard, self._open.enter_context(Cache(self._cache)))
 
 
 def make_comparisons(
@@ -240,7 +246,9 @@ def load_adapter(
     from idiolect.softprompt import model as soft_prompts
 
     adapter: SavedAdapter = soft_prompts.load_adapter(folder, model=getattr(encoder, "module", None), expected=expected)
-    model = llm.llm if isinstance(llm, CachedLLM) else llm
+    model = llm
+    while isinstance(model, CachedLLM | Listened):
+        model = model.llm
     return adapter.to(model.model.device) if isinstance(model, TransformersLLM) else adapter
 
 

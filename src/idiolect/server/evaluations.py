@@ -13,19 +13,21 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Query, Request
 
 from idiolect.config import read_json
-from idiolect.errors import InputError, NotFoundError
+from idiolect.errors import ArtifactError, InputError, NotFoundError
 from idiolect.evaluation.compare import MAX_BYTES, Recorded, compare_evaluations, read_evaluation, recorded_metrics
 from idiolect.evaluation.scoring import NLL, columns
 from idiolect.methods.base import METHODS, requirements
 from idiolect.metrics.base import score_each
 from idiolect.metrics.registry import load_metrics
 from idiolect.server.http import ERRORS, ApiError, Caller, MayAdmin, Services
+from idiolect.server.parts import part_of
 from idiolect.server.settings import DEFAULT_TENANT
 from idiolect.types import ConditionId
 
 router = APIRouter(prefix="/v1/evaluations", responses=ERRORS)
 RunQuery = Annotated[str, Query(max_length=300, description="Name of an evaluation, as listed.")]
 _RECORD = "results.json"
+_DAMAGED = (InputError, ArtifactError)
 _SHOWN = ("backbone", "encoder", "roles", "users", "samples", "seconds", "device", "versions", "settings", "split",
           "provenance", "conditions", "tables", "verdicts", "notes", "usage", "uvq", "users_own_fidelity")  # fmt: skip
 _OF_SAMPLE = ("text", "nll", "failure", "prompt", "virtual_tokens", "profile", "anchors", "peer_scopes",
@@ -75,7 +77,9 @@ class Evaluations:
 
     def report(self, name: str) -> dict[str, Any]:
         """Settings, tables, verdicts and notes."""
-        record = _record(self.path(name))
+        path = self.path(name)
+        with part_of("evaluation", _DAMAGED):
+            record = _record(path)
         return {"name": name, **{key: record[key] for key in _SHOWN if key in record}}
 
     def samples(self, name: str, condition: str, offset: int = 0, limit: int = 100) -> dict[str, Any]:
@@ -108,7 +112,9 @@ class Evaluations:
 
     def _recorded(self, name: str) -> Recorded:
         if name not in self._read:
-            self._read[name] = read_evaluation(self.path(name))
+            path = self.path(name)
+            with part_of("evaluation", _DAMAGED):
+                self._read[name] = read_evaluation(path)
         return self._read[name]
 
     @staticmethod

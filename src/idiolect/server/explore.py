@@ -1,6 +1,7 @@
 """REST routes to look around: users and items by name, evidence of a difference, similar users, the map of all users.
 
-Other users are numbers and ids; their texts are returned only where the operator allows it (``show_peers``).
+Other users are numbers. Their ids are shown to keys with the scope ``admin``, to others only where the operator allows
+it (``show_users``); their texts too only where the operator allows it (``show_peers``).
 """
 
 from __future__ import annotations
@@ -24,6 +25,7 @@ from idiolect.explain.people_map import strongest
 from idiolect.methods.base import ADAPTER_METHOD, requirements
 from idiolect.registry import suggest
 from idiolect.server.http import ERRORS, Caller, MayRead, Services
+from idiolect.server.names import ShownMap, pseudonym
 from idiolect.server.rest import UserQuery, known_user
 from idiolect.server.settings import DEFAULT_TENANT
 from idiolect.server.units import Units
@@ -48,6 +50,17 @@ def _services(request: Request) -> Services:
     return request.app.state.services
 
 
+def _sees_users(request: Request, caller: Caller) -> bool:
+    """Whether the key may see who else is in the store."""
+    return "admin" in caller.key.scopes or _services(request).config.show_users
+
+
+def _people(request: Request, caller: Caller) -> ShownMap:
+    services = _services(request)
+    secret = None if _sees_users(request, caller) else services.tenants.secret
+    return caller.tenant.shown_people(services.config.min_peers, secret)
+
+
 @router.get("/overview", tags=["explore"], summary="What is here")
 def get_overview(request: Request, caller: MayRead) -> dict[str, Any]:
     """Counts of the store, methods and models that can be asked for, and what the key may do."""
@@ -59,7 +72,7 @@ def get_overview(request: Request, caller: MayRead) -> dict[str, Any]:
         "items": counts.items,
         "reviews": counts.reviews,
         "methods": [
-            {"name": name, "adapter": bool(requirements(name).adapter), "streams": not voices.writes(name)}
+            {"name": name, "adapter": bool(requirements(name).adapter), "streams": voices.streams(name)}
             for name in voices.methods
         ],
         "default_method": voices.chosen("auto"),
@@ -68,6 +81,7 @@ def get_overview(request: Request, caller: MayRead) -> dict[str, Any]:
         "units": _has_units(voices),
         "min_peers": config.min_peers,
         "show_peers": config.show_peers,
+        "show_users": _sees_users(request, caller),
         "scopes": sorted(caller.key.scopes),
         "results": bool(config.results) and sees_results,
     }
@@ -79,9 +93,14 @@ def _has_units(voices: Voices) -> bool:
 
 
 @router.get("/users", tags=["explore"], summary="Find users")
-def list_users(caller: MayRead, q: SearchQuery = "", limit: Limit = 20) -> dict[str, Any]:
-    """By a part of their id, with their number of reviews."""
-    found = caller.tenant.store.find_users(q, limit)
+def list_users(request: Request, caller: MayRead, q: SearchQuery = "", limit: Limit = 20) -> dict[str, Any]:
+    """By a part of their id, with their number of reviews; for keys that may not see who else is here, by all of it."""
+    store = caller.tenant.store
+    if _sees_users(request, caller):
+        found = store.find_users(q, limit)
+    else:
+        user = caller.tenant.user(q) if q else None
+        found = [] if user is None else [(user, len(store.profile(user)))]
     return {"users": [{"user": user, "reviews": reviews} for user, reviews in found]}
 
 
@@ -139,12 +158,13 @@ def get_nearest(
     user: UserQuery, request: Request, caller: MayRead, k: Annotated[int, Query(ge=1, le=50)] = 5
 ) -> dict[str, Any]:
     """By the cosine of their differences; with what they have in common."""
-    people = caller.tenant.people(_services(request).config.min_peers)
+    services, sees = _services(request), _sees_users(request, caller)
+    people = caller.tenant.people(services.config.min_peers)
     phrases = {(one.name, way): getattr(one, way) for one in MEASURES for way in ("more", "less")}
     return {
         "nearest": [
             {
-                "user": one.user,
+                "user": one.user if sees else pseudonym(one.user, services.tenants.secret),
                 "similarity": one.similarity,
                 "shared": [{"difference": name, "phrase": phrases[name, way]} for name, way in one.shared],
             }
@@ -156,7 +176,7 @@ def get_nearest(
 @router.get("/map", tags=["explore"], summary="All users in difference space")
 def get_map(request: Request, caller: MayRead) -> dict[str, Any]:
     """The users in the order of the columns of `GET /v1/map/columns`, and what the two axes consist of."""
-    people = caller.tenant.people(_services(request).config.min_peers)
+    people = _people(request, caller).people
     return {
         "users": people.users,
         "measures": [
@@ -176,9 +196,9 @@ def get_map_column(
     name: Annotated[str, Query(max_length=64, description="x, y, items, a measure, or unit:NUMBER.")],
 ) -> Response:
     """One little-endian 32-bit float per user: a coordinate, the number of compared items, or an effect."""
-    people = caller.tenant.people(_services(request).config.min_peers)
+    people, ids = _people(request, caller)
     if name.startswith("unit:"):
-        return _floats(_units(request, caller).column(_number(name), people.users))
+        return _floats(_units(request, caller).column(_number(name), ids))
     special = {"x": people.points[:, 0], "y": people.points[:, 1], "items": people.n_items}
     if name not in special and name not in NAMES:
         raise ConfigError(f"unknown column {name!r}", hint=suggest(name, (*special, *NAMES)))
@@ -211,7 +231,14 @@ def list_units(request: Request, caller: MayRead) -> dict[str, Any]:
 @router.get("/units/unit", tags=["explore"], summary="One unit")
 def get_unit(request: Request, caller: MayRead, number: Annotated[int, Query(ge=0, lt=10**7)]) -> dict[str, Any]:
     """Label with its detection score, users who have it, and top reviews; their texts if `show_peers` is set."""
-    return _units(request, caller).unit(number, texts=_services(request).config.show_peers)
+    services = _services(request)
+    found = _units(request, caller).unit(number, texts=services.config.show_peers)
+    if not _sees_users(request, caller):
+        for one in (*found["top"], *found["have"]):
+            one["user"] = pseudonym(one["user"], services.tenants.secret)
+        for one in found["top"]:
+            del one["review"]
+    return found
 
 
 @router.get("/units/user", tags=["explore"], summary="The units in which a user stands out")
@@ -223,7 +250,7 @@ def get_units_of_user(user: UserQuery, request: Request, caller: MayRead) -> dic
 @router.get("/map/parquet", tags=["explore"], summary="The map as a file", response_class=Response)
 def get_map_file(request: Request, caller: MayRead) -> Response:
     """A Parquet file for other tools: user, x, y, items, and an effect per measure."""
-    people = caller.tenant.people(_services(request).config.min_peers)
+    people = _people(request, caller).people
     places = {"user": people.users, "x": people.points[:, 0], "y": people.points[:, 1], "items": people.n_items}
     effects = {name: people.effects[:, place] for place, name in enumerate(NAMES)}
     file = io.BytesIO()

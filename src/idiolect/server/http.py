@@ -32,9 +32,10 @@ from starlette.routing import Match
 
 from idiolect.errors import ArtifactError, IdiolectError, NotFoundError
 from idiolect.llm.base import EndpointError
+from idiolect.server.parts import REMEDIES, PartError, part_of
 from idiolect.server.settings import ServerConfig
 from idiolect.server.tenants import ApiKey, ApiKeys, Scope, Tenant, Tenants
-from idiolect.server.voice import AdapterError, Voices
+from idiolect.server.voice import Voices
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -128,12 +129,11 @@ def api_error(error: Exception) -> ApiError:
         return ApiError(404, error.message, code="not_found")
     if isinstance(error, EndpointError):
         return ApiError(502, "the upstream gave no answer", code="upstream_error")
-    if isinstance(error, AdapterError):
-        _log.error("the adapter cannot be used", extra={"fields": {**where_of(error), "reason": str(error)}})
-        message = "the server's adapter does not fit its model, encoder or templates, or is damaged; its log says more"
-        return ApiError(503, message, code="adapter_error")
+    if isinstance(error, PartError):
+        _log.error(f"the {error.part} cannot be used", extra={"fields": {**where_of(error), "reason": str(error)}})
+        return ApiError(503, f"{REMEDIES[error.part]}; its log says more", code=f"{error.part}_error")
     if isinstance(error, ArtifactError):
-        _log.error("the store or an artifact cannot be used", extra={"fields": where_of(error)})
+        _log.error("the store cannot be used", extra={"fields": where_of(error)})
         return ApiError(503, "the store cannot be used now", code="store_error", headers={"Retry-After": "5"})
     if isinstance(error, IdiolectError):
         return ApiError(400, error.message, code="invalid_value")
@@ -357,7 +357,8 @@ class Guard:
         if scope["path"] in PUBLIC or scope["path"].startswith(STUDIO_FILES):
             return
         kind, _, sent = Headers(scope=scope).get("authorization", "").partition(" ")
-        key = self.keys.find(sent.strip()) if kind.lower() == "bearer" else None
+        with part_of("keys"):
+            key = self.keys.find(sent.strip()) if kind.lower() == "bearer" else None
         who = f"address {(scope.get('client') or ('',))[0]}" if key is None else f"key {key.id}"
         if (wait := self._limiter.wait(who)) > 0:
             retry = {"Retry-After": str(max(1, round(wait + 0.5)))}

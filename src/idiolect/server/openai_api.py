@@ -8,7 +8,8 @@ import time
 from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from contextlib import aclosing, asynccontextmanager
 from dataclasses import dataclass, replace
-from typing import Any, Literal
+from functools import partial
+from typing import Any, Literal, NamedTuple
 from urllib.parse import quote, urlsplit
 
 from fastapi import APIRouter, Request
@@ -19,7 +20,9 @@ from starlette.concurrency import run_in_threadpool
 from idiolect.errors import require, without_passwords
 from idiolect.llm.base import one_line
 from idiolect.llm.endpoint import OpenAIConfig
+from idiolect.llm.streaming import Listener
 from idiolect.server.http import ERRORS, ApiError, Caller, MayRead, Services, api_error
+from idiolect.server.streaming import Writes, spoken, whole
 from idiolect.server.voice import Answer, AnswerError, Personalization, Voice
 from idiolect.types import Role
 
@@ -436,95 +439,133 @@ async def answer(chat: Chat) -> dict[str, Any]:
     }
 
 
+class _Piece(NamedTuple):
+    """A part of a streamed answer."""
+
+    choices: list[dict[str, Any]]
+    usage: dict[str, Any] | None
+    """Of the whole answer, with its last piece."""
+    how: Personalization
+    model: str
+
+
 async def chunks(chat: Chat) -> AsyncIterator[dict[str, Any]]:
     """The answer in chunks of one id; the last one has the usage, and no choices.
+
+    The first chunk has the object ``idiolect``, and so has any later one before which more became known.
 
     Raises:
         ApiError: There is none, or it breaks off.
     """
-    created, usage, how, model = int(time.time()), dict[str, Any](), chat.how, str(chat.body.get("model", ""))
-    frame = {"id": chat.id, "object": "chat.completion.chunk", "created": created, "model": chat.model}
-    async with chat.services.gate():
-        if chat.in_process:
-            found, how, model = await _own_answer(chat)
-            usage = found["usage"]
-            source = _pieces(found)
-        else:
-            source = chat.services.upstream.chunks(chat.body)
-        first: dict[str, Any] | None = {"idiolect": chat.about(how, None, model)}
-        async with aclosing(source) as pieces:  # type: ignore[type-var]
-            async for piece in pieces:
-                usage = piece.get("usage") or usage
-                if choices := piece.get("choices"):
-                    yield {**frame, "choices": choices, **(first or {})}
-                    first = None
+    frame = {"id": chat.id, "object": "chat.completion.chunk", "created": int(time.time()), "model": chat.model}
+    usage, about, told = None, chat.about(chat.how, None, ""), None
+    how, model = chat.how, ""
+    source: Any = _own_pieces(chat) if chat.in_process else _pieces(chat)
+    async with chat.services.gate(), aclosing(source) as pieces:
+        async for choices, used, how, model in pieces:
+            usage, about = used or usage, chat.about(how, None, model)
+            if choices:
+                yield {**frame, "choices": choices, **({} if about == told else {"idiolect": about})}
+                told = about
     usage = usage or {"prompt_tokens": 0, "completion_tokens": 0, "total_tokens": 0}
     chat.counted(how, usage)
     yield {**frame, "choices": [], "usage": usage, "idiolect": chat.about(how, usage, model)}
 
 
+async def _pieces(chat: Chat) -> AsyncIterator[_Piece]:
+    """Of the upstream's stream."""
+    source: Any = chat.services.upstream.chunks(chat.body)
+    async with aclosing(source) as sent:
+        async for chunk in sent:
+            yield _Piece(chunk.get("choices") or [], chunk.get("usage"), chat.how, str(chat.body.get("model", "")))
+
+
+async def _own_pieces(chat: Chat) -> AsyncIterator[_Piece]:
+    """Of the model in this process, as it generates."""
+    stops, answers, known = _stops(chat), list[Answer](), (chat.how, chat.services.voices.model_name)
+    for place, write in enumerate(_writes(chat)):
+        begun = False
+        async with _own_errors(), aclosing(spoken(write, stops)) as parts:
+            async for part in parts:
+                if not begun:  # an error before it is a plain response with a status
+                    yield _Piece([_delta(place, {"role": "assistant", "content": ""})], None, *known)
+                    begun = True
+                if isinstance(part, str):
+                    yield _Piece([_delta(place, {"content": part})], None, *known)
+                else:
+                    answers.append(part)
+        known = (answers[0].how, answers[0].model)
+        usage = _own_usage(answers)
+        yield _Piece([_delta(place, {}, "length" if answers[-1].truncated else "stop")], usage, *known)
+
+
 async def _own_answer(chat: Chat) -> tuple[dict[str, Any], Personalization, str]:
     """A chat completion of the model in this process."""
-    for name in ("tools", "response_format", "logprobs", "logit_bias"):
-        if chat.body.get(name) not in (None, False, {"type": "text"}):
-            raise ApiError(400, f"the model in this process takes no {name}", param=name, code="unsupported_parameter")
-    sampling, answers = chat.sampling, list[Answer]()
-    for place in range(chat.body.get("n") or 1):
-        drawn = {**sampling, "seed": sampling.get("seed", 0) + 1_000_003 * place} if place else sampling
-        try:
-            answers.append(await run_in_threadpool(_own, chat, drawn))
-        except AnswerError as error:
-            raise ApiError(502, one_line(str(error)), code="model_error") from None
-    asked, said = answers[0].usage.prompt_tokens, sum(one.usage.completion_tokens for one in answers)
+    answers = []
+    for write in _writes(chat):
+        async with _own_errors():
+            answers.append(await whole(write, _stops(chat)))
     choices = [
         {
             "index": place,
-            "message": {"role": "assistant", "content": _stopped(one.text, chat.body.get("stop"))},
+            "message": {"role": "assistant", "content": one.text},
             "finish_reason": "length" if one.truncated else "stop",
             "logprobs": None,
         }
         for place, one in enumerate(answers)
     ]
-    usage = {"prompt_tokens": asked, "completion_tokens": said, "total_tokens": asked + said}
-    return {"choices": choices, "usage": usage}, answers[0].how, answers[0].model
+    return {"choices": choices, "usage": _own_usage(answers)}, answers[0].how, answers[0].model
 
 
-def _own(chat: Chat, sampling: Mapping[str, Any]) -> Answer:
+@asynccontextmanager
+async def _own_errors() -> AsyncIterator[None]:
+    try:
+        yield
+    except AnswerError as error:
+        raise ApiError(502, one_line(str(error)), code="model_error") from None
+
+
+def _own_usage(answers: Sequence[Answer]) -> dict[str, Any]:
+    """Of one prompt and all its answers."""
+    asked, said = answers[0].usage.prompt_tokens, sum(one.usage.completion_tokens for one in answers)
+    return {"prompt_tokens": asked, "completion_tokens": said, "total_tokens": asked + said}
+
+
+def _writes(chat: Chat) -> Iterator[Writes]:
+    """What writes each of the answers that are asked for.
+
+    Raises:
+        ApiError: A field needs what the model in this process cannot do.
+    """
+    for name in ("tools", "response_format", "logprobs", "logit_bias"):
+        if chat.body.get(name) not in (None, False, {"type": "text"}):
+            raise ApiError(400, f"the model in this process takes no {name}", param=name, code="unsupported_parameter")
+    sampling = chat.sampling
+    for place in range(chat.body.get("n") or 1):
+        drawn = {**sampling, "seed": sampling.get("seed", 0) + 1_000_003 * place} if place else sampling
+        yield partial(_own, chat, drawn)
+
+
+def _own(chat: Chat, sampling: Mapping[str, Any], listener: Listener | None) -> Answer:
     voices, tenant = chat.services.voices, chat.caller.tenant
     if chat.how.personalized:
-        return voices.write(tenant, chat.voice, chat.query, sampling)
+        return voices.write(tenant, chat.voice, chat.query, sampling, listener)
     turns: list[tuple[Role, str]] = [(_role(message["role"]), _text(message, 0)) for message in chat.body["messages"]]
-    return voices.complete(turns, chat.how, sampling)
+    return voices.complete(turns, chat.how, sampling, listener)
 
 
 def _role(role: str) -> Role:
     return "system" if role == "developer" else "user" if role in ("tool", "function") else role  # type: ignore[return-value]
 
 
-def _stopped(text: str, stop: Any) -> str:
-    for mark in [stop] if isinstance(stop, str) else stop or ():
-        text = text.split(mark, 1)[0] if isinstance(mark, str) and mark else text
-    return text
-
-
-async def _pieces(found: Mapping[str, Any]) -> AsyncIterator[dict[str, Any]]:
-    """A whole answer as the chunks of a stream, a few words each."""
-    for choice in found["choices"]:
-        place, text = choice["index"], choice["message"]["content"]
-        yield {"choices": [_delta(place, {"role": "assistant", "content": ""})]}
-        for piece in _words(text):
-            yield {"choices": [_delta(place, {"content": piece})]}
-        yield {"choices": [_delta(place, {}, choice["finish_reason"])]}
+def _stops(chat: Chat) -> list[str]:
+    """The strings that end an answer."""
+    stop = chat.body.get("stop")
+    return [one for one in ([stop] if isinstance(stop, str) else stop or ()) if isinstance(one, str) and one]
 
 
 def _delta(place: int, delta: dict[str, Any], finish: str | None = None) -> dict[str, Any]:
     return {"index": place, "delta": delta, "finish_reason": finish, "logprobs": None}
-
-
-def _words(text: str, at_once: int = 4) -> Iterator[str]:
-    words = text.split(" ")
-    for start in range(0, len(words), at_once):
-        yield ("" if start == 0 else " ") + " ".join(words[start : start + at_once])
 
 
 @router.get("/models", tags=["OpenAI"], summary="List the models")

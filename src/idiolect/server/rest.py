@@ -189,7 +189,12 @@ def add(tenant: Tenant, batch: BatchIn, *, most: int, key: str | None = None) ->
     reviews = [_review(tenant, one, place, key) for place, one in enumerate(batch.reviews)]
     items = [Item(id=ItemId(clean_id(i.id)), title=i.title, description=i.description, category=i.category)
              for i in batch.items]  # fmt: skip
-    undated = {review.id for review, given in zip(reviews, batch.reviews, strict=True) if given.timestamp is None}
+    # An id that was made here has the time in it, so that no other time can be in the store under it.
+    undated = {
+        review.id
+        for review, given in zip(reviews, batch.reviews, strict=True)
+        if given.timestamp is None and (given.id or key is not None)
+    }
     report = tenant.add(items, reviews, undated)
     refused = [Refused(id=str(id), reason=reason) for id, reason in report.refused]
     if key is not None and any(id in {review.id for review in reviews} for id, _ in report.refused_reviews):
@@ -357,7 +362,7 @@ def score(services: Services, tenant: Tenant, user: str, text: str) -> dict[str,
 
 def forget(services: Services, tenant: Tenant, user: str) -> dict[str, Any]:
     """Erase a user, with a receipt that names no path of the server."""
-    with tenant.writing():
+    with tenant.erasing():
         receipt = forget_user(tenant.where, user).record()
     tenant.forgot()
     services.metrics.erasures.inc()

@@ -53,6 +53,9 @@ class ServerConfig(Config):
     """Different other users an item needs before anybody is compared with them; of fewer nothing is read."""
     show_peers: bool = False
     """Whether the texts of others on the same items may be shown (without names) as evidence of a difference."""
+    show_users: bool = False
+    """Whether keys without the scope ``admin`` see the ids of other users: in the list, on the map, as neighbours, in
+    units. Else others have pseudonyms, and only who knows a user's id can ask about the user."""
     studio: bool = True
     """Whether the studio, the page at ``/``, is served."""
     results: tuple[Path, ...] = ()

@@ -15,17 +15,25 @@ import sqlite3
 import threading
 import time
 from collections.abc import Callable, Collection, Iterator, Sequence
-from contextlib import contextmanager
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
+from functools import cached_property
 from hashlib import sha256
 from pathlib import Path
 from typing import Generic, Literal, TypeVar, get_args
+
+from sqlalchemy.exc import SQLAlchemyError
 
 from idiolect.api.store import Store
 from idiolect.data.records import clean_id
 from idiolect.encoders import Encoder, load_encoder
 from idiolect.errors import ArtifactError, ConfigError, NotFoundError
 from idiolect.explain.people_map import PeopleMap, people_map
+from idiolect.pipeline.adapters import read_record
+from idiolect.server.names import ShownMap, anonymous
+from idiolect.server.parts import part_of
+from idiolect.server.peer_privacy import read_secret
 from idiolect.server.settings import DEFAULT_TENANT, ServerConfig
 from idiolect.server.units import Units
 from idiolect.store.base import AddReport
@@ -40,6 +48,8 @@ _TENANT = re.compile(r"[a-z0-9][a-z0-9-]{0,62}")
 _KEY = re.compile(r"idl_([0-9a-f]{12})_([A-Za-z0-9_-]{43})")
 _DAY = 86_400
 MOST_DAYS, MOST_GRACE_DAYS = 36_500, 365
+_COMMITS = 64
+"""Commits after which the log of a SQLite store is copied: about a thousand pages, SQLite's own limit."""
 Made = TypeVar("Made")
 
 
@@ -254,6 +264,42 @@ class _Cached(Generic[Made]):
             self._last = None
 
 
+class _Checkpoints:
+    """Copies the log of a SQLite store into its file in a thread of its own.
+
+    In a commit it would take as long as a hundred commits, and everybody who writes would wait for it.
+
+    Args:
+        store: Opened without ``checkpoints``.
+    """
+
+    def __init__(self, store: SqlStore) -> None:
+        self._store, self._lock, self._commits = store, threading.Lock(), 0
+        self._thread = ThreadPoolExecutor(1, "checkpoints")
+
+    def committed(self) -> None:
+        """Count a commit; every so many, the log is copied."""
+        self._commits += 1
+        if self._commits >= _COMMITS:
+            self._commits = 0
+            with suppress(RuntimeError):  # the store was closed, and is used once more
+                self._thread.submit(self._copy)
+
+    def _copy(self) -> None:
+        with self._lock, suppress(sqlite3.Error, SQLAlchemyError, ArtifactError):  # the next one copies more
+            self._store.checkpoint()
+
+    @contextmanager
+    def paused(self) -> Iterator[None]:
+        """Within the block none runs."""
+        with self._lock:
+            yield
+
+    def close(self) -> None:
+        """Wait for the one that runs."""
+        self._thread.shutdown(cancel_futures=True)
+
+
 @dataclass(slots=True)
 class _Waiting:
     """A thread's request to add reviews, and its result."""
@@ -282,11 +328,12 @@ class Tenant:
         if "://" not in where:
             Path(where).parent.mkdir(parents=True, exist_ok=True)
         self.name, self.where, self.encoders = name, where, encoders
-        self.front, self.store = Store(where), SqlStore(where)
+        self.front, self.store = Store(where), SqlStore(where, checkpoints=False)
         check_names(self.store, None)
         self._write, self._adding = threading.Lock(), threading.Condition()
+        self._checkpoints = _Checkpoints(self.store)
         self._queue, self._busy = list[_Waiting](), False
-        self._map = _Cached[PeopleMap]()
+        self._map, self._anonymous = _Cached[PeopleMap](), _Cached[ShownMap]()
         self._units = _Cached[Units]()
 
     def add(self, items: Sequence[Item], reviews: Sequence[Review], undated: Collection[ReviewId]) -> AddReport:
@@ -311,6 +358,7 @@ class Tenant:
             try:
                 with self._write:
                     self._store(waiting)
+                self._checkpoints.committed()
             finally:
                 with self._adding:
                     self._busy = False
@@ -367,6 +415,12 @@ class Tenant:
         with self._write:
             yield self.store
 
+    @contextmanager
+    def erasing(self) -> Iterator[SqlStore]:
+        """The same, without a checkpoint meanwhile, which would keep the file from being rewritten."""
+        with self._write, self._checkpoints.paused():
+            yield self.store
+
     def user(self, name: str) -> UserId | None:
         """The stored id of a user; None if there is no review by the user."""
         return next((id for id in _ids(name) if self.store.wrote(id)), None)
@@ -381,9 +435,19 @@ class Tenant:
         Raises:
             NotFoundError: The store has no vectors of the style encoder.
         """
-        return self._map.get(
-            f"{self.store.fingerprint()} {min_peers}", lambda: people_map(self.store, min_peers=min_peers)
-        )
+        return self._map.get(self._state(min_peers), lambda: people_map(self.store, min_peers=min_peers))
+
+    def shown_people(self, min_peers: int, secret: bytes | None) -> ShownMap:
+        """The same with pseudonyms made from ``secret``; None: with names."""
+        people = self.people(min_peers)
+        if secret is None:
+            return ShownMap(people, people.users)
+        return self._anonymous.get(str(id(people)), lambda: anonymous(people, secret))
+
+    def _state(self, *settings: object) -> str:
+        """What makes something of all users out of date: a change of the store, first, or at once one of the rest."""
+        hidden = sha256("\0".join(self.store.opted_out()).encode(errors="surrogatepass")).hexdigest()
+        return " ".join(map(str, (self.store.fingerprint(), self.store.erasures(), hidden, *settings)))
 
     def units(self, adapter: Path) -> Units:
         """What the units of an adapter do with the store's reviews; kept as ``people`` is.
@@ -392,11 +456,19 @@ class Tenant:
             ConfigError: The adapter has no units.
             NotFoundError: There are too few reviews with vectors.
         """
-        return self._units.get(f"{self.store.fingerprint()} {adapter}", lambda: Units.of(self.store, adapter))
+        state = self._state(sha256(str(adapter).encode()).hexdigest())
+        return self._units.get(state, lambda: self._units_of(adapter))
+
+    def _units_of(self, adapter: Path) -> Units:
+        with part_of("adapter"):
+            read_record(adapter)  # what is not found later is reviews with vectors
+        with part_of("adapter", (ArtifactError,)):
+            return Units.of(self.store, adapter)
 
     def forgot(self) -> None:
         """Drop what is kept in memory of all users, because one was erased or opted out."""
         self._map.drop()
+        self._anonymous.drop()
         self._units.drop()
 
     def embed(self) -> int:
@@ -406,6 +478,7 @@ class Tenant:
 
     def close(self) -> None:
         """Close the store."""
+        self._checkpoints.close()
         self.store.close()
 
 
@@ -425,6 +498,12 @@ class Tenants:
         self._config, self._lock = config, threading.Lock()
         self._open: dict[str, Tenant] = {}
         self.encoders = tuple(map(load_encoder, encoders))
+
+    @cached_property
+    def secret(self) -> bytes:
+        """What pseudonyms are made from; made at the first call, and kept in ``data``."""
+        with part_of("keys"):
+            return read_secret(self._config.data / "names.key")
 
     def opened(self, name: str) -> Tenant | None:
         """The tenant, if its store is open."""

@@ -10,21 +10,22 @@ from __future__ import annotations
 import hmac
 import secrets
 import threading
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager, nullcontext
+from collections.abc import Mapping, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass, field, replace
 from functools import cached_property, partial
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from idiolect.config import merge
 from idiolect.data.control_tokens import neutralised
 from idiolect.encoders import Encoder
-from idiolect.errors import ArtifactError, ConfigError, NotFoundError
+from idiolect.errors import ConfigError, IdiolectError, NotFoundError
 from idiolect.llm.base import LLM, Capability, Completion, SamplingParams, Schema, Usage, reason_and_remedy
-from idiolect.llm.registry import SANDBOX_BACKBONE
-from idiolect.methods.base import BASELINE, METHODS, UNPERSONALIZED, Method, check_support, requirements
+from idiolect.llm.registry import SANDBOX_BACKBONE, STREAMING, backend_of
+from idiolect.llm.streaming import Listened, Listener
+from idiolect.methods.base import BASELINE, METHODS, UNPERSONALIZED, Method, PromptMethod, check_support, requirements
 from idiolect.pipeline.adapters import check_adapter
 from idiolect.pipeline.commands import load_settings
 from idiolect.pipeline.data import make_contexts
@@ -34,6 +35,7 @@ from idiolect.pipeline.write import LoadedModels
 from idiolect.prompts.rendering import digest
 from idiolect.registry import suggest
 from idiolect.retrieval import encodes
+from idiolect.server.parts import part_of
 from idiolect.server.peer_privacy import Noise, PeerLimits, capped, private_sum, read_secret
 from idiolect.server.settings import ServerConfig
 from idiolect.server.tenants import Tenant
@@ -49,6 +51,7 @@ from idiolect.types import (
     Prediction,
     Prompt,
     Review,
+    ReviewId,
     Role,
     Sample,
     UserId,
@@ -120,10 +123,6 @@ class Answer:
 
 class AnswerError(Exception):
     """The model gave no answer; the message says why."""
-
-
-class AdapterError(Exception):
-    """The server's adapter is damaged or does not fit; the message, which is for the operator's log, says where."""
 
 
 class PrivateReader(WrappedReader):
@@ -326,21 +325,39 @@ class Voices:
     ) -> Personalization:
         """The system turn that puts a user's voice into a chat."""
         built, sample, reader, notes = self._build(tenant, voice, profile, query, self.text, self._extraction)
-        prediction = built.generate([sample])[0]
+        planned = _planned(built, sample)
         found = {review.id: review for review in reader.profile(sample.user)}
-        shown = [found[id] for id in prediction.anchors if id in found]
+        shown = [found[id] for id in planned.anchors if id in found]
         items = reader.items(list(dict.fromkeys([sample.item, *(review.item for review in shown)])))
-        text, kept = _system_turn(prediction.profile, shown, items, items[sample.item] if voice.item else None, voice)
+        text, kept = _system_turn(planned.profile, shown, items, items[sample.item] if voice.item else None, voice)
         return Personalization(
             method=method,
             personalized=True,
             system=text,
             evidence=tuple(str(review.id) for review in kept),
-            peer_scopes={str(scope): n for scope, n in prediction.peer_scopes.items()},
+            peer_scopes={str(scope): n for scope, n in planned.peer_scopes.items()},
             notes=notes,
         )
 
-    def write(self, tenant: Tenant, voice: Voice, query: str, sampling: Mapping[str, Any]) -> Answer:
+    def streams(self, method: str) -> bool:
+        """Whether a text of the method arrives while it is generated."""
+        if not self.writes(method):
+            return True
+        settings = self._writer(method)
+        return backend_of(settings.backbone) in STREAMING
+
+    def _writer(self, method: str) -> Settings:
+        """Settings of the model that ``write`` uses."""
+        return self.fitted if self.fitted is not None and requirements(method).adapter else self.text
+
+    def write(
+        self,
+        tenant: Tenant,
+        voice: Voice,
+        query: str,
+        sampling: Mapping[str, Any],
+        listener: Listener | None = None,
+    ) -> Answer:
         """A text by the method's own prompt, by the model in this process or behind the endpoint.
 
         Args:
@@ -348,29 +365,34 @@ class Voices:
             voice: Whose voice.
             query: What the client asks for; replaces the item, if none is named.
             sampling: Changes of the sampling settings.
+            listener: Hears the text while it is generated.
 
         Raises:
-            AdapterError: The adapter cannot be used.
+            PartError: The model, the adapter or an encoder cannot be used.
             AnswerError: The model gave no answer.
             NotFoundError: The store knows no such user.
         """
         method = self.chosen(voice.method)
         if not (profile := tenant.profile(voice.user)):  # forgotten since
             raise NotFoundError("the store knows no such user", hint="ids are case-sensitive")
-        settings = self.fitted if self.fitted is not None and requirements(method).adapter else self.text
+        settings = self._writer(method)
         settings = settings.model_copy(update={"sampling": settings.sampling.model_copy(update=dict(sampling))})
         here = settings.backbone.endpoint is None and settings.backbone.prompt_embeds is None
         with self._model_lock if here else nullcontext():
             llm = self._model(settings, tenant)
-            with Models(llm, settings.sampling) as models:
+            with Models(llm, settings.sampling, listener=listener) as models:
                 built, sample, _, notes = self._build(tenant, voice, profile, query, settings, models)
                 prediction = built.generate([sample])[0]
         return _answer(prediction, llm, method, (*notes, *self._toy(settings)))
 
     def complete(
-        self, messages: Sequence[tuple[Role, str]], how: Personalization, sampling: Mapping[str, Any]
+        self,
+        messages: Sequence[tuple[Role, str]],
+        how: Personalization,
+        sampling: Mapping[str, Any],
+        listener: Listener | None = None,
     ) -> Answer:
-        """What the model in this process answers to a chat.
+        """What the model in this process answers to a chat; ``listener`` hears it while it is generated.
 
         Raises:
             AnswerError: The model gave no answer.
@@ -378,10 +400,11 @@ class Voices:
         settings = self.text if self.config.settings.get("backbone") or self.fitted is None else self.fitted
         params = settings.sampling.model_copy(update=dict(sampling))
         with self._model_lock:
-            with self._loading:
+            with self._loading, part_of("model", (IdiolectError,)):
                 llm = self._loaded.model(settings, "server")
             prompt = Prompt(tuple(Message(role, (Block((neutralised(text),)),)) for role, text in messages))
-            completion = llm.generate([prompt], params)[0]
+            heard = llm if listener is None else Listened(llm, listener)
+            completion = heard.generate([prompt], params)[0]
         if completion.failure is not None:
             raise AnswerError(" ".join(reason_and_remedy(completion.failure)))
         how = replace(how, notes=tuple(dict.fromkeys([*how.notes, *self._toy(settings)])))
@@ -395,7 +418,7 @@ class Voices:
 
     def _model(self, settings: Settings, tenant: Tenant) -> LLM:
         """The model that writes; what a server of embeddings keeps of a prompt is of no use to another tenant."""
-        with self._loading:
+        with self._loading, part_of("model", (IdiolectError,)):
             llm = self._loaded.model(settings, tenant.where)
         if settings.backbone.prompt_embeds is None:
             return llm
@@ -448,12 +471,12 @@ class Voices:
         if needs.adapter and self.adapter is not None and encoder is not None:
             check_support(name, needs.llm, models.own)
             words = digest(settings.prompt)
-            with _of_adapter():
+            with part_of("adapter"):
                 check_adapter(self.adapter, encoder=encoder.name, backbone=models.own.name, templates=words)
         if voice.units and not needs.adapter:
             raise ConfigError(f"{name} has no units to silence or boost", hint="dep")
         builder = MethodBuilder(settings, models, reader, encoder, units=voice.units)
-        with _of_adapter() if needs.adapter else nullcontext():  # model, encoder and store were read before
+        with part_of("adapter") if needs.adapter else nullcontext():  # model, encoder and store were read before
             built = builder.build(name, contexts, adapter=self.adapter)
         sample = Sample(user=user, item=item.id, rating=voice.rating, title=voice.title)
         return built, sample, reader, notes
@@ -476,7 +499,8 @@ class Voices:
 
     def _encoder(self, database: SqlStore, profile: Sequence[Review], name: str) -> Encoder:
         """The encoder, once the user's reviews have its vectors: they lack them if another program added them."""
-        encoder = self._loaded.encoder(name)
+        with part_of("encoder", (IdiolectError,)):
+            encoder = self._loaded.encoder(name)
         try:
             database.vectors([review.id for review in profile], encoder=encoder.name)
         except NotFoundError:
@@ -484,13 +508,22 @@ class Voices:
         return encoder
 
 
-@contextmanager
-def _of_adapter() -> Iterator[None]:
-    """What cannot be used or found here is the adapter, not the store."""
-    try:
-        yield
-    except (ArtifactError, NotFoundError) as error:
-        raise AdapterError(str(error)) from error
+class _Planned(NamedTuple):
+    """What a method shows its writer."""
+
+    anchors: Sequence[ReviewId]
+    profile: str | None = None
+    peer_scopes: Mapping[Any, int] = {}
+
+
+def _planned(method: Method, sample: Sample) -> _Planned:
+    """What a method, run with a model that answers nothing, would show its writer."""
+    if isinstance(method, PromptMethod) and type(method).generate is PromptMethod.generate:
+        # One prompt that shows its context: rendering it would take a quarter of the time of a request.
+        context = method.choose(method.contexts.build([sample])[0])
+        return _Planned([entry.review.id for entry in context.entries])
+    prediction = method.generate([sample])[0]
+    return _Planned(prediction.anchors, prediction.profile, prediction.peer_scopes)
 
 
 def _fitted_changes(config: ServerConfig) -> dict[str, Any]:

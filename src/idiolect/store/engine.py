@@ -8,7 +8,7 @@ import sqlite3
 import stat
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager, suppress
-from functools import partial
+from functools import lru_cache, partial
 from operator import itemgetter
 from pathlib import Path
 from typing import Any
@@ -43,15 +43,25 @@ def insert_rows(connection: sa.Connection, table: sa.Table, rows: Sequence[dict[
     """
     if not rows:
         return
-    statement = sa.insert(table).inline().compile(dialect=connection.dialect, column_keys=list(rows[0]))
-    names = statement.positiontup
+    statement, names = _insertion(table, tuple(rows[0]), connection.dialect)
     values = list(map(itemgetter(*names), rows)) if names else list(rows)
-    connection.exec_driver_sql(str(statement), values)
+    connection.exec_driver_sql(statement, values)
+
+
+@lru_cache(maxsize=64)
+def _insertion(table: sa.Table, columns: tuple[str, ...], dialect: sa.Dialect) -> tuple[str, tuple[str, ...]]:
+    """The statement, and its columns in order if its parameters have no names."""
+    statement = sa.insert(table).inline().compile(dialect=dialect, column_keys=list(columns))
+    return str(statement), tuple(statement.positiontup or ())
 
 
 _log = logging.getLogger(__name__)
 
 _BUSY_SECONDS = 30
+_LOG_PAGES = 1000
+"""Pages of SQLite's log after which a commit copies it into the file; SQLite's own default."""
+_LONGEST_LOG_PAGES = 16_384
+"""The same if ``checkpoint`` is called in the background: 64 MB, should it not be called."""
 _DRIVERS = {"postgresql": "postgresql+psycopg", "postgres": "postgresql+psycopg"}
 _HINT = "give the path of a file made by `idiolect ingest`, or of a new one"
 _COPY = "copy it to where you may write, with the files next to it whose names begin with its own"
@@ -68,12 +78,13 @@ _PRAGMAS = (
 )
 
 
-def open_engine(where: str | Path, *, create: bool) -> sa.Engine:
+def open_engine(where: str | Path, *, create: bool, checkpoints: bool = True) -> sa.Engine:
     """An engine on a checked store; a store of an earlier version is brought to this one.
 
     Args:
         where: Path of a SQLite file, or a SQLAlchemy URL.
         create: Make the store if there is none yet.
+        checkpoints: Whether a commit may copy SQLite's log into the file; else ``checkpoint`` has to be called.
 
     Raises:
         NotFoundError: There is no store and ``create`` is off.
@@ -86,13 +97,13 @@ def open_engine(where: str | Path, *, create: bool) -> sa.Engine:
     if file is not None:
         _check_place(file, create=create)
     try:
-        return _opened(url, url, create=create)
+        return _opened(url, url, create=create, checkpoints=checkpoints)
     except (DBAPIError, sqlite3.Error) as error:
         said = " ".join(str(getattr(error, "orig", error)).split())
         read_only = _read_only_url(file) if file is not None else None
         if read_only is not None:
             with suppress(DBAPIError, sqlite3.Error):
-                return _opened(read_only, url, create=False)
+                return _opened(read_only, url, create=False, checkpoints=checkpoints)
         raise ArtifactError(f"{_shown(url)!r} cannot be opened as a store: {said}", hint=_remedy(said, url)) from error
 
 
@@ -124,8 +135,8 @@ def check_writable(engine: sa.Engine) -> None:
         raise ArtifactError("the store cannot be written, and is open read-only", hint=_COPY)
 
 
-def _opened(url: sa.URL, named: sa.URL, *, create: bool) -> sa.Engine:
-    engine = _engine(url)
+def _opened(url: sa.URL, named: sa.URL, *, create: bool, checkpoints: bool) -> sa.Engine:
+    engine = _engine(url, _LOG_PAGES if checkpoints else _LONGEST_LOG_PAGES)
     try:
         _check(engine, named, create=create)
     except BaseException:
@@ -254,7 +265,7 @@ def _shown(url: sa.URL) -> str:
     return url.database or "" if url.get_backend_name() == "sqlite" else url.render_as_string(hide_password=True)
 
 
-def _engine(url: sa.URL) -> sa.Engine:
+def _engine(url: sa.URL, log_pages: int) -> sa.Engine:
     sqlite = url.get_backend_name() == "sqlite"
     try:
         engine = sa.create_engine(url, connect_args={"timeout": _BUSY_SECONDS} if sqlite else {})
@@ -267,7 +278,7 @@ def _engine(url: sa.URL) -> sa.Engine:
             hint="pip install 'idiolect[postgres]'" if driver == "psycopg" else f"pip install {driver}",
         ) from error
     if sqlite:
-        event.listen(engine, "connect", _prepare)
+        event.listen(engine, "connect", partial(_prepare, log_pages))
         event.listen(engine, "begin", _begin)
         if "uri" not in url.query:  # a read-only file is not replaced
             event.listen(engine, "connect", partial(_note_file, Path(url.database or "").absolute()))
@@ -308,9 +319,9 @@ def _check_file(info: Mapping[Any, Any]) -> None:
         )
 
 
-def _prepare(connection: Any, _record: object) -> None:
+def _prepare(log_pages: int, connection: Any, _record: object) -> None:
     connection.isolation_level = None  # the driver would begin transactions itself, and not IMMEDIATE ones
-    for pragma in _PRAGMAS:
+    for pragma in (*_PRAGMAS, f"wal_autocheckpoint = {log_pages}"):
         connection.execute(f"PRAGMA {pragma}")
 
 
@@ -360,6 +371,13 @@ def _create(engine: sa.Engine) -> None:
         if connection.execute(sa.select(tables.meta.c.version)).first() is None:
             row = {"version": tables.SCHEMA_VERSION, "digest": f"{0:032x}", "n_items": 0, "n_reviews": 0, "n_dated": 0}
             connection.execute(sa.insert(tables.meta), row)
+
+
+def checkpoint(engine: sa.Engine) -> None:
+    """Copy SQLite's log into the file, as far as readers permit; writers go on meanwhile. Elsewhere it does nothing."""
+    if engine.dialect.name == "sqlite" and not is_read_only(engine):
+        with plain_cursor(engine) as cursor:
+            cursor.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchall()
 
 
 @contextmanager

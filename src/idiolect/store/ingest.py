@@ -18,6 +18,18 @@ from idiolect.store.sums import take_categories
 _CHUNK = 4096
 
 _meta = tables.meta.c
+# Built once, because SQLAlchemy takes longer to build a statement than SQLite to run it.
+_DIGEST = sa.select(_meta.digest)
+_ADJUST = sa.update(tables.meta).values(
+    digest=sa.bindparam("now"),
+    n_items=_meta.n_items + sa.bindparam("items"),
+    n_reviews=_meta.n_reviews + sa.bindparam("reviews"),
+    n_dated=_meta.n_dated + sa.bindparam("dated"),
+)
+_DIGESTS = {
+    table.name: sa.select(table.c.id, table.c.digest).where(table.c.id.in_(ANY_OF))
+    for table in (tables.items, tables.reviews)
+}
 
 T = TypeVar("T")
 Tried = Row | tuple[Any, str]
@@ -109,15 +121,9 @@ def _report(item_tally: _Tally, review_tally: _Tally) -> AddReport:
 
 def adjust_totals(connection: sa.Connection, *, digest: int, items: int = 0, reviews: int = 0, dated: int = 0) -> None:
     """Add to the totals in ``meta``; ``digest`` is a sum of row digests, negative for removed rows."""
-    before = int(connection.execute(sa.select(_meta.digest)).scalar_one(), 16)
-    connection.execute(
-        sa.update(tables.meta).values(
-            digest=f"{(before + digest) % 2**128:032x}",
-            n_items=_meta.n_items + items,
-            n_reviews=_meta.n_reviews + reviews,
-            n_dated=_meta.n_dated + dated,
-        )
-    )
+    before = int(connection.execute(_DIGEST).scalar_one(), 16)
+    now = f"{(before + digest) % 2**128:032x}"
+    connection.execute(_ADJUST, {"now": now, "items": items, "reviews": reviews, "dated": dated})
 
 
 def _ingest(
@@ -163,5 +169,5 @@ def _unknown(connection: sa.Connection, table: sa.Table, rows: list[Row]) -> tup
 
 
 def _digests(connection: sa.Connection, table: sa.Table, ids: list[str]) -> dict[str, bytes]:
-    query = sa.select(table.c.id, table.c.digest).where(table.c.id.in_(ANY_OF))
+    query = _DIGESTS[table.name]
     return {row[0]: row[1] for some in key_chunks(ids) for row in connection.execute(query, some)}

@@ -22,7 +22,7 @@ import sqlalchemy as sa
 from idiolect.errors import ArtifactError
 from idiolect.store import schema as tables
 from idiolect.store.base import Correction
-from idiolect.store.engine import check_writable, is_read_only, open_engine, plain_cursor, writing
+from idiolect.store.engine import check_writable, checkpoint, is_read_only, open_engine, plain_cursor, writing
 from idiolect.store.ingest import adjust_totals
 from idiolect.store.sums import change_sums
 from idiolect.types import UserId
@@ -189,8 +189,8 @@ _DROP_CORRECTION = sa.delete(tables.corrections).where(
 class StoreBase:
     """Metadata of an open store; arguments and errors are those of ``SqlStore``."""
 
-    def __init__(self, where: str | Path, *, create: bool = True) -> None:
-        self._engine = open_engine(where, create=create)
+    def __init__(self, where: str | Path, *, create: bool = True, checkpoints: bool = True) -> None:
+        self._engine = open_engine(where, create=create, checkpoints=checkpoints)
 
     def __enter__(self) -> Self:
         return self
@@ -201,6 +201,15 @@ class StoreBase:
     def close(self) -> None:
         """Close all connections; using the store again opens new ones."""
         self._engine.dispose()
+
+    def checkpoint(self) -> None:
+        """Copy SQLite's log into the file while others write; for a store that was opened without ``checkpoints``."""
+        checkpoint(self._engine)
+
+    def erasures(self) -> int:
+        """The number of erasures; what was read before the last one may hold an erased user."""
+        with self.reading() as connection:
+            return erasures(connection)
 
     @contextmanager
     def reading(self) -> Iterator[sa.Connection]:

@@ -20,6 +20,11 @@ _BATCH = 8192
 _reviews, _vectors, _encoders = tables.reviews.c, tables.vectors.c, tables.encoders.c
 
 _ENCODER = sa.select(_encoders.key, _encoders.dim, _encoders.n_vectors).where(_encoders.name == sa.bindparam("name"))
+_COUNT = (
+    sa.update(tables.encoders)
+    .where(_encoders.key == sa.bindparam("of"))
+    .values(n_vectors=_encoders.n_vectors + sa.bindparam("more"))
+)
 _VECTORS = (
     sa.select(_reviews.id, _vectors.vector)
     .join(tables.vectors, _vectors.review == _reviews.seq)
@@ -80,8 +85,7 @@ def add_vectors(connection: sa.Connection, ids: Sequence[ReviewId], vectors: np.
     if new:
         rows = np.fromiter(new.values(), dtype=np.int64, count=len(new))
         _insert(connection, key, list(new), halves, rows)
-        counted = sa.update(tables.encoders).where(_encoders.key == key)
-        connection.execute(counted.values(n_vectors=_encoders.n_vectors + len(new)))
+        connection.execute(_COUNT, {"of": key, "more": len(new)})
         summed = np.array([row for row in rows if places[ids[row]].peer], dtype=np.int64)
         change_sums(connection, key, [places[ids[row]].item for row in summed], halves[summed], sign=1)
     return len(new)

@@ -20,8 +20,9 @@ import numpy as np
 from idiolect.difference.claims.feature import Comparison, Feature, Measured
 from idiolect.difference.claims.taxonomy import CATEGORIES, Category, Key, by_sign
 from idiolect.difference.claims.vote import LEAD
-from idiolect.difference.stylometry import MEASURES, N_MEASURES, Measure, measure, within_item_sd
+from idiolect.difference.stylometry import MEASURES, N_MEASURES, Measure, within_item_sd
 from idiolect.difference.stylometry.english import are_english
+from idiolect.difference.stylometry.known import known_measures
 from idiolect.difference.stylometry.permutation import find_significant, permutation_test
 from idiolect.difference.stylometry.style_difference import LEVEL, half_width
 from idiolect.errors import InputError
@@ -62,7 +63,7 @@ class MeasuredTexts:
 
     def __init__(self, texts: Iterable[str]) -> None:
         self._rows = {text: row for row, text in enumerate(dict.fromkeys(texts))}
-        self._values = measure(list(self._rows))
+        self._values = known_measures(list(self._rows))
 
     def __getitem__(self, texts: Sequence[str]) -> np.ndarray:
         """float64 (len(texts), n_measures)."""

@@ -50,12 +50,15 @@ Slovak, Turkish, Romanian, Hungarian, Finnish, Indonesian, Vietnamese, Tagalog, 
 Croatian, without those that are English words."""
 
 
-def are_english(texts: Sequence[str], authors: Sequence[Hashable] | None = None) -> np.ndarray:
+def are_english(
+    texts: Sequence[str], authors: Sequence[Hashable] | None = None, evidence: np.ndarray | None = None
+) -> np.ndarray:
     """Which texts are English.
 
     Args:
         texts: Unchanged texts.
         authors: Author of each text; None: unknown.
+        evidence: int64 (n,): what ``detect`` finds in them; None: it is called.
 
     Returns:
         bool (n,). Texts without any evidence are English.
@@ -64,7 +67,7 @@ def are_english(texts: Sequence[str], authors: Sequence[Hashable] | None = None)
         >>> are_english(["The soup was good.", "Die Suppe war nicht gut.", "Soup!"]).tolist()
         [True, False, True]
     """
-    found = detect(texts)
+    found = detect(texts) if evidence is None else evidence
     if not len(found) or (found >= 0).all():
         return found >= 0
     majority = 1 if (found > 0).sum() >= (found < 0).sum() else -1

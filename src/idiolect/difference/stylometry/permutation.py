@@ -61,7 +61,7 @@ def permutation_test(
         n = len(pool)
         apart = (pool * n - pool.sum(axis=0)) / (n - 1)  # each review minus the mean of the n - 1 others
         observed += apart[0]
-        total += apart.astype(np.float32)[rng.integers(n, size=draws)]
+        total += apart.astype(np.float32).take(rng.integers(n, size=draws), axis=0)
     n_items = max(1, len(own))
     return NullDistribution(observed=observed / n_items, drawn=total / np.float32(n_items))
 

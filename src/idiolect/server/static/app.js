@@ -129,7 +129,7 @@ function setTheme(theme) {
  */
 async function startPage(main, { overview: about, signal }) {
   const { users } = await get("users", { limit: 12 }, signal);
-  const empty = !users.length;
+  const empty = !about["reviews"];
   fill(main, h("section", { class: "hero" },
     h("h1", null, "The difference is the person."),
     h("p", { class: "lead" }, "Everybody who writes about the same thing says it differently. Choose somebody: see how they differ from others, on what evidence, and read what a model writes in their voice."),
@@ -139,7 +139,7 @@ async function startPage(main, { overview: about, signal }) {
         h("pre", null, "idiolect ingest reviews.jsonl --store people.db"),
         h("p", { class: "quiet" }, "or ", h("code", null, "POST /v1/reviews"), ", or try ", h("code", null, "idiolect demo --out demo"), "."))
       : searchBox({ id: "search", label: "Find a user", small: false })),
-  empty ? null : h("section", { class: "people", "aria-label": "Users with most reviews" },
+  !users.length ? null : h("section", { class: "people", "aria-label": "Users with most reviews" },
     h("ul", null, users.map((/** @type {any} */ one) => h("li", null,
       h("a", { class: "person", href: to("person", { user: one.user }) }, said(one.user, "name"), h("span", { class: "quiet" }, plural(one.reviews, "review"))))))),
   h("p", { class: "facts" }, `${plural(about["reviews"], "review")} of ${plural(about["items"], "known item")}`, " · ", "texts by ", said(about["model"]),
