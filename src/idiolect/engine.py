@@ -172,11 +172,10 @@ class RayEngine:
     def map(self, make: Callable[[], Callable[[T], R]], tasks: Iterable[T], *, gpu: bool = False) -> Iterator[R]:
         """See ``Engine``. An actor has up to two tasks, and four results per actor may wait for an earlier one."""
         gpu = gpu and self._ray.cluster_resources().get("GPU", 0) > 0
-        pool = _Pool(self._ray, make, self._count("GPU" if gpu else "CPU"), gpu=gpu)
-        return self._mapped(pool, iter(tasks))
+        return self._mapped(lambda: _Pool(self._ray, make, self._count("GPU" if gpu else "CPU"), gpu=gpu), iter(tasks))
 
-    def _mapped(self, pool: _Pool, tasks: Iterator[Any]) -> Iterator[Any]:
-        waiting: deque[_Job] = deque()
+    def _mapped(self, start: Callable[[], _Pool], tasks: Iterator[Any]) -> Iterator[Any]:
+        pool, waiting = start(), deque[_Job]()
         try:
             while True:
                 room = min(pool.room, 2 * _AHEAD * len(pool.slots) - len(waiting))
@@ -193,11 +192,10 @@ class RayEngine:
 
     def flat_map(self, make: Callable[[], Callable[[T], Iterator[R]]], tasks: Iterable[T]) -> Iterator[R]:
         """See ``Engine``. Each actor works on one task and stops when a few of its results wait to be read."""
-        pool = _Pool(self._ray, make, self._count("CPU"), gpu=False)
-        return self._flattened(pool, iter(tasks))
+        return self._flattened(lambda: _Pool(self._ray, make, self._count("CPU"), gpu=False), iter(tasks))
 
-    def _flattened(self, pool: _Pool, tasks: Iterator[Any]) -> Iterator[Any]:
-        streams: deque[_Job] = deque()
+    def _flattened(self, start: Callable[[], _Pool], tasks: Iterator[Any]) -> Iterator[Any]:
+        pool, streams = start(), deque[_Job]()
         try:
             while True:
                 for task in islice(tasks, len(pool.slots) - len(streams)):
