@@ -282,7 +282,7 @@ def _round(rows: Rows, config: SplitConfig) -> Rows:
     # A pair of user and item stays or goes as a whole, so one review may speak for it.
     fans = _counts(plain["item"], rivals.filter(pl.col("pair").is_first_distinct())["item"])
     # Users of whom nothing is kept there may have the highest codes.
-    own = _counts(plain["user"], _undisplaced(rivals)["user"], n=int(rivals["user"].max() or 0) + 1)
+    own = _counts(plain["user"], _undisplaced(rivals)["user"], n=n_codes(rivals["user"]))
     most = config.max_user_reviews or rows.height
     popular, active = fans >= config.min_item_users, (own >= config.min_user_reviews) & (own <= most)
     return Rows(
@@ -292,5 +292,13 @@ def _round(rows: Rows, config: SplitConfig) -> Rows:
 
 def _counts(*codes: pl.Series, n: int = 0) -> np.ndarray:
     """int64: how often each code occurs, for at least ``n`` codes."""
-    n = max([n, *(int(some.max() or 0) + 1 for some in codes)])
-    return np.sum([np.bincount(some.to_numpy(), minlength=n) for some in codes], axis=0, dtype=np.int64)
+    n = max([n, *map(n_codes, codes)])
+    total = np.zeros(n, dtype=np.int64)
+    for some in codes:
+        total += np.bincount(some.to_numpy(), minlength=n)
+    return total
+
+
+def n_codes(codes: pl.Series) -> int:
+    """The least number that all codes are below."""
+    return int(codes.to_numpy().max(initial=-1)) + 1

@@ -18,6 +18,7 @@ from idiolect.data.files import atomic_write
 from idiolect.data.kcore import (
     by_time,
     k_core,
+    n_codes,
     newest_unique,
     numbered,
     oldest_first,
@@ -292,7 +293,7 @@ def _with_peers(assigned: pl.DataFrame, config: SplitConfig) -> tuple[pl.DataFra
         profiles = _frequent(profiles, "item", config.min_peers)
         profiles = _frequent(profiles, "user", config.min_profile)
         rounds.append(profiles["user"].n_unique())
-    left = np.zeros(int(assigned["user"].max() or 0) + 1, dtype=bool)
+    left = np.zeros(n_codes(assigned["user"]), dtype=bool)
     left[profiles["user"].to_numpy()] = True
     kept = (others & pl.Series(left[assigned["user"].to_numpy()])) | assigned["place"].is_in(
         profiles["place"].implode()
