@@ -92,7 +92,7 @@ class RealConfig(Config):
     """Past reviews whose text a prompt shows, of every method."""
     annotate: bool = True
     """Describe style in words, from its measures, in the backbone's documents (English corpora)."""
-    steps: tuple[int, int] = (250, 150)
+    steps: tuple[int, int] = (500, 200)
     """Optimiser steps of 8 samples without and with the text of past reviews."""
     max_test: int = Field(default=120, gt=0)
     """Test users."""
