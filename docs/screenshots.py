@@ -1,6 +1,8 @@
 """Make the pictures of docs/studio.md from the demo's world.
 
-    idiolect demo --out demo && python docs/screenshots.py demo
+    idiolect demo --out demo && python docs/screenshots.py demo [NAME ...]
+
+Names choose pictures (person, voices, map, units, evaluation, phone, film); without any, all are made.
 
 It copies the demo's store, opens it with ``idiolect studio``, and drives Chromium. The pictures go beside this file.
 """
@@ -13,7 +15,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -49,8 +51,8 @@ def small(picture: bytes) -> Image.Image:
     )
 
 
-def main(demo: Path) -> None:
-    """All pictures."""
+def main(demo: Path, chosen: Sequence[str] = ()) -> None:
+    """The chosen pictures; all, if none is chosen."""
     with studio(demo) as link, sync_playwright() as playwright:
         found = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))))
         browser = playwright.chromium.launch(executable_path=found, args=["--no-sandbox"])
@@ -58,7 +60,7 @@ def main(demo: Path) -> None:
 
         def opened(address: str, until: str, *, width: int = 1280, height: int = 800, scheme: str = "light") -> Any:
             page = browser.new_page(viewport={"width": width, "height": height}, color_scheme=scheme)
-            page.set_default_timeout(120_000)
+            page.set_default_timeout(240_000)
             page.goto(link)
             page.wait_for_selector("h1")
             page.goto(f"{base}#/{address}")
@@ -82,13 +84,19 @@ def main(demo: Path) -> None:
 
         person = f"person?user={USER}"
         texts = f"{person}&item=s20-i00102&rating=5&title=Plangent!&methods=rag,dep"
-        shoot("person", opened(person, ".reviewlist", height=860))
-        shoot("voices", opened(texts, ".voice:nth-child(3) .meter", height=860, scheme="dark"), scroll("#write"))
-        shoot("map", opened(f"map?colour=exclamations&user={USER}", ".near", height=860))
-        shoot("units", opened("units", ".units tbody tr", height=700, scheme="dark"))
-        shoot("evaluation", opened("evaluations?run=results", ".samples table", height=860))
-        shoot("phone", opened(person, ".reviewlist", width=390, height=800))
-        film(opened("", ".people", width=1180, height=720))
+        pictures: dict[str, Callable[[str], object]] = {
+            "person": lambda name: shoot(name, opened(person, ".reviewlist", height=860)),
+            "voices": lambda name: shoot(
+                name, opened(texts, ".voice:nth-child(3) .meter", height=860, scheme="dark"), scroll("#write")
+            ),
+            "map": lambda name: shoot(name, opened(f"map?colour=exclamations&user={USER}", ".near", height=860)),
+            "units": lambda name: shoot(name, opened("units", ".units tbody tr", height=700, scheme="dark")),
+            "evaluation": lambda name: shoot(name, opened("evaluations?run=results", ".samples table", height=860)),
+            "phone": lambda name: shoot(name, opened(person, ".reviewlist", width=390, height=800)),
+            "film": lambda _: film(opened("", ".people", width=1180, height=720)),
+        }
+        for name in chosen or pictures:
+            pictures[name](name)
         browser.close()
 
 
@@ -130,7 +138,7 @@ def film(page: Any) -> None:
     keep(1800)
     page.locator(".voice").nth(2).locator(".again").wait_for()
     page.locator(".voice").nth(2).locator(".meter").wait_for()
-    page.locator(".voice").first.evaluate("one => window.scrollTo(0, one.getBoundingClientRect().top + scrollY - 70)")
+    page.locator(".voice").nth(2).evaluate("one => window.scrollTo(0, one.getBoundingClientRect().top + scrollY - 70)")
     page.wait_for_timeout(500)
     keep(3500)
     first, *rest = [frame for frame, _ in frames]
@@ -139,4 +147,4 @@ def film(page: Any) -> None:
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]))
+    main(Path(sys.argv[1]), sys.argv[2:])

@@ -138,6 +138,11 @@ def test_every_method_with_differences_honours_corrections(fresh, upstream, meth
     system = upstream.bodies[-1]["messages"][0]["content"]
     assert "In their own words: Only when happy." in system
     assert "clipped sentences" not in system
+    with fresh.http() as http:
+        for corrections in (True, False):
+            ok(http.post("/v1/write", json={**ANN, "item": "jam", "method": method, "corrections": corrections}))
+            prompt = json.dumps(upstream.bodies[-1]["messages"])
+            assert ("Only when happy." in prompt) is corrections
 
 
 def test_a_text_is_written_by_the_methods_own_prompt(server, upstream):
@@ -159,8 +164,11 @@ def test_a_score_lies_between_others_and_the_user(server):
         foreign = ok(http.post("/v1/score", json={**ANN, "text": "Der Gin ist sehr gut und ich mag ihn nicht."}))
         unlike = ok(http.post("/v1/score", json={"user": "bob", "text": "The gin was fine."}))
         assert http.post("/v1/score", json={**ANN, "text": "  "}).status_code == 400
-    assert own["likeness"] > 0.7 > 0.3 > other["likeness"]
-    assert own["floor"] < own["ceiling"]
+    assert own["likeness"] > 0.6 > 0.4 > other["likeness"]
+    assert own["low"] < own["likeness"] < own["high"]
+    assert own["above_others"] > 0.9 > 0.1 > other["above_own"]
+    assert other["floor"] == pytest.approx(own["floor"])
+    assert own["floor"] < 0.4 < 0.6 < own["ceiling"]
     assert own["separation"] > 0.9
     assert other["departures"]
     assert (foreign["likeness"], foreign["reason"]) == (

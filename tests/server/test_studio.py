@@ -239,7 +239,7 @@ def test_by_keyboard_from_search_to_evidence_and_a_text(page, studio):
     assert first.locator("mark.more").first.inner_text() == "!"
 
 
-def test_two_voices_and_a_muted_difference_changes_the_next_text(page, studio):
+def test_two_voices_and_a_muted_difference_changes_the_next_text(page, studio, check_access):
     person(page, studio, "ann")
     page.get_by_role("checkbox", name="DRP").check()
     page.get_by_role("button", name="Write", exact=True).click()
@@ -254,8 +254,21 @@ def test_two_voices_and_a_muted_difference_changes_the_next_text(page, studio):
     assert "item=i7" in page.url
     page.locator('[data-difference="exclamations"]').get_by_role("button", name="Mute").click()
     drp = page.locator(".voice").nth(2)
-    drp.get_by_text("Another text than before.").wait_for()
-    assert "It is fine" in drp.inner_text()
+    drp.get_by_text("The text has changed.").wait_for()
+    assert drp.locator("h4").all_inner_texts() == ["Before", "After"]
+    before, after = drp.locator(".textpart").all()
+    assert ("I love it!" in before.inner_text(), "It is fine" in after.inner_text()) == (True, True)
+    after.locator(".chip.muted", has_text="exclamations ×0").wait_for()
+    before.locator("mark.muted", has_text="!").first.wait_for()
+    page.locator(".voice").nth(1).get_by_text("The text is unchanged: it knows nothing of the user.").wait_for()
+    muted = page.locator('[data-difference="exclamations"]')
+    assert muted.locator(".tag.state").inner_text().lower() == "muted"
+    check_access(page)
+    page.reload()
+    muted.get_by_role("button", name="Texts without and with it").click()
+    drp = page.locator(".voice").nth(2)
+    drp.get_by_text("The text has changed.").wait_for()
+    assert drp.locator("h4").all_inner_texts() == ["Before", "After"]
     page.get_by_role("button", name="Undo").first.click()
     page.locator(".voice").nth(2).get_by_text("I love it!").wait_for()
     claim = page.locator('[data-difference="exclamations"]')
@@ -265,6 +278,50 @@ def test_two_voices_and_a_muted_difference_changes_the_next_text(page, studio):
     page.locator(".ownwords", has_text=f"I shout at jam only {SCRIPT}").wait_for()
     page.get_by_role("button", name="Undo").first.click()
     page.locator(".ownwords").wait_for(state="detached")
+
+
+def test_items_are_offered_at_once_and_texts_of_another_item_do_not_stay(page, studio, check_access):
+    person(page, studio, "ann")
+    page.get_by_role("checkbox", name="Non-Perso").check()
+    box = page.locator("#write").get_by_role("combobox", name="Item")
+    page.wait_for_selector("#history .near")
+    box.click()
+    options = page.get_by_role("option")
+    options.nth(5).wait_for()  # although the box holds the title of one
+    assert options.count() == 6
+    check_access(page)
+    page.keyboard.press("Escape")
+    options.first.wait_for(state="hidden")
+    page.get_by_role("button", name="Write", exact=True).click()
+    page.locator(".voice .meter").first.wait_for()
+    page.locator("#write").get_by_label("Rating").fill("1")
+    page.get_by_text("The texts below are of what was chosen before.").wait_for()
+    assert page.locator(".voices.stale .voice").count() > 1
+    check_access(page)
+    page.locator("#write").get_by_label("Rating").fill("4")
+    assert page.locator(".voices.stale").count() == 0
+    box.fill(f"{SCRIPT} 3")
+    page.get_by_role("option", name=f"{SCRIPT} 3").wait_for()
+    page.keyboard.press("ArrowDown")
+    page.keyboard.press("Enter")
+    page.locator(".voice").first.wait_for(state="detached")
+    assert box.input_value() == f"{SCRIPT} 3"
+    page.get_by_role("button", name="Write", exact=True).click()
+    page.locator(".voice.own", has_text="I love the item 3").wait_for()
+
+
+def test_what_is_plain_comes_first_and_what_a_user_repeats_is_said(page, studio):
+    person(page, studio, "ann")
+    repeats = page.locator(".recurring")
+    assert "Begins every review with Wow!" in repeats.inner_text()
+    assert f"Ends every review with {SCRIPT}" in repeats.inner_text()
+    claim = page.locator('[data-difference="exclamations"]')
+    assert not re.search(r"p [<=]|deviation", page.locator("#differences").inner_text())
+    claim.get_by_role("button", name="Evidence").click()
+    claim.get_by_text("after correction for all measures").wait_for()
+    near = page.locator("#history .near > li").first
+    near.get_by_text("both: ").first.wait_for()
+    assert re.search(r"both: .+ [+\u2212]\d\.\d\d and [+\u2212]\d\.\d\d", near.inner_text())
 
 
 def test_texts_names_and_titles_are_shown_and_never_run(page, studio):
@@ -290,7 +347,7 @@ def test_a_review_is_added_and_a_user_is_forgotten_with_a_receipt(page, studio):
     person(page, studio, "zed")
     page.get_by_text("Add a review and see the card change").click()
     form = page.locator(".add")
-    form.get_by_label("Item").fill("i5")
+    form.get_by_role("combobox", name="Item").fill("i5")
     form.get_by_label("What they wrote").fill("Wow! This one is so good! Buy it! Now!")
     form.get_by_role("button", name="Add the review").click()
     page.locator(".toast", has_text="Added. The card moved most on").wait_for()
@@ -346,4 +403,5 @@ def test_accessible_and_within_the_window(browser, studio, check_access, scheme,
     page.wait_for_selector(".compare mark")
     check_access(page)
     assert page.evaluate("document.documentElement.scrollWidth") <= width
+    assert page.locator("#voiceprint details").get_attribute("open") == ("" if width > 1000 else None)
     context.close()

@@ -96,7 +96,10 @@ def test_a_real_person_is_shown_with_what_they_wrote(page, studio, rows, people,
     evidence.locator("h4", has_text="The user wrote").wait_for()
     assert evidence.locator(".compare .text").first.text_content() in own
     evidence.get_by_text("Others' texts are not shown on this server.").wait_for()
-    page.locator("#history .near a").first.wait_for()
+    page.locator("#history .near .pairs li").first.wait_for()
+    for pair in page.locator("#history .pairs .numbers").all_inner_texts():
+        own, other = (float(one.replace("\u2212", "-")) for one in pair.split(" and "))
+        assert min(abs(own), abs(other)) >= 0.2
     check_access(page)
 
 
@@ -126,6 +129,7 @@ def test_a_beer_is_found_by_its_name_and_the_toy_writes_of_it_and_says_what_it_i
         voices.nth(place).locator(".text[aria-busy=false]").wait_for()
         assert voices.nth(place).locator(".text").inner_text().strip()
         assert voices.nth(place).locator(".error").count() == 0
+        voices.nth(place).locator(".meter, p.small", has_text="the user").first.wait_for()
     assert page.locator(".voice h3").all_inner_texts() == ["Non-Perso", "DEP"]
     assert f"item={beer['item_id']}" in page.url
     check_access(page)

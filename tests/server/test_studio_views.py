@@ -141,13 +141,24 @@ def test_units_have_labels_users_and_sliders(page, studio, check_access):
     page.get_by_role("heading", name="Who has it").wait_for()
     assert page.locator(".near a").count() > 3
     page.get_by_text("Texts of several users are not shown on this server").wait_for()
+    effect = {"number": 3, "user": "s9-u00003", "reviews": 2, "mean": 1.5, "low": 0.5, "high": 2.5, "lost": [2.5, 0.5]}
+    page.route("**/v1/units/effect?*", lambda route: route.fulfill(json=effect))
+    page.get_by_role("button", name="Measure").click()
+    page.get_by_text("The reviews become less likely").wait_for()
+    assert "+1.50 nats per review, interval +0.50 to +2.50, on 2 reviews of s9-u00003" in page.inner_text(".silencing")
     check_access(page)
     page.get_by_role("link", name="Colour the map by it").click()
     page.get_by_role("columnheader", name="unit").wait_for()
     go(page, studio, "person?user=s9-u00003", ".reviewlist")
     page.get_by_text("Steer DEP").click()
-    page.get_by_label("all units: strength of the code").wait_for()
-    assert page.locator(".sliders input").count() > 2
+    page.get_by_label("The whole difference").wait_for()
+    labels = page.locator(".sliders label").all_inner_texts()
+    assert len(labels) > 2
+    assert all(re.fullmatch(r"“.+” \(unit \d+\)|unit \d+, without words of its own", one) for one in labels[1:])
+    slider = page.get_by_label(labels[1])
+    slider.focus()
+    page.keyboard.press("Home")
+    assert slider.get_attribute("aria-valuetext") == "silent"
     check_access(page)
 
 
@@ -166,6 +177,18 @@ def test_a_steered_text_is_another_one(studio):
     assert (refused.status_code, unknown.status_code) == (400, 400)
     assert top
     assert not any("text" in one or "peer_text" in one for one in top)
+
+
+def test_what_a_users_reviews_lose_without_a_unit_is_measured(studio):
+    with studio.http() as http:
+        units = http.get("/v1/units/user", params={"user": "s9-u00003"}).json()["units"]
+        found = http.get("/v1/units/effect", params={"user": "s9-u00003", "number": units[0]["number"]}).json()
+        unknown = http.get("/v1/units/effect", params={"user": "s9-u00003", "number": 48})
+    assert found["reviews"] == len(found["lost"]) > 2
+    assert any(found["lost"])
+    assert found["mean"] == pytest.approx(np.mean(found["lost"]))
+    assert found["low"] < found["mean"] < found["high"]
+    assert unknown.status_code == 400
 
 
 def test_an_evaluation_leads_from_the_table_to_a_prompt(page, studio, check_access):

@@ -22,6 +22,7 @@ from idiolect.difference.stylometry.patterns import LIST_LINE
 from idiolect.difference.stylometry.permutation import find_significant, min_p, permutation_test
 from idiolect.difference.stylometry.prose import recurring_lines, without_lines
 from idiolect.errors import NotFoundError
+from idiolect.explain.recurring import RecurringPhrase, recurring_phrases
 from idiolect.peers import peers_of
 from idiolect.store.base import ReviewReader
 from idiolect.types import ItemId, Review, ReviewId, UserId
@@ -68,6 +69,8 @@ class Compared:
     """The user's reviews that are not measured because they, or all peers' reviews, are not in English."""
     peers_left_out: int = 0
     """Peers' reviews that are not measured because they are not in English."""
+    recurring: tuple[RecurringPhrase, ...] = ()
+    """What the user repeats from text to text, pasted lines included."""
 
     @property
     def n_peer_reviews(self) -> int:
@@ -113,9 +116,11 @@ def measurable(compared: Compared, config: ExplainConfig) -> Compared:
 
     The measures do not apply to other languages, and a disclaimer under every text is no style.
     """
-    pasted = recurring_lines([review.text for review in compared.own])
+    texts = [review.text for review in compared.own]
+    pasted = recurring_lines(texts)
     own = tuple(replace(review, text=without_lines(review.text, pasted)) for review in compared.own)
-    return _in_english(replace(compared, own=own), config)
+    repeated = recurring_phrases(texts, [peer.text for peer in chain.from_iterable(compared.peers)])
+    return _in_english(replace(compared, own=own, recurring=repeated), config)
 
 
 def _in_english(compared: Compared, config: ExplainConfig) -> Compared:

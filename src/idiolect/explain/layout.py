@@ -28,6 +28,7 @@ from idiolect.explain.card import (
     phrase,
 )
 from idiolect.explain.model_claims import ModelClaim, Rejected, filter_claims
+from idiolect.explain.recurring import RecurringPhrase
 from idiolect.store.base import Correction
 from idiolect.store.sql import said_alike
 from idiolect.types import UserId
@@ -78,6 +79,8 @@ class Card:
     rejected: tuple[Rejected, ...]
     corrected: tuple[str, ...] = ()
     """The user's own statements, in place of differences that they corrected."""
+    recurring: tuple[RecurringPhrase, ...] = ()
+    """Phrases that the user repeats and others do not; counted, not tested."""
     alike: tuple[UserId, ...] = ()
     """Other users with ids that look the same: perhaps the same person with a split history."""
 
@@ -201,6 +204,7 @@ def make_card(
         model_claims=model_claims,
         rejected=(*_muted(result, hidden), *_not_significant(result, config), *refuted),
         corrected=tuple(statements(corrections)),
+        recurring=compared.recurring,
     )
 
 
@@ -314,6 +318,8 @@ def lines(card: Card) -> Iterator[Line]:
         yield Line("note", card.left_out)
     yield Line("verdict", card.verdict)
     yield from (Line("note", f"In the user's own words: {text}") for text in card.corrected)
+    for one in card.recurring:
+        yield Line("note", f"This user {one.sentence} “{one.text}” ({one.figures})")
     if card.measured:
         yield from _all_measured(card.measured)
     if card.model_claims:

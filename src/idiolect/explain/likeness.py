@@ -1,8 +1,10 @@
 """Does a text sound like a user, and has a user's style changed over time? Measured style, no model.
 
 A text is a vector of style measures (``style`` encoder). The direction from others' texts about the same items to the
-user's own is what is typical of the user; a text's score is how far it lies in that direction. The floor is the mean
-score of others' texts, the ceiling that of the user's own, each text scored without itself.
+user's own is what is typical of the user; a text's score is how far it lies in that direction. Single texts scatter as
+widely as the two means lie apart, so a text is ranked, not placed between means: its likeness is the mean of the share
+of others' texts that score lower and the share of the user's own that do, each text scored without itself. The floor is
+what a text of others gets on average, the ceiling what a text of the user gets: 0.25 and 0.75 if the two never overlap.
 """
 
 from __future__ import annotations
@@ -54,14 +56,20 @@ class Likeness:
     """How much a text sounds like a user."""
 
     likeness: float | None
-    """0: like others' texts about the user's items; 1: like the user's own. None: it cannot be said."""
+    """Mean of ``above_others`` and ``above_own``, 0 to 1. None: it cannot be said."""
     reason: str
     """Why it cannot be said; empty if it can."""
-    score: float | None = None
+    low: float | None = None
+    """Lower end of a 95 % interval: the user has written few texts to rank with."""
+    high: float | None = None
+    above_others: float | None = None
+    """Share of others' texts about the user's items that are less like the user."""
+    above_own: float | None = None
+    """Share of the user's own texts that are less like the user."""
     floor: float | None = None
-    """Mean score of others' texts."""
+    """Mean likeness of others' texts."""
     ceiling: float | None = None
-    """Mean score of the user's own texts."""
+    """Mean likeness of the user's own texts."""
     separation: float | None = None
     """Probability that a text of the user scores higher than one of another; 0.5 is chance."""
     n_own: int = 0
@@ -121,13 +129,56 @@ def _score(own: Sequence[str], others: Sequence[str], weights: np.ndarray, text:
     left = 1 - share[:, None]
     without = np.where(left > 1e-9, (peer_mean - share[:, None] * theirs) / np.maximum(left, 1e-9), peer_mean)
     of_others = scores(theirs, centre, without)
-    ceiling, floor = float(of_own.mean()), float(share @ of_others)
     separation = float((np.sign(of_own[:, None] - of_others) + 1).mean() / 2)
-    score = float(scores(one, centre, peer_mean))
-    known = {"score": score, "floor": floor, "ceiling": ceiling, "separation": separation}
-    if ceiling <= floor or separation < MIN_SEPARATION:
-        return {"likeness": None, "reason": "the user's own texts cannot be distinguished from others'", **known}
-    return {"likeness": float(np.clip((score - floor) / (ceiling - floor), 0, 1)), "reason": "", **known}
+    if separation < MIN_SEPARATION:
+        why = "the user's own texts cannot be distinguished from others'"
+        return {"likeness": None, "reason": why, "separation": separation}
+    ranked = np.concatenate([scores(one, centre, peer_mean)[None], of_own, of_others])
+    gap = float(of_own.mean() - share @ of_others)
+    above_others = _share_below(ranked, of_others, share, gap)
+    above_own = _share_below(ranked, of_own, np.full(n, 1 / n), gap)
+    likeness = (above_others + above_own) / 2
+    low, high = _mean_interval((above_others[0], n), (above_own[0], n))
+    return {
+        "likeness": float(likeness[0]),
+        "reason": "",
+        "low": low,
+        "high": high,
+        "above_others": float(above_others[0]),
+        "above_own": float(above_own[0]),
+        "floor": float(share @ likeness[1 + n :]),
+        "ceiling": float(likeness[1 : 1 + n].mean()),
+        "separation": separation,
+    }
+
+
+def _share_below(values: np.ndarray, sample: np.ndarray, weights: np.ndarray, gap: float) -> np.ndarray:
+    """Distribution function of a weighted sample at values, smoothed by a normal kernel.
+
+    The bandwidth is Silverman's, but at least a quarter of the gap between the two means: between texts that are all
+    alike and others, there are degrees, too.
+    """
+    from scipy.special import ndtr
+
+    mean = weights @ sample
+    sd = float(np.sqrt(weights @ (sample - mean) ** 2))
+    bandwidth = max(0.9 * sd * len(sample) ** -0.2, gap / 4, 1e-9)
+    return ndtr((values[:, None] - sample) / bandwidth) @ weights
+
+
+def _mean_interval(*shares: tuple[float, int]) -> tuple[float, float]:
+    """95 % interval of the mean of shares, each of so many items.
+
+    Jeffreys intervals of the shares, combined by the method of variance estimates recovery (Zou and Donner 2008).
+    """
+    from scipy.special import betaincinv
+
+    values, sizes = np.array(shares).T
+    hits, misses = values * sizes + 0.5, (1 - values) * sizes + 0.5
+    down = np.maximum(values - betaincinv(hits, misses, 0.025), 0)
+    up = np.maximum(betaincinv(hits, misses, 0.975) - values, 0)
+    mean, n = values.mean(), len(values)
+    return float(max(mean - np.linalg.norm(down) / n, 0)), float(min(mean + np.linalg.norm(up) / n, 1))
 
 
 def _departures(

@@ -28,9 +28,6 @@ from idiolect.store.sql import SqlStore
 from idiolect.store.vectors import find_encoder, vector_batches
 from idiolect.types import UserId
 
-_SHARED = 3
-"""Measures named as what two users have in common."""
-
 
 @dataclass(frozen=True, slots=True, eq=False, kw_only=True)
 class Neighbour:
@@ -39,8 +36,6 @@ class Neighbour:
     user: UserId
     similarity: float
     """Cosine of the two users' differences, -1 to 1."""
-    shared: tuple[tuple[str, str], ...]
-    """Measures on which both differ in the same direction, with that direction, the largest first."""
 
 
 @dataclass(frozen=True, slots=True, eq=False, kw_only=True)
@@ -74,10 +69,7 @@ class PeopleMap:
         k = min(k, len(self.users) - 1)
         rows = np.argpartition(-similar, k - 1)[:k] if k > 0 else np.array([], dtype=np.int64)
         rows = rows[np.argsort(-similar[rows], kind="stable")]
-        return [
-            Neighbour(user=self.users[other], similarity=float(similar[other]), shared=self._shared(row, other))
-            for other in map(int, rows)
-        ]
+        return [Neighbour(user=self.users[other], similarity=float(similar[other])) for other in map(int, rows)]
 
     def _row(self, user: UserId) -> int:
         try:
@@ -87,11 +79,6 @@ class PeopleMap:
                 "the user cannot be compared with anybody",
                 hint="their items need reviews by others, or the user opted out",
             ) from None
-
-    def _shared(self, one: int, other: int) -> tuple[tuple[str, str], ...]:
-        common = self.effects[one] * self.effects[other]
-        places = np.argsort(-common, kind="stable")[:_SHARED]
-        return tuple((NAMES[k], "more" if self.effects[one, k] > 0 else "less") for k in places if common[k] > 0)
 
 
 def people_map(store: SqlStore, *, min_peers: int = 1) -> PeopleMap:

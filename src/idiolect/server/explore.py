@@ -20,8 +20,10 @@ from idiolect.difference.stylometry import MEASURES, NAMES
 from idiolect.errors import ConfigError
 from idiolect.explain.card import ExplainConfig
 from idiolect.explain.evidence import evidence
+from idiolect.explain.in_common import PairedEffect, in_common, opposite
 from idiolect.explain.marking import stretches
 from idiolect.explain.people_map import strongest
+from idiolect.explain.run import find_all_differences
 from idiolect.methods.base import ADAPTER_METHOD, requirements
 from idiolect.registry import suggest
 from idiolect.server.http import ERRORS, Caller, MayRead, Services
@@ -155,22 +157,34 @@ def post_marks(given: MarksIn, caller: MayRead) -> dict[str, Any]:
 
 @router.get("/nearest", tags=["explore"], summary="Users who differ from others in a similar way")
 def get_nearest(
-    user: UserQuery, request: Request, caller: MayRead, k: Annotated[int, Query(ge=1, le=50)] = 5
+    user: UserQuery, request: Request, caller: MayRead, k: Annotated[int, Query(ge=1, le=20)] = 5
 ) -> dict[str, Any]:
-    """By the cosine of their differences; with what they have in common."""
-    services, sees = _services(request), _sees_users(request, caller)
-    people = caller.tenant.people(services.config.min_peers)
-    phrases = {(one.name, way): getattr(one, way) for one in MEASURES for way in ("more", "less")}
+    """By the cosine of their differences; with what both do more or less than others, and where they are opposite.
+
+    A measure is named if it is claimed of one of the two and seen in both.
+    """
+    services, tenant, sees = _services(request), caller.tenant, _sees_users(request, caller)
+    least = services.config.min_peers
+    id = known_user(tenant, user)
+    near = [one for one in tenant.people(least).nearest(id, k) if tenant.user(one.user) is not None]
+    reader = PrivateReader(tenant.store, services.voices.limits)
+    everybody = [id, *(one.user for one in near)]
+    own, *others = find_all_differences(reader, everybody, ExplainConfig(min_peers=least))
     return {
         "nearest": [
             {
                 "user": one.user if sees else pseudonym(one.user, services.tenants.secret),
                 "similarity": one.similarity,
-                "shared": [{"difference": name, "phrase": phrases[name, way]} for name, way in one.shared],
+                "shared": [_paired(pair) for pair in in_common(own, found)],
+                "apart": [_paired(pair) for pair in opposite(own, found)],
             }
-            for one in people.nearest(known_user(caller.tenant, user), k)
+            for one, found in zip(near, others, strict=True)
         ]
     }
+
+
+def _paired(pair: PairedEffect) -> dict[str, Any]:
+    return {**asdict(pair), "measure": pair.measure.name}
 
 
 @router.get("/map", tags=["explore"], summary="All users in difference space")
@@ -239,6 +253,16 @@ def get_unit(request: Request, caller: MayRead, number: Annotated[int, Query(ge=
         for one in found["top"]:
             del one["review"]
     return found
+
+
+@router.get("/units/effect", tags=["explore"], summary="What a user's reviews lose without a unit")
+def get_unit_effect(
+    user: UserQuery, request: Request, caller: MayRead, number: Annotated[int, Query(ge=0, lt=10**7)]
+) -> dict[str, Any]:
+    """In nats per review of the user's latest reviews, each written from the others, with the unit silenced."""
+    _units(request, caller).check(number)
+    voices = _services(request).voices
+    return voices.silenced(caller.tenant, known_user(caller.tenant, user), number).record()
 
 
 @router.get("/units/user", tags=["explore"], summary="The units in which a user stands out")

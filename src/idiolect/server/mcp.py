@@ -83,7 +83,13 @@ class WrittenText(BaseModel):
 class Score(BaseModel):
     """How much a text sounds like a user."""
 
-    likeness: float | None = Field(description="0: like others; 1: like the user; null: it cannot be said.")
+    likeness: float | None = Field(
+        description="Share of texts, others' and the user's, that are less like the user; null: it cannot be said."
+    )
+    low: float | None = Field(description="Ends of a 95 % interval.")
+    high: float | None
+    floor: float | None = Field(description="What others' texts get on average.")
+    ceiling: float | None = Field(description="What the user's own texts get on average.")
     reason: str
     separation: float | None
     unlike: list[str] = Field(description="What the text does that the user does not.")
@@ -168,9 +174,9 @@ class Tools:
         return WrittenText(text=found["text"], **kept)
 
     def score(self, user: User, text: Text, context: Context) -> Score:
-        """Likeness of a text to the user's own texts, between that of others' texts (0) and of the user's (1)."""
+        """How like the user a text is, beside what others' texts (floor) and the user's own (ceiling) get."""
         found = rest.score(self._services, self._tenant(context, "read"), user, text)
-        known = {name: found[name] for name in ("likeness", "reason", "separation")}
+        known = {name: found[name] for name in ("likeness", "low", "high", "floor", "ceiling", "reason", "separation")}
         return Score(**known, unlike=[one["phrase"] for one in found["departures"]])
 
     def forget(

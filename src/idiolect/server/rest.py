@@ -131,6 +131,7 @@ class WriteIn(_Body):
     max_tokens: _Int | None = Field(None, ge=1, le=8192)
     temperature: float | None = Field(None, ge=0, le=2)
     seed: _Int | None = Field(None, ge=0, lt=2**31)
+    corrections: bool = Field(True, description="Whether the user's corrections count; false shows what they change.")
     units: dict[Annotated[str, Field(pattern=r"^\d{1,7}$")], Annotated[float, Field(ge=0, le=10)]] = Field(
         default={}, max_length=100_000, description="Of DEP: factors of units of its code; 0 silences one."
     )
@@ -277,6 +278,18 @@ def differences(services: Services, tenant: Tenant, user: str) -> dict[str, Any]
             {"phrase": one.statement, "reason": REASONS.get(one.reason, one.reason), "detail": one.detail}
             for one in card.rejected
         ],
+        "recurring": [
+            {
+                "sentence": one.sentence,
+                "text": one.text,
+                "place": one.place,
+                "n": one.n,
+                "of": one.of,
+                "others": one.others,
+                "of_others": one.of_others,
+            }
+            for one in card.recurring
+        ],
         "measures": _every_measure(result),
         "differences": found,
         "corrections": [{"difference": c.difference, "state": c.state, "text": c.text} for c in corrections],
@@ -328,6 +341,7 @@ def write(services: Services, tenant: Tenant, given: WriteIn, trace: str) -> dic
         title=given.title,
         method=given.method,
         k=given.k,
+        corrections=given.corrections,
         units={int(unit): factor for unit, factor in given.units.items()},
     )
     sampling = {"max_new_tokens": given.max_tokens, "temperature": given.temperature, "seed": given.seed}
@@ -498,7 +512,7 @@ def post_write(given: WriteIn, request: Request, caller: MayRead) -> dict[str, A
 
 @router.post("/score", tags=["texts"], summary="Does this sound like me?")
 def post_score(given: ScoreIn, request: Request, caller: MayRead) -> dict[str, Any]:
-    """Likeness of a text to a user's own texts: 0 is like others' about the same items, 1 like the user's."""
+    """How many of others' texts, and of the user's own, are less like the user; with what both get on average."""
     return score(_services(request), caller.tenant, given.user, given.text)
 
 

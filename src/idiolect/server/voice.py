@@ -26,6 +26,7 @@ from idiolect.llm.base import LLM, Capability, Completion, SamplingParams, Schem
 from idiolect.llm.registry import SANDBOX_BACKBONE, STREAMING, backend_of
 from idiolect.llm.streaming import Listened, Listener
 from idiolect.methods.base import BASELINE, METHODS, UNPERSONALIZED, Method, PromptMethod, check_support, requirements
+from idiolect.methods.soft_prompt import SoftPromptMethod
 from idiolect.pipeline.adapters import check_adapter
 from idiolect.pipeline.commands import load_settings
 from idiolect.pipeline.data import make_contexts
@@ -39,7 +40,7 @@ from idiolect.server.parts import part_of
 from idiolect.server.peer_privacy import Noise, PeerLimits, capped, private_sum, read_secret
 from idiolect.server.settings import ServerConfig
 from idiolect.server.tenants import Tenant
-from idiolect.store.base import KnownUsers, PeerSums, WithoutReviews, WrappedReader
+from idiolect.store.base import Correction, KnownUsers, PeerSums, WithoutReviews, WrappedReader
 from idiolect.store.embedding import embed_missing
 from idiolect.store.sql import SqlStore
 from idiolect.types import (
@@ -60,6 +61,8 @@ from idiolect.types import (
 SHIPPED_ADAPTER = SANDBOX_BACKBONE.with_name("adapter")
 """The small adapter that ships with the package."""
 _TOY = "written by the toy model that ships with the package, which knows made-up reviews only: set endpoint or adapter"
+SILENCED_REVIEWS = 8
+"""Reviews of a user that are read twice by the model to see what a unit does: seconds each on a CPU."""
 _BLOCK_CHARS = 24_000
 """Longest system turn; the last past texts are left out."""
 
@@ -79,6 +82,8 @@ class Voice:
     k: int | None = None
     """Past texts in the prompt; None: the setting."""
     off: bool = False
+    corrections: bool = True
+    """Whether what the user muted and corrected counts."""
     units: Mapping[int, float] = field(default_factory=dict)
     """Factors of units of the adapter's code: 0 silences a unit, 2 doubles it."""
 
@@ -121,6 +126,27 @@ class Answer:
     how: Personalization
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SilencedUnit:
+    """What a user's reviews lose when a unit of the adapter's code is silenced."""
+
+    unit: int
+    user: str
+    lost: tuple[float, ...]
+    """Nats per review, the latest last: above 0, the model finds the text less likely without the unit."""
+
+    def record(self) -> dict[str, Any]:
+        """As plain data, with the mean and its 95 % interval (Student's t); None for a single review."""
+        n, mean = len(self.lost), float(np.mean(self.lost))
+        half = None
+        if n > 1:
+            from scipy.special import stdtrit
+
+            half = float(stdtrit(n - 1, 0.975) * np.std(self.lost, ddof=1) / np.sqrt(n))
+        ends = {"low": None, "high": None} if half is None else {"low": mean - half, "high": mean + half}
+        return {"number": self.unit, "user": self.user, "reviews": n, "mean": mean, **ends, "lost": list(self.lost)}
+
+
 class AnswerError(Exception):
     """The model gave no answer; the message says why."""
 
@@ -133,6 +159,7 @@ class PrivateReader(WrappedReader):
         limits: Of peers.
         read: Reviews of users that were read already.
         items: Items that were read already, by id; None: the store does not know it.
+        corrections: Whether users' corrections are seen.
     """
 
     def __init__(
@@ -141,9 +168,15 @@ class PrivateReader(WrappedReader):
         limits: PeerLimits,
         read: Mapping[UserId, Sequence[Review]] | None = None,
         items: Mapping[ItemId, Item | None] | None = None,
+        *,
+        corrections: bool = True,
     ) -> None:
         super().__init__(reader)
-        self._limits, self._read, self._items = limits, read or {}, items or {}
+        self._limits, self._read, self._items, self._corrections = limits, read or {}, items or {}, corrections
+
+    def corrections(self, user: UserId) -> list[Correction]:
+        """See ``WrappedReader``."""
+        return super().corrections(user) if self._corrections else []
 
     def profile(self, user: UserId, *, before: Moment | None = None) -> list[Review]:
         """See ``ReviewReader``."""
@@ -385,6 +418,52 @@ class Voices:
                 prediction = built.generate([sample])[0]
         return _answer(prediction, llm, method, (*notes, *self._toy(settings)))
 
+    def silenced(self, tenant: Tenant, user: UserId, unit: int) -> SilencedUnit:
+        """What the user's latest reviews lose when a unit of the adapter's code is silenced.
+
+        Args:
+            tenant: Whose store.
+            user: A known user.
+            unit: Which.
+
+        Raises:
+            AdapterError: The adapter cannot be used.
+            ConfigError: There is no such unit, or the model gives no likelihoods.
+        """
+        if self.fitted is None:
+            raise ConfigError("the server has no adapter, and so no units", hint="set adapter")
+        settings, profile = self.fitted, tenant.profile(user)
+        if settings.backbone.endpoint is not None or settings.backbone.prompt_embeds is not None:
+            raise ConfigError("a server of embeddings gives no likelihoods", hint="a model in this process")
+        with self._model_lock:
+            llm = self._model(settings, tenant)
+            if "likelihood" not in llm.supports:
+                raise ConfigError(f"{llm.name} gives no likelihoods", hint="another model")
+            with Models(llm, settings.sampling) as models:
+                latest = profile[-SILENCED_REVIEWS:]
+                prompts = [self._with_and_without(tenant, one, profile, unit, settings, models) for one in latest]
+                texts = [review.text for review in latest]
+                whole, without = (llm.negative_log_likelihood(of, texts) for of in zip(*prompts, strict=True))
+        return SilencedUnit(unit=unit, user=user, lost=tuple((without - whole).tolist()))
+
+    def _with_and_without(
+        self, tenant: Tenant, review: Review, profile: Sequence[Review], unit: int, settings: Settings, models: Models
+    ) -> tuple[Prompt, Prompt]:
+        """The prompts for a review, from the user's other reviews: as it is, and with the unit silenced."""
+        voice = Voice(
+            user=review.user,
+            item=review.item,
+            rating=review.rating,
+            title=review.title,
+            method=settings.adapter_method,
+            units={unit: 1.0},
+        )
+        method, sample, _, _ = self._build(tenant, voice, profile, "", settings, models)
+        assert isinstance(method, SoftPromptMethod)
+        whole = method.prompts([sample])[0]
+        method.adapter.scale_units({unit: 0.0})
+        return whole, method.prompts([sample])[0]
+
     def complete(
         self,
         messages: Sequence[tuple[Role, str]],
@@ -452,6 +531,7 @@ class Voices:
             replace(self.limits, least=max(self.limits.least, settings.context.min_peers)),
             {user: [review for review in profile if review.id not in own]},
             items | {item.id: item},
+            corrections=voice.corrections,
         )
         retrieves, own_encoder = encodes(settings.context.retriever), settings.context.retriever_encoder
         compared = needs.peers and settings.differences.reads_vectors

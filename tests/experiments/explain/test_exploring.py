@@ -14,8 +14,11 @@ from idiolect.encoders import load_encoder
 from idiolect.errors import ConfigError, NotFoundError
 from idiolect.experiments.world import store_world
 from idiolect.explain.evidence import evidence
+from idiolect.explain.in_common import MIN_EFFECT, in_common, opposite
+from idiolect.explain.likeness import likeness
 from idiolect.explain.marking import SHOWN_BY, stretches
 from idiolect.explain.people_map import people_map, strongest
+from idiolect.explain.run import find_all_differences
 from idiolect.sandbox.domain import WorldConfig
 from idiolect.store.embedding import embed_missing
 from idiolect.store.sql import SqlStore
@@ -91,6 +94,22 @@ def test_the_map_has_everybody_once_and_the_nearest_are_the_most_similar(store):
     assert np.isclose(similar[0], np.delete(of @ of[3], 3).max(), atol=1e-5)
 
 
+def test_what_two_have_in_common_is_seen_in_both_and_claimed_of_one(store):
+    everybody = list(find_all_differences(store, store.users()[:12]))
+    pairs = [(own, other) for own in everybody for other in everybody if own is not other]
+    assert any(in_common(*pair) for pair in pairs)
+    assert any(opposite(*pair) for pair in pairs)
+    for own, other in pairs:
+        for found, same in [(in_common(own, other, 99), True), (opposite(own, other, 99), False)]:
+            for one in found:
+                place = NAMES.index(one.measure.name)
+                assert (one.own, one.other) == (own.effect[place], other.effect[place])
+                assert (one.own * one.other > 0) is same
+                assert min(abs(one.own), abs(one.other)) >= MIN_EFFECT
+                assert one.own_claimed or one.other_claimed
+                assert one.own_claimed == own.claimed[place]
+
+
 def test_who_opted_out_is_not_on_the_map(store):
     user = store.users()[5]
     store.set_peer(user, False)
@@ -109,3 +128,25 @@ def test_users_and_items_are_found_by_a_part_of_their_name(store):
     item = store.find_items(limit=1)[0]
     assert store.find_items(item.title.lower())[0].title == item.title
     assert store.find_items("_____none") == []
+
+
+def test_likeness_has_degrees_and_puts_users_above_others(store):
+    """Of own texts and others' on the same items, few are at an end of the scale, and the two have their places."""
+    own, others, wide = [], [], []
+    for user in store.users()[:8]:
+        review = store.profile(user)[0]
+        texts = [review.text, *(one.text for one in store.reviews_of(review.item, exclude=user)[:2])]
+        found = [likeness(store, user, text) for text in texts]
+        if found[0].likeness is None:
+            continue
+        own.append(found[0].likeness)
+        others += [one.likeness for one in found[1:]]
+        wide += [one.high - one.low for one in found]
+        for one in found:
+            assert 0 <= one.low <= one.likeness <= one.high <= 1
+            assert one.likeness == pytest.approx((one.above_others + one.above_own) / 2)
+            assert one.floor < one.ceiling
+    assert len(own) >= 4
+    assert np.mean(own) > np.mean(others) + 0.2
+    assert np.mean([0.02 < one < 0.98 for one in own + others]) > 0.8
+    assert max(wide) < 0.6

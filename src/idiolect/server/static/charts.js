@@ -1,7 +1,7 @@
 // Small pictures of numbers, as SVG with a text that says the same.
 
 import { h, svg } from "./dom.js";
-import { amount, day, signed } from "./format.js";
+import { amount, day, percent, plural, signed } from "./format.js";
 
 const REACH = 2.5;
 
@@ -84,15 +84,29 @@ export function timelineChart(windows) {
 }
 
 /**
- * How much a text sounds like the user: between others and the user's own texts.
- * @param {{likeness: number | null, reason: string, separation: number | null}} score
+ * How like the user a text is: how many of others' texts, and of the user's own, are less so.
+ * @param {{likeness: number | null, reason: string, low: number, high: number, floor: number, ceiling: number, above_others: number, above_own: number, n_own: number, n_others: number}} score
  */
 export function likenessMeter(score) {
-  if (score.likeness === null) return h("p", { class: "quiet small" }, `Likeness cannot be said: ${score.reason}.`);
-  const value = Math.round(100 * score.likeness);
+  if (score.likeness === null) return h("p", { class: "quiet small" }, `How much it sounds like the user cannot be said: ${score.reason}.`);
+  const [value, low, high] = [score.likeness, score.low, score.high].map((one) => Math.round(100 * one));
+  const words = `more like the user than ${percent(score.above_others)} of others' texts and ${percent(score.above_own)} of the user's own`;
+  /** @param {number} at @param {string} name */
+  const tick = (at, name) => h("span", { class: `tick ${name}`, style: { left: `${100 * at}%` } });
   return h("div", { class: "meter" },
-    h("div", { class: "row between" }, h("span", null, "sounds like the user"), h("strong", null, `${value} %`)),
-    h("div", { class: "bar", role: "meter", "aria-label": "sounds like the user", "aria-valuemin": 0, "aria-valuemax": 100, "aria-valuenow": value, "aria-valuetext": `${value} %: 0 is like others on the same items, 100 like the user's own texts` },
-      h("span", { class: "fill", style: { width: `${value}%` } })),
-    h("div", { class: "row between quiet small", "aria-hidden": "true" }, h("span", null, "like others"), h("span", null, "like their own")));
+    h("p", null, h("strong", null, verdict(score)), `: ${words}.`),
+    h("div", { class: "bar", role: "meter", "aria-label": "Sounds like the user", "aria-valuemin": 0, "aria-valuemax": 100, "aria-valuenow": value, "aria-valuetext": `${value} of 100, 95 % interval ${low} to ${high}: ${words}` },
+      h("span", { class: "fill", style: { width: `${value}%` } }), tick(score.floor, "floor"), tick(score.ceiling, "ceiling"),
+      h("span", { class: "interval", style: { left: `${low}%`, width: `${Number(high) - Number(low)}%` } })),
+    h("div", { class: "ends quiet small", "aria-hidden": "true" },
+      h("span", { style: { left: `${100 * score.floor}%` } }, "others"), h("span", { style: { left: `${100 * score.ceiling}%` } }, "their own")),
+    h("details", { class: "small" }, h("summary", { class: "quiet" }, `${value} of 100, interval ${low} to ${high}`),
+      h("p", { class: "quiet" }, `Measured style, not content: the mean of the two shares, compared with ${plural(score.n_own, "text")} of the user and ${plural(score.n_others, "text")} of others about the same items. A text of somebody else gets ${Math.round(100 * score.floor)} on average, one of the user ${Math.round(100 * score.ceiling)}. The line is a 95 % interval.`)));
+}
+
+/** @param {{likeness: number | null, low: number, high: number, floor: number, ceiling: number}} score */
+function verdict({ likeness, low, high, floor, ceiling }) {
+  if (low >= (floor + ceiling) / 2) return "Sounds like the user";
+  if (high <= (floor + ceiling) / 2) return "Sounds like others";
+  return Number(likeness) >= (floor + ceiling) / 2 ? "Leans to the user" : "Leans to others";
 }

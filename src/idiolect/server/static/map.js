@@ -65,7 +65,7 @@ export async function mapPage(main, { params, signal }) {
       const { nearest } = await get("nearest", { user, k: 6 }, signal);
       fill(near, h("h2", null, "Chosen"), h("p", null, h("a", { href: to("person", { user }) }, said(user))), h("h3", null, "Nearest"),
         h("ul", { class: "near" }, nearest.map((/** @type {Json} */ one) => h("li", null, button("", { class: "link", onclick: () => ring(users.indexOf(one["user"]), true) }), h("span", { class: "numbers" }, one["similarity"].toFixed(2)),
-          h("span", { class: "quiet" }, one["shared"].map((/** @type {Json} */ s) => s["phrase"]).join(", "))))));
+          h("span", { class: "quiet" }, one["shared"].map((/** @type {Json} */ s) => s["own_phrase"]).join(", "))))));
       near.querySelectorAll("button.link").forEach((one, k) => one.append(said(nearest[k].user)));
     } catch { fill(near); }
   };

@@ -3,7 +3,7 @@
 import { call } from "./api.js";
 import { fill, h } from "./dom.js";
 
-/** @typedef {{difference: string, direction: string, phrase: string}} Trait */
+/** @typedef {{difference: string, direction: string, phrase: string, state: string}} Trait */
 
 /**
  * The parts of a text: each with the traits that it shows.
@@ -46,7 +46,8 @@ export function traitText(text, marks, traits) {
   return parts(text, marks).map((part) => {
     const shown = part.of.map((name) => known.get(name)).filter((one) => one !== undefined);
     if (!shown.length) return part.text;
-    const direction = shown.some((one) => one.direction === "more") ? "more" : "less";
-    return h("mark", { class: direction, title: shown.map((one) => one.phrase).join("; "), "data-of": part.of.join(" ") }, part.text);
+    const active = shown.filter((one) => one.state === "active");
+    const kind = !active.length ? "muted" : active.some((one) => one.direction === "more") ? "more" : "less";
+    return h("mark", { class: kind, title: shown.map((one) => `${one.state === "active" ? "" : `${one.state}: `}${one.phrase}`).join("; "), "data-of": part.of.join(" ") }, part.text);
   });
 }

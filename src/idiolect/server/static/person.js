@@ -6,7 +6,8 @@ import { ask, button, fill, h, newId, said, toast } from "./dom.js";
 import { amount, count, day, percent, plural, signed } from "./format.js";
 import { markedText } from "./marks.js";
 import { note, to } from "./nav.js";
-import { writingPanel } from "./write.js";
+import { combobox } from "./search.js";
+import { items, writingPanel } from "./write.js";
 
 /** @typedef {import("./nav.js").Context} Context */
 /** @typedef {Record<string, any>} Json */
@@ -19,7 +20,7 @@ import { writingPanel } from "./write.js";
  * @property {Json} card
  * @property {Json} profile
  * @property {() => Promise<void>} reload reads card and profile anew, and draws what depends on them
- * @property {(why: string) => void} rewrite has the texts written again
+ * @property {import("./write.js").Writing} writing has texts written again
  */
 
 /**
@@ -39,12 +40,12 @@ export async function personPage(main, context) {
       [person.profile, person.card] = await Promise.all([get("profile", { user }, signal), get("differences", { user }, signal)]);
       draw();
     },
-    rewrite: () => {},
+    writing: { again: () => {}, compare: () => {} },
   };
   const draw = () => { drawHead(head, person); drawDifferences(differences, person); drawVoiceprint(side, person, differences); };
   draw();
   fill(main, head, h("div", { class: "columns" }, differences, side), texts, time, reviews);
-  person.rewrite = writingPanel(texts, person);
+  person.writing = writingPanel(texts, person);
   void drawHistory(time, person);
   void drawReviews(reviews, person);
   const wanted = context.params.get("difference");
@@ -70,12 +71,22 @@ function drawHead(place, { user, card, profile, context }) {
     profile.peer ? null : "not used as a peer",
   ].filter(Boolean);
   fill(place,
-    h("div", null, h("p", { class: "eyebrow" }, "How this user differs"), h("h1", null, said(user)), h("p", { class: "lead" }, sentence(card.verdict)),
+    h("div", null, h("p", { class: "eyebrow" }, "How this user differs"), h("h1", null, said(user)), h("p", { class: "lead" }, inShort(card)),
       h("p", { class: "facts" }, facts.join(" · "))),
     h("div", { class: "actions" },
       h("a", { class: "button ghost", href: to("map", { user }) }, "Find on the map"),
       button("Download everything", { class: "ghost", onclick: () => void download(user) }),
       may("erase") ? button("Forget …", { class: "ghost danger", onclick: () => void forget(user) }) : null));
+}
+
+/** The strongest differences in one sentence. @param {Json} card */
+function inShort(card) {
+  const active = card.differences.filter((/** @type {Json} */ one) => one.state === "active");
+  if (!active.length) return sentence(card.differences.length ? "all differences that were found are muted or corrected by the user" : card.verdict);
+  const most = active.slice(0, 3).map((/** @type {Json} */ one) => one.phrase);
+  const rest = active.length - most.length;
+  const list = most.length > 1 ? `${most.slice(0, -1).join(", ")}${most.length > 2 ? "," : ""} and ${most.at(-1)}` : most[0];
+  return `Most of all, this user ${list}${rest ? `; and ${rest === 1 ? "one more difference" : `${rest} more differences`}` : ""}.`;
 }
 
 /** @param {string} text */
@@ -96,12 +107,21 @@ function drawDifferences(place, person) {
     h("h2", null, active.length ? "Compared with others on the same items, this user …" : "Nothing is claimed"),
     active.length ? null : abstention(card),
     own.length ? h("div", { class: "card ownwords" }, h("h3", null, "In the user's own words"), own.map((/** @type {Json} */ one) => h("p", null, said(one.text, "quote")))) : null,
-    active.length ? h("p", { class: "legend small quiet" }, h("span", { class: "key bell" }, "how reviews of one item spread around the others' mean"), h("span", null, "● this user, with interval")) : null,
+    active.length ? h("p", { class: "legend small quiet" }, h("span", { class: "key bell" }, "others' reviews of the same item"), h("span", null, h("span", { class: "dot", "aria-hidden": "true" }), "this user; the line is how far off that could be")) : null,
     h("ol", { class: "claims" }, active.map((/** @type {Json} */ one) => claim(one, person))),
+    recurring(card),
     card.left_out ? h("p", { class: "quiet" }, sentence(card.left_out)) : null,
     rejected(card),
     h("details", { class: "method" }, h("summary", null, "How this is measured"), h("p", null, sentence(card.method))));
   for (const name of open) place.querySelector(`[data-difference="${CSS.escape(name ?? "")}"] .toggle`)?.dispatchEvent(new MouseEvent("click"));
+}
+
+/** Phrases that the user repeats: counted, not tested. @param {Json} card */
+function recurring(card) {
+  if (!card.recurring.length) return null;
+  return h("div", { class: "card recurring" }, h("h3", null, "Repeats"),
+    h("ul", null, card.recurring.map((/** @type {Json} */ one) => h("li", null, `${sentence(one.sentence).slice(0, -1)} `, said(one.text, "quote"),
+      h("span", { class: "quiet small" }, ` ${one.n} of ${one.of} reviews, and ${one.others} of ${count(one.of_others)} by others on the same items`)))));
 }
 
 /** @param {Json} card */
@@ -121,10 +141,11 @@ function abstention(card) {
 function claim(one, person) {
   const way = one.direction;
   const state = one.state;
-  const evidence = h("div", { class: "evidence", hidden: true });
-  const toggle = button("Evidence", { class: "ghost small toggle", "aria-expanded": "false" });
+  const rests = h("div", { class: "rests" });
+  const evidence = h("div", { class: "evidence", hidden: true }, h("p", { class: "small quiet" }, numbers(one)), rests);
+  const toggle = button("Evidence", { class: "ghost small toggle", "aria-expanded": "false", "aria-label": `Evidence: ${one.phrase}` });
   const root = h("li", { class: `claim ${way} ${state}`, "data-difference": one.difference },
-    h("div", { class: "row between top" }, h("h3", null, one.phrase), h("span", { class: "tag" }, one.category)),
+    h("div", { class: "row between top" }, h("h3", null, one.phrase), h("span", { class: "row" }, state === "active" ? null : h("span", { class: "tag state" }, state), h("span", { class: "tag" }, one.category))),
     effectChart(/** @type {any} */ (one)),
     h("p", { class: "figures" }, figures(one)),
     one.quotes.map((/** @type {Json} */ quote) => h("blockquote", null, markedText(quote.text, person.context.signal, [one.difference], way))),
@@ -136,19 +157,28 @@ function claim(one, person) {
     evidence.hidden = opened;
     toggle.setAttribute("aria-expanded", String(!opened));
     note({ difference: opened ? undefined : one.difference });
-    if (!opened && !evidence.childElementCount) void showEvidence(evidence, one, person);
+    if (!opened && !rests.childElementCount) void showEvidence(rests, one, person);
   });
   return root;
 }
 
-/** @param {Json} one */
+/** What was found, in plain words. @param {Json} one */
 function figures(one) {
-  const counted = /^(per |% of (sentences|texts))/.test(one.unit) && !["tone", "british_spelling"].includes(one.difference);
-  const p = one.p < 0.001 ? "corrected p < 0.001" : `corrected p = ${one.p.toFixed(3)}`;
-  const often = /^(\S+) times as often(.*)$/.exec(one.figures);
-  return [often ? [h("strong", null, `${often[1]}×`), ` as often${often[2]}`] : one.figures, ` · on ${one.support} of them`,
-    counted ? ` · in ${percent(one.own_showing)} of their reviews, ${percent(one.others_showing)} of others'` : "",
-    h("span", { class: "quiet" }, ` · effect ${signed(one.effect)} SD [${signed(one.low)}, ${signed(one.high)}] · ${p}`)];
+  const often = /^(\S+) times as often as others on the same /.exec(one.figures);
+  const much = often ? [h("strong", null, `${often[1]}×`), ` as often as others on the same items`] : sentence(one.figures).slice(0, -1);
+  return [much, `. Holds on ${one.support === one.n_items ? `all ${count(one.n_items)}` : `${one.support} of ${count(one.n_items)}`} items.`,
+    counted(one) ? ` Found in ${percent(one.own_showing)} of this user's reviews and in ${percent(one.others_showing)} of others'.` : ""];
+}
+
+/** @param {Json} one */
+function counted(one) {
+  return /^(per |% of (sentences|texts))/.test(one.unit) && !["tone", "british_spelling"].includes(one.difference);
+}
+
+/** The same as statistics. @param {Json} one */
+function numbers(one) {
+  const p = one.p < 0.001 ? "p < 0.001" : `p = ${one.p.toFixed(3)}`;
+  return `${amount(one.own)} ${one.unit}, others ${amount(one.others)}. Effect ${signed(one.effect)} standard deviations of reviews of one item, interval ${signed(one.low)} to ${signed(one.high)}; ${p} after correction for all measures.`;
 }
 
 /**
@@ -164,12 +194,13 @@ function corrections(one, person) {
       await call(method, path, body, { user: person.user });
       await person.reload();
       toast(done);
-      person.rewrite(done);
+      person.writing.again(done, true);
     } catch (error) { failed(error); }
   };
   if (one.state !== "active") {
     const named = person.card["corrections"].some((/** @type {Json} */ c) => c.difference === one.difference);
-    return named ? [button("Undo", { class: "ghost small", onclick: () => void change("DELETE", undefined, `“${one.phrase}” is claimed again.`) })]
+    return named ? [button("Undo", { class: "ghost small", "aria-label": `Undo: ${one.phrase}`, onclick: () => void change("DELETE", undefined, `“${one.phrase}” is claimed again.`) }),
+      button("Texts without and with it", { class: "ghost small", onclick: () => person.writing.compare() })]
       : [h("span", { class: "quiet small" }, "hidden together with another difference of the same kind")];
   }
   return [
@@ -200,7 +231,7 @@ async function showEvidence(place, one, person) {
     const sign = one.direction === "less" ? -1 : 1;
     const items = found.items.toSorted((/** @type {Json} */ a, /** @type {Json} */ b) => sign * (b.own - b.others - a.own + a.others));
     fill(place,
-      h("p", { class: "legend small" }, h("span", { class: "key own" }, "this user"), h("span", { class: "key others" }, "mean of others"), h("span", { class: "quiet" }, `${found.unit} · others are counts, at least ${least} an item`)),
+      h("p", { class: "legend small" }, h("span", { class: "key own" }, "this user"), h("span", { class: "key others" }, "mean of others"), h("span", { class: "quiet" }, `${found.unit} · others are counts${least > 1 ? `, at least ${least} an item` : ""}`)),
       h("ul", { class: "items" }, items.map((/** @type {Json} */ item) => evidenceItem(item, one, low, high, person))));
   } catch (error) { if (!signal.aborted) fill(place, h("p", { class: "error" }, said(message(error)))); }
 }
@@ -250,7 +281,9 @@ function drawVoiceprint(place, person, differences) {
   if (!measures.length) { place.hidden = true; return; }
   place.hidden = false;
   const detail = h("div", { class: "evidence" });
-  fill(place, h("h2", null, "Voiceprint"),
+  const wide = matchMedia("(min-width: 60rem)").matches;
+  const was = place.querySelector("details");
+  fill(place, h("details", { open: was ? was.open : wide }, h("summary", null, h("h2", null, "Voiceprint")),
     h("p", { class: "quiet" }, `All ${measures.length} measures of style, claimed or not. Lines are intervals; faint ones could be chance.`),
     voiceprint(measures, (name) => {
       const claimed = differences.querySelector(`[data-difference="${CSS.escape(name)}"]`);
@@ -265,7 +298,7 @@ function drawVoiceprint(place, person, differences) {
       fill(detail, h("h3", null, `${name.replaceAll("_", " ")}: ${of[direction]}?`), h("p", { class: "quiet" }, "Not claimed: this could be chance, or is too small to matter."), holder);
       void showEvidence(holder, { difference: name, direction }, person);
       detail.scrollIntoView({ block: "nearest" });
-    }), detail);
+    }), detail));
 }
 
 /**
@@ -282,17 +315,36 @@ async function drawHistory(place, person) {
     const trends = drift.trends.slice(0, 5);
     return [h("h2", null, "Over time"),
       h("p", null, drift.changed === null ? `Whether the style has changed cannot be said: ${drift.reason}.`
-        : drift.changed ? `The style has changed (p = ${amount(drift.p)}).` : `No change of style is seen (p = ${amount(drift.p)}).`),
+        : drift.changed ? "The style has changed." : "No change of style is seen."),
       drift.windows.length ? [timelineChart(drift.windows), h("p", { class: "quiet small" }, "How far each stretch of reviews lies from the rest.")] : null,
-      trends.length ? h("ul", { class: "plain" }, trends.map((/** @type {Json} */ one) => h("li", null, `${one.measure.replaceAll("_", " ")} ${one.direction} (correlation with time ${signed(one.correlation)})`))) : null];
+      trends.length ? h("ul", { class: "plain" }, trends.map((/** @type {Json} */ one) => h("li", null, `${sentence(one.measure.replaceAll("_", " ")).slice(0, -1)} ${one.direction === "rises" ? "more" : "less"} with time`))) : null,
+      drift.p === null ? null : h("details", { class: "small" }, h("summary", { class: "quiet" }, "Numbers"),
+        h("p", { class: "quiet" }, `Permutation test over ${plural(drift.windows.length, "stretch", "stretches")} of reviews: p = ${amount(drift.p)}.${trends.length ? ` Rank correlation with time: ${trends.map((/** @type {Json} */ one) => `${one.measure.replaceAll("_", " ")} ${signed(one.correlation)}`).join(", ")}.` : ""}`))];
   });
   void part(near, context.signal, async () => {
     const { nearest } = await get("nearest", { user, k: 5 }, context.signal);
     return [h("h2", null, "Nearest people"), h("p", { class: "quiet" }, "Who differs from others in the same way, whatever they write about."),
-      h("ul", { class: "near" }, nearest.map((/** @type {Json} */ one) => h("li", null,
-        h("a", { href: to("person", { user: one.user }) }, said(one.user)), h("span", { class: "numbers" }, one.similarity.toFixed(2)),
-        h("span", { class: "quiet" }, one.shared.map((/** @type {Json} */ s) => s.phrase).join(", ")))))];
+      nearest.length ? h("ul", { class: "near" }, nearest.map((/** @type {Json} */ one) => neighbour(one, context.overview["show_users"]))) : h("p", { class: "quiet" }, "There is nobody else."),
+      h("details", { class: "small" }, h("summary", { class: "quiet" }, "What the numbers are"),
+        h("p", { class: "quiet" }, "Beside a name: how similar the differences are, from −1 to 1, 1 for the same. Beside a difference: how far this user, and then the other, lies from others on the same items, in standard deviations. Only what is claimed of one of them and seen in both is listed."))];
   });
+}
+
+/**
+ * Somebody similar: which differences both have, and where they are opposite.
+ * @param {Json} one
+ * @param {boolean} known not under a pseudonym, which has no page
+ */
+function neighbour(one, known) {
+  const name = () => said(one["user"]);
+  /** @param {Json} pair */
+  const sizes = (pair) => h("span", { class: "quiet numbers" }, ` ${signed(pair["own"])} and ${signed(pair["other"])}`);
+  /** @param {Json} pair */
+  const faint = (pair) => (pair["own_claimed"] && pair["other_claimed"] ? null : h("span", { class: "quiet" }, ", not sure of ", pair["own_claimed"] ? name() : "this user"));
+  return h("li", null, known ? h("a", { href: to("person", { user: one["user"] }) }, name()) : name(), h("span", { class: "numbers" }, one["similarity"].toFixed(2)),
+    h("ul", { class: "pairs small" }, one["shared"].map((/** @type {Json} */ pair) => h("li", null, "both: ", pair["own_phrase"], sizes(pair), faint(pair))),
+      one["shared"].length ? null : h("li", { class: "quiet" }, "no single difference is clear in both: many small ones point the same way"),
+      one["apart"].map((/** @type {Json} */ pair) => h("li", null, "opposite: this user ", pair["own_phrase"], ", ", name(), " ", pair["other_phrase"], sizes(pair), faint(pair)))));
 }
 
 /**
@@ -319,10 +371,12 @@ async function drawReviews(place, person) {
   const load = async () => part(list, context.signal, async () => {
     const { total } = await get("reviews", { user, limit: 1 }, context.signal);
     const { reviews } = await get("reviews", { user, limit: 20, offset: Math.max(0, total - 20) }, context.signal);
-    return [h("ul", { class: "reviewlist" }, reviews.reverse().map((/** @type {Json} */ one) => h("li", { class: "card" },
+    const cards = reviews.reverse().map((/** @type {Json} */ one) => h("li", { class: "card" },
       h("p", { class: "row between" }, said(one.item_title || one.item, "title"), h("span", { class: "quiet" }, [one.rating === null ? null : `rated ${one.rating}`, day(one.timestamp)].filter(Boolean).join(" · "))),
-      one.title ? h("p", null, h("strong", null, said(one.title))) : null, h("p", { class: "text" }, said(one.text))))),
-    total > 20 ? h("p", { class: "quiet" }, `The latest 20 of ${count(total)}.`) : null];
+      one.title ? h("p", null, h("strong", null, said(one.title))) : null, h("p", { class: "text" }, said(one.text))));
+    const more = cards.slice(6);
+    return [h("ul", { class: "reviewlist" }, cards.slice(0, 6)),
+      more.length ? h("details", { class: "morereviews" }, h("summary", null, `${plural(more.length, "more review")}${total > cards.length ? `, of ${count(total)} in all` : ""}`), h("ul", { class: "reviewlist" }, more)) : null];
   });
   fill(place, h("h2", null, "Their reviews"), context.overview["scopes"].includes("write") ? addForm(person, load) : null, list);
   await load();
@@ -333,27 +387,31 @@ async function drawReviews(place, person) {
  * @param {() => Promise<void>} load
  */
 function addForm(person, load) {
-  const [item, rating, text] = [newId(), newId(), newId()];
+  const [rating, text] = [newId(), newId()];
+  let chosen = { value: "", text: "" };
+  const item = combobox({ id: newId(), label: "Item", named: true, free: true, placeholder: "What it is about", none: "no item of this name: a new one",
+    find: async (typed, asked) => (await items(person, typed, asked)), choose: (choice) => { chosen = choice; item.show(choice.text); } });
+  item.input.required = true;
   const fields = {
-    item: h("input", { id: item, required: true, maxlength: 512 }),
     rating: h("input", { id: rating, type: "number", min: 0, max: 100, step: "any" }),
     text: h("textarea", { id: text, rows: 4, required: true }),
   };
+  const about = () => (item.input.value.trim() === chosen.text ? chosen.value : item.input.value.trim());
   return h("details", { class: "card add" }, h("summary", null, "Add a review and see the card change"),
     h("form", { class: "stack", onsubmit: async (/** @type {Event} */ event) => {
       event.preventDefault();
       const before = new Map(person.card["measures"].map((/** @type {Json} */ one) => [one.measure, one.effect]));
       try {
-        await call("POST", "reviews", { user: person.user, item: fields.item.value, text: fields.text.value, ...(fields.rating.value ? { rating: Number(fields.rating.value) } : {}) });
+        await call("POST", "reviews", { user: person.user, item: about(), text: fields.text.value, ...(fields.rating.value ? { rating: Number(fields.rating.value) } : {}) });
         fields.text.value = "";
         await Promise.all([person.reload(), load()]);
         const moved = person.card["measures"].map((/** @type {Json} */ one) => ({ name: one.measure, by: one.effect - Number(before.get(one.measure) ?? 0) }))
           .sort((/** @type {Json} */ a, /** @type {Json} */ b) => Math.abs(b["by"]) - Math.abs(a["by"]))[0];
         toast(moved && Math.abs(moved.by) > 0.005 ? `Added. The card moved most on ${moved.name.replaceAll("_", " ")}: ${signed(moved.by)} SD.` : "Added. The card did not move: others need to have written about the item, too.");
-        person.rewrite("a review was added");
+        person.writing.again("A review was added.", false);
       } catch (error) { failed(error); }
     } },
-    h("div", { class: "fields" }, h("div", null, h("label", { for: item }, "Item"), fields.item), h("div", null, h("label", { for: rating }, "Rating"), fields.rating)),
+    h("div", { class: "fields" }, h("div", null, h("label", { for: item.input.id }, "Item"), item.root), h("div", null, h("label", { for: rating }, "Rating"), fields.rating)),
     h("div", null, h("label", { for: text }, "What they wrote"), fields.text), h("div", { class: "row" }, h("button", { class: "primary" }, "Add the review"))));
 }
 

@@ -12,31 +12,35 @@ import { plural } from "./format.js";
  */
 
 /**
- * @param {{id: string, label: string, value?: string, placeholder?: string, class?: string,
+ * Opens when it is entered, with everything that can be chosen; what is typed narrows it down.
+ * @param {{id: string, label: string, value?: string, placeholder?: string, class?: string, none?: string, named?: boolean,
  *   find: (text: string, signal: AbortSignal) => Promise<Choice[]>, choose: (choice: Choice) => void, free?: boolean}} how
+ *   `named`: there is a visible label with `for`; `free`: what is typed can be chosen, too
  */
 export function combobox(how) {
   const list = newId();
   /** @type {Choice[]} */
   let found = [];
   let at = -1;
+  /** What the box holds since something was chosen: it is no search. */
+  let settled = how.value ?? "";
   let asked = new AbortController();
   const input = h("input", {
-    id: how.id, type: "search", role: "combobox", autocomplete: "off", spellcheck: "false", "aria-expanded": "false",
+    id: how.id, type: "text", role: "combobox", autocomplete: "off", spellcheck: "false", "aria-expanded": "false", enterkeyhint: "search",
     "aria-controls": list, "aria-autocomplete": "list", placeholder: how.placeholder ?? how.label, value: how.value ?? "",
   });
   const options = h("ul", { id: list, role: "listbox", class: "options", hidden: true, "aria-label": how.label });
   const status = h("span", { class: "sr", role: "status" });
 
-  const close = () => { options.hidden = true; at = -1; input.setAttribute("aria-expanded", "false"); input.removeAttribute("aria-activedescendant"); };
+  const close = () => { asked.abort(); options.hidden = true; at = -1; input.setAttribute("aria-expanded", "false"); input.removeAttribute("aria-activedescendant"); };
   /** @param {Choice} choice */
-  const choose = (choice) => { close(); how.choose(choice); };
+  const choose = (choice) => { close(); how.choose(choice); settled = input.value; };
   const draw = () => {
     fill(options, found.map((one, place) => h("li", {
       role: "option", id: `${list}-${place}`, "aria-selected": String(place === at),
       onmousedown: (/** @type {Event} */ event) => { event.preventDefault(); choose(one); },
     }, said(one.text), h("span", { class: "quiet" }, one.aside))),
-    found.length ? null : h("li", { class: "quiet none" }, "nobody and nothing of this name"));
+    found.length ? null : h("li", { class: "quiet none", role: "option", "aria-disabled": "true", "aria-selected": "false" }, how.none ?? "nobody of this name"));
     options.hidden = false;
     input.setAttribute("aria-expanded", "true");
     if (at >= 0) {
@@ -47,33 +51,42 @@ export function combobox(how) {
   const search = async () => {
     asked.abort();
     asked = new AbortController();
+    const { signal } = asked;
+    const typed = input.value.trim();
     try {
-      found = await how.find(input.value.trim(), asked.signal);
+      const answer = await how.find(typed === settled.trim() ? "" : typed, signal);
+      if (signal.aborted) return;
+      found = answer;
       at = -1;
       status.textContent = plural(found.length, "suggestion");
       if (document.activeElement === input) draw();
     } catch { /* typed on, or no answer: the next letter asks again */ }
   };
-  input.addEventListener("input", () => void search());
-  input.addEventListener("focus", () => void search());
+  input.addEventListener("input", () => { settled = ""; void search(); });
+  input.addEventListener("focus", () => { input.select(); void search(); });
+  input.addEventListener("click", () => { if (options.hidden) void search(); });
   input.addEventListener("blur", close);
   input.addEventListener("keydown", (event) => {
-    if (event.key === "ArrowDown" || event.key === "ArrowUp") {
+    const { key } = event;
+    if (key === "ArrowDown" || key === "ArrowUp") {
       event.preventDefault();
       if (options.hidden) { void search(); return; }
-      const step = event.key === "ArrowDown" ? 1 : -1;
+      const step = key === "ArrowDown" ? 1 : -1;
       at = found.length ? (at + step + found.length + (at < 0 && step < 0 ? 1 : 0)) % found.length : -1;
       draw();
-    } else if (event.key === "Escape") close();
-    else if (event.key === "Enter") {
+    } else if (key === "Escape" && !options.hidden) { event.preventDefault(); close(); }
+    else if (key === "Enter") {
       const typed = input.value.trim();
-      const exact = found.find((one) => one.value === typed);
+      if (options.hidden && typed === settled.trim()) return;  // what was chosen stands: the form is sent
+      const exact = found.find((one) => one.value === typed || one.text === typed);
       const choice = found[at] ?? exact ?? (how.free && typed ? { value: typed, text: typed, aside: "" } : found[0]);
       if (choice) { event.preventDefault(); choose(choice); }
     }
   });
-  const root = h("div", { class: `combobox ${how.class ?? ""}` }, h("label", { for: how.id, class: "sr" }, how.label), input, options, status);
-  return { root, input };
+  /** Show what was chosen elsewhere. @param {string} text */
+  const show = (text) => { input.value = text; settled = text; };
+  const root = h("div", { class: `combobox ${how.class ?? ""}` }, how.named ? null : h("label", { for: how.id, class: "sr" }, how.label), input, options, status);
+  return { root, input, show };
 }
 
 /**

@@ -1,7 +1,7 @@
 // Units of an adapter's sparse code: what each stands for, how well that is known, and who has it.
 
 import { get } from "./api.js";
-import { fill, h, said } from "./dom.js";
+import { button, fill, h, newId, said } from "./dom.js";
 import { amount, count, percent, plural, signed } from "./format.js";
 import { to } from "./nav.js";
 
@@ -56,12 +56,54 @@ async function unitPage(main, number, overview, signal) {
       ["where strong", `${one.contrast >= 0 ? "+" : ""}${one.contrast.toFixed(1)} SD`, "above peers on the same item"]].map(([name, value, what]) => h("div", null, h("dt", null, name), h("dd", null, h("strong", null, value), ` ${what}`)))),
     one.style.length ? h("p", null, "Goes with: ", styleOf(one.style), ".") : null,
     h("p", { class: "row" }, h("a", { class: "button ghost", href: to("map", { colour: `unit:${number}` }) }, "Colour the map by it")),
+    one.have.length && overview["show_users"] ? silencing(number, one.have.map((/** @type {Json} */ who) => who.user), signal) : null,
     h("div", { class: "columns" }, h("section", null, h("h2", null, "Top reviews, beside a peer's on the same item"),
-      one.top.length ? h("ul", { class: "tops" }, one.top.map((/** @type {Json} */ top) => h("li", { class: "card" }, h("p", { class: "row between" }, h("a", { href: to("person", { user: top.user }) }, said(top.user)), h("span", { class: "quiet" }, said(top.item))),
+      one.top.length ? h("ul", { class: "tops" }, one.top.map((/** @type {Json} */ top) => h("li", { class: "card" }, h("p", { class: "row between" }, personLink(top.user, overview["show_users"]), h("span", { class: "quiet" }, said(top.item))),
         top.text === undefined ? null : h("p", { class: "text" }, said(top.text)),
         h("p", { class: "quiet small" }, `code ${amount(top.code)}${top.peers_mean === null ? "" : `, peers ${amount(top.peers_mean)}`}`),
         top.peer_text ? h("p", { class: "text other" }, said(top.peer_text), h("span", { class: "small" }, ` (a peer, code ${amount(top.peer_code)})`)) : null))) : h("p", { class: "quiet" }, "It is active in no review."),
       overview["show_peers"] ? null : h("p", { class: "quiet small" }, "Texts of several users are not shown on this server (show_peers).")),
-    h("section", null, h("h2", null, "Who has it"), h("ol", { class: "near" }, one.have.map((/** @type {Json} */ who) => h("li", null, h("a", { href: to("person", { user: who.user }) }, said(who.user)), h("span", { class: "numbers" }, who.code.toFixed(2))))),
+    h("section", null, h("h2", null, "Who has it"), h("ol", { class: "near" }, one.have.map((/** @type {Json} */ who) => h("li", null, personLink(who.user, overview["show_users"]), h("span", { class: "numbers" }, who.code.toFixed(2))))),
       h("p", { class: "quiet small" }, `Mean code over a user's reviews. Open somebody and choose Steer to silence or boost it. ${count(one.have.length)} shown.`))));
+}
+
+/**
+ * What a user's reviews lose without the unit, which the model has to be asked for.
+ * @param {number} number
+ * @param {string[]} users
+ * @param {AbortSignal} signal
+ */
+function silencing(number, users, signal) {
+  const id = newId();
+  const choice = h("select", { id }, users.map((user) => h("option", { value: user }, user)));
+  const answer = h("div", { class: "stack", role: "status" });
+  const start = button("Measure", { class: "ghost", onclick: async () => {
+    start.disabled = true;
+    fill(answer, h("p", { class: "writing" }, "The model reads their reviews, with and without the unit …"));
+    try { fill(answer, effect(await get("units/effect", { user: choice.value, number }, signal))); }
+    catch (error) { if (!signal.aborted) fill(answer, h("p", { class: "error" }, said(error instanceof Error ? error.message : String(error)))); }
+    start.disabled = false;
+  } });
+  return h("section", { class: "card stack silencing" }, h("h2", null, "When it is silenced"),
+    h("p", { class: "quiet" }, "How much less likely the model finds somebody's own reviews without this unit, each from their other reviews."),
+    h("div", { class: "row" }, h("label", { for: id }, "Whose reviews"), choice, start), answer);
+}
+
+/** @param {Json} found */
+function effect(found) {
+  const none = found.lost.every((/** @type {number} */ nats) => Math.abs(nats) < 1e-6);
+  const unsure = found.low === null || (found.low <= 0 && found.high >= 0);
+  const most = Math.max(...found.lost.map(Math.abs), 1e-9);
+  return [
+    h("p", null, none ? h("strong", null, "Nothing changes: the unit is active in none of these prompts.") : [h("strong", null, unsure ? "No clear effect" : found.mean > 0 ? "The reviews become less likely" : "The reviews become more likely"),
+      `: ${signed(found.mean)} nats per review${found.low === null ? "" : `, interval ${signed(found.low)} to ${signed(found.high)}`}, on ${plural(found.reviews, "review")} of `, said(found.user), "."]),
+    none ? null : h("ol", { class: "losses", "aria-label": "Nats lost per review" }, found.lost.map((/** @type {number} */ nats) => h("li", { class: nats > 0 ? "more" : "less" },
+      h("span", { class: "bar", style: { width: `${(50 * Math.abs(nats)) / most}%`, left: nats > 0 ? "50%" : `${50 - (50 * Math.abs(nats)) / most}%` } }), h("span", { class: "numbers small" }, signed(nats))))),
+    h("p", { class: "quiet small" }, "Above 0: the unit helps to predict what they wrote. A nat is a factor of 2.7 in likelihood."),
+  ];
+}
+
+/** A user under a pseudonym has no page. @param {string} user @param {boolean} known */
+function personLink(user, known) {
+  return known ? h("a", { href: to("person", { user }) }, said(user)) : said(user);
 }

@@ -11,18 +11,37 @@ import { combobox } from "./search.js";
 /** @typedef {import("./person.js").Person} Person */
 /** @typedef {Record<string, any>} Json */
 
+/** Methods that write from differences in words, which a person can mute: the best first. */
+const IN_WORDS = ["drp", "dpl", "pag"];
+
+/**
+ * @typedef {object} Writing
+ * @property {(why: string, corrected: boolean) => void} again writes again because something changed, a correction or not, if something was written
+ * @property {() => void} compare writes without the user's corrections and with them
+ */
+
+/**
+ * What is written, and for what.
+ * @typedef {object} Asked
+ * @property {string} item
+ * @property {number} [rating]
+ * @property {string} title
+ * @property {Record<string, number>} [units]
+ */
+
 /**
  * @param {HTMLElement} place
  * @param {Person} person
- * @returns {(why: string) => void} writes again, if something was written
+ * @returns {Writing}
  */
 export function writingPanel(place, person) {
   const { context, user } = person;
   const { params, overview, signal } = context;
-  /** @type {{methods: string[], item: string, own: Json | undefined, texts: Map<string, string>, started: boolean, running: AbortController}} */
+  const known = overview["methods"].map((/** @type {Json} */ one) => one["name"]);
+  /** @type {{methods: string[], item: string, own: Json | undefined, texts: Map<string, string>, written: string, running: AbortController}} */
   const state = {
-    methods: (params.get("methods") ?? preferred(overview)).split(",").filter((name) => overview["methods"].some((/** @type {Json} */ one) => one.name === name)),
-    item: params.get("item") ?? "", own: undefined, texts: new Map(), started: false, running: new AbortController(),
+    methods: (params.get("methods") ?? preferred(overview)).split(",").filter((name) => known.includes(name)),
+    item: params.get("item") ?? "", own: undefined, texts: new Map(), written: "", running: new AbortController(),
   };
   const [rating, title] = [newId(), newId()];
   const fields = {
@@ -30,49 +49,88 @@ export function writingPanel(place, person) {
     title: h("input", { id: title, maxlength: 2000, value: params.get("title") ?? "" }),
   };
   const itemBox = combobox({
-    id: newId(), label: "Item", class: "item", value: state.item, free: true, placeholder: "What to write about",
+    id: newId(), label: "Item", class: "item", value: state.item, free: true, named: true, placeholder: "What to write about", none: "no item of this name",
     find: async (text, asked) => (await items(person, text, asked)),
     choose: (choice) => { name(choice); void setItem(choice.value); },
   });
   /** What the box shows, which is a title where there is one; typed by hand it is an id. */
   const named = { text: state.item, value: state.item };
-  const name = (/** @type {{text: string, value: string}} */ choice) => { Object.assign(named, choice); itemBox.input.value = choice.text; };
+  const name = (/** @type {{text: string, value: string}} */ choice) => { Object.assign(named, { text: choice.text, value: choice.value }); itemBox.show(choice.text); };
   const typed = () => (itemBox.input.value.trim() === named.text ? named.value : itemBox.input.value.trim());
+  const news = h("p", { class: "news", role: "status" });
   const outputs = h("div", { class: "voices" });
-  const steering = overview["units"] && state.methods.length ? steer(person) : null;
-  const setItem = async (/** @type {string} */ item, keep = false) => {
-    state.item = item;
-    state.own = item ? (await ownReview(user, item, signal)) : undefined;
-    if (state.own && !keep) {
-      fields.rating.value = state.own["rating"] === null ? "" : String(state.own["rating"]);
-      fields.title.value = state.own["title"];
-    }
+  const steering = overview["units"] && known.includes("dep") ? steer(person, () => mark()) : null;
+  const boxes = new Map(known.map((/** @type {string} */ one) => [one, h("input", { type: "checkbox", checked: state.methods.includes(one), onchange: (/** @type {Event} */ event) => {
+    const { checked } = /** @type {HTMLInputElement} */ (event.target);
+    state.methods = checked ? [...state.methods, one] : state.methods.filter((other) => other !== one);
+    mark();
+  } })]));
+  /** @returns {Asked} */
+  const asked = () => ({ item: state.item, ...(fields.rating.value ? { rating: Number(fields.rating.value) } : {}), title: fields.title.value });
+  const wanted = () => JSON.stringify([typed(), fields.rating.value, fields.title.value, [...state.methods].sort(), steering?.factors() ?? {}]);
+  /** The texts are of what was asked for when they were written. */
+  const mark = () => {
+    const old = state.written !== "" && state.written !== wanted();
+    outputs.classList.toggle("stale", old);
+    fill(news, old ? "The texts below are of what was chosen before. Press Write for new ones." : "");
   };
-  const run = (/** @type {string} */ why) => {
+  const setItem = async (/** @type {string} */ item, keep = false) => {
+    const changed = item !== state.item;
+    state.item = item;
+    if (changed) {  // the texts are of another item: nothing of them stays
+      state.running.abort();
+      state.texts.clear();
+      state.written = "";
+      fill(outputs);
+    }
+    state.own = item ? (await ownReview(user, item, signal)) : undefined;
+    if (state.item !== item) return;
+    if (!keep) {
+      fields.rating.value = state.own ? String(state.own["rating"] ?? "") : fields.rating.value;
+      fields.title.value = state.own?.["title"] ?? "";
+    }
+    mark();
+  };
+  /** @param {string} why @param {{corrected?: boolean, bare?: boolean}} [how] because of a correction; also without the user's corrections */
+  const run = (why, { corrected = false, bare = false } = {}) => {
     if (!state.item) { itemBox.input.focus(); return; }
     note({ item: state.item, rating: fields.rating.value, title: fields.title.value, methods: state.methods.join(",") });
     state.running.abort();
     state.running = new AbortController();
-    state.started = true;
+    state.written = wanted();
     const both = AbortSignal.any([state.running.signal, signal]);
-    const asked = { item: state.item, ...(fields.rating.value ? { rating: Number(fields.rating.value) } : {}), title: fields.title.value };
     const units = steering?.factors() ?? {};
-    fill(outputs, state.own ? ownCard(state.own, person, both) : null, state.methods.map((name) => voice(name, asked, person, both, state.texts, why)),
-      Object.keys(units).length ? voice("dep", { ...asked, units }, person, both, state.texts, why) : null);
+    const shared = { person, signal: both, before: state.texts };
+    fill(outputs, state.own ? ownCard(state.own, person, both) : null,
+      state.methods.map((one) => voice(one, asked(), { ...shared, why, corrected, bare: bare && IN_WORDS.includes(one) })),
+      Object.keys(units).length ? voice("dep", { ...asked(), units }, { ...shared, why, corrected, bare: false }) : null);
+    outputs.classList.remove("stale");
+    fill(news, why);
   };
+  const compare = () => {
+    const best = IN_WORDS.find((one) => known.includes(one));
+    if (best && !state.methods.some((one) => IN_WORDS.includes(one))) {
+      state.methods = [...state.methods, best];
+      const box = boxes.get(best);
+      if (box) box.checked = true;
+    }
+    place.scrollIntoView({ behavior: calm() ? "auto" : "smooth", block: "start" });
+    run("Written without this user's corrections, and with them.", { corrected: true, bare: true });
+  };
+  for (const field of [fields.rating, fields.title]) field.addEventListener("input", mark);
   fill(place, h("div", { class: "row between" }, h("h2", null, "Hear the voice"), overview["toy"] ? h("p", { class: "quiet small toy" }, "A toy model writes here: it knows made-up reviews only.") : null),
     h("form", { class: "compose card", onsubmit: async (/** @type {Event} */ event) => {
       event.preventDefault();
       if (typed() !== state.item) await setItem(typed());
       run("");
     } },
-    h("div", { class: "fields" }, h("div", { class: "wide" }, h("label", { for: itemBox.input.id, "aria-hidden": "true" }, "Item"), itemBox.root),
+    h("div", { class: "fields" }, h("div", { class: "wide" }, h("label", { for: itemBox.input.id }, "Item"), itemBox.root),
       h("div", null, h("label", { for: rating }, "Rating"), fields.rating), h("div", { class: "wide" }, h("label", { for: title }, "Title"), fields.title)),
-    h("fieldset", null, h("legend", null, "Methods"), h("div", { class: "row" }, overview["methods"].map((/** @type {Json} */ one) => methodChoice(one["name"], state)))),
+    h("fieldset", null, h("legend", null, "Methods"), h("div", { class: "row" }, [...boxes].map(([one, box]) => methodChoice(one, box)))),
     steering?.root ?? null,
     h("div", { class: "row" }, h("button", { class: "primary" }, "Write"), h("span", { class: "quiet small" }, "Marked: words and signs that carry this user's differences."))),
-    outputs);
-  void (async () => {
+    news, outputs);
+  const ready = (async () => {
     if (!state.item) {
       const mine = await items(person, "", signal).catch(() => []);
       const first = mine[0];
@@ -80,40 +138,57 @@ export function writingPanel(place, person) {
       await setItem(first?.value ?? "").catch(() => {});
     } else await setItem(state.item, Boolean(params.get("rating"))).catch(() => {});
     if (state.own?.["item_title"]) name({ text: state.own["item_title"], value: state.item });
+    else if (state.item) await titleOf(state.item, signal).then((text) => { if (text) name({ text, value: state.item }); }, () => {});
     if (params.get("item") && params.get("methods")) run("");
   })();
-  return (why) => { if (state.started) run(why); };
+  return { again: (why, corrected) => { if (state.written) run(why, { corrected }); }, compare: () => void ready.then(compare) };
+}
+
+function calm() {
+  return matchMedia("(prefers-reduced-motion: reduce)").matches;
+}
+
+/**
+ * @param {string} item
+ * @param {AbortSignal} signal
+ */
+async function titleOf(item, signal) {
+  const found = await get("items", { q: item, limit: 20 }, signal);
+  return /** @type {string} */ (found.items.find((/** @type {Json} */ one) => one["id"] === item)?.["title"] ?? "");
 }
 
 /**
  * Sliders for units of DEP's code: those in which the user stands out, and all of them together.
  * @param {Person} person
+ * @param {() => void} changed
  */
-function steer(person) {
+function steer(person, changed) {
   /** @type {Map<string, number>} */
   const factors = new Map();
   const sliders = h("div", { class: "sliders" }, h("p", { class: "quiet" }, "Looking …"));
   const details = h("details", { class: "steer" }, h("summary", null, "Steer DEP: silence or boost parts of the difference"), sliders);
   let width = 0;
-  /** @param {string} name @param {import("./dom.js").Child} text */
-  const slider = (name, text) => {
+  /** @param {string} name @param {string} text @param {import("./dom.js").Child} [aside] */
+  const slider = (name, text, aside) => {
     const id = newId();
     const value = h("output", { for: id, class: "numbers" }, "×1");
-    const input = h("input", { id, type: "range", min: 0, max: 3, step: 0.25, oninput: () => {
-      value.textContent = Number(input.value) === 0 ? "silent" : `×${Number(input.value)}`;
-      if (Number(input.value) === 1) factors.delete(name); else factors.set(name, Number(input.value));
+    const input = h("input", { id, type: "range", min: 0, max: 3, step: 0.25, value: "1", "aria-valuetext": "as it is", oninput: () => {
+      const factor = Number(input.value);
+      value.textContent = factor === 0 ? "silent" : `×${factor}`;
+      input.setAttribute("aria-valuetext", factor === 0 ? "silent" : factor === 1 ? "as it is" : `times ${factor}`);
+      if (factor === 1) factors.delete(name); else factors.set(name, factor);
+      changed();
     } });
-    input.value = "1";
-    return h("div", null, h("label", { for: id }, text), input, value);
+    return h("div", null, h("div", null, h("label", { for: id }, said(text)), aside ? h("p", { class: "quiet small" }, aside) : null), input, value);
   };
   details.addEventListener("toggle", async () => {
     if (!details.open || width) return;
     try {
       const [{ units }, all] = await Promise.all([get("units/user", { user: person.user }, person.context.signal), get("units", {}, person.context.signal)]);
       width = all.width;
-      fill(sliders, slider("all", "all units: strength of the code"), units.map((/** @type {Json} */ one) => slider(String(one["number"]),
-        [h("a", { href: `#/units?unit=${one["number"]}` }, `unit ${one["number"]}`), " ", one["label"].map((/** @type {string} */ word) => [said(word), " "]), h("span", { class: "quiet" }, one["style"].slice(0, 2).map((/** @type {[string, number]} */ [name]) => name.replaceAll("_", " ")).join(", "))])),
-      h("p", { class: "quiet small" }, "A steered text stands beside the one that is not."));
+      fill(sliders, slider("all", "The whole difference", `all ${width} units of the code`), units.map((/** @type {Json} */ one) => slider(String(one["number"]), unitName(one),
+        [h("a", { href: `#/units?unit=${one["number"]}` }, "about this unit"), styles(one) ? ` · goes with ${styles(one)}` : null])),
+      h("p", { class: "quiet small" }, units.length ? "Units in which this user stands out. A steered text stands beside the one that is not." : "This user stands out in no unit."));
     } catch (error) { fill(sliders, h("p", { class: "quiet" }, said(error instanceof Error ? error.message : String(error)))); }
   });
   const chosen = () => {
@@ -126,6 +201,17 @@ function steer(person) {
   return { root: details, factors: chosen };
 }
 
+/** The words of a unit's label, and its number. @param {Json} one */
+function unitName(one) {
+  const words = one["label"].slice(0, 3).join(", ");
+  return words ? `“${words}” (unit ${one["number"]})` : `unit ${one["number"]}, without words of its own`;
+}
+
+/** The measures of style that a unit goes with. @param {Json} one */
+function styles(one) {
+  return one["style"].slice(0, 2).map((/** @type {[string, number]} */ [name, rho]) => `${rho < 0 ? "fewer " : ""}${name.replaceAll("_", " ")}`).join(", ");
+}
+
 /** @param {Json} overview */
 function preferred(overview) {
   const names = overview["methods"].map((/** @type {Json} */ one) => one["name"]);
@@ -135,13 +221,10 @@ function preferred(overview) {
 
 /**
  * @param {string} name
- * @param {{methods: string[]}} state
+ * @param {HTMLInputElement} box
  */
-function methodChoice(name, state) {
+function methodChoice(name, box) {
   const [label, what] = method(name);
-  const box = h("input", { type: "checkbox", checked: state.methods.includes(name), onchange: () => {
-    state.methods = box.checked ? [...state.methods, name] : state.methods.filter((one) => one !== name);
-  } });
   return h("label", { class: "pill", title: what }, box, h("span", null, label), h("span", { class: "quiet small" }, what));
 }
 
@@ -151,15 +234,16 @@ function methodChoice(name, state) {
  * @param {string} text
  * @param {AbortSignal} signal
  */
-async function items(person, text, signal) {
+export async function items(person, text, signal) {
   const [{ reviews }, found] = await Promise.all([get("reviews", { user: person.user, limit: 200 }, signal), get("items", { q: text, limit: 12 }, signal)]);
   const small = text.toLowerCase();
   /** @type {Map<string, string>} */
   const own = new Map(reviews.reverse().map((/** @type {Json} */ one) => [one["item"], one["item_title"]]));
-  const mine = [...own].filter(([id, title]) => `${id}\n${title}`.toLowerCase().includes(small));
-  const rest = found.items.filter((/** @type {Json} */ one) => !own.has(one["id"]));
-  return [...mine.slice(0, 6).map(([id, title]) => ({ value: id, text: title || id, aside: "reviewed by this user" })),
-    ...rest.slice(0, 10).map((/** @type {Json} */ one) => ({ value: one["id"], text: one["title"] || one["id"], aside: "new to this user" }))];
+  const mine = [...own].filter(([id, title]) => `${id}\n${title}`.toLowerCase().includes(small)).slice(0, 6).map(([id, title]) => ({ id, title, aside: "reviewed by this user" }));
+  const rest = found.items.filter((/** @type {Json} */ one) => !own.has(one["id"])).slice(0, 10).map((/** @type {Json} */ one) => ({ id: one["id"], title: one["title"], aside: "new to this user" }));
+  const all = [...mine, ...rest];
+  const often = (/** @type {string} */ title) => all.filter((one) => one.title === title).length > 1;
+  return all.map(({ id, title, aside }) => ({ value: id, text: title || id, aside: title && often(title) ? `${id}, ${aside}` : aside }));
 }
 
 /**
@@ -186,56 +270,84 @@ function ownCard(review, person, signal) {
 }
 
 /**
- * One method's text: written, marked, scored.
- * @param {string} name
- * @param {Json} asked
- * @param {Person} person
- * @param {AbortSignal} signal
- * @param {Map<string, string>} before texts of the last time
- * @param {string} why it is written again
+ * How a text is written.
+ * @typedef {object} Telling
+ * @property {Person} person
+ * @property {AbortSignal} signal
+ * @property {Map<string, string>} before texts of the last time
+ * @property {string} why it is written again; empty if it is not
+ * @property {boolean} corrected that is because of a correction
+ * @property {boolean} bare also without the user's corrections, as what was before
  */
-function voice(name, asked, person, signal, before, why) {
-  const [label, what] = asked["units"] ? ["DEP, steered", "units silenced or boosted"] : method(name);
-  const kept = asked["units"] ? `${name} steered` : name;
-  const body = h("p", { class: "text", "aria-live": "polite", "aria-busy": "true" }, h("span", { class: "writing" }, "writing …"));
-  const slow = setTimeout(() => fill(body, h("span", { class: "writing" }, "writing … The model is loaded at the first text, which can take a minute.")), 4000);
-  const [chips, meter, foot] = [h("p", { class: "chips" }), h("div", null), h("footer", { class: "quiet small" })];
-  const root = h("article", { class: "voice" }, h("header", null, h("h3", null, label), h("span", { class: "quiet" }, what)), body, chips, meter, foot);
+
+/**
+ * One method's text: written, marked, scored; if it was written before, beside what it was.
+ * @param {string} name
+ * @param {Asked} asked
+ * @param {Telling} telling
+ */
+function voice(name, asked, { person, signal, before, why, corrected, bare }) {
+  const [label, what] = asked.units ? ["DEP, steered", "units silenced or boosted"] : method(name);
+  const kept = asked.units ? `${name} steered` : name;
+  const now = textPart();
+  const place = h("div", { class: "written" }, now.root);
+  const [meter, foot, again] = [h("div", null), h("footer", { class: "quiet small" }), h("p", { class: "again", hidden: true })];
+  const root = h("article", { class: "voice" }, h("header", null, h("h3", null, label), h("span", { class: "quiet" }, what)), again, place, meter, foot);
+  /** @param {string} old @param {string} text */
+  const compared = (old, text) => {
+    again.hidden = false;
+    if (old.trim() === text.trim()) { fill(again, corrected ? `The text is unchanged: ${unmoved(name)}` : "The text is unchanged."); return; }
+    fill(again, "The text has changed.");
+    const then = textPart();
+    fill(then.body, said(old));
+    then.body.setAttribute("aria-busy", "false");
+    fill(place, h("div", null, h("h4", null, "Before"), then.root), h("div", null, h("h4", null, "After"), now.root));
+    root.classList.add("wide");
+    void decorate(then.body, then.chips, old, person, signal);
+  };
   void (async () => {
+    const slow = setTimeout(() => fill(now.body, h("span", { class: "writing" }, "writing … The model is loaded at the first text, which can take a minute.")), 4000);
     const started = performance.now();
     try {
-      const found = await written(name, asked, person, signal, (text) => { clearTimeout(slow); fill(body, said(text)); });
+      const without = bare ? (await written(name, { ...asked, corrections: false }, person, signal, () => {}))["text"] : undefined;
+      const found = await written(name, asked, person, signal, (text) => { clearTimeout(slow); fill(now.body, said(text), h("span", { class: "caret", "aria-hidden": "true" })); });
       clearTimeout(slow);
       const took = performance.now() - started;
-      const old = before.get(kept);
+      const old = without ?? before.get(kept);
       before.set(kept, found["text"]);
-      fill(body, said(found["text"]));
-      if (!found["text"].trim()) fill(body, h("span", { class: "quiet" }, "(nothing was written)"));
+      fill(now.body, found["text"].trim() ? said(found["text"]) : h("span", { class: "quiet" }, "(nothing was written)"));
       const { cost, notes, evidence } = found["idiolect"];
       const price = cost?.price ? ` · price ${cost.price}` : "";
-      fill(foot, cost ? `${count(cost.prompt_tokens)} + ${count(cost.completion_tokens)} tokens${price} · ` : "", duration(took), evidence?.length ? ` · from ${evidence.length} of their reviews` : "",
-        (notes ?? []).filter((/** @type {string} */ one) => !one.startsWith("written by the toy")).map((/** @type {string} */ one) => h("span", { class: "note" }, said(one))));
-      if (why) foot.prepend(h("p", { class: "again" }, old === found["text"] ? `The same text as before: ${unmoved(name)}` : "Another text than before."));
-      await Promise.all([decorate(body, chips, found["text"], person, signal), likeness(meter, found["text"], person, signal)]);
+      fill(foot, h("p", null, cost ? `${count(cost.prompt_tokens)} + ${count(cost.completion_tokens)} tokens${price} · ` : "", duration(took), evidence?.length ? ` · from ${evidence.length} of their reviews` : ""),
+        (notes ?? []).filter((/** @type {string} */ one) => !one.startsWith("written by the toy")).map((/** @type {string} */ one) => h("p", { class: "note" }, said(one))));
+      if ((why || bare) && old !== undefined) compared(old, found["text"]);
+      await Promise.all([decorate(now.body, now.chips, found["text"], person, signal), likeness(meter, found["text"], person, signal)]);
     } catch (error) {
       clearTimeout(slow);
       if (signal.aborted) return;
-      fill(body, h("span", { class: "error" }, said(error instanceof Error ? error.message : String(error))));
-    } finally { body.setAttribute("aria-busy", "false"); }
+      fill(now.body, h("span", { class: "error" }, said(error instanceof Error ? error.message : String(error))));
+    } finally { now.body.setAttribute("aria-busy", "false"); }
   })();
   return root;
+}
+
+/** A text that is being written, and what is found in it. */
+function textPart() {
+  const body = h("p", { class: "text", "aria-live": "polite", "aria-busy": "true" }, h("span", { class: "writing" }, "writing …"));
+  const chips = h("p", { class: "chips" });
+  return { body, chips, root: h("div", { class: "textpart" }, body, chips) };
 }
 
 /** @param {string} name */
 function unmoved(name) {
   if (name === "nonpersonalized") return "it knows nothing of the user.";
   if (name === "rag") return "it reads past reviews, not differences.";
-  return name === "dep" || name === "pplug" ? "its vectors have no part for a single difference." : "the model did not need the difference here.";
+  return name === "dep" || name === "pplug" ? "its vectors have no part for a single difference. PAG, DPL and DRP write from differences in words." : "the model wrote the same without the difference.";
 }
 
 /**
  * @param {string} name
- * @param {Json} asked
+ * @param {Asked & {corrections?: boolean}} asked
  * @param {Person} person
  * @param {AbortSignal} signal
  * @param {(text: string) => void} show
@@ -243,17 +355,17 @@ function unmoved(name) {
  */
 async function written(name, asked, person, signal, show) {
   const of = person.context.overview["methods"].find((/** @type {Json} */ one) => one["name"] === name);
-  if (asked["units"] || !of?.["streams"] || name === "nonpersonalized") return call("POST", "write", { user: person.user, method: name, ...asked }, {}, signal);
+  if (asked.units || asked.corrections === false || !of?.["streams"] || name === "nonpersonalized") return call("POST", "write", { user: person.user, method: name, ...asked }, {}, signal);
   let text = "";
   const content = "Write this person's review of what is described above. Answer with the review only.";
   const about = await chat({ model: `idiolect/${name}`, stream: true, stream_options: { include_usage: true },
     messages: [{ role: "user", content }], idiolect: { user: person.user, ...asked } }, (piece) => { text += piece; show(text); }, signal);
   if (!text) throw new ApiError(502, "The model wrote nothing.");
-  return { text, idiolect: about };
+  return { text: text.trim(), idiolect: about };
 }
 
 /**
- * Mark the user's traits in a text and count them.
+ * Mark the user's traits in a text and count them; muted ones, too, as such.
  * @param {HTMLElement} body
  * @param {HTMLElement} chips
  * @param {string} text
@@ -261,7 +373,7 @@ async function written(name, asked, person, signal, show) {
  * @param {AbortSignal} signal
  */
 async function decorate(body, chips, text, person, signal) {
-  const traits = person.card["differences"].filter((/** @type {Json} */ one) => one["state"] === "active");
+  const traits = person.card["differences"];
   if (!traits.length || !text.trim()) return;
   try {
     const { marks } = await call("POST", "marks", { text, differences: traits.map((/** @type {Json} */ one) => one["difference"]) }, {}, signal);
@@ -269,8 +381,10 @@ async function decorate(body, chips, text, person, signal) {
     /** @type {Map<string, number>} */
     const counts = new Map();
     for (const [name] of marks) counts.set(name, (counts.get(name) ?? 0) + 1);
-    fill(chips, traits.filter((/** @type {Json} */ one) => counts.has(one["difference"])).map((/** @type {Json} */ one) => h("span", { class: `chip ${one["direction"]}`,
-      title: one["direction"] === "more" ? "shows it, as the user does" : "shows what the user does less than others" }, `${one["difference"].replaceAll("_", " ")} ×${counts.get(one["difference"])}`)));
+    const muted = (/** @type {Json} */ one) => one["state"] !== "active";
+    fill(chips, traits.filter((/** @type {Json} */ one) => counts.has(one["difference"]) || muted(one)).map((/** @type {Json} */ one) => h("span", { class: `chip ${muted(one) ? "muted" : one["direction"]}`,
+      title: muted(one) ? "muted or corrected by the user" : one["direction"] === "more" ? "shows it, as the user does" : "shows what the user does less than others" },
+    `${muted(one) ? `${one["state"]}: ` : ""}${one["difference"].replaceAll("_", " ")} ×${counts.get(one["difference"]) ?? 0}`)));
   } catch { /* the text stays as it is */ }
 }
 
