@@ -56,7 +56,8 @@ sbom:  ## what 'idiolect[all]' brings, as CycloneDX, in build/sbom
 	build/tools/bin/cyclonedx-py environment --pyproject pyproject.toml --output-reproducible \
 	  --output-format JSON --output-file build/sbom/idiolect.cdx.json build/sbom-env
 
-test-wheel:  ## the tests against the wheel in dist, without the repository
+test-wheel:  ## what the wheel in dist holds, and the tests against it, without the repository
+	$(PYTHON) tools/check_release.py --wheel "$$(ls dist/*.whl)"
 	$(PYTHON) -m venv --clear build/wheel/venv
 	build/wheel/venv/bin/python -m pip install --quiet -c constraints.txt "$$(ls dist/*.whl)[all]" $(TEST_TOOLS)
 	rm -rf build/wheel/tests && cp -r tests pyproject.toml build/wheel/

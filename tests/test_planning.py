@@ -11,14 +11,14 @@ import torch
 import transformers as tf
 
 from idiolect.cli.main import main
-from idiolect.config import load
+from idiolect.config import load, recipes
 from idiolect.errors import ConfigError, NotFoundError
 from idiolect.llm.registry import BackboneConfig
 from idiolect.pipeline.settings import Settings
 from idiolect.planning import DEVICES, SHAPES, Shape, plan, shape_of
 from idiolect.softprompt.model import make_adapter
 
-DEP = Path(__file__).parents[1] / "recipes" / "dep" / "dep.yaml"
+DEP = recipes() / "dep" / "dep.yaml"
 
 
 def made(shape: Shape, **more: Any) -> Any:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib.util
 import re
 import tomllib
+import zipfile
 from pathlib import Path
 from types import ModuleType
 
@@ -107,6 +108,27 @@ def test_what_is_in_the_way_of_a_release_is_named(tmp_path: Path) -> None:
     (root / "pyproject.toml").write_text('[project]\nname = "x"\n')
     found = "\n".join(check.problems(root, f"v{__version__}", None))
     assert all(part in found for part in ("YYYY-MM-DD", "CITATION.cff", "date-released", "Homepage"))
+
+
+def test_a_wheel_holds_the_package_and_the_recipes_and_nothing_else(tmp_path: Path, monkeypatch) -> None:
+    check, wheel = tool("check_release"), tmp_path / "idiolect.whl"
+    kept = {"src/idiolect": ["src/idiolect/a.py", "src/idiolect/b/c.json"], "recipes": ["recipes/dep/dep.yaml"]}
+    monkeypatch.setattr(check, "tracked", lambda root, folder: kept[folder])
+
+    def problems(*names: str, version: str = __version__) -> str:
+        with zipfile.ZipFile(wheel, "w") as archive:
+            for name in names:
+                archive.writestr(name, "")
+            archive.writestr("idiolect-1.dist-info/METADATA", f"Name: idiolect\nVersion: {version}\n")
+            archive.writestr("idiolect-1.dist-info/licenses/LICENSE", "")
+        return "\n".join(check.wheel_problems(ROOT, wheel))
+
+    whole = ("idiolect/a.py", "idiolect/b/c.json", "idiolect/recipes/dep/dep.yaml", "x.dist-info/THIRD_PARTY.md")
+    assert problems(*whole) == ""
+    assert problems(*whole[1:]).endswith("lacks idiolect/a.py")
+    assert "holds tests/x.py" in problems(*whole, "tests/x.py")
+    assert "holds no THIRD_PARTY.md" in problems(*whole[:3])
+    assert "of version 0.0, not" in problems(*whole, version="0.0")
 
 
 def test_documentation_is_published_by_version(tmp_path: Path) -> None:

@@ -1,6 +1,8 @@
 """Whether a tag may be released: `python tools/check_release.py v1.2.3 --branch origin/main`.
 
-`--notes` prints its section of the changelog instead. Standard library only: it runs before anything is installed.
+`--notes` prints its section of the changelog instead. `--wheel FILE` also compares a wheel with the checkout: every
+file of the package and every recipe is in it, and nothing else. Standard library only: it runs before anything is
+installed.
 """
 
 from __future__ import annotations
@@ -10,6 +12,7 @@ import re
 import subprocess
 import sys
 import tomllib
+import zipfile
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -60,17 +63,48 @@ def problems(root: Path, tag: str, branch: str | None) -> Iterator[str]:
         yield f"the tagged commit is not on {branch}"
 
 
+def wheel_problems(root: Path, wheel: Path) -> Iterator[str]:
+    """What a wheel lacks of the checkout's tracked files, or has too many, a line each."""
+    places = {"src/idiolect": "idiolect", "recipes": "idiolect/recipes"}
+    wanted = {f"{to}{path.removeprefix(start)}" for start, to in places.items() for path in tracked(root, start)}
+    with zipfile.ZipFile(wheel) as archive:
+        names = {name for name in archive.namelist() if not name.endswith("/")}
+        held = {name for name in names if not name.partition("/")[0].endswith(".dist-info")}
+        metadata = [archive.read(name).decode() for name in names if name.endswith(".dist-info/METADATA")]
+    yield from (f"{wheel.name} lacks {name}" for name in sorted(wanted - held))
+    yield from (f"{wheel.name} holds {name}, which is no part of the package" for name in sorted(held - wanted))
+    said = {
+        line.removeprefix("Version: ") for text in metadata for line in text.splitlines() if line[:9] == "Version: "
+    }
+    if said != {version_of(root)}:
+        yield f"{wheel.name} is of version {', '.join(said) or 'none'}, not {version_of(root)}"
+    for license in ("LICENSE", "THIRD_PARTY.md"):
+        if not any(name.endswith(f"/{license}") for name in names - held):
+            yield f"{wheel.name} holds no {license}"
+
+
+def tracked(root: Path, folder: str) -> list[str]:
+    """The files of a folder that git knows, as paths from ``root``."""
+    found = subprocess.run(["git", "ls-files", "-z", folder], cwd=root, check=True, capture_output=True, text=True)
+    return [path for path in found.stdout.split("\0") if path]
+
+
 def main() -> None:
     """Print what is in the way, or the notes."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("tag", help="v and the version")
+    parser.add_argument("tag", nargs="?", help="v and the version; may be left out with --wheel")
     parser.add_argument("--branch", help="the branch that must hold the tagged commit")
     parser.add_argument("--notes", action="store_true", help="print the version's section of the changelog")
+    parser.add_argument("--wheel", type=Path, help="a wheel that must hold what the checkout does")
     given = parser.parse_args()
+    if given.tag is None and (given.notes or given.wheel is None):
+        parser.error("name the tag")
     if given.notes:
         sys.stdout.write(notes(ROOT, given.tag.removeprefix("v"))[1])
         return
-    found = list(problems(ROOT, given.tag, given.branch))
+    found = [] if given.tag is None else list(problems(ROOT, given.tag, given.branch))
+    if given.wheel is not None:
+        found += wheel_problems(ROOT, given.wheel)
     sys.exit("\n".join(found) if found else 0)
 
 

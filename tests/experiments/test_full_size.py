@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from idiolect.config import load, read_yaml
+from idiolect.config import load, read_yaml, recipes
 from idiolect.methods.base import METHODS, requirements
 from idiolect.pipeline.commands import run_fit
 from idiolect.pipeline.settings import Settings
@@ -20,7 +20,7 @@ from idiolect.prompts.rendering import render
 from idiolect.prompts.tokenization import PromptTokenizer
 from idiolect.types import VirtualToken
 
-RECIPES = Path(__file__).parents[2] / "recipes"
+RECIPES = recipes()
 WORDS = 400
 """Of each of the eight past reviews: in tokens of the test's tokenizer, more than any budget has room for."""
 
