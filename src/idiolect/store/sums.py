@@ -62,6 +62,10 @@ def suppress_small_groups(found: PeerSums, enough: np.ndarray) -> PeerSums:
     return PeerSums(np.where(enough[:, None], found.sums, 0.0), np.where(enough, found.counts, 0))
 
 
+_ONE = 0x3C00
+"""The bits of 1.0 as a float16; those of infinity and of what is no number are larger."""
+
+
 def to_float16(vectors: np.ndarray, *, n: int) -> np.ndarray:
     """Vectors as stored (float16), after checks.
 
@@ -78,7 +82,8 @@ def to_float16(vectors: np.ndarray, *, n: int) -> np.ndarray:
         )
     with np.errstate(over="ignore"):
         halves = np.ascontiguousarray(vectors, dtype="<f2")
-    good = (np.abs(halves) <= 1).all(axis=1)
+    # Without their sign, float16 are ordered as their bits are; numpy compares integers many times faster.
+    good = ((halves.view("<u2") & 0x7FFF) <= _ONE).all(axis=1)
     if not good.all():
         first = int(np.argmin(good))
         raise InputError(
@@ -377,7 +382,7 @@ def _write(connection: sa.Connection, key: int, items: Sequence[str], now: PeerS
 
 
 def _blob(total: np.ndarray) -> bytes:
-    return total.astype("<f8").tobytes()
+    return np.ascontiguousarray(total, dtype="<f8").tobytes()
 
 
 _BATCH = 8192

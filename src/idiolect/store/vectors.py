@@ -139,7 +139,7 @@ def _register(connection: sa.Connection, name: str, dim: int) -> int:
 def _places(connection: sa.Connection, ids: Sequence[ReviewId], key: int) -> dict[str, _Place]:
     places: dict[str, _Place] = {}
     for some in key_chunks(ids, by=key):
-        places.update((row[0], _Place(*row[1:])) for row in connection.execute(_PLACES, some))
+        places.update((row[0], _Place(*row[1:])) for row in connection.execute(_PLACES, some).all())
     unknown = [review for review in ids if review not in places]
     if unknown:
         message = f"{len(unknown)} reviews are not in the store, the first is {unknown[0]!r}"
