@@ -9,6 +9,7 @@ import pytest
 
 pytest.importorskip("prometheus_client")
 
+from idiolect.errors import ArtifactError
 from idiolect.server.voice import SHIPPED_ADAPTER
 from idiolect.store.sql import SqlStore
 
@@ -276,7 +277,7 @@ def test_an_adapter_that_does_not_fit_is_named_as_such(start, tmp_path):
         (adapter / "settings.json").write_text(json.dumps(record), encoding="utf-8")
         refused = [http.post("/v1/write", json=ask)]
         shutil.rmtree(adapter)
-        refused.append(http.post("/v1/write", json=ask))
+        refused += [http.post("/v1/write", json=ask), http.get("/v1/units")]
         other = http.post("/v1/write", json={**ask, "method": "rag"})
     for answer in refused:
         assert (answer.status_code, answer.json()["error"]["code"]) == (503, "adapter_error")
@@ -285,3 +286,55 @@ def test_an_adapter_that_does_not_fit_is_named_as_such(start, tmp_path):
         assert "secret" not in said
         assert "\n" not in said
     assert other.status_code == 200, other.text
+
+
+def test_the_stores_log_is_copied_in_the_background_now_and_then(fresh, monkeypatch):
+    copied, own = [], tenant(fresh)
+    monkeypatch.setattr(own.store, "checkpoint", lambda: copied.append(threading.current_thread().name))
+    for _ in range(130):
+        own.add([], [], ())
+    own._checkpoints.close()
+    assert len(copied) == 2
+    assert threading.current_thread().name not in copied
+    for _ in range(70):
+        own.add([], [], ())  # still works
+    with own.erasing() as store:
+        assert store.wrote("ann")
+
+
+def test_each_damaged_part_has_its_own_code(start, tmp_path, monkeypatch, caplog):
+    """Files change while the server runs: the store is not blamed for another part, and no path reaches a client."""
+    results, adapter = tmp_path / "secret-results", tmp_path / "secret-adapter"
+    (results / "first").mkdir(parents=True)
+    (results / "first" / "results.json").write_text("{", encoding="utf-8")
+    shutil.copytree(SHIPPED_ADAPTER, adapter)
+    settings = {"backbone": {"model": str(tmp_path / "secret-model")}}
+    both = {"adapter": adapter, "results": (results,), "settings": settings, "min_peers": 1}
+    with start(tmp_path / "data", **both) as own, own.http() as http:
+        for user in ("ann", "bob", "cyd"):
+            for item in ("nut", "fig", "rye"):
+                ok(http.post("/v1/reviews", json={**REVIEW, "user": user, "item": item}))
+        ask = {**ANN, "item": "tea", "max_tokens": 2}
+        answers = [("model", http.post("/v1/write", json={**ask, "method": "rag"}))]
+        weights = adapter / "adapter.safetensors"
+        weights.write_bytes(weights.read_bytes()[:100])
+        answers.append(("adapter", http.post("/v1/write", json={**ask, "method": "dep"})))
+        answers.append(("adapter", http.get("/v1/units")))
+        answers.append(("evaluation", http.get("/v1/evaluations/report", params={"run": "first"})))
+
+        def damaged(name):
+            raise ArtifactError(f"cannot read {tmp_path}/secret")
+
+        monkeypatch.setattr(own.services.voices._loaded, "encoder", damaged)
+        answers.append(("encoder", http.post("/v1/write", json={**ask, "method": "dep"})))
+        (tmp_path / "data" / "names.key").write_bytes(b"short")
+        _, key = own.services.keys.add("default", ["read"])
+        with own.http(key) as reader:
+            answers.append(("keys", reader.get("/v1/map")))
+        monkeypatch.setattr(own.services.keys, "find", damaged)
+        answers.append(("keys", http.get("/v1/models")))
+    for part, answer in answers:
+        assert (answer.status_code, answer.json()["error"]["code"]) == (503, f"{part}_error"), answer.text
+        assert "secret" not in answer.text
+        assert "\n" not in answer.json()["error"]["message"]
+    assert "store cannot be used" not in caplog.text

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import sqlite3
 from contextlib import closing
 
@@ -218,8 +219,32 @@ def test_a_store_where_nothing_can_be_written_is_read(tmp_path, monkeypatch, wit
         reviews.write_text('{"user": "bob", "item": "tea", "text": "Hot."}\n')
         with pytest.raises(ArtifactError, match="read-only"):
             ingest_files(reviews, store=str(path))
+        store.checkpoint()  # has nothing to copy to
         assert not caplog.text
         assert not list(tmp_path.glob("*.rejects.jsonl"))
         store.record_output(tmp_path / "out", "export")
         assert "outputs=" in caplog.text
     writer.close()
+
+
+def test_the_log_is_copied_into_the_file_when_asked(tmp_path):
+    path, copy = tmp_path / "r.db", tmp_path / "copy.db"
+    with SqlStore(path, checkpoints=False) as store, SqlStore(path) as reader:
+        for n in range(30):
+            store.add([], [Review(id=f"r{n}", user="u", item="i", text="x" * 3000)])
+        with reader.reading() as connection:  # keeps the log from being emptied, not from being copied
+            assert connection.exec_driver_sql("SELECT count(*) FROM reviews").scalar_one() == 30
+            store.checkpoint()
+        shutil.copy(path, copy)  # without the log
+        store.add([], [Review(id="later", user="u", item="i", text="x")])
+        assert store.counts().reviews == 31
+    with SqlStore(copy) as found:
+        assert found.counts().reviews == 30
+
+
+def test_erasures_are_counted(tmp_path):
+    with SqlStore(tmp_path / "r.db") as store:
+        store.add([], [Review(id="r", user="u", item="i", text="x")])
+        assert store.erasures() == 0
+        store.forget("u")
+        assert store.erasures() == 1

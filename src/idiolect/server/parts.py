@@ -13,7 +13,7 @@ REMEDIES: dict[PartName, str] = {
     "adapter": "the server's adapter does not fit its model, encoder or templates, or is damaged",
     "encoder": "the server's encoder is missing or damaged",
     "model": "the server's model is missing or damaged, or does not answer",
-    "keys": "the server's file of keys, or of a secret, is damaged",
+    "keys": "the server's file of keys, or the key of its pseudonyms, is damaged",
     "evaluation": "the files of this evaluation are damaged",
 }
 """What clients are told; the operator's log says more."""
