@@ -1,7 +1,7 @@
 """A corpus as the split rules read it: a few integers per review, while texts and names stay where they are.
 
-A corpus is read in batches, several times, and only the columns that a pass needs. Memory then holds some 60 bytes per
-eligible review, whatever its text.
+A corpus is read in batches, several times, and only the columns that a pass needs. Memory then holds 40 bytes per
+eligible review, whatever its text, and several times as much while the rules are applied (docs/scale.md).
 """
 
 from __future__ import annotations
