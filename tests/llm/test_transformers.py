@@ -8,6 +8,7 @@ import torch
 from torch.nn import functional as F
 
 from idiolect.errors import ArtifactError, InputError, NotFoundError
+from idiolect.llm import transformers
 from idiolect.llm.base import SamplingParams
 from idiolect.llm.registry import BackboneConfig
 from idiolect.llm.transformers import TransformersLLM
@@ -80,11 +81,76 @@ def test_greedy_text_is_that_of_a_plain_loop(tiny_llm, prompts, family):
         assert completion.completion_tokens == len(written)
 
 
+@pytest.mark.parametrize("params", [GREEDY, SamplingParams(temperature=1.0, max_new_tokens=12, seed=3)])
+@pytest.mark.parametrize("family", FAMILIES)
+def test_texts_are_those_of_the_librarys_own_generate(tiny_llm, prompts, family, params):
+    ours, theirs = tiny_llm(family), tiny_llm(family)
+    assert ours._decodes
+    theirs._decodes, theirs._states = False, None
+    found, expected = (llm.generate([*prompts, *prompts[::-1]], params) for llm in (ours, theirs))
+    assert [(c.text, c.completion_tokens, c.truncated) for c in found] == [
+        (c.text, c.completion_tokens, c.truncated) for c in expected
+    ]
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_batches_and_rows_one_by_one_say_the_same(tiny_llm, prompts, family):
+    """On a CPU prompts are read one by one from the longest known beginning; on a GPU in batches."""
+    rows, batches = tiny_llm(family), tiny_llm(family)
+    batches._states = None
+    for references in ([REFERENCE, "New", REFERENCE * 5, ""], ["New"] * 4):
+        found, expected = (llm.negative_log_likelihood(prompts, references) for llm in (rows, batches))
+        np.testing.assert_allclose(found, expected, rtol=1e-5)
+    found, expected = (llm.generate(prompts, GREEDY) for llm in (rows, batches))
+    assert [c.text for c in found] == [c.text for c in expected]
+
+
+def test_a_known_beginning_is_not_computed_again_and_memory_is_bounded(tiny_llm, make_context):
+    llm, computed = tiny_llm(), []
+    forward = llm.model.forward
+
+    def counted(*args, **kwargs):
+        inputs = kwargs["input_ids"] if kwargs.get("input_ids") is not None else kwargs["inputs_embeds"]
+        computed.append(inputs.shape[1])
+        return forward(*args, **kwargs)
+
+    llm.model.forward = counted
+    dep = render("dep", make_context(2))
+    own, other = filled(dep), filled(dep, seed=1)
+    llm.negative_log_likelihood([own], [REFERENCE])
+    length, target = len(llm.prompts.encode(own).ids), len(llm.prompts.encode_reference(REFERENCE))
+    assert computed.pop() == length + target
+    llm.generate([own], SamplingParams(temperature=0, max_new_tokens=1))
+    assert computed == []
+    llm.negative_log_likelihood([other], [REFERENCE])
+    first = llm.prompts.encode(other).virtual_token_positions[0]
+    assert computed.pop() == length + target - first // 16 * 16
+    once = llm._states._used
+    llm._states._max_bytes = once
+    for prompt in (own, other, own):  # from the second on there is room for those of one call only
+        llm.negative_log_likelihood([prompt], [REFERENCE])
+        assert 0 < llm._states._used <= once
+    tight, wanted = tiny_llm(), llm.negative_log_likelihood([own, other], [REFERENCE] * 2)
+    tight._states._max_bytes = 1
+    np.testing.assert_allclose(tight.negative_log_likelihood([own, other], [REFERENCE] * 2), wanted, rtol=1e-5)
+    assert not tight._states._known
+
+
+def test_rows_that_end_early_leave_the_others_as_they_are(tiny_llm, prompts):
+    params = SamplingParams(temperature=1.0, top_p=1.0, max_new_tokens=40, seed=5)
+    llm = tiny_llm()
+    llm.prompts.stop_ids = tuple(range(0, len(llm.prompts.tokenizer), 7))  # so that rows end at different places
+    together = llm.generate(prompts, params)
+    alone = [llm.generate([prompt], params)[0] for prompt in prompts]
+    assert [c.text for c in together] == [c.text for c in alone]
+    assert len({c.completion_tokens for c in together}) > 1
+
+
 def test_an_answer_is_cut_off_where_nothing_ended_it(tiny_llm, prompts, monkeypatch):
     llm = tiny_llm()
     end, word = llm.prompts.end_id, llm.prompts.encode_reference("Past")[0]
     rows = torch.tensor([[word, word, end], [word, word, word], [end, end, end], [word, end, word]])
-    monkeypatch.setattr(llm.model, "generate", lambda input_ids, **_: torch.cat([input_ids, rows], 1))
+    monkeypatch.setattr(transformers, "decode", lambda *_, **__: rows.tolist())
     found = llm.generate([prompts[3]] * 4, GREEDY)
     assert [c.truncated for c in found] == [False, True, False, False]
     assert [c.completion_tokens for c in found] == [3, 3, 1, 2]
@@ -99,7 +165,7 @@ def test_records_are_kept_by_everything_an_answer_depends_on(tiny_llm):
 
 def test_a_model_without_logits_to_keep_or_positions_scores_the_same(tiny_llm, prompts):
     plain, full = tiny_llm("qwen2"), tiny_llm("qwen2")
-    full._takes = set()
+    full._takes, full._states = set(), None
     expected = plain.negative_log_likelihood(prompts[:1], [REFERENCE])
     np.testing.assert_allclose(full.negative_log_likelihood(prompts[:1], [REFERENCE]), expected, rtol=1e-6)
 

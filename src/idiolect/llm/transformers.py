@@ -36,12 +36,15 @@ from transformers import (
 from idiolect.encoders import disable_progress_bars, folder_digest
 from idiolect.errors import ArtifactError, ConfigError, NotFoundError
 from idiolect.llm.base import Capability, Completion, SamplingParams, Schema, budget
+from idiolect.llm.decoding import begin, decode, joined
+from idiolect.llm.prompt_states import PromptInput, PromptStates
 from idiolect.llm.registry import SANDBOX_BACKBONE, BackboneConfig
 from idiolect.llm.streaming import Listener, TokenListener
 from idiolect.llm.thinking import Tag, part, part_completion
 from idiolect.progress import Progress
 from idiolect.prompts.tokenization import ControlTokens, EncodedPrompt, PromptTokenizer
 from idiolect.softprompt.model import insert_embeddings, per_layer_inputs
+from idiolect.softprompt.prefix import supports_prefix
 from idiolect.types import Prompt
 
 _log = logging.getLogger(__name__)
@@ -235,11 +238,23 @@ class OwnDraws(LogitsProcessor):
             input_ids: int64 (n, t): the tokens so far.
             scores: float (n, vocabulary): logits.
         """
-        below = self._warpers(input_ids, scores).double().softmax(-1).cumsum(-1)
+        return torch.full_like(scores, -torch.inf).scatter_(1, self.draw(scores)[:, None], 0.0)
+
+    def draw(self, scores: torch.Tensor) -> torch.Tensor:
+        """int64 (n,): the token that each row draws.
+
+        Args:
+            scores: float (n, vocabulary): logits.
+        """
+        # Temperature and nucleus do not look at the tokens so far.
+        below = self._warpers(None, scores).double().softmax(-1).cumsum(-1)  # type: ignore[arg-type]
         # In (0, 1]: at 0 a token of probability 0 could be drawn.
         levels = torch.tensor([[1 - rng.random()] for rng in self._rngs], device=scores.device, dtype=torch.float64)
-        drawn = (below < levels * below[:, -1:]).sum(-1, keepdim=True)
-        return torch.full_like(scores, -torch.inf).scatter_(1, drawn, 0.0)
+        return (below < levels * below[:, -1:]).sum(-1)
+
+    def keep(self, places: Sequence[int]) -> None:
+        """Go on with these rows only."""
+        self._rngs = [self._rngs[place] for place in places]
 
 
 def _seed(seed: int, ids: np.ndarray) -> int:
@@ -248,6 +263,10 @@ def _seed(seed: int, ids: np.ndarray) -> int:
 
 # Below this temperature sampling is practically greedy, and division by it overflows.
 _GREEDY = 1e-4
+
+
+def _likeliest(scores: torch.Tensor) -> torch.Tensor:
+    return scores.argmax(-1)
 
 
 class _Batch(NamedTuple):
@@ -305,6 +324,9 @@ class TransformersLLM:
         self.name = name
         accepted = inspect.signature(model.forward).parameters
         self._takes = {name for name in ("position_ids", "logits_to_keep", "use_cache") if name in accepted}
+        self._decodes = "logits_to_keep" in self._takes and supports_prefix(self.model)
+        # A GPU is idle between rows that are computed one by one; a CPU is not.
+        self._states = PromptStates(self.model) if self._decodes and self.model.device.type == "cpu" else None
         self.batch_size = batch_size
         self.progress = progress
 
@@ -389,22 +411,20 @@ class TransformersLLM:
         done: list[Completion | None] = [None] * len(prompts)
         for chosen in self._batches([(len(e.ids), s is None) for e, s in zip(encoded, soft, strict=True)], "generate"):
             started = time.perf_counter()
-            batch = self._inputs([encoded[i] for i in chosen], [soft[i] for i in chosen])
             rooms = [self._room(encoded[i]) for i in chosen]
-            how = self._how(params, [encoded[i].ids for i in chosen], max(rooms))
-            if listener is not None:
-                ends = _Ends(token_listener(self.prompts, encoded[0], listener, self._thinking), batch.width)
-                how["stopping_criteria"] = StoppingCriteriaList([ends])
-            with _given_once(self.model, batch.extra):
-                tokens = self.model.generate(**batch.inputs, attention_mask=batch.mask, **how)
+            some, rows = [encoded[i] for i in chosen], [soft[i] for i in chosen]
+            heard = None if listener is None else token_listener(self.prompts, some[0], listener, self._thinking)
+            tokens = self._new_tokens(some, rows, params, max(rooms), heard)
             seconds = (time.perf_counter() - started) / len(chosen)
-            for i, row, room in zip(chosen, tokens[:, batch.width :].tolist(), rooms, strict=True):
+            for i, row, room in zip(chosen, tokens, rooms, strict=True):
                 done[i] = completion(self.prompts, encoded[i], row[:room], seconds, self._thinking)
         return [completion for completion in done if completion is not None]
 
     @torch.inference_mode()
     def negative_log_likelihood(self, prompts: Sequence[Prompt], references: Sequence[str]) -> np.ndarray:
         """See ``LLM.negative_log_likelihood``."""
+        if self._states is not None:
+            self._states.new_call()
         encoded = [self.prompts.encode(prompt) for prompt in prompts]
         soft = [None if p.soft is None else checked_soft(p, self.hidden_size) for p in prompts]
         targets = [self.prompts.encode_reference(text) for text in references]
@@ -418,6 +438,10 @@ class TransformersLLM:
     def _nats(
         self, encoded: Sequence[EncodedPrompt], soft: Sequence[np.ndarray | None], targets: Sequence[np.ndarray]
     ) -> np.ndarray:
+        if self._states is not None:
+            prompts = [self._prompt_input(*one) for one in zip(encoded, soft, strict=True)]
+            found = [self._states.nats(*one) for one in zip(prompts, targets, strict=True)]
+            return np.array([nats.sum() for nats in found])
         batch = self._inputs(encoded, soft, targets)
         longest = max(map(len, targets))
         # Left padding puts every target at the end, so only the logits of the last positions are needed.
@@ -467,6 +491,47 @@ class TransformersLLM:
         )
         return _Batch({"inputs_embeds": embeds}, attended, per_layer_inputs(self.model, tokens), 0)
 
+    def _new_tokens(
+        self,
+        encoded: Sequence[EncodedPrompt],
+        soft: Sequence[np.ndarray | None],
+        params: SamplingParams,
+        room: int,
+        heard: TokenListener | None,
+    ) -> list[list[int]]:
+        """The new token ids of every prompt of a batch; after the one that ends it, there may be others."""
+        draws = OwnDraws(params, [one.ids for one in encoded]) if params.temperature >= _GREEDY else None
+        limit = min(params.max_new_tokens, room)
+        if self._states is not None:
+            prompts = [self._prompt_input(*one) for one in zip(encoded, soft, strict=True)]
+            begun = joined(self.model, [self._states.read(prompt) for prompt in prompts], limit)
+        else:
+            batch = self._inputs(encoded, soft)
+            if not self._decodes:
+                with _given_once(self.model, batch.extra):
+                    how = self._how(params, draws, room)
+                    if heard is not None:
+                        how["stopping_criteria"] = StoppingCriteriaList([_Ends(heard, batch.width)])
+                    tokens = self.model.generate(**batch.inputs, attention_mask=batch.mask, **how)
+                return tokens[:, batch.width :].tolist()
+            begun = begin(self.model, batch.inputs, batch.mask, limit)
+        return decode(
+            self.model,
+            begun,
+            _likeliest if draws is None else draws.draw,
+            keep=(lambda places: None) if draws is None else draws.keep,
+            stops=frozenset(self.prompts.stop_ids),
+            limit=limit,
+            heard=heard,
+        )
+
+    def _prompt_input(self, encoded: EncodedPrompt, soft: np.ndarray | None) -> PromptInput:
+        embeds = self._inputs([encoded], [soft]).inputs.get("inputs_embeds")
+        if embeds is None or soft is None:
+            return PromptInput(encoded.ids, np.zeros(0, np.int64), np.zeros((0, 1)), None)
+        rows = soft[encoded.virtual_token_indices]
+        return PromptInput(encoded.ids, encoded.virtual_token_positions, rows, embeds[0])
+
     def _room(self, encoded: EncodedPrompt) -> int:
         """The number of new tokens that the model has positions for after a prompt."""
         return sys.maxsize if self._positions is None else max(1, self._positions - len(encoded.ids))
@@ -486,10 +551,9 @@ class TransformersLLM:
                     yield chosen
                     bar.update(len(chosen))
 
-    def _how(self, params: SamplingParams, prompts: Sequence[np.ndarray], room: int) -> dict[str, Any]:
-        greedy = params.temperature < _GREEDY
+    def _how(self, params: SamplingParams, draws: OwnDraws | None, room: int) -> dict[str, Any]:
         return {
-            "logits_processor": LogitsProcessorList([] if greedy else [OwnDraws(params, prompts)]),
+            "logits_processor": LogitsProcessorList([] if draws is None else [draws]),
             "do_sample": False,
             **dict.fromkeys(("temperature", "top_p", "top_k")),
             "max_new_tokens": min(params.max_new_tokens, room),
