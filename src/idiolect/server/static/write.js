@@ -201,10 +201,10 @@ function steer(person, changed) {
   return { root: details, factors: chosen };
 }
 
-/** The words of a unit's label, and its number. @param {Json} one */
+/** The words of a unit's label, or the measures that it goes with if its label is signs alone; and its number. @param {Json} one */
 function unitName(one) {
-  const words = one["label"].slice(0, 3).join(", ");
-  return words ? `“${words}” (unit ${one["number"]})` : `unit ${one["number"]}, without words of its own`;
+  const words = one["label"].filter((/** @type {string} */ word) => /\p{L}/u.test(word)).slice(0, 3).join(", ");
+  return `${words ? `“${words}”` : styles(one) || "without words of its own"} (unit ${one["number"]})`;
 }
 
 /** The measures of style that a unit goes with. @param {Json} one */
