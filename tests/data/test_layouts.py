@@ -9,8 +9,11 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from idiolect.data import open_items, open_reviews
+from idiolect.data.readers import published_roles
 from idiolect.errors import InputError
 
 
@@ -203,3 +206,97 @@ def test_an_answer_that_is_no_text_is_listed(tmp_path: Path) -> None:
     source = open_reviews(tmp_path / "q_questions.json")
     assert len(list(source)) == 3
     assert source.summary.rejected == {"missing text": 1, "wrong type: text": 1}
+
+
+def test_pgraphrag_profiles_are_reviews_by_their_place(tmp_path: Path) -> None:
+    hotel = {"review_title": "Fine", "review_text": "Good beds.", "overall_rating": 4.0, "product_id": 125081570}
+    shop = {"title": "Ok", "text": "It works.", "rating": 5, "pid": "B1"}
+    path = tmp_path / "hotel_dev.json"
+    path.write_text(json.dumps([{"id": "ann", "profile": [hotel, shop]}, {"id": "bob", "profile": [hotel]}]))
+    source = open_reviews(path)
+    found = [(r.user, r.item, r.text, r.title, r.rating, r.timestamp, r.order) for r in source]
+    assert source.format == "pgraphrag"
+    assert found == [
+        ("ann", "125081570", "Good beds.", "Fine", 4.0, None, 0),
+        ("ann", "B1", "It works.", "Ok", 5.0, None, 1),
+        ("bob", "125081570", "Good beds.", "Fine", 4.0, None, 0),
+    ]
+    with pytest.raises(InputError, match="does not say which reviews are train"):
+        published_roles(path)
+
+
+BOUGHT = {
+    "parent_asin": "B1",
+    "asin": "B1x",
+    "rating": 5,
+    "title": "T",
+    "text": "Good.",
+    "timestamp": 1_700_000_000_000,
+}
+
+
+def test_memorycd_interactions_are_reviews_and_their_domain_is_the_items_category(tmp_path: Path) -> None:
+    other = {**BOUGHT, "parent_asin": "C1", "text": "Bad.", "negative_parent_asins": ["B2", "B3"]}
+    path = write(tmp_path / "users.jsonl", {"user_id": "u", "interactions": {"Books": [BOUGHT], "Beauty": [other]}})
+    source = open_reviews(path)
+    found = [(r.user, r.item, r.text, r.title, r.rating, r.timestamp, r.order) for r in source]
+    assert source.format == "memorycd"
+    assert source.carries_items
+    assert found == [
+        ("u", "B1", "Good.", "T", 5.0, 1_700_000_000, 0),
+        ("u", "C1", "Bad.", "T", 5.0, 1_700_000_000, 1),
+    ]
+    assert [(item.id, item.category) for item in open_items(path)] == [("B1", "Books"), ("C1", "Beauty")]
+    meta = {"parent_asin": "B1", "title": "A book", "main_category": "Books", "description": ["About", "tea"]}
+    (item,) = open_items(write(tmp_path / "meta" / "meta_Books.jsonl", meta))
+    assert (item.id, item.title, item.description, item.category) == ("B1", "A book", "About tea", "Books")
+
+
+@pytest.mark.parametrize(
+    ("row", "reasons"),
+    [
+        ({"user_id": "u", "interactions": None}, {"missing interactions": 1}),
+        ({"user_id": "u", "interactions": [BOUGHT]}, {"wrong type: interactions": 1}),
+        ({"user_id": "u", "interactions": {"Books": BOUGHT}}, {"wrong type: interactions": 1}),
+        ({"user_id": "u", "interactions": {"Books": [7, BOUGHT]}}, {"wrong type: interactions entry": 1}),
+        ({"user_id": None, "interactions": {"Books": [BOUGHT]}}, {"missing user": 1}),
+        ({"user_id": "u", "interactions": {"Books": [{}]}}, {"missing item": 1}),
+        ({"user_id": "u", "interactions": {}}, {}),
+    ],
+)
+def test_what_is_wrong_in_a_user_of_memorycd_is_told_one_by_one(tmp_path: Path, row: Any, reasons: Any) -> None:
+    good = {"user_id": "good", "interactions": {"Books": [BOUGHT]}}
+    source = open_reviews(write(tmp_path / "r.jsonl", good, row))
+    list(source)
+    assert source.summary.rejected == reasons
+
+
+hostile = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.text(max_size=8),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=6), inner, max_size=3),
+    max_leaves=8,
+)
+names = st.sampled_from(
+    ["pid", "text", "title", "rating", "timestamp", "parent_asin", "review_text", "category", "user"]
+)
+reviews_of = st.lists(hostile | st.dictionaries(names, hostile, max_size=5), max_size=3)
+
+
+@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(hostile | reviews_of, hostile | st.dictionaries(st.text(max_size=4), hostile | reviews_of, max_size=2), hostile)
+def test_every_row_is_accepted_or_listed_whatever_stands_in_it(tmp_path: Path, profile, interactions, user) -> None:
+    """And every record that is accepted has a user, an item and a text, in both formats."""
+    graph = [{"id": "ok", "profile": [{"pid": "p", "text": "t"}]}, {"id": user, "profile": profile}]
+    (tmp_path / "g.json").write_text(json.dumps(graph))
+    users = [{"user_id": "ok", "interactions": {"Books": [BOUGHT]}}, {"user_id": user, "interactions": interactions}]
+    for path, format in ((tmp_path / "g.json", "pgraphrag"), (write(tmp_path / "m.jsonl", *users), "memorycd")):
+        listed: list[Any] = []
+        source = open_reviews(path, on_reject=listed.append)
+        found = list(source)
+        assert source.format == format
+        assert found[0].user == "ok"
+        assert all(review.user and review.item and review.text.strip() for review in found)
+        assert source.summary.accepted == len(found)
+        assert source.summary.read == len(found) + len(listed)
+        if format == "memorycd":
+            assert all(item.id for item in open_items(path))

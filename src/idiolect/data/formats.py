@@ -10,6 +10,9 @@ The cells returned have the names that ``columns`` looks for first.
   ``order`` after it. What was written becomes the review; what it is about (an article, an abstract, a product's
   description) becomes the item, identified by its content, so that all who wrote about it share it.
 
+- PGraphRAG and MemoryCD: a user per row, with all of their reviews; in MemoryCD by domain, which becomes the items'
+  category. Nothing says which review is a target.
+
 The text that a row asks for has a true cell ``TARGET``; ``role_of`` says what it is a target of.
 """
 
@@ -21,7 +24,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
 from datetime import UTC, datetime
 from hashlib import blake2b
-from itertools import islice, takewhile
+from itertools import count, islice, takewhile
 from pathlib import Path
 from typing import Any, Literal, NamedTuple, get_args
 
@@ -84,13 +87,19 @@ def about_id(about: About, user: Any, text: Any) -> str:
     return blake2b("\0".join(parts).encode("utf-8", "surrogatepass"), digest_size=12).hexdigest()
 
 
-def entries(row: Row, profile: object) -> Iterator[Row]:
-    """The entries of a profile, one row each; whatever is no entry comes as the reason why."""
+def entries(row: Row, profile: object, name: str = "profile") -> Iterator[Row]:
+    """The entries of a profile, one row each; whatever is no entry comes as the reason why.
+
+    Args:
+        row: That holds it.
+        profile: A list of objects, if all is well.
+        name: What the set calls it, for the reasons.
+    """
     if not isinstance(profile, list):
-        yield Row(row.line, "missing profile" if profile is None else "wrong type: profile", row.raw)
+        yield Row(row.line, f"missing {name}" if profile is None else f"wrong type: {name}", row.raw)
         return
     for entry in profile:
-        yield Row(row.line, entry if isinstance(entry, dict) else "wrong type: profile entry", entry)
+        yield Row(row.line, entry if isinstance(entry, dict) else f"wrong type: {name} entry", entry)
 
 
 def relabelled(row: Row, cells: dict[str, Any] | str) -> Row:
@@ -306,6 +315,66 @@ def _longlamp_entry(cells: Cells) -> Cells:
     return {"text": one_of(cells, "output", "text", "content"), "about": about, **dated}
 
 
+_ITEM = ("pid", "product_id", "parent_asin", "asin")
+
+
+def is_pgraphrag(cells: Cells) -> bool:
+    """Whether these are the cells of a user of PGraphRAG."""
+    return set(cells) == {"id", "profile"} and isinstance(cells["profile"], list)
+
+
+def is_memorycd(cells: Cells) -> bool:
+    """Whether these are the cells of a user of MemoryCD."""
+    return {"user_id", "interactions"} <= set(cells) and isinstance(cells["interactions"], dict)
+
+
+def pgraphrag_in(_: Part) -> Unnest:
+    """Takes apart rows of PGraphRAG (arXiv 2501.02157): one review per entry of the profile; the rows hold no times."""
+
+    def unnest(row: Row) -> Iterator[Row]:
+        if isinstance(row.cells, str):
+            yield row
+            return
+        user = row.cells.get("id")
+        for place, entry in enumerate(entries(row, row.cells.get("profile"))):
+            yield relabelled(entry, {**_reviewed(entry), "user": user, "order": place})
+
+    return unnest
+
+
+def memorycd_in(kind: Kind) -> Callable[[Part], Unnest]:
+    """Takes apart rows of MemoryCD (arXiv 2603.25973): one review per interaction of each domain."""
+
+    def unnest(row: Row) -> Iterator[Row]:
+        if isinstance(row.cells, str):
+            yield row
+            return
+        user, domains = row.cells.get("user_id"), row.cells.get("interactions")
+        if not isinstance(domains, dict):
+            reason = "missing interactions" if domains is None else "wrong type: interactions"
+            yield Row(row.line, reason, row.raw)
+            return
+        places = count()
+        for domain, interactions in domains.items():
+            for entry in entries(row, interactions, "interactions"):
+                cells = {**_reviewed(entry), "user": user, "order": next(places)}
+                yield relabelled(entry, {"item": cells["item"], "category": domain} if kind == "items" else cells)
+
+    return lambda _: unnest
+
+
+def _reviewed(entry: Row) -> Cells:
+    """The fields of a review under the names that the two sets and their versions use."""
+    cells = entry.cells if isinstance(entry.cells, dict) else {}
+    return {
+        "item": one_of(cells, *_ITEM),
+        "text": one_of(cells, "text", "review_text", "reviewText"),
+        "title": one_of(cells, "title", "review_title"),
+        "rating": one_of(cells, "rating", "overall_rating"),
+        "timestamp": one_of(cells, "timestamp"),
+    }
+
+
 def _key(question: Any) -> str:
     """A question's id in one spelling, whichever of the two files it is in."""
     try:
@@ -322,8 +391,9 @@ def _text(value: Any) -> str:
 
 
 Format = Literal[
-    "jsonl", "json", "csv", "parquet", "arrow", "amazon2014", "amazon2023", "yelp", "dpl", "lamp", "longlamp", "table"
-]
+    "jsonl", "json", "csv", "parquet", "arrow", "amazon2014", "amazon2023", "yelp", "dpl", "lamp", "longlamp",
+    "pgraphrag", "memorycd", "table",
+]  # fmt: skip
 """How a location is written: how its rows are held where each is one record, else whose layout they have. ``table``: a
 data set of the hub with one record a row."""
 
@@ -331,6 +401,8 @@ LAYOUTS: Mapping[Format, Layout] = {
     "dpl": Layout(reviews_in),
     "lamp": Layout(lamp_in("reviews"), lamp_in("items")),
     "longlamp": Layout(longlamp_in("reviews"), longlamp_in("items")),
+    "pgraphrag": Layout(pgraphrag_in),
+    "memorycd": Layout(memorycd_in("reviews"), memorycd_in("items")),
 }
 """The formats with several records per row."""
 
@@ -390,6 +462,10 @@ def _dialect(cells: dict[str, Any], raw: object, container: Container | None) ->
         return Written("longlamp", container)
     if is_lamp(cells):
         return Written("lamp", container)
+    if is_pgraphrag(cells):
+        return Written("pgraphrag", container)
+    if is_memorycd(cells):
+        return Written("memorycd", container)
     if container != "jsonl":
         return Written(_plain(container), container)
     return Written(*_line_dialect(cells, raw))
