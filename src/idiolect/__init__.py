@@ -32,6 +32,7 @@ if TYPE_CHECKING:
         PPlug,
     )
     from idiolect.api.store import Split, Store
+    from idiolect.api.studies import study_real
     from idiolect.api.tables import table
 
 _LAZY = {
@@ -42,6 +43,7 @@ _LAZY = {
     ),
     **dict.fromkeys(("evaluate", "score", "compare", "Scores"), "idiolect.api.evaluation"),
     "table": "idiolect.api.tables",
+    "study_real": "idiolect.api.studies",
 }
 """Imported when first used, so that ``import idiolect`` takes milliseconds and loads no torch."""
 
@@ -66,6 +68,7 @@ __all__ = [
     "compare",
     "evaluate",
     "score",
+    "study_real",
     "table",
 ]
 

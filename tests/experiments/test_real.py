@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 import json
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 
+import idiolect as idl
 from idiolect.data.kcore import item_frame, review_frame
 from idiolect.errors import ConfigError, InputError
-from idiolect.experiments.real import RealConfig, choose_filters, choose_sizes, run_real
-from idiolect.types import Review
+from idiolect.evaluation.report import score_table
+from idiolect.evaluation.scoring import NLL
+from idiolect.evaluation.significance import Resamples
+from idiolect.experiments.real import RealConfig, choose_filters, choose_sizes, run_real, weakness
+from idiolect.types import ConditionId, Review
 
 HABITS = ("honestly", "frankly", "well", "so", "indeed", "truly")
 TINY = RealConfig(
@@ -52,6 +57,11 @@ def test_a_study_ends_in_a_page_and_goes_on_where_it_was(corpus, tmp_path):
         assert {"nonpersonalized", "rag", "dep"} <= conditions
         controls = {str(row.condition) for table in report.evaluations[name].controls.values() for row in table.rows}
         assert {"dep: trained constant", "dep: another user's vectors", "rag: wrong user"} <= controls
+        assert {"rag: nearest twin", "rag: item crowd", "dep: oracle"} <= controls
+    assert "Likelihood by class of token" in page
+    assert f"is {report.backbone.held_out_review_perplexity:.1f} (" in page
+    assert report.text == page
+    assert all(f"**{warning}**" in page for warning in report.warnings)
     assert "honestly" not in page  # figures only, no text of a user
     adapters = sorted((tmp_path / "study").glob("adapter-*/adapter.safetensors"))
     written = [path.stat().st_mtime_ns for path in adapters]
@@ -61,6 +71,31 @@ def test_a_study_ends_in_a_page_and_goes_on_where_it_was(corpus, tmp_path):
     assert again.page.read_text(encoding="utf-8") == page
     with pytest.raises(ConfigError, match="study"):
         run_real(tmp_path / "study", corpus, config=TINY.model_copy(update={"seed": 1}), say=said.append)
+
+
+def rag_and_its_control(costs):
+    nats = np.random.default_rng(0).normal(100, 10, 40)
+    stats = {
+        ConditionId("rag"): {"nll": nats},
+        ConditionId("rag", "wrong user"): {"nll": nats + np.random.default_rng(1).normal(costs, 1, 40)},
+    }
+    table = score_table([NLL], stats, Resamples(40, np.random.default_rng(2)), baseline=ConditionId("rag"))
+    return SimpleNamespace(controls={ConditionId("rag"): table})
+
+
+def test_a_backbone_to_which_all_users_are_the_same_is_named_in_plain_words():
+    assert "too weak to tell persons apart" in weakness(rag_and_its_control(costs=0.0))
+    assert weakness(rag_and_its_control(costs=5.0)) == ""
+    assert weakness(SimpleNamespace(controls={})) == ""
+
+
+def test_from_python_a_budget_is_named_by_keywords_and_a_table_is_refused(tmp_path):
+    with pytest.raises(ConfigError, match="study_real: unknown setting 'token'"):
+        idl.study_real(tmp_path / "r.jsonl", token=3)
+    with pytest.raises(InputError, match="corpus is a list, not a path"):
+        idl.study_real([{"user": "u"}])
+    with pytest.raises(InputError, match=r"r\.jsonl"):
+        idl.study_real(tmp_path / "r.jsonl", out=tmp_path / "out", pretrain_tokens=10)
 
 
 def frames(users, items, per_user, chars):

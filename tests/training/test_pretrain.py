@@ -82,6 +82,7 @@ def test_the_report_says_what_was_done_and_the_record_how(finished):
     assert report.tokens_seen > 0
     assert 5e5 < report.parameters < 2e6
     assert 1 < report.held_out_perplexity < 420
+    assert 1 < report.held_out_review_perplexity < 420
     assert math.isfinite(report.held_out_review_nats)
     record = json.loads((folder / "pretrain.json").read_text())
     assert PretrainConfig(**record["recipe"]) == CONFIG

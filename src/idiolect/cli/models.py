@@ -56,9 +56,11 @@ def pretrain(
     )
     millions, tokens = report.parameters / 1e6, report.tokens_seen / 1e6
     perplexity, nats = report.held_out_perplexity, report.held_out_review_nats
+    own = report.held_out_review_perplexity
+    of_reviews = "" if own is None else f", {own:.2f} a token of the reviews alone"
     text = (
         f"{millions:.1f} M parameters, {tokens:.2f} M tokens in {report.seconds:.0f} s\n"
-        f"held-out perplexity {perplexity:.2f} a token, {nats:.1f} nats a review\n"
+        f"held-out perplexity {perplexity:.2f} a token{of_reviews}, {nats:.1f} nats a review\n"
         f"model in {out}"
     )
     show(asdict(report), text, as_json=json)

@@ -224,8 +224,13 @@ def _study_real(
     verdicts = [verdict.sentence for found in report.evaluations.values() for verdict in found.verdicts]
     record = {name: to_dict(found.methods) for name, found in report.evaluations.items()}
     show(
-        {"page": str(report.page), "seconds": round(report.seconds, 1), **record},
-        "\n".join([*verdicts, f"page     {report.page}"]),
+        {
+            "page": str(report.page),
+            "seconds": round(report.seconds, 1),
+            "warnings": list(report.warnings),
+            **record,
+        },
+        "\n".join([*report.warnings, *verdicts, f"page     {report.page}"]),
         as_json=as_json,
     )
 

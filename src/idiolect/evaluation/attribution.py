@@ -16,6 +16,7 @@ import numpy as np
 from idiolect.errors import ConfigError
 from idiolect.evaluation.significance import SIGNIFICANT, Bootstrapped, Interval, Resamples, Score, compare, interval
 from idiolect.methods.base import BASELINE, UNPERSONALIZED
+from idiolect.methods.chosen_controls import ITEM_CROWD, NEAREST_TWIN
 from idiolect.methods.controls import (
     CONSTANT,
     HISTORY_TWICE,
@@ -28,7 +29,7 @@ from idiolect.metrics.base import Mean
 from idiolect.registry import suggest
 from idiolect.types import ConditionId
 
-Source = Literal["user", "difference"]
+Source = Literal["user", "twin", "item", "difference"]
 Outcome = Literal["holds", "fails", "undecided", "no gain"]
 
 HALF = 0.5
@@ -44,6 +45,10 @@ class _Words(NamedTuple):
 
 _WORDS: Mapping[Source, _Words] = {
     "user": _Words("personal", "not personal", "without the user"),
+    "twin": _Words(
+        "specific to the user", "not specific to the user", "with the history of the most similar other user"
+    ),
+    "item": _Words("not from the item", "from the item", "with what others wrote about the item"),
     "difference": _Words("from the difference", "not from the difference", "without the difference"),
 }
 
@@ -57,6 +62,8 @@ class Claim:
     controls: tuple[ConditionId, ...]
     """Conditions that differ from the method only in lacking this; at least one."""
     source: Source = "user"
+    """Where the gain comes from, according to the claim: the user, this user rather than similar ones (``twin``), the
+    user rather than texts about the item (``item``), or the difference to peers."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -217,6 +224,8 @@ def settled_by(conditions: Collection[ConditionId]) -> tuple[Claim, ...]:
     """Every claim for which the conditions include a baseline and a control.
 
     - The gain comes from the *history*: over Non-Perso, against ``wrong user``, for every method.
+    - The gain is *specific to the user*: over Non-Perso, against the nearest twin.
+    - The gain does *not come from the item*: over Non-Perso, against what others wrote about it.
     - The gain comes from the *vectors*: over the same prompt without them, against another user's vectors and a trained
       constant. A wrong user is no control here, because it changes the text too.
     - The gain comes from the *difference*: over the same prompt, against adapters trained without it.
@@ -229,14 +238,17 @@ def settled_by(conditions: Collection[ConditionId]) -> tuple[Claim, ...]:
     return tuple(claim for claim in found if claim.baseline in conditions and claim.controls)
 
 
-def _claims_of(method: ConditionId, conditions: Collection[ConditionId]) -> tuple[Claim, Claim, Claim]:
+def _claims_of(method: ConditionId, conditions: Collection[ConditionId]) -> tuple[Claim, ...]:
     def present(*controls: str) -> tuple[ConditionId, ...]:
         return tuple(one for control in controls if (one := replace(method, control=control)) in conditions)
 
     # Without its virtual tokens, a prompt with text is the baseline's prompt.
     bare = next(iter(present(NO_ADAPTER)), ConditionId(BASELINE))
+    unknown = ConditionId(UNPERSONALIZED)
     return (
-        Claim(method=method, baseline=ConditionId(UNPERSONALIZED), controls=present(WRONG_USER)),
+        Claim(method=method, baseline=unknown, controls=present(WRONG_USER)),
+        Claim(method=method, baseline=unknown, controls=present(NEAREST_TWIN), source="twin"),
+        Claim(method=method, baseline=unknown, controls=present(ITEM_CROWD), source="item"),
         Claim(method=method, baseline=bare, controls=present(*_VECTORS)),
         Claim(method=method, baseline=bare, controls=present(*_DIFFERENCE), source="difference"),
     )

@@ -3,8 +3,8 @@
 The *ceiling* of a measure is its value for the user's own text, the *floor* that for a real text of another user about
 the same item, drawn at random. A method at 0 % writes as unlike the user as anybody who writes about that item, one at
 100 % as the user does. Measures: trait fidelity (``metrics.fidelity``), Burrows' Delta and attribution
-(``metrics.authorship``). Copied sequences are shown beside them, because copying the user's past texts is the cheap way
-to a high score.
+(``metrics.authorship``), and verifiers of authorship on request (``metrics.verification``). Copied sequences are shown
+beside them, because copying the user's past texts is the cheap way to a high score.
 """
 
 from __future__ import annotations
@@ -16,10 +16,11 @@ from typing import Any
 import numpy as np
 import polars as pl
 
-from idiolect.evaluation.significance import Interval, Resamples, interval
+from idiolect.evaluation.significance import Interval, Resamples, Score, interval
 from idiolect.metrics.authorship import ATTRIBUTION, COPIED_OWN, COPIED_PEERS, DELTA, Authorship, copied
 from idiolect.metrics.base import Mean
 from idiolect.metrics.fidelity import FIDELITY, StyleTargets
+from idiolect.metrics.verification import Verifier
 from idiolect.types import ConditionId, Sample
 
 CALIBRATED = (FIDELITY, DELTA, ATTRIBUTION)
@@ -36,6 +37,13 @@ class CalibratedScore:
     """0 at the floor, 1 at the ceiling; None for the two themselves, for copied sequences, and where ceiling and floor
     do not differ significantly: there the measure tells nothing on these samples."""
 
+    def to_text(self) -> str:
+        """The value and, in brackets, the share."""
+        value = f"{self.value.value:.3f}"
+        if self.share is None:
+            return value
+        return f"{value} ({self.share.value:.0%} [{self.share.low:.0%}, {self.share.high:.0%}])"
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Calibration:
@@ -45,6 +53,8 @@ class Calibration:
     """By condition, ceiling and floor included, and by measure."""
     n_samples: int
     """Samples with a real text of another user on the same item; the others are left out."""
+    notes: tuple[str, ...] = ()
+    """Measures that are left out, and why."""
 
     def to_dict(self) -> dict[str, Any]:
         """As plain data."""
@@ -53,24 +63,19 @@ class Calibration:
     def to_markdown(self) -> str:
         """The table: value, and in brackets the share of the way from floor to ceiling with its interval."""
         known = {name for row in self.rows.values() for name in row}
-        names = [measure.name for measure in (*CALIBRATED, *COPIED) if measure.name in known]
+        fixed = [measure.name for measure in (*CALIBRATED, *COPIED)]
+        names = [name for name in (*fixed[: len(CALIBRATED)], *sorted(known.difference(fixed)), *fixed[-len(COPIED) :])]
+        names = [name for name in names if name in known]
         lines = [f"| | {' | '.join(names)} |", f"|---|{'---:|' * len(names)}"]
         for title, row in self.rows.items():
-            cells = [_cell(row[name]) if name in row else "" for name in names]
+            cells = [row[name].to_text() if name in row else "" for name in names]
             lines.append(f"| {title.replace('|', ' ')} | {' | '.join(cells)} |")
         note = (
             f"{self.n_samples} samples. In brackets: share of the way from others' texts (0 %) to the users' own "
             "(100 %), with its 95 % interval over users; none where the two do not differ. Lower is better for "
             f"{DELTA.name}; {COPIED_OWN.name} and {COPIED_PEERS.name} are shares of a text's five-word sequences."
         )
-        return "\n".join([*lines, "", note]) + "\n"
-
-
-def _cell(score: CalibratedScore) -> str:
-    value = f"{score.value.value:.3f}"
-    if score.share is None:
-        return value
-    return f"{value} ({score.share.value:.0%} [{score.share.low:.0%}, {score.share.high:.0%}])"
+        return "\n".join([*lines, "", note, *(f"{one}." for one in self.notes)]) + "\n"
 
 
 def calibrate(
@@ -80,6 +85,7 @@ def calibrate(
     targets: StyleTargets | None,
     *,
     places: Sequence[int] | None = None,
+    verifiers: Sequence[Verifier] = (),
     seed: int,
     resamples: int,
 ) -> Calibration | None:
@@ -91,6 +97,7 @@ def calibrate(
         written: One text per sample, by condition.
         targets: For trait fidelity; None: it is left out.
         places: Samples that every condition has a text of; None: all.
+        verifiers: Further measures of authorship.
         seed: Of the drawn texts and the bootstrap.
         resamples: Bootstrap resamples of users.
 
@@ -124,7 +131,19 @@ def calibrate(
             stats[title][COPIED_PEERS] = copied(texts, others)
         if targets is not None and targets.known[kept].all():
             stats[title][FIDELITY] = _placed(targets, texts, kept, len(samples))
-    return Calibration(rows=_scores(stats, draws), n_samples=len(kept))
+    foreign = 0 if targets is None else int((~targets.known[kept]).sum())
+    notes: list[str] = []
+    for verifier in verifiers:
+        before = verifier.unknown
+        if verifier.english_only and foreign:
+            notes.append(f"{verifier.measure.name} is left out: {foreign} samples are not in English")
+            continue
+        of_users = {user: past[user] for user in dict.fromkeys(users)}
+        for title, scores in verifier.scores(shown, [samples[k] for k in kept], of_users).items():
+            stats[title][verifier.measure] = scores
+        if lost := verifier.unknown - before:
+            notes.append(f"{verifier.measure.name}: {lost} texts have no readable score and are left out")
+    return Calibration(rows=_scores(stats, draws), n_samples=len(kept), notes=tuple(notes))
 
 
 def _placed(targets: StyleTargets, texts: Sequence[str], kept: Sequence[int], n: int) -> np.ndarray:
@@ -141,14 +160,14 @@ def _scores(stats: Mapping[str, Mapping[Mean, np.ndarray]], draws: Resamples) ->
     for title, own in found.items():
         for of, score in own.items():
             share = None
-            if of in CALIBRATED and title not in (CEILING, FLOOR):
-                share = _share(score, found[CEILING][of], found[FLOOR][of])
+            if of not in COPIED and title not in (CEILING, FLOOR):
+                share = share_of_distance(score, found[CEILING][of], found[FLOOR][of])
             table[title][of.name] = CalibratedScore(value=interval(score), share=share)
     return table
 
 
-def _share(score: Any, ceiling: Any, floor: Any) -> Interval | None:
-    """The share of the way from floor to ceiling, paired in every resample."""
+def share_of_distance(score: Score, ceiling: Score, floor: Score) -> Interval | None:
+    """The share of the way from floor to ceiling, paired in every resample; None if the two do not differ."""
     sign = np.sign(ceiling.value - floor.value)
     apart = sign * (ceiling.resampled - floor.resampled)
     if sign == 0 or np.percentile(apart, 2.5) <= 0:

@@ -19,11 +19,24 @@ from idiolect.encoders import folder_digest, load_encoder
 from idiolect.errors import ArtifactError, ConfigError, without_passwords
 from idiolect.evaluation.judge import Found, found_in, judge_found, write_judged
 from idiolect.evaluation.scoring import Evaluation, Scorer
+from idiolect.evaluation.text_judge import TextJudge
+from idiolect.evaluation.token_classes import KEY, TokenClasses, token_model
 from idiolect.evaluation.usage import check_answered, failure_notes, settled
 from idiolect.llm.base import LLM
-from idiolect.methods.base import BASELINES, Method, Requirements, check_support, requirements
+from idiolect.methods.base import BASELINES, Contexts, Control, Method, Requirements, check_support, requirements
+from idiolect.methods.chosen_controls import (
+    EXTRA_CONTROLS,
+    ITEM_CROWD,
+    NEAREST_TWIN,
+    ItemCrowd,
+    NearestTwin,
+    NearestTwinCases,
+    Oracle,
+    Twins,
+)
 from idiolect.methods.controls import (
     NO_ADAPTER,
+    OTHER_VECTORS,
     TRAINED_CONTROLS,
     WRONG_USER,
     Memoized,
@@ -31,13 +44,15 @@ from idiolect.methods.controls import (
     OtherVectors,
     Profiled,
     ProfileMethod,
+    ProfileStates,
     WrongUser,
     WrongUserCases,
     WrongUsers,
 )
+from idiolect.methods.peer_comparison import PeerComparisons
 from idiolect.methods.roles import Role
 from idiolect.pipeline import results
-from idiolect.pipeline.adapters import check_adapter, read_record
+from idiolect.pipeline.adapters import check_adapter, other_corpus, read_record
 from idiolect.pipeline.commands import cache_path, load_settings, open_model
 from idiolect.pipeline.data import Data, unranked_notes
 from idiolect.pipeline.models import MethodBuilder, Models
@@ -111,10 +126,11 @@ def conditions(data: Data, models: Models, adapter_folder: Path | None) -> list[
         fits = {"templates": words, "store": data.fingerprint, "split": data.members}
         check_adapter(adapter_folder, encoder=data.encoder, backbone=llm.name, **fits)
     builder = MethodBuilder(data.settings, models, data.snapshot(data.evaluated), data.text_encoder)
+    twins = data.twins(data.evaluated)
     found = [
         replace(condition, registered=name, measured=is_measured(requirements(name), data.settings))
         for name in names
-        for condition in with_controls(data, builder, name, adapter_folder)
+        for condition in with_controls(data, builder, name, adapter_folder, twins)
     ]
     if not data.settings.negative_controls:
         found = [condition for condition in found if condition.control is None]
@@ -127,19 +143,18 @@ def is_measured(needs: Requirements, settings: Settings) -> bool:
     return needs.measures and not needs.analysis_roles & settings.differences.roles.keys()
 
 
-def with_controls(data: Data, builder: MethodBuilder, name: str, adapter: Path | None) -> Iterator[Condition]:
+def with_controls(
+    data: Data, builder: MethodBuilder, name: str, adapter: Path | None, twins: Twins
+) -> Iterator[Condition]:
     """A method, its trained controls, and the controls that it declares."""
-    past = requirements(name).past_vectors
-    contexts, seed = data.contexts(data.evaluated, past=past), data.settings.seed
+    contexts, seed = data.contexts(data.evaluated, past=requirements(name).past_vectors), data.settings.seed
     method = builder.build(name, contexts, adapter=adapter)
-    if isinstance(method, ProfileMethod):
-        yield from _profiled(method, seed)
-        return
-    yield Condition(method=method)
     needs = method.requires
+    own = Memoized(method.states) if isinstance(method, ProfileMethod) else None
+    yield Condition(method=_profiled(method, own) if own else method)
     if needs.adapter and adapter is not None:
         yield from _trained(data, builder, name, adapter)
-    for control in needs.controls:
+    for control in _asked(needs, data.settings):
         if control == NO_ADAPTER:
             if not data.settings.prompt.with_text:  # with text it would be the baseline's prompt
                 how = {"params": data.settings.sampling, "prompt": data.settings.prompt, "name": method.name}
@@ -147,19 +162,39 @@ def with_controls(data: Data, builder: MethodBuilder, name: str, adapter: Path |
                 bare = NoAdapter(builder.models.own, contexts, **how, template=template)
                 yield Condition(method=bare, control=control)
             continue
-        source = (WrongUser if control == WRONG_USER else OtherVectors)(contexts, seed=seed)
-        wrong = control == WRONG_USER and needs.peers
-        cases = WrongUserCases(contexts, builder.comparisons, seed=seed) if wrong else None
+        if own and control == WRONG_USER:  # profiles are made once for both
+            yield Condition(method=_profiled(method, WrongUsers(own, seed=seed)), control=control)
+            continue
+        source = _mismatched(control, data, contexts, name, twins)
+        cases: PeerComparisons | None = None
+        if needs.peers and control == WRONG_USER:
+            cases = WrongUserCases(contexts, builder.comparisons, seed=seed)
+        elif needs.peers and control == NEAREST_TWIN:
+            cases = NearestTwinCases(builder.comparisons, twins)
         stranger = builder.build(name, source, adapter=adapter, comparisons=cases)
+        if isinstance(stranger, ProfileMethod):
+            stranger = _profiled(stranger, Memoized(stranger.states))
         yield Condition(method=stranger, control=control)
 
 
-def _profiled(method: ProfileMethod, seed: int) -> Iterator[Condition]:
-    """A method that writes from profiles, and its control with another user's; profiles are made once for both."""
-    own = Memoized(method.states)
-    yield Condition(method=Profiled(method=method, states=own))
-    if WRONG_USER in method.requires.controls:
-        yield Condition(method=Profiled(method=method, states=WrongUsers(own, seed=seed)), control=WRONG_USER)
+def _asked(needs: Requirements, settings: Settings) -> list[Control]:
+    """The controls that a method declares, without extra ones that the settings do not ask for."""
+    extra = {EXTRA_CONTROLS[name] for name in settings.extra_controls}
+    return [control for control in needs.controls if control not in EXTRA_CONTROLS.values() or control in extra]
+
+
+def _mismatched(control: Control, data: Data, contexts: Contexts, name: str, twins: Twins) -> Contexts:
+    """The contexts of a control."""
+    if control in (WRONG_USER, OTHER_VECTORS):
+        return (WrongUser if control == WRONG_USER else OtherVectors)(contexts, seed=data.settings.seed)
+    if control == NEAREST_TWIN:
+        return NearestTwin(contexts, twins)
+    right = data.builder(data.evaluated, past=requirements(name).past_vectors)
+    return ItemCrowd(contexts, right) if control == ITEM_CROWD else Oracle(contexts, right, data.text_encoder)
+
+
+def _profiled(method: Any, states: ProfileStates) -> Profiled:
+    return Profiled(method=method, states=states)
 
 
 def _trained(data: Data, builder: MethodBuilder, name: str, adapter: Path) -> Iterator[Condition]:
@@ -183,8 +218,8 @@ def _check_names(conditions: Sequence[ConditionId]) -> None:
 
 _FREE_OF_ENDPOINT = {"backbone": {"endpoint": {"limits": True, "retry": True, "price": True}}}
 _FREE = {
-    **dict.fromkeys(("metrics", "resamples", "fit", "cache", "methods", "baseline"), True),
-    **dict.fromkeys(("negative_controls", "uniqueness_groups"), True),
+    **dict.fromkeys(("metrics", "authorship", "text_judge", "resamples", "fit", "cache", "methods", "baseline"), True),
+    **dict.fromkeys(("negative_controls", "extra_controls", "uniqueness_groups"), True),
     **_FREE_OF_ENDPOINT,
     "differences": {**dict.fromkeys(ROLES, _FREE_OF_ENDPOINT), "judge": True},
 }
@@ -223,6 +258,10 @@ def evaluate(
     """
     samples = data.samples(data.evaluated)
     scorer = Scorer(data, samples)
+    classes = None
+    if data.settings.token_classes:
+        token_model(llm)  # an error before anything is generated
+        classes = TokenClasses(samples, data.store.items(sorted({sample.item for sample in samples})))
     started = time.time()
     with Models(llm, data.settings.sampling, cache=cache) as models:
         wanted = conditions(data, models, adapter)
@@ -232,21 +271,35 @@ def evaluate(
             wanted = [condition for condition in wanted if condition.control is None]  # they would have nothing to show
         _claim(folder, _depends(data, record, adapter, generate_controls))
         runs = {
-            one.id: run_condition(one, llm, samples, folder, texts=generate_controls or one.control is None)
+            one.id: run_condition(
+                one, llm, samples, folder, texts=generate_controls or one.control is None, classes=classes
+            )
             for one in _with_progress(wanted, progress)
         }
         found = _found(data, runs, judge, folder)
-    methods = [one for one in wanted if one.control is None]
-    baseline = next(one.id for one in methods if one.registered == data.settings.baseline)
-    unranked = unranked_notes(
-        data.settings, samples, data.snapshot(data.evaluated), [one.method.requires for one in methods]
-    )
-    notes = [*_notes(llm, record["roles"], runs, wanted), *unranked]
-    evaluation = scorer.score(runs, folder, notes, found, baseline=baseline)
+        methods = [one for one in wanted if one.control is None]
+        baseline = next(one.id for one in methods if one.registered == data.settings.baseline)
+        unranked = unranked_notes(
+            data.settings, samples, data.snapshot(data.evaluated), [one.method.requires for one in methods]
+        )
+        notes = [*_carried(record["corpora"]), *_notes(llm, record["roles"], runs, wanted), *unranked]
+        rater = _text_judge(data, models, samples)
+        evaluation = scorer.score(runs, folder, notes, found, baseline=baseline, rater=rater)
+    if rater is not None:
+        record |= {"text_judge": {"model": rater.model, "calls": rater.usage.calls, "unknown": rater.unknown}}
     record |= {"judge": judge and judge.llm.name, "samples": len(samples)}
     record["conditions"] = [{"name": str(one), **asdict(one)} for one in runs]
     evaluation.write({**record, "seconds": round(time.time() - started, 1)})
     return evaluation
+
+
+def _text_judge(data: Data, models: Models, samples: Sequence[Sample]) -> TextJudge | None:
+    """The judge of texts, if the settings name one."""
+    role, prompt = models.text_judge(data.settings.text_judge), data.settings.prompt
+    if role is None:
+        return None
+    items = data.store.items(sorted({sample.item for sample in samples}))
+    return TextJudge(role, items, model=role.llm.name, task=prompt.task, templates=prompt.templates)
 
 
 def _with_progress(wanted: Sequence[Condition], shown: bool) -> Iterator[Condition]:
@@ -259,7 +312,13 @@ def _with_progress(wanted: Sequence[Condition], shown: bool) -> Iterator[Conditi
 
 
 def run_condition(
-    condition: Condition, llm: LLM, samples: Sequence[Sample], folder: Path, *, texts: bool
+    condition: Condition,
+    llm: LLM,
+    samples: Sequence[Sample],
+    folder: Path,
+    *,
+    texts: bool,
+    classes: TokenClasses | None = None,
 ) -> list[dict[str, Any]]:
     """A condition's outputs, one row per sample; read back if repeating the calls would change nothing.
 
@@ -269,6 +328,7 @@ def run_condition(
         samples: What is written.
         folder: Of the evaluation.
         texts: Whether texts are written too.
+        classes: Also sums the likelihoods by class of token; None: they are not.
 
     Raises:
         EndpointError: Some model gave no answer at all.
@@ -278,8 +338,11 @@ def run_condition(
     if path.is_file() and settled(rows := _read_back(path, samples, condition.id)):
         return rows
     references, nothing = [sample.reference or "" for sample in samples], [None] * len(samples)
-    nats = nothing
-    if "likelihood" in llm.supports:
+    nats, by_class = nothing, None
+    if classes is not None:
+        found = token_model(llm).token_nats(condition.method.prompts(samples), references)
+        nats, by_class = [float(one.nats.sum()) for one in found], classes.sums(found)
+    elif "likelihood" in llm.supports:
         nats = llm.negative_log_likelihood(condition.method.prompts(samples), references).tolist()
     written = condition.generate(samples) if texts else nothing
     rows = [
@@ -289,6 +352,8 @@ def run_condition(
         )
         for sample, reference, prediction, loss in zip(samples, references, written, nats, strict=True)
     ]  # fmt: skip
+    if by_class is not None:
+        rows = [{**row, KEY: own} for row, own in zip(rows, by_class, strict=True)]
     check_answered(condition.id, rows)
     path.parent.mkdir(parents=True, exist_ok=True)
     results.write_lines(path, rows)
@@ -320,6 +385,15 @@ def _found(
     for condition, one in found.items():
         write_judged(one, results.output_file(folder, "judged", condition.plain_name))
     return found
+
+
+def _carried(corpora: Mapping[str, str] | None) -> Iterator[str]:
+    """A note if the adapter was fitted on another corpus."""
+    if corpora is not None:
+        yield (
+            f"the adapter was fitted on {corpora['fitted']} and is evaluated on {corpora['used']}: what it gains over "
+            "its controls carries over. Whether the two share texts was not checked"
+        )
 
 
 def _notes(
@@ -356,6 +430,8 @@ def _modelless(condition: Condition, roles: Mapping[str, str]) -> Iterator[str]:
 
 
 def _record(data: Data, models: Models, adapter: Path | None, provenance: Mapping[str, Any] | None) -> dict[str, Any]:
+    fitted = {"store": data.fingerprint, "label": data.store.label}
+    corpora = None if adapter is None else other_corpus(adapter, **fitted)
     return {
         "settings": data.settings.model_dump(mode="json"),
         "backbone": models.own.name,
@@ -365,6 +441,7 @@ def _record(data: Data, models: Models, adapter: Path | None, provenance: Mappin
         "split": data.split.config.model_dump(mode="json"),
         "users": len(data.split.users),
         "adapter": None if adapter is None else str(adapter),
+        "corpora": corpora and corpora._asdict(),
         "provenance": dict(provenance or {}),
         "device": results.device(),
         "versions": results.versions(),

@@ -13,12 +13,13 @@ import polars as pl
 
 from idiolect.errors import InputError
 from idiolect.evaluation import curves as curve_report
+from idiolect.evaluation import token_classes, uvq_report
 from idiolect.evaluation import usage as usage_tables
-from idiolect.evaluation import uvq_report
 from idiolect.evaluation.attribution import Verdict, judge, settled_by
 from idiolect.evaluation.calibration import Calibration, calibrate
 from idiolect.evaluation.curves import Curves, curves
 from idiolect.evaluation.judge import Found
+from idiolect.evaluation.overpersonalization import HabitReport, habit_report
 from idiolect.evaluation.render import (
     controls_to_text,
     plain,
@@ -32,6 +33,8 @@ from idiolect.evaluation.render import (
 )
 from idiolect.evaluation.report import ScoreTable, Stats, check_names, score_table
 from idiolect.evaluation.significance import Interval, Resamples, interval
+from idiolect.evaluation.text_judge import TextJudge
+from idiolect.evaluation.token_classes import TokenTables
 from idiolect.evaluation.usage import (
     PeerScopes,
     UsageReport,
@@ -46,6 +49,7 @@ from idiolect.metrics.base import Aggregate, Mean, Metric
 from idiolect.metrics.fidelity import FIDELITY, StyleTargets
 from idiolect.metrics.registry import load_metrics
 from idiolect.metrics.scripts import WITH_TOKENS, note_of
+from idiolect.metrics.verification import Verifier, load_verifier
 from idiolect.pipeline import results
 from idiolect.pipeline.data import Data
 from idiolect.store.base import is_history, is_peer
@@ -231,6 +235,10 @@ class Evaluation:
     """The methods' table per category, if there are several, and of users by uniqueness, if requested."""
     calibration: Calibration | None
     """Style between floor and ceiling; None without texts, or without real texts to compare with."""
+    habits: HabitReport | None
+    """Over-personalization: habits shown where the user shows them, and where not; None where it cannot be measured."""
+    token_classes: TokenTables | None
+    """Likelihood by class of token, if the settings ask for it."""
     own_fidelity: Interval | None
     """Trait fidelity of the users' own texts, as the upper reference; None if it is not a metric of the run."""
     uvq: UvqByMethod
@@ -315,6 +323,8 @@ class Evaluation:
             "verdicts": verdicts,
             **own,
             "calibration": None if self.calibration is None else self.calibration.to_dict(),
+            "habits": None if self.habits is None else self.habits.to_dict(),
+            "token_classes": None if self.token_classes is None else self.token_classes.to_dict(),
             "uvq": uvq_report.to_dict(self.uvq),
             "usage": usage_tables.to_dict(self.usage),
             "curves": curve_report.to_dict(self.curves),
@@ -331,6 +341,10 @@ class Evaluation:
             sections.append(f"## Whether it is personal\n\n{verdicts_to_markdown(self.verdicts)}")
         if self.calibration:
             sections.append(f"## Style between others' texts and the users' own\n\n{self.calibration.to_markdown()}")
+        if self.habits:
+            sections.append(f"## Habits where the user shows them, and where not\n\n{self.habits.to_markdown()}")
+        if self.token_classes:
+            sections.append(f"## Likelihood by class of token\n\n{self.token_classes.to_markdown()}")
         if self.uvq:
             shown = uvq_report.to_markdown(self.uvq, figures)
             sections.append(f"## What was found to differ\n\n{shown}")
@@ -393,6 +407,7 @@ class Scorer:
         self._references = [sample.reference or "" for sample in samples]
         self._metrics = load_metrics(data.settings.text_metrics)
         self._faithful = FIDELITY.name in data.settings.metrics
+        self._verifiers = [load_verifier(name) for name in data.settings.authorship]
         self._columns: list[Aggregate] = [NLL, *self._metrics, *([FIDELITY] if self._faithful else [])]
         self._places = np.arange(len(samples))
         check_names(self._columns)
@@ -405,6 +420,7 @@ class Scorer:
         differing: Mapping[ConditionId, Found] | None = None,
         *,
         baseline: ConditionId,
+        rater: TextJudge | None = None,
     ) -> Evaluation:
         """Score the conditions' outputs.
 
@@ -414,6 +430,7 @@ class Scorer:
             notes: Further notes.
             differing: Differences that the methods found; None: none.
             baseline: The method that the others are tested against.
+            rater: Rates the texts, real ones included; None: nobody does.
         """
         self._places = answered(runs)
         scored = {name: columns(str(name), rows, self._metrics, self._references) for name, rows in runs.items()}
@@ -422,10 +439,12 @@ class Scorer:
         varied = self._method_uvq(differing or {}, stats)
         return Evaluation(
             methods=self._table(methods, baseline, self._answered),
-            controls=self._controls(stats),
+            controls=self._controls(stats, self._answered),
             verdicts=self._verdicts(stats),
             categories=self._by_category(methods, baseline),
-            calibration=self._calibration(runs),
+            calibration=self._calibration(runs, [*self._verifiers, *([rater] if rater else [])]),
+            habits=self._habits(runs),
+            token_classes=self._token_classes(runs, baseline),
             own_fidelity=self._own_fidelity(),
             uvq=varied,
             usage=with_stage(usage_report(runs), "judge", judging(varied)),
@@ -479,8 +498,15 @@ class Scorer:
         rng = np.random.default_rng([settings.seed, 11])
         return _Draws(places, Resamples(len(users), rng, clusters=users, resamples=settings.resamples))
 
-    def _table(self, stats: Mapping[ConditionId, Stats], baseline: ConditionId, draws: _Draws) -> ScoreTable:
-        shown = [column for column in self._columns if any(column.name in own for own in stats.values())]
+    def _table(
+        self,
+        stats: Mapping[ConditionId, Stats],
+        baseline: ConditionId,
+        draws: _Draws,
+        columns: Sequence[Aggregate] | None = None,
+    ) -> ScoreTable:
+        asked = self._columns if columns is None else columns
+        shown = [column for column in asked if any(column.name in own for own in stats.values())]
         chosen = {
             run: {name: rows for name, values in own.items() if _is_known(name, rows := values[draws.places])}
             for run, own in stats.items()
@@ -488,26 +514,55 @@ class Scorer:
         shown = [column for column in shown if any(column.name in own for own in chosen.values())]
         return score_table(shown, chosen, draws.resamples, baseline=baseline)
 
-    def _controls(self, stats: Mapping[ConditionId, Stats]) -> dict[ConditionId, ScoreTable]:
+    def _controls(
+        self, stats: Mapping[ConditionId, Stats], draws: _Draws, columns: Sequence[Aggregate] | None = None
+    ) -> dict[ConditionId, ScoreTable]:
         tables: dict[ConditionId, ScoreTable] = {}
         for method in (one for one in stats if one.control is None):
             own = {one: values for one, values in stats.items() if one.of == method}
             if len(own) > 1:
-                tables[method] = self._table(own, method, self._answered)
+                tables[method] = self._table(own, method, draws, columns)
         return tables
+
+    def _token_classes(self, runs: Mapping[ConditionId, Rows], baseline: ConditionId) -> TokenTables | None:
+        """Of the samples in which every condition's classes are known."""
+        places = token_classes.known_places(runs)
+        if places is None or len({self._samples[place].user for place in places.tolist()}) < 2:
+            return None
+        stats = {one: token_classes.statistics(rows) for one, rows in runs.items()}
+        methods = {one: own for one, own in stats.items() if one.control is None}
+        tokens = token_classes.statistics(runs[baseline], of=1)
+        draws, columns = self._draws(places), token_classes.columns()
+        return TokenTables(
+            methods=self._table(methods, baseline, draws, columns),
+            controls=self._controls(stats, draws, columns),
+            tokens={name: float(values[places].mean()) for name, values in tokens.items()},
+            n_left_out=len(self._samples) - len(places),
+        )
 
     def _verdicts(self, stats: Mapping[ConditionId, Stats]) -> tuple[Verdict, ...]:
         nats = {name: own[NLL.name] for name, own in stats.items() if NLL.name in own}
         return tuple(judge(claim, nats, self._all.resamples) for claim in settled_by(nats))
 
-    def _calibration(self, runs: Mapping[ConditionId, Rows]) -> Calibration | None:
-        """Of the samples that every condition has a text of, if trait fidelity is a metric."""
-        written = {one: texts for one, rows in runs.items() if (texts := results.texts(rows)) is not None}
-        if not self._faithful or not written:
+    def _written(self, runs: Mapping[ConditionId, Rows]) -> dict[ConditionId, list[str]]:
+        """The texts of every condition that wrote, if trait fidelity is a metric."""
+        found = {one: results.texts(rows) for one, rows in runs.items()} if self._faithful else {}
+        return {one: texts for one, texts in found.items() if texts is not None}
+
+    def _habits(self, runs: Mapping[ConditionId, Rows]) -> HabitReport | None:
+        if not (written := self._written(runs)):
+            return None
+        settings = self._data.settings
+        options = {"seed": settings.seed, "resamples": settings.resamples, "places": self._places.tolist()}
+        return habit_report(self._samples, written, self._targets, **options)
+
+    def _calibration(self, runs: Mapping[ConditionId, Rows], verifiers: Sequence[Verifier]) -> Calibration | None:
+        """Of the samples that every condition has a text of."""
+        if not (written := self._written(runs)):
             return None
         settings, reviews = self._data.settings, visible_reviews(self._data, self._samples)
         options = {"seed": settings.seed, "resamples": settings.resamples, "places": self._places.tolist()}
-        return calibrate(self._samples, reviews, written, self._targets, **options)
+        return calibrate(self._samples, reviews, written, self._targets, verifiers=verifiers, **options)
 
     def _own_fidelity(self) -> Interval | None:
         if not self._faithful:

@@ -26,8 +26,9 @@ from idiolect.difference.stylometry.english import are_english
 from idiolect.errors import InputError
 from idiolect.evaluation.render import to_markdown
 from idiolect.evaluation.runner import run_evaluate
-from idiolect.evaluation.scoring import Evaluation
+from idiolect.evaluation.scoring import NLL, Evaluation
 from idiolect.methods.base import ADAPTER_METHOD, BASELINE, UNPERSONALIZED, requirements
+from idiolect.methods.controls import WRONG_USER
 from idiolect.pipeline import results
 from idiolect.pipeline.commands import pretrain_backbone, run_fit
 from idiolect.store.embedding import embed_store
@@ -121,8 +122,18 @@ class RealReport:
     """By pass (``PASSES``)."""
     backbone: PretrainReport
     page: Path
+    warnings: tuple[str, ...]
+    """What makes the figures say less than they seem to; they stand at the head of the page."""
     seconds: float
     """Of this call."""
+
+    @property
+    def text(self) -> str:
+        """The page, as Markdown."""
+        return self.page.read_text(encoding="utf-8")
+
+    def _repr_markdown_(self) -> str:
+        return self.text
 
 
 def choose_filters(reviews: pl.DataFrame, items: pl.DataFrame, enough: int) -> dict[str, Any]:
@@ -255,9 +266,11 @@ def run_real(
     say("6/6  writing the page")
     page = folder / PAGE
     facts = {"corpus": Path(str(corpus)).name, "users": n_users, **filters, **sizes._asdict()}
-    text = _page(config, facts, backbone, evaluations)
+    warnings = tuple(filter(None, [weakness(evaluations[PASSES[1]])]))
+    text = _page(config, facts, backbone, evaluations, warnings)
     atomic_write(page, lambda file: Path(file).write_text(text, encoding="utf-8"))
-    return RealReport(evaluations=evaluations, backbone=backbone, page=page, seconds=time.monotonic() - started)
+    seconds = time.monotonic() - started
+    return RealReport(evaluations=evaluations, backbone=backbone, page=page, warnings=warnings, seconds=seconds)
 
 
 def _split(store: str, folder: Path, config: RealConfig) -> tuple[dict[str, Any], Sizes, int]:
@@ -321,6 +334,8 @@ def _settings(config: RealConfig, sizes: Sizes, backbone: Path, *, with_text: bo
             "description_chars": sizes.description_chars,
         },
         "adapter": {"d_sae": 48},
+        "extra_controls": ["nearest_twin", "item_crowd", "oracle"],
+        "token_classes": True,
         "targets": {"max_validation": 60, "max_test": config.max_test, "train_per_user": "all"},
         "fit": {
             "max_steps": steps,
@@ -333,11 +348,40 @@ def _settings(config: RealConfig, sizes: Sizes, backbone: Path, *, with_text: bo
     }
 
 
+def weakness(found: Evaluation) -> str:
+    """A warning if another user's history does not hurt RAG: the likelihoods then cannot tell persons apart.
+
+    Returns:
+        Empty if it hurts significantly, or if there are no likelihoods.
+    """
+    table = found.controls.get(ConditionId(BASELINE))
+    names = [] if table is None else [column.name for column in table.columns]
+    if table is None or NLL.name not in names:
+        return ""
+    rows = {row.condition: row.cells[names.index(NLL.name)] for row in table.rows}
+    cell = rows.get(ConditionId(BASELINE, WRONG_USER))
+    if cell is None or cell.versus is None or cell.versus.low > 0:
+        return ""
+    cost = cell.versus
+    return (
+        "The backbone is too weak to tell persons apart on this corpus. With another user's history RAG is only "
+        f"{cost.difference:+.2f} nats per review worse [{cost.low:.2f}, {cost.high:.2f}], which may be chance. So a "
+        "likelihood on this page cannot show that a gain is personal, nor that it is not. More text "
+        "(pretrain_tokens), shorter item descriptions, or a larger or pretrained model would help."
+    )
+
+
 def _page(
-    config: RealConfig, facts: Mapping[str, Any], backbone: PretrainReport, evaluations: Mapping[str, Evaluation]
+    config: RealConfig,
+    facts: Mapping[str, Any],
+    backbone: PretrainReport,
+    evaluations: Mapping[str, Evaluation],
+    warnings: Sequence[str],
 ) -> str:
-    """The study as Markdown: verdicts first, then tables, then what was chosen."""
+    """The study as Markdown: warnings and verdicts first, then tables, then what was chosen."""
     lines = [f"# Study on {facts['corpus']}", ""]
+    for warning in warnings:
+        lines += [f"**{warning}**", ""]
     for name, found in evaluations.items():
         lines += [f"## {requirements(ADAPTER_METHOD).title} {name} of past reviews", ""]
         lines += [f"- {verdict.sentence}" for verdict in found.verdicts]
@@ -345,14 +389,20 @@ def _page(
         lines += ["", to_markdown(found.methods), ""]
         for condition, table in found.controls.items():
             lines += [f"Controls of {condition}:", "", to_markdown(table), ""]
+        if found.calibration:
+            lines += ["Style between others' texts and the users' own:", "", found.calibration.to_markdown(), ""]
+        if found.habits:
+            lines += ["Habits where the user shows them, and where not:", "", found.habits.to_markdown(), ""]
+        if found.token_classes:
+            lines += ["Likelihood by class of token:", "", found.token_classes.to_markdown(), ""]
         lines += [f"- {note}" for note in found.notes] + [""]
     lines += [
         "## What was chosen",
         "",
         f"A backbone of {backbone.parameters / 1e6:.1f} M parameters was pretrained on this corpus for "
-        f"{backbone.tokens_seen / 1e6:.2f} M tokens ({backbone.seconds:.0f} s); its perplexity per token on held-out "
-        f"documents is {backbone.held_out_perplexity:.1f}. It read no target of the split. All likelihoods on this "
-        "page are this small model's; none is comparable with another corpus's or with a published table.",
+        f"{backbone.tokens_seen / 1e6:.2f} M tokens ({backbone.seconds:.0f} s). {_perplexity(backbone)} It read no "
+        "target of the split. All likelihoods on this page are this small model's; none is comparable with another "
+        "corpus's or with a published table.",
         "",
         *[f"- {name}: {value}" for name, value in {**facts, **config.model_dump(mode="json")}.items()],
         "",
@@ -360,12 +410,20 @@ def _page(
     return "\n".join(lines)
 
 
+def _perplexity(backbone: PretrainReport) -> str:
+    whole = f"{backbone.held_out_perplexity:.1f} over whole documents, prompts included"
+    own = backbone.held_out_review_perplexity
+    if own is None:
+        return f"Its perplexity per token on held-out documents is {whole}."
+    return f"Its perplexity per token of held-out reviews, given their prompts, is {own:.1f} ({whole})."
+
+
 def _against_baseline(found: Evaluation) -> str:
     """How much the soft prompts gain over the baseline, in nats per review; empty without likelihoods."""
     names = [column.name for column in found.methods.columns]
-    if "nll" not in names:
+    if NLL.name not in names:
         return ""
-    rows = {row.condition: row.cells[names.index("nll")] for row in found.methods.rows}
+    rows = {row.condition: row.cells[names.index(NLL.name)] for row in found.methods.rows}
     cell = rows.get(ConditionId(ADAPTER_METHOD))
     if cell is None or cell.versus is None:
         return ""

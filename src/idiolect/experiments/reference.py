@@ -72,7 +72,10 @@ SECTIONS: tuple[tuple[str, str, type[Config], tuple[str, ...]], ...] = (
         "Evaluate",
         _COMMANDS,
         Settings,
-        ("targets", "metrics", "baseline", "negative_controls", "uniqueness_groups", "resamples", "seed"),
+        (
+            *("targets", "metrics", "authorship", "text_judge", "baseline", "negative_controls", "extra_controls"),
+            *("token_classes", "uniqueness_groups", "resamples", "seed"),
+        ),
     ),
     (
         "DEP's adapter",

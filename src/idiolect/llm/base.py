@@ -10,7 +10,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields
 from operator import attrgetter
 from pathlib import Path
-from typing import Any, Literal, NamedTuple, Protocol
+from typing import Any, Literal, NamedTuple, Protocol, runtime_checkable
 
 import numpy as np
 from pydantic import Field
@@ -140,6 +140,24 @@ class LLM(Protocol):
 
     def negative_log_likelihood(self, prompts: Sequence[Prompt], references: Sequence[str]) -> np.ndarray:
         """float64 (n,): nats of each whole reference given its prompt (end-of-turn token included)."""
+        ...
+
+
+class TokenNats(NamedTuple):
+    """The likelihood of one reference, token by token."""
+
+    nats: np.ndarray
+    """float64 (n,): negative log-likelihood of each token, the end-of-turn token last."""
+    spans: np.ndarray | None
+    """int64 (n, 2): begin and end of each token in characters of the reference; None: not known."""
+
+
+@runtime_checkable
+class TokenLikelihood(Protocol):
+    """A model that gives the likelihood of every token: one in this process."""
+
+    def token_nats(self, prompts: Sequence[Prompt], references: Sequence[str]) -> list[TokenNats]:
+        """The nats of every token of each reference given its prompt."""
         ...
 
 

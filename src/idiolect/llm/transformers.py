@@ -35,7 +35,7 @@ from transformers import (
 
 from idiolect.encoders import disable_progress_bars, folder_digest
 from idiolect.errors import ArtifactError, ConfigError, NotFoundError
-from idiolect.llm.base import Capability, Completion, SamplingParams, Schema, budget
+from idiolect.llm.base import Capability, Completion, SamplingParams, Schema, TokenNats, budget
 from idiolect.llm.decoding import begin, decode, joined
 from idiolect.llm.prompt_states import PromptInput, PromptStates
 from idiolect.llm.registry import SANDBOX_BACKBONE, BackboneConfig
@@ -420,28 +420,40 @@ class TransformersLLM:
                 done[i] = completion(self.prompts, encoded[i], row[:room], seconds, self._thinking)
         return [completion for completion in done if completion is not None]
 
-    @torch.inference_mode()
     def negative_log_likelihood(self, prompts: Sequence[Prompt], references: Sequence[str]) -> np.ndarray:
         """See ``LLM.negative_log_likelihood``."""
+        return np.array([nats.sum() for nats in self._token_nats(prompts, references)], dtype=np.float64)
+
+    def token_nats(self, prompts: Sequence[Prompt], references: Sequence[str]) -> list[TokenNats]:
+        """See ``TokenLikelihood.token_nats``."""
+        found = self._token_nats(prompts, references)
+        return [
+            TokenNats(nats, self.prompts.reference_spans(text)) for nats, text in zip(found, references, strict=True)
+        ]
+
+    @torch.inference_mode()
+    def _token_nats(self, prompts: Sequence[Prompt], references: Sequence[str]) -> list[np.ndarray]:
+        """float64 (n_tokens,) per reference."""
         if self._states is not None:
             self._states.new_call()
         encoded = [self.prompts.encode(prompt) for prompt in prompts]
         soft = [None if p.soft is None else checked_soft(p, self.hidden_size) for p in prompts]
         targets = [self.prompts.encode_reference(text) for text in references]
         lengths = [(len(e.ids) + len(t), s is None) for e, t, s in zip(encoded, targets, soft, strict=True)]
-        nats = np.zeros(len(prompts))
+        nats = [np.zeros(0)] * len(prompts)
         for chosen in self._batches(lengths, "likelihood"):
             rows = [encoded[i] for i in chosen]
-            nats[chosen] = self._nats(rows, [soft[i] for i in chosen], [targets[i] for i in chosen])
+            found = self._nats(rows, [soft[i] for i in chosen], [targets[i] for i in chosen])
+            for i, row in zip(chosen, found, strict=True):
+                nats[i] = row
         return nats
 
     def _nats(
         self, encoded: Sequence[EncodedPrompt], soft: Sequence[np.ndarray | None], targets: Sequence[np.ndarray]
-    ) -> np.ndarray:
+    ) -> list[np.ndarray]:
         if self._states is not None:
             prompts = [self._prompt_input(*one) for one in zip(encoded, soft, strict=True)]
-            found = [self._states.nats(*one) for one in zip(prompts, targets, strict=True)]
-            return np.array([nats.sum() for nats in found])
+            return [self._states.nats(*one) for one in zip(prompts, targets, strict=True)]
         batch = self._inputs(encoded, soft, targets)
         longest = max(map(len, targets))
         # Left padding puts every target at the end, so only the logits of the last positions are needed.
@@ -459,8 +471,9 @@ class TransformersLLM:
             wanted[row, longest - len(target) :] = torch.from_numpy(target.astype(np.int64))
         # Row by row, because the float32 logits of a whole batch over a large vocabulary would not fit into memory.
         pairs = zip(logits, wanted, strict=True)
-        nats = [torch.nn.functional.cross_entropy(row.float(), ids, reduction="sum") for row, ids in pairs]
-        return torch.stack(nats).cpu().double().numpy()
+        nats = [torch.nn.functional.cross_entropy(row.float(), ids, reduction="none") for row, ids in pairs]
+        rows = torch.stack(nats).cpu().double().numpy()
+        return [row[longest - len(target) :] for row, target in zip(rows, targets, strict=True)]
 
     def _inputs(
         self,

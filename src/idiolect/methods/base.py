@@ -41,8 +41,8 @@ DEFAULT_METHODS = ("pag", "dpl", "drp")
 
 RoleName = Literal["extractor", "validator", "summarizer", "generator"]
 """A role, as a field of ``DifferenceConfig``."""
-Control = Literal["wrong user", "another user's vectors", "no adapter"]
-"""A negative control that needs no training."""
+Control = Literal["wrong user", "another user's vectors", "no adapter", "nearest twin", "item crowd", "oracle"]
+"""A control that needs no training: ``methods.controls``, ``methods.chosen_controls``."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -95,8 +95,9 @@ class Requirements:
     """Without a model in any analysis role it measures style instead: tables then call it ``(measured)``."""
     llm: frozenset[str] = frozenset()
     """Features that the language model must support, for instance ``soft``."""
-    controls: tuple[Control, ...] = ("wrong user",)
-    """Negative controls, in the order of the table."""
+    controls: tuple[Control, ...] = ("wrong user", "nearest twin", "item crowd")
+    """Controls that make sense for it, in the order of the table; the last two, and ``oracle``, run only if the setting
+    ``extra_controls`` asks for them."""
     format: PromptFormat | None = None
     """Its prompts in pretraining, which reads them by the method's name; None: no backbone is pretrained on them."""
 

@@ -32,7 +32,7 @@ class DEP(SoftPromptMethod):
         vectors=True,
         adapter="dep",
         llm=frozenset({"soft"}),
-        controls=("another user's vectors", "wrong user", "no adapter"),
+        controls=("another user's vectors", "wrong user", "nearest twin", "item crowd", "oracle", "no adapter"),
         format=PromptFormat(template="dep", history="required", textless=True),
     )
 

@@ -24,6 +24,7 @@ class DPL(ComparingMethod):
         reads="past reviews, differences in words",
         peers=True,
         measures=True,
+        controls=("wrong user", "nearest twin"),  # what others wrote about an item has no difference to them
         roles=frozenset({"extractor", "summarizer", "generator"}),
         format=PromptFormat(template="dpl", profile="user"),
     )

@@ -23,6 +23,7 @@ class DRP(ComparingMethod):
         reads="past reviews, differences, checked",
         peers=True,
         measures=True,
+        controls=("wrong user", "nearest twin"),  # what others wrote about an item has no difference to them
         roles=frozenset({"extractor", "validator", "summarizer", "generator"}),
         format=PromptFormat(template="drp", profile="user"),
     )

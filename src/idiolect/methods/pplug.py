@@ -35,14 +35,15 @@ class PPlug(SoftPromptMethod):
         past_vectors=MAX_HISTORY,
         adapter="pplug",
         llm=frozenset({"soft"}),
-        controls=("another user's vectors", "wrong user"),
+        controls=("another user's vectors", "wrong user", "nearest twin", "item crowd", "oracle"),
         format=PromptFormat(template="pplug", history="never"),
     )
 
     def __init__(self, *args: Any, **options: Any) -> None:
         super().__init__(*args, **options)
         if not self.adapter.config.past_texts:  # another user's vectors are all that a wrong user could change
-            self.requires = replace(self.requires, controls=("another user's vectors",))
+            controls = tuple(control for control in self.requires.controls if control != "wrong user")
+            self.requires = replace(self.requires, controls=controls)
 
     def choose(self, context: Context) -> Context:
         """The context with as many entries as the prompt shows as text."""

@@ -26,13 +26,14 @@ from idiolect.difference.stylometry import (
 from idiolect.difference.stylometry.english import are_english, detect
 from idiolect.errors import InputError
 from idiolect.metrics.base import Mean
+from idiolect.metrics.habits import Habits, habits_of
 from idiolect.types import Sample
 
 CLIP = 3.0
 """Differences are clipped at so many standard deviations: rare marks are 0 in most texts and extreme in the rest."""
 
 
-class _MeanOfKnown(Mean):
+class MeanOfKnown(Mean):
     """A mean over known values: of one column, or of rows (value, 1) if it is known and (0, 0) if not."""
 
     def score_totals(self, totals: np.ndarray, counts: np.ndarray) -> np.ndarray:
@@ -41,7 +42,7 @@ class _MeanOfKnown(Mean):
         return np.divide(totals[:, 0], known, out=np.zeros(len(known)), where=known > 0)
 
 
-FIDELITY = _MeanOfKnown("trait-fidelity", greater_is_better=True, unit="cosine")
+FIDELITY = MeanOfKnown("trait-fidelity", greater_is_better=True, unit="cosine")
 """Aggregates ``StyleTargets.score``, or ``StyleTargets.rows``."""
 
 
@@ -62,6 +63,8 @@ class StyleTargets:
     """float64 (n_measures,), in SD: the mean clipped difference, which is not 0 if a measure is skewed."""
     known: np.ndarray
     """bool (n,): samples whose users write in English; only for them style is measured."""
+    habits: Habits
+    """Habits of the users, to test whether a text shows them where the user does not."""
 
     @classmethod
     def of(cls, samples: Sequence[Sample], reviews: pl.DataFrame) -> StyleTargets:
@@ -93,17 +96,22 @@ class StyleTargets:
         differences = _clipped(pairs.difference, sd)
         centre = differences.mean(axis=0) if len(differences) else np.zeros(values.shape[1])
         profile, n_items = _profiles(differences - centre, pairs, users[n:], items[n:])
+        scale = np.divide(1, sd, out=np.zeros_like(sd), where=sd > 0)
+        how = {"scale": scale, "centre": centre, "clip": CLIP}
+        habits = habits_of(values, differences - centre, pairs, users, items, **how)
         peer_mean = _peer_means(values, users, items)
-        return cls(peer_mean=peer_mean, profile=profile, n_items=n_items, sd=sd, centre=centre, known=known)
+        return cls(
+            peer_mean=peer_mean, profile=profile, n_items=n_items, sd=sd, centre=centre, known=known, habits=habits
+        )
 
     @classmethod
     def _unknown(cls, n: int) -> StyleTargets:
         """Targets of samples without any English review."""
         rows, nothing = np.zeros((n, N_MEASURES)), np.zeros(N_MEASURES)
         counts = np.zeros(n, dtype=np.int64)
-        return cls(
-            peer_mean=rows, profile=rows, n_items=counts, sd=nothing, centre=nothing, known=np.zeros(n, dtype=bool)
-        )
+        known = np.zeros(n, dtype=bool)
+        habits = Habits(profile=rows, elsewhere=rows, others=rows, known=known)
+        return cls(peer_mean=rows, profile=rows, n_items=counts, sd=nothing, centre=nothing, known=known, habits=habits)
 
     def differences(self, texts: Sequence[str]) -> np.ndarray:
         """float64 (n, n_measures), in SD: clipped, centred difference of each text to its item's peers.

@@ -37,7 +37,7 @@ _FIXED = ("encoder", "backbone", "store", "split")
 _NAME = re.compile(r"[A-Za-z0-9_.-]{1,64}")
 _SHIPPED_ENCODER = re.compile(r"minilm|style|hash(:\d{1,5})?")
 _SHIPPED_MODELS = ("sandbox", "fake")
-_LONGEST = 200
+LONGEST_NAME = 200
 """Characters of a recorded name, and entries of a list."""
 
 _SCALAR, _SCALARS, _NAMES = "scalar", "scalars", "names"
@@ -56,7 +56,7 @@ _CONTRIBUTED: Mapping[str, Any] = {
     **dict.fromkeys(("methods", "metrics", "controls"), _NAMES),
     "backbone": _scalars("dtype", "max_prompt_tokens", "batch_size"),
     "context": _scalars("k", "min_peers", "peers_before", "peer_weighting", "cold_start"),
-    "prompt": _scalars("with_text", "streams", "guidance", "description_chars"),
+    "prompt": _scalars("with_text", "streams", "layout", "max_shown", "guidance", "description_chars"),
     "differences": {
         "comparison": _scalars("anchors", "representatives"),
         "stages": {
@@ -84,7 +84,8 @@ class Record(NamedTuple):
     settings: dict[str, Any]
     """As they were written; not checked."""
     names: Mapping[str, str]
-    """Encoder, backbone, store and split by name or digest, and the digest of the templates."""
+    """Encoder, backbone, store and split by name or digest, the digest of the templates, and the store's file name
+    (``corpus``; empty if an earlier version fitted it)."""
     digest: str
     """32 hex digits of the file."""
 
@@ -106,7 +107,7 @@ def read_record(folder: Path) -> Record:
             raise ValueError(f"it is larger than {MAX_BYTES:,} bytes")
         record = parse_json(content.decode("utf-8"))
         names = {key: _recorded(record[key]) for key in _FIXED}
-        names["templates"] = _recorded(record.get("templates", ""))
+        names |= {key: _recorded(record.get(key, "")) for key in ("templates", "corpus")}
         settings = record["settings"]
         if not isinstance(settings, dict):
             raise TypeError("its settings are no mapping")
@@ -126,7 +127,7 @@ def recorded_as(digest: str) -> str:
 
 
 def _recorded(value: Any) -> str:
-    if not isinstance(value, str) or len(value) > _LONGEST:
+    if not isinstance(value, str) or len(value) > LONGEST_NAME:
         raise TypeError("a recorded name is no short text")
     return value
 
@@ -237,7 +238,7 @@ def _known(key: str) -> tuple[str, ...]:
 
 
 def _list_of_names(value: Any, place: str, where: str) -> list[str]:
-    if not isinstance(value, list) or len(value) > _LONGEST or not all(isinstance(one, str) for one in value):
+    if not isinstance(value, list) or len(value) > LONGEST_NAME or not all(isinstance(one, str) for one in value):
         raise ArtifactError(f"{where} has no list of names under {place}", hint="fit the adapter again")
     return value
 
@@ -329,6 +330,30 @@ def check_adapter(
         raise ArtifactError(
             f"the adapter in {str(folder)!r} was fitted on another split of this store", hint="fit it on this split"
         )
+
+
+class Corpora(NamedTuple):
+    """Names of two corpora."""
+
+    fitted: str
+    """That the adapter was fitted on."""
+    used: str
+    """That it is used on."""
+
+
+def other_corpus(folder: Path, *, store: str, label: str) -> Corpora | None:
+    """The names of both corpora, if an adapter was fitted on another one than it is used on.
+
+    Args:
+        folder: The adapter's.
+        store: Fingerprint of the store that is read.
+        label: Its name.
+    """
+    names = read_record(folder).names
+    if names["store"] == store:
+        return None
+    fitted = names["corpus"] or (f"the store {names['store'][:12]}" if names["store"] else "its authors' data")
+    return Corpora(f"{fitted} in an earlier state" if fitted == label else fitted, label)
 
 
 def _same(recorded: str, now: str) -> bool:

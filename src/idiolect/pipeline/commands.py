@@ -47,8 +47,19 @@ _log = logging.getLogger(__name__)
 
 _CACHE = "idiolect-cache.db"
 _FREE = {
-    *("sampling", "metrics", "resamples", "targets", "seed", "cache", "methods", "differences"),
-    *("negative_controls", "uniqueness_groups"),
+    *(
+        "sampling",
+        "metrics",
+        "authorship",
+        "text_judge",
+        "resamples",
+        "targets",
+        "seed",
+        "cache",
+        "methods",
+        "differences",
+    ),
+    *("negative_controls", "extra_controls", "token_classes", "uniqueness_groups"),
 }
 _OF_FITTING = ("fit", "controls")
 """What an adapter was fitted with and nothing else reads: taken from the adapter, not from a file."""

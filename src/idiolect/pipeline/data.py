@@ -15,6 +15,7 @@ from idiolect.data.split import MemberRole, Split
 from idiolect.encoders import Encoder, load_encoder
 from idiolect.errors import ArtifactError, InputError, NotFoundError
 from idiolect.methods.base import Contexts, Requirements
+from idiolect.methods.chosen_controls import Twins
 from idiolect.methods.controls import Vectors, with_vectors
 from idiolect.pipeline.settings import TARGET_SEED, Settings, TargetConfig
 from idiolect.retrieval import encodes, make_retriever, query_text
@@ -80,13 +81,32 @@ class Data:
             vectors: What takes the place of ``e_diff``; None: as the settings say.
             past: Number of further vectors of past reviews (``Requirements.past_vectors``).
         """
-        snapshot, settings = self.snapshot(phase), self.settings
+        right, settings = self.builder(phase, past=past), self.settings
+        catalogue = self.snapshot(phase).catalogue
+        return with_vectors(right, vectors or settings.vectors, catalogue=catalogue, seed=settings.seed)
+
+    def builder(self, phase: Phase, *, past: int = 0) -> ContextBuilder:
+        """The builder of a phase's contexts with the right vectors.
+
+        Args:
+            phase: What is visible.
+            past: See ``contexts``.
+        """
         # A snapshot holds one encoder's vectors; of a retriever's own only those of the reviews it ranks are read.
-        right = make_contexts(
-            snapshot, settings.context, self.text_encoder, retrieving=self.retriever_encoder, ranked=self.store,
-            past=past,
+        return make_contexts(
+            self.snapshot(phase), self.settings.context, self.text_encoder, retrieving=self.retriever_encoder,
+            ranked=self.store, past=past,
         )  # fmt: skip
-        return with_vectors(right, vectors or settings.vectors, catalogue=snapshot.catalogue, seed=settings.seed)
+
+    def twins(self, phase: Phase) -> Twins:
+        """Finds the most similar other user of the split, by what is visible in a phase."""
+        snapshot, whole = self.snapshot(phase), {"k": 0, "retriever": "recency", "retriever_encoder": None}
+        config = self.settings.context.model_copy(update=whole)
+        return Twins(
+            make_contexts(snapshot, config, self.text_encoder),
+            lambda: set(snapshot.peers()).intersection(self.split.users),
+            seed=self.settings.seed,
+        )
 
     @property
     def evaluated(self) -> Phase:

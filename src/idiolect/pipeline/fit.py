@@ -16,7 +16,7 @@ from idiolect.methods.base import method_class, requirements
 from idiolect.methods.controls import TRAINED_CONTROLS, Vectors
 from idiolect.methods.soft_prompt import SoftPromptMethod
 from idiolect.metrics.registry import load_metrics
-from idiolect.pipeline.adapters import SETTINGS, check_adapter
+from idiolect.pipeline.adapters import LONGEST_NAME, SETTINGS, check_adapter
 from idiolect.pipeline.data import Data
 from idiolect.pipeline.models import adapted
 from idiolect.pipeline.results import write_json
@@ -160,7 +160,13 @@ def _record(data: Data, llm: TransformersLLM) -> dict[str, Any]:
     """What the adapter must be used with."""
     own = {"settings": data.settings.model_dump(mode="json"), "encoder": data.encoder, "backbone": llm.name}
     templates = digest(data.settings.prompt)
-    return {**own, "templates": templates, "store": data.fingerprint, "split": data.members}
+    return {
+        **own,
+        "templates": templates,
+        "store": data.fingerprint,
+        "split": data.members,
+        "corpus": data.store.label[:LONGEST_NAME],
+    }
 
 
 def _depends(data: Data, llm: TransformersLLM, initial: Path | None) -> dict[str, str]:

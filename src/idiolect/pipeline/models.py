@@ -77,6 +77,10 @@ class Models:
         """The judge of UVQ; None: there is none."""
         return self._role(config.judge)
 
+    def text_judge(self, config: RoleConfig | None) -> Role | None:
+        """The judge of texts; None: there is none."""
+        return self._role(config)
+
     def names(self, config: DifferenceConfig) -> dict[str, str]:
         """Model and revision of every role that a model of its own or the run's plays, by the role's setting."""
         return {name: self._model(role).name for name, role in config.roles.items()}

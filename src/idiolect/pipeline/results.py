@@ -140,6 +140,7 @@ class _Outputs(BaseModel):
     control: str | None = None
     text: str | None
     nll: float | None
+    nats_by_class: dict[str, tuple[float, int]] | None = None
     failure: Failure | None = None
     prompt: str = ""
     virtual_tokens: list[tuple[NonNegativeInt, Stream]] | None = None

@@ -14,6 +14,7 @@ from idiolect.errors import ConfigError
 from idiolect.llm.base import SamplingParams
 from idiolect.llm.registry import BACKENDS, BackboneConfig, backend_of
 from idiolect.methods.base import ADAPTER_METHOD, BASELINE, BASELINES, DEFAULT_METHODS, METHODS, requirements
+from idiolect.methods.chosen_controls import EXTRA_CONTROLS
 from idiolect.methods.comparing import StageConfig
 from idiolect.methods.controls import TRAINED_CONTROLS, Vectors
 from idiolect.methods.peer_comparison import ComparisonConfig, Dimensions
@@ -172,6 +173,14 @@ class Settings(Config):
     (see ``vectors``)."""
     negative_controls: bool = True
     """Whether ``evaluate`` also runs each method's controls (another user's history or vectors, trained controls)."""
+    extra_controls: tuple[str, ...] = ()
+    """Further controls of ``evaluate``, in addition to those: ``nearest_twin`` (the history of the most similar other
+    user of the split), ``item_crowd`` (what others wrote about the item in place of the user's history) and, for an
+    adapter, ``oracle`` (the vectors of the very text that is to be written: the most that vectors could tell it). A
+    method runs those that make sense for it. In PAG, DPL and DRP with models, twin and crowd are profiled too."""
+    token_classes: bool = False
+    """Also split the likelihoods by class of token (function words, content words, names of the item, punctuation);
+    the backbone must run in this process, and texts in other languages than English are left out."""
     uniqueness_groups: bool = False
     """Also report users in two halves, by how far the mean vector of their history is from the mean over the users of
     their category (DEP paper, section 4.4.2)."""
@@ -183,6 +192,14 @@ class Settings(Config):
     (``rougeL-``; ``-rouge_score``). ``chrf`` compares characters and needs no words. ``trait-fidelity`` is of measured
     style: does a text depart from what others write about its item as the user's earlier texts did from what others
     wrote?"""
+    authorship: tuple[str, ...] = ()
+    """Further measures of who wrote a text, shown between floor and ceiling beside Burrows' Delta; they need
+    ``trait-fidelity`` among the metrics. ``lambdag`` (extra ``authorship``; English), or an encoder by name:
+    ``StyleDistance/styledistance``, ``gabrielloiseau/LUAR-MUD-sentence-transformers``, ``style``."""
+    text_judge: RoleConfig | None = None
+    """A model that rates how close each text is to what the user wrote (DPL's rubric, 0 to 10, both orders), shown
+    between floor and ceiling: two calls per text, those of the two kinds of real texts included. ``{}``: the run's own
+    model. It needs ``trait-fidelity`` among the metrics."""
     resamples: int = Field(default=1000, ge=100)
     """Bootstrap resamples over users, and exchanges of a test."""
     seed: int = Field(default=0, ge=0)
@@ -202,7 +219,8 @@ class Settings(Config):
     @property
     def backbones(self) -> tuple[BackboneConfig, ...]:
         """Every model of the run, its own first."""
-        return (self.backbone, *self.differences.backbones)
+        judge = self.text_judge and self.text_judge.backbone
+        return (self.backbone, *self.differences.backbones, *([judge] if judge else []))
 
     def adapter_config(self, *, d_in: int, hidden_size: int, constant: bool = False) -> SoftPromptConfig:
         """The adapter's configuration: preset, then these settings, then what encoder, backbone and context dictate.
@@ -256,9 +274,13 @@ def _check_names(settings: Settings) -> None:
     comparison = settings.differences.comparison
     _check_known("adapter_method", METHODS, settings.adapter_method)
     _check_known("control", TRAINED_CONTROLS, *settings.controls, paths=False)
+    _check_known("extra control", EXTRA_CONTROLS, *settings.extra_controls, paths=False)
     _check_known("retriever", RETRIEVERS, settings.context.retriever, comparison.retriever)
     _check_known("selector", SELECTORS, comparison.selector)
     _check_known("backend", BACKENDS, *map(backend_of, settings.backbones))
+    for name in ("authorship", "text_judge"):
+        if getattr(settings, name) and FIDELITY.name not in settings.metrics:
+            raise ValueError(f"{name} is shown with {FIDELITY.name}: add it to the metrics")
     _check_known("metric", (*METRICS, *VARIANTS, FIDELITY.name), *settings.metrics)
     _check_known("method", METHODS, *settings.methods)
     _check_known("baseline", METHODS, settings.baseline)
@@ -282,6 +304,8 @@ def _check_controls(settings: Settings, *, numbered: bool) -> None:
     others = [name for name in settings.controls if TRAINED_CONTROLS[name].vectors != "right"]
     if others and settings.vectors != "right":
         raise ValueError(f"controls = {others} are held against vectors = right, not {settings.vectors!r}")
+    if settings.extra_controls and settings.vectors != "right":
+        raise ValueError(f"extra_controls are held against vectors = right, not {settings.vectors!r}")
 
 
 def _check_known(kind: str, known: Iterable[str], *names: str, paths: bool = True) -> None:

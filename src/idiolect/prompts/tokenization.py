@@ -309,6 +309,21 @@ class PromptTokenizer:
         """int32 (n,): the ids of the target text, end-of-turn token included."""
         return np.append(self._ids(text), np.int32(self.end_id))
 
+    def reference_spans(self, text: str) -> np.ndarray | None:
+        """int64 (n, 2): begin and end, in characters of the text, of each token of ``encode_reference``.
+
+        The end-of-turn token is empty, at the end of the text.
+
+        Returns:
+            None if the tokenizer has no offsets, or the text holds control tokens, which are encoded differently.
+        """
+        if not self.tokenizer.is_fast:
+            return None
+        found = self.tokenizer(text, add_special_tokens=False, return_offsets_mapping=True)
+        if not np.array_equal(found["input_ids"], self._ids(text)):
+            return None
+        return np.array([*found["offset_mapping"], (len(text), len(text))], dtype=np.int64).reshape(-1, 2)
+
     def decode(self, ids: Sequence[int]) -> str:
         """The text of generated ids, up to the first token that ends it.
 

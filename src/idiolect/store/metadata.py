@@ -192,6 +192,11 @@ class StoreBase:
     def __init__(self, where: str | Path, *, create: bool = True, checkpoints: bool = True) -> None:
         self._engine = open_engine(where, create=create, checkpoints=checkpoints)
 
+    @property
+    def label(self) -> str:
+        """Name of the file or database, without the folder or server that it is on."""
+        return Path(self._engine.url.database or "").name
+
     def __enter__(self) -> Self:
         return self
 

@@ -182,3 +182,5 @@ class PretrainReport:
     """Per token, over whole documents."""
     held_out_review_nats: float
     """Mean nats of the review given its prompt."""
+    held_out_review_perplexity: float | None = None
+    """Per token of these reviews, which is what methods are compared by; None in records of earlier versions."""

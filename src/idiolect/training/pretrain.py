@@ -212,7 +212,7 @@ def measured(
         seconds: Time of training.
         pad_id: The token at virtual tokens, which is not predicted.
     """
-    perplexity, nats = _held_out(model, held_out, pad_id)
+    perplexity, nats, of_reviews = _held_out(model, held_out, pad_id)
     return PretrainReport(
         parameters=sum(p.numel() for p in model.parameters()),
         documents=len(train),
@@ -221,13 +221,14 @@ def measured(
         seconds=seconds,
         held_out_perplexity=perplexity,
         held_out_review_nats=nats,
+        held_out_review_perplexity=of_reviews,
     )
 
 
 @torch.no_grad()
-def _held_out(model: Any, docs: Sequence[EncodedDocument], pad_id: int) -> tuple[float, float]:
-    """Perplexity per token over whole documents, and mean nats of the review given its prompt."""
-    total = tokens = 0.0
+def _held_out(model: Any, docs: Sequence[EncodedDocument], pad_id: int) -> tuple[float, float, float]:
+    """Perplexity per token of whole documents, mean nats of the review given its prompt, its perplexity per token."""
+    total = tokens = of_reviews = 0.0
     reviews: list[float] = []
     for doc in docs:
         ids = torch.from_numpy(doc.ids.astype(np.int64)).to(model.device)
@@ -236,7 +237,8 @@ def _held_out(model: Any, docs: Sequence[EncodedDocument], pad_id: int) -> tuple
         total += float(nats[shown].sum())
         tokens += float(shown.sum())
         reviews.append(float(nats[doc.prompt_length - 1 :].sum()))
-    return math.exp(total / tokens), float(np.mean(reviews))
+        of_reviews += len(nats) - doc.prompt_length + 1
+    return math.exp(total / tokens), float(np.mean(reviews)), math.exp(sum(reviews) / max(of_reviews, 1.0))
 
 
 def pretrain(

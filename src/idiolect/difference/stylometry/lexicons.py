@@ -24,6 +24,22 @@ FUNCTION_WORDS = _listed("""
     quite, rather, even, still, again, ever, never, more, most, much, many, less, few, own, same
 """)
 
+_NEGATED = frozenset(
+    f"{word}n't" for word in ("do", "does", "did", "is", "are", "was", "were", "has", "have", "had", "ca", "wo",
+                              "would", "could", "should")
+)  # fmt: skip
+
+
+def is_function_word(word: str) -> bool:
+    """Whether a word in lower case is a function word, or a contraction of one.
+
+    Example:
+        >>> is_function_word("i'm"), is_function_word("don't"), is_function_word("tea's")
+        (True, True, False)
+    """
+    return word in FUNCTION_WORDS or word in _NEGATED or word.partition("'")[0] in FUNCTION_WORDS
+
+
 SUBORDINATORS = _listed("""
     because, although, though, while, whereas, since, unless, until, whether, if, when, whenever, where, wherever,
     which, who, whom, whose, that, as, so that, even if, even though, in order to
