@@ -127,6 +127,7 @@ def film(page: Any) -> None:
     page.wait_for_timeout(300)
     keep(900)
     page.get_by_role("button", name="Write", exact=True).click()
+    page.locator(".voice").nth(1).locator(".meter").wait_for()
     page.locator(".voice").nth(2).locator(".meter").wait_for()
     page.locator(".voice").first.evaluate("one => window.scrollTo(0, one.getBoundingClientRect().top + scrollY - 70)")
     page.wait_for_timeout(500)
