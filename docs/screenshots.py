@@ -4,7 +4,7 @@
 
 Names choose pictures (person, voices, map, units, evaluation, phone, film); without any, all are made.
 
-It copies the demo's store, opens it with ``idiolect studio``, and drives Chromium. The pictures go beside this file.
+It copies the demo's store, opens it with ``idiolect studio``, and drives Chromium. The pictures go next to this file.
 """
 
 from __future__ import annotations

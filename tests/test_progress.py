@@ -50,7 +50,7 @@ def test_without_a_total_no_end_is_foreseen():
 @pytest.mark.parametrize(
     ("seconds", "told"), [(60.0, "20.0 texts/min, about 29 min"), (3600.0, "20.0 texts/h, about 29 h")]
 )
-def test_slow_work_is_told_in_larger_units(seconds, told):
+def test_slow_work_is_reported_in_larger_units(seconds, told):
     assert told in run(io.StringIO(), seconds=seconds, steps=1)
 
 

@@ -23,7 +23,7 @@ from idiolect.data.files import atomic_write
 from idiolect.difference.stylometry.known import clear as clear_known_texts
 from idiolect.errors import ArtifactError, ConfigError, IdiolectError, NotFoundError
 from idiolect.llm.cache import Cache, is_cache
-from idiolect.sqlite import BESIDE, is_sqlite
+from idiolect.sqlite import SIDE_FILES, is_sqlite
 from idiolect.store.base import ErasureReceipt
 from idiolect.store.parquet import erase_from_export, export_files, is_export
 from idiolect.store.privacy import user_in
@@ -256,7 +256,7 @@ def _erase_file(path: Path, traces: Traces, left: Callable[[Left], object], *, w
 
 def _erase_answers(path: Path, traces: Traces, left: Callable[[Left], object]) -> Iterator[Erased]:
     """Erase from an answer cache; other databases are not touched."""
-    if path.name.endswith(BESIDE):  # part of a database that is handled itself
+    if path.name.endswith(SIDE_FILES):  # part of a database that is handled itself
         return
     if not is_cache(path):
         left(Left(path=path, why="a database that is no answer cache"))

@@ -10,7 +10,7 @@ from urllib.parse import quote
 
 _SMALLEST = 512
 """Bytes of the smallest SQLite database: one page."""
-BESIDE = ("-wal", "-shm", "-journal")
+SIDE_FILES = ("-wal", "-shm", "-journal")
 """What SQLite appends to a database's name for the files that it keeps next to it."""
 _NOT_A_DATABASE = (sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_CANTOPEN)
 
@@ -21,7 +21,7 @@ def is_sqlite(path: Path) -> bool:
     SQLite itself looks. If a process opens and closes a database's file in any other way, POSIX drops all locks that
     SQLite holds on the file for this process, and the next writer can damage the database.
     """
-    for suffix in BESIDE:
+    for suffix in SIDE_FILES:
         if path.name.endswith(suffix):
             return is_sqlite(path.with_name(path.name.removesuffix(suffix)))
     if not path.is_file() or path.stat().st_size < _SMALLEST:

@@ -81,7 +81,7 @@ def test_every_kind_of_table_gives_the_same_store(tmp_path, store, kind):
         assert one.fingerprint() == two.fingerprint()
 
 
-def test_bad_rows_of_a_table_are_listed_beside_the_store(tmp_path):
+def test_bad_rows_of_a_table_are_listed_next_to_the_store(tmp_path):
     store = idl.Store(tmp_path / "s.db")
     frame = pd.DataFrame(
         {

@@ -84,7 +84,7 @@ def test_a_table_without_any_figure_is_none() -> None:
 
 
 @pytest.mark.parametrize("where", ["https://me:hunter2@example.org/x.jsonl", "s3://me:hunter2@bucket/x"])
-def test_an_address_is_no_file_and_its_password_is_not_told(where: str) -> None:
+def test_an_address_is_no_file_and_its_password_is_not_reported(where: str) -> None:
     for given in (where, Path(where)):
         with pytest.raises(InputError, match="is an address, not a file") as caught:
             score(str(given))

@@ -59,7 +59,7 @@ def test_any_spelling_of_a_usual_name_will_do(data: st.DataObject) -> None:
     assert of(taken("user", "item", "text", "".join(letters)))["rating"] == "".join(letters)
 
 
-def test_what_was_taken_and_what_was_left_is_told() -> None:
+def test_what_was_taken_and_what_was_left_is_reported() -> None:
     columns = taken("UserId", "item", "text", "Time", "Helpful")
     assert columns.text(("rating", "title", "timestamp")) == (
         "user=UserId item=item text=text timestamp=Time; no rating, title; not used: Helpful"

@@ -138,7 +138,7 @@ CELLS = st.text(st.sampled_from(' ab,;|\t"\n'), min_size=1).map(lambda text: f"x
 
 @settings(max_examples=80, deadline=None)
 @given(rows=st.lists(st.tuples(CELLS, CELLS, CELLS, CELLS), min_size=1, max_size=8), separator=st.sampled_from(",;\t|"))
-def test_the_separator_is_told_by_the_rows(
+def test_the_separator_is_reported_by_the_rows(
     tmp_path_factory: pytest.TempPathFactory, rows: list[tuple[str, ...]], separator: str
 ) -> None:
     def line(cells: tuple[str, ...]) -> str:

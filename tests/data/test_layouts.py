@@ -63,7 +63,9 @@ def test_the_authors_items_get_the_same_ids(tmp_path: Path) -> None:
         ({"user_id": None, "profile": [entry(0)], "data": entry(1)}, {"missing user": 2}),
     ],
 )
-def test_what_is_wrong_in_a_row_of_many_is_told_one_by_one(tmp_path: Path, row: Any, reasons: dict[str, int]) -> None:
+def test_what_is_wrong_in_a_row_of_many_is_reported_one_by_one(
+    tmp_path: Path, row: Any, reasons: dict[str, int]
+) -> None:
     source = open_reviews(write(tmp_path / "r.jsonl", *dpl_rows("good"), row))
     list(source)
     assert source.summary.rejected == reasons

@@ -194,7 +194,7 @@ def test_standard_input_is_read_as_a_file_is(monkeypatch: pytest.MonkeyPatch) ->
         ("data/sub/*.jsonl", "data/sub.rejects.jsonl"),
     ],
 )
-def test_rejects_are_listed_beside_what_is_read(where: str, rejects: str) -> None:
+def test_rejects_are_listed_next_to_what_is_read(where: str, rejects: str) -> None:
     assert default_rejects(where) == Path(rejects)
 
 

@@ -352,7 +352,7 @@ def test_an_explicit_format_overrides_the_name(tmp_path: Path):
     assert (source.format, len(list(source))) == ("jsonl", 1)
 
 
-def test_mistakes_in_arguments_are_told(tmp_path: Path):
+def test_mistakes_in_arguments_are_reported(tmp_path: Path):
     path = write_jsonl(tmp_path / "r.jsonl", ROW)
     with pytest.raises(ConfigError, match=r"unknown format 'parket'.*parquet"):
         open_reviews(path, format="parket")

@@ -35,7 +35,7 @@ def test_a_split_can_be_saved_again(split: Split, tmp_path: Path):
     assert Split.load(tmp_path).fingerprint == "g"
 
 
-def test_roles_and_users_are_told(split: Split):
+def test_roles_and_users_are_reported(split: Split):
     assert split.users == ["u"]
     assert split.ids("profile", "test") == ["a", "d"]
 

@@ -64,7 +64,7 @@ def test_a_healthy_run_shows_no_sign():
         (result(*RICH, rejected=9), "high rejection"),
     ],
 )
-def test_each_failure_signature_is_told(run: Uvq, sign: str):
+def test_each_failure_signature_is_reported(run: Uvq, sign: str):
     (found,) = failure_signs(run)
     assert sign in found
     assert failure_signs(run, Thresholds(min_uvq=0, max_surface=1, max_rejected=1)) == []

@@ -67,7 +67,7 @@ def test_a_stage_without_any_answer_ends_the_run(rows, stage):
         check_answered(DRP, rows)
 
 
-def test_a_reader_is_told_what_was_not_heard():
+def test_a_report_says_what_was_not_answered():
     runs = {RAG: [WRITTEN, DOWN], DRP: [HALF_HEARD, HALF_HEARD], DPL: [WRITTEN]}
     assert list(failure_notes(runs, extracting=("drp", "dpl"))) == [
         "rag: 1 of 2 texts are missing, because the model gave no answer; their samples are left out of every table: "
@@ -79,7 +79,7 @@ def test_a_reader_is_told_what_was_not_heard():
     assert list(failure_notes({DPL: [WRITTEN]})) == []
 
 
-def test_a_text_that_came_at_a_second_call_is_not_missing_and_markup_is_told():
+def test_a_text_that_came_at_a_second_call_is_not_missing_and_markup_is_reported():
     again = {**row(None, StageResult(name="write", notes=("<|im_end|>",)), write=(2, 1)), "text": "a text<|im_end|>"}
     assert list(failure_notes({RAG: [again, WRITTEN]})) == ["rag: 1 of 2 texts still hold a model's control markup"]
 
@@ -107,14 +107,14 @@ def counted(tokens: int, length: int, **further: int) -> dict[str, Any]:
         ([], False),
     ],
 )
-def test_equal_counts_for_prompts_of_other_lengths_are_told(rows, told):
+def test_equal_counts_for_prompts_of_other_lengths_are_reported(rows, told):
     notes = list(failure_notes({RAG: rows}))
     found = [note for note in notes if "the same number of tokens for prompts of very different lengths" in note]
     assert bool(found) == told
     assert all("request.max_prompt_chars" in note for note in found)
 
 
-def test_incomplete_answers_are_noted():
+def test_incomplete_answers_are_reported():
     cut = {"write": {"calls": 1, "truncated": 1, "cut_prompts": 1}, "extract": {"calls": 2, "truncated": 1}}
     notes = list(failure_notes({RAG: [{"text": "t", "usage": cut}, WRITTEN]}))
     assert [note.partition(":")[0] for note in notes] == ["rag"] * 4
@@ -123,7 +123,7 @@ def test_incomplete_answers_are_noted():
     assert "1 of 2 answers of the stage extract were cut off" in notes[2]
 
 
-def test_a_reader_is_told_what_could_not_be_read():
+def test_a_reader_is_reported_what_could_not_be_read():
     unread = row(extract=(2, 0), write=(1, 0))
     unread["usage"]["extract"]["unreadable"] = 2
     said = "drp: unreadable: 2 of {} answers of the stage extract"

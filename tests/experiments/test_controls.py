@@ -75,7 +75,7 @@ people = st.lists(
 
 @settings(max_examples=60, deadline=None)
 @given(people, st.integers(0, 5))
-def test_a_donor_is_another_user_and_of_the_same_category_where_there_is_one(rows, seed: int) -> None:
+def test_a_mismatched_user_is_another_one_and_of_the_same_category_if_there_is_one(rows, seed: int) -> None:
     own = [context(user, 1.0, category=kind, peers=peers, about=about) for user, kind, peers, about in rows]
     for (user, kind, _, _), donor in zip(rows, mismatched_users(own, seed), strict=True):
         assert rows[donor][0] != user
@@ -91,7 +91,7 @@ def test_who_stands_in_is_decided_by_the_seed() -> None:
     assert (mismatched_users(own, 1) != mismatched_users(own, 2)).any()
 
 
-def test_one_user_alone_has_no_donor() -> None:
+def test_one_user_alone_has_no_mismatched_user() -> None:
     with pytest.raises(InputError, match="two users"):
         mismatched_users([context("a", 1.0), context("a", 2.0)], 0)
 
@@ -110,7 +110,7 @@ def test_without_text_and_virtual_tokens_it_says_what_was_reviewed_and_nothing_o
     assert not any(word in shown for word in ("Text:", "Voice", "Difference"))
 
 
-def test_predictions_and_rows_of_a_control_name_it_beside_the_method(tmp_path: Path) -> None:
+def test_predictions_and_rows_of_a_control_name_it_next_to_the_method(tmp_path: Path) -> None:
     control = Condition(method=RAG(FakeLLM(), WrongUser(Fixed(OWN), seed=0)), control=WRONG_USER)
     assert [(one.method, one.control) for one in control.generate(SAMPLES)] == [("rag", "wrong user")] * 3
     for texts in (True, False):

@@ -168,7 +168,7 @@ def test_an_endpoint_that_refuses_every_request_makes_no_table(step, evaluate, s
     assert not (tmp_path / "out" / "results.json").exists()
 
 
-def test_texts_that_were_cut_off_are_told(job: Any, changes, evaluate, server: Server, tmp_path: Path) -> None:
+def test_texts_that_were_cut_off_are_reported(job: Any, changes, evaluate, server: Server, tmp_path: Path) -> None:
     server.faults = ["cut"]
     server.steps["cut"] = (200, _module.chat("the answ", finish="length", read=500), "")
     record = evaluate(tmp_path / "out", changes={"methods": []})
@@ -180,7 +180,9 @@ def test_texts_that_were_cut_off_are_told(job: Any, changes, evaluate, server: S
     assert [note.startswith("1 of 1 texts were cut off") for note in row["notes"]] == [True]
 
 
-def test_a_prompt_of_which_a_part_was_read_is_told(job: Any, changes, evaluate, server: Server, tmp_path: Path) -> None:
+def test_a_prompt_of_which_a_part_was_read_is_reported(
+    job: Any, changes, evaluate, server: Server, tmp_path: Path
+) -> None:
     server.count = lambda text: min(len(text) // 4, 8 + len(text) % 2)
     record = evaluate(tmp_path / "out", changes={"methods": []})
     (seems, *_) = (note for note in record["notes"] if note.startswith("rag: "))
@@ -307,7 +309,7 @@ def test_an_adapter_is_not_used_with_an_endpoint(job: Any, adapter: Path, tmp_pa
     assert not (tmp_path / "out").exists()
 
 
-def test_answers_are_recorded_beside_the_store_where_a_model_is_asked_over_http(tmp_path: Path) -> None:
+def test_answers_are_recorded_next_to_the_store_where_a_model_is_asked_over_http(tmp_path: Path) -> None:
     def where(store: str, **changes: Any) -> Path | None:
         return cache_path(load_settings(changes=changes), store)
 
@@ -393,7 +395,7 @@ def test_what_some_server_did_not_answer_is_asked_again_and_nothing_else(evaluat
     assert server.requests.total() - before == again
 
 
-def test_another_writer_for_some_methods_is_told(evaluate, server, tmp_path: Path) -> None:
+def test_another_writer_for_some_methods_is_reported(evaluate, server, tmp_path: Path) -> None:
     other = {"backbone": {"endpoint": {"model": "other", "base_url": server.url}}}
     record = evaluate(tmp_path / "out", changes={"methods": ["pag"], "differences": {"generator": other}})
     assert "pag (measured) are written by other, the others by m: they differ by the model, too" in record["notes"]

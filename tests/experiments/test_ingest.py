@@ -121,7 +121,7 @@ def test_lamp_brings_its_items(tmp_path: Path) -> None:
     assert (report.format, report.stored.reviews_added, report.stored.items_added) == ("lamp", 1, 1)
 
 
-def test_the_authors_items_are_told_by_the_format_of_the_reviews(tmp_path: Path) -> None:
+def test_the_authors_items_are_reported_by_the_format_of_the_reviews(tmp_path: Path) -> None:
     review = {"asin": "B0", "text": "x"}
     (tmp_path / "main").mkdir()
     write(tmp_path / "main" / "Books.jsonl", {"user_id": "u", "profile": [review], "data": review})
@@ -195,7 +195,7 @@ def test_reviews_of_known_items_are_counted_and_none_is_a_warning(tmp_path: Path
     assert warning in report.text
 
 
-def test_reviews_with_and_without_a_time_are_told(tmp_path: Path) -> None:
+def test_reviews_with_and_without_a_time_are_reported(tmp_path: Path) -> None:
     rows = [{**REVIEWS[0], "date": 2011}, {**REVIEWS[1], "date": "soon"}, {**REVIEWS[2], "date": None}]
     report = ingest_files(write(tmp_path / "r.jsonl", *rows), store=str(tmp_path / "s.db"))
     assert "2 of 3 reviews have no timestamp: each counts as older" in report.text

@@ -111,7 +111,7 @@ def test_ones_own_code_at_every_seam_of_an_evaluation(job: Any, tmp_path: Path) 
     assert [row["text"] for row in rows] == [row["text"] for row in rag]
 
 
-def test_ones_own_method_stands_beside_a_wrong_user(job: Any, tmp_path: Path) -> None:
+def test_ones_own_method_stands_next_to_a_wrong_user(job: Any, tmp_path: Path) -> None:
     changes = {"methods": ["ownwork:Newest2"], "metrics": [], "backbone": {"model": str(job.backbone)}}
     record = evaluated(job, tmp_path / "out", **changes)
     rows = record["tables"]["controls of Newest-2"]["methods"]

@@ -129,7 +129,7 @@ def test_budgets_follow_the_lengths_of_reviews_within_bounds(words, expected):
     assert choose_sizes(texts(words), [], k=4)[:2] == expected
 
 
-def test_long_descriptions_beside_short_reviews_are_cut_and_fit():
+def test_long_descriptions_next_to_short_reviews_are_cut_and_fit():
     sizes = choose_sizes(texts(20), texts(500, n=30), k=4)
     short = choose_sizes(texts(20), [], k=4)
     assert sizes.description_chars <= 250

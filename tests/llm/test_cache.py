@@ -46,7 +46,7 @@ def test_an_answer_comes_back_as_it_was(cache):
     assert cache.get(["k", "other"]) == {"k": FULL}
 
 
-def test_the_first_answer_stays_and_the_second_writer_is_told(cache):
+def test_the_first_answer_stays_and_the_second_writer_gets_it(cache):
     assert cache.put([record("k", text="first")]) == {}
     told = cache.put([record("k", text="second"), record("new")])
     assert told["k"].text == cache.get(["k"])["k"].text == "first"

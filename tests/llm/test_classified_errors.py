@@ -69,7 +69,7 @@ def test_what_every_other_request_would_meet_too_is_denied(status, body):
         (error("bad", type="invalid_request_error"), "refused", None),
     ],
 )
-def test_an_error_in_a_reply_of_status_200_is_told_like_any_other(body, kind, wait):
+def test_an_error_in_a_reply_of_status_200_is_reported_like_any_other(body, kind, wait):
     failure, asked = classify_error(body)
     assert (failure.kind, asked) == (kind, wait)
 

@@ -100,7 +100,7 @@ def test_a_fault_that_passes_is_retried_and_counted(fault, server, openai_llm, a
         ("unfinished", "unfinished_thinking", 1),
     ],
 )
-def test_a_fault_that_stays_is_a_value_beside_the_answers_of_others(fault, kind, requests, openai_llm, ask):
+def test_a_fault_that_stays_is_a_value_next_to_the_answers_of_others(fault, kind, requests, openai_llm, ask):
     found = openai_llm().generate([ask("a"), ask(f"b plan={fault}"), ask("c")], PARAMS)
     assert kinds(found) == [None, kind, None]
     assert (found[1].text, found[1].requests) == ("", requests)
@@ -445,7 +445,7 @@ def test_prompts_and_keys_go_to_no_other_server(used, server, openai_llm, ask, m
         assert not other.heads
 
 
-def test_a_password_in_the_address_is_sent_and_never_told(server, openai_llm, ask, caplog):
+def test_a_password_in_the_address_is_sent_and_never_reported(server, openai_llm, ask, caplog):
     caplog.set_level("DEBUG")
     address = server.url.replace("://", "://me:hid%40den@")
     llm = openai_llm(base_url=address)

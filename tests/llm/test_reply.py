@@ -73,7 +73,7 @@ def test_text_that_broke_off_is_no_answer(finish):
     assert (found.prompt_tokens, found.completion_tokens) == (5, 2), "it is billed"
 
 
-def test_an_error_beside_partial_text_is_no_answer():
+def test_an_error_next_to_partial_text_is_no_answer():
     choice = {"message": {"content": "half a"}, "error": {"code": 502, "message": "gone"}, "finish_reason": "stop"}
     found = read(json.dumps({"choices": [choice]}).encode())
     assert (found.failure.kind, found.failure.message, found.text) == ("server_error", "status 502: gone", "")

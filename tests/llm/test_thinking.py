@@ -130,7 +130,7 @@ def test_what_is_no_tag_is_refused(tag):
         marks_of(tag)
 
 
-def test_markup_that_is_left_is_told():
+def test_markup_that_is_left_is_reported():
     assert leftovers("Good.<|im_end|>\n<|im_start|>user <|im_end|>") == ("<|im_end|>", "<|im_start|>")
     assert leftovers("<|channel|>odd <turn|> <｜end▁of▁sentence｜></s><end_of_turn>[/INST]") == (
         "<|channel|>",

@@ -196,7 +196,7 @@ def test_a_sample_with_nothing_to_compare_counts_in_the_mean():
     assert (mean.calls, mean.tokens, mean.cost, mean.found) == (1, 10, 0.1, 2)
 
 
-def test_the_estimate_is_that_of_a_census(world, kit):
+def test_the_estimate_is_that_of_all_comparisons(world, kit):
     """Of traits drawn at random, the expected number of new ones a call is Good-Turing's: those seen once, by calls."""
     rng = np.random.default_rng(1)
     names = [f"Trait{k}" for k in range(30)]

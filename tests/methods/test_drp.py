@@ -187,7 +187,7 @@ def test_adaptive_extraction_is_a_setting(world, kit):
     assert {feature.status for feature in found.features} == {"kept"}
 
 
-def test_answers_that_cannot_be_read_are_counted_and_never_told_as_no_difference(world, kit):
+def test_answers_that_cannot_be_read_are_counted_and_never_reported_as_no_difference(world, kit):
     for said, profile in (("Certainly! Here it is.", UNKNOWN), ("There is no difference.", NOT_DISTINGUISHABLE)):
         llm = kit.Scripted(E=said, V="Hm.", S="...")
         roles = Roles(extractor=Role(llm=llm), generator=Role(llm=llm))

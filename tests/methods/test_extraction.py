@@ -122,7 +122,7 @@ def test_without_a_model_what_is_sure_is_measured_in_the_categories_asked_for(wo
     assert MeasuredExtraction()([]) == []
 
 
-def test_comparisons_that_are_not_in_english_are_not_measured_and_told_as_unknown(world):
+def test_comparisons_that_are_not_in_english_are_not_measured_and_reported_as_unknown(world):
     (found,) = initial_states(
         world.contexts(k=2).build([world.sample]), world.comparisons(anchors=4).build([world.sample])
     )

@@ -60,7 +60,7 @@ def test_faults_that_pass_cost_requests_and_no_answer(world, serve):
     assert sum(usage.retries for usage in took) > 0
 
 
-def test_faults_that_stay_are_told_on_the_sample_and_stage_they_befell(world, serve):
+def test_faults_that_stay_are_reported_on_their_sample_and_stage(world, serve):
     found = run(world, serve(",".join([*STAYING, "500"])))
     for one in found:
         assert bool(one.text) != (one.failure is not None)

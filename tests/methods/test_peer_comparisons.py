@@ -92,20 +92,20 @@ def test_without_an_encoder_no_vector_is_read(world):
     assert all(len(comparison.representatives) == 2 for comparison in comparisons)
 
 
-def test_a_user_without_history_has_no_cases_and_costs_nobody_else_theirs(world):
+def test_a_user_without_history_has_no_comparisons_and_others_keep_theirs(world):
     stranger = Sample(user="nobody", item="new")
     nothing, comparisons = world.comparisons().build([stranger, world.sample])
     assert nothing == ()
     assert len(comparisons) == 5
 
 
-def test_cases_are_the_same_whatever_samples_are_beside_them(world):
+def test_comparisons_are_the_same_whatever_samples_come_with_them(world):
     samples = [world.sample, Sample(user="o0", item="new"), Sample(user="o1", item="i0"), world.sample] * 10
     builder = world.comparisons(selector="kmeans", representatives=2)
     assert builder.build(samples) == [comparisons for sample in samples for comparisons in builder.build([sample])]
 
 
-def test_a_prolific_user_is_one_voice():
+def test_a_prolific_user_counts_once():
     def review(user, n):
         return Review(id=f"{user}{n}", user=user, item="i", text="", order=n)
 

@@ -23,7 +23,7 @@ def state(world, kit, text="", k=2):
     return replace(blank, features=tuple(parse(text, comparison="u-i4")))
 
 
-def test_what_holds_is_shown_by_item_without_quotes_beside_past_reviews(world, kit):
+def test_valid_claims_are_shown_by_item_without_quotes_with_past_reviews(world, kit):
     llm = kit.Scripted(S="[Summary]: Exclaims a lot.")
     drawn = state(world, kit, kit.EXCLAIMS + kit.ASKS)
     dropped = replace(drawn.features[1], status="dropped", reason="rejected")
@@ -45,7 +45,7 @@ def test_the_prefix_is_stripped_where_it_stands_first(world, kit, prefix):
     assert found.profile == "Writes a [Summary]: of all."
 
 
-def test_a_profile_that_is_too_long_is_cut_after_a_sentence_and_that_is_noted(world, kit):
+def test_a_profile_that_is_too_long_is_cut_after_a_sentence_and_that_is_reported(world, kit):
     answer = "Writes warmly, and asks. " * 100
     (found,) = Summary(role=Role(llm=kit.Scripted(S=answer), params=PARAMS), profile_chars=200)([state(world, kit)])
     assert found.profile == ("Writes warmly, and asks. " * 8).strip()

@@ -54,7 +54,7 @@ def test_every_selector_gives_at_most_k_different_peers(name: str, sizes: list[i
 
 
 @pytest.mark.parametrize("name", ["kmeans", "random", "farthest"])
-def test_a_group_is_chosen_from_alike_whatever_groups_are_beside_it(name: str):
+def test_a_group_is_chosen_from_alike_whatever_groups_are_next_to_it(name: str):
     rng = np.random.default_rng(0)
     groups = [rng.normal(size=(n, 5)).astype(np.float32) for n in (9, 3, 9, 12, 1, 9)]
     select = SELECTORS.get(name)

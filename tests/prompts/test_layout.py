@@ -88,7 +88,7 @@ def test_past_reviews_beyond_the_limit_are_virtual_tokens_only(template):
     assert entries == ([0, 0, 1, 1, 2, 2] if template == "dep" else [])
 
 
-def test_beside_each_token_the_item_stays_where_the_text_is_left_out():
+def test_next_to_each_token_the_item_stays_where_the_text_is_left_out():
     prompt = render("dep", context(3), PromptConfig(max_shown=1))
     text = "".join(segment for segment in flat(prompt) if isinstance(segment, str))
     assert "Item: i2" in text

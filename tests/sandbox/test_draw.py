@@ -26,12 +26,12 @@ def test_shuffling_keeps_every_element(seed, options):
     assert sorted(Draw(stream(seed)).shuffled(options)) == sorted(options)
 
 
-def test_a_menu_serves_by_weight_and_appetite():
+def test_a_weighted_choice_follows_weights_and_probability():
     draw, menu = Draw(stream(1)), WeightedChoice(("a", "b", "c"), (0.6, 0.0, 0.2), choice_probability=0.5)
     served = [menu.choose(draw) for _ in range(20_000)]
     shares = np.array([served.count(name) for name in ("a", "b", "c", None)]) / len(served)
     assert shares == pytest.approx([0.3, 0.0, 0.1, 0.6], abs=0.02)
 
 
-def test_a_menu_of_nothing_serves_nothing():
+def test_a_weighted_choice_of_nothing_draws_nothing():
     assert WeightedChoice(("a",), (0.0,)).choose(Draw(stream(0))) is None

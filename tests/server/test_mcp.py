@@ -62,7 +62,7 @@ def test_hosts_of_apps_get_the_card_as_a_page_that_loads_nothing(fresh):
     assert not [sign for sign in ("http:", "https:", "innerHTML", "src=") if sign in page.text]
 
 
-def test_a_client_without_a_key_is_told_what_is_asked_for(fresh):
+def test_a_client_without_a_key_learns_what_is_asked_for(fresh):
     with fresh.http("none") as http:
         refused = http.post("/mcp", json={"jsonrpc": "2.0", "id": 1, "method": "tools/list"})
         where = re.search(r'resource_metadata="(.*?)"', refused.headers["www-authenticate"])[1]

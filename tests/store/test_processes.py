@@ -70,7 +70,7 @@ def write(store: SqlStore) -> None:
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
 @pytest.mark.parametrize("kind", ["file", "server"])
-def test_every_read_sees_a_whole_commit_beside_a_writer(kind, tmp_path, request):
+def test_every_read_sees_a_whole_commit_next_to_a_writer(kind, tmp_path, request):
     where = str(tmp_path / "store.db") if kind == "file" else request.getfixturevalue("postgres")()
     command = [sys.executable, "-c", READERS, where, str(N)]
     with SqlStore(where) as store:

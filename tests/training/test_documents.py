@@ -184,7 +184,7 @@ def test_a_summary_is_asked_for_and_never_given_away():
         )
 
 
-def test_words_stand_in_virtual_tokens_and_belong_to_the_review_beside_them():
+def test_words_stand_in_virtual_tokens_and_belong_to_the_review_next_to_them():
     found = [document for document in drawn(virtual_token_words=1.0) if document.format in ("dep", "pplug")]
     for document in found:
         if document.format == "pplug":
@@ -207,7 +207,7 @@ def test_without_words_virtual_tokens_stay_virtual_tokens():
     )
 
 
-def test_histories_can_be_left_out_beside_a_profile_and_their_text_beside_virtual_tokens():
+def test_histories_can_be_left_out_with_a_profile_and_their_text_with_virtual_tokens():
     bare = [document for document in drawn(bare_share=1.0, textless_share=1.0)]
     assert not any(document.context.entries for document in bare if document.format in ("pag", "dpl", "drp"))
     assert not any("Text: " in shown(document) for document in bare if document.format == "dep")

@@ -263,7 +263,9 @@ def test_examples_without_virtual_tokens_may_be_among_the_others(tiny_backbone, 
     assert fit_adapter(tiny_backbone(), make_adapter(), mixed, config=config, folder=tmp_path).steps == 6
 
 
-def test_progress_is_told_where_it_is_asked_for(tiny_backbone, make_adapter, examples, tmp_path, capfd, monkeypatch):
+def test_progress_is_reported_where_it_is_asked_for(
+    tiny_backbone, make_adapter, examples, tmp_path, capfd, monkeypatch
+):
     monkeypatch.setattr("idiolect.progress.INTERVAL_S", 0.0)  # every step is told
     for progress in (False, True):
         options = {"config": FitConfig(**QUICK), "folder": tmp_path / str(progress), "progress": progress}

@@ -133,9 +133,9 @@ def _model_of(method: Personalizer) -> str | None:
 
 
 def _takes_any(method: Personalizer, methods: Sequence[Personalizer]) -> bool:
-    """Whether a method names no model and so takes that of the fitted one beside it."""
-    beside = any(one.adapter is not None and one is not method for one in methods)
-    return beside and method.adapter is None and method.model is None and not _model_settings(method)
+    """Whether a method names no model and so takes that of the fitted one."""
+    fitted = any(one.adapter is not None and one is not method for one in methods)
+    return fitted and method.adapter is None and method.model is None and not _model_settings(method)
 
 
 _BUDGETS = {"max_prompt_tokens", "batch_size", "limits", "retry", "price"}

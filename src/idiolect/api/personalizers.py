@@ -275,7 +275,7 @@ class FittedPersonalizer(Personalizer):
         Args:
             folder: What ``save_pretrained`` or ``idiolect fit`` wrote.
             model: The model, where the adapter does not name it.
-            encoder: The encoder, likewise.
+            encoder: The same for the encoder.
             **how: Further arguments of the class.
 
         Raises:
@@ -338,7 +338,7 @@ class DEP(FittedPersonalizer):
             source: Their checkpoint, downloaded: a folder, or a safetensors file.
             out: Folder of the adapter, for ``from_pretrained`` from then on.
             model: The language model they were fitted with; None: Qwen2.5-7B-Instruct.
-            encoder: The encoder, likewise; None: bge-m3.
+            encoder: The same for the encoder; None: bge-m3.
             **how: Further arguments of the class.
 
         Raises:

@@ -29,7 +29,7 @@ from typing import IO, Any, Literal, cast
 import pyarrow as pa
 
 from idiolect.errors import InputError, OutputError
-from idiolect.sqlite import BESIDE, is_sqlite
+from idiolect.sqlite import SIDE_FILES, is_sqlite
 
 
 def atomic_write(path: Path, write: Callable[[Path], object]) -> None:
@@ -113,7 +113,7 @@ def real_path(path: Path) -> Path:
 def _same(place: Path, other: Path) -> bool:
     """Whether a path is the same file as another one, or one of SQLite's files next to it."""
     known = os.path.realpath(other)
-    for suffix in ("", *BESIDE):
+    for suffix in ("", *SIDE_FILES):
         if str(place) == known + suffix or (os.path.exists(known + suffix) and _samefile(place, known + suffix)):
             return True
     return False

@@ -112,7 +112,7 @@ SUSPICIOUS: Mapping[str, str] = {
 class RejectsWriter:
     """Collects rejected rows in a JSONL file, one ``{"file", "line", "reason", "raw_start"}`` per line.
 
-    Used as a context manager and handed to a reader as ``on_reject``. The file appears whole when the block is left
+    Used as a context manager and passed to a reader as ``on_reject``. The file appears whole when the block is left
     without an error; an empty file says that nothing was rejected.
 
     Args:

@@ -74,7 +74,7 @@ def all_differences(vectors: np.ndarray, users: np.ndarray, items: np.ndarray, *
     Args:
         vectors: float16 or float32 (n, dim), each component within [-1, 1].
         users: int (n,): each review's user as a code within [0, 2**31).
-        items: int (n,): each review's item, likewise.
+        items: int (n,): each review's item.
         threads: Number of threads; 0: one per core, at most 4 (memory is the limit then). The result does not depend
             on it.
 

@@ -493,7 +493,7 @@ def run_evaluate(
     generate_controls: bool = False,
     progress: bool = False,
 ) -> Evaluation:
-    """Evaluate methods and, with an adapter, DEP and its controls.
+    """Evaluate methods and, with an adapter, its method and the controls.
 
     Raises:
         IdiolectError: Any of its kinds; conditions that were finished are kept.

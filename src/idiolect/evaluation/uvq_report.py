@@ -86,15 +86,15 @@ class Thresholds(Config):
     """Share of rejected differences above which extractor and validator disagree."""
 
 
-def failure_signs(result: Uvq, alarms: Thresholds | None = None, *, validated: Uvq | None = None) -> list[str]:
+def failure_signs(result: Uvq, thresholds: Thresholds | None = None, *, validated: Uvq | None = None) -> list[str]:
     """The paper's failure signs in a run, one sentence each, with a possible cause.
 
     Args:
         result: UVQ of a run.
-        alarms: Thresholds; None: the defaults.
+        thresholds: Thresholds; None: the defaults.
         validated: UVQ of the validated features, if ``result`` is a judge's; None: ``result``.
     """
-    limits, before = alarms or Thresholds(), validated or result
+    limits, before = thresholds or Thresholds(), validated or result
     if not len(result.kept):
         return []
     signs = []

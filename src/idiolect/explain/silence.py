@@ -62,7 +62,7 @@ def silence(
         seed: Of the intervals.
         changes: Settings of the run.
         backbone: The model, where the adapter does not name it.
-        encoder: The encoder, likewise.
+        encoder: The same for the encoder.
         progress: Show a bar.
 
     Returns:

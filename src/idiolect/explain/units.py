@@ -131,7 +131,7 @@ def inspect_adapter(
         config: None: the defaults.
         changes: Settings of the run, with a split.
         backbone: The model, where the adapter does not name it, with a split.
-        encoder: The encoder, likewise.
+        encoder: The same for the encoder.
         progress: Show bars.
 
     Raises:

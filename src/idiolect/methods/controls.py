@@ -99,7 +99,7 @@ class WrongUser:
     def build(self, samples: Sequence[Sample]) -> list[Context]:
         """The samples with the entries of mismatched users."""
         own = self._contexts.build(samples)
-        lent = [own[donor] for donor in mismatched_users(own, self._seed)]
+        lent = [own[other] for other in mismatched_users(own, self._seed)]
         return [replace(c, entries=d.entries, past=d.past) for c, d in zip(own, lent, strict=True)]
 
 
@@ -118,7 +118,7 @@ class WrongUserCases:
     def build(self, samples: Sequence[Sample]) -> list[tuple[PeerComparison, ...]]:
         """The comparisons of the mismatched users."""
         own = self._comparisons.build(samples)
-        return [own[donor] for donor in mismatched_users(self._contexts.build(samples), self._seed)]
+        return [own[other] for other in mismatched_users(self._contexts.build(samples), self._seed)]
 
 
 class OtherVectors:
@@ -131,11 +131,11 @@ class OtherVectors:
         self._contexts, self._seed = contexts, seed
 
     def build(self, samples: Sequence[Sample]) -> list[Context]:
-        """The samples with their own entries, each holding a donor's vectors."""
+        """The samples with their own entries, each holding another user's vectors."""
         own = self._contexts.build(samples)
         return [
-            replace(context, entries=_with_vectors(context.entries, own[donor].entries), past=own[donor].past)
-            for context, donor in zip(own, mismatched_users(own, self._seed), strict=True)
+            replace(context, entries=_with_vectors(context.entries, own[other].entries), past=own[other].past)
+            for context, other in zip(own, mismatched_users(own, self._seed), strict=True)
         ]
 
 
@@ -165,14 +165,14 @@ def _donor(context: Context, contexts: Sequence[Context], ring: Sequence[int]) -
     return next(near, others[0])
 
 
-def _strange(donor: Context, context: Context) -> bool:
-    """Whether the donor did not review the sample's item."""
-    return all(entry.review.item != context.sample.item for entry in donor.entries)
+def _strange(other: Context, context: Context) -> bool:
+    """Whether the other user did not review the sample's item."""
+    return all(entry.review.item != context.sample.item for entry in other.entries)
 
 
-def _with_vectors(entries: Sequence[Entry], donor: Sequence[Entry]) -> tuple[Entry, ...]:
-    his = cycle([entry.e_his for entry in donor])
-    differences = [entry.e_diff for entry in donor if entry.e_diff is not None]
+def _with_vectors(entries: Sequence[Entry], other: Sequence[Entry]) -> tuple[Entry, ...]:
+    his = cycle([entry.e_his for entry in other])
+    differences = [entry.e_diff for entry in other if entry.e_diff is not None]
     diff = cycle(differences)
     return tuple(
         replace(entry, e_his=next(his), e_diff=next(diff) if entry.e_diff is not None and differences else entry.e_diff)
@@ -419,13 +419,13 @@ class WrongUsers:
         """
         own = self._states(samples)
         chosen = mismatched_users([state.context for state in own], self._seed)
-        return [_lent(own[donor], to=state) for state, donor in zip(own, chosen, strict=True)]
+        return [_lent(own[other], to=state) for state, other in zip(own, chosen, strict=True)]
 
 
-def _lent(donor: ProfileState, *, to: ProfileState) -> ProfileState:
-    """The donor's state with the sample of another; what it took was paid for when it was made."""
-    context = replace(to.context, entries=donor.context.entries)
-    return replace(donor, context=context, usage={stage: _paid(took) for stage, took in donor.usage.items()})
+def _lent(other: ProfileState, *, to: ProfileState) -> ProfileState:
+    """The other user's state with the sample of another; what it took was paid for when it was made."""
+    context = replace(to.context, entries=other.context.entries)
+    return replace(other, context=context, usage={stage: _paid(took) for stage, took in other.usage.items()})
 
 
 def _paid(usage: Usage) -> Usage:

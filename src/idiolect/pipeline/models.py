@@ -130,7 +130,7 @@ def make_comparisons(
 
 NORM_USERS = 200
 """Users whose reviews are the norm for PAG without a summarizer, drawn at random: enough that the standard errors of
-the means are small beside differences between users."""
+the means are small compared with differences between users."""
 
 
 def make_norms(reader: KnownUsers, *, seed: int = 0) -> Norms | None:

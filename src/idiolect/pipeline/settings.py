@@ -150,8 +150,8 @@ class Settings(Config):
     prompt: PromptConfig = PromptConfig()
     """What of it is shown."""
     methods: tuple[str, ...] = DEFAULT_METHODS
-    """Which methods are evaluated, besides Non-Perso, RAG and, with an adapter, DEP: names, or ``module:Class`` for a
-    method of your own (docs/extending.md)."""
+    """Which methods are evaluated, besides the baselines and, with an adapter, its method: names, or ``module:Class``
+    for a method of your own (docs/extending.md)."""
     baseline: str = BASELINE
     """The method that the others are tested against; it is evaluated in any case."""
     differences: DifferenceConfig = DifferenceConfig()
@@ -159,8 +159,8 @@ class Settings(Config):
     targets: TargetConfig = TargetConfig()
     """Which samples."""
     adapter_method: str = ADAPTER_METHOD
-    """The method whose adapter ``fit`` fits, and with which ``evaluate`` and ``write`` use it: ``dep``, ``pplug``, or
-    ``module:Class`` for one of your own."""
+    """The method whose adapter ``fit`` fits, and with which ``evaluate`` and ``write`` use it: one that declares an
+    adapter (docs/methods.md), or ``module:Class`` for one of your own."""
     adapter_preset: Literal["small", "paper", "authors"] = "small"
     """Starting point of the adapter's settings."""
     adapter: dict[str, Any] = Field(default_factory=dict)
@@ -168,7 +168,7 @@ class Settings(Config):
     fit: FitConfig = FitConfig()
     """How the adapter is trained."""
     controls: tuple[str, ...] = ("constant",)
-    """Adapters trained like DEP's, but with other contents of the virtual tokens: ``constant`` (a trained
+    """Adapters trained like the method's, but with other contents of the virtual tokens: ``constant`` (a trained
     row each: what training as such gains; skipped for an adapter that has none), ``shuffled_peers`` and ``his_twice``
     (see ``vectors``)."""
     negative_controls: bool = True

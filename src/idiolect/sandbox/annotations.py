@@ -43,7 +43,7 @@ class PlantedAnnotations:
 
     def differences(self, review: str, item: str, rng: np.random.Generator) -> str:
         """How one review differs from what people write about the item."""
-        return sentence(describe(self._departure(review, item), k=_between(rng, _DIFFERENCES)))
+        return sentence(describe(self._difference(review, item), k=_between(rng, _DIFFERENCES)))
 
     def user_words(self, user: str, rng: np.random.Generator) -> str:
         """``profile`` in single words."""
@@ -51,18 +51,18 @@ class PlantedAnnotations:
 
     def review_words(self, review: str, item: str | None, rng: np.random.Generator) -> str:
         """How a review is written, in single words; with its item: how it differs from others' about that item."""
-        return ", ".join(keywords(self._departure(review, item), k=_between(rng, _WORDS)))
+        return ", ".join(keywords(self._difference(review, item), k=_between(rng, _WORDS)))
 
     def primer(self, review: str, rng: np.random.Generator) -> tuple[str, str]:
         """How a review itself is written, as a sentence and in single words: the easiest to learn their sense by."""
-        departure, k = self._departure(review, None), _between(rng, _PRIMER)
-        return sentence(describe(departure, k=k)), ", ".join(keywords(departure, k=k))
+        difference, k = self._difference(review, None), _between(rng, _PRIMER)
+        return sentence(describe(difference, k=k)), ", ".join(keywords(difference, k=k))
 
-    def _departure(self, review: str, item: str | None) -> np.ndarray:
+    def _difference(self, review: str, item: str | None) -> np.ndarray:
         """(n_traits,), logits: from the base rates, and from the item's peers if one is named."""
         shown = self._truth.realised[self._reviews[review]].astype(np.float64).clip(1e-3, 1 - 1e-3)
-        departure = np.log(shown / (1 - shown)) - _BASES
-        return departure if item is None else departure - self._truth.item_effects[self._items[item]]
+        difference = np.log(shown / (1 - shown)) - _BASES
+        return difference if item is None else difference - self._truth.item_effects[self._items[item]]
 
 
 def sentence(phrases: tuple[str, ...]) -> str:

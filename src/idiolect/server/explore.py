@@ -24,7 +24,7 @@ from idiolect.explain.in_common import PairedEffect, in_common, opposite
 from idiolect.explain.marking import stretches
 from idiolect.explain.people_map import strongest
 from idiolect.explain.run import find_all_differences
-from idiolect.methods.base import ADAPTER_METHOD, requirements
+from idiolect.methods.base import ADAPTER_METHOD, DEFAULT_METHODS, UNPERSONALIZED, requirements
 from idiolect.registry import suggest
 from idiolect.server.http import ERRORS, Caller, MayRead, Services
 from idiolect.server.names import ShownMap, pseudonym
@@ -80,13 +80,19 @@ def get_overview(request: Request, caller: MayRead) -> dict[str, Any]:
         "default_method": voices.chosen("auto"),
         "model": voices.model_name,
         "toy": voices.upstream is None and voices.adapter == SHIPPED_ADAPTER,
-        "units": _has_units(voices),
+        "first_methods": [UNPERSONALIZED, _best(voices)],
+        "units": ADAPTER_METHOD if _has_units(voices) else None,
         "min_peers": config.min_peers,
         "show_peers": config.show_peers,
         "show_users": _sees_users(request, caller),
         "scopes": sorted(caller.key.scopes),
         "results": bool(config.results) and sees_results,
     }
+
+
+def _best(voices: Voices) -> str:
+    """The method that the page shows first: the one with an adapter or, without one, the last of the usual ones."""
+    return ADAPTER_METHOD if ADAPTER_METHOD in voices.methods else DEFAULT_METHODS[-1]
 
 
 def _has_units(voices: Voices) -> bool:

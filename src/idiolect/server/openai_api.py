@@ -21,6 +21,7 @@ from idiolect.errors import require, without_passwords
 from idiolect.llm.base import one_line
 from idiolect.llm.endpoint import OpenAIConfig
 from idiolect.llm.streaming import Listener
+from idiolect.methods.base import METHODS
 from idiolect.server.http import ERRORS, ApiError, Caller, MayRead, Services, api_error
 from idiolect.server.streaming import Writes, spoken, whole
 from idiolect.server.voice import Answer, AnswerError, Personalization, Voice
@@ -54,7 +55,7 @@ class VoiceFields(BaseModel):
     item: str | None = Field(None, max_length=512, description="What is written about.")
     rating: float | None = Field(None, ge=0, le=100)
     title: str = Field("", max_length=2000)
-    method: str | None = Field(None, max_length=64, description="rag, pag, dpl, drp, dep or nonpersonalized.")
+    method: str | None = Field(None, max_length=64, description=f"One of {', '.join(METHODS)}.")
     k: int | None = Field(None, ge=1, le=100, description="Past texts that are shown.")
     off: bool = Field(False, description="Pass the request through unchanged.")
 

@@ -22,6 +22,7 @@ from idiolect.explain.card import ExplainConfig, UserDifferences
 from idiolect.explain.layout import REASONS, make_card
 from idiolect.explain.likeness import drift, likeness
 from idiolect.explain.run import user_differences
+from idiolect.methods.base import METHODS
 from idiolect.server.http import ERRORS, ApiError, Caller, MayAdmin, MayErase, MayRead, MayWrite, Services
 from idiolect.server.tenants import MOST_DAYS, MOST_GRACE_DAYS, Scope, Tenant
 from idiolect.server.voice import AnswerError, PrivateReader, Voice
@@ -126,7 +127,7 @@ class WriteIn(_Body):
     item: _Id
     rating: float | None = Field(None, ge=0, le=100)
     title: str = Field("", max_length=2000)
-    method: str = Field("auto", max_length=64, description="rag, pag, dpl, drp, dep or nonpersonalized.")
+    method: str = Field("auto", max_length=64, description=f"One of {', '.join(METHODS)}.")
     k: _Int | None = Field(None, ge=1, le=100, description="Past texts that are shown.")
     max_tokens: _Int | None = Field(None, ge=1, le=8192)
     temperature: float | None = Field(None, ge=0, le=2)

@@ -39,13 +39,14 @@ class ServerConfig(Config):
     models: tuple[str, ...] = ()
     """Models of the upstream that clients may name, besides ``endpoint.model`` and ``idiolect/METHOD``."""
     adapter: Path | None = None
-    """Fitted adapter for DEP, with the model it was fitted to in this process; None: the shipped toy, if there is no
+    """Fitted adapter, with the model it was fitted to in this process; None: the shipped toy, if there is no
     upstream."""
     prompt_embeds: bool = False
     """The upstream is a vLLM server with ``--enable-prompt-embeds`` that runs the model of ``adapter``, and that nobody
     else can reach: methods with an adapter are written there instead of in this process."""
     method: str = "auto"
-    """Method of requests that name none; auto: rag with an upstream, dep with a model in this process."""
+    """Method of requests that name none; auto: that of the adapter if the server can write with it, else the baseline
+    (``methods.base.BASELINE``)."""
     settings: dict[str, Any] = Field(default_factory=dict)
     """Settings of the methods (docs/settings.md): ``context.k``, ``differences.extractor``, ``sampling`` ... Without
     ``context.retriever``, past texts are retrieved by BM25."""

@@ -6,6 +6,7 @@ load its own files only, runs no script or style of a document, and lets no othe
 
 from __future__ import annotations
 
+import json
 from hashlib import sha256
 from importlib.resources import files
 
@@ -13,6 +14,7 @@ from fastapi import Request
 from fastapi.responses import Response
 from starlette.routing import Route
 
+from idiolect.methods.base import METHODS, Requirements, requirements
 from idiolect.server.http import STUDIO_FILES, ApiError
 
 POLICY = (
@@ -39,9 +41,21 @@ PAGE = "index.html"
 
 
 def page_files() -> dict[str, bytes]:
-    """The studio's files by name."""
+    """The studio's files by name; ``methods.js`` with what the registered methods declare."""
     folder = files("idiolect.server") / "static"
-    return {one.name: one.read_bytes() for one in folder.iterdir() if one.name.rpartition(".")[2] in _KINDS}
+    found = {one.name: one.read_bytes() for one in folder.iterdir() if one.name.rpartition(".")[2] in _KINDS}
+    declared = json.dumps({name: _declared(name, requirements(name)) for name in METHODS})
+    return found | {"methods.js": found["methods.js"].replace(b"= {}", b"= " + declared.encode())}
+
+
+def _declared(name: str, needs: Requirements) -> dict[str, object]:
+    return {
+        "title": needs.title or name,
+        "reads": needs.reads,
+        "history": needs.history,
+        "adapter": needs.adapter is not None,
+        "profile": needs.measures,
+    }
 
 
 def routes() -> list[Route]:

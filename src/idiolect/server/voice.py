@@ -25,7 +25,16 @@ from idiolect.errors import ConfigError, IdiolectError, NotFoundError
 from idiolect.llm.base import LLM, Capability, Completion, SamplingParams, Schema, Usage, reason_and_remedy
 from idiolect.llm.registry import SANDBOX_BACKBONE, STREAMING, backend_of
 from idiolect.llm.streaming import Listened, Listener
-from idiolect.methods.base import BASELINE, METHODS, UNPERSONALIZED, Method, PromptMethod, check_support, requirements
+from idiolect.methods.base import (
+    ADAPTER_METHOD,
+    BASELINE,
+    METHODS,
+    UNPERSONALIZED,
+    Method,
+    PromptMethod,
+    check_support,
+    requirements,
+)
 from idiolect.methods.soft_prompt import SoftPromptMethod
 from idiolect.pipeline.adapters import check_adapter
 from idiolect.pipeline.commands import load_settings
@@ -554,7 +563,7 @@ class Voices:
             with part_of("adapter"):
                 check_adapter(self.adapter, encoder=encoder.name, backbone=models.own.name, templates=words)
         if voice.units and not needs.adapter:
-            raise ConfigError(f"{name} has no units to silence or boost", hint="dep")
+            raise ConfigError(f"{name} has no units to silence or boost", hint=f"write with {ADAPTER_METHOD}")
         builder = MethodBuilder(settings, models, reader, encoder, units=voice.units)
         with part_of("adapter") if needs.adapter else nullcontext():  # model, encoder and store were read before
             built = builder.build(name, contexts, adapter=self.adapter)

@@ -28,7 +28,7 @@ LOG_EVERY = 10
 
 PREFIX_CACHE_GB = 2.0
 """Host memory for keys and values of the text before the first soft prompt, which are the same in every epoch; what
-does not fit is computed again. A machine that fits an adapter has as much to spare beside the backbone."""
+does not fit is computed again. A machine that fits an adapter has as much to spare in addition to the backbone."""
 
 
 class FitConfig(Config):

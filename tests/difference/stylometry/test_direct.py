@@ -69,7 +69,7 @@ def test_long_texts_and_many_are_left_to_polars():
     assert not direct.takes(["Stop" + "!" * 100])
 
 
-def test_a_vector_does_not_depend_on_the_texts_beside_it():
+def test_a_vector_does_not_depend_on_the_texts_next_to_it():
     texts = [f"I love it! It is the {n}th one, really. You should try it." for n in range(direct.TEXTS + 5)]
     together = StyleEncoder().encode(texts)
     np.testing.assert_array_equal(np.concatenate([StyleEncoder().encode([text]) for text in texts]), together)

@@ -133,7 +133,7 @@ def play(path: Path) -> None:
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
 @pytest.mark.parametrize("rounds", [3, pytest.param(20, marks=pytest.mark.slow)])
-def test_forget_beside_adders_readers_exports_and_doctors_harms_nothing(rounds, tmp_path):
+def test_forget_during_adds_reads_exports_and_checks_harms_nothing(rounds, tmp_path):
     for number in range(rounds):
         (tmp_path / str(number)).mkdir()
         play(tmp_path / str(number) / "store.db")
@@ -242,7 +242,7 @@ def test_an_export_to_a_full_disk_ends_in_one_line_and_leaves_nothing(tmp_path, 
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP, signal.SIGINT])
-def test_an_export_that_is_told_to_end_leaves_nothing(tmp_path, monkeypatch, number):
+def test_an_export_that_is_ended_leaves_nothing(tmp_path, monkeypatch, number):
     fill(tmp_path / "s.db")
     # Whoever starts the tests may have had these signals ignored, as nohup does.
     handler = signal.default_int_handler if number == signal.SIGINT else signal.SIG_DFL

@@ -63,7 +63,7 @@ def claimed(card: Card) -> dict[str, str]:
     return {shown.claim.measure.name: shown.claim.direction for shown in card.measured}
 
 
-def test_one_who_exclaims_is_told_so_with_figures_support_and_own_words(town):
+def test_one_who_exclaims_is_reported_so_with_figures_support_and_own_words(town):
     card = card_of(town, "loud")
     shown = next(one for one in card.measured if one.claim.measure.name == "exclamations")
     assert (shown.phrase, shown.claim.direction) == ("ends sentences with exclamation marks", "more")
@@ -118,7 +118,7 @@ def test_what_alone_looks_different_is_listed_with_the_reason(town):
 
 
 @pytest.mark.parametrize(("user", "said"), [("lone", "0 of 5 reviews"), ("rare", "1 of 1 reviews")])
-def test_one_with_too_little_to_compare_is_told_that(town, user, said):
+def test_one_with_too_little_to_compare_is_reported_that(town, user, said):
     card = card_of(town, user)
     assert card.abstains
     assert card.too_few

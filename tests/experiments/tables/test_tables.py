@@ -92,7 +92,7 @@ def ran(tmp_path_factory: pytest.TempPathFactory) -> Any:
     return reproduce(str(write_spec(folder)), out=folder / "out", changes=tiny(), seeds=[0, 1])
 
 
-def test_every_data_set_has_a_block_with_published_figures_beside_ours(ran: Any) -> None:
+def test_every_data_set_has_a_block_with_published_figures_next_to_ours(ran: Any) -> None:
     found = blocks(ran.found)
     assert [block.key for block in found] == list(CONFIGS)
     books = dict(found[0].rows)

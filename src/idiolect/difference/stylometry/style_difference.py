@@ -66,7 +66,7 @@ def item_pairs(values: np.ndarray, users: np.ndarray, items: np.ndarray, *, min_
     Args:
         values: float (n, n_measures), one row per review.
         users: int (n,): each review's user as a code >= 0.
-        items: int (n,): each review's item, likewise, below 2**31.
+        items: int (n,): each review's item, below 2**31.
         min_peers: Fewest other users of an item, at least 1.
 
     Raises:
@@ -303,7 +303,7 @@ def style_differences(
     Args:
         values: float (n, n_measures) from ``measure``, one row per review.
         users: int (n,): each review's user as a code within [0, 2**31).
-        items: int (n,): each review's item, likewise.
+        items: int (n,): each review's item.
         min_peers: Fewest other users of an item.
 
     Raises:

@@ -3,6 +3,7 @@
 import { get } from "./api.js";
 import { fill, h, newId, said } from "./dom.js";
 import { amount, count, duration, method, plural } from "./format.js";
+import { METHODS } from "./methods.js";
 import { to } from "./nav.js";
 
 /** @typedef {Record<string, any>} Json */
@@ -87,7 +88,7 @@ function disclosure(title, body) {
  * @param {Json[]} verdicts
  */
 function forest(verdicts) {
-  const own = verdicts.filter((one) => one["baseline"].method === "nonpersonalized" && one["source"] === "user");
+  const own = verdicts.filter((one) => METHODS[one["baseline"].method]?.history === false && one["source"] === "user");
   const rows = own.length ? own : verdicts;
   const ends = rows.flatMap((one) => [one["gain"]?.low ?? 0, one["gain"]?.high ?? 0, ...one["controls"].map((/** @type {Json} */ c) => (one["gain"]?.value ?? 0) - (c["worse"]?.value ?? 0))]);
   const [low, high] = [Math.min(0, ...ends), Math.max(0, ...ends)];

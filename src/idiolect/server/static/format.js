@@ -1,4 +1,6 @@
-// Numbers and dates as people read them.
+// Numbers, dates and methods as people read them.
+
+import { METHODS } from "./methods.js";
 
 /** @param {number} value */
 export function amount(value) {
@@ -45,18 +47,8 @@ export function duration(ms) {
   return ms < 1000 ? `${Math.round(ms)} ms` : `${(ms / 1000).toFixed(1)} s`;
 }
 
-/** @type {Record<string, [string, string]>} */
-const METHODS = {
-  nonpersonalized: ["Non-Perso", "the item only, nothing of the user"],
-  rag: ["RAG", "past reviews as text"],
-  pag: ["PAG", "past reviews and a summary"],
-  dpl: ["DPL", "differences in words"],
-  drp: ["DRP", "differences in words, checked"],
-  dep: ["DEP", "differences as soft prompts"],
-  pplug: ["PPlug", "the history as a soft prompt"],
-};
-
-/** @param {string} name @returns {[string, string]} */
+/** Name and what it reads. @param {string} name @returns {[string, string]} */
 export function method(name) {
-  return METHODS[name] ?? [name, ""];
+  const of = METHODS[name];
+  return of ? [of.title, of.reads] : [name, ""];
 }

@@ -72,7 +72,7 @@ def test_a_run_that_fails_as_the_paper_says_is_warned_of() -> None:
     assert sign.startswith("low UVQ (0.00")
 
 
-def test_a_judge_counts_in_validations_place_and_its_silence_is_told() -> None:
+def test_a_judge_counts_in_validations_place_and_its_silence_is_reported() -> None:
     units = tuple(Unit(category=key.category, path=key.path) for key in CONTROLLED[::8])
     usage = Usage(calls=1, cost=0.5)
     heard = counted(made([1, 1], judged=Judged(units=units, usage=usage)))

@@ -59,7 +59,7 @@ def test_comparisons_with_any_numbers_of_others_are_measured_together_as_each_al
     assert [bool(one) for one in measure_comparisons(compared)] == [n > 1 for n in sizes]
 
 
-def test_only_what_is_asked_about_is_told():
+def test_only_what_is_asked_about_is_reported():
     compared = [Comparison(id="r", target=LOUD, peers=(CALM,) * 4)]
     (everything,) = measure_comparisons(compared)
     asked = {"writing/exclamations", None, "nowhere/at-all"}

@@ -43,7 +43,7 @@ def test_a_direction_wins_by_a_lead_or_with_hardly_any_opposition(
     assert {one.support for one in voted if one.direction == MORE} <= {more}
 
 
-def test_losers_are_told_why():
+def test_losers_get_the_reason():
     features = [claim(0, MORE), claim(1, MORE), claim(2, FEWER), claim(3, "richer", "writing/vocabulary")]
     assert [one.reason for one in vote(features)] == [None, None, "outvoted", "unsupported"]
 

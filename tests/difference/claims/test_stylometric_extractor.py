@@ -47,7 +47,7 @@ def test_what_is_sure_is_found_in_each_comparison_and_over_all():
     assert "SD over 3 items" in exclaims[-1].detail
 
 
-def test_a_crowd_that_writes_alike_is_not_told_apart():
+def test_users_who_write_alike_are_not_told_apart():
     assert extract(comparisons(own=CALM[:1] * 4, peers=CALM[:1] * 5)) == []
 
 
