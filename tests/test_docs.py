@@ -14,7 +14,7 @@ import pytest
 import yaml
 
 import idiolect
-from idiolect.cli.main import build_app
+from idiolect.cli.main import COMMANDS, build_app
 from idiolect.config import build
 from idiolect.experiments import reference
 from idiolect.llm.registry import SANDBOX_BACKBONE
@@ -92,6 +92,13 @@ def test_every_command_line_in_the_documents_is_one_that_exists(line: str) -> No
 
 def test_there_are_command_lines_to_check() -> None:
     assert len(commands()) >= 7
+
+
+def test_every_command_has_its_call_in_python() -> None:
+    page = (ROOT / "docs" / "api.md").read_text(encoding="utf-8")
+    rows = re.findall(r"^\| (`.*?`) \| `idiolect\.", page, re.MULTILINE)
+    named = {name.split()[0] for row in rows for name in re.findall(r"`(.*?)`", row)}
+    assert named == set(COMMANDS)
 
 
 def test_the_page_of_settings_is_what_the_code_says() -> None:

@@ -14,6 +14,7 @@ pytest.importorskip("prometheus_client")
 from fastapi.routing import APIRoute
 
 from idiolect.errors import ArtifactError, ConfigError, NotFoundError
+from idiolect.methods.base import METHODS, UNPERSONALIZED
 from idiolect.server.app import serve
 from idiolect.server.http import PUBLIC, STUDIO_FILES, Allow, RateLimiter
 from idiolect.server.settings import ServerConfig
@@ -220,3 +221,10 @@ def test_looking_for_keys_makes_no_file(tmp_path):
         keys.revoke("0" * 12)
     keys.close()
     assert list(tmp_path.iterdir()) == []
+
+
+def test_the_page_knows_what_every_method_declares():
+    declared = json.loads(page_files()["methods.js"].decode().rpartition("METHODS = ")[2].rstrip().rstrip(";"))
+    assert set(declared) == set(METHODS)
+    assert [name for name, one in declared.items() if not one["history"]] == [UNPERSONALIZED]
+    assert all(one["title"] for one in declared.values())
