@@ -5,14 +5,15 @@ import { likenessMeter } from "./charts.js";
 import { fill, h, newId, said } from "./dom.js";
 import { count, duration, method } from "./format.js";
 import { traitText } from "./marks.js";
+import { METHODS } from "./methods.js";
 import { note } from "./nav.js";
 import { combobox } from "./search.js";
 
 /** @typedef {import("./person.js").Person} Person */
 /** @typedef {Record<string, any>} Json */
 
-/** Methods that write from differences in words, which a person can mute: the best first. */
-const IN_WORDS = ["drp", "dpl", "pag"];
+/** Methods that write from a profile in words, of which a person can mute parts. */
+const IN_WORDS = Object.keys(METHODS).filter((one) => METHODS[one]?.profile);
 
 /**
  * @typedef {object} Writing
@@ -40,7 +41,7 @@ export function writingPanel(place, person) {
   const known = overview["methods"].map((/** @type {Json} */ one) => one["name"]);
   /** @type {{methods: string[], item: string, own: Json | undefined, texts: Map<string, string>, written: string, running: AbortController}} */
   const state = {
-    methods: (params.get("methods") ?? preferred(overview)).split(",").filter((name) => known.includes(name)),
+    methods: (params.get("methods") ?? overview["first_methods"].join(",")).split(",").filter((name) => known.includes(name)),
     item: params.get("item") ?? "", own: undefined, texts: new Map(), written: "", running: new AbortController(),
   };
   const [rating, title] = [newId(), newId()];
@@ -59,7 +60,7 @@ export function writingPanel(place, person) {
   const typed = () => (itemBox.input.value.trim() === named.text ? named.value : itemBox.input.value.trim());
   const news = h("p", { class: "news", role: "status" });
   const outputs = h("div", { class: "voices" });
-  const steering = overview["units"] && known.includes("dep") ? steer(person, () => mark()) : null;
+  const steering = overview["units"] && known.includes(overview["units"]) ? steer(person, () => mark()) : null;
   const boxes = new Map(known.map((/** @type {string} */ one) => [one, h("input", { type: "checkbox", checked: state.methods.includes(one), onchange: (/** @type {Event} */ event) => {
     const { checked } = /** @type {HTMLInputElement} */ (event.target);
     state.methods = checked ? [...state.methods, one] : state.methods.filter((other) => other !== one);
@@ -103,12 +104,12 @@ export function writingPanel(place, person) {
     const shared = { person, signal: both, before: state.texts };
     fill(outputs, state.own ? ownCard(state.own, person, both) : null,
       state.methods.map((one) => voice(one, asked(), { ...shared, why, corrected, bare: bare && IN_WORDS.includes(one) })),
-      Object.keys(units).length ? voice("dep", { ...asked(), units }, { ...shared, why, corrected, bare: false }) : null);
+      Object.keys(units).length ? voice(overview["units"], { ...asked(), units }, { ...shared, why, corrected, bare: false }) : null);
     outputs.classList.remove("stale");
     fill(news, why);
   };
   const compare = () => {
-    const best = IN_WORDS.find((one) => known.includes(one));
+    const best = [overview["best_in_words"], ...IN_WORDS].find((one) => known.includes(one));
     if (best && !state.methods.some((one) => IN_WORDS.includes(one))) {
       state.methods = [...state.methods, best];
       const box = boxes.get(best);
@@ -212,13 +213,6 @@ function styles(one) {
   return one["style"].slice(0, 2).map((/** @type {[string, number]} */ [name, rho]) => `${rho < 0 ? "fewer " : ""}${name.replaceAll("_", " ")}`).join(", ");
 }
 
-/** @param {Json} overview */
-function preferred(overview) {
-  const names = overview["methods"].map((/** @type {Json} */ one) => one["name"]);
-  const best = ["dep", "drp"].find((name) => names.includes(name) && (name !== "drp" || !names.includes("dep"))) ?? overview["default_method"];
-  return [...new Set(["nonpersonalized", best])].join(",");
-}
-
 /**
  * @param {string} name
  * @param {HTMLInputElement} box
@@ -287,7 +281,7 @@ function ownCard(review, person, signal) {
  * @param {Telling} telling
  */
 function voice(name, asked, { person, signal, before, why, corrected, bare }) {
-  const [label, what] = asked.units ? ["DEP, steered", "units silenced or boosted"] : method(name);
+  const [label, what] = asked.units ? [`${method(name)[0]}, steered`, "units silenced or boosted"] : method(name);
   const kept = asked.units ? `${name} steered` : name;
   const now = textPart();
   const place = h("div", { class: "written" }, now.root);
@@ -340,9 +334,10 @@ function textPart() {
 
 /** @param {string} name */
 function unmoved(name) {
-  if (name === "nonpersonalized") return "it knows nothing of the user.";
-  if (name === "rag") return "it reads past reviews, not differences.";
-  return name === "dep" || name === "pplug" ? "its vectors have no part for a single difference. PAG, DPL and DRP write from differences in words." : "the model wrote the same without the difference.";
+  const of = METHODS[name];
+  if (of && !of.history) return "it knows nothing of the user.";
+  if (of && !of.adapter && !of.profile) return "it reads past reviews, not differences.";
+  return of?.adapter ? `its vectors have no part for a single difference. These methods write from differences in words: ${IN_WORDS.map((one) => method(one)[0]).join(", ")}.` : "the model wrote the same without the difference.";
 }
 
 /**
@@ -355,7 +350,7 @@ function unmoved(name) {
  */
 async function written(name, asked, person, signal, show) {
   const of = person.context.overview["methods"].find((/** @type {Json} */ one) => one["name"] === name);
-  if (asked.units || asked.corrections === false || !of?.["streams"] || name === "nonpersonalized") return call("POST", "write", { user: person.user, method: name, ...asked }, {}, signal);
+  if (asked.units || asked.corrections === false || !of?.["streams"] || METHODS[name]?.history === false) return call("POST", "write", { user: person.user, method: name, ...asked }, {}, signal);
   let text = "";
   const content = "Write this person's review of what is described above. Answer with the review only.";
   const about = await chat({ model: `idiolect/${name}`, stream: true, stream_options: { include_usage: true },
