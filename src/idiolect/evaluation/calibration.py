@@ -4,7 +4,7 @@ The *ceiling* of a measure is its value for the user's own text, the *floor* tha
 the same item, drawn at random. A method at 0 % writes as unlike the user as anybody who writes about that item, one at
 100 % as the user does. Measures: trait fidelity (``metrics.fidelity``), Burrows' Delta and attribution
 (``metrics.authorship``), and verifiers of authorship on request (``metrics.verification``). Copied sequences are shown
-beside them, because copying the user's past texts is the cheap way to a high score.
+next to them, because copying the user's past texts is the cheap way to a high score.
 """
 
 from __future__ import annotations
