@@ -7,7 +7,7 @@ import pytest
 import torch
 from torch.nn import functional as F
 
-from idiolect.errors import ArtifactError, InputError, NotFoundError
+from idiolect.errors import ArtifactError, ConfigError, InputError, NotFoundError
 from idiolect.llm import transformers
 from idiolect.llm.base import SamplingParams
 from idiolect.llm.registry import BackboneConfig
@@ -310,3 +310,43 @@ class TestLoading:
         (tmp_path / "notes.txt").write_text("no model here")
         with pytest.raises(NotFoundError, match="cannot load the model"):
             TransformersLLM.load(BackboneConfig(model=str(tmp_path)))
+
+
+@pytest.mark.parametrize("rows", [1, 2, 3])
+def test_texts_and_likelihoods_are_the_same_in_smaller_parts_when_memory_runs_out(tiny_llm, prompts, caplog, rows):
+    whole, parts = tiny_llm("qwen2", batch_size=4), tiny_llm("qwen2", batch_size=4)
+    parts._states = None  # as on a GPU, where rows are computed together
+    forward, most = parts.model.forward, []
+
+    def limited(*args, input_ids=None, inputs_embeds=None, **more):
+        n = len(input_ids if inputs_embeds is None else inputs_embeds)
+        if n > rows:
+            raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB.")
+        most.append(n)
+        return forward(*args, input_ids=input_ids, inputs_embeds=inputs_embeds, **more)
+
+    parts.model.forward = limited
+    same = [prompts[0], prompts[2]] * 2  # of one kind, so that they are one batch
+    references = [REFERENCE, "New", REFERENCE * 5, ""]
+    wanted = whole.negative_log_likelihood(same, references)
+    np.testing.assert_allclose(parts.negative_log_likelihood(same, references), wanted, rtol=1e-4)
+    drawn = SamplingParams(temperature=0.8, max_new_tokens=8, seed=3)
+    for params in (GREEDY, drawn):
+        texts = [one.text for one in whole.generate(same, params)]
+        assert [one.text for one in parts.generate(same, params)] == texts
+    assert max(most) <= rows
+    assert "of 4 rows at once: 2 from now on" in caplog.text
+
+
+def test_a_single_row_without_memory_is_one_clear_error(tiny_llm, prompts):
+    llm = tiny_llm("qwen2", batch_size=2)
+    llm._states = None
+
+    def full(*args, **more):
+        raise RuntimeError("CUDA error: out of memory")
+
+    llm.model.forward = full
+    with pytest.raises(ConfigError, match="no memory for likelihoods of even one row"):
+        llm.negative_log_likelihood(prompts[:1], [REFERENCE])
+    with pytest.raises(ConfigError, match="no memory for generation of even one row"):
+        llm.generate(prompts[:1], GREEDY)

@@ -8,10 +8,10 @@ from pathlib import Path
 import pytest
 import torch
 
+from idiolect.processes import on_main, process_mean
 from idiolect.softprompt.adapter import Adapter
 from idiolect.training.config import FitConfig
 from idiolect.training.fit import fit_adapter
-from idiolect.training.trainer import on_main, process_mean
 
 SCRIPT = Path(__file__).with_name("two_processes.py")
 CONFIG = {"learning_rate": 5e-3, "bf16": "off", "max_steps": 5, "every": 3}

@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 import sys
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -23,6 +23,7 @@ from idiolect.evaluation.text_judge import TextJudge
 from idiolect.evaluation.token_classes import KEY, TokenClasses, token_model
 from idiolect.evaluation.usage import check_answered, failure_notes, settled
 from idiolect.llm.base import LLM
+from idiolect.llm.shared import share_work
 from idiolect.methods.base import BASELINES, Contexts, Control, Method, Requirements, check_support, requirements
 from idiolect.methods.chosen_controls import (
     EXTRA_CONTROLS,
@@ -53,10 +54,11 @@ from idiolect.methods.peer_comparison import PeerComparisons
 from idiolect.methods.roles import Role
 from idiolect.pipeline import results
 from idiolect.pipeline.adapters import check_adapter, other_corpus, read_record
-from idiolect.pipeline.commands import cache_path, load_settings, open_model
+from idiolect.pipeline.commands import cache_path, check_shareable, load_settings, open_model
 from idiolect.pipeline.data import Data, unranked_notes
 from idiolect.pipeline.models import MethodBuilder, Models
 from idiolect.pipeline.settings import ROLES, Settings
+from idiolect.processes import on_main, process_group
 from idiolect.progress import Progress
 from idiolect.prompts.rendering import digest
 from idiolect.store.outputs import check_folder, claim_folder
@@ -240,7 +242,8 @@ def evaluate(
     """Run every condition on the test samples, score, test and record.
 
     A condition whose outputs are already in ``folder`` is not run again, so that an interrupted evaluation can be
-    resumed.
+    resumed. Of several processes all call it with a model that shares its calls (``llm.shared``); the first one alone
+    writes, and all of them return the result.
 
     Args:
         data: Store, split and settings.
@@ -269,7 +272,8 @@ def evaluate(
         record = _record(data, models, adapter, provenance)
         if "likelihood" not in llm.supports and not generate_controls:
             wanted = [condition for condition in wanted if condition.control is None]  # they would have nothing to show
-        _claim(folder, _depends(data, record, adapter, generate_controls))
+        depends = _depends(data, record, adapter, generate_controls)
+        on_main(lambda: _claim(folder, depends))
         runs = {
             one.id: run_condition(
                 one, llm, samples, folder, texts=generate_controls or one.control is None, classes=classes
@@ -284,12 +288,13 @@ def evaluate(
         )
         notes = [*_carried(record["corpora"]), *_notes(llm, record["roles"], runs, wanted), *unranked]
         rater = _text_judge(data, models, samples)
+        # Every process scores, because a judge of texts in the processes shares its calls.
         evaluation = scorer.score(runs, folder, notes, found, baseline=baseline, rater=rater)
     if rater is not None:
         record |= {"text_judge": {"model": rater.model, "calls": rater.usage.calls, "unknown": rater.unknown}}
     record |= {"judge": judge and judge.llm.name, "samples": len(samples)}
     record["conditions"] = [{"name": str(one), **asdict(one)} for one in runs]
-    evaluation.write({**record, "seconds": round(time.time() - started, 1)})
+    on_main(lambda: evaluation.write({**record, "seconds": round(time.time() - started, 1)}))
     return evaluation
 
 
@@ -335,8 +340,9 @@ def run_condition(
         ArtifactError: The recorded outputs cannot be read, or are of another condition or other samples.
     """
     path = results.output_file(folder, "samples", condition.id.plain_name)
-    if path.is_file() and settled(rows := _read_back(path, samples, condition.id)):
-        return rows
+    known = on_main(lambda: _read_back(path, samples, condition.id) if path.is_file() else None)
+    if known is not None and settled(known):
+        return known
     references, nothing = [sample.reference or "" for sample in samples], [None] * len(samples)
     nats, by_class = nothing, None
     if classes is not None:
@@ -355,8 +361,12 @@ def run_condition(
     if by_class is not None:
         rows = [{**row, KEY: own} for row, own in zip(rows, by_class, strict=True)]
     check_answered(condition.id, rows)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    results.write_lines(path, rows)
+
+    def write() -> None:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        results.write_lines(path, rows)
+
+    on_main(write)
     return rows
 
 
@@ -383,7 +393,8 @@ def _found(
     if judge is not None:
         found = judge_found(judge, found, data.snapshot(data.evaluated), templates=data.settings.prompt.templates)
     for condition, one in found.items():
-        write_judged(one, results.output_file(folder, "judged", condition.plain_name))
+        path = results.output_file(folder, "judged", condition.plain_name)
+        on_main(lambda one=one, path=path: write_judged(one, path))
     return found
 
 
@@ -492,11 +503,16 @@ def run_evaluate(
     encoder: str | None = None,
     generate_controls: bool = False,
     progress: bool = False,
+    before: Callable[[Data], None] | None = None,
 ) -> Evaluation:
     """Evaluate methods and, with an adapter, its method and the controls.
 
+    Under ``torchrun`` every process computes its share of likelihoods and texts, and the first one alone writes.
+    ``before`` is called before the model is loaded.
+
     Raises:
-        IdiolectError: Any of its kinds; conditions that were finished are kept.
+        ConfigError: A setting is wrong, or several processes would ask an endpoint.
+        IdiolectError: Any other of its kinds; conditions that were finished are kept.
     """
     if adapter is not None:
         read_record(adapter)
@@ -508,18 +524,22 @@ def run_evaluate(
         settings = load_settings(adapter, **named, store=database)
         evaluated_methods(settings, adapter)
         answers = cache_path(settings, store)
-        data = Data(database, split, settings, encoder=load_encoder(settings.encoder))
-        claim_folder(database, store, folder, "evaluation")
-        if answers is not None:
-            database.record_output(answers, "cache")
-        with open_model(settings, store, progress=progress) as llm:
-            return evaluate(
-                data,
-                llm,
-                folder=folder,
-                adapter=adapter,
-                generate_controls=generate_controls,
-                cache=answers,
-                provenance={"command": without_passwords(" ".join(sys.argv))},
-                progress=progress,
-            )
+        check_shareable(settings)
+        with process_group(on_cpu=settings.backbone.device == "cpu"):
+            data = Data(database, split, settings, encoder=load_encoder(settings.encoder), once=on_main)
+            on_main(lambda: claim_folder(database, store, folder, "evaluation"))
+            if answers is not None:
+                on_main(lambda: database.record_output(answers, "cache"))
+            if before is not None:
+                before(data)
+            with open_model(settings, store, progress=progress) as llm:
+                return evaluate(
+                    data,
+                    share_work(llm),
+                    folder=folder,
+                    adapter=adapter,
+                    generate_controls=generate_controls,
+                    cache=answers,
+                    provenance={"command": without_passwords(" ".join(sys.argv))},
+                    progress=progress,
+                )

@@ -20,6 +20,7 @@ from idiolect.errors import ConfigError
 from idiolect.evaluation.render import to_dict, to_markdown
 from idiolect.evaluation.report import ScoreTable
 from idiolect.llm.base import LLM, TokenLikelihood, TokenNats
+from idiolect.llm.shared import SharedLLM
 from idiolect.metrics.base import Mean
 from idiolect.types import ConditionId, Item, ItemId, Sample
 
@@ -48,6 +49,8 @@ def token_model(llm: LLM) -> TokenLikelihood:
         ConfigError: It does not.
     """
     model = getattr(llm, "llm", llm)
+    if isinstance(llm, SharedLLM):
+        model = llm if isinstance(llm.inside, TokenLikelihood) else llm.inside
     if not isinstance(model, TokenLikelihood):
         raise ConfigError(
             f"token_classes needs the likelihood of every token, which {llm.name} does not give",

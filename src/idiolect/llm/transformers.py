@@ -43,6 +43,7 @@ from idiolect.llm.streaming import Listener, TokenListener
 from idiolect.llm.thinking import Tag, part, part_completion
 from idiolect.progress import Progress
 from idiolect.prompts.tokenization import ControlTokens, EncodedPrompt, PromptTokenizer
+from idiolect.softprompt.memory import BatchLimit
 from idiolect.softprompt.model import insert_embeddings, per_layer_inputs
 from idiolect.softprompt.prefix import supports_prefix
 from idiolect.types import Prompt
@@ -329,6 +330,8 @@ class TransformersLLM:
         self._states = PromptStates(self.model) if self._decodes and self.model.device.type == "cpu" else None
         self.batch_size = batch_size
         self.progress = progress
+        hint = "a smaller max_prompt_tokens, fewer new tokens, or a larger device"
+        self._limits = {what: BatchLimit(what, hint=hint) for what in ("generation", "likelihoods")}
 
     @classmethod
     def load(cls, config: BackboneConfig, *, progress: bool = False) -> TransformersLLM:
@@ -410,14 +413,14 @@ class TransformersLLM:
         soft = [None if p.soft is None else checked_soft(p, self.hidden_size) for p in prompts]
         done: list[Completion | None] = [None] * len(prompts)
         for chosen in self._batches([(len(e.ids), s is None) for e, s in zip(encoded, soft, strict=True)], "generate"):
-            started = time.perf_counter()
-            rooms = [self._room(encoded[i]) for i in chosen]
-            some, rows = [encoded[i] for i in chosen], [soft[i] for i in chosen]
-            heard = None if listener is None else token_listener(self.prompts, some[0], listener, self._thinking)
-            tokens = self._new_tokens(some, rows, params, max(rooms), heard)
-            seconds = (time.perf_counter() - started) / len(chosen)
-            for i, row, room in zip(chosen, tokens, rooms, strict=True):
-                done[i] = completion(self.prompts, encoded[i], row[:room], seconds, self._thinking)
+
+            def write(rows: slice, chosen: list[int] = chosen) -> None:
+                own = chosen[rows]
+                answers = self._write([encoded[i] for i in own], [soft[i] for i in own], params, listener)
+                for i, answer in zip(own, answers, strict=True):
+                    done[i] = answer
+
+            self._limits["generation"].run(len(chosen), write)
         return [completion for completion in done if completion is not None]
 
     def negative_log_likelihood(self, prompts: Sequence[Prompt], references: Sequence[str]) -> np.ndarray:
@@ -442,11 +445,30 @@ class TransformersLLM:
         lengths = [(len(e.ids) + len(t), s is None) for e, t, s in zip(encoded, targets, soft, strict=True)]
         nats = [np.zeros(0)] * len(prompts)
         for chosen in self._batches(lengths, "likelihood"):
-            rows = [encoded[i] for i in chosen]
-            found = self._nats(rows, [soft[i] for i in chosen], [targets[i] for i in chosen])
+
+            def compute(rows: slice, chosen: list[int] = chosen) -> list[np.ndarray]:
+                own = chosen[rows]
+                return self._nats([encoded[i] for i in own], [soft[i] for i in own], [targets[i] for i in own])
+
+            found = [row for part in self._limits["likelihoods"].run(len(chosen), compute) for row in part]
             for i, row in zip(chosen, found, strict=True):
                 nats[i] = row
         return nats
+
+    def _write(
+        self,
+        encoded: Sequence[EncodedPrompt],
+        soft: Sequence[np.ndarray | None],
+        params: SamplingParams,
+        listener: Listener | None,
+    ) -> list[Completion]:
+        started = time.perf_counter()
+        rooms = [self._room(one) for one in encoded]
+        heard = None if listener is None else token_listener(self.prompts, encoded[0], listener, self._thinking)
+        tokens = self._new_tokens(encoded, soft, params, max(rooms), heard)
+        seconds = (time.perf_counter() - started) / len(encoded)
+        written = zip(encoded, tokens, rooms, strict=True)
+        return [completion(self.prompts, one, row[:room], seconds, self._thinking) for one, row, room in written]
 
     def _nats(
         self, encoded: Sequence[EncodedPrompt], soft: Sequence[np.ndarray | None], targets: Sequence[np.ndarray]

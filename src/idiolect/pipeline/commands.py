@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import logging
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -28,6 +28,7 @@ from idiolect.llm.registry import BackboneConfig, backend_of, open_llm, require_
 from idiolect.pipeline.adapters import SETTINGS, contribution, digest_of, read_record, recorded_as
 from idiolect.pipeline.data import Data
 from idiolect.pipeline.settings import Settings
+from idiolect.processes import launched, on_main, process_group
 from idiolect.prompts import tasks
 from idiolect.sandbox.annotations import PlantedAnnotations
 from idiolect.sandbox.world import Truth
@@ -204,6 +205,19 @@ def cache_path(settings: Settings, store: str) -> Path | None:
     return cache
 
 
+def check_shareable(settings: Settings) -> None:
+    """Refuse models that several processes under a launcher cannot share: each process would ask them anew.
+
+    Raises:
+        ConfigError: A model is not in the processes themselves.
+    """
+    if launched() == 1:
+        return
+    other = [backend for backend in map(backend_of, settings.backbones) if backend not in ("transformers", "fake")]
+    if other:
+        raise ConfigError(f"the backend {other[0]!r} is not shared over processes", hint="start it without torchrun")
+
+
 @contextmanager
 def open_model(settings: Settings, store: str, *, progress: bool = False) -> Iterator[LLM]:
     """The run's language model, behind the record of its answers where there is to be one."""
@@ -223,11 +237,12 @@ def run_fit(
     initial: Path | None = None,
     resume: bool = True,
     progress: bool = False,
+    before: Callable[[Data], None] | None = None,
 ) -> dict[str, FitReport]:
     """Fit an adapter (and its trained controls) on a split of a store.
 
     Under ``torchrun`` each process fits its share of every batch, and the first one alone writes. With
-    ``initial`` training continues from another fit's adapters.
+    ``initial`` training continues from another fit's adapters. ``before`` is called before the model is loaded.
 
     Raises:
         ConfigError: A setting is wrong, the backend has no weights to train against, or ``folder`` holds other files.
@@ -237,13 +252,14 @@ def run_fit(
     require_weights(settings.backbone)
     from idiolect.llm.transformers import TransformersLLM
     from idiolect.pipeline.fit import fit
-    from idiolect.training.trainer import on_main, process_group
 
     on_cpu = settings.backbone.device == "cpu"
     with process_group(on_cpu=on_cpu), SqlStore(store, create=False) as database:
         check_folder(database, store, folder, "fit", apart=(split, initial))
         data = Data(database, split, settings, encoder=load_encoder(settings.encoder), once=on_main)
         on_main(lambda: claim_folder(database, store, folder, "fit"))
+        if before is not None:
+            before(data)
         llm = TransformersLLM.load(settings.backbone, progress=progress)
         reports = fit(data, llm, folder=folder, initial=initial, resume=resume, progress=progress)
         on_main(lambda: record_fit(database, folder))

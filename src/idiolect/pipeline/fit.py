@@ -21,6 +21,7 @@ from idiolect.pipeline.data import Data
 from idiolect.pipeline.models import adapted
 from idiolect.pipeline.results import write_json
 from idiolect.pipeline.settings import Settings
+from idiolect.processes import on_main
 from idiolect.prompts.rendering import digest
 from idiolect.prompts.tokenization import PromptTokenizer
 from idiolect.softprompt.artifact import SavedAdapter
@@ -28,7 +29,6 @@ from idiolect.softprompt.config import adapter_config_class
 from idiolect.softprompt.model import make_adapter
 from idiolect.training.examples import Example, make_example, with_sub_histories
 from idiolect.training.fit import FitReport, fit_adapter
-from idiolect.training.trainer import on_main
 from idiolect.types import Phase, Sample
 
 

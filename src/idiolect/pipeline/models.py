@@ -6,7 +6,7 @@ from collections.abc import Collection, Mapping
 from contextlib import ExitStack
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 
@@ -17,6 +17,7 @@ from idiolect.errors import ArtifactError, ConfigError
 from idiolect.llm.base import LLM, SamplingParams
 from idiolect.llm.cache import Cache, CachedLLM
 from idiolect.llm.registry import open_llm
+from idiolect.llm.shared import SharedLLM, share_work
 from idiolect.llm.streaming import Listened, Listener
 from idiolect.methods.base import Contexts, Method, Resources, check_support, method_class
 from idiolect.methods.peer_comparison import SEED, PeerComparisonBuilder, PeerComparisons
@@ -94,14 +95,16 @@ class Models:
         name = repr(config.backbone) if config.backbone else ""  # JSON leaves passwords out
         if name not in self._loaded:
             self._loaded[name] = (
-                self._open.enter_context(open_llm(config.backbone, cache=self._cache))
+                share_work(self._open.enter_context(open_llm(config.backbone, cache=self._cache)))
                 if config.backbone
                 else self._recorded_own()
             )
         return self._loaded[name]
 
     def _recorded_own(self) -> LLM:
-        if self._cache is None or isinstance(self._unheard, CachedLLM):
+        if self._cache is None or any(
+            isinstance(one, CachedLLM) for one in (self._unheard, getattr(self._unheard, "llm", None))
+        ):
             return self._unheard
         return CachedLLM(self._unheard, self._open.enter_context(Cache(self._cache)))
 
@@ -250,8 +253,8 @@ def load_adapter(
     from idiolect.softprompt import model as soft_prompts
 
     adapter: SavedAdapter = soft_prompts.load_adapter(folder, model=getattr(encoder, "module", None), expected=expected)
-    model = llm
-    while isinstance(model, CachedLLM | Listened):
+    model: Any = llm
+    while isinstance(model, CachedLLM | Listened | SharedLLM):
         model = model.llm
     return adapter.to(model.model.device) if isinstance(model, TransformersLLM) else adapter
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import inspect
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -18,6 +18,7 @@ from idiolect.errors import ConfigError
 from idiolect.registry import imported
 from idiolect.softprompt.artifact import SavedAdapter, read_config
 from idiolect.softprompt.config import SoftPromptConfig
+from idiolect.softprompt.memory import BatchLimit
 from idiolect.softprompt.prefix import PrefixCache
 from idiolect.softprompt.sae import Average, identity
 
@@ -114,6 +115,7 @@ class SoftPromptModel(nn.Module):
         self.prefixes = prefixes
         accepted = inspect.signature(backbone.forward).parameters
         self._takes = {name for name in ("position_ids", "logits_to_keep", "use_cache") if name in accepted}
+        self._limit = BatchLimit("training", hint="fit.checkpointing=true, smaller token budgets, or a larger device")
         self._checkpointing = False
         self.train()
 
@@ -162,34 +164,103 @@ class SoftPromptModel(nn.Module):
         """
         average = self.average if self.training else identity
         rows, terms, stats = self.adapter.embed_batch(inputs, len(input_ids), average)
-        embeds = insert_embeddings(self.backbone.get_input_embeddings()(input_ids), virtual_token_mask, rows)
-        extra = per_layer_inputs(self.backbone, input_ids)
+        tokens = average((labels != IGNORED).sum().float()).clamp(min=1e-9)
+        batch = _Rows(input_ids, attention_mask, virtual_token_mask, labels)
         if prefix_ids is not None and prefix_mask is not None and prefix_name is not None:
             if self.prefixes is None:
                 raise ValueError("a batch with prefixes needs a model with a PrefixCache")
-            attention_mask = torch.cat([prefix_mask, attention_mask], dim=1)
-            extra = {**extra, "past_key_values": self.prefixes(prefix_ids, prefix_mask, prefix_name)}
-        generation = self._generation_loss(embeds, extra, attention_mask, labels, average)
+            batch = batch._replace(prefix=_Prefix(prefix_ids, prefix_mask, prefix_name))
+        generation = self._generation(batch, rows, tokens)
         loss = generation + sum(terms.values())
         reported = {"generation": generation, **terms, **stats}
         return {"loss": loss, **{name: value.detach() for name, value in reported.items()}}
 
-    def _generation_loss(
-        self, embeds: Tensor, extra: dict[str, Any], attention_mask: Tensor, labels: Tensor, average: Average
-    ) -> Tensor:
-        n_labels = labels.shape[1]
+    def _generation(self, batch: _Rows, rows: Tensor, tokens: Tensor) -> Tensor:
+        """Nats per target token, in as many parts as memory needs.
+
+        Each part is differentiated at once, down to the soft prompt embeddings, because its activations are what
+        memory is short of. The adapter is differentiated once, for all rows, by the caller's backward pass: its
+        losses are means over the batch, which parts would change.
+
+        Args:
+            batch: Of B rows.
+            rows: float (S, H), soft prompt embeddings of all rows.
+            tokens: float (), number of targets that the loss is divided by.
+        """
+        place = [0, *batch.virtual_token_mask.sum(dim=1).cumsum(dim=0).tolist()]
+        learns = torch.is_grad_enabled() and rows.requires_grad
+
+        def part(chosen: slice) -> tuple[Tensor, Tensor | None]:
+            own = rows[place[chosen.start] : place[chosen.stop]].detach().requires_grad_(learns)
+            loss = self._loss(batch.of(chosen), own) / tokens
+            if not (learns and loss.requires_grad):
+                return loss.detach(), None
+            with torch.autocast(loss.device.type, enabled=False):
+                loss.backward()  # reaches nothing but ``own``: the backbone is frozen
+            return loss.detach(), own.grad
+
+        parts = self._limit.run(len(batch.input_ids), part)
+        total = torch.stack([loss for loss, _ in parts]).sum()
+        known = [gradient for _, gradient in parts if gradient is not None]
+        return total if not known else _WithGradient.apply(rows, torch.cat(known), total)
+
+    def _loss(self, batch: _Rows, rows: Tensor) -> Tensor:
+        """Nats of all targets of a part."""
+        ids, mask, n_labels = batch.input_ids, batch.attention_mask, batch.labels.shape[1]
+        embeds = insert_embeddings(self.backbone.get_input_embeddings()(ids), batch.virtual_token_mask, rows)
+        extra: dict[str, Any] = per_layer_inputs(self.backbone, ids)
+        if self.prefixes is not None and batch.prefix is not None:
+            mask = torch.cat([batch.prefix.mask, mask], dim=1)
+            extra["past_key_values"] = self.prefixes(*batch.prefix)
         options: dict[str, Any] = {
-            "position_ids": (attention_mask.cumsum(dim=1) - 1).clamp(min=0)[:, -embeds.shape[1] :],
+            "position_ids": (mask.cumsum(dim=1) - 1).clamp(min=0)[:, -embeds.shape[1] :],
             "logits_to_keep": n_labels + 1,
             "use_cache": "past_key_values" in extra,
         }
         options = {name: value for name, value in options.items() if name in self._takes}
-        logits = self.backbone(inputs_embeds=embeds, attention_mask=attention_mask, **extra, **options).logits
+        logits = self.backbone(inputs_embeds=embeds, attention_mask=mask, **extra, **options).logits
         # A position predicts the token after it, so the logits that count end one before the last.
         logits = logits[:, -n_labels - 1 : -1].float()
-        total = F.cross_entropy(logits.flatten(0, 1), labels.flatten(), ignore_index=IGNORED, reduction="sum")
-        tokens = average((labels != IGNORED).sum().float())
-        return total / tokens.clamp(min=1e-9)
+        return F.cross_entropy(logits.flatten(0, 1), batch.labels.flatten(), ignore_index=IGNORED, reduction="sum")
+
+
+class _Prefix(NamedTuple):
+    """Arguments of ``PrefixCache``."""
+
+    ids: Tensor
+    mask: Tensor
+    name: Tensor
+
+
+class _Rows(NamedTuple):
+    """Rows of a batch; see ``SoftPromptModel.forward``."""
+
+    input_ids: Tensor
+    attention_mask: Tensor
+    virtual_token_mask: Tensor
+    labels: Tensor
+    prefix: _Prefix | None = None
+
+    def of(self, rows: slice) -> _Rows:
+        """Some of the rows."""
+        own = [value[rows] for value in self[:4]]
+        return _Rows(*own, prefix=self.prefix and _Prefix(*(value[rows] for value in self.prefix)))
+
+
+class _WithGradient(torch.autograd.Function):
+    """A value whose gradient is known already."""
+
+    @staticmethod
+    def forward(ctx: Any, inputs: Tensor, gradient: Tensor, value: Tensor) -> Tensor:
+        """``value``, with ``gradient`` in ``inputs``."""
+        ctx.save_for_backward(gradient)
+        return value.clone()
+
+    @staticmethod
+    def backward(ctx: Any, *outputs: Any) -> Any:
+        """The known gradient, times what follows."""
+        (gradient,) = ctx.saved_tensors
+        return gradient * outputs[0], None, None
 
 
 def make_adapter(

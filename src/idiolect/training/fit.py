@@ -14,6 +14,7 @@ from typing import Any, NamedTuple
 
 from idiolect.config import upgraded
 from idiolect.errors import ConfigError, InputError
+from idiolect.processes import on_main, process_mean
 from idiolect.softprompt.artifact import SavedAdapter
 from idiolect.softprompt.config import SoftPromptConfig
 from idiolect.softprompt.model import SoftPromptModel
@@ -29,8 +30,6 @@ from idiolect.training.trainer import (
     SaveByTime,
     Validate,
     kept_random_state,
-    on_main,
-    process_mean,
     training_arguments,
 )
 
@@ -73,13 +72,15 @@ class FitReport:
 
 
 CHECKPOINTS = "checkpoints"
+_FREE = {"checkpointing"}
+"""Settings that may change when a fit is resumed: they cost time or memory, and change no loss."""
 
 
 def run_fingerprint(
     adapter: SoftPromptConfig, fit: FitConfig, examples: Sequence[Example], depends: Mapping[str, str]
 ) -> dict[str, Any]:
     """What must be unchanged to resume a fit; ``depends`` is what the examples do not contain, such as the backbone."""
-    own = {"fit": fit.model_dump(), "adapter": adapter.model_dump(), "examples": digest(examples)}
+    own = {"fit": fit.model_dump(exclude=_FREE), "adapter": adapter.model_dump(), "examples": digest(examples)}
     return {**own, **depends}
 
 
@@ -111,7 +112,10 @@ def open_folder(
     if resume and (whole or finished):
         known = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
         classes = {"fit": FitConfig, "adapter": adapter}
-        known |= {name: upgraded(cls, known.get(name)) for name, cls in classes.items()}
+        known |= {
+            name: upgraded(cls, known.get(name), exclude=_FREE if name == "fit" else None)
+            for name, cls in classes.items()
+        }
         changed = sorted(name for name in wanted if wanted[name] != known.get(name))
         if changed:
             raise ConfigError(

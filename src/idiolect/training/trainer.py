@@ -1,25 +1,23 @@
 """The Hugging Face Trainer for adapters: it saves and loads adapters only, and validates by a given function.
 
-Also its arguments from a ``FitConfig``, callbacks for log and progress, helpers for several processes, and
-``keep_random_state``, because the Trainer seeds every global generator.
+Also its arguments from a ``FitConfig``, callbacks for log and progress, and ``kept_random_state``, because the Trainer
+seeds every global generator.
 """
 
 from __future__ import annotations
 
 import json
 import math
-import os
 import random
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from datetime import timedelta
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 import numpy as np
 import torch
-from torch import Tensor, distributed, nn
+from torch import Tensor, nn
 from transformers import (
     PrinterCallback,
     ProgressCallback,
@@ -30,7 +28,8 @@ from transformers import (
     TrainingArguments,
 )
 
-from idiolect.errors import ConfigError, IdiolectError
+from idiolect.errors import ConfigError
+from idiolect.processes import PATIENCE, on_main, process_mean
 from idiolect.progress import Progress
 from idiolect.registry import suggest
 from idiolect.softprompt.model import SoftPromptModel
@@ -47,70 +46,6 @@ def kept_random_state() -> Iterator[None]:
     finally:
         random.setstate(python)
         np.random.set_state(legacy)  # noqa: NPY002
-
-
-T = TypeVar("T")
-
-PATIENCE = timedelta(hours=4)
-"""How long the other processes wait while the first one builds a snapshot or validates."""
-
-
-@contextmanager
-def process_group(*, on_cpu: bool) -> Iterator[None]:
-    """Initialise the process group of a launcher such as ``torchrun``, before any process writes.
-
-    Nothing is done for a single process, or if there is a group already.
-
-    Args:
-        on_cpu: Whether the processes stay on the CPU although there are GPUs.
-    """
-    if int(os.environ.get("WORLD_SIZE", "1")) == 1 or distributed.is_initialized():
-        yield
-        return
-    on_gpus = torch.cuda.is_available() and not on_cpu
-    if on_gpus:
-        torch.cuda.set_device(int(os.environ["LOCAL_RANK"]))
-    distributed.init_process_group("cpu:gloo,cuda:nccl" if on_gpus else "gloo", timeout=PATIENCE)
-    try:
-        yield
-    finally:
-        distributed.destroy_process_group()
-
-
-def process_mean(value: Tensor) -> Tensor:
-    """The mean of all processes' ``value``, without gradient.
-
-    With averaged counts as divisors, the mean of the processes' gradients is the gradient of the whole batch.
-    """
-    if not _several():
-        return value
-    total = value.detach().clone()
-    distributed.all_reduce(total)
-    return total / distributed.get_world_size()
-
-
-def on_main(compute: Callable[[], T]) -> T:
-    """Call ``compute`` on the first process only, and return its result on all of them.
-
-    Raises:
-        IdiolectError: On all processes, if the first one raised it.
-    """
-    if not _several():
-        return compute()
-    box: list[Any] = [None, None]
-    if distributed.get_rank() == 0:
-        try:
-            box[0] = compute()
-        except IdiolectError as error:
-            box[1] = error
-    distributed.broadcast_object_list(box)
-    if box[1] is not None:
-        raise box[1]
-    return box[0]
-
-
-def _several() -> bool:
-    return distributed.is_available() and distributed.is_initialized() and distributed.get_world_size() > 1
 
 
 def training_arguments(
