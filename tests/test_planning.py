@@ -15,7 +15,7 @@ from idiolect.config import load, recipes
 from idiolect.errors import ConfigError, NotFoundError
 from idiolect.llm.registry import BackboneConfig
 from idiolect.pipeline.settings import Settings
-from idiolect.planning import DEVICES, SHAPES, Shape, plan, shape_of
+from idiolect.planning import DEVICES, SHAPES, Shape, announce, estimate, plan, shape_of, this_device
 from idiolect.softprompt.model import make_adapter
 
 DEP = recipes() / "dep" / "dep.yaml"
@@ -150,3 +150,58 @@ def test_several_devices_share_examples_and_sharded_ones_the_layers_too() -> Non
     assert [item.name for item in sharded.hours] == ["forward and backward", "gathering layers"]
     with pytest.raises(ConfigError, match="1 devices"):
         plan(settings, sharded=True)
+
+
+class _Asked:
+    """What an estimate reads of a run."""
+
+    dim, evaluated = 1024, "test"
+
+    def __init__(self, settings: Settings, n: int) -> None:
+        self.settings, self._n = settings, n
+
+    def samples(self, phase: str) -> range:
+        return range(self._n)
+
+
+def test_a_long_run_is_announced_in_one_line_and_a_short_one_is_not(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings = load(Settings, DEP)
+    for command, what in (("fit", "3,996 examples"), ("evaluate", "3,996 targets")):
+        announce(command, shown=True)(_Asked(settings, 3996))  # type: ignore[arg-type]
+        out, err = capsys.readouterr()
+        assert not out
+        assert len(err.splitlines()) == 1
+        assert all(part in err for part in (what, " GB", "M tokens", " h ", "doctor --plan"))
+    small = load(Settings, None, {"backbone": {"model": "sandbox"}, "fit": {"max_steps": 3}})
+    announce("fit", shown=True)(_Asked(small, 40))  # type: ignore[arg-type]
+    announce("fit", shown=False)(_Asked(settings, 3996))  # type: ignore[arg-type]
+    monkeypatch.setenv("RANK", "1")
+    announce("fit", shown=True)(_Asked(settings, 3996))  # type: ignore[arg-type]
+    endpoint = {"backbone": {"backend": "openai", "endpoint": {"model": "m", "base_url": "http://127.0.0.1:9"}}}
+    monkeypatch.delenv("RANK")
+    announce("evaluate", shown=True)(_Asked(load(Settings, None, endpoint), 3996))  # type: ignore[arg-type]
+    assert capsys.readouterr() == ("", "")
+
+
+def test_the_estimate_is_of_this_machine(monkeypatch: pytest.MonkeyPatch) -> None:
+    from types import SimpleNamespace
+
+    settings = load(Settings, DEP)
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(torch.cuda, "current_device", lambda: 0)
+
+    def card(name: str, gigabytes: float) -> str:
+        found = SimpleNamespace(name=name, total_memory=gigabytes * 1e9)
+        monkeypatch.setattr(torch.cuda, "get_device_properties", lambda _: found)
+        return str(estimate(_Asked(settings, 3996), "fit"))  # type: ignore[arg-type]
+
+    assert "on NVIDIA H100 80GB HBM3: 51.7 GB, " in card("NVIDIA H100 80GB HBM3", 85)
+    assert this_device(settings.backbone).teraflops == 989
+    assert "batches are halved until they fit" in card("NVIDIA A100-SXM4-40GB", 42)
+    assert this_device(settings.backbone)[2:] == (312, 1555, 300)
+    card("NVIDIA GeForce RTX 4090", 25)
+    assert this_device(settings.backbone).teraflops == 165
+    assert "hours unknown" in card("Accelerator Z", 96)
+    assert "CPU cores" in this_device(settings.backbone.model_copy(update={"device": "cpu"})).name

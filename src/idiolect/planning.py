@@ -6,17 +6,21 @@ allocator's slack; hours assume the utilisation that is stated, so they are a sc
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+import os
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple
 
+from idiolect import progress
 from idiolect.config import read_json
 from idiolect.errors import ConfigError, NotFoundError
 from idiolect.llm.registry import SANDBOX_BACKBONE, BackboneConfig, backend_of
 from idiolect.methods.base import BASELINES, requirements
+from idiolect.pipeline.data import Data
 from idiolect.pipeline.settings import Settings
+from idiolect.processes import launched
 from idiolect.registry import suggest
 from idiolect.softprompt.config import AdapterConfig, SoftPromptConfig
 
@@ -154,6 +158,11 @@ class Part:
         """All of the memory."""
         return sum(item.value for item in self.memory)
 
+    @property
+    def total_hours(self) -> float:
+        """All of the time."""
+        return sum(item.value for item in self.hours)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True, repr=False)
 class Plan:
@@ -189,10 +198,69 @@ class Plan:
         }
 
 
+def this_device(backbone: BackboneConfig) -> Device:
+    """Where a model in this process would run; its speed is 0 if its data sheet is not known here."""
+    import torch
+
+    if backbone.device == "cpu" or not torch.cuda.is_available():
+        cores, memory = os.cpu_count() or 1, os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / GB
+        each = DEVICES["cpu"]
+        return Device(f"{cores} CPU cores, {memory:.0f} GB", memory, each.teraflops / 2 * cores, *each[3:])
+    found = torch.cuda.get_device_properties(torch.cuda.current_device())
+    memory, name = found.total_memory / GB, found.name.upper()
+    alike = [one for one in DEVICES.values() if one.name.split(" GB")[0].rsplit(" ", 1)[0] in name]
+    near = min(alike, key=lambda one: abs(one.gigabytes - memory), default=None)
+    return Device(found.name, memory, *(near[2:] if near else (0.0, 0.0, 0.0)))
+
+
+_LONG = 0.1
+"""Hours from which on a run is announced."""
+
+
+def estimate(data: Data, command: Literal["fit", "evaluate"]) -> str | None:
+    """What a command is about to take on this machine, in a line; None if it is short or its model is elsewhere.
+
+    Args:
+        data: Store, split and settings of the run.
+        command: ``fit`` or ``evaluate``.
+    """
+    settings = data.settings
+    try:
+        device = this_device(settings.backbone)
+        counted = len(data.samples("fit" if command == "fit" else data.evaluated))
+        found = plan(settings, device=device, devices=launched(), train=counted, test=counted, dim=data.dim)
+    except (ConfigError, NotFoundError):  # behind an endpoint, or of a shape that is not known
+        return None
+    part = next((one for one in found.parts if one.command == command), None)
+    if part is None:
+        return None
+    hours = part.total_hours / (launched() if command == "evaluate" else 1)  # the plan's evaluate has one process
+    if part.fits and hours < _LONG and device.teraflops:
+        return None
+    took = f"{hours:,.1f} h" if device.teraflops else "hours unknown"
+    what = "examples" if command == "fit" else "targets"
+    verdict = "" if part.fits else f"; not at batch {part.batch}: batches are halved until they fit"
+    return (
+        f"estimate, upper bounds: {counted:,} {what} on {device.name}: {part.bytes / GB:,.1f} GB{verdict}, "
+        f"{part.tokens / 1e6:,.1f} M tokens, {took} (idiolect doctor --plan explains the figures)"
+    )
+
+
+def announce(command: Literal["fit", "evaluate"], *, shown: bool) -> Callable[[Data], None]:
+    """Prints the estimate of a command on standard error before anything long starts; the first process alone does."""
+
+    def tell(data: Data) -> None:
+        line = estimate(data, command) if shown else None
+        if line is not None:
+            progress.tell(line)
+
+    return tell
+
+
 def plan(
     settings: Settings,
     *,
-    device: str = "h100",
+    device: str | Device = "h100",
     devices: int = 1,
     sharded: bool = False,
     train: int = 1000,
@@ -203,7 +271,7 @@ def plan(
 
     Args:
         settings: Those of both commands.
-        device: A name of ``DEVICES``.
+        device: A name of ``DEVICES``, or one by its figures.
         devices: How many of them ``fit`` runs on, with its own examples each; ``evaluate`` runs on one.
         sharded: Whether the backbone's layers are spread over them (FSDP), and not copied to each.
         train: Training examples.
@@ -218,11 +286,11 @@ def plan(
         >>> plan(Settings.model_validate({"backbone": {"model": "7b"}})).shape.parameters
         7615616512
     """
-    if device not in DEVICES:
+    if isinstance(device, str) and device not in DEVICES:
         raise ConfigError(f"unknown device {device!r}", hint=suggest(device, DEVICES))
     if devices < (2 if sharded else 1):
         raise ConfigError(f"{devices} devices cannot be planned with", hint="devices=8, for instance")
-    shape, chosen = shape_of(settings.backbone), DEVICES[device]
+    shape, chosen = shape_of(settings.backbone), DEVICES[device] if isinstance(device, str) else device
     dtype = settings.backbone.dtype if settings.backbone.dtype != "auto" else _dtype(chosen)
     found = _Planner(settings, shape, chosen, 4 if dtype == "float32" else 2, dim, devices=devices, sharded=sharded)
     parts = [found.evaluate(test)]
@@ -234,7 +302,7 @@ def plan(
 
 
 def _dtype(device: Device) -> str:
-    return "float32" if device is DEVICES["cpu"] else "bfloat16"
+    return "float32" if "CPU" in device.name else "bfloat16"
 
 
 def shape_of(backbone: BackboneConfig) -> Shape:
@@ -333,7 +401,7 @@ class _Planner:
         total = float(
             examples * how.epochs if how.max_steps is None else how.max_steps * how.batch_size * how.accumulation
         )
-        hours = total * flops / (self.device.teraflops * 1e12 * MFU) / 3600 / self.devices
+        hours = _ratio(total * flops, self.device.teraflops * 1e12 * MFU) / 3600 / self.devices
         each = f"{passes} x {self._billions} x {tokens:,} tokens, attention"
         share = f" / {self.devices} devices" if self.devices > 1 else ""
         took = [
@@ -377,16 +445,16 @@ class _Planner:
         prefill = targets * n_calls * self._flops(self.prompt, 2)
         per_second = self.device.teraflops * 1e12 * MFU
         # Each new token of a batch reads all weights and the batch's keys and values once.
-        step = (self._weights().value + self._cache(batch)) / (self.device.bandwidth * 1e9 * BANDWIDTH_SHARE)
-        decode = targets * n_calls * self.new / batch * max(step, batch * self._flops(1, 2) / per_second)
+        step = _ratio(self._weights().value + self._cache(batch), self.device.bandwidth * 1e9 * BANDWIDTH_SHARE)
+        decode = targets * n_calls * self.new / batch * max(step, _ratio(batch * self._flops(1, 2), per_second))
         shown = ", ".join(f"{name} {n}" for name, n in calls.items())
         hours = (
             Item(
                 "likelihoods",
-                read / per_second / 3600,
+                _ratio(read, per_second) / 3600,
                 f"{targets:,} targets x {len(methods)} methods, one forward pass",
             ),
-            Item("prompts", prefill / per_second / 3600, f"{targets:,} targets x {n_calls} calls ({shown})"),
+            Item("prompts", _ratio(prefill, per_second) / 3600, f"{targets:,} targets x {n_calls} calls ({shown})"),
             Item("new tokens", decode / 3600, f"{self.new:,} a call, {batch} at once, {step * 1e3:.0f} ms a step"),
         )
         tokens = targets * (len(methods) * (self.prompt + self.target) + n_calls * (self.prompt + self.new))
@@ -457,6 +525,11 @@ class _Planner:
             command=command, batch=batch, memory=memory(batch), tokens=tokens, hours=hours, fits=needs(batch) <= room,
             largest_batch=largest,
         )  # fmt: skip
+
+
+def _ratio(work: float, speed: float) -> float:
+    """Seconds; 0 where the speed is not known."""
+    return work / speed if speed else 0.0
 
 
 def _lines(found: Plan) -> Iterator[str]:

@@ -94,6 +94,13 @@ class Progress:
         return ", ".join([*parts, *([self._note] if self._note else [])])
 
 
+def tell(line: str) -> None:
+    """One line on standard error; of several processes the first one alone prints it."""
+    if int(os.environ.get("RANK", "0")) == 0:
+        sys.stderr.write(visible(line) + "\n")
+        sys.stderr.flush()
+
+
 def _rate(per_second: float, unit: str) -> str:
     if per_second >= 1:
         return f"{per_second:,.1f} {unit}s/s"

@@ -79,6 +79,7 @@ def evaluate(
     """
     from idiolect.evaluation.runner import run_evaluate
     from idiolect.pipeline.commands import load_settings
+    from idiolect.planning import announce
 
     check_split(split)
     first, adapter = _first(methods)
@@ -104,6 +105,7 @@ def evaluate(
         encoder=encoder,
         generate_controls=generate_controls,
         progress=progress,
+        before=announce("evaluate", shown=progress),
     )
 
 

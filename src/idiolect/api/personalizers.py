@@ -226,6 +226,7 @@ class FittedPersonalizer(Personalizer):
             ConfigError: A setting is wrong, the model has no weights here, or ``out`` holds other files.
         """
         from idiolect.pipeline.commands import load_settings, run_fit
+        from idiolect.planning import announce
 
         check_split(split)
         folder = split.path.with_name(f"{split.path.name}-{self.name}") if out is None else Path(out)
@@ -240,6 +241,7 @@ class FittedPersonalizer(Personalizer):
             initial=None if initial is None else Path(initial),
             resume=resume,
             progress=progress,
+            before=announce("fit", shown=progress),
             **how,
         )
         self._adapter, self.report = folder, reports[self.name]

@@ -14,6 +14,7 @@ from idiolect.errors import ConfigError
 from idiolect.pipeline.commands import pretrain_backbone, run_fit
 from idiolect.pipeline.released import BACKBONE, ENCODER, import_released
 from idiolect.pipeline.write import Written, write_review
+from idiolect.planning import announce
 
 if TYPE_CHECKING:
     from idiolect.training.fit import FitReport
@@ -102,7 +103,7 @@ def fit(
     changes = overrides(set) if method is None else merge(overrides(set), {"adapter_method": method})
     reports = run_fit(
         store, split, out, config=config, changes=changes, backbone=backbone, encoder=encoder, initial=initial,
-        resume=not restart, progress=progress(quiet),
+        resume=not restart, progress=progress(quiet), before=announce("fit", shown=not quiet),
     )  # fmt: skip
     text = "\n".join([*(_text(name, report) for name, report in reports.items()), f"adapter in {out}"])
     own, *controls = reports

@@ -21,6 +21,7 @@ from idiolect.explain.layout import to_markdown
 from idiolect.explain.ratings import rate, write_sheet
 from idiolect.explain.run import explain_user
 from idiolect.metrics.registry import DEFAULT_METRICS
+from idiolect.planning import announce
 
 _Names = Annotated[tuple[str, ...], Parameter(consume_multiple=True, negative="", allow_leading_hyphen=False)]
 
@@ -86,6 +87,8 @@ def evaluate(
     chooses among these. What they find is counted (UVQ); --set differences.judge.backbone.endpoint.model=NAME has it
     judged.
 
+    On several GPUs, each with a share of the texts: torchrun --nproc-per-node=4 -m idiolect.cli.main evaluate ...
+
     Args:
         split: Folder of the split.
         out: Folder of the results; an interrupted evaluation is resumed.
@@ -101,7 +104,7 @@ def evaluate(
     """
     found = run_evaluate(
         store, split, out, adapter=adapter, config=config, changes=overrides(set), backbone=backbone, encoder=encoder,
-        generate_controls=generate_controls, progress=progress(quiet),
+        generate_controls=generate_controls, progress=progress(quiet), before=announce("evaluate", shown=not quiet),
     )  # fmt: skip
     record = json_module.loads((out / "results.json").read_text(encoding="utf-8"))
     show(record, f"{found.text}\n\nreport, results, figures and samples in {out}", as_json=json)
