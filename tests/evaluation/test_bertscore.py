@@ -58,3 +58,67 @@ def test_a_model_that_is_not_there_is_named(tmp_path_factory: pytest.TempPathFac
     folder = tmp_path_factory.mktemp("empty")
     with pytest.raises(NotFoundError, match="empty"):
         BertScore(str(folder), 2).segments(["a"], ["b"])
+
+
+WORDS = [f"w{k}" for k in range(40)]
+
+
+@pytest.fixture(scope="module")
+def tiny(tmp_path_factory: pytest.TempPathFactory) -> str:
+    """A model with 12 positions, whose tokenizer names no length of its own."""
+    import torch
+    import transformers as tf
+    from tokenizers import Tokenizer, models, pre_tokenizers, processors
+
+    vocabulary = {word: k for k, word in enumerate(["[PAD]", "[CLS]", "[SEP]", "[UNK]", *WORDS])}
+    tokenizer = Tokenizer(models.WordLevel(vocabulary, unk_token="[UNK]"))
+    tokenizer.pre_tokenizer = pre_tokenizers.Whitespace()
+    tokenizer.post_processor = processors.TemplateProcessing("[CLS] $0 [SEP]", None, [("[CLS]", 1), ("[SEP]", 2)])
+    marks = {"pad_token": "[PAD]", "cls_token": "[CLS]", "sep_token": "[SEP]", "unk_token": "[UNK]"}
+    folder = str(tmp_path_factory.mktemp("tiny"))
+    tf.PreTrainedTokenizerFast(tokenizer_object=tokenizer, **marks).save_pretrained(folder)
+    torch.manual_seed(0)
+    size = {"hidden_size": 16, "num_hidden_layers": 2, "num_attention_heads": 2, "intermediate_size": 32}
+    config = tf.BertConfig(vocab_size=len(vocabulary), max_position_embeddings=12, **size)
+    tf.BertModel(config).save_pretrained(folder)
+    return folder
+
+
+def test_texts_are_cut_to_the_models_positions_where_the_tokenizer_names_no_length(tiny: str) -> None:
+    metric, long, other = BertScore(tiny, 2), " ".join(WORDS), " ".join(reversed(WORDS))
+    found = metric.segments([long, "w1 w2"], [other, "w1 w3"])
+    cut = [" ".join(text.split()[:10]) for text in (long, other)]  # 12 positions, two of them for [CLS] and [SEP]
+    np.testing.assert_allclose(found[0], metric.segments(cut[:1], cut[1:])[0], atol=1e-6)
+    assert np.isfinite(found).all()
+
+
+def test_fewer_texts_are_encoded_at_once_when_memory_runs_out(tiny: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    texts = [f"w{k} w{k + 1}" for k in range(9)]
+    wanted = BertScore(tiny, 2).segments(texts, texts[::-1])
+    metric = BertScore(tiny, 2, batch_size=8)
+    score, asked = metric._scorer.score, []
+
+    def limited(*pairs: list[str], batch_size: int) -> object:
+        asked.append(batch_size)
+        if batch_size > 2:
+            raise RuntimeError("CUDA out of memory. Tried to allocate 20.00 MiB.")
+        return score(*pairs, batch_size=batch_size)
+
+    monkeypatch.setattr(metric._scorer, "score", limited)
+    np.testing.assert_allclose(metric.segments(texts, texts[::-1]), wanted, atol=1e-5)
+    assert asked == [8, 4, 2]
+
+
+def test_nothing_else_is_lost_when_it_fails(tmp_path_factory: pytest.TempPathFactory) -> None:
+    from idiolect.evaluation.scoring import columns
+    from idiolect.metrics.registry import load_metrics
+
+    missing = BertScore(str(tmp_path_factory.mktemp("missing")), 2, name="bertscore-led")
+    rows = [{"nll": 3.0, "text": "one two three"}, {"nll": 4.0, "text": "four five"}]
+    found = columns("rag", rows, [*load_metrics(["bleu"]), missing], ["one two four", "four"])
+    assert found.stats.keys() == {"nll", "bleu"}
+    assert len(found.notes) == 1
+    assert "rag: bertscore-led is left out: cannot load the model" in found.notes[0]
+    first = missing._failure
+    columns("dep", rows, [missing], ["one", "four"])
+    assert missing._failure is first  # it is not looked for again

@@ -167,7 +167,8 @@ def columns(name: str, rows: Rows, metrics: Sequence[Metric], references: Sequen
     """The likelihoods of a condition, and the metrics of its texts.
 
     A column with a value that is not finite is left out with a note, and so is a metric that finds no token in a
-    reference (``unscored``, which is optional), because its mean would be over other samples than the baseline's.
+    reference (``unscored``, which is optional), because its mean would be over other samples than the baseline's. So
+    is a metric that fails and says that it may (``optional``): the others are not lost with it.
 
     Args:
         name: Name of the condition, for the notes.
@@ -181,8 +182,14 @@ def columns(name: str, rows: Rows, metrics: Sequence[Metric], references: Sequen
     nats, texts = [row["nll"] for row in rows], results.texts(rows)
     asked = any(value is not None for value in nats)
     found = {NLL.name: np.array(nats, dtype=np.float64)} if asked else {}  # None becomes NaN
-    if texts is not None:
-        found |= {metric.name: _segments(metric, texts, references) for metric in metrics}
+    failed: dict[str, str] = {}
+    for metric in metrics if texts is not None else ():
+        try:
+            found[metric.name] = _segments(metric, texts or [], references)
+        except Exception as error:
+            if not getattr(metric, "optional", False):
+                raise
+            failed[metric.name] = next(iter(str(error).strip().splitlines()), type(error).__name__)
     blank = {metric.name: _unscored(metric, references) for metric in metrics if metric.name in found}
     broken = {
         column: int((~np.isfinite(values)).reshape(len(rows), -1).any(axis=1).sum()) for column, values in found.items()
@@ -190,6 +197,7 @@ def columns(name: str, rows: Rows, metrics: Sequence[Metric], references: Sequen
     return Columns(
         {column: values for column, values in found.items() if not broken[column] and not blank.get(column)},
         (
+            *(f"{name}: {column} is left out: {reason}; score again for it" for column, reason in failed.items()),
             *(
                 f"{name}: {column} is left out, for it is no finite number for {n} of {len(rows)} samples"
                 for column, n in broken.items()

@@ -6,17 +6,21 @@ from collections.abc import Iterator, Sequence
 from functools import cached_property
 from importlib.metadata import version
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from bert_score import BERTScorer
 from bert_score.utils import model2layers
 
-from idiolect.errors import ConfigError, NotFoundError, require
+from idiolect.errors import ConfigError, IdiolectError, NotFoundError, require
 from idiolect.metrics.base import AdditiveScore, Signature, check_pairs
+from idiolect.softprompt.memory import out_of_memory
 
 CHUNK = 256
 """Pairs scored together: bert_score keeps the token vectors of all of them in memory (at most 1 GB at 512 x 768)."""
 MINILM_LAYERS = 6
+_POSITIONS = 512
+"""Tokens of a text where neither tokenizer nor model names a length."""
 
 
 class BertScore(AdditiveScore):
@@ -37,6 +41,8 @@ class BertScore(AdditiveScore):
     """
 
     greater_is_better = True
+    optional = True
+    """A failure leaves the column out instead of ending the scoring: the model may be missing, or too large."""
 
     def __init__(
         self,
@@ -53,15 +59,33 @@ class BertScore(AdditiveScore):
         self._layers = layers or _default_layers(model)
         self._batch_size = batch_size
         self._device = device
+        self._failure: IdiolectError | None = None
 
     def segments(self, predictions: Sequence[str], references: Sequence[str]) -> np.ndarray:
-        """float64 (n, 1): F1 of each pair; 0 if either text is blank."""
+        """float64 (n, 1): F1 of each pair; 0 if either text is blank.
+
+        When memory runs out, half as many texts are encoded at once.
+
+        Raises:
+            NotFoundError: The model cannot be loaded.
+            ConfigError: The model has no such layer, or no memory for one text.
+        """
         check_pairs(predictions, references)
         scores = np.zeros((len(predictions), 1))
         for chunk in self._chunks(predictions, references):
-            pairs = [predictions[k] for k in chunk], [references[k] for k in chunk]
-            scores[chunk, 0] = np.asarray(self._scorer.score(*pairs, batch_size=self._batch_size)[2])
+            scores[chunk, 0] = self._f1([predictions[k] for k in chunk], [references[k] for k in chunk])
         return scores
+
+    def _f1(self, predictions: list[str], references: list[str]) -> np.ndarray:
+        while True:
+            try:
+                return np.asarray(self._scorer.score(predictions, references, batch_size=self._batch_size)[2])
+            except (RuntimeError, MemoryError) as error:
+                if not out_of_memory(error):
+                    raise
+                if self._batch_size == 1:
+                    raise ConfigError(f"no memory for {self.name} of one text", hint="use the CPU") from error
+            self._batch_size //= 2
 
     def signature(self) -> Signature:
         """Model, layer, weights, rescaling and versions."""
@@ -76,15 +100,45 @@ class BertScore(AdditiveScore):
         return (full[start : start + CHUNK] for start in range(0, len(full), CHUNK))
 
     @cached_property
-    def _scorer(self) -> BERTScorer:
+    def _loaded(self) -> BERTScorer:
         try:
-            return BERTScorer(
+            scorer = BERTScorer(
                 self._model, self._layers, batch_size=self._batch_size, device=self._device, rescale_with_baseline=False
             )
         except (OSError, ValueError) as error:
-            raise NotFoundError(f"cannot load the model {self._model!r}: {error}") from error
+            raise NotFoundError(f"cannot load the model {self._model!r}: {_first_line(error)}") from error
         except AssertionError as error:
             raise ConfigError(str(error), hint="choose a layer that the model has") from error
+        tokenizer: Any = scorer._tokenizer
+        tokenizer.model_max_length = min(tokenizer.model_max_length, _positions(scorer._model))
+        return scorer
+
+    @property
+    def _scorer(self) -> BERTScorer:
+        if self._failure is not None:
+            raise self._failure  # a model that is not there is looked for once, not for every method
+        try:
+            return self._loaded
+        except IdiolectError as error:
+            self._failure = error
+            raise
+
+
+def _positions(model: Any) -> int:
+    """Tokens that a model has positions for. Tokenizers without a length of their own name one of 1e30.
+
+    Models of RoBERTa's kind count positions from behind the padding's.
+    """
+    config = model.config
+    names = ("max_encoder_position_embeddings", "max_position_embeddings", "n_positions")
+    stated = next((int(value) for name in names if (value := getattr(config, name, None))), _POSITIONS)
+    table = getattr(getattr(model, "embeddings", None), "position_embeddings", None)
+    padding = getattr(table, "padding_idx", None)
+    return stated if padding is None else stated - padding - 1
+
+
+def _first_line(error: Exception) -> str:
+    return next(iter(str(error).strip().splitlines()), type(error).__name__)
 
 
 def led_base() -> BertScore:
