@@ -29,6 +29,8 @@ from idiolect.experiments.tables.spec import (
     tables,
 )
 from idiolect.llm.fake import FakeLLM
+from idiolect.sandbox.domain import WorldConfig
+from idiolect.sandbox.world import World
 from idiolect.store.sql import SqlStore
 
 NASTY = "<script>alert('x')</script> & \x1b[31m"
@@ -191,6 +193,49 @@ def test_adapters_are_fitted_once_for_rows_that_share_them(job: Any, tmp_path: P
     assert "evaluation" in kinds
 
 
+def own_reviews(folder: Path) -> dict[str, str]:
+    """Reviews and items of a small world as files."""
+    world = World(WorldConfig(**tiny()["worlds"]["Books"]))
+    reviews = [
+        {"user_id": r.user, "item_id": r.item, "rating": r.rating, "title": r.title, "text": r.text,
+         "timestamp": r.timestamp}
+        for r in world.reviews()
+    ]  # fmt: skip
+    items = [{"item_id": i.id, "title": i.title, "description": i.description} for i in world.items()]
+    for name, rows in (("reviews", reviews), ("items", items)):
+        (folder / f"{name}.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    return {"source": str(folder / "reviews.jsonl"), "items": str(folder / "items.jsonl")}
+
+
+def test_a_table_runs_on_reviews_of_ones_own(tmp_path: Path) -> None:
+    changes = {**tiny(), "corpus": "My shop", **own_reviews(tmp_path)}
+    del changes["worlds"]
+    spec = str(write_spec(tmp_path))
+    found = reproduce(spec, out=tmp_path / "out", changes=changes)
+    assert [block.title for block in blocks(found.found)] == ["My shop"]
+    assert len(found.found.samples) > 4
+    assert "published" not in to_csv(found.found).splitlines()[1]
+    text = to_text(found.found)
+    assert "5.6534" not in text
+    assert "Data: My shop." in text
+    assert "Made-up" not in text
+    with pytest.raises(ConfigError, match="tables of other data"):
+        reproduce(spec, out=tmp_path / "out", changes={**changes, "corpus": "Another shop"})
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        ({"corpus": "Mine"}, "corpus needs source=FILE"),
+        ({"corpus": "Mine, and yours", "source": "x"}, "has no comma"),
+        ({"corpus": "Mine", "source": "x", "worlds": {"Books": {"seed": 1}}}, "give one of them"),
+    ],
+)
+def test_slips_of_a_profile_of_ones_own_are_named(changes: dict[str, Any], said: str) -> None:
+    with pytest.raises(ConfigError, match=said):
+        profile("sandbox", changes)
+
+
 def test_uniqueness_groups_and_figures(tmp_path: Path) -> None:
     pytest.importorskip("matplotlib")
     rows = [{"name": "Non-P", "method": "nonpersonalized"}, {"name": "RAG", "method": "rag"}]
@@ -287,6 +332,7 @@ WANTED = {
     *(f"dep/table-{number}" for number in (1, 2, 3, 6, 7, 8, 9)),
     *(f"dep/figure-{number}" for number in (2, 3, 5)),
     *("drp/table-1", "drp/figure-scaling", "drp/figure-uvq"),
+    "all/table-methods",
 }
 
 

@@ -149,7 +149,7 @@ class Bench:
             ingest_files(
                 self.profile.source,
                 store=str(self.folder / "reviews.db"),
-                items=self.profile.items,
+                items=self.profile.items or None,
                 rejects=self.folder / "rejects.jsonl",
                 progress=self.progress,
             )
@@ -161,7 +161,7 @@ class Bench:
 
     def _split(self) -> Split:
         reviews = self.store.review_frame()
-        if self.profile.worlds:
+        if self.profile.worlds or self.profile.corpus:
             return make_split(reviews, self.store.item_frame(), SplitConfig.preset("small", **dict(self.profile.split)))
         from idiolect.data.readers import published_roles
         from idiolect.data.split import split_as_published
@@ -316,7 +316,7 @@ def run_table(bench: Bench, name: str, spec: TableSpec, recipes: Path, *, say: S
     say(f"{name}: scoring")
     data = bench.data(wanted[0][2])
     scorer = _Scorer(bench, spec, data, runs)
-    source, known = published(spec)
+    source, known = ("none of these reviews", {}) if bench.profile.corpus else published(spec)
     return Found(
         name=name,
         spec=spec,
@@ -327,7 +327,7 @@ def run_table(bench: Bench, name: str, spec: TableSpec, recipes: Path, *, say: S
         published=known,
         runs=runs,
         samples=data.samples(data.evaluated),
-        notes=tuple(_notes(spec, bench.profile)),
+        notes=(*_notes(spec, bench.profile), *dict.fromkeys(scorer.notes)),
         seconds=time.monotonic() - started,
     )
 
@@ -338,12 +338,17 @@ def _notes(spec: TableSpec, profile: Profile) -> Iterator[str]:
             "Made-up reviews and the shipped 3 M parameter model: only the order of rows can be held against the "
             "published figures, not their size."
         )
+    if profile.corpus:
+        yield f"Data: {profile.corpus}."
+    if profile.name == "sandbox":
         stand_ins = [row for row in spec.rows if row.stands_for and row.sandbox is not None]
         yield from (f"{row.name}: {row.stands_for}." for row in stand_ins)
     skipped = [row.name for row in spec.rows if row.method is None]
-    if skipped:
+    if skipped and not profile.corpus:
         yield f"Published figures alone: {', '.join(skipped)}."
-    other = [row.name for row in spec.rows if row.method and (row.sandbox if profile.worlds else row.full) is None]
+    other = [
+        row.name for row in spec.rows if row.method and (row.sandbox if profile.name == "sandbox" else row.full) is None
+    ]
     if other:
         yield f"Not run under the profile {profile.name}: {', '.join(other)}."
     yield from spec.notes
@@ -365,12 +370,17 @@ class _Scorer:
             for name in wanted
             if name in ("uvq", "nll", *names)
         ]
+        self.notes: list[str] = []
+        """What could not be scored, and why."""
         self._stats = [self._scored(run) for run in runs]
 
     def places(self) -> dict[str, np.ndarray]:
         """The samples of every data set, or of every group of its users."""
         categories = np.array(categories_of(self._data, self._samples))
-        known = {name: np.flatnonzero(categories == name) for name in self._spec.datasets}
+        if corpus := self._bench.profile.corpus:
+            categories = np.full(len(self._samples), corpus)
+        datasets = (corpus,) if corpus else self._spec.datasets
+        known = {name: np.flatnonzero(categories == name) for name in datasets}
         if self._spec.groups == "none":
             return {name: own for name, own in known.items() if len(own) > 1}
         groups = halves(uniqueness(self._data, self._samples), self._users, categories.tolist())
@@ -420,7 +430,9 @@ class _Scorer:
 
     def _scored(self, run: Run) -> dict[str, np.ndarray]:
         references = [sample.reference or "" for sample in self._samples]
-        stats = dict(columns(run.row.name, run.rows, self._metrics, references).stats)
+        found = columns(run.row.name, run.rows, self._metrics, references)
+        self.notes += found.notes
+        stats = dict(found.stats)
         if "uvq" in self._spec.metrics and any(row.get("compared") for row in run.rows):
             stats["uvq"] = self._uvq(run)
         wanted = {column.name for column in self._columns}

@@ -98,13 +98,16 @@ class Profile(Config):
 
     name: ProfileName
     worlds: dict[str, WorldConfig] = Field(default_factory=dict)
-    """Made-up worlds by the data set that each replaces; empty: the published data."""
+    """Made-up worlds by the data set that each replaces; empty: reviews of your own, or the published data."""
+    corpus: str = ""
+    """Title of reviews of your own, which are then the only data set of every table; empty: the paper's data sets."""
     source: str = "hf://SnowCharmQ/DPL-main"
-    """The published reviews, with their own train, validation and test targets: a folder, or a data set of the hub."""
+    """The published reviews, with their own train, validation and test targets: a folder, or a data set of the hub.
+    With ``corpus``: reviews in any format that ``ingest`` reads."""
     items: str = "hf://SnowCharmQ/DPL-meta"
-    """The published items."""
+    """The published items, or those of your own reviews (may be empty)."""
     split: dict[str, Any] = Field(default_factory=dict)
-    """Thresholds of the split of made-up worlds, on the preset ``small``."""
+    """Thresholds of the split of made-up worlds and of reviews of your own, on the preset ``small``."""
     settings: dict[str, Any] = Field(default_factory=dict)
     """Of every row: in the sandbox below the row's own, in full above the recipe and the row."""
     first_stage: dict[str, Any] | None = None
@@ -119,8 +122,21 @@ class Profile(Config):
     def data(self) -> dict[str, Any]:
         """What the store and the split depend on."""
         shown = self.model_dump(mode="json")
-        made = ("worlds", "split") if self.worlds else ("source", "items")
+        if self.corpus:
+            made: tuple[str, ...] = ("corpus", "source", "items", "split")
+        else:
+            made = ("worlds", "split") if self.worlds else ("source", "items")
         return {name: shown[name] for name in made}
+
+    @model_validator(mode="after")
+    def _one_source(self) -> Self:
+        if self.corpus and self.worlds:
+            raise ValueError("a corpus of your own takes the place of made-up worlds: give one of them")
+        if self.corpus and self.source == Profile.model_fields["source"].default:
+            raise ValueError("corpus needs source=FILE with its reviews, and items=FILE if there are any")
+        if "," in self.corpus:
+            raise ValueError("the title of a corpus has no comma: it heads a table, before the name of a group")
+        return self
 
 
 def _world(seed: int, domain: str) -> dict[str, Any]:
@@ -164,7 +180,10 @@ def profile(name: str, changes: Mapping[str, Any] | None = None) -> Profile:
     known: Mapping[str, Mapping[str, Any]] = {"sandbox": _SANDBOX, "full": {"name": "full"}}
     if name not in known:
         raise NotFoundError(f"unknown profile {name!r}", hint=suggest(name, known))
-    return build(Profile, merge(known[name], changes or {}), where=f"profile {name!r}")
+    base = known[name]
+    if (changes or {}).get("corpus"):
+        base = {**base, "worlds": {}, "split": {}, "items": ""}
+    return build(Profile, merge(base, changes or {}), where=f"profile {name!r}")
 
 
 def tables() -> dict[str, Path]:
