@@ -22,6 +22,8 @@ _EXTRAS = {
     "serve": ("the server and MCP", ("fastapi", "uvicorn", "prometheus_client", "httpx2", "mcp")),
     "pandas": ("results as pandas DataFrames", ("pandas",)),
     "hub": ("reviews from a dataset hub", ("datasets",)),
+    "ray": ("bulk work on a Ray cluster", ("ray",)),
+    "authorship": ("LambdaG, a measure of authorship", ("lambdag",)),
 }
 """What each is for, and the modules it brings."""
 

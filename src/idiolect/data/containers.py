@@ -119,8 +119,8 @@ class _Decoder(json.JSONDecoder):
         """
         self.twice = False
         try:  # what ``decode`` does, without looking for blanks where there are none
-            value, end = self.scan_once(text, 0)
-        except StopIteration:
+            value, end = self.raw_decode(text)
+        except ValueError:
             value, end = None, -1
         if end < 0 or text[end:] not in _LINE_ENDS:
             value = self.decode(text)

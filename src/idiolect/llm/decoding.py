@@ -64,7 +64,8 @@ class RoomyLayer(DynamicLayer):
 class Begun(NamedTuple):
     """A batch of prompts that the model has read."""
 
-    cache: DynamicCache
+    cache: Any
+    """A ``DynamicCache`` of ``RoomyLayer``."""
     mask: Tensor
     """int64 (B, T), 0 at padding, which is on the left."""
     logits: Tensor
@@ -161,6 +162,6 @@ def decode(
 
 
 def _roomy(model: Any, room: int) -> Any:
-    cache = DynamicCache(config=model.config)
+    cache: Any = DynamicCache(config=model.config)
     cache.layers = [RoomyLayer(room) for _ in cache.layers]
     return cache
