@@ -87,8 +87,20 @@ def test_the_same_tokens_as_in_this_process_also_from_a_cache(vllm, make_context
         assert there.generate([wide], params)[0].failure.kind == "refused"
 
 
-def test_a_user_is_written_for_by_the_server_of_embeddings(vllm, tmp_path):
-    common = {"data": tmp_path, "adapter": SHIPPED_ADAPTER, "min_peers": 1}
+@pytest.fixture(scope="module")
+def pplug(job):
+    """A PPlug adapter on the shipped model, hardly trained: what counts is that both sides get the same vectors."""
+    from idiolect.pipeline.commands import run_fit
+
+    changes = {**job.settings, "adapter_method": "pplug", "methods": [], "controls": [], "adapter": {"past_texts": 1}}
+    run_fit(job.store, job.split, job.folder / "pplug-sandbox", changes=changes, backbone="sandbox")
+    return job.folder / "pplug-sandbox"
+
+
+@pytest.mark.parametrize("method", ["dep", "pplug"])
+def test_a_user_is_written_for_by_the_server_of_embeddings(vllm, tmp_path, method, request):
+    adapter = SHIPPED_ADAPTER if method == "dep" else request.getfixturevalue("pplug")
+    common = {"data": tmp_path, "adapter": adapter, "min_peers": 1}
     endpoint = {"base_url": vllm, "model": "toy"}
     texts = []
     for config in (
@@ -105,11 +117,20 @@ def test_a_user_is_written_for_by_the_server_of_embeddings(vllm, tmp_path):
                 for n in range(4)
             ]
             tenant.add([Item(id=f"i{n}", title=f"Tea {n}") for n in range(4)], reviews, ())
-            voice = Voice(user="ann", item="i1", method="dep")
-            answer = voices.write(tenant, voice, "", {"temperature": 0, "max_new_tokens": 40})
+            voice = Voice(user="ann", item="i1", method=method)
+            sampling = {"temperature": 0, "max_new_tokens": 40}
+            answer = voices.write(tenant, voice, "", sampling)
             texts.append((answer.text, answer.usage.prompt_tokens, answer.how.evidence, answer.model))
+            heard = []
+            again = voices.write(tenant, voice, "", sampling, lambda text, heard=heard: heard.append(text) or True)
+            assert again.text == answer.text
+            assert len(set(heard)) > 3
+            assert answer.text.startswith(heard[-1])
+            ended = voices.write(tenant, voice, "", sampling, lambda text: len(text) < 8)
+            assert ended.usage.completion_tokens < 40
         finally:
             tenants.close()
             voices.close()
     assert texts[0] == texts[1]
     assert texts[0][0]
+    assert texts[0][2]
