@@ -41,7 +41,7 @@ export function writingPanel(place, person) {
   const known = overview["methods"].map((/** @type {Json} */ one) => one["name"]);
   /** @type {{methods: string[], item: string, own: Json | undefined, texts: Map<string, string>, written: string, running: AbortController}} */
   const state = {
-    methods: (params.get("methods") ?? overview["first_methods"].join(",")).split(",").filter((name) => known.includes(name)),
+    methods: (params.get("methods") ?? overview["first_methods"].join(",")).split(",").filter((/** @type {string} */ name) => known.includes(name)),
     item: params.get("item") ?? "", own: undefined, texts: new Map(), written: "", running: new AbortController(),
   };
   const [rating, title] = [newId(), newId()];
