@@ -138,7 +138,7 @@ def calibrate(
         if verifier.english_only and foreign:
             notes.append(f"{verifier.measure.name} is left out: {foreign} samples are not in English")
             continue
-        of_users = {user: past[user] for user in dict.fromkeys(users)}
+        of_users = {str(user): past[user] for user in dict.fromkeys(users)}
         for title, scores in verifier.scores(shown, [samples[k] for k in kept], of_users).items():
             stats[title][verifier.measure] = scores
         if lost := verifier.unknown - before:

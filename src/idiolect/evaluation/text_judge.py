@@ -14,7 +14,6 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import ClassVar
 
 import numpy as np
 
@@ -73,8 +72,8 @@ class TextJudge:
         templates: See ``text_prompt``.
     """
 
-    measure: ClassVar[Mean] = MeanOfKnown(NAME, greater_is_better=True, unit="0-1, both orders")
-    english_only: ClassVar[bool] = False
+    measure: Mean = MeanOfKnown(NAME, greater_is_better=True, unit="0-1, both orders")
+    english_only: bool = False
 
     def __init__(
         self, who: Judge, items: Mapping[ItemId, Item], *, model: str, task: str, templates: Path | None = None

@@ -112,8 +112,7 @@ def _profile(entries: Sequence[Entry]) -> np.ndarray:
     """float32 (dim,): the L2-normalised mean difference to peers of at least one entry; 0 if none was compared."""
     differences = [entry.e_diff for entry in entries if entry.e_diff is not None]
     mean = np.mean(differences, axis=0, dtype=np.float64) if differences else np.zeros(len(entries[0].e_his))
-    norm = np.linalg.norm(mean)
-    return (mean / norm if norm > 0 else mean).astype(np.float32)
+    return np.asarray(mean / (np.linalg.norm(mean) or 1.0), dtype=np.float32)
 
 
 class NearestTwin:
