@@ -10,7 +10,7 @@ import re
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, NamedTuple
 
 from idiolect.difference.stylometry.measures import plain
 
@@ -76,8 +76,8 @@ def recurring_phrases(own: Sequence[str], others: Sequence[str]) -> tuple[Recurr
         return ()
     spelled: dict[tuple[Place, str], Counter[str]] = defaultdict(Counter)
     for text in plain(own):
-        for place, key, phrase in {(place, _key(phrase), phrase) for place, phrase in _phrases(text)}:
-            spelled[place, key][phrase] += 1
+        for place, phrase in set(_phrases(text)):
+            spelled[place, _key(phrase)][phrase] += 1
     least = max(LEAST_TEXTS, LEAST_SHARE * len(own))
     often = {one: sum(found.values()) for one, found in spelled.items() if sum(found.values()) >= least}
     if not often:
@@ -100,28 +100,31 @@ def recurring_phrases(own: Sequence[str], others: Sequence[str]) -> tuple[Recurr
     )
 
 
-def _phrases(text: str) -> Iterator[tuple[Place, str]]:
+class _Phrase(NamedTuple):
+    place: Place
+    text: str
+
+
+def _phrases(text: str) -> Iterator[_Phrase]:
     """First and last line, sentence and words of a text; and its long lines, if it has several."""
     lines = [line for line in map(str.strip, text.split("\n")) if _WORD.search(line)]
     if not lines:
         return
-    first, last = _SENTENCE.split(lines[0]), _SENTENCE.split(lines[-1])
+    first, last = (list[str](_SENTENCE.split(line)) for line in (lines[0], lines[-1]))
     several = len(lines) > 1 or len(first) > 1  # a text of one sentence has no beginning and no end
     if not several:
         return
-    ends: list[tuple[Place, str]] = [("begins", first[0]), ("ends", last[-1])]
+    outer = [_Phrase("begins", first[0]), _Phrase("ends", last[-1])]
+    ends = list(outer)
     if len(lines) > 1:
-        ends += [
-            ("begins", lines[0]),
-            ("ends", lines[-1]),
-            *(("pastes", line) for line in lines[1:-1] if len(line) >= _PASTED_CHARS),
-        ]
-    for place, sentence in (("begins", first[0]), ("ends", last[-1])):
+        ends += [_Phrase("begins", lines[0]), _Phrase("ends", lines[-1])]
+        ends += [_Phrase("pastes", line) for line in lines[1:-1] if len(line) >= _PASTED_CHARS]
+    for place, sentence in outer:
         words = list(_WORD.finditer(sentence))
         for n in _WORDS[: max(len(words) - _WORDS.start, 0)]:
             cut = sentence[: words[n - 1].end()] if place == "begins" else sentence[words[-n].start() :]
-            ends.append((place, cut))
-    yield from {(place, phrase) for place, phrase in ends if len(phrase) <= LONGEST}
+            ends.append(_Phrase(place, cut))
+    yield from {one for one in ends if len(one.text) <= LONGEST}
 
 
 def _key(phrase: str) -> str:

@@ -192,7 +192,8 @@ class Bench:
             llm = self.model(settings)
             with Models(llm, settings.sampling, cache=self.cache(settings)) as models:
                 builder = MethodBuilder(settings, models, data.snapshot(data.evaluated), data.text_encoder)
-                found = list(with_controls(data, builder, method, adapter)) if self.controls else []
+                twins = data.twins(data.evaluated)
+                found = list(with_controls(data, builder, method, adapter, twins)) if self.controls else []
                 mine = next((one for one in found if one.control is None), None) or Condition(
                     method=builder.build(method, _contexts(data, method), adapter=adapter)
                 )
