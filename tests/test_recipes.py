@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from idiolect.config import load, recipes
-from idiolect.experiments.tables.spec import TableSpec
+from idiolect.experiments.tables.spec import Profile, TableSpec
 from idiolect.pipeline.settings import Settings
 from idiolect.training.config import PretrainConfig
 
@@ -22,5 +22,7 @@ def test_there_are_recipes() -> None:
 def test_recipe_is_valid(path: Path) -> None:
     if path.stem.startswith(("table-", "figure-")):
         load(TableSpec, path)
+    elif path.stem.endswith("_table"):
+        load(Profile, path, {"name": "sandbox", "source": "reviews.jsonl"})
     else:
         load(PretrainConfig if path.stem.endswith("_backbone") else Settings, path)

@@ -13,7 +13,6 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any, Literal, NamedTuple
 
-from idiolect import progress
 from idiolect.config import read_json
 from idiolect.errors import ConfigError, NotFoundError
 from idiolect.llm.registry import SANDBOX_BACKBONE, BackboneConfig, backend_of
@@ -249,12 +248,12 @@ def estimate(data: Data, command: Literal["fit", "evaluate"]) -> str | None:
 def announce(command: Literal["fit", "evaluate"], *, shown: bool) -> Callable[[Data], None]:
     """Prints the estimate of a command on standard error before anything long starts; the first process alone does."""
 
-    def tell(data: Data) -> None:
+    def estimated(data: Data) -> None:
         line = estimate(data, command) if shown else None
         if line is not None:
-            progress.tell(line)
+            tell(line)
 
-    return tell
+    return estimated
 
 
 def plan(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from idiolect.evaluation.text_judge import text_prompt
 from idiolect.prompts.rendering import TEMPLATES, render, render_comparison
 from idiolect.prompts.tokenization import PromptTokenizer
 from idiolect.types import VirtualToken
@@ -24,6 +25,8 @@ def shown(name, context):
     if name in COMPARED:
         own, *others = (entry.review for entry in context.entries)
         return render_comparison(name, context.item, own, others, **COMPARED[name])
+    if name == "judge_text":
+        return text_prompt(context.sample, context.item, ("The first text.", "The second."), task="review")
     values = {"profile": "Long sentences.", **VALUES.get(name, {})}
     if name == "summarize":
         values["compared"] = [{"item": context.item, "differences": "longer sentences"}]

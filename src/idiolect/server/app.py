@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import errno
+import gc
 import html
 import importlib.util
 import json
@@ -246,6 +247,8 @@ def serve(config: ServerConfig, *, ready: Callable[[str, int], None] | None = No
     app = create_app(config)
     app.state.services.tenants.get(DEFAULT_TENANT)  # here, where what is wrong with the store is one line
     sys.setswitchinterval(_SWITCH_SECONDS)
+    gc.collect()
+    gc.freeze()  # a full collection over all imported modules would stop every request for a tenth of a second
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(JsonLines())
     logging.basicConfig(level=logging.WARNING if quiet else logging.INFO, handlers=[handler], force=True)
