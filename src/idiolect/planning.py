@@ -20,6 +20,7 @@ from idiolect.methods.base import BASELINES, requirements
 from idiolect.pipeline.data import Data
 from idiolect.pipeline.settings import Settings
 from idiolect.processes import launched
+from idiolect.progress import tell
 from idiolect.registry import suggest
 from idiolect.softprompt.config import AdapterConfig, SoftPromptConfig
 
