@@ -31,6 +31,7 @@ from idiolect.methods.base import ADAPTER_METHOD, BASELINE, UNPERSONALIZED, requ
 from idiolect.methods.controls import WRONG_USER
 from idiolect.pipeline import results
 from idiolect.pipeline.commands import pretrain_backbone, run_fit
+from idiolect.planning import announce
 from idiolect.store.embedding import embed_store
 from idiolect.store.ingestion import ingest_files
 from idiolect.store.outputs import check_own
@@ -259,9 +260,19 @@ def run_real(
         adapter = folder / f"adapter {name}".replace(" ", "-")
         say(f"{number}/6  fitting and evaluating {requirements(ADAPTER_METHOD).title} {name} of past reviews")
         changes = _settings(config, sizes, folder / "backbone", with_text=name == PASSES[1], steps=steps)
-        run_fit(store, split, adapter, changes=changes, initial=initial, progress=progress)
+        run_fit(
+            store,
+            split,
+            adapter,
+            changes=changes,
+            initial=initial,
+            progress=progress,
+            before=announce("fit", shown=progress),
+        )
         out = folder / f"results {name}".replace(" ", "-")
-        evaluations[name] = run_evaluate(store, split, out, adapter=adapter, progress=progress)
+        evaluations[name] = run_evaluate(
+            store, split, out, adapter=adapter, progress=progress, before=announce("evaluate", shown=progress)
+        )
         initial = adapter
     say("6/6  writing the page")
     page = folder / PAGE

@@ -36,6 +36,7 @@ from idiolect.pipeline import results
 from idiolect.pipeline.data import Data
 from idiolect.pipeline.models import MethodBuilder, Models
 from idiolect.pipeline.settings import Settings
+from idiolect.planning import estimate
 from idiolect.sandbox.world import World
 from idiolect.store.embedding import embed_missing
 from idiolect.store.outputs import check_own
@@ -189,6 +190,8 @@ class Bench:
         if path.is_file() and not self.controls:  # no model is loaded to read back
             rows: Sequence[Mapping[str, Any]] = results.read_outputs(path)
         else:
+            if line := estimate(data, "evaluate"):
+                self._say(f"  {line}")
             llm = self.model(settings)
             with Models(llm, settings.sampling, cache=self.cache(settings)) as models:
                 builder = MethodBuilder(settings, models, data.snapshot(data.evaluated), data.text_encoder)
@@ -253,6 +256,8 @@ class Bench:
             if not isinstance(llm, TransformersLLM):
                 raise ConfigError(f"no adapter can be fitted to {llm.name}", hint="backbone.backend: transformers")
             self._say(f"  fitting an adapter{'' if initial is None else ', second stage'}")
+            if line := estimate(data, "fit"):
+                self._say(f"  {line}")
             self._remember(place, "fit", depends)
             fit(data, llm, folder=place, initial=initial, progress=self.progress)
         return place, FitReport.read(place)
