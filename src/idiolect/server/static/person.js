@@ -204,10 +204,10 @@ function corrections(one, person) {
       : [h("span", { class: "quiet small" }, "hidden together with another difference of the same kind")];
   }
   return [
-    button("Mute", { class: "ghost small", "aria-label": `Mute: ${one.phrase}`, onclick: () => void change("PUT", { state: "muted" }, `“${one.phrase}” is muted for PAG, DPL and DRP.`) }),
+    button("Mute", { class: "ghost small", title: "Counts for PAG, DPL and DRP, which read differences in words. DEP and PPlug read vectors.", "aria-label": `Mute: ${one.phrase}`, onclick: () => void change("PUT", { state: "muted" }, `“${one.phrase}” is muted for PAG, DPL and DRP.`) }),
     button("Correct", { class: "ghost small", "aria-label": `Correct: ${one.phrase}`, onclick: async () => {
       const id = newId();
-      const field = h("textarea", { id, rows: 3, maxlength: 500, placeholder: "I shout about jam only." });
+      const field = h("textarea", { id, rows: 3, maxlength: 500, placeholder: "What this user does instead" });
       const sure = await ask({ title: "What is true instead?", confirm: "Put it in place",
         body: [h("p", null, "In place of: ", h("em", null, one.phrase)), h("label", { for: id }, "In the user's own words"), field], ready: () => field.value.trim() !== "" });
       if (sure) await change("PUT", { state: "corrected", text: field.value.trim() }, `“${one.phrase}” is corrected.`);

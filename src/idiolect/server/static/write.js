@@ -129,7 +129,7 @@ export function writingPanel(place, person) {
       h("div", null, h("label", { for: rating }, "Rating"), fields.rating), h("div", { class: "wide" }, h("label", { for: title }, "Title"), fields.title)),
     h("fieldset", null, h("legend", null, "Methods"), h("div", { class: "row" }, [...boxes].map(([one, box]) => methodChoice(one, box)))),
     steering?.root ?? null,
-    h("div", { class: "row" }, h("button", { class: "primary" }, "Write"), h("span", { class: "quiet small" }, "Marked: words and signs that carry this user's differences."))),
+    h("div", { class: "row" }, h("button", { class: "primary" }, "Write"), h("span", { class: "quiet small" }, "Marked: words and signs that this user writes ", h("mark", { class: "more" }, "more"), " or ", h("mark", { class: "less" }, "less"), " than others."))),
     news, outputs);
   const ready = (async () => {
     if (!state.item) {
@@ -313,7 +313,7 @@ function voice(name, asked, { person, signal, before, why, corrected, bare }) {
       const { cost, notes, evidence } = found["idiolect"];
       const price = cost?.price ? ` · price ${cost.price}` : "";
       fill(foot, h("p", null, cost ? `${count(cost.prompt_tokens)} + ${count(cost.completion_tokens)} tokens${price} · ` : "", duration(took), evidence?.length ? ` · from ${evidence.length} of their reviews` : ""),
-        (notes ?? []).filter((/** @type {string} */ one) => !one.startsWith("written by the toy")).map((/** @type {string} */ one) => h("p", { class: "note" }, said(one))));
+        (notes ?? []).filter((/** @type {string} */ one) => !one.startsWith("written by the toy")).map((/** @type {string} */ one) => h("p", { class: "note" }, said(one.replace(/^1 of 1 texts were cut off at the token limit.*$/, "The text was cut off at the longest length that this server writes.")))));
       if ((why || bare) && old !== undefined) compared(old, found["text"]);
       await Promise.all([decorate(now.body, now.chips, found["text"], person, signal), likeness(meter, found["text"], person, signal)]);
     } catch (error) {
