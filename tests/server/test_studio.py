@@ -245,6 +245,7 @@ def test_two_voices_and_a_muted_difference_changes_the_next_text(page, studio, c
     page.get_by_role("button", name="Write", exact=True).click()
     voices = page.locator(".voice")
     page.locator(".voice .meter, .voice .small", has_text="like").first.wait_for()
+    page.locator(".voice h3", has_text="The user's own text").wait_for()  # of a request of its own
     assert texts(page, ".voice h3") == ["The user's own text", "Non-Perso", "DRP"]
     drp = voices.nth(2)
     drp.locator("footer", has_text="tokens").wait_for()
