@@ -242,6 +242,7 @@ def test_by_keyboard_from_search_to_evidence_and_a_text(page, studio):
 def test_two_voices_and_a_muted_difference_changes_the_next_text(page, studio, check_access):
     person(page, studio, "ann")
     page.get_by_role("checkbox", name="DRP").check()
+    page.wait_for_load_state("networkidle")  # the user's own text of the item is loaded
     page.get_by_role("button", name="Write", exact=True).click()
     voices = page.locator(".voice")
     page.locator(".voice .meter, .voice .small", has_text="like").first.wait_for()
