@@ -311,3 +311,33 @@ def test_the_asynchronous_client_and_a_client_that_goes_away(server):
             return [chat.choices[0].message.content for chat in [*chats, left]]
 
     assert asyncio.run(run()) == ["one two three"] * 21
+
+
+def test_without_a_users_voice_the_item_is_described_and_nothing_of_the_user(server, upstream):
+    fields = {"user": "ann", "item": "jam", "rating": 4, "title": "On jam", "method": "nonpersonalized"}
+    ask = {"model": "m-1", "messages": ASK, "extra_body": {"idiolect": fields}}
+    chat = server.client().chat.completions.create(**ask)
+    system, user = sent(upstream)["messages"]
+    assert user == ASK[0]
+    assert "> Jam\n> jam as one buys it" in system["content"]
+    assert "The rating of it: 4" in system["content"]
+    assert "> On jam" in system["content"]
+    assert "zanzibarite" not in system["content"]
+    assert (chat.idiolect["personalized"], chat.idiolect["evidence"]) == (False, [])
+    assert chat.idiolect["reason"] == "the method is not personalized"
+    ask["extra_body"]["idiolect"]["units"] = {"1": 0}
+    with pytest.raises(openai.BadRequestError, match="nonpersonalized has no units"):
+        server.client().chat.completions.create(**ask)
+
+
+def test_a_chat_without_the_users_corrections_shows_what_they_change(fresh, upstream):
+    def system(**fields):
+        voice = {"user": "ann", "item": "jam", "method": "drp", **fields}
+        fresh.client().chat.completions.create(model="m-1", messages=ASK, extra_body={"idiolect": voice})
+        return sent(upstream)["messages"][0]["content"]
+
+    with fresh.http() as http:
+        assert "writes briefly" in system()
+        assert http.put("/v1/differences/length", params={"user": "ann"}, json={"state": "muted"}).is_success
+    assert "writes briefly" not in system()
+    assert "writes briefly" in system(corrections=False)

@@ -193,3 +193,26 @@ def test_what_is_cut_at_a_stop_string_is_not_too_long_and_what_was_thinking_is_a
         pieces.finish(answer("Good tea."))
     pieces.cancelled = True
     assert not pieces("So I think more")
+
+
+@pytest.mark.parametrize(
+    "voice",
+    [
+        {"method": "nonpersonalized", "item": "i1", "rating": 4},
+        {"method": "dep", "item": "i1", "units": {str(unit): 0 for unit in range(48)}},
+        {"method": "rag", "item": "i1", "corrections": False},
+    ],
+)
+def test_what_the_page_writes_to_compare_with_arrives_in_pieces_too(own, voice):
+    ask = {"messages": ASK, "seed": 5, "max_tokens": 30, "model": "idiolect/auto"}
+    ask["extra_body"] = {"idiolect": {"user": "ann", **voice}}
+    client = own.client()
+    whole = client.chat.completions.create(**ask)
+    found, pieces = texts(chunks := list(client.chat.completions.create(**ask, stream=True)))
+    assert found[0] == whole.choices[0].message.content
+    assert len(pieces) > 2
+    told = [chunk.idiolect for chunk in chunks if getattr(chunk, "idiolect", None)][-1]
+    assert (told["method"], told["personalized"]) == (voice["method"], voice["method"] != "nonpersonalized")
+    with own.http() as http:
+        body = {"user": "ann", "seed": 5, "max_tokens": 30, **voice}
+        assert http.post("/v1/write", json=body).json()["text"] == found[0].strip()

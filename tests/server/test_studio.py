@@ -194,6 +194,12 @@ def person(page, studio, user, **params):
     page.wait_for_selector("#main[aria-busy=false] .personhead h1")
 
 
+def write(page):
+    """Press Write, once there is an item to write about."""
+    page.wait_for_function("() => document.querySelector('#write .item input').value")
+    page.get_by_role("button", name="Write", exact=True).click()
+
+
 def texts(page, selector):
     return [one.inner_text() for one in page.query_selector_all(selector)]
 
@@ -243,8 +249,7 @@ def test_by_keyboard_from_search_to_evidence_and_a_text(page, studio):
 def test_two_voices_and_a_muted_difference_changes_the_next_text(page, studio, check_access):
     person(page, studio, "ann")
     page.get_by_role("checkbox", name="DRP").check()
-    page.wait_for_load_state("networkidle")  # the user's own text of the item is loaded
-    page.get_by_role("button", name="Write", exact=True).click()
+    write(page)
     voices = page.locator(".voice")
     page.locator(".voice .meter, .voice .small", has_text="like").first.wait_for()
     page.locator(".voice h3", has_text="The user's own text").wait_for()  # of a request of its own
@@ -258,7 +263,7 @@ def test_two_voices_and_a_muted_difference_changes_the_next_text(page, studio, c
     page.locator('[data-difference="exclamations"]').get_by_role("button", name="Mute").click()
     drp = page.locator(".voice").nth(2)
     drp.get_by_text("The text has changed.").wait_for()
-    assert drp.locator("h4").all_inner_texts() == ["Before", "After"]
+    assert drp.locator("h4").all_inner_texts() == ["Before muting", "After muting"]
     before, after = drp.locator(".textpart").all()
     assert ("I love it!" in before.inner_text(), "It is fine" in after.inner_text()) == (True, True)
     after.locator(".chip.muted", has_text="exclamations ×0").wait_for()
@@ -268,10 +273,10 @@ def test_two_voices_and_a_muted_difference_changes_the_next_text(page, studio, c
     assert muted.locator(".tag.state").inner_text().lower() == "muted"
     check_access(page)
     page.reload()
-    muted.get_by_role("button", name="Texts without and with it").click()
+    muted.get_by_role("button", name="Compare texts with and without").click()
     drp = page.locator(".voice").nth(2)
     drp.get_by_text("The text has changed.").wait_for()
-    assert drp.locator("h4").all_inner_texts() == ["Before", "After"]
+    assert drp.locator("h4").all_inner_texts() == ["As if nothing was muted", "As it is now"]
     page.get_by_role("button", name="Undo").first.click()
     page.locator(".voice").nth(2).get_by_text("I love it!").wait_for()
     claim = page.locator('[data-difference="exclamations"]')
@@ -281,6 +286,31 @@ def test_two_voices_and_a_muted_difference_changes_the_next_text(page, studio, c
     page.locator(".ownwords", has_text=f"I shout at jam only {SCRIPT}").wait_for()
     page.get_by_role("button", name="Undo").first.click()
     page.locator(".ownwords").wait_for(state="detached")
+
+
+def test_write_does_not_wait_for_the_users_own_text_which_comes_when_it_is_read(page, studio):
+    held = []
+    page.route("**/v1/reviews?*limit=1000*", lambda route: held.append(route))
+    person(page, studio, "ann", item="i3")
+    write(page)
+    voices = page.locator(".voices .voice")
+    voices.nth(2).locator("footer", has_text="tokens").wait_for()
+    voices.nth(1).locator("footer", has_text="tokens").wait_for()
+    own = voices.first
+    assert (own.is_visible(), len(held)) == (False, 1)
+    page.locator("#write").get_by_label("Title").fill("Mine")
+    held[0].continue_()
+    own.get_by_text("I love the item 3!").wait_for()
+    own.locator("mark.more").first.wait_for()
+    assert page.locator(".voice h3").all_inner_texts() == ["The user's own text", "Non-Perso", "DRP"]
+    assert page.locator("#write").get_by_label("Title").input_value() == "Mine"
+    assert page.locator("#write").get_by_label("Rating").input_value() == ""  # what was written, was without
+    page.unroute("**/v1/reviews?*limit=1000*")
+    page.route("**/v1/reviews?*limit=1000*", lambda route: route.fulfill(json={"reviews": [], "total": 0}))
+    page.get_by_role("combobox", name="Item").fill("i4")
+    page.get_by_role("button", name="Write", exact=True).click()
+    page.locator(".voices .voice").nth(1).locator("footer", has_text="tokens").wait_for()
+    page.locator(".voice.own").wait_for(state="detached")  # there is none
 
 
 def test_items_are_offered_at_once_and_texts_of_another_item_do_not_stay(page, studio, check_access):

@@ -2,6 +2,7 @@
 
 import gzip
 from collections import Counter
+from itertools import pairwise
 
 import numpy as np
 import polars as pl
@@ -132,6 +133,44 @@ def test_a_beer_is_found_by_its_name_and_the_toy_writes_of_it_and_says_what_it_i
         voices.nth(place).locator(".meter, p.small", has_text="the user").first.wait_for()
     assert page.locator(".voice h3").all_inner_texts() == ["Non-Perso", "DEP"]
     assert f"item={beer['item_id']}" in page.url
+    check_access(page)
+
+
+WATCH = """() => {
+    window.steps = new Map();
+    new MutationObserver((changes) => {
+        for (const {target, addedNodes} of changes) {
+            const card = target.closest?.(".voice");
+            if (!card || !target.classList.contains("text") || addedNodes[0]?.nodeName !== "BDI") continue;
+            const name = card.querySelector("h3").textContent;
+            window.steps.set(name, [...(window.steps.get(name) ?? []), addedNodes[0].textContent]);
+        }
+    }).observe(document.querySelector(".voices"), {childList: true, subtree: true});
+}"""
+"""Notes every text that a card shows, the parts of a growing one included."""
+
+
+def test_every_text_grows_as_it_is_written_and_a_steered_one_stands_beside(page, studio, people, check_access):
+    user, _ = people[True]
+    person(page, studio, user)
+    page.get_by_text("Steer DEP").click()
+    whole = page.get_by_label("The whole difference")
+    whole.focus()
+    page.keyboard.press("Home")
+    assert whole.get_attribute("aria-valuetext") == "silent"
+    page.evaluate(WATCH)
+    page.get_by_role("checkbox", name="DEP").uncheck()
+    page.get_by_role("button", name="Write", exact=True).click()
+    names = ["Non-Perso", "DEP, steered"]
+    for name in names:
+        card = page.locator(".voice", has=page.get_by_role("heading", name=name, exact=True))
+        card.locator("footer", has_text="tokens").wait_for()
+        card.locator(".text[aria-busy=false]").wait_for()
+    steps = page.evaluate("() => Object.fromEntries(window.steps)")
+    for name in names:
+        growing = steps[name][: 1 + max(range(len(steps[name])), key=lambda k: len(steps[name][k]))]
+        assert len(set(growing)) > 3, name
+        assert all(after.startswith(before) for before, after in pairwise(growing)), name
     check_access(page)
 
 

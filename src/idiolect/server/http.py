@@ -24,7 +24,7 @@ from fastapi import Depends, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
-from pydantic import BaseModel
+from pydantic import BaseModel, Field
 from starlette.concurrency import run_in_threadpool
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.exceptions import HTTPException
@@ -78,6 +78,10 @@ ERRORS: dict[int | str, dict[str, Any]] = {
     "5XX": {"model": ErrorBody, "description": "The server or the model failed."},
 }
 """For the OpenAPI page."""
+
+UnitFactors = dict[Annotated[str, Field(pattern=r"^\d{1,7}$")], Annotated[float, Field(ge=0, le=10)]]
+"""Factors of units of an adapter's code, in bodies of requests."""
+UNITS_HELP = "Of DEP: factors of units of its code; 0 silences one."
 
 
 class ApiError(Exception):

@@ -22,7 +22,7 @@ from idiolect.llm.base import one_line
 from idiolect.llm.endpoint import OpenAIConfig
 from idiolect.llm.streaming import Listener
 from idiolect.methods.base import METHODS
-from idiolect.server.http import ERRORS, ApiError, Caller, MayRead, Services, api_error
+from idiolect.server.http import ERRORS, UNITS_HELP, ApiError, Caller, MayRead, Services, UnitFactors, api_error
 from idiolect.server.streaming import Writes, spoken, whole
 from idiolect.server.voice import Answer, AnswerError, Personalization, Voice
 from idiolect.types import Role
@@ -58,6 +58,8 @@ class VoiceFields(BaseModel):
     method: str | None = Field(None, max_length=64, description=f"One of {', '.join(METHODS)}.")
     k: int | None = Field(None, ge=1, le=100, description="Past texts that are shown.")
     off: bool = Field(False, description="Pass the request through unchanged.")
+    corrections: bool = Field(True, description="Whether the user's corrections count; false shows what they change.")
+    units: UnitFactors = Field(default={}, max_length=100_000, description=UNITS_HELP)
 
 
 class StreamOptions(BaseModel):
@@ -285,9 +287,7 @@ class Chat:
     @property
     def in_process(self) -> bool:
         """Whether the model in this process answers."""
-        return self.services.upstream is None or (
-            self.how.personalized and self.services.voices.writes(self.how.method)
-        )
+        return self.services.upstream is None or self.how.own_prompt
 
     def counted(self, how: Personalization, usage: Mapping[str, Any]) -> None:
         """Note an answer in the metrics."""
@@ -383,6 +383,8 @@ def _voice(services: Services, request: Request, asked: ChatRequest | ResponsesR
         method=fields.method or method,
         k=fields.k,
         off=fields.off,
+        corrections=fields.corrections,
+        units={int(unit): factor for unit, factor in fields.units.items()},
     )
 
 
@@ -549,7 +551,7 @@ def _writes(chat: Chat) -> Iterator[Writes]:
 
 def _own(chat: Chat, sampling: Mapping[str, Any], listener: Listener | None) -> Answer:
     voices, tenant = chat.services.voices, chat.caller.tenant
-    if chat.how.personalized:
+    if chat.how.own_prompt:
         return voices.write(tenant, chat.voice, chat.query, sampling, listener)
     turns: list[tuple[Role, str]] = [(_role(message["role"]), _text(message, 0)) for message in chat.body["messages"]]
     return voices.complete(turns, chat.how, sampling, listener)
@@ -592,7 +594,8 @@ async def chat_completions(asked: ChatRequest, request: Request, caller: MayRead
     """A chat completion, whole or as a stream.
 
     `idiolect.user` names the user, else the model name (`idiolect/METHOD/USER`), else a trusted proxy's header, else
-    `user`. Without a known user, or with `idiolect.off`, the request passes through unchanged.
+    `user`. Without a known user, or with `idiolect.off`, the request passes through unchanged. With the method
+    `nonpersonalized` and an item, the model gets the item, rating and title, and nothing of the user.
     """
     chat = await prepare(request, caller, asked)
     if not asked.stream:

@@ -23,7 +23,18 @@ from idiolect.explain.layout import REASONS, make_card
 from idiolect.explain.likeness import drift, likeness
 from idiolect.explain.run import user_differences
 from idiolect.methods.base import METHODS
-from idiolect.server.http import ERRORS, ApiError, Caller, MayAdmin, MayErase, MayRead, MayWrite, Services
+from idiolect.server.http import (
+    ERRORS,
+    UNITS_HELP,
+    ApiError,
+    Caller,
+    MayAdmin,
+    MayErase,
+    MayRead,
+    MayWrite,
+    Services,
+    UnitFactors,
+)
 from idiolect.server.tenants import MOST_DAYS, MOST_GRACE_DAYS, Scope, Tenant
 from idiolect.server.voice import AnswerError, PrivateReader, Voice
 from idiolect.store.base import Correction
@@ -133,9 +144,7 @@ class WriteIn(_Body):
     temperature: float | None = Field(None, ge=0, le=2)
     seed: _Int | None = Field(None, ge=0, lt=2**31)
     corrections: bool = Field(True, description="Whether the user's corrections count; false shows what they change.")
-    units: dict[Annotated[str, Field(pattern=r"^\d{1,7}$")], Annotated[float, Field(ge=0, le=10)]] = Field(
-        default={}, max_length=100_000, description="Of DEP: factors of units of its code; 0 silences one."
-    )
+    units: UnitFactors = Field(default={}, max_length=100_000, description=UNITS_HELP)
 
 
 class ScoreIn(_Body):

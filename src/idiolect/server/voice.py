@@ -104,7 +104,9 @@ class Personalization:
     method: str = UNPERSONALIZED
     personalized: bool = False
     reason: str = ""
-    """Why the request passes through unchanged; empty if it does not."""
+    """Why nothing of a user reaches the model; empty if something does."""
+    own_prompt: bool = False
+    """Whether ``Voices.write`` answers by the method's own prompt, which replaces the client's messages."""
     system: str = ""
     """The system turn; empty if there is none."""
     evidence: tuple[str, ...] = ()
@@ -349,18 +351,25 @@ class Voices:
             ConfigError: There is no such method.
         """
         method = self.chosen(voice.method)
-        reasons = {
-            "off": voice.off,
-            "no user was named": not voice.user,
-            "the method is not personalized": method == UNPERSONALIZED,
-        }
+        plain = "the method is not personalized" if method == UNPERSONALIZED else ""
+        reasons = {"off": voice.off, "no user was named": not voice.user, plain: plain and not voice.item}
         reason = next((why for why, holds in reasons.items() if holds), "")
         if not reason and (profile := tenant.profile(voice.user)):
             if self.writes(method):  # it is personalized where it is written
-                return Personalization(method=method, personalized=True)
+                return Personalization(method=method, personalized=not plain, reason=plain, own_prompt=True)
+            if plain:
+                return self._item_turn(tenant, voice, query, reason=plain)
             return self._system_turn(tenant, voice, profile, query, method)
         notes = (_TOY,) if self.upstream is None and self.adapter == SHIPPED_ADAPTER else ()
         return Personalization(reason=reason or "the user is not known", notes=notes)
+
+    def _item_turn(self, tenant: Tenant, voice: Voice, query: str, *, reason: str) -> Personalization:
+        """The system turn that says what is written about, and nothing of the user."""
+        if voice.units:
+            raise _no_units(UNPERSONALIZED)
+        items = _items(tenant.store, (), voice)
+        item, notes = self._item(tenant.store, items, voice, query, searched=True)
+        return Personalization(reason=reason, system="\n\n".join(_request_parts(item, voice, whose="The")), notes=notes)
 
     def _system_turn(
         self, tenant: Tenant, voice: Voice, profile: Sequence[Review], query: str, method: str
@@ -563,7 +572,7 @@ class Voices:
             with part_of("adapter"):
                 check_adapter(self.adapter, encoder=encoder.name, backbone=models.own.name, templates=words)
         if voice.units and not needs.adapter:
-            raise ConfigError(f"{name} has no units to silence or boost", hint=f"write with {ADAPTER_METHOD}")
+            raise _no_units(name)
         builder = MethodBuilder(settings, models, reader, encoder, units=voice.units)
         with part_of("adapter") if needs.adapter else nullcontext():  # model, encoder and store were read before
             built = builder.build(name, contexts, adapter=self.adapter)
@@ -595,6 +604,10 @@ class Voices:
         except NotFoundError:
             embed_missing(database, encoder)
         return encoder
+
+
+def _no_units(method: str) -> ConfigError:
+    return ConfigError(f"{method} has no units to silence or boost", hint=f"write with {ADAPTER_METHOD}")
 
 
 class _Planned(NamedTuple):
@@ -706,13 +719,7 @@ def _system_turn(
     ]
     if profile:
         parts.append(f"How this person differs from others who wrote about the same things:\n{_quoted(profile)}")
-    if item is not None:
-        about = "\n".join(filter(None, [item.title or str(item.id), item.description[:1000]]))
-        parts.append(f"What is written about:\n{_quoted(about)}")
-    if voice.rating is not None:
-        parts.append(f"This person's rating of it: {voice.rating:g}")
-    if voice.title:
-        parts.append(f"The title of the text:\n{_quoted(voice.title)}")
+    parts += _request_parts(item, voice, whose="This person's")
     kept, size = [], sum(map(len, parts))
     for review in shown:
         known = items.get(review.item)
@@ -725,6 +732,19 @@ def _system_turn(
         kept.append(review)
         size += len(text)
     return "\n\n".join(parts), kept
+
+
+def _request_parts(item: Item | None, voice: Voice, *, whose: str) -> list[str]:
+    """What is written about, the rating and the title, as parts of a system turn."""
+    parts = []
+    if item is not None:
+        about = "\n".join(filter(None, [item.title or str(item.id), item.description[:1000]]))
+        parts.append(f"What is written about:\n{_quoted(about)}")
+    if voice.rating is not None:
+        parts.append(f"{whose} rating of it: {voice.rating:g}")
+    if voice.title:
+        parts.append(f"The title of the text:\n{_quoted(voice.title)}")
+    return parts
 
 
 def _quoted(text: str) -> str:

@@ -153,7 +153,9 @@ export async function chat(body, take, signal) {
       const chunk = JSON.parse(event.slice(6));
       if (chunk.error) throw new ApiError(502, chunk.error.message);
       about = { ...about, ...(chunk.idiolect ?? {}) };
-      const piece = chunk.choices?.[0]?.delta?.content;
+      const choice = chunk.choices?.[0];
+      if (choice?.finish_reason) about = { ...about, finish: choice.finish_reason };
+      const piece = choice?.delta?.content;
       if (piece) take(piece);
     }
     if (done) return about;

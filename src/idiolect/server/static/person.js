@@ -188,29 +188,29 @@ function numbers(one) {
 function corrections(one, person) {
   if (!person.context.overview["scopes"].includes("write")) return [];
   const path = `differences/${one.difference.split("/").map(encodeURIComponent).join("/")}`;
-  /** @param {"PUT" | "DELETE"} method @param {unknown} body @param {string} done */
-  const change = async (method, body, done) => {
+  /** @param {"PUT" | "DELETE"} method @param {unknown} body @param {string} done @param {[string, string]} labels of texts before and after */
+  const change = async (method, body, done, labels) => {
     try {
       await call(method, path, body, { user: person.user });
       await person.reload();
       toast(done);
-      person.writing.again(done, true);
+      person.writing.again(done, true, labels);
     } catch (error) { failed(error); }
   };
   if (one.state !== "active") {
     const named = person.card["corrections"].some((/** @type {Json} */ c) => c.difference === one.difference);
-    return named ? [button("Undo", { class: "ghost small", "aria-label": `Undo: ${one.phrase}`, onclick: () => void change("DELETE", undefined, `“${one.phrase}” is claimed again.`) }),
-      button("Texts without and with it", { class: "ghost small", onclick: () => person.writing.compare() })]
+    return named ? [button("Undo", { class: "ghost small", "aria-label": `Undo: ${one.phrase}`, onclick: () => void change("DELETE", undefined, `“${one.phrase}” is claimed again.`, ["Before", "After undoing"]) }),
+      button("Compare texts with and without", { class: "ghost small", "aria-label": `Compare texts with and without: ${one.phrase}`, onclick: () => person.writing.compare() })]
       : [h("span", { class: "quiet small" }, "hidden together with another difference of the same kind")];
   }
   return [
-    button("Mute", { class: "ghost small", title: "Counts for PAG, DPL and DRP, which read differences in words. DEP and PPlug read vectors.", "aria-label": `Mute: ${one.phrase}`, onclick: () => void change("PUT", { state: "muted" }, `“${one.phrase}” is muted for PAG, DPL and DRP.`) }),
+    button("Mute", { class: "ghost small", title: "Counts for PAG, DPL and DRP, which read differences in words. DEP and PPlug read vectors.", "aria-label": `Mute: ${one.phrase}`, onclick: () => void change("PUT", { state: "muted" }, `“${one.phrase}” is muted for PAG, DPL and DRP.`, ["Before muting", "After muting"]) }),
     button("Correct", { class: "ghost small", "aria-label": `Correct: ${one.phrase}`, onclick: async () => {
       const id = newId();
       const field = h("textarea", { id, rows: 3, maxlength: 500, placeholder: "What this user does instead" });
       const sure = await ask({ title: "What is true instead?", confirm: "Put it in place",
         body: [h("p", null, "In place of: ", h("em", null, one.phrase)), h("label", { for: id }, "In the user's own words"), field], ready: () => field.value.trim() !== "" });
-      if (sure) await change("PUT", { state: "corrected", text: field.value.trim() }, `“${one.phrase}” is corrected.`);
+      if (sure) await change("PUT", { state: "corrected", text: field.value.trim() }, `“${one.phrase}” is corrected.`, ["Before the correction", "After it"]);
     } }),
   ];
 }
@@ -408,7 +408,7 @@ function addForm(person, load) {
         const moved = person.card["measures"].map((/** @type {Json} */ one) => ({ name: one.measure, by: one.effect - Number(before.get(one.measure) ?? 0) }))
           .sort((/** @type {Json} */ a, /** @type {Json} */ b) => Math.abs(b["by"]) - Math.abs(a["by"]))[0];
         toast(moved && Math.abs(moved.by) > 0.005 ? `Added. The card moved most on ${moved.name.replaceAll("_", " ")}: ${signed(moved.by)} SD.` : "Added. The card did not move: others need to have written about the item, too.");
-        person.writing.again("A review was added.", false);
+        person.writing.again("A review was added.", false, ["Before this review", "With this review"]);
       } catch (error) { failed(error); }
     } },
     h("div", { class: "fields" }, h("div", null, h("label", { for: item.input.id }, "Item"), item.root), h("div", null, h("label", { for: rating }, "Rating"), fields.rating)),
