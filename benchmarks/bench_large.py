@@ -38,7 +38,7 @@ import pyarrow.parquet as pq
 
 from idiolect.data import ITEM_SCHEMA, REVIEW_SCHEMA, SplitConfig, make_split
 from idiolect.data.scan import ParquetScan
-from idiolect.difference.bulk import bulk_differences
+from idiolect.difference.bulk import differences
 
 BLOCK = 1_000_000
 DIM = 64
@@ -167,7 +167,7 @@ def measure(n: int, stages: list[str], folder: Path) -> dict[str, Any]:
     if "differences" in stages:
         complete_export(folder, n)
         with found.stage("differences") as said:
-            said.update(asdict(bulk_differences(folder, folder / "differences")))
+            said.update(asdict(differences(folder, folder / "differences")))
         said["output_gb"] = round(sum(p.stat().st_size for p in (folder / "differences").iterdir()) / 1e9, 2)
     return {"reviews": n, "parquet_gb": round(source.stat().st_size / 1e9, 2), "stages": found.found}
 

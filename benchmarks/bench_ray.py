@@ -25,7 +25,7 @@ import psutil
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from idiolect.difference.bulk import bulk_differences
+from idiolect.difference.bulk import differences
 from idiolect.engine import LOCAL, Engine, open_engine
 from idiolect.store.embedding import embed_store
 from idiolect.store.ingestion import ingest_files
@@ -133,7 +133,7 @@ def comparing(work: Path, n: int, dim: int, engines: dict[str, Engine]) -> dict[
     found: dict[str, Any] = {}
     for name, engine in engines.items():
         found[name] = timed(
-            lambda: bulk_differences(work / "export", work / name, engine=engine, bucket_rows=n // FILES)  # noqa: B023
+            lambda: differences(work / "export", work / name, engine=engine, bucket_rows=n // FILES)  # noqa: B023
         )
     files = sorted(path.name for path in (work / "local").iterdir() if path.name != DERIVED)
     equal = all(pl.read_parquet(work / "local" / name).equals(pl.read_parquet(work / "ray" / name)) for name in files)

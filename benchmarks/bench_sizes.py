@@ -19,7 +19,7 @@ import numpy as np
 import sqlalchemy as sa
 
 from idiolect.data import SplitConfig, make_split
-from idiolect.difference.bulk import bulk_differences
+from idiolect.difference.bulk import differences
 from idiolect.store.engine import open_engine
 from idiolect.store.parquet import export_folder
 from idiolect.store.snapshot import build_snapshot
@@ -86,7 +86,7 @@ def main() -> None:
             split = make_split(store.review_frame(), store.item_frame(), rules)
             build_snapshot(store, split.members, phase="test", encoder="random", folder=work / "snapshot")
         found["snapshot"] = size(work / "snapshot")
-        bulk_differences(work / "export", work / "out")
+        differences(work / "export", work / "out")
         found["differences"] = size(work / "out", "differences-*")
         found["sums of items"] = size(work / "out", "sums-*")
         if args.postgres:

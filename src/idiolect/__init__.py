@@ -20,6 +20,7 @@ from idiolect.version import __version__
 
 if TYPE_CHECKING:
     from idiolect.api.evaluation import Scores, compare, evaluate, score
+    from idiolect.api.machine import doctor, plan
     from idiolect.api.personalizers import (
         DEP,
         DPL,
@@ -31,9 +32,12 @@ if TYPE_CHECKING:
         Personalizer,
         PPlug,
     )
+    from idiolect.api.serving import create_app, serve, serve_mcp, studio
     from idiolect.api.store import Split, Store
-    from idiolect.api.studies import study_real
+    from idiolect.api.studies import demo, make_world, pretrain, study_real, study_sandbox
     from idiolect.api.tables import table
+    from idiolect.difference.bulk import differences
+    from idiolect.server.keys import ApiKeys
 
 _LAZY = {
     **dict.fromkeys(("Store", "Split"), "idiolect.api.store"),
@@ -43,7 +47,11 @@ _LAZY = {
     ),
     **dict.fromkeys(("evaluate", "score", "compare", "Scores"), "idiolect.api.evaluation"),
     "table": "idiolect.api.tables",
-    "study_real": "idiolect.api.studies",
+    **dict.fromkeys(("demo", "make_world", "pretrain", "study_real", "study_sandbox"), "idiolect.api.studies"),
+    **dict.fromkeys(("create_app", "serve", "serve_mcp", "studio"), "idiolect.api.serving"),
+    **dict.fromkeys(("doctor", "plan"), "idiolect.api.machine"),
+    "differences": "idiolect.difference.bulk",
+    "ApiKeys": "idiolect.server.keys",
 }
 """Imported when first used, so that ``import idiolect`` takes milliseconds and loads no torch."""
 
@@ -53,6 +61,7 @@ __all__ = [
     "DRP",
     "PAG",
     "RAG",
+    "ApiKeys",
     "FittedPersonalizer",
     "Item",
     "NonPersonalized",
@@ -66,9 +75,20 @@ __all__ = [
     "Store",
     "__version__",
     "compare",
+    "create_app",
+    "demo",
+    "differences",
+    "doctor",
     "evaluate",
+    "make_world",
+    "plan",
+    "pretrain",
     "score",
+    "serve",
+    "serve_mcp",
+    "studio",
     "study_real",
+    "study_sandbox",
     "table",
 ]
 

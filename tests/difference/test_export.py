@@ -9,7 +9,7 @@ import polars as pl
 import pytest
 
 from idiolect.difference import bulk
-from idiolect.difference.bulk import bulk_differences
+from idiolect.difference.bulk import differences
 from idiolect.difference.latent import peer_mean_difference
 from idiolect.errors import InputError, NotFoundError, OutputError
 from idiolect.store.parquet import erase_from_export, export_folder
@@ -51,7 +51,7 @@ def read(folder: Path, kind: str) -> pl.DataFrame:
 def test_sums_and_differences_are_the_stores_to_the_last_bit(store, export, tmp_path, monkeypatch, bucket_rows, rows):
     monkeypatch.setattr(bulk, "_RANGE", rows)
     monkeypatch.setattr(bulk, "_ROWS", 16)
-    report = bulk_differences(export, tmp_path / "out", min_peers=2, bucket_rows=bucket_rows)
+    report = differences(export, tmp_path / "out", min_peers=2, bucket_rows=bucket_rows)
     found = {row["review_id"]: row for row in read(tmp_path / "out", "differences").to_dicts()}
     assert report.reviews == len(found) == 300
     with SqlStore(store, create=False) as opened:
@@ -76,16 +76,16 @@ def test_sums_and_differences_are_the_stores_to_the_last_bit(store, export, tmp_
 
 
 def test_tables_that_another_tool_wrote_are_read_too(export, tmp_path):
-    bulk_differences(export, tmp_path / "one")
+    differences(export, tmp_path / "one")
     for name in ("reviews", "items"):
         pl.read_parquet(export / f"{name}.parquet").write_parquet(export / f"{name}.parquet", row_group_size=70)
-    bulk_differences(export, tmp_path / "two")
+    differences(export, tmp_path / "two")
     for kind in ("differences", "sums", "categories", "corpus"):
         assert read(tmp_path / "one", kind).equals(read(tmp_path / "two", kind))
 
 
 def test_a_run_goes_on_after_the_buckets_that_are_there(export, tmp_path, monkeypatch):
-    bulk_differences(export, tmp_path / "whole", bucket_rows=50)
+    differences(export, tmp_path / "whole", bucket_rows=50)
     gather, calls = bulk._gather, []
 
     def interrupted(plan, files, number):
@@ -97,8 +97,8 @@ def test_a_run_goes_on_after_the_buckets_that_are_there(export, tmp_path, monkey
     with monkeypatch.context() as patched:
         patched.setattr(bulk, "_gather", interrupted)
         with pytest.raises(KeyboardInterrupt):
-            bulk_differences(export, tmp_path / "out", bucket_rows=50)
-        bulk_differences(export, tmp_path / "out", bucket_rows=50)
+            differences(export, tmp_path / "out", bucket_rows=50)
+        differences(export, tmp_path / "out", bucket_rows=50)
     assert calls == [0, 1, 2, 2, 3, 4, 5]
     for path in (tmp_path / "whole").glob("*.parquet"):
         assert pl.read_parquet(path).equals(pl.read_parquet(tmp_path / "out" / path.name))
@@ -106,7 +106,7 @@ def test_a_run_goes_on_after_the_buckets_that_are_there(export, tmp_path, monkey
 
 
 def test_an_erasure_from_the_export_removes_what_was_made_of_it(export, tmp_path):
-    bulk_differences(export, tmp_path / "out")
+    differences(export, tmp_path / "out")
     (tmp_path / "other").mkdir()
     (tmp_path / "other" / "differences.json").write_text('{"export": "/elsewhere"}')
     erase_from_export(export, {"u1"}, set())
@@ -116,14 +116,14 @@ def test_an_erasure_from_the_export_removes_what_was_made_of_it(export, tmp_path
 
 def test_what_cannot_be_used_is_refused(store, export, tmp_path):
     with pytest.raises(NotFoundError, match="no vectors of 'f'"):
-        bulk_differences(export, tmp_path / "out", encoder="f")
-    bulk_differences(export, tmp_path / "out")
+        differences(export, tmp_path / "out", encoder="f")
+    differences(export, tmp_path / "out")
     with pytest.raises(OutputError, match="with other settings"):
-        bulk_differences(export, tmp_path / "out", min_peers=3)
+        differences(export, tmp_path / "out", min_peers=3)
     with pytest.raises(OutputError, match="holds something else"):
-        bulk_differences(export, tmp_path)
+        differences(export, tmp_path)
     with SqlStore(store, create=False) as opened:
         opened.add([], [Review(id=ReviewId("new"), user=UserId("u1"), item=ItemId("i1"), text="new", order=0)])
     export_folder(store, export)
     with pytest.raises(InputError, match="1 of 301 reviews have no vector"):
-        bulk_differences(export, tmp_path / "new")
+        differences(export, tmp_path / "new")

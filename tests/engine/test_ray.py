@@ -16,7 +16,7 @@ import numpy as np
 import pyarrow.parquet as pq
 import pytest
 
-from idiolect.difference.bulk import bulk_differences
+from idiolect.difference.bulk import differences
 from idiolect.encoders import HashEncoder
 from idiolect.engine import EngineError, RayEngine
 from idiolect.errors import InputError
@@ -153,7 +153,7 @@ def test_sums_and_differences_are_those_of_one_process(engine, tmp_path):
     embed_store(path, "hash:16")
     export_folder(path, tmp_path / "export")
     reports = [
-        bulk_differences(tmp_path / "export", tmp_path / name, bucket_rows=100, **how)
+        differences(tmp_path / "export", tmp_path / name, bucket_rows=100, **how)
         for name, how in (("one", {}), ("two", {"engine": engine}))
     ]
     assert reports[0] == reports[1]

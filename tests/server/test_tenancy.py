@@ -17,9 +17,9 @@ from idiolect.errors import ArtifactError, ConfigError, NotFoundError
 from idiolect.methods.base import METHODS, UNPERSONALIZED
 from idiolect.server.app import serve
 from idiolect.server.http import PUBLIC, STUDIO_FILES, Allow, RateLimiter
+from idiolect.server.keys import SCOPES, ApiKeys
 from idiolect.server.settings import ServerConfig
 from idiolect.server.studio import page_files
-from idiolect.server.tenants import SCOPES, ApiKeys
 
 BODIES = {
     "/v1/chat/completions": {"model": "m-1", "messages": [{"role": "user", "content": "x"}], "user": "ann"},

@@ -20,7 +20,7 @@ from idiolect.store.sql import SqlStore, StoreCounts
 from idiolect.types import Item, ItemId, Review, UserId
 
 if TYPE_CHECKING:
-    from idiolect.doctor import Check
+    from idiolect.diagnostics import Diagnosis
     from idiolect.erasure import Receipt
     from idiolect.explain.layout import Card
     from idiolect.store.parquet import ImportReport
@@ -273,9 +273,9 @@ class Store:
 
         return import_folder(Path(folder), self.path)
 
-    def check(self) -> list[Check]:
+    def check(self) -> Diagnosis:
         """Look the whole store over: damage, totals, orphans, and every sum computed anew."""
-        from idiolect.doctor import examine_store
+        from idiolect.diagnostics import examine_store
 
         return examine_store(self.path)
 

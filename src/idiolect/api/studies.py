@@ -1,4 +1,4 @@
-"""The whole comparison on reviews of one's own."""
+"""Whole comparisons in one call, the made-up world they can run in, and small models pretrained for them."""
 
 from __future__ import annotations
 
@@ -6,10 +6,144 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from idiolect.errors import InputError
+from idiolect.api.store import Store
+from idiolect.config import load
+from idiolect.errors import InputError, require
 
 if TYPE_CHECKING:
+    from idiolect.experiments.demo import DemoReport
     from idiolect.experiments.real import RealReport
+    from idiolect.experiments.study.run import StudyReport
+    from idiolect.store.base import AddReport
+    from idiolect.training.config import PretrainReport
+
+Say = Callable[[str], None]
+
+
+def demo(
+    out: str | Path = "idiolect-demo",
+    *,
+    config: str | Path | None = None,
+    say: Say | None = None,
+    progress: bool = False,
+    **changes: Any,
+) -> DemoReport:
+    """Run the whole thing on a small made-up world: no network, no GPU, a few minutes.
+
+    Args:
+        out: Where store, adapter, samples and report go. Interrupted, call again.
+        config: YAML file of settings.
+        say: Called with a line per step; None: nothing is said.
+        progress: Show bars.
+        **changes: Fields of ``idiolect.experiments.demo.DemoConfig`` (``world={"n_users": 400}``).
+
+    Returns:
+        ``.evaluation`` with its ``.table()`` and ``.report``, ``.fits``, and one user's card and texts (``.example``).
+
+    Raises:
+        ConfigError: A setting is wrong, or ``out`` holds another demo or other files.
+
+    Example:
+        >>> demo(say=print).evaluation.table()  # doctest: +SKIP
+    """
+    require("torch", extra="all")
+    from idiolect.experiments.demo import DemoConfig, run_demo
+
+    chosen = load(DemoConfig, _file(config), changes, base=DemoConfig().model_dump())
+    return run_demo(Path(out), chosen, say=say or _silent, progress=progress)
+
+
+def make_world(
+    store: Store | str | Path, *, truth: str | Path | None = None, config: str | Path | None = None, **changes: Any
+) -> AddReport:
+    """Fill a store with a made-up world of users, items and reviews whose differences are known.
+
+    Args:
+        store: Made if absent.
+        truth: File for the true effects (``.npz``); None: they are not saved.
+        config: YAML file of settings.
+        **changes: Fields of ``idiolect.sandbox.domain.WorldConfig`` (``n_users=1000, seed=7``).
+
+    Returns:
+        How many reviews and items were added.
+
+    Raises:
+        ConfigError: A setting is wrong, the store knows users by pseudonyms, or ``truth`` is another kind of file.
+
+    Example:
+        >>> make_world("world.db", n_users=100, seed=7).items_added  # doctest: +SKIP
+        80
+    """
+    from idiolect.experiments.world import store_world
+    from idiolect.sandbox.domain import WorldConfig
+
+    return store_world(_path(store), load(WorldConfig, _file(config), changes), truth=_file(truth))
+
+
+def pretrain(
+    store: Store | str | Path,
+    out: str | Path,
+    *,
+    split: str | Path | None = None,
+    truth: str | Path | None = None,
+    annotate: bool = False,
+    config: str | Path | None = None,
+    progress: bool = False,
+    **changes: Any,
+) -> PretrainReport:
+    """Train a small language model and its tokenizer from scratch on a store's reviews, in the library's own prompts.
+
+    Args:
+        store: The reviews.
+        out: Folder of the model; an interrupted run is resumed from its last checkpoint.
+        split: Folder of a split whose targets are kept out of the text.
+        truth: Ground truth of a made-up world, for the prompt formats that show a user's profile.
+        annotate: Describe users and reviews from the measures of style, for these formats (English).
+        config: YAML file of settings.
+        progress: Show bars.
+        **changes: Fields of ``idiolect.training.config.PretrainConfig`` (``size="9m", max_steps=2000``).
+
+    Raises:
+        NotFoundError: There is no store.
+        ArtifactError: The split is of another state of the store.
+        ConfigError: A setting is wrong, or ``out`` holds a model of another recipe.
+    """
+    from idiolect.pipeline.commands import pretrain_backbone
+
+    places = {name: None if path is None else Path(path) for name, path in
+              (("split", split), ("truth", truth), ("config", config))}  # fmt: skip
+    return pretrain_backbone(_path(store), Path(out), **places, annotate=annotate, changes=changes, progress=progress)
+
+
+def study_sandbox(
+    out: str | Path = "idiolect-study",
+    *,
+    jobs: int = 1,
+    config: str | Path | None = None,
+    say: Say | None = None,
+    **changes: Any,
+) -> StudyReport:
+    """Measure in made-up worlds, whose ground truth is known, whether differences identify a user; hours.
+
+    Args:
+        out: Folder of the study. Interrupted, call again.
+        jobs: Seeds that are run at once, each in a process of its own.
+        config: YAML file of settings.
+        say: Called with a line per step; None: nothing is said.
+        **changes: Fields of ``idiolect.experiments.study.config.StudyConfig`` (``seeds=(1, 2)``).
+
+    Returns:
+        ``.sections`` for readers, and the ``.record`` that ``study.json`` holds.
+
+    Raises:
+        ConfigError: A setting is wrong, ``out`` holds another study or other files, or the sanity check fails.
+    """
+    require("torch", extra="all")
+    from idiolect.experiments.study.config import StudyConfig
+    from idiolect.experiments.study.run import run_study
+
+    chosen = load(StudyConfig, _file(config), changes, base=StudyConfig().model_dump())
+    return run_study(Path(out), chosen, jobs=jobs, say=say or _silent)
 
 
 def study_real(
@@ -18,7 +152,8 @@ def study_real(
     items: str | Path | None = None,
     columns: Mapping[str, str] | None = None,
     out: str | Path = "idiolect-study",
-    say: Callable[[str], None] | None = None,
+    config: str | Path | None = None,
+    say: Say | None = None,
     progress: bool = False,
     **changes: Any,
 ) -> RealReport:
@@ -31,6 +166,7 @@ def study_real(
         items: Path of the items, for titles and descriptions; None if there are none, or the reviews hold them.
         columns: The column of a field (``{"text": "body"}``) that is not found by its name.
         out: Folder of the study. Interrupted, call again.
+        config: YAML file of settings.
         say: Called with a line per step; None: nothing is said.
         progress: Show bars.
         **changes: Budget (``pretrain_tokens=1_000_000``, ``steps=(60, 40)``, ``seed=1``): the fields of
@@ -51,9 +187,22 @@ def study_real(
         raise InputError(
             f"corpus is a {type(corpus).__name__}, not a path", hint="write the reviews to a file (JSON lines, Parquet)"
         )
-    from idiolect.config import build
+    require("torch", extra="all")
     from idiolect.experiments.real import RealConfig, run_real
 
-    config = build(RealConfig, changes, where="study_real")
-    tell = say or (lambda line: None)
-    return run_real(Path(out), corpus, items=items, columns=columns, config=config, say=tell, progress=progress)
+    chosen = load(RealConfig, _file(config), changes)
+    return run_real(
+        Path(out), corpus, items=items, columns=columns, config=chosen, say=say or _silent, progress=progress
+    )
+
+
+def _path(store: Store | str | Path) -> str:
+    return store.path if isinstance(store, Store) else str(store)
+
+
+def _file(path: str | Path | None) -> Path | None:
+    return None if path is None else Path(path)
+
+
+def _silent(line: str) -> None:
+    pass

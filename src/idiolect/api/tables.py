@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
+
+from idiolect.config import merge, read_yaml
 
 if TYPE_CHECKING:
     from idiolect.experiments.tables.run import TableResult
@@ -17,6 +19,8 @@ def table(
     profile: Literal["sandbox", "full"] = "sandbox",
     seeds: Sequence[int] = (),
     controls: bool = False,
+    config: str | Path | None = None,
+    say: Callable[[str], None] | None = None,
     progress: bool = False,
     **changes: Any,
 ) -> TableResult:
@@ -28,6 +32,8 @@ def table(
         profile: ``sandbox``: made-up reviews and the shipped model, no network; ``full``: the papers' data and models.
         seeds: Instead of the profile's.
         controls: Also run every row's negative controls.
+        config: YAML file of settings of the profile.
+        say: Called with a line per step; None: nothing is said.
         progress: Show bars.
         **changes: Settings of the profile (``settings={"targets": {"max_test": 16}}``).
 
@@ -41,8 +47,22 @@ def table(
     Example:
         >>> print(table("dep/table-9"))  # doctest: +SKIP
     """
+    from idiolect.experiments.tables.spec import load_table
+
+    load_table(recipe)  # a slip is found before anything heavy is imported
     from idiolect.experiments.tables.run import reproduce
 
-    laid: Mapping[str, Any] = changes
-    place = None if out is None else Path(out)
-    return reproduce(recipe, out=place, name=profile, changes=laid, seeds=seeds, controls=controls, progress=progress)
+    return reproduce(
+        recipe,
+        out=None if out is None else Path(out),
+        name=profile,
+        changes=merge(read_yaml(Path(config)) if config else {}, changes),
+        seeds=seeds,
+        controls=controls,
+        say=say or _silent,
+        progress=progress,
+    )
+
+
+def _silent(line: str) -> None:
+    pass

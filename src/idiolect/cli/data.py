@@ -26,8 +26,7 @@ from idiolect.cli.options import (
 from idiolect.config import load
 from idiolect.data.parts import STDIN
 from idiolect.data.split import Split
-from idiolect.difference.bulk import bulk_differences
-from idiolect.engine import open_engine
+from idiolect.difference import bulk
 from idiolect.erasure import forget_user
 from idiolect.store.embedding import EmbedConfig, embed_store
 from idiolect.store.ingestion import IngestConfig, add_review, ingest_files
@@ -349,9 +348,9 @@ def differences(
         json: Print one JSON object.
         quiet: Show no progress.
     """
-    done = bulk_differences(
-        export, out, encoder=encoder, min_peers=min_peers, progress=progress(quiet),
-        engine=open_engine(engine or "local", workers=workers),
+    done = bulk.differences(
+        export, out, encoder=encoder, min_peers=min_peers, engine=engine or "local", workers=workers,
+        progress=progress(quiet),
     )  # fmt: skip
     text = (
         f"{done.compared} of {done.reviews} reviews compared with their peers; sums of {done.items} items and "

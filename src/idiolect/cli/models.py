@@ -8,10 +8,11 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 from cyclopts import Parameter
 
-from idiolect.cli.options import Json, KeyFile, Quiet, Set, StorePath, overrides, progress, show, warn
+from idiolect.api import studies
+from idiolect.cli.options import Json, KeyFile, Quiet, Set, StorePath, overrides, progress, settings_for, show, warn
 from idiolect.config import merge
 from idiolect.errors import ConfigError
-from idiolect.pipeline.commands import pretrain_backbone, run_fit
+from idiolect.pipeline.commands import run_fit
 from idiolect.pipeline.released import BACKBONE, ENCODER, import_released
 from idiolect.pipeline.write import Written, write_review
 from idiolect.planning import announce
@@ -45,16 +46,10 @@ def pretrain(
         json: Print one JSON object.
         quiet: Show no progress.
     """
-    report = pretrain_backbone(
-        store,
-        out,
-        split=split,
-        truth=truth,
-        annotate=annotate,
-        config=config,
-        changes=overrides(set),
-        progress=progress(quiet),
-    )
+    report = studies.pretrain(
+        store, out, split=split, truth=truth, annotate=annotate, config=config, progress=progress(quiet),
+        **settings_for(studies.pretrain, set),
+    )  # fmt: skip
     millions, tokens = report.parameters / 1e6, report.tokens_seen / 1e6
     perplexity, nats = report.held_out_perplexity, report.held_out_review_nats
     own = report.held_out_review_perplexity

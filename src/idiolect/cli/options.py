@@ -5,7 +5,8 @@ from __future__ import annotations
 import json
 import os
 import sys
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
+from inspect import signature
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -70,6 +71,15 @@ def overrides(pairs: tuple[str, ...]) -> dict[str, Any]:
             value = {part: value}
         settings = merge(settings, value)
     return settings
+
+
+def settings_for(call: Callable[..., object], pairs: tuple[str, ...], *, allowed: Sequence[str] = ()) -> dict[str, Any]:
+    """``overrides`` as keyword arguments of a call, whose own arguments are no settings."""
+    found = overrides(pairs)
+    own = {name for name, one in signature(call).parameters.items() if one.kind is not one.VAR_KEYWORD}
+    if taken := sorted(own.difference(allowed) & set(found)):
+        raise ConfigError(f"--set: unknown setting {taken[0]!r}", hint="options of the command are not settings")
+    return found
 
 
 def _cut(text: str) -> str:

@@ -4,16 +4,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import Annotated, Any, Literal
 
 from cyclopts import Parameter
 
-from idiolect.cli.options import Json, Set, StorePath, given, overrides, say, show
+from idiolect.api import serving
+from idiolect.cli.options import Json, Set, StorePath, given, say, settings_for, show
 from idiolect.config import merge
 from idiolect.errors import ConfigError, require
-
-if TYPE_CHECKING:
-    from idiolect.server.settings import ServerConfig
 
 Scopes = Annotated[tuple[Literal["read", "write", "erase", "admin"], ...], Parameter(name="--scope", negative="")]
 
@@ -34,18 +32,13 @@ class ModelOptions:
     set: Set = ()
     """A setting as name=value (min_peers=5, settings.context.k=4); may be repeated."""
 
-    def settings(self, **flags: Any) -> ServerConfig:
-        """The server's settings, with further flags."""
-        from idiolect.server.settings import load_config
-
-        store = flags.get("store")
-        if store is not None and not store.strip():
-            raise ConfigError("'' names no store", hint="leave --store out, or name a file; is a variable empty?")
+    def settings(self, **flags: Any) -> dict[str, Any]:
+        """The settings that were given, with further flags."""
         if self.upstream and not self.model:
             raise ConfigError("an upstream needs the name of its model", hint="pass --model")
         endpoint = given(base_url=self.upstream, model=self.model)
         own = given(**flags, adapter=self.adapter, endpoint=endpoint)
-        return load_config(self.config, merge(own, overrides(self.set)))
+        return merge(own, settings_for(serving.studio, self.set, allowed=("store", "results", "port")))
 
 
 @Parameter(name="*")
@@ -58,7 +51,7 @@ class ServerOptions(ModelOptions):
     data: Path | None = None
     """Folder of the API keys and, without --store, of the stores."""
 
-    def settings(self, **flags: Any) -> ServerConfig:
+    def settings(self, **flags: Any) -> dict[str, Any]:
         """See ``ModelOptions``."""
         return super().settings(**flags, store=self.store, data=self.data)
 
@@ -73,20 +66,8 @@ def serve(*, options: ServerOptions | None = None, host: str | None = None, port
         host: Address to listen on; default: 127.0.0.1.
         port: Port; default: 8765.
     """
-    for package in ("fastapi", "uvicorn", "prometheus_client", "httpx2"):
-        require(package, extra="serve")
-    from idiolect.server.app import serve as run
-    from idiolect.server.settings import DEFAULT_TENANT
-    from idiolect.server.tenants import ApiKeys
-
-    settings = (options or ServerOptions()).settings(host=host, port=port)
-    if not settings.key:
-        keys = ApiKeys(settings.data / "keys.db")
-        if not keys.list():
-            _, sent = keys.add(DEFAULT_TENANT, note="made at the first start")
-            say(f"API key of the tenant {DEFAULT_TENANT!r}, shown this once: {sent}")
-        keys.close()
-    run(settings)
+    chosen = options or ServerOptions()
+    serving.serve(config=chosen.config, say=say, **chosen.settings(host=host, port=port))
 
 
 def studio(
@@ -113,20 +94,16 @@ def studio(
         export: Write the evaluations of --results as one HTML file that opens without a server, and end.
         options: Of the model.
     """
-    for package in ("fastapi", "uvicorn", "prometheus_client", "httpx2"):
-        require(package, extra="serve")
     if export is not None:
+        require("fastapi", extra="serve")
         from idiolect.server.export import export_evaluations
 
         written = export_evaluations(results, export)
         say(f"{export}: {written} {'evaluation' if written == 1 else 'evaluations'}; it holds users' texts")
         return
-    from idiolect.server.launch import run_studio
-    from idiolect.store.sql import SqlStore
-
-    SqlStore(store, create=False).close()
-    settings = (options or ModelOptions()).settings(store=store, results=results, port=port, show_peers=show_peers)
-    run_studio(settings, browser=browser, say=say)
+    chosen = options or ModelOptions()
+    settings = chosen.settings(store=store, results=results, port=port, show_peers=show_peers)
+    serving.studio(browser=browser, config=chosen.config, say=say, **settings)
 
 
 def mcp(*, options: ServerOptions | None = None) -> None:
@@ -135,11 +112,8 @@ def mcp(*, options: ServerOptions | None = None) -> None:
     Args:
         options: Of the server.
     """
-    for package in ("fastapi", "prometheus_client", "httpx2", "mcp"):
-        require(package, extra="serve")
-    from idiolect.server.app import serve_mcp
-
-    serve_mcp((options or ServerOptions()).settings())
+    chosen = options or ServerOptions()
+    serving.serve_mcp(config=chosen.config, **chosen.settings())
 
 
 def keys(
@@ -165,9 +139,8 @@ def keys(
         data: Folder of the API keys.
         json: Print one JSON object.
     """
-    require("fastapi", extra="serve")
+    from idiolect.server.keys import SCOPES, ApiKeys
     from idiolect.server.settings import load_config
-    from idiolect.server.tenants import SCOPES, ApiKeys
 
     held = ApiKeys(load_config(None, given(data=data)).data / "keys.db", create=action == "add")
     if action == "list":

@@ -3,22 +3,22 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from cyclopts import Parameter
 from cyclopts.validators import Number
 
-from idiolect.cli.options import Json, Quiet, Set, StorePath, columns, overrides, say, show
-from idiolect.config import build, load, merge, read_yaml
-from idiolect.doctor import examine, examine_store
-from idiolect.errors import ArtifactError, ConfigError, require, without_passwords
-from idiolect.experiments.world import store_world
-from idiolect.sandbox.domain import WorldConfig
+from idiolect.api import machine, studies
+from idiolect.api.store import Store
+from idiolect.api.tables import table as run_table
+from idiolect.cli.options import Json, Quiet, Set, StorePath, columns, overrides, say, settings_for, show
+from idiolect.errors import ArtifactError, ConfigError, without_passwords
 
 if TYPE_CHECKING:
     from idiolect.experiments.demo import DemoReport
+    from idiolect.experiments.real import RealReport
     from idiolect.experiments.study.report import RecordedStudy
 
 
@@ -39,7 +39,7 @@ def sandbox(
         set: A setting as name=value (n_users=1000, seed=7, genre_sd=2); may be repeated.
         json: Print one JSON object.
     """
-    report = store_world(store, load(WorldConfig, config, overrides(set)), truth=truth)
+    report = studies.make_world(store, truth=truth, config=config, **settings_for(studies.make_world, set))
     record = {"store": store, "reviews_added": report.reviews_added, "items_added": report.items_added}
     show(
         record,
@@ -65,13 +65,13 @@ def demo(
         json: Print one JSON object.
         quiet: Show no progress.
     """
-    require("torch", extra="all")
+    report = studies.demo(
+        out, config=config, say=_silent if quiet else say, progress=not quiet, **settings_for(studies.demo, set)
+    )
     from idiolect.cli.screens import print_demo
-    from idiolect.experiments.demo import DemoConfig, gains, run_demo
+    from idiolect.experiments.demo import gains
     from idiolect.experiments.study.report import recorded_study
 
-    chosen = load(DemoConfig, config, overrides(set), base=DemoConfig().model_dump())
-    report = run_demo(out, chosen, say=lambda line: None if quiet else say(line), progress=not quiet)
     found = gains(report.evaluation)
     study = recorded_study()
     if not json:
@@ -145,13 +145,9 @@ def table(
         known = {name: load_table(name)[1].title for name in tables()}
         show(known, "\n".join(f"{name.ljust(20)} {title}" for name, title in known.items()), as_json=json)
         return
-    load_table(recipe)  # a slip is found before anything heavy is imported
-    from idiolect.experiments.tables.run import reproduce
-
-    changes = merge(read_yaml(config) if config else {}, overrides(set))
-    found = reproduce(
-        recipe, out=out, name=profile, changes=changes, seeds=seeds, controls=controls,
-        say=_silent if quiet else say, progress=not quiet,
+    found = run_table(
+        recipe, out=out, profile=profile, seeds=seeds, controls=controls, config=config,
+        say=_silent if quiet else say, progress=not quiet, **settings_for(run_table, set),
     )  # fmt: skip
     places = "\n".join(f"written  {path}" for path in found.files)
     show(found.to_dict(), f"{found.table()}\n\n{places}", as_json=json)
@@ -188,39 +184,28 @@ def study(
     """
     if (name == "real") != (corpus is not None):
         raise ConfigError("a study of real reviews needs a corpus", hint="idiolect study real --corpus FILE")
-    require("torch", extra="all")
-    given, where = merge(read_yaml(config) if config else {}, overrides(set)), str(config or "--set")
-    tell = _silent if quiet else say
+    how: dict[str, Any] = {"out": out, "config": config, "say": _silent if quiet else say}
     if corpus is not None:
-        _study_real(corpus, items, columns(column), out, given, where, tell, as_json=json)
+        found = studies.study_real(
+            corpus,
+            items=items,
+            columns=columns(column),
+            progress=not quiet,
+            **how,
+            **settings_for(studies.study_real, set),
+        )
+        _show_real(found, as_json=json)
         return
-    from idiolect.experiments.study.config import StudyConfig
-    from idiolect.experiments.study.run import REPORT, RESULT, run_study
+    report = studies.study_sandbox(jobs=jobs, **how, **settings_for(studies.study_sandbox, set))
+    from idiolect.experiments.study.run import REPORT, RESULT
 
-    settings = build(StudyConfig, merge(StudyConfig().model_dump(), given), where=where)
-    report = run_study(out, settings, jobs=jobs, say=tell)
     text = "\n\n".join(section.to_markdown() for section in report.sections)
     show(report.record, f"{text}\nreport   {out / REPORT}\nresult   {out / RESULT}", as_json=json)
 
 
-def _study_real(
-    corpus: str,
-    items: str | None,
-    columns: Mapping[str, str],
-    out: Path,
-    given: Any,
-    where: str,
-    tell: Callable[[str], None],
-    *,
-    as_json: bool,
-) -> None:
+def _show_real(report: RealReport, *, as_json: bool) -> None:
     from idiolect.evaluation.render import to_dict
-    from idiolect.experiments.real import RealConfig, run_real
 
-    settings = build(RealConfig, given, where=where)
-    report = run_real(
-        out, corpus, items=items, columns=columns, config=settings, say=tell, progress=tell is not _silent
-    )
     verdicts = [verdict.sentence for found in report.evaluations.values() for verdict in found.verdicts]
     record = {name: to_dict(found.methods) for name, found in report.evaluations.items()}
     show(
@@ -270,28 +255,13 @@ def doctor(
         json: Print one JSON object.
     """
     if plan is not None:
-        how = {"device": device, "devices": devices, "sharded": sharded, "train": train, "test": test, "dim": dim}
-        _plan(plan, set, how, json=json)
+        found = machine.plan(
+            plan, device=device, devices=devices, sharded=sharded, train=train, test=test, dim=dim,
+            settings=overrides(set),
+        )  # fmt: skip
+        show(found.record(), found.text, as_json=json)
         return
-    checks = examine() if store is None else examine_store(store)
-    bad = "missing" if store is None else "wrong"
-    width = max(len(check.name) for check in checks)
-    lines = []
-    for check in checks:
-        lines.append(f"{'ok' if check.ok else bad:7}  {check.name.ljust(width)}  {check.detail}")
-        if not check.ok:
-            lines.append(" " * (width + 11) + check.remedy)
-    record = {check.name: {"ok": check.ok, "detail": check.detail, "remedy": check.remedy} for check in checks}
-    show(record, "\n".join(lines), as_json=json)
-    if store is not None and not all(check.ok for check in checks):
-        sys.exit(ArtifactError.exit_code)
-
-
-def _plan(what: str, set: tuple[str, ...], how: dict[str, Any], *, json: bool) -> None:
-    from idiolect.pipeline.settings import Settings
-    from idiolect.planning import plan
-
-    config = Path(what) if what.endswith((".yaml", ".yml")) else None
-    changes = overrides(set) if config else merge({"backbone": {"model": what}}, overrides(set))
-    found = plan(load(Settings, config, changes), **how)
+    found = machine.doctor() if store is None else Store(store).check()
     show(found.record(), found.text, as_json=json)
+    if store is not None and not found.ok:
+        sys.exit(ArtifactError.exit_code)

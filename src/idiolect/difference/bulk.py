@@ -27,7 +27,7 @@ import pyarrow.parquet as pq
 
 from idiolect.data.files import atomic_write, real_path
 from idiolect.difference.latent import peer_mean_difference
-from idiolect.engine import LOCAL, Engine
+from idiolect.engine import Engine, EngineName, open_engine
 from idiolect.errors import InputError, NotFoundError, OutputError
 from idiolect.progress import Progress
 from idiolect.registry import suggest
@@ -48,7 +48,7 @@ _CATEGORIES = "categories-{:05d}.parquet"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BulkReport:
-    """What a ``bulk_differences`` wrote."""
+    """What a ``differences`` wrote."""
 
     reviews: int
     """Reviews with a difference or, with too few peers, a zero row."""
@@ -86,13 +86,14 @@ class _Range(NamedTuple):
         return f"{self.kind}-{self.start:012d}.parquet"
 
 
-def bulk_differences(
+def differences(
     export: str | Path,
     out: str | Path,
     *,
     encoder: str | None = None,
     min_peers: int = 1,
-    engine: Engine = LOCAL,
+    engine: EngineName | Engine = "local",
+    workers: int | None = None,
     bucket_rows: int = _BUCKET,
     progress: bool = False,
 ) -> BulkReport:
@@ -108,7 +109,9 @@ def bulk_differences(
         out: New folder, or that of a killed run with the same arguments, which is continued.
         encoder: Whose vectors; None: the only one.
         min_peers: Fewest users that a review is compared with.
-        engine: What computes. Workers need both folders under the same paths.
+        engine: ``local``, or ``ray``: the cluster at ``RAY_ADDRESS``, else one that is started on this machine. Workers
+            need both folders under the same paths.
+        workers: Of a Ray cluster; None: one per processor.
         bucket_rows: Reviews that a worker has in memory, about.
         progress: Show progress on standard error.
 
@@ -117,7 +120,13 @@ def bulk_differences(
         InputError: Reviews have no vector.
         OutputError: ``out`` holds something else.
         EngineError: A batch was lost with its worker several times.
+
+    Example:
+        >>> store.export("export")  # doctest: +SKIP
+        >>> differences("export", "differences").compared  # doctest: +SKIP
+        5873
     """
+    engine = open_engine(engine, workers=workers) if isinstance(engine, str) else engine
     export, out = real_path(Path(export)), real_path(Path(out))
     head = read_head(export)
     chosen = _encoder(head, encoder)

@@ -46,8 +46,9 @@ from idiolect.server.http import (
     address,
     handle,
 )
+from idiolect.server.keys import SCOPES, ApiKeys
 from idiolect.server.settings import DEFAULT_TENANT, ServerConfig
-from idiolect.server.tenants import SCOPES, ApiKeys, Tenants
+from idiolect.server.tenants import Tenants
 from idiolect.server.voice import Voices
 from idiolect.version import __version__
 

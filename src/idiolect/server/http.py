@@ -32,9 +32,10 @@ from starlette.routing import Match
 
 from idiolect.errors import ArtifactError, IdiolectError, NotFoundError
 from idiolect.llm.base import EndpointError
+from idiolect.server.keys import ApiKey, ApiKeys, Scope
 from idiolect.server.parts import REMEDIES, PartError, part_of
 from idiolect.server.settings import ServerConfig
-from idiolect.server.tenants import ApiKey, ApiKeys, Scope, Tenant, Tenants
+from idiolect.server.tenants import Tenant, Tenants
 from idiolect.server.voice import Voices
 
 if TYPE_CHECKING:

@@ -25,7 +25,8 @@ from starlette.routing import Route
 
 from idiolect.server import rest
 from idiolect.server.http import ApiError, Services, api_error
-from idiolect.server.tenants import ApiKeys, Scope, Tenant
+from idiolect.server.keys import ApiKeys, Scope
+from idiolect.server.tenants import Tenant
 from idiolect.version import __version__
 
 T = TypeVar("T")

@@ -35,7 +35,8 @@ from idiolect.server.http import (
     Services,
     UnitFactors,
 )
-from idiolect.server.tenants import MOST_DAYS, MOST_GRACE_DAYS, Scope, Tenant
+from idiolect.server.keys import MOST_DAYS, MOST_GRACE_DAYS, Scope
+from idiolect.server.tenants import Tenant
 from idiolect.server.voice import AnswerError, PrivateReader, Voice
 from idiolect.store.base import Correction
 from idiolect.store.ingestion import check_said

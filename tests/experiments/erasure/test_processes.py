@@ -16,7 +16,7 @@ import pytest
 
 from idiolect.cli.main import main
 from idiolect.data.files import atomic_write
-from idiolect.doctor import examine_store
+from idiolect.diagnostics import examine_store
 from idiolect.encoders import HashEncoder
 from idiolect.erasure import forget_user
 from idiolect.llm.base import Completion
@@ -35,7 +35,7 @@ import os, sys
 from pathlib import Path
 from idiolect.errors import ArtifactError
 from idiolect.store.ingestion import add_review
-from idiolect.doctor import examine_store
+from idiolect.diagnostics import examine_store
 from idiolect.erasure import forget_user
 from idiolect.store.parquet import export_folder
 from idiolect.store.sql import SqlStore

@@ -5,8 +5,10 @@ from __future__ import annotations
 import importlib.util
 import platform
 import sys
+from collections.abc import Sequence
 from dataclasses import dataclass
 from importlib import metadata
+from typing import overload
 
 from idiolect.errors import IdiolectError
 
@@ -49,7 +51,49 @@ class Check:
     remedy: str = ""
 
 
-def examine() -> list[Check]:
+@dataclass(frozen=True, slots=True)
+class Diagnosis(Sequence[Check]):
+    """Checks in their order; printed as lines, each failed one with what mends it."""
+
+    checks: tuple[Check, ...]
+    failed: str = "missing"
+    """The word for a check that failed."""
+
+    @overload
+    def __getitem__(self, index: int) -> Check: ...
+    @overload
+    def __getitem__(self, index: slice) -> Sequence[Check]: ...
+    def __getitem__(self, index: int | slice) -> Check | Sequence[Check]:
+        return self.checks[index]
+
+    def __len__(self) -> int:
+        return len(self.checks)
+
+    @property
+    def ok(self) -> bool:
+        """Whether nothing failed."""
+        return all(check.ok for check in self.checks)
+
+    @property
+    def text(self) -> str:
+        """One line per check, and one per remedy."""
+        width = max(len(check.name) for check in self.checks)
+        lines = []
+        for check in self.checks:
+            lines.append(f"{'ok' if check.ok else self.failed:7}  {check.name.ljust(width)}  {check.detail}")
+            if not check.ok:
+                lines.append(" " * (width + 11) + check.remedy)
+        return "\n".join(lines)
+
+    def record(self) -> dict[str, dict[str, object]]:
+        """By name, for JSON."""
+        return {one.name: {"ok": one.ok, "detail": one.detail, "remedy": one.remedy} for one in self.checks}
+
+    def __repr__(self) -> str:
+        return self.text
+
+
+def examine() -> Diagnosis:
     """Python, extras, device, encoder, WordNet and the shipped backbone."""
     checks = [
         Check(
@@ -57,10 +101,10 @@ def examine() -> list[Check]:
         )
     ]
     checks += [_extra(name, use, modules) for name, (use, modules) in _EXTRAS.items()]
-    return [*checks, _device(), _encoder(), _wordnet(), _backbone()]
+    return Diagnosis((*checks, _device(), _encoder(), _wordnet(), _backbone()))
 
 
-def examine_store(store: str) -> list[Check]:
+def examine_store(store: str) -> Diagnosis:
     """A store looked at from end to end: damage, totals and fingerprint, orphans, and every item sum computed anew.
 
     Files that killed exports left next to recorded outputs are removed, because they hold the store's texts.
@@ -80,7 +124,8 @@ def examine_store(store: str) -> list[Check]:
     if removed:
         detail = f"removed what killed processes left: {', '.join(map(str, removed))}"
         checks.append(Check(name="unfinished", ok=True, detail=detail))
-    return [*checks, *(Check(name=f.name, ok=f.ok, detail=f.detail, remedy=_REMEDIES[f.name]) for f in results)]
+    found = (Check(name=f.name, ok=f.ok, detail=f.detail, remedy=_REMEDIES[f.name]) for f in results)
+    return Diagnosis((*checks, *found), failed="wrong")
 
 
 def _extra(name: str, use: str, modules: tuple[str, ...]) -> Check:
