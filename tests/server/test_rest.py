@@ -10,6 +10,7 @@ import pytest
 
 pytest.importorskip("prometheus_client")
 
+import idiolect as idl
 from idiolect.errors import ArtifactError
 from idiolect.server.voice import SHIPPED_ADAPTER
 from idiolect.store.sql import SqlStore
@@ -114,13 +115,14 @@ def test_differences_have_evidence_and_are_muted_corrected_and_undone(fresh, ups
         ok(http.put("/v1/differences/sentence_length", params=ANN, json={"state": "muted"}))
         assert state(http)[1]["sentence_length"] == "muted"
         assert "clipped sentences" not in profile(http)
-        card = tenant(fresh).front.explain("ann", min_peers=3)
+        store = idl.Store(fresh.services.config.store_of("default"))
+        card = store.explain("ann", min_peers=3)
         assert "sentence_length" not in [shown.claim.measure.name for shown in card.measured]
         assert "muted" in [one.reason for one in card.rejected]
         said = {"state": "corrected", "text": "I shout only about jam."}
         ok(http.put("/v1/differences/writing/sentence-complexity", params=ANN, json=said))
         assert "I shout only about jam." in profile(http)
-        assert "I shout only about jam." in tenant(fresh).front.explain("ann", min_peers=3).corrected
+        assert "I shout only about jam." in store.explain("ann", min_peers=3).corrected
         for name in ("sentence_length", "writing/sentence-complexity"):
             ok(http.delete(f"/v1/differences/{name}", params=ANN))
         assert http.delete("/v1/differences/sentence_length", params=ANN).status_code == 404
