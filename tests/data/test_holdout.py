@@ -7,9 +7,21 @@ import pytest
 from hypothesis import event, given, settings
 from hypothesis import strategies as st
 
-from idiolect.data import ITEM_SCHEMA, REVIEW_SCHEMA, SplitConfig, make_split, scan
-from idiolect.data.kcore import eligible, k_core, newest_first, newest_unique, numbered, oldest_first, with_texts
-from idiolect.data.split import collapse_whitespace
+from idiolect.data import ITEM_SCHEMA, REVIEW_SCHEMA, Split, SplitConfig, holdout, make_split, scan
+from idiolect.data.kcore import (
+    RowBuckets,
+    Rows,
+    eligible,
+    joined,
+    k_core,
+    newest_first,
+    newest_unique,
+    numbered,
+    oldest_first,
+    with_texts,
+)
+from idiolect.data.scan import collapse_whitespace
+from idiolect.data.split import write_split
 from idiolect.errors import InputError
 from idiolect.types import Review
 
@@ -90,19 +102,27 @@ def test_dropping_one_repeat_can_save_another():
     assert kept_of(frame)["review_id"].to_list() == ["r0", "r2"]
 
 
+def core_of(frame: pl.DataFrame) -> tuple[Rows, tuple[int, ...]]:
+    buckets = RowBuckets(1, None)
+    buckets[0] = rows_of(frame)
+    core = k_core(buckets, frame["item"].n_unique() + 1, OPEN)
+    assert core.items == frame[joined(buckets[0])["place"]]["item"].n_unique()
+    return buckets[0], core.rounds
+
+
 @settings(deadline=None, max_examples=50)
 @given(tables())
 def test_the_k_core_is_the_largest_fixed_point(frame):
     frame = newest_first(frame)
-    core = k_core(rows_of(frame), OPEN)
-    reviews = frame[core.rows["place"]]
+    rows, rounds = core_of(frame)
+    reviews = frame[joined(rows)["place"]]
     support = kept_of(reviews).group_by("user").len()["len"]
     assert support.is_between(OPEN.min_user_reviews, OPEN.max_user_reviews or 0).all()
     assert (reviews.group_by("item").agg(pl.col("user").n_unique())["user"] >= OPEN.min_item_users).all()
     assert support.len() == reviews["user"].n_unique()
-    assert core.rounds[-1] == reviews.height
-    assert sorted(core.rounds, reverse=True) == list(core.rounds)
-    assert k_core(rows_of(reviews), OPEN).rounds == (reviews.height,)
+    assert rounds[-1] == reviews.height
+    assert sorted(rounds, reverse=True) == list(rounds)
+    assert core_of(reviews)[1] == (reviews.height,)
 
 
 @settings(deadline=None, max_examples=50)
@@ -132,14 +152,15 @@ class Slices:
 
     def __init__(self, frame: pl.DataFrame) -> None:
         self.frame = frame
+        self.height = frame.height
 
     def batches(self, *columns: str) -> Iterator[pl.DataFrame]:
         return self.frame.select(columns).iter_slices(3)
 
 
 @settings(deadline=None, max_examples=30)
-@given(tables(), st.sampled_from([1, 3, 2**32]))
-def test_reviews_read_in_batches_split_as_in_memory_also_if_hashes_of_texts_collide(frame, hashes):
+@given(tables(), st.sampled_from([1, 3, 2**32]), st.sampled_from([2, 17, 10**6]))
+def test_reviews_read_in_batches_and_buckets_split_as_in_memory_also_if_hashes_collide(frame, hashes, rows):
     try:
         split = make_split(frame, NO_ITEMS, OPEN)
     except InputError as error:
@@ -150,6 +171,8 @@ def test_reviews_read_in_batches_split_as_in_memory_also_if_hashes_of_texts_coll
     event("users are left")
     with pytest.MonkeyPatch.context() as patched:
         patched.setattr(scan, "_HASHES", hashes)
+        patched.setattr(scan, "BUCKET_ROWS", rows)
+        patched.setattr(holdout, "_PART_ROWS", 7)
         read = make_split(Slices(frame), NO_ITEMS, OPEN)
     assert read.members.equals(split.members)
     assert read.counts == split.counts
@@ -160,6 +183,26 @@ def test_a_parquet_file_splits_as_its_table_does(tmp_path):
     table(*rows).write_parquet(tmp_path / "reviews.parquet")
     split = make_split(scan.ParquetScan(tmp_path / "reviews.parquet"), NO_ITEMS, OPEN)
     assert split.members.equals(make_split(table(*rows), NO_ITEMS, OPEN).members)
+
+
+@pytest.mark.parametrize("rows", [5, 10**6])
+def test_a_split_that_is_written_in_parts_is_the_one_in_memory(tmp_path, monkeypatch, rows):
+    drawn = [(f"u{user}", f"i{item}", f"text {user} {item}", item) for item in range(9) for user in range(6)]
+    table(*drawn).write_parquet(tmp_path / "reviews.parquet")
+    split = make_split(table(*drawn), NO_ITEMS, OPEN)
+    split.save(tmp_path / "whole", fingerprint="f")
+    monkeypatch.setattr(scan, "BUCKET_ROWS", rows)
+    monkeypatch.setattr(holdout, "_PART_ROWS", rows)
+    (work := tmp_path / "work").mkdir()
+    reviews = scan.ParquetScan(tmp_path / "reviews.parquet")
+    counts = write_split(reviews, NO_ITEMS, OPEN, tmp_path / "parts", work=work, fingerprint="f")
+    loaded = Split.load(tmp_path / "parts", fingerprint="f")
+    assert loaded.members.equals(split.members)
+    assert loaded.counts == counts == split.counts
+    if rows > len(drawn):
+        assert (tmp_path / "parts" / "members.parquet").read_bytes() == (
+            tmp_path / "whole" / "members.parquet"
+        ).read_bytes()
 
 
 @pytest.mark.parametrize("written", [None, "text"])

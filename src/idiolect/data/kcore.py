@@ -14,11 +14,13 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from itertools import islice
 from operator import attrgetter
+from pathlib import Path
 from typing import Any, NamedTuple, TypeVar
 
 import numpy as np
 import polars as pl
 
+from idiolect.data.buckets import Buckets
 from idiolect.data.split_config import SplitConfig
 from idiolect.types import Item, Review
 
@@ -139,13 +141,12 @@ def with_texts(rows: pl.DataFrame, hashes: pl.Series, texts: Callable[[pl.Series
     Args:
         rows: Table of ``numbered``, in any order.
         hashes: Integers below 2**32, one per row: equal if the texts are.
-        texts: The texts at some values of ``place``. Only texts of one user with equal hashes are read.
+        texts: The texts (or digests of them) at some values of ``place``. Only texts of one user with equal hashes
+            are asked for.
     """
-    users = rows["user"].cast(pl.Int64) * _USER_BITS
-    sayings = users + hashes.cast(pl.Int64)
-    equal = _repeated(sayings).arg_true()
-    pairs = users + rows["item"].cast(pl.Int64)
-    rival = _repeated(pairs)
+    sayings, pairs = keyed(rows["user"], hashes), keyed(rows["user"], rows["item"])
+    equal = repeated(sayings).arg_true()
+    rival = repeated(pairs)
     compared = pl.Series([], dtype=pl.Int64)
     if len(equal):
         repeats = {"user": rows["user"].gather(equal), "text": texts(rows["place"].gather(equal))}
@@ -194,7 +195,12 @@ def _undisplaced(undecided: pl.DataFrame) -> pl.DataFrame:
     return pl.concat(kept)
 
 
-def _repeated(values: pl.Series) -> pl.Series:
+def keyed(users: pl.Series, codes: pl.Series) -> pl.Series:
+    """Int64: equal for two rows exactly when user and code are; codes are below 2**32."""
+    return users.cast(pl.Int64) * _USER_BITS + codes.cast(pl.Int64)
+
+
+def repeated(values: pl.Series) -> pl.Series:
     """Boolean: whether another value is equal. As ``is_duplicated``, which needs several times the memory."""
     ordered = np.sort(values.to_numpy())
     twice = pl.Series(ordered[1:][ordered[1:] == ordered[:-1]], dtype=values.dtype)
@@ -248,43 +254,92 @@ def _described(config: SplitConfig) -> pl.Expr:
     return pl.all_horizontal(wanted)
 
 
+class RowBuckets:
+    """Rows in buckets of users.
+
+    Args:
+        n: Number of buckets.
+        folder: Where they are; None: in memory.
+    """
+
+    def __init__(self, n: int, folder: Path | None) -> None:
+        self.n = n
+        self._plain, self._rivals = (Buckets(folder, name) for name in ("plain", "rivals"))
+
+    def __getitem__(self, bucket: int) -> Rows:
+        return Rows(self._plain[bucket], self._rivals[bucket])
+
+    def __setitem__(self, bucket: int, rows: Rows) -> None:
+        self._plain[bucket], self._rivals[bucket] = rows
+
+    def pop(self, bucket: int) -> Rows:
+        """The rows, which are then given back."""
+        rows = self[bucket]
+        for kind in (self._plain, self._rivals):
+            kind.drop(bucket)
+        return rows
+
+
 class Core(NamedTuple):
     """What the rounds left."""
 
-    rows: pl.DataFrame
-    """``place``, ``user`` and ``item``, by place; repeated items and texts are still there."""
     rounds: tuple[int, ...]
     """Rows left after each round; the last round removed nothing."""
+    items: int
+    """Items left."""
 
 
-def k_core(rows: Rows, config: SplitConfig) -> Core:
-    """The largest part of ``rows`` in which items and users support each other.
+def k_core(rows: RowBuckets, n_items: int, config: SplitConfig) -> Core:
+    """Narrow ``rows`` to the largest part in which items and users support each other.
 
     Both thresholds are applied at once in each round (the authors' order). An item is supported by the users of *all*
     its reviews, a user by those of their reviews that ``newest_unique`` keeps.
 
     Args:
-        rows: Rivals newest first.
+        rows: Rivals newest first; repeated items and texts are still there afterwards.
+        n_items: Codes of items are below it.
         config: ``min_item_users``, ``min_user_reviews``, ``max_user_reviews``.
     """
-    rounds: list[int] = []
-    before = -1
-    while rows.height != before:
-        before = rows.height
-        rows = _round(rows, config)
-        rounds.append(rows.height)
-    left = pl.concat([rows.plain, rows.rivals.select(rows.plain.columns)])
-    return Core(left[np.argsort(left["place"].to_numpy(), kind="stable")], tuple(rounds))
+    fans, height = np.zeros(n_items, dtype=np.int64), 0
+    for bucket in range(rows.n):
+        some = rows[bucket]
+        fans += _fans(some, n_items)
+        height += some.height
+    rounds = [height]
+    while len(rounds) == 1 or rounds[-1] != rounds[-2]:
+        popular, fans, height = fans >= config.min_item_users, np.zeros_like(fans), 0
+        for bucket in range(rows.n):
+            before = rows[bucket]
+            left = _supported(before, popular, config)
+            if left.height != before.height:
+                rows[bucket] = left
+            height += left.height
+            fans += _fans(left, n_items)
+        rounds.append(height)
+    return Core(tuple(rounds[1:]), int(np.count_nonzero(fans)))
 
 
-def _round(rows: Rows, config: SplitConfig) -> Rows:
-    plain, rivals = rows
+def joined(rows: Rows) -> pl.DataFrame:
+    """``place``, ``user`` and ``item`` of all rows, by place."""
+    whole = pl.concat([rows.plain, rows.rivals.select(rows.plain.columns)])
+    return whole[np.argsort(whole["place"].to_numpy(), kind="stable")]
+
+
+def _fans(rows: Rows, n_items: int) -> np.ndarray:
+    """int64 (n_items,): how many of these users reviewed each item."""
     # A pair of user and item stays or goes as a whole, so one review may speak for it.
-    fans = _counts(plain["item"], rivals.filter(pl.col("pair").is_first_distinct())["item"])
+    pairs = rows.rivals.filter(pl.col("pair").is_first_distinct())
+    return _counts(rows.plain["item"], pairs["item"], n=n_items)
+
+
+def _supported(rows: Rows, popular: np.ndarray, config: SplitConfig) -> Rows:
+    """The rows of popular items (bool, by code) by users with enough reviews."""
+    plain, rivals = rows
     # Users of whom nothing is kept there may have the highest codes.
     own = _counts(plain["user"], _undisplaced(rivals)["user"], n=n_codes(rivals["user"]))
-    most = config.max_user_reviews or rows.height
-    popular, active = fans >= config.min_item_users, (own >= config.min_user_reviews) & (own <= most)
+    active = own >= config.min_user_reviews
+    if config.max_user_reviews is not None:
+        active &= own <= config.max_user_reviews
     return Rows(
         *(some.filter(popular[some["item"].to_numpy()] & active[some["user"].to_numpy()]) for some in (plain, rivals))
     )

@@ -1,13 +1,14 @@
 """A corpus as the split rules read it: a few integers per review, while texts and names stay where they are.
 
-A corpus is read in batches, several times, and only the columns that a pass needs. Memory then holds 40 bytes per
-eligible review, whatever its text, and several times as much while the rules are applied (docs/scale.md).
+A corpus is read in batches, several times, and only the columns that a pass needs. If it is large, the integers are in
+files, in buckets of users. Memory then holds a batch, a bucket, and the distinct names of users and items.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from hashlib import blake2b
 from pathlib import Path
 from typing import Protocol
 
@@ -16,17 +17,27 @@ import polars as pl
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from idiolect.data.kcore import REVIEW_SCHEMA, eligible
+from idiolect.data.buckets import Scatter
+from idiolect.data.kcore import REVIEW_SCHEMA, eligible, keyed, repeated
 from idiolect.data.split_config import SplitConfig
 from idiolect.errors import InputError
 
-_BATCH = 500_000
+_BATCH = 250_000
+BUCKET_ROWS = 1_000_000
+"""Rows of a bucket, on average."""
+_MOST_BUCKETS = 500
+"""Each has an open file, and a process may have about a thousand."""
 _HASHES = 2**32
 """Number of distinct text hashes that are kept: 32 bits distinguish most of a user's texts."""
 
 
 class ReviewScan(Protocol):
     """Reviews that can be read more than once, always in the same order."""
+
+    @property
+    def height(self) -> int:
+        """The number of reviews."""
+        ...
 
     def batches(self, *columns: str) -> Iterator[pl.DataFrame]:
         """The reviews in table order, batch by batch.
@@ -46,6 +57,7 @@ class FrameScan:
 
     def __init__(self, frame: pl.DataFrame) -> None:
         self._frame = frame
+        self.height = frame.height
 
     def batches(self, *columns: str) -> Iterator[pl.DataFrame]:
         """All reviews, in slices."""
@@ -65,9 +77,11 @@ class ParquetScan:
     def __init__(self, path: Path) -> None:
         self._path = path
         try:
-            names = pq.read_schema(path).names
+            head = pq.read_metadata(path)
+            names = head.schema.to_arrow_schema().names
         except (OSError, pa.ArrowException) as error:
             raise InputError(f"{str(path)!r} is not a readable Parquet file: {error}", hint="check it") from error
+        self.height = int(head.num_rows)
         if missing := [name for name in REVIEW_SCHEMA if name not in names]:
             raise InputError(f"{str(path)!r} has no column {missing[0]!r}", hint="make it with `idiolect export`")
 
@@ -81,84 +95,119 @@ class ParquetScan:
 
 @dataclass(slots=True, kw_only=True)
 class Corpus:
-    """The eligible reviews of a scan. Row k of every column belongs to the k-th of them, in table order."""
+    """The eligible reviews of a scan, in buckets of users: all reviews of a user are in one, in table order.
+
+    Rows of a bucket are numbered from 0 (``place``), and so are its users.
+    """
 
     scan: ReviewScan
+    folder: Path | None
+    """Where intermediate tables are; None: in memory."""
+    buckets: int
     read: int
     """Reviews of the scan, eligible or not."""
-    positions: np.ndarray
-    """uint32 (n,): the place of each in the scan."""
-    users: pl.Series
-    """Int32 (n,): codes into ``user_names``."""
-    items: pl.Series
-    """Int32 (n,): numbers by first appearance."""
-    user_names: pl.Series
-    """String: each user, in order of first appearance."""
-    times: pl.DataFrame
-    """``timestamp`` and ``order``."""
-    said: pl.Series
-    """UInt32 (n,): hashes of the texts."""
-    collapsed: pl.Series
-    """UInt32 (n,): hashes of the texts after ``collapse_whitespace``."""
+    height: int
+    """Eligible reviews."""
+    n_items: int
+    """Items of eligible reviews."""
+    rows: Scatter
+    """Tables of ``ROW_SCHEMA``."""
+    digests: Scatter
+    """Tables of ``_DIGEST_SCHEMA``, in order of position, of at least the reviews whose text is that of another review
+    of their user."""
 
-    @property
-    def height(self) -> int:
-        """The number of eligible reviews."""
-        return len(self.users)
-
-    def take(self, column: str, places: pl.Series) -> pl.Series:
-        """A column of these reviews, in their order: one pass over the column.
+    def texts(self, bucket: int, positions: pl.Series, kind: str) -> Callable[[pl.Series], pl.Series]:
+        """What ``with_texts`` asks for texts.
 
         Args:
-            column: Of ``REVIEW_SCHEMA``.
-            places: Indices of eligible reviews.
+            bucket: Of the reviews.
+            positions: Of all reviews of the bucket, by place.
+            kind: A column of ``_DIGEST_SCHEMA``.
         """
-        wanted = self.positions[places.to_numpy()]
-        order = np.argsort(wanted, kind="stable")
-        ordered = wanted[order]
-        found, start, first = [REVIEW_SCHEMA.to_frame(eager=True)[column]], 0, 0
-        for batch in self.scan.batches(column) if len(wanted) else ():
-            last = int(np.searchsorted(ordered, start + batch.height))
-            found.append(batch[column].gather(ordered[first:last] - start))
-            start, first = start + batch.height, last
-        back = np.empty(len(wanted), dtype=np.uint32)
-        back[order] = np.arange(len(wanted), dtype=np.uint32)
-        del wanted, ordered, order
-        return pl.concat(found).gather(back)
+        known = self.digests[bucket].select("position", kind)
+
+        def texts(places: pl.Series) -> pl.Series:
+            rows = np.searchsorted(known["position"].to_numpy(), positions.gather(places).to_numpy())
+            return known[kind].gather(rows)
+
+        return texts
 
 
-def read_corpus(scan: ReviewScan, items: pl.DataFrame, config: SplitConfig) -> Corpus:
-    """The first pass: filter, number users and items, and hash texts.
+ROW_SCHEMA = pl.Schema(
+    {
+        "position": pl.UInt32(),
+        "user": pl.Int32(),
+        "item": pl.Int32(),
+        "timestamp": pl.Int64(),
+        "order": pl.Int64(),
+        "said": pl.UInt32(),
+        "collapsed": pl.UInt32(),
+    }
+)
+"""``position``: the review's place in the scan. ``user``: a code of its bucket. ``item``: a code of the corpus.
+``said`` and ``collapsed``: hashes of the text, as it is and after ``collapse_whitespace``."""
+
+_DIGEST_SCHEMA = pl.Schema({"position": pl.UInt32(), "said": pl.Binary(), "collapsed": pl.Binary()})
+
+
+def read_corpus(scan: ReviewScan, items: pl.DataFrame, config: SplitConfig, *, folder: Path | None) -> Corpus:
+    """Two passes over the scan: filter, number users and items and hash texts; then compare texts with equal hashes.
 
     Args:
         scan: The reviews.
         items: Table of ``ITEM_SCHEMA``.
         config: The filters.
+        folder: An empty folder; used if the reviews are more than a bucket holds.
     """
-    users, authors, about = _Codes(), _Codes(), list[pl.DataFrame]()
-    positions, read = [np.zeros(0, dtype=np.uint32)], 0
+    n = max(1, min(_MOST_BUCKETS, -(-scan.height // BUCKET_ROWS)))
+    folder = folder if n > 1 else None
+    users, about, rows = _Codes(), _Codes(), Scatter(n, folder, "reviews", ROW_SCHEMA)
+    read = height = 0
     for batch in scan.batches(*(name for name in REVIEW_SCHEMA if name != "review_id")):
         fit = eligible(batch.with_row_index("position"), items, config)
-        positions.append(fit["position"].to_numpy() + np.uint32(read))
-        users.add(fit["user"])
-        authors.add(fit["item"])
-        hashes = {"said": _hashed(fit["text"]), "collapsed": _hashed(collapse_whitespace(fit["text"]))}
-        about.append(fit.select("timestamp", "order").with_columns(**hashes))
-        read += batch.height
-    user_codes, user_names = users.finish()
-    empty = pl.DataFrame(schema={"timestamp": pl.Int64, "order": pl.Int64, "said": pl.UInt32, "collapsed": pl.UInt32})
-    columns = pl.concat([empty, *about], rechunk=True)
+        codes = users.of(fit["user"])
+        columns = {
+            "position": (fit["position"].cast(pl.UInt64) + read).cast(pl.UInt32),
+            "user": pl.Series(codes // n, dtype=pl.Int32),
+            "item": pl.Series(about.of(fit["item"]), dtype=pl.Int32),
+            "said": _hashed(fit["text"]),
+            "collapsed": _hashed(collapse_whitespace(fit["text"])),
+        }
+        rows.add(fit.select("timestamp", "order").with_columns(**columns), codes % n)
+        read, height = read + batch.height, height + fit.height
+    rows.finish()
+    n_items = about.n
+    del users, about  # their names take memory
+    digests = _digests(scan, rows, n, folder)
     return Corpus(
-        scan=scan,
-        read=read,
-        positions=np.concatenate(positions),
-        users=user_codes,
-        items=authors.finish()[0],
-        user_names=user_names,
-        times=columns.select("timestamp", "order"),
-        said=columns["said"],
-        collapsed=columns["collapsed"],
+        scan=scan, folder=folder, buckets=n, read=read, height=height, n_items=n_items, rows=rows, digests=digests
     )
+
+
+def _digests(scan: ReviewScan, rows: Scatter, n: int, folder: Path | None) -> Scatter:
+    """Digests of the texts whose hash is that of another text of their user."""
+    parts = [_alike(rows[k]) for k in range(n)]
+    positions = np.concatenate(parts)
+    bucket = np.repeat(np.arange(n, dtype=np.int16), [len(part) for part in parts])
+    order = np.argsort(positions, kind="stable")
+    positions, bucket = positions[order], bucket[order]
+    del parts, order
+    found = Scatter(n, folder, "digests", _DIGEST_SCHEMA)
+    start = first = 0
+    for batch in scan.batches("text") if len(positions) else ():
+        last = int(np.searchsorted(positions, start + batch.height))
+        texts = batch["text"].gather(positions[first:last] - np.uint32(start))
+        digests = {"said": _digested(texts), "collapsed": _digested(collapse_whitespace(texts))}
+        found.add(pl.DataFrame({"position": positions[first:last], **digests}), bucket[first:last])
+        start, first = start + batch.height, last
+    found.finish()
+    return found
+
+
+def _alike(rows: pl.DataFrame) -> np.ndarray:
+    """uint32: the positions of the reviews of a bucket whose text may be that of another review of their user."""
+    said, collapsed = (repeated(keyed(rows["user"], rows[name])) for name in ("said", "collapsed"))
+    return rows["position"].filter(said | collapsed).to_numpy()
 
 
 def collapse_whitespace(texts: pl.Series) -> pl.Series:
@@ -173,22 +222,23 @@ def _hashed(texts: pl.Series) -> pl.Series:
     return (texts.hash() % _HASHES).cast(pl.UInt32)
 
 
+def _digested(texts: pl.Series) -> pl.Series:
+    digests = [blake2b(text.encode(), digest_size=16).digest() for text in texts.to_list()]
+    return pl.Series(digests, dtype=pl.Binary)
+
+
 class _Codes:
-    """Numbers names by first appearance, batch by batch; a batch keeps its distinct names only."""
+    """Numbers names by first appearance; keeps every distinct name."""
 
     def __init__(self) -> None:
-        self._parts: list[pa.DictionaryArray] = []
+        self._type = pl.Categorical(pl.Categories.random())
+        self._last = pl.Series([], dtype=self._type)  # polars forgets the names when no series has them
+        self.n = 0
+        """Distinct names so far."""
 
-    def add(self, names: pl.Series) -> None:
-        """Number further names."""
-        found = names.to_arrow(compat_level=pl.CompatLevel.oldest()).dictionary_encode()
-        self._parts.append(found)
-
-    def finish(self) -> tuple[pl.Series, pl.Series]:
-        """Int32: the code of every name; String: the distinct names."""
-        type = pa.dictionary(pa.int32(), pa.large_string())
-        whole = pa.chunked_array(self._parts, type=type).unify_dictionaries()
-        self._parts.clear()
-        names = whole.chunk(0).dictionary if whole.num_chunks else pa.array([], pa.large_string())
-        codes = pa.chunked_array([part.indices for part in whole.chunks], type=pa.int32())
-        return pl.Series(pl.from_arrow(codes)).rechunk(), pl.Series(pl.from_arrow(names))
+    def of(self, names: pl.Series) -> np.ndarray:
+        """int32: the codes of further names."""
+        self._last = names.cast(self._type)
+        codes = self._last.to_physical().to_numpy().astype(np.int32)
+        self.n = max(self.n, int(codes.max(initial=-1)) + 1)
+        return codes

@@ -3,36 +3,30 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, nullcontext
 from dataclasses import asdict, dataclass
+from functools import partial
 from hashlib import blake2b, file_digest
+from itertools import chain
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
-import numpy as np
 import polars as pl
 import polars.exceptions as pl_errors
+import pyarrow.parquet as pq
 
 from idiolect.config import build, read_json
+from idiolect.data.buckets import arrow_table
 from idiolect.data.files import atomic_write
-from idiolect.data.kcore import (
-    by_time,
-    k_core,
-    n_codes,
-    newest_unique,
-    numbered,
-    oldest_first,
-    rivals_newest_first,
-    with_texts,
-)
+from idiolect.data.holdout import ROLES, find_members, in_order
+from idiolect.data.kcore import oldest_first
 from idiolect.data.readers import MemberRole
-from idiolect.data.scan import Corpus, FrameScan, ReviewScan, collapse_whitespace, read_corpus
+from idiolect.data.scan import FrameScan, ReviewScan, read_corpus
 from idiolect.data.split_config import SplitConfig
 from idiolect.errors import ArtifactError, ConfigError, InputError, NotFoundError
 from idiolect.types import ReviewId, UserId
-
-ROLES: tuple[MemberRole, ...] = ("profile", "train", "validation", "test")
-"""What a review is to its user, oldest first."""
 
 MEMBER_SCHEMA = pl.Schema({"review_id": pl.String(), "user": pl.String(), "role": pl.String()})
 _ROLE_SCHEMA = pl.Schema({"review_id": pl.String(), "role": pl.String()})
@@ -65,6 +59,11 @@ class SplitCounts:
     absent: int = 0
     """Of published roles: reviews that the store does not have."""
 
+    @property
+    def members(self) -> int:
+        """Reviews with a role."""
+        return self.profile + self.train + self.validation + self.test
+
 
 @dataclass(frozen=True, slots=True, eq=False, kw_only=True)
 class Split:
@@ -93,17 +92,7 @@ class Split:
             folder: Made where it does not exist.
             fingerprint: Of the store whose reviews were split.
         """
-        folder.mkdir(parents=True, exist_ok=True)
-        atomic_write(folder / "members.parquet", self.members.write_parquet)
-        head = {
-            "version": _VERSION,
-            "fingerprint": fingerprint,
-            "members": _digest(folder / "members.parquet"),
-            "config": self.config.model_dump(),
-            "counts": asdict(self.counts),
-        }
-        text = json.dumps(head, indent=2) + "\n"
-        atomic_write(folder / "split.json", lambda path: path.write_text(text, encoding="utf-8"))
+        _save(folder, self.members.write_parquet, self.config, self.counts, fingerprint)
 
     @classmethod
     def load(cls, folder: Path, *, fingerprint: str | None = None) -> Split:
@@ -134,6 +123,22 @@ class Split:
             )
         except (ConfigError, TypeError, AttributeError) as error:
             raise _damaged(folder / "split.json", error) from error
+
+
+def _save(
+    folder: Path, write: Callable[[Path], object], config: SplitConfig, counts: SplitCounts, fingerprint: str
+) -> None:
+    folder.mkdir(parents=True, exist_ok=True)
+    atomic_write(folder / "members.parquet", write)
+    head = {
+        "version": _VERSION,
+        "fingerprint": fingerprint,
+        "members": _digest(folder / "members.parquet"),
+        "config": config.model_dump(),
+        "counts": asdict(counts),
+    }
+    text = json.dumps(head, indent=2) + "\n"
+    atomic_write(folder / "split.json", lambda path: path.write_text(text, encoding="utf-8"))
 
 
 def _read_head(path: Path) -> dict[str, Any]:
@@ -173,7 +178,9 @@ def _damaged(path: Path, why: object) -> ArtifactError:
     return ArtifactError(f"cannot use {str(path)!r}: {why}", hint="make the split again")
 
 
-def make_split(reviews: pl.DataFrame | ReviewScan, items: pl.DataFrame, config: SplitConfig) -> Split:
+def make_split(
+    reviews: pl.DataFrame | ReviewScan, items: pl.DataFrame, config: SplitConfig, *, work: Path | None = None
+) -> Split:
     """Filter, narrow to the k-core, de-duplicate, hold out, and keep profile items that have peers.
 
     Args:
@@ -181,44 +188,61 @@ def make_split(reviews: pl.DataFrame | ReviewScan, items: pl.DataFrame, config: 
             order of its rows breaks what ties time leaves.
         items: Table of ``ITEM_SCHEMA``; may be empty if ``config`` asks nothing of items.
         config: Thresholds.
+        work: An empty folder for intermediate tables of more than a million reviews; None: a temporary one.
 
     Raises:
         InputError: No user is left.
     """
+    with _members(reviews, items, config, work) as (counts, parts):
+        return Split(members=pl.concat([MEMBER_SCHEMA.to_frame(), *parts]), config=config, counts=counts)
+
+
+def write_split(
+    reviews: ReviewScan, items: pl.DataFrame, config: SplitConfig, folder: Path, *, work: Path, fingerprint: str
+) -> SplitCounts:
+    """``make_split`` and ``Split.save`` without all members in memory.
+
+    Args:
+        reviews: As for ``make_split``.
+        items: As for ``make_split``.
+        config: Thresholds.
+        folder: Of the split; made where it does not exist.
+        work: An empty folder.
+        fingerprint: Of the store whose reviews are split.
+
+    Raises:
+        InputError: No user is left.
+    """
+    with _members(reviews, items, config, work) as (counts, parts):
+        _save(folder, partial(_write_members, parts), config, counts, fingerprint)
+    return counts
+
+
+def _write_members(parts: Iterator[pl.DataFrame], path: Path) -> None:
+    first = next(parts)
+    second = next(parts, None)
+    if second is None:
+        first.write_parquet(path)
+        return
+    schema = arrow_table(first).schema
+    with pq.ParquetWriter(path, schema, compression="zstd", use_dictionary=["user", "role"]) as writer:
+        for part in chain([first, second], parts):
+            writer.write_table(arrow_table(part))
+
+
+@contextmanager
+def _members(
+    reviews: pl.DataFrame | ReviewScan, items: pl.DataFrame, config: SplitConfig, work: Path | None
+) -> Iterator[tuple[SplitCounts, Iterator[pl.DataFrame]]]:
+    """The counts and the members, in parts."""
     scan = FrameScan(reviews) if isinstance(reviews, pl.DataFrame) else reviews
-    corpus = read_corpus(scan, items, config)
-    members, found = _members(corpus, config)
-    counts = SplitCounts(reviews=corpus.read, eligible=corpus.height, **found)
-    if not counts.users:
-        raise InputError(f"no user is left: {_story(counts)}", hint=_remedy(counts, config))
-    corpus.times, corpus.items = corpus.times.clear(), corpus.items.clear()  # names need the memory now
-    corpus.said, corpus.collapsed = corpus.said.clear(), corpus.collapsed.clear()
-    named = {
-        "review_id": corpus.take("review_id", members["place"]),
-        "user": corpus.user_names.gather(members["user"]),
-        "role": members["role"].cast(pl.String),
-    }
-    return Split(members=pl.DataFrame(named), config=config, counts=counts)
-
-
-def _members(corpus: Corpus, config: SplitConfig) -> tuple[pl.DataFrame, dict[str, Any]]:
-    """Place, user and role of the split's reviews, user by user and oldest first; and the counts."""
-    rows = with_texts(numbered(corpus.users, corpus.items), corpus.said, lambda at: corpus.take("text", at))
-    core, rounds = k_core(rivals_newest_first(rows, corpus.times), config)
-    del rows
-    found: dict[str, Any] = {"core_rounds": rounds, "core_items": core["item"].n_unique()}
-    # The last assignment holds: the user's first place.
-    appeared = np.zeros(len(corpus.user_names), dtype=np.uint32)
-    appeared[core["user"].to_numpy()[::-1]] = core["place"].to_numpy()[::-1]
-    hashes = corpus.collapsed.gather(core["place"])
-    rows = with_texts(core, hashes, lambda at: collapse_whitespace(corpus.take("text", at)))
-    del core, hashes
-    unique = newest_unique(rivals_newest_first(rows, corpus.times))
-    del rows
-    members, found["peer_rounds"] = _with_peers(_with_roles(unique, corpus.times, appeared, config), config)
-    found["users"] = members["user"].n_unique()
-    found["undated"] = corpus.times["timestamp"].gather(members["place"]).null_count()
-    return members, found | {role: int((members["role"] == role).sum()) for role in ROLES}
+    with TemporaryDirectory() if work is None else nullcontext(str(work)) as folder:
+        corpus = read_corpus(scan, items, config, folder=Path(folder))
+        rows, found = find_members(corpus, config)
+        counts = SplitCounts(reviews=corpus.read, eligible=corpus.height, **found)
+        if not counts.users:
+            raise InputError(f"no user is left: {_story(counts)}", hint=_remedy(counts, config))
+        yield counts, in_order(corpus, rows, counts.members)
 
 
 def split_as_published(reviews: pl.DataFrame, roles: Mapping[ReviewId, MemberRole], config: SplitConfig) -> Split:
@@ -257,54 +281,6 @@ def split_as_published(reviews: pl.DataFrame, roles: Mapping[ReviewId, MemberRol
 
 _REQUIRED = ("require_title", "require_rating", "require_timestamp", "require_item_title")
 _DESCRIBED = ("min_description_chars", "max_description_chars")
-
-
-def _with_roles(unique: pl.DataFrame, times: pl.DataFrame, appeared: np.ndarray, config: SplitConfig) -> pl.DataFrame:
-    """``place``, ``user``, ``item`` and ``role`` (what is newest is tested).
-
-    Users are in the order in which they appear in the table of the core, and each user's reviews oldest first; ties in
-    time keep the table's order.
-
-    Args:
-        unique: From ``newest_unique``.
-        times: ``timestamp`` and ``order``, by place.
-        appeared: int (n,): the place at which each user appears.
-        config: How many reviews are held out.
-    """
-    rows = unique[np.argsort(unique["place"].to_numpy(), kind="stable")]
-    rows = rows[by_time(times[rows["place"]], within=appeared[rows["user"].to_numpy()])]
-    users = rows["user"].to_numpy()
-    ends = np.append(np.flatnonzero(users[1:] != users[:-1]), max(len(users) - 1, 0))
-    newer = np.repeat(ends, np.diff(ends, prepend=-1))[: len(users)] - np.arange(len(users))
-    bounds = np.cumsum([config.test, config.validation, config.train])
-    held = np.searchsorted(bounds, newer, side="right").astype(np.uint8)
-    return rows.with_columns(role=pl.Series(ROLES, dtype=pl.Enum(ROLES)).gather(len(bounds) - held))
-
-
-def _with_peers(assigned: pl.DataFrame, config: SplitConfig) -> tuple[pl.DataFrame, tuple[int, ...]]:
-    """Drop profile items of too few users and users of too few profile items, until no more users go.
-
-    Returns:
-        The rows that are left, and the number of users before the first round and after each.
-    """
-    profiles, others = assigned.filter(role="profile"), assigned["role"] != "profile"
-    rounds = [assigned["user"].n_unique()]
-    while len(rounds) == 1 or rounds[-1] != rounds[-2]:
-        profiles = _frequent(profiles, "item", config.min_peers)
-        profiles = _frequent(profiles, "user", config.min_profile)
-        rounds.append(profiles["user"].n_unique())
-    left = np.zeros(n_codes(assigned["user"]), dtype=bool)
-    left[profiles["user"].to_numpy()] = True
-    kept = (others & pl.Series(left[assigned["user"].to_numpy()])) | assigned["place"].is_in(
-        profiles["place"].implode()
-    )
-    return assigned.filter(kept), tuple(rounds)
-
-
-def _frequent(rows: pl.DataFrame, column: str, at_least: int) -> pl.DataFrame:
-    """The rows whose code in a column occurs often enough."""
-    codes = rows[column].to_numpy()
-    return rows.filter((np.bincount(codes) >= at_least)[codes])
 
 
 def _remedy(counts: SplitCounts, config: SplitConfig) -> str:
