@@ -36,13 +36,15 @@ import polars as pl
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from idiolect.data import ITEM_SCHEMA, REVIEW_SCHEMA, SplitConfig, make_split
+from idiolect.data import ITEM_SCHEMA, REVIEW_SCHEMA, SplitConfig
 from idiolect.data.scan import ParquetScan
+from idiolect.data.split import write_split
 from idiolect.difference.bulk import differences
 
 BLOCK = 1_000_000
 DIM = 64
 RULES = SplitConfig.preset("small")
+NO_ITEMS = pl.DataFrame(schema=ITEM_SCHEMA)
 
 
 def power_law(rng: np.random.Generator, rows: int, kinds: int, exponent: float) -> np.ndarray:
@@ -159,11 +161,11 @@ def measure(n: int, stages: list[str], folder: Path) -> dict[str, Any]:
     found = Stages()
     if "split" in stages:
         with found.stage("split") as said:
-            split = make_split(ParquetScan(source), pl.DataFrame(schema=ITEM_SCHEMA), RULES)
-            split.save(folder / "split", fingerprint="none")
-            counts = split.counts
-            said.update(users=counts.users, members=split.members.height, core=counts.core_rounds)
-            del split
+            with tempfile.TemporaryDirectory(dir=folder) as work:
+                counts = write_split(
+                    ParquetScan(source), NO_ITEMS, RULES, folder / "split", work=Path(work), fingerprint="none"
+                )
+            said.update(users=counts.users, members=counts.members, core=counts.core_rounds)
     if "differences" in stages:
         complete_export(folder, n)
         with found.stage("differences") as said:

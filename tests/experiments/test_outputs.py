@@ -11,8 +11,10 @@ from typing import Any
 
 import pytest
 
+from idiolect.data import holdout, scan
 from idiolect.data.files import check_output
 from idiolect.data.rejects import Rejected, RejectsWriter
+from idiolect.erasure import forget_user
 from idiolect.errors import ConfigError, InputError, OutputError
 from idiolect.evaluation.compare import check_files
 from idiolect.evaluation.runner import run_evaluate
@@ -23,6 +25,7 @@ from idiolect.experiments.world import store_world
 from idiolect.pipeline.commands import cache_path, pretrain_backbone, run_fit
 from idiolect.pipeline.settings import Settings
 from idiolect.sandbox.domain import WorldConfig
+from idiolect.store import snapshot_files
 from idiolect.store.ingestion import ingest_files
 from idiolect.store.outputs import check_folder, claim_folder
 from idiolect.store.parquet import export_folder
@@ -56,6 +59,38 @@ def test_no_command_writes_among_other_files(
             command()
     with SqlStore(store) as database:
         assert database.outputs() == before
+
+
+def test_a_split_that_fails_leaves_neither_files_nor_a_record(store: str, tmp_path: Path) -> None:
+    with SqlStore(store) as database:
+        before = database.outputs()
+    names = sorted(tmp_path.iterdir())
+    with pytest.raises(InputError, match="no user is left"):
+        split_store(store, tmp_path / "split", changes={"min_user_reviews": 500})
+    with SqlStore(store) as database:
+        assert database.outputs() == before
+    assert sorted(tmp_path.iterdir()) == names
+
+
+def test_an_erasure_finds_what_a_split_of_many_reviews_left_when_it_was_killed(
+    job: Any, store: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(scan, "BUCKET_ROWS", 50)
+    monkeypatch.setattr(snapshot_files.shutil, "rmtree", lambda *_, **__: None)
+    monkeypatch.setattr(holdout, "k_core", _killed)
+    with pytest.raises(KeyboardInterrupt):
+        split_store(store, tmp_path / "split", changes=job.thresholds)
+    monkeypatch.undo()
+    (left,) = tmp_path.glob(".split-*")
+    assert list(left.glob("reviews-*.arrow"))
+    with SqlStore(store) as database:
+        user = database.users()[0]
+    forget_user(store, user)
+    assert not left.exists()
+
+
+def _killed(*_: object) -> None:
+    raise KeyboardInterrupt
 
 
 def test_new_empty_and_own_folders_are_taken(store: str, tmp_path: Path) -> None:

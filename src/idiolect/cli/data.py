@@ -25,13 +25,12 @@ from idiolect.cli.options import (
 )
 from idiolect.config import load
 from idiolect.data.parts import STDIN
-from idiolect.data.split import Split
 from idiolect.difference import bulk
 from idiolect.erasure import forget_user
 from idiolect.store.embedding import EmbedConfig, embed_store
 from idiolect.store.ingestion import IngestConfig, add_review, ingest_files
 from idiolect.store.parquet import export_folder, import_folder
-from idiolect.store.splitting import set_peer, split_store
+from idiolect.store.splitting import SplitReport, set_peer, split_store
 
 
 def _no_option(_: Any, value: str | None) -> None:
@@ -169,7 +168,7 @@ def split(
     changes = overrides(set) | given(source=from_source)
     made = split_store(store, out, preset=preset, config=config, changes=changes, pseudonyms=pseudonyms)
     counts = made.counts
-    members = made.members.height
+    members = counts.members
     undated = (
         f"\n{counts.undated} of these {members} reviews have no timestamp: each counts as older than the dated reviews "
         "of its user, in the order of the file"
@@ -183,11 +182,11 @@ def split(
     show({"folder": str(out), **asdict(counts)}, text, as_json=json)
 
 
-def _came_from(made: Split) -> str:
+def _came_from(made: SplitReport) -> str:
     counts = made.counts
     if made.config.source is not None:
         absent = f"; {counts.absent} of its reviews are not in the store" if counts.absent else ""
-        return f"of {counts.reviews} reviews, {made.members.height} have a role in {made.config.source!r}{absent}"
+        return f"of {counts.reviews} reviews, {counts.members} have a role in {made.config.source!r}{absent}"
     core = counts.core_rounds[-1] if counts.core_rounds else 0
     rounds = len(counts.core_rounds)
     return f"of {counts.reviews} reviews, {counts.eligible} passed the filters and {core} the k-core ({rounds} rounds)"

@@ -18,7 +18,8 @@ import polars as pl
 from idiolect.config import build, load, merge, read_yaml
 from idiolect.data.files import check_apart, check_output
 from idiolect.data.kcore import review_frame
-from idiolect.data.split import Split, collapse_whitespace
+from idiolect.data.scan import collapse_whitespace
+from idiolect.data.split import Split
 from idiolect.difference.stylometry.annotations import MeasuredAnnotations
 from idiolect.encoders import ENCODERS, load_encoder
 from idiolect.errors import ConfigError, require

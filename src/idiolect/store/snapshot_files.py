@@ -150,7 +150,7 @@ def whole_folder(
     """
     folder = check_replaced(folder, mark=mark, what=what, parts=parts)
     folder.parent.mkdir(parents=True, exist_ok=True)
-    with cleaning_up(), named_errors(folder), _unfinished_folder(folder) as work:
+    with cleaning_up(), named_errors(folder), unfinished_folder(folder) as work:
         (new := work / "new").mkdir()
         yield new
         with held(folder) if folder.exists() else nullcontext(), placing():
@@ -160,7 +160,7 @@ def whole_folder(
 
 
 @contextmanager
-def _unfinished_folder(folder: Path) -> Iterator[Path]:
+def unfinished_folder(folder: Path) -> Iterator[Path]:
     """A folder next to ``folder`` that is locked while this process uses it; the lock ends with the process."""
     made = Path(mkdtemp(prefix=f".{folder.name}-", dir=folder.parent))
     work = made.with_name(made.name + PARTIAL)

@@ -8,12 +8,14 @@ from pathlib import Path
 from typing import Any
 
 from idiolect.config import merge, read_yaml
+from idiolect.data.files import cleaning_up, named_errors, real_path
 from idiolect.data.readers import published_roles
-from idiolect.data.split import Split, make_split, split_as_published
+from idiolect.data.split import SplitCounts, split_as_published, write_split
 from idiolect.data.split_config import SplitConfig
 from idiolect.errors import ConfigError, NotFoundError
 from idiolect.store.outputs import check_folder, claim_folder
 from idiolect.store.privacy import Pseudonyms, check_names, user_in
+from idiolect.store.snapshot_files import unfinished_folder
 from idiolect.store.sql import SqlStore, StoreScan, item_frame
 
 
@@ -25,8 +27,10 @@ def split_store(
     config: Path | None = None,
     changes: Mapping[str, Any] | None = None,
     pseudonyms: Path | None = None,
-) -> Split:
+) -> SplitReport:
     """Split a store and save the split.
+
+    Intermediate tables of a large store are next to ``folder`` until it is written.
 
     With the setting ``source``, the roles of the reviews are those of a published data set.
 
@@ -49,16 +53,37 @@ def split_store(
     rules = _rules(given if preset is None else {**given, "preset": preset})
     with SqlStore(store, create=False) as database:
         check_folder(database, store, folder, "split")
-        if rules.source is None:
-            with database.reading() as connection:
-                made = make_split(StoreScan(connection), item_frame(connection), rules)
-        else:
-            hashed = Pseudonyms.open(pseudonyms, create=False) if pseudonyms else None
-            check_names(database, hashed)
-            made = split_as_published(database.review_frame(), published_roles(rules.source, pseudonym=hashed), rules)
+        known = database.outputs().keys()
         claim_folder(database, store, folder, "split")  # first, so that an erasure finds what a killed call leaves
+        try:
+            counts = _split(database, folder, rules, pseudonyms)
+        except Exception:
+            if not folder.exists() and folder.resolve() not in known:
+                database.drop_outputs([folder])
+            raise
+    return SplitReport(config=rules, counts=counts)
+
+
+def _split(database: SqlStore, folder: Path, rules: SplitConfig, pseudonyms: Path | None) -> SplitCounts:
+    if rules.source is not None:
+        hashed = Pseudonyms.open(pseudonyms, create=False) if pseudonyms else None
+        check_names(database, hashed)
+        made = split_as_published(database.review_frame(), published_roles(rules.source, pseudonym=hashed), rules)
         made.save(folder, fingerprint=database.fingerprint())
-    return made
+        return made.counts
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    unfinished = unfinished_folder(real_path(folder))
+    with cleaning_up(), named_errors(folder), unfinished as work, database.reading() as connection:
+        scan, items = StoreScan(connection), item_frame(connection)
+        return write_split(scan, items, rules, folder, work=work, fingerprint=scan.fingerprint)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SplitReport:
+    """What a split was made with, and what it holds."""
+
+    config: SplitConfig
+    counts: SplitCounts
 
 
 def _rules(settings: Mapping[str, Any]) -> SplitConfig:

@@ -54,6 +54,10 @@ class StoreScan:
 
     def __init__(self, connection: sa.Connection) -> None:
         self._connection = connection
+        meta = tables.meta.c
+        self.height: int
+        self.fingerprint: str
+        self.height, self.fingerprint = connection.execute(sa.select(meta.n_reviews, meta.digest)).one()
 
     def batches(self, *columns: str) -> Iterator[pl.DataFrame]:
         """The reviews in table order, with these columns of ``REVIEW_SCHEMA``."""
