@@ -225,7 +225,7 @@ def _write_members(parts: Iterator[pl.DataFrame], path: Path) -> None:
         first.write_parquet(path)
         return
     schema = arrow_table(first).schema
-    with pq.ParquetWriter(path, schema, compression="zstd", use_dictionary=["user", "role"]) as writer:
+    with pq.ParquetWriter(path, schema, compression="zstd") as writer:
         for part in chain([first, second], parts):
             writer.write_table(arrow_table(part))
 
