@@ -10,7 +10,7 @@ import os
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
-from functools import cached_property
+from functools import cached_property, partial
 from itertools import islice
 from typing import Any, Literal, Protocol, TypeVar
 
@@ -81,18 +81,19 @@ class LocalEngine:
 LOCAL = LocalEngine()
 
 
-def open_engine(name: EngineName, *, workers: int | None = None) -> Engine:
+def open_engine(name: EngineName, *, workers: int | None = None, share: float = 1) -> Engine:
     """The engine of a setting.
 
     Args:
         name: ``local``; or ``ray``: the cluster at ``RAY_ADDRESS`` or, without it, one that is started on this machine.
         workers: Of a Ray cluster; None: one per processor (per GPU, for work that uses one).
+        share: See ``RayEngine``.
 
     Raises:
         MissingDependencyError: Ray is not installed.
         ConfigError: There is no cluster at that address.
     """
-    return RayEngine(workers) if name == "ray" else LOCAL
+    return RayEngine(workers, share=share) if name == "ray" else LOCAL
 
 
 _TRIES = 3
@@ -130,6 +131,8 @@ class RayEngine:
 
     Args:
         workers: Number of actors; None: as many as the cluster has processors, or GPUs for work that uses them.
+        share: The part of a processor or GPU that an actor takes: 1/2 if two kinds of actors are kept side by side,
+            which would wait for each other otherwise.
 
     Raises:
         MissingDependencyError: Ray is not installed.
@@ -137,9 +140,9 @@ class RayEngine:
         EngineError: Ray cannot be started on this machine.
     """
 
-    def __init__(self, workers: int | None = None) -> None:
+    def __init__(self, workers: int | None = None, *, share: float = 1) -> None:
         self._ray = require("ray", extra="ray")
-        self._workers = workers
+        self._workers, self._share = workers, share
         self._connect()
 
     def _connect(self) -> None:
@@ -171,28 +174,26 @@ class RayEngine:
 
     def map(self, make: Callable[[], Callable[[T], R]], tasks: Iterable[T], *, gpu: bool = False) -> Iterator[R]:
         """See ``Engine``. An actor has up to two tasks, and four results per actor may wait for an earlier one."""
-        gpu = gpu and self._ray.cluster_resources().get("GPU", 0) > 0
-        return self._mapped(lambda: _Pool(self._ray, make, self._count("GPU" if gpu else "CPU"), gpu=gpu), iter(tasks))
+        return self._mapped(partial(self.start, make, gpu=gpu), tasks)
 
-    def _mapped(self, start: Callable[[], _Pool], tasks: Iterator[Any]) -> Iterator[Any]:
-        pool, waiting = start(), deque[_Job]()
+    def _mapped(self, start: Callable[[], RayWorkers], tasks: Iterable[Any]) -> Iterator[Any]:
+        workers = start()
         try:
-            while True:
-                room = min(pool.room, 2 * _AHEAD * len(pool.slots) - len(waiting))
-                for task in islice(tasks, max(0, room)):
-                    waiting.append(pool.submit(_Job(task)))
-                if not waiting:
-                    return
-                while waiting and waiting[0].done:
-                    yield waiting.popleft().result
-                if waiting:
-                    pool.settle()
+            yield from workers.map(tasks)
         finally:
-            pool.close()
+            workers.close()
+
+    def start(self, make: Callable[[], Callable[[T], R]], *, gpu: bool = False) -> RayWorkers:
+        """Actors for several calls of ``map``; arguments as of ``map``."""
+        gpu = gpu and self._ray.cluster_resources().get("GPU", 0) > 0
+        return RayWorkers(self._pool(make, gpu=gpu))
+
+    def _pool(self, make: Callable[[], Any], *, gpu: bool = False) -> _Pool:
+        return _Pool(self._ray, make, self._count("GPU" if gpu else "CPU"), gpu=gpu, share=self._share)
 
     def flat_map(self, make: Callable[[], Callable[[T], Iterator[R]]], tasks: Iterable[T]) -> Iterator[R]:
         """See ``Engine``. Each actor works on one task and stops when a few of its results wait to be read."""
-        return self._flattened(lambda: _Pool(self._ray, make, self._count("CPU"), gpu=False), iter(tasks))
+        return self._flattened(partial(self._pool, make), iter(tasks))
 
     def _flattened(self, start: Callable[[], _Pool], tasks: Iterator[Any]) -> Iterator[Any]:
         pool, streams = start(), deque[_Job]()
@@ -208,6 +209,39 @@ class RayEngine:
             pool.close()
 
 
+class RayWorkers:
+    """Actors that keep what ``make`` loaded, until they are closed."""
+
+    def __init__(self, pool: _Pool) -> None:
+        self._pool = pool
+
+    @property
+    def count(self) -> int:
+        """The number of actors."""
+        return len(self._pool.slots)
+
+    def map(self, tasks: Iterable[Any]) -> Iterator[Any]:
+        """See ``Engine.map``; one call at a time. What a call that is given up had waiting is forgotten."""
+        tasks, pool, waiting = iter(tasks), self._pool, deque[_Job]()
+        try:
+            while True:
+                room = min(pool.room, 2 * _AHEAD * len(pool.slots) - len(waiting))
+                for task in islice(tasks, max(0, room)):
+                    waiting.append(pool.submit(_Job(task)))
+                if not waiting:
+                    return
+                while waiting and waiting[0].done:
+                    yield waiting.popleft().result
+                if waiting:
+                    pool.settle()
+        finally:
+            pool.forget()
+
+    def close(self) -> None:
+        """End the actors."""
+        self._pool.close()
+
+
 class _Pool:
     """Actors, and which jobs they have.
 
@@ -216,10 +250,12 @@ class _Pool:
         make: See ``Engine.map``.
         workers: Number of actors.
         gpu: Whether each takes a GPU.
+        share: The part of a processor, and of the GPU, that each takes.
     """
 
-    def __init__(self, ray: Any, make: Callable[[], Any], workers: int, *, gpu: bool) -> None:
-        self._ray, self._make, self._gpu = ray, ray.put(make), gpu
+    def __init__(self, ray: Any, make: Callable[[], Any], workers: int, *, gpu: bool, share: float) -> None:
+        self._ray, self._make = ray, ray.put(make)
+        self._takes = {"num_cpus": share, "num_gpus": share if gpu else 0}
         self.slots = [_Slot(self._actor()) for _ in range(workers)]
 
     @cached_property
@@ -228,7 +264,7 @@ class _Pool:
 
     def _actor(self) -> Any:
         kind = self._ray.remote(_Worker)
-        return kind.options(num_cpus=1, num_gpus=int(self._gpu)).remote(self._make, __version__)
+        return kind.options(**self._takes).remote(self._make, __version__)
 
     @property
     def room(self) -> int:
@@ -299,6 +335,11 @@ class _Pool:
         slot.actor = self._actor()
         for orphan in orphans:
             self.submit(orphan, stream=stream)
+
+    def forget(self) -> None:
+        """Take no results of the jobs under way."""
+        for slot in self.slots:
+            slot.jobs.clear()
 
     def close(self) -> None:
         """End the actors."""

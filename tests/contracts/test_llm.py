@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pickle
 from dataclasses import replace
 
 import numpy as np
@@ -10,14 +11,29 @@ import torch
 
 from idiolect.llm.base import SamplingParams
 from idiolect.llm.fake import FakeLLM
+from idiolect.llm.loading import WorkersTokenLLM
 from idiolect.prompts.rendering import render, with_soft
 
 GREEDY = SamplingParams(temperature=0, max_new_tokens=6)
 REFERENCES = ["Past words 3 and more", "New", "", "Past item and more and more and more"]
 
 
-@pytest.fixture(scope="module", params=["fake", "qwen2", "llama", "gpt2"])
+class HereWorkers:
+    """Stands in for the actors of a cluster: tasks are pickled, and done one after the other in this process."""
+
+    count = 2
+
+    def __init__(self, llm):
+        self.llm = llm
+
+    def map(self, tasks):
+        return (pickle.loads(pickle.dumps(task))(self.llm) for task in tasks)
+
+
+@pytest.fixture(scope="module", params=["fake", "qwen2", "llama", "gpt2", "workers"])
 def llm(request, tiny_llm):
+    if request.param == "workers":
+        return WorkersTokenLLM(HereWorkers(tiny_llm("qwen2", batch_size=3)), batch=1)
     return FakeLLM() if request.param == "fake" else tiny_llm(request.param, batch_size=3)
 
 

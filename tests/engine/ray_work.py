@@ -6,11 +6,14 @@ import os
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from idiolect.encoders import HashEncoder
 from idiolect.errors import InputError
+from idiolect.llm.fake import FakeLLM
+from idiolect.llm.registry import BackboneConfig
 
 
 def squares(folder: Path) -> Callable[[int], tuple[int, int]]:
@@ -62,6 +65,24 @@ class SlowEncoder(HashEncoder):
 def slow(argument: str) -> SlowEncoder:
     """An encoder by the name ``ray_work:slow``."""
     return SlowEncoder(16)
+
+
+class FragileLLM(FakeLLM):
+    """Ends its first process at its first batch; the backend ``ray_work:FragileLLM``, with a folder as model."""
+
+    folder = Path()
+
+    @classmethod
+    def load(cls, config: BackboneConfig, *, progress: bool = False) -> FragileLLM:
+        """See ``Backend``."""
+        made = cls()
+        made.folder = Path(config.model)
+        return made
+
+    def generate(self, prompts: Any, params: Any, *, schema: Any = None) -> Any:
+        """See ``LLM.generate``."""
+        _die_once(self.folder / "model")
+        return super().generate(prompts, params)
 
 
 def _die_once(mark: Path) -> None:

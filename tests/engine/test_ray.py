@@ -20,6 +20,7 @@ from idiolect.difference.bulk import differences
 from idiolect.encoders import HashEncoder
 from idiolect.engine import EngineError, RayEngine
 from idiolect.errors import InputError
+from idiolect.evaluation.runner import run_evaluate
 from idiolect.store.embedding import embed_missing, embed_store
 from idiolect.store.ingestion import ingest_files
 from idiolect.store.parquet import export_folder
@@ -161,6 +162,31 @@ def test_sums_and_differences_are_those_of_one_process(engine, tmp_path):
     assert len(files) == 2 * 4 + 2
     for name in files:
         assert pq.read_table(tmp_path / "one" / name).equals(pq.read_table(tmp_path / "two" / name))
+
+
+def test_an_evaluation_is_that_of_one_process_also_if_a_worker_is_killed(cluster, job, tmp_path):
+    """Texts and likelihoods of a model in the workers, and of DRP's stages by another one there."""
+    fake = {"backbone": {"model": "fake", "backend": "fake"}}
+    fragile = {"backbone": {"model": str(tmp_path), "backend": "ray_work:FragileLLM"}}
+    mark = tmp_path / "model"
+    mark.write_text("")  # this process is not to end
+    backbone = {**job.settings["backbone"], "model": str(job.backbone), "device": "cpu", "batch_size": 2}
+    changes = {**job.settings, "methods": ["drp"], "backbone": backbone, "token_classes": True}
+    changes |= {"differences": {"extractor": fragile, "summarizer": fake}}
+    rows = {}
+    for name in ("local", "ray"):
+        run_evaluate(job.store, job.split, tmp_path / name, changes=changes, engine=name)
+        if name == "local":
+            mark.unlink()
+        files = sorted((tmp_path / name / "samples").iterdir())
+        rows[name] = {file.name: [json.loads(line) for line in file.read_text().splitlines()] for file in files}
+    assert rows["local"].keys() == rows["ray"].keys()
+    assert len(rows["local"]) >= 3
+    assert mark.exists()
+    for name, expected in rows["local"].items():
+        for one, two in zip(expected, rows["ray"][name], strict=True):
+            assert one["text"] == two["text"]
+            np.testing.assert_allclose(one["nll"], two["nll"], rtol=1e-5)
 
 
 def test_a_killed_driver_loses_at_most_the_batches_under_way(cluster, tmp_path):

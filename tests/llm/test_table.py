@@ -15,7 +15,8 @@ from idiolect.errors import ArtifactError, ConfigError, MissingDependencyError
 from idiolect.llm.base import LLM, SamplingParams
 from idiolect.llm.cache import CachedLLM
 from idiolect.llm.fake import FakeLLM
-from idiolect.llm.registry import BACKENDS, BackboneConfig, backend_of, load_llm, open_llm
+from idiolect.llm.loading import open_llm
+from idiolect.llm.registry import BACKENDS, BackboneConfig, backend_of, load_llm
 from idiolect.types import Prompt
 
 

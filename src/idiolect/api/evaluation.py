@@ -15,6 +15,7 @@ from idiolect.api.store import Split, check_split
 from idiolect.config import merge
 from idiolect.data.parts import find_parts
 from idiolect.data.tables import is_table, table_parts
+from idiolect.engine import EngineName
 from idiolect.errors import ConfigError, InputError
 from idiolect.evaluation.render import to_csv, to_dict, to_frame, to_latex, to_markdown, to_pandas, to_text
 from idiolect.evaluation.report import ScoreTable, score_table
@@ -50,6 +51,8 @@ def evaluate(
     out: str | Path = "results",
     *,
     generate_controls: bool = False,
+    engine: EngineName = "local",
+    workers: int | None = None,
     progress: bool = False,
     settings: Mapping[str, Any] | None = None,
 ) -> Evaluation:
@@ -63,6 +66,9 @@ def evaluate(
         split: What is held out.
         out: Folder of the results; an interrupted evaluation is resumed there.
         generate_controls: Let controls write texts too; their likelihood is always computed.
+        engine: ``local``, or ``ray``: each worker of the cluster at ``RAY_ADDRESS``, else of one that is started
+            on this machine, has a copy of the model and a share of texts and likelihoods.
+        workers: Of a Ray cluster; None: one per GPU, or per processor if there is none.
         progress: Show bars.
         settings: Settings laid on the methods' (``{"targets": {"max_test": 100}}``).
 
@@ -104,6 +110,8 @@ def evaluate(
         backbone=model,
         encoder=encoder,
         generate_controls=generate_controls,
+        engine=engine,
+        workers=workers,
         progress=progress,
         before=announce("evaluate", shown=progress),
     )

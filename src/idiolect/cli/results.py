@@ -10,7 +10,19 @@ from cyclopts import Parameter
 from cyclopts.validators import Number
 
 from idiolect.api.evaluation import score as score_texts
-from idiolect.cli.options import Json, KeyFile, Quiet, Set, StorePath, UserName, columns, overrides, progress, show
+from idiolect.cli.options import (
+    Engine,
+    Json,
+    KeyFile,
+    Quiet,
+    Set,
+    StorePath,
+    UserName,
+    columns,
+    overrides,
+    progress,
+    show,
+)
 from idiolect.config import load
 from idiolect.errors import ConfigError
 from idiolect.evaluation.compare import check_files, compare_evaluations, write_text
@@ -76,6 +88,8 @@ def evaluate(
     config: Path | None = None,
     set: Set = (),
     generate_controls: Annotated[bool, Parameter(negative="")] = False,
+    engine: Engine = None,
+    workers: int | None = None,
     json: Json = False,
     quiet: Quiet = False,
 ) -> None:
@@ -99,12 +113,16 @@ def evaluate(
         config: YAML file of settings; with an adapter it goes before the adapter's own, but for how that was fitted.
         set: A setting as name=value (sampling.temperature=0, targets.max_test=200); may be repeated.
         generate_controls: Let the controls write texts too; their likelihood is always computed.
+        engine: local (default), or ray: a copy of the model per worker of the cluster at RAY_ADDRESS, else of one that
+            is started on this machine.
+        workers: Of a Ray cluster; default: one per GPU, or per processor if there is none.
         json: Print the result file.
         quiet: Show no progress.
     """
     found = run_evaluate(
         store, split, out, adapter=adapter, config=config, changes=overrides(set), backbone=backbone, encoder=encoder,
-        generate_controls=generate_controls, progress=progress(quiet), before=announce("evaluate", shown=not quiet),
+        generate_controls=generate_controls, engine=engine or "local", workers=workers, progress=progress(quiet),
+        before=announce("evaluate", shown=not quiet),
     )  # fmt: skip
     record = json_module.loads((out / "results.json").read_text(encoding="utf-8"))
     show(record, f"{found.text}\n\nreport, results, figures and samples in {out}", as_json=json)

@@ -16,6 +16,7 @@ from typing import Any
 from idiolect.config import read_json, upgraded
 from idiolect.data.split_config import SplitConfig
 from idiolect.encoders import folder_digest, load_encoder
+from idiolect.engine import LOCAL, Engine, EngineName, open_engine
 from idiolect.errors import ArtifactError, ConfigError, without_passwords
 from idiolect.evaluation.judge import Found, found_in, judge_found, write_judged
 from idiolect.evaluation.scoring import Evaluation, Scorer
@@ -54,7 +55,7 @@ from idiolect.methods.peer_comparison import PeerComparisons
 from idiolect.methods.roles import Role
 from idiolect.pipeline import results
 from idiolect.pipeline.adapters import check_adapter, other_corpus, read_record
-from idiolect.pipeline.commands import cache_path, check_shareable, load_settings, open_model
+from idiolect.pipeline.commands import cache_path, check_shareable, load_settings, models_here, open_model
 from idiolect.pipeline.data import Data, unranked_notes
 from idiolect.pipeline.models import MethodBuilder, Models
 from idiolect.pipeline.settings import ROLES, Settings
@@ -236,6 +237,7 @@ def evaluate(
     adapter: Path | None = None,
     generate_controls: bool = False,
     cache: Path | None = None,
+    engine: Engine = LOCAL,
     provenance: Mapping[str, Any] | None = None,
     progress: bool = False,
 ) -> Evaluation:
@@ -252,6 +254,7 @@ def evaluate(
         adapter: An adapter's folder; None: only methods that need none.
         generate_controls: Also let the controls write texts; their likelihood is always computed.
         cache: File of recorded answers, for the models that play roles; None: none are kept.
+        engine: Where the models that play roles run.
         provenance: Recorded with the result (command, corpus).
         progress: Show which condition is being run, of how many.
 
@@ -266,7 +269,7 @@ def evaluate(
         token_model(llm)  # an error before anything is generated
         classes = TokenClasses(samples, data.store.items(sorted({sample.item for sample in samples})))
     started = time.time()
-    with Models(llm, data.settings.sampling, cache=cache) as models:
+    with Models(llm, data.settings.sampling, cache=cache, engine=engine) as models:
         wanted = conditions(data, models, adapter)
         judge = models.judge(data.settings.differences) if data.settings.methods else None
         record = _record(data, models, adapter, provenance)
@@ -502,12 +505,15 @@ def run_evaluate(
     backbone: str | None = None,
     encoder: str | None = None,
     generate_controls: bool = False,
+    engine: EngineName = "local",
+    workers: int | None = None,
     progress: bool = False,
     before: Callable[[Data], None] | None = None,
 ) -> Evaluation:
     """Evaluate methods and, with an adapter, its method and the controls.
 
-    Under ``torchrun`` every process computes its share of likelihoods and texts, and the first one alone writes.
+    Under ``torchrun`` every process computes its share of likelihoods and texts, and the first one alone writes. With
+    the engine ``ray``, workers do, each with a copy of the model; this process prepares prompts, scores and writes.
     ``before`` is called before the model is loaded.
 
     Raises:
@@ -524,7 +530,8 @@ def run_evaluate(
         settings = load_settings(adapter, **named, store=database)
         evaluated_methods(settings, adapter)
         answers = cache_path(settings, store)
-        check_shareable(settings)
+        check_shareable(settings, engine)
+        where = open_engine(engine, workers=workers, share=1 / max(1, len(models_here(settings))))
         with process_group(on_cpu=settings.backbone.device == "cpu"):
             data = Data(database, split, settings, encoder=load_encoder(settings.encoder), once=on_main)
             on_main(lambda: claim_folder(database, store, folder, "evaluation"))
@@ -532,7 +539,7 @@ def run_evaluate(
                 on_main(lambda: database.record_output(answers, "cache"))
             if before is not None:
                 before(data)
-            with open_model(settings, store, progress=progress) as llm:
+            with open_model(settings, store, engine=where, progress=progress) as llm:
                 return evaluate(
                     data,
                     share_work(llm),
@@ -540,6 +547,7 @@ def run_evaluate(
                     adapter=adapter,
                     generate_controls=generate_controls,
                     cache=answers,
+                    engine=where,
                     provenance={"command": without_passwords(" ".join(sys.argv))},
                     progress=progress,
                 )

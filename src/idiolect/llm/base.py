@@ -143,6 +143,27 @@ class LLM(Protocol):
         ...
 
 
+class Wrapped:
+    """A model around another one: what a subclass does not change is that of the other one."""
+
+    def __init__(self, llm: LLM) -> None:
+        self.llm = llm
+
+    @property
+    def name(self) -> str:
+        """Of the model."""
+        return self.llm.name
+
+    @property
+    def supports(self) -> frozenset[Capability]:
+        """Those of the model."""
+        return self.llm.supports
+
+    def negative_log_likelihood(self, prompts: Sequence[Prompt], references: Sequence[str]) -> np.ndarray:
+        """See ``LLM.negative_log_likelihood``."""
+        return self.llm.negative_log_likelihood(prompts, references)
+
+
 class TokenNats(NamedTuple):
     """The likelihood of one reference, token by token."""
 

@@ -23,7 +23,7 @@ from typing import NamedTuple, Protocol, runtime_checkable
 import numpy as np
 
 from idiolect.errors import ArtifactError, ConfigError
-from idiolect.llm.base import LLM, Capability, Completion, Failure, SamplingParams, Schema
+from idiolect.llm.base import LLM, Completion, Failure, SamplingParams, Schema, Wrapped
 from idiolect.sqlite import is_sqlite, untouched
 from idiolect.types import Prompt, ReviewId
 
@@ -372,7 +372,7 @@ def _load(answer: str) -> Completion:
 _CHUNK = 64
 
 
-class CachedLLM:
+class CachedLLM(Wrapped):
     """A language model with an answer cache.
 
     Equal prompts of one call are sent once; for independent draws use ``SamplingParams.replicate``.
@@ -384,19 +384,9 @@ class CachedLLM:
     """
 
     def __init__(self, llm: LLM, cache: Cache) -> None:
-        self.llm = llm
+        super().__init__(llm)
         self.cache = cache
         self.identity = str(getattr(llm, "identity", llm.name))
-
-    @property
-    def name(self) -> str:
-        """Of the model."""
-        return self.llm.name
-
-    @property
-    def supports(self) -> frozenset[Capability]:
-        """Those of the model."""
-        return self.llm.supports
 
     def generate(
         self, prompts: Sequence[Prompt], params: SamplingParams, *, schema: Schema | None = None
@@ -424,10 +414,6 @@ class CachedLLM:
             answers[key] if places.get(key) == place else replace(answers[key], cached=True)
             for place, key in enumerate(keys)
         ]
-
-    def negative_log_likelihood(self, prompts: Sequence[Prompt], references: Sequence[str]) -> np.ndarray:
-        """See ``LLM.negative_log_likelihood``; numbers are not recorded."""
-        return self.llm.negative_log_likelihood(prompts, references)
 
     def _ask(self, prompts: Sequence[Prompt], params: SamplingParams, schema: Schema | None, receive: Receive) -> None:
         if isinstance(self.llm, StreamingLLM) and prompts:

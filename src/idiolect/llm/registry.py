@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
-from contextlib import AbstractContextManager, ExitStack, contextmanager
+from collections.abc import Mapping
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any, Literal, Protocol, Self
@@ -14,7 +13,6 @@ from pydantic import Field, JsonValue, field_validator, model_validator
 from idiolect.config import Config
 from idiolect.errors import require
 from idiolect.llm.base import LLM
-from idiolect.llm.cache import Cache, CachedLLM
 from idiolect.llm.endpoint import OpenAIConfig, WebAddress
 from idiolect.llm.thinking import Tags
 from idiolect.registry import Registry
@@ -147,6 +145,9 @@ BACKENDS: Registry[Backend] = Registry(
 )
 """Backends by name; ``register`` adds one."""
 
+ENDPOINTS = frozenset({"openai", "vllm-server"})
+"""Backends that ask a server."""
+
 STREAMING = frozenset({"fake", "transformers", "vllm-server"})
 """Backends whose replies can be read while they are generated (``streaming.TextStreamer``)."""
 
@@ -199,24 +200,3 @@ def load_llm(config: BackboneConfig, *, progress: bool = False) -> LLM:
     name = backend_of(config)
     require_packages(name)
     return BACKENDS.get(name).load(config, progress=progress)
-
-
-@contextmanager
-def open_llm(config: BackboneConfig, *, cache: Path | None = None, progress: bool = False) -> Iterator[LLM]:
-    """The language model that the settings name, as a context manager that closes its resources.
-
-    Args:
-        config: The model and how it runs.
-        cache: File of recorded answers, created if absent; None: no answer is recorded or reused.
-        progress: Show progress bars.
-
-    Raises:
-        ArtifactError: The file is no cache.
-        IdiolectError: See ``load_llm``.
-    """
-    with ExitStack() as stack:
-        record = None if cache is None else stack.enter_context(Cache(cache))
-        llm = load_llm(config, progress=progress)
-        if isinstance(llm, AbstractContextManager):
-            stack.enter_context(llm)
-        yield llm if record is None else CachedLLM(llm, record)

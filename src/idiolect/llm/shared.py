@@ -7,12 +7,12 @@ from typing import Any
 
 import numpy as np
 
-from idiolect.llm.base import LLM, Capability, Completion, SamplingParams, Schema, TokenNats
+from idiolect.llm.base import LLM, Completion, SamplingParams, Schema, TokenNats, Wrapped
 from idiolect.processes import group_size, shared
 from idiolect.types import Prompt
 
 
-class SharedLLM:
+class SharedLLM(Wrapped):
     """Shares the calls of a model that every process holds over the processes of ``processes.process_group``.
 
     All processes make the same calls in the same order, as those of one program do. Texts and likelihoods are those
@@ -22,25 +22,12 @@ class SharedLLM:
         llm: Of this process.
     """
 
-    def __init__(self, llm: LLM) -> None:
-        self.llm = llm
-
-    @property
-    def name(self) -> str:
-        """That of the model."""
-        return self.llm.name
-
-    @property
-    def supports(self) -> frozenset[Capability]:
-        """Those of the model."""
-        return self.llm.supports
-
     def generate(
         self, prompts: Sequence[Prompt], params: SamplingParams, *, schema: Schema | None = None
     ) -> list[Completion]:
         """See ``LLM.generate``."""
         more = {} if schema is None else {"schema": schema}
-        return shared(_by_length(prompts), lambda own: self.llm.generate([prompts[i] for i in own], params, **more))
+        return shared(by_length(prompts), lambda own: self.llm.generate([prompts[i] for i in own], params, **more))
 
     def negative_log_likelihood(self, prompts: Sequence[Prompt], references: Sequence[str]) -> np.ndarray:
         """See ``LLM.negative_log_likelihood``."""
@@ -48,7 +35,7 @@ class SharedLLM:
         def compute(own: list[int]) -> list[float]:
             return self.llm.negative_log_likelihood([prompts[i] for i in own], [references[i] for i in own]).tolist()
 
-        return np.array(shared(_by_length(prompts), compute), dtype=np.float64)
+        return np.array(shared(by_length(prompts), compute), dtype=np.float64)
 
     @property
     def inside(self) -> object:
@@ -59,7 +46,7 @@ class SharedLLM:
         """See ``TokenLikelihood.token_nats``; of a model that gives them."""
         model: Any = self.inside
         return shared(
-            _by_length(prompts), lambda own: model.token_nats([prompts[i] for i in own], [references[i] for i in own])
+            by_length(prompts), lambda own: model.token_nats([prompts[i] for i in own], [references[i] for i in own])
         )
 
 
@@ -68,7 +55,7 @@ def share_work(llm: LLM) -> LLM:
     return llm if group_size() == 1 else SharedLLM(llm)
 
 
-def _by_length(prompts: Sequence[Prompt]) -> list[int]:
+def by_length(prompts: Sequence[Prompt]) -> list[int]:
     """Indices of the prompts, longest first."""
     sizes = [sum(len(message.text) for message in prompt.messages) for prompt in prompts]
     return sorted(range(len(prompts)), key=lambda i: (-sizes[i], i))

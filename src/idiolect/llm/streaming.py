@@ -5,10 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any, Protocol, runtime_checkable
 
-import numpy as np
-
 from idiolect.errors import ConfigError
-from idiolect.llm.base import LLM, Capability, Completion, SamplingParams, Schema
+from idiolect.llm.base import LLM, Completion, SamplingParams, Schema, Wrapped
 from idiolect.llm.thinking import Tag, settled
 from idiolect.types import Prompt
 
@@ -35,7 +33,7 @@ class TextStreamer(Protocol):
         ...
 
 
-class Listened:
+class Listened(Wrapped):
     """A language model with a listener: it hears replies to single prompts.
 
     Args:
@@ -44,17 +42,8 @@ class Listened:
     """
 
     def __init__(self, llm: LLM, listener: Listener) -> None:
-        self.llm, self._listener = llm, listener
-
-    @property
-    def name(self) -> str:
-        """Of the model."""
-        return self.llm.name
-
-    @property
-    def supports(self) -> frozenset[Capability]:
-        """Those of the model."""
-        return self.llm.supports
+        super().__init__(llm)
+        self._listener = listener
 
     def generate(
         self, prompts: Sequence[Prompt], params: SamplingParams, *, schema: Schema | None = None
@@ -71,10 +60,6 @@ class Listened:
         found = self.llm.generate(prompts, params, schema=schema)
         self._listener(found[0].text)
         return found
-
-    def negative_log_likelihood(self, prompts: Sequence[Prompt], references: Sequence[str]) -> np.ndarray:
-        """See ``LLM.negative_log_likelihood``."""
-        return self.llm.negative_log_likelihood(prompts, references)
 
 
 class TokenListener:

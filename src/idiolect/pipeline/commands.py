@@ -22,10 +22,12 @@ from idiolect.data.scan import collapse_whitespace
 from idiolect.data.split import Split
 from idiolect.difference.stylometry.annotations import MeasuredAnnotations
 from idiolect.encoders import ENCODERS, load_encoder
+from idiolect.engine import LOCAL, Engine, EngineName
 from idiolect.errors import ConfigError, require
 from idiolect.llm.base import LLM
 from idiolect.llm.cache import is_cache
-from idiolect.llm.registry import BackboneConfig, backend_of, open_llm, require_packages
+from idiolect.llm.loading import open_llm
+from idiolect.llm.registry import ENDPOINTS, BackboneConfig, backend_of, require_packages
 from idiolect.pipeline.adapters import SETTINGS, contribution, digest_of, read_record, recorded_as
 from idiolect.pipeline.data import Data
 from idiolect.pipeline.settings import Settings
@@ -206,23 +208,32 @@ def cache_path(settings: Settings, store: str) -> Path | None:
     return cache
 
 
-def check_shareable(settings: Settings) -> None:
+def check_shareable(settings: Settings, engine: EngineName = "local") -> None:
     """Refuse models that several processes under a launcher cannot share: each process would ask them anew.
 
     Raises:
-        ConfigError: A model is not in the processes themselves.
+        ConfigError: A model is not in the processes themselves, or is to run on Ray.
     """
     if launched() == 1:
         return
+    if engine != "local":
+        raise ConfigError("the work is shared by torchrun or by Ray, not by both", hint="start it without torchrun")
     other = [backend for backend in map(backend_of, settings.backbones) if backend not in ("transformers", "fake")]
     if other:
         raise ConfigError(f"the backend {other[0]!r} is not shared over processes", hint="start it without torchrun")
 
 
+def models_here(settings: Settings) -> list[BackboneConfig]:
+    """The models of a run that are loaded here or by workers, each once."""
+    found = {repr(one): one for one in settings.backbones if backend_of(one) not in ENDPOINTS}
+    return list(found.values())
+
+
 @contextmanager
-def open_model(settings: Settings, store: str, *, progress: bool = False) -> Iterator[LLM]:
+def open_model(settings: Settings, store: str, *, engine: Engine = LOCAL, progress: bool = False) -> Iterator[LLM]:
     """The run's language model, behind the record of its answers where there is to be one."""
-    with open_llm(settings.backbone, cache=cache_path(settings, store), progress=progress) as llm:
+    cache = cache_path(settings, store)
+    with open_llm(settings.backbone, cache=cache, engine=engine, progress=progress) as llm:
         yield llm
 
 

@@ -13,10 +13,11 @@ import numpy as np
 from idiolect.difference.claims.stylometric import Norms
 from idiolect.difference.stylometry.english import are_english
 from idiolect.encoders import Encoder
+from idiolect.engine import LOCAL, Engine
 from idiolect.errors import ArtifactError, ConfigError
 from idiolect.llm.base import LLM, SamplingParams
 from idiolect.llm.cache import Cache, CachedLLM
-from idiolect.llm.registry import open_llm
+from idiolect.llm.loading import open_llm
 from idiolect.llm.shared import SharedLLM, share_work
 from idiolect.llm.streaming import Listened, Listener
 from idiolect.methods.base import Contexts, Method, Resources, check_support, method_class
@@ -43,13 +44,20 @@ class Models:
         cache: File of recorded answers, for E, V, S and a G of its own; None: none are kept.
         listener: Hears what ``own`` writes while it is generated, one text at a time; not what it answers in another
             role. None: nobody.
+        engine: Where the roles' own models run.
     """
 
     def __init__(
-        self, own: LLM, sampling: SamplingParams, *, cache: Path | None = None, listener: Listener | None = None
+        self,
+        own: LLM,
+        sampling: SamplingParams,
+        *,
+        cache: Path | None = None,
+        listener: Listener | None = None,
+        engine: Engine = LOCAL,
     ) -> None:
         self.own = own if listener is None else Listened(own, listener)
-        self._unheard, self._sampling, self._cache = own, sampling, cache
+        self._unheard, self._sampling, self._cache, self._engine = own, sampling, cache, engine
         self._loaded: dict[str, LLM] = {}
         self._open = ExitStack()
 
@@ -95,7 +103,7 @@ class Models:
         name = repr(config.backbone) if config.backbone else ""  # JSON leaves passwords out
         if name not in self._loaded:
             self._loaded[name] = (
-                share_work(self._open.enter_context(open_llm(config.backbone, cache=self._cache)))
+                share_work(self._open.enter_context(open_llm(config.backbone, cache=self._cache, engine=self._engine)))
                 if config.backbone
                 else self._recorded_own()
             )
