@@ -172,5 +172,5 @@ def _likelihoods(pairs: list[tuple[Prompt, str]], llm: LLM) -> list[float]:
     return llm.negative_log_likelihood([prompt for prompt, _ in pairs], [text for _, text in pairs]).tolist()
 
 
-def _token_nats(pairs: list[tuple[Prompt, str]], llm: TokenLikelihood) -> list[TokenNats]:
+def _token_nats(pairs: list[tuple[Prompt, str]], llm: Any) -> list[TokenNats]:
     return llm.token_nats([prompt for prompt, _ in pairs], [text for _, text in pairs])
