@@ -92,7 +92,7 @@ def main(demo: Path, chosen: Sequence[str] = ()) -> None:
             "map": lambda name: shoot(name, opened(f"map?colour=exclamations&user={USER}", ".near", height=860)),
             "units": lambda name: shoot(name, opened("units", ".units tbody tr", height=700, scheme="dark")),
             "evaluation": lambda name: shoot(name, opened("evaluations?run=results", ".samples table", height=860)),
-            "phone": lambda name: shoot(name, opened(person, ".reviewlist", width=390, height=800)),
+            "phone": lambda name: shoot(name, opened(person, ".claims", width=390, height=800)),
             "film": lambda _: film(opened("", ".people", width=1180, height=720)),
         }
         for name in chosen or pictures:

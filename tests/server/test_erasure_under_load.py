@@ -126,7 +126,8 @@ def test_nothing_of_an_erased_user_is_in_a_log_a_cache_or_an_answer(start, tmp_p
             assert not any(mark in receipt.text for mark in marks)
             assert not known.known_measures._rows
             assert not known.known_languages._rows
-            assert (tenant._map._last, tenant._anonymous._last, tenant._units._last) == (None, None, None)
+            kept = (tenant._map, tenant._anonymous, tenant._units, tenant._claims)
+            assert [one._last for one in kept] == [None] * 4
             upstream.bodies.clear()
             for path, given in routes_of(own.app.openapi()):
                 answer = http.get(path, params=given)

@@ -16,6 +16,7 @@ from fastapi import FastAPI, Request
 from fastapi.responses import StreamingResponse
 
 from idiolect.cli.main import main
+from idiolect.difference.stylometry import NAMES
 from idiolect.server import launch
 from idiolect.server.studio import PAGE, POLICY, page_files
 from idiolect.store.sql import SqlStore
@@ -350,11 +351,61 @@ def test_what_is_plain_comes_first_and_what_a_user_repeats_is_said(page, studio)
     assert f"Ends every review with {SCRIPT}" in repeats.inner_text()
     claim = page.locator('[data-difference="exclamations"]')
     assert not re.search(r"p [<=]|deviation", page.locator("#differences").inner_text())
-    claim.get_by_role("button", name="Evidence").click()
+    evidence = claim.get_by_role("button", name="Evidence")
+    evidence.click()
+    assert (evidence.inner_text(), evidence.get_attribute("aria-expanded")) == ("Hide evidence", "true")
+    claim.get_by_text(re.compile("Of claims as sure as this one, .+ are expected to be chance")).wait_for()
+    claim.get_by_text("As statistics").click()
     claim.get_by_text("after correction for all measures").wait_for()
+    evidence.click()
+    assert (evidence.inner_text(), evidence.get_attribute("aria-expanded")) == ("Evidence", "false")
     near = page.locator("#history .near > li").first
-    near.get_by_text("both: ").first.wait_for()
-    assert re.search(r"both: .+ [+\u2212]\d\.\d\d and [+\u2212]\d\.\d\d", near.inner_text())
+    near.get_by_text("Both: ").first.wait_for()
+    assert not re.search(r"[+\u2212]\d\.\d\d", near.inner_text())
+    page.locator("#history").get_by_text("As numbers").click()
+    numbers = page.locator("#history .pairnumbers tbody tr").first
+    assert re.search(r"[+\u2212]\d\.\d\d\s+[+\u2212]\d\.\d\d", numbers.inner_text())
+
+
+def test_every_method_says_in_a_sentence_what_it_does_and_every_measure_is_shown_or_named(page, studio):
+    person(page, studio, "ann")
+    choices = page.locator("#write .choice")
+    for choice in choices.all():
+        box = choice.get_by_role("checkbox")
+        told = page.locator(f"#{box.get_attribute('aria-describedby')}")
+        assert told.is_visible()
+        assert len(told.inner_text().split()) > 5
+    assert choices.first.locator(".name").inner_text() == "Non-Perso"
+    voiceprint = page.locator("#voiceprint")
+    shown = voiceprint.locator("li button").count()
+    voiceprint.get_by_text(f"on {shown} measures of style").wait_for()
+    absent = voiceprint.locator("p", has_text="In none of these reviews").inner_text().count(",")
+    assert shown + absent == len(NAMES)
+
+
+def test_the_start_page_says_what_sets_each_user_apart_unless_it_is_muted(page, studio):
+    def told(user):
+        card = page.locator(".person", has=page.get_by_text(user, exact=True))
+        card.locator(".what", has_not_text="\u2026").wait_for()
+        return card.inner_text()
+
+    def home():
+        page.goto(f"{studio.url}/#/")
+        page.reload()
+        page.wait_for_selector(".people .what")
+
+    home()
+    difference = re.search(r"\n(.+)\n8 reviews, \d+ differences", told("ann"))[1]
+    with studio.http() as http:
+        claims = http.get("/v1/differences", params={"user": "ann"}).json()["differences"]
+        assert difference.lower() == claims[0]["phrase"].lower()
+        for one in claims:
+            http.put(f"/v1/differences/{one['difference']}", params={"user": "ann"}, json={"state": "muted"})
+        home()
+        assert "not told apart from others" in told("ann").lower()
+        for one in claims:
+            http.delete(f"/v1/differences/{one['difference']}", params={"user": "ann"})
+    assert "not told apart from others" in told("lone").lower()
 
 
 def test_texts_names_and_titles_are_shown_and_never_run(page, studio):

@@ -150,7 +150,7 @@ def test_units_have_labels_users_and_sliders(page, studio, check_access):
     page.get_by_role("link", name="Colour the map by it").click()
     page.get_by_role("columnheader", name="unit").wait_for()
     go(page, studio, "person?user=s9-u00003", ".reviewlist")
-    page.get_by_text("Steer DEP").click()
+    page.get_by_text("Turn parts of the voice up or down").click()
     page.get_by_label("The whole difference").wait_for()
     labels = page.locator(".sliders label").all_inner_texts()
     assert len(labels) > 2
@@ -197,7 +197,7 @@ def test_an_evaluation_leads_from_the_table_to_a_prompt(page, studio, check_acce
     page.get_by_role("link", name="first").click()
     page.get_by_role("heading", name="Is the gain personal?").wait_for()
     assert page.locator(".scores tbody tr").first.inner_text().startswith("Non-Perso")
-    page.get_by_text("controls of rag").click()
+    page.get_by_text("Controls of RAG").click()
     page.get_by_role("rowheader", name="RAG: wrong user").wait_for()
     page.locator(".samples tbody a").first.wait_for()
     check_access(page)
@@ -206,7 +206,7 @@ def test_an_evaluation_leads_from_the_table_to_a_prompt(page, studio, check_acce
     assert "run=first&sample=" in page.url
     page.locator(".voice").nth(2).get_by_text("Prompt as the model got it").click()
     assert "You write the review" in page.locator(".voice").nth(2).inner_text()
-    assert "rouge1" in page.locator(".voice").nth(2).inner_text()
+    assert "Words shared" in page.locator(".voice").nth(2).inner_text()
     check_access(page)
     page.goto(f"{studio.url}/#/evaluations?run=first&with=second")
     page.get_by_role("rowheader", name="first:rag").first.wait_for()

@@ -78,6 +78,8 @@ class Requirements:
     """Name for readers, for instance in the demo; empty: the method's name."""
     reads: str = ""
     """What it gets of the user, in a few words for readers."""
+    about: str = ""
+    """One plain sentence on what it does, for people who have not heard of it; empty: ``reads`` says enough."""
     history: bool = True
     """Past reviews of the user. If False, the method also writes for a user who has none."""
     vectors: bool = False

@@ -29,6 +29,7 @@ class DEP(SoftPromptMethod):
     requires: Requirements = Requirements(
         title="DEP",
         reads="vectors of past reviews and differences",
+        about="Is shown past reviews, and gets how they differ from others' as vectors, which it was trained to read.",
         vectors=True,
         adapter="dep",
         llm=frozenset({"soft"}),

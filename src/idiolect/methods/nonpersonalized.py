@@ -17,6 +17,7 @@ class NonPersonalized(PromptMethod):
     requires: Requirements = Requirements(
         title="Non-Perso",
         reads="nothing",
+        about="Knows nothing of the user: what anybody might write. The others are compared with it.",
         history=False,
         controls=(),
         format=PromptFormat(template="nonpersonalized", history="never"),

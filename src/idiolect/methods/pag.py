@@ -34,6 +34,7 @@ class PAG:
     requires: Requirements = Requirements(
         title="PAG",
         reads="past reviews, a summary",
+        about="Is shown past reviews, and a short summary of how the user writes.",
         measures=True,
         roles=frozenset({"summarizer", "generator"}),
         format=PromptFormat(template="pag", profile="user"),

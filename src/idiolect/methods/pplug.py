@@ -31,6 +31,7 @@ class PPlug(SoftPromptMethod):
     requires: Requirements = Requirements(
         title="PPlug",
         reads="vectors of all past reviews",
+        about="Gets one vector made of all past reviews, which it was trained to read.",
         vectors=True,
         past_vectors=MAX_HISTORY,
         adapter="pplug",

@@ -13,7 +13,10 @@ class RAG(PromptMethod):
 
     name = "rag"
     requires: Requirements = Requirements(
-        title="RAG", reads="past reviews", format=PromptFormat(template="rag", history="required")
+        title="RAG",
+        reads="past reviews",
+        about="Is shown the user's past reviews of similar items, and imitates them.",
+        format=PromptFormat(template="rag", history="required"),
     )
 
     def render(self, context: Context) -> Prompt:

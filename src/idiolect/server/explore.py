@@ -7,6 +7,7 @@ it (``show_users``); their texts too only where the operator allows it (``show_p
 from __future__ import annotations
 
 import io
+from collections.abc import Sequence
 from dataclasses import asdict
 from typing import Annotated, Any
 
@@ -16,8 +17,10 @@ from fastapi import APIRouter, Query, Request
 from fastapi.responses import Response
 from pydantic import BaseModel, ConfigDict, Field
 
+from idiolect.difference.claims.corrections import hidden_by
 from idiolect.difference.stylometry import MEASURES, NAMES
 from idiolect.errors import ConfigError
+from idiolect.explain.brief import BriefClaim, brief_claims
 from idiolect.explain.card import ExplainConfig
 from idiolect.explain.evidence import evidence
 from idiolect.explain.in_common import PairedEffect, in_common, opposite
@@ -30,13 +33,17 @@ from idiolect.server.http import ERRORS, Caller, MayRead, Services
 from idiolect.server.names import ShownMap, pseudonym
 from idiolect.server.rest import UserQuery, known_user
 from idiolect.server.settings import DEFAULT_TENANT
+from idiolect.server.tenants import Tenant
 from idiolect.server.units import Units
 from idiolect.server.voice import SHIPPED_ADAPTER, PrivateReader, Voices
+from idiolect.types import UserId
 from idiolect.version import __version__
 
 router = APIRouter(prefix="/v1", responses=ERRORS)
 SearchQuery = Annotated[str, Query(max_length=512, description="Part of a name, in any case.")]
 Limit = Annotated[int, Query(ge=1, le=200)]
+_MOST_TEXTS = 6_000
+"""Texts that are measured for one list of users: a few seconds of one core, and then they are known."""
 
 
 class MarksIn(BaseModel):
@@ -111,6 +118,30 @@ def list_users(request: Request, caller: MayRead, q: SearchQuery = "", limit: Li
         user = caller.tenant.user(q) if q else None
         found = [] if user is None else [(user, len(store.profile(user)))]
     return {"users": [{"user": user, "reviews": reviews} for user, reviews in found]}
+
+
+@router.get("/users/differences", tags=["explore"], summary="The strongest difference of several users")
+def list_differences(
+    request: Request,
+    caller: MayRead,
+    users: Annotated[list[str], Query(alias="user", min_length=1, max_length=24, description="Whose.")],
+) -> dict[str, Any]:
+    """In words, and how many are claimed. It is null for a user of whom nothing is claimed, or all is muted.
+
+    Users with very many compared reviews may be left out: `GET /v1/differences` has each of them.
+    """
+    services, tenant = _services(request), caller.tenant
+    known = list(dict.fromkeys(id for user in users if (id := tenant.user(user)) is not None))
+    config = ExplainConfig(min_peers=services.config.min_peers)
+    reader = PrivateReader(tenant.store, services.voices.limits)
+    found = tenant.claims(known, config.min_peers, lambda: brief_claims(reader, known, config, most_texts=_MOST_TEXTS))
+    return {"users": [_strongest(tenant, user, claims) for user, claims in found.items()]}
+
+
+def _strongest(tenant: Tenant, user: UserId, claims: Sequence[BriefClaim]) -> dict[str, Any]:
+    hidden = hidden_by(tenant.store.corrections(user))
+    active = [one for one in claims if one.measure not in hidden]
+    return {"user": user, "phrase": active[0].phrase if active else None, "claimed": len(active)}
 
 
 @router.get("/items", tags=["explore"], summary="Find items")

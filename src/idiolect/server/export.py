@@ -21,7 +21,7 @@ from idiolect.errors import InputError
 from idiolect.server.evaluations import Evaluations, find_evaluations
 from idiolect.server.studio import page_files
 
-MODULES = ("methods.js", "dom.js", "format.js", "nav.js", "api.js", "evaluations.js", "standalone.js")
+MODULES = ("methods.js", "dom.js", "format.js", "nav.js", "api.js", "metrics.js", "evaluations.js", "standalone.js")
 """Of the page, each after those that it imports."""
 _PAGE = 50
 """Samples per request of the page."""

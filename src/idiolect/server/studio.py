@@ -52,6 +52,7 @@ def _declared(name: str, needs: Requirements) -> dict[str, object]:
     return {
         "title": needs.title or name,
         "reads": needs.reads,
+        "about": needs.about,
         "history": needs.history,
         "adapter": needs.adapter is not None,
         "profile": needs.measures,

@@ -19,6 +19,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from idiolect.data.records import clean_id
 from idiolect.encoders import Encoder, load_encoder
 from idiolect.errors import ArtifactError
+from idiolect.explain.brief import BriefClaim
 from idiolect.explain.people_map import PeopleMap, people_map
 from idiolect.pipeline.adapters import read_record
 from idiolect.server.keys import check_tenant
@@ -133,6 +134,7 @@ class Tenant:
         self._queue, self._busy = list[_Waiting](), False
         self._map, self._anonymous = _Cached[PeopleMap](), _Cached[ShownMap]()
         self._units = _Cached[Units]()
+        self._claims = _Cached[dict[UserId, tuple[BriefClaim, ...]]]()
 
     def add(self, items: Sequence[Item], reviews: Sequence[Review], undated: Collection[ReviewId]) -> AddReport:
         """Store items and reviews with their vectors in one transaction, together with those of other threads.
@@ -263,8 +265,16 @@ class Tenant:
         with part_of("adapter", (ArtifactError,)):
             return Units.of(self.store, adapter)
 
+    def claims(
+        self, users: Sequence[UserId], min_peers: int, make: Callable[[], dict[UserId, tuple[BriefClaim, ...]]]
+    ) -> dict[UserId, tuple[BriefClaim, ...]]:
+        """What is claimed of several users; kept as ``people`` is, for the latest of such questions."""
+        asked = sha256("\0".join(users).encode(errors="surrogatepass")).hexdigest()
+        return self._claims.get(self._state(min_peers, asked), make)
+
     def forgot(self) -> None:
         """Drop what is kept in memory of all users, because one was erased or opted out."""
+        self._claims.drop()
         self._map.drop()
         self._anonymous.drop()
         self._units.drop()

@@ -139,11 +139,41 @@ async function startPage(main, { overview: about, signal }) {
         h("pre", null, "idiolect ingest reviews.jsonl --store people.db"),
         h("p", { class: "quiet" }, "or ", h("code", null, "POST /v1/reviews"), ", or try ", h("code", null, "idiolect demo --out demo"), "."))
       : searchBox({ id: "search", label: "Find a user", small: false })),
-  !users.length ? null : h("section", { class: "people", "aria-label": "Users with most reviews" },
-    h("ul", null, users.map((/** @type {any} */ one) => h("li", null,
-      h("a", { class: "person", href: to("person", { user: one.user }) }, said(one.user, "name"), h("span", { class: "quiet" }, plural(one.reviews, "review"))))))),
+  peopleCards(users, signal),
   h("p", { class: "facts" }, `${plural(about["reviews"], "review")} of ${plural(about["items"], "known item")}`, " · ", "texts by ", said(about["model"]),
     about["toy"] ? " (a toy that knows made-up reviews only)" : "", ` · version ${about["version"]}`));
+}
+
+/**
+ * Users to begin with, each with what sets them apart most, which is measured meanwhile.
+ * @param {{user: string, reviews: number}[]} users
+ * @param {AbortSignal} signal
+ */
+function peopleCards(users, signal) {
+  if (!users.length) return null;
+  const what = new Map(users.map(({ user }) => [user, { phrase: h("span", { class: "what" }, "\u2026"), more: h("span", null) }]));
+  void strongest(what, signal);
+  return h("section", { class: "people", "aria-labelledby": "people" }, h("h2", { id: "people" }, "Or begin with one of these"),
+    h("ul", null, users.map(({ user, reviews }) => h("li", null,
+      h("a", { class: "person", href: to("person", { user }) }, said(user, "name"), what.get(user)?.phrase, h("span", { class: "quiet small" }, plural(reviews, "review"), what.get(user)?.more))))));
+}
+
+/**
+ * @param {Map<string, {phrase: HTMLElement, more: HTMLElement}>} what where it is written, by user
+ * @param {AbortSignal} signal
+ */
+async function strongest(what, signal) {
+  /** @type {{user: string, phrase: string | null, claimed: number}[]} */
+  let users = [];
+  try { ({ users } = await get("users/differences", { user: [...what.keys()] }, signal)); } catch { /* the cards stand for themselves */ }
+  for (const { user, phrase, claimed } of users) {
+    const place = what.get(user);
+    if (!place) continue;
+    fill(place.phrase, phrase ?? "not told apart from others");
+    fill(place.more, claimed ? `, ${plural(claimed, "difference")}` : "");
+  }
+  for (const { user } of users) what.delete(user);
+  for (const place of what.values()) fill(place.phrase);  // not measured
 }
 
 /** @param {HTMLElement} main */

@@ -41,7 +41,7 @@ export function effectChart(one) {
 export function voiceprint(measures, choose) {
   const groups = [...new Set(measures.map((one) => one.category))];
   return h("div", { class: "voiceprint" },
-    h("div", { class: "scale", "aria-hidden": "true" }, h("span", null, "less than others"), h("span", null, "more than others")),
+    h("div", { class: "scale", "aria-hidden": "true" }, h("span", null, "less"), h("span", null, "as others"), h("span", null, "more")),
     groups.map((group) => h("div", { class: "group" }, h("h3", null, group),
       h("ul", null, measures.filter((one) => one.category === group).map((one) => {
         const way = one.effect > 0 ? "more" : "less";
@@ -75,12 +75,13 @@ export function pairChart(own, others, low, high) {
 /**
  * How far each stretch of a user's reviews lies from the rest.
  * @param {{start: number, end: number, n_reviews: number, distance: number}[]} windows
+ * @param {number} standsOut the stretch that differs most; -1: none does
  */
-export function timelineChart(windows) {
+export function timelineChart(windows, standsOut) {
   const most = Math.max(...windows.map((one) => one.distance), 1e-9);
-  return h("ol", { class: "timeline" }, windows.map((one) => h("li", null,
+  return h("ol", { class: "timeline" }, windows.map((one, place) => h("li", { class: place === standsOut ? "out" : "" },
     h("span", { class: "bar", style: { height: `${Math.max(6, (100 * one.distance) / most)}%` }, title: `distance ${amount(one.distance)}` }),
-    h("span", { class: "quiet" }, day(one.start)), h("span", { class: "sr" }, `${one.n_reviews} reviews, distance ${amount(one.distance)} from the rest`))));
+    h("span", { class: "quiet" }, day(one.start)), h("span", { class: "sr" }, `${plural(one.n_reviews, "review")}, distance ${amount(one.distance)} from the rest`))));
 }
 
 /**

@@ -151,3 +151,13 @@ export function ask(how) {
     dialog.showModal();
   });
 }
+
+/** @param {unknown} error */
+export function message(error) {
+  return error instanceof Error ? error.message : String(error);
+}
+
+/** @param {unknown} error */
+export function failed(error) {
+  toast(message(error), "error");
+}

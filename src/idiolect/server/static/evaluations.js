@@ -4,6 +4,7 @@ import { get } from "./api.js";
 import { fill, h, newId, said } from "./dom.js";
 import { amount, count, duration, method, plural } from "./format.js";
 import { METHODS } from "./methods.js";
+import { controlWords, metricWords } from "./metrics.js";
 import { to } from "./nav.js";
 
 /** @typedef {Record<string, any>} Json */
@@ -20,6 +21,7 @@ export async function evaluationsPage(main, { params, signal }) {
   if (run) return reportPage(main, run, params, signal);
   const { evaluations } = await get("evaluations", {}, signal);
   fill(main, h("h1", { class: "h2" }, "Evaluations"),
+    h("p", { class: "lead" }, "How near do methods come to what users really wrote? Each evaluation has reviews that no method saw: the methods wrote them, and the texts were compared."),
     evaluations.length ? h("ul", { class: "runs" }, evaluations.map(runCard)) : h("p", { class: "quiet" }, "No finished evaluation in the folders of this server."),
     evaluations.length > 1 ? compareForm(evaluations) : null);
 }
@@ -62,15 +64,40 @@ async function reportPage(main, run, params, signal) {
   const others = tables.filter(([title]) => title.startsWith("methods") && title !== "methods");
   const controls = tables.filter(([title]) => title.startsWith("controls"));
   fill(main, crumbs([["Evaluations", to("evaluations")]]), h("h1", { class: "h2" }, said(run)),
-    h("p", { class: "facts" }, `${plural(report.samples, "sample")} of ${plural(report.users, "user")} · `, said(report.backbone ?? ""), " · ", said(report.encoder ?? ""), ` · ${duration(1000 * (report.seconds ?? 0))}`),
-    report.verdicts?.length ? h("section", null, h("h2", null, "Is the gain personal?"), forest(report.verdicts)) : null,
-    tables.length ? h("section", null, h("h2", null, "Scores"), scoreTable("methods", report.tables["methods"] ?? tables[0]?.[1])) : null,
-    controls.length ? h("section", null, h("h2", null, "Controls"), h("p", { class: "quiet" }, "A method with wrong inputs. If it does as well, the gain is not personal."), controls.map(([title, table]) => disclosure(title, scoreTable(title, table)))) : null,
+    h("p", { class: "facts" }, `${plural(report.samples, "review")} by ${plural(report.users, "user")}, written again by the model `, said(report.backbone ?? "?"), ", vectors by ", said(report.encoder ?? "none"), ` · ${duration(1000 * (report.seconds ?? 0))}`),
+    report.verdicts?.length ? h("section", null, h("h2", null, "Is the gain personal?"),
+      h("p", { class: "quiet" }, "Does knowing the user help the model to expect what they wrote, and is it this user's history that helps? So each method was also given another user's."), forest(report.verdicts)) : null,
+    tables.length ? h("section", null, h("h2", null, "Scores"), scoreTable("methods", report.tables["methods"] ?? tables[0]?.[1]), metricList(report.tables["methods"] ?? tables[0]?.[1])) : null,
+    controls.length ? h("section", null, h("h2", null, "Controls"), h("p", { class: "quiet" }, "The same methods with wrong inputs. If they do as well, the gain is not personal."), controlList(report.conditions), controls.map(([title, table]) => disclosure(controlTitle(title), scoreTable(title, table)))) : null,
     others.length ? h("section", null, h("h2", null, "By category"), others.map(([title, table]) => disclosure(title.replace("methods, ", ""), scoreTable(title, table)))) : null,
     report.notes?.length ? h("section", null, h("h2", null, "What a reader has to know"), h("ul", { class: "notes" }, report.notes.map((/** @type {string} */ one) => h("li", null, said(one))))) : null,
     samples,
     disclosure("Settings and versions", h("pre", { tabindex: 0, role: "region", "aria-label": "Settings" }, JSON.stringify({ settings: report.settings, split: report.split, versions: report.versions, provenance: report.provenance }, null, 2))));
   await drawSamples(samples, run, report, params.get("condition") ?? "", signal);
+}
+
+/** "controls of dep" with the method's title. @param {string} title */
+function controlTitle(title) {
+  const [, of, measured] = /^controls of (\S+)( \(measured\))?$/.exec(title) ?? [];
+  return of ? `Controls of ${method(of)[0]}${measured ?? ""}` : title;
+}
+
+/** What the scores of a table mean. @param {Json | undefined} table */
+function metricList(table) {
+  /** @type {Json[]} */
+  const metrics = table?.["metrics"] ?? [];
+  const known = metrics.filter((one) => metricWords(one["name"]).what);
+  if (!known.length) return null;
+  return h("div", { class: "card" }, h("h3", null, "What the scores mean"), h("dl", { class: "meanings" }, known.map((one) => {
+    const { title, what } = metricWords(one["name"]);
+    return h("div", null, h("dt", null, title), h("dd", null, `${what} ${one["greater_is_better"] ? "Higher is better." : "Lower is better."}`));
+  })));
+}
+
+/** What the controls get in place of the user. @param {Json[]} conditions */
+function controlList(conditions) {
+  const names = [...new Set(conditions.map((one) => String(one["control"] ?? "")))].filter(controlWords);
+  return names.length ? h("dl", { class: "meanings" }, names.map((one) => h("div", null, h("dt", null, one), h("dd", null, `The method gets ${controlWords(one)}.`)))) : null;
 }
 
 /** @param {[string, string][]} links */
@@ -93,15 +120,35 @@ function forest(verdicts) {
   const ends = rows.flatMap((one) => [one["gain"]?.low ?? 0, one["gain"]?.high ?? 0, ...one["controls"].map((/** @type {Json} */ c) => (one["gain"]?.value ?? 0) - (c["worse"]?.value ?? 0))]);
   const [low, high] = [Math.min(0, ...ends), Math.max(0, ...ends)];
   const at = (/** @type {number} */ value) => `${2 + (96 * (value - low)) / Math.max(high - low, 1e-9)}%`;
-  return h("div", { class: "card" }, h("ul", { class: "forest" }, rows.map((one) => {
-    const gain = one["gain"] ?? { value: 0, low: 0, high: 0 };
-    return h("li", null, h("strong", null, name(one["method"])),
-      h("div", { class: "strip", "aria-hidden": "true" }, h("span", { class: "zero", style: { left: at(0) } }),
-        h("span", { class: `whisker ${gain.low > 0 ? "sure" : ""}`, style: { left: at(gain.low), width: `calc(${at(gain.high)} - ${at(gain.low)})` } }),
-        h("span", { class: `user ${gain.low > 0 ? "sure" : ""}`, style: { left: at(gain.value) } }),
-        one["controls"].map((/** @type {Json} */ c) => c["worse"] ? h("span", { class: "control", title: name(c), style: { left: at(gain.value - c["worse"].value) } }) : null)),
-      h("span", { class: "quiet" }, sentenceOf(one["sentence"])));
-  })), h("p", { class: "quiet small" }, "Gain over ", name(rows[0]?.["baseline"]), ", nats per review, with a 95 % interval over users. ◇ the same method with wrong inputs: left of the dot, the gain is lost."));
+  return h("div", { class: "card" }, h("ul", { class: "forest" }, rows.map((one) => verdictRow(one, at))),
+    h("p", { class: "quiet small legend" }, h("span", null, h("span", { class: "zeroline", "aria-hidden": "true" }), `as ${name(rows[0]?.["baseline"])}`), h("span", null, h("span", { class: "dot", "aria-hidden": "true" }), "the method, with a 95 % interval over users; right is better"), h("span", null, h("span", { class: "diamond", "aria-hidden": "true" }), "the same method with wrong inputs")),
+    h("details", { class: "small quiet" }, h("summary", null, "As numbers"), h("ul", { class: "notes" }, rows.map((one) => h("li", null, sentenceOf(one["sentence"])))), h("p", null, "A nat is a factor of 2.7 in the likelihood of the user's own review.")));
+}
+
+/** @param {Json} one @param {(value: number) => string} at */
+function verdictRow(one, at) {
+  const gain = one["gain"] ?? { value: 0, low: 0, high: 0 };
+  const sure = gain.low > 0 ? "sure" : "";
+  const [word, why] = verdictWords(one);
+  return h("li", null, h("strong", null, name(one["method"])),
+    h("div", { class: "strip", "aria-hidden": "true" }, h("span", { class: "zero", style: { left: at(0) } }),
+      h("span", { class: `whisker ${sure}`, style: { left: at(gain.low), width: `calc(${at(gain.high)} - ${at(gain.low)})` } }),
+      h("span", { class: `user ${sure}`, style: { left: at(gain.value) } }),
+      one["controls"].map((/** @type {Json} */ c) => c["worse"] ? h("span", { class: "control", title: name(c), style: { left: at(gain.value - c["worse"].value) } }) : null)),
+    h("p", null, h("strong", null, word), h("span", { class: "quiet" }, ` ${why}`)));
+}
+
+/** The outcome of a test in plain words. @param {Json} one @returns {[string, string]} */
+function verdictWords({ outcome, source, gain, baseline, sentence }) {
+  if (source !== "user") return ["", sentenceOf(sentence)];
+  /** @type {Record<string, [string, string]>} */
+  const words = {
+    holds: ["Personal.", "The user's history makes their own text more expected; another user's does not do as much."],
+    fails: ["Not personal.", "It helps, but another user's history helps as much."],
+    "no gain": ["No gain.", gain?.high < 0 ? `It is worse than ${name(baseline)}.` : `It is not clearly better than ${name(baseline)}.`],
+    undecided: ["Undecided.", "There are too few users, or it is unclear whether another user's history would help as much."],
+  };
+  return words[outcome] ?? ["", sentenceOf(sentence)];
 }
 
 /** @param {string} text */
@@ -128,15 +175,16 @@ function scoreTable(title, table) {
     return [metric["name"], { low, high, best: metric["greater_is_better"] ? Math.max(...values) : Math.min(...values) }];
   }));
   return h("div", { class: "scroll", tabindex: 0, role: "region", "aria-label": `Scores: ${title}` }, h("table", { class: "scores" },
-    h("thead", null, h("tr", null, h("th", { scope: "col" }, "condition"), metrics.map((/** @type {Json} */ one) => h("th", { scope: "col", title: one["signature"] }, said(one["name"]), one["greater_is_better"] ? " ↑" : " ↓")))),
+    h("thead", null, h("tr", null, h("th", { scope: "col" }, "method"), metrics.map(scoreHeading))),
     h("tbody", null, rows.map((/** @type {Json} */ row) => h("tr", null, h("th", { scope: "row" }, name(row)),
       metrics.map((/** @type {Json} */ metric) => scoreCell(row["scores"][metric["name"]], columns.get(metric["name"]))))))),
-  h("p", { class: "quiet small" }, `${plural(table["segments"], "sample")}, intervals over ${plural(table["units"], table["clustered"] ? "user" : "sample")}; * significant against ${said2(table["baseline"])} after Holm's correction (${table["test"]}).`));
+  h("p", { class: "quiet small" }, `Bold is the best of a column; lines are 95 % intervals over ${plural(table["units"], table["clustered"] ? "user" : "sample")} (${plural(table["segments"], "sample")}). * differs from ${method(String(table["baseline"] ?? "the baseline"))[0]} by more than chance (${table["test"]}, Holm's correction).`));
 }
 
-/** @param {unknown} value */
-function said2(value) {
-  return String(value ?? "the baseline");
+/** @param {Json} one */
+function scoreHeading(one) {
+  const { title } = metricWords(one["name"]);
+  return h("th", { scope: "col", title: one["signature"] }, said(title), h("span", { class: "way" }, title === one["name"] ? "" : said(one["name"]), h("span", { "aria-hidden": "true" }, one["greater_is_better"] ? " ↑ " : " ↓ "), one["greater_is_better"] ? "higher is better" : "lower is better"));
 }
 
 /** @param {Json | undefined} cell @param {any} column */
@@ -171,12 +219,12 @@ async function drawSamples(place, run, report, condition, signal) {
   const list = h("div", null);
   const draw = async (/** @type {string} */ of, /** @type {number} */ offset) => {
     const found = await get("evaluations/samples", { run, condition: of, offset, limit: PAGE }, signal);
-    fill(list, h("div", { class: "scroll", tabindex: 0, role: "region", "aria-label": "Samples" }, h("table", null, h("thead", null, h("tr", null, ["user", "nats", "written", "the user's own text"].map((text) => h("th", { scope: "col" }, text)))),
+    fill(list, h("div", { class: "scroll", tabindex: 0, role: "region", "aria-label": "Samples" }, h("table", null, h("thead", null, h("tr", null, ["user", "surprise", "what the method wrote", "the user's own text"].map((text) => h("th", { scope: "col" }, text)))),
       h("tbody", null, found.samples.map((/** @type {Json} */ one) => h("tr", null, h("td", null, h("a", { href: to("evaluations", { run, sample: one["target"] }) }, said(one["user"]))),
         h("td", { class: "numbers" }, one["nll"] === null ? "–" : one["nll"].toFixed(1)), h("td", { class: "cut" }, one["failure"] ? h("span", { class: "error" }, said(one["failure"])) : said(one["text"] ?? "")), h("td", { class: "cut quiet" }, said(one["reference"]))))))),
     found.total > PAGE ? h("p", { class: "row" }, pager("Earlier", offset > 0, () => void draw(of, offset - PAGE)), h("span", { class: "quiet" }, `${offset + 1} to ${Math.min(offset + PAGE, found.total)} of ${count(found.total)}`), pager("Later", offset + PAGE < found.total, () => void draw(of, offset + PAGE))) : null);
   };
-  fill(place, h("div", { class: "row between" }, h("h2", null, "Samples"), h("div", { class: "row" }, h("label", { for: id }, "written by"), select)), list);
+  fill(place, h("div", { class: "row between" }, h("h2", null, "Texts"), h("div", { class: "row" }, h("label", { for: id }, "written by"), select)), list);
   if (select.value) await draw(select.value, 0);
 }
 
@@ -199,7 +247,7 @@ async function samplePage(main, run, target, signal) {
     document.getElementById("held") ? null : h("p", { class: "facts" }, h("a", { href: to("person", { user: sample.user }) }, "How this user differs")),
     h("h2", { class: "sr" }, "Texts"),
     h("div", { class: "voices" }, h("article", { class: "voice own" }, h("header", null, h("h3", null, "The user's own text"), h("span", { class: "quiet" }, "held out")), h("p", { class: "text" }, said(sample.reference))), methods.map(conditionCard)),
-    controls.length ? h("section", null, h("h2", null, "Controls"), h("div", { class: "scroll", tabindex: 0, role: "region", "aria-label": "Controls" }, h("table", null, h("thead", null, h("tr", null, h("th", { scope: "col" }, "condition"), h("th", { scope: "col" }, "nats of the user's own text"))),
+    controls.length ? h("section", null, h("h2", null, "Controls"), h("div", { class: "scroll", tabindex: 0, role: "region", "aria-label": "Controls" }, h("table", null, h("thead", null, h("tr", null, h("th", { scope: "col" }, "condition"), h("th", { scope: "col" }, "surprise at the user's own text (nll)"))),
       h("tbody", null, controls.map((/** @type {Json} */ one) => h("tr", null, h("th", { scope: "row" }, name(one)), h("td", { class: "numbers" }, one["nll"] === null ? "–" : one["nll"].toFixed(2)))))))) : null);
 }
 
@@ -208,7 +256,7 @@ function conditionCard(one) {
   const scores = Object.entries(one["scores"]).filter(([, value]) => typeof value === "number");
   return h("article", { class: "voice" }, h("header", null, h("h3", null, name(one)), h("span", { class: "quiet" }, method(one["method"])[1])),
     one["failure"] ? h("p", { class: "error" }, said(one["failure"])) : h("p", { class: "text" }, said(one["text"] ?? "(no text was written)")),
-    h("dl", { class: "scorelist" }, scores.map(([metric, value]) => h("div", null, h("dt", null, said(metric)), h("dd", null, digits(/** @type {number} */ (value)))))),
+    h("dl", { class: "scorelist" }, scores.map(([metric, value]) => h("div", { title: metricWords(metric).what }, h("dt", null, said(metricWords(metric).title)), h("dd", null, digits(/** @type {number} */ (value)))))),
     one["claims"].length ? disclosure(`What was found of the user: ${plural(one["claims"].length, "difference")}`, h("ul", { class: "plain" }, unique(one["claims"]).map((text) => h("li", null, said(text))))) : null,
     one["profile"] ? disclosure("Profile that the writer got", h("p", { class: "text" }, said(one["profile"]))) : null,
     one["prompt"] ? disclosure("Prompt as the model got it", [one["soft"] ? h("p", { class: "quiet small" }, softNote(one["virtual_tokens"])) : null, h("pre", { tabindex: 0, role: "region", "aria-label": `Prompt of ${name(one)}` }, softened(one["prompt"], one["virtual_tokens"] ?? []))]) : null,

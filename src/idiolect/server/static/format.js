@@ -44,11 +44,17 @@ export function day(seconds) {
 
 /** @param {number} ms */
 export function duration(ms) {
-  return ms < 1000 ? `${Math.round(ms)} ms` : `${(ms / 1000).toFixed(1)} s`;
+  if (ms < 1000) return `${Math.round(ms)} ms`;
+  return ms < 120_000 ? `${(ms / 1000).toFixed(1)} s` : `${Math.round(ms / 60_000)} min`;
 }
 
 /** Name and what it reads. @param {string} name @returns {[string, string]} */
 export function method(name) {
   const of = METHODS[name];
   return of ? [of.title, of.reads] : [name, ""];
+}
+
+/** A line as a sentence: with a capital and a full stop. @param {string} text */
+export function sentence(text) {
+  return text ? `${text[0]?.toUpperCase()}${text.slice(1)}${text.endsWith(".") ? "" : "."}` : "";
 }

@@ -19,7 +19,7 @@ export function steer(person, changed) {
     changed();
   };
   const sliders = h("div", { class: "sliders" }, h("p", { class: "quiet" }, "Looking …"));
-  const details = h("details", { class: "steer" }, h("summary", null, "Steer DEP: silence or boost parts of the difference"), sliders);
+  const details = h("details", { class: "steer" }, h("summary", null, "Turn parts of the voice up or down (DEP)"), sliders);
   let width = 0;
   details.addEventListener("toggle", async () => {
     if (!details.open || width) return;
@@ -38,29 +38,31 @@ export function steer(person, changed) {
 async function drawSliders(place, person, set) {
   const { signal } = person.context;
   const [{ units }, all] = await Promise.all([get("units/user", { user: person.user }, signal), get("units", {}, signal)]);
-  fill(place, slider("The whole difference", `all ${all.width} units of the code`, (factor) => set("all", factor)),
-    units.map((/** @type {Json} */ one) => slider(unitName(one),
-      [h("a", { href: `#/units?unit=${one["number"]}` }, "about this unit"), styles(one) ? ` · goes with ${styles(one)}` : null],
-      (factor) => set(String(one["number"]), factor))),
-    h("p", { class: "quiet small" }, units.length ? "Units in which this user stands out. A steered text stands beside the one that is not." : "This user stands out in no unit."));
+  fill(place, h("p", { class: "quiet small" }, units.length
+    ? "DEP writes from the user's difference, which has parts. These are the parts that are strong in this user; a computer found them, so each is named by the words and habits that go with it. Move a slider and press Write: the changed text stands beside the unchanged one."
+    : "DEP writes from the user's difference, which has parts. This user stands out in none; the whole difference can be turned up or down."),
+  slider("The whole difference", `all ${all.width} parts together`, (factor) => set("all", factor)),
+  units.map((/** @type {Json} */ one) => slider([unitName(one), h("span", { class: "quiet small" }, ` (unit ${one["number"]})`)],
+    [styles(one) && wordsOf(one).length ? `${styles(one)} · ` : null, h("a", { href: `#/units?unit=${one["number"]}` }, "more")],
+    (factor) => set(String(one["number"]), factor))));
   return all.width;
 }
 
 /**
- * @param {string} text
- * @param {import("./dom.js").Child} aside
+ * @param {import("./dom.js").Child} text
+ * @param {import("./dom.js").Child} aside what goes with it
  * @param {(factor: number) => void} set
  */
 function slider(text, aside, set) {
   const id = newId();
-  const value = h("output", { for: id, class: "numbers" }, "×1");
+  const value = h("output", { for: id, class: "numbers small" }, "as it is");
   const input = h("input", { id, type: "range", min: 0, max: 3, step: 0.25, value: "1", "aria-valuetext": "as it is", oninput: () => {
     const factor = Number(input.value);
-    value.textContent = factor === 0 ? "silent" : `×${factor}`;
-    input.setAttribute("aria-valuetext", factor === 0 ? "silent" : factor === 1 ? "as it is" : `times ${factor}`);
+    value.textContent = factor === 0 ? "silent" : factor === 1 ? "as it is" : `×${factor}`;
+    input.setAttribute("aria-valuetext", factor > 1 || (factor > 0 && factor < 1) ? `times ${factor}` : value.textContent);
     set(factor);
   } });
-  return h("div", null, h("div", null, h("label", { for: id }, said(text)), h("p", { class: "quiet small" }, aside)), input, value);
+  return h("div", { class: "slider" }, h("label", { for: id }, text), value, input, h("p", { class: "quiet small" }, aside));
 }
 
 /**
@@ -77,13 +79,18 @@ function everyFactor(factors, width) {
   return found;
 }
 
-/** The words of a unit's label, or the measures that it goes with if its label is signs alone; and its number. @param {Json} one */
+/** Words of a unit's label; it may be signs alone. @param {Json} one @returns {string[]} */
+function wordsOf(one) {
+  return one["label"].filter((/** @type {string} */ word) => /\p{L}/u.test(word));
+}
+
+/** The words of a unit's label, or the measures that it goes with if its label is signs alone. @param {Json} one */
 function unitName(one) {
-  const words = one["label"].filter((/** @type {string} */ word) => /\p{L}/u.test(word)).slice(0, 3).join(", ");
-  return `${words ? `“${words}”` : styles(one) || "without words of its own"} (unit ${one["number"]})`;
+  const words = wordsOf(one).slice(0, 2);
+  return words.length ? said(words.map((word) => `“${word}”`).join(" ")) : styles(one) || "without words of its own";
 }
 
 /** The measures of style that a unit goes with. @param {Json} one */
 function styles(one) {
-  return one["style"].slice(0, 2).map((/** @type {[string, number]} */ [name, rho]) => `${rho < 0 ? "fewer " : ""}${name.replaceAll("_", " ")}`).join(", ");
+  return one["style"].slice(0, 2).map((/** @type {[string, number]} */ [name, rho]) => `${rho >= 0 ? "" : name.endsWith("s") ? "fewer " : "less "}${name.replaceAll("_", " ")}`).join(", ");
 }

@@ -3,7 +3,9 @@
 import { get } from "./api.js";
 import { fill, h, newId } from "./dom.js";
 import { method } from "./format.js";
+import { METHODS } from "./methods.js";
 import { note } from "./nav.js";
+import { calm } from "./panel.js";
 import { combobox } from "./search.js";
 import { steer } from "./steer.js";
 import { IN_WORDS, ownCard, voice } from "./voice.js";
@@ -112,10 +114,6 @@ export function writingPanel(place, person) {
   return { again: (why, corrected, labels) => { if (state.written) run(why, { corrected, labels }); }, compare: () => { if (state.item) compare(); else void ready.then(compare); } };
 }
 
-function calm() {
-  return matchMedia("(prefers-reduced-motion: reduce)").matches;
-}
-
 /**
  * Take the item of the address, or the first of the user's own.
  * @param {Person} person
@@ -180,7 +178,7 @@ function itemChoice(person, choose) {
  */
 function methodChoices(known, first, changed) {
   let chosen = first.filter((name) => known.includes(name));
-  const boxes = new Map(known.map((one) => [one, h("input", { type: "checkbox", checked: chosen.includes(one), onchange: (/** @type {Event} */ event) => {
+  const boxes = new Map(inOrder(known).map((one) => [one, h("input", { type: "checkbox", checked: chosen.includes(one), onchange: (/** @type {Event} */ event) => {
     const { checked } = /** @type {HTMLInputElement} */ (event.target);
     chosen = checked ? [...chosen, one] : chosen.filter((other) => other !== one);
     changed();
@@ -192,17 +190,27 @@ function methodChoices(known, first, changed) {
       const box = boxes.get(one);
       if (box) box.checked = true;
     },
-    root: h("fieldset", null, h("legend", null, "Methods"), h("div", { class: "row" }, [...boxes].map(([one, box]) => methodChoice(one, box)))),
+    root: h("fieldset", null, h("legend", null, "Who writes? Choose one or several, to read them side by side"), h("div", { class: "choices" }, [...boxes].map(([one, box]) => methodChoice(one, box)))),
   };
 }
 
+/** From what knows nothing of the user to what was trained for users. @param {string[]} names */
+function inOrder(names) {
+  const rank = (/** @type {string} */ name) => { const of = METHODS[name]; return of ? Number(of.history) + Number(of.profile) + 2 * Number(of.adapter) : 9; };
+  return names.toSorted((a, b) => rank(a) - rank(b));
+}
+
 /**
+ * A method with a sentence on what it does.
  * @param {string} name
  * @param {HTMLInputElement} box
  */
 function methodChoice(name, box) {
-  const [label, what] = method(name);
-  return h("label", { class: "pill", title: what }, box, h("span", null, label), h("span", { class: "quiet small" }, what));
+  const [label, reads] = method(name);
+  const [title, what] = [newId(), newId()];
+  box.setAttribute("aria-labelledby", title);
+  box.setAttribute("aria-describedby", what);
+  return h("label", { class: "choice" }, box, h("span", { id: title, class: "name" }, label), h("span", { id: what, class: "quiet small" }, METHODS[name]?.about || (reads ? `Reads ${reads}.` : "")));
 }
 
 /**

@@ -1,0 +1,37 @@
+// Panels of a page: folded on a narrow screen, and saying so themselves if they cannot be filled.
+
+import { fill, h, message, said } from "./dom.js";
+import { sentence } from "./format.js";
+
+/** Whether there is room for everything at once. */
+export function wide() {
+  return matchMedia("(min-width: 60rem)").matches;
+}
+
+/** Whether nothing is to move. */
+export function calm() {
+  return matchMedia("(prefers-reduced-motion: reduce)").matches;
+}
+
+/**
+ * A panel that can be folded. It is open where there is room.
+ * @param {string} title
+ * @param {import("./dom.js").Child} body
+ * @param {boolean} [open]
+ */
+export function panel(title, body, open = wide()) {
+  return h("details", { class: "panel", open }, h("summary", null, h("h2", null, title)), h("div", { class: "stack" }, body));
+}
+
+/**
+ * Fill a part of the page, or say there why not.
+ * @param {HTMLElement} place
+ * @param {AbortSignal} signal
+ * @param {() => Promise<import("./dom.js").Child>} make
+ */
+export async function part(place, signal, make) {
+  try { fill(place, await make()); } catch (error) {
+    if (signal.aborted) return;
+    fill(place, h("p", { class: "quiet" }, said(sentence(message(error)))));
+  }
+}
