@@ -149,6 +149,42 @@ def test_every_method_with_differences_honours_corrections(fresh, upstream, meth
             assert ("Only when happy." in prompt) is corrections
 
 
+def test_methods_without_words_honour_corrections_too(fresh, upstream, start, tmp_path):
+    """RAG behind the upstream and DEP in this process: said in a note, and undone without a trace."""
+    difference, ask = "/v1/differences/exclamations", {**ANN, "item": "jam", "max_tokens": 3, "temperature": 0}
+    calm = {**REVIEW, "text": "A nut. I had it with tea, and it was what it is."}
+
+    def note(http, method):
+        notes = ok(http.post("/v1/write", json={**ask, "method": method}))["idiolect"].get("notes", [])
+        return [one for one in notes if "exclamations" in one]
+
+    with fresh.http() as http:
+        ok(http.post("/v1/reviews", json=calm))
+        for state, shouts in (("active", True), ("muted", False), ("active", True)):
+            if state == "muted":
+                ok(http.put(difference, params=ANN, json={"state": "muted"}))
+            prefers = ["muted: exclamations; past texts without it are preferred"] if state == "muted" else []
+            assert note(http, "rag") == prefers
+            assert ("Amazing!" in json.dumps(upstream.bodies[-1])) is shouts
+            http.delete(difference, params=ANN)
+        reviews = [review for user in ("ann", "bob", "cyd", "dan", "eve") for review in texts_of(http, user)]
+
+    with start(tmp_path / "own", min_peers=1) as own, own.http() as http:
+        ok(http.post("/v1/reviews/batch", json={"reviews": reviews}))
+        http.put(difference, params=ANN, json={"state": "corrected", "text": "Only about jam."})
+        assert note(http, "dep") == ["corrected: exclamations; removed from the vectors"]
+        ok(http.delete(difference, params=ANN))
+        assert note(http, "dep") == []
+        ok(http.delete("/v1/users", params={"user": "eve"}))
+        assert not tenant(own)._erasures  # nothing is left that was fitted to an erased user
+
+
+def texts_of(http, user):
+    """A user's reviews, as they are added."""
+    found = ok(http.get("/v1/reviews", params={"user": user}))["reviews"]
+    return [{name: one[name] for name in ("id", "user", "item", "text")} for one in found]
+
+
 def test_a_text_is_written_by_the_methods_own_prompt(server, upstream):
     with server.http() as http:
         found = ok(http.post("/v1/write", json={**ANN, "item": "jam", "rating": 4, "method": "rag", "max_tokens": 7}))

@@ -17,6 +17,7 @@ from idiolect.errors import ArtifactError, InputError, NotFoundError
 from idiolect.methods.base import Contexts, Requirements
 from idiolect.methods.chosen_controls import Twins
 from idiolect.methods.controls import Vectors, with_vectors
+from idiolect.methods.muting import Gets
 from idiolect.pipeline.settings import TARGET_SEED, Settings, TargetConfig
 from idiolect.retrieval import encodes, make_retriever, query_text
 from idiolect.store.base import ReviewReader
@@ -202,6 +203,20 @@ def make_contexts(
     retriever = make_retriever(config.retriever, seed=SEED, **how)
     name = encoder.name if encoder and vectors else None
     return ContextBuilder(reader, config, encoder=name, retriever=retriever, past=past)
+
+
+def gets(needs: Requirements, settings: Settings) -> Gets:
+    """What a method gets of the user, of which muted differences are kept out.
+
+    Args:
+        needs: Of the method.
+        settings: Those it is built with.
+    """
+    if needs.past_vectors:
+        texts = getattr(settings.adapter, "past_texts", 0) > 0
+    else:
+        texts = settings.prompt.with_text or not needs.adapter
+    return Gets(vectors=needs.vectors, texts=needs.history and texts, words=bool(needs.analysis_roles))
 
 
 def unranked_notes(

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any, Self
 
+from idiolect.difference.concept_erasure import MeasureErasure, fit_erasure
 from idiolect.encoders import Encoder, load_encoder
 from idiolect.errors import ArtifactError, ConfigError, NotFoundError
 from idiolect.llm.base import LLM, EndpointError, reason_and_remedy
@@ -22,9 +23,10 @@ from idiolect.methods.base import (
     check_support,
     requirements,
 )
+from idiolect.methods.muting import Muting
 from idiolect.pipeline.adapters import check_adapter, read_record
 from idiolect.pipeline.commands import cache_path, load_settings, open_model
-from idiolect.pipeline.data import make_contexts, unranked_notes
+from idiolect.pipeline.data import gets, make_contexts, unranked_notes
 from idiolect.pipeline.models import NEEDS_ADAPTER, MethodBuilder, Models
 from idiolect.pipeline.settings import Settings
 from idiolect.prompts.rendering import digest
@@ -47,6 +49,7 @@ class LoadedModels:
         self._open = ExitStack()
         self._models: dict[str, LLM] = {}
         self._encoders: dict[str, Encoder] = {}
+        self._erasures: dict[tuple[str, str | None], tuple[object, MeasureErasure | None]] = {}
 
     def __enter__(self) -> Self:
         return self
@@ -58,6 +61,7 @@ class LoadedModels:
         """Free everything; what is asked for later is loaded again."""
         self._models.clear()
         self._encoders.clear()
+        self._erasures.clear()
         self._open.close()
         self._open = ExitStack()
 
@@ -73,6 +77,19 @@ class LoadedModels:
         if name not in self._encoders:
             self._encoders[name] = load_encoder(name)
         return self._encoders[name]
+
+    def concept_erasure(self, where: str, store: SqlStore, encoder: str | None) -> MeasureErasure | None:
+        """What takes measures out of vectors, fitted once per encoder and state of the store.
+
+        Args:
+            where: The store's path or URL.
+            store: The same, open.
+            encoder: Name of the vectors' encoder; None: no vectors are read.
+        """
+        key, state = (where, encoder), (store.fingerprint(), store.erasures(), store.opted_out())
+        if key not in self._erasures or self._erasures[key][0] != state:
+            self._erasures[key] = state, fit_erasure(store, encoder)
+        return self._erasures[key][1]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -185,18 +202,32 @@ class _Job:
             retrieving=_retrieving(self.database, sample.user, settings, self.loaded),
             past=needs.past_vectors,
         )
+        muting = self._muting(sample.user, reader, needs, vectors)
         llm = self.loaded.model(settings, self.store)
         self._check_adapter(needs, vectors, llm)
         with Models(llm, settings.sampling, cache=answers) as models:
             builder = MethodBuilder(settings, models, reader, vectors, units=self.units)
-            made = builder.build(self.method, contexts, adapter=self.adapter)
+            made = builder.build(self.method, muting.applied(contexts), adapter=self.adapter)
             prediction = made.generate([sample])[0]
             writer = models.roles(settings.differences, needs.roles).generator.llm
         if prediction.failure is not None:
             reason, hint = reason_and_remedy(prediction.failure)
             raise EndpointError(f"{writer.name} gave no answer: {reason}", hint=hint)
         notes = unranked_notes(settings, [sample], reader, [needs])
-        return replace(prediction, notes=(*prediction.notes, *notes))
+        return replace(prediction, notes=(*prediction.notes, *notes, *muting.notes))
+
+    def _muting(
+        self, user: UserId, reader: SqlStore | WithoutReviews, needs: Requirements, encoder: Encoder | None
+    ) -> Muting:
+        """Keeps out what the user muted; reads nothing but the corrections if there are none."""
+        corrections = reader.corrections(user) if needs.history else []
+        name = encoder.name if encoder is not None and needs.vectors else None
+        return Muting(
+            corrections,
+            reader.profile(user) if corrections else [],
+            gets(needs, self.settings),
+            lambda: self.loaded.concept_erasure(self.store, self.database, name),
+        )
 
     def _check_adapter(self, needs: Requirements, vectors: Encoder | None, llm: LLM) -> None:
         if self.adapter is not None and needs.adapter and vectors is not None:

@@ -490,7 +490,7 @@ def get_differences(user: UserQuery, request: Request, caller: MayRead) -> dict[
 
 @router.put("/differences/{difference:path}", tags=["users"], summary="Mute or correct a difference")
 def put_correction(difference: str, given: CorrectionIn, user: UserQuery, caller: MayWrite) -> dict[str, str]:
-    """Kept until undone; honoured by the card and by every method that puts differences into words."""
+    """Kept until undone; honoured by the card and by every method. The notes of an answer say what was done."""
     return correct(caller.tenant, user, difference, given)
 
 

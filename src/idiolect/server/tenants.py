@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import math
 import sqlite3
 import threading
 import time
+from collections import defaultdict
 from collections.abc import Callable, Collection, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
@@ -17,6 +19,7 @@ from typing import Generic, TypeVar
 from sqlalchemy.exc import SQLAlchemyError
 
 from idiolect.data.records import clean_id
+from idiolect.difference.concept_erasure import MeasureErasure, fit_erasure
 from idiolect.encoders import Encoder, load_encoder
 from idiolect.errors import ArtifactError
 from idiolect.explain.brief import BriefClaim
@@ -135,6 +138,7 @@ class Tenant:
         self._map, self._anonymous = _Cached[PeopleMap](), _Cached[ShownMap]()
         self._units = _Cached[Units]()
         self._claims = _Cached[dict[UserId, tuple[BriefClaim, ...]]]()
+        self._erasures = defaultdict[str | None, _Cached[MeasureErasure | None]](_Cached)
 
     def add(self, items: Sequence[Item], reviews: Sequence[Review], undated: Collection[ReviewId]) -> AddReport:
         """Store items and reviews with their vectors in one transaction, together with those of other threads.
@@ -272,12 +276,23 @@ class Tenant:
         asked = sha256("\0".join(users).encode(errors="surrogatepass")).hexdigest()
         return self._claims.get(self._state(min_peers, asked), make)
 
+    def concept_erasure(self, encoder: str | None) -> MeasureErasure | None:
+        """What takes measures out of vectors of an encoder; fitted anew when the store has grown by a fifth.
+
+        Args:
+            encoder: Its name; None: no vectors are read.
+        """
+        growth = round(4 * math.log2(self.store.counts().reviews + 1))
+        state = " ".join((str(growth), *self._state().split()[1:]))
+        return self._erasures[encoder].get(state, lambda: fit_erasure(self.store, encoder))
+
     def forgot(self) -> None:
         """Drop what is kept in memory of all users, because one was erased or opted out."""
         self._claims.drop()
         self._map.drop()
         self._anonymous.drop()
         self._units.drop()
+        self._erasures.clear()
 
     def embed(self) -> int:
         """Compute the missing vectors of ingested reviews; return their number."""

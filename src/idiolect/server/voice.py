@@ -35,10 +35,11 @@ from idiolect.methods.base import (
     check_support,
     requirements,
 )
+from idiolect.methods.muting import Muting
 from idiolect.methods.soft_prompt import SoftPromptMethod
 from idiolect.pipeline.adapters import check_adapter
 from idiolect.pipeline.commands import load_settings
-from idiolect.pipeline.data import make_contexts
+from idiolect.pipeline.data import gets, make_contexts
 from idiolect.pipeline.models import MethodBuilder, Models
 from idiolect.pipeline.settings import DifferenceConfig, Settings
 from idiolect.pipeline.write import LoadedModels
@@ -564,6 +565,13 @@ class Voices:
             retrieving=retrieving,
             past=needs.past_vectors,
         )
+        corrections = reader.corrections(user) if needs.history else []
+        muting = Muting(
+            corrections,
+            reader.profile(user),
+            gets(needs, settings),
+            lambda: tenant.concept_erasure(encoder.name if encoder is not None and needs.vectors else None),
+        )
         if models is self._extraction:
             settings = settings.model_copy(update={"differences": _own_models(settings.differences, settings)})
         if needs.adapter and self.adapter is not None and encoder is not None:
@@ -575,9 +583,9 @@ class Voices:
             raise _no_units(name)
         builder = MethodBuilder(settings, models, reader, encoder, units=voice.units)
         with part_of("adapter") if needs.adapter else nullcontext():  # model, encoder and store were read before
-            built = builder.build(name, contexts, adapter=self.adapter)
+            built = builder.build(name, muting.applied(contexts), adapter=self.adapter)
         sample = Sample(user=user, item=item.id, rating=voice.rating, title=voice.title)
-        return built, sample, reader, notes
+        return built, sample, reader, (*notes, *muting.notes)
 
     @staticmethod
     def _item(

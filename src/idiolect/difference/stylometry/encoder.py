@@ -99,9 +99,13 @@ class StyleEncoder:
 
 
 def standardised(texts: Sequence[str]) -> np.ndarray:
-    """float64 (len(texts), n_measures): signed roots of the measures in standard deviations from what is typical."""
+    """float64 (len(texts), n_measures): ``standardise`` of the measures of the texts."""
+    return standardise(measure(texts))
+
+
+def standardise(found: np.ndarray) -> np.ndarray:
+    """Signed roots of float64 (n, n_measures) measures, in standard deviations from what is typical, clipped."""
     centre, sd = np.array([TYPICAL[name] for name in NAMES]).T
-    found = measure(texts)
     return ((np.sign(found) * np.sqrt(np.abs(found)) - centre) / sd).clip(-LIMIT, LIMIT)
 
 
