@@ -1,4 +1,4 @@
-"""Phrases that a user repeats: how they begin or end their texts, and lines that they paste.
+"""Phrases that a user repeats: how they begin or end their texts, lines that they paste, and catchphrases anywhere.
 
 They are no claim about style: nothing is tested, they are counted. A phrase is reported if the user repeats it and
 others who wrote about the same items do not.
@@ -12,9 +12,10 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Literal, NamedTuple
 
+from idiolect.difference.stylometry.lexicons import FUNCTION_WORDS
 from idiolect.difference.stylometry.measures import plain
 
-Place = Literal["begins", "ends", "pastes"]
+Place = Literal["begins", "ends", "pastes", "says"]
 LEAST_TEXTS, LEAST_SHARE = 3, 0.3
 """Of the user's texts, that a phrase needs."""
 _MOST_SHARE_OF_OTHERS = 1 / 3
@@ -25,7 +26,18 @@ _KEPT = 0.8
 """Share of the texts of a phrase that a longer one around it needs to be reported in its place."""
 _PASTED_CHARS, LONGEST = 40, 160
 """Shorter lines within a text are headings, which are measured; longer ones are not shown."""
-_MOST = 3
+_CATCHPHRASE_WORDS = range(3, 9)
+"""Lengths of phrases that are compared wherever they stand in a sentence."""
+_LEAST_CONTENT = 2
+"""Words of a catchphrase, other than function words: "one of the" is nobody's."""
+_OPEN_ENDS = frozenset(
+    {"a", "an", "the", "this", "of", "to", "in", "on", "at", "by", "for", "with", "from", "and", "or", "but", "as",
+     "that", "than", "is", "are", "was", "were"}
+)  # fmt: skip
+"""Words that no catchphrase ends with: something is missing after them."""
+_MOST_SHARE_ANYWHERE = 1 / 10
+"""As ``_MOST_SHARE_OF_OTHERS``, for catchphrases: there are far more places in a text than its two ends."""
+_MOST = 5
 _SENTENCE = re.compile(r"(?<=[.!?…])\s+(?=\S)")
 _WORD = re.compile(r"[\w'’]+")
 
@@ -35,7 +47,7 @@ class RecurringPhrase:
     """A phrase that a user repeats from text to text."""
 
     place: Place
-    """Of the texts; ``pastes``: a line anywhere in them."""
+    """Of the texts; ``pastes``: a line anywhere in them, ``says``: words anywhere in them."""
     text: str
     """As the user writes it most often."""
     n: int
@@ -43,16 +55,19 @@ class RecurringPhrase:
     of: int
     """Texts of the user."""
     others: int
-    """Others' texts about the same items with it at the same place."""
+    """Others' texts about the same items with it at the same place; anywhere, if ``says``."""
     of_others: int
 
     @property
     def sentence(self) -> str:
         """What the user does, without the phrase: "ends most reviews with"."""
         often = "every review" if self.n == self.of else "most reviews" if 2 * self.n > self.of else "some reviews"
-        return {"begins": f"begins {often} with", "ends": f"ends {often} with", "pastes": f"has in {often} the line"}[
-            self.place
-        ]
+        return {
+            "begins": f"begins {often} with",
+            "ends": f"ends {often} with",
+            "pastes": f"has in {often} the line",
+            "says": f"says in {often}",
+        }[self.place]
 
     @property
     def figures(self) -> str:
@@ -61,7 +76,7 @@ class RecurringPhrase:
 
 
 def recurring_phrases(own: Sequence[str], others: Sequence[str]) -> tuple[RecurringPhrase, ...]:
-    """What a user repeats and others do not, the most frequent first; at most three.
+    """What a user repeats and others do not, the most frequent first; at most five, of which no two share three words.
 
     Args:
         own: Texts of the user.
@@ -74,20 +89,36 @@ def recurring_phrases(own: Sequence[str], others: Sequence[str]) -> tuple[Recurr
     """
     if len(own) < LEAST_TEXTS:
         return ()
+    own, others = plain(own), plain(others)
+    found = [*_placed(own, others), *_catchphrases(own, others)]
+    # A phrase with a place says more than the same words anywhere, unless these are much more frequent.
+    found.sort(key=lambda one: (-one.n * (_KEPT if one.place == "says" else 1), -len(one.text), one.text))
+    kept: list[RecurringPhrase] = []
+    for one in found:
+        if not any(_overlap(_key(one.text), _key(other.text)) for other in kept):
+            kept.append(one)
+    return tuple(kept[:_MOST])
+
+
+def _least(own: Sequence[str]) -> float:
+    return max(LEAST_TEXTS, LEAST_SHARE * len(own))
+
+
+def _placed(own: Sequence[str], others: Sequence[str]) -> list[RecurringPhrase]:
+    """Beginnings, ends and pasted lines."""
     spelled: dict[tuple[Place, str], Counter[str]] = defaultdict(Counter)
-    for text in plain(own):
+    for text in own:
         for place, phrase in set(_phrases(text)):
             spelled[place, _key(phrase)][phrase] += 1
-    least = max(LEAST_TEXTS, LEAST_SHARE * len(own))
-    often = {one: sum(found.values()) for one, found in spelled.items() if sum(found.values()) >= least}
+    often = {one: sum(found.values()) for one, found in spelled.items() if sum(found.values()) >= _least(own)}
     if not often:
-        return ()
+        return []
     theirs = Counter(
-        one for text in plain(others) for one in {(place, _key(phrase)) for place, phrase in _phrases(text)} & {*often}
+        one for text in others for one in {(place, _key(phrase)) for place, phrase in _phrases(text)} & {*often}
     )
     most = _MOST_SHARE_OF_OTHERS / len(own)
     rare = {one: n for one, n in often.items() if theirs[one] <= n * most * len(others)}
-    return tuple(
+    return [
         RecurringPhrase(
             place=place,
             text=spelled[place, key].most_common(1)[0][0],
@@ -96,8 +127,91 @@ def recurring_phrases(own: Sequence[str], others: Sequence[str]) -> tuple[Recurr
             others=theirs[place, key],
             of_others=len(others),
         )
-        for place, key in _widest(rare)[:_MOST]
-    )
+        for place, key in _widest(rare)
+    ]
+
+
+def _catchphrases(own: Sequence[str], others: Sequence[str]) -> list[RecurringPhrase]:
+    """Words that stand together anywhere in a sentence of many of the user's texts, and of few others'."""
+    spelled = _repeated_runs(own)
+    counts = {("says", key): sum(spelled[key].values()) for key in spelled if _is_whole(key)}
+    wide = [key for _, key in _widest(counts)]
+    if not wide:
+        return []
+    theirs = Counter[str]()
+    for text in others:
+        sentences = [f" {_key(one)} " for one in _sentences(text)]
+        theirs.update(key for key in wide if any(f" {key} " in one for one in sentences))
+    return [
+        RecurringPhrase(
+            place="says",
+            text=spelled[key].most_common(1)[0][0],
+            n=counts["says", key],
+            of=len(own),
+            others=theirs[key],
+            of_others=len(others),
+        )
+        for key in wide
+        if theirs[key] / max(len(others), 1) <= _MOST_SHARE_ANYWHERE * counts["says", key] / len(own)
+    ]
+
+
+def _repeated_runs(own: Sequence[str]) -> dict[str, Counter[str]]:
+    """Spellings, with their numbers of texts, of runs of words in enough texts.
+
+    A run is repeated only if the run without its last word is, so that few of the longer ones are looked at.
+    """
+    texts = [[(one, list(_WORD.finditer(one))) for one in _sentences(text)] for text in own]
+    repeated: dict[str, Counter[str]] = {}
+    shorter: frozenset[str] | None = None
+    for size in _CATCHPHRASE_WORDS:
+        spelled: dict[str, Counter[str]] = defaultdict(Counter)
+        for sentences in texts:
+            for key, phrase in _runs(sentences, size, shorter).items():
+                spelled[key][phrase] += 1
+        often = {key: found for key, found in spelled.items() if sum(found.values()) >= _least(own)}
+        if not often:
+            break
+        repeated |= often
+        shorter = frozenset(often)
+    return repeated
+
+
+def _runs(
+    sentences: Sequence[tuple[str, list[re.Match[str]]]], size: int, shorter: frozenset[str] | None
+) -> dict[str, str]:
+    """Runs of ``size`` words of a text by key, as first spelled; only those that continue one in ``shorter``."""
+    found: dict[str, str] = {}
+    for sentence, words in sentences:
+        keys = [word.group().casefold() for word in words]
+        for start in range(len(words) - size + 1):
+            run = keys[start : start + size]
+            if shorter is not None and " ".join(run[:-1]) not in shorter:
+                continue
+            phrase = sentence[words[start].start() : words[start + size - 1].end()]
+            if len(phrase) <= LONGEST:
+                found.setdefault(" ".join(run), phrase)
+    return found
+
+
+def _sentences(text: str) -> Iterator[str]:
+    for line in text.split("\n"):
+        yield from _SENTENCE.split(line)
+
+
+def _is_whole(key: str) -> bool:
+    """Whether a run of words may be a catchphrase: enough of it is no function word, and its end is not open."""
+    words = key.split()
+    content = sum(word not in FUNCTION_WORDS and not word.isdigit() for word in words)
+    return content >= _LEAST_CONTENT and words[-1] not in _OPEN_ENDS
+
+
+def _overlap(first: str, second: str) -> bool:
+    """Whether two phrases share three words in a row, or one is inside the other."""
+    if f" {first} " in f" {second} " or f" {second} " in f" {first} ":
+        return True
+    runs = [{tuple(words[k : k + 3]) for k in range(len(words) - 2)} for words in (first.split(), second.split())]
+    return bool(runs[0] & runs[1])
 
 
 class _Phrase(NamedTuple):

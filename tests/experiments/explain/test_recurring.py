@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import re
+from itertools import combinations
+
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -48,13 +51,42 @@ def test_a_pasted_line_and_a_beginning():
     phrases = found(own)
     assert phrases["pastes", PASTED].sentence == "has in every review the line"
     assert phrases["begins", "Short version: fine."].n == 5
-    assert len(phrases) <= 3
+    assert len(phrases) <= 5
 
 
 def test_what_others_write_too_is_not_the_users():
     own = [f"{body} Recommended." for body in BODIES]
     assert found(own, [f"{body} Recommended." for body in BODIES]) == {}
     assert found(own, [*BODIES * 4, "Nice. Recommended."])["ends", "Recommended."].others == 1
+
+
+SAYING = "give or take a biscuit"
+SPOKEN = [f"{body[:-1]}, {SAYING}, and {n} more things came. Then it went on." for n, body in enumerate(BODIES)]
+
+
+def test_a_catchphrase_is_found_wherever_it_stands():
+    one = found(SPOKEN, BODIES)["says", SAYING]
+    assert (one.sentence, one.n, one.of, one.others, one.of_others) == ("says in every review", 5, 5, 0, 5)
+    moved = [*SPOKEN[:3], f"Give or take a biscuit, I liked it. {BODIES[3]}", f"It is round. Well {SAYING.upper()}!"]
+    assert found(moved, BODIES)["says", SAYING].n == 5
+    assert found([*SPOKEN[:2], *BODIES[2:]]) == {}
+
+
+def test_a_catchphrase_that_others_use_too_or_of_function_words_alone_is_not_the_users():
+    assert ("says", SAYING) not in found(SPOKEN, [*BODIES, SPOKEN[0]])  # a fifth of theirs
+    assert found(SPOKEN, [*BODIES * 4, SPOKEN[0]])["says", SAYING].others == 1
+    plain = [f"{body[:-1]}, and it was with that of the one there. So it went. {n}" for n, body in enumerate(BODIES)]
+    assert [place for place, _ in found(plain, BODIES)] == []
+
+
+def test_no_phrase_is_said_twice_or_inside_another():
+    long = "as my dear old aunt used to say on rainy days in June"
+    own = [f"{body[:-1]}, {long}, {n} times. Cheers, my dear old aunt!" for n, body in enumerate(BODIES)]
+    phrases = [text.casefold() for _, text in found(own, BODIES)]
+    assert any("aunt used to" in text for text in phrases)
+    runs = [{tuple(words[k : k + 3]) for k in range(len(words) - 2)}
+            for words in (re.findall(r"\w+", text) for text in phrases)]  # fmt: skip
+    assert all(not first & second for first, second in combinations(runs, 2))
 
 
 def test_a_text_of_one_sentence_has_no_end():
@@ -65,7 +97,11 @@ def test_a_text_of_one_sentence_has_no_end():
 @given(st.lists(st.text(max_size=80), max_size=8), st.lists(st.text(max_size=80), max_size=8))
 def test_counts_are_counts_of_any_texts(own, others):
     phrases = recurring_phrases(own, others)
-    assert len(phrases) <= 3
+    assert len(phrases) <= 5
+    keys = [re.findall(r"[\w'’]+", one.text.casefold()) for one in phrases]
+    for first, second in combinations(keys, 2):
+        assert f" {' '.join(first)} " not in f" {' '.join(second)} "
+        assert f" {' '.join(second)} " not in f" {' '.join(first)} "
     for one in phrases:
         assert max(3, LEAST_SHARE * len(own)) <= one.n <= one.of == len(own)
         assert 0 <= one.others <= one.of_others == len(others)
