@@ -33,7 +33,7 @@ from bench_store import BLOCK, ENCODER, reviews, vectors
 
 from idiolect.store.engine import plain_cursor
 from idiolect.store.ingestion import ingest_files
-from idiolect.store.schema import review_row
+from idiolect.store.schema import REVIEW_COLUMNS, review_row
 from idiolect.store.sql import SqlStore
 from idiolect.types import Review, ReviewId
 
@@ -71,8 +71,7 @@ class Stages:
 
     def __init__(self, known: list[Review], blocks: Blocks, folder: Path) -> None:
         self._known, self._blocks, self._folder = known, blocks, folder
-        rows = [review_row(review) for review in known]
-        self._columns, self._rows = list(rows[0]), [tuple(row.values()) for row in rows]
+        self._columns, self._rows = REVIEW_COLUMNS, [review_row(review) for review in known]
         self._file = folder / "reviews.jsonl"
         self._file.write_text("".join(map(_line, known)), encoding="utf-8")
         self._numbers = count()

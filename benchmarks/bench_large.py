@@ -6,7 +6,7 @@ A corpus is a Parquet file with the columns of an export (``reviews.parquet``): 
 n/40 items, both with a popularity that follows a power law. Every size is a process of its own. ``split`` filters,
 narrows to the k-core and holds out (preset ``small``), then saves the split. ``differences`` adds up the vectors of all
 items and categories and compares every review with its peers, out of core and in this process, from an export with
-64-dimensional random vectors.
+random vectors.
 
 Seconds are [wall, processor of all threads]; making the corpus is not timed. Memory is, in GB, the highest anonymous
 memory of the process (RssAnon: what cannot be dropped) and the highest resident memory (VmHWM, with mapped files), both
@@ -42,7 +42,6 @@ from idiolect.data.split import write_split
 from idiolect.difference.bulk import differences
 
 BLOCK = 1_000_000
-DIM = 64
 RULES = SplitConfig.preset("small")
 NO_ITEMS = pl.DataFrame(schema=ITEM_SCHEMA)
 
@@ -91,7 +90,7 @@ def write_corpus(path: Path, n: int) -> None:
         writer.close()
 
 
-def complete_export(folder: Path, n: int) -> None:
+def complete_export(folder: Path, n: int, dim: int) -> None:
     """What an export has beside ``reviews.parquet``: items of twenty categories, and random vectors."""
     rng = np.random.default_rng(1)
     items = pl.DataFrame({"item": pl.int_range(n // 40, eager=True)})
@@ -100,16 +99,16 @@ def complete_export(folder: Path, n: int) -> None:
     )
     items.write_parquet(folder / "items.parquet")
     pl.DataFrame(schema={"user": pl.String}).write_parquet(folder / "not_peers.parquet")
-    schema = pa.schema([("review_id", pa.string()), ("vector", pa.binary(2 * DIM))])
+    schema = pa.schema([("review_id", pa.string()), ("vector", pa.binary(2 * dim))])
     with (
         pq.ParquetFile(folder / "reviews.parquet") as file,
         pq.ParquetWriter(folder / "vectors-0.parquet", schema, compression="zstd") as writer,
     ):
         for batch in file.iter_batches(65_536, columns=["review_id"]):
-            halves = (rng.uniform(-1.7, 1.7, (len(batch), DIM)) / DIM**0.5).astype("<f2")
+            halves = (rng.uniform(-1.7, 1.7, (len(batch), dim)) / dim**0.5).astype("<f2")
             vectors = pa.Array.from_buffers(schema.field(1).type, len(batch), [None, pa.py_buffer(halves.tobytes())])
             writer.write_batch(pa.record_batch([batch.column(0).cast(pa.string()), vectors], schema=schema))
-    head = {"format": 1, "fingerprint": "", "encoders": [{"name": "random", "dim": DIM, "file": "vectors-0.parquet"}]}
+    head = {"format": 1, "fingerprint": "", "encoders": [{"name": "random", "dim": dim, "file": "vectors-0.parquet"}]}
     (folder / "store.json").write_text(json.dumps(head))
 
 
@@ -153,7 +152,7 @@ class Stages:
         print(name, self.found[name], file=sys.stderr, flush=True)
 
 
-def measure(n: int, stages: list[str], folder: Path) -> dict[str, Any]:
+def measure(n: int, stages: list[str], folder: Path, dim: int) -> dict[str, Any]:
     """Everything, once."""
     source = folder / "reviews.parquet"
     if not source.exists():  # --inside can be given a folder that has one
@@ -167,7 +166,7 @@ def measure(n: int, stages: list[str], folder: Path) -> dict[str, Any]:
                 )
             said.update(users=counts.users, members=counts.members, core=counts.core_rounds)
     if "differences" in stages:
-        complete_export(folder, n)
+        complete_export(folder, n, dim)
         with found.stage("differences") as said:
             said.update(asdict(differences(folder, folder / "differences")))
         said["output_gb"] = round(sum(p.stat().st_size for p in (folder / "differences").iterdir()) / 1e9, 2)
@@ -178,6 +177,7 @@ def apart(n: int, args: argparse.Namespace) -> dict[str, Any]:
     """``measure`` in a process of its own, in an empty folder that goes away afterwards."""
     with tempfile.TemporaryDirectory(dir=args.folder) as work:
         command = [sys.executable, __file__, "--sizes", str(n), "--stages", *args.stages, "--inside", work]
+        command += ["--dim", str(args.dim)]
         threads = {"POLARS_MAX_THREADS": str(len(os.sched_getaffinity(0)))}
         done = subprocess.run(command, stdout=subprocess.PIPE, check=True, text=True, env={**os.environ, **threads})
     return json.loads(done.stdout)
@@ -196,6 +196,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--sizes", type=int, nargs="+", default=[1_000_000, 10_000_000])
     parser.add_argument("--stages", nargs="+", default=["split", "differences"])
+    parser.add_argument("--dim", type=int, default=64, help="of the vectors")
     parser.add_argument("--folder", type=Path, help="where there is room; the system's own if not given")
     parser.add_argument("--inside", type=Path, help=argparse.SUPPRESS)
     parser.add_argument("--write", type=Path, help=argparse.SUPPRESS)
@@ -203,7 +204,7 @@ def main() -> None:
     if args.write is not None:
         write_corpus(args.write, args.sizes[0])
     elif args.inside is not None:
-        print(json.dumps(measure(args.sizes[0], args.stages, args.inside)))
+        print(json.dumps(measure(args.sizes[0], args.stages, args.inside, args.dim)))
     else:
         found = [apart(n, args) for n in sorted(args.sizes)]
         print(json.dumps({"cores": len(os.sched_getaffinity(0)), "runs": found}, indent=2))

@@ -76,7 +76,7 @@ def test_a_rating_of_minus_zero_that_an_earlier_version_stored_is_no_damage(tmp_
     with SqlStore(place) as store:
         store.add([], [zero])
     kept = _digest(b"review", ("r", "ann", "tea", "", "x"), -0.0, 3, 0)
-    assert kept != review_row(zero)["digest"]
+    assert kept != review_row(zero)[-1]
     with closing(sqlite3.connect(place)) as database, database:
         database.execute("UPDATE reviews SET digest = ?", (kept,))
         database.execute("UPDATE meta SET digest = ?", (f"{int.from_bytes(kept):032x}",))

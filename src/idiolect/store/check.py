@@ -90,7 +90,7 @@ def _rows(connection: sa.Connection) -> str:
     digest = sum(flag_digest(user) for user in connection.scalars(sa.select(tables.opted_out.c.user)))
     counts, wrong = [0, 0, 0], []
     for place, columns, stored, is_of in (
-        (0, ITEM, _item.digest, lambda row: item_row(to_item(row))["digest"] == row.digest),
+        (0, ITEM, _item.digest, lambda row: item_row(to_item(row))[-1] == row.digest),
         (1, REVIEW, _review.digest, lambda row: has_digest(to_review(row), row.digest)),
     ):
         for row in _stream(connection, sa.select(*columns, stored)):

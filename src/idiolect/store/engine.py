@@ -9,7 +9,6 @@ import stat
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager, suppress
 from functools import lru_cache, partial
-from operator import itemgetter
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
@@ -35,24 +34,43 @@ def key_chunks(keys: Sequence[str], **others: object) -> Iterator[dict[str, Any]
         yield {"keys": list(keys[start : start + _KEYS]), **others}
 
 
-def insert_rows(connection: sa.Connection, table: sa.Table, rows: Sequence[dict[str, Any]]) -> None:
-    """Insert rows that all have the same columns.
+def insert_rows(
+    connection: sa.Connection,
+    table: sa.Table,
+    columns: tuple[str, ...],
+    rows: Sequence[Sequence[object]],
+    *,
+    unless_known: bool = False,
+) -> int:
+    """Insert rows.
 
-    The statement is compiled once and the rows go directly to the driver, because SQLAlchemy's processing of parameters
+    The statement is made once and the rows go directly to the driver, because SQLAlchemy's processing of parameters
     takes as long as the insertion itself.
+
+    Args:
+        connection: An open write transaction.
+        table: The table.
+        columns: Of the rows, in their order.
+        rows: Values of types that the driver knows.
+        unless_known: Leave out rows whose ``id`` is stored.
+
+    Returns:
+        The number of rows that were inserted.
     """
     if not rows:
-        return
-    statement, names = _insertion(table, tuple(rows[0]), connection.dialect)
-    values = list(map(itemgetter(*names), rows)) if names else list(rows)
-    connection.exec_driver_sql(statement, values)
+        return 0
+    statement = _insertion(table, columns, unless_known, connection.dialect)
+    done = connection.exec_driver_sql(statement, list(rows), execution_options={"preserve_rowcount": True})
+    return done.rowcount
 
 
 @lru_cache(maxsize=64)
-def _insertion(table: sa.Table, columns: tuple[str, ...], dialect: sa.Dialect) -> tuple[str, tuple[str, ...]]:
-    """The statement, and its columns in order if its parameters have no names."""
-    statement = sa.insert(table).inline().compile(dialect=dialect, column_keys=list(columns))
-    return str(statement), tuple(statement.positiontup or ())
+def _insertion(table: sa.Table, columns: tuple[str, ...], unless_known: bool, dialect: sa.Dialect) -> str:
+    spelled = dialect.identifier_preparer
+    names = ", ".join(spelled.format_column(table.c[name]) for name in columns)
+    marks = ", ".join(["?" if dialect.paramstyle == "qmark" else "%s"] * len(columns))
+    conflict = " ON CONFLICT (id) DO NOTHING" if unless_known else ""
+    return f"INSERT INTO {spelled.format_table(table)} ({names}) VALUES ({marks}){conflict}"
 
 
 _log = logging.getLogger(__name__)

@@ -7,12 +7,13 @@ from dataclasses import dataclass, field
 from itertools import islice
 from typing import Any, TypeVar
 
+import numpy as np
 import sqlalchemy as sa
 
 from idiolect.store import schema as tables
 from idiolect.store.base import AddReport
 from idiolect.store.engine import ANY_OF, insert_rows, key_chunks
-from idiolect.store.schema import Row
+from idiolect.store.schema import Refusal, Row
 from idiolect.store.sums import take_categories
 
 _CHUNK = 4096
@@ -27,17 +28,23 @@ _ADJUST = sa.update(tables.meta).values(
     n_dated=_meta.n_dated + sa.bindparam("dated"),
 )
 _DIGESTS = {
-    table.name: sa.select(table.c.id, table.c.digest).where(table.c.id.in_(ANY_OF))
+    table.name: sa.select(table.c.id, table.c.digest, table.c.seq).where(table.c.id.in_(ANY_OF))
     for table in (tables.items, tables.reviews)
 }
 
+_LAST = {
+    table.name: sa.select(sa.func.coalesce(sa.func.max(table.c.seq), 0)) for table in (tables.items, tables.reviews)
+}
+_COLUMNS = {"items": tables.ITEM_COLUMNS, "reviews": tables.REVIEW_COLUMNS}
+_CATEGORY = tables.ITEM_COLUMNS.index("category")
+_TIMESTAMP = tables.REVIEW_COLUMNS.index("timestamp")
+
 T = TypeVar("T")
-Tried = Row | tuple[Any, str]
-"""A row, or the id of a refused row and the reason (see ``schema.tried``)."""
+Tried = Row | Refusal
+"""See ``schema.tried``."""
 
-
-Outcome = bool | tuple[Any, str]
-"""What happened to a row: True if it was added, False if it was known, or the id and the reason of a refusal."""
+Outcome = bool | Refusal
+"""What happened to a row: True if it was added, False if it was known, or why it was refused."""
 
 
 @dataclass(slots=True)
@@ -51,7 +58,7 @@ class _Tally:
     def take(self, outcomes: Iterable[Outcome]) -> None:
         """Count the outcomes of some rows."""
         for outcome in outcomes:
-            if isinstance(outcome, tuple):
+            if isinstance(outcome, Refusal):
                 self.refused.append(outcome)
             elif outcome:
                 self.added += 1
@@ -130,20 +137,56 @@ def _ingest(
     connection: sa.Connection, table: sa.Table, values: Iterable[Tried], outcomes: list[Outcome] | None
 ) -> _Tally:
     """Store new rows; the outcome of each row is appended to ``outcomes``."""
-    tally = _Tally()
+    tally, unknown = _Tally(), True
     for chunk in _chunks(values):
-        new, judged = _unknown(connection, table, [row for row in chunk if isinstance(row, dict)])
-        in_turn = iter(judged)
-        found = [next(in_turn) if isinstance(row, dict) else row for row in chunk]
-        tally.take(found)
+        rows = [row for row in chunk if type(row) is not Refusal]
+        new, found = _store(connection, table, rows, unknown=unknown)
+        unknown = len(new) == len(rows)  # files are mostly new or mostly known
+        if len(rows) < len(chunk):
+            in_turn = iter(found)
+            found = [row if isinstance(row, Refusal) else next(in_turn) for row in chunk]
+        if len(new) == len(chunk):
+            tally.added += len(new)
+        else:
+            tally.take(found)
         if outcomes is not None:
             outcomes += found
-        insert_rows(connection, table, new)
         if table is tables.items:
-            take_categories(connection, new)
-        tally.dated += sum(row.get("timestamp") is not None for row in new)
-        tally.digest += sum(int.from_bytes(row["digest"]) for row in new)
+            take_categories(connection, {row[0]: row[_CATEGORY] for row in new})
+        else:
+            tally.dated += sum(row[_TIMESTAMP] is not None for row in new)
+        tally.digest += _digest_sum([row[-1] for row in new])
     return tally
+
+
+def _store(
+    connection: sa.Connection, table: sa.Table, rows: list[Row], *, unknown: bool
+) -> tuple[list[Row], list[Outcome]]:
+    """Store the new rows; return them and the outcome of every row.
+
+    Args:
+        connection: An open write transaction.
+        table: The table.
+        rows: Of a chunk.
+        unknown: Whether the rows are expected to be new. They are then inserted first, and what is stored under their
+            ids is looked up only if the database left some out.
+    """
+    columns = _COLUMNS[table.name]
+    ids = [row[0] for row in rows]
+    if not unknown or len(set(ids)) < len(ids):
+        new, outcomes = _judged(table, rows, _digests(connection, table, ids))
+        insert_rows(connection, table, columns, new)
+        return new, outcomes
+    last = connection.execute(_LAST[table.name]).scalar_one()
+    if insert_rows(connection, table, columns, rows, unless_known=True) == len(rows):
+        return rows, [True] * len(rows)
+    return _judged(table, rows, _digests(connection, table, ids, until=last))
+
+
+def _digest_sum(digests: Sequence[bytes]) -> int:
+    """The sum of big-endian integers of 16 bytes."""
+    words = np.frombuffer(b"".join(digests), dtype=">u4").reshape(-1, 4).sum(axis=0, dtype=np.uint64).tolist()
+    return sum(word << 32 * place for word, place in zip(words, (3, 2, 1, 0), strict=True))
 
 
 def _chunks(values: Iterable[T]) -> Iterator[list[T]]:
@@ -152,22 +195,25 @@ def _chunks(values: Iterable[T]) -> Iterator[list[T]]:
         yield chunk
 
 
-def _unknown(connection: sa.Connection, table: sa.Table, rows: list[Row]) -> tuple[list[Row], list[Outcome]]:
-    """The new rows, and the outcome of every row."""
-    stored = _digests(connection, table, [row["id"] for row in rows])
+def _judged(table: sa.Table, rows: list[Row], stored: dict[str, bytes]) -> tuple[list[Row], list[Outcome]]:
+    """The new rows and the outcome of every row, given the digests that were stored before under their ids."""
     new, outcomes = list[Row](), list[Outcome]()
     for row in rows:
-        if row["id"] not in stored:
-            stored[row["id"]] = row["digest"]
+        id, digest = row[0], row[-1]
+        known = stored.get(id)
+        if known is None:
+            stored[id] = digest
             new.append(row)
             outcomes.append(True)
-        elif stored[row["id"]] == row["digest"]:
+        elif known == digest:
             outcomes.append(False)
         else:
-            outcomes.append((row["id"], f"another {table.name[:-1]} of this id is stored"))
+            outcomes.append(Refusal(id, f"another {table.name[:-1]} of this id is stored"))
     return new, outcomes
 
 
-def _digests(connection: sa.Connection, table: sa.Table, ids: list[str]) -> dict[str, bytes]:
+def _digests(connection: sa.Connection, table: sa.Table, ids: list[str], until: int | None = None) -> dict[str, bytes]:
+    """The digests stored under ids; only rows that arrived up to ``until`` (None: all)."""
     query = _DIGESTS[table.name]
-    return {row[0]: row[1] for some in key_chunks(ids) for row in connection.execute(query, some)}
+    found = (row for some in key_chunks(ids) for row in connection.execute(query, some))
+    return {row[0]: row[1] for row in found if until is None or row[2] <= until}

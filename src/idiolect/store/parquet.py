@@ -315,8 +315,8 @@ def _without(path: Path, column: str, values: Collection[str]) -> int:
 def _fingerprint(folder: Path) -> str:
     """The fingerprint of a store that holds only this export."""
     items, reviews, flags = (folder / name for name in _TABLES)
-    digests = [item_row(to_item(row))["digest"] for row in _read(items, _ITEMS)]
-    digests += [review_row(to_review(row))["digest"] for row in _read(reviews, _REVIEWS)]
+    digests = [item_row(to_item(row))[-1] for row in _read(items, _ITEMS)]
+    digests += [review_row(to_review(row))[-1] for row in _read(reviews, _REVIEWS)]
     total = sum(map(int.from_bytes, digests)) + sum(flag_digest(UserId(user)) for (user,) in _read(flags))
     return f"{total % 2**128:032x}"
 

@@ -22,7 +22,7 @@ from idiolect.store.engine import ANY_OF, key_chunks, writing
 from idiolect.store.ingest import ingest, ingest_together
 from idiolect.store.metadata import StoreBase, secure_vacuum
 from idiolect.store.privacy import erase, items_alone, other_item_texts
-from idiolect.store.schema import ITEM, REVIEW, by_time, item_row, review_row, to_item, to_review, tried
+from idiolect.store.schema import ITEM, REVIEW, Refusal, by_time, item_row, review_row, to_item, to_review, tried
 from idiolect.store.sums import check_dated, read_peer_group_sums, read_peer_sums, read_peer_sums_before
 from idiolect.store.vectors import add_vectors, find_encoder, read_vectors
 from idiolect.types import Item, ItemId, Moment, Review, ReviewId, UserId
@@ -190,7 +190,7 @@ class SqlStore(StoreBase):
         with writing(self._engine) as connection:
             found = ingest_together(connection, rows)
             outcomes = [outcome for _, some in found for outcome in some]
-            kept = [row for row, outcome in enumerate(outcomes) if not isinstance(outcome, tuple)]
+            kept = [row for row, outcome in enumerate(outcomes) if not isinstance(outcome, Refusal)]
             _add_vectors_of(connection, [ids[row] for row in kept], vectors, kept)
             return [report for report, _ in found]
 

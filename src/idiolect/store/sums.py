@@ -19,7 +19,6 @@ from idiolect.errors import ConfigError, InputError
 from idiolect.store import schema as tables
 from idiolect.store.base import PeerSums
 from idiolect.store.engine import ANY_OF, insert_rows, key_chunks
-from idiolect.store.schema import Row
 from idiolect.types import ItemId, UserId
 
 _ROWS = 4096
@@ -192,14 +191,14 @@ def change_category_sums(connection: sa.Connection, key: int, items: Sequence[st
     _change(connection, key, names, _grouped(delta, groups, len(names)))
 
 
-def take_categories(connection: sa.Connection, items: Sequence[Row]) -> None:
+def take_categories(connection: sa.Connection, categories: Mapping[str, str]) -> None:
     """Move the sums of items that got a record after their reviews to their categories.
 
     Args:
         connection: An open write transaction.
-        items: Their rows.
+        categories: By item.
     """
-    category = {row["id"]: row["category"] for row in items if row["category"]}
+    category = {item: name for item, name in categories.items() if name}
     for some in key_chunks(list(category)):
         found = connection.execute(_ITEM_SUMS, some).all()
         for key in {row.encoder for row in found}:
@@ -364,17 +363,17 @@ def _sums_per_item(rows: Sequence[sa.Row[Any]], items: Sequence[str], dim: int) 
 
 
 def _write(connection: sa.Connection, key: int, items: Sequence[str], now: PeerSums, *, known: np.ndarray) -> None:
-    added: list[Row] = []
-    changed: list[Row] = []
-    emptied: list[Row] = []
+    added: list[tuple[object, ...]] = []
+    changed: list[dict[str, object]] = []
+    emptied: list[dict[str, object]] = []
     for item, total, count, old in zip(items, now.sums, now.counts.tolist(), known, strict=True):
         if not count:
             emptied.append({"of": item, "by": key})
         elif old:
             changed.append({"of": item, "by": key, "m": count, "s": _blob(total)})
         else:
-            added.append({"item": item, "encoder": key, "count": count, "sum": _blob(total)})
-    insert_rows(connection, tables.item_sums, added)
+            added.append((item, key, count, _blob(total)))
+    insert_rows(connection, tables.item_sums, ("item", "encoder", "count", "sum"), added)
     if changed:
         connection.execute(_CHANGE_ITEM, changed)
     if emptied:

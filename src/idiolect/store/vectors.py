@@ -149,6 +149,6 @@ def _places(connection: sa.Connection, ids: Sequence[ReviewId], key: int) -> dic
 
 def _insert(connection: sa.Connection, key: int, seqs: list[int], halves: np.ndarray, rows: np.ndarray) -> None:
     for start in range(0, len(seqs), _BATCH):
-        some = zip(seqs[start : start + _BATCH], rows[start : start + _BATCH], strict=True)
-        values = [{"review": seq, "encoder": key, "vector": halves[row].tobytes()} for seq, row in some]
-        insert_rows(connection, tables.vectors, values)
+        some = zip(seqs[start : start + _BATCH], rows[start : start + _BATCH].tolist(), strict=True)
+        values = [(seq, key, halves[row].tobytes()) for seq, row in some]
+        insert_rows(connection, tables.vectors, ("review", "encoder", "vector"), values)
