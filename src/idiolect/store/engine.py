@@ -9,6 +9,7 @@ import stat
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager, suppress
 from functools import lru_cache, partial
+from itertools import chain
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
@@ -32,6 +33,36 @@ def key_chunks(keys: Sequence[str], **others: object) -> Iterator[dict[str, Any]
     """Parameters of the queries that look up all ``keys`` in chunks, each with ``others``."""
     for start in range(0, len(keys), _KEYS):
         yield {"keys": list(keys[start : start + _KEYS]), **others}
+
+
+def look_up(
+    connection: sa.Connection, query: sa.Select, keys: Sequence[str], **others: object
+) -> Iterator[tuple[Any, ...]]:
+    """The rows of a query with ``ANY_OF`` for all ``keys``, as the driver gives them, in no order.
+
+    For many rows: SQLAlchemy's processing of the parameters and rows takes longer than the database.
+
+    Args:
+        connection: An open transaction.
+        query: Its only parameters are the keys and ``others``.
+        keys: Any number.
+        others: The other parameters.
+    """
+    for start in range(0, len(keys), _KEYS):
+        some = keys[start : start + _KEYS]
+        statement, names = _query(query, len(some), connection.dialect)
+        given = [[others[name]] if name in others else some for name in names]
+        with closing(connection.exec_driver_sql(statement, tuple(chain.from_iterable(given))).cursor) as cursor:
+            yield from cursor.fetchall()
+
+
+@lru_cache(maxsize=64)
+def _query(query: sa.Select, n: int, dialect: sa.Dialect) -> tuple[str, tuple[str, ...]]:
+    """The statement for ``n`` keys, and the names of its parameters in order."""
+    style, mark = ("qmark", "?") if dialect.paramstyle == "qmark" else ("format", "%s")
+    compiled = query.compile(dialect=type(dialect)(paramstyle=style))
+    marks = ", ".join([mark] * n)
+    return str(compiled).replace("__[POSTCOMPILE_keys]", marks), tuple(compiled.positiontup or ())
 
 
 def insert_rows(

@@ -12,7 +12,7 @@ import sqlalchemy as sa
 
 from idiolect.store import schema as tables
 from idiolect.store.base import AddReport
-from idiolect.store.engine import ANY_OF, insert_rows, key_chunks
+from idiolect.store.engine import ANY_OF, insert_rows, look_up
 from idiolect.store.schema import Refusal, Row
 from idiolect.store.sums import take_categories
 
@@ -214,6 +214,5 @@ def _judged(table: sa.Table, rows: list[Row], stored: dict[str, bytes]) -> tuple
 
 def _digests(connection: sa.Connection, table: sa.Table, ids: list[str], until: int | None = None) -> dict[str, bytes]:
     """The digests stored under ids; only rows that arrived up to ``until`` (None: all)."""
-    query = _DIGESTS[table.name]
-    found = (row for some in key_chunks(ids) for row in connection.execute(query, some))
-    return {row[0]: row[1] for row in found if until is None or row[2] <= until}
+    found = look_up(connection, _DIGESTS[table.name], ids)
+    return {id: digest for id, digest, seq in found if until is None or seq <= until}

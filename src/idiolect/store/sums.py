@@ -18,7 +18,7 @@ import sqlalchemy as sa
 from idiolect.errors import ConfigError, InputError
 from idiolect.store import schema as tables
 from idiolect.store.base import PeerSums
-from idiolect.store.engine import ANY_OF, insert_rows, key_chunks
+from idiolect.store.engine import ANY_OF, insert_rows, key_chunks, look_up
 from idiolect.types import ItemId, UserId
 
 _ROWS = 4096
@@ -186,7 +186,7 @@ def change_category_sums(connection: sa.Connection, key: int, items: Sequence[st
         items: Distinct items, with a record or without.
         delta: One row per item.
     """
-    known = {row.id: row.category for some in key_chunks(items) for row in connection.execute(_CATEGORIES, some)}
+    known = dict(look_up(connection, _CATEGORIES, items))
     names, groups = group_codes(known.get(item, "") for item in items)
     _change(connection, key, names, _grouped(delta, groups, len(names)))
 
@@ -343,9 +343,8 @@ def check_dated(dated: int | bool) -> None:
 def _stored(connection: sa.Connection, key: int, items: Sequence[str], dim: int) -> PeerSums:
     place = {item: k for k, item in enumerate(items)}
     found = PeerSums(np.zeros((len(items), dim)), np.zeros(len(items), dtype=np.int64))
-    for some in key_chunks(items, by=key):
-        for item, count, blob in connection.execute(_STORED_ITEMS, some):
-            found.sums[place[item]], found.counts[place[item]] = np.frombuffer(blob, "<f8"), count
+    for item, count, blob in look_up(connection, _STORED_ITEMS, items, by=key):
+        found.sums[place[item]], found.counts[place[item]] = np.frombuffer(blob, "<f8"), count
     return found
 
 
@@ -366,13 +365,14 @@ def _write(connection: sa.Connection, key: int, items: Sequence[str], now: PeerS
     added: list[tuple[object, ...]] = []
     changed: list[dict[str, object]] = []
     emptied: list[dict[str, object]] = []
-    for item, total, count, old in zip(items, now.sums, now.counts.tolist(), known, strict=True):
+    sums = blobs(now.sums)
+    for item, total, count, old in zip(items, sums, now.counts.tolist(), known.tolist(), strict=True):
         if not count:
             emptied.append({"of": item, "by": key})
         elif old:
-            changed.append({"of": item, "by": key, "m": count, "s": _blob(total)})
+            changed.append({"of": item, "by": key, "m": count, "s": total})
         else:
-            added.append((item, key, count, _blob(total)))
+            added.append((item, key, count, total))
     insert_rows(connection, tables.item_sums, ("item", "encoder", "count", "sum"), added)
     if changed:
         connection.execute(_CHANGE_ITEM, changed)
@@ -380,8 +380,10 @@ def _write(connection: sa.Connection, key: int, items: Sequence[str], now: PeerS
         connection.execute(_DROP_ITEM, emptied)
 
 
-def _blob(total: np.ndarray) -> bytes:
-    return np.ascontiguousarray(total, dtype="<f8").tobytes()
+def blobs(rows: np.ndarray) -> list[bytes]:
+    """The bytes of every row of numbers (n, dim), which are little-endian."""
+    rows = np.ascontiguousarray(rows, dtype=rows.dtype.newbyteorder("<"))
+    return rows.view(f"V{rows.dtype.itemsize * rows.shape[1]}").ravel().tolist()
 
 
 _BATCH = 8192

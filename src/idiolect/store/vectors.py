@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from typing import NamedTuple
+from collections.abc import Iterator, Mapping, Sequence
+from itertools import compress, repeat
+from typing import Any, NamedTuple
 
 import numpy as np
 import sqlalchemy as sa
@@ -11,8 +12,8 @@ import sqlalchemy as sa
 from idiolect.errors import InputError, NotFoundError
 from idiolect.registry import suggest
 from idiolect.store import schema as tables
-from idiolect.store.engine import ANY_OF, insert_rows, key_chunks
-from idiolect.store.sums import change_sums, to_float16
+from idiolect.store.engine import ANY_OF, insert_rows, look_up
+from idiolect.store.sums import blobs, change_sums, to_float16
 from idiolect.types import ReviewId
 
 _BATCH = 8192
@@ -77,18 +78,31 @@ def add_vectors(connection: sa.Connection, ids: Sequence[ReviewId], vectors: np.
     """
     halves = to_float16(vectors, n=len(ids))
     key = _register(connection, encoder, halves.shape[1])
-    places = _places(connection, ids, key)
+    seqs, items, rows, summed = _new_rows(ids, _places(connection, ids, key))
+    if seqs:
+        new = halves if len(rows) == len(ids) else halves[rows]
+        _insert(connection, key, seqs, new)
+        connection.execute(_COUNT, {"of": key, "more": len(seqs)})
+        if not all(summed):
+            items, new = list(compress(items, summed)), new[np.flatnonzero(summed)]
+        change_sums(connection, key, items, new, sign=1)
+    return len(seqs)
+
+
+def _new_rows(
+    ids: Sequence[ReviewId], places: Mapping[str, tuple[Any, ...]]
+) -> tuple[list[int], list[str], list[int], list[bool]]:
+    """Of the vectors to store, one for each review: key and item of the review, row, and whether it is summed."""
+    found = [places[review] for review in ids]
+    _, seqs, items, stored, summed = map(list, zip(*found, strict=True))
+    if not any(stored) and len(places) == len(ids):
+        return seqs, items, list(range(len(ids))), summed
     new: dict[int, int] = {}
-    for row, review in enumerate(ids):
-        if not places[review].stored:
-            new.setdefault(places[review].seq, row)
-    if new:
-        rows = np.fromiter(new.values(), dtype=np.int64, count=len(new))
-        _insert(connection, key, list(new), halves, rows)
-        connection.execute(_COUNT, {"of": key, "more": len(new)})
-        summed = np.array([row for row in rows if places[ids[row]].peer], dtype=np.int64)
-        change_sums(connection, key, [places[ids[row]].item for row in summed], halves[summed], sign=1)
-    return len(new)
+    for row, place in enumerate(found):
+        if not place[3]:
+            new.setdefault(place[1], row)
+    rows = list(new.values())
+    return list(new), [items[row] for row in rows], rows, [summed[row] for row in rows]
 
 
 def read_vectors(connection: sa.Connection, ids: Sequence[ReviewId], encoder: str) -> np.ndarray:
@@ -98,14 +112,12 @@ def read_vectors(connection: sa.Connection, ids: Sequence[ReviewId], encoder: st
         NotFoundError: A review has no vector of this encoder.
     """
     key, dim = find_encoder(connection, encoder)
-    blobs: dict[str, bytes] = {}
-    for some in key_chunks(ids, by=key):
-        blobs.update((row[0], row[1]) for row in connection.execute(_VECTORS, some))
-    missing = [review for review in ids if review not in blobs]
+    found = dict(look_up(connection, _VECTORS, ids, by=key))
+    missing = [review for review in ids if review not in found]
     if missing:
         message = f"{len(missing)} reviews have no vector of {encoder!r}, the first is {missing[0]!r}"
         raise NotFoundError(message, hint="run `idiolect embed` first")
-    return np.frombuffer(b"".join(blobs[review] for review in ids), dtype="<f2").reshape(len(ids), dim)
+    return np.frombuffer(b"".join(found[review] for review in ids), dtype="<f2").reshape(len(ids), dim)
 
 
 def vector_batches(connection: sa.Connection, encoder: EncoderRow) -> Iterator[tuple[np.ndarray, np.ndarray]]:
@@ -115,13 +127,6 @@ def vector_batches(connection: sa.Connection, encoder: EncoderRow) -> Iterator[t
     for rows in result.partitions(_BATCH):
         seqs, blobs = zip(*rows, strict=True)
         yield np.array(seqs, dtype=np.int64), np.frombuffer(b"".join(blobs), dtype="<f2").reshape(-1, encoder.dim)
-
-
-class _Place(NamedTuple):
-    seq: int
-    item: str
-    stored: bool
-    peer: bool
 
 
 def _register(connection: sa.Connection, name: str, dim: int) -> int:
@@ -136,19 +141,18 @@ def _register(connection: sa.Connection, name: str, dim: int) -> int:
     return row.key
 
 
-def _places(connection: sa.Connection, ids: Sequence[ReviewId], key: int) -> dict[str, _Place]:
-    places: dict[str, _Place] = {}
-    for some in key_chunks(ids, by=key):
-        places.update((row[0], _Place(*row[1:])) for row in connection.execute(_PLACES, some).all())
-    unknown = [review for review in ids if review not in places]
+def _places(connection: sa.Connection, ids: Sequence[ReviewId], key: int) -> dict[str, tuple[Any, ...]]:
+    """The columns of ``_PLACES`` by id."""
+    places = {row[0]: row for row in look_up(connection, _PLACES, ids, by=key)}
+    unknown = [review for review in ids if review not in places] if len(places) < len(ids) else []
     if unknown:
         message = f"{len(unknown)} reviews are not in the store, the first is {unknown[0]!r}"
         raise NotFoundError(message, hint="add reviews before their vectors")
     return places
 
 
-def _insert(connection: sa.Connection, key: int, seqs: list[int], halves: np.ndarray, rows: np.ndarray) -> None:
+def _insert(connection: sa.Connection, key: int, seqs: list[int], halves: np.ndarray) -> None:
     for start in range(0, len(seqs), _BATCH):
-        some = zip(seqs[start : start + _BATCH], rows[start : start + _BATCH].tolist(), strict=True)
-        values = [(seq, key, halves[row].tobytes()) for seq, row in some]
+        part = slice(start, start + _BATCH)
+        values = list(zip(seqs[part], repeat(key), blobs(halves[part]), strict=False))
         insert_rows(connection, tables.vectors, ("review", "encoder", "vector"), values)
