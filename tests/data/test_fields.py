@@ -14,11 +14,12 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, event, given, settings
 from hypothesis import strategies as st
 
 from idiolect.data import open_items, open_reviews
 from idiolect.data.records import (
+    ReviewBuilder,
     clean_id,
     parse_category,
     parse_description,
@@ -238,3 +239,37 @@ def test_a_rating_is_a_finite_number_or_none(value: Any) -> None:
     except UnusableRow:
         return
     assert rating is None or (abs(rating) < float("inf") and str(rating) != "-0.0")
+
+
+CELLS = {
+    "user": st.sampled_from(["ann", " ann ", "", "nan", "1e+5", "Jos\u00e9", "a\0", 7, 7.0, None, "x" * 1001]),
+    "item": st.sampled_from(["tea", "tea ", "  ", "None", "1.5E+20", "\ufeff", 1.5, None]),
+    "review_id": st.sampled_from(["r1", " r1", "", "null", "+", "r" * 1001, 3, None]),
+    "text": st.sampled_from(["Too sweet.", "None", "nan", " \t", "", "\u201cso\u201d", "a\0b", "\ud800", 5, None]),
+    "title": st.sampled_from(["Hm", "", "nan", "a\0", "caf\u00e9", ["one"], 4, None]),
+    "rating": st.sampled_from([4.0, -0.0, float("nan"), float("inf"), 4, "4", "4/5", True, None]),
+    "timestamp": st.sampled_from([10**9, 10**12, 5, 0, 1e9, "2018-11-10", True, None]),
+}
+USUAL = {"user": "ann", "item": "tea", "review_id": "r1", "text": "Too sweet.", "title": "Hm", "rating": 4.0,
+         "timestamp": 10**9}  # fmt: skip
+
+
+@given(
+    unusual=st.dictionaries(st.sampled_from(sorted(CELLS)), st.none(), max_size=3).flatmap(
+        lambda names: st.fixed_dictionaries({name: CELLS[name] for name in names})
+    ),
+    absent=st.sets(st.sampled_from(sorted(USUAL)), max_size=2),
+    category=st.sampled_from(["", "c"]),
+)
+def test_a_usual_row_gives_the_review_that_all_checks_give(unusual, absent, category):
+    build = ReviewBuilder(columns={name: name for name in USUAL}, category=category)
+    cells = {name: cell for name, cell in {**USUAL, **unusual}.items() if name not in absent}
+    found = build._plain(cells, 3)
+    event("usual" if found else "unusual")
+    if found is not None:
+        lost = []
+        assert found == build._any(cells, 3, lambda *said: lost.append(said))
+        assert repr(found) == repr(build._any(cells, 3, lambda *said: None))
+        assert not lost
+    if not unusual and not absent:
+        assert found is not None

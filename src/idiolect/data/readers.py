@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
 from functools import partial
 from itertools import islice
+from operator import attrgetter
 from pathlib import Path
 from typing import Any, Generic, Literal, NamedTuple, TypeVar
 
@@ -253,13 +254,15 @@ class RecordFile(Generic[T]):
         self._stopped = self._read >= JUDGED_FROM and self._rejected.total() > self._max_rejects * self._read
 
 
+_REVIEW_TEXTS, _ITEM_TEXTS = attrgetter("text", "title"), attrgetter("title", "description")
+
+
 def _holds_controls(record: object) -> bool:
     """Whether a text of a review or item holds U+0080 to U+009F: the quotes and dashes of CP1252, read as Latin-1."""
-    for name in ("text", "title", "description"):
-        text = getattr(record, name, "")
-        if not text.isascii() and _CONTROLS.search(text):
-            return True
-    return False
+    one, other = _REVIEW_TEXTS(record) if isinstance(record, Review) else _ITEM_TEXTS(record)
+    if one.isascii() and other.isascii():
+        return False
+    return bool(_CONTROLS.search(one) or _CONTROLS.search(other))
 
 
 def _start(raw: object) -> str:

@@ -23,7 +23,7 @@ from typing import Any, Protocol, TypeVar
 from uuid import UUID
 
 from idiolect.data.rejects import UnusableRow
-from idiolect.data.times import exact_number, parse_timestamp
+from idiolect.data.times import FIRST_SECOND, LATEST, exact_number, parse_timestamp
 from idiolect.errors import ConfigError, InputError
 from idiolect.registry import suggest
 from idiolect.types import Item, ItemId, Review, ReviewId, UserId
@@ -634,6 +634,50 @@ class ReviewBuilder:
 
     def __call__(self, cells: Cells, place: int, lost: OnLost) -> Review:
         """See ``Build``."""
+        return self._plain(cells, place) or self._any(cells, place, lost)
+
+    def _plain(self, cells: Cells, place: int) -> Review | None:
+        """The review of a row whose cells are what most are: ASCII texts, plain numbers, an id; else None.
+
+        It is the one that ``_any`` gives, in a third of the time.
+        """
+        of = self.columns
+        if self.pseudonym or self.users_of_category or self.floats or "category" in of or "order" in of:
+            return None
+        try:
+            user, item, text, id = cells[of["user"]], cells[of["item"]], cells[of["text"]], cells[of["review_id"]]
+            title = cells[of["title"]] if "title" in of else ""
+            rating = cells[of["rating"]] if "rating" in of else None
+            timestamp = cells[of["timestamp"]] if "timestamp" in of else None
+        except KeyError:
+            return None
+        if not (type(user) is type(item) is type(text) is type(id) is type(title) is str):
+            return None
+        said = f"{text}{title}"
+        named = f"{user}{item}{id}"
+        if not said.isascii() or not named.isascii() or "\0" in said or "\0" in named or "+" in named:
+            return None
+        user, item, id = user.strip(), item.strip(), id.strip()
+        if len(said) > MAX_TEXT or len(named) > MAX_ID or not _NO_ID.isdisjoint((user, item, id, text, title)):
+            return None
+        if not user or not item or not id or not text or text.isspace():
+            return None
+        if not (rating is None or (type(rating) is float and math.isfinite(rating))):
+            return None
+        if not (timestamp is None or (type(timestamp) is int and FIRST_SECOND <= timestamp < LATEST)):
+            return None
+        return Review(
+            id=ReviewId(id),
+            user=UserId(user),
+            item=ItemId(_prefixed(item, self.category)),
+            text=text,
+            rating=rating if rating is None else rating + 0.0,
+            title=title,
+            timestamp=timestamp,
+            order=place,
+        )
+
+    def _any(self, cells: Cells, place: int, lost: OnLost) -> Review:
         found = _cells(cells, self.columns, self.floats)
         category = (
             self.category if found.get("category") is None else parse_category(found["category"]) or self.category
