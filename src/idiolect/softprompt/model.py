@@ -192,13 +192,15 @@ class SoftPromptModel(nn.Module):
 
         def part(chosen: slice) -> tuple[Tensor, Tensor | None]:
             own = rows[place[chosen.start] : place[chosen.stop]].detach().requires_grad_(learns)
-            loss = self._loss(batch.of(chosen), own) / tokens
+            loss = self._loss(batch.of(chosen).trimmed(), own) / tokens
             if not (learns and loss.requires_grad):
                 return loss.detach(), None
             with torch.autocast(loss.device.type, enabled=False):
                 loss.backward()  # reaches nothing but ``own``: the backbone is frozen
             return loss.detach(), own.grad
 
+        if batch.input_ids.device.type == "cpu":
+            self._limit.rows = 1  # nothing is gained by more, and padding is computed like text
         parts = self._limit.run(len(batch.input_ids), part)
         total = torch.stack([loss for loss, _ in parts]).sum()
         known = [gradient for _, gradient in parts if gradient is not None]
@@ -218,7 +220,8 @@ class SoftPromptModel(nn.Module):
             "use_cache": "past_key_values" in extra,
         }
         options = {name: value for name, value in options.items() if name in self._takes}
-        logits = self.backbone(inputs_embeds=embeds, attention_mask=mask, **extra, **options).logits
+        padded = None if bool(mask.all()) else mask  # without a mask, attention has faster ways
+        logits = self.backbone(inputs_embeds=embeds, attention_mask=padded, **extra, **options).logits
         # A position predicts the token after it, so the logits that count end one before the last.
         logits = logits[:, -n_labels - 1 : -1].float()
         return F.cross_entropy(logits.flatten(0, 1), batch.labels.flatten(), ignore_index=IGNORED, reduction="sum")
@@ -245,6 +248,22 @@ class _Rows(NamedTuple):
         """Some of the rows."""
         own = [value[rows] for value in self[:4]]
         return _Rows(*own, prefix=self.prefix and _Prefix(*(value[rows] for value in self.prefix)))
+
+    def trimmed(self) -> _Rows:
+        """Without columns that are padding in every row."""
+        start, first = _first(self.attention_mask), _first(self.labels != IGNORED)
+        own = [value[:, start:] for value in self[:3]]
+        prefix = self.prefix
+        if prefix is not None:
+            begin = _first(prefix.mask)
+            prefix = _Prefix(prefix.ids[:, begin:], prefix.mask[:, begin:], prefix.name)
+        return _Rows(*own, labels=self.labels[:, first:], prefix=prefix)
+
+
+def _first(used: Tensor) -> int:
+    """The first column that some row uses; the last one if none does."""
+    columns = used.bool().any(dim=0)
+    return int(columns.int().argmax()) if bool(columns.any()) else used.shape[1] - 1
 
 
 class _WithGradient(torch.autograd.Function):
