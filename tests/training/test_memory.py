@@ -14,8 +14,15 @@ from idiolect.softprompt.memory import BatchLimit, out_of_memory
 from idiolect.training.config import FitConfig
 from idiolect.training.fit import fit_adapter
 
+pytestmark = pytest.mark.usefixtures("whole_batches")
 CONFIG = FitConfig(batch_size=8, accumulation=2, learning_rate=5e-3, bf16="off", max_steps=4, every=2)
 FULL = "CUDA out of memory. Tried to allocate 2.00 GiB."
+
+
+@pytest.fixture
+def whole_batches(monkeypatch):
+    """As on a GPU: a batch is computed at once."""
+    monkeypatch.setattr("idiolect.softprompt.model.rows_at_once", lambda device: None)
 
 
 def with_memory_for(rows, backbone, *, backward=False):
@@ -113,3 +120,22 @@ def test_parts_cover_all_rows_in_order():
     assert sum(limit.run(11, compute)) == 11
     assert done == list(range(11))
     assert limit.rows == 2
+
+
+def test_without_padding_the_same_adapter_is_fitted(tiny_backbone, make_adapter, examples, tmp_path, monkeypatch):
+    """Row by row, as on a CPU: no column is computed in which there is only padding."""
+    whole, alone, seen = make_adapter(), make_adapter(), []
+    fit_adapter(tiny_backbone(), whole, examples[:40], config=CONFIG, folder=tmp_path / "whole")
+    monkeypatch.setattr("idiolect.softprompt.model.rows_at_once", lambda device: 1)
+    backbone = tiny_backbone()
+    forward = backbone.forward
+
+    def watched(self, *args, inputs_embeds=None, attention_mask=None, **more):
+        seen.append((len(inputs_embeds), attention_mask))
+        return forward(*args, inputs_embeds=inputs_embeds, attention_mask=attention_mask, **more)
+
+    backbone.forward = MethodType(watched, backbone)
+    fit_adapter(backbone, alone, examples[:40], config=CONFIG, folder=tmp_path / "alone")
+    assert set(seen) == {(1, None)}
+    for name, tensor in whole.state_dict().items():
+        torch.testing.assert_close(alone.state_dict()[name], tensor, rtol=1e-4, atol=1e-5)

@@ -199,8 +199,8 @@ class SoftPromptModel(nn.Module):
                 loss.backward()  # reaches nothing but ``own``: the backbone is frozen
             return loss.detach(), own.grad
 
-        if batch.input_ids.device.type == "cpu":
-            self._limit.rows = 1  # nothing is gained by more, and padding is computed like text
+        if self._limit.rows is None:
+            self._limit.rows = rows_at_once(batch.input_ids.device)
         parts = self._limit.run(len(batch.input_ids), part)
         total = torch.stack([loss for loss, _ in parts]).sum()
         known = [gradient for _, gradient in parts if gradient is not None]
@@ -225,6 +225,14 @@ class SoftPromptModel(nn.Module):
         # A position predicts the token after it, so the logits that count end one before the last.
         logits = logits[:, -n_labels - 1 : -1].float()
         return F.cross_entropy(logits.flatten(0, 1), batch.labels.flatten(), ignore_index=IGNORED, reduction="sum")
+
+
+def rows_at_once(device: torch.device) -> int | None:
+    """Rows that are computed together; None: all of a batch.
+
+    One on a CPU: it gains nothing by more, and computes padding like text, which is half of a batch of long reviews.
+    """
+    return 1 if device.type == "cpu" else None
 
 
 class _Prefix(NamedTuple):
