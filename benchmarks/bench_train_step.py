@@ -5,10 +5,10 @@
 The baseline is the DEP authors' step: the same backbone, adapter, prompts and losses, but every row padded on the left
 to 3072 + 2048 + 1 positions and logits computed everywhere. Each way runs in a process of its own, so that the memory
 it adds (peak minus what was there before the first step) is its own. Prints one JSON object; ``time_ratio`` (target: at
-least 3), ``memory_share`` (at most 0.5) and ``loss_difference`` (at most 1e-4) are what counts. ``together_ratio`` compares with all rows of the
-batch at once, padded to the longest: on a CPU rows are computed one by one. Prompts hold ``k``
-reviews of about 200 words, made up, or the last ones of real users with ``--reviews`` (JSON lines with ``user_id``,
-``item_id``, ``text``, ``rating``, ``timestamp``).
+least 3), ``memory_share`` (at most 0.5) and ``loss_difference`` (at most 1e-4) are what counts. ``together_ratio``
+compares with all rows of the batch at once, padded to the longest: on a CPU rows are computed one by one. Prompts hold
+``k`` reviews of about 200 words, made up, or the last ones of real users with ``--reviews`` (JSON lines with
+``user_id``, ``item_id``, ``text``, ``rating``, ``timestamp``).
 """
 
 from __future__ import annotations
