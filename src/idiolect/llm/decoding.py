@@ -120,7 +120,7 @@ def decode(
     keep: Callable[[list[int]], None],
     stops: Collection[int],
     limit: int,
-    heard: Callable[[Sequence[int]], bool] | None = None,
+    on_tokens: Callable[[Sequence[int]], bool] | None = None,
 ) -> list[list[int]]:
     """The new tokens of every prompt, the one that ends it included.
 
@@ -131,7 +131,7 @@ def decode(
         keep: Called with the places (among the rows that are left) of those that stay, before others are removed.
         stops: Tokens that end a text.
         limit: Most new tokens of a prompt, at least 1 and at most the room of ``begun``.
-        heard: For a batch of one prompt: called with its new tokens after each of them; whether to go on.
+        on_tokens: For a batch of one prompt: called with its new tokens after each of them; whether to go on.
     """
     cache, mask, logits = begun
     positions = mask.sum(dim=1, keepdim=True)
@@ -145,7 +145,7 @@ def decode(
                 written[row].append(token)
                 if token in stops or len(written[row]) == limit:
                     unfinished.discard(row)
-        if (heard is not None and not heard(written[0])) or not unfinished:
+        if (on_tokens is not None and not on_tokens(written[0])) or not unfinished:
             return written
         if len(unfinished) <= _LEFT * len(rows):
             places = [place for place, row in enumerate(rows) if row in unfinished]

@@ -34,11 +34,11 @@ class TextStreamer(Protocol):
 
 
 class Listened(Wrapped):
-    """A language model with a listener: it hears replies to single prompts.
+    """A language model with a listener: it receives replies to single prompts.
 
     Args:
         llm: The model. If it cannot stream, the listener is called once, with the whole text.
-        listener: Hears the replies.
+        listener: Receives the replies.
     """
 
     def __init__(self, llm: LLM, listener: Listener) -> None:
@@ -54,7 +54,7 @@ class Listened(Wrapped):
             ConfigError: There are several prompts.
         """
         if len(prompts) != 1:
-            raise ConfigError("a listener hears one reply at a time", hint="generate one text")
+            raise ConfigError("a listener receives one reply at a time", hint="generate one text")
         if isinstance(self.llm, TextStreamer) and schema is None:
             return [self.llm.stream_text(prompts[0], params, self._listener)]
         found = self.llm.generate(prompts, params, schema=schema)
@@ -68,7 +68,7 @@ class TokenListener:
     Args:
         tokenizer: Whether it changes spaces when more words follow is read from it.
         decode: Text of ids, as the whole reply is decoded.
-        listener: Hears the text.
+        listener: Receives the text.
         always: See ``thinking.part``.
         tags: See ``thinking.part``.
     """

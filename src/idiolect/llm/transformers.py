@@ -184,7 +184,7 @@ def completion(
 def token_listener(
     prompts: PromptTokenizer, encoded: EncodedPrompt, listener: Listener, thinking: Thinking
 ) -> TokenListener:
-    """Turns generated ids into what ``listener`` hears; arguments are those of ``completion``."""
+    """Turns generated ids into what ``listener`` receives; arguments are those of ``completion``."""
     always = _thinks(encoded, thinking)
     return TokenListener(prompts.tokenizer, prompts.decode, listener, always=always, tags=thinking.tags)
 
@@ -464,8 +464,8 @@ class TransformersLLM:
     ) -> list[Completion]:
         started = time.perf_counter()
         rooms = [self._room(one) for one in encoded]
-        heard = None if listener is None else token_listener(self.prompts, encoded[0], listener, self._thinking)
-        tokens = self._new_tokens(encoded, soft, params, max(rooms), heard)
+        on_tokens = None if listener is None else token_listener(self.prompts, encoded[0], listener, self._thinking)
+        tokens = self._new_tokens(encoded, soft, params, max(rooms), on_tokens)
         seconds = (time.perf_counter() - started) / len(encoded)
         written = zip(encoded, tokens, rooms, strict=True)
         return [completion(self.prompts, one, row[:room], seconds, self._thinking) for one, row, room in written]
@@ -532,7 +532,7 @@ class TransformersLLM:
         soft: Sequence[np.ndarray | None],
         params: SamplingParams,
         room: int,
-        heard: TokenListener | None,
+        on_tokens: TokenListener | None,
     ) -> list[list[int]]:
         """The new token ids of every prompt of a batch; after the one that ends it, there may be others."""
         draws = OwnDraws(params, [one.ids for one in encoded]) if params.temperature >= _GREEDY else None
@@ -545,8 +545,8 @@ class TransformersLLM:
             if not self._decodes:
                 with _given_once(self.model, batch.extra):
                     how = self._how(params, draws, room)
-                    if heard is not None:
-                        how["stopping_criteria"] = StoppingCriteriaList([_Ends(heard, batch.width)])
+                    if on_tokens is not None:
+                        how["stopping_criteria"] = StoppingCriteriaList([_Ends(on_tokens, batch.width)])
                     tokens = self.model.generate(**batch.inputs, attention_mask=batch.mask, **how)
                 return tokens[:, batch.width :].tolist()
             begun = begin(self.model, batch.inputs, batch.mask, limit)
@@ -557,7 +557,7 @@ class TransformersLLM:
             keep=(lambda places: None) if draws is None else draws.keep,
             stops=frozenset(self.prompts.stop_ids),
             limit=limit,
-            heard=heard,
+            on_tokens=on_tokens,
         )
 
     def _prompt_input(self, encoded: EncodedPrompt, soft: np.ndarray | None) -> PromptInput:

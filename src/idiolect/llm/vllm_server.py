@@ -170,8 +170,8 @@ class VllmServerLLM:
             ArtifactError: The soft prompt embeddings are of another shape.
         """
         encoded = self.prompts.encode(prompt)
-        started, heard = time.perf_counter(), token_listener(self.prompts, encoded, listener, self._thinking)
-        found = self._streamed({**self._request(encoded, prompt, params), "stream": True}, heard)
+        started, on_tokens = time.perf_counter(), token_listener(self.prompts, encoded, listener, self._thinking)
+        found = self._streamed({**self._request(encoded, prompt, params), "stream": True}, on_tokens)
         return self._completion(encoded, found, time.perf_counter() - started)
 
     def negative_log_likelihood(self, prompts: Sequence[Prompt], references: Sequence[str]) -> np.ndarray:
@@ -246,8 +246,8 @@ class VllmServerLLM:
         except _MALFORMED:
             return _NO_IDS
 
-    def _streamed(self, body: dict[str, Any], heard: TokenListener) -> list[int] | Failure:
-        """The ids of a streamed answer until it ends or ``heard`` ends it, or why there is none."""
+    def _streamed(self, body: dict[str, Any], on_tokens: TokenListener) -> list[int] | Failure:
+        """The ids of a streamed answer until it ends or ``on_tokens`` ends it, or why there is none."""
         ids: list[int] = []
         try:
             with self._http.stream("POST", "/completions", json=body) as reply:
@@ -263,7 +263,7 @@ class VllmServerLLM:
                     ids += self._ids(choice)
                     if len(ids) > body["max_tokens"]:
                         return Failure(kind="oversized", message=f"more than {body['max_tokens']} tokens")
-                    if not heard(ids):
+                    if not on_tokens(ids):
                         return ids
         except self._httpx.TimeoutException:
             return Failure(kind="timeout", message="no reply in time")

@@ -205,21 +205,21 @@ class Oracle:
             raise InputError("the oracle needs the users' own texts", hint="leave it out of extra_controls")
         own = self._encoder.encode([sample.reference or "" for sample in samples])
         contexts = self._contexts.build(samples)
-        return [self._told(context, vector) for context, vector in zip(contexts, own, strict=True)]
+        return [self._with_own(context, vector) for context, vector in zip(contexts, own, strict=True)]
 
-    def _told(self, context: Context, own: np.ndarray) -> Context:
+    def _with_own(self, context: Context, own: np.ndarray) -> Context:
         sample = context.sample
         target = Review(id=sample.target or ReviewId(""), user=sample.user, item=sample.item, text="")
-        told = self._compare.entry(target, own.astype(np.float32), context, self._compare.before(sample))
+        compared = self._compare.entry(target, own.astype(np.float32), context, self._compare.before(sample))
         entries = tuple(
             replace(
                 entry,
-                e_his=told.e_his,
-                e_diff=told.e_diff if entry.e_diff is not None and told.e_diff is not None else entry.e_diff,
+                e_his=compared.e_his,
+                e_diff=compared.e_diff if entry.e_diff is not None and compared.e_diff is not None else entry.e_diff,
             )
             for entry in context.entries
         )
-        past = replace(context.past, vectors=np.tile(told.e_his, (len(context.past.reviews), 1)))
+        past = replace(context.past, vectors=np.tile(compared.e_his, (len(context.past.reviews), 1)))
         return replace(context, entries=entries, past=past)
 
 

@@ -42,7 +42,7 @@ class Models:
         own: The run's model.
         sampling: Sampling of the run, unless a role has its own.
         cache: File of recorded answers, for E, V, S and a G of its own; None: none are kept.
-        listener: Hears what ``own`` writes while it is generated, one text at a time; not what it answers in another
+        listener: Receives what ``own`` writes while it is generated, one text at a time; not what it answers in another
             role. None: nobody.
         engine: Where the roles' own models run.
     """
@@ -57,7 +57,7 @@ class Models:
         engine: Engine = LOCAL,
     ) -> None:
         self.own = own if listener is None else Listened(own, listener)
-        self._unheard, self._sampling, self._cache, self._engine = own, sampling, cache, engine
+        self._unstreamed, self._sampling, self._cache, self._engine = own, sampling, cache, engine
         self._loaded: dict[str, LLM] = {}
         self._open = ExitStack()
 
@@ -111,10 +111,10 @@ class Models:
 
     def _recorded_own(self) -> LLM:
         if self._cache is None or any(
-            isinstance(one, CachedLLM) for one in (self._unheard, getattr(self._unheard, "llm", None))
+            isinstance(one, CachedLLM) for one in (self._unstreamed, getattr(self._unstreamed, "llm", None))
         ):
-            return self._unheard
-        return CachedLLM(self._unheard, self._open.enter_context(Cache(self._cache)))
+            return self._unstreamed
+        return CachedLLM(self._unstreamed, self._open.enter_context(Cache(self._cache)))
 
 
 def make_comparisons(

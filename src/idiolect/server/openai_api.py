@@ -461,15 +461,15 @@ async def chunks(chat: Chat) -> AsyncIterator[dict[str, Any]]:
         ApiError: There is none, or it breaks off.
     """
     frame = {"id": chat.id, "object": "chat.completion.chunk", "created": int(time.time()), "model": chat.model}
-    usage, about, told = None, chat.about(chat.how, None, ""), None
+    usage, about, sent = None, chat.about(chat.how, None, ""), None
     how, model = chat.how, ""
     source: Any = _own_pieces(chat) if chat.in_process else _pieces(chat)
     async with chat.services.gate(), aclosing(source) as pieces:
         async for choices, used, how, model in pieces:
             usage, about = used or usage, chat.about(how, None, model)
             if choices:
-                yield {**frame, "choices": choices, **({} if about == told else {"idiolect": about})}
-                told = about
+                yield {**frame, "choices": choices, **({} if about == sent else {"idiolect": about})}
+                sent = about
     usage = usage or {"prompt_tokens": 0, "completion_tokens": 0, "total_tokens": 0}
     chat.counted(how, usage)
     yield {**frame, "choices": [], "usage": usage, "idiolect": chat.about(how, usage, model)}

@@ -16,7 +16,7 @@ REMEDIES: dict[PartName, str] = {
     "keys": "the server's file of keys, or the key of its pseudonyms, is damaged",
     "evaluation": "the files of this evaluation are damaged",
 }
-"""What clients are told; the operator's log says more."""
+"""The message for clients; the operator's log says more."""
 
 
 class PartError(Exception):

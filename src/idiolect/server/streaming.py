@@ -13,7 +13,7 @@ from idiolect.llm.streaming import Listener
 from idiolect.server.voice import Answer, AnswerError
 
 Writes = Callable[[Listener | None], Answer]
-"""Writes a text in the calling thread; a listener hears it meanwhile."""
+"""Writes a text in the calling thread; a listener receives it meanwhile."""
 
 
 def stopped(text: str, stops: Sequence[str]) -> str:

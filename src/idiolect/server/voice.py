@@ -417,7 +417,7 @@ class Voices:
             voice: Whose voice.
             query: What the client asks for; replaces the item, if none is named.
             sampling: Changes of the sampling settings.
-            listener: Hears the text while it is generated.
+            listener: Receives the text while it is generated.
 
         Raises:
             PartError: The model, the adapter or an encoder cannot be used.
@@ -490,7 +490,7 @@ class Voices:
         sampling: Mapping[str, Any],
         listener: Listener | None = None,
     ) -> Answer:
-        """What the model in this process answers to a chat; ``listener`` hears it while it is generated.
+        """What the model in this process answers to a chat; ``listener`` receives it while it is generated.
 
         Raises:
             AnswerError: The model gave no answer.
@@ -501,8 +501,8 @@ class Voices:
             with self._loading, part_of("model", (IdiolectError,)):
                 llm = self._loaded.model(settings, "server")
             prompt = Prompt(tuple(Message(role, (Block((neutralised(text),)),)) for role, text in messages))
-            heard = llm if listener is None else Listened(llm, listener)
-            completion = heard.generate([prompt], params)[0]
+            writer = llm if listener is None else Listened(llm, listener)
+            completion = writer.generate([prompt], params)[0]
         if completion.failure is not None:
             raise AnswerError(" ".join(reason_and_remedy(completion.failure)))
         how = replace(how, notes=tuple(dict.fromkeys([*how.notes, *self._toy(settings)])))

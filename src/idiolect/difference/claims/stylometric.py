@@ -142,7 +142,7 @@ POOLED = ""
 """The ``comparison`` of a feature that was measured over all of a user's comparisons."""
 
 FDR_LEVEL = 0.2
-"""False discovery rate. In sandbox worlds with eight items 96 % of the significant differences on measures of planted
+"""False discovery rate. In sandbox worlds with eight items 96 % of the significant differences on measures of true
 traits have the true sign; if users do not differ, one user in eight has a significant difference."""
 
 MIN_EFFECT = 0.2
