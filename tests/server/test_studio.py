@@ -424,6 +424,24 @@ def test_texts_names_and_titles_are_shown_and_never_run(page, studio):
     assert refused
 
 
+def test_what_is_offered_while_one_types_is_text(page, studio):
+    twins = [{"id": f"{HOSTILE}{n}", "title": f"twin {REVERSED}"} for n in range(2)]
+    with studio.http() as http:
+        assert http.post("/v1/reviews/batch", json={"items": twins}).is_success
+    page.focus("#search")
+    for typed, shown in (("<img", HOSTILE), ("gnp", "eve⟨U+202E⟩gnp.exe␇")):
+        page.locator("#search").fill(typed)
+        page.locator("[role=option] bdi", has_text=shown).wait_for()
+    person(page, studio, "ann")
+    page.locator("#write").get_by_role("combobox", name="Item").fill("twin")
+    for n in range(2):
+        option = page.locator("#write [role=option]", has_text=f"{HOSTILE}{n}")
+        option.wait_for()  # the id stands beside a title that two have
+        assert option.locator("bdi").first.inner_text() == "twin eve⟨U+202E⟩gnp.exe␇"
+        assert option.locator("img").count() == 0
+    assert page.locator("#main img, header img").count() == 0
+
+
 def test_a_review_is_added_and_a_user_is_forgotten_with_a_receipt(page, studio):
     with studio.http() as http:
         rows = [{"user": "zed", "item": f"i{n}", "text": "Short and dry.", "timestamp": 10**9 + n} for n in range(4)]

@@ -1,6 +1,7 @@
 """The studio on reviews that real people wrote, which are untidy where those of a made-up world are not."""
 
 import gzip
+import re
 from collections import Counter
 from itertools import pairwise
 
@@ -44,7 +45,10 @@ def studio(start, frames, tmp_path_factory):
     reviews, beers = frames
     assert store.add(reviews, items=beers).accepted == len(reviews) > 500
     store.embed("style")
-    with start(folder / "served", store=store.path) as running:
+    split = store.split(folder / "split", preset="small", min_user_reviews=5, min_item_users=3)
+    changes = {"metrics": ["rouge1"], "encoder": "style", "resamples": 100}
+    idl.evaluate([idl.RAG("fake")], split, out=folder / "runs" / "beers", settings=changes)
+    with start(folder / "served", store=store.path, results=(folder / "runs",)) as running:
         yield running
 
 
@@ -172,6 +176,54 @@ def test_every_text_grows_as_it_is_written_and_a_steered_one_stands_beside(page,
         growing = steps[name][: 1 + max(range(len(steps[name])), key=lambda k: len(steps[name][k]))]
         assert len(set(growing)) > 3, name
         assert all(after.startswith(before) for before, after in pairwise(growing)), name
+    check_access(page)
+
+
+@pytest.mark.slow
+def test_what_is_muted_is_out_of_the_vectors_that_dep_reads_and_the_card_says_so(page, studio, people):
+    user, card = people[True]
+    person(page, studio, user)
+    page.get_by_role("checkbox", name="Non-Perso").uncheck()
+    page.get_by_role("button", name="Write", exact=True).click()
+    dep = page.locator(".voice", has=page.get_by_role("heading", name="DEP", exact=True))
+    dep.locator("footer", has_text="tokens").wait_for()
+    difference = card["differences"][0]["difference"]
+    claim = page.locator(f'[data-difference="{difference}"]')
+    claim.get_by_role("button", name="Mute").click()
+    claim.get_by_text("Muted: every method leaves it out.").wait_for()
+    dep.locator("footer", has_text=f"muted: {difference}; removed from the vectors").wait_for()
+    dep.locator(".again", has_text="The text ").wait_for()
+    claim.get_by_role("button", name="Undo").click()
+    claim.get_by_role("button", name="Mute").wait_for()
+
+
+def test_the_units_of_real_reviews_are_listed_and_one_is_silenced(page, studio, check_access):
+    page.goto(f"{studio.url}/#/units")
+    page.wait_for_selector(".units tbody tr")
+    assert page.locator(".units tbody tr").count() == 48
+    check_access(page)
+    page.locator(".units tbody a").first.click()
+    page.get_by_role("heading", name="Who has it").wait_for()
+    page.get_by_role("button", name="Measure").click()
+    effect = page.locator(".silencing p", has_text=re.compile("nats per review|Nothing changes"))
+    effect.first.wait_for()
+    check_access(page)
+
+
+def test_an_evaluation_of_real_reviews_says_what_its_scores_mean_and_leads_to_a_text(page, studio, rows, check_access):
+    page.goto(f"{studio.url}/#/evaluations")
+    page.get_by_role("link", name="beers").click()
+    page.get_by_role("heading", name="Is the gain personal?").wait_for()
+    page.get_by_role("heading", name="What the scores mean").wait_for()
+    heads = page.locator(".scores").first.locator("thead th").all_inner_texts()
+    assert [head.split("\n")[0] for head in heads] == ["method", "Surprise", "Words shared"]
+    assert ["lower is better" in heads[1], "higher is better" in heads[2]] == [True, True]
+    page.locator(".samples tbody a").first.wait_for()
+    check_access(page)
+    page.locator(".samples tbody a").first.click()
+    own = page.locator(".voice.own .text")
+    own.wait_for()
+    assert own.text_content() in {row["text"] for row in rows[0]}
     check_access(page)
 
 

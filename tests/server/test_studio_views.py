@@ -162,6 +162,44 @@ def test_units_have_labels_users_and_sliders(page, studio, check_access):
     check_access(page)
 
 
+HOSTILE, SHOWN = "<img src=x onerror=alert(1)>\u202eb\u0007", "<img src=x onerror=alert(1)>⟨U+202E⟩b␇"
+
+
+def test_labels_of_units_and_samples_of_evaluations_are_text(page, studio):
+    def units(route):
+        found = route.fetch().json()
+        for one in found.get("units", [found]):
+            one["label"] = [HOSTILE]
+        for one in found.get("have", []):
+            one["user"] = HOSTILE
+        route.fulfill(json=found)
+
+    def samples(route):
+        found = route.fetch().json()
+        for one in found["samples"]:
+            one |= {"user": HOSTILE, "text": HOSTILE, "reference": HOSTILE}
+        found["samples"][0]["failure"] = HOSTILE
+        route.fulfill(json=found)
+
+    page.route("**/v1/units*", units)
+    page.route("**/v1/units/*", units)
+    page.route("**/v1/evaluations/samples?*", samples)
+    go(page, studio, "units", ".units tbody tr")
+    assert page.locator(".units .chip").first.inner_text() == SHOWN
+    go(page, studio, "units?unit=3", ".near")
+    assert page.locator(".lead .chip").inner_text() == SHOWN
+    assert page.locator(".silencing option").first.text_content() == SHOWN
+    assert page.locator(".near li").first.locator("bdi").inner_text() == SHOWN
+    go(page, studio, "person?user=s9-u00003", ".reviewlist")
+    page.get_by_text("Turn parts of the voice up or down").click()
+    page.locator(".slider label bdi").first.wait_for()
+    assert SHOWN in page.locator(".slider label bdi").first.inner_text()
+    go(page, studio, "evaluations?run=first", ".samples tbody a")
+    assert page.locator(".samples tbody tr").first.locator("td").all_inner_texts()[2:] == [SHOWN, SHOWN]
+    assert page.locator(".samples tbody a").first.inner_text() == SHOWN
+    assert page.locator("#main img").count() == 0
+
+
 def test_a_steered_text_is_another_one(studio):
     ask = {"user": "s9-u00003", "item": "s9-i00001", "method": "dep", "max_tokens": 12, "seed": 1}
     with studio.http() as http:

@@ -88,7 +88,6 @@ def get_overview(request: Request, caller: MayRead) -> dict[str, Any]:
         "model": voices.model_name,
         "toy": voices.upstream is None and voices.adapter == SHIPPED_ADAPTER,
         "first_methods": [UNPERSONALIZED, _best(voices)],
-        "best_in_words": DEFAULT_METHODS[-1],
         "units": ADAPTER_METHOD if _has_units(voices) else None,
         "min_peers": config.min_peers,
         "show_peers": config.show_peers,

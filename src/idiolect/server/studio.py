@@ -56,6 +56,7 @@ def _declared(name: str, needs: Requirements) -> dict[str, object]:
         "history": needs.history,
         "adapter": needs.adapter is not None,
         "profile": needs.measures,
+        "peers": needs.peers,
     }
 
 

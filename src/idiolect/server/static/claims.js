@@ -72,7 +72,7 @@ function claim(one, person) {
     effectChart(/** @type {any} */ (one)),
     h("p", { class: "figures" }, figures(one)),
     one.quotes.map((/** @type {Json} */ quote) => h("blockquote", null, markedText(quote.text, person.context.signal, [one.difference], way))),
-    state === "active" ? null : h("p", { class: "state" }, state === "muted" ? "Muted: PAG, DPL and DRP, which write from differences in words, leave it out. DEP and RAG know no single difference." : "Corrected by the user: their own words stand in its place."),
+    state === "active" ? null : h("p", { class: "state" }, state === "muted" ? "Muted: every method leaves it out. It is in no profile, is taken out of the vectors, and past texts without it are preferred." : "Corrected by the user: it is left out, and methods that read words get the user's own instead."),
     h("div", { class: "row" }, toggle, ...corrections(one, person)),
     evidence);
   toggle.addEventListener("click", () => {
@@ -130,7 +130,7 @@ function corrections(one, person) {
       : [h("span", { class: "quiet small" }, "hidden together with another difference of the same kind")];
   }
   return [
-    button("Mute", { class: "ghost small", title: "Counts for PAG, DPL and DRP, which read differences in words. DEP and PPlug read vectors.", "aria-label": `Mute: ${one.phrase}`, onclick: () => void change("PUT", { state: "muted" }, `“${one.phrase}” is muted for PAG, DPL and DRP.`, ["Before muting", "After muting"]) }),
+    button("Mute", { class: "ghost small", "aria-label": `Mute: ${one.phrase}`, onclick: () => void change("PUT", { state: "muted" }, `“${one.phrase}” is muted. Texts are written without it from now on.`, ["Before muting", "After muting"]) }),
     button("Correct", { class: "ghost small", "aria-label": `Correct: ${one.phrase}`, onclick: async () => {
       const id = newId();
       const field = h("textarea", { id, rows: 3, maxlength: 500, placeholder: "What this user does instead" });

@@ -10,9 +10,6 @@ import { METHODS } from "./methods.js";
 /** @typedef {import("./person.js").Person} Person */
 /** @typedef {Record<string, any>} Json */
 
-/** Methods that write from a profile in words, of which a person can mute parts. */
-export const IN_WORDS = Object.keys(METHODS).filter((one) => METHODS[one]?.profile);
-
 const SLOW_MS = 4000;
 
 /**
@@ -188,10 +185,12 @@ function compare(card, old, text, name, { person, signal, corrected, labels }) {
 
 /** @param {string} name */
 function unmoved(name) {
-  const of = METHODS[name];
-  if (of && !of.history) return "it knows nothing of the user.";
-  if (of && !of.adapter && !of.profile) return "it reads past reviews, not differences.";
-  return of?.adapter ? `its vectors have no part for a single difference. These methods write from differences in words: ${IN_WORDS.map((one) => method(one)[0]).join(", ")}.` : "the model wrote the same without the difference.";
+  return knowsUser(name) ? "the model wrote the same without the difference." : "it knows nothing of the user.";
+}
+
+/** Whether a method reads anything of the user, so that what is muted counts. @param {string} name */
+export function knowsUser(name) {
+  return METHODS[name]?.history !== false;
 }
 
 /** A text that is being written, and what is found in it. @typedef {{body: HTMLElement, chips: HTMLElement, root: HTMLElement}} TextPart */

@@ -8,7 +8,7 @@ import { note } from "./nav.js";
 import { calm } from "./panel.js";
 import { combobox } from "./search.js";
 import { steer } from "./steer.js";
-import { IN_WORDS, ownCard, voice } from "./voice.js";
+import { knowsUser, ownCard, voice } from "./voice.js";
 
 /** @typedef {import("./person.js").Person} Person */
 /** @typedef {import("./voice.js").Asked} Asked */
@@ -87,14 +87,13 @@ export function writingPanel(place, person) {
     const units = steering?.factors() ?? {};
     const shared = { person, signal: both, before: state.texts, why, corrected, labels };
     fill(outputs, ownCard(state.own, person, both),
-      chosen.map((one) => voice(one, asked(), { ...shared, bare: bare && IN_WORDS.includes(one) })),
+      chosen.map((one) => voice(one, asked(), { ...shared, bare: bare && knowsUser(one) })),
       Object.keys(units).length ? voice(overview["units"], { ...asked(), units }, { ...shared, bare: false }) : null);
     outputs.classList.remove("stale");
     fill(news, why);
   };
   const compare = () => {
-    const best = [overview["best_in_words"], ...IN_WORDS].find((one) => known.includes(one));
-    if (best && !methods.chosen().some((one) => IN_WORDS.includes(one))) methods.add(best);
+    if (!methods.chosen().some(knowsUser)) methods.add(overview["first_methods"].find(knowsUser));
     place.scrollIntoView({ behavior: calm() ? "auto" : "smooth", block: "start" });
     run("Each text twice: as if nothing was muted or corrected, and as it is now.", { corrected: true, bare: true, labels: ["As if nothing was muted", "As it is now"] });
   };
@@ -196,7 +195,7 @@ function methodChoices(known, first, changed) {
 
 /** From what knows nothing of the user to what was trained for users. @param {string[]} names */
 function inOrder(names) {
-  const rank = (/** @type {string} */ name) => { const of = METHODS[name]; return of ? Number(of.history) + Number(of.profile) + 2 * Number(of.adapter) : 9; };
+  const rank = (/** @type {string} */ name) => { const of = METHODS[name]; return of ? Number(of.history) + Number(of.profile) + Number(of.peers) + 3 * Number(of.adapter) : 9; };
   return names.toSorted((a, b) => rank(a) - rank(b));
 }
 
