@@ -1,12 +1,14 @@
 """What muting a difference does to a user's vectors and texts (docs/muting.md).
 
     idiolect demo --out demo
-    python benchmarks/bench_muting.py demo [--method dep] [--users 3] [--items 8] [--keep FILE] [--probe]
+    python benchmarks/bench_muting.py demo [--method dep] [--users 3] [--items 8] [--keep FILE]
+    python benchmarks/bench_muting.py demo --probe | --shown
+    python benchmarks/bench_muting.py reviews.db --probe --encoder minilm | --shown
 
 For each of some claims, users of whom it is made write about items that they have not reviewed, before and after it is
 muted, with the same seed. Prints a Markdown table: the user's own mean, others' mean on the same items, and the means
 of the texts. The store is copied first; ``--keep`` resumes. With ``--probe``: how well a linear probe finds a measure
-in vectors of users that the erasure was not fitted on.
+in vectors of users that the erasure was not fitted on. With ``--shown``: how far past texts in a prompt show a claim.
 """
 
 from __future__ import annotations
@@ -23,14 +25,16 @@ from typing import Any
 import numpy as np
 
 import idiolect as idl
-from idiolect.difference.concept_erasure import MeasureErasure, style_values
+from idiolect.difference.concept_erasure import PER_USER, MeasureErasure, fit_erasure, style_values
 from idiolect.difference.stylometry import NAMES, measure, within_item_sd
+from idiolect.encoders import load_encoder
 from idiolect.methods.base import requirements
-from idiolect.methods.muting import Muting
+from idiolect.methods.muting import LeastShown, Muting
 from idiolect.pipeline.commands import load_settings
 from idiolect.pipeline.data import gets, make_contexts
 from idiolect.pipeline.models import MethodBuilder, Models
 from idiolect.pipeline.write import LoadedModels
+from idiolect.retrieval import Recency
 from idiolect.store.base import Correction
 from idiolect.store.sql import SqlStore
 from idiolect.types import Sample
@@ -184,35 +188,60 @@ def gaps(label: str, of: Sequence[tuple[Case, str]], sd: np.ndarray) -> None:
     )
 
 
-def probe(store: idl.Store, wanted: Sequence[str]) -> None:
+def probe(store: idl.Store, wanted: Sequence[str], encoder: str, n_users: int) -> None:
     """Cross-validated correlation of a ridge probe with a measure, on users that the erasure has not seen."""
     from sklearn.linear_model import RidgeCV
     from sklearn.model_selection import GroupKFold, cross_val_predict
 
     with store.open() as database:
-        reviews = [review for user in database.users() for review in database.profile(user)]
-        encoder = next(iter(database.encoders()))
-        vectors = database.vectors([review.id for review in reviews], encoder=encoder).astype(np.float64)
-    values = style_values([review.text for review in reviews])
+        reviews = [review for user in _some(database, n_users) for review in database.profile(user)[-PER_USER:]]
+    texts = [review.text for review in reviews]
+    made = load_encoder(encoder)
+    vectors, values = made.encode(texts).astype(np.float64), style_values(texts)
     users = np.unique([review.user for review in reviews], return_inverse=True)[1]
-    seen = users % 2 == 0
-    erasure = MeasureErasure.fit(vectors[seen], values[seen])
-    found = {}
+    new = users % 2 == 1
+    erasure = MeasureErasure.fit(vectors[~new], values[~new])
+    folds = list(GroupKFold(5).split(vectors[new], groups=users[new]))
+    print(f"{made.name}: erasure from {(~new).sum()} reviews; correlation of the probe on {new.sum()} others")
     for name in dict.fromkeys(claim.split()[0] for claim in wanted):
-        k, new = NAMES.index(name), ~seen
+        k = NAMES.index(name)
         pair = [vectors[new], erasure.remove(vectors[new], [k])]
-        folds = list(GroupKFold(5).split(pair[0], groups=users[new]))
         guesses = [cross_val_predict(RidgeCV(np.logspace(-4, 3, 15)), x, values[new, k], cv=folds) for x in pair]
-        found[name] = [float(np.corrcoef(guess, values[new, k])[0, 1]) for guess in guesses]
-    print(f"{encoder}: correlation of the probe with the measure before and after, {(~seen).sum()} reviews")
-    for name, (before, after) in found.items():
+        before, after = (float(np.corrcoef(guess, values[new, k])[0, 1]) for guess in guesses)
         print(f"| {name} | {before:.2f} | {after:.2f} |")
+
+
+def shown(store: idl.Store, sd: np.ndarray, k: int, n_users: int) -> None:
+    """Distance from others, in standard deviations: all past texts, the latest, those that show a claim least."""
+    found = []
+    with store.open() as database:
+        erasure = fit_erasure(database, None)
+        assert erasure is not None
+        for user in _some(database, n_users):
+            profile = database.profile(user)
+            peers = [[one.text for one in database.reviews_of(review.item, exclude=user)] for review in profile]
+            others = np.mean(
+                [measure(texts).mean(axis=0) for texts in peers if texts] or [np.zeros(len(NAMES))], axis=0
+            )
+            for one in store.explain(user).record()["measured"]:
+                place, side = NAMES.index(one["measure"]), 1 if one["direction"] == "more" else -1
+                least = LeastShown(Recency(), erasure, [place]).retrieve(Sample(user=user, item=""), profile, {}, k)
+                means = [measure([r.text for r in of]).mean(axis=0)[place] for of in (profile, profile[-k:], least)]
+                found.append(side * (np.array(means) - others[place]) / sd[place])
+    own, latest, least = np.mean(found, axis=0)
+    print(f"{len(found)} claims: all past texts {own:.2f}, the latest {k} {latest:.2f}, those chosen {least:.2f}")
+
+
+def _some(database: SqlStore, n: int) -> list[str]:
+    """Users of at least twelve reviews, or else all."""
+    users = [user for user in database.users() if len(database.profile(user)) >= 12] or database.users()
+    return [users[k] for k in sorted(np.random.default_rng(0).permutation(len(users))[:n])]
 
 
 def main() -> None:
     """Run."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("demo", type=Path, help="folder of idiolect demo")
+    parser.add_argument("demo", type=Path, help="folder of idiolect demo, or a store")
     parser.add_argument("--method", default="dep")
     parser.add_argument("--settings", default="{}", help="of the method, as JSON")
     parser.add_argument("--users", type=int, default=3, help="per measure")
@@ -221,19 +250,25 @@ def main() -> None:
     parser.add_argument("--adapter", type=Path, help="instead of the demo's")
     parser.add_argument("--keep", type=Path, help="file of finished cases, which are not repeated")
     parser.add_argument("--probe", action="store_true", help="only the linear probe")
+    parser.add_argument("--encoder", default="style", help="of the probe's vectors")
+    parser.add_argument("--sample", type=int, default=150, help="users of the probe and of --shown")
+    parser.add_argument("--shown", action="store_true", help="only past texts")
     args = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
-        store = idl.Store(shutil.copy(args.demo / "reviews.db", folder))
+        store = idl.Store(shutil.copy(args.demo / "reviews.db" if args.demo.is_dir() else args.demo, folder))
         if args.probe:
-            probe(store, args.claims)
+            probe(store, args.claims, args.encoder, n_users=args.sample)
             return
-        adapter = (args.adapter or args.demo / "adapter") if requirements(args.method).adapter else None
-        changes = json.loads(args.settings) if adapter else {"encoder": "style", **json.loads(args.settings)}
-        writer = Writer(store.path, args.method, adapter, changes)
         with store.open() as database:
             reviews = [review for user in database.users() for review in database.profile(user)]
         items = np.unique([review.item for review in reviews], return_inverse=True)[1]
         sd = within_item_sd(measure([review.text for review in reviews]), items)
+        if args.shown:
+            shown(store, sd, k=4, n_users=args.sample)
+            return
+        adapter = (args.adapter or args.demo / "adapter") if requirements(args.method).adapter else None
+        changes = json.loads(args.settings) if adapter else {"encoder": "style", **json.loads(args.settings)}
+        writer = Writer(store.path, args.method, adapter, changes)
         with writer.loaded:
             table(run(writer, store, args.claims, args.users, args.items, args.keep), args.claims, sd)
 

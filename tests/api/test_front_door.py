@@ -154,6 +154,32 @@ def test_write_evaluate_explain_and_forget(store, tmp_path, caplog):
         store.explain("u1")
 
 
+def test_a_muted_difference_counts_for_whoever_writes_from_the_store(store):
+    """The past texts in a prompt are then those that show it least; undone, the prompt is as before."""
+    rag = idl.RAG("fake", k=2, settings={"context": {"retriever": "recency"}})
+
+    def written():
+        found = rag.write(store, user="u1", item="i2")
+        return found.prompt, found.anchors, [note for note in found.notes if "exclamations" in note]
+
+    store.add_review(
+        user="u1", item="i11", text="I had it with tea, and it was what it is.", timestamp=1, encoder="hash"
+    )
+    before = written()
+    store.correct("u1", "exclamations")
+    assert [one.state for one in store.corrections("u1")] == ["muted"]
+    prompt, _, notes = written()
+    assert "what it is." in prompt
+    assert "what it is." not in before[0]
+    assert notes == ["muted: exclamations; past texts that show it least come first"]
+    assert store.undo_correction("u1", "exclamations")
+    assert written() == before
+    with pytest.raises(ConfigError, match="unknown difference"):
+        store.correct("u1", "shoe-size")
+    with pytest.raises(NotFoundError):
+        store.correct("nobody", "exclamations")
+
+
 def test_dep_is_fitted_saved_and_read_back(store, tmp_path):
     split = store.split(tmp_path / "split")
     settings = {"fit": {"max_steps": 1}, "controls": [], "sampling": {"max_new_tokens": 8}}

@@ -72,6 +72,7 @@ def test_a_store_of_pseudonyms_never_sees_an_id_and_finds_its_user(work: Path, c
     assert (code, added["user"]) == (0, USER)
     assert call("explain", USER, *key)[0] == 0
     assert call("peer", USER, "--exclude", *key)[1] == {"peer": False, "changed": True, "reviews": 4}
+    assert call("correct", USER, "--difference", "length", *key)[1]["corrections"][0]["state"] == "muted"
     assert [path for path in files(work) if USER.encode() in path.read_bytes()] == []
     code, receipt = call("forget", USER, *key)
     assert (code, receipt["reviews"], receipt["vectors"]) == (0, 4, 4)
@@ -85,6 +86,7 @@ def test_a_store_of_pseudonyms_never_sees_an_id_and_finds_its_user(work: Path, c
         ("forget", USER),
         ("explain", USER),
         ("peer", USER),
+        ("correct", USER),
         ("add", "--user", USER, "--item", "tea", "--text", "Mild.", "--encoder", "hash:16"),
         ("write", "--user", USER, "--item", "tea", "--set", "encoder=hash:16"),
     ],
@@ -100,6 +102,21 @@ def test_an_id_where_pseudonyms_are_known_is_refused_with_the_remedy(call, token
 def test_pseudonyms_where_ids_are_known_are_refused(work: Path, call) -> None:
     source = str(work.parent / "source" / "reviews.jsonl")
     assert call("ingest", source, "--pseudonyms", str(work.parent / "key"))[0] == 2
+
+
+@pytest.mark.usefixtures("plain")
+def test_a_difference_is_muted_corrected_and_undone(call) -> None:
+    assert call("correct", "bob") == (0, {"corrections": []})
+    muted = {"difference": "exclamations", "state": "muted", "text": ""}
+    assert call("correct", "bob", "--difference", "exclamations") == (0, {"corrections": [muted]})
+    said = ("--difference", "length", "--text", "Long when I care.")
+    assert call("correct", "bob", *said)[1]["corrections"][1]["text"] == "Long when I care."
+    assert call("correct", "bob", "--difference", "length", "--undo") == (0, {"corrections": [muted]})
+    assert call("correct", "bob", "--difference", "length", "--undo")[0] == 4
+    assert call("correct", "bob", "--undo")[0] == 2
+    assert call("correct", "bob", *said, "--undo")[0] == 2
+    assert call("correct", "bob", "--difference", "shoe-size")[0] == 2
+    assert call("correct", "nobody", "--difference", "length")[0] == 4
 
 
 @pytest.mark.usefixtures("plain")

@@ -151,7 +151,7 @@ def test_every_method_with_differences_honours_corrections(fresh, upstream, meth
 
 def test_methods_without_words_honour_corrections_too(fresh, upstream, start, tmp_path):
     """RAG behind the upstream and DEP in this process: said in a note, and undone without a trace."""
-    difference, ask = "/v1/differences/exclamations", {**ANN, "item": "jam", "max_tokens": 3, "temperature": 0}
+    difference, ask = "/v1/differences/exclamations", {**ANN, "item": "jam", "k": 1, "max_tokens": 3, "temperature": 0}
     calm = {**REVIEW, "text": "A nut. I had it with tea, and it was what it is."}
 
     def note(http, method):
@@ -163,7 +163,7 @@ def test_methods_without_words_honour_corrections_too(fresh, upstream, start, tm
         for state, shouts in (("active", True), ("muted", False), ("active", True)):
             if state == "muted":
                 ok(http.put(difference, params=ANN, json={"state": "muted"}))
-            prefers = ["muted: exclamations; past texts without it are preferred"] if state == "muted" else []
+            prefers = ["muted: exclamations; past texts that show it least come first"] if state == "muted" else []
             assert note(http, "rag") == prefers
             assert ("Amazing!" in json.dumps(upstream.bodies[-1])) is shouts
             http.delete(difference, params=ANN)

@@ -12,7 +12,7 @@ from idiolect.data.split import Split as Members
 from idiolect.data.split import SplitCounts
 from idiolect.data.tables import is_table, table_parts
 from idiolect.engine import EngineName
-from idiolect.errors import InputError
+from idiolect.errors import InputError, NotFoundError
 from idiolect.store.embedding import EmbedReport, embed_store
 from idiolect.store.ingestion import IngestReport, add_review, ingest_files
 from idiolect.store.splitting import PeerReport, set_peer, split_store
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from idiolect.diagnostics import Diagnosis
     from idiolect.erasure import Receipt
     from idiolect.explain.layout import Card
+    from idiolect.store.base import Correction
     from idiolect.store.parquet import ImportReport
 
 _REVIEW_FIELDS = ("user", "item", "text", "rating", "title", "timestamp", "review_id", "order", "category")
@@ -260,6 +261,46 @@ class Store:
     def set_peer(self, user: str, peer: bool | None = None) -> PeerReport:
         """Let others be compared with a user, or not; ``None`` asks how it stands."""
         return set_peer(self.path, user, peer, pseudonyms=self.pseudonyms)
+
+    def correct(self, user: str, difference: str, text: str = "") -> None:
+        """Mute a difference that is claimed of a user, or put the user's own statement in its place.
+
+        Cards and ``write`` of every method honour it until it is undone (docs/muting.md); it replaces an earlier one.
+
+        Args:
+            user: The user.
+            difference: A measure (``exclamations``) or an attribute (``writing/exclamations``).
+            text: The statement; empty: the difference is muted.
+
+        Raises:
+            NotFoundError: There is no review by the user.
+            ConfigError: There is no such difference, or the statement is too long.
+        """
+        from idiolect.difference.claims.corrections import check_correction
+        from idiolect.store.base import Correction
+
+        correction = Correction(difference=difference, text=text.strip())
+        check_correction(correction)
+        with self.open() as database:
+            database.correct(self._known(database, user), correction)
+
+    def undo_correction(self, user: str, difference: str) -> bool:
+        """Undo what ``correct`` did; returns whether the difference was muted or corrected."""
+        with self.open() as database:
+            return database.undo_correction(self._known(database, user), difference)
+
+    def corrections(self, user: str) -> list[Correction]:
+        """What the user muted or corrected, by difference."""
+        with self.open() as database:
+            return database.corrections(self._known(database, user))
+
+    def _known(self, database: SqlStore, user: str) -> UserId:
+        from idiolect.store.privacy import user_in
+
+        known = user_in(database, user, self.pseudonyms)
+        if not database.wrote(known):
+            raise NotFoundError("no review by this user in the store", hint="check the id; ids are case-sensitive")
+        return known
 
     def export(self, folder: str | Path) -> dict[str, Any]:
         """Write the store as Parquet files; returns fingerprint, counts and encoders."""

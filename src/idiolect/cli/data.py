@@ -1,4 +1,4 @@
-"""``idiolect ingest``, ``add``, ``split``, ``embed``, ``peer``, ``forget``, ``export`` and ``import``."""
+"""``idiolect ingest``, ``add``, ``split``, ``embed``, ``peer``, ``correct``, ``forget``, ``export`` and ``import``."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from typing import Annotated, Any, Literal
 
 from cyclopts import Parameter
 
+from idiolect.api.store import Store
 from idiolect.cli.options import (
     OPTIONS,
     Engine,
@@ -27,6 +28,7 @@ from idiolect.config import load
 from idiolect.data.parts import STDIN
 from idiolect.difference import bulk
 from idiolect.erasure import forget_user
+from idiolect.errors import ConfigError, NotFoundError
 from idiolect.store.embedding import EmbedConfig, embed_store
 from idiolect.store.ingestion import IngestConfig, add_review, ingest_files
 from idiolect.store.parquet import export_folder, import_folder
@@ -251,6 +253,45 @@ def peer(
     """
     found = set_peer(store, user, None if exclude is None else not exclude, pseudonyms=pseudonyms)
     show(found.record(), found.text, as_json=json)
+
+
+def correct(
+    user: UserName,
+    /,
+    *,
+    difference: str = "",
+    text: str = "",
+    undo: Annotated[bool, Parameter(negative="")] = False,
+    store: StorePath = "idiolect.db",
+    pseudonyms: KeyFile = None,
+    json: Json = False,
+) -> None:
+    """Mute a difference that is claimed of a user, or put their own statement in its place; list what was so changed.
+
+    Cards and every method that writes honour it until it is undone.
+
+    Args:
+        user: The user. An id that begins with -- goes last, after a separate --.
+        difference: A measure (exclamations) or an attribute (writing/exclamations); without it nothing is changed.
+        text: The user's own statement; without it the difference is muted.
+        undo: Undo what was said of the difference.
+        store: SQLite file or database URL.
+        pseudonyms: File of the key, where the store knows users by pseudonyms.
+        json: Print one JSON object.
+    """
+    place = Store(store, pseudonyms=pseudonyms)
+    if not difference and (text or undo):
+        raise ConfigError("no difference is named", hint="name it: --difference exclamations")
+    if undo and text:
+        raise ConfigError("a statement cannot be undone and made at once", hint="leave out one of --text and --undo")
+    if undo and not place.undo_correction(user, difference):
+        raise NotFoundError(f"{difference!r} was neither muted nor corrected", hint=f"idiolect correct {user}")
+    if difference and not undo:
+        place.correct(user, difference, text)
+    found = place.corrections(user)
+    lines = [f"{one.difference}: {one.state}" + (f": {one.text}" if one.text else "") for one in found]
+    record = [{"difference": one.difference, "state": one.state, "text": one.text} for one in found]
+    show({"corrections": record}, "\n".join(lines) or "nothing is muted or corrected", as_json=json)
 
 
 def forget(

@@ -33,10 +33,11 @@ COMMANDS = {
     "evaluate": "Compare methods and controls on a split's test targets.",
     "score": "Score texts that were made elsewhere, with intervals and tests.",
     "compare": "Compare evaluations, or any two conditions of one.",
-    "explain": "Show how a user differs and on what evidence, or what an adapter's units stand for.",
+    "explain": "Show how a user differs and on what evidence, or what an adapter's units mean.",
     "table": "Run a table or figure of the papers, next to the published one.",
     "study": "Measure, in worlds with ground truth, whether differences identify a user.",
     "peer": "Say whether others may be compared with a user, or change it.",
+    "correct": "Mute or correct a difference that is claimed of a user, or undo it.",
     "forget": "Erase a user for good, with a receipt.",
     "export": "Write a store as Parquet files.",
     "import": "Read exported Parquet files into a store.",
@@ -65,6 +66,7 @@ EXAMPLES = {
     "table": "idiolect table dep/table-1 --profile sandbox",
     "study": "idiolect study --out study --jobs 2",
     "peer": "idiolect peer ann --exclude",
+    "correct": 'idiolect correct ann --difference exclamations --text "Only about jam."',
     "studio": "idiolect studio --store idiolect.db",
     "serve": "idiolect serve --store idiolect.db",
     "keys": "idiolect keys list",
@@ -86,6 +88,7 @@ _GROUPS = {
         "import",
         "differences",
         "peer",
+        "correct",
         "forget",
         "doctor",
     ),
@@ -100,7 +103,7 @@ _GROUPS = {
 _START = """Example:
   idiolect ingest reviews.csv && idiolect write --user ann --item B1 --method rag"""
 _MODULES = {
-    "data": ("ingest", "add", "split", "embed", "peer", "forget", "export", "import", "differences"),
+    "data": ("ingest", "add", "split", "embed", "peer", "correct", "forget", "export", "import", "differences"),
     "models": ("pretrain", "fit", "import-adapter", "write"),
     "results": ("evaluate", "score", "compare", "explain"),
     "server": ("serve", "studio", "mcp", "keys"),
@@ -109,7 +112,7 @@ _MODULES = {
 """Where the commands are; each is a function of its name."""
 _FUNCTIONS = {"import": "import_", "import-adapter": "import_adapter"}
 """Commands whose names are no names of Python's."""
-_TAKE_IDS = ("explain", "forget", "peer")
+_TAKE_IDS = ("explain", "forget", "peer", "correct")
 _NOT_UNDERSTOOD, _BAD_INPUT, _NO_ACCESS = 1, 3, 8
 _REMEDIES = {
     errno.ENOSPC: "make room on the disk, and run the same again",

@@ -23,9 +23,6 @@ from idiolect.retrieval import Retriever
 from idiolect.store.base import Correction
 from idiolect.types import Item, ItemId, Review, Sample
 
-_ENOUGH = 1
-"""Past texts without a muted trait, of those that are asked for; with fewer all are used."""
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Gets:
@@ -75,7 +72,7 @@ class Muting:
             return builder
         retriever = builder.retriever
         if self._gets.texts:
-            retriever = Preferring(retriever, erasure, self._measures)
+            retriever = LeastShown(retriever, erasure, self._measures)
         again = ContextBuilder(
             builder.reader, builder.config, encoder=builder.encoder, retriever=retriever, past=builder.past
         )
@@ -91,7 +88,7 @@ class Muting:
             done.append(f"it stays in the {'vectors' if self._gets.vectors else 'past texts'}: {self._why()}")
         elif self._erasure is not None:
             done += self._of_vectors(self._erasure) if self._gets.vectors else []
-            done += ["past texts without it are preferred"] if self._gets.texts else []
+            done += ["past texts that show it least come first"] if self._gets.texts else []
         return ("; ".join([_named(self._corrections), *done]),)
 
     def _of_vectors(self, erasure: MeasureErasure) -> list[str]:
@@ -155,10 +152,10 @@ class MutedContexts:
 
 
 @dataclass(frozen=True, slots=True)
-class Preferring:
-    """A retriever that prefers reviews without a muted trait.
+class LeastShown:
+    """A retriever that takes reviews without a muted trait first, in its own order, then those that show it least.
 
-    A review shows a trait if its measure lies on the user's side of what is typical of others.
+    How far a review shows it is how far its measure lies from what is typical of others, on the user's side.
     """
 
     retriever: Retriever
@@ -167,9 +164,9 @@ class Preferring:
 
     def retrieve(self, sample: Sample, profile: Sequence[Review], items: Mapping[ItemId, Item], k: int) -> list[Review]:
         """See ``Retriever``."""
-        apart = (
-            style_values([review.text for review in profile])[:, self.measures] - self.erasure.typical[self.measures]
-        )
-        shows = (apart * np.sign(apart.mean(axis=0)) > 0).any(axis=1) if len(apart) else np.zeros(0, dtype=bool)
-        without = [review for review, one in zip(profile, shows, strict=True) if not one]
-        return self.retriever.retrieve(sample, without if len(without) >= _ENOUGH else profile, items, k)
+        ranked = self.retriever.retrieve(sample, profile, items, 0)
+        if not ranked:
+            return []
+        apart = (style_values([review.text for review in ranked]) - self.erasure.typical)[:, self.measures]
+        shown = np.maximum(apart * np.sign(apart.mean(axis=0)), 0).sum(axis=1)
+        return [ranked[row] for row in np.argsort(shown, kind="stable")[: k or None]]
