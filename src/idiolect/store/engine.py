@@ -6,7 +6,7 @@ import logging
 import os
 import sqlite3
 import stat
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager, suppress
 from functools import lru_cache, partial
 from itertools import chain
@@ -15,7 +15,7 @@ from typing import Any
 from urllib.parse import quote
 
 import sqlalchemy as sa
-from sqlalchemy import event
+from sqlalchemy import BigInteger, Double, Integer, LargeBinary, Text, event
 from sqlalchemy.exc import DBAPIError, NoSuchModuleError, SQLAlchemyError
 
 from idiolect.errors import ArtifactError, ConfigError, MissingDependencyError, NotFoundError
@@ -52,7 +52,8 @@ def look_up(
         some = keys[start : start + _KEYS]
         statement, names = _query(query, len(some), connection.dialect)
         given = [[others[name]] if name in others else some for name in names]
-        with closing(connection.exec_driver_sql(statement, tuple(chain.from_iterable(given))).cursor) as cursor:
+        found: Any = connection.exec_driver_sql(statement, tuple(chain.from_iterable(given)))
+        with closing(found.cursor) as cursor:
             yield from cursor.fetchall()
 
 
@@ -60,7 +61,8 @@ def look_up(
 def _query(query: sa.Select, n: int, dialect: sa.Dialect) -> tuple[str, tuple[str, ...]]:
     """The statement for ``n`` keys, and the names of its parameters in order."""
     style, mark = ("qmark", "?") if dialect.paramstyle == "qmark" else ("format", "%s")
-    compiled = query.compile(dialect=type(dialect)(paramstyle=style))
+    kind: Any = type(dialect)
+    compiled = query.compile(dialect=kind(paramstyle=style))
     marks = ", ".join([mark] * n)
     return str(compiled).replace("__[POSTCOMPILE_keys]", marks), tuple(compiled.positiontup or ())
 
@@ -90,6 +92,8 @@ def insert_rows(
     """
     if not rows:
         return 0
+    if connection.dialect.name == "postgresql" and len(rows) >= _COPIED:
+        return _copy(connection, table, columns, rows, unless_known=unless_known)
     statement = _insertion(table, columns, unless_known, connection.dialect)
     done = connection.exec_driver_sql(statement, list(rows), execution_options={"preserve_rowcount": True})
     return done.rowcount
@@ -102,6 +106,58 @@ def _insertion(table: sa.Table, columns: tuple[str, ...], unless_known: bool, di
     marks = ", ".join(["?" if dialect.paramstyle == "qmark" else "%s"] * len(columns))
     conflict = " ON CONFLICT (id) DO NOTHING" if unless_known else ""
     return f"INSERT INTO {spelled.format_table(table)} ({names}) VALUES ({marks}){conflict}"
+
+
+_COPIED = 200
+"""Rows from which PostgreSQL gets them by COPY."""
+_COPY_TYPES = ((LargeBinary, "bytea"), (BigInteger, "int8"), (Integer, "int4"), (Double, "float8"), (Text, "text"))
+
+
+def _copy(
+    connection: sa.Connection,
+    table: sa.Table,
+    columns: tuple[str, ...],
+    rows: Sequence[Sequence[object]],
+    *,
+    unless_known: bool,
+) -> int:
+    """``insert_rows`` by COPY in binary; if ids may be known, into a temporary table, and from there in order."""
+    spelled = connection.dialect.identifier_preparer
+    target = spelled.format_table(table)
+    names = ", ".join(spelled.format_column(table.c[name]) for name in columns)
+    types = [next(name for kind, name in _COPY_TYPES if isinstance(table.c[column].type, kind)) for column in columns]
+    driver: Any = connection.connection.driver_connection
+    staged = f"incoming_{table.name}"
+    try:
+        with driver.cursor() as cursor:
+            if not unless_known:
+                _send(cursor, f"COPY {target} ({names})", types, rows)
+                return len(rows)
+            cursor.execute(
+                f"CREATE TEMPORARY TABLE IF NOT EXISTS {staged} ON COMMIT DROP AS "
+                f"SELECT 0 AS place, {names} FROM {target} WITH NO DATA"
+            )
+            _send(cursor, f"COPY {staged} (place, {names})", ["int4", *types], _placed(rows))
+            cursor.execute(
+                f"INSERT INTO {target} ({names}) SELECT {names} FROM {staged} ORDER BY place "
+                "ON CONFLICT (id) DO NOTHING"
+            )
+            inserted: int = cursor.rowcount
+            cursor.execute(f"TRUNCATE {staged}")
+            return inserted
+    except connection.dialect.loaded_dbapi.Error as error:
+        raise DBAPIError(f"COPY {target}", None, error) from error
+
+
+def _placed(rows: Iterable[Sequence[object]]) -> Iterator[Sequence[object]]:
+    return ((place, *row) for place, row in enumerate(rows))
+
+
+def _send(cursor: Any, statement: str, types: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
+    with cursor.copy(f"{statement} FROM STDIN (FORMAT BINARY)") as copy:
+        copy.set_types(types)
+        for row in rows:
+            copy.write_row(row)
 
 
 _log = logging.getLogger(__name__)
