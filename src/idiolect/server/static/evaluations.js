@@ -64,7 +64,7 @@ async function reportPage(main, run, params, signal) {
   const others = tables.filter(([title]) => title.startsWith("methods") && title !== "methods");
   const controls = tables.filter(([title]) => title.startsWith("controls"));
   fill(main, crumbs([["Evaluations", to("evaluations")]]), h("h1", { class: "h2" }, said(run)),
-    h("p", { class: "facts" }, `${plural(report.samples, "review")} by ${plural(report.users, "user")}, written again by the model `, said(report.backbone ?? "?"), ", vectors by ", said(report.encoder ?? "none"), ` · ${duration(1000 * (report.seconds ?? 0))}`),
+    h("p", { class: "facts" }, `${plural(report.samples, "held-out review")} of a split of ${plural(report.users, "user")}, written again by the model `, said(report.backbone ?? "?"), ", vectors by ", said(report.encoder ?? "none"), ` · ${duration(1000 * (report.seconds ?? 0))}`),
     report.verdicts?.length ? h("section", null, h("h2", null, "Is the gain personal?"),
       h("p", { class: "quiet" }, "Does knowing the user help the model to expect what they wrote, and is it this user's history that helps? So each method was also given another user's."), forest(report.verdicts)) : null,
     tables.length ? h("section", null, h("h2", null, "Scores"), scoreTable("methods", report.tables["methods"] ?? tables[0]?.[1]), metricList(report.tables["methods"] ?? tables[0]?.[1])) : null,
