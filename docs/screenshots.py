@@ -26,6 +26,12 @@ from playwright.sync_api import sync_playwright
 HERE = Path(__file__).parent
 USER = "s20-u00006"
 """Of the demo's world; the README shows the same one."""
+WRITTEN = """characters => {
+    const texts = [...document.querySelectorAll(".voice:not(.own) .text")];
+    const length = texts.reduce((sum, one) => sum + (one.querySelector("bdi")?.textContent.length ?? 0), 0);
+    return length >= characters || texts.every((one) => one.getAttribute("aria-busy") === "false");
+}"""
+"""Whether so much is written, or all."""
 
 
 @contextmanager
@@ -127,6 +133,11 @@ def film(page: Any) -> None:
     page.wait_for_timeout(300)
     keep(900)
     page.get_by_role("button", name="Write", exact=True).click()
+    page.locator(".voice").nth(2).wait_for()
+    page.locator(".voices").evaluate("one => window.scrollTo(0, one.getBoundingClientRect().top + scrollY - 70)")
+    for characters in range(50, 500, 75):
+        page.wait_for_function(WRITTEN, arg=characters)
+        keep(350)
     page.locator(".voice").nth(1).locator(".meter").wait_for()
     page.locator(".voice").nth(2).locator(".meter").wait_for()
     page.locator(".voice").first.evaluate("one => window.scrollTo(0, one.getBoundingClientRect().top + scrollY - 70)")
