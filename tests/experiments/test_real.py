@@ -90,7 +90,7 @@ def test_a_backbone_to_which_all_users_are_the_same_is_named_in_plain_words():
 
 
 def test_from_python_a_budget_is_named_by_keywords_and_a_table_is_refused(tmp_path):
-    with pytest.raises(ConfigError, match="study_real: unknown setting 'token'"):
+    with pytest.raises(ConfigError, match="settings: unknown setting 'token'"):
         idl.study_real(tmp_path / "r.jsonl", token=3)
     with pytest.raises(InputError, match="corpus is a list, not a path"):
         idl.study_real([{"user": "u"}])
