@@ -134,7 +134,9 @@ def _placed(own: Sequence[str], others: Sequence[str]) -> list[RecurringPhrase]:
 def _catchphrases(own: Sequence[str], others: Sequence[str]) -> list[RecurringPhrase]:
     """Words that stand together anywhere in a sentence of many of the user's texts, and of few others'."""
     spelled = _repeated_runs(own)
-    counts = {("says", key): sum(spelled[key].values()) for key in spelled if _is_whole(key)}
+    counts: dict[tuple[Place, str], int] = {
+        ("says", key): sum(spelled[key].values()) for key in spelled if _is_whole(key)
+    }
     wide = [key for _, key in _widest(counts)]
     if not wide:
         return []
