@@ -20,7 +20,6 @@ from idiolect.version import __version__
 
 if TYPE_CHECKING:
     from idiolect.api.evaluation import Scores, compare, evaluate, score
-    from idiolect.api.machine import doctor, plan
     from idiolect.api.personalizers import (
         DEP,
         DPL,
@@ -36,7 +35,9 @@ if TYPE_CHECKING:
     from idiolect.api.store import Split, Store
     from idiolect.api.studies import demo, make_world, pretrain, study_real, study_sandbox
     from idiolect.api.tables import table
+    from idiolect.diagnostics import doctor
     from idiolect.difference.bulk import differences
+    from idiolect.planning import plan
     from idiolect.server.keys import ApiKeys
 
 _LAZY = {
@@ -49,7 +50,8 @@ _LAZY = {
     "table": "idiolect.api.tables",
     **dict.fromkeys(("demo", "make_world", "pretrain", "study_real", "study_sandbox"), "idiolect.api.studies"),
     **dict.fromkeys(("create_app", "serve", "serve_mcp", "studio"), "idiolect.api.serving"),
-    **dict.fromkeys(("doctor", "plan"), "idiolect.api.machine"),
+    "doctor": "idiolect.diagnostics",
+    "plan": "idiolect.planning",
     "differences": "idiolect.difference.bulk",
     "ApiKeys": "idiolect.server.keys",
 }

@@ -93,8 +93,16 @@ class Diagnosis(Sequence[Check]):
         return self.text
 
 
-def examine() -> Diagnosis:
-    """Python, extras, device, encoder, WordNet and the shipped backbone."""
+def doctor() -> Diagnosis:
+    """Check Python, extras, device, encoder, WordNet and the shipped model. ``Store.check`` checks a store.
+
+    Returns:
+        A sequence of checks (``name``, ``ok``, ``detail``, ``remedy``) that prints as lines; ``.ok`` if none failed.
+
+    Example:
+        >>> doctor()[0].name
+        'python'
+    """
     checks = [
         Check(
             name="python", ok=sys.version_info >= (3, 11), detail=platform.python_version(), remedy="use 3.11 or later"

@@ -13,7 +13,7 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any, Literal, NamedTuple
 
-from idiolect.config import read_json
+from idiolect.config import build, load, merge, read_json
 from idiolect.errors import ConfigError, NotFoundError
 from idiolect.llm.registry import SANDBOX_BACKBONE, BackboneConfig, backend_of
 from idiolect.methods.base import BASELINES, requirements
@@ -258,7 +258,7 @@ def announce(command: Literal["fit", "evaluate"], *, shown: bool) -> Callable[[D
 
 
 def plan(
-    settings: Settings,
+    what: Settings | str | Path,
     *,
     device: str | Device = "h100",
     devices: int = 1,
@@ -266,39 +266,50 @@ def plan(
     train: int = 1000,
     test: int = 1000,
     dim: int = 1024,
+    settings: Mapping[str, Any] | None = None,
 ) -> Plan:
-    """What ``fit`` and ``evaluate`` with these settings would take.
+    """The memory and hours that ``fit`` and ``evaluate`` would take, with the arithmetic. Nothing is loaded.
 
     Args:
-        settings: Those of both commands.
+        what: Settings, a YAML file of them, or a language model: a size of Qwen2.5 (``7b``), or a folder.
         device: A name of ``DEVICES``, or one by its figures.
         devices: How many of them ``fit`` runs on, with its own examples each; ``evaluate`` runs on one.
         sharded: Whether the backbone's layers are spread over them (FSDP), and not copied to each.
         train: Training examples.
         test: Evaluated targets.
         dim: Width of the encoder's vectors.
+        settings: Single settings, which go before those of a file (``{"fit": {"checkpointing": True}}``).
 
     Raises:
-        ConfigError: An unknown device, too few devices, or a model behind an endpoint, whose memory is not ours.
+        ConfigError: An unknown setting or device, too few devices, or a model behind an endpoint (its memory is not
+            ours).
         NotFoundError: The backbone's shape is not known, and it is no folder with a configuration.
 
     Example:
-        >>> plan(Settings.model_validate({"backbone": {"model": "7b"}})).shape.parameters
+        >>> plan("7b", train=3996).shape.parameters
         7615616512
     """
+    run = _settings(what, settings or {})
     if isinstance(device, str) and device not in DEVICES:
         raise ConfigError(f"unknown device {device!r}", hint=suggest(device, DEVICES))
     if devices < (2 if sharded else 1):
         raise ConfigError(f"{devices} devices cannot be planned with", hint="devices=8, for instance")
-    shape, chosen = shape_of(settings.backbone), DEVICES[device] if isinstance(device, str) else device
-    dtype = settings.backbone.dtype if settings.backbone.dtype != "auto" else _dtype(chosen)
-    found = _Planner(settings, shape, chosen, 4 if dtype == "float32" else 2, dim, devices=devices, sharded=sharded)
+    shape, chosen = shape_of(run.backbone), DEVICES[device] if isinstance(device, str) else device
+    dtype = run.backbone.dtype if run.backbone.dtype != "auto" else _dtype(chosen)
+    found = _Planner(run, shape, chosen, 4 if dtype == "float32" else 2, dim, devices=devices, sharded=sharded)
     parts = [found.evaluate(test)]
-    if requirements(settings.adapter_method).adapter and backend_of(settings.backbone) == "transformers":
+    if requirements(run.adapter_method).adapter and backend_of(run.backbone) == "transformers":
         parts.insert(0, found.fit(train))
     return Plan(
         shape=shape, device=chosen, dtype=dtype, adapter=found.adapter, parts=tuple(parts), notes=tuple(found.notes())
     )
+
+
+def _settings(what: Settings | str | Path, changes: Mapping[str, Any]) -> Settings:
+    if isinstance(what, Settings):
+        return build(Settings, merge(what.model_dump(), changes), where="settings") if changes else what
+    config = Path(what) if str(what).endswith((".yaml", ".yml")) else None
+    return load(Settings, config, changes if config else merge({"backbone": {"model": str(what)}}, changes))
 
 
 def _dtype(device: Device) -> str:

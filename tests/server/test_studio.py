@@ -402,10 +402,10 @@ def test_the_start_page_says_what_sets_each_user_apart_unless_it_is_muted(page, 
         for one in claims:
             http.put(f"/v1/differences/{one['difference']}", params={"user": "ann"}, json={"state": "muted"})
         home()
-        assert "not told apart from others" in told("ann").lower()
+        assert "no clear difference from others" in told("ann").lower()
         for one in claims:
             http.delete(f"/v1/differences/{one['difference']}", params={"user": "ann"})
-    assert "not told apart from others" in told("lone").lower()
+    assert "no clear difference from others" in told("lone").lower()
 
 
 def test_texts_names_and_titles_are_shown_and_never_run(page, studio):

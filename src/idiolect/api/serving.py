@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from idiolect.api.store import Store
+from idiolect.api.store import Store, path_of
 from idiolect.errors import ConfigError, require
 
 if TYPE_CHECKING:
@@ -75,7 +75,7 @@ def serve(
 
 
 def serve_mcp(store: Store | str | Path | None = None, *, config: str | Path | None = None, **settings: Any) -> None:
-    """Serve MCP over standard input and output, for an agent on this machine; arguments as of ``create_app``."""
+    """Serve MCP over standard input and output to an agent on this machine. Arguments: see ``create_app``."""
     require("mcp", extra="serve")
     from idiolect.server.app import serve_mcp as run
 
@@ -122,7 +122,7 @@ def _settings(store: Store | str | Path | None, config: str | Path | None, setti
     from idiolect.server.settings import load_config
 
     if store is not None:
-        settings = {**settings, "store": store.path if isinstance(store, Store) else str(store)}
+        settings = {**settings, "store": path_of(store)}
     if not str(settings.get("store", "?")).strip():
         raise ConfigError("'' names no store", hint="leave the store out, or name a file; is a variable empty?")
     return load_config(None if config is None else Path(config), settings)

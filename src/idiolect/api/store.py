@@ -364,6 +364,11 @@ class Store:
         return Path(f"{self.path}.{name}.rejects.jsonl")
 
 
+def path_of(store: Store | str | Path) -> str:
+    """Path or URL of a store, however it is given."""
+    return store.path if isinstance(store, Store) else str(store)
+
+
 class Split:
     """Which review of which user is profile and which is a target, with the store it was made from.
 

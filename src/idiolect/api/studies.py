@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from idiolect.api.store import Store
+from idiolect.api.store import Store, path_of
 from idiolect.config import load
 from idiolect.errors import InputError, require
 
@@ -50,7 +50,7 @@ def demo(
     from idiolect.experiments.demo import DemoConfig, run_demo
 
     chosen = load(DemoConfig, _file(config), changes, base=DemoConfig().model_dump())
-    return run_demo(Path(out), chosen, say=say or _silent, progress=progress)
+    return run_demo(Path(out), chosen, say=say or silent, progress=progress)
 
 
 def make_world(
@@ -71,13 +71,12 @@ def make_world(
         ConfigError: A setting is wrong, the store knows users by pseudonyms, or ``truth`` is another kind of file.
 
     Example:
-        >>> make_world("world.db", n_users=100, seed=7).items_added  # doctest: +SKIP
-        80
+        >>> make_world("world.db", n_users=100, seed=7)  # doctest: +SKIP
     """
     from idiolect.experiments.world import store_world
     from idiolect.sandbox.domain import WorldConfig
 
-    return store_world(_path(store), load(WorldConfig, _file(config), changes), truth=_file(truth))
+    return store_world(path_of(store), load(WorldConfig, _file(config), changes), truth=_file(truth))
 
 
 def pretrain(
@@ -112,7 +111,7 @@ def pretrain(
 
     places = {name: None if path is None else Path(path) for name, path in
               (("split", split), ("truth", truth), ("config", config))}  # fmt: skip
-    return pretrain_backbone(_path(store), Path(out), **places, annotate=annotate, changes=changes, progress=progress)
+    return pretrain_backbone(path_of(store), Path(out), **places, annotate=annotate, changes=changes, progress=progress)
 
 
 def study_sandbox(
@@ -143,7 +142,7 @@ def study_sandbox(
     from idiolect.experiments.study.run import run_study
 
     chosen = load(StudyConfig, _file(config), changes, base=StudyConfig().model_dump())
-    return run_study(Path(out), chosen, jobs=jobs, say=say or _silent)
+    return run_study(Path(out), chosen, jobs=jobs, say=say or silent)
 
 
 def study_real(
@@ -192,17 +191,13 @@ def study_real(
 
     chosen = load(RealConfig, _file(config), changes)
     return run_real(
-        Path(out), corpus, items=items, columns=columns, config=chosen, say=say or _silent, progress=progress
+        Path(out), corpus, items=items, columns=columns, config=chosen, say=say or silent, progress=progress
     )
-
-
-def _path(store: Store | str | Path) -> str:
-    return store.path if isinstance(store, Store) else str(store)
 
 
 def _file(path: str | Path | None) -> Path | None:
     return None if path is None else Path(path)
 
 
-def _silent(line: str) -> None:
-    pass
+def silent(line: str) -> None:
+    """Says nothing."""

@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
+from idiolect.api.studies import silent
 from idiolect.config import merge, read_yaml
 
 if TYPE_CHECKING:
@@ -59,10 +60,6 @@ def table(
         changes=merge(read_yaml(Path(config)) if config else {}, changes),
         seeds=seeds,
         controls=controls,
-        say=say or _silent,
+        say=say or silent,
         progress=progress,
     )
-
-
-def _silent(line: str) -> None:
-    pass

@@ -10,10 +10,11 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 from cyclopts import Parameter
 from cyclopts.validators import Number
 
-from idiolect.api import machine, studies
+from idiolect.api import studies
 from idiolect.api.store import Store
 from idiolect.api.tables import table as run_table
 from idiolect.cli.options import Json, Quiet, Set, StorePath, columns, overrides, say, settings_for, show
+from idiolect.diagnostics import doctor as run_doctor
 from idiolect.errors import ArtifactError, ConfigError, without_passwords
 
 if TYPE_CHECKING:
@@ -66,7 +67,7 @@ def demo(
         quiet: Show no progress.
     """
     report = studies.demo(
-        out, config=config, say=_silent if quiet else say, progress=not quiet, **settings_for(studies.demo, set)
+        out, config=config, say=None if quiet else say, progress=not quiet, **settings_for(studies.demo, set)
     )
     from idiolect.cli.screens import print_demo
     from idiolect.experiments.demo import gains
@@ -147,7 +148,7 @@ def table(
         return
     found = run_table(
         recipe, out=out, profile=profile, seeds=seeds, controls=controls, config=config,
-        say=_silent if quiet else say, progress=not quiet, **settings_for(run_table, set),
+        say=None if quiet else say, progress=not quiet, **settings_for(run_table, set),
     )  # fmt: skip
     places = "\n".join(f"written  {path}" for path in found.files)
     show(found.to_dict(), f"{found.table()}\n\n{places}", as_json=json)
@@ -184,7 +185,7 @@ def study(
     """
     if (name == "real") != (corpus is not None):
         raise ConfigError("a study of real reviews needs a corpus", hint="idiolect study real --corpus FILE")
-    how: dict[str, Any] = {"out": out, "config": config, "say": _silent if quiet else say}
+    how: dict[str, Any] = {"out": out, "config": config, "say": None if quiet else say}
     if corpus is not None:
         found = studies.study_real(
             corpus,
@@ -204,9 +205,10 @@ def study(
 
 
 def _show_real(report: RealReport, *, as_json: bool) -> None:
+    from idiolect.evaluation.attribution import sentences
     from idiolect.evaluation.render import to_dict
 
-    verdicts = [verdict.sentence for found in report.evaluations.values() for verdict in found.verdicts]
+    verdicts = [sentence for found in report.evaluations.values() for sentence in sentences(found.verdicts)]
     record = {name: to_dict(found.methods) for name, found in report.evaluations.items()}
     show(
         {
@@ -218,10 +220,6 @@ def _show_real(report: RealReport, *, as_json: bool) -> None:
         "\n".join([*report.warnings, *verdicts, f"page     {report.page}"]),
         as_json=as_json,
     )
-
-
-def _silent(line: str) -> None:
-    pass
 
 
 def doctor(
@@ -255,13 +253,15 @@ def doctor(
         json: Print one JSON object.
     """
     if plan is not None:
-        found = machine.plan(
+        from idiolect.planning import plan as planned
+
+        found = planned(
             plan, device=device, devices=devices, sharded=sharded, train=train, test=test, dim=dim,
             settings=overrides(set),
         )  # fmt: skip
         show(found.record(), found.text, as_json=json)
         return
-    found = machine.doctor() if store is None else Store(store).check()
+    found = run_doctor() if store is None else Store(store).check()
     show(found.record(), found.text, as_json=json)
     if store is not None and not found.ok:
         sys.exit(ArtifactError.exit_code)

@@ -123,8 +123,7 @@ def differences(
 
     Example:
         >>> store.export("export")  # doctest: +SKIP
-        >>> differences("export", "differences").compared  # doctest: +SKIP
-        5873
+        >>> differences("export", "differences")  # doctest: +SKIP
     """
     engine = open_engine(engine, workers=workers) if isinstance(engine, str) else engine
     export, out = real_path(Path(export)), real_path(Path(out))

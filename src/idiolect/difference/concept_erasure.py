@@ -29,7 +29,7 @@ from idiolect.types import Review, UserId
 
 USERS = 500
 PER_USER = 8
-"""Latest reviews per user: nobody's way of writing dominates. 4,000 reviews give covariances within a few percent."""
+"""Latest reviews per user: no single user dominates. 4,000 reviews give covariances within a few percent."""
 FEWEST = 30
 """Reviews; with fewer nothing is fitted."""
 _COLLINEAR = 1e-9

@@ -7,7 +7,7 @@ Controls that lack only the difference to peers show in the same way whether the
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import Any, Literal, NamedTuple
 
@@ -128,6 +128,11 @@ class Verdict:
             ],
             "sentence": self.sentence,
         }
+
+
+def sentences(verdicts: Iterable[Verdict]) -> list[str]:
+    """The verdicts in words, each once: without a gain it does not matter which source was withheld."""
+    return list(dict.fromkeys(verdict.sentence for verdict in verdicts))
 
 
 def judge(claim: Claim, nats: Mapping[ConditionId, np.ndarray], resamples: Resamples) -> Verdict:

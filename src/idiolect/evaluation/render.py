@@ -15,7 +15,7 @@ import polars as pl
 
 from idiolect.data.files import atomic_write
 from idiolect.errors import ConfigError, require
-from idiolect.evaluation.attribution import Verdict
+from idiolect.evaluation.attribution import Verdict, sentences
 from idiolect.evaluation.report import Cell, Column, ScoreTable, mark_note, table_notes, unmarkable
 from idiolect.evaluation.significance import SIGNIFICANT
 
@@ -105,7 +105,7 @@ def joined(tables: Sequence[ScoreTable]) -> ScoreTable:
 
 def verdicts_to_markdown(verdicts: Sequence[Verdict]) -> str:
     """A list of the verdicts on the methods' gains, in nats per review."""
-    return "\n".join(f"- {verdict.sentence[0].upper()}{verdict.sentence[1:]}." for verdict in verdicts) + "\n"
+    return "\n".join(f"- {one[0].upper()}{one[1:]}." for one in sentences(verdicts)) + "\n"
 
 
 def to_dict(table: ScoreTable) -> dict[str, Any]:

@@ -24,6 +24,7 @@ from idiolect.data.split import Split, make_split
 from idiolect.data.split_config import SplitConfig
 from idiolect.difference.stylometry.english import are_english
 from idiolect.errors import InputError
+from idiolect.evaluation.attribution import sentences
 from idiolect.evaluation.render import to_markdown
 from idiolect.evaluation.runner import run_evaluate
 from idiolect.evaluation.scoring import NLL, Evaluation
@@ -395,7 +396,7 @@ def _page(
         lines += [f"**{warning}**", ""]
     for name, found in evaluations.items():
         lines += [f"## {requirements(ADAPTER_METHOD).title} {name} of past reviews", ""]
-        lines += [f"- {verdict.sentence}" for verdict in found.verdicts]
+        lines += [f"- {sentence}" for sentence in sentences(found.verdicts)]
         lines += [f"- {sentence}" for sentence in [_against_baseline(found)] if sentence]
         lines += ["", to_markdown(found.methods), ""]
         for condition, table in found.controls.items():

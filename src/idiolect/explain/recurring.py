@@ -29,7 +29,7 @@ _PASTED_CHARS, LONGEST = 40, 160
 _CATCHPHRASE_WORDS = range(3, 9)
 """Lengths of phrases that are compared wherever they stand in a sentence."""
 _LEAST_CONTENT = 2
-"""Words of a catchphrase, other than function words: "one of the" is nobody's."""
+"""Words of a catchphrase, other than function words: "one of the" says nothing of a user."""
 _OPEN_ENDS = frozenset(
     {"a", "an", "the", "this", "of", "to", "in", "on", "at", "by", "for", "with", "from", "and", "or", "but", "as",
      "that", "than", "is", "are", "was", "were"}

@@ -79,7 +79,7 @@ class Requirements:
     reads: str = ""
     """What it gets of the user, in a few words for readers."""
     about: str = ""
-    """One plain sentence on what it does, for people who have not heard of it; empty: ``reads`` says enough."""
+    """One plain sentence on what it does, for readers who are new to it; empty: ``reads`` says enough."""
     history: bool = True
     """Past reviews of the user. If False, the method also writes for a user who has none."""
     vectors: bool = False

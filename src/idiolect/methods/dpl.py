@@ -22,7 +22,7 @@ class DPL(ComparingMethod):
     requires: Requirements = Requirements(
         title="DPL",
         reads="past reviews, differences in words",
-        about="Is shown past reviews, and told in words how the user differs from others on the same items.",
+        about="Is shown past reviews and a description of how the user differs from others on the same items.",
         peers=True,
         measures=True,
         controls=("wrong user", "nearest twin"),  # what others wrote about an item has no difference to them

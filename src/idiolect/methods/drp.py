@@ -21,7 +21,7 @@ class DRP(ComparingMethod):
     requires: Requirements = Requirements(
         title="DRP",
         reads="past reviews, differences, checked",
-        about="As DPL, but each difference is checked against the texts before it is told.",
+        about="As DPL, but each difference is checked against the texts before it is used.",
         peers=True,
         measures=True,
         controls=("wrong user", "nearest twin"),  # what others wrote about an item has no difference to them

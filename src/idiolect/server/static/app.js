@@ -169,7 +169,7 @@ async function strongest(what, signal) {
   for (const { user, phrase, claimed } of users) {
     const place = what.get(user);
     if (!place) continue;
-    fill(place.phrase, phrase ?? "not told apart from others");
+    fill(place.phrase, phrase ?? "no clear difference from others");
     fill(place.more, claimed ? `, ${plural(claimed, "difference")}` : "");
   }
   for (const { user } of users) what.delete(user);

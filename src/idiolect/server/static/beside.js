@@ -57,7 +57,7 @@ function driftNumbers(p, n, trends) {
  * @param {boolean} known not under pseudonyms, which have no page
  */
 function neighbours(nearest, known) {
-  if (!nearest.length) return h("p", { class: "quiet" }, "There is nobody else who can be compared.");
+  if (!nearest.length) return h("p", { class: "quiet" }, "No other user can be compared.");
   return [h("p", { class: "quiet" }, "Who differs from others in the same ways, whatever they write about."),
     h("ul", { class: "near neighbours" }, nearest.map((one) => neighbour(one, known))),
     h("details", { class: "small quiet" }, h("summary", null, "As numbers"), neighbourNumbers(nearest))];
