@@ -11,10 +11,12 @@ import pytest
 import idiolect as idl
 from idiolect.data.kcore import item_frame, review_frame
 from idiolect.errors import ConfigError, InputError
+from idiolect.evaluation.compare import read_evaluation
 from idiolect.evaluation.report import score_table
 from idiolect.evaluation.scoring import NLL
 from idiolect.evaluation.significance import Resamples
-from idiolect.experiments.real import RealConfig, choose_filters, choose_sizes, run_real, weakness
+from idiolect.experiments.real import RealConfig, choose_filters, choose_sizes, run_real
+from idiolect.experiments.real_page import weakness
 from idiolect.types import ConditionId, Review
 
 HABITS = ("honestly", "frankly", "well", "so", "indeed", "truly")
@@ -71,6 +73,29 @@ def test_a_study_ends_in_a_page_and_goes_on_where_it_was(corpus, tmp_path):
     assert again.page.read_text(encoding="utf-8") == page
     with pytest.raises(ConfigError, match="study"):
         run_real(tmp_path / "study", corpus, config=TINY.model_copy(update={"seed": 1}), say=said.append)
+
+
+def test_a_finished_study_is_extended_by_further_seeds(corpus, tmp_path):
+    config = TINY.model_copy(update={"steps": (1, 1), "annotate": False, "max_test": 3})
+    first = run_real(tmp_path / "study", corpus, config=config, say=lambda _: None)
+    written = (tmp_path / "study" / "adapter-with-text" / "adapter.safetensors").stat().st_mtime_ns
+    assert "Over all seeds" not in first.text
+    said: list[str] = []
+    more = run_real(tmp_path / "study", corpus, config=config.model_copy(update={"seeds": 2}), say=said.append)
+    assert [line for line in said if "seed 1" in line] == [
+        "4/6  fitting and evaluating DEP without text of past reviews, seed 1",
+        "5/6  fitting and evaluating DEP with text of past reviews, seed 1",
+    ]
+    assert (tmp_path / "study" / "adapter-with-text" / "adapter.safetensors").stat().st_mtime_ns == written
+    assert more.text.count("Over all seeds of the adapter") == 2
+    nats = {
+        (number, name): np.array([row["nll"] for row in read_evaluation(folder).runs[ConditionId(name)]])
+        for number, folder in enumerate(sorted((tmp_path / "study").glob("results-with-text*")))
+        for name in ("rag", "dep")
+    }
+    gains = [float((nats[number, "rag"] - nats[number, "dep"]).mean()) for number in (0, 1)]
+    assert f"| RAG - DEP | {np.mean(gains):+.2f} [" in more.text
+    assert f"| {gains[0]:+.2f}, {gains[1]:+.2f} |" in more.text
 
 
 def rag_and_its_control(costs):

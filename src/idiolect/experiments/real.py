@@ -24,12 +24,10 @@ from idiolect.data.split import Split, make_split
 from idiolect.data.split_config import SplitConfig
 from idiolect.difference.stylometry.english import are_english
 from idiolect.errors import InputError
-from idiolect.evaluation.attribution import sentences
-from idiolect.evaluation.render import to_markdown
 from idiolect.evaluation.runner import run_evaluate
-from idiolect.evaluation.scoring import NLL, Evaluation
+from idiolect.evaluation.scoring import Evaluation
+from idiolect.experiments.real_page import over_seeds, page_text, weakness
 from idiolect.methods.base import ADAPTER_METHOD, BASELINE, UNPERSONALIZED, requirements
-from idiolect.methods.controls import WRONG_USER
 from idiolect.pipeline import results
 from idiolect.pipeline.commands import pretrain_backbone, run_fit
 from idiolect.planning import announce
@@ -40,7 +38,6 @@ from idiolect.store.splitting import split_store
 from idiolect.store.sql import SqlStore
 from idiolect.training.config import PretrainReport, Size
 from idiolect.training.pretrain import train_tokenizer
-from idiolect.types import ConditionId
 from idiolect.version import __version__
 
 Say = Callable[[str], None]
@@ -101,6 +98,8 @@ class RealConfig(Config):
     """Test users."""
     seed: int = Field(default=0, ge=0)
     """Of backbone, adapters and bootstrap; every seed needs a folder of its own."""
+    seeds: int = Field(default=1, gt=0)
+    """Adapters per pass, with the seeds ``seed``, ``seed + 1``, ...; they share split and backbone."""
 
 
 class Sizes(NamedTuple):
@@ -240,7 +239,9 @@ def run_real(
     """
     config, started = config or RealConfig(), time.monotonic()
     check_own(folder, "study")
-    depends = {"config": config.model_dump(mode="json"), "corpus": str(corpus), "items": str(items or "")}
+    # Without the number of seeds: a finished study may be extended by further ones.
+    identity = {**config.model_dump(mode="json"), "seeds": 1}
+    depends = {"config": identity, "corpus": str(corpus), "items": str(items or "")}
     depends |= {"version": __version__, "backbone": "of its own"}
     results.claim(folder / "claim.json", depends, "study", RealConfig)
     store, split = str(folder / "reviews.db"), folder / "split"
@@ -255,34 +256,45 @@ def run_real(
     backbone = pretrain_backbone(
         store, folder / "backbone", split=split, annotate=annotate, changes=recipe, progress=progress
     )
-    evaluations: dict[str, Evaluation] = {}
-    initial: Path | None = None
-    for number, (name, steps) in enumerate(zip(PASSES, config.steps, strict=True), start=4):
-        adapter = folder / f"adapter {name}".replace(" ", "-")
-        say(f"{number}/6  fitting and evaluating {requirements(ADAPTER_METHOD).title} {name} of past reviews")
-        changes = _settings(config, sizes, folder / "backbone", with_text=name == PASSES[1], steps=steps)
-        run_fit(
-            store,
-            split,
-            adapter,
-            changes=changes,
-            initial=initial,
-            progress=progress,
-            before=announce("fit", shown=progress),
-        )
-        out = folder / f"results {name}".replace(" ", "-")
-        evaluations[name] = run_evaluate(
-            store, split, out, adapter=adapter, progress=progress, before=announce("evaluate", shown=progress)
-        )
-        initial = adapter
+    evaluations, outputs = _evaluated(folder, store, split, config, sizes, say=say, progress=progress)
     say("6/6  writing the page")
     page = folder / PAGE
     facts = {"corpus": Path(str(corpus)).name, "users": n_users, **filters, **sizes._asdict()}
+    facts |= config.model_dump(mode="json")
     warnings = tuple(filter(None, [weakness(evaluations[PASSES[1]])]))
-    text = _page(config, facts, backbone, evaluations, warnings)
+    pooled = {name: over_seeds(outs) for name, outs in outputs.items() if len(outs) > 1}
+    text = page_text(facts, backbone, evaluations, warnings, pooled)
     atomic_write(page, lambda file: Path(file).write_text(text, encoding="utf-8"))
     seconds = time.monotonic() - started
     return RealReport(evaluations=evaluations, backbone=backbone, page=page, warnings=warnings, seconds=seconds)
+
+
+def _evaluated(
+    folder: Path, store: str, split: Path, config: RealConfig, sizes: Sizes, *, say: Say, progress: bool
+) -> tuple[dict[str, Evaluation], dict[str, list[Path]]]:
+    """Fit and evaluate both passes with every seed.
+
+    Returns:
+        The evaluations of the first seed, and the folders of all, by pass.
+    """
+    evaluations: dict[str, Evaluation] = {}
+    outputs: dict[str, list[Path]] = {name: [] for name in PASSES}
+    for seed in range(config.seed, config.seed + config.seeds):
+        is_first, initial = seed == config.seed, None
+        for number, (name, steps) in enumerate(zip(PASSES, config.steps, strict=True), start=4):
+            of = f"{requirements(ADAPTER_METHOD).title} {name} of past reviews"
+            say(f"{number}/6  fitting and evaluating {of}" + ("" if is_first else f", seed {seed}"))
+            label = name.replace(" ", "-") + ("" if is_first else f"-seed-{seed}")
+            adapter, out = folder / f"adapter-{label}", folder / f"results-{label}"
+            changes = _settings(config, sizes, folder / "backbone", with_text=name == PASSES[1], steps=steps, seed=seed)
+            before = announce("fit", shown=progress)
+            run_fit(store, split, adapter, changes=changes, initial=initial, progress=progress, before=before)
+            changes, before = None if is_first else _REPEATED, announce("evaluate", shown=progress)
+            found = run_evaluate(store, split, out, adapter=adapter, changes=changes, progress=progress, before=before)
+            evaluations.setdefault(name, found)
+            outputs[name].append(out)
+            initial = adapter
+    return evaluations, outputs
 
 
 def _split(store: str, folder: Path, config: RealConfig) -> tuple[dict[str, Any], Sizes, int]:
@@ -333,7 +345,13 @@ def _pretraining(config: RealConfig, sizes: Sizes, *, annotate: bool) -> dict[st
     }
 
 
-def _settings(config: RealConfig, sizes: Sizes, backbone: Path, *, with_text: bool, steps: int) -> dict[str, Any]:
+_REPEATED: Mapping[str, Any] = {"methods": [], "extra_controls": [], "token_classes": False}
+"""Settings of the evaluations of further seeds: methods without an adapter do not depend on its seed."""
+
+
+def _settings(
+    config: RealConfig, sizes: Sizes, backbone: Path, *, with_text: bool, steps: int, seed: int
+) -> dict[str, Any]:
     return {
         "peers": "split",
         "encoder": config.encoder,
@@ -353,92 +371,8 @@ def _settings(config: RealConfig, sizes: Sizes, backbone: Path, *, with_text: bo
             "max_steps": steps,
             "learning_rate": 0.003 if with_text else 0.005,
             "metric": "nll",
-            "seed": config.seed,
+            "seed": seed,
         },
-        "sampling": {"max_new_tokens": sizes.review, "seed": config.seed},
-        "seed": config.seed,
+        "sampling": {"max_new_tokens": sizes.review, "seed": seed},
+        "seed": seed,
     }
-
-
-def weakness(found: Evaluation) -> str:
-    """A warning if another user's history does not hurt RAG: the likelihoods then cannot tell persons apart.
-
-    Returns:
-        Empty if it hurts significantly, or if there are no likelihoods.
-    """
-    table = found.controls.get(ConditionId(BASELINE))
-    names = [] if table is None else [column.name for column in table.columns]
-    if table is None or NLL.name not in names:
-        return ""
-    rows = {row.condition: row.cells[names.index(NLL.name)] for row in table.rows}
-    cell = rows.get(ConditionId(BASELINE, WRONG_USER))
-    if cell is None or cell.versus is None or cell.versus.low > 0:
-        return ""
-    cost = cell.versus
-    return (
-        "The backbone is too weak to tell persons apart on this corpus. With another user's history RAG is only "
-        f"{cost.difference:+.2f} nats per review worse [{cost.low:.2f}, {cost.high:.2f}], which may be chance. So a "
-        "likelihood on this page cannot show that a gain is personal, nor that it is not. More text "
-        "(pretrain_tokens), shorter item descriptions, or a larger or pretrained model would help."
-    )
-
-
-def _page(
-    config: RealConfig,
-    facts: Mapping[str, Any],
-    backbone: PretrainReport,
-    evaluations: Mapping[str, Evaluation],
-    warnings: Sequence[str],
-) -> str:
-    """The study as Markdown: warnings and verdicts first, then tables, then what was chosen."""
-    lines = [f"# Study on {facts['corpus']}", ""]
-    for warning in warnings:
-        lines += [f"**{warning}**", ""]
-    for name, found in evaluations.items():
-        lines += [f"## {requirements(ADAPTER_METHOD).title} {name} of past reviews", ""]
-        lines += [f"- {sentence}" for sentence in sentences(found.verdicts)]
-        lines += [f"- {sentence}" for sentence in [_against_baseline(found)] if sentence]
-        lines += ["", to_markdown(found.methods), ""]
-        for condition, table in found.controls.items():
-            lines += [f"Controls of {condition}:", "", to_markdown(table), ""]
-        if found.calibration:
-            lines += ["Style between others' texts and the users' own:", "", found.calibration.to_markdown(), ""]
-        if found.habits:
-            lines += ["Habits where the user shows them, and where not:", "", found.habits.to_markdown(), ""]
-        if found.token_classes:
-            lines += ["Likelihood by class of token:", "", found.token_classes.to_markdown(), ""]
-        lines += [f"- {note}" for note in found.notes] + [""]
-    lines += [
-        "## What was chosen",
-        "",
-        f"A backbone of {backbone.parameters / 1e6:.1f} M parameters was pretrained on this corpus for "
-        f"{backbone.tokens_seen / 1e6:.2f} M tokens ({backbone.seconds:.0f} s). {_perplexity(backbone)} It read no "
-        "target of the split. All likelihoods on this page are this small model's; none is comparable with another "
-        "corpus's or with a published table.",
-        "",
-        *[f"- {name}: {value}" for name, value in {**facts, **config.model_dump(mode="json")}.items()],
-        "",
-    ]
-    return "\n".join(lines)
-
-
-def _perplexity(backbone: PretrainReport) -> str:
-    whole = f"{backbone.held_out_perplexity:.1f} over whole documents, prompts included"
-    own = backbone.held_out_review_perplexity
-    if own is None:
-        return f"Its perplexity per token on held-out documents is {whole}."
-    return f"Its perplexity per token of held-out reviews, given their prompts, is {own:.1f} ({whole})."
-
-
-def _against_baseline(found: Evaluation) -> str:
-    """How much the soft prompts gain over the baseline, in nats per review; empty without likelihoods."""
-    names = [column.name for column in found.methods.columns]
-    if NLL.name not in names:
-        return ""
-    rows = {row.condition: row.cells[names.index(NLL.name)] for row in found.methods.rows}
-    cell = rows.get(ConditionId(ADAPTER_METHOD))
-    if cell is None or cell.versus is None:
-        return ""
-    versus = cell.versus
-    ours, other = requirements(ADAPTER_METHOD).title, requirements(BASELINE).title
-    return f"{ours} against {other}: {-versus.difference:+.2f} nats per review [{-versus.high:.2f}, {-versus.low:.2f}]"
