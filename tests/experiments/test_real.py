@@ -41,56 +41,64 @@ def rows(n_users=14, n_items=12, per_user=12):
             yield {"user": f"u{user}", "item": f"i{item}", "text": f"{habit}, {words} {order}.", "order": order}
 
 
-@pytest.fixture
-def corpus(tmp_path):
-    path = tmp_path / "corpus.jsonl"
-    path.write_text("".join(json.dumps(row) + "\n" for row in rows()), encoding="utf-8")
-    return path
-
-
-def test_a_study_ends_in_a_page_and_goes_on_where_it_was(corpus, tmp_path):
+@pytest.fixture(scope="module")
+def study(tmp_path_factory):
+    """A finished study: its folder, its corpus, its report and its lines."""
+    folder = tmp_path_factory.mktemp("real")
+    corpus = folder / "corpus.jsonl"
+    corpus.write_text("".join(json.dumps(row) + "\n" for row in rows()), encoding="utf-8")
     said: list[str] = []
-    report = run_real(tmp_path / "study", corpus, config=TINY, say=said.append)
-    page = report.page.read_text(encoding="utf-8")
-    assert [line[:3] for line in said] == [f"{k}/6" for k in range(1, 7)]
+    report = run_real(folder / "study", corpus, config=TINY, say=said.append)
+    return SimpleNamespace(folder=folder / "study", corpus=corpus, report=report, page=report.text, said=said)
+
+
+def adapters(folder):
+    return {path.parent.name: path.stat().st_mtime_ns for path in folder.glob("adapter-*/adapter.safetensors")}
+
+
+def test_a_study_ends_in_a_page(study):
+    page = study.page
+    assert [line[:3] for line in study.said] == [f"{k}/6" for k in range(1, 7)]
     for name in ("without text", "with text"):
         assert f"## DEP {name} of past reviews" in page
-        conditions = {str(row.condition) for row in report.evaluations[name].methods.rows}
+        conditions = {str(row.condition) for row in study.report.evaluations[name].methods.rows}
         assert {"nonpersonalized", "rag", "dep"} <= conditions
-        controls = {str(row.condition) for table in report.evaluations[name].controls.values() for row in table.rows}
+        tables = study.report.evaluations[name].controls.values()
+        controls = {str(row.condition) for table in tables for row in table.rows}
         assert {"dep: trained constant", "dep: another user's vectors", "rag: wrong user"} <= controls
         assert {"rag: nearest twin", "rag: item crowd", "dep: oracle"} <= controls
     assert "Likelihood by class of token" in page
-    assert f"is {report.backbone.held_out_review_perplexity:.1f} (" in page
-    assert report.text == page
-    assert all(f"**{warning}**" in page for warning in report.warnings)
+    assert f"is {study.report.backbone.held_out_review_perplexity:.1f} (" in page
+    assert study.report.page.name == "real.md"
+    assert all(f"**{warning}**" in page for warning in study.report.warnings)
     assert "honestly" not in page  # figures only, no text of a user
-    adapters = sorted((tmp_path / "study").glob("adapter-*/adapter.safetensors"))
-    written = [path.stat().st_mtime_ns for path in adapters]
-    assert len(adapters) == 2
-    again = run_real(tmp_path / "study", corpus, config=TINY, say=said.append)
-    assert [path.stat().st_mtime_ns for path in adapters] == written
-    assert again.page.read_text(encoding="utf-8") == page
+
+
+def test_a_second_call_goes_on_where_the_first_was(study):
+    page, written = study.page, adapters(study.folder)
+    again = run_real(study.folder, study.corpus, config=TINY, say=lambda _: None)
+    assert adapters(study.folder) == written
+    assert {"adapter-without-text", "adapter-with-text"} <= written.keys()
+    assert again.text == page
+    other = TINY.model_copy(update={"seed": 1})
     with pytest.raises(ConfigError, match="study"):
-        run_real(tmp_path / "study", corpus, config=TINY.model_copy(update={"seed": 1}), say=said.append)
+        run_real(study.folder, study.corpus, config=other, say=lambda _: None)
 
 
-def test_a_finished_study_is_extended_by_further_seeds(corpus, tmp_path):
-    config = TINY.model_copy(update={"steps": (1, 1), "annotate": False, "max_test": 3})
-    first = run_real(tmp_path / "study", corpus, config=config, say=lambda _: None)
-    written = (tmp_path / "study" / "adapter-with-text" / "adapter.safetensors").stat().st_mtime_ns
-    assert "Over all seeds" not in first.text
-    said: list[str] = []
-    more = run_real(tmp_path / "study", corpus, config=config.model_copy(update={"seeds": 2}), say=said.append)
+def test_a_finished_study_is_extended_by_further_seeds(study):
+    first, folder = study.page, study.folder
+    written, said = adapters(folder), []
+    more = run_real(folder, study.corpus, config=TINY.model_copy(update={"seeds": 2}), say=said.append)
     assert [line for line in said if "seed 1" in line] == [
         "4/6  fitting and evaluating DEP without text of past reviews, seed 1",
         "5/6  fitting and evaluating DEP with text of past reviews, seed 1",
     ]
-    assert (tmp_path / "study" / "adapter-with-text" / "adapter.safetensors").stat().st_mtime_ns == written
+    assert written.items() < adapters(folder).items()
+    assert "Over all seeds" not in first
     assert more.text.count("Over all seeds of the adapter") == 2
     nats = {
-        (number, name): np.array([row["nll"] for row in read_evaluation(folder).runs[ConditionId(name)]])
-        for number, folder in enumerate(sorted((tmp_path / "study").glob("results-with-text*")))
+        (number, name): np.array([row["nll"] for row in read_evaluation(out).runs[ConditionId(name)]])
+        for number, out in enumerate(sorted(folder.glob("results-with-text*")))
         for name in ("rag", "dep")
     }
     gains = [float((nats[number, "rag"] - nats[number, "dep"]).mean()) for number in (0, 1)]
