@@ -21,8 +21,8 @@ from idiolect.store.base import PeerSums
 from idiolect.store.engine import ANY_OF, insert_rows, key_chunks, look_up
 from idiolect.types import ItemId, UserId
 
-_ROWS = 4096
-"""Rows converted to float64 at a time: 12 MB at 384 dimensions, about the size of a processor's cache."""
+_ROWS = 1024
+"""Rows converted to float64 at a time: 3 MB at 384 dimensions, which stay in a processor's cache until they are added."""
 
 
 def group_sums(vectors: np.ndarray, groups: np.ndarray, n: int, *, rows: np.ndarray | None = None) -> PeerSums:
@@ -61,8 +61,8 @@ def suppress_small_groups(found: PeerSums, enough: np.ndarray) -> PeerSums:
     return PeerSums(np.where(enough[:, None], found.sums, 0.0), np.where(enough, found.counts, 0))
 
 
-_ONE = 0x3C00
-"""The bits of 1.0 as a float16; those of infinity and of what is no number are larger."""
+_ONE, _MINUS_ONE = 0x3C00, 0xBC00
+"""The bits of 1.0 and -1.0 as float16; those of infinity and of what is no number are larger."""
 
 
 def to_float16(vectors: np.ndarray, *, n: int) -> np.ndarray:
@@ -81,10 +81,10 @@ def to_float16(vectors: np.ndarray, *, n: int) -> np.ndarray:
         )
     with np.errstate(over="ignore"):
         halves = np.ascontiguousarray(vectors, dtype="<f2")
-    # Without their sign, float16 are ordered as their bits are; numpy compares integers many times faster.
-    good = ((halves.view("<u2") & 0x7FFF) <= _ONE).all(axis=1)
-    if not good.all():
-        first = int(np.argmin(good))
+    # float16 of one sign are ordered as their bits are. As signed integers negative ones are below all others, as
+    # unsigned ones above: two maxima check both signs, many times faster than numpy compares float16, without a copy.
+    if halves.size and (halves.view("<i2").max() > _ONE or halves.view("<u2").max() > _MINUS_ONE):
+        first = int(np.argmax((halves.view("<u2") & 0x7FFF).max(axis=1) > _ONE))
         raise InputError(
             f"vector {first} has a component that is not a number within [-1, 1]",
             hint="normalise the vectors to length 1",

@@ -94,15 +94,15 @@ def _new_rows(
 ) -> tuple[list[int], list[str], list[int], list[bool]]:
     """Of the vectors to store, one for each review: key and item of the review, row, and whether it is summed."""
     found = [places[review] for review in ids]
-    _, seqs, items, stored, summed = map(list, zip(*found, strict=True))
-    if not any(stored) and len(places) == len(ids):
-        return seqs, items, list(range(len(ids))), summed
-    new: dict[int, int] = {}
-    for row, place in enumerate(found):
-        if not place[3]:
-            new.setdefault(place[1], row)
-    rows = list(new.values())
-    return list(new), [items[row] for row in rows], rows, [summed[row] for row in rows]
+    rows = list(range(len(found)))
+    if len(places) < len(ids) or any(place[3] for place in found):
+        new: dict[int, int] = {}
+        for row, place in enumerate(found):
+            if not place[3]:
+                new.setdefault(place[1], row)
+        rows = list(new.values())
+        found = [found[row] for row in rows]
+    return [place[1] for place in found], [place[2] for place in found], rows, [place[4] for place in found]
 
 
 def read_vectors(connection: sa.Connection, ids: Sequence[ReviewId], encoder: str) -> np.ndarray:
