@@ -22,7 +22,7 @@ from idiolect.store.engine import ANY_OF, insert_rows, key_chunks, look_up
 from idiolect.types import ItemId, UserId
 
 _ROWS = 1024
-"""Rows converted to float64 at a time: 3 MB at 384 dimensions, which stay in a processor's cache until they are added."""
+"""Rows converted to float64 at a time: 3 MB at 384 dimensions, which stay in the cache until they are added."""
 
 
 def group_sums(vectors: np.ndarray, groups: np.ndarray, n: int, *, rows: np.ndarray | None = None) -> PeerSums:
