@@ -19,7 +19,8 @@ import numpy as np
 import polars as pl
 
 from idiolect.context import ContextBuilder, ContextConfig
-from idiolect.store.snapshot import Snapshot, build_snapshot
+from idiolect.store.snapshot import Snapshot
+from idiolect.store.snapshot_build import build_snapshot
 from idiolect.store.sql import SqlStore
 from idiolect.types import Item, ItemId, Review, ReviewId, Sample, UserId
 

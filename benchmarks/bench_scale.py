@@ -34,7 +34,7 @@ from idiolect.data import SplitConfig
 from idiolect.data.split import make_split
 from idiolect.difference.latent import all_differences
 from idiolect.store.ingestion import ingest_files
-from idiolect.store.snapshot import build_snapshot
+from idiolect.store.snapshot_build import build_snapshot
 from idiolect.store.sql import SqlStore, StoreScan, item_frame, review_frame
 from idiolect.store.vectors import find_encoder, vector_batches
 from idiolect.types import ReviewId

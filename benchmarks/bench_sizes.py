@@ -28,7 +28,7 @@ from idiolect.difference.bulk import differences
 from idiolect.store import engine
 from idiolect.store import schema as tables
 from idiolect.store.parquet import export_folder
-from idiolect.store.snapshot import build_snapshot
+from idiolect.store.snapshot_build import build_snapshot
 from idiolect.store.sql import SqlStore
 from idiolect.types import Item, ItemId, Review, ReviewId, UserId
 

@@ -20,7 +20,7 @@ import numpy as np
 import polars as pl
 
 from idiolect.store.base import ReviewReader
-from idiolect.store.snapshot import build_snapshot
+from idiolect.store.snapshot_build import build_snapshot
 from idiolect.store.sql import SqlStore
 from idiolect.types import ItemId, Review, ReviewId, UserId
 

@@ -11,7 +11,7 @@ import pytest
 from idiolect.errors import ConfigError, NotFoundError
 from idiolect.peers import InMemoryReviews
 from idiolect.store.base import ReviewReader
-from idiolect.store.snapshot import build_snapshot
+from idiolect.store.snapshot_build import build_snapshot
 from idiolect.store.sql import SqlStore
 from idiolect.types import UNDATED, Item, Moment, Review
 

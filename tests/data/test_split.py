@@ -5,6 +5,7 @@ import polars as pl
 import pytest
 
 from idiolect.data import MEMBER_SCHEMA, PRESETS, Split, SplitCounts
+from idiolect.data import split as split_module
 from idiolect.errors import ArtifactError, NotFoundError
 
 COUNTS = SplitCounts(
@@ -18,7 +19,7 @@ def split() -> Split:
     members = pl.DataFrame(
         {"review_id": ["a", "b", "c", "d"], "user": ["u"] * 4, "role": ["profile", "train", "validation", "test"]}
     )
-    return Split(members=members, config=PRESETS["small"], counts=COUNTS)
+    return Split(source=members, config=PRESETS["small"], counts=COUNTS)
 
 
 def test_a_split_survives_saving(split: Split, tmp_path: Path):
@@ -76,3 +77,23 @@ def test_a_split_of_another_store_is_refused(split: Split, tmp_path: Path):
     split.save(tmp_path, fingerprint="f")
     with pytest.raises(ArtifactError, match="another state of the store"):
         Split.load(tmp_path, fingerprint="g")
+
+
+def test_members_are_read_from_the_file_that_was_checked(split: Split, tmp_path: Path):
+    split.save(tmp_path, fingerprint="f")
+    loaded = Split.load(tmp_path)
+    split.save(tmp_path, fingerprint="f")
+    with pytest.raises(ArtifactError, match="changed since"):
+        loaded.ids("test")
+    (tmp_path / "members.parquet").unlink()
+    with pytest.raises(ArtifactError, match="cannot use"):
+        loaded.users  # noqa: B018
+
+
+def test_a_user_in_two_batches_is_one_user(monkeypatch: pytest.MonkeyPatch, split: Split, tmp_path: Path):
+    monkeypatch.setattr(split_module, "_BATCH", 3)
+    split.save(tmp_path, fingerprint="f")
+    for one in (split, Split.load(tmp_path)):
+        assert [batch.height for batch in one.batches()] == [3, 1]
+        assert one.users == ["u"]
+        assert one.ids("profile", "test") == ["a", "d"]

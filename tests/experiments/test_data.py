@@ -15,7 +15,7 @@ from idiolect.errors import NotFoundError
 from idiolect.pipeline.data import Data, draw
 from idiolect.pipeline.settings import Settings
 from idiolect.retrieval import query_text
-from idiolect.store.snapshot import build_snapshot
+from idiolect.store.snapshot_build import build_snapshot
 from idiolect.store.sql import SqlStore
 from idiolect.types import Phase
 

@@ -19,7 +19,7 @@ from idiolect.pipeline.data import Data
 from idiolect.pipeline.models import MethodBuilder, Models, make_norms
 from idiolect.pipeline.settings import DifferenceConfig, RoleConfig, Settings
 from idiolect.store.embedding import embed_missing
-from idiolect.store.snapshot import build_snapshot
+from idiolect.store.snapshot_build import build_snapshot
 from idiolect.store.sql import SqlStore
 
 PARAMS = SamplingParams(temperature=0, max_new_tokens=20)

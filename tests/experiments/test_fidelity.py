@@ -60,7 +60,9 @@ def test_whoever_is_nobodys_peer_is_in_any_peer_mean(job: Any, tmp_path: Any) ->
         never.add([], [review for review in reviews if review.user != apart])
         found = []
         for store, rows in ((flagged, frame), (never, frame.filter(pl.col("user") != apart))):
-            data = SimpleNamespace(store=store, split=SimpleNamespace(members=rows), settings=Settings())
+            data = SimpleNamespace(
+                store=store, split=SimpleNamespace(batches=lambda rows=rows: [rows]), settings=Settings()
+            )
             targets = [id for id, user in frame.filter(role="test").select("review_id", "user").rows() if user != apart]
             found.append(style_targets(data, [Sample.of(review) for review in store.reviews(targets)]))
         for field in ("peer_mean", "profile", "n_items", "sd", "centre"):

@@ -1,11 +1,15 @@
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import polars as pl
 import pytest
 
+from idiolect.data.split import MEMBER_SCHEMA
 from idiolect.errors import InputError, NotFoundError
-from idiolect.store.snapshot import build_snapshot
+from idiolect.store import snapshot_build
+from idiolect.store.snapshot_build import build_snapshot
 from idiolect.store.sql import SqlStore
 from idiolect.types import Item, Moment, Review
 
@@ -122,3 +126,29 @@ def test_an_empty_split_gives_an_empty_snapshot(corpus, tmp_path):
     assert snapshot.items(["i"])["i"].title == "It"
     assert snapshot.peer_sums(["i", "j"], exclude="x", encoder="e").counts.tolist() == [0, 0]
     assert snapshot.vectors([], encoder="e").shape == (0, 10)
+
+
+@pytest.mark.parametrize("peers", ["corpus", "split"])
+@pytest.mark.parametrize("phase", ["fit", "test"])
+def test_buckets_of_a_few_rows_give_the_same_bytes_as_one_bucket(tmp_path, monkeypatch, reviews, vectors, phase, peers):
+    """With undated reviews, equal times, items without a record, a user who opted out and reviews without a vector."""
+    times = {"timestamp": lambda k, r: None if k % 11 == 0 else r.timestamp, "order": lambda k, r: r.order % 7}
+    some = [
+        replace(r, **{name: value(k, r) for name, value in times.items()}, rating=4.0 if k % 3 else None, title="é")
+        for k, r in enumerate(reviews(300))
+    ]
+    seen, roles = some[:-20], ("profile", "train", "validation", "test")
+    with SqlStore(tmp_path / "store.db") as store:
+        store.add([Item(id=f"i{k}", category=f"c{k % 2}") for k in range(0, 30, 2)], some)
+        store.add_vectors([r.id for r in seen], vectors(len(seen)), encoder="e")
+        store.set_peer("u3", False)
+        rows = [(r.id, r.user, roles[k % 4]) for k, r in enumerate(seen) if k % 5]
+        members = pl.DataFrame(rows, schema=MEMBER_SCHEMA, orient="row")
+        made = []
+        for size in (1000, 9):
+            monkeypatch.setattr(snapshot_build, "BUCKET_ROWS", size)
+            folder = tmp_path / f"by-{size}"
+            build_snapshot(store, members, phase=phase, encoder="e", folder=folder, peers=peers)
+            made.append({path.name: path.read_bytes() for path in folder.iterdir()})
+    assert made[0] == made[1]
+    assert len(made[0]) == 18

@@ -7,7 +7,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from idiolect.store import snapshot_files as keys
-from idiolect.store.snapshot_files import IdIndex, write_keys
+from idiolect.store.snapshot_files import IdIndex, KeyWriter
+
+
+def write_keys(path, ids, **how):
+    writer = KeyWriter(path, **how)
+    writer.add(ids)
+    writer.close()
 
 
 @given(ids=st.lists(st.text(max_size=8), unique=True, max_size=30), others=st.lists(st.text(max_size=8), max_size=10))

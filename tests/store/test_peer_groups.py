@@ -9,7 +9,7 @@ import polars as pl
 import pytest
 
 from idiolect.store import snapshot as groups
-from idiolect.store.snapshot import build_snapshot
+from idiolect.store.snapshot_build import build_snapshot
 from idiolect.store.sql import SqlStore
 from idiolect.types import Item, Review
 

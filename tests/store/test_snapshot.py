@@ -7,7 +7,8 @@ import polars as pl
 import pytest
 
 from idiolect.errors import ArtifactError, InputError, NotFoundError
-from idiolect.store.snapshot import Snapshot, build_snapshot
+from idiolect.store.snapshot import Snapshot
+from idiolect.store.snapshot_build import build_snapshot
 from idiolect.store.snapshot_files import FORMAT
 from idiolect.types import Moment
 

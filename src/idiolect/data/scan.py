@@ -161,7 +161,7 @@ def read_corpus(scan: ReviewScan, items: pl.DataFrame, config: SplitConfig, *, f
     """
     n = max(1, min(_MOST_BUCKETS, -(-scan.height // BUCKET_ROWS)))
     folder = folder if n > 1 else None
-    users, about, rows = _Codes(), _Codes(), Scatter(n, folder, "reviews", ROW_SCHEMA)
+    users, about, rows = Codes(), Codes(), Scatter(n, folder, "reviews", ROW_SCHEMA)
     read = height = 0
     for batch in scan.batches(*(name for name in REVIEW_SCHEMA if name != "review_id")):
         fit = eligible(batch.with_row_index("position"), items, config)
@@ -227,7 +227,7 @@ def _digested(texts: pl.Series) -> pl.Series:
     return pl.Series(digests, dtype=pl.Binary)
 
 
-class _Codes:
+class Codes:
     """Numbers names by first appearance; keeps every distinct name."""
 
     def __init__(self) -> None:
@@ -237,8 +237,27 @@ class _Codes:
         """Distinct names so far."""
 
     def of(self, names: pl.Series) -> np.ndarray:
-        """int32: the codes of further names."""
+        """int32 (n,): the codes of further names."""
         self._last = names.cast(self._type)
         codes = self._last.to_physical().to_numpy().astype(np.int32)
         self.n = max(self.n, int(codes.max(initial=-1)) + 1)
         return codes
+
+
+class NamedCodes(Codes):
+    """Codes that can be turned back into names."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._names: list[pl.Series] = []
+
+    def of(self, names: pl.Series) -> np.ndarray:
+        """int32 (n,): the codes of further names."""
+        known, codes = self.n, super().of(names)
+        fresh, firsts = np.unique(codes, return_index=True)
+        self._names.append(names.gather(firsts[np.searchsorted(fresh, known) :]))
+        return codes
+
+    def names(self, start: int = 0) -> pl.Series:
+        """The distinct names in the order of their codes, from code ``start`` on."""
+        return pl.concat([pl.Series([], dtype=pl.String), *self._names]).slice(start)

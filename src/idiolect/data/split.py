@@ -14,7 +14,7 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 import polars as pl
-import polars.exceptions as pl_errors
+import pyarrow as pa
 import pyarrow.parquet as pq
 
 from idiolect.config import build, read_json
@@ -32,6 +32,8 @@ MEMBER_SCHEMA = pl.Schema({"review_id": pl.String(), "user": pl.String(), "role"
 _ROLE_SCHEMA = pl.Schema({"review_id": pl.String(), "role": pl.String()})
 
 _VERSION = 1
+_BATCH = 1_000_000
+"""Members read at a time: some 60 MB."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -65,11 +67,58 @@ class SplitCounts:
         return self.profile + self.train + self.validation + self.test
 
 
+@dataclass(frozen=True, slots=True)
+class MemberFile:
+    """``members.parquet`` of a split as it was when its digest was checked."""
+
+    path: Path
+    state: tuple[int, ...]
+    """What changes if the file does, or another takes its place."""
+
+    @classmethod
+    def checked(cls, path: Path, *, digest: str) -> MemberFile:
+        """The file, after a look at every byte.
+
+        Raises:
+            ArtifactError: It is not the file of this digest, or no table of members.
+        """
+        try:
+            state = _state(path)
+            if _digest(path) != digest:
+                raise _damaged(path, "it is not the file that split.json describes")
+            empty = pl.DataFrame(pl.from_arrow(pq.read_schema(path).empty_table()))
+        except (OSError, pa.ArrowException) as error:
+            raise _damaged(path, error) from error
+        if empty.schema != MEMBER_SCHEMA:
+            raise _damaged(path, f"its columns are {dict(empty.schema)}")
+        return cls(path, state)
+
+    def batches(self) -> Iterator[pl.DataFrame]:
+        """Its rows, some at a time.
+
+        Raises:
+            ArtifactError: It is gone, or another one.
+        """
+        try:
+            with pq.ParquetFile(self.path) as file:
+                if _state(self.path) != self.state:
+                    raise _damaged(self.path, "it was changed since the split was loaded")
+                for batch in file.iter_batches(_BATCH):
+                    yield pl.DataFrame(pl.from_arrow(batch))
+        except (OSError, pa.ArrowException) as error:
+            raise _damaged(self.path, error) from error
+
+
+def _state(path: Path) -> tuple[int, ...]:
+    found = path.stat()
+    return found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns
+
+
 @dataclass(frozen=True, slots=True, eq=False, kw_only=True)
 class Split:
-    """Which reviews are profile and which are targets."""
+    """Which reviews are profile and which are targets. A loaded split reads its members from the file when asked."""
 
-    members: pl.DataFrame
+    source: pl.DataFrame | MemberFile
     """Table of ``MEMBER_SCHEMA``: users in order of first appearance, each user's reviews oldest first."""
     config: SplitConfig
     counts: SplitCounts
@@ -77,13 +126,29 @@ class Split:
     """Of the store the split was saved for; empty before it is saved."""
 
     @property
+    def members(self) -> pl.DataFrame:
+        """All members in memory: some 60 bytes each."""
+        return pl.concat([MEMBER_SCHEMA.to_frame(), *self.batches()])
+
+    def batches(self) -> Iterator[pl.DataFrame]:
+        """The members in the split's order, some at a time.
+
+        Raises:
+            ArtifactError: The file was changed since the split was loaded.
+        """
+        yield from self.source.iter_slices(_BATCH) if isinstance(self.source, pl.DataFrame) else self.source.batches()
+
+    @property
     def users(self) -> list[UserId]:
         """The users, in the split's order."""
-        return [UserId(user) for user in self.members["user"].unique(maintain_order=True)]
+        parts = [part["user"].unique(maintain_order=True) for part in self.batches()]
+        names = pl.concat([pl.Series([], dtype=pl.String), *parts]).unique(maintain_order=True)
+        return [UserId(user) for user in names]
 
     def ids(self, *roles: MemberRole) -> list[ReviewId]:
         """The reviews of these roles, in the split's order."""
-        return [ReviewId(id_) for id_ in self.members.filter(pl.col("role").is_in(roles))["review_id"]]
+        some = (part.filter(pl.col("role").is_in(roles))["review_id"] for part in self.batches())
+        return [ReviewId(id_) for part in some for id_ in part]
 
     def save(self, folder: Path, *, fingerprint: str) -> None:
         """Write ``members.parquet`` and then ``split.json``, each whole or not at all.
@@ -116,7 +181,7 @@ class Split:
             )
         try:
             return cls(
-                members=_read_members(folder / "members.parquet", digest=head["members"]),
+                source=MemberFile.checked(folder / "members.parquet", digest=head["members"]),
                 config=build(SplitConfig, head["config"], where=str(folder / "split.json")),
                 counts=_read_counts(head["counts"]),
                 fingerprint=head["fingerprint"],
@@ -157,18 +222,6 @@ def _read_counts(data: dict[str, Any]) -> SplitCounts:
     return SplitCounts(**values)
 
 
-def _read_members(path: Path, *, digest: str) -> pl.DataFrame:
-    try:
-        if _digest(path) != digest:
-            raise _damaged(path, "it is not the file that split.json describes")
-        members = pl.read_parquet(path)
-    except (OSError, pl_errors.PolarsError) as error:
-        raise _damaged(path, error) from error
-    if members.schema != MEMBER_SCHEMA:
-        raise _damaged(path, f"its columns are {dict(members.schema)}")
-    return members
-
-
 def _digest(path: Path) -> str:
     with path.open("rb") as file:
         return file_digest(file, lambda: blake2b(digest_size=16)).hexdigest()
@@ -194,7 +247,7 @@ def make_split(
         InputError: No user is left.
     """
     with _members(reviews, items, config, work) as (counts, parts):
-        return Split(members=pl.concat([MEMBER_SCHEMA.to_frame(), *parts]), config=config, counts=counts)
+        return Split(source=pl.concat([MEMBER_SCHEMA.to_frame(), *parts]), config=config, counts=counts)
 
 
 def write_split(
@@ -276,7 +329,7 @@ def split_as_published(reviews: pl.DataFrame, roles: Mapping[ReviewId, MemberRol
         absent=len(roles) - ordered.height,
         **{role: ordered.filter(role=role).height for role in ROLES},
     )
-    return Split(members=ordered.select("review_id", "user", "role"), config=config, counts=counts)
+    return Split(source=ordered.select("review_id", "user", "role"), config=config, counts=counts)
 
 
 _REQUIRED = ("require_title", "require_rating", "require_timestamp", "require_item_title")

@@ -453,7 +453,7 @@ def _record(data: Data, models: Models, adapter: Path | None, provenance: Mappin
         "encoder": data.encoder,
         "store": data.fingerprint,
         "split": data.split.config.model_dump(mode="json"),
-        "users": len(data.split.users),
+        "users": data.split.counts.users,
         "adapter": None if adapter is None else str(adapter),
         "corpora": corpora and corpora._asdict(),
         "provenance": dict(provenance or {}),

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 import polars as pl
 
+from idiolect.data.split import MEMBER_SCHEMA
 from idiolect.errors import InputError
 from idiolect.evaluation import curves as curve_report
 from idiolect.evaluation import token_classes, uvq_report
@@ -77,16 +78,20 @@ def visible_reviews(data: Data, samples: Sequence[Sample]) -> pl.DataFrame:
         data: Store, split and settings.
         samples: Of the phase that is evaluated.
     """
-    roles = data.split.members.select("review_id", "role")
-    frame = data.store.review_frame().select("review_id", "user", "item", "text")
-    frame = frame.filter(~pl.col("user").is_in(data.store.opted_out()))
-    frame = frame.join(roles, on="review_id", how="left", maintain_order="left")
-    phase = data.settings.targets.evaluated
-    visible = frame.filter(is_peer(phase, data.settings.peers) | is_history(phase))
-    users = pl.Series([sample.user for sample in samples], dtype=pl.String)
-    asked = pl.Series([sample.item for sample in samples], dtype=pl.String)
-    items = pl.concat([asked, visible.filter(pl.col("user").is_in(users.implode()))["item"]])
-    return visible.filter(pl.col("item").is_in(items.implode())).select("review_id", "user", "item", "text")
+    columns = ("review_id", "user", "item")
+    own = _visible(data, data.store.frame_of("user", list({sample.user for sample in samples}), *columns))
+    items = {*(sample.item for sample in samples), *own["item"]}
+    return _visible(data, data.store.frame_of("item", list(items), *columns, "text"))
+
+
+def _visible(data: Data, reviews: pl.DataFrame) -> pl.DataFrame:
+    """Those of the reviews that the evaluated phase may see, without those of users who opted out."""
+    phase, ids = data.settings.targets.evaluated, reviews.select("review_id")
+    parts = [part.join(ids, on="review_id", how="semi") for part in data.split.batches()]
+    members = pl.concat([MEMBER_SCHEMA.to_frame(), *parts])
+    roles = ids.join(members, on="review_id", how="left", maintain_order="left")
+    seen = roles.select(is_peer(phase, data.settings.peers) | is_history(phase)).to_series()
+    return reviews.filter(seen & ~reviews["user"].is_in(data.store.opted_out()))
 
 
 UNIQUE, OTHERS = "unique users", "other users"

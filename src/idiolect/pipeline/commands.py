@@ -6,19 +6,14 @@ A store to a small backbone, on text that no adapter is fitted or tested on.
 from __future__ import annotations
 
 import logging
-from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-import polars as pl
-
 from idiolect.config import build, load, merge, read_yaml
-from idiolect.data.files import check_apart, check_output
+from idiolect.data.files import check_apart, check_output, cleaning_up, real_path
 from idiolect.data.kcore import review_frame
-from idiolect.data.scan import collapse_whitespace
 from idiolect.data.split import Split
 from idiolect.difference.stylometry.annotations import MeasuredAnnotations
 from idiolect.encoders import ENCODERS, load_encoder
@@ -30,6 +25,7 @@ from idiolect.llm.loading import open_llm
 from idiolect.llm.registry import ENDPOINTS, BackboneConfig, backend_of, require_packages
 from idiolect.pipeline.adapters import SETTINGS, contribution, digest_of, read_record, recorded_as
 from idiolect.pipeline.data import Data
+from idiolect.pipeline.pretraining import pretraining_reviews
 from idiolect.pipeline.settings import Settings
 from idiolect.processes import launched, on_main, process_group
 from idiolect.prompts import tasks
@@ -37,13 +33,12 @@ from idiolect.sandbox.annotations import PlantedAnnotations
 from idiolect.sandbox.world import Truth
 from idiolect.store.engine import store_file
 from idiolect.store.outputs import check_folder, claim_folder
+from idiolect.store.snapshot_files import unfinished_folder
 from idiolect.store.sql import SqlStore
 from idiolect.training.config import PretrainConfig, PretrainReport
-from idiolect.types import ItemId, Review, ReviewId
+from idiolect.types import ItemId
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     from idiolect.training.fit import FitReport
 
 
@@ -314,13 +309,14 @@ def pretrain_backbone(
             "backbone",
             apart=(split, truth, None if settings.initial is None else Path(settings.initial)),
         )
-        targets: list[ReviewId] = []
-        if split is not None:
-            targets = Split.load(split, fingerprint=database.fingerprint()).ids("train", "validation", "test")
+        made = None if split is None else Split.load(split, fingerprint=database.fingerprint())
+        targets = made.counts.members - made.counts.profile if made else 0
         claim_folder(database, store, folder, "backbone")
-        reviews = _of_some_users(_visible(database, targets), settings.max_reviews, settings.seed)
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        with cleaning_up(), unfinished_folder(real_path(folder)) as work:
+            reviews = pretraining_reviews(database, made, settings.max_reviews, settings.seed, work=work)
         items = database.items(sorted({ItemId(review.item) for review in reviews}))
-        provenance = {"store": database.fingerprint(), "reviews": len(reviews), "targets": len(targets)}
+        provenance = {"store": database.fingerprint(), "reviews": len(reviews), "targets": targets}
         annotations = PlantedAnnotations(Truth.load(truth)) if truth else None
         if annotate:
             annotations = MeasuredAnnotations(review_frame(reviews))
@@ -333,28 +329,3 @@ def pretrain_backbone(
             provenance=provenance,
             progress=progress,
         )
-
-
-def _of_some_users(reviews: list[Review], limit: int | None, seed: int) -> list[Review]:
-    """All reviews of users drawn at random until there are ``limit`` reviews; None: of all users."""
-    if limit is None or len(reviews) <= limit:
-        return reviews
-    counts = Counter(review.user for review in reviews)
-    users = sorted(counts)
-    order = np.random.default_rng([seed, 4]).permutation(len(users))
-    totals = np.cumsum([counts[users[k]] for k in order])
-    drawn = {users[k] for k in order[: int(np.searchsorted(totals, limit)) + 1]}
-    return [review for review in reviews if review.user in drawn]
-
-
-def _visible(store: SqlStore, targets: Sequence[ReviewId]) -> list[Review]:
-    """All reviews but the targets, and but what their users wrote again, or about the same item.
-
-    The split drops such repeats, so that they have no role; read here, they would give the targets away.
-    """
-    frame = store.review_frame()
-    frame = frame.with_columns(said=collapse_whitespace(frame["text"]))
-    hidden = frame.filter(pl.col("review_id").is_in(pl.Series(targets, dtype=pl.String).implode()))
-    for key in (["review_id"], ["user", "item"], ["user", "said"]):
-        frame = frame.join(hidden, on=key, how="anti")
-    return store.reviews(frame["review_id"].to_list())

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from hashlib import blake2b
+from hashlib import blake2b, file_digest
 from pathlib import Path
 from typing import TypeVar
 
@@ -21,7 +21,8 @@ from idiolect.methods.muting import Gets
 from idiolect.pipeline.settings import TARGET_SEED, Settings, TargetConfig
 from idiolect.retrieval import encodes, make_retriever, query_text
 from idiolect.store.base import ReviewReader
-from idiolect.store.snapshot import Snapshot, build_snapshot
+from idiolect.store.snapshot import Snapshot
+from idiolect.store.snapshot_build import build_snapshot
 from idiolect.store.sql import SqlStore
 from idiolect.types import Item, Phase, Review, Sample
 
@@ -65,7 +66,8 @@ class Data:
         self.dim = encoder.dim
         self.fingerprint = store.fingerprint()
         self.split = Split.load(folder, fingerprint=self.fingerprint)
-        self.members = blake2b((folder / "members.parquet").read_bytes(), digest_size=8).hexdigest()
+        with (folder / "members.parquet").open("rb") as file:
+            self.members = file_digest(file, lambda: blake2b(digest_size=8)).hexdigest()
         self._snapshots: dict[Phase, Snapshot] = {}
 
     def snapshot(self, phase: Phase) -> Snapshot:
@@ -135,8 +137,7 @@ class Data:
 
     def _build(self, phase: Phase) -> Snapshot:
         where, peers, encoder = self._where(phase), self.settings.peers, self.encoder
-        members = self.split.members
-        snapshot = build_snapshot(self.store, members, phase=phase, folder=where, encoder=encoder, peers=peers)
+        snapshot = build_snapshot(self.store, self.split, phase=phase, folder=where, encoder=encoder, peers=peers)
         self.store.record_output(where, "snapshot")
         return snapshot
 

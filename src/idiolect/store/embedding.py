@@ -19,7 +19,7 @@ import polars as pl
 from pydantic import Field
 
 from idiolect.config import Config
-from idiolect.data.split import Split
+from idiolect.data.split import ROLES, Split
 from idiolect.encoders import Encoder, load_encoder
 from idiolect.engine import LOCAL, Engine, EngineName, open_engine
 from idiolect.errors import ArtifactError
@@ -177,9 +177,10 @@ def embed_store(
 
 def _needed(store: SqlStore, split: Path, peers: Literal["corpus", "split"]) -> list[ReviewId]:
     """The split's own reviews and, unless they are all the peers there are, every review of their items."""
-    members = Split.load(split, fingerprint=store.fingerprint()).members
+    made = Split.load(split, fingerprint=store.fingerprint())
     if peers == "split":
-        return [ReviewId(id) for id in members["review_id"]]
-    frame = store.review_frame().select("review_id", "item")
-    items = frame.join(members, on="review_id", how="semi")["item"].unique()
-    return frame.filter(pl.col("item").is_in(items.implode()))["review_id"].to_list()
+        return made.ids(*ROLES)
+    frame = store.review_frame("review_id", "item")
+    parts = [frame.join(part, on="review_id", how="semi").select("item").unique() for part in made.batches()]
+    items = pl.concat([frame.clear().select("item"), *parts]).unique()
+    return frame.join(items, on="item", how="semi", maintain_order="left")["review_id"].to_list()

@@ -13,23 +13,15 @@ from functools import cached_property
 from pathlib import Path
 
 import numpy as np
-import polars as pl
 import pyarrow as pa
-import sqlalchemy as sa
 from pydantic import ValidationError
 
-from idiolect.errors import ArtifactError, InputError, NotFoundError
-from idiolect.store import schema as tables
-from idiolect.store import snapshot_files as layout
-from idiolect.store import sql as frames
-from idiolect.store.base import PeerPool, PeerSums, is_history, is_peer
-from idiolect.store.metadata import erasures
+from idiolect.errors import ArtifactError, NotFoundError
+from idiolect.store.base import PeerSums
 from idiolect.store.schema import to_item, to_review
-from idiolect.store.snapshot_files import FORMAT, META, NEVER, IdIndex, SnapshotMeta, map_array, map_table, whole_folder
-from idiolect.store.sql import SqlStore
+from idiolect.store.snapshot_files import FORMAT, META, NEVER, IdIndex, SnapshotMeta, map_array, map_table
 from idiolect.store.sums import check_dated, group_codes, group_sums, suppress_small_groups
-from idiolect.store.vectors import EncoderRow, find_encoder
-from idiolect.types import Item, ItemId, Moment, Phase, Review, ReviewId, UserId
+from idiolect.types import Item, ItemId, Moment, Review, ReviewId, UserId
 
 _STEP = 4096
 
@@ -414,104 +406,3 @@ def _arrays(folder: Path, *names: str) -> list[np.ndarray]:
 
 def _read(batch: pa.RecordBatch) -> list[Review]:
     return [to_review(row) for row in zip(*(column.to_pylist() for column in batch.columns), strict=True)]
-
-
-def build_snapshot(
-    store: SqlStore,
-    members: pl.DataFrame,
-    *,
-    phase: Phase,
-    encoder: str,
-    folder: str | Path,
-    peers: PeerPool = "corpus",
-) -> Snapshot:
-    """Write the visible reviews of a phase as a memory-mapped folder.
-
-    The folder is replaced atomically. Reviews without a role are in no history, and may be peers.
-
-    Args:
-        store: The store with reviews and vectors.
-        members: The split: review_id, user, role (``SplitRole``), one row per review.
-        phase: The phase.
-        encoder: Name of an encoder with vectors in the store.
-        folder: Folder of the snapshot.
-        peers: "corpus": every review that the phase does not hide may be a peer; "split": of these only members.
-
-    Raises:
-        InputError: ``members`` does not fit the store, or ``folder`` holds something else.
-        ArtifactError: A user was erased while the snapshot was made.
-        NotFoundError: A review of the history has no vector.
-    """
-    with store.reading() as connection:
-        since = erasures(connection)
-    with whole_folder(Path(folder), placing=lambda: store.unerased(since)) as new, store.reading() as connection:
-        source = find_encoder(connection, encoder)
-        fingerprint, dated = connection.execute(sa.select(tables.meta.c.digest, tables.meta.c.n_dated)).one()
-        candidates = _candidates(connection, members, source, phase, peers)
-        rows = _in_order(candidates)
-        users = layout.write_reviews(new, rows)
-        items = layout.write_items(new, frames.item_frame(connection), rows)
-        vectors = layout.write_vectors(new, connection, source, rows)
-        layout.write_pool(new, rows, vectors, items, users)
-        meta = SnapshotMeta(
-            phase=phase,
-            peers=peers,
-            encoder=encoder,
-            dim=source.dim,
-            fingerprint=fingerprint,
-            dated=dated > 0,
-            users=users.height,
-            items=items.height,
-            history=int(rows["history"].sum()),
-            pool=int(rows["peer"].sum()),
-            pool_without_vector=candidates.height - rows.height,
-        )
-        (new / META).write_text(meta.model_dump_json(indent=2) + "\n", encoding="utf-8")
-    return Snapshot.open(folder)
-
-
-def _candidates(
-    connection: sa.Connection, members: pl.DataFrame, encoder: EncoderRow, phase: Phase, peers: PeerPool
-) -> pl.DataFrame:
-    """Every visible review, with the additional columns seq, history, peer and has_vector."""
-    reviews = _with_roles(frames.review_frame(connection, with_seq=True), members)
-    apart = connection.scalars(sa.select(tables.opted_out.c.user)).all()
-    stored = connection.scalars(sa.select(tables.vectors.c.review).where(tables.vectors.c.encoder == encoder.key)).all()
-    reviews = reviews.with_columns(
-        history=is_history(phase),
-        peer=is_peer(phase, peers) & ~pl.col("user").is_in(apart),
-        has_vector=pl.Series(np.isin(reviews["seq"].to_numpy(), np.array(stored, dtype=np.int64))),
-    )
-    missing = reviews.filter("history", ~pl.col("has_vector"))
-    if missing.height:
-        message = (
-            f"{missing.height} reviews of the {phase} history have no vector, the first is {missing['review_id'][0]!r}"
-        )
-        raise NotFoundError(message, hint="run `idiolect embed` first")
-    return reviews.filter(pl.col("history") | pl.col("peer"))
-
-
-def _with_roles(reviews: pl.DataFrame, members: pl.DataFrame) -> pl.DataFrame:
-    members = members.select("review_id", "role", member="user")
-    if members["review_id"].is_duplicated().any():
-        twice = members.filter(members["review_id"].is_duplicated())["review_id"][0]
-        raise InputError(f"review {twice!r} stands twice in the split", hint="a review has one role")
-    joined = reviews.join(members, on="review_id", how="left", maintain_order="left")
-    if joined["role"].count() < members.height:
-        unknown = members.join(reviews, on="review_id", how="anti")
-        message = (
-            f"{unknown.height} reviews of the split are not in the store, the first is {unknown['review_id'][0]!r}"
-        )
-        raise InputError(message, hint="split the store's present content")
-    foreign = joined.filter(pl.col("member") != pl.col("user"))
-    if foreign.height:
-        row = foreign.row(0, named=True)
-        message = f"review {row['review_id']!r} is {row['user']!r}'s, the split says {row['member']!r}'s"
-        raise InputError(message, hint="split the store's present content")
-    return joined.drop("member")
-
-
-def _in_order(candidates: pl.DataFrame) -> pl.DataFrame:
-    """History first, so that a user's profile is a slice; oldest first, ties by id as in the live store."""
-    # Polars puts reviews without a timestamp first, as ``Moment`` does.
-    return candidates.filter("has_vector").sort(~pl.col("history"), "user", "timestamp", "order", "review_id")

@@ -17,19 +17,17 @@ from contextlib import AbstractContextManager, ExitStack, contextmanager, nullco
 from hashlib import blake2b
 from pathlib import Path
 from tempfile import mkdtemp
+from typing import Any, BinaryIO
 
 import numpy as np
 import polars as pl
 import pyarrow as pa
-import sqlalchemy as sa
 
 from idiolect.config import Config
+from idiolect.data.buckets import Scatter, arrow_table
 from idiolect.data.files import cleaning_up, named_errors, real_path
-from idiolect.data.kcore import ITEM_SCHEMA, REVIEW_SCHEMA
 from idiolect.errors import InputError
 from idiolect.store.base import PeerPool
-from idiolect.store.sums import add_group_sums
-from idiolect.store.vectors import EncoderRow, vector_batches
 from idiolect.types import Phase
 
 try:
@@ -74,16 +72,116 @@ class SnapshotMeta(Config):
     """Reviews that are not peers because they have no vector."""
 
 
-def write_table(path: Path, frame: pl.DataFrame) -> None:
-    """Write a frame as one uncompressed Arrow record batch, which a memory map reads without decoding."""
-    table = frame.rechunk().to_arrow(compat_level=pl.CompatLevel.oldest())
-    batch = pa.record_batch([column.combine_chunks() for column in table.columns], schema=table.schema)
-    with pa.OSFile(str(path), "wb") as sink, pa.ipc.new_file(sink, batch.schema) as writer:
-        writer.write_batch(batch)
+class TableWriter:
+    """Writes one uncompressed Arrow record batch, which a memory map reads without decoding.
+
+    Rows come part by part. Until ``close`` every buffer of the batch is a file, so that memory holds a part.
+
+    Args:
+        path: The table.
+        schema: Its columns: strings, numbers and booleans.
+        work: A folder for the files; it must have no others of these names.
+    """
+
+    def __init__(self, path: Path, schema: pl.Schema, work: Path) -> None:
+        self._path, self._schema = path, arrow_table(schema.to_frame()).schema
+        self._columns = [_ColumnWriter(work / f"{path.name}-{field.name}", field.type) for field in self._schema]
+
+    def add(self, rows: pl.DataFrame) -> None:
+        """Append rows with the columns of the schema."""
+        for field, column in zip(self._schema, self._columns, strict=True):
+            column.add(rows[field.name])
+
+    def close(self) -> None:
+        """Write the table and remove the files."""
+        columns = [column.close() for column in self._columns]
+        batch = pa.record_batch(columns, schema=self._schema)
+        with pa.OSFile(str(self._path), "wb") as sink, pa.ipc.new_file(sink, batch.schema) as writer:
+            writer.write_batch(batch)
+        for column in self._columns:
+            column.remove()
+
+
+class _ColumnWriter:
+    """The buffers of an Arrow array, one file each."""
+
+    def __init__(self, path: Path, type: pa.DataType) -> None:
+        self._type, self._text = type, pa.types.is_large_string(type)
+        self._rows = self._nulls = self._end = 0
+        self._valid, self._bits = _BitWriter(path.with_name(f"{path.name}.valid")), None
+        self._data = path.with_name(f"{path.name}.data").open("wb")
+        self._offsets = path.with_name(f"{path.name}.offsets").open("wb")
+        if pa.types.is_boolean(type):
+            self._bits = _BitWriter(path.with_name(f"{path.name}.bits"))
+        if self._text:
+            self._offsets.write(bytes(8))
+
+    def add(self, values: pl.Series) -> None:
+        self._rows += len(values)
+        self._nulls += values.null_count()
+        self._valid.add(values.is_not_null().to_numpy())
+        if self._text:
+            self._add_text(values.fill_null(""))
+        elif self._bits is not None:
+            self._bits.add(values.fill_null(False).to_numpy())
+        else:
+            self._data.write(np.ascontiguousarray(values.fill_null(0).to_numpy()).data)
+
+    def _add_text(self, values: pl.Series) -> None:
+        array = values.rechunk().to_arrow(compat_level=pl.CompatLevel.oldest())
+        _, offsets, data = array.buffers()
+        if not len(array):
+            return
+        ends = np.frombuffer(offsets, dtype="<i8")[array.offset : array.offset + len(array) + 1]
+        if data is not None:
+            self._data.write(memoryview(data)[int(ends[0]) : int(ends[-1])])
+        self._offsets.write((ends[1:] - ends[0] + self._end).astype("<i8").data)
+        self._end += int(ends[-1] - ends[0])
+
+    def close(self) -> pa.Array:
+        """The whole array, memory-mapped."""
+        valid = self._valid.close() if self._nulls else None
+        parts = [_mapped(self._data)]
+        if self._text:
+            parts.insert(0, _mapped(self._offsets))
+        elif self._bits is not None:
+            parts = [self._bits.close()]
+        return pa.Array.from_buffers(self._type, self._rows, [valid, *parts], self._nulls)
+
+    def remove(self) -> None:
+        bits = [self._bits.file] if self._bits else []
+        for file in (self._data, self._offsets, self._valid.file, *bits):
+            file.close()
+            Path(file.name).unlink()
+
+
+class _BitWriter:
+    """Booleans as bits, eight to a byte."""
+
+    def __init__(self, path: Path) -> None:
+        self.file = path.open("wb")
+        self._rest = np.zeros(0, dtype=bool)
+
+    def add(self, values: np.ndarray) -> None:
+        values = np.concatenate([self._rest, values])
+        whole = len(values) // 8 * 8
+        self.file.write(np.packbits(values[:whole], bitorder="little").data)
+        self._rest = values[whole:]
+
+    def close(self) -> pa.Buffer:
+        self.file.write(np.packbits(self._rest, bitorder="little").data)
+        return _mapped(self.file)
+
+
+def _mapped(file: BinaryIO) -> pa.Buffer:
+    """What was written to a file."""
+    file.close()
+    with pa.memory_map(file.name) if os.path.getsize(file.name) else pa.BufferReader(b"") as source:
+        return source.read_buffer()
 
 
 def map_table(path: Path) -> pa.RecordBatch:
-    """The record batch that ``write_table`` wrote, memory-mapped."""
+    """The record batch that ``TableWriter`` wrote, memory-mapped."""
     return pa.ipc.open_file(pa.memory_map(str(path))).get_batch(0)
 
 
@@ -95,7 +193,25 @@ def map_array(path: Path) -> np.ndarray:
         return np.load(path, allow_pickle=False)
 
 
-def create_array(path: Path, shape: tuple[int, ...], dtype: str) -> np.ndarray:
+class ArrayWriter:
+    """Fills a new ``.npy`` file from its first number on.
+
+    Args:
+        path: The file.
+        n: How many numbers will come.
+        dtype: Of the file.
+    """
+
+    def __init__(self, path: Path, n: int, dtype: Any) -> None:
+        self._array, self._end = create_array(path, (n,), dtype), 0
+
+    def add(self, values: np.ndarray) -> None:
+        """Append numbers."""
+        self._array[self._end : self._end + len(values)] = values
+        self._end += len(values)
+
+
+def create_array(path: Path, shape: tuple[int, ...], dtype: Any) -> np.ndarray:
     """A zeroed array of the given shape in a new ``.npy`` file, memory-mapped for writing."""
     if 0 in shape:
         np.save(path, np.zeros(shape, dtype=dtype))
@@ -249,18 +365,48 @@ def remove_abandoned(outputs: Iterable[Path]) -> list[Path]:
 _ENTRY = np.dtype([("hash", "<u8"), ("row", "<i8")])
 
 
-def write_keys(path: Path, ids: Sequence[str]) -> None:
-    """Write the rows of distinct ``ids``, sorted by hash."""
-    entries = np.empty(len(ids), dtype=_ENTRY)
-    entries["hash"], entries["row"] = _hashes(ids), np.arange(len(ids))
-    np.save(path, entries[np.argsort(entries["hash"], kind="stable")])
+_HASHES = pl.Schema({"hash": pl.UInt64(), "row": pl.Int64()})
+
+
+class KeyWriter:
+    """Writes the rows of distinct ids, sorted by hash; ids come part by part, in the order of their rows.
+
+    Args:
+        path: The file.
+        work: A folder for intermediate tables; None: in memory.
+        parts: Number of tables that are sorted one after the other.
+    """
+
+    def __init__(self, path: Path, work: Path | None = None, parts: int = 1) -> None:
+        self._path, self._n, self._parts = path, 0, parts
+        self._hashed = Scatter(parts, work, path.name, _HASHES)
+
+    def add(self, ids: Sequence[str]) -> None:
+        """Append ids."""
+        hashes = _hashes(ids)
+        rows = {"hash": hashes, "row": np.arange(self._n, self._n + len(ids))}
+        # Of equal size, because hashes are spread evenly, and in the order of the hashes.
+        part = ((hashes >> np.uint64(32)) * np.uint64(self._parts) >> np.uint64(32)).astype(np.int64)
+        self._hashed.add(pl.DataFrame(rows, schema=_HASHES), part)
+        self._n += len(ids)
+
+    def close(self) -> None:
+        """Write the file."""
+        self._hashed.finish()
+        array = ArrayWriter(self._path, self._n, _ENTRY)
+        for part in range(self._parts):
+            rows = self._hashed[part]
+            self._hashed.drop(part)
+            entries = np.empty(rows.height, dtype=_ENTRY)
+            entries["hash"], entries["row"] = rows["hash"].to_numpy(), rows["row"].to_numpy()
+            array.add(entries[np.argsort(entries["hash"], kind="stable")])
 
 
 class IdIndex:
     """Finds the row of an id by bisection over hashes.
 
     Args:
-        entries: From ``write_keys``, memory-mapped or not.
+        entries: From ``KeyWriter``, memory-mapped or not.
         ids: The ids in row order, to distinguish ids of equal hash.
     """
 
@@ -288,84 +434,3 @@ def _hashes(ids: Sequence[str]) -> np.ndarray:
 
 NEVER = np.iinfo(np.int64).max
 """Value in ``pool_times`` of a review without a timestamp; it is before no time cut."""
-
-
-def write_items(folder: Path, records: pl.DataFrame, rows: pl.DataFrame) -> pl.DataFrame:
-    """Write every item that has a record or a visible review; an item's code is its row.
-
-    Args:
-        folder: The new snapshot.
-        records: The store's items (``ITEM_SCHEMA``).
-        rows: The visible reviews.
-
-    Returns:
-        Columns item and item_code.
-    """
-    bare = rows.select(pl.col("item").unique(maintain_order=True)).join(records, on="item", how="anti")
-    items = pl.concat([records.with_columns(known=True), bare.with_columns(known=False)], how="diagonal")
-    write_table(folder / "items.arrow", items.select(*ITEM_SCHEMA, "known"))
-    write_keys(folder / "items.keys.npy", items["item"].to_list())
-    return items.select("item", item_code=pl.int_range(pl.len()))
-
-
-def write_reviews(folder: Path, rows: pl.DataFrame) -> pl.DataFrame:
-    """Write the visible reviews, the users, and where each user's history begins and ends.
-
-    Returns:
-        Columns user and user_code.
-    """
-    write_table(folder / "reviews.arrow", rows.select(*REVIEW_SCHEMA))
-    write_keys(folder / "reviews.keys.npy", rows["review_id"].to_list())
-    users = rows.group_by("user").agg(pl.col("history").sum()).sort("user")
-    write_table(folder / "users.arrow", users.select("user"))
-    write_keys(folder / "users.keys.npy", users["user"].to_list())
-    np.save(folder / "profiles.npy", _offsets(users["history"]))
-    return users.select("user", user_code=pl.int_range(pl.len(), dtype=pl.Int32))
-
-
-def write_vectors(folder: Path, connection: sa.Connection, encoder: EncoderRow, rows: pl.DataFrame) -> np.ndarray:
-    """Copy the rows' vectors out of the database, one pass over its table; returns them memory-mapped."""
-    vectors = create_array(folder / "vectors.npy", (rows.height, encoder.dim), "<f2")
-    by_seq = rows.select("seq", row=pl.int_range(pl.len())).sort("seq")
-    seqs, places = by_seq["seq"].to_numpy(), by_seq["row"].to_numpy()
-    for some, halves in vector_batches(connection, encoder):
-        at = np.searchsorted(seqs, some).clip(max=max(len(seqs) - 1, 0))
-        wanted = seqs[at] == some if len(seqs) else np.zeros(len(some), dtype=bool)
-        vectors[places[at[wanted]]] = halves[wanted]
-    return vectors
-
-
-def write_pool(folder: Path, rows: pl.DataFrame, vectors: np.ndarray, items: pl.DataFrame, users: pl.DataFrame) -> None:
-    """Write each item's peers and the sum of their vectors."""
-    pool = (
-        rows.select("peer", "item", "user", "timestamp", "order", "review_id", row=pl.int_range(pl.len()))
-        .filter("peer")
-        .join(items, on="item")
-        .join(users, on="user")
-        .sort("item_code", "timestamp", "order", "review_id")  # without a timestamp first, as ``Moment`` compares
-    )
-    codes, places = pool["item_code"].to_numpy(), pool["row"].to_numpy()
-    np.save(folder / "pool_offsets.npy", _offsets(pl.Series(np.bincount(codes, minlength=items.height))))
-    np.save(folder / "pool_rows.npy", places)
-    np.save(folder / "pool_voices.npy", _user_counts(pool, items.height))
-    np.save(folder / "pool_users.npy", pool["user_code"].to_numpy())
-    np.save(folder / "pool_times.npy", pool["timestamp"].fill_null(NEVER).to_numpy())
-    own = pool.sort("user_code")
-    np.save(folder / "own_offsets.npy", _offsets(pl.Series(np.bincount(own["user_code"], minlength=users.height))))
-    np.save(folder / "own_rows.npy", own["row"].to_numpy())
-    np.save(folder / "own_items.npy", own["item_code"].to_numpy())
-    sums = create_array(folder / "sums.npy", (items.height, vectors.shape[1]), "<f8")
-    add_group_sums(sums, vectors, codes, rows=places)
-
-
-def _user_counts(pool: pl.DataFrame, n_items: int) -> np.ndarray:
-    """int64 (n_items,): the number of distinct users of each item."""
-    user_counts = np.zeros(n_items, dtype=np.int64)
-    counted = pool.group_by("item_code").agg(pl.col("user_code").n_unique())
-    user_counts[counted["item_code"].to_numpy()] = counted["user_code"].to_numpy()
-    return user_counts
-
-
-def _offsets(lengths: pl.Series) -> np.ndarray:
-    """int64 (n + 1,): where each of n runs of these lengths begins, and where the last ends."""
-    return np.concatenate([[0], np.cumsum(lengths.to_numpy())]).astype(np.int64)

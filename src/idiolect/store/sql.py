@@ -7,7 +7,7 @@ import unicodedata
 from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from operator import index
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
 import polars as pl
@@ -32,17 +32,43 @@ _BATCH = 50_000
 _item, _review = tables.items.c, tables.reviews.c
 
 
-def item_frame(connection: sa.Connection) -> pl.DataFrame:
-    """All items (``ITEM_SCHEMA``)."""
+def item_batches(connection: sa.Connection) -> Iterator[pl.DataFrame]:
+    """All items in table order (``ITEM_SCHEMA``), batch by batch."""
     query = sa.select(_item.id, _item.title, _item.description, _item.category).order_by(_item.seq)
-    return _frame(connection, query, ITEM_SCHEMA)
+    yield from _frames(connection, query, ITEM_SCHEMA)
 
 
-def review_frame(connection: sa.Connection, *, with_seq: bool = False) -> pl.DataFrame:
-    """All reviews (``REVIEW_SCHEMA``); with ``with_seq``, the internal key is the first column."""
-    columns = (_review.id, *(_review[name] for name in list(REVIEW_SCHEMA)[1:]))
-    query = sa.select(*([_review.seq] if with_seq else []), *columns).order_by(_review.seq)
-    return _frame(connection, query, pl.Schema({"seq": pl.Int64(), **REVIEW_SCHEMA}) if with_seq else REVIEW_SCHEMA)
+def item_frame(connection: sa.Connection) -> pl.DataFrame:
+    """All items in table order (``ITEM_SCHEMA``)."""
+    return pl.concat([ITEM_SCHEMA.to_frame(), *item_batches(connection)])
+
+
+def review_frame(connection: sa.Connection, *columns: str) -> pl.DataFrame:
+    """All reviews in table order, with these columns of ``REVIEW_SCHEMA``; none named: with all of them."""
+    names = columns or tuple(REVIEW_SCHEMA)
+    schema = pl.Schema({name: REVIEW_SCHEMA[name] for name in names})
+    return pl.concat([schema.to_frame(), *StoreScan(connection).batches(*names)])
+
+
+def reviews_of(
+    connection: sa.Connection, by: Literal["user", "item"], keys: Sequence[str], *columns: str
+) -> pl.DataFrame:
+    """The reviews by some users, or of some items, in table order; read by index, so that the others cost nothing.
+
+    Args:
+        connection: From ``SqlStore.reading``.
+        by: What ``keys`` are.
+        keys: Distinct ids.
+        columns: Of ``REVIEW_SCHEMA``.
+    """
+    schema = pl.Schema({"seq": pl.Int64(), **{name: REVIEW_SCHEMA[name] for name in columns}})
+    query = sa.select(*map(_column, schema)).where(_review[by].in_(ANY_OF))
+    parts = [_frame(connection, query, schema, some) for some in key_chunks(keys)]
+    return pl.concat([schema.to_frame(), *parts]).sort("seq").drop("seq")
+
+
+def _column(name: str) -> sa.Column[Any]:
+    return _review.id if name == "review_id" else _review[name]
 
 
 class StoreScan:
@@ -60,10 +86,9 @@ class StoreScan:
         self.height, self.fingerprint = connection.execute(sa.select(meta.n_reviews, meta.digest)).one()
 
     def batches(self, *columns: str) -> Iterator[pl.DataFrame]:
-        """The reviews in table order, with these columns of ``REVIEW_SCHEMA``."""
-        wanted = [_review.id if name == "review_id" else _review[name] for name in columns]
-        schema = pl.Schema({name: REVIEW_SCHEMA[name] for name in columns})
-        yield from _frames(self._connection, sa.select(*wanted).order_by(_review.seq), schema)
+        """The reviews in table order, with these columns of ``REVIEW_SCHEMA`` or ``seq``, the internal key."""
+        schema = pl.Schema({name: pl.Int64() if name == "seq" else REVIEW_SCHEMA[name] for name in columns})
+        yield from _frames(self._connection, sa.select(*map(_column, columns)).order_by(_review.seq), schema)
 
 
 def missing_frame(connection: sa.Connection, encoder: str, ids: Sequence[str] | None = None) -> pl.DataFrame:
@@ -334,10 +359,15 @@ class SqlStore(StoreBase):
             before = None if before is None else index(before)  # NumPy's integers cannot be bound
             return read_peer_group_sums(connection, row, groups, exclude, before, at_least)
 
-    def review_frame(self) -> pl.DataFrame:
-        """All reviews in table order, with the columns of ``data.REVIEW_SCHEMA``."""
+    def review_frame(self, *columns: str) -> pl.DataFrame:
+        """All reviews in table order, with these columns of ``data.REVIEW_SCHEMA``; none named: with all of them."""
         with self.reading() as connection:
-            return review_frame(connection)
+            return review_frame(connection, *columns)
+
+    def frame_of(self, by: Literal["user", "item"], keys: Sequence[str], *columns: str) -> pl.DataFrame:
+        """The reviews by some users, or of some items, in table order; see ``reviews_of`` of this module."""
+        with self.reading() as connection:
+            return reviews_of(connection, by, keys, *columns)
 
     def item_frame(self) -> pl.DataFrame:
         """All items in table order, with the columns of ``data.ITEM_SCHEMA``."""

@@ -22,7 +22,7 @@ from idiolect.pipeline.write import write_review
 from idiolect.store.embedding import embed_missing
 from idiolect.store.ingestion import ingest_files
 from idiolect.store.parquet import export_folder, export_store, import_folder
-from idiolect.store.snapshot import build_snapshot
+from idiolect.store.snapshot_build import build_snapshot
 from idiolect.store.sql import SqlStore
 from idiolect.types import Item, Review
 
