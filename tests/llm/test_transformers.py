@@ -10,6 +10,7 @@ from torch.nn import functional as F
 from idiolect.errors import ArtifactError, ConfigError, InputError, NotFoundError
 from idiolect.llm import transformers
 from idiolect.llm.base import SamplingParams
+from idiolect.llm.prompt_states import PromptInput, PromptStates
 from idiolect.llm.registry import BackboneConfig
 from idiolect.llm.transformers import TransformersLLM
 from idiolect.prompts.rendering import render, with_soft
@@ -134,6 +135,25 @@ def test_a_known_beginning_is_not_computed_again_and_memory_is_bounded(tiny_llm,
     tight._states._max_bytes = 1
     np.testing.assert_allclose(tight.negative_log_likelihood([own, other], [REFERENCE] * 2), wanted, rtol=1e-5)
     assert not tight._states._known
+
+
+@torch.inference_mode()
+def test_without_room_the_oldest_call_goes_first_and_what_is_mostly_known_is_not_kept(tiny_llm):
+    states, target = PromptStates(tiny_llm().model), np.array([5, 6])
+
+    def read(first, last=3):
+        ids = np.append(np.arange(first, first + 40), last)
+        states.new_call()
+        states.nats(PromptInput(ids, np.zeros(0, np.int64), np.zeros((0, 1)), None), target)
+        return states._used
+
+    one = read(10)
+    assert read(20) == 2 * one
+    states._max_bytes = 2 * one
+    assert read(30) == 2 * one
+    assert {entry.call for entry in states._entries} == {2, 3}
+    states._max_bytes = 10 * one
+    assert read(30, last=4) == 2 * one
 
 
 def test_rows_that_end_early_leave_the_others_as_they_are(tiny_llm, prompts):

@@ -6,6 +6,7 @@ one prompt; the controls of a method differ from it in a few vectors; all prompt
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from dataclasses import dataclass
 from hashlib import blake2b
@@ -20,8 +21,15 @@ from idiolect.llm.decoding import States
 
 _BLOCK = 16
 """Prompts are compared by blocks of so many tokens."""
-MAX_BYTES = 1 << 30
-"""Host memory for states."""
+_LEAST_BYTES = 1 << 30
+
+
+def _default_bytes() -> int:
+    """An eighth of this machine's memory: prompts of the toy take 2 MB each, those of a thousand samples 2 GB."""
+    known = getattr(os, "sysconf_names", {})  # there are none on Windows
+    if not {"SC_PAGE_SIZE", "SC_PHYS_PAGES"} <= known.keys():
+        return _LEAST_BYTES
+    return max(_LEAST_BYTES, os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") // 8)
 
 
 class PromptInput(NamedTuple):
@@ -55,15 +63,17 @@ class PromptStates:
     """Reads prompts one by one, each from the longest beginning that is known.
 
     Only prompts of likelihoods are kept, because nobody else asks for the same prompt twice: a server that writes
-    texts keeps nothing of its users in memory. If room is needed, what the present call did not use is dropped.
+    texts keeps nothing of its users in memory. A prompt that is mostly known is not kept either: it costs little to
+    read again, and would push out others. If room is needed, what the present call did not use is dropped, the prompts
+    of the oldest call first.
 
     Args:
         model: A causal language model for which ``supports_prefix`` holds, and that takes ``logits_to_keep``.
-        max_bytes: Memory for what is kept.
+        max_bytes: Memory for what is kept; None: an eighth of this machine's, at least 1 GiB.
     """
 
-    def __init__(self, model: Any, max_bytes: int = MAX_BYTES) -> None:
-        self._model, self._max_bytes = model, max_bytes
+    def __init__(self, model: Any, max_bytes: int | None = None) -> None:
+        self._model, self._max_bytes = model, _default_bytes() if max_bytes is None else max_bytes
         self._known: dict[bytes, tuple[_Known, int]] = {}
         self._entries: list[_Known] = []
         self._stale: list[_Known] = []
@@ -72,13 +82,14 @@ class PromptStates:
     def new_call(self) -> None:
         """Say that other prompts follow; those so far are dropped when room is needed, unless they are used again."""
         self._call += 1
-        self._stale = list(self._entries)
+        # Prompts come in the same order in every call, so of one call the last ones are needed last.
+        self._stale = sorted(self._entries, key=lambda known: -known.call)
 
     def read(self, prompt: PromptInput) -> tuple[States, Tensor]:
         """States of a whole prompt, and the logits (vocabulary,) of the token after it."""
         keys = _keys(prompt)
         if keys[-1] not in self._known:
-            cache, logits = self._forward(prompt, keys, np.zeros(0, dtype=np.int64))
+            cache, logits, _ = self._forward(prompt, keys, np.zeros(0, dtype=np.int64))
             return [(layer.keys, layer.values) for layer in cache.layers], logits[0]
         known, _ = self._known[keys[-1]]
         known.call = self._call
@@ -92,15 +103,20 @@ class PromptStates:
             target: int (n_target,), at least one token.
         """
         keys = _keys(prompt)
-        cache, logits = self._forward(prompt, keys, target.astype(np.int64))
-        if keys[-1] not in self._known:
+        cache, logits, start = self._forward(prompt, keys, target.astype(np.int64))
+        if keys[-1] not in self._known and start <= len(prompt.ids) / 2:
             self._keep(cache, logits[0], keys, len(prompt.ids))
         wanted = torch.from_numpy(target.astype(np.int64)).to(logits.device)
         found = torch.nn.functional.cross_entropy(logits[:-1].float(), wanted, reduction="none")
         return found.cpu().double().numpy()
 
-    def _forward(self, prompt: PromptInput, keys: tuple[bytes, ...], target: np.ndarray) -> tuple[Any, Tensor]:
-        """The cache of prompt and target, and the logits (n_target + 1, vocabulary) from the prompt's last token on."""
+    def _forward(self, prompt: PromptInput, keys: tuple[bytes, ...], target: np.ndarray) -> tuple[Any, Tensor, int]:
+        """Read a prompt and a target from what is known on.
+
+        Returns:
+            The cache of both, the logits (n_target + 1, vocabulary) from the prompt's last token on, and the number of
+            tokens that were known.
+        """
         cache, start = self._begin(keys)
         device, n = self._model.device, len(prompt.ids)
         rest = torch.from_numpy(np.concatenate([prompt.ids.astype(np.int64), target])[start:]).to(device)[None]
@@ -111,7 +127,8 @@ class PromptStates:
         positions = torch.arange(start, start + rest.shape[1], device=device)[None]
         how = {"position_ids": positions, "past_key_values": cache, "use_cache": True}
         # Without an attention mask: all tokens count.
-        return cache, self._model(**inputs, **how, logits_to_keep=len(target) + 1).logits[0, -len(target) - 1 :]
+        logits = self._model(**inputs, **how, logits_to_keep=len(target) + 1).logits[0, -len(target) - 1 :]
+        return cache, logits, start
 
     def _begin(self, keys: tuple[bytes, ...]) -> tuple[Any, int]:
         """A cache with the longest known beginning, and its length; at least one token is left to compute."""
@@ -135,7 +152,6 @@ class PromptStates:
                 self._known.setdefault(key, (new, n))
 
     def _make_room(self, needed: int) -> bool:
-        # Prompts come in the same order in every call, so the last ones of earlier calls are needed last.
         while self._used + needed > self._max_bytes and self._stale:
             last = self._stale.pop()
             if last.call < self._call:
