@@ -32,6 +32,8 @@ WRITTEN = """characters => {
     return length >= characters || texts.every((one) => one.getAttribute("aria-busy") === "false");
 }"""
 """Whether so much is written, or all."""
+MEASURED = "() => [...document.querySelectorAll('.what')].every((one) => one.textContent !== '\u2026')"
+"""Whether every card of the start page says what sets its user apart."""
 
 
 @contextmanager
@@ -40,8 +42,8 @@ def studio(demo: Path) -> Iterator[str]:
     with tempfile.TemporaryDirectory() as folder:
         store = Path(folder) / "people.db"
         shutil.copy(demo / "reviews.db", store)
-        command = ["idiolect", "studio", "--store", str(store), "--results", str(demo / "results"), "--no-browser"]
-        command += ["--adapter", str(demo / "adapter"), "--port", "0"]
+        command = [sys.executable, "-m", "idiolect", "studio", "--store", str(store), "--no-browser", "--port", "0"]
+        command += ["--results", str(demo / "results"), "--adapter", str(demo / "adapter")]
         with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as process:
             assert process.stderr is not None
             yield next(found[0] for line in process.stderr if (found := re.search(r"http\S+", line)))
@@ -113,6 +115,7 @@ def film(page: Any) -> None:
     def keep(ms: int) -> None:
         frames.append((small(page.screenshot()), ms))
 
+    page.wait_for_function(MEASURED)
     keep(900)
     page.get_by_role("combobox", name="Find a user").fill(USER)
     page.get_by_role("option").first.wait_for()

@@ -254,6 +254,45 @@ def check_access(node_tools: Path) -> Callable[[Any], None]:
     return check
 
 
+PAGES = {
+    "home": ("", ".people .what"),
+    "person": ("person?user={user}", "#history .near"),
+    "map": ("map?user={user}", ".nearest li"),
+    "units": ("units", ".units tbody tr"),
+    "unit": ("units?unit=3", ".tops, .near"),
+    "evaluations": ("evaluations", ".runs a"),
+    "evaluation": ("evaluations?run={run}", ".samples tbody a"),
+    "sample": ("evaluations?run={run}&sample={sample}", ".voice.own"),
+    "compare": ("evaluations?run={run}&with={other}", ".scores"),
+}
+"""Every page of the studio: its address, and what is there when it is ready."""
+
+
+@pytest.fixture(params=PAGES)
+def page_name(request: pytest.FixtureRequest) -> str:
+    """Each page of ``PAGES``."""
+    return request.param
+
+
+@pytest.fixture(scope="session")
+def open_page() -> Callable[..., None]:
+    """Goes to a page of ``PAGES``: ``open_page(page, server, "unit")``."""
+
+    def go(page: Any, server: Server, name: str) -> None:
+        """Of the server's first user with several reviews, its first evaluation and the first sample of that."""
+        with server.http() as http:
+            user = http.get("/v1/users", params={"limit": 1}).json()["users"][0]["user"]
+            run, other = (one["name"] for one in http.get("/v1/evaluations").json()["evaluations"][:2])
+            asked = {"run": run, "condition": "rag", "limit": 1}
+            (sample,) = http.get("/v1/evaluations/samples", params=asked).json()["samples"]
+        address, ready = PAGES[name]
+        page.goto(f"{server.url}/#/missing")
+        page.goto(f"{server.url}/#/{address.format(user=user, run=run, other=other, sample=sample['target'])}")
+        page.wait_for_selector(f"#main[aria-busy=false] :is({ready})", state="attached")  # it may be folded
+
+    return go
+
+
 @contextmanager
 def served(folder: Path, **settings: str) -> Iterator[tuple[Any, str, str]]:
     """``idiolect serve`` as a process; its address and the key that it printed at its first start."""

@@ -2,6 +2,7 @@
 
 import gzip
 import re
+import shutil
 from collections import Counter
 from itertools import pairwise
 
@@ -48,6 +49,7 @@ def studio(start, frames, tmp_path_factory):
     split = store.split(folder / "split", preset="small", min_user_reviews=5, min_item_users=3)
     changes = {"metrics": ["rouge1"], "encoder": "style", "resamples": 100}
     idl.evaluate([idl.RAG("fake")], split, out=folder / "runs" / "beers", settings=changes)
+    shutil.copytree(folder / "runs" / "beers", folder / "runs" / "ales")
     with start(folder / "served", store=store.path, results=(folder / "runs",)) as running:
         yield running
 
@@ -107,6 +109,17 @@ def test_a_real_person_is_shown_with_what_they_wrote(page, studio, rows, people,
     assert pairs
     assert all(abs(float(one.replace("\u2212", "-"))) >= 0.2 for one in pairs)
     check_access(page)
+
+
+def test_every_page_of_real_reviews_is_accessible_and_no_wider_than_a_phone(
+    page, studio, open_page, page_name, check_access
+):
+    page.set_viewport_size({"width": 390, "height": 844})
+    open_page(page, studio, page_name)
+    page.evaluate("document.querySelectorAll('main details').forEach((one) => { one.open = true; })")
+    page.wait_for_load_state("networkidle")
+    check_access(page)
+    assert page.evaluate("document.documentElement.scrollWidth") <= 390
 
 
 def test_of_a_real_person_who_cannot_be_told_apart_nothing_is_claimed(page, studio, people):

@@ -27,18 +27,20 @@ def brief_claims(
         reader: The visible reviews.
         users: Ids of users with reviews.
         config: Significance and size of a claim.
-        most_texts: Texts that are read for all of them. Users who would need more are left out.
+        most_texts: Distinct texts that are measured for all of them; what several users need is measured once.
+            Users who would need more are left out.
 
     Raises:
         NotFoundError: A user has no review.
     """
     found: dict[UserId, tuple[BriefClaim, ...]] = {}
+    measured: set[str] = set()
     for user in users:
         compared = measurable(gather(reader, user, config), config)
-        texts = compared.texts
-        if len(texts) > most_texts:
+        needed = measured.union(compared.texts)
+        if len(needed) > most_texts:
             continue
-        most_texts -= len(texts)
-        claims = find_differences(compared, MeasuredTexts(texts), config).claims
+        measured = needed
+        claims = find_differences(compared, MeasuredTexts(compared.texts), config).claims
         found[user] = tuple(BriefClaim(one.measure.name, phrase(one.measure, one.direction, one.own)) for one in claims)
     return found

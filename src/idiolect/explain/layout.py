@@ -131,7 +131,8 @@ class Card:
         if not self.own_left_out + self.peers_left_out:
             return ""
         return (
-            f"left out, because only English is measured: {self.own_left_out} reviews of the user and "
+            f"left out, because only English is measured: {self.own_left_out} "
+            f"{'review' if self.own_left_out == 1 else 'reviews'} of the user and "
             f"{self.peers_left_out} of others"
         )
 

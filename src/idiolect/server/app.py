@@ -201,11 +201,16 @@ def _page(schema: dict[str, Any]) -> str:
         for path, methods in schema["paths"].items()
         for method, route in methods.items()
     ]
-    style = "body{font:16px sans-serif;margin:2em}td{padding:.4em 1em .4em 0;vertical-align:top}"
+    style = (
+        ":root{color-scheme:light dark}body{font:16px sans-serif;margin:clamp(1em,4vw,2em);overflow-wrap:anywhere}"
+        "td{padding:.4em 1em .4em 0;vertical-align:top}td:first-child{overflow-wrap:normal}"
+        "@media(max-width:40rem){td{display:block;padding:0}tr{display:block;padding:.6em 0}}"
+    )
     return (
-        f"<!doctype html><meta charset=utf-8><title>idiolect</title><style>{style}</style>"
-        f"<h1>idiolect {__version__}</h1><p>For programs: <a href=/openapi.json>/openapi.json</a>. Keys are sent as "
-        f"<code>Authorization: Bearer idl_...</code></p><table>{''.join(rows)}</table>"
+        "<!doctype html><html lang=en><meta charset=utf-8><meta name=viewport content='width=device-width'>"
+        f"<title>idiolect</title><style>{style}</style>"
+        f"<main><h1>idiolect {__version__}</h1><p>For programs: <a href=/openapi.json>/openapi.json</a>. "
+        f"Keys are sent as <code>Authorization: Bearer idl_...</code></p><table>{''.join(rows)}</table></main>"
     )
 
 

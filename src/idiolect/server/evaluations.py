@@ -207,7 +207,9 @@ def get_sample(
     run: RunQuery, target: Annotated[str, Query(max_length=512)], request: Request, caller: MayAdmin
 ) -> dict[str, Any]:
     """Texts, prompts as the models got them, and scores."""
-    return _evaluations(request, caller).sample(run, target)
+    found = _evaluations(request, caller).sample(run, target)
+    item = caller.tenant.store.items([found["item"]]).get(found["item"])
+    return {**found, "item_title": item.title if item else ""}
 
 
 @router.get("/compare", tags=["evaluations"], summary="Two evaluations of the same samples")

@@ -289,6 +289,9 @@ def get_unit(request: Request, caller: MayRead, number: Annotated[int, Query(ge=
             one["user"] = pseudonym(one["user"], services.tenants.secret)
         for one in found["top"]:
             del one["review"]
+    known = caller.tenant.store.items([one["item"] for one in found["top"]])
+    for one in found["top"]:
+        one["item_title"] = known[one["item"]].title if one["item"] in known else ""
     return found
 
 

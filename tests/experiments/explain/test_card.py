@@ -9,6 +9,7 @@ import pytest
 from idiolect.difference.claims.feature import Feature, Quote
 from idiolect.errors import ArtifactError, InputError, NotFoundError
 from idiolect.explain import card as cards
+from idiolect.explain.brief import brief_claims
 from idiolect.explain.card import _COUNTED, ExplainConfig, figures
 from idiolect.explain.layout import ABSTAINS, MOST_CLAIMS, Card, escape, lines, make_card, to_markdown
 from idiolect.explain.run import explain, find_all_differences
@@ -372,6 +373,17 @@ def test_texts_that_are_not_english_are_left_out_and_counted():
         line = f"left out, because only English is measured: {card.own_left_out} reviews of the user and "
         assert line in to_markdown(card)
         assert card.record()["left_out"].startswith(line)
+
+
+def test_what_two_users_need_is_counted_once_against_the_limit_of_brief_claims(town):
+    users = [UserId("loud"), UserId("plain")]
+    all_texts = {
+        one.text for user in (*users, "rare", *(f"peer{k}" for k in range(N_PEERS))) for one in town.profile(user)
+    }
+    found = brief_claims(town, users, ExplainConfig(), most_texts=len(all_texts))
+    assert list(found) == users
+    assert "exclamations" in [claim.measure for claim in found["loud"]]
+    assert brief_claims(town, users, ExplainConfig(), most_texts=5) == {}
 
 
 def test_a_card_of_english_texts_says_nothing_of_languages():

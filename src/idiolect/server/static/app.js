@@ -173,7 +173,7 @@ async function strongest(what, signal) {
     fill(place.more, claimed ? `, ${plural(claimed, "difference")}` : "");
   }
   for (const { user } of users) what.delete(user);
-  for (const place of what.values()) fill(place.phrase);  // not measured
+  for (const place of what.values()) fill(place.phrase, "not compared yet: open to see");
 }
 
 /** @param {HTMLElement} main */

@@ -157,7 +157,8 @@ export function message(error) {
   return error instanceof Error ? error.message : String(error);
 }
 
-/** @param {unknown} error */
+/** Says that something did not work; nothing, if its page was left meanwhile. @param {unknown} error */
 export function failed(error) {
+  if (error instanceof DOMException && error.name === "AbortError") return;
   toast(message(error), "error");
 }

@@ -1,7 +1,7 @@
 // Evaluations: tables with intervals, controls, samples with the prompts that models got, two runs compared.
 
 import { get } from "./api.js";
-import { fill, h, newId, said } from "./dom.js";
+import { failed, fill, h, newId, said } from "./dom.js";
 import { amount, count, duration, method, plural } from "./format.js";
 import { METHODS } from "./methods.js";
 import { controlWords, metricWords } from "./metrics.js";
@@ -48,7 +48,8 @@ function compareForm(evaluations) {
   return h("form", { class: "card compose", onsubmit: (/** @type {Event} */ event) => {
     event.preventDefault();
     location.hash = to("evaluations", { run: first.value, with: second.value });
-  } }, h("h2", null, "Compare two"), h("div", { class: "fields" }, h("div", null, h("label", { for: a }, "This"), first), h("div", null, h("label", { for: b }, "with"), second), h("button", { class: "primary" }, "Compare")));
+  } }, h("h2", null, "Compare two"), h("p", { class: "quiet" }, "Of the same samples: each method of one beside the same method of the other."),
+  h("div", { class: "fields two" }, h("div", null, h("label", { for: a }, "This"), first), h("div", null, h("label", { for: b }, "With"), second), h("button", { class: "primary" }, "Compare")));
 }
 
 /**
@@ -64,7 +65,7 @@ async function reportPage(main, run, params, signal) {
   const others = tables.filter(([title]) => title.startsWith("methods") && title !== "methods");
   const controls = tables.filter(([title]) => title.startsWith("controls"));
   fill(main, crumbs([["Evaluations", to("evaluations")]]), h("h1", { class: "h2" }, said(run)),
-    h("p", { class: "facts" }, `${plural(report.samples, "held-out review")} of a split of ${plural(report.users, "user")}, written again by the model `, said(report.backbone ?? "?"), ", vectors by ", said(report.encoder ?? "none"), ` · ${duration(1000 * (report.seconds ?? 0))}`),
+    h("p", { class: "facts" }, `${plural(report.samples, "held-out review")} of a split of ${plural(report.users, "user")}, written again by the model `, said(report.backbone ?? "?"), ", vectors by ", said(report.encoder ?? "none"), report.seconds ? ` · took ${duration(1000 * report.seconds)}` : ""),
     report.verdicts?.length ? h("section", null, h("h2", null, "Is the gain personal?"),
       h("p", { class: "quiet" }, "Does knowing the user help the model to expect what they wrote, and is it this user's history that helps? So each method was also given another user's."), forest(report.verdicts)) : null,
     tables.length ? h("section", null, h("h2", null, "Scores"), scoreTable("methods", report.tables["methods"] ?? tables[0]?.[1]), metricList(report.tables["methods"] ?? tables[0]?.[1])) : null,
@@ -174,11 +175,11 @@ function scoreTable(title, table) {
     const values = cells.map((/** @type {Json} */ one) => one["value"]);
     return [metric["name"], { low, high, best: metric["greater_is_better"] ? Math.max(...values) : Math.min(...values) }];
   }));
-  return h("div", { class: "scroll", tabindex: 0, role: "region", "aria-label": `Scores: ${title}` }, h("table", { class: "scores" },
+  return [h("div", { class: "scroll", tabindex: 0, role: "region", "aria-label": `Scores: ${title}` }, h("table", { class: "scores" },
     h("thead", null, h("tr", null, h("th", { scope: "col" }, "method"), metrics.map(scoreHeading))),
     h("tbody", null, rows.map((/** @type {Json} */ row) => h("tr", null, h("th", { scope: "row" }, name(row)),
-      metrics.map((/** @type {Json} */ metric) => scoreCell(row["scores"][metric["name"]], columns.get(metric["name"]))))))),
-  h("p", { class: "quiet small" }, `Bold is the best of a column; lines are 95 % intervals over ${plural(table["units"], table["clustered"] ? "user" : "sample")} (${plural(table["segments"], "sample")}). * differs from ${method(String(table["baseline"] ?? "the baseline"))[0]} by more than chance (${table["test"]}, Holm's correction).`));
+      metrics.map((/** @type {Json} */ metric) => scoreCell(row["scores"][metric["name"]], columns.get(metric["name"])))))))),
+  h("p", { class: "quiet small" }, `Bold is the best of a column; lines are 95 % intervals over ${plural(table["units"], table["clustered"] ? "user" : "sample")} (${plural(table["segments"], "sample")}). * differs from ${method(String(table["baseline"] ?? "the baseline"))[0]} by more than chance (${table["test"]}, Holm's correction).`)];
 }
 
 /** @param {Json} one */
@@ -214,15 +215,15 @@ function digits(value) {
 async function drawSamples(place, run, report, condition, signal) {
   const conditions = report["conditions"].filter((/** @type {Json} */ one) => one["control"] === null);
   const id = newId();
-  const select = h("select", { id, onchange: () => void draw(select.value, 0) }, conditions.map((/** @type {Json} */ one) => h("option", { value: one["name"] }, name(one))));
+  const select = h("select", { id, onchange: () => void draw(select.value, 0).catch(failed) }, conditions.map((/** @type {Json} */ one) => h("option", { value: one["name"] }, name(one))));
   select.value = conditions.some((/** @type {Json} */ one) => one["name"] === condition) ? condition : conditions[conditions.length - 1]?.["name"];
   const list = h("div", null);
   const draw = async (/** @type {string} */ of, /** @type {number} */ offset) => {
     const found = await get("evaluations/samples", { run, condition: of, offset, limit: PAGE }, signal);
-    fill(list, h("div", { class: "scroll", tabindex: 0, role: "region", "aria-label": "Samples" }, h("table", null, h("thead", null, h("tr", null, ["user", "surprise", "what the method wrote", "the user's own text"].map((text) => h("th", { scope: "col" }, text)))),
+    fill(list, h("div", { class: "scroll", tabindex: 0, role: "region", "aria-label": "Samples" }, h("table", { class: "stacked" }, h("thead", null, h("tr", null, ["user", "surprise", "what the method wrote", "the user's own text"].map((text) => h("th", { scope: "col" }, text)))),
       h("tbody", null, found.samples.map((/** @type {Json} */ one) => h("tr", null, h("td", null, h("a", { href: to("evaluations", { run, sample: one["target"] }) }, said(one["user"]))),
-        h("td", { class: "numbers" }, one["nll"] === null ? "–" : one["nll"].toFixed(1)), h("td", { class: "cut" }, one["failure"] ? h("span", { class: "error" }, said(one["failure"])) : said(one["text"] ?? "")), h("td", { class: "cut quiet" }, said(one["reference"]))))))),
-    found.total > PAGE ? h("p", { class: "row" }, pager("Earlier", offset > 0, () => void draw(of, offset - PAGE)), h("span", { class: "quiet" }, `${offset + 1} to ${Math.min(offset + PAGE, found.total)} of ${count(found.total)}`), pager("Later", offset + PAGE < found.total, () => void draw(of, offset + PAGE))) : null);
+        h("td", { class: "numbers", "data-label": "surprise" }, one["nll"] === null ? "–" : one["nll"].toFixed(1)), h("td", { class: "whole" }, h("div", { class: "cut" }, one["failure"] ? h("span", { class: "error" }, said(one["failure"])) : said(one["text"] ?? ""))), h("td", { class: "whole quiet", "data-label": "the user's own text" }, h("div", { class: "cut" }, said(one["reference"])))))))),
+    found.total > PAGE ? h("p", { class: "row" }, pager("Earlier", offset > 0, () => void draw(of, offset - PAGE).catch(failed)), h("span", { class: "quiet" }, `${offset + 1} to ${Math.min(offset + PAGE, found.total)} of ${count(found.total)}`), pager("Later", offset + PAGE < found.total, () => void draw(of, offset + PAGE).catch(failed))) : null);
   };
   fill(place, h("div", { class: "row between" }, h("h2", null, "Texts"), h("div", { class: "row" }, h("label", { for: id }, "written by"), select)), list);
   if (select.value) await draw(select.value, 0);
@@ -243,7 +244,7 @@ async function samplePage(main, run, target, signal) {
   const sample = await get("evaluations/sample", { run, target }, signal);
   const [methods, controls] = [sample.conditions.filter((/** @type {Json} */ one) => one["control"] === null), sample.conditions.filter((/** @type {Json} */ one) => one["control"] !== null)];
   fill(main, crumbs([["Evaluations", to("evaluations")], [run, to("evaluations", { run })]]),
-    h("h1", { class: "h2" }, said(sample.user), " on ", said(sample.item)),
+    h("h1", { class: "h2" }, said(sample.user), " on ", said(sample.item_title || sample.item)),
     document.getElementById("held") ? null : h("p", { class: "facts" }, h("a", { href: to("person", { user: sample.user }) }, "How this user differs")),
     h("h2", { class: "sr" }, "Texts"),
     h("div", { class: "voices" }, h("article", { class: "voice own" }, h("header", null, h("h3", null, "The user's own text"), h("span", { class: "quiet" }, "held out")), h("p", { class: "text" }, said(sample.reference))), methods.map(conditionCard)),
@@ -254,10 +255,10 @@ async function samplePage(main, run, target, signal) {
 /** @param {Json} one */
 function conditionCard(one) {
   const scores = Object.entries(one["scores"]).filter(([, value]) => typeof value === "number");
-  return h("article", { class: "voice" }, h("header", null, h("h3", null, name(one)), h("span", { class: "quiet" }, method(one["method"])[1])),
+  return h("article", { class: "voice" }, h("header", null, h("h3", null, name(one)), h("span", { class: "quiet" }, method(one["method"])[1] && `reads ${method(one["method"])[1]}`)),
     one["failure"] ? h("p", { class: "error" }, said(one["failure"])) : h("p", { class: "text" }, said(one["text"] ?? "(no text was written)")),
     h("dl", { class: "scorelist" }, scores.map(([metric, value]) => h("div", { title: metricWords(metric).what }, h("dt", null, said(metricWords(metric).title)), h("dd", null, digits(/** @type {number} */ (value)))))),
-    one["claims"].length ? disclosure(`What was found of the user: ${plural(one["claims"].length, "difference")}`, h("ul", { class: "plain" }, unique(one["claims"]).map((text) => h("li", null, said(text))))) : null,
+    one["claims"].length ? disclosure(`What was found of the user: ${plural(unique(one["claims"]).length, "difference")}`, h("ul", { class: "plain" }, unique(one["claims"]).map((text) => h("li", null, said(text))))) : null,
     one["profile"] ? disclosure("Profile that the writer got", h("p", { class: "text" }, said(one["profile"]))) : null,
     one["prompt"] ? disclosure("Prompt as the model got it", [one["soft"] ? h("p", { class: "quiet small" }, softNote(one["virtual_tokens"])) : null, h("pre", { tabindex: 0, role: "region", "aria-label": `Prompt of ${name(one)}` }, softened(one["prompt"], one["virtual_tokens"] ?? []))]) : null,
     h("footer", { class: "quiet small" }, one["prompt_tokens"] ? `${count(one["prompt_tokens"])} + ${count(one["completion_tokens"] ?? 0)} tokens · ${duration(1000 * (one["seconds"] ?? 0))}` : "", (one["anchors"] ?? []).length ? ` · from ${plural(one["anchors"].length, "review")}` : ""));
@@ -290,9 +291,22 @@ function softened(prompt, tokens) {
  * @param {AbortSignal} signal
  */
 async function comparePage(main, run, other, signal) {
-  fill(main, crumbs([["Evaluations", to("evaluations")]]), h("h1", { class: "h2" }, said(run), " with ", said(other)), h("p", { class: "quiet" }, "Scoring and testing …"));
-  const found = await get("evaluations/compare", { run, with: other }, signal);
+  fill(main, crumbs([["Evaluations", to("evaluations")]]), h("h1", { class: "h2" }, said(run), " with ", said(other)),
+    h("p", { class: "lead" }, "What both wrote of the same samples, scored and tested anew, method by method."), h("p", { class: "quiet" }, "Scoring and testing …"));
+  /** @type {{tables: Record<string, Json>, notes: string[]}} */
+  const { tables, notes } = await get("evaluations/compare", { run, with: other }, signal);
   main.lastElementChild?.remove();
-  main.append(...Object.entries(found.tables).map(([title, table]) => h("section", null, h("h2", null, said(title)), scoreTable(title, /** @type {Json} */ (table)))),
-    h("ul", { class: "notes" }, found.notes.map((/** @type {string} */ one) => h("li", null, said(one)))));
+  const found = Object.entries(tables);
+  const once = found.filter(([, table]) => table["methods"].length < 2).map(([title]) => method(title)[0]);
+  main.append(...found.filter(([, table]) => table["methods"].length > 1).map(([title, table]) =>
+    h("section", null, h("h2", null, said(method(title)[0])), scoreTable(title, ofOneMethod(title, table)))));
+  const meanings = metricList(found[0]?.[1]);
+  if (meanings) main.append(h("section", null, meanings));
+  if (once.length + notes.length) main.append(h("section", null, h("ul", { class: "notes" }, once.length ? h("li", null, `In one of the two only: ${once.join(", ")}.`) : null, notes.map((one) => h("li", null, said(one))))));
+}
+
+/** A table that names each row by its evaluation, because its title names the method. @param {string} title @param {Json} table */
+function ofOneMethod(title, table) {
+  const short = (/** @type {string | null} */ text) => text?.replace(`:${title}`, "") ?? null;
+  return { ...table, baseline: short(table["baseline"]), methods: table["methods"].map((/** @type {Json} */ row) => ({ ...row, method: short(row["method"]) })) };
 }

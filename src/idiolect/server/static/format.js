@@ -18,7 +18,7 @@ export function signed(value) {
 
 /** @param {number} value */
 export function percent(value) {
-  return `${Math.round(100 * value)} %`;
+  return `${Math.round(100 * value)}\u00a0%`;
 }
 
 /** @param {number} value */

@@ -1,9 +1,10 @@
 // All users in difference space: a picture, a histogram and a table of the same people.
 
 import { column, get, raw } from "./api.js";
-import { button, fill, h, newId, said, svg, toast } from "./dom.js";
+import { button, failed, fill, h, newId, said, svg } from "./dom.js";
 import { amount, count, percent, plural, signed } from "./format.js";
 import { note, to } from "./nav.js";
+import { ifAny, nothingYet } from "./panel.js";
 import { scatter } from "./scatter.js";
 import { combobox } from "./search.js";
 
@@ -17,14 +18,12 @@ const BINS = 48;
  */
 export async function mapPage(main, { params, signal }) {
   fill(main, h("p", { class: "quiet pad" }, "Placing everybody …"));
-  const [about, x, y, items] = await Promise.all([get("map", {}, signal), column("map/columns", { name: "x" }, signal),
-    column("map/columns", { name: "y" }, signal), column("map/columns", { name: "items" }, signal)]);
+  const made = await ifAny(Promise.all([get("map", {}, signal), column("map/columns", { name: "x" }, signal),
+    column("map/columns", { name: "y" }, signal), column("map/columns", { name: "items" }, signal)]));
+  if (!made || made[0].users.length < 3) { nothingYet(main, "No map yet", "A map needs at least three users who wrote about items that others wrote about, too."); return; }
+  const [about, x, y, items] = made;
   /** @type {string[]} */
   const users = about.users;
-  if (users.length < 3) {
-    fill(main, h("section", { class: "empty" }, h("h1", null, "No map yet"), h("p", null, "A map needs at least three users who wrote about items that others wrote about, too.")));
-    return;
-  }
   const { measures } = about;
   const first = about.axes[0]?.measures[0]?.[0] ?? measures[0].name;
   const state = { colour: params.get("colour") ?? first, values: new Float32Array(users.length), selected: /** @type {Set<number>} */ (new Set()), ringed: users.indexOf(params.get("user") ?? "") };
@@ -59,11 +58,11 @@ export async function mapPage(main, { params, signal }) {
     note({ user: users[row] });
     void neighbours(users[row] ?? "");
   };
-  const near = h("div", null);
+  const near = h("section", { class: "nearest" });
   const neighbours = async (/** @type {string} */ user) => {
     try {
       const { nearest } = await get("nearest", { user, k: 6 }, signal);
-      fill(near, h("h2", null, "Chosen"), h("p", null, h("a", { href: to("person", { user }) }, said(user))), h("h3", null, "Nearest"),
+      fill(near, h("h2", null, "Nearest to ", h("a", { href: to("person", { user }) }, said(user))), h("p", { class: "quiet small" }, "Cosine of their differences, and what both do."),
         h("ul", { class: "near" }, nearest.map((/** @type {Json} */ one) => h("li", null, button("", { class: "link", onclick: () => ring(users.indexOf(one["user"]), true) }), h("span", { class: "numbers" }, one["similarity"].toFixed(2)),
           h("span", { class: "quiet" }, one["shared"].map((/** @type {Json} */ s) => s["own_phrase"]).join(", "))))));
       near.querySelectorAll("button.link").forEach((one, k) => one.append(said(nearest[k].user)));
@@ -85,7 +84,7 @@ export async function mapPage(main, { params, signal }) {
         h("td", { class: "numbers" }, state.colour === "items" ? "" : signed(state.values[row] ?? 0)), h("td", { class: "numbers" }, count(items[row] ?? 0)))))),
     rows.length > ROWS ? h("p", { class: "quiet small" }, `The first ${ROWS} of ${count(rows.length)}, by ${label(state.colour)}.`) : null);
   };
-  const caption = h("p", { class: "quiet small" });
+  const [caption, spread] = [h("p", { class: "quiet small" }), h("h2", null)];
   const unit = /^unit:\d+$/.test(state.colour) ? state.colour : "";
   const recolour = async (/** @type {string} */ name) => {
     state.values = name === "items" ? items : await column("map/columns", { name }, signal);
@@ -94,6 +93,7 @@ export async function mapPage(main, { params, signal }) {
     chart.setValues(normal(state.values, name === "items"));
     const of = measures.find((/** @type {Json} */ one) => one["name"] === name);
     fill(caption, of ? [h("span", { class: "key less" }, of["less"]), h("span", { class: "key more" }, of["more"])] : [h("span", { class: "key more" }, name === unit ? `more of ${label(unit)}` : "more compared items")]);
+    spread.textContent = `Users by ${label(name)}`;
     drawHistogram();
     drawTable();
   };
@@ -103,7 +103,7 @@ export async function mapPage(main, { params, signal }) {
   };
   const places = { x, y };
   const search = combobox({
-    id: newId(), label: "Find a user on the map", placeholder: "Find on the map …",
+    id: newId(), label: "Find on the map", placeholder: "A user …", named: true,
     find: async (text) => {
       const small = text.toLowerCase();
       const found = [];
@@ -119,15 +119,14 @@ export async function mapPage(main, { params, signal }) {
   } });
   canvas.addEventListener("lasso", (event) => line.setAttribute("points", /** @type {CustomEvent<[number, number][]>} */ (event).detail.map((one) => one.join(",")).join(" ")));
   fill(main, h("div", { class: "row between" }, h("h1", { class: "h2" }, "Everybody, by how they differ"), h("p", { class: "quiet small" }, `${plural(users.length, "user")} · the axes show ${percent(about.axes[0].explained + about.axes[1].explained)} of what they differ in`)),
-    h("div", { class: "maptools" }, picker("Colour", measures, state.colour, (name) => void recolour(name), [...(unit ? [/** @type {[string, string]} */ ([unit, label(unit)])] : []), ["items", "compared items"]]),
-      picker("Across", measures, "shape", (name) => void axes("x", name), [["shape", axisName(about.axes[0])]]),
-      picker("Up", measures, "shape", (name) => void axes("y", name), [["shape", axisName(about.axes[1])]]), search.root,
+    h("div", { class: "maptools" }, picker("Colour", measures, state.colour, (name) => void recolour(name).catch(failed), [...(unit ? [/** @type {[string, string]} */ ([unit, label(unit)])] : []), ["items", "compared items"]]),
+      picker("Across", measures, "shape", (name) => void axes("x", name).catch(failed), [["shape", axisName(about.axes[0])]]),
+      picker("Up", measures, "shape", (name) => void axes("y", name).catch(failed), [["shape", axisName(about.axes[1])]]),
+      h("div", null, h("label", { for: search.input.id }, "Find on the map"), search.root),
       h("div", { class: "row" }, lasso, button("Show all", { class: "ghost small", onclick: () => { chart.reset(); select([]); } }),
         button("Parquet", { class: "ghost small", title: "Everything on this map as a Parquet file, for other tools", onclick: () => void save() }))),
-    h("div", { class: "mapgrid" }, h("div", null, h("div", { class: "mapcanvas card" }, canvas, svg("svg", { class: "over", "aria-hidden": "true" }, line), tip), caption),
-      h("aside", null, h("div", null, h("h2", null, label("")), histogram), h("div", null, picked, table), near)));
-  const title = main.querySelector("aside h2");
-  if (title) title.textContent = "How many are how";
+    h("div", { class: "mapgrid" }, h("div", null, h("div", { class: "mapcanvas card" }, canvas, svg("svg", { class: "over", "aria-hidden": "true" }, line), tip), caption, near),
+      h("aside", null, h("div", null, spread, histogram), h("div", null, picked, table))));
   chart.setPlaces(places);
   paintStates();
   await recolour(unit || measures.some((/** @type {Json} */ one) => one["name"] === state.colour) ? state.colour : "items");
@@ -210,5 +209,5 @@ async function save() {
     const url = URL.createObjectURL(await (await raw("map/parquet")).blob());
     h("a", { href: url, download: "people.parquet" }).click();
     URL.revokeObjectURL(url);
-  } catch (error) { toast(error instanceof Error ? error.message : String(error), "error"); }
+  } catch (error) { failed(error); }
 }

@@ -1,5 +1,6 @@
 // Panels of a page: folded on a narrow screen, and saying so themselves if they cannot be filled.
 
+import { ApiError } from "./api.js";
 import { fill, h, message, said } from "./dom.js";
 import { sentence } from "./format.js";
 
@@ -21,6 +22,27 @@ export function calm() {
  */
 export function panel(title, body, open = wide()) {
   return h("details", { class: "panel", open }, h("summary", null, h("h2", null, title)), h("div", { class: "stack" }, body));
+}
+
+/**
+ * A page of which there is nothing yet, because the store has too little for it.
+ * @param {HTMLElement} main
+ * @param {string} title
+ * @param {string} needs
+ */
+export function nothingYet(main, title, needs) {
+  fill(main, h("section", { class: "empty" }, h("h1", null, title), h("p", null, needs),
+    h("p", { class: "quiet" }, "Reviews of an older store also need vectors of style: ", h("code", null, "idiolect embed --encoder style"), ".")));
+}
+
+/**
+ * What was asked for; nothing, if the store has too little for it.
+ * @template T
+ * @param {Promise<T>} asked
+ * @returns {Promise<T | undefined>}
+ */
+export function ifAny(asked) {
+  return asked.catch((error) => { if (error instanceof ApiError && error.status === 404) return undefined; throw error; });
 }
 
 /**

@@ -77,19 +77,26 @@ export function scatter(canvas, tell) {
     gl.uniform1f(at("alpha"), n > 20000 ? 0.5 : 0.85);
     for (const [name, colour] of Object.entries(colours)) gl.uniform3f(at(name), colour[0], colour[1], colour[2]);
     gl.drawArrays(gl.POINTS, 0, settled ? n : Math.min(n, most));
+    if (!settled) adapt();
   };
   const draw = () => { wanted ||= requestAnimationFrame(paint); };
   /** Points drawn while the map moves: fewer where frames come late, as without a graphics processor. */
   let most = 100000;
   let settled = true;
-  let last = 0;
   let resting = 0;
+  /** By how long the next frame takes, not by the time between inputs: those may be slow themselves. */
+  const adapt = () => {
+    const drawn = performance.now();
+    requestAnimationFrame(() => {
+      const took = performance.now() - drawn;
+      most = Math.max(4000, Math.min(400000, most, n) * (took > 34 ? Math.max(0.25, 34 / took) : 1.1));
+      clearTimeout(resting);
+      resting = window.setTimeout(() => { settled = true; draw(); }, 160);
+    });
+  };
   const move = () => {
-    const now = performance.now();
-    if (!settled && now - last < 1000) most = Math.max(8000, Math.min(400000, now - last > 34 ? most * 0.7 : most * 1.1));
-    [last, settled] = [now, false];
+    settled = false;
     clearTimeout(resting);
-    resting = window.setTimeout(() => { settled = true; draw(); }, 160);
     draw();
   };
 

@@ -4,8 +4,13 @@ import { get } from "./api.js";
 import { button, fill, h, newId, said } from "./dom.js";
 import { amount, count, percent, plural, signed } from "./format.js";
 import { to } from "./nav.js";
+import { ifAny, nothingYet } from "./panel.js";
 
 /** @typedef {Record<string, any>} Json */
+
+/** Of the table of units: name, and what it means. */
+const COLUMNS = [["unit", ""], ["label", "words of its reviews, not of peers' on the same items"], ["found again", "AUC of the label, 0.5 is chance"],
+  ["silenced", "change of soft prompts"], ["active", "share of reviews"], ["between users", "share of variance"], ["goes with", "measures of style, Spearman's correlation"]];
 
 /**
  * @param {HTMLElement} main
@@ -15,20 +20,25 @@ export async function unitsPage(main, { params, signal, overview }) {
   fill(main, h("p", { class: "quiet pad" }, "Looking at all units …"));
   const number = params.get("unit");
   if (number !== null) return unitPage(main, Number(number), overview, signal);
-  const found = await get("units", {}, signal);
+  const found = await ifAny(get("units", {}, signal));
+  if (!found) { nothingYet(main, "No units yet", "Units are shown by reviews in which they are active, and this store has too few."); return; }
   fill(main, h("h1", { class: "h2" }, "Units"),
     h("p", { class: "lead" }, "DEP puts a user's difference through a sparse code. Each of its units is a direction in which people differ; a few are active for each review."),
-    h("p", { class: "facts" }, `${plural(found.width, "unit")} of `, said(found.adapter), ` on ${plural(found.reviews, "review")} by ${plural(found.users, "user")}`),
+    h("p", { class: "facts" }, `${plural(found.width, "unit")} on ${plural(found.reviews, "review")} by ${plural(found.users, "user")} · adapter `, h("code", null, said(found.adapter))),
     h("ul", { class: "streams" }, found.streams.map((/** @type {Json} */ one) => h("li", { class: "card" }, h("strong", null, one.stream === "his" ? "own vectors" : "differences to peers"),
-      h("span", null, `${one.l0.toFixed(1)} units active per review`), h("span", null, one.explained_variance > 0 ? `${percent(one.explained_variance)} of the variance explained` : "explains nothing of these vectors: it was fitted to others"), h("span", { class: "quiet" }, `${one.dead} dead, ${one.dense} dense`)))),
-    h("div", { class: "scroll", tabindex: 0, role: "region", "aria-label": "All units" }, h("table", { class: "units" },
-      h("thead", null, h("tr", null, [["unit", ""], ["label", "words that set its reviews apart from peers' reviews of the same items"], ["found again", "AUC of the label on other users' reviews; 0.5 is chance"],
-        ["silenced", "change of the soft prompts"], ["active", "share of reviews"], ["between users", "share of its variance"], ["goes with", "measures of style, Spearman's correlation"]].map(([text, title]) => h("th", { scope: "col", title: title || null }, text)))),
+      h("span", null, `${one.l0.toFixed(1)} units active per review`), h("span", null, one.explained_variance > 0 ? `${percent(one.explained_variance)} of the variance explained` : "explains nothing of these vectors: it was fitted to others"), h("span", { class: "quiet" }, `${one.dead} dead (never active), ${one.dense} dense (active in most reviews)`)))),
+    h("div", { class: "scroll", tabindex: 0, role: "region", "aria-label": "All units" }, h("table", { class: "units stacked" },
+      h("thead", null, h("tr", null, COLUMNS.map(([text, what]) => h("th", { scope: "col" }, text, h("span", { class: "way" }, what))))),
       h("tbody", null, found.units.map((/** @type {Json} */ one) => h("tr", null,
         h("th", { scope: "row" }, h("a", { href: to("units", { unit: String(one.number) }) }, String(one.number))),
         h("td", null, one.label ? labelOf(one.label) : h("span", { class: "quiet" }, "open it for a label")),
-        h("td", { class: "numbers" }, one.auc === null || one.auc === undefined ? "–" : `${one.auc.toFixed(2)}${one.auc_sd ? ` ± ${one.auc_sd.toFixed(2)}` : ""}`),
-        h("td", { class: "numbers" }, percent(one.shift)), h("td", { class: "numbers" }, percent(one.active)), h("td", { class: "numbers" }, percent(one.user_share)), h("td", { class: "quiet" }, styleOf(one.style))))))));
+        numberOf(2, one.auc === null || one.auc === undefined ? "–" : `${one.auc.toFixed(2)}${one.auc_sd ? ` ± ${one.auc_sd.toFixed(2)}` : ""}`),
+        [one.shift, one.active, one.user_share].map((share, k) => numberOf(3 + k, percent(share))), h("td", { class: "quiet whole", "data-label": COLUMNS[6]?.[0] }, styleOf(one.style))))))));
+}
+
+/** A cell of the table of units. @param {number} column @param {string} text */
+function numberOf(column, text) {
+  return h("td", { class: "numbers", "data-label": COLUMNS[column]?.[0] }, text);
 }
 
 /** @param {string[]} label */
@@ -51,20 +61,20 @@ async function unitPage(main, number, overview, signal) {
   const one = await get("units/unit", { number }, signal);
   fill(main, h("nav", { class: "crumbs", "aria-label": "Where this is" }, h("a", { href: to("units") }, "Units"), " / "),
     h("h1", { class: "h2" }, `Unit ${number}`), h("p", { class: "lead" }, labelOf(one.label)),
-    h("p", { class: "facts" }, one.auc === null ? `the label is not tested: ${one.pairs} pairs of other users' texts` : `the label finds its reviews among other users' with AUC ${one.auc.toFixed(2)} on ${plural(one.pairs, "same-item pair")}; 0.5 is chance`),
+    h("p", { class: "facts" }, one.auc === null ? `The label is not tested: there are ${one.pairs} pairs of other users' texts.` : `The label finds its reviews among other users' with AUC ${one.auc.toFixed(2)} on ${plural(one.pairs, "same-item pair")}; 0.5 is chance.`),
     h("dl", { class: "scorelist card" }, [["active", percent(one.active), "of the reviews"], ["silenced", percent(one.shift), "change of the soft prompts"], ["between users", percent(one.user_share), "of its variance"], ["between items", percent(one.item_share), "of its variance"],
       ["where strong", `${one.contrast >= 0 ? "+" : ""}${one.contrast.toFixed(1)} SD`, "above peers on the same item"]].map(([name, value, what]) => h("div", null, h("dt", null, name), h("dd", null, h("strong", null, value), ` ${what}`)))),
     one.style.length ? h("p", null, "Goes with: ", styleOf(one.style), ".") : null,
     h("p", { class: "row" }, h("a", { class: "button ghost", href: to("map", { colour: `unit:${number}` }) }, "Colour the map by it")),
     one.have.length && overview["show_users"] ? silencing(number, one.have.map((/** @type {Json} */ who) => who.user), signal) : null,
     h("div", { class: "columns" }, h("section", null, h("h2", null, "Top reviews, beside a peer's on the same item"),
-      one.top.length ? h("ul", { class: "tops" }, one.top.map((/** @type {Json} */ top) => h("li", { class: "card" }, h("p", { class: "row between" }, personLink(top.user, overview["show_users"]), h("span", { class: "quiet" }, said(top.item))),
+      one.top.length ? h("ul", { class: "tops" }, one.top.map((/** @type {Json} */ top) => h("li", { class: "card" }, h("p", { class: "row between" }, personLink(top.user, overview["show_users"]), h("span", { class: "quiet" }, said(top.item_title || top.item))),
         top.text === undefined ? null : h("p", { class: "text" }, said(top.text)),
         h("p", { class: "quiet small" }, `code ${amount(top.code)}${top.peers_mean === null ? "" : `, peers ${amount(top.peers_mean)}`}`),
         top.peer_text ? h("p", { class: "text other" }, said(top.peer_text), h("span", { class: "small" }, ` (a peer, code ${amount(top.peer_code)})`)) : null))) : h("p", { class: "quiet" }, "It is active in no review."),
       overview["show_peers"] ? null : h("p", { class: "quiet small" }, "Texts of several users are not shown on this server (show_peers).")),
     h("section", null, h("h2", null, "Who has it"), h("ol", { class: "near" }, one.have.map((/** @type {Json} */ who) => h("li", null, personLink(who.user, overview["show_users"]), h("span", { class: "numbers" }, who.code.toFixed(2))))),
-      h("p", { class: "quiet small" }, `Mean code over a user's reviews. Open somebody and choose Steer to silence or boost it. ${count(one.have.length)} shown.`))));
+      h("p", { class: "quiet small" }, `Mean code over a user's reviews, the ${count(one.have.length)} highest. To silence or boost it, open somebody: Hear the voice, Turn parts of the voice up or down.`))));
 }
 
 /**

@@ -11,6 +11,8 @@ import { METHODS } from "./methods.js";
 /** @typedef {Record<string, any>} Json */
 
 const SLOW_MS = 4000;
+/** Whether a text has come since the page was opened: the model is loaded. */
+let loaded = false;
 
 /**
  * What is written, and for what.
@@ -43,7 +45,8 @@ const SLOW_MS = 4000;
  * @param {Telling} telling
  */
 export function voice(name, asked, telling) {
-  const [label, what] = asked.units ? [`${method(name)[0]}, steered`, "units silenced or boosted"] : method(name);
+  const [title, reads] = method(name);
+  const [label, what] = asked.units ? [`${title}, steered`, "units silenced or boosted"] : [title, reads && `reads ${reads}`];
   const card = voiceCard(label, what);
   void speak(card, name, asked, telling);
   return card.root;
@@ -121,9 +124,9 @@ async function bareText(card, name, asked, { person, signal, labels }) {
  * @returns {Promise<Written>}
  */
 async function streamed(part, name, asked, person, signal) {
-  const slow = setTimeout(() => fill(part.body, h("span", { class: "writing" }, "writing … The model is loaded at the first text, which can take a minute.")), SLOW_MS);
+  const slow = setTimeout(() => fill(part.body, h("span", { class: "writing" }, loaded ? "writing … The model is busy." : "writing … The model is loaded at the first text, which can take a minute.")), SLOW_MS);
   try {
-    const found = await written(name, asked, person, signal, (text) => { clearTimeout(slow); fill(part.body, said(text), h("span", { class: "caret", "aria-hidden": "true" })); });
+    const found = await written(name, asked, person, signal, (text) => { clearTimeout(slow); loaded = true; fill(part.body, said(text), h("span", { class: "caret", "aria-hidden": "true" })); });
     fill(part.body, found.text ? said(found.text) : h("span", { class: "quiet" }, "(nothing was written)"));
     return found;
   } finally { clearTimeout(slow); }
