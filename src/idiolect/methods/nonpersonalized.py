@@ -16,7 +16,7 @@ class NonPersonalized(PromptMethod):
     name = "nonpersonalized"
     requires: Requirements = Requirements(
         title="Non-Perso",
-        reads="nothing of the user",
+        reads="nothing",
         about="Knows nothing of the user: what anybody might write. The others are compared with it.",
         history=False,
         controls=(),
