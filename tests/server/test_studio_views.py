@@ -253,6 +253,7 @@ def test_the_other_pages_of_an_empty_store_say_that_it_is_empty(browser, start, 
     settings = {"endpoint": endpoint, "adapter": SHIPPED_ADAPTER, "results": (tmp_path / "runs",)}
     with start(tmp_path / "served", **settings) as empty:
         page = browser.new_page()
+        page.set_default_timeout(120_000)  # the units load an adapter
         page.goto(f"{empty.url}/#key={empty.key}")
         page.get_by_role("heading", name="No reviews yet").wait_for()
         for address, line in (
