@@ -42,6 +42,7 @@ from idiolect.types import Sample
 
 ENCODER = "random"
 _BATCH = 65_536
+_INDEXES = {"reviews_by_user": '"user", item', "reviews_by_item": "item"}
 _REVIEWS = ("review_id", "user", "item", "rating", "title", "text", "timestamp", "order")
 
 
@@ -52,8 +53,10 @@ def fill(folder: Path, n: int, dim: int) -> None:
         (folder / "new.parquet").rename(folder / "reviews.parquet")
     SqlStore(str(folder / "store.db")).close()
     connection = sqlite3.connect(folder / "store.db", isolation_level=None)
-    for line in ("PRAGMA synchronous=OFF", "PRAGMA cache_size=-200000", "DROP INDEX IF EXISTS reviews_by_user"):
+    for line in ("PRAGMA synchronous=OFF", "PRAGMA cache_size=-200000"):
         connection.execute(line)
+    for index in _INDEXES:
+        connection.execute(f"DROP INDEX IF EXISTS {index}")
     if not connection.execute("SELECT count(*) FROM encoders").fetchone()[0]:
         connection.execute("BEGIN")
         items = ((f"i{k}", "", "", f"c{k % 20}", b"") for k in range(n // 40))
@@ -77,7 +80,8 @@ def fill(folder: Path, n: int, dim: int) -> None:
                 connection.executemany("INSERT INTO vectors (review, encoder, vector) VALUES (?, 1, ?)", stored)
                 connection.execute("COMMIT")
             start += len(batch)
-    connection.execute('CREATE INDEX reviews_by_user ON reviews ("user", item)')
+    for index, columns in _INDEXES.items():
+        connection.execute(f"CREATE INDEX {index} ON reviews ({columns})")
     connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
     connection.close()
     (folder / "reviews.parquet").unlink()

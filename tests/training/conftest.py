@@ -26,6 +26,11 @@ def make_adapter():
     return _toy.toy_adapter
 
 
+@pytest.fixture(scope="session")
+def validation_loss():
+    return _toy.validation_loss
+
+
 @pytest.fixture(autouse=True)
 def one_thread():
     """Small models are faster on one thread, and the sums do not depend on the machine."""

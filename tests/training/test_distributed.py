@@ -8,35 +8,48 @@ from pathlib import Path
 import pytest
 import torch
 
+from idiolect.errors import ConfigError
 from idiolect.processes import on_main, process_mean
 from idiolect.softprompt.adapter import Adapter
+from idiolect.softprompt.sharding import shard_layers
 from idiolect.training.config import FitConfig
-from idiolect.training.fit import fit_adapter
+from idiolect.training.fit import FitReport, fit_adapter
 
 SCRIPT = Path(__file__).with_name("two_processes.py")
-CONFIG = {"learning_rate": 5e-3, "bf16": "off", "max_steps": 5, "every": 3}
+CONFIG = {"learning_rate": 5e-3, "bf16": "off", "max_steps": 5, "every": 3, "metric": "nll"}
 
 
-@pytest.fixture
-def two_processes(tmp_path, tiny_backbone):
-    """The adapter that two processes fit, four examples each a step."""
-    tiny_backbone().save_pretrained(tmp_path / "backbone")
-    (tmp_path / "config.json").write_text(FitConfig(batch_size=4, **CONFIG).model_dump_json())
+def torchrun(tmp_path, backbone, **changes):
+    """The adapter that two processes fit, four examples each a step, and the report."""
+    backbone.save_pretrained(tmp_path / "backbone")
+    (tmp_path / "config.json").write_text(FitConfig(batch_size=4, **CONFIG, **changes).model_dump_json())
     launch = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node=2", str(SCRIPT)]
     environment = {**os.environ, "OMP_NUM_THREADS": "1", "CUDA_VISIBLE_DEVICES": ""}
     done = subprocess.run([*launch, str(tmp_path)], env=environment, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr[-3000:]
-    return Adapter.from_pretrained(tmp_path / "fit")
+    return Adapter.from_pretrained(tmp_path / "fit"), FitReport.read(tmp_path / "fit")
 
 
 @pytest.mark.slow
-def test_two_processes_fit_the_adapter_that_one_does(two_processes, tiny_backbone, make_adapter, examples, tmp_path):
-    alone = make_adapter()
+@pytest.mark.parametrize("changes", [{}, {"sharded": True}, {"sharded": True, "checkpointing": True}])
+def test_two_processes_fit_the_adapter_that_one_does(
+    tiny_backbone, make_adapter, examples, validation_loss, tmp_path, changes
+):
+    """Each with a copy of the backbone, or with half of its layers; sums of a batch differ in their last bits."""
+    fitted, report = torchrun(tmp_path, tiny_backbone(), **changes)
+    backbone, alone = tiny_backbone(), make_adapter()
     config = FitConfig(batch_size=8, **CONFIG)
-    options = {"config": config, "folder": tmp_path / "alone", "validate": lambda: {"meteor": 1.0}}
-    fit_adapter(tiny_backbone(), alone, examples[:24], **options)
+    validate = validation_loss(backbone, alone)
+    known = fit_adapter(backbone, alone, examples[:24], config=config, folder=tmp_path / "alone", validate=validate)
     for name, tensor in alone.state_dict().items():
-        torch.testing.assert_close(two_processes.state_dict()[name], tensor, rtol=1e-4, atol=1e-4)
+        torch.testing.assert_close(fitted.state_dict()[name], tensor, rtol=1e-4, atol=1e-4)
+    assert report.best_metric == pytest.approx(known.best_metric, rel=1e-5)
+    assert (report.steps, report.total_parameters) == (known.steps, known.total_parameters)
+
+
+def test_one_process_has_nobody_to_share_layers_with(tiny_backbone):
+    with pytest.raises(ConfigError, match="torchrun"):
+        shard_layers(tiny_backbone(), "cpu")
 
 
 def test_one_process_agrees_with_itself():

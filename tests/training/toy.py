@@ -7,7 +7,8 @@ import torch
 
 from idiolect.softprompt.adapter import Adapter
 from idiolect.softprompt.config import AdapterConfig, VectorInputs
-from idiolect.training.examples import Example
+from idiolect.softprompt.model import SoftPromptModel
+from idiolect.training.examples import Collator, Example
 
 D_IN = 8
 
@@ -39,3 +40,15 @@ def toy_adapter(**settings):
     """The same initial weights at every call."""
     config = AdapterConfig(**{"d_in": D_IN, "hidden_size": 32, "d_sae": 8, **settings})
     return Adapter(config, torch.Generator().manual_seed(0))
+
+
+def validation_loss(backbone, adapter):
+    """Scores an adapter by its loss on eight other examples: a forward pass of the backbone, without gradients."""
+
+    def validate():
+        model = SoftPromptModel(backbone, adapter).eval()
+        with torch.inference_mode():
+            batch = Collator(0, adapter.collate)(toy_examples(8, seed=9))
+            return {"nll": float(model(**batch)["loss"])}
+
+    return validate

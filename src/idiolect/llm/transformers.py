@@ -46,6 +46,7 @@ from idiolect.prompts.tokenization import ControlTokens, EncodedPrompt, PromptTo
 from idiolect.softprompt.memory import BatchLimit
 from idiolect.softprompt.model import insert_embeddings, per_layer_inputs
 from idiolect.softprompt.prefix import supports_prefix
+from idiolect.softprompt.sharding import is_sharded, shard_layers
 from idiolect.types import Prompt
 
 _log = logging.getLogger(__name__)
@@ -331,15 +332,21 @@ class TransformersLLM:
         self.batch_size = batch_size
         self.progress = progress
         hint = "a smaller max_prompt_tokens, fewer new tokens, or a larger device"
-        self._limits = {what: BatchLimit(what, hint=hint) for what in ("generation", "likelihoods")}
+        halves = not is_sharded(model)
+        self._limits = {what: BatchLimit(what, hint=hint, halves=halves) for what in ("generation", "likelihoods")}
 
     @classmethod
-    def load(cls, config: BackboneConfig, *, progress: bool = False) -> TransformersLLM:
+    def load(cls, config: BackboneConfig, *, progress: bool = False, sharded: bool = False) -> TransformersLLM:
         """Load a model and its tokenizer.
+
+        Args:
+            config: Which model, and how.
+            progress: Show progress while generating.
+            sharded: Spread its layers over the processes of this run (``softprompt.sharding``).
 
         Raises:
             NotFoundError: Neither a folder nor a model that can be downloaded.
-            ConfigError: The model is an encoder-decoder.
+            ConfigError: The model is an encoder-decoder, or has no layers that can be spread.
         """
         where = str(SANDBOX_BACKBONE) if config.model == "sandbox" else config.model
         folder = Path(where)
@@ -363,7 +370,7 @@ class TransformersLLM:
             ) from error
         warn_of_template(tokenizer, config.chat_template_kwargs, config.model)
         return cls(
-            model.to(device),
+            shard_layers(model, device) if sharded else model.to(device),
             tokenizer,
             name=model_name(config.model, folder, config.revision or getattr(model.config, "_commit_hash", None)),
             max_prompt_tokens=allowed.prompt,

@@ -267,7 +267,7 @@ def run_fit(
         on_main(lambda: claim_folder(database, store, folder, "fit"))
         if before is not None:
             before(data)
-        llm = TransformersLLM.load(settings.backbone, progress=progress)
+        llm = TransformersLLM.load(settings.backbone, progress=progress, sharded=settings.fit.sharded)
         reports = fit(data, llm, folder=folder, initial=initial, resume=resume, progress=progress)
         on_main(lambda: record_fit(database, folder))
         return reports

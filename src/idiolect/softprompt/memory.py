@@ -35,6 +35,7 @@ class BatchLimit:
     Args:
         what: Names the work in messages.
         hint: Remedy if not even one row fits.
+        halves: Whether fewer rows are tried at all; not where several processes must compute equally often.
 
     Example:
         >>> limit = BatchLimit("likelihoods", hint="use shorter prompts")
@@ -42,10 +43,10 @@ class BatchLimit:
         [4]
     """
 
-    def __init__(self, what: str, *, hint: str) -> None:
+    def __init__(self, what: str, *, hint: str, halves: bool = True) -> None:
         self.rows: int | None = None
         """The most rows that are tried; None: memory has not run out."""
-        self._what, self._hint = what, hint
+        self._what, self._hint, self._halves = what, hint, halves
 
     def run(self, n: int, compute: Callable[[slice], T]) -> list[T]:
         """``compute`` for consecutive parts of ``n`` rows, halved as often as needed; results in order.
@@ -56,7 +57,7 @@ class BatchLimit:
                 leave nothing behind before it is done.
 
         Raises:
-            ConfigError: Not even one row fits.
+            ConfigError: Not even one row fits, or fewer rows must not be tried.
         """
         done: list[T] = []
         start = 0
@@ -69,8 +70,9 @@ class BatchLimit:
             except (RuntimeError, MemoryError) as error:
                 if not out_of_memory(error):
                     raise
-                if rows.stop - rows.start == 1:
-                    raise ConfigError(f"no memory for {self._what} of even one row", hint=self._hint) from error
+                if rows.stop - rows.start == 1 or not self._halves:
+                    many = "even one row" if self._halves else f"{rows.stop - rows.start} rows on this process"
+                    raise ConfigError(f"no memory for {self._what} of {many}", hint=self._hint) from error
             # Outside the handler, whose traceback keeps the tensors of the failed part alive.
             self._halve(rows.stop - rows.start)
         return done

@@ -21,6 +21,7 @@ from idiolect.softprompt.config import SoftPromptConfig
 from idiolect.softprompt.memory import BatchLimit
 from idiolect.softprompt.prefix import PrefixCache
 from idiolect.softprompt.sae import Average, identity
+from idiolect.softprompt.sharding import is_sharded
 
 
 def insert_embeddings(inputs_embeds: Tensor, virtual_token_mask: Tensor, embeddings: Tensor) -> Tensor:
@@ -115,7 +116,9 @@ class SoftPromptModel(nn.Module):
         self.prefixes = prefixes
         accepted = inspect.signature(backbone.forward).parameters
         self._takes = {name for name in ("position_ids", "logits_to_keep", "use_cache") if name in accepted}
-        self._limit = BatchLimit("training", hint="fit.checkpointing=true, smaller token budgets, or a larger device")
+        self.sharded = is_sharded(backbone)
+        hint = "fit.checkpointing=true, smaller token budgets, or a larger device"
+        self._limit = BatchLimit("training", hint=hint, halves=not self.sharded)
         self._checkpointing = False
         self.train()
 

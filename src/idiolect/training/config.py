@@ -52,6 +52,8 @@ class FitConfig(Config):
     """Autocast of the backbone to bfloat16; ``auto``: on GPUs that support it. The adapter always uses float32."""
     checkpointing: bool = False
     """Recompute the backbone's activations: slower, far less memory."""
+    sharded: bool = False
+    """Spread the backbone's layers over the processes of ``torchrun``, for a backbone that does not fit one device."""
     seed: int = Field(default=0, ge=0)
     """Seed of the order of the examples."""
     every: int | None = Field(default=None, gt=0)

@@ -20,6 +20,7 @@ from idiolect.softprompt.config import SoftPromptConfig
 from idiolect.softprompt.model import SoftPromptModel
 from idiolect.softprompt.prefix import PrefixCache, supports_prefix
 from idiolect.softprompt.sae import mean_token_norm
+from idiolect.softprompt.sharding import is_sharded
 from idiolect.training.config import PREFIX_CACHE_GB, SAVE_MINUTES, FitConfig
 from idiolect.training.examples import Collator, Example, digest
 from idiolect.training.trainer import (
@@ -72,7 +73,7 @@ class FitReport:
 
 
 CHECKPOINTS = "checkpoints"
-_FREE = {"checkpointing"}
+_FREE = {"checkpointing", "sharded"}
 """Settings that may change when a fit is resumed: they cost time or memory, and change no loss."""
 
 
@@ -159,7 +160,8 @@ def fit_adapter(
         config: Optimiser, schedule and budget.
         folder: Created if absent.
         pad_id: Any valid token id.
-        validate: Returns the current adapter's scores by name; called at every checkpoint on the main process.
+        validate: Returns the current adapter's scores by name; called at every checkpoint on the main process, and on
+            every process if these share the backbone's layers (``shard_layers``).
         resume: Resume from a checkpoint in ``folder``; False starts again and removes earlier files.
         progress: Show a bar.
         provenance: For the adapter's README, see ``SavedAdapter.save_pretrained``.
@@ -173,8 +175,8 @@ def fit_adapter(
     """
     with kept_random_state():
         _prepare(backbone, adapter, examples, continued=continued)
-        # Checkpointing recomputes layers and does not work with a cache.
-        split = supports_prefix(backbone) and not config.checkpointing
+        # Checkpointing does not work with a cache, nor do processes that must all call the layers they share.
+        split = supports_prefix(backbone) and not config.checkpointing and not is_sharded(backbone)
         prefixes = PrefixCache(backbone, int(PREFIX_CACHE_GB * 2**30)) if split else None
         model = SoftPromptModel(backbone, adapter, process_mean, prefixes)
         trainer = _trainer(model, examples, config, folder, pad_id, validate)

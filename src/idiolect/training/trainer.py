@@ -216,7 +216,8 @@ class AdapterTrainer(Trainer):
 
     Args:
         model: The model, on any device.
-        validate: Returns the current adapter's scores; called on the main process. None: no validation.
+        validate: Returns the current adapter's scores; called on the main process, or on all if they share layers.
+            None: no validation.
         options: Further arguments of ``transformers.Trainer``.
     """
 
@@ -230,6 +231,10 @@ class AdapterTrainer(Trainer):
         self._terms: dict[str, Tensor] = {}
         self._n_terms = 0
         self._gradients_checked = False
+        # A frozen backbone has nothing to exchange, and its shares are no whole tensors that could be sent around.
+        frozen = [*model.backbone.named_parameters(), *model.backbone.named_buffers()]
+        ignored: Any = [f"backbone.{name}" for name, _ in frozen]
+        model._ddp_params_and_buffers_to_ignore = ignored
 
     def compute_loss(
         self,
@@ -286,7 +291,7 @@ class AdapterTrainer(Trainer):
         if self._validate is None:
             return {}
         self.model.eval()
-        scores = on_main(self._validate)
+        scores = self._validate() if self.model.sharded else on_main(self._validate)
         wanted = self.args.metric_for_best_model
         if wanted and wanted not in scores:
             raise ConfigError(f"validation returns no {wanted!r} to choose the best by", hint=suggest(wanted, scores))
