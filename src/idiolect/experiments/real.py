@@ -26,7 +26,7 @@ from idiolect.difference.stylometry.english import are_english
 from idiolect.errors import InputError
 from idiolect.evaluation.runner import run_evaluate
 from idiolect.evaluation.scoring import Evaluation
-from idiolect.experiments.real_page import over_seeds, page_text, weakness
+from idiolect.experiments.real_page import PASSES, page_text, weakness
 from idiolect.methods.base import ADAPTER_METHOD, BASELINE, UNPERSONALIZED, requirements
 from idiolect.pipeline import results
 from idiolect.pipeline.commands import pretrain_backbone, run_fit
@@ -42,9 +42,6 @@ from idiolect.version import __version__
 
 Say = Callable[[str], None]
 PAGE = "real.md"
-PASSES = ("without text", "with text")
-"""Prompts of the method with an adapter: soft prompts alone; soft prompts and the text of past reviews."""
-
 _FILTERS = tuple(
     {"min_user_reviews": reviews, "min_item_users": users, "min_text_chars": chars, "min_profile": profile}
     for reviews, users, chars, profile in (
@@ -262,8 +259,7 @@ def run_real(
     facts = {"corpus": Path(str(corpus)).name, "users": n_users, **filters, **sizes._asdict()}
     facts |= config.model_dump(mode="json")
     warnings = tuple(filter(None, [weakness(evaluations[PASSES[1]])]))
-    pooled = {name: over_seeds(outs) for name, outs in outputs.items() if len(outs) > 1}
-    text = page_text(facts, backbone, evaluations, warnings, pooled)
+    text = page_text(facts, backbone, evaluations, outputs, warnings)
     atomic_write(page, lambda file: Path(file).write_text(text, encoding="utf-8"))
     seconds = time.monotonic() - started
     return RealReport(evaluations=evaluations, backbone=backbone, page=page, warnings=warnings, seconds=seconds)

@@ -1,23 +1,94 @@
-"""The page of a study of real reviews: verdicts, what several seeds say together, tables, and what was chosen."""
+"""The page of a study of real reviews: what it shows in a few lines, then tables, then what was chosen.
+
+Everything else (signatures, controls by class of token, usage) is in the reports of its evaluations.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
-from idiolect.evaluation.attribution import judge, sentences, settled_by
+from idiolect.evaluation.attribution import sentences
 from idiolect.evaluation.compare import compare_evaluations, read_evaluation
 from idiolect.evaluation.render import to_markdown
+from idiolect.evaluation.report import Row, ScoreTable
 from idiolect.evaluation.scoring import NLL, Evaluation
 from idiolect.evaluation.significance import Interval, Resamples, interval
-from idiolect.methods.base import ADAPTER_METHOD, BASELINE, requirements
-from idiolect.methods.controls import WRONG_USER
+from idiolect.methods.base import ADAPTER_METHOD, BASELINE, UNPERSONALIZED, requirements
+from idiolect.methods.controls import CONSTANT, OTHER_VECTORS, WRONG_USER
 from idiolect.metrics.base import Mean
 from idiolect.training.config import PretrainReport
 from idiolect.types import ConditionId
+
+PASSES = ("without text", "with text")
+"""Prompts of the method with an adapter: soft prompts alone; soft prompts and the text of past reviews."""
+
+_PLAIN, _BASELINE, _METHOD = map(ConditionId, (UNPERSONALIZED, BASELINE, ADAPTER_METHOD))
+_CONSTANT = replace(_METHOD, control=CONSTANT)
+_OTHERS = replace(_METHOD, control=OTHER_VECTORS)
+_STRANGER = replace(_BASELINE, control=WRONG_USER)
+
+
+class Seeds:
+    """Likelihoods of one pass, of every seed.
+
+    Args:
+        folders: Of the evaluations, one per seed, on the same samples.
+
+    Raises:
+        InputError: One of them is not finished, or has other samples.
+    """
+
+    def __init__(self, folders: Sequence[Path]) -> None:
+        recorded = [read_evaluation(folder) for folder in folders]
+        self._nats = [
+            {one: np.array([row["nll"] for row in rows], dtype=np.float64) for one, rows in member.runs.items()}
+            for member in recorded
+        ]
+        users = [user for user, *_ in recorded[0].samples]
+        rng = np.random.default_rng([recorded[0].settings.get("seed", 0), 11])  # the draws of the first evaluation
+        self._draws = Resamples(len(users), rng, clusters=users)
+
+    def have(self, *conditions: ConditionId) -> bool:
+        """Whether every seed has these conditions."""
+        return all(one in nats for nats in self._nats for one in conditions)
+
+    def difference(self, worse: ConditionId, better: ConditionId) -> tuple[Interval, list[float]]:
+        """Mean difference in nats per review, over seeds and of each.
+
+        A user's differences are averaged over seeds first, so the interval is over users.
+        """
+        each = [nats[worse] - nats[better] for nats in self._nats]
+        mean = np.mean(each, axis=0)
+        return interval(self._draws.score(Mean("nats", greater_is_better=True), mean)), [float(d.mean()) for d in each]
+
+
+class _Line(NamedTuple):
+    """A line of the summary: what is compared, in which pass."""
+
+    text: str
+    where: str
+    worse: ConditionId
+    better: ConditionId
+
+
+def _lines() -> list[_Line]:
+    without, with_text = PASSES
+    plain, rag, dep = (requirements(name).title for name in (UNPERSONALIZED, BASELINE, ADAPTER_METHOD))
+    return [
+        _Line(f"{rag} gains over {plain}", with_text, _PLAIN, _BASELINE),
+        _Line(f"{rag} loses with another user's history", with_text, _STRANGER, _BASELINE),
+        _Line(f"{dep} without text gains over {plain}", without, _PLAIN, _METHOD),
+        _Line("a trained constant in its place is worse by", without, _CONSTANT, _METHOD),
+        _Line("another user's vectors are worse by", without, _OTHERS, _METHOD),
+        _Line(f"{dep} with text gains over {rag}", with_text, _BASELINE, _METHOD),
+        _Line("a trained constant in its place is worse by", with_text, _CONSTANT, _METHOD),
+        _Line("another user's vectors are worse by", with_text, _OTHERS, _METHOD),
+    ]
 
 
 def weakness(found: Evaluation) -> str:
@@ -31,7 +102,7 @@ def weakness(found: Evaluation) -> str:
     if table is None or NLL.name not in names:
         return ""
     rows = {row.condition: row.cells[names.index(NLL.name)] for row in table.rows}
-    cell = rows.get(ConditionId(BASELINE, WRONG_USER))
+    cell = rows.get(_STRANGER)
     if cell is None or cell.versus is None or cell.versus.low > 0:
         return ""
     cost = cell.versus
@@ -43,92 +114,132 @@ def weakness(found: Evaluation) -> str:
     )
 
 
-def over_seeds(folders: Sequence[Path]) -> str:
-    """What evaluations of one pass with several seeds say together, as Markdown.
-
-    A user's likelihoods are averaged over seeds first, so intervals are over users. The scores of texts pool the texts
-    of all seeds, and a user is drawn with all of theirs.
-
-    Args:
-        folders: Of the evaluations, on the same samples.
-
-    Raises:
-        InputError: One of them is not finished, or has other samples.
-    """
-    recorded = [read_evaluation(folder) for folder in folders]
-    shared = [one for one in recorded[0].runs if all(one in other.runs for other in recorded)]
-    own = [
-        {one: np.array([row["nll"] for row in member.runs[one]], dtype=np.float64) for one in shared}
-        for member in recorded
-    ]
-    mean = {one: np.mean([nats[one] for nats in own], axis=0) for one in shared}
-    users = [user for user, *_ in recorded[0].samples]
-    draws = Resamples(len(users), np.random.default_rng([0, 11]), clusters=users)
-    lines = [f"- {sentence}" for sentence in sentences(judge(claim, mean, draws) for claim in settled_by(mean))]
-    lines += ["", "| nats per review, mean over users | all seeds | each seed |", "| --- | --- | --- |"]
-    method, baseline = ConditionId(ADAPTER_METHOD), ConditionId(BASELINE)
-    title = requirements(ADAPTER_METHOD).title
-    contrasts = {f"{requirements(BASELINE).title} - {title}": (baseline, method)}
-    contrasts |= {f"{one.control} - {title}": (one, method) for one in shared if one.control and one.of == method}
-    for label, (worse, better) in contrasts.items():
-        found = _mean_difference(mean[worse] - mean[better], draws)
-        each = ", ".join(f"{float((nats[worse] - nats[better]).mean()):+.2f}" for nats in own)
-        lines.append(f"| {label} | {found.value:+.2f} [{found.low:.2f}, {found.high:.2f}] | {each} |")
-    names = [str(one) for one in shared if one.control is None]
-    scores = compare_evaluations([str(folder) for folder in folders], pool=True, conditions=names)
-    return "\n".join([*lines, "", "Scores of the texts of all seeds:", "", *map(to_markdown, scores.tables.values())])
-
-
-def _mean_difference(differences: np.ndarray, draws: Resamples) -> Interval:
-    return interval(draws.score(Mean("nats", greater_is_better=True), differences))
-
-
 def page_text(
     facts: Mapping[str, Any],
     backbone: PretrainReport,
     evaluations: Mapping[str, Evaluation],
+    outputs: Mapping[str, Sequence[Path]],
     warnings: Sequence[str],
-    pooled: Mapping[str, str],
 ) -> str:
-    """The study as Markdown: warnings and verdicts first, then tables, then what was chosen.
+    """The study as Markdown.
 
     Args:
         facts: What was chosen, the budget included.
         backbone: The pretraining run.
         evaluations: Of the first seed, by pass.
+        outputs: Folders of the evaluations of all seeds, by pass.
         warnings: What makes the figures say less than they seem to.
-        pooled: What all seeds say, by pass (``over_seeds``); empty with one.
     """
-    lines = [f"# Study on {facts['corpus']}", ""]
-    for warning in warnings:
-        lines += [f"**{warning}**", ""]
+    n_seeds = len(outputs[PASSES[0]])
+    parts = [f"# Study on {facts['corpus']}", *(f"**{warning}**" for warning in warnings)]
+    parts += [_summary(outputs), _verdicts(evaluations)]
+    if n_seeds > 1:
+        parts += [f"## Scores over {n_seeds} seeds", *(_pooled(name, outs) for name, outs in outputs.items())]
+        parts.append("Everything below is of the first seed.")
+    parts += ["## Methods", to_markdown(_all_methods(evaluations)), "## Controls", _controls(evaluations)]
+    parts += _style(evaluations)
+    parts += ["## What was chosen", _chosen(facts, backbone), "## Details", _details(evaluations, outputs)]
+    return "\n\n".join(part.strip("\n") for part in parts if part) + "\n"
+
+
+def _summary(outputs: Mapping[str, Sequence[Path]]) -> str:
+    """The gains, and what is left of them in the controls."""
+    seeds = {name: Seeds(folders) for name, folders in outputs.items()}
+    several = len(outputs[PASSES[0]]) > 1
+    lines = [line for line in _lines() if seeds[line.where].have(line.worse, line.better)]
+    if not lines:
+        return ""
+    rows = ["| nats per review | mean and 95 % interval |" + (" each seed |" if several else "")]
+    rows.append("| --- | --- |" + (" --- |" if several else ""))
+    for line in lines:
+        found, each = seeds[line.where].difference(line.worse, line.better)
+        row = f"| {line.text} | {found.value:+.2f} [{found.low:.2f}, {found.high:.2f}] |"
+        rows.append(row + (f" {', '.join(f'{one:+.2f}' for one in each)} |" if several else ""))
+    averaged = "Each user's likelihoods are averaged over seeds first. " if several else ""
+    return "\n".join(
+        [
+            "## In short",
+            "",
+            *rows,
+            "",
+            f"{averaged}Intervals are over users. A gain is personal as far as the same soft prompts trained as a "
+            "constant, and those of another user, do not have it.",
+        ]
+    )
+
+
+def _verdicts(evaluations: Mapping[str, Evaluation]) -> str:
+    """Whether the gains of the method with an adapter are personal, in words."""
+    title = requirements(ADAPTER_METHOD).title
+    return "\n".join(
+        f"- {title} {name}: {sentence}"
+        for name, found in evaluations.items()
+        for sentence in sentences(one for one in found.verdicts if one.claim.method == _METHOD)
+    )
+
+
+def _pooled(name: str, folders: Sequence[Path]) -> str:
+    """Scores of the texts of all seeds; a user is drawn with all of theirs."""
+    chosen = [UNPERSONALIZED, BASELINE, ADAPTER_METHOD]
+    found = compare_evaluations([str(folder) for folder in folders], pool=True, conditions=chosen)
+    tables = (to_markdown(table, signatures=False) for table in found.tables.values())
+    return "\n".join([f"{requirements(ADAPTER_METHOD).title} {name}:", "", *tables])
+
+
+def _named(row: Row, name: str) -> Row:
+    """A row of the method with an adapter, named after its pass."""
+    is_own = row.method == ADAPTER_METHOD
+    return replace(row, condition=replace(row.condition, method=f"{row.method} {name}")) if is_own else row
+
+
+def _all_methods(evaluations: Mapping[str, Evaluation]) -> ScoreTable:
+    """One table of both passes: methods without an adapter do not differ between them."""
+    first, last = (evaluations[name].methods for name in PASSES)
+    own = [_named(row, PASSES[0]) for row in first.rows if row.method == ADAPTER_METHOD]
+    rest = [_named(row, PASSES[1]) for row in last.rows]
+    rows = (*rest[:-1], *own, *rest[-1:]) if first.columns == last.columns else tuple(rest)
+    return replace(last, rows=rows)
+
+
+def _controls(evaluations: Mapping[str, Evaluation]) -> str:
+    """How much worse every control is than its method, in nats per review."""
+    lines = ["| control, likelihood only | nats per review | worse than its method by |", "| --- | ---: | --- |"]
+    for name in PASSES:
+        for method, table in evaluations[name].controls.items():
+            names = [column.name for column in table.columns]
+            if NLL.name not in names or (name == PASSES[0] and method != _METHOD):
+                continue
+            for row in table.rows:
+                cell = row.cells[names.index(NLL.name)]
+                if cell is not None and (versus := cell.versus) is not None:
+                    cost = f"{versus.difference:+.2f} [{versus.low:.2f}, {versus.high:.2f}]"
+                    lines.append(f"| {_named(row, name).name} | {cell.score.value:.2f} | {cost} |")
+    return "\n".join(lines) if len(lines) > 2 else "There are none: the backbone gives no likelihoods."
+
+
+def _style(evaluations: Mapping[str, Evaluation]) -> list[str]:
+    """Style, habits and classes of token, by pass."""
+    parts: list[str] = []
     for name, found in evaluations.items():
-        lines += [f"## {requirements(ADAPTER_METHOD).title} {name} of past reviews", ""]
-        lines += [f"- {sentence}" for sentence in sentences(found.verdicts)]
-        lines += [f"- {sentence}" for sentence in [_against_baseline(found)] if sentence]
-        if name in pooled:
-            lines += ["", "Over all seeds of the adapter, each user's likelihoods averaged first:", ""]
-            lines += [pooled[name], "", "Everything below is of the first seed."]
-        lines += ["", to_markdown(found.methods), ""]
-        for condition, table in found.controls.items():
-            lines += [f"Controls of {condition}:", "", to_markdown(table), ""]
+        title = f"{requirements(ADAPTER_METHOD).title} {name}"
         if found.calibration:
-            lines += ["Style between others' texts and the users' own:", "", found.calibration.to_markdown(), ""]
+            parts += [f"## Style, {title}", "Between others' texts and the users' own:"]
+            parts.append(found.calibration.to_markdown())
         if found.habits:
-            lines += ["Habits where the user shows them, and where not:", "", found.habits.to_markdown(), ""]
+            parts += ["Habits where the user shows them, and where not:", found.habits.to_markdown()]
         if found.token_classes:
-            lines += ["Likelihood by class of token:", "", found.token_classes.to_markdown(), ""]
-        lines += [f"- {note}" for note in found.notes] + [""]
-    lines += [
-        "## What was chosen",
-        "",
+            parts += ["Likelihood by class of token:", to_markdown(found.token_classes.methods, signatures=False)]
+    return parts
+
+
+def _chosen(facts: Mapping[str, Any], backbone: PretrainReport) -> str:
+    lines = [
         f"A backbone of {backbone.parameters / 1e6:.1f} M parameters was pretrained on this corpus for "
         f"{backbone.tokens_seen / 1e6:.2f} M tokens ({backbone.seconds:.0f} s). {_perplexity(backbone)} It read no "
         "target of the split. All likelihoods on this page are this small model's; none is comparable with another "
         "corpus's or with a published table.",
         "",
         *[f"- {name}: {value}" for name, value in facts.items()],
-        "",
     ]
     return "\n".join(lines)
 
@@ -141,15 +252,8 @@ def _perplexity(backbone: PretrainReport) -> str:
     return f"Its perplexity per token of held-out reviews, given their prompts, is {own:.1f} ({whole})."
 
 
-def _against_baseline(found: Evaluation) -> str:
-    """How much the soft prompts gain over the baseline, in nats per review; empty without likelihoods."""
-    names = [column.name for column in found.methods.columns]
-    if NLL.name not in names:
-        return ""
-    rows = {row.condition: row.cells[names.index(NLL.name)] for row in found.methods.rows}
-    cell = rows.get(ConditionId(ADAPTER_METHOD))
-    if cell is None or cell.versus is None:
-        return ""
-    versus = cell.versus
-    ours, other = requirements(ADAPTER_METHOD).title, requirements(BASELINE).title
-    return f"{ours} against {other}: {-versus.difference:+.2f} nats per review [{-versus.high:.2f}, {-versus.low:.2f}]"
+def _details(evaluations: Mapping[str, Evaluation], outputs: Mapping[str, Sequence[Path]]) -> str:
+    """Notes, each once, and where the reports are."""
+    notes = dict.fromkeys(note for found in evaluations.values() for note in found.notes)
+    reports = ", ".join(f"`{folder.name}/report.md`" for folders in outputs.values() for folder in folders)
+    return "\n".join([f"Every table, with signatures and usage: {reports}.", "", *(f"- {note}" for note in notes)])
