@@ -32,6 +32,8 @@ WRITTEN = """characters => {
     return length >= characters || texts.every((one) => one.getAttribute("aria-busy") === "false");
 }"""
 """Whether so much is written, or all."""
+FINISHED = ".voices:not(:has([aria-busy=true])) .voice:nth-child(3) .meter"
+"""The likeness of the second method, once all texts are written and marked."""
 MEASURED = "() => [...document.querySelectorAll('.what')].every((one) => one.textContent !== '\u2026')"
 """Whether every card of the start page says what sets its user apart."""
 
@@ -94,9 +96,7 @@ def main(demo: Path, chosen: Sequence[str] = ()) -> None:
         texts = f"{person}&item=s20-i00102&rating=5&title=Plangent!&methods=rag,dep"
         pictures: dict[str, Callable[[str], object]] = {
             "person": lambda name: shoot(name, opened(person, ".reviewlist", height=860)),
-            "voices": lambda name: shoot(
-                name, opened(texts, ".voice:nth-child(3) .meter", height=860, scheme="dark"), scroll("#write")
-            ),
+            "voices": lambda name: shoot(name, opened(texts, FINISHED, height=860, scheme="dark"), scroll("#write")),
             "map": lambda name: shoot(name, opened(f"map?colour=exclamations&user={USER}", ".near", height=860)),
             "units": lambda name: shoot(name, opened("units", ".units tbody tr", height=700, scheme="dark")),
             "evaluation": lambda name: shoot(name, opened("evaluations?run=results", ".samples table", height=860)),
