@@ -247,6 +247,17 @@ def test_by_keyboard_from_search_to_evidence_and_a_text(page, studio):
     assert first.locator("mark.more").first.inner_text() == "!"
 
 
+def test_enter_takes_the_first_user_listed_and_says_if_nobody_is(page, studio):
+    box = page.locator("#search")
+    box.fill("zzz")
+    box.press("Enter")
+    page.locator(".options .none", has_text="no user matches").wait_for()
+    assert "person" not in page.url
+    box.fill("an")
+    box.press("Enter")
+    page.get_by_role("heading", name="ann", exact=True).wait_for()
+
+
 def test_two_voices_and_a_muted_difference_changes_the_next_text(page, studio, check_access):
     person(page, studio, "ann")
     page.get_by_role("checkbox", name="DRP").check()
@@ -268,10 +279,14 @@ def test_two_voices_and_a_muted_difference_changes_the_next_text(page, studio, c
     before, after = drp.locator(".textpart").all()
     assert ("I love it!" in before.inner_text(), "It is fine" in after.inner_text()) == (True, True)
     after.locator(".chip.muted", has_text="exclamations ×0").wait_for()
+    drp.get_by_text("What is muted or corrected does not count here.").nth(1).wait_for()
     before.locator("mark.muted", has_text="!").first.wait_for()
     page.locator(".voice").nth(1).get_by_text("The text is unchanged: it knows nothing of the user.").wait_for()
     muted = page.locator('[data-difference="exclamations"]')
     assert muted.locator(".tag.state").inner_text().lower() == "muted"
+    assert drp.get_by_text("What is muted or corrected does not count here.").count() == 2  # one score per text
+    assert "exclamation" not in "".join(drp.get_by_text("Unlike the user:").all_inner_texts())
+    assert "exclamations" in page.locator("#voiceprint .hushed .name").all_inner_texts()
     check_access(page)
     page.reload()
     muted.get_by_role("button", name="Compare texts with and without").click()

@@ -291,7 +291,13 @@ def _mean(rows: np.ndarray) -> np.ndarray:
 
 LEAD = "Compared with others who wrote about the same items, this user"
 
-_ABSOLUTE = re.compile(r"\b(?:never|no|nobody|nothing|not|without|every|one block|just stops)\b")
+_ABSOLUTE = re.compile(
+    r"\b(?:never|no|nobody|nothing|not|without|every|hardly|just stops|unsupported|avoids|bare|stays (?:general|out)"
+    r"|one (?:block|side|thought)|keeps (?:clear|to neutral|their own)|leaves the choice|flatly)\b"
+)
+"""Phrases that say more than that a user does something less often than others."""
+_OF_DEGREE = {"hedges": "hedges claims"}
+"""In place of "hedges every claim", which few do. The phrases of the measures stand in prompts and stay as they are."""
 _OFTEN = ("per 100 words", "% of sentences", "% of texts", "per text", "per sentence")
 _SIGNED = ("tone", "british_spelling")
 """Differences of two counts, for which ratios have no meaning."""
@@ -307,7 +313,7 @@ _COUNTED = {
 
 
 def phrase(of: Measure, direction: Direction, own: float) -> str:
-    """The end of ``LEAD``: the measure's phrase, but "rarely" instead of "never" if the user's mean is above 0.
+    """The end of ``LEAD``: the measure's phrase, but "less often" instead of "never" if the user's mean is above 0.
 
     Args:
         of: The measure.
@@ -315,8 +321,9 @@ def phrase(of: Measure, direction: Direction, own: float) -> str:
         own: The user's mean, in the measure's unit.
     """
     if direction == "more":
-        return of.more
-    return f"rarely {of.more}" if own > 0 and _ABSOLUTE.search(of.less) and of.name not in _SIGNED else of.less
+        return f"often {_OF_DEGREE[of.name]}" if of.name in _OF_DEGREE else of.more
+    less_often = own > 0 and _ABSOLUTE.search(of.less) and of.name not in _SIGNED
+    return f"less often {_OF_DEGREE.get(of.name, of.more)}" if less_often else of.less
 
 
 def figures(claim: Claim) -> str:

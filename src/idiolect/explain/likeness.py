@@ -9,18 +9,18 @@ what a text of others gets on average, the ceiling what a text of the user gets:
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
 
-from idiolect.difference.stylometry import MEASURES, within_item_sd
+from idiolect.difference.stylometry import MEASURES, NAMES, within_item_sd
 from idiolect.difference.stylometry.encoder import StyleEncoder
 from idiolect.difference.stylometry.english import are_english
 from idiolect.difference.stylometry.known import known_measures
 from idiolect.errors import InputError, NotFoundError
-from idiolect.explain.card import ExplainConfig, gather, measurable
+from idiolect.explain.card import ExplainConfig, gather, measurable, phrase
 from idiolect.store.base import ReviewReader
 from idiolect.types import Review, UserId
 
@@ -82,14 +82,17 @@ class Likeness:
         return asdict(self)
 
 
-def likeness(reader: ReviewReader, user: UserId, text: str, *, min_peers: int = 1) -> Likeness:
+def likeness(
+    reader: ReviewReader, user: UserId, text: str, *, min_peers: int = 1, without: Collection[str] = ()
+) -> Likeness:
     """How much a text sounds like a user.
 
     Args:
         reader: What is visible.
         user: Whose voice.
-        text: The text.
+        text: The text. If it is one of the user's own, it is not compared with itself.
         min_peers: Others that an item needs to count.
+        without: Names of measures that do not count, such as those that the user muted.
 
     Raises:
         NotFoundError: The user has no review.
@@ -99,26 +102,39 @@ def likeness(reader: ReviewReader, user: UserId, text: str, *, min_peers: int = 
         raise InputError("there is no text", hint="pass one")
     config = ExplainConfig(min_peers=min_peers)
     compared = measurable(gather(reader, user, config), config)
-    own = [review.text for review in compared.own]
-    others = [review.text for of_item in compared.peers for review in of_item]
+    rest = [(one, peers) for one, peers in zip(compared.own, compared.peers, strict=True) if one.text != text]
+    reviews, peers_of = [one for one, _ in rest], [peers for _, peers in rest]
+    own = [review.text for review in reviews]
+    others = [review.text for of_item in peers_of for review in of_item]
     counts: dict[str, Any] = {"n_own": len(own), "n_others": len(others)}
     if len(own) < MIN_REVIEWS:
         why = f"{len(own)} reviews of the user can be compared with others' of the same items; {MIN_REVIEWS} are needed"
         return Likeness(likeness=None, reason=why, **counts)
     if not are_english([text], [user])[0]:
         return Likeness(likeness=None, reason="the text is not in English, and only English is measured", **counts)
-    weights = np.concatenate([np.full(len(peers), 1 / len(peers)) for peers in compared.peers])
+    weights = np.concatenate([np.full(len(peers), 1 / len(peers)) for peers in peers_of])
     rows = np.random.default_rng(0).permutation(len(others))[:_MAX_OTHERS]
-    found = _score(own, [others[row] for row in rows], weights[rows], text)
-    departures = _departures(text, own, compared.own, compared.peers)
+    counts_in = np.array([name not in without for name in NAMES])
+    vectors = _directions([*own, *(others[row] for row in rows), text], counts_in)
+    found = _score(vectors, len(own), weights[rows])
+    departures = _departures(text, own, reviews, peers_of, counts_in)
     return Likeness(**found, **counts, departures=departures)
 
 
-def _score(own: Sequence[str], others: Sequence[str], weights: np.ndarray, text: str) -> dict[str, Any]:
-    vectors = StyleEncoder().encode([*own, *others, text]).astype(np.float64)
-    mine, theirs, one = vectors[: len(own)], vectors[len(own) : -1], vectors[-1]
+def _directions(texts: Sequence[str], counts_in: np.ndarray) -> np.ndarray:
+    """float64 (n, measures that count): vectors of style of length 1."""
+    vectors = StyleEncoder().encode(texts).astype(np.float64)
+    if counts_in.all():
+        return vectors
+    left = vectors[:, counts_in]
+    return left / np.maximum(np.linalg.norm(left, axis=1, keepdims=True), 1e-12)
+
+
+def _score(vectors: np.ndarray, n: int, weights: np.ndarray) -> dict[str, Any]:
+    """The scores of the last text; the first n are the user's own, those between are others'."""
+    mine, theirs, one = vectors[:n], vectors[n:-1], vectors[-1]
     share = weights / weights.sum()
-    peer_mean, centre, n = share @ theirs, mine.mean(axis=0), len(mine)
+    peer_mean, centre = share @ theirs, mine.mean(axis=0)
 
     def scores(rows: np.ndarray, centres: np.ndarray, peer_means: np.ndarray) -> np.ndarray:
         direction = centres - peer_means
@@ -182,18 +198,23 @@ def _mean_interval(*shares: tuple[float, int]) -> tuple[float, float]:
 
 
 def _departures(
-    text: str, own: Sequence[str], reviews: Sequence[Review], peers: Sequence[Sequence[Review]], most: int = 3
+    text: str,
+    own: Sequence[str],
+    reviews: Sequence[Review],
+    peers: Sequence[Sequence[Review]],
+    counts_in: np.ndarray,
+    most: int = 3,
 ) -> tuple[StyleDeviation, ...]:
     values = known_measures([*own, *(review.text for of_item in peers for review in of_item), text])
     items = [*range(len(reviews)), *(k for k, of_item in enumerate(peers) for _ in of_item)]
     sd = within_item_sd(values[:-1], np.array(items, dtype=np.int64))
     mean = values[: len(own)].mean(axis=0)
-    effect = np.divide(values[-1] - mean, sd, out=np.zeros(len(sd)), where=sd > 0)
+    effect = np.divide(values[-1] - mean, sd, out=np.zeros(len(sd)), where=(sd > 0) & counts_in)
     places = [int(k) for k in np.argsort(-np.abs(effect), kind="stable")[:most] if abs(effect[k]) >= 1]
     return tuple(
         StyleDeviation(
             measure=MEASURES[k].name,
-            phrase=MEASURES[k].more if effect[k] > 0 else MEASURES[k].less,
+            phrase=phrase(MEASURES[k], "more" if effect[k] > 0 else "less", float(values[-1, k])),
             text=float(values[-1, k]),
             own=float(mean[k]),
             unit=MEASURES[k].unit,

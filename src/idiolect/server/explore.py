@@ -21,7 +21,7 @@ from idiolect.difference.claims.corrections import hidden_by
 from idiolect.difference.stylometry import MEASURES, NAMES
 from idiolect.errors import ConfigError
 from idiolect.explain.brief import BriefClaim, brief_claims
-from idiolect.explain.card import ExplainConfig
+from idiolect.explain.card import ExplainConfig, phrase
 from idiolect.explain.evidence import evidence
 from idiolect.explain.in_common import PairedEffect, in_common, opposite
 from idiolect.explain.marking import stretches
@@ -231,7 +231,8 @@ def get_map(request: Request, caller: MayRead) -> dict[str, Any]:
     return {
         "users": people.users,
         "measures": [
-            {"name": one.name, "category": one.category, "more": one.more, "less": one.less} for one in MEASURES
+            {"name": one.name, "category": one.category, "more": phrase(one, "more", 1.0), "less": phrase(one, "less", 1.0)}
+            for one in MEASURES
         ],
         "axes": [
             {"explained": share, "measures": strongest(loadings)}

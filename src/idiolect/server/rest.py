@@ -18,7 +18,7 @@ from idiolect.difference.claims.corrections import check_correction, hidden_by
 from idiolect.difference.stylometry import MEASURES
 from idiolect.erasure import forget_user
 from idiolect.errors import NotFoundError
-from idiolect.explain.card import ExplainConfig, UserDifferences
+from idiolect.explain.card import ExplainConfig, UserDifferences, phrase
 from idiolect.explain.layout import REASONS, make_card
 from idiolect.explain.likeness import drift, likeness
 from idiolect.explain.run import user_differences
@@ -311,19 +311,19 @@ def _every_measure(result: UserDifferences) -> list[dict[str, Any]]:
     """The effect on every measure, claimed or not; none, if nothing was compared."""
     if not result.compared.own:
         return []
-    columns = (result.effect, result.low, result.high, result.claimed)
+    columns = (result.effect, result.low, result.high, result.claimed, result.own)
     return [
         {
             "measure": of.name,
             "category": of.category,
-            "more": of.more,
-            "less": of.less,
+            "more": phrase(of, "more", float(own)),
+            "less": phrase(of, "less", float(own)),
             "effect": float(effect),
             "low": float(low),
             "high": float(high),
             "claimed": bool(claimed),
         }
-        for of, effect, low, high, claimed in zip(MEASURES, *columns, strict=True)
+        for of, effect, low, high, claimed, own in zip(MEASURES, *columns, strict=True)
     ]
 
 
@@ -379,10 +379,11 @@ def write(services: Services, tenant: Tenant, given: WriteIn, trace: str) -> dic
 
 
 def score(services: Services, tenant: Tenant, user: str, text: str) -> dict[str, Any]:
-    """How much a text sounds like a user."""
-    least = services.config.min_peers
+    """How much a text sounds like a user; what the user muted or corrected does not count."""
+    least, id = services.config.min_peers, known_user(tenant, user)
     reader = PrivateReader(tenant.store, services.voices.limits)
-    return {"user": user, **likeness(reader, known_user(tenant, user), text, min_peers=least).record()}
+    muted = hidden_by(reader.corrections(id))
+    return {"user": user, **likeness(reader, id, text, min_peers=least, without=muted).record()}
 
 
 def forget(services: Services, tenant: Tenant, user: str) -> dict[str, Any]:

@@ -150,3 +150,19 @@ def test_likeness_has_degrees_and_puts_users_above_others(store):
     assert np.mean(own) > np.mean(others) + 0.2
     assert np.mean([0.02 < one < 0.98 for one in own + others]) > 0.8
     assert max(wide) < 0.6
+
+
+def test_a_measure_that_does_not_count_is_in_neither_the_score_nor_its_words(store):
+    user, text = store.users()[0], "Wow!!! I LOVE it!!! Is it not great?? You must buy it!!!"
+    found = likeness(store, user, text)
+    unlike = [one.measure for one in found.departures]
+    without = likeness(store, user, text, without=unlike)
+    assert unlike
+    assert not {*unlike} & {one.measure for one in without.departures}
+    assert without.separation != found.separation
+
+
+def test_a_text_of_the_users_own_is_not_compared_with_itself(store):
+    user = store.users()[0]
+    review = store.profile(user)[-1]
+    assert likeness(store, user, review.text).n_own == likeness(store, user, f"{review.text} Good.").n_own - 1

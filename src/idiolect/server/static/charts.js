@@ -35,7 +35,7 @@ export function effectChart(one) {
 
 /**
  * All measures of a user, by category: what is claimed stands out.
- * @param {{measure: string, category: string, more: string, less: string, effect: number, low: number, high: number, claimed: boolean}[]} measures
+ * @param {{measure: string, category: string, more: string, less: string, effect: number, low: number, high: number, claimed: boolean, state: string}[]} measures
  * @param {(measure: string) => void} choose
  */
 export function voiceprint(measures, choose) {
@@ -48,9 +48,10 @@ export function voiceprint(measures, choose) {
         const name = one.measure.replaceAll("_", " ");
         const bar = [h("span", { class: "whisker", style: { left: `${place(one.low)}%`, width: `${place(one.high) - place(one.low)}%` } }),
           h("span", { class: "user", style: { left: `${place(one.effect)}%` } })];
-        const title = `${name}: ${signed(one.effect)} SD [${signed(one.low)}, ${signed(one.high)}]${one.claimed ? "" : ", not claimed"}`;
+        const hidden = one.claimed && one.state !== "active";
+        const title = `${name}: ${signed(one.effect)} SD [${signed(one.low)}, ${signed(one.high)}]${hidden ? `, ${one.state}` : one.claimed ? "" : ", not claimed"}`;
         return h("li", null, h("button", {
-          type: "button", class: `${way} ${one.claimed ? "claimed" : ""}`, title, "aria-label": `${title}. Show evidence`, onclick: () => choose(one.measure),
+          type: "button", class: `${way} ${hidden ? "hushed" : one.claimed ? "claimed" : ""}`, title, "aria-label": `${title}. Show evidence`, onclick: () => choose(one.measure),
         }, h("span", { class: "name" }, name), h("span", { class: "track" }, bar)));
       })))));
 }

@@ -209,15 +209,16 @@ export function drawVoiceprint(place, person, differences) {
   const measures = person.card["measures"];
   place.hidden = !measures.length;
   if (place.hidden) return;
+  const states = new Map(person.card["differences"].map((/** @type {Json} */ one) => [one["difference"], one["state"]]));
   const seen = measures.filter((one) => one["effect"] !== 0 || one["high"] > one["low"]);
   const absent = measures.filter((one) => !seen.includes(one)).map((one) => one["measure"].replaceAll("_", " "));
   const detail = h("div", { class: "evidence" });
-  const chart = voiceprint(/** @type {any} */ (seen), (name) => {
+  const chart = voiceprint(/** @type {any} */ (seen.map((one) => ({ ...one, state: states.get(one["measure"]) ?? "active" }))), (name) => {
     const claimed = differences.querySelector(`[data-difference="${CSS.escape(name)}"]`);
     if (claimed) openClaim(claimed); else showUnclaimed(detail, seen, name, person);
   });
   fill(place, panel("Voiceprint", [
-    h("p", { class: "quiet" }, `How this user writes, on ${seen.length} measures of style: left, less than others; right, more. The line says how far off that could be. Coloured is what is claimed; the rest could be chance.`),
+    h("p", { class: "quiet" }, `How this user writes, on ${seen.length} measures of style: left, less than others; right, more. The line says how far off that could be. Coloured is what is claimed; the rest could be chance.${[...states.values()].some((one) => one !== "active") ? " Struck through is what the user muted or corrected." : ""}`),
     chart,
     absent.length ? h("p", { class: "quiet small" }, `In none of these reviews, nor in others': ${absent.join(", ")}.`) : null, detail], place.querySelector("details")?.open));
 }

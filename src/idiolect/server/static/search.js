@@ -11,6 +11,8 @@ import { plural } from "./format.js";
  * @property {string} aside
  */
 
+const NOBODY = "no user matches";
+
 /**
  * Opens when it is entered, with everything that can be chosen; what is typed narrows it down.
  * @param {{id: string, label: string, value?: string, placeholder?: string, class?: string, none?: string, named?: boolean,
@@ -25,6 +27,8 @@ export function combobox(how) {
   /** What the box holds since something was chosen: it is no search. */
   let settled = how.value ?? "";
   let asked = new AbortController();
+  /** The list of what the box holds is here. */
+  let listed = Promise.resolve();
   const input = h("input", {
     id: how.id, type: "text", role: "combobox", autocomplete: "off", spellcheck: "false", "aria-expanded": "false", enterkeyhint: "search",
     "aria-controls": list, "aria-autocomplete": "list", placeholder: how.placeholder ?? how.label, value: how.value ?? "",
@@ -40,7 +44,7 @@ export function combobox(how) {
       role: "option", id: `${list}-${place}`, "aria-selected": String(place === at),
       onmousedown: (/** @type {Event} */ event) => { event.preventDefault(); choose(one); },
     }, said(one.text), h("span", { class: "quiet" }, one.aside))),
-    found.length ? null : h("li", { class: "quiet none", role: "option", "aria-disabled": "true", "aria-selected": "false" }, how.none ?? "nobody of this name"));
+    found.length ? null : h("li", { class: "quiet none", role: "option", "aria-disabled": "true", "aria-selected": "false" }, how.none ?? NOBODY));
     options.hidden = false;
     input.setAttribute("aria-expanded", "true");
     if (at >= 0) {
@@ -58,19 +62,19 @@ export function combobox(how) {
       if (signal.aborted) return;
       found = answer;
       at = -1;
-      status.textContent = plural(found.length, "suggestion");
+      status.textContent = found.length ? plural(found.length, "suggestion") : how.none ?? NOBODY;
       if (document.activeElement === input) draw();
     } catch { /* typed on, or no answer: the next letter asks again */ }
   };
-  input.addEventListener("input", () => { settled = ""; void search(); });
-  input.addEventListener("focus", () => { input.select(); void search(); });
-  input.addEventListener("click", () => { if (options.hidden) void search(); });
+  input.addEventListener("input", () => { settled = ""; at = -1; listed = search(); });
+  input.addEventListener("focus", () => { input.select(); listed = search(); });
+  input.addEventListener("click", () => { if (options.hidden) listed = search(); });
   input.addEventListener("blur", close);
   input.addEventListener("keydown", (event) => {
     const { key } = event;
     if (key === "ArrowDown" || key === "ArrowUp") {
       event.preventDefault();
-      if (options.hidden) { void search(); return; }
+      if (options.hidden) { listed = search(); return; }
       const step = key === "ArrowDown" ? 1 : -1;
       at = found.length ? (at + step + found.length + (at < 0 && step < 0 ? 1 : 0)) % found.length : -1;
       draw();
@@ -78,9 +82,16 @@ export function combobox(how) {
     else if (key === "Enter") {
       const typed = input.value.trim();
       if (options.hidden && typed === settled.trim()) return;  // what was chosen stands: the form is sent
-      const exact = found.find((one) => one.value === typed || one.text === typed);
-      const choice = found[at] ?? exact ?? (how.free && typed ? { value: typed, text: typed, aside: "" } : found[0]);
-      if (choice) { event.preventDefault(); choose(choice); }
+      const choice = () => found[at] ?? found.find((one) => one.value === typed || one.text === typed);
+      const free = how.free && typed ? { value: typed, text: typed, aside: "" } : undefined;
+      if (choice() ?? free) { event.preventDefault(); choose(/** @type {Choice} */ (choice() ?? free)); return; }
+      if (how.free) return;
+      event.preventDefault();
+      void listed.then(() => {  // what was typed last may not be listed yet
+        if (input.value.trim() !== typed) return;
+        const first = choice() ?? found[0];
+        if (first) choose(first); else draw();
+      });
     }
   });
   /** Show what was chosen elsewhere. @param {string} text */
@@ -95,7 +106,7 @@ export function combobox(how) {
  */
 export function searchBox(how) {
   return combobox({
-    ...how, class: how.small ? "small" : "large", placeholder: "Find a user …", free: true,
+    ...how, class: how.small ? "small" : "large", placeholder: "Find a user …",
     find: async (text, signal) => (await get("users", { q: text, limit: 8 }, signal)).users.map(
       (/** @type {any} */ one) => ({ value: one.user, text: one.user, aside: plural(one.reviews, "review") })),
     choose: (one) => { location.hash = `#/person?${new URLSearchParams({ user: one.value })}`; },

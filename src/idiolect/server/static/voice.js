@@ -92,11 +92,26 @@ async function speak(card, name, asked, telling) {
     const found = await streamed(card.now, name, asked, person, signal);
     before.set(kept, found.text);
     fill(card.foot, ...footnotes(found.about, performance.now() - started));
-    if ((why || bare) && old !== undefined) compare(card, old, found.text, name, telling);
-    await Promise.all([decorate(card.now, found.text, person, signal), likeness(card.meter, found.text, person, signal)]);
+    const was = (why || bare) && old !== undefined ? compare(card, old, found.text, name, telling) : undefined;
+    const [is] = await Promise.all([decorate(card.now, found.text, person, signal), likeness(card.meter, found.text, person, signal)]);
+    const risen = rises(person, await was, is);
+    if (risen.length && telling.corrected) fill(card.again, `${card.again.textContent} ${risen.join(" ")}`);
   } catch (error) {
     if (!signal.aborted) fill(card.now.body, h("span", { class: "error" }, said(error instanceof Error ? error.message : String(error))));
   } finally { card.now.body.setAttribute("aria-busy", "false"); }
+}
+
+/**
+ * What is muted and yet shown more often than before, in words.
+ * @param {Person} person
+ * @param {Map<string, number> | undefined} was how often the text before shows each trait
+ * @param {Map<string, number> | undefined} is
+ * @returns {string[]}
+ */
+function rises(person, was, is) {
+  if (!was || !is) return [];
+  const more = person.card["differences"].filter((/** @type {Json} */ one) => one["state"] !== "active" && (is.get(one["difference"]) ?? 0) > (was.get(one["difference"]) ?? 0));
+  return more.map((/** @type {Json} */ { state, difference }) => `It shows what is ${state} (${difference.replaceAll("_", " ")}) more often than before, ${is.get(difference)} times instead of ${was.get(difference) ?? 0}: the method was not told of it, but nothing forbids the model to write it.`);
 }
 
 /**
@@ -173,17 +188,20 @@ function footnotes({ cost, notes, evidence, finish }, took) {
  * @param {string} text
  * @param {string} name
  * @param {Telling} telling
+ * @returns {Promise<Map<string, number> | undefined> | undefined} how often the old text shows each trait
  */
 function compare(card, old, text, name, { person, signal, corrected, labels }) {
   card.again.hidden = false;
-  if (old.trim() === text.trim()) { fill(card.again, corrected ? `The text is unchanged: ${unmoved(name)}` : "The text is unchanged."); return; }
+  if (old.trim() === text.trim()) { fill(card.again, corrected ? `The text is unchanged: ${unmoved(name)}` : "The text is unchanged."); return undefined; }
   fill(card.again, "The text has changed.");
   const then = textPart();
   fill(then.body, said(old));
   then.body.setAttribute("aria-busy", "false");
-  fill(card.place, h("div", null, h("h4", null, labels[0]), then.root), h("div", null, h("h4", null, labels[1]), card.now.root));
+  const meter = h("div", null);
+  fill(card.place, h("div", { class: "stack" }, h("h4", null, labels[0]), then.root, meter), h("div", { class: "stack" }, h("h4", null, labels[1]), card.now.root, card.meter));
   card.root.classList.add("wide");
-  void decorate(then, old, person, signal);
+  void likeness(meter, old, person, signal);
+  return decorate(then, old, person, signal);
 }
 
 /** @param {string} name */
@@ -213,12 +231,14 @@ function textPart() {
  */
 export function ownCard(review, person, signal) {
   const [body, chips] = [h("p", { class: "text" }), h("p", { class: "chips" })];
-  const root = h("article", { class: "voice own", hidden: true }, h("header", null, h("h3", null, "The user's own text"), h("span", { class: "quiet" }, "hidden from the methods")), body, chips);
+  const meter = h("div", null);
+  const root = h("article", { class: "voice own", hidden: true }, h("header", null, h("h3", null, "The user's own text"), h("span", { class: "quiet" }, "hidden from the methods")), body, chips, meter);
   review.then((found) => {
     if (!found) { root.remove(); return; }
     fill(body, said(found["text"]));
     root.hidden = false;
     void decorate({ body, chips }, found["text"], person, signal);
+    void likeness(meter, found["text"], person, signal);
   }, (error) => {
     if (signal.aborted) return;
     fill(body, h("span", { class: "error" }, said(error instanceof Error ? error.message : String(error))));
@@ -233,26 +253,28 @@ export function ownCard(review, person, signal) {
  * @param {string} text
  * @param {Person} person
  * @param {AbortSignal} signal
+ * @returns {Promise<Map<string, number> | undefined>} how often the text shows each trait
  */
 async function decorate({ body, chips }, text, person, signal) {
   const traits = person.card["differences"];
-  if (!traits.length || !text.trim()) return;
+  if (!traits.length || !text.trim()) return undefined;
   try {
     const { marks } = await call("POST", "marks", { text, differences: traits.map((/** @type {Json} */ one) => one["difference"]) }, {}, signal);
     fill(body, h("bdi", null, traitText(text, marks, traits)));
-    fill(chips, traitChips(traits, marks));
-  } catch { /* the text stays as it is */ }
+    /** @type {Map<string, number>} */
+    const counts = new Map();
+    for (const [name] of marks) counts.set(name, (counts.get(name) ?? 0) + 1);
+    fill(chips, traitChips(traits, counts));
+    return counts;
+  } catch { return undefined; /* the text stays as it is */ }
 }
 
 /**
  * How often each trait is shown; a muted one even if it is not.
  * @param {Json[]} traits
- * @param {[string, number, number][]} marks
+ * @param {Map<string, number>} counts
  */
-function traitChips(traits, marks) {
-  /** @type {Map<string, number>} */
-  const counts = new Map();
-  for (const [name] of marks) counts.set(name, (counts.get(name) ?? 0) + 1);
+function traitChips(traits, counts) {
   const muted = (/** @type {Json} */ one) => one["state"] !== "active";
   return traits.filter((one) => counts.has(one["difference"]) || muted(one)).map((one) => h("span", {
     class: `chip ${muted(one) ? "muted" : one["direction"]}`,
@@ -265,12 +287,16 @@ function traitChips(traits, marks) {
  * @param {string} text
  * @param {Person} person
  * @param {AbortSignal} signal
+ * @returns {Promise<number | null | undefined>}
  */
 async function likeness(place, text, person, signal) {
-  if (!text.trim()) return;
+  if (!text.trim()) return undefined;
   try {
     const score = await call("POST", "score", { user: person.user, text }, {}, signal);
     const unlike = score.departures.map((/** @type {Json} */ one) => one["phrase"]);
-    fill(place, likenessMeter(score), unlike.length ? h("p", { class: "quiet small" }, `Unlike the user: ${unlike.join("; ")}.`) : null);
-  } catch { /* no score: the text stands for itself */ }
+    const muted = person.card["differences"].some((/** @type {Json} */ one) => one["state"] !== "active");
+    fill(place, likenessMeter(score), unlike.length ? h("p", { class: "quiet small" }, `Unlike the user: ${unlike.join("; ")}.`) : null,
+      muted ? h("p", { class: "quiet small" }, "What is muted or corrected does not count here.") : null);
+    return score["likeness"];
+  } catch { return undefined; /* no score: the text stands for itself */ }
 }
