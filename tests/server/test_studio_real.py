@@ -137,7 +137,7 @@ def test_a_beer_is_found_by_its_name_and_the_toy_writes_of_it_and_says_what_it_i
     known = {row["item_id"] for row in rows[0] if row["user_id"] == user}
     beer = next(row for row in rows[1] if row["item_id"] not in known)
     person(page, studio, user)
-    page.get_by_text("A toy model writes here: it knows made-up reviews only.").wait_for()
+    page.get_by_text("The shipped toy model writes here.").wait_for()
     page.get_by_role("combobox", name="Item").fill(beer["title"][:-1].upper())
     page.get_by_role("option", name=beer["title"]).first.click()
     page.locator("#write").get_by_label("Rating").fill("4")
@@ -212,7 +212,9 @@ def test_what_is_muted_is_out_of_the_vectors_that_dep_reads_and_the_card_says_so
 
 def test_the_units_of_real_reviews_are_listed_and_one_is_silenced(page, studio, check_access):
     page.goto(f"{studio.url}/#/units")
-    page.wait_for_selector(".units tbody tr")
+    page.wait_for_selector(".units tbody tr", state="attached")
+    page.get_by_text("This adapter explains nothing of these reviews").wait_for()  # the toy was fitted to made-up ones
+    page.get_by_text("All 48 units").click()
     assert page.locator(".units tbody tr").count() == 48
     check_access(page)
     page.locator(".units tbody a").first.click()

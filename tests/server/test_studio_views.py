@@ -66,6 +66,12 @@ def go(page, studio, address, until):
     page.wait_for_selector(until)
 
 
+def unit_table(page, studio):
+    page.goto(f"{studio.url}/#/units")
+    page.wait_for_selector(".units tbody tr", state="attached")  # it is folded where the adapter explains nothing
+    page.evaluate("document.querySelectorAll('main details').forEach((one) => { one.open = true; })")
+
+
 def shades(page):
     """How many different colours the map has."""
     image = pytest.importorskip("PIL.Image")
@@ -110,7 +116,7 @@ def test_the_map_is_searched_hovered_and_cut_out(page, studio, check_access):
         page.keyboard.press(key)
     check_access(page)
     with page.expect_download() as download:
-        page.get_by_role("button", name="Parquet").click()
+        page.get_by_role("button", name="Download table (Parquet)").click()
     found = pl.read_parquet(download.value.path())
     assert found.columns == ["user", "x", "y", "items", *(one.name for one in MEASURES)]
     assert len(found) == 30
@@ -166,7 +172,7 @@ def tab_to(page, locator):
 def test_by_keyboard_from_a_unit_to_its_effect_and_from_an_evaluation_to_a_prompt_and_a_comparison(page, studio):
     effect = {"number": 3, "user": "x", "reviews": 2, "mean": 1.5, "low": 0.5, "high": 2.5, "lost": [2.5, 0.5]}
     page.route("**/v1/units/effect?*", lambda route: route.fulfill(json=effect))
-    go(page, studio, "units", ".units tbody tr")
+    unit_table(page, studio)
     tab_to(page, page.locator(".units tbody a").first)
     page.keyboard.press("Enter")
     choice = page.get_by_label("Whose reviews")
@@ -216,7 +222,7 @@ def test_a_page_that_is_open_says_so_when_the_server_is_gone(page, studio, open_
     page.locator(".toast").first.wait_for(state="detached")
     cut(lambda: page.get_by_label("Across").select_option("length"))
     page.locator(".toast").first.wait_for(state="detached")
-    cut(lambda: page.get_by_role("button", name="Parquet").click())
+    cut(lambda: page.get_by_role("button", name="Download table (Parquet)").click())
     open_page(page, studio, "unit")
     cut(lambda: page.get_by_role("button", name="Measure").click())
     page.locator(".silencing .error", has_text=GONE).wait_for()
@@ -284,7 +290,7 @@ def test_a_hundred_thousand_users_are_drawn_and_found(page, studio):
 
 
 def test_units_have_labels_users_and_sliders(page, studio, check_access):
-    go(page, studio, "units", ".units tbody tr")
+    unit_table(page, studio)
     assert page.locator(".units tbody tr").count() == 48
     check_access(page)
     page.locator(".units tbody a").first.click()
@@ -334,7 +340,7 @@ def test_labels_of_units_and_samples_of_evaluations_are_text(page, studio):
     page.route("**/v1/units*", units)
     page.route("**/v1/units/*", units)
     page.route("**/v1/evaluations/samples?*", samples)
-    go(page, studio, "units", ".units tbody tr")
+    unit_table(page, studio)
     assert page.locator(".units .chip").first.inner_text() == SHOWN
     go(page, studio, "units?unit=3", ".near")
     assert page.locator(".lead .chip").inner_text() == SHOWN

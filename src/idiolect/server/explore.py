@@ -231,7 +231,12 @@ def get_map(request: Request, caller: MayRead) -> dict[str, Any]:
     return {
         "users": people.users,
         "measures": [
-            {"name": one.name, "category": one.category, "more": phrase(one, "more", 1.0), "less": phrase(one, "less", 1.0)}
+            {
+                "name": one.name,
+                "category": one.category,
+                "more": phrase(one, "more", 1.0),
+                "less": phrase(one, "less", 1.0),
+            }
             for one in MEASURES
         ],
         "axes": [

@@ -58,7 +58,7 @@ function driftNumbers(p, n, trends) {
  */
 function neighbours(nearest, known) {
   if (!nearest.length) return h("p", { class: "quiet" }, "No other user can be compared.");
-  return [h("p", { class: "quiet" }, "Who differs from others in the same ways, whatever they write about."),
+  return [h("p", { class: "quiet" }, "Who differs from others in the same ways, whatever they write about. What is said of both was seen in both, but is certain of at least one of the two only."),
     h("ul", { class: "near neighbours" }, nearest.map((one) => neighbour(one, known))),
     h("details", { class: "small quiet" }, h("summary", null, "As numbers"), neighbourNumbers(nearest))];
 }
@@ -75,13 +75,11 @@ function alike(similarity) {
  */
 function neighbour(one, known) {
   const name = () => said(one["user"]);
-  /** @param {Json} pair */
-  const faint = (pair) => (pair["own_claimed"] && pair["other_claimed"] ? null : h("span", { class: "quiet" }, " (not certain of ", pair["own_claimed"] ? name() : "this user", ")"));
   return h("li", null, known ? h("a", { href: to("person", { user: one["user"] }) }, name()) : name(),
     h("span", { class: "alike quiet small" }, h("span", { class: "gauge", "aria-hidden": "true" }, h("span", { style: { width: `${100 * Math.max(0, one["similarity"])}%` } })), alike(one["similarity"])),
-    h("ul", { class: "pairs small" }, one["shared"].map((/** @type {Json} */ pair) => h("li", null, "Both: ", pair["own_phrase"], faint(pair))),
+    h("ul", { class: "pairs small" }, one["shared"].map((/** @type {Json} */ pair) => h("li", null, "Both: ", pair["own_phrase"])),
       one["shared"].length ? null : h("li", { class: "quiet" }, "No single difference is clear in both: many small ones point the same way."),
-      one["apart"].map((/** @type {Json} */ pair) => h("li", null, "Opposite: this user ", pair["own_phrase"], ", ", name(), " ", pair["other_phrase"], faint(pair)))));
+      one["apart"].map((/** @type {Json} */ pair) => h("li", null, "Opposite: this user ", pair["own_phrase"], ", ", name(), " ", pair["other_phrase"]))));
 }
 
 /** @param {Json[]} nearest */

@@ -175,8 +175,8 @@ function evidenceItem(item, one, low, high, person) {
   const body = h("div", { class: "compare" });
   const details = h("details", null,
     h("summary", null, said(item.title || item.item, "title"), pairChart(item.own, item.others, low, high),
-      h("span", { class: "numbers" }, `${amount(item.own)} to ${amount(item.others)}`),
-      h("span", { class: "quiet numbers" }, `of ${total} others, ${item.below} less, ${item.above} more`)),
+      h("span", { class: "numbers" }, `${amount(item.own)}, others ${amount(item.others)}`),
+      h("span", { class: "quiet tally" }, `of ${plural(total, "other")}: ${item.below} less, ${item.equal} equal, ${item.above} more`)),
     body);
   details.addEventListener("toggle", () => {
     if (!details.open || body.childElementCount) return;

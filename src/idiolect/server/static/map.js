@@ -11,6 +11,8 @@ import { combobox } from "./search.js";
 /** @typedef {Record<string, any>} Json */
 const ROWS = 100;
 const BINS = 48;
+/** State of a point that is near the chosen one; see scatter.js. */
+const NEAR = 1.25;
 
 /**
  * @param {HTMLElement} main
@@ -26,7 +28,7 @@ export async function mapPage(main, { params, signal }) {
   const users = about.users;
   const { measures } = about;
   const first = about.axes[0]?.measures[0]?.[0] ?? measures[0].name;
-  const state = { colour: params.get("colour") ?? first, values: new Float32Array(users.length), selected: /** @type {Set<number>} */ (new Set()), ringed: users.indexOf(params.get("user") ?? "") };
+  const state = { colour: params.get("colour") ?? first, values: new Float32Array(users.length), selected: /** @type {Set<number>} */ (new Set()), ringed: users.indexOf(params.get("user") ?? ""), near: /** @type {number[]} */ ([]) };
   const canvas = h("canvas", { tabindex: 0, role: "img", "aria-label": `Map of ${count(users.length)} users. Arrow keys move it, plus and minus zoom, zero resets. The table beside it has the same users.` });
   const tip = h("div", { class: "tip", hidden: true });
   const line = svg("polyline", { class: "lasso" });
@@ -38,6 +40,7 @@ export async function mapPage(main, { params, signal }) {
   const paintStates = () => {
     states.fill(state.selected.size ? 0 : 1);
     for (const row of state.selected) states[row] = 1;
+    for (const row of state.near) states[row] = NEAR;
     if (state.ringed >= 0) states[state.ringed] = 2;
     chart.setStates(states);
   };
@@ -52,6 +55,7 @@ export async function mapPage(main, { params, signal }) {
   };
   const ring = (/** @type {number} */ row, /** @type {boolean} */ move) => {
     state.ringed = row;
+    state.near = [];
     paintStates();
     if (row < 0) return;
     if (move) chart.lookAt(row);
@@ -62,7 +66,10 @@ export async function mapPage(main, { params, signal }) {
   const neighbours = async (/** @type {string} */ user) => {
     try {
       const { nearest } = await get("nearest", { user, k: 6 }, signal);
-      fill(near, h("h2", null, "Nearest to ", h("a", { href: to("person", { user }) }, said(user))), h("p", { class: "quiet small" }, "Cosine of their differences, and what both do."),
+      if (user !== users[state.ringed]) return;  // another was chosen meanwhile
+      state.near = nearest.map((/** @type {Json} */ one) => users.indexOf(one["user"])).filter((/** @type {number} */ row) => row >= 0);
+      paintStates();
+      fill(near, h("h2", null, "Nearest to ", h("a", { href: to("person", { user }) }, said(user))), h("p", { class: "quiet small" }, "How alike their differences are (cosine, 1: the same), and what both do. They have a ring on the map."),
         h("ul", { class: "near" }, nearest.map((/** @type {Json} */ one) => h("li", null, button("", { class: "link", onclick: () => ring(users.indexOf(one["user"]), true) }), h("span", { class: "numbers" }, one["similarity"].toFixed(2)),
           h("span", { class: "quiet" }, one["shared"].map((/** @type {Json} */ s) => s["own_phrase"]).join(", "))))));
       near.querySelectorAll("button.link").forEach((one, k) => one.append(said(nearest[k].user)));
@@ -100,7 +107,11 @@ export async function mapPage(main, { params, signal }) {
   const axes = async (/** @type {"x" | "y"} */ axis, /** @type {string} */ name) => {
     places[axis] = name === "shape" ? { x, y }[axis] : await column("map/columns", { name }, signal);
     chart.setPlaces(places);
+    overall[axis] = name === "shape";
+    share.hidden = !overall.x || !overall.y;
   };
+  const overall = { x: true, y: true };
+  const share = h("span", null, ` · the axes show ${percent(about.axes[0].explained + about.axes[1].explained)} of what they differ in`);
   const places = { x, y };
   const search = combobox({
     id: newId(), label: "Find on the map", placeholder: "A user …", named: true,
@@ -112,20 +123,22 @@ export async function mapPage(main, { params, signal }) {
     },
     choose: (choice) => { search.input.value = choice.value; ring(users.indexOf(choice.value), true); },
   });
+  const hint = h("p", { class: "quiet small", role: "status", hidden: true }, "Drag around a group to choose it.");
   const lasso = button("Lasso", { class: "ghost small", "aria-pressed": "false", onclick: () => {
     const on = lasso.getAttribute("aria-pressed") !== "true";
     lasso.setAttribute("aria-pressed", String(on));
     chart.setLasso(on);
+    hint.hidden = !on;
   } });
   canvas.addEventListener("lasso", (event) => line.setAttribute("points", /** @type {CustomEvent<[number, number][]>} */ (event).detail.map((one) => one.join(",")).join(" ")));
-  fill(main, h("div", { class: "row between" }, h("h1", { class: "h2" }, "Everybody, by how they differ"), h("p", { class: "quiet small" }, `${plural(users.length, "user")} · the axes show ${percent(about.axes[0].explained + about.axes[1].explained)} of what they differ in`)),
+  fill(main, h("div", { class: "row between" }, h("h1", { class: "h2" }, "Everybody, by how they differ"), h("p", { class: "quiet small" }, plural(users.length, "user"), share)),
     h("div", { class: "maptools" }, picker("Colour", measures, state.colour, (name) => void recolour(name).catch(failed), [...(unit ? [/** @type {[string, string]} */ ([unit, label(unit)])] : []), ["items", "compared items"]]),
       picker("Across", measures, "shape", (name) => void axes("x", name).catch(failed), [["shape", axisName(about.axes[0])]]),
       picker("Up", measures, "shape", (name) => void axes("y", name).catch(failed), [["shape", axisName(about.axes[1])]]),
       h("div", null, h("label", { for: search.input.id }, "Find on the map"), search.root),
       h("div", { class: "row" }, lasso, button("Show all", { class: "ghost small", onclick: () => { chart.reset(); select([]); } }),
-        button("Parquet", { class: "ghost small", title: "Everything on this map as a Parquet file, for other tools", onclick: () => void save() }))),
-    h("div", { class: "mapgrid" }, h("div", null, h("div", { class: "mapcanvas card" }, canvas, svg("svg", { class: "over", "aria-hidden": "true" }, line), tip), caption, near),
+        button("Download table (Parquet)", { class: "ghost small", title: "Everything on this map as a Parquet file, for other tools", onclick: () => void save() }))),
+    h("div", { class: "mapgrid" }, h("div", null, h("div", { class: "mapcanvas card" }, canvas, svg("svg", { class: "over", "aria-hidden": "true" }, line), tip), hint, caption, near),
       h("aside", null, h("div", null, spread, histogram), h("div", null, picked, table))));
   chart.setPlaces(places);
   paintStates();

@@ -64,6 +64,7 @@ function section(name) {
 function drawHead(place, { user, card, profile, context }) {
   const { counts } = card;
   const may = (/** @type {string} */ scope) => context.overview["scopes"].includes(scope);
+  const main = card.differences.find((/** @type {Json} */ one) => one.state === "active")?.difference;
   const facts = [
     plural(profile.reviews, "review"),
     profile.first === null ? null : `${day(profile.first)} to ${day(profile.last)}`,
@@ -74,7 +75,7 @@ function drawHead(place, { user, card, profile, context }) {
     h("div", null, h("p", { class: "eyebrow" }, "How this user differs"), h("h1", null, said(user)), h("p", { class: "lead" }, inShort(card)),
       h("p", { class: "facts" }, facts.join(" · "))),
     h("div", { class: "actions" },
-      h("a", { class: "button ghost", href: to("map", { user }) }, "Find on the map"),
+      h("a", { class: "button ghost", href: to("map", { user, colour: main }) }, "Find on the map"),
       button("Download everything", { class: "ghost", onclick: () => void download(user) }),
       may("erase") ? button("Forget …", { class: "ghost danger", onclick: () => void forget(user) }) : null));
 }

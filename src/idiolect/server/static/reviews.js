@@ -26,7 +26,7 @@ export async function drawReviews(place, person) {
     const first = wide() ? 6 : 2;
     const more = cards.slice(first);
     return [h("ul", { class: "reviewlist" }, cards.slice(0, first)),
-      more.length ? h("details", { class: "morereviews" }, h("summary", null, `${plural(more.length, "more review")}${total > cards.length ? `, of ${count(total)} in all` : ""}`), h("ul", { class: "reviewlist" }, more)) : null];
+      more.length ? h("details", { class: "morereviews" }, h("summary", null, `${plural(more.length, "more review")}${total > cards.length ? `: the latest ${cards.length} of ${count(total)} are listed` : ""}`), h("ul", { class: "reviewlist" }, more)) : null];
   });
   fill(place, panel("Their reviews", [context.overview["scopes"].includes("write") ? addForm(person, load) : null, list]));
   await load();

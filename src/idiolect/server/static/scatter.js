@@ -6,7 +6,7 @@ uniform vec2 scale, shift; uniform float size;
 varying float v; varying float s;
 void main() {
   gl_Position = vec4(place * scale + shift, 0.0, 1.0);
-  gl_PointSize = state > 1.5 ? size * 2.0 + 5.0 : size;
+  gl_PointSize = state > 1.5 ? size * 2.0 + 5.0 : state > 1.1 ? size * 1.4 + 4.0 : size;
   v = value; s = state;
 }`;
 const FRAGMENT = `
@@ -18,8 +18,8 @@ void main() {
   if (d > 0.5) discard;
   vec3 colour = v < 0.0 ? mix(middle, low, -v) : mix(middle, high, v);
   float edge = smoothstep(0.5, 0.40, d);
-  if (s > 1.5 && d > 0.33) colour = ring;
-  float a = (s < 0.5 ? 0.10 : s > 1.5 ? 1.0 : alpha) * edge;
+  if (s > 1.1 && d > 0.33) colour = ring;
+  float a = (s < 0.5 ? 0.10 : s > 1.1 ? 1.0 : alpha) * edge;
   gl_FragColor = vec4(colour * a, a);
 }`;
 
@@ -182,7 +182,7 @@ export function scatter(canvas, tell) {
     },
     /** @param {Float32Array} data -1 to 1 */
     setValues: (data) => put(values, data),
-    /** @param {Float32Array} data 0: faint, 1: shown, 2: ringed */
+    /** @param {Float32Array} data 0: faint, 1: shown, 1.25: ringed, 2: ringed and large */
     setStates: (data) => put(states, data),
     /** @param {number} row */
     screen: (row) => onScreen([held[2 * row] ?? 0, held[2 * row + 1] ?? 0]),

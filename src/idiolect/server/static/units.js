@@ -9,8 +9,8 @@ import { ifAny, nothingYet } from "./panel.js";
 /** @typedef {Record<string, any>} Json */
 
 /** Of the table of units: name, and what it means. */
-const COLUMNS = [["unit", ""], ["label", "words of its reviews, not of peers' on the same items"], ["found again", "AUC of the label, 0.5 is chance"],
-  ["silenced", "change of soft prompts"], ["active", "share of reviews"], ["between users", "share of variance"], ["goes with", "measures of style, Spearman's correlation"]];
+const COLUMNS = [["unit", ""], ["label", "words of its reviews, not of peers' on the same items"], ["found again", "how well the label finds its reviews (AUC), 0.5 is chance"],
+  ["silenced", "change of soft prompts"], ["active", "share of reviews"], ["between users", "share of variance"], ["goes with", "measures of style that rise and fall with it (Spearman's correlation)"]];
 
 /**
  * @param {HTMLElement} main
@@ -22,18 +22,33 @@ export async function unitsPage(main, { params, signal, overview }) {
   if (number !== null) return unitPage(main, Number(number), overview, signal);
   const found = await ifAny(get("units", {}, signal));
   if (!found) { nothingYet(main, "No units yet", "Units are shown by reviews in which they are active, and this store has too few."); return; }
+  const idle = found.streams.every((/** @type {Json} */ one) => one.explained_variance <= 0);
+  const table = unitTable(found);
   fill(main, h("h1", { class: "h2" }, "Units"),
-    h("p", { class: "lead" }, "DEP puts a user's difference through a sparse code. Each of its units is a direction in which people differ; a few are active for each review."),
+    h("p", { class: "lead" }, "DEP puts a user's difference through a sparse code. Each of its units is a direction in which people differ; in one review, ", activity(found), "."),
+    idle ? h("p", { class: "notice", role: "note" }, "This adapter explains nothing of these reviews: it was fitted to others. The table below says what its units do here, and little about your users.") : null,
     h("p", { class: "facts" }, `${plural(found.width, "unit")} on ${plural(found.reviews, "review")} by ${plural(found.users, "user")} · adapter `, h("code", null, said(found.adapter))),
     h("ul", { class: "streams" }, found.streams.map((/** @type {Json} */ one) => h("li", { class: "card" }, h("strong", null, one.stream === "his" ? "own vectors" : "differences to peers"),
-      h("span", null, `${one.l0.toFixed(1)} units active per review`), h("span", null, one.explained_variance > 0 ? `${percent(one.explained_variance)} of the variance explained` : "explains nothing of these vectors: it was fitted to others"), h("span", { class: "quiet" }, `${one.dead} dead (never active), ${one.dense} dense (active in most reviews)`)))),
-    h("div", { class: "scroll", tabindex: 0, role: "region", "aria-label": "All units" }, h("table", { class: "units stacked" },
+      h("span", null, `${one.l0.toFixed(1)} units active per review`), h("span", null, one.explained_variance > 0 ? `${percent(one.explained_variance)} of the variance explained` : "nothing of these vectors explained"), h("span", { class: "quiet" }, `${one.dead} never active (dead), ${one.dense} active in most reviews (dense)`)))),
+    idle ? h("details", { class: "fold card" }, h("summary", null, `All ${plural(found.width, "unit")}`), table) : table);
+}
+
+/** How many units are active in a review, by stream. @param {Json} found */
+function activity({ streams, width }) {
+  const least = Math.min(...streams.map((/** @type {Json} */ one) => one["l0"])).toFixed(0);
+  const most = Math.max(...streams.map((/** @type {Json} */ one) => one["l0"])).toFixed(0);
+  return `${least === most ? "" : `${least} to `}${most} of ${width} are active on average`;
+}
+
+/** @param {Json} found */
+function unitTable(found) {
+  return h("div", { class: "scroll", tabindex: 0, role: "region", "aria-label": "All units" }, h("table", { class: "units stacked" },
       h("thead", null, h("tr", null, COLUMNS.map(([text, what]) => h("th", { scope: "col" }, text, h("span", { class: "way" }, what))))),
       h("tbody", null, found.units.map((/** @type {Json} */ one) => h("tr", null,
         h("th", { scope: "row" }, h("a", { href: to("units", { unit: String(one.number) }) }, String(one.number))),
         h("td", null, one.label ? labelOf(one.label) : h("span", { class: "quiet" }, "open it for a label")),
         numberOf(2, one.auc === null || one.auc === undefined ? "–" : `${one.auc.toFixed(2)}${one.auc_sd ? ` ± ${one.auc_sd.toFixed(2)}` : ""}`),
-        [one.shift, one.active, one.user_share].map((share, k) => numberOf(3 + k, percent(share))), h("td", { class: "quiet whole", "data-label": COLUMNS[6]?.[0] }, styleOf(one.style))))))));
+        [one.shift, one.active, one.user_share].map((share, k) => numberOf(3 + k, percent(share))), h("td", { class: "quiet whole", "data-label": COLUMNS[6]?.[0] }, styleOf(one.style)))))));
 }
 
 /** A cell of the table of units. @param {number} column @param {string} text */
@@ -61,7 +76,7 @@ async function unitPage(main, number, overview, signal) {
   const one = await get("units/unit", { number }, signal);
   fill(main, h("nav", { class: "crumbs", "aria-label": "Where this is" }, h("a", { href: to("units") }, "Units"), " / "),
     h("h1", { class: "h2" }, `Unit ${number}`), h("p", { class: "lead" }, labelOf(one.label)),
-    h("p", { class: "facts" }, one.auc === null ? `The label is not tested: there are ${one.pairs} pairs of other users' texts.` : `The label finds its reviews among other users' with AUC ${one.auc.toFixed(2)} on ${plural(one.pairs, "same-item pair")}; 0.5 is chance.`),
+    h("p", { class: "facts" }, one.auc === null ? `The label is not tested: there are ${one.pairs} pairs of other users' texts.` : `How well the label finds its reviews among other users': ${one.auc.toFixed(2)} on ${plural(one.pairs, "same-item pair")} (AUC; 0.5 is chance, 1 is always right).`),
     h("dl", { class: "scorelist card" }, [["active", percent(one.active), "of the reviews"], ["silenced", percent(one.shift), "change of the soft prompts"], ["between users", percent(one.user_share), "of its variance"], ["between items", percent(one.item_share), "of its variance"],
       ["where strong", `${one.contrast >= 0 ? "+" : ""}${one.contrast.toFixed(1)} SD`, "above peers on the same item"]].map(([name, value, what]) => h("div", null, h("dt", null, name), h("dd", null, h("strong", null, value), ` ${what}`)))),
     one.style.length ? h("p", null, "Goes with: ", styleOf(one.style), ".") : null,

@@ -34,6 +34,7 @@ let loaded = false;
  * @property {boolean} corrected that is because of a correction
  * @property {boolean} bare also without the user's corrections, as what was before
  * @property {[string, string]} labels of the text before and of the one after
+ * @property {(name: string, score: number) => void} scored hears of a method's likeness
  */
 
 /** What a written text is and how it came about. @typedef {{text: string, about: Json}} Written */
@@ -87,13 +88,16 @@ async function speak(card, name, asked, telling) {
   const { person, signal, before, why, bare } = telling;
   const kept = asked.units ? `${name} steered` : name;
   const started = performance.now();
+  // Two texts will stand here: room for both is made at once.
+  if (bare || (why && before.has(kept) && (!telling.corrected || knowsUser(name)))) card.root.classList.add("wide");
   try {
     const old = bare ? await bareText(card, name, asked, telling) : before.get(kept);
     const found = await streamed(card.now, name, asked, person, signal);
     before.set(kept, found.text);
     fill(card.foot, ...footnotes(found.about, performance.now() - started));
     const was = (why || bare) && old !== undefined ? compare(card, old, found.text, name, telling) : undefined;
-    const [is] = await Promise.all([decorate(card.now, found.text, person, signal), likeness(card.meter, found.text, person, signal)]);
+    const [is, score] = await Promise.all([decorate(card.now, found.text, person, signal), likeness(card.meter, found.text, person, signal)]);
+    if (typeof score === "number" && !asked.units) telling.scored(name, score);
     const risen = rises(person, await was, is);
     if (risen.length && telling.corrected) fill(card.again, `${card.again.textContent} ${risen.join(" ")}`);
   } catch (error) {

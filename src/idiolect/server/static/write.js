@@ -20,6 +20,7 @@ import { knowsUser, ownCard, voice } from "./voice.js";
  * @property {() => void} compare writes without the user's corrections and with them
  */
 
+const TOY = "The shipped toy model writes here. It was trained on made-up reviews only: its texts show how this page works, not how well a method works with a language model.";
 const OLD_TEXTS = "The texts below are of what was chosen before. Press Write for new ones.";
 
 /**
@@ -46,6 +47,7 @@ export function writingPanel(place, person) {
   const steering = known.includes(overview["units"]) ? steer(person, () => mark()) : null;
   const news = h("p", { class: "news", role: "status" });
   const outputs = h("div", { class: "voices" });
+  const verdict = h("p", { class: "news", role: "status" });
   /** @returns {Asked} */
   const asked = () => ({ item: state.item, ...(fields.rating.value ? { rating: Number(fields.rating.value) } : {}), title: fields.title.value });
   const wanted = () => JSON.stringify([itemBox.value(), fields.rating.value, fields.title.value, [...methods.chosen()].sort(), steering?.factors() ?? {}]);
@@ -60,6 +62,7 @@ export function writingPanel(place, person) {
     state.texts.clear();
     state.written = "";
     fill(outputs);
+    fill(verdict);
   };
   /** Takes an item, and fills in what the user gave it unless that was filled in or written from meanwhile. */
   const setItem = async (/** @type {string} */ item, keep = false) => {
@@ -85,7 +88,11 @@ export function writingPanel(place, person) {
     state.written = wanted();
     const both = AbortSignal.any([state.running.signal, signal]);
     const units = steering?.factors() ?? {};
-    const shared = { person, signal: both, before: state.texts, why, corrected, labels };
+    fill(verdict);
+    /** @type {Map<string, number>} */
+    const scores = new Map();
+    const scored = (/** @type {string} */ name, /** @type {number} */ score) => { scores.set(name, score); fill(verdict, noBetter(scores)); };
+    const shared = { person, signal: both, before: state.texts, why, corrected, labels, scored };
     fill(outputs, ownCard(state.own, person, both),
       chosen.map((one) => voice(one, asked(), { ...shared, bare: bare && knowsUser(one) })),
       Object.keys(units).length ? voice(overview["units"], { ...asked(), units }, { ...shared, bare: false }) : null);
@@ -98,7 +105,7 @@ export function writingPanel(place, person) {
     run("Each text twice: as if nothing was muted or corrected, and as it is now.", { corrected: true, bare: true, labels: ["As if nothing was muted", "As it is now"] });
   };
   for (const field of [fields.rating, fields.title]) field.addEventListener("input", mark);
-  fill(place, h("div", { class: "row between" }, h("h2", null, "Hear the voice"), overview["toy"] ? h("p", { class: "quiet small toy" }, "A toy model writes here: it knows made-up reviews only.") : null),
+  fill(place, h("h2", null, "Hear the voice"),
     h("form", { class: "compose card", onsubmit: (/** @type {Event} */ event) => {
       event.preventDefault();
       if (itemBox.value() !== state.item) void setItem(itemBox.value());
@@ -108,9 +115,21 @@ export function writingPanel(place, person) {
     methods.root,
     steering?.root ?? null,
     h("div", { class: "row" }, h("button", { class: "primary" }, "Write"), h("span", { class: "quiet small" }, "Marked: words and signs that this user writes ", h("mark", { class: "more" }, "more"), " or ", h("mark", { class: "less" }, "less"), " than others."))),
-    news, outputs);
+    overview["toy"] ? h("p", { class: "notice", role: "note" }, TOY) : null, news, outputs, verdict);
   const ready = begin(person, itemBox, setItem).then(() => { if (params.get("item") && params.get("methods") && !state.written) run(""); });
   return { again: (why, corrected, labels) => { if (state.written) run(why, { corrected, labels }); }, compare: () => { if (state.item) compare(); else void ready.then(compare); } };
+}
+
+/**
+ * Which texts are no more like the user than one that was written without them; empty if there is none.
+ * @param {Map<string, number>} scores likeness by method
+ */
+function noBetter(scores) {
+  const plain = [...scores].find(([name]) => !knowsUser(name));
+  if (!plain) return "";
+  const points = (/** @type {number} */ score) => Math.round(100 * score);
+  const same = [...scores].filter(([name, score]) => knowsUser(name) && points(score) <= points(plain[1])).map(([name, score]) => `${method(name)[0]} (${points(score)} of 100)`);
+  return same.length ? `No more like the user than the text of ${method(plain[0])[0]} (${points(plain[1])}), which knows nothing of them: ${same.join(", ")}. A single text says little of a method.` : "";
 }
 
 /**
