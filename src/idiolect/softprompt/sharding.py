@@ -34,7 +34,7 @@ def shard_layers(model: Any, device: str | torch.device) -> Any:
     """
     if group_size() == 1:
         hint = "start it with torchrun, or leave out fit.sharded"
-        raise ConfigError("one process has nobody to share the backbone's layers with", hint=hint)
+        raise ConfigError("fit.sharded needs several processes, and there is one", hint=hint)
     from torch.distributed.device_mesh import init_device_mesh
     from torch.distributed.fsdp import fully_shard
 

@@ -239,7 +239,7 @@ class _Some:
 
 
 class _Refused:
-    """What is wrong with a split and a store, looked for bucket by bucket and told in one line.
+    """Checks of a split against its store, bucket by bucket; what is wrong is one error.
 
     Args:
         phase: Whose history must have vectors.

@@ -48,7 +48,7 @@ function compareForm(evaluations) {
   return h("form", { class: "card compose", onsubmit: (/** @type {Event} */ event) => {
     event.preventDefault();
     location.hash = to("evaluations", { run: first.value, with: second.value });
-  } }, h("h2", null, "Compare two"), h("p", { class: "quiet" }, "Of the same samples: each method of one beside the same method of the other."),
+  } }, h("h2", null, "Compare two"), h("p", { class: "quiet" }, "Compares each method in both evaluations, on the same samples."),
   h("div", { class: "fields two" }, h("div", null, h("label", { for: a }, "This"), first), h("div", null, h("label", { for: b }, "With"), second), h("button", { class: "primary" }, "Compare")));
 }
 
