@@ -26,7 +26,7 @@ TINY = RealConfig(
     size="1m",
     pretrain_tokens=8_192,
     k=3,
-    shown=2,
+    shown=(1, 2),
     steps=(2, 2),
     max_test=4,
 )
@@ -50,6 +50,23 @@ def study(tmp_path_factory):
     said: list[str] = []
     report = run_real(folder / "study", corpus, config=TINY, say=said.append)
     return SimpleNamespace(folder=folder / "study", corpus=corpus, report=report, page=report.text, said=said)
+
+
+def chosen(folder):
+    """The number of reviews whose adapter is best on validation targets."""
+    reports = {
+        number: json.loads((folder / f"adapter-with-text-shown-{number}" / "report.json").read_text())["best_metric"]
+        for number in TINY.shown
+    }
+    return min(reports, key=reports.get)
+
+
+def reviews(number):
+    return "1 review" if number == 1 else f"{number} reviews"
+
+
+def nats(folder, condition):
+    return np.array([row["nll"] for row in read_evaluation(folder).runs[ConditionId(condition)]])
 
 
 def adapters(folder):
@@ -79,7 +96,7 @@ def test_a_second_call_goes_on_where_the_first_was(study):
     page, written = study.page, adapters(study.folder)
     again = run_real(study.folder, study.corpus, config=TINY, say=lambda _: None)
     assert adapters(study.folder) == written
-    assert {"adapter-without-text", "adapter-with-text"} <= written.keys()
+    assert written.keys() == {"adapter-without-text", "adapter-with-text-shown-1", "adapter-with-text-shown-2"}
     assert again.text == page
     other = TINY.model_copy(update={"seed": 1})
     with pytest.raises(ConfigError, match="study"):
@@ -91,21 +108,40 @@ def test_a_finished_study_is_extended_by_further_seeds(study):
     written, said = adapters(folder), []
     more = run_real(folder, study.corpus, config=TINY.model_copy(update={"seeds": 2}), say=said.append)
     assert [line for line in said if "seed 1" in line] == [
-        "4/6  fitting and evaluating DEP without text of past reviews, seed 1",
-        "5/6  fitting and evaluating DEP with text of past reviews, seed 1",
+        "4/6  fitting DEP without text and with text of past reviews, seed 1",
+        f"5/6  evaluating both, with {reviews(chosen(study.folder))} as text, seed 1",
     ]
     assert written.items() < adapters(folder).items()
     assert "each seed" not in first
     assert "## Scores over 2 seeds" in more.text
-    nats = {
-        (number, name): np.array([row["nll"] for row in read_evaluation(out).runs[ConditionId(name)]])
-        for number, out in enumerate(sorted(folder.glob("results-with-text*")))
-        for name in ("rag", "dep")
-    }
-    gains = [float((nats[number, "rag"] - nats[number, "dep"]).mean()) for number in (0, 1)]
+    outs = [folder / f"results-with-text-{last}" for last in (f"shown-{chosen(folder)}", "seed-1")]
+    gains = [float((nats(out, "rag") - nats(out, "dep")).mean()) for out in outs]
     line = next(line for line in more.text.splitlines() if line.startswith("| DEP with text gains over RAG"))
     assert f"| {np.mean(gains):+.2f} [" in line
     assert line.endswith(f"| {gains[0]:+.2f}, {gains[1]:+.2f} |")
+
+
+def test_validation_chooses_how_many_reviews_are_shown_and_rag_is_shown_with_each(study):
+    best, other = chosen(study.folder), 3 - chosen(study.folder)
+    out = study.folder / f"results-with-text-shown-{best}"
+    alone = study.folder / ("results-without-text" if other == max(TINY.shown) else f"results-rag-shown-{other}")
+    assert read_evaluation(out).settings["prompt"]["max_shown"] == best
+    assert read_evaluation(alone).settings["prompt"]["max_shown"] == other
+    assert f"- shown: {best}\n" in study.page
+    means = {best: nats(out, "rag").mean(), other: nats(alone, "rag").mean()}
+    rows = [line for line in study.page.splitlines() if line.startswith(("| 1", "| 2"))]
+    assert [row.split(" |")[-2] for row in rows] == [f" {means[number]:.2f}" for number in (1, 2)]
+    assert [" (chosen) " in row for row in rows] == [best == 1, best == 2]
+    line = f"| DEP with text ({best}) gains over RAG with {other}, the best number for RAG |"
+    gain = means[other] - nats(out, "dep").mean()
+    assert (f"{line} {gain:+.2f} [" in study.page) == (means[other] < means[best])
+
+
+def test_one_number_of_reviews_is_no_choice():
+    assert RealConfig(shown=2).shown == (2,)
+    assert RealConfig(shown=[4, 1, 4]).shown == (1, 4)
+    with pytest.raises(ConfigError, match="shown"):
+        idl.study_real("r.jsonl", shown=0)
 
 
 def rag_and_its_control(costs):

@@ -1,9 +1,9 @@
 """The whole comparison on a new corpus by one command, with sizes chosen from the corpus.
 
 Reviews in; then a split, vectors of style, a small backbone pretrained on the corpus (no target of the split is read),
-an adapter fitted without the text of past reviews, one fitted on from it with that text, and both evaluated with their
-controls. Every step is resumable, so the same command resumes an interrupted run. The protocol is in
-``docs/real.md``.
+an adapter fitted without the text of past reviews, others fitted on from it with the text of one, two or four of them
+(validation targets choose), and both passes evaluated with their controls. Every step is resumable, so the same command
+resumes an interrupted run. The protocol is in ``docs/real.md``.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import polars as pl
-from pydantic import Field
+from pydantic import Field, PositiveInt, field_validator
 
 from idiolect.config import Config
 from idiolect.data.files import atomic_write
@@ -26,7 +26,7 @@ from idiolect.difference.stylometry.english import are_english
 from idiolect.errors import InputError
 from idiolect.evaluation.runner import run_evaluate
 from idiolect.evaluation.scoring import Evaluation
-from idiolect.experiments.real_page import PASSES, page_text, weakness
+from idiolect.experiments.real_page import PASSES, Choice, page_text, weakness
 from idiolect.methods.base import ADAPTER_METHOD, BASELINE, UNPERSONALIZED, requirements
 from idiolect.pipeline import results
 from idiolect.pipeline.commands import pretrain_backbone, run_fit
@@ -85,8 +85,9 @@ class RealConfig(Config):
     """Reviews that the backbone is pretrained on, of users drawn at random; None: all."""
     k: int = Field(default=12, gt=0)
     """Past reviews whose vectors DEP reads."""
-    shown: int = Field(default=4, gt=0)
-    """Past reviews whose text a prompt shows, of every method."""
+    shown: tuple[PositiveInt, ...] = Field(default=(1, 2, 4), min_length=1)
+    """Past reviews whose text a prompt shows, of every method: a number, or several, of which the likelihood of
+    validation targets under DEP chooses one."""
     annotate: bool = True
     """Describe style in words, from its measures, in the backbone's documents (English corpora)."""
     steps: tuple[int, int] = (500, 200)
@@ -97,6 +98,16 @@ class RealConfig(Config):
     """Of backbone, adapters and bootstrap; every seed needs a folder of its own."""
     seeds: int = Field(default=1, gt=0)
     """Adapters per pass, with the seeds ``seed``, ``seed + 1``, ...; they share split and backbone."""
+
+    @field_validator("shown", mode="before")
+    @classmethod
+    def _one_or_several(cls, value: object) -> object:
+        return (value,) if isinstance(value, int) else value
+
+    @field_validator("shown")
+    @classmethod
+    def _each_once(cls, value: tuple[int, ...]) -> tuple[int, ...]:
+        return tuple(sorted(set(value)))
 
 
 class Sizes(NamedTuple):
@@ -253,44 +264,118 @@ def run_real(
     backbone = pretrain_backbone(
         store, folder / "backbone", split=split, annotate=annotate, changes=recipe, progress=progress
     )
-    evaluations, outputs = _evaluated(folder, store, split, config, sizes, say=say, progress=progress)
+    runs = _Runs(folder=folder, store=store, split=split, config=config, sizes=sizes, progress=progress)
+    evaluations, outputs, choice = _evaluated(runs, say)
     say("6/6  writing the page")
     page = folder / PAGE
     facts = {"corpus": Path(str(corpus)).name, "users": n_users, **filters, **sizes._asdict()}
-    facts |= config.model_dump(mode="json")
+    facts |= config.model_dump(mode="json") | {"shown": choice.shown}
     warnings = tuple(filter(None, [weakness(evaluations[PASSES[1]])]))
-    text = page_text(facts, backbone, evaluations, outputs, warnings)
+    text = page_text(facts, backbone, evaluations, outputs, choice, warnings)
     atomic_write(page, lambda file: Path(file).write_text(text, encoding="utf-8"))
     seconds = time.monotonic() - started
     return RealReport(evaluations=evaluations, backbone=backbone, page=page, warnings=warnings, seconds=seconds)
 
 
-def _evaluated(
-    folder: Path, store: str, split: Path, config: RealConfig, sizes: Sizes, *, say: Say, progress: bool
-) -> tuple[dict[str, Evaluation], dict[str, list[Path]]]:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Runs:
+    """Fits and evaluations of a study: where they are, and what they share."""
+
+    folder: Path
+    store: str
+    split: Path
+    config: RealConfig
+    sizes: Sizes
+    progress: bool
+
+    def fit(
+        self, label: str, *, shown: int, seed: int, with_text: bool, initial: Path | None = None, controls: bool = True
+    ) -> tuple[Path, float]:
+        """An adapter of one pass; a finished one is read back.
+
+        Returns:
+            Its folder, and its nats per validation target.
+        """
+        out, steps = self.folder / f"adapter-{label}", self.config.steps[int(with_text)]
+        backbone = self.folder / "backbone"
+        changes = _settings(self.config, self.sizes, backbone, shown=shown, with_text=with_text, steps=steps, seed=seed)
+        if not controls:
+            changes["controls"] = []
+        before = announce("fit", shown=self.progress)
+        how: dict[str, Any] = {"initial": initial, "progress": self.progress, "before": before}
+        nats = run_fit(self.store, self.split, out, changes=changes, **how)[ADAPTER_METHOD].best_metric
+        assert nats is not None  # every split has validation targets
+        return out, nats
+
+    def evaluate(self, label: str, adapter: Path, *, is_first: bool) -> tuple[Path, Evaluation]:
+        """Of methods and controls; of a further seed, only what depends on the adapter."""
+        out, changes = self.folder / f"results-{label}", None if is_first else _REPEATED
+        before = announce("evaluate", shown=self.progress)
+        how: dict[str, Any] = {"adapter": adapter, "progress": self.progress, "before": before}
+        return out, run_evaluate(self.store, self.split, out, changes=changes, **how)
+
+    def choose_shown(self, initial: Path) -> Choice:
+        """The number of reviews to show, by validation targets, and the baseline's likelihoods with each.
+
+        Args:
+            initial: The adapter that was fitted without text.
+        """
+        numbers, seed = self.config.shown, self.config.seed
+        if len(numbers) == 1:
+            return Choice(numbers[0], {}, {})
+        nats = {
+            number: self.fit(
+                _with_text(number), shown=number, seed=seed, with_text=True, initial=initial, controls=False
+            )[1]
+            for number in numbers
+        }
+        best = min(numbers, key=lambda number: nats[number])
+        others = {number: self._baseline(number) for number in numbers if number not in (best, max(numbers))}
+        return Choice(best, nats, others)
+
+    def _baseline(self, shown: int) -> Path:
+        """Likelihoods of the baseline with another number of reviews; of its texts one token is written."""
+        out = self.folder / f"results-{BASELINE}-shown-{shown}"
+        changes = _settings(self.config, self.sizes, self.folder / "backbone", shown=shown, with_text=True)
+        changes |= {"methods": [], "metrics": [], "negative_controls": False, "extra_controls": []}
+        changes |= {"token_classes": False, "sampling": {"max_new_tokens": 1}}
+        run_evaluate(self.store, self.split, out, changes=changes, progress=self.progress)
+        return out
+
+
+def _with_text(shown: int) -> str:
+    return f"with-text-shown-{shown}"
+
+
+def _evaluated(runs: _Runs, say: Say) -> tuple[dict[str, Evaluation], dict[str, list[Path]], Choice]:
     """Fit and evaluate both passes with every seed.
 
     Returns:
-        The evaluations of the first seed, and the folders of all, by pass.
+        The evaluations of the first seed, and the folders of all, by pass; and the number of reviews to show.
     """
     evaluations: dict[str, Evaluation] = {}
     outputs: dict[str, list[Path]] = {name: [] for name in PASSES}
-    for seed in range(config.seed, config.seed + config.seeds):
-        is_first, initial = seed == config.seed, None
-        for number, (name, steps) in enumerate(zip(PASSES, config.steps, strict=True), start=4):
-            of = f"{requirements(ADAPTER_METHOD).title} {name} of past reviews"
-            say(f"{number}/6  fitting and evaluating {of}" + ("" if is_first else f", seed {seed}"))
-            label = name.replace(" ", "-") + ("" if is_first else f"-seed-{seed}")
-            adapter, out = folder / f"adapter-{label}", folder / f"results-{label}"
-            changes = _settings(config, sizes, folder / "backbone", with_text=name == PASSES[1], steps=steps, seed=seed)
-            before = announce("fit", shown=progress)
-            run_fit(store, split, adapter, changes=changes, initial=initial, progress=progress, before=before)
-            changes, before = None if is_first else _REPEATED, announce("evaluate", shown=progress)
-            found = run_evaluate(store, split, out, adapter=adapter, changes=changes, progress=progress, before=before)
+    title, numbers = requirements(ADAPTER_METHOD).title, runs.config.shown
+    choice = Choice(max(numbers), {}, {})
+    for seed in range(runs.config.seed, runs.config.seed + runs.config.seeds):
+        is_first = seed == runs.config.seed
+        labels = [name.replace(" ", "-") + ("" if is_first else f"-seed-{seed}") for name in PASSES]
+        of = "" if is_first else f", seed {seed}"
+        say(f"4/6  fitting {title} {' and '.join(PASSES)} of past reviews{of}")
+        # No text of the user is read in this pass, but the baseline beside it shows the longest prompts.
+        without, _ = runs.fit(labels[0], shown=max(numbers), seed=seed, with_text=False)
+        if is_first:
+            choice = runs.choose_shown(without)
+            labels[1] = _with_text(choice.shown) if choice.validation else labels[1]
+        with_text, _ = runs.fit(labels[1], shown=choice.shown, seed=seed, with_text=True, initial=without)
+        say(f"5/6  evaluating both, with {choice.shown} {'review' if choice.shown == 1 else 'reviews'} as text{of}")
+        for name, label, adapter in zip(PASSES, labels, (without, with_text), strict=True):
+            out, found = runs.evaluate(label, adapter, is_first=is_first)
             evaluations.setdefault(name, found)
             outputs[name].append(out)
-            initial = adapter
-    return evaluations, outputs
+    if choice.validation and choice.shown != max(numbers):
+        choice = choice._replace(baseline={**choice.baseline, max(numbers): outputs[PASSES[0]][0]})
+    return evaluations, outputs, choice
 
 
 def _split(store: str, folder: Path, config: RealConfig) -> tuple[dict[str, Any], Sizes, int]:
@@ -301,7 +386,9 @@ def _split(store: str, folder: Path, config: RealConfig) -> tuple[dict[str, Any]
     if not folder.is_dir():
         split_store(store, folder, preset="small", changes=filters)
     split = Split.load(folder, fingerprint=fingerprint)
-    sizes = choose_sizes(reviews["text"].to_list(), items["description"].drop_nulls().to_list(), config.k, config.shown)
+    sizes = choose_sizes(
+        reviews["text"].to_list(), items["description"].drop_nulls().to_list(), config.k, max(config.shown)
+    )
     return filters, sizes, len(split.users)
 
 
@@ -326,7 +413,7 @@ def _pretraining(config: RealConfig, sizes: Sizes, *, annotate: bool) -> dict[st
         "documents": {
             "shares": dict(_SHARES[annotate]),
             "max_history": config.k,
-            "max_shown": config.shown,
+            "max_shown": max(config.shown),
             "textless_share": 0.4,
             "grouped_share": 1.0,
             "description_chars": sizes.description_chars,
@@ -346,7 +433,14 @@ _REPEATED: Mapping[str, Any] = {"methods": [], "extra_controls": [], "token_clas
 
 
 def _settings(
-    config: RealConfig, sizes: Sizes, backbone: Path, *, with_text: bool, steps: int, seed: int
+    config: RealConfig,
+    sizes: Sizes,
+    backbone: Path,
+    *,
+    shown: int,
+    with_text: bool,
+    steps: int = 1,
+    seed: int = 0,
 ) -> dict[str, Any]:
     return {
         "peers": "split",
@@ -356,7 +450,7 @@ def _settings(
         "prompt": {
             "layout": "grouped",
             "with_text": with_text,
-            "max_shown": config.shown,
+            "max_shown": shown,
             "description_chars": sizes.description_chars,
         },
         "adapter": {"d_sae": 48},

@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from idiolect.errors import InputError
 from idiolect.evaluation.attribution import sentences
 from idiolect.evaluation.compare import compare_evaluations, read_evaluation
 from idiolect.evaluation.render import to_markdown
@@ -33,6 +34,17 @@ _OTHERS = replace(_METHOD, control=OTHER_VECTORS)
 _STRANGER = replace(_BASELINE, control=WRONG_USER)
 
 
+class Choice(NamedTuple):
+    """How many past reviews a prompt shows as text, and why."""
+
+    shown: int
+    """The number chosen."""
+    validation: Mapping[int, float]
+    """By number: nats per validation target of the method with an adapter, first seed; empty if there was no choice."""
+    baseline: Mapping[int, Path]
+    """By each other number: folder with the baseline's likelihoods of the test targets."""
+
+
 class Seeds:
     """Likelihoods of one pass, of every seed.
 
@@ -52,6 +64,7 @@ class Seeds:
         users = [user for user, *_ in recorded[0].samples]
         rng = np.random.default_rng([recorded[0].settings.get("seed", 0), 11])  # the draws of the first evaluation
         self._draws = Resamples(len(users), rng, clusters=users)
+        self._samples = recorded[0].samples
 
     def have(self, *conditions: ConditionId) -> bool:
         """Whether every seed has these conditions."""
@@ -62,7 +75,19 @@ class Seeds:
 
         A user's differences are averaged over seeds first, so the interval is over users.
         """
-        each = [nats[worse] - nats[better] for nats in self._nats]
+        return self._interval([nats[worse] - nats[better] for nats in self._nats])
+
+    def mean(self, condition: ConditionId) -> float:
+        """Nats per review, over seeds."""
+        return float(np.mean([nats[condition] for nats in self._nats]))
+
+    def difference_from(self, other: Seeds, worse: ConditionId, better: ConditionId) -> tuple[Interval, list[float]]:
+        """The same, ``worse`` in another evaluation of the same samples, which has one seed."""
+        if other._samples != self._samples:
+            raise InputError("the evaluations of one study have other samples", hint="run it in a new folder")
+        return self._interval([other._nats[0][worse] - nats[better] for nats in self._nats])
+
+    def _interval(self, each: Sequence[np.ndarray]) -> tuple[Interval, list[float]]:
         mean = np.mean(each, axis=0)
         return interval(self._draws.score(Mean("nats", greater_is_better=True), mean)), [float(d.mean()) for d in each]
 
@@ -119,6 +144,7 @@ def page_text(
     backbone: PretrainReport,
     evaluations: Mapping[str, Evaluation],
     outputs: Mapping[str, Sequence[Path]],
+    choice: Choice,
     warnings: Sequence[str],
 ) -> str:
     """The study as Markdown.
@@ -128,32 +154,38 @@ def page_text(
         backbone: The pretraining run.
         evaluations: Of the first seed, by pass.
         outputs: Folders of the evaluations of all seeds, by pass.
+        choice: How many past reviews are shown.
         warnings: What makes the figures say less than they seem to.
     """
     n_seeds = len(outputs[PASSES[0]])
     parts = [f"# Study on {facts['corpus']}", *(f"**{warning}**" for warning in warnings)]
-    parts += [_summary(outputs), _verdicts(evaluations)]
+    parts += [_summary(outputs, choice), _verdicts(evaluations), _shown(outputs, choice)]
     if n_seeds > 1:
         parts += [f"## Scores over {n_seeds} seeds", *(_pooled(name, outs) for name, outs in outputs.items())]
         parts.append("Everything below is of the first seed.")
-    parts += ["## Methods", to_markdown(_all_methods(evaluations)), "## Controls", _controls(evaluations)]
+    parts += ["## Methods", to_markdown(_all_methods(evaluations)), _tested_against(choice)]
+    parts += ["## Controls", _controls(evaluations)]
     parts += _style(evaluations)
     parts += ["## What was chosen", _chosen(facts, backbone), "## Details", _details(evaluations, outputs)]
     return "\n\n".join(part.strip("\n") for part in parts if part) + "\n"
 
 
-def _summary(outputs: Mapping[str, Sequence[Path]]) -> str:
+def _summary(outputs: Mapping[str, Sequence[Path]], choice: Choice) -> str:
     """The gains, and what is left of them in the controls."""
     seeds = {name: Seeds(folders) for name, folders in outputs.items()}
     several = len(outputs[PASSES[0]]) > 1
-    lines = [line for line in _lines() if seeds[line.where].have(line.worse, line.better)]
-    if not lines:
+    found = [
+        (line.text, *seeds[line.where].difference(line.worse, line.better))
+        for line in _lines()
+        if seeds[line.where].have(line.worse, line.better)
+    ]
+    if not found:
         return ""
+    found += _against_best(seeds[PASSES[1]], choice)
     rows = ["| nats per review | mean and 95 % interval |" + (" each seed |" if several else "")]
     rows.append("| --- | --- |" + (" --- |" if several else ""))
-    for line in lines:
-        found, each = seeds[line.where].difference(line.worse, line.better)
-        row = f"| {line.text} | {found.value:+.2f} [{found.low:.2f}, {found.high:.2f}] |"
+    for text, mean, each in found:
+        row = f"| {text} | {mean.value:+.2f} [{mean.low:.2f}, {mean.high:.2f}] |"
         rows.append(row + (f" {', '.join(f'{one:+.2f}' for one in each)} |" if several else ""))
     averaged = "Each user's likelihoods are averaged over seeds first. " if several else ""
     return "\n".join(
@@ -166,6 +198,50 @@ def _summary(outputs: Mapping[str, Sequence[Path]]) -> str:
             "constant, and those of another user, do not have it.",
         ]
     )
+
+
+def _against_best(seeds: Seeds, choice: Choice) -> list[tuple[str, Interval, list[float]]]:
+    """The gain over the baseline that shows the number of reviews with which it is best, if that is another one.
+
+    The test targets themselves choose the baseline's number, in its favour.
+    """
+    others = {number: Seeds([folder]) for number, folder in choice.baseline.items()}
+    if not others or not seeds.have(_BASELINE, _METHOD):
+        return []
+    best = min(others, key=lambda number: others[number].mean(_BASELINE))
+    if others[best].mean(_BASELINE) >= seeds.mean(_BASELINE):
+        return []
+    rag, dep = (requirements(name).title for name in (BASELINE, ADAPTER_METHOD))
+    text = f"{dep} with text ({choice.shown}) gains over {rag} with {best}, the best number for {rag}"
+    return [(text, *seeds.difference_from(others[best], _BASELINE, _METHOD))]
+
+
+def _tested_against(choice: Choice) -> str:
+    most = max(choice.validation, default=choice.shown)
+    if most == choice.shown:
+        return ""
+    rag, dep = (requirements(name).title for name in (BASELINE, ADAPTER_METHOD))
+    return f"{dep} {PASSES[0]} is tested against {rag} with {most} reviews, everything else against {choice.shown}."
+
+
+def _shown(outputs: Mapping[str, Sequence[Path]], choice: Choice) -> str:
+    """How the number of reviews to show was chosen."""
+    if not choice.validation:
+        return ""
+    rag, dep = (requirements(name).title for name in (BASELINE, ADAPTER_METHOD))
+    folders = {**choice.baseline, choice.shown: outputs[PASSES[1]][0]}
+    lines = [
+        f"Past reviews as text were chosen on validation targets, by {dep}'s likelihood; all methods show as many.",
+        "",
+        f"| reviews as text | validation: {dep} | test: {rag} |",
+        "| ---: | ---: | ---: |",
+    ]
+    for number, nats in sorted(choice.validation.items()):
+        test = Seeds([folders[number]])
+        cell = f"{test.mean(_BASELINE):.2f}" if test.have(_BASELINE) else ""
+        mark = " (chosen)" if number == choice.shown else ""
+        lines.append(f"| {number}{mark} | {nats:.2f} | {cell} |")
+    return "\n".join(lines)
 
 
 def _verdicts(evaluations: Mapping[str, Evaluation]) -> str:
