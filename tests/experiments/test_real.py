@@ -10,7 +10,7 @@ import pytest
 
 import idiolect as idl
 from idiolect.data.kcore import item_frame, review_frame
-from idiolect.errors import ConfigError, InputError
+from idiolect.errors import ArtifactError, ConfigError, InputError
 from idiolect.evaluation.compare import read_evaluation
 from idiolect.evaluation.report import score_table
 from idiolect.evaluation.scoring import NLL
@@ -70,7 +70,11 @@ def nats(folder, condition):
 
 
 def adapters(folder):
-    return {path.parent.name: path.stat().st_mtime_ns for path in folder.glob("adapter-*/adapter.safetensors")}
+    """Written when, of the method and of its trained constant."""
+    found = folder.glob("adapter-*/**/adapter.safetensors")
+    return {
+        str(path.parent.relative_to(folder)): path.stat().st_mtime_ns for path in found if "checkpoint" not in str(path)
+    }
 
 
 def test_a_study_ends_in_a_page(study):
@@ -96,7 +100,9 @@ def test_a_second_call_goes_on_where_the_first_was(study):
     page, written = study.page, adapters(study.folder)
     again = run_real(study.folder, study.corpus, config=TINY, say=lambda _: None)
     assert adapters(study.folder) == written
-    assert written.keys() == {"adapter-without-text", "adapter-with-text-shown-1", "adapter-with-text-shown-2"}
+    fitted = {"adapter-without-text", "adapter-with-text-shown-1", "adapter-with-text-shown-2"}
+    constants = {"adapter-without-text/constant", f"adapter-with-text-shown-{chosen(study.folder)}/constant"}
+    assert written.keys() == fitted | constants
     assert again.text == page
     other = TINY.model_copy(update={"seed": 1})
     with pytest.raises(ConfigError, match="study"):
@@ -135,6 +141,16 @@ def test_validation_chooses_how_many_reviews_are_shown_and_rag_is_shown_with_eac
     line = f"| DEP with text ({best}) gains over RAG with {other}, the best number for RAG |"
     gain = means[other] - nats(out, "dep").mean()
     assert (f"{line} {gain:+.2f} [" in study.page) == (means[other] < means[best])
+
+
+def test_a_damaged_record_of_the_choice_is_named(study):
+    path = study.folder / "shown.json"
+    kept = path.read_bytes()
+    for damaged in (b"{", b'{"1": "x"}', b'{"1": 2.0}'):
+        path.write_bytes(damaged)
+        with pytest.raises(ArtifactError, match=r"shown\.json"):
+            run_real(study.folder, study.corpus, config=TINY, say=lambda _: None)
+    path.write_bytes(kept)
 
 
 def test_one_number_of_reviews_is_no_choice():

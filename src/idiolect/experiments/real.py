@@ -16,14 +16,14 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import polars as pl
-from pydantic import Field, PositiveInt, field_validator
+from pydantic import Field, FiniteFloat, PositiveInt, TypeAdapter, field_validator
 
 from idiolect.config import Config
 from idiolect.data.files import atomic_write
 from idiolect.data.split import Split, make_split
 from idiolect.data.split_config import SplitConfig
 from idiolect.difference.stylometry.english import are_english
-from idiolect.errors import InputError
+from idiolect.errors import ArtifactError, InputError
 from idiolect.evaluation.runner import run_evaluate
 from idiolect.evaluation.scoring import Evaluation
 from idiolect.experiments.real_page import PASSES, Choice, page_text, weakness
@@ -323,12 +323,14 @@ class _Runs:
         numbers, seed = self.config.shown, self.config.seed
         if len(numbers) == 1:
             return Choice(numbers[0], {}, {})
-        nats = {
-            number: self.fit(
-                _with_text(number), shown=number, seed=seed, with_text=True, initial=initial, controls=False
-            )[1]
-            for number in numbers
-        }
+        # Recorded, because fitting a candidate again, without controls, would remove those of the chosen one.
+        path = self.folder / "shown.json"
+        if path.is_file():
+            nats = _read_shown(path, numbers)
+        else:
+            how: dict[str, Any] = {"seed": seed, "with_text": True, "initial": initial, "controls": False}
+            nats = {number: self.fit(_with_text(number), shown=number, **how)[1] for number in numbers}
+            results.write_json(path, {str(number): found for number, found in nats.items()})
         best = min(numbers, key=lambda number: nats[number])
         others = {number: self._baseline(number) for number in numbers if number not in (best, max(numbers))}
         return Choice(best, nats, others)
@@ -341,6 +343,14 @@ class _Runs:
         changes |= {"token_classes": False, "sampling": {"max_new_tokens": 1}}
         run_evaluate(self.store, self.split, out, changes=changes, progress=self.progress)
         return out
+
+
+def _read_shown(path: Path, numbers: tuple[int, ...]) -> dict[int, float]:
+    known = results.read_json(path)
+    try:
+        return {number: TypeAdapter(FiniteFloat).validate_python(known[str(number)]) for number in numbers}
+    except (KeyError, ValueError) as error:
+        raise ArtifactError(f"{str(path)!r} holds no nats of every number of reviews", hint="remove it") from error
 
 
 def _with_text(shown: int) -> str:
