@@ -6,6 +6,7 @@ import os
 import shutil
 import signal
 import subprocess
+import sys
 import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import closing
@@ -85,6 +86,36 @@ def job(tmp_path_factory: pytest.TempPathFactory) -> Job:
         "resamples": 100,
     }
     return Job(folder, store, folder / "split", folder / "lm", settings, thresholds)
+
+
+_BARE = """
+import sys
+from idiolect.cli.main import main
+from idiolect.diagnostics import _EXTRAS
+
+HIDDEN = {module for _, modules in _EXTRAS.values() for module in modules}
+
+class Finder:
+    def __init__(self, finder):
+        self.finder = finder
+    def __getattr__(self, name):
+        return getattr(self.finder, name)
+    def find_spec(self, name, path=None, target=None):
+        return None if name.partition(".")[0] in HIDDEN else self.finder.find_spec(name, path, target)
+
+sys.meta_path[:] = map(Finder, sys.meta_path)
+main(sys.argv[1:])
+"""
+
+
+@pytest.fixture(scope="session")
+def bare() -> Callable[..., subprocess.CompletedProcess[str]]:
+    """Runs a command in an interpreter that finds no package of any extra: ``bare("demo", "--json")``."""
+
+    def run(*told: str) -> subprocess.CompletedProcess[str]:
+        return subprocess.run([sys.executable, "-c", _BARE, *told], capture_output=True, text=True, encoding="utf-8")
+
+    return run
 
 
 @pytest.fixture(scope="session")

@@ -29,8 +29,12 @@ def imported(code: str) -> set[str]:
 
 
 @pytest.mark.parametrize(
-    "module", ["idiolect", "idiolect.config", "idiolect.metrics.registry", "idiolect.evaluation.report"]
-)
+    "module",
+    [
+        "idiolect", "idiolect.config", "idiolect.metrics.registry", "idiolect.evaluation.report",
+        "idiolect.cli.screens", "idiolect.experiments.demo", "idiolect.experiments.study.report",
+    ],
+)  # fmt: skip
 def test_importing_loads_no_heavy_package(module: str) -> None:
     assert not imported(f"import {module}") & HEAVY
 

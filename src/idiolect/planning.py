@@ -9,6 +9,8 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import asdict, dataclass
+from importlib import import_module
+from importlib.util import find_spec
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any, Literal, NamedTuple
@@ -200,9 +202,8 @@ class Plan:
 
 def this_device(backbone: BackboneConfig) -> Device:
     """Where a model in this process would run; its speed is 0 if its data sheet is not known here."""
-    import torch
-
-    if backbone.device == "cpu" or not torch.cuda.is_available():
+    torch = import_module("torch") if find_spec("torch") else None
+    if backbone.device == "cpu" or torch is None or not torch.cuda.is_available():
         cores, memory = os.cpu_count() or 1, os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / GB
         each = DEVICES["cpu"]
         return Device(f"{cores} CPU cores, {memory:.0f} GB", memory, each.teraflops / 2 * cores, *each[3:])

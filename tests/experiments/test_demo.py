@@ -1,8 +1,10 @@
-"""The demo at its smallest: it runs through, goes on where it was, and keeps to its folder."""
+"""The demo at its smallest: it runs through, without PyTorch and with it, and keeps to its folder."""
 
 from __future__ import annotations
 
 import json
+import sys
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -26,10 +28,73 @@ def config(job: Any) -> DemoConfig:
     return build(DemoConfig, merge(DemoConfig().model_dump(), small))
 
 
+def flags(config: DemoConfig) -> list[str]:
+    values = config.model_dump(mode="json")
+    return [flag for part in values for flag in ("--set", f"{part}={json.dumps(values[part])}")]
+
+
 @pytest.fixture(scope="module")
-def demo(config: DemoConfig, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, DemoReport, list[str]]:
-    folder, said = tmp_path_factory.mktemp("demo") / "run", []
+def measured(bare, config: DemoConfig, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict[str, Any], str]:
+    """The demo without PyTorch: its folder, its record, and what it said on the way."""
+    folder = tmp_path_factory.mktemp("demo") / "run"
+    done = bare("demo", "--out", str(folder), "--json", *flags(config))
+    assert done.returncode == 0, done.stderr
+    return folder, json.loads(done.stdout), done.stderr
+
+
+@pytest.fixture(scope="module")
+def demo(config: DemoConfig, measured) -> tuple[Path, DemoReport, list[str]]:
+    """The whole demo, which continues where the one without PyTorch ended."""
+    folder, said = measured[0], []
+    assert json.loads((folder / "demo.json").read_text())["backbone"] is None
     return folder, run_demo(folder, config, say=said.append), said
+
+
+def test_without_torch_what_needs_no_model_is_run_and_the_rest_is_named(measured) -> None:
+    folder, record, said = measured
+    assert [line.split()[0] for line in said.splitlines() if line[1:3] == "/5"] == ["1/5", "2/5", "3/5", "4/5"]
+    assert said.count("not run") == 2
+    assert record["not_run"] == ["methods", "controls", "verdicts", "uvq"]
+    assert all(record[name] is None for name in record["not_run"])
+    assert "'torch'" in record["missing"]
+    assert record["install"] == "pip install 'idiolect[all]'"
+    assert record["users"] > 1
+    assert record["card"]["n_reviews"] > 1
+    assert len(record["truth"]) > 3
+    assert set(record["recovery"]["scores"]) >= {"e_his", "e_diff", "shuffled"}
+    assert record["study"]["status"] == "complete"
+    assert not (folder / "adapter").exists()
+    assert not (folder / "results").exists()
+
+
+def test_the_whole_demo_continues_in_the_folder_and_finds_the_same(bare, measured, demo, config: DemoConfig) -> None:
+    (folder, record, _), (_, report, _) = measured, demo
+    assert (report.missing, report.users, report.reviews) == (None, record["users"], record["reviews"])
+    assert report.example.card.user == record["card"]["user"]
+    assert report.recovery is not None
+    assert asdict(report.recovery) == record["recovery"]
+    kept = (folder / "demo.json").read_text()
+    assert json.loads(kept)["backbone"].startswith("lm@")
+    shown = bare("demo", "--out", str(folder), "--quiet", *flags(config)).stdout
+    assert (folder / "demo.json").read_text() == kept
+    words = " ".join(shown.split())
+    for said in ("How much of the true habits", "gain of the second over the first", "Not run: fitting DEP", "+0.75",
+                 "pip install 'idiolect[all]'", "it continues in"):  # fmt: skip
+        assert said in words
+    assert "What each method gains" not in shown
+    user, store = record["card"]["user"], str(folder / "reviews.db")
+    assert f"next     idiolect explain {user} --store {store}" in shown
+    assert f"How {user} differs" in bare("explain", user, "--store", store).stdout
+
+
+def test_a_world_that_is_too_small_to_probe_has_no_recovery(config: DemoConfig, tmp_path, monkeypatch) -> None:
+    monkeypatch.setitem(sys.modules, "sacrebleu", None)
+    world = config.world.model_copy(update={"n_users": 9})
+    settings = config.settings.model_copy(update={"metrics": ("bleu",)})
+    report = run_demo(tmp_path, config.model_copy(update={"world": world, "settings": settings}), say=lambda _: None)
+    assert report.recovery is None
+    assert report.evaluation is None
+    assert "'sacrebleu'" in (report.missing or "")
 
 
 def test_it_compares_methods_and_says_what_it_does(demo) -> None:
@@ -54,16 +119,12 @@ def test_a_second_call_reads_back_what_the_first_one_did(config, demo, monkeypat
             f"idiolect.llm.transformers.TransformersLLM.{name}", lambda *_, **__: pytest.fail("computed again")
         )
     monkeypatch.setattr("transformers.Trainer.train", lambda *_, **__: pytest.fail("fitted again"))
-    flags = [
-        flag
-        for part in ("world", "split", "settings")
-        for flag in ("--set", f"{part}={json.dumps(config.model_dump(mode='json')[part])}")
-    ]
-    main(["demo", "--out", str(folder), "--json", "--quiet", *flags])
+    main(["demo", "--out", str(folder), "--json", "--quiet", *flags(config)])
     record = json.loads(capsys.readouterr().out)
     assert record["users"] == report.users
-    assert set(record) >= {"methods", "controls", "verdicts", "seconds"}
-    main(["demo", "--out", str(folder), "--quiet", *flags])
+    assert all(record[name] is not None for name in ("methods", "controls", "verdicts", "card", "recovery"))
+    assert (record["not_run"], record["missing"], record["install"]) == ([], None, None)
+    main(["demo", "--out", str(folder), "--quiet", *flags(config)])
     shown = capsys.readouterr().out
     assert all(name in shown for name in ("Non-Perso", "RAG", "PAG", "DPL", "DRP", "DEP"))
     assert report.example.card.verdict in " ".join(shown.split())

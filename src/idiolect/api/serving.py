@@ -36,9 +36,10 @@ def create_app(
     Example:
         >>> app = create_app("people.db", key="a-long-secret-of-your-own")  # doctest: +SKIP
     """
+    chosen = _settings(store, config, settings)
     from idiolect.server.app import create_app as created
 
-    return created(_settings(store, config, settings))
+    return created(chosen)
 
 
 def serve(
@@ -60,11 +61,11 @@ def serve(
         ConfigError: A setting is wrong, or the address cannot be listened at.
         IdiolectError: The store cannot be used.
     """
+    chosen = _settings(store, config, settings)
     from idiolect.server.app import serve as run
     from idiolect.server.keys import ApiKeys
     from idiolect.server.settings import DEFAULT_TENANT
 
-    chosen = _settings(store, config, settings)
     if not chosen.key:
         keys = ApiKeys(chosen.data / "keys.db")
         if not keys.list():
@@ -77,9 +78,10 @@ def serve(
 def serve_mcp(store: Store | str | Path | None = None, *, config: str | Path | None = None, **settings: Any) -> None:
     """Serve MCP over standard input and output to an agent on this machine. Arguments: see ``create_app``."""
     require("mcp", extra="serve")
+    chosen = _settings(store, config, settings)
     from idiolect.server.app import serve_mcp as run
 
-    run(_settings(store, config, settings))
+    run(chosen)
 
 
 def studio(

@@ -28,7 +28,11 @@ def demo(
     progress: bool = False,
     **changes: Any,
 ) -> DemoReport:
-    """Run the whole thing on a small made-up world: no network, no GPU, a few minutes.
+    """Run the whole thing on a small made-up world; without PyTorch, what needs no model.
+
+    No network, no GPU, a few minutes. Without PyTorch, or another package of the extras ``train`` and ``metrics``, the
+    steps that need no language model are run: the world, vectors of style, and how users differ. With them the same
+    call continues.
 
     Args:
         out: Where store, adapter, samples and report go. Interrupted, call again.
@@ -38,7 +42,9 @@ def demo(
         **changes: Fields of ``idiolect.experiments.demo.DemoConfig`` (``world={"n_users": 400}``).
 
     Returns:
-        ``.evaluation`` with its ``.table()`` and ``.report``, ``.fits``, and one user's card and texts (``.example``).
+        ``.evaluation`` with its ``.table()`` and ``.report``, ``.fits``, one user's card and texts (``.example``), and
+        how much of the users' true habits their vectors hold (``.recovery``). ``.evaluation`` and ``.fits`` are None if
+        they were not run; ``.missing`` then says what is not installed.
 
     Raises:
         ConfigError: A setting is wrong, or ``out`` holds another demo or other files.
@@ -46,7 +52,6 @@ def demo(
     Example:
         >>> demo(say=print).evaluation.table()  # doctest: +SKIP
     """
-    require("torch", extra="all")
     from idiolect.experiments.demo import DemoConfig, run_demo
 
     chosen = load(DemoConfig, _file(config), changes, base=DemoConfig().model_dump())

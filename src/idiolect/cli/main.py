@@ -20,7 +20,7 @@ from idiolect.errors import IdiolectError, visible
 from idiolect.version import __version__
 
 COMMANDS = {
-    "demo": "Run the whole thing on a small made-up world: no network, no GPU, a few minutes.",
+    "demo": "Run the whole thing on a small made-up world; without PyTorch, what needs no model.",
     "sandbox": "Fill a store with a made-up world whose differences are known.",
     "ingest": "Read a file of reviews (and items) into a store.",
     "add": "Add one review to a store, vector and sums included.",

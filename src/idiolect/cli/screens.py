@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
+from typing import TYPE_CHECKING
 
 from rich import box
 from rich.console import Console, RenderableType
@@ -13,9 +14,12 @@ from rich.table import Table
 from rich.text import Text
 
 from idiolect.errors import visible
-from idiolect.experiments.demo import Example, Gain, ItemTexts
 from idiolect.explain.layout import INDENT, Card, Line, numbered, plain_line
 from idiolect.methods.base import METHODS, Requirements, requirements
+
+if TYPE_CHECKING:
+    from idiolect.experiments.demo import Example, Gain, ItemTexts
+    from idiolect.experiments.study.probes import Point
 
 _STYLES = {"title": "bold", "verdict": "bold cyan", "heading": "underline"}
 _NARROWEST = 36
@@ -26,6 +30,17 @@ _LEGEND = (
     "Gain: how much likelier the users' own texts become than under Non-Perso, with a 95 % interval over users. "
     "Personal: the gain is lost with another user's history."
 )
+_INPUTS = {
+    "e_his": "their own reviews",
+    "e_diff": "differences from others on the same items",
+    "shuffled": "differences from others on wrong items",
+}
+_RECOVERED = (
+    "A linear rule that is learned from other users predicts a user's habits from vectors of style. 0: no better than "
+    "taking everybody for the average user; 1: exact. Mean over all habits, with a 95 % interval over users."
+)
+_BEST = 4
+"""Habits named as the best recovered."""
 _GAINED = {"holds": "yes", "fails": "no", "undecided": "open", "no gain": "no gain"}
 
 
@@ -59,32 +74,63 @@ def _styled(line: Line, number: int) -> Text:
     return Text(text, style=_STYLES.get(line.part, "dim"))
 
 
-def print_demo(example: Example, gains: Sequence[Gain], console: Console | None = None) -> None:
+def print_demo(
+    example: Example, gains: Sequence[Gain], console: Console | None = None, *, recovery: Point | None = None
+) -> None:
     """Print the demo's last screen: one user's card, generated texts next to the user's own, gains per method.
 
     Args:
         example: The user and the texts.
-        gains: One per method.
+        gains: One per method; empty where no model was run.
         console: None: standard output. Texts are shown in as many columns as fit.
+        recovery: How much of the true habits vectors hold; None: it is left out.
     """
     console = console or Console(highlight=False)
-    for part in demo_parts(example, gains, console.width):
+    for part in demo_parts(example, gains, console.width, recovery):
         console.print(part)
 
 
-def demo_parts(example: Example, gains: Sequence[Gain], width: int) -> Iterator[RenderableType]:
+def demo_parts(
+    example: Example, gains: Sequence[Gain], width: int, recovery: Point | None = None
+) -> Iterator[RenderableType]:
     """The screen, part by part, for a terminal of ``width`` columns."""
     yield from _card(example.card)
+    if example.truth:
+        yield Text()
+        yield _heading(f"What the world made {example.card.user} do, compared with others (strongest first)")
+        yield Text("; ".join(example.truth))
+    if recovery:
+        yield from _recovered(recovery)
     for item in example.items:
         yield Text()
         yield _heading(f"{item.title}{_rated(item)}: the user's own text, and what methods wrote")
         yield _texts(item, width)
+    if gains:
+        yield Text()
+        yield _heading("What each method gains")
+        yield _table(gains)
+        yield Text(_LEGEND, style="dim")
+        yield Text()
+        yield Text(what_is_personal(gains))
+
+
+def _recovered(recovery: Point) -> Iterator[RenderableType]:
     yield Text()
-    yield _heading("What each method gains")
-    yield _table(gains)
-    yield Text(_LEGEND, style="dim")
-    yield Text()
-    yield Text(what_is_personal(gains))
+    yield _heading(f"How much of the true habits of {recovery.users} users {recovery.anchors} reviews of each hold")
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
+    table.add_column("predicted from", overflow="fold")
+    table.add_column("R2", justify="right", no_wrap=True)
+    for name, words in _INPUTS.items():
+        score = recovery.scores[name]
+        table.add_row(words, f"{score.value:.3f} [{score.low:.3f}, {score.high:.3f}]")
+    gap = recovery.gaps["e_diff - e_his"]
+    table.add_row("gain of the second over the first", f"{gap.value:+.3f} [{gap.low:+.3f}, {gap.high:+.3f}]")
+    yield table
+    yield Text(_RECOVERED, style="dim")
+    traits = recovery.traits["e_diff"]
+    best = sorted(traits, key=lambda name: traits[name].value, reverse=True)[:_BEST]
+    named = ", ".join(f"{name.replace('_', ' ')} {traits[name].value:.2f}" for name in best)
+    yield Text(f"Predicted best from differences: {named}.")
 
 
 def _card(card: Card) -> Iterator[Text | Padding]:

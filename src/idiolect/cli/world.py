@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterator
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
@@ -21,6 +22,8 @@ if TYPE_CHECKING:
     from idiolect.experiments.demo import DemoReport
     from idiolect.experiments.real import RealReport
     from idiolect.experiments.study.report import RecordedStudy
+
+_INSTALL = "pip install 'idiolect[all]'"
 
 
 def sandbox(
@@ -57,13 +60,16 @@ def demo(
     json: Json = False,
     quiet: Quiet = False,
 ) -> None:
-    """Run the whole thing on a small made-up world: no network, no GPU, a few minutes.
+    """Run the whole thing on a small made-up world; without PyTorch, what needs no model.
+
+    No network, no GPU, a few minutes. Without PyTorch it makes the world and shows how users differ, in seconds.
+    After pip install 'idiolect[all]' the same command continues with fitting, writing and scoring.
 
     Args:
         out: Where store, adapter, samples and report go.
         config: YAML file of settings, under world, split and settings.
         set: A setting as name=value (world.n_users=400, settings.fit.epochs=3); may be repeated.
-        json: Print one JSON object.
+        json: Print one JSON object; what was not run is null and named under not_run.
         quiet: Show no progress.
     """
     report = studies.demo(
@@ -73,23 +79,34 @@ def demo(
     from idiolect.experiments.demo import gains
     from idiolect.experiments.study.report import recorded_study
 
-    found = gains(report.evaluation)
     study = recorded_study()
     if not json:
-        print_demo(report.example, found)
-    show(
-        _record(report, study, out), "\n".join(_places(report, out, study.write(out) if study else None)), as_json=json
-    )
+        gained = gains(report.evaluation) if report.evaluation else ()
+        print_demo(report.example, gained, recovery=report.recovery)
+    show(_record(report, study, out), "\n".join(_ending(report, out, study)), as_json=json)
 
 
-def _places(report: DemoReport, out: Path, recorded: Path | None) -> Iterator[str]:
+def _ending(report: DemoReport, out: Path, study: RecordedStudy | None) -> Iterator[str]:
+    recorded = study.write(out) if study else None
+    if report.missing:
+        yield from _not_run(report.missing, out, study)
     yield f"\n5/5  done in {report.seconds:.0f} s: {report.users} users, {report.reviews} reviews"
-    yield f"report   {report.evaluation.report} (all scores, controls, tests, what was found)"
-    yield f"texts    {report.evaluation.folder / 'samples'}"
+    if report.evaluation:
+        yield f"report   {report.evaluation.report} (all scores, controls, tests, what was found)"
+        yield f"texts    {report.evaluation.folder / 'samples'}"
     yield f"store    {out / 'reviews.db'}"
     if recorded:
         yield f"study    {recorded} (three larger worlds, recorded for this version)"
     yield f"next     idiolect explain {report.example.card.user} --store {out / 'reviews.db'}"
+
+
+def _not_run(missing: str, out: Path, study: RecordedStudy | None) -> Iterator[str]:
+    yield "\nNot run: fitting DEP, writing reviews in users' voices with any method, and scoring what was written."
+    yield f"They need a language model ({missing})."
+    if study:
+        yield f"What they gave in three larger worlds, recorded for this version: {study.summary}."
+    yield f"To run them:  {_INSTALL}"
+    yield f"Then run the same command again: it continues in {out} (a few minutes on two cores)."
 
 
 def _record(report: DemoReport, study: RecordedStudy | None, out: Path) -> dict[str, Any]:
@@ -97,14 +114,24 @@ def _record(report: DemoReport, study: RecordedStudy | None, out: Path) -> dict[
     from idiolect.evaluation.render import to_dict
 
     found = report.evaluation
+    scores = {
+        "methods": found and to_dict(found.methods),
+        "controls": found and {one.plain_name: to_dict(table) for one, table in found.controls.items()},
+        "verdicts": found and [verdict.to_dict() for verdict in found.verdicts],
+        "uvq": found and uvq_report.to_dict(found.uvq),
+    }
     return {
         "folder": str(out),
         "seconds": round(report.seconds, 1),
         "users": report.users,
-        "methods": to_dict(found.methods),
-        "controls": {one.plain_name: to_dict(table) for one, table in found.controls.items()},
-        "verdicts": [verdict.to_dict() for verdict in found.verdicts],
-        "uvq": uvq_report.to_dict(found.uvq),
+        "reviews": report.reviews,
+        "card": report.example.card.record(),
+        "truth": list(report.example.truth),
+        "recovery": report.recovery and asdict(report.recovery),
+        **scores,
+        "not_run": [] if found else list(scores),
+        "missing": report.missing,
+        "install": _INSTALL if report.missing else None,
         "study": study and dict(study.record),
     }
 

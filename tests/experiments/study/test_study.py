@@ -8,9 +8,9 @@ import pytest
 
 from idiolect.config import build, merge
 from idiolect.errors import ConfigError
-from idiolect.experiments.study.arms import open_seed, run_names
+from idiolect.experiments.study.arms import open_seed
 from idiolect.experiments.study.config import StudyConfig
-from idiolect.experiments.study.report import RecordedStudy, recorded_study
+from idiolect.experiments.study.report import RecordedStudy, recorded_study, run_names
 from idiolect.experiments.study.run import run_study
 from idiolect.experiments.study.sanity_check import OracleProfile, OracleVectors
 from idiolect.pipeline.results import read_lines

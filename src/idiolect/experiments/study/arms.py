@@ -102,16 +102,6 @@ def run_rows(world: SeedWorld, llm: TransformersLLM, config: StudyConfig) -> Non
         run_condition(condition, llm, samples, world.folder, texts=condition.id in writing)
 
 
-def run_names(config: StudyConfig) -> list[ConditionId]:
-    """Every condition that some seed has, in the order of the table."""
-    found = [ConditionId(UNPERSONALIZED), ConditionId(BASELINE), ConditionId(BASELINE, WRONG_USER)]
-    for arm in config.arms:
-        controls = (OTHER_VECTORS, WRONG_USER, NO_ADAPTER) if arm.controls else ()
-        constant = (CONSTANT_RUN,) if arm.constant else ()
-        found += [arm.id, *(ConditionId(arm.name, control) for control in (*constant, *controls))]
-    return found
-
-
 def adapter_folder(world: SeedWorld, arm: ConditionId) -> Path:
     """Where an arm's adapters are."""
     return world.folder / "adapters" / re.sub("[^a-z]+", "-", arm.plain_name)

@@ -20,7 +20,7 @@ from idiolect.difference.latent import Differences, all_differences, peer_mean_d
 from idiolect.encoders import Encoder
 from idiolect.errors import ArtifactError, ConfigError, InputError, require
 from idiolect.sandbox.world import World
-from idiolect.types import Stream
+from idiolect.types import Review, Stream
 
 
 @dataclass(frozen=True, slots=True, eq=False, kw_only=True)
@@ -56,14 +56,28 @@ def load_world_arrays(world: World, encoder: Encoder, cache: Path) -> WorldArray
     Raises:
         ArtifactError: A cached file is damaged.
     """
+
+    def embed(reviews: list[Review], key: str) -> np.ndarray:
+        return _vectors([review.text for review in reviews], encoder, cache / f"vectors-{key}.npy")
+
+    return world_arrays(world, embed, encoder.name)
+
+
+def world_arrays(world: World, embed: Callable[[list[Review], str], np.ndarray], encoder: str) -> WorldArrays:
+    """The arrays of a world.
+
+    Args:
+        world: Its reviews are all read.
+        embed: Gives float16 (n, dim) for all reviews, in order, and a name for exactly this encoder and these texts.
+        encoder: Name of the encoder.
+    """
     rows = [(user, review) for user in range(world.config.n_users) for review in world.reviews_of(user)]
     items = list(world.items())
     numbers = {item.id: number for number, item in enumerate(items)}
     users = np.array([user for user, _ in rows], dtype=np.int64)
     about = np.array([numbers[review.item] for _, review in rows], dtype=np.int64)
-    texts = [review.text for _, review in rows]
-    key = _digest(encoder.name.encode(), *(text.encode() for text in texts))
-    vectors = _vectors(texts, encoder, cache / f"vectors-{key}.npy")
+    key = _digest(encoder.encode(), *(review.text.encode() for _, review in rows))
+    vectors = embed([review for _, review in rows], key)
     truth = world.truth
     categories = np.unique([item.category for item in items], return_inverse=True)[1]
     content = (users.tobytes(), about.tobytes(), categories.tobytes(), truth.user_effects.tobytes())

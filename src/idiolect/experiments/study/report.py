@@ -13,7 +13,7 @@ from dataclasses import asdict, dataclass, replace
 from functools import cache
 from importlib import resources
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
@@ -24,7 +24,6 @@ from idiolect.evaluation.render import to_dict, to_markdown, verdicts_to_markdow
 from idiolect.evaluation.report import ScoreTable, score_table
 from idiolect.evaluation.scoring import USERS_OWN, style_targets
 from idiolect.evaluation.significance import Comparison, Resamples, compare, holm
-from idiolect.experiments.study.arms import SeedWorld, run_names
 from idiolect.experiments.study.config import StudyConfig
 from idiolect.experiments.study.probes import ProbeResults
 from idiolect.methods.base import ADAPTER_METHOD, BASELINE, UNPERSONALIZED
@@ -33,6 +32,9 @@ from idiolect.metrics.base import Aggregate, Mean, Metric
 from idiolect.metrics.registry import load_metrics
 from idiolect.pipeline import results
 from idiolect.types import ConditionId
+
+if TYPE_CHECKING:
+    from idiolect.experiments.study.arms import SeedWorld
 
 NLL = Mean("nll", greater_is_better=False, unit="nats/review")
 
@@ -85,6 +87,16 @@ class Pool:
         return score_table([NLL, *metrics, *columns], stats, draws, baseline=BASELINE)
 
 
+def run_names(config: StudyConfig) -> list[ConditionId]:
+    """Every condition that some seed has, in the order of the table."""
+    found = [ConditionId(UNPERSONALIZED), ConditionId(BASELINE), ConditionId(BASELINE, WRONG_USER)]
+    for arm in config.arms:
+        controls = (OTHER_VECTORS, WRONG_USER, NO_ADAPTER) if arm.controls else ()
+        constant = (CONSTANT,) if arm.constant else ()
+        found += [arm.id, *(ConditionId(arm.name, control) for control in (*constant, *controls))]
+    return found
+
+
 def read_pool(folders: Sequence[Path], conditions: Sequence[ConditionId]) -> Pool:
     """Outputs of ``conditions`` in the seeds' folders, without those that some seed lacks."""
     files = {one: [results.output_file(folder, "samples", one.plain_name) for folder in folders] for one in conditions}
@@ -135,6 +147,13 @@ class RecordedStudy:
         """Seeds, samples, backbone and when it was recorded, in a line."""
         table, phase = self.main["table"], self.record["config"]["phase"]
         return f"{self.main['title']}, {phase} phase, {table['segments']} samples, {self.record['backbone']}"
+
+    @property
+    def summary(self) -> str:
+        """What RAG gains over no personalization and DEP over RAG, in a line."""
+        gains = {tuple(ConditionId(**one[side]) for side in ("better", "than")): one for one in self.main["contrasts"]}
+        rag, dep = (_gain(gains[pair]) for pair in ((_RAG, _NONE), (_DEP, _RAG)))
+        return f"RAG {rag} nats a review over no personalization, DEP {dep} over RAG"
 
     def to_text(self) -> str:
         """Likelihood of every run, the contrasts, the verdicts and the probes, aligned."""

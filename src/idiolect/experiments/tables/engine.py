@@ -17,7 +17,7 @@ from idiolect.config import merge, read_json
 from idiolect.data.split import Split, make_split
 from idiolect.data.split_config import SplitConfig
 from idiolect.encoders import Encoder, load_encoder
-from idiolect.errors import ConfigError, InputError, without_passwords
+from idiolect.errors import ConfigError, InputError, require, without_passwords
 from idiolect.evaluation.judge import found_by, judge_found
 from idiolect.evaluation.report import ScoreTable, score_table
 from idiolect.evaluation.runner import Condition, run_condition, with_controls
@@ -236,6 +236,7 @@ class Bench:
 
     def _adapter(self, data: Data, settings: Settings) -> tuple[Path, FitReport]:
         """The folder of the row's adapter, fitted where it is not, with its report."""
+        require("torch", extra="train")
         from idiolect.training.fit import FitReport
 
         initial = None
