@@ -11,6 +11,7 @@ import pytest
 import idiolect as idl
 from idiolect.data.kcore import item_frame, review_frame
 from idiolect.errors import ArtifactError, ConfigError, InputError
+from idiolect.evaluation.cache_model import CacheGains
 from idiolect.evaluation.compare import read_evaluation
 from idiolect.evaluation.report import score_table
 from idiolect.evaluation.scoring import NLL
@@ -170,10 +171,30 @@ def rag_and_its_control(costs):
     return SimpleNamespace(controls={ConditionId("rag"): table})
 
 
+def words_that_cost(nats):
+    own, other = np.full(40, 100.0), np.random.default_rng(3).normal(100 + nats, 1, 40)
+    return CacheGains(users=[f"u{k}" for k in range(40)], without=own + 1, own=own, other=other, weight=0.1)
+
+
 def test_a_backbone_to_which_all_users_are_the_same_is_named_in_plain_words():
-    assert "too weak to tell persons apart" in weakness(rag_and_its_control(costs=0.0))
-    assert weakness(rag_and_its_control(costs=5.0)) == ""
-    assert weakness(SimpleNamespace(controls={})) == ""
+    told = weakness(rag_and_its_control(costs=0.0), words_that_cost(3.0))
+    assert "The backbone is too weak to tell persons apart" in told
+    assert "a bigram model with another user's past words is 2.96 nats worse [" in told
+    assert weakness(rag_and_its_control(costs=5.0), words_that_cost(3.0)) == ""
+    assert weakness(SimpleNamespace(controls={}), words_that_cost(3.0)) == ""
+
+
+def test_a_corpus_in_which_nothing_is_personal_is_not_blamed_on_the_backbone():
+    told = weakness(rag_and_its_control(costs=0.0), words_that_cost(0.0))
+    assert "backbone" not in told
+    assert "there may be little that is personal" in told
+    assert "little that is personal" in weakness(rag_and_its_control(costs=0.0), words_that_cost(0.3))
+
+
+def test_the_page_says_how_much_is_personal_in_words(study):
+    gain, cost = study.report.words.gain(), study.report.words.cost()
+    assert f"save a bigram model {gain.value:.2f} nats per review" in study.page
+    assert f"another user's are {cost.value:.2f} worse" in study.page
 
 
 def test_from_python_a_budget_is_named_by_keywords_and_a_table_is_refused(tmp_path):

@@ -140,6 +140,22 @@ def test_long_descriptions_are_cut_at_a_word(make_context):
     assert about == "About: word, word, word, word, word ..."
 
 
+@pytest.mark.parametrize(("past", "expected"), [(None, 13), (10, 2), (0, 0)])
+def test_descriptions_beside_past_reviews_have_a_limit_of_their_own(make_context, past, expected):
+    context = make_context(2)
+    entries = [replace(entry, item=replace(entry.item, description="zig " * 13)) for entry in context.entries]
+    context = replace(context, item=replace(context.item, description="zig " * 13), entries=tuple(entries))
+    shown = user_text(render("rag", context, PromptConfig(past_description_chars=past)))
+    before, asked = shown.split("The review to write:")
+    assert before.count("zig") == 2 * expected
+    assert before.count("About:") == (0 if past == 0 else 2)
+    assert asked.count("zig") == 13
+
+
+def test_no_description_is_shown_with_a_limit_of_0(make_context):
+    assert "About:" not in user_text(render("rag", make_context(2), PromptConfig(description_chars=0)))
+
+
 def forged(context, text):
     entry = context.entries[0]
     return replace(context, entries=(replace(entry, review=replace(entry.review, text=text, title=text)),))

@@ -4,6 +4,7 @@ import hashlib
 import json
 import re
 from collections import Counter
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -223,6 +224,21 @@ def test_documents_show_no_more_past_reviews_than_asked():
         if document.format == "dep":
             longest = max(longest, len({token.entry for token in document.prompt.virtual_tokens}))
     assert longest > 2
+
+
+def test_documents_of_a_users_reviews_show_all_of_them_and_no_description():
+    items = {id: replace(item, description="described") for id, item in ITEMS.items()}
+    config = DocumentConfig(shares={"primer_history": 1.0}, max_history=6, max_shown=2)
+    longest = 0
+    for document in documents(corpus((12,)), items, config, np.random.default_rng(0)):
+        if document.format == "primer_history":
+            text, past = shown(document), [entry.review for entry in document.context.entries]
+            assert [text.index(f"Text: written {review.id} ") for review in past] == sorted(
+                text.index(f"Text: written {review.id} ") for review in past
+            )
+            assert "described" not in text
+            longest = max(longest, len(past))
+    assert longest == 6
 
 
 def said(segment):

@@ -12,6 +12,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -24,12 +25,14 @@ from idiolect.data.split import Split, make_split
 from idiolect.data.split_config import SplitConfig
 from idiolect.difference.stylometry.english import are_english
 from idiolect.errors import ArtifactError, InputError
+from idiolect.evaluation.cache_model import CacheGains, cache_gains
 from idiolect.evaluation.runner import run_evaluate
 from idiolect.evaluation.scoring import Evaluation
 from idiolect.experiments.real_page import PASSES, Choice, page_text, weakness
 from idiolect.methods.base import ADAPTER_METHOD, BASELINE, UNPERSONALIZED, requirements
 from idiolect.pipeline import results
 from idiolect.pipeline.commands import pretrain_backbone, run_fit
+from idiolect.pipeline.pretraining import pretraining_reviews
 from idiolect.planning import announce
 from idiolect.store.embedding import embed_store
 from idiolect.store.ingestion import ingest_files
@@ -37,6 +40,7 @@ from idiolect.store.outputs import check_own
 from idiolect.store.splitting import split_store
 from idiolect.store.sql import SqlStore
 from idiolect.training.config import PretrainReport, Size
+from idiolect.training.documents import HISTORY
 from idiolect.training.pretrain import train_tokenizer
 from idiolect.version import __version__
 
@@ -63,6 +67,8 @@ _SLOT_TOKENS = 8
 _SCAFFOLD_TOKENS = 200
 """Of a prompt's headings, instructions, titles and fields, with such a tokenizer."""
 _VOCAB_SIZE = 4096
+_PAST_DESCRIPTION = 0.25
+"""Longest description of a past review's item, as a share of that of the item to write about."""
 _MAX_DESCRIPTION_TOKENS = 512
 """Descriptions in a script with many tokens per character are cut shorter."""
 _TEXTS_MEASURED = 4000
@@ -121,6 +127,8 @@ class Sizes(NamedTuple):
     """Documents on which the backbone's perplexity is measured."""
     description_chars: int
     """Longest item description that a prompt shows, in characters."""
+    past_description_chars: int
+    """The same of the item of a past review."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -129,6 +137,8 @@ class RealReport:
 
     evaluations: Mapping[str, Evaluation]
     """By pass (``PASSES``)."""
+    words: CacheGains
+    """How much of the choice of words is personal, without any neural model."""
     backbone: PretrainReport
     page: Path
     warnings: tuple[str, ...]
@@ -182,8 +192,8 @@ def choose_filters(reviews: pl.DataFrame, items: pl.DataFrame, enough: int) -> d
 def choose_sizes(texts: Sequence[str], descriptions: Sequence[str], k: int, shown: int | None = None) -> Sizes:
     """Budgets for prompts of ``k`` past reviews and for a review, in tokens of a tokenizer trained on the texts.
 
-    An item's description gets at most the room of two reviews, so that long descriptions with short reviews do not
-    take most of what a small backbone reads.
+    An item's description gets at most the room of two reviews, and half a review's beside a past review, so that long
+    descriptions with short reviews do not take most of what a small backbone reads.
 
     Args:
         texts: Reviews; a sample of them is tokenized.
@@ -201,12 +211,13 @@ def choose_sizes(texts: Sequence[str], descriptions: Sequence[str], k: int, show
     if described > _MAX_DESCRIPTION_TOKENS:
         chars = chars * _MAX_DESCRIPTION_TOKENS // described
         described = _MAX_DESCRIPTION_TOKENS
-    past = min(400.0, float(np.quantile(lengths, 0.75)) + _ENTRY_TOKENS)
+    past = min(400.0, float(np.quantile(lengths, 0.75)) + _ENTRY_TOKENS + described * _PAST_DESCRIPTION)
     return Sizes(
         prompt=int(np.clip(_SCAFFOLD_TOKENS + described + shown * past + _SLOT_TOKENS * k, 384, 1536)),
         review=int(np.clip(np.quantile(lengths, 0.9), 48, 320)),
         held_out=int(np.clip(len(texts) // 20, 4, 200)),
         description_chars=chars,
+        past_description_chars=int(chars * _PAST_DESCRIPTION),
     )
 
 
@@ -258,6 +269,7 @@ def run_real(
     filters, sizes, n_users = _split(store, split, config)
     say(f"2/6  {n_users} users; computing vectors ({config.encoder})")
     embed_store(store, config.encoder, split=split, peers="split", progress=progress)
+    words = _personal_words(store, split, config)
     say(f"3/6  pretraining a backbone on {config.pretrain_tokens / 1e6:.1f} M tokens (no target is read)")
     annotate = config.annotate and _is_english(store)
     recipe = _pretraining(config, sizes, annotate=annotate)
@@ -270,11 +282,13 @@ def run_real(
     page = folder / PAGE
     facts = {"corpus": Path(str(corpus)).name, "users": n_users, **filters, **sizes._asdict()}
     facts |= config.model_dump(mode="json") | {"shown": choice.shown}
-    warnings = tuple(filter(None, [weakness(evaluations[PASSES[1]])]))
-    text = page_text(facts, backbone, evaluations, outputs, choice, warnings)
+    warnings = tuple(filter(None, [weakness(evaluations[PASSES[1]], words)]))
+    text = page_text(facts, words, backbone, evaluations, outputs, choice, warnings)
     atomic_write(page, lambda file: Path(file).write_text(text, encoding="utf-8"))
     seconds = time.monotonic() - started
-    return RealReport(evaluations=evaluations, backbone=backbone, page=page, warnings=warnings, seconds=seconds)
+    return RealReport(
+        evaluations=evaluations, words=words, backbone=backbone, page=page, warnings=warnings, seconds=seconds
+    )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -402,6 +416,19 @@ def _split(store: str, folder: Path, config: RealConfig) -> tuple[dict[str, Any]
     return filters, sizes, len(split.users)
 
 
+def _personal_words(store: str, folder: Path, config: RealConfig) -> CacheGains:
+    """With the reviews that the backbone reads as the corpus, and the profiles of the split as past texts."""
+    with SqlStore(store, create=False) as database, TemporaryDirectory() as work:
+        split = Split.load(folder, fingerprint=database.fingerprint())
+        background = pretraining_reviews(database, split, config.max_reviews, config.seed, work=Path(work))
+        roles = {role: database.reviews(split.ids(role)) for role in ("profile", "validation", "test")}
+    past: dict[str, list[str]] = {}
+    for review in roles["profile"]:
+        past.setdefault(review.user, []).append(review.text)
+    validation, test = ([(review.user, review.text) for review in roles[role]] for role in ("validation", "test"))
+    return cache_gains((review.text for review in background), past, validation, test, seed=config.seed)
+
+
 def _is_english(store: str) -> bool:
     """Most of a sample of the reviews."""
     with SqlStore(store, create=False) as database:
@@ -409,8 +436,8 @@ def _is_english(store: str) -> bool:
 
 
 _SHARES: Mapping[bool, Mapping[str, float]] = {
-    False: {UNPERSONALIZED: 0.15, BASELINE: 0.35, ADAPTER_METHOD: 0.5},
-    True: {UNPERSONALIZED: 0.12, BASELINE: 0.3, ADAPTER_METHOD: 0.46, "drp": 0.04, "primer_words": 0.08},
+    False: {UNPERSONALIZED: 0.12, BASELINE: 0.28, ADAPTER_METHOD: 0.4, HISTORY: 0.2},
+    True: {UNPERSONALIZED: 0.1, BASELINE: 0.24, ADAPTER_METHOD: 0.36, "drp": 0.04, "primer_words": 0.06, HISTORY: 0.2},
 }
 """Formats of the backbone's documents, without and with descriptions of style."""
 
@@ -427,6 +454,7 @@ def _pretraining(config: RealConfig, sizes: Sizes, *, annotate: bool) -> dict[st
             "textless_share": 0.4,
             "grouped_share": 1.0,
             "description_chars": sizes.description_chars,
+            "past_description_chars": sizes.past_description_chars,
         },
         "max_tokens": sizes.prompt + sizes.review,
         "reference_tokens": sizes.review,
@@ -462,6 +490,7 @@ def _settings(
             "with_text": with_text,
             "max_shown": shown,
             "description_chars": sizes.description_chars,
+            "past_description_chars": sizes.past_description_chars,
         },
         "adapter": {"d_sae": 48},
         "extra_controls": ["nearest_twin", "item_crowd", "oracle"],

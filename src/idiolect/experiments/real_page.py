@@ -14,6 +14,7 @@ import numpy as np
 
 from idiolect.errors import InputError
 from idiolect.evaluation.attribution import sentences
+from idiolect.evaluation.cache_model import CacheGains
 from idiolect.evaluation.compare import compare_evaluations, read_evaluation
 from idiolect.evaluation.render import to_markdown
 from idiolect.evaluation.report import Row, ScoreTable
@@ -116,8 +117,12 @@ def _lines() -> list[_Line]:
     ]
 
 
-def weakness(found: Evaluation) -> str:
+def weakness(found: Evaluation, words: CacheGains) -> str:
     """A warning if another user's history does not hurt RAG: the likelihoods then cannot tell persons apart.
+
+    Args:
+        found: Of the pass with text.
+        words: Whether the corpus itself has anything personal, in the choice of words.
 
     Returns:
         Empty if it hurts significantly, or if there are no likelihoods.
@@ -130,17 +135,30 @@ def weakness(found: Evaluation) -> str:
     cell = rows.get(_STRANGER)
     if cell is None or cell.versus is None or cell.versus.low > 0:
         return ""
-    cost = cell.versus
+    cost, in_words = cell.versus, words.cost()
+    worse = f"{in_words.value:.2f} nats worse [{in_words.low:.2f}, {in_words.high:.2f}]"
+    if in_words.low > max(0.0, cost.high):
+        reason = (
+            "The backbone is too weak to tell persons apart on this corpus.",
+            f"The words of the texts do: a bigram model with another user's past words is {worse}. More text "
+            "(pretrain_tokens), or a larger or pretrained model would help.",
+        )
+    else:
+        reason = (
+            "Likelihoods can hardly tell persons apart on this corpus.",
+            f"A bigram model with another user's past words is {worse}: there may be little that is personal in these "
+            "texts, or too few of them.",
+        )
     return (
-        "The backbone is too weak to tell persons apart on this corpus. With another user's history RAG is only "
-        f"{cost.difference:+.2f} nats per review worse [{cost.low:.2f}, {cost.high:.2f}], which may be chance. So a "
-        "likelihood on this page cannot show that a gain is personal, nor that it is not. More text "
-        "(pretrain_tokens), shorter item descriptions, or a larger or pretrained model would help."
+        f"{reason[0]} With another user's history RAG is only {cost.difference:+.2f} nats per review worse "
+        f"[{cost.low:.2f}, {cost.high:.2f}], which may be chance. So a likelihood on this page cannot show that a gain "
+        f"is personal, nor that it is not. {reason[1]}"
     )
 
 
 def page_text(
     facts: Mapping[str, Any],
+    words: CacheGains,
     backbone: PretrainReport,
     evaluations: Mapping[str, Evaluation],
     outputs: Mapping[str, Sequence[Path]],
@@ -151,6 +169,7 @@ def page_text(
 
     Args:
         facts: What was chosen, the budget included.
+        words: How much of the choice of words is personal.
         backbone: The pretraining run.
         evaluations: Of the first seed, by pass.
         outputs: Folders of the evaluations of all seeds, by pass.
@@ -159,7 +178,7 @@ def page_text(
     """
     n_seeds = len(outputs[PASSES[0]])
     parts = [f"# Study on {facts['corpus']}", *(f"**{warning}**" for warning in warnings)]
-    parts += [_summary(outputs, choice), _verdicts(evaluations), _shown(outputs, choice)]
+    parts += [_summary(outputs, choice), _verdicts(evaluations), _personal_words(words), _shown(outputs, choice)]
     if n_seeds > 1:
         parts += [f"## Scores over {n_seeds} seeds", *(_pooled(name, outs) for name, outs in outputs.items())]
         parts.append("Everything below is of the first seed.")
@@ -251,6 +270,17 @@ def _verdicts(evaluations: Mapping[str, Evaluation]) -> str:
         f"- {title} {name}: {sentence}"
         for name, found in evaluations.items()
         for sentence in sentences(one for one in found.verdicts if one.claim.method == _METHOD)
+    )
+
+
+def _personal_words(words: CacheGains) -> str:
+    """What there is to be had, whatever the backbone."""
+    gain, cost = words.gain(), words.cost()
+    return (
+        f"Words alone, without a neural model: a user's own past words save a bigram model {gain.value:.2f} nats per "
+        f"review [{gain.low:.2f}, {gain.high:.2f}], and another user's are {cost.value:.2f} worse than these "
+        f"[{cost.low:.2f}, {cost.high:.2f}] ({len(words.users)} test reviews). So much is personal in the choice of "
+        f"words. A language model that loses much less with another user's history does not use what is there."
     )
 
 

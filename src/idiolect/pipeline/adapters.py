@@ -56,7 +56,9 @@ _CONTRIBUTED: Mapping[str, Any] = {
     **dict.fromkeys(("methods", "metrics", "controls"), _NAMES),
     "backbone": _scalars("dtype", "max_prompt_tokens", "batch_size"),
     "context": _scalars("k", "min_peers", "peers_before", "peer_weighting", "cold_start"),
-    "prompt": _scalars("with_text", "streams", "layout", "max_shown", "guidance", "description_chars"),
+    "prompt": _scalars(
+        "with_text", "streams", "layout", "max_shown", "guidance", "description_chars", "past_description_chars"
+    ),
     "differences": {
         "comparison": _scalars("anchors", "representatives"),
         "stages": {

@@ -29,7 +29,7 @@ from idiolect.data.control_tokens import neutralised
 from idiolect.errors import ConfigError
 from idiolect.prompts import tasks
 from idiolect.prompts.tasks import DEFAULT, Task, load_task
-from idiolect.prompts.template_sandbox import TEMPLATE_ERRORS, TemplateSandbox, read_template, reason
+from idiolect.prompts.template_sandbox import TEMPLATE_ERRORS, TemplateSandbox, read_template, reason, shorten
 from idiolect.registry import suggest
 from idiolect.types import Block, Item, Message, Prompt, Review, ReviewId, Segment, Stream, VirtualToken
 
@@ -68,6 +68,8 @@ class PromptConfig(Config):
     """Say in the system turn what the virtual tokens are (Table 9)."""
     description_chars: int = 1000
     """Longest item description; longer ones are cut at a word."""
+    past_description_chars: int | None = Field(default=None, ge=0)
+    """The same of the items of past reviews; 0: none is shown. None: ``description_chars``."""
     task: str = DEFAULT
     """What is written, which decides the nouns and headings of prompts: ``review``, ``headline``, ``title``, ``tweet``,
     ``abstract``, ``post``, ``reply``, ``email``, or a YAML file of your own."""
@@ -100,7 +102,7 @@ def render(
     """
     config = config or PromptConfig()
     task = load_task(config.task)
-    entries = [_entry_as_data(entry, task) for entry in context.entries]
+    entries = [_entry_as_data(entry, task, config.past_description_chars) for entry in context.entries]
     values = {name: _unforged(value, task) if isinstance(value, str) else value for name, value in values.items()}
     if "compared" in values:
         values["compared"] = [{**one, "item": _as_data(one["item"], task)} for one in values["compared"]]
@@ -160,16 +162,23 @@ def with_soft(prompt: Prompt, soft: Any) -> Prompt:
 
 
 @lru_cache(maxsize=4096)
-def _as_data(item: Item, task: Task) -> Item:
-    """The item with a one-line title and a description that imitates no section of a prompt."""
-    title, description = " ".join((item.title or item.id).splitlines()), _unforged(item.description, task)
+def _as_data(item: Item, task: Task, limit: int | None = None) -> Item:
+    """The item with a one-line title and a description that imitates no section of a prompt.
+
+    Args:
+        item: As it is in the store.
+        task: Has the headings.
+        limit: Longest description; None: the template decides.
+    """
+    title, description = " ".join((item.title or item.id).splitlines()), item.description
+    description = _unforged(description if limit is None else shorten(description, limit), task)
     if title == (item.title or item.id) and description == item.description:
         return item
     return replace(item, title=title, description=description)
 
 
-def _entry_as_data(entry: Entry, task: Task) -> Entry:
-    item = _as_data(entry.item, task)
+def _entry_as_data(entry: Entry, task: Task, limit: int | None) -> Entry:
+    item = _as_data(entry.item, task, limit)
     return entry if item is entry.item else replace(entry, item=item)
 
 

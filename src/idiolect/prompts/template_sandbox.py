@@ -116,7 +116,7 @@ class TemplateSandbox(ImmutableSandboxedEnvironment):
             finalize=_printable,
         )
         self.filters = {name: FILTERS[name] for name in _FILTERS} | {
-            "shorten": partial(_shorten, limit=description_chars),
+            "shorten": partial(shorten, limit=description_chars),
             "quoted": lambda text: _bounded("\n> ".join(str(text).splitlines())),
             "one_line": lambda text: " ".join(str(text).splitlines()),
             "stars": lambda rating: f"{rating:g}",
@@ -316,7 +316,10 @@ def _readable(kind: type, name: str) -> Literal["field", "method", "nothing"]:
     return "field" if shown else "nothing"
 
 
-def _shorten(text: str, limit: int) -> str:
+def shorten(text: str, limit: int) -> str:
+    """``text``, cut at a word if it is longer than ``limit`` characters."""
+    if limit <= 0:
+        return ""
     if len(text) <= limit:
         return text
     return text[:limit].rsplit(" ", 1)[0].rstrip(" ,;:") + " ..."

@@ -38,17 +38,21 @@ from idiolect.types import Item, ItemId, Prompt, Review, Sample, Segment, Virtua
 SUMMARY = "summarize"
 """The summarizer's question; its answer is a profile, not a review."""
 
+HISTORY = "primer_history"
+"""A user's reviews one after the other: most tokens are a user's, after other texts of the same user."""
+
 OTHER_FORMATS: Mapping[str, PromptFormat] = MappingProxyType(
     {
         "primer_words": PromptFormat(template="primer_words", history="never", profile="text"),
         "primer_profile": PromptFormat(template="primer_profile", history="never", profile="text"),
         "primer_item": PromptFormat(template="primer_item", history="never"),
         "primer_user": PromptFormat(template="primer_user", history="never", profile="user"),
+        HISTORY: PromptFormat(template=HISTORY, history="required"),
         SUMMARY: PromptFormat(template=SUMMARY, history="required", profile="user"),
     }
 )
-"""Formats that belong to no method. Primers are short prompts about the review itself, its item, or its item and user:
-a small model learns to use its prompt late, and earlier the shorter the prompt is."""
+"""Formats that belong to no method. Primers are short prompts about the review itself, its item, its item and user, or
+its user's past reviews: a small model learns to use its prompt late, and earlier the shorter the prompt is."""
 
 
 def prompt_format(name: str) -> PromptFormat:
@@ -105,7 +109,7 @@ class DocumentConfig(Config):
     max_history: int = 8
     """History entries are drawn uniformly from 0 (1 where the format needs one) to this many."""
     max_shown: int | None = Field(default=None, ge=0)
-    """Past reviews that a document shows (``prompt.max_shown``)."""
+    """Past reviews that a document shows (``prompt.max_shown``); ``primer_history`` shows all."""
     bare_share: float = Field(default=0.75, ge=0, le=1)
     """Share of documents without any history, in formats that need none (those with a profile)."""
     textless_share: float = Field(default=0.0, ge=0, le=1)
@@ -116,6 +120,8 @@ class DocumentConfig(Config):
     """Share of the documents with virtual tokens in which words replace them, if there are annotations."""
     description_chars: int = Field(default=1000, ge=0)
     """Longest item description (``prompt.description_chars``)."""
+    past_description_chars: int | None = Field(default=None, ge=0)
+    """The same of the items of past reviews (``prompt.past_description_chars``)."""
     templates: Path | None = None
     """Folder of template folders, for wording of your own (``prompt.templates``); None: the shipped ones."""
 
@@ -246,8 +252,9 @@ def _prompt_and_answer(
     shown = PromptConfig(
         with_text=with_text,
         layout="grouped" if grouped else "interleaved",
-        max_shown=config.max_shown,
+        max_shown=None if form.template == HISTORY else config.max_shown,
         description_chars=config.description_chars,
+        past_description_chars=config.past_description_chars,
         templates=config.templates,
     )
     prompt = render(form.template, context, shown, **values)

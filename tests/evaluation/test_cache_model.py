@@ -1,0 +1,73 @@
+"""The bigram model with a cache, against a plain one that counts with dictionaries."""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from idiolect.errors import InputError
+from idiolect.evaluation.cache_model import WEIGHTS, cache_gains
+
+TEXT = st.lists(st.sampled_from(["so", "good", "nice", "tea", "pot", "odd", "好", "吃"]), max_size=6).map(" ".join)
+PAST = st.fixed_dictionaries({user: st.lists(TEXT, max_size=3) for user in "ab"})
+MEASURED = st.lists(st.tuples(st.sampled_from("ab"), TEXT), min_size=2, max_size=5)
+
+
+def plain_nats(background, past, text, weight):
+    words = Counter(word for one in background for word in one.split())
+    pairs = Counter(pair for one in background for pair in zip(["<s>", *one.split()], one.split(), strict=False))
+    before = Counter(a for (a, _), n in pairs.items() for _ in range(n))
+    n = len(words) + 2
+    cache = Counter(word for one in past for word in one.split() if word in words)
+    nats, previous = 0.0, "<s>"
+    for word in text.split():
+        known = word if word in words else "<unknown>"
+        prior = (words[known] + 0.5) / (words.total() + 0.5 * n)
+        bigram = (pairs[previous, known] + 8 * prior) / (before[previous] + 8)
+        nats -= math.log((1 - weight) * bigram + weight * cache[known] / max(1, cache.total()))
+        previous = known
+    return nats
+
+
+@settings(deadline=None, max_examples=60)
+@given(background=st.lists(TEXT, min_size=1, max_size=6), past=PAST, texts=MEASURED)
+def test_probabilities_are_those_of_a_plain_program(background, past, texts):
+    found = cache_gains(background, past, texts, texts)
+    other = {"a": "b", "b": "a"}
+    for k, (user, text) in enumerate(texts):
+        assert found.without[k] == pytest.approx(plain_nats(background, [], text, 0.0))
+        assert found.own[k] == pytest.approx(plain_nats(background, past[user], text, found.weight))
+        assert found.other[k] == pytest.approx(plain_nats(background, past[other[user]], text, found.weight))
+    tried = [sum(plain_nats(background, past[user], text, one) for user, text in texts) for one in WEIGHTS]
+    assert found.own.sum() == pytest.approx(min(tried))
+
+
+def corpus(habits):
+    rng = np.random.default_rng(0)
+    common = ["tea", "pot", "cup", "leaf", "hot", "cold"]
+
+    def text(user):
+        return " ".join(rng.choice([*common, *habits[user]], 12))
+
+    past = {user: [text(user) for _ in range(6)] for user in habits}
+    targets = [[(user, text(user)) for user in habits] for _ in range(2)]
+    return [text for texts in past.values() for text in texts], past, *targets
+
+
+def test_users_with_words_of_their_own_are_told_apart_and_others_are_not():
+    own = cache_gains(*corpus({f"u{k}": [f"w{k}"] * 3 for k in range(12)}))
+    assert own.gain().low > 0
+    assert own.cost().low > own.gain().low
+    same = cache_gains(*corpus({f"u{k}": ["w"] * 3 for k in range(12)}))
+    assert same.cost().low <= 0 <= same.cost().high
+
+
+@pytest.mark.parametrize(("past", "texts"), [({"a": ["x"]}, [("a", "x")]), ({"a": ["x"], "b": []}, [])])
+def test_too_few_users_or_texts_are_refused(past, texts):
+    with pytest.raises(InputError, match="two users"):
+        cache_gains(["x"], past, texts, texts)
