@@ -29,7 +29,7 @@ def plain_nats(background, past, text, weight):
         known = word if word in words else "<unknown>"
         prior = (words[known] + 0.5) / (words.total() + 0.5 * n)
         bigram = (pairs[previous, known] + 8 * prior) / (before[previous] + 8)
-        nats -= math.log((1 - weight) * bigram + weight * cache[known] / max(1, cache.total()))
+        nats -= math.log((1 - weight) * bigram + weight * (cache[known] / cache.total() if cache else bigram))
         previous = known
     return nats
 
@@ -65,6 +65,18 @@ def test_users_with_words_of_their_own_are_told_apart_and_others_are_not():
     assert own.cost().low > own.gain().low
     same = cache_gains(*corpus({f"u{k}": ["w"] * 3 for k in range(12)}))
     assert same.cost().low <= 0 <= same.cost().high
+
+
+@pytest.mark.parametrize("nothing", [[], [""], ["  "], ["unheard"]])
+def test_a_user_without_known_past_words_costs_and_saves_nothing(nothing):
+    found = cache_gains(["so good", "so nice"], {"a": nothing, "b": ["so"]}, [("b", "so so")], [("a", "so good")])
+    assert found.weight > 0
+    assert found.own == pytest.approx(found.without)
+
+
+def test_a_user_without_past_texts_is_named():
+    with pytest.raises(InputError, match="'eve'"):
+        cache_gains(["x"], {"a": ["x"], "b": ["x"]}, [("a", "x")], [("eve", "x")])
 
 
 @pytest.mark.parametrize(("past", "texts"), [({"a": ["x"]}, [("a", "x")]), ({"a": ["x"], "b": []}, [])])

@@ -67,13 +67,13 @@ def cache_gains(
 
     Args:
         background: Texts of the bigram model, without any of ``validation`` and ``test``.
-        past: Earlier texts of at least two users.
+        past: Earlier texts of at least two users. Where they have no word of the background, there is no cache.
         validation: Texts that choose the weight of the cache.
         test: Texts that are measured; their users have past texts.
         seed: Of the draw of other users.
 
     Raises:
-        InputError: There are fewer than two users with past texts, or no texts.
+        InputError: There are fewer than two users with past texts, no texts, or texts of further users.
 
     Example:
         >>> past = {"ann": ["so so good", "so nice"], "bob": ["quite good", "quite nice"]}
@@ -84,6 +84,9 @@ def cache_gains(
     """
     if len(past) < 2 or not validation or not test:
         raise InputError("a cache model needs two users with past texts, and texts to measure")
+    strangers = sorted({user for user, _ in (*validation, *test)} - past.keys())
+    if strangers:
+        raise InputError(f"user {strangers[0]!r} has a text to measure and no past texts")
     vocabulary: dict[str, int] = {}
     model = _Bigrams(_Ids(background, vocabulary, grow=True))
     caches = _Caches(past, vocabulary)
@@ -167,12 +170,16 @@ class _Caches:
         known = ids.words != _UNKNOWN
         n = max(vocabulary.values(), default=_START) + 1
         self._pairs = _Counts(owners[known], ids.words[known], n)
-        self._totals = np.maximum(np.bincount(owners[known], minlength=len(past)), 1)
+        self._totals = np.bincount(owners[known], minlength=len(past))
 
-    def probabilities(self, users: np.ndarray, ids: _Ids) -> np.ndarray:
-        """float64 (n_words,): in the cache of each text's user, int64 (n_texts,)."""
+    def probabilities(self, users: np.ndarray, ids: _Ids, without: np.ndarray) -> np.ndarray:
+        """float64 (n_words,): in the cache of each text's user, int64 (n_texts,).
+
+        An empty cache has the probabilities ``without`` one: else its texts would seem to lack another user's words.
+        """
         of_word = np.repeat(users, ids.lengths)
-        return self._pairs(of_word, ids.words) / self._totals[of_word]
+        totals = self._totals[of_word]
+        return np.where(totals > 0, self._pairs(of_word, ids.words) / np.maximum(totals, 1), without)
 
 
 class _Texts:
@@ -191,7 +198,7 @@ class _Texts:
         others = (users + rng.integers(1, len(caches.users), size=len(users))) % len(caches.users)
         self._of_text, self._n = np.repeat(np.arange(len(texts)), ids.lengths), len(texts)
         self._model = model.probabilities(ids)
-        self.own, self.other = caches.probabilities(users, ids), caches.probabilities(others, ids)
+        self.own, self.other = (caches.probabilities(whose, ids, self._model) for whose in (users, others))
 
     def nats(self, weight: float, cache: np.ndarray) -> np.ndarray:
         """float64 (n_texts,)."""
