@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from types import SimpleNamespace
 
 import numpy as np
@@ -16,8 +17,9 @@ from idiolect.evaluation.compare import read_evaluation
 from idiolect.evaluation.report import score_table
 from idiolect.evaluation.scoring import NLL
 from idiolect.evaluation.significance import Resamples
-from idiolect.experiments.real import RealConfig, choose_filters, choose_sizes, run_real
-from idiolect.experiments.real_page import weakness
+from idiolect.experiments.real import RealConfig, _personal_words, _split, choose_filters, choose_sizes, run_real
+from idiolect.experiments.real_page import Seeds, weakness
+from idiolect.store.sql import SqlStore
 from idiolect.types import ConditionId, Review
 
 HABITS = ("honestly", "frankly", "well", "so", "indeed", "truly")
@@ -64,6 +66,10 @@ def chosen(folder):
 
 def reviews(number):
     return "1 review" if number == 1 else f"{number} reviews"
+
+
+def past(number):
+    return "1 past review" if number == 1 else f"{number} past reviews"
 
 
 def nats(folder, condition):
@@ -139,9 +145,20 @@ def test_validation_chooses_how_many_reviews_are_shown_and_rag_is_shown_with_eac
     rows = [line for line in study.page.splitlines() if line.startswith(("| 1", "| 2"))]
     assert [row.split(" |")[-2] for row in rows] == [f" {means[number]:.2f}" for number in (1, 2)]
     assert [" (chosen) " in row for row in rows] == [best == 1, best == 2]
-    line = f"| DEP with text ({best}) gains over RAG with {other}, the best number for RAG |"
+    line = f"| DEP with text ({best}) gains over RAG with {other}, the best number for RAG on these users |"
     gain = means[other] - nats(out, "dep").mean()
     assert (f"{line} {gain:+.2f} [" in study.page) == (means[other] < means[best])
+    noted = (f"against RAG with {past(2)}, the others with 1.", f"RAG and the other methods with text show {past(2)}.")
+    assert [text in study.page for text in noted] == [best == 1] * 2
+
+
+def test_evaluations_of_other_samples_are_not_averaged(study, tmp_path):
+    whole, part = study.folder / "results-without-text", tmp_path / "part"
+    shutil.copytree(whole, part)
+    for path in part.glob("samples/*.jsonl"):
+        path.write_text("".join(path.read_text().splitlines(keepends=True)[:-1]))
+    with pytest.raises(InputError, match="other samples"):
+        Seeds([whole, part])
 
 
 def test_a_damaged_record_of_the_choice_is_named(study):
@@ -157,6 +174,7 @@ def test_a_damaged_record_of_the_choice_is_named(study):
 def test_one_number_of_reviews_is_no_choice():
     assert RealConfig(shown=2).shown == (2,)
     assert RealConfig(shown=[4, 1, 4]).shown == (1, 4)
+    assert RealConfig(k=3).shown == (1, 2, 3)
     with pytest.raises(ConfigError, match="shown"):
         idl.study_real("r.jsonl", shown=0)
 
@@ -177,24 +195,37 @@ def words_that_cost(nats):
 
 
 def test_a_backbone_to_which_all_users_are_the_same_is_named_in_plain_words():
-    told = weakness(rag_and_its_control(costs=0.0), words_that_cost(3.0))
+    told = weakness(rag_and_its_control(costs=0.0), words_that_cost(3.0), 2)
     assert "The backbone is too weak to tell persons apart" in told
-    assert "a bigram model with another user's past words is 2.96 nats worse [" in told
-    assert weakness(rag_and_its_control(costs=5.0), words_that_cost(3.0)) == ""
-    assert weakness(SimpleNamespace(controls={}), words_that_cost(3.0)) == ""
+    assert "a bigram model with the words of another user's newest reviews (2) is 2.96 nats worse [" in told
+    assert weakness(rag_and_its_control(costs=5.0), words_that_cost(3.0), 2) == ""
+    assert weakness(SimpleNamespace(controls={}), words_that_cost(3.0), 2) == ""
+    assert "chance" in told
+    assert "chance" not in weakness(rag_and_its_control(costs=-5.0), words_that_cost(3.0), 1)
 
 
 def test_a_corpus_in_which_nothing_is_personal_is_not_blamed_on_the_backbone():
-    told = weakness(rag_and_its_control(costs=0.0), words_that_cost(0.0))
+    told = weakness(rag_and_its_control(costs=0.0), words_that_cost(0.0), 1)
     assert "backbone" not in told
     assert "there may be little that is personal" in told
-    assert "little that is personal" in weakness(rag_and_its_control(costs=0.0), words_that_cost(0.3))
+    assert "little that is personal" in weakness(rag_and_its_control(costs=0.0), words_that_cost(0.3), 1)
 
 
 def test_the_page_says_how_much_is_personal_in_words(study):
-    gain, cost = study.report.words.gain(), study.report.words.cost()
-    assert f"save a bigram model {gain.value:.2f} nats per review" in study.page
-    assert f"another user's are {cost.value:.2f} worse" in study.page
+    rows = [line for line in study.page.splitlines() if line.startswith(("| all of the profile |", "| the newest"))]
+    for found, row in zip(study.report.words, rows, strict=True):
+        gain, cost = (f"{one.value:.2f} [{one.low:.2f}, {one.high:.2f}]" for one in (found.gain(), found.cost()))
+        assert row.endswith(f" | {gain} | {cost} |")
+
+
+def test_words_are_also_counted_in_as_many_reviews_as_prompts_show(tmp_path):
+    store, config = str(tmp_path / "reviews.db"), RealConfig(enough_users=5, shown=1)
+    with SqlStore(store) as database:
+        database.add((), list(with_a_habit_that_changes()))
+    _split(store, tmp_path / "split", config)
+    whole, newest = (_personal_words(store, tmp_path / "split", config, newest=number) for number in (None, 1))
+    assert whole.gain().low > 0
+    assert newest.gain().value > 1.5 * whole.gain().value
 
 
 def test_from_python_a_budget_is_named_by_keywords_and_a_table_is_refused(tmp_path):
@@ -204,6 +235,16 @@ def test_from_python_a_budget_is_named_by_keywords_and_a_table_is_refused(tmp_pa
         idl.study_real([{"user": "u"}])
     with pytest.raises(InputError, match=r"r\.jsonl"):
         idl.study_real(tmp_path / "r.jsonl", out=tmp_path / "out", pretrain_tokens=10)
+
+
+def with_a_habit_that_changes():
+    """Every review has a word of its own, but the newest of the profile and what follows have the user's."""
+    rng = np.random.default_rng(4)
+    for user in range(8):
+        for order in range(16):
+            common = " ".join(rng.choice(["good", "bad", "hops", "malt", "bitter"], 16))
+            own = f" w{user}x{max(0, 9 - order)}" * 6
+            yield Review(id=f"{user}-{order}", user=f"u{user}", item=f"i{order}", text=common + own, order=order)
 
 
 def frames(users, items, per_user, chars):

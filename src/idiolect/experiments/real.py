@@ -17,7 +17,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import polars as pl
-from pydantic import Field, FiniteFloat, PositiveInt, TypeAdapter, field_validator
+from pydantic import Field, FiniteFloat, PositiveInt, TypeAdapter, ValidationInfo, field_validator
 
 from idiolect.config import Config
 from idiolect.data.files import atomic_write
@@ -28,7 +28,7 @@ from idiolect.errors import ArtifactError, InputError
 from idiolect.evaluation.cache_model import CacheGains, cache_gains
 from idiolect.evaluation.runner import run_evaluate
 from idiolect.evaluation.scoring import Evaluation
-from idiolect.experiments.real_page import PASSES, Choice, page_text, weakness
+from idiolect.experiments.real_page import PASSES, Choice, Words, page_text, weakness
 from idiolect.methods.base import ADAPTER_METHOD, BASELINE, UNPERSONALIZED, requirements
 from idiolect.pipeline import results
 from idiolect.pipeline.commands import pretrain_backbone, run_fit
@@ -91,9 +91,9 @@ class RealConfig(Config):
     """Reviews that the backbone is pretrained on, of users drawn at random; None: all."""
     k: int = Field(default=12, gt=0)
     """Past reviews whose vectors DEP reads."""
-    shown: tuple[PositiveInt, ...] = Field(default=(1, 2, 4), min_length=1)
+    shown: tuple[PositiveInt, ...] = Field(default=(1, 2, 4), min_length=1, validate_default=True)
     """Past reviews whose text a prompt shows, of every method: a number, or several, of which the likelihood of
-    validation targets under DEP chooses one."""
+    validation targets under DEP chooses one. More than ``k`` are ``k``."""
     annotate: bool = True
     """Describe style in words, from its measures, in the backbone's documents (English corpora)."""
     steps: tuple[int, int] = (500, 200)
@@ -112,8 +112,9 @@ class RealConfig(Config):
 
     @field_validator("shown")
     @classmethod
-    def _each_once(cls, value: tuple[int, ...]) -> tuple[int, ...]:
-        return tuple(sorted(set(value)))
+    def _each_once(cls, value: tuple[int, ...], info: ValidationInfo) -> tuple[int, ...]:
+        most = info.data.get("k", max(value))
+        return tuple(sorted({min(most, number) for number in value}))
 
 
 class Sizes(NamedTuple):
@@ -130,6 +131,11 @@ class Sizes(NamedTuple):
     past_description_chars: int
     """The same of the item of a past review."""
 
+    def named(self) -> dict[str, int]:
+        """With units in the names."""
+        units = {"prompt": "prompt_tokens", "review": "review_tokens", "held_out": "held_out_documents"}
+        return {units.get(name, name): value for name, value in self._asdict().items()}
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RealReport:
@@ -137,7 +143,7 @@ class RealReport:
 
     evaluations: Mapping[str, Evaluation]
     """By pass (``PASSES``)."""
-    words: CacheGains
+    words: Words
     """How much of the choice of words is personal, without any neural model."""
     backbone: PretrainReport
     page: Path
@@ -269,7 +275,7 @@ def run_real(
     filters, sizes, n_users = _split(store, split, config)
     say(f"2/6  {n_users} users; computing vectors ({config.encoder})")
     embed_store(store, config.encoder, split=split, peers="split", progress=progress)
-    words = _personal_words(store, split, config)
+    whole = _personal_words(store, split, config)
     say(f"3/6  pretraining a backbone on {config.pretrain_tokens / 1e6:.1f} M tokens (no target is read)")
     annotate = config.annotate and _is_english(store)
     recipe = _pretraining(config, sizes, annotate=annotate)
@@ -278,11 +284,12 @@ def run_real(
     )
     runs = _Runs(folder=folder, store=store, split=split, config=config, sizes=sizes, progress=progress)
     evaluations, outputs, choice = _evaluated(runs, say)
+    words = Words(whole, _personal_words(store, split, config, newest=choice.shown))
     say("6/6  writing the page")
     page = folder / PAGE
-    facts = {"corpus": Path(str(corpus)).name, "users": n_users, **filters, **sizes._asdict()}
-    facts |= config.model_dump(mode="json") | {"shown": choice.shown}
-    warnings = tuple(filter(None, [weakness(evaluations[PASSES[1]], words)]))
+    facts = {"corpus": Path(str(corpus)).name, "users": n_users, **filters, **sizes.named()}
+    facts |= config.model_dump(mode="json") | {"shown": choice.shown, "annotate": annotate}
+    warnings = tuple(filter(None, [weakness(evaluations[PASSES[1]], words.shown, choice.shown)]))
     text = page_text(facts, words, backbone, evaluations, outputs, choice, warnings)
     atomic_write(page, lambda file: Path(file).write_text(text, encoding="utf-8"))
     seconds = time.monotonic() - started
@@ -385,7 +392,8 @@ def _evaluated(runs: _Runs, say: Say) -> tuple[dict[str, Evaluation], dict[str, 
         is_first = seed == runs.config.seed
         labels = [name.replace(" ", "-") + ("" if is_first else f"-seed-{seed}") for name in PASSES]
         of = "" if is_first else f", seed {seed}"
-        say(f"4/6  fitting {title} {' and '.join(PASSES)} of past reviews{of}")
+        tried = f" ({' or '.join(map(str, numbers))})" if is_first and len(numbers) > 1 else ""
+        say(f"4/6  fitting {title} {' and '.join(PASSES)} of past reviews{tried}{of}")
         # No text of the user is read in this pass, but the baseline beside it shows the longest prompts.
         without, _ = runs.fit(labels[0], shown=max(numbers), seed=seed, with_text=False)
         if is_first:
@@ -416,17 +424,27 @@ def _split(store: str, folder: Path, config: RealConfig) -> tuple[dict[str, Any]
     return filters, sizes, len(split.users)
 
 
-def _personal_words(store: str, folder: Path, config: RealConfig) -> CacheGains:
-    """With the reviews that the backbone reads as the corpus, and the profiles of the split as past texts."""
+def _personal_words(store: str, folder: Path, config: RealConfig, newest: int | None = None) -> CacheGains:
+    """With the reviews that the backbone reads as the corpus.
+
+    Args:
+        store: Of the reviews.
+        folder: Of the split.
+        config: Of the study.
+        newest: So many past texts of each user, as prompts show them: the newest before the validation target, training
+            targets included. None: all of the profile.
+    """
     with SqlStore(store, create=False) as database, TemporaryDirectory() as work:
         split = Split.load(folder, fingerprint=database.fingerprint())
         background = pretraining_reviews(database, split, config.max_reviews, config.seed, work=Path(work))
-        roles = {role: database.reviews(split.ids(role)) for role in ("profile", "validation", "test")}
+        history = database.reviews(split.ids("profile") if newest is None else split.ids("profile", "train"))
+        targets = [database.reviews(split.ids(role)) for role in ("validation", "test")]
     past: dict[str, list[str]] = {}
-    for review in roles["profile"]:
+    for review in history:  # of each user, oldest first
         past.setdefault(review.user, []).append(review.text)
-    validation, test = ([(review.user, review.text) for review in roles[role]] for role in ("validation", "test"))
-    return cache_gains((review.text for review in background), past, validation, test, seed=config.seed)
+    shown = {user: texts if newest is None else texts[-newest:] for user, texts in past.items()}
+    validation, test = ([(review.user, review.text) for review in reviews] for reviews in targets)
+    return cache_gains((review.text for review in background), shown, validation, test, seed=config.seed)
 
 
 def _is_english(store: str) -> bool:

@@ -45,6 +45,20 @@ class Choice(NamedTuple):
     baseline: Mapping[int, Path]
     """By each other number: folder with the baseline's likelihoods of the test targets."""
 
+    @property
+    def most(self) -> int:
+        """The largest number that was tried; methods beside the one without text show as many."""
+        return max(self.validation, default=self.shown)
+
+
+class Words(NamedTuple):
+    """What a cache of past words saves a bigram model, and what another user's costs instead."""
+
+    whole: CacheGains
+    """With all reviews of the profiles."""
+    shown: CacheGains
+    """With as many of the newest past reviews as prompts show."""
+
 
 class Seeds:
     """Likelihoods of one pass, of every seed.
@@ -66,6 +80,8 @@ class Seeds:
         rng = np.random.default_rng([recorded[0].settings.get("seed", 0), 11])  # the draws of the first evaluation
         self._draws = Resamples(len(users), rng, clusters=users)
         self._samples = recorded[0].samples
+        for member in recorded:
+            self._check(member.samples)
 
     def have(self, *conditions: ConditionId) -> bool:
         """Whether every seed has these conditions."""
@@ -84,9 +100,12 @@ class Seeds:
 
     def difference_from(self, other: Seeds, worse: ConditionId, better: ConditionId) -> tuple[Interval, list[float]]:
         """The same, ``worse`` in another evaluation of the same samples, which has one seed."""
-        if other._samples != self._samples:
-            raise InputError("the evaluations of one study have other samples", hint="run it in a new folder")
+        self._check(other._samples)
         return self._interval([other._nats[0][worse] - nats[better] for nats in self._nats])
+
+    def _check(self, samples: Sequence[Any]) -> None:
+        if samples != self._samples:
+            raise InputError("the evaluations of one study have other samples", hint="run it in a new folder")
 
     def _interval(self, each: Sequence[np.ndarray]) -> tuple[Interval, list[float]]:
         mean = np.mean(each, axis=0)
@@ -117,12 +136,13 @@ def _lines() -> list[_Line]:
     ]
 
 
-def weakness(found: Evaluation, words: CacheGains) -> str:
+def weakness(found: Evaluation, words: CacheGains, shown: int) -> str:
     """A warning if another user's history does not hurt RAG: the likelihoods then cannot tell persons apart.
 
     Args:
         found: Of the pass with text.
-        words: Whether the corpus itself has anything personal, in the choice of words.
+        words: Whether the past reviews that prompts show have anything personal, in the choice of words.
+        shown: Their number.
 
     Returns:
         Empty if it hurts significantly, or if there are no likelihoods.
@@ -136,29 +156,30 @@ def weakness(found: Evaluation, words: CacheGains) -> str:
     if cell is None or cell.versus is None or cell.versus.low > 0:
         return ""
     cost, in_words = cell.versus, words.cost()
-    worse = f"{in_words.value:.2f} nats worse [{in_words.low:.2f}, {in_words.high:.2f}]"
+    stranger = "the words of another user's newest review" + (f"s ({shown})" if shown > 1 else "")
+    worse = f"with {stranger} is {in_words.value:.2f} nats worse [{in_words.low:.2f}, {in_words.high:.2f}]"
     if in_words.low > max(0.0, cost.high):
         reason = (
             "The backbone is too weak to tell persons apart on this corpus.",
-            f"The words of the texts do: a bigram model with another user's past words is {worse}. More text "
-            "(pretrain_tokens), or a larger or pretrained model would help.",
+            f"Word counts do: a bigram model {worse}. More text (pretrain_tokens), or a larger or pretrained model "
+            "would help.",
         )
     else:
         reason = (
             "Likelihoods can hardly tell persons apart on this corpus.",
-            f"A bigram model with another user's past words is {worse}: there may be little that is personal in these "
-            "texts, or too few of them.",
+            f"A bigram model {worse}: there may be little that is personal in these texts, or too few of them.",
         )
+    chance = ", which may be chance" if cost.high > 0 else ", so it is better with it"
     return (
-        f"{reason[0]} With another user's history RAG is only {cost.difference:+.2f} nats per review worse "
-        f"[{cost.low:.2f}, {cost.high:.2f}], which may be chance. So a likelihood on this page cannot show that a gain "
+        f"{reason[0]} With another user's history RAG is {cost.difference:+.2f} nats per review worse "
+        f"[{cost.low:.2f}, {cost.high:.2f}]{chance}. So a likelihood on this page cannot show that a gain "
         f"is personal, nor that it is not. {reason[1]}"
     )
 
 
 def page_text(
     facts: Mapping[str, Any],
-    words: CacheGains,
+    words: Words,
     backbone: PretrainReport,
     evaluations: Mapping[str, Evaluation],
     outputs: Mapping[str, Sequence[Path]],
@@ -178,13 +199,14 @@ def page_text(
     """
     n_seeds = len(outputs[PASSES[0]])
     parts = [f"# Study on {facts['corpus']}", *(f"**{warning}**" for warning in warnings)]
-    parts += [_summary(outputs, choice), _verdicts(evaluations), _personal_words(words), _shown(outputs, choice)]
+    parts += [_summary(outputs, choice), _verdicts(evaluations), _shown(outputs, choice)]
+    parts.append(_personal_words(words, choice.shown))
     if n_seeds > 1:
-        parts += [f"## Scores over {n_seeds} seeds", *(_pooled(name, outs) for name, outs in outputs.items())]
+        parts += [f"## Scores over {n_seeds} seeds", *(_pooled(name, outs, choice) for name, outs in outputs.items())]
         parts.append("Everything below is of the first seed.")
     parts += ["## Methods", to_markdown(_all_methods(evaluations)), _tested_against(choice)]
     parts += ["## Controls", _controls(evaluations)]
-    parts += _style(evaluations)
+    parts += _style(evaluations, choice)
     parts += ["## What was chosen", _chosen(facts, backbone), "## Details", _details(evaluations, outputs)]
     return "\n\n".join(part.strip("\n") for part in parts if part) + "\n"
 
@@ -231,16 +253,26 @@ def _against_best(seeds: Seeds, choice: Choice) -> list[tuple[str, Interval, lis
     if others[best].mean(_BASELINE) >= seeds.mean(_BASELINE):
         return []
     rag, dep = (requirements(name).title for name in (BASELINE, ADAPTER_METHOD))
-    text = f"{dep} with text ({choice.shown}) gains over {rag} with {best}, the best number for {rag}"
+    text = f"{dep} with text ({choice.shown}) gains over {rag} with {best}, the best number for {rag} on these users"
     return [(text, *seeds.difference_from(others[best], _BASELINE, _METHOD))]
 
 
+def _reviews(number: int) -> str:
+    return f"{number} past review{'' if number == 1 else 's'}"
+
+
 def _tested_against(choice: Choice) -> str:
-    most = max(choice.validation, default=choice.shown)
-    if most == choice.shown:
+    if choice.most == choice.shown:
         return ""
     rag, dep = (requirements(name).title for name in (BASELINE, ADAPTER_METHOD))
-    return f"{dep} {PASSES[0]} is tested against {rag} with {most} reviews, everything else against {choice.shown}."
+    return f"{dep} {PASSES[0]} is tested against {rag} with {_reviews(choice.most)}, the others with {choice.shown}."
+
+
+def _other_prompts(name: str, choice: Choice) -> str:
+    """A note on the tables of the pass without text, where other methods show more reviews."""
+    if name != PASSES[0] or choice.most == choice.shown:
+        return ""
+    return f"Here {requirements(BASELINE).title} and the other methods with text show {_reviews(choice.most)}."
 
 
 def _shown(outputs: Mapping[str, Sequence[Path]], choice: Choice) -> str:
@@ -249,10 +281,12 @@ def _shown(outputs: Mapping[str, Sequence[Path]], choice: Choice) -> str:
         return ""
     rag, dep = (requirements(name).title for name in (BASELINE, ADAPTER_METHOD))
     folders = {**choice.baseline, choice.shown: outputs[PASSES[1]][0]}
+    first = " of the first seed" if len(outputs[PASSES[1]]) > 1 else ""
     lines = [
-        f"Past reviews as text were chosen on validation targets, by {dep}'s likelihood; all methods show as many.",
+        f"How many past reviews a prompt shows as text was chosen by the likelihood of validation targets under {dep} "
+        f"{PASSES[1]}{first}: {choice.shown}, for all methods. Nats per review:",
         "",
-        f"| reviews as text | validation: {dep} | test: {rag} |",
+        f"| past reviews as text | validation users, {dep} | test users, {rag} |",
         "| ---: | ---: | ---: |",
     ]
     for number, nats in sorted(choice.validation.items()):
@@ -273,23 +307,37 @@ def _verdicts(evaluations: Mapping[str, Evaluation]) -> str:
     )
 
 
-def _personal_words(words: CacheGains) -> str:
+def _personal_words(words: Words, shown: int) -> str:
     """What there is to be had, whatever the backbone."""
-    gain, cost = words.gain(), words.cost()
-    return (
-        f"Words alone, without a neural model: a user's own past words save a bigram model {gain.value:.2f} nats per "
-        f"review [{gain.low:.2f}, {gain.high:.2f}], and another user's are {cost.value:.2f} worse than these "
-        f"[{cost.low:.2f}, {cost.high:.2f}] ({len(words.users)} test reviews). So much is personal in the choice of "
-        f"words. A language model that loses much less with another user's history does not use what is there."
+    newest = "the newest, as prompts show" if shown == 1 else f"the newest {shown}, as prompts show"
+    rows = ["| past reviews | own words save | another user's words are worse by |", "| --- | --- | --- |"]
+    for name, found in (("all of the profile", words.whole), (newest, words.shown)):
+        cells = (f"{one.value:.2f} [{one.low:.2f}, {one.high:.2f}]" for one in (found.gain(), found.cost()))
+        rows.append(f"| {name} | {' | '.join(cells)} |")
+    rag = requirements(BASELINE).title
+    if words.shown.cost().low > 0:
+        told = f"If {rag} loses much less with another user's history, the backbone does not use what is there."
+    else:
+        told = "In so few reviews, word counts alone do not tell users apart."
+    return "\n".join(
+        [
+            f"What a bigram model gains from the words of past reviews, in nats per review ({len(words.whole.users)} "
+            "test reviews, no neural model):",
+            "",
+            *rows,
+            "",
+            f"The last column is what is personal in the choice of words. {told}",
+        ]
     )
 
 
-def _pooled(name: str, folders: Sequence[Path]) -> str:
+def _pooled(name: str, folders: Sequence[Path], choice: Choice) -> str:
     """Scores of the texts of all seeds; a user is drawn with all of theirs."""
     chosen = [UNPERSONALIZED, BASELINE, ADAPTER_METHOD]
     found = compare_evaluations([str(folder) for folder in folders], pool=True, conditions=chosen)
     tables = (to_markdown(table, signatures=False) for table in found.tables.values())
-    return "\n".join([f"{requirements(ADAPTER_METHOD).title} {name}:", "", *tables])
+    title = f"{requirements(ADAPTER_METHOD).title} {name}:"
+    return "\n".join([f"{title} {_other_prompts(name, choice)}".strip(), "", *tables])
 
 
 def _named(row: Row, name: str) -> Row:
@@ -299,7 +347,7 @@ def _named(row: Row, name: str) -> Row:
 
 
 def _all_methods(evaluations: Mapping[str, Evaluation]) -> ScoreTable:
-    """One table of both passes: methods without an adapter do not differ between them."""
+    """One table of both passes; methods without an adapter are those of the pass with text."""
     first, last = (evaluations[name].methods for name in PASSES)
     own = [_named(row, PASSES[0]) for row in first.rows if row.method == ADAPTER_METHOD]
     rest = [_named(row, PASSES[1]) for row in last.rows]
@@ -323,18 +371,19 @@ def _controls(evaluations: Mapping[str, Evaluation]) -> str:
     return "\n".join(lines) if len(lines) > 2 else "There are none: the backbone gives no likelihoods."
 
 
-def _style(evaluations: Mapping[str, Evaluation]) -> list[str]:
+def _style(evaluations: Mapping[str, Evaluation], choice: Choice) -> list[str]:
     """Style, habits and classes of token, by pass."""
     parts: list[str] = []
     for name, found in evaluations.items():
-        title = f"{requirements(ADAPTER_METHOD).title} {name}"
+        own: list[str] = []
         if found.calibration:
-            parts += [f"## Style, {title}", "Between others' texts and the users' own:"]
-            parts.append(found.calibration.to_markdown())
+            own += ["Between others' texts and the users' own:", found.calibration.to_markdown()]
         if found.habits:
-            parts += ["Habits where the user shows them, and where not:", found.habits.to_markdown()]
+            own += ["Habits where the user shows them, and where not:", found.habits.to_markdown()]
         if found.token_classes:
-            parts += ["Likelihood by class of token:", to_markdown(found.token_classes.methods, signatures=False)]
+            own += ["Likelihood by class of token:", to_markdown(found.token_classes.methods, signatures=False)]
+        if own:
+            parts += [f"## Style, {requirements(ADAPTER_METHOD).title} {name}", _other_prompts(name, choice), *own]
     return parts
 
 
