@@ -126,6 +126,7 @@ def test_a_finished_study_is_extended_by_further_seeds(study):
     ]
     assert written.items() < adapters(folder).items()
     assert "each seed" not in first
+    assert ["Of the first seed:\n\n- DEP without text:" in page for page in (first, more.text)] == [False, True]
     assert "## Scores over 2 seeds" in more.text
     outs = [folder / f"results-with-text-{last}" for last in (f"shown-{chosen(folder)}", "seed-1")]
     gains = [float((nats(out, "rag") - nats(out, "dep")).mean()) for out in outs]

@@ -116,7 +116,7 @@ def demo_parts(
 
 def _recovered(recovery: Point) -> Iterator[RenderableType]:
     yield Text()
-    yield _heading(f"How much of the true habits of {recovery.users} users {recovery.anchors} reviews of each hold")
+    yield _heading(f"How much of the true habits of {recovery.users} users shows in {recovery.anchors} reviews of each")
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
     table.add_column("predicted from", overflow="fold")
     table.add_column("R2", justify="right", no_wrap=True)

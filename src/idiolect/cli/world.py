@@ -102,7 +102,7 @@ def _ending(report: DemoReport, out: Path, study: RecordedStudy | None) -> Itera
 
 def _not_run(missing: str, out: Path, study: RecordedStudy | None) -> Iterator[str]:
     yield "\nNot run: fitting DEP, writing reviews in users' voices with any method, and scoring what was written."
-    yield f"They need a language model ({missing})."
+    yield f"They need the packages of a language model and of scores ({missing})."
     if study:
         yield f"What they gave in three larger worlds, recorded for this version: {study.summary}."
     yield f"To run them:  {_INSTALL}"

@@ -199,7 +199,7 @@ def page_text(
     """
     n_seeds = len(outputs[PASSES[0]])
     parts = [f"# Study on {facts['corpus']}", *(f"**{warning}**" for warning in warnings)]
-    parts += [_summary(outputs, choice), _verdicts(evaluations), _shown(outputs, choice)]
+    parts += [_summary(outputs, choice), _verdicts(evaluations, n_seeds), _shown(outputs, choice)]
     parts.append(_personal_words(words, choice.shown))
     if n_seeds > 1:
         parts += [f"## Scores over {n_seeds} seeds", *(_pooled(name, outs, choice) for name, outs in outputs.items())]
@@ -281,10 +281,10 @@ def _shown(outputs: Mapping[str, Sequence[Path]], choice: Choice) -> str:
         return ""
     rag, dep = (requirements(name).title for name in (BASELINE, ADAPTER_METHOD))
     folders = {**choice.baseline, choice.shown: outputs[PASSES[1]][0]}
-    first = " of the first seed" if len(outputs[PASSES[1]]) > 1 else ""
+    first = " (first seed)" if len(outputs[PASSES[1]]) > 1 else ""
     lines = [
-        f"How many past reviews a prompt shows as text was chosen by the likelihood of validation targets under {dep} "
-        f"{PASSES[1]}{first}: {choice.shown}, for all methods. Nats per review:",
+        f"Methods with text show {_reviews(choice.shown)}, chosen by the likelihood of validation targets under {dep}"
+        f"{first}. Nats per review:",
         "",
         f"| past reviews as text | validation users, {dep} | test users, {rag} |",
         "| ---: | ---: | ---: |",
@@ -297,14 +297,15 @@ def _shown(outputs: Mapping[str, Sequence[Path]], choice: Choice) -> str:
     return "\n".join(lines)
 
 
-def _verdicts(evaluations: Mapping[str, Evaluation]) -> str:
+def _verdicts(evaluations: Mapping[str, Evaluation], n_seeds: int) -> str:
     """Whether the gains of the method with an adapter are personal, in words."""
     title = requirements(ADAPTER_METHOD).title
-    return "\n".join(
+    lines = [
         f"- {title} {name}: {sentence}"
         for name, found in evaluations.items()
         for sentence in sentences(one for one in found.verdicts if one.claim.method == _METHOD)
-    )
+    ]
+    return "\n".join(["Of the first seed:", "", *lines] if lines and n_seeds > 1 else lines)
 
 
 def _personal_words(words: Words, shown: int) -> str:
