@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 import idiolect as idl
+from idiolect.cli.world import _show_real
 from idiolect.data.kcore import item_frame, review_frame
 from idiolect.errors import ArtifactError, ConfigError, InputError
 from idiolect.evaluation.cache_model import CacheGains
@@ -101,6 +102,15 @@ def test_a_study_ends_in_a_page(study):
     assert study.report.page.name == "real.md"
     assert all(f"**{warning}**" in page for warning in study.report.warnings)
     assert "honestly" not in page  # figures only, no text of a user
+
+
+def test_the_command_prints_the_verdicts_of_the_page(study, capsys):
+    _show_real(study.report, as_json=False)
+    printed = [line for line in capsys.readouterr().out.splitlines() if ": " in line]
+    verdicts = [line for line in printed if line.startswith(("DEP without text: ", "DEP with text: "))]
+    assert [line for line in printed if line not in study.report.warnings] == verdicts
+    assert all(f"- {line}" in study.page for line in verdicts)
+    assert {line.split(":")[0] for line in verdicts} == {"DEP without text", "DEP with text"}
 
 
 def test_a_second_call_goes_on_where_the_first_was(study):

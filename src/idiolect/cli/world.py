@@ -232,10 +232,9 @@ def study(
 
 
 def _show_real(report: RealReport, *, as_json: bool) -> None:
-    from idiolect.evaluation.attribution import sentences
     from idiolect.evaluation.render import to_dict
+    from idiolect.experiments.real_page import verdicts
 
-    verdicts = [sentence for found in report.evaluations.values() for sentence in sentences(found.verdicts)]
     record = {name: to_dict(found.methods) for name, found in report.evaluations.items()}
     show(
         {
@@ -244,7 +243,7 @@ def _show_real(report: RealReport, *, as_json: bool) -> None:
             "warnings": list(report.warnings),
             **record,
         },
-        "\n".join([*report.warnings, *verdicts, f"page     {report.page}"]),
+        "\n".join([*report.warnings, *verdicts(report.evaluations), f"page     {report.page}"]),
         as_json=as_json,
     )
 

@@ -297,14 +297,18 @@ def _shown(outputs: Mapping[str, Sequence[Path]], choice: Choice) -> str:
     return "\n".join(lines)
 
 
-def _verdicts(evaluations: Mapping[str, Evaluation], n_seeds: int) -> str:
-    """Whether the gains of the method with an adapter are personal, in words."""
+def verdicts(evaluations: Mapping[str, Evaluation]) -> list[str]:
+    """Whether the gains of the method with an adapter are personal, by pass, in words."""
     title = requirements(ADAPTER_METHOD).title
-    lines = [
-        f"- {title} {name}: {sentence}"
+    return [
+        f"{title} {name}: {sentence}"
         for name, found in evaluations.items()
         for sentence in sentences(one for one in found.verdicts if one.claim.method == _METHOD)
     ]
+
+
+def _verdicts(evaluations: Mapping[str, Evaluation], n_seeds: int) -> str:
+    lines = [f"- {one}" for one in verdicts(evaluations)]
     return "\n".join(["Of the first seed:", "", *lines] if lines and n_seeds > 1 else lines)
 
 
