@@ -394,7 +394,7 @@ def _evaluated(runs: _Runs, say: Say) -> tuple[dict[str, Evaluation], dict[str, 
         of = "" if is_first else f", seed {seed}"
         tried = f" ({' or '.join(map(str, numbers))})" if is_first and len(numbers) > 1 else ""
         say(f"4/6  fitting {title} {' and '.join(PASSES)} of past reviews{tried}{of}")
-        # No text of the user is read in this pass, but the baseline beside it shows the longest prompts.
+        # DEP shows no text in this pass; the baselines that are evaluated with it show the largest number.
         without, _ = runs.fit(labels[0], shown=max(numbers), seed=seed, with_text=False)
         if is_first:
             choice = runs.choose_shown(without)

@@ -47,7 +47,7 @@ class Choice(NamedTuple):
 
     @property
     def most(self) -> int:
-        """The largest number that was tried; methods beside the one without text show as many."""
+        """The largest candidate; other methods show this many reviews in the evaluation of the pass without text."""
         return max(self.validation, default=self.shown)
 
 
@@ -313,7 +313,7 @@ def _verdicts(evaluations: Mapping[str, Evaluation], n_seeds: int) -> str:
 
 
 def _personal_words(words: Words, shown: int) -> str:
-    """What there is to be had, whatever the backbone."""
+    """How personal the choice of words is, measured without the backbone."""
     newest = "the newest, as prompts show" if shown == 1 else f"the newest {shown}, as prompts show"
     rows = ["| past reviews | own words save | another user's words are worse by |", "| --- | --- | --- |"]
     for name, found in (("all of the profile", words.whole), (newest, words.shown)):
@@ -321,9 +321,9 @@ def _personal_words(words: Words, shown: int) -> str:
         rows.append(f"| {name} | {' | '.join(cells)} |")
     rag = requirements(BASELINE).title
     if words.shown.cost().low > 0:
-        told = f"If {rag} loses much less with another user's history, the backbone does not use what is there."
+        told = f"If {rag} loses much less with another user's history, the backbone does not use this information."
     else:
-        told = "In so few reviews, word counts alone do not tell users apart."
+        told = "With so few reviews, word counts alone cannot distinguish users."
     return "\n".join(
         [
             f"What a bigram model gains from the words of past reviews, in nats per review ({len(words.whole.users)} "
@@ -331,7 +331,7 @@ def _personal_words(words: Words, shown: int) -> str:
             "",
             *rows,
             "",
-            f"The last column is what is personal in the choice of words. {told}",
+            f"The last column measures how personal the choice of words is. {told}",
         ]
     )
 
