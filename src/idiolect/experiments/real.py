@@ -79,8 +79,9 @@ _TOKENS_PER_STEP = 4096
 class RealConfig(Config):
     """Budget of a study on real reviews. The defaults are meant for about three hours on two cores."""
 
-    encoder: str = "style"
-    """Whose vectors are used; ``style+minilm`` joins style and meaning."""
+    encoder: str = "style+hash:384"
+    """Whose vectors are used: style and choice of words, both without a model; ``style+minilm`` joins style and
+    meaning."""
     enough_users: int = Field(default=200, gt=0)
     """The strictest filters that leave so many users are used."""
     size: Size = "3m"
@@ -510,7 +511,7 @@ def _settings(
             "description_chars": sizes.description_chars,
             "past_description_chars": sizes.past_description_chars,
         },
-        "adapter": {"d_sae": 48},
+        "adapter": {"d_sae": 64},
         "extra_controls": ["nearest_twin", "item_crowd", "oracle"],
         "token_classes": True,
         "targets": {"max_validation": 60, "max_test": config.max_test, "train_per_user": "all"},
