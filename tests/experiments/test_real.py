@@ -12,9 +12,11 @@ import pytest
 import idiolect as idl
 from idiolect.cli.world import _show_real
 from idiolect.data.kcore import item_frame, review_frame
+from idiolect.encoders import load_encoder
 from idiolect.errors import ArtifactError, ConfigError, InputError
 from idiolect.evaluation.cache_model import CacheGains
 from idiolect.evaluation.compare import read_evaluation
+from idiolect.evaluation.identification import identification
 from idiolect.evaluation.report import score_table
 from idiolect.evaluation.scoring import NLL
 from idiolect.evaluation.significance import Resamples
@@ -102,6 +104,23 @@ def test_a_study_ends_in_a_page(study):
     assert study.report.page.name == "real.md"
     assert all(f"**{warning}**" in page for warning in study.report.warnings)
     assert "honestly" not in page  # figures only, no text of a user
+
+
+def test_the_page_says_how_well_the_vectors_tell_users_apart(study):
+    encoder = load_encoder(TINY.encoder)
+    past, new, history = {}, {}, {}
+    for row in rows():  # oldest first; the newest is the test target, and the split has every user
+        history.setdefault(row["user"], []).append(row["text"])
+    for user, texts in history.items():
+        vectors = encoder.encode(texts).astype(np.float16).astype(np.float32)
+        past[user], new[user] = vectors[-1 - TINY.k : -1].mean(axis=0), vectors[-1]
+    found = identification(np.stack([*past.values()]), [*past], np.stack([*new.values()]), [*past])
+    shares = " | ".join(
+        f"{100 * one.value:.1f} % [{100 * one.low:.1f}, {100 * one.high:.1f}]" for one in (found.auc(), found.top())
+    )
+    assert f"tell {len(past)} users apart" in study.page
+    assert f"| reviews | {shares} |" in study.page
+    assert "| their differences to others |" in study.page
 
 
 def test_the_command_prints_the_verdicts_of_the_page(study, capsys):

@@ -16,6 +16,7 @@ from idiolect.errors import InputError
 from idiolect.evaluation.attribution import sentences
 from idiolect.evaluation.cache_model import CacheGains
 from idiolect.evaluation.compare import compare_evaluations, read_evaluation
+from idiolect.evaluation.identification import Identification
 from idiolect.evaluation.render import to_markdown
 from idiolect.evaluation.report import Row, ScoreTable
 from idiolect.evaluation.scoring import NLL, Evaluation
@@ -28,6 +29,9 @@ from idiolect.types import ConditionId
 
 PASSES = ("without text", "with text")
 """Prompts of the method with an adapter: soft prompts alone; soft prompts and the text of past reviews."""
+
+REVIEWS, DIFFERENCES = "reviews", "their differences to others"
+"""What the vectors that tell users apart are of."""
 
 _PLAIN, _BASELINE, _METHOD = map(ConditionId, (UNPERSONALIZED, BASELINE, ADAPTER_METHOD))
 _CONSTANT = replace(_METHOD, control=CONSTANT)
@@ -180,6 +184,7 @@ def weakness(found: Evaluation, words: CacheGains, shown: int) -> str:
 def page_text(
     facts: Mapping[str, Any],
     words: Words,
+    told_apart: Mapping[str, Identification],
     backbone: PretrainReport,
     evaluations: Mapping[str, Evaluation],
     outputs: Mapping[str, Sequence[Path]],
@@ -191,6 +196,7 @@ def page_text(
     Args:
         facts: What was chosen, the budget included.
         words: How much of the choice of words is personal.
+        told_apart: How well vectors tell users apart, by what the vectors are of.
         backbone: The pretraining run.
         evaluations: Of the first seed, by pass.
         outputs: Folders of the evaluations of all seeds, by pass.
@@ -200,7 +206,7 @@ def page_text(
     n_seeds = len(outputs[PASSES[0]])
     parts = [f"# Study on {facts['corpus']}", *(f"**{warning}**" for warning in warnings)]
     parts += [_summary(outputs, choice), _verdicts(evaluations, n_seeds), _shown(outputs, choice)]
-    parts.append(_personal_words(words, choice.shown))
+    parts += [_personal_words(words, choice.shown), _told_apart(told_apart, facts)]
     if n_seeds > 1:
         parts += [f"## Scores over {n_seeds} seeds", *(_pooled(name, outs, choice) for name, outs in outputs.items())]
         parts.append("Everything below is of the first seed.")
@@ -332,6 +338,30 @@ def _personal_words(words: Words, shown: int) -> str:
             *rows,
             "",
             f"The last column measures how personal the choice of words is. {told}",
+        ]
+    )
+
+
+def _told_apart(found: Mapping[str, Identification], facts: Mapping[str, Any]) -> str:
+    """How well vectors tell users apart, measured without the backbone."""
+    if not found:
+        return ""
+    n_users = max(len(one.users) for one in found.values())
+    rows = ["| vectors of | own user nearer than another | own user nearest of all |", "| --- | --- | --- |"]
+    for name, one in found.items():
+        cells = (f"{100 * it.value:.1f} % [{100 * it.low:.1f}, {100 * it.high:.1f}]" for it in (one.auc(), one.top()))
+        rows.append(f"| {name} | {' | '.join(cells)} |")
+    dep = requirements(ADAPTER_METHOD).title
+    return "\n".join(
+        [
+            f"How well the vectors (`{facts['encoder']}`) tell {n_users} users apart: a test review compared with the "
+            f"mean of {facts['k']} past reviews of its own user and of every other. Chance is 50 % and "
+            f"{100 / n_users:.1f} %.",
+            "",
+            *rows,
+            "",
+            f"If they tell users apart and another user's vectors hardly hurt {dep}, the adapter or the backbone does "
+            "not use what the vectors hold.",
         ]
     )
 
