@@ -224,6 +224,32 @@ def test_less_is_better_for_likelihoods(tiny_backbone, make_adapter, examples, t
     assert (report.best_metric, report.best_step, report.steps) == (2.0, 6, 9)
 
 
+@pytest.mark.parametrize("interrupted", [None, 2, 3, 4])
+def test_a_fit_without_gain_ends_early_also_when_it_was_interrupted(
+    tiny_backbone, make_adapter, examples, tmp_path, interrupted
+):
+    scores = {3: 3.0, 6: 2.0, 9: 2.5, 12: 2.0, 15: 1.0}  # by step; an equal score is no gain
+    config = FitConfig(**{**QUICK, "max_steps": 15, "metric": "nll", "patience": 2})
+    calls: list[int] = []
+
+    def validate():
+        calls.append(1)
+        if len(calls) == interrupted:
+            raise Interrupt
+        done = len(calls) - (interrupted is not None and len(calls) > interrupted)
+        return {"nll": scores[3 * done]}
+
+    def run():
+        how = {"config": config, "folder": tmp_path, "validate": validate}
+        return fit_adapter(tiny_backbone(), make_adapter(), examples, **how)
+
+    if interrupted is not None:
+        with pytest.raises(Interrupt):
+            run()
+    report = run()
+    assert (report.best_metric, report.best_step, report.steps) == (2.0, 6, 12)
+
+
 def test_a_metric_that_validation_does_not_return_is_named(tiny_backbone, make_adapter, examples, tmp_path):
     with pytest.raises(ConfigError, match=r"no 'meteor'.*did you mean 'meteor_'"):
         fit_adapter(

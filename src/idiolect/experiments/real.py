@@ -79,6 +79,8 @@ _MAX_DESCRIPTION_TOKENS = 512
 _TEXTS_MEASURED = 4000
 """Reviews, and descriptions, that are tokenized to choose budgets."""
 _TOKENS_PER_STEP = 4096
+_PATIENCE = 3
+"""Epochs without a better likelihood of the validation targets after which a fit ends: small corpora overfit early."""
 
 
 class RealConfig(Config):
@@ -553,6 +555,7 @@ def _settings(
             "max_steps": steps,
             "learning_rate": 0.003 if with_text else 0.005,
             "metric": "nll",
+            "patience": _PATIENCE,
             "seed": seed,
         },
         "sampling": {"max_new_tokens": sizes.review, "seed": seed},

@@ -62,12 +62,13 @@ class FitConfig(Config):
     """Tokens of a training target; a longer one is cut. None: whole."""
     metric: str = "meteor"
     """Validation score by which the best checkpoint is chosen."""
+    patience: int | None = Field(default=None, gt=0)
+    """Validations in a row without a better score after which a fit ends early; None: it never does."""
 
     retired: ClassVar = {
         "max_grad_norm": MAX_GRAD_NORM,
         "log_every": LOG_EVERY,
         "prefix_cache_gb": PREFIX_CACHE_GB,
-        "patience": None,
         "set_statistics": ANY_VALUE,
     }
 

@@ -25,6 +25,7 @@ from idiolect.training.config import PREFIX_CACHE_GB, SAVE_MINUTES, FitConfig
 from idiolect.training.examples import Collator, Example, digest
 from idiolect.training.trainer import (
     AdapterTrainer,
+    EarlyStop,
     EpochTimer,
     JsonLines,
     ProgressBarCallback,
@@ -185,6 +186,8 @@ def fit_adapter(
         if state.finished:
             adapter.load(folder)
             return FitReport.read(folder)
+        if validate is not None and config.patience is not None:
+            trainer.add_callback(EarlyStop(config.patience))
         report = _train(trainer, folder, state.checkpoint, progress=progress)
     if trainer.is_world_process_zero():
         _save(adapter, report, folder, {**(provenance or {}), **_results(report, config)})

@@ -208,6 +208,27 @@ class SaveByTime(TrainerCallback):
         return control
 
 
+class EarlyStop(TrainerCallback):
+    """Ends a fit after so many validations in a row without a better score.
+
+    It counts in the log, which checkpoints hold, so that a resumed fit ends where an uninterrupted one does. (The
+    Trainer's own ``EarlyStoppingCallback`` begins to count anew.)
+
+    Args:
+        patience: Validations.
+    """
+
+    def __init__(self, patience: int) -> None:
+        self._patience = patience
+
+    def on_evaluate(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any) -> None:
+        """Stop if the best of the scores is so many validations old."""
+        name, sign = f"eval_{args.metric_for_best_model}", 1 if args.greater_is_better else -1
+        scores = [sign * record[name] for record in state.log_history if name in record]
+        if scores and len(scores) - 1 - scores.index(max(scores)) >= self._patience:
+            control.should_training_stop = True
+
+
 Validate = Callable[[], dict[str, float]]
 
 
