@@ -250,6 +250,28 @@ def test_a_fit_without_gain_ends_early_also_when_it_was_interrupted(
     assert (report.best_metric, report.best_step, report.steps) == (2.0, 6, 12)
 
 
+def test_a_fit_that_ended_early_and_was_killed_before_its_report_is_not_trained_further(
+    tiny_backbone, make_adapter, examples, tmp_path, monkeypatch
+):
+    scores = iter([3.0, 2.0, 2.5])  # a fourth validation would find none
+    config = FitConfig(**{**QUICK, "max_steps": 15, "metric": "nll", "patience": 1})
+    how = {"config": config, "folder": tmp_path, "validate": lambda: {"nll": next(scores)}}
+    with monkeypatch.context() as patched:
+        patched.setattr(fitting, "_save", killed)
+        with pytest.raises(Interrupt):
+            fit_adapter(tiny_backbone(), make_adapter(), examples, **how)
+    resumed = make_adapter()
+    report = fit_adapter(tiny_backbone(), resumed, examples, **how)
+    assert (report.best_metric, report.best_step, report.steps) == (2.0, 6, 9)
+    best = load_file(tmp_path / "checkpoints/checkpoint-6/adapter.safetensors")
+    for name, tensor in resumed.state_dict().items():
+        torch.testing.assert_close(tensor, best[name], rtol=0, atol=0)
+
+
+def killed(*_):
+    raise Interrupt
+
+
 def test_a_metric_that_validation_does_not_return_is_named(tiny_backbone, make_adapter, examples, tmp_path):
     with pytest.raises(ConfigError, match=r"no 'meteor'.*did you mean 'meteor_'"):
         fit_adapter(

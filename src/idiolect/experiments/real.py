@@ -31,6 +31,7 @@ from idiolect.evaluation.cache_model import CacheGains, cache_gains
 from idiolect.evaluation.identification import Identification, identification
 from idiolect.evaluation.runner import run_evaluate
 from idiolect.evaluation.scoring import Evaluation
+from idiolect.evaluation.significance import FEW
 from idiolect.experiments.real_page import DIFFERENCES, PASSES, REVIEWS, Choice, Words, page_text, weakness
 from idiolect.methods.base import ADAPTER_METHOD, BASELINE, UNPERSONALIZED, requirements
 from idiolect.pipeline import results
@@ -79,6 +80,8 @@ _MAX_DESCRIPTION_TOKENS = 512
 _TEXTS_MEASURED = 4000
 """Reviews, and descriptions, that are tokenized to choose budgets."""
 _TOKENS_PER_STEP = 4096
+_USERS_COMPARED = 2000
+"""Most test users whose vectors are compared with each other's."""
 _PATIENCE = 3
 """Epochs without a better likelihood of the validation targets after which a fit ends: small corpora overfit early."""
 
@@ -458,10 +461,10 @@ def _personal_words(store: str, folder: Path, config: RealConfig, newest: int | 
 def _told_apart(runs: _Runs) -> dict[str, Identification]:
     """How well the vectors that DEP reads tell the users apart: those of reviews, and of their differences to others.
 
-    Empty for a kind of vector that fewer than two users have.
+    A kind of vector that too few users have is left out.
     """
     changes = _settings(runs.config, runs.sizes, runs.folder / "backbone", shown=0, with_text=True)
-    settings = Settings.model_validate(changes | {"targets": {"max_test": None}})
+    settings = Settings.model_validate(changes | {"targets": {"max_test": _USERS_COMPARED}})
     past: dict[str, dict[str, np.ndarray]] = {REVIEWS: {}, DIFFERENCES: {}}
     new: dict[str, dict[str, np.ndarray]] = {REVIEWS: {}, DIFFERENCES: {}}
     with SqlStore(runs.store, create=False) as database:
@@ -470,6 +473,8 @@ def _told_apart(runs: _Runs) -> dict[str, Identification]:
         targets = [sample.target for sample in samples if sample.target is not None]
         vectors = database.vectors(targets, encoder=data.encoder).astype(np.float32)
         for context, own in zip(data.contexts("test").build(samples), vectors, strict=True):
+            if not context.entries:
+                continue
             user, item = context.sample.user, context.sample.item
             sums = reader.peer_sums([item], exclude=user, encoder=data.encoder)
             found = peer_mean_difference(own[None], sums.sums, sums.counts)
@@ -480,7 +485,7 @@ def _told_apart(runs: _Runs) -> dict[str, Identification]:
     return {
         kind: identification(np.stack([*known.values()]), [*known], np.stack([*new[kind].values()]), [*known])
         for kind, known in past.items()
-        if len(known) > 1
+        if len(known) >= FEW
     }
 
 

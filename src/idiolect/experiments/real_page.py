@@ -346,17 +346,19 @@ def _told_apart(found: Mapping[str, Identification], facts: Mapping[str, Any]) -
     """How well vectors tell users apart, measured without the backbone."""
     if not found:
         return ""
-    n_users = max(len(one.users) for one in found.values())
-    rows = ["| vectors of | own user nearer than another | own user nearest of all |", "| --- | --- | --- |"]
+    rows = ["| vectors of | users | own user nearer than another | own user nearest of all (chance) |"]
+    rows.append("| --- | ---: | --- | --- |")
     for name, one in found.items():
-        cells = (f"{100 * it.value:.1f} % [{100 * it.low:.1f}, {100 * it.high:.1f}]" for it in (one.auc(), one.top()))
-        rows.append(f"| {name} | {' | '.join(cells)} |")
+        n_users = len(one.users)
+        near, top = (
+            f"{100 * it.value:.1f} % [{100 * it.low:.1f}, {100 * it.high:.1f}]" for it in (one.auc(), one.top())
+        )
+        rows.append(f"| {name} | {n_users} | {near} | {top} ({100 / n_users:.1f} %) |")
     dep = requirements(ADAPTER_METHOD).title
     return "\n".join(
         [
-            f"How well the vectors (`{facts['encoder']}`) tell {n_users} users apart: a test review compared with the "
-            f"mean of {facts['k']} past reviews of its own user and of every other. Chance is 50 % and "
-            f"{100 / n_users:.1f} %.",
+            f"How well the vectors (`{facts['encoder']}`) tell users apart: a test review compared with the mean of up "
+            f"to {facts['k']} past reviews of its own user and of every other. The first share is 50 % by chance.",
             "",
             *rows,
             "",

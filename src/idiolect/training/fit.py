@@ -12,6 +12,8 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from transformers import TrainerState
+
 from idiolect.config import upgraded
 from idiolect.errors import ConfigError, InputError
 from idiolect.processes import on_main, process_mean
@@ -186,9 +188,8 @@ def fit_adapter(
         if state.finished:
             adapter.load(folder)
             return FitReport.read(folder)
-        if validate is not None and config.patience is not None:
-            trainer.add_callback(EarlyStop(config.patience))
-        report = _train(trainer, folder, state.checkpoint, progress=progress)
+        stop = None if validate is None or config.patience is None else EarlyStop(config.patience)
+        report = _train(trainer, folder, state.checkpoint, stop, progress=progress)
     if trainer.is_world_process_zero():
         _save(adapter, report, folder, {**(provenance or {}), **_results(report, config)})
     return report
@@ -235,12 +236,22 @@ def _trainer(
     )
 
 
-def _train(trainer: AdapterTrainer, folder: Path, checkpoint: str | None, *, progress: bool) -> FitReport:
+def _train(
+    trainer: AdapterTrainer, folder: Path, checkpoint: str | None, stop: EarlyStop | None, *, progress: bool
+) -> FitReport:
     timer = EpochTimer()
-    callbacks = (timer, JsonLines(folder / "log.jsonl"), SaveByTime(SAVE_MINUTES))
+    callbacks = [timer, JsonLines(folder / "log.jsonl"), SaveByTime(SAVE_MINUTES), *([stop] if stop else [])]
     for callback in (*callbacks, *([ProgressBarCallback()] if progress else [])):
         trainer.add_callback(callback)
-    trainer.train(resume_from_checkpoint=checkpoint)
+    # The Trainer forgets that it was about to stop, and would train for another epoch.
+    reached = (
+        None if stop is None or checkpoint is None else TrainerState.load_from_json(f"{checkpoint}/trainer_state.json")
+    )
+    if reached is not None and stop is not None and stop.reached(trainer.args, reached):
+        trainer.state = reached
+        trainer.load_best()
+    else:
+        trainer.train(resume_from_checkpoint=checkpoint)
     trainer.model.eval()
     return _report(trainer, timer)
 

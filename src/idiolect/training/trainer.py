@@ -222,11 +222,14 @@ class EarlyStop(TrainerCallback):
         self._patience = patience
 
     def on_evaluate(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any) -> None:
-        """Stop if the best of the scores is so many validations old."""
+        """Stop after that many."""
+        control.should_training_stop |= self.reached(args, state)
+
+    def reached(self, args: TrainingArguments, state: TrainerState) -> bool:
+        """Whether the best of the scores is so many validations old."""
         name, sign = f"eval_{args.metric_for_best_model}", 1 if args.greater_is_better else -1
         scores = [sign * record[name] for record in state.log_history if name in record]
-        if scores and len(scores) - 1 - scores.index(max(scores)) >= self._patience:
-            control.should_training_stop = True
+        return bool(scores) and len(scores) - 1 - scores.index(max(scores)) >= self._patience
 
 
 Validate = Callable[[], dict[str, float]]
@@ -329,6 +332,10 @@ class AdapterTrainer(Trainer):
 
     def _load_from_checkpoint(self, resume_from_checkpoint: str, model: nn.Module | None = None) -> None:
         self.model.adapter.load(Path(resume_from_checkpoint))
+
+    def load_best(self) -> None:
+        """Take the weights of the best checkpoint so far."""
+        self._load_best_model()
 
     def _load_best_model(self) -> None:
         if self.state.best_model_checkpoint is not None:
