@@ -16,10 +16,10 @@ from idiolect.encoders import load_encoder
 from idiolect.errors import ArtifactError, ConfigError, InputError
 from idiolect.evaluation.cache_model import CacheGains
 from idiolect.evaluation.compare import read_evaluation
-from idiolect.evaluation.identification import identification
 from idiolect.evaluation.report import score_table
 from idiolect.evaluation.scoring import NLL
 from idiolect.evaluation.significance import Resamples
+from idiolect.evaluation.user_attribution import attribute_users
 from idiolect.experiments.real import RealConfig, _personal_words, _split, choose_filters, choose_sizes, run_real
 from idiolect.experiments.real_page import Seeds, weakness
 from idiolect.store.sql import SqlStore
@@ -106,20 +106,23 @@ def test_a_study_ends_in_a_page(study):
     assert "honestly" not in page  # figures only, no text of a user
 
 
-def test_the_page_says_how_well_the_vectors_tell_users_apart(study):
-    encoder = load_encoder(TINY.encoder)
-    past, new, history = {}, {}, {}
+def test_the_page_says_how_well_the_vectors_identify_users(study):
+    encoder, history = load_encoder(TINY.encoder), {}
     for row in rows():  # oldest first; the newest is the test target, and the split has every user
-        history.setdefault(row["user"], []).append(row["text"])
-    for user, texts in history.items():
-        vectors = encoder.encode(texts).astype(np.float16).astype(np.float32)
-        past[user], new[user] = vectors[-1 - TINY.k : -1].mean(axis=0), vectors[-1]
-    found = identification(np.stack([*past.values()]), [*past], np.stack([*new.values()]), [*past])
-    shares = " | ".join(
-        f"{100 * one.value:.1f} % [{100 * one.low:.1f}, {100 * one.high:.1f}]" for one in (found.auc(), found.top())
-    )
-    assert f"| reviews | {len(past)} | {shares} ({100 / len(past):.1f} %) |" in study.page
-    assert "| their differences to others |" in study.page
+        vector = encoder.encode([row["text"]])[0].astype(np.float16).astype(np.float32)
+        history.setdefault(row["user"], []).append((row["item"], vector))
+
+    def difference(user, item, vector):
+        peers = [v for other, all_ in history.items() if other != user for i, v in all_[:-1] if i == item]
+        return vector - np.mean(peers, axis=0)
+
+    for kind, of in (("reviews", lambda _, __, vector: vector), ("their differences to others", difference)):
+        past = [np.mean([of(user, *one) for one in all_[-1 - TINY.k : -1]], axis=0) for user, all_ in history.items()]
+        new = [of(user, *all_[-1]) for user, all_ in history.items()]
+        found = attribute_users(np.stack(past), [*history], np.stack(new), [*history])
+        figures = (found.auc(), found.top1())
+        shares = " | ".join(f"{100 * one.value:.1f} % [{100 * one.low:.1f}, {100 * one.high:.1f}]" for one in figures)
+        assert f"| {kind} | {len(past)} | {shares} | 50 %, {100 / len(past):.1f} % |" in study.page
 
 
 def test_the_command_prints_the_verdicts_of_the_page(study, capsys):

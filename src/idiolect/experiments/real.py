@@ -23,16 +23,14 @@ from idiolect.config import Config
 from idiolect.data.files import atomic_write
 from idiolect.data.split import Split, make_split
 from idiolect.data.split_config import SplitConfig
-from idiolect.difference.latent import peer_mean_difference
 from idiolect.difference.stylometry.english import are_english
 from idiolect.encoders import load_encoder
 from idiolect.errors import ArtifactError, InputError
 from idiolect.evaluation.cache_model import CacheGains, cache_gains
-from idiolect.evaluation.identification import Identification, identification
 from idiolect.evaluation.runner import run_evaluate
 from idiolect.evaluation.scoring import Evaluation
-from idiolect.evaluation.significance import FEW
-from idiolect.experiments.real_page import DIFFERENCES, PASSES, REVIEWS, Choice, Words, page_text, weakness
+from idiolect.evaluation.user_attribution import UserAttribution, vector_attribution
+from idiolect.experiments.real_page import PASSES, Choice, Words, page_text, weakness
 from idiolect.methods.base import ADAPTER_METHOD, BASELINE, UNPERSONALIZED, requirements
 from idiolect.pipeline import results
 from idiolect.pipeline.commands import pretrain_backbone, run_fit
@@ -301,7 +299,7 @@ def run_real(
     facts = {"corpus": Path(str(corpus)).name, "users": n_users, **filters, **sizes.named()}
     facts |= config.model_dump(mode="json") | {"shown": choice.shown, "annotate": annotate}
     warnings = tuple(filter(None, [weakness(evaluations[PASSES[1]], words.shown, choice.shown)]))
-    text = page_text(facts, words, _told_apart(runs), backbone, evaluations, outputs, choice, warnings)
+    text = page_text(facts, words, _attribution(runs), backbone, evaluations, outputs, choice, warnings)
     atomic_write(page, lambda file: Path(file).write_text(text, encoding="utf-8"))
     seconds = time.monotonic() - started
     return RealReport(
@@ -458,35 +456,12 @@ def _personal_words(store: str, folder: Path, config: RealConfig, newest: int | 
     return cache_gains((review.text for review in background), shown, validation, test, seed=config.seed)
 
 
-def _told_apart(runs: _Runs) -> dict[str, Identification]:
-    """How well the vectors that DEP reads tell the users apart: those of reviews, and of their differences to others.
-
-    A kind of vector that too few users have is left out.
-    """
+def _attribution(runs: _Runs) -> dict[str, UserAttribution]:
+    """How well the vectors that DEP reads identify the users."""
     changes = _settings(runs.config, runs.sizes, runs.folder / "backbone", shown=0, with_text=True)
     settings = Settings.model_validate(changes | {"targets": {"max_test": _USERS_COMPARED}})
-    past: dict[str, dict[str, np.ndarray]] = {REVIEWS: {}, DIFFERENCES: {}}
-    new: dict[str, dict[str, np.ndarray]] = {REVIEWS: {}, DIFFERENCES: {}}
     with SqlStore(runs.store, create=False) as database:
-        data = Data(database, runs.split, settings, encoder=load_encoder(runs.config.encoder))
-        reader, samples = data.snapshot("test"), data.samples("test")
-        targets = [sample.target for sample in samples if sample.target is not None]
-        vectors = database.vectors(targets, encoder=data.encoder).astype(np.float32)
-        for context, own in zip(data.contexts("test").build(samples), vectors, strict=True):
-            if not context.entries:
-                continue
-            user, item = context.sample.user, context.sample.item
-            sums = reader.peer_sums([item], exclude=user, encoder=data.encoder)
-            found = peer_mean_difference(own[None], sums.sums, sums.counts)
-            differences = [entry.e_diff for entry in context.entries if entry.e_diff is not None]
-            past[REVIEWS][user], new[REVIEWS][user] = np.mean([one.e_his for one in context.entries], axis=0), own
-            if differences and found.n_peers[0]:
-                past[DIFFERENCES][user], new[DIFFERENCES][user] = np.mean(differences, axis=0), found.diff[0]
-    return {
-        kind: identification(np.stack([*known.values()]), [*known], np.stack([*new[kind].values()]), [*known])
-        for kind, known in past.items()
-        if len(known) >= FEW
-    }
+        return vector_attribution(Data(database, runs.split, settings, encoder=load_encoder(runs.config.encoder)))
 
 
 def _is_english(store: str) -> bool:

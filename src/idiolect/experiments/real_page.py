@@ -16,11 +16,11 @@ from idiolect.errors import InputError
 from idiolect.evaluation.attribution import sentences
 from idiolect.evaluation.cache_model import CacheGains
 from idiolect.evaluation.compare import compare_evaluations, read_evaluation
-from idiolect.evaluation.identification import Identification
 from idiolect.evaluation.render import to_markdown
 from idiolect.evaluation.report import Row, ScoreTable
 from idiolect.evaluation.scoring import NLL, Evaluation
 from idiolect.evaluation.significance import Interval, Resamples, interval
+from idiolect.evaluation.user_attribution import UserAttribution
 from idiolect.methods.base import ADAPTER_METHOD, BASELINE, UNPERSONALIZED, requirements
 from idiolect.methods.controls import CONSTANT, OTHER_VECTORS, WRONG_USER
 from idiolect.metrics.base import Mean
@@ -29,9 +29,6 @@ from idiolect.types import ConditionId
 
 PASSES = ("without text", "with text")
 """Prompts of the method with an adapter: soft prompts alone; soft prompts and the text of past reviews."""
-
-REVIEWS, DIFFERENCES = "reviews", "their differences to others"
-"""What the vectors that tell users apart are of."""
 
 _PLAIN, _BASELINE, _METHOD = map(ConditionId, (UNPERSONALIZED, BASELINE, ADAPTER_METHOD))
 _CONSTANT = replace(_METHOD, control=CONSTANT)
@@ -184,7 +181,7 @@ def weakness(found: Evaluation, words: CacheGains, shown: int) -> str:
 def page_text(
     facts: Mapping[str, Any],
     words: Words,
-    told_apart: Mapping[str, Identification],
+    attributed: Mapping[str, UserAttribution],
     backbone: PretrainReport,
     evaluations: Mapping[str, Evaluation],
     outputs: Mapping[str, Sequence[Path]],
@@ -196,7 +193,7 @@ def page_text(
     Args:
         facts: What was chosen, the budget included.
         words: How much of the choice of words is personal.
-        told_apart: How well vectors tell users apart, by what the vectors are of.
+        attributed: How well vectors identify users, by what the vectors are of.
         backbone: The pretraining run.
         evaluations: Of the first seed, by pass.
         outputs: Folders of the evaluations of all seeds, by pass.
@@ -206,7 +203,7 @@ def page_text(
     n_seeds = len(outputs[PASSES[0]])
     parts = [f"# Study on {facts['corpus']}", *(f"**{warning}**" for warning in warnings)]
     parts += [_summary(outputs, choice), _verdicts(evaluations, n_seeds), _shown(outputs, choice)]
-    parts += [_personal_words(words, choice.shown), _told_apart(told_apart, facts)]
+    parts += [_personal_words(words, choice.shown), _attribution(attributed, facts)]
     if n_seeds > 1:
         parts += [f"## Scores over {n_seeds} seeds", *(_pooled(name, outs, choice) for name, outs in outputs.items())]
         parts.append("Everything below is of the first seed.")
@@ -327,9 +324,9 @@ def _personal_words(words: Words, shown: int) -> str:
         rows.append(f"| {name} | {' | '.join(cells)} |")
     rag = requirements(BASELINE).title
     if words.shown.cost().low > 0:
-        told = f"If {rag} loses much less with another user's history, the backbone does not use this information."
+        note = f"If {rag} loses much less with another user's history, the backbone does not use this information."
     else:
-        told = "With so few reviews, word counts alone cannot distinguish users."
+        note = "With so few reviews, word counts alone cannot distinguish users."
     return "\n".join(
         [
             f"What a bigram model gains from the words of past reviews, in nats per review ({len(words.whole.users)} "
@@ -337,33 +334,30 @@ def _personal_words(words: Words, shown: int) -> str:
             "",
             *rows,
             "",
-            f"The last column measures how personal the choice of words is. {told}",
+            f"The last column measures how personal the choice of words is. {note}",
         ]
     )
 
 
-def _told_apart(found: Mapping[str, Identification], facts: Mapping[str, Any]) -> str:
-    """How well vectors tell users apart, measured without the backbone."""
+def _attribution(found: Mapping[str, UserAttribution], facts: Mapping[str, Any]) -> str:
+    """How well vectors identify users, measured without the backbone."""
     if not found:
         return ""
-    rows = ["| vectors of | users | own user nearer than another | own user nearest of all (chance) |"]
-    rows.append("| --- | ---: | --- | --- |")
+    rows = ["| vectors of | users | attribution (AUC) | top-1 accuracy | chance |"]
+    rows.append("| --- | ---: | --- | --- | --- |")
     for name, one in found.items():
-        n_users = len(one.users)
-        near, top = (
-            f"{100 * it.value:.1f} % [{100 * it.low:.1f}, {100 * it.high:.1f}]" for it in (one.auc(), one.top())
-        )
-        rows.append(f"| {name} | {n_users} | {near} | {top} ({100 / n_users:.1f} %) |")
+        cells = (f"{100 * it.value:.1f} % [{100 * it.low:.1f}, {100 * it.high:.1f}]" for it in (one.auc(), one.top1()))
+        rows.append(f"| {name} | {one.n_users} | {' | '.join(cells)} | 50 %, {100 / one.n_users:.1f} % |")
     dep = requirements(ADAPTER_METHOD).title
     return "\n".join(
         [
-            f"How well the vectors (`{facts['encoder']}`) tell users apart: a test review compared with the mean of up "
-            f"to {facts['k']} past reviews of its own user and of every other. The first share is 50 % by chance.",
+            f"How well the vectors (`{facts['encoder']}`) identify users, without a language model: each test review "
+            f"is compared with the mean of up to {facts['k']} past reviews of its own user and of every other user.",
             "",
             *rows,
             "",
-            f"If they tell users apart and another user's vectors hardly hurt {dep}, the adapter or the backbone does "
-            "not use what the vectors hold.",
+            f"If the vectors identify users and another user's vectors hardly make {dep} worse, the adapter or the "
+            "backbone does not use this information.",
         ]
     )
 

@@ -15,6 +15,7 @@ from idiolect.difference.stylometry.lexicons import is_function_word
 from idiolect.difference.stylometry.prose import prose
 from idiolect.encoders import Encoder, load_encoder
 from idiolect.errors import require
+from idiolect.metrics.authorship import attribution
 from idiolect.metrics.base import Mean
 from idiolect.types import Sample
 
@@ -199,11 +200,4 @@ class EncoderVerifier:
         means = np.stack([self._encoder.encode(list(texts)[-PAST_TEXTS:]).mean(axis=0) for texts in past.values()])
         means /= np.maximum(np.linalg.norm(means, axis=1, keepdims=True), 1e-12)
         own = np.array([places[sample.user] for sample in samples])
-        return {name: _attribution(self._encoder.encode(list(texts)) @ means.T, own) for name, texts in runs.items()}
-
-
-def _attribution(similarity: np.ndarray, own: np.ndarray) -> np.ndarray:
-    """float64 (n,): the share of other users who are less similar; ``similarity`` is float (n, n_users)."""
-    of_user = similarity[np.arange(len(own)), own][:, None]
-    below = (np.sign(of_user - similarity) + 1).sum(axis=1) / 2 - 0.5  # without the user
-    return below / max(1, similarity.shape[1] - 1)
+        return {name: attribution(self._encoder.encode(list(texts)) @ means.T, own) for name, texts in runs.items()}

@@ -12,8 +12,6 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from transformers import TrainerState
-
 from idiolect.config import upgraded
 from idiolect.errors import ConfigError, InputError
 from idiolect.processes import on_main, process_mean
@@ -243,15 +241,11 @@ def _train(
     callbacks = [timer, JsonLines(folder / "log.jsonl"), SaveByTime(SAVE_MINUTES), *([stop] if stop else [])]
     for callback in (*callbacks, *([ProgressBarCallback()] if progress else [])):
         trainer.add_callback(callback)
-    # The Trainer forgets that it was about to stop, and would train for another epoch.
-    reached = (
-        None if stop is None or checkpoint is None else TrainerState.load_from_json(f"{checkpoint}/trainer_state.json")
-    )
-    if reached is not None and stop is not None and stop.reached(trainer.args, reached):
-        trainer.state = reached
-        trainer.load_best()
-    else:
+    ended = None if stop is None or checkpoint is None else stop.ended(trainer.args, checkpoint)
+    if ended is None:
         trainer.train(resume_from_checkpoint=checkpoint)
+    else:
+        trainer.take_best(ended)
     trainer.model.eval()
     return _report(trainer, timer)
 

@@ -222,11 +222,18 @@ class EarlyStop(TrainerCallback):
         self._patience = patience
 
     def on_evaluate(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any) -> None:
-        """Stop after that many."""
-        control.should_training_stop |= self.reached(args, state)
+        """Stop if the best score is so many validations old."""
+        control.should_training_stop |= self._reached(args, state)
 
-    def reached(self, args: TrainingArguments, state: TrainerState) -> bool:
-        """Whether the best of the scores is so many validations old."""
+    def ended(self, args: TrainingArguments, checkpoint: str) -> TrainerState | None:
+        """The state of a fit that ended early and was interrupted before its report; None: it goes on.
+
+        The Trainer does not save that it was about to stop, and would train for another epoch.
+        """
+        state = TrainerState.load_from_json(str(Path(checkpoint) / "trainer_state.json"))
+        return state if self._reached(args, state) else None
+
+    def _reached(self, args: TrainingArguments, state: TrainerState) -> bool:
         name, sign = f"eval_{args.metric_for_best_model}", 1 if args.greater_is_better else -1
         scores = [sign * record[name] for record in state.log_history if name in record]
         return bool(scores) and len(scores) - 1 - scores.index(max(scores)) >= self._patience
@@ -333,8 +340,9 @@ class AdapterTrainer(Trainer):
     def _load_from_checkpoint(self, resume_from_checkpoint: str, model: nn.Module | None = None) -> None:
         self.model.adapter.load(Path(resume_from_checkpoint))
 
-    def load_best(self) -> None:
-        """Take the weights of the best checkpoint so far."""
+    def take_best(self, state: TrainerState) -> None:
+        """Take state and best weights of a fit that has ended."""
+        self.state = state
         self._load_best_model()
 
     def _load_best_model(self) -> None:

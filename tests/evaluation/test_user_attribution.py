@@ -1,4 +1,4 @@
-"""How well vectors tell users apart."""
+"""How well vectors identify users."""
 
 from __future__ import annotations
 
@@ -9,20 +9,20 @@ from hypothesis import strategies as st
 from sklearn.metrics import roc_auc_score
 
 from idiolect.errors import InputError
-from idiolect.evaluation.identification import identification
+from idiolect.evaluation.user_attribution import attribute_users
 
 
 def names(n: int) -> list[str]:
     return [f"user {number}" for number in range(n)]
 
 
-def test_users_with_vectors_of_their_own_are_told_apart_and_noise_is_not() -> None:
+def test_users_with_vectors_of_their_own_are_identified_and_noise_is_chance() -> None:
     rng = np.random.default_rng(0)
     habits = rng.normal(size=(60, 16))
-    own = identification(habits, names(60), habits + 0.1 * rng.normal(size=habits.shape), names(60))
+    own = attribute_users(habits, names(60), habits + 0.1 * rng.normal(size=habits.shape), names(60))
     assert own.auc().low > 0.95
-    assert own.top().low > 0.9
-    noise = identification(habits, names(60), rng.normal(size=habits.shape), names(60))
+    assert own.top1().low > 0.9
+    noise = attribute_users(habits, names(60), rng.normal(size=habits.shape), names(60))
     assert noise.auc().low < 0.5 < noise.auc().high
 
 
@@ -32,7 +32,7 @@ def test_the_share_is_the_area_under_the_roc_curve_of_each_text(users: int, text
     rng = np.random.default_rng(seed)
     past, new = rng.integers(-2, 3, size=(users, dim)).astype(float), rng.integers(-2, 3, size=(texts, dim))
     of_text = [names(users)[number] for number in rng.integers(0, users, size=texts)]
-    found = identification(past, names(users), new, of_text)
+    found = attribute_users(past, names(users), new, of_text)
 
     def standard(values: np.ndarray) -> np.ndarray:
         scaled = (values - values.mean(axis=0)) / np.maximum(values.std(axis=0), 1e-6)
@@ -42,21 +42,21 @@ def test_the_share_is_the_area_under_the_roc_curve_of_each_text(users: int, text
     for number, user in enumerate(of_text):
         truth = [other == user for other in names(users)]
         # One positive: the area under the curve is its rank among the negatives. Rounded, so that ties are ties here.
-        assert found.nearer[number] == pytest.approx(roc_auc_score(truth, cosine[number]), abs=1e-9)
+        assert found.shares[number] == pytest.approx(roc_auc_score(truth, cosine[number]), abs=1e-9)
 
 
 def test_equal_vectors_are_chance_and_never_nearest() -> None:
-    found = identification(np.ones((4, 3)), names(4), np.ones((2, 3)), names(2))
+    found = attribute_users(np.ones((4, 3)), names(4), np.ones((2, 3)), names(2))
     assert found.auc().value == 0.5
-    assert found.top().value == 0
+    assert found.top1().value == 0
 
 
 def test_many_texts_of_a_user_count_as_one_in_the_interval() -> None:
     rng = np.random.default_rng(1)
     past = rng.normal(size=(20, 4))
     texts = past + rng.normal(size=past.shape)
-    once = identification(past, names(20), texts, names(20))
-    often = identification(past, names(20), np.repeat(texts, 9, axis=0), np.repeat(names(20), 9).tolist())
+    once = attribute_users(past, names(20), texts, names(20))
+    often = attribute_users(past, names(20), np.repeat(texts, 9, axis=0), np.repeat(names(20), 9).tolist())
     assert often.auc().value == pytest.approx(once.auc().value)
     assert often.auc().high - often.auc().low == pytest.approx(once.auc().high - once.auc().low, rel=0.3)
 
@@ -67,4 +67,4 @@ def test_many_texts_of_a_user_count_as_one_in_the_interval() -> None:
 )
 def test_too_little_to_compare_is_one_line(users: list[str], of_text: list[str], what: str) -> None:
     with pytest.raises(InputError, match=what):
-        identification(np.ones((len(users), 2)), users, np.ones((len(of_text), 2)), of_text)
+        attribute_users(np.ones((len(users), 2)), users, np.ones((len(of_text), 2)), of_text)
