@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+from pathlib import Path
 
 import pytest
 from rich.console import Console
@@ -64,7 +65,8 @@ def gains(**outcomes: Outcome) -> tuple[Gain, ...]:
 
 def screen(example: Example, width: int) -> str:
     console = Console(file=io.StringIO(), width=width, highlight=False)
-    print_demo(example, gains(rag="no gain", pag="undecided", dpl="holds", drp="holds", dep="fails"), console)
+    found = gains(rag="no gain", pag="undecided", dpl="holds", drp="holds", dep="fails")
+    print_demo(example, found, console, store=Path("d.db"))
     assert isinstance(console.file, io.StringIO)
     return console.file.getvalue()
 
@@ -76,7 +78,7 @@ def test_it_fits_the_terminal_and_shows_every_part(example: Example, width: int)
     words = " ".join(shown.replace("│", " ").split())
     assert "How u1 differs from others" in words
     assert "5 differences from others" in words
-    assert "2 more: idiolect explain u1" in words
+    assert "2 more: idiolect explain u1 --store d.db" in words
     assert "Plangent! (rated 5)" in words
     assert all(word in shown for word in ("[bold]", "subway", "\\x1b"))
     assert "\x1b" not in shown

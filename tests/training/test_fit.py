@@ -224,12 +224,14 @@ def test_less_is_better_for_likelihoods(tiny_backbone, make_adapter, examples, t
     assert (report.best_metric, report.best_step, report.steps) == (2.0, 6, 9)
 
 
-@pytest.mark.parametrize("interrupted", [None, 2, 3, 4])
+@pytest.mark.parametrize("every", [3, None])
+@pytest.mark.parametrize("interrupted", [None, 1, 2, 3, 4])
 def test_a_fit_without_gain_ends_early_also_when_it_was_interrupted(
-    tiny_backbone, make_adapter, examples, tmp_path, interrupted
+    tiny_backbone, make_adapter, examples, tmp_path, monkeypatch, interrupted, every
 ):
+    monkeypatch.setattr(fitting, "SAVE_MINUTES", 0.0)
     scores = {3: 3.0, 6: 2.0, 9: 2.5, 12: 2.0, 15: 1.0}  # by step; an equal score is no gain
-    config = FitConfig(**{**QUICK, "max_steps": 15, "metric": "nll", "patience": 2})
+    config = FitConfig(**{**QUICK, "max_steps": 15, "metric": "nll", "patience": 2, "every": every})
     calls: list[int] = []
 
     def validate():
@@ -241,7 +243,8 @@ def test_a_fit_without_gain_ends_early_also_when_it_was_interrupted(
 
     def run():
         how = {"config": config, "folder": tmp_path, "validate": validate}
-        return fit_adapter(tiny_backbone(), make_adapter(), examples, **how)
+        # An epoch is three steps.
+        return fit_adapter(tiny_backbone(), make_adapter(), examples[:24], **how)
 
     if interrupted is not None:
         with pytest.raises(Interrupt):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from rich import box
@@ -75,7 +76,12 @@ def _styled(line: Line, number: int) -> Text:
 
 
 def print_demo(
-    example: Example, gains: Sequence[Gain], console: Console | None = None, *, recovery: Point | None = None
+    example: Example,
+    gains: Sequence[Gain],
+    console: Console | None = None,
+    *,
+    recovery: Point | None = None,
+    store: Path | None = None,
 ) -> None:
     """Print the demo's last screen: one user's card, generated texts next to the user's own, gains per method.
 
@@ -84,17 +90,18 @@ def print_demo(
         gains: One per method; empty where no model was run.
         console: None: standard output. Texts are shown in as many columns as fit.
         recovery: How much of the true habits vectors hold; None: it is left out.
+        store: Of the user, for the command that prints the whole card; None: the one that commands take by default.
     """
     console = console or Console(highlight=False)
-    for part in demo_parts(example, gains, console.width, recovery):
+    for part in demo_parts(example, gains, console.width, recovery, store):
         console.print(part)
 
 
 def demo_parts(
-    example: Example, gains: Sequence[Gain], width: int, recovery: Point | None = None
+    example: Example, gains: Sequence[Gain], width: int, recovery: Point | None = None, store: Path | None = None
 ) -> Iterator[RenderableType]:
     """The screen, part by part, for a terminal of ``width`` columns."""
-    yield from _card(example.card)
+    yield from _card(example.card, store)
     if example.truth:
         yield Text()
         yield _heading(f"What the world made {example.card.user} do, compared with others (strongest first)")
@@ -133,7 +140,7 @@ def _recovered(recovery: Point) -> Iterator[RenderableType]:
     yield Text(f"Predicted best from differences: {named}.")
 
 
-def _card(card: Card) -> Iterator[Text | Padding]:
+def _card(card: Card, store: Path | None) -> Iterator[Text | Padding]:
     left = len(card.measured) - _MOST_CLAIMS
     short = replace(card, measured=card.measured[:_MOST_CLAIMS], model_claims=(), rejected=(), n_measures=0)
     for line, number, spaced in numbered(short):
@@ -142,7 +149,8 @@ def _card(card: Card) -> Iterator[Text | Padding]:
         text = card.verdict if line.part == "verdict" else line.text
         yield Padding(_styled(line._replace(text=text), number), (0, 0, 0, INDENT.get(line.part, 0)))
     if left > 0:
-        yield Text(f"{left} more: idiolect explain {card.user}", style="dim")
+        where = "" if store is None else f" --store {store}"
+        yield Text(f"{left} more: idiolect explain {card.user}{where}", style="dim")
 
 
 def _rated(item: ItemTexts) -> str:

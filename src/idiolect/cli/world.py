@@ -82,7 +82,7 @@ def demo(
     study = recorded_study()
     if not json:
         gained = gains(report.evaluation) if report.evaluation else ()
-        print_demo(report.example, gained, recovery=report.recovery)
+        print_demo(report.example, gained, recovery=report.recovery, store=out / "reviews.db")
     show(_record(report, study, out), "\n".join(_ending(report, out, study)), as_json=json)
 
 
