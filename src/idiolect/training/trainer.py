@@ -196,7 +196,7 @@ class ProgressBarCallback(TrainerCallback):
 class SaveByTime(TrainerCallback):
     """Saves a checkpoint every so many minutes, on all processes at once by the clock of the first.
 
-    Not after an epoch's last step: the validation that follows would be missing from the checkpoint, and a run that is
+    Not after an epoch's last step if a validation follows: it would be missing from the checkpoint, and a run that is
     resumed from it would go on without.
     """
 
@@ -206,8 +206,9 @@ class SaveByTime(TrainerCallback):
 
     def on_step_end(self, args: Any, state: Any, control: Any, **kwargs: Any) -> Any:
         """Save a checkpoint if the interval is over."""
-        ends_epoch = state.epoch is not None and float(state.epoch).is_integer()
-        if not ends_epoch and on_main(lambda: time.monotonic() - self._last > self._interval):
+        epoch_ends = state.epoch is not None and float(state.epoch).is_integer()
+        validated = epoch_ends and args.eval_strategy == "epoch"
+        if not validated and on_main(lambda: time.monotonic() - self._last > self._interval):
             self._last = time.monotonic()
             control.should_save = True
         return control
