@@ -64,11 +64,26 @@ def test_two_processes_fit_the_adapters_that_one_does(
     run_fit(job.store, split, tmp_path / "one", changes=settings)
     written = [sorted(path.name for path in (tmp_path / name).iterdir()) for name in ("one", "two")]
     assert written[0] == written[1]
+    assert_fitted_alike(tmp_path / "one", tmp_path / "two")
+
+
+def assert_fitted_alike(first: Path, second: Path) -> None:
+    """Adapter and trained constant have the same weights, up to rounding."""
     for name in ("", "constant"):
-        one, two = (Adapter.from_pretrained(tmp_path / folder / name).state_dict() for folder in ("one", "two"))
+        one, two = (Adapter.from_pretrained(folder / name).state_dict() for folder in (first, second))
         assert one.keys() == two.keys()
         for key in one:
             torch.testing.assert_close(two[key], one[key], rtol=1e-4, atol=1e-4)
+
+
+@pytest.mark.slow
+def test_two_processes_that_share_the_backbones_layers_fit_the_adapters_that_one_does(
+    job: Any, split: Path, settings: dict[str, Any], tmp_path: Path
+) -> None:
+    done = in_two_processes(job, split, tmp_path / "two", merge(settings, {"fit": {"sharded": True}}))
+    assert done.returncode == 0, done.stderr[-3000:]
+    run_fit(job.store, split, tmp_path / "one", changes=settings)
+    assert_fitted_alike(tmp_path / "one", tmp_path / "two")
 
 
 @pytest.mark.slow
