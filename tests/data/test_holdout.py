@@ -213,6 +213,35 @@ def test_what_is_no_parquet_of_reviews_is_refused(tmp_path, written):
         scan.ParquetScan(path)
 
 
+def test_short_histories_give_fewer_training_targets():
+    config = OPEN.model_copy(update={"train": 3, "min_train": 1, "min_profile": 2, "max_user_reviews": None})
+    lengths = {"too-short": 4, "one": 5, "two": 6, "three": 7, "long": 12}
+    rows = [(user, f"i{k}", f"{user} {k}", k + 1) for user, n in lengths.items() for k in range(n)]
+    roles = make_split(table(*rows), NO_ITEMS, config).members.group_by("user", maintain_order=True).agg("role")
+    found = dict(roles.iter_rows())
+    # The other items of the longest history are in nobody else's profile.
+    assert found == {
+        user: ["profile"] * 2 + ["train"] * train + ["validation", "test"]
+        for user, train in (("one", 1), ("two", 2), ("three", 3), ("long", 3))
+    }
+
+
+@settings(deadline=None, max_examples=30)
+@given(tables(), st.integers(0, 3))
+def test_as_many_training_targets_for_everybody_is_what_min_train_is_by_default(frame, train):
+    config = OPEN.model_copy(update={"train": train})
+    try:
+        everybody = make_split(frame, NO_ITEMS, config).members
+    except InputError:
+        everybody = None
+    try:
+        stated = make_split(frame, NO_ITEMS, config.model_copy(update={"min_train": train})).members
+    except InputError:
+        stated = None
+    assert (stated is None) == (everybody is None)
+    assert stated is None or stated.equals(everybody)
+
+
 def test_no_user_left_is_an_error_that_tells_what_was_left():
     with pytest.raises(InputError, match="1 reviews, 1 after the filters, 0 in the k-core"):
         make_split(table(("u", "i", "x", 1)), NO_ITEMS, OPEN)

@@ -23,6 +23,7 @@ def test_a_preset_takes_changes():
         ({"min_description_chars": 30, "max_description_chars": 20}, "above max_description_chars = 20"),
         ({"train": 0, "validation": 0, "test": 0}, "nothing is held out"),
         ({"min_profile": 0}, "min_profile"),
+        ({"train": 2, "min_train": 3}, "min_train = 3 is more than train = 2"),
     ],
 )
 def test_wrong_settings_are_refused(settings: dict, message: str):

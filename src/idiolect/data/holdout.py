@@ -125,10 +125,12 @@ def _with_roles(unique: pl.DataFrame, times: pl.DataFrame, appeared: np.ndarray,
     rows = rows[by_time(times[rows["place"]], within=appeared[rows["user"].to_numpy()])]
     users = rows["user"].to_numpy()
     ends = np.append(np.flatnonzero(users[1:] != users[:-1]), max(len(users) - 1, 0))
-    newer = np.repeat(ends, np.diff(ends, prepend=-1))[: len(users)] - np.arange(len(users))
-    bounds = np.cumsum([config.test, config.validation, config.train])
-    held = np.searchsorted(bounds, newer, side="right")
-    return rows.with_columns(role=pl.Series(len(bounds) - held, dtype=pl.UInt8))
+    lengths = np.diff(ends, prepend=-1)
+    newer = np.repeat(ends, lengths)[: len(users)] - np.arange(len(users))
+    left = np.repeat(lengths, lengths)[: len(users)] - config.test - config.validation - config.min_profile
+    train = np.clip(left, config.train if config.min_train is None else config.min_train, config.train)
+    bounds = np.cumsum(np.broadcast_arrays(config.test, config.validation, train), axis=0)
+    return rows.with_columns(role=pl.Series((newer < bounds).sum(axis=0), dtype=pl.UInt8))
 
 
 def _with_peers(corpus: Corpus, assigned: Buckets, config: SplitConfig) -> tuple[tuple[int, ...], Buckets]:

@@ -36,6 +36,9 @@ class SplitConfig(Config):
     """Reviews of a user, at most; None: any number."""
     train: int = Field(default=8, ge=0)
     """Training targets of each user: those before the validation targets."""
+    min_train: int | None = Field(default=None, ge=0)
+    """Training targets of a user with a short history, who gives fewer than ``train`` as long as ``min_profile``
+    reviews are not left; None: everybody gives ``train``."""
     validation: int = Field(default=1, ge=0)
     """Validation targets of each user: those before the test targets."""
     test: int = Field(default=1, ge=0)
@@ -50,13 +53,15 @@ class SplitConfig(Config):
 
     @property
     def held_out(self) -> int:
-        """Reviews of each user that are targets."""
+        """Reviews of each user that are targets, at most."""
         return self.train + self.validation + self.test
 
     @model_validator(mode="after")
     def _bounds_in_order(self) -> Self:
         _check_bounds("user_reviews", self.min_user_reviews, self.max_user_reviews)
         _check_bounds("description_chars", self.min_description_chars or 0, self.max_description_chars)
+        if self.min_train is not None and self.min_train > self.train:
+            raise ValueError(f"min_train = {self.min_train} is more than train = {self.train}")
         if not self.held_out:
             raise ValueError("train, validation and test are all 0: nothing is held out")
         return self

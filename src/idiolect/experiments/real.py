@@ -179,15 +179,14 @@ def choose_filters(reviews: pl.DataFrame, items: pl.DataFrame, enough: int) -> d
         enough: Users.
 
     Returns:
-        Changes of the preset ``small``: four training targets per user, as far as the profiles allow.
+        Changes of the preset ``small``: up to four training targets per user, as far as the profile allows.
 
     Raises:
         InputError: No filters leave any user.
     """
     best: tuple[int, dict[str, Any]] | None = None
     for filters in _FILTERS:
-        train = max(1, min(4, filters["min_user_reviews"] - filters["min_profile"] - 2))
-        changes = {**filters, "train": train, "min_peers": min(3, filters["min_item_users"])}
+        changes = {**filters, "train": 4, "min_train": 1, "min_peers": min(3, filters["min_item_users"])}
         try:
             users = len(make_split(reviews, items, SplitConfig.preset("small", **changes)).users)
         except InputError:
