@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from sklearn.metrics import roc_auc_score
+from scipy.special import softmax
+from sklearn.metrics import log_loss, roc_auc_score
 
 from idiolect.errors import InputError
 from idiolect.evaluation.user_attribution import attribute_users
@@ -14,6 +15,11 @@ from idiolect.evaluation.user_attribution import attribute_users
 
 def names(n: int) -> list[str]:
     return [f"user {number}" for number in range(n)]
+
+
+def standardised(values: np.ndarray) -> np.ndarray:
+    scaled = (values - values.mean(axis=0)) / np.maximum(values.std(axis=0), 1e-6)
+    return scaled / np.maximum(np.linalg.norm(scaled, axis=1, keepdims=True), 1e-6)
 
 
 def test_users_with_vectors_of_their_own_are_identified_and_noise_is_chance() -> None:
@@ -34,21 +40,55 @@ def test_the_share_is_the_area_under_the_roc_curve_of_each_text(users: int, text
     of_text = [names(users)[number] for number in rng.integers(0, users, size=texts)]
     found = attribute_users(past, names(users), new, of_text)
 
-    def standard(values: np.ndarray) -> np.ndarray:
-        scaled = (values - values.mean(axis=0)) / np.maximum(values.std(axis=0), 1e-6)
-        return scaled / np.maximum(np.linalg.norm(scaled, axis=1, keepdims=True), 1e-6)
-
-    cosine = standard(new.astype(float)) @ standard(past).T
+    cosine = standardised(new.astype(float)) @ standardised(past).T
     for number, user in enumerate(of_text):
         truth = [other == user for other in names(users)]
         # One positive: the area under the curve is its rank among the negatives. Rounded, so that ties are ties here.
         assert found.shares[number] == pytest.approx(roc_auc_score(truth, cosine[number]), abs=1e-9)
 
 
+def test_vectors_that_tell_one_of_eight_groups_tell_log_eight_nats() -> None:
+    groups = np.repeat(np.eye(8), 25, axis=0)
+    found = attribute_users(groups, names(200), groups, names(200)).nats()
+    assert found.value == pytest.approx(np.log(8), abs=1e-6)
+    alone = attribute_users(np.eye(60), names(60), np.eye(60), names(60)).nats()
+    assert alone.value == pytest.approx(np.log(60), abs=1e-6)
+
+
+@settings(max_examples=30, deadline=None)
+@given(st.integers(2, 30), st.integers(1, 60), st.integers(0, 2**31))
+def test_noise_tells_nothing_and_nothing_tells_more_than_who_it_was(users: int, texts: int, seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    of_text = [names(users)[number] for number in rng.integers(0, users, size=texts)]
+    found = attribute_users(rng.normal(size=(users, 3)), names(users), rng.normal(size=(texts, 3)), of_text)
+    assert (found.information <= np.log(users) + 1e-9).all()
+    many = attribute_users(rng.normal(size=(100, 3)), names(100), rng.normal(size=(400, 3)), names(100) * 4)
+    assert many.nats().low < 0.05
+
+
+def test_the_scale_is_chosen_by_the_texts_of_other_users() -> None:
+    """A user's own texts, however unlike, change nothing but their own figures."""
+    rng = np.random.default_rng(2)
+    past = rng.normal(size=(40, 6))
+    of_text, texts = names(40) * 2, np.concatenate([past, past]) + rng.normal(size=(80, 6))
+    found = attribute_users(past, names(40), texts, of_text)
+    similarity = standardised(texts) @ standardised(past).T
+    own = np.arange(80) % 40
+    for half in (0, 1):
+        here, there = own % 2 == half, own % 2 != half
+        scale = min(
+            np.geomspace(1, 256, 25),
+            key=lambda scale: log_loss(own[there], softmax(scale * similarity[there], axis=1), labels=range(40)),
+        )
+        told = np.log(40) + np.log(softmax(scale * similarity[here], axis=1)[np.arange(here.sum()), own[here]])
+        np.testing.assert_allclose(found.information[here], told, atol=1e-9)
+
+
 def test_equal_vectors_are_chance_and_never_nearest() -> None:
     found = attribute_users(np.ones((4, 3)), names(4), np.ones((2, 3)), names(2))
     assert found.auc().value == 0.5
     assert found.top1().value == 0
+    assert found.nats().value == pytest.approx(0, abs=1e-9)
 
 
 def test_many_texts_of_a_user_count_as_one_in_the_interval() -> None:

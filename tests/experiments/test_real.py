@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import shutil
 from types import SimpleNamespace
@@ -116,13 +117,16 @@ def test_the_page_says_how_well_the_vectors_identify_users(study):
         peers = [v for other, all_ in history.items() if other != user for i, v in all_[:-1] if i == item]
         return vector - np.mean(peers, axis=0)
 
-    for kind, of in (("reviews", lambda _, __, vector: vector), ("their differences to others", difference)):
-        past = [np.mean([of(user, *one) for one in all_[-1 - TINY.k : -1]], axis=0) for user, all_ in history.items()]
+    kinds = {"reviews": lambda _, __, vector: vector, "their differences to others": difference}
+    for (kind, of), number in itertools.product(kinds.items(), (*TINY.shown, TINY.k)):
+        past = [np.mean([of(user, *one) for one in all_[-1 - number : -1]], axis=0) for user, all_ in history.items()]
         new = [of(user, *all_[-1]) for user, all_ in history.items()]
         found = attribute_users(np.stack(past), [*history], np.stack(new), [*history])
         figures = (found.auc(), found.top1())
         shares = " | ".join(f"{100 * one.value:.1f} % [{100 * one.low:.1f}, {100 * one.high:.1f}]" for one in figures)
-        assert f"| {kind} | {len(past)} | {shares} | 50 %, {100 / len(past):.1f} % |" in study.page
+        chance, nats = f"50 %, {100 / len(past):.1f} %", found.nats()
+        told = f"{nats.value:.2f} [{nats.low:.2f}, {nats.high:.2f}]"
+        assert f"| {kind} | {number} | {len(past)} | {shares} | {chance} | {told} |" in study.page
 
 
 def test_the_command_prints_the_verdicts_of_the_page(study, capsys):

@@ -3,6 +3,11 @@
 A method that reads vectors of past reviews can only write as a user does if these vectors differ between users and
 agree with what the user writes next. That is known in seconds, before a model is trained: a new review is compared with
 the past reviews of its own user and of every other user (authorship attribution).
+
+How well this can be done also bounds what a reader of the vectors could gain. The expected gain in likelihood from
+knowing the past, for the best possible reader, is the mutual information of the text and the past; that of their
+vectors is at most as large, and a classifier over users bounds it from below (InfoNCE: van den Oord et al.,
+"Representation Learning with Contrastive Predictive Coding", 2018, arXiv 1807.03748, section 2.3).
 """
 
 from __future__ import annotations
@@ -23,6 +28,8 @@ from idiolect.pipeline.data import Data
 REVIEWS, DIFFERENCES = "reviews", "their differences to others"
 """What vectors are of."""
 _FLOOR = 1e-6
+_SCALES = np.geomspace(1, 256, 25)
+"""Of the similarities in the classifier over users, of which the texts of other users choose one."""
 
 
 @dataclass(frozen=True, slots=True, eq=False, kw_only=True)
@@ -37,6 +44,8 @@ class UserAttribution:
     """float64 (n,): share of the other users who are less similar; equal similarities count half."""
     nearest: np.ndarray
     """bool (n,): whether its own user is the most similar of all."""
+    information: np.ndarray
+    """float64 (n,): nats by which a classifier over the users is better than chance on the text; see ``nats``."""
 
     def auc(self, *, resamples: int = 1000, seed: int = 0) -> Interval:
         """Mean area under the ROC curve, with its interval over users; chance is 0.5."""
@@ -45,6 +54,14 @@ class UserAttribution:
     def top1(self, *, resamples: int = 1000, seed: int = 0) -> Interval:
         """Top-1 accuracy, with its interval over users; chance is ``1 / n_users``."""
         return self._interval(self.nearest.astype(np.float64), resamples, seed)
+
+    def nats(self, *, resamples: int = 1000, seed: int = 0) -> Interval:
+        """Lower bound of the mutual information of texts and past, in nats per text, with its interval over users.
+
+        The best reader of the past would gain at least so much likelihood per text. The bound is at most
+        ``log(n_users)``, and it is loose where the cosine of means says little of what vectors hold.
+        """
+        return self._interval(self.information, resamples, seed)
 
     def _interval(self, values: np.ndarray, resamples: int, seed: int) -> Interval:
         draws = Resamples(len(values), np.random.default_rng(seed), resamples=resamples, clusters=list(self.users))
@@ -79,8 +96,30 @@ def attribute_users(
     if unknown := sorted(set(of_text) - column.keys()):
         raise InputError(f"user {unknown[0]!r} has a text to compare and no past texts")
     similarity = _directions(texts) @ _directions(past).T
-    shares = attribution(similarity, np.array([column[user] for user in of_text]))
-    return UserAttribution(users=list(of_text), n_users=len(column), shares=shares, nearest=shares == 1)
+    own = np.array([column[user] for user in of_text])
+    shares, information = attribution(similarity, own), _information(similarity, own)
+    return UserAttribution(
+        users=list(of_text), n_users=len(column), shares=shares, nearest=shares == 1, information=information
+    )
+
+
+def _information(similarity: np.ndarray, own: np.ndarray) -> np.ndarray:
+    """float64 (n,): log-likelihood of each text's user under a softmax of similarities, above chance.
+
+    The scale of the similarities is the best one for the texts of the other half of the users.
+    """
+
+    def above_chance(rows: np.ndarray, scale: float) -> np.ndarray:
+        logits = scale * (similarity[rows] - similarity[rows].max(axis=1, keepdims=True))
+        found = logits[np.arange(len(rows)), own[rows]] - np.log(np.exp(logits).sum(axis=1))
+        return found + np.log(similarity.shape[1])
+
+    information = np.zeros(len(own))
+    for half in (0, 1):
+        rows, others = np.flatnonzero(own % 2 == half), np.flatnonzero(own % 2 != half)
+        means = [above_chance(others, scale).mean() if len(others) else -scale for scale in _SCALES]
+        information[rows] = above_chance(rows, _SCALES[int(np.argmax(means))])
+    return information
 
 
 def _directions(vectors: np.ndarray) -> np.ndarray:

@@ -455,12 +455,17 @@ def _personal_words(store: str, folder: Path, config: RealConfig, newest: int | 
     return cache_gains((review.text for review in background), shown, validation, test, seed=config.seed)
 
 
-def _attribution(runs: _Runs) -> dict[str, UserAttribution]:
-    """How well the vectors that DEP reads identify the users."""
+def _attribution(runs: _Runs) -> dict[int, dict[str, UserAttribution]]:
+    """How well the vectors that DEP reads identify the users, by the number of past reviews."""
+    found: dict[int, dict[str, UserAttribution]] = {}
+    encoder = load_encoder(runs.config.encoder)
     changes = _settings(runs.config, runs.sizes, runs.folder / "backbone", shown=0, with_text=True)
-    settings = Settings.model_validate(changes | {"targets": {"max_test": _USERS_COMPARED}})
     with SqlStore(runs.store, create=False) as database:
-        return vector_attribution(Data(database, runs.split, settings, encoder=load_encoder(runs.config.encoder)))
+        for number in sorted({*runs.config.shown, runs.config.k}):
+            compared = {"targets": {"max_test": _USERS_COMPARED}, "context": {"k": number}}
+            settings = Settings.model_validate(changes | compared)
+            found[number] = vector_attribution(Data(database, runs.split, settings, encoder=encoder))
+    return found
 
 
 def _is_english(store: str) -> bool:

@@ -181,7 +181,7 @@ def weakness(found: Evaluation, words: CacheGains, shown: int) -> str:
 def page_text(
     facts: Mapping[str, Any],
     words: Words,
-    attributed: Mapping[str, UserAttribution],
+    attributed: Mapping[int, Mapping[str, UserAttribution]],
     backbone: PretrainReport,
     evaluations: Mapping[str, Evaluation],
     outputs: Mapping[str, Sequence[Path]],
@@ -193,7 +193,7 @@ def page_text(
     Args:
         facts: What was chosen, the budget included.
         words: How much of the choice of words is personal.
-        attributed: How well vectors identify users, by what the vectors are of.
+        attributed: How well vectors identify users, by the number of past reviews and what the vectors are of.
         backbone: The pretraining run.
         evaluations: Of the first seed, by pass.
         outputs: Folders of the evaluations of all seeds, by pass.
@@ -339,27 +339,39 @@ def _personal_words(words: Words, shown: int) -> str:
     )
 
 
-def _attribution(found: Mapping[str, UserAttribution], facts: Mapping[str, Any]) -> str:
+def _attribution(found: Mapping[int, Mapping[str, UserAttribution]], facts: Mapping[str, Any]) -> str:
     """How well vectors identify users, measured without the backbone."""
-    if not found:
+    rows = [
+        f"| {name} | {number} | {_attribution_cells(one)} |"
+        for number, kinds in found.items()
+        for name, one in kinds.items()
+    ]
+    if not rows:
         return ""
-    rows = ["| vectors of | users | attribution (AUC) | top-1 accuracy | chance |"]
-    rows.append("| --- | ---: | --- | --- | --- |")
-    for name, one in found.items():
-        cells = (f"{100 * it.value:.1f} % [{100 * it.low:.1f}, {100 * it.high:.1f}]" for it in (one.auc(), one.top1()))
-        rows.append(f"| {name} | {one.n_users} | {' | '.join(cells)} | 50 %, {100 / one.n_users:.1f} % |")
     dep = requirements(ADAPTER_METHOD).title
+    head = "| vectors of | past reviews | users | attribution (AUC) | top-1 accuracy | chance | mutual information |"
     return "\n".join(
         [
             f"How well the vectors (`{facts['encoder']}`) identify users, without a language model: each test review "
-            f"is compared with the mean of up to {facts['k']} past reviews of its own user and of every other user.",
+            "is compared with the mean of the newest past reviews of its own user and of every other user.",
             "",
+            head,
+            "| --- | ---: | ---: | --- | --- | --- | --- |",
             *rows,
             "",
-            f"If the vectors identify users and another user's vectors hardly make {dep} worse, the adapter or the "
-            "backbone does not use this information.",
+            "The last column is a lower bound (InfoNCE), in nats per review: so much a perfect reader of these vectors "
+            f"gains from knowing the user. If {dep} gains much less, or another user's vectors hardly make it worse, "
+            "the adapter or the backbone does not use this information. What more past reviews add to the number that "
+            f"is shown as text is about what is left for {dep} with text.",
         ]
     )
+
+
+def _attribution_cells(one: UserAttribution) -> str:
+    shares = [f"{100 * it.value:.1f} % [{100 * it.low:.1f}, {100 * it.high:.1f}]" for it in (one.auc(), one.top1())]
+    nats = one.nats()
+    chance = f"50 %, {100 / one.n_users:.1f} %"
+    return " | ".join([str(one.n_users), *shares, chance, f"{nats.value:.2f} [{nats.low:.2f}, {nats.high:.2f}]"])
 
 
 def _pooled(name: str, folders: Sequence[Path], choice: Choice) -> str:
