@@ -186,6 +186,11 @@ def test_the_seed_decides_everything_and_nothing_global_changes(finished, tmp_pa
         torch.testing.assert_close(other[name], tensor, rtol=1e-2, atol=1e-4)
 
 
+def test_checkpoints_print_nothing(tmp_path, capfd):
+    run(tmp_path, CONFIG.model_copy(update={"max_steps": 2}))
+    assert capfd.readouterr() == ("", "")
+
+
 def test_too_few_reviews_are_refused(tmp_path):
     with pytest.raises(InputError, match="10 reviews are too few to pretrain on with 5 held out"):
         run(tmp_path, reviews=REVIEWS[:10])

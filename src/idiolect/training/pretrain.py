@@ -430,7 +430,8 @@ def _train(
     trainer.remove_callback(transformers.PrinterCallback)
     if progress:
         trainer.add_callback(ProgressBarCallback("pretrain"))
-    trainer.train(resume_from_checkpoint=newest_checkpoint(folder))
+    with disable_progress_bars():  # of every checkpoint
+        trainer.train(resume_from_checkpoint=newest_checkpoint(folder))
     return trainer
 
 
