@@ -66,7 +66,7 @@ def gains(**outcomes: Outcome) -> tuple[Gain, ...]:
 def screen(example: Example, width: int) -> str:
     console = Console(file=io.StringIO(), width=width, highlight=False)
     found = gains(rag="no gain", pag="undecided", dpl="holds", drp="holds", dep="fails")
-    print_demo(example, found, console, store=Path("d.db"))
+    print_demo(example, found, console, store=Path("my demo/d.db"))
     assert isinstance(console.file, io.StringIO)
     return console.file.getvalue()
 
@@ -78,7 +78,7 @@ def test_it_fits_the_terminal_and_shows_every_part(example: Example, width: int)
     words = " ".join(shown.replace("│", " ").split())
     assert "How u1 differs from others" in words
     assert "5 differences from others" in words
-    assert "2 more: idiolect explain u1 --store d.db" in words
+    assert "2 more: idiolect explain u1 --store 'my demo/d.db'" in words
     assert "Plangent! (rated 5)" in words
     assert all(word in shown for word in ("[bold]", "subway", "\\x1b"))
     assert "\x1b" not in shown

@@ -13,6 +13,8 @@ import pytest
 import idiolect as idl
 from idiolect.cli.world import _show_real
 from idiolect.data.kcore import item_frame, review_frame
+from idiolect.data.split import make_split
+from idiolect.data.split_config import SplitConfig
 from idiolect.encoders import load_encoder
 from idiolect.errors import ArtifactError, ConfigError, InputError
 from idiolect.evaluation.cache_model import CacheGains
@@ -117,6 +119,8 @@ def test_the_page_says_how_well_the_vectors_identify_users(study):
         peers = [v for other, all_ in history.items() if other != user for i, v in all_[:-1] if i == item]
         return vector - np.mean(peers, axis=0)
 
+    head = "| vectors of | past reviews | users | attribution (AUC) | top-1 accuracy | chance | information, at least |"
+    assert head in study.page
     kinds = {"reviews": lambda _, __, vector: vector, "their differences to others": difference}
     for (kind, of), number in itertools.product(kinds.items(), (*TINY.shown, TINY.k)):
         past = [np.mean([of(user, *one) for one in all_[-1 - number : -1]], axis=0) for user, all_ in history.items()]
@@ -297,6 +301,15 @@ def test_filters_are_as_strict_as_the_corpus_allows():
     assert choose_filters(*frames(40, 20, 18, 120), enough=30)["min_user_reviews"] == 16
     assert choose_filters(*frames(40, 20, 11, 120), enough=30)["min_user_reviews"] == 10
     assert choose_filters(*frames(40, 20, 11, 60), enough=30)["min_text_chars"] == 50
+
+
+def test_short_histories_are_split_with_fewer_training_targets():
+    reviews, items = frames(60, 9, 7, 60)  # six are asked for, three of them as profile
+    filters = choose_filters(reviews, items, enough=30)
+    assert filters["min_user_reviews"] == 6
+    counts = make_split(reviews, items, SplitConfig.preset("small", **filters)).counts
+    assert counts.train == 2 * counts.users
+    assert counts.profile == 3 * counts.users
 
 
 def test_too_thin_a_corpus_is_refused_in_one_line():

@@ -253,6 +253,30 @@ def test_a_fit_without_gain_ends_early_also_when_it_was_interrupted(
     assert (report.best_metric, report.best_step, report.steps) == (2.0, 6, 12)
 
 
+def test_a_fit_that_ends_within_an_epoch_and_was_killed_in_its_last_validation_is_validated_again(
+    tiny_backbone, make_adapter, examples, tmp_path, monkeypatch
+):
+    monkeypatch.setattr(fitting, "SAVE_MINUTES", 0.0)
+    config = FitConfig(**{**QUICK, "max_steps": 7, "metric": "nll", "every": None})
+    scores = iter([3.0, 2.0, None, 1.0])
+
+    def validate():
+        found = next(scores)
+        if found is None:
+            raise Interrupt
+        return {"nll": found}
+
+    def run():
+        return fit_adapter(
+            tiny_backbone(), make_adapter(), examples[:24], config=config, folder=tmp_path, validate=validate
+        )
+
+    with pytest.raises(Interrupt):
+        run()
+    report = run()
+    assert (report.best_metric, report.best_step, report.steps) == (1.0, 7, 7)
+
+
 def test_a_fit_that_ended_early_and_was_killed_before_its_report_is_not_trained_further(
     tiny_backbone, make_adapter, examples, tmp_path, monkeypatch
 ):

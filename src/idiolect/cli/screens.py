@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -149,8 +150,9 @@ def _card(card: Card, store: Path | None) -> Iterator[Text | Padding]:
         text = card.verdict if line.part == "verdict" else line.text
         yield Padding(_styled(line._replace(text=text), number), (0, 0, 0, INDENT.get(line.part, 0)))
     if left > 0:
-        where = "" if store is None else f" --store {store}"
-        yield Text(f"{left} more: idiolect explain {card.user}{where}", style="dim")
+        where = [] if store is None else ["--store", str(store)]
+        command = shlex.join(["idiolect", "explain", card.user, *where])
+        yield Text(f"{left} more: {visible(command, one_line=True)}", style="dim")
 
 
 def _rated(item: ItemTexts) -> str:

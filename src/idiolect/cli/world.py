@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import sys
 from collections.abc import Iterator
 from dataclasses import asdict
@@ -97,7 +98,8 @@ def _ending(report: DemoReport, out: Path, study: RecordedStudy | None) -> Itera
     yield f"store    {out / 'reviews.db'}"
     if recorded:
         yield f"study    {recorded} (three larger worlds, recorded for this version)"
-    yield f"next     idiolect explain {report.example.card.user} --store {out / 'reviews.db'}"
+    following = ["idiolect", "explain", report.example.card.user, "--store", str(out / "reviews.db")]
+    yield f"next     {shlex.join(following)}"
 
 
 def _not_run(missing: str, out: Path, study: RecordedStudy | None) -> Iterator[str]:

@@ -35,10 +35,10 @@ class SplitConfig(Config):
     max_user_reviews: int | None = Field(default=500, ge=1)
     """Reviews of a user, at most; None: any number."""
     train: int = Field(default=8, ge=0)
-    """Training targets of each user: those before the validation targets."""
+    """Training targets of each user (at most, with ``min_train``): those before the validation targets."""
     min_train: int | None = Field(default=None, ge=0)
-    """Training targets of a user with a short history, who gives fewer than ``train`` as long as ``min_profile``
-    reviews are not left; None: everybody gives ``train``."""
+    """Fewest training targets of a user. A user whose history is too short for ``train`` gives fewer, so that
+    ``min_profile`` reviews are left for the profile. None: everybody gives ``train``."""
     validation: int = Field(default=1, ge=0)
     """Validation targets of each user: those before the test targets."""
     test: int = Field(default=1, ge=0)

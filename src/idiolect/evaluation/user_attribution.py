@@ -4,10 +4,11 @@ A method that reads vectors of past reviews can only write as a user does if the
 agree with what the user writes next. That is known in seconds, before a model is trained: a new review is compared with
 the past reviews of its own user and of every other user (authorship attribution).
 
-How well this can be done also bounds what a reader of the vectors could gain. The expected gain in likelihood from
-knowing the past, for the best possible reader, is the mutual information of the text and the past; that of their
-vectors is at most as large, and a classifier over users bounds it from below (InfoNCE: van den Oord et al.,
-"Representation Learning with Contrastive Predictive Coding", 2018, arXiv 1807.03748, section 2.3).
+How well this can be done also says in nats how much of the user a vector shows. The mutual information of a text and
+the user's past is what the best reader of the past gains over one who knows nothing. That of their vectors is at most
+as large, and a classifier over users bounds it from below (InfoNCE: van den Oord et al., "Representation Learning with
+Contrastive Predictive Coding", 2018, arXiv 1807.03748, section 2.3). A prompt also names the item, which tells
+something of the user, as users choose items; of differences to others on the same item it tells little.
 """
 
 from __future__ import annotations
@@ -28,8 +29,8 @@ from idiolect.pipeline.data import Data
 REVIEWS, DIFFERENCES = "reviews", "their differences to others"
 """What vectors are of."""
 _FLOOR = 1e-6
-_SCALES = np.geomspace(1, 256, 25)
-"""Of the similarities in the classifier over users, of which the texts of other users choose one."""
+_SCALES = np.array([0, *np.geomspace(1, 256, 25)])
+"""Of the similarities in the classifier over users, of which the texts of other users choose one; 0 is chance."""
 
 
 @dataclass(frozen=True, slots=True, eq=False, kw_only=True)
@@ -58,8 +59,7 @@ class UserAttribution:
     def nats(self, *, resamples: int = 1000, seed: int = 0) -> Interval:
         """Lower bound of the mutual information of texts and past, in nats per text, with its interval over users.
 
-        The best reader of the past would gain at least so much likelihood per text. The bound is at most
-        ``log(n_users)``, and it is loose where the cosine of means says little of what vectors hold.
+        The bound is at most ``log(n_users)``, and loose where the cosine of means says little of what vectors hold.
         """
         return self._interval(self.information, resamples, seed)
 
@@ -115,10 +115,12 @@ def _information(similarity: np.ndarray, own: np.ndarray) -> np.ndarray:
         return found + np.log(similarity.shape[1])
 
     information = np.zeros(len(own))
+    turn = np.unique(own, return_inverse=True)[1] % 2  # every other user with a text
     for half in (0, 1):
-        rows, others = np.flatnonzero(own % 2 == half), np.flatnonzero(own % 2 != half)
-        means = [above_chance(others, scale).mean() if len(others) else -scale for scale in _SCALES]
-        information[rows] = above_chance(rows, _SCALES[int(np.argmax(means))])
+        rows, others = np.flatnonzero(turn == half), np.flatnonzero(turn != half)
+        if len(rows) and len(others):  # else there is nothing to choose a scale by
+            means = [above_chance(others, scale).mean() for scale in _SCALES]
+            information[rows] = above_chance(rows, _SCALES[int(np.argmax(means))])
     return information
 
 

@@ -426,6 +426,7 @@ def _split(store: str, folder: Path, config: RealConfig) -> tuple[dict[str, Any]
     if not folder.is_dir():
         split_store(store, folder, preset="small", changes=filters)
     split = Split.load(folder, fingerprint=fingerprint)
+    filters = {name: getattr(split.config, name) for name in filters}  # of a resumed study, which keeps its split
     sizes = choose_sizes(
         reviews["text"].to_list(), items["description"].drop_nulls().to_list(), config.k, max(config.shown)
     )

@@ -349,20 +349,22 @@ def _attribution(found: Mapping[int, Mapping[str, UserAttribution]], facts: Mapp
     if not rows:
         return ""
     dep = requirements(ADAPTER_METHOD).title
-    head = "| vectors of | past reviews | users | attribution (AUC) | top-1 accuracy | chance | mutual information |"
+    head = "| vectors of | past reviews | users | attribution (AUC) | top-1 accuracy | chance | information, at least |"
     return "\n".join(
         [
             f"How well the vectors (`{facts['encoder']}`) identify users, without a language model: each test review "
-            "is compared with the mean of the newest past reviews of its own user and of every other user.",
+            "is compared with the mean of up to so many of the newest past reviews of its own user and of every other "
+            "user.",
             "",
             head,
             "| --- | ---: | ---: | --- | --- | --- | --- |",
             *rows,
             "",
-            "The last column is a lower bound (InfoNCE), in nats per review: so much a perfect reader of these vectors "
-            f"gains from knowing the user. If {dep} gains much less, or another user's vectors hardly make it worse, "
-            "the adapter or the backbone does not use this information. What more past reviews add to the number that "
-            f"is shown as text is about what is left for {dep} with text.",
+            "The last column is the mutual information (InfoNCE, a lower bound), in nats per review: what a reader who "
+            "knows these vectors gains over one who knows neither user nor item. Of the differences to others an item "
+            "tells little. If "
+            f"{dep} gains much less, or another user's vectors hardly make it worse, the adapter or the backbone does "
+            "not use this information.",
         ]
     )
 

@@ -196,8 +196,8 @@ class ProgressBarCallback(TrainerCallback):
 class SaveByTime(TrainerCallback):
     """Saves a checkpoint every so many minutes, on all processes at once by the clock of the first.
 
-    Not after an epoch's last step if a validation follows: it would be missing from the checkpoint, and a run that is
-    resumed from it would go on without.
+    Not after the last step of an epoch, or of the run, if a validation follows: it would be missing from the
+    checkpoint, and a run that is resumed from it would go on without.
     """
 
     def __init__(self, minutes: float) -> None:
@@ -207,7 +207,7 @@ class SaveByTime(TrainerCallback):
     def on_step_end(self, args: Any, state: Any, control: Any, **kwargs: Any) -> Any:
         """Save a checkpoint if the interval is over."""
         epoch_ends = state.epoch is not None and float(state.epoch).is_integer()
-        validated = epoch_ends and args.eval_strategy == "epoch"
+        validated = args.eval_strategy == "epoch" and (epoch_ends or state.global_step >= state.max_steps)
         if not validated and on_main(lambda: time.monotonic() - self._last > self._interval):
             self._last = time.monotonic()
             control.should_save = True
