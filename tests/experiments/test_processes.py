@@ -15,6 +15,7 @@ import torch
 import yaml
 
 from idiolect.config import merge
+from idiolect.errors import ConfigError
 from idiolect.evaluation.runner import run_evaluate
 from idiolect.pipeline.commands import run_fit
 from idiolect.softprompt.adapter import Adapter
@@ -80,8 +81,11 @@ def assert_fitted_alike(first: Path, second: Path) -> None:
 def test_two_processes_that_share_the_backbones_layers_fit_the_adapters_that_one_does(
     job: Any, split: Path, settings: dict[str, Any], tmp_path: Path
 ) -> None:
-    done = in_two_processes(job, split, tmp_path / "two", merge(settings, {"fit": {"sharded": True}}))
+    sharded = merge(settings, {"fit": {"sharded": True}})
+    done = in_two_processes(job, split, tmp_path / "two", sharded)
     assert done.returncode == 0, done.stderr[-3000:]
+    with pytest.raises(ConfigError, match="torchrun"):  # one process has nobody to share them with
+        run_fit(job.store, split, tmp_path / "one", changes=sharded)
     run_fit(job.store, split, tmp_path / "one", changes=settings)
     assert_fitted_alike(tmp_path / "one", tmp_path / "two")
 
