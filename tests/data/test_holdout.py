@@ -213,17 +213,58 @@ def test_what_is_no_parquet_of_reviews_is_refused(tmp_path, written):
         scan.ParquetScan(path)
 
 
-def test_short_histories_give_fewer_training_targets():
-    config = OPEN.model_copy(update={"train": 3, "min_train": 1, "min_profile": 2, "max_user_reviews": None})
-    lengths = {"too-short": 4, "one": 5, "two": 6, "three": 7, "long": 12}
-    rows = [(user, f"i{k}", f"{user} {k}", k + 1) for user, n in lengths.items() for k in range(n)]
-    roles = make_split(table(*rows), NO_ITEMS, config).members.group_by("user", maintain_order=True).agg("role")
-    found = dict(roles.iter_rows())
-    # The other items of the longest history are in nobody else's profile.
-    assert found == {
-        user: ["profile"] * 2 + ["train"] * train + ["validation", "test"]
-        for user, train in (("one", 1), ("two", 2), ("three", 3), ("long", 3))
-    }
+def many_users(n_users: int, n_items: int, lengths: list[int]) -> pl.DataFrame:
+    """Every user reviews items in an order of their own."""
+    rng = np.random.default_rng(3)
+    drawn = ((f"u{u}", rng.permutation(n_items)[: lengths[u % len(lengths)]]) for u in range(n_users))
+    return table(*((user, f"i{item}", f"{user} {k}", k + 1) for user, items in drawn for k, item in enumerate(items)))
+
+
+@pytest.mark.parametrize("in_buckets", [False, True])
+def test_long_profiles_give_more_training_targets_and_nobody_drops_out(monkeypatch, in_buckets):
+    frame = many_users(60, 14, [5, 6, 7, 12])
+    fewest = OPEN.model_copy(update={"min_profile": 2, "min_peers": 4, "max_user_reviews": None, "train": 1})
+    if in_buckets:
+        monkeypatch.setattr(scan, "BUCKET_ROWS", 50)
+    before, after = (
+        make_split(frame, NO_ITEMS, config)
+        for config in (fewest, fewest.model_copy(update={"train": 3, "min_train": 1}))
+    )
+    assert after.users == before.users
+    assert before.counts.train == before.counts.users
+    roles = {user: roles for user, roles in after.members.group_by("user").agg("role").iter_rows()}
+    for user, own in roles.items():
+        train = own.count("train")
+        assert own == ["profile"] * (len(own) - train - 2) + ["train"] * train + ["validation", "test"]
+        assert 1 <= train <= 3
+        assert own.count("profile") >= 2
+        if int(user[1:]) % 4 == 0:  # five reviews
+            assert train == 1
+    assert after.counts.train > 2 * after.counts.users
+    profile = after.members.filter(role="profile").join(frame, on="review_id")
+    assert (profile.group_by("item").len()["len"] >= 4).all()
+    assert set(after.members["review_id"]) == set(before.members["review_id"])
+
+
+@settings(deadline=None, max_examples=50)
+@given(tables(), st.integers(0, 1), st.integers(1, 3))
+def test_further_training_targets_leave_every_profile_item_its_peers(frame, fewest, most):
+    config = OPEN.model_copy(update={"train": fewest})
+    try:
+        before = make_split(frame, NO_ITEMS, config)
+    except InputError:
+        return
+    after = make_split(frame, NO_ITEMS, config.model_copy(update={"train": max(fewest, most), "min_train": fewest}))
+    assert after.users == before.users
+    assert after.members["review_id"].equals(before.members["review_id"])
+    counts = after.members.group_by("user").agg(
+        train=(pl.col("role") == "train").sum(), profile=(pl.col("role") == "profile").sum()
+    )
+    assert counts["train"].is_between(fewest, max(fewest, most)).all()
+    assert (counts["profile"] >= OPEN.min_profile).all()
+    profile = after.members.filter(role="profile").join(frame, on="review_id")
+    assert (profile.group_by("item").len()["len"] >= OPEN.min_peers).all()
+    event("some give more" if after.counts.train > before.counts.train else "nobody gives more")
 
 
 @settings(deadline=None, max_examples=30)

@@ -58,6 +58,8 @@ def find_members(corpus: Corpus, config: SplitConfig) -> Members:
         corpus.rows.drop(bucket)
         corpus.digests.drop(bucket)
     peer_rounds, profiles = _with_peers(corpus, assigned, config)
+    if config.min_train is not None:
+        _add_targets(corpus, assigned, profiles, config.train - config.min_train, config)
     members, counts = Buckets(corpus.folder, "members"), dict.fromkeys(("users", "undated", *ROLES), 0)
     for bucket in range(corpus.buckets):
         kept = _kept(assigned[bucket], profiles[bucket])
@@ -123,14 +125,16 @@ def _with_roles(unique: pl.DataFrame, times: pl.DataFrame, appeared: np.ndarray,
     """
     rows = unique[np.argsort(unique["place"].to_numpy(), kind="stable")]
     rows = rows[by_time(times[rows["place"]], within=appeared[rows["user"].to_numpy()])]
-    users = rows["user"].to_numpy()
+    train = config.train if config.min_train is None else config.min_train
+    bounds = np.cumsum([config.test, config.validation, train])
+    held = np.searchsorted(bounds, _newer(rows["user"].to_numpy()), side="right")
+    return rows.with_columns(role=pl.Series(len(bounds) - held, dtype=pl.UInt8))
+
+
+def _newer(users: np.ndarray) -> np.ndarray:
+    """int64 (n,): how many reviews of the same user come later; a user's are next to each other, oldest first."""
     ends = np.append(np.flatnonzero(users[1:] != users[:-1]), max(len(users) - 1, 0))
-    lengths = np.diff(ends, prepend=-1)
-    newer = np.repeat(ends, lengths)[: len(users)] - np.arange(len(users))
-    left = np.repeat(lengths, lengths)[: len(users)] - config.test - config.validation - config.min_profile
-    train = np.clip(left, config.train if config.min_train is None else config.min_train, config.train)
-    bounds = np.cumsum(np.broadcast_arrays(config.test, config.validation, train), axis=0)
-    return rows.with_columns(role=pl.Series((newer < bounds).sum(axis=0), dtype=pl.UInt8))
+    return np.repeat(ends, np.diff(ends, prepend=-1))[: len(users)] - np.arange(len(users))
 
 
 def _with_peers(corpus: Corpus, assigned: Buckets, config: SplitConfig) -> tuple[tuple[int, ...], Buckets]:
@@ -160,6 +164,38 @@ def _with_peers(corpus: Corpus, assigned: Buckets, config: SplitConfig) -> tuple
             users += left["user"].n_unique()
         rounds.append(users)
     return tuple(rounds), profiles
+
+
+def _add_targets(corpus: Corpus, assigned: Buckets, profiles: Buckets, most: int, config: SplitConfig) -> None:
+    """Turn the newest reviews of long profiles into training targets, at most ``most`` of each user.
+
+    A profile keeps ``min_profile`` reviews, and no item loses so many that its other reviews would lack peers: there,
+    a user's review and the older ones stay in the profile. So nobody drops out.
+    """
+
+    def spare(bucket: int) -> np.ndarray:
+        """int64 (n,): of each profile review how many newer ones there are, -1 if it has to stay."""
+        users = profiles[bucket]["user"].to_numpy()
+        newer, lengths = _newer(users), np.bincount(users)[users]
+        return np.where(newer < np.minimum(lengths - config.min_profile, most), newer, -1)
+
+    fans, taken = (np.zeros(corpus.n_items, dtype=np.int64) for _ in range(2))
+    for bucket in range(corpus.buckets):
+        items = profiles[bucket]["item"].to_numpy()
+        fans += np.bincount(items, minlength=corpus.n_items)
+        taken += np.bincount(items[spare(bucket) >= 0], minlength=corpus.n_items)
+    short = fans - taken < config.min_peers
+    for bucket in range(corpus.buckets):
+        left, newer = profiles[bucket], spare(bucket)
+        users = left["user"].to_numpy()
+        first_kept = np.full(n_codes(left["user"]), most)
+        kept = (newer >= 0) & short[left["item"].to_numpy()]
+        np.minimum.at(first_kept, users[kept], newer[kept])
+        taken_here = (newer >= 0) & (newer < first_kept[users])
+        roles = assigned[bucket]["role"].to_numpy().copy()
+        roles[left["row"].to_numpy()[taken_here]] = ROLES.index("train")
+        assigned[bucket] = assigned[bucket].with_columns(role=pl.Series(roles))
+        profiles[bucket] = left.filter(~taken_here)
 
 
 def _kept(assigned: pl.DataFrame, profiles: pl.DataFrame) -> pl.DataFrame:

@@ -186,7 +186,8 @@ def choose_filters(reviews: pl.DataFrame, items: pl.DataFrame, enough: int) -> d
     """
     best: tuple[int, dict[str, Any]] | None = None
     for filters in _FILTERS:
-        changes = {**filters, "train": 4, "min_train": 1, "min_peers": min(3, filters["min_item_users"])}
+        sure = max(1, min(4, filters["min_user_reviews"] - filters["min_profile"] - 2))
+        changes = {**filters, "train": 4, "min_train": sure, "min_peers": min(3, filters["min_item_users"])}
         try:
             users = len(make_split(reviews, items, SplitConfig.preset("small", **changes)).users)
         except InputError:
