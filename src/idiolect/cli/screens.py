@@ -91,7 +91,7 @@ def print_demo(
         gains: One per method; empty where no model was run.
         console: None: standard output. Texts are shown in as many columns as fit.
         recovery: How much of the true habits vectors hold; None: it is left out.
-        store: Of the user, for the command that prints the whole card; None: the one that commands take by default.
+        store: The user's store, named in the command that prints the whole card; None: the default store.
     """
     console = console or Console(highlight=False)
     for part in demo_parts(example, gains, console.width, recovery, store):

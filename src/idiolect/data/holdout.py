@@ -58,7 +58,7 @@ def find_members(corpus: Corpus, config: SplitConfig) -> Members:
         corpus.rows.drop(bucket)
         corpus.digests.drop(bucket)
     peer_rounds, profiles = _with_peers(corpus, assigned, config)
-    if config.min_train is not None:
+    if config.min_train is not None and config.min_train < config.train:
         _add_targets(corpus, assigned, profiles, config.train - config.min_train, config)
     members, counts = Buckets(corpus.folder, "members"), dict.fromkeys(("users", "undated", *ROLES), 0)
     for bucket in range(corpus.buckets):
@@ -169,8 +169,8 @@ def _with_peers(corpus: Corpus, assigned: Buckets, config: SplitConfig) -> tuple
 def _add_targets(corpus: Corpus, assigned: Buckets, profiles: Buckets, most: int, config: SplitConfig) -> None:
     """Turn the newest reviews of long profiles into training targets, at most ``most`` of each user.
 
-    A profile keeps ``min_profile`` reviews, and no item loses so many that its other reviews would lack peers: there,
-    a user's review and the older ones stay in the profile. So nobody drops out.
+    A profile keeps ``min_profile`` reviews. If an item would be left with too few users, its reviews stay in their
+    profiles, and so do the older ones of their users. So no user is dropped.
     """
 
     def spare(bucket: int) -> np.ndarray:

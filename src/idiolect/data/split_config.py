@@ -37,8 +37,8 @@ class SplitConfig(Config):
     train: int = Field(default=8, ge=0)
     """Training targets of each user (at most, with ``min_train``): those before the validation targets."""
     min_train: int | None = Field(default=None, ge=0)
-    """Fewest training targets of a user. A user gives more, up to ``train``, as long as ``min_profile`` reviews with
-    peers are left for the profile, and nobody else's lose theirs. None: everybody gives ``train``."""
+    """Fewest training targets of a user. The newest reviews of longer profiles are further ones, up to ``train``, if
+    ``min_profile`` reviews are left and every profile item keeps ``min_peers`` users. None: all have ``train``."""
     validation: int = Field(default=1, ge=0)
     """Validation targets of each user: those before the test targets."""
     test: int = Field(default=1, ge=0)
