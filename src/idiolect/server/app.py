@@ -28,7 +28,7 @@ from starlette.concurrency import run_in_threadpool
 from starlette.exceptions import HTTPException
 
 from idiolect.errors import ConfigError
-from idiolect.server import evaluations, explore, openai_api, rest, studio
+from idiolect.server import evaluations, explore, openai_api, responses, rest, studio
 from idiolect.server.http import (
     ERRORS,
     MCP_PATH,
@@ -80,7 +80,7 @@ def create_app(config: ServerConfig) -> FastAPI:
     app.state.services = Services(config, keys, tenants, voices, gate, metrics)
     for kind in (ApiError, RequestValidationError, HTTPException, Exception):
         app.add_exception_handler(kind, handle)
-    for one in (openai_api, rest, explore, evaluations):
+    for one in (openai_api, responses, rest, explore, evaluations):
         app.router.routes.extend(one.router.routes)
     _add_operation(app)
     if config.studio:
