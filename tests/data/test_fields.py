@@ -18,18 +18,10 @@ from hypothesis import HealthCheck, event, given, settings
 from hypothesis import strategies as st
 
 from idiolect.data import open_items, open_reviews
-from idiolect.data.records import (
-    ReviewBuilder,
-    clean_id,
-    parse_category,
-    parse_description,
-    parse_id,
-    parse_rating,
-    parse_timestamp,
-    unwritten,
-)
+from idiolect.data.records import ReviewBuilder
 from idiolect.data.rejects import UnusableRow
-from idiolect.data.times import FIRST_SECOND, LATEST, Ticks
+from idiolect.data.times import FIRST_SECOND, LATEST, Ticks, parse_timestamp
+from idiolect.data.values import clean_id, parse_category, parse_description, parse_id, parse_rating, unwritten
 
 MOMENTS = st.integers(FIRST_SECOND + 1, LATEST - 1)
 NO_IDS = {"nan", "NaN", "NAN", "None", "none", "NONE", "null", "Null", "NULL", "<NA>", "NaT"}

@@ -28,11 +28,11 @@ from idiolect.data.records import (
     ReviewBuilder,
     cell_of,
     column_names,
-    is_float_id,
     resolve_columns,
 )
 from idiolect.data.rejects import CONTROLS, RAW_CHARS, LostField, ReadSummary, Rejected, UnusableRow
 from idiolect.data.times import Ticks
+from idiolect.data.values import is_float_id
 from idiolect.engine import Engine
 from idiolect.errors import InputError
 from idiolect.types import Item, Review, ReviewId

@@ -13,7 +13,8 @@ from typing import Annotated, Any, Literal
 from fastapi import APIRouter, Header, Query, Request
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
-from idiolect.data.records import clean_id, digest_id
+from idiolect.data.records import digest_id
+from idiolect.data.values import clean_id
 from idiolect.difference.claims.corrections import check_correction, hidden_by
 from idiolect.difference.stylometry import MEASURES
 from idiolect.erasure import forget_user

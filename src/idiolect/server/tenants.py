@@ -18,7 +18,7 @@ from typing import Generic, TypeVar
 
 from sqlalchemy.exc import SQLAlchemyError
 
-from idiolect.data.records import clean_id
+from idiolect.data.values import clean_id
 from idiolect.difference.concept_erasure import MeasureErasure, fit_erasure
 from idiolect.encoders import Encoder, load_encoder
 from idiolect.errors import ArtifactError

@@ -19,9 +19,10 @@ from idiolect.config import Config
 from idiolect.data.files import STDIN_NAME, cleaning_up, printable, real_path, stream_id
 from idiolect.data.parts import STDIN, Parts, default_rejects
 from idiolect.data.readers import ItemFile, Located, OnReject, RecordFile, ReviewFile, open_items, open_reviews
-from idiolect.data.records import Columns, clean_id, digest_id
+from idiolect.data.records import Columns, digest_id
 from idiolect.data.rejects import REMEDIES, SUSPICIOUS, LostField, ReadSummary, Rejected, RejectsWriter, UnusableRow
 from idiolect.data.times import FIRST_SECOND, LATEST, parse_timestamp
+from idiolect.data.values import clean_id
 from idiolect.encoders import Encoder, load_encoder
 from idiolect.engine import Engine, EngineName, open_engine
 from idiolect.errors import ConfigError, InputError, NotFoundError

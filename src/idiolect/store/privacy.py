@@ -14,7 +14,7 @@ from pathlib import Path
 
 import sqlalchemy as sa
 
-from idiolect.data.records import clean_id
+from idiolect.data.values import clean_id
 from idiolect.errors import ArtifactError, ConfigError, NotFoundError
 from idiolect.sqlite import is_sqlite
 from idiolect.store import schema as tables
