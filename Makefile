@@ -36,8 +36,11 @@ slow: $(VENV)/.installed  ## tests that take minutes, those on a Ray cluster too
 	$(PIP) install -c constraints.txt -e '.[dev,ray]'
 	$(BIN)/python -m pytest -m slow
 
-bench: $(VENV)/.installed  ## every benchmark, as ratios against a plain baseline
-	for script in benchmarks/bench_*.py; do $(BIN)/python $$script || exit 1; done
+# Not those that need a finished demo (muting, studio), a Ray cluster or hours (large, scale): see their first lines.
+BENCHMARKS := $(filter-out %_muting.py %_studio.py %_ray.py %_large.py %_scale.py, $(wildcard benchmarks/bench_*.py))
+
+bench: $(VENV)/.installed  ## the benchmarks that need nothing but the package, as ratios against a plain baseline
+	for script in $(BENCHMARKS); do $(BIN)/python $$script || exit 1; done
 
 # Releases: CONTRIBUTING.md. The tests run in a folder of their own, so that nothing but the wheel can be imported.
 TESTS := OMP_NUM_THREADS=1 python -m pytest -n auto --maxprocesses 4 --dist loadfile

@@ -19,15 +19,22 @@ SCRIPT = Path(__file__).with_name("two_processes.py")
 CONFIG = {"learning_rate": 5e-3, "bf16": "off", "max_steps": 5, "every": 3, "metric": "nll"}
 
 
-def torchrun(tmp_path, backbone, **changes):
+TORCHRUN = ["torch.distributed.run", "--standalone", "--nproc-per-node=2"]
+DEEPSPEED = [
+    *("accelerate.commands.launch", "--use_deepspeed", "--num_processes=2", "--num_machines=1", "--mixed_precision=no"),
+    *("--dynamo_backend=no", f"--deepspeed_config_file={SCRIPT.parents[2] / 'configs' / 'deepspeed_zero1.json'}"),
+]
+
+
+def two_processes(tmp_path, backbone, launcher=TORCHRUN, **changes):
     """The adapter that two processes fit, four examples each a step, and the report."""
     backbone.save_pretrained(tmp_path / "backbone")
     (tmp_path / "config.json").write_text(FitConfig(batch_size=4, **CONFIG, **changes).model_dump_json())
-    launch = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node=2", str(SCRIPT)]
+    launch = [sys.executable, "-m", *launcher, str(SCRIPT)]
     environment = {**os.environ, "OMP_NUM_THREADS": "1", "CUDA_VISIBLE_DEVICES": ""}
     done = subprocess.run([*launch, str(tmp_path)], env=environment, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr[-3000:]
-    return Adapter.from_pretrained(tmp_path / "fit"), FitReport.read(tmp_path / "fit")
+    return Adapter.from_pretrained(tmp_path / "fit"), FitReport.read(tmp_path / "fit"), done.stdout + done.stderr
 
 
 @pytest.mark.slow
@@ -36,7 +43,23 @@ def test_two_processes_fit_the_adapter_that_one_does(
     tiny_backbone, make_adapter, examples, validation_loss, tmp_path, changes
 ):
     """Each with a copy of the backbone, or with half of its layers; sums of a batch differ in their last bits."""
-    fitted, report = torchrun(tmp_path, tiny_backbone(), **changes)
+    fitted, report, _ = two_processes(tmp_path, tiny_backbone(), **changes)
+    assert_fitted_alone(fitted, report, tiny_backbone, make_adapter, examples, validation_loss, tmp_path)
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(900)  # it compiles its communication at the first start
+def test_two_processes_under_deepspeed_fit_the_adapter_that_one_does(
+    tiny_backbone, make_adapter, examples, validation_loss, tmp_path
+):
+    pytest.importorskip("deepspeed", exc_type=ImportError)
+    fitted, report, said = two_processes(tmp_path, tiny_backbone(), DEEPSPEED)
+    assert "deepspeed" in said.lower()
+    assert_fitted_alone(fitted, report, tiny_backbone, make_adapter, examples, validation_loss, tmp_path)
+
+
+def assert_fitted_alone(fitted, report, tiny_backbone, make_adapter, examples, validation_loss, tmp_path):
+    """One process, with eight examples a step, fits the same adapter."""
     backbone, alone = tiny_backbone(), make_adapter()
     config = FitConfig(batch_size=8, **CONFIG)
     validate = validation_loss(backbone, alone)
