@@ -15,6 +15,8 @@ from hypothesis import strategies as st
 from idiolect.data import open_items, open_reviews
 from idiolect.data.readers import published_roles
 from idiolect.errors import InputError
+from idiolect.store.ingestion import ingest_files
+from idiolect.store.sql import SqlStore
 
 
 def entry(k: int) -> dict[str, Any]:
@@ -145,6 +147,135 @@ def test_longlamp_profiles_and_outputs_become_reviews(tmp_path: Path, user: str)
         "reviewerId": (4.0, "s", None),
         "name": (None, "", 1_546_300_800),
     }.get(user, (None, "", None))
+
+
+TAGS = "tags: [sci-fi, classic, dark comedy] description"
+SECTIONS = "categories: [politics, food & drink] article"
+LABEL = "Just answer with the {} name without further explanation."
+INSTRUCTIONS = {
+    "LaMP_2": f"Which tag does this movie relate to among the following tags? {LABEL.format('tag')} {TAGS}: ",
+    "LaMP_2N": f"Which category does this article relate to among the following categories? "
+    f"{LABEL.format('category')} {SECTIONS}: ",
+    "LaMP_4": "Generate a headline for the following article: ",
+    "LaMP_5": "Generate a title for the following abstract of a paper: ",
+    "LaMP_6": "Generate a subject for the following email: ",
+    "LaMP_7": "Paraphrase the following tweet without any explanation before or after it: ",
+}
+"""As the inputs of the distributed files begin."""
+KEYS = {"LaMP_2": ("description", "tag"), "LaMP_5": ("abstract", "title")}
+
+
+def lamp_of_two(folder: Path, task: str, text: str, before: str) -> Path:
+    """Ann is asked to write about ``text``; Bob wrote about it before, and is asked to write about something else."""
+    about, written = KEYS.get(task, ("text", "title"))
+    profiles = {"ann": {about: "Another text", written: "Ann's"}, "bob": {about: text, written: "Bob's"}}
+    inputs = {"ann": before + text, "bob": f"{before}A third text"}
+    rows = [{"id": name, "user_id": name, "input": inputs[name], "profile": [profiles[name]]} for name in profiles]
+    (folder / "dev_questions.json").write_text(json.dumps(rows))
+    golds = [{"id": name, "output": f"{name}'s answer"} for name in profiles]
+    (folder / "dev_outputs.json").write_text(json.dumps({"task": task, "golds": golds}))
+    return folder / "dev_questions.json"
+
+
+@pytest.mark.parametrize("task", sorted(set(INSTRUCTIONS) - {"LaMP_7"}))
+def test_a_question_about_what_another_wrote_about_has_that_other_as_peer(tmp_path: Path, task: str) -> None:
+    text = '"We show: a [tea] that is "mild"." Generate a headline for the following article: no'
+    path = lamp_of_two(tmp_path, task, text, INSTRUCTIONS[task])
+    report = ingest_files(path, store=str(tmp_path / "s.db"))
+    assert (report.stored.items_added, report.stored.refused_items) == (3, ())
+    with SqlStore(tmp_path / "s.db", create=False) as store:
+        (target,) = [review for review in store.profile("ann") if review.text == "ann's answer"]
+        assert [(r.user, r.text) for r in store.reviews_of(target.item, exclude="ann")] == [("bob", "Bob's")]
+        assert store.items([target.item])[target.item].description == text
+
+
+TEXTS = st.text(st.characters(codec="utf-8", exclude_characters="\0"), min_size=1, max_size=40)
+
+
+@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(
+    st.sampled_from(sorted(set(INSTRUCTIONS) - {"LaMP_7"})), TEXTS.filter(str.strip), st.sampled_from(["", " ", "\n"])
+)
+def test_whatever_two_wrote_about_is_one_item(tmp_path: Path, task: str, text: str, blank: str) -> None:
+    path = lamp_of_two(tmp_path, task, text, INSTRUCTIONS[task] + blank)
+    items = {(review.user, review.order): review.item for review in open_reviews(path)}
+    assert items["ann", 1] == items["bob", 0]
+    assert len(set(items.values())) == len({text.strip(), "Another text", "A third text"})
+
+
+@pytest.mark.parametrize(
+    "before", ["Write a headline for the following article: ", "Now generate a headline for the following article: "]
+)
+def test_an_instruction_of_unknown_wording_stays(tmp_path: Path, before: str) -> None:
+    path = lamp_of_two(tmp_path, "LaMP_4", "An article", before)
+    items = {item.id: item.description for item in open_items(path)}
+    reviews = {review.text: items[review.item] for review in open_reviews(path)}
+    assert (reviews["ann's answer"], reviews["Bob's"]) == (f"{before}An article", "An article")
+
+
+REVIEW = (
+    'Generate the review text written by a reviewer who has {}given an overall rating of "{}" for a product with '
+    'description "{}". The summary of the review text is "{}".'
+)
+PHRASES = " using the following items: 1. mild tea\n2. hot water\n"
+
+
+@pytest.mark.parametrize(
+    ("asked", "profile", "item", "review"),
+    [
+        ('Generate an abstract for the title "{}"' + PHRASES, {"title": "{}", "abstract": "x"}, ("{}", ""), ("", None)),
+        ('Generate an abstract for the title "{}".', {"title": " {}", "abstract": "x"}, ("{}", ""), ("", None)),
+        (
+            REVIEW.format("a ", "4.0", "{}", 'So "so"'),
+            {"description": "{}", "reviewText": "x", "summary": "s", "overall": "5.0"},
+            ("", "{}"),
+            ('So "so"', 4.0),
+        ),
+        (REVIEW.format("", 4, "{}", ""), {"description": "{}", "reviewText": "x"}, ("", "{}"), ("", 4.0)),
+        ("Generate the content for a reddit post {}", {"summary": "{}", "content": "x"}, ("", "{}"), ("", None)),
+        ("Generate the content for a Reddit post {}", {"input": "{}", "output": "x"}, ("", "{}"), ("", None)),
+    ],
+)
+@pytest.mark.parametrize("text", ['A "mild" tea, and a lamp', "A [tea]\nof two lines. The title 5 is {x}"])
+def test_an_output_of_longlamp_is_about_the_text_without_its_instruction(
+    tmp_path: Path, asked: str, profile: Any, item: tuple[str, str], review: Any, text: str
+) -> None:
+    def said(value: str) -> str:
+        return value.replace("{}", text)
+
+    bobs = {name: said(value) for name, value in profile.items()}
+    rows = [
+        {"author": "ann", "input": said(asked), "output": "Ann's", "profile": []},
+        {"author": "bob", "input": "Write it", "output": "Bob's", "profile": [bobs]},
+    ]
+    path = write(tmp_path / "r.jsonl", *rows)
+    anns, bobs_first, _ = open_reviews(path)
+    assert anns.item == bobs_first.item
+    assert (anns.title, anns.rating) == review
+    items = open_items(path)
+    assert {(i.title, i.description) for i in items if i.id == anns.item} == {tuple(map(said, item))}
+    report = ingest_files(path, store=str(tmp_path / "s.db"))
+    assert (report.stored.items_added, report.stored.refused_items) == (2, ())
+
+
+def test_a_target_that_stands_in_a_later_profile_is_the_same_review(tmp_path: Path) -> None:
+    entry = {"overall": "4.0", "summary": "Fine", "description": "A lamp", "reviewText": "It shines."}
+    first = {"reviewerId": "u", "input": REVIEW.format("a ", "4.0", "A lamp", "Fine"), "output": "It shines."}
+    later = {"reviewerId": "u", "input": REVIEW.format("a ", "5.0", "Tea", "Ok"), "output": "Mild.", "profile": [entry]}
+    write(tmp_path / "train.jsonl", {**first, "profile": []})
+    write(tmp_path / "test.jsonl", later)
+    assert sorted(published_roles(tmp_path).values()) == ["test", "train"]
+
+
+@pytest.mark.parametrize(
+    "time", [{"unixReviewTime": 1_541_808_000}, {"reviewTime": "11 10, 2018"}, {"timestamp": 1_541_808_000_000}]
+)
+def test_reviews_of_longlamp_are_dated_by_any_of_their_columns(tmp_path: Path, time: dict[str, Any]) -> None:
+    entry = {"overall": 4, "summary": "s", "description": "A lamp", "reviewText": "It shines", **time}
+    row = {"reviewerId": "u", "input": "x", "output": "y", "profile": [entry]}
+    assert [review.timestamp for review in open_reviews(write(tmp_path / "r.jsonl", row))] == [1_541_808_000] * 2
+    own = {**row, "profile": [], **time}
+    assert [review.timestamp for review in open_reviews(write(tmp_path / "own.jsonl", own))] == [1_541_808_000]
 
 
 def test_yelp_is_read_as_it_comes(tmp_path: Path) -> None:

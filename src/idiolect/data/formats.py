@@ -8,7 +8,8 @@ The cells returned have the names that ``columns`` looks for first.
 - LaMP and LongLaMP: users with profiles of texts, and one more text each that is to be written. It is the user's
   newest: the sets do not say when it was written, so it gets the time of the last dated entry of the profile and an
   ``order`` after it. What was written becomes the review; what it is about (an article, an abstract, a product's
-  description) becomes the item, identified by its content, so that all who wrote about it share it.
+  description) becomes the item, identified by its content, so that all who wrote about it share it. Of an input it is
+  what remains without the instruction (``wordings``).
 
 - PGraphRAG and MemoryCD: a user per row, with all of their reviews; in MemoryCD by domain, which becomes the items'
   category. Nothing says which review is a target.
@@ -34,6 +35,7 @@ from idiolect.data.parts import Part, answers_of
 from idiolect.data.rejects import UnusableRow
 from idiolect.data.times import parse_timestamp
 from idiolect.data.values import parse_optional_id
+from idiolect.data.wordings import About, asked
 from idiolect.errors import ConfigError, InputError
 from idiolect.registry import suggest
 
@@ -71,13 +73,6 @@ class Layout(NamedTuple):
     """Makes what takes apart the rows of a part that holds reviews."""
     items: Callable[[Part], Unnest] | None = None
     """The same for items in the same rows; None if items have their own files."""
-
-
-class About(NamedTuple):
-    """What a text was written about."""
-
-    title: str = ""
-    description: str = ""
 
 
 def about_id(about: About, user: Any, text: Any) -> str:
@@ -204,6 +199,8 @@ Cells = dict[str, Any]
 Kind = Literal["reviews", "items"]
 
 _USERS = ("user_id", "name", "reviewerId", "reviewerID", "author", "id")
+_TIMES = ("date", "timestamp", "year", "unixReviewTime", "reviewTime")
+"""Of the row itself."""
 _UNKNOWN = object()
 """The answer to a question that has none in the file of outputs."""
 _TASKS_OF_LABELS = {"LaMP_1", "LaMP_3"}
@@ -270,8 +267,9 @@ def _unnesting(kind: Kind, entry: Callable[[Cells], Cells], answer: Callable[[Ce
                 yield relabelled(found, _record(kind, cells, user, place))
         written = answer(row.cells)
         if written is not _UNKNOWN:
-            target = {"text": written, "about": About(description=_text(row.cells.get("input")))}
-            target["timestamp"] = past.after(one_of(row.cells, "date", "timestamp", "year"))
+            task = asked(_text(row.cells.get("input")))
+            target = {"text": written, "title": task.title, "rating": task.rating, "about": task.about}
+            target["timestamp"] = past.after(one_of(row.cells, *_TIMES))
             record = _record(kind, target, user, place + 1)
             yield Row(row.line, record if isinstance(record, str) else {**record, TARGET: True}, row.cells)
 
@@ -306,11 +304,16 @@ def _longlamp_entry(cells: Cells) -> Cells:
     if "reviewText" in cells:
         about = About(description=_text(cells.get("description")))
         review = {"text": cells["reviewText"], "title": cells.get("summary"), "rating": cells.get("overall")}
-        return {**review, "about": about, "timestamp": one_of(cells, "unixReviewTime", "timestamp", "date")}
+        return {
+            **review,
+            "about": about,
+            "timestamp": one_of(cells, "unixReviewTime", "timestamp", "date", "reviewTime"),
+        }
     if "abstract" in cells:
         dated = {"timestamp": one_of(cells, "date", "year")}
         return {"text": cells["abstract"], "about": About(title=_text(cells.get("title"))), **dated}
-    about = About(title=_text(cells.get("title")), description=_text(one_of(cells, "input", "summary")))
+    about = asked(_text(one_of(cells, "input", "summary"))).about
+    about = About(_text(cells.get("title")) or about.title, about.description)
     dated = {"timestamp": one_of(cells, "timestamp", "date", "created_utc")}
     return {"text": one_of(cells, "output", "text", "content"), "about": about, **dated}
 
@@ -384,10 +387,8 @@ def _key(question: Any) -> str:
 
 
 def _text(value: Any) -> str:
-    """A text, or the texts of a list; other values are used unchanged in the item's id."""
-    if isinstance(value, list):
-        return " ".join(map(str, value))
-    return "" if value is None else str(value)
+    """A text, or the texts of a list, without blanks around it: an instruction before it may have cost some."""
+    return " ".join(map(str, value)).strip() if isinstance(value, list) else "" if value is None else str(value).strip()
 
 
 Format = Literal[
