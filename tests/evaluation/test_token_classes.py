@@ -94,3 +94,13 @@ def test_a_model_without_token_likelihoods_is_refused_before_anything_is_written
     with pytest.raises(ConfigError, match="token_classes needs the likelihood of every token"):
         run_evaluate(job.store, job.split, tmp_path / "out", changes=changes, backbone="fake")
     assert not list((tmp_path / "out").glob("samples/*"))
+
+
+def test_a_class_without_any_token_is_no_column_of_zeros(job: Any, tmp_path: Path, monkeypatch: Any) -> None:
+    monkeypatch.setattr("idiolect.evaluation.token_classes._words", lambda title: set())  # as if no item had a title
+    changes = {**job.settings, "methods": [], "token_classes": True}
+    run_evaluate(job.store, job.split, tmp_path, changes=changes, backbone=str(job.backbone))
+    record = json.loads((tmp_path / "results.json").read_text())["token_classes"]
+    rest = [name for name in CLASSES if name != NAMES]
+    assert list(record["tokens"]) == rest
+    assert all(list(row["scores"]) == rest for row in record["tables"]["methods"]["methods"])

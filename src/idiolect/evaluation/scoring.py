@@ -545,11 +545,13 @@ class Scorer:
         stats = {one: token_classes.statistics(rows) for one, rows in runs.items()}
         methods = {one: own for one, own in stats.items() if one.control is None}
         tokens = token_classes.statistics(runs[baseline], of=1)
-        draws, columns = self._draws(places), token_classes.columns()
+        # A class without any token, such as names of items that have no titles, is no column of zeros.
+        found = [name for name, values in tokens.items() if values[places].any()]
+        draws, columns = self._draws(places), token_classes.columns(found)
         return TokenTables(
             methods=self._table(methods, baseline, draws, columns),
             controls=self._controls(stats, draws, columns),
-            tokens={name: float(values[places].mean()) for name, values in tokens.items()},
+            tokens={name: float(tokens[name][places].mean()) for name in found},
             n_left_out=len(self._samples) - len(places),
         )
 

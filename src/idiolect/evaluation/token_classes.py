@@ -37,9 +37,9 @@ KEY = "nats_by_class"
 _WORD = re.compile(r"[^\W\d_]+(?:['’][^\W\d_]+)*")
 
 
-def columns() -> list[Mean]:
-    """Nats per review of every class, as columns of a table."""
-    return [Mean(name, greater_is_better=False, unit="nats/review") for name in CLASSES]
+def columns(classes: Sequence[str]) -> list[Mean]:
+    """Nats per review of these classes, as columns of a table."""
+    return [Mean(name, greater_is_better=False, unit="nats/review") for name in classes]
 
 
 def token_model(llm: LLM) -> TokenLikelihood:
