@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
+import polars as pl
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
@@ -13,6 +15,7 @@ from hypothesis import strategies as st
 from idiolect.data import open_reviews
 from idiolect.data.records import REVIEW_ALIASES, Columns, resolve_columns
 from idiolect.data.rejects import Rejected
+from idiolect.data.values import without_reply_marks
 from idiolect.errors import InputError
 
 REQUIRED = ("user", "item", "text")
@@ -107,3 +110,61 @@ def test_members_of_objects_are_columns(tmp_path: Path) -> None:
     (review,) = source
     assert (review.user, review.text, review.rating) == ("u", "words", 4.5)
     assert source.parts[0].columns.unused == ("x",)
+
+
+MAIL = ("from", "subject", "body", "date")
+
+
+@pytest.mark.parametrize(
+    ("present", "user", "item"),
+    [
+        (MAIL, "from", "subject"),
+        (("From", "Subject", "Body"), "From", "Subject"),
+        (("author", "link_id", "body", "created_utc", "id", "parent_id", "subreddit_id"), "author", "link_id"),
+        (("username", "thread_id", "post_id", "text"), "username", "thread_id"),
+        # A file of another kind keeps its columns.
+        ((*MAIL, "author", "product_id"), "author", "product_id"),
+        ((*MAIL, "user_name", "pid", "thread_id", "link_id"), "user_name", "pid"),
+        ((*MAIL, "thread_id", "link_id"), "from", "thread_id"),
+        ((*MAIL, "link_id"), "from", "link_id"),
+    ],
+)
+def test_posts_and_mails_have_a_user_and_an_item(present: tuple[str, ...], user: str, item: str) -> None:
+    found = of(taken(*present))
+    assert (found["user"], found["item"]) == (user, item)
+
+
+@given(
+    st.lists(st.sampled_from(["author", "product_id", "item", "asin", "user_id", "pid", "username"]), unique=True),
+    st.lists(st.sampled_from(["from", "subject", "thread_id", "link_id"]), unique=True),
+)
+def test_columns_of_posts_and_mails_come_after_all_others(usual: list[str], more: list[str]) -> None:
+    before = {"user": "-", "item": "-", **of(resolve_columns(REVIEW_ALIASES, {}, usual, required=(), where="file"))}
+    after = {"user": "-", "item": "-", **of(resolve_columns(REVIEW_ALIASES, {}, usual + more, required=(), where="x"))}
+    assert all(after[field] == before[field] for field in ("user", "item") if before[field] != "-")
+
+
+MARKS = st.sampled_from(["Re", "RE", "re", "Fwd", "FW", "AW", "Aw", "WG", "Antw", "Re[2]", "Re (3)", "SV"])
+
+
+@given(st.lists(st.tuples(MARKS, st.sampled_from([":", ": ", " : ", "：", ":\n "]))))
+def test_a_reply_is_about_the_subject_that_it_replies_to(marks: list[tuple[str, str]]) -> None:
+    said = "".join(f"{mark}{colon}" for mark, colon in marks)
+    for subject in ("Tea", "Regarding: tea", "Reply to all", "Tea: re: which?", "AWS: prices", "re", "2: a lamp"):
+        assert without_reply_marks(f"{said}{subject}") == subject
+
+
+def test_replies_have_one_item_only_where_it_is_a_subject(tmp_path: Path) -> None:
+    subjects = ["Tea", "Re: Tea", "RE: Re:  Tea", "Fwd: Tea", "AW: Antw: Tea", "Re:"]
+    columns = {"From": "ann", "Subject": "", "Body": "words", "product_id": "Re: Tea"}
+    rows = [{**columns, "Subject": subject, "Body": f"words {k}"} for k, subject in enumerate(subjects)]
+    path, mails = tmp_path / "r.csv", [{k: v for k, v in row.items() if k != "product_id"} for row in rows]
+    pl.DataFrame(mails).write_csv(path)
+    source = open_reviews(path)
+    assert {(review.user, review.item) for review in source} == {("ann", "Tea")}
+    assert source.summary.rejected == {"missing item": 1}
+    pl.DataFrame(rows).write_csv(path)
+    assert {review.item for review in open_reviews(path)} == {"Re: Tea"}
+    path = tmp_path / "r.jsonl"
+    path.write_text(json.dumps({"headers": {"subject": "Re: Tea"}, "author": "ann", "text": "words"}) + "\n")
+    assert [review.item for review in open_reviews(path, columns={"item": "headers.subject"})] == ["Tea"]

@@ -28,6 +28,7 @@ from idiolect.data.records import (
     ReviewBuilder,
     cell_of,
     column_names,
+    is_subject,
     resolve_columns,
 )
 from idiolect.data.rejects import CONTROLS, RAW_CHARS, LostField, ReadSummary, Rejected, UnusableRow
@@ -325,6 +326,7 @@ def open_reviews(
             floats=_floats(found, present),
             clock=timestamps is not None and timestamps.ticks.found,
             users_of_category=written.format == "dpl",
+            subjects=unnest is None and is_subject(found.of["item"]),
         )
         return OpenPart(part, written, unnest, found, build)
 

@@ -28,6 +28,7 @@ from idiolect.data.values import (
     parse_required,
     parse_title,
     without_fraction,
+    without_reply_marks,
 )
 from idiolect.errors import ConfigError, InputError
 from idiolect.registry import suggest
@@ -36,8 +37,19 @@ from idiolect.types import Item, ItemId, Review, ReviewId, UserId
 Aliases = Mapping[str, tuple[str, ...]]
 
 REVIEW_ALIASES: Aliases = {
-    "user": ("user_id", "user", "reviewerID", "author_id", "author", "username", "user_name"),
-    "item": ("item_id", "item", "parent_asin", "asin", "product_id", "business_id", "pid"),
+    "user": ("user_id", "user", "reviewerID", "author_id", "author", "username", "user_name", "from"),
+    "item": (
+        "item_id",
+        "item",
+        "parent_asin",
+        "asin",
+        "product_id",
+        "business_id",
+        "pid",
+        "thread_id",
+        "link_id",
+        "subject",
+    ),
     "text": ("text", "reviewText", "review", "review_body", "review_content", "body", "content"),
     "rating": ("rating", "overall", "stars", "score", "review_rating", "star_rating", "review_score"),
     "title": ("review_title", "title", "summary", "review_summary", "review_headline", "headline"),
@@ -63,7 +75,18 @@ NONE = "-"
 """Named as a field's column: the file's usual one is something else, and the field stays empty."""
 
 ITEM_ALIASES: Aliases = {
-    "item": ("item_id", "item", "parent_asin", "asin", "product_id", "business_id", "pid", "id"),
+    "item": (
+        "item_id",
+        "item",
+        "parent_asin",
+        "asin",
+        "product_id",
+        "business_id",
+        "pid",
+        "id",
+        "thread_id",
+        "link_id",
+    ),
     "title": ("title", "name", "item_title", "product_title", "item_name", "product_name"),
     "description": ("description",),
     "category": ("main_category", "category", "categories"),
@@ -136,6 +159,11 @@ def cell_of(cells: Mapping[str, Any], column: str) -> Any:
     outer, _, inner = column.partition(".")
     found = cells.get(outer)
     return cell_of(found, inner) if isinstance(found, dict) else None
+
+
+def is_subject(column: str) -> bool:
+    """Whether a column holds the subjects of mails (``Subject``, ``headers.subject``)."""
+    return fold(column.rpartition(".")[2]) == "subject"
 
 
 def check_names(names: Collection[str], where: str) -> None:
@@ -285,6 +313,8 @@ class ReviewBuilder:
     """Whether timestamps are the ticks of some clock: see ``Ticks``."""
     users_of_category: bool = False
     """Whether users' ids are prefixed by the category as items' are: who writes in two counts as two users."""
+    subjects: bool = False
+    """Whether items are subjects of mails: a reply has the item of what it replies to."""
 
     def __call__(self, cells: Cells, place: int, lost: OnLost) -> Review:
         """See ``Build``."""
@@ -296,7 +326,9 @@ class ReviewBuilder:
         It is the one that ``_any`` gives, in a third of the time.
         """
         of = self.columns
-        if self.pseudonym or self.users_of_category or self.floats or "category" in of or "order" in of:
+        if self.pseudonym or self.users_of_category or self.subjects or self.floats:
+            return None
+        if "category" in of or "order" in of:
             return None
         try:
             user, item, text, id = cells[of["user"]], cells[of["item"]], cells[of["text"]], cells[of["review_id"]]
@@ -339,7 +371,8 @@ class ReviewBuilder:
         user = parse_id(found.get("user"), "user")
         if self.users_of_category:
             user = _prefixed(user, category)
-        item = _prefixed(parse_id(found.get("item"), "item"), category)
+        about = without_reply_marks(found.get("item")) if self.subjects else found.get("item")
+        item = _prefixed(parse_id(about, "item"), category)
         text = parse_required(found.get("text"), "text")
         optional = partial(_optional, found, lost)
         title = optional("title", parse_title, "")

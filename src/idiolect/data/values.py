@@ -132,6 +132,11 @@ NO_ID = _NOTHING_SAID | {"None", "none", "NONE", "null", "Null", "NULL", "<NA>",
 _AROUND_IDS = "\ufeff\u200b"
 """Marks that look like nothing and that ``str.strip`` leaves: byte order mark, zero width space."""
 
+_REPLY = re.compile(
+    r"(?:\s*+(?:re|fwd?|aw|wg|antw|sv)\s*+(?:\[\d+\]|\(\d+\))?\s*+[:\uff1a])++",  # possessive: long blanks stay cheap
+    re.IGNORECASE,
+)
+"""Marks of replies and forwards as English, German, Dutch and Scandinavian programs write them, also counted."""
 _SCORE = re.compile(
     r"(?P<score>[+-]?\d+(?:[.,]\d{1,2})?)\s*(?:/\s*\d+(?:[.,]\d+)?|(?:out\s+)?of\s+\d+(?:[.,]\d+)?)?"
     r"\s*(?:stars?|points?|★|⭐️?|%)?(?:\s+rating)?",
@@ -248,6 +253,19 @@ def parse_optional_id(value: Any, field: str) -> str:
         if unusable.reason == f"missing {field}":
             return ""
         raise
+
+
+def without_reply_marks(value: Any) -> Any:
+    """A mail's subject without the marks of replies and forwards before it, and with single blanks; others unchanged.
+
+    Example:
+        >>> without_reply_marks("RE: Re[2]: Fwd:  Tea: which?")
+        'Tea: which?'
+    """
+    if not isinstance(value, str):
+        return value
+    marks = _REPLY.match(value)
+    return " ".join(value[marks.end() if marks else 0 :].split())
 
 
 def parse_rating(value: Any) -> float | None:
