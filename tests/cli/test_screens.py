@@ -14,8 +14,9 @@ from idiolect.evaluation.attribution import Claim as Claimed
 from idiolect.evaluation.attribution import Outcome, Verdict
 from idiolect.evaluation.significance import Interval
 from idiolect.experiments.demo import Example, Gain, ItemTexts
-from idiolect.explain.card import Claim, UserQuote
+from idiolect.explain.card import Claim
 from idiolect.explain.layout import Card, CardClaim
+from idiolect.explain.quoting import UserQuote
 from idiolect.types import ConditionId, ItemId, ReviewId, UserId
 
 METHODS = ("nonpersonalized", "rag", "pag", "dpl", "drp", "dep")

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from idiolect.explain.card import ExplainConfig, MeasuredTexts, find_differences, gather, measurable, phrase
+from idiolect.explain.card import ExplainConfig, MeasuredTexts, find_differences, gather, measurable
+from idiolect.explain.wording import phrase
 from idiolect.store.base import ReviewReader
 from idiolect.types import UserId
 

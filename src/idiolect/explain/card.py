@@ -1,31 +1,26 @@
-"""The data of a card: compared reviews, significant differences, their wording, and sentences as evidence."""
+"""The data of a card: compared reviews and significant differences."""
 
 from __future__ import annotations
 
-import re
-from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from itertools import chain
 from typing import ClassVar, Literal
 
 import numpy as np
-import polars as pl
 from pydantic import Field
 
 from idiolect.config import Config
 from idiolect.difference.claims.stylometric import MeasuredTexts
-from idiolect.difference.stylometry import MEASURES, NAMES, Measure, within_item_sd
+from idiolect.difference.stylometry import MEASURES, Measure, within_item_sd
 from idiolect.difference.stylometry.english import are_english
-from idiolect.difference.stylometry.known import known_languages, known_measures
-from idiolect.difference.stylometry.measures import plain, split
-from idiolect.difference.stylometry.patterns import LIST_LINE
+from idiolect.difference.stylometry.known import known_languages
 from idiolect.difference.stylometry.permutation import find_significant, min_p, permutation_test
 from idiolect.difference.stylometry.prose import recurring_lines, without_lines
 from idiolect.errors import NotFoundError
 from idiolect.explain.recurring import RecurringPhrase, recurring_phrases
 from idiolect.peers import peers_of
 from idiolect.store.base import ReviewReader
-from idiolect.types import ItemId, Review, ReviewId, UserId
+from idiolect.types import ItemId, Review, UserId
 
 MAX_ITEMS = 200
 """Most items compared, those of the user's latest reviews: what is small enough to need more is not worth a claim."""
@@ -176,9 +171,9 @@ class Claim:
     p: float
     """p value, corrected for the number of measures."""
     own_showing: float
-    """Share of the user's reviews whose value is not 0."""
+    """Share of the user's reviews whose value is not the lowest (``least``)."""
     others_showing: float
-    """Share of peers' reviews whose value is not 0, every item with equal weight."""
+    """Share of peers' reviews whose value is not the lowest, every item with equal weight."""
 
     @property
     def sign(self) -> int:
@@ -210,7 +205,7 @@ class UserDifferences:
     support: np.ndarray
     """int64: items on which the user is on the side of the mean difference."""
     showing: np.ndarray
-    """float64 (2, n_measures): share of texts whose value is not 0, the user's and the peers'."""
+    """float64 (2, n_measures): share of texts whose value is not the lowest, the user's and the peers'."""
     n_tested: int
     """Measures that vary on these items."""
     level: float
@@ -244,6 +239,14 @@ class UserDifferences:
         )
 
 
+def least(of: Measure) -> float:
+    """The lowest value of a measure, that of texts that do not show it: every text has a paragraph."""
+    return 1.0 if of.name == "paragraphs" else 0.0
+
+
+_LEAST = np.array([least(of) for of in MEASURES])
+
+
 def find_differences(compared: Compared, texts: MeasuredTexts, config: ExplainConfig) -> UserDifferences:
     """Compare a user on every measure.
 
@@ -271,7 +274,9 @@ def find_differences(compared: Compared, texts: MeasuredTexts, config: ExplainCo
         claimed=tested.significant & large,
         small=tested.significant & ~large,
         support=((own - peer_means) * np.sign(null.observed) > 0).sum(axis=0),
-        showing=np.stack([_mean(own != 0), _mean(np.array([(values != 0).mean(axis=0) for values in peers]))]),
+        showing=np.stack(
+            [_mean(own != _LEAST), _mean(np.array([(values != _LEAST).mean(axis=0) for values in peers]))]
+        ),
         n_tested=tested.n_tested,
         level=tested.level,
         too_few=min_p([1 + len(values) for values in peers]) * len(MEASURES) > config.fdr_level,
@@ -287,187 +292,3 @@ def _within_item_sd(own: np.ndarray, peers: list[np.ndarray]) -> np.ndarray:
 def _mean(rows: np.ndarray) -> np.ndarray:
     """Mean over items; 0 without items."""
     return rows.mean(axis=0) if len(rows) else np.zeros(len(MEASURES))
-
-
-LEAD = "Compared with others who wrote about the same items, this user"
-
-_ABSOLUTE = re.compile(
-    r"\b(?:never|no|nobody|nothing|not|without|every|hardly|just stops|unsupported|avoids|bare|stays (?:general|out)"
-    r"|one (?:block|side|thought)|keeps (?:clear|to neutral|their own)|leaves the choice|flatly)\b"
-)
-"""Phrases that say more than that a user does something less often than others."""
-_OF_DEGREE = {"hedges": "hedges claims"}
-"""In place of "hedges every claim", which few do. The phrases of the measures stand in prompts and stay as they are."""
-_OFTEN = ("per 100 words", "% of sentences", "% of texts", "per text", "per sentence")
-_SIGNED = ("tone", "british_spelling")
-"""Differences of two counts, for which ratios have no meaning."""
-_COUNTED = {
-    "british_spelling": "British less American spellings",
-    "tone": "praise less blame",
-    "joints": "clauses joined",
-    "information": "content words",
-    "verdict_first": "verdict in the first less the last sentence",
-    "lowercase_starts": "starts in lower case",
-}
-"""What was counted, where the measure's name does not say it."""
-
-
-def phrase(of: Measure, direction: Direction, own: float) -> str:
-    """The end of ``LEAD``: the measure's phrase, but "less often" instead of "never" if the user's mean is above 0.
-
-    Args:
-        of: The measure.
-        direction: Sign of the difference.
-        own: The user's mean, in the measure's unit.
-    """
-    if direction == "more":
-        return f"often {_OF_DEGREE[of.name]}" if of.name in _OF_DEGREE else of.more
-    less_often = own > 0 and _ABSOLUTE.search(of.less) and of.name not in _SIGNED
-    return f"less often {_OF_DEGREE.get(of.name, of.more)}" if less_often else of.less
-
-
-def figures(claim: Claim) -> str:
-    """The measured values in plain words: "3.1 times as often as others on the same 12 items (4.2 per 100 ...)".
-
-    For a user with lower values the measure is named, because the phrase says the opposite of what was counted:
-    "first person 0.2 per 100 words, others 1.4, on the same 12 items".
-    """
-    where = f"on the same {claim.n_items} items"
-    own, others, unit = amount(claim.own), amount(claim.others), claim.measure.unit
-    if claim.direction == "more" and counts(claim.measure):
-        if claim.others == 0:
-            return f"{own} {unit} {where}; others not once"
-        return f"{amount(claim.own / claim.others)} times as often as others {where} ({own} {unit}, others {others})"
-    if claim.measure.name == "length":
-        return f"{own} words, others {others}, {where}"
-    counted = _COUNTED.get(claim.measure.name, claim.measure.name.replace("_", " "))
-    if claim.own == 0 and counts(claim.measure):
-        return f"{counted} not once {where}; others {others} {unit}"
-    unit = f" {unit}" if counts(claim.measure) else f" ({unit})"
-    return f"{counted} {own}{unit}, others {others}, {where}"
-
-
-def counts(of: Measure) -> bool:
-    """Whether a measure is a count, so that ratios and texts without it have a meaning."""
-    return of.unit in _OFTEN and of.name not in _SIGNED
-
-
-def amount(value: float) -> str:
-    """A number in short: two significant digits below 10, one decimal place below 100."""
-    size = abs(value)
-    if size >= 99.95:
-        return f"{value:.0f}"
-    return f"{value:.1f}" if size >= 0.995 else f"{value:.2g}"
-
-
-def effect(claim: Claim) -> str:
-    """The effect with its interval."""
-    return f"effect {claim.effect:+.2f} [{claim.low:+.2f}, {claim.high:+.2f}]"
-
-
-def chance(p: float) -> str:
-    """A corrected p value."""
-    return "corrected p < 0.001" if p < 0.001 else f"corrected p = {p:.3f}"
-
-
-LONGEST = 240
-"""Longest quote, in characters; longer sentences are not quoted, because a cut could remove the evidence."""
-LEAST_WORDS = 4
-"""Shorter sentences are quoted last: one mark in two words is a high rate but weak evidence."""
-
-_WHOLE = frozenset({"length", "sentence_variety", "word_variety", "repetition", "paragraphs"})
-"""Measures that no single sentence shows."""
-_LOW_SHOWS = frozenset({"sentence_length", "word_length", "information", "tone", "british_spelling"})
-"""Measures whose low values a sentence can show; for other measures it would show an absence."""
-_OF_LISTS = frozenset({"list_lines"})
-"""Measures that list items show; others are quoted from sentences."""
-_JUDGED_BY = {"verdict_first": "judging_words"}
-"""The measure that a sentence is judged by, for measures of whole texts."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class UserQuote:
-    """A quote of the user's own words."""
-
-    text: str
-    review: ReviewId
-    item: ItemId
-
-
-class Sentences:
-    """The sentences of a user's reviews, measured once; each is quoted at most once.
-
-    Args:
-        reviews: The user's own reviews.
-    """
-
-    def __init__(self, reviews: Sequence[Review]) -> None:
-        self._reviews = reviews
-        texts = plain([review.text for review in reviews])
-        frame, lines = _sentences(texts), [" ".join(text.split()) for text in texts]
-        literal = [sentence in lines[row] for row, sentence in frame.select("row", "sentence").iter_rows()]
-        frame = frame.filter(pl.Series(literal, dtype=pl.Boolean))
-        self._texts: list[str] = frame["sentence"].to_list()
-        self._rows = frame["row"].to_numpy()
-        self._first, self._last = frame["first"].to_numpy(), frame["last"].to_numpy()
-        self._words = np.array([len(text.split()) for text in self._texts], dtype=np.int64)
-        self._quotable = np.array([len(text) <= LONGEST for text in self._texts], dtype=bool)
-        self._listed = np.array([re.match(LIST_LINE, text) is not None for text in self._texts], dtype=bool)
-        self._values = known_measures(self._texts)
-        self._quoted: set[str] = set()
-
-    def showing(self, claim: Claim, k: int) -> tuple[UserQuote, ...]:
-        """At most ``k`` sentences that show a claim and were not returned before, best first, one per review."""
-        name = claim.measure.name
-        if name in _WHOLE or (claim.direction == "less" and name not in _LOW_SHOWS | _JUDGED_BY.keys()):
-            return ()
-        values = self._values[:, NAMES.index(_JUDGED_BY.get(name, name))]
-        fits = self._quotable & self._place(claim) & self._shows(claim, values)
-        fits &= np.full(len(fits), name in _OF_LISTS) | ~self._listed
-        towards = values if name in _JUDGED_BY else claim.sign * values
-        order = np.lexsort((self._words, -towards, self._words < LEAST_WORDS))
-        chosen: list[int] = []
-        rows: set[int] = set()
-        for place in map(int, order[fits[order]]):
-            if len(chosen) == k:
-                break
-            if self._rows[place] not in rows and self._texts[place] not in self._quoted:
-                chosen.append(place)
-                rows.add(int(self._rows[place]))
-                self._quoted.add(self._texts[place])
-        return tuple(map(self._evidence, chosen))
-
-    def _place(self, claim: Claim) -> np.ndarray:
-        """Bool (n,): sentences whose position can show the claim."""
-        if claim.measure.name == "verdict_first":
-            return self._first if claim.direction == "more" else self._last
-        return self._last if claim.measure.name == "sign_offs" else np.ones(len(self._texts), dtype=bool)
-
-    @staticmethod
-    def _shows(claim: Claim, values: np.ndarray) -> np.ndarray:
-        if claim.measure.name in _JUDGED_BY:
-            return values > 0
-        beyond = claim.sign * (values - claim.others) > 0
-        if claim.direction == "more" or claim.measure.name in ("tone", "british_spelling"):
-            return beyond & (claim.sign * values > 0)
-        return beyond
-
-    def _evidence(self, place: int) -> UserQuote:
-        review = self._reviews[self._rows[place]]
-        return UserQuote(text=self._texts[place], review=review.id, item=review.item)
-
-
-def _sentences(texts: Sequence[str]) -> pl.DataFrame:
-    """``row``, ``sentence`` and whether it is the text's ``first`` or ``last``."""
-    return (
-        pl.DataFrame({"text": pl.Series(texts, dtype=pl.String)})
-        .with_row_index("row")
-        .select("row", split(pl.col("text")).alias("sentence"))
-        .explode("sentence", empty_as_null=True, keep_nulls=True)
-        .with_columns(pl.col("sentence").str.strip_chars())
-        .filter(pl.col("sentence").str.contains(r"[\p{L}\p{N}]"))
-        .with_columns(
-            first=pl.col("row") != pl.col("row").shift(1).fill_null(len(texts)),
-            last=pl.col("row") != pl.col("row").shift(-1).fill_null(len(texts)),
-        )
-    )

@@ -12,7 +12,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from idiolect.difference.stylometry import MEASURES, Measure
-from idiolect.explain.card import UserDifferences, phrase
+from idiolect.explain.card import UserDifferences
+from idiolect.explain.wording import phrase
 
 MIN_EFFECT = 0.2
 """Of both users, for a measure to be named; as for a claim (``ExplainConfig.min_effect``)."""

@@ -13,22 +13,11 @@ from idiolect.difference.claims.corrections import hidden_by, statements, withou
 from idiolect.difference.claims.feature import Feature
 from idiolect.difference.stylometry import MEASURES
 from idiolect.errors import visible
-from idiolect.explain.card import (
-    LEAD,
-    Claim,
-    ExplainConfig,
-    Sentences,
-    UserDifferences,
-    UserQuote,
-    amount,
-    chance,
-    counts,
-    effect,
-    figures,
-    phrase,
-)
+from idiolect.explain.card import Claim, ExplainConfig, UserDifferences
 from idiolect.explain.model_claims import ModelClaim, Rejected, filter_claims
+from idiolect.explain.quoting import Sentences, UserQuote
 from idiolect.explain.recurring import RecurringPhrase
+from idiolect.explain.wording import LEAD, amount, chance, counts, effect, figures, phrase
 from idiolect.store.base import Correction
 from idiolect.store.sql import said_alike
 from idiolect.types import UserId

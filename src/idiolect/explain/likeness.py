@@ -20,7 +20,8 @@ from idiolect.difference.stylometry.encoder import StyleEncoder
 from idiolect.difference.stylometry.english import are_english
 from idiolect.difference.stylometry.known import known_measures
 from idiolect.errors import InputError, NotFoundError
-from idiolect.explain.card import ExplainConfig, gather, measurable, phrase
+from idiolect.explain.card import ExplainConfig, gather, measurable
+from idiolect.explain.wording import phrase
 from idiolect.store.base import ReviewReader
 from idiolect.types import Review, UserId
 

@@ -21,7 +21,8 @@ from idiolect.difference.claims.vote import Difference, differences, vote
 from idiolect.difference.stylometry import MEASURES
 from idiolect.errors import ArtifactError, InputError
 from idiolect.evaluation.judge import extractor_counts, found_by
-from idiolect.explain.card import Compared, ExplainConfig, UserDifferences, UserQuote
+from idiolect.explain.card import Compared, ExplainConfig, UserDifferences
+from idiolect.explain.quoting import UserQuote
 from idiolect.sqlite import is_sqlite
 from idiolect.types import Review
 

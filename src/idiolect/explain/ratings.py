@@ -19,8 +19,9 @@ from idiolect.difference.stylometry import MEASURES, NAMES
 from idiolect.errors import ConfigError, InputError, NotFoundError
 from idiolect.evaluation.agreement import MISSING, alpha_interval
 from idiolect.evaluation.significance import RESAMPLES, Interval, Resamples, interval
-from idiolect.explain.card import Claim, Direction, ExplainConfig, UserDifferences, phrase
+from idiolect.explain.card import Claim, Direction, ExplainConfig, UserDifferences
 from idiolect.explain.run import find_all_differences
+from idiolect.explain.wording import phrase
 from idiolect.metrics.base import AdditiveScore, Signature
 from idiolect.sqlite import is_sqlite
 from idiolect.store.sql import SqlStore

@@ -21,12 +21,13 @@ from idiolect.difference.claims.corrections import hidden_by
 from idiolect.difference.stylometry import MEASURES, NAMES
 from idiolect.errors import ConfigError
 from idiolect.explain.brief import BriefClaim, brief_claims
-from idiolect.explain.card import ExplainConfig, phrase
+from idiolect.explain.card import ExplainConfig
 from idiolect.explain.evidence import evidence
 from idiolect.explain.in_common import PairedEffect, in_common, opposite
 from idiolect.explain.marking import stretches
 from idiolect.explain.people_map import strongest
 from idiolect.explain.run import find_all_differences
+from idiolect.explain.wording import phrase
 from idiolect.methods.base import ADAPTER_METHOD, DEFAULT_METHODS, UNPERSONALIZED, requirements
 from idiolect.registry import suggest
 from idiolect.server.http import ERRORS, Caller, MayRead, Services

@@ -19,10 +19,11 @@ from idiolect.difference.claims.corrections import check_correction, hidden_by
 from idiolect.difference.stylometry import MEASURES
 from idiolect.erasure import forget_user
 from idiolect.errors import NotFoundError
-from idiolect.explain.card import ExplainConfig, UserDifferences, phrase
+from idiolect.explain.card import ExplainConfig, UserDifferences
 from idiolect.explain.layout import REASONS, make_card
 from idiolect.explain.likeness import drift, likeness
 from idiolect.explain.run import user_differences
+from idiolect.explain.wording import phrase
 from idiolect.methods.base import METHODS
 from idiolect.server.http import (
     ERRORS,

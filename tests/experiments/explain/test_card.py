@@ -10,7 +10,7 @@ from idiolect.difference.claims.feature import Feature, Quote
 from idiolect.errors import ArtifactError, InputError, NotFoundError
 from idiolect.explain import card as cards
 from idiolect.explain.brief import brief_claims
-from idiolect.explain.card import _COUNTED, ExplainConfig, figures
+from idiolect.explain.card import ExplainConfig
 from idiolect.explain.layout import ABSTAINS, MOST_CLAIMS, Card, escape, lines, make_card, to_markdown
 from idiolect.explain.run import explain, find_all_differences
 from idiolect.peers import InMemoryReviews
@@ -392,15 +392,6 @@ def test_a_card_of_english_texts_says_nothing_of_languages():
     card = explain(InMemoryReviews([], english, {}, encoder="none"), UserId("ann"))
     assert (card.left_out, card.own_left_out, card.peers_left_out) == ("", 0, 0)
     assert "left out" not in to_markdown(card)
-
-
-def test_figures_never_contradict_their_phrase(town):
-    for shown in card_of(town, "loud").measured:
-        said = figures(shown.claim)
-        if shown.claim.direction == "less":  # the phrase names the opposite of what was counted
-            assert "times as often" not in said
-            name = shown.claim.measure.name
-            assert _COUNTED.get(name, "words" if name == "length" else name.replace("_", " ")) in said
 
 
 def test_no_sentence_is_quoted_twice(town):
