@@ -74,17 +74,22 @@ def test_nats_of_tokens_add_up_to_the_likelihood_and_their_places_cover_the_text
         assert {place for place, letter in enumerate(text) if not letter.isspace()} <= covered
 
 
-def test_an_evaluation_splits_the_likelihood_of_methods_and_controls(job: Any, tmp_path: Path) -> None:
+@pytest.mark.parametrize(("title", "classes"), [({"the"}, CLASSES), (set(), [c for c in CLASSES if c != NAMES])])
+def test_an_evaluation_splits_the_likelihood_of_methods_and_controls(
+    title: set[str], classes: list[str], job: Any, tmp_path: Path, monkeypatch: Any
+) -> None:
+    """A class without any token, such as names of items that have no titles, is no column of zeros."""
+    monkeypatch.setattr("idiolect.evaluation.token_classes._words", lambda _: title)
     changes = {**job.settings, "methods": [], "token_classes": True}
     found = run_evaluate(job.store, job.split, tmp_path, changes=changes, backbone=str(job.backbone))
     record = json.loads((tmp_path / "results.json").read_text())["token_classes"]
     assert list(record["tables"]) == ["methods", "controls of rag"]
     for row in record["tables"]["methods"]["methods"]:
         whole = read_lines(tmp_path / "samples" / f"{row['name']}.jsonl")
-        assert list(row["scores"]) == list(CLASSES)
+        assert list(row["scores"]) == list(classes)
         total = sum(score["value"] for score in row["scores"].values())
         assert total == pytest.approx(np.mean([one["nll"] for one in whole]), rel=1e-6)
-    assert set(record["tokens"]) == set(CLASSES)
+    assert list(record["tokens"]) == list(classes)
     assert record["tokens"][END] == 1
     assert "## Likelihood by class of token" in found.report.read_text()
 
@@ -94,13 +99,3 @@ def test_a_model_without_token_likelihoods_is_refused_before_anything_is_written
     with pytest.raises(ConfigError, match="token_classes needs the likelihood of every token"):
         run_evaluate(job.store, job.split, tmp_path / "out", changes=changes, backbone="fake")
     assert not list((tmp_path / "out").glob("samples/*"))
-
-
-def test_a_class_without_any_token_is_no_column_of_zeros(job: Any, tmp_path: Path, monkeypatch: Any) -> None:
-    monkeypatch.setattr("idiolect.evaluation.token_classes._words", lambda title: set())  # as if no item had a title
-    changes = {**job.settings, "methods": [], "token_classes": True}
-    run_evaluate(job.store, job.split, tmp_path, changes=changes, backbone=str(job.backbone))
-    record = json.loads((tmp_path / "results.json").read_text())["token_classes"]
-    rest = [name for name in CLASSES if name != NAMES]
-    assert list(record["tokens"]) == rest
-    assert all(list(row["scores"]) == rest for row in record["tables"]["methods"]["methods"])
