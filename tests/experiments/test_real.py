@@ -90,8 +90,18 @@ def adapters(folder):
     }
 
 
+def without_task(path, *place):
+    """Take the setting out of a record."""
+    record = within = json.loads(path.read_text())
+    for name in place:
+        within = within[name]
+    assert within.pop("task") == "review"
+    path.write_text(json.dumps(record))
+
+
 def test_a_study_ends_in_a_page(study):
     page = study.page
+    assert "task" not in page
     assert [line[:3] for line in study.said] == [f"{k}/6" for k in range(1, 7)]
     for name in ("without text", "with text"):
         assert f"| dep {name} |" in page
@@ -144,15 +154,17 @@ def test_the_command_prints_the_verdicts_of_the_page(study, capsys):
 
 def test_a_second_call_goes_on_where_the_first_was(study):
     page, written = study.page, adapters(study.folder)
+    without_task(study.folder / "claim.json", "config")  # as versions without tasks wrote them
+    without_task(study.folder / "backbone" / "pretrain.json", "recipe", "documents")
     again = run_real(study.folder, study.corpus, config=TINY, say=lambda _: None)
     assert adapters(study.folder) == written
     fitted = {"adapter-without-text", "adapter-with-text-shown-1", "adapter-with-text-shown-2"}
     constants = {"adapter-without-text/constant", f"adapter-with-text-shown-{chosen(study.folder)}/constant"}
     assert written.keys() == fitted | constants
     assert again.text == page
-    other = TINY.model_copy(update={"seed": 1})
-    with pytest.raises(ConfigError, match="study"):
-        run_real(study.folder, study.corpus, config=other, say=lambda _: None)
+    for change in ({"seed": 1}, {"task": "reply"}):
+        with pytest.raises(ConfigError, match="study"):
+            run_real(study.folder, study.corpus, config=TINY.model_copy(update=change), say=lambda _: None)
 
 
 def test_a_finished_study_is_extended_by_further_seeds(study):
@@ -217,6 +229,12 @@ def test_one_number_of_reviews_is_no_choice():
     assert RealConfig(k=3).shown == (1, 2, 3)
     with pytest.raises(ConfigError, match="shown"):
         idl.study_real("r.jsonl", shown=0)
+
+
+def test_an_unknown_task_is_refused_before_anything_is_made(tmp_path):
+    with pytest.raises(ConfigError, match="did you mean 'reply'"):
+        idl.study_real("r.jsonl", out=tmp_path / "out", task="replies")
+    assert not (tmp_path / "out").exists()
 
 
 def rag_and_its_control(costs):

@@ -241,6 +241,14 @@ def test_documents_of_a_users_reviews_show_all_of_them_and_no_description():
     assert longest == 6
 
 
+def test_documents_of_another_task_ask_for_its_texts():
+    shares = dict.fromkeys(("nonpersonalized", "rag", "dep", "primer_history"), 0.25)
+    found = documents(corpus((12,)), ITEMS, DocumentConfig(shares=shares, task="reply"), np.random.default_rng(0))
+    prompts = [shown(document) for document in found]
+    assert not any("review" in prompt.lower() for prompt in prompts)
+    assert any("The reply to write:\n\n- Thread: Thing" in prompt for prompt in prompts)
+
+
 def said(segment):
     return segment if isinstance(segment, str) else f"<{segment.stream} {segment.entry}>"
 

@@ -3,6 +3,7 @@ from __future__ import annotations
 import json
 import math
 import random
+import shutil
 
 import numpy as np
 import pytest
@@ -15,6 +16,7 @@ from idiolect.llm.base import SamplingParams
 from idiolect.llm.registry import BackboneConfig
 from idiolect.llm.transformers import TransformersLLM
 from idiolect.prompts.rendering import render
+from idiolect.prompts.tasks import load_task
 from idiolect.training import pretrain as pretraining
 from idiolect.training.config import PretrainConfig
 from idiolect.training.pretrain import pretrain
@@ -51,6 +53,10 @@ def checkpoint_after_every_step(monkeypatch):
 
 def run(folder, config=CONFIG, reviews=REVIEWS, **options):
     return pretrain(reviews, ITEMS, config=config, folder=folder, progress=False, **options)
+
+
+def of_task(name):
+    return CONFIG.model_copy(update={"documents": CONFIG.documents.model_copy(update={"task": name})})
 
 
 @pytest.fixture(scope="module")
@@ -95,6 +101,31 @@ def test_a_finished_run_is_read_back_without_training(finished, monkeypatch):
     folder, report = finished
     monkeypatch.setattr(transformers.Trainer, "train", lambda *_, **__: pytest.fail("it trained"))
     assert run(folder) == report
+
+
+def test_a_backbone_of_a_version_without_tasks_has_read_reviews(finished, tmp_path):
+    folder, report = finished
+    shutil.copytree(folder, tmp_path / "old")
+    path = tmp_path / "old" / "pretrain.json"
+    record = json.loads(path.read_text())
+    assert record["recipe"]["documents"].pop("task") == "review"
+    assert "templates" not in record
+    path.write_text(json.dumps(record))
+    assert run(tmp_path / "old") == report
+    with pytest.raises(ConfigError, match="its recipe changed"):
+        run(tmp_path / "old", of_task("reply"))
+
+
+def test_the_words_of_a_task_of_ones_own_belong_to_the_recipe(tmp_path):
+    words = "text: toast\ntexts: toasts\na_text: a toast\nitem: wedding\nitems: weddings\nan_item: a wedding\n"
+    task, folder = tmp_path / "toast.yaml", tmp_path / "run"
+    task.write_text(words, encoding="utf-8")
+    config = of_task(str(task)).model_copy(update={"max_steps": 1})
+    assert run(folder, config) == run(folder, config)
+    task.write_text(words.replace("a wedding", "a birthday"), encoding="utf-8")
+    load_task.cache_clear()
+    with pytest.raises(ConfigError, match="its templates changed"):
+        run(folder, config)
 
 
 def test_a_folder_of_another_recipe_or_other_text_is_refused(finished):

@@ -38,6 +38,7 @@ from idiolect.pipeline.data import Data
 from idiolect.pipeline.pretraining import pretraining_reviews
 from idiolect.pipeline.settings import Settings
 from idiolect.planning import announce
+from idiolect.prompts.tasks import DEFAULT, load_task
 from idiolect.store.embedding import embed_store
 from idiolect.store.ingestion import ingest_files
 from idiolect.store.outputs import check_own
@@ -103,6 +104,8 @@ class RealConfig(Config):
     shown: tuple[PositiveInt, ...] = Field(default=(1, 2, 4), min_length=1, validate_default=True)
     """Past reviews whose text a prompt shows, of every method: a number, or several, of which the likelihood of
     validation targets under DEP chooses one. More than ``k`` are ``k``."""
+    task: str = DEFAULT
+    """What users write (``prompt.task``): decides the nouns of all prompts, those that the backbone reads included."""
     annotate: bool = True
     """Describe style in words, from its measures, in the backbone's documents (English corpora)."""
     steps: tuple[int, int] = (500, 200)
@@ -269,9 +272,10 @@ def run_real(
 
     Raises:
         InputError: The corpus cannot be read, or no user has enough reviews.
-        ConfigError: ``folder`` holds another study or other files.
+        ConfigError: There is no such task, or ``folder`` holds another study or other files.
     """
     config, started = config or RealConfig(), time.monotonic()
+    load_task(config.task)  # an unknown one is refused before anything is computed
     check_own(folder, "study")
     # Without the number of seeds: a finished study may be extended by further ones.
     identity = {**config.model_dump(mode="json"), "seeds": 1}
@@ -297,7 +301,8 @@ def run_real(
     say("6/6  writing the page")
     page = folder / PAGE
     facts = {"corpus": Path(str(corpus)).name, "users": n_users, **filters, **sizes.named()}
-    facts |= config.model_dump(mode="json") | {"shown": choice.shown, "annotate": annotate}
+    usual = {"task"} if config.task == DEFAULT else None  # a page on reviews need not say so
+    facts |= config.model_dump(mode="json", exclude=usual) | {"shown": choice.shown, "annotate": annotate}
     warnings = tuple(filter(None, [weakness(evaluations[PASSES[1]], words.shown, choice.shown)]))
     text = page_text(facts, words, _attribution(runs), backbone, evaluations, outputs, choice, warnings)
     atomic_write(page, lambda file: Path(file).write_text(text, encoding="utf-8"))
@@ -496,6 +501,7 @@ def _pretraining(config: RealConfig, sizes: Sizes, *, annotate: bool) -> dict[st
             "grouped_share": 1.0,
             "description_chars": sizes.description_chars,
             "past_description_chars": sizes.past_description_chars,
+            "task": config.task,
         },
         "max_tokens": sizes.prompt + sizes.review,
         "reference_tokens": sizes.review,
@@ -532,6 +538,7 @@ def _settings(
             "max_shown": shown,
             "description_chars": sizes.description_chars,
             "past_description_chars": sizes.past_description_chars,
+            "task": config.task,
         },
         "adapter": {"d_sae": 64},
         "extra_controls": ["nearest_twin", "item_crowd", "oracle"],

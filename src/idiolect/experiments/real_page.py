@@ -24,6 +24,7 @@ from idiolect.evaluation.user_attribution import UserAttribution
 from idiolect.methods.base import ADAPTER_METHOD, BASELINE, UNPERSONALIZED, requirements
 from idiolect.methods.controls import CONSTANT, OTHER_VECTORS, WRONG_USER
 from idiolect.metrics.base import Mean
+from idiolect.prompts.tasks import load_task
 from idiolect.training.config import PretrainReport
 from idiolect.types import ConditionId
 
@@ -191,7 +192,7 @@ def page_text(
     """The study as Markdown.
 
     Args:
-        facts: What was chosen, the budget included.
+        facts: What was chosen, the budget included; ``task`` only if the texts are no reviews.
         words: How much of the choice of words is personal.
         attributed: How well vectors identify users, by the number of past reviews and what the vectors are of.
         backbone: The pretraining run.
@@ -202,7 +203,7 @@ def page_text(
     """
     n_seeds = len(outputs[PASSES[0]])
     parts = [f"# Study on {facts['corpus']}", *(f"**{warning}**" for warning in warnings)]
-    parts += [_summary(outputs, choice), _verdicts(evaluations, n_seeds), _shown(outputs, choice)]
+    parts += [_nouns(facts), _summary(outputs, choice), _verdicts(evaluations, n_seeds), _shown(outputs, choice)]
     parts += [_personal_words(words, choice.shown), _attribution(attributed, facts)]
     if n_seeds > 1:
         parts += [f"## Scores over {n_seeds} seeds", *(_pooled(name, outs, choice) for name, outs in outputs.items())]
@@ -212,6 +213,15 @@ def page_text(
     parts += _style(evaluations, choice)
     parts += ["## What was chosen", _chosen(facts, backbone), "## Details", _details(evaluations, outputs)]
     return "\n\n".join(part.strip("\n") for part in parts if part) + "\n"
+
+
+def _nouns(facts: Mapping[str, Any]) -> str:
+    """What this page's reviews and items are, if the prompts call them otherwise."""
+    if "task" not in facts:
+        return ""
+    task = load_task(facts["task"])
+    name = Path(facts["task"]).name
+    return f"The texts are {task.texts} (task `{name}`): reviews are {task.texts} on this page, and items {task.items}."
 
 
 def _summary(outputs: Mapping[str, Sequence[Path]], choice: Choice) -> str:

@@ -31,6 +31,7 @@ from idiolect.methods.base import (
     requirements,
 )
 from idiolect.prompts.rendering import PromptConfig, render
+from idiolect.prompts.tasks import DEFAULT
 from idiolect.prompts.tokenization import PromptTokenizer
 from idiolect.registry import is_path, suggest
 from idiolect.types import Item, ItemId, Prompt, Review, Sample, Segment, VirtualToken
@@ -122,6 +123,8 @@ class DocumentConfig(Config):
     """Longest item description (``prompt.description_chars``)."""
     past_description_chars: int | None = Field(default=None, ge=0)
     """The same of the items of past reviews (``prompt.past_description_chars``)."""
+    task: str = DEFAULT
+    """What is written (``prompt.task``): adapters and evaluations on the backbone need the same."""
     templates: Path | None = None
     """Folder of template folders, for wording of your own (``prompt.templates``); None: the shipped ones."""
 
@@ -255,6 +258,7 @@ def _prompt_and_answer(
         max_shown=None if form.template == HISTORY else config.max_shown,
         description_chars=config.description_chars,
         past_description_chars=config.past_description_chars,
+        task=config.task,
         templates=config.templates,
     )
     prompt = render(form.template, context, shown, **values)

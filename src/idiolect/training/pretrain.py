@@ -317,8 +317,9 @@ def _wanted(
         wanted["notes"] = annotations.digest  # the name in existing records
     if config.initial is not None:
         wanted["initial"] = folder_digest(_existing(config.initial))
-    if config.documents.templates is not None:
-        wanted["templates"] = templates_digest(PromptConfig(templates=config.documents.templates))
+    wording = PromptConfig(task=config.documents.task, templates=config.documents.templates)
+    if words := templates_digest(wording):
+        wanted["templates"] = words
     return wanted
 
 
