@@ -115,23 +115,71 @@ def test_lambda_g_depends_on_no_order_of_users(corpus) -> None:
     assert LambdaG().scores({"run": ["The tea."]}, by("u"), {"u": ["The tea."]})["run"].tolist() == [0.0], "no others"
 
 
-def test_an_english_measure_is_left_out_of_other_languages_and_the_table_says_so(corpus) -> None:
+GERMAN = "Der Tee war sehr gut und nicht zu teuer, aber die Tasse war leider kaputt."
+
+
+class Lengths:
+    """An English measure: the number of words."""
+
+    measure, english_only, unknown = LambdaG.measure, True, 0
+
+    def scores(self, runs, samples, past):
+        assert {str(sample.user) for sample in samples} == set(past)
+        assert all("Tee" not in text for texts in (*runs.values(), *past.values()) for text in texts)
+        return {name: np.array([len(text.split()) for text in texts], float) for name, texts in runs.items()}
+
+
+def with_german(corpus, n: int):
+    """The corpus with ``n`` users who write in German."""
     samples, reviews = corpus
-    german = "Der Tee war sehr gut und nicht zu teuer, aber die Tasse war leider kaputt."
-    mixed = [*samples[1:], Sample(user="u0", item="i0", reference=german)]
-    rows = reviews.with_columns(text=pl.when(pl.col("user") == "u0").then(pl.lit(german)).otherwise(pl.col("text")))
+    german = [f"u{k}" for k in range(n)]
+    mixed = [Sample(user=one.user, item="i0", reference=GERMAN) if one.user in german else one for one in samples]
+    text = pl.when(pl.col("user").is_in(german)).then(pl.lit(GERMAN)).otherwise(pl.col("text"))
+    return mixed, reviews.with_columns(text=text)
 
-    class Never:
-        measure, english_only, unknown = LambdaG.measure, True, 0
 
-        def scores(self, *_):
-            raise AssertionError("asked for a score of another language")
+def test_english_measures_are_of_the_english_samples_and_the_table_says_so(corpus) -> None:
+    samples, reviews = with_german(corpus, 1)
+    targets = StyleTargets.of(samples, reviews)
+    written = {ConditionId("copy"): [sample.reference for sample in samples], ConditionId("same"): ["It is good."] * 12}
+    options = {"verifiers": [Lengths()], "seed": 0, "resamples": 300}
+    found = calibrate(samples, reviews, written, targets, **options)
+    assert found.left_out == {"trait-fidelity": 1, "lambda-g": 1}
+    assert found.to_dict()["left_out"] == found.left_out
+    assert "lambda-g is of the other 11: 1 of 12 samples are not in English" in found.to_markdown()
+    assert "trait-fidelity is of the other 11: 1 of 12 samples" in found.to_markdown()
+    own = [len(sample.reference.split()) for sample in samples[1:]]
+    assert found.rows[CEILING]["lambda-g"].value.value == pytest.approx(np.mean(own))
+    assert found.rows["copy"]["lambda-g"].value == found.rows[CEILING]["lambda-g"].value, "the same samples and draws"
+    assert found.rows["copy"]["trait-fidelity"].value == found.rows[CEILING]["trait-fidelity"].value
+    expected = targets.score([sample.reference for sample in samples])[1:].mean()
+    assert found.rows["copy"]["trait-fidelity"].value.value == pytest.approx(expected)
+    assert {"trait-fidelity", "lambda-g", "attribution"} <= set(found.rows[FLOOR]) & set(found.rows["same"])
 
-    runs = {ConditionId("copy"): [sample.reference for sample in mixed]}
-    targets = StyleTargets.of(mixed, rows)
-    found = calibrate(mixed, rows, runs, targets, verifiers=[Never()], seed=0, resamples=300)
-    assert found.notes == ("lambda-g is left out: 1 samples are not in English",)
-    assert "lambda-g is left out" in found.to_markdown()
+
+def test_a_sample_whose_other_text_is_foreign_has_no_floor_of_an_english_measure(corpus) -> None:
+    samples, reviews = corpus
+    others = pl.col("user").is_in([f"u{k}" for k in range(N_USERS, 2 * N_USERS, 2)])
+    rows = reviews.with_columns(text=pl.when(others).then(pl.lit(GERMAN)).otherwise(pl.col("text")))
+    targets = StyleTargets.of(samples, rows)
+    assert targets.known.all()
+    found = calibrate(samples, rows, {}, targets, verifiers=[Lengths()], seed=0, resamples=300)
+    assert 0 < found.left_out["lambda-g"] == found.left_out["trait-fidelity"] < N_USERS
+
+
+@pytest.mark.parametrize(("n", "also"), [(11, ", and the others are of one user"), (12, "")])
+def test_an_english_measure_of_fewer_than_two_users_is_left_out(corpus, n: int, also: str) -> None:
+    samples, reviews = with_german(corpus, n)
+    targets = StyleTargets.of(samples, reviews)
+    found = calibrate(samples, reviews, {}, targets, verifiers=[Lengths()], seed=0, resamples=300)
+    for name in ("trait-fidelity", "lambda-g"):
+        assert name not in found.rows[CEILING]
+        assert found.left_out[name] == n
+        assert (
+            f"{name} is left out: {n} of 12 samples are not in English, or their text of another user is not{also}."
+            in found.to_markdown()
+        )
+    assert "attribution" in found.rows[CEILING]
 
 
 def test_without_its_package_lambda_g_says_how_to_install_it(monkeypatch: pytest.MonkeyPatch) -> None:

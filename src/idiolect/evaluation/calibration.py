@@ -5,21 +5,26 @@ the same item, drawn at random. A method at 0 % writes as unlike the user as any
 100 % as the user does. Measures: trait fidelity (``metrics.fidelity``), Burrows' Delta and attribution
 (``metrics.authorship``), and verifiers of authorship on request (``metrics.verification``). Copied sequences are shown
 next to them, because copying the user's past texts is the cheap way to a high score.
+
+Some measures hold only for texts in English, or in a script with words. Their columns, floor and ceiling included, are
+of the samples that they hold for; the number of the others is in a note.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 import numpy as np
 import polars as pl
 
+from idiolect.difference.stylometry.english import detect
 from idiolect.evaluation.significance import Interval, Resamples, Score, interval
-from idiolect.metrics.authorship import ATTRIBUTION, COPIED_OWN, COPIED_PEERS, DELTA, Authorship, copied
+from idiolect.metrics.authorship import ATTRIBUTION, COPIED_OWN, COPIED_PEERS, DELTA, Authorship, copied, has_words
 from idiolect.metrics.base import Mean
 from idiolect.metrics.fidelity import FIDELITY, StyleTargets
+from idiolect.metrics.scripts import unit, words
 from idiolect.metrics.verification import Verifier
 from idiolect.types import ConditionId, Sample
 
@@ -53,8 +58,11 @@ class Calibration:
     """By condition, ceiling and floor included, and by measure."""
     n_samples: int
     """Samples with a real text of another user on the same item; the others are left out."""
+    left_out: Mapping[str, int] = field(default_factory=dict)
+    """By measure: how many of these samples it does not hold for, if any. Its rows are of the rest; it has none if the
+    rest is of fewer than two users."""
     notes: tuple[str, ...] = ()
-    """Measures that are left out, and why."""
+    """What is left out, and why; how texts without blanks between words are counted."""
 
     def to_dict(self) -> dict[str, Any]:
         """As plain data."""
@@ -117,33 +125,108 @@ def calibrate(
         FLOOR: [peers[k][int(rng.integers(len(peers[k])))] for k in kept],
     }
     shown = {**real, **{str(one): [texts[k] for k in kept] for one, texts in written.items()}}
-    author = Authorship({user: past[user] for user in dict.fromkeys(users)})
-    own, others = [past[user] for user in users], [peers[k] for k in kept]
-    draws = Resamples(len(kept), np.random.default_rng([seed, 29]), clusters=users, resamples=resamples)
-    stats: dict[str, dict[Mean, np.ndarray]] = {}
-    for title, texts in shown.items():
-        stats[title] = {
-            DELTA: author.delta(texts, users),
-            ATTRIBUTION: author.attribution(texts, users),
-            COPIED_OWN: copied(texts, own),
-        }
-        if title != FLOOR:
-            stats[title][COPIED_PEERS] = copied(texts, others)
-        if targets is not None and targets.known[kept].all():
-            stats[title][FIDELITY] = _placed(targets, texts, kept, len(samples))
-    foreign = 0 if targets is None else int((~targets.known[kept]).sum())
-    notes: list[str] = []
+    table = _Table(shown, users, seed=seed, resamples=resamples)
+    _add_authorship(table, past, [peers[k] for k in kept])
+    english = np.ones(len(kept), dtype=bool)
+    if targets is not None:
+        english = targets.known[kept] & (detect(real[FLOOR]) >= 0)
+        if (rows := table.places([FIDELITY], english, _NOT_ENGLISH)) is not None:
+            scored = {title: _placed(targets, texts, kept, len(samples)) for title, texts in shown.items()}
+            table.add(FIDELITY, rows, {title: scores[rows] for title, scores in scored.items()})
     for verifier in verifiers:
-        before = verifier.unknown
-        if verifier.english_only and foreign:
-            notes.append(f"{verifier.measure.name} is left out: {foreign} samples are not in English")
+        fit = english if verifier.english_only else np.ones(len(kept), dtype=bool)
+        if (rows := table.places([verifier.measure], fit, _NOT_ENGLISH)) is None:
             continue
-        of_users = {str(user): past[user] for user in dict.fromkeys(users)}
-        for title, scores in verifier.scores(shown, [samples[k] for k in kept], of_users).items():
-            stats[title][verifier.measure] = scores
+        before = verifier.unknown
+        some = [samples[kept[row]] for row in rows]
+        of_users = {str(one.user): past[one.user] for one in some}
+        table.add(verifier.measure, rows, verifier.scores(table.texts(rows), some, of_users))
         if lost := verifier.unknown - before:
-            notes.append(f"{verifier.measure.name}: {lost} texts have no readable score and are left out")
-    return Calibration(rows=_scores(stats, draws), n_samples=len(kept), notes=tuple(notes))
+            table.notes.append(f"{verifier.measure.name}: {lost} texts have no readable score and are left out")
+    return Calibration(rows=table.scores(), n_samples=len(kept), left_out=table.left_out, notes=tuple(table.notes))
+
+
+_NOT_ENGLISH = "are not in English, or their text of another user is not"
+_NO_WORDS = "are in a script whose letters are not parted into words"
+
+
+class _Table:
+    """Scores of real and written texts, every measure on the samples that it holds for.
+
+    Args:
+        shown: By title, one text per sample.
+        users: Of the samples.
+        seed: Of the bootstrap.
+        resamples: Bootstrap resamples of users.
+    """
+
+    def __init__(self, shown: Mapping[str, Sequence[str]], users: Sequence[str], *, seed: int, resamples: int) -> None:
+        self.shown, self.users = shown, users
+        self.left_out: dict[str, int] = {}
+        self.notes: list[str] = []
+        self._seed, self._resamples = seed, resamples
+        self._draws: dict[tuple[int, ...], Resamples] = {}
+        self._found: dict[str, dict[Mean, Score]] = {title: {} for title in shown}
+
+    def places(self, measures: Sequence[Mean], fit: np.ndarray, why: str) -> list[int] | None:
+        """The samples that measures hold for, bool (n,) ``fit``; the others are noted.
+
+        None if they are of fewer than two users, which there are no intervals over.
+        """
+        rows: list[int] = np.flatnonzero(fit).tolist()
+        lost, n = len(fit) - len(rows), len(fit)
+        enough = len({self.users[row] for row in rows}) > 1
+        if lost:
+            of = f"of the other {n - lost}" if enough else "left out"
+            also = "" if enough or lost == n else ", and the others are of one user"
+            for measure in measures:
+                self.left_out[measure.name] = lost
+                self.notes.append(f"{measure.name} is {of}: {lost} of {n} samples {why}{also}")
+        return rows if enough else None
+
+    def texts(self, rows: Sequence[int]) -> dict[str, list[str]]:
+        """By title, the texts of some samples."""
+        return {title: [texts[row] for row in rows] for title, texts in self.shown.items()}
+
+    def add(self, measure: Mean, rows: Sequence[int], scores: Mapping[str, np.ndarray]) -> None:
+        """Scores by title, of the samples ``rows``: all on the same resamples of their users."""
+        key = tuple(rows)
+        if key not in self._draws:
+            users, rng = [self.users[row] for row in rows], np.random.default_rng([self._seed, 29])
+            self._draws[key] = Resamples(len(users), rng, clusters=users, resamples=self._resamples)
+        for title, values in scores.items():
+            self._found[title][measure] = self._draws[key].score(measure, values)
+
+    def scores(self) -> dict[str, dict[str, CalibratedScore]]:
+        """Values and shares, by title and measure."""
+        table: dict[str, dict[str, CalibratedScore]] = {title: {} for title in self.shown}
+        for title, own in self._found.items():
+            for of, score in own.items():
+                share = None
+                if of not in COPIED and title not in (CEILING, FLOOR):
+                    share = share_of_distance(score, self._found[CEILING][of], self._found[FLOOR][of])
+                table[title][of.name] = CalibratedScore(value=interval(score), share=share)
+        return table
+
+
+def _add_authorship(table: _Table, past: Mapping[str, Sequence[str]], peers: Sequence[Sequence[str]]) -> None:
+    """Burrows' Delta, attribution, and what was copied from users' past texts and from others' on the item."""
+    own_texts = table.shown[CEILING]
+    fit = np.array([has_words(text) for text in own_texts], dtype=bool)
+    if (rows := table.places([DELTA, ATTRIBUTION], fit, _NO_WORDS)) is not None:
+        users = [table.users[row] for row in rows]
+        author, texts = Authorship({user: past[user] for user in dict.fromkeys(users)}), table.texts(rows)
+        table.add(DELTA, rows, {title: author.delta(of, users) for title, of in texts.items()})
+        table.add(ATTRIBUTION, rows, {title: author.attribution(of, users) for title, of in texts.items()})
+    every, own = range(len(fit)), [past[user] for user in table.users]
+    table.add(COPIED_OWN, every, {title: copied(texts, own) for title, texts in table.shown.items()})
+    others = {title: copied(texts, peers) for title, texts in table.shown.items() if title != FLOOR}
+    table.add(COPIED_PEERS, every, others)
+    if single := sum(any(unit(word) != "word" for word in words(text)) for text in own_texts):
+        table.notes.append(
+            f"{single} of {len(own_texts)} samples have a script without blanks between words: its characters are "
+            "counted as words are, and eight of them, or sixteen letters of Thai and similar scripts, as five words"
+        )
 
 
 def _placed(targets: StyleTargets, texts: Sequence[str], kept: Sequence[int], n: int) -> np.ndarray:
@@ -152,18 +235,6 @@ def _placed(targets: StyleTargets, texts: Sequence[str], kept: Sequence[int], n:
     for place, text in zip(kept, texts, strict=True):
         whole[place] = text
     return targets.score(whole)[list(kept)]
-
-
-def _scores(stats: Mapping[str, Mapping[Mean, np.ndarray]], draws: Resamples) -> dict[str, dict[str, CalibratedScore]]:
-    found = {title: {of: draws.score(of, rows) for of, rows in own.items()} for title, own in stats.items()}
-    table: dict[str, dict[str, CalibratedScore]] = {title: {} for title in stats}
-    for title, own in found.items():
-        for of, score in own.items():
-            share = None
-            if of not in COPIED and title not in (CEILING, FLOOR):
-                share = share_of_distance(score, found[CEILING][of], found[FLOOR][of])
-            table[title][of.name] = CalibratedScore(value=interval(score), share=share)
-    return table
 
 
 def share_of_distance(score: Score, ceiling: Score, floor: Score) -> Interval | None:
