@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from itertools import chain
-from typing import ClassVar, Literal
+from typing import ClassVar, Literal, NamedTuple
 
 import numpy as np
 from pydantic import Field
@@ -13,8 +13,9 @@ from idiolect.config import Config
 from idiolect.difference.claims.stylometric import MeasuredTexts
 from idiolect.difference.stylometry import MEASURES, Measure, within_item_sd
 from idiolect.difference.stylometry.english import are_english
-from idiolect.difference.stylometry.known import known_languages
-from idiolect.difference.stylometry.permutation import find_significant, min_p, permutation_test
+from idiolect.difference.stylometry.equal_lengths import COMPARED, PLACES
+from idiolect.difference.stylometry.known import known_languages, known_windows
+from idiolect.difference.stylometry.permutation import NullDistribution, find_significant, min_p, permutation_test
 from idiolect.difference.stylometry.prose import recurring_lines, without_lines
 from idiolect.errors import NotFoundError
 from idiolect.explain.recurring import RecurringPhrase, recurring_phrases
@@ -204,6 +205,8 @@ class UserDifferences:
     """bool: significant, but smaller than ``ExplainConfig.min_effect``."""
     support: np.ndarray
     """int64: items on which the user is on the side of the mean difference."""
+    n_items: np.ndarray
+    """int64: items compared; variety and repetition of words are compared on those with long enough texts only."""
     showing: np.ndarray
     """float64 (2, n_measures): share of texts whose value is not the lowest, the user's and the peers'."""
     n_tested: int
@@ -224,7 +227,7 @@ class UserDifferences:
     def _claim(self, place: int) -> Claim:
         own_showing, others_showing = self.showing[:, place]
         return Claim(
-            measure=MEASURES[place],
+            measure=COMPARED[place],
             direction="more" if self.effect[place] > 0 else "less",
             own=float(self.own[place]),
             others=float(self.others[place]),
@@ -232,7 +235,7 @@ class UserDifferences:
             low=float(self.low[place]),
             high=float(self.high[place]),
             support=int(self.support[place]),
-            n_items=len(self.compared.own),
+            n_items=int(self.n_items[place]),
             p=float(self.corrected[place]),
             own_showing=float(own_showing),
             others_showing=float(others_showing),
@@ -257,15 +260,15 @@ def find_differences(compared: Compared, texts: MeasuredTexts, config: ExplainCo
     """
     own = texts[[review.text for review in compared.own]]
     peers = [texts[[peer.text for peer in of_item]] for of_item in compared.peers]
-    peer_means = np.array([values.mean(axis=0) for values in peers]).reshape(own.shape)
-    sd = _within_item_sd(own, peers)
-    null = permutation_test(own, peers, np.random.default_rng(SEED), draws=DRAWS)
-    tested = find_significant(null, sd, fdr_level=config.fdr_level)
+    found = _compare(own, peers)
+    _at_equal_lengths(found, compared, config.min_peers)
+    null = NullDistribution(observed=found.observed, drawn=found.drawn)
+    tested = find_significant(null, found.sd, fdr_level=config.fdr_level)
     large = np.abs(tested.effect) >= config.min_effect
     return UserDifferences(
         compared=compared,
-        own=_mean(own),
-        others=_mean(peer_means),
+        own=found.own,
+        others=found.others,
         effect=tested.effect,
         low=tested.low,
         high=tested.high,
@@ -273,22 +276,69 @@ def find_differences(compared: Compared, texts: MeasuredTexts, config: ExplainCo
         corrected=tested.corrected,
         claimed=tested.significant & large,
         small=tested.significant & ~large,
-        support=((own - peer_means) * np.sign(null.observed) > 0).sum(axis=0),
-        showing=np.stack(
-            [_mean(own != _LEAST), _mean(np.array([(values != _LEAST).mean(axis=0) for values in peers]))]
-        ),
+        support=found.support,
+        n_items=found.n_items,
+        showing=found.showing,
         n_tested=tested.n_tested,
         level=tested.level,
         too_few=min_p([1 + len(values) for values in peers]) * len(MEASURES) > config.fdr_level,
     )
 
 
+class _Comparison(NamedTuple):
+    """A user's values against peers'; arrays are (n_measures,), their last axis is that of measures."""
+
+    own: np.ndarray
+    others: np.ndarray
+    sd: np.ndarray
+    observed: np.ndarray
+    drawn: np.ndarray
+    support: np.ndarray
+    showing: np.ndarray
+    n_items: np.ndarray
+
+
+def _compare(own: np.ndarray, peers: list[np.ndarray], least: np.ndarray | float = _LEAST) -> _Comparison:
+    """Compare float64 (n_items, n_measures) with the peers' values of each item."""
+    peer_means = np.array([values.mean(axis=0) for values in peers]).reshape(own.shape)
+    null = permutation_test(own, peers, np.random.default_rng(SEED), draws=DRAWS)
+    shown = np.array([(values != least).mean(axis=0) for values in peers]).reshape(own.shape)
+    return _Comparison(
+        own=_mean(own),
+        others=_mean(peer_means),
+        sd=_within_item_sd(own, peers),
+        observed=null.observed,
+        drawn=null.drawn,
+        support=((own - peer_means) * np.sign(null.observed) > 0).sum(axis=0),
+        showing=np.stack([_mean(own != least), _mean(shown)]),
+        n_items=np.full(own.shape[1], len(own)),
+    )
+
+
+def _at_equal_lengths(found: _Comparison, compared: Compared, min_peers: int) -> None:
+    """Replace what depends on the length of a text by what is compared at equal lengths, on items with long texts."""
+    values = known_windows(compared.texts)
+    own, peers = values[: len(compared.own)], values[len(compared.own) :]
+    of_items = np.split(peers, np.cumsum([len(of_item) for of_item in compared.peers])[:-1]) if len(own) else []
+    for column, place in enumerate(PLACES):
+        mine, theirs = [], []
+        for value, others, reviews in zip(own[:, column], of_items, compared.peers, strict=True):
+            known = ~np.isnan(others[:, column])
+            users = {review.user for review, long in zip(reviews, known.tolist(), strict=True) if long}
+            if not np.isnan(value) and len(users) >= max(min_peers, 1):
+                mine.append(value)
+                theirs.append(others[known, column][:, None])
+        part = _compare(np.array(mine, dtype=np.float64).reshape(-1, 1), theirs, 0.0)
+        for whole, new in zip(found, part, strict=True):
+            whole[..., place] = new[..., 0]
+
+
 def _within_item_sd(own: np.ndarray, peers: list[np.ndarray]) -> np.ndarray:
     places = np.arange(len(own), dtype=np.int64)
     items = np.concatenate([places, np.repeat(places, [len(values) for values in peers])])
-    return within_item_sd(np.vstack([own, *peers]), items) if len(own) else np.zeros(len(MEASURES))
+    return within_item_sd(np.vstack([own, *peers]), items) if len(own) else np.zeros(own.shape[1])
 
 
 def _mean(rows: np.ndarray) -> np.ndarray:
     """Mean over items; 0 without items."""
-    return rows.mean(axis=0) if len(rows) else np.zeros(len(MEASURES))
+    return rows.mean(axis=0) if len(rows) else np.zeros(rows.shape[1])

@@ -7,8 +7,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from idiolect.difference.claims.stylometric import MeasuredTexts
-from idiolect.difference.stylometry import MEASURES, NAMES, Measure
+from idiolect.difference.stylometry import NAMES, Measure
+from idiolect.difference.stylometry.equal_lengths import COMPARED, PLACES
+from idiolect.difference.stylometry.known import known_measures, known_windows
 from idiolect.errors import ConfigError
 from idiolect.explain.card import ExplainConfig, gather, measurable
 from idiolect.registry import suggest
@@ -75,12 +76,15 @@ def evidence(
         raise ConfigError(f"unknown measure {measure!r}", hint=suggest(measure, NAMES))
     config, place = config or ExplainConfig(), NAMES.index(measure)
     compared = measurable(gather(reader, user, config), config)
-    measured = MeasuredTexts(compared.texts)
+    value_of = _values(compared.texts, place)
     items = reader.items([review.item for review in compared.own])
     found, values = [], []
-    for review, peers in zip(compared.own, compared.peers, strict=True):
-        own = float(measured[[review.text]][0, place])
-        others = measured[[peer.text for peer in peers]][:, place]
+    for review, of_item in zip(compared.own, compared.peers, strict=True):
+        own = value_of[review.text]
+        peers = [peer for peer in of_item if not np.isnan(value_of[peer.text])]
+        if np.isnan(own) or not peers:
+            continue  # too short to be compared on this measure
+        others = np.array([value_of[peer.text] for peer in peers])
         values.append(others)
         found.append(
             ItemEvidence(
@@ -95,7 +99,13 @@ def evidence(
             )
         )
     histogram, edges = _histogram(values, [one.own for one in found])
-    return Evidence(measure=MEASURES[place], items=tuple(found), histogram=histogram, edges=edges)
+    return Evidence(measure=COMPARED[place], items=tuple(found), histogram=histogram, edges=edges)
+
+
+def _values(texts: Sequence[str], place: int) -> dict[str, float]:
+    """The value of each text on one measure, as cards compare it; NaN if the text is too short."""
+    column = known_windows(texts)[:, PLACES.index(place)] if place in PLACES else known_measures(texts)[:, place]
+    return dict(zip(texts, column.tolist(), strict=True))
 
 
 def _typical(peers: Sequence[Review], values: np.ndarray) -> tuple[str, ...]:

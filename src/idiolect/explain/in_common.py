@@ -11,7 +11,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from idiolect.difference.stylometry import MEASURES, Measure
+from idiolect.difference.stylometry import Measure
+from idiolect.difference.stylometry.equal_lengths import COMPARED
 from idiolect.explain.card import UserDifferences
 from idiolect.explain.wording import phrase
 
@@ -59,7 +60,7 @@ def _pairs(
 
 
 def _pair(own: UserDifferences, other: UserDifferences, place: int) -> PairedEffect:
-    of = MEASURES[place]
+    of = COMPARED[place]
 
     def said(one: UserDifferences) -> str:
         return phrase(of, "more" if one.effect[place] > 0 else "less", float(one.own[place]))

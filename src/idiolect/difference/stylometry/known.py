@@ -14,6 +14,7 @@ from hashlib import blake2b
 import numpy as np
 
 from idiolect.difference.stylometry.english import detect
+from idiolect.difference.stylometry.equal_lengths import PLACES, equal_lengths
 from idiolect.difference.stylometry.measures import N_MEASURES, measure
 
 MOST = 20_000
@@ -60,6 +61,8 @@ class KnownValues:
 
 known_measures = KnownValues(measure, np.zeros((0, N_MEASURES)))
 """``measure``, but a text is measured once."""
+known_windows = KnownValues(equal_lengths, np.zeros((0, len(PLACES))))
+"""``equal_lengths``, likewise."""
 known_languages = KnownValues(detect, np.zeros(0, dtype=np.int64))
 """``english.detect``, likewise."""
 
@@ -67,4 +70,5 @@ known_languages = KnownValues(detect, np.zeros(0, dtype=np.int64))
 def clear() -> None:
     """Forget all texts, because one was erased."""
     known_measures.clear()
+    known_windows.clear()
     known_languages.clear()

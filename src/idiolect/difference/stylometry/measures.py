@@ -45,6 +45,8 @@ Unit = Literal[
     "% of texts",
     "% of long words",
     "Guiraud's R",
+    "% different of 50 words",
+    "% repeated of 20 long words",
     "-1 to 1",
 ]
 
