@@ -13,7 +13,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from idiolect.data import open_items, open_reviews
-from idiolect.data.readers import published_roles
+from idiolect.data.published import published_roles
 from idiolect.errors import InputError
 from idiolect.store.ingestion import ingest_files
 from idiolect.store.sql import SqlStore

@@ -11,7 +11,7 @@ import pytest
 
 import idiolect as idl
 from idiolect.cli.main import main
-from idiolect.data.readers import published_roles
+from idiolect.data.published import published_roles
 from idiolect.errors import InputError
 from idiolect.llm.base import SamplingParams
 from idiolect.pipeline.data import Data

@@ -14,13 +14,12 @@ The cells returned have the names that ``columns`` looks for first.
 - PGraphRAG and MemoryCD: a user per row, with all of their reviews; in MemoryCD by domain, which becomes the items'
   category. Nothing says which review is a target.
 
-The text that a row asks for has a true cell ``TARGET``; ``role_of`` says what it is a target of.
+The text that a row asks for has a true cell ``TARGET``; ``published.role_of`` says what it is a target of.
 """
 
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
 from datetime import UTC, datetime
@@ -43,27 +42,6 @@ Unnest = Callable[[Row], Iterator[Row]]
 
 TARGET = "is_target"
 """The cell that marks the target of a row."""
-
-PublishedRole = Literal["train", "validation", "test"]
-_ROLE_WORDS: Mapping[str, PublishedRole] = {
-    "train": "train",
-    "training": "train",
-    "val": "validation",
-    "valid": "validation",
-    "validation": "validation",
-    "dev": "validation",
-    "test": "test",
-}
-"""What published sets call their splits."""
-
-
-def role_of(part: Part) -> PublishedRole | None:
-    """The role of a part's targets, by its name (``Books/val-0.parquet``, ``dev_questions.json``); None: unknown."""
-    for name in reversed(part.path_parts[-2:]):
-        for word in re.split(r"[^a-z]+", name.lower()):
-            if word in _ROLE_WORDS:
-                return _ROLE_WORDS[word]
-    return None
 
 
 class Layout(NamedTuple):

@@ -24,7 +24,7 @@ from idiolect.data.kcore import (
     rivals_newest_first,
     with_texts,
 )
-from idiolect.data.readers import MemberRole
+from idiolect.data.published import MemberRole
 from idiolect.data.scan import Corpus
 from idiolect.data.split_config import SplitConfig
 

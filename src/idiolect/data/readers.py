@@ -10,11 +10,11 @@ from functools import partial
 from itertools import islice
 from operator import attrgetter
 from pathlib import Path
-from typing import Any, Generic, Literal, NamedTuple, TypeVar
+from typing import Any, Generic, NamedTuple, TypeVar
 
 from idiolect.data.containers import Row
 from idiolect.data.files import OtherContentError, plain_name
-from idiolect.data.formats import LAYOUTS, TARGET, Format, Unnest, Written, category_of, detect_format, role_of
+from idiolect.data.formats import LAYOUTS, Format, Unnest, Written, category_of, detect_format
 from idiolect.data.parallel import is_shareable, parsing
 from idiolect.data.parts import Part, Parts, find_parts
 from idiolect.data.records import (
@@ -36,7 +36,7 @@ from idiolect.data.times import Ticks
 from idiolect.data.values import is_float_id
 from idiolect.engine import Engine
 from idiolect.errors import InputError
-from idiolect.types import Item, Review, ReviewId
+from idiolect.types import Item, Review
 
 T = TypeVar("T")
 OnReject = Callable[[Rejected], None]
@@ -331,46 +331,6 @@ def open_reviews(
         return OpenPart(part, written, unnest, found, build)
 
     return _open(where, format, open_part, on_reject, max_rejects)
-
-
-MemberRole = Literal["profile", "train", "validation", "test"]
-"""Roles of a review, in the order in which a later role replaces an earlier one."""
-_RANK: Mapping[MemberRole, int] = {"profile": 0, "train": 1, "validation": 2, "test": 3}
-
-
-def published_roles(
-    where: Path | str | Parts, *, category: str = "", pseudonym: Callable[[str], str] | None = None
-) -> dict[ReviewId, MemberRole]:
-    """The role of every review in a published data set that says what is trained, validated and tested on.
-
-    The target of a row in a part called ``train``, ``val`` (``dev``) or ``test`` has that role; what only stands in
-    profiles is profile. A review that is the target of two roles has the later one.
-
-    Args:
-        where: DPL-main, LongLaMP or LaMP, as ``open_reviews`` takes it.
-        category: As when the set was ingested.
-        pseudonym: As when the set was ingested.
-
-    Raises:
-        InputError: It cannot be read, or says of no review what it is for.
-    """
-    roles: dict[ReviewId, MemberRole] = {}
-    file = open_reviews(where, category=category, pseudonym=pseudonym)
-    for part in file.parts:
-        role = role_of(part.part)
-        if part.unnest is None or role is None:
-            continue
-        for place, row in enumerate(part.rows()):
-            with suppress(UnusableRow):
-                found = part.record(row, place).id
-                own: MemberRole = role if isinstance(row.cells, dict) and row.cells.get(TARGET) else "profile"
-                roles[found] = max(own, roles.get(found, own), key=_RANK.__getitem__)
-    if all(role == "profile" for role in roles.values()):
-        raise InputError(
-            f"{str(where)!r} does not say which reviews are train, validation and test targets",
-            hint="name DPL-main, LongLaMP or LaMP with files called train, val (dev) and test",
-        )
-    return roles
 
 
 def open_items(

@@ -22,7 +22,7 @@ from idiolect.data.buckets import arrow_table
 from idiolect.data.files import atomic_write
 from idiolect.data.holdout import ROLES, find_members, in_order
 from idiolect.data.kcore import oldest_first
-from idiolect.data.readers import MemberRole
+from idiolect.data.published import MemberRole
 from idiolect.data.scan import FrameScan, ReviewScan, read_corpus
 from idiolect.data.split_config import SplitConfig
 from idiolect.errors import ArtifactError, ConfigError, InputError, NotFoundError

@@ -164,7 +164,7 @@ class Bench:
         reviews = self.store.review_frame()
         if self.profile.worlds or self.profile.corpus:
             return make_split(reviews, self.store.item_frame(), SplitConfig.preset("small", **dict(self.profile.split)))
-        from idiolect.data.readers import published_roles
+        from idiolect.data.published import published_roles
         from idiolect.data.split import split_as_published
 
         source = self.profile.source
