@@ -67,6 +67,21 @@ def test_users_with_words_of_their_own_are_told_apart_and_others_are_not():
     assert same.cost().low <= 0 <= same.cost().high
 
 
+def test_characters_are_the_words_of_scripts_without_blanks():
+    common, rng = "茶壶杯叶热冷", np.random.default_rng(0)
+    drawn = {f"u{k}": ["".join(rng.choice([*common, *chr(0x4E00 + k) * 3], 12)) for _ in range(8)] for k in range(12)}
+    past = {user: texts[:6] for user, texts in drawn.items()}
+    targets = [[(user, texts[k]) for user, texts in drawn.items()] for k in (6, 7)]
+    found = cache_gains([text for texts in past.values() for text in texts], past, *targets)
+    assert found.gain().low > 0
+    assert found.cost().low > 0
+    assert found.n_unspaced == 12
+    spaced = [[(user, " ".join(text)) for user, text in texts] for texts in targets]
+    again = cache_gains([" ".join(text) for texts in past.values() for text in texts], past, *spaced)
+    np.testing.assert_array_equal(found.own, again.own)
+    assert cache_gains(["so"], {"a": ["so"], "b": ["x"]}, [("a", "so")], [("a", "so")]).n_unspaced == 0
+
+
 @pytest.mark.parametrize("nothing", [[], [""], ["  "], ["unheard"]])
 def test_a_user_without_known_past_words_costs_and_saves_nothing(nothing):
     found = cache_gains(["so good", "so nice"], {"a": nothing, "b": ["so"]}, [("b", "so so")], [("a", "so good")])

@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import json
 import shutil
+from dataclasses import replace
 from types import SimpleNamespace
 
 import numpy as np
@@ -23,8 +24,9 @@ from idiolect.evaluation.report import score_table
 from idiolect.evaluation.scoring import NLL
 from idiolect.evaluation.significance import Resamples
 from idiolect.evaluation.user_attribution import attribute_users
+from idiolect.experiments import real_page
 from idiolect.experiments.real import RealConfig, _personal_words, _split, choose_filters, choose_sizes, run_real
-from idiolect.experiments.real_page import Seeds, weakness
+from idiolect.experiments.real_page import Seeds, Words, weakness
 from idiolect.store.sql import SqlStore
 from idiolect.types import ConditionId, Review
 
@@ -274,6 +276,14 @@ def test_the_page_says_how_much_is_personal_in_words(study):
     for found, row in zip(study.report.words, rows, strict=True):
         gain, cost = (f"{one.value:.2f} [{one.low:.2f}, {one.high:.2f}]" for one in (found.gain(), found.cost()))
         assert row.endswith(f" | {gain} | {cost} |")
+    assert "no blanks between words" not in study.page
+
+
+def test_the_page_says_where_characters_are_counted_in_place_of_words():
+    english = words_that_cost(3.0)
+    chinese = replace(english, n_unspaced=30)
+    assert "Words of 30 reviews are single characters" in real_page._personal_words(Words(chinese, chinese), 1)
+    assert "single characters" not in real_page._personal_words(Words(english, english), 1)
 
 
 def test_words_are_also_counted_in_as_many_reviews_as_prompts_show(tmp_path):

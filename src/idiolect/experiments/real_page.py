@@ -337,6 +337,8 @@ def _personal_words(words: Words, shown: int) -> str:
         note = f"If {rag} loses much less with another user's history, the backbone does not use this information."
     else:
         note = "With so few reviews, word counts alone cannot distinguish users."
+    if unspaced := words.whole.n_unspaced:
+        note += f" Words of {unspaced} reviews are single characters: their script has no blanks between words."
     return "\n".join(
         [
             f"What a bigram model gains from the words of past reviews, in nats per review ({len(words.whole.users)} "
