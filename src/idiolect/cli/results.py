@@ -223,7 +223,7 @@ def explain(
         config: YAML file of settings.
         set: A setting as name=value (min_effect=0.5, quotes=3; of --latent: shown=20, stream=his); may be repeated.
         markdown: Print the card, or the units, as Markdown.
-        json: Print one JSON object.
+        json: Print one JSON object. It has all differences; on_card marks those that the card prints in full.
         quiet: Show no progress.
     """
     if sum((user is not None, rating_sheet is not None, bool(ratings), latent)) != 1:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
+from itertools import chain
 from typing import Any, Literal, NamedTuple
 
 import numpy as np
@@ -136,9 +137,11 @@ class Card:
         )
 
     def record(self) -> dict[str, Any]:
-        """Plain data for programs."""
+        """Plain data for programs: every claim; ``on_card`` says which of the measured ones the card prints in full."""
         plain = asdict(self)
-        plain["measured"] = [_plain(shown) for shown in self.measured]
+        plain["measured"] = [
+            {**_plain(shown), "on_card": place < MOST_CLAIMS} for place, shown in enumerate(self.measured)
+        ]
         plain["model_claims"] = [_plain_model_claim(claim) for claim in self.model_claims]
         if not self.alike:
             del plain["alike"]
@@ -169,7 +172,8 @@ def make_card(
     hidden, compared = hidden_by(corrections), result.compared
     claims = [claim for claim in result.claims if claim.measure.name not in hidden]
     features = without_corrected(features, corrections)
-    sentences = Sentences(compared.own if claims and config.quotes else ())
+    quoted = compared if claims and config.quotes else replace(compared, own=(), peers=())
+    sentences = Sentences(quoted.own, [peer.text for peer in chain.from_iterable(quoted.peers)])
     model_claims, refuted = filter_claims(features, result, config)
     return Card(
         user=compared.user,

@@ -407,7 +407,8 @@ def test_ten_claims_have_figures_and_weaker_ones_are_named(town):
     assert sum(line.part == "claim" for line in shown) == MOST_CLAIMS
     named = next(line.text for line in shown if line.text.startswith("Significant too"))
     assert all(claim.phrase in named for claim in card.measured[MOST_CLAIMS:])
-    assert len(card.record()["measured"]) == len(card.measured)
+    on_card = [claim["on_card"] for claim in card.record()["measured"]]
+    assert on_card == [True] * MOST_CLAIMS + [False] * (len(card.measured) - MOST_CLAIMS)
 
 
 def test_lines_that_a_user_pastes_are_no_style(town):
