@@ -449,7 +449,7 @@ class Scorer:
         scored = {name: columns(str(name), rows, self._metrics, self._references) for name, rows in runs.items()}
         stats = {name: {**own.stats, **self._fidelity(runs[name])} for name, own in scored.items()}
         methods = {name: own for name, own in stats.items() if name.control is None}
-        varied = self._method_uvq(differing or {}, stats)
+        varied, classes = self._method_uvq(differing or {}, stats), self._token_classes(runs, baseline)
         return Evaluation(
             methods=self._table(methods, baseline, self._answered),
             controls=self._controls(stats, self._answered),
@@ -457,13 +457,18 @@ class Scorer:
             categories=self._by_category(methods, baseline),
             calibration=self._calibration(runs, [*self._verifiers, *([rater] if rater else [])]),
             habits=self._habits(runs),
-            token_classes=self._token_classes(runs, baseline),
+            token_classes=classes,
             own_fidelity=self._own_fidelity(),
             uvq=varied,
             usage=with_stage(usage_report(runs), "judge", judging(varied)),
             curves=curves(runs),
             peer_scopes=count_peer_scopes(runs),
-            notes=(*notes, *self._scripts(), *(note for own in scored.values() for note in own.notes)),
+            notes=(
+                *notes,
+                *self._scripts(),
+                *self._without_classes(runs, classes),
+                *(note for own in scored.values() for note in own.notes),
+            ),
             folder=folder,
         )
 
@@ -554,6 +559,17 @@ class Scorer:
             tokens={name: float(tokens[name][places].mean()) for name in found},
             n_left_out=len(self._samples) - len(places),
         )
+
+    def _without_classes(self, runs: Mapping[ConditionId, Rows], found: TokenTables | None) -> list[str]:
+        """A note if classes of token were asked for and there is no table of them."""
+        places = token_classes.known_places(runs)
+        if found is not None or places is None:
+            return []
+        left_out = len(self._samples) - len(places)
+        return [
+            f"the likelihood by class of token is left out: {left_out} of {len(self._samples)} samples are not in "
+            "English, or their tokens have no known place in the text"
+        ]
 
     def _verdicts(self, stats: Mapping[ConditionId, Stats]) -> tuple[Verdict, ...]:
         nats = {name: own[NLL.name] for name, own in stats.items() if NLL.name in own}

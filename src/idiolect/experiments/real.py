@@ -30,7 +30,7 @@ from idiolect.evaluation.cache_model import CacheGains, cache_gains
 from idiolect.evaluation.runner import run_evaluate
 from idiolect.evaluation.scoring import Evaluation
 from idiolect.evaluation.user_attribution import UserAttribution, vector_attribution
-from idiolect.experiments.real_page import PASSES, Choice, Words, page_text, weakness
+from idiolect.experiments.real_page import PASSES, Choice, Words, page_text, quoting, weakness
 from idiolect.methods.base import ADAPTER_METHOD, BASELINE, UNPERSONALIZED, requirements
 from idiolect.pipeline import results
 from idiolect.pipeline.commands import pretrain_backbone, run_fit
@@ -81,6 +81,7 @@ _TEXTS_MEASURED = 4000
 _TOKENS_PER_STEP = 4096
 _USERS_COMPARED = 2000
 """Most test users whose vectors are compared with each other's."""
+_FOREIGN = "False (most texts are not in English, and only English is measured)"
 _PATIENCE = 3
 """Epochs without a better likelihood of the validation targets after which a fit ends: small corpora overfit early."""
 
@@ -302,8 +303,10 @@ def run_real(
     page = folder / PAGE
     facts = {"corpus": Path(str(corpus)).name, "users": n_users, **filters, **sizes.named()}
     usual = {"task"} if config.task == DEFAULT else None  # a page on reviews need not say so
-    facts |= config.model_dump(mode="json", exclude=usual) | {"shown": choice.shown, "annotate": annotate}
-    warnings = tuple(filter(None, [weakness(evaluations[PASSES[1]], words.shown, choice.shown)]))
+    facts |= config.model_dump(mode="json", exclude=usual) | {"shown": choice.shown}
+    facts["annotate"] = annotate or (config.annotate and _FOREIGN)
+    found = [weakness(evaluations[PASSES[1]], words.shown, choice.shown), quoting(_texts(store))]
+    warnings = tuple(filter(None, found))
     text = page_text(facts, words, _attribution(runs), backbone, evaluations, outputs, choice, warnings)
     atomic_write(page, lambda file: Path(file).write_text(text, encoding="utf-8"))
     seconds = time.monotonic() - started
@@ -477,8 +480,13 @@ def _attribution(runs: _Runs) -> dict[int, dict[str, UserAttribution]]:
 
 def _is_english(store: str) -> bool:
     """Most of a sample of the reviews."""
+    return bool(are_english(_texts(store)).mean() > 0.5)
+
+
+def _texts(store: str) -> list[str]:
+    """A sample of the reviews."""
     with SqlStore(store, create=False) as database:
-        return bool(are_english(_sample(database.review_frame()["text"].to_list())).mean() > 0.5)
+        return _sample(database.review_frame()["text"].to_list())
 
 
 _SHARES: Mapping[bool, Mapping[str, float]] = {

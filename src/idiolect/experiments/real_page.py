@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from idiolect.difference.stylometry.prose import quotes
 from idiolect.errors import InputError
 from idiolect.evaluation.attribution import sentences
 from idiolect.evaluation.cache_model import CacheGains
@@ -31,6 +32,8 @@ from idiolect.types import ConditionId
 PASSES = ("without text", "with text")
 """Prompts of the method with an adapter: soft prompts alone; soft prompts and the text of past reviews."""
 
+_MANY_QUOTE = 0.05
+"""Share of texts with quoted lines from which on there is a warning."""
 _PLAIN, _BASELINE, _METHOD = map(ConditionId, (UNPERSONALIZED, BASELINE, ADAPTER_METHOD))
 _CONSTANT = replace(_METHOD, control=CONSTANT)
 _OTHERS = replace(_METHOD, control=OTHER_VECTORS)
@@ -176,6 +179,25 @@ def weakness(found: Evaluation, words: CacheGains, shown: int) -> str:
         f"{reason[0]} With another user's history RAG is {cost.difference:+.2f} nats per review worse "
         f"[{cost.low:.2f}, {cost.high:.2f}]{chance}. So a likelihood on this page cannot show that a gain "
         f"is personal, nor that it is not. {reason[1]}"
+    )
+
+
+def quoting(texts: Sequence[str]) -> str:
+    """A warning if many texts quote others, whose words are then read and scored as the user's own.
+
+    Args:
+        texts: Of the corpus, or a sample of them.
+
+    Returns:
+        Empty if few do.
+    """
+    share = sum(map(quotes, texts)) / max(1, len(texts))
+    if share < _MANY_QUOTE:
+        return ""
+    return (
+        f"{100 * share:.0f} % of the texts quote others (lines that begin with `>`). Likelihoods and scores count the "
+        "quoted words as the user's, and a text that is to be predicted may be quoted in one that the backbone read. "
+        "Remove quoted lines from the corpus, and run the study in a new folder."
     )
 
 

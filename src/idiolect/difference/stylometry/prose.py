@@ -51,6 +51,16 @@ def prose(text: str) -> str:
     return _unwrapped(own) if _is_wrapped(own) else own
 
 
+def quotes(text: str) -> bool:
+    r"""Whether lines of a text quote somebody, as in mail and forums.
+
+    Example:
+        >>> quotes("> How was it?\nFine."), quotes("2 > 1, fine.")
+        (True, False)
+    """
+    return _QUOTED_LINE.search(text) is not None
+
+
 def _is_wrapped(text: str) -> bool:
     return len(_BROKEN.findall(text)) >= 2 and max(map(len, text.split("\n"))) <= _WRAP_COLUMNS
 
