@@ -105,12 +105,22 @@ def test_a_run_goes_on_after_the_buckets_that_are_there(export, tmp_path, monkey
     assert not (tmp_path / "out" / "scatter").exists()
 
 
-def test_an_erasure_from_the_export_removes_what_was_made_of_it(export, tmp_path):
+def test_an_erasure_from_the_export_removes_what_was_made_of_it(export, tmp_path, monkeypatch):
     differences(export, tmp_path / "out")
+
+    def interrupted(plan, files, number):
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patched:
+        patched.setattr(bulk, "_gather", interrupted)
+        with pytest.raises(KeyboardInterrupt):
+            differences(export, tmp_path / "half")
+    assert any((tmp_path / "half" / "scatter").iterdir())
     (tmp_path / "other").mkdir()
     (tmp_path / "other" / "differences.json").write_text('{"export": "/elsewhere"}')
     erase_from_export(export, {"u1"}, set())
     assert not (tmp_path / "out").exists()
+    assert not (tmp_path / "half").exists()
     assert (tmp_path / "other" / "differences.json").exists()
 
 

@@ -1,7 +1,7 @@
 """All sums and all differences of an exported store, out of core, in this process or on a Ray cluster (DEP, Eq. 4).
 
 1. *scatter*: rows of ``reviews.parquet``, ``items.parquet`` and the vectors are sorted into buckets by item, a file per
-   range of rows with one row group per bucket.
+   range of rows with one record batch per bucket.
 2. *gather*: per bucket, the sums of its items and the difference of every review to the others of its item.
 3. *merge*: sums of categories and of the corpus.
 
@@ -83,7 +83,7 @@ class _Range(NamedTuple):
     @property
     def file(self) -> str:
         """Where they are scattered to."""
-        return f"{self.kind}-{self.start:012d}.parquet"
+        return f"{self.kind}-{self.start:012d}.arrow"
 
 
 def differences(
@@ -209,7 +209,7 @@ def _scattering(plan: _Plan) -> Callable[[_Range], None]:
 
 
 def _scatter(plan: _Plan, rows: _Range) -> None:
-    """Write a range of rows with one row group per bucket."""
+    """Write a range of rows with one record batch per bucket."""
     if rows.kind == "items":
         table = _read(plan.export / "items.parquet", ["item", "category"], rows.start, rows.stop)
     else:
@@ -222,12 +222,14 @@ def _scatter(plan: _Plan, rows: _Range) -> None:
     bucket = np.fromiter((zlib.crc32(item.encode()) % plan.buckets for item in items), dtype=np.int64, count=len(items))
     order = np.argsort(bucket, kind="stable")
     ends = np.cumsum(np.bincount(bucket, minlength=plan.buckets))
-    table = table.take(pa.array(order)).combine_chunks()
+    table = table.take(pa.array(order))
+    batch = pa.record_batch([column.combine_chunks() for column in table.columns], schema=table.schema)
 
     def write(path: Path) -> None:
-        with pq.ParquetWriter(path, table.schema, compression="lz4", use_dictionary=False) as writer:
+        options = pa.ipc.IpcWriteOptions(compression="lz4")
+        with pa.ipc.new_file(str(path), batch.schema, options=options) as writer:
             for first, last in zip([0, *ends[:-1]], ends, strict=True):
-                writer.write_table(table.slice(first, last - first), row_group_size=max(1, int(last - first)))
+                writer.write_batch(batch.slice(int(first), int(last - first)))
 
     atomic_write(plan.out / "scatter" / rows.file, write)
 
@@ -260,9 +262,10 @@ def _bucket(plan: _Plan, files: Sequence[str], number: int) -> pa.Table | None:
     """A bucket's rows of some scattered files, in the order of the export; None if there are none."""
     parts = []
     for name in files:
-        with pq.ParquetFile(plan.out / "scatter" / name) as file:
-            parts.append(file.read_row_group(number))
-    found = pa.concat_tables(parts) if parts else None
+        # Not Parquet: every bucket opens every file, and opening one reads the descriptions of all its row groups.
+        with pa.OSFile(str(plan.out / "scatter" / name)) as file, pa.ipc.open_file(file) as batches:
+            parts.append(batches.get_batch(number))
+    found = pa.Table.from_batches(parts) if parts else None
     return found if found is not None and found.num_rows else None
 
 

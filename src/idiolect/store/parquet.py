@@ -256,7 +256,8 @@ def _remove_derived(folder: Path, head: dict[str, Any]) -> int:
         except (OSError, ValueError, KeyError, TypeError):
             continue
         if mine:
-            for path in [*made.glob("*.parquet"), *made.glob("scatter/*.parquet"), made / DERIVED]:
+            scattered = [*made.glob("scatter/*.parquet"), *made.glob("scatter/*.arrow")]
+            for path in [*made.glob("*.parquet"), *scattered, made / DERIVED]:
                 path.unlink(missing_ok=True)
             for path in (made / "scatter", made):
                 with suppress(OSError):  # it holds something else, which stays
