@@ -13,10 +13,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from idiolect.data import open_reviews
+from idiolect.data.readers import items_in
 from idiolect.data.records import REVIEW_ALIASES, Columns, resolve_columns
 from idiolect.data.rejects import Rejected
 from idiolect.data.values import without_reply_marks
 from idiolect.errors import InputError
+from idiolect.store.ingestion import ingest_files
+from idiolect.store.sql import SqlStore
+from idiolect.types import Item
 
 REQUIRED = ("user", "item", "text")
 
@@ -168,3 +172,52 @@ def test_replies_have_one_item_only_where_it_is_a_subject(tmp_path: Path) -> Non
     path = tmp_path / "r.jsonl"
     path.write_text(json.dumps({"headers": {"subject": "Re: Tea"}, "author": "ann", "text": "words"}) + "\n")
     assert [review.item for review in open_reviews(path, columns={"item": "headers.subject"})] == ["Tea"]
+
+
+def post(user: str, thread: object, text: str, **more: object) -> dict[str, object]:
+    return {
+        "author": user,
+        "thread_id": thread,
+        "body": text,
+        "title": f"title of {text}",
+        "id": f"post {text}",
+        **more,
+    }
+
+
+@pytest.mark.parametrize("suffix", ["jsonl", "csv", "parquet"])
+def test_rows_that_hold_their_thread_bring_it_as_item(tmp_path: Path, suffix: str) -> None:
+    tea = {"thread_title": "Which tea?", "first_post": "I like it mild."}
+    rows = [post("ann", 1, "a", **tea), post("bob", 1, "b", **tea), post("ann", 2, "c", thread_title="", first_post="")]
+    path, frame = tmp_path / f"posts.{suffix}", pl.DataFrame(rows)
+    {"jsonl": frame.write_ndjson, "csv": frame.write_csv, "parquet": frame.write_parquet}[suffix](path)
+    report = ingest_files(path, store=str(tmp_path / "s.db"))
+    assert (report.stored.reviews_added, report.stored.items_added, report.stored.refused) == (3, 1, ())
+    assert "not used: id\n" in report.text
+    assert "columns of items: item=thread_id title=thread_title description=first_post\n" in report.text
+    with SqlStore(tmp_path / "s.db", create=False) as store:
+        (peer,) = store.reviews_of("1", exclude="ann")
+        assert (peer.user, peer.title) == ("bob", "title of b")
+        assert store.items(["1"])["1"] == Item(id="1", title="Which tea?", description="I like it mild.")
+        assert store.items(["2"]) == {}
+
+
+def test_items_of_threads_have_the_ids_of_the_posts(tmp_path: Path) -> None:
+    rows = [post("ann", "7.0", "a", topic_title="Tea", forum="Kitchen"), "no row"]
+    path = tmp_path / "posts.jsonl"
+    path.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    for columns, id in (({}, "7"), ({"category": "forum"}, "Kitchen/7"), ({"item": "title"}, "title of a")):
+        file = open_reviews(path, columns=columns, category="")
+        assert [review.item for review in file] == [id]
+        assert [(item.id, item.title) for item in items_in(file)] == ([] if "item" in columns else [(id, "Tea")])
+        assert file.carries_items == ("item" not in columns)
+
+
+def test_a_folder_of_posts_and_of_other_rows_brings_the_items_of_the_posts(tmp_path: Path) -> None:
+    (tmp_path / "in").mkdir()
+    (tmp_path / "in" / "a.jsonl").write_text(json.dumps(post("ann", "t1", "a", link_title="Tea")) + "\n")
+    (tmp_path / "in" / "b.csv").write_text("user,item,text\nann,i,words\n")
+    lamp = [{"id": "q", "input": "?", "profile": [{"id": "1", "text": "An article", "title": "A headline"}]}]
+    (tmp_path / "in" / "c_questions.json").write_text(json.dumps(lamp))
+    report = ingest_files(tmp_path / "in", store=str(tmp_path / "s.db"))
+    assert (report.stored.reviews_added, report.stored.items_added, report.skipped) == (3, 2, {})

@@ -6,6 +6,7 @@ import re
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
+from dataclasses import replace
 from functools import partial
 from itertools import islice
 from operator import attrgetter
@@ -28,10 +29,10 @@ from idiolect.data.records import (
     ReviewBuilder,
     cell_of,
     column_names,
-    is_subject,
     resolve_columns,
 )
 from idiolect.data.rejects import CONTROLS, RAW_CHARS, LostField, ReadSummary, Rejected, UnusableRow
+from idiolect.data.threads import THREAD_ALIASES, is_subject, is_thread, item_columns, telling
 from idiolect.data.times import Ticks
 from idiolect.data.values import is_float_id
 from idiolect.engine import Engine
@@ -56,6 +57,8 @@ class OpenPart(NamedTuple, Generic[T]):
     unnest: Unnest | None
     columns: Columns
     build: Build[T]
+    thread: Mapping[str, str] | None = None
+    """The columns of the item in rows of reviews that hold it beside the review; None if they do not."""
 
     def rows(self) -> Iterator[Row]:
         """Its rows, one per record."""
@@ -216,7 +219,7 @@ class RecordFile(Generic[T]):
     @property
     def carries_items(self) -> bool:
         """Whether the rows of reviews hold the items too."""
-        return any(layout and layout.items for layout in (LAYOUTS.get(part.written.format) for part in self.parts))
+        return any(_holds_items(part) for part in self.parts)
 
     @property
     def summary(self) -> ReadSummary:
@@ -328,9 +331,19 @@ def open_reviews(
             users_of_category=written.format == "dpl",
             subjects=unnest is None and is_subject(found.of["item"]),
         )
-        return OpenPart(part, written, unnest, found, build)
+        thread = None
+        if unnest is None and is_thread(item := found.of["item"]):
+            thread = item_columns(_resolved(part, THREAD_ALIASES, {"item": item}, present, ("item",)), found)
+            used = set((thread or {}).values())
+            found = replace(found, unused=tuple(name for name in found.unused if name not in used))
+        return OpenPart(part, written, unnest, found, build, thread)
 
     return _open(where, format, open_part, on_reject, max_rejects)
+
+
+def _holds_items(part: OpenPart[Any]) -> bool:
+    layout = LAYOUTS.get(part.written.format)
+    return part.thread is not None or bool(layout and layout.items)
 
 
 def open_items(
@@ -347,25 +360,49 @@ def open_items(
     Item ids are prefixed where ``category`` is given or ``columns`` names the category's column; a category column
     that is merely found is only kept, for the reviews' file may not have it (Amazon 2023).
     """
-    named = columns or {}
-
-    def open_part(part: Part, written: Written, several: bool) -> OpenPart[Item]:
-        layout = LAYOUTS.get(written.format)
-        unnest = layout.items(part) if layout and layout.items else None
-        usual = {**_USUAL.get(written.format, {}), **named}
-        present = _present(part, written, unnest)
-        if several:
-            _check_kind(part, written, present, "items")
-        found = _resolved(part, ITEM_ALIASES, usual, present, ("item",))
-        build = ItemBuilder(
-            columns=found.of,
-            category=_of(part, written, category),
-            by_row="category" in named,
-            floats=_floats(found, present),
-        )
-        return OpenPart(part, written, unnest, found, build)
-
+    open_part = partial(_open_items, columns or {}, category)
     return _open(where, format, open_part, on_reject, max_rejects)
+
+
+def items_in(
+    file: ReviewFile,
+    *,
+    columns: Mapping[str, str] | None = None,
+    category: str = "",
+    on_reject: OnReject | None = None,
+    max_rejects: float = 1.0,
+) -> ItemFile:
+    """The items that the rows of reviews hold; ``file.carries_items`` says whether there are any.
+
+    The arguments are those of ``open_items``. Of threads beside their posts, a row without title and first post is
+    passed over.
+    """
+    named, parts = columns or {}, list[OpenPart[Item]]()
+    for part in filter(_holds_items, file.parts):
+        of = {**(part.thread or {}), **named}
+        found = _open_items(of, category, part.part, part.written, False)
+        if part.thread is not None:  # the posts' part says which columns are not used
+            shown = replace(found.columns, unused=())
+            found = found._replace(unnest=telling(shown.of), columns=shown, thread=part.thread)
+        parts.append(found)
+    return RecordFile(tuple(parts), on_reject=on_reject, max_rejects=max_rejects)
+
+
+def _open_items(named: Mapping[str, str], category: str, part: Part, written: Written, several: bool) -> OpenPart[Item]:
+    """A part of items; ``named`` are the columns that the user or the reviews' part names."""
+    layout = LAYOUTS.get(written.format)
+    unnest = layout.items(part) if layout and layout.items else None
+    present = _present(part, written, unnest)
+    if several:
+        _check_kind(part, written, present, "items")
+    found = _resolved(part, ITEM_ALIASES, {**_USUAL.get(written.format, {}), **named}, present, ("item",))
+    build = ItemBuilder(
+        columns=found.of,
+        category=_of(part, written, category),
+        by_row="category" in named,
+        floats=_floats(found, present),
+    )
+    return OpenPart(part, written, unnest, found, build)
 
 
 _USUAL: Mapping[Format, Mapping[str, str]] = {"yelp": {"description": "categories"}}

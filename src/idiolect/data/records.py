@@ -161,11 +161,6 @@ def cell_of(cells: Mapping[str, Any], column: str) -> Any:
     return cell_of(found, inner) if isinstance(found, dict) else None
 
 
-def is_subject(column: str) -> bool:
-    """Whether a column holds the subjects of mails (``Subject``, ``headers.subject``)."""
-    return fold(column.rpartition(".")[2]) == "subject"
-
-
 def check_names(names: Collection[str], where: str) -> None:
     """Refuse a table in which two columns have the same name.
 

@@ -18,7 +18,16 @@ from pydantic import Field
 from idiolect.config import Config
 from idiolect.data.files import STDIN_NAME, cleaning_up, printable, real_path, stream_id
 from idiolect.data.parts import STDIN, Parts, default_rejects
-from idiolect.data.readers import ItemFile, Located, OnReject, RecordFile, ReviewFile, open_items, open_reviews
+from idiolect.data.readers import (
+    ItemFile,
+    Located,
+    OnReject,
+    RecordFile,
+    ReviewFile,
+    items_in,
+    open_items,
+    open_reviews,
+)
 from idiolect.data.records import Columns, digest_id
 from idiolect.data.rejects import REMEDIES, SUSPICIOUS, LostField, ReadSummary, Rejected, RejectsWriter, UnusableRow
 from idiolect.data.times import FIRST_SECOND, LATEST, parse_timestamp
@@ -458,7 +467,7 @@ def _taken(file: RecordFile[Any]) -> tuple[Taken, ...]:
     """Columns and their fields, once for parts with equal columns."""
     found: dict[tuple[object, ...], Taken] = {}
     for part in file.parts:
-        if part.unnest is None:
+        if part.unnest is None or part.thread is not None:
             name = part.part.name if len(file.parts) > 1 else ""
             found.setdefault(part.columns.key, Taken(name, part.columns))
     return tuple(found.values())
@@ -500,14 +509,11 @@ def _items_of(
     max_rejects: float,
 ) -> ItemFile | None:
     """The file of the items; else that of the reviews, if it also holds items."""
-    if items is None and not file.carries_items:
-        return None
+    how = {"columns": columns, "category": category, "on_reject": listed, "max_rejects": max_rejects}
+    if items is None:
+        return items_in(file, **how) if file.carries_items else None
     # In the authors' data sets the category, and so the items' format, follows from the file names only.
-    item_format = file.format if items is None or file.format == "dpl" else "auto"
-    where = file.where if items is None else items
-    return open_items(
-        where, format=item_format, columns=columns, category=category, on_reject=listed, max_rejects=max_rejects
-    )
+    return open_items(items, format="dpl" if file.format == "dpl" else "auto", **how)
 
 
 def _is_one_stream(one: Path | str | Parts, other: Path | str | Parts) -> bool:

@@ -1,0 +1,58 @@
+"""Posts and mails: what they are about, a thread or a subject, and the thread in the rows of its posts."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+
+from idiolect.data.containers import Row
+from idiolect.data.formats import Unnest
+from idiolect.data.records import NONE, Aliases, Columns, cell_of, fold
+
+THREAD_ALIASES: Aliases = {
+    "item": (),
+    "title": ("thread_title", "topic_title", "link_title"),
+    "description": ("first_post", "thread_text", "topic_text"),
+}
+"""Column names of each field of a thread in the rows of its posts."""
+
+
+def is_subject(column: str) -> bool:
+    """Whether a column holds the subjects of mails (``Subject``, ``headers.subject``)."""
+    return _last(column) == "subject"
+
+
+def is_thread(column: str) -> bool:
+    """Whether a column holds the ids of threads."""
+    return _last(column) in ("threadid", "linkid")
+
+
+def _last(column: str) -> str:
+    return fold(column.rpartition(".")[2])
+
+
+def item_columns(thread: Columns, posts: Columns) -> Mapping[str, str] | None:
+    """The columns of items, where rows of posts hold their thread.
+
+    Args:
+        thread: What ``THREAD_ALIASES`` found.
+        posts: The columns of the posts.
+
+    Returns:
+        The column of every field of an item, ``"-"`` where there is none; None if nothing is said of threads.
+    """
+    of = {field: NONE if field in thread.absent else column for field, column in thread.of.items()}
+    if of["title"] == of["description"] == NONE:
+        return None
+    # A category that is merely found is the post's; one that the user named is part of the item's id.
+    return {**of, "category": posts.of.get("category", NONE)}
+
+
+def telling(columns: Mapping[str, str]) -> Unnest:
+    """Passes over rows that say nothing of their thread; those that cannot be read are listed as posts."""
+    of = [columns[field] for field in ("title", "description") if field in columns]
+
+    def unnest(row: Row) -> Iterator[Row]:
+        if isinstance(row.cells, dict) and any(cell_of(row.cells, column) not in (None, "") for column in of):
+            yield row
+
+    return unnest
