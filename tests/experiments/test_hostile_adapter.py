@@ -203,6 +203,10 @@ class TestHostile:
     def test_a_file_of_a_task_is_named_by_the_person(self, store: str, tmp_path: Path) -> None:
         assert "prompt.task" in str(tried(adapter(tmp_path / "a", {"prompt": {"task": "/etc/task.yaml"}}), store))
         assert tried(adapter(tmp_path / "b", {"prompt": {"task": "headline"}}), store) is None
+        folder = adapter(tmp_path / "c", {"prompt": {"task": "/etc/task.yaml"}}, templates="0123456789abcdef")
+        assert "prompt.templates" not in str(tried(folder, store))  # the digest is of the task's words
+        assert tried(folder, store, changes={"prompt": {"task": "headline"}}) is None
+        assert isinstance(tried(folder, store, changes={"prompt": {"task": "headline"}}, method="dep"), ArtifactError)
 
     def test_own_adapters_bring_everything_until_another_lies_in_their_place(self, store: str, tmp_path: Path) -> None:
         (lm := tmp_path / "lm").mkdir()

@@ -217,3 +217,13 @@ class TestTemplates:
         self.say(own, "dep", "Words that it has never seen.")
         with pytest.raises(ArtifactError, match="fitted with other templates"):
             write_review(job.store, **asked)
+
+    def test_an_adapter_is_used_with_a_task_of_ones_own_and_the_shipped_templates(
+        self, job: Any, tmp_path: Path
+    ) -> None:
+        words = "text: toast\ntexts: toasts\na_text: a toast\nitem: wedding\nitems: weddings\nan_item: a wedding\n"
+        (task := tmp_path / "toast.yaml").write_text(words)
+        changes = merge(job.settings, {"prompt": {"task": str(task)}, "controls": []})
+        run_fit(job.store, job.split, tmp_path / "adapter", changes=changes, backbone=str(job.backbone))
+        asked: dict[str, Any] = {"user": "s3-u00000", "item": "s3-i00000", "adapter": tmp_path / "adapter"}
+        assert "The toast to write:" in write_review(job.store, **asked).prompt

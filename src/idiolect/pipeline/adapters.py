@@ -161,10 +161,12 @@ def contribution(folder: Path, record: Record, given: Mapping[str, Any], *, own:
     base: dict[str, Any] = _copied(recorded) if own else {}
     ignored = () if own else tuple(_take(recorded, _CONTRIBUTED, _defaults(), base, where, ""))
     unnamed: dict[str, str] = {}
+    # The digest of the words of prompts is then the task's, which is named as such, and compared once it is read.
+    own_task = _at(recorded, "prompt.task") not in (None, *tasks.NAMES)
     for place, shipped, option in _names():
         value, named = _at(recorded, place), _at(given, place)
-        if place == "prompt.templates" and record.names["templates"] and value is None:
-            value = record.names["templates"]
+        if place == "prompt.templates" and value is None and not own_task:
+            value = record.names["templates"] or None
         if value is None:
             continue
         if named is not None and not shipped(value):
