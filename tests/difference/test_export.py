@@ -115,7 +115,8 @@ def test_an_erasure_from_the_export_removes_what_was_made_of_it(export, tmp_path
         patched.setattr(bulk, "_gather", interrupted)
         with pytest.raises(KeyboardInterrupt):
             differences(export, tmp_path / "half")
-    assert any((tmp_path / "half" / "scatter").iterdir())
+    scattered = next((tmp_path / "half" / "scatter").iterdir())
+    scattered.with_name(f"{scattered.name}.1.00c0ffee.partial").write_bytes(b"killed while it was written")
     (tmp_path / "other").mkdir()
     (tmp_path / "other" / "differences.json").write_text('{"export": "/elsewhere"}')
     erase_from_export(export, {"u1"}, set())

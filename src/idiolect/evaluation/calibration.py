@@ -212,7 +212,8 @@ class _Table:
 def _add_authorship(table: _Table, past: Mapping[str, Sequence[str]], peers: Sequence[Sequence[str]]) -> None:
     """Burrows' Delta, attribution, and what was copied from users' past texts and from others' on the item."""
     own_texts = table.shown[CEILING]
-    fit = np.array([has_words(text) for text in own_texts], dtype=bool)
+    pairs = zip(own_texts, table.shown[FLOOR], strict=True)
+    fit = np.array([has_words(own) and has_words(other) for own, other in pairs], dtype=bool)
     if (rows := table.places([DELTA, ATTRIBUTION], fit, _NO_WORDS)) is not None:
         users = [table.users[row] for row in rows]
         author, texts = Authorship({user: past[user] for user in dict.fromkeys(users)}), table.texts(rows)
@@ -222,7 +223,8 @@ def _add_authorship(table: _Table, past: Mapping[str, Sequence[str]], peers: Seq
     table.add(COPIED_OWN, every, {title: copied(texts, own) for title, texts in table.shown.items()})
     others = {title: copied(texts, peers) for title, texts in table.shown.items() if title != FLOOR}
     table.add(COPIED_PEERS, every, others)
-    if single := sum(any(unit(word) != "word" for word in words(text)) for text in own_texts):
+    shares = (np.mean([unit(word) != "word" for word in words(text)] or [False]) for text in own_texts)
+    if single := sum(share > 0.5 for share in shares):
         table.notes.append(
             f"{single} of {len(own_texts)} samples have a script without blanks between words: its characters are "
             "counted as words are, and eight of them, or sixteen letters of Thai and similar scripts, as five words"

@@ -82,8 +82,8 @@ def evidence(
     for review, of_item in zip(compared.own, compared.peers, strict=True):
         own = value_of[review.text]
         peers = [peer for peer in of_item if not np.isnan(value_of[peer.text])]
-        if np.isnan(own) or not peers:
-            continue  # too short to be compared on this measure
+        if np.isnan(own) or len({peer.user for peer in peers}) < config.min_peers:
+            continue  # too short to be compared on this measure, or too few others who are not
         others = np.array([value_of[peer.text] for peer in peers])
         values.append(others)
         found.append(

@@ -256,8 +256,9 @@ def _remove_derived(folder: Path, head: dict[str, Any]) -> int:
         except (OSError, ValueError, KeyError, TypeError):
             continue
         if mine:
-            scattered = [*made.glob("scatter/*.parquet"), *made.glob("scatter/*.arrow")]
-            for path in [*made.glob("*.parquet"), *scattered, made / DERIVED]:
+            kinds = ("*.parquet", "*.arrow", "*.parquet.*.partial", "*.arrow.*.partial")  # of a killed run, too
+            parts = [path for kind in kinds for path in (*made.glob(kind), *made.glob(f"scatter/{kind}"))]
+            for path in [*parts, made / DERIVED]:
                 path.unlink(missing_ok=True)
             for path in (made / "scatter", made):
                 with suppress(OSError):  # it holds something else, which stays
