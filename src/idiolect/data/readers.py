@@ -32,7 +32,7 @@ from idiolect.data.records import (
     resolve_columns,
 )
 from idiolect.data.rejects import CONTROLS, RAW_CHARS, LostField, ReadSummary, Rejected, UnusableRow
-from idiolect.data.threads import THREAD_ALIASES, is_subject, is_thread, item_columns, telling
+from idiolect.data.threads import THREAD_ALIASES, is_subject, is_thread, item_columns, rows_with_thread
 from idiolect.data.times import Ticks
 from idiolect.data.values import is_float_id
 from idiolect.engine import Engine
@@ -383,7 +383,7 @@ def items_in(
         found = _open_items(of, category, part.part, part.written, False)
         if part.thread is not None:  # the posts' part says which columns are not used
             shown = replace(found.columns, unused=())
-            found = found._replace(unnest=telling(shown.of), columns=shown, thread=part.thread)
+            found = found._replace(unnest=rows_with_thread(shown.of), columns=shown, thread=part.thread)
         parts.append(found)
     return RecordFile(tuple(parts), on_reject=on_reject, max_rejects=max_rejects)
 

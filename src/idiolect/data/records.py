@@ -36,20 +36,12 @@ from idiolect.types import Item, ItemId, Review, ReviewId, UserId
 
 Aliases = Mapping[str, tuple[str, ...]]
 
+_ITEM_IDS = ("item_id", "item", "parent_asin", "asin", "product_id", "business_id", "pid")
+_THREAD_IDS = ("thread_id", "link_id")
+
 REVIEW_ALIASES: Aliases = {
     "user": ("user_id", "user", "reviewerID", "author_id", "author", "username", "user_name", "from"),
-    "item": (
-        "item_id",
-        "item",
-        "parent_asin",
-        "asin",
-        "product_id",
-        "business_id",
-        "pid",
-        "thread_id",
-        "link_id",
-        "subject",
-    ),
+    "item": (*_ITEM_IDS, *_THREAD_IDS, "subject"),
     "text": ("text", "reviewText", "review", "review_body", "review_content", "body", "content"),
     "rating": ("rating", "overall", "stars", "score", "review_rating", "star_rating", "review_score"),
     "title": ("review_title", "title", "summary", "review_summary", "review_headline", "headline"),
@@ -75,18 +67,7 @@ NONE = "-"
 """Named as a field's column: the file's usual one is something else, and the field stays empty."""
 
 ITEM_ALIASES: Aliases = {
-    "item": (
-        "item_id",
-        "item",
-        "parent_asin",
-        "asin",
-        "product_id",
-        "business_id",
-        "pid",
-        "id",
-        "thread_id",
-        "link_id",
-    ),
+    "item": (*_ITEM_IDS, "id", *_THREAD_IDS),
     "title": ("title", "name", "item_title", "product_title", "item_name", "product_name"),
     "description": ("description",),
     "category": ("main_category", "category", "categories"),

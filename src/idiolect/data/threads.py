@@ -38,7 +38,7 @@ def item_columns(thread: Columns, posts: Columns) -> Mapping[str, str] | None:
         posts: The columns of the posts.
 
     Returns:
-        The column of every field of an item, ``"-"`` where there is none; None if nothing is said of threads.
+        The column of every field of an item, ``"-"`` where there is none; None if no column is about a thread.
     """
     of = {field: NONE if field in thread.absent else column for field, column in thread.of.items()}
     if of["title"] == of["description"] == NONE:
@@ -47,7 +47,7 @@ def item_columns(thread: Columns, posts: Columns) -> Mapping[str, str] | None:
     return {**of, "category": posts.of.get("category", NONE)}
 
 
-def telling(columns: Mapping[str, str]) -> Unnest:
+def rows_with_thread(columns: Mapping[str, str]) -> Unnest:
     """Passes over rows that say nothing of their thread; those that cannot be read are listed as posts."""
     of = [columns[field] for field in ("title", "description") if field in columns]
 

@@ -587,7 +587,7 @@ async def chat_completions(asked: ChatRequest, request: Request, caller: MayRead
                 yield event_line({"usage": None, **chunk} if include else chunk)
         yield "data: [DONE]\n\n"
 
-    return StreamingResponse(told(events()), media_type="text/event-stream", headers=chat.headers)
+    return StreamingResponse(with_error_event(events()), media_type="text/event-stream", headers=chat.headers)
 
 
 def whole_headers(chat: Chat, found: Mapping[str, Any]) -> dict[str, str]:
@@ -615,7 +615,7 @@ async def with_first(first: dict[str, Any], rest: AsyncIterator[dict[str, Any]])
             yield one
 
 
-async def told(events: AsyncIterator[str]) -> AsyncIterator[str]:
+async def with_error_event(events: AsyncIterator[str]) -> AsyncIterator[str]:
     """The events, and an error that breaks them off as an event."""
     try:
         async with aclosing(events) as source:  # type: ignore[type-var]
