@@ -14,7 +14,7 @@ import idiolect
 PACKAGE = Path(idiolect.__file__).parent
 FILES = sorted(PACKAGE.rglob("*.py"))
 HEAVY = {"torch", "transformers", "sentence_transformers", "nltk", "sacrebleu", "rouge_score", "bert_score", "datasets"}
-HEAVY |= {"regex"}  # of the extra "metrics", which a server does not have
+HEAVY |= {"regex"}  # of tests only
 
 
 def name_of(file: Path) -> str:

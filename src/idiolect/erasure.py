@@ -30,8 +30,9 @@ from idiolect.store.privacy import user_in
 from idiolect.store.snapshot_files import PARTIAL, held, is_running, unfinished
 from idiolect.store.sql import SqlStore, said_alike
 from idiolect.types import Item, Review, ReviewId, UserId
+from idiolect.words import WordPattern, runs
 
-_WORD = re.compile(r"\w+")
+_WORD = WordPattern(r"\w+")
 _TOKEN = re.compile(r"""[^\s"'`<>|,;()\[\]{}]+""")
 _RUN = 6
 _ODD = 8
@@ -51,7 +52,8 @@ class Traces:
     ids: frozenset[str]
     """Ids of the user and of all their reviews."""
     runs: dict[int, frozenset[WordRun]]
-    """Runs of words by length: six words, or a whole shorter text; without case and punctuation."""
+    """Runs of words by their number: six words (or characters as long as six words), or a whole shorter text; without
+    case and punctuation."""
     users: frozenset[str] = frozenset()
     """The ids of the user only."""
     items: frozenset[str] = frozenset()
@@ -77,18 +79,18 @@ class Traces:
             others: Texts of all other items. Runs of words that occur there, such as an instruction at the beginning of
                 many texts, are not the user's own.
         """
-        runs = _runs(text for review in reviews for text in (review.text, review.title))
+        by_length = _runs(text for review in reviews for text in (review.text, review.title))
         of_items = _runs(text for item in items for text in (item.title, item.description))
         for text in others if of_items else ():
             words = _WORD.findall(text.casefold())
             for length, some in of_items.items():
                 some.difference_update(_in_a_row(words, length))
         for length, some in of_items.items():
-            runs.setdefault(length, set()).update(some)
+            by_length.setdefault(length, set()).update(some)
         users = frozenset({str(user), *aliases})
         return cls(
             ids=users | {str(review.id) for review in reviews},
-            runs={length: frozenset(some) for length, some in runs.items()},
+            runs={length: frozenset(some) for length, some in by_length.items()},
             users=users,
             items=frozenset(str(item.id) for item in items),
         )
@@ -125,13 +127,15 @@ class Traces:
 
 
 def _runs(texts: Iterable[str]) -> dict[int, set[WordRun]]:
-    runs: dict[int, set[WordRun]] = {}
+    by_length: dict[int, set[WordRun]] = {}
     for text in texts:
         words = _WORD.findall(text.casefold())
-        if len(words) >= _RUN or (words and len(text) >= _UNLIKELY):
-            length = min(_RUN, len(words))
-            runs.setdefault(length, set()).update(_in_a_row(words, length))
-    return runs
+        found = list(runs(words, _RUN))
+        if not found and words and len(text) >= _UNLIKELY:
+            found = [(0, len(words))]
+        for first, end in found:
+            by_length.setdefault(end - first, set()).add(tuple(words[first:end]))
+    return by_length
 
 
 def _named(text: str, ids: Set[str]) -> bool:

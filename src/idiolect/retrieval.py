@@ -21,6 +21,7 @@ from idiolect.errors import ConfigError
 from idiolect.registry import Registry
 from idiolect.store.base import ReviewReader
 from idiolect.types import Item, ItemId, Review, Sample
+from idiolect.words import terms
 
 
 class Retriever(Protocol):
@@ -93,6 +94,8 @@ class Random:
 def bm25_scores(sample: Sample, profile: Sequence[Review], items: Mapping[ItemId, Item]) -> np.ndarray:
     """Okapi BM25 of each review for the sample, on whitespace tokens with case (DRP, anchor choice).
 
+    Scripts without blanks between words have terms of two or three characters (``words.terms``).
+
     Args:
         sample: The sample.
         profile: The pool; the index has only its documents.
@@ -101,10 +104,10 @@ def bm25_scores(sample: Sample, profile: Sequence[Review], items: Mapping[ItemId
     Returns:
         float64 (len(profile),). All 0 if no document has a word, because BM25 is undefined then.
     """
-    documents = [document_text(review, items).split() for review in profile]
+    documents = [terms(document_text(review, items)) for review in profile]
     if not any(documents):
         return np.zeros(len(profile))
-    return BM25Okapi(documents).get_scores(query_text(sample, items).split())
+    return BM25Okapi(documents).get_scores(terms(query_text(sample, items)))
 
 
 @dataclass(frozen=True, slots=True)

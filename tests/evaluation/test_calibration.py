@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 
 from idiolect.evaluation.calibration import CEILING, FLOOR, calibrate
 from idiolect.metrics.authorship import Authorship, copied, has_words
-from idiolect.metrics.scripts import words
 from idiolect.types import ConditionId, Sample
+from idiolect.words import words
 
 N_USERS, N_ITEMS = 12, 8
 COMMON = ["the", "of", "and", "so", "but", "very", "it", "is", "was", "to", "in", "that"]

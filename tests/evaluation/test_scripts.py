@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-import re
-import sys
 from importlib.util import find_spec
 from typing import Any
 
 import numpy as np
 import pytest
-import regex
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from nltk.tokenize import NLTKWordTokenizer
@@ -17,13 +14,13 @@ from sacrebleu.metrics.chrf import CHRF
 
 from idiolect.errors import ConfigError, MissingDependencyError
 from idiolect.evaluation.scoring import columns
-from idiolect.metrics import scripts
 from idiolect.metrics.bleu import Bleu, ChrF
 from idiolect.metrics.meteor import is_english
 from idiolect.metrics.registry import VARIANTS, load_metrics
 from idiolect.metrics.rouge import Rouge, rouge_1, rouge_l
-from idiolect.metrics.scripts import blank, kind_of, note_of, unicode_tokens, unit, words
+from idiolect.metrics.scripts import blank, note_of
 from idiolect.pipeline.settings import Settings
+from idiolect.words import unicode_tokens
 
 TEXTS = {
     "English": "We waited a while, but the soup was good!",
@@ -43,8 +40,6 @@ TEXTS = {
     "mixed": "我很喜欢 this soup, очень вкусно",
     "symbols": "🙂🙂👍 !!! 10/10",
 }
-KINDS = {"Chinese": "chinese", **dict.fromkeys(["Japanese", "Thai", "Burmese", "Khmer"], "unspaced")}
-LATIN = ("English", "German", "symbols")
 
 
 @pytest.fixture(scope="module")
@@ -78,13 +73,6 @@ def test_any_text_scores_its_maximum_against_itself_or_has_no_figure(text: str):
             assert metric.aggregate(metric.segments([text], [text])) == pytest.approx(
                 100 if metric.name == "chrf" else 1
             )
-
-
-def test_kinds_are_those_of_most_letters():
-    for language in TEXTS.keys() - {"mixed"}:
-        assert kind_of(TEXTS[language]) == ("latin" if language in LATIN else KINDS.get(language, "spaced")), language
-    assert kind_of("I bought 味 at the market") == "latin"
-    assert unicode_tokens("naïve हिन्दी") == ["naïve", "हिन्दी"], "marks belong to their word"
 
 
 @pytest.mark.parametrize("text", ["", " \n", "\u200b"])
@@ -156,56 +144,3 @@ def test_each_sample_of_a_mixed_corpus_has_its_own_tokens():
         together = metric.segments(references, references)
         alone = [metric.segments([text], [text]) for text in references]
         np.testing.assert_array_equal(together, np.concatenate(alone))
-
-
-WORD = re.compile(r"[^\W\d_]+(?:['’][^\W\d_]+)?")
-"""What a word was in every script."""
-EUROPEAN = st.text(
-    st.characters(max_codepoint=0x52F, exclude_characters="".join(map(chr, range(0x3E2, 0x3F0))))
-    | st.sampled_from("'’ '’  ảἀẞ…–“”€½²Ⅳ№🙂ﬁＡ\u0301\ufe0f\u200d"),
-    max_size=40,
-)
-
-
-@settings(deadline=None, max_examples=300)
-@given(EUROPEAN)
-def test_words_of_latin_cyrillic_and_greek_texts_are_what_they_were(text: str):
-    expected = WORD.findall(text.lower())
-    assert words(text) == expected
-    assert scripts._compiled(scripts._WORDS).findall(text.lower()) == expected, "the same beside other scripts"
-    assert all(unit(word) == "word" for word in expected)
-
-
-def test_letters_of_other_scripts_are_in_none_of_the_european_blocks():
-    other = regex.compile(r"[[\p{L}\p{M}]--[\p{Latin}\p{Greek}\p{Cyrillic}\p{Common}\p{Inherited}]]", regex.V1)
-    european = regex.compile(r"[\p{L}&&[\p{Latin}\p{Greek}\p{Cyrillic}]]", regex.V1)
-    for char in map(chr, range(sys.maxunicode + 1)):
-        inside = scripts._EUROPEAN.fullmatch(char) is not None
-        assert not (inside and other.match(char)), hex(ord(char))
-        assert inside or ord(char) > 0xFFFF or not european.match(char), hex(ord(char))
-
-
-@pytest.mark.parametrize(
-    ("text", "expected"),
-    [
-        ("我们很喜欢, 2023年!", ["我", "们", "很", "喜", "欢", "年"]),
-        ("ラーメンを食べた", ["ラ", "ー", "メ", "ン", "を", "食", "べ", "た"]),
-        ("หิวมาก", ["หิ", "ว", "ม", "า", "ก"]),
-        ("हमने हिन्दी में पढ़ा।", ["हमने", "हिन्दी", "में", "पढ़ा"]),
-        ("كِتابي جميل", ["كِتابي", "جميل"]),
-        ("맛있어요 정말", ["맛있어요", "정말"]),
-        ("Don’t eat 茶thé 5", ["don’t", "eat", "茶", "thé"]),
-        ("Это не так, d’accord?", ["это", "не", "так", "d’accord"]),
-    ],
-)
-def test_words_of_any_script(text: str, expected: list[str]):
-    assert words(text) == expected
-    assert {unit(word) for word in words("ラー字")} == {"character"}
-    assert {unit(word) for word in words("หิมาཀ")} == {"letter"}
-
-
-@settings(deadline=None, max_examples=200)
-@given(st.text(max_size=30) | st.text("аб вг我们กา का é🙂ー'!", max_size=12))
-def test_words_of_any_text_lose_no_letter(text: str):
-    letters = regex.findall(r"\p{L}", text.lower())
-    assert [letter for word in words(text) for letter in regex.findall(r"\p{L}", word)] == letters

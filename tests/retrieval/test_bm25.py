@@ -98,3 +98,22 @@ def test_a_pool_without_words_scores_zero():
     items = {ItemId("a"): Item(id=ItemId("a"))}
     profile = [Review(id=ReviewId("r"), user=UserId("u"), item=ItemId("a"), text="t")] * 3
     assert bm25_scores(Sample(user=UserId("u"), item=ItemId("a"), title="x"), profile, items).tolist() == [0, 0, 0]
+
+
+@pytest.mark.parametrize(
+    ("titles", "asked"),
+    [
+        (["普洱茶叶礼盒", "无线蓝牙耳机", "儿童雨衣"], "头戴式蓝牙耳机"),
+        (["緑茶のティーバッグ", "ワイヤレスイヤホン", "子供用レインコート"], "防水イヤホン"),
+        (["ชาเขียวใบ", "หูฟังไร้สาย", "เสื้อกันฝนเด็ก"], "หูฟังครอบหู"),
+    ],
+)
+def test_scripts_without_blanks_are_compared_by_parts_of_a_title(titles, asked):
+    items = {ItemId(key): Item(id=ItemId(key)) for key in "abcd"}
+    profile = [
+        Review(id=ReviewId(title), user=UserId("u"), item=ItemId(key), text="", title=title)
+        for key, title in zip("abc", titles, strict=True)
+    ]
+    sample = Sample(user=UserId("u"), item=ItemId("d"), title=asked)
+    assert [one.title for one in BM25().retrieve(sample, profile, items, 1)] == [titles[1]]
+    assert bm25_scores(sample, profile, items)[1] > 0

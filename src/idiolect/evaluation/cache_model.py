@@ -3,7 +3,7 @@
 A bigram model of the corpus is interpolated with a cache, the words of a user's past texts (Kuhn and De Mori 1990).
 What the user's own cache saves, and what another user's costs instead, says what a language model could gain from past
 texts, however well or badly a particular one does. It takes seconds, so it can be known before a model is trained.
-Words are those of ``scripts.unicode_tokens``: single characters in scripts without blanks between words.
+Words are those of ``words.unicode_tokens``: single characters in scripts without blanks between words.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ import numpy as np
 from idiolect.errors import InputError
 from idiolect.evaluation.significance import Interval, Resamples, interval
 from idiolect.metrics.base import Mean
-from idiolect.metrics.scripts import kind_of, unicode_tokens
+from idiolect.words import kind_of, unicode_tokens
 
 WEIGHTS = (0.0, 0.01, 0.02, 0.05, 0.1, 0.15, 0.2, 0.3, 0.4)
 """Of the cache; validation texts choose one. 0: it has no use."""

@@ -24,9 +24,9 @@ from idiolect.evaluation.significance import Interval, Resamples, Score, interva
 from idiolect.metrics.authorship import ATTRIBUTION, COPIED_OWN, COPIED_PEERS, DELTA, Authorship, copied, has_words
 from idiolect.metrics.base import Mean
 from idiolect.metrics.fidelity import FIDELITY, StyleTargets
-from idiolect.metrics.scripts import unit, words
 from idiolect.metrics.verification import Verifier
 from idiolect.types import ConditionId, Sample
+from idiolect.words import unit, words
 
 CALIBRATED = (FIDELITY, DELTA, ATTRIBUTION)
 COPIED = (COPIED_OWN, COPIED_PEERS)

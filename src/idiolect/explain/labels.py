@@ -8,7 +8,6 @@ can set them apart. Everything is computed for all units at once.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
@@ -16,8 +15,9 @@ import numpy as np
 from scipy import sparse
 from scipy.stats import rankdata
 
-_UNSPACED = "\u0e00-\u0eff\u3040-\u30ff\u3400-\u9fff\uf900-\ufaff"
-_TOKEN = re.compile(rf"[{_UNSPACED}]|[^\W_{_UNSPACED}]+(?:['’-][^\W_{_UNSPACED}]+)*|[^\w\s]")
+from idiolect.words import WordPattern
+
+_TOKEN = WordPattern(r"[^\W_]+(?:['’-][^\W_]+)*|(?!\w)\S")
 _VOCABULARY = 5000
 """Most words that are looked at: those in most texts."""
 _LEAST_Z = 3.0

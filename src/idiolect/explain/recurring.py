@@ -14,6 +14,7 @@ from typing import Literal, NamedTuple
 
 from idiolect.difference.stylometry.lexicons import FUNCTION_WORDS
 from idiolect.difference.stylometry.measures import plain
+from idiolect.words import WORD, WordPattern, size
 
 Place = Literal["begins", "ends", "pastes", "says"]
 LEAST_TEXTS, LEAST_SHARE = 3, 0.3
@@ -37,9 +38,32 @@ _OPEN_ENDS = frozenset(
 """Words that no catchphrase ends with: something is missing after them."""
 _MOST_SHARE_ANYWHERE = 1 / 10
 """As ``_MOST_SHARE_OF_OTHERS``, for catchphrases: there are far more places in a text than its two ends."""
+_SHARED = 3
+"""Words in a row that no two reported phrases share."""
 _MOST = 5
-_SENTENCE = re.compile(r"(?<=[.!?…])\s+(?=\S)")
-_WORD = re.compile(r"[\w'’]+")
+_SENTENCE = re.compile(
+    r"(?<=[.!?…।॥؟])\s+(?=\S)|(?<=[。！？｡])\s*(?=[^\s。！？｡」』”’）])|(?<=[。！？｡][」』”’）])\s*(?=\S)"
+)
+_WORD = WordPattern(r"(?:\w|['’])+")
+
+
+class _Lengths(NamedTuple):
+    """Lengths in tokens of the user's script: a word of Chinese has 1.6 characters."""
+
+    ends: range = _WORDS
+    anywhere: range = _CATCHPHRASE_WORDS
+    content: int = _LEAST_CONTENT
+    shared: int = _SHARED
+
+    @classmethod
+    def of(cls, texts: Sequence[str]) -> _Lengths:
+        """Those for the script of most of these texts' words."""
+        sizes = [size(token) for text in texts for token in _WORD.findall(text)]
+        per_word = WORD * len(sizes) / max(sum(sizes), 1)
+        ends, anywhere = (
+            range(round(of.start * per_word), round(of.stop * per_word)) for of in (_WORDS, _CATCHPHRASE_WORDS)
+        )
+        return cls(ends, anywhere, round(_LEAST_CONTENT * per_word), round(_SHARED * per_word))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -90,12 +114,13 @@ def recurring_phrases(own: Sequence[str], others: Sequence[str]) -> tuple[Recurr
     if len(own) < LEAST_TEXTS:
         return ()
     own, others = plain(own), plain(others)
-    found = [*_placed(own, others), *_catchphrases(own, others)]
+    lengths = _Lengths.of(own)
+    found = [*_placed(own, others, lengths), *_catchphrases(own, others, lengths)]
     # A phrase with a place says more than the same words anywhere, unless these are much more frequent.
     found.sort(key=lambda one: (-one.n * (_KEPT if one.place == "says" else 1), -len(one.text), one.text))
     kept: list[RecurringPhrase] = []
     for one in found:
-        if not any(_overlap(_key(one.text), _key(other.text)) for other in kept):
+        if not any(_overlap(_key(one.text), _key(other.text), lengths.shared) for other in kept):
             kept.append(one)
     return tuple(kept[:_MOST])
 
@@ -104,17 +129,19 @@ def _least(own: Sequence[str]) -> float:
     return max(LEAST_TEXTS, LEAST_SHARE * len(own))
 
 
-def _placed(own: Sequence[str], others: Sequence[str]) -> list[RecurringPhrase]:
+def _placed(own: Sequence[str], others: Sequence[str], lengths: _Lengths) -> list[RecurringPhrase]:
     """Beginnings, ends and pasted lines."""
     spelled: dict[tuple[Place, str], Counter[str]] = defaultdict(Counter)
     for text in own:
-        for place, phrase in set(_phrases(text)):
+        for place, phrase in set(_phrases(text, lengths)):
             spelled[place, _key(phrase)][phrase] += 1
     often = {one: sum(found.values()) for one, found in spelled.items() if sum(found.values()) >= _least(own)}
     if not often:
         return []
     theirs = Counter(
-        one for text in others for one in {(place, _key(phrase)) for place, phrase in _phrases(text)} & {*often}
+        one
+        for text in others
+        for one in {(place, _key(phrase)) for place, phrase in _phrases(text, lengths)} & {*often}
     )
     most = _MOST_SHARE_OF_OTHERS / len(own)
     rare = {one: n for one, n in often.items() if theirs[one] <= n * most * len(others)}
@@ -131,11 +158,11 @@ def _placed(own: Sequence[str], others: Sequence[str]) -> list[RecurringPhrase]:
     ]
 
 
-def _catchphrases(own: Sequence[str], others: Sequence[str]) -> list[RecurringPhrase]:
+def _catchphrases(own: Sequence[str], others: Sequence[str], lengths: _Lengths) -> list[RecurringPhrase]:
     """Words that stand together anywhere in a sentence of many of the user's texts, and of few others'."""
-    spelled = _repeated_runs(own)
+    spelled = _repeated_runs(own, lengths.anywhere)
     counts: dict[tuple[Place, str], int] = {
-        ("says", key): sum(spelled[key].values()) for key in spelled if _is_whole(key)
+        ("says", key): sum(spelled[key].values()) for key in spelled if _is_whole(key, lengths.content)
     }
     wide = [key for _, key in _widest(counts)]
     if not wide:
@@ -158,7 +185,7 @@ def _catchphrases(own: Sequence[str], others: Sequence[str]) -> list[RecurringPh
     ]
 
 
-def _repeated_runs(own: Sequence[str]) -> dict[str, Counter[str]]:
+def _repeated_runs(own: Sequence[str], sizes: range) -> dict[str, Counter[str]]:
     """Spellings, with their numbers of texts, of runs of words in enough texts.
 
     A run is repeated only if the run without its last word is, so that few of the longer ones are looked at.
@@ -166,10 +193,10 @@ def _repeated_runs(own: Sequence[str]) -> dict[str, Counter[str]]:
     texts = [[(one, list(_WORD.finditer(one))) for one in _sentences(text)] for text in own]
     repeated: dict[str, Counter[str]] = {}
     shorter: frozenset[str] | None = None
-    for size in _CATCHPHRASE_WORDS:
+    for length in sizes:
         spelled: dict[str, Counter[str]] = defaultdict(Counter)
         for sentences in texts:
-            for key, phrase in _runs(sentences, size, shorter).items():
+            for key, phrase in _runs(sentences, length, shorter).items():
                 spelled[key][phrase] += 1
         often = {key: found for key, found in spelled.items() if sum(found.values()) >= _least(own)}
         if not often:
@@ -180,17 +207,17 @@ def _repeated_runs(own: Sequence[str]) -> dict[str, Counter[str]]:
 
 
 def _runs(
-    sentences: Sequence[tuple[str, list[re.Match[str]]]], size: int, shorter: frozenset[str] | None
+    sentences: Sequence[tuple[str, list[re.Match[str]]]], length: int, shorter: frozenset[str] | None
 ) -> dict[str, str]:
-    """Runs of ``size`` words of a text by key, as first spelled; only those that continue one in ``shorter``."""
+    """Runs of ``length`` words of a text by key, as first spelled; only those that continue one in ``shorter``."""
     found: dict[str, str] = {}
     for sentence, words in sentences:
         keys = [word.group().casefold() for word in words]
-        for start in range(len(words) - size + 1):
-            run = keys[start : start + size]
+        for start in range(len(words) - length + 1):
+            run = keys[start : start + length]
             if shorter is not None and " ".join(run[:-1]) not in shorter:
                 continue
-            phrase = sentence[words[start].start() : words[start + size - 1].end()]
+            phrase = sentence[words[start].start() : words[start + length - 1].end()]
             if len(phrase) <= LONGEST:
                 found.setdefault(" ".join(run), phrase)
     return found
@@ -201,19 +228,22 @@ def _sentences(text: str) -> Iterator[str]:
         yield from _SENTENCE.split(line)
 
 
-def _is_whole(key: str) -> bool:
+def _is_whole(key: str, least: int) -> bool:
     """Whether a run of words may be a catchphrase: enough of it is no function word, and its end is not open."""
     words = key.split()
     content = sum(word not in FUNCTION_WORDS and not word.isdigit() for word in words)
-    return content >= _LEAST_CONTENT and words[-1] not in _OPEN_ENDS
+    return content >= least and words[-1] not in _OPEN_ENDS
 
 
-def _overlap(first: str, second: str) -> bool:
-    """Whether two phrases share three words in a row, or one is inside the other."""
+def _overlap(first: str, second: str, shared: int) -> bool:
+    """Whether two phrases share ``shared`` words in a row, or one is inside the other."""
     if f" {first} " in f" {second} " or f" {second} " in f" {first} ":
         return True
-    runs = [{tuple(words[k : k + 3]) for k in range(len(words) - 2)} for words in (first.split(), second.split())]
-    return bool(runs[0] & runs[1])
+    one, other = (
+        {tuple(words[k : k + shared]) for k in range(len(words) - shared + 1)}
+        for words in (first.split(), second.split())
+    )
+    return bool(one & other)
 
 
 class _Phrase(NamedTuple):
@@ -221,9 +251,9 @@ class _Phrase(NamedTuple):
     text: str
 
 
-def _phrases(text: str) -> Iterator[_Phrase]:
+def _phrases(text: str, lengths: _Lengths) -> Iterator[_Phrase]:
     """First and last line, sentence and words of a text; and its long lines, if it has several."""
-    lines = [line for line in map(str.strip, text.split("\n")) if _WORD.search(line)]
+    lines = [line for line in map(str.strip, text.split("\n")) if _WORD.findall(line)]
     if not lines:
         return
     first, last = (list[str](_SENTENCE.split(line)) for line in (lines[0], lines[-1]))
@@ -237,7 +267,7 @@ def _phrases(text: str) -> Iterator[_Phrase]:
         ends += [_Phrase("pastes", line) for line in lines[1:-1] if len(line) >= _PASTED_CHARS]
     for place, sentence in outer:
         words = list(_WORD.finditer(sentence))
-        for n in _WORDS[: max(len(words) - _WORDS.start, 0)]:
+        for n in lengths.ends[: max(len(words) - lengths.ends.start, 0)]:
             cut = sentence[: words[n - 1].end()] if place == "begins" else sentence[words[-n].start() :]
             ends.append(_Phrase(place, cut))
     yield from {one for one in ends if len(one.text) <= LONGEST}

@@ -3,7 +3,7 @@
 Delta (Burrows 2002) is the mean absolute difference of z-scored relative frequencies of the commonest words, here
 between one text and all past texts of a user. It says nothing of topics and needs no list of words, so it holds for any
 language that separates words, and for Chinese and Japanese, whose commonest characters are function words and particles
-(``scripts.words``). Letters of Thai and similar scripts are no words: ``has_words``. One short text is far from
+(``words.words``). Letters of Thai and similar scripts are no words: ``has_words``. One short text is far from
 everybody, its writer included; read a value between its ceiling and floor (``evaluation.calibration``).
 """
 
@@ -15,7 +15,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 
 from idiolect.metrics.base import Mean
-from idiolect.metrics.scripts import Unit, unit, words
+from idiolect.words import runs, size, unit, words
 
 DELTA = Mean("burrows-delta", greater_is_better=False, unit="SD")
 """Aggregates ``Authorship.delta``."""
@@ -28,12 +28,8 @@ COPIED_PEERS = Mean("copied from peers", greater_is_better=False, unit="share")
 
 _COMMONEST = 100
 """Words counted; Burrows used 150 of whole novels."""
-_RUN: Mapping[Unit, int] = {"word": 5, "character": 8, "letter": 16}
-"""Tokens in a row that count as copied: five words. A word of running text has 1.6 characters in Chinese, 1.7 in
-Japanese (frequencies of the package wordfreq), and 3.0 to 3.2 letters with their marks in Thai (pythainlp)."""
-_WHOLE = 80
-_SHARE: Mapping[Unit, int] = {unit: _WHOLE // length for unit, length in _RUN.items()}
-"""Of ``_WHOLE``: of a run that has tokens of several kinds."""
+_RUN = 5
+"""Words in a row that count as copied."""
 
 
 def has_words(text: str) -> bool:
@@ -43,8 +39,8 @@ def has_words(text: str) -> bool:
         >>> has_words("很好吃"), has_words("อร่อยมาก"), has_words("so good")
         (True, False, True)
     """
-    found: Counter[Unit] = Counter(unit(word) for word in words(text))
-    return 2 * found["letter"] * _SHARE["letter"] <= sum(n * _SHARE[kind] for kind, n in found.items())
+    tokens = words(text)
+    return 2 * sum(size(token) for token in tokens if unit(token) == "letter") <= sum(map(size, tokens))
 
 
 class Authorship:
@@ -135,17 +131,5 @@ def copied(texts: Sequence[str], sources: Sequence[Sequence[str]]) -> np.ndarray
 
 
 def _runs(text: str) -> set[tuple[str, ...]]:
-    """From every token on, as many as make up five words."""
-    of = words(text)
-    shares = [_SHARE[unit(word)] for word in of]
-    found: set[tuple[str, ...]] = set()
-    end = held = 0
-    for start, share in enumerate(shares):
-        while held < _WHOLE and end < len(of):
-            held += shares[end]
-            end += 1
-        if held < _WHOLE:
-            break
-        found.add(tuple(of[start:end]))
-        held -= share
-    return found
+    tokens = words(text)
+    return {tuple(tokens[first:end]) for first, end in runs(tokens, _RUN)}

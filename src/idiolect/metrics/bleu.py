@@ -13,13 +13,14 @@ from idiolect.errors import ConfigError, MissingDependencyError
 from idiolect.metrics import scripts
 from idiolect.metrics.base import AdditiveScore, Signature, check_pairs
 from idiolect.registry import suggest
+from idiolect.words import Kind, kind_of
 
 ORDER = 4
 """Longest n-gram of BLEU, in tokens."""
 CHARACTERS, BETA = 6, 2
 """Longest n-gram of chrF, in characters, and how many times more recall counts than precision."""
 
-_TOKENIZERS: dict[scripts.Kind, str] = {"latin": "13a", "spaced": "intl", "chinese": "zh", "unspaced": "char"}
+_TOKENIZERS: dict[Kind, str] = {"latin": "13a", "spaced": "intl", "chinese": "zh", "unspaced": "char"}
 _PACKAGES = {"ja-mecab": "pip install 'sacrebleu[ja]'", "ko-mecab": "pip install 'sacrebleu[ko]'"}
 
 
@@ -73,7 +74,7 @@ class Bleu(AdditiveScore):
         return Signature((("metric", "bleu"), *fields, ("sacrebleu", version("sacrebleu"))))
 
     def _count(self, prediction: str, reference: str) -> list[int]:
-        tokenize = _TOKENIZERS[scripts.kind_of(reference)] if self._tokenize == "auto" else self._tokenize
+        tokenize = _TOKENIZERS[kind_of(reference)] if self._tokenize == "auto" else self._tokenize
         if tokenize not in self._counters:
             self._counters[tokenize] = _counter(tokenize)
         score = self._counters[tokenize].sentence_score(prediction, [reference])

@@ -28,6 +28,7 @@ from idiolect.difference.stylometry.english import detect
 from idiolect.errors import NotFoundError
 from idiolect.metrics import scripts
 from idiolect.metrics.base import AdditiveScore, Signature, check_pairs, column
+from idiolect.words import kind_of, unicode_tokens
 
 VARIABLE = "IDIOLECT_WORDNET"
 """Environment variable that names a folder with WordNet's ``data.*`` and ``index.*`` files."""
@@ -154,7 +155,7 @@ class Meteor(AdditiveScore):
 
     Tokens are from nltk's word tokenizer on the whole text, because its sentence splitter needs a download. Porter's
     stems and WordNet are English: if a reference is in another language or script, only equal words match
-    (``scripts.unicode_tokens``).
+    (``words.unicode_tokens``).
 
     Args:
         wordnet: A folder with WordNet's files; None: see ``find_wordnet``.
@@ -192,7 +193,7 @@ class Meteor(AdditiveScore):
         return Signature((("metric", "meteor"), *matching, *weights, ("aggregate", "mean"), ("nltk", version("nltk"))))
 
     def _score(self, prediction: str, reference: str, english: bool) -> float:
-        tokenize = self._tokenizer.tokenize if english else scripts.unicode_tokens
+        tokenize = self._tokenizer.tokenize if english else unicode_tokens
         stemmer: Any = self._stemmer if english else _AsItIs()
         # nltk's annotation wants its reader; only ``synsets`` is called
         wordnet: Any = self._synonyms if english else NO_SYNONYMS
@@ -210,7 +211,7 @@ class Meteor(AdditiveScore):
 def is_english(references: Sequence[str]) -> list[bool]:
     """Which references are matched as English: those in Latin script without signs of another language."""
     detected = detect(references).tolist()
-    return [scripts.kind_of(text) == "latin" and one >= 0 for text, one in zip(references, detected, strict=True)]
+    return [kind_of(text) == "latin" and one >= 0 for text, one in zip(references, detected, strict=True)]
 
 
 class _AsItIs:

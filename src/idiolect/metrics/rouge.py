@@ -1,7 +1,7 @@
 """ROUGE-1 and ROUGE-L as rouge_score computes them, with a fast longest common subsequence.
 
 Tokens and F-measure are those of rouge_score (lower-cased, runs of ``[a-z0-9]``, no stemming); if a reference is not in
-Latin script, tokens are those of ``scripts.unicode_tokens``. rouge_score fills the table of the longest common
+Latin script, tokens are those of ``words.unicode_tokens``. rouge_score fills the table of the longest common
 subsequence cell by cell in Python, which takes longer than generating the text; the bit-parallel recurrence here gives
 the same length with one big-integer step per token.
 """
@@ -19,6 +19,7 @@ from rouge_score.tokenizers import DefaultTokenizer
 
 from idiolect.metrics import scripts
 from idiolect.metrics.base import AdditiveScore, Signature, check_pairs, column
+from idiolect.words import kind_of, unicode_tokens
 
 Tokens = Literal["auto", "rouge_score", "unicode"]
 
@@ -58,13 +59,13 @@ class Rouge(AdditiveScore):
 
     def _tokenize(self, prediction: str, reference: str) -> tuple[list[str], list[str]]:
         """Both texts' tokens, of the kind that the reference needs."""
-        if self._tokens != "unicode" and (self._tokens == "rouge_score" or scripts.kind_of(reference) == "latin"):
+        if self._tokens != "unicode" and (self._tokens == "rouge_score" or kind_of(reference) == "latin"):
             theirs = self._tokenizer.tokenize(reference)
             if theirs or self._tokens == "rouge_score" or not reference.strip():
                 self._met.add("latin")
                 return self._tokenizer.tokenize(prediction), theirs
         self._met.add("unicode")
-        return scripts.unicode_tokens(prediction), scripts.unicode_tokens(reference)
+        return unicode_tokens(prediction), unicode_tokens(reference)
 
     def _score(self, prediction: str, reference: str) -> float:
         ours, theirs = self._tokenize(prediction, reference)

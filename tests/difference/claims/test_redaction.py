@@ -82,3 +82,24 @@ def test_the_taxonomys_own_words_stay_even_where_a_text_has_them():
     features = [Feature(name=phrase[:20], description=phrase) for phrase in phrases]
     shorter = [" ".join(phrase.split()[4:9]) for phrase in phrases]
     assert [one.description for one in redact_features(features, shorter)] == phrases
+
+
+@pytest.mark.parametrize(
+    ("text", "copied"),
+    [
+        ("这家店的汤特别好喝，下次还会再来。", "汤特别好喝"),
+        ("スープがとても美味しかったです。", "とても美味しかった"),
+        ("ซุปอร่อยมากแต่เค็มไปหน่อย", "อร่อยมากแต่เค็ม"),
+        ("खाना बहुत अच्छा था और सस्ता भी", "बहुत अच्छा था"),
+    ],
+)
+def test_copies_of_other_scripts_are_cut(text: str, copied: str):
+    (one,) = redact_features([Feature(name="Tone", description=f"The user says {copied} more often.")], [text])
+    assert one.description == f"The user says {CUT} more often."
+
+
+def test_words_of_another_script_that_are_no_copy_stay():
+    (one,) = redact_features([Feature(name="语气", description="用户比别人更热情。")], ["这家店的汤特别好喝。"])
+    assert (one.name, one.description) == ("语气", "用户比别人更热情。")
+    (one,) = redact_features([Feature(name="语气", description="用户说「好喝」更多。")], ["汤好喝。"])
+    assert one.description == f"用户说 {CUT} 更多。"

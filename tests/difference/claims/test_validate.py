@@ -227,3 +227,31 @@ def test_validation_leaves_one_direction_with_true_quotes_and_changes_nothing_th
     assert all((one.status == "kept") == (one.reason is None) for one in once)
     assert len(once) >= len(features)
     assert all(one.key == by_pair(one.attribute, one.direction) for one in valid if one.attribute and one.direction)
+
+
+SCRIPTS = [
+    ("真的很好吃，下次再来。", "服务员很忙，汤有点咸了。", "很好吃", "汤有点咸"),
+    ("อร่อยมากจริงๆ", "ซุปเค็มไปหน่อย", "อร่อยมาก", "เค็มไปหน่อย"),
+    ("खाना बहुत अच्छा था।", "सूप बहुत नमकीन है।", "बहुत अच्छा", "नमकीन है"),
+]
+
+
+@pytest.mark.parametrize(("own", "other", "quote", "theirs"), SCRIPTS)
+def test_quotes_of_other_scripts_are_found_within_a_clause(own: str, other: str, quote: str, theirs: str):
+    evidence = Evidence(Comparison(id="r1", target=own, peers=(other,)))
+    assert evidence.fault(Quote(text=quote, side="target")) is None
+    assert evidence.is_informative(Quote(text=quote, side="target"))
+    assert evidence.fault(Quote(text=theirs, side="target")) == "peer_quote"
+
+
+def test_a_quote_ends_at_no_vowel_sign():
+    evidence = Evidence(Comparison(id="r1", target="किताब अच्छी है", peers=()))
+    assert evidence.fault(Quote(text="किताब अच्छी", side="target")) is None
+    assert evidence.fault(Quote(text="किताब अच्छ", side="target")) == "invented_quote"
+
+
+def test_eight_words_of_a_peer_are_as_many_characters_as_eight_words_have():
+    other = "这家店的汤特别好喝而且服务员非常热情"
+    evidence = Evidence(Comparison(id="r1", target="还可以", peers=(other,)))
+    assert evidence.copied_from_peers(f"They say {other[:13]} here", 8)
+    assert not evidence.copied_from_peers(f"They say {other[:12]} here", 8)

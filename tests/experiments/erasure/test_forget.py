@@ -222,6 +222,12 @@ def test_without_a_store_there_is_nothing_to_forget_from(tmp_path):
         forget_user(str(tmp_path / "none.db"), USER)
 
 
+def test_words_of_scripts_without_blanks_leave_traces_within_a_clause():
+    traces = Traces.of(USER, [Review(id="1", user=USER, item="i", text="这家店的汤特别好喝，下次一定还会再来。")])
+    assert traces.in_words("他写道:店的汤特别好喝，下次一定")
+    assert not traces.in_words("汤特别好喝")
+
+
 def test_anybodys_words_are_no_traces():
     traces = Traces.of(USER, [Review(id="1", user=USER, item="i", text="Great! I would buy it again.", title="Good")])
     assert not traces.in_words("Great! Good.")

@@ -119,3 +119,40 @@ def test_the_card_says_it_apart_from_claims_and_a_pasted_line_is_no_style():
     assert "This user ends every review with “On *it*, Ann.” (5 of 5 reviews; 0 of 5 by others" in card.text
     assert r"“On \*it\*, Ann.”" in card._repr_markdown_()
     assert card.record()["recurring"][0]["place"] == "ends"
+
+
+OTHER_SCRIPTS = {
+    "Chinese": (
+        ["今天的汤很咸。", "这家店有点远。", "服务员很忙。", "价格还算可以。", "位子不太好找。"],
+        "下次还会再来的哦！", "说句老实话",
+    ),
+    "Japanese": (
+        ["スープがとても熱い。", "駅から少し遠い。", "店員さんが忙しそう。", "値段は普通でした。", "席が狭かった。"],
+        "また絶対に行きたいです！", "個人的な意見",
+    ),
+    "Thai": (
+        ["ซุปเค็มมาก!", "ร้านอยู่ไกล!", "พนักงานยุ่ง!", "ราคาพอใช้ได้!", "ที่นั่งแคบ!"],
+        "ไว้คราวหน้าจะมาอีกแน่นอน!", "พูดกันตามตรง",
+    ),
+    "Hindi": (
+        ["सूप बहुत नमकीन था।", "दुकान थोड़ी दूर है।", "लोग व्यस्त थे।", "दाम ठीक था।", "जगह छोटी थी।"],
+        "अगली बार फिर ज़रूर आऊँगा!", "सच कहूँ तो भाई",
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("language", OTHER_SCRIPTS)
+def test_phrases_of_other_scripts_are_found_at_the_end_and_anywhere(language):
+    bodies, parting, saying = OTHER_SCRIPTS[language]
+    signed = found([f"{body} {parting}" for body in bodies], bodies)
+    assert signed["ends", parting].n == 5
+    between = "" if language in ("Chinese", "Japanese", "Thai") else " "
+    told = [f"{body[:-1]}{between}{saying}{between}{bodies[n - 1]} {n}" for n, body in enumerate(bodies)]
+    texts = [text for (place, text) in found(told, bodies) if place == "says"]
+    assert texts == [saying]
+
+
+def test_chinese_sentences_end_without_a_blank():
+    bodies, parting, _ = OTHER_SCRIPTS["Chinese"]
+    assert found([f"{body}{parting}" for body in bodies], bodies)["ends", parting].n == 5
+    assert ("ends", "来。」") not in found([f"{body}他说：「来。」" for body in bodies], bodies)

@@ -16,9 +16,10 @@ from idiolect.data.control_tokens import neutralised
 from idiolect.difference.claims.feature import Comparison, Feature, Quote, Reason
 from idiolect.difference.claims.taxonomy import KEYS
 from idiolect.difference.stylometry.lexicons import FUNCTION_WORDS
+from idiolect.words import WORD, WordPattern, runs, size
 
-_QUOTE_MARKS = str.maketrans(dict.fromkeys('"“”„‟″«»‘’‚‛′`´', "'"))
-_WORD = re.compile(r"\w+(?:'\w+)*")
+_QUOTE_MARKS = str.maketrans(dict.fromkeys('"“”„‟″«»‘’‚‛′`´「」『』', "'"))
+_WORD = WordPattern(r"\w+(?:'\w+)*")
 
 
 class Evidence:
@@ -49,10 +50,10 @@ class Evidence:
     def is_informative(self, quote: Quote) -> bool:
         """Whether a quote shows anything: at least two words, or one word that only that side uses."""
         words = _WORD.findall(normalise(quote.text).lower())
-        if len(words) != 1:
-            return len(words) > 1
+        if not words or _length(words) > 1:
+            return bool(words)
         elsewhere = self._peers_words if quote.side == "target" else [self._target_words]
-        return not any(f" {words[0]} " in text for text in elsewhere)
+        return not any(f" {' '.join(words)} " in text for text in elsewhere)
 
     def copied_from_peers(self, text: str, run: int) -> bool:
         """Whether ``run`` consecutive words of ``text`` are in a peer's text and not in the user's."""
@@ -61,11 +62,11 @@ class Evidence:
 
     def _known_runs(self, words: Sequence[str], run: int) -> Iterator[Sequence[str]]:
         """Runs whose words all occur in peers' texts: few, and each word is looked up once."""
-        known, length = "\n".join(self._peers_lower), 0
-        for end, word in enumerate(words, start=1):
-            length = length + 1 if word in known else 0
-            if length >= run:
-                yield words[end - run : end]
+        peers = "\n".join(self._peers_lower)
+        known = [word in peers for word in words]
+        for first, end in runs(words, run):
+            if all(known[first:end]):
+                yield words[first:end]
 
     def _may_be_copied(self, run: Sequence[str]) -> bool:
         """Whether one peer has all the words somewhere: a cheap test without tokenizing, and rarely true."""
@@ -138,7 +139,10 @@ def _worded(text: str) -> str:
 
 
 def _joins(left: str, right: str) -> bool:
-    return left.isalnum() and right.isalnum()
+    """Whether two characters, or none, belong to one word."""
+    if left.isascii() and right.isascii():
+        return left.isalnum() and right.isalnum()
+    return left != "" != right and _PLAIN_WORD.findall(left + right) == [left + right]
 
 
 def _worst(faults: Mapping[Quote, Reason | None]) -> Reason:
@@ -153,9 +157,9 @@ _WHOLE_RUN = 6
 _NAME_RUN = 2
 _LONGEST_NAME = 6
 
-_PLAIN_WORD = re.compile(r"[^\W_]+(?:['’][^\W_]+)*")
+_PLAIN_WORD = WordPattern(r"[^\W_]+(?:['’][^\W_]+)*")
 _QUOTATION = re.compile(
-    r"[\"“”„«‹`][^\"“”„«»‹›`]*[\"“”»›`]|(?<!\w)['‘‚](?:[^'‘’‚]|(?<=\w)['’](?=\w))+['’](?!\w)",
+    r"[\"“”„«‹`][^\"“”„«»‹›`]*[\"“”»›`]|「[^「」]*」|『[^『』]*』|(?<!\w)['‘‚](?:[^'‘’‚]|(?<=\w)['’](?=\w))+['’](?!\w)",
 )
 _CUTS = re.compile(rf"\W*{CUT}\W*(?:{CUT}\W*)*")
 _PLAIN = frozenset(FUNCTION_WORDS).union(
@@ -200,12 +204,11 @@ class _Copies:
         """Start, end and words of every maximal span of ``text`` whose ``n``-word runs are all in the texts."""
         matches = list(_PLAIN_WORD.finditer(text))
         words = [_plain(match[0]) for match in matches]
-        runs = enumerate(zip(*(words[k:] for k in range(n)), strict=False))
-        known = [place for place, run in runs if f" {' '.join(run)} " in self._line]
-        breaks = [k for k, (left, right) in enumerate(pairwise(known), start=1) if right > left + 1]
+        known = [(first, end) for first, end in runs(words, n) if f" {' '.join(words[first:end])} " in self._line]
+        breaks = [k for k, (left, right) in enumerate(pairwise(known), start=1) if right[0] > left[0] + 1]
         for first, last in zip([0, *breaks], [*breaks, len(known)], strict=True):
             if first < last:
-                begin, end = known[first], known[last - 1] + n
+                begin, end = known[first][0], known[last - 1][1]
                 yield matches[begin].start(), matches[end - 1].end(), words[begin:end]
 
 
@@ -219,10 +222,16 @@ def _plain(words: str) -> str:
     return words.lower().replace("’", "'")
 
 
+def _length(tokens: Iterable[str]) -> float:
+    """In words; a character of a script without blanks is a part of one."""
+    return sum(map(size, tokens)) / WORD
+
+
 def _cut(text: str, copies: _Copies) -> str:
     text = _QUOTATION.sub(CUT, text)
     for start, end, words in reversed(list(copies.spans(text, _RUN))):
-        if len(words) >= _WHOLE_RUN or sum(word not in _PLAIN for word in words) > 1:
+        content = [word for word in words if word not in _PLAIN]
+        if _length(words) >= _WHOLE_RUN or _length(content) > 1:
             text = f"{text[:start]}{CUT}{text[end:]}"
     return _tidy(text)
 
@@ -231,7 +240,7 @@ def _name(feature: Feature, copies: _Copies) -> str:
     name = _QUOTATION.sub(CUT, feature.name)
     for start, end, _ in reversed(list(copies.spans(name, _NAME_RUN))):
         name = f"{name[:start]}{CUT}{name[end:]}"
-    if CUT in name or not 0 < len(_PLAIN_WORD.findall(name)) <= _LONGEST_NAME:
+    if CUT in name or not 0 < _length(_PLAIN_WORD.findall(name)) <= _LONGEST_NAME:
         return feature.attribute.partition("/")[2].replace("-", " ") if feature.attribute else "Difference"
     return name
 
