@@ -41,6 +41,11 @@ def test_columns_become_pairs_where_the_command_has_columns() -> None:
     )
 
 
+def test_columns_of_items_have_an_option_of_their_own() -> None:
+    said, options = "name it: item_columns={'item': 'NAME'}", {"--column", "--item-column"}
+    assert as_flags(said, options) == "name it: --item-column item=NAME"
+
+
 @pytest.fixture
 def store(tmp_path: Path) -> idl.Store:
     found = idl.Store(tmp_path / "people.db")
@@ -63,6 +68,27 @@ def test_the_library_speaks_of_arguments_and_the_command_line_of_options(
     idl.RAG("fake").write(store, user="ann", item="tea")
     assert "include_own_review=True" in caplog.text
     assert "--include" not in caplog.text
+
+
+def test_a_column_of_items_is_named_as_the_command_takes_it(
+    store: idl.Store, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    reviews, items = tmp_path / "r.csv", tmp_path / "i.csv"
+    reviews.write_text("user,item,text\nann,tea,Fine.\n")
+    items.write_text("code,title\ntea,Tea\n")
+    command = ["ingest", str(reviews), "--items", str(items), "--store", store.path, "--quiet"]
+    with pytest.raises(SystemExit):
+        main(command)
+    assert "name it: --item-column item=NAME" in capsys.readouterr().err
+    with pytest.raises(IdiolectError, match=r"item_columns=\{'item': 'NAME'\}"):
+        store.add(reviews, items=items)
+    main([*command, "--item-column", "item=code"])
+    shown = capsys.readouterr().out.split("\n")
+    assert shown[1:3] == [
+        "columns: user=user item=item text=text; no rating, title, timestamp",
+        "columns of items: item=code title=title",
+    ]
+    assert store.add(reviews, items=items, item_columns={"item": "code"}).stored.items_known == 1
 
 
 def test_settings_are_called_so_from_python(store: idl.Store) -> None:

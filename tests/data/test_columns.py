@@ -12,7 +12,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from idiolect.data import open_reviews
+import idiolect as idl
+from idiolect.data import open_items, open_reviews
 from idiolect.data.readers import items_in
 from idiolect.data.records import REVIEW_ALIASES, Columns, resolve_columns
 from idiolect.data.rejects import Rejected
@@ -221,3 +222,37 @@ def test_a_folder_of_posts_and_of_other_rows_brings_the_items_of_the_posts(tmp_p
     (tmp_path / "in" / "c_questions.json").write_text(json.dumps(lamp))
     report = ingest_files(tmp_path / "in", store=str(tmp_path / "s.db"))
     assert (report.stored.reviews_added, report.stored.items_added, report.skipped) == (3, 2, {})
+
+
+def test_comments_of_reddit_are_of_the_threads_of_its_submissions(tmp_path: Path) -> None:
+    comments, threads = tmp_path / "RC.jsonl", tmp_path / "RS.jsonl"
+    rows = [
+        {"author": "ann", "body": "So do I.", "link_id": "t3_8xyz1", "parent_id": "t1_c1", "id": "c2"},
+        {"author": "bob", "body": "Mild, mostly.", "link_id": " t3_8xyz1", "parent_id": "t3_8xyz1", "id": "c1"},
+        {"author": "cyd", "body": "Ask Ann.", "link_id": "t3_Ann's", "parent_id": None, "id": "c3"},
+    ]
+    comments.write_text("".join(json.dumps({**row, "subreddit": "tea"}) + "\n" for row in rows))
+    thread = {"author": "ann", "title": "Which tea?", "selftext": "I like it mild.", "subreddit": "tea"}
+    threads.write_text(json.dumps({**thread, "id": "8xyz1", "name": "t3_8xyz1"}) + "\n")
+    report = idl.Store(tmp_path / "s.db").add(comments, items=threads)
+    assert (report.known.known, report.known.reviews) == (2, 3)
+    for columns in ({}, {"item": "name"}):
+        (item,) = open_items(threads, columns=columns)
+        assert (item.id, item.title, item.description) == ("8xyz1", "Which tea?", "I like it mild.")
+    assert [review.item for review in open_reviews(comments)] == ["8xyz1", "8xyz1", "t3_Ann's"]
+    assert [review.item for review in open_reviews(comments, columns={"item": "parent_id"})] == ["c1", "8xyz1"]
+
+
+def test_ids_that_look_like_reddits_stay_in_files_of_another_kind(tmp_path: Path) -> None:
+    path = tmp_path / "r.csv"
+    path.write_text("user,product_id,text\nann,t3_a,Fine.\n")
+    assert [review.item for review in open_reviews(path)] == ["t3_a"]
+    path.write_text("id,title\nt3_a,Tea\n")
+    assert [item.id for item in open_items(path)] == ["t3_a"]
+
+
+def test_comments_that_hold_their_threads_title_bring_it_as_item(tmp_path: Path) -> None:
+    path = tmp_path / "r.jsonl"
+    path.write_text(json.dumps({"author": "ann", "body": "Ha.", "link_id": "t3_a", "link_title": "Tea?"}) + "\n")
+    report = idl.Store(tmp_path / "s.db").add(path)
+    assert (report.known.known, report.an_item) == (1, "a")

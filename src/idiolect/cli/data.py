@@ -97,7 +97,9 @@ def ingest(
         reviews, store=store, items=items, rejects=rejects, pseudonyms=pseudonyms, progress=progress(quiet),
         **settings.model_dump(),
     )  # fmt: skip
-    show(report.record(), OPTIONS.spell(report.text), as_json=json)
+    # What a file's columns are is no option: "columns: user=reviewerID".
+    lines = (line if line.startswith("columns") else OPTIONS.spell(line) for line in report.text.split("\n"))
+    show(report.record(), "\n".join(lines), as_json=json)
 
 
 def add(

@@ -13,6 +13,7 @@ _ARGUMENT = re.compile(
     r"(?<![\w.\"'=/&?-])(?<!--set )(?<!column )([a-z][a-z_]*(?:\.[a-z_]+)*)=('[^']*'|(?:[\w./{}*-]*[\w/{}*-])?)"
 )
 """A name, an equals sign and perhaps a value; not what stands in quotes or behind an option already."""
+_ITEM_COLUMN = re.compile(r"item_columns=\{'(\w+)': ('[^']*'|\"[^\"]*\")\}")
 _ELSEWHERE = {"resume=False": "--restart", "settings=": "--set", "model=": "--backbone", "config=": "--config"}
 """Arguments that are an option of another name."""
 
@@ -29,9 +30,13 @@ def as_flags(text: str, options: Collection[str]) -> str:
         'pass --adapter FOLDER, or another --method'
         >>> as_flags("show it with include_own_review=True", {"--include-own-review"})
         'show it with --include-own-review'
+        >>> as_flags("name it: item_columns={'item': 'NAME'}", {"--item-column"})
+        'name it: --item-column item=NAME'
         >>> as_flags("try context.k=4", {"--set"})
         'try --set context.k=4'
     """
+    if "--item-column" in options:
+        text = _ITEM_COLUMN.sub(lambda found: f"--item-column {found[1]}={found[2][1:-1]}", text)
     return _ARGUMENT.sub(lambda found: _spelled(found, options), text)
 
 

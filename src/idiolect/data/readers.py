@@ -32,7 +32,7 @@ from idiolect.data.records import (
     resolve_columns,
 )
 from idiolect.data.rejects import CONTROLS, RAW_CHARS, LostField, ReadSummary, Rejected, UnusableRow
-from idiolect.data.threads import THREAD_ALIASES, is_subject, is_thread, item_columns, rows_with_thread
+from idiolect.data.threads import THREAD_ALIASES, has_full_names, is_subject, is_thread, item_columns, rows_with_thread
 from idiolect.data.times import Ticks
 from idiolect.data.values import is_float_id
 from idiolect.engine import Engine
@@ -330,6 +330,7 @@ def open_reviews(
             clock=timestamps is not None and timestamps.ticks.found,
             users_of_category=written.format == "dpl",
             subjects=unnest is None and is_subject(found.of["item"]),
+            full_names=unnest is None and has_full_names(found.of["item"], present),
         )
         thread = None
         if unnest is None and is_thread(item := found.of["item"]):
@@ -400,6 +401,7 @@ def _open_items(named: Mapping[str, str], category: str, part: Part, written: Wr
         columns=found.of,
         category=_of(part, written, category),
         by_row="category" in named,
+        full_names=unnest is None and has_full_names(found.of["item"], present),
         floats=_floats(found, present),
     )
     return OpenPart(part, written, unnest, found, build)
@@ -501,8 +503,9 @@ def _present(part: Part, written: Written, unnest: Unnest | None) -> dict[str, _
 def _resolved(
     part: Part, aliases: Aliases, named: Mapping[str, str], present: Mapping[str, Any], required: tuple[str, ...]
 ) -> Columns:
+    how = {"spelled": "item_columns={{'{field}': {name}}}"} if aliases is ITEM_ALIASES else {}
     try:
-        return resolve_columns(aliases, named, present, required=required, where=repr(part.name))
+        return resolve_columns(aliases, named, present, required=required, where=repr(part.name), **how)
     except InputError as error:
         raise OtherContentError(error.message, hint=error.hint) from error
 

@@ -28,6 +28,7 @@ from idiolect.data.values import (
     parse_required,
     parse_title,
     without_fraction,
+    without_kind,
     without_reply_marks,
 )
 from idiolect.errors import ConfigError, InputError
@@ -69,7 +70,7 @@ NONE = "-"
 ITEM_ALIASES: Aliases = {
     "item": (*_ITEM_IDS, "id", *_THREAD_IDS),
     "title": ("title", "name", "item_title", "product_title", "item_name", "product_name"),
-    "description": ("description",),
+    "description": ("description", "selftext"),
     "category": ("main_category", "category", "categories"),
 }
 """Column names of each field of an item, best first."""
@@ -156,8 +157,9 @@ def check_names(names: Collection[str], where: str) -> None:
 
 
 def resolve_columns(
-    aliases: Aliases, named: Mapping[str, str], present: Collection[str], *, required: Collection[str], where: str
-) -> Columns:
+    aliases: Aliases, named: Mapping[str, str], present: Collection[str], *, required: Collection[str], where: str,
+    spelled: str = "{field}={name}",
+) -> Columns:  # fmt: skip
     """The column of every field that has one.
 
     Names are compared without case and punctuation. Of a file that has columns such as ``review/text`` or
@@ -169,6 +171,7 @@ def resolve_columns(
         present: Columns of the file; empty if none could be read, then every field has its first alias.
         required: Fields that must have a column.
         where: The file, for messages.
+        spelled: How messages spell a field's column, an argument of ``Store.add``.
 
     Raises:
         ConfigError: A field that does not exist is named.
@@ -177,7 +180,7 @@ def resolve_columns(
     for name in named:
         if name not in aliases:
             raise ConfigError(f"columns: unknown field {name!r}", hint=suggest(name, aliases))
-    known = _Known(present, where)
+    known = _Known(present, where, spelled)
     found: dict[str, str] = {}
     absent: list[str] = []
     for field, names in aliases.items():
@@ -189,7 +192,7 @@ def resolve_columns(
         elif field in required and present:
             raise InputError(
                 f"{where} has no column for {field!r} (it has {', '.join(known.top())})",
-                hint=f"name it: {field}='NAME'",
+                hint=f"name it: {known.spelled(field, 'NAME')}",
             )
         elif names:
             absent.append(field)
@@ -202,8 +205,8 @@ def resolve_columns(
 class _Known:
     """The columns of a file by what they may be called."""
 
-    def __init__(self, present: Collection[str], where: str) -> None:
-        self._present, self._where = present, where
+    def __init__(self, present: Collection[str], where: str, spelled: str) -> None:
+        self._present, self._where, self._spelled = present, where, spelled
         self._top = [name for name in present if not any(outer in present for outer in _outer(name))]
         top = set(self._top)
         self._of_review: dict[str, list[str]] = {}
@@ -214,6 +217,10 @@ class _Known:
                 self._of_review.setdefault(fold(own[1]), []).append(name)
             if name in top:
                 self._folded.setdefault(fold(name), []).append(name)
+
+    def spelled(self, field: str, column: str) -> str:
+        """A field's column as an argument."""
+        return self._spelled.format(field=field, name=repr(column))
 
     def top(self) -> list[str]:
         """The columns, without the members of those that hold objects."""
@@ -242,7 +249,7 @@ class _Known:
         if len(meant) > 1:
             raise InputError(
                 f"{self._where} has several columns that may hold {field!r}: {', '.join(map(repr, meant))}",
-                hint=f"name one: {field}={meant[0]!r}",
+                hint=f"name one: {self.spelled(field, meant[0])}",
             )
         return meant[0]
 
@@ -291,6 +298,8 @@ class ReviewBuilder:
     """Whether users' ids are prefixed by the category as items' are: who writes in two counts as two users."""
     subjects: bool = False
     """Whether items are subjects of mails: a reply has the item of what it replies to."""
+    full_names: bool = False
+    """Whether items are full names of Reddit's: a comment in ``t3_8xyz1`` has the item ``8xyz1``."""
 
     def __call__(self, cells: Cells, place: int, lost: OnLost) -> Review:
         """See ``Build``."""
@@ -302,7 +311,7 @@ class ReviewBuilder:
         It is the one that ``_any`` gives, in a third of the time.
         """
         of = self.columns
-        if self.pseudonym or self.users_of_category or self.subjects or self.floats:
+        if self.pseudonym or self.users_of_category or self.subjects or self.full_names or self.floats:
             return None
         if "category" in of or "order" in of:
             return None
@@ -348,6 +357,7 @@ class ReviewBuilder:
         if self.users_of_category:
             user = _prefixed(user, category)
         about = without_reply_marks(found.get("item")) if self.subjects else found.get("item")
+        about = without_kind(about) if self.full_names else about
         item = _prefixed(parse_id(about, "item"), category)
         text = parse_required(found.get("text"), "text")
         optional = partial(_optional, found, lost)
@@ -381,6 +391,8 @@ class ItemBuilder:
     """Whether item ids are prefixed by the row's own category (the user named its column)."""
     floats: frozenset[str] = frozenset()
     """See ``ReviewBuilder``."""
+    full_names: bool = False
+    """See ``ReviewBuilder``."""
 
     def __call__(self, cells: Cells, place: int, lost: OnLost) -> Item:
         """See ``Build``; ``place`` plays no part."""
@@ -390,8 +402,9 @@ class ItemBuilder:
         read = parse_category
         own_category = read(found.get("category")) if self.by_row else optional("category", read, "")
         prefix = (own_category if self.by_row else "") or self.category
+        id = without_kind(found.get("item")) if self.full_names else found.get("item")
         return Item(
-            id=ItemId(_prefixed(parse_id(found.get("item"), "item"), prefix)),
+            id=ItemId(_prefixed(parse_id(id, "item"), prefix)),
             title=optional("title", parse_title, ""),
             description=optional("description", parse_description, ""),
             category=prefix or own_category,

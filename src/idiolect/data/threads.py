@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 
 from idiolect.data.containers import Row
 from idiolect.data.formats import Unnest
@@ -24,6 +24,22 @@ def is_subject(column: str) -> bool:
 def is_thread(column: str) -> bool:
     """Whether a column holds the ids of threads."""
     return _last(column) in ("threadid", "linkid")
+
+
+def has_full_names(column: str, present: Collection[str]) -> bool:
+    """Whether the ids in a column may be Reddit's full names: ``t3_8xyz1`` in a comment is the thread ``8xyz1``.
+
+    Args:
+        column: Of the items.
+        present: The columns of the file.
+    """
+    if _last(column) in ("linkid", "parentid"):
+        return True
+    return _last(column) in ("id", "name") and not _OF_REDDIT.isdisjoint(map(fold, present))
+
+
+_OF_REDDIT = frozenset({"subreddit", "subredditid", "selftext"})
+"""Columns of Reddit's posts; elsewhere an id is kept as it is."""
 
 
 def _last(column: str) -> str:

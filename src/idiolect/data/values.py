@@ -268,6 +268,19 @@ def without_reply_marks(value: Any) -> Any:
     return " ".join(value[marks.end() if marks else 0 :].split())
 
 
+_FULLNAME = re.compile(r"\s*t[1-6]_(?=[0-9a-z]+\s*\Z)")
+
+
+def without_kind(value: Any) -> Any:
+    """A full name of Reddit's without the mark of its kind: the id of the post itself; others unchanged.
+
+    Example:
+        >>> without_kind("t3_8xyz1"), without_kind("t1_abc"), without_kind("t3_Ann's tea")
+        ('8xyz1', 'abc', "t3_Ann's tea")
+    """
+    return _FULLNAME.sub("", value) if isinstance(value, str) else value
+
+
 def parse_rating(value: Any) -> float | None:
     """A finite number, or None if there is none.
 
