@@ -120,6 +120,46 @@ def test_lamp_scores_are_ratings_and_labels_are_no_texts(tmp_path: Path) -> None
         open_reviews(tmp_path / "q_questions.json")
 
 
+@pytest.mark.parametrize("task", PROFILES)
+@pytest.mark.parametrize("suffix", ["json", "jsonl"])
+def test_lamp_questions_with_their_answers_joined_are_those_of_two_files(
+    tmp_path: Path, task: str, suffix: str
+) -> None:
+    found, _, _ = PROFILES[task]
+    questions = [{"id": f"{k}", "input": f"question {k}", "profile": [found]} for k in range(2)]
+    (tmp_path / "two").mkdir()
+    (tmp_path / "two/dev_questions.json").write_text(json.dumps(questions))
+    golds = [{"id": f"{k}", "output": f"answer {k}"} for k in range(2)]
+    (tmp_path / "two/dev_outputs.json").write_text(json.dumps({"task": task, "golds": golds}))
+    joined = [{**question, **gold} for question, gold in zip(questions, golds, strict=True)]
+    path = tmp_path / f"dev.{suffix}"
+    path.write_text(json.dumps(joined) if suffix == "json" else "\n".join(map(json.dumps, joined)) + "\n")
+    source = open_reviews(path)
+    assert (list(source), source.format) == (list(open_reviews(tmp_path / "two")), "lamp")
+    assert list(open_items(path)) == list(open_items(tmp_path / "two"))
+    assert set(published_roles(path).values()) == {"profile", "validation"}
+
+
+@pytest.mark.parametrize("label", ["4", "[2]", 3, "5.0"])
+def test_labels_joined_to_questions_of_lamp_are_no_texts(tmp_path: Path, label: object) -> None:
+    row = {"id": "7", "input": "?", "profile": [{"id": "1", "text": "fine", "score": "4"}], "output": label}
+    (review,) = open_reviews(write(tmp_path / "r.jsonl", row))
+    assert review.text == "fine"
+
+
+@pytest.mark.parametrize(
+    "row",
+    [
+        {"id": "1", "name": "ann", "input": "Write it"},
+        {"id": "1", "input": 'Generate an abstract for the title "Tea" using the following items: 1. cups'},
+    ],
+)
+def test_rows_of_longlamp_may_have_an_id(tmp_path: Path, row: dict[str, Any]) -> None:
+    entry = {"id": "p1", "title": "A title", "abstract": "It shines", "year": 2019}
+    source = open_reviews(write(tmp_path / "r.jsonl", {**row, "output": "Written", "profile": [entry]}))
+    assert ([review.text for review in source], source.format) == (["It shines", "Written"], "longlamp")
+
+
 LONG = {
     "reviewerId": {"overall": 4, "summary": "s", "description": "A lamp", "reviewText": "It shines"},
     "name": {"id": "p1", "title": "A title", "abstract": "It shines", "year": 2019},

@@ -20,21 +20,24 @@ The text that a row asks for has a true cell ``TARGET``; ``published.role_of`` s
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
 from datetime import UTC, datetime
+from functools import partial
 from hashlib import blake2b
 from itertools import count, islice, takewhile
 from pathlib import Path
 from typing import Any, Literal, NamedTuple, get_args
 
+from idiolect.data import wordings
 from idiolect.data.containers import Container, Row, suffix_container
 from idiolect.data.files import OtherContentError, open_bytes, readable
 from idiolect.data.parts import Part, answers_of
 from idiolect.data.rejects import UnusableRow
 from idiolect.data.times import parse_timestamp
 from idiolect.data.values import parse_optional_id
-from idiolect.data.wordings import About, asked
+from idiolect.data.wordings import About, parse_input
 from idiolect.errors import ConfigError, InputError
 from idiolect.registry import suggest
 
@@ -183,27 +186,40 @@ _UNKNOWN = object()
 """The answer to a question that has none in the file of outputs."""
 _TASKS_OF_LABELS = {"LaMP_1", "LaMP_3"}
 """Their answers are a choice and a number, which no user wrote."""
+_LABEL = re.compile(r"\s*\[?[1-5](?:\.0)?\]?\s*")
+"""An answer of these tasks in a row that names no task."""
+_LONGLAMP_USERS = {"name", "reviewerId", "reviewerID", "author"}
+"""Columns of users in LongLaMP, whose rows have no ``id`` of a question."""
 
 
 def is_lamp(cells: Cells) -> bool:
-    """Whether these are the cells of a LaMP question."""
-    return {"id", "input", "profile"} <= set(cells) and "output" not in cells
+    """Whether these are the cells of a LaMP question, perhaps with its answer joined to it."""
+    if not {"id", "input", "profile"} <= set(cells):
+        return False
+    return "output" not in cells or not (_LONGLAMP_USERS & set(cells) or wordings.is_longlamp(_text(cells["input"])))
 
 
 def is_longlamp(cells: Cells) -> bool:
     """Whether these are the cells of LongLaMP."""
-    return {"input", "output", "profile"} <= set(cells)
+    return {"input", "output", "profile"} <= set(cells) and not is_lamp(cells)
 
 
 def lamp_in(kind: Kind) -> Callable[[Part], Unnest]:
-    """Splits LaMP questions into records; answers are read from the file next to them, if there is one."""
+    """Splits LaMP questions into records; answers are in the rows or in the file next to them, if there are any."""
 
     def make(part: Part) -> Unnest:
         answer_file = answers_of(part.path) if part.path else None
         answers = read_answers(answer_file) if answer_file and answer_file != part.path else {}
-        return _unnesting(kind, _lamp_entry, lambda cells: answers.get(_key(cells.get("id")), _UNKNOWN))
+        return _unnesting(kind, _lamp_entry, partial(_lamp_answer, answers))
 
     return make
+
+
+def _lamp_answer(answers: Mapping[str, Any], cells: Cells) -> Any:
+    """The answer in the row itself, else that of the file of outputs."""
+    if cells.get("output") is None:
+        return answers.get(_key(cells.get("id")), _UNKNOWN)
+    return _UNKNOWN if _LABEL.fullmatch(_text(cells["output"])) else cells["output"]
 
 
 def longlamp_in(kind: Kind) -> Callable[[Part], Unnest]:
@@ -245,7 +261,7 @@ def _unnesting(kind: Kind, entry: Callable[[Cells], Cells], answer: Callable[[Ce
                 yield relabelled(found, _record(kind, cells, user, place))
         written = answer(row.cells)
         if written is not _UNKNOWN:
-            task = asked(_text(row.cells.get("input")))
+            task = parse_input(_text(row.cells.get("input")))
             target = {"text": written, "title": task.title, "rating": task.rating, "about": task.about}
             target["timestamp"] = past.after(one_of(row.cells, *_TIMES))
             record = _record(kind, target, user, place + 1)
@@ -290,7 +306,7 @@ def _longlamp_entry(cells: Cells) -> Cells:
     if "abstract" in cells:
         dated = {"timestamp": one_of(cells, "date", "year")}
         return {"text": cells["abstract"], "about": About(title=_text(cells.get("title"))), **dated}
-    about = asked(_text(one_of(cells, "input", "summary"))).about
+    about = parse_input(_text(one_of(cells, "input", "summary"))).about
     about = About(_text(cells.get("title")) or about.title, about.description)
     dated = {"timestamp": one_of(cells, "timestamp", "date", "created_utc")}
     return {"text": one_of(cells, "output", "text", "content"), "about": about, **dated}

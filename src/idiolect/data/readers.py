@@ -32,7 +32,14 @@ from idiolect.data.records import (
     resolve_columns,
 )
 from idiolect.data.rejects import CONTROLS, RAW_CHARS, LostField, ReadSummary, Rejected, UnusableRow
-from idiolect.data.threads import THREAD_ALIASES, has_full_names, is_subject, is_thread, item_columns, rows_with_thread
+from idiolect.data.threads import (
+    THREAD_ALIASES,
+    columns_of_thread,
+    has_full_names,
+    is_subject,
+    is_thread,
+    rows_with_thread,
+)
 from idiolect.data.times import Ticks
 from idiolect.data.values import is_float_id
 from idiolect.engine import Engine
@@ -334,7 +341,7 @@ def open_reviews(
         )
         thread = None
         if unnest is None and is_thread(item := found.of["item"]):
-            thread = item_columns(_resolved(part, THREAD_ALIASES, {"item": item}, present, ("item",)), found)
+            thread = columns_of_thread(_resolved(part, THREAD_ALIASES, {"item": item}, present, ("item",)), found)
             used = set((thread or {}).values())
             found = replace(found, unused=tuple(name for name in found.unused if name not in used))
         return OpenPart(part, written, unnest, found, build, thread)

@@ -46,7 +46,7 @@ def _last(column: str) -> str:
     return fold(column.rpartition(".")[2])
 
 
-def item_columns(thread: Columns, posts: Columns) -> Mapping[str, str] | None:
+def columns_of_thread(thread: Columns, posts: Columns) -> Mapping[str, str] | None:
     """The columns of items, where rows of posts hold their thread.
 
     Args:

@@ -18,7 +18,7 @@ class About(NamedTuple):
     description: str = ""
 
 
-class Asked(NamedTuple):
+class ParsedInput(NamedTuple):
     """What an input asks for."""
 
     about: About
@@ -28,7 +28,7 @@ class Asked(NamedTuple):
     """The same for its rating."""
 
 
-_INPUTS = (
+_LAMP = (
     # LaMP 2, of movies and (in its first version) of news; then LaMP 4 to 7
     r"Which tag does this movie relate to among the following tags\? Just answer with the tag name without further "
     r"explanation\. tags: \[[^\]]*\] description:(?P<description>.*)",
@@ -38,25 +38,33 @@ _INPUTS = (
     r"Generate a title for the following abstract of a paper:(?P<description>.*)",
     r"Generate a subject for the following email:(?P<description>.*)",
     r"Paraphrase the following tweet without any explanation before or after it:(?P<description>.*)",
-    # LongLaMP: abstracts (the items are phrases of the abstract that is to be written), reviews, posts
+)
+_LONGLAMP = (
+    # Abstracts (the items are phrases of the abstract that is to be written), reviews, posts
     r'Generate an abstract for the title "(?P<title>.*?)"(?:\s+using the following items:.*|\.?)',
     r'Generate the review text written by a reviewer who has (?:a )?given an overall rating of "?(?P<rating>[^"]*?)"? '
     r'for a product with description "(?P<description>.*?)"\. '
     r'The summary of the review text is "(?P<summary>.*?)"\.?',
     r"Generate the content for a reddit post\b(?P<description>.*)",
 )
-_WORDINGS = tuple(re.compile(pattern, re.DOTALL | re.IGNORECASE) for pattern in _INPUTS)
+_WORDINGS = tuple(re.compile(pattern, re.DOTALL | re.IGNORECASE) for pattern in (*_LAMP, *_LONGLAMP))
+_LONG = _WORDINGS[len(_LAMP) :]
 
 
-def asked(text: str) -> Asked:
+def is_longlamp(text: str) -> bool:
+    """Whether an input has a wording of LongLaMP."""
+    return any(wording.fullmatch(text.strip()) for wording in _LONG)
+
+
+def parse_input(text: str) -> ParsedInput:
     """What an input asks for; the whole input is what is to be written about if its wording is not known.
 
     Example:
-        >>> asked("Generate a title for the following abstract of a paper: We show this.").about
+        >>> parse_input("Generate a title for the following abstract of a paper: We show this.").about
         About(title='', description='We show this.')
-        >>> asked('Generate an abstract for the title "Tea" using the following items: 1. cups').about
+        >>> parse_input('Generate an abstract for the title "Tea" using the following items: 1. cups').about
         About(title='Tea', description='')
-        >>> asked("Write it").about.description
+        >>> parse_input("Write it").about.description
         'Write it'
     """
     text = text.strip()
@@ -64,5 +72,5 @@ def asked(text: str) -> Asked:
         if match := wording.fullmatch(text):
             said = {name: found.strip() for name, found in match.groupdict().items()}
             about = About(said.get("title", ""), said.get("description", ""))
-            return Asked(about, said.get("summary", ""), said.get("rating", ""))
-    return Asked(About(description=text))
+            return ParsedInput(about, said.get("summary", ""), said.get("rating", ""))
+    return ParsedInput(About(description=text))
