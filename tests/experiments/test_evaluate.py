@@ -21,10 +21,12 @@ from idiolect.evaluation.runner import conditions, run_evaluate
 from idiolect.llm.fake import FakeLLM
 from idiolect.llm.registry import BackboneConfig
 from idiolect.llm.transformers import TransformersLLM
+from idiolect.pipeline.commands import load_settings
 from idiolect.pipeline.data import Data
-from idiolect.pipeline.models import Models
+from idiolect.pipeline.models import Models, task_notes
 from idiolect.pipeline.results import read_lines
 from idiolect.pipeline.settings import Settings
+from idiolect.prompts import tasks
 from idiolect.store.splitting import split_store
 from idiolect.store.sql import SqlStore
 
@@ -234,3 +236,27 @@ def test_an_evaluation_goes_on_only_with_what_it_wrote(
     with pytest.raises((ArtifactError, ConfigError), match=message) as found:
         run_evaluate(job.store, job.split, used, adapter=adapter)
     assert "\n" not in str(found.value)
+
+
+def test_another_task_than_the_backbone_was_pretrained_with_is_named_once(
+    job: Any, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    changes = merge(job.settings, {"methods": [], "prompt": {"task": "reply"}, "controls": []})
+    run_evaluate(job.store, job.split, tmp_path / "out", changes=changes, backbone=str(job.backbone))
+    said = "pretrained on prompts of the task 'review', and these are of the task 'reply'"
+    assert [said in record.message for record in caplog.records if "pretrained" in record.message] == [True]
+    assert (tmp_path / "out" / "report.md").read_text().count(said) == 1
+
+
+def test_the_task_that_the_backbone_was_pretrained_with_is_no_matter(job: Any, tmp_path: Path) -> None:
+    settings = load_settings(changes=job.settings, backbone=str(job.backbone))
+    assert task_notes(settings) == []
+    own = tmp_path / "mine.yaml"
+    own.write_bytes((tasks.FOLDER / "review.yaml").read_bytes())
+    same = settings.model_copy(update={"prompt": settings.prompt.model_copy(update={"task": str(own)})})
+    assert task_notes(same) == []
+    own.write_text(own.read_text().replace("reviews", "notices"))
+    tasks.load_task.cache_clear()
+    assert len(task_notes(same)) == 1
+    fake = settings.backbone.model_copy(update={"model": "fake"})
+    assert task_notes(same.model_copy(update={"backbone": fake})) == []

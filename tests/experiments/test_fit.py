@@ -99,3 +99,10 @@ def test_no_adapter_is_fitted_to_a_backend_without_weights(job: Any, tmp_path: P
     with pytest.raises(ConfigError, match="backend 'fake' has none"):
         run_fit(job.store, job.split, tmp_path / "a", changes=job.settings, backbone="fake")
     assert not (tmp_path / "a").exists()
+
+
+def test_a_fit_with_another_task_than_the_backbone_was_pretrained_with_warns_once(
+    fit, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    fit(tmp_path / "adapter", controls=[], prompt={"task": "reply"})
+    assert sum("pretrained on prompts of the task 'review'" in record.message for record in caplog.records) == 1

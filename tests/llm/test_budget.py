@@ -5,7 +5,7 @@ import json
 import pytest
 
 from idiolect.errors import ArtifactError
-from idiolect.llm.base import Budget, budget
+from idiolect.llm.base import Budget, budget, pretrained_task
 from idiolect.llm.registry import SANDBOX_BACKBONE
 
 
@@ -31,3 +31,13 @@ def test_a_damaged_record_is_named(text, tmp_path):
     (tmp_path / "pretrain.json").write_text(text)
     with pytest.raises(ArtifactError, match=r"pretrain\.json"):
         budget(None, tmp_path, None)
+
+
+def test_the_task_of_a_pretrained_model_is_read_from_its_recipe(tmp_path):
+    assert pretrained_task(SANDBOX_BACKBONE) == "review"  # of a time when there was no other
+    assert pretrained_task(tmp_path) is None
+    (tmp_path / "pretrain.json").write_text('{"recipe": {"documents": {"task": "reply"}}}')
+    assert pretrained_task(tmp_path) == "reply"
+    (tmp_path / "pretrain.json").write_text('{"recipe": {"documents": []}}')
+    with pytest.raises(ArtifactError, match=r"pretrain\.json"):
+        pretrained_task(tmp_path)

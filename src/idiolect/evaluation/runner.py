@@ -57,7 +57,7 @@ from idiolect.pipeline import results
 from idiolect.pipeline.adapters import check_adapter, other_corpus, read_record
 from idiolect.pipeline.commands import cache_path, check_shareable, load_settings, models_here, open_model
 from idiolect.pipeline.data import Data, unranked_notes
-from idiolect.pipeline.models import MethodBuilder, Models
+from idiolect.pipeline.models import MethodBuilder, Models, task_notes
 from idiolect.pipeline.settings import ROLES, Settings
 from idiolect.processes import on_main, process_group
 from idiolect.progress import Progress
@@ -268,7 +268,7 @@ def evaluate(
     if data.settings.token_classes:
         token_model(llm)  # an error before anything is generated
         classes = TokenClasses(samples, data.store.items(sorted({sample.item for sample in samples})))
-    started = time.time()
+    started, of_task = time.time(), task_notes(data.settings)
     with Models(llm, data.settings.sampling, cache=cache, engine=engine) as models:
         wanted = conditions(data, models, adapter)
         judge = models.judge(data.settings.differences) if data.settings.methods else None
@@ -289,7 +289,7 @@ def evaluate(
         unranked = unranked_notes(
             data.settings, samples, data.snapshot(data.evaluated), [one.method.requires for one in methods]
         )
-        notes = [*_carried(record["corpora"]), *_notes(llm, record["roles"], runs, wanted), *unranked]
+        notes = [*of_task, *_carried(record["corpora"]), *_notes(llm, record["roles"], runs, wanted), *unranked]
         rater = _text_judge(data, models, samples)
         # Every process scores, because a judge of texts in the processes shares its calls.
         evaluation = scorer.score(runs, folder, notes, found, baseline=baseline, rater=rater)

@@ -6,17 +6,18 @@ Also sampling parameters, usage and prices, remedies for failures, and the defau
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields
 from operator import attrgetter
 from pathlib import Path
-from typing import Any, Literal, NamedTuple, Protocol, runtime_checkable
+from typing import Any, Literal, NamedTuple, Protocol, TypeVar, runtime_checkable
 
 import numpy as np
 from pydantic import Field
 
 from idiolect.config import Config
 from idiolect.errors import ArtifactError, IdiolectError
+from idiolect.prompts.tasks import DEFAULT
 from idiolect.types import Failure, Prompt
 
 _REMEDIES = {
@@ -332,11 +333,29 @@ def budget(asked: int | None, where: Path, positions: int | None) -> Budget:
 
 def _learnt(where: Path) -> int | None:
     """The longest prompt that a model of ``pretrain`` was trained on."""
+    return _of_recipe(where, lambda recipe: int(recipe["max_tokens"]) - int(recipe["reference_tokens"]))
+
+
+def pretrained_task(where: Path) -> str | None:
+    """The task of the prompts that a model of ``pretrain`` was trained on; None for any other model.
+
+    Args:
+        where: The model's folder.
+
+    Raises:
+        ArtifactError: The record that ``pretrain`` left in the folder cannot be read.
+    """
+    return _of_recipe(where, lambda recipe: str(recipe["documents"].get("task", DEFAULT)))  # once, all were reviews
+
+
+T = TypeVar("T")
+
+
+def _of_recipe(where: Path, read: Callable[[dict[str, Any]], T]) -> T | None:
     path = where / "pretrain.json"
     if not path.is_file():
         return None
     try:
-        recipe = json.loads(path.read_text(encoding="utf-8"))["recipe"]
-        return int(recipe["max_tokens"]) - int(recipe["reference_tokens"])
-    except (ValueError, KeyError, TypeError) as error:
+        return read(json.loads(path.read_text(encoding="utf-8"))["recipe"])
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise ArtifactError(f"{str(path)!r} is no record of pretrain", hint="restore it") from error

@@ -18,7 +18,7 @@ from idiolect.methods.soft_prompt import SoftPromptMethod
 from idiolect.metrics.registry import load_metrics
 from idiolect.pipeline.adapters import LONGEST_NAME, SETTINGS, check_adapter
 from idiolect.pipeline.data import Data
-from idiolect.pipeline.models import adapted
+from idiolect.pipeline.models import adapted, task_notes
 from idiolect.pipeline.results import write_json
 from idiolect.pipeline.settings import Settings
 from idiolect.processes import on_main
@@ -87,6 +87,7 @@ def fit(
         ArtifactError: ``initial`` was fitted with another encoder, backbone or shape, or on another split of the store.
     """
     settings = data.settings
+    task_notes(settings)
     if initial is not None:
         own = {"encoder": data.encoder, "backbone": llm.name, "templates": digest(settings.prompt)}
         check_adapter(initial, **own, store=data.fingerprint, split=data.members)

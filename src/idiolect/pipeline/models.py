@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Collection, Mapping
 from contextlib import ExitStack
 from functools import cached_property
@@ -14,17 +15,21 @@ from idiolect.difference.claims.stylometric import Norms
 from idiolect.difference.stylometry.english import are_english
 from idiolect.encoders import Encoder
 from idiolect.engine import LOCAL, Engine
-from idiolect.errors import ArtifactError, ConfigError
-from idiolect.llm.base import LLM, SamplingParams
+from idiolect.errors import ArtifactError, ConfigError, IdiolectError
+from idiolect.llm.base import LLM, SamplingParams, pretrained_task
 from idiolect.llm.cache import Cache, CachedLLM
 from idiolect.llm.loading import open_llm
+from idiolect.llm.registry import SANDBOX_BACKBONE
 from idiolect.llm.shared import SharedLLM, share_work
 from idiolect.llm.streaming import Listened, Listener
 from idiolect.methods.base import Contexts, Method, Resources, check_support, method_class
 from idiolect.methods.peer_comparison import SEED, PeerComparisonBuilder, PeerComparisons
 from idiolect.methods.roles import Role, Roles
 from idiolect.pipeline.settings import ROLES, DifferenceConfig, RoleConfig, Settings
+from idiolect.processes import on_main
+from idiolect.prompts import tasks
 from idiolect.prompts.rendering import PromptConfig
+from idiolect.prompts.tasks import load_task
 from idiolect.retrieval import make_retriever
 from idiolect.softprompt.config import SoftPromptConfig, adapter_config_class
 from idiolect.store.base import KnownUsers, ReviewReader
@@ -32,6 +37,7 @@ from idiolect.store.base import KnownUsers, ReviewReader
 if TYPE_CHECKING:
     from idiolect.softprompt.artifact import SavedAdapter
 
+_log = logging.getLogger(__name__)
 NEEDS_ADAPTER = "pass adapter=FOLDER, or another method="
 
 
@@ -137,6 +143,35 @@ def make_comparisons(
     retriever = make_retriever(how.retriever, seed=SEED, encoder=encoder, reader=reader)
     vectors = encoder.name if encoder and config.clusters else None
     return PeerComparisonBuilder(reader, how, encoder=vectors, retriever=retriever, peers_before=peers_before)
+
+
+def task_notes(settings: Settings) -> list[str]:
+    """One note if the backbone was pretrained on prompts that ask for something else; it is logged as a warning, too.
+
+    Raises:
+        ArtifactError: The record of the backbone's pretraining cannot be read.
+    """
+    backbone, asked = settings.backbone, settings.prompt.task
+    if backbone.endpoint is not None:
+        return []
+    learnt = pretrained_task(SANDBOX_BACKBONE if backbone.model == "sandbox" else Path(backbone.model))
+    if learnt is None or _same_task(learnt, asked):
+        return []
+    note = (
+        f"the backbone was pretrained on prompts of the task {learnt!r}, and these are of the task {asked!r}, which it "
+        "never read: pretrain it with the same documents.task, or set prompt.task"
+    )
+    on_main(lambda: _log.warning("%s", note))
+    return [note]
+
+
+def _same_task(one: str, other: str) -> bool:
+    if one == other or {one, other} <= {*tasks.NAMES}:
+        return one == other
+    try:
+        return load_task(one) == load_task(other)
+    except IdiolectError:  # a file of one's own that has gone since
+        return Path(one).name == Path(other).name
 
 
 NORM_USERS = 200

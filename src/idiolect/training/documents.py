@@ -124,7 +124,7 @@ class DocumentConfig(Config):
     past_description_chars: int | None = Field(default=None, ge=0)
     """The same of the items of past reviews (``prompt.past_description_chars``)."""
     task: str = DEFAULT
-    """What is written (``prompt.task``): adapters and evaluations on the backbone need the same."""
+    """What is written (``prompt.task``): adapters and evaluations on the backbone need the same, and warn if not."""
     templates: Path | None = None
     """Folder of template folders, for wording of your own (``prompt.templates``); None: the shipped ones."""
 
