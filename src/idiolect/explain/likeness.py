@@ -15,10 +15,11 @@ from typing import Any
 
 import numpy as np
 
-from idiolect.difference.stylometry import MEASURES, NAMES, within_item_sd
+from idiolect.difference.stylometry import NAMES, within_item_sd
 from idiolect.difference.stylometry.encoder import StyleEncoder
 from idiolect.difference.stylometry.english import are_english
-from idiolect.difference.stylometry.known import known_measures
+from idiolect.difference.stylometry.equal_lengths import COMPARED
+from idiolect.difference.stylometry.known import known_values
 from idiolect.errors import InputError, NotFoundError
 from idiolect.explain.card import ExplainConfig, gather, measurable
 from idiolect.explain.wording import phrase
@@ -206,19 +207,21 @@ def _departures(
     counts_in: np.ndarray,
     most: int = 3,
 ) -> tuple[StyleDeviation, ...]:
-    values = known_measures([*own, *(review.text for of_item in peers for review in of_item), text])
+    values = known_values([*own, *(review.text for of_item in peers for review in of_item), text])
     items = [*range(len(reviews)), *(k for k, of_item in enumerate(peers) for _ in of_item)]
     sd = within_item_sd(values[:-1], np.array(items, dtype=np.int64))
-    mean = values[: len(own)].mean(axis=0)
-    effect = np.divide(values[-1] - mean, sd, out=np.zeros(len(sd)), where=(sd > 0) & counts_in)
+    known = ~np.isnan(values[: len(own)])
+    mean = np.where(known, values[: len(own)], 0).sum(axis=0) / np.maximum(known.sum(axis=0), 1)
+    comparable = known.any(axis=0) & ~np.isnan(values[-1]) & (sd > 0) & counts_in
+    effect = np.divide(values[-1] - mean, sd, out=np.zeros(len(sd)), where=comparable)
     places = [int(k) for k in np.argsort(-np.abs(effect), kind="stable")[:most] if abs(effect[k]) >= 1]
     return tuple(
         StyleDeviation(
-            measure=MEASURES[k].name,
-            phrase=phrase(MEASURES[k], "more" if effect[k] > 0 else "less", float(values[-1, k])),
+            measure=COMPARED[k].name,
+            phrase=phrase(COMPARED[k], "more" if effect[k] > 0 else "less", float(values[-1, k])),
             text=float(values[-1, k]),
             own=float(mean[k]),
-            unit=MEASURES[k].unit,
+            unit=COMPARED[k].unit,
             effect=float(effect[k]),
         )
         for k in places
@@ -290,7 +293,7 @@ def drift(reader: ReviewReader, user: UserId) -> Drift:
     drawn = [_between(vectors[rng.permutation(len(vectors))], of, n_windows) for _ in range(_DRAWS)]
     p = (1 + sum(one >= observed for one in drawn)) / (1 + _DRAWS)
     windows = tuple(_window(dated, vectors, of == k) for k in range(n_windows))
-    return Drift(changed=p <= 0.05, reason="", p=p, windows=windows, trends=_trends(known_measures(texts)))
+    return Drift(changed=p <= 0.05, reason="", p=p, windows=windows, trends=_trends(known_values(texts)))
 
 
 def _between(vectors: np.ndarray, of: np.ndarray, n: int) -> float:
@@ -308,14 +311,15 @@ def _window(dated: Sequence[Review], vectors: np.ndarray, inside: np.ndarray) ->
 def _trends(values: np.ndarray) -> tuple[Trend, ...]:
     from scipy.stats import false_discovery_control, spearmanr  # takes a second to import
 
-    places = [k for k in range(values.shape[1]) if np.ptp(values[:, k]) > 0]
+    known = {k: np.flatnonzero(~np.isnan(values[:, k])) for k in range(values.shape[1])}  # in order of time
+    places = [k for k, rows in known.items() if len(rows) >= 2 * _PER_WINDOW and np.ptp(values[rows, k]) > 0]
     if not places:
         return ()
-    found: list[Any] = [spearmanr(np.arange(len(values)), values[:, k]) for k in places]
+    found: list[Any] = [spearmanr(known[k], values[known[k], k]) for k in places]
     corrected = false_discovery_control([one.pvalue for one in found])
     trends = [
         Trend(
-            measure=MEASURES[place].name,
+            measure=COMPARED[place].name,
             direction="rises" if one.statistic > 0 else "falls",
             correlation=float(one.statistic),
             p=float(p),

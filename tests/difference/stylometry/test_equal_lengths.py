@@ -4,10 +4,11 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from idiolect.difference.stylometry import MEASURES, NAMES, measure
+from idiolect.difference.stylometry import MEASURES, NAMES, measure, within_item_sd
 from idiolect.difference.stylometry.equal_lengths import COMPARED, EQUAL, LONG_WORDS, WORDS, equal_lengths, moving_ratio
 from idiolect.explain.card import ExplainConfig
 from idiolect.explain.evidence import evidence
+from idiolect.explain.likeness import _departures, drift
 from idiolect.explain.run import user_differences
 from idiolect.peers import InMemoryReviews
 from idiolect.types import Item, Review, UserId
@@ -78,3 +79,44 @@ def test_texts_too_short_are_left_out_of_these_measures_only():
     shown = evidence(reader, UserId("ann"), "word_variety")
     assert [one.above + one.below + one.equal for one in shown.items] == [2] * 15
     assert evidence(reader, UserId("cyd"), "word_variety").items == ()
+
+
+def growing(shortest: int) -> InMemoryReviews:
+    """Texts of one user that become longer from month to month, with others' of the same items."""
+    rng = np.random.default_rng(3)
+    rows = [
+        Review(id=f"{user}{k}", user=user, item=f"i{k}", text=text(rng, n), timestamp=10**9 + 10**6 * k, order=k)
+        for k in range(24)
+        for user, n in (("ann", shortest + 3 * k), ("bob", 12), ("cyd", 12))
+    ]
+    return InMemoryReviews([Item(id=f"i{k}") for k in range(24)], rows, {}, encoder="none")
+
+
+def test_longer_texts_are_no_trend_of_variety_or_repetition():
+    for shortest in (9, 1):  # all long enough for a window, and not the first ones
+        trends = {one.measure: one.direction for one in drift(growing(shortest), UserId("ann")).trends}
+        assert trends["length"] == "rises"
+        assert not trends.keys() & EQUAL.keys()
+
+
+def test_a_longer_text_does_not_depart_in_variety_or_repetition():
+    rng = np.random.default_rng(4)
+    for sentences in (300, 2):
+        found = _departures(
+            text(rng, sentences),
+            [text(rng, 14 - k) for k in range(6)],
+            [Review(id=f"a{k}", user="ann", item=f"i{k}", text="-") for k in range(6)],
+            [[Review(id=f"b{k}", user="bob", item=f"i{k}", text=text(rng, 9 + k))] for k in range(6)],
+            np.isin(NAMES, ["length", *EQUAL]),
+        )
+        assert {one.measure for one in found} == {"length"}
+
+
+def test_values_that_are_not_known_are_left_out_of_the_deviation_within_items():
+    values = np.array([[1.0, 1.0], [2.0, np.nan], [4.0, 3.0], [5.0, 6.0], [1.0, np.nan]])
+    items = np.array([0, 0, 0, 1, 1])
+    known = ~np.isnan(values[:, 1])
+    found = within_item_sd(values, items)
+    assert found[0] == within_item_sd(values[:, :1], items)[0]
+    assert found[1] == within_item_sd(values[known, 1:], items[known])[0]
+    assert within_item_sd(np.full((2, 1), np.nan), items[:2]).tolist() == [0]

@@ -67,6 +67,16 @@ known_languages = KnownValues(detect, np.zeros(0, dtype=np.int64))
 """``english.detect``, likewise."""
 
 
+def known_values(texts: Sequence[str]) -> np.ndarray:
+    """float64 (len(texts), n_measures): all measures as texts of different lengths are compared by (``COMPARED``).
+
+    NaN in the columns ``PLACES`` where a text is shorter than a window.
+    """
+    values = known_measures(texts).copy()
+    values[:, PLACES] = known_windows(texts)
+    return values
+
+
 def clear() -> None:
     """Forget all texts, because one was erased."""
     known_measures.clear()

@@ -100,8 +100,15 @@ def within_item_sd(values: np.ndarray, items: np.ndarray) -> np.ndarray:
         items: int (n,): each review's item as a code >= 0.
 
     Returns:
-        float64 (n_measures,); 0 for measures that do not vary within items.
+        float64 (n_measures,); 0 for measures that do not vary within items. NaN are left out.
     """
+    if (partly := np.isnan(values).any(axis=0)).any():
+        sd = np.zeros(values.shape[1])
+        sd[~partly] = within_item_sd(values[:, ~partly], items)
+        for column in np.flatnonzero(partly):
+            known = ~np.isnan(values[:, column])
+            sd[column] = within_item_sd(values[known, column : column + 1], items[known])[0] if known.any() else 0
+        return sd
     counts = np.bincount(items)
     means = group_sums(values, items, len(counts)) / np.maximum(counts, 1)[:, None]
     shared = counts[items] > 1
