@@ -20,13 +20,17 @@ from __future__ import annotations
 
 import argparse
 import json
+import math
 import time
 from collections.abc import Callable
 from statistics import median
+from typing import Any, TypeVar
 
 import numpy as np
 
 from idiolect.difference.latent import BLOCK, all_differences
+
+T = TypeVar("T")
 
 
 def corpus(n: int, dim: int, seed: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -66,24 +70,33 @@ def arithmetic(vectors: np.ndarray, sizes: np.ndarray, rows_per_block: int) -> n
     return found
 
 
+def processor_seconds(call: Callable[[], object]) -> float:
+    """Of one call, all threads of this process."""
+    start = time.process_time()
+    call()
+    return time.process_time() - start
+
+
 def in_turn(
-    repeats: int, calls: dict[str, Callable[[], object]], before: Callable[[], object] = lambda: None
-) -> dict[str, list[float]]:
-    """Processor seconds of each call, several times; the calls take turns, so that a busy moment hits all of them.
+    repeats: int,
+    calls: dict[str, Callable[[], Any]],
+    before: Callable[[], object] = lambda: None,
+    measure: Callable[[Callable[[], Any]], T] = processor_seconds,
+) -> dict[str, list[T]]:
+    """What each call takes, several times; the calls take turns, so that a busy moment hits all of them.
 
     Args:
         repeats: Turns.
         calls: By name.
         before: Called before each of them, outside its time.
+        measure: Makes a call, and gives what it took.
     """
-    seconds: dict[str, list[float]] = {name: [] for name in calls}
+    found: dict[str, list[T]] = {name: [] for name in calls}
     for _ in range(repeats):
         for name, call in calls.items():
             before()
-            start = time.process_time()
-            call()
-            seconds[name].append(time.process_time() - start)
-    return seconds
+            found[name].append(measure(call))
+    return found
 
 
 def ratios(own: list[float], baseline: list[float]) -> dict[str, object]:
@@ -94,6 +107,13 @@ def ratios(own: list[float], baseline: list[float]) -> dict[str, object]:
         "ratio_of_least": round(min(own) / min(baseline), 2),
         "spread": [round(min(each), 2), round(max(each), 2)],
     }
+
+
+def exponent(small: list[float], large: list[float], factor: float) -> dict[str, object]:
+    """Of the growth from one size to another, ``factor`` times as large: of the medians, and the range over turns."""
+    each = [math.log(b / a) / math.log(factor) for a, b in zip(small, large, strict=True)]
+    of_medians = math.log(median(large) / median(small)) / math.log(factor)
+    return {"exponent": round(of_medians, 2), "spread": [round(min(each), 2), round(max(each), 2)]}
 
 
 def main() -> None:

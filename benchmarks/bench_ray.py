@@ -1,11 +1,14 @@
 """Bulk work in one process against a Ray cluster on the same machine: encoding, reading files, sums and differences.
 
     python benchmarks/bench_ray.py [--texts 2000] [--reviews 200000] [--dim 384] [--encoder minilm] [--workers 2]
+        [--repeats 1]
 
-Both sides do the same work in the same run, one after the other, from files on the same disk, and must give the same
-bits (vectors of a neural encoder: the same to float16, counted). Ray's start is timed apart; loading the encoder is
-part of both sides. Seconds are wall time, and processor time of this machine (all processes, so other work counts: use
-a quiet machine, or look at the ratio only). One process may use all cores where a library does (torch, polars).
+Both sides do the same work in the same run, in turn, from files on the same disk, and must give the same bits (vectors
+of a neural encoder: the same to float16, counted). Ray's start is timed apart; loading the encoder is part of both
+sides. Seconds are the medians of wall time, and of the processor time of this machine (all processes, so other work
+counts: use a quiet machine, or look at the ratio only). ``ratio`` divides the median wall time with Ray by that of one
+process, ``ratio_of_least`` the least ones, ``spread`` is the range over turns. One process may use all cores where a
+library does (torch, polars).
 """
 
 from __future__ import annotations
@@ -24,9 +27,10 @@ import polars as pl
 import psutil
 import pyarrow as pa
 import pyarrow.parquet as pq
+from bench_difference import in_turn, median, ratios
 
 from idiolect.difference.bulk import differences
-from idiolect.engine import LOCAL, Engine, open_engine
+from idiolect.engine import LOCAL, Engine, EngineName, open_engine
 from idiolect.store.embedding import embed_store
 from idiolect.store.ingestion import ingest_files
 from idiolect.store.parquet import DERIVED
@@ -87,11 +91,11 @@ def write_export(folder: Path, n: int, dim: int) -> None:
     (folder / "store.json").write_text(json.dumps(head))
 
 
-def timed(work: Callable[[], Any]) -> dict[str, float]:
+def timed(work: Callable[[], Any]) -> tuple[float, float]:
     """Seconds, wall and processor."""
     wall, cpu = time.perf_counter(), busy()
     work()
-    return {"wall": round(time.perf_counter() - wall, 2), "processor": round(busy() - cpu, 2)}
+    return time.perf_counter() - wall, busy() - cpu
 
 
 def busy() -> float:
@@ -100,41 +104,61 @@ def busy() -> float:
     return times.user + times.system + getattr(times, "nice", 0.0)
 
 
-def reading(work: Path, n: int, workers: int) -> dict[str, Any]:
+def both(repeats: int, work: Callable[[EngineName], Any], before: Callable[[], Any] = lambda: None) -> dict[str, Any]:
+    """What ``work`` takes on either engine, and Ray against one process by the clock."""
+    runs = in_turn(repeats, {"local": lambda: work("local"), "ray": lambda: work("ray")}, before, timed)
+    found: dict[str, Any] = {}
+    for name, own in runs.items():
+        wall, processor = (round(median(some), 2) for some in zip(*own, strict=True))
+        found[name] = {"wall": wall, "processor": processor}
+    wall_times = {name: [wall for wall, _ in own] for name, own in runs.items()}
+    return {"repeats": repeats, **found, **ratios(wall_times["ray"], wall_times["local"])}
+
+
+def reading(work: Path, n: int, workers: int, repeats: int) -> dict[str, Any]:
     """Eight files into a store."""
     write_files(work / "files", n, 40)
-    found, prints = {}, []
+
+    def read(engine: EngineName) -> None:
+        store = work / f"{engine}.db"
+        store.unlink(missing_ok=True)
+        ingest_files(work / "files", store=str(store), engine=engine, workers=workers)
+
+    found, prints = both(repeats, read), set()
     for engine in ("local", "ray"):
-        store = str(work / f"{engine}.db")
-        found[engine] = timed(lambda: ingest_files(work / "files", store=store, engine=engine, workers=workers))  # noqa: B023
-        with SqlStore(store, create=False) as opened:
-            prints.append(opened.fingerprint())
-    return {"reviews": n, **found, "equal": prints[0] == prints[1]}
+        with SqlStore(work / f"{engine}.db", create=False) as opened:
+            prints.add(opened.fingerprint())
+    return {"reviews": n, **found, "equal": len(prints) == 1}
 
 
-def encoding(work: Path, n: int, encoder: str, workers: int) -> dict[str, Any]:
+def encoding(work: Path, n: int, encoder: str, workers: int, repeats: int) -> dict[str, Any]:
     """Texts of a hundred words to stored vectors."""
     write_files(work / "texts", n, 100)
-    found, vectors = {}, []
+    bare, ready = work / "texts.db", work / "ready.db"
+    ingest_files(work / "texts", store=str(bare))
+
+    def encode(engine: EngineName) -> None:
+        embed_store(str(ready), encoder, engine=engine, workers=workers)
+        ready.replace(work / f"texts-{engine}.db")
+
+    found, vectors = both(repeats, encode, before=lambda: shutil.copy(bare, ready)), []
     for engine in ("local", "ray"):
-        store = str(work / f"texts-{engine}.db")
-        ingest_files(work / "texts", store=store)
-        found[engine] = timed(lambda: embed_store(store, encoder, engine=engine, workers=workers))  # noqa: B023
-        with SqlStore(store, create=False) as opened:
+        with SqlStore(work / f"texts-{engine}.db", create=False) as opened:
             ids = opened.review_frame()["review_id"].to_list()
             vectors.append(opened.vectors(ids, encoder=next(iter(opened.encoders()))))
     same = float((vectors[0] == vectors[1]).mean())
     return {"texts": n, "encoder": encoder, **found, "equal_components": same}
 
 
-def comparing(work: Path, n: int, dim: int, engines: dict[str, Engine]) -> dict[str, Any]:
+def comparing(work: Path, n: int, dim: int, engines: dict[str, Engine], repeats: int) -> dict[str, Any]:
     """All sums and differences of an export."""
     write_export(work / "export", n, dim)
-    found: dict[str, Any] = {}
-    for name, engine in engines.items():
-        found[name] = timed(
-            lambda: differences(work / "export", work / name, engine=engine, bucket_rows=n // FILES)  # noqa: B023
-        )
+
+    def compare(name: str) -> None:
+        shutil.rmtree(work / name, ignore_errors=True)
+        differences(work / "export", work / name, engine=engines[name], bucket_rows=n // FILES)
+
+    found = both(repeats, compare)
     files = sorted(path.name for path in (work / "local").iterdir() if path.name != DERIVED)
     equal = all(pl.read_parquet(work / "local" / name).equals(pl.read_parquet(work / "ray" / name)) for name in files)
     return {"reviews": n, "dim": dim, **found, "equal": equal}
@@ -147,6 +171,7 @@ def main() -> None:
     parser.add_argument("--dim", type=int, default=384)
     parser.add_argument("--encoder", default="minilm")
     parser.add_argument("--workers", type=int, default=2)
+    parser.add_argument("--repeats", type=int, default=1)
     args = parser.parse_args()
     work = Path(tempfile.mkdtemp())
     try:
@@ -155,9 +180,10 @@ def main() -> None:
         print(
             json.dumps({"workers": args.workers, "start_of_ray": round(time.perf_counter() - started, 1)}), flush=True
         )
-        print(json.dumps({"differences": comparing(work, args.reviews, args.dim, engines)}), flush=True)
-        print(json.dumps({"ingest": reading(work, args.reviews, args.workers)}), flush=True)
-        print(json.dumps({"embed": encoding(work, args.texts, args.encoder, args.workers)}), flush=True)
+        print(json.dumps({"differences": comparing(work, args.reviews, args.dim, engines, args.repeats)}), flush=True)
+        print(json.dumps({"ingest": reading(work, args.reviews, args.workers, args.repeats)}), flush=True)
+        embedded = encoding(work, args.texts, args.encoder, args.workers, args.repeats)
+        print(json.dumps({"embed": embedded}), flush=True)
     finally:
         shutil.rmtree(work)
 

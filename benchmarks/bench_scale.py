@@ -1,14 +1,16 @@
 """From a file of reviews to every difference, at growing sizes: seconds, peak memory, growth exponents.
 
-    python benchmarks/bench_scale.py [--sizes 100000 1000000] [--dim 64] [--folder DIRECTORY]
+    python benchmarks/bench_scale.py [--sizes 100000 1000000] [--dim 64] [--repeats 1] [--folder DIRECTORY]
 
 Reviews are short and synthetic; users and items follow Zipf's law. Every size is a process of its own and goes the way
 that a user's file goes: ingested from JSON lines into a store on the disk, vectors stored with their sums (made up, for
 an encoder would take all the time), split, what a phase may see written as a snapshot, and every review compared with
 its peers from the store's own vectors. The file and the vectors are made before and not timed.
 
-Seconds are [wall, processor]; memory is the process' peak so far, in GB. An exponent is that of the processor's seconds
-from the smallest size to the largest. Targets: 24 GB and 2 cores at ten million reviews, an exponent of at most 1.1.
+The sizes take turns. Seconds are [wall, processor], those of the run whose processor time is the median (the lower of
+two); ``spread`` is the least and the largest processor time of the runs. Memory is the process' peak so far, in GB. An
+exponent is that of the processor's seconds from the smallest size to the largest, with its range over turns. Targets:
+24 GB and 2 cores at ten million reviews, an exponent of at most 1.1.
 Ten million (``--sizes 100000 10000000``) need some 15 GB of disk.
 """
 
@@ -16,7 +18,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import math
 import os
 import resource
 import subprocess
@@ -24,11 +25,14 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
+from statistics import median_low
 from typing import Any
 
 import numpy as np
 import polars as pl
+from bench_difference import exponent, in_turn
 
 from idiolect.data import SplitConfig
 from idiolect.data.split import make_split
@@ -157,18 +161,26 @@ def apart(n: int, dim: int, folder: Path | None) -> dict[str, Any]:
     return json.loads(done.stdout)
 
 
-def exponents(small: dict[str, Any], large: dict[str, Any]) -> dict[str, float]:
+def middle(runs: list[dict[str, Any]]) -> dict[str, Any]:
+    """The run whose processor time is the median, and the range of all."""
+    took = [run["total_seconds"][1] for run in runs]
+    found = runs[took.index(median_low(took))]
+    return {**found, "repeats": len(runs), "spread": [min(took), max(took)]}
+
+
+def exponents(small: list[dict[str, Any]], large: list[dict[str, Any]]) -> dict[str, Any]:
     """Of every stage and of the whole, from one size to the other."""
-    grown = math.log(large["reviews"] / small["reviews"])
-    took = {stage: (small["seconds"][stage][1], large["seconds"][stage][1]) for stage in STAGES}
-    took["total"] = (small["total_seconds"][1], large["total_seconds"][1])
-    return {stage: round(math.log(after / before) / grown, 2) for stage, (before, after) in took.items()}
+    factor = large[0]["reviews"] / small[0]["reviews"]
+    took = {name: [[run["seconds"][name][1] for run in runs] for runs in (small, large)] for name in STAGES}
+    took["total"] = [[run["total_seconds"][1] for run in runs] for runs in (small, large)]
+    return {name: exponent(before, after, factor) for name, (before, after) in took.items()}
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--sizes", type=int, nargs="+", default=[100_000, 1_000_000])
     parser.add_argument("--dim", type=int, default=64)
+    parser.add_argument("--repeats", type=int, default=1)
     parser.add_argument(
         "--folder", type=Path, help="where there is room; the system's own for such things if not given"
     )
@@ -177,10 +189,13 @@ def main() -> None:
     if args.inside is not None:
         print(json.dumps(measure(args.sizes[0], args.dim, args.inside)))
         return
-    found = [apart(n, args.dim, args.folder) for n in sorted(args.sizes)]
-    print(json.dumps({"dim": args.dim, "cores": len(os.sched_getaffinity(0)), "runs": found}, indent=2))
-    if len(found) > 1:
-        print(json.dumps({"growth_exponents": exponents(found[0], found[-1])}))
+    sizes = sorted(set(args.sizes))
+    calls = {str(n): partial(apart, n, args.dim, args.folder) for n in sizes}
+    runs = list(in_turn(args.repeats, calls, measure=lambda call: call()).values())
+    cores = len(os.sched_getaffinity(0))
+    print(json.dumps({"dim": args.dim, "cores": cores, "runs": list(map(middle, runs))}, indent=2))
+    if len(runs) > 1:
+        print(json.dumps({"growth_exponents": exponents(runs[0], runs[-1])}))
 
 
 if __name__ == "__main__":

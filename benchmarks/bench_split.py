@@ -1,18 +1,21 @@
 """Split rules in polars against plain Python loops over the same rules, on synthetic corpora of growing size.
 
-    python benchmarks/bench_split.py [--sizes 10000 100000 1000000]
+    python benchmarks/bench_split.py [--sizes 10000 100000 1000000] [--repeats 1]
 
 Each measurement runs in its own process. Timed are the rules alone, on reviews that are already in memory: a table, or
 for the loops a list of dicts. Seconds are CPU seconds of all threads: a busy machine does not distort them, and polars
 gets no credit for its threads. Peak memory is that of the process with its input. Both sides must give the same split.
-Targets: growth exponent at most 1.1, at least 5 times faster than the loops at a million reviews.
+
+Prints a JSON object per size, and one of growth exponents. The two sides take turns. ``ratio`` divides the median
+processor time of the loops by that of the split rules, ``ratio_of_least`` the least ones, ``spread`` is the range over
+turns. An exponent is that of the median times, with its range over turns. Targets: growth exponent at most 1.1, at
+least 5 times faster than the loops at a million reviews.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
-import math
 import re
 import resource
 import subprocess
@@ -20,6 +23,7 @@ import sys
 import tempfile
 import time
 from collections import Counter, defaultdict
+from functools import partial
 from hashlib import blake2b
 from itertools import pairwise
 from pathlib import Path
@@ -27,6 +31,7 @@ from typing import Any
 
 import numpy as np
 import polars as pl
+from bench_difference import exponent, in_turn, median, ratios
 
 from idiolect.data import ITEM_SCHEMA, PRESETS, REVIEW_SCHEMA, SplitConfig, make_split
 
@@ -173,40 +178,53 @@ def in_child(side: str, folder: Path) -> dict[str, Any]:
     return json.loads(subprocess.run(command, check=True, capture_output=True, text=True).stdout)
 
 
-def compare(sizes: list[int]) -> None:
-    print(f"{'reviews':>9} {'members':>8} {'polars s':>9} {'loops s':>8} {'ratio':>6} {'MiB':>6} {'loops MiB':>10}")
-    times: list[float] = []
+def compare(sizes: list[int], repeats: int) -> None:
+    times = []
     for n in sizes:
-        ours, loops = both_sides(n)
-        if ours["digest"] != loops["digest"]:
+        runs = both_sides(n, repeats)
+        if len({run["digest"] for own in runs.values() for run in own}) > 1:
             raise SystemExit(f"the two sides disagree at {n} reviews")
-        times.append(ours["seconds"])
-        speed = f"{ours['seconds']:9.3f} {loops['seconds']:8.3f} {loops['seconds'] / ours['seconds']:6.1f}"
-        print(f"{n:>9} {ours['members']:>8} {speed} {ours['mib']:>6.0f} {loops['mib']:>10.0f}", flush=True)
-    for (n, seconds), (larger, longer) in pairwise(zip(sizes, times, strict=True)):
-        exponent = math.log(longer / seconds) / math.log(larger / n)
-        print(f"growth exponent {n} -> {larger}: {exponent:.2f} (target <= 1.1)")
+        seconds = {side: [run["seconds"] for run in own] for side, own in runs.items()}
+        times.append(seconds["polars"])
+        found = {
+            "reviews": n,
+            "members": runs["polars"][0]["members"],
+            "repeats": repeats,
+            "processor_seconds": round(median(seconds["polars"]), 3),
+            "loops_seconds": round(median(seconds["loops"]), 3),
+            **ratios(seconds["loops"], seconds["polars"]),
+            "peak_mib": round(max(run["mib"] for run in runs["polars"])),
+            "loops_peak_mib": round(max(run["mib"] for run in runs["loops"])),
+        }
+        print(json.dumps(found), flush=True)
+    exponents = {
+        f"{n} to {larger}": exponent(own, longer, larger / n)
+        for (n, own), (larger, longer) in pairwise(zip(sizes, times, strict=True))
+    }
+    print(json.dumps({"growth_exponents": exponents}))
 
 
-def both_sides(n: int) -> tuple[dict[str, Any], dict[str, Any]]:
+def both_sides(n: int, repeats: int) -> dict[str, list[dict[str, Any]]]:
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         for table, part in zip(synthesize(n), NAMES, strict=True):
             table.write_parquet(folder / f"{part}.parquet")
             table.write_ndjson(folder / f"{part}.jsonl")
-        return in_child("polars", folder), in_child("loops", folder)
+        calls = {side: partial(in_child, side, folder) for side in ("polars", "loops")}
+        return in_turn(repeats, calls, measure=lambda call: call())
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--sizes", type=int, nargs="+", default=[10_000, 100_000, 1_000_000])
+    parser.add_argument("--repeats", type=int, default=1)
     parser.add_argument("--measure", choices=["polars", "loops"], help=argparse.SUPPRESS)
     parser.add_argument("--folder", type=Path, help=argparse.SUPPRESS)
     arguments = parser.parse_args()
     if arguments.measure:
         measure(arguments.measure, arguments.folder)
     else:
-        compare(arguments.sizes)
+        compare(arguments.sizes, arguments.repeats)
 
 
 if __name__ == "__main__":

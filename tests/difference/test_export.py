@@ -98,11 +98,13 @@ def test_a_run_goes_on_after_the_buckets_that_are_there(export, tmp_path, monkey
         patched.setattr(bulk, "_gather", interrupted)
         with pytest.raises(KeyboardInterrupt):
             differences(export, tmp_path / "out", bucket_rows=50)
+        (tmp_path / "out" / "differences-00002.parquet.1.00c0ffee.partial").write_bytes(b"killed while it was written")
         differences(export, tmp_path / "out", bucket_rows=50)
     assert calls == [0, 1, 2, 2, 3, 4, 5]
     for path in (tmp_path / "whole").glob("*.parquet"):
         assert pl.read_parquet(path).equals(pl.read_parquet(tmp_path / "out" / path.name))
-    assert not (tmp_path / "out" / "scatter").exists()
+    names = [{path.name for path in (tmp_path / folder).iterdir()} for folder in ("whole", "out")]
+    assert names[0] == names[1]
 
 
 def test_an_erasure_from_the_export_removes_what_was_made_of_it(export, tmp_path, monkeypatch):

@@ -350,7 +350,7 @@ def _write(path: Path, texts: Mapping[str, list[str]], counts: np.ndarray, sums:
 
 
 def _merge(plan: _Plan) -> BulkReport:
-    """Write the sums of categories and of the corpus; drop the scattered files."""
+    """Write the sums of categories and of the corpus; drop scattered and unfinished files."""
     done = plan.out / "corpus.parquet"
     if not done.exists():
         totals: dict[str, tuple[int, np.ndarray]] = {}
@@ -365,6 +365,8 @@ def _merge(plan: _Plan) -> BulkReport:
         _write(plan.out / "categories.parquet", {"category": names}, counts, sums)
         _write(done, {}, np.array([counts.sum()]), sums.sum(axis=0, keepdims=True))
     shutil.rmtree(plan.out / "scatter", ignore_errors=True)
+    for left in plan.out.glob("*.partial"):  # by a killed run
+        left.unlink(missing_ok=True)
     reviews = compared = items = 0
     for number in range(plan.buckets):
         users = pq.read_table(plan.out / _DIFFERENCES.format(number), columns=["n_users"])["n_users"].to_numpy()
