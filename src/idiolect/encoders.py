@@ -23,6 +23,7 @@ import numpy as np
 
 from idiolect.config import read_json
 from idiolect.errors import ArtifactError, ConfigError, IdiolectError, NotFoundError, require
+from idiolect.hub import only_cached
 from idiolect.registry import Registry, is_path, suggest
 
 if TYPE_CHECKING:
@@ -243,7 +244,9 @@ class SentenceEncoder:
         _check_modules(Path(model))
         try:
             with disable_progress_bars():
-                loaded = library.SentenceTransformer(model, trust_remote_code=False)
+                loaded = library.SentenceTransformer(
+                    model, trust_remote_code=False, local_files_only=only_cached(model)
+                )
         except OSError as error:
             reason = next(iter(str(error).splitlines()), "")
             raise NotFoundError(

@@ -51,8 +51,10 @@ def test_the_root_exports_lazily_and_loads_no_torch():
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.startswith("False")
     assert all(getattr(idl, name) is not None for name in idl.__all__)
-    with pytest.raises(AttributeError, match="no attribute 'Stroe'"):
+    assert dir(idl) == sorted(idl.__all__)
+    with pytest.raises(AttributeError, match="no attribute 'Stroe'") as found:
         _ = idl.Stroe
+    assert (found.value.name, found.value.obj) == ("Stroe", idl)  # from these Python says "Did you mean: 'Store'?"
 
 
 TABLES = {

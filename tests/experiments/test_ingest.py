@@ -195,6 +195,18 @@ def test_reviews_of_known_items_are_counted_and_none_is_a_warning(tmp_path: Path
     assert warning in report.text
 
 
+def test_data_read_again_with_other_columns_is_a_warning(tmp_path: Path) -> None:
+    store, rows = str(tmp_path / "s.db"), [{**row, "day": "2020-01-02"} for row in REVIEWS]
+    file = write(tmp_path / "r.jsonl", *rows)
+    assert ingest_files(file, store=store).repeated == 0
+    assert ingest_files(file, store=store).repeated == 0
+    report = ingest_files(file, store=store, columns={"timestamp": "day"})
+    assert (report.added, report.record()["repeated"]) == (len(REVIEWS), len(REVIEWS))
+    assert f"{len(REVIEWS)} of {len(REVIEWS)} added reviews have user, item and text" in report.warnings[0]
+    more = ingest_files(write(tmp_path / "more.jsonl", {**REVIEWS[0], "text": "Another text."}), store=store)
+    assert (more.added, more.repeated) == (1, 0)
+
+
 def test_reviews_with_and_without_a_time_are_reported(tmp_path: Path) -> None:
     rows = [{**REVIEWS[0], "date": 2011}, {**REVIEWS[1], "date": "soon"}, {**REVIEWS[2], "date": None}]
     report = ingest_files(write(tmp_path / "r.jsonl", *rows), store=str(tmp_path / "s.db"))

@@ -376,3 +376,18 @@ def test_a_password_in_an_address_is_not_kept(tmp_path):
     kept = [path.read_bytes() for path in (tmp_path / "study").rglob("*") if path.is_file()]
     assert kept
     assert not any(b"hunter2" in content for content in kept)
+
+
+def test_a_corpus_that_cannot_be_read_leaves_the_folder_to_another(tmp_path):
+    good, odd = tmp_path / "corpus.jsonl", tmp_path / "odd.jsonl"
+    good.write_text(json.dumps({"user": "u", "item": "i", "text": "Fine."}) + "\n", encoding="utf-8")
+    odd.write_text(json.dumps({"who": "u", "item": "i", "words": "Fine."}) + "\n", encoding="utf-8")
+    for corpus, columns, message in (
+        (tmp_path / "missing.jsonl", None, "no such file"),
+        (odd, None, "no column for 'user', 'text'"),
+        (good, None, "no user has enough reviews"),
+    ):
+        with pytest.raises(InputError, match=message):
+            run_real(tmp_path / "study", corpus, columns=columns, config=TINY, say=str)
+    with pytest.raises(ConfigError, match="another study: columns, corpus changed"):
+        run_real(tmp_path / "study", odd, columns={"user": "who", "text": "words"}, config=TINY, say=str)

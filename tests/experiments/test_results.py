@@ -45,9 +45,9 @@ def test_a_folder_stays_the_same_runs_when_settings_are_added_or_become_constant
     claim(tmp_path / "demo.json", wanted, "demo", DemoConfig)
     for record, same in ((older, True), ({**older, "version": "0"}, False)):
         (tmp_path / "demo.json").write_text(json.dumps(record))
-        with nullcontext() if same else pytest.raises(ConfigError, match="holds another demo"):
+        with nullcontext() if same else pytest.raises(ConfigError, match="holds another demo: version changed"):
             claim(tmp_path / "demo.json", wanted, "demo", DemoConfig)
     older["config"]["settings"]["fit"]["log_every"] = 3
     (tmp_path / "demo.json").write_text(json.dumps(older))
-    with pytest.raises(ConfigError, match="holds another demo"):
+    with pytest.raises(ConfigError, match="holds another demo: settings"):
         claim(tmp_path / "demo.json", wanted, "demo", DemoConfig)

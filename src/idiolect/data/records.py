@@ -183,6 +183,7 @@ def resolve_columns(
     known = _Known(present, where, spelled)
     found: dict[str, str] = {}
     absent: list[str] = []
+    missing: list[str] = []
     for field, names in aliases.items():
         if named.get(field) == NONE and field not in required:
             continue
@@ -190,14 +191,17 @@ def resolve_columns(
         if column is not None:
             found[field] = column
         elif field in required and present:
-            raise InputError(
-                f"{where} has no column for {field!r} (it has {', '.join(known.top())})",
-                hint=f"name it: {known.spelled(field, 'NAME')}",
-            )
+            missing.append(field)
         elif names:
             absent.append(field)
             if field != "order":  # where no column is known to hold it, the place does
                 found[field] = names[0]  # it may first appear below the rows that were looked at
+    if missing:
+        given = ", ".join(known.spelled(field, "NAME") for field in missing)
+        raise InputError(
+            f"{where} has no column for {', '.join(map(repr, missing))} (it has {', '.join(known.top())})",
+            hint=f"name {'it' if len(missing) == 1 else 'them'}: {given}",
+        )
     taken = {column.partition(".")[0] for column in found.values()} | set(found.values())
     return Columns(found, tuple(absent), tuple(name for name in known.top() if name not in taken))
 

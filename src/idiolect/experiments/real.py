@@ -25,7 +25,7 @@ from idiolect.data.split import Split, make_split
 from idiolect.data.split_config import SplitConfig
 from idiolect.difference.stylometry.english import are_english
 from idiolect.encoders import load_encoder
-from idiolect.errors import ArtifactError, InputError
+from idiolect.errors import ArtifactError, IdiolectError, InputError
 from idiolect.evaluation.cache_model import CacheGains, cache_gains
 from idiolect.evaluation.runner import run_evaluate
 from idiolect.evaluation.scoring import Evaluation
@@ -282,10 +282,19 @@ def run_real(
     identity = {**config.model_dump(mode="json"), "seeds": 1}
     depends = {"config": identity, "corpus": str(corpus), "items": str(items or "")}
     depends |= {"version": __version__, "backbone": "of its own"}
-    results.claim(folder / "claim.json", depends, "study", RealConfig)
+    if columns:  # read once more in other columns, every review would be in the store twice
+        depends["columns"] = dict(columns)
+    marked = folder / "claim.json"
+    results.claim(marked, depends, "study", RealConfig)
     store, split = str(folder / "reviews.db"), folder / "split"
     say("1/6  reading the reviews")
-    ingest_files(corpus, store=store, items=items, columns=columns, rejects=folder / "rejects.jsonl", progress=progress)
+    how: dict[str, Any] = {"rejects": folder / "rejects.jsonl", "progress": progress}
+    try:
+        ingest_files(corpus, store=store, items=items, columns=columns, **how)
+    except IdiolectError:
+        if not Path(store).exists():  # nothing was read: the same folder serves for the corpus that was meant
+            marked.unlink()
+        raise
     filters, sizes, n_users = _split(store, split, config)
     say(f"2/6  {n_users} users; computing vectors ({config.encoder})")
     embed_store(store, config.encoder, split=split, peers="split", progress=progress)

@@ -35,6 +35,7 @@ from transformers import (
 
 from idiolect.encoders import disable_progress_bars, folder_digest
 from idiolect.errors import ArtifactError, ConfigError, NotFoundError
+from idiolect.hub import only_cached
 from idiolect.llm.base import Capability, Completion, SamplingParams, Schema, TokenNats, budget
 from idiolect.llm.decoding import begin, decode, joined
 from idiolect.llm.prompt_states import PromptInput, PromptStates
@@ -356,6 +357,7 @@ class TransformersLLM:
         try:
             # A model is data: its own code is never run, and nothing is unpickled.
             given: dict[str, Any] = {"revision": config.revision, "trust_remote_code": False}
+            given["local_files_only"] = only_cached(where)
             refuse_encoder_decoder(AutoConfig.from_pretrained(where, **given), config.model)
             tokenizer = AutoTokenizer.from_pretrained(where, **given)
             with disable_progress_bars():

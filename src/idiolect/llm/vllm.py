@@ -20,6 +20,7 @@ from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer, Genera
 from transformers.utils.hub import cached_file
 
 from idiolect.errors import ArtifactError, ConfigError, NotFoundError, require
+from idiolect.hub import only_cached
 from idiolect.llm.base import Capability, Completion, SamplingParams, Schema, budget
 from idiolect.llm.registry import SANDBOX_BACKBONE, BackboneConfig
 from idiolect.llm.transformers import (
@@ -123,9 +124,10 @@ def load_tokenizer(config: BackboneConfig) -> tuple[str, Any, Any]:
     """
     where = str(SANDBOX_BACKBONE) if config.model == "sandbox" else config.model
     try:
-        settings = AutoConfig.from_pretrained(where, revision=config.revision, trust_remote_code=False)
+        found: dict[str, Any] = {"revision": config.revision, "local_files_only": only_cached(where)}
+        settings = AutoConfig.from_pretrained(where, trust_remote_code=False, **found)
         refuse_encoder_decoder(settings, config.model)
-        tokenizer = AutoTokenizer.from_pretrained(where, revision=config.revision)
+        tokenizer = AutoTokenizer.from_pretrained(where, **found)
     except (OSError, ValueError) as error:
         reason = next(iter(str(error).strip().splitlines()), type(error).__name__)
         raise NotFoundError(

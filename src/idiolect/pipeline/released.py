@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from idiolect.data.files import check_apart
 from idiolect.encoders import load_encoder
 from idiolect.errors import ArtifactError, ConfigError, NotFoundError, require
+from idiolect.hub import only_cached
 from idiolect.llm.registry import SANDBOX_BACKBONE
 from idiolect.pipeline.adapters import SETTINGS
 from idiolect.pipeline.results import write_json
@@ -91,7 +92,8 @@ def _backbone(model: str, revision: str | None) -> tuple[str, int]:
 
     where = str(SANDBOX_BACKBONE) if model == "sandbox" else model
     try:
-        config: Any = AutoConfig.from_pretrained(where, revision=revision, trust_remote_code=False)
+        found: dict[str, Any] = {"revision": revision, "local_files_only": only_cached(where)}
+        config: Any = AutoConfig.from_pretrained(where, trust_remote_code=False, **found)
     except (OSError, ValueError) as error:
         reason = next(iter(str(error).strip().splitlines()), type(error).__name__)
         raise NotFoundError(

@@ -114,12 +114,23 @@ def claim(path: Path, record: Mapping[str, Any], what: str, config: type[Config]
         ArtifactError: The file is damaged.
     """
     known = read_json(path) if path.is_file() else None
-    if known is not None and {**known, "config": upgraded(config, known.get("config"))} != plain(record):
-        raise ConfigError(
-            f"{str(path.parent)!r} holds another {what}", hint="choose another folder, or remove that one"
-        )
+    if known is not None:
+        known, wanted = {**known, "config": upgraded(config, known.get("config"))}, plain(record)
+        if known != wanted:
+            raise ConfigError(
+                f"{str(path.parent)!r} holds another {what}: {', '.join(_changed(known, wanted))} changed",
+                hint="choose another folder, or remove that one",
+            )
     path.parent.mkdir(parents=True, exist_ok=True)
     write_json(path, plain(record))
+
+
+def _changed(known: Mapping[str, Any], wanted: Mapping[str, Any]) -> list[str]:
+    """The names under which two records differ, those of their ``config`` included."""
+    one, other = (
+        {**record, **(record["config"] if isinstance(record.get("config"), dict) else {})} for record in (known, wanted)
+    )
+    return sorted(name for name in one.keys() | other.keys() if name != "config" and one.get(name) != other.get(name))
 
 
 def plain(record: Mapping[str, Any]) -> dict[str, Any]:

@@ -208,6 +208,8 @@ class IngestReport:
     """Reviews whose timestamp is before March 1973, which is most likely wrong."""
     unrated: int = 0
     """Reviews without a rating."""
+    repeated: int = 0
+    """Added reviews with user, item and text of one that was stored before: another time, rating, title or id."""
 
     def __repr__(self) -> str:
         return self.text
@@ -215,15 +217,26 @@ class IngestReport:
     @property
     def warnings(self) -> tuple[str, ...]:
         """Warnings to check, although nothing failed."""
+        return (*self._repeated_warning(), *self._items_warning())
+
+    def _repeated_warning(self) -> Iterator[str]:
+        if self.repeated:
+            yield (
+                f"{self.repeated} of {self.added} added reviews have user, item and text of a review that was stored "
+                "before, and another time, rating, title or id: each counts twice; if the same data was read with "
+                "other columns, read it into a new store"
+            )
+
+    def _items_warning(self) -> Iterator[str]:
         if self.known.known or not self.known.reviews:
-            return ()
+            return
         spelled = f": reviews are of {self.known.unknown_item!r}"
         remedy = (
             f"{spelled}, items are called {self.an_item!r}; compare how the ids are written"
             if self.an_item
             else f"{spelled}; name the file of the items with items="
         )
-        return (f"0 of {self.known.reviews} reviews are of known items, so prompts show ids, not titles{remedy}",)
+        yield f"0 of {self.known.reviews} reviews are of known items, so prompts show ids, not titles{remedy}"
 
     @property
     def read(self) -> int:
@@ -263,6 +276,7 @@ class IngestReport:
             "lost_fields": [asdict(lost) for lost in self.reviews.lost_fields],
             "undated": self.undated,
             "unrated": self.unrated,
+            "repeated": self.repeated,
             "dated_before_1973": self.early,
             "columns": [taken.record() for taken in self.columns],
             "item_columns": [taken.record() for taken in self.item_columns],
@@ -396,6 +410,7 @@ def ingest_files(
             rejects=rejects if listed.used else None,
             item_rejects=item_rejects if item_listed.used else None,
             known=database.known_items(after=mark if stored.reviews_added else 0),
+            repeated=database.repeated_texts(after=mark) if mark and stored.reviews_added else 0,
             **_read_from(file, item_file),
             **seen.counts(),
         )

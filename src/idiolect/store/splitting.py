@@ -117,9 +117,9 @@ class PeerReport:
     @property
     def text(self) -> str:
         """For people."""
-        now = "may be compared with" if self.peer else "is not compared with others"
+        now = "others may be compared" if self.peer else "others are not compared"
         again = "; splits made before are refused: split again, and fit again" if self.changed else ""
-        return f"this user, with {self.reviews} reviews, {now}{again}"
+        return f"{now} with this user ({self.reviews} reviews){again}"
 
 
 def set_peer(store: str, user: str, peer: bool | None, *, pseudonyms: Path | None = None) -> PeerReport:

@@ -456,6 +456,15 @@ class SqlStore(StoreBase):
             example = connection.execute(lacking.limit(1)).scalar() if known < reviews else ""
         return KnownItems(known, reviews, example or "")
 
+    def repeated_texts(self, *, after: int) -> int:
+        """How many of the reviews after a key (see ``last_seq``) have user, item and text of one up to it."""
+        earlier = tables.reviews.alias().c
+        same = (earlier.user == _reviews.user) & (earlier.item == _reviews.item) & (earlier.text == _reviews.text)
+        stored = sa.exists().where(earlier.seq <= after, same)
+        with self.reading() as connection:
+            query = sa.select(sa.func.count()).select_from(tables.reviews).where(_reviews.seq > after, stored)
+            return connection.execute(query).scalar_one()
+
     def fingerprint(self) -> str:
         """Digest (32 hex digits) of all items and reviews, whatever the order of arrival; reads one row.
 
