@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from idiolect.difference import bulk
 from idiolect.encoders import HashEncoder
+from idiolect.engine import RayEngine
 from idiolect.errors import InputError
-from idiolect.llm.fake import FakeLLM
+from idiolect.llm.fake import FakeLLM, fingerprint
 from idiolect.llm.registry import BackboneConfig
 
 
@@ -83,6 +86,50 @@ class FragileLLM(FakeLLM):
         """See ``LLM.generate``."""
         _die_once(self.folder / "model")
         return super().generate(prompts, params)
+
+
+class SlowLLM(FakeLLM):
+    """Takes a while per batch of texts, and notes every prompt; the backend ``ray_work:SlowLLM``, a folder as model."""
+
+    folder = Path()
+
+    @classmethod
+    def load(cls, config: BackboneConfig, *, progress: bool = False) -> SlowLLM:
+        """See ``Backend``."""
+        made = cls()
+        made.folder = Path(config.model)
+        return made
+
+    def generate(self, prompts: Any, params: Any, *, schema: Any = None) -> Any:
+        """See ``LLM.generate``."""
+        time.sleep(0.3)
+        with (self.folder / str(os.getpid())).open("a") as asked:
+            asked.writelines(fingerprint(prompt) + "\n" for prompt in prompts)
+        return super().generate(prompts, params)
+
+
+class SlowEngine(RayEngine):
+    """Takes a while per task."""
+
+    def map(self, make: Any, tasks: Iterable[Any], *, gpu: bool = False) -> Iterator[Any]:
+        """See ``Engine``."""
+        return super().map(partial(_slowly, make), tasks, gpu=gpu)
+
+
+def _slowly(make: Callable[[], Callable[[Any], Any]]) -> Callable[[Any], Any]:
+    work = make()
+
+    def slow_work(task: Any) -> Any:
+        time.sleep(0.05)
+        return work(task)
+
+    return slow_work
+
+
+def compare(export: str, out: str) -> None:
+    """Differences of a small export in as many tasks as a large one has."""
+    bulk._RANGE = 100
+    bulk.differences(export, out, engine=SlowEngine(), bucket_rows=100)
 
 
 def _die_once(mark: Path) -> None:

@@ -8,7 +8,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
 
@@ -28,7 +28,11 @@ from idiolect.store.sql import SqlStore
 from idiolect.types import ItemId, Review, ReviewId, UserId
 
 pytest.importorskip("ray", reason="needs the extra ray: pip install 'idiolect[ray]'")
-pytestmark = [pytest.mark.slow, pytest.mark.filterwarnings("ignore::DeprecationWarning:ray.*")]
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.timeout(900),  # a busy machine takes its time to start a cluster
+    pytest.mark.filterwarnings("ignore::DeprecationWarning:ray.*"),
+]
 
 HERE = str(Path(__file__).parent)
 sys.path.insert(0, HERE)
@@ -189,17 +193,29 @@ def test_an_evaluation_is_that_of_one_process_also_if_a_worker_is_killed(cluster
             np.testing.assert_allclose(one["nll"], two["nll"], rtol=1e-5)
 
 
-def test_a_killed_driver_loses_at_most_the_batches_under_way(cluster, tmp_path):
+def kill_driver(command: list[str], seen: Callable[[], bool]) -> None:
+    """Start a driver, and kill it when something is seen."""
+    driver = subprocess.Popen(command, stdout=subprocess.DEVNULL)
+    while not seen() and driver.poll() is None:
+        time.sleep(0.01)
+    driver.kill()
+    assert driver.wait() == -signal.SIGKILL, "it ended before"
+
+
+def finished(folder: Path, pattern: str) -> dict[str, tuple[int, int]]:
+    """Files by name, and what changes if one is written again."""
+    return {path.name: (path.stat().st_ino, path.stat().st_mtime_ns) for path in folder.glob(pattern)}
+
+
+def test_a_killed_driver_of_embed_loses_at_most_the_batches_under_way(cluster, tmp_path):
     one, two = filled(tmp_path / "one.db", 6000), filled(tmp_path / "two.db", 6000)
     command = [sys.executable, "-m", "idiolect.cli.main", "embed", "--store", two, "--encoder", "ray_work:slow"]
-    driver = subprocess.Popen([*command, "--engine", "ray", "--quiet"], start_new_session=True)
-    for _ in range(1200):
+
+    def begun() -> bool:
         with SqlStore(two, create=False) as store:
-            if "hash-v1-16" in store.encoders() or driver.poll() is not None:
-                break
-        time.sleep(0.1)
-    os.killpg(driver.pid, signal.SIGKILL)
-    driver.wait()
+            return "hash-v1-16" in store.encoders()
+
+    kill_driver([*command, "--engine", "ray", "--quiet"], begun)
     with SqlStore(two, create=False) as store:
         before = len(store.missing_vectors("hash-v1-16"))
     assert 0 < before < 6000
@@ -208,3 +224,56 @@ def test_a_killed_driver_loses_at_most_the_batches_under_way(cluster, tmp_path):
     embed_store(one, "ray_work:slow")
     assert contents(one) == contents(two)
     np.testing.assert_equal(report.known, 6000 - before)
+
+
+def test_a_driver_of_differences_that_is_killed_in_both_stages_leaves_what_is_finished(cluster, tmp_path):
+    path = filled(tmp_path / "store.db", 4000)
+    embed_store(path, "hash:16")
+    export, out = tmp_path / "export", tmp_path / "out"
+    export_folder(path, export)
+    command = [sys.executable, "-c", f"import ray_work; ray_work.compare({str(export)!r}, {str(out)!r})"]
+    kill_driver(command, lambda: len(finished(out, "scatter/reviews-*.arrow")) >= 3)
+    scattered = finished(out, "scatter/*.arrow")
+    assert len(scattered) < 40
+    assert not finished(out, "sums-*.parquet")
+    kill_driver(command, lambda: len(finished(out, "sums-*.parquet")) >= 3)
+    assert scattered.items() <= finished(out, "scatter/*.arrow").items()
+    sums = finished(out, "sums-*.parquet")
+    compared = finished(out, "differences-*.parquet")
+    assert len(sums) < 40
+    subprocess.run(command, check=True)
+    assert sums.items() <= finished(out, "sums-*.parquet").items()
+    done = {name.replace("sums", "differences") for name in sums}
+    assert {name: compared[name] for name in done}.items() <= finished(out, "differences-*.parquet").items()
+    differences(export, tmp_path / "one", bucket_rows=100)
+    files = [sorted(path.name for path in folder.iterdir()) for folder in (tmp_path / "one", out)]
+    assert files[0] == files[1]
+    for name in files[0]:
+        assert (tmp_path / "one" / name).read_bytes() == (out / name).read_bytes()
+
+
+def test_a_killed_driver_of_evaluate_keeps_the_finished_conditions(cluster, job, tmp_path):
+    asked, out, settings = tmp_path / "asked", tmp_path / "ray", tmp_path / "settings.yaml"
+    asked.mkdir()
+    backbone = {**job.settings["backbone"], "model": str(asked), "backend": "ray_work:SlowLLM", "batch_size": 2}
+    changes = {**job.settings, "methods": ["pag"], "backbone": backbone}
+    settings.write_text(json.dumps(changes))
+    command = [sys.executable, "-m", "idiolect.cli.main", "evaluate", "--store", job.store, "--split", str(job.split)]
+    command += ["--out", str(out), "--config", str(settings), "--engine", "ray", "--quiet"]
+    kill_driver(command, lambda: len(finished(out, "samples/*.jsonl")) >= 2)
+    before, first = finished(out, "samples/*"), {path.name for path in asked.iterdir()}
+    subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
+    after = finished(out, "samples/*.jsonl")
+    assert len(before) < len(after)
+    assert before.items() <= after.items()
+    again = {name for path in asked.iterdir() if path.name not in first for name in path.read_text().split()}
+    run_evaluate(job.store, job.split, tmp_path / "local", changes=changes)
+    prompts = (asked / str(os.getpid())).read_text().split()
+    assert again <= set(prompts)
+    assert not again & set(prompts[: 2 * 6])  # of the two methods that were finished
+    for name in after:
+        assert (out / "samples" / name).read_bytes() == (tmp_path / "local" / "samples" / name).read_bytes()
+    tables = [json.loads((folder / "results.json").read_text()) for folder in (tmp_path / "local", out)]
+    for table in tables:
+        del table["seconds"], table["provenance"]
+    assert tables[0] == tables[1]
