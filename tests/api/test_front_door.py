@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import json
 import random
 import subprocess
@@ -364,3 +365,21 @@ def test_paths_may_be_strings_everywhere(tmp_path, monkeypatch):
     assert idl.Store("t.db").import_export("export").added.reviews_added == 120
     assert all(check.ok for check in store.check())
     assert split.counts.users == 12
+
+
+def test_a_method_refuses_wrong_settings_before_anything_is_loaded():
+    for make, message in (
+        (lambda: idl.RAG("fake", k="many"), "context.k"),
+        (lambda: idl.DEP(settings={"fit": {"max_stps": 2}}), "unknown setting 'fit.max_stps'"),
+        (lambda: idl.DRP(config="missing.yaml"), "missing.yaml"),
+    ):
+        with pytest.raises(ConfigError, match=message):
+            make()
+    assert set(inspect.signature(idl.DEP).parameters) == set(inspect.signature(idl.RAG).parameters)
+
+
+def test_what_was_written_prints_as_its_text(store):
+    with idl.RAG("fake") as rag:
+        written = rag.write(store, user="u1", item="i1")
+    assert str(written) == written.text
+    assert repr(written) == f"Written(user='u1', item='i1', method='rag', {written.text!r})"

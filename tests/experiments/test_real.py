@@ -104,7 +104,10 @@ def without_task(path, *place):
 def test_a_study_ends_in_a_page(study):
     page = study.page
     assert "task" not in page
-    assert [line[:3] for line in study.said] == [f"{k}/6" for k in range(1, 7)]
+    warnings = [line for line in study.said if line.startswith("warning: ")]
+    assert [line[:3] for line in study.said if line not in warnings] == [f"{k}/6" for k in range(1, 7)]
+    assert [line.removeprefix("warning: ") for line in warnings] == [study.report.warnings[0]]
+    assert "users nothing can be concluded" in warnings[0]  # said before hours of training, and on the page
     for name in ("without text", "with text"):
         assert f"| dep {name} |" in page
         assert f"| dep {name}: trained constant |" in page

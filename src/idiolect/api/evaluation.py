@@ -229,12 +229,13 @@ def score(
             where its name is another.
 
     Raises:
-        InputError: Lengths differ, a column is missing, or methods have other samples.
+        InputError: Lengths differ, a column is missing, methods have other samples, or there is only one.
         ConfigError: An unknown metric or baseline, or no number of resamples or seed.
 
     Example:
-        >>> score({"a": ["good tea"], "b": ["bad"]}, ["good green tea"], metrics=["rouge1"]).scores.rows[0].method
-        'a'
+        >>> texts = {"rag": ["Fine tea.", "A cup."], "dep": ["Good tea!", "My cup!"]}
+        >>> found = score(texts, ["Good green tea!", "My new cup!"], baseline="rag", metrics=["rouge1"])
+        >>> print(found.table())  # doctest: +SKIP
     """
     check_draws(resamples=resamples, seed=seed)
     if references is None:

@@ -8,11 +8,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 from idiolect.api.store import Split, Store, check_split
-from idiolect.config import merge
+from idiolect.config import load, merge
 from idiolect.data.files import atomic_write
 from idiolect.errors import ConfigError, NotFoundError
 from idiolect.methods.base import ADAPTER_METHOD
 from idiolect.pipeline.adapters import SETTINGS, read_record
+from idiolect.pipeline.settings import Settings
 from idiolect.pipeline.write import LoadedModels, Written, write_review
 
 if TYPE_CHECKING:
@@ -24,15 +25,6 @@ _WEIGHTS = "adapter.safetensors"
 
 class Personalizer:
     """Base of the methods: a language model that writes as a user would.
-
-    Args:
-        model: Hugging Face name or folder of the language model; None: the small model that ships with the package,
-            which knows made-up reviews only.
-        encoder: ``minilm``, ``style``, ``hash``, or a sentence-transformers name or folder; None: ``minilm``.
-        endpoint: Instead of ``model``, an OpenAI-compatible endpoint: ``{"model": ..., "base_url": ...}``.
-        k: Past reviews in the prompt; None: the default.
-        config: YAML file of settings (docs/settings.md).
-        settings: Settings as a nested mapping, laid on the file: ``{"sampling": {"temperature": 0}}``.
 
     Models stay loaded between calls of ``write``; ``close`` (or a ``with`` block) frees them.
 
@@ -54,6 +46,20 @@ class Personalizer:
         config: str | Path | None = None,
         settings: Mapping[str, Any] | None = None,
     ) -> None:
+        """Choose the model and how it is used; nothing is loaded yet.
+
+        Args:
+            model: Hugging Face name or folder of the language model; None: the small model that ships with the package,
+                which knows made-up reviews only.
+            encoder: ``minilm``, ``style``, ``hash``, or a sentence-transformers name or folder; None: ``minilm``.
+            endpoint: Instead of ``model``, an OpenAI-compatible endpoint: ``{"model": ..., "base_url": ...}``.
+            k: Past reviews in the prompt; None: the default.
+            config: YAML file of settings (docs/settings.md).
+            settings: Settings as a nested mapping, laid on the file: ``{"sampling": {"temperature": 0}}``.
+
+        Raises:
+            ConfigError: A setting is unknown or wrong, or both ``model`` and ``endpoint`` are given.
+        """
         if model is not None and endpoint is not None:
             raise ConfigError("model and endpoint are two models", hint="pass one of the two")
         self.model = None if model is None else str(model)
@@ -64,8 +70,17 @@ class Personalizer:
             changes = merge(changes, {"backbone": {"endpoint": dict(endpoint)}})
         if k is not None:
             changes = merge(changes, {"context": {"k": k}})
-        self.settings = merge(changes, settings or {})
+        self.settings = merge(merge(changes, settings or {}), self._of_method())
+        load(Settings, self.config, self.settings)  # a wrong one is refused here, not once models are loaded
         self._resources = LoadedModels()
+
+    def _of_method(self) -> dict[str, Any]:
+        """Settings that the class decides."""
+        return {}
+
+    def _fitted(self) -> Path | None:
+        """The adapter that writes; None if the method has none."""
+        return None
 
     def __repr__(self) -> str:
         model = self.known_model or (self.settings.get("backbone", {}).get("endpoint") or {}).get("model") or "sandbox"
@@ -118,11 +133,11 @@ class Personalizer:
 
         Raises:
             NotFoundError: No such store, user, item or model.
-            ConfigError: There is no such unit, or the method has none.
+            ConfigError: There is no such unit, or the method has none; or it needs an adapter and was not fitted.
             EndpointError: The model gave no answer.
         """
         place = store if isinstance(store, Store) else Store(store)
-        fitted = self.adapter
+        fitted = self._fitted()
         return write_review(
             place.path,
             user=user,
@@ -182,9 +197,8 @@ class FittedPersonalizer(Personalizer):
     For a fitted method of your own, subclass it with ``name`` set to the method's registered name.
     """
 
-    def __init__(self, model: str | Path | None = None, **how: Any) -> None:
-        super().__init__(model, **how)
-        self.settings = merge(self.settings, {"adapter_method": self.name})
+    def _of_method(self) -> dict[str, Any]:
+        return {"adapter_method": self.name}
 
     _adapter: Path | None = None
     report: FitReport | None = None
@@ -297,15 +311,6 @@ class FittedPersonalizer(Personalizer):
         made = cls(model, encoder=encoder, **how)
         made._adapter = where
         return made
-
-    def write(self, store: Store | str | Path, **sample: Any) -> Written:
-        """See ``Personalizer.write``.
-
-        Raises:
-            ConfigError: The adapter was not fitted.
-        """
-        self._fitted()
-        return super().write(store, **sample)
 
     def _fitted(self) -> Path:
         if self._adapter is None:

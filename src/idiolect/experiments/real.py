@@ -30,7 +30,7 @@ from idiolect.evaluation.cache_model import CacheGains, cache_gains
 from idiolect.evaluation.runner import run_evaluate
 from idiolect.evaluation.scoring import Evaluation
 from idiolect.evaluation.user_attribution import UserAttribution, vector_attribution
-from idiolect.experiments.real_page import PASSES, Choice, Words, page_text, quoting, weakness
+from idiolect.experiments.real_page import PASSES, Choice, Words, few_users, page_text, quoting, weakness
 from idiolect.methods.base import ADAPTER_METHOD, BASELINE, UNPERSONALIZED, requirements
 from idiolect.pipeline import results
 from idiolect.pipeline.commands import pretrain_backbone, run_fit
@@ -297,6 +297,8 @@ def run_real(
         raise
     filters, sizes, n_users = _split(store, split, config)
     say(f"2/6  {n_users} users; computing vectors ({config.encoder})")
+    if few := few_users(n_users):  # said before the hours that a backbone takes
+        say(f"warning: {few}")
     embed_store(store, config.encoder, split=split, peers="split", progress=progress)
     whole = _personal_words(store, split, config)
     say(f"3/6  pretraining a backbone on {config.pretrain_tokens / 1e6:.1f} M tokens (no target is read)")
@@ -314,7 +316,7 @@ def run_real(
     usual = {"task"} if config.task == DEFAULT else None  # a page on reviews need not say so
     facts |= config.model_dump(mode="json", exclude=usual) | {"shown": choice.shown}
     facts["annotate"] = annotate or (config.annotate and _FOREIGN)
-    found = [weakness(evaluations[PASSES[1]], words.shown, choice.shown), quoting(_texts(store))]
+    found = [few, weakness(evaluations[PASSES[1]], words.shown, choice.shown), quoting(_texts(store))]
     warnings = tuple(filter(None, found))
     text = page_text(facts, words, _attribution(runs), backbone, evaluations, outputs, choice, warnings)
     atomic_write(page, lambda file: Path(file).write_text(text, encoding="utf-8"))

@@ -32,6 +32,8 @@ from idiolect.types import ConditionId
 PASSES = ("without text", "with text")
 """Prompts of the method with an adapter: soft prompts alone; soft prompts and the text of past reviews."""
 
+_ENOUGH_USERS = 30
+"""Fewer than so many test users bring a warning."""
 _MANY_QUOTE = 0.05
 """Share of texts with quoted lines from which on there is a warning."""
 _PLAIN, _BASELINE, _METHOD = map(ConditionId, (UNPERSONALIZED, BASELINE, ADAPTER_METHOD))
@@ -139,6 +141,16 @@ def _lines() -> list[_Line]:
         _Line("a trained constant in its place is worse by", with_text, _CONSTANT, _METHOD),
         _Line("another user's vectors are worse by", with_text, _OTHERS, _METHOD),
     ]
+
+
+def few_users(n_users: int) -> str:
+    """A warning if a corpus has too few users for any conclusion; empty if it has enough."""
+    if n_users >= _ENOUGH_USERS:
+        return ""
+    return (
+        f"Of {n_users} users nothing can be concluded: intervals and tests are over users, and a backbone learns the "
+        "texts of so few by heart. This run only shows that the commands work."
+    )
 
 
 def weakness(found: Evaluation, words: CacheGains, shown: int) -> str:

@@ -92,9 +92,9 @@ class LoadedModels:
         return self._erasures[key][1]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True, kw_only=True, repr=False)
 class Written(Prediction):
-    """What was written, and what the user had already written about the item."""
+    """What was written, and what the user had already written about the item; printed, it is the text."""
 
     own_reviews: tuple[ReviewId, ...] = ()
     """The user's own reviews of the item, oldest first."""
@@ -102,6 +102,12 @@ class Written(Prediction):
     """Whether the model may have seen them."""
     units: Mapping[int, float] = field(default_factory=dict)
     """What units of the adapter's code were multiplied by."""
+
+    def __repr__(self) -> str:
+        return f"Written(user={self.sample.user!r}, item={self.sample.item!r}, method={self.method!r}, {self.text!r})"
+
+    def __str__(self) -> str:
+        return self.text
 
 
 def write_review(

@@ -258,6 +258,7 @@ def serve(config: ServerConfig, *, ready: Callable[[str, int], None] | None = No
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(JsonLines())
     logging.basicConfig(level=logging.WARNING if quiet else logging.INFO, handlers=[handler], force=True)
+    logging.getLogger("uvicorn.error").setLevel(logging.WARNING)  # "listening" says it, with the address
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: None)  # raised again by uvicorn when everything has ended
     asyncio.run(_Server(uvicorn_config(app, config), ready).serve())

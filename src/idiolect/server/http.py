@@ -126,7 +126,11 @@ def api_error(error: Exception) -> ApiError:
     if isinstance(error, RequestValidationError):
         first = error.errors()[0]
         where = [str(part) for part in first["loc"] if part not in ("body", "query", "path")]
-        message = "the body is not JSON" if first["type"] == "json_invalid" else f"{'.'.join(where)}: {first['msg']}"
+        message = (
+            "the body is not JSON"
+            if first["type"] == "json_invalid"
+            else f"{'.'.join(where) or 'the body'}: {first['msg']}"
+        )
         return ApiError(400, message, param=".".join(where) or None, code="invalid_value")
     if isinstance(error, HTTPException):
         return ApiError(error.status_code, str(error.detail), headers=dict(error.headers or {}))
