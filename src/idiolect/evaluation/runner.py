@@ -264,17 +264,14 @@ def evaluate(
     """
     samples = data.samples(data.evaluated)
     scorer = Scorer(data, samples)
-    classes = None
-    if data.settings.token_classes:
-        token_model(llm)  # an error before anything is generated
-        classes = TokenClasses(samples, data.store.items(sorted({sample.item for sample in samples})))
+    classes = _token_classes(data, llm, samples)
     started, of_task = time.time(), task_notes(data.settings)
     with Models(llm, data.settings.sampling, cache=cache, engine=engine) as models:
         wanted = conditions(data, models, adapter)
-        judge = models.judge(data.settings.differences) if data.settings.methods else None
-        record = _record(data, models, adapter, provenance)
         if "likelihood" not in llm.supports and not generate_controls:
             wanted = [condition for condition in wanted if condition.control is None]  # they would have nothing to show
+        judge = models.judge(data.settings.differences) if data.settings.methods else None
+        record = _record(data, models, adapter, provenance)
         depends = _depends(data, record, adapter, generate_controls)
         on_main(lambda: _claim(folder, depends))
         runs = {
@@ -284,12 +281,9 @@ def evaluate(
             for one in _with_progress(wanted, progress)
         }
         found = _found(data, runs, judge, folder)
-        methods = [one for one in wanted if one.control is None]
-        baseline = next(one.id for one in methods if one.registered == data.settings.baseline)
-        unranked = unranked_notes(
-            data.settings, samples, data.snapshot(data.evaluated), [one.method.requires for one in methods]
-        )
-        notes = [*of_task, *_carried(record["corpora"]), *_notes(llm, record["roles"], runs, wanted), *unranked]
+        baseline = next(one.id for one in wanted if one.control is None and one.registered == data.settings.baseline)
+        notes = [*of_task, *_carried(record["corpora"]), *_notes(llm, record["roles"], runs, wanted)]
+        notes += _unranked(data, samples, wanted)
         rater = _text_judge(data, models, samples)
         # Every process scores, because a judge of texts in the processes shares its calls.
         evaluation = scorer.score(runs, folder, notes, found, baseline=baseline, rater=rater)
@@ -299,6 +293,24 @@ def evaluate(
     record["conditions"] = [{"name": str(one), **asdict(one)} for one in runs]
     on_main(lambda: evaluation.write({**record, "seconds": round(time.time() - started, 1)}))
     return evaluation
+
+
+def _token_classes(data: Data, llm: LLM, samples: Sequence[Sample]) -> TokenClasses | None:
+    """The classes of the references' tokens, if the settings ask for them.
+
+    Raises:
+        ConfigError: The model does not give the likelihood of every token.
+    """
+    if not data.settings.token_classes:
+        return None
+    token_model(llm)  # an error before anything is generated
+    return TokenClasses(samples, data.store.items(sorted({sample.item for sample in samples})))
+
+
+def _unranked(data: Data, samples: Sequence[Sample], ran: Sequence[Condition]) -> Iterator[str]:
+    """Notes on samples whose past reviews could not be ranked."""
+    needs = [one.method.requires for one in ran if one.control is None]
+    return unranked_notes(data.settings, samples, data.snapshot(data.evaluated), needs)
 
 
 def _text_judge(data: Data, models: Models, samples: Sequence[Sample]) -> TextJudge | None:
