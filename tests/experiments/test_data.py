@@ -49,6 +49,25 @@ def test_no_target_is_visible_before_its_phase(data_of, phase: Phase) -> None:
         assert all(entry.review.user == sample.user for entry in context.entries)
 
 
+def test_of_long_targets_the_beginning_is_asked_for(data_of) -> None:
+    whole = data_of().samples("test")
+    limit = min(len(sample.reference or "") for sample in whole) - 3
+    for sample, cut in zip(whole, data_of(targets={"max_chars": limit}).samples("test"), strict=True):
+        assert sample.reference is not None
+        assert cut.reference
+        assert len(cut.reference) <= limit
+        assert sample.reference.startswith(cut.reference)
+        assert sample.reference[len(cut.reference)].isspace()
+        assert cut.target == sample.target
+
+
+def test_training_targets_are_drawn_at_random_in_their_order(data_of) -> None:
+    whole = [sample.target for sample in data_of(targets={"train_per_user": "all"}).samples("fit")]
+    some = [s.target for s in data_of(targets={"train_per_user": "all", "max_train": 3}).samples("fit")]
+    assert len(some) == 3
+    assert some == [target for target in whole if target in some]
+
+
 def test_dense_retrieval_puts_the_nearest_review_first(data_of) -> None:
     data, encoder = data_of(context={"retriever": "dense", "k": 3}), load_encoder("hash:48")
     samples = data.samples("test")

@@ -9,6 +9,7 @@ from dataclasses import replace
 from types import SimpleNamespace
 
 import numpy as np
+import polars as pl
 import pytest
 
 import idiolect as idl
@@ -24,9 +25,10 @@ from idiolect.evaluation.report import score_table
 from idiolect.evaluation.scoring import NLL
 from idiolect.evaluation.significance import Resamples
 from idiolect.evaluation.user_attribution import attribute_users
-from idiolect.experiments import real_page
+from idiolect.experiments import real, real_page
 from idiolect.experiments.real import RealConfig, _personal_words, _split, choose_filters, choose_sizes, run_real
 from idiolect.experiments.real_page import Seeds, Words, weakness
+from idiolect.pipeline.pretraining import pretraining_reviews
 from idiolect.store.sql import SqlStore
 from idiolect.types import ConditionId, Review
 
@@ -293,8 +295,8 @@ def test_words_are_also_counted_in_as_many_reviews_as_prompts_show(tmp_path):
     store, config = str(tmp_path / "reviews.db"), RealConfig(enough_users=5, shown=1)
     with SqlStore(store) as database:
         database.add((), list(with_a_habit_that_changes()))
-    _split(store, tmp_path / "split", config)
-    whole, newest = (_personal_words(store, tmp_path / "split", config, newest=number) for number in (None, 1))
+    _, sizes, _ = _split(store, tmp_path / "split", config)
+    whole, newest = (_personal_words(store, tmp_path / "split", config, sizes, newest=number) for number in (None, 1))
     assert whole.gain().low > 0
     assert newest.gain().value > 1.5 * whole.gain().value
 
@@ -348,6 +350,39 @@ def test_too_thin_a_corpus_is_refused_in_one_line():
         choose_filters(*frames(5, 4, 3, 50), enough=10)
 
 
+def test_of_a_large_corpus_the_filters_are_tightened(monkeypatch):
+    reviews, items = (pl.concat(pair) for pair in zip(frames(40, 20, 18, 120), heavy(), strict=True))
+    assert choose_filters(reviews, items, enough=5)["min_user_reviews"] == 16
+    monkeypatch.setattr(real, "_MOST_USERS", 30)
+    tight = choose_filters(reviews, items, enough=5)
+    assert (tight["min_user_reviews"], tight["min_item_users"]) == (32, 10)
+
+
+def heavy(users=12, items=60):
+    made = (
+        Review(id=f"h{user}-{item}", user=f"h{user}", item=f"i{item}", text=f"{user} {item} ".ljust(120, "y"))
+        for user in range(users)
+        for item in range(items)
+    )
+    return review_frame(made), item_frame(())
+
+
+def test_a_refused_corpus_is_described():
+    with pytest.raises(InputError, match="of 5 users 0 have 6 different texts, of 4 items 4 have 2 users"):
+        choose_filters(*frames(5, 4, 3, 50), enough=10)
+
+
+def test_the_most_active_user_is_not_all_that_the_backbone_reads(tmp_path):
+    with SqlStore(tmp_path / "reviews.db") as store:
+        made = [Review(id=f"b{n}", user="bot", item=f"i{n}", text=f"text {n}", order=n) for n in range(500)]
+        made += [Review(id=f"p{n}", user=f"p{n}", item="i", text=f"words {n}") for n in range(50)]
+        store.add((), made)
+        read = pretraining_reviews(store, None, 400, 0, work=tmp_path)
+        assert sum(review.user == "bot" for review in read) <= 200
+        assert len({review.user for review in read}) == 51
+        assert len(pretraining_reviews(store, None, None, 0, work=tmp_path)) == 550
+
+
 def texts(words, n=60):
     rng = np.random.default_rng(1)
     return [" ".join(rng.choice(["good", "bad", "beer", "hops", "malt", "bitter"], words)) for _ in range(n)]
@@ -356,6 +391,16 @@ def texts(words, n=60):
 @pytest.mark.parametrize(("words", "expected"), [(2, (384, 48)), (100, (728, 100)), (20_000, (1536, 320))])
 def test_budgets_follow_the_lengths_of_reviews_within_bounds(words, expected):
     assert choose_sizes(texts(words), [], k=4)[:2] == expected
+
+
+def test_only_texts_that_do_not_fit_the_prompt_are_cut():
+    short, long = (choose_sizes(texts(words), [], k=12, shown=4) for words in (40, 2000))
+    assert short.history_chars is None
+    assert short.target_chars > 4 * len(texts(40)[0])
+    per_token = len(texts(2000)[0]) / 2000
+    assert long.target_chars < 400 * per_token
+    assert 600 * per_token < long.history_chars < 1536 * per_token
+    assert long.reviews < 60_000 < short.reviews
 
 
 def test_long_descriptions_next_to_short_reviews_are_cut_and_fit():

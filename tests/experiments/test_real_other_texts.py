@@ -6,11 +6,13 @@ import json
 from types import SimpleNamespace
 
 import numpy as np
+import polars as pl
 import pytest
 
 from idiolect.data.split import Split
 from idiolect.evaluation.compare import read_evaluation
 from idiolect.experiments.real import RealConfig, run_real
+from idiolect.experiments.real_corpus import corpus_warnings
 from idiolect.experiments.real_page import quoting
 from idiolect.store.sql import SqlStore
 from idiolect.types import ConditionId
@@ -25,7 +27,6 @@ TINY = RealConfig(
     steps=(2, 2),
     max_test=4,
 )
-PASSES = ("results-without-text", "results-with-text")
 LEFT_OUT = "4 of 4 samples are not in English"
 
 
@@ -37,14 +38,17 @@ def run(folder, rows, items=(), **changes):
     if not items:
         del paths["items"]
     report = run_real(folder / "study", **paths, config=TINY.model_copy(update=changes), say=lambda _: None)
+    with_text = sorted(path.name for path in (folder / "study").glob("results-with-text*"))
+    passes = ("results-without-text", *with_text)
     prompts = [
         (condition, row["prompt"])
-        for name in PASSES
+        for name in passes
         for condition, written in read_evaluation(folder / "study" / name).runs.items()
         for row in written
         if row["text"] is not None
     ]
-    return SimpleNamespace(folder=folder / "study", page=report.text, warnings=report.warnings, prompts=prompts)
+    found = {"page": report.text, "warnings": report.warnings, "prompts": prompts, "passes": passes}
+    return SimpleNamespace(folder=folder / "study", **found)
 
 
 def chinese(n_users=9, n_places=9, per_user=8):
@@ -169,3 +173,59 @@ def test_quoted_lines_are_warned_about(forum):
     assert warning.startswith(f"{100 * share:.0f} % of the texts quote others")
     assert quoting(["> yes\nno", "no"]).startswith("50 % of the texts quote others")
     assert quoting([*["2 > 1, and\nno quotation"] * 99, "> yes\nno"]) == quoting([]) == ""
+
+
+def essays(n_users=9, n_items=9, per_user=8):
+    """Texts of seven hundred words, with markup and a signature."""
+    rng = np.random.default_rng(3)
+    words = ["film", "plot", "scene", "actor", "quiet", "long", "music", "end", "start", "light"]
+    for n in range(per_user):
+        for user in range(n_users):
+            text = " ".join(rng.choice(words, 700)) + f".<br>\n-- \nu{user} of the film club"
+            yield {"author": f"u{user}", "product_id": f"f{(2 * user + n) % n_items}", "text": text}
+
+
+@pytest.fixture(scope="module")
+def club(tmp_path_factory):
+    return run(tmp_path_factory.mktemp("club"), essays())
+
+
+def test_long_texts_are_cut_so_that_past_ones_stay_in_the_prompts(club):
+    histories = [prompt for condition, prompt in club.prompts if condition == ConditionId("rag")]
+    assert histories
+    assert all("Past reviews of this user" in prompt and len(prompt.split()) > 250 for prompt in histories)
+
+
+def test_targets_of_long_texts_are_as_long_as_the_backbone_reads(club):
+    for name in club.passes:
+        for rows in read_evaluation(club.folder / name).runs.values():
+            assert all(len(row["reference"].split()) <= 330 for row in rows)
+
+
+def test_the_page_begins_with_what_is_cut_and_what_the_texts_hold(club):
+    cut, markup, signature = (one for one in club.warnings if "of the texts" in one)
+    assert cut.startswith("100 % of the texts are longer than ")
+    assert "of all characters are left out" in cut
+    assert "100 % of the texts hold markup" in markup
+    assert "100 % of the texts end in a line" in signature
+
+
+def frame(users, texts):
+    return pl.DataFrame({"user": users, "text": texts})
+
+
+def warned(users, texts):
+    return list(corpus_warnings(frame(users, texts), 1000, None))
+
+
+def test_ordinary_texts_bring_no_warning():
+    texts = [f"I < 3 it & so on, {n}\nSecond line {n}." for n in range(40)]
+    assert warned([f"u{n % 20}" for n in range(40)], texts) == []
+    assert warned([], []) == []
+
+
+def test_repeats_and_a_user_who_wrote_most_are_named():
+    (repeated,) = warned([f"u{n}" for n in range(20)], ["the same"] * 10 + [f"text {n}" for n in range(10)])
+    assert repeated.startswith("45 % of the texts repeat")
+    (one,) = warned(["bot"] * 18 + ["a", "b"], [f"text {n}" for n in range(20)])
+    assert one.startswith("One user wrote 90 %")

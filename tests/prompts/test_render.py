@@ -13,6 +13,7 @@ from idiolect.difference.claims.feature import FEATURES_SCHEMA, Comparison, Quot
 from idiolect.difference.claims.validate import VERDICTS_SCHEMA
 from idiolect.errors import ConfigError
 from idiolect.prompts.rendering import TEMPLATES, PromptConfig, _by_entry, render, render_comparison, with_soft
+from idiolect.prompts.template_sandbox import shorten
 from idiolect.types import VirtualToken
 
 EVERY = ("nonpersonalized", "rag", "dep")
@@ -150,6 +151,42 @@ def test_descriptions_beside_past_reviews_have_a_limit_of_their_own(make_context
     assert before.count("zig") == 2 * expected
     assert before.count("About:") == (0 if past == 0 else 2)
     assert asked.count("zig") == 13
+
+
+def with_texts(context, *texts):
+    entries = zip(context.entries, texts, strict=True)
+    return replace(context, entries=tuple(replace(e, review=replace(e.review, text=text)) for e, text in entries))
+
+
+@pytest.mark.parametrize("template", ["rag", "dep"])
+def test_long_past_texts_share_the_room_that_short_ones_leave(make_context, template):
+    context = with_texts(make_context(3), "zig " * 10, "zag " * 300, "zog " * 500)
+    shown = user_text(render(template, context, PromptConfig(history_chars=440)))
+    assert [shown.count(word) for word in ("zig ", "zag ", "zog ")] == [10, 50, 50]
+    assert shown.count(" ...") == 2
+    alone = user_text(render(template, context, PromptConfig(history_chars=440, max_shown=2)))
+    assert [alone.count(word) for word in ("zig ", "zag ", "zog ")] == [10, 100, 0]
+
+
+def test_texts_that_fit_are_not_cut(make_context):
+    context = with_texts(make_context(2), "zig " * 10, "zag " * 10)
+    limited, whole = (render("rag", context, PromptConfig(history_chars=limit)) for limit in (80, None))
+    assert user_text(limited) == user_text(whole)
+
+
+@pytest.mark.parametrize(
+    ("text", "limit", "expected"),
+    [
+        ("one two three", 9, "one two ..."),
+        ("one two three", 7, "one two ..."),
+        ("one, two", 5, "one ..."),
+        ("店 " + "面很好吃" * 50, 60, "店 " + ("面很好吃" * 50)[:58] + " ..."),  # no blanks between words
+        ("字" * 100, 50, "字" * 50 + " ..."),
+        ("line\nbreak", 7, "line ..."),
+    ],
+)
+def test_texts_are_cut_at_a_word_if_there_are_words(text, limit, expected):
+    assert shorten(text, limit) == expected
 
 
 def test_no_description_is_shown_with_a_limit_of_0(make_context):

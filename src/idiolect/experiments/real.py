@@ -30,6 +30,7 @@ from idiolect.evaluation.cache_model import CacheGains, cache_gains
 from idiolect.evaluation.runner import run_evaluate
 from idiolect.evaluation.scoring import Evaluation
 from idiolect.evaluation.user_attribution import UserAttribution, vector_attribution
+from idiolect.experiments.real_corpus import corpus_warnings
 from idiolect.experiments.real_page import PASSES, Choice, Words, few_users, page_text, quoting, weakness
 from idiolect.methods.base import ADAPTER_METHOD, BASELINE, UNPERSONALIZED, requirements
 from idiolect.pipeline import results
@@ -38,7 +39,9 @@ from idiolect.pipeline.data import Data
 from idiolect.pipeline.pretraining import pretraining_reviews
 from idiolect.pipeline.settings import Settings
 from idiolect.planning import announce
+from idiolect.prompts.rendering import even_limit
 from idiolect.prompts.tasks import DEFAULT, load_task
+from idiolect.prompts.template_sandbox import beginning
 from idiolect.store.embedding import embed_store
 from idiolect.store.ingestion import ingest_files
 from idiolect.store.outputs import check_own
@@ -76,11 +79,26 @@ _PAST_DESCRIPTION = 0.25
 """Longest description of a past review's item, as a share of that of the item to write about."""
 _MAX_DESCRIPTION_TOKENS = 512
 """Descriptions in a script with many tokens per character are cut shorter."""
+_ENTRY_LIMIT, _PROMPT_LIMIT, _REVIEW_LIMIT = 400, 1536, 320
+"""Most tokens of a past review with its heading, of a prompt, and of a review of a corpus of long ones: attention and
+time grow with them, and the whole study should take about three hours."""
+_OUTLIER_TOKENS = 1024
+"""Most tokens of a target of other corpora, in which a rare text may be very long."""
+_READ_CHARS = 36_000_000
+"""Most characters of the reviews that the backbone's documents are made from: its budget of tokens is far smaller."""
+_MOST_USERS = 5000
+"""Of a corpus with more users, filters are tightened: what is fitted and tested needs no more."""
 _TEXTS_MEASURED = 4000
 """Reviews, and descriptions, that are tokenized to choose budgets."""
+_SCANNED_CHARS = 4000
+"""Of each of them, for the tokenizer."""
+_CERTAIN = 0.9
+"""Share of the room in a prompt that cut texts fill: tokens per character differ between texts."""
 _TOKENS_PER_STEP = 4096
 _USERS_COMPARED = 2000
 """Most test users whose vectors are compared with each other's."""
+_MOST_TRAINED = 5000
+"""Training targets: the default budget reads 4,000 examples in a fit."""
 _FOREIGN = "False (most texts are not in English, and only English is measured)"
 _PATIENCE = 3
 """Epochs without a better likelihood of the validation targets after which a fit ends: small corpora overfit early."""
@@ -143,11 +161,19 @@ class Sizes(NamedTuple):
     """Longest item description that a prompt shows, in characters."""
     past_description_chars: int
     """The same of the item of a past review."""
+    history_chars: int | None
+    """Most characters of the texts of past reviews in a prompt; None: no text is cut."""
+    target_chars: int
+    """Longest review that is asked for, fitted on, scored and compared; of a longer one the beginning is."""
+    reviews: int
+    """Most reviews that the backbone is pretrained on."""
 
-    def named(self) -> dict[str, int]:
+    def named(self) -> dict[str, int | str]:
         """With units in the names."""
         units = {"prompt": "prompt_tokens", "review": "review_tokens", "held_out": "held_out_documents"}
-        return {units.get(name, name): value for name, value in self._asdict().items()}
+        known = {**self._asdict(), "history_chars": self.history_chars or "whole texts"}
+        del known["reviews"]  # the setting max_reviews
+        return {units.get(name, name): value for name, value in known.items()}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -177,6 +203,8 @@ class RealReport:
 def choose_filters(reviews: pl.DataFrame, items: pl.DataFrame, enough: int) -> dict[str, Any]:
     """The strictest filters that leave ``enough`` users; if none do, those that leave the most.
 
+    If they leave more than ``_MOST_USERS``, the numbers of reviews and users that they ask for are doubled until not.
+
     Args:
         reviews: Table of ``REVIEW_SCHEMA``.
         items: Table of ``ITEM_SCHEMA``.
@@ -190,22 +218,43 @@ def choose_filters(reviews: pl.DataFrame, items: pl.DataFrame, enough: int) -> d
     """
     best: tuple[int, dict[str, Any]] | None = None
     for filters in _FILTERS:
-        sure = max(1, min(4, filters["min_user_reviews"] - filters["min_profile"] - 2))
-        changes = {**filters, "train": 4, "min_train": sure, "min_peers": min(3, filters["min_item_users"])}
-        try:
-            users = len(make_split(reviews, items, SplitConfig.preset("small", **changes)).users)
-        except InputError:
-            continue
-        if best is None or users > best[0]:
-            best = users, changes
-        if users >= enough:
+        found = _left(reviews, items, filters)
+        if found is not None and (best is None or found[0] > best[0]):
+            best = found
+        if best is not None and best[0] >= enough:
             break
     if best is None:
         raise InputError(
-            "no user has enough reviews of items that others reviewed too",
-            hint="the study needs users with 6 reviews and items with 2 users at least",
+            f"no user has enough reviews of items that others reviewed too: {_census(reviews)}",
+            hint="the study needs users with 6 different texts about items with 2 users at least",
         )
+    while best[0] > _MOST_USERS:
+        doubled = {name: 2 * best[1][name] for name in ("min_user_reviews", "min_item_users")}
+        found = _left(reviews, items, {**best[1], **doubled})
+        if found is None or found[0] < enough:
+            break
+        best = found
     return best[1]
+
+
+def _left(reviews: pl.DataFrame, items: pl.DataFrame, filters: Mapping[str, int]) -> tuple[int, dict[str, Any]] | None:
+    """The number of users that filters leave, and the changes of the preset; None if they leave nobody."""
+    sure = max(1, min(4, filters["min_user_reviews"] - filters["min_profile"] - 2))
+    changes = {**filters, "train": 4, "min_train": sure, "min_peers": min(3, filters["min_item_users"])}
+    try:
+        return len(make_split(reviews, items, SplitConfig.preset("small", **changes)).users), changes
+    except InputError:
+        return None
+
+
+def _census(reviews: pl.DataFrame) -> str:
+    """What there is too little of."""
+    by_user = reviews.group_by("user").agg(pl.col("text").n_unique())
+    by_item = reviews.group_by("item").agg(pl.col("user").n_unique())
+    return (
+        f"of {by_user.height:,} users {by_user.filter(pl.col('text') >= 6).height:,} have 6 different texts, of "
+        f"{by_item.height:,} items {by_item.filter(pl.col('user') >= 2).height:,} have 2 users"
+    )
 
 
 def choose_sizes(texts: Sequence[str], descriptions: Sequence[str], k: int, shown: int | None = None) -> Sizes:
@@ -224,19 +273,32 @@ def choose_sizes(texts: Sequence[str], descriptions: Sequence[str], k: int, show
     texts, descriptions = _sample(texts), _sample(descriptions)
     chars = int(np.clip(2 * np.quantile([len(text) for text in texts], 0.75), 200, 1000))
     starts = [description[:chars] for description in descriptions]
-    tokenizer = train_tokenizer([*texts, *starts], vocab_size=_VOCAB_SIZE)
+    tokenizer = train_tokenizer([text[:_SCANNED_CHARS] for text in [*texts, *starts]], vocab_size=_VOCAB_SIZE)
     lengths = _lengths(tokenizer, texts)
+    per_token = sum(map(len, texts)) / max(1, int(lengths.sum()))
     described = int(_lengths(tokenizer, starts).max(initial=0))
     if described > _MAX_DESCRIPTION_TOKENS:
         chars = chars * _MAX_DESCRIPTION_TOKENS // described
         described = _MAX_DESCRIPTION_TOKENS
-    past = min(400.0, float(np.quantile(lengths, 0.75)) + _ENTRY_TOKENS + described * _PAST_DESCRIPTION)
+    heading = _ENTRY_TOKENS + described * _PAST_DESCRIPTION
+    wanted = float(np.quantile(lengths, 0.75)) + heading
+    fixed = _SCAFFOLD_TOKENS + described + _SLOT_TOKENS * k
+    needed = fixed + shown * min(_ENTRY_LIMIT, wanted)
+    prompt = int(np.clip(needed, 384, _PROMPT_LIMIT))
+    # Only where typical texts do not fit: elsewhere a rare long one is left out with those after it.
+    cut = wanted > _ENTRY_LIMIT or needed > _PROMPT_LIMIT
+    room = max(_ENTRY_TOKENS, prompt - fixed - shown * heading) * _CERTAIN
+    longest = float(np.quantile(lengths, 0.9))
+    target = _REVIEW_LIMIT if longest > _REVIEW_LIMIT else _OUTLIER_TOKENS
     return Sizes(
-        prompt=int(np.clip(_SCAFFOLD_TOKENS + described + shown * past + _SLOT_TOKENS * k, 384, 1536)),
-        review=int(np.clip(np.quantile(lengths, 0.9), 48, 320)),
+        prompt=prompt,
+        review=int(np.clip(longest, 48, _REVIEW_LIMIT)),
         held_out=int(np.clip(len(texts) // 20, 4, 200)),
         description_chars=chars,
         past_description_chars=int(chars * _PAST_DESCRIPTION),
+        history_chars=int(room * per_token) if cut else None,
+        target_chars=int(target * per_token),
+        reviews=max(1, int(_READ_CHARS / max(1.0, float(np.mean([len(text) for text in texts]))))),
     )
 
 
@@ -297,10 +359,11 @@ def run_real(
         raise
     filters, sizes, n_users = _split(store, split, config)
     say(f"2/6  {n_users} users; computing vectors ({config.encoder})")
-    if few := few_users(n_users):  # said before the hours that a backbone takes
-        say(f"warning: {few}")
+    few, odd = few_users(n_users), _corpus_warnings(store, sizes)
+    for warning in filter(None, (few, *odd)):  # before the hours that a backbone takes
+        say(f"warning: {warning}")
     embed_store(store, config.encoder, split=split, peers="split", progress=progress)
-    whole = _personal_words(store, split, config)
+    whole = _personal_words(store, split, config, sizes)
     say(f"3/6  pretraining a backbone on {config.pretrain_tokens / 1e6:.1f} M tokens (no target is read)")
     annotate = config.annotate and _is_english(store)
     recipe = _pretraining(config, sizes, annotate=annotate)
@@ -309,14 +372,15 @@ def run_real(
     )
     runs = _Runs(folder=folder, store=store, split=split, config=config, sizes=sizes, progress=progress)
     evaluations, outputs, choice = _evaluated(runs, say)
-    words = Words(whole, _personal_words(store, split, config, newest=choice.shown))
+    words = Words(whole, _personal_words(store, split, config, sizes, newest=choice.shown))
     say("6/6  writing the page")
     page = folder / PAGE
     facts = {"corpus": Path(str(corpus)).name, "users": n_users, **filters, **sizes.named()}
     usual = {"task"} if config.task == DEFAULT else None  # a page on reviews need not say so
     facts |= config.model_dump(mode="json", exclude=usual) | {"shown": choice.shown}
+    facts["max_reviews"] = _read(config, sizes)
     facts["annotate"] = annotate or (config.annotate and _FOREIGN)
-    found = [few, weakness(evaluations[PASSES[1]], words.shown, choice.shown), quoting(_texts(store))]
+    found = [few, weakness(evaluations[PASSES[1]], words.shown, choice.shown), quoting(_texts(store)), *odd]
     warnings = tuple(filter(None, found))
     text = page_text(facts, words, _attribution(runs), backbone, evaluations, outputs, choice, warnings)
     atomic_write(page, lambda file: Path(file).write_text(text, encoding="utf-8"))
@@ -453,27 +517,39 @@ def _split(store: str, folder: Path, config: RealConfig) -> tuple[dict[str, Any]
     return filters, sizes, len(split.users)
 
 
-def _personal_words(store: str, folder: Path, config: RealConfig, newest: int | None = None) -> CacheGains:
-    """With the reviews that the backbone reads as the corpus.
+def _personal_words(
+    store: str, folder: Path, config: RealConfig, sizes: Sizes, newest: int | None = None
+) -> CacheGains:
+    """With the reviews that the backbone reads as the corpus, and targets as it is asked for them.
 
     Args:
         store: Of the reviews.
         folder: Of the split.
         config: Of the study.
+        sizes: Longest target, and longest texts in a prompt.
         newest: So many past texts of each user, as prompts show them: the newest before the validation target, training
             targets included. None: all of the profile.
     """
     with SqlStore(store, create=False) as database, TemporaryDirectory() as work:
         split = Split.load(folder, fingerprint=database.fingerprint())
-        background = pretraining_reviews(database, split, config.max_reviews, config.seed, work=Path(work))
+        background = pretraining_reviews(database, split, _read(config, sizes), config.seed, work=Path(work))
         history = database.reviews(split.ids("profile") if newest is None else split.ids("profile", "train"))
         targets = [database.reviews(split.ids(role)) for role in ("validation", "test")]
     past: dict[str, list[str]] = {}
     for review in history:  # of each user, oldest first
         past.setdefault(review.user, []).append(review.text)
-    shown = {user: texts if newest is None else texts[-newest:] for user, texts in past.items()}
-    validation, test = ([(review.user, review.text) for review in reviews] for reviews in targets)
+    shown = past if newest is None else {user: _as_shown(texts[-newest:], sizes) for user, texts in past.items()}
+    asked = ([(one.user, beginning(one.text, sizes.target_chars)) for one in reviews] for reviews in targets)
+    validation, test = asked
     return cache_gains((review.text for review in background), shown, validation, test, seed=config.seed)
+
+
+def _as_shown(texts: list[str], sizes: Sizes) -> list[str]:
+    """Past texts as prompts show them."""
+    if sizes.history_chars is None:
+        return texts
+    limit = even_limit([len(text) for text in texts], sizes.history_chars)
+    return texts if limit is None else [beginning(text, limit) for text in texts]
 
 
 def _attribution(runs: _Runs) -> dict[int, dict[str, UserAttribution]]:
@@ -492,6 +568,12 @@ def _attribution(runs: _Runs) -> dict[int, dict[str, UserAttribution]]:
 def _is_english(store: str) -> bool:
     """Most of a sample of the reviews."""
     return bool(are_english(_texts(store)).mean() > 0.5)
+
+
+def _corpus_warnings(store: str, sizes: Sizes) -> list[str]:
+    with SqlStore(store, create=False) as database:
+        reviews = database.review_frame().select("user", "text")
+    return list(corpus_warnings(reviews, sizes.target_chars, sizes.history_chars))
 
 
 def _texts(store: str) -> list[str]:
@@ -520,16 +602,23 @@ def _pretraining(config: RealConfig, sizes: Sizes, *, annotate: bool) -> dict[st
             "grouped_share": 1.0,
             "description_chars": sizes.description_chars,
             "past_description_chars": sizes.past_description_chars,
+            "history_chars": sizes.history_chars,
+            "answer_chars": sizes.target_chars,
             "task": config.task,
         },
         "max_tokens": sizes.prompt + sizes.review,
         "reference_tokens": sizes.review,
         "tokens_per_step": _TOKENS_PER_STEP,
         "max_steps": max(1, round(config.pretrain_tokens / _TOKENS_PER_STEP)),
-        "max_reviews": config.max_reviews,
+        "max_reviews": _read(config, sizes),
         "held_out": sizes.held_out,
         "seed": config.seed,
     }
+
+
+def _read(config: RealConfig, sizes: Sizes) -> int | None:
+    """Most reviews that the backbone is pretrained on."""
+    return None if config.max_reviews is None else min(config.max_reviews, sizes.reviews)
 
 
 _REPEATED: Mapping[str, Any] = {"methods": [], "extra_controls": [], "token_classes": False}
@@ -557,12 +646,14 @@ def _settings(
             "max_shown": shown,
             "description_chars": sizes.description_chars,
             "past_description_chars": sizes.past_description_chars,
+            "history_chars": sizes.history_chars,
             "task": config.task,
         },
         "adapter": {"d_sae": 64},
         "extra_controls": ["nearest_twin", "item_crowd", "oracle"],
         "token_classes": True,
-        "targets": {"max_validation": 60, "max_test": config.max_test, "train_per_user": "all"},
+        "targets": {"max_validation": 60, "max_test": config.max_test, "train_per_user": "all"}
+        | {"max_train": _MOST_TRAINED, "max_chars": sizes.target_chars},
         "fit": {
             "max_steps": steps,
             "learning_rate": 0.003 if with_text else 0.005,

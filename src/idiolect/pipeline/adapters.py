@@ -57,7 +57,14 @@ _CONTRIBUTED: Mapping[str, Any] = {
     "backbone": _scalars("dtype", "max_prompt_tokens", "batch_size"),
     "context": _scalars("k", "min_peers", "peers_before", "peer_weighting", "cold_start"),
     "prompt": _scalars(
-        "with_text", "streams", "layout", "max_shown", "guidance", "description_chars", "past_description_chars"
+        "with_text",
+        "streams",
+        "layout",
+        "max_shown",
+        "guidance",
+        "description_chars",
+        "past_description_chars",
+        "history_chars",
     ),
     "differences": {
         "comparison": _scalars("anchors", "representatives"),

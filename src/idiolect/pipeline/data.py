@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import replace
 from hashlib import blake2b, file_digest
 from pathlib import Path
 from typing import TypeVar
@@ -19,6 +20,7 @@ from idiolect.methods.chosen_controls import Twins
 from idiolect.methods.controls import Vectors, with_vectors
 from idiolect.methods.muting import Gets
 from idiolect.pipeline.settings import TARGET_SEED, Settings, TargetConfig
+from idiolect.prompts.template_sandbox import beginning
 from idiolect.retrieval import encodes, make_retriever, query_text
 from idiolect.store.base import ReviewReader
 from idiolect.store.snapshot import Snapshot
@@ -129,7 +131,11 @@ class Data:
         reviews = self.store.reviews(self.split.ids(ROLE[phase]))
         if not reviews:
             raise InputError(f"the split has no {ROLE[phase]} targets", hint=f"split again with {ROLE[phase]} > 0")
-        return [Sample.of(review) for review in self._chosen(reviews, phase, self.settings.targets)]
+        targets = self.settings.targets
+        samples = [Sample.of(review) for review in self._chosen(reviews, phase, targets)]
+        if (limit := targets.max_chars) is None:
+            return samples
+        return [replace(one, reference=beginning(one.reference or "", limit)) for one in samples]
 
     def _where(self, phase: Phase) -> Path:
         slug = re.sub(r"[^A-Za-z0-9.]+", "-", f"{phase}-{self.settings.peers}-{self.encoder}-{self.members[:8]}")
@@ -160,7 +166,8 @@ class Data:
 
     def _chosen(self, reviews: list[Review], phase: Phase, targets: TargetConfig) -> list[Review]:
         if phase == "fit":
-            return reviews if targets.train_per_user == "all" else self._last_per_category(reviews)
+            chosen = reviews if targets.train_per_user == "all" else self._last_per_category(reviews)
+            return draw(chosen, targets.max_train, np.random.default_rng([TARGET_SEED, 2]))
         limit = targets.max_validation if phase == "validation" else targets.max_test
         return draw(reviews, limit, np.random.default_rng([TARGET_SEED, phase == "test"]))
 

@@ -25,6 +25,8 @@ _ROWS = pl.Schema(
 """``said`` is a hash of the text: two of one user's texts have the same by chance once in 2**64 pairs."""
 _TARGETS = pl.Schema({"review_id": pl.String(), "user": pl.String()})
 _MOST_BUCKETS = 500
+_USER_SHARE, _USER_REVIEWS = 20, 200
+"""Of a limit, a user gets at most one in so many, or so many reviews: else the most active user could be all of it."""
 
 
 def pretraining_reviews(
@@ -37,7 +39,8 @@ def pretraining_reviews(
     Args:
         store: The reviews.
         split: Of that store; None: there are no targets.
-        limit: About how many reviews: all of users drawn at random until there are so many; None: of all users.
+        limit: About how many reviews: those of users drawn at random until there are so many, of each at most a
+            twentieth of the limit, or 200; None: all of all users.
         seed: Of the draw.
         work: An empty folder, for tables of more than a million reviews.
 
@@ -52,6 +55,8 @@ def pretraining_reviews(
         some = _without(rows[bucket], targets[bucket])
         rows.drop(bucket)
         targets.drop(bucket)
+        if limit is not None:
+            some = some.group_by("user", maintain_order=True).head(max(_USER_REVIEWS, limit // _USER_SHARE))
         counts.append(some.group_by("user").len())
         kept[bucket] = some
     users = _drawn(pl.concat(counts), limit, seed)

@@ -117,10 +117,15 @@ class TargetConfig(Config):
 
     train_per_user: Literal["last", "all"] = "last"
     """``last``: every user's most recent train target in each category (DEP paper, section 4.1)."""
+    max_train: int | None = Field(default=None, gt=0)
+    """Training targets drawn at random; None: all."""
     max_validation: int | None = Field(default=512, gt=0)
     """Validation targets drawn at random (DEP paper: 512); None: all."""
     max_test: int | None = Field(default=None, gt=0)
     """Test targets drawn at random; None: all."""
+    max_chars: int | None = Field(default=None, gt=0)
+    """Longest target; of a longer one only the beginning, up to a word, is fitted on, scored and compared. None: whole.
+    A small backbone cannot read on beyond the positions it was trained with."""
     evaluated: Literal["test", "validation"] = "test"
     """Which targets ``evaluate`` writes: choose settings on ``validation``, report on ``test``."""
 

@@ -70,6 +70,9 @@ class PromptConfig(Config):
     """Longest item description; longer ones are cut at a word."""
     past_description_chars: int | None = Field(default=None, ge=0)
     """The same of the items of past reviews; 0: none is shown. None: ``description_chars``."""
+    history_chars: int | None = Field(default=None, gt=0)
+    """Most characters of the past reviews' texts in one prompt, together. If they have more, the longest are cut at a
+    word, all to one length, so that no review is dropped because another is long. None: no text is cut."""
     task: str = DEFAULT
     """What is written, which decides the nouns and headings of prompts: ``review``, ``headline``, ``title``, ``tweet``,
     ``abstract``, ``post``, ``reply``, ``email``, or a YAML file of your own."""
@@ -103,6 +106,8 @@ def render(
     config = config or PromptConfig()
     task = load_task(config.task)
     entries = [_entry_as_data(entry, task, config.past_description_chars) for entry in context.entries]
+    if config.history_chars is not None:
+        entries = _with_texts_cut(entries, config.history_chars, config.max_shown)
     values = {name: _unforged(value, task) if isinstance(value, str) else value for name, value in values.items()}
     if "compared" in values:
         values["compared"] = [{**one, "item": _as_data(one["item"], task)} for one in values["compared"]]
@@ -180,6 +185,32 @@ def _as_data(item: Item, task: Task, limit: int | None = None) -> Item:
 def _entry_as_data(entry: Entry, task: Task, limit: int | None) -> Entry:
     item = _as_data(entry.item, task, limit)
     return entry if item is entry.item else replace(entry, item=item)
+
+
+def _with_texts_cut(entries: Sequence[Entry], limit: int, shown: int | None) -> list[Entry]:
+    """Entries whose first ``shown`` texts have at most ``limit`` characters together."""
+    longest = even_limit([len(entry.review.text) for entry in entries[:shown]], limit)
+    if longest is None:
+        return list(entries)
+    return [replace(one, review=replace(one.review, text=shorten(one.review.text, longest))) for one in entries]
+
+
+def even_limit(lengths: Sequence[int], total: int) -> int | None:
+    """The length to which all must be cut so that together they are at most ``total``; None if they are as they are.
+
+    Example:
+        >>> even_limit([10, 50, 90], 100)
+        45
+    """
+    if sum(lengths) <= total:
+        return None
+    left = total
+    for place, length in enumerate(sorted(lengths)):
+        share = left // (len(lengths) - place)
+        if length > share:
+            return max(1, share)
+        left -= length
+    return None
 
 
 def _unforged(text: str, task: Task) -> str:

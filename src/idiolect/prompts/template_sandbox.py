@@ -317,9 +317,27 @@ def _readable(kind: type, name: str) -> Literal["field", "method", "nothing"]:
 
 
 def shorten(text: str, limit: int) -> str:
-    """``text``, cut at a word if it is longer than ``limit`` characters."""
+    """``text``, cut at a word if it is longer than ``limit`` characters, with dots for the rest."""
     if limit <= 0:
         return ""
+    return text if len(text) <= limit else beginning(text, limit).rstrip(" ,;:") + " ..."
+
+
+_LONGEST_WORD = 40
+"""A cut goes back so many characters at most to end at a word: some scripts have no blanks between words."""
+
+
+def beginning(text: str, limit: int) -> str:
+    """The first ``limit`` characters of ``text``, without a word that would be cut in two.
+
+    Example:
+        >>> beginning("one two three", 10)
+        'one two'
+    """
     if len(text) <= limit:
         return text
-    return text[:limit].rsplit(" ", 1)[0].rstrip(" ,;:") + " ..."
+    start = text[:limit]
+    if text[limit].isspace() or start[-1:].isspace():
+        return start.rstrip()
+    whole, *cut = start.rsplit(None, 1)
+    return whole if cut and len(cut[0]) <= _LONGEST_WORD else start

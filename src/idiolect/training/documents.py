@@ -32,6 +32,7 @@ from idiolect.methods.base import (
 )
 from idiolect.prompts.rendering import PromptConfig, render
 from idiolect.prompts.tasks import DEFAULT
+from idiolect.prompts.template_sandbox import beginning
 from idiolect.prompts.tokenization import PromptTokenizer
 from idiolect.registry import is_path, suggest
 from idiolect.types import Item, ItemId, Prompt, Review, Sample, Segment, VirtualToken
@@ -123,6 +124,10 @@ class DocumentConfig(Config):
     """Longest item description (``prompt.description_chars``)."""
     past_description_chars: int | None = Field(default=None, ge=0)
     """The same of the items of past reviews (``prompt.past_description_chars``)."""
+    history_chars: int | None = Field(default=None, gt=0)
+    """Most characters of the texts of past reviews in a document (``prompt.history_chars``)."""
+    answer_chars: int | None = Field(default=None, gt=0)
+    """Longest text that is asked for; of a longer one only the beginning is (``targets.max_chars``)."""
     task: str = DEFAULT
     """What is written (``prompt.task``): adapters and evaluations on the backbone need the same, and warn if not."""
     templates: Path | None = None
@@ -239,6 +244,8 @@ def _prompt_and_answer(
     annotations: Annotations | None,
 ) -> tuple[Prompt, str]:
     sample, answer, values = context.sample, context.sample.reference or "", {}
+    if config.answer_chars is not None:
+        answer = beginning(answer, config.answer_chars)
     if annotations is not None and form.profile == "text":
         values["profile"], values["words"] = annotations.primer(sample.target or "", rng)
     elif annotations is not None and form.profile == "user":
@@ -258,6 +265,7 @@ def _prompt_and_answer(
         max_shown=None if form.template == HISTORY else config.max_shown,
         description_chars=config.description_chars,
         past_description_chars=config.past_description_chars,
+        history_chars=config.history_chars,
         task=config.task,
         templates=config.templates,
     )

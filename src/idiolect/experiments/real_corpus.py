@@ -1,0 +1,92 @@
+"""What a corpus has that makes a study's figures say less than they seem to, as warnings for the head of its page."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import polars as pl
+
+_MANY = 0.05
+"""Share of the texts from which on a fault of theirs is named."""
+_MANY_CUT = 0.01
+_MOST_OF_ONE = 0.2
+"""Share of the texts that one user may have."""
+_LAST_LINES = 3
+"""Texts of a user that end in the same line from which on it is a signature."""
+_MARKUP = r"(?i)</?[a-z][a-z0-9]{0,9}(\s[^<>]{0,200})?/?>|&([a-z]{2,6}|#\d{2,5});"
+
+
+def corpus_warnings(reviews: pl.DataFrame, target_chars: int, history_chars: int | None) -> Iterator[str]:
+    """A sentence or two per fault that many of the texts have.
+
+    Args:
+        reviews: Table with ``user`` and ``text``.
+        target_chars: Longest text that is asked for.
+        history_chars: Most characters of past texts in a prompt; None: they are not cut.
+    """
+    if reviews.height:
+        faults = (_repeats(reviews), _one_user(reviews), _markup(reviews), _signatures(reviews))
+        yield from filter(None, (_cut(reviews, target_chars, history_chars), *faults))
+
+
+def _percent(share: float) -> str:
+    return f"{100 * share:.0f} %" if share >= 0.1 else f"{100 * share:.1f} %"
+
+
+def _cut(reviews: pl.DataFrame, limit: int, history: int | None) -> str:
+    lengths = reviews["text"].str.len_chars()
+    share = float((lengths > limit).mean())  # type: ignore[arg-type]
+    if share < _MANY_CUT:
+        return ""
+    lost = float((lengths - limit).clip(0).sum()) / max(1, lengths.sum())
+    shown = "" if history is None else f" Prompts show at most {history:,} characters of past reviews together."
+    return (
+        f"{_percent(share)} of the texts are longer than {limit:,} characters. Of these only the beginning is learned, "
+        f"asked for and scored: {_percent(lost)} of all characters are left out, because the backbone reads short "
+        f"windows.{shown} Vectors are of whole texts."
+    )
+
+
+def _repeats(reviews: pl.DataFrame) -> str:
+    share = 1 - reviews["text"].n_unique() / reviews.height
+    if share < _MANY:
+        return ""
+    return (
+        f"{_percent(share)} of the texts repeat an earlier one word for word. A user's own repeats are left out, but a "
+        "text that is to be predicted may be one that the backbone read from another user. Likelihoods then look "
+        "better than they are."
+    )
+
+
+def _one_user(reviews: pl.DataFrame) -> str:
+    share = reviews["user"].value_counts()["count"].max() / reviews.height  # type: ignore[operator]
+    if share < _MOST_OF_ONE:
+        return ""
+    return (
+        f"One user wrote {_percent(share)} of the texts. What others write about an item is then largely this user's, "
+        "and the backbone reads no more than some of it."
+    )
+
+
+def _markup(reviews: pl.DataFrame) -> str:
+    share = float(reviews["text"].str.contains(_MARKUP).mean())  # type: ignore[arg-type]
+    if share < _MANY:
+        return ""
+    return (
+        f"{_percent(share)} of the texts hold markup (such as `<br>` or `&quot;`), which is predicted and compared "
+        "like words. Remove it from the corpus, and run the study in a new folder."
+    )
+
+
+def _signatures(reviews: pl.DataFrame) -> str:
+    lines = reviews["text"].str.strip_chars().str.extract(r"\n([^\n]+)$").str.strip_chars()
+    ends = pl.DataFrame({"user": reviews["user"], "line": lines}).drop_nulls()
+    alike = ends.group_by("user", "line").len().filter(pl.col("len") >= _LAST_LINES)["len"].sum()
+    share = alike / reviews.height
+    if share < _MANY:
+        return ""
+    return (
+        f"{_percent(share)} of the texts end in a line that ends other texts of the same user too: a signature or a "
+        "footer. It identifies a user without any style, so a gain from past reviews as text may be no more than that "
+        "line. Remove such lines from the corpus, and run the study in a new folder."
+    )
