@@ -1,4 +1,4 @@
-"""What every ``ReviewStore`` must do when it is changed."""
+"""What a store must do when it is changed, on every database."""
 
 from __future__ import annotations
 

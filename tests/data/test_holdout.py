@@ -14,7 +14,7 @@ from idiolect.data.kcore import (
     eligible,
     joined,
     k_core,
-    newest_first,
+    newest,
     newest_unique,
     numbered,
     oldest_first,
@@ -113,7 +113,7 @@ def core_of(frame: pl.DataFrame) -> tuple[Rows, tuple[int, ...]]:
 @settings(deadline=None, max_examples=50)
 @given(tables())
 def test_the_k_core_is_the_largest_fixed_point(frame):
-    frame = newest_first(frame)
+    frame = frame[newest(frame)]
     rows, rounds = core_of(frame)
     reviews = frame[joined(rows)["place"]]
     support = kept_of(reviews).group_by("user").len()["len"]
@@ -291,13 +291,13 @@ def test_no_user_left_is_an_error_that_tells_what_was_left():
 def test_ties_stand_in_table_order_in_both_directions():
     frame = table(("u", "i", "a", 1), ("u", "j", "b", 2), ("u", "k", "c", 1), ("u", "l", "d", 2))
     assert oldest_first(frame)["text"].to_list() == ["a", "c", "b", "d"]
-    assert newest_first(frame)["text"].to_list() == ["b", "d", "a", "c"]
+    assert frame[newest(frame)]["text"].to_list() == ["b", "d", "a", "c"]
 
 
 def test_order_decides_where_there_are_no_timestamps():
     frame = table(("u", "i", "a", 1), ("u", "j", "b", 3), ("u", "k", "c", 2), timed=False)
     assert oldest_first(frame)["text"].to_list() == ["a", "c", "b"]
-    assert newest_first(frame)["text"].to_list() == ["b", "c", "a"]
+    assert frame[newest(frame)]["text"].to_list() == ["b", "c", "a"]
 
 
 def test_an_order_field_breaks_the_ties_of_timestamps():
@@ -341,7 +341,7 @@ def test_whitespace_collapses_as_pythons_split_does(texts):
 def test_an_unknown_time_is_older_than_every_known_one_and_never_the_newest():
     frame = table(("u", "a", "a", None), ("u", "b", "b", 0), ("u", "c", "c", None), ("u", "d", "d", 5))
     assert oldest_first(frame)["text"].to_list() == ["a", "c", "b", "d"]
-    assert newest_first(frame)["text"].to_list() == ["d", "b", "c", "a"]
+    assert frame[newest(frame)]["text"].to_list() == ["d", "b", "c", "a"]
 
 
 @given(st.lists(st.tuples(st.none() | st.integers(0, 5), st.integers(0, 3)), min_size=1, max_size=20))

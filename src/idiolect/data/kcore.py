@@ -85,13 +85,8 @@ def by_time(reviews: pl.DataFrame, *, within: np.ndarray | None = None) -> np.nd
     return np.lexsort(keys if within is None else (*keys, within))
 
 
-def newest_first(reviews: pl.DataFrame) -> pl.DataFrame:
-    """``reviews`` from the newest on, ties as in ``oldest_first``."""
-    return reviews[newest(reviews)]
-
-
 def newest(reviews: pl.DataFrame) -> np.ndarray:
-    """int64 (n,): the rows in the order of ``newest_first``."""
+    """int64 (n,): the rows from the newest on, ties as in ``oldest_first``."""
     # ~ is a minus sign that cannot overflow.
     return np.lexsort((reviews["order"], ~_clock(reviews), ~_dated(reviews)))
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from idiolect.errors import InputError
-from idiolect.evaluation.significance import LEVEL, Bootstrapped, Interval, Resamples, interval
+from idiolect.evaluation.significance import Bootstrapped, Interval, Resamples, interval
 from idiolect.metrics.base import AdditiveScore, Signature
 
 MISSING = -1
@@ -71,17 +71,16 @@ def alpha(ratings: np.ndarray, n_categories: int) -> float:
     return Alpha(n_categories).aggregate(coincidences(ratings, n_categories))
 
 
-def alpha_interval(ratings: np.ndarray, n_categories: int, resamples: Resamples, *, level: float = LEVEL) -> Interval:
+def alpha_interval(ratings: np.ndarray, n_categories: int, resamples: Resamples) -> Interval:
     """Alpha with its percentile bootstrap interval over units; resamples without a defined alpha are skipped.
 
     Args:
         ratings: See ``coincidences``.
         n_categories: Number of categories.
         resamples: Over the same units, or over groups of them.
-        level: Coverage of the interval.
     """
     drawn = resamples.score(Alpha(n_categories), coincidences(ratings, n_categories))
     known = drawn.resampled[np.isfinite(drawn.resampled)]
     if not len(known):
         return Interval(drawn.value, float("nan"), float("nan"))
-    return interval(Bootstrapped(drawn.value, known), level=level)
+    return interval(Bootstrapped(drawn.value, known))

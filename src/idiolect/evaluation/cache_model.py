@@ -45,16 +45,16 @@ class CacheGains:
     n_unspaced: int = 0
     """Test texts in scripts without blanks between words: their characters, or letters, are counted."""
 
-    def gain(self, *, resamples: int = 1000, seed: int = 0) -> Interval:
+    def gain(self) -> Interval:
         """What the user's own past words save per text, with its interval over users."""
-        return self._interval(self.without - self.own, resamples, seed)
+        return self._interval(self.without - self.own)
 
-    def cost(self, *, resamples: int = 1000, seed: int = 0) -> Interval:
+    def cost(self) -> Interval:
         """What another user's past words cost per text, in place of the user's own."""
-        return self._interval(self.other - self.own, resamples, seed)
+        return self._interval(self.other - self.own)
 
-    def _interval(self, nats: np.ndarray, resamples: int, seed: int) -> Interval:
-        draws = Resamples(len(nats), np.random.default_rng(seed), resamples=resamples, clusters=list(self.users))
+    def _interval(self, nats: np.ndarray) -> Interval:
+        draws = Resamples(len(nats), np.random.default_rng(0), clusters=list(self.users))
         return interval(draws.score(Mean("nats", greater_is_better=True), nats))
 
 

@@ -48,23 +48,23 @@ class UserAttribution:
     information: np.ndarray
     """float64 (n,): nats by which a classifier over the users is better than chance on the text; see ``nats``."""
 
-    def auc(self, *, resamples: int = 1000, seed: int = 0) -> Interval:
+    def auc(self) -> Interval:
         """Mean area under the ROC curve, with its interval over users; chance is 0.5."""
-        return self._interval(self.shares, resamples, seed)
+        return self._interval(self.shares)
 
-    def top1(self, *, resamples: int = 1000, seed: int = 0) -> Interval:
+    def top1(self) -> Interval:
         """Top-1 accuracy, with its interval over users; chance is ``1 / n_users``."""
-        return self._interval(self.nearest.astype(np.float64), resamples, seed)
+        return self._interval(self.nearest.astype(np.float64))
 
-    def nats(self, *, resamples: int = 1000, seed: int = 0) -> Interval:
+    def nats(self) -> Interval:
         """Lower bound of the mutual information of texts and past, in nats per text, with its interval over users.
 
         The bound is at most ``log(n_users)``, and loose where the cosine of means says little of what vectors hold.
         """
-        return self._interval(self.information, resamples, seed)
+        return self._interval(self.information)
 
-    def _interval(self, values: np.ndarray, resamples: int, seed: int) -> Interval:
-        draws = Resamples(len(values), np.random.default_rng(seed), resamples=resamples, clusters=list(self.users))
+    def _interval(self, values: np.ndarray) -> Interval:
+        draws = Resamples(len(values), np.random.default_rng(0), clusters=list(self.users))
         return interval(draws.score(Mean("share", greater_is_better=True), values))
 
 

@@ -16,7 +16,7 @@ from idiolect.difference.claims.taxonomy import CATEGORIES
 from idiolect.errors import InputError, MissingDependencyError
 from idiolect.evaluation.judge import Found
 from idiolect.evaluation.render import BLUE, GREEN, GREY, ORANGE, PURPLE, VERMILLION, plotting
-from idiolect.evaluation.significance import LEVEL, Bootstrapped, Interval, Resamples, interval
+from idiolect.evaluation.significance import Bootstrapped, Interval, Resamples, interval
 from idiolect.evaluation.uvq import Uvq, uvq
 from idiolect.llm.base import Usage
 from idiolect.metrics.base import AdditiveScore, Mean, Metric, Signature, SufficientStatistics
@@ -47,7 +47,6 @@ def correlation(
     resamples: Resamples,
     *,
     ranks: bool = False,
-    level: float = LEVEL,
 ) -> Interval:
     """Correlation of UVQ with a score of the texts, with a percentile bootstrap interval (the paper's Figure 2).
 
@@ -56,7 +55,6 @@ def correlation(
         scores: float (n,): BLEU or METEOR of the same, in the same order.
         resamples: Of the same n.
         ranks: Spearman's rho (Pearson's r of ranks in the whole sample) instead of Pearson's r.
-        level: Coverage of the interval.
 
     Raises:
         InputError: The two are of different lengths, or one of them does not vary.
@@ -71,7 +69,7 @@ def correlation(
     if not (np.ptp(x) > 0 and np.ptp(y) > 0):
         raise InputError("no correlation: one of the two is the same everywhere", hint="take more users or systems")
     x, y = (x - x.mean()) / x.std(), (y - y.mean()) / y.std()
-    return interval(resamples.score(Correlation(), np.stack([x, y, x * x, y * y, x * y], axis=1)), level=level)
+    return interval(resamples.score(Correlation(), np.stack([x, y, x * x, y * y, x * y], axis=1)))
 
 
 class Thresholds(Config):

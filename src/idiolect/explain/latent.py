@@ -304,9 +304,9 @@ def _spearman(left: np.ndarray, right: np.ndarray) -> np.ndarray:
     return a.T @ b
 
 
-def closest_measures(style: np.ndarray | None, unit: int, *, most: int = 3) -> tuple[tuple[str, float], ...]:
-    """The measures of style that a unit's code goes with best, and Spearman's correlation with each."""
+def closest_measures(style: np.ndarray | None, unit: int) -> tuple[tuple[str, float], ...]:
+    """The three measures of style that a unit's code goes with best, and Spearman's correlation with each."""
     if style is None:
         return ()
-    best: Sequence[int] = np.argsort(-np.abs(style[unit]), kind="stable")[:most].tolist()
+    best: Sequence[int] = np.argsort(-np.abs(style[unit]), kind="stable")[:3].tolist()
     return tuple((NAMES[k], float(style[unit, k])) for k in best)

@@ -35,6 +35,7 @@ _PER_WINDOW = 4
 _WINDOWS = 6
 _DRAWS = 999
 _FDR_LEVEL = 0.1
+_MOST_DEPARTURES = 3
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -205,7 +206,6 @@ def _departures(
     reviews: Sequence[Review],
     peers: Sequence[Sequence[Review]],
     counts_in: np.ndarray,
-    most: int = 3,
 ) -> tuple[StyleDeviation, ...]:
     values = known_values([*own, *(review.text for of_item in peers for review in of_item), text])
     items = [*range(len(reviews)), *(k for k, of_item in enumerate(peers) for _ in of_item)]
@@ -214,7 +214,7 @@ def _departures(
     mean = np.where(known, values[: len(own)], 0).sum(axis=0) / np.maximum(known.sum(axis=0), 1)
     comparable = known.any(axis=0) & ~np.isnan(values[-1]) & (sd > 0) & counts_in
     effect = np.divide(values[-1] - mean, sd, out=np.zeros(len(sd)), where=comparable)
-    places = [int(k) for k in np.argsort(-np.abs(effect), kind="stable")[:most] if abs(effect[k]) >= 1]
+    places = [int(k) for k in np.argsort(-np.abs(effect), kind="stable")[:_MOST_DEPARTURES] if abs(effect[k]) >= 1]
     return tuple(
         StyleDeviation(
             measure=COMPARED[k].name,

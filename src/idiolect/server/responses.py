@@ -200,11 +200,11 @@ class _Response:
         id = f"msg_{self.tag}{len(self.output)}"
         return {"id": id, "type": "message", "status": status, "role": "assistant", "content": content}
 
-    def _call_item(self, call_id: str, call: Mapping[str, Any], status: str = "completed") -> dict[str, Any]:
+    def _call_item(self, call_id: str, call: Mapping[str, Any]) -> dict[str, Any]:
         return {
             "id": f"fc_{self.tag}{len(self.output)}",
             "type": "function_call",
-            "status": status,
+            "status": "completed",
             "call_id": call_id,
             "name": call.get("name") or "",
             "arguments": call.get("arguments") or "",

@@ -212,9 +212,9 @@ class PrivateReader(WrappedReader):
         self, items: Sequence[ItemId], *, exclude: UserId, encoder: str, before: int | None = None, at_least: int = 1
     ) -> PeerSums:
         """See ``ReviewReader``."""
-        limits = replace(self._limits, least=max(at_least, self._limits.least))
-        if not limits.cap:
-            return self._reader.peer_sums(items, exclude=exclude, encoder=encoder, before=before, at_least=limits.least)
+        if not self._limits.cap:
+            return super().peer_sums(items, exclude=exclude, encoder=encoder, before=before, at_least=at_least)
+        limits = replace(self._limits, least=self._least(exclude, at_least))
         vectors = partial(self._reader.vectors, encoder=encoder)
         found = [
             private_sum(
@@ -228,18 +228,9 @@ class PrivateReader(WrappedReader):
         ]
         return PeerSums(*(np.concatenate(parts) for parts in zip(*found, strict=True)))
 
-    def peer_group_sums(
-        self,
-        groups: Sequence[str | None],
-        *,
-        exclude: UserId,
-        encoder: str,
-        before: int | None = None,
-        at_least: int = 1,
-    ) -> PeerSums:
-        """See ``ReviewReader``."""
-        least = max(at_least, self._limits.least)
-        return self._reader.peer_group_sums(groups, exclude=exclude, encoder=encoder, before=before, at_least=least)
+    def _least(self, exclude: UserId, at_least: int) -> int:
+        """See ``WrappedReader``."""
+        return max(at_least, self._limits.least)
 
 
 class _NoAnswer:

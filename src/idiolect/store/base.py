@@ -7,7 +7,7 @@ a peer review.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal, NamedTuple, Protocol
 
@@ -130,38 +130,6 @@ class ReviewReader(Protocol):
             before: Only reviews with timestamp < ``before`` (seconds) count.
             at_least: Minimum number of distinct users, as in ``peer_sums``.
         """
-        ...
-
-
-class ReviewStore(ReviewReader, Protocol):
-    """A ``ReviewReader`` that can be changed; each call is one transaction."""
-
-    def add(self, items: Iterable[Item], reviews: Iterable[Review]) -> AddReport:
-        """Store items and reviews; idempotent by id, atomic."""
-        ...
-
-    def add_vectors(self, ids: Sequence[ReviewId], vectors: np.ndarray, *, encoder: str) -> int:
-        """Store vectors (float, (n, dim), each component within [-1, 1]) and add them to the item sums.
-
-        Returns:
-            The number of new ones; a review that has a vector of this encoder keeps it.
-        """
-        ...
-
-    def forget(self, user: UserId) -> ErasureReceipt:
-        """Remove a user's reviews and vectors and take them out of the sums."""
-        ...
-
-    def set_peer(self, user: UserId, peer: bool) -> bool:
-        """Set whether others may be compared with a user (the default); the user's own history stays.
-
-        Returns:
-            Whether that was a change.
-        """
-        ...
-
-    def fingerprint(self) -> str:
-        """A digest of ids, contents and opt-outs, independent of the order of arrival."""
         ...
 
 

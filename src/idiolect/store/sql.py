@@ -155,7 +155,7 @@ class KnownItems(NamedTuple):
 
 
 class SqlStore(StoreBase):
-    """Items, reviews, vectors and item sums in one database; a ``ReviewStore``.
+    """Items, reviews, vectors and item sums in one database; a ``ReviewReader`` that can be changed.
 
     Writes are one transaction per call. Reads see the last commit. Threads may share a store; a process opens its own.
 

@@ -116,16 +116,10 @@ def measure_comparisons(
     return found
 
 
-def in_english(comparisons: Sequence[Comparison], english: Mapping[str, bool] | None = None) -> list[Comparison | None]:
-    """The comparisons without peers' texts that are not English; None if the user's own text is not.
-
-    Args:
-        comparisons: The texts.
-        english: Whether each text is English; None: detected from these texts.
-    """
-    if english is None:
-        texts = list(dict.fromkeys(text for one in comparisons for text in (one.target, *one.peers)))
-        english = dict(zip(texts, are_english(texts).tolist(), strict=True))
+def in_english(comparisons: Sequence[Comparison]) -> list[Comparison | None]:
+    """The comparisons without peers' texts that are not English; None if the user's own text is not."""
+    texts = list(dict.fromkeys(text for one in comparisons for text in (one.target, *one.peers)))
+    english = dict(zip(texts, are_english(texts).tolist(), strict=True))
     return [
         replace(one, peers=tuple(peer for peer in one.peers if english[peer])) if english[one.target] else None
         for one in comparisons
@@ -159,7 +153,6 @@ def extract_measured(
     texts: MeasuredTexts,
     *,
     categories: Collection[Category] = CATEGORIES,
-    fdr_level: float = FDR_LEVEL,
 ) -> list[Feature]:
     """Significant differences of a user over all comparisons, and the comparisons that show them.
 
@@ -171,7 +164,6 @@ def extract_measured(
         comparisons: Comparisons of one user; those without peers are ignored.
         texts: Holds all of these texts.
         categories: Categories of the differences.
-        fdr_level: False discovery rate.
     """
     counted = [one for one in comparisons if one.peers]
     if not counted:
@@ -179,7 +171,7 @@ def extract_measured(
     own, peers = texts[[one.target for one in counted]], [texts[one.peers] for one in counted]
     items = np.repeat(np.arange(len(peers)), [len(values) for values in peers])
     sd = within_item_sd(np.vstack([own, *peers]), np.concatenate([np.arange(len(own)), items]))
-    found = _significant_measures(own, peers, sd, categories, fdr_level)
+    found = _significant_measures(own, peers, sd, categories)
     apart = own - np.stack([values.mean(axis=0) for values in peers])
     return [
         *(feature for one, row in zip(counted, apart, strict=True) for feature in _shown(found, one, row, sd)),
@@ -207,16 +199,14 @@ class Norms:
         self.values = MeasuredTexts(kept)[kept]
         self.sd = within_item_sd(self.values, np.zeros(len(kept), dtype=np.int64))
 
-    def differences(
-        self, own: Sequence[str], *, categories: Collection[Category] = CATEGORIES, fdr_level: float = FDR_LEVEL
-    ) -> list[Feature]:
+    def differences(self, own: Sequence[str], *, categories: Collection[Category] = CATEGORIES) -> list[Feature]:
         """A user's significant differences to the average, the strongest first; empty if there are too few texts.
 
         Texts that are not English are left out.
         """
         own = [text for text, english in zip(own, are_english(own, [0] * len(own)), strict=True) if english]
         values = MeasuredTexts(own)[own]
-        found = _significant_measures(values, [self.values] * len(own), self.sd, categories, fdr_level)
+        found = _significant_measures(values, [self.values] * len(own), self.sd, categories)
         return [_feature(one_measure, POOLED, f"over {len(own)} past reviews") for one_measure in found]
 
 
@@ -236,11 +226,10 @@ def _significant_measures(
     peers: Sequence[np.ndarray],
     sd: np.ndarray,
     categories: Collection[Category],
-    fdr_level: float,
 ) -> list[_SignificantMeasure]:
     """Significant differences of at least ``MIN_EFFECT``, strongest first, one direction per attribute."""
     null = permutation_test(own, peers, np.random.default_rng(0), draws=_DRAWS)
-    tested = find_significant(null, sd, fdr_level=fdr_level)
+    tested = find_significant(null, sd, fdr_level=FDR_LEVEL)
     found: dict[Key | int, _SignificantMeasure] = {}
     for place in map(int, np.argsort(-np.abs(tested.effect), kind="stable")):
         of, effect = MEASURES[place], float(tested.effect[place])

@@ -58,7 +58,7 @@ class SeedWorld:
         return {user: row for row, user in enumerate(self.truth.users)}
 
 
-def open_seed(folder: Path, seed: int, config: StudyConfig, encoder: Encoder, *, progress: bool = False) -> SeedWorld:
+def open_seed(folder: Path, seed: int, config: StudyConfig, encoder: Encoder) -> SeedWorld:
     """Make what is missing of a seed's world and open it; every step is one that can be taken again.
 
     Args:
@@ -66,7 +66,6 @@ def open_seed(folder: Path, seed: int, config: StudyConfig, encoder: Encoder, *,
         seed: Of the world.
         config: The study.
         encoder: Whose vectors are computed.
-        progress: Show bars.
     """
     folder.mkdir(parents=True, exist_ok=True)
     world = World(config.world.model_copy(update={"seed": seed}))
@@ -74,23 +73,20 @@ def open_seed(folder: Path, seed: int, config: StudyConfig, encoder: Encoder, *,
     if not (folder / TRUTH).is_file():
         store.add(world.items(), world.reviews())
         world.save_truth(folder / TRUTH)
-    embed_missing(store, encoder, progress=progress)
+    embed_missing(store, encoder)
     if not (folder / SPLIT).is_dir():
         made = make_split(store.review_frame(), store.item_frame(), config.split)
         made.save(folder / SPLIT, fingerprint=store.fingerprint())
     return SeedWorld(seed, folder, store, Truth.load(folder / TRUTH), encoder)
 
 
-def fit_arm(
-    world: SeedWorld, llm: TransformersLLM, config: StudyConfig, arm: Arm, *, progress: bool = False
-) -> dict[str, FitReport]:
+def fit_arm(world: SeedWorld, llm: TransformersLLM, config: StudyConfig, arm: Arm) -> dict[str, FitReport]:
     """Fit an arm's adapters, from another arm's if it names one; finished fits are not repeated."""
     return fit(
         world.data(config.settings_of(arm)),
         llm,
         folder=adapter_folder(world, arm.id),
         initial=adapter_folder(world, ConditionId(arm.after)) if arm.after else None,
-        progress=progress,
     )
 
 

@@ -105,9 +105,7 @@ class GateResult:
         return {**asdict(self), "gains": gains, "passed": self.passed}
 
 
-def run_sanity_check(
-    world: SeedWorld, llm: TransformersLLM, config: StudyConfig, *, progress: bool = False
-) -> GateResult:
+def run_sanity_check(world: SeedWorld, llm: TransformersLLM, config: StudyConfig) -> GateResult:
     """Measure both oracles against Non-Perso on the test samples of one seed.
 
     Args:
@@ -122,7 +120,7 @@ def run_sanity_check(
     data = world.data(settings)
     samples, contexts = data.samples("test"), data.contexts("test")
     effects = dict(zip(world.truth.users, world.truth.user_effects, strict=True))
-    adapter = _fit(world, llm, config, OracleVectors(data.contexts("fit"), effects), progress=progress)
+    adapter = _fit(world, llm, config, OracleVectors(data.contexts("fit"), effects))
     methods = {
         PLAIN: NonPersonalized(llm, contexts, prompt=settings.prompt),
         TEXT: OracleProfile(contexts, effects, prompt=settings.prompt, traits=config.sanity_check.traits),
@@ -133,9 +131,7 @@ def run_sanity_check(
     return _result(nats, [sample.user for sample in samples], config)
 
 
-def _fit(
-    world: SeedWorld, llm: TransformersLLM, config: StudyConfig, contexts: OracleVectors, *, progress: bool
-) -> Adapter:
+def _fit(world: SeedWorld, llm: TransformersLLM, config: StudyConfig, contexts: OracleVectors) -> Adapter:
     """A soft prompt of the true effects: projected without refinement."""
     settings = config.settings.model_copy(
         update={"prompt": config.settings.prompt.model_copy(update={"with_text": False})}
@@ -150,7 +146,6 @@ def _fit(
         config=settings.fit.model_copy(update={"max_steps": config.sanity_check.max_steps}),
         folder=_folder(world),
         pad_id=llm.prompts.pad_id,
-        progress=progress,
         depends={"backbone": llm.name},
     )
     return adapter
