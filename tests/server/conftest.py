@@ -231,6 +231,23 @@ def browser() -> Iterator[Any]:
         running.close()
 
 
+@pytest.fixture
+def page(browser: Any, studio: Any) -> Iterator[Any]:
+    """A page with the key of the studio's link; it fails if the console said anything, or a text became a script."""
+    context = browser.new_context(viewport={"width": 1280, "height": 900})
+    opened, said = context.new_page(), []
+    opened.set_default_timeout(60_000)
+    opened.on("console", lambda line: "GL Driver" in line.text or said.append(line.text))
+    opened.on("pageerror", lambda error: said.append(str(error)))
+    opened.on("dialog", lambda dialog: (said.append(f"dialog {dialog.message}"), dialog.dismiss()))
+    opened.goto(f"{studio.url}/#key={studio.key}")
+    opened.wait_for_selector("h1")
+    opened.expected = []  # parts of lines that a test provokes: the browser may say them at any later time
+    yield opened
+    context.close()
+    assert [line for line in said if not any(part in line for part in opened.expected)] == []
+
+
 @pytest.fixture(scope="session")
 def check_access(node_tools: Path) -> Callable[[Any], None]:
     """Checks the accessibility of a page."""

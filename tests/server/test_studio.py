@@ -171,23 +171,6 @@ def studio(start, tmp_path_factory):
         yield running
 
 
-@pytest.fixture
-def page(browser, studio):
-    """A page with the key of the studio's link; it fails if the console said anything, or a text became a script."""
-    context = browser.new_context(viewport={"width": 1280, "height": 900})
-    opened, said = context.new_page(), []
-    opened.set_default_timeout(60_000)
-    opened.on("console", lambda line: said.append(line.text))
-    opened.on("pageerror", lambda error: said.append(str(error)))
-    opened.on("dialog", lambda dialog: (said.append(f"dialog {dialog.message}"), dialog.dismiss()))
-    opened.goto(f"{studio.url}/#key={studio.key}")
-    opened.wait_for_selector("h1")
-    opened.expected = []  # parts of lines that a test provokes: the browser may say them at any later time
-    yield opened
-    context.close()
-    assert [line for line in said if not any(part in line for part in opened.expected)] == []
-
-
 def person(page, studio, user, **params):
     query = page.evaluate("given => new URLSearchParams(given).toString()", {"user": user, **params})
     page.goto(f"{studio.url}/#/person?{query}")

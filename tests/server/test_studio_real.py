@@ -54,21 +54,6 @@ def studio(start, frames, tmp_path_factory):
         yield running
 
 
-@pytest.fixture
-def page(browser, studio):
-    """A page that fails if the console said anything."""
-    context = browser.new_context(viewport={"width": 1280, "height": 900})
-    opened, said = context.new_page(), []
-    opened.set_default_timeout(60_000)
-    opened.on("console", lambda line: "GL Driver" in line.text or said.append(line.text))
-    opened.on("pageerror", lambda error: said.append(str(error)))
-    opened.goto(f"{studio.url}/#key={studio.key}")
-    opened.wait_for_selector("h1")
-    yield opened
-    context.close()
-    assert said == []
-
-
 @pytest.fixture(scope="module")
 def people(studio, rows):
     """A user of whom something is claimed and one of whom nothing is, among those who wrote most."""

@@ -46,21 +46,6 @@ def studio(start, world, tmp_path_factory, upstream):
         yield stack.enter_context(start(tmp_path_factory.mktemp("views"), **settings))
 
 
-@pytest.fixture
-def page(browser, studio):
-    context = browser.new_context(viewport={"width": 1280, "height": 860})
-    opened, said = context.new_page(), []
-    opened.set_default_timeout(60_000)
-    opened.on("console", lambda line: "GL Driver" in line.text or said.append(line.text))
-    opened.on("pageerror", lambda error: said.append(str(error)))
-    opened.goto(f"{studio.url}/#key={studio.key}")
-    opened.wait_for_selector("h1")
-    opened.expected = []  # parts of lines that a test provokes
-    yield opened
-    context.close()
-    assert [line for line in said if not any(part in line for part in opened.expected)] == []
-
-
 def go(page, studio, address, until):
     page.goto(f"{studio.url}/#/{address}")
     page.wait_for_selector(until)
