@@ -203,11 +203,10 @@ def test_targets_of_long_texts_are_as_long_as_the_backbone_reads(club):
 
 
 def test_the_page_begins_with_what_is_cut_and_what_the_texts_hold(club):
-    cut, markup, signature = (one for one in club.warnings if "of the texts" in one)
+    cut, markup = (one for one in club.warnings if "of the texts" in one)  # signatures are cut away with the ends
     assert cut.startswith("100 % of the texts are longer than ")
     assert "of all characters are left out" in cut
     assert "100 % of the texts hold markup" in markup
-    assert "100 % of the texts end in a line" in signature
 
 
 def frame(users, texts):
@@ -222,6 +221,21 @@ def test_ordinary_texts_bring_no_warning():
     texts = [f"I < 3 it & so on, {n}\nSecond line {n}." for n in range(40)]
     assert warned([f"u{n % 20}" for n in range(40)], texts) == []
     assert warned([], []) == []
+
+
+def test_what_is_cut_is_counted_in_characters_over_the_limit():
+    (cut,) = warned([f"u{n}" for n in range(10)], [str(n) * 1500 for n in range(4)] + [str(n) * 500 for n in range(6)])
+    assert cut.startswith("40 % of the texts are longer than 1,000 characters.")
+    assert "22 % of all characters are left out" in cut  # 4 x 500 of 9,000
+
+
+def test_signatures_are_named_where_ends_are_read():
+    assert ["end in a line" in one for one in warned(["u"] * 3 + ["v"] * 3, signed(""))] == [False, True]
+    assert not any("end in a line" in one for one in warned(["u"] * 3 + ["v"] * 3, signed("long " * 300)))
+
+
+def signed(start):
+    return [f"{start}Text {n}.\n-- Ann, of {'Ulm' if n < 3 else 'Bern'}" for n in range(6)]
 
 
 def test_repeats_and_a_user_who_wrote_most_are_named():

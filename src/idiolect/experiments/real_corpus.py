@@ -25,7 +25,7 @@ def corpus_warnings(reviews: pl.DataFrame, target_chars: int, history_chars: int
         history_chars: Most characters of past texts in a prompt; None: they are not cut.
     """
     if reviews.height:
-        faults = (_repeats(reviews), _one_user(reviews), _markup(reviews), _signatures(reviews))
+        faults = (_repeats(reviews), _one_user(reviews), _markup(reviews), _signatures(reviews, target_chars))
         yield from filter(None, (_cut(reviews, target_chars, history_chars), *faults))
 
 
@@ -34,7 +34,7 @@ def _percent(share: float) -> str:
 
 
 def _cut(reviews: pl.DataFrame, limit: int, history: int | None) -> str:
-    lengths = reviews["text"].str.len_chars()
+    lengths = reviews["text"].str.len_chars().cast(pl.Int64)  # unsigned numbers would wrap around below
     share = float((lengths > limit).mean())  # type: ignore[arg-type]
     if share < _MANY_CUT:
         return ""
@@ -78,9 +78,11 @@ def _markup(reviews: pl.DataFrame) -> str:
     )
 
 
-def _signatures(reviews: pl.DataFrame) -> str:
-    lines = reviews["text"].str.strip_chars().str.extract(r"\n([^\n]+)$").str.strip_chars()
-    ends = pl.DataFrame({"user": reviews["user"], "line": lines}).drop_nulls()
+def _signatures(reviews: pl.DataFrame, limit: int) -> str:
+    reviews = reviews.with_columns(pl.col("text").str.strip_chars())
+    whole = reviews.filter(pl.col("text").str.len_chars() <= limit)  # the end of a longer text is cut away
+    lines = whole["text"].str.extract(r"\n([^\n]+)$").str.strip_chars()
+    ends = pl.DataFrame({"user": whole["user"], "line": lines}).drop_nulls()
     alike = ends.group_by("user", "line").len().filter(pl.col("len") >= _LAST_LINES)["len"].sum()
     share = alike / reviews.height
     if share < _MANY:
