@@ -11,7 +11,7 @@ import pytest
 
 from idiolect.config import merge
 from idiolect.encoders import load_encoder
-from idiolect.errors import NotFoundError
+from idiolect.errors import InputError, NotFoundError
 from idiolect.pipeline.data import Data, draw
 from idiolect.pipeline.settings import Settings
 from idiolect.retrieval import query_text
@@ -109,6 +109,21 @@ def test_drawing_keeps_order_and_never_repeats() -> None:
     assert drawn == sorted(set(drawn))
     assert len(drawn) == 7
     assert draw([1, 2], None, rng) == [1, 2]
+
+
+def test_what_a_draw_leaves_out_can_be_drawn_by_itself(data_of) -> None:
+    values = list(range(20))
+    first, further, rest = (
+        draw(values, limit, np.random.default_rng(0), beyond=beyond) for limit, beyond in ((7, 0), (12, 7), (None, 12))
+    )
+    assert (len(further), sorted(further)) == (5, further)
+    assert sorted([*first, *further, *rest]) == values
+    data = data_of(targets={"max_test": 4})
+    some, others = data.samples("test"), data_of(targets={"max_test": None}).samples("test", beyond=4)
+    assert len(some) == 4
+    assert {one.target for one in some}.isdisjoint(one.target for one in others)
+    with pytest.raises(InputError, match="no test targets beyond the first 4"):
+        data.samples("test", beyond=4)
 
 
 def test_virtual_tokens_hold_what_the_settings_or_the_caller_ask_for(data_of) -> None:

@@ -18,16 +18,18 @@ from idiolect.data.kcore import item_frame, review_frame
 from idiolect.data.split import make_split
 from idiolect.data.split_config import SplitConfig
 from idiolect.encoders import load_encoder
-from idiolect.errors import ArtifactError, ConfigError, InputError
+from idiolect.errors import ArtifactError, ConfigError, IdiolectError, InputError
 from idiolect.evaluation.cache_model import CacheGains
 from idiolect.evaluation.compare import read_evaluation
-from idiolect.evaluation.report import score_table
-from idiolect.evaluation.scoring import NLL
-from idiolect.evaluation.significance import Resamples
+from idiolect.evaluation.runner import run_evaluate
+from idiolect.evaluation.significance import Interval
 from idiolect.evaluation.user_attribution import attribute_users
-from idiolect.experiments import real, real_page
-from idiolect.experiments.real import RealConfig, _personal_words, _split, choose_filters, choose_sizes, run_real
-from idiolect.experiments.real_page import Seeds, Words, weakness
+from idiolect.experiments import real_config, real_page
+from idiolect.experiments.real import _personal_words, _split, run_real
+from idiolect.experiments.real_config import RealConfig, choose_filters, choose_sizes
+from idiolect.experiments.real_page import Words
+from idiolect.experiments.real_runs import Runs
+from idiolect.experiments.real_summary import Seeds, weakness
 from idiolect.pipeline.pretraining import pretraining_reviews
 from idiolect.store.sql import SqlStore
 from idiolect.types import ConditionId, Review
@@ -82,8 +84,18 @@ def past(number):
     return "1 past review" if number == 1 else f"{number} past reviews"
 
 
-def nats(folder, condition):
-    return np.array([row["nll"] for row in read_evaluation(folder).runs[ConditionId(condition)]])
+def outcomes(folder, condition, control=None):
+    return read_evaluation(folder).runs[ConditionId(condition, control)]
+
+
+def nats(folders, condition, control=None):
+    """Of the users of all these evaluations."""
+    return np.array([row["nll"] for folder in folders for row in outcomes(folder, condition, control)])
+
+
+def parts(folder, label):
+    """The evaluation with texts, and the likelihoods of the other ten of the fourteen users."""
+    return [folder / f"results-{label}", folder / f"likelihoods-{label}-10-others"]
 
 
 def adapters(folder):
@@ -94,12 +106,13 @@ def adapters(folder):
     }
 
 
-def without_task(path, *place):
-    """Take the setting out of a record."""
+def without(path, *place, **settings):
+    """Take settings out of a record, as versions without them wrote it."""
     record = within = json.loads(path.read_text())
     for name in place:
         within = within[name]
-    assert within.pop("task") == "review"
+    for name, value in settings.items():
+        assert within.pop(name) == value
     path.write_text(json.dumps(record))
 
 
@@ -153,16 +166,19 @@ def test_the_page_says_how_well_the_vectors_identify_users(study):
 def test_the_command_prints_the_verdicts_of_the_page(study, capsys):
     _show_real(study.report, as_json=False)
     printed = [line for line in capsys.readouterr().out.splitlines() if ": " in line]
-    verdicts = [line for line in printed if line.startswith(("DEP without text: ", "DEP with text: "))]
+    groups = [f"DEP {name}{of}: " for name in ("without text", "with text") for of in ("", ", 4 users with texts")]
+    verdicts = [line for line in printed if line.startswith(tuple(groups))]
     assert [line for line in printed if line not in study.report.warnings] == verdicts
     assert all(f"- {line}" in study.page for line in verdicts)
-    assert {line.split(":")[0] for line in verdicts} == {"DEP without text", "DEP with text"}
+    assert {line.split(":")[0] for line in verdicts} == {group.split(":")[0] for group in groups}
 
 
 def test_a_second_call_goes_on_where_the_first_was(study):
     page, written = study.page, adapters(study.folder)
-    without_task(study.folder / "claim.json", "config")  # as versions without tasks wrote them
-    without_task(study.folder / "backbone" / "pretrain.json", "recipe", "documents")
+    new = {"likelihood_users": 500, "authorship": [], "text_judge": None}
+    without(study.folder / "claim.json", "config", task="review", **new)
+    without(study.folder / "backbone" / "pretrain.json", "recipe", "documents", task="review")
+    without(study.folder / "results-without-text" / "claim.json", texts=True, beyond=0)
     again = run_real(study.folder, study.corpus, config=TINY, say=lambda _: None)
     assert adapters(study.folder) == written
     fitted = {"adapter-without-text", "adapter-with-text-shown-1", "adapter-with-text-shown-2"}
@@ -178,15 +194,17 @@ def test_a_finished_study_is_extended_by_further_seeds(study):
     first, folder = study.page, study.folder
     written, said = adapters(folder), []
     more = run_real(folder, study.corpus, config=TINY.model_copy(update={"seeds": 2}), say=said.append)
+    shown = reviews(chosen(study.folder))
     assert [line for line in said if "seed 1" in line] == [
         "4/6  fitting DEP without text and with text of past reviews, seed 1",
-        f"5/6  evaluating both, with {reviews(chosen(study.folder))} as text, seed 1",
+        f"5/6  evaluating both, with {shown} as text, and likelihoods of 10 further users, seed 1",
     ]
     assert written.items() < adapters(folder).items()
     assert "each seed" not in first
-    assert ["Of the first seed:\n\n- DEP without text:" in page for page in (first, more.text)] == [False, True]
+    heads = [f"Of the 14 test users{seed}:\n\n- DEP without text:" for seed in ("", ", first seed")]
+    assert [[head in page for head in heads] for page in (first, more.text)] == [[True, False], [False, True]]
     assert "## Scores over 2 seeds" in more.text
-    outs = [folder / f"results-with-text-{last}" for last in (f"shown-{chosen(folder)}", "seed-1")]
+    outs = [parts(folder, f"with-text-{last}") for last in (f"shown-{chosen(folder)}", "seed-1")]
     gains = [float((nats(out, "rag") - nats(out, "dep")).mean()) for out in outs]
     line = next(line for line in more.text.splitlines() if line.startswith("| DEP with text gains over RAG"))
     assert f"| {np.mean(gains):+.2f} [" in line
@@ -195,10 +213,11 @@ def test_a_finished_study_is_extended_by_further_seeds(study):
 
 def test_validation_chooses_how_many_reviews_are_shown_and_rag_is_shown_with_each(study):
     best, other = chosen(study.folder), 3 - chosen(study.folder)
-    out = study.folder / f"results-with-text-shown-{best}"
-    alone = study.folder / ("results-without-text" if other == max(TINY.shown) else f"results-rag-shown-{other}")
-    assert read_evaluation(out).settings["prompt"]["max_shown"] == best
-    assert read_evaluation(alone).settings["prompt"]["max_shown"] == other
+    out, alone = parts(study.folder, f"with-text-shown-{best}"), parts(study.folder, "without-text")
+    if other != max(TINY.shown):
+        alone = [study.folder / f"likelihoods-rag-shown-{other}{group}" for group in ("", "-10-others")]
+    assert {read_evaluation(one).settings["prompt"]["max_shown"] for one in out} == {best}
+    assert {read_evaluation(one).settings["prompt"]["max_shown"] for one in alone} == {other}
     assert f"- shown: {best}\n" in study.page
     means = {best: nats(out, "rag").mean(), other: nats(alone, "rag").mean()}
     rows = [line for line in study.page.splitlines() if line.startswith(("| 1", "| 2"))]
@@ -211,13 +230,90 @@ def test_validation_chooses_how_many_reviews_are_shown_and_rag_is_shown_with_eac
     assert [text in study.page for text in noted] == [best == 1] * 2
 
 
+ROWS = {
+    "RAG gains over Non-Perso": ("with", ("nonpersonalized",), ("rag",)),
+    "RAG loses with another user's history": ("with", ("rag", "wrong user"), ("rag",)),
+    "DEP without text gains over Non-Perso": ("without", ("nonpersonalized",), ("dep",)),
+    "DEP with text gains over RAG": ("with", ("rag",), ("dep",)),
+}
+
+
+def test_gains_rest_on_all_test_users_and_are_shown_of_both_groups(study):
+    labels = {"without": "without-text", "with": f"with-text-shown-{chosen(study.folder)}"}
+    whole, groups = study.page.split("The same of the 4 users with texts and of the 10 others")
+    assert "| nats per review, 14 test users | mean and 95 % interval |" in whole
+    assert "| nats per review | 4 users with texts | 10 others |" in groups
+    for text, (where, worse, better) in ROWS.items():
+        both = parts(study.folder, labels[where])
+        means = [float((nats(some, *worse) - nats(some, *better)).mean()) for some in (both, both[:1], both[1:])]
+        assert f"| {text} | {means[0]:+.2f} [" in whole
+        row = next(line for line in groups.splitlines() if line.startswith(f"| {text} |"))
+        assert [cell.split(" [")[0] for cell in row.split(" | ")[1:]] == [f"{mean:+.2f}" for mean in means[1:]]
+    assert "Of the 14 test users:\n\n- DEP without text: " in study.page
+
+
+def test_no_text_is_written_for_users_of_whom_likelihoods_alone_are_asked(study):
+    written, others = parts(study.folder, "without-text")
+    users = [{sample[0] for sample in read_evaluation(folder).samples} for folder in (written, others)]
+    assert [len(group) for group in users] == [4, 10]
+    assert len(users[0] | users[1]) == 14
+    found = study.folder.glob("likelihoods-*/samples/*.jsonl")
+    kept = [json.loads(line) for path in found for line in path.read_text().splitlines()]
+    assert kept
+    assert {row["text"] for row in kept} == {None}
+    changes = {**read_evaluation(others).settings}
+    adapter = study.folder / "adapter-without-text"
+    with pytest.raises(ConfigError, match="an evaluation with another beyond, texts"):
+        run_evaluate(str(study.folder / "reviews.db"), study.folder / "split", others, adapter=adapter, changes=changes)
+
+
+@pytest.mark.parametrize(
+    ("asked", "targets", "expected"), [(None, 377, 257), (500, 377, 257), (200, 377, 80), (100, 377, 0), (500, 121, 0)]
+)
+def test_likelihoods_are_of_as_many_users_as_there_are_and_are_asked_for(asked, targets, expected):
+    config = RealConfig(max_test=120, likelihood_users=asked)
+    rest = dict.fromkeys(("folder", "store", "split", "sizes", "costs", "progress"))
+    assert Runs(config=config, n_targets=targets, **rest).n_others == expected
+
+
+def test_the_page_says_what_each_stage_cost(study):
+    section = study.page.split("## Cost")[1].split("## Details")[0]
+    stages = ("reading", "vectors", "pretraining", "fit, without text", "evaluation, without text")
+    for name in (*stages, "likelihoods of 10 others, without text", f"fit, with text shown {chosen(study.folder)}"):
+        cost = study.report.costs[name]
+        assert f"| {name} | {cost.seconds:.0f} | {cost.processor_seconds:.0f} |" in section
+        assert (cost.finished, cost.calls) == (True, 1)
+        assert cost.seconds > 0
+    assert f"| all | {sum(one.seconds for one in study.report.costs.values()):.0f} (" in section
+    assert "Without a record" not in section
+
+
+def test_measures_of_authorship_and_a_judge_are_shown_between_floor_and_ceiling(study):
+    asked = {"authorship": "hash:16", "text_judge": {"backbone": {"model": "fake"}}}
+    config = RealConfig(**{**TINY.model_dump(), **asked})
+    page = run_real(study.folder, study.corpus, config=config, say=lambda _: None).text
+    head = next(line for line in page.splitlines() if "burrows-delta" in line.lower())
+    assert "| attribution (hash:16) |" in head
+    assert "| judge |" in head
+    assert "- text_judge: fake\n" in page
+    assert "| evaluation, without text, hash:16, fake |" in page
+    assert "hash:16) |" not in study.page
+
+
+def test_measures_that_cannot_be_had_are_refused_before_anything_is_made(tmp_path):
+    for wrong, said in (({"authorship": "no/such-encoder"}, "no/such-encoder"), ({"text_judge": {}}, "name a model")):
+        with pytest.raises(IdiolectError, match=said):
+            idl.study_real("r.jsonl", out=tmp_path / "out", **wrong)
+    assert not (tmp_path / "out").exists()
+
+
 def test_evaluations_of_other_samples_are_not_averaged(study, tmp_path):
     whole, part = study.folder / "results-without-text", tmp_path / "part"
     shutil.copytree(whole, part)
     for path in part.glob("samples/*.jsonl"):
         path.write_text("".join(path.read_text().splitlines(keepends=True)[:-1]))
     with pytest.raises(InputError, match="other samples"):
-        Seeds([whole, part])
+        Seeds([[whole], [part]])
 
 
 def test_a_damaged_record_of_the_choice_is_named(study):
@@ -244,36 +340,30 @@ def test_an_unknown_task_is_refused_before_anything_is_made(tmp_path):
     assert not (tmp_path / "out").exists()
 
 
-def rag_and_its_control(costs):
-    nats = np.random.default_rng(0).normal(100, 10, 40)
-    stats = {
-        ConditionId("rag"): {"nll": nats},
-        ConditionId("rag", "wrong user"): {"nll": nats + np.random.default_rng(1).normal(costs, 1, 40)},
-    }
-    table = score_table([NLL], stats, Resamples(40, np.random.default_rng(2)), baseline=ConditionId("rag"))
-    return SimpleNamespace(controls={ConditionId("rag"): table})
-
-
 def words_that_cost(nats):
     own, other = np.full(40, 100.0), np.random.default_rng(3).normal(100 + nats, 1, 40)
     return CacheGains(users=[f"u{k}" for k in range(40)], without=own + 1, own=own, other=other, weight=0.1)
 
 
+HARMLESS, HARMFUL, HELPFUL = Interval(0.0, -0.3, 0.3), Interval(5.0, 4.0, 6.0), Interval(-5.0, -6.0, -4.0)
+"""What another user's history costs."""
+
+
 def test_a_backbone_to_which_all_users_are_the_same_is_named_in_plain_words():
-    told = weakness(rag_and_its_control(costs=0.0), words_that_cost(3.0), 2)
+    told = weakness(HARMLESS, words_that_cost(3.0), 2)
     assert "The backbone is too weak to tell persons apart" in told
     assert "a bigram model with the words of another user's newest reviews (2) is 2.96 nats worse [" in told
-    assert weakness(rag_and_its_control(costs=5.0), words_that_cost(3.0), 2) == ""
-    assert weakness(SimpleNamespace(controls={}), words_that_cost(3.0), 2) == ""
+    assert weakness(HARMFUL, words_that_cost(3.0), 2) == ""
+    assert weakness(None, words_that_cost(3.0), 2) == ""
     assert "chance" in told
-    assert "chance" not in weakness(rag_and_its_control(costs=-5.0), words_that_cost(3.0), 1)
+    assert "chance" not in weakness(HELPFUL, words_that_cost(3.0), 1)
 
 
 def test_a_corpus_in_which_nothing_is_personal_is_not_blamed_on_the_backbone():
-    told = weakness(rag_and_its_control(costs=0.0), words_that_cost(0.0), 1)
+    told = weakness(HARMLESS, words_that_cost(0.0), 1)
     assert "backbone" not in told
     assert "there may be little that is personal" in told
-    assert "little that is personal" in weakness(rag_and_its_control(costs=0.0), words_that_cost(0.3), 1)
+    assert "little that is personal" in weakness(HARMLESS, words_that_cost(0.1), 1)
 
 
 def test_the_page_says_how_much_is_personal_in_words(study):
@@ -353,7 +443,7 @@ def test_too_thin_a_corpus_is_refused_in_one_line():
 def test_of_a_large_corpus_the_filters_are_tightened(monkeypatch):
     reviews, items = (pl.concat(pair) for pair in zip(frames(40, 20, 18, 120), heavy(), strict=True))
     assert choose_filters(reviews, items, enough=5)["min_user_reviews"] == 16
-    monkeypatch.setattr(real, "_MOST_USERS", 30)
+    monkeypatch.setattr(real_config, "_MOST_USERS", 30)
     tight = choose_filters(reviews, items, enough=5)
     assert (tight["min_user_reviews"], tight["min_item_users"]) == (32, 10)
 
@@ -419,10 +509,10 @@ def test_descriptions_with_a_token_per_character_leave_room():
 
 
 def test_a_password_in_an_address_is_not_kept(tmp_path):
-    with pytest.raises(InputError, match="address"):
+    with pytest.raises(InputError, match="address") as error:
         run_real(tmp_path / "study", "https://me:hunter2@host/x.jsonl", config=TINY, say=lambda _: None)
+    assert "hunter2" not in str(error.value)
     kept = [path.read_bytes() for path in (tmp_path / "study").rglob("*") if path.is_file()]
-    assert kept
     assert not any(b"hunter2" in content for content in kept)
 
 

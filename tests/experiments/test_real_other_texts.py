@@ -26,6 +26,7 @@ TINY = RealConfig(
     shown=1,
     steps=(2, 2),
     max_test=4,
+    likelihood_users=4,
 )
 LEFT_OUT = "4 of 4 samples are not in English"
 
@@ -77,6 +78,7 @@ def test_chinese_texts_without_titles_ratings_or_times_end_in_a_page(restaurants
         assert row in page
     assert "tok:zh" in page  # characters are compared: there are no blanks between words
     assert "4 of 4 references are not in Latin script" in page
+    assert "test users |" not in page  # likelihoods are of those with texts only
     assert "- users: 9\n" in page
 
 

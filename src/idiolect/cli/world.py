@@ -235,7 +235,6 @@ def study(
 
 def _show_real(report: RealReport, *, as_json: bool) -> None:
     from idiolect.evaluation.render import to_dict
-    from idiolect.experiments.real_page import verdicts
 
     record = {name: to_dict(found.methods) for name, found in report.evaluations.items()}
     show(
@@ -243,9 +242,10 @@ def _show_real(report: RealReport, *, as_json: bool) -> None:
             "page": str(report.page),
             "seconds": round(report.seconds, 1),
             "warnings": list(report.warnings),
+            "verdicts": list(report.verdicts),
             **record,
         },
-        "\n".join([*report.warnings, *verdicts(report.evaluations), f"page     {report.page}"]),
+        "\n".join([*report.warnings, *report.verdicts, f"page     {report.page}"]),
         as_json=as_json,
     )
 

@@ -236,6 +236,8 @@ def evaluate(
     folder: Path,
     adapter: Path | None = None,
     generate_controls: bool = False,
+    texts: bool = True,
+    beyond: int = 0,
     cache: Path | None = None,
     engine: Engine = LOCAL,
     provenance: Mapping[str, Any] | None = None,
@@ -253,16 +255,20 @@ def evaluate(
         folder: Where everything goes.
         adapter: An adapter's folder; None: only methods that need none.
         generate_controls: Also let the controls write texts; their likelihood is always computed.
+        texts: Let the methods write; if not, there are likelihoods only.
+        beyond: Leave out the first so many targets of the draw: those of an evaluation of so many.
         cache: File of recorded answers, for the models that play roles; None: none are kept.
         engine: Where the models that play roles run.
         provenance: Recorded with the result (command, corpus).
         progress: Show which condition is being run, of how many.
 
     Raises:
-        ConfigError: ``folder`` holds the outputs of another evaluation.
+        ConfigError: ``folder`` holds the outputs of another evaluation; without texts, the model gives no likelihoods.
         ArtifactError: The adapter does not fit encoder, backbone or split.
     """
-    samples = data.samples(data.evaluated)
+    if not texts and "likelihood" not in llm.supports:
+        raise ConfigError(f"{llm.name} gives no likelihoods", hint="evaluate texts, or choose another model")
+    samples = data.samples(data.evaluated, beyond=beyond)
     scorer = Scorer(data, samples)
     classes = _token_classes(data, llm, samples)
     started, of_task = time.time(), task_notes(data.settings)
@@ -272,12 +278,11 @@ def evaluate(
             wanted = [condition for condition in wanted if condition.control is None]  # they would have nothing to show
         judge = models.judge(data.settings.differences) if data.settings.methods else None
         record = _record(data, models, adapter, provenance)
-        depends = _depends(data, record, adapter, generate_controls)
+        depends = _depends(data, record, adapter, generate_controls) | {"texts": texts, "beyond": beyond}
         on_main(lambda: _claim(folder, depends))
+        writing = {one.id: texts and (generate_controls or one.control is None) for one in wanted}
         runs = {
-            one.id: run_condition(
-                one, llm, samples, folder, texts=generate_controls or one.control is None, classes=classes
-            )
+            one.id: run_condition(one, llm, samples, folder, texts=writing[one.id], classes=classes)
             for one in _with_progress(wanted, progress)
         }
         found = _found(data, runs, judge, folder)
@@ -289,7 +294,7 @@ def evaluate(
         evaluation = scorer.score(runs, folder, notes, found, baseline=baseline, rater=rater)
     if rater is not None:
         record |= {"text_judge": {"model": rater.model, "calls": rater.usage.calls, "unknown": rater.unknown}}
-    record |= {"judge": judge and judge.llm.name, "samples": len(samples)}
+    record |= {"judge": judge and judge.llm.name, "samples": len(samples), "beyond": beyond}
     record["conditions"] = [{"name": str(one), **asdict(one)} for one in runs]
     on_main(lambda: evaluation.write({**record, "seconds": round(time.time() - started, 1)}))
     return evaluation
@@ -494,7 +499,7 @@ def _claim(folder: Path, depends: Mapping[str, Any]) -> None:
         known: Any = read_json(path) if path.is_file() else {}
     except (OSError, ValueError) as error:
         raise ArtifactError(f"{str(path)!r} is damaged: {error}", hint="choose another folder") from error
-    known = known if isinstance(known, dict) else {}
+    known = {"texts": True, "beyond": 0} | known if isinstance(known, dict) else {}
     for key, cls, exclude in (("settings", Settings, _FREE), ("split", SplitConfig, None)):
         known |= {key: upgraded(cls, known.get(key), exclude=exclude)}
     changed = sorted(key for key, value in depends.items() if json.loads(json.dumps(value)) != known.get(key))
@@ -517,6 +522,8 @@ def run_evaluate(
     backbone: str | None = None,
     encoder: str | None = None,
     generate_controls: bool = False,
+    texts: bool = True,
+    beyond: int = 0,
     engine: EngineName = "local",
     workers: int | None = None,
     progress: bool = False,
@@ -526,7 +533,8 @@ def run_evaluate(
 
     Under ``torchrun`` every process computes its share of likelihoods and texts, and the first one alone writes. With
     the engine ``ray``, workers do, each with a copy of the model; this process prepares prompts, scores and writes.
-    ``before`` is called before the model is loaded.
+    ``before`` is called before the model is loaded. ``texts`` and ``beyond`` are those of
+    ``evaluate``.
 
     Raises:
         ConfigError: A setting is wrong, or several processes would ask an endpoint.
@@ -558,6 +566,8 @@ def run_evaluate(
                     folder=folder,
                     adapter=adapter,
                     generate_controls=generate_controls,
+                    texts=texts,
+                    beyond=beyond,
                     cache=answers,
                     engine=where,
                     provenance={"command": without_passwords(" ".join(sys.argv))},

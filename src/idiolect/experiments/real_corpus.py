@@ -38,7 +38,7 @@ def _cut(reviews: pl.DataFrame, limit: int, history: int | None) -> str:
     share = float((lengths > limit).mean())  # type: ignore[arg-type]
     if share < _MANY_CUT:
         return ""
-    lost = float((lengths - limit).clip(0).sum()) / max(1, lengths.sum())
+    lost = int((lengths - limit).clip(0).sum()) / max(1, int(lengths.sum()))
     shown = "" if history is None else f" Prompts show at most {history:,} characters of past reviews together."
     return (
         f"{_percent(share)} of the texts are longer than {limit:,} characters. Of these only the beginning is learned, "
@@ -59,7 +59,7 @@ def _repeats(reviews: pl.DataFrame) -> str:
 
 
 def _one_user(reviews: pl.DataFrame) -> str:
-    share = reviews["user"].value_counts()["count"].max() / reviews.height  # type: ignore[operator]
+    share = int(reviews["user"].value_counts()["count"].max()) / reviews.height  # type: ignore[arg-type]
     if share < _MOST_OF_ONE:
         return ""
     return (
@@ -84,7 +84,7 @@ def _signatures(reviews: pl.DataFrame, limit: int) -> str:
     lines = whole["text"].str.extract(r"\n([^\n]+)$").str.strip_chars()
     ends = pl.DataFrame({"user": whole["user"], "line": lines}).drop_nulls()
     alike = ends.group_by("user", "line").len().filter(pl.col("len") >= _LAST_LINES)["len"].sum()
-    share = alike / reviews.height
+    share = int(alike) / reviews.height
     if share < _MANY:
         return ""
     return (

@@ -10,52 +10,24 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
-import numpy as np
-
 from idiolect.difference.stylometry.prose import quotes
-from idiolect.errors import InputError
-from idiolect.evaluation.attribution import sentences
 from idiolect.evaluation.cache_model import CacheGains
-from idiolect.evaluation.compare import compare_evaluations, read_evaluation
+from idiolect.evaluation.compare import compare_evaluations
 from idiolect.evaluation.render import to_markdown
 from idiolect.evaluation.report import Row, ScoreTable
 from idiolect.evaluation.scoring import NLL, Evaluation
-from idiolect.evaluation.significance import Interval, Resamples, interval
 from idiolect.evaluation.user_attribution import UserAttribution
+from idiolect.experiments.costs import Costs
+from idiolect.experiments.real_summary import PASSES, Choice, Output, Summary
 from idiolect.methods.base import ADAPTER_METHOD, BASELINE, UNPERSONALIZED, requirements
-from idiolect.methods.controls import CONSTANT, OTHER_VECTORS, WRONG_USER
-from idiolect.metrics.base import Mean
 from idiolect.prompts.tasks import load_task
 from idiolect.training.config import PretrainReport
 from idiolect.types import ConditionId
-
-PASSES = ("without text", "with text")
-"""Prompts of the method with an adapter: soft prompts alone; soft prompts and the text of past reviews."""
 
 _ENOUGH_USERS = 30
 """Fewer than so many test users bring a warning."""
 _MANY_QUOTE = 0.05
 """Share of texts with quoted lines from which on there is a warning."""
-_PLAIN, _BASELINE, _METHOD = map(ConditionId, (UNPERSONALIZED, BASELINE, ADAPTER_METHOD))
-_CONSTANT = replace(_METHOD, control=CONSTANT)
-_OTHERS = replace(_METHOD, control=OTHER_VECTORS)
-_STRANGER = replace(_BASELINE, control=WRONG_USER)
-
-
-class Choice(NamedTuple):
-    """How many past reviews a prompt shows as text, and why."""
-
-    shown: int
-    """The number chosen."""
-    validation: Mapping[int, float]
-    """By number: nats per validation target of the method with an adapter, first seed; empty if there was no choice."""
-    baseline: Mapping[int, Path]
-    """By each other number: folder with the baseline's likelihoods of the test targets."""
-
-    @property
-    def most(self) -> int:
-        """The largest candidate; other methods show this many reviews in the evaluation of the pass without text."""
-        return max(self.validation, default=self.shown)
 
 
 class Words(NamedTuple):
@@ -67,82 +39,6 @@ class Words(NamedTuple):
     """With as many of the newest past reviews as prompts show."""
 
 
-class Seeds:
-    """Likelihoods of one pass, of every seed.
-
-    Args:
-        folders: Of the evaluations, one per seed, on the same samples.
-
-    Raises:
-        InputError: One of them is not finished, or has other samples.
-    """
-
-    def __init__(self, folders: Sequence[Path]) -> None:
-        recorded = [read_evaluation(folder) for folder in folders]
-        self._nats = [
-            {one: np.array([row["nll"] for row in rows], dtype=np.float64) for one, rows in member.runs.items()}
-            for member in recorded
-        ]
-        users = [user for user, *_ in recorded[0].samples]
-        rng = np.random.default_rng([recorded[0].settings.get("seed", 0), 11])  # the draws of the first evaluation
-        self._draws = Resamples(len(users), rng, clusters=users)
-        self._samples = recorded[0].samples
-        for member in recorded:
-            self._check(member.samples)
-
-    def have(self, *conditions: ConditionId) -> bool:
-        """Whether every seed has these conditions."""
-        return all(one in nats for nats in self._nats for one in conditions)
-
-    def difference(self, worse: ConditionId, better: ConditionId) -> tuple[Interval, list[float]]:
-        """Mean difference in nats per review, over seeds and of each.
-
-        A user's differences are averaged over seeds first, so the interval is over users.
-        """
-        return self._interval([nats[worse] - nats[better] for nats in self._nats])
-
-    def mean(self, condition: ConditionId) -> float:
-        """Nats per review, over seeds."""
-        return float(np.mean([nats[condition] for nats in self._nats]))
-
-    def difference_from(self, other: Seeds, worse: ConditionId, better: ConditionId) -> tuple[Interval, list[float]]:
-        """The same, ``worse`` in another evaluation of the same samples, which has one seed."""
-        self._check(other._samples)
-        return self._interval([other._nats[0][worse] - nats[better] for nats in self._nats])
-
-    def _check(self, samples: Sequence[Any]) -> None:
-        if samples != self._samples:
-            raise InputError("the evaluations of one study have other samples", hint="run it in a new folder")
-
-    def _interval(self, each: Sequence[np.ndarray]) -> tuple[Interval, list[float]]:
-        mean = np.mean(each, axis=0)
-        return interval(self._draws.score(Mean("nats", greater_is_better=True), mean)), [float(d.mean()) for d in each]
-
-
-class _Line(NamedTuple):
-    """A line of the summary: what is compared, in which pass."""
-
-    text: str
-    where: str
-    worse: ConditionId
-    better: ConditionId
-
-
-def _lines() -> list[_Line]:
-    without, with_text = PASSES
-    plain, rag, dep = (requirements(name).title for name in (UNPERSONALIZED, BASELINE, ADAPTER_METHOD))
-    return [
-        _Line(f"{rag} gains over {plain}", with_text, _PLAIN, _BASELINE),
-        _Line(f"{rag} loses with another user's history", with_text, _STRANGER, _BASELINE),
-        _Line(f"{dep} without text gains over {plain}", without, _PLAIN, _METHOD),
-        _Line("a trained constant in its place is worse by", without, _CONSTANT, _METHOD),
-        _Line("another user's vectors are worse by", without, _OTHERS, _METHOD),
-        _Line(f"{dep} with text gains over {rag}", with_text, _BASELINE, _METHOD),
-        _Line("a trained constant in its place is worse by", with_text, _CONSTANT, _METHOD),
-        _Line("another user's vectors are worse by", with_text, _OTHERS, _METHOD),
-    ]
-
-
 def few_users(n_users: int) -> str:
     """A warning if a corpus has too few users for any conclusion; empty if it has enough."""
     if n_users >= _ENOUGH_USERS:
@@ -150,47 +46,6 @@ def few_users(n_users: int) -> str:
     return (
         f"Of {n_users} users nothing can be concluded: intervals and tests are over users, and a backbone learns the "
         "texts of so few by heart. This run only shows that the commands work."
-    )
-
-
-def weakness(found: Evaluation, words: CacheGains, shown: int) -> str:
-    """A warning if another user's history does not hurt RAG: the likelihoods then cannot tell persons apart.
-
-    Args:
-        found: Of the pass with text.
-        words: Whether the past reviews that prompts show have anything personal, in the choice of words.
-        shown: Their number.
-
-    Returns:
-        Empty if it hurts significantly, or if there are no likelihoods.
-    """
-    table = found.controls.get(ConditionId(BASELINE))
-    names = [] if table is None else [column.name for column in table.columns]
-    if table is None or NLL.name not in names:
-        return ""
-    rows = {row.condition: row.cells[names.index(NLL.name)] for row in table.rows}
-    cell = rows.get(_STRANGER)
-    if cell is None or cell.versus is None or cell.versus.low > 0:
-        return ""
-    cost, in_words = cell.versus, words.cost()
-    stranger = "the words of another user's newest review" + (f"s ({shown})" if shown > 1 else "")
-    worse = f"with {stranger} is {in_words.value:.2f} nats worse [{in_words.low:.2f}, {in_words.high:.2f}]"
-    if in_words.low > max(0.0, cost.high):
-        reason = (
-            "The backbone is too weak to tell persons apart on this corpus.",
-            f"Word counts do: a bigram model {worse}. More text (pretrain_tokens), or a larger or pretrained model "
-            "would help.",
-        )
-    else:
-        reason = (
-            "Likelihoods can hardly tell persons apart on this corpus.",
-            f"A bigram model {worse}: there may be little that is personal in these texts, or too few of them.",
-        )
-    chance = ", which may be chance" if cost.high > 0 else ", so it is better with it"
-    return (
-        f"{reason[0]} With another user's history RAG is {cost.difference:+.2f} nats per review worse "
-        f"[{cost.low:.2f}, {cost.high:.2f}]{chance}. So a likelihood on this page cannot show that a gain "
-        f"is personal, nor that it is not. {reason[1]}"
     )
 
 
@@ -219,9 +74,9 @@ def page_text(
     attributed: Mapping[int, Mapping[str, UserAttribution]],
     backbone: PretrainReport,
     evaluations: Mapping[str, Evaluation],
-    outputs: Mapping[str, Sequence[Path]],
-    choice: Choice,
+    summary: Summary,
     warnings: Sequence[str],
+    costs: Costs,
 ) -> str:
     """The study as Markdown.
 
@@ -231,13 +86,14 @@ def page_text(
         attributed: How well vectors identify users, by the number of past reviews and what the vectors are of.
         backbone: The pretraining run.
         evaluations: Of the first seed, by pass.
-        outputs: Folders of the evaluations of all seeds, by pass.
-        choice: How many past reviews are shown.
+        summary: Of the evaluations of all seeds.
         warnings: What makes the figures say less than they seem to.
+        costs: Of the stages.
     """
+    outputs, choice = summary.outputs, summary.choice
     n_seeds = len(outputs[PASSES[0]])
     parts = [f"# Study on {facts['corpus']}", *(f"**{warning}**" for warning in warnings)]
-    parts += [_nouns(facts), _summary(outputs, choice), _verdicts(evaluations, n_seeds), _shown(outputs, choice)]
+    parts += [_nouns(facts), summary.to_markdown(), _verdicts(evaluations, summary), _shown(summary)]
     parts += [_personal_words(words, choice.shown), _attribution(attributed, facts)]
     if n_seeds > 1:
         parts += [f"## Scores over {n_seeds} seeds", *(_pooled(name, outs, choice) for name, outs in outputs.items())]
@@ -245,7 +101,8 @@ def page_text(
     parts += ["## Methods", to_markdown(_all_methods(evaluations)), _tested_against(choice)]
     parts += ["## Controls", _controls(evaluations)]
     parts += _style(evaluations, choice)
-    parts += ["## What was chosen", _chosen(facts, backbone), "## Details", _details(evaluations, outputs)]
+    parts += ["## What was chosen", _chosen(facts, backbone), "## Cost", costs.to_markdown()]
+    parts += ["## Details", _details(evaluations, outputs)]
     return "\n\n".join(part.strip("\n") for part in parts if part) + "\n"
 
 
@@ -256,52 +113,6 @@ def _nouns(facts: Mapping[str, Any]) -> str:
     task = load_task(facts["task"])
     name = Path(facts["task"]).name
     return f"The texts are {task.texts} (task `{name}`): reviews are {task.texts} on this page, and items {task.items}."
-
-
-def _summary(outputs: Mapping[str, Sequence[Path]], choice: Choice) -> str:
-    """The gains, and what is left of them in the controls."""
-    seeds = {name: Seeds(folders) for name, folders in outputs.items()}
-    several = len(outputs[PASSES[0]]) > 1
-    found = [
-        (line.text, *seeds[line.where].difference(line.worse, line.better))
-        for line in _lines()
-        if seeds[line.where].have(line.worse, line.better)
-    ]
-    if not found:
-        return ""
-    found += _against_best(seeds[PASSES[1]], choice)
-    rows = ["| nats per review | mean and 95 % interval |" + (" each seed |" if several else "")]
-    rows.append("| --- | --- |" + (" --- |" if several else ""))
-    for text, mean, each in found:
-        row = f"| {text} | {mean.value:+.2f} [{mean.low:.2f}, {mean.high:.2f}] |"
-        rows.append(row + (f" {', '.join(f'{one:+.2f}' for one in each)} |" if several else ""))
-    averaged = "Each user's likelihoods are averaged over seeds first. " if several else ""
-    return "\n".join(
-        [
-            "## In short",
-            "",
-            *rows,
-            "",
-            f"{averaged}Intervals are over users. A gain is personal as far as the same soft prompts trained as a "
-            "constant, and those of another user, do not have it.",
-        ]
-    )
-
-
-def _against_best(seeds: Seeds, choice: Choice) -> list[tuple[str, Interval, list[float]]]:
-    """The gain over the baseline that shows the number of reviews with which it is best, if that is another one.
-
-    The test targets themselves choose the baseline's number, in its favour.
-    """
-    others = {number: Seeds([folder]) for number, folder in choice.baseline.items()}
-    if not others or not seeds.have(_BASELINE, _METHOD):
-        return []
-    best = min(others, key=lambda number: others[number].mean(_BASELINE))
-    if others[best].mean(_BASELINE) >= seeds.mean(_BASELINE):
-        return []
-    rag, dep = (requirements(name).title for name in (BASELINE, ADAPTER_METHOD))
-    text = f"{dep} with text ({choice.shown}) gains over {rag} with {best}, the best number for {rag} on these users"
-    return [(text, *seeds.difference_from(others[best], _BASELINE, _METHOD))]
 
 
 def _reviews(number: int) -> str:
@@ -322,13 +133,13 @@ def _other_prompts(name: str, choice: Choice) -> str:
     return f"Here {requirements(BASELINE).title} and the other methods with text show {_reviews(choice.most)}."
 
 
-def _shown(outputs: Mapping[str, Sequence[Path]], choice: Choice) -> str:
+def _shown(summary: Summary) -> str:
     """How the number of reviews to show was chosen."""
+    choice = summary.choice
     if not choice.validation:
         return ""
     rag, dep = (requirements(name).title for name in (BASELINE, ADAPTER_METHOD))
-    folders = {**choice.baseline, choice.shown: outputs[PASSES[1]][0]}
-    first = " (first seed)" if len(outputs[PASSES[1]]) > 1 else ""
+    first = " (first seed)" if summary.several else ""
     lines = [
         f"Methods with text show {_reviews(choice.shown)}, chosen by the likelihood of validation targets under {dep}"
         f"{first}. Nats per review:",
@@ -337,26 +148,18 @@ def _shown(outputs: Mapping[str, Sequence[Path]], choice: Choice) -> str:
         "| ---: | ---: | ---: |",
     ]
     for number, nats in sorted(choice.validation.items()):
-        test = Seeds([folders[number]])
-        cell = f"{test.mean(_BASELINE):.2f}" if test.have(_BASELINE) else ""
+        test = summary.mean_of_baseline(number)
+        cell = "" if test is None else f"{test:.2f}"
         mark = " (chosen)" if number == choice.shown else ""
         lines.append(f"| {number}{mark} | {nats:.2f} | {cell} |")
     return "\n".join(lines)
 
 
-def verdicts(evaluations: Mapping[str, Evaluation]) -> list[str]:
-    """Whether the gains of the method with an adapter are personal, by pass, in words."""
-    title = requirements(ADAPTER_METHOD).title
-    return [
-        f"{title} {name}: {sentence}"
-        for name, found in evaluations.items()
-        for sentence in sentences(one for one in found.verdicts if one.claim.method == _METHOD)
-    ]
-
-
-def _verdicts(evaluations: Mapping[str, Evaluation], n_seeds: int) -> str:
-    lines = [f"- {one}" for one in verdicts(evaluations)]
-    return "\n".join(["Of the first seed:", "", *lines] if lines and n_seeds > 1 else lines)
+def _verdicts(evaluations: Mapping[str, Evaluation], summary: Summary) -> str:
+    lines = [f"- {one}" for one in summary.verdicts(evaluations)]
+    of = [f"{summary.n_users} test users"] if summary.groups else []
+    of = [*of, "first seed"] if summary.several else of
+    return "\n".join([f"Of the {', '.join(of)}:", "", *lines] if lines and of else lines)
 
 
 def _personal_words(words: Words, shown: int) -> str:
@@ -422,10 +225,10 @@ def _attribution_cells(one: UserAttribution) -> str:
     return " | ".join([str(one.n_users), *shares, chance, f"{nats.value:.2f} [{nats.low:.2f}, {nats.high:.2f}]"])
 
 
-def _pooled(name: str, folders: Sequence[Path], choice: Choice) -> str:
+def _pooled(name: str, outputs: Sequence[Output], choice: Choice) -> str:
     """Scores of the texts of all seeds; a user is drawn with all of theirs."""
     chosen = [UNPERSONALIZED, BASELINE, ADAPTER_METHOD]
-    found = compare_evaluations([str(folder) for folder in folders], pool=True, conditions=chosen)
+    found = compare_evaluations([str(one.texts) for one in outputs], pool=True, conditions=chosen)
     tables = (to_markdown(table, signatures=False) for table in found.tables.values())
     title = f"{requirements(ADAPTER_METHOD).title} {name}:"
     return "\n".join([f"{title} {_other_prompts(name, choice)}".strip(), "", *tables])
@@ -452,7 +255,7 @@ def _controls(evaluations: Mapping[str, Evaluation]) -> str:
     for name in PASSES:
         for method, table in evaluations[name].controls.items():
             names = [column.name for column in table.columns]
-            if NLL.name not in names or (name == PASSES[0] and method != _METHOD):
+            if NLL.name not in names or (name == PASSES[0] and method != ConditionId(ADAPTER_METHOD)):
                 continue
             for row in table.rows:
                 cell = row.cells[names.index(NLL.name)]
@@ -498,8 +301,9 @@ def _perplexity(backbone: PretrainReport) -> str:
     return f"Its perplexity per token of held-out reviews, given their prompts, is {own:.1f} ({whole})."
 
 
-def _details(evaluations: Mapping[str, Evaluation], outputs: Mapping[str, Sequence[Path]]) -> str:
+def _details(evaluations: Mapping[str, Evaluation], outputs: Mapping[str, Sequence[Output]]) -> str:
     """Notes, each once, and where the reports are."""
     notes = dict.fromkeys(note for found in evaluations.values() for note in found.notes)
-    reports = ", ".join(f"`{folder.name}/report.md`" for folders in outputs.values() for folder in folders)
+    folders = [folder for outs in outputs.values() for one in outs for folder in one.parts]
+    reports = ", ".join(f"`{folder.name}/report.md`" for folder in folders)
     return "\n".join([f"Every table, with signatures and usage: {reports}.", "", *(f"- {note}" for note in notes)])

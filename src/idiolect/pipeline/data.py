@@ -122,8 +122,12 @@ class Data:
         """Whether the split has targets of this phase."""
         return bool(self.split.ids(ROLE[phase]))
 
-    def samples(self, phase: Phase) -> list[Sample]:
+    def samples(self, phase: Phase, *, beyond: int = 0) -> list[Sample]:
         """The phase's samples, in the split's order.
+
+        Args:
+            phase: Whose targets.
+            beyond: Leave out the first so many of the draw, which are those of a run whose limit is this number.
 
         Raises:
             InputError: The split has none.
@@ -131,9 +135,11 @@ class Data:
         reviews = self.store.reviews(self.split.ids(ROLE[phase]))
         if not reviews:
             raise InputError(f"the split has no {ROLE[phase]} targets", hint=f"split again with {ROLE[phase]} > 0")
-        targets = self.settings.targets
-        samples = [Sample.of(review) for review in self._chosen(reviews, phase, targets)]
-        if (limit := targets.max_chars) is None:
+        chosen = self._chosen(reviews, phase, self.settings.targets, beyond)
+        if not chosen:
+            raise InputError(f"there are no {ROLE[phase]} targets beyond the first {beyond}", hint="evaluate those")
+        samples = [Sample.of(review) for review in chosen]
+        if (limit := self.settings.targets.max_chars) is None:
             return samples
         return [replace(one, reference=beginning(one.reference or "", limit)) for one in samples]
 
@@ -164,12 +170,12 @@ class Data:
         fits = snapshot.meta.fingerprint == self.fingerprint and snapshot.meta.pool_without_vector == 0
         return snapshot if fits else None
 
-    def _chosen(self, reviews: list[Review], phase: Phase, targets: TargetConfig) -> list[Review]:
+    def _chosen(self, reviews: list[Review], phase: Phase, targets: TargetConfig, beyond: int) -> list[Review]:
         if phase == "fit":
             chosen = reviews if targets.train_per_user == "all" else self._last_per_category(reviews)
             return draw(chosen, targets.max_train, np.random.default_rng([TARGET_SEED, 2]))
         limit = targets.max_validation if phase == "validation" else targets.max_test
-        return draw(reviews, limit, np.random.default_rng([TARGET_SEED, phase == "test"]))
+        return draw(reviews, limit, np.random.default_rng([TARGET_SEED, phase == "test"]), beyond=beyond)
 
     def _last_per_category(self, reviews: list[Review]) -> list[Review]:
         items = self.store.items(sorted({review.item for review in reviews}))
@@ -254,8 +260,11 @@ def unranked_notes(
         )
 
 
-def draw(values: list[T], limit: int | None, rng: np.random.Generator) -> list[T]:
-    """At most ``limit`` of ``values``, drawn without replacement, in their own order."""
-    if limit is None or limit >= len(values):
+def draw(values: list[T], limit: int | None, rng: np.random.Generator, *, beyond: int = 0) -> list[T]:
+    """At most ``limit`` of ``values``, drawn without replacement, in their own order; without the ``beyond`` first.
+
+    With the same generator, a smaller draw is part of a larger one.
+    """
+    if not beyond and (limit is None or limit >= len(values)):
         return values
-    return [values[i] for i in sorted(rng.permutation(len(values))[:limit].tolist())]
+    return [values[i] for i in sorted(rng.permutation(len(values))[beyond:limit].tolist())]
