@@ -32,7 +32,10 @@ def only_cached(model: str) -> bool:
     hub = urlsplit(os.environ.get("HF_ENDPOINT") or _HUB)
     if hub.hostname is None or {"all", hub.scheme} & getproxies().keys():
         return False
-    port = hub.port or (80 if hub.scheme == "http" else 443)
+    try:
+        port = hub.port or (80 if hub.scheme == "http" else 443)
+    except ValueError:  # no number: the client says so
+        return False
     try:
         socket.create_connection((hub.hostname, port), timeout=_WAIT_S).close()
     except OSError:

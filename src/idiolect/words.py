@@ -134,7 +134,7 @@ def unicode_tokens(text: str) -> list[str]:
         ['очень', 'вкусно', '很', '好', '吃']
     """
     lower = text.casefold()
-    return _TOKEN.findall(lower) or [one for one in _signs().findall(lower) if _is_visible(one[0])]
+    return _TOKEN.findall(lower) or [one for one in _signs().findall(lower) if any(map(_is_visible, one))]
 
 
 @cache

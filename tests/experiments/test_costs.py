@@ -64,7 +64,7 @@ def test_stages_of_an_earlier_version_are_named_and_not_counted(tmp_path):
         (tmp_path / "adapter").touch()
     for found in (costs, Costs(tmp_path / "cost.json")):
         assert [*found.stages] == ["fit"]
-        assert "Without a record, because an earlier version ran them: pretraining." in found.to_markdown()
+        assert "Without a record of their own: pretraining." in found.to_markdown()
     again = Costs(tmp_path / "cost.json")
     with again.stage("fit", output=tmp_path / "adapter"):
         pass

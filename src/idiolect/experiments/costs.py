@@ -148,7 +148,7 @@ class Costs:
         if again := [name for name, one in self.stages.items() if one.calls > 1]:
             yield f"Interrupted: {', '.join(again)}."
         if record.earlier:
-            yield f"Without a record, because an earlier version ran them: {', '.join(record.earlier)}."
+            yield f"Without a record of their own: {', '.join(record.earlier)}."
 
 
 def _now() -> tuple[float, float]:

@@ -48,8 +48,6 @@ _MAX_DESCRIPTION_TOKENS = 512
 _ENTRY_LIMIT, _PROMPT_LIMIT, _REVIEW_LIMIT = 400, 1536, 320
 """Most tokens of a past review with its heading, of a prompt, and of a review of a corpus of long ones: attention and
 time grow with them, and the whole study should take about three hours."""
-_OUTLIER_TOKENS = 1024
-"""Most tokens of a target of other corpora, in which a rare text may be very long."""
 _READ_CHARS = 36_000_000
 """Most characters of the reviews that the backbone's documents are made from: its budget of tokens is far smaller."""
 _MOST_USERS = 5000
@@ -265,10 +263,9 @@ def choose_sizes(texts: Sequence[str], descriptions: Sequence[str], k: int, show
     needed = fixed + shown * min(_ENTRY_LIMIT, wanted)
     prompt = int(np.clip(needed, 384, _PROMPT_LIMIT))
     # Only where typical texts do not fit: elsewhere a rare long one is left out with those after it.
-    cut = wanted > _ENTRY_LIMIT or needed > _PROMPT_LIMIT
-    room = max(_ENTRY_TOKENS, prompt - fixed - shown * heading) * _CERTAIN
     longest = float(np.quantile(lengths, 0.9))
-    target = _REVIEW_LIMIT if longest > _REVIEW_LIMIT else _OUTLIER_TOKENS
+    cut = wanted > _ENTRY_LIMIT or needed > _PROMPT_LIMIT or longest > _REVIEW_LIMIT
+    room = max(_ENTRY_TOKENS, prompt - fixed - shown * heading) * _CERTAIN
     return Sizes(
         prompt=prompt,
         review=int(np.clip(longest, 48, _REVIEW_LIMIT)),
@@ -276,7 +273,7 @@ def choose_sizes(texts: Sequence[str], descriptions: Sequence[str], k: int, show
         description_chars=chars,
         past_description_chars=int(chars * _PAST_DESCRIPTION),
         history_chars=int(room * per_token) if cut else None,
-        target_chars=int(target * per_token),
+        target_chars=int(_REVIEW_LIMIT * per_token),
         reviews=max(1, int(_READ_CHARS / max(1.0, float(np.mean([len(text) for text in texts]))))),
     )
 

@@ -43,7 +43,8 @@ def _cut(reviews: pl.DataFrame, limit: int, history: int | None) -> str:
     return (
         f"{_percent(share)} of the texts are longer than {limit:,} characters. Of these only the beginning is learned, "
         f"asked for and scored: {_percent(lost)} of all characters are left out, because the backbone reads short "
-        f"windows.{shown} Vectors are of whole texts."
+        f"windows.{shown} Vectors are of whole texts, those of the "
+        "oracle of beginnings."
     )
 
 
