@@ -65,7 +65,7 @@ class OpenPart(NamedTuple, Generic[T]):
     columns: Columns
     build: Build[T]
     thread: Mapping[str, str] | None = None
-    """The columns of the item in rows of reviews that hold it beside the review; None if they do not."""
+    """The columns that describe the item, if rows of reviews have them; else None."""
 
     def rows(self) -> Iterator[Row]:
         """Its rows, one per record."""

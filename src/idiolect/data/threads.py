@@ -54,7 +54,7 @@ def columns_of_thread(thread: Columns, posts: Columns) -> Mapping[str, str] | No
         posts: The columns of the posts.
 
     Returns:
-        The column of every field of an item, ``"-"`` where there is none; None if no column is about a thread.
+        The column of every field of an item, ``"-"`` for one without; None if no column describes a thread.
     """
     of = {field: NONE if field in thread.absent else column for field, column in thread.of.items()}
     if of["title"] == of["description"] == NONE:

@@ -55,7 +55,7 @@ _MOST_USERS = 5000
 _TEXTS_MEASURED = 4000
 """Reviews, and descriptions, that are tokenized to choose budgets."""
 _SCANNED_CHARS = 4000
-"""Of each of them, for the tokenizer."""
+"""Most characters of each of these texts that the tokenizer is trained on."""
 _CERTAIN = 0.9
 """Share of the room in a prompt that cut texts fill: tokens per character differ between texts."""
 
@@ -215,7 +215,7 @@ def choose_filters(reviews: pl.DataFrame, items: pl.DataFrame, enough: int) -> d
 
 
 def _left(reviews: pl.DataFrame, items: pl.DataFrame, filters: Mapping[str, int]) -> tuple[int, dict[str, Any]] | None:
-    """The number of users that filters leave, and the changes of the preset; None if they leave nobody."""
+    """The number of users that filters keep, and the changes of the preset; None if they keep none."""
     sure = max(1, min(4, filters["min_user_reviews"] - filters["min_profile"] - 2))
     changes = {**filters, "train": 4, "min_train": sure, "min_peers": min(3, filters["min_item_users"])}
     try:

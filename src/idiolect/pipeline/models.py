@@ -170,7 +170,7 @@ def _same_task(one: str, other: str) -> bool:
         return one == other
     try:
         return load_task(one) == load_task(other)
-    except IdiolectError:  # a file of one's own that has gone since
+    except IdiolectError:  # the file of a custom task is gone
         return Path(one).name == Path(other).name
 
 
