@@ -25,8 +25,10 @@ from idiolect.evaluation.runner import run_evaluate
 from idiolect.evaluation.significance import Interval
 from idiolect.evaluation.user_attribution import attribute_users
 from idiolect.experiments import real_config, real_page
-from idiolect.experiments.real import _personal_words, _split, run_real
+from idiolect.experiments.costs import Costs
+from idiolect.experiments.real import _personal_words, _runs, run_real
 from idiolect.experiments.real_config import RealConfig, choose_filters, choose_sizes
+from idiolect.experiments.real_corpus import split_corpus
 from idiolect.experiments.real_page import Words
 from idiolect.experiments.real_runs import Runs
 from idiolect.experiments.real_summary import Seeds, weakness
@@ -385,8 +387,9 @@ def test_words_are_also_counted_in_as_many_reviews_as_prompts_show(tmp_path):
     store, config = str(tmp_path / "reviews.db"), RealConfig(enough_users=5, shown=1)
     with SqlStore(store) as database:
         database.add((), list(with_a_habit_that_changes()))
-    _, sizes, _ = _split(store, tmp_path / "split", config)
-    whole, newest = (_personal_words(store, tmp_path / "split", config, sizes, newest=number) for number in (None, 1))
+    corpus = split_corpus(store, tmp_path / "split", config)
+    runs = _runs(tmp_path, config, corpus, Costs(tmp_path / "cost.json"), progress=False)
+    whole, newest = (_personal_words(runs, newest=number) for number in (None, 1))
     assert whole.gain().low > 0
     assert newest.gain().value > 1.5 * whole.gain().value
 

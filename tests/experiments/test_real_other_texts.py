@@ -12,8 +12,7 @@ import pytest
 from idiolect.data.split import Split
 from idiolect.evaluation.compare import read_evaluation
 from idiolect.experiments.real import RealConfig, run_real
-from idiolect.experiments.real_corpus import corpus_warnings
-from idiolect.experiments.real_page import quoting
+from idiolect.experiments.real_corpus import corpus_warnings, quoting
 from idiolect.store.sql import SqlStore
 from idiolect.types import ConditionId
 

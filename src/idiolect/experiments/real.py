@@ -17,16 +17,15 @@ from typing import Any
 
 from idiolect.data.files import atomic_write
 from idiolect.data.split import Split
-from idiolect.difference.stylometry.english import are_english
 from idiolect.encoders import load_encoder
 from idiolect.errors import IdiolectError
 from idiolect.evaluation.cache_model import CacheGains, cache_gains
 from idiolect.evaluation.scoring import Evaluation
 from idiolect.evaluation.user_attribution import UserAttribution, vector_attribution
 from idiolect.experiments.costs import Cost, Costs
-from idiolect.experiments.real_config import RealConfig, Sizes, choose_filters, choose_sizes, sample
-from idiolect.experiments.real_corpus import corpus_warnings
-from idiolect.experiments.real_page import Words, few_users, page_text, quoting
+from idiolect.experiments.real_config import RealConfig, Sizes
+from idiolect.experiments.real_corpus import Corpus, split_corpus
+from idiolect.experiments.real_page import Words, page_text
 from idiolect.experiments.real_runs import Runs, Say, evaluated
 from idiolect.experiments.real_summary import Summary, weakness
 from idiolect.pipeline import results
@@ -38,13 +37,13 @@ from idiolect.prompts.template_sandbox import beginning
 from idiolect.store.embedding import embed_store
 from idiolect.store.ingestion import ingest_files
 from idiolect.store.outputs import check_own
-from idiolect.store.splitting import split_store
 from idiolect.store.sql import SqlStore
 from idiolect.training.config import PretrainReport
 from idiolect.version import __version__
 
 PAGE = "real.md"
 COST = "cost.json"
+_CLAIM, _STORE, _SPLIT = "claim.json", "reviews.db", "split"
 _USERS_COMPARED = 2000
 """Most test users whose vectors are compared with each other's."""
 _FOREIGN = "False (most texts are not in English, and only English is measured)"
@@ -106,47 +105,29 @@ def run_real(
     config, started = config or RealConfig(), time.monotonic()
     config.check_available()
     check_own(folder, "study")
-    depends = {"config": config.identity, "corpus": str(corpus), "items": str(items or "")}
-    depends |= {"version": __version__, "backbone": "of its own"}
-    if columns:  # read once more in other columns, every review would be in the store twice
-        depends["columns"] = dict(columns)
-    marked = folder / "claim.json"
-    results.claim(marked, depends, "study", RealConfig)
-    store, split, costs = str(folder / "reviews.db"), folder / "split", Costs(folder / COST)
+    _claim(folder, config, corpus, items, columns)
+    costs = Costs(folder / COST)
     say("1/6  reading the reviews")
-    how: dict[str, Any] = {"items": items, "columns": columns, "rejects": folder / "rejects.jsonl"}
-    try:
-        with costs.stage("reading", output=split):
-            ingest_files(corpus, store=store, progress=progress, **how)
-            filters, sizes, found = _split(store, split, config)
-    except IdiolectError:
-        if not Path(store).exists():  # nothing was read: the same folder serves for the corpus that was meant
-            for path in (marked, folder / COST):
-                path.unlink(missing_ok=True)
-        raise
-    say(f"2/6  {len(found.users)} users; computing vectors ({config.encoder})")
-    few, odd = few_users(len(found.users)), _corpus_warnings(store, sizes)
-    for warning in filter(None, (few, *odd)):  # before the hours that a backbone takes
+    how: dict[str, Any] = {"items": items, "columns": columns, "progress": progress}
+    found = _read(folder, corpus, config, costs, **how)
+    say(f"2/6  {found.n_users} users; computing vectors ({config.encoder})")
+    for warning in found.warnings:  # before the hours that a backbone takes
         say(f"warning: {warning}")
+    runs = _runs(folder, config, found, costs, progress)
     with costs.stage("vectors", output=folder / "backbone"):
-        embed_store(store, config.encoder, split=split, peers="split", progress=progress)
-    where: dict[str, Any] = {"store": store, "split": split, "progress": progress}
-    n_targets = len(found.ids("test"))
-    runs = Runs(folder=folder, config=config, sizes=sizes, n_targets=n_targets, costs=costs, **where)
+        embed_store(runs.store, config.encoder, split=runs.split, peers="split", progress=progress)
     say(f"3/6  pretraining a backbone on {config.pretrain_tokens / 1e6:.1f} M tokens (no target is read)")
-    annotate = config.annotate and _is_english(store)
+    annotate = config.annotate and found.is_english
     backbone = runs.pretrain(annotate=annotate)
     evaluations, outputs, choice = evaluated(runs, say)
     say("6/6  writing the page")
     with costs.stage("words and vectors of users, without a language model"):
-        words = Words(*(_personal_words(store, split, config, sizes, newest=number) for number in (None, choice.shown)))
+        words = Words(*(_personal_words(runs, newest=number) for number in (None, choice.shown)))
         attributed = _attribution(runs)
-    facts = {"corpus": Path(str(corpus)).name, "users": len(found.users), **filters, **sizes.named()}
-    facts |= _chosen(config) | {"shown": choice.shown, "max_reviews": sizes.read(config.max_reviews)}
-    facts["annotate"] = annotate or (config.annotate and _FOREIGN)
     summary = Summary(outputs, choice)
     weak = weakness(summary.cost_of_another_history(), words.shown, choice.shown)
-    warnings = tuple(filter(None, (few, weak, quoting(_texts(store)), *odd)))
+    warnings = tuple(filter(None, (*found.warnings, weak)))
+    facts = _facts(Path(str(corpus)).name, config, found, choice.shown, annotate=annotate)
     text = page_text(facts, words, attributed, backbone, evaluations, summary, warnings, costs)
     atomic_write(folder / PAGE, lambda file: Path(file).write_text(text, encoding="utf-8"))
     return RealReport(
@@ -161,45 +142,67 @@ def run_real(
     )
 
 
-def _chosen(config: RealConfig) -> dict[str, Any]:
-    """The settings that the page shows: those that everybody has, and others if they are used."""
+def _claim(
+    folder: Path, config: RealConfig, corpus: str | Path, items: str | Path | None, columns: Mapping[str, str] | None
+) -> None:
+    """Mark the folder as that of this study, or refuse one that holds another."""
+    depends = {"config": config.identity, "corpus": str(corpus), "items": str(items or "")}
+    depends |= {"version": __version__, "backbone": "of its own"}
+    if columns:  # read once more in other columns, every review would be in the store twice
+        depends["columns"] = dict(columns)
+    results.claim(folder / _CLAIM, depends, "study", RealConfig)
+
+
+def _read(folder: Path, corpus: str | Path, config: RealConfig, costs: Costs, **how: Any) -> Corpus:
+    """Ingest and split."""
+    store, split = folder / _STORE, folder / _SPLIT
+    try:
+        with costs.stage("reading", output=split):
+            ingest_files(corpus, store=str(store), rejects=folder / "rejects.jsonl", **how)
+            return split_corpus(str(store), split, config)
+    except IdiolectError:
+        if not store.exists():  # nothing was read: the same folder serves for the corpus that was meant
+            for path in (folder / _CLAIM, folder / COST):
+                path.unlink(missing_ok=True)
+        raise
+
+
+def _runs(folder: Path, config: RealConfig, found: Corpus, costs: Costs, progress: bool) -> Runs:
+    return Runs(
+        folder=folder,
+        store=str(folder / _STORE),
+        split=folder / _SPLIT,
+        config=config,
+        sizes=found.sizes,
+        n_targets=found.split.counts.test,
+        costs=costs,
+        progress=progress,
+    )
+
+
+def _facts(corpus: str, config: RealConfig, found: Corpus, shown: int, *, annotate: bool) -> dict[str, Any]:
+    """What the page says of choices and budget: the settings that everybody has, and others if they are used."""
     usual = RealConfig()
     rare = {"task", "authorship", "text_judge"}
     left_out = {name for name in rare if getattr(config, name) == getattr(usual, name)}
-    shown = config.model_dump(mode="json", exclude=left_out)
-    return shown | ({"text_judge": config.judge_name} if config.judge_name else {})
+    settings = config.model_dump(mode="json", exclude=left_out)
+    settings |= {"text_judge": config.judge_name} if config.judge_name else {}
+    settings |= {"shown": shown, "max_reviews": found.sizes.read(config.max_reviews)}
+    settings["annotate"] = annotate or (config.annotate and _FOREIGN)
+    return {"corpus": corpus, "users": found.n_users, **found.filters, **found.sizes.named(), **settings}
 
 
-def _split(store: str, folder: Path, config: RealConfig) -> tuple[dict[str, Any], Sizes, Split]:
-    """Filters, lengths and the split, which is saved in ``folder`` unless it is there."""
-    with SqlStore(store, create=False) as database:
-        reviews, items, fingerprint = database.review_frame(), database.item_frame(), database.fingerprint()
-    filters = choose_filters(reviews, items, config.enough_users)
-    if not folder.is_dir():
-        split_store(store, folder, preset="small", changes=filters)
-    split = Split.load(folder, fingerprint=fingerprint)
-    filters = {name: getattr(split.config, name) for name in filters}  # of a resumed study, which keeps its split
-    sizes = choose_sizes(
-        reviews["text"].to_list(), items["description"].drop_nulls().to_list(), config.k, max(config.shown)
-    )
-    return filters, sizes, split
-
-
-def _personal_words(
-    store: str, folder: Path, config: RealConfig, sizes: Sizes, newest: int | None = None
-) -> CacheGains:
+def _personal_words(runs: Runs, newest: int | None = None) -> CacheGains:
     """With the reviews that the backbone reads as the corpus, and targets as it is asked for them.
 
     Args:
-        store: Of the reviews.
-        folder: Of the split.
-        config: Of the study.
-        sizes: Longest target, and longest texts in a prompt.
+        runs: Of the study.
         newest: So many past texts of each user, as prompts show them: the newest before the validation target, training
             targets included. None: all of the profile.
     """
-    with SqlStore(store, create=False) as database, TemporaryDirectory() as work:
-        split = Split.load(folder, fingerprint=database.fingerprint())
+    config, sizes = runs.config, runs.sizes
+    with SqlStore(runs.store, create=False) as database, TemporaryDirectory() as work:
+        split = Split.load(runs.split, fingerprint=database.fingerprint())
         background = pretraining_reviews(database, split, sizes.read(config.max_reviews), config.seed, work=Path(work))
         history = database.reviews(split.ids("profile") if newest is None else split.ids("profile", "train"))
         targets = [database.reviews(split.ids(role)) for role in ("validation", "test")]
@@ -231,20 +234,3 @@ def _attribution(runs: Runs) -> dict[int, dict[str, UserAttribution]]:
             settings = Settings.model_validate(changes | compared)
             found[number] = vector_attribution(Data(database, runs.split, settings, encoder=encoder))
     return found
-
-
-def _is_english(store: str) -> bool:
-    """Most of a sample of the reviews."""
-    return bool(are_english(_texts(store)).mean() > 0.5)
-
-
-def _corpus_warnings(store: str, sizes: Sizes) -> list[str]:
-    with SqlStore(store, create=False) as database:
-        reviews = database.review_frame().select("user", "text")
-    return list(corpus_warnings(reviews, sizes.target_chars, sizes.history_chars))
-
-
-def _texts(store: str) -> list[str]:
-    """A sample of the reviews."""
-    with SqlStore(store, create=False) as database:
-        return sample(database.review_frame()["text"].to_list())

@@ -34,6 +34,8 @@ _FILTERS = tuple(
     )
 )
 """Filters from strict to lenient: the first that leaves enough users is used."""
+FILTERED = (*_FILTERS[0], "train", "min_train", "min_peers")
+"""Settings of the split that are chosen from the corpus."""
 _ENTRY_TOKENS = 24
 """Of a past review's heading, title and rating, with a tokenizer trained on the corpus."""
 _SLOT_TOKENS = 8

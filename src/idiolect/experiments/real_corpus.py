@@ -1,11 +1,26 @@
-"""What a corpus has that makes a study's figures say less than they seem to, as warnings for the head of its page."""
+"""What a study finds out about its corpus before the backbone is pretrained: the split, lengths, language and faults.
+
+Faults make the figures say less than they seem to. They become warnings, which stand at the head of the page.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
 
 import polars as pl
 
+from idiolect.data.split import Split
+from idiolect.difference.stylometry.english import are_english
+from idiolect.difference.stylometry.prose import quotes
+from idiolect.experiments.real_config import FILTERED, RealConfig, Sizes, choose_filters, choose_sizes, sample
+from idiolect.store.splitting import split_store
+from idiolect.store.sql import SqlStore
+
+_ENOUGH_USERS = 30
+"""Fewer than so many test users bring a warning."""
 _MANY = 0.05
 """Share of the texts from which on a fault of theirs is named."""
 _MANY_CUT = 0.01
@@ -14,6 +29,79 @@ _MOST_OF_ONE = 0.2
 _LAST_LINES = 3
 """Texts of a user that end in the same line from which on it is a signature."""
 _MARKUP = r"(?i)</?[a-z][a-z0-9]{0,9}(\s[^<>]{0,200})?/?>|&([a-z]{2,6}|#\d{2,5});"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Corpus:
+    """A corpus that is split."""
+
+    split: Split
+    filters: Mapping[str, Any]
+    """Thresholds of the split that were chosen from the corpus."""
+    sizes: Sizes
+    is_english: bool
+    """Most of a sample of the texts."""
+    warnings: tuple[str, ...]
+
+    @property
+    def n_users(self) -> int:
+        """Users of the split."""
+        return self.split.counts.users
+
+
+def split_corpus(store: str, folder: Path, config: RealConfig) -> Corpus:
+    """Read the store once: filters, the split (which is saved in ``folder`` unless it is there), lengths and warnings.
+
+    Raises:
+        InputError: No user has enough reviews.
+        ArtifactError: The split in ``folder`` is of another state of the store.
+    """
+    with SqlStore(store, create=False) as database:
+        reviews, items, fingerprint = database.review_frame(), database.item_frame(), database.fingerprint()
+    if not folder.is_dir():
+        filters = choose_filters(reviews, items, config.enough_users)
+        split_store(store, folder, preset="small", changes=filters)
+    split = Split.load(folder, fingerprint=fingerprint)
+    texts = reviews["text"].to_list()
+    sizes = choose_sizes(texts, items["description"].drop_nulls().to_list(), config.k, max(config.shown))
+    some = sample(texts)
+    faults = corpus_warnings(reviews.select("user", "text"), sizes.target_chars, sizes.history_chars)
+    return Corpus(
+        split=split,
+        filters={name: getattr(split.config, name) for name in FILTERED},
+        sizes=sizes,
+        is_english=bool(are_english(some).mean() > 0.5),
+        warnings=tuple(filter(None, (few_users(split.counts.users), quoting(some), *faults))),
+    )
+
+
+def few_users(n_users: int) -> str:
+    """A warning if a corpus has too few users for any conclusion; empty if it has enough."""
+    if n_users >= _ENOUGH_USERS:
+        return ""
+    return (
+        f"Of {n_users} users nothing can be concluded: intervals and tests are over users, and a backbone learns the "
+        "texts of so few by heart. This run only shows that the commands work."
+    )
+
+
+def quoting(texts: Sequence[str]) -> str:
+    """A warning if many texts quote others, whose words are then read and scored as the user's own.
+
+    Args:
+        texts: Of the corpus, or a sample of them.
+
+    Returns:
+        Empty if few do.
+    """
+    share = sum(map(quotes, texts)) / max(1, len(texts))
+    if share < _MANY:
+        return ""
+    return (
+        f"{_percent(share)} of the texts quote others (lines that begin with `>`). Likelihoods and scores count the "
+        "quoted words as the user's, and a text that is to be predicted may be quoted in one that the backbone read. "
+        "Remove quoted lines from the corpus, and run the study in a new folder."
+    )
 
 
 def corpus_warnings(reviews: pl.DataFrame, target_chars: int, history_chars: int | None) -> Iterator[str]:

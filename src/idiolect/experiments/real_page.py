@@ -10,7 +10,6 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from idiolect.difference.stylometry.prose import quotes
 from idiolect.evaluation.cache_model import CacheGains
 from idiolect.evaluation.compare import compare_evaluations
 from idiolect.evaluation.render import to_markdown
@@ -24,11 +23,6 @@ from idiolect.prompts.tasks import load_task
 from idiolect.training.config import PretrainReport
 from idiolect.types import ConditionId
 
-_ENOUGH_USERS = 30
-"""Fewer than so many test users bring a warning."""
-_MANY_QUOTE = 0.05
-"""Share of texts with quoted lines from which on there is a warning."""
-
 
 class Words(NamedTuple):
     """What a cache of past words saves a bigram model, and what another user's costs instead."""
@@ -37,35 +31,6 @@ class Words(NamedTuple):
     """With all reviews of the profiles."""
     shown: CacheGains
     """With as many of the newest past reviews as prompts show."""
-
-
-def few_users(n_users: int) -> str:
-    """A warning if a corpus has too few users for any conclusion; empty if it has enough."""
-    if n_users >= _ENOUGH_USERS:
-        return ""
-    return (
-        f"Of {n_users} users nothing can be concluded: intervals and tests are over users, and a backbone learns the "
-        "texts of so few by heart. This run only shows that the commands work."
-    )
-
-
-def quoting(texts: Sequence[str]) -> str:
-    """A warning if many texts quote others, whose words are then read and scored as the user's own.
-
-    Args:
-        texts: Of the corpus, or a sample of them.
-
-    Returns:
-        Empty if few do.
-    """
-    share = sum(map(quotes, texts)) / max(1, len(texts))
-    if share < _MANY_QUOTE:
-        return ""
-    return (
-        f"{100 * share:.0f} % of the texts quote others (lines that begin with `>`). Likelihoods and scores count the "
-        "quoted words as the user's, and a text that is to be predicted may be quoted in one that the backbone read. "
-        "Remove quoted lines from the corpus, and run the study in a new folder."
-    )
 
 
 def page_text(
