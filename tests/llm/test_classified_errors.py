@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from idiolect.llm.base import Failure, reason_and_remedy
-from idiolect.llm.retry import classify_error
+from idiolect.llm.failures import classify_error
 
 QUOTA = "You exceeded your current quota, please check your plan and billing details."
 RETRY_INFO = {"@type": "type.googleapis.com/google.rpc.RetryInfo", "retryDelay": "37s"}

@@ -22,8 +22,8 @@ from idiolect.errors import ConfigError, MissingDependencyError
 from idiolect.llm import retry
 from idiolect.llm.base import EndpointError, SamplingParams
 from idiolect.llm.endpoint import OpenAIConfig
+from idiolect.llm.failures import classify_exception
 from idiolect.llm.openai import OpenAILLM
-from idiolect.llm.retry import classify_exception
 from idiolect.types import Block, Message, Prompt, VirtualToken
 
 PARAMS = SamplingParams(temperature=0.5, top_p=0.9, max_new_tokens=7, seed=3)

@@ -18,6 +18,8 @@ from pydantic import AfterValidator, PlainSerializer
 from idiolect.config import Config
 from idiolect.errors import without_passwords
 from idiolect.llm.base import Completion, Failure, Price, SamplingParams, Schema
+from idiolect.llm.client import ChatClient
+from idiolect.llm.failures import classify_exception, classify_response
 from idiolect.llm.request import (
     Reply,
     RequestConfig,
@@ -28,15 +30,7 @@ from idiolect.llm.request import (
     request_body,
     seems_cut,
 )
-from idiolect.llm.retry import (
-    Backoff,
-    ChatClient,
-    LimitConfig,
-    RateLimiter,
-    RetryConfig,
-    classify_exception,
-    classify_response,
-)
+from idiolect.llm.retry import Backoff, LimitConfig, RateLimiter, RetryConfig
 from idiolect.llm.thinking import Tags
 from idiolect.types import Prompt
 

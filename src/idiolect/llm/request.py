@@ -14,7 +14,7 @@ from pydantic import Field, JsonValue
 from idiolect.config import Config
 from idiolect.data.control_tokens import neutralised
 from idiolect.llm.base import Failure, SamplingParams, Schema, one_line
-from idiolect.llm.retry import classify_error
+from idiolect.llm.failures import classify_error
 from idiolect.llm.thinking import Tag, part
 from idiolect.types import Block, Prompt
 
