@@ -18,8 +18,8 @@ import pyarrow.parquet as pq
 import pytest
 
 from idiolect.data import open_items, open_reviews
-from idiolect.data.containers import csv_rows
 from idiolect.data.files import MAX_LINE
+from idiolect.data.text_rows import csv_rows
 from idiolect.errors import IdiolectError
 from idiolect.store.ingestion import ingest_files
 

@@ -17,10 +17,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from idiolect.data import containers as columnar
-from idiolect.data import open_items, open_reviews
-from idiolect.data.containers import csv_rows
+from idiolect.data import columnar, open_items, open_reviews
 from idiolect.data.rejects import CONTROLS, REMEDIES
+from idiolect.data.text_rows import csv_rows
 from idiolect.errors import InputError
 from idiolect.store.ingestion import ingest_files
 

@@ -78,7 +78,7 @@ def test_a_json_array_is_read_whatever_its_spacing(tmp_path: Path) -> None:
 
 
 def test_a_json_array_is_read_in_windows(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("idiolect.data.containers._CHUNK", 7)
+    monkeypatch.setattr("idiolect.data.text_rows._CHUNK", 7)
     (tmp_path / "r.json").write_text(json.dumps([*ROWS, 12345678, {**ROWS[0], "text": "a\n" * 50}], indent=1))
     rejects = []
     assert texts(tmp_path / "r.json", on_reject=rejects.append) == [*TEXTS, "a\n" * 50]

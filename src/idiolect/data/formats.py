@@ -31,9 +31,10 @@ from pathlib import Path
 from typing import Any, Literal, NamedTuple, get_args
 
 from idiolect.data import wordings
-from idiolect.data.containers import Container, Row, suffix_container
+from idiolect.data.containers import Container, suffix_container
 from idiolect.data.files import OtherContentError, open_bytes, readable
 from idiolect.data.parts import Part, answers_of
+from idiolect.data.records import Row
 from idiolect.data.rejects import UnusableRow
 from idiolect.data.times import parse_timestamp
 from idiolect.data.values import parse_optional_id

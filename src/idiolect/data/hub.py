@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from idiolect.data.containers import Container, Row
+from idiolect.data.containers import Container
+from idiolect.data.records import Row
 from idiolect.errors import IdiolectError, InputError, require
 
 SCHEME = "hf://"

@@ -17,8 +17,9 @@ from tarfile import ReadError
 from typing import IO, Any, Protocol, Self, cast
 
 from idiolect.data import hub
-from idiolect.data.containers import ROWS, Container, Row, detect_container, suffix_container
+from idiolect.data.containers import ROWS, Container, detect_container, suffix_container
 from idiolect.data.files import STDIN_NAME, is_stream, is_tar, open_stream, open_tar, printable, readable, shown, spool
+from idiolect.data.records import Row
 from idiolect.errors import InputError
 
 STDIN = "-"

@@ -13,7 +13,6 @@ from operator import attrgetter
 from pathlib import Path
 from typing import Any, Generic, NamedTuple, TypeVar
 
-from idiolect.data.containers import Row
 from idiolect.data.files import OtherContentError, plain_name
 from idiolect.data.formats import LAYOUTS, Format, Unnest, Written, category_of, detect_format
 from idiolect.data.parallel import is_shareable, parsing
@@ -27,6 +26,7 @@ from idiolect.data.records import (
     ItemBuilder,
     OnLost,
     ReviewBuilder,
+    Row,
     cell_of,
     column_names,
     resolve_columns,

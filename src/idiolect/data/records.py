@@ -11,7 +11,7 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import partial
 from hashlib import blake2b
-from typing import Any, Protocol, TypeVar
+from typing import Any, NamedTuple, Protocol, TypeVar
 
 from idiolect.data.rejects import UnusableRow
 from idiolect.data.times import FIRST_SECOND, LATEST, parse_timestamp
@@ -263,6 +263,17 @@ def _outer(name: str) -> Iterator[str]:
     while "." in name:
         name = name.rpartition(".")[0]
         yield name
+
+
+class Row(NamedTuple):
+    """One row as read."""
+
+    line: int
+    """Where it begins, from 1."""
+    cells: dict[str, Any] | str
+    """The cells by column, or the reason why there are none."""
+    raw: object
+    """The raw row, for the rejects."""
 
 
 T = TypeVar("T")

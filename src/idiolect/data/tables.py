@@ -10,9 +10,9 @@ from typing import Any
 
 import pyarrow as pa
 
-from idiolect.data.containers import Row, batch_cells
+from idiolect.data.columnar import batch_cells
 from idiolect.data.parts import Parts
-from idiolect.data.records import check_names
+from idiolect.data.records import Row, check_names
 from idiolect.errors import InputError
 
 _CHUNK = 4096

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping
 
-from idiolect.data.containers import Row
 from idiolect.data.formats import Unnest
-from idiolect.data.records import NONE, Aliases, Columns, cell_of, fold
+from idiolect.data.records import NONE, Aliases, Columns, Row, cell_of, fold
 
 THREAD_ALIASES: Aliases = {
     "item": (),
