@@ -11,7 +11,8 @@ import pytest
 
 from idiolect.encoders import HashEncoder
 from idiolect.errors import ConfigError, InputError
-from idiolect.store.ingestion import add_review, ingest_files
+from idiolect.store.ingestion import ingest_files
+from idiolect.store.single_review import add_review
 from idiolect.store.sql import SqlStore
 from idiolect.types import ItemId, UserId
 

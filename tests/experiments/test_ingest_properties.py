@@ -12,7 +12,8 @@ from typing import Any
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from idiolect.store.ingestion import IngestReport, ingest_files
+from idiolect.store.ingest_report import IngestReport
+from idiolect.store.ingestion import ingest_files
 from idiolect.store.sql import SqlStore
 from idiolect.types import Review
 

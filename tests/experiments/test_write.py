@@ -14,7 +14,7 @@ from idiolect.errors import ArtifactError, ConfigError, InputError, NotFoundErro
 from idiolect.methods.base import DEFAULT_METHODS
 from idiolect.pipeline.write import write_review
 from idiolect.store.base import WithoutReviews
-from idiolect.store.ingestion import add_review
+from idiolect.store.single_review import add_review
 from idiolect.store.sql import SqlStore
 from idiolect.types import ItemId, Review, ReviewId, UserId
 

@@ -14,7 +14,9 @@ from idiolect.data.tables import is_table, table_parts
 from idiolect.engine import EngineName
 from idiolect.errors import InputError, NotFoundError
 from idiolect.store.embedding import EmbedReport, embed_store
-from idiolect.store.ingestion import IngestReport, add_review, ingest_files
+from idiolect.store.ingest_report import IngestReport
+from idiolect.store.ingestion import ingest_files
+from idiolect.store.single_review import add_review
 from idiolect.store.splitting import PeerReport, set_peer, split_store
 from idiolect.store.sql import SqlStore, StoreCounts
 from idiolect.types import Item, ItemId, Review, UserId

@@ -30,8 +30,9 @@ from idiolect.difference import bulk
 from idiolect.erasure import forget_user
 from idiolect.errors import ConfigError, NotFoundError
 from idiolect.store.embedding import EmbedConfig, embed_store
-from idiolect.store.ingestion import IngestConfig, add_review, ingest_files
+from idiolect.store.ingestion import IngestConfig, ingest_files
 from idiolect.store.parquet import export_folder, import_folder
+from idiolect.store.single_review import add_review
 from idiolect.store.splitting import SplitReport, set_peer, split_store
 
 

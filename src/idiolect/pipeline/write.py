@@ -34,8 +34,8 @@ from idiolect.registry import is_path, suggest
 from idiolect.retrieval import encodes
 from idiolect.store.base import WithoutReviews
 from idiolect.store.embedding import embed_missing
-from idiolect.store.ingestion import check_said
 from idiolect.store.privacy import user_in
+from idiolect.store.single_review import check_said
 from idiolect.store.sql import SqlStore, said_alike
 from idiolect.types import ItemId, Prediction, ReviewId, Sample, UserId
 

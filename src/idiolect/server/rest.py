@@ -41,8 +41,8 @@ from idiolect.server.keys import MOST_DAYS, MOST_GRACE_DAYS, Scope
 from idiolect.server.tenants import Tenant
 from idiolect.server.voice import AnswerError, PrivateReader, Voice
 from idiolect.store.base import Correction
-from idiolect.store.ingestion import check_said
 from idiolect.store.schema import refusal
+from idiolect.store.single_review import check_said
 from idiolect.types import Item, ItemId, Review, ReviewId, UserId
 
 router = APIRouter(prefix="/v1", responses=ERRORS)

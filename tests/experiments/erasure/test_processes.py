@@ -34,7 +34,7 @@ PROCESSES = """
 import os, sys
 from pathlib import Path
 from idiolect.errors import ArtifactError
-from idiolect.store.ingestion import add_review
+from idiolect.store.single_review import add_review
 from idiolect.diagnostics import examine_store
 from idiolect.erasure import forget_user
 from idiolect.store.parquet import export_folder
