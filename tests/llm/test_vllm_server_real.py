@@ -21,9 +21,10 @@ pytest.importorskip("torch")
 from idiolect.llm.base import SamplingParams  # noqa: E402
 from idiolect.llm.registry import SANDBOX_BACKBONE, BackboneConfig, load_llm  # noqa: E402
 from idiolect.prompts.rendering import render, with_soft  # noqa: E402
+from idiolect.server.personalization import Voice  # noqa: E402
 from idiolect.server.settings import ServerConfig  # noqa: E402
 from idiolect.server.tenants import Tenants  # noqa: E402
-from idiolect.server.voice import SHIPPED_ADAPTER, Voice, Voices  # noqa: E402
+from idiolect.server.voice import SHIPPED_ADAPTER, Voices  # noqa: E402
 from idiolect.types import Item, Review  # noqa: E402
 
 PYTHON = os.environ.get("IDIOLECT_VLLM_PYTHON") or (sys.executable if importlib.util.find_spec("vllm") else "")

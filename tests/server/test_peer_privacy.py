@@ -8,9 +8,9 @@ from hypothesis import strategies as st
 pytest.importorskip("prometheus_client")
 
 from idiolect.errors import ArtifactError, ConfigError
-from idiolect.server.peer_privacy import Noise, PeerLimits, capped, gaussian_sd, private_sum, read_secret
+from idiolect.server.peer_privacy import Noise, PeerLimits, PrivateReader, capped, gaussian_sd, private_sum, read_secret
 from idiolect.server.settings import ServerConfig
-from idiolect.server.voice import PrivateReader, Voices
+from idiolect.server.voice import Voices
 from idiolect.store.sql import SqlStore
 from idiolect.types import Review
 

@@ -13,8 +13,8 @@ pytest.importorskip("prometheus_client")
 
 from idiolect.llm.base import Usage
 from idiolect.llm.fake import FakeLLM
+from idiolect.server.personalization import Answer, AnswerError, Personalization
 from idiolect.server.streaming import Pieces, stopped
-from idiolect.server.voice import Answer, AnswerError, Personalization
 
 ASK = [{"role": "user", "content": "Write a few words about tea."}]
 WORDS = [f"w{n}" for n in range(400)]

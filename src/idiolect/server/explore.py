@@ -32,11 +32,12 @@ from idiolect.methods.base import ADAPTER_METHOD, DEFAULT_METHODS, UNPERSONALIZE
 from idiolect.registry import suggest
 from idiolect.server.http import ERRORS, Caller, MayRead, Services
 from idiolect.server.names import ShownMap, pseudonym
+from idiolect.server.peer_privacy import PrivateReader
 from idiolect.server.rest import UserQuery, known_user
 from idiolect.server.settings import DEFAULT_TENANT
 from idiolect.server.tenants import Tenant
 from idiolect.server.units import Units
-from idiolect.server.voice import SHIPPED_ADAPTER, PrivateReader, Voices
+from idiolect.server.voice import SHIPPED_ADAPTER, Voices
 from idiolect.types import UserId
 from idiolect.version import __version__
 

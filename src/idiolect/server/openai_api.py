@@ -23,8 +23,8 @@ from idiolect.llm.endpoint import OpenAIConfig
 from idiolect.llm.streaming import Listener
 from idiolect.methods.base import METHODS
 from idiolect.server.http import ERRORS, UNITS_HELP, ApiError, Caller, MayRead, Services, UnitFactors, api_error
+from idiolect.server.personalization import Answer, AnswerError, Personalization, Voice
 from idiolect.server.streaming import Writes, spoken, whole
-from idiolect.server.voice import Answer, AnswerError, Personalization, Voice
 from idiolect.types import Role
 
 router = APIRouter(prefix="/v1", responses=ERRORS)

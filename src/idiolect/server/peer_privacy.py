@@ -1,5 +1,7 @@
 """How much of one peer reaches anybody else: caps on contributions, and optional Gaussian noise on sums of vectors.
 
+``PrivateReader`` is the view of a store that keeps to these limits.
+
 A cap bounds what one user contributes to an item: their latest reviews of it, so many at most. With the cap, one user
 changes the sum of an item's vectors (each clipped to length 1) by at most ``cap``, and the number of its reviews too.
 
@@ -15,18 +17,20 @@ import hmac
 import os
 import secrets
 from collections import Counter
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from functools import lru_cache
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import lru_cache, partial
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from idiolect.errors import ArtifactError
-from idiolect.store.base import PeerSums
-from idiolect.types import Review, ReviewId, UserId
+from idiolect.errors import ArtifactError, ConfigError
+from idiolect.pipeline.settings import Settings
+from idiolect.server.settings import ServerConfig
+from idiolect.store.base import Correction, KnownUsers, PeerSums, WrappedReader
+from idiolect.types import Item, ItemId, Moment, Review, ReviewId, UserId
 
 _SECRET_BYTES = 32
 
@@ -161,3 +165,97 @@ def private_sum(
     drawn = limits.noise.draw(rows.shape[1], encoder, ids)
     total = rows[others].sum(axis=0) + drawn[:-1]
     return PeerSums(total[None], np.array([max(0, round(float(others.sum() + drawn[-1])))]))
+
+
+class PrivateReader(WrappedReader):
+    """A reader that shows nothing of an item that too few other users wrote about, and of each of them a limited part.
+
+    Args:
+        reader: What is visible otherwise.
+        limits: Of peers.
+        read: Reviews of users that were read already.
+        items: Items that were read already, by id; None: the store does not know it.
+        corrections: Whether users' corrections are seen.
+    """
+
+    def __init__(
+        self,
+        reader: KnownUsers,
+        limits: PeerLimits,
+        read: Mapping[UserId, Sequence[Review]] | None = None,
+        items: Mapping[ItemId, Item | None] | None = None,
+        *,
+        corrections: bool = True,
+    ) -> None:
+        super().__init__(reader)
+        self._limits, self._read, self._items, self._corrections = limits, read or {}, items or {}, corrections
+
+    def corrections(self, user: UserId) -> list[Correction]:
+        """See ``WrappedReader``."""
+        return super().corrections(user) if self._corrections else []
+
+    def profile(self, user: UserId, *, before: Moment | None = None) -> list[Review]:
+        """See ``ReviewReader``."""
+        if before is None and user in self._read:
+            return list(self._read[user])
+        return self._reader.profile(user, before=before)
+
+    def reviews_of(self, item: ItemId, *, exclude: UserId, before: int | None = None) -> list[Review]:
+        """See ``ReviewReader``."""
+        found = self._reader.reviews_of(item, exclude=exclude, before=before)
+        least = self._limits.least + (not exclude)  # the user who is compared is among them
+        return capped(found, self._limits.cap) if len({review.user for review in found}) >= least else []
+
+    def items(self, ids: Sequence[ItemId]) -> dict[ItemId, Item]:
+        """See ``ReviewReader``."""
+        unread = [id for id in ids if id not in self._items]
+        found = self._reader.items(unread) if unread else {}
+        return found | {id: item for id in ids if (item := self._items.get(id)) is not None}
+
+    def peer_sums(
+        self, items: Sequence[ItemId], *, exclude: UserId, encoder: str, before: int | None = None, at_least: int = 1
+    ) -> PeerSums:
+        """See ``ReviewReader``."""
+        if not self._limits.cap:
+            return super().peer_sums(items, exclude=exclude, encoder=encoder, before=before, at_least=at_least)
+        limits = replace(self._limits, least=self._least(exclude, at_least))
+        vectors = partial(self._reader.vectors, encoder=encoder)
+        found = [
+            private_sum(
+                self._reader.reviews_of(item, exclude=UserId(""), before=before),
+                vectors,
+                exclude=exclude,
+                encoder=encoder,
+                limits=limits,
+            )
+            for item in items
+        ]
+        return PeerSums(*(np.concatenate(parts) for parts in zip(*found, strict=True)))
+
+    def _least(self, exclude: UserId, at_least: int) -> int:
+        """See ``WrappedReader``."""
+        return max(at_least, self._limits.least)
+
+
+def peer_limits(config: ServerConfig, settings: Sequence[Settings]) -> PeerLimits:
+    """What may be read of peers.
+
+    Raises:
+        ConfigError: Sums are to be limited that cannot be.
+    """
+    context = [one.context for one in settings]
+    if config.peer_cap and any(one.cold_start != "none" or one.peer_weighting != "mean" for one in context):
+        raise ConfigError(
+            "peer_cap holds for means over an item's reviews only",
+            hint="leave context.cold_start and context.peer_weighting at their defaults, and fit the adapter with them",
+        )
+    if not config.peer_epsilon:
+        return PeerLimits(least=config.min_peers, cap=config.peer_cap)
+    config.data.mkdir(parents=True, exist_ok=True)
+    noise = Noise(
+        epsilon=config.peer_epsilon,
+        delta=config.peer_delta,
+        cap=config.peer_cap,
+        secret=read_secret(config.data / "noise.key"),
+    )
+    return PeerLimits(least=config.min_peers, cap=config.peer_cap, noise=noise)

@@ -38,8 +38,9 @@ from idiolect.server.http import (
     UnitFactors,
 )
 from idiolect.server.keys import MOST_DAYS, MOST_GRACE_DAYS, Scope
+from idiolect.server.peer_privacy import PrivateReader
+from idiolect.server.personalization import AnswerError, Voice
 from idiolect.server.tenants import Tenant
-from idiolect.server.voice import AnswerError, PrivateReader, Voice
 from idiolect.store.base import Correction
 from idiolect.store.schema import refusal
 from idiolect.store.single_review import check_said

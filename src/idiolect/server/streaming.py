@@ -10,7 +10,7 @@ import anyio
 from starlette.concurrency import run_in_threadpool
 
 from idiolect.llm.streaming import Listener
-from idiolect.server.voice import Answer, AnswerError
+from idiolect.server.personalization import Answer, AnswerError
 
 Writes = Callable[[Listener | None], Answer]
 """Writes a text in the calling thread; a listener receives it meanwhile."""
