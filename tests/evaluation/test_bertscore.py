@@ -110,7 +110,7 @@ def test_fewer_texts_are_encoded_at_once_when_memory_runs_out(tiny: str, monkeyp
 
 
 def test_nothing_else_is_lost_when_it_fails(tmp_path_factory: pytest.TempPathFactory) -> None:
-    from idiolect.evaluation.scoring import columns
+    from idiolect.evaluation.columns import columns
     from idiolect.metrics.registry import load_metrics
 
     missing = BertScore(str(tmp_path_factory.mktemp("missing")), 2, name="bertscore-led")

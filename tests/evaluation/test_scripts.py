@@ -13,7 +13,7 @@ from nltk.tokenize import NLTKWordTokenizer
 from sacrebleu.metrics.chrf import CHRF
 
 from idiolect.errors import ConfigError, MissingDependencyError
-from idiolect.evaluation.scoring import columns
+from idiolect.evaluation.columns import columns
 from idiolect.metrics.bleu import Bleu, ChrF
 from idiolect.metrics.meteor import is_english
 from idiolect.metrics.registry import VARIANTS, load_metrics

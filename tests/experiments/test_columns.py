@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from idiolect.errors import InputError
-from idiolect.evaluation.scoring import columns
+from idiolect.evaluation.columns import columns
 from idiolect.metrics.base import Signature
 from idiolect.pipeline.results import read_lines, write_json, write_lines
 

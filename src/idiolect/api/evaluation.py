@@ -17,9 +17,9 @@ from idiolect.data.parts import find_parts
 from idiolect.data.tables import is_table, table_parts
 from idiolect.engine import EngineName
 from idiolect.errors import ConfigError, InputError
+from idiolect.evaluation.columns import columns
 from idiolect.evaluation.render import to_csv, to_dict, to_frame, to_latex, to_markdown, to_pandas, to_text
 from idiolect.evaluation.report import ScoreTable, score_table
-from idiolect.evaluation.scoring import columns
 from idiolect.evaluation.significance import RESAMPLES, Resamples, check_draws
 from idiolect.methods.base import BASELINES, requirements
 from idiolect.metrics.base import Aggregate
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from idiolect.evaluation.compare import Compared
-    from idiolect.evaluation.scoring import Evaluation
+    from idiolect.evaluation.result import Evaluation
 
 _ALIASES: Mapping[str, tuple[str, ...]] = {
     "prediction": ("prediction", "text", "output", "hypothesis", "generated", "response"),

@@ -12,6 +12,7 @@ import numpy as np
 from idiolect.config import read_json
 from idiolect.data.files import atomic_write, check_output
 from idiolect.errors import ConfigError, InputError
+from idiolect.evaluation.columns import NLL, Columns, Rows, columns
 from idiolect.evaluation.render import (
     FIELDS,
     differences_to_text,
@@ -23,7 +24,6 @@ from idiolect.evaluation.render import (
     write_csv,
 )
 from idiolect.evaluation.report import ScoreTable, check_names, score_table
-from idiolect.evaluation.scoring import NLL, Columns, Rows, columns
 from idiolect.evaluation.significance import RESAMPLES, Resamples, check_draws
 from idiolect.methods.base import BASELINE
 from idiolect.metrics.base import Aggregate, Metric, score_each

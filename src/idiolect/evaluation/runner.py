@@ -19,7 +19,8 @@ from idiolect.encoders import folder_digest, load_encoder
 from idiolect.engine import LOCAL, Engine, EngineName, open_engine
 from idiolect.errors import ArtifactError, ConfigError, without_passwords
 from idiolect.evaluation.judge import Found, found_in, judge_found, write_judged
-from idiolect.evaluation.scoring import Evaluation, Scorer
+from idiolect.evaluation.result import Evaluation
+from idiolect.evaluation.scoring import Scorer
 from idiolect.evaluation.text_judge import TextJudge
 from idiolect.evaluation.token_classes import KEY, TokenClasses, token_model
 from idiolect.evaluation.usage import check_answered, failure_notes, settled

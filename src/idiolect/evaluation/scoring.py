@@ -1,52 +1,31 @@
-"""Scoring: from the outputs of conditions to tables, intervals and attribution, as a result file, report and text."""
+"""Scoring: from the outputs of conditions to tables, intervals and attribution, all on the same samples."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 import polars as pl
 
 from idiolect.data.split import MEMBER_SCHEMA
-from idiolect.errors import InputError
-from idiolect.evaluation import curves as curve_report
-from idiolect.evaluation import token_classes, uvq_report
-from idiolect.evaluation import usage as usage_tables
+from idiolect.evaluation import token_classes
 from idiolect.evaluation.attribution import Verdict, judge, settled_by
 from idiolect.evaluation.calibration import Calibration, calibrate
-from idiolect.evaluation.curves import Curves, curves
+from idiolect.evaluation.columns import NLL, Rows, columns
+from idiolect.evaluation.curves import curves
 from idiolect.evaluation.judge import Found
 from idiolect.evaluation.overpersonalization import HabitReport, habit_report
-from idiolect.evaluation.render import (
-    controls_to_text,
-    plain,
-    signature_list,
-    to_dict,
-    to_frame,
-    to_markdown,
-    to_pandas,
-    to_text,
-    verdicts_to_markdown,
-)
 from idiolect.evaluation.report import ScoreTable, Stats, check_names, score_table
+from idiolect.evaluation.result import Evaluation
 from idiolect.evaluation.significance import Interval, Resamples, interval
 from idiolect.evaluation.text_judge import TextJudge
 from idiolect.evaluation.token_classes import TokenTables
-from idiolect.evaluation.usage import (
-    PeerScopes,
-    UsageReport,
-    answered,
-    count_peer_scopes,
-    sentences,
-    usage_report,
-    with_stage,
-)
-from idiolect.evaluation.uvq_report import MethodUvq, UvqByMethod, judging, method_uvq, user_scores
-from idiolect.metrics.base import Aggregate, Mean, Metric
+from idiolect.evaluation.usage import answered, count_peer_scopes, usage_report, with_stage
+from idiolect.evaluation.uvq_report import MethodUvq, judging, method_uvq, user_scores
+from idiolect.metrics.base import Aggregate
 from idiolect.metrics.fidelity import FIDELITY, StyleTargets
 from idiolect.metrics.registry import load_metrics
 from idiolect.metrics.scripts import WITH_TOKENS, note_of
@@ -55,13 +34,6 @@ from idiolect.pipeline import results
 from idiolect.pipeline.data import Data
 from idiolect.store.base import is_history, is_peer
 from idiolect.types import ConditionId, Sample
-
-if TYPE_CHECKING:
-    import pandas as pd
-
-
-USERS_OWN = "users' own texts"
-"""Row name of the users' own texts, whose score is the upper reference."""
 
 
 def style_targets(data: Data, samples: Sequence[Sample]) -> StyleTargets:
@@ -150,244 +122,6 @@ def categories_of(data: Data, samples: Sequence[Sample]) -> list[str]:
     """The category of each sample's item; empty if it has none."""
     items = data.store.items(sorted({sample.item for sample in samples}))
     return [items[sample.item].category if sample.item in items else "" for sample in samples]
-
-
-NLL = Mean("nll", greater_is_better=False, unit="nats/review")
-"""The reference's negative log-likelihood, which is far less noisy than scores of a sampled text."""
-
-Rows = Sequence[Mapping[str, Any]]
-"""A condition's outputs, one per sample."""
-
-
-class Columns(NamedTuple):
-    """A condition's columns."""
-
-    stats: dict[str, np.ndarray]
-    """Statistics by metric; without missing or non-finite ones."""
-    notes: tuple[str, ...]
-    """Notes on columns that are left out."""
-
-
-def columns(name: str, rows: Rows, metrics: Sequence[Metric], references: Sequence[str]) -> Columns:
-    """The likelihoods of a condition, and the metrics of its texts.
-
-    A column with a value that is not finite is left out with a note, and so is a metric that finds no token in a
-    reference (``unscored``, which is optional), because its mean would be over other samples than the baseline's. So
-    is a metric that fails and says that it may (``optional``): the others are not lost with it.
-
-    Args:
-        name: Name of the condition, for the notes.
-        rows: Its outputs.
-        metrics: Metrics of a text and a reference.
-        references: One per row.
-
-    Raises:
-        InputError: A metric returns another number of rows than there are texts.
-    """
-    nats, texts = [row["nll"] for row in rows], results.texts(rows)
-    asked = any(value is not None for value in nats)
-    found = {NLL.name: np.array(nats, dtype=np.float64)} if asked else {}  # None becomes NaN
-    failed: dict[str, str] = {}
-    for metric in metrics if texts is not None else ():
-        try:
-            found[metric.name] = _segments(metric, texts or [], references)
-        except Exception as error:
-            if not getattr(metric, "optional", False):
-                raise
-            failed[metric.name] = next(iter(str(error).strip().splitlines()), type(error).__name__)
-    blank = {metric.name: _unscored(metric, references) for metric in metrics if metric.name in found}
-    broken = {
-        column: int((~np.isfinite(values)).reshape(len(rows), -1).any(axis=1).sum()) for column, values in found.items()
-    }
-    return Columns(
-        {column: values for column, values in found.items() if not broken[column] and not blank.get(column)},
-        (
-            *(f"{name}: {column} is left out: {reason}; score again for it" for column, reason in failed.items()),
-            *(
-                f"{name}: {column} is left out, for it is no finite number for {n} of {len(rows)} samples"
-                for column, n in broken.items()
-                if n
-            ),
-            *(
-                f"{name}: {column} is left out, because it finds no token in {n} of {len(rows)} references"
-                for column, n in blank.items()
-                if n
-            ),
-        ),
-    )
-
-
-def _unscored(metric: Metric, references: Sequence[str]) -> int:
-    """The number of references without a token for a metric; a score against them would always be 0."""
-    unscored: Callable[[Sequence[str]], np.ndarray] | None = getattr(metric, "unscored", None)
-    return 0 if unscored is None else int(np.sum(unscored(references)))
-
-
-def _segments(metric: Metric, texts: Sequence[str], references: Sequence[str]) -> np.ndarray:
-    values = np.asarray(metric.segments(texts, references), dtype=np.float64)
-    if values.ndim not in (1, 2) or len(values) != len(texts):
-        shape = " x ".join(map(str, values.shape)) or "no"
-        raise InputError(
-            f"metric {metric.name!r} gave {shape} values for {len(texts)} texts",
-            hint="Metric.segments returns one row per text",
-        )
-    return values.reshape(len(texts), -1)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True, repr=False)
-class Evaluation:
-    """What ``evaluate`` found."""
-
-    methods: ScoreTable
-    """Methods, tested against the baseline."""
-    controls: Mapping[ConditionId, ScoreTable]
-    """By method with controls: the controls, tested against it."""
-    verdicts: tuple[Verdict, ...]
-    """Attribution: whether the methods' gains are personal, according to the controls that were run."""
-    categories: Mapping[str, ScoreTable]
-    """The methods' table per category, if there are several, and of users by uniqueness, if requested."""
-    calibration: Calibration | None
-    """Style between floor and ceiling; None without texts, or without real texts to compare with."""
-    habits: HabitReport | None
-    """Over-personalization: habits shown where the user shows them, and where not; None where it cannot be measured."""
-    token_classes: TokenTables | None
-    """Likelihood by class of token, if the settings ask for it."""
-    own_fidelity: Interval | None
-    """Trait fidelity of the users' own texts, as the upper reference; None if it is not a metric of the run."""
-    uvq: UvqByMethod
-    """The unique valid quantity of differences by method; only methods that compare users."""
-    usage: UsageReport
-    """Calls, tokens, latency and cost, by condition and stage."""
-    curves: Curves
-    """Differences found per call of the extractor, by condition; only with adaptive extraction."""
-    peer_scopes: PeerScopes
-    """Peer scopes of past reviews, by condition."""
-    notes: tuple[str, ...]
-    """Notes for readers of the tables: what could not be computed, and the reason."""
-    folder: Path
-    """Holds ``results.json``, ``report.md`` and ``samples/<condition>.jsonl``."""
-
-    def __repr__(self) -> str:
-        return self.table()
-
-    def _repr_markdown_(self) -> str:
-        return to_markdown(self.methods)
-
-    def table(self) -> str:
-        """The methods' table as aligned text; the report has the others."""
-        return to_text(self.methods)
-
-    def to_polars(self) -> pl.DataFrame:
-        """One row per method and metric: value, low, high, and the difference from RAG with its p values."""
-        return to_frame(self.methods)
-
-    def to_pandas(self) -> pd.DataFrame:
-        """The same as a pandas DataFrame."""
-        return to_pandas(self.methods)
-
-    @property
-    def report(self) -> Path:
-        """The Markdown report."""
-        return self.folder / "report.md"
-
-    @property
-    def tables(self) -> dict[str, ScoreTable]:
-        """Every table by its title, except those of the categories."""
-        return {"methods": self.methods} | {f"controls of {name}": table for name, table in self.controls.items()}
-
-    @property
-    def text(self) -> str:
-        """Tables, verdicts and notes for a terminal; the report has every table in full."""
-        parts = [f"methods\n\n{to_text(self.methods)}"]
-        parts += [f"controls\n\n{controls_to_text(list(self.controls.values()))}"] if self.controls else []
-        parts += [f"whether it is personal\n\n{verdicts_to_markdown(self.verdicts)}"] if self.verdicts else []
-        if self.uvq:
-            parts.append(f"what was found to differ\n\n{uvq_report.to_text(self.uvq)}")
-        if usage_tables.worth_showing(self.usage):
-            parts.append(f"what it took\n\n{usage_tables.to_text(self.usage)}")
-        return "\n".join([*parts, *self.remarks]).rstrip("\n")
-
-    @property
-    def remarks(self) -> tuple[str, ...]:
-        """The lines below the tables: the users' own score, peer scopes, warnings and notes."""
-        below = (*sentences(self.peer_scopes), *uvq_report.warnings(self.uvq), *self.notes)
-        if self.own_fidelity is None:
-            return below
-        value, low, high = self.own_fidelity
-        return (f"users' own texts: trait-fidelity {value:.4f} [{low:.4f}, {high:.4f}]", *below)
-
-    def write(self, record: Mapping[str, Any]) -> None:
-        """Write ``results.json``, ``report.md`` and, if matplotlib is installed, figures to the folder.
-
-        Args:
-            record: Everything that the scores depend on.
-        """
-        self.folder.mkdir(parents=True, exist_ok=True)
-        results.write_json(self.folder / "results.json", {"status": "complete", **record, **self._found()})
-        figures = uvq_report.draw_if_possible(self.uvq, self.folder)
-        (self.folder / "report.md").write_text(self._report(record, figures), encoding="utf-8")
-
-    def _found(self) -> dict[str, Any]:
-        own = {} if self.own_fidelity is None else {"users_own_fidelity": self.own_fidelity._asdict()}
-        tables = {name: to_dict(table) for name, table in self._titled().items()}
-        verdicts = [verdict.to_dict() for verdict in self.verdicts]
-        return {
-            "tables": tables,
-            "verdicts": verdicts,
-            **own,
-            "calibration": None if self.calibration is None else self.calibration.to_dict(),
-            "habits": None if self.habits is None else self.habits.to_dict(),
-            "token_classes": None if self.token_classes is None else self.token_classes.to_dict(),
-            "uvq": uvq_report.to_dict(self.uvq),
-            "usage": usage_tables.to_dict(self.usage),
-            "curves": curve_report.to_dict(self.curves),
-            "peer_scopes": {one.plain_name: counts for one, counts in self.peer_scopes.items()},
-            "notes": list(self.notes),
-        }
-
-    def _report(self, record: Mapping[str, Any], figures: Sequence[Path]) -> str:
-        sections = [
-            f"## {plain(name[0].upper() + name[1:])}\n\n{to_markdown(table, signatures=False)}"
-            for name, table in self._titled().items()
-        ]
-        if self.verdicts:
-            sections.append(f"## Whether it is personal\n\n{verdicts_to_markdown(self.verdicts)}")
-        if self.calibration:
-            sections.append(f"## Style between others' texts and the users' own\n\n{self.calibration.to_markdown()}")
-        if self.habits:
-            sections.append(f"## Habits where the user shows them, and where not\n\n{self.habits.to_markdown()}")
-        if self.token_classes:
-            sections.append(f"## Likelihood by class of token\n\n{self.token_classes.to_markdown()}")
-        if self.uvq:
-            shown = uvq_report.to_markdown(self.uvq, figures)
-            sections.append(f"## What was found to differ\n\n{shown}")
-        if self.usage:
-            sections.append(f"## What it took\n\n{usage_tables.to_markdown(self.usage)}")
-        if self.curves:
-            sections.append(f"## What further calls found\n\n{curve_report.to_markdown(self.curves)}")
-        if self.remarks:
-            remarks = "".join(f"- {remark}\n" for remark in self.remarks)
-            sections.append(f"## Notes\n\n{remarks}")
-        columns = (column for table in self._titled().values() for column in table.columns)
-        sections.append(f"## Metrics\n\n{signature_list(columns)}\n")
-        return "\n".join(["# Evaluation\n", *(f"{line}\n" for line in _head(record)), *sections])
-
-    def _titled(self) -> dict[str, ScoreTable]:
-        return self.tables | {f"methods, {name}": table for name, table in self.categories.items()}
-
-
-def _head(record: Mapping[str, Any]) -> Iterator[str]:
-    """The first lines of the report: warnings about toy models; then backbone, encoder and split."""
-    models = (record.get("backbone"), *(record.get("roles") or {}).values())
-    if "fake" in models:
-        yield "**The model `fake` copies its prompt: no score below says anything about a language model.**"
-    if (record.get("settings") or {}).get("backbone", {}).get("model") == "sandbox":
-        yield "**The shipped sandbox model was trained on made-up reviews only: scores on real reviews mean nothing.**"
-    names = [f"{name} {plain(str(record[name]))}" for name in ("backbone", "encoder") if name in record]
-    counts = [f"{record[name]} {name}" for name in ("users", "samples") if name in record]
-    split = [f"split {', '.join(f'{k}={v}' for k, v in record['split'].items())}"] if "split" in record else []
-    if names:
-        yield "; ".join([*names, *(plain(one) for one in split), ", ".join(counts)]) + "."
 
 
 @dataclass(frozen=True, slots=True, eq=False)

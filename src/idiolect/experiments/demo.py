@@ -20,8 +20,9 @@ from idiolect.data.split_config import SplitConfig
 from idiolect.encoders import load_encoder
 from idiolect.errors import ArtifactError, InputError, MissingDependencyError
 from idiolect.evaluation.attribution import Verdict
-from idiolect.evaluation.runner import Evaluation, evaluate
-from idiolect.evaluation.scoring import NLL
+from idiolect.evaluation.columns import NLL
+from idiolect.evaluation.result import Evaluation
+from idiolect.evaluation.runner import evaluate
 from idiolect.experiments.study.arrays import world_arrays
 from idiolect.experiments.study.probes import Point, ProbeConfig, measure
 from idiolect.explain.layout import Card

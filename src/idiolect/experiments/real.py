@@ -20,7 +20,7 @@ from idiolect.data.split import Split
 from idiolect.encoders import load_encoder
 from idiolect.errors import IdiolectError
 from idiolect.evaluation.cache_model import CacheGains, cache_gains
-from idiolect.evaluation.scoring import Evaluation
+from idiolect.evaluation.result import Evaluation
 from idiolect.evaluation.user_attribution import UserAttribution, vector_attribution
 from idiolect.experiments.costs import Cost, Costs
 from idiolect.experiments.real_config import RealConfig, Sizes

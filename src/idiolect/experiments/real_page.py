@@ -11,10 +11,11 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from idiolect.evaluation.cache_model import CacheGains
+from idiolect.evaluation.columns import NLL
 from idiolect.evaluation.compare import compare_evaluations
 from idiolect.evaluation.render import to_markdown
 from idiolect.evaluation.report import Row, ScoreTable
-from idiolect.evaluation.scoring import NLL, Evaluation
+from idiolect.evaluation.result import Evaluation
 from idiolect.evaluation.user_attribution import UserAttribution
 from idiolect.experiments.costs import Costs
 from idiolect.experiments.real_summary import PASSES, Choice, Output, Summary

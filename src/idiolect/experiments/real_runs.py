@@ -10,8 +10,8 @@ from typing import Any
 from pydantic import FiniteFloat, TypeAdapter
 
 from idiolect.errors import ArtifactError
+from idiolect.evaluation.result import Evaluation
 from idiolect.evaluation.runner import run_evaluate
-from idiolect.evaluation.scoring import Evaluation
 from idiolect.experiments.costs import Costs
 from idiolect.experiments.real_config import VOCAB_SIZE, RealConfig, Sizes
 from idiolect.experiments.real_summary import PASSES, Choice, Output

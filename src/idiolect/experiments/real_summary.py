@@ -17,7 +17,7 @@ from idiolect.errors import InputError
 from idiolect.evaluation.attribution import Verdict, judge, sentences, settled_by
 from idiolect.evaluation.cache_model import CacheGains
 from idiolect.evaluation.compare import read_evaluation
-from idiolect.evaluation.scoring import Evaluation
+from idiolect.evaluation.result import Evaluation
 from idiolect.evaluation.significance import Interval, Resamples, interval
 from idiolect.methods.base import ADAPTER_METHOD, BASELINE, UNPERSONALIZED, requirements
 from idiolect.methods.controls import CONSTANT, OTHER_VECTORS, WRONG_USER

@@ -11,7 +11,7 @@ import numpy as np
 from idiolect.context import Context
 from idiolect.encoders import load_encoder
 from idiolect.errors import ConfigError
-from idiolect.evaluation.scoring import NLL
+from idiolect.evaluation.columns import NLL
 from idiolect.evaluation.significance import Interval, Resamples, interval
 from idiolect.methods.soft_prompt import SoftPromptMethod
 from idiolect.pipeline.adapters import check_adapter

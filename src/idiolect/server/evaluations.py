@@ -14,8 +14,8 @@ from fastapi import APIRouter, Query, Request
 
 from idiolect.config import read_json
 from idiolect.errors import ArtifactError, InputError, NotFoundError
+from idiolect.evaluation.columns import NLL, columns
 from idiolect.evaluation.compare import MAX_BYTES, Recorded, compare_evaluations, read_evaluation, recorded_metrics
-from idiolect.evaluation.scoring import NLL, columns
 from idiolect.methods.base import METHODS, requirements
 from idiolect.metrics.base import score_each
 from idiolect.metrics.registry import load_metrics

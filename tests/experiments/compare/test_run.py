@@ -15,8 +15,8 @@ import pytest
 
 from idiolect.cli.main import main
 from idiolect.errors import ConfigError, InputError
+from idiolect.evaluation.columns import NLL
 from idiolect.evaluation.compare import Compared, compare_evaluations
-from idiolect.evaluation.scoring import NLL
 from idiolect.evaluation.significance import Resamples, interval
 from idiolect.pipeline.results import output_file, read_lines, write_json, write_lines
 from idiolect.types import ConditionId

@@ -22,7 +22,8 @@ from idiolect.errors import ArtifactError, MissingDependencyError
 from idiolect.evaluation.attribution import Verdict, judge, settled_by
 from idiolect.evaluation.render import to_dict, to_markdown, verdicts_to_markdown
 from idiolect.evaluation.report import ScoreTable, score_table
-from idiolect.evaluation.scoring import USERS_OWN, style_targets
+from idiolect.evaluation.result import USERS_OWN
+from idiolect.evaluation.scoring import style_targets
 from idiolect.evaluation.significance import Comparison, Resamples, compare, holm
 from idiolect.experiments.study.config import StudyConfig
 from idiolect.experiments.study.probes import ProbeResults

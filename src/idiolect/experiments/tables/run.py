@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from idiolect.data.files import atomic_write
-from idiolect.evaluation.scoring import NLL
+from idiolect.evaluation.columns import NLL
 from idiolect.evaluation.significance import Resamples, compare, holm
 from idiolect.experiments.tables.engine import Bench, Found, Run, Say, run_table
 from idiolect.experiments.tables.figures import draw
