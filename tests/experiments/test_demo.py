@@ -156,8 +156,8 @@ def test_another_world_is_refused_in_its_folder(config: DemoConfig, demo) -> Non
 
 def test_the_shipped_adapters_fit_the_shipped_backbone_and_the_demos_settings() -> None:
     from idiolect.encoders import load_encoder
+    from idiolect.llm.checkpoint import model_name
     from idiolect.llm.registry import SANDBOX_BACKBONE
-    from idiolect.llm.transformers import model_name
     from idiolect.softprompt.artifact import read_config
 
     config, encoder = DemoConfig(), load_encoder("style")

@@ -11,10 +11,11 @@ import transformers as tf
 from idiolect.config import build
 from idiolect.errors import ConfigError
 from idiolect.llm.base import Completion, SamplingParams
+from idiolect.llm.checkpoint import Thinking, checkpoint_stops, completion, refuse_encoder_decoder
 from idiolect.llm.fake import FakeLLM
 from idiolect.llm.registry import BackboneConfig
 from idiolect.llm.thinking import part_completion
-from idiolect.llm.transformers import Thinking, TransformersLLM, checkpoint_stops, completion, refuse_encoder_decoder
+from idiolect.llm.transformers import TransformersLLM
 from idiolect.methods.base import write
 from idiolect.prompts.rendering import render, with_soft
 from idiolect.prompts.tokenization import PromptTokenizer

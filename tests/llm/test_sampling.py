@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from idiolect.llm.base import SamplingParams
-from idiolect.llm.transformers import OwnDraws
+from idiolect.llm.sampling import OwnDraws
 
 LOGITS = torch.tensor([0.5, 2.0, -1.0, 1.0, -torch.inf])
 

@@ -1,22 +1,15 @@
-"""Any Hugging Face causal language model, by folder or hub name, with soft prompts in its input embeddings.
-
-Also what the local backends share, and sampling with one random stream per prompt, so that a text does not depend on
-the other prompts of its batch.
-"""
+"""Any Hugging Face causal language model, by folder or hub name, with soft prompts in its input embeddings."""
 
 from __future__ import annotations
 
 import inspect
 import json
-import logging
 import sys
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
-from hashlib import blake2b
 from pathlib import Path
-from typing import Any, NamedTuple, Self
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -25,174 +18,38 @@ from transformers import (
     AutoConfig,
     AutoModelForCausalLM,
     AutoTokenizer,
-    LogitsProcessor,
     LogitsProcessorList,
     StoppingCriteria,
     StoppingCriteriaList,
-    TemperatureLogitsWarper,
-    TopPLogitsWarper,
 )
 
-from idiolect.encoders import disable_progress_bars, folder_digest
-from idiolect.errors import ArtifactError, ConfigError, NotFoundError
+from idiolect.encoders import disable_progress_bars
+from idiolect.errors import ConfigError, NotFoundError
 from idiolect.hub import only_cached
 from idiolect.llm.base import Capability, Completion, SamplingParams, Schema, TokenNats, budget
+from idiolect.llm.checkpoint import (
+    Thinking,
+    checked_soft,
+    checkpoint_stops,
+    completion,
+    model_name,
+    own_identity,
+    refuse_encoder_decoder,
+    token_listener,
+    warn_of_template,
+)
 from idiolect.llm.decoding import begin, decode, joined
 from idiolect.llm.prompt_states import PromptInput, PromptStates
 from idiolect.llm.registry import SANDBOX_BACKBONE, BackboneConfig
+from idiolect.llm.sampling import GREEDY, OwnDraws, likeliest
 from idiolect.llm.streaming import Listener, TokenListener
-from idiolect.llm.thinking import Tag, part, part_completion
 from idiolect.progress import Progress
-from idiolect.prompts.tokenization import ControlTokens, EncodedPrompt, PromptTokenizer
+from idiolect.prompts.tokenization import EncodedPrompt, PromptTokenizer
 from idiolect.softprompt.memory import BatchLimit
 from idiolect.softprompt.model import insert_embeddings, per_layer_inputs
 from idiolect.softprompt.prefix import supports_prefix
 from idiolect.softprompt.sharding import is_sharded, shard_layers
 from idiolect.types import Prompt
-
-_log = logging.getLogger(__name__)
-
-
-def model_name(model: str, where: Path, commit: str | None) -> str:
-    """Model and revision, for records. A folder counts by its name and digest, not its path, so that it may be moved.
-
-    Args:
-        model: As configured: a folder, a hub name or ``sandbox``.
-        where: The folder, if it is one.
-        commit: Commit of a hub model.
-    """
-    if where.is_dir():
-        return f"{Path(model).name}@{folder_digest(where)}"
-    return f"{model}@{(commit or '')[:12]}".removesuffix("@")
-
-
-def checked_soft(prompt: Prompt, width: int) -> np.ndarray:
-    """``prompt.soft``, one row per virtual token, after a check of its shape.
-
-    Raises:
-        ArtifactError: The shape is not (virtual tokens, ``width``).
-    """
-    soft, n_tokens = prompt.soft, len(prompt.virtual_tokens)
-    if soft is None or soft.shape != (n_tokens, width):
-        raise ArtifactError(
-            f"soft prompt embeddings of shape {getattr(soft, 'shape', ())} "
-            f"for {n_tokens} virtual tokens of a model of width {width}",
-            hint="use the adapter that was fitted on this backbone",
-        )
-    return soft
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Thinking:
-    """How thinking is separated from answers."""
-
-    always: bool = False
-    """Whether the model thinks before every answer."""
-    tags: tuple[Tag, ...] = ()
-    """Further tags around thinking."""
-
-    @classmethod
-    def of(cls, config: BackboneConfig) -> Self:
-        """From the settings."""
-        return cls(always=config.reasoning_model, tags=config.thinking_tags)
-
-    @property
-    def identity(self) -> dict[str, Any]:
-        """Its part of the cache key; empty for the defaults."""
-        return {"thinks": self.always, "thinking_tags": self.tags} if self != type(self)() else {}
-
-
-def checkpoint_stops(config: Any, generation: Any, tokenizer: Any) -> tuple[int, ...]:
-    """The end-of-text ids of a checkpoint's settings, each once.
-
-    Args:
-        config: The model's configuration, nested ones included.
-        generation: Its ``GenerationConfig``, if it has one.
-        tokenizer: Ids that are only in ``config`` count if they are control tokens, because configuration classes have
-            defaults from other vocabularies.
-    """
-    stated = [] if generation is None or getattr(generation, "_from_model_config", False) else [generation]
-    configs = [config, config.get_text_config()]
-    control = ControlTokens(tokenizer)
-    found = [id for one in stated for id in _ids(one)]
-    found += [id for one in configs for id in _ids(one) if control.is_control(id)]
-    # A checkpoint may have more embeddings than its tokenizer has tokens.
-    known = max(len(tokenizer), int(getattr(config.get_text_config(), "vocab_size", 0)))
-    return tuple(dict.fromkeys(id for id in found if id < known))
-
-
-def _ids(settings: Any) -> list[int]:
-    stated = getattr(settings, "eos_token_id", None)
-    listed = stated if isinstance(stated, list | tuple) else [stated]
-    return [id for id in listed if type(id) is int and id >= 0]
-
-
-def own_identity(prompts: PromptTokenizer, thinking: Thinking) -> dict[str, Any]:
-    """The part of the cache key from settings and checkpoint; empty for the defaults."""
-    usual = {prompts.end_id, prompts.tokenizer.eos_token_id}
-    stops = {} if usual >= set(prompts.stop_ids) else {"stops": prompts.stop_ids}
-    template = {"chat_template_kwargs": prompts.template_arguments} if prompts.template_arguments else {}
-    return {**stops, **template, **thinking.identity}
-
-
-def refuse_encoder_decoder(config: Any, name: str) -> None:
-    """Check that a model is a causal language model.
-
-    Raises:
-        ConfigError: It is an encoder with a decoder.
-    """
-    if getattr(config, "is_encoder_decoder", False):
-        raise ConfigError(
-            f"{name!r} is an encoder-decoder model, which does not continue a prompt",
-            hint="use a causal (decoder-only) language model",
-        )
-
-
-def warn_of_template(tokenizer: Any, arguments: Mapping[str, Any], name: str) -> None:
-    """Warn if there is no chat template, or if it does not read an argument."""
-    template = tokenizer.chat_template
-    if template is None:
-        _log.warning("%s has no chat template: turns are separated by blank lines, as for a base model", name)
-    written = template if isinstance(template, str) else str(template or "")
-    for argument in arguments:
-        if argument not in written:
-            _log.warning("the chat template of %s does not read %r: it changes nothing", name, argument)
-
-
-def completion(
-    prompts: PromptTokenizer, encoded: EncodedPrompt, row: Sequence[int], seconds: float, thinking: Thinking
-) -> Completion:
-    """The completion of generated ids, with thinking separated and usage.
-
-    Args:
-        prompts: The model's prompt tokenizer.
-        encoded: The encoded prompt.
-        row: Generated ids, with the end token if there is one.
-        seconds: Time of the generation.
-        thinking: How thinking is separated; with a chat template that opens thinking, ``always`` holds.
-    """
-    written = prompts.length(row)
-    found = Completion(
-        text=prompts.decode(row),
-        prompt_tokens=len(encoded.ids),
-        completion_tokens=min(written + 1, len(row)),
-        kept_entries=encoded.kept_entries,
-        seconds=seconds,
-        truncated=written == len(row),
-    )
-    return part_completion(found, always=_thinks(encoded, thinking), tags=thinking.tags)
-
-
-def token_listener(
-    prompts: PromptTokenizer, encoded: EncodedPrompt, listener: Listener, thinking: Thinking
-) -> TokenListener:
-    """Turns generated ids into what ``listener`` receives; arguments are those of ``completion``."""
-    always = _thinks(encoded, thinking)
-    return TokenListener(prompts.tokenizer, prompts.decode, listener, always=always, tags=thinking.tags)
-
-
-def _thinks(encoded: EncodedPrompt, thinking: Thinking) -> bool:
-    return thinking.always or not part(encoded.opening, tags=thinking.tags).finished
 
 
 class _Ends(StoppingCriteria):
@@ -215,61 +72,6 @@ class _Ends(StoppingCriteria):
         """
         ended = not self._listener(input_ids[0, self._width :].tolist())
         return torch.full((len(input_ids),), ended, device=input_ids.device)
-
-
-class OwnDraws(LogitsProcessor):
-    """A logits processor that draws each row's next token and masks all others.
-
-    A row is drawn by inverting its cumulative distribution, with random numbers that depend on the seed and its prompt
-    only, so that the batch does not matter, up to rounding of logits.
-
-    Args:
-        params: Temperature, above 0, nucleus and seed.
-        prompts: n arrays of int: the token ids of each row's prompt.
-    """
-
-    def __init__(self, params: SamplingParams, prompts: Sequence[np.ndarray]) -> None:
-        self._warpers = LogitsProcessorList([TemperatureLogitsWarper(params.temperature)])
-        if params.top_p < 1:
-            self._warpers.append(TopPLogitsWarper(params.top_p))
-        self._rngs = [np.random.default_rng(_seed(params.seed, ids)) for ids in prompts]
-
-    def __call__(self, input_ids: Any, scores: Any) -> Any:
-        """Float (n, vocabulary): minus infinity except for the token that each row draws.
-
-        Args:
-            input_ids: int64 (n, t): the tokens so far.
-            scores: float (n, vocabulary): logits.
-        """
-        return torch.full_like(scores, -torch.inf).scatter_(1, self.draw(scores)[:, None], 0.0)
-
-    def draw(self, scores: torch.Tensor) -> torch.Tensor:
-        """int64 (n,): the token that each row draws.
-
-        Args:
-            scores: float (n, vocabulary): logits.
-        """
-        # Temperature and nucleus do not look at the tokens so far.
-        below = self._warpers(None, scores).double().softmax(-1).cumsum(-1)  # type: ignore[arg-type]
-        # In (0, 1]: at 0 a token of probability 0 could be drawn.
-        levels = torch.tensor([[1 - rng.random()] for rng in self._rngs], device=scores.device, dtype=torch.float64)
-        return (below < levels * below[:, -1:]).sum(-1)
-
-    def keep(self, places: Sequence[int]) -> None:
-        """Go on with these rows only."""
-        self._rngs = [self._rngs[place] for place in places]
-
-
-def _seed(seed: int, ids: np.ndarray) -> int:
-    return int.from_bytes(blake2b(f"{seed}|".encode() + ids.astype(np.int64).tobytes(), digest_size=16).digest())
-
-
-# Below this temperature sampling is practically greedy, and division by it overflows.
-_GREEDY = 1e-4
-
-
-def _likeliest(scores: torch.Tensor) -> torch.Tensor:
-    return scores.argmax(-1)
 
 
 class _Batch(NamedTuple):
@@ -544,7 +346,7 @@ class TransformersLLM:
         on_tokens: TokenListener | None,
     ) -> list[list[int]]:
         """The new token ids of every prompt of a batch; after the one that ends it, there may be others."""
-        draws = OwnDraws(params, [one.ids for one in encoded]) if params.temperature >= _GREEDY else None
+        draws = OwnDraws(params, [one.ids for one in encoded]) if params.temperature >= GREEDY else None
         limit = min(params.max_new_tokens, room)
         if self._states is not None:
             prompts = [self._prompt_input(*one) for one in zip(encoded, soft, strict=True)]
@@ -562,7 +364,7 @@ class TransformersLLM:
         return decode(
             self.model,
             begun,
-            _likeliest if draws is None else draws.draw,
+            likeliest if draws is None else draws.draw,
             keep=(lambda places: None) if draws is None else draws.keep,
             stops=frozenset(self.prompts.stop_ids),
             limit=limit,

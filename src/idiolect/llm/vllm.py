@@ -22,8 +22,7 @@ from transformers.utils.hub import cached_file
 from idiolect.errors import ArtifactError, ConfigError, NotFoundError, require
 from idiolect.hub import only_cached
 from idiolect.llm.base import Capability, Completion, SamplingParams, Schema, budget
-from idiolect.llm.registry import SANDBOX_BACKBONE, BackboneConfig
-from idiolect.llm.transformers import (
+from idiolect.llm.checkpoint import (
     Thinking,
     checked_soft,
     checkpoint_stops,
@@ -33,6 +32,7 @@ from idiolect.llm.transformers import (
     refuse_encoder_decoder,
     warn_of_template,
 )
+from idiolect.llm.registry import SANDBOX_BACKBONE, BackboneConfig
 from idiolect.prompts.tokenization import EncodedPrompt, PromptTokenizer
 from idiolect.types import Prompt
 

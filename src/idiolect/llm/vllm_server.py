@@ -24,9 +24,7 @@ import torch
 
 from idiolect.errors import ConfigError, NotFoundError, require
 from idiolect.llm.base import Capability, Completion, Failure, SamplingParams, Schema, budget, one_line
-from idiolect.llm.registry import BackboneConfig, PromptEmbedsServer
-from idiolect.llm.streaming import Listener, TokenListener
-from idiolect.llm.transformers import (
+from idiolect.llm.checkpoint import (
     Thinking,
     checked_soft,
     checkpoint_stops,
@@ -35,6 +33,8 @@ from idiolect.llm.transformers import (
     own_identity,
     token_listener,
 )
+from idiolect.llm.registry import BackboneConfig, PromptEmbedsServer
+from idiolect.llm.streaming import Listener, TokenListener
 from idiolect.llm.vllm import InputEmbeddings, checkpoint_commit, generation_settings, load_tokenizer
 from idiolect.prompts.tokenization import EncodedPrompt, PromptTokenizer
 from idiolect.types import FailureKind, Prompt

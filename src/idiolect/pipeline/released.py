@@ -88,7 +88,7 @@ def _backbone(model: str, revision: str | None) -> tuple[str, int]:
     """Name and width of a language model, from its configuration alone."""
     from transformers import AutoConfig
 
-    from idiolect.llm.transformers import model_name
+    from idiolect.llm.checkpoint import model_name
 
     where = str(SANDBOX_BACKBONE) if model == "sandbox" else model
     try:
