@@ -16,7 +16,8 @@ from idiolect.config import merge
 from idiolect.context import Context, ContextBuilder, ContextConfig, Entry
 from idiolect.encoders import load_encoder
 from idiolect.errors import ConfigError, InputError
-from idiolect.evaluation.runner import conditions, run_evaluate
+from idiolect.evaluation.conditions import conditions
+from idiolect.evaluation.runner import run_evaluate
 from idiolect.llm.registry import BackboneConfig
 from idiolect.llm.transformers import TransformersLLM
 from idiolect.methods.chosen_controls import EXTRA_CONTROLS, ItemCrowd, NearestTwin, Oracle, Twins

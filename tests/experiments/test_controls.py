@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 
 from idiolect.context import Context, Entry
 from idiolect.errors import ArtifactError, InputError
-from idiolect.evaluation.runner import Condition, run_condition
+from idiolect.evaluation.conditions import Condition
+from idiolect.evaluation.runner import run_condition
 from idiolect.llm.fake import FakeLLM
 from idiolect.methods.controls import WRONG_USER, NoAdapter, OtherVectors, WrongUser, mismatched_users
 from idiolect.methods.rag import RAG

@@ -17,7 +17,8 @@ from safetensors.torch import load_file, save_file
 from idiolect.config import merge
 from idiolect.encoders import load_encoder
 from idiolect.errors import ArtifactError, ConfigError
-from idiolect.evaluation.runner import conditions, run_evaluate
+from idiolect.evaluation.conditions import conditions
+from idiolect.evaluation.runner import run_evaluate
 from idiolect.llm.fake import FakeLLM
 from idiolect.llm.registry import BackboneConfig
 from idiolect.llm.transformers import TransformersLLM

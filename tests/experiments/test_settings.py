@@ -8,7 +8,7 @@ import pytest
 
 from idiolect.config import build
 from idiolect.errors import ConfigError
-from idiolect.evaluation.runner import evaluated_methods
+from idiolect.evaluation.conditions import evaluated_methods
 from idiolect.pipeline.commands import load_settings
 from idiolect.pipeline.settings import Settings
 

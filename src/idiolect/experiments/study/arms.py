@@ -9,7 +9,8 @@ from pathlib import Path
 
 from idiolect.data.split import make_split
 from idiolect.encoders import Encoder
-from idiolect.evaluation.runner import Condition, run_condition
+from idiolect.evaluation.conditions import Condition
+from idiolect.evaluation.runner import run_condition
 from idiolect.experiments.study.config import Arm, StudyConfig
 from idiolect.llm.transformers import TransformersLLM
 from idiolect.methods.base import BASELINE, UNPERSONALIZED, Contexts

@@ -19,9 +19,10 @@ from idiolect.data.split_config import SplitConfig
 from idiolect.encoders import Encoder, load_encoder
 from idiolect.errors import ConfigError, InputError, require, without_passwords
 from idiolect.evaluation.columns import NLL, columns
+from idiolect.evaluation.conditions import Condition, with_controls
 from idiolect.evaluation.judge import found_by, judge_found
 from idiolect.evaluation.report import ScoreTable, score_table
-from idiolect.evaluation.runner import Condition, run_condition, with_controls
+from idiolect.evaluation.runner import run_condition
 from idiolect.evaluation.scoring import categories_of, halves, uniqueness
 from idiolect.evaluation.significance import Resamples
 from idiolect.evaluation.usage import usage_report
