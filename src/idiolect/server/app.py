@@ -49,6 +49,7 @@ from idiolect.server.http import (
 from idiolect.server.keys import SCOPES, ApiKeys
 from idiolect.server.settings import DEFAULT_TENANT, ServerConfig
 from idiolect.server.tenants import Tenants
+from idiolect.server.upstream import Upstream
 from idiolect.server.voice import Voices
 from idiolect.version import __version__
 
@@ -109,7 +110,7 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
         stack.callback(services.voices.close)
         if config.endpoint is not None:
             limits = {"timeout": config.timeout_seconds, "connections": config.concurrency}
-            services.upstream = openai_api.Upstream(config.endpoint, **limits)
+            services.upstream = Upstream(config.endpoint, **limits)
             stack.push_async_callback(services.upstream.close)
         await run_in_threadpool(services.tenants.get, DEFAULT_TENANT)
         if app.state.mcp is not None:

@@ -279,7 +279,7 @@ class Services:
     gate: Gate
     metrics: Metrics
     upstream: Any = None
-    """``idiolect.server.openai_api.Upstream``; None: the model in this process answers."""
+    """``idiolect.server.upstream.Upstream``; None: the model in this process answers."""
 
 
 class Guard:

@@ -12,21 +12,19 @@ from fastapi import APIRouter, Request
 from fastapi.responses import JSONResponse, Response, StreamingResponse
 from pydantic import BaseModel, ConfigDict, Field, JsonValue
 
-from idiolect.server.http import ERRORS, ApiError, MayRead, api_error
-from idiolect.server.openai_api import (
+from idiolect.server.chat import (
     PASSED_ON,
     Chat,
     ChatRequest,
     VoiceFields,
     answer,
-    begun,
     chunks,
-    event_line,
     prepare,
     token_count,
     whole_headers,
-    with_first,
 )
+from idiolect.server.http import ERRORS, ApiError, MayRead, api_error
+from idiolect.server.openai_api import begun, event_line, with_first
 
 router = APIRouter(prefix="/v1", responses=ERRORS)
 

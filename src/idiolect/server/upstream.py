@@ -1,0 +1,135 @@
+"""The OpenAI-compatible endpoint behind the server: chat completions, whole or as a stream, and its errors."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from typing import Any
+from urllib.parse import urlsplit
+
+from idiolect.errors import require, without_passwords
+from idiolect.llm.base import one_line
+from idiolect.llm.endpoint import OpenAIConfig
+from idiolect.server.http import ApiError
+
+_IDLE_SECONDS = 2.0
+"""After which a connection to an upstream is not used again: at five seconds, servers (uvicorn, vLLM) close theirs, and
+a request that is sent just then fails."""
+
+
+class Upstream:
+    """The endpoint that answers; requests are made once, because the client has its own retries.
+
+    Args:
+        config: Where, and with which key.
+        timeout: Seconds without a byte after which a request has failed.
+        connections: At most.
+    """
+
+    def __init__(self, config: OpenAIConfig, *, timeout: float, connections: int) -> None:
+        self.config, self._httpx = config, require("httpx2", extra="serve")
+        key = os.environ.get(config.api_key_env) or "none"
+        headers = {} if urlsplit(config.base_url).username else {"Authorization": f"Bearer {key}"}
+        self._http = self._httpx.AsyncClient(
+            headers=headers,
+            timeout=self._httpx.Timeout(timeout, connect=10),
+            limits=self._httpx.Limits(
+                max_connections=connections,
+                max_keepalive_connections=connections,
+                keepalive_expiry=_IDLE_SECONDS,
+            ),
+        )
+        self._url = config.base_url.rstrip("/") + "/chat/completions"
+
+    async def close(self) -> None:
+        """End all connections."""
+        await self._http.aclose()
+
+    async def post(self, body: Mapping[str, Any]) -> dict[str, Any]:
+        """The chat completion that answers ``body``.
+
+        Raises:
+            ApiError: There is none.
+        """
+        async with self._sent(body) as response:
+            content = await response.aread()
+        try:
+            found = json.loads(content)
+            if not isinstance(found["choices"], list):
+                raise TypeError
+        except (ValueError, KeyError, TypeError, RecursionError):
+            raise ApiError(502, "the upstream's reply is no chat completion", code="upstream_error") from None
+        return found
+
+    async def chunks(self, body: Mapping[str, Any]) -> AsyncIterator[dict[str, Any]]:
+        """The chunks of a stream that answers ``body``.
+
+        Raises:
+            ApiError: There is none, or it breaks off.
+        """
+        async with self._sent({**body, "stream": True, "stream_options": {"include_usage": True}}) as response:
+            ended = False
+            async for line in response.aiter_lines():
+                name, _, value = line.partition(":")
+                if name != "data":
+                    continue
+                if value.strip() == "[DONE]":
+                    return
+                try:
+                    chunk = json.loads(value)
+                    if chunk.get("error"):
+                        raise ApiError(502, _said(chunk), code="upstream_error")
+                    ended = ended or any(choice.get("finish_reason") for choice in chunk.get("choices") or ())
+                except (ValueError, AttributeError, RecursionError):
+                    raise ApiError(502, "the upstream's stream cannot be read", code="upstream_error") from None
+                yield chunk
+            if not ended:
+                raise ApiError(502, "the upstream's stream broke off", code="upstream_error")
+
+    @asynccontextmanager
+    async def _sent(self, body: Mapping[str, Any]) -> AsyncIterator[Any]:
+        request = self._http.build_request("POST", self._url, json={**body, **self.config.request.extra})
+        try:
+            response = await self._http.send(request, stream=True)
+        except self._httpx.TimeoutException:
+            raise ApiError(504, "the upstream did not answer in time", code="upstream_timeout") from None
+        except self._httpx.HTTPError:
+            raise ApiError(502, "the upstream cannot be reached", code="upstream_error") from None
+        try:
+            if response.status_code != 200:
+                raise _upstream_error(response.status_code, response.headers, await response.aread())
+            yield response
+        except self._httpx.TimeoutException:
+            raise ApiError(504, "the upstream did not go on in time", code="upstream_timeout") from None
+        except self._httpx.HTTPError:
+            raise ApiError(502, "the upstream broke off", code="upstream_error") from None
+        finally:
+            await response.aclose()
+
+
+def _upstream_error(status: int, headers: Mapping[str, str], content: bytes) -> ApiError:
+    try:
+        body = json.loads(content[:65536])
+    except ValueError:
+        body = {}
+    said_of = body.get("error") if isinstance(body, dict) else None
+    error: dict[str, Any] = said_of if isinstance(said_of, dict) else {}
+    code, param = error.get("code"), error.get("param")
+    if status == 429:
+        wait = {"Retry-After": headers["retry-after"]} if headers.get("retry-after", "").isdecimal() else {}
+        return ApiError(429, "the upstream takes no more requests now", code="rate_limit_exceeded", headers=wait)
+    if status in (400, 404, 413, 422):
+        named = param if isinstance(param, str) else None
+        said = code if isinstance(code, str) else "upstream_refused"
+        return ApiError(400, f"the upstream refuses the request: {_said(body)}", code=said, param=named)
+    if status in (401, 402, 403):
+        return ApiError(502, "the upstream refuses the server's own key", code="upstream_error")
+    return ApiError(502, f"the upstream failed with status {status}", code="upstream_error")
+
+
+def _said(body: Any) -> str:
+    error = body.get("error") if isinstance(body, dict) else None
+    message = error.get("message") if isinstance(error, dict) else error
+    return without_passwords(one_line(message)) if isinstance(message, str) and message else "no reason is given"
