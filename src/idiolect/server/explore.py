@@ -32,8 +32,9 @@ from idiolect.methods.base import ADAPTER_METHOD, DEFAULT_METHODS, UNPERSONALIZE
 from idiolect.registry import suggest
 from idiolect.server.http import ERRORS, Caller, MayRead, Services
 from idiolect.server.names import ShownMap, pseudonym
+from idiolect.server.operations import known_user
 from idiolect.server.peer_privacy import PrivateReader
-from idiolect.server.rest import UserQuery, known_user
+from idiolect.server.rest import UserQuery
 from idiolect.server.settings import DEFAULT_TENANT
 from idiolect.server.tenants import Tenant
 from idiolect.server.units import Units

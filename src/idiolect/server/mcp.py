@@ -23,7 +23,7 @@ from mcp.types import ToolAnnotations
 from pydantic import AnyHttpUrl, BaseModel, Field
 from starlette.routing import Route
 
-from idiolect.server import rest
+from idiolect.server import operations
 from idiolect.server.http import ApiError, Services, api_error
 from idiolect.server.keys import ApiKeys, Scope
 from idiolect.server.tenants import Tenant
@@ -143,13 +143,14 @@ class Tools:
         """Store a text that the user wrote themselves about an item; their next text is written with it."""
         tenant = self._tenant(context, "write")
         given = {"user": user, "item": item, "text": text, "rating": rating, "title": title}
-        review = rest.ReviewIn.model_validate(given)
-        added = rest.add(tenant, rest.BatchIn(reviews=[review]), most=1, key=f"mcp\0{review.model_dump_json()}")
+        review = operations.ReviewIn.model_validate(given)
+        batch = operations.BatchIn(reviews=[review])
+        added = operations.add(tenant, batch, most=1, key=f"mcp\0{review.model_dump_json()}")
         return Remembered(id=added.ids[0], added=added.reviews_added == 1)
 
     def differences(self, user: User, context: Context) -> Differences:
         """Measured differences from others who wrote about the same items, with the user's own sentences."""
-        found = rest.differences(self._services, self._tenant(context, "read"), user)
+        found = operations.differences(self._services, self._tenant(context, "read"), user)
         listed = [{**one, "quotes": [quote["text"] for quote in one["quotes"]]} for one in found["differences"]]
         return Differences(
             verdict=found["verdict"],
@@ -169,14 +170,14 @@ class Tools:
     ) -> WrittenText:
         """A text about an item in the user's voice."""
         given = {"user": user, "item": item, "rating": rating, "title": title, "method": method}
-        asked = rest.WriteIn.model_validate(given)
-        found = rest.write(self._services, self._tenant(context, "read"), asked, "")
+        asked = operations.WriteIn.model_validate(given)
+        found = operations.write(self._services, self._tenant(context, "read"), asked, "")
         kept = {name: found["idiolect"].get(name, []) for name in ("method", "model", "evidence", "notes")}
         return WrittenText(text=found["text"], **kept)
 
     def score(self, user: User, text: Text, context: Context) -> Score:
         """How like the user a text is, beside what others' texts (floor) and the user's own (ceiling) get."""
-        found = rest.score(self._services, self._tenant(context, "read"), user, text)
+        found = operations.score(self._services, self._tenant(context, "read"), user, text)
         known = {name: found[name] for name in ("likeness", "low", "high", "floor", "ceiling", "reason", "separation")}
         return Score(**known, unlike=[one["phrase"] for one in found["departures"]])
 
@@ -190,7 +191,7 @@ class Tools:
         tenant = self._tenant(context, "erase")
         if confirm_user != user:
             raise ApiError(400, "not confirmed: confirm_user is not the same id", param="confirm_user")
-        found = rest.forget(self._services, tenant, user)
+        found = operations.forget(self._services, tenant, user)
         kept = {name: found["receipt"][name] for name in ("reviews", "vectors", "not_reached")}
         return Forgotten(forgotten=found["forgotten"], **kept)
 
