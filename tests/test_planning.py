@@ -14,8 +14,9 @@ from idiolect.cli.main import main
 from idiolect.config import load, recipes
 from idiolect.errors import ConfigError, NotFoundError
 from idiolect.llm.registry import BackboneConfig
+from idiolect.llm.shapes import SHAPES, Shape, shape_of
 from idiolect.pipeline.settings import Settings
-from idiolect.planning import DEVICES, SHAPES, Shape, announce, estimate, plan, shape_of, this_device
+from idiolect.planning import DEVICES, announce, estimate, plan, this_device
 from idiolect.softprompt.model import make_adapter
 
 DEP = recipes() / "dep" / "dep.yaml"
