@@ -37,9 +37,10 @@ from bench_difference import exponent, in_turn
 from idiolect.data import SplitConfig
 from idiolect.data.split import make_split
 from idiolect.difference.latent import all_differences
+from idiolect.store.frames import StoreScan, item_frame, review_frame
 from idiolect.store.ingestion import ingest_files
 from idiolect.store.snapshot_build import build_snapshot
-from idiolect.store.sql import SqlStore, StoreScan, item_frame, review_frame
+from idiolect.store.sql import SqlStore
 from idiolect.store.vectors import find_encoder, vector_batches
 from idiolect.types import ReviewId
 

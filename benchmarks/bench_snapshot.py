@@ -36,8 +36,9 @@ from bench_large import RULES, Stages, write_corpus
 from idiolect.data.split import Split, write_split
 from idiolect.evaluation.scoring import visible_reviews
 from idiolect.pipeline.pretraining import pretraining_reviews
+from idiolect.store.frames import StoreScan, item_frame
 from idiolect.store.snapshot_build import build_snapshot
-from idiolect.store.sql import SqlStore, StoreScan, item_frame
+from idiolect.store.sql import SqlStore
 from idiolect.types import Sample
 
 ENCODER = "random"

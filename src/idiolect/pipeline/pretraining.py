@@ -10,7 +10,8 @@ import polars as pl
 from idiolect.data.buckets import Buckets, Scatter
 from idiolect.data.scan import BUCKET_ROWS, collapse_whitespace
 from idiolect.data.split import Split
-from idiolect.store.sql import SqlStore, StoreScan
+from idiolect.store.frames import StoreScan
+from idiolect.store.sql import SqlStore
 from idiolect.types import Review
 
 _ROWS = pl.Schema(

@@ -23,6 +23,7 @@ from idiolect.data.split import MEMBER_SCHEMA, Split
 from idiolect.errors import InputError, NotFoundError
 from idiolect.store import schema as tables
 from idiolect.store.base import PeerPool, is_history, is_peer
+from idiolect.store.frames import StoreScan, item_batches
 from idiolect.store.metadata import erasures
 from idiolect.store.snapshot import Snapshot
 from idiolect.store.snapshot_files import (
@@ -35,7 +36,7 @@ from idiolect.store.snapshot_files import (
     create_array,
     whole_folder,
 )
-from idiolect.store.sql import SqlStore, StoreScan, item_batches
+from idiolect.store.sql import SqlStore
 from idiolect.store.sums import add_group_sums
 from idiolect.store.vectors import EncoderRow, find_encoder, vector_batches
 from idiolect.types import Phase

@@ -13,10 +13,11 @@ from idiolect.data.published import published_roles
 from idiolect.data.split import SplitCounts, split_as_published, write_split
 from idiolect.data.split_config import SplitConfig
 from idiolect.errors import ConfigError, NotFoundError
+from idiolect.store.frames import StoreScan, item_frame
 from idiolect.store.outputs import check_folder, claim_folder
 from idiolect.store.privacy import Pseudonyms, check_names, user_in
 from idiolect.store.snapshot_files import unfinished_folder
-from idiolect.store.sql import SqlStore, StoreScan, item_frame
+from idiolect.store.sql import SqlStore
 
 
 def split_store(

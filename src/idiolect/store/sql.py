@@ -1,4 +1,4 @@
-"""The live store: an embedded SQLite file by default, PostgreSQL by URL; and its tables as polars frames."""
+"""The live store: an embedded SQLite file by default, PostgreSQL by URL."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ import numpy as np
 import polars as pl
 import sqlalchemy as sa
 
-from idiolect.data.kcore import ITEM_SCHEMA, REVIEW_SCHEMA
 from idiolect.errors import NotFoundError
 from idiolect.store import schema as tables
 from idiolect.store.base import AddReport, ErasureReceipt, PeerSums
 from idiolect.store.check import Finding, check_store
 from idiolect.store.engine import ANY_OF, key_chunks, writing
+from idiolect.store.frames import item_frame, missing_frame, review_frame, reviews_of
 from idiolect.store.ingest import ingest, ingest_together
 from idiolect.store.metadata import StoreBase, secure_vacuum
 from idiolect.store.privacy import erase, items_alone, other_item_texts
@@ -27,102 +27,9 @@ from idiolect.store.sums import check_dated, read_peer_group_sums, read_peer_sum
 from idiolect.store.vectors import add_vectors, find_encoder, read_vectors
 from idiolect.types import Item, ItemId, Moment, Review, ReviewId, UserId
 
-_BATCH = 50_000
-
-_item, _review = tables.items.c, tables.reviews.c
-
-
-def item_batches(connection: sa.Connection) -> Iterator[pl.DataFrame]:
-    """All items in table order (``ITEM_SCHEMA``), batch by batch."""
-    query = sa.select(_item.id, _item.title, _item.description, _item.category).order_by(_item.seq)
-    yield from _frames(connection, query, ITEM_SCHEMA)
-
-
-def item_frame(connection: sa.Connection) -> pl.DataFrame:
-    """All items in table order (``ITEM_SCHEMA``)."""
-    return pl.concat([ITEM_SCHEMA.to_frame(), *item_batches(connection)])
-
-
-def review_frame(connection: sa.Connection, *columns: str) -> pl.DataFrame:
-    """All reviews in table order, with these columns of ``REVIEW_SCHEMA``; none named: with all of them."""
-    names = columns or tuple(REVIEW_SCHEMA)
-    schema = pl.Schema({name: REVIEW_SCHEMA[name] for name in names})
-    return pl.concat([schema.to_frame(), *StoreScan(connection).batches(*names)])
-
-
-def reviews_of(
-    connection: sa.Connection, by: Literal["user", "item"], keys: Sequence[str], *columns: str
-) -> pl.DataFrame:
-    """The reviews by some users, or of some items, in table order; read by index, so that the others cost nothing.
-
-    Args:
-        connection: From ``SqlStore.reading``.
-        by: What ``keys`` are.
-        keys: Distinct ids.
-        columns: Of ``REVIEW_SCHEMA``.
-    """
-    schema = pl.Schema({"seq": pl.Int64(), **{name: REVIEW_SCHEMA[name] for name in columns}})
-    query = sa.select(*map(_column, schema)).where(_review[by].in_(ANY_OF))
-    parts = [_frame(connection, query, schema, some) for some in key_chunks(keys)]
-    return pl.concat([schema.to_frame(), *parts]).sort("seq").drop("seq")
-
-
-def _column(name: str) -> sa.Column[Any]:
-    return _review.id if name == "review_id" else _review[name]
-
-
-class StoreScan:
-    """A store's reviews, batch by batch, all of one commit (a ``data.scan.ReviewScan``).
-
-    Args:
-        connection: From ``SqlStore.reading``, open as long as the scan is used.
-    """
-
-    def __init__(self, connection: sa.Connection) -> None:
-        self._connection = connection
-        meta = tables.meta.c
-        self.height: int
-        self.fingerprint: str
-        self.height, self.fingerprint = connection.execute(sa.select(meta.n_reviews, meta.digest)).one()
-
-    def batches(self, *columns: str) -> Iterator[pl.DataFrame]:
-        """The reviews in table order, with these columns of ``REVIEW_SCHEMA`` or ``seq``, the internal key."""
-        schema = pl.Schema({name: pl.Int64() if name == "seq" else REVIEW_SCHEMA[name] for name in columns})
-        yield from _frames(self._connection, sa.select(*map(_column, columns)).order_by(_review.seq), schema)
-
-
-def missing_frame(connection: sa.Connection, encoder: str, ids: Sequence[str] | None = None) -> pl.DataFrame:
-    """Reviews (all, or those of ``ids``) without a vector of the encoder: seq, review_id, length (characters)."""
-    vector, name = tables.vectors.c, tables.encoders.c
-    key = sa.select(name.key).where(name.name == encoder).scalar_subquery()
-    has = sa.exists().where(vector.review == _review.seq, vector.encoder == key)
-    query = sa.select(_review.seq, _review.id, sa.func.length(_review.text)).where(~has)
-    schema = pl.Schema({"seq": pl.Int64(), "review_id": pl.String(), "length": pl.Int64()})
-    if ids is None:
-        return _frame(connection, query.order_by(_review.seq), schema)
-    some = query.where(_review.id.in_(ANY_OF))
-    parts = [_frame(connection, some, schema, keys) for keys in key_chunks(ids)]
-    return pl.concat([schema.to_frame(), *parts]).unique("seq").sort("seq")
-
-
-def _frame(
-    connection: sa.Connection, query: sa.Select, schema: pl.Schema, keys: Mapping[str, Any] | None = None
-) -> pl.DataFrame:
-    return pl.concat([schema.to_frame(), *_frames(connection, query, schema, keys)])
-
-
-def _frames(
-    connection: sa.Connection, query: sa.Select, schema: pl.Schema, keys: Mapping[str, Any] | None = None
-) -> Iterator[pl.DataFrame]:
-    result = connection.execution_options(stream_results=True).execute(query, keys)
-    for rows in result.partitions(_BATCH):
-        columns = zip(schema.items(), zip(*rows, strict=True), strict=True)
-        yield pl.DataFrame([pl.Series(name, values, dtype) for (name, dtype), values in columns])
-
-
 _log = logging.getLogger(__name__)
 
-_reviews = tables.reviews.c
+_items, _reviews = tables.items.c, tables.reviews.c
 _PROFILE = sa.select(*REVIEW).where(_reviews.user == sa.bindparam("of"))
 _PEERS = sa.select(*REVIEW).where(
     _reviews.item == sa.bindparam("on"),
@@ -132,7 +39,7 @@ _PEERS = sa.select(*REVIEW).where(
 _EARLIER_PEERS = _PEERS.where(_reviews.timestamp < sa.bindparam("before"))
 _REVIEWS = sa.select(*REVIEW).where(_reviews.id.in_(ANY_OF))
 _REVIEW_IDS = sa.select(_reviews.id).where(_reviews.id.in_(ANY_OF))
-_ITEMS = sa.select(*ITEM).where(tables.items.c.id.in_(ANY_OF))
+_ITEMS = sa.select(*ITEM).where(_items.id.in_(ANY_OF))
 
 
 class StoreCounts(NamedTuple):
@@ -418,9 +325,9 @@ class SqlStore(StoreBase):
         """Items whose id or title holds ``text`` in any case, the exact id first, then by title."""
         query = sa.select(*ITEM)
         if text:
-            holds = [column.icontains(text, autoescape=True) for column in (_item.id, _item.title)]
+            holds = [column.icontains(text, autoescape=True) for column in (_items.id, _items.title)]
             query = query.where(sa.or_(*holds))
-        query = query.order_by(_item.id != text, _item.title, _item.id).limit(limit)
+        query = query.order_by(_items.id != text, _items.title, _items.id).limit(limit)
         with self.reading() as connection:
             return list(map(to_item, connection.execute(query)))
 
