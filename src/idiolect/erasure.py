@@ -19,7 +19,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from idiolect.data.files import atomic_write
+from idiolect.data.output_files import atomic_write
 from idiolect.difference.stylometry.known import clear as clear_known_texts
 from idiolect.errors import ArtifactError, ConfigError, IdiolectError, NotFoundError
 from idiolect.llm.cache import Cache, is_cache

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from idiolect.data import holdout, scan
-from idiolect.data.files import check_output
+from idiolect.data.output_files import check_output
 from idiolect.data.rejects import Rejected, RejectsWriter
 from idiolect.erasure import forget_user
 from idiolect.errors import ConfigError, InputError, OutputError

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 from idiolect.api.store import Split, Store, check_split
 from idiolect.config import load, merge
-from idiolect.data.files import atomic_write
+from idiolect.data.output_files import atomic_write
 from idiolect.errors import ConfigError, NotFoundError
 from idiolect.methods.base import ADAPTER_METHOD
 from idiolect.pipeline.adapters import SETTINGS, read_record

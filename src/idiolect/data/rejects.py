@@ -10,7 +10,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import IO, Self
 
-from idiolect.data.files import check_output, named_errors, partial_of
+from idiolect.data.output_files import check_output, named_errors, partial_of
 
 RAW_CHARS = 200
 """How much of a rejected row is kept for looking at."""

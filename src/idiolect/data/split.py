@@ -19,9 +19,9 @@ import pyarrow.parquet as pq
 
 from idiolect.config import build, read_json
 from idiolect.data.buckets import arrow_table
-from idiolect.data.files import atomic_write
 from idiolect.data.holdout import ROLES, find_members, in_order
 from idiolect.data.kcore import oldest_first
+from idiolect.data.output_files import atomic_write
 from idiolect.data.published import MemberRole
 from idiolect.data.scan import FrameScan, ReviewScan, read_corpus
 from idiolect.data.split_config import SplitConfig

@@ -25,7 +25,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from idiolect.data.files import atomic_write, real_path
+from idiolect.data.output_files import atomic_write, real_path
 from idiolect.difference.latent import peer_mean_difference
 from idiolect.engine import Engine, EngineName, open_engine
 from idiolect.errors import InputError, NotFoundError, OutputError

@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from idiolect.config import read_json
-from idiolect.data.files import atomic_write, check_output
+from idiolect.data.output_files import atomic_write, check_output
 from idiolect.errors import ConfigError, InputError
 from idiolect.evaluation.columns import NLL, Columns, Rows, columns
 from idiolect.evaluation.render import (

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import polars as pl
 
-from idiolect.data.files import atomic_write
+from idiolect.data.output_files import atomic_write
 from idiolect.errors import ConfigError, require
 from idiolect.evaluation.attribution import Verdict, sentences
 from idiolect.evaluation.report import Cell, Column, ScoreTable, mark_note, table_notes, unmarkable

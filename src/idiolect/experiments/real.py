@@ -15,7 +15,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
-from idiolect.data.files import atomic_write
+from idiolect.data.output_files import atomic_write
 from idiolect.data.split import Split
 from idiolect.encoders import load_encoder
 from idiolect.errors import IdiolectError

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from idiolect.data.files import atomic_write, check_output
+from idiolect.data.output_files import atomic_write, check_output
 from idiolect.errors import OutputError
 from idiolect.sandbox.domain import WorldConfig
 from idiolect.sandbox.world import World, is_truth

@@ -14,7 +14,7 @@ from typing import Any, Literal
 import numpy as np
 
 from idiolect.config import parse_json
-from idiolect.data.files import atomic_write
+from idiolect.data.output_files import atomic_write
 from idiolect.difference.stylometry import MEASURES, NAMES
 from idiolect.errors import ConfigError, InputError, NotFoundError
 from idiolect.evaluation.agreement import MISSING, alpha_interval

@@ -12,8 +12,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from idiolect.config import build, load, merge, read_yaml
-from idiolect.data.files import check_apart, check_output, cleaning_up, real_path
 from idiolect.data.kcore import review_frame
+from idiolect.data.output_files import check_apart, check_output, cleaning_up, real_path
 from idiolect.data.split import Split
 from idiolect.difference.stylometry.annotations import MeasuredAnnotations
 from idiolect.encoders import ENCODERS, load_encoder

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from idiolect.data.files import check_apart
+from idiolect.data.output_files import check_apart
 from idiolect.encoders import load_encoder
 from idiolect.errors import ArtifactError, ConfigError, NotFoundError, require
 from idiolect.hub import only_cached

@@ -16,7 +16,7 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict, NonNegativeInt, TypeAdapter, ValidationError
 
 from idiolect.config import Config, parse_json, upgraded
-from idiolect.data.files import atomic_write
+from idiolect.data.output_files import atomic_write
 from idiolect.difference.claims.feature import Feature
 from idiolect.errors import ArtifactError, ConfigError, without_passwords
 from idiolect.types import ComparedReview, Curve, Failure, Prediction, StageResult, Stream

@@ -16,7 +16,7 @@ from itertools import permutations
 from pathlib import Path
 from typing import Any
 
-from idiolect.data.files import atomic_write, check_output
+from idiolect.data.output_files import atomic_write, check_output
 from idiolect.errors import InputError
 from idiolect.server.evaluations import Evaluations, find_evaluations
 from idiolect.server.studio import page_files

@@ -13,7 +13,8 @@ from typing import Any, TypeVar
 from pydantic import Field
 
 from idiolect.config import Config
-from idiolect.data.files import STDIN_NAME, cleaning_up, real_path, stream_id
+from idiolect.data.files import STDIN_NAME, stream_id
+from idiolect.data.output_files import cleaning_up, real_path
 from idiolect.data.parts import STDIN, Parts, default_rejects
 from idiolect.data.readers import (
     ItemFile,

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Literal
 
-from idiolect.data.files import real_path
+from idiolect.data.output_files import real_path
 from idiolect.errors import ConfigError
 from idiolect.sqlite import is_sqlite
 from idiolect.store.engine import store_file

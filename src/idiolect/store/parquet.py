@@ -20,8 +20,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import sqlalchemy as sa
 
-from idiolect.data.files import atomic_write, real_path
 from idiolect.data.kcore import ITEM_SCHEMA, REVIEW_SCHEMA
+from idiolect.data.output_files import atomic_write, real_path
 from idiolect.errors import ArtifactError, ConfigError, NotFoundError
 from idiolect.store import schema as tables
 from idiolect.store.base import AddReport

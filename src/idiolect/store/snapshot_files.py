@@ -25,7 +25,7 @@ import pyarrow as pa
 
 from idiolect.config import Config
 from idiolect.data.buckets import Scatter, arrow_table
-from idiolect.data.files import cleaning_up, named_errors, real_path
+from idiolect.data.output_files import cleaning_up, named_errors, real_path
 from idiolect.errors import InputError
 from idiolect.store.base import PeerPool
 from idiolect.types import Phase

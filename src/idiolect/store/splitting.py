@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from idiolect.config import merge, read_yaml
-from idiolect.data.files import cleaning_up, named_errors, real_path
+from idiolect.data.output_files import cleaning_up, named_errors, real_path
 from idiolect.data.published import published_roles
 from idiolect.data.split import SplitCounts, split_as_published, write_split
 from idiolect.data.split_config import SplitConfig

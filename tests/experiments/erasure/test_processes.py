@@ -15,7 +15,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from idiolect.cli.main import main
-from idiolect.data.files import atomic_write
+from idiolect.data.output_files import atomic_write
 from idiolect.diagnostics import examine_store
 from idiolect.encoders import HashEncoder
 from idiolect.erasure import forget_user

@@ -15,7 +15,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from idiolect.data.files import atomic_write
+from idiolect.data.output_files import atomic_write
 from idiolect.difference.latent import Differences, all_differences, peer_mean_difference
 from idiolect.encoders import Encoder
 from idiolect.errors import ArtifactError, ConfigError, InputError, require

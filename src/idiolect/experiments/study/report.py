@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from idiolect.data.files import atomic_write
+from idiolect.data.output_files import atomic_write
 from idiolect.errors import ArtifactError, MissingDependencyError
 from idiolect.evaluation.attribution import Verdict, judge, settled_by
 from idiolect.evaluation.render import to_dict, to_markdown, verdicts_to_markdown

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from idiolect.data.files import atomic_write
+from idiolect.data.output_files import atomic_write
 from idiolect.evaluation.columns import NLL
 from idiolect.evaluation.significance import Resamples, compare, holm
 from idiolect.experiments.tables.engine import Bench, Found, Run, Say, run_table
