@@ -19,7 +19,7 @@ from idiolect.errors import InputError
 from idiolect.types import Review
 
 if TYPE_CHECKING:
-    from idiolect.data.readers import OpenPart
+    from idiolect.data.record_file import OpenPart
 
 _BATCH = 1000
 

@@ -16,16 +16,8 @@ from idiolect.config import Config
 from idiolect.data.files import STDIN_NAME, stream_id
 from idiolect.data.output_files import cleaning_up, real_path
 from idiolect.data.parts import STDIN, Parts, default_rejects
-from idiolect.data.readers import (
-    ItemFile,
-    Located,
-    OnReject,
-    RecordFile,
-    ReviewFile,
-    items_in,
-    open_items,
-    open_reviews,
-)
+from idiolect.data.readers import items_in, open_items, open_reviews
+from idiolect.data.record_file import ItemFile, Located, OnReject, RecordFile, ReviewFile
 from idiolect.data.rejects import REMEDIES, ReadSummary, Rejected, RejectsWriter
 from idiolect.data.times import FIRST_SECOND
 from idiolect.engine import Engine, EngineName, open_engine
