@@ -14,7 +14,7 @@ import pytest
 from idiolect.data import holdout, scan
 from idiolect.data.output_files import check_output
 from idiolect.data.rejects import Rejected, RejectsWriter
-from idiolect.erasure import forget_user
+from idiolect.erasure.forget import forget_user
 from idiolect.errors import ConfigError, InputError, OutputError
 from idiolect.evaluation.compare import check_files
 from idiolect.evaluation.runner import run_evaluate

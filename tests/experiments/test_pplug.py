@@ -13,7 +13,7 @@ import idiolect as idl
 from idiolect.cli.main import main
 from idiolect.config import build
 from idiolect.encoders import load_encoder
-from idiolect.erasure import forget_user
+from idiolect.erasure.forget import forget_user
 from idiolect.errors import ArtifactError, ConfigError
 from idiolect.evaluation.runner import run_evaluate
 from idiolect.pipeline.commands import load_settings, run_fit

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from idiolect.data.parts import Parts, default_rejects
+from idiolect.data.rejects import REJECTS_SUFFIX
 from idiolect.data.split import Split as Members
 from idiolect.data.split import SplitCounts
 from idiolect.data.tables import is_table, table_parts
@@ -23,7 +24,7 @@ from idiolect.types import Item, ItemId, Review, UserId
 
 if TYPE_CHECKING:
     from idiolect.diagnostics import Diagnosis
-    from idiolect.erasure import Receipt
+    from idiolect.erasure.forget import Receipt
     from idiolect.explain.layout import Card
     from idiolect.store.base import Correction
     from idiolect.store.parquet import ImportReport
@@ -256,7 +257,7 @@ class Store:
         Returns:
             What was removed where, and what could not be reached.
         """
-        from idiolect.erasure import forget_user
+        from idiolect.erasure.forget import forget_user
 
         return forget_user(self.path, user, outputs=[Path(path) for path in outputs], pseudonyms=self.pseudonyms)
 
@@ -362,8 +363,8 @@ class Store:
 
     def _rejects(self, name: str) -> Path:
         if "://" in self.path:
-            return Path(f"{name}.rejects.jsonl")
-        return Path(f"{self.path}.{name}.rejects.jsonl")
+            return Path(f"{name}{REJECTS_SUFFIX}")
+        return Path(f"{self.path}.{name}{REJECTS_SUFFIX}")
 
 
 def path_of(store: Store | str | Path) -> str:

@@ -27,7 +27,7 @@ from idiolect.cli.options import (
 from idiolect.config import load
 from idiolect.data.parts import STDIN
 from idiolect.difference import bulk
-from idiolect.erasure import forget_user
+from idiolect.erasure.forget import forget_user
 from idiolect.errors import ConfigError, NotFoundError
 from idiolect.store.embedding import EmbedConfig, embed_store
 from idiolect.store.ingestion import IngestConfig, ingest_files

@@ -20,11 +20,11 @@ from idiolect.data import hub
 from idiolect.data.containers import ROWS, Container, detect_container, suffix_container
 from idiolect.data.files import STDIN_NAME, is_stream, is_tar, open_stream, open_tar, printable, readable, shown, spool
 from idiolect.data.records import Row
+from idiolect.data.rejects import REJECTS_SUFFIX
 from idiolect.errors import InputError
 
 STDIN = "-"
 
-_OURS = ".rejects.jsonl"
 _ADDRESS = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+:/{1,2}(?=[^/])")
 """Of something on the network; ``Path`` takes one of the slashes away."""
 _BOOKKEEPING = {"dataset_info.json", "dataset_dict.json", "dataset_infos.json", "state.json"}
@@ -121,13 +121,13 @@ def default_rejects(where: Path | str) -> Path:
     text = str(where)
     if text == STDIN or hub.is_hub(text):
         stem = "stdin" if text == STDIN else text.removeprefix(hub.SCHEME).strip("/").replace("/", ".")
-        return Path(stem + _OURS)
+        return Path(stem + REJECTS_SUFFIX)
     path = Path(where)
     if path.parts[:2] in _NOT_FOLDERS:  # /dev/fd/63, as a shell calls a pipe
-        return Path(("stdin" if path.name in ("stdin", "0") else "pipe") + _OURS)
+        return Path(("stdin" if path.name in ("stdin", "0") else "pipe") + REJECTS_SUFFIX)
     if not path.exists() and glob.has_magic(text):
         path = Path(*takewhile(lambda part: not glob.has_magic(part), path.parts))
-    return path.parent / ((path.name or path.resolve().name) + _OURS)
+    return path.parent / ((path.name or path.resolve().name) + REJECTS_SUFFIX)
 
 
 def _several(where: Path, found: list[Path]) -> Parts:
@@ -177,7 +177,7 @@ def _is_ours(path: Path, where: Path) -> bool:
     """Hidden files, lists of rejects, and what Hugging Face keeps next to its tables."""
     inner = path.relative_to(where) if path.is_relative_to(where) else Path(path.name)
     hidden = any(part.startswith(".") and part != ".." for part in inner.parts)
-    return hidden or path.name.endswith(_OURS) or path.name in _BOOKKEEPING
+    return hidden or path.name.endswith(REJECTS_SUFFIX) or path.name in _BOOKKEEPING
 
 
 def answers_of(path: Path) -> Path:

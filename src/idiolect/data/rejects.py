@@ -12,6 +12,8 @@ from typing import IO, Self
 
 from idiolect.data.output_files import check_output, named_errors, partial_of
 
+REJECTS_SUFFIX = ".rejects.jsonl"
+"""Of the name of a list of rejected rows, if the user names none."""
 RAW_CHARS = 200
 """How much of a rejected row is kept for looking at."""
 

@@ -12,7 +12,7 @@ from idiolect.data.records import digest_id
 from idiolect.data.values import clean_id
 from idiolect.difference.claims.corrections import check_correction, hidden_by
 from idiolect.difference.stylometry import MEASURES
-from idiolect.erasure import forget_user
+from idiolect.erasure.forget import forget_user
 from idiolect.errors import NotFoundError
 from idiolect.explain.card import ExplainConfig, UserDifferences
 from idiolect.explain.layout import REASONS, make_card

@@ -13,7 +13,9 @@ import pytest
 
 from idiolect.cli.main import main
 from idiolect.encoders import HashEncoder
-from idiolect.erasure import _BEYOND, Traces, erase_from, forget_user
+from idiolect.erasure.files import erase_from
+from idiolect.erasure.forget import _BEYOND, forget_user
+from idiolect.erasure.traces import Traces
 from idiolect.errors import ConfigError, NotFoundError
 from idiolect.explain.run import explain_user
 from idiolect.llm.base import Completion

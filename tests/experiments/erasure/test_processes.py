@@ -18,7 +18,7 @@ from idiolect.cli.main import main
 from idiolect.data.output_files import atomic_write
 from idiolect.diagnostics import examine_store
 from idiolect.encoders import HashEncoder
-from idiolect.erasure import forget_user
+from idiolect.erasure.forget import forget_user
 from idiolect.llm.base import Completion
 from idiolect.llm.cache import Cache, Record
 from idiolect.store import metadata as metadata
@@ -36,7 +36,7 @@ from pathlib import Path
 from idiolect.errors import ArtifactError
 from idiolect.store.single_review import add_review
 from idiolect.diagnostics import examine_store
-from idiolect.erasure import forget_user
+from idiolect.erasure.forget import forget_user
 from idiolect.store.parquet import export_folder
 from idiolect.store.sql import SqlStore
 

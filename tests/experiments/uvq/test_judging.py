@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 
 from idiolect.difference.claims.feature import Feature
-from idiolect.erasure import Traces, erase_from
+from idiolect.erasure.files import erase_from
+from idiolect.erasure.traces import Traces
 from idiolect.evaluation.judge import Found, judge_found, write_judged
 from idiolect.llm.cache import Cache, CachedLLM
 from idiolect.llm.fake import FakeLLM
