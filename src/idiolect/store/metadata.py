@@ -23,7 +23,7 @@ from idiolect.errors import ArtifactError
 from idiolect.store import schema as tables
 from idiolect.store.base import Correction
 from idiolect.store.engine import check_writable, checkpoint, is_read_only, open_engine, plain_cursor, writing
-from idiolect.store.ingest import adjust_totals
+from idiolect.store.insertion import adjust_totals
 from idiolect.store.sums import change_sums
 from idiolect.types import UserId
 

@@ -19,7 +19,7 @@ from idiolect.errors import ArtifactError, ConfigError, NotFoundError
 from idiolect.sqlite import is_sqlite
 from idiolect.store import schema as tables
 from idiolect.store.base import ErasureReceipt
-from idiolect.store.ingest import adjust_totals
+from idiolect.store.insertion import adjust_totals
 from idiolect.store.metadata import StoreBase, note_erasure, set_peer
 from idiolect.store.schema import ITEM, to_item
 from idiolect.types import Item, UserId

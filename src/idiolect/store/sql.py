@@ -19,7 +19,7 @@ from idiolect.store.base import AddReport, ErasureReceipt, PeerSums
 from idiolect.store.check import Finding, check_store
 from idiolect.store.engine import ANY_OF, key_chunks, writing
 from idiolect.store.frames import item_frame, missing_frame, review_frame, reviews_of
-from idiolect.store.ingest import ingest, ingest_together
+from idiolect.store.insertion import ingest, ingest_together
 from idiolect.store.metadata import StoreBase, secure_vacuum
 from idiolect.store.privacy import erase, items_alone, other_item_texts
 from idiolect.store.schema import ITEM, REVIEW, Refusal, by_time, item_row, review_row, to_item, to_review, tried
