@@ -250,7 +250,7 @@ def _style(evaluations: Mapping[str, Evaluation], choice: Choice) -> list[str]:
 def _chosen(facts: Mapping[str, Any], backbone: PretrainReport) -> str:
     lines = [
         f"A backbone of {backbone.parameters / 1e6:.1f} M parameters was pretrained on this corpus for "
-        f"{backbone.tokens_seen / 1e6:.2f} M tokens ({backbone.seconds:.0f} s). {_perplexity(backbone)} It read no "
+        f"{backbone.tokens_seen / 1e6:.2f} M tokens. {_perplexity(backbone)} It read no "
         "target of the split. All likelihoods on this page are this small model's; none is comparable with another "
         "corpus's or with a published table.",
         "",
