@@ -49,8 +49,8 @@ def test_a_column_with_something_that_is_no_number_is_left_out_and_noted(lost: f
     found = columns("rag", rows(1.0, lost, 2.0), [Own("own", [[1.0, 2], [lost, 1], [1, lost]])], ["a"] * 3)
     assert found.stats == {}
     assert found.notes == (
-        "rag: nll is left out, for it is no finite number for 1 of 3 samples",
-        "rag: own is left out, for it is no finite number for 2 of 3 samples",
+        "rag: nll is left out: 1 of 3 samples have no finite value",
+        "rag: own is left out: 2 of 3 samples have no finite value",
     )
 
 

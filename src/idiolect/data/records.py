@@ -273,7 +273,7 @@ class Row(NamedTuple):
     cells: dict[str, Any] | str
     """The cells by column, or the reason why there are none."""
     raw: object
-    """The raw row, for the rejects."""
+    """The raw row, as the rejects file shows it."""
 
 
 T = TypeVar("T")

@@ -1,6 +1,6 @@
 """Rows of text files: one JSON object or Python literal per line, a JSON array, or CSV; streamed.
 
-A damaged row is rejected alone wherever the beginning of the next one can be told.
+If a row is damaged and the next one can be found, only the damaged row is rejected.
 """
 
 from __future__ import annotations
@@ -85,7 +85,7 @@ class _Decoder(json.JSONDecoder):
             _TwiceError: It holds an object with one key twice.
         """
         self.twice = False
-        try:  # what ``decode`` does, without looking for blanks where there are none
+        try:  # as ``decode``, without its search for blanks at both ends
             value, end = self.raw_decode(text)
         except ValueError:
             value, end = None, -1

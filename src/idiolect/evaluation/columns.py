@@ -35,7 +35,7 @@ def columns(name: str, rows: Rows, metrics: Sequence[Metric], references: Sequen
     is a metric that fails and says that it may (``optional``): the others are not lost with it.
 
     Args:
-        name: Name of the condition, for the notes.
+        name: Name of the condition, which a note begins with.
         rows: Its outputs.
         metrics: Metrics of a text and a reference.
         references: One per row.
@@ -63,7 +63,7 @@ def columns(name: str, rows: Rows, metrics: Sequence[Metric], references: Sequen
         (
             *(f"{name}: {column} is left out: {reason}; score again for it" for column, reason in failed.items()),
             *(
-                f"{name}: {column} is left out, for it is no finite number for {n} of {len(rows)} samples"
+                f"{name}: {column} is left out: {n} of {len(rows)} samples have no finite value"
                 for column, n in broken.items()
                 if n
             ),

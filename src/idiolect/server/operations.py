@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import time
 from hashlib import sha256
 from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
-from idiolect.data.records import digest_id
 from idiolect.data.values import clean_id
 from idiolect.difference.claims.corrections import check_correction, hidden_by
 from idiolect.difference.stylometry import MEASURES
@@ -27,8 +25,8 @@ from idiolect.server.personalization import AnswerError, Voice
 from idiolect.server.tenants import Tenant
 from idiolect.store.base import Correction
 from idiolect.store.schema import refusal
-from idiolect.store.single_review import check_said
-from idiolect.types import Item, ItemId, Review, ReviewId, UserId
+from idiolect.store.single_review import check_said, new_review
+from idiolect.types import Item, ItemId, Review, UserId
 
 _Id = Annotated[str, Field(min_length=1, max_length=512)]
 
@@ -204,19 +202,17 @@ def _review(tenant: Tenant, given: ReviewIn, place: int, key: str | None) -> Rev
     if not given.text.strip():
         raise ApiError(400, "the review has no text", param=f"reviews.{place}.text", code="invalid_value")
     user, item = UserId(clean_id(given.user)), ItemId(clean_id(given.item))
-    moment = int(time.time()) if given.timestamp is None else given.timestamp
     made = None
     if key is not None:
         made = sha256(f"{tenant.name}\0{key}\0{place}".encode(errors="surrogatepass")).hexdigest()[:32]
-    id = given.id or made or digest_id(user, item, moment, given.title, given.text, given.rating)
-    review = Review(
-        id=ReviewId(id),
-        user=user,
-        item=item,
-        text=given.text,
+    review = new_review(
+        user,
+        item,
+        given.text,
         rating=given.rating,
         title=given.title,
-        timestamp=moment,
+        timestamp=given.timestamp,
+        id=given.id or made,
     )
     if reason := refusal(review):
         raise ApiError(400, f"the review cannot be stored: {reason}", param=f"reviews.{place}", code="invalid_value")

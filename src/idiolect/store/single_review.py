@@ -54,22 +54,22 @@ def add_review(
     user, item = clean_id(user), clean_id(item)
     if not text.strip():
         raise ConfigError("the review has no text", hint="pass text=")
-    moment = int(time.time()) if when is None else when
     hashed = Pseudonyms.open(pseudonyms) if pseudonyms else None
     author = hashed(user) if hashed else UserId(user)
-    review = Review(
-        id=ReviewId(id or digest_id(author, item, moment, title, text, rating)),
-        user=author,
-        item=ItemId(item),
-        text=text,
-        rating=rating,
-        title=title,
-        timestamp=moment,
-    )
+    review = new_review(author, ItemId(item), text, rating=rating, title=title, timestamp=when, id=id)
     # Everything that can fail comes before the first write, so that no review is stored without its vector.
     if reason := refusal(review):
         raise InputError(f"the review cannot be stored: {reason}", hint="change it and try again")
     return _store(store, review, load_encoder(encoder), hashed, dated=when is not None)
+
+
+def new_review(
+    user: UserId, item: ItemId, text: str, *, rating: float | None, title: str, timestamp: int | None, id: str | None
+) -> Review:
+    """A review; without a timestamp it is written now, without an id the id is a digest of everything else."""
+    moment = int(time.time()) if timestamp is None else timestamp
+    made = id or digest_id(user, item, moment, title, text, rating)
+    return Review(id=ReviewId(made), user=user, item=item, text=text, rating=rating, title=title, timestamp=moment)
 
 
 def check_said(rating: float | None, timestamp: int | None = None) -> None:

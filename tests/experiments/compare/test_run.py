@@ -197,7 +197,7 @@ def test_a_likelihood_that_is_no_number_is_left_out_with_a_note(write: Write) ->
     found = compare_evaluations([str(folder)])
     assert cell(found, "drp") is None
     assert cell(found, "drp", "rouge1").score.value == 1
-    assert "a:drp: nll is left out, for it is no finite number for 1 of 24 samples" in found.notes
+    assert "a:drp: nll is left out: 1 of 24 samples have no finite value" in found.notes
 
 
 def test_the_command_leaves_tables_and_scores_for_other_programs(write: Write, capsys, tmp_path: Path) -> None:
