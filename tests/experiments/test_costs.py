@@ -9,7 +9,7 @@ from contextlib import suppress
 import pytest
 
 from idiolect.errors import ArtifactError
-from idiolect.experiments.costs import Costs
+from idiolect.experiments.real.costs import Costs
 
 
 def busy(seconds):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import json
 import shutil
+import sys
 from dataclasses import replace
 from types import SimpleNamespace
 
@@ -21,17 +22,21 @@ from idiolect.encoders import load_encoder
 from idiolect.errors import ArtifactError, ConfigError, IdiolectError, InputError
 from idiolect.evaluation.cache_model import CacheGains
 from idiolect.evaluation.compare import read_evaluation
+from idiolect.evaluation.report import Cell
 from idiolect.evaluation.runner import run_evaluate
 from idiolect.evaluation.significance import Interval
 from idiolect.evaluation.user_attribution import attribute_users
-from idiolect.experiments import real_config, real_page
-from idiolect.experiments.costs import Costs
-from idiolect.experiments.real import _personal_words, _runs, run_real
-from idiolect.experiments.real_config import RealConfig, choose_filters, choose_sizes
-from idiolect.experiments.real_corpus import split_corpus
-from idiolect.experiments.real_page import Words
-from idiolect.experiments.real_runs import Runs
-from idiolect.experiments.real_summary import Seeds, weakness
+from idiolect.experiments.real import config as real_config
+from idiolect.experiments.real import page as real_page
+from idiolect.experiments.real import run as real_run
+from idiolect.experiments.real.conclusions import of_criterion, of_history, of_vectors, weakness
+from idiolect.experiments.real.config import RealConfig, choose_filters, choose_sizes
+from idiolect.experiments.real.corpus import split_corpus
+from idiolect.experiments.real.costs import Costs
+from idiolect.experiments.real.page import Words
+from idiolect.experiments.real.run import _personal_words, _runs, run_real
+from idiolect.experiments.real.stages import Runs
+from idiolect.experiments.real.summary import HistoryGain, Seeds, VectorGain
 from idiolect.pipeline.pretraining import pretraining_reviews
 from idiolect.store.sql import SqlStore
 from idiolect.types import ConditionId, Review
@@ -135,7 +140,7 @@ def test_a_study_ends_in_a_page(study):
         assert {"dep: trained constant", "dep: another user's vectors", "rag: wrong user"} <= controls
         assert {"rag: nearest twin", "rag: item crowd", "dep: oracle"} <= controls
     assert "Likelihood by class of token" in page
-    assert f"is {study.report.backbone.held_out_review_perplexity:.1f} (" in page
+    assert f"is {study.report.findings.backbone.held_out_review_perplexity:.1f} (" in page
     assert study.report.page.name == "real.md"
     assert all(f"**{warning}**" in page for warning in study.report.warnings)
     assert "honestly" not in page  # figures only, no text of a user
@@ -165,14 +170,42 @@ def test_the_page_says_how_well_the_vectors_identify_users(study):
         assert f"| {kind} | {number} | {len(past)} | {shares} | {chance} | {told} |" in study.page
 
 
-def test_the_command_prints_the_verdicts_of_the_page(study, capsys):
-    _show_real(study.report, as_json=False)
-    printed = [line for line in capsys.readouterr().out.splitlines() if ": " in line]
-    groups = [f"DEP {name}{of}: " for name in ("without text", "with text") for of in ("", ", 4 users with texts")]
-    verdicts = [line for line in printed if line.startswith(tuple(groups))]
-    assert [line for line in printed if line not in study.report.warnings] == verdicts
-    assert all(f"- {line}" in study.page for line in verdicts)
-    assert {line.split(":")[0] for line in verdicts} == {group.split(":")[0] for group in groups}
+def test_the_command_prints_what_the_page_concludes(study, capsys, monkeypatch):
+    assert study.report.conclusions == ()  # of 14 users, nothing
+    monkeypatch.setattr(real_run, "ENOUGH_USERS", 14)
+    report = run_real(study.folder, study.corpus, config=TINY, say=lambda _: None)
+    _show_real(report, as_json=False)
+    printed = capsys.readouterr().out.splitlines()
+    plain = [one.replace("**", "") for one in report.conclusions]
+    assert printed == [*report.warnings, *plain, f"page     {report.page}"]
+    heads = ("Past reviews as text ", "Vectors alone ", "Vectors beside text ", "The criterion for a win is ")
+    assert [one.startswith(head) for one, head in zip(plain, heads, strict=True)] == [True] * 4
+    short = report.text.split("## In short")[1].split("\n## ")[0]
+    assert [line.removeprefix("- ") for line in short.splitlines() if line.startswith("- ")] == [*report.conclusions]
+    monkeypatch.undo()
+    run_real(study.folder, study.corpus, config=TINY, say=lambda _: None)  # the page as it was
+
+
+def test_the_record_has_the_rows_of_the_page(study):
+    record = json.loads((study.folder / "real.json").read_text())
+    assert record == study.report.record
+    for row in record["gains"]:
+        assert f"| {row['text']} | {row['value']:+.2f} [{row['low']:.2f}, {row['high']:.2f}] |" in study.page
+        assert np.mean(row["seeds"]) == pytest.approx(row["value"])
+    assert record["chosen"]["users"] == 14
+    assert [f"- {one}" in study.page for one in record["verdicts"]] == [True] * len(record["verdicts"])
+
+
+def test_the_figure_stands_beside_the_page_if_it_can_be_drawn(study, monkeypatch):
+    assert "](real.svg)" in study.page
+    drawn = study.folder / "real.svg"
+    assert "DEP with text: trained constant worse by" in drawn.read_text()
+    with monkeypatch.context() as patched:
+        patched.setitem(sys.modules, "matplotlib", None)
+        again = run_real(study.folder, study.corpus, config=TINY, say=lambda _: None)
+    assert again.text == study.page.replace("![Gains, and what controls lose of them](real.svg)\n\n", "")
+    assert not drawn.exists()  # it would be of an earlier call
+    assert run_real(study.folder, study.corpus, config=TINY, say=lambda _: None).text == study.page
 
 
 def test_a_second_call_goes_on_where_the_first_was(study):
@@ -347,8 +380,87 @@ def words_that_cost(nats):
     return CacheGains(users=[f"u{k}" for k in range(40)], without=own + 1, own=own, other=other, weight=0.1)
 
 
-HARMLESS, HARMFUL, HELPFUL = Interval(0.0, -0.3, 0.3), Interval(5.0, 4.0, 6.0), Interval(-5.0, -6.0, -4.0)
+HARMLESS, HARMFUL, HELPFUL = (
+    HistoryGain(Interval(3.0, 2.0, 4.0), others)
+    for others in (Interval(0.0, -0.3, 0.3), Interval(5.0, 4.0, 6.0), Interval(-5.0, -6.0, -4.0))
+)
 """What another user's history costs."""
+
+
+def vectors(gain, constant, others):
+    """What they gain, and what controls lose: means with intervals."""
+    return VectorGain(*(Interval(*one) for one in (gain, constant, others)))
+
+
+BEERS_ALONE = vectors((1.81, 1.51, 2.12), (1.19, 0.9, 1.5), (3.40, 3.0, 3.8))
+ALBUMS_BESIDE = vectors((1.85, 1.32, 2.41), (-0.54, -0.97, -0.13), (1.42, 0.88, 2.00))
+FILMS_ALONE = vectors((0.27, 0.09, 0.47), (0.01, -0.05, 0.06), (0.01, -0.01, 0.02))
+"""Figures as real studies had them; films with a constant that is as good."""
+
+
+def test_a_gain_is_called_personal_only_if_both_controls_lose_of_it():
+    personal = of_vectors("without text", BEERS_ALONE, 2)
+    assert personal.startswith("**Vectors alone help, and the gain is personal.** DEP without text gains 1.81 nats ")
+    assert "is 1.19 [0.90, 1.50] worse, so it has 34% of the gain" in personal
+    constant = of_vectors("with text", ALBUMS_BESIDE, 2)
+    assert constant.startswith("**Vectors beside text help, but not because they are the user's.**")
+    assert "over RAG with the same 2 reviews." in constant
+    assert "even 0.54 better [0.13, 0.97]" in constant
+    assert "1.42 [0.88, 2.00] worse, so the model does read them" in constant
+    neither = of_vectors("without text", FILMS_ALONE, 2)
+    assert "help, but not because they are the user's" in neither
+    assert "as good: 0.01 [-0.05, 0.06] worse" in neither
+    assert "does read them" not in neither
+    others = BEERS_ALONE._replace(others=Interval(0.1, -0.2, 0.4))
+    assert "help, but not because" in of_vectors("without text", others, 2)
+
+
+def test_a_wide_interval_of_a_control_leaves_it_open_whether_a_gain_is_personal():
+    wide = BEERS_ALONE._replace(constant=Interval(0.5, -0.4, 1.4))
+    assert of_vectors("without text", wide, 2).startswith("**Vectors alone help; whether that is personal is open.**")
+
+
+@pytest.mark.parametrize(
+    ("gain", "head"),
+    [(Interval(0.1, -0.1, 0.3), "do not help measurably"), (Interval(-0.4, -0.6, -0.2), "do harm")],
+)
+def test_without_a_gain_controls_do_not_matter(gain, head):
+    told = of_vectors("with text", BEERS_ALONE._replace(gain=gain), 1)
+    assert told.startswith(f"**Vectors beside text {head}.**")
+    assert "over RAG with the same review." in told
+    assert "constant" not in told
+    assert head in of_history(HARMFUL._replace(gain=gain), 1)
+
+
+def test_past_reviews_are_called_personal_only_if_another_users_history_is_worse():
+    assert of_history(HARMFUL, 4).startswith("**Past reviews as text help, and the help is personal.** RAG with 4 ")
+    for history in (HARMLESS, HELPFUL):
+        assert of_history(history, 1).startswith("**Past reviews as text help, but nothing shows that")
+
+
+def meteor(difference, low, high):
+    versus = SimpleNamespace(difference=difference, low=low, high=high)
+    return Cell(score=Interval(0.2, 0.1, 0.3), versus=versus)
+
+
+def test_the_criterion_for_a_win_names_what_is_missing():
+    won = vectors((0.6, 0.4, 0.8), (0.4, 0.2, 0.6), (0.9, 0.6, 1.2))
+    assert of_criterion(won, meteor(-0.01, -0.02, 0.01)).startswith("**The criterion for a win is met**: DEP with")
+    assert of_criterion(won, None).endswith("METEOR was not measured.")
+    lost = {
+        "METEOR is lower, by 0.010 [0.005, 0.015]": (won, meteor(-0.010, -0.015, -0.005)),
+        "it is ahead by 0.49 [0.30, 0.60]": (won._replace(gain=Interval(0.49, 0.3, 0.6)), None),
+        "it is ahead by 0.60 [-0.01, 1.20]": (won._replace(gain=Interval(0.6, -0.01, 1.2)), None),
+        "with a trained constant it loses -0.54 [-0.97, -0.13] of 1.85": (ALBUMS_BESIDE, None),
+        "with another user's vectors it loses 0.29 [0.20, 0.40] of 0.60": (
+            won._replace(others=Interval(0.29, 0.2, 0.4)),
+            None,
+        ),
+    }
+    for missing, case in lost.items():
+        told = of_criterion(*case)
+        assert told.startswith("**The criterion for a win is not met** (DEP with text at least 0.5 nats ahead of RAG")
+        assert missing in told
 
 
 def test_a_backbone_to_which_all_users_are_the_same_is_named_in_plain_words():
@@ -370,7 +482,7 @@ def test_a_corpus_in_which_nothing_is_personal_is_not_blamed_on_the_backbone():
 
 def test_the_page_says_how_much_is_personal_in_words(study):
     rows = [line for line in study.page.splitlines() if line.startswith(("| all of the profile |", "| the newest"))]
-    for found, row in zip(study.report.words, rows, strict=True):
+    for found, row in zip(study.report.findings.words, rows, strict=True):
         gain, cost = (f"{one.value:.2f} [{one.low:.2f}, {one.high:.2f}]" for one in (found.gain(), found.cost()))
         assert row.endswith(f" | {gain} | {cost} |")
     assert "no blanks between words" not in study.page

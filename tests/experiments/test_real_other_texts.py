@@ -11,8 +11,9 @@ import pytest
 
 from idiolect.data.split import Split
 from idiolect.evaluation.compare import read_evaluation
-from idiolect.experiments.real import RealConfig, run_real
-from idiolect.experiments.real_corpus import corpus_warnings, quoting
+from idiolect.experiments.real.config import RealConfig
+from idiolect.experiments.real.corpus import corpus_warnings, quoting
+from idiolect.experiments.real.run import run_real
 from idiolect.store.sql import SqlStore
 from idiolect.types import ConditionId
 

@@ -12,7 +12,7 @@ from idiolect.errors import InputError, require
 
 if TYPE_CHECKING:
     from idiolect.experiments.demo import DemoReport
-    from idiolect.experiments.real import RealReport
+    from idiolect.experiments.real.run import RealReport
     from idiolect.experiments.study.run import StudyReport
     from idiolect.store.base import AddReport
     from idiolect.training.config import PretrainReport
@@ -174,11 +174,11 @@ def study_real(
         say: Called with a line per step; None: nothing is said.
         progress: Show bars.
         **changes: Budget (``pretrain_tokens=1_000_000``, ``steps=(60, 40)``, ``seed=1``): the fields of
-            ``idiolect.experiments.real.RealConfig``.
+            ``idiolect.experiments.real.config.RealConfig``.
 
     Returns:
-        ``.page`` and its ``.text``, ``.evaluations`` (by pass: DEP without and with the text of past reviews),
-        ``.warnings`` and the ``.backbone``'s figures.
+        ``.conclusions`` in sentences, ``.page`` and its ``.text``, ``.record`` (gains, controls and choices as plain
+        data), ``.evaluations`` (by pass: DEP without and with the text of past reviews) and ``.warnings``.
 
     Raises:
         InputError: The corpus cannot be read, or no user has enough reviews.
@@ -192,7 +192,8 @@ def study_real(
             f"corpus is a {type(corpus).__name__}, not a path", hint="write the reviews to a file (JSON lines, Parquet)"
         )
     require("torch", extra="all")
-    from idiolect.experiments.real import RealConfig, run_real
+    from idiolect.experiments.real.config import RealConfig
+    from idiolect.experiments.real.run import run_real
 
     chosen = load(RealConfig, _file(config), changes)
     return run_real(

@@ -21,7 +21,7 @@ from idiolect.errors import ArtifactError, ConfigError, without_passwords
 
 if TYPE_CHECKING:
     from idiolect.experiments.demo import DemoReport
-    from idiolect.experiments.real import RealReport
+    from idiolect.experiments.real.run import RealReport
     from idiolect.experiments.study.report import RecordedStudy
 
 _INSTALL = "pip install 'idiolect[all]'"
@@ -237,15 +237,10 @@ def _show_real(report: RealReport, *, as_json: bool) -> None:
     from idiolect.evaluation.render import to_dict
 
     record = {name: to_dict(found.methods) for name, found in report.evaluations.items()}
+    shown = [*report.warnings, *(one.replace("**", "") for one in report.conclusions), f"page     {report.page}"]
     show(
-        {
-            "page": str(report.page),
-            "seconds": round(report.seconds, 1),
-            "warnings": list(report.warnings),
-            "verdicts": list(report.verdicts),
-            **record,
-        },
-        "\n".join([*report.warnings, *report.verdicts, f"page     {report.page}"]),
+        {"page": str(report.page), "seconds": round(report.seconds, 1), **report.record, **record},
+        "\n".join(shown),
         as_json=as_json,
     )
 

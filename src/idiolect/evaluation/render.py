@@ -1,27 +1,23 @@
-"""Formats of a score table: Markdown, aligned text, JSON, CSV, data frames and LaTeX; and reproducible figures."""
+"""Formats of a score table: Markdown, aligned text, JSON, CSV, data frames and LaTeX."""
 
 from __future__ import annotations
 
 import csv
 import io
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import polars as pl
 
-from idiolect.data.output_files import atomic_write
-from idiolect.errors import ConfigError, require
+from idiolect.errors import require
 from idiolect.evaluation.attribution import Verdict, sentences
 from idiolect.evaluation.report import Cell, Column, ScoreTable, mark_note, table_notes, unmarkable
 from idiolect.evaluation.significance import SIGNIFICANT
 
 if TYPE_CHECKING:
     import pandas as pd
-    from matplotlib.figure import Figure
 
 
 _MARKUP = re.compile(r"[\\`<>\[\]]")
@@ -299,45 +295,3 @@ def _latex(cell: Cell | None, digits: int, best: float | None) -> str:
 
 def _row(cells: Sequence[str]) -> str:
     return rf"{' & '.join(cells)} \\"
-
-
-BLUE, VERMILLION, GREEN, ORANGE, PURPLE = "#0072B2", "#D55E00", "#009E73", "#E69F00", "#CC79A7"
-"""Okabe and Ito's colours, which colour-blind readers can distinguish."""
-GREY = "#7A7A7A"
-
-_FORMATS: Mapping[str, Mapping[str, None]] = {".svg": {"Date": None, "Creator": None}, ".png": {"Software": None}}
-"""By ending: what would make the bytes depend on when and by which version they were written."""
-_STYLE = {
-    "svg.hashsalt": "idiolect",
-    "svg.fonttype": "path",
-    "text.parse_math": False,
-    "font.size": 9,
-    "axes.titlesize": 10,
-    "axes.titleweight": "bold",
-    "axes.spines.top": False,
-    "axes.spines.right": False,
-    "axes.axisbelow": True,
-    "savefig.bbox": "tight",
-}
-
-
-@contextmanager
-def plotting(path: Path, *, width: float, height: float) -> Iterator[Figure]:
-    """A figure of a size in inches, written where drawing it raised nothing; matplotlib's settings stay as they were.
-
-    Raises:
-        ConfigError: ``path`` ends neither in .svg nor in .png.
-        MissingDependencyError: matplotlib is not installed.
-    """
-    if path.suffix not in _FORMATS:
-        raise ConfigError(f"cannot draw {path.name!r}", hint="a name that ends in .svg or .png")
-    matplotlib = require("matplotlib", extra="plots")
-    make = require("matplotlib.figure", extra="plots").Figure
-    with matplotlib.rc_context():
-        matplotlib.rcdefaults()
-        matplotlib.rcParams.update(_STYLE)
-        figure = make(figsize=(width, height))
-        yield figure
-        path.parent.mkdir(parents=True, exist_ok=True)
-        kind, metadata = path.suffix[1:], dict(_FORMATS[path.suffix])
-        atomic_write(path, lambda part: figure.savefig(part, format=kind, metadata=metadata, dpi=160))

@@ -14,8 +14,8 @@ from pydantic import Field
 from idiolect.config import Config
 from idiolect.difference.claims.taxonomy import CATEGORIES
 from idiolect.errors import InputError, MissingDependencyError
+from idiolect.evaluation.figures import BLUE, GREEN, GREY, ORANGE, PURPLE, VERMILLION, plotting
 from idiolect.evaluation.judge import Found
-from idiolect.evaluation.render import BLUE, GREEN, GREY, ORANGE, PURPLE, VERMILLION, plotting
 from idiolect.evaluation.significance import Bootstrapped, Interval, Resamples, interval
 from idiolect.evaluation.uvq import Uvq, uvq
 from idiolect.llm.base import Usage

@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from idiolect.errors import ConfigError
-from idiolect.evaluation.render import BLUE, VERMILLION, plotting
+from idiolect.evaluation.figures import BLUE, VERMILLION, IntervalRow, draw_intervals, plotting
+from idiolect.evaluation.significance import Interval
 from idiolect.experiments.study.probes import Estimate, Gap, ProbeResults
 from idiolect.types import ConditionId
 
@@ -30,18 +31,16 @@ def draw_gains(contrasts: Sequence[Mapping[str, Any]], path: Path) -> None:
         ConfigError: Another ending.
         MissingDependencyError: matplotlib is not installed.
     """
-    rows = list(reversed(contrasts))
+    rows = [
+        IntervalRow(
+            contrast_label(one),
+            Interval(one["difference"], one["low"], one["high"]),
+            VERMILLION if one["than"]["control"] else BLUE,
+        )
+        for one in contrasts
+    ]
     with plotting(path, width=7.2, height=0.9 + 0.27 * len(rows)) as figure:
-        axes = figure.subplots()
-        for place, row in enumerate(rows):
-            colour = VERMILLION if row["than"]["control"] else BLUE
-            axes.plot([row["low"], row["high"]], [place, place], color=colour, linewidth=1.6)
-            axes.plot(row["difference"], place, "o", color=colour, markersize=5)
-        axes.axvline(0, color="#999999", linewidth=0.8)
-        axes.set_yticks(range(len(rows)), [contrast_label(row) for row in rows])
-        axes.set_ylim(-0.7, len(rows) - 0.3)
-        axes.set_xlabel("gain in nats a review, 95 % interval over users")
-        axes.grid(axis="x", color="#E6E6E6", linewidth=0.7)
+        draw_intervals(figure.subplots(), rows, xlabel="gain in nats a review, 95 % interval over users")
         figure.tight_layout()
 
 

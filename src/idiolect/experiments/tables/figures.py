@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from idiolect.errors import MissingDependencyError
-from idiolect.evaluation.render import BLUE, GREEN, GREY, ORANGE, PURPLE, VERMILLION, plotting
+from idiolect.evaluation.figures import BLUE, GREEN, GREY, ORANGE, PURPLE, VERMILLION, plotting
 from idiolect.experiments.tables.render import title_of
 
 if TYPE_CHECKING:

@@ -18,16 +18,17 @@ from typing import Any
 from idiolect.data.output_files import atomic_write
 from idiolect.data.split import Split
 from idiolect.encoders import load_encoder
-from idiolect.errors import IdiolectError
+from idiolect.errors import IdiolectError, MissingDependencyError
 from idiolect.evaluation.cache_model import CacheGains, cache_gains
 from idiolect.evaluation.result import Evaluation
 from idiolect.evaluation.user_attribution import UserAttribution, vector_attribution
-from idiolect.experiments.costs import Cost, Costs
-from idiolect.experiments.real_config import RealConfig, Sizes
-from idiolect.experiments.real_corpus import Corpus, split_corpus
-from idiolect.experiments.real_page import Words, page_text
-from idiolect.experiments.real_runs import Runs, Say, evaluated
-from idiolect.experiments.real_summary import Summary, weakness
+from idiolect.experiments.real.conclusions import conclusions, weakness
+from idiolect.experiments.real.config import RealConfig, Sizes
+from idiolect.experiments.real.corpus import ENOUGH_USERS, Corpus, split_corpus
+from idiolect.experiments.real.costs import Cost, Costs
+from idiolect.experiments.real.page import Findings, Words, page_text
+from idiolect.experiments.real.stages import Runs, Say, evaluated
+from idiolect.experiments.real.summary import Summary
 from idiolect.pipeline import results
 from idiolect.pipeline.data import Data
 from idiolect.pipeline.pretraining import pretraining_reviews
@@ -38,10 +39,11 @@ from idiolect.store.embedding import embed_store
 from idiolect.store.ingestion import ingest_files
 from idiolect.store.outputs import check_own
 from idiolect.store.sql import SqlStore
-from idiolect.training.config import PretrainReport
 from idiolect.version import __version__
 
 PAGE = "real.md"
+RECORD = "real.json"
+FIGURE = "real.svg"
 COST = "cost.json"
 _CLAIM, _STORE, _SPLIT = "claim.json", "reviews.db", "split"
 _USERS_COMPARED = 2000
@@ -53,20 +55,30 @@ _FOREIGN = "False (most texts are not in English, and only English is measured)"
 class RealReport:
     """What a study found."""
 
-    evaluations: Mapping[str, Evaluation]
-    """By pass (``PASSES``)."""
-    words: Words
-    """How much of the choice of words is personal, without any neural model."""
-    backbone: PretrainReport
+    findings: Findings
     page: Path
-    warnings: tuple[str, ...]
-    """What makes the figures say less than they seem to; they stand at the head of the page."""
-    verdicts: tuple[str, ...]
-    """Whether the gains of the method with an adapter are personal, in words."""
+    record: Mapping[str, Any]
+    """The gains and what controls lose of them, conclusions, warnings and what was chosen, as plain data; also in the
+    study's folder (``real.json``)."""
     costs: Mapping[str, Cost]
     """Seconds of each stage, over all calls."""
     seconds: float
     """Of this call."""
+
+    @property
+    def evaluations(self) -> Mapping[str, Evaluation]:
+        """Of the first seed, by pass (``without text``, ``with text``)."""
+        return self.findings.evaluations
+
+    @property
+    def conclusions(self) -> tuple[str, ...]:
+        """What the study shows, in sentences; empty if there are too few users for any."""
+        return self.findings.conclusions
+
+    @property
+    def warnings(self) -> tuple[str, ...]:
+        """What makes the figures say less than they seem to; they stand at the head of the page."""
+        return self.findings.warnings
 
     @property
     def text(self) -> str:
@@ -125,21 +137,45 @@ def run_real(
         words = Words(*(_personal_words(runs, newest=number) for number in (None, choice.shown)))
         attributed = _attribution(runs)
     summary = Summary(outputs, choice)
-    weak = weakness(summary.cost_of_another_history(), words.shown, choice.shown)
-    warnings = tuple(filter(None, (*found.warnings, weak)))
-    facts = _facts(Path(str(corpus)).name, config, found, choice.shown, annotate=annotate)
-    text = page_text(facts, words, attributed, backbone, evaluations, summary, warnings, costs)
-    atomic_write(folder / PAGE, lambda file: Path(file).write_text(text, encoding="utf-8"))
-    return RealReport(
+    findings = Findings(
         evaluations=evaluations,
+        summary=summary,
         words=words,
+        attributed=attributed,
         backbone=backbone,
+        warnings=tuple(filter(None, (*found.warnings, weakness(summary.history_gain(), words.shown, choice.shown)))),
+        conclusions=tuple(conclusions(summary, evaluations)) if summary.n_users >= ENOUGH_USERS else (),
+    )
+    facts = _facts(Path(str(corpus)).name, config, found, choice.shown, annotate=annotate)
+    record = _written(folder, findings, facts, costs)
+    return RealReport(
+        findings=findings,
         page=folder / PAGE,
-        warnings=warnings,
-        verdicts=tuple(summary.verdicts(evaluations)),
+        record=record,
         costs=costs.stages,
         seconds=time.monotonic() - started,
     )
+
+
+def _written(folder: Path, found: Findings, facts: Mapping[str, Any], costs: Costs) -> dict[str, Any]:
+    """Write page, figure and record; returns the record."""
+    record = {
+        "version": __version__,
+        "chosen": dict(facts),
+        "warnings": list(found.warnings),
+        "conclusions": list(found.conclusions),
+        "gains": found.summary.to_dict(),
+        "verdicts": found.summary.verdicts(found.evaluations),
+    }
+    results.write_json(folder / RECORD, record)
+    (folder / FIGURE).unlink(missing_ok=True)
+    try:
+        drawn = found.summary.draw(folder / FIGURE)
+    except MissingDependencyError:  # of the extra that draws: the page has the same figures as a table
+        drawn = False
+    text = page_text(found, facts, costs, figure=FIGURE if drawn else None)
+    atomic_write(folder / PAGE, lambda file: Path(file).write_text(text, encoding="utf-8"))
+    return record
 
 
 def _claim(

@@ -1,4 +1,4 @@
-"""What a study of real reviews comes down to: the gains over all seeds, what controls leave of them, and verdicts.
+"""The figures of a study of real reviews: gains over all seeds, what controls leave of them, and verdicts.
 
 Likelihoods of the users for whom texts are written, and of further test users, are put together: a trained control and
 the user's own history depend on no other user, and another user's history or vectors are of one of the same evaluation.
@@ -15,8 +15,8 @@ import numpy as np
 
 from idiolect.errors import InputError
 from idiolect.evaluation.attribution import Verdict, judge, sentences, settled_by
-from idiolect.evaluation.cache_model import CacheGains
 from idiolect.evaluation.compare import read_evaluation
+from idiolect.evaluation.figures import BLUE, VERMILLION, IntervalRow, draw_intervals, plotting
 from idiolect.evaluation.result import Evaluation
 from idiolect.evaluation.significance import Interval, Resamples, interval
 from idiolect.methods.base import ADAPTER_METHOD, BASELINE, UNPERSONALIZED, requirements
@@ -129,30 +129,72 @@ class _Line(NamedTuple):
     """A line of the summary: what is compared, in which pass."""
 
     text: str
+    short: str
+    """In the figure, where it stands alone."""
     where: str
     worse: ConditionId
     better: ConditionId
 
 
 def _lines() -> list[_Line]:
-    without, with_text = PASSES
     plain, rag, dep = (requirements(name).title for name in (UNPERSONALIZED, BASELINE, ADAPTER_METHOD))
-    return [
-        _Line(f"{rag} gains over {plain}", with_text, _PLAIN, _BASELINE),
-        _Line(f"{rag} loses with another user's history", with_text, _STRANGER, _BASELINE),
-        _Line(f"{dep} without text gains over {plain}", without, _PLAIN, _METHOD),
-        _Line("a trained constant in its place is worse by", without, _CONSTANT, _METHOD),
-        _Line("another user's vectors are worse by", without, _OTHERS, _METHOD),
-        _Line(f"{dep} with text gains over {rag}", with_text, _BASELINE, _METHOD),
-        _Line("a trained constant in its place is worse by", with_text, _CONSTANT, _METHOD),
-        _Line("another user's vectors are worse by", with_text, _OTHERS, _METHOD),
+    without, with_text = PASSES
+    lines = [
+        _Line(f"{rag} gains over {plain}", f"{rag} over {plain}", with_text, _PLAIN, _BASELINE),
+        _Line(
+            f"{rag} loses with another user's history",
+            f"{rag}: another user's history worse by",
+            with_text,
+            _STRANGER,
+            _BASELINE,
+        ),
     ]
+    for where, baseline, title in ((without, _PLAIN, plain), (with_text, _BASELINE, rag)):
+        name = f"{dep} {where}"
+        lines += [
+            _Line(f"{name} gains over {title}", f"{name} over {title}", where, baseline, _METHOD),
+            _Line(
+                "a trained constant in its place is worse by",
+                f"{name}: trained constant worse by",
+                where,
+                _CONSTANT,
+                _METHOD,
+            ),
+            _Line(
+                "another user's vectors are worse by",
+                f"{name}: another user's vectors worse by",
+                where,
+                _OTHERS,
+                _METHOD,
+            ),
+        ]
+    return lines
+
+
+class HistoryGain(NamedTuple):
+    """What the text of past reviews gains, in nats per review."""
+
+    gain: Interval
+    """Of the baseline with past reviews, over no personalization."""
+    others: Interval
+    """By which another user's history is worse."""
+
+
+class VectorGain(NamedTuple):
+    """What vectors gain in one pass, in nats per review."""
+
+    gain: Interval
+    """Over the same prompt without soft prompts."""
+    constant: Interval
+    """By which a trained constant in their place is worse."""
+    others: Interval
+    """By which another user's vectors are worse."""
 
 
 class _Found(NamedTuple):
     """A row of the summary."""
 
-    text: str
+    line: _Line
     mean: Interval
     each: list[float]
     """By seed."""
@@ -186,10 +228,22 @@ class Summary:
         """All of whom there are likelihoods."""
         return self._whole[PASSES[0]].n_users
 
-    def cost_of_another_history(self) -> Interval | None:
-        """Nats per review by which the baseline is worse with another user's history; None without likelihoods."""
-        seeds = self._whole[PASSES[1]]
-        return seeds.difference(_STRANGER, _BASELINE)[0] if seeds.have(_STRANGER, _BASELINE) else None
+    def history_gain(self) -> HistoryGain | None:
+        """What past reviews as text gain; None without likelihoods."""
+        found = self._differences(PASSES[1], (_PLAIN, _BASELINE), (_STRANGER, _BASELINE))
+        return HistoryGain(*found) if found else None
+
+    def vector_gain(self, name: str) -> VectorGain | None:
+        """What vectors gain in a pass; None without likelihoods, or without these controls."""
+        baseline = _PLAIN if name == PASSES[0] else _BASELINE
+        found = self._differences(name, *((worse, _METHOD) for worse in (baseline, _CONSTANT, _OTHERS)))
+        return VectorGain(*found) if found else None
+
+    def _differences(self, name: str, *pairs: tuple[ConditionId, ConditionId]) -> list[Interval]:
+        seeds = self._whole[name]
+        if not all(seeds.have(*pair) for pair in pairs):
+            return []
+        return [seeds.difference(*pair)[0] for pair in pairs]
 
     def mean_of_baseline(self, number: int) -> float | None:
         """Its nats per review if prompts show so many past reviews; None without likelihoods."""
@@ -205,8 +259,6 @@ class Summary:
         averaged = "Each user's likelihoods are averaged over seeds first. " if self.several else ""
         return "\n".join(
             [
-                "## In short",
-                "",
                 *_table({f"nats per review{of}": found}, "mean and 95 % interval", several=self.several),
                 "",
                 f"{averaged}Intervals are over users. A gain is personal as far as the same soft prompts trained as a "
@@ -214,6 +266,31 @@ class Summary:
                 *self._by_group(),
             ]
         )
+
+    def to_dict(self) -> list[dict[str, Any]]:
+        """The rows of ``to_markdown`` of all users as plain data, each with its pass."""
+        return [
+            {"text": one.line.text, "pass": one.line.where, **one.mean._asdict(), "seeds": one.each}
+            for one in self._rows(self._whole, self._other_numbers)
+        ]
+
+    def draw(self, path: Path) -> bool:
+        """The gains of all users and what controls lose of them; False if there are none.
+
+        Raises:
+            ConfigError: ``path`` ends neither in .svg nor in .png.
+            MissingDependencyError: matplotlib is not installed.
+        """
+        rows = [
+            IntervalRow(one.line.short, one.mean, VERMILLION if _is_control(one.line) else BLUE)
+            for one in self._rows(self._whole, {})
+        ]
+        if not rows:
+            return False
+        with plotting(path, width=7.2, height=0.9 + 0.27 * len(rows)) as figure:
+            draw_intervals(figure.subplots(), rows, xlabel="nats per review, 95 % interval over users")
+            figure.tight_layout()
+        return True
 
     def _by_group(self) -> Iterator[str]:
         if not self.groups:
@@ -230,7 +307,7 @@ class Summary:
 
     def _rows(self, seeds: Mapping[str, Seeds], other_numbers: Mapping[int, Seeds]) -> list[_Found]:
         found = [
-            _Found(line.text, *seeds[line.where].difference(line.worse, line.better))
+            _Found(line, *seeds[line.where].difference(line.worse, line.better))
             for line in _lines()
             if seeds[line.where].have(line.worse, line.better)
         ]
@@ -249,7 +326,8 @@ class Summary:
         rag, dep = (requirements(name).title for name in (BASELINE, ADAPTER_METHOD))
         shown = self.choice.shown
         text = f"{dep} with text ({shown}) gains over {rag} with {best}, the best number for {rag} on these users"
-        return [_Found(text, *seeds.difference_from(others[best], _BASELINE, _METHOD))]
+        line = _Line(text, f"{dep} over {rag} with {best}", PASSES[1], _BASELINE, _METHOD)
+        return [_Found(line, *seeds.difference_from(others[best], _BASELINE, _METHOD))]
 
     def verdicts(self, evaluations: Mapping[str, Evaluation]) -> list[str]:
         """Whether the gains of the method with an adapter are personal, by pass, in words, of the first seed.
@@ -287,43 +365,12 @@ def _table(groups: Mapping[str, Sequence[_Found]], mean: str, *, several: bool) 
     yield f"| {' | '.join(head)} |"
     yield f"| {' | '.join('---' for _ in head)} |"
     for rows in zip(*groups.values(), strict=True):
-        cells = [rows[0].text]
+        cells = [rows[0].line.text]
         for _, found, seeds in rows:
             cells.append(f"{found.value:+.2f} [{found.low:.2f}, {found.high:.2f}]")
             cells += [", ".join(f"{one:+.2f}" for one in seeds)] if several else []
         yield f"| {' | '.join(cells)} |"
 
 
-def weakness(cost: Interval | None, words: CacheGains, shown: int) -> str:
-    """A warning if another user's history does not hurt RAG: the likelihoods then cannot tell persons apart.
-
-    Args:
-        cost: Nats per review by which RAG is worse with another user's history; None if there are no likelihoods.
-        words: Whether the past reviews that prompts show have anything personal, in the choice of words.
-        shown: Their number.
-
-    Returns:
-        Empty if it hurts significantly, or if there are no likelihoods.
-    """
-    if cost is None or cost.low > 0:
-        return ""
-    in_words = words.cost()
-    stranger = "the words of another user's newest review" + (f"s ({shown})" if shown > 1 else "")
-    worse = f"with {stranger} is {in_words.value:.2f} nats worse [{in_words.low:.2f}, {in_words.high:.2f}]"
-    if in_words.low > max(0.0, cost.high):
-        reason = (
-            "The backbone is too weak to tell persons apart on this corpus.",
-            f"Word counts do: a bigram model {worse}. More text (pretrain_tokens), or a larger or pretrained model "
-            "would help.",
-        )
-    else:
-        reason = (
-            "Likelihoods can hardly tell persons apart on this corpus.",
-            f"A bigram model {worse}: there may be little that is personal in these texts, or too few of them.",
-        )
-    chance = ", which may be chance" if cost.high > 0 else ", so it is better with it"
-    return (
-        f"{reason[0]} With another user's history RAG is {cost.value:+.2f} nats per review worse "
-        f"[{cost.low:.2f}, {cost.high:.2f}]{chance}. So a likelihood on this page cannot show that a gain "
-        f"is personal, nor that it is not. {reason[1]}"
-    )
+def _is_control(line: _Line) -> bool:
+    return line.worse.control is not None

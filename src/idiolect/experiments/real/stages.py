@@ -12,9 +12,9 @@ from pydantic import FiniteFloat, TypeAdapter
 from idiolect.errors import ArtifactError
 from idiolect.evaluation.result import Evaluation
 from idiolect.evaluation.runner import run_evaluate
-from idiolect.experiments.costs import Costs
-from idiolect.experiments.real_config import VOCAB_SIZE, RealConfig, Sizes
-from idiolect.experiments.real_summary import PASSES, Choice, Output
+from idiolect.experiments.real.config import VOCAB_SIZE, RealConfig, Sizes
+from idiolect.experiments.real.costs import Costs
+from idiolect.experiments.real.summary import PASSES, Choice, Output
 from idiolect.methods.base import ADAPTER_METHOD, BASELINE, UNPERSONALIZED, requirements
 from idiolect.pipeline import results
 from idiolect.pipeline.commands import pretrain_backbone, run_fit

@@ -6,7 +6,7 @@ Everything else (signatures, controls by class of token, usage) is in the report
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -17,8 +17,8 @@ from idiolect.evaluation.render import to_markdown
 from idiolect.evaluation.report import Row, ScoreTable
 from idiolect.evaluation.result import Evaluation
 from idiolect.evaluation.user_attribution import UserAttribution
-from idiolect.experiments.costs import Costs
-from idiolect.experiments.real_summary import PASSES, Choice, Output, Summary
+from idiolect.experiments.real.costs import Costs
+from idiolect.experiments.real.summary import PASSES, Choice, Output, Summary
 from idiolect.methods.base import ADAPTER_METHOD, BASELINE, UNPERSONALIZED, requirements
 from idiolect.prompts.tasks import load_task
 from idiolect.training.config import PretrainReport
@@ -34,41 +34,50 @@ class Words(NamedTuple):
     """With as many of the newest past reviews as prompts show."""
 
 
-def page_text(
-    facts: Mapping[str, Any],
-    words: Words,
-    attributed: Mapping[int, Mapping[str, UserAttribution]],
-    backbone: PretrainReport,
-    evaluations: Mapping[str, Evaluation],
-    summary: Summary,
-    warnings: Sequence[str],
-    costs: Costs,
-) -> str:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Findings:
+    """What a study found."""
+
+    evaluations: Mapping[str, Evaluation]
+    """Of the first seed, by pass (``PASSES``)."""
+    summary: Summary
+    """Of the evaluations of all seeds."""
+    words: Words
+    """How much of the choice of words is personal, without any neural model."""
+    attributed: Mapping[int, Mapping[str, UserAttribution]]
+    """How well vectors identify users, by the number of past reviews and what the vectors are of."""
+    backbone: PretrainReport
+    warnings: tuple[str, ...]
+    """What makes the figures say less than they seem to."""
+    conclusions: tuple[str, ...]
+    """What the study shows, in sentences (Markdown); empty if there are too few users for any."""
+
+
+def page_text(found: Findings, facts: Mapping[str, Any], costs: Costs, *, figure: str | None = None) -> str:
     """The study as Markdown.
 
     Args:
+        found: What the study found.
         facts: What was chosen, the budget included; ``task`` only if the texts are no reviews.
-        words: How much of the choice of words is personal.
-        attributed: How well vectors identify users, by the number of past reviews and what the vectors are of.
-        backbone: The pretraining run.
-        evaluations: Of the first seed, by pass.
-        summary: Of the evaluations of all seeds.
-        warnings: What makes the figures say less than they seem to.
         costs: Of the stages.
+        figure: File of the gains, beside the page; None: there is none.
     """
-    outputs, choice = summary.outputs, summary.choice
-    n_seeds = len(outputs[PASSES[0]])
-    parts = [f"# Study on {facts['corpus']}", *(f"**{warning}**" for warning in warnings)]
-    parts += [_nouns(facts), summary.to_markdown(), _verdicts(evaluations, summary), _shown(summary)]
-    parts += [_personal_words(words, choice.shown), _attribution(attributed, facts)]
+    summary, choice, evaluations = found.summary, found.summary.choice, found.evaluations
+    n_seeds = len(summary.outputs[PASSES[0]])
+    parts = [f"# Study on {facts['corpus']}", *(f"**{warning}**" for warning in found.warnings), _nouns(facts)]
+    parts += ["## In short", "\n".join(f"- {one}" for one in found.conclusions)]
+    parts += [f"![Gains, and what controls lose of them]({figure})" if figure else "", summary.to_markdown()]
+    parts += ["## Past reviews as text", _shown(summary)] if choice.validation else []
+    parts += ["## How personal the texts are", _personal_words(found.words, choice.shown)]
+    parts += [_attribution(found.attributed, facts)]
     if n_seeds > 1:
-        parts += [f"## Scores over {n_seeds} seeds", *(_pooled(name, outs, choice) for name, outs in outputs.items())]
-        parts.append("Everything below is of the first seed.")
+        pooled = (_pooled(name, outs, choice) for name, outs in summary.outputs.items())
+        parts += [f"## Scores over {n_seeds} seeds", *pooled, "Everything below is of the first seed."]
     parts += ["## Methods", to_markdown(_all_methods(evaluations)), _tested_against(choice)]
-    parts += ["## Controls", _controls(evaluations)]
+    parts += ["## Controls", _controls(evaluations), _verdicts(found)]
     parts += _style(evaluations, choice)
-    parts += ["## What was chosen", _chosen(facts, backbone), "## Cost", costs.to_markdown()]
-    parts += ["## Details", _details(evaluations, outputs)]
+    parts += ["## What was chosen", _chosen(facts, found.backbone), "## Cost", costs.to_markdown()]
+    parts += ["## Details", _details(evaluations, summary.outputs)]
     return "\n\n".join(part.strip("\n") for part in parts if part) + "\n"
 
 
@@ -102,8 +111,6 @@ def _other_prompts(name: str, choice: Choice) -> str:
 def _shown(summary: Summary) -> str:
     """How the number of reviews to show was chosen."""
     choice = summary.choice
-    if not choice.validation:
-        return ""
     rag, dep = (requirements(name).title for name in (BASELINE, ADAPTER_METHOD))
     first = " (first seed)" if summary.several else ""
     lines = [
@@ -121,8 +128,9 @@ def _shown(summary: Summary) -> str:
     return "\n".join(lines)
 
 
-def _verdicts(evaluations: Mapping[str, Evaluation], summary: Summary) -> str:
-    lines = [f"- {one}" for one in summary.verdicts(evaluations)]
+def _verdicts(found: Findings) -> str:
+    summary = found.summary
+    lines = [f"- {one}" for one in summary.verdicts(found.evaluations)]
     of = [f"{summary.n_users} test users"] if summary.groups else []
     of = [*of, "first seed"] if summary.several else of
     return "\n".join([f"Of the {', '.join(of)}:", "", *lines] if lines and of else lines)

@@ -15,12 +15,12 @@ import polars as pl
 from idiolect.data.split import Split
 from idiolect.difference.stylometry.english import are_english
 from idiolect.difference.stylometry.prose import quotes
-from idiolect.experiments.real_config import FILTERED, RealConfig, Sizes, choose_filters, choose_sizes, sample
+from idiolect.experiments.real.config import FILTERED, RealConfig, Sizes, choose_filters, choose_sizes, sample
 from idiolect.store.splitting import split_store
 from idiolect.store.sql import SqlStore
 
-_ENOUGH_USERS = 30
-"""Fewer than so many test users bring a warning."""
+ENOUGH_USERS = 30
+"""Fewer than so many test users bring a warning, and no conclusion."""
 _MANY = 0.05
 """Share of the texts from which on a fault of theirs is named."""
 _MANY_CUT = 0.01
@@ -77,7 +77,7 @@ def split_corpus(store: str, folder: Path, config: RealConfig) -> Corpus:
 
 def few_users(n_users: int) -> str:
     """A warning if a corpus has too few users for any conclusion; empty if it has enough."""
-    if n_users >= _ENOUGH_USERS:
+    if n_users >= ENOUGH_USERS:
         return ""
     return (
         f"Of {n_users} users nothing can be concluded: intervals and tests are over users, and a backbone learns the "
