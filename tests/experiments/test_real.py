@@ -225,6 +225,13 @@ def test_a_second_call_goes_on_where_the_first_was(study):
             run_real(study.folder, study.corpus, config=TINY.model_copy(update=change), say=lambda _: None)
 
 
+def test_a_study_whose_folder_was_moved_goes_on(study, tmp_path):
+    moved = shutil.copytree(study.folder, tmp_path / "elsewhere" / "study")
+    written = adapters(moved)
+    assert run_real(moved, study.corpus, config=TINY, say=lambda _: None).text == study.page
+    assert adapters(moved) == written
+
+
 def test_a_finished_study_is_extended_by_further_seeds(study):
     first, folder = study.page, study.folder
     written, said = adapters(folder), []

@@ -41,14 +41,15 @@ from idiolect.store.outputs import check_folder, claim_folder
 from idiolect.store.sql import SqlStore
 from idiolect.types import ConditionId, Sample
 
-_FREE_OF_ENDPOINT = {"backbone": {"endpoint": {"limits": True, "retry": True, "price": True}}}
+_FREE_OF_MODEL = {"backbone": {"model": True, "endpoint": {"limits": True, "retry": True, "price": True}}}
 _FREE = {
     **dict.fromkeys(("metrics", "authorship", "text_judge", "resamples", "fit", "cache", "methods", "baseline"), True),
-    **dict.fromkeys(("negative_controls", "extra_controls", "uniqueness_groups"), True),
-    **_FREE_OF_ENDPOINT,
-    "differences": {**dict.fromkeys(ROLES, _FREE_OF_ENDPOINT), "judge": True},
+    **dict.fromkeys(("negative_controls", "extra_controls", "uniqueness_groups", "encoder"), True),
+    **_FREE_OF_MODEL,
+    "differences": {**dict.fromkeys(ROLES, _FREE_OF_MODEL), "judge": True},
 }
-"""Settings that may change between calls for one evaluation, because no output depends on them."""
+"""Settings that may change between calls for one evaluation, because no output depends on them; models and encoder may
+lie in another folder, because the claim names them with the digest of their weights."""
 
 
 def evaluate(
