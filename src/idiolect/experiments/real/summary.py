@@ -270,7 +270,14 @@ class Summary:
     def to_dict(self) -> list[dict[str, Any]]:
         """The rows of ``to_markdown`` of all users as plain data, each with its pass."""
         return [
-            {"text": one.line.text, "pass": one.line.where, **one.mean._asdict(), "seeds": one.each}
+            {
+                "text": one.line.text,
+                "label": one.line.short,
+                "pass": one.line.where,
+                "control": _is_control(one.line),
+                **one.mean._asdict(),
+                "seeds": one.each,
+            }
             for one in self._rows(self._whole, self._other_numbers)
         ]
 
