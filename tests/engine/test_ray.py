@@ -82,7 +82,7 @@ def filled(path: Path, n: int = 60) -> str:
     return str(path)
 
 
-def contents(path: str, encoder: str = "hash-v1-16") -> list[bytes]:
+def contents(path: str, encoder: str = "hash-v2-16") -> list[bytes]:
     """Vectors and sums, bit by bit."""
     with SqlStore(path, create=False) as store:
         ids = store.review_frame()["review_id"].to_list()
@@ -213,11 +213,11 @@ def test_a_killed_driver_of_embed_loses_at_most_the_batches_under_way(cluster, t
 
     def begun() -> bool:
         with SqlStore(two, create=False) as store:
-            return "hash-v1-16" in store.encoders()
+            return "hash-v2-16" in store.encoders()
 
     kill_driver([*command, "--engine", "ray", "--quiet"], begun)
     with SqlStore(two, create=False) as store:
-        before = len(store.missing_vectors("hash-v1-16"))
+        before = len(store.missing_vectors("hash-v2-16"))
     assert 0 < before < 6000
     report = embed_store(two, "ray_work:slow", engine="ray")
     assert report.embedded == before

@@ -33,7 +33,7 @@ def data_of(job: Any, store: SqlStore, **changes: Any) -> Data:
 
 def test_a_dense_retriever_may_have_an_encoder_of_its_own(job: Any, store: str) -> None:
     dense = {"context": {"retriever": "dense", "retriever_encoder": "hash:16", "k": 2}}
-    with SqlStore(store) as database, pytest.raises(NotFoundError, match="no vectors of 'hash-v1-16'"):
+    with SqlStore(store) as database, pytest.raises(NotFoundError, match="no vectors of 'hash-v2-16'"):
         data_of(job, database, **dense)
     embed_store(store, "hash:16")
     with SqlStore(store) as database:

@@ -80,7 +80,7 @@ def test_an_imported_adapter_is_one_that_can_be_loaded(
     config: Any = read_config(out)
     assert (config.activation, config.standardise, config.match_norm) == ("gelu", False, False)
     record = read_record(out)
-    assert record.names["encoder"] == "hash-v1-48"
+    assert record.names["encoder"] == "hash-v2-48"
     assert record.names["backbone"].startswith("sandbox@")
     assert record.settings["context"]["peer_weighting"] == "profile_distance"
     assert load_adapter(out).config == config

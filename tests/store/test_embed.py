@@ -35,7 +35,7 @@ class Recorder(HashEncoder):
 def test_every_text_gets_its_own_vector(bare):
     encoder = HashEncoder(16)
     report = embed_missing(bare, encoder, chunk=7)
-    assert (report.embedded, report.known, report.encoder) == (100, 0, "hash-v1-16")
+    assert (report.embedded, report.known, report.encoder) == (100, 0, "hash-v2-16")
     frame = bare.review_frame()
     expected = encoder.encode(frame["text"].to_list()).astype(np.float16)
     np.testing.assert_array_equal(bare.vectors(frame["review_id"].to_list(), encoder=encoder.name), expected)
@@ -73,7 +73,7 @@ def test_equal_texts_are_encoded_once(tmp_path):
 def test_an_interrupted_run_keeps_its_chunks_and_a_second_run_goes_on(bare):
     with pytest.raises(KeyboardInterrupt):
         embed_missing(bare, Recorder(interrupt=2), chunk=30)
-    assert bare.missing_vectors("hash-v1-16").height == 40
+    assert bare.missing_vectors("hash-v2-16").height == 40
     report = embed_missing(bare, Recorder(), chunk=30)
     assert (report.embedded, report.known) == (40, 60)
     again = embed_missing(bare, Recorder(), chunk=30)
@@ -83,7 +83,7 @@ def test_an_interrupted_run_keeps_its_chunks_and_a_second_run_goes_on(bare):
 def test_only_the_named_reviews_are_embedded(bare):
     report = embed_missing(bare, HashEncoder(16), ids=["r5", "r1", "r5"])
     assert (report.embedded, report.known) == (2, 0)
-    assert bare.missing_vectors("hash-v1-16").height == 98
+    assert bare.missing_vectors("hash-v2-16").height == 98
     with pytest.raises(NotFoundError, match="r999"):
         embed_missing(bare, HashEncoder(16), ids=["r999"])
 
