@@ -171,6 +171,25 @@ def test_reviews_go_in_and_a_review_is_added(capsys: pytest.CaptureFixture[str],
     assert json.loads(out)["user"] == "u9"
 
 
+@pytest.mark.parametrize(("rating", "stored"), [("4/5", 4.0), ("4,5", 4.5), ("", None)])
+def test_a_rating_is_read_as_files_have_it(capsys: pytest.CaptureFixture[str], tmp_path, rating, stored) -> None:
+    store = str(tmp_path / "s.db")
+    new = ["add", "--user", "u", "--item", "i", "--text", "new", "--id", "r1", "--store", store]
+    code, *_ = run(capsys, *new, f"--rating={rating}")
+    assert code == 0
+    with SqlStore(store, create=False) as opened:
+        assert [review.rating for review in opened.reviews(["r1"])] == [stored]
+
+
+@pytest.mark.parametrize("rating", ["four", "nan", "1e999"])
+def test_what_is_no_rating_is_named_in_a_line(capsys: pytest.CaptureFixture[str], tmp_path, rating) -> None:
+    new = ["add", "--user", "u", "--item", "i", "--text", "new", "--store", str(tmp_path / "s.db")]
+    code, _, err = run(capsys, *new, "--rating", rating)
+    assert code == 1
+    assert f"{rating!r} is no rating (such as 4, 4.5 or 4/5)" in err
+    assert not (tmp_path / "s.db").exists()
+
+
 def test_too_many_rejected_rows_fail_but_keep_the_good_ones(
     capsys: pytest.CaptureFixture[str], tmp_path, monkeypatch
 ) -> None:

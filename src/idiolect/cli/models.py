@@ -9,7 +9,19 @@ from typing import TYPE_CHECKING, Annotated, Any
 from cyclopts import Parameter
 
 from idiolect.api import studies
-from idiolect.cli.options import Json, KeyFile, Quiet, Set, StorePath, overrides, progress, settings_for, show, warn
+from idiolect.cli.options import (
+    Json,
+    KeyFile,
+    Quiet,
+    Rating,
+    Set,
+    StorePath,
+    overrides,
+    progress,
+    settings_for,
+    show,
+    warn,
+)
 from idiolect.config import merge
 from idiolect.errors import ConfigError
 from idiolect.pipeline.commands import run_fit
@@ -168,7 +180,7 @@ def write(
     store: StorePath = "idiolect.db",
     adapter: Path | None = None,
     method: str = "auto",
-    rating: float | None = None,
+    rating: Rating = None,
     title: str = "",
     backbone: str | None = None,
     encoder: str | None = None,

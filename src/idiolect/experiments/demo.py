@@ -266,7 +266,7 @@ def _with_model(
     say(f"3/5  fitting DEP, and a constant soft prompt as a control, on {users} users{known} (backbone frozen)")
     fits = fit(data, llm, folder=folder / "adapter", initial=config.initial, progress=progress)
     say("4/5  writing and scoring: methods and their negative controls")
-    return fits, evaluate(data, llm, folder=folder / "results", adapter=folder / "adapter")
+    return fits, evaluate(data, llm, folder=folder / "results", adapter=folder / "adapter", progress=progress)
 
 
 def _example(data: Data, world: World, llm: TransformersLLM | None, folder: Path) -> Example:
