@@ -27,7 +27,7 @@ from collections.abc import Callable
 from pathlib import Path
 from statistics import median
 from types import SimpleNamespace
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import pyarrow.parquet as pq
@@ -35,6 +35,7 @@ from bench_large import RULES, Stages, write_corpus
 
 from idiolect.data.split import Split, write_split
 from idiolect.evaluation.scoring import visible_reviews
+from idiolect.pipeline.data import Data
 from idiolect.pipeline.pretraining import pretraining_reviews
 from idiolect.store.frames import StoreScan, item_frame
 from idiolect.store.snapshot_build import build_snapshot
@@ -114,8 +115,9 @@ def fidelity(store: SqlStore, folder: Path) -> dict[str, Any]:
     """The texts around a thousand targets."""
     made = Split.load(folder / "split", fingerprint=store.fingerprint())
     settings = SimpleNamespace(targets=SimpleNamespace(evaluated="test"), peers="corpus")
+    data = cast(Data, SimpleNamespace(store=store, split=made, settings=settings))  # the vectors are of no encoder
     samples = [Sample.of(review) for review in store.reviews(made.ids("test")[:1000])]
-    return {"reviews": visible_reviews(SimpleNamespace(store=store, split=made, settings=settings), samples).height}
+    return {"reviews": visible_reviews(data, samples).height}
 
 
 def pretrain(store: SqlStore, folder: Path) -> dict[str, Any]:

@@ -107,6 +107,19 @@ def test_more_work_takes_more_and_a_faster_device_less() -> None:
     assert wide.parts[1].bytes > evaluate.bytes
 
 
+def test_targets_are_as_long_as_the_settings_let_them_be_and_else_assumed() -> None:
+    def planned(**targets: Any) -> tuple[float, str]:
+        found = plan(Settings.model_validate({"backbone": {"model": "7b"}, "targets": targets}))
+        return found.parts[0].hours[0].value, found.text
+
+    free, text = planned()
+    assert "512 tokens are assumed for targets" in text
+    cut, text = planned(max_chars=900)
+    assert "targets of 300 and" in text
+    assert "assumed for targets" not in text
+    assert cut < free
+
+
 def test_the_largest_batch_is_the_largest_that_fits() -> None:
     settings = Settings.model_validate({"backbone": {"model": "1.5b"}})
     room = 0.9 * DEVICES["h100"].gigabytes * 1e9

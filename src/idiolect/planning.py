@@ -32,6 +32,8 @@ MFU, BANDWIDTH_SHARE = 0.35, 0.6
 """Shares of a device's peak arithmetic and memory bandwidth that hours are computed with."""
 _PROMPT, _TARGET = 2048, 512
 """Tokens of a prompt and of a target where the settings set no bound."""
+_CHARS_PER_TOKEN = 3
+"""Of a target that is cut to a number of characters; English has four and more."""
 _ROOM = 0.9
 """Share of a device's memory that may be planned with; the rest is the allocator's and the framework's."""
 
@@ -269,7 +271,9 @@ class _Planner:
         self.adapter = adapter_parameters(config) if config else 0
         self.copies_encoder = getattr(config, "input_encoder", None) == "encoder"
         self.prompt = settings.backbone.max_prompt_tokens or _PROMPT
-        self.target = settings.fit.max_target_tokens or _TARGET
+        chars = settings.targets.max_chars
+        self.bound = settings.fit.max_target_tokens or (chars and -(-chars // _CHARS_PER_TOKEN))
+        self.target = self.bound or _TARGET
         self.new = settings.sampling.max_new_tokens
 
     def notes(self) -> Iterator[str]:
@@ -278,6 +282,8 @@ class _Planner:
             f"prompts of {self.prompt:,}, targets of {self.target:,} and texts of {self.new:,} tokens are upper "
             "bounds; most are shorter, and memory and hours with them"
         )
+        if not self.bound:
+            yield f"{self.target:,} tokens are assumed for targets, longer ones need more: bound with targets.max_chars"
         yield (
             f"{self.device.name}: {self.device.teraflops:g} TFLOP/s at {MFU:.0%}, {self.device.bandwidth:g} GB/s at "
             f"{BANDWIDTH_SHARE:.0%}; {_ROOM:.0%} of {self.device.gigabytes:g} GB is planned with"
