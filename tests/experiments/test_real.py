@@ -400,15 +400,15 @@ FILMS_ALONE = vectors((0.27, 0.09, 0.47), (0.01, -0.05, 0.06), (0.01, -0.01, 0.0
 def test_a_gain_is_called_personal_only_if_both_controls_lose_of_it():
     personal = of_vectors("without text", BEERS_ALONE, 2)
     assert personal.startswith("**Vectors alone help, and the gain is personal.** DEP without text gains 1.81 nats ")
-    assert "is 1.19 [0.90, 1.50] worse, so it has 34% of the gain" in personal
+    assert "is 1.19 worse [0.90, 1.50], so it has 34% of the gain" in personal
     constant = of_vectors("with text", ALBUMS_BESIDE, 2)
     assert constant.startswith("**Vectors beside text help, but not because they are the user's.**")
     assert "over RAG with the same 2 reviews." in constant
     assert "even 0.54 better [0.13, 0.97]" in constant
-    assert "1.42 [0.88, 2.00] worse, so the model does read them" in constant
+    assert "1.42 worse [0.88, 2.00], so the model does read them" in constant
     neither = of_vectors("without text", FILMS_ALONE, 2)
     assert "help, but not because they are the user's" in neither
-    assert "as good: 0.01 [-0.05, 0.06] worse" in neither
+    assert "as good: 0.01 worse [-0.05, 0.06]" in neither
     assert "does read them" not in neither
     others = BEERS_ALONE._replace(others=Interval(0.1, -0.2, 0.4))
     assert "help, but not because" in of_vectors("without text", others, 2)

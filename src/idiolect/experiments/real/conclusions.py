@@ -91,7 +91,7 @@ def _of_constant(found: VectorGain) -> str:
         kept = max(0.0, 1 - lost.value / gain.value)
         return f"{start} {_worse(lost)}, so it has {kept:.0%} of the gain."
     if lost.high < 0:
-        return f"{start} even {-lost.value:.2f} better [{-lost.high:.2f}, {-lost.low:.2f}]."
+        return f"{start} even {_worse(lost)}."
     return f"{start} {'as good: ' if _is_as_good(lost, gain) else ''}{_worse(lost)}."
 
 
@@ -153,8 +153,11 @@ def _gains(gain: Interval) -> str:
     return f"gains {gain.value:.2f} nats per review [{gain.low:.2f}, {gain.high:.2f}]"
 
 
-def _worse(lost: Interval) -> str:
-    return f"{_interval(lost)} worse"
+def _worse(lost: Interval, unit: str = "") -> str:
+    """How much worse, or better, with its interval."""
+    if lost.value < 0:
+        return f"{-lost.value:.2f}{unit} better [{-lost.high:.2f}, {-lost.low:.2f}]"
+    return f"{lost.value:.2f}{unit} worse [{lost.low:.2f}, {lost.high:.2f}]"
 
 
 def _interval(of: Interval) -> str:
@@ -191,7 +194,6 @@ def weakness(history: HistoryGain | None, words: CacheGains, shown: int) -> str:
         )
     chance = ", which may be chance" if cost.high > 0 else ", so it is better with it"
     return (
-        f"{reason[0]} With another user's history RAG is {cost.value:+.2f} nats per review worse "
-        f"[{cost.low:.2f}, {cost.high:.2f}]{chance}. So a likelihood on this page cannot show that a gain "
-        f"is personal, nor that it is not. {reason[1]}"
+        f"{reason[0]} With another user's history RAG is {_worse(cost, ' nats per review')}{chance}. So a likelihood "
+        f"on this page cannot show that a gain is personal, nor that it is not. {reason[1]}"
     )
