@@ -15,6 +15,9 @@ import pandas as pd
 import polars as pl
 import pyarrow as pa
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from sacrebleu.metrics.bleu import BLEU
 
 import idiolect as idl
 from idiolect.cli.main import main
@@ -306,6 +309,31 @@ def test_score_gives_intervals_tests_and_signatures():
     assert frame.loc["a", "units"] == 3
     assert "metric:rouge1" in found.table()
     assert "metric:rouge1" in found.to_markdown()
+
+
+TEXTS = st.lists(st.sampled_from(["good", "green", "tea", "no", "cup."]), min_size=4, max_size=9).map(" ".join)
+
+
+@settings(deadline=None, max_examples=30)
+@given(TEXTS, TEXTS, TEXTS)
+def test_one_sample_has_scores_without_intervals_and_tests(one, other, reference):
+    found = idl.score({"a": [one], "b": [other]}, [reference], baseline="b", metrics=["rouge1", "bleu"])
+    cells = [row.cells[1] for row in found.scores.rows]
+    bleu = [BLEU().corpus_score([text], [[reference]]).score for text in (one, other)]
+    assert [(cell.score.value, cell.versus) for cell in cells if cell] == [(pytest.approx(one), None) for one in bleu]
+    record = json.loads(json.dumps(found.to_dict(), allow_nan=False))
+    assert {(own["low"], own["high"]) for run in record["methods"] for own in run["scores"].values()} == {(None, None)}
+    assert found.to_polars()["low"].to_list() == [None] * 4
+    for text in (found.table(), found.to_markdown(), found.to_latex()):
+        assert "1 sample; intervals and tests resample samples, and need at least two" in text
+        assert "nan" not in text
+    assert "nan" not in found.to_csv()
+
+
+def test_one_user_has_scores_without_intervals():
+    alone = idl.score(PREDICTIONS, REFERENCES, users=["u"] * 3, baseline="b", metrics=["rouge1"])
+    assert alone.to_pandas().set_index("method").loc["a", "value"] == pytest.approx((1 + 1 + 0.8) / 3)
+    assert "3 samples of one user; intervals and tests resample users" in alone.table()
 
 
 @pytest.mark.parametrize("suffix", ["jsonl", "csv", "parquet"])

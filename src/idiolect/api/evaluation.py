@@ -216,6 +216,9 @@ def score(
 ) -> Scores:
     """Score texts that were made elsewhere, with intervals, paired tests and signatures.
 
+    Of one sample, or of one user where ``users`` are given, there are scores alone: intervals and tests resample
+    samples or users. A note says so, and what is missing is NaN, or None in ``to_dict`` and data frames.
+
     Args:
         predictions: Texts; or several methods' texts by name; or a path or table with a row per text and columns
             ``prediction``, ``reference``, and optionally ``user``, ``method`` and ``id``.
@@ -229,7 +232,7 @@ def score(
             where its name is another.
 
     Raises:
-        InputError: Lengths differ, a column is missing, methods have other samples, or there is only one.
+        InputError: Lengths differ, a column is missing, or methods have other samples.
         ConfigError: An unknown metric or baseline, or no number of resamples or seed.
 
     Example:
@@ -258,10 +261,9 @@ def _scored(
     resamples: int,
     seed: int,
 ) -> Scores:
-    # First, because it refuses too few samples before any metric is computed.
     draws = Resamples(
         len(references), np.random.default_rng([seed, 11]), clusters=None if users is None else list(users),
-        resamples=resamples,
+        resamples=resamples, least=1,
     )  # fmt: skip
     found = {
         name: columns(name, [{"nll": None, "text": text} for text in texts], metrics, references)

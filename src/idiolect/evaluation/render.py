@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+import math
 import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
@@ -105,7 +106,10 @@ def verdicts_to_markdown(verdicts: Sequence[Verdict]) -> str:
 
 
 def to_dict(table: ScoreTable) -> dict[str, Any]:
-    """Plain lists, dicts, numbers and strings; a method has only the scores it has."""
+    """Plain lists, dicts, numbers and strings; a method has only the scores it has.
+
+    Ends of an interval are None where there is a single sample or user.
+    """
     return {
         "baseline": None if table.baseline is None else str(table.baseline),
         "segments": table.segments,
@@ -131,7 +135,7 @@ def to_dict(table: ScoreTable) -> dict[str, Any]:
 
 
 def _plain(cell: Cell) -> dict[str, Any]:
-    score = cell.score._asdict()
+    score = {name: None if math.isnan(number) else number for name, number in cell.score._asdict().items()}
     return score if cell.versus is None else {**score, "versus": {**cell.versus._asdict(), "p_holm": cell.p_holm}}
 
 
@@ -160,6 +164,8 @@ def _show(cell: Cell | None, digits: int, best: float | None) -> str:
         return "-"
     value, low, high = (f"{number:.{digits}f}" for number in cell.score)
     value = f"**{value}**" if cell.score.value == best else value
+    if math.isnan(cell.score.low):
+        return value
     return f"{value}{'†' if is_marked(cell) else ''} [{low}, {high}]"
 
 
@@ -281,7 +287,8 @@ def _scores(table: ScoreTable) -> Iterator[Sequence[object]]:
                 if cell.versus:
                     tested = (str(table.baseline), *cell.versus, cell.p_holm)
                 about = (table.segments, table.units, table.resamples, column.signature)
-                yield (str(row.condition.of), row.control or "", column.name, *cell.score, *tested, *about)
+                score = ("" if math.isnan(number) else number for number in cell.score)
+                yield (str(row.condition.of), row.control or "", column.name, *score, *tested, *about)
 
 
 def _latex(cell: Cell | None, digits: int, best: float | None) -> str:
@@ -289,6 +296,8 @@ def _latex(cell: Cell | None, digits: int, best: float | None) -> str:
         return "--"
     value, low, high = (f"{number:.{digits}f}".replace("-", "$-$") for number in cell.score)
     value = rf"\textbf{{{value}}}" if cell.score.value == best else value
+    if math.isnan(cell.score.low):
+        return value
     dagger = r"$^\dagger$" if is_marked(cell) else ""
     return rf"{value}{dagger} {{\scriptsize [{low}, {high}]}}"
 

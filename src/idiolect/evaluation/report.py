@@ -44,7 +44,7 @@ class Cell:
 
     score: Interval
     versus: Comparison | None = None
-    """Against the baseline; None in the baseline's own row or without one."""
+    """Against the baseline; None in the baseline's own row, without one, and of a single sample or user."""
     p_holm: float | None = None
     """``versus.p`` corrected for all comparisons of the table."""
 
@@ -83,7 +83,7 @@ class ScoreTable:
     clustered: bool
     """Whether users were resampled rather than samples."""
     units: int
-    """How many users, or samples, that are."""
+    """How many users, or samples, that are; of one there are no intervals and no tests."""
     min_p: float
     """The smallest p that a comparison can have, before correction."""
     baseline: ConditionId | None = None
@@ -178,6 +178,8 @@ def _cell(
     if own is None:
         return None
     reference = None if baseline is None or baseline == condition else scores.get((baseline, metric))
+    if own.resamples.units < 2:
+        reference = None
     return Cell(score=interval(own), versus=compare(own, reference) if reference else None)
 
 
@@ -195,6 +197,9 @@ def _with_p(cell: Cell | None, corrected: Iterator[float]) -> Cell | None:
 def table_notes(table: ScoreTable) -> list[str]:
     """Samples, intervals and tests of a table, and what they cannot tell."""
     units = _units(table)
+    if table.units < 2:
+        of = f"{table.segments} sample{'s' if table.segments > 1 else ''}" + (" of one user" if table.clustered else "")
+        return [f"{of}; intervals and tests resample {units}, and need at least two."]
     of = f"{table.segments} samples" + (f" of {table.units} users" if table.clustered else "")
     notes = [f"{of}; 95 % intervals from {table.resamples} bootstrap resamples of {units}."]
     if table.units < FEW:

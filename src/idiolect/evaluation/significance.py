@@ -7,10 +7,11 @@ other metric is aggregated once per resample.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Hashable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 import numpy as np
 
@@ -128,7 +129,7 @@ class Score(Bootstrapped):
 
 
 class Interval(NamedTuple):
-    """A score and its percentile interval."""
+    """A score and its percentile interval; its ends are NaN where there is only one sample or user to resample."""
 
     value: float
     low: float
@@ -158,9 +159,11 @@ class Resamples:
         rng: Source of the draws; its seed belongs in the result's provenance.
         clusters: The user of each segment, length n; None: segments are drawn independently.
         resamples: Number of resamples, and most permutations.
+        least: Fewest segments or users, 1 or 2. Of one there are no resamples, so that its scores have no intervals
+            and cannot be compared.
 
     Raises:
-        InputError: ``clusters`` has another length, or there are fewer than two segments or users.
+        InputError: ``clusters`` has another length, or there are fewer than ``least`` segments or users.
     """
 
     def __init__(
@@ -170,6 +173,7 @@ class Resamples:
         *,
         clusters: Sequence[Hashable] | None = None,
         resamples: int = RESAMPLES,
+        least: Literal[1, 2] = 2,
     ) -> None:
         if clusters is not None and len(clusters) != n:
             raise InputError(f"{len(clusters)} cluster labels for {n} segments", hint="pass one label per segment")
@@ -177,12 +181,12 @@ class Resamples:
         self.clustered = clusters is not None
         self._groups = np.arange(n) if clusters is None else number(clusters)
         self.units = int(self._groups.max(initial=-1)) + 1
-        if self.units < 2:
+        if self.units < least:
             raise InputError(
                 f"{self.units} samples or users are too few for intervals and tests",
                 hint="score at least two samples or users",
             )
-        self._draws = draw_counts(self.units, resamples, rng)
+        self._draws = draw_counts(self.units, resamples if self.units > 1 else 0, rng)
         (self._rng,) = rng.spawn(1)
 
     def __len__(self) -> int:
@@ -229,6 +233,8 @@ class Resamples:
 
     def _resampled(self, metric: Aggregate, rows: np.ndarray) -> np.ndarray:
         """float64 (resamples,): the score of every resample."""
+        if not len(self):
+            return np.empty(0)
         if isinstance(metric, SufficientStatistics):
             totals = sums_of(self._draws, self._sums(np.column_stack([rows, np.ones(self.n)])))
             return metric.score_totals(totals[:, :-1], totals[:, -1])
@@ -263,9 +269,11 @@ def compare(system: Score, baseline: Score, *, level: float = LEVEL) -> Comparis
         level: Coverage of the difference's interval.
 
     Raises:
-        InputError: The two were scored by different resamples.
+        InputError: The two were scored by different resamples, or on one segment or user.
     """
     resamples = system.resamples
+    if not len(resamples):
+        raise InputError("one sample or user is too few for a test", hint="score at least two samples or users")
     if baseline.resamples is not resamples:
         raise InputError("two scores of different resamples cannot be paired", hint="score both by the same")
     observed, exchanged = system.value - baseline.value, np.abs(resamples.exchanged(system, baseline))
@@ -295,5 +303,7 @@ def holm(p_values: Sequence[float]) -> list[float]:
 
 
 def _percentiles(scores: np.ndarray, level: float) -> tuple[float, float]:
+    if not len(scores):
+        return math.nan, math.nan
     low, high = np.quantile(scores, [(1 - level) / 2, (1 + level) / 2])
     return float(low), float(high)
