@@ -144,7 +144,7 @@ def test_write_evaluate_explain_and_forget(store, tmp_path, caplog):
     assert repr(idl.Split(str(tmp_path / "split"), store.path)) == repr(split)
     assert split.users == store.users() or set(split.users) <= set(store.users())
     with idl.RAG("fake", k=2) as rag:
-        written = rag.write(store, user="u1", item="i2", rating=4)
+        written = rag.write(store, user="u1", item="i2", rating="4/5")
         assert written.text
         assert len(written.anchors) == 2
         assert "already reviewed" in caplog.text
@@ -240,7 +240,8 @@ def test_results_are_readable_and_say_what_was_new(tmp_path):
         ({"timestamp": "yesterday"}, "the timestamp cannot be read: 'yesterday'"),
         ({"timestamp": [1]}, "the timestamp is a list, not a number"),
         ({"timestamp": True}, "the timestamp is a bool"),
-        ({"rating": "good"}, "the rating is a str, not a number"),
+        ({"rating": "good"}, "'good' is no rating"),
+        ({"rating": [4]}, "the rating is a list, not a number"),
         ({"title": 3}, "the title is a int, not a text"),
     ],
 )

@@ -185,8 +185,9 @@ def test_a_rating_is_read_as_files_have_it(capsys: pytest.CaptureFixture[str], t
 def test_what_is_no_rating_is_named_in_a_line(capsys: pytest.CaptureFixture[str], tmp_path, rating) -> None:
     new = ["add", "--user", "u", "--item", "i", "--text", "new", "--store", str(tmp_path / "s.db")]
     code, _, err = run(capsys, *new, "--rating", rating)
-    assert code == 1
-    assert f"{rating!r} is no rating (such as 4, 4.5 or 4/5)" in err
+    assert code == 3
+    assert f"{rating!r} is no rating" in err
+    assert "such as 4, 4.5 or 4/5" in err
     assert not (tmp_path / "s.db").exists()
 
 

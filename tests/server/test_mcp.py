@@ -89,12 +89,12 @@ def test_an_agent_remembers_writes_scores_and_forgets(fresh):
             result = await client.call_tool(name, arguments)
             return result.structured_content if not result.is_error else result.content[0].text
 
-        text = {"user": "ann", "item": "nut", "text": "Wow!! I love the nut! Amazing!"}
+        text = {"user": "ann", "item": "nut", "text": "Wow!! I love the nut! Amazing!", "rating": "4/5"}
         return {
             "first": await call("remember", **text),
             "again": await call("remember", **text),
             "differences": await call("differences", user="ann"),
-            "written": await call("write_as", user="ann", item="jam", method="rag"),
+            "written": await call("write_as", user="ann", item="jam", method="rag", rating="5 stars"),
             "score": await call("score", user="ann", text="Wow!! I love this! You must try it! Amazing!"),
             "unsure": await call("forget", user="ann", confirm_user="yes"),
             "forgotten": await call("forget", user="ann", confirm_user="ann"),

@@ -82,6 +82,17 @@ def test_wrong_rows_are_refused_with_the_reason(fresh):
         assert http.post("/v1/reviews/batch", json=many).status_code == 413
 
 
+def test_a_rating_may_be_a_text_as_files_have_it(fresh):
+    with fresh.http() as http:
+        ids = [ok(http.post("/v1/reviews", json={**REVIEW, "rating": one}))["ids"][0] for one in ("4/5", "★★½", 3, "")]
+        held = ok(http.get("/v1/reviews", params={"user": REVIEW["user"], "limit": 100}))["reviews"]
+        assert [{one["id"]: one["rating"] for one in held}[id] for id in ids] == [4, 2.5, 3, None]
+        for path, body in (("/v1/reviews", REVIEW), ("/v1/write", {**ANN, "item": "jam"})):
+            wrong = http.post(path, json={**body, "rating": "good"})
+            assert (wrong.status_code, wrong.json()["error"]["param"]) == (400, "rating")
+            assert "no rating (such as 4, 4.5 or 4/5)" in wrong.json()["error"]["message"]
+
+
 def test_a_profile_counts_and_dates(server):
     with server.http() as http:
         found = ok(http.get("/v1/profile", params=ANN))
@@ -187,7 +198,9 @@ def texts_of(http, user):
 
 def test_a_text_is_written_by_the_methods_own_prompt(server, upstream):
     with server.http() as http:
-        found = ok(http.post("/v1/write", json={**ANN, "item": "jam", "rating": 4, "method": "rag", "max_tokens": 7}))
+        found = ok(
+            http.post("/v1/write", json={**ANN, "item": "jam", "rating": "4/5", "method": "rag", "max_tokens": 7})
+        )
         assert http.post("/v1/write", json={"user": "nobody", "item": "jam"}).status_code == 404
         assert http.post("/v1/write", json={**ANN, "item": "jam", "method": "dep"}).status_code == 400
     assert found["text"] == "one two three"
@@ -295,7 +308,7 @@ def test_values_of_another_type_are_refused_and_whole_numbers_taken(server):
         for path, body in (
             ("/v1/reviews", {**review, "timestamp": "12"}),
             ("/v1/reviews", {**review, "timestamp": 1.5}),
-            ("/v1/reviews", {**review, "rating": "5"}),
+            ("/v1/reviews", {**review, "rating": True}),
             ("/v1/items", {"id": 5}),
             ("/v1/keys/0123456789ab/rotate", {"grace_days": "1"}),
         ):

@@ -112,7 +112,7 @@ class Personalizer:
         *,
         user: str,
         item: str,
-        rating: float | None = None,
+        rating: float | str | None = None,
         title: str = "",
         include_own_review: bool = False,
         units: Mapping[int, float] | None = None,
@@ -123,7 +123,7 @@ class Personalizer:
             store: The reviews.
             user: Whose voice.
             item: What about.
-            rating: The rating to write to.
+            rating: The rating to write to, 0 to 100, or a text such as ``4/5``, which is read as in files.
             title: The title to write to.
             include_own_review: Show the model what the user already wrote about this item, if they did.
             units: Of DEP: factors of units of its sparse code (``DEP.inspect``); 0 mutes a unit, 2 doubles it.

@@ -144,7 +144,7 @@ class Store:
         item: str,
         text: str,
         *,
-        rating: float | None = None,
+        rating: float | str | None = None,
         title: str = "",
         timestamp: int | str | date | None = None,
         id: str | None = None,
@@ -156,7 +156,7 @@ class Store:
             user: Who wrote it.
             item: What about.
             text: What they wrote.
-            rating: Their rating.
+            rating: Their rating, 0 to 100, or a text such as ``4/5``, which is read as in files.
             title: Its title.
             timestamp: Seconds since 1970, a date, or one in words (ISO 8601); None: now.
             id: Its id; None: made from its content, so that the same review twice is one.

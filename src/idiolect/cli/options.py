@@ -10,7 +10,7 @@ from inspect import signature
 from pathlib import Path
 from typing import Annotated, Any
 
-from cyclopts import Parameter, Token
+from cyclopts import Parameter
 from rich.console import Console
 
 from idiolect.cli.spelling import as_flags
@@ -41,25 +41,12 @@ def _no_option(_: Any, value: str | None) -> None:
         raise ValueError(f"unknown option {value!r}")
 
 
-def _rating(_: Any, tokens: Sequence[Token]) -> float | None:
-    """As files of reviews may have it: a number, ``4/5``, ``4 stars``."""
-    from idiolect.data.rejects import UnusableRow
-    from idiolect.data.values import parse_rating
-
-    text = tokens[0].value
-    try:
-        return parse_rating(text)
-    except UnusableRow:
-        raise ValueError(f"{text!r} is no rating (such as 4, 4.5 or 4/5)") from None
-
-
 UserName = Annotated[str, Parameter(allow_leading_hyphen=True, validator=_no_option)]
 """A user's id in a place of its own: anybody's text, so it may begin with a dash."""
 StorePath = Annotated[str, Parameter(name="--store", env_var="IDIOLECT_STORE")]
 """Path of a SQLite file, or a database URL."""
 Set = Annotated[tuple[str, ...], Parameter(name="--set", negative="")]
 """``key=value`` pairs, dots descend."""
-Rating = Annotated[float | None, Parameter(name="--rating", converter=_rating)]
 KeyFile = Annotated[Path | None, Parameter(name="--pseudonyms")]
 """File of the key that users' ids are hashed with."""
 Engine = Annotated[EngineName | None, Parameter(name="--engine")]

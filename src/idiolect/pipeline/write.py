@@ -35,7 +35,7 @@ from idiolect.retrieval import encodes
 from idiolect.store.base import WithoutReviews
 from idiolect.store.embedding import embed_missing
 from idiolect.store.privacy import user_in
-from idiolect.store.single_review import check_said
+from idiolect.store.single_review import check_said, read_rating
 from idiolect.store.sql import SqlStore, said_alike
 from idiolect.types import ItemId, Prediction, ReviewId, Sample, UserId
 
@@ -117,7 +117,7 @@ def write_review(
     item: str,
     adapter: Path | None = None,
     method: str = "auto",
-    rating: float | None = None,
+    rating: float | str | None = None,
     title: str = "",
     backbone: str | None = None,
     encoder: str | None = None,
@@ -137,17 +137,21 @@ def write_review(
     What the user already wrote about the item is the answer that is asked for, so no method is shown it, as text or as
     a vector, unless ``include_own_review``. ``Written.own_reviews`` says that it exists, and so does a warning.
 
+    The rating is a number from 0 to 100, or a text such as ``4/5``, which is read as in files of reviews.
+
     ``units`` multiplies units of DEP's code before it is projected: 0 mutes a unit, 2 doubles it (docs/explain.md).
 
     With ``resources``, models stay loaded for the next call; without, they are loaded and freed here.
 
     Raises:
         NotFoundError: No such store, user, item, model or adapter.
+        InputError: The rating cannot be read.
         ConfigError: No such method, DEP without an adapter, a backbone that takes no soft prompts, no such names, or no
             such unit.
         ArtifactError: The adapter was trained as a control, or does not fit encoder or backbone.
         EndpointError: The model that writes gave no answer.
     """
+    rating = read_rating(rating)
     check_said(rating)
     _chosen(method, adapter)
     named = {"config": config, "changes": changes, "backbone": backbone, "encoder": encoder}

@@ -17,7 +17,7 @@ from starlette.concurrency import run_in_threadpool
 from idiolect.llm.base import one_line
 from idiolect.llm.streaming import Listener
 from idiolect.methods.base import METHODS
-from idiolect.server.http import UNITS_HELP, ApiError, Caller, Services, UnitFactors
+from idiolect.server.http import UNITS_HELP, ApiError, Caller, Rating, Services, UnitFactors
 from idiolect.server.personalization import Answer, AnswerError, Personalization, Voice
 from idiolect.server.streaming import Writes, spoken, whole
 from idiolect.types import Role
@@ -42,7 +42,7 @@ class VoiceFields(BaseModel):
     model_config = ConfigDict(extra="forbid")
     user: str | None = Field(None, min_length=1, max_length=512, description="Whose voice.")
     item: str | None = Field(None, max_length=512, description="What is written about.")
-    rating: float | None = Field(None, ge=0, le=100)
+    rating: Rating = None
     title: str = Field("", max_length=2000)
     method: str | None = Field(None, max_length=64, description=f"One of {', '.join(METHODS)}.")
     k: int | None = Field(None, ge=1, le=100, description="Past texts that are shown.")

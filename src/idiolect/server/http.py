@@ -24,19 +24,20 @@ from fastapi import Depends, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
-from pydantic import BaseModel, Field
+from pydantic import BaseModel, BeforeValidator, Field
 from starlette.concurrency import run_in_threadpool
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.exceptions import HTTPException
 from starlette.routing import Match
 
-from idiolect.errors import ArtifactError, IdiolectError, NotFoundError
+from idiolect.errors import ArtifactError, IdiolectError, InputError, NotFoundError
 from idiolect.llm.base import EndpointError
 from idiolect.server.keys import ApiKey, ApiKeys, Scope
 from idiolect.server.parts import REMEDIES, PartError, part_of
 from idiolect.server.settings import ServerConfig
 from idiolect.server.tenants import Tenant, Tenants
 from idiolect.server.voice import Voices
+from idiolect.store.single_review import read_rating
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -80,6 +81,23 @@ ERRORS: dict[int | str, dict[str, Any]] = {
 }
 """For the OpenAPI page."""
 
+_Score = Annotated[float, Field(ge=0, le=100)]
+
+
+def _as_files_have_it(rating: object) -> object:
+    if not isinstance(rating, str):
+        return rating
+    try:
+        return read_rating(rating)
+    except InputError as error:
+        raise ValueError(f"this is no rating ({error.hint})") from None
+
+
+Rating = Annotated[
+    _Score | None,
+    BeforeValidator(_as_files_have_it, json_schema_input_type=_Score | str | None),
+]
+"""A number, or a text such as ``4/5``, in bodies of requests."""
 UnitFactors = dict[Annotated[str, Field(pattern=r"^\d{1,7}$")], Annotated[float, Field(ge=0, le=10)]]
 """Factors of units of an adapter's code, in bodies of requests."""
 UNITS_HELP = "Of DEP: factors of units of its code; 0 silences one."

@@ -24,7 +24,7 @@ from pydantic import AnyHttpUrl, BaseModel, Field
 from starlette.routing import Route
 
 from idiolect.server import operations
-from idiolect.server.http import ApiError, Services, api_error
+from idiolect.server.http import ApiError, Rating, Services, api_error
 from idiolect.server.keys import ApiKeys, Scope
 from idiolect.server.tenants import Tenant
 from idiolect.version import __version__
@@ -138,7 +138,7 @@ class Tools:
         self._services, self._local = services, local
 
     def remember(
-        self, user: User, item: Item, text: Text, context: Context, rating: float | None = None, title: str = ""
+        self, user: User, item: Item, text: Text, context: Context, rating: Rating = None, title: str = ""
     ) -> Remembered:
         """Store a text that the user wrote themselves about an item; their next text is written with it."""
         tenant = self._tenant(context, "write")
@@ -164,7 +164,7 @@ class Tools:
         user: User,
         item: Item,
         context: Context,
-        rating: float | None = None,
+        rating: Rating = None,
         title: str = "",
         method: str = "auto",
     ) -> WrittenText:

@@ -18,7 +18,7 @@ from idiolect.explain.likeness import likeness
 from idiolect.explain.run import user_differences
 from idiolect.explain.wording import phrase
 from idiolect.methods.base import METHODS
-from idiolect.server.http import UNITS_HELP, ApiError, Services, UnitFactors
+from idiolect.server.http import UNITS_HELP, ApiError, Rating, Services, UnitFactors
 from idiolect.server.keys import MOST_DAYS, MOST_GRACE_DAYS, Scope
 from idiolect.server.peer_privacy import PrivateReader
 from idiolect.server.personalization import AnswerError, Voice
@@ -49,7 +49,7 @@ class ReviewIn(_Body):
     user: _Id
     item: _Id
     text: str = Field(min_length=1, max_length=200_000)
-    rating: float | None = Field(None, ge=0, le=100)
+    rating: Rating = None
     title: str = Field("", max_length=2000)
     timestamp: _Int | None = Field(None, ge=0, description="Seconds since 1970; now, if not given.")
     id: str | None = Field(None, min_length=1, max_length=512, description="Made, if not given.")
@@ -116,7 +116,7 @@ class WriteIn(_Body):
 
     user: _Id
     item: _Id
-    rating: float | None = Field(None, ge=0, le=100)
+    rating: Rating = None
     title: str = Field("", max_length=2000)
     method: str = Field("auto", max_length=64, description=f"One of {', '.join(METHODS)}.")
     k: _Int | None = Field(None, ge=1, le=100, description="Past texts that are shown.")

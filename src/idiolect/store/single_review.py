@@ -11,7 +11,7 @@ from pathlib import Path
 from idiolect.data.records import digest_id
 from idiolect.data.rejects import UnusableRow
 from idiolect.data.times import LATEST, parse_timestamp
-from idiolect.data.values import clean_id
+from idiolect.data.values import clean_id, parse_rating
 from idiolect.encoders import Encoder, load_encoder
 from idiolect.errors import ConfigError, InputError, NotFoundError
 from idiolect.store.privacy import Pseudonyms, check_names
@@ -21,6 +21,8 @@ from idiolect.types import ItemId, Review, ReviewId, UserId
 
 _MOST = 100
 """The highest rating of any common scale."""
+_SHOWN = 40
+"""Characters of what is no rating in a message."""
 
 
 def add_review(
@@ -29,7 +31,7 @@ def add_review(
     user: str,
     item: str,
     text: str,
-    rating: float | None = None,
+    rating: float | str | None = None,
     title: str = "",
     timestamp: int | str | date | None = None,
     id: str | None = None,
@@ -48,7 +50,7 @@ def add_review(
         ConfigError: The text is empty, or the store has only vectors of other encoders, or uses another id scheme.
         InputError: The store refuses the review; a store that does not exist is then not created.
     """
-    when = _moment(timestamp)
+    when, rating = _moment(timestamp), read_rating(rating)
     check_said(rating, when)
     _check_texts(user=user, item=item, text=text, title=title)
     user, item = clean_id(user), clean_id(item)
@@ -70,6 +72,24 @@ def new_review(
     moment = int(time.time()) if timestamp is None else timestamp
     made = id or digest_id(user, item, moment, title, text, rating)
     return Review(id=ReviewId(made), user=user, item=item, text=text, rating=rating, title=title, timestamp=moment)
+
+
+def read_rating(rating: float | str | None) -> float | None:
+    """A rating as files of reviews may have it: a number, or a text such as ``4/5``; None if there is none.
+
+    Raises:
+        InputError: The text is no rating.
+
+    Example:
+        >>> read_rating("4/5"), read_rating("★★★☆☆"), read_rating(4.5)
+        (4.0, 3.0, 4.5)
+    """
+    if not isinstance(rating, str):
+        return rating
+    try:
+        return parse_rating(rating)
+    except UnusableRow:
+        raise InputError(f"{rating[:_SHOWN]!r} is no rating", hint="such as 4, 4.5 or 4/5") from None
 
 
 def check_said(rating: float | None, timestamp: int | None = None) -> None:
