@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import difflib
 import hashlib
+import re
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -24,7 +25,7 @@ from idiolect.config import read_json
 from idiolect.errors import ArtifactError, ConfigError, IdiolectError, NotFoundError, require
 from idiolect.hub import only_cached
 from idiolect.registry import Registry, is_path, suggest
-from idiolect.words import WordPattern, terms, unit
+from idiolect.words import WordPattern, is_spaced, terms, unit
 
 if TYPE_CHECKING:
     from sentence_transformers import SentenceTransformer
@@ -102,6 +103,8 @@ def _update(digest: blake2b, path: Path, size: int) -> None:
 
 _WORD = WordPattern(r"\w+|(?!\w)\S")
 """Words, and characters that are neither words nor blanks."""
+_SPACED = re.compile(r"\w+|[^\w\s]")
+"""The same of texts in scripts with blanks, in which a combining mark stands alone: their vectors stay as they were."""
 
 
 class HashEncoder:
@@ -124,7 +127,11 @@ class HashEncoder:
 
     @property
     def name(self) -> str:
-        """Kind, version and dimension."""
+        """Kind, version and dimension.
+
+        The version is one for all texts, though version 1 differs only where a script has no blanks between words: a
+        store's and an adapter's vectors go by this name alone, and to embed again needs no model.
+        """
         return f"hash-v2-{self._dim}"
 
     @property
@@ -169,16 +176,14 @@ def load_hash(argument: str) -> HashEncoder:
 def _features(text: str) -> Iterator[str]:
     yield "^"  # so that an empty text has a direction as well
     lower = text.lower()
-    is_ascii, has_characters = lower.isascii(), False
-    for word in _WORD.findall(lower):
+    spaced = is_spaced(lower)
+    for word in (_SPACED if spaced else _WORD).findall(lower):
         yield word
-        if not is_ascii and unit(word) != "word":
-            has_characters = True
-            continue
-        marked = f"<{word}>"
-        for start in range(len(marked) - 2):
-            yield "#" + marked[start : start + 3]
-    if has_characters:
+        if spaced or unit(word) == "word":
+            marked = f"<{word}>"
+            for start in range(len(marked) - 2):
+                yield "#" + marked[start : start + 3]
+    if not spaced:
         yield from ("#" + term for term in terms(lower) if unit(term) != "word")
 
 

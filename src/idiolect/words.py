@@ -213,6 +213,11 @@ def runs(tokens: Sequence[str], n: int) -> Iterator[tuple[int, int]]:
 _PIECE = WordPattern(r"\w+")
 
 
+def is_spaced(text: str) -> bool:
+    """Whether no character is of a script without blanks between words."""
+    return text.isascii() or not _IS_UNSPACED.search(text)
+
+
 def terms(text: str) -> list[str]:
     """Terms of a search index: what stands between blanks, with case and punctuation as it is.
 
@@ -223,7 +228,7 @@ def terms(text: str) -> list[str]:
         >>> terms("Don't stop."), terms("很好吃, 5 stars")
         (["Don't", 'stop.'], ['很好', '好吃', '5', 'stars'])
     """
-    if text.isascii() or not _IS_UNSPACED.search(text):
+    if is_spaced(text):
         return text.split()
     return [term for piece in text.split() for term in (_grams(piece) if _IS_UNSPACED.search(piece) else [piece])]
 

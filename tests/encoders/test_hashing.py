@@ -57,7 +57,24 @@ def test_characters_count_by_themselves_and_in_pairs():
     assert 0.5 < thai @ other < 1
 
 
-@given(text=st.text(st.characters(codec="latin-1"), max_size=60))
+SPACED = {
+    "Good tea, don't wait 20 minutes! \u2764\ufe0f": [0.189, 0.5669, -0.189, 0.378, -0.5669, 0.378],
+    "Очень вкусно, спасибо": [0.6396, 0.0, -0.4264, -0.2132, -0.4264, -0.4264],
+    "हिन्दी में बहुत अच्छा": [-0.2317, -0.5792, -0.3475, 0.0679, -0.6951, -0.048],
+    "Cafe\u0301 한국어": [0.0, -0.25, -0.75, 0.25, -0.25, 0.5],
+}
+"""Vectors of version 1, which took whole clauses of scripts without blanks as words."""
+
+
+def test_in_scripts_with_blanks_vectors_are_those_of_version_1():
+    vectors = HashEncoder(6).encode(list(SPACED))
+    np.testing.assert_allclose(vectors, list(SPACED.values()), atol=5e-5)
+
+
+MARKED = st.sampled_from(["e\u0301", "हिन्दी", "\u2764\ufe0f", "👍🏽", "שָׁ", "عَ", "한국", "ё", " "])
+
+
+@given(st.lists(st.characters(codec="latin-1") | MARKED, max_size=40).map("".join))
 def test_in_scripts_with_blanks_features_are_words_signs_and_trigrams(text):
     words = re.findall(r"\w+|[^\w\s]", text.lower())
     grams = [f"#<{word}>"[k : k + 3] for word in words for k in range(1, len(word) + 1)]
