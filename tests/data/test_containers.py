@@ -7,6 +7,7 @@ import io
 import json
 import struct
 import tarfile
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -321,6 +322,66 @@ def test_a_row_too_large_is_rejected_and_the_others_read(tmp_path: Path, monkeyp
         file = open_reviews(tmp_path / name, on_reject=rejects.append)
         assert [review.text for review in file] == [*TEXTS, "last"]
         assert [(one.line, one.reason) for one in rejects] == [(6, "line over 32 MiB")]
+
+
+def _written(path: Path, column: pa.Array) -> Path:
+    batch = pa.record_batch([pa.array(["u"] * len(column)), column], names=["user", "text"])
+    with pa.OSFile(str(path), "wb") as sink, pa.ipc.new_file(sink, batch.schema) as writer:
+        writer.write_batch(batch)
+    return path
+
+
+def _offsets(*places: int) -> pa.Buffer:
+    return pa.py_buffer(np.array(places, np.int32))
+
+
+WORDS = pa.py_buffer(b"hello world")
+POINTING_OUT = {
+    "text beyond its end": pa.Array.from_buffers(pa.string(), 3, [None, _offsets(0, 5, 4_000_000, 11), WORDS]),
+    "text before its start": pa.Array.from_buffers(pa.string(), 3, [None, _offsets(0, -4000, 5, 11), WORDS]),
+    "list": pa.Array.from_buffers(pa.list_(pa.int64()), 2, [None, _offsets(0, 9, 2)], children=[pa.array([1, 2])]),
+    "dictionary": pa.DictionaryArray.from_arrays(pa.array([0, 7], pa.int32()), pa.array(["a", "b"]), safe=False),
+}
+
+
+@pytest.mark.parametrize("column", POINTING_OUT.values(), ids=POINTING_OUT.keys())
+@pytest.mark.parametrize("nested", [False, True])
+def test_an_arrow_file_that_points_outside_of_itself_is_refused(tmp_path: Path, column: pa.Array, nested: bool) -> None:
+    """Else other memory of the process would be read as text."""
+    if nested:
+        column = pa.StructArray.from_arrays([column], names=["inner"])
+    with pytest.raises(InputError, match="not a readable table"):
+        list(columnar.arrow_rows(_written(tmp_path / "r.arrow", column)))
+
+
+@pytest.mark.parametrize(
+    "column",
+    [
+        pa.nulls(2),
+        pa.array([True, None]),
+        pa.array([Decimal("1.5"), None], pa.decimal128(3, 1)),
+        pa.array([1, None], pa.date64()),
+        pa.array([b"ab", None], pa.binary(2)),
+        pa.array([b"a", None], pa.large_binary()),
+        pa.array(["a", None], pa.large_string()),
+        pa.array(["a text of more than twelve bytes", None], pa.string_view()),
+        pa.array([["a"], None], pa.large_list(pa.string())),
+        pa.array([["a", "b"], None], pa.list_(pa.string(), 2)),
+        pa.array([[("a", 1)], None], pa.map_(pa.string(), pa.int64())),
+        pa.array(["a", None]).dictionary_encode(),
+        pa.RunEndEncodedArray.from_arrays(pa.array([1, 2], pa.int32()), pa.array(["a", "b"])),
+    ],
+    ids=lambda column: str(column.type),
+)
+def test_columns_of_all_types_of_arrow_are_read(tmp_path: Path, column: pa.Array) -> None:
+    found = [row.cells for row in columnar.arrow_rows(_written(tmp_path / "r.arrow", column))]
+    assert [cells["text"] for cells in found] == column.to_pylist()
+
+
+def test_a_text_of_an_arrow_file_that_is_not_utf8_rejects_its_row(tmp_path: Path) -> None:
+    column = pa.array([b"fine", b"\xff", b"fine too"]).view(pa.string())
+    found = [row.cells for row in columnar.arrow_rows(_written(tmp_path / "r.arrow", column))]
+    assert found == [{"user": "u", "text": "fine"}, "not UTF-8", {"user": "u", "text": "fine too"}]
 
 
 DOUBLED = '{"user": "u", "item": "i", "text": "one", "text": "two"}'

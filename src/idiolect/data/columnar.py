@@ -141,12 +141,48 @@ def _batch_rows(metadata: pq.FileMetaData) -> int:
 
 
 def _arrow_batches(file: _Source, is_file: bool) -> Iterator[pa.RecordBatch]:
-    if not is_file:
-        yield from pa.ipc.open_stream(file)
-        return
+    for batch in _batches_of_file(file) if is_file else pa.ipc.open_stream(file):
+        for column in batch.columns:
+            _check_inside(column)
+        yield batch
+
+
+def _batches_of_file(file: _Source) -> Iterator[pa.RecordBatch]:
     reader = pa.ipc.open_file(file)
     for number in range(reader.num_record_batches):
         yield reader.get_batch(number)
+
+
+def _check_inside(column: pa.Array) -> None:
+    """Check that offsets and indices point into their own array: Arrow reads a file's without looking at them.
+
+    Arrow's full check of a whole column would also refuse what is rejected row by row, as text that is not UTF-8.
+
+    Raises:
+        pa.ArrowInvalid: One points elsewhere, where other memory of this process would be taken for text.
+    """
+    column.validate()
+    kind, types = column.type, pa.types
+    if isinstance(column, pa.ExtensionArray):
+        _check_inside(column.storage)
+    elif isinstance(column, pa.DictionaryArray):
+        _check_inside(column.dictionary)
+        pa.DictionaryArray.from_arrays(column.indices, pa.nulls(len(column.dictionary)))  # checks them
+    elif isinstance(column, pa.StructArray):
+        for place in range(kind.num_fields):
+            _check_inside(column.field(place))
+    elif isinstance(column, (pa.ListArray, pa.LargeListArray, pa.MapArray)):
+        of = pa.LargeListArray if types.is_large_list(kind) else pa.ListArray
+        of.from_arrays(column.offsets, pa.nulls(len(_flat(column)))).validate(full=True)
+        _check_inside(_flat(column))
+    elif isinstance(column, pa.FixedSizeListArray):
+        _check_inside(column.values)
+    elif types.is_string(kind) or types.is_large_string(kind):
+        column.view(pa.binary() if types.is_string(kind) else pa.large_binary()).validate(full=True)
+    elif types.is_string_view(kind):
+        column.view(pa.binary_view()).validate(full=True)
+    elif not types.is_primitive(kind):  # numbers, dates and times point nowhere
+        column.validate(full=True)
 
 
 @contextmanager
