@@ -71,6 +71,9 @@ def test_what_cannot_be_a_review_is_refused(store: str) -> None:
         add_review(store, **ANN, rating=500)
     with pytest.raises(InputError, match="timestamp"):
         add_review(store, **{**ANN, "timestamp": -5})
+    for field in ("user", "item", "text", "title"):  # of bytes on a command line that are no UTF-8
+        with pytest.raises(InputError, match="half of a surrogate pair"):
+            add_review(store, **{**ANN, field: "a\udcff"})
     assert not Path(store).exists()
 
 

@@ -434,7 +434,8 @@ def digest_id(user: str, item: str, timestamp: int | None, title: str, text: str
     """
     said = "0.0" if str(rating) == "-0.0" else str(rating)
     parts = (user, item, str(timestamp), title, text, said)
-    return blake2b("\0".join(parts).encode(), digest_size=16).hexdigest()
+    # Half of a surrogate pair is refused where the review is stored, with a reason.
+    return blake2b("\0".join(parts).encode(errors="surrogatepass"), digest_size=16).hexdigest()
 
 
 def _optional(found: Cells, lost: OnLost, field: str, read: Callable[[Any], T], default: T) -> T:
