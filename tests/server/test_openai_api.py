@@ -175,6 +175,7 @@ def test_errors_of_the_upstream_become_errors_of_the_client(server, status, erro
         ({"messages": [{"role": "king", "content": "x"}]}, "messages.0.role"),
         ({"messages": [{"role": "user", "content": 3}]}, "messages.0.content"),
         ({"messages": [{"role": "user", "content": [{"type": "prompt_embeds", "data": "x"}]}]}, "messages.0.content"),
+        ({"messages": [{"role": "user", "content": [{"type": ["text"], "text": "x"}]}]}, "messages.0.content"),
         ({"messages": ASK, "temperature": 9}, "temperature"),
         ({"messages": ASK, "idiolect": {"usr": "ann"}}, "idiolect.usr"),
         ({"messages": ASK, "idiolect": {"user": "ann", "method": "best"}}, None),

@@ -201,9 +201,9 @@ def _text(message: Mapping[str, Any], place: int) -> str:
     if not isinstance(content, list) or not all(isinstance(part, dict) for part in content):
         raise ApiError(400, f"{where}.content is no text or list of parts", param=f"{where}.content")
     for part in content:
-        if part.get("type") not in _CONTENT:
+        if not isinstance(kind := part.get("type"), str) or kind not in _CONTENT:
             raise ApiError(400, f"{where}.content has a part of a kind that is not taken", param=f"{where}.content")
-        if part["type"] == "text" and not isinstance(part.get("text"), str):
+        if kind == "text" and not isinstance(part.get("text"), str):
             raise ApiError(400, f"{where}.content has a part without text", param=f"{where}.content")
     return "\n".join(part["text"] for part in content if part["type"] == "text")
 
