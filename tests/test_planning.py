@@ -9,6 +9,8 @@ from typing import Any
 import pytest
 import torch
 import transformers as tf
+from hypothesis import given
+from hypothesis import strategies as st
 
 from idiolect.cli.main import main
 from idiolect.config import load, recipes
@@ -16,8 +18,9 @@ from idiolect.errors import ConfigError, NotFoundError
 from idiolect.llm.registry import BackboneConfig
 from idiolect.llm.shapes import SHAPES, Shape, shape_of
 from idiolect.pipeline.settings import Settings
-from idiolect.planning import DEVICES, announce, estimate, plan, this_device
+from idiolect.planning import DEVICES, Lengths, announce, estimate, plan, this_device
 from idiolect.softprompt.model import make_adapter
+from idiolect.types import ItemId, Sample, UserId
 
 DEP = recipes() / "dep" / "dep.yaml"
 
@@ -171,11 +174,47 @@ class _Asked:
 
     dim, evaluated = 1024, "test"
 
-    def __init__(self, settings: Settings, n: int) -> None:
-        self.settings, self._n = settings, n
+    def __init__(self, settings: Settings, n: int, text: str = "a text " * 180) -> None:
+        self.settings, self._n, self._text = settings, n, text
 
-    def samples(self, phase: str) -> range:
-        return range(self._n)
+    def samples(self, phase: str) -> list[Sample]:
+        return [Sample(user=UserId("u"), item=ItemId("i"), reference=self._text)] * self._n
+
+
+TEXT = st.text("abc é很ไ", max_size=40)
+
+
+@given(st.lists(TEXT, min_size=1, max_size=9), st.integers(1, 20))
+def test_lengths_are_of_the_texts_and_no_longer_than_their_bound(texts: list[str], bound: int) -> None:
+    lengths = Lengths.of(texts)
+    assert 1 <= lengths.mean <= lengths.longest
+    assert lengths.longest >= max(len(text) for text in texts) / 3
+    assert sum(len(text.encode()) for text in texts) <= 3 * lengths.mean * len(texts)
+    assert lengths.cut(None) == lengths
+    assert lengths.cut(bound) == (min(lengths.mean, bound), min(lengths.longest, bound))
+
+
+def test_known_lengths_of_targets_take_the_place_of_the_assumed_ones() -> None:
+    settings = Settings.model_validate({"backbone": {"model": "7b"}})
+    free, short, mixed = (
+        plan(settings),
+        plan(settings, targets=Lengths(50, 50)),
+        plan(settings, targets=Lengths(50, 512)),
+    )
+    for one in (free, short, mixed):
+        assert ("tokens are assumed" in one.text) == (one is free)
+    for whole, brief, both in zip(free.parts, short.parts, mixed.parts, strict=True):
+        assert both.bytes == whole.bytes > brief.bytes
+        assert both.total_hours == brief.total_hours < whole.total_hours
+    assert "hours are of targets of 50 tokens" in mixed.text
+
+
+@pytest.mark.parametrize("command", ["fit", "evaluate"])
+def test_an_announced_run_has_the_length_of_its_targets(command: Any) -> None:
+    settings = load(Settings, DEP)
+    brief, long = (estimate(_Asked(settings, 3996, text), command) for text in ("很好" * 300, "abc" * 5000))  # type: ignore[arg-type]
+    assert "600 tokens (600 at most)" in str(brief)
+    assert "3,072 tokens (3,072 at most)" in str(long)  # where the settings cut them
 
 
 def test_a_long_run_is_announced_in_one_line_and_a_short_one_is_not(
@@ -209,7 +248,7 @@ def test_the_estimate_is_of_this_machine(monkeypatch: pytest.MonkeyPatch) -> Non
     def card(name: str, gigabytes: float) -> str:
         found = SimpleNamespace(name=name, total_memory=gigabytes * 1e9)
         monkeypatch.setattr(torch.cuda, "get_device_properties", lambda _: found)
-        return str(estimate(_Asked(settings, 3996), "fit"))  # type: ignore[arg-type]
+        return str(estimate(_Asked(settings, 3996, "abc" * 3072), "fit"))  # type: ignore[arg-type]
 
     assert "on NVIDIA H100 80GB HBM3: 51.7 GB, " in card("NVIDIA H100 80GB HBM3", 85)
     assert this_device(settings.backbone).teraflops == 989

@@ -7,7 +7,7 @@ allocator's slack; hours assume the utilisation that is stated, so they are a sc
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from importlib import import_module
 from importlib.util import find_spec
@@ -32,8 +32,11 @@ MFU, BANDWIDTH_SHARE = 0.35, 0.6
 """Shares of a device's peak arithmetic and memory bandwidth that hours are computed with."""
 _PROMPT, _TARGET = 2048, 512
 """Tokens of a prompt and of a target where the settings set no bound."""
-_CHARS_PER_TOKEN = 3
-"""Of a target that is cut to a number of characters; English has four and more."""
+_PER_TOKEN = 3
+"""Characters of a target that is cut to a number of them, and bytes of a known text, a token.
+
+English has four and more; of Chinese, Japanese or Thai, a character has 3 bytes and is about a token.
+"""
 _ROOM = 0.9
 """Share of a device's memory that may be planned with; the rest is the allocator's and the framework's."""
 
@@ -62,6 +65,29 @@ DEVICES: Mapping[str, Device] = MappingProxyType(
         "cpu": Device("two CPU cores, 16 GB", 16, 0.1, 20, 10),
     }
 )
+
+
+class Lengths(NamedTuple):
+    """How long targets are, in tokens."""
+
+    mean: int
+    """Hours and tokens are computed with it."""
+    longest: int
+    """Memory is computed with it."""
+
+    @classmethod
+    def of(cls, texts: Sequence[str]) -> Lengths:
+        """Of texts, by their bytes: no tokenizer is loaded.
+
+        Args:
+            texts: At least one.
+        """
+        sizes = [-(-len(text.encode(errors="surrogatepass")) // _PER_TOKEN) for text in texts]
+        return cls(max(1, -(-sum(sizes) // len(sizes))), max(1, *sizes))
+
+    def cut(self, bound: int | None) -> Lengths:
+        """Of targets that are cut to a number of tokens; None: they are not."""
+        return self if bound is None else Lengths(min(self.mean, bound), min(self.longest, bound))
 
 
 class Item(NamedTuple):
@@ -160,8 +186,12 @@ def estimate(data: Data, command: Literal["fit", "evaluate"]) -> str | None:
     settings = data.settings
     try:
         device = this_device(settings.backbone)
-        counted = len(data.samples("fit" if command == "fit" else data.evaluated))
-        found = plan(settings, device=device, devices=launched(), train=counted, test=counted, dim=data.dim)
+        samples = data.samples("fit" if command == "fit" else data.evaluated)
+        counted, texts = len(samples), [sample.reference or "" for sample in samples]
+        lengths = Lengths.of(texts).cut(settings.fit.max_target_tokens)
+        found = plan(
+            settings, device=device, devices=launched(), train=counted, test=counted, dim=data.dim, targets=lengths
+        )
     except (ConfigError, NotFoundError):  # behind an endpoint, or of a shape that is not known
         return None
     part = next((one for one in found.parts if one.command == command), None)
@@ -174,7 +204,8 @@ def estimate(data: Data, command: Literal["fit", "evaluate"]) -> str | None:
     what = "examples" if command == "fit" else "targets"
     verdict = "" if part.fits else f"; not at batch {part.batch}: batches are halved until they fit"
     return (
-        f"estimate, upper bounds: {counted:,} {what} on {device.name}: {part.bytes / GB:,.1f} GB{verdict}, "
+        f"estimate, upper bounds: {counted:,} {what} of {lengths.mean:,} tokens ({lengths.longest:,} at most) on "
+        f"{device.name}: {part.bytes / GB:,.1f} GB{verdict}, "
         f"{part.tokens / 1e6:,.1f} M tokens, {took} (idiolect doctor --plan explains the figures)"
     )
 
@@ -199,6 +230,7 @@ def plan(
     train: int = 1000,
     test: int = 1000,
     dim: int = 1024,
+    targets: Lengths | None = None,
     settings: Mapping[str, Any] | None = None,
 ) -> Plan:
     """The memory and hours that ``fit`` and ``evaluate`` would take, with the arithmetic. Nothing is loaded.
@@ -211,6 +243,7 @@ def plan(
         train: Training examples.
         test: Evaluated targets.
         dim: Width of the encoder's vectors.
+        targets: How long the targets are; None: as long as the settings let them be, else 512 tokens.
         settings: Single settings, which go before those of a file (``{"fit": {"checkpointing": True}}``).
 
     Raises:
@@ -229,7 +262,9 @@ def plan(
         raise ConfigError(f"{devices} devices cannot be planned with", hint="devices=8, for instance")
     shape, chosen = shape_of(run.backbone), DEVICES[device] if isinstance(device, str) else device
     dtype = run.backbone.dtype if run.backbone.dtype != "auto" else _dtype(chosen)
-    found = _Planner(run, shape, chosen, 4 if dtype == "float32" else 2, dim, devices=devices, sharded=sharded)
+    found = _Planner(
+        run, shape, chosen, 4 if dtype == "float32" else 2, dim, devices=devices, sharded=sharded, targets=targets
+    )
     parts = [found.evaluate(test)]
     if requirements(run.adapter_method).adapter and backend_of(run.backbone) == "transformers":
         parts.insert(0, found.fit(train))
@@ -262,7 +297,16 @@ class _Planner:
     """Figures of one run on one device."""
 
     def __init__(
-        self, settings: Settings, shape: Shape, device: Device, width: int, dim: int, *, devices: int, sharded: bool
+        self,
+        settings: Settings,
+        shape: Shape,
+        device: Device,
+        width: int,
+        dim: int,
+        *,
+        devices: int,
+        sharded: bool,
+        targets: Lengths | None,
     ) -> None:
         self.settings, self.shape, self.device, self.width = settings, shape, device, width
         self.devices, self.sharded = devices, sharded
@@ -272,8 +316,10 @@ class _Planner:
         self.copies_encoder = getattr(config, "input_encoder", None) == "encoder"
         self.prompt = settings.backbone.max_prompt_tokens or _PROMPT
         chars = settings.targets.max_chars
-        self.bound = settings.fit.max_target_tokens or (chars and -(-chars // _CHARS_PER_TOKEN))
-        self.target = self.bound or _TARGET
+        bound = settings.fit.max_target_tokens
+        assumed = bound or (chars and -(-chars // _PER_TOKEN)) or _TARGET
+        self.measured, self.bounded = targets is not None, bool(bound or chars)
+        self.mean, self.target = targets.cut(bound) if targets else (assumed, assumed)
         self.new = settings.sampling.max_new_tokens
 
     def notes(self) -> Iterator[str]:
@@ -282,7 +328,9 @@ class _Planner:
             f"prompts of {self.prompt:,}, targets of {self.target:,} and texts of {self.new:,} tokens are upper "
             "bounds; most are shorter, and memory and hours with them"
         )
-        if not self.bound:
+        if self.measured:
+            yield f"hours are of targets of {self.mean:,} tokens, their mean: lengths are bytes / {_PER_TOKEN}"
+        elif not self.bounded:
             yield f"{self.target:,} tokens are assumed for targets, longer ones need more: bound with targets.max_chars"
         yield (
             f"{self.device.name}: {self.device.teraflops:g} TFLOP/s at {MFU:.0%}, {self.device.bandwidth:g} GB/s at "
@@ -301,7 +349,7 @@ class _Planner:
 
     def fit(self, examples: int) -> Part:
         """``fit``: forward and backward passes of one device."""
-        how, tokens = self.settings.fit, self.prompt + self.target
+        how, tokens = self.settings.fit, self.prompt + self.mean
         # Frozen weights get no gradient: a token costs 2 P forward and 2 P back, and 2 P again if recomputed.
         passes = 6 if how.checkpointing else 4
         flops = self._flops(tokens, passes)
@@ -348,7 +396,7 @@ class _Planner:
         methods = list(dict.fromkeys((*BASELINES, *self.settings.methods, *self._fitted())))
         calls = {name: self._calls(name) for name in methods}
         n_calls, batch = sum(calls.values()), self.settings.backbone.batch_size
-        read = targets * len(methods) * self._flops(self.prompt + self.target, 2)
+        read = targets * len(methods) * self._flops(self.prompt + self.mean, 2)
         prefill = targets * n_calls * self._flops(self.prompt, 2)
         per_second = self.device.teraflops * 1e12 * MFU
         # Each new token of a batch reads all weights and the batch's keys and values once.
@@ -364,7 +412,7 @@ class _Planner:
             Item("prompts", _ratio(prefill, per_second) / 3600, f"{targets:,} targets x {n_calls} calls ({shown})"),
             Item("new tokens", decode / 3600, f"{self.new:,} a call, {batch} at once, {step * 1e3:.0f} ms a step"),
         )
-        tokens = targets * (len(methods) * (self.prompt + self.target) + n_calls * (self.prompt + self.new))
+        tokens = targets * (len(methods) * (self.prompt + self.mean) + n_calls * (self.prompt + self.new))
         return self._part("evaluate", batch, self._evaluate_memory, float(tokens), hours)
 
     def _fitted(self) -> tuple[str, ...]:
@@ -417,7 +465,7 @@ class _Planner:
     def _flops(self, tokens: int, passes: int) -> float:
         """Operations of one text: 2 per parameter and token for each forward pass, and attention's two products."""
         s = self.shape
-        dense = s.layer_parameters + s.vocabulary * s.hidden * (self.target / max(tokens, 1) if tokens > 1 else 1)
+        dense = s.layer_parameters + s.vocabulary * s.hidden * (self.mean / max(tokens, 1) if tokens > 1 else 1)
         return passes * tokens * (dense + s.layers * s.query * tokens)
 
     def _part(self, command: str, batch: int, memory: Any, tokens: float, hours: tuple[Item, ...]) -> Part:
