@@ -22,7 +22,7 @@ uvicorn = pytest.importorskip("uvicorn")
 pytest.importorskip("prometheus_client")
 
 from fastapi import FastAPI, Request  # noqa: E402
-from fastapi.responses import JSONResponse, StreamingResponse  # noqa: E402
+from fastapi.responses import JSONResponse, Response, StreamingResponse  # noqa: E402
 
 from idiolect.server.app import create_app, uvicorn_config  # noqa: E402
 from idiolect.server.settings import ServerConfig  # noqa: E402
@@ -90,11 +90,15 @@ class UpstreamApp:
             body = await request.json()
             self.bodies.append(body)
             last = str(body["messages"][-1]["content"])
-            if last.startswith("fail "):
+            if last.startswith("fail ") and last != "fail deeply":
                 status = int(last.split()[1])
                 error = {"message": f"status {status}", "type": "x", "param": "temperature", "code": "bad"}
                 return JSONResponse({"error": error}, status, headers={"Retry-After": "7"})
-            usage = {"prompt_tokens": 11, "completion_tokens": 3, "total_tokens": 14}
+            if last == "fail deeply":
+                return Response("[" * 50_000, 400)
+            usage: Any = {"prompt_tokens": 11, "completion_tokens": 3, "total_tokens": 14}
+            if last == "odd usage":
+                usage = "fourteen"
             if not body.get("stream"):
                 message: dict[str, Any] = {"role": "assistant", "content": "one two three"}
                 if body.get("tools"):

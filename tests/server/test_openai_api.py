@@ -168,6 +168,23 @@ def test_errors_of_the_upstream_become_errors_of_the_client(server, status, erro
         assert raised.value.response.headers["retry-after"] == "7"
 
 
+@pytest.mark.parametrize("stream", [False, True])
+@pytest.mark.parametrize(
+    ("asked", "error", "code"),
+    [
+        ("odd usage", openai.APIError, "upstream_error"),
+        ("fail deeply", openai.BadRequestError, "upstream_refused"),
+    ],
+)
+def test_an_odd_reply_of_the_upstream_is_the_upstreams_error(server, asked, error, code, stream):
+    with pytest.raises(error) as raised:
+        found = server.client().chat.completions.create(
+            model="m-1", messages=[{"role": "user", "content": asked}], stream=stream
+        )
+        list(found)
+    assert raised.value.code == code
+
+
 @pytest.mark.parametrize(
     ("body", "param"),
     [

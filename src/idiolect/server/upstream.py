@@ -57,7 +57,7 @@ class Upstream:
             content = await response.aread()
         try:
             found = json.loads(content)
-            if not isinstance(found["choices"], list):
+            if not isinstance(found["choices"], list) or not isinstance(found.get("usage") or {}, dict):
                 raise TypeError
         except (ValueError, KeyError, TypeError, RecursionError):
             raise ApiError(502, "the upstream's reply is no chat completion", code="upstream_error") from None
@@ -82,7 +82,9 @@ class Upstream:
                     if chunk.get("error"):
                         raise ApiError(502, _said(chunk), code="upstream_error")
                     ended = ended or any(choice.get("finish_reason") for choice in chunk.get("choices") or ())
-                except (ValueError, AttributeError, RecursionError):
+                    if not isinstance(chunk.get("usage") or {}, dict):
+                        raise TypeError
+                except (ValueError, TypeError, AttributeError, RecursionError):
                     raise ApiError(502, "the upstream's stream cannot be read", code="upstream_error") from None
                 yield chunk
             if not ended:
@@ -112,7 +114,7 @@ class Upstream:
 def _upstream_error(status: int, headers: Mapping[str, str], content: bytes) -> ApiError:
     try:
         body = json.loads(content[:65536])
-    except ValueError:
+    except (ValueError, RecursionError):
         body = {}
     said_of = body.get("error") if isinstance(body, dict) else None
     error: dict[str, Any] = said_of if isinstance(said_of, dict) else {}
