@@ -177,11 +177,9 @@ def test_errors_of_the_upstream_become_errors_of_the_client(server, status, erro
     ],
 )
 def test_an_odd_reply_of_the_upstream_is_the_upstreams_error(server, asked, error, code, stream):
+    create, messages = server.client().chat.completions.create, [{"role": "user", "content": asked}]
     with pytest.raises(error) as raised:
-        found = server.client().chat.completions.create(
-            model="m-1", messages=[{"role": "user", "content": asked}], stream=stream
-        )
-        list(found)
+        list(create(model="m-1", messages=messages, stream=stream))
     assert raised.value.code == code
 
 

@@ -146,7 +146,7 @@ def forget_user(store: str, user: str, *, outputs: Sequence[Path] = (), pseudony
         store=receipt,
         erased=tuple(_unnamed(found, traces) for found in erased),
         absent=tuple(_redacted_path(path, traces) for path in absent if not _gone(path, erased)),
-        not_unlearned=tuple(dict.fromkeys(path for place in places for path in trained(place))),
+        not_unlearned=tuple(dict.fromkeys(path for place in places | later for path in trained(place))),
         left=tuple(
             Left(path=_redacted_path(path, traces), why=one.why)
             for path, one in left.items()

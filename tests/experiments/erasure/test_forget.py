@@ -170,6 +170,19 @@ def test_what_is_not_theirs_stays(place):
         assert len(cache) == 1
 
 
+def test_weights_of_a_fit_that_ended_during_the_erasure_are_named(place, monkeypatch):
+    adapter, forget = place / "late", SqlStore.forget
+
+    def forget_after_a_fit(store, *args, **options):
+        adapter.mkdir()
+        (adapter / "adapter.safetensors").write_bytes(b"weights")
+        store.record_output(adapter, "adapter")
+        return forget(store, *args, **options)
+
+    monkeypatch.setattr(SqlStore, "forget", forget_after_a_fit)
+    assert adapter in forget_user(str(place / "store.db"), USER).not_unlearned
+
+
 def test_the_receipt_says_what_went_where_and_does_not_name_the_user(place, capsys):
     main(["forget", USER, "--store", str(place / "store.db"), "--json"])
     printed = capsys.readouterr().out
