@@ -1,6 +1,11 @@
 from __future__ import annotations
 
+import errno
+import os
 import stat
+import threading
+from concurrent.futures import ThreadPoolExecutor
+from unittest.mock import Mock
 
 import pytest
 from hypothesis import given
@@ -28,6 +33,26 @@ def test_a_key_is_made_once_and_for_its_owner_only(tmp_path):
     first = Pseudonyms.open(path)("ann")
     assert Pseudonyms.open(path)("ann") == first
     assert stat.S_IMODE(path.stat().st_mode) == 0o600
+
+
+def test_a_key_is_made_on_a_file_system_without_links(tmp_path, monkeypatch):
+    monkeypatch.setattr(os, "link", Mock(side_effect=OSError(errno.EPERM, "no links here")))
+    assert Pseudonyms.open(tmp_path / "key").name == Pseudonyms.open(tmp_path / "key").name
+    assert [path.name for path in tmp_path.iterdir()] == ["key"]
+
+
+def test_of_several_that_make_a_key_at_once_all_get_the_same(tmp_path):
+    """Else one finds the file that another has begun and not yet written."""
+    for place in range(20):
+        together = threading.Barrier(8)
+
+        def name(path=tmp_path / f"key-{place}", together=together):
+            together.wait()
+            return Pseudonyms.open(path).name
+
+        with ThreadPoolExecutor(8) as pool:
+            assert len({found.result() for found in [pool.submit(name) for _ in range(8)]}) == 1
+    assert len(list(tmp_path.iterdir())) == 20
 
 
 def test_what_is_no_key_is_refused(tmp_path):

@@ -32,6 +32,38 @@ def atomic_write(path: Path, write: Callable[[Path], object]) -> None:
             partial.unlink(missing_ok=True)
 
 
+def make_once(path: Path, content: bytes) -> None:
+    """Make a file that only its owner may read, unless there is one: of several at once, all then read the same.
+
+    Args:
+        path: The file.
+        content: Of a new file.
+    """
+    if path.exists():
+        return
+    partial = partial_of(path)
+    with cleaning_up(), named_errors(path):
+        try:
+            with os.fdopen(os.open(partial, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600), "wb") as file:
+                file.write(content)
+                file.flush()
+                os.fsync(file.fileno())
+            _link(partial, path)
+        finally:
+            partial.unlink(missing_ok=True)
+
+
+def _link(partial: Path, path: Path) -> None:
+    """Give the file its name, unless another has it."""
+    try:
+        os.link(partial, path)
+    except FileExistsError:
+        pass
+    except OSError:  # a file system without links
+        if not path.exists():
+            os.replace(partial, path)
+
+
 def partial_of(path: Path) -> Path:
     """A name next to ``path`` for its unfinished content, which no other writer uses."""
     return path.with_name(f"{path.name}.{os.getpid()}.{secrets.token_hex(4)}.partial")

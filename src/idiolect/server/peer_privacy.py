@@ -14,7 +14,6 @@ the same noise: asking often does not average it out. Every change of an item's 
 from __future__ import annotations
 
 import hmac
-import os
 import secrets
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
@@ -26,6 +25,7 @@ from typing import Any
 
 import numpy as np
 
+from idiolect.data.output_files import make_once
 from idiolect.errors import ArtifactError, ConfigError
 from idiolect.pipeline.settings import Settings
 from idiolect.server.settings import ServerConfig
@@ -78,22 +78,15 @@ def capped(reviews: Sequence[Review], cap: int) -> list[Review]:
 
 
 def read_secret(path: Path) -> bytes:
-    """The secret that noise is drawn from, made at the first call; only its owner may read the file.
+    """A secret, such as that which noise is drawn from, made at the first call; only its owner may read the file.
 
     Raises:
         ArtifactError: The file holds no secret.
     """
-    try:
-        with os.fdopen(os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600), "wb") as file:
-            file.write(secrets.token_bytes(_SECRET_BYTES))
-            os.fsync(file.fileno())
-    except FileExistsError:
-        pass
+    make_once(path, secrets.token_bytes(_SECRET_BYTES))
     found = path.read_bytes()
     if len(found) != _SECRET_BYTES:
-        raise ArtifactError(
-            f"{path.name} holds no secret of {_SECRET_BYTES} bytes", hint="delete it: noise is drawn anew"
-        )
+        raise ArtifactError(f"{path.name} holds no secret of {_SECRET_BYTES} bytes", hint="delete it: another is made")
     return found
 
 

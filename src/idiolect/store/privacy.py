@@ -6,7 +6,6 @@ reviews can be found; with the store alone ids can neither be read nor guessed f
 
 from __future__ import annotations
 
-import os
 import secrets
 from collections.abc import Iterator
 from hashlib import blake2b
@@ -14,6 +13,7 @@ from pathlib import Path
 
 import sqlalchemy as sa
 
+from idiolect.data.output_files import make_once
 from idiolect.data.values import clean_id
 from idiolect.errors import ArtifactError, ConfigError, NotFoundError
 from idiolect.sqlite import is_sqlite
@@ -60,7 +60,7 @@ class Pseudonyms:
                 f"{str(path)!r} is an SQLite database, not a key", hint="give the file that ingest used"
             )
         if create:
-            _make(path)
+            make_once(path, f"{secrets.token_hex(_KEY_BYTES)}\n".encode())
         try:
             return cls(bytes.fromhex(path.read_text(encoding="ascii")))
         except FileNotFoundError as error:
@@ -122,14 +122,6 @@ def user_in(store: StoreBase, user: str, key: Path | None) -> UserId:
     check_names(store, pseudonyms)
     ids = [pseudonyms(name) if pseudonyms else UserId(name) for name in dict.fromkeys((user, clean_id(user)))]
     return next((id for id in ids if store.wrote(id)), ids[0]) if len(ids) > 1 else ids[0]
-
-
-def _make(path: Path) -> None:
-    try:
-        with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w", encoding="ascii") as file:
-            file.write(secrets.token_hex(_KEY_BYTES) + "\n")
-    except FileExistsError:
-        return
 
 
 _BATCH = 1000
