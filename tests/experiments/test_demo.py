@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import io
 import json
 import sys
+from contextlib import redirect_stderr
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -47,7 +49,12 @@ def demo(config: DemoConfig, measured) -> tuple[Path, DemoReport, list[str]]:
     """The whole demo, which continues where the one without PyTorch ended."""
     folder, said = measured[0], []
     assert json.loads((folder / "demo.json").read_text())["backbone"] is None
-    return folder, run_demo(folder, config, say=said.append), said
+    shown = io.StringIO()
+    with pytest.MonkeyPatch.context() as patch, redirect_stderr(shown):
+        patch.setattr("idiolect.progress.INTERVAL_S", 0.0)
+        report = run_demo(folder, config, say=said.append, progress=True)
+    (folder.parent / "progress.txt").write_text(shown.getvalue())
+    return folder, report, said
 
 
 def test_without_torch_what_needs_no_model_is_run_and_the_rest_is_named(measured) -> None:
@@ -85,6 +92,11 @@ def test_the_whole_demo_continues_in_the_folder_and_finds_the_same(bare, measure
     user, store = record["card"]["user"], str(folder / "reviews.db")
     assert f"next     idiolect explain {user} --store {store}" in shown
     assert f"How {user} differs" in bare("explain", user, "--store", store).stdout
+
+
+def test_without_a_terminal_the_evaluation_shows_its_progress_in_lines(demo) -> None:
+    lines = (demo[0].parent / "progress.txt").read_text().splitlines()
+    assert any(line.startswith("evaluate: 1 of ") for line in lines)
 
 
 def test_a_world_that_is_too_small_to_probe_has_no_recovery(config: DemoConfig, tmp_path, monkeypatch) -> None:
