@@ -26,17 +26,18 @@ import tempfile
 from collections.abc import Callable
 from pathlib import Path
 from statistics import median
-from types import SimpleNamespace
-from typing import Any, cast
+from typing import Any
 
 import numpy as np
 import pyarrow.parquet as pq
 from bench_large import RULES, Stages, write_corpus
 
 from idiolect.data.split import Split, write_split
+from idiolect.encoders import HashEncoder
 from idiolect.evaluation.scoring import visible_reviews
 from idiolect.pipeline.data import Data
 from idiolect.pipeline.pretraining import pretraining_reviews
+from idiolect.pipeline.settings import Settings
 from idiolect.store.frames import StoreScan, item_frame
 from idiolect.store.snapshot_build import build_snapshot
 from idiolect.store.sql import SqlStore
@@ -111,12 +112,19 @@ def snapshot(store: SqlStore, folder: Path) -> dict[str, Any]:
     return {"history": built.meta.history, "pool": built.meta.pool, "output_gb": round(size / 1e9, 2)}
 
 
+class Random(HashEncoder):
+    """Whose vectors the store holds, by name: none are computed."""
+
+    @property
+    def name(self) -> str:
+        """That of the stored vectors."""
+        return ENCODER
+
+
 def fidelity(store: SqlStore, folder: Path) -> dict[str, Any]:
     """The texts around a thousand targets."""
-    made = Split.load(folder / "split", fingerprint=store.fingerprint())
-    settings = SimpleNamespace(targets=SimpleNamespace(evaluated="test"), peers="corpus")
-    data = cast(Data, SimpleNamespace(store=store, split=made, settings=settings))  # the vectors are of no encoder
-    samples = [Sample.of(review) for review in store.reviews(made.ids("test")[:1000])]
+    data = Data(store, folder / "split", Settings(), encoder=Random())
+    samples = [Sample.of(review) for review in store.reviews(data.split.ids("test")[:1000])]
     return {"reviews": visible_reviews(data, samples).height}
 
 
