@@ -99,8 +99,9 @@ class UpstreamApp:
             usage: Any = {"prompt_tokens": 11, "completion_tokens": 3, "total_tokens": 14}
             if last == "odd usage":
                 usage = "fourteen"
+            said = "one two three" if last != "say much" else "much " * 2000
             if not body.get("stream"):
-                message: dict[str, Any] = {"role": "assistant", "content": "one two three"}
+                message: dict[str, Any] = {"role": "assistant", "content": said}
                 if body.get("tools"):
                     call = {"name": "look", "arguments": '{"at": 1}'}
                     message = {
@@ -113,7 +114,7 @@ class UpstreamApp:
                 return {"id": "up", "created": 1, "model": "m-1", "choices": [choice], "usage": usage}
 
             def events() -> Iterator[str]:
-                for n, word in enumerate(["one", " two", " three"]):
+                for n, word in enumerate(["one", " two", " three"] if last != "say much" else [said]):
                     choice = {"index": 0, "delta": {"content": word}, "finish_reason": None}
                     yield f"data: {json.dumps({'id': f'other-{n}', 'model': 'm-1', 'choices': [choice]})}\n\n"
                     if last == "break off":

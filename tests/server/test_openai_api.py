@@ -7,6 +7,7 @@ import threading
 import pytest
 
 openai = pytest.importorskip("openai")
+upstream_module = pytest.importorskip("idiolect.server.upstream")
 
 ASK = [{"role": "user", "content": "Write about jam please"}]
 ANN = {"idiolect": {"user": "ann"}}
@@ -166,6 +167,34 @@ def test_errors_of_the_upstream_become_errors_of_the_client(server, status, erro
     assert raised.value.body.keys() == {"message", "type", "param", "code"}
     if status == 429:
         assert raised.value.response.headers["retry-after"] == "7"
+
+
+@pytest.mark.parametrize("stream", [False, True])
+def test_a_reply_without_end_is_not_read_to_its_end(server, stream, monkeypatch):
+    request = {"model": "m-1", "messages": [{"role": "user", "content": "say much"}], "stream": stream}
+    assert list(server.client().chat.completions.create(**request))
+    monkeypatch.setattr(upstream_module, "_MOST_BYTES", 5000)
+    with pytest.raises(openai.APIError, match="longer than 5,000 bytes") as raised:
+        list(server.client().chat.completions.create(**request))
+    assert raised.value.code == "upstream_error"
+
+
+def test_lines_of_a_stream_are_whole_however_its_bytes_come():
+    text = 'data: {"a": "ü"}\r\n\r\ndata: 2\n: comment\rdata: [DONE]'.encode()
+
+    class Response:
+        def __init__(self, size):
+            self.size = size
+
+        async def aiter_bytes(self):
+            for start in range(0, len(text), self.size):
+                yield text[start : start + self.size]
+
+    async def lines(size):
+        return [line async for line in upstream_module._lines(Response(size)) if line]
+
+    expected = [line for line in text.splitlines() if line]
+    assert all(asyncio.run(lines(size)) == expected for size in range(1, len(text) + 1))
 
 
 @pytest.mark.parametrize("stream", [False, True])

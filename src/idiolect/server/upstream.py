@@ -17,6 +17,10 @@ from idiolect.server.http import ApiError
 _IDLE_SECONDS = 2.0
 """After which a connection to an upstream is not used again: at five seconds, servers (uvicorn, vLLM) close theirs, and
 a request that is sent just then fails."""
+_MOST_BYTES = 64_000_000
+"""Of a reply, or of a line of a stream: far more than any model writes."""
+_REFUSAL_BYTES = 65_536
+"""Of the body of an error response that are read."""
 
 
 class Upstream:
@@ -54,7 +58,9 @@ class Upstream:
             ApiError: There is none.
         """
         async with self._sent(body) as response:
-            content = await response.aread()
+            content = await _read(response, _MOST_BYTES)
+        if len(content) > _MOST_BYTES:
+            raise _too_long()
         try:
             found = json.loads(content)
             if not isinstance(found["choices"], list) or not isinstance(found.get("usage") or {}, dict):
@@ -71,11 +77,11 @@ class Upstream:
         """
         async with self._sent({**body, "stream": True, "stream_options": {"include_usage": True}}) as response:
             ended = False
-            async for line in response.aiter_lines():
-                name, _, value = line.partition(":")
-                if name != "data":
+            async for line in _lines(response):
+                name, _, value = line.partition(b":")
+                if name != b"data":
                     continue
-                if value.strip() == "[DONE]":
+                if value.strip() == b"[DONE]":
                     return
                 try:
                     chunk = json.loads(value)
@@ -101,7 +107,7 @@ class Upstream:
             raise ApiError(502, "the upstream cannot be reached", code="upstream_error") from None
         try:
             if response.status_code != 200:
-                raise _upstream_error(response.status_code, response.headers, await response.aread())
+                raise _upstream_error(response.status_code, response.headers, await _read(response, _REFUSAL_BYTES))
             yield response
         except self._httpx.TimeoutException:
             raise ApiError(504, "the upstream did not go on in time", code="upstream_timeout") from None
@@ -111,9 +117,38 @@ class Upstream:
             await response.aclose()
 
 
+async def _read(response: Any, limit: int) -> bytes:
+    """The body; of one that is longer than the limit, only so much that this shows."""
+    content = bytearray()
+    async for part in response.aiter_bytes():
+        content += part
+        if len(content) > limit:
+            break
+    return bytes(content)
+
+
+async def _lines(response: Any) -> AsyncIterator[bytes]:
+    """Lines of an event stream, without their ends."""
+    rest = bytearray()
+    async for part in response.aiter_bytes():
+        for line in part.splitlines(keepends=True):
+            rest += line
+            if len(rest) > _MOST_BYTES:
+                raise _too_long()
+            if line.endswith((b"\n", b"\r")):
+                yield bytes(rest).rstrip(b"\r\n")
+                rest.clear()
+    if rest:
+        yield bytes(rest)
+
+
+def _too_long() -> ApiError:
+    return ApiError(502, f"the upstream's reply is longer than {_MOST_BYTES:,} bytes", code="upstream_error")
+
+
 def _upstream_error(status: int, headers: Mapping[str, str], content: bytes) -> ApiError:
     try:
-        body = json.loads(content[:65536])
+        body = json.loads(content[:_REFUSAL_BYTES])
     except (ValueError, RecursionError):
         body = {}
     said_of = body.get("error") if isinstance(body, dict) else None
