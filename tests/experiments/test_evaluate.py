@@ -18,6 +18,7 @@ from idiolect.config import merge
 from idiolect.encoders import load_encoder
 from idiolect.errors import ArtifactError, ConfigError
 from idiolect.evaluation.conditions import conditions
+from idiolect.evaluation.result import Evaluation
 from idiolect.evaluation.runner import run_evaluate
 from idiolect.llm.fake import FakeLLM
 from idiolect.llm.registry import BackboneConfig
@@ -136,6 +137,25 @@ def test_methods_may_be_left_out_of_a_table_and_come_back(job: Any, adapter: Pat
     other = {"differences": {"comparison": {"anchors": 2}}}
     with pytest.raises(ConfigError, match="another settings"):
         run_evaluate(job.store, job.split, used, adapter=adapter, changes=other)
+
+
+def test_an_evaluation_is_complete_only_with_its_report(
+    job: Any, adapter: Path, used: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("results.json", "report.md"):
+        (used / name).unlink()
+
+    def interrupted(*_: Any) -> str:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(Evaluation, "_report", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        run_evaluate(job.store, job.split, used, adapter=adapter)
+    monkeypatch.undo()
+    assert not (used / "results.json").exists()
+    run_evaluate(job.store, job.split, used, adapter=adapter)
+    assert json.loads((used / "results.json").read_text())["status"] == "complete"
+    assert (used / "report.md").exists()
 
 
 def test_controls_write_no_texts_unless_asked(results: Path) -> None:

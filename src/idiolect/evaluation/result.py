@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import polars as pl
 
+from idiolect.data.output_files import atomic_write
 from idiolect.evaluation import curves as curve_report
 from idiolect.evaluation import usage as usage_tables
 from idiolect.evaluation import uvq_report
@@ -131,9 +132,11 @@ class Evaluation:
             record: Everything that the scores depend on.
         """
         self.folder.mkdir(parents=True, exist_ok=True)
-        results.write_json(self.folder / "results.json", {"status": "complete", **record, **self._found()})
         figures = uvq_report.draw_if_possible(self.uvq, self.folder)
-        (self.folder / "report.md").write_text(self._report(record, figures), encoding="utf-8")
+        report = self._report(record, figures)
+        atomic_write(self.folder / "report.md", lambda part: part.write_text(report, encoding="utf-8"))
+        # Last, because it says that the evaluation is complete.
+        results.write_json(self.folder / "results.json", {"status": "complete", **record, **self._found()})
 
     def _found(self) -> dict[str, Any]:
         own = {} if self.own_fidelity is None else {"users_own_fidelity": self.own_fidelity._asdict()}
