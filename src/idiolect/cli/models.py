@@ -9,18 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 from cyclopts import Parameter
 
 from idiolect.api import studies
-from idiolect.cli.options import (
-    Json,
-    KeyFile,
-    Quiet,
-    Set,
-    StorePath,
-    overrides,
-    progress,
-    settings_for,
-    show,
-    warn,
-)
+from idiolect.cli.options import Json, KeyFile, Quiet, Set, StorePath, overrides, progress, settings_for, show, warn
 from idiolect.config import merge
 from idiolect.errors import ConfigError
 from idiolect.pipeline.commands import run_fit

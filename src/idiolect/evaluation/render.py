@@ -108,7 +108,7 @@ def verdicts_to_markdown(verdicts: Sequence[Verdict]) -> str:
 def to_dict(table: ScoreTable) -> dict[str, Any]:
     """Plain lists, dicts, numbers and strings; a method has only the scores it has.
 
-    Ends of an interval are None where there is a single sample or user.
+    The bounds of an interval are None for a single sample or user.
     """
     return {
         "baseline": None if table.baseline is None else str(table.baseline),

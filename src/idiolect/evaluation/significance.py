@@ -129,7 +129,7 @@ class Score(Bootstrapped):
 
 
 class Interval(NamedTuple):
-    """A score and its percentile interval; its ends are NaN where there is only one sample or user to resample."""
+    """A score and its percentile interval; the bounds are NaN for a single sample or user."""
 
     value: float
     low: float

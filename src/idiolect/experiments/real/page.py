@@ -60,7 +60,7 @@ def page_text(found: Findings, facts: Mapping[str, Any], costs: Costs, *, figure
         found: What the study found.
         facts: What was chosen, the budget included; ``task`` only if the texts are no reviews.
         costs: Of the stages.
-        figure: File of the gains, beside the page; None: there is none.
+        figure: Name of the figure of the gains, in the folder of the page; None: without a figure.
     """
     summary, choice, evaluations = found.summary, found.summary.choice, found.evaluations
     n_seeds = len(summary.outputs[PASSES[0]])
