@@ -342,6 +342,34 @@ def test_items_are_offered_at_once_and_texts_of_another_item_do_not_stay(page, s
     page.locator(".voice.own", has_text="I love the item 3").wait_for()
 
 
+def test_an_item_is_chosen_from_what_fits_although_the_answer_is_late(page, studio):
+    person(page, studio, "ann")
+    box = page.locator("#write").get_by_role("combobox", name="Item")
+    page.wait_for_selector("#history .near")
+    box.click()
+    options = page.get_by_role("option")
+    options.nth(5).wait_for()
+    held = []
+    page.route("**/v1/items?*q=*3*", lambda route: held.append(route))
+    with page.expect_request("**/v1/items?*q=*3*"):
+        box.fill(f"{SCRIPT} 3")
+    assert options.locator("bdi").all_inner_texts() == [f"{SCRIPT} 3"]  # of those that were listed
+    page.keyboard.press("ArrowDown")
+    held[0].continue_()
+    page.locator("#write .combobox [role=status]", has_text=re.compile("^1 suggestion$")).wait_for(state="attached")
+    page.keyboard.press("Enter")
+    assert box.input_value() == f"{SCRIPT} 3"
+    page.get_by_role("button", name="Write", exact=True).click()
+    page.locator(".voice.own", has_text="I love the item 3").wait_for()
+    box.fill("item of nobody")  # nothing is listed: what is typed is an id, when that is known
+    assert options.count() == 0
+    page.unroute("**/v1/items?*q=*3*")
+    box.fill(f"{SCRIPT} 4")
+    page.keyboard.press("Enter")  # the answer is not here yet
+    page.get_by_role("button", name="Write", exact=True).click()
+    page.locator(".voice.own", has_text="I love the item 4").wait_for()
+
+
 def test_what_is_plain_comes_first_and_what_a_user_repeats_is_said(page, studio):
     person(page, studio, "ann")
     repeats = page.locator(".recurring")

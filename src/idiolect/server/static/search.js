@@ -60,13 +60,20 @@ export function combobox(how) {
     try {
       const answer = await how.find(typed === settled.trim() ? "" : typed, signal);
       if (signal.aborted) return;
+      const marked = found[at]?.value;
       found = answer;
-      at = -1;
+      at = marked === undefined ? -1 : found.findIndex((one) => one.value === marked);
       status.textContent = found.length ? plural(found.length, "suggestion") : how.none ?? NOBODY;
       if (document.activeElement === input) draw();
     } catch { /* typed on, or no answer: the next letter asks again */ }
   };
-  input.addEventListener("input", () => { settled = ""; at = -1; listed = search(); });
+  /** What no longer fits is gone at once: until the answer is here, an arrow key would mark what is not meant. */
+  const narrow = () => {
+    const typed = input.value.trim().toLowerCase();
+    found = found.filter((one) => `${one.value}\n${one.text}`.toLowerCase().includes(typed));
+    if (found.length && !options.hidden) draw(); else close();
+  };
+  input.addEventListener("input", () => { settled = ""; at = -1; narrow(); listed = search(); });
   input.addEventListener("focus", () => { input.select(); listed = search(); });
   input.addEventListener("click", () => { if (options.hidden) listed = search(); });
   input.addEventListener("blur", close);
@@ -83,13 +90,13 @@ export function combobox(how) {
       const typed = input.value.trim();
       if (options.hidden && typed === settled.trim()) return;  // what was chosen stands: the form is sent
       const choice = () => found[at] ?? found.find((one) => one.value === typed || one.text === typed);
-      const free = how.free && typed ? { value: typed, text: typed, aside: "" } : undefined;
-      if (choice() ?? free) { event.preventDefault(); choose(/** @type {Choice} */ (choice() ?? free)); return; }
-      if (how.free) return;
+      const chosen = choice();
+      if (!typed && !chosen && how.free) return;
       event.preventDefault();
+      if (chosen) { choose(chosen); return; }
       void listed.then(() => {  // what was typed last may not be listed yet
         if (input.value.trim() !== typed) return;
-        const first = choice() ?? found[0];
+        const first = choice() ?? (how.free ? { value: typed, text: typed, aside: "" } : found[0]);
         if (first) choose(first); else draw();
       });
     }
