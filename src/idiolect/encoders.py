@@ -316,6 +316,11 @@ def _check_modules(folder: Path) -> None:
         kinds = [str(module["type"]) for module in read_json(path, max_bytes=2**20)]
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise ArtifactError(f"{str(path)!r} is damaged: {error}", hint="restore the encoder's folder") from error
+    if not kinds:
+        raise ArtifactError(
+            f"{str(folder)!r} is not an encoder: its modules.json lists no module",
+            hint="give a sentence-transformers model",
+        )
     for kind in kinds:
         if not kind.startswith("sentence_transformers."):
             raise ArtifactError(

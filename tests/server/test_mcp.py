@@ -10,7 +10,7 @@ import pytest
 mcp = pytest.importorskip("mcp")
 httpx2 = pytest.importorskip("httpx2")
 
-from mcp.client.stdio import StdioServerParameters  # noqa: E402
+from mcp.client.stdio import StdioServerParameters, stdio_client  # noqa: E402
 from mcp.client.streamable_http import streamable_http_client  # noqa: E402
 
 from idiolect.server.mcp import KeyVerifier  # noqa: E402
@@ -131,7 +131,7 @@ def test_an_agent_on_this_machine_uses_standard_input_and_output(tmp_path):
     server = StdioServerParameters(command=sys.executable, args=arguments, env=dict(os.environ))
 
     async def run():
-        async with mcp.Client(server, mode="legacy") as client:  # a probe has a limit of time
+        async with mcp.Client(stdio_client(server), mode="legacy") as client:  # a probe has a limit of time
             made = await client.call_tool("remember", {"user": "ann", "item": "jam", "text": "Fine."})
             written = await client.call_tool("write_as", {"user": "ann", "item": "jam", "method": "rag"})
             return made.structured_content, written.is_error

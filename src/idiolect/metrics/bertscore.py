@@ -105,7 +105,7 @@ class BertScore(AdditiveScore):
             scorer = BERTScorer(
                 self._model, self._layers, batch_size=self._batch_size, device=self._device, rescale_with_baseline=False
             )
-        except (OSError, ValueError) as error:
+        except (ImportError, OSError, ValueError) as error:  # ImportError: of transformers 5.0, instead of OSError
             raise NotFoundError(f"cannot load the model {self._model!r}: {_first_line(error)}") from error
         except AssertionError as error:
             raise ConfigError(str(error), hint="choose a layer that the model has") from error
