@@ -37,7 +37,7 @@ from idiolect.pipeline.write import LoadedModels
 from idiolect.retrieval import Recency
 from idiolect.store.base import Correction
 from idiolect.store.sql import SqlStore
-from idiolect.types import Sample
+from idiolect.types import ItemId, Sample, UserId
 
 CLAIMS = (
     "exclamations more", "exclamations less", "sentence_length more", "list_lines more", "headings more",
@@ -65,7 +65,7 @@ class Case:
         return float(distance if side == "more" else -distance)
 
 
-def claims(store: idl.Store, wanted: Sequence[str], n_users: int) -> Iterator[tuple[str, str, tuple[str, ...]]]:
+def claims(store: idl.Store, wanted: Sequence[str], n_users: int) -> Iterator[tuple[UserId, str, tuple[str, ...]]]:
     """User, claim and everything claimed of the user; each user once."""
     left = dict.fromkeys(wanted, n_users)
     for user in store.users():
@@ -73,13 +73,13 @@ def claims(store: idl.Store, wanted: Sequence[str], n_users: int) -> Iterator[tu
         if open_ := [claim for claim in found if left.get(claim)]:
             claim = max(open_, key=lambda one: left[one])
             left[claim] -= 1
-            yield user, claim, found
+            yield UserId(user), claim, found
 
 
-def items_of(database: SqlStore, user: str, n: int, seed: int) -> list[str]:
+def items_of(database: SqlStore, user: UserId, n: int, seed: int) -> list[ItemId]:
     """Items that the user has not reviewed and at least three others have."""
     done = {review.item for review in database.profile(user)}
-    known = [one.id for one in database.find_items("", 10_000) if one.id not in done]
+    known = [ItemId(one.id) for one in database.find_items("", 10_000) if one.id not in done]
     known = [item for item in known if len(database.reviews_of(item, exclude=user)) >= 3]
     return [known[k] for k in sorted(np.random.default_rng(seed).permutation(len(known))[:n])]
 
@@ -99,7 +99,7 @@ class Writer:
         self.needs, self.loaded = requirements(method), LoadedModels()
         self.settings = load_settings(adapter, changes={"cache": None, **changes})
 
-    def __call__(self, database: SqlStore, user: str, items: Sequence[str]) -> np.ndarray:
+    def __call__(self, database: SqlStore, user: UserId, items: Sequence[ItemId]) -> np.ndarray:
         """float64 (n_measures,): means over the texts about the items."""
         encoder = self.loaded.encoder(self.settings.encoder) if self.needs.vectors else None
         name = encoder.name if encoder else None
@@ -207,7 +207,7 @@ def probe(store: idl.Store, wanted: Sequence[str], encoder: str, n_users: int) -
         k = NAMES.index(name)
         pair = [vectors[new], erasure.remove(vectors[new], [k])]
         guesses = [cross_val_predict(RidgeCV(np.logspace(-4, 3, 15)), x, values[new, k], cv=folds) for x in pair]
-        before, after = (float(np.corrcoef(guess, values[new, k])[0, 1]) for guess in guesses)
+        before, after = (float(np.corrcoef(np.asarray(guess), values[new, k])[0, 1]) for guess in guesses)
         print(f"| {name} | {before:.2f} | {after:.2f} |")
 
 
@@ -225,14 +225,16 @@ def shown(store: idl.Store, sd: np.ndarray, k: int, n_users: int) -> None:
             )
             for one in store.explain(user).record()["measured"]:
                 place, side = NAMES.index(one["measure"]), 1 if one["direction"] == "more" else -1
-                least = LeastShown(Recency(), erasure, [place]).retrieve(Sample(user=user, item=""), profile, {}, k)
+                least = LeastShown(Recency(), erasure, [place]).retrieve(
+                    Sample(user=user, item=ItemId("")), profile, {}, k
+                )
                 means = [measure([r.text for r in of]).mean(axis=0)[place] for of in (profile, profile[-k:], least)]
                 found.append(side * (np.array(means) - others[place]) / sd[place])
     own, latest, least = np.mean(found, axis=0)
     print(f"{len(found)} claims: all past texts {own:.2f}, the latest {k} {latest:.2f}, those chosen {least:.2f}")
 
 
-def _some(database: SqlStore, n: int) -> list[str]:
+def _some(database: SqlStore, n: int) -> list[UserId]:
     """Users of at least twelve reviews, or else all."""
     users = [user for user in database.users() if len(database.profile(user)) >= 12] or database.users()
     return [users[k] for k in sorted(np.random.default_rng(0).permutation(len(users))[:n])]

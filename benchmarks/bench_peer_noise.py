@@ -20,7 +20,7 @@ from idiolect.difference.stylometry.encoder import StyleEncoder
 from idiolect.sandbox.domain import WorldConfig
 from idiolect.sandbox.world import World
 from idiolect.server.peer_privacy import Noise, PeerLimits, private_sum
-from idiolect.types import Review
+from idiolect.types import Review, ReviewId
 
 
 def by_item(n_users: int, n_items: int) -> list[list[Review]]:
@@ -57,7 +57,7 @@ def cosine(items: list[list[Review]], peers: int, noise: Noise) -> float:
     return float(np.mean(found)) if found else float("nan")
 
 
-def _rows(rows: np.ndarray, place: dict[str, int], ids: Sequence[str]) -> np.ndarray:
+def _rows(rows: np.ndarray, place: dict[ReviewId, int], ids: Sequence[ReviewId]) -> np.ndarray:
     return rows[[place[id] for id in ids]]
 
 

@@ -30,13 +30,13 @@ import psutil
 import torch
 from bench_train_step import example_of, make_models, material, peak_rss
 
-from idiolect.prompts.rendering import PromptConfig
+from idiolect.prompts.rendering import Layout, PromptConfig
 from idiolect.softprompt.model import SoftPromptModel
 from idiolect.softprompt.prefix import PrefixCache
 from idiolect.training.config import SHAPES
 from idiolect.training.examples import Collator
 
-WAYS = {
+WAYS: dict[str, tuple[Layout, bool]] = {
     "padded": ("interleaved", False),
     "interleaved": ("interleaved", False),
     "grouped": ("grouped", False),

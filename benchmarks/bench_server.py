@@ -180,7 +180,7 @@ async def load(
         for n in range(10**9):
             if time.perf_counter() > end:
                 return
-            user, item = users[rng.integers(len(users))], f"i{rng.integers(1000)}"
+            user, item = users[int(rng.integers(len(users)))], f"i{rng.integers(1000)}"
             adds = writes and n % 5 == 4
             ask = [{"role": "user", "content": "Write a short text about a quiet motor."}]
             body: dict[str, Any] = {"model": "idiolect/rag", "messages": ask, "user": user}

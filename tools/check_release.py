@@ -99,7 +99,7 @@ def main() -> None:
     given = parser.parse_args()
     if given.tag is None and (given.notes or given.wheel is None):
         parser.error("name the tag")
-    if given.notes:
+    if given.notes and given.tag:
         sys.stdout.write(notes(ROOT, given.tag.removeprefix("v"))[1])
         return
     found = [] if given.tag is None else list(problems(ROOT, given.tag, given.branch))

@@ -12,6 +12,7 @@ import tomllib
 from collections.abc import Iterable, Iterator
 from importlib import metadata
 from pathlib import Path
+from typing import Any
 
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
@@ -67,7 +68,7 @@ def closure(requirements: Iterable[str]) -> dict[str, metadata.Distribution]:
 
 def licence(package: metadata.Distribution) -> str:
     """What the metadata of a package says: its SPDX expression, else its classifiers, else its field."""
-    said = package.metadata
+    said: Any = package.metadata
     if expression := said.get("License-Expression"):
         return expression
     names = [line.split(" :: ")[-1] for line in said.get_all("Classifier") or [] if line.startswith("License :: ")]
