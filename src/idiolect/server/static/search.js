@@ -27,8 +27,6 @@ export function combobox(how) {
   /** What the box holds since something was chosen: it is no search. */
   let settled = how.value ?? "";
   let asked = new AbortController();
-  /** The list of what the box holds is here. */
-  let listed = Promise.resolve();
   const input = h("input", {
     id: how.id, type: "text", role: "combobox", autocomplete: "off", spellcheck: "false", "aria-expanded": "false", enterkeyhint: "search",
     "aria-controls": list, "aria-autocomplete": "list", placeholder: how.placeholder ?? how.label, value: how.value ?? "",
@@ -73,15 +71,26 @@ export function combobox(how) {
     found = found.filter((one) => `${one.value}\n${one.text}`.toLowerCase().includes(typed));
     if (found.length && !options.hidden) draw(); else close();
   };
-  input.addEventListener("input", () => { settled = ""; at = -1; narrow(); listed = search(); });
-  input.addEventListener("focus", () => { input.select(); listed = search(); });
-  input.addEventListener("click", () => { if (options.hidden) listed = search(); });
+  /** Choose what is typed as soon as it is known what it names; if nothing, what is typed itself or the first that fits. */
+  const settle = async () => {
+    const typed = input.value.trim();
+    const open = () => input.value.trim() === typed && typed !== settled.trim();
+    if (!open()) return;
+    const answer = await how.find(typed, new AbortController().signal).catch(() => []);
+    if (!open()) return;  // typed on, or chosen
+    found = answer;
+    const first = named(answer, typed) ?? (how.free ? { value: typed, text: typed, aside: "" } : answer[0]);
+    if (first) choose(first); else draw();
+  };
+  input.addEventListener("input", () => { settled = ""; at = -1; narrow(); void search(); });
+  input.addEventListener("focus", () => { input.select(); void search(); });
+  input.addEventListener("click", () => { if (options.hidden) void search(); });
   input.addEventListener("blur", close);
   input.addEventListener("keydown", (event) => {
     const { key } = event;
     if (key === "ArrowDown" || key === "ArrowUp") {
       event.preventDefault();
-      if (options.hidden) { listed = search(); return; }
+      if (options.hidden) { void search(); return; }
       const step = key === "ArrowDown" ? 1 : -1;
       at = found.length ? (at + step + found.length + (at < 0 && step < 0 ? 1 : 0)) % found.length : -1;
       draw();
@@ -89,22 +98,21 @@ export function combobox(how) {
     else if (key === "Enter") {
       const typed = input.value.trim();
       if (options.hidden && typed === settled.trim()) return;  // what was chosen stands: the form is sent
-      const choice = () => found[at] ?? found.find((one) => one.value === typed || one.text === typed);
-      const chosen = choice();
-      if (!typed && !chosen && how.free) return;
+      const chosen = found[at] ?? named(found, typed);
+      if (!chosen && !typed && how.free) return;
       event.preventDefault();
-      if (chosen) { choose(chosen); return; }
-      void listed.then(() => {  // what was typed last may not be listed yet
-        if (input.value.trim() !== typed) return;
-        const first = choice() ?? (how.free ? { value: typed, text: typed, aside: "" } : found[0]);
-        if (first) choose(first); else draw();
-      });
+      if (chosen) choose(chosen); else void settle();
     }
   });
   /** Show what was chosen elsewhere. @param {string} text */
   const show = (text) => { input.value = text; settled = text; };
   const root = h("div", { class: `combobox ${how.class ?? ""}` }, how.named ? null : h("label", { for: how.id, class: "sr" }, how.label), input, options, status);
-  return { root, input, show };
+  return { root, input, show, settle };
+}
+
+/** @param {Choice[]} choices @param {string} typed an id or a text */
+function named(choices, typed) {
+  return choices.find((one) => one.value === typed) ?? choices.find((one) => one.text === typed);
 }
 
 /**

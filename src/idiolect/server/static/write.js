@@ -106,8 +106,9 @@ export function writingPanel(place, person) {
   };
   for (const field of [fields.rating, fields.title]) field.addEventListener("input", mark);
   fill(place, h("h2", null, "Hear the voice"),
-    h("form", { class: "compose card", onsubmit: (/** @type {Event} */ event) => {
+    h("form", { class: "compose card", onsubmit: async (/** @type {Event} */ event) => {
       event.preventDefault();
+      await itemBox.settle();  // a title that was typed, and not chosen from the list
       if (itemBox.value() !== state.item) void setItem(itemBox.value());
       run("");
     } },
