@@ -75,6 +75,34 @@ def listening(app: Any, config: Any = None) -> Iterator[str]:
         thread.join()
 
 
+def _events(last: str, said: str, usage: Any) -> Iterator[str]:
+    """The stream that answers a last message."""
+
+    def event(name: str, text: str = "", finish: str | None = None, index: int = 0) -> str:
+        choice = {"index": index, "delta": {"content": text} if text else {}, "finish_reason": finish}
+        return f"data: {json.dumps({'id': name, 'model': 'm-1', 'choices': [choice]})}\n\n"
+
+    for n, word in enumerate(["one", " two", " three"] if last != "say much" else [said]):
+        yield event(f"other-{n}", word)
+        if last == "break off":
+            return
+    if last == "end one of two":
+        yield event("second", "one", index=1) + event("first", finish="stop")
+        return
+    yield event("z", finish="stop")
+    yield f"data: {json.dumps({'id': 'z', 'choices': [], 'usage': usage})}\n\n"
+    yield "data: [DONE]\n\n"
+
+
+def _refusal(last: str) -> Response:
+    """The answer to ``fail STATUS WAIT`` or ``fail deeply``."""
+    if last == "fail deeply":
+        return Response("[" * 50_000, 400)
+    _, status, *wait = last.split(maxsplit=2)
+    error = {"message": f"status {status}", "type": "x", "param": "temperature", "code": "bad"}
+    return JSONResponse({"error": error}, int(status), headers={"Retry-After": wait[0] if wait else "7"})
+
+
 @dataclass
 class UpstreamApp:
     """An OpenAI-compatible endpoint that answers with the number of messages, and fails on demand."""
@@ -90,12 +118,8 @@ class UpstreamApp:
             body = await request.json()
             self.bodies.append(body)
             last = str(body["messages"][-1]["content"])
-            if last.startswith("fail ") and last != "fail deeply":
-                status = int(last.split()[1])
-                error = {"message": f"status {status}", "type": "x", "param": "temperature", "code": "bad"}
-                return JSONResponse({"error": error}, status, headers={"Retry-After": "7"})
-            if last == "fail deeply":
-                return Response("[" * 50_000, 400)
+            if last.startswith("fail "):
+                return _refusal(last)
             usage: Any = {"prompt_tokens": 11, "completion_tokens": 3, "total_tokens": 14}
             if last == "odd usage":
                 usage = "fourteen"
@@ -113,18 +137,7 @@ class UpstreamApp:
                 choice = {"index": 0, "message": message, "finish_reason": finish}
                 return {"id": "up", "created": 1, "model": "m-1", "choices": [choice], "usage": usage}
 
-            def events() -> Iterator[str]:
-                for n, word in enumerate(["one", " two", " three"] if last != "say much" else [said]):
-                    choice = {"index": 0, "delta": {"content": word}, "finish_reason": None}
-                    yield f"data: {json.dumps({'id': f'other-{n}', 'model': 'm-1', 'choices': [choice]})}\n\n"
-                    if last == "break off":
-                        return
-                end = {"index": 0, "delta": {}, "finish_reason": "stop"}
-                yield f"data: {json.dumps({'id': 'z', 'choices': [end]})}\n\n"
-                yield f"data: {json.dumps({'id': 'z', 'choices': [], 'usage': usage})}\n\n"
-                yield "data: [DONE]\n\n"
-
-            return StreamingResponse(events(), media_type="text/event-stream")
+            return StreamingResponse(_events(last, said, usage), media_type="text/event-stream")
 
         return app
 

@@ -60,6 +60,15 @@ def test_a_clients_own_system_turn_stays(server, upstream):
     assert "zanzibarite" in first
 
 
+def test_a_clients_own_system_turn_in_parts_is_still_one_turn(server, upstream):
+    messages = [{"role": "system", "content": [{"type": "text", "text": "Be brief."}]}, *ASK]
+    server.client().chat.completions.create(model="idiolect/rag", messages=messages, extra_body=ANN)
+    first, *others = sent(upstream)["messages"]
+    assert first["content"][0] == {"type": "text", "text": "Be brief."}
+    assert "zanzibarite" in first["content"][1]["text"]
+    assert others == ASK  # some models take one system turn only
+
+
 @pytest.mark.parametrize(
     ("fields", "reason"),
     [
@@ -140,9 +149,10 @@ def test_a_stream_has_one_id_usage_without_choices_and_an_end(server):
     assert "usage" not in text
 
 
-def test_a_stream_that_breaks_off_is_an_error(server):
+@pytest.mark.parametrize("said", ["break off", "end one of two"])
+def test_a_stream_that_breaks_off_is_an_error(server, said):
     stream = server.client().chat.completions.create(
-        model="m-1", messages=[{"role": "user", "content": "break off"}], stream=True
+        model="m-1", messages=[{"role": "user", "content": said}], stream=True
     )
     with pytest.raises(openai.APIError, match="broke off"):
         list(stream)
@@ -167,6 +177,16 @@ def test_errors_of_the_upstream_become_errors_of_the_client(server, status, erro
     assert raised.value.body.keys() == {"message", "type", "param", "code"}
     if status == 429:
         assert raised.value.response.headers["retry-after"] == "7"
+
+
+@pytest.mark.parametrize(
+    ("asked", "sent"), [("7", "7"), ("1.5", "2"), ("Fri, 02 Jan 1970 00:00:00 GMT", "0"), ("soon", None)]
+)
+@pytest.mark.parametrize("status", [429, 503])
+def test_the_wait_that_an_upstream_asks_for_is_passed_on(server, status, asked, sent):
+    ask = {"model": "m-1", "messages": [{"role": "user", "content": f"fail {status} {asked}"}]}
+    with server.http() as http:
+        assert http.post("/v1/chat/completions", json=ask).headers.get("retry-after") == sent
 
 
 @pytest.mark.parametrize("stream", [False, True])

@@ -4,7 +4,7 @@ import json
 import shutil
 import threading
 import time
-from contextlib import closing
+from contextlib import closing, contextmanager
 
 import pytest
 
@@ -12,6 +12,7 @@ pytest.importorskip("prometheus_client")
 
 import idiolect as idl
 from idiolect.errors import ArtifactError
+from idiolect.server.tenants import Tenant
 from idiolect.server.voice import SHIPPED_ADAPTER
 from idiolect.store.sql import SqlStore
 
@@ -259,6 +260,57 @@ def test_one_user_moves_to_another_tenant(fresh):
         export["reviews"][0]["user"] = "bob"
         assert there.post("/v1/import", json=export).status_code == 400
     assert export["items"][0]["description"].endswith("as one buys it")
+
+
+def test_an_export_is_taken_in_however_many_rows_it_has(start, tmp_path):
+    with start(tmp_path, max_batch=3) as running, running.http() as http:
+        for item in ("tea", "jam", "pie"):
+            review = {"user": "ann", "item": item, "text": f"Wow! I love {item}!", "timestamp": 7}
+            ok(http.post("/v1/reviews/batch", json={"reviews": [review], "items": [{"id": item, "title": item}]}))
+        whole = ok(http.get("/v1/export", params={"user": "ann"}))
+        ok(http.delete("/v1/users", params={"user": "ann"}))
+        assert ok(http.post("/v1/import", json=whole))["reviews_added"] == 3
+        assert ok(http.get("/v1/export", params={"user": "ann"})) == whole
+
+
+def test_nothing_is_kept_of_a_user_without_a_text(fresh):
+    secret = {"difference": "exclamations", "text": "A secret statement."}
+    with fresh.http() as http:
+        empty = {"user": "ghost", "corrections": [secret], "peer": False}
+        assert http.post("/v1/import", json=empty).status_code == 404
+        assert http.put("/v1/peer", json={"user": "ghost", "peer": False}).status_code == 404
+    store = tenant(fresh).store
+    assert (store.corrections("ghost"), store.opted_out()) == ([], [])
+
+
+@pytest.mark.parametrize(
+    "send",
+    [
+        lambda http: http.put("/v1/differences/exclamations", params=ANN, json={"state": "muted"}),
+        lambda http: http.put("/v1/peer", json={"user": "ann", "peer": False}),
+    ],
+)
+def test_what_waited_while_the_user_was_forgotten_is_not_kept(fresh, monkeypatch, send):
+    writing = Tenant.writing
+
+    @contextmanager
+    def after_an_erasure(self):
+        with writing(self) as store:
+            store.forget("ann")
+            yield store
+
+    monkeypatch.setattr(Tenant, "writing", after_an_erasure)
+    with fresh.http() as http:
+        assert send(http).status_code == 404
+    store = tenant(fresh).store
+    assert (store.corrections("ann"), store.opted_out()) == ([], [])
+
+
+def test_a_body_that_is_not_said_to_be_json_is_refused_with_the_header_that_is_missing(server):
+    with server.http() as http:
+        answer = http.post("/v1/score", content=b'{"user": "ann"}', headers={"content-type": "text/plain"})
+    assert answer.status_code == 400
+    assert "Content-Type: application/json" in answer.json()["error"]["message"]
 
 
 def test_a_forgotten_user_is_in_no_answer_log_or_file(fresh, upstream, caplog):

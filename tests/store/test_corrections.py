@@ -1,9 +1,11 @@
 """What users correct or mute is kept, undone and erased; a review and its vectors are one transaction."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
-from idiolect.errors import InputError
+from idiolect.errors import InputError, NotFoundError
 from idiolect.store.base import Correction
 from idiolect.store.sql import SqlStore
 from idiolect.types import Review
@@ -18,6 +20,7 @@ def store(tmp_path):
 
 
 def test_a_correction_replaces_an_earlier_one_and_is_undone(store):
+    store.add([], [REVIEW, replace(REVIEW, id="r2", user="bob")])
     store.correct("ann", Correction(difference="length"))
     store.correct("ann", Correction(difference="length", text="I write long texts about books only."))
     store.correct("bob", Correction(difference="length"))
@@ -34,6 +37,9 @@ def test_an_erasure_takes_corrections_too(store):
     store.add([], [REVIEW])
     store.correct("ann", Correction(difference="length", text="A secret statement."))
     store.forget("ann")
+    assert store.corrections("ann") == []
+    with pytest.raises(NotFoundError):
+        store.correct("ann", Correction(difference="length", text="A secret statement."))
     assert store.corrections("ann") == []
 
 

@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import time
-from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Iterator, Mapping, Sequence
 from contextlib import aclosing, asynccontextmanager
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any, NamedTuple
 from urllib.parse import quote
 
+import anyio
 from fastapi import Request
 from pydantic import BaseModel, ConfigDict, Field, JsonValue
-from starlette.concurrency import run_in_threadpool
 
 from idiolect.llm.base import one_line
 from idiolect.llm.streaming import Listener
@@ -161,7 +161,8 @@ async def prepare(request: Request, caller: Caller, asked: ChatRequest) -> Chat:
     voice = _voice(services, request, asked)
     users = [text for message, text in zip(asked.messages, texts, strict=True) if message["role"] == "user"]
     query = users[-1] if users else texts[-1]
-    how = await run_in_threadpool(services.voices.personalize, caller.tenant, voice, query)
+    personalize = partial(services.voices.personalize, caller.tenant, voice, query)
+    how = await anyio.to_thread.run_sync(personalize, limiter=services.prompting)
     sent = asked.model_dump(exclude_unset=True)
     body = {name: value for name, value in sent.items() if name in PASSED_ON and value is not None}
     known = {*PASSED_ON, "model", "messages", "stream", "stream_options", "user", "idiolect"}
@@ -179,8 +180,10 @@ def with_system(messages: Sequence[dict[str, Any]], system: str) -> list[dict[st
     if not system:
         return list(messages)
     first, *others = messages
-    if first["role"] in ("system", "developer") and isinstance(first["content"], str):
-        return [{**first, "content": f"{first['content']}\n\n{system}"}, *others]
+    if first["role"] in ("system", "developer"):
+        own = first["content"]
+        joined = f"{own}\n\n{system}" if isinstance(own, str) else [*own, {"type": "text", "text": system}]
+        return [{**first, "content": joined}, *others]
     return [{"role": "system", "content": system}, *messages]
 
 
@@ -301,7 +304,7 @@ class _Piece(NamedTuple):
     model: str
 
 
-async def chunks(chat: Chat) -> AsyncIterator[dict[str, Any]]:
+async def chunks(chat: Chat) -> AsyncGenerator[dict[str, Any]]:
     """The answer in chunks of one id; the last one has the usage, and no choices.
 
     The first chunk has the object ``idiolect``, and so has any later one before which more became known.
@@ -337,7 +340,7 @@ async def _own_pieces(chat: Chat) -> AsyncIterator[_Piece]:
     stops, answers, known = _stops(chat), list[Answer](), (chat.how, chat.services.voices.model_name)
     for place, write in enumerate(_writes(chat)):
         begun = False
-        async with _own_errors(), aclosing(spoken(write, stops)) as parts:
+        async with _own_errors(), aclosing(spoken(write, stops, chat.services.gate.thread)) as parts:
             async for part in parts:
                 if not begun:  # an error before it is a plain response with a status
                     yield _Piece([_delta(place, {"role": "assistant", "content": ""})], None, *known)
@@ -356,7 +359,7 @@ async def _own_answer(chat: Chat) -> tuple[dict[str, Any], Personalization, str]
     answers = []
     for write in _writes(chat):
         async with _own_errors():
-            answers.append(await whole(write, _stops(chat)))
+            answers.append(await whole(write, _stops(chat), chat.services.gate.thread))
     choices = [
         {
             "index": place,

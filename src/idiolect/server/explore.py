@@ -30,7 +30,7 @@ from idiolect.explain.run import find_all_differences
 from idiolect.explain.wording import phrase
 from idiolect.methods.base import ADAPTER_METHOD, DEFAULT_METHODS, UNPERSONALIZED, requirements
 from idiolect.registry import suggest
-from idiolect.server.http import ERRORS, Caller, MayRead, Services
+from idiolect.server.http import ERRORS, Caller, MayRead, Services, while_connected
 from idiolect.server.names import ShownMap, pseudonym
 from idiolect.server.operations import known_user
 from idiolect.server.peer_privacy import PrivateReader
@@ -305,13 +305,17 @@ def get_unit(request: Request, caller: MayRead, number: Annotated[int, Query(ge=
 
 
 @router.get("/units/effect", tags=["explore"], summary="What a user's reviews lose without a unit")
-def get_unit_effect(
+async def get_unit_effect(
     user: UserQuery, request: Request, caller: MayRead, number: Annotated[int, Query(ge=0, lt=10**7)]
 ) -> dict[str, Any]:
     """In nats per review of the user's latest reviews, each written from the others, with the unit silenced."""
-    _units(request, caller).check(number)
-    voices = _services(request).voices
-    return voices.silenced(caller.tenant, known_user(caller.tenant, user), number).record()
+    services = _services(request)
+
+    def effect() -> dict[str, Any]:
+        _units(request, caller).check(number)
+        return services.voices.silenced(caller.tenant, known_user(caller.tenant, user), number).record()
+
+    return await while_connected(request, services.gate.run(effect))
 
 
 @router.get("/units/user", tags=["explore"], summary="The units in which a user stands out")

@@ -14,12 +14,13 @@ import secrets
 import time
 import traceback
 from collections import OrderedDict
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Coroutine
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Annotated, Any
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 from urllib.parse import urlsplit
 
+import anyio
 from fastapi import Depends, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
@@ -54,9 +55,12 @@ METADATA_PATH = "/.well-known/oauth-protected-resource"
 PUBLIC = frozenset({"/", "/healthz", "/readyz", "/docs", "/openapi.json", METADATA_PATH, METADATA_PATH + MCP_PATH})
 """Paths that need no key; they contain no data of a tenant."""
 
+T = TypeVar("T")
 _log = logging.getLogger("idiolect.server")
 _TYPES = {401: "authentication_error", 403: "permission_error", 429: "rate_limit_error"}
 _KEYS_IN_MEMORY = 10_000
+_PROMPTS = 40
+"""Prompts that are made at the same time."""
 _NETLOC = re.compile(r"[a-z0-9.\-]+(:\d+)?|\[[0-9a-f:.]+\](:\d+)?", re.IGNORECASE)
 
 
@@ -142,14 +146,7 @@ def api_error(error: Exception) -> ApiError:
     if isinstance(error, ApiError):
         return error
     if isinstance(error, RequestValidationError):
-        first = error.errors()[0]
-        where = [str(part) for part in first["loc"] if part not in ("body", "query", "path")]
-        message = (
-            "the body is not JSON"
-            if first["type"] == "json_invalid"
-            else f"{'.'.join(where) or 'the body'}: {first['msg']}"
-        )
-        return ApiError(400, message, param=".".join(where) or None, code="invalid_value")
+        return _invalid(error)
     if isinstance(error, HTTPException):
         return ApiError(error.status_code, str(error.detail), headers=dict(error.headers or {}))
     if isinstance(error, NotFoundError):
@@ -166,6 +163,17 @@ def api_error(error: Exception) -> ApiError:
         return ApiError(400, error.message, code="invalid_value")
     _log.error("unexpected error", extra={"fields": where_of(error)})
     return ApiError(500, "the server failed; its log says where", code="internal_error")
+
+
+def _invalid(error: RequestValidationError) -> ApiError:
+    first = error.errors()[0]
+    where = [str(part) for part in first["loc"] if part not in ("body", "query", "path")]
+    message = f"{'.'.join(where) or 'the body'}: {first['msg']}"
+    if first["type"] == "json_invalid":
+        message, where = "the body is not JSON", []
+    elif isinstance(first.get("input"), bytes):  # FastAPI reads a body as JSON only if its header says so
+        message = "the body is not read as JSON: send it with the header Content-Type: application/json"
+    return ApiError(400, message, param=".".join(where) or None, code="invalid_value")
 
 
 def where_of(error: Exception) -> dict[str, Any]:
@@ -216,8 +224,42 @@ MayErase = Annotated[Caller, Depends(Allow("erase"))]
 MayAdmin = Annotated[Caller, Depends(Allow("admin"))]
 
 
+async def while_connected(request: Request, answering: Coroutine[Any, Any, T]) -> T:
+    """What a coroutine returns; it is cancelled if the client goes away, so that nobody's request keeps a place.
+
+    Raises:
+        ApiError: The client went away.
+    """
+    working, leaving = asyncio.create_task(answering), asyncio.create_task(_gone(request))
+    both = (working, leaving)
+    try:
+        await asyncio.wait(both, return_when=asyncio.FIRST_COMPLETED)
+        if not working.done():
+            raise ApiError(499, "the client went away", code="client_gone")
+        return working.result()
+    finally:
+        for task in both:
+            task.cancel()
+        await asyncio.wait(both)
+        _read_errors(*both)
+
+
+async def _gone(request: Request) -> None:
+    while (await request.receive())["type"] != "http.disconnect":
+        pass
+
+
+def _read_errors(*tasks: asyncio.Task[Any]) -> None:
+    """Asyncio warns of an error that nobody reads."""
+    for task in tasks:
+        if not task.cancelled():
+            task.exception()
+
+
 class Gate:
     """Limits concurrent requests to a model; some more wait, and others are refused.
+
+    What waits for a model has threads of its own: in those of the other routes it would keep all of them waiting.
 
     Args:
         concurrency: Concurrent requests.
@@ -226,6 +268,7 @@ class Gate:
 
     def __init__(self, concurrency: int, waiting: int) -> None:
         self._slots, self._most, self._here = asyncio.Semaphore(concurrency), concurrency + waiting, 0
+        self._threads, self._running = anyio.CapacityLimiter(concurrency), set[asyncio.Task[Any]]()
 
     @asynccontextmanager
     async def __call__(self) -> AsyncIterator[None]:
@@ -244,6 +287,32 @@ class Gate:
                 yield
         finally:
             self._here -= 1
+
+    async def thread(self, function: Callable[[], T]) -> T:
+        """What a function returns that waits for a model, for those who have a place."""
+        return await anyio.to_thread.run_sync(function, limiter=self._threads)
+
+    async def run(self, function: Callable[[], T]) -> T:
+        """The same with a place, which is kept until the function ends, also if nobody waits for it any more.
+
+        Raises:
+            ApiError: Too many wait already.
+        """
+        left = False
+
+        async def held() -> T | None:
+            async with self():
+                return None if left else await self.thread(function)
+
+        working = asyncio.create_task(held())
+        self._running.add(working)  # the loop itself keeps no task alive
+        working.add_done_callback(self._running.discard)
+        working.add_done_callback(_read_errors)
+        try:
+            return await asyncio.shield(working)  # type: ignore[return-value]
+        except asyncio.CancelledError:
+            left = True
+            raise
 
 
 class RateLimiter:
@@ -296,6 +365,8 @@ class Services:
     voices: Voices
     gate: Gate
     metrics: Metrics
+    prompting: anyio.CapacityLimiter = field(default_factory=lambda: anyio.CapacityLimiter(_PROMPTS))
+    """Threads that make prompts, for which a method may ask a model."""
     upstream: Any = None
     """``idiolect.server.upstream.Upstream``; None: the model in this process answers."""
 

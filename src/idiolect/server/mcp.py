@@ -5,11 +5,13 @@ Over HTTP a request needs an API key. The SDK asks ``KeyVerifier`` what it may d
 
 from __future__ import annotations
 
+import inspect
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from functools import wraps
 from importlib import resources
-from typing import Annotated, Any, TypeVar
+from typing import Annotated, Any
 
 from mcp.server import MCPServer
 from mcp.server.apps import Apps
@@ -29,7 +31,6 @@ from idiolect.server.keys import ApiKeys, Scope
 from idiolect.server.tenants import Tenant
 from idiolect.version import __version__
 
-T = TypeVar("T")
 User = Annotated[str, Field(min_length=1, max_length=512, description="The user's id.")]
 Item = Annotated[str, Field(min_length=1, max_length=512, description="Id of what is written about.")]
 Text = Annotated[str, Field(min_length=1, max_length=200_000)]
@@ -159,7 +160,7 @@ class Tools:
             own_statements=[one["text"] for one in found["corrections"] if one["text"]],
         )
 
-    def write_as(
+    async def write_as(
         self,
         user: User,
         item: Item,
@@ -171,7 +172,8 @@ class Tools:
         """A text about an item in the user's voice."""
         given = {"user": user, "item": item, "rating": rating, "title": title, "method": method}
         asked = operations.WriteIn.model_validate(given)
-        found = operations.write(self._services, self._tenant(context, "read"), asked, "")
+        write = operations.write
+        found = await self._services.gate.run(lambda: write(self._services, self._tenant(context, "read"), asked, ""))
         kept = {name: found["idiolect"].get(name, []) for name in ("method", "model", "evidence", "notes")}
         return WrittenText(text=found["text"], **kept)
 
@@ -262,17 +264,28 @@ def _auth(services: Services) -> dict[str, Any]:
     }
 
 
-def _safe(tool: Callable[..., T]) -> Callable[..., T]:
+def _safe(tool: Callable[..., Any]) -> Callable[..., Any]:
     """The tool, whose errors say nothing of what a user wrote."""
 
     @wraps(tool)
-    def call(*args: Any, **arguments: Any) -> T:
-        try:
+    def call(*args: Any, **arguments: Any) -> Any:
+        with _safe_errors():
             return tool(*args, **arguments)
-        except Exception as error:
-            raise ToolError(api_error(error).message) from None
 
-    return call
+    @wraps(tool)
+    async def wait(*args: Any, **arguments: Any) -> Any:
+        with _safe_errors():
+            return await tool(*args, **arguments)
+
+    return wait if inspect.iscoroutinefunction(tool) else call
+
+
+@contextmanager
+def _safe_errors() -> Iterator[None]:
+    try:
+        yield
+    except Exception as error:
+        raise ToolError(api_error(error).message) from None
 
 
 def routes(mcp: MCPServer) -> list[Route]:

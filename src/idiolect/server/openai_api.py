@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncGenerator, AsyncIterator, Mapping
 from contextlib import aclosing
 from typing import Any
 
@@ -11,7 +11,7 @@ from fastapi import APIRouter, Request
 from fastapi.responses import JSONResponse, Response, StreamingResponse
 
 from idiolect.server.chat import PREFIX, ChatRequest, answer, chunks, of_model, prepare, served, whole_headers
-from idiolect.server.http import ERRORS, MayRead, api_error
+from idiolect.server.http import ERRORS, MayRead, api_error, while_connected
 
 router = APIRouter(prefix="/v1", responses=ERRORS)
 _CREATED = 1_790_000_000
@@ -46,11 +46,11 @@ async def chat_completions(asked: ChatRequest, request: Request, caller: MayRead
     """
     chat = await prepare(request, caller, asked)
     if not asked.stream:
-        found = await answer(chat)
+        found = await while_connected(request, answer(chat))
         cost = found["idiolect"]["cost"]
         return JSONResponse(found, headers={**whole_headers(chat, found), "x-idiolect-cost": json.dumps(cost)})
     include = asked.stream_options is not None and asked.stream_options.include_usage
-    first, rest = await begun(chunks(chat))
+    first, rest = await begun(request, chunks(chat))
 
     async def events() -> AsyncIterator[str]:
         async for chunk in with_first(first, rest):
@@ -66,14 +66,16 @@ def event_line(data: Mapping[str, Any], name: str = "") -> str:
     return (f"event: {name}\n" if name else "") + f"data: {json.dumps(data, ensure_ascii=False)}\n\n"
 
 
-async def begun(source: AsyncIterator[dict[str, Any]]) -> tuple[dict[str, Any], AsyncIterator[dict[str, Any]]]:
+async def begun(
+    request: Request, source: AsyncGenerator[dict[str, Any]]
+) -> tuple[dict[str, Any], AsyncGenerator[dict[str, Any]]]:
     """The first chunk and the others: an error before the first is a plain response with a status."""
-    return await anext(source), source
+    return await while_connected(request, source.__anext__()), source
 
 
-async def with_first(first: dict[str, Any], rest: AsyncIterator[dict[str, Any]]) -> AsyncIterator[dict[str, Any]]:
+async def with_first(first: dict[str, Any], rest: AsyncGenerator[dict[str, Any]]) -> AsyncIterator[dict[str, Any]]:
     """The chunks again as one stream, which closes its source."""
-    async with aclosing(rest) as others:  # type: ignore[type-var]
+    async with aclosing(rest) as others:
         yield first
         async for one in others:
             yield one

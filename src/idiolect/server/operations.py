@@ -309,9 +309,8 @@ def correct(tenant: Tenant, user: str, difference: str, given: CorrectionIn) -> 
         raise ApiError(400, "a muted difference has no text", param="text", code="invalid_value")
     correction = Correction(difference=difference, text=given.text.strip())
     check_correction(correction)
-    id = known_user(tenant, user)
     with tenant.writing() as store:
-        store.correct(id, correction)
+        store.correct(known_user(tenant, user), correction)
     return {"difference": difference, "state": correction.state, "text": correction.text}
 
 

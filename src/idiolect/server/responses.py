@@ -23,7 +23,7 @@ from idiolect.server.chat import (
     token_count,
     whole_headers,
 )
-from idiolect.server.http import ERRORS, ApiError, MayRead, api_error
+from idiolect.server.http import ERRORS, ApiError, MayRead, api_error, while_connected
 from idiolect.server.openai_api import begun, event_line, with_first
 
 router = APIRouter(prefix="/v1", responses=ERRORS)
@@ -62,13 +62,13 @@ async def responses(asked: ResponsesRequest, request: Request, caller: MayRead) 
             raise ApiError(400, f"{name} is not supported: nothing is stored", param=name, code="unsupported_parameter")
     chat = await prepare(request, caller, _as_chat(asked))
     if not asked.stream:
-        found = await answer(chat)
+        found = await while_connected(request, answer(chat))
         done = _Response(chat, asked)
         for choice in found["choices"][:1]:
             done.take_message(choice["message"], choice.get("finish_reason"))
         body = done.record("completed", found["usage"], found["idiolect"])
         return JSONResponse(body, headers=whole_headers(chat, found))
-    first, rest = await begun(chunks(chat))
+    first, rest = await begun(request, chunks(chat))
     events = _Response(chat, asked).events(with_first(first, rest))
     return StreamingResponse(events, media_type="text/event-stream", headers=chat.headers)
 

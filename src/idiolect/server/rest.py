@@ -6,14 +6,24 @@ Users are named in the query or in the body, because an id may hold any characte
 from __future__ import annotations
 
 from dataclasses import asdict
+from functools import partial
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Header, Query, Request
 
-from idiolect.data.values import clean_id
 from idiolect.difference.claims.corrections import check_correction
 from idiolect.explain.likeness import drift
-from idiolect.server.http import ERRORS, ApiError, Caller, MayAdmin, MayErase, MayRead, MayWrite, Services
+from idiolect.server.http import (
+    ERRORS,
+    ApiError,
+    Caller,
+    MayAdmin,
+    MayErase,
+    MayRead,
+    MayWrite,
+    Services,
+    while_connected,
+)
 from idiolect.server.operations import (
     Added,
     BatchIn,
@@ -37,7 +47,7 @@ from idiolect.server.operations import (
     write,
 )
 from idiolect.store.base import Correction
-from idiolect.types import Review, UserId
+from idiolect.types import Review
 
 router = APIRouter(prefix="/v1", responses=ERRORS)
 UserQuery = Annotated[str, Query(alias="user", min_length=1, max_length=512, description="Whose.")]
@@ -51,9 +61,9 @@ def _services(request: Request) -> Services:
     return request.app.state.services
 
 
-def _add(request: Request, caller: Caller, batch: BatchIn, key: str | None) -> Added:
+def _add(request: Request, caller: Caller, batch: BatchIn, key: str | None = None, *, most: int | None = None) -> Added:
     services = _services(request)
-    added = add(caller.tenant, batch, most=services.config.max_batch, key=key)
+    added = add(caller.tenant, batch, most=services.config.max_batch if most is None else most, key=key)
     services.metrics.reviews.inc(added.reviews_added)
     return added
 
@@ -76,7 +86,7 @@ def add_batch(given: BatchIn, request: Request, caller: MayWrite, key: Idempoten
 @router.post("/items", tags=["reviews"], summary="Add an item")
 def add_item(given: ItemIn, request: Request, caller: MayWrite) -> Added:
     """Title, description and category of what is written about."""
-    added = _add(request, caller, BatchIn(items=[given]), None)
+    added = _add(request, caller, BatchIn(items=[given]))
     if added.refused:
         raise ApiError(409, added.refused[0].reason, code="conflict", param="id")
     return added
@@ -137,17 +147,18 @@ def delete_correction(difference: str, user: UserQuery, caller: MayWrite) -> dic
 @router.put("/peer", tags=["users"], summary="Let others be compared with a user, or not")
 def put_peer(given: PeerIn, caller: MayWrite) -> dict[str, Any]:
     """A user who is no peer still has their own voice."""
-    id = known_user(caller.tenant, given.user)
     with caller.tenant.writing() as store:
-        changed = store.set_peer(id, given.peer)
+        changed = store.set_peer(known_user(caller.tenant, given.user), given.peer)
     caller.tenant.forgot()
     return {"user": given.user, "peer": given.peer, "changed": changed}
 
 
 @router.post("/write", tags=["texts"], summary="Write about an item as a user would")
-def post_write(given: WriteIn, request: Request, caller: MayRead) -> dict[str, Any]:
+async def post_write(given: WriteIn, request: Request, caller: MayRead) -> dict[str, Any]:
     """By the method's own prompt, as in its paper."""
-    return write(_services(request), caller.tenant, given, caller.trace)
+    services = _services(request)
+    writing = partial(write, services, caller.tenant, given, caller.trace)
+    return await while_connected(request, services.gate.run(writing))
 
 
 @router.post("/score", tags=["texts"], summary="Does this sound like me?")
@@ -191,9 +202,10 @@ def import_user(given: UserExport, request: Request, caller: MayWrite) -> Added:
     corrections = [Correction(difference=c.get("difference", ""), text=c.get("text", "")) for c in given.corrections]
     for correction in corrections:
         check_correction(correction)
-    added = _add(request, caller, BatchIn(reviews=given.reviews, items=given.items), None)
-    user = UserId(clean_id(given.user))
+    rows = len(given.reviews) + len(given.items)  # an export is one request, however much the user wrote
+    added = _add(request, caller, BatchIn(reviews=given.reviews, items=given.items), most=rows)
     with caller.tenant.writing() as store:
+        user = known_user(caller.tenant, given.user)
         for correction in corrections:
             store.correct(user, correction)
         if not given.peer:

@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, Callable, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
 from dataclasses import replace
 
 import anyio
-from starlette.concurrency import run_in_threadpool
 
 from idiolect.llm.streaming import Listener
 from idiolect.server.personalization import Answer, AnswerError
 
 Writes = Callable[[Listener | None], Answer]
 """Writes a text in the calling thread; a listener receives it meanwhile."""
+Threads = Callable[[Callable[[], Answer]], Awaitable[Answer]]
+"""Calls a function in a thread."""
 
 
 def stopped(text: str, stops: Sequence[str]) -> str:
@@ -76,17 +77,21 @@ class Pieces:
             self._sent = text
 
 
-async def whole(write: Writes, stops: Sequence[str]) -> Answer:
-    """A text, up to its stop string.
+async def whole(write: Writes, stops: Sequence[str], threads: Threads) -> Answer:
+    """A text, up to its stop string. If nobody waits for it any more, the model stops.
 
     Raises:
         AnswerError: There is none.
     """
     pieces = Pieces(stops)
-    return pieces.finish(await run_in_threadpool(write, pieces if stops else None))
+    writing = _begun(write, pieces, threads)
+    try:
+        return await asyncio.shield(writing)
+    finally:
+        await _end(writing, pieces)
 
 
-async def spoken(write: Writes, stops: Sequence[str]) -> AsyncGenerator[str | Answer]:
+async def spoken(write: Writes, stops: Sequence[str], threads: Threads) -> AsyncGenerator[str | Answer]:
     """The pieces of a text, then the answer. If the iterator is closed before, the model stops.
 
     Raises:
@@ -94,15 +99,24 @@ async def spoken(write: Writes, stops: Sequence[str]) -> AsyncGenerator[str | An
     """
     loop, queue = asyncio.get_running_loop(), asyncio.Queue[str | None]()
     pieces = Pieces(stops, lambda piece: loop.call_soon_threadsafe(queue.put_nowait, piece))
-    writing = asyncio.create_task(run_in_threadpool(lambda: pieces.finish(write(pieces))))
+    writing = _begun(write, pieces, threads)
     writing.add_done_callback(lambda _: queue.put_nowait(None))
     try:
         while (piece := await queue.get()) is not None:
             yield piece
         yield await writing
     finally:
-        pieces.cancelled = True
-        with anyio.CancelScope(shield=True):
-            await asyncio.wait([writing])
-        if not writing.cancelled():
-            writing.exception()  # else asyncio warns of an error that nobody reads
+        await _end(writing, pieces)
+
+
+def _begun(write: Writes, pieces: Pieces, threads: Threads) -> asyncio.Future[Answer]:
+    return asyncio.ensure_future(threads(lambda: pieces.finish(write(pieces))))
+
+
+async def _end(writing: asyncio.Future[Answer], pieces: Pieces) -> None:
+    """Stop the model, if it still writes, and wait for its thread."""
+    pieces.cancelled = True
+    with anyio.CancelScope(shield=True):
+        await asyncio.wait([writing])
+    if not writing.cancelled():
+        writing.exception()  # else asyncio warns of an error that nobody reads

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import os
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
@@ -12,6 +13,7 @@ from urllib.parse import urlsplit
 from idiolect.errors import require, without_passwords
 from idiolect.llm.base import one_line
 from idiolect.llm.endpoint import OpenAIConfig
+from idiolect.llm.retry import wait_asked_for
 from idiolect.server.http import ApiError
 
 _IDLE_SECONDS = 2.0
@@ -76,7 +78,7 @@ class Upstream:
             ApiError: There is none, or it breaks off.
         """
         async with self._sent({**body, "stream": True, "stream_options": {"include_usage": True}}) as response:
-            ended = False
+            begun, ended = set[Any](), set[Any]()
             async for line in _lines(response):
                 name, _, value = line.partition(b":")
                 if name != b"data":
@@ -87,13 +89,15 @@ class Upstream:
                     chunk = json.loads(value)
                     if chunk.get("error"):
                         raise ApiError(502, _said(chunk), code="upstream_error")
-                    ended = ended or any(choice.get("finish_reason") for choice in chunk.get("choices") or ())
+                    choices = chunk.get("choices") or ()
+                    begun.update(choice.get("index") for choice in choices)
+                    ended.update(choice.get("index") for choice in choices if choice.get("finish_reason"))
                     if not isinstance(chunk.get("usage") or {}, dict):
                         raise TypeError
                 except (ValueError, TypeError, AttributeError, RecursionError):
                     raise ApiError(502, "the upstream's stream cannot be read", code="upstream_error") from None
                 yield chunk
-            if not ended:
+            if not ended or begun - ended:
                 raise ApiError(502, "the upstream's stream broke off", code="upstream_error")
 
     @asynccontextmanager
@@ -154,8 +158,8 @@ def _upstream_error(status: int, headers: Mapping[str, str], content: bytes) -> 
     said_of = body.get("error") if isinstance(body, dict) else None
     error: dict[str, Any] = said_of if isinstance(said_of, dict) else {}
     code, param = error.get("code"), error.get("param")
+    wait = _wait(wait_asked_for(headers, body, limited=status == 429))
     if status == 429:
-        wait = {"Retry-After": headers["retry-after"]} if headers.get("retry-after", "").isdecimal() else {}
         return ApiError(429, "the upstream takes no more requests now", code="rate_limit_exceeded", headers=wait)
     if status in (400, 404, 413, 422):
         named = param if isinstance(param, str) else None
@@ -163,7 +167,12 @@ def _upstream_error(status: int, headers: Mapping[str, str], content: bytes) -> 
         return ApiError(400, f"the upstream refuses the request: {_said(body)}", code=said, param=named)
     if status in (401, 402, 403):
         return ApiError(502, "the upstream refuses the server's own key", code="upstream_error")
-    return ApiError(502, f"the upstream failed with status {status}", code="upstream_error")
+    return ApiError(502, f"the upstream failed with status {status}", code="upstream_error", headers=wait)
+
+
+def _wait(seconds: float | None) -> dict[str, str]:
+    """When the upstream wants the request again, in whole seconds from now."""
+    return {} if seconds is None else {"Retry-After": str(math.ceil(seconds))}
 
 
 def _said(body: Any) -> str:

@@ -19,7 +19,7 @@ from urllib.parse import unquote_to_bytes
 import numpy as np
 import sqlalchemy as sa
 
-from idiolect.errors import ArtifactError
+from idiolect.errors import ArtifactError, NotFoundError
 from idiolect.store import schema as tables
 from idiolect.store.base import Correction
 from idiolect.store.engine import check_writable, checkpoint, is_read_only, open_engine, plain_cursor, writing
@@ -181,6 +181,12 @@ def _vacuum_tables(engine: sa.Engine) -> None:
 
 _log = logging.getLogger(__name__)
 _user = tables.reviews.c.user
+
+
+def _wrote(connection: sa.Connection, user: UserId) -> bool:
+    return connection.execute(sa.select(_user).where(_user == user).limit(1)).first() is not None
+
+
 _DROP_CORRECTION = sa.delete(tables.corrections).where(
     tables.corrections.c.user == sa.bindparam("of"), tables.corrections.c.difference == sa.bindparam("about")
 )
@@ -236,9 +242,15 @@ class StoreBase:
             return set_peer(connection, user, peer)
 
     def correct(self, user: UserId, correction: Correction) -> None:
-        """Store a user's correction of a difference; it replaces an earlier one."""
+        """Store a user's correction of a difference; it replaces an earlier one.
+
+        Raises:
+            NotFoundError: There is no review by the user, for instance because they were forgotten meanwhile.
+        """
         row = {"of": user, "about": correction.difference}
         with writing(self._engine) as connection:
+            if not _wrote(connection, user):
+                raise NotFoundError("the store knows no such user", hint="ids are case-sensitive")
             connection.execute(_DROP_CORRECTION, row)
             values = {"user": user, "difference": correction.difference, "text": correction.text}
             connection.execute(sa.insert(tables.corrections).values(**values))
@@ -262,7 +274,7 @@ class StoreBase:
     def wrote(self, user: UserId) -> bool:
         """Whether there is a review by this user."""
         with self.reading() as connection:
-            return connection.execute(sa.select(_user).where(_user == user).limit(1)).first() is not None
+            return _wrote(connection, user)
 
     def opted_out(self) -> list[UserId]:
         """The users who opted out of comparison, sorted."""
