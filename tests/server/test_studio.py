@@ -5,7 +5,7 @@ import re
 import socket
 import subprocess
 import time
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from pathlib import Path
 
 import pytest
@@ -466,6 +466,98 @@ def test_what_is_offered_while_one_types_is_text(page, studio):
         assert option.locator("bdi").first.inner_text() == "twin eve⟨U+202E⟩gnp.exe␇"
         assert option.locator("img").count() == 0
     assert page.locator("#main img, header img").count() == 0
+
+
+def test_a_page_whose_files_come_late_does_not_replace_a_newer_one(page, studio):
+    held = []
+    page.route("**/studio/map.js", lambda route: held.append(route))
+    with page.expect_request("**/studio/map.js"):
+        page.evaluate("location.hash = '#/map'")
+    person(page, studio, "ann")
+    held[0].continue_()
+    page.evaluate("import('/studio/map.js').then(() => new Promise(requestAnimationFrame))")
+    assert page.locator("#main h1").inner_text() == "ann"
+
+
+def test_until_the_next_page_is_here_nothing_of_the_last_one_can_be_pressed(page, studio):
+    person(page, studio, "ann")
+    held = []
+    page.route("**/v1/differences?user=bob", lambda route: held.append(route))
+    page.get_by_role("button", name="Correct").first.click()
+    with page.expect_request("**/v1/differences?user=bob"):
+        page.evaluate("location.hash = '#/person?user=bob'")
+    assert page.locator("dialog").count() == 0
+    assert page.locator("#main h1").inner_text() == "ann"
+    assert page.locator("#main > :not([inert])").count() == 0
+    held[0].continue_()
+    page.get_by_role("heading", name="bob", exact=True).wait_for()
+    assert page.locator("#main > [inert]").count() == 0
+
+
+def test_a_card_that_was_read_before_the_last_change_is_not_shown(page, studio):
+    person(page, studio, "ann")
+    claims = page.locator(".claims > li")
+    names = [claims.nth(n).get_attribute("data-difference") for n in (0, 1)]
+    held, cards = [], []
+    page.route("**/v1/differences?user=ann", lambda route: route.continue_() if held else held.append(route))
+    for name in names:
+        with page.expect_request("**/v1/differences?user=ann"):
+            page.locator(f'[data-difference="{name}"]').get_by_role("button", name="Mute").click()
+        with studio.http() as http:
+            cards.append(http.get("/v1/differences", params={"user": "ann"}).json())
+    page.locator(f'[data-difference="{names[1]}"].muted').wait_for()
+    with suppress(Exception):  # nobody waits for it any more
+        held[0].fulfill(json=cards[0])
+    page.evaluate("new Promise(requestAnimationFrame)")
+    shown = [page.locator(f'[data-difference="{name}"].muted').count() for name in names]
+    with studio.http() as http:
+        for name in names:
+            assert http.delete(f"/v1/differences/{name}", params={"user": "ann"}).status_code == 200
+    assert shown == [1, 1]
+
+
+def test_a_review_that_is_sent_twice_is_added_once(page, studio):
+    with studio.http() as http:
+        rows = [{"user": "dot", "item": f"i{n}", "text": "Short and dry.", "timestamp": 10**9 + n} for n in range(4)]
+        assert http.post("/v1/reviews/batch", json={"reviews": rows}).status_code == 200
+    person(page, studio, "dot")
+    page.get_by_text("Add a review and see the card change").click()
+    form = page.locator(".add")
+    form.get_by_role("combobox", name="Item").fill("i6")
+    form.get_by_label("What they wrote").fill("This one is so good!")
+
+    def lose(route):
+        route.fetch()
+        route.abort()
+
+    page.expected.append("net::ERR_FAILED")
+    page.route("**/v1/reviews", lose, times=1)
+    form.get_by_role("button", name="Add the review").click()
+    page.locator(".toast.error").wait_for()
+    page.wait_for_timeout(1100)  # another second is another time
+    form.get_by_role("button", name="Add the review").click()
+    page.locator(".toast", has_text="Added").wait_for()
+    with studio.http() as http:
+        assert http.get("/v1/profile", params={"user": "dot"}).json()["reviews"] == 5
+        assert http.delete("/v1/users", params={"user": "dot"}).status_code == 200
+
+
+def test_a_receipt_that_comes_late_does_not_replace_a_newer_page(page, studio):
+    with studio.http() as http:
+        row = {"user": "tim", "item": "i1", "text": "Short and dry."}
+        assert http.post("/v1/reviews", json=row).status_code == 200
+    person(page, studio, "tim")
+    held = []
+    page.route("**/v1/users?user=tim", lambda route: held.append(route))
+    page.get_by_role("button", name="Forget …").click()
+    page.get_by_label("Type the user's id to confirm").fill("tim")
+    with page.expect_request("**/v1/users?user=tim"):
+        page.get_by_role("button", name="Forget", exact=True).click()
+    person(page, studio, "ann")
+    held[0].continue_()
+    page.locator(".toast", has_text="Forgotten: 1 review and everything made from them are gone.").wait_for()
+    assert page.locator("#main h1").inner_text() == "ann"
+    assert "user=ann" in page.url
 
 
 def test_a_review_is_added_and_a_user_is_forgotten_with_a_receipt(page, studio):

@@ -4,7 +4,7 @@ import io
 import json
 import re
 import shutil
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 
 import numpy as np
 import polars as pl
@@ -105,6 +105,55 @@ def test_the_map_is_searched_hovered_and_cut_out(page, studio, check_access):
     found = pl.read_parquet(download.value.path())
     assert found.columns == ["user", "x", "y", "items", *(one.name for one in MEASURES)]
     assert len(found) == 30
+
+
+def test_of_two_colours_the_one_chosen_last_is_shown(page, studio):
+    go(page, studio, "map", ".maptable tbody tr")
+    held = []
+    page.route("**/v1/map/columns?name=length", lambda route: held.append(route))
+    with page.expect_request("**/v1/map/columns?name=length"):
+        page.get_by_label("Colour", exact=True).select_option("length")
+    page.get_by_label("Colour", exact=True).select_option("exclamations")
+    page.get_by_role("columnheader", name="exclamations").wait_for()
+    with suppress(Exception):  # nobody waits for it any more
+        held[0].fulfill(response=held[0].fetch())
+    page.evaluate("new Promise(requestAnimationFrame)")
+    assert page.get_by_role("columnheader", name="exclamations").count() == 1
+    assert "colour=exclamations" in page.url
+
+
+def test_sliders_are_drawn_once(page, studio):
+    go(page, studio, "person?user=s9-u00003", ".reviewlist")
+    held = []
+    page.route("**/v1/units/user?*", lambda route: held.append(route))
+    for _ in range(3):
+        page.get_by_text("Turn parts of the voice up or down").click()
+    page.wait_for_timeout(50)
+    for route in held:
+        route.continue_()
+    page.get_by_label("The whole difference").wait_for()
+    assert len(held) == 1
+
+
+def test_of_two_methods_texts_those_of_the_one_chosen_last_are_shown(page, studio):
+    go(page, studio, "evaluations?run=first", ".samples tbody a")
+    select = page.get_by_label("written by")
+    first, second = select.locator("option").evaluate_all("all => all.map((one) => one.value)")[:2]
+    shown = page.locator(".samples tbody")
+    select.select_option(first)
+    held = []
+    page.route("**/v1/evaluations/samples?*", lambda route: route.continue_() if held else held.append(route))
+    with page.expect_request("**/v1/evaluations/samples?*"):
+        select.select_option(second)
+    with page.expect_response("**/v1/evaluations/samples?*"):
+        select.select_option(first)
+    answer = held[0].fetch().json()
+    for sample in answer["samples"]:
+        sample["user"] = "somebody else"
+    with suppress(Exception):
+        held[0].fulfill(json=answer)
+    page.evaluate("new Promise(requestAnimationFrame)")
+    assert "somebody else" not in shown.inner_text()
 
 
 @pytest.mark.parametrize("width", [1280, 390])

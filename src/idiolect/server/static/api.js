@@ -114,6 +114,20 @@ export async function column(path, query, signal) {
   return new Float32Array(await (await send("GET", path, { query, signal })).arrayBuffer());
 }
 
+/**
+ * Signals for questions of which only the newest is still of use: each ends with the one after it, or with the page.
+ * @param {AbortSignal} signal of the page
+ * @returns {() => AbortSignal}
+ */
+export function newest(signal) {
+  let asked = new AbortController();
+  return () => {
+    asked.abort();
+    asked = new AbortController();
+    return AbortSignal.any([signal, asked.signal]);
+  };
+}
+
 /** A file of the server. @param {string} path */
 export function raw(path) {
   return send("GET", path);

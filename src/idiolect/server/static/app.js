@@ -13,10 +13,23 @@ import { searchBox } from "./search.js";
 const PAGES = {
   "": startPage,
   person: personPage,
-  map: async (place, context) => (await import("./map.js")).mapPage(place, context),
-  units: async (place, context) => (await import("./units.js")).unitsPage(place, context),
-  evaluations: async (place, context) => (await import("./evaluations.js")).evaluationsPage(place, context),
+  map: loaded(async () => (await import("./map.js")).mapPage),
+  units: loaded(async () => (await import("./units.js")).unitsPage),
+  evaluations: loaded(async () => (await import("./evaluations.js")).evaluationsPage),
 };
+
+/**
+ * A page whose module is read when it is first shown, and which is not begun if it was left meanwhile.
+ * @param {() => Promise<(place: HTMLElement, context: Context) => Promise<void>>} load
+ * @returns {(place: HTMLElement, context: Context) => Promise<void>}
+ */
+function loaded(load) {
+  return async (place, context) => {
+    const page = await load();
+    context.signal.throwIfAborted();
+    await page(place, context);
+  };
+}
 
 /** @type {Record<string, any> | null} */
 let overview = null;
@@ -31,6 +44,7 @@ async function show() {
   try {
     if (!key()) { askKey(main); return; }
     main.setAttribute("aria-busy", "true");
+    leave(main);
     document.title = shown(`${params.get("user") ?? (name || "studio")} · idiolect`);
     const about = overview ?? await get("overview", {}, signal);
     overview = about;
@@ -43,6 +57,18 @@ async function show() {
   } finally {
     if (!signal.aborted) main.setAttribute("aria-busy", "false");
   }
+}
+
+/**
+ * What is still shown belongs to an earlier address: until the next page is here, nothing of it can be pressed.
+ * @param {HTMLElement} main
+ */
+function leave(main) {
+  for (const old of main.children) {
+    old.classList.add("leaving");
+    if (old instanceof HTMLElement) old.inert = true;
+  }
+  for (const dialog of document.querySelectorAll("dialog")) dialog.close("");
 }
 
 /**

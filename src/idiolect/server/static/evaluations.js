@@ -1,6 +1,6 @@
 // Evaluations: tables with intervals, controls, samples with the prompts that models got, two runs compared.
 
-import { get } from "./api.js";
+import { get, newest } from "./api.js";
 import { failed, fill, h, newId, said } from "./dom.js";
 import { amount, count, duration, method, plural } from "./format.js";
 import { METHODS } from "./methods.js";
@@ -218,8 +218,9 @@ async function drawSamples(place, run, report, condition, signal) {
   const select = h("select", { id, onchange: () => void draw(select.value, 0).catch(failed) }, conditions.map((/** @type {Json} */ one) => h("option", { value: one["name"] }, name(one))));
   select.value = conditions.some((/** @type {Json} */ one) => one["name"] === condition) ? condition : conditions[conditions.length - 1]?.["name"];
   const list = h("div", null);
+  const asks = newest(signal);
   const draw = async (/** @type {string} */ of, /** @type {number} */ offset) => {
-    const found = await get("evaluations/samples", { run, condition: of, offset, limit: PAGE }, signal);
+    const found = await get("evaluations/samples", { run, condition: of, offset, limit: PAGE }, asks());
     fill(list, h("div", { class: "scroll", tabindex: 0, role: "region", "aria-label": "Samples" }, h("table", { class: "stacked" }, h("thead", null, h("tr", null, ["user", "surprise", "what the method wrote", "the user's own text"].map((text) => h("th", { scope: "col" }, text)))),
       h("tbody", null, found.samples.map((/** @type {Json} */ one) => h("tr", null, h("td", null, h("a", { href: to("evaluations", { run, sample: one["target"] }) }, said(one["user"]))),
         h("td", { class: "numbers", "data-label": "surprise" }, one["nll"] === null ? "–" : one["nll"].toFixed(1)), h("td", { class: "whole" }, h("div", { class: "cut" }, one["failure"] ? h("span", { class: "error" }, said(one["failure"])) : said(one["text"] ?? ""))), h("td", { class: "whole quiet", "data-label": "the user's own text" }, h("div", { class: "cut" }, said(one["reference"])))))))),

@@ -1,6 +1,6 @@
 // All users in difference space: a picture, a histogram and a table of the same people.
 
-import { column, get, raw } from "./api.js";
+import { column, get, newest, raw } from "./api.js";
 import { button, failed, fill, h, newId, said, svg } from "./dom.js";
 import { amount, count, percent, plural, signed } from "./format.js";
 import { note, to } from "./nav.js";
@@ -73,7 +73,7 @@ export async function mapPage(main, { params, signal }) {
         h("ul", { class: "near" }, nearest.map((/** @type {Json} */ one) => h("li", null, button("", { class: "link", onclick: () => ring(users.indexOf(one["user"]), true) }), h("span", { class: "numbers" }, one["similarity"].toFixed(2)),
           h("span", { class: "quiet" }, one["shared"].map((/** @type {Json} */ s) => s["own_phrase"]).join(", "))))));
       near.querySelectorAll("button.link").forEach((one, k) => one.append(said(nearest[k].user)));
-    } catch { fill(near); }
+    } catch { if (user === users[state.ringed]) fill(near); }
   };
   const select = (/** @type {number[]} */ rows) => {
     state.selected = new Set(rows);
@@ -93,8 +93,10 @@ export async function mapPage(main, { params, signal }) {
   };
   const [caption, spread] = [h("p", { class: "quiet small" }), h("h2", null)];
   const unit = /^unit:\d+$/.test(state.colour) ? state.colour : "";
+  const asks = { colour: newest(signal), x: newest(signal), y: newest(signal) };
   const recolour = async (/** @type {string} */ name) => {
-    state.values = name === "items" ? items : await column("map/columns", { name }, signal);
+    const asked = asks.colour();
+    state.values = name === "items" ? items : await column("map/columns", { name }, asked);
     state.colour = name;
     note({ colour: name });
     chart.setValues(normal(state.values, name === "items"));
@@ -105,7 +107,8 @@ export async function mapPage(main, { params, signal }) {
     drawTable();
   };
   const axes = async (/** @type {"x" | "y"} */ axis, /** @type {string} */ name) => {
-    places[axis] = name === "shape" ? { x, y }[axis] : await column("map/columns", { name }, signal);
+    const asked = asks[axis]();
+    places[axis] = name === "shape" ? { x, y }[axis] : await column("map/columns", { name }, asked);
     chart.setPlaces(places);
     overall[axis] = name === "shape";
     share.hidden = !overall.x || !overall.y;

@@ -49,10 +49,10 @@ export function ifAny(asked) {
  * Fill a part of the page, or say there why not.
  * @param {HTMLElement} place
  * @param {AbortSignal} signal
- * @param {() => Promise<import("./dom.js").Child>} make
+ * @param {(signal: AbortSignal) => Promise<import("./dom.js").Child>} make
  */
 export async function part(place, signal, make) {
-  try { fill(place, await make()); } catch (error) {
+  try { fill(place, await make(signal)); } catch (error) {
     if (signal.aborted) return;
     fill(place, h("p", { class: "quiet" }, said(sentence(message(error)))));
   }

@@ -1,6 +1,6 @@
 // One user: how they differ from others, what a model writes in their voice, who is like them, what they wrote.
 
-import { get } from "./api.js";
+import { get, newest } from "./api.js";
 import { drawHistory } from "./beside.js";
 import { drawDifferences, drawVoiceprint } from "./claims.js";
 import { button, fill, h, said } from "./dom.js";
@@ -33,11 +33,13 @@ export async function personPage(main, context) {
   const [profile, card] = await Promise.all([get("profile", { user }, signal), get("differences", { user }, signal)]);
   const head = h("section", { class: "personhead" });
   const [differences, side, texts, time, reviews] = [section("differences"), section("voiceprint"), section("write"), section("history"), section("reviews")];
+  const asks = newest(signal);
   /** @type {Person} */
   const person = {
     user, context, card, profile,
     reload: async () => {
-      [person.profile, person.card] = await Promise.all([get("profile", { user }, signal), get("differences", { user }, signal)]);
+      const asked = asks();
+      [person.profile, person.card] = await Promise.all([get("profile", { user }, asked), get("differences", { user }, asked)]);
       draw();
     },
     writing: { again: () => {}, compare: () => {} },
@@ -77,7 +79,7 @@ function drawHead(place, { user, card, profile, context }) {
     h("div", { class: "actions" },
       h("a", { class: "button ghost", href: to("map", { user, colour: main }) }, "Find on the map"),
       button("Download everything", { class: "ghost", onclick: () => void download(user) }),
-      may("erase") ? button("Forget …", { class: "ghost danger", onclick: () => void forget(user) }) : null));
+      may("erase") ? button("Forget …", { class: "ghost danger", onclick: () => void forget(user, context.signal) }) : null));
 }
 
 /** The strongest differences in one sentence. @param {Json} card */

@@ -20,11 +20,15 @@ export function steer(person, changed) {
   };
   const sliders = h("div", { class: "sliders" }, h("p", { class: "quiet" }, "Looking …"));
   const details = h("details", { class: "steer" }, h("summary", null, "Turn parts of the voice up or down (DEP)"), sliders);
-  let width = 0;
+  let [width, asked] = [0, false];
   details.addEventListener("toggle", async () => {
-    if (!details.open || width) return;
+    if (!details.open || asked) return;
+    asked = true;
     try { width = await drawSliders(sliders, person, set); }
-    catch (error) { fill(sliders, h("p", { class: "quiet" }, said(error instanceof Error ? error.message : String(error)))); }
+    catch (error) {
+      asked = false;
+      fill(sliders, h("p", { class: "quiet" }, said(error instanceof Error ? error.message : String(error))));
+    }
   });
   return { root: details, factors: () => everyFactor(factors, width) };
 }
