@@ -11,6 +11,7 @@ from __future__ import annotations
 import difflib
 import hashlib
 import re
+import threading
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -52,17 +53,28 @@ class Encoder(Protocol):
         ...
 
 
+class _Bars:
+    """Whether the bars of transformers were shown before the first of those who now want none."""
+
+    lock, wanting, shown = threading.Lock(), 0, False
+
+
 @contextmanager
 def disable_progress_bars() -> Iterator[None]:
-    """Switch the progress bars of transformers off, and restore them."""
+    """Switch the progress bars of transformers off; the last of several threads that do so restores them."""
     logging = require("transformers.utils.logging", extra="train")
-    shown = logging.is_progress_bar_enabled()
-    logging.disable_progress_bar()
+    with _Bars.lock:
+        if not _Bars.wanting:
+            _Bars.shown = logging.is_progress_bar_enabled()
+        _Bars.wanting += 1
+        logging.disable_progress_bar()
     try:
         yield
     finally:
-        if shown:
-            logging.enable_progress_bar()
+        with _Bars.lock:
+            _Bars.wanting -= 1
+            if _Bars.shown and not _Bars.wanting:
+                logging.enable_progress_bar()
 
 
 _SUFFIXES = (".json", ".txt", ".model", ".safetensors", ".bin")

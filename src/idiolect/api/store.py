@@ -159,7 +159,8 @@ class Store:
             rating: Their rating, 0 to 100, or a text such as ``4/5``, which is read as in files.
             title: Its title.
             timestamp: Seconds since 1970, a date, or one in words (ISO 8601); None: now.
-            id: Its id; None: made from its content, so that the same review twice is one.
+            id: Its id; None: made from its content and time, so that the same review twice is one only if both calls
+                name the same ``timestamp``.
             encoder: Which encoder's vector is stored; it must be the store's.
 
         Raises:
