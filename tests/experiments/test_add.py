@@ -9,8 +9,9 @@ from typing import Any
 import numpy as np
 import pytest
 
-from idiolect.encoders import HashEncoder
+from idiolect.encoders import Encoder, HashEncoder, load_encoder
 from idiolect.errors import ConfigError, InputError
+from idiolect.store import single_review
 from idiolect.store.ingestion import ingest_files
 from idiolect.store.single_review import add_review
 from idiolect.store.sql import SqlStore
@@ -34,6 +35,23 @@ def test_a_review_comes_with_its_vector_and_its_items_sum(store: str) -> None:
         sums = database.peer_sums([ItemId("tea")], exclude=UserId("ann"), encoder=name)
     assert sums.counts.tolist() == [1]
     np.testing.assert_array_equal(sums.sums[0], vector.astype(np.float64))
+
+
+def test_an_encoder_of_the_package_is_loaded_once_and_another_for_every_review(
+    store: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    loaded: list[str] = []
+
+    def load(spec: str) -> Encoder:
+        loaded.append(spec)
+        return load_encoder(spec)
+
+    monkeypatch.setattr(single_review, "load_encoder", load)
+    single_review._shipped_encoder.cache_clear()
+    for encoder in ("style", "hash:32"):
+        for number in range(2):
+            add_review(f"{store}-{encoder[:4]}", **{**ANN, "item": f"tea {number}", "encoder": encoder})
+    assert loaded == ["style", "hash:32", "hash:32"]
 
 
 def test_the_same_review_of_the_same_moment_is_one_review(store: str) -> None:

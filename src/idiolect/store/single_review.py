@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from dataclasses import replace
 from datetime import date
+from functools import lru_cache
 from numbers import Integral, Real
 from pathlib import Path
 
@@ -62,7 +63,18 @@ def add_review(
     # Everything that can fail comes before the first write, so that no review is stored without its vector.
     if reason := refusal(review):
         raise InputError(f"the review cannot be stored: {reason}", hint="change it and try again")
-    return _store(store, review, load_encoder(encoder), hashed, dated=when is not None)
+    return _store(store, review, _encoder(encoder), hashed, dated=when is not None)
+
+
+def _encoder(spec: str) -> Encoder:
+    # A folder may change; what the package ships does not.
+    return _shipped_encoder(spec) if spec in ("minilm", "style", "style+minilm") else load_encoder(spec)
+
+
+@lru_cache(maxsize=1)
+def _shipped_encoder(spec: str) -> Encoder:
+    """Kept in memory: an application adds one review after the other, and loading takes longer than encoding."""
+    return load_encoder(spec)
 
 
 def new_review(
