@@ -450,3 +450,12 @@ def test_runs_of_one_value_that_expand_beyond_measure_are_refused(
     pq.write_table(pa.table({"user": ["u"], "item": ["i"], "text": ["t"], "more": lists}), tmp_path / "r.parquet")
     with pytest.raises(InputError, match=r"more\.list.* expands to more than"):
         list(columnar.parquet_rows(tmp_path / "r.parquet"))
+
+
+def test_a_user_that_is_an_object_is_refused_with_the_way_to_name_what_is_in_it(tmp_path: Path) -> None:
+    path, store = tmp_path / "r.jsonl", str(tmp_path / "s.db")
+    path.write_text(json.dumps({"user": {"id": "u"}, "item": "i", "text": "fine"}) + "\n")
+    with pytest.raises(InputError, match="'wrong type: user'") as caught:
+        ingest_files(path, store=store)
+    assert "user='user.id'" in str(caught.value.hint)
+    assert ingest_files(path, store=store, columns={"user": "user.id"}).reviews.accepted == 1
