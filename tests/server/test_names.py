@@ -53,6 +53,7 @@ def asked(server, *scopes):
             "all": http.get("/v1/users").json()["users"],
             "part": http.get("/v1/users", params={"q": "a"}).json()["users"],
             "whole": http.get("/v1/users", params={"q": "ann"}).json()["users"],
+            "rest": http.get("/v1/users", params={"offset": 1}).json()["users"],
             "nearest": http.get("/v1/nearest", params=ANN).json()["nearest"],
             "map": http.get("/v1/map").json()["users"],
             "columns": columns,
@@ -66,6 +67,7 @@ def asked(server, *scopes):
 def test_a_key_with_the_scope_admin_sees_ids(people, scopes):
     found = asked(people, *scopes)
     assert [one["user"] for one in found["all"]] == USERS
+    assert found["rest"] == found["all"][1:]
     assert {one["user"] for one in found["part"]} == {"ann", "dan"}
     assert {one["user"] for one in found["nearest"]} == set(USERS) - {"ann"}
     assert found["map"] == USERS == found["file"]["user"].to_list()

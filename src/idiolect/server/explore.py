@@ -45,6 +45,7 @@ from idiolect.version import __version__
 router = APIRouter(prefix="/v1", responses=ERRORS)
 SearchQuery = Annotated[str, Query(max_length=512, description="Part of a name, in any case.")]
 Limit = Annotated[int, Query(ge=1, le=200)]
+Offset = Annotated[int, Query(ge=0, le=10**9, description="How many to leave out at the start.")]
 _MOST_TEXTS = 6_000
 """Texts that are measured for one list of users: a few seconds of one core, and then they are known."""
 
@@ -111,14 +112,16 @@ def _has_units(voices: Voices) -> bool:
 
 
 @router.get("/users", tags=["explore"], summary="Find users")
-def list_users(request: Request, caller: MayRead, q: SearchQuery = "", limit: Limit = 20) -> dict[str, Any]:
+def list_users(
+    request: Request, caller: MayRead, q: SearchQuery = "", limit: Limit = 20, offset: Offset = 0
+) -> dict[str, Any]:
     """By a part of their id, with their number of reviews; for keys that may not see who else is here, by all of it."""
     store = caller.tenant.store
     if _sees_users(request, caller):
-        found = store.find_users(q, limit)
+        found = store.find_users(q, limit, offset)
     else:
         user = caller.tenant.user(q) if q else None
-        found = [] if user is None else [(user, len(store.profile(user)))]
+        found = [] if user is None or offset else [(user, len(store.profile(user)))]
     return {"users": [{"user": user, "reviews": reviews} for user, reviews in found]}
 
 
@@ -147,9 +150,9 @@ def _strongest(tenant: Tenant, user: UserId, claims: Sequence[BriefClaim]) -> di
 
 
 @router.get("/items", tags=["explore"], summary="Find items")
-def list_items(caller: MayRead, q: SearchQuery = "", limit: Limit = 20) -> dict[str, Any]:
+def list_items(caller: MayRead, q: SearchQuery = "", limit: Limit = 20, offset: Offset = 0) -> dict[str, Any]:
     """By a part of their id or title."""
-    return {"items": [asdict(item) for item in caller.tenant.store.find_items(q, limit)]}
+    return {"items": [asdict(item) for item in caller.tenant.store.find_items(q, limit, offset)]}
 
 
 @router.get("/evidence", tags=["explore"], summary="What a difference rests on")

@@ -311,23 +311,23 @@ class SqlStore(StoreBase):
         with self.reading() as connection:
             return sorted(connection.scalars(sa.select(_reviews.user).distinct()))
 
-    def find_users(self, text: str = "", limit: int = 20) -> list[tuple[UserId, int]]:
+    def find_users(self, text: str = "", limit: int = 20, offset: int = 0) -> list[tuple[UserId, int]]:
         """Users whose id holds ``text`` in any case, with their number of reviews: exact first, then most reviews."""
         n = sa.func.count()
         query = sa.select(_reviews.user, n).group_by(_reviews.user)
         if text:
             query = query.where(_reviews.user.icontains(text, autoescape=True))
-        query = query.order_by(_reviews.user != text, n.desc(), _reviews.user).limit(limit)
+        query = query.order_by(_reviews.user != text, n.desc(), _reviews.user).limit(limit).offset(offset)
         with self.reading() as connection:
             return [(UserId(user), count) for user, count in connection.execute(query)]
 
-    def find_items(self, text: str = "", limit: int = 20) -> list[Item]:
+    def find_items(self, text: str = "", limit: int = 20, offset: int = 0) -> list[Item]:
         """Items whose id or title holds ``text`` in any case, the exact id first, then by title."""
         query = sa.select(*ITEM)
         if text:
             holds = [column.icontains(text, autoescape=True) for column in (_items.id, _items.title)]
             query = query.where(sa.or_(*holds))
-        query = query.order_by(_items.id != text, _items.title, _items.id).limit(limit)
+        query = query.order_by(_items.id != text, _items.title, _items.id).limit(limit).offset(offset)
         with self.reading() as connection:
             return list(map(to_item, connection.execute(query)))
 

@@ -124,8 +124,11 @@ def test_users_and_items_are_found_by_a_part_of_their_name(store):
     users = store.users()
     assert store.find_users(users[7].upper())[0][0] == users[7]
     assert len(store.find_users("", limit=5)) == 5
+    pages = [store.find_users("", limit=5, offset=start) for start in range(0, len(users), 5)]
+    assert [user for page in pages for user, _ in page] == [user for user, _ in store.find_users("", limit=len(users))]
     assert store.find_users("%") == []
     item = store.find_items(limit=1)[0]
+    assert store.find_items(limit=2)[1:] == store.find_items(limit=1, offset=1)
     assert store.find_items(item.title.lower())[0].title == item.title
     assert store.find_items("_____none") == []
 
