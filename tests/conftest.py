@@ -20,7 +20,7 @@ from hypothesis import settings
 os.environ["HF_HUB_OFFLINE"] = "1"  # no test reaches a network, nor waits for one
 
 # No deadline per example, because it would make results depend on the load of the machine.
-settings.register_profile("idiolect", settings(), deadline=None)
+settings.register_profile("idiolect", settings(), deadline=None, max_examples=50)  # the suite has ten minutes
 settings.load_profile("idiolect")
 
 
