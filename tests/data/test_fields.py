@@ -163,7 +163,7 @@ def test_an_id_does_not_depend_on_blanks_or_on_how_letters_are_composed(text: st
     assert clean_id(one) == one == clean_id(f" \t{text}\n") == clean_id(unicodedata.normalize("NFD", text).strip())
 
 
-@given(REAL_IDS.filter(lambda text: text.isascii() and not text.rstrip("0123456789")))
+@given(st.text("0123456789", min_size=1, max_size=40))
 def test_leading_zeros_stay(digits: str) -> None:
     assert parse_id(f"00{digits}", "item") == f"00{digits}"
 
